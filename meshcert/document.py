@@ -1,0 +1,115 @@
+"""
+The JSON inside a secret, schema 1.
+
+The field names are those of ACM's ExportCertificate answer. The passphrase is the real one: boto3 encodes blobs on the
+wire by itself. A trust bundle's secret holds certificates only.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from meshcert.errors import SecretMalformed, SecretNotPublished
+from meshcert.material import EncryptedPrivateKey, Material, Passphrase, TrustBundle, split_certificates
+
+SCHEMA = 1
+
+PLACEHOLDER = json.dumps({"Schema": SCHEMA, "Placeholder": "Written by the template; the export function replaces it."})
+"""What the template seeds a secret with. Constant: another text would make CloudFormation write a new version."""
+
+
+def write_material(material: Material, facts: dict[str, Any]) -> str:
+    """
+    The value of an identity's secret.
+
+    Args:
+        material: What to publish.
+        facts: Public facts to stand beside it (serial number, validity, names), for people who look.
+
+    Returns:
+        JSON; it contains the encrypted key and its passphrase.
+    """
+    return json.dumps(
+        {
+            "Schema": SCHEMA,
+            "Certificate": material.certificate,
+            "CertificateChain": material.certificate_chain,
+            "PrivateKey": material.private_key.reveal(),
+            "Passphrase": material.passphrase.reveal(),
+            **facts,
+        }
+    )
+
+
+def read_material(text: str, secret: str) -> Material:
+    """
+    The material in an identity's secret.
+
+    Args:
+        text: The secret's value.
+        secret: Its name or ARN, for messages.
+
+    Returns:
+        The material, complete but unchecked.
+
+    Raises:
+        SecretNotPublished: If it is the template's placeholder.
+        SecretMalformed: If it is not JSON, of another schema, lacks a field, or a field is not PEM of its kind.
+    """
+    fields = _fields(text, secret, ("Certificate", "CertificateChain", "PrivateKey", "Passphrase"))
+    for name in ("Certificate", "CertificateChain"):
+        _require_certificates(fields[name], name, secret)
+    if "-----BEGIN ENCRYPTED PRIVATE KEY-----" not in fields["PrivateKey"]:
+        raise SecretMalformed(secret, "PrivateKey is not an encrypted PKCS#8 PEM (BEGIN ENCRYPTED PRIVATE KEY)")
+    return Material(
+        certificate=fields["Certificate"],
+        certificate_chain=fields["CertificateChain"],
+        private_key=EncryptedPrivateKey(fields["PrivateKey"]),
+        passphrase=Passphrase(fields["Passphrase"]),
+    )
+
+
+def write_trust_bundle(bundle: TrustBundle) -> str:
+    """The value of a trust bundle's secret."""
+    return json.dumps({"Schema": SCHEMA, "TrustBundle": bundle.certificates})
+
+
+def read_trust_bundle(text: str, secret: str) -> TrustBundle:
+    """
+    The roots in a trust bundle's secret.
+
+    Args:
+        text: The secret's value.
+        secret: Its name or ARN, for messages.
+
+    Raises:
+        SecretNotPublished: If it is the template's placeholder.
+        SecretMalformed: If it is not JSON, of another schema, or holds no certificate.
+    """
+    fields = _fields(text, secret, ("TrustBundle",))
+    _require_certificates(fields["TrustBundle"], "TrustBundle", secret)
+    return TrustBundle(fields["TrustBundle"])
+
+
+def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, str]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        # The parser's own message quotes the text, which may be a key: it is left out, and so is the cause.
+        raise SecretMalformed(secret, "it is not JSON") from None
+    if not isinstance(value, dict):
+        raise SecretMalformed(secret, "it is JSON, but no object")
+    if "Placeholder" in value:
+        raise SecretNotPublished(secret)
+    if value.get("Schema") != SCHEMA:
+        raise SecretMalformed(secret, f"its Schema is not {SCHEMA}: this version of meshcert cannot read it")
+    missing = [name for name in names if not isinstance(value.get(name), str) or not value[name]]
+    if missing:
+        raise SecretMalformed(secret, f"missing or empty: {', '.join(missing)}")
+    return {name: value[name] for name in names}
+
+
+def _require_certificates(pem: str, field: str, secret: str) -> None:
+    if not split_certificates(pem):
+        raise SecretMalformed(secret, f"{field} holds no PEM certificate")

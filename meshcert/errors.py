@@ -1,0 +1,268 @@
+"""
+Every error this package raises.
+
+::
+
+    MeshcertError
+    ├── NotReady                 heals by itself: try again later
+    │   ├── CertificatePending       ACM has not issued, or not yet renewed
+    │   ├── SecretNotPublished       the secret still holds the template's placeholder
+    │   ├── PublicationRaced         somebody else moved a secret's label in the meantime
+    │   └── AwsUnavailable           throttling, timeouts, 5xx, a fresh role whose rights have not arrived
+    └── Rejected                 a person has to act
+        ├── SettingsInvalid          the environment of a program, all faults at once
+        ├── MeshInvalid              the mesh file, all faults at once
+        ├── RequestInvalid           a custom resource's properties, all faults at once
+        ├── SecretMalformed          not JSON, a missing field, not PEM, another schema
+        ├── MaterialRejected         the pre-flight found faults, all at once
+        ├── NamesReplaced            certificate names added and removed in one deploy
+        ├── CertificateUnusable      ACM failed to issue it, or it is revoked or expired
+        ├── VersionQuarantined       a bad rollout: this version is never published again
+        ├── IdentityMissing          a certificate, secret or CA that is not there
+        └── AwsRefused               a request AWS calls invalid
+            └── AccessDenied             the role may not; a fresh role may in a minute
+
+Errors carry data (names, ARNs, serial numbers) and never material. Messages name the thing and the next step.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class MeshcertError(Exception):
+    """The root of the tree; never raised itself."""
+
+
+class NotReady(MeshcertError):
+    """Something that heals without a person."""
+
+
+class Rejected(MeshcertError):
+    """Something that needs a person."""
+
+
+class CertificatePending(NotReady):
+    """
+    ACM has no issued certificate under this ARN yet.
+
+    Args:
+        certificate_arn: The ACM certificate.
+        status: ACM's status of it, for example ``PENDING_VALIDATION``.
+    """
+
+    def __init__(self, certificate_arn: str, status: str) -> None:
+        self.certificate_arn = certificate_arn
+        self.status = status
+        super().__init__(f"{certificate_arn} is {status}: nothing to export yet")
+
+
+class SecretNotPublished(NotReady):
+    """
+    The secret exists, but the export function has not published into it.
+
+    Args:
+        secret: Name or ARN of the secret.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self.secret = secret
+        super().__init__(
+            f"{secret} holds the template's placeholder: the export function has not published into it yet"
+        )
+
+
+class PublicationRaced(NotReady):
+    """
+    A label of a secret sits on another version than the one it was last seen on.
+
+    Another run published at the same time; the next look sees what it did.
+
+    Args:
+        secret: Name or ARN of the secret.
+        label: The staging label, for example ``AWSCURRENT``.
+    """
+
+    def __init__(self, secret: str, label: str) -> None:
+        self.secret = secret
+        self.label = label
+        super().__init__(f"{secret}: {label} moved while this run was publishing. Look at the identity again")
+
+
+class AwsUnavailable(NotReady):
+    """
+    AWS did not answer, throttled, or failed on its side.
+
+    Args:
+        operation: The call, for example ``secretsmanager:GetSecretValue``.
+        resource: What it was about: a name or an ARN.
+        reason: AWS's error code, or what happened to the connection.
+    """
+
+    def __init__(self, operation: str, resource: str, reason: str) -> None:
+        self.operation = operation
+        self.resource = resource
+        self.reason = reason
+        super().__init__(f"{operation} on {resource}: {reason}")
+
+
+class AwsRefused(Rejected):
+    """
+    AWS understood the request and said no.
+
+    Args:
+        operation: The call, for example ``acm:ExportCertificate``.
+        resource: What it was about: a name or an ARN.
+        code: AWS's error code, for example ``AccessDeniedException``.
+        message: AWS's own sentence.
+    """
+
+    def __init__(self, operation: str, resource: str, code: str, message: str = "") -> None:
+        self.operation = operation
+        self.resource = resource
+        self.code = code
+        super().__init__(f"{operation} on {resource}: {code}" + (f": {message}" if message else ""))
+
+
+class AccessDenied(AwsRefused):
+    """AWS denied the call. Rights of a fresh role take up to a minute to arrive; after that they are missing."""
+
+
+class CertificateUnusable(Rejected):
+    """
+    ACM says of a certificate that it will never be, or is no longer, good to use.
+
+    Args:
+        certificate_arn: The ACM certificate.
+        status: ACM's status of it: ``FAILED``, ``REVOKED``, ``EXPIRED`` and the like.
+        reason: ACM's failure reason, for example ``PCA_INVALID_STATE``; may be empty.
+    """
+
+    def __init__(self, certificate_arn: str, status: str, reason: str = "") -> None:
+        self.certificate_arn = certificate_arn
+        self.status = status
+        self.reason = reason
+        super().__init__(
+            f"{certificate_arn} is {status}"
+            + (f" ({reason})" if reason else "")
+            + ". Repair its CA if that is the cause, then have CloudFormation request a new certificate"
+        )
+
+
+class VersionQuarantined(Rejected):
+    """
+    A version of a secret was rolled back and must not be published again.
+
+    Args:
+        secret: Name or ARN of the secret.
+        version_id: The quarantined version.
+    """
+
+    def __init__(self, secret: str, version_id: str) -> None:
+        self.secret = secret
+        self.version_id = version_id
+        super().__init__(
+            f"{secret}: version {version_id} is QUARANTINED after a failed rollout. "
+            "Renew the certificate, which gives a new version, or remove the label after looking into the cause"
+        )
+
+
+class IdentityMissing(Rejected):
+    """
+    Something an identity is made of does not exist.
+
+    Args:
+        resource: Name or ARN of what is missing.
+        remedy: The next step, a sentence.
+    """
+
+    def __init__(self, resource: str, remedy: str) -> None:
+        self.resource = resource
+        super().__init__(f"{resource} does not exist. {remedy}")
+
+
+class SecretMalformed(Rejected):
+    """
+    A secret's value cannot be read as what it should be.
+
+    Args:
+        secret: Name or ARN of the secret.
+        fault: What is wrong with it; names fields, never values.
+    """
+
+    def __init__(self, secret: str, fault: str) -> None:
+        self.secret = secret
+        self.fault = fault
+        super().__init__(f"{secret}: {fault}. Publish it again: meshcert writes the whole value at once")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """
+    One thing wrong with a mesh file, an environment or some material.
+
+    Args:
+        place: Where: ``identities.colorteller.dns_names[0]``, ``MESHCERT_PROXY``, ``certificate``.
+        problem: What is wrong there.
+        remedy: What to do about it.
+    """
+
+    place: str
+    problem: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.place}: {self.problem}. {self.remedy}"
+
+
+class _Faulty(Rejected):
+    """Several faults of one thing, all told at once."""
+
+    def __init__(self, subject: str, faults: tuple[Fault, ...]) -> None:
+        self.subject = subject
+        self.faults = faults
+        super().__init__("\n".join([f"{subject}: {len(faults)} fault(s)", *(f"  - {fault}" for fault in faults)]))
+
+
+class SettingsInvalid(_Faulty):
+    """A program's environment is incomplete or wrong. ``faults`` lists every variable at once."""
+
+
+class RequestInvalid(_Faulty):
+    """A custom resource's properties are incomplete or wrong. ``faults`` lists every property at once."""
+
+
+class MeshInvalid(_Faulty):
+    """A mesh file cannot be deployed. ``faults`` lists all of its faults with their places and remedies."""
+
+
+class MaterialRejected(_Faulty):
+    """Material must not be served. ``faults`` lists everything the pre-flight found."""
+
+
+class NamesReplaced(Rejected):
+    """
+    A deploy adds and removes names of one identity at once.
+
+    Peers check names while both the old and the new certificate are served, so this is done in two deploys.
+
+    Args:
+        identity: Name of the identity.
+        added: Names only the new certificate has.
+        removed: Names only the old certificate has.
+    """
+
+    def __init__(self, identity: str, added: frozenset[str], removed: frozenset[str]) -> None:
+        self.identity = identity
+        self.added = added
+        self.removed = removed
+        super().__init__(
+            f"identity {identity}: this deploy adds {_listed(added)} and removes {_listed(removed)} in one step. "
+            f"Do it in two: first deploy with the old names and the new ones, and let the peers' "
+            f"subject_alternative_names accept both; once every task serves the new certificate, "
+            f"deploy again without {_listed(removed)}"
+        )
+
+
+def _listed(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names))

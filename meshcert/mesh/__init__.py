@@ -1,0 +1,25 @@
+"""
+The mesh file: what a person declares, checked as a whole, and the settings that follow for each proxy.
+
+Only the CDK app, the stacks and the command line import it; functions and the image know nothing of pydantic.
+"""
+
+from __future__ import annotations
+
+from meshcert.mesh.issuance import Hierarchy, Identity
+from meshcert.mesh.loading import Reading, load_mesh, read_mesh
+from meshcert.mesh.mesh import Mesh
+from meshcert.mesh.rendering import SecretIds, proxy_settings
+from meshcert.mesh.services import Service
+
+__all__ = [
+    "Hierarchy",
+    "Identity",
+    "Mesh",
+    "Reading",
+    "SecretIds",
+    "Service",
+    "load_mesh",
+    "proxy_settings",
+    "read_mesh",
+]

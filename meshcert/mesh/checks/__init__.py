@@ -1,0 +1,35 @@
+"""
+What two places of a mesh file must have in common, and what AWS or Envoy would refuse.
+
+Each check reports to :class:`meshcert.mesh.findings.Findings` with all that it rests on, and never raises.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.mesh.checks.calls import check_calls, check_listeners, check_routes
+from meshcert.mesh.checks.issuance import check_identities, check_validity
+from meshcert.mesh.checks.names import check_dns_names, check_names
+from meshcert.mesh.checks.services import check_each_proxy_runs_once, check_ports, check_services
+
+if TYPE_CHECKING:
+    from meshcert.mesh.findings import Findings
+    from meshcert.mesh.mesh import Mesh
+
+
+def check(mesh: Mesh, findings: Findings) -> None:
+    """Report everything that the types cannot say."""
+    for one in (
+        check_names,
+        check_validity,
+        check_dns_names,
+        check_identities,
+        check_listeners,
+        check_routes,
+        check_calls,
+        check_services,
+        check_each_proxy_runs_once,
+        check_ports,
+    ):
+        one(mesh, findings)

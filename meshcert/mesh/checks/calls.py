@@ -1,0 +1,272 @@
+"""Checks of what the proxies do: could each connection that the file describes ever succeed?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from meshcert.mesh.naming import suggestion
+from meshcert.mesh.proxies import ListenerTls, NodeProtocol
+from meshcert.proxy import TlsMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshcert.mesh.findings import Findings
+    from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.proxies import Backend, ClientTls, Validation, VirtualGateway
+
+_NEVER = "so the call can never succeed"
+_PLAIN = ListenerTls(mode=TlsMode.DISABLED)
+
+
+def check_routes(mesh: Mesh, findings: Findings) -> None:
+    """Each route leads to a backend of its gateway, each backend to a virtual node."""
+    for name, gateway in mesh.virtual_gateways.items():
+        place = f"virtual_gateways.{name}"
+        _check_backends(mesh, place, gateway, findings)
+        backends = [backend.virtual_node for backend in gateway.backends]
+        prefixes: list[str] = []
+        for index, route in enumerate(gateway.routes):
+            way = f"{place}.routes[{index}]"
+            if not route.match.prefix.startswith("/"):
+                findings.add(
+                    f"{way}.match.prefix",
+                    f"{route.match.prefix!r} is not a path",
+                    f"Begin with /: /{route.match.prefix}",
+                )
+            if route.match.prefix in prefixes:
+                findings.add(
+                    f"{way}.match.prefix",
+                    f"two routes take {route.match.prefix}",
+                    "Remove one",
+                    given=(f"{place}.routes",),
+                )
+            prefixes.append(route.match.prefix)
+            if route.virtual_node not in backends:
+                findings.add(
+                    f"{way}.virtual_node",
+                    f"{route.virtual_node!r} is not among this gateway's backends",
+                    suggestion(
+                        route.virtual_node, backends, "Add it to backends, with the client_policy to call it by"
+                    ),
+                    given=[f"{place}.backends", *(f"{place}.backends[{i}].virtual_node" for i in range(len(backends)))],
+                )
+
+
+def check_listeners(mesh: Mesh, findings: Findings) -> None:
+    """Each listener presents a certificate if it speaks TLS, and believes names that exist."""
+    listeners: list[tuple[str, ListenerTls | None]] = []
+    for name, gateway in mesh.virtual_gateways.items():
+        listeners += [(f"virtual_gateways.{name}.listeners[{i}].tls", it.tls) for i, it in enumerate(gateway.listeners)]
+    for name, node in mesh.virtual_nodes.items():
+        listeners += [(f"virtual_nodes.{name}.listeners[{i}].tls", it.tls) for i, it in enumerate(node.listeners)]
+    for place, tls in listeners:
+        if tls:
+            _check_listener_tls(mesh, place, tls, findings)
+
+
+def check_calls(mesh: Mesh, findings: Findings) -> None:
+    """Each gateway and each of its backends agree: TLS or not, and who believes whom."""
+    for name, index, backend in mesh.calls():
+        gateway = mesh.virtual_gateways[name]
+        own = f"virtual_gateways.{name}.backends[{index}].client_policy.tls"
+        default = f"virtual_gateways.{name}.backend_defaults.client_policy.tls"
+        client = gateway.client_tls(backend)
+        policy = own if backend.client_policy or not client else default
+        if client:
+            _check_references(mesh, policy, client, findings)
+        if backend.virtual_node in mesh.virtual_nodes:
+            node = f"virtual_nodes.{backend.virtual_node}.listeners[0].tls"
+            listener = mesh.virtual_nodes[backend.virtual_node].listeners[0].tls or _PLAIN
+            call = _Call(mesh, findings, backend, policy, node, grounds=(own, default, node))
+            call.check(client, listener)
+
+
+def _check_backends(mesh: Mesh, place: str, gateway: VirtualGateway, findings: Findings) -> None:
+    seen: list[str] = []
+    for index, backend in enumerate(gateway.backends):
+        node = f"{place}.backends[{index}].virtual_node"
+        if backend.virtual_node in seen:
+            findings.add(node, f"{backend.virtual_node} is among the backends already", "Remove one of them")
+        seen.append(backend.virtual_node)
+        if not findings.require_known(mesh, node, "virtual_nodes", backend.virtual_node):
+            continue
+        port = mesh.virtual_nodes[backend.virtual_node].listeners[0].port_mapping
+        if port.protocol is NodeProtocol.TCP:
+            findings.add(
+                node,
+                f"{backend.virtual_node} speaks tcp, and a gateway routes requests",
+                "Give the node's listener the protocol http, http2 or grpc",
+                given=(f"virtual_nodes.{backend.virtual_node}.listeners[0].port_mapping.protocol",),
+            )
+
+
+def _check_listener_tls(mesh: Mesh, place: str, tls: ListenerTls, findings: Findings) -> None:
+    if tls.mode is TlsMode.DISABLED:
+        if tls.certificate or tls.validation:
+            findings.add(
+                f"{place}.mode",
+                "the mode is DISABLED, and a certificate or validation beside it would do nothing",
+                "Remove them, or use STRICT",
+            )
+    elif tls.certificate is None:
+        findings.add(
+            f"{place}.certificate",
+            f"a listener of mode {tls.mode} needs a certificate to present",
+            "Add certificate: {identity: ...}, or use mode DISABLED",
+            given=(f"{place}.mode",),
+        )
+    if tls.certificate:
+        findings.require_known(mesh, f"{place}.certificate.identity", "identities", tls.certificate.identity)
+    if tls.validation:
+        trust = f"{place}.validation.trust.hierarchy"
+        if findings.require_known(mesh, trust, "hierarchies", tls.validation.trust.hierarchy):
+            _check_names_exist(mesh, f"{place}.validation", tls.validation, findings)
+
+
+def _check_references(mesh: Mesh, place: str, client: ClientTls, findings: Findings) -> None:
+    if client.certificate:
+        findings.require_known(mesh, f"{place}.certificate.identity", "identities", client.certificate.identity)
+    trust = f"{place}.validation.trust.hierarchy"
+    findings.require_known(mesh, trust, "hierarchies", client.validation.trust.hierarchy)
+
+
+def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:
+    """A name that nobody has is a slip of the pen, or a door for whoever gets it signed one day."""
+    hierarchy = validation.trust.hierarchy
+    signed = _signed(mesh, hierarchy)
+    for index, name in enumerate(validation.names):
+        if name not in signed:
+            findings.add(
+                f"{place}.subject_alternative_names.match.exact[{index}]",
+                f"no identity of hierarchy {hierarchy} has the name {name}",
+                suggestion(name, signed, "Use a name of an identity that this hierarchy signs, or trust its hierarchy"),
+                given=[f"{place}.trust.hierarchy", "identities", *_grounds(mesh.identities)],
+            )
+
+
+def _signed(mesh: Mesh, hierarchy: str) -> list[str]:
+    identities = [identity for identity in mesh.identities.values() if identity.hierarchy == hierarchy]
+    return [name for identity in identities for name in identity.dns_names]
+
+
+def _grounds(identities: Iterable[str]) -> list[str]:
+    return [f"identities.{name}.{key}" for name in identities for key in ("dns_names", "hierarchy")]
+
+
+@dataclass(frozen=True)
+class _Call:
+    """
+    One call from a gateway to a virtual node.
+
+    Args:
+        mesh: The mesh.
+        findings: Where faults go.
+        backend: The gateway's backend.
+        policy: Place of the client policy's TLS that holds for it.
+        listener: Place of the node's listener TLS.
+        grounds: Places that every fault of the call rests on.
+    """
+
+    mesh: Mesh
+    findings: Findings
+    backend: Backend
+    policy: str
+    listener: str
+    grounds: tuple[str, ...]
+
+    @property
+    def _node(self) -> str:
+        return self.backend.virtual_node
+
+    def check(self, client: ClientTls | None, listener: ListenerTls) -> None:
+        """Report what keeps the two from ever talking."""
+        if client is None:
+            if listener.mode is TlsMode.STRICT:
+                self._add(
+                    self.policy,
+                    f"{self._node} is called in plain text, and its listener takes TLS only (mode STRICT), {_NEVER}",
+                    "Add client_policy: {tls: {validation: ...}}",
+                    f"{self.listener}.mode",
+                )
+            return
+        if listener.mode is TlsMode.DISABLED:
+            self._add(
+                self.policy,
+                f"{self._node} is called over TLS, and its listener speaks plain text, {_NEVER}",
+                "Give the listener a certificate and mode STRICT, or remove tls here",
+                f"{self.listener}.mode",
+            )
+            return
+        if listener.certificate:
+            self._check_backend(client.validation, listener.certificate.identity)
+        if listener.validation:
+            self._check_client(client, listener.validation)
+
+    def _check_backend(self, validation: Validation, presented: str) -> None:
+        """Would the gateway believe the node?"""
+        identity = self.mesh.identities.get(presented)
+        if identity is None or validation.trust.hierarchy not in self.mesh.hierarchies:
+            return
+        trust = f"{self.policy}.validation.trust.hierarchy"
+        given = (trust, f"{self.listener}.certificate", f"{self.listener}.certificate.identity", *_grounds([presented]))
+        if validation.trust.hierarchy != identity.hierarchy:
+            self._add(
+                trust,
+                f"{self._node} presents identity {presented}, signed by hierarchy {identity.hierarchy} and not by "
+                f"{validation.trust.hierarchy}, {_NEVER}",
+                f"Trust hierarchy {identity.hierarchy}",
+                *given,
+            )
+        elif validation.names and not set(validation.names) & set(identity.dns_names):
+            self._add(
+                f"{self.policy}.validation.subject_alternative_names.match.exact",
+                f"{self._node} presents identity {presented}, which has none of these names, {_NEVER}",
+                f"Accept one of its dns_names: {', '.join(identity.dns_names)}",
+                *given,
+            )
+        else:
+            _check_names_exist(self.mesh, f"{self.policy}.validation", validation, self.findings)
+
+    def _check_client(self, client: ClientTls, validation: Validation) -> None:
+        """Would the node believe the gateway?"""
+        certificate = f"{self.policy}.certificate"
+        trusted = validation.trust.hierarchy
+        given = (certificate, f"{self.listener}.validation", f"{self.listener}.validation.trust.hierarchy")
+        if client.certificate is None:
+            self._add(
+                certificate,
+                f"{self._node} demands a certificate of hierarchy {trusted}, and none is presented, {_NEVER}",
+                f"Add certificate: {{identity: ...}} with an identity of hierarchy {trusted}",
+                *given,
+            )
+            return
+        presented = client.certificate.identity
+        identity = self.mesh.identities.get(presented)
+        if identity is None or trusted not in self.mesh.hierarchies:
+            return
+        accepted = set(validation.names)
+        if identity.hierarchy != trusted:
+            self._add(
+                f"{certificate}.identity",
+                f"{self._node} demands a certificate of hierarchy {trusted}, and identity {presented} is signed by "
+                f"{identity.hierarchy}, {_NEVER}",
+                f"Present an identity of hierarchy {trusted}, or let the listener trust {identity.hierarchy}",
+                *given,
+                *_grounds([presented]),
+            )
+        elif accepted & set(_signed(self.mesh, trusted)) and not accepted & set(identity.dns_names):
+            # Names that nobody has are reported at the listener, once and not for each caller.
+            self._add(
+                f"{certificate}.identity",
+                f"{self._node} accepts {', '.join(validation.names)}, and {presented} has none of these "
+                f"names, {_NEVER}",
+                f"Add one of {', '.join(identity.dns_names)} to the listener's subject_alternative_names",
+                *given,
+                f"{self.listener}.validation.subject_alternative_names.match.exact",
+                *_grounds([presented]),
+            )
+
+    def _add(self, place: str, problem: str, remedy: str, *given: str) -> None:
+        self.findings.add(place, problem, remedy, given=(*self.grounds, *given))

@@ -1,0 +1,65 @@
+"""Checks of hierarchies and identities: what a CA can sign, and for how long."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.mesh.issuance import LEAF_LIFETIME_DAYS, KeyAlgorithm, family
+
+if TYPE_CHECKING:
+    from meshcert.mesh.findings import Findings
+    from meshcert.mesh.issuance import Hierarchy
+    from meshcert.mesh.mesh import Mesh
+
+_DAYS_IN_A_YEAR = 365
+_LEAST_SIGNING_YEARS = LEAF_LIFETIME_DAYS // _DAYS_IN_A_YEAR + 1
+
+
+def check_validity(mesh: Mesh, findings: Findings) -> None:
+    """No certificate may outlive the CA that signs it: AWS Private CA refuses to issue it."""
+    for name, hierarchy in mesh.hierarchies.items():
+        _check_validity(f"hierarchies.{name}", hierarchy, findings)
+
+
+def check_identities(mesh: Mesh, findings: Findings) -> None:
+    """Each identity has a hierarchy, and a key that its CA can sign."""
+    for name, identity in mesh.identities.items():
+        place = f"identities.{name}"
+        if not findings.require_known(mesh, f"{place}.hierarchy", "hierarchies", identity.hierarchy):
+            continue
+        authority = mesh.hierarchies[identity.hierarchy].key_algorithm
+        if family(authority) != family(identity.key_algorithm):
+            fitting = [algorithm for algorithm in KeyAlgorithm if family(algorithm) == family(authority)]
+            findings.add(
+                f"{place}.key_algorithm",
+                f"hierarchy {identity.hierarchy} has {authority} keys and cannot sign {identity.key_algorithm}",
+                f"Use {' or '.join(fitting)}, or another hierarchy",
+                given=(f"{place}.hierarchy", f"hierarchies.{identity.hierarchy}.key_algorithm"),
+            )
+
+
+def _check_validity(place: str, hierarchy: Hierarchy, findings: Findings) -> None:
+    root, issuing = f"{place}.root_validity_years", f"{place}.issuing_validity_years"
+    given = (f"{place}.tiers", root, issuing)
+    if hierarchy.tiers == 1 and "issuing_validity_years" in hierarchy.model_fields_set:
+        findings.add(
+            issuing,
+            "a hierarchy of one tier has no issuing CA",
+            "Remove the key, or write tiers: 2",
+            given=given,
+        )
+    if hierarchy.tiers == 2 and hierarchy.issuing_validity_years >= hierarchy.root_validity_years:  # noqa: PLR2004 - the file's own word
+        findings.add(
+            issuing,
+            f"an issuing CA of {hierarchy.issuing_validity_years} years outlives its root of "
+            f"{hierarchy.root_validity_years} years, which was signed first",
+            "Give it at least a year less than root_validity_years",
+            given=given,
+        )
+    if hierarchy.signing_years < _LEAST_SIGNING_YEARS:
+        findings.add(
+            root if hierarchy.tiers == 1 else issuing,
+            f"certificates live {LEAF_LIFETIME_DAYS} days and outlive a CA of {hierarchy.signing_years} year",
+            f"Use at least {_LEAST_SIGNING_YEARS}; 5 leaves room for renewals",
+            given=given,
+        )

@@ -1,0 +1,74 @@
+"""Checks of names: of the parts, and of what they prove."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.mesh.issuance import MOST_NAMES
+from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME
+from meshcert.mesh.naming import LONGEST_COMMON_NAME, dns_name_problem, name_problem
+
+if TYPE_CHECKING:
+    from meshcert.mesh.findings import Findings
+    from meshcert.mesh.mesh import Mesh
+
+RESERVED = ("dispatch", "execution", "export", "operator", "renewal")
+"""Roles of meshcert itself: a service's role is called like the service."""
+
+_SECTIONS = ("hierarchies", "identities", "virtual_gateways", "virtual_nodes", "services")
+
+
+def check_names(mesh: Mesh, findings: Findings) -> None:
+    """Names of the mesh and of its parts: form, length, reserved words."""
+    if fault := name_problem(mesh.mesh.name, LONGEST_MESH_NAME):
+        findings.add("mesh.name", *fault)
+    # A namespace of one label is fine: the service's name before it makes two.
+    if fault := dns_name_problem(f"service.{mesh.mesh.namespace}"):
+        findings.add("mesh.namespace", *fault)
+    for section in _SECTIONS:
+        for name in getattr(mesh, section):
+            if fault := name_problem(name, LONGEST_NAME):
+                findings.add(f"{section}.{name}", *fault)
+    for name in mesh.services:
+        if name in RESERVED:
+            findings.add(
+                f"services.{name}",
+                f"{name!r} is the name of one of meshcert's own roles",
+                f"Choose another name than {', '.join(RESERVED)}",
+            )
+
+
+def check_dns_names(mesh: Mesh, findings: Findings) -> None:
+    """The identities' DNS names: form, number, and that each belongs to one identity."""
+    owners: dict[str, str] = {}
+    for identity, declared in mesh.identities.items():
+        place = f"identities.{identity}.dns_names"
+        if len(declared.dns_names) > MOST_NAMES:
+            findings.add(
+                place,
+                f"there are {len(declared.dns_names)} names, and ACM takes {MOST_NAMES} in a certificate",
+                f"Keep at most {MOST_NAMES}, or make another identity of the rest",
+            )
+        for index, name in enumerate(declared.dns_names):
+            _check_dns_name(f"{place}[{index}]", name, findings, common=index == 0)
+            owner = owners.setdefault(name, identity)
+            if name in declared.dns_names[:index]:
+                findings.add(f"{place}[{index}]", f"{name} is written twice", "Remove one of them")
+            elif owner != identity:
+                findings.add(
+                    f"{place}[{index}]",
+                    f"{name} belongs to identity {owner} already",
+                    "A name proves one workload: remove it here or there",
+                    given=(f"identities.{owner}.dns_names",),
+                )
+
+
+def _check_dns_name(place: str, name: str, findings: Findings, *, common: bool) -> None:
+    if fault := dns_name_problem(name):
+        findings.add(place, *fault)
+    elif common and len(name) > LONGEST_COMMON_NAME:
+        findings.add(
+            place,
+            f"the first name is the certificate's common name too, and {len(name)} characters are too many for it",
+            f"Put a name of at most {LONGEST_COMMON_NAME} characters first",
+        )

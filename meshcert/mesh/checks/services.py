@@ -1,0 +1,130 @@
+"""Checks of the services: each runs one proxy, each proxy runs in one service, and everything fits into its task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshcert.mesh.findings import Findings
+    from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.services import Service
+
+ADMIN_PORT = 9901
+"""Envoy's admin interface listens there, in every task."""
+
+_GIB = 1024
+_FARGATE_MEMORY_MIB: dict[int, Iterable[int]] = {
+    256: (512, 1024, 2048),
+    512: range(1 * _GIB, 4 * _GIB + 1, _GIB),
+    1024: range(2 * _GIB, 8 * _GIB + 1, _GIB),
+    2048: range(4 * _GIB, 16 * _GIB + 1, _GIB),
+    4096: range(8 * _GIB, 30 * _GIB + 1, _GIB),
+    8192: range(16 * _GIB, 60 * _GIB + 1, 4 * _GIB),
+    16384: range(32 * _GIB, 120 * _GIB + 1, 8 * _GIB),
+}
+"""What Fargate offers for each cpu (ecs:RegisterTaskDefinition, `memory`)."""
+
+
+def check_services(mesh: Mesh, findings: Findings) -> None:
+    """Each service runs exactly one proxy; virtual nodes have an application; cpu and memory fit."""
+    for name, service in mesh.services.items():
+        place = f"services.{name}"
+        ways = (f"{place}.virtual_gateway", f"{place}.virtual_node")
+        if bool(service.virtual_gateway) == bool(service.virtual_node):
+            findings.add(
+                place,
+                f"it names {'both' if service.virtual_gateway else 'neither'} of virtual_gateway and virtual_node",
+                "Name exactly one: a service runs one proxy",
+                given=ways,
+            )
+            for way in ways:
+                findings.doubt(way)
+        elif service.virtual_gateway:
+            findings.require_known(mesh, ways[0], "virtual_gateways", service.virtual_gateway)
+        else:
+            findings.require_known(mesh, ways[1], "virtual_nodes", service.virtual_node)
+        _check_task(place, service, findings, ways)
+
+
+def check_each_proxy_runs_once(mesh: Mesh, findings: Findings) -> None:
+    """Each virtual gateway and virtual node belongs to exactly one service."""
+    for kind, section in (("virtual_gateway", "virtual_gateways"), ("virtual_node", "virtual_nodes")):
+        runs: dict[str, str] = {}
+        for name, service in mesh.services.items():
+            proxy = getattr(service, kind)
+            if proxy and runs.setdefault(proxy, name) != name:
+                findings.add(
+                    f"services.{name}.{kind}",
+                    f"service {runs[proxy]} runs {proxy} already",
+                    f"Raise its desired_count for more tasks, or declare another under {section}",
+                    given=(f"services.{runs[proxy]}.{kind}",),
+                )
+        grounds = ["services", *(f"services.{name}.{kind}" for name in mesh.services)]
+        for proxy in getattr(mesh, section):
+            if proxy not in runs:
+                findings.add(
+                    f"{section}.{proxy}",
+                    "no service runs it",
+                    f"Add a service with {kind}: {proxy}, or remove it",
+                    given=grounds,
+                )
+
+
+def check_ports(mesh: Mesh, findings: Findings) -> None:
+    """No two listeners of a task share a port: Envoy's own, its admin interface, the application."""
+    for section in ("virtual_gateways", "virtual_nodes"):
+        for name, proxy in getattr(mesh, section).items():
+            taken = {ADMIN_PORT: ("Envoy's admin interface", "")}
+            for index, listener in enumerate(proxy.listeners):
+                place = f"{section}.{name}.listeners[{index}].port_mapping.port"
+                _check_port(place, listener.port_mapping.port, taken, findings)
+                taken.setdefault(listener.port_mapping.port, (f"listeners[{index}]", place))
+            for service_name, service in mesh.services.items():
+                if section == "virtual_nodes" and service.virtual_node == name and service.application:
+                    _check_port(f"services.{service_name}.application.port", service.application.port, taken, findings)
+
+
+def _check_port(place: str, port: int, taken: dict[int, tuple[str, str]], findings: Findings) -> None:
+    if port in taken:
+        owner, ground = taken[port]
+        findings.add(
+            place,
+            f"port {port} is taken in the same task by {owner}",
+            "Choose another port",
+            given=(ground,) if ground else (),
+        )
+
+
+def _check_task(place: str, service: Service, findings: Findings, ways: tuple[str, str]) -> None:
+    if service.virtual_node and not service.application:
+        findings.add(
+            f"{place}.application",
+            f"the listener of virtual node {service.virtual_node} leads to an application, and there is none",
+            "Add application: {image: FOLDER, port: ...}",
+            given=ways,
+        )
+    if service.virtual_gateway and not service.virtual_node:
+        if service.application:
+            findings.add(
+                f"{place}.application",
+                "a virtual gateway has no application: it sends requests to its backends",
+                "Remove it, or run a virtual_node",
+                given=ways,
+            )
+    elif service.load_balancer and service.virtual_node:
+        findings.add(
+            f"{place}.load_balancer",
+            "only a virtual gateway stands behind a load balancer",
+            "Remove it: the mesh finds virtual nodes by Cloud Map",
+            given=ways,
+        )
+    offered = list(_FARGATE_MEMORY_MIB[service.cpu])
+    if service.memory_mib not in offered:
+        findings.add(
+            f"{place}.memory_mib",
+            f"Fargate has no tasks of cpu {service.cpu} with {service.memory_mib} MiB",
+            f"Use one of: {', '.join(map(str, offered))}",
+            given=(f"{place}.cpu",),
+        )

@@ -1,0 +1,71 @@
+"""Where the checks put what they find."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.errors import Fault
+from meshcert.mesh.naming import suggestion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshcert.mesh.mesh import Mesh
+
+
+class Findings:
+    """
+    The faults of one file.
+
+    Args:
+        doubtful: Places that hold stand-ins (:mod:`meshcert.mesh.mending`): no fault may rest on one.
+    """
+
+    def __init__(self, doubtful: Iterable[str] = ()) -> None:
+        self._doubtful = set(doubtful)
+        self._faults: dict[tuple[str, str], Fault] = {}
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """What was found, each fault once."""
+        return tuple(self._faults.values())
+
+    def add(self, place: str, problem: str, remedy: str, *, given: Iterable[str] = ()) -> None:
+        """
+        Report a fault, unless its ground is doubtful.
+
+        Args:
+            place: Where it is.
+            problem: What is wrong there.
+            remedy: What to do about it.
+            given: Other places that it rests on.
+        """
+        if not any(self._is_doubtful(ground) for ground in (place, *given)):
+            self._faults.setdefault((place, problem), Fault(place, problem, remedy))
+
+    def doubt(self, place: str) -> None:
+        """From now on no fault may rest on ``place``: what it says is wrong, and what was meant is not known."""
+        self._doubtful.add(place)
+
+    def require_known(self, mesh: Mesh, place: str, section: str, name: str) -> bool:
+        """
+        Whether ``name`` is declared in a section of the file; reports it if not.
+
+        Args:
+            mesh: The mesh.
+            place: Where the name is used.
+            section: ``hierarchies``, ``identities``, ``virtual_gateways`` or ``virtual_nodes``.
+            name: The name that is used.
+        """
+        known = getattr(mesh, section)
+        if name in known:
+            return True
+        otherwise = f"Declare it under {section}" + (f", or use one of: {', '.join(known)}" if known else "")
+        self.add(
+            place, f"{name!r} is not declared under {section}", suggestion(name, known, otherwise), given=(section,)
+        )
+        self.doubt(place)
+        return False
+
+    def _is_doubtful(self, ground: str) -> bool:
+        return any(ground == place or ground.startswith((f"{place}.", f"{place}[")) for place in self._doubtful)

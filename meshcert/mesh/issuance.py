@@ -1,0 +1,97 @@
+"""Who signs and who is signed: hierarchies and identities."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict  # noqa: TID251 - this package is the mesh model
+
+from meshcert.mesh.part import DNS_NAMES_SCHEMA, Part, Years
+
+LEAF_LIFETIME_DAYS = 395
+"""How long every private ACM certificate lives; ACM offers no choice."""
+
+MOST_NAMES = 10
+"""Names in one certificate: ACM's quota unless AWS raises it."""
+
+
+class KeyAlgorithm(StrEnum):
+    """Key algorithms that ACM issues private certificates for (acm:RequestCertificate)."""
+
+    RSA_2048 = "RSA_2048"
+    EC_PRIME256V1 = "EC_prime256v1"
+    EC_SECP384R1 = "EC_secp384r1"
+
+
+class CaKeyAlgorithm(StrEnum):
+    """Key algorithms of the CAs; each signs certificates of its own family only."""
+
+    RSA_2048 = "RSA_2048"
+    RSA_3072 = "RSA_3072"
+    RSA_4096 = "RSA_4096"
+    EC_PRIME256V1 = "EC_prime256v1"
+    EC_SECP384R1 = "EC_secp384r1"
+
+
+def family(algorithm: str) -> str:
+    """``RSA`` or ``EC``: a CA signs certificates of its own family only."""
+    return algorithm.partition("_")[0]
+
+
+class Subject(Part):
+    """
+    Who the CAs of a hierarchy belong to.
+
+    A changed subject is a new CA with a new trust root.
+    """
+
+    organization: str | None = Field(default=None, min_length=1, max_length=64)
+    """X.509 O."""
+    organizational_unit: str | None = Field(default=None, min_length=1, max_length=64)
+    """X.509 OU."""
+    country: str | None = Field(default=None, pattern="^[A-Z]{2}$")
+    """X.509 C: two capital letters."""
+
+
+class Hierarchy(Part):
+    """A root CA, and the issuing CA below it if there are two tiers."""
+
+    tiers: Literal[1, 2] = Field(examples=[2])
+    """1: the root signs the certificates itself; 2: an issuing CA does."""
+    key_algorithm: CaKeyAlgorithm = Field(examples=["EC_prime256v1"])
+    """Key algorithm of its CAs; the identities' keys must be of the same family, RSA or EC."""
+    subject: Subject = Subject()
+    """Who the CAs belong to."""
+    root_validity_years: Years = 10
+    """Lifetime of the root's certificate."""
+    issuing_validity_years: Years = 5
+    """Lifetime of the issuing CA's certificate, if there are two tiers; shorter than the root's."""
+    reissue: Annotated[int, Strict(), Field(ge=1)] = 1
+    """Raise it by one to issue the CA certificates again with the same keys, before they run out."""
+
+    @property
+    def signing_algorithm(self) -> str:
+        """What its CAs sign with, in AWS Private CA's words."""
+        digest = "SHA384" if self.key_algorithm is CaKeyAlgorithm.EC_SECP384R1 else "SHA256"
+        return f"{digest}WITH{'RSA' if family(self.key_algorithm) == 'RSA' else 'ECDSA'}"
+
+    @property
+    def signing_years(self) -> int:
+        """Lifetime of the CA that signs leaf certificates, years: of the issuing CA, or of a single tier's root."""
+        return self.root_validity_years if self.tiers == 1 else self.issuing_validity_years
+
+
+class Identity(Part):
+    """The names one workload proves: one ACM certificate and one secret."""
+
+    hierarchy: str = Field(examples=["colorteller"])
+    """The hierarchy that signs its certificate."""
+    dns_names: tuple[str, ...] = Field(
+        min_length=1,
+        examples=[["colorteller.mtls.svc.cluster.local"]],
+        json_schema_extra={**DNS_NAMES_SCHEMA, "maxItems": MOST_NAMES},
+    )
+    """DNS names in the certificate, 1 to 10; the first, at most 64 characters, is its common name too."""
+    key_algorithm: KeyAlgorithm = Field(examples=["EC_prime256v1"])
+    """Key algorithm of the certificate, of the same family as the CA's."""

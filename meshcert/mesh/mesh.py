@@ -1,0 +1,119 @@
+"""The whole mesh file, and what follows from it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field  # noqa: TID251 - this package is the mesh model
+
+from meshcert.mesh.issuance import Hierarchy, Identity  # noqa: TC001 - pydantic reads annotations
+from meshcert.mesh.part import NAME_SCHEMA, Part
+from meshcert.mesh.proxies import Backend, VirtualGateway, VirtualNode  # noqa: TC001 - pydantic reads annotations
+from meshcert.mesh.services import Service  # noqa: TC001 - pydantic reads annotations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SCHEMA = 1
+LONGEST_MESH_NAME = 16
+LONGEST_NAME = 20
+
+
+class Egress(StrEnum):
+    """How tasks reach AWS's APIs."""
+
+    NAT = "nat"
+    ENDPOINTS = "endpoints"
+
+
+class About(Part):
+    """The mesh as a whole."""
+
+    name: str = Field(examples=["color"], json_schema_extra={**NAME_SCHEMA, "maxLength": LONGEST_MESH_NAME})
+    """Name of the mesh, at most 16 characters; stacks, secrets and roles carry it."""
+    namespace: str = Field(examples=["mtls.svc.cluster.local"])
+    """Cloud Map namespace; a service answers as SERVICE.NAMESPACE."""
+
+
+class Network(Part):
+    """The VPC the services run in."""
+
+    egress: Egress = Egress.NAT
+    """`nat`: a NAT gateway; `endpoints`: interface endpoints for AWS's APIs, and no way to the internet."""
+
+
+_KEYS: dict[str, Any] = {"propertyNames": {**NAME_SCHEMA, "maxLength": LONGEST_NAME}}
+
+
+class Mesh(Part):
+    """Who signs, who is signed, what the proxies do and where they run; all mappings are in the file's order."""
+
+    schema_version: Literal[1] = Field(alias="schema", examples=[SCHEMA])
+    """Version of this format: 1."""
+    mesh: About
+    """The mesh as a whole."""
+    network: Network = Network()
+    """The VPC the services run in."""
+    hierarchies: dict[str, Hierarchy] = Field(json_schema_extra=_KEYS)
+    """The private CAs, by name."""
+    identities: dict[str, Identity] = Field(json_schema_extra=_KEYS)
+    """The certificates, by name."""
+    virtual_gateways: dict[str, VirtualGateway] = Field(default={}, json_schema_extra=_KEYS)
+    """Proxies that let clients into the mesh, by name."""
+    virtual_nodes: dict[str, VirtualNode] = Field(default={}, json_schema_extra=_KEYS)
+    """Proxies in front of an application, by name."""
+    services: dict[str, Service] = Field(json_schema_extra=_KEYS)
+    """The ECS services that run the proxies, by name."""
+
+    def service_of(self, virtual_node: str) -> str:
+        """
+        The service that runs a virtual node.
+
+        Args:
+            virtual_node: Its name.
+
+        Raises:
+            KeyError: If no service runs it.
+        """
+        for name, service in self.services.items():
+            if service.virtual_node == virtual_node:
+                return name
+        raise KeyError(virtual_node)
+
+    def host(self, virtual_node: str) -> str:
+        """The DNS name under which Cloud Map answers with the addresses of a virtual node's healthy tasks."""
+        return f"{self.service_of(virtual_node)}.{self.mesh.namespace}"
+
+    def peer_names(self, identity: str) -> tuple[str, ...]:
+        """
+        Those of an identity's names that its peers' rules ask for: without them, the peers refuse its certificate.
+
+        Args:
+            identity: Name of an identity.
+
+        Returns:
+            The names in the identity's order; empty if no peer names any.
+
+        Raises:
+            KeyError: If there is no such identity.
+        """
+        demanded = set(self._demanded(identity))
+        return tuple(name for name in self.identities[identity].dns_names if name in demanded)
+
+    def calls(self) -> Iterator[tuple[str, int, Backend]]:
+        """Every call that the mesh allows: name of the virtual gateway, index of the backend, the backend."""
+        for name, gateway in self.virtual_gateways.items():
+            for index, backend in enumerate(gateway.backends):
+                yield name, index, backend
+
+    def _demanded(self, identity: str) -> Iterator[str]:
+        for gateway, _, backend in self.calls():
+            client = self.virtual_gateways[gateway].client_tls(backend)
+            listener = self.virtual_nodes[backend.virtual_node].listeners[0].tls
+            if client is None or listener is None:
+                continue
+            if listener.certificate and listener.certificate.identity == identity:
+                yield from client.validation.names
+            if listener.validation and client.certificate and client.certificate.identity == identity:
+                yield from listener.validation.names

@@ -1,0 +1,90 @@
+"""What names must look like: those of the file's own parts, and the DNS names in certificates."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
+"""Names of meshes, hierarchies, identities, proxies and services: they become DNS labels and parts of names in AWS."""
+
+DNS_NAME = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9][a-z0-9-]*[a-z0-9]")
+"""A DNS name as ACM takes it (at least two labels, the last of two characters or more), in lower case, no wildcard."""
+
+LONGEST_LABEL = 63
+LONGEST_DNS_NAME = 253
+LONGEST_COMMON_NAME = 64
+
+
+def name_problem(name: str, longest: int) -> tuple[str, str] | None:
+    """
+    What is wrong with the name of a part.
+
+    Args:
+        name: The name.
+        longest: Most characters it may have.
+
+    Returns:
+        Problem and remedy, or None if it is a good name.
+    """
+    if not NAME.fullmatch(name):
+        return (
+            f"{name!r} is not a name",
+            "Use lower-case letters, digits and hyphens; begin with a letter and do not end with a hyphen",
+        )
+    if len(name) > longest:
+        return (f"{name!r} has {len(name)} characters", f"Use at most {longest}: names of AWS resources are made of it")
+    return None
+
+
+def dns_name_problem(name: str) -> tuple[str, str] | None:
+    """
+    What is wrong with a DNS name, by ACM's rules and ours.
+
+    Args:
+        name: The name.
+
+    Returns:
+        Problem and remedy, or None if ACM would put it into a certificate.
+    """
+    labels = name.split(".")
+    long = next((label for label in labels if len(label) > LONGEST_LABEL), "")
+    rules = (
+        (name.startswith("*."), f"{name!r} is a wildcard, and peers compare whole names", "Write out each name"),
+        (name != name.lower(), f"{name!r} has capital letters, and Envoy tells them apart", f"Write {name.lower()}"),
+        (
+            len(labels) == 1,
+            f"{name!r} has no dot, and ACM refuses names of one label",
+            f"Write the whole name, for example {name or 'myservice'}.mtls.svc.cluster.local",
+        ),
+        (len(name) > LONGEST_DNS_NAME, f"it has {len(name)} characters", f"Use at most {LONGEST_DNS_NAME}"),
+        (bool(long), f"its label {long!r} has {len(long)} characters", f"Use at most {LONGEST_LABEL} between two dots"),
+        (
+            DNS_NAME.fullmatch(name) is None,
+            f"{name!r} is not a DNS name",
+            "Use labels of letters, digits and inner hyphens, one dot between two, the last of two characters or more",
+        ),
+    )
+    return next(((problem, remedy) for broken, problem, remedy in rules if broken), None)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The known word that ``word`` was probably meant to be; empty if none is like it."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
+
+
+def suggestion(word: str, known: Iterable[str], otherwise: str) -> str:
+    """
+    A remedy for a word that is not known.
+
+    Args:
+        word: What was written.
+        known: What could have been written.
+        otherwise: The remedy if nothing known is like it.
+    """
+    likely = nearest(word, known)
+    return f"Did you mean {likely}?" if likely else otherwise

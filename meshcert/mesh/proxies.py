@@ -1,0 +1,190 @@
+"""What the proxies do: listeners, TLS, backends and routes, in App Mesh's nesting."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import Field  # noqa: TID251 - this package is the mesh model
+
+from meshcert.mesh.part import DNS_NAMES_SCHEMA, Part, Port
+from meshcert.proxy import TlsMode
+
+
+class GatewayProtocol(StrEnum):
+    """What a virtual gateway's listener speaks: it routes requests, so plain TCP is none of them."""
+
+    HTTP = "http"
+    HTTP2 = "http2"
+    GRPC = "grpc"
+
+
+class NodeProtocol(StrEnum):
+    """What a virtual node's listener speaks."""
+
+    HTTP = "http"
+    HTTP2 = "http2"
+    GRPC = "grpc"
+    TCP = "tcp"
+
+
+class IdentityReference(Part):
+    """What a proxy presents."""
+
+    identity: str = Field(examples=["colorteller"])
+    """Name of an identity."""
+
+
+class Trust(Part):
+    """Whom a proxy believes."""
+
+    hierarchy: str = Field(examples=["colorgateway"])
+    """Name of a hierarchy: its root is the trust anchor."""
+
+
+class SanMatch(Part):
+    """Which names are accepted."""
+
+    exact: tuple[str, ...] = Field(
+        min_length=1, examples=[["colorgateway.mtls.svc.cluster.local"]], json_schema_extra=DNS_NAMES_SCHEMA
+    )
+    """The peer's certificate must carry one of these DNS names."""
+
+
+class SubjectAlternativeNames(Part):
+    """The rule for the names in a peer's certificate."""
+
+    match: SanMatch
+    """The names."""
+
+
+class Validation(Part):
+    """How a peer's certificate is checked."""
+
+    trust: Trust
+    """Whose signature is believed."""
+    subject_alternative_names: SubjectAlternativeNames | None = None
+    """Left out: every name that the hierarchy has signed is accepted."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The accepted names; empty accepts any."""
+        return self.subject_alternative_names.match.exact if self.subject_alternative_names else ()
+
+
+class ListenerTls(Part):
+    """A listener's TLS."""
+
+    mode: TlsMode = TlsMode.STRICT
+    """STRICT: TLS only; PERMISSIVE: TLS and plain text; DISABLED: plain text only."""
+    certificate: IdentityReference | None = None
+    """What the listener presents; needed unless the mode is DISABLED."""
+    validation: Validation | None = None
+    """How clients' certificates are checked: mutual TLS. Left out: one-way TLS, clients stay anonymous."""
+
+
+class ClientTls(Part):
+    """TLS towards a backend."""
+
+    certificate: IdentityReference | None = None
+    """What the proxy presents; needed if the backend's listener has a validation."""
+    validation: Validation
+    """How the backend's certificate is checked."""
+
+
+class ClientPolicy(Part):
+    """How a backend is called."""
+
+    tls: ClientTls | None = None
+    """Left out: plain text."""
+
+
+class BackendDefaults(Part):
+    """What holds for backends without a client_policy of their own."""
+
+    client_policy: ClientPolicy = ClientPolicy()
+    """How they are called."""
+
+
+class Backend(Part):
+    """A virtual node that a proxy calls."""
+
+    virtual_node: str = Field(examples=["colorteller"])
+    """Name of the virtual node."""
+    client_policy: ClientPolicy | None = None
+    """Left out: the one in backend_defaults."""
+
+
+class GatewayPort(Part):
+    """Where a virtual gateway listens."""
+
+    port: Port = Field(examples=[8443])
+    """TCP port."""
+    protocol: GatewayProtocol = Field(examples=["http"])
+    """`http` serves HTTP/1.1 and HTTP/2 as the client asks."""
+
+
+class NodePort(Part):
+    """Where a virtual node listens."""
+
+    port: Port = Field(examples=[9443])
+    """TCP port."""
+    protocol: NodeProtocol = Field(examples=["http"])
+    """`http` serves HTTP/1.1 and HTTP/2 as the client asks."""
+
+
+class GatewayListener(Part):
+    """A listener of a virtual gateway."""
+
+    port_mapping: GatewayPort
+    """Where it listens."""
+    tls: ListenerTls | None = None
+    """Left out: plain text."""
+
+
+class NodeListener(Part):
+    """The listener of a virtual node; it leads to the application in the same task."""
+
+    port_mapping: NodePort
+    """Where it listens."""
+    tls: ListenerTls | None = None
+    """Left out: plain text."""
+
+
+class RouteMatch(Part):
+    """Which requests a route takes."""
+
+    prefix: str = Field(examples=["/"], json_schema_extra={"pattern": "^/"})
+    """Path prefix; the longest one wins."""
+
+
+class Route(Part):
+    """Where requests go."""
+
+    match: RouteMatch
+    """Which requests."""
+    virtual_node: str = Field(examples=["colorteller"])
+    """One of the gateway's backends."""
+
+
+class VirtualGateway(Part):
+    """A proxy that lets clients into the mesh."""
+
+    listeners: tuple[GatewayListener, ...] = Field(min_length=1)
+    """Where clients connect."""
+    backend_defaults: BackendDefaults = BackendDefaults()
+    """What holds for backends without a client_policy."""
+    backends: tuple[Backend, ...] = Field(min_length=1)
+    """The virtual nodes it may call."""
+    routes: tuple[Route, ...] = Field(min_length=1)
+    """Which backend answers which path."""
+
+    def client_tls(self, backend: Backend) -> ClientTls | None:
+        """TLS towards a backend, ``backend_defaults`` applied; None calls it in plain text."""
+        return (backend.client_policy or self.backend_defaults.client_policy).tls
+
+
+class VirtualNode(Part):
+    """A proxy in front of one application."""
+
+    listeners: tuple[NodeListener, ...] = Field(min_length=1, max_length=1)
+    """Where the mesh reaches it: exactly one listener."""

@@ -1,0 +1,121 @@
+"""From the mesh file's words to one proxy's settings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from meshcert import naming, proxy
+from meshcert.mesh.proxies import VirtualGateway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from meshcert.mesh import proxies
+    from meshcert.mesh.mesh import Mesh
+
+_PLAIN = proxy.ListenerTls(mode=proxy.TlsMode.DISABLED)
+
+
+@dataclass(frozen=True)
+class SecretIds:
+    """
+    Where the secrets of a mesh are: names or ARNs, as Secrets Manager takes them. They are never looked into.
+
+    Args:
+        identities: Secrets with material, by identity.
+        trust_bundles: Secrets with roots, by hierarchy.
+    """
+
+    identities: Mapping[str, str]
+    trust_bundles: Mapping[str, str]
+
+    @classmethod
+    def named_by_convention(cls, mesh: Mesh) -> SecretIds:
+        """The names that :mod:`meshcert.naming` gives them."""
+        return cls(
+            identities={name: naming.identity_secret(mesh.mesh.name, name) for name in mesh.identities},
+            trust_bundles={name: naming.trust_bundle_secret(mesh.mesh.name, name) for name in mesh.hierarchies},
+        )
+
+
+def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -> proxy.ProxySettings:
+    """
+    What the Envoy of a service has to know; only the secrets it needs are among them.
+
+    Args:
+        mesh: A mesh that :func:`~meshcert.mesh.load_mesh` has checked.
+        service: Name of the service.
+        secrets: Where the secrets are; None: under their conventional names.
+
+    Raises:
+        KeyError: If there is no such service, or ``secrets`` lacks one that its proxy needs.
+    """
+    declared = mesh.services[service]
+    secrets = secrets or SecretIds.named_by_convention(mesh)
+    name = declared.virtual_gateway or declared.virtual_node
+    part = mesh.virtual_gateways[name] if declared.virtual_gateway else mesh.virtual_nodes[name]
+    listeners = tuple(_listener(listener) for listener in part.listeners)
+    backends: tuple[proxy.Backend, ...] = ()
+    routes: tuple[proxy.Route, ...] = ()
+    if isinstance(part, VirtualGateway):
+        backends = tuple(_backend(mesh, part, backend) for backend in part.backends)
+        routes = tuple(proxy.Route(prefix=route.match.prefix, backend=route.virtual_node) for route in part.routes)
+    sides: list[proxy.ListenerTls | proxy.BackendTls] = [listener.tls for listener in listeners]
+    sides += [backend.tls for backend in backends if backend.tls]
+    return proxy.ProxySettings(
+        mesh=mesh.mesh.name,
+        name=name,
+        service=service,
+        listeners=listeners,
+        identities={
+            identity: proxy.SecretReference(secrets.identities[identity], mesh.identities[identity].dns_names)
+            for identity in _each_once(side.certificate for side in sides)
+        },
+        trust_bundles={
+            hierarchy: proxy.SecretReference(secrets.trust_bundles[hierarchy])
+            for hierarchy in _each_once(side.trust for side in sides)
+        },
+        backends=backends,
+        routes=routes,
+        application_port=declared.application.port if declared.application else 0,
+        rotation=declared.rotation,
+        poll_interval_s=declared.poll_interval_s,
+        max_connection_duration_s=declared.max_connection_duration_s,
+    )
+
+
+def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy.Listener:
+    tls = _PLAIN
+    if listener.tls:
+        validation = listener.tls.validation
+        tls = proxy.ListenerTls(
+            mode=listener.tls.mode,
+            certificate=listener.tls.certificate.identity if listener.tls.certificate else "",
+            trust=validation.trust.hierarchy if validation else "",
+            subject_alternative_names=validation.names if validation else (),
+        )
+    return proxy.Listener(port=listener.port_mapping.port, protocol=listener.port_mapping.protocol.value, tls=tls)
+
+
+def _backend(mesh: Mesh, gateway: VirtualGateway, backend: proxies.Backend) -> proxy.Backend:
+    port = mesh.virtual_nodes[backend.virtual_node].listeners[0].port_mapping
+    client = gateway.client_tls(backend)
+    tls = None
+    if client:
+        tls = proxy.BackendTls(
+            trust=client.validation.trust.hierarchy,
+            certificate=client.certificate.identity if client.certificate else "",
+            subject_alternative_names=client.validation.names,
+        )
+    return proxy.Backend(
+        name=backend.virtual_node,
+        host=mesh.host(backend.virtual_node),
+        port=port.port,
+        protocol=port.protocol.value,
+        tls=tls,
+    )
+
+
+def _each_once(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(name for name in names if name))

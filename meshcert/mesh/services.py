@@ -1,0 +1,44 @@
+"""What runs on Amazon ECS: one service for each proxy."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, Strict  # noqa: TID251 - this package is the mesh model
+
+from meshcert.mesh.part import Part, Port, Seconds
+from meshcert.proxy import Rotation
+
+
+class Application(Part):
+    """The container behind a virtual node's proxy."""
+
+    image: str = Field(examples=["examples/color/colorteller"])
+    """A folder with a Dockerfile, from the repository's root, or else the image to pull."""
+    port: Port = Field(examples=[8080])
+    """TCP port it listens on, on loopback."""
+
+
+class Service(Part):
+    """An ECS service that runs one proxy, and its application if it is a virtual node's."""
+
+    virtual_gateway: str = ""
+    """The virtual gateway it runs; or virtual_node."""
+    virtual_node: str = ""
+    """The virtual node it runs; or virtual_gateway."""
+    application: Application | None = None
+    """The application; a virtual node needs one, a virtual gateway has none."""
+    rotation: Rotation = Rotation.RELOAD
+    """`reload`: running tasks install a new certificate; `redeploy`: a new ECS deployment takes it over."""
+    poll_interval_s: Seconds = 60.0
+    """Longest time between two looks for a new certificate, seconds; jitter only shortens it."""
+    max_connection_duration_s: Seconds = 600.0
+    """Longest life of an HTTP connection, seconds; only new connections see a new certificate."""
+    desired_count: Annotated[int, Strict(), Field(ge=0, le=1000)] = 2
+    """Number of tasks."""
+    cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256
+    """CPU units of a task, as Fargate offers them."""
+    memory_mib: Annotated[int, Strict()] = 512
+    """Memory of a task in MiB; Fargate offers certain sizes for each cpu."""
+    load_balancer: Annotated[bool, Strict()] = False
+    """Put a network load balancer before it; for virtual gateways."""

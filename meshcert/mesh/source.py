@@ -1,0 +1,109 @@
+"""A YAML text as plain values, with the line of every place: keys written twice and text that is no YAML are faults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from meshcert.errors import Fault
+
+WHOLE_FILE = "(file)"
+"""The place of faults that concern no key."""
+
+
+def place_of(parts: tuple[str | int, ...]) -> str:
+    """A place as people write it: ``identities.colorteller.dns_names[0]``."""
+    place = ""
+    for part in parts:
+        if isinstance(part, int):
+            place += f"[{part}]"
+        else:
+            place += f".{part}" if place else part
+    return place or WHOLE_FILE
+
+
+@dataclass
+class Source:
+    """
+    What a YAML text says.
+
+    Args:
+        values: Its content; None if it cannot be read.
+        faults: What is wrong with it as YAML.
+        lines: The line of each place, counted from 1.
+    """
+
+    values: Any = None
+    faults: list[Fault] = field(default_factory=list)
+    lines: dict[str, int] = field(default_factory=dict)
+
+    def line(self, place: str) -> int:
+        """The line of a place, or of the nearest part around it that the text has; 1 for the whole file."""
+        while place not in self.lines and place:
+            place = place[: max(place.rfind("."), place.rfind("["), 0)]
+        return self.lines.get(place, 1)
+
+
+def read_yaml(text: bytes) -> Source:
+    """What a YAML text says. Never raises: what cannot be read is a fault."""
+    source = Source()
+    try:
+        loader = _Loader(text)
+        root = loader.get_single_node()
+        if root is not None:
+            _note(root, (), source, set())
+            source.values = loader.construct_document(root)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        source.faults.append(_syntax_fault(error, source))
+        return source
+    if source.values is None:
+        source.faults.append(Fault(WHOLE_FILE, "it is empty", "Begin with `schema: 1`; the README has a whole mesh"))
+    return source
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's plain types, keys as text: `on:` and `1:` are names here."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
+        """The mapping with its keys as they are written."""
+        self.flatten_mapping(node)
+        return {
+            key.value if isinstance(key, yaml.ScalarNode) else str(key.value): self.construct_object(value, deep=deep)
+            for key, value in node.value
+        }
+
+
+def _note(node: yaml.Node, parts: tuple[str | int, ...], source: Source, around: set[int]) -> None:
+    """Remember the lines below ``node`` and report keys written twice; ``around`` ends circular aliases."""
+    if id(node) in around:
+        raise yaml.MarkedYAMLError(problem="an alias that contains itself", problem_mark=node.start_mark)
+    around = around | {id(node)}
+    if isinstance(node, yaml.SequenceNode):
+        for index, item in enumerate(node.value):
+            source.lines[place_of((*parts, index))] = item.start_mark.line + 1
+            _note(item, (*parts, index), source, around)
+    elif isinstance(node, yaml.MappingNode):
+        written: dict[str, int] = {}
+        for key, value in node.value:
+            name, line = str(key.value), key.start_mark.line + 1
+            place = place_of((*parts, name))
+            source.lines[place] = line
+            if name in written:
+                problem = f"the key is written twice, in lines {written[name]} and {line}"
+                source.faults.append(Fault(place, problem, "YAML keeps the last one: make them one, or rename one"))
+            written[name] = line
+            _note(value, (*parts, name), source, around)
+
+
+def _syntax_fault(error: Exception, source: Source) -> Fault:
+    remedy = "Check indentation, colons and quotes there"
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        return Fault(WHOLE_FILE, f"it is not YAML: {' '.join(str(error).split())}", "Write it as UTF-8 text in YAML")
+    place = f"line {mark.line + 1}, column {mark.column + 1}"
+    source.lines[place] = mark.line + 1
+    context = getattr(error, "context", None)
+    problem = getattr(error, "problem", None) or "it cannot be read"
+    return Fault(place, f"it is not YAML: {context + ', ' if context else ''}{problem}", remedy)

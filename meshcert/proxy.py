@@ -1,0 +1,225 @@
+"""
+One proxy's settings, as the stacks write them into ``MESHCERT_PROXY`` and the Envoy image reads them.
+
+The mesh file's words become one flat description: which secrets to fetch, where to listen, where to send requests, and
+what to demand of peers. :mod:`meshcert.envoy` turns it into Envoy's configuration.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any
+
+SCHEMA = 1
+
+
+class TlsMode(StrEnum):
+    """How a listener treats clients (App Mesh's listener TLS modes)."""
+
+    STRICT = "STRICT"
+    """TLS only."""
+    PERMISSIVE = "PERMISSIVE"
+    """TLS and plain text, while clients are being moved."""
+    DISABLED = "DISABLED"
+    """Plain text only."""
+
+
+class Rotation(StrEnum):
+    """How a service takes a new version of its secrets over."""
+
+    RELOAD = "reload"
+    """Running tasks install it; Envoy serves it without a restart."""
+    REDEPLOY = "redeploy"
+    """Tasks read once at start and only log newer versions; a new ECS deployment takes them over."""
+
+
+@dataclass(frozen=True)
+class ListenerTls:
+    """
+    A listener's TLS.
+
+    Args:
+        mode: STRICT, PERMISSIVE or DISABLED.
+        certificate: Key into :attr:`ProxySettings.identities`: what the listener presents.
+        trust: Key into :attr:`ProxySettings.trust_bundles`: client certificates are required and checked against it.
+            Empty: one-way TLS, clients stay anonymous.
+        subject_alternative_names: DNS names of which a client's certificate must have one; empty accepts any name
+            that ``trust`` has signed.
+    """
+
+    mode: TlsMode
+    certificate: str = ""
+    trust: str = ""
+    subject_alternative_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listener:
+    """
+    Where a proxy accepts connections.
+
+    Args:
+        port: TCP port.
+        protocol: ``http`` (HTTP/1.1 and HTTP/2 as the client asks), ``http2``, ``grpc`` or ``tcp``.
+        tls: Its TLS.
+    """
+
+    port: int
+    protocol: str
+    tls: ListenerTls
+
+
+@dataclass(frozen=True)
+class BackendTls:
+    """
+    How a proxy calls a backend over TLS.
+
+    Args:
+        trust: Key into :attr:`ProxySettings.trust_bundles`: the backend's certificate is checked against it.
+        certificate: Key into :attr:`ProxySettings.identities`: what the proxy presents. Empty: it stays anonymous.
+        subject_alternative_names: DNS names of which the backend's certificate must have one.
+    """
+
+    trust: str
+    certificate: str = ""
+    subject_alternative_names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Backend:
+    """
+    A service this proxy calls.
+
+    Args:
+        name: Name of the virtual node; Envoy's cluster has the same.
+        host: DNS name under which Cloud Map answers with the addresses of its healthy tasks.
+        port: TCP port of its listener.
+        protocol: Protocol of its listener.
+        tls: TLS towards it; None calls it in plain text.
+    """
+
+    name: str
+    host: str
+    port: int
+    protocol: str
+    tls: BackendTls | None = None
+
+
+@dataclass(frozen=True)
+class Route:
+    """
+    Which backend answers a path.
+
+    Args:
+        prefix: Path prefix; the longest one wins.
+        backend: Name of a backend.
+    """
+
+    prefix: str
+    backend: str
+
+
+@dataclass(frozen=True)
+class SecretReference:
+    """
+    A secret to fetch.
+
+    Args:
+        secret: Its ARN or name.
+        names: DNS names its certificate must carry; empty for trust bundles.
+    """
+
+    secret: str
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class ProxySettings:
+    """
+    Everything one Envoy has to know.
+
+    Args:
+        mesh: Name of the mesh.
+        name: Name of the virtual gateway or virtual node.
+        service: Name of the ECS service.
+        listeners: Where it accepts connections.
+        identities: Secrets with its own material, by identity name.
+        trust_bundles: Secrets with the roots its peers are checked against, by hierarchy name.
+        backends: The services it calls.
+        routes: A virtual gateway's routes; empty for a virtual node, whose listeners lead to its application.
+        application_port: TCP port of the application in the same task; 0 for a virtual gateway.
+        rotation: What happens when a secret has a new version.
+        poll_interval_s: Longest time between two looks at the secrets, seconds; jitter only shortens it.
+        max_connection_duration_s: Longest life of an HTTP connection on either side, seconds: only new connections
+            see a new certificate (Envoy: HttpProtocolOptions.max_connection_duration).
+    """
+
+    mesh: str
+    name: str
+    service: str
+    listeners: tuple[Listener, ...]
+    identities: dict[str, SecretReference]
+    trust_bundles: dict[str, SecretReference]
+    backends: tuple[Backend, ...] = ()
+    routes: tuple[Route, ...] = ()
+    application_port: int = 0
+    rotation: Rotation = Rotation.RELOAD
+    poll_interval_s: float = 60.0
+    max_connection_duration_s: float = 600.0
+
+    def to_json(self) -> str:
+        """Compact JSON that :meth:`from_json` reads back."""
+        return json.dumps({"schema": SCHEMA, **asdict(self)}, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, text: str) -> ProxySettings:
+        """
+        Read what :meth:`to_json` wrote.
+
+        Args:
+            text: The JSON.
+
+        Raises:
+            ValueError: If it is not JSON, of another schema, or a field is missing, unknown or of the wrong kind. The
+                message says which.
+        """
+        values = json.loads(text)
+        if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:
+            msg = f"expected a JSON object with schema {SCHEMA}"
+            raise ValueError(msg)
+        try:
+            return cls(
+                **values
+                | {
+                    "listeners": tuple(_listener(item) for item in values["listeners"]),
+                    "identities": {name: _reference(item) for name, item in values["identities"].items()},
+                    "trust_bundles": {name: _reference(item) for name, item in values["trust_bundles"].items()},
+                    "backends": tuple(_backend(item) for item in values.get("backends", ())),
+                    "routes": tuple(Route(**item) for item in values.get("routes", ())),
+                    "rotation": Rotation(values.get("rotation", Rotation.RELOAD)),
+                }
+            )
+        except (KeyError, TypeError, AttributeError) as error:
+            msg = f"a field is missing, unknown or of the wrong kind: {error}"
+            raise ValueError(msg) from error
+
+
+def _listener(item: dict[str, Any]) -> Listener:
+    tls = item["tls"]
+    names = tuple(tls.get("subject_alternative_names", ()))
+    return Listener(
+        **item | {"tls": ListenerTls(**tls | {"mode": TlsMode(tls["mode"]), "subject_alternative_names": names})}
+    )
+
+
+def _backend(item: dict[str, Any]) -> Backend:
+    tls = item.get("tls")
+    if tls is not None:
+        tls = BackendTls(**tls | {"subject_alternative_names": tuple(tls.get("subject_alternative_names", ()))})
+    return Backend(**item | {"tls": tls})
+
+
+def _reference(item: dict[str, Any]) -> SecretReference:
+    return SecretReference(**item | {"names": tuple(item.get("names", ()))})
