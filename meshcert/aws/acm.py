@@ -1,0 +1,73 @@
+"""Certificates in ACM."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError  # noqa: TID251  adapters are where botocore lives
+
+from meshcert.aws._errors import aws_errors, error_code
+from meshcert.errors import CertificatePending, CertificateUnusable
+from meshcert.material import EncryptedPrivateKey, Material, Passphrase
+from meshcert.ports import IssuedCertificate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Acm:
+    """
+    :class:`meshcert.ports.CertificateStore`.
+
+    Args:
+        client: boto3's ``acm`` client.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def look(self, certificate_arn: str) -> IssuedCertificate:
+        """See :meth:`meshcert.ports.CertificateStore.look`."""
+        with aws_errors("acm:DescribeCertificate", certificate_arn):
+            description = self._client.describe_certificate(CertificateArn=certificate_arn)["Certificate"]
+        _require_issued(certificate_arn, description)
+        with aws_errors("acm:GetCertificate", certificate_arn), _pending(certificate_arn):
+            answer = self._client.get_certificate(CertificateArn=certificate_arn)
+        return IssuedCertificate(
+            certificate=answer["Certificate"],
+            certificate_chain=answer.get("CertificateChain", ""),
+            renewable=description.get("RenewalEligibility") == "ELIGIBLE",
+        )
+
+    def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
+        """See :meth:`meshcert.ports.CertificateStore.export`."""
+        with aws_errors("acm:ExportCertificate", certificate_arn, carries_material=True), _pending(certificate_arn):
+            # Raw bytes: boto3 encodes blobs on the wire by itself.
+            answer = self._client.export_certificate(
+                CertificateArn=certificate_arn, Passphrase=passphrase.reveal().encode()
+            )
+        return Material(
+            certificate=answer["Certificate"],
+            certificate_chain=answer["CertificateChain"],
+            private_key=EncryptedPrivateKey(answer["PrivateKey"]),
+            passphrase=passphrase,
+        )
+
+
+@contextmanager
+def _pending(certificate_arn: str) -> Iterator[None]:
+    try:
+        yield
+    except ClientError as exc:
+        if error_code(exc) == "RequestInProgressException":
+            raise CertificatePending(certificate_arn, "being issued") from None
+        raise
+
+
+def _require_issued(certificate_arn: str, description: dict[str, Any]) -> None:
+    status = description["Status"]
+    if status == "PENDING_VALIDATION":
+        raise CertificatePending(certificate_arn, status)
+    if status != "ISSUED":
+        raise CertificateUnusable(certificate_arn, status, description.get("FailureReason", ""))

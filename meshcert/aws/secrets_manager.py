@@ -1,0 +1,61 @@
+"""Secrets in Secrets Manager; values are only ever written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError  # noqa: TID251  adapters are where botocore lives
+
+from meshcert.aws._errors import aws_errors, error_code
+from meshcert.errors import IdentityMissing, PublicationRaced
+from meshcert.publication import PENDING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class SecretsManager:
+    """
+    :class:`meshcert.ports.SecretVault`.
+
+    Args:
+        client: boto3's ``secretsmanager`` client.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
+        """See :meth:`meshcert.ports.SecretVault.labels`."""
+        with aws_errors("secretsmanager:DescribeSecret", secret_id):
+            answer = self._client.describe_secret(SecretId=secret_id)
+        if answer.get("DeletedDate"):
+            raise IdentityMissing(secret_id, "It is scheduled for deletion: take it back with RestoreSecret")
+        return {version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()}
+
+    def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
+        """See :meth:`meshcert.ports.SecretVault.put_pending`."""
+        with aws_errors("secretsmanager:PutSecretValue", secret_id, carries_material=True):
+            try:
+                self._client.put_secret_value(
+                    SecretId=secret_id, ClientRequestToken=version_id, SecretString=value, VersionStages=[PENDING]
+                )
+            except ClientError as exc:
+                if error_code(exc) != "ResourceExistsException":
+                    raise
+
+    def move_label(self, secret_id: str, label: str, *, to: str | None, away_from: str | None) -> None:
+        """See :meth:`meshcert.ports.SecretVault.move_label`."""
+        versions = {"MoveToVersionId": to, "RemoveFromVersionId": away_from}
+        with aws_errors("secretsmanager:UpdateSecretVersionStage", secret_id):
+            try:
+                self._client.update_secret_version_stage(
+                    SecretId=secret_id,
+                    VersionStage=label,
+                    **{name: version for name, version in versions.items() if version is not None},
+                )
+            except ClientError as exc:
+                # The code for a label that is not on RemoveFromVersionId; nothing else in this request can be wrong.
+                if error_code(exc) == "InvalidParameterException":
+                    raise PublicationRaced(secret_id, label) from exc
+                raise

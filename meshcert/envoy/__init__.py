@@ -1,0 +1,36 @@
+"""
+Envoy's configuration for one proxy, as plain dictionaries ready for ``json.dumps``.
+
+Pure functions: :class:`~meshcert.proxy.ProxySettings` and a few :class:`Addresses` in, Envoy's v3 API out. Field names
+in the docstrings are Envoy's (https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/api). Only the standard library is
+used, because this runs at the start of every container.
+"""
+
+from __future__ import annotations
+
+from meshcert.envoy.addresses import ADMIN_PORT, Addresses
+from meshcert.envoy.bootstrap import bootstrap
+from meshcert.envoy.clusters import APPLICATION_CLUSTER
+from meshcert.envoy.listeners import listener_name
+from meshcert.envoy.secrets import (
+    discovery_response,
+    identity_name,
+    identity_resource,
+    secrets_used,
+    trust_name,
+    trust_resource,
+)
+
+__all__ = [
+    "ADMIN_PORT",
+    "APPLICATION_CLUSTER",
+    "Addresses",
+    "bootstrap",
+    "discovery_response",
+    "identity_name",
+    "identity_resource",
+    "listener_name",
+    "secrets_used",
+    "trust_name",
+    "trust_resource",
+]

@@ -1,0 +1,30 @@
+"""Where one Envoy listens, and where it finds what the settings do not say."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+ADMIN_PORT = 9901
+"""TCP port of Envoy's administration interface, on the loopback address."""
+
+
+class Addresses(NamedTuple):
+    """
+    What differs between two containers with the same settings.
+
+    Args:
+        secrets_directory: Folder with one SDS resource file per secret.
+        listen: Address the listeners bind.
+        loopback: Address of the application in the same task, and of Envoy's admin interface.
+        dns_resolver: ``host:port`` of the DNS server to ask; empty: those of ``/etc/resolv.conf``.
+    """
+
+    secrets_directory: str
+    listen: str = "0.0.0.0"  # noqa: S104 -- a task's network interface is its own; security groups decide who reaches it
+    loopback: str = "127.0.0.1"
+    dns_resolver: str = ""
+
+
+def socket_address(address: str, port: int) -> dict[str, Any]:
+    """``core.v3.Address.socket_address``."""
+    return {"socket_address": {"address": address, "port_value": port}}

@@ -1,0 +1,35 @@
+"""``@type`` of every Envoy message that is written here, and how a typed extension is spelled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+Json = dict[str, Any]
+"""One JSON object of Envoy's API."""
+
+_PREFIX = "type.googleapis.com/envoy.extensions."
+
+SECRET = f"{_PREFIX}transport_sockets.tls.v3.Secret"
+DOWNSTREAM_TLS = f"{_PREFIX}transport_sockets.tls.v3.DownstreamTlsContext"
+UPSTREAM_TLS = f"{_PREFIX}transport_sockets.tls.v3.UpstreamTlsContext"
+TLS_INSPECTOR = f"{_PREFIX}filters.listener.tls_inspector.v3.TlsInspector"
+HTTP_CONNECTION_MANAGER = f"{_PREFIX}filters.network.http_connection_manager.v3.HttpConnectionManager"
+TCP_PROXY = f"{_PREFIX}filters.network.tcp_proxy.v3.TcpProxy"
+ROUTER = f"{_PREFIX}filters.http.router.v3.Router"
+PREVIOUS_HOSTS = f"{_PREFIX}retry.host.previous_hosts.v3.PreviousHostsPredicate"
+HTTP_PROTOCOL_OPTIONS = f"{_PREFIX}upstreams.http.v3.HttpProtocolOptions"
+STDOUT_ACCESS_LOG = f"{_PREFIX}access_loggers.stream.v3.StdoutAccessLog"
+CEL_FILTER = f"{_PREFIX}access_loggers.filters.cel.v3.ExpressionFilter"
+DNS_CLUSTER = f"{_PREFIX}clusters.dns.v3.DnsCluster"
+CARES_RESOLVER = f"{_PREFIX}network.dns_resolver.cares.v3.CaresDnsResolverConfig"
+DOWNSTREAM_CONNECTIONS = f"{_PREFIX}resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
+
+
+def extension(name: str, type_url: str, **fields: Any) -> Json:
+    """``core.v3.TypedExtensionConfig``: a name and a ``typed_config`` of one type."""
+    return {"name": name, "typed_config": {"@type": type_url, **fields}}
+
+
+def duration(seconds: float) -> str:
+    """``google.protobuf.Duration`` in its JSON form, for example ``0.2s``."""
+    return f"{seconds:g}s"

@@ -1,0 +1,72 @@
+"""The whole configuration of one Envoy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.envoy.addresses import Addresses, socket_address
+from meshcert.envoy.admin import admin
+from meshcert.envoy.api import CARES_RESOLVER, DOWNSTREAM_CONNECTIONS, Json, extension
+from meshcert.envoy.clusters import application_cluster, backend_cluster
+from meshcert.envoy.listeners import ingress_listener
+
+if TYPE_CHECKING:
+    from meshcert.proxy import ProxySettings
+
+MAX_DOWNSTREAM_CONNECTIONS = 50_000
+"""Envoy stops accepting above this, instead of running out of memory or descriptors."""
+
+
+def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
+    """
+    Envoy's configuration (``bootstrap.v3.Bootstrap``) for these settings. It holds no key: secrets come by SDS.
+
+    Args:
+        settings: What the proxy is for.
+        addresses: What differs between two containers with the same settings.
+    """
+    clusters = [backend_cluster(backend, settings, addresses) for backend in settings.backends]
+    if settings.application_port:
+        clusters.append(application_cluster(settings, addresses))
+    result: Json = {
+        "node": {"id": f"{settings.mesh}/{settings.service}/{settings.name}", "cluster": settings.service},
+        "admin": admin(addresses),
+        "static_resources": {
+            "listeners": [ingress_listener(listener, settings, addresses) for listener in settings.listeners],
+            "clusters": clusters,
+        },
+        "overload_manager": {
+            "resource_monitors": [
+                extension(
+                    "envoy.resource_monitors.global_downstream_max_connections",
+                    DOWNSTREAM_CONNECTIONS,
+                    max_active_downstream_connections=MAX_DOWNSTREAM_CONNECTIONS,
+                )
+            ]
+        },
+        "application_log_config": {
+            "log_format": {
+                "json_format": {
+                    "at": "%Y-%m-%dT%T.%eZ",
+                    "level": "%l",
+                    "event": "envoy",
+                    "logger": "%n",
+                    "message": "%j",
+                }
+            }
+        },
+    }
+    if addresses.dns_resolver:
+        result["typed_dns_resolver_config"] = _resolver(addresses.dns_resolver)
+    return result
+
+
+def _resolver(address: str) -> Json:
+    host, _, port = address.rpartition(":")
+    return extension(
+        "envoy.network.dns_resolver.cares",
+        CARES_RESOLVER,
+        resolvers=[socket_address(host, int(port))],
+        # Cloud Map's names are complete; a search list would only add questions.
+        dns_resolver_options={"no_default_search_domain": True},
+    )

@@ -1,0 +1,99 @@
+"""Where a proxy sends requests: its application, or the backends Cloud Map knows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.envoy.addresses import Addresses, socket_address
+from meshcert.envoy.api import DNS_CLUSTER, HTTP_PROTOCOL_OPTIONS, Json, duration, extension
+from meshcert.envoy.tls import upstream_socket
+
+if TYPE_CHECKING:
+    from meshcert.proxy import Backend, ProxySettings
+
+APPLICATION_CLUSTER = "application"
+"""Name of a virtual node's cluster for the application in the same task."""
+
+CONNECT_TIMEOUT_S = 2.0
+DNS_REFRESH_S = 1.0
+"""
+How often a backend's addresses are asked for, seconds.
+
+Short, because it adds to Cloud Map's TTL in the time a stopping task must go on accepting. The VPC's resolver takes
+1,024 questions a second from each network interface.
+"""
+BACKEND_IDLE_S = 60.0
+"""An idle connection to a backend is closed after this, long before the backend's own Envoy would (one hour): a
+request never meets a connection that is just being closed."""
+APPLICATION_IDLE_S = 4.0
+"""The same for the application. Many servers close an idle connection after 5 seconds."""
+
+
+def application_cluster(settings: ProxySettings, addresses: Addresses) -> Json:
+    """
+    The cluster of a virtual node's own application: plain text on the loopback address.
+
+    It speaks HTTP/2 if a listener is ``http2`` or ``grpc``, else HTTP/1.1.
+
+    Args:
+        settings: Of a virtual node.
+        addresses: Whose loopback address is called.
+    """
+    protocols = {listener.protocol for listener in settings.listeners}
+    protocol = "http2" if protocols & {"http2", "grpc"} else "http"
+    cluster = _cluster(APPLICATION_CLUSTER, addresses.loopback, settings.application_port) | {"type": "STATIC"}
+    if protocols != {"tcp"}:
+        cluster |= _http_protocol_options(protocol, APPLICATION_IDLE_S, settings.max_connection_duration_s)
+    return cluster
+
+
+def backend_cluster(backend: Backend, settings: ProxySettings, addresses: Addresses) -> Json:
+    """
+    The cluster of one backend (``clusters.dns.v3.DnsCluster``): Cloud Map's healthy tasks are its hosts.
+
+    Args:
+        backend: The service to call.
+        settings: Whose connection duration limits its connections.
+        addresses: Where the SDS resource files are.
+    """
+    cluster = _cluster(backend.name, backend.host, backend.port) | {
+        "cluster_type": extension(
+            "envoy.clusters.dns",
+            DNS_CLUSTER,
+            dns_lookup_family="V4_ONLY",
+            dns_refresh_rate=duration(DNS_REFRESH_S),
+            dns_failure_refresh_rate={"base_interval": "0.2s", "max_interval": duration(DNS_REFRESH_S)},
+        ),
+        "ignore_health_on_host_removal": True,
+    }
+    if backend.tls is not None:
+        cluster["transport_socket"] = upstream_socket(backend, backend.tls, addresses.secrets_directory)
+    if backend.protocol != "tcp":
+        cluster |= _http_protocol_options(backend.protocol, BACKEND_IDLE_S, settings.max_connection_duration_s)
+    return cluster
+
+
+def _cluster(name: str, host: str, port: int) -> Json:
+    endpoint = {"endpoint": {"address": socket_address(host, port)}}
+    return {
+        "name": name,
+        "connect_timeout": duration(CONNECT_TIMEOUT_S),
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+    }
+
+
+def _http_protocol_options(protocol: str, idle_s: float, max_connection_duration_s: float) -> Json:
+    """``Cluster.typed_extension_protocol_options``; only new connections see a new certificate, hence the limit."""
+    version: Json = {"http_protocol_options": {}} if protocol == "http" else {"http2_protocol_options": {}}
+    return {
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": HTTP_PROTOCOL_OPTIONS,
+                "common_http_protocol_options": {
+                    "idle_timeout": duration(idle_s),
+                    "max_connection_duration": duration(max_connection_duration_s),
+                },
+                "explicit_http_config": version,
+            }
+        }
+    }

@@ -1,0 +1,121 @@
+"""Where a proxy accepts connections, and what it does with their requests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.envoy.access_log import refused_connections
+from meshcert.envoy.addresses import Addresses, socket_address
+from meshcert.envoy.api import (
+    HTTP_CONNECTION_MANAGER,
+    PREVIOUS_HOSTS,
+    ROUTER,
+    TCP_PROXY,
+    TLS_INSPECTOR,
+    Json,
+    duration,
+    extension,
+)
+from meshcert.envoy.clusters import APPLICATION_CLUSTER
+from meshcert.envoy.tls import downstream_socket
+from meshcert.proxy import TlsMode
+
+if TYPE_CHECKING:
+    from meshcert.proxy import Listener, ProxySettings
+
+REQUEST_TIMEOUT_S = 15.0
+"""Longest time for one HTTP request, seconds; none for gRPC, whose streams may live long."""
+
+
+def listener_name(port: int) -> str:
+    """Name and ``stat_prefix`` of the listener on a port: its counters are ``listener.ingress_<port>.ssl.*``."""
+    return f"ingress_{port}"
+
+
+def ingress_listener(listener: Listener, settings: ProxySettings, addresses: Addresses) -> Json:
+    """
+    One listener (``listener.v3.Listener``) with a filter chain for TLS, for plain text, or for both.
+
+    Args:
+        listener: Where and how to accept.
+        settings: Where requests go.
+        addresses: What to bind, and where the SDS resource files are.
+    """
+    name = listener_name(listener.port)
+    result: Json = {
+        "name": name,
+        "stat_prefix": name,
+        "address": socket_address(addresses.listen, listener.port),
+        "access_log": [refused_connections(name)],
+    }
+    plain: Json = {"filters": [_network_filter(listener, settings, tls=False)]}
+    if listener.tls.mode is TlsMode.DISABLED:
+        return result | {"filter_chains": [plain]}
+
+    encrypted: Json = {
+        "filters": [_network_filter(listener, settings, tls=True)],
+        "transport_socket": downstream_socket(listener.tls, listener.protocol, addresses.secrets_directory),
+    }
+    if listener.tls.mode is TlsMode.STRICT:
+        return result | {"filter_chains": [encrypted]}
+    return result | {
+        "listener_filters": [extension("envoy.filters.listener.tls_inspector", TLS_INSPECTOR)],
+        "filter_chains": [
+            {"filter_chain_match": {"transport_protocol": "tls"}, **encrypted},
+            {"filter_chain_match": {"transport_protocol": "raw_buffer"}, **plain},
+        ],
+    }
+
+
+def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -> Json:
+    stat_prefix = f"{listener_name(listener.port)}_{'tls' if tls else 'plain'}"
+    if listener.protocol == "tcp":
+        # No max_connection_duration: it would cut sessions, which has to be asked for.
+        cluster = settings.routes[0].backend if settings.routes else APPLICATION_CLUSTER
+        return extension("envoy.filters.network.tcp_proxy", TCP_PROXY, stat_prefix=stat_prefix, cluster=cluster)
+    fields: Json = {
+        "stat_prefix": stat_prefix,
+        "codec_type": "AUTO" if listener.protocol == "http" else "HTTP2",
+        "common_http_protocol_options": {"max_connection_duration": duration(settings.max_connection_duration_s)},
+        "normalize_path": True,
+        "use_remote_address": bool(settings.routes),
+        "route_config": {
+            "name": stat_prefix,
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(listener, settings)}],
+        },
+        "http_filters": [extension("envoy.filters.http.router", ROUTER)],
+    }
+    if tls and listener.tls.trust:
+        # The application learns who called. Whatever the client wrote into the header itself is dropped.
+        fields["forward_client_cert_details"] = "SANITIZE_SET"
+        fields["set_current_client_cert_details"] = {"subject": True, "uri": True, "dns": True}
+    return extension("envoy.filters.network.http_connection_manager", HTTP_CONNECTION_MANAGER, **fields)
+
+
+def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:
+    """``route.v3.Route`` list, longest prefix first: Envoy takes the first one that matches."""
+    targets = [(route.prefix, route.backend) for route in settings.routes] or [("/", APPLICATION_CLUSTER)]
+    timeout = "0s" if listener.protocol == "grpc" else duration(REQUEST_TIMEOUT_S)
+    return [
+        {
+            "match": {"prefix": prefix},
+            "route": {"cluster": cluster, "timeout": timeout, "retry_policy": _retry_policy()},
+        }
+        for prefix, cluster in sorted(targets, key=lambda target: len(target[0]), reverse=True)
+    ]
+
+
+def _retry_policy() -> Json:
+    """
+    ``route.v3.RetryPolicy`` for requests that surely were not processed: any method may be repeated.
+
+    The connection was never made, the peer refused the stream unread (HTTP/2 REFUSED_STREAM, also after GOAWAY), or
+    the connection broke before the request was sent. That is what a stopping or rotating backend does to a caller.
+    """
+    return {
+        "retry_on": "connect-failure,refused-stream,reset-before-request",
+        "num_retries": 3,
+        "retry_host_predicate": [extension("envoy.retry_host_predicates.previous_hosts", PREVIOUS_HOSTS)],
+        "host_selection_retry_max_attempts": 3,
+        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+    }

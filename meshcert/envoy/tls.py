@@ -1,0 +1,76 @@
+"""TLS contexts of both directions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.envoy.api import DOWNSTREAM_TLS, UPSTREAM_TLS, Json, extension
+from meshcert.envoy.secrets import identity_name, sds_secret_config, trust_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from meshcert.proxy import Backend, BackendTls, ListenerTls
+
+_ALPN = {"http": ["h2", "http/1.1"], "http2": ["h2"], "grpc": ["h2"]}
+
+
+def downstream_socket(tls: ListenerTls, protocol: str, directory: str) -> Json:
+    """
+    A listener's transport socket (``tls.v3.DownstreamTlsContext``).
+
+    ``require_client_certificate`` is always written: Envoy's default for it is about to change.
+
+    Args:
+        tls: Of the listener; its mode is not looked at.
+        protocol: Of the listener; decides ``alpn_protocols``.
+        directory: Folder with the SDS resource files.
+    """
+    common = _common_tls_context(tls.certificate, tls.trust, tls.subject_alternative_names, directory)
+    if protocol in _ALPN:
+        common["alpn_protocols"] = _ALPN[protocol]
+    return extension(
+        "envoy.transport_sockets.tls",
+        DOWNSTREAM_TLS,
+        require_client_certificate=bool(tls.trust),
+        common_tls_context=common,
+    )
+
+
+def upstream_socket(backend: Backend, tls: BackendTls, directory: str) -> Json:
+    """
+    A cluster's transport socket (``tls.v3.UpstreamTlsContext``).
+
+    ``sni`` is the backend's host, which is also the name its certificate must carry where the settings list none.
+
+    Args:
+        backend: The service to call.
+        tls: How to call it.
+        directory: Folder with the SDS resource files.
+    """
+    names = tls.subject_alternative_names or (backend.host,)
+    common = _common_tls_context(tls.certificate, tls.trust, names, directory)
+    if backend.protocol in {"http2", "grpc"}:
+        common["alpn_protocols"] = ["h2"]
+    return extension("envoy.transport_sockets.tls", UPSTREAM_TLS, sni=backend.host, common_tls_context=common)
+
+
+def _common_tls_context(certificate: str, trust: str, names: Sequence[str], directory: str) -> Json:
+    # As a client Envoy stops at TLS 1.2 unless told otherwise, so both ends of the range are always written.
+    common: Json = {
+        "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
+    }
+    if certificate:
+        common["tls_certificate_sds_secret_configs"] = [sds_secret_config(identity_name(certificate), directory)]
+    if trust:
+        roots = sds_secret_config(trust_name(trust), directory)
+        if names:
+            common["combined_validation_context"] = {
+                "default_validation_context": {
+                    "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": name}} for name in names]
+                },
+                "validation_context_sds_secret_config": roots,
+            }
+        else:
+            common["validation_context_sds_secret_config"] = roots
+    return common

@@ -1,0 +1,174 @@
+"""
+Bring one identity, or one trust bundle, in line: its secret holds what ACM and the CA hold now.
+
+Nothing here asks why it was called. It compares what is with what should be and takes the steps that are missing, so
+calling it twice, late or for nothing changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from meshcert.certificate_facts import CertificateFacts, certificate_facts
+from meshcert.document import write_material, write_trust_bundle
+from meshcert.material import Passphrase, TrustBundle, certificate_version, join_certificates
+from meshcert.publication import CURRENT, Outcome, publish, remove_pending, require_publishable, version_labelled
+from meshcert.verification import Expectation, verify_certificate, verify_material, verify_trust_bundle
+
+if TYPE_CHECKING:
+    from meshcert.ports import CertificateAuthorities, CertificateStore, Clock, Identity, SecretVault
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """
+    Where material comes from and goes to.
+
+    Args:
+        certificates: ACM.
+        authorities: AWS Private CA.
+        vault: Secrets Manager.
+        clock: Time.
+    """
+
+    certificates: CertificateStore
+    authorities: CertificateAuthorities
+    vault: SecretVault
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class TrustBundleOrder:
+    """
+    A trust bundle to publish.
+
+    Args:
+        hierarchy: Name of the hierarchy in the mesh file.
+        secret_id: ARN of the secret that holds it.
+        root_certificate_authority_arns: The root CAs whose certificates are in it; several while one replaces another.
+    """
+
+    hierarchy: str
+    secret_id: str
+    root_certificate_authority_arns: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Published:
+    """
+    What a secret holds after the call.
+
+    Args:
+        subject: The identity or the trust bundle.
+        outcome: Whether the call changed it.
+        version_id: The current version.
+        facts: What is public about the certificate; None for a trust bundle.
+    """
+
+    subject: str
+    outcome: Outcome
+    version_id: str
+    facts: CertificateFacts | None = None
+
+    def summary(self) -> dict[str, str]:
+        """Small, public and JSON: for logs and for whoever invoked the function."""
+        summary = {"subject": self.subject, "outcome": str(self.outcome), "version_id": self.version_id}
+        if self.facts:
+            summary |= {
+                "serial_number": self.facts.serial_number,
+                "not_after": self.facts.not_after.isoformat(),
+            }
+        return summary
+
+
+def export_identity(identity: Identity, sources: Sources) -> Published:
+    """
+    An identity's secret holds the certificate that ACM holds, checked, and ACM can renew it.
+
+    The public half is checked on every call, so a deploy whose peers accept only names that the certificate lacks is
+    refused even when nothing is to be published. The private key leaves ACM only if the certificate is not current
+    yet, or if ACM says it cannot be renewed: an export lost between ACM's renewal and this call would otherwise stop
+    all renewals to come. Exporting a published certificate once more changes nothing but that.
+
+    Args:
+        identity: Whose material.
+        sources: Where it comes from and goes to.
+
+    Returns:
+        What the secret holds now.
+
+    Raises:
+        CertificatePending: If ACM has not issued the certificate yet.
+        MaterialRejected: If the pre-flight found faults; the secret is as it was.
+        VersionQuarantined: If the certificate was rolled back; the secret is as it was.
+        MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
+    """
+    # Before ACM is looked at: see publish's argument ``seen``.
+    seen = sources.vault.labels(identity.secret_id)
+    issued = sources.certificates.look(identity.certificate_arn)
+    expected = _expectation(identity, sources)
+    verify_certificate(issued.certificate, issued.certificate_chain, expected)
+    version_id = certificate_version(issued.certificate)
+    require_publishable(seen, identity.secret_id, version_id)
+    if version_labelled(seen, CURRENT) == version_id and issued.renewable:
+        remove_pending(sources.vault, identity.secret_id, version_id, seen)
+        return Published(identity.name, Outcome.ALREADY_CURRENT, version_id, certificate_facts(issued.certificate))
+    material = sources.certificates.export(identity.certificate_arn, new_passphrase())
+    material = verify_material(material, expected)
+    facts = certificate_facts(material.certificate)
+    # A renewal may have come between look and export: what counts is the certificate that came out.
+    version_id = material.version_id
+    value = write_material(material, facts.as_document())
+    outcome = publish(sources.vault, identity.secret_id, version_id, value, seen)
+    return Published(identity.name, outcome, version_id, facts)
+
+
+def export_trust_bundle(order: TrustBundleOrder, sources: Sources) -> Published:
+    """
+    A trust bundle's secret holds the certificates that its root CAs have now.
+
+    A root's reissued certificate, of the same subject and key, takes the place of the one before: leaves under either
+    verify against both.
+
+    Args:
+        order: Which bundle.
+        sources: Where it comes from and goes to.
+
+    Returns:
+        What the secret holds now.
+
+    Raises:
+        MaterialRejected: If a certificate is no root's, or not valid now; the secret is as it was.
+        MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
+    """
+    seen = sources.vault.labels(order.secret_id)
+    roots = [sources.authorities.certificate(arn) for arn in order.root_certificate_authority_arns]
+    bundle = TrustBundle(join_certificates(roots))
+    verify_trust_bundle(bundle, order.hierarchy, sources.clock.now())
+    value = write_trust_bundle(bundle)
+    outcome = publish(sources.vault, order.secret_id, bundle.version_id, value, seen)
+    return Published(f"trust-bundle/{order.hierarchy}", outcome, bundle.version_id)
+
+
+def new_passphrase() -> Passphrase:
+    """
+    64 random characters, 384 bits, of the alphabet that acm:ExportCertificate takes: no ``#``, ``$`` or ``%``.
+
+    Made anew for every export, never at import: a snapshot of the process would share it.
+    """
+    return Passphrase(secrets.token_urlsafe(48))
+
+
+def _expectation(identity: Identity, sources: Sources) -> Expectation:
+    return Expectation(
+        identity=identity.name,
+        names=identity.names,
+        peer_rules=identity.peer_rules,
+        trust_anchors=sources.authorities.certificate(identity.root_certificate_authority_arn),
+        at=sources.clock.now(),
+    )

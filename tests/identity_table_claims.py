@@ -1,0 +1,59 @@
+"""What the table ``identities`` promises, and what the fake and the emulator must agree on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from meshcert.ports import Identity
+
+if TYPE_CHECKING:
+    from meshcert.ports import IdentityTable
+
+TELLER = Identity(
+    name="colorteller",
+    certificate_arn="arn:certificate/teller",
+    secret_id="arn:secret/teller",
+    root_certificate_authority_arn="arn:root",
+    names=("colorteller.mtls.svc.cluster.local", "teller.svc.local"),
+    peer_rules=(("colorteller.mtls.svc.cluster.local",), ("teller.svc.local", "old.svc.local")),
+    owner="stack/Teller",
+)
+
+
+class IdentityTableClaims:
+    """A base class: run it by giving the fixture ``table``, empty."""
+
+    def test_what_is_remembered_is_found(self, table: IdentityTable) -> None:
+        """By name and by certificate, whole."""
+        table.remember(TELLER)
+
+        assert table.find("colorteller") == TELLER
+        assert table.find_by_certificate("arn:certificate/teller") == TELLER
+
+    def test_what_is_not_there_is_not_found(self, table: IdentityTable) -> None:
+        """Neither is an error."""
+        assert table.find("colorteller") is None
+        assert table.find_by_certificate("arn:certificate/teller") is None
+
+    def test_a_replaced_certificate_leads_nowhere(self, table: IdentityTable) -> None:
+        """The identity is found by its new certificate only."""
+        table.remember(TELLER)
+        replaced = replace(TELLER, certificate_arn="arn:certificate/new", names=("teller.svc.local",), peer_rules=())
+
+        table.remember(replaced)
+
+        assert table.find("colorteller") == replaced
+        assert table.find_by_certificate("arn:certificate/new") == replaced
+        assert table.find_by_certificate("arn:certificate/teller") is None
+
+    def test_an_identity_is_forgotten_by_its_owner_only(self, table: IdentityTable) -> None:
+        """A resource that was renamed no longer owns the row."""
+        table.remember(TELLER)
+
+        table.forget("colorteller", "stack/Renamed")
+        assert table.find("colorteller") == TELLER
+
+        for _ in range(2):
+            table.forget("colorteller", "stack/Teller")
+            assert table.find("colorteller") is None

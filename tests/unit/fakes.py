@@ -1,0 +1,226 @@
+"""
+Working ports in memory: they keep state and obey AWS's rules, so tests speak about outcomes and not about calls.
+
+The claims in ``tests/publication_claims.py`` hold for :class:`InMemoryVault` and for the emulator alike.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from meshcert.document import PLACEHOLDER
+from meshcert.errors import CertificatePending, IdentityMissing, PublicationRaced
+from meshcert.ports import IssuedCertificate
+from tests.pki import encrypt_again
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from meshcert.material import Material, Passphrase
+    from meshcert.ports import Identity
+    from tests.pkcs8 import KeyEncryption
+    from tests.pki import Hierarchy
+
+CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
+SEED_VERSION = "00000000-0000-4000-8000-000000000000"
+
+
+@dataclass
+class FakeClock:
+    """Time that passes only when somebody sleeps, or when a test says so."""
+
+    time: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+
+    def now(self) -> dt.datetime:
+        """The time."""
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        """Pass some."""
+        self.time += dt.timedelta(seconds=seconds)
+
+
+@dataclass
+class InMemorySecret:
+    """A secret: values by version id, and where each label sits."""
+
+    values: dict[str, str]
+    holders: dict[str, str]
+
+
+class InMemoryVault:
+    """Secrets Manager: versions never change, each label sits on one version, AWSPREVIOUS follows AWSCURRENT."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, InMemorySecret] = {}
+
+    def seed(self, secret_id: str) -> None:
+        """What the template does: a secret with a placeholder."""
+        self.secrets[secret_id] = InMemorySecret({SEED_VERSION: PLACEHOLDER}, {CURRENT: SEED_VERSION})
+
+    def current_value(self, secret_id: str) -> str:
+        """What a proxy reads."""
+        secret = self._secret(secret_id)
+        return secret.values[secret.holders[CURRENT]]
+
+    def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
+        """DescribeSecret."""
+        holders = self._secret(secret_id).holders
+        return {
+            version: frozenset(label for label, holder in holders.items() if holder == version)
+            for version in holders.values()
+        }
+
+    def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
+        """PutSecretValue; ResourceExistsException is what the adapter ignores."""
+        secret = self._secret(secret_id)
+        if version_id not in secret.values:
+            secret.values[version_id] = value
+            secret.holders["AWSPENDING"] = version_id
+
+    def move_label(self, secret_id: str, label: str, *, to: str | None, away_from: str | None) -> None:
+        """UpdateSecretVersionStage."""
+        secret = self._secret(secret_id)
+        if secret.holders.get(label) != away_from:
+            raise PublicationRaced(secret_id, label)
+        if to is None:
+            del secret.holders[label]
+            return
+        secret.holders[label] = to
+        if label == CURRENT and away_from is not None:
+            secret.holders[PREVIOUS] = away_from
+
+    def _secret(self, secret_id: str) -> InMemorySecret:
+        if secret_id not in self.secrets:
+            raise IdentityMissing(secret_id, "Deploy the stacks again")
+        return self.secrets[secret_id]
+
+
+class InMemoryCertificates:
+    """ACM: issues at once unless told, re-encrypts on every export, renews only what has been exported since."""
+
+    def __init__(self) -> None:
+        self._issued: dict[str, Material] = {}
+        self._renewable: dict[str, bool] = {}
+        self._pending_looks: dict[str, int] = {}
+        self.key_encryption: KeyEncryption = "pbes2-sha1"
+
+    def issue(self, certificate_arn: str, material: Material, *, pending_looks: int = 0) -> None:
+        """A new certificate, or a renewed one under the same ARN; ``pending_looks`` looks see it not issued yet."""
+        self._issued[certificate_arn] = material
+        self._renewable[certificate_arn] = False
+        self._pending_looks[certificate_arn] = pending_looks
+
+    def is_renewable(self, certificate_arn: str) -> bool:
+        """RenewalEligibility."""
+        return self._renewable[certificate_arn]
+
+    def forget_export(self, certificate_arn: str) -> None:
+        """What ACM reports when the export after a renewal never reached it."""
+        self._renewable[certificate_arn] = False
+
+    def look(self, certificate_arn: str) -> IssuedCertificate:
+        """DescribeCertificate and GetCertificate."""
+        material = self._find(certificate_arn)
+        return IssuedCertificate(
+            material.certificate, material.certificate_chain, renewable=self._renewable[certificate_arn]
+        )
+
+    def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
+        """ExportCertificate."""
+        material = self._find(certificate_arn)
+        self._renewable[certificate_arn] = True
+        return encrypt_again(material, passphrase, self.key_encryption)
+
+    def _find(self, certificate_arn: str) -> Material:
+        if certificate_arn not in self._issued:
+            raise IdentityMissing(certificate_arn, "Deploy the stacks again")
+        if self._pending_looks[certificate_arn]:
+            self._pending_looks[certificate_arn] -= 1
+            raise CertificatePending(certificate_arn, "PENDING_VALIDATION")
+        return self._issued[certificate_arn]
+
+
+@dataclass
+class InMemoryAuthorities:
+    """Private CA."""
+
+    hierarchies: dict[str, Hierarchy] = field(default_factory=dict)
+
+    def certificate(self, certificate_authority_arn: str) -> str:
+        """GetCertificateAuthorityCertificate of a root."""
+        if certificate_authority_arn not in self.hierarchies:
+            raise IdentityMissing(certificate_authority_arn, "Deploy the stacks again")
+        return self.hierarchies[certificate_authority_arn].root_pem
+
+
+class InMemoryIdentities:
+    """The table ``identities``."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Identity] = {}
+
+    def remember(self, identity: Identity) -> None:
+        """UpdateItem."""
+        self.rows[identity.name] = identity
+
+    def forget(self, name: str, owner: str) -> None:
+        """DeleteItem on condition."""
+        if name in self.rows and self.rows[name].owner == owner:
+            del self.rows[name]
+
+    def find(self, name: str) -> Identity | None:
+        """GetItem."""
+        return self.rows.get(name)
+
+    def find_by_certificate(self, certificate_arn: str) -> Identity | None:
+        """Query."""
+        return next((row for row in self.rows.values() if row.certificate_arn == certificate_arn), None)
+
+
+class Crash(BaseException):
+    """The function ends here: no ``except`` of ours may catch it."""
+
+
+class CrashAfter:
+    """
+    Lets calls through to several ports, and crashes at the one of the given number.
+
+    Args:
+        call: Number of the call, from 1.
+        lands: Whether the crashing call still takes effect: AWS did it, and the answer never came.
+    """
+
+    def __init__(self, call: int, *, lands: bool) -> None:
+        self._left = call
+        self._lands = lands
+
+    @property
+    def happened(self) -> bool:
+        """Whether the call of that number was made."""
+        return self._left <= 0
+
+    def around(self, port: Any) -> Any:
+        """The same port, counted."""
+        return _Counted(port, self)
+
+    def call(self, method: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """One call to any of the ports."""
+        self._left -= 1
+        if self._left != 0:
+            return method(*args, **kwargs)
+        if self._lands:
+            method(*args, **kwargs)
+        raise Crash
+
+
+class _Counted:
+    def __init__(self, port: Any, crash: CrashAfter) -> None:
+        self._port = port
+        self._crash = crash
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._port, name)
+        return lambda *args, **kwargs: self._crash.call(method, args, kwargs)
