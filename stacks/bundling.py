@@ -1,0 +1,75 @@
+"""The functions' code: wheels from pip beside our package, put together without Docker. Only this file knows pip."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsii
+from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling  # noqa: TID251 -- stacks/ knows the CDK
+from aws_cdk import aws_lambda as lambda_  # noqa: TID251
+
+from stacks.platform import WHEEL_PLATFORMS
+
+if TYPE_CHECKING:
+    from stacks.platform import Platform
+
+ROOT = Path(__file__).resolve().parent.parent
+REQUIREMENTS = ROOT / "lambdas" / "requirements.txt"
+CONSTRAINTS = ROOT / "constraints.txt"
+# meshcert.mesh and meshcert.envoy stay out: no function reads a mesh file or writes Envoy's configuration.
+NOT_IN_FUNCTIONS = shutil.ignore_patterns("__pycache__", "mesh", "envoy", "requirements.txt")
+
+
+def function_code(platform: Platform) -> lambda_.Code:
+    """
+    One bundle for all functions: wheels for the platform, ``meshcert`` and the handlers' folders.
+
+    Its hash is that of the result: with the hash of a source folder, an edit elsewhere in ``meshcert/`` would never
+    be shipped.
+    """
+    return lambda_.Code.from_asset(
+        str(ROOT / "lambdas"),
+        asset_hash_type=AssetHashType.OUTPUT,
+        bundling=BundlingOptions(image=DockerImage.from_registry("never-used"), local=_Bundle(platform)),
+    )
+
+
+@jsii.implements(ILocalBundling)
+class _Bundle:
+    def __init__(self, platform: Platform) -> None:
+        self._platform = platform
+
+    def try_bundle(self, output_dir: str, *_options: Any, **_more: Any) -> bool:
+        """Fill ``output_dir``; a failure raises: returning False would send the CDK to Docker and hide the cause."""
+        target = Path(output_dir)
+        shutil.copytree(_wheels(self._platform), target, dirs_exist_ok=True)
+        shutil.copytree(ROOT / "meshcert", target / "meshcert", ignore=NOT_IN_FUNCTIONS)
+        for handler in sorted((ROOT / "lambdas").glob("*/handler.py")):
+            shutil.copytree(handler.parent, target / handler.parent.name, ignore=NOT_IN_FUNCTIONS)
+        return True
+
+
+def _wheels(platform: Platform) -> Path:
+    """The unpacked wheels, installed once for each set of pins: pip takes longer than the rest of the synthesis."""
+    pins = hashlib.sha256(REQUIREMENTS.read_bytes() + CONSTRAINTS.read_bytes()).hexdigest()[:16]
+    folder = ROOT / "build" / "wheels" / f"{platform.architecture}-{platform.python}-{pins}"
+    if folder.exists():
+        return folder
+    partial = folder.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    # Without --no-compile pip adds .pyc files of the Python that runs it, not of the functions'.
+    command += ["--no-compile", "--target", str(partial), "--only-binary=:all:", "--implementation", "cp"]
+    command += ["--python-version", platform.python]
+    for tag in WHEEL_PLATFORMS[platform.architecture]:
+        command += ["--platform", tag]
+    command += ["--requirement", str(REQUIREMENTS), "--constraint", str(CONSTRAINTS)]
+    # jsii owns standard output; what pip has to say goes beside it.
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    partial.rename(folder)
+    return folder

@@ -1,0 +1,222 @@
+"""One service of the mesh: its Envoy, its application, and exactly the rights of its identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aws_cdk import Aws, Duration, RemovalPolicy  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_ec2 as ec2  # noqa: TID251
+from aws_cdk import aws_ecs as ecs  # noqa: TID251
+from aws_cdk import aws_iam as iam  # noqa: TID251
+from aws_cdk import aws_logs as logs  # noqa: TID251
+from aws_cdk import aws_servicediscovery as servicediscovery  # noqa: TID251
+from constructs import Construct  # noqa: TID251
+
+from meshcert import naming
+from meshcert.mesh import proxy_settings
+from stacks.constructs.images import application_image
+from stacks.findings import accept
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms  # noqa: TID251
+
+    from meshcert.mesh import Mesh
+    from stacks.platform import Platform
+
+MATERIAL_DIR = "/run/meshcert"
+ENVOY_UID = 1337
+# Twice Envoy's own drain (entrypoint: drain time) and below Fargate's 120 s.
+STOP_TIMEOUT = Duration.seconds(60)
+DNS_TTL = Duration.seconds(5)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """
+    What all services of a mesh share.
+
+    Args:
+        mesh: The mesh file.
+        cluster: Where the tasks run.
+        namespace: Where Cloud Map answers for them.
+        key: Encrypts the secrets they read.
+        execution_role: Pulls images and writes logs.
+        envoy: The Envoy image.
+        platform: Processor architecture.
+    """
+
+    mesh: Mesh
+    cluster: ecs.ICluster
+    namespace: servicediscovery.INamespace
+    key: kms.IKey
+    execution_role: iam.IRole
+    envoy: ecs.ContainerImage
+    platform: Platform
+
+
+class EnvoyService(Construct):
+    """
+    A Fargate service whose tasks are an Envoy and, for a virtual node, the application beside it.
+
+    Args:
+        scope: The stack.
+        construct_id: Name of the service in the mesh file.
+        surroundings: What it shares with the others.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, surroundings: Surroundings) -> None:
+        super().__init__(scope, construct_id)
+        mesh = surroundings.mesh
+        self._name = construct_id
+        self._surroundings = surroundings
+        self._declared = mesh.services[construct_id]
+        self.proxy = proxy_settings(mesh, construct_id)
+        self._logs = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=naming.log_group(mesh.mesh.name, construct_id),
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        task = ecs.FargateTaskDefinition(
+            self,
+            "Task",
+            family=f"meshcert-{mesh.mesh.name}-{construct_id}",
+            cpu=self._declared.cpu,
+            memory_limit_mib=self._declared.memory_mib,
+            runtime_platform=ecs.RuntimePlatform(
+                cpu_architecture=surroundings.platform.ecs_architecture,
+                operating_system_family=ecs.OperatingSystemFamily.LINUX,
+            ),
+            task_role=self._task_role(),
+            execution_role=surroundings.execution_role,
+        )
+        envoy = self._envoy(task)
+        if self._declared.application is not None:
+            # Stopping goes the other way round: Envoy drains while its application still answers.
+            envoy.add_container_dependencies(
+                ecs.ContainerDependency(
+                    container=self._application(task), condition=ecs.ContainerDependencyCondition.START
+                )
+            )
+        self.group = ec2.SecurityGroup(
+            self,
+            "Group",
+            vpc=surroundings.cluster.vpc,
+            description=f"Tasks of {construct_id}",
+            # Envoy reaches AWS's endpoints, DNS and its backends; what a backend admits, its own group says.
+            allow_all_outbound=True,
+        )
+        self.service = ecs.FargateService(
+            self,
+            "Service",
+            service_name=construct_id,
+            cluster=surroundings.cluster,
+            task_definition=task,
+            desired_count=self._declared.desired_count,
+            assign_public_ip=False,
+            vpc_subnets=ec2.SubnetSelection(subnet_group_name="Services"),
+            security_groups=[self.group],
+            min_healthy_percent=100,
+            max_healthy_percent=200,
+            # Not rolled back by ECS: its rollback would read the same secret again (the label must move first).
+            circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=False),
+            cloud_map_options=ecs.CloudMapOptions(
+                name=construct_id,
+                cloud_map_namespace=surroundings.namespace,
+                dns_record_type=servicediscovery.DnsRecordType.A,
+                dns_ttl=DNS_TTL,
+            ),
+            propagate_tags=ecs.PropagatedTagSource.SERVICE,
+        )
+
+    def admit(self, caller: EnvoyService, port: int) -> None:
+        """Let another service's Envoy connect to a port of this one."""
+        self.group.add_ingress_rule(caller.group, ec2.Port.tcp(port), "A caller in the mesh")
+
+    def _task_role(self) -> iam.Role:
+        """Its own identity's secret, its peers' trust bundles, and the key that opens them: nothing else."""
+        mesh = self._surroundings.mesh.mesh.name
+        role = iam.Role(
+            self,
+            "TaskRole",
+            role_name=naming.role(mesh, Aws.REGION, self._name),
+            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            description=f"meshcert {mesh}: tasks of {self._name}",
+        )
+        references = [*self.proxy.identities.values(), *self.proxy.trust_bundles.values()]
+        if not references:
+            return role
+        # Six characters: what Secrets Manager appends to a name. A longer wildcard would match other secrets too.
+        secrets = [
+            f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:{reference.secret}-??????"
+            for reference in references
+        ]
+        role.add_to_policy(
+            iam.PolicyStatement(
+                sid="ReadItsSecrets",
+                actions=["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+                resources=secrets,
+            )
+        )
+        # Said explicitly: the CDK's grant on a key of another stack adds nothing to that key's policy.
+        role.add_to_policy(
+            iam.PolicyStatement(
+                sid="DecryptItsSecrets",
+                actions=["kms:Decrypt"],
+                resources=[self._surroundings.key.key_arn],
+                conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
+            )
+        )
+        return role
+
+    def _envoy(self, task: ecs.FargateTaskDefinition) -> ecs.ContainerDefinition:
+        linux = ecs.LinuxParameters(self, "Linux", init_process_enabled=False)
+        envoy = task.add_container(
+            "envoy",
+            image=self._surroundings.envoy,
+            essential=True,
+            readonly_root_filesystem=True,
+            linux_parameters=linux,
+            stop_timeout=STOP_TIMEOUT,
+            environment={"MESHCERT_PROXY": self.proxy.to_json()},
+            port_mappings=[ecs.PortMapping(container_port=listener.port) for listener in self.proxy.listeners],
+            health_check=ecs.HealthCheck(
+                command=["CMD", "python", "-m", "entrypoint.healthcheck"],
+                interval=Duration.seconds(5),
+                timeout=Duration.seconds(3),
+                retries=3,
+                start_period=Duration.seconds(60),
+            ),
+            logging=ecs.LogDrivers.aws_logs(stream_prefix="envoy", log_group=self._logs),
+        )
+        # The CDK's own options for tmpfs know no values: who owns it and who may read it would be lost.
+        task.node.default_child.add_property_override(  # type: ignore[union-attr] # it is the L1 task definition
+            "ContainerDefinitions.0.LinuxParameters.Tmpfs",
+            [
+                {
+                    "ContainerPath": MATERIAL_DIR,
+                    "Size": 16,
+                    "MountOptions": ["noexec", "nosuid", "nodev", "mode=0700", f"uid={ENVOY_UID}", f"gid={ENVOY_UID}"],
+                }
+            ],
+        )
+        accept(
+            task,
+            "AwsSolutions-ECS2",
+            "MESHCERT_PROXY is the proxy's public configuration: names of secrets, never their values.",
+        )
+        return envoy
+
+    def _application(self, task: ecs.FargateTaskDefinition) -> ecs.ContainerDefinition:
+        application = self._declared.application
+        assert application is not None  # noqa: S101 -- the caller has looked; this tells the type checker
+        return task.add_container(
+            "application",
+            image=application_image(application.image, self._surroundings.platform),
+            essential=True,
+            readonly_root_filesystem=True,
+            environment={"PORT": str(application.port)},
+            logging=ecs.LogDrivers.aws_logs(stream_prefix="application", log_group=self._logs),
+        )

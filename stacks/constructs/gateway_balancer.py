@@ -1,0 +1,61 @@
+"""The way into the mesh: a network load balancer that passes TCP through, so that TLS ends in our Envoy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_ec2 as ec2  # noqa: TID251
+from aws_cdk import aws_elasticloadbalancingv2 as elb  # noqa: TID251
+from constructs import Construct  # noqa: TID251
+
+from stacks.findings import accept
+
+if TYPE_CHECKING:
+    from stacks.constructs.envoy_service import EnvoyService
+
+
+class GatewayBalancer(Construct):
+    """
+    An internal network load balancer before a virtual gateway.
+
+    Internal on purpose: who opens it to the Internet decides so in their own stack, with their own rules.
+
+    Args:
+        scope: The stack.
+        construct_id: Its id.
+        vpc: The network.
+        clients: Address range (CIDR) of those who may connect.
+        target: The gateway's service.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc, clients: str, target: EnvoyService
+    ) -> None:
+        super().__init__(scope, construct_id)
+        group = ec2.SecurityGroup(
+            self, "Group", vpc=vpc, description="Clients of the gateway", allow_all_outbound=False
+        )
+        balancer = elb.NetworkLoadBalancer(
+            self, "Balancer", vpc=vpc, internet_facing=False, cross_zone_enabled=True, security_groups=[group]
+        )
+        accept(
+            balancer,
+            "AwsSolutions-ELB2",
+            "A network load balancer logs TLS listeners only; ours passes TCP through to Envoy, which logs.",
+        )
+        for listener in target.proxy.listeners:
+            port = ec2.Port.tcp(listener.port)
+            group.add_ingress_rule(ec2.Peer.ipv4(clients), port, "Clients inside the network")
+            group.add_egress_rule(target.group, port, "To the gateway")
+            target.group.add_ingress_rule(group, port, "From its load balancer")
+            balancer.add_listener(f"Port{listener.port}", port=listener.port).add_targets(
+                f"Gateway{listener.port}",
+                port=listener.port,
+                protocol=elb.Protocol.TCP,
+                targets=[target.service.load_balancer_target(container_name="envoy", container_port=listener.port)],
+                # Longer than the drain of a stopping Envoy would only hold up deployments.
+                deregistration_delay=Duration.seconds(30),
+                health_check=elb.HealthCheck(protocol=elb.Protocol.TCP, interval=Duration.seconds(10)),
+            )
+        self.dns_name = balancer.load_balancer_dns_name

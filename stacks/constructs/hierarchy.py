@@ -1,0 +1,118 @@
+"""A private CA hierarchy: root CA, its own certificate, and an issuing CA under it if there are two tiers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import CfnResource, RemovalPolicy  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_acmpca as acmpca  # noqa: TID251
+from constructs import Construct  # noqa: TID251
+
+if TYPE_CHECKING:
+    from meshcert.mesh import Hierarchy
+
+ACM_ACTIONS = ["IssueCertificate", "GetCertificate", "ListPermissions"]
+
+
+class HierarchyAuthorities(Construct):
+    """
+    The CAs of one hierarchy, active, with ACM allowed to renew under the one that issues.
+
+    Everything is kept when it leaves the template and when the stack is deleted, but not when its creation fails: a
+    lost CA cannot be made again, and a forgotten one costs $400 a month.
+
+    Args:
+        scope: The stack.
+        construct_id: Name of the hierarchy.
+        hierarchy: Its declaration in the mesh file. A higher ``reissue`` makes new CA certificates on the same keys:
+            the CAs, their ARNs and what they have issued stay.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, hierarchy: Hierarchy) -> None:
+        super().__init__(scope, construct_id)
+        self._hierarchy = hierarchy
+        root = self._authority("Root", "ROOT")
+        root_certificate = self._certificate("Root", root, root, years=hierarchy.root_validity_years)
+        activation = self._activation("Root", root, root_certificate)
+        issuing = root
+        if hierarchy.tiers == 2:  # noqa: PLR2004 -- the mesh file's own word for "with an issuing CA"
+            issuing = self._authority("Issuing", "SUBORDINATE")
+            certificate = self._certificate("Issuing", issuing, root, years=hierarchy.issuing_validity_years)
+            certificate.add_resource_dependency(activation)
+            activation = self._activation(
+                "Issuing", issuing, certificate, chain=activation.attr_complete_certificate_chain
+            )
+        # Requesting works without this permission; the renewal eleven months later does not.
+        permission = acmpca.CfnPermission(
+            self,
+            "AcmMayRenew",
+            actions=ACM_ACTIONS,
+            certificate_authority_arn=issuing.attr_arn,
+            principal="acm.amazonaws.com",
+        )
+        _keep(permission)
+        self.root_arn = root.attr_arn
+        """ARN of the root CA: its certificate is the trust anchor."""
+        self.issuing_arn = issuing.attr_arn
+        """ARN of the CA that signs leaves: the issuing CA, or the root CA of a single-tier hierarchy."""
+
+    def _authority(self, role: str, kind: str) -> acmpca.CfnCertificateAuthority:
+        hierarchy = self._hierarchy
+        authority = acmpca.CfnCertificateAuthority(
+            self,
+            role,
+            type=kind,
+            key_algorithm=hierarchy.key_algorithm,
+            signing_algorithm=hierarchy.signing_algorithm,
+            usage_mode="GENERAL_PURPOSE",
+            subject=acmpca.CfnCertificateAuthority.SubjectProperty(
+                common_name=f"{self.node.id} {role.lower()} CA",
+                **hierarchy.subject.model_dump(exclude_none=True),
+            ),
+        )
+        _keep(authority)
+        return authority
+
+    def _certificate(
+        self,
+        role: str,
+        subject: acmpca.CfnCertificateAuthority,
+        issuer: acmpca.CfnCertificateAuthority,
+        *,
+        years: int,
+    ) -> acmpca.CfnCertificate:
+        template = "RootCACertificate" if subject is issuer else "SubordinateCACertificate_PathLen0"
+        certificate = acmpca.CfnCertificate(
+            self,
+            f"{role}Certificate{self._hierarchy.reissue}",
+            certificate_authority_arn=issuer.attr_arn,
+            certificate_signing_request=subject.attr_certificate_signing_request,
+            signing_algorithm=self._hierarchy.signing_algorithm,
+            template_arn=f"arn:aws:acm-pca:::template/{template}/V1",
+            validity=acmpca.CfnCertificate.ValidityProperty(type="YEARS", value=years),
+        )
+        _keep(certificate)
+        return certificate
+
+    def _activation(
+        self,
+        role: str,
+        authority: acmpca.CfnCertificateAuthority,
+        certificate: acmpca.CfnCertificate,
+        *,
+        chain: str | None = None,
+    ) -> acmpca.CfnCertificateAuthorityActivation:
+        activation = acmpca.CfnCertificateAuthorityActivation(
+            self,
+            f"{role}Activation",
+            certificate_authority_arn=authority.attr_arn,
+            certificate=certificate.attr_certificate,
+            certificate_chain=chain,
+            status="ACTIVE",
+        )
+        _keep(activation)
+        return activation
+
+
+def _keep(resource: CfnResource) -> None:
+    resource.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)

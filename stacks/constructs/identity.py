@@ -1,0 +1,202 @@
+"""An identity and a trust bundle: a secret each, and the custom resource that has the export function fill it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Aws, CfnTag, CustomResource, Duration, RemovalPolicy, SecretValue  # noqa: TID251 -- stacks/ knows the CDK
+from aws_cdk import aws_certificatemanager as acm  # noqa: TID251
+from aws_cdk import aws_iam as iam  # noqa: TID251
+from aws_cdk import aws_secretsmanager as secretsmanager  # noqa: TID251
+from constructs import Construct  # noqa: TID251
+
+from meshcert import naming
+from meshcert.document import PLACEHOLDER
+from stacks.findings import accept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from aws_cdk import aws_kms as kms  # noqa: TID251
+
+    from meshcert.mesh import Mesh
+    from stacks.constructs.hierarchy import HierarchyAuthorities
+    from stacks.constructs.python_function import PythonFunction
+
+
+class PublishedSecret(secretsmanager.Secret):
+    """
+    A secret that only the export function writes.
+
+    It is kept when it leaves the template: a redeploy adopts it (README, "Clean up"), and running tasks still read it.
+
+    Args:
+        scope: The construct it belongs to.
+        construct_id: Its id.
+        mesh: Name of the mesh.
+        name: The secret's name.
+        description: What it holds, for people who look.
+        key: Encrypts it.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, mesh: str, name: str, description: str, key: kms.IKey
+    ) -> None:
+        super().__init__(
+            scope,
+            construct_id,
+            secret_name=name,
+            description=description,
+            encryption_key=key,
+            # Constant on purpose: any change of this text would make CloudFormation publish it over the material.
+            secret_string_value=SecretValue.unsafe_plain_text(PLACEHOLDER),
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+        )
+        accept(
+            self,
+            "AwsSolutions-SMG4",
+            "meshcert is the rotation: it publishes a version whenever ACM renews; trust bundles hold nothing secret.",
+        )
+        roles = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role"
+        export_role = f"{roles}/{naming.role(mesh, Aws.REGION, naming.EXPORT_ROLE)}"
+        deploy_roles = f"{roles}/cdk-*-cfn-exec-role-*"
+        # Denied by value and label only: whoever administers the account keeps policy, describe and delete actions,
+        # so a mistake here cannot lock anyone out.
+        for sid, actions, allowed in (
+            ("OnlyTheExportFunctionWrites", ["secretsmanager:PutSecretValue"], export_role),
+            ("OnlyTheExportFunctionPromotes", ["secretsmanager:UpdateSecretVersionStage"], export_role),
+            ("OnlyADeployUpdates", ["secretsmanager:UpdateSecret"], deploy_roles),
+        ):
+            self.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=sid,
+                    effect=iam.Effect.DENY,
+                    principals=[iam.AnyPrincipal()],
+                    actions=actions,
+                    resources=["*"],
+                    conditions={"ArnNotLike": {"aws:PrincipalArn": allowed}},
+                )
+            )
+
+
+class TrustBundle(Construct):
+    """
+    The roots that peers of one hierarchy are checked against.
+
+    Args:
+        scope: The stack.
+        construct_id: Its id.
+        mesh: Name of the mesh.
+        hierarchy: Name of the hierarchy.
+        root_arn: Its root CA.
+        reissue: The hierarchy's ``reissue``: a new number publishes the root's new certificate.
+        key: Encrypts the secret.
+        export: Publishes into it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        mesh: str,
+        hierarchy: str,
+        root_arn: str,
+        reissue: int,
+        key: kms.IKey,
+        export: PythonFunction,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        secret = PublishedSecret(
+            self,
+            "Secret",
+            mesh=mesh,
+            name=naming.trust_bundle_secret(mesh, hierarchy),
+            description=f"Trust bundle of {hierarchy}: root certificates only, no key",
+            key=key,
+        )
+        self.published = CustomResource(
+            self,
+            "Published",
+            resource_type="Custom::MeshcertTrustBundle",
+            service_token=export.function.function_arn,
+            service_timeout=Duration.minutes(6),
+            properties={
+                "Mesh": mesh,
+                "Hierarchy": hierarchy,
+                "SecretId": secret.secret_arn,
+                "RootCertificateAuthorityArn": root_arn,
+                "Reissue": reissue,
+            },
+        )
+        """Done when the bundle is current in its secret."""
+        self.published.node.add_dependency(export)
+
+
+class Identity(Construct):
+    """
+    A private ACM certificate and the secret with its exported material.
+
+    Args:
+        scope: The stack.
+        construct_id: Its id.
+        name: The identity's name in the mesh file.
+        mesh: The mesh file: declares the identity, and the names its peers will ask for.
+        hierarchy: The CAs that issue it.
+        key: Encrypts the secret.
+        export: Publishes into it.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        name: str,
+        mesh: Mesh,
+        hierarchy: HierarchyAuthorities,
+        key: kms.IKey,
+        export: PythonFunction,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        declared = mesh.identities[name]
+        certificate = acm.CfnCertificate(
+            self,
+            "Certificate",
+            # Without a CA, ACM would silently try to issue a public certificate.
+            certificate_authority_arn=hierarchy.issuing_arn,
+            domain_name=declared.dns_names[0],
+            subject_alternative_names=list(declared.dns_names[1:]) or None,
+            key_algorithm=declared.key_algorithm,
+            tags=[CfnTag(key="meshcert:identity", value=name)],
+        )
+        secret = PublishedSecret(
+            self,
+            "Secret",
+            mesh=mesh.mesh.name,
+            name=naming.identity_secret(mesh.mesh.name, name),
+            description=f"Material of {name}: certificate, chain, encrypted private key and its passphrase",
+            key=key,
+        )
+        self._published = CustomResource(
+            self,
+            "Published",
+            resource_type="Custom::MeshcertIdentity",
+            service_token=export.function.function_arn,
+            service_timeout=Duration.minutes(6),
+            properties={
+                "Mesh": mesh.mesh.name,
+                "Identity": name,
+                "CertificateArn": certificate.ref,
+                "SecretId": secret.secret_arn,
+                "RootCertificateAuthorityArn": hierarchy.root_arn,
+                "Names": list(declared.dns_names),
+                "PeerNames": list(mesh.peer_names(name)),
+            },
+        )
+        self._published.node.add_dependency(export)
+
+    def published_after(self, bundles: Iterable[TrustBundle]) -> None:
+        """Peers must know a root before anybody presents what it has signed."""
+        for bundle in bundles:
+            self._published.node.add_dependency(bundle.published)

@@ -1,0 +1,96 @@
+"""A Lambda function as all of ours are: our bundle, a role with its own name, kept logs, a dead-letter queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Aws, Duration, RemovalPolicy  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_iam as iam  # noqa: TID251
+from aws_cdk import aws_lambda as lambda_  # noqa: TID251
+from aws_cdk import aws_logs as logs  # noqa: TID251
+from aws_cdk import aws_sqs as sqs  # noqa: TID251
+from constructs import Construct  # noqa: TID251
+
+from meshcert import naming
+from stacks.bundling import function_code
+from stacks.findings import accept
+
+if TYPE_CHECKING:
+    from stacks.platform import Platform
+
+
+class PythonFunction(Construct):
+    """
+    The function ``lambdas/NAME/handler.py``.
+
+    Args:
+        scope: The stack.
+        construct_id: Its id.
+        mesh: Name of the mesh.
+        name: The handler's folder; names the function, its role and its log group.
+        platform: Architecture and Python.
+        environment: Variables the handler's settings read.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        mesh: str,
+        name: str,
+        platform: Platform,
+        environment: dict[str, str],
+    ) -> None:
+        super().__init__(scope, construct_id)
+        log_group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=naming.log_group(mesh, name),
+            retention=logs.RetentionDays.ONE_YEAR,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        # A role of our own, not AWSLambdaBasicExecutionRole: that one may write to every log group of the account.
+        self.role = iam.Role(
+            self,
+            "Role",
+            role_name=naming.role(mesh, Aws.REGION, name),
+            assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
+            description=f"meshcert {mesh}: the {name} function",
+        )
+        self.dead_letters = sqs.Queue(
+            self,
+            "DeadLetters",
+            enforce_ssl=True,
+            retention_period=Duration.days(14),
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+        )
+        accept(self.dead_letters, "AwsSolutions-SQS3", "It is itself the dead-letter queue of the function.")
+        self.function = lambda_.Function(
+            self,
+            "Function",
+            function_name=naming.function(mesh, name),
+            description=f"meshcert {mesh}: {name}",
+            code=function_code(platform),
+            handler=f"{name}.handler.lambda_handler",
+            runtime=platform.runtime,
+            architecture=platform.lambda_architecture,
+            memory_size=512,
+            timeout=Duration.minutes(5),
+            role=self.role,
+            log_group=log_group,
+            dead_letter_queue=self.dead_letters,
+            retry_attempts=2,
+            environment={"AWS_RETRY_MODE": "standard", "POWERTOOLS_SERVICE_NAME": f"meshcert-{name}", **environment},
+        )
+        accept(
+            self.function,
+            "AwsSolutions-L1",
+            "Python 3.13 is what the pinned wheels are tested with; AWS supports it until 2029-06-30.",
+        )
+        # The CDK grants the queue itself; the log group's own streams are ours to grant.
+        self.role.add_to_policy(
+            iam.PolicyStatement(
+                actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log_group.log_group_arn]
+            )
+        )

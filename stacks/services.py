@@ -1,0 +1,120 @@
+"""The workloads: a network, a cluster, and each service of the mesh file behind its Envoy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Aws, CfnOutput, Stack  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_ec2 as ec2  # noqa: TID251
+from aws_cdk import aws_ecs as ecs  # noqa: TID251
+from aws_cdk import aws_iam as iam  # noqa: TID251
+from aws_cdk import aws_kms as kms  # noqa: TID251
+from aws_cdk import aws_servicediscovery as servicediscovery  # noqa: TID251
+
+from meshcert import naming
+from stacks.constructs.envoy_service import EnvoyService, Surroundings
+from stacks.constructs.gateway_balancer import GatewayBalancer
+from stacks.constructs.images import envoy_image
+from stacks.findings import accept
+
+if TYPE_CHECKING:
+    from constructs import Construct  # noqa: TID251
+
+    from meshcert.mesh import Mesh
+    from stacks.platform import Platform
+
+ADDRESSES = "10.0.0.0/16"
+"""The network's own range; nobody outside it reaches a gateway unless you say so."""
+
+ENDPOINTS = {
+    "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
+    "Registry": ec2.InterfaceVpcEndpointAwsService.ECR,
+    "Images": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
+    "Secrets": ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
+}
+
+
+class ServicesStack(Stack):
+    """
+    Network, cluster, service discovery, services and the gateways' load balancers.
+
+    Args:
+        scope: The app.
+        construct_id: The stack's name.
+        mesh: The mesh file.
+        key: Encrypts the secrets the tasks read.
+        platform: What the images are built for.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, key: kms.IKey, platform: Platform) -> None:
+        super().__init__(scope, construct_id, description=f"meshcert {mesh.mesh.name}: services behind Envoy")
+        name = mesh.mesh.name
+        vpc = self._network(mesh)
+        cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            cluster_name=naming.cluster(name),
+            vpc=vpc,
+            container_insights_v2=ecs.ContainerInsights.ENABLED,
+        )
+        surroundings = Surroundings(
+            mesh=mesh,
+            cluster=cluster,
+            namespace=servicediscovery.PrivateDnsNamespace(self, "Namespace", name=mesh.mesh.namespace, vpc=vpc),
+            # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
+            key=kms.Key.from_key_arn(self, "Key", key.key_arn),
+            execution_role=self._execution_role(name),
+            envoy=envoy_image(platform),
+            platform=platform,
+        )
+        services = {service: EnvoyService(self, service, surroundings=surroundings) for service in mesh.services}
+        for caller in services.values():
+            for backend in caller.proxy.backends:
+                services[mesh.service_of(backend.name)].admit(caller, backend.port)
+        for service, declared in mesh.services.items():
+            if declared.load_balancer:
+                balancer = GatewayBalancer(
+                    self, f"{service}-balancer", vpc=vpc, clients=ADDRESSES, target=services[service]
+                )
+                CfnOutput(self, f"{service}Address", value=balancer.dns_name)
+
+    def _network(self, mesh: Mesh) -> ec2.Vpc:
+        through_nat = mesh.network.egress == "nat"
+        private = ec2.SubnetType.PRIVATE_WITH_EGRESS if through_nat else ec2.SubnetType.PRIVATE_ISOLATED
+        vpc = ec2.Vpc(
+            self,
+            "Network",
+            ip_addresses=ec2.IpAddresses.cidr(ADDRESSES),
+            max_azs=2,
+            nat_gateways=1 if through_nat else 0,
+            subnet_configuration=[
+                ec2.SubnetConfiguration(
+                    name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False
+                ),
+                ec2.SubnetConfiguration(name="Services", subnet_type=private),
+            ],
+        )
+        if not through_nat:
+            vpc.add_gateway_endpoint("Layers", service=ec2.GatewayVpcEndpointAwsService.S3)
+            for endpoint, service in ENDPOINTS.items():
+                vpc.add_interface_endpoint(endpoint, service=service)
+        accept(
+            vpc,
+            "AwsSolutions-VPC7",
+            "Flow logs are an account-wide choice with a price of its own; the README names it under hardening.",
+        )
+        return vpc
+
+    def _execution_role(self, mesh: str) -> iam.Role:
+        """What ECS itself does for every task: pull images and write logs. It can read no secret."""
+        role = iam.Role(
+            self,
+            "ExecutionRole",
+            role_name=naming.role(mesh, Aws.REGION, naming.EXECUTION_ROLE),
+            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            description=f"meshcert {mesh}: pulls images and writes logs for the tasks",
+        )
+        accept(
+            role, "AwsSolutions-IAM5[Resource::*]", "ecr:GetAuthorizationToken, which the CDK grants, has no resource."
+        )
+        return role

@@ -1,0 +1,110 @@
+"""The demo's mesh as CloudFormation templates, synthesised without bundling and without a network."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import App  # noqa: TID251 -- these tests are about the CDK app
+
+from app import build
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+# Bundling would run pip; what is in a bundle is tested where it runs.
+CONTEXT = {
+    **json.loads((ROOT / "cdk.json").read_text())["context"],
+    "mesh": str(ROOT / "mesh.yaml"),
+    "aws:cdk:bundling-stacks": [],
+}
+
+
+@dataclass(frozen=True)
+class Resource:
+    """
+    A resource of a template.
+
+    Args:
+        stack: ``pki``, ``identities`` or ``services``.
+        logical_id: Its id in the template.
+        type: Its CloudFormation type.
+        definition: Everything the template says of it.
+    """
+
+    stack: str
+    logical_id: str
+    type: str
+    definition: dict[str, Any]
+
+    @property
+    def properties(self) -> dict[str, Any]:
+        """Its properties."""
+        properties: dict[str, Any] = self.definition.get("Properties", {})
+        return properties
+
+
+@dataclass(frozen=True)
+class Statement:
+    """
+    A statement of an identity-based policy, actions and resources as lists.
+
+    Args:
+        role: Logical id of the role.
+        effect: ``Allow`` or ``Deny``.
+        actions: Its actions.
+        resources: Its resources as JSON text: they contain CloudFormation functions.
+        conditions: Its conditions.
+    """
+
+    role: str
+    effect: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...]
+    conditions: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Templates:
+    """
+    The synthesised templates by stack.
+
+    Args:
+        by_stack: ``pki``, ``identities``, ``services`` → template.
+    """
+
+    by_stack: dict[str, dict[str, Any]]
+
+    def resources(self, *types: str) -> Iterator[Resource]:
+        """All resources of these types, or of all types."""
+        for stack, template in self.by_stack.items():
+            for logical_id, definition in template.get("Resources", {}).items():
+                if not types or definition["Type"] in types:
+                    yield Resource(stack, logical_id, definition["Type"], definition)
+
+    def statements(self) -> Iterator[Statement]:
+        """Every statement of every identity-based policy, once for each role it is attached to."""
+        for policy in self.resources("AWS::IAM::Policy"):
+            for role in policy.properties["Roles"]:
+                for statement in policy.properties["PolicyDocument"]["Statement"]:
+                    yield Statement(
+                        role=role["Ref"],
+                        effect=statement["Effect"],
+                        actions=_texts(statement["Action"]),
+                        resources=_texts(statement["Resource"]),
+                        conditions=statement.get("Condition", {}),
+                    )
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    items = value if isinstance(value, list) else [value]
+    return tuple(item if isinstance(item, str) else json.dumps(item, sort_keys=True) for item in items)
+
+
+def synthesise(outdir: Path, **context: Any) -> Templates:
+    """The templates for the test context with some values changed."""
+    assembly = build(App(outdir=str(outdir), context={**CONTEXT, **context})).synth()
+    return Templates({stack.stack_name.rsplit("-", 1)[-1]: stack.template for stack in assembly.stacks})

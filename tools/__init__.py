@@ -1,0 +1,1 @@
+"""Commands for the people who run a mesh on AWS; each is a make target."""
