@@ -136,7 +136,7 @@ class IdentitiesStack(Stack):
                     f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:meshcert/{mesh}/*"
                 ],
             ),
-            # PutSecretValue encrypts with a data key and, to compare with a version of the same token, decrypts.
+            # Who changes a value needs both (Secrets Manager user guide, "Permissions for the KMS key").
             iam.PolicyStatement(
                 sid="EncryptSecrets",
                 actions=["kms:GenerateDataKey", "kms:Decrypt"],

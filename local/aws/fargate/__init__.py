@@ -1,0 +1,6 @@
+"""
+Fargate without Docker: ECS tasks as local processes behind MiniStack's ECS API.
+
+``tasks`` is the life of one task, ``scheduler`` that of services; ``containers``, ``sandbox`` and ``inside`` run one
+container. ``discovery`` (Cloud Map over DNS), ``load_balancer`` (TCP forwarders) and ``registry`` surround them.
+"""

@@ -1,0 +1,145 @@
+"""Cloud Map over real DNS, and the names of load balancers: what a VPC's resolver answers."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Any
+
+from dnslib import QTYPE, RCODE, RR, SOA, A
+from dnslib.server import BaseResolver, DNSLogger, DNSServer
+from ministack.core.responses import request_scope
+from ministack.services import servicediscovery
+
+from local.aws import control, hooks
+from local.aws.fargate import load_balancer
+
+if TYPE_CHECKING:
+    from local.aws.config import Config
+
+_LOAD_BALANCER_TTL_S = 60
+_NEGATIVE_TTL_S = 1
+# Cloud Map answers with at most eight of a service's healthy instances (routing policy MULTIVALUE).
+_MOST_ANSWERS = 8
+
+
+def install(config: Config) -> None:
+    """Answer DNS queries over UDP and TCP on the configured address."""
+    for name in ("_namespaces", "_services", "_instances", "_instance_health_status"):
+        hooks.require(servicediscovery, name)
+    resolver = Resolver(config)
+    hooks.wrap(servicediscovery, "_register_instance", resolver.remember)
+    for tcp in (False, True):
+        quiet = DNSLogger("error", logf=_discard)
+        server = DNSServer(resolver, address=config.host, port=config.dns_port, tcp=tcp, logger=quiet)
+        # Threads of half-open queries must not hold up the end of the local AWS.
+        server.server.daemon_threads = True
+        server.start_thread()
+        control.at_stop(server.stop)
+    control.at_reset(resolver.forget)
+
+
+class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
+    """
+    Answers for Cloud Map namespaces and load balancers; other names are refused, since nothing here recurses.
+
+    Args:
+        config: The local AWS.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self._scope = (config.account, config.region)
+        self._seen: set[str] = set()
+
+    def remember(self, inner: Any) -> Any:
+        """Wrap Cloud Map's registration of an instance, to know which services ever had one."""
+
+        def register(request: dict[str, Any]) -> Any:
+            self._seen.add(request.get("ServiceId", ""))
+            return inner(request)
+
+        return register
+
+    def forget(self) -> None:
+        """Everything was reset."""
+        self._seen.clear()
+
+    def resolve(self, request: Any, handler: object) -> Any:
+        """The reply to one query."""
+        del handler
+        name = str(request.q.qname).rstrip(".").lower()
+        reply = request.reply()
+        with request_scope(*self._scope):
+            balancer = load_balancer.address_of(name)
+            service, namespace = _find_service(name)
+            if balancer is not None:
+                self._answer(reply, [balancer], _LOAD_BALANCER_TTL_S)
+            elif service is not None:
+                self._answer_service(reply, service)
+            elif namespace is not None:
+                _deny(reply, RCODE.NOERROR if name == namespace else RCODE.NXDOMAIN, namespace)
+            else:
+                reply.header.rcode = RCODE.REFUSED
+        return reply
+
+    def _answer_service(self, reply: Any, service: dict[str, Any]) -> None:
+        addresses = _healthy_addresses(service["Id"])
+        if not addresses and service["Id"] not in self._seen:
+            # Route 53 would deny the name. But clients take an empty answer for the truth and drop the hosts they know
+            # (Envoy answers 503 then), and before the first instance it says no more than that things are starting.
+            reply.header.rcode = RCODE.SERVFAIL
+        elif not addresses:
+            _deny(reply, RCODE.NXDOMAIN, str(reply.q.qname))
+        else:
+            random.shuffle(addresses)
+            self._answer(reply, addresses[: _most_answers(service)], _ttl(service))
+
+    def _answer(self, reply: Any, addresses: list[str], ttl: int) -> None:
+        if reply.q.qtype not in (QTYPE.A, QTYPE.ANY):
+            # Other types (AAAA above all) exist for no name here, and a client must still learn that the name does.
+            _deny(reply, RCODE.NOERROR, str(reply.q.qname))
+            return
+        for address in addresses:
+            reply.add_answer(RR(reply.q.qname, QTYPE.A, rdata=A(address), ttl=ttl))
+
+
+def _find_service(name: str) -> tuple[dict[str, Any] | None, str | None]:
+    """The Cloud Map service of a name, and the namespace it lies in."""
+    for namespace in list(servicediscovery._namespaces.values()):
+        zone = namespace["Name"].rstrip(".").lower()
+        if namespace["Type"] == "HTTP" or not (name == zone or name.endswith(f".{zone}")):
+            continue
+        label = name.removesuffix(zone).rstrip(".")
+        for service in list(servicediscovery._services.values()):
+            if service["NamespaceId"] == namespace["Id"] and service["Name"].lower() == label:
+                return service, zone
+        return None, zone
+    return None, None
+
+
+def _healthy_addresses(service_id: str) -> list[str]:
+    health = servicediscovery._instance_health_status.get(service_id, {})
+    return [
+        instance["Attributes"]["AWS_INSTANCE_IPV4"]
+        for key, instance in list(servicediscovery._instances.get(service_id, {}).items())
+        if "AWS_INSTANCE_IPV4" in instance["Attributes"] and health.get(key, "HEALTHY") == "HEALTHY"
+    ]
+
+
+def _ttl(service: dict[str, Any]) -> int:
+    records = (service.get("DnsConfig") or {}).get("DnsRecords") or [{}]
+    return int(records[0].get("TTL", 60))
+
+
+def _most_answers(service: dict[str, Any]) -> int:
+    return 1 if (service.get("DnsConfig") or {}).get("RoutingPolicy") == "WEIGHTED" else _MOST_ANSWERS
+
+
+def _deny(reply: Any, code: int, zone: str) -> None:
+    reply.header.rcode = code
+    times = (1, 60, 60, 60, _NEGATIVE_TTL_S)
+    authority = SOA("ns.local.", "root.local.", times)
+    reply.add_auth(RR(zone, QTYPE.SOA, rdata=authority, ttl=_NEGATIVE_TTL_S))
+
+
+def _discard(_: str) -> None:
+    """Standard output carries the line that says the local AWS is ready, and nothing else."""

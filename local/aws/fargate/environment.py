@@ -1,0 +1,75 @@
+"""What a container finds in its environment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local.aws.config import Config
+    from local.aws.fargate.credentials import Grant
+    from local.aws.fargate.definitions import ContainerDefinition
+    from local.aws.fargate.images import Image
+
+
+def platform_settings(config: Config, metadata_token: str, grant: Grant | None) -> dict[str, str]:
+    """
+    What Fargate itself would set, with the addresses of this local AWS.
+
+    Args:
+        config: The local AWS.
+        metadata_token: The container's token at the task metadata endpoint.
+        grant: The way to the task's role, or None if it has none.
+    """
+    settings = {
+        "AWS_REGION": config.region,
+        "AWS_DEFAULT_REGION": config.region,
+        "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
+        "ECS_CONTAINER_METADATA_URI_V4": f"{config.endpoint}/v4/{metadata_token}",
+    }
+    if grant is not None:
+        settings["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = grant.uri
+        settings["AWS_CONTAINER_AUTHORIZATION_TOKEN"] = grant.token
+    return settings
+
+
+def local_settings(config: Config, address: str) -> dict[str, str]:
+    """
+    The settings that differ from Fargate because tasks here share one network and AWS has another address.
+
+    Args:
+        config: The local AWS.
+        address: The task's own loopback address.
+    """
+    return {
+        "MESHCERT_LISTEN_ADDRESS": address,
+        "MESHCERT_LOOPBACK_ADDRESS": address,
+        "MESHCERT_DNS_RESOLVER": f"{config.host}:{config.dns_port}",
+        "AWS_ENDPOINT_URL": config.endpoint,
+    }
+
+
+def container_environment(
+    image: Image, definition: ContainerDefinition, platform: Mapping[str, str], local: Mapping[str, str]
+) -> dict[str, str]:
+    """
+    The whole environment of one container; nothing is inherited from the local AWS.
+
+    Args:
+        image: Its image.
+        definition: Its definition.
+        platform: From :func:`platform_settings`.
+        local: From :func:`local_settings`.
+    """
+    address = local["MESHCERT_LISTEN_ADDRESS"]
+    variables = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/",
+        "HOSTNAME": f"ip-{address.replace('.', '-')}.{platform['AWS_REGION']}.compute.internal",
+        **image.environment,
+        **definition.environment,
+        **platform,
+        **local,
+    }
+    return {**variables, **image.search_paths(variables)}

@@ -1,0 +1,150 @@
+"""What a task needs before any of its processes exists: images, role, secrets, log groups, environments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from ministack.services import ecs
+
+from local.aws.fargate.containers import ContainerPlan
+from local.aws.fargate.definitions import ContainerDefinition
+from local.aws.fargate.environment import container_environment, local_settings, platform_settings
+from local.aws.fargate.images import Image, ImageNotFoundError
+from local.aws.fargate.logs import ContainerLog, LogGroupMissingError
+from local.aws.fargate.sandbox import Program
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.aws.config import Config
+    from local.aws.fargate.addresses import Addresses
+    from local.aws.fargate.credentials import CredentialsEndpoint, Grant
+
+
+class TaskEndError(Exception):
+    """
+    A task has to stop.
+
+    Args:
+        reason: Its stoppedReason.
+        code: Its stopCode.
+    """
+
+    def __init__(self, reason: str, code: str = "TaskFailedToStart") -> None:
+        self.reason = reason
+        self.code = code
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class Host:
+    """
+    What all tasks of one local AWS share.
+
+    Args:
+        config: The local AWS.
+        addresses: Its loopback addresses.
+        credentials: Its credentials endpoint.
+        changed: Called when a task's state changed in a way that a service may have to react to.
+    """
+
+    config: Config
+    addresses: Addresses
+    credentials: CredentialsEndpoint
+    changed: Callable[[], None]
+
+
+@dataclass
+class TaskPlan:
+    """
+    One task, ready to start.
+
+    Args:
+        host: What it shares with other tasks.
+        record: MiniStack's task record.
+        definition: Its task definition.
+        overrides: ``containerOverrides`` of RunTask.
+        address: The task's own loopback address.
+    """
+
+    host: Host
+    record: dict[str, Any]
+    definition: dict[str, Any]
+    overrides: list[dict[str, Any]]
+    address: str
+    containers: list[tuple[ContainerDefinition, ContainerPlan]] = field(default_factory=list)
+    _grant: Grant | None = None
+    _logs: list[ContainerLog] = field(default_factory=list)
+
+    def prepare(self) -> None:
+        """
+        Fill ``containers``, in the order of the task definition.
+
+        Raises:
+            TaskEndError: With the stoppedReason ECS would give.
+        """
+        role = self.definition.get("taskRoleArn")
+        try:
+            if role:
+                self._grant = self.host.credentials.grant(role, self.record["taskArn"].rsplit("/", 1)[-1])
+            for value in self.definition["containerDefinitions"]:
+                self.containers.append(self._container(value))
+        except ImageNotFoundError as error:
+            raise TaskEndError(f"CannotPullContainerError: {error}") from error
+        except LogGroupMissingError as error:
+            raise TaskEndError(str(error)) from error
+        except (ValueError, ecs._SecretResolutionError) as error:
+            raise TaskEndError(f"ResourceInitializationError: {error}") from error
+        names = {definition.name for definition, _ in self.containers}
+        for definition, _ in self.containers:
+            if unknown := sorted(set(definition.depends_on) - names):
+                raise TaskEndError(f"container {definition.name} depends on {unknown}, which the task does not have")
+
+    def release(self) -> None:
+        """Give back what :meth:`prepare` took."""
+        if self._grant is not None:
+            self.host.credentials.revoke(self._grant)
+        for log in self._logs:
+            log.close()
+
+    def _container(self, value: dict[str, Any]) -> tuple[ContainerDefinition, ContainerPlan]:
+        config, arn = self.host.config, self.record["taskArn"]
+        override = next((item for item in self.overrides if item.get("name") == value["name"]), {})
+        definition = ContainerDefinition.read(value, override, ecs._resolve_container_secrets(value))
+        image = Image.find(config.images, definition.image)
+        if definition.health_check is not None:
+            argv = tuple(image.locate(word) for word in definition.health_check.argv)
+            definition = replace(definition, health_check=replace(definition.health_check, argv=argv))
+        log = ContainerLog(config.directory / "logs" / self._log_name(definition.name), value, arn)
+        self._logs.append(log)
+        token = ecs._register_metadata(
+            arn, self.record["clusterArn"], self.definition, value, self.record["launchType"], {}, True, None
+        )
+        self.record.setdefault("_metadata_tokens", []).append(token)
+        return definition, ContainerPlan(
+            definition.name,
+            _program(definition, image),
+            container_environment(
+                image, definition, platform_settings(config, token, self._grant), local_settings(config, self.address)
+            ),
+            log.write,
+        )
+
+    def _log_name(self, container: str) -> str:
+        return f"{self.definition['family']}-{self.record['taskArn'][-12:]}-{container}.log"
+
+
+def _program(definition: ContainerDefinition, image: Image) -> Program:
+    # As with docker: an entry point of the definition drops the image's CMD along with its ENTRYPOINT.
+    default_command = () if definition.entrypoint else image.command
+    words = (*(definition.entrypoint or image.entrypoint), *(definition.command or default_command))
+    if not words:
+        raise TaskEndError(f"CannotStartContainerError: {definition.name}: no command specified")
+    directory = definition.working_directory or image.working_directory
+    return Program(
+        argv=tuple(image.locate(word) for word in words),
+        cwd=image.locate(directory),
+        read_only=definition.read_only,
+        tmpfs=definition.tmpfs,
+    )

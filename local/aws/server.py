@@ -1,0 +1,131 @@
+"""Install the overlay, serve MiniStack, and leave nothing behind. Imported once the environment is complete."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import threading
+from typing import TYPE_CHECKING
+
+from hypercorn.asyncio import serve
+from hypercorn.config import Config as ServerConfig
+from ministack import app as gateway
+
+from local.aws import (
+    acm,
+    cloudformation,
+    control,
+    events,
+    faults,
+    functions,
+    hooks,
+    iam,
+    kms,
+    private_ca,
+    secrets_manager,
+)
+from local.aws.fargate import discovery, ecs, load_balancer, registry
+
+if TYPE_CHECKING:
+    from local.aws.config import Config
+
+logger = logging.getLogger(__name__)
+
+_READY = "/_local/ready"
+# Each wraps what the ones before it left, so the order counts: control is outermost and never meets a fault.
+_PARTS = (
+    private_ca,
+    acm,
+    cloudformation,
+    secrets_manager,
+    kms,
+    iam,
+    events,
+    functions,
+    ecs,
+    discovery,
+    load_balancer,
+    registry,
+    faults,
+    control,
+)
+
+
+def run(config: Config) -> int:
+    """
+    Serve until a signal arrives or standard input closes, then end every child process and remove the directory.
+
+    Returns:
+        The exit status: 0 after a clean stop.
+
+    Raises:
+        HookMissingError: If MiniStack no longer has a part that the overlay replaces.
+        RuntimeError: If another MiniStack than the pinned one is installed.
+    """
+    hooks.require_version()
+    for part in _PARTS:
+        part.install(config)
+    loop = asyncio.new_event_loop()
+    try:
+        loop.run_until_complete(_serve(config))
+    finally:
+        control.stop()
+        shutil.rmtree(config.directory, ignore_errors=True)
+        sys.stdout.flush()
+        sys.stderr.flush()
+    # Worker threads may still wait for functions that were just ended; the interpreter would join them for an hour.
+    os._exit(0)
+
+
+async def _serve(config: Config) -> None:
+    ending = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ending.set)
+    threading.Thread(target=_watch_parent, args=(loop, ending), daemon=True, name="parent").start()
+    announcing = asyncio.create_task(_announce(config))
+    settings = ServerConfig()
+    settings.bind = [f"{config.host}:{config.port}"]
+    settings.keep_alive_timeout = 75
+    settings.graceful_timeout = 0.1
+    settings.loglevel = "WARNING"
+    try:
+        await serve(gateway.app, settings, shutdown_trigger=ending.wait)
+    finally:
+        announcing.cancel()
+
+
+def _watch_parent(loop: asyncio.AbstractEventLoop, ending: asyncio.Event) -> None:
+    """Standard input ends when whoever started us closes it or dies."""
+    while sys.stdin.readline():
+        pass
+    loop.call_soon_threadsafe(ending.set)
+
+
+async def _announce(config: Config) -> None:
+    """
+    Print the one line on standard output that says the API answers.
+
+    Whoever answers must be us: if somebody else took the port, our own server is about to fail.
+    """
+    control.route(_READY, lambda _: {"directory": str(config.directory)})
+    while not await _answers(config):  # noqa: ASYNC110 - hypercorn has no event for "listening"
+        await asyncio.sleep(0.02)
+    sys.stdout.write(json.dumps({"ready": True, "endpoint": config.endpoint}) + "\n")
+    sys.stdout.flush()
+
+
+async def _answers(config: Config) -> bool:
+    try:
+        reader, writer = await asyncio.open_connection(config.host, config.port)
+    except OSError:
+        return False
+    writer.write(f"GET {_READY} HTTP/1.1\r\nHost: {config.host}\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    return str(config.directory).encode() in answer

@@ -1,0 +1,106 @@
+"""The real CDK CLI against a local AWS: bootstrap, synth and deploy, with its progress handed on line by line."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+CDK = ROOT / "build" / "node" / "node_modules" / ".bin" / "cdk"
+
+
+class CdkFailed(Exception):
+    """
+    The CDK CLI ended with an error.
+
+    Args:
+        command: What was run.
+        output: Everything it printed.
+    """
+
+    def __init__(self, command: list[str], output: list[str]) -> None:
+        self.command = command
+        self.output = output
+        super().__init__(f"{' '.join(command)} failed:\n" + "\n".join(output[-40:]))
+
+
+def _quiet(_line: str) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class CdkCli:
+    """
+    The CDK CLI with one environment.
+
+    Args:
+        environment: Variables that point it at a local AWS (:meth:`local.lab.LocalAws.environment`).
+        on_line: Called with each line it prints.
+    """
+
+    environment: Mapping[str, str]
+    on_line: Callable[[str], None] = _quiet
+
+    def bootstrap(self) -> None:
+        """Create the CDK's own bucket, repository and roles. Raises :class:`CdkFailed`."""
+        account, region = self.environment["CDK_DEFAULT_ACCOUNT"], self.environment["CDK_DEFAULT_REGION"]
+        # Beside no cdk.json the CLI synthesises no app, which bootstrapping does not need.
+        self._run("bootstrap", f"aws://{account}/{region}", folder=CDK.parent)
+
+    def synth(self, mesh: Path, assembly: Path) -> Path:
+        """
+        Write a cloud assembly for this machine's processor and Python.
+
+        Args:
+            mesh: The mesh file.
+            assembly: Folder to write to.
+
+        Returns:
+            ``assembly``.
+
+        Raises:
+            CdkFailed: If the app fails, for example on a faulty mesh file.
+        """
+        self._run("synth", "--quiet", "--output", str(assembly), *_context(mesh))
+        return assembly
+
+    def deploy(self, assembly: Path) -> None:
+        """Deploy all stacks of a cloud assembly in their order. Raises :class:`CdkFailed`."""
+        self._run("deploy", "--all", "--app", str(assembly), "--require-approval", "never", "--progress", "events")
+
+    def destroy(self, assembly: Path, stack: str) -> None:
+        """Delete one stack. Raises :class:`CdkFailed`."""
+        self._run("destroy", "--app", str(assembly), "--force", stack)
+
+    def _run(self, *arguments: str, folder: Path = ROOT) -> None:
+        command = [str(CDK), "--no-notices", "--no-color", *arguments]
+        environment = {**os.environ, **self.environment}
+        environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+        with subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert process.stdout is not None  # noqa: S101 -- PIPE was asked for; this tells the type checker
+            output = []
+            for line in process.stdout:
+                output.append(line.rstrip())
+                self.on_line(line.rstrip())
+        if process.returncode:
+            raise CdkFailed(command, output)
+
+
+def _context(mesh: Path) -> list[str]:
+    """On AWS functions are arm64 and Python 3.13; here they run on this machine. The rest of the templates is equal."""
+    values = {
+        "mesh": str(mesh),
+        "architecture": {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64"),
+        "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+    }
+    return [argument for name, value in values.items() for argument in ("--context", f"{name}={value}")]

@@ -1,0 +1,1 @@
+"""``make demo``: a mesh deployed, proven and rotated on one machine, with every figure read from running parts."""

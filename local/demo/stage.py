@@ -1,0 +1,124 @@
+"""What a person sees of the demo: steps with their times, a table at the end, and how to look round."""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from meshcert import naming
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from local.demo.result import DemoResult
+    from local.lab import LocalAws
+
+LONGEST_DETAIL = 72
+WIDTH_WITHOUT_TERMINAL = 120
+
+
+@dataclass
+class Stage:
+    """
+    The terminal.
+
+    Args:
+        started: When the command began, Unix time in seconds: installs count too.
+        on_detail: Called with every line of progress, shown or not.
+    """
+
+    started: float
+    on_detail: Callable[[str], object] = str
+    console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
+
+    def __post_init__(self) -> None:
+        if not self.console.is_terminal:
+            self.console.width = WIDTH_WITHOUT_TERMINAL
+        self.install_s = max(0.0, time.time() - self.started)
+
+    @property
+    def total_s(self) -> float:
+        """Seconds since the command began."""
+        return time.time() - self.started
+
+    def title(self, text: str) -> None:
+        """Say what this is."""
+        self.console.print(f"\n[bold]{text}[/bold]\n")
+
+    @contextmanager
+    def step(self, text: str) -> Iterator[None]:
+        """Something that takes time: a spinner while it runs, a line with its seconds when it is done."""
+        began = time.monotonic()
+        with self.console.status(text) as self._status:
+            self._text = text
+            try:
+                yield
+            except BaseException:
+                self.console.print(f"[red]✗[/red] {text}")
+                raise
+        self.console.print(f"[green]✓[/green] {text} [dim]{time.monotonic() - began:.1f} s[/dim]")
+
+    def detail(self, line: str) -> None:
+        """One line of progress inside a step; only terminals show it, and only the last one."""
+        self.on_detail(line)
+        if line.strip():
+            self._status.update(f"{self._text} [dim]{line.strip()[:LONGEST_DETAIL]}[/dim]")
+
+    def say(self, text: str) -> None:
+        """A finding, below its step."""
+        self.console.print(f"  {text}")
+
+    def result(self, result: DemoResult, path: Path) -> None:
+        """The table of what was proven."""
+        table = Table(title="What was proven", title_justify="left", title_style="bold", show_lines=False)
+        table.add_column("claim")
+        table.add_column("seen", justify="center")
+        table.add_column("figures", style="dim")
+        figures = (
+            f"handshake +{result.one_way.handshake}, no_certificate +{result.one_way.no_certificate}",
+            f"handshake +{result.mutual.handshake}, no_certificate +{result.mutual.no_certificate}",
+            _short(result.refused.reason),
+            f"served {result.renewal.served_after_s:.2f} s after promotion",
+            f"{result.renewal.requests} requests, {result.renewal.failed} failed",
+        )
+        for (claim, seen), figure in zip(result.claims.items(), figures, strict=True):
+            table.add_row(claim, "[green]yes[/green]" if seen else "[red]NO[/red]", figure)
+        self.console.print()
+        self.console.print(table)
+        seconds = result.seconds
+        self.console.print(
+            f"\ninstall {seconds.install:.0f} s, deploy {seconds.deploy:.0f} s, total {seconds.total:.0f} s; "
+            f"figures in {path}"
+        )
+
+    def look_round(self, aws: LocalAws) -> None:
+        """How to look at what was left running, and how to stop it."""
+        environment = aws.environment()
+        names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
+        settings = " ".join(f"{name}={environment[name]}" for name in names)
+        self.console.print("\n[bold]It keeps running.[/bold] Look round with")
+        self.console.print(
+            f"  {settings} aws secretsmanager describe-secret "
+            f"--secret-id {naming.identity_secret('color', 'colorteller')}",
+            soft_wrap=True,
+        )
+        self.console.print(f"  tasks and addresses: {aws.endpoint}/_local/addresses")
+        self.console.print("  Envoy's admin interface: port 9901 of each task's address, for example /certs and /stats")
+        self.console.print("Press Ctrl-C to stop it.")
+
+    def failed(self, error: Exception) -> None:
+        """Why the demo could not go on."""
+        self.console.print(f"\n[red]The demo stopped:[/red] {error}", soft_wrap=True)
+
+
+def _short(reason: str) -> str:
+    """The name of the fault in Envoy's long transport failure reason."""
+    names = re.findall(r"[A-Z_]{12,}", reason)
+    return names[0] if names else reason

@@ -1,0 +1,72 @@
+"""Python environments of images, made once for each set of requirements."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_STAMP = "complete"
+
+
+class InstallError(RuntimeError):
+    """
+    pip could not install an image's requirements.
+
+    Args:
+        requirements: The requirements file.
+        output: What pip printed.
+    """
+
+    def __init__(self, requirements: Path, output: str) -> None:
+        self.requirements = requirements
+        self.output = output
+        super().__init__(f"installing {requirements.name} failed:\n{output.strip()}")
+
+
+def requirements_environment(
+    venvs: Path, requirements: Path, constraints: Path | None, say: Callable[[str], None]
+) -> Path:
+    """
+    A Python environment that holds the requirements and nothing else.
+
+    Made at most once: its folder is named after everything that decides its content.
+
+    Args:
+        venvs: Folder of such environments.
+        requirements: What to install.
+        constraints: Exact versions, or None.
+        say: Told when one is made.
+
+    Raises:
+        InstallError: If pip fails.
+    """
+    content = [requirements.read_bytes(), constraints.read_bytes() if constraints else b"", sys.version.encode()]
+    base = Path(sys.executable).resolve()
+    digest = hashlib.sha256(b"\0".join([*content, bytes(base)])).hexdigest()[:16]
+    folder = venvs / digest
+    venvs.mkdir(parents=True, exist_ok=True)
+    with (venvs / f"{digest}.lock").open("w") as lock:
+        # Two builds of the same image may run at once; the second one waits and finds it done.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / _STAMP).exists():
+            say(f"installing {requirements.name} into {folder}")
+            shutil.rmtree(folder, ignore_errors=True)
+            _run([str(base), "-I", "-m", "venv", str(folder)], requirements)
+            pip = [str(folder / "bin/python"), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
+            _run([*pip, "-r", str(requirements), *(["-c", str(constraints)] if constraints else [])], requirements)
+            (folder / _STAMP).touch()
+    return folder
+
+
+def _run(argv: list[str], requirements: Path) -> None:
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise InstallError(requirements, done.stdout + done.stderr)

@@ -1,0 +1,296 @@
+"""A local AWS of one's own: started for a test or a demo, used like an account, gone afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import boto3  # noqa: TID251 - the lab hands out clients
+from dnslib import DNSRecord
+
+from local.assembly import deploy_assembly
+from local.aws.config import CertificateTimes, Config
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+ROOT = Path(__file__).resolve().parent.parent
+ACCOUNT = "111122223333"
+REGION = "eu-west-1"
+_PORT = 4566
+_DNS_PORT = 10053
+_NETWORKS = range(64, 192)
+_ATTEMPTS = 5
+_START_S = 30.0
+_STOP_S = 15.0
+_CONTROL_S = 60.0
+_ROOT_KEY = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+
+
+class LocalAwsFailed(Exception):
+    """
+    The local AWS did not start, or a control endpoint refused.
+
+    Args:
+        message: What happened.
+        log_path: Where it wrote its log.
+    """
+
+    def __init__(self, message: str, log_path: Path) -> None:
+        self.log_path = log_path
+        super().__init__(f"{message}; its log is {log_path}")
+
+
+@dataclass
+class LocalAws:
+    """
+    One local AWS, as a context manager.
+
+    Several can run at once: each takes a free network 127.64 to 127.191 for itself. It ends with the ``with`` block,
+    and also when this process dies, because it watches its standard input.
+
+    The interpreters come from ``build/``; MESHCERT_LOCAL_PYTHON and MESHCERT_FUNCTION_PYTHON name others.
+
+    Args:
+        directory: Folder for its log (:attr:`log_path`) and its files; all but the log is removed when it ends.
+        certificates: When its ACM and Private CA date, renew and warn.
+        images: Folder of the laid-out container images.
+        account: Twelve-digit account id.
+        region: Region name.
+    """
+
+    directory: Path
+    certificates: CertificateTimes = field(default_factory=CertificateTimes)
+    images: Path = ROOT / "build" / "images"
+    account: str = ACCOUNT
+    region: str = REGION
+    _config: Config | None = field(default=None, init=False, repr=False)
+    _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
+
+    def __enter__(self) -> Self:
+        """
+        Start it and wait until it answers.
+
+        Raises:
+            LocalAwsFailed: If it ends or stays silent for 30 seconds.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        networks = random.SystemRandom().sample(_NETWORKS, len(_NETWORKS))
+        free = (network for network in networks if _is_free(f"127.{network}.0.1"))
+        for attempt, network in enumerate(free, start=1):
+            try:
+                self._start(f"127.{network}.0.1")
+            except LocalAwsFailed:
+                self._stop()
+                # Somebody may have taken the address between our look and the start.
+                if attempt == _ATTEMPTS or _is_free(f"127.{network}.0.1"):
+                    raise
+            except BaseException:
+                self._stop()
+                raise
+            else:
+                return self
+        raise LocalAwsFailed(f"port {_PORT} is taken in every network from 127.64 to 127.191", self.log_path)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """End it, everything it started, and what it wrote, the log excepted."""
+        self._stop()
+
+    @property
+    def log_path(self) -> Path:
+        """Where it and its functions' start-up write."""
+        return self.directory / "local-aws.log"
+
+    @property
+    def config(self) -> Config:
+        """
+        How it was started.
+
+        Raises:
+            LocalAwsFailed: If it was not.
+        """
+        if self._config is None:
+            raise LocalAwsFailed("the local AWS is not running", self.log_path)
+        return self._config
+
+    @property
+    def endpoint(self) -> str:
+        """The URL of its API."""
+        return self.config.endpoint
+
+    def environment(self) -> dict[str, str]:
+        """The variables that point boto3, the AWS CLI and the CDK CLI at it, with an administrator's rights."""
+        return {
+            **_ROOT_KEY,
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,
+            "CDK_DEFAULT_ACCOUNT": self.account,
+            "CDK_DEFAULT_REGION": self.region,
+            # The CLI remembers which account a key belongs to; another local AWS may have used the same key.
+            "CDK_HOME": str(self.directory / "cdk-home"),
+            "CDK_DISABLE_CLI_TELEMETRY": "1",
+            "CDK_DOCKER": str(ROOT / "local" / "docker"),
+            "MESHCERT_LOCAL_IMAGES": str(self.images),
+        }
+
+    def client(self, service: str, config: Any = None) -> Any:
+        """A boto3 client with an administrator's rights; ``config`` is botocore's, for example for other retries."""
+        return self._client(service, _ROOT_KEY, config)
+
+    def client_as(self, role_arn: str, service: str) -> Any:
+        """A boto3 client that may do what the role may; the local AWS lets its administrator assume any role."""
+        session = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="lab")["Credentials"]
+        credentials = {
+            "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": session["SessionToken"],
+        }
+        return self._client(service, credentials)
+
+    def control(self, method: str, path: str, body: Any = None) -> Any:
+        """
+        Call a control endpoint.
+
+        Args:
+            method: HTTP method.
+            path: For example ``/_local/acm/day``.
+            body: Sent as JSON; None sends nothing.
+
+        Returns:
+            The decoded answer.
+
+        Raises:
+            LocalAwsFailed: If the answer is no success.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"{self.endpoint}{path}", data, method=method)  # noqa: S310 - our own http URL
+        try:
+            with urllib.request.urlopen(request, timeout=_CONTROL_S) as answer:  # noqa: S310 - as above
+                return json.loads(answer.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                raise LocalAwsFailed(f"{method} {path}: {error.read().decode()}", self.log_path) from error
+
+    def reset(self) -> None:
+        """Forget everything: all resources of all services, in about 0.1 s."""
+        self.control("POST", "/_ministack/reset", {})
+
+    def resolve(self, name: str) -> str:
+        """
+        The first address that its DNS has for a name of a load balancer or of Cloud Map.
+
+        Raises:
+            LookupError: If it has none.
+        """
+        query = DNSRecord.question(name)
+        for record in DNSRecord.parse(query.send(self.config.host, self.config.dns_port, timeout=5)).rr:
+            return str(record.rdata)
+        raise LookupError(f"the local AWS has no address for {name}")
+
+    def deploy(self, assembly: Path) -> None:
+        """
+        Deploy a cloud assembly through the API alone: what the CDK CLI does, without its five-second polling.
+
+        Raises:
+            local.assembly.DeploymentFailed: If a stack does not get there; says which resource and why.
+        """
+        deploy_assembly(assembly, self.client, self.environment())
+
+    def _client(self, service: str, credentials: dict[str, str], config: Any = None) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.endpoint,
+            region_name=self.region,
+            config=config,
+            aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
+            aws_session_token=credentials.get("AWS_SESSION_TOKEN"),
+        )
+
+    def _start(self, host: str) -> None:
+        self._config = Config(
+            directory=self.directory / "state",
+            images=self.images,
+            host=host,
+            port=_PORT,
+            dns_port=_DNS_PORT,
+            account=self.account,
+            region=self.region,
+            function_python=_interpreter("MESHCERT_FUNCTION_PYTHON", "venv-lambda"),
+            certificates=self.certificates,
+        )
+        command = [str(_interpreter("MESHCERT_LOCAL_PYTHON", "venv-local")), "-m", "local.aws"]
+        with self.log_path.open("a") as log:
+            # A session of its own: Ctrl-C reaches us alone, and we end it in order by closing its standard input.
+            self._process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+            )
+        process = self._process
+        if process.stdin is None or process.stdout is None:
+            raise LocalAwsFailed("no pipes to the local AWS", self.log_path)
+        process.stdin.write(self._config.to_json() + "\n")
+        process.stdin.flush()
+        silence = threading.Timer(_START_S, process.kill)
+        silence.start()
+        line = process.stdout.readline()
+        silence.cancel()
+        if not line:
+            raise LocalAwsFailed(f"the local AWS ended with status {process.wait(_STOP_S)}", self.log_path)
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        config, self._config = self._config, None
+        if process is not None:
+            for pipe in (process.stdin, process.stdout):
+                if pipe is not None:
+                    pipe.close()
+            try:
+                process.wait(_STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            # Whatever it left in its session ends here; usually there is nothing.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        if config is not None:
+            shutil.rmtree(config.directory, ignore_errors=True)
+        shutil.rmtree(self.directory / "cdk-home", ignore_errors=True)
+
+
+def _interpreter(variable: str, environment: str) -> Path:
+    return Path(os.environ.get(variable) or ROOT / "build" / environment / "bin" / "python")
+
+
+def _is_free(host: str) -> bool:
+    for kind, port in ((socket.SOCK_STREAM, _PORT), (socket.SOCK_DGRAM, _DNS_PORT)):
+        with socket.socket(socket.AF_INET, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1 if kind == socket.SOCK_STREAM else 0)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                return False
+    return True

@@ -1,0 +1,226 @@
+"""A deployed mesh as one can look at it from outside: its tasks, its gateways' addresses, what its Envoys serve."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import httpx
+
+from meshcert import naming
+from meshcert.document import read_trust_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.lab import LocalAws
+    from meshcert.material import TrustBundle
+
+ADMIN_PORT = 9901
+_Seen = TypeVar("_Seen")
+
+
+class NotSettled(Exception):
+    """Something did not become true in time; the message says what."""
+
+
+def wait_until(look: Callable[[], _Seen], what: str, *, within_s: float, every_s: float = 0.1) -> _Seen:
+    """
+    Look again and again until there is something to see.
+
+    Args:
+        look: Returns something true when it is there.
+        what: What is waited for, for the error.
+        within_s: Longest wait, seconds.
+        every_s: Pause between two looks, seconds.
+
+    Returns:
+        What ``look`` returned.
+
+    Raises:
+        NotSettled: If the time is over.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        if seen := look():
+            return seen
+        if time.monotonic() > deadline:
+            raise NotSettled(f"{what}: not within {within_s:.0f} s")
+        time.sleep(every_s)
+
+
+@dataclass(frozen=True)
+class TlsCounters:
+    """
+    What Envoy counts of a listener's TLS (``listener.NAME.ssl.*``).
+
+    Args:
+        handshake: Completed handshakes.
+        no_certificate: Handshakes in which the client presented no certificate.
+    """
+
+    handshake: int
+    no_certificate: int
+
+    def since(self, earlier: TlsCounters) -> TlsCounters:
+        """What has been counted since an earlier look."""
+        return TlsCounters(self.handshake - earlier.handshake, self.no_certificate - earlier.no_certificate)
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    A running task of a service.
+
+    Args:
+        arn: Its ARN.
+        address: Its IP address.
+    """
+
+    arn: str
+    address: str
+
+    def admin(self, path: str) -> httpx.Response:
+        """Ask its Envoy's admin interface."""
+        response = httpx.get(f"http://{self.address}:{ADMIN_PORT}{path}", timeout=5)
+        response.raise_for_status()
+        return response
+
+    def tls_counters(self) -> TlsCounters:
+        """The TLS counters of its listeners, added up."""
+        stats = self.admin("/stats?format=json&filter=^listener%5C..*ssl%5C.(handshake|no_certificate)$").json()
+        totals = {"handshake": 0, "no_certificate": 0}
+        for stat in stats["stats"]:
+            if "name" in stat and not stat["name"].startswith("listener.admin."):
+                totals[stat["name"].rsplit(".", 1)[-1]] += stat["value"]
+        return TlsCounters(**totals)
+
+    def served_serials(self) -> set[str]:
+        """Serial numbers of the leaf certificates its Envoy serves, lower-case hex without leading zeros."""
+        return self._serials("cert_chain", 1)
+
+    def trusted_serials(self) -> set[str]:
+        """Serial numbers of the roots its Envoy checks peers against, lower-case hex without leading zeros."""
+        return self._serials("ca_cert", None)
+
+    def _serials(self, part: str, most: int | None) -> set[str]:
+        certificates = self.admin("/certs").json()["certificates"]
+        links = (link for certificate in certificates for link in certificate.get(part, [])[:most])
+        return {link["serial_number"].lower().lstrip("0") for link in links}
+
+
+@dataclass(frozen=True)
+class RunningMesh:
+    """
+    A deployed mesh.
+
+    Args:
+        aws: The local AWS it runs on.
+        name: Its name in the mesh file.
+        resolve: Asks the local AWS's DNS for an address.
+    """
+
+    aws: LocalAws
+    name: str
+    resolve: Callable[[str], str]
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def client(self, service: str) -> Any:
+        """A boto3 client with an operator's rights, made once."""
+        if service not in self._clients:
+            self._clients[service] = self.aws.client(service)
+        return self._clients[service]
+
+    def tasks(self, service: str) -> list[Task]:
+        """The running tasks of a service."""
+        ecs, cluster = self.client("ecs"), naming.cluster(self.name)
+        arns = ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus="RUNNING")["taskArns"]
+        if not arns:
+            return []
+        return [
+            Task(task["taskArn"], _address(task))
+            for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+            if task["lastStatus"] == "RUNNING"
+        ]
+
+    def task(self, service: str) -> Task:
+        """The one running task of a service with a desired count of 1."""
+        (task,) = self.tasks(service)
+        return task
+
+    def wait_until_steady(self, services: list[str], *, within_s: float = 90) -> None:
+        """
+        Wait until every service has finished its deployment and all of its tasks are healthy.
+
+        Raises:
+            NotSettled: If that takes longer than ``within_s`` seconds.
+        """
+        wait_until(lambda: self._steady(services), f"services {', '.join(services)} steady", within_s=within_s)
+
+    def _steady(self, services: list[str]) -> bool:
+        ecs, cluster = self.client("ecs"), naming.cluster(self.name)
+        for service in ecs.describe_services(cluster=cluster, services=services)["services"]:
+            deployments = service["deployments"]
+            if len(deployments) != 1 or deployments[0].get("rolloutState") != "COMPLETED":
+                return False
+            if service["runningCount"] != service["desiredCount"]:
+                return False
+        return True
+
+    def output(self, stack: str, name: str) -> str:
+        """
+        An output of one of its stacks.
+
+        Args:
+            stack: ``pki``, ``identities`` or ``services``.
+            name: The output, without the letters that CloudFormation does not allow.
+        """
+        described = self.client("cloudformation").describe_stacks(StackName=f"{self.name}-{stack}")
+        return str(next(item["OutputValue"] for item in described["Stacks"][0]["Outputs"] if item["OutputKey"] == name))
+
+    def gateway_address(self, service: str) -> str:
+        """The IP address of a gateway's load balancer."""
+        return self.resolve(self.output("services", f"{service}Address"))
+
+    def trust_bundle(self, hierarchy: str) -> TrustBundle:
+        """The roots a client of this hierarchy's servers needs."""
+        secret = naming.trust_bundle_secret(self.name, hierarchy)
+        value = self.client("secretsmanager").get_secret_value(SecretId=secret)
+        return read_trust_bundle(value["SecretString"], secret)
+
+    def current_version(self, identity: str) -> str:
+        """The secret version that is current for an identity."""
+        described = self.client("secretsmanager").describe_secret(SecretId=naming.identity_secret(self.name, identity))
+        labels: dict[str, list[str]] = described["VersionIdsToStages"]
+        return next(version for version, stages in labels.items() if "AWSCURRENT" in stages)
+
+    def certificate(self, identity: str) -> dict[str, Any]:
+        """ACM's description of an identity's certificate."""
+        row = self.client("dynamodb").get_item(
+            TableName=naming.identities_table(self.name), Key={"name": {"S": identity}}
+        )["Item"]
+        described = self.client("acm").describe_certificate(CertificateArn=row["certificate_arn"]["S"])
+        certificate: dict[str, Any] = described["Certificate"]
+        return certificate
+
+    def serial(self, identity: str) -> str:
+        """The serial number of the certificate ACM holds for an identity: lower-case hex without leading zeros."""
+        return str(self.certificate(identity)["Serial"]).replace(":", "").lower().lstrip("0")
+
+    def log_lines(self, service: str) -> list[dict[str, Any]]:
+        """The JSON lines that a service's containers have logged."""
+        logs, group, lines = self.client("logs"), naming.log_group(self.name, service), []
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+            for event in page["events"]:
+                try:
+                    lines.append(json.loads(event["message"]))
+                except ValueError:
+                    continue
+        return lines
+
+
+def _address(task: dict[str, Any]) -> str:
+    details = (detail for attachment in task["attachments"] for detail in attachment["details"])
+    return next(str(detail["value"]) for detail in details if detail["name"] == "privateIPv4Address")

@@ -1,0 +1,136 @@
+"""What the demo proves, and what must hold while it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.cdk import ROOT
+from meshcert import naming
+from meshcert.document import read_material
+from tests.e2e.canary import canaries, search_files, search_processes, search_texts
+
+if TYPE_CHECKING:
+    from tests.e2e.canary import Canary
+    from tests.e2e.conftest import PlayedDemo
+
+IDENTITIES = ("colorgateway", "colorteller")
+
+
+def test_one_way_tls_shows_a_client_without_a_certificate(demo: PlayedDemo) -> None:
+    """Before mutual TLS, every handshake the teller counts is one without a client certificate."""
+    assert demo.result.one_way.handshake >= 1
+    assert demo.result.one_way.no_certificate == demo.result.one_way.handshake
+
+
+def test_mutual_tls_shows_the_gateways_certificate(demo: PlayedDemo) -> None:
+    """With mutual TLS, the teller counts a handshake and none without a certificate; the answer is the teller's."""
+    assert demo.result.answer == "yellow"
+    assert demo.result.mutual.handshake >= 1
+    assert demo.result.mutual.no_certificate == 0
+
+
+def test_a_client_without_a_certificate_is_refused_by_name_of_the_fault(demo: PlayedDemo) -> None:
+    """No HTTP answer, and the access log names the missing certificate."""
+    assert demo.result.refused.status is None
+    assert "PEER_DID_NOT_RETURN_A_CERTIFICATE" in demo.result.refused.reason
+
+
+def test_a_renewal_reaches_both_envoys_without_a_failed_request(demo: PlayedDemo) -> None:
+    """A new serial is served after ACM's renewal; at least 500 requests meanwhile, none failed."""
+    renewal = demo.result.renewal
+
+    assert renewal.new_serial != renewal.old_serial
+    assert renewal.requests >= 500
+    assert renewal.failed == 0
+
+
+def test_what_envoy_serves_is_what_acm_holds(demo: PlayedDemo) -> None:
+    """After the rotation, each Envoy's /certs shows the serial number of its identity's certificate in ACM."""
+    for identity in IDENTITIES:
+        assert demo.mesh.serial(identity) in demo.mesh.task(identity).served_serials()
+
+
+def test_no_key_or_passphrase_is_anywhere_but_in_memory(demo: PlayedDemo) -> None:
+    """Environment and arguments of every process, all logs and all files outside a tmpfs: none holds a secret."""
+    wanted = _secrets_of(demo)
+    home = Path.home()
+    folders = [ROOT, Path(tempfile.gettempdir()), home / ".cdk", home / ".cache", home / ".npm", home / ".aws"]
+
+    in_processes, processes = search_processes(wanted)
+    in_files, files = search_files(wanted, folders, since=demo.began)
+    in_logs, lines = search_texts(wanted, [*_logs(demo), ("CDK CLI", "\n".join(demo.lines))])
+
+    assert in_processes + in_files + in_logs == []
+    assert processes > 10
+    assert files > 100
+    assert lines > 10
+
+
+def test_the_canary_search_finds_a_planted_secret(demo: PlayedDemo, tmp_path: Path) -> None:
+    """Planted in a file, an environment and a log line, the same secrets are found: the search can fail."""
+    wanted = _secrets_of(demo)
+    key = next(canary for canary in wanted if canary.name.endswith("opened key"))
+    planted = tmp_path / "leak"
+    planted.write_bytes(b"x" * 100_000 + key.needle)
+    # Text forms only: an environment variable cannot hold a number's raw bytes.
+    with subprocess.Popen(["sleep", "30"], env={"LEAK": key.needle.decode()}) as process:
+        try:
+            in_processes, _ = search_processes(wanted)
+        finally:
+            process.kill()
+
+    in_files, _ = search_files(wanted, [tmp_path])
+    in_logs, _ = search_texts(wanted, [("a log", f"oops {key.needle.decode()}")])
+
+    assert any(leak.place.endswith(f"{process.pid}/environ") for leak in in_processes)
+    assert [leak.canary for leak in in_files] == [key.name]
+    assert [leak.canary for leak in in_logs] == [key.name]
+
+
+def _secrets_of(demo: PlayedDemo) -> list[Canary]:
+    """Every secret of every version that is still there: the current one and the one before."""
+    vault = demo.mesh.client("secretsmanager")
+    wanted: list[Canary] = []
+    for identity in IDENTITIES:
+        secret = naming.identity_secret("color", identity)
+        for label in ("AWSCURRENT", "AWSPREVIOUS"):
+            value = vault.get_secret_value(SecretId=secret, VersionStage=label)
+            material = read_material(value["SecretString"], secret)
+            wanted += canaries(f"{identity} {label}", material)
+    return wanted
+
+
+def _logs(demo: PlayedDemo) -> list[tuple[str, str]]:
+    logs = demo.mesh.client("logs")
+    lines = []
+    for group in logs.describe_log_groups()["logGroups"]:
+        name = group["logGroupName"]
+        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=name):
+            lines += [(name, event["message"]) for event in page["events"]]
+    return lines
+
+
+@pytest.mark.timeout(300)
+def test_the_readmes_demo_command_ends_well() -> None:
+    """``make demo`` exits 0, and build/demo.json holds every figure it promises."""
+    result = ROOT / "build" / "demo.json"
+    result.unlink(missing_ok=True)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+
+    ended = subprocess.run(
+        ["make", "demo"], cwd=ROOT, env=environment, check=False, capture_output=True, text=True, timeout=280
+    )
+
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    figures = json.loads(result.read_text())
+    assert figures["answer"] == "yellow"
+    assert figures["mutual"]["no_certificate"] == 0
+    assert figures["renewal"]["failed"] == 0
+    assert set(figures["seconds"]) == {"install", "deploy", "total"}

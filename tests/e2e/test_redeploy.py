@@ -1,0 +1,149 @@
+"""A deploy over a running mesh: names added, an identity removed, CA certificates reissued, and nobody notices."""
+
+from __future__ import annotations
+
+import copy
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from cryptography import x509
+
+from local.cdk import CdkCli, CdkFailed
+from local.demo.story import ANSWER, GATEWAY, MUTUAL, TELLER
+from local.gateway_client import Gateway, SteadyClient
+from local.running_mesh import wait_until
+from meshcert import naming
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.e2e.conftest import PlayedDemo
+
+SERVICES = [GATEWAY, TELLER]
+ADDED_NAME = "teller.mtls.svc.cluster.local"
+
+
+@pytest.fixture(scope="module")
+def assemblies(demo: PlayedDemo) -> Iterator[dict[str, Path]]:
+    """The cloud assemblies of one mesh file after another, synthesised side by side."""
+    meshes: dict[str, dict[str, Any]] = {"renamed": yaml.safe_load(MUTUAL.read_text())}
+    meshes["renamed"]["identities"][TELLER]["dns_names"] = ["other.mtls.svc.cluster.local"]
+    backend = meshes["renamed"]["virtual_gateways"][GATEWAY]["backends"][0]["client_policy"]["tls"]
+    backend["validation"]["subject_alternative_names"]["match"]["exact"] = ["other.mtls.svc.cluster.local"]
+
+    meshes["added"] = yaml.safe_load(MUTUAL.read_text())
+    identities = meshes["added"]["identities"]
+    identities[TELLER]["dns_names"].append(ADDED_NAME)
+    identities["spare"] = {**identities[GATEWAY], "dns_names": ["spare.mtls.svc.cluster.local"]}
+
+    meshes["removed"] = copy.deepcopy(meshes["added"])
+    del meshes["removed"]["identities"]["spare"]
+
+    meshes["reissued"] = copy.deepcopy(meshes["removed"])
+    for hierarchy in meshes["reissued"]["hierarchies"].values():
+        hierarchy["reissue"] += 1
+
+    def synthesise(name: str) -> Path:
+        mesh = demo.folder / f"{name}.yaml"
+        mesh.write_text(yaml.safe_dump(meshes[name], sort_keys=False))
+        return demo.cdk.synth(mesh, demo.folder / name)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        yield dict(zip(meshes, pool.map(synthesise, meshes), strict=True))
+
+
+@pytest.fixture
+def asking(demo: PlayedDemo) -> Iterator[SteadyClient]:
+    """A client that asks all through the test; it must not have seen a failure at the end."""
+    gateway = Gateway(
+        demo.mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", demo.mesh.trust_bundle(GATEWAY)
+    )
+    with SteadyClient(gateway, ANSWER) as client:
+        yield client
+    assert client.requests > 100
+    assert client.failures == []
+
+
+@pytest.mark.usefixtures("asking")
+def test_names_added_and_removed_at_once_are_refused_and_nothing_changes(
+    demo: PlayedDemo, assemblies: dict[str, Path]
+) -> None:
+    """The deploy fails and spells out the two steps; the certificate, the secret and the Envoys stay as they were."""
+    served, version = demo.mesh.serial(TELLER), demo.mesh.current_version(TELLER)
+
+    with pytest.raises(CdkFailed) as failed:
+        demo.cdk.deploy(assemblies["renamed"])
+
+    said = re.sub(r"\s+", " ", " ".join(failed.value.output))
+    assert "first deploy with the old names and the new ones" in said
+    assert demo.mesh.current_version(TELLER) == version
+    assert demo.mesh.task(TELLER).served_serials() == {served}
+
+
+@pytest.mark.usefixtures("asking")
+def test_an_added_name_reaches_the_running_envoy(demo: PlayedDemo, assemblies: dict[str, Path]) -> None:
+    """A new ACM certificate replaces the old one and is served by tasks that expect its names; no request fails."""
+    old = demo.mesh.certificate(TELLER)["CertificateArn"]
+
+    demo.cdk.deploy(assemblies["added"])
+    demo.mesh.wait_until_steady(SERVICES)
+
+    serial = demo.mesh.serial(TELLER)
+    wait_until(lambda: serial in demo.mesh.task(TELLER).served_serials(), "the new certificate served", within_s=15)
+    certificate = demo.mesh.certificate(TELLER)
+    assert ADDED_NAME in certificate["SubjectAlternativeNames"]
+    assert certificate["CertificateArn"] != old
+
+
+@pytest.mark.usefixtures("asking")
+def test_a_removed_identity_is_forgotten_and_its_secret_kept(demo: PlayedDemo, assemblies: dict[str, Path]) -> None:
+    """Its row and its certificate are gone, its secret stays for whoever may still read it; no request fails."""
+    secret = naming.identity_secret("color", "spare")
+
+    demo.cdk.deploy(assemblies["removed"])
+
+    rows = demo.mesh.client("dynamodb").scan(TableName=naming.identities_table("color"))["Items"]
+    arns = [item["CertificateArn"] for item in _certificates(demo)]
+    assert sorted(row["name"]["S"] for row in rows) == SERVICES
+    assert sorted(row["certificate_arn"]["S"] for row in rows) == sorted(arns)
+    assert "DeletedDate" not in demo.mesh.client("secretsmanager").describe_secret(SecretId=secret)
+
+
+@pytest.mark.usefixtures("asking")
+def test_reissued_ca_certificates_reach_every_envoy_on_the_same_keys(
+    demo: PlayedDemo, assemblies: dict[str, Path]
+) -> None:
+    """New CA certificates with the old keys: bundles are published, tasks take them over, no request fails."""
+    before = {name: _root(demo, name) for name in SERVICES}
+    gateway = demo.mesh.task(GATEWAY)
+
+    demo.cdk.deploy(assemblies["reissued"])
+
+    for name, old in before.items():
+        new = _root(demo, name)
+        assert new.serial_number != old.serial_number
+        assert new.public_key() == old.public_key()
+    trusted = format(_root(demo, TELLER).serial_number, "x")
+    wait_until(lambda: trusted in gateway.trusted_serials(), "the new root trusted by the gateway", within_s=15)
+    assert demo.mesh.task(GATEWAY).arn == gateway.arn
+
+
+def _root(demo: PlayedDemo, hierarchy: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(demo.mesh.trust_bundle(hierarchy).certificates.encode())
+
+
+def _certificates(demo: PlayedDemo) -> list[dict[str, Any]]:
+    # Without the filter ACM leaves out every certificate that is not RSA (acm:ListCertificates, Includes.keyTypes).
+    listed = demo.mesh.client("acm").list_certificates(Includes={"keyTypes": ["RSA_2048", "EC_prime256v1"]})
+    certificates: list[dict[str, Any]] = listed["CertificateSummaryList"]
+    return certificates
+
+
+def test_the_cdk_cli_was_the_real_one(demo: PlayedDemo) -> None:
+    """Guards the tests above: what they ran is the CLI that users run, not a shortcut through the API."""
+    assert isinstance(demo.cdk, CdkCli)
+    assert any("Deployment time" in line for line in demo.lines)
