@@ -147,7 +147,7 @@ class LocalAws:
             # The CLI remembers which account a key belongs to; another local AWS may have used the same key.
             "CDK_HOME": str(self.directory / "cdk-home"),
             "CDK_DISABLE_CLI_TELEMETRY": "1",
-            "CDK_DOCKER": str(ROOT / "local" / "docker"),
+            "CDK_DOCKER": str(ROOT / "local" / "images" / "docker"),
             "MESHCERT_LOCAL_IMAGES": str(self.images),
         }
 

@@ -84,7 +84,7 @@ _DOCKERFILE = """
 
 def docker(*arguments: str, environment: dict[str, str], stdin: str = "") -> subprocess.CompletedProcess[str]:
     """Run the ``docker`` stand-in to its end."""
-    command = [str(ROOT / "local" / "docker"), *arguments]
+    command = [str(ROOT / "local" / "images" / "docker"), *arguments]
     variables = {**os.environ, **environment}
     return subprocess.run(command, env=variables, input=stdin, capture_output=True, text=True, check=False)
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.dockerfile import DockerfileError, expand, parse
-from local.image_build import BuildRequest, build
+from local.images.build import BuildRequest, build
+from local.images.dockerfile import DockerfileError, expand, parse
 from tests.emulator.fargate import docker
 
 if TYPE_CHECKING:

@@ -19,9 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from local.build_context import FileTree, copy_file, ignore_patterns
-from local.dockerfile import DockerfileError, Instruction, Stage, expand, parse
-from local.image_venv import requirements_environment
+from local.images.context import FileTree, copy_file, ignore_patterns
+from local.images.dockerfile import DockerfileError, Instruction, Stage, expand, parse
+from local.images.environment import requirements_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

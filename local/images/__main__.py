@@ -18,12 +18,12 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from local.dockerfile import DockerfileError
-from local.image_build import BuildRequest
-from local.image_store import ImageMissingError, ImageStore
-from local.image_venv import InstallError
+from local.images.build import BuildRequest
+from local.images.dockerfile import DockerfileError
+from local.images.environment import InstallError
+from local.images.store import ImageMissingError, ImageStore
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parent.parent.parent
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _SERVER_TIMEOUT_S = 30.0
 

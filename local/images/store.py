@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from local.image_build import BuildRequest, build
+from local.images.build import BuildRequest, build
 
 if TYPE_CHECKING:
     from collections.abc import Callable
