@@ -80,6 +80,18 @@ synth: $(VENV) $(NODE) ## Write the CloudFormation templates to cdk.out (ARGS="-
 deploy: $(VENV) $(NODE) ## Deploy to the AWS account of your current credentials (ARGS="-c mesh=my-mesh.yaml")
 	@cdk deploy --all $(ARGS)
 
+.PHONY: cdk
+cdk: $(VENV) $(NODE) ## Run any other command of the pinned CDK CLI (ARGS="destroy NAME-services")
+	@cdk $(ARGS)
+
+.PHONY: verify-aws
+verify-aws: $(VENV) ## After a deploy: confirm, read-only, what only AWS can tell (ARGS="--json")
+	@python -m tools.verify_aws $(ARGS)
+
+.PHONY: pin-images
+pin-images: $(VENV) ## Write the digests of the base images into the Dockerfiles, as their registry names them
+	@python -m tools.pin_images $(ARGS)
+
 .PHONY: clean
 clean: ## Remove everything the build made
 	@rm -rf .venv build cdk.out .mypy_cache .ruff_cache .pytest_cache

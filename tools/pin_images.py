@@ -91,7 +91,7 @@ class Image:
             ).raise_for_status()
         except httpx.HTTPError as error:
             raise RegistryFailed(f"{self.repository}:{self.tag}", str(error)) from error
-        digest = answer.headers.get("docker-content-digest", "")
+        digest: str = answer.headers.get("docker-content-digest", "")
         if not re.fullmatch(r"sha256:[0-9a-f]{64}", digest):
             raise RegistryFailed(f"{self.repository}:{self.tag}", "the registry answered without a digest")
         return digest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Aws, CfnTag, CustomResource, Duration, RemovalPolicy, SecretValue  # noqa: TID251 -- stacks/ knows the CDK
 from aws_cdk import aws_certificatemanager as acm  # noqa: TID251
@@ -115,13 +115,11 @@ class TrustBundle(Construct):
             description=f"Trust bundle of {hierarchy}: root certificates only, no key",
             key=key,
         )
-        self.published = CustomResource(
+        self.published = _have_published(
             self,
-            "Published",
-            resource_type="Custom::MeshcertTrustBundle",
-            service_token=export.function.function_arn,
-            service_timeout=Duration.minutes(6),
-            properties={
+            "Custom::MeshcertTrustBundle",
+            export,
+            {
                 "Mesh": mesh,
                 "Hierarchy": hierarchy,
                 "SecretId": secret.secret_arn,
@@ -130,7 +128,6 @@ class TrustBundle(Construct):
             },
         )
         """Done when the bundle is current in its secret."""
-        self.published.node.add_dependency(export)
 
 
 class Identity(Construct):
@@ -178,13 +175,11 @@ class Identity(Construct):
             description=f"Material of {name}: certificate, chain, encrypted private key and its passphrase",
             key=key,
         )
-        self._published = CustomResource(
+        self._published = _have_published(
             self,
-            "Published",
-            resource_type="Custom::MeshcertIdentity",
-            service_token=export.function.function_arn,
-            service_timeout=Duration.minutes(6),
-            properties={
+            "Custom::MeshcertIdentity",
+            export,
+            {
                 "Mesh": mesh.mesh.name,
                 "Identity": name,
                 "CertificateArn": certificate.ref,
@@ -194,9 +189,23 @@ class Identity(Construct):
                 "PeerNames": list(mesh.peer_names(name)),
             },
         )
-        self._published.node.add_dependency(export)
 
     def published_after(self, bundles: Iterable[TrustBundle]) -> None:
         """Peers must know a root before anybody presents what it has signed."""
         for bundle in bundles:
             self._published.node.add_dependency(bundle.published)
+
+
+def _have_published(scope: Construct, kind: str, export: PythonFunction, properties: dict[str, Any]) -> CustomResource:
+    """A custom resource that is complete once the export function has published; a change runs it again."""
+    published = CustomResource(
+        scope,
+        "Published",
+        resource_type=kind,
+        service_token=export.function.function_arn,
+        service_timeout=Duration.minutes(6),
+        properties=properties,
+    )
+    # The whole construct, not the function alone: its rights must be there before it runs.
+    published.node.add_dependency(export)
+    return published
