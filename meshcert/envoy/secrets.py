@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.envoy.api import SECRET, Json
+from meshcert.material import join_certificates, split_certificates
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def trust_resource(name: str, bundle: TrustBundle) -> Json:
     """
     Roots as ``tls.v3.Secret.validation_context``.
 
+    Only the certificates are handed over: other PEM blocks beside them would make Envoy reject the whole bundle.
+
     Args:
         name: SDS name.
         bundle: The roots.
@@ -88,7 +91,9 @@ def trust_resource(name: str, bundle: TrustBundle) -> Json:
     return {
         "@type": SECRET,
         "name": name,
-        "validation_context": {"trusted_ca": {"inline_string": bundle.certificates}},
+        "validation_context": {
+            "trusted_ca": {"inline_string": join_certificates(split_certificates(bundle.certificates))}
+        },
     }
 
 

@@ -19,10 +19,12 @@ from tests.emulator.stacks import deploy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# A shell starts its background jobs with SIGINT ignored, and children inherit that: Ctrl-C is switched on again.
 _STARTER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from local.lab import LocalAws
+signal.signal(signal.SIGINT, signal.default_int_handler)
 with LocalAws(Path(sys.argv[1])) as aws:
     print(aws._process.pid, aws.config.host, flush=True)
     time.sleep(600)

@@ -1,0 +1,79 @@
+"""Run benchmarks: ``python -m bench``, or ``make bench``; exit code 0 when they were measured, 1 when one failed."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import startup
+from bench.image import ImageFailed
+from bench.report import ReportUnreadable, add_figures, read_report
+from bench.start import StartFailed
+
+BENCHMARKS = {startup.NAME: startup}
+DEFAULT_ROUNDS = 15
+WIDTH_WITHOUT_TERMINAL = 120
+
+
+def _rounds(text: str) -> int:
+    rounds = int(text)
+    if not 1 <= rounds <= 1000:
+        raise argparse.ArgumentTypeError("between 1 and 1000")
+    return rounds
+
+
+def _parser() -> argparse.ArgumentParser:
+    listed = "\n".join(f"  {name:<10} {module.SUMMARY}" for name, module in BENCHMARKS.items())
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Measures what meshcert claims about speed, on this machine, with the real Envoy.",
+        epilog=f"benchmarks:\n{listed}\n\n"
+        "Every benchmark prints a table and replaces its own entry in the report; the others' entries stay.\n"
+        "A missed goal is printed and is no failure: the figures are the result.\n"
+        "From make: make bench ARGS='startup --rounds 30'. What is compared: docs/benchmarks.md.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("names", nargs="*", metavar="benchmark", help="which to run; all of them if none is named")
+    parser.add_argument(
+        "--rounds",
+        type=_rounds,
+        default=DEFAULT_ROUNDS,
+        help="rounds that count, after one to warm up (default %(default)s)",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=Path("build/bench.json"), help="the report (default %(default)s)"
+    )
+    return parser
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmarks that were asked for; returns the exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if name not in BENCHMARKS:
+            parser.error(f"there is no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
+    # A SIGTERM must clean up as Ctrl-C does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH_WITHOUT_TERMINAL
+    try:
+        read_report(options.output)  # not after minutes of measuring
+        for name in options.names or BENCHMARKS:
+            add_figures(options.output, name, BENCHMARKS[name].run(options.rounds, console))
+    except (ImageFailed, ReportUnreadable, StartFailed) as error:
+        console.print(f"[red]The benchmark stopped:[/red] {error}", soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    console.print(f"figures in {options.output}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

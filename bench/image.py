@@ -1,0 +1,67 @@
+"""The Envoy image as this machine can run it: laid out from its Dockerfile, with its own Python and Envoy."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+_TAG = "bench"
+
+
+class ImageFailed(RuntimeError):
+    """The image could not be laid out; the message is what the build said."""
+
+
+class Image(NamedTuple):
+    """
+    An image on this machine.
+
+    Args:
+        entrypoint: Its first process, as its Dockerfile says.
+        environment: Its environment; folders of the image are where they lie on this machine.
+    """
+
+    entrypoint: tuple[str, ...]
+    environment: Mapping[str, str]
+
+    def program(self, name: str) -> str:
+        """Where a program of the image lies; raises ImageFailed if it has none of this name."""
+        for folder in self.environment["PATH"].split(":"):
+            if (found := Path(folder) / name).exists():
+                return str(found)
+        raise ImageFailed(f"the Envoy image holds no program {name!r}: run `make setup`")
+
+
+def lay_out_image(folder: Path) -> Image:
+    """
+    Lay out ``envoy-image/Dockerfile`` as the demo does, byte-compiled and with exactly its requirements.
+
+    Args:
+        folder: An empty folder.
+
+    Raises:
+        ImageFailed: If the Dockerfile cannot be followed or a requirement cannot be installed.
+    """
+    docker = str(REPOSITORY / "local/images/docker")
+    command = [docker, "build", "--tag", _TAG, "--file", "envoy-image/Dockerfile", "."]
+    environment = {**os.environ, "MESHCERT_LOCAL_IMAGES": str(folder)}
+    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ImageFailed(done.stderr.strip())
+    described = json.loads((folder / _TAG / "image.json").read_text())
+    root = (folder / _TAG / "rootfs").resolve()
+    return Image(
+        tuple(described["Entrypoint"]),
+        {name: _on_this_machine(value, root) for name, value in described["Env"].items()},
+    )
+
+
+def _on_this_machine(value: str, root: Path) -> str:
+    return ":".join(f"{root}{part}" if part.startswith("/") else part for part in value.split(":"))

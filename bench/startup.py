@@ -1,0 +1,183 @@
+"""Benchmark ``startup``: from the start of the container's first process to Envoy LIVE with its secrets."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import platform
+import random
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench.image import lay_out_image
+from bench.report import Row, table
+from bench.rounds import Spread, interleave, ratio, spread
+from bench.start import Memory, Started
+from bench.ways import Place, Ways, missing_programs
+from tests.secrets_api import SecretsApi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from rich.console import Console
+
+    from bench.start import Launch
+
+NAME = "startup"
+SUMMARY = "start -> Envoy LIVE with its secrets, as a multiple of bare Envoy; memory beside Envoy"
+EC_GOAL = 3.5
+SAY_EVERY = 5
+
+LABELS = {
+    "bare_rsa": "bare Envoy, SDS files in place, RSA-2048",
+    "bare_ec": "bare Envoy, SDS files in place, P-256",
+    "rsa": "meshcert: fetch, pre-flight, SDS, RSA-2048",
+    "ec": "meshcert: fetch, pre-flight, SDS, P-256",
+    "walkthrough": "AWS walkthrough's way: no fetch, PEM files, RSA-2048",
+}
+FLOORS = {"rsa": "bare_rsa", "ec": "bare_ec", "walkthrough": "bare_rsa"}
+
+
+class Measured(NamedTuple):
+    """
+    One start.
+
+    Args:
+        live_after_ms: Milliseconds from start to LIVE with secrets.
+        memory: Of what runs beside Envoy; None where Envoy is alone.
+    """
+
+    live_after_ms: float
+    memory: Memory | None
+
+
+def run(rounds: int, console: Console) -> dict[str, Any]:
+    """
+    Measure, print the table, and give the figures for the report.
+
+    Args:
+        rounds: How many rounds count.
+        console: For progress and table.
+
+    Raises:
+        ImageFailed: If the image cannot be laid out.
+        StartFailed: If a start fails.
+    """
+    missing = missing_programs()
+    load = os.getloadavg()[0]
+    with ExitStack() as stack:
+        # Keys belong on a tmpfs, here as in the container.
+        shared_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 -- a fresh folder below it
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meshcert-bench-", dir=shared_memory)))
+        console.print("Laying the Envoy image out from its Dockerfile (the first time it installs awscrt)")
+        image = lay_out_image(folder / "image")
+        addresses = _loopback_addresses()
+        api = stack.enter_context(SecretsApi(next(addresses)))
+        rsa, ec = Ways("rsa", image, api), Ways("ec", image, api)
+        ways: dict[str, Callable[[Place], Launch]] = {
+            "bare_rsa": rsa.bare, "bare_ec": ec.bare, "rsa": rsa.meshcert, "ec": ec.meshcert,
+            "walkthrough": rsa.walkthrough,
+        }  # fmt: skip
+        if missing:
+            del ways["walkthrough"]
+
+        def measure(name: str) -> Measured:
+            with tempfile.TemporaryDirectory(prefix=f"{name}-", dir=folder) as own:
+                place = Place(Path(own), next(addresses))
+                with Started(ways[name](place), place.folder) as started:
+                    live_after_ms = started.live_after_ms()
+                    supervised = name in {"rsa", "ec"}
+                    memory = started.memory_beside_envoy(place.folder / "delivered") if supervised else None
+                return Measured(live_after_ms, memory)
+
+        measured = _with_progress(list(ways), rounds, measure, console)
+    result = figures(measured)
+    result |= {
+        "rounds": rounds,
+        "cpus": len(os.sched_getaffinity(0)),
+        "load_average_before": round(load, 2),
+        "load_average_after": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+    }
+    if missing:
+        result["walkthrough_missing"] = list(missing)
+    _print(measured, result, missing, console)
+    return result
+
+
+def figures(measured: Mapping[str, list[Measured]]) -> dict[str, Any]:
+    """
+    The report's entry: ratios are medians of the rounds' ratios; what was not measured is None.
+
+    Args:
+        measured: By way, one value a round.
+    """
+    times = {name: [one.live_after_ms for one in starts] for name, starts in measured.items()}
+    ratios = _ratios(times)
+    memories = [one.memory for starts in measured.values() for one in starts if one.memory]
+    shares = [memory.pss_mb for memory in memories if memory.pss_mb is not None]
+    result: dict[str, Any] = {}
+    for name in FLOORS:
+        found = ratios.get(name)
+        result[f"{name}_ratio"] = round(found.median, 2) if found else None
+        result[f"{name}_ratio_range"] = [round(found.least, 2), round(found.most, 2)] if found else None
+    for name in LABELS:
+        result[f"{name}_ms"] = round(spread(times[name]).median, 1) if name in times else None
+    result["watcher_rss_mb"] = round(spread([memory.rss_mb for memory in memories]).median, 1)
+    result["watcher_pss_mb"] = round(spread(shares).median, 1) if shares else None
+    return result
+
+
+def _ratios(times: Mapping[str, list[float]]) -> dict[str, Spread]:
+    return {name: ratio(times[name], times[floor]) for name, floor in FLOORS.items() if name in times}
+
+
+def _with_progress(
+    names: list[str], rounds: int, measure: Callable[[str], Measured], console: Console
+) -> dict[str, list[Measured]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(f"Rounds of {len(names)} starts", total=rounds)
+
+        def on_round(done: int) -> None:
+            progress.update(bar, completed=done)
+            if not console.is_terminal and (done % SAY_EVERY == 0 or done == rounds):
+                console.print(f"round {done} of {rounds}" if done else "warmed up")
+
+        return interleave(names, rounds, measure, on_round)
+
+
+def _print(
+    measured: Mapping[str, list[Measured]], result: Mapping[str, Any], missing: tuple[str, ...], console: Console
+) -> None:
+    times = {name: [one.live_after_ms for one in starts] for name, starts in measured.items()}
+    ratios = _ratios(times)
+    absent = f"not measured: {', '.join(missing)} not on this machine"
+    rows = [
+        Row(label, spread(times[name]), ratios.get(name)) if name in times else Row(label, None, note=absent)
+        for name, label in LABELS.items()
+    ]
+    console.print(table("Start of the container -> Envoy LIVE with its secrets", "ms", rows))
+    met = "met" if result["ec_ratio"] <= EC_GOAL else "MISSED"
+    pss = "unknown" if result["watcher_pss_mb"] is None else f"{result['watcher_pss_mb']} MB"
+    console.print(
+        f"goal: P-256 ≤ {EC_GOAL} x bare: [bold]{met}[/bold] ({result['ec_ratio']})\n"
+        f"supervisor and watcher beside Envoy: {result['watcher_rss_mb']} MB resident, {pss} with shared pages split\n"
+        f"medians over {result['rounds']} interleaved rounds; a ratio is the median of the rounds' own ratios\n"
+        f"{result['cpus']} CPUs, load average {result['load_average_before']} before, "
+        f"{result['load_average_after']} after"
+    )
+
+
+def _loopback_addresses() -> Iterator[str]:
+    """Addresses of a network drawn at random: each start gets its own, so none waits for the last one's port."""
+    source = random.Random()  # noqa: S311 -- an address is no secret
+    network = f"127.{source.randrange(64, 254)}"
+    for third in range(1, 255):
+        for fourth in range(1, 255):
+            yield f"{network}.{third}.{fourth}"

@@ -1,0 +1,31 @@
+"""``python -m entrypoint``: the container's first process."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from entrypoint import supervisor
+from entrypoint.exit_codes import EXIT_CODES
+
+_USAGE = """\
+usage: python -m entrypoint [--help]
+
+Fetches the secrets of MESHCERT_PROXY, checks them, runs Envoy with them and watches for new versions.
+Settings come from the environment. Logs are JSON lines on standard output.
+
+exit codes:"""
+
+
+def main(arguments: list[str]) -> int:
+    """Run until Envoy or the container ends; the answer is the exit code."""
+    if arguments:
+        print(_USAGE)  # noqa: T201  help goes to a person, not to the log
+        print("\n".join(f"  {code:>3}  {cause}" for code, cause in EXIT_CODES.items()))  # noqa: T201  the same
+        print("  128+n  Envoy was killed by signal n")  # noqa: T201  the same
+        return 0 if arguments == ["--help"] else 2
+    return supervisor.run(os.environ)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

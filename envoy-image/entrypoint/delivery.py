@@ -1,0 +1,167 @@
+"""From a secret's value to what Envoy is handed: read it, judge it, write it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from entrypoint import preflight
+from entrypoint.install import SecretFiles, leaf_of, version_of
+from meshcert.document import read_material, read_trust_bundle
+from meshcert.envoy import identity_name, identity_resource, trust_name, trust_resource
+from meshcert.errors import Fault, MaterialRejected
+from meshcert.material import split_certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from entrypoint.secrets_manager import SecretVersion
+    from meshcert.envoy.api import Json
+    from meshcert.proxy import ProxySettings, SecretReference
+
+
+class Secrets(Protocol):
+    """Where secrets come from; :class:`entrypoint.secrets_manager.SecretsManager` in the container."""
+
+    def current_version(self, secret: str) -> str:
+        """VersionId that AWSCURRENT stands on."""
+
+    def current_value(self, secret: str) -> SecretVersion:
+        """The version that AWSCURRENT stands on."""
+
+
+class Wanted(NamedTuple):
+    """
+    A secret this proxy needs.
+
+    Args:
+        name: SDS name.
+        reference: Where it comes from and what it must be.
+        is_identity: Whether it holds material; otherwise a trust bundle.
+    """
+
+    name: str
+    reference: SecretReference
+    is_identity: bool
+
+
+class Checked(NamedTuple):
+    """
+    A secret that passed the pre-flight.
+
+    Args:
+        wanted: Which one.
+        version: Its VersionId.
+        resource: What Envoy is handed; contains the encrypted key, so ``repr`` leaves it out.
+        not_before: Start of the certificate's validity, seconds since 1970, UTC; 0 for a trust bundle.
+    """
+
+    wanted: Wanted
+    version: str
+    resource: Json
+    not_before: int = 0
+
+    def __repr__(self) -> str:
+        return f"<Checked {self.wanted.name} {self.version}>"
+
+
+class Served(NamedTuple):
+    """
+    What Envoy was last handed.
+
+    Args:
+        version: Its VersionId; empty if nothing was.
+        not_before: As :attr:`Checked.not_before`.
+        content: The file's; ``repr`` leaves it out.
+    """
+
+    version: str
+    not_before: int = 0
+    content: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"<Served {self.version}>"
+
+
+def wanted_secrets(proxy: ProxySettings) -> tuple[Wanted, ...]:
+    """Every secret the settings name, trust bundles first: they are published first, too."""
+    return (
+        *(Wanted(trust_name(name), reference, is_identity=False) for name, reference in proxy.trust_bundles.items()),
+        *(Wanted(identity_name(name), reference, is_identity=True) for name, reference in proxy.identities.items()),
+    )
+
+
+class Delivery:
+    """
+    Fetches, checks and installs.
+
+    Args:
+        secrets: Where they come from.
+        files: Where they go.
+        now: Seconds since 1970, UTC.
+    """
+
+    def __init__(self, secrets: Secrets, files: SecretFiles, now: Callable[[], float]) -> None:
+        self._secrets = secrets
+        self._files = files
+        self._now = now
+
+    def current_version(self, wanted: Wanted) -> str:
+        """VersionId that is current in AWS; raises as :meth:`fetch` does."""
+        return self._secrets.current_version(wanted.reference.secret)
+
+    def fetch(self, wanted: Wanted) -> Checked:
+        """
+        The current version, fit to be served.
+
+        Args:
+            wanted: Which secret.
+
+        Raises:
+            NotReady: If AWS cannot answer now, or the export function has not published yet.
+            Rejected: If AWS says no, or the value must not be served.
+        """
+        secret = wanted.reference.secret
+        value = self._secrets.current_value(secret)
+        if not wanted.is_identity:
+            bundle = read_trust_bundle(value.text, secret)
+            preflight.check_trust_bundle(bundle, secret, self._now())
+            return Checked(wanted, value.version_id, trust_resource(wanted.name, bundle))
+        material = read_material(value.text, secret)
+        preflight.check_material(material, wanted.reference.names, secret, self._now())
+        return Checked(
+            wanted,
+            value.version_id,
+            identity_resource(wanted.name, material),
+            preflight.not_before(material.certificate),
+        )
+
+    def install(self, checked: Checked) -> Served:
+        """Hand it to Envoy; raises OSError if the folder cannot be written."""
+        content = self._files.install(checked.wanted.name, checked.resource, checked.version)
+        return Served(checked.version, checked.not_before, content)
+
+    def restore(self, wanted: Wanted, served: Served) -> None:
+        """Put back what Envoy still serves, after it rejected a newer version."""
+        self._files.write(wanted.name, served.content)
+
+    def served(self, wanted: Wanted) -> Served:
+        """What lies in the file, for a watcher that was restarted."""
+        content = self._files.read(wanted.name)
+        leaf = split_certificates(leaf_of(content))[:1]
+        return Served(version_of(content), preflight.not_before(leaf[0]) if leaf else 0, content)
+
+
+def refuse_older(checked: Checked, served: Served) -> None:
+    """
+    Refuse to go back in time.
+
+    A stale answer of AWS, or a label moved back, must not take a running proxy to an older certificate. After a
+    rollback a redeployment does it: tasks that start take what is current.
+
+    Raises:
+        MaterialRejected: If the checked certificate was issued before the one that is served.
+    """
+    if checked.not_before < served.not_before:
+        remedy = "A running proxy never goes back: redeploy the service to serve it all the same"
+        fault = Fault("Certificate", f"it is older than the one served, version {served.version}", remedy)
+        raise MaterialRejected(checked.wanted.reference.secret, (fault,))

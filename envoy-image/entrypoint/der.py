@@ -1,0 +1,171 @@
+"""
+Two facts out of DER, without an X.509 library: how a key is encrypted, and when a certificate is valid.
+
+``cryptography`` would read both; its import costs a third of this container's start and 16 MB of its image.
+Nothing here decides about trust: signatures, chains and names are judged by OpenSSL.
+"""
+
+from __future__ import annotations
+
+import binascii
+from base64 import b64decode
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SEQUENCE = 0x30
+_OBJECT_IDENTIFIER = 0x06
+_UTC_TIME = 0x17
+_EXPLICIT_VERSION = 0xA0
+_LONG_FORM = 0x80
+
+_PBES2 = "1.2.840.113549.1.5.13"
+_PBKDF2 = "1.2.840.113549.1.5.12"
+_HMAC_SHA1 = "1.2.840.113549.2.7"
+_NAMES = {
+    "1.2.840.113549.1.12.1.3": "PBES1 SHA1-3DES",
+    "1.2.840.113549.3.7": "3DES-CBC",
+    "2.16.840.1.101.3.4.1.2": "AES-128-CBC",
+    "2.16.840.1.101.3.4.1.22": "AES-192-CBC",
+    "2.16.840.1.101.3.4.1.42": "AES-256-CBC",
+    "1.3.6.1.4.1.11591.4.11": "scrypt",
+    _HMAC_SHA1: "HMAC-SHA1",
+    "1.2.840.113549.2.9": "HMAC-SHA256",
+    "1.2.840.113549.2.10": "HMAC-SHA384",
+    "1.2.840.113549.2.11": "HMAC-SHA512",
+}
+_ENVOY_OPENS = frozenset(
+    f"PBES2 with AES-{bits}-CBC and PBKDF2 HMAC-SHA{digest}" for bits in (128, 192, 256) for digest in (1, 256)
+)
+_BEGIN = "-----BEGIN ENCRYPTED PRIVATE KEY-----"
+_END = "-----END ENCRYPTED PRIVATE KEY-----"
+
+
+class _Element(NamedTuple):
+    tag: int
+    content: bytes
+
+
+class Validity(NamedTuple):
+    """
+    When a certificate is valid.
+
+    Args:
+        not_before: Seconds since 1970, UTC.
+        not_after: Seconds since 1970, UTC.
+    """
+
+    not_before: int
+    not_after: int
+
+
+def key_encryption(private_key: str) -> str:
+    """
+    How an encrypted private key is encrypted, in words; nothing of the key is in them.
+
+    Args:
+        private_key: PKCS#8 PEM.
+
+    Returns:
+        For example ``PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1``.
+
+    Raises:
+        ValueError: If it is no encrypted PKCS#8.
+    """
+    body = private_key.partition(_BEGIN)[2].partition(_END)[0]
+    try:
+        (info,) = _elements(b64decode("".join(body.split()), validate=True))
+        algorithm, _sealed = _elements(info.content)
+        return _scheme(algorithm.content)
+    except (ValueError, IndexError, binascii.Error):
+        raise ValueError("it is no encrypted PKCS#8") from None
+
+
+def envoy_opens(encryption: str) -> bool:
+    """Whether Envoy (BoringSSL) opens a key encrypted like this; words of :func:`key_encryption`."""
+    return encryption in _ENVOY_OPENS
+
+
+def validity(certificate: bytes) -> Validity:
+    """
+    When a certificate is valid.
+
+    Args:
+        certificate: One certificate, DER.
+
+    Raises:
+        ValueError: If it is no certificate.
+    """
+    try:
+        to_be_signed, *_ = _elements(next(_elements(certificate)).content)
+        fields = [element for element in _elements(to_be_signed.content) if element.tag != _EXPLICIT_VERSION]
+        not_before, not_after = _elements(fields[3].content)
+        return Validity(_seconds(not_before), _seconds(not_after))
+    except (ValueError, IndexError, StopIteration):
+        raise ValueError("it is no certificate") from None
+
+
+def _elements(data: bytes) -> Iterator[_Element]:
+    """The elements that follow each other in ``data`` (X.690 section 8.1, definite lengths only)."""
+    at = 0
+    while at < len(data):
+        tag, length = data[at], data[at + 1]
+        at += 2
+        if length >= _LONG_FORM:
+            size = length - _LONG_FORM
+            length = int.from_bytes(data[at : at + size], "big")
+            at += size
+        if at + length > len(data):
+            raise ValueError("truncated")
+        yield _Element(tag, data[at : at + length])
+        at += length
+
+
+def _scheme(algorithm: bytes) -> str:
+    identifier, *rest = _elements(algorithm)
+    name = _dotted(identifier)
+    if name != _PBES2:
+        return _NAMES.get(name, name)
+    derivation, encryption = _elements(rest[0].content)
+    return f"PBES2 with {_NAMES.get(_first(encryption), _first(encryption))} and {_derivation(derivation)}"
+
+
+def _derivation(element: _Element) -> str:
+    identifier, *rest = _elements(element.content)
+    name = _dotted(identifier)
+    if name != _PBKDF2:
+        return _NAMES.get(name, name)
+    # PBKDF2's parameters: salt, iterations, length and pseudo-random function; HMAC-SHA1 if that is left out.
+    functions = [_first(item) for item in _elements(rest[0].content) if item.tag == _SEQUENCE]
+    function = functions[0] if functions else _HMAC_SHA1
+    return f"PBKDF2 {_NAMES.get(function, function)}"
+
+
+def _first(sequence: _Element) -> str:
+    return _dotted(next(_elements(sequence.content)))
+
+
+def _dotted(element: _Element) -> str:
+    if element.tag != _OBJECT_IDENTIFIER:
+        raise ValueError("no object identifier")
+    parts, value = [], 0
+    for byte in element.content:
+        value = value << 7 | byte & 0x7F
+        if byte < _LONG_FORM:
+            parts.append(value)
+            value = 0
+    first = min(parts[0] // 40, 2)
+    return ".".join(str(part) for part in (first, parts[0] - 40 * first, *parts[1:]))
+
+
+def _seconds(element: _Element) -> int:
+    text = element.content.decode("ascii")
+    if element.tag == _UTC_TIME:
+        # RFC 5280 section 4.1.2.5.1: two-digit years below 50 are of this century.
+        text = ("20" if int(text[:2]) < 50 else "19") + text  # noqa: PLR2004  the RFC's own number
+    if len(text) != len("YYYYMMDDhhmmssZ") or text[-1] != "Z":
+        raise ValueError("no time of RFC 5280")
+    month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(4, 14, 2))
+    return int(datetime(int(text[:4]), month, day, hour, minute, second, tzinfo=UTC).timestamp())

@@ -1,0 +1,137 @@
+"""The start of a container: all secrets or none, then Envoy's word that it took them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from entrypoint import exit_codes
+from entrypoint.delivery import Checked, Delivery, wanted_secrets
+from entrypoint.install import write_private
+from entrypoint.retrying import Clock, until
+from meshcert.envoy import bootstrap, secrets_used
+from meshcert.errors import (
+    AwsRefused,
+    AwsUnavailable,
+    Fault,
+    IdentityMissing,
+    MaterialRejected,
+    MeshcertError,
+    Rejected,
+    SecretMalformed,
+    SecretNotPublished,
+    SettingsInvalid,
+)
+
+if TYPE_CHECKING:
+    from entrypoint.admin import Admin
+    from entrypoint.log import Log
+    from entrypoint.settings import Settings
+
+_LOOK_EVERY_S = 0.01
+_LOOK_SLOWER_AFTER = 300
+_LOOK_SLOWER_S = 0.2
+
+_EXIT_CODES: tuple[tuple[type[MeshcertError], int], ...] = (
+    (SettingsInvalid, exit_codes.SETTINGS),
+    (SecretMalformed, exit_codes.BAD_MATERIAL),
+    (MaterialRejected, exit_codes.BAD_MATERIAL),
+    (SecretNotPublished, exit_codes.NOT_PUBLISHED),
+    (AwsUnavailable, exit_codes.AWS_UNAVAILABLE),
+    (AwsRefused, exit_codes.AWS_REFUSED),
+    (IdentityMissing, exit_codes.AWS_REFUSED),
+)
+
+
+def exit_code_of(error: MeshcertError) -> int:
+    """The exit code of a container that this error ends."""
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), exit_codes.INTERNAL)
+
+
+class FirstDelivery:
+    """
+    Gets one container's Envoy going.
+
+    Args:
+        settings: Of the container.
+        delivery: Fetches, checks and installs.
+        log: For what a person must know.
+        clock: For waiting.
+    """
+
+    def __init__(self, settings: Settings, delivery: Delivery, log: Log, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._delivery = delivery
+        self._log = log
+        self._clock = clock or Clock()
+
+    def install(self, deadline: float) -> None:
+        """
+        Install every secret and write Envoy's configuration.
+
+        Nothing is installed unless every secret is good. Each bad one is logged, not only the first.
+
+        Args:
+            deadline: On the monotonic clock.
+
+        Raises:
+            MeshcertError: The gravest of what went wrong.
+        """
+        checked: list[Checked] = []
+        errors: list[MeshcertError] = []
+        for wanted in wanted_secrets(self._settings.proxy):
+            try:
+                checked.append(until(deadline, lambda wanted=wanted: self._delivery.fetch(wanted), self._clock))  # type: ignore[misc]  # mypy cannot infer the lambda's default
+            except MeshcertError as error:
+                self._log.error("secret-refused", secret=wanted.name, error=type(error).__name__, reason=str(error))
+                errors.append(error)
+                if isinstance(error, AwsUnavailable) and self._clock.monotonic() >= deadline:
+                    break  # the others would only wait for the same AWS
+        if errors:
+            # What a person has to repair tells more than what may heal by itself.
+            raise next((error for error in errors if isinstance(error, Rejected)), errors[0])
+        for item in checked:
+            self._delivery.install(item)
+            self._log.info("secret-installed", secret=item.wanted.name, version=item.version)
+        configuration = bootstrap(self._settings.proxy, self._settings.addresses)
+        write_private(self._settings.paths.bootstrap, json.dumps(configuration).encode())
+
+    def wait_for_envoy(self) -> None:
+        """
+        Return once Envoy has accepted every secret it uses, and leave the mark the health check looks for.
+
+        File SDS makes Envoy LIVE whatever is in the files (it then resets every connection), so its counters are read.
+        No deadline: while this waits, the health check is red and ECS decides.
+
+        Raises:
+            MaterialRejected: If Envoy rejected one; it names each.
+        """
+        # Its HTTP client is loaded while Envoy reads its configuration.
+        from entrypoint.admin import Admin  # noqa: PLC0415  see above
+
+        admin = Admin(self._settings.addresses.loopback)
+        names = secrets_used(self._settings.proxy)
+        looks = 0
+        while not self._all_accepted(admin, names):
+            looks += 1
+            self._clock.sleep(_LOOK_EVERY_S if looks < _LOOK_SLOWER_AFTER else _LOOK_SLOWER_S)
+        write_private(self._settings.paths.delivered, b"")
+        self._log.info("secrets-accepted", secrets=len(names))
+
+    def _all_accepted(self, admin: Admin, names: tuple[str, ...]) -> bool:
+        from entrypoint.acceptance import secret_counters  # noqa: PLC0415  as above
+
+        try:
+            counters = secret_counters(admin)
+        except OSError:
+            return False  # Envoy is still starting, or has ended, which the supervisor sees
+        # Envoy judges secrets of one TLS context together and blames the one that arrived last.
+        remedy = "Envoy's own line in this log says why"
+        faults = [
+            Fault(name, "Envoy rejected it, or a secret used together with it", remedy)
+            for name in names
+            if name in counters and not counters[name].accepted and (counters[name].rejected or counters[name].failed)
+        ]
+        if faults:
+            raise MaterialRejected("Envoy", tuple(faults))
+        return all(name in counters and counters[name].accepted for name in names)

@@ -1,0 +1,93 @@
+"""HTTP over awscrt (AWS's own C runtime), with an end to every wait: awscrt has no read timeout of its own."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from typing import TYPE_CHECKING, Any
+
+from awscrt import http, io
+from awscrt.exceptions import AwsCrtError
+
+if TYPE_CHECKING:
+    from entrypoint.endpoint import Endpoint
+
+CONNECT_TIMEOUT_S = 3.0
+LARGEST_ANSWER = 1 << 20
+"""Bytes; a secret has at most 64 KiB, and no answer may fill the memory."""
+
+
+def connect(endpoint: Endpoint, bootstrap: io.ClientBootstrap) -> Any:
+    """
+    A connection on its way, as a future.
+
+    Args:
+        endpoint: Where to.
+        bootstrap: Of this process.
+    """
+    options = io.SocketOptions()
+    options.connect_timeout_ms = int(CONNECT_TIMEOUT_S * 1000)
+    tls = None
+    if endpoint.tls:
+        tls = io.ClientTlsContext(io.TlsContextOptions()).new_connection_options()
+        tls.set_server_name(endpoint.host)
+    return http.HttpClientConnection.new(endpoint.host, endpoint.port, bootstrap, options, tls)
+
+
+def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> tuple[int, bytes]:
+    """
+    Status and body of the answer to one request.
+
+    Args:
+        connection: An open one. After an error it must not be used again: a late answer would be taken for another's.
+        request: What to send.
+        timeout_s: Longest wait for the whole answer, seconds.
+
+    Raises:
+        ConnectionError: If there is no whole answer in time.
+    """
+    answer = _Answer()
+    try:
+        stream = connection.request(request, answer.on_response, answer.on_body)
+        stream.activate()
+    except AwsCrtError as error:
+        raise ConnectionError(error.name) from error
+    result(stream.completion_future, "answer", timeout_s)
+    return answer.status, bytes(answer.body)
+
+
+def result(future: Any, what: str, timeout_s: float) -> Any:
+    """
+    What a future of awscrt comes to.
+
+    Args:
+        future: Of any awscrt call.
+        what: It is called in errors.
+        timeout_s: Longest wait, seconds.
+
+    Raises:
+        ConnectionError: If it fails or takes too long.
+    """
+    try:
+        return future.result(timeout_s)
+    except concurrent.futures.TimeoutError as error:
+        raise ConnectionError(f"no {what} within {timeout_s:g} s") from error
+    except AwsCrtError as error:
+        raise ConnectionError(f"no {what}: {error.name}") from error
+
+
+class _Answer:
+    """Collects one answer; its methods run on awscrt's thread."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.body = bytearray()
+
+    def on_response(self, http_stream: Any, status_code: int, headers: Any, **kwargs: Any) -> None:
+        del http_stream, headers, kwargs
+        self.status = status_code
+
+    def on_body(self, http_stream: Any, chunk: bytes, **kwargs: Any) -> None:
+        del http_stream, kwargs
+        if len(self.body) + len(chunk) > LARGEST_ANSWER:
+            raise ValueError("the answer is too large")
+        self.body += chunk

@@ -1,0 +1,8 @@
+"""What the watcher tells the supervisor, one byte each, through a pipe."""
+
+from __future__ import annotations
+
+INSTALLED = b"i"
+"""Every secret lies in its file and the configuration is written."""
+ACCEPTED = b"a"
+"""Envoy has accepted every secret."""

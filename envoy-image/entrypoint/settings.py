@@ -1,0 +1,191 @@
+"""The environment of the Envoy container, read once, all faults at once."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from entrypoint.drain import DRAIN, LONGEST_DRAIN_S
+from entrypoint.endpoint import Endpoint, parse_endpoint, secrets_manager_endpoint
+from entrypoint.log import DEFAULT_LEVEL, LEVELS, LOG_LEVEL
+from entrypoint.paths import MATERIAL_DIR, Paths
+from meshcert.envoy import Addresses
+from meshcert.errors import Fault, SettingsInvalid
+from meshcert.proxy import ProxySettings, TlsMode
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterator, Mapping
+
+PROXY = "MESHCERT_PROXY"
+REGION = "AWS_REGION"
+START_DEADLINE = "MESHCERT_START_DEADLINE_S"
+LISTEN_ADDRESS = "MESHCERT_LISTEN_ADDRESS"
+LOOPBACK_ADDRESS = "MESHCERT_LOOPBACK_ADDRESS"
+CREDENTIALS_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+DNS_RESOLVER = "MESHCERT_DNS_RESOLVER"
+
+DEFAULT_START_DEADLINE_S = 60.0
+PROTOCOLS = ("http", "http2", "grpc", "tcp")
+
+_REDEPLOY = "The services stack writes it: deploy that again"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_HIGHEST_PORT = 65535
+
+
+class Settings(NamedTuple):
+    """
+    What one container is told.
+
+    Args:
+        proxy: What Envoy is for.
+        region: AWS region of the secrets.
+        endpoint: Where Secrets Manager answers.
+        addresses: Where Envoy listens and looks.
+        paths: Files of the material folder.
+        start_deadline_s: Longest time from start to installed secrets, seconds.
+    """
+
+    proxy: ProxySettings
+    region: str
+    endpoint: Endpoint
+    addresses: Addresses
+    paths: Paths
+    start_deadline_s: float
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+        """
+        Read a container's environment.
+
+        Args:
+            environ: The variables.
+
+        Raises:
+            SettingsInvalid: With every fault of every variable.
+        """
+        faults: list[Fault] = []
+        proxy = _proxy(environ.get(PROXY, ""), faults)
+        region = environ.get(REGION, "")
+        if not region:
+            faults.append(Fault(REGION, "it is not set", "ECS sets it on Fargate; elsewhere set it in the task"))
+        endpoint = None
+        try:
+            endpoint = secrets_manager_endpoint(region, environ)
+        except ValueError as error:
+            faults.append(Fault("AWS_ENDPOINT_URL", str(error), "Leave it out to use the region's own endpoint"))
+        if not environ.get("AWS_ACCESS_KEY_ID") and (url := environ.get(CREDENTIALS_URI)):
+            try:
+                parse_endpoint(url)
+            except ValueError as error:
+                faults.append(Fault(CREDENTIALS_URI, str(error), "ECS sets it; do not override it"))
+        start_deadline_s = _seconds(environ, START_DEADLINE, DEFAULT_START_DEADLINE_S, 3600.0, faults)
+        _seconds(environ, DRAIN, 0.0, LONGEST_DRAIN_S, faults)
+        log_level = environ.get(LOG_LEVEL) or DEFAULT_LEVEL
+        if log_level not in LEVELS:
+            faults.append(Fault(LOG_LEVEL, f"{log_level!r} is no level", f"Use one of {', '.join(LEVELS)}"))
+        paths = Paths(environ)
+        if not os.access(paths.folder, os.W_OK | os.X_OK):
+            remedy = "Mount a tmpfs there that this user may write"
+            faults.append(Fault(MATERIAL_DIR, f"{paths.folder} is no folder that can be written", remedy))
+        addresses = _addresses(environ, paths, faults)
+        if faults or proxy is None or endpoint is None:
+            raise SettingsInvalid("environment", tuple(faults))
+        return cls(proxy, region, endpoint, addresses, paths, start_deadline_s)
+
+
+def _proxy(text: str, faults: list[Fault]) -> ProxySettings | None:
+    if not text:
+        faults.append(Fault(PROXY, "it is not set", _REDEPLOY))
+        return None
+    try:
+        proxy = ProxySettings.from_json(text)
+    except ValueError as error:
+        faults.append(Fault(PROXY, str(error), _REDEPLOY))
+        return None
+    faults += [Fault(f"{PROXY}.{place}", problem, _REDEPLOY) for place, problem in _inconsistencies(proxy)]
+    return proxy
+
+
+def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
+    """What is well-formed, but cannot be turned into a configuration that Envoy accepts: place and problem."""
+    if not proxy.listeners:
+        yield "listeners", "there is none"
+    if not proxy.application_port and not proxy.routes:
+        yield "routes", "there is neither a route nor an application_port"
+    for name in (*proxy.identities, *proxy.trust_bundles):
+        if not _NAME.fullmatch(name):
+            yield repr(name), "a name has letters, digits, '-', '_' and '.' only"
+    for place in ("poll_interval_s", "max_connection_duration_s"):
+        seconds = getattr(proxy, place)
+        if not isinstance(seconds, int | float) or seconds <= 0:
+            yield place, f"{seconds!r} is no positive number of seconds"
+    yield from _listener_faults(proxy)
+    yield from _backend_faults(proxy)
+
+
+def _listener_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
+    for number, listener in enumerate(proxy.listeners):
+        place, tls = f"listeners[{number}]", listener.tls
+        yield from _endpoint_faults(place, listener.port, listener.protocol)
+        if tls.mode is TlsMode.DISABLED:
+            continue
+        yield from _known(f"{place}.tls.certificate", tls.certificate, proxy.identities)
+        if tls.trust:
+            yield from _known(f"{place}.tls.trust", tls.trust, proxy.trust_bundles)
+        elif tls.subject_alternative_names:
+            yield f"{place}.tls.subject_alternative_names", "names are only checked together with trust"
+
+
+def _backend_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
+    for number, backend in enumerate(proxy.backends):
+        place = f"backends[{number}]"
+        yield from _endpoint_faults(place, backend.port, backend.protocol)
+        if backend.tls:
+            yield from _known(f"{place}.tls.trust", backend.tls.trust, proxy.trust_bundles)
+        if backend.tls and backend.tls.certificate:
+            yield from _known(f"{place}.tls.certificate", backend.tls.certificate, proxy.identities)
+    backends = [backend.name for backend in proxy.backends]
+    for number, route in enumerate(proxy.routes):
+        yield from _known(f"routes[{number}].backend", route.backend, backends)
+
+
+def _known(place: str, name: str, names: Container[str]) -> Iterator[tuple[str, str]]:
+    if name not in names:
+        yield place, f"{name!r} is not declared in these settings"
+
+
+def _endpoint_faults(place: str, port: int, protocol: str) -> Iterator[tuple[str, str]]:
+    if not isinstance(port, int) or not 0 < port <= _HIGHEST_PORT:
+        yield f"{place}.port", f"{port!r} is no TCP port"
+    if protocol not in PROTOCOLS:
+        yield f"{place}.protocol", f"{protocol!r} is none of {', '.join(PROTOCOLS)}"
+
+
+def _seconds(environ: Mapping[str, str], variable: str, default: float, most: float, faults: list[Fault]) -> float:
+    text = environ.get(variable) or str(default)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= most:
+        faults.append(
+            Fault(variable, f"{text!r} is no number of seconds up to {most:g}", "Leave it out for the default")
+        )
+    return seconds
+
+
+def _addresses(environ: Mapping[str, str], paths: Paths, faults: list[Fault]) -> Addresses:
+    resolver = environ.get(DNS_RESOLVER, "")
+    host, _, port = resolver.rpartition(":")
+    if resolver and not (host and port.isdecimal()):
+        faults.append(
+            Fault(DNS_RESOLVER, f"{resolver!r} is not host:port", "Leave it out to use the system's resolver")
+        )
+    default = Addresses(paths.secrets)
+    return Addresses(
+        secrets_directory=paths.secrets,
+        listen=environ.get(LISTEN_ADDRESS) or default.listen,
+        loopback=environ.get(LOOPBACK_ADDRESS) or default.loopback,
+        dns_resolver=resolver,
+    )

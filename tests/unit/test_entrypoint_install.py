@@ -1,0 +1,170 @@
+"""Secrets on the tmpfs: one file each, replaced in one step, for nobody else's eyes."""
+
+from __future__ import annotations
+
+import json
+import stat
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from entrypoint.delivery import Delivery, Served, refuse_older, wanted_secrets
+from entrypoint.install import SecretFiles, leaf_of, version_of
+from entrypoint.secrets_manager import SecretVersion
+from meshcert.document import PLACEHOLDER, write_material, write_trust_bundle
+from meshcert.errors import MaterialRejected, SecretMalformed, SecretNotPublished
+from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from meshcert.material import Material
+    from tests.pki import Hierarchy
+
+TRUST, IDENTITY = wanted_secrets(teller())
+
+
+class Vault:
+    """Secrets with a current version each."""
+
+    def __init__(self) -> None:
+        self.current: dict[str, SecretVersion] = {}
+
+    def current_version(self, secret: str) -> str:
+        """Its VersionId."""
+        return self.current[secret].version_id
+
+    def current_value(self, secret: str) -> SecretVersion:
+        """All of it."""
+        return self.current[secret]
+
+
+@pytest.fixture
+def vault(hierarchy: Hierarchy, material: Material) -> Vault:
+    """What the teller needs."""
+    vault = Vault()
+    vault.current = {
+        TELLER_SECRET: SecretVersion(material.version_id, write_material(material, {"SerialNumber": "0a"})),
+        GATEWAY_TRUST: SecretVersion("trust-1", write_trust_bundle(hierarchy.trust_bundle)),
+    }
+    return vault
+
+
+@pytest.fixture
+def delivery(vault: Vault, tmp_path: Path) -> Delivery:
+    """From the vault into a folder, now."""
+    return Delivery(vault, SecretFiles(str(tmp_path / "secrets")), time.time)
+
+
+def test_trust_bundles_are_fetched_before_identities() -> None:
+    """As they are published."""
+    assert [wanted.name for wanted in (TRUST, IDENTITY)] == ["trust/colorgateway", "identity/colorteller"]
+
+
+def test_an_installed_secret_is_one_private_file_with_its_version(
+    delivery: Delivery, material: Material, tmp_path: Path
+) -> None:
+    """0600 in a 0700 folder; nothing else is left there."""
+    delivery.install(delivery.fetch(IDENTITY))
+
+    (file,) = (tmp_path / "secrets").iterdir()
+    assert file.name == "identity-colorteller.json"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+    assert json.loads(file.read_text())["version_info"] == material.version_id
+
+
+def test_a_restarted_watcher_knows_what_is_served(delivery: Delivery, hierarchy: Hierarchy, material: Material) -> None:
+    """Version and start of validity are read back from the file."""
+    assert delivery.served(IDENTITY) == Served("", 0, b"")
+    for wanted in (TRUST, IDENTITY):
+        installed = delivery.install(delivery.fetch(wanted))
+        assert delivery.served(wanted) == installed
+
+    served = delivery.served(IDENTITY)
+    assert served.version == version_of(served.content) == material.version_id
+    assert leaf_of(served.content).startswith(material.certificate.strip())
+    assert leaf_of(delivery.served(TRUST).content) == ""
+    assert hierarchy.root_pem.strip() in json.loads(delivery.served(TRUST).content)["resources"][0][
+        "validation_context"]["trusted_ca"]["inline_string"]  # fmt: skip
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_remains(delivery: Delivery, tmp_path: Path) -> None:
+    """The new content gets its name only when it is complete."""
+    served = delivery.install(delivery.fetch(IDENTITY))
+    hidden = tmp_path / "secrets/.identity-colorteller.json.new"
+    hidden.mkdir()
+
+    with pytest.raises(OSError, match="identity-colorteller"):
+        delivery.install(delivery.fetch(IDENTITY))
+
+    assert delivery.served(IDENTITY) == served
+
+
+def test_what_envoy_rejected_is_taken_back(delivery: Delivery, hierarchy: Hierarchy, vault: Vault) -> None:
+    """The file says what is served."""
+    served = delivery.install(delivery.fetch(IDENTITY))
+    newer = hierarchy.issue([TELLER_NAME])
+    vault.current[TELLER_SECRET] = SecretVersion(newer.version_id, write_material(newer, {}))
+    delivery.install(delivery.fetch(IDENTITY))
+
+    delivery.restore(IDENTITY, served)
+
+    assert delivery.served(IDENTITY) == served
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (PLACEHOLDER, SecretNotPublished),
+        ("not json", SecretMalformed),
+        ("[]", SecretMalformed),
+        ('{"Schema": 1}', SecretMalformed),
+        ('{"Schema": 1, "Certificate": "tempcert", "CertificateChain": "x", "PrivateKey": "y", "Passphrase": "z"}',
+         SecretMalformed),
+    ],
+    ids=["placeholder", "not JSON", "no object", "empty", "not PEM"],
+)  # fmt: skip
+def test_a_secret_that_cannot_be_read_is_never_installed(
+    delivery: Delivery, vault: Vault, text: str, kind: type[Exception]
+) -> None:
+    """The error names the secret and never its content."""
+    vault.current[TELLER_SECRET] = SecretVersion("v", text)
+
+    with pytest.raises(kind, match=TELLER_SECRET):
+        delivery.fetch(IDENTITY)
+
+
+def test_material_of_another_identity_is_refused(delivery: Delivery, vault: Vault, hierarchy: Hierarchy) -> None:
+    """The names are those of the settings."""
+    other = hierarchy.issue(["ledger.mtls.svc.cluster.local"])
+    vault.current[TELLER_SECRET] = SecretVersion("v", write_material(other, {}))
+
+    with pytest.raises(MaterialRejected, match="ledger"):
+        delivery.fetch(IDENTITY)
+
+
+def test_a_running_proxy_never_goes_back_to_an_older_certificate(
+    delivery: Delivery, vault: Vault, hierarchy: Hierarchy
+) -> None:
+    """Nor is an equal one a reason to refuse."""
+    import datetime as dt  # noqa: PLC0415 -- of this test only
+
+    checked = delivery.fetch(IDENTITY)
+    served = delivery.install(checked)
+    refuse_older(checked, served)
+    older = hierarchy.issue([TELLER_NAME], not_before=dt.datetime.now(dt.UTC) - dt.timedelta(days=30))
+    vault.current[TELLER_SECRET] = SecretVersion(older.version_id, write_material(older, {}))
+
+    with pytest.raises(MaterialRejected, match="redeploy"):
+        refuse_older(delivery.fetch(IDENTITY), served)
+
+
+def test_nothing_secret_shows_in_a_representation(delivery: Delivery, material: Material) -> None:
+    """What passes through the log's hands by mistake is a name and a version."""
+    checked = delivery.fetch(IDENTITY)
+    shown = f"{checked!r} {delivery.install(checked)!r}"
+
+    assert material.passphrase.reveal() not in shown
+    assert "PRIVATE KEY" not in shown

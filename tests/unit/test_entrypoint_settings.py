@@ -1,0 +1,148 @@
+"""The container's environment: everything wrong with it is told at once."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from entrypoint.endpoint import secrets_manager_endpoint
+from entrypoint.settings import Settings
+from meshcert.errors import SettingsInvalid
+from meshcert.proxy import Backend, BackendTls, Listener, ListenerTls, Route, TlsMode
+from tests.proxies import gateway, teller
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """A complete environment."""
+    return {
+        "MESHCERT_PROXY": teller().to_json(),
+        "AWS_REGION": "eu-west-1",
+        "MESHCERT_MATERIAL_DIR": str(tmp_path),
+    }
+
+
+def _places(environ: dict[str, str]) -> list[str]:
+    with pytest.raises(SettingsInvalid) as refusal:
+        Settings.from_environ(environ)
+    return [fault.place for fault in refusal.value.faults]
+
+
+def test_what_the_services_stack_writes_is_enough(environ: dict[str, str]) -> None:
+    """Everything else has a default, and the defaults are those of AWS."""
+    settings = Settings.from_environ(environ)
+
+    assert settings.proxy == teller()
+    assert settings.endpoint == ("secretsmanager.eu-west-1.amazonaws.com", 443, True)
+    assert settings.start_deadline_s == 60.0
+    assert settings.addresses[1:] == ("0.0.0.0", "127.0.0.1", "")  # noqa: S104 -- a task's interface is its own
+
+
+def test_an_empty_environment_names_everything_that_is_missing() -> None:
+    """One look at the log, not one deployment a variable."""
+    assert _places({}) == ["MESHCERT_PROXY", "AWS_REGION", "MESHCERT_MATERIAL_DIR"]
+
+
+def test_every_fault_is_listed_at_once(environ: dict[str, str]) -> None:
+    """The message has a line for each variable, with what to do."""
+    environ |= {
+        "MESHCERT_START_DEADLINE_S": "soon",
+        "MESHCERT_DRAIN_S": "-1",
+        "MESHCERT_LOG_LEVEL": "chatty",
+        "MESHCERT_DNS_RESOLVER": "10.0.0.2",
+        "AWS_ENDPOINT_URL": "localhost:4566",
+    }
+
+    assert sorted(_places(environ)) == [
+        "AWS_ENDPOINT_URL",
+        "MESHCERT_DNS_RESOLVER",
+        "MESHCERT_DRAIN_S",
+        "MESHCERT_LOG_LEVEL",
+        "MESHCERT_START_DEADLINE_S",
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["{", "[]", '{"schema": 2}', '{"schema": 1}', json.dumps({"schema": 1, "listeners": "none"})],
+    ids=["not JSON", "no object", "another schema", "nothing in it", "wrong kind"],
+)
+def test_proxy_settings_that_cannot_be_read_are_a_fault_and_no_traceback(environ: dict[str, str], text: str) -> None:
+    """Whatever the variable holds."""
+    assert _places(environ | {"MESHCERT_PROXY": text}) == ["MESHCERT_PROXY"]
+
+
+_PLAIN = ListenerTls(TlsMode.DISABLED)
+
+
+@pytest.mark.parametrize(
+    ("changes", "place"),
+    [
+        ({"listeners": ()}, "listeners"),
+        ({"application_port": 0}, "routes"),
+        ({"poll_interval_s": 0}, "poll_interval_s"),
+        ({"max_connection_duration_s": -1}, "max_connection_duration_s"),
+        ({"identities": {}}, "listeners[0].tls.certificate"),
+        ({"trust_bundles": {}}, "listeners[0].tls.trust"),
+        ({"listeners": (Listener(0, "http", _PLAIN),)}, "listeners[0].port"),
+        ({"listeners": (Listener(80, "gopher", _PLAIN),)}, "listeners[0].protocol"),
+        (
+            {"listeners": (Listener(80, "http", ListenerTls(TlsMode.STRICT, "colorteller", "", ("a.b",))),)},
+            "listeners[0].tls.subject_alternative_names",
+        ),
+        ({"backends": (Backend("a", "a.b", 80, "http", BackendTls("nobody")),)}, "backends[0].tls.trust"),
+        (
+            {"backends": (Backend("a", "a.b", 80, "http", BackendTls("colorgateway", "nobody")),)},
+            "backends[0].tls.certificate",
+        ),
+        ({"routes": (Route("/", "nobody"),)}, "routes[0].backend"),
+        ({"identities": {"../colorteller": None, **teller().identities}}, "'../colorteller'"),
+    ],
+)
+def test_settings_envoy_would_choke_on_are_refused_with_their_place(
+    environ: dict[str, str], changes: dict[str, Any], place: str
+) -> None:
+    """Envoy's own message for these would name a protobuf field at best."""
+    if changes.get("identities", {}).get("../colorteller", "") is None:
+        changes["identities"]["../colorteller"] = teller().identities["colorteller"]
+
+    assert f"MESHCERT_PROXY.{place}" in _places(environ | {"MESHCERT_PROXY": teller(**changes).to_json()})
+
+
+def test_a_gateway_without_an_application_is_complete(environ: dict[str, str]) -> None:
+    """Routes are enough."""
+    assert Settings.from_environ(environ | {"MESHCERT_PROXY": gateway().to_json()}).proxy == gateway()
+
+
+def test_a_disabled_listener_needs_no_certificate(environ: dict[str, str]) -> None:
+    """Its TLS fields are not looked at."""
+    settings = replace(teller(), listeners=(Listener(80, "http", _PLAIN),), identities={}, trust_bundles={})
+
+    assert Settings.from_environ(environ | {"MESHCERT_PROXY": settings.to_json()}).proxy == settings
+
+
+@pytest.mark.parametrize(
+    ("region", "variables", "authority"),
+    [
+        ("eu-west-1", {}, "secretsmanager.eu-west-1.amazonaws.com"),
+        ("us-gov-west-1", {}, "secretsmanager.us-gov-west-1.amazonaws.com"),
+        ("cn-north-1", {}, "secretsmanager.cn-north-1.amazonaws.com.cn"),
+        ("us-east-1", {"AWS_USE_FIPS_ENDPOINT": "true"}, "secretsmanager-fips.us-east-1.amazonaws.com"),
+        ("eu-west-1", {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}, "127.0.0.1:4566"),
+        ("eu-west-1", {"AWS_ENDPOINT_URL": "https://vpce.example"}, "vpce.example"),
+        (
+            "eu-west-1",
+            {"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://mine"},
+            "mine",
+        ),
+    ],
+)
+def test_secrets_manager_is_found_in_every_partition(region: str, variables: dict[str, str], authority: str) -> None:
+    """The environment's URL first, the more specific one before the general one."""
+    assert secrets_manager_endpoint(region, variables).authority == authority

@@ -1,0 +1,118 @@
+"""The image's recipe, as far as it can be judged without a container engine."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from entrypoint import exit_codes, healthcheck
+from entrypoint.drain import DEFAULT_DRAIN_S, FINISH_S
+from entrypoint.log import Log
+from entrypoint.supervisor import ENVOY_STOP_S
+from meshcert.envoy import ADMIN_PORT
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+DOCKERFILE = REPOSITORY / "envoy-image/Dockerfile"
+DEFAULT_STOP_TIMEOUT_S = 30.0
+
+
+def _lines(keyword: str) -> list[str]:
+    joined = DOCKERFILE.read_text().replace("\\\n", " ")
+    return [line.removeprefix(keyword).strip() for line in joined.splitlines() if line.startswith(keyword + " ")]
+
+
+def test_everything_the_dockerfile_copies_is_there() -> None:
+    """A renamed folder breaks this test, not the deployment."""
+    own = [line.split()[:-1] for line in _lines("COPY") if "--from" not in line]
+
+    assert own
+    for source in (word for words in own for word in words):
+        assert (REPOSITORY / source).exists(), source
+
+
+def test_every_base_image_has_an_exact_tag() -> None:
+    """Nothing floats; digests are written by ``make pin-images`` alone."""
+    for image in (line.split()[0] for line in _lines("FROM")):
+        assert re.search(r":[a-z-]*v?\d+\.\d+", image), image
+
+
+def test_the_container_runs_as_nobody_special_without_a_shell() -> None:
+    """A numeric user, and programs in list form."""
+    assert _lines("USER") == ["1337"]
+    assert json.loads(_lines("ENTRYPOINT")[0]) == ["python", "-m", "entrypoint"]
+    assert any("/usr/bin" in line and "-delete" in line for line in _lines("RUN"))
+
+
+def test_the_dockerfile_passes_its_linter() -> None:
+    """Hadolint has nothing to say."""
+    linter = Path(sys.executable).with_name("hadolint")
+    done = subprocess.run([linter, DOCKERFILE], capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_every_requirement_of_the_image_is_pinned() -> None:
+    """By the constraints the Dockerfile installs with."""
+    pinned = {line.split("==")[0] for line in (REPOSITORY / "constraints.txt").read_text().splitlines()}
+    required = [
+        line
+        for line in (REPOSITORY / "envoy-image/requirements.txt").read_text().splitlines()
+        if not line.startswith("#")
+    ]
+
+    assert required == ["awscrt"]
+    assert set(required) <= pinned
+
+
+def test_help_lists_every_exit_code() -> None:
+    """The table in the README comes from the same constant."""
+    done = subprocess.run(
+        [sys.executable, "-m", "entrypoint", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": f"{REPOSITORY / 'envoy-image'}:{REPOSITORY}"},
+    )
+
+    for code, cause in exit_codes.EXIT_CODES.items():
+        assert f"{code:>3}  {cause}" in done.stdout
+
+
+def test_exit_codes_are_distinct_from_what_python_and_shells_use() -> None:
+    """1 and 2 are Python's own, 126 and 127 a shell's, above 128 are signals."""
+    codes = [code for code in exit_codes.EXIT_CODES if code]
+
+    assert len(set(codes)) == len(codes)
+    assert all(64 <= code < 126 for code in codes)
+
+
+def test_stopping_fits_into_the_default_stop_timeout() -> None:
+    """ECS kills after 30 seconds: accepting, finishing and stopping Envoy are done by then."""
+    assert DEFAULT_DRAIN_S + FINISH_S + ENVOY_STOP_S < DEFAULT_STOP_TIMEOUT_S
+
+
+def test_the_health_check_asks_the_port_envoy_is_told() -> None:
+    """It does not import the configuration's module, to stay quick."""
+    assert healthcheck.ADMIN_PORT == ADMIN_PORT
+
+
+@pytest.mark.parametrize(
+    ("level", "events"), [("debug", 4), ("info", 3), ("warning", 2), ("error", 1), ("nonsense", 3)]
+)
+def test_the_log_writes_one_json_line_an_event_from_its_level_on(level: str, events: int) -> None:
+    """Each with a time in UTC, a level and a name."""
+    lines: list[bytes] = []
+    log = Log(level, lines.append)
+
+    log.debug("a")
+    log.info("b", secret="identity/x")
+    log.warning("c", reason="two\nlines")
+    log.error("d")
+
+    assert len(lines) == events
+    assert all(line.count(b"\n") == 1 and {"at", "level", "event"} <= json.loads(line).keys() for line in lines)

@@ -1,0 +1,20 @@
+"""The assumptions about AWS that only an account can confirm, one check each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tools.aws_checks import authorities, certificates, renewals, rights, secrets, services
+
+if TYPE_CHECKING:
+    from tools.aws_checks.verdicts import Check
+
+CHECKS: tuple[Check[Any], ...] = (
+    *certificates.CHECKS,
+    *authorities.CHECKS,
+    *secrets.CHECKS,
+    *rights.CHECKS,
+    *services.CHECKS,
+    *renewals.CHECKS,
+)
+"""Every check, in the order of the report."""

@@ -1,0 +1,105 @@
+"""The one way this command asks AWS anything: a short list of calls that change nothing and show no key."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore import xform_name  # noqa: TID251 -- this command speaks to AWS itself
+
+from meshcert.aws._errors import aws_errors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+READS = frozenset(
+    {
+        "acm-pca:DescribeCertificateAuthority",
+        "acm-pca:GetCertificateAuthorityCertificate",
+        "acm-pca:ListPermissions",
+        "acm-pca:ListTags",
+        "acm:DescribeCertificate",
+        "acm:GetAccountConfiguration",
+        "acm:GetCertificate",
+        "acm:ListTagsForCertificate",
+        "cloudformation:DescribeStacks",
+        "cloudformation:GetTemplate",
+        "cloudformation:ListStackResources",
+        "cloudwatch:GetMetricStatistics",
+        "dynamodb:GetItem",
+        "ecs:DescribeServices",
+        "ecs:DescribeTaskDefinition",
+        "ecs:DescribeTasks",
+        "ecs:ListTasks",
+        "elasticloadbalancing:DescribeTargetHealth",
+        "events:DescribeRule",
+        "events:ListTargetsByRule",
+        "iam:SimulateCustomPolicy",
+        "iam:SimulatePrincipalPolicy",
+        "kms:DescribeKey",
+        "kms:GetKeyRotationStatus",
+        "lambda:GetFunctionConfiguration",
+        "lambda:GetPolicy",
+        "secretsmanager:DescribeSecret",
+        "secretsmanager:GetResourcePolicy",
+        "secretsmanager:ListSecretVersionIds",
+        "servicediscovery:GetService",
+        "sqs:GetQueueAttributes",
+        "sts:GetCallerIdentity",
+    }
+)
+"""Every call this command can make, as IAM names them. None of them returns a private key or a passphrase."""
+
+_CLIENTS = {"elasticloadbalancing": "elbv2"}
+
+
+class CallNotListed(Exception):
+    """A check asked for a call that is not among :data:`READS`: a mistake in this program, found by its tests."""
+
+
+class Account:
+    """
+    An AWS account in one region, to be read.
+
+    Args:
+        client: Makes a boto3 client for a service.
+    """
+
+    def __init__(self, client: Callable[[str], Any]) -> None:
+        self._make_client = client
+        self._clients: dict[str, Any] = {}
+        self._answers: dict[str, Mapping[str, Any]] = {}
+
+    def read(self, action: str, **arguments: Any) -> Mapping[str, Any]:
+        """
+        What AWS answers, all pages of it; the same question is asked once.
+
+        Args:
+            action: One of :data:`READS`.
+            **arguments: As boto3 takes them.
+
+        Raises:
+            CallNotListed: If the call is not in the list: this command can do nothing else.
+            MeshcertError: If AWS gives no answer; see :mod:`meshcert.aws`.
+        """
+        if action not in READS:
+            raise CallNotListed(action)
+        question = json.dumps([action, arguments], sort_keys=True, default=str)
+        if question not in self._answers:
+            about = next((value for value in arguments.values() if isinstance(value, str)), "this account")
+            with aws_errors(action, about):
+                self._answers[question] = self._ask(action, arguments)
+        return self._answers[question]
+
+    def _ask(self, action: str, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        prefix, _, operation = action.partition(":")
+        service = _CLIENTS.get(prefix, prefix)
+        if service not in self._clients:
+            self._clients[service] = self._make_client(service)
+        client, method = self._clients[service], xform_name(operation)
+        answer: Mapping[str, Any]
+        if client.can_paginate(method):
+            answer = client.get_paginator(method).paginate(**arguments).build_full_result()
+        else:
+            answer = getattr(client, method)(**arguments)
+        return answer

@@ -1,0 +1,118 @@
+"""The private CAs: active, permitted to ACM, and alive for longer than what they sign."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from meshcert import naming
+from tools.aws_checks.certificates import LONGEST_LIFE
+from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from tools.aws_checks.deployment import Deployment
+
+ACM = "acm.amazonaws.com"
+ACM_ACTIONS = {"IssueCertificate", "GetCertificate", "ListPermissions"}
+
+
+@dataclass(frozen=True)
+class LivesSeen:
+    """
+    How long a hierarchy's CAs live.
+
+    Args:
+        ends: End of the certificate of each CA, root first.
+        now: The time, UTC.
+    """
+
+    ends: tuple[dt.datetime, ...]
+    now: dt.datetime
+
+
+def _hierarchies(deployment: Deployment) -> Iterable[str]:
+    return deployment.mesh.hierarchies
+
+
+def _authorities(deployment: Deployment, hierarchy: str) -> list[Mapping[str, Any]]:
+    return deployment.authorities(hierarchy)
+
+
+def _lives(deployment: Deployment, hierarchy: str) -> LivesSeen:
+    # A CA without a certificate cannot sign anything, as if its life were over.
+    ends = (authority.get("NotAfter", deployment.now) for authority in deployment.authorities(hierarchy))
+    return LivesSeen(tuple(end.astimezone(dt.UTC) for end in ends), deployment.now)
+
+
+def _permissions(deployment: Deployment, hierarchy: str) -> Mapping[str, frozenset[str]]:
+    arn = deployment.authority(hierarchy, "issuing")["Arn"]
+    answer = deployment.account.read("acm-pca:ListPermissions", CertificateAuthorityArn=arn)
+    return {each["Principal"]: frozenset(each["Actions"]) for each in answer["Permissions"]}
+
+
+def _tags(deployment: Deployment, hierarchy: str) -> tuple[str, list[str]]:
+    values = []
+    for authority in deployment.authorities(hierarchy):
+        answer = deployment.account.read("acm-pca:ListTags", CertificateAuthorityArn=authority["Arn"])
+        tags = {tag["Key"]: tag.get("Value", "") for tag in answer["Tags"]}
+        values.append(tags.get(naming.TAG, "absent"))
+    return deployment.name, values
+
+
+def judge_state(authorities: list[Mapping[str, Any]]) -> Judgement:
+    """Active, and of the only mode that ACM can issue from."""
+    states = [(each["Type"], each["Status"], each.get("UsageMode", "GENERAL_PURPOSE")) for each in authorities]
+    text = "; ".join(f"{kind} is {status}, {mode}" for kind, status, mode in states)
+    if all((status, mode) == ("ACTIVE", "GENERAL_PURPOSE") for _, status, mode in states):
+        return confirmed(text)
+    return contradicted(
+        text, "Make it ACTIVE again (acm-pca:UpdateCertificateAuthority, or RestoreCertificateAuthority)"
+    )
+
+
+def judge_life(seen: LivesSeen) -> Judgement:
+    """The CA that signs leaves must outlive a leaf issued today; a root, its issuing CA."""
+    *_, signing = seen.ends
+    latest = signing - LONGEST_LIFE
+    text = f"it ends on {signing:%Y-%m-%d}; a new certificate fits below it until {latest:%Y-%m-%d}"
+    remedy = "Raise the hierarchy's reissue in the mesh file and deploy: same CA, same key, a new certificate"
+    if latest <= seen.now:
+        return contradicted(text, remedy)
+    if seen.ends[0] < signing:
+        return contradicted(f"{text}; the root ends on {seen.ends[0]:%Y-%m-%d}, before it", remedy)
+    return confirmed(text)
+
+
+def judge_permission(permissions: Mapping[str, frozenset[str]]) -> Judgement:
+    """Requesting works without it; the renewal eleven months later does not."""
+    actions = permissions.get(ACM, frozenset())
+    text = f"{ACM} may {', '.join(sorted(actions)) or 'nothing'}"
+    if actions >= ACM_ACTIONS:
+        return confirmed(text)
+    return contradicted(
+        text,
+        "Renewals will hang with PCA_ACCESS_DENIED. CloudFormation believes the permission is there: "
+        f"call acm-pca:CreatePermission for {ACM} with {', '.join(sorted(ACM_ACTIONS))}",
+    )
+
+
+def judge_tags(seen: tuple[str, list[str]]) -> Judgement:
+    """The export function may read the certificates of CAs with this tag only."""
+    mesh, values = seen
+    text = f"{naming.TAG} is {', '.join(values)}"
+    if all(value == mesh for value in values):
+        return confirmed(text)
+    return contradicted(text, f"The export function cannot read its certificate: deploy again, or tag it {mesh}")
+
+
+CHECKS: tuple[Check[Any], ...] = (
+    Check("ca-state", "A hierarchy's CAs are active and for general purposes", _hierarchies, _authorities, judge_state),
+    Check("ca-life", "A hierarchy's CAs outlive what they sign", _hierarchies, _lives, judge_life),
+    Check(
+        "ca-permission", "ACM may renew under a hierarchy's issuing CA", _hierarchies, _permissions, judge_permission
+    ),
+    Check("ca-tag", "CloudFormation tags CAs with the mesh's name", _hierarchies, _tags, judge_tags),
+)

@@ -1,0 +1,191 @@
+"""A deployed mesh as its mesh file names it: where each of its parts is in the account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from meshcert import naming
+from meshcert.errors import AccessDenied, AwsRefused, IdentityMissing
+from meshcert.publication import CURRENT, version_labelled
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+    from meshcert.mesh import Mesh
+    from tools.aws_checks.account import Account
+
+
+class NotDeployed(Exception):
+    """
+    The mesh's stacks are not in this account and region.
+
+    Args:
+        stack: The stack that was looked for.
+        account_id: Where.
+        region: Where.
+    """
+
+    def __init__(self, stack: str, account_id: str, region: str) -> None:
+        self.stack = stack
+        super().__init__(
+            f"There is no stack {stack} in account {account_id}, region {region}. "
+            "Run make deploy first, or use the credentials and the region it was run with"
+        )
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """
+    A deployed mesh.
+
+    Args:
+        mesh: Its mesh file.
+        account: Answers questions.
+        partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
+        region: Where it is deployed.
+        account_id: Twelve digits.
+        now: The time, UTC.
+    """
+
+    mesh: Mesh
+    account: Account
+    partition: str
+    region: str
+    account_id: str
+    now: dt.datetime
+
+    @classmethod
+    def find(cls, mesh: Mesh, account: Account, region: str, now: dt.datetime) -> Deployment:
+        """
+        The mesh in the account that the credentials belong to.
+
+        Args:
+            mesh: The mesh file.
+            account: The account.
+            region: Its region.
+            now: The time, UTC.
+
+        Raises:
+            MeshcertError: If the credentials are not accepted.
+            NotDeployed: If its stacks are not there.
+        """
+        caller = account.read("sts:GetCallerIdentity")
+        deployment = cls(mesh, account, caller["Arn"].split(":")[1], region, caller["Account"], now)
+        stack = deployment.stack("identities")
+        try:
+            account.read("cloudformation:DescribeStacks", StackName=stack)
+        except AccessDenied:
+            # What needs the stacks will say so; the rest can be checked without.
+            return deployment
+        except AwsRefused as error:
+            # CloudFormation has no error code of its own for a stack that does not exist.
+            if error.code != "ValidationError":
+                raise
+            raise NotDeployed(stack, deployment.account_id, region) from error
+        return deployment
+
+    @property
+    def name(self) -> str:
+        """The mesh's name."""
+        return self.mesh.mesh.name
+
+    def stack(self, part: str) -> str:
+        """Name of the stack ``pki``, ``identities`` or ``services``."""
+        return f"{self.name}-{part}"
+
+    def arn(self, service: str, resource: str) -> str:
+        """An ARN in this account and region."""
+        region = "" if service == "iam" else self.region
+        return f"arn:{self.partition}:{service}:{region}:{self.account_id}:{resource}"
+
+    def role_arn(self, owner: str) -> str:
+        """The role of the export function, or of a service's tasks."""
+        return self.arn("iam", f"role/{naming.role(self.name, self.region, owner)}")
+
+    def resources(self, part: str, kind: str) -> dict[str, Mapping[str, Any]]:
+        """
+        The stack's resources of a CloudFormation type: logical id → summary.
+
+        Raises:
+            IdentityMissing: If it has none.
+        """
+        stack = self.stack(part)
+        answer = self.account.read("cloudformation:ListStackResources", StackName=stack)
+        found = {each["LogicalResourceId"]: each for each in answer["StackResourceSummaries"]}
+        found = {logical_id: each for logical_id, each in found.items() if each["ResourceType"] == kind}
+        if not found:
+            raise IdentityMissing(f"{kind} in stack {stack}", "Deploy it")
+        return found
+
+    def declared(self, part: str, kind: str) -> dict[str, Mapping[str, Any]]:
+        """What the deployed template says of its resources of a type: logical id → properties."""
+        template = self.account.read("cloudformation:GetTemplate", StackName=self.stack(part))["TemplateBody"]
+        return {
+            logical_id: resource.get("Properties", {})
+            for logical_id, resource in template["Resources"].items()
+            if resource["Type"] == kind
+        }
+
+    def certificate_arn(self, identity: str) -> str:
+        """
+        The ACM certificate of an identity.
+
+        Raises:
+            IdentityMissing: If the export function has not noted it down.
+        """
+        table = naming.identities_table(self.name)
+        answer = self.account.read("dynamodb:GetItem", TableName=table, Key={"name": {"S": identity}})
+        if "Item" not in answer:
+            raise IdentityMissing(f"The row {identity} of table {table}", "Deploy it")
+        return str(answer["Item"]["certificate_arn"]["S"])
+
+    def authority(self, hierarchy: str, role: str) -> Mapping[str, Any]:
+        """
+        Private CA's description of a CA of this mesh.
+
+        Args:
+            hierarchy: Name of the hierarchy.
+            role: ``root`` or ``issuing``; of a single tier both are the root CA.
+
+        Raises:
+            IdentityMissing: If the stack has no such CA.
+        """
+        role = "root" if self.mesh.hierarchies[hierarchy].tiers == 1 else role
+        wanted = f"{hierarchy} {role} CA"
+        for resource in self.resources("pki", "AWS::ACMPCA::CertificateAuthority").values():
+            arn = resource["PhysicalResourceId"]
+            answer = self.account.read("acm-pca:DescribeCertificateAuthority", CertificateAuthorityArn=arn)
+            description: Mapping[str, Any] = answer["CertificateAuthority"]
+            if description["CertificateAuthorityConfiguration"]["Subject"].get("CommonName") == wanted:
+                return description
+        raise IdentityMissing(f"{wanted} in stack {self.stack('pki')}", "Deploy it")
+
+    def authorities(self, hierarchy: str) -> list[Mapping[str, Any]]:
+        """The CAs of a hierarchy: the root CA, then the issuing CA if there are two tiers."""
+        roles = ("root", "issuing")[: self.mesh.hierarchies[hierarchy].tiers]
+        return [self.authority(hierarchy, role) for role in roles]
+
+    def root_certificate(self, hierarchy: str) -> str:
+        """The certificate of a hierarchy's root CA, PEM."""
+        answer = self.account.read(
+            "acm-pca:GetCertificateAuthorityCertificate",
+            CertificateAuthorityArn=self.authority(hierarchy, "root")["Arn"],
+        )
+        return str(answer["Certificate"])
+
+    def labels(self, secret_id: str) -> dict[str, frozenset[str]]:
+        """Staging labels of a secret's versions, by version id."""
+        answer = self.account.read("secretsmanager:DescribeSecret", SecretId=secret_id)
+        return {version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()}
+
+    def current_version(self, secret_id: str) -> str:
+        """The version of a secret that readers get; empty if it has none."""
+        return version_labelled(self.labels(secret_id), CURRENT) or ""
+
+    def secrets(self) -> dict[str, str]:
+        """All secrets of the mesh: what they are for → name."""
+        identities = {name: naming.identity_secret(self.name, name) for name in self.mesh.identities}
+        bundles = {f"trust in {name}": naming.trust_bundle_secret(self.name, name) for name in self.mesh.hierarchies}
+        return identities | bundles

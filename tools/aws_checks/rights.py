@@ -1,0 +1,246 @@
+"""What the roles may do, as IAM's own simulator evaluates their policies. Nothing is tried out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from meshcert import naming
+from meshcert.mesh import proxy_settings
+from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tools.aws_checks.deployment import Deployment
+
+TAGGED = f"aws:ResourceTag/{naming.TAG}"
+VIA = "kms:ViaService"
+ANOTHER = "another-mesh"
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    A request as the simulator gets it, and the answer we intend.
+
+    Args:
+        action: For example ``acm:ExportCertificate``.
+        resource: ARN of what it is about.
+        allowed: The intended answer.
+        circumstances: In words, for example ``of another mesh``.
+        context: Condition keys that the request has.
+    """
+
+    action: str
+    resource: str
+    allowed: bool
+    circumstances: str = ""
+    context: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.circumstances}".strip()
+
+
+@dataclass(frozen=True)
+class Decision:
+    """
+    The simulator's answer to a case.
+
+    Args:
+        case: The request.
+        outcome: ``allowed``, ``implicitDeny`` or ``explicitDeny``.
+        missing: Condition keys that policies ask for and the request does not have.
+        by_organization: A policy of the organization denies it.
+    """
+
+    case: Case
+    outcome: str
+    missing: tuple[str, ...] = ()
+    by_organization: bool = False
+
+    @property
+    def as_intended(self) -> bool:
+        """Whether the answer is the intended one."""
+        return (self.outcome == "allowed") == self.case.allowed
+
+
+@dataclass(frozen=True)
+class RightsSeen:
+    """
+    Everything asked about one role.
+
+    Args:
+        decisions: The answers.
+        reads_context: The simulator takes notice of condition keys: an allowing policy of our own was found to allow.
+    """
+
+    decisions: Sequence[Decision]
+    reads_context: bool = True
+
+
+def _roles(deployment: Deployment) -> list[str]:
+    return [naming.EXPORT_ROLE, *deployment.mesh.services]
+
+
+def _identity_secret(deployment: Deployment, identity: str) -> str:
+    name = naming.identity_secret(deployment.name, identity)
+    return str(deployment.account.read("secretsmanager:DescribeSecret", SecretId=name)["ARN"])
+
+
+def _tag_limits(deployment: Deployment, _role: str) -> RightsSeen:
+    certificate = deployment.certificate_arn(next(iter(deployment.mesh.identities)))
+    authority = deployment.authority(next(iter(deployment.mesh.hierarchies)), "root")["Arn"]
+    cases = [
+        Case(action, resource, tag == deployment.name, f"of something {circumstances}", {TAGGED: tag} if tag else {})
+        for action, resource in (
+            ("acm:ExportCertificate", certificate),
+            ("acm-pca:GetCertificateAuthorityCertificate", authority),
+        )
+        for tag, circumstances in (
+            (deployment.name, "of this mesh"),
+            ("", "without a tag"),
+            (ANOTHER, "of another mesh"),
+        )
+    ]
+    return _simulate(deployment, naming.EXPORT_ROLE, cases)
+
+
+def _export_secrets(deployment: Deployment, _role: str) -> RightsSeen:
+    own = _identity_secret(deployment, next(iter(deployment.mesh.identities)))
+    foreign = deployment.arn("secretsmanager", f"secret:{naming.identity_secret(ANOTHER, 'theirs')}-AbCdEf")
+    cases = [
+        Case("secretsmanager:PutSecretValue", own, allowed=True, circumstances="into this mesh's secret"),
+        Case("secretsmanager:PutSecretValue", foreign, allowed=False, circumstances="into another mesh's secret"),
+        Case("secretsmanager:GetSecretValue", own, allowed=False),
+        Case("secretsmanager:DeleteSecret", own, allowed=False),
+        Case("acm-pca:IssueCertificate", deployment.arn("acm-pca", "certificate-authority/any"), allowed=False),
+    ]
+    return _simulate(deployment, naming.EXPORT_ROLE, cases)
+
+
+def _task(deployment: Deployment, service: str) -> RightsSeen:
+    own = list(proxy_settings(deployment.mesh, service).identities)
+    # One of the others stands for all: a mesh may have hundreds, and the simulator's rate is low.
+    others = [identity for identity in deployment.mesh.identities if identity not in own][:1]
+    cases = [Case("acm:ExportCertificate", deployment.arn("acm", "certificate/any"), allowed=False)]
+    for identity in own + others:
+        secret, mine = _identity_secret(deployment, identity), identity in own
+        cases += [
+            Case("secretsmanager:GetSecretValue", secret, allowed=mine, circumstances=f"of {identity}"),
+            Case("secretsmanager:PutSecretValue", secret, allowed=False, circumstances=f"of {identity}"),
+            Case("secretsmanager:UpdateSecretVersionStage", secret, allowed=False, circumstances=f"of {identity}"),
+        ]
+    return _simulate(deployment, service, cases)
+
+
+def _key(deployment: Deployment, role: str) -> RightsSeen:
+    key = deployment.account.read("kms:DescribeKey", KeyId=naming.key_alias(deployment.name))["KeyMetadata"]["Arn"]
+    settings = proxy_settings(deployment.mesh, role) if role in deployment.mesh.services else None
+    reads = settings is None or bool(settings.identities or settings.trust_bundles)
+    suffix = "amazonaws.com.cn" if deployment.partition == "aws-cn" else "amazonaws.com"
+    via = {VIA: f"secretsmanager.{deployment.region}.{suffix}"}
+    cases = [
+        Case("kms:Decrypt", key, allowed=reads, circumstances="through Secrets Manager", context=via),
+        Case("kms:Decrypt", key, allowed=False, circumstances="directly"),
+    ]
+    return _simulate(deployment, role, cases)
+
+
+def _simulate(deployment: Deployment, role: str, cases: Sequence[Case]) -> RightsSeen:
+    decisions = [_decide(deployment, role, case) for case in cases]
+    doubtful = next((each for each in decisions if each.case.context and not each.as_intended), None)
+    # A control: a policy that surely allows it. A simulator that denies that too does not look at condition keys.
+    return RightsSeen(decisions, doubtful is None or _allowed_by_its_own_policy(deployment, doubtful.case))
+
+
+def _decide(deployment: Deployment, role: str, case: Case) -> Decision:
+    answer = deployment.account.read(
+        "iam:SimulatePrincipalPolicy",
+        PolicySourceArn=deployment.role_arn(role),
+        ActionNames=[case.action],
+        ResourceArns=[case.resource],
+        ContextEntries=_entries(case),
+    )
+    result = answer["EvaluationResults"][0]
+    organization = result.get("OrganizationsDecisionDetail", {}).get("AllowedByOrganizations", True)
+    missing = tuple(result.get("MissingContextValues", []))
+    return Decision(case, result["EvalDecision"], missing, by_organization=not organization)
+
+
+def _allowed_by_its_own_policy(deployment: Deployment, case: Case) -> bool:
+    statement = {
+        "Effect": "Allow",
+        "Action": case.action,
+        "Resource": "*",
+        "Condition": {"StringEquals": dict(case.context)},
+    }
+    answer = deployment.account.read(
+        "iam:SimulateCustomPolicy",
+        PolicyInputList=[json.dumps({"Version": "2012-10-17", "Statement": [statement]})],
+        ActionNames=[case.action],
+        ResourceArns=[case.resource],
+        ContextEntries=_entries(case),
+    )
+    return bool(answer["EvaluationResults"][0]["EvalDecision"] == "allowed")
+
+
+def _entries(case: Case) -> list[dict[str, Any]]:
+    return [
+        {"ContextKeyName": key, "ContextKeyValues": [value], "ContextKeyType": "string"}
+        for key, value in case.context.items()
+    ]
+
+
+def judge_rights(seen: RightsSeen) -> Judgement:
+    """Every answer as intended; an answer that the simulator could not give properly decides nothing."""
+    wrong = [decision for decision in seen.decisions if not decision.as_intended]
+    if not wrong:
+        allowed = [str(each.case) for each in seen.decisions if each.case.allowed]
+        denied = [str(each.case) for each in seen.decisions if not each.case.allowed]
+        return confirmed(f"allowed: {', '.join(allowed) or 'nothing'}; denied: {', '.join(denied)}")
+    too_much = [decision for decision in wrong if not decision.case.allowed]
+    if not too_much and all(decision.case.context for decision in wrong) and not seen.reads_context:
+        return undecided("the simulator here does not evaluate condition keys")
+    text = "; ".join(_told(decision) for decision in wrong)
+    if not too_much and all(decision.missing for decision in wrong):
+        return undecided(text, "A policy asks for condition keys that only a real request has: read that policy")
+    return contradicted(text, "Compare the role's policies with the template (drift), and deploy the stack again")
+
+
+def _told(decision: Decision) -> str:
+    text = f"{decision.case}: {decision.outcome}, should be {'allowed' if decision.case.allowed else 'denied'}"
+    if decision.by_organization:
+        text += " (a policy of the organization)"
+    return text + (f" (missing {', '.join(decision.missing)})" if decision.missing else "")
+
+
+def _export_role(_deployment: Deployment) -> Iterable[str]:
+    return [naming.EXPORT_ROLE]
+
+
+CHECKS: tuple[Check[Any], ...] = (
+    Check(
+        "rights-tagged",
+        "The export function reaches what this mesh's tag marks, and nothing else",
+        _export_role,
+        _tag_limits,
+        judge_rights,
+    ),
+    Check(
+        "rights-export",
+        "The export function writes this mesh's secrets, reads none and issues nothing",
+        _export_role,
+        _export_secrets,
+        judge_rights,
+    ),
+    Check(
+        "rights-task",
+        "A task reads its own identity's secret and writes none",
+        lambda deployment: deployment.mesh.services,
+        _task,
+        judge_rights,
+    ),
+    Check("rights-key", "A role decrypts through Secrets Manager only", _roles, _key, judge_rights),
+)

@@ -1,0 +1,179 @@
+"""What runs: tasks with their tmpfs, services, load balancers, and the names that lead to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from meshcert import naming
+from meshcert.errors import IdentityMissing
+from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from tools.aws_checks.deployment import Deployment
+
+LONGEST_TTL_S = 10
+_MOST_TASKS = 100
+_EVENTS = "Look at the service's events and its stopped tasks; the exit codes are in the README"
+
+
+@dataclass(frozen=True)
+class TmpfsSeen:
+    """
+    The memory file system that holds keys.
+
+    Args:
+        declared: ``Tmpfs`` of the deployed template.
+        container: The running task definition's container ``envoy``.
+        tasks: The service's tasks, at most a hundred.
+    """
+
+    declared: Sequence[Mapping[str, Any]]
+    container: Mapping[str, Any]
+    tasks: Sequence[Mapping[str, Any]]
+
+
+def _services(deployment: Deployment) -> Iterable[str]:
+    return deployment.mesh.services
+
+
+def _service(deployment: Deployment, name: str) -> Mapping[str, Any]:
+    answer = deployment.account.read("ecs:DescribeServices", cluster=naming.cluster(deployment.name), services=[name])
+    for service in answer["services"]:
+        if service["status"] != "INACTIVE":
+            found: Mapping[str, Any] = service
+            return found
+    raise IdentityMissing(f"Service {name} of cluster {naming.cluster(deployment.name)}", "Deploy it")
+
+
+def _tmpfs(deployment: Deployment, name: str) -> TmpfsSeen:
+    service, cluster = _service(deployment, name), naming.cluster(deployment.name)
+    definition = deployment.account.read("ecs:DescribeTaskDefinition", taskDefinition=service["taskDefinition"])
+    envoy = next(each for each in definition["taskDefinition"]["containerDefinitions"] if each["name"] == "envoy")
+    arns = deployment.account.read("ecs:ListTasks", cluster=cluster, serviceName=name)["taskArns"][:_MOST_TASKS]
+    tasks = deployment.account.read("ecs:DescribeTasks", cluster=cluster, tasks=arns)["tasks"] if arns else []
+    current = [task for task in tasks if task["taskDefinitionArn"] == service["taskDefinition"]]
+    family = f"meshcert-{deployment.name}-{name}"
+    for declared in deployment.declared("services", "AWS::ECS::TaskDefinition").values():
+        if declared["Family"] == family:
+            container = next(each for each in declared["ContainerDefinitions"] if each["Name"] == "envoy")
+            return TmpfsSeen(container["LinuxParameters"]["Tmpfs"], envoy, current)
+    raise IdentityMissing(f"Task definition {family} in stack {deployment.stack('services')}", "Deploy it")
+
+
+def _registrations(deployment: Deployment, name: str) -> list[Mapping[str, Any]]:
+    registries = _service(deployment, name).get("serviceRegistries", [])
+    ids = [registry["registryArn"].rsplit("/", 1)[-1] for registry in registries]
+    return [deployment.account.read("servicediscovery:GetService", Id=each)["Service"] for each in ids]
+
+
+def _balanced(deployment: Deployment) -> Iterable[str]:
+    return [name for name, service in deployment.mesh.services.items() if service.load_balancer]
+
+
+def _targets(deployment: Deployment, name: str) -> list[Mapping[str, Any]]:
+    return [
+        target
+        for balancer in _service(deployment, name)["loadBalancers"]
+        for target in deployment.account.read(
+            "elasticloadbalancing:DescribeTargetHealth", TargetGroupArn=balancer["targetGroupArn"]
+        )["TargetHealthDescriptions"]
+    ]
+
+
+def judge_tmpfs(seen: TmpfsSeen) -> Judgement:
+    """Kept as declared, and a task of this definition lives with it."""
+    declared = [{name[0].lower() + name[1:]: value for name, value in each.items()} for each in seen.declared]
+    kept = seen.container.get("linuxParameters", {}).get("tmpfs", [])
+    options = "; ".join(f"{each['containerPath']} {','.join(each.get('mountOptions', []))}" for each in kept)
+    if _normal(kept) != _normal(declared) or not seen.container.get("readonlyRootFilesystem"):
+        root = "read-only" if seen.container.get("readonlyRootFilesystem") else "writable"
+        return contradicted(
+            f"{options or 'no tmpfs'}, root {root}",
+            "Keys would lie on a disk: deploy again, and please report what ECS changed",
+        )
+    healthy = [task for task in seen.tasks if (task["lastStatus"], task.get("healthStatus")) == ("RUNNING", "HEALTHY")]
+    states = ", ".join(f"{task['lastStatus']} {task.get('healthStatus', 'UNKNOWN')}" for task in seen.tasks)
+    if healthy:
+        platforms = {task.get("platformVersion", "unknown") for task in healthy}
+        return confirmed(
+            f"{options}; {len(healthy)} of {len(seen.tasks)} tasks healthy, platform {', '.join(platforms)}"
+        )
+    if not seen.tasks:
+        return undecided(f"{options}; no task of this definition", _EVENTS)
+    if any(task["lastStatus"] != "RUNNING" or task.get("healthStatus") == "UNKNOWN" for task in seen.tasks):
+        return undecided(f"{options}; {states}", "Run this again when the tasks have started")
+    return contradicted(f"{options}; {states}", _EVENTS)
+
+
+def judge_steady(service: Mapping[str, Any]) -> Judgement:
+    """One finished deployment with all its tasks, and ECS does not roll back by itself."""
+    deployments = service["deployments"]
+    states = ", ".join(str(each.get("rolloutState", each["status"])) for each in deployments)
+    text = f"{service['runningCount']} of {service['desiredCount']} tasks, deployments: {states}"
+    breaker = service.get("deploymentConfiguration", {}).get("deploymentCircuitBreaker", {})
+    if not breaker.get("enable") or breaker.get("rollback"):
+        return contradicted(
+            f"{text}; circuit breaker {dict(breaker)}",
+            "ECS's rollback reads the same secret again: deploy the stack again",
+        )
+    if any(each.get("rolloutState") == "FAILED" for each in deployments):
+        return contradicted(text, _EVENTS)
+    if len(deployments) > 1 or any(each.get("rolloutState") == "IN_PROGRESS" for each in deployments):
+        return undecided(text, "A deployment is under way: run this again")
+    if service["runningCount"] != service["desiredCount"]:
+        return contradicted(text, _EVENTS)
+    return confirmed(f"{text}; circuit breaker on, no rollback")
+
+
+def judge_registrations(registrations: Sequence[Mapping[str, Any]]) -> Judgement:
+    """Address records, short enough for callers to follow a replacement."""
+    records = [record for each in registrations for record in each.get("DnsConfig", {}).get("DnsRecords", [])]
+    text = ", ".join(f"{record['Type']} {record['TTL']} s" for record in records) or "not in Cloud Map"
+    if records and all(record["Type"] == "A" and record["TTL"] <= LONGEST_TTL_S for record in records):
+        return confirmed(text)
+    return contradicted(text, "Callers would go on connecting to stopped tasks: deploy the services stack again")
+
+
+def judge_targets(targets: Sequence[Mapping[str, Any]]) -> Judgement:
+    """Security groups and health check let the load balancer through."""
+    states = [target["TargetHealth"]["State"] for target in targets]
+    reasons = sorted({target["TargetHealth"]["Reason"] for target in targets if "Reason" in target["TargetHealth"]})
+    text = ", ".join([*states, *reasons]) or "no target"
+    if "healthy" in states and "unhealthy" not in states:
+        return confirmed(text)
+    if "unhealthy" in states:
+        return contradicted(text, "Look at the gateway's log, and at the security groups of gateway and load balancer")
+    return undecided(text, "Run this again when its tasks have started")
+
+
+def _normal(mounts: Iterable[Mapping[str, Any]]) -> list[tuple[str, int, list[str]]]:
+    return sorted((each["containerPath"], int(each["size"]), sorted(each.get("mountOptions", []))) for each in mounts)
+
+
+CHECKS: tuple[Check[Any], ...] = (
+    Check(
+        "service-tmpfs",
+        "Fargate takes the tmpfs with its owner and mode, and tasks are healthy with it",
+        _services,
+        _tmpfs,
+        judge_tmpfs,
+    ),
+    Check(
+        "service-steady",
+        "A service is steady; ECS stops a bad deployment but does not roll it back",
+        _services,
+        _service,
+        judge_steady,
+    ),
+    Check(
+        "service-dns",
+        f"Cloud Map answers for at most {LONGEST_TTL_S} s",
+        _services,
+        _registrations,
+        judge_registrations,
+    ),
+    Check("service-balancer", "The load balancer reaches the gateway", _balanced, _targets, judge_targets),
+)

@@ -1,0 +1,126 @@
+"""
+``make verify-aws``: ask the account a mesh is deployed to whether AWS does what we assume of it.
+
+Most of what meshcert relies on is written in AWS's documentation; some of it is not, and only an account can tell. Run
+this after ``make deploy`` and again after the first renewal. For each assumption it prints what AWS says there, whether
+that confirms or contradicts it, and what to do. A question that has no answer yet, or none with these credentials, is
+"cannot tell".
+
+It changes nothing and sees no private key. These are all the calls it can make, and the rights it needs:
+
+- acm: DescribeCertificate, GetAccountConfiguration, GetCertificate, ListTagsForCertificate
+- acm-pca: DescribeCertificateAuthority, GetCertificateAuthorityCertificate, ListPermissions, ListTags
+- cloudformation: DescribeStacks, GetTemplate, ListStackResources
+- cloudwatch: GetMetricStatistics
+- dynamodb: GetItem
+- ecs: DescribeServices, DescribeTaskDefinition, DescribeTasks, ListTasks
+- elasticloadbalancing: DescribeTargetHealth
+- events: DescribeRule, ListTargetsByRule
+- iam: SimulateCustomPolicy, SimulatePrincipalPolicy
+- kms: DescribeKey, GetKeyRotationStatus
+- lambda: GetFunctionConfiguration, GetPolicy
+- secretsmanager: DescribeSecret, GetResourcePolicy, ListSecretVersionIds
+- servicediscovery: GetService
+- sqs: GetQueueAttributes
+- sts: GetCallerIdentity
+
+Exit code: 0 nothing contradicted, 1 something contradicted, 2 wrong command, mesh file or credentials, or not deployed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3  # noqa: TID251 -- this command speaks to AWS itself
+from botocore.config import Config  # noqa: TID251
+from botocore.exceptions import BotoCoreError, NoRegionError  # noqa: TID251
+from rich.console import Console
+
+from meshcert.errors import MeshcertError
+from meshcert.mesh import load_mesh
+from tools.aws_checks import CHECKS
+from tools.aws_checks.account import Account
+from tools.aws_checks.deployment import Deployment, NotDeployed
+from tools.aws_checks.report import as_json, print_table
+from tools.aws_checks.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tools.aws_checks.verdicts import Finding
+
+WIDTH_WITHOUT_TERMINAL = 160
+UNUSABLE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the command line.
+
+    Args:
+        arguments: Its arguments; None takes the program's own.
+
+    Returns:
+        The exit code: 0, 1 or 2, as the module says.
+    """
+    options = _parser().parse_args(arguments)
+    progress = Console(stderr=True, highlight=False)
+    try:
+        deployment = _deployment(options)
+    except (MeshcertError, NotDeployed, BotoCoreError) as error:
+        progress.print(str(error), style="red", markup=False, soft_wrap=True)
+        return UNUSABLE
+    findings: list[Finding] = []
+    with progress.status("Asking AWS") as status:
+        for check in CHECKS:
+            status.update(check.assumption)
+            findings += check.findings(deployment)
+    if options.json:
+        sys.stdout.write(as_json(deployment, findings) + "\n")
+    else:
+        console = Console(highlight=False)
+        if not console.is_terminal:
+            console.width = WIDTH_WITHOUT_TERMINAL
+        print_table(console, deployment, findings)
+    return int(any(finding.verdict is Verdict.CONTRADICTED for finding in findings))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="make verify-aws",
+        description=__doc__,
+        epilog="With make: make verify-aws ARGS='--mesh my-mesh.yaml --json'",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "--mesh", type=Path, default=Path("mesh.yaml"), help="the mesh file that is deployed (mesh.yaml)"
+    )
+    parser.add_argument("--profile", help="a profile of your AWS configuration; else the current credentials")
+    parser.add_argument("--region", help="where the mesh is deployed; else the current credentials' region")
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
+    return parser
+
+
+def _deployment(options: argparse.Namespace) -> Deployment:
+    mesh = load_mesh(options.mesh)
+    # The CDK CLI, which deployed it, reads AWS_REGION; boto3 alone does not.
+    region = options.region or os.environ.get("AWS_REGION")
+    session = boto3.Session(profile_name=options.profile, region_name=region)
+    if session.region_name is None:
+        raise NoRegionError
+    retries = Config(retries={"mode": "standard", "total_max_attempts": 5})
+
+    def client(service: str) -> Any:
+        return session.client(service, config=retries)
+
+    account = Account(client)
+    return Deployment.find(mesh, account, session.region_name, dt.datetime.now(dt.UTC))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
