@@ -15,15 +15,16 @@ from bench.report import ReportUnreadable, add_figures, read_report
 from bench.start import StartFailed
 
 BENCHMARKS = {startup.NAME: startup}
+"""Modules with ``NAME``, ``SUMMARY`` and ``run(rounds, console)``, which gives the figures for the report."""
 DEFAULT_ROUNDS = 15
+MOST_ROUNDS = 1000
 WIDTH_WITHOUT_TERMINAL = 120
 
 
 def _rounds(text: str) -> int:
-    rounds = int(text)
-    if not 1 <= rounds <= 1000:
-        raise argparse.ArgumentTypeError("between 1 and 1000")
-    return rounds
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_ROUNDS:
+        raise argparse.ArgumentTypeError(f"a number from 1 to {MOST_ROUNDS}, not {text!r}")
+    return int(text)
 
 
 def _parser() -> argparse.ArgumentParser:

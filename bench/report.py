@@ -95,11 +95,9 @@ def table(title: str, unit: str, rows: Iterable[Row]) -> Table:
     for heading in (unit, "min - max", "x bare", "min - max "):
         result.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
-        if row.value is None:
-            result.add_row(row.label, "[yellow]-[/yellow]", f"[yellow]{row.note}[/yellow]", "", "")
-            continue
-        label = f"{row.label} [dim]{row.note}[/dim]" if row.note else row.label
-        result.add_row(label, *_cells(row.value, 0), *(_cells(row.ratio, 2) if row.ratio else ("1", "")))
+        label = f"{row.label}\n[yellow]{row.note}[/yellow]" if row.note else row.label
+        value = _cells(row.value, 0) if row.value else ("-", "")
+        result.add_row(label, *value, *(_cells(row.ratio, 2) if row.ratio else ("1" if row.value else "-", "")))
     return result
 
 

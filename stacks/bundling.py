@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,8 +61,9 @@ def _wheels(platform: Platform) -> Path:
     folder = ROOT / "build" / "wheels" / f"{platform.architecture}-{platform.python}-{pins}"
     if folder.exists():
         return folder
-    partial = folder.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    # A folder of its own: two syntheses may install at once, and the first to finish wins.
+    partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     # Without --no-compile pip adds .pyc files of the Python that runs it, not of the functions'.
     command += ["--no-compile", "--target", str(partial), "--only-binary=:all:", "--implementation", "cp"]
@@ -71,5 +73,10 @@ def _wheels(platform: Platform) -> Path:
     command += ["--requirement", str(REQUIREMENTS), "--constraint", str(CONSTRAINTS)]
     # jsii owns standard output; what pip has to say goes beside it.
     subprocess.run(command, check=True, stdout=sys.stderr)
-    partial.rename(folder)
+    try:
+        partial.rename(folder)
+    except OSError:
+        shutil.rmtree(partial)
+        if not folder.exists():
+            raise
     return folder

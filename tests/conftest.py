@@ -15,6 +15,15 @@ if TYPE_CHECKING:
     from meshcert.material import Material
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file share an emulator, those of tests/e2e a whole demo: each such group stays in one process."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            shared = item.path.parent if item.path.parent.name == "e2e" else item.path
+            item.add_marker(pytest.mark.xdist_group(str(shared.relative_to(item.config.rootpath))))
+
+
 @pytest.fixture(autouse=True)
 def clean_environ() -> Iterator[None]:
     """No test leaves a trace in the environment."""

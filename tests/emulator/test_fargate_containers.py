@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import TYPE_CHECKING
 
@@ -54,12 +55,13 @@ def start(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
 
 def test_the_end_of_the_first_process_ends_all_it_started(start: Callable[..., Started]) -> None:
     """A daemon that left the process group dies with its container, and the exit code is the first process's."""
-    container = start("setsid sleep 98765.25 & sleep 0.2; exit 7")
+    daemon = f"sleep 98765.{os.getpid()}"
+    container = start(f"setsid {daemon} & sleep 0.2; exit 7")
 
     assert container.wait(5)
     assert container.exit_code == 7
     assert container.ends.acquire(timeout=1)
-    assert not processes_with("sleep 98765.25")
+    assert not processes_with(daemon)
 
 
 def test_sigterm_reaches_the_first_process_and_kill_needs_no_consent(start: Callable[..., Started]) -> None:
