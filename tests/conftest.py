@@ -6,22 +6,36 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from tests.pki import Hierarchy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from xdist.remote import Producer
+
     from meshcert.material import Material
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file share an emulator, those of tests/e2e a whole demo: each such group stays in one process."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            shared = item.path.parent if item.path.parent.name == "e2e" else item.path
-            item.add_marker(pytest.mark.xdist_group(str(shared.relative_to(item.config.rootpath))))
+# It starts a demo of its own, so it can run while the others look at theirs.
+BESIDE_THE_OTHERS = "test_the_readmes_demo_command"
+
+
+class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xdist is untyped
+    """Tests of one file share an emulator, those of tests/e2e a whole demo: they stay together, the rest spreads."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, test = nodeid.partition("::")
+        if test.startswith(BESIDE_THE_OTHERS):
+            return nodeid
+        folder = file.rpartition("/")[0]
+        return folder if folder == "tests/e2e" else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcessForWhatIsShared:
+    """How ``make test`` divides the tests between its two processes."""
+    return OneProcessForWhatIsShared(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -117,7 +117,6 @@ def _logs(demo: PlayedDemo) -> list[tuple[str, str]]:
     return lines
 
 
-@pytest.mark.xdist_group("the demo command, beside the other tests")
 @pytest.mark.timeout(300)
 def test_the_readmes_demo_command_ends_well() -> None:
     """``make demo`` exits 0, and build/demo.json holds every figure it promises."""
