@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
 import tempfile
 import time
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from local.cdk import CdkFailed
@@ -16,6 +18,8 @@ from local.lab import LocalAws, LocalAwsFailed
 from local.running_mesh import NotSettled
 
 RESULT = Path("build/demo.json")
+TRUST_BUNDLE = Path("build/demo-trust-bundle.pem")
+LOG = Path("build/demo-local-aws.log")
 
 
 def _arguments() -> argparse.Namespace:
@@ -40,28 +44,37 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     stage = Stage(started=arguments.started)
     stage.title("meshcert demo: private-CA certificates inside real Envoys, on this machine, without AWS")
+    folder = Path(tempfile.mkdtemp(prefix="meshcert-demo-"))
+    aws = LocalAws(folder / "aws", certificates=Story.TIMES)
     try:
-        with tempfile.TemporaryDirectory(prefix="meshcert-demo-") as folder:
+        with ExitStack() as running:
             with stage.step("Starting the local AWS (IAM enforced)"):
-                aws = LocalAws(Path(folder) / "aws", certificates=Story.TIMES)
                 aws.__enter__()
-            try:
-                result = Story(stage, aws, Path(folder)).play()
-                RESULT.parent.mkdir(exist_ok=True)
-                RESULT.write_text(result.to_json() + "\n")
-                stage.result(result, RESULT)
-                if arguments.keep:
-                    stage.look_round(aws)
+            running.callback(_stop, stage, aws)
+            story = Story(stage, aws, folder)
+            result = story.play()
+            RESULT.parent.mkdir(exist_ok=True)
+            RESULT.write_text(result.to_json() + "\n")
+            stage.result(result, RESULT)
+            if arguments.keep:
+                stage.look_round(aws, story.addresses(), story.trust_bundle(TRUST_BUNDLE))
+                with suppress(KeyboardInterrupt):
                     signal.pause()
-            finally:
-                with stage.step("Stopping it and cleaning up"):
-                    aws.__exit__(None, None, None)
     except (CdkFailed, LocalAwsFailed, NotSettled) as error:
-        stage.failed(error)
+        RESULT.parent.mkdir(exist_ok=True)
+        shutil.copy(aws.log_path, LOG)
+        stage.failed(error, LOG)
         return 1
     except KeyboardInterrupt:
-        return 130
+        return 128 + signal.SIGINT
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     return 0 if result.proven else 1
+
+
+def _stop(stage: Stage, aws: LocalAws) -> None:
+    with stage.step("Stopping it and cleaning up"):
+        aws.__exit__(None, None, None)
 
 
 if __name__ == "__main__":

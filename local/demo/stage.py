@@ -98,24 +98,36 @@ class Stage:
             f"figures in {path}"
         )
 
-    def look_round(self, aws: LocalAws) -> None:
-        """How to look at what was left running, and how to stop it."""
+    def look_round(self, aws: LocalAws, addresses: dict[str, str], trust_bundle: Path) -> None:
+        """
+        How to look at what was left running, and how to stop it.
+
+        Args:
+            aws: The local AWS.
+            addresses: What listens where: name of a load balancer or task, address and port.
+            trust_bundle: File with the roots that the gateway's clients need.
+        """
         environment = aws.environment()
         names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
         settings = " ".join(f"{name}={environment[name]}" for name in names)
-        self.console.print("\n[bold]It keeps running.[/bold] Look round with")
-        self.console.print(
-            f"  {settings} aws secretsmanager describe-secret "
-            f"--secret-id {naming.identity_secret('color', 'colorteller')}",
-            soft_wrap=True,
-        )
-        self.console.print(f"  tasks and addresses: {aws.endpoint}/_local/addresses")
-        self.console.print("  Envoy's admin interface: port 9901 of each task's address, for example /certs and /stats")
-        self.console.print("Press Ctrl-C to stop it.")
+        self.console.print("\n[bold]It keeps running.[/bold]")
+        for name, address in addresses.items():
+            self.console.print(f"  {name:38} {address}")
+        gateway = addresses["gateway"]
+        host, port = "colorgateway.mtls.svc.cluster.local", gateway.rpartition(":")[2]
+        self.console.print("\nAsk the gateway, look at what Envoy serves, look at the secret's versions:")
+        for line in (
+            f"curl --cacert {trust_bundle} --resolve {host}:{port}:{gateway.partition(':')[0]} https://{host}:{port}/color",
+            f"curl http://{addresses['colorteller, Envoy admin']}/certs",
+            f"{settings} aws secretsmanager describe-secret --secret-id "
+            + naming.identity_secret("color", "colorteller"),
+        ):
+            self.console.print(f"  {line}")
+        self.console.print("\nPress Ctrl-C to stop it.")
 
-    def failed(self, error: Exception) -> None:
-        """Why the demo could not go on."""
-        self.console.print(f"\n[red]The demo stopped:[/red] {error}", soft_wrap=True)
+    def failed(self, error: Exception, log: Path) -> None:
+        """Why the demo could not go on, and where the local AWS's log lies."""
+        self.console.print(f"\n[red]The demo stopped:[/red] {error}\nThe local AWS's log: {log}")
 
 
 def _short(reason: str) -> str:

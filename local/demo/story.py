@@ -12,7 +12,7 @@ from local.aws.config import CertificateTimes
 from local.cdk import ROOT, CdkCli
 from local.demo.result import ENOUGH_REQUESTS, DemoResult, Refused, Renewal, Seconds
 from local.gateway_client import Gateway, SteadyClient, ask_without_certificate
-from local.running_mesh import RunningMesh, TlsCounters, wait_until
+from local.running_mesh import ADMIN_PORT, RunningMesh, TlsCounters, wait_until
 from meshcert.envoy.access_log import REFUSED_EVENT
 from meshcert.mesh import load_mesh
 
@@ -68,6 +68,20 @@ class Story:
         renewal = self._renew()
         seconds = Seconds(round(self.stage.install_s, 1), round(deployed_s, 1), round(self.stage.total_s, 1))
         return DemoResult(answer, one_way_counters, mutual_counters, refused, renewal, seconds)
+
+    def addresses(self) -> dict[str, str]:
+        """What listens where, once it has been played: the load balancer, and each task's listener and admin."""
+        gateway = self._gateway()
+        found = {"gateway": f"{gateway.address}:{gateway.port}"}
+        for service in (GATEWAY, TELLER):
+            for task in self._running.tasks(service):
+                found[f"{service}, Envoy admin"] = f"{task.address}:{ADMIN_PORT}"
+        return found
+
+    def trust_bundle(self, path: Path) -> Path:
+        """Write the roots that clients of the gateway need to a file; returns its path."""
+        path.write_text(self._gateway().trust.certificates)
+        return path
 
     def _deploy(self, assembly: Path, text: str) -> None:
         with self.stage.step(text):

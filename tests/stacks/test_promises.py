@@ -7,9 +7,10 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
+import yaml
 
 from meshcert.document import PLACEHOLDER
-from tests.stacks.synthesis import synthesise
+from tests.stacks.synthesis import ROOT, synthesise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,13 +79,16 @@ def test_only_the_export_role_may_export_issue_or_put(templates: Templates) -> N
 
 def test_no_statement_allows_every_action_or_an_unfenced_star(templates: Templates) -> None:
     """Wildcard resources appear only under this mesh's tag; wildcard actions never."""
+    fenced = 0
     for statement in templates.statements():
         assert not any("*" in action for action in statement.actions), statement
         if any(resource == "*" for resource in statement.resources):
             # ecr:GetAuthorizationToken has no resource (Amazon ECR, service authorization reference).
             assert set(statement.actions) == {"ecr:GetAuthorizationToken"}, statement
-        if any(resource.endswith('/*"]]}') and ":acm" in resource for resource in statement.resources):
+        if any(re.search(r":acm(-pca)?:", resource) and "*" in resource for resource in statement.resources):
             assert statement.conditions == {"StringEquals": {"aws:ResourceTag/meshcert:mesh": "color"}}, statement
+            fenced += 1
+    assert fenced == 2, "one statement for certificates, one for CAs"
 
 
 @pytest.mark.parametrize(("service", "trusted"), [("colorgateway", "colorteller"), ("colorteller", "colorgateway")])
@@ -251,3 +255,28 @@ def test_architecture_and_python_change_nothing_but_where_code_runs(templates: T
 def _without_platform(templates: Templates) -> str:
     text = json.dumps(templates.by_stack, sort_keys=True)
     return re.sub(r"[0-9a-f]{64}|python3\.\d+|x86_64|arm64|ARM64|X86_64", "", text)
+
+
+def test_a_mesh_without_internet_reaches_aws_through_endpoints(tmp_path: Path) -> None:
+    """``egress: endpoints``: no NAT gateway, and an endpoint for each API that ECS or a task calls."""
+    mesh = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+    mesh["network"]["egress"] = "endpoints"
+    file = tmp_path / "mesh.yaml"
+    file.write_text(yaml.safe_dump(mesh))
+
+    found = synthesise(tmp_path / "assembly", mesh=str(file))
+
+    assert not list(found.resources("AWS::EC2::NatGateway"))
+    endpoints = json.dumps([endpoint.properties for endpoint in found.resources("AWS::EC2::VPCEndpoint")])
+    for service in ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "s3"):
+        assert f".{service}" in endpoints, service
+
+
+def test_a_gateway_is_open_to_its_own_network_and_a_node_to_its_callers(templates: Templates) -> None:
+    """No security group admits the whole internet; the teller admits the gateway's group on its listener's port."""
+    rules = [resource.properties for resource in templates.resources("AWS::EC2::SecurityGroupIngress")]
+    for group in templates.resources("AWS::EC2::SecurityGroup"):
+        rules += group.properties.get("SecurityGroupIngress", [])
+
+    assert any(rule.get("FromPort") == 9443 and "SourceSecurityGroupId" in rule for rule in rules)
+    assert all(rule.get("CidrIp") != "0.0.0.0/0" for rule in rules)
