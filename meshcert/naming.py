@@ -28,6 +28,15 @@ def role(mesh: str, region: str, owner: str) -> str:
     return f"meshcert-{mesh}-{region}-{owner}"
 
 
+BOOTSTRAP_QUALIFIER = "hnb659fds"
+"""The CDK's own, unless an app chooses another (``@aws-cdk/core:bootstrapQualifier``)."""
+
+
+def deploy_role(qualifier: str, account: str, region: str) -> str:
+    """The role that CloudFormation deploys with, as ``cdk bootstrap`` makes it."""
+    return f"cdk-{qualifier}-cfn-exec-role-{account}-{region}"
+
+
 def function(mesh: str, name: str) -> str:
     """A Lambda function."""
     return f"meshcert-{mesh}-{name}"

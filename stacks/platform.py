@@ -19,6 +19,8 @@ WHEEL_PLATFORMS = {
     "arm64": ("manylinux_2_28_aarch64", "manylinux2014_aarch64"),
     "x86_64": ("manylinux_2_28_x86_64", "manylinux2014_x86_64"),
 }
+# Lambda's runtimes that our wheels exist for (Lambda developer guide, "Lambda runtimes").
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,16 @@ class Platform:
         Read the context values ``architecture`` and ``python``.
 
         Raises:
-            MeshInvalid: If the architecture is neither of the two.
+            MeshInvalid: If the architecture is neither of the two, or Lambda has no such Python.
         """
-        architecture = node.get_context("architecture")
+        architecture, python = node.get_context("architecture"), node.get_context("python")
+        if python not in PYTHONS:
+            fault = Fault("python", f"there is no runtime python{python}", f"Use one of {', '.join(PYTHONS)}")
+            raise MeshInvalid("context of the deploy", (fault,))
         if architecture not in WHEEL_PLATFORMS:
             fault = Fault("architecture", f"{architecture!r} is unknown", f"Use one of {', '.join(WHEEL_PLATFORMS)}")
             raise MeshInvalid("context of the deploy", (fault,))
-        return cls(architecture, node.get_context("python"))
+        return cls(architecture, python)
 
     @property
     def runtime(self) -> lambda_.Runtime:

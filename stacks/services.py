@@ -101,7 +101,7 @@ class ServicesStack(Stack):
         accept(
             vpc,
             "AwsSolutions-VPC7",
-            "Flow logs are an account-wide choice with a price of its own; the README names it under hardening.",
+            "Flow logs are an account-wide choice with a price of their own; they hold nothing meshcert needs.",
         )
         return vpc
 

@@ -1,9 +1,9 @@
 """
 Stopping without a failed request.
 
-ECS takes a task out of Cloud Map, then sends SIGTERM. Clients still know the address for the record's TTL (10 s) and
+ECS takes a task out of Cloud Map, then sends SIGTERM. Clients still know the address for the record's TTL (5 s) and
 until they ask again (1 s), so the proxy goes on accepting that long; it only asks clients to leave, with
-``Connection: close`` and GOAWAY. Then it waits for requests in flight. All of it fits ECS's stopTimeout of 30 s.
+``Connection: close`` and GOAWAY. Then it waits for requests in flight. All of it fits the stacks' stopTimeout (60 s).
 """
 
 from __future__ import annotations

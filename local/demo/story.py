@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from local.lab import LocalAws
 
 ONE_WAY = ROOT / "examples" / "color" / "one-way.yaml"
-MUTUAL = ROOT / "mesh.yaml"
+MUTUAL = ROOT / "examples" / "color" / "mutual.yaml"
 GATEWAY, TELLER = "colorgateway", "colorteller"
 ANSWER = "yellow"
 WATCH_EVERY_S = 0.02

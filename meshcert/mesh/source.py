@@ -59,7 +59,7 @@ def read_yaml(text: bytes) -> Source:
         source.faults.append(_syntax_fault(error, source))
         return source
     if source.values is None:
-        source.faults.append(Fault(WHOLE_FILE, "it is empty", "Begin with `schema: 1`; the README has a whole mesh"))
+        source.faults.append(Fault(WHOLE_FILE, "it is empty", "Begin with a copy of mesh.yaml"))
     return source
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 class PublishedSecret(secretsmanager.Secret):
     """
-    A secret that only the export function writes.
+    A secret that only the export function publishes into; a deploy may still write its placeholder.
 
     It is kept when it leaves the template: a redeploy adopts it (README, "Clean up"), and running tasks still read it.
 
@@ -59,13 +59,14 @@ class PublishedSecret(secretsmanager.Secret):
         )
         roles = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role"
         export_role = f"{roles}/{naming.role(mesh, Aws.REGION, naming.EXPORT_ROLE)}"
-        deploy_roles = f"{roles}/cdk-*-cfn-exec-role-*"
+        qualifier = self.node.try_get_context("@aws-cdk/core:bootstrapQualifier") or naming.BOOTSTRAP_QUALIFIER
+        deploy_role = f"{roles}/{naming.deploy_role(qualifier, Aws.ACCOUNT_ID, Aws.REGION)}"
         # Denied by value and label only: whoever administers the account keeps policy, describe and delete actions,
         # so a mistake here cannot lock anyone out.
         for sid, actions, allowed in (
             ("OnlyTheExportFunctionWrites", ["secretsmanager:PutSecretValue"], export_role),
             ("OnlyTheExportFunctionPromotes", ["secretsmanager:UpdateSecretVersionStage"], export_role),
-            ("OnlyADeployUpdates", ["secretsmanager:UpdateSecret"], deploy_roles),
+            ("OnlyADeployUpdates", ["secretsmanager:UpdateSecret"], deploy_role),
         ):
             self.add_to_resource_policy(
                 iam.PolicyStatement(

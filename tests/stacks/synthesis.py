@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aws_cdk import App  # noqa: TID251 -- these tests are about the CDK app
 
 from app import build
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Bundling would run pip; what is in a bundle is tested where it runs.
@@ -78,25 +75,43 @@ class Templates:
 
     by_stack: dict[str, dict[str, Any]]
 
-    def resources(self, *types: str) -> Iterator[Resource]:
-        """All resources of these types, or of all types."""
-        for stack, template in self.by_stack.items():
-            for logical_id, definition in template.get("Resources", {}).items():
-                if not types or definition["Type"] in types:
-                    yield Resource(stack, logical_id, definition["Type"], definition)
+    def resources(self, *types: str) -> list[Resource]:
+        """All resources of these types; a type that is not there at all would make a claim about it empty: an error."""
+        found = self.resources_if_any(*types)
+        assert {resource.type for resource in found} == set(types)
+        return found
 
-    def statements(self) -> Iterator[Statement]:
-        """Every statement of every identity-based policy, once for each role it is attached to."""
-        for policy in self.resources("AWS::IAM::Policy"):
-            for role in policy.properties["Roles"]:
-                for statement in policy.properties["PolicyDocument"]["Statement"]:
-                    yield Statement(
-                        role=role["Ref"],
-                        effect=statement["Effect"],
-                        actions=_texts(statement["Action"]),
-                        resources=_texts(statement["Resource"]),
-                        conditions=statement.get("Condition", {}),
-                    )
+    def resources_if_any(self, *types: str) -> list[Resource]:
+        """All resources of these types, also if there are none."""
+        return [
+            Resource(stack, logical_id, definition["Type"], definition)
+            for stack, template in self.by_stack.items()
+            for logical_id, definition in template.get("Resources", {}).items()
+            if definition["Type"] in types
+        ]
+
+    def statements(self) -> list[Statement]:
+        """
+        Every statement of every policy of ours, once for each role it is attached to.
+
+        Roles have their rights from AWS::IAM::Policy alone: inline, managed or attached policies would be missed here,
+        so there must be none.
+        """
+        for role in self.resources("AWS::IAM::Role"):
+            assert not {"Policies", "ManagedPolicyArns"} & set(role.properties), role.logical_id
+        assert not self.resources_if_any("AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy")
+        return [
+            Statement(
+                role=role["Ref"],
+                effect=statement["Effect"],
+                actions=_texts(statement["Action"]),
+                resources=_texts(statement["Resource"]),
+                conditions=statement.get("Condition", {}),
+            )
+            for policy in self.resources("AWS::IAM::Policy")
+            for role in policy.properties["Roles"]
+            for statement in policy.properties["PolicyDocument"]["Statement"]
+        ]
 
 
 def _texts(value: Any) -> tuple[str, ...]:

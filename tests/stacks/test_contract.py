@@ -42,10 +42,7 @@ def test_functions_retry_as_the_sdk_does_today(templates: Templates) -> None:
 
 def test_every_envoy_container_understands_its_environment(templates: Templates, tmp_path: Path) -> None:
     """MESHCERT_PROXY is read back complete, and describes the service whose task it is in."""
-    tasks = list(templates.resources("AWS::ECS::TaskDefinition"))
-
-    assert tasks
-    for task in tasks:
+    for task in templates.resources("AWS::ECS::TaskDefinition"):
         envoy = next(c for c in task.properties["ContainerDefinitions"] if c["Name"] == "envoy")
         environment = {item["Name"]: item["Value"] for item in envoy["Environment"]}
         settings = Settings.from_environ({**SET_BY_FARGATE, **environment, "MESHCERT_MATERIAL_DIR": str(tmp_path)})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
@@ -31,10 +31,7 @@ WRITES = {"secretsmanager:PutSecretValue", "acm:ExportCertificate", "acm-pca:Iss
 @pytest.mark.parametrize("kind", KEPT)
 def test_what_cannot_be_made_again_outlives_its_stack_but_not_a_failed_create(templates: Templates, kind: str) -> None:
     """CAs, their certificates, secrets and the key are retained on update and delete; a failed create removes them."""
-    resources = list(templates.resources(kind))
-
-    assert resources
-    for resource in resources:
+    for resource in templates.resources(kind):
         assert resource.definition["DeletionPolicy"] == "RetainExceptOnCreate", resource.logical_id
         assert resource.definition["UpdateReplacePolicy"] == "Retain", resource.logical_id
 
@@ -59,9 +56,8 @@ def test_acm_may_renew_under_every_ca_that_issues(templates: Templates) -> None:
 
 def test_every_certificate_names_a_private_ca(templates: Templates) -> None:
     """Without a CA, ACM would silently try to issue a public certificate."""
-    certificates = list(templates.resources("AWS::CertificateManager::Certificate"))
+    certificates = templates.resources("AWS::CertificateManager::Certificate")
 
-    assert certificates
     assert all("CertificateAuthorityArn" in certificate.properties for certificate in certificates)
 
 
@@ -134,23 +130,38 @@ def test_the_execution_role_can_read_no_secret(templates: Templates) -> None:
     assert not any(action.startswith(("secretsmanager:", "kms:", "ssm:")) for action in actions)
 
 
-def test_every_secret_refuses_writes_by_anyone_but_the_export_role(templates: Templates) -> None:
-    """The resource policies deny putting, promoting and updating; never policy, describe or delete actions."""
+def test_every_secret_refuses_values_from_anyone_but_the_export_role(templates: Templates) -> None:
+    """
+    The resource policies deny putting, promoting and updating; never policy, describe or delete actions.
+
+    An update is left to the role that CloudFormation deploys with, under the bootstrap's exact name.
+    """
     secrets = {resource.logical_id for resource in templates.resources("AWS::SecretsManager::Secret")}
-    policies = list(templates.resources("AWS::SecretsManager::ResourcePolicy"))
+    policies = templates.resources("AWS::SecretsManager::ResourcePolicy")
 
     assert {policy.properties["SecretId"]["Ref"] for policy in policies} == secrets
     for policy in policies:
-        denied = set()
+        allowed = {}
         for statement in policy.properties["ResourcePolicy"]["Statement"]:
             assert statement["Effect"] == "Deny"
-            assert list(statement["Condition"]) == ["ArnNotLike"]
-            denied.add(statement["Action"])
-        assert denied == {
-            "secretsmanager:PutSecretValue",
-            "secretsmanager:UpdateSecretVersionStage",
-            "secretsmanager:UpdateSecret",
+            assert statement["Principal"] == {"AWS": "*"}
+            assert statement["Resource"] == "*"
+            (condition,) = statement["Condition"].items()
+            assert condition[0] == "ArnNotLike"
+            allowed[statement["Action"]] = _joined(condition[1]["aws:PrincipalArn"])
+        role = "arn:{AWS::Partition}:iam::{AWS::AccountId}:role"
+        export = f"{role}/meshcert-color-{{AWS::Region}}-export"
+        assert allowed == {
+            "secretsmanager:PutSecretValue": export,
+            "secretsmanager:UpdateSecretVersionStage": export,
+            "secretsmanager:UpdateSecret": f"{role}/cdk-hnb659fds-cfn-exec-role-{{AWS::AccountId}}-{{AWS::Region}}",
         }
+
+
+def _joined(value: Any) -> str:
+    """A name that CloudFormation puts together, with its parameters in braces."""
+    parts = value["Fn::Join"][1]
+    return "".join(part if isinstance(part, str) else f"{{{part['Ref']}}}" for part in parts)
 
 
 def test_secrets_are_seeded_with_one_constant_placeholder(templates: Templates) -> None:
@@ -208,21 +219,21 @@ def test_renewals_reach_the_export_function_whatever_the_certificate(templates: 
 def test_keys_live_in_memory_of_one_container_only(templates: Templates) -> None:
     """Envoy's root is read-only; its material lies on a tmpfs that nobody else may read; nothing secret is injected."""
     for task in templates.resources("AWS::ECS::TaskDefinition"):
+        assert "Volumes" not in task.properties
+        assert "resolve:secretsmanager" not in json.dumps(task.properties)
         envoy = next(c for c in task.properties["ContainerDefinitions"] if c["Name"] == "envoy")
         (tmpfs,) = envoy["LinuxParameters"]["Tmpfs"]
 
         assert envoy["ReadonlyRootFilesystem"] is True
         assert tmpfs["ContainerPath"] == "/run/meshcert"
         assert {"mode=0700", "uid=1337", "noexec"} <= set(tmpfs["MountOptions"])
-        assert not any("Secrets" in container for container in task.properties["ContainerDefinitions"])
+        for container in task.properties["ContainerDefinitions"]:
+            assert not {"Secrets", "VolumesFrom", "MountPoints"} & set(container), container["Name"]
 
 
 def test_a_failed_deployment_stops_and_is_not_rolled_back_by_ecs(templates: Templates) -> None:
     """ECS's own rollback would start tasks that read the same secret version again."""
-    services = list(templates.resources("AWS::ECS::Service"))
-
-    assert services
-    for service in services:
+    for service in templates.resources("AWS::ECS::Service"):
         configuration = service.properties["DeploymentConfiguration"]
         assert configuration["DeploymentCircuitBreaker"] == {"Enable": True, "Rollback": False}
         assert configuration["MinimumHealthyPercent"] == 100
@@ -266,7 +277,7 @@ def test_a_mesh_without_internet_reaches_aws_through_endpoints(tmp_path: Path) -
 
     found = synthesise(tmp_path / "assembly", mesh=str(file))
 
-    assert not list(found.resources("AWS::EC2::NatGateway"))
+    assert not found.resources_if_any("AWS::EC2::NatGateway")
     endpoints = json.dumps([endpoint.properties for endpoint in found.resources("AWS::EC2::VPCEndpoint")])
     for service in ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "s3"):
         assert f".{service}" in endpoints, service

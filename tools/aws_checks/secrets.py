@@ -103,7 +103,10 @@ def _policy(deployment: Deployment, subject: str) -> PolicySeen:
         writers={
             "secretsmanager:PutSecretValue": export,
             "secretsmanager:UpdateSecretVersionStage": export,
-            "secretsmanager:UpdateSecret": deployment.arn("iam", "role/cdk-*-cfn-exec-role-*"),
+            "secretsmanager:UpdateSecret": deployment.arn(
+                "iam",
+                "role/" + naming.deploy_role(naming.BOOTSTRAP_QUALIFIER, deployment.account_id, deployment.region),
+            ),
         },
     )
 
