@@ -72,6 +72,10 @@ check: $(VENV) ## Lint, formatting, types, Dockerfiles
 bench: $(SETUP) ## Measure what we claim about speed; writes build/bench.json
 	@python -m bench $(ARGS)
 
+.PHONY: mesh
+mesh: $(VENV) ## Check a mesh file, or print its JSON Schema (ARGS="check my-mesh.yaml", ARGS=schema)
+	@python -m meshcert.mesh $(ARGS)
+
 .PHONY: synth
 synth: $(VENV) $(NODE) ## Write the CloudFormation templates to cdk.out (ARGS="-c mesh=my-mesh.yaml")
 	@cdk synth --quiet $(ARGS)

@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms  # noqa: TID251
 from aws_cdk import aws_servicediscovery as servicediscovery  # noqa: TID251
 
 from meshcert import naming
-from stacks.constructs.envoy_service import EnvoyService, Surroundings
+from stacks.constructs.envoy_service import SUBNETS, EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer
 from stacks.constructs.images import envoy_image
 from stacks.findings import accept
@@ -49,7 +49,7 @@ class ServicesStack(Stack):
     def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, key: kms.IKey, platform: Platform) -> None:
         super().__init__(scope, construct_id, description=f"meshcert {mesh.mesh.name}: services behind Envoy")
         name = mesh.mesh.name
-        vpc = self._network(mesh)
+        vpc, endpoints = self._network(mesh)
         cluster = ecs.Cluster(
             self,
             "Cluster",
@@ -65,6 +65,7 @@ class ServicesStack(Stack):
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
             execution_role=self._execution_role(name),
             envoy=envoy_image(platform),
+            endpoints=endpoints,
             platform=platform,
         )
         services = {service: EnvoyService(self, service, surroundings=surroundings) for service in mesh.services}
@@ -78,7 +79,7 @@ class ServicesStack(Stack):
                 )
                 CfnOutput(self, f"{service}Address", value=balancer.dns_name)
 
-    def _network(self, mesh: Mesh) -> ec2.Vpc:
+    def _network(self, mesh: Mesh) -> tuple[ec2.Vpc, tuple[ec2.IVpcEndpoint, ...]]:
         through_nat = mesh.network.egress == "nat"
         private = ec2.SubnetType.PRIVATE_WITH_EGRESS if through_nat else ec2.SubnetType.PRIVATE_ISOLATED
         vpc = ec2.Vpc(
@@ -91,19 +92,19 @@ class ServicesStack(Stack):
                 ec2.SubnetConfiguration(
                     name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False
                 ),
-                ec2.SubnetConfiguration(name="Services", subnet_type=private),
+                ec2.SubnetConfiguration(name=SUBNETS, subnet_type=private),
             ],
         )
+        endpoints: list[ec2.IVpcEndpoint] = []
         if not through_nat:
-            vpc.add_gateway_endpoint("Layers", service=ec2.GatewayVpcEndpointAwsService.S3)
-            for endpoint, service in ENDPOINTS.items():
-                vpc.add_interface_endpoint(endpoint, service=service)
+            endpoints += [vpc.add_gateway_endpoint("Layers", service=ec2.GatewayVpcEndpointAwsService.S3)]
+            endpoints += [vpc.add_interface_endpoint(name, service=service) for name, service in ENDPOINTS.items()]
         accept(
             vpc,
             "AwsSolutions-VPC7",
             "Flow logs are an account-wide choice with a price of their own; they hold nothing meshcert needs.",
         )
-        return vpc
+        return vpc, tuple(endpoints)
 
     def _execution_role(self, mesh: str) -> iam.Role:
         """What ECS itself does for every task: pull images and write logs. It can read no secret."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import TYPE_CHECKING, Any
 
 import urllib3
@@ -11,6 +12,9 @@ from meshcert.errors import AwsUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# urllib3 logs each retry with the URL, which is a credential.
+logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 _RETRIES = urllib3.Retry(total=3, backoff_factor=0.1, status_forcelist=(500, 502, 503, 504), allowed_methods=None)
 _TIMEOUT = urllib3.Timeout(connect=5, read=10)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MATERIAL_DIR = "/run/meshcert"
 ENVOY_UID = 1337
+SUBNETS = "Services"
+"""Name of the subnets the tasks run in."""
 # More than the entrypoint's 15 s of drain, 5 s for requests in flight and 3 s for Envoy's end; Fargate's most is 120.
 STOP_TIMEOUT = Duration.seconds(60)
 DNS_TTL = Duration.seconds(5)
@@ -43,6 +45,7 @@ class Surroundings:
         key: Encrypts the secrets they read.
         execution_role: Pulls images and writes logs.
         envoy: The Envoy image.
+        endpoints: The network's own ways to AWS's APIs; empty if it has a NAT gateway.
         platform: Processor architecture.
     """
 
@@ -52,6 +55,7 @@ class Surroundings:
     key: kms.IKey
     execution_role: iam.IRole
     envoy: ecs.ContainerImage
+    endpoints: tuple[ec2.IVpcEndpoint, ...]
     platform: Platform
 
 
@@ -116,7 +120,7 @@ class EnvoyService(Construct):
             task_definition=task,
             desired_count=self._declared.desired_count,
             assign_public_ip=False,
-            vpc_subnets=ec2.SubnetSelection(subnet_group_name="Services"),
+            vpc_subnets=ec2.SubnetSelection(subnet_group_name=SUBNETS),
             security_groups=[self.group],
             min_healthy_percent=100,
             max_healthy_percent=200,
@@ -129,6 +133,14 @@ class EnvoyService(Construct):
                 dns_ttl=DNS_TTL,
             ),
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
+        )
+
+        # Tasks that start before there is a way to AWS's APIs, or a right to pull, would trip the circuit breaker.
+        subnets = surroundings.cluster.vpc.select_subnets(subnet_group_name=SUBNETS).subnets
+        self.service.node.add_dependency(
+            *(subnet.internet_connectivity_established for subnet in subnets),
+            surroundings.execution_role,
+            *surroundings.endpoints,
         )
 
     def admit(self, caller: EnvoyService, port: int) -> None:
@@ -214,7 +226,7 @@ class EnvoyService(Construct):
         assert application is not None  # noqa: S101 -- the caller has looked; this tells the type checker
         return task.add_container(
             "application",
-            image=application_image(application.image, self._surroundings.platform),
+            image=application_image(self, application.image, self._surroundings.platform),
             essential=True,
             readonly_root_filesystem=True,
             environment={"PORT": str(application.port)},

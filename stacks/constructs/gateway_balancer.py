@@ -54,8 +54,8 @@ class GatewayBalancer(Construct):
                 port=listener.port,
                 protocol=elb.Protocol.TCP,
                 targets=[target.service.load_balancer_target(container_name="envoy", container_port=listener.port)],
-                # Longer than the drain of a stopping Envoy would only hold up deployments.
-                deregistration_delay=Duration.seconds(30),
+                # A network load balancer may send new connections to a target for two minutes after it left.
+                deregistration_delay=Duration.seconds(120),
                 health_check=elb.HealthCheck(protocol=elb.Protocol.TCP, interval=Duration.seconds(10)),
             )
         self.dns_name = balancer.load_balancer_dns_name

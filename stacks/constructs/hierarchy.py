@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import CfnResource, RemovalPolicy  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import Aws, CfnOutput, CfnResource, RemovalPolicy, Stack  # noqa: TID251 -- stacks/ is where the CDK lives
 from aws_cdk import aws_acmpca as acmpca  # noqa: TID251
 from constructs import Construct  # noqa: TID251
 
@@ -45,7 +45,8 @@ class HierarchyAuthorities(Construct):
         # Requesting works without this permission; the renewal eleven months later does not.
         permission = acmpca.CfnPermission(
             self,
-            "AcmMayRenew",
+            # Named after its CA: a change of tiers makes another one, instead of a second one that AWS refuses.
+            f"AcmMayRenew{issuing.node.id}",
             actions=ACM_ACTIONS,
             certificate_authority_arn=issuing.attr_arn,
             principal="acm.amazonaws.com",
@@ -88,10 +89,17 @@ class HierarchyAuthorities(Construct):
             certificate_authority_arn=issuer.attr_arn,
             certificate_signing_request=subject.attr_certificate_signing_request,
             signing_algorithm=self._hierarchy.signing_algorithm,
-            template_arn=f"arn:aws:acm-pca:::template/{template}/V1",
+            template_arn=f"arn:{Aws.PARTITION}:acm-pca:::template/{template}/V1",
             validity=acmpca.CfnCertificate.ValidityProperty(type="YEARS", value=years),
         )
         _keep(certificate)
+        # Nobody lists a CA's certificates: whoever adopts a kept one by "cdk import" needs its ARN from here.
+        CfnOutput(
+            Stack.of(self),
+            f"{self.node.id}{role}CertificateArn",
+            value=certificate.attr_arn,
+            description=f"For adopting the {role.lower()} CA certificate of {self.node.id}",
+        )
         return certificate
 
     def _activation(

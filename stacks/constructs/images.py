@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aws_cdk import IgnoreMode  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import Aws, IgnoreMode  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_ecr as ecr  # noqa: TID251
 from aws_cdk import aws_ecs as ecs  # noqa: TID251
 
 if TYPE_CHECKING:
+    from constructs import Construct  # noqa: TID251
+
     from stacks.platform import Platform
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)[:@](.+)")
 # Everything the Envoy image's Dockerfile copies. Listed as "all but", so that an edit elsewhere rebuilds nothing.
 ENVOY_CONTEXT = [
     "**",
@@ -38,15 +43,26 @@ def envoy_image(platform: Platform) -> ecs.ContainerImage:
     )
 
 
-def application_image(folder: str, platform: Platform) -> ecs.ContainerImage:
+def application_image(scope: Construct, image: str, platform: Platform) -> ecs.ContainerImage:
     """
     An application.
 
     Args:
-        folder: A folder of this repository with a Dockerfile, or else an image reference to pull.
-        platform: What it is built for.
+        scope: The service it belongs to.
+        image: A folder of this repository with a Dockerfile, an image in Amazon ECR, or one in a public registry.
+        platform: What a folder's image is built for.
     """
-    context = ROOT / folder
+    context = ROOT / image
     if context.is_dir():
         return ecs.ContainerImage.from_asset(str(context), platform=platform.image_platform)
-    return ecs.ContainerImage.from_registry(folder)
+    if found := ECR_IMAGE.fullmatch(image):
+        account, region, name, version = found.groups()
+        # Through its repository, so that the execution role may pull from it.
+        repository = ecr.Repository.from_repository_attributes(
+            scope,
+            "Repository",
+            repository_arn=f"arn:{Aws.PARTITION}:ecr:{region}:{account}:repository/{name}",
+            repository_name=name,
+        )
+        return ecs.ContainerImage.from_ecr_repository(repository, version)
+    return ecs.ContainerImage.from_registry(image)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
 
 from local.cdk import ROOT
 from meshcert import naming
@@ -51,10 +52,16 @@ def test_a_renewal_reaches_both_envoys_without_a_failed_request(demo: PlayedDemo
     assert renewal.failed == 0
 
 
-def test_what_envoy_serves_is_what_acm_holds(demo: PlayedDemo) -> None:
-    """After the rotation, each Envoy's /certs shows the serial number of its identity's certificate in ACM."""
+def test_both_envoys_serve_the_renewed_certificate_and_not_the_one_before(demo: PlayedDemo) -> None:
+    """Each Envoy's /certs shows the serial number that ACM holds now, another than that of the version before."""
     for identity in IDENTITIES:
-        assert demo.mesh.serial(identity) in demo.mesh.task(identity).served_serials()
+        secret = naming.identity_secret("color", identity)
+        value = demo.mesh.client("secretsmanager").get_secret_value(SecretId=secret, VersionStage="AWSPREVIOUS")
+        before = read_material(value["SecretString"], secret).certificate
+        old = format(x509.load_pem_x509_certificate(before.encode()).serial_number, "x")
+
+        assert demo.mesh.serial(identity) != old
+        assert demo.mesh.task(identity).served_serials() == {demo.mesh.serial(identity)}
 
 
 def test_no_key_or_passphrase_is_anywhere_but_in_memory(demo: PlayedDemo) -> None:

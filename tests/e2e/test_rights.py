@@ -88,7 +88,7 @@ def test_no_role_reads_another_identitys_secret(demo: PlayedDemo, service: str, 
 
 
 def test_even_an_administrator_writes_no_material(demo: PlayedDemo) -> None:
-    """The secret's own policy denies values from anyone but the export role, whatever else they may do."""
+    """The secret's own policy denies values and labels from anyone but the export role, whatever else they may do."""
     iam = demo.mesh.client("iam")
     arn = iam.create_role(
         RoleName="careless-administrator",
@@ -100,6 +100,17 @@ def test_even_an_administrator_writes_no_material(demo: PlayedDemo) -> None:
     vault = demo.aws.client_as(arn, "secretsmanager")
     secret = naming.identity_secret("color", "colorteller")
 
-    assert vault.describe_secret(SecretId=secret)["Name"] == secret
+    versions = vault.describe_secret(SecretId=secret)["VersionIdsToStages"]
+    older = next(version for version, labels in versions.items() if "AWSPREVIOUS" in labels)
     with pytest.raises(ClientError, match="AccessDenied"):
         vault.put_secret_value(SecretId=secret, SecretString="careless")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        vault.update_secret(SecretId=secret, SecretString="careless")
+    with pytest.raises(ClientError, match="AccessDenied"):
+        vault.update_secret_version_stage(
+            SecretId=secret,
+            VersionStage="AWSCURRENT",
+            MoveToVersionId=older,
+            RemoveFromVersionId=demo.mesh.current_version("colorteller"),
+        )
+    assert vault.describe_secret(SecretId=secret)["VersionIdsToStages"] == versions

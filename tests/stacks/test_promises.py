@@ -291,3 +291,32 @@ def test_a_gateway_is_open_to_its_own_network_and_a_node_to_its_callers(template
 
     assert any(rule.get("FromPort") == 9443 and "SourceSecurityGroupId" in rule for rule in rules)
     assert all(rule.get("CidrIp") != "0.0.0.0/0" for rule in rules)
+
+
+def test_an_application_image_in_ecr_can_be_pulled(tmp_path: Path) -> None:
+    """ECS's execution role gets the right on the repository that the mesh file names."""
+    mesh = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+    image = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/shop/teller:1.4"
+    mesh["services"]["colorteller"]["application"]["image"] = image
+    file = tmp_path / "mesh.yaml"
+    file.write_text(yaml.safe_dump(mesh))
+
+    found = synthesise(tmp_path / "assembly", mesh=str(file))
+
+    pulls = [statement for statement in found.statements() if "ecr:BatchGetImage" in statement.actions]
+    assert any("repository/shop/teller" in resource for statement in pulls for resource in statement.resources)
+
+
+def test_services_start_when_there_is_a_way_to_aws_and_a_right_to_pull(templates: Templates) -> None:
+    """Otherwise the first tasks of a fresh deploy would fail and trip the circuit breaker."""
+    routes = {
+        route.logical_id for route in templates.resources("AWS::EC2::Route") if "ServicesSubnet" in route.logical_id
+    }
+    policies = {
+        policy.logical_id for policy in templates.resources("AWS::IAM::Policy") if "ExecutionRole" in policy.logical_id
+    }
+
+    assert routes
+    assert policies
+    for service in templates.resources("AWS::ECS::Service"):
+        assert routes | policies <= set(service.definition["DependsOn"]), service.logical_id

@@ -15,10 +15,10 @@ from entrypoint.drain import DEFAULT_DRAIN_S, FINISH_S
 from entrypoint.log import Log
 from entrypoint.supervisor import ENVOY_STOP_S
 from meshcert.envoy import ADMIN_PORT
+from stacks.constructs.envoy_service import STOP_TIMEOUT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKERFILE = REPOSITORY / "envoy-image/Dockerfile"
-DEFAULT_STOP_TIMEOUT_S = 30.0
 
 
 def _lines(keyword: str) -> list[str]:
@@ -91,9 +91,9 @@ def test_exit_codes_are_distinct_from_what_python_and_shells_use() -> None:
     assert all(64 <= code < 126 for code in codes)
 
 
-def test_stopping_fits_into_the_default_stop_timeout() -> None:
-    """ECS kills after 30 seconds: accepting, finishing and stopping Envoy are done by then."""
-    assert DEFAULT_DRAIN_S + FINISH_S + ENVOY_STOP_S < DEFAULT_STOP_TIMEOUT_S
+def test_stopping_fits_into_the_stop_timeout_of_the_stacks() -> None:
+    """ECS kills when it is over: accepting, finishing and stopping Envoy are done by then."""
+    assert STOP_TIMEOUT.to_seconds() > DEFAULT_DRAIN_S + FINISH_S + ENVOY_STOP_S
 
 
 def test_the_health_check_asks_the_port_envoy_is_told() -> None:

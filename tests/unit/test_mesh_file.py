@@ -24,8 +24,14 @@ GATEWAY_NAME = "colorgateway.mtls.svc.cluster.local"
 
 @pytest.fixture
 def mutual() -> Mesh:
-    """The mesh that the demo deploys."""
+    """The mesh in the repository's root."""
     return load_mesh(ROOT / "mesh.yaml")
+
+
+@pytest.fixture
+def demo() -> Mesh:
+    """What the demo deploys second."""
+    return load_mesh(ROOT / "examples/color/mutual.yaml")
 
 
 @pytest.fixture
@@ -41,12 +47,20 @@ def test_the_shipped_mesh_exercises_both_key_families_and_both_depths(mutual: Me
     assert shapes == {(1, "SHA256WITHECDSA"), (2, "SHA256WITHRSA")}
 
 
-def test_one_way_differs_from_mutual_in_client_authentication_only(mutual: Mesh, one_way: Mesh) -> None:
+def test_one_way_differs_from_mutual_in_client_authentication_only(demo: Mesh, one_way: Mesh) -> None:
     """So that deploying the one over the other replaces no certificate."""
     same = {"virtual_gateways", "virtual_nodes"}
 
-    assert one_way.model_dump(exclude=same) == mutual.model_dump(exclude=same)
-    assert one_way.virtual_nodes["colorteller"].listeners[0].tls != mutual.virtual_nodes["colorteller"].listeners[0].tls
+    assert one_way.model_dump(exclude=same) == demo.model_dump(exclude=same)
+    assert one_way.virtual_nodes["colorteller"].listeners[0].tls != demo.virtual_nodes["colorteller"].listeners[0].tls
+
+
+def test_the_demos_mesh_differs_from_the_roots_in_haste_only(mutual: Mesh, demo: Mesh) -> None:
+    """What the demo proves, it proves of the file that users deploy."""
+    assert demo.model_dump(exclude={"services"}) == mutual.model_dump(exclude={"services"})
+    haste = {"poll_interval_s": 1.0, "max_connection_duration_s": 2.0}
+    for name, service in mutual.services.items():
+        assert demo.services[name].model_dump() == service.model_dump() | haste
 
 
 def test_a_mesh_cannot_be_changed_after_it_was_checked(mutual: Mesh) -> None:
@@ -65,7 +79,7 @@ def test_parts_come_in_the_order_of_the_file(mutual: Mesh) -> None:
 
 def test_left_out_settings_have_the_documented_defaults() -> None:
     """The demo's seconds are the exception; sixty and six hundred are the rule."""
-    written = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+    written = yaml.safe_load((ROOT / "examples/color/mutual.yaml").read_text())
     for service in written["services"].values():
         del service["poll_interval_s"], service["max_connection_duration_s"]
 
@@ -107,7 +121,7 @@ def test_the_gateways_settings_say_what_the_file_says(mutual: Mesh) -> None:
     )
     assert settings.routes == (Route("/", "colorteller"),)
     assert settings.application_port == 0
-    assert (settings.rotation, settings.poll_interval_s) == (Rotation.RELOAD, 1.0)
+    assert (settings.rotation, settings.poll_interval_s) == (Rotation.RELOAD, 60.0)
 
 
 def test_the_tellers_settings_demand_the_gateways_certificate(mutual: Mesh) -> None:

@@ -145,7 +145,7 @@ def test_faults_after_a_duplicate_key_are_reported_too() -> None:
 
 def test_yaml_anchors_and_merge_keys_are_understood() -> None:
     """People share parts of a file by YAML's own means."""
-    text = (ROOT / "mesh.yaml").read_text()
+    text = (ROOT / "examples/color/mutual.yaml").read_text()
     anchored = text.replace(
         "  colorgateway:\n    virtual_gateway:",
         "  colorgateway:\n    <<: &pace {poll_interval_s: 5}\n    virtual_gateway:",
