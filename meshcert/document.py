@@ -55,7 +55,8 @@ def read_material(text: str, secret: str) -> Material:
 
     Raises:
         SecretNotPublished: If it is the template's placeholder.
-        SecretMalformed: If it is not JSON, of another schema, lacks a field, or a field is not PEM of its kind.
+        SecretMalformed: If it is not JSON, of another schema, lacks a field, or a field is not text, or not
+            PEM of its kind.
     """
     fields = _fields(text, secret, ("Certificate", "CertificateChain", "PrivateKey", "Passphrase"))
     for name in ("Certificate", "CertificateChain"):
@@ -95,7 +96,7 @@ def read_trust_bundle(text: str, secret: str) -> TrustBundle:
 def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, str]:
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         # The parser's own message quotes the text, which may be a key: it is left out, and so is the cause.
         raise SecretMalformed(secret, "it is not JSON") from None
     if not isinstance(value, dict):
@@ -107,6 +108,12 @@ def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, str]:
     missing = [name for name in names if not isinstance(value.get(name), str) or not value[name]]
     if missing:
         raise SecretMalformed(secret, f"missing or empty: {', '.join(missing)}")
+    for name in names:
+        try:
+            value[name].encode()
+        except UnicodeEncodeError:
+            # JSON can escape half a surrogate pair, which is no character; the error itself would hold the value.
+            raise SecretMalformed(secret, f"{name} is not Unicode text") from None
     return {name: value[name] for name in names}
 
 

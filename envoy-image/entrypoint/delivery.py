@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from entrypoint import preflight
 from entrypoint.install import SecretFiles, leaf_of, version_of
 from meshcert.document import read_material, read_trust_bundle
 from meshcert.envoy import identity_name, identity_resource, trust_name, trust_resource
-from meshcert.errors import Fault, MaterialRejected
+from meshcert.errors import Fault, MaterialRejected, SecretMalformed
 from meshcert.material import split_certificates
 
 if TYPE_CHECKING:
@@ -122,18 +123,11 @@ class Delivery:
         """
         secret = wanted.reference.secret
         value = self._secrets.current_value(secret)
-        if not wanted.is_identity:
-            bundle = read_trust_bundle(value.text, secret)
-            preflight.check_trust_bundle(bundle, secret, self._now())
-            return Checked(wanted, value.version_id, trust_resource(wanted.name, bundle))
-        material = read_material(value.text, secret)
-        preflight.check_material(material, wanted.reference.names, secret, self._now())
-        return Checked(
-            wanted,
-            value.version_id,
-            identity_resource(wanted.name, material),
-            preflight.not_before(material.certificate),
-        )
+        try:
+            return self._checked(wanted, value)
+        except (ValueError, TypeError, RecursionError, ssl.SSLError) as error:
+            # A value none of the checks foresaw. The error may quote it: only its kind is told, and its cause left out.
+            raise SecretMalformed(secret, f"it cannot be read or checked ({type(error).__name__})") from None
 
     def install(self, checked: Checked) -> Served:
         """Hand it to Envoy; raises OSError if the folder cannot be written."""
@@ -149,6 +143,21 @@ class Delivery:
         content = self._files.read(wanted.name)
         leaf = split_certificates(leaf_of(content))[:1]
         return Served(version_of(content), preflight.not_before(leaf[0]) if leaf else 0, content)
+
+    def _checked(self, wanted: Wanted, value: SecretVersion) -> Checked:
+        secret = wanted.reference.secret
+        if not wanted.is_identity:
+            bundle = read_trust_bundle(value.text, secret)
+            preflight.check_trust_bundle(bundle, secret, self._now())
+            return Checked(wanted, value.version_id, trust_resource(wanted.name, bundle))
+        material = read_material(value.text, secret)
+        preflight.check_material(material, wanted.reference.names, secret, self._now())
+        return Checked(
+            wanted,
+            value.version_id,
+            identity_resource(wanted.name, material),
+            preflight.not_before(material.certificate),
+        )
 
 
 def refuse_older(checked: Checked, served: Served) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from entrypoint import exit_codes
 from entrypoint.delivery import Checked, Delivery, wanted_secrets
 from entrypoint.install import write_private
+from entrypoint.paths import MATERIAL_DIR
 from entrypoint.retrying import Clock, until
 from meshcert.envoy import bootstrap, secrets_used
 from meshcert.errors import (
@@ -24,6 +26,8 @@ from meshcert.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from entrypoint.admin import Admin
     from entrypoint.log import Log
     from entrypoint.settings import Settings
@@ -75,6 +79,7 @@ class FirstDelivery:
             deadline: On the monotonic clock.
 
         Raises:
+            SettingsInvalid: If the material folder is full or cannot be written.
             MeshcertError: The gravest of what went wrong.
         """
         checked: list[Checked] = []
@@ -90,11 +95,12 @@ class FirstDelivery:
         if errors:
             # What a person has to repair tells more than what may heal by itself.
             raise next((error for error in errors if isinstance(error, Rejected)), errors[0])
-        for item in checked:
-            self._delivery.install(item)
-            self._log.info("secret-installed", secret=item.wanted.name, version=item.version)
-        configuration = bootstrap(self._settings.proxy, self._settings.addresses)
-        write_private(self._settings.paths.bootstrap, json.dumps(configuration).encode())
+        with self._writing():
+            for item in checked:
+                self._delivery.install(item)
+                self._log.info("secret-installed", secret=item.wanted.name, version=item.version)
+            configuration = bootstrap(self._settings.proxy, self._settings.addresses)
+            write_private(self._settings.paths.bootstrap, json.dumps(configuration).encode())
 
     def wait_for_envoy(self) -> None:
         """
@@ -105,6 +111,7 @@ class FirstDelivery:
 
         Raises:
             MaterialRejected: If Envoy rejected one; it names each.
+            SettingsInvalid: If the material folder cannot be written.
         """
         # Its HTTP client is loaded while Envoy reads its configuration.
         from entrypoint.admin import Admin  # noqa: PLC0415  see above
@@ -115,8 +122,18 @@ class FirstDelivery:
         while not self._all_accepted(admin, names):
             looks += 1
             self._clock.sleep(_LOOK_EVERY_S if looks < _LOOK_SLOWER_AFTER else _LOOK_SLOWER_S)
-        write_private(self._settings.paths.delivered, b"")
+        with self._writing():
+            write_private(self._settings.paths.delivered, b"")
         self._log.info("secrets-accepted", secrets=len(names))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            problem = f"{self._settings.paths.folder} cannot be written: {error.strerror}"
+            fault = Fault(MATERIAL_DIR, problem, "Mount a tmpfs there that this user may write, 1 MiB or more")
+            raise SettingsInvalid("environment", (fault,)) from error
 
     def _all_accepted(self, admin: Admin, names: tuple[str, ...]) -> bool:
         from entrypoint.acceptance import secret_counters  # noqa: PLC0415  as above

@@ -58,6 +58,16 @@ class Log:
         self._write(line.encode() + b"\n")
 
 
+def place_of(error: BaseException) -> str:
+    """Where an error was raised, as ``file:line`` of the innermost frames; no values."""
+    places = []
+    frame = error.__traceback__
+    while frame is not None:
+        places.append(f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}")
+        frame = frame.tb_next
+    return " > ".join(places[-4:])
+
+
 def _to_stdout(line: bytes) -> None:
     # One write for the whole line: the supervisor, the watcher and Envoy share this descriptor.
     # Nobody may be listening any more, which is no reason to stop.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -118,7 +119,7 @@ def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
             yield repr(name), "a name has letters, digits, '-', '_' and '.' only"
     for place in ("poll_interval_s", "max_connection_duration_s"):
         seconds = getattr(proxy, place)
-        if not isinstance(seconds, int | float) or seconds <= 0:
+        if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
             yield place, f"{seconds!r} is no positive number of seconds"
     yield from _listener_faults(proxy)
     yield from _backend_faults(proxy)

@@ -114,7 +114,7 @@ class Supervisor:
 
     def _become_child(self) -> None:
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGCHLD, signal.SIGPIPE):
+        for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         # A terminal sends Ctrl-C to the whole group; what then happens is the supervisor's decision alone.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -134,6 +134,9 @@ class Supervisor:
         if self._envoy == 0:
             try:
                 self._become_child()
+                # Python ignores it, which a program would inherit. The watcher goes on ignoring it: a closed standard
+                # output must not end it.
+                signal.signal(signal.SIGPIPE, signal.SIG_DFL)
                 process.end_with_parent(supervisor)
                 os.execvpe(command[0], command, dict(self._environ))  # noqa: S606  found on PATH, no shell
             except OSError as error:

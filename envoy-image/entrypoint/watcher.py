@@ -51,9 +51,9 @@ def run(task: Task) -> int:
     try:
         return _run(task)
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback, whose values could be secret
-        from entrypoint.log import LOG_LEVEL, Log  # noqa: PLC0415  only when needed
+        from entrypoint.log import LOG_LEVEL, Log, place_of  # noqa: PLC0415  only when needed
 
-        Log(task.environ.get(LOG_LEVEL, "")).error("internal-fault", error=type(error).__name__, place=_place(error))
+        Log(task.environ.get(LOG_LEVEL, "")).error("internal-fault", error=type(error).__name__, place=place_of(error))
         return exit_codes.INTERNAL
 
 
@@ -106,13 +106,3 @@ def _connect_early(environ: Mapping[str, str]) -> SignedConnection | None:
         return SignedConnection(endpoint, region, "secretsmanager", environ)
     except ValueError:
         return None
-
-
-def _place(error: BaseException) -> str:
-    """Where an error was raised, as ``file:line`` of the innermost frames; no values."""
-    places = []
-    frame = error.__traceback__
-    while frame is not None:
-        places.append(f"{frame.tb_frame.f_code.co_filename.rpartition('/')[2]}:{frame.tb_lineno}")
-        frame = frame.tb_next
-    return " > ".join(places[-4:])

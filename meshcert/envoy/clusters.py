@@ -27,6 +27,10 @@ BACKEND_IDLE_S = 60.0
 request never meets a connection that is just being closed."""
 APPLICATION_IDLE_S = 4.0
 """The same for the application. Many servers close an idle connection after 5 seconds."""
+NO_LIMIT = 100_000
+"""More than a proxy can have at once: what it may accept ends earlier, at ``MAX_DOWNSTREAM_CONNECTIONS``."""
+MIN_RETRY_CONCURRENCY = 1_000
+"""Requests that may be on their second try at once, however few are active."""
 
 
 def application_cluster(settings: ProxySettings, addresses: Addresses) -> Json:
@@ -79,6 +83,22 @@ def _cluster(name: str, host: str, port: int) -> Json:
         "name": name,
         "connect_timeout": duration(CONNECT_TIMEOUT_S),
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "circuit_breakers": {"thresholds": [_circuit_breaker()]},
+    }
+
+
+def _circuit_breaker() -> Json:
+    """
+    ``cluster.v3.CircuitBreakers.Thresholds`` that never open: a sidecar must not be the limit of its service.
+
+    Envoy's defaults are 1,024 connections and requests, and 3 retries at once. With 3, the fourth of the callers that
+    meet a stopped backend at the same moment gets 503 although other backends would have answered.
+    """
+    return {
+        "max_connections": NO_LIMIT,
+        "max_pending_requests": NO_LIMIT,
+        "max_requests": NO_LIMIT,
+        "retry_budget": {"budget_percent": {"value": 100}, "min_retry_concurrency": MIN_RETRY_CONCURRENCY},
     }
 
 

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 REQUEST_TIMEOUT_S = 15.0
 """Longest time for one HTTP request, seconds; none for gRPC, whose streams may live long."""
+HANDSHAKE_TIMEOUT_S = 10.0
+"""Longest time for a TLS handshake, seconds. Envoy has none of its own: who connects and says nothing would stay."""
+TCP_EARLY_BYTES = 16_384
+"""What a client may send before its connection to the application or the backend stands, bytes: one TLS record."""
 
 
 def listener_name(port: int) -> str:
@@ -55,6 +59,7 @@ def ingress_listener(listener: Listener, settings: ProxySettings, addresses: Add
     encrypted: Json = {
         "filters": [_network_filter(listener, settings, tls=True)],
         "transport_socket": downstream_socket(listener.tls, listener.protocol, addresses.secrets_directory),
+        "transport_socket_connect_timeout": duration(HANDSHAKE_TIMEOUT_S),
     }
     if listener.tls.mode is TlsMode.STRICT:
         return result | {"filter_chains": [encrypted]}
@@ -70,9 +75,7 @@ def ingress_listener(listener: Listener, settings: ProxySettings, addresses: Add
 def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -> Json:
     stat_prefix = f"{listener_name(listener.port)}_{'tls' if tls else 'plain'}"
     if listener.protocol == "tcp":
-        # No max_connection_duration: it would cut sessions, which has to be asked for.
-        cluster = settings.routes[0].backend if settings.routes else APPLICATION_CLUSTER
-        return extension("envoy.filters.network.tcp_proxy", TCP_PROXY, stat_prefix=stat_prefix, cluster=cluster)
+        return _tcp_proxy(stat_prefix, settings, tls=tls)
     fields: Json = {
         "stat_prefix": stat_prefix,
         "codec_type": "AUTO" if listener.protocol == "http" else "HTTP2",
@@ -81,15 +84,36 @@ def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -
         "use_remote_address": bool(settings.routes),
         "route_config": {
             "name": stat_prefix,
+            # Envoy passes this header of its own on when a client sends it. No route rewrites a path, so whatever is in
+            # it was invented by the client.
+            "request_headers_to_remove": ["x-envoy-original-path"],
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(listener, settings)}],
         },
         "http_filters": [extension("envoy.filters.http.router", ROUTER)],
     }
+    if listener.protocol == "grpc":
+        # Envoy would reset a stream that is quiet for 5 minutes; a subscription may well be.
+        fields["stream_idle_timeout"] = "0s"
     if tls and listener.tls.trust:
         # The application learns who called. Whatever the client wrote into the header itself is dropped.
         fields["forward_client_cert_details"] = "SANITIZE_SET"
         fields["set_current_client_cert_details"] = {"subject": True, "uri": True, "dns": True}
     return extension("envoy.filters.network.http_connection_manager", HTTP_CONNECTION_MANAGER, **fields)
+
+
+def _tcp_proxy(stat_prefix: str, settings: ProxySettings, *, tls: bool) -> Json:
+    """
+    ``tcp_proxy.v3.TcpProxy``. Behind TLS it connects onwards only when the handshake is done.
+
+    Else a client without a certificate would make the application accept a connection, and hear its greeting sent.
+    There is no ``max_downstream_connection_duration``: it would cut sessions, which has to be asked for.
+    """
+    cluster = settings.routes[0].backend if settings.routes else APPLICATION_CLUSTER
+    fields: Json = {"stat_prefix": stat_prefix, "cluster": cluster}
+    if tls:
+        fields["upstream_connect_mode"] = "ON_DOWNSTREAM_TLS_HANDSHAKE"
+        fields["max_early_data_bytes"] = TCP_EARLY_BYTES
+    return extension("envoy.filters.network.tcp_proxy", TCP_PROXY, **fields)
 
 
 def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:

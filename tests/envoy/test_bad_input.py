@@ -98,6 +98,13 @@ def test_a_secret_that_cannot_be_read_ends_the_container(
     assert_ends_with(start(teller()), exit_codes.BAD_MATERIAL, told, TELLER_SECRET)
 
 
+def test_a_value_no_check_foresaw_ends_the_container(start: Start, published: SecretsApi, hierarchy: Hierarchy) -> None:
+    """Exit code 65 like every other bad secret, not a fault of the program: OpenSSL takes no such passphrase."""
+    published.publish(TELLER_SECRET, replace(hierarchy.issue([TELLER_NAME]), passphrase=Passphrase("x" * 1500)))
+
+    assert_ends_with(start(teller()), exit_codes.BAD_MATERIAL, "cannot be read or checked", TELLER_SECRET)
+
+
 def test_every_bad_secret_is_told_at_once(start: Start, published: SecretsApi, hierarchy: Hierarchy) -> None:
     """Not only the first one."""
     published.publish(TELLER_SECRET, _expired(hierarchy))

@@ -5,19 +5,29 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from http.server import BaseHTTPRequestHandler
+from socketserver import BaseRequestHandler, ThreadingTCPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from meshcert.proxy import ListenerTls, TlsMode
+from tests.envoy.cloud_map import CloudMap
+from tests.envoy.conftest import APPLICATION_PORT
 from tests.envoy.container import Container, eventually, request
 from tests.pki import Hierarchy
-from tests.proxies import GATEWAY_NAME, TELLER_NAME, teller
+from tests.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from meshcert.material import Material
-    from tests.envoy.conftest import Mesh
+    from tests.envoy.conftest import Mesh, Start
 
 
 def _moved(container: Container, counter: str) -> int:
@@ -48,18 +58,22 @@ def test_one_way_tls_is_counted_as_such(mesh: Mesh) -> None:
     assert _moved(node, "no_certificate") == _moved(node, "handshake") >= 1
 
 
-def _handshake(container: Container, mesh: Mesh, client: Material | None, folder: Path) -> None:
-    """Try a request straight at the teller; how it ends for the client does not matter."""
+def _client_context(mesh: Mesh, client: Material | None, folder: Path) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(cadata=mesh.tellers.root_pem)
     if client:
         for name, text in (("chain", client.presented_chain), ("key", client.private_key.reveal())):
             (folder / name).write_text(text)
         context.load_cert_chain(folder / "chain", folder / "key", client.passphrase.reveal())
+    return context
+
+
+def _handshake(container: Container, mesh: Mesh, client: Material | None, folder: Path) -> None:
+    """Try a request straight at the teller; how it ends for the client does not matter."""
     try:
         with (
             socket.create_connection((container.address, 9080), 5) as plain,
-            context.wrap_socket(plain, server_hostname=TELLER_NAME) as encrypted,
+            _client_context(mesh, client, folder).wrap_socket(plain, server_hostname=TELLER_NAME) as encrypted,
         ):
             # In TLS 1.3 a client learns that it was refused when it reads.
             encrypted.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
@@ -115,3 +129,100 @@ def test_log_lines_are_json_whoever_writes_them(mesh: Mesh) -> None:
 
     for line in node.log.splitlines():
         assert {"at", "level", "event"} <= json.loads(line).keys()
+
+
+@contextmanager
+def _application(container: Container, handler: type[BaseRequestHandler]) -> Iterator[None]:
+    """An application beside a container that treats every connection as ``handler`` says."""
+    with ThreadingTCPServer((container.address, APPLICATION_PORT), handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_tcp_application_never_meets_a_client_that_was_not_verified(mesh: Mesh, start: Start, tmp_path: Path) -> None:
+    """Silence, no certificate, a stranger: none reaches it. Then a good client's does, and its bytes come back."""
+    accepted: list[Any] = []
+
+    class Echo(BaseRequestHandler):
+        def handle(self) -> None:
+            accepted.append(self.client_address)
+            self.request.sendall(b"hello ")  # speaks first, as many databases do
+            while data := self.request.recv(65536):
+                self.request.sendall(data)
+
+    node = start(teller(listeners=(replace(teller().listeners[0], protocol="tcp"),)))
+    node.wait_until_healthy()
+    with _application(node, Echo), socket.create_connection((node.address, 9080), 5):
+        for client in (None, mesh.gateways.issue(["ledger.local"])):
+            _handshake(node, mesh, client, tmp_path)
+        eventually(lambda: len(node.events("connection-refused")) == 2, "both refused")
+        name = "listener.ingress_9080.downstream_cx_total"
+        eventually(lambda: int(node.stats(name)[name]) == 3, "the silent one accepted by Envoy")
+        assert accepted == []
+
+        sent = bytes(range(256)) * 400  # more than Envoy may hold before the application is connected
+        good = _client_context(mesh, mesh.gateways.issue([GATEWAY_NAME]), tmp_path)
+        with (
+            socket.create_connection((node.address, 9080), 5) as plain,
+            good.wrap_socket(plain, server_hostname=TELLER_NAME) as encrypted,
+        ):
+            encrypted.sendall(sent)
+            received = b""
+            while len(received) < len(sent) + 6:
+                received += encrypted.recv(65536)
+        assert received == b"hello " + sent
+        assert len(accepted) == 1
+
+
+@pytest.mark.usefixtures("mesh")
+def test_many_callers_at_once_do_not_notice_a_dead_backend(start: Start, new_address: Callable[[], str]) -> None:
+    """One of three addresses refuses connections: every request is repeated elsewhere, however many at a time."""
+    nodes = [start(teller()) for _ in range(2)]
+    for node in nodes:
+        start.application(node)
+        node.wait_until_healthy()
+    with CloudMap(new_address()) as cloud_map:
+        cloud_map.records[TELLER_NAME] = [*(node.address for node in nodes), new_address()]
+        edge = start(gateway(), MESHCERT_DNS_RESOLVER=cloud_map.resolver)
+        edge.wait_until_healthy()
+        eventually(lambda: request(edge.address, 9080)[0] == 200, "a first answer")
+
+        with ThreadPoolExecutor(40) as callers:
+            statuses = list(callers.map(lambda _: request(edge.address, 9080)[0], range(160)))
+
+        assert set(statuses) == {200}
+        repeated = edge.stats("cluster.colorteller.upstream_rq_retry")
+        assert int(repeated["cluster.colorteller.upstream_rq_retry"]) > 3
+
+
+@pytest.mark.usefixtures("mesh")
+def test_a_client_cannot_tell_the_application_an_original_path(start: Start) -> None:
+    """Envoy's own header, which a client may send, ends at the proxy; other headers go through."""
+
+    class Headers(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            body = json.dumps([name.lower() for name in self.headers]).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Nothing."""
+
+    node = start(teller(listeners=(replace(teller().listeners[0], tls=ListenerTls(TlsMode.DISABLED)),)))
+    node.wait_until_healthy()
+    with _application(node, Headers), socket.create_connection((node.address, 9080), 5) as client:
+        client.sendall(
+            b"GET / HTTP/1.1\r\nHost: a\r\nx-envoy-original-path: /admin\r\nx-other: 1\r\nConnection: close\r\n\r\n"
+        )
+        answer = b"".join(iter(lambda: client.recv(4096), b""))
+
+    names = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert "x-other" in names
+    assert "x-envoy-original-path" not in names

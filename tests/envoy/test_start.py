@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +15,12 @@ import pytest
 
 from entrypoint import exit_codes
 from meshcert.document import PLACEHOLDER, write_material
-from tests.envoy.container import assert_ends_with, eventually, serial_number
+from tests.envoy.container import Container, assert_ends_with, eventually, serial_number
 from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshcert.material import Material
     from tests.envoy.conftest import Start
     from tests.pki import Hierarchy
@@ -164,6 +168,41 @@ def test_wrong_settings_are_all_told_at_once(start: Start) -> None:
     assert_ends_with(
         container, exit_codes.SETTINGS, "MESHCERT_PROXY: it is not set", "MESHCERT_LOG_LEVEL", "MESHCERT_MATERIAL_DIR"
     )
+
+
+def test_a_material_folder_that_cannot_take_the_secrets_is_a_fault_of_the_settings(
+    start: Start, published: SecretsApi, tmp_path: Path
+) -> None:
+    """Exit code 64 with the folder and the system's reason, as for a tmpfs that is too small."""
+    del published
+    folder = tmp_path / "blocked"
+    (folder / "secrets/.identity-colorteller.json.new").mkdir(parents=True)
+
+    container = start(teller(), MESHCERT_MATERIAL_DIR=str(folder))
+
+    assert_ends_with(container, exit_codes.SETTINGS, "MESHCERT_MATERIAL_DIR", f"{folder} cannot be written: Is a dir")
+
+
+def test_a_closed_standard_output_does_not_keep_the_secrets_from_envoy(
+    image: Path, published: SecretsApi, new_address: Callable[[], str], tmp_path: Path
+) -> None:
+    """Nobody reading the log is no reason for the watcher to end."""
+    container = Container(image, tmp_path / "closed", new_address(), teller(), published.environment)
+    reader, writer = os.pipe()
+    os.close(reader)
+    container.process = subprocess.Popen(
+        [sys.executable, "-m", "entrypoint"], env=container.environment, stdout=writer, stderr=writer, cwd="/"
+    )
+    os.close(writer)
+    try:
+        container.wait_until_healthy()
+        calls = published.calls.count(("DescribeSecret", TELLER_SECRET))
+        eventually(lambda: published.calls.count(("DescribeSecret", TELLER_SECRET)) > calls, "still watching")
+        container.terminate()
+        assert container.exit_code() == exit_codes.STOPPED
+    finally:
+        container.process.kill()
+        container.process.wait()
 
 
 def test_an_image_without_envoy_says_so(start: Start, published: SecretsApi) -> None:

@@ -175,15 +175,50 @@ def test_the_protocol_decides_the_codec_of_both_sides(protocol: str, codec: str,
     assert list(options["explicit_http_config"]) == [upstream]
 
 
-def test_a_tcp_listener_is_proxied_without_a_limit_on_its_sessions() -> None:
-    """The cap would cut sessions; it is for HTTP."""
-    settings = teller(listeners=(replace(teller().listeners[0], protocol="tcp"),))
-
-    assert _filter(settings) == {
+def test_a_tcp_listener_is_proxied_after_the_handshake_and_without_a_limit_on_its_sessions() -> None:
+    """The cap would cut sessions; it is for HTTP. In plain text there is no handshake to wait for."""
+    tls = replace(teller().listeners[0].tls, mode=TlsMode.PERMISSIVE)
+    settings = teller(listeners=(Listener(9080, "tcp", tls),))
+    proxied = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
-        "stat_prefix": "ingress_9080_tls",
         "cluster": "application",
     }
+
+    assert _filter(settings, 0) == {
+        **proxied,
+        "stat_prefix": "ingress_9080_tls",
+        "upstream_connect_mode": "ON_DOWNSTREAM_TLS_HANDSHAKE",
+        "max_early_data_bytes": 16384,
+    }
+    assert _filter(settings, 1) == {**proxied, "stat_prefix": "ingress_9080_plain"}
+
+
+@pytest.mark.parametrize("protocol", ["http", "http2", "grpc", "tcp"])
+def test_a_handshake_that_never_ends_is_cut(protocol: str) -> None:
+    """Every TLS chain has the limit; a plain one has no handshake."""
+    tls = replace(teller().listeners[0].tls, mode=TlsMode.PERMISSIVE)
+    encrypted, plain = _listener(teller(listeners=(Listener(9080, protocol, tls),)))["filter_chains"]
+
+    assert encrypted["transport_socket_connect_timeout"] == "10s"
+    assert "transport_socket_connect_timeout" not in plain
+
+
+@pytest.mark.parametrize(("protocol", "timeout"), [("http", None), ("http2", None), ("grpc", "0s")])
+def test_only_grpc_streams_may_be_quiet_for_ever(protocol: str, timeout: str | None) -> None:
+    """Envoy's five minutes stay for requests."""
+    settings = teller(listeners=(replace(teller().listeners[0], protocol=protocol),))
+
+    assert _filter(settings).get("stream_idle_timeout") == timeout
+
+
+def test_no_cluster_limits_its_service() -> None:
+    """Neither connections nor requests, and above all not the three retries at once that Envoy allows by default."""
+    settings = teller(backends=(Backend("ledger", "ledger.local", 5432, "tcp"), gateway().backends[0]))
+
+    for cluster in _clusters(settings).values():
+        (thresholds,) = cluster["circuit_breakers"]["thresholds"]
+        assert thresholds.pop("retry_budget") == {"budget_percent": {"value": 100}, "min_retry_concurrency": 1000}
+        assert thresholds == dict.fromkeys(("max_connections", "max_pending_requests", "max_requests"), 100_000)
 
 
 def test_the_application_learns_who_called_and_nobody_can_pretend() -> None:
@@ -258,7 +293,11 @@ def test_a_trust_bundle_holds_certificates_only(hierarchy: Hierarchy) -> None:
     assert resource["validation_context"] == {"trusted_ca": {"inline_string": hierarchy.trust_bundle.certificates}}
 
 
-def test_the_configuration_holds_no_key(material: Material) -> None:
-    """Secrets come by SDS: the bootstrap names files, nothing else."""
-    assert "PRIVATE KEY" not in json.dumps(bootstrap(teller(), ADDRESSES))
-    assert material.passphrase.reveal() not in json.dumps(bootstrap(teller(), ADDRESSES))
+def test_the_configuration_holds_no_key_but_names_where_envoy_reads_it() -> None:
+    """Static certificates would never reload: every certificate and every root comes by SDS, none is in the text."""
+    text = json.dumps(bootstrap(teller(), ADDRESSES))
+
+    assert "tls_certificate_sds_secret_configs" in text
+    assert "validation_context_sds_secret_config" in text
+    for static in ('"tls_certificates"', '"private_key"', '"password"', '"trusted_ca"', "PRIVATE KEY"):
+        assert static not in text, static

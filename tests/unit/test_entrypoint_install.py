@@ -17,6 +17,7 @@ from meshcert.errors import MaterialRejected, SecretMalformed, SecretNotPublishe
 from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from meshcert.material import Material
@@ -159,6 +160,45 @@ def test_a_running_proxy_never_goes_back_to_an_older_certificate(
 
     with pytest.raises(MaterialRejected, match="redeploy"):
         refuse_older(delivery.fetch(IDENTITY), served)
+
+
+@pytest.mark.parametrize(
+    ("field", "change", "told"),
+    [
+        ("Passphrase", lambda text: text + "x" * 1500, "cannot be read or checked"),
+        ("Passphrase", lambda text: text + "\ud800", "Passphrase is not Unicode text"),
+        ("PrivateKey", lambda text: "\ud800" + text, "PrivateKey is not Unicode text"),
+        ("CertificateChain", lambda text: text + "\udfff", "CertificateChain is not Unicode text"),
+        ("TrustBundle", lambda text: text + "\ud800", "TrustBundle is not Unicode text"),
+        ("TrustBundle", lambda text: text.replace("MII", "é", 1), "cannot be read or checked"),
+    ],
+)
+def test_a_value_no_check_foresaw_is_malformed_and_not_quoted(
+    delivery: Delivery, vault: Vault, field: str, change: Callable[[str], str], told: str
+) -> None:
+    """The error is of its type, names the secret, and has no cause that would hold the value."""
+    wanted = TRUST if field == "TrustBundle" else IDENTITY
+    secret = wanted.reference.secret
+    value = json.loads(vault.current[secret].text)
+    value[field] = change(value[field])
+    vault.current[secret] = SecretVersion("v", json.dumps(value))
+
+    with pytest.raises(SecretMalformed, match=told) as refusal:
+        delivery.fetch(wanted)
+
+    assert str(refusal.value).startswith(secret)
+    assert refusal.value.__suppress_context__
+    assert value[field] not in str(refusal.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"Schema":' + "1" * 5000 + "}"], ids=["nested", "number"])
+def test_json_no_parser_takes_is_malformed(delivery: Delivery, vault: Vault, text: str) -> None:
+    """Nested too deeply, or a number too long."""
+    for wanted in (TRUST, IDENTITY):
+        vault.current[wanted.reference.secret] = SecretVersion("v", text)
+
+        with pytest.raises(SecretMalformed, match="not JSON"):
+            delivery.fetch(wanted)
 
 
 def test_nothing_secret_shows_in_a_representation(delivery: Delivery, material: Material) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +19,7 @@ from entrypoint.rotation import Rotation
 from entrypoint.secrets_manager import SecretVersion
 from entrypoint.settings import Settings
 from meshcert.document import write_material, write_trust_bundle
+from meshcert.errors import AwsUnavailable
 from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
@@ -36,12 +38,16 @@ class Envoy:
         self._delivery = delivery
         self.rejecting = False
         self.silent = False
+        self.silent_after = -1
         self._version = ""
         self._rejected = 0
 
     def get(self, path: str) -> str:
         """The counters as Envoy words them."""
         assert path.startswith("/stats?filter=")
+        if self.silent_after == 0:
+            self.silent = True
+        self.silent_after -= 1
         if self.silent:
             raise ConnectionRefusedError
         installed = self._delivery.served(IDENTITY).version
@@ -130,16 +136,125 @@ def test_a_version_envoy_rejects_is_taken_back_and_not_tried_again(world: World)
     assert b"secret-rotated" in world.lines[-1]
 
 
-def test_an_envoy_that_does_not_answer_is_told_and_trusted(world: World) -> None:
-    """Its file is there; the wait for its word is bounded."""
+def test_an_envoy_that_does_not_answer_is_told_once_and_gets_the_version_later(world: World) -> None:
+    """Without its counters of before, an old rejection would be taken for one of the new version."""
+    world.envoy.rejecting = True
+    world.publish()
+    world.rotation.look()
+    world.envoy.rejecting = False
+    world.lines.clear()
     world.envoy.silent = True
     newer = world.publish()
 
+    for _ in range(3):
+        world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert len(world.lines) == 1
+    assert b"interface does not answer" in world.lines[0]
+
+    world.envoy.silent = False
     world.rotation.look()
 
     assert world.delivery.served(IDENTITY).version == newer.version_id
+    assert b"secret-rotated" in world.lines[-1]
+
+
+@pytest.mark.parametrize("rejecting", [False, True])
+def test_a_version_envoy_did_not_judge_in_time_is_judged_by_a_later_look(world: World, *, rejecting: bool) -> None:
+    """The wait is bounded, the verdict is not forgotten."""
+    world.envoy.rejecting = rejecting
+    world.envoy.silent_after = 1
+    newer = world.publish()
+
+    for _ in range(2):
+        world.rotation.look()
+
+    assert len(world.lines) == 1
     assert b"rotation-unconfirmed" in world.lines[0]
     assert world.now < 10.0
+
+    world.envoy.silent = False
+    for _ in range(2):
+        world.rotation.look()
+
+    served = world.material if rejecting else newer
+    assert world.delivery.served(IDENTITY).version == served.version_id
+    assert len(world.lines) == 2
+    assert (b"Envoy rejected it" if rejecting else b"rotation-confirmed") in world.lines[1]
+
+
+def test_the_last_good_version_comes_back_when_two_in_a_row_fail(world: World) -> None:
+    """One that was never judged is not good."""
+    world.envoy.silent_after = 1
+    world.publish()
+    world.rotation.look()
+    world.envoy.silent = False
+    world.envoy.rejecting = True
+    world.publish()
+
+    for _ in range(2):
+        world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+
+
+@pytest.mark.parametrize("error", [TypeError("sesame"), KeyError("sesame"), RecursionError("sesame")])
+def test_an_unforeseen_error_of_one_secret_does_not_stop_the_others(world: World, error: Exception) -> None:
+    """It is told once, by its kind and place and not by its words, which may be secret."""
+
+    def current_version(secret: str) -> str:
+        if secret == GATEWAY_TRUST:
+            raise error
+        return world.vault[secret].version_id
+
+    world.current_version = current_version  # type: ignore[method-assign]  # one secret of this world is cursed
+    newer = world.publish()
+
+    for _ in range(2):
+        world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == newer.version_id
+    log = b"".join(world.lines)
+    assert log.count(b"internal fault: " + type(error).__name__.encode()) == 1
+    assert b"test_entrypoint_rotation.py:" in log
+    assert b"sesame" not in log
+
+
+def test_all_failing_secrets_of_a_look_share_one_time_to_try_again(world: World) -> None:
+    """Otherwise each would delay the ones after it."""
+
+    def current_version(secret: str) -> str:
+        raise AwsUnavailable("secretsmanager:DescribeSecret", secret, "Throttling")
+
+    world.current_version = current_version  # type: ignore[method-assign]  # nothing of this world answers
+    world.rotation._proxy = replace(world.settings.proxy, poll_interval_s=60.0)
+
+    world.rotation.look()
+
+    assert 12.0 < world.now <= 24.0
+    assert len(world.lines) == 2
+
+
+def test_a_slow_look_shortens_the_wait_for_the_next(world: World) -> None:
+    """The poll interval is the longest time between two looks."""
+    looks: list[float] = []
+
+    class EnoughError(Exception):
+        pass
+
+    def look() -> None:
+        looks.append(world.now)
+        if len(looks) == 4:
+            raise EnoughError
+        world.now += (3.0, 500.0, 0.0)[len(looks) - 1]
+
+    world.rotation._proxy = replace(world.settings.proxy, poll_interval_s=60.0)
+    world.rotation.look = look  # type: ignore[method-assign]  # only its duration counts here
+    with pytest.raises(EnoughError):
+        world.rotation.run()
+
+    assert looks == pytest.approx([60.0, 120.0, 620.0, 680.0])
 
 
 def test_a_full_folder_is_told_once_and_the_last_good_version_stays(world: World, tmp_path: Path) -> None:
@@ -173,7 +288,7 @@ def test_jitter_only_shortens_the_poll_interval(world: World) -> None:
             raise EnoughError
 
     random_numbers = iter([0.0, 1.0])
-    world.rotation._clock = Clock(sleep=sleep, jitter=lambda: next(random_numbers))
+    world.rotation._clock = Clock(lambda: world.now, sleep, lambda: next(random_numbers))
     with pytest.raises(EnoughError):
         world.rotation.run()
 

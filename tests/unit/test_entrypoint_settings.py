@@ -88,6 +88,11 @@ _PLAIN = ListenerTls(TlsMode.DISABLED)
         ({"application_port": 0}, "routes"),
         ({"poll_interval_s": 0}, "poll_interval_s"),
         ({"max_connection_duration_s": -1}, "max_connection_duration_s"),
+        *(
+            ({place: seconds}, place)
+            for place in ("poll_interval_s", "max_connection_duration_s")
+            for seconds in (float("nan"), float("inf"))
+        ),
         ({"identities": {}}, "listeners[0].tls.certificate"),
         ({"trust_bundles": {}}, "listeners[0].tls.trust"),
         ({"listeners": (Listener(0, "http", _PLAIN),)}, "listeners[0].port"),
