@@ -76,10 +76,6 @@ class CdkCli:
         """Deploy all stacks of a cloud assembly in their order. Raises :class:`CdkFailed`."""
         self._run("deploy", "--all", "--app", str(assembly), "--require-approval", "never", "--progress", "events")
 
-    def destroy(self, assembly: Path, stack: str) -> None:
-        """Delete one stack. Raises :class:`CdkFailed`."""
-        self._run("destroy", "--app", str(assembly), "--force", stack)
-
     def _run(self, *arguments: str, folder: Path = ROOT) -> None:
         command = [str(CDK), "--no-notices", "--no-color", *arguments]
         environment = {**os.environ, **self.environment}

@@ -61,7 +61,7 @@ class Story:
                 assembly = one_way.result()
             self._deploy(assembly, "Deploying with one-way TLS: CAs, certificates, export function, two services")
             deployed_s = time.monotonic() - began
-            answer, one_way_counters = self._ask("one-way TLS")
+            _, one_way_counters = self._ask("one-way TLS")
             self._deploy(mutual.result(), "Deploying the same mesh with mutual TLS over it")
         answer, mutual_counters = self._ask("mutual TLS")
         refused = self._refuse()
