@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 PYTHON ?= python3
 ARGS ?=
+STORY ?=
 STARTED := $(shell date +%s.%N)
 PIP_FLAGS := --quiet --disable-pip-version-check --no-input
 
@@ -31,6 +32,7 @@ $(VENV): requirements.txt requirements-dev.txt constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "meshcert needs Python 3.11 or newer")'
 	@$(PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install $(PIP_FLAGS) -r requirements.txt -r requirements-dev.txt -c constraints.txt
+	@.venv/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation -e .
 	@rm -f .venv/.stamp-*; touch $@
 
 $(LOCAL): local/requirements.txt local/constraints.txt
@@ -54,8 +56,8 @@ $(NODE): local/package.json | $(VENV)
 	@rm -f build/node/.stamp-*; touch $@
 
 .PHONY: demo
-demo: $(SETUP) ## The whole thing on this machine, no AWS account: deploy, mutual TLS, a renewal (ARGS=--keep leaves it up)
-	@python -m local.demo --started $(STARTED) $(ARGS)
+demo: $(SETUP) ## The whole thing on this machine, no AWS account: deploy, mutual TLS, a renewal (STORY=rollback, STORY=lost-event; ARGS=--keep leaves it up)
+	@python -m local.demo --started $(STARTED) --story "$(STORY)" $(ARGS)
 
 .PHONY: test
 test: $(SETUP) ## All tests, against the local AWS and the real Envoy
@@ -71,6 +73,10 @@ check: $(VENV) ## Lint, formatting, types, Dockerfiles
 .PHONY: bench
 bench: $(SETUP) ## Measure what we claim about speed; writes build/bench.json
 	@python -m bench $(ARGS)
+
+.PHONY: meshcert
+meshcert: $(VENV) ## The operator's command line, also .venv/bin/meshcert (ARGS="plan", ARGS="renew NAME --wait 300")
+	@meshcert $(ARGS)
 
 .PHONY: mesh
 mesh: $(VENV) ## Check a mesh file, or print its JSON Schema (ARGS="check my-mesh.yaml", ARGS=schema)

@@ -1,5 +1,5 @@
 """
-The CDK app: one mesh file becomes three stacks.
+The CDK app: one mesh file becomes four stacks.
 
 Context (``cdk deploy -c name=value``): ``mesh`` (path of the mesh file), ``architecture`` (``arm64`` or ``x86_64``) and
 ``python`` (the functions' Python, for example ``3.13``). Nothing is looked up: synthesis is offline and the same
@@ -19,6 +19,7 @@ from meshcert.mesh import load_mesh
 from stacks.identities import IdentitiesStack
 from stacks.pki import PkiStack
 from stacks.platform import Platform
+from stacks.renewal import RenewalStack
 from stacks.services import ServicesStack
 
 
@@ -35,8 +36,10 @@ def build(app: App) -> App:
     pki = PkiStack(app, f"{name}-pki", mesh=mesh)
     identities = IdentitiesStack(app, f"{name}-identities", mesh=mesh, pki=pki, platform=platform)
     services = ServicesStack(app, f"{name}-services", mesh=mesh, key=identities.key, platform=platform)
+    renewal = RenewalStack(app, f"{name}-renewal", mesh=mesh, platform=platform)
     identities.add_stack_dependency(pki)
     services.add_stack_dependency(identities)
+    renewal.add_stack_dependency(services)
     Tags.of(app).add(naming.TAG, name)
     return app
 

@@ -6,16 +6,30 @@ import argparse
 import signal
 import sys
 from pathlib import Path
+from typing import Any, Protocol
 
 from rich.console import Console
 
-from bench import startup
+from bench import cold_import, startup
+from bench.cold_import import ImportFailed
 from bench.image import ImageFailed
 from bench.report import ReportUnreadable, add_figures, read_report
 from bench.start import StartFailed
 
-BENCHMARKS = {startup.NAME: startup}
-"""Modules with ``NAME``, ``SUMMARY`` and ``run(rounds, console)``, which gives the figures for the report."""
+
+class Benchmark(Protocol):
+    """A module that measures something."""
+
+    NAME: str
+    SUMMARY: str
+
+    def run(self, rounds: int, console: Console) -> dict[str, Any]:
+        """Measure, print a table, and give the figures for the report."""
+        ...
+
+
+BENCHMARKS: dict[str, Benchmark] = {startup.NAME: startup, cold_import.NAME: cold_import}
+"""In their order."""
 DEFAULT_ROUNDS = 15
 MOST_ROUNDS = 1000
 WIDTH_WITHOUT_TERMINAL = 120
@@ -28,10 +42,10 @@ def _rounds(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    listed = "\n".join(f"  {name:<10} {module.SUMMARY}" for name, module in BENCHMARKS.items())
+    listed = "\n".join(f"  {name:<12} {module.SUMMARY}" for name, module in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Measures what meshcert claims about speed, on this machine, with the real Envoy.",
+        description="Measures what meshcert claims about speed, on this machine.",
         epilog=f"benchmarks:\n{listed}\n\n"
         "Every benchmark prints a table and replaces its own entry in the report; the others' entries stay.\n"
         "A missed goal is printed and is no failure: the figures are the result.\n"
@@ -67,7 +81,7 @@ def main(arguments: list[str]) -> int:
         read_report(options.output)  # not after minutes of measuring
         for name in options.names or BENCHMARKS:
             add_figures(options.output, name, BENCHMARKS[name].run(options.rounds, console))
-    except (ImageFailed, ReportUnreadable, StartFailed) as error:
+    except (ImageFailed, ImportFailed, ReportUnreadable, StartFailed) as error:
         console.print(f"[red]The benchmark stopped:[/red] {error}", soft_wrap=True)
         return 1
     except KeyboardInterrupt:

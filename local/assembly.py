@@ -51,12 +51,14 @@ class Stack:
         template: Its template.
         assets: The files and images it needs, as ``*.assets.json`` lists them.
         tags: Its tags.
+        place: Where its template will lie, ``s3://BUCKET/KEY`` with placeholders; empty if it is no asset.
     """
 
     name: str
     template: Path
     assets: Path | None
     tags: Mapping[str, str]
+    place: str = ""
 
 
 def deploy_assembly(assembly: Path, client: Client, environment: Mapping[str, str]) -> None:
@@ -76,7 +78,7 @@ def deploy_assembly(assembly: Path, client: Client, environment: Mapping[str, st
     for stack in read_stacks(assembly):
         if stack.assets:
             _publish(json.loads(stack.assets.read_text()), assembly, client, environment)
-        _deploy(stack, client("cloudformation"))
+        _deploy(stack, client("cloudformation"), _values(environment))
 
 
 def read_stacks(assembly: Path) -> list[Stack]:
@@ -98,6 +100,7 @@ def read_stacks(assembly: Path) -> list[Stack]:
             template=assembly / properties["templateFile"],
             assets=assets if assets.exists() else None,
             tags=properties.get("tags", {}),
+            place=properties.get("stackTemplateAssetObjectUrl", ""),
         )
 
     for name in artifacts:
@@ -125,8 +128,7 @@ def _unless_there(operation: Callable[..., Any], **arguments: Any) -> None:
 
 
 def _publish(assets: dict[str, Any], assembly: Path, client: Client, environment: Mapping[str, str]) -> None:
-    values = {"${AWS::Partition}": "aws", "${AWS::AccountId}": environment["CDK_DEFAULT_ACCOUNT"]}
-    values["${AWS::Region}"] = environment["CDK_DEFAULT_REGION"]
+    values = _values(environment)
     for file in assets.get("files", {}).values():
         source = assembly / file["source"]["path"]
         content = _zipped(source) if file["source"]["packaging"] == "zip" else source.read_bytes()
@@ -186,10 +188,23 @@ def _filled(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-def _deploy(stack: Stack, cloudformation: Any) -> None:
+def _values(environment: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "${AWS::Partition}": "aws",
+        "${AWS::AccountId}": environment["CDK_DEFAULT_ACCOUNT"],
+        "${AWS::Region}": environment["CDK_DEFAULT_REGION"],
+    }
+
+
+def _deploy(stack: Stack, cloudformation: Any, values: Mapping[str, str]) -> None:
+    # In the request itself a template may have 51,200 bytes, in a bucket a million (cloudformation:CreateStack).
+    place = _filled(stack.place, values).removeprefix("s3://")
+    template = (
+        {"TemplateURL": f"https://s3.amazonaws.com/{place}"} if place else {"TemplateBody": stack.template.read_text()}
+    )
     arguments = {
         "StackName": stack.name,
-        "TemplateBody": stack.template.read_text(),
+        **template,
         "Capabilities": ["CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"],
         "Tags": [{"Key": key, "Value": value} for key, value in stack.tags.items()],
     }

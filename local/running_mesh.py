@@ -11,6 +11,7 @@ import httpx
 
 from meshcert import naming
 from meshcert.document import read_trust_bundle
+from meshcert.publication import CURRENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,9 +158,10 @@ class RunningMesh:
         Raises:
             NotSettled: If that takes longer than ``within_s`` seconds.
         """
-        wait_until(lambda: self._steady(services), f"services {', '.join(services)} steady", within_s=within_s)
+        wait_until(lambda: self.is_steady(services), f"services {', '.join(services)} steady", within_s=within_s)
 
-    def _steady(self, services: list[str]) -> bool:
+    def is_steady(self, services: list[str]) -> bool:
+        """Whether every service has one deployment, which is completed, and all of its tasks."""
         ecs, cluster = self.client("ecs"), naming.cluster(self.name)
         for service in ecs.describe_services(cluster=cluster, services=services)["services"]:
             deployments = service["deployments"]
@@ -190,11 +192,37 @@ class RunningMesh:
         value = self.client("secretsmanager").get_secret_value(SecretId=secret)
         return read_trust_bundle(value["SecretString"], secret)
 
-    def current_version(self, identity: str) -> str:
-        """The secret version that is current for an identity."""
+    def stopped_tasks(self, service: str) -> list[tuple[str, bool]]:
+        """The ARNs of a service's stopped tasks, each with whether it failed: ended by itself, with an error."""
+        ecs, cluster = self.client("ecs"), naming.cluster(self.name)
+        arns = ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus="STOPPED")["taskArns"]
+        if not arns:
+            return []
+        tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+        return [(task["taskArn"], any(part.get("exitCode") for part in task["containers"])) for task in tasks]
+
+    def served_by_all(self, service: str) -> set[str]:
+        """Serial numbers that a service's running tasks serve, altogether; empty while one cannot be asked."""
+        try:
+            return {serial for task in self.tasks(service) for serial in task.served_serials()}
+        except httpx.HTTPError:
+            return set()
+
+    def version_labelled(self, identity: str, label: str) -> str:
+        """The version of an identity's secret that has a staging label; empty if none has."""
         described = self.client("secretsmanager").describe_secret(SecretId=naming.identity_secret(self.name, identity))
         labels: dict[str, list[str]] = described["VersionIdsToStages"]
-        return next(version for version, stages in labels.items() if "AWSCURRENT" in stages)
+        return next((version for version, stages in labels.items() if label in stages), "")
+
+    def current_version(self, identity: str) -> str:
+        """The secret version that is current for an identity."""
+        return self.version_labelled(identity, CURRENT)
+
+    def is_settled(self, identity: str) -> bool:
+        """Whether the renewal function has nothing more to do for an identity, as its table says."""
+        key, table = {"name": {"S": identity}}, naming.lifecycle_table(self.name)
+        row = self.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
+        return row is not None and "unsettled" not in row
 
     def certificate(self, identity: str) -> dict[str, Any]:
         """ACM's description of an identity's certificate."""

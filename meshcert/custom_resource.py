@@ -4,6 +4,9 @@ The custom resources ``Custom::MeshcertIdentity`` and ``Custom::MeshcertTrustBun
 CloudFormation waits up to an hour for an answer and rolls back on ``FAILED``, so every request is answered, and every
 reason says what to do next. While a deploy is fresh, rights and certificates may take up to a minute to arrive: this
 is the only place that waits for them.
+
+A request that Lambda repeats after CloudFormation has moved on is carried out once more: nothing in requests
+tells their order. The next deploy puts right what that brings back.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from meshcert.export import Published, Sources, export_identity, export_trust_bu
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from meshcert.ports import Clock, Identity, IdentityTable
+    from meshcert.ports import Clock, Identity, IdentityTable, LookMarks
 
     Event = Mapping[str, Any]
 
@@ -43,12 +46,14 @@ class Deployment:
         mesh: Name of the mesh this function belongs to.
         sources: Where material comes from and goes to.
         table: The table ``identities``.
+        marks: The table ``lifecycle``, to have services take over what a deploy has published.
         patience_s: How long to wait for rights and certificates of a fresh deploy, seconds.
     """
 
     mesh: str
     sources: Sources
     table: IdentityTable
+    marks: LookMarks
     patience_s: float = 60.0
 
 
@@ -98,9 +103,18 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, Published | N
 def _deploy(identity: Identity, event: Event, deployment: Deployment) -> Published:
     _refuse_replaced_names(identity, event, deployment.table)
     published = export_identity(identity, deployment.sources)
-    # Last, so that the row always tells what was published, also to the check of names above.
+    # After it, so that the row always tells what was published, also to the check of names above.
     deployment.table.remember(identity)
+    _have_looked_at(identity.name, deployment)
     return published
+
+
+def _have_looked_at(identity: str, deployment: Deployment) -> None:
+    """Have the renewal function look now. A sweep will anyway, within the hour: no deploy fails for this."""
+    try:
+        deployment.marks.want(identity, deployment.sources.clock.now())
+    except MeshcertError as error:
+        logger.warning("the next sweep looks at %s, no tick does: %s", identity, error)
 
 
 def _refuse_replaced_names(identity: Identity, event: Event, table: IdentityTable) -> None:
@@ -128,6 +142,8 @@ def _forget(event: Event, deployment: Deployment) -> str:
     physical_id = _physical_id(event)
     if event.get("ResourceType") == IDENTITY_TYPE and physical_id != _NOTHING_CREATED:
         _patiently(deployment, lambda: deployment.table.forget(physical_id, _owner(event)))
+        # Whoever looks at an identity that is gone forgets what was remembered of it.
+        _have_looked_at(physical_id, deployment)
     return physical_id
 
 

@@ -1,9 +1,12 @@
 """
 The properties of our custom resources, as CloudFormation sends them: every scalar a string.
 
-Identity: ``Mesh``, ``Identity``, ``CertificateArn``, ``SecretId``, ``RootCertificateAuthorityArn``, ``Names`` and
-``PeerNames``. Each element of ``PeerNames`` is one peer's rule: the list of names of which the certificate must have
-one, or a single name.
+Identity: ``Mesh``, ``Identity``, ``CertificateArn``, ``SecretId``, ``RootCertificateAuthorityArn``,
+``CertificateAuthorityArns``, ``Names``, ``PeerNames`` and ``Services``. Each element of ``PeerNames`` is one peer's
+rule: the list of names of which the certificate must have one, or a single name. ``CertificateAuthorityArns`` begins
+with the CA that signs the certificate and ends with the root, which alone is there in a hierarchy of one tier. Each
+element of ``Services`` has ``Name``, ``Rotation`` (``reload`` or ``redeploy``) and ``PollIntervalS`` (seconds), in the
+order of a rollout.
 
 Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthorityArn`` (one, or a list while one root
 replaces another). Others are not read; one that changes when a root is reissued has CloudFormation ask for an update.
@@ -15,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import Fault, RequestInvalid
 from meshcert.export import TrustBundleOrder
-from meshcert.ports import Identity
+from meshcert.ports import Identity, ServiceUse
+from meshcert.proxy import Rotation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 _REMEDY = "Deploy with the stacks of this version"
 
@@ -42,6 +46,11 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
         faults.append(Fault("Names", "it is not a list of DNS names", _REMEDY))
     if rules is None:
         faults.append(Fault("PeerNames", "it is not a list of DNS names, or of lists of them", _REMEDY))
+    authorities = _names(properties.get("CertificateAuthorityArns")) or ()
+    if not authorities or authorities[-1] != properties.get("RootCertificateAuthorityArn"):
+        problem = "it is not a list of CAs that ends with RootCertificateAuthorityArn"
+        faults.append(Fault("CertificateAuthorityArns", problem, _REMEDY))
+    faults += _service_faults(properties.get("Services"))
     if faults:
         raise RequestInvalid(f"identity {properties.get('Identity', '')}", tuple(faults))
     return Identity(
@@ -52,6 +61,11 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
         names=names or (),
         peer_rules=rules or (),
         owner=owner,
+        certificate_authority_arns=authorities,
+        services=tuple(
+            ServiceUse(service["Name"], Rotation(service["Rotation"]), float(service["PollIntervalS"]))
+            for service in properties["Services"]
+        ),
     )
 
 
@@ -86,6 +100,33 @@ def _mesh_faults(properties: Mapping[str, Any], mesh: str) -> list[Fault]:
         return []
     problem = f"it is {properties.get('Mesh')}, and this function serves {mesh}"
     return [Fault("Mesh", problem, "Give the resource the ServiceToken of its own mesh's function")]
+
+
+def _service_faults(value: object) -> Iterator[Fault]:
+    if not isinstance(value, list):
+        yield Fault("Services", "it is not a list", _REMEDY)
+        return
+    for number, service in enumerate(value):
+        place = f"Services[{number}]"
+        if not isinstance(service, dict):
+            yield Fault(place, "it has no Name, Rotation and PollIntervalS", _REMEDY)
+            continue
+        name, rotation = service.get("Name"), service.get("Rotation")
+        if not isinstance(name, str) or not name:
+            yield Fault(f"{place}.Name", "it is missing or empty", _REMEDY)
+        elif any(isinstance(other, dict) and other.get("Name") == name for other in value[:number]):
+            yield Fault(f"{place}.Name", f"{name} is listed twice", _REMEDY)
+        if rotation not in list(Rotation):
+            yield Fault(f"{place}.Rotation", f"it is {rotation}, not one of {', '.join(Rotation)}", _REMEDY)
+        if not _is_positive(service.get("PollIntervalS")):
+            yield Fault(f"{place}.PollIntervalS", "it is no number of seconds above 0", _REMEDY)
+
+
+def _is_positive(value: object) -> bool:
+    try:
+        return 0 < float(str(value)) < float("inf")
+    except ValueError:
+        return False
 
 
 def _names(value: object) -> tuple[str, ...] | None:

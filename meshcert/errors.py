@@ -8,16 +8,19 @@ Every error this package raises.
     │   ├── CertificatePending       ACM has not issued, or not yet renewed
     │   ├── SecretNotPublished       the secret still holds the template's placeholder
     │   ├── PublicationRaced         somebody else moved a secret's label in the meantime
+    │   ├── LeaseTaken               somebody else is at work on the identity
+    │   ├── LeaseLost                this run took too long: somebody else is at work by now
     │   └── AwsUnavailable           throttling, timeouts, 5xx, a fresh role whose rights have not arrived
     └── Rejected                 a person has to act
         ├── SettingsInvalid          the environment of a program, all faults at once
         ├── MeshInvalid              the mesh file, all faults at once
-        ├── RequestInvalid           a custom resource's properties, all faults at once
+        ├── RequestInvalid           a request to a function, all faults at once
         ├── SecretMalformed          not JSON, a missing field, not PEM, another schema
         ├── MaterialRejected         the pre-flight found faults, all at once
         ├── NamesReplaced            certificate names added and removed in one deploy
         ├── CertificateUnusable      ACM failed to issue it, or it is revoked or expired
         ├── VersionQuarantined       a bad rollout: this version is never published again
+        ├── ExportFailed             the export function refused, and said why
         ├── IdentityMissing          a certificate, secret or CA that is not there
         └── AwsRefused               a request AWS calls invalid
             └── AccessDenied             the role may not; a fresh role may in a minute
@@ -87,6 +90,32 @@ class PublicationRaced(NotReady):
         self.secret = secret
         self.label = label
         super().__init__(f"{secret}: {label} moved while this run was publishing. Look at the identity again")
+
+
+class LeaseTaken(NotReady):
+    """
+    Somebody else is at work on an identity.
+
+    Args:
+        identity: Its name.
+    """
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+        super().__init__(f"somebody else is at work on {identity}: try again when they are done")
+
+
+class LeaseLost(NotReady):
+    """
+    A run took longer than its lease, and somebody else is at work by now.
+
+    Args:
+        identity: Name of the identity.
+    """
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+        super().__init__(f"the lease of {identity} has passed to somebody else: this run writes nothing more")
 
 
 class AwsUnavailable(NotReady):
@@ -229,7 +258,7 @@ class SettingsInvalid(_Faulty):
 
 
 class RequestInvalid(_Faulty):
-    """A custom resource's properties are incomplete or wrong. ``faults`` lists every property at once."""
+    """A request to a function is incomplete or wrong. ``faults`` lists everything at once."""
 
 
 class MeshInvalid(_Faulty):
@@ -266,3 +295,19 @@ class NamesReplaced(Rejected):
 
 def _listed(names: frozenset[str]) -> str:
     return ", ".join(sorted(names))
+
+
+class ExportFailed(Rejected):
+    """
+    The export function refused.
+
+    Args:
+        identity: Name of the identity.
+        error: Name of the error it raised, for example ``MaterialRejected``.
+        message: What it said.
+    """
+
+    def __init__(self, identity: str, error: str, message: str) -> None:
+        self.identity = identity
+        self.error = error
+        super().__init__(f"the export of {identity} failed: {error}: {message}")

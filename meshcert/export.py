@@ -13,13 +13,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshcert.certificate_facts import CertificateFacts, certificate_facts
-from meshcert.document import write_material, write_trust_bundle
+from meshcert.document import read_material, write_material, write_trust_bundle
+from meshcert.errors import PublicationRaced, SecretMalformed, SecretNotPublished
 from meshcert.material import Passphrase, TrustBundle, certificate_version, join_certificates
-from meshcert.publication import CURRENT, Outcome, publish, remove_pending, require_publishable, version_labelled
+from meshcert.publication import (
+    CURRENT,
+    Outcome,
+    is_withheld,
+    publish,
+    remove_pending,
+    require_publishable,
+    version_labelled,
+)
 from meshcert.verification import Expectation, verify_certificate, verify_material, verify_trust_bundle
 
 if TYPE_CHECKING:
-    from meshcert.ports import CertificateAuthorities, CertificateStore, Clock, Identity, SecretVault
+    from meshcert.material import Material
+    from meshcert.ports import (
+        CertificateAuthorities,
+        CertificateStore,
+        Clock,
+        Identity,
+        PublishedValues,
+        SecretVault,
+    )
+    from meshcert.publication import Labels
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +104,7 @@ class Published:
         return summary
 
 
-def export_identity(identity: Identity, sources: Sources) -> Published:
+def export_identity(identity: Identity, sources: Sources, values: PublishedValues | None = None) -> Published:
     """
     An identity's secret holds the certificate that ACM holds, checked, and ACM can renew it.
 
@@ -98,6 +116,8 @@ def export_identity(identity: Identity, sources: Sources) -> Published:
     Args:
         identity: Whose material.
         sources: Where it comes from and goes to.
+        values: Where the current value is read, to leave a newer certificate alone. None lets an older certificate
+            take the place of a newer one: a deploy that is rolled back means that.
 
     Returns:
         What the secret holds now.
@@ -105,27 +125,59 @@ def export_identity(identity: Identity, sources: Sources) -> Published:
     Raises:
         CertificatePending: If ACM has not issued the certificate yet.
         MaterialRejected: If the pre-flight found faults; the secret is as it was.
-        VersionQuarantined: If the certificate was rolled back; the secret is as it was.
+        PublicationRaced: If a newer certificate is current by now; it stays so.
+        VersionQuarantined: If the certificate was rolled back; the secret is as it was, and ACM can renew it.
         MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
     """
     # Before ACM is looked at: see publish's argument ``seen``.
     seen = sources.vault.labels(identity.secret_id)
     issued = sources.certificates.look(identity.certificate_arn)
-    expected = _expectation(identity, sources)
+    expected = expectation(identity, sources.authorities, sources.clock)
     verify_certificate(issued.certificate, issued.certificate_chain, expected)
     version_id = certificate_version(issued.certificate)
-    require_publishable(seen, identity.secret_id, version_id)
+    if issued.renewable:
+        # One that is not is exported first and refused afterwards: only a renewal leads out of a quarantine.
+        require_publishable(seen, identity.secret_id, version_id)
     if version_labelled(seen, CURRENT) == version_id and issued.renewable:
         remove_pending(sources.vault, identity.secret_id, version_id, seen)
         return Published(identity.name, Outcome.ALREADY_CURRENT, version_id, certificate_facts(issued.certificate))
-    material = sources.certificates.export(identity.certificate_arn, new_passphrase())
-    material = verify_material(material, expected)
-    facts = certificate_facts(material.certificate)
-    # A renewal may have come between look and export: what counts is the certificate that came out.
-    version_id = material.version_id
-    value = write_material(material, facts.as_document())
-    outcome = publish(sources.vault, identity.secret_id, version_id, value, seen)
-    return Published(identity.name, outcome, version_id, facts)
+    exported = _take_out(identity, expected, sources)
+    if values:
+        _require_newer(identity, exported, values, seen)
+    return _publish(identity, exported, sources, seen)
+
+
+def export_issued(identity: Identity, version_id: str, sources: Sources, values: PublishedValues) -> Published:
+    """
+    As :func:`export_identity`, for a caller that has looked at ACM itself: ACM is asked for the export alone.
+
+    ACM answers ten looks a second for a whole account, and the renewal function has just had one.
+
+    Args:
+        identity: Whose material.
+        version_id: The version that ACM was seen to hold.
+        sources: Where it comes from and goes to.
+        values: Where the current value is read, to leave a newer certificate alone.
+
+    Returns:
+        What came out of ACM, and what became of it. A version that was rolled back is withheld; ACM can renew it now.
+
+    Raises:
+        CertificatePending: If ACM has not issued the certificate yet.
+        MaterialRejected: If the pre-flight found faults; the secret is as it was.
+        PublicationRaced: If a newer certificate is current by now; it stays so.
+        MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
+    """
+    seen = sources.vault.labels(identity.secret_id)
+    expected = expectation(identity, sources.authorities, sources.clock)
+    exported = _take_out(identity, expected, sources)
+    came_out = exported.material.version_id
+    if came_out != version_id:
+        logger.info("%s: ACM was seen to hold %s and has given %s", identity.name, version_id, came_out)
+    if is_withheld(seen, came_out):
+        return Published(identity.name, Outcome.WITHHELD, came_out, exported.facts)
+    _require_newer(identity, exported, values, seen)
+    return _publish(identity, exported, sources, seen)
 
 
 def export_trust_bundle(order: TrustBundleOrder, sources: Sources) -> Published:
@@ -164,11 +216,61 @@ def new_passphrase() -> Passphrase:
     return Passphrase(secrets.token_urlsafe(48))
 
 
-def _expectation(identity: Identity, sources: Sources) -> Expectation:
+def expectation(identity: Identity, authorities: CertificateAuthorities, clock: Clock) -> Expectation:
+    """
+    What an identity's certificate must be now.
+
+    Args:
+        identity: Whose certificate.
+        authorities: Gives the root CA's own certificate.
+        clock: Time.
+    """
     return Expectation(
         identity=identity.name,
         names=identity.names,
         peer_rules=identity.peer_rules,
-        trust_anchors=sources.authorities.certificate(identity.root_certificate_authority_arn),
-        at=sources.clock.now(),
+        trust_anchors=authorities.certificate(identity.root_certificate_authority_arn),
+        at=clock.now(),
     )
+
+
+@dataclass(frozen=True)
+class _Exported:
+    """What came out of ACM, checked."""
+
+    material: Material
+    facts: CertificateFacts
+
+
+def _take_out(identity: Identity, expected: Expectation, sources: Sources) -> _Exported:
+    """A renewal may have come since ACM was looked at: what counts is the certificate that comes out."""
+    exported = sources.certificates.export(identity.certificate_arn, new_passphrase())
+    material = verify_material(exported, expected)
+    return _Exported(material, certificate_facts(material.certificate))
+
+
+def _publish(identity: Identity, exported: _Exported, sources: Sources, seen: Labels) -> Published:
+    version_id = exported.material.version_id
+    value = write_material(exported.material, exported.facts.as_document())
+    outcome = publish(sources.vault, identity.secret_id, version_id, value, seen)
+    return Published(identity.name, outcome, version_id, exported.facts)
+
+
+def _require_newer(identity: Identity, exported: _Exported, values: PublishedValues, seen: Labels) -> None:
+    """
+    Refuse a certificate that is older than the current one.
+
+    A deploy publishes a new certificate before it writes the identity's row: until then, whoever goes by the row
+    exports the certificate of before.
+    """
+    version_id = version_labelled(seen, CURRENT)
+    if version_id in {None, exported.material.version_id}:
+        return
+    current = values.current_value(identity.secret_id)
+    try:
+        before = certificate_facts(read_material(current.value, identity.secret_id).certificate)
+    except (SecretNotPublished, SecretMalformed, ValueError):
+        # Nothing that a proxy could read: any certificate is newer.
+        return
+    if current.version_id != version_id or exported.facts.not_before < before.not_before:
+        raise PublicationRaced(identity.secret_id, CURRENT)

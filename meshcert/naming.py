@@ -8,6 +8,9 @@ they exist. The mesh file limits lengths so that every name fits (role names: 64
 from __future__ import annotations
 
 EXPORT_ROLE = "export"
+RENEWAL_ROLE = "renewal"
+DISPATCH_ROLE = "dispatch"
+OPERATOR_ROLE = "operator"
 EXECUTION_ROLE = "execution"
 TAG = "meshcert:mesh"
 """Every resource of a mesh carries its mesh's name under this tag; the functions' rights are limited by it."""
@@ -49,6 +52,52 @@ def identities_table(mesh: str) -> str:
 
 IDENTITIES_BY_CERTIFICATE = "by-certificate"
 """The table's index from an ACM certificate's ARN to its identity."""
+
+
+def lifecycle_table(mesh: str) -> str:
+    """The DynamoDB table with what the renewal function remembers of each identity."""
+    return f"meshcert-{mesh}-lifecycle"
+
+
+LIFECYCLE_UNSETTLED = "unsettled"
+"""The table's sparse index of identities that the next tick has to look at."""
+
+
+def acknowledgements_table(mesh: str) -> str:
+    """The DynamoDB table in which each task says what its Envoy serves."""
+    return f"meshcert-{mesh}-acknowledgements"
+
+
+def queue(mesh: str, name: str) -> str:
+    """An SQS queue: ``looks``, ``orders``, ``dispatch``, their ``-dead-letters``, or ``undelivered``."""
+    return f"meshcert-{mesh}-{name}"
+
+
+def schedule(mesh: str, name: str) -> str:
+    """An EventBridge Scheduler schedule: ``tick`` or ``sweep``."""
+    return f"meshcert-{mesh}-{name}"
+
+
+def topic(mesh: str) -> str:
+    """The SNS topic of the alarms."""
+    return f"meshcert-{mesh}-alarms"
+
+
+def alarm(mesh: str, name: str) -> str:
+    """A CloudWatch alarm."""
+    return f"meshcert-{mesh}-{name}"
+
+
+def dashboard(mesh: str, region: str) -> str:
+    """The CloudWatch dashboard; dashboards are not regional, so the region keeps them apart."""
+    return f"meshcert-{mesh}-{region}"
+
+
+AUDIT = "audit"
+"""The log group with a line for every action; see :func:`log_group`."""
+
+IDENTITY_TAG_PREFIX = "meshcert:identity/"
+"""An ECS service carries a tag with this key prefix for each identity its proxy holds; ECS events find them by it."""
 
 
 def cluster(mesh: str) -> str:

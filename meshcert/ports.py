@@ -8,7 +8,7 @@ What the use cases need from outside: only the methods they call.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from meshcert.material import Material, Passphrase
+    from meshcert.proxy import Rotation
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,22 @@ class IssuedCertificate:
 
 
 @dataclass(frozen=True)
+class ServiceUse:
+    """
+    An ECS service that serves an identity.
+
+    Args:
+        name: Name of the service.
+        rotation: How it takes a new version over.
+        poll_interval_s: Longest time until a running task notices a new version, seconds.
+    """
+
+    name: str
+    rotation: Rotation
+    poll_interval_s: float = 60.0
+
+
+@dataclass(frozen=True)
 class Identity:
     """
     The names one workload proves, and where its material comes from and goes to.
@@ -48,6 +65,8 @@ class Identity:
         names: DNS names its certificate must carry, exactly these.
         peer_rules: For every peer that checks names: the names it accepts, of which the certificate must have one.
         owner: The CloudFormation resource that declares it.
+        certificate_authority_arns: The CAs of its hierarchy: the one that signs its certificate first, the root last.
+        services: The services that serve it, in the mesh file's order: a rollout takes one after the other.
     """
 
     name: str
@@ -57,6 +76,8 @@ class Identity:
     names: tuple[str, ...]
     peer_rules: tuple[tuple[str, ...], ...] = ()
     owner: str = ""
+    certificate_authority_arns: tuple[str, ...] = ()
+    services: tuple[ServiceUse, ...] = ()
 
 
 class CertificateStore(Protocol):
@@ -140,6 +161,33 @@ class SecretVault(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class CurrentValue:
+    """
+    What proxies read from a secret.
+
+    Args:
+        version_id: The current version.
+        value: Its value; never to be logged.
+    """
+
+    version_id: str
+    value: str = field(repr=False)
+
+
+class PublishedValues(Protocol):
+    """Secrets Manager: current values. Only the export role may read them."""
+
+    def current_value(self, secret_id: str) -> CurrentValue:
+        """
+        The value labelled ``AWSCURRENT``.
+
+        Raises:
+            IdentityMissing: If there is no such secret, it has no current value, or it is scheduled for deletion.
+        """
+        ...
+
+
 class IdentityTable(Protocol):
     """The table ``identities``: what this function knows beyond one deploy."""
 
@@ -166,6 +214,20 @@ class IdentityTable(Protocol):
 
     def find_by_certificate(self, certificate_arn: str) -> Identity | None:
         """The identity whose certificate this is."""
+        ...
+
+
+class LookMarks(Protocol):
+    """The table ``lifecycle``, for who only asks that an identity be looked at."""
+
+    def want(self, identity: str, now: dt.datetime) -> None:
+        """
+        Have the next tick look at an identity.
+
+        Args:
+            identity: Its name; it need not be declared any more.
+            now: The time.
+        """
         ...
 
 

@@ -154,6 +154,8 @@ class ProxySettings:
         poll_interval_s: Longest time between two looks at the secrets, seconds; jitter only shortens it.
         max_connection_duration_s: Longest life of an HTTP connection on either side, seconds: only new connections
             see a new certificate (Envoy: HttpProtocolOptions.max_connection_duration).
+        acknowledgements: DynamoDB table in which each task says what its Envoy serves; empty: it says nothing.
+        acknowledge_every_s: How often it says so when nothing has changed, seconds.
     """
 
     mesh: str
@@ -168,6 +170,8 @@ class ProxySettings:
     rotation: Rotation = Rotation.RELOAD
     poll_interval_s: float = 60.0
     max_connection_duration_s: float = 600.0
+    acknowledgements: str = ""
+    acknowledge_every_s: float = 300.0
 
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""

@@ -24,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 CURRENT = "AWSCURRENT"
 PENDING = "AWSPENDING"
+PREVIOUS = "AWSPREVIOUS"
+LAST_GOOD = "LASTGOOD"
+"""Our own label: the version that was served and proven last, and to which a bad rollout goes back."""
 QUARANTINED = "QUARANTINED"
 """Our own label: the renewal function puts it on a version whose rollout failed."""
 
@@ -35,6 +38,8 @@ class Outcome(StrEnum):
     """The version is now the current one."""
     ALREADY_CURRENT = "already_current"
     """It was the current one; nothing readers see has changed."""
+    WITHHELD = "withheld"
+    """It was rolled back: it was taken out of ACM, which renews only what was, and published nowhere."""
 
 
 def version_labelled(labels: Labels, label: str) -> str | None:
@@ -42,9 +47,21 @@ def version_labelled(labels: Labels, label: str) -> str | None:
     return next((version for version, own in labels.items() if label in own), None)
 
 
+def is_withheld(labels: Labels, version_id: str) -> bool:
+    """
+    Whether a version was rolled back. One that is current stays so: moving labels back is the renewal function's task.
+
+    Args:
+        labels: The secret's labels.
+        version_id: The version.
+    """
+    own = labels.get(version_id, frozenset())
+    return QUARANTINED in own and CURRENT not in own
+
+
 def require_publishable(labels: Labels, secret_id: str, version_id: str) -> None:
     """
-    Refuse a version that was rolled back. One that is current stays so: moving labels back is the renewal's task.
+    Refuse a version that was rolled back.
 
     Args:
         labels: The secret's labels.
@@ -54,8 +71,7 @@ def require_publishable(labels: Labels, secret_id: str, version_id: str) -> None
     Raises:
         VersionQuarantined: If it is quarantined and not current.
     """
-    own = labels.get(version_id, frozenset())
-    if QUARANTINED in own and CURRENT not in own:
+    if is_withheld(labels, version_id):
         raise VersionQuarantined(secret_id, version_id)
 
 

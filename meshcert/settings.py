@@ -1,14 +1,33 @@
-"""What each program reads from its environment: one frozen dataclass a program, all faults in one error."""
+"""
+What each function reads from its environment: one frozen dataclass a function, all faults in one error.
+
+A stack sets these variables; a test loads what the templates say with the classes below.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault, SettingsInvalid
+from meshcert.lifecycle.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+MESH = "MESHCERT_MESH"
+IDENTITIES_TABLE = "MESHCERT_IDENTITIES_TABLE"
+LIFECYCLE_TABLE = "MESHCERT_LIFECYCLE_TABLE"
+ACKNOWLEDGEMENTS_TABLE = "MESHCERT_ACKNOWLEDGEMENTS_TABLE"
+EXPORT_FUNCTION = "MESHCERT_EXPORT_FUNCTION"
+CLUSTER = "MESHCERT_CLUSTER"
+AUDIT_LOG_GROUP = "MESHCERT_AUDIT_LOG_GROUP"
+LOOKS_QUEUE_URL = "MESHCERT_LOOKS_QUEUE_URL"
+LEASE_S = "MESHCERT_LEASE_S"
+LOOKS_PER_SECOND = "MESHCERT_LOOKS_PER_SECOND"
+POLICY_PREFIX = "MESHCERT_POLICY_"
+
+_DEPLOY_AGAIN = "Set it on the function; a deploy of the stacks does"
 
 
 @dataclass(frozen=True)
@@ -33,15 +52,199 @@ class ExportSettings:
             environ: ``os.environ``, or what a stack puts there.
 
         Raises:
-            SettingsInvalid: With every variable that is missing or empty.
+            SettingsInvalid: With every variable that is missing or wrong.
         """
-        variables = {"mesh": "MESHCERT_MESH", "identities_table": "MESHCERT_IDENTITIES_TABLE"}
-        values = {field: environ.get(variable, "").strip() for field, variable in variables.items()}
-        faults = tuple(
-            Fault(variables[field], "it is not set", "Set it on the function; the Identities stack does")
-            for field, value in values.items()
-            if not value
+        read = _Reader(environ)
+        settings = cls(mesh=read.text(MESH), identities_table=read.text(IDENTITIES_TABLE))
+        read.require_valid("export")
+        return settings
+
+
+@dataclass(frozen=True)
+class DeploySettings:
+    """
+    The deploy function's environment.
+
+    Args:
+        mesh: ``MESHCERT_MESH``: name of the mesh.
+        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
+        lifecycle_table: ``MESHCERT_LIFECYCLE_TABLE``: name of the table ``lifecycle``.
+    """
+
+    mesh: str
+    identities_table: str
+    lifecycle_table: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> DeploySettings:
+        """
+        Read the environment.
+
+        Args:
+            environ: ``os.environ``, or what a stack puts there.
+
+        Raises:
+            SettingsInvalid: With every variable that is missing or wrong.
+        """
+        read = _Reader(environ)
+        settings = cls(
+            mesh=read.text(MESH),
+            identities_table=read.text(IDENTITIES_TABLE),
+            lifecycle_table=read.text(LIFECYCLE_TABLE),
         )
-        if faults:
-            raise SettingsInvalid("the export function's environment", faults)
-        return cls(**values)
+        read.require_valid("deploy")
+        return settings
+
+
+@dataclass(frozen=True)
+class RenewalSettings:
+    """
+    The renewal function's environment.
+
+    Args:
+        mesh: ``MESHCERT_MESH``: name of the mesh.
+        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
+        lifecycle_table: ``MESHCERT_LIFECYCLE_TABLE``: name of the table ``lifecycle``.
+        acknowledgements_table: ``MESHCERT_ACKNOWLEDGEMENTS_TABLE``: name of the table ``acknowledgements``.
+        export_function: ``MESHCERT_EXPORT_FUNCTION``: name of the export function.
+        cluster: ``MESHCERT_CLUSTER``: name of the ECS cluster.
+        audit_log_group: ``MESHCERT_AUDIT_LOG_GROUP``: name of the log group of actions.
+        lease_s: ``MESHCERT_LEASE_S``: how long a lease lasts, seconds; longer than the function may run (120).
+        policy: ``MESHCERT_POLICY_…``: when things are due.
+    """
+
+    mesh: str
+    identities_table: str
+    lifecycle_table: str
+    acknowledgements_table: str
+    export_function: str
+    cluster: str
+    audit_log_group: str
+    lease_s: float = 135.0
+    policy: Policy = field(default_factory=Policy)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> RenewalSettings:
+        """
+        Read the environment.
+
+        Args:
+            environ: ``os.environ``, or what a stack puts there.
+
+        Raises:
+            SettingsInvalid: With every variable that is missing or wrong.
+        """
+        read = _Reader(environ)
+        settings = cls(
+            mesh=read.text(MESH),
+            identities_table=read.text(IDENTITIES_TABLE),
+            lifecycle_table=read.text(LIFECYCLE_TABLE),
+            acknowledgements_table=read.text(ACKNOWLEDGEMENTS_TABLE),
+            export_function=read.text(EXPORT_FUNCTION),
+            cluster=read.text(CLUSTER),
+            audit_log_group=read.text(AUDIT_LOG_GROUP),
+            lease_s=read.number(LEASE_S, cls.lease_s),
+            policy=read.policy(),
+        )
+        read.require_valid("renewal")
+        return settings
+
+
+@dataclass(frozen=True)
+class DispatchSettings:
+    """
+    The dispatch function's environment.
+
+    Args:
+        mesh: ``MESHCERT_MESH``: name of the mesh.
+        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
+        lifecycle_table: ``MESHCERT_LIFECYCLE_TABLE``: name of the table ``lifecycle``.
+        looks_queue_url: ``MESHCERT_LOOKS_QUEUE_URL``: URL of the queue ``looks``.
+        looks_per_second: ``MESHCERT_LOOKS_PER_SECOND``: how fast looks are handed out. A rotation takes two calls of
+            acm:DescribeCertificate, and ACM answers ten a second for a whole account.
+    """
+
+    mesh: str
+    identities_table: str
+    lifecycle_table: str
+    looks_queue_url: str
+    looks_per_second: float = 4.5
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> DispatchSettings:
+        """
+        Read the environment.
+
+        Args:
+            environ: ``os.environ``, or what a stack puts there.
+
+        Raises:
+            SettingsInvalid: With every variable that is missing or wrong.
+        """
+        read = _Reader(environ)
+        settings = cls(
+            mesh=read.text(MESH),
+            identities_table=read.text(IDENTITIES_TABLE),
+            lifecycle_table=read.text(LIFECYCLE_TABLE),
+            looks_queue_url=read.text(LOOKS_QUEUE_URL),
+            looks_per_second=read.number(LOOKS_PER_SECOND, cls.looks_per_second),
+        )
+        read.require_valid("dispatch")
+        return settings
+
+
+class _Reader:
+    """Reads variables and collects what is wrong with them."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._faults: list[Fault] = []
+
+    def text(self, variable: str) -> str:
+        """A variable that must be set; blank counts as missing."""
+        value = self._environ.get(variable, "").strip()
+        if not value:
+            self._faults.append(Fault(variable, "it is not set", _DEPLOY_AGAIN))
+        return value
+
+    def number(self, variable: str, default: float) -> float:
+        """A number above 0, or the default."""
+        text = self._environ.get(variable)
+        if text is None:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            value = 0.0
+        if not 0 < value < float("inf"):
+            self._faults.append(Fault(variable, f"it is {text!r}, no number above 0", _or_default(default)))
+            return default
+        return value
+
+    def policy(self) -> Policy:
+        """The policy; each of its variables is tried alone, so that every fault is told."""
+        defaults = {f"{POLICY_PREFIX}{setting.name.upper()}": setting.default for setting in fields(Policy)}
+        given = {name: text for name, text in self._environ.items() if name.startswith(POLICY_PREFIX)}
+        good = {}
+        for variable, text in given.items():
+            if variable not in defaults:
+                remedy = f"Remove it, or use one of {', '.join(sorted(defaults))}"
+                self._faults.append(Fault(variable, "there is no such setting", remedy))
+                continue
+            try:
+                Policy.from_environ({variable: text})
+            except ValueError:
+                problem = f"it is {text!r}, no number from 0 on"
+                self._faults.append(Fault(variable, problem, _or_default(defaults[variable])))
+                continue
+            good[variable] = text
+        return Policy.from_environ(good)
+
+    def require_valid(self, function: str) -> None:
+        """Raise SettingsInvalid with every fault, if there is one."""
+        if self._faults:
+            raise SettingsInvalid(f"the {function} function's environment", tuple(self._faults))
+
+
+def _or_default(default: object) -> str:
+    return f"Correct it, or remove it: the default is {default:g}"

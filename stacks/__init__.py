@@ -1,1 +1,1 @@
-"""The CDK stacks, in the order they deploy: pki, identities, services."""
+"""The CDK stacks, in the order they deploy: pki, identities, services, renewal."""

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "lambdas" / "requirements.txt"
 CONSTRAINTS = ROOT / "constraints.txt"
-# meshcert.mesh and meshcert.envoy stay out: no function reads a mesh file or writes Envoy's configuration.
-NOT_IN_FUNCTIONS = shutil.ignore_patterns("__pycache__", "mesh", "envoy", "requirements.txt")
+# What only people and proxies run stays out: no function reads a mesh file or writes Envoy's configuration.
+NOT_IN_FUNCTIONS = shutil.ignore_patterns("__pycache__", "mesh", "envoy", "cli", "costs.py", "requirements.txt")
 
 
 def function_code(platform: Platform) -> lambda_.Code:
@@ -47,12 +47,25 @@ class _Bundle:
 
     def try_bundle(self, output_dir: str, *_options: Any, **_more: Any) -> bool:
         """Fill ``output_dir``; a failure raises: returning False would send the CDK to Docker and hide the cause."""
-        target = Path(output_dir)
-        shutil.copytree(_wheels(self._platform), target, dirs_exist_ok=True)
-        shutil.copytree(ROOT / "meshcert", target / "meshcert", ignore=NOT_IN_FUNCTIONS)
-        for handler in sorted((ROOT / "lambdas").glob("*/handler.py")):
-            shutil.copytree(handler.parent, target / handler.parent.name, ignore=NOT_IN_FUNCTIONS)
+        lay_out_bundle(Path(output_dir), self._platform)
         return True
+
+
+def lay_out_bundle(target: Path, platform: Platform) -> None:
+    """
+    Put wheels, ``meshcert`` and the handlers' folders side by side.
+
+    Args:
+        target: An empty folder.
+        platform: Where the functions run.
+
+    Raises:
+        CalledProcessError: If pip fails; its own text has gone to standard error.
+    """
+    shutil.copytree(_wheels(platform), target, dirs_exist_ok=True)
+    shutil.copytree(ROOT / "meshcert", target / "meshcert", ignore=NOT_IN_FUNCTIONS)
+    for handler in sorted((ROOT / "lambdas").glob("*/handler.py")):
+        shutil.copytree(handler.parent, target / handler.parent.name, ignore=NOT_IN_FUNCTIONS)
 
 
 def _wheels(platform: Platform) -> Path:

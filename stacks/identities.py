@@ -1,4 +1,4 @@
-"""Who the workloads are: certificates in ACM, the secrets with their material, and the function that fills them."""
+"""Who the workloads are: certificates in ACM, the secrets with their material, and the functions that fill them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import Aws, Duration, RemovalPolicy, Stack  # noqa: TID251 -- stacks/ is where the CDK lives
 from aws_cdk import aws_dynamodb as dynamodb  # noqa: TID251
-from aws_cdk import aws_events as events  # noqa: TID251
-from aws_cdk import aws_events_targets as targets  # noqa: TID251
 from aws_cdk import aws_iam as iam  # noqa: TID251
 from aws_cdk import aws_kms as kms  # noqa: TID251
-from aws_cdk import aws_sqs as sqs  # noqa: TID251
 
 from meshcert import naming
 from stacks.constructs.identity import Identity, TrustBundle
 from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -27,20 +25,18 @@ if TYPE_CHECKING:
 
 class IdentitiesStack(Stack):
     """
-    Certificates, secrets and the export function.
+    Certificates, secrets, the tables, and the two functions that reach private keys.
 
     Args:
         scope: The app.
         construct_id: The stack's name.
         mesh: The mesh file.
         pki: The CAs; only their ARNs cross over.
-        platform: Where the function runs.
+        platform: Where the functions run.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, pki: PkiStack, platform: Platform) -> None:
-        super().__init__(
-            scope, construct_id, description=f"meshcert {mesh.mesh.name}: certificates, secrets and the export function"
-        )
+        super().__init__(scope, construct_id, description=f"meshcert {mesh.mesh.name}: certificates, secrets, export")
         name = mesh.mesh.name
         self.key = kms.Key(
             self,
@@ -51,30 +47,44 @@ class IdentitiesStack(Stack):
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
         self.export_value(self.key.key_arn)
-        table = dynamodb.Table(
-            self,
-            "Table",
-            table_name=naming.identities_table(name),
-            partition_key=dynamodb.Attribute(name="name", type=dynamodb.AttributeType.STRING),
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
-                point_in_time_recovery_enabled=True
-            ),
-            # Every row is written again by a deploy: the table remembers nothing that the templates do not say.
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        table.add_global_secondary_index(
+        identities = self._table("Table", naming.identities_table(name))
+        identities.add_global_secondary_index(
             index_name=naming.IDENTITIES_BY_CERTIFICATE,
-            partition_key=dynamodb.Attribute(name="certificate_arn", type=dynamodb.AttributeType.STRING),
+            partition_key=_text("certificate_arn"),
             projection_type=dynamodb.ProjectionType.ALL,
         )
+        lifecycle = self._table("Lifecycle", naming.lifecycle_table(name))
+        lifecycle.add_global_secondary_index(
+            index_name=naming.LIFECYCLE_UNSETTLED,
+            partition_key=_text("unsettled"),
+            sort_key=dynamodb.Attribute(name="look_at", type=dynamodb.AttributeType.NUMBER),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        self._acknowledgements(name)
         export = PythonFunction(
             self,
             "Export",
             mesh=name,
             name="export",
             platform=platform,
-            environment={"MESHCERT_MESH": name, "MESHCERT_IDENTITIES_TABLE": table.table_name},
+            environment={"MESHCERT_IDENTITIES_TABLE": identities.table_name},
+            timeout=Duration.seconds(60),
+        )
+        self._grant(export.role, name)
+        # CloudFormation's own door to the same work: told apart, IAM can say who may use which.
+        deploy = PythonFunction(
+            self,
+            "Deploy",
+            mesh=name,
+            name="deploy",
+            platform=platform,
+            environment={
+                "MESHCERT_IDENTITIES_TABLE": identities.table_name,
+                "MESHCERT_LIFECYCLE_TABLE": lifecycle.table_name,
+            },
+            timeout=Duration.minutes(5),
+            role=export.role,
+            asynchronous=True,
         )
 
         bundles = {
@@ -86,7 +96,7 @@ class IdentitiesStack(Stack):
                 root_arn=authorities.root_arn,
                 reissue=mesh.hierarchies[hierarchy].reissue,
                 key=self.key,
-                export=export,
+                deploy=deploy,
             )
             for hierarchy, authorities in pki.hierarchies.items()
         }
@@ -98,103 +108,78 @@ class IdentitiesStack(Stack):
                 mesh=mesh,
                 hierarchy=pki.hierarchies[declared.hierarchy],
                 key=self.key,
-                export=export,
+                deploy=deploy,
             ).published_after(bundles.values())
 
-        self._grant(export, name, table)
-        self._export_on_renewal(export)
-
-    def _grant(self, export: PythonFunction, mesh: str, table: dynamodb.Table) -> None:
-        """
-        What the export function may do, and nothing besides; a test compares it with what it does.
-
-        The policy belongs to the function's construct, which the custom resources depend on: its rights are there
-        before they run, and still there when they are deleted.
-        """
-        of_this_mesh = {"StringEquals": {f"aws:ResourceTag/{naming.TAG}": mesh}}
-        statements = [
-            iam.PolicyStatement(
-                sid="ExportCertificates",
-                actions=["acm:DescribeCertificate", "acm:GetCertificate", "acm:ExportCertificate"],
-                resources=[self.format_arn(service="acm", resource="certificate", resource_name="*")],
-                conditions=of_this_mesh,
+    def _table(self, construct_id: str, name: str) -> dynamodb.Table:
+        return dynamodb.Table(
+            self,
+            construct_id,
+            table_name=name,
+            partition_key=_text("name"),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
             ),
-            iam.PolicyStatement(
-                sid="ReadTrustAnchors",
-                actions=["acm-pca:GetCertificateAuthorityCertificate"],
-                resources=[self.format_arn(service="acm-pca", resource="certificate-authority", resource_name="*")],
-                conditions=of_this_mesh,
-            ),
-            iam.PolicyStatement(
-                sid="PublishSecrets",
-                actions=[
+            # No truth is in a table: a deploy writes the identities again, a look at AWS tells the rest.
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+
+    def _acknowledgements(self, mesh: str) -> None:
+        """What each task says its Envoy serves; rows of tasks that are gone expire."""
+        table = dynamodb.Table(
+            self,
+            "Acknowledgements",
+            table_name=naming.acknowledgements_table(mesh),
+            partition_key=_text("service"),
+            sort_key=_text("task"),
+            time_to_live_attribute="expires",
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        accept(table, "AwsSolutions-DDB3", "Running tasks write every row again within five minutes.")
+
+    def _grant(self, role: iam.Role, mesh: str) -> None:
+        """
+        What the export role may do, and nothing besides; a test compares it with what it does.
+
+        The policy belongs to the role, which the custom resources wait for: the rights are there before they run, and
+        still there when they are deleted.
+        """
+        rights = MeshRights(mesh)
+        identities = naming.identities_table(mesh)
+        rights.attach(
+            role,
+            [
+                rights.certificates(
+                    "ExportCertificates", "acm:DescribeCertificate", "acm:GetCertificate", "acm:ExportCertificate"
+                ),
+                rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
+                rights.secrets(
+                    "PublishSecrets",
                     "secretsmanager:DescribeSecret",
                     "secretsmanager:PutSecretValue",
                     "secretsmanager:UpdateSecretVersionStage",
-                ],
-                resources=[
-                    f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:meshcert/{mesh}/*"
-                ],
-            ),
-            # Who changes a value needs both (Secrets Manager user guide, "Permissions for the KMS key").
-            iam.PolicyStatement(
-                sid="EncryptSecrets",
-                actions=["kms:GenerateDataKey", "kms:Decrypt"],
-                resources=[self.key.key_arn],
-                conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
-            ),
-            iam.PolicyStatement(
-                sid="RememberIdentities",
-                actions=["dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"],
-                resources=[table.table_arn],
-            ),
-            iam.PolicyStatement(
-                sid="FindIdentityByCertificate",
-                actions=["dynamodb:Query"],
-                resources=[f"{table.table_arn}/index/{naming.IDENTITIES_BY_CERTIFICATE}"],
-            ),
-        ]
-        policy = iam.Policy(export, "Rights", statements=statements, roles=[export.role])
-        for resource, reason in {
-            "Resource::arn:<AWS::Partition>:acm:<AWS::Region>:<AWS::AccountId>:certificate/*": (
-                "ACM makes up certificate ids; the condition limits this to certificates tagged with this mesh."
-            ),
-            "Resource::arn:<AWS::Partition>:acm-pca:<AWS::Region>:<AWS::AccountId>:certificate-authority/*": (
-                "The condition limits this to CAs tagged with this mesh; CA certificates are public."
-            ),
-            f"Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:meshcert/{mesh}/*": (
-                "The prefix is this mesh's own: every secret under it is written by this function."
-            ),
-        }.items():
-            accept(policy, f"AwsSolutions-IAM5[{resource}]", reason)
-
-    def _export_on_renewal(self, export: PythonFunction) -> None:
-        """
-        Export again whenever ACM has renewed.
-
-        The rule names no ARNs: the function finds the identity itself and ignores certificates that are not ours.
-        """
-        dead_letters = sqs.Queue(
-            self,
-            "RenewalDeadLetters",
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-        )
-        accept(dead_letters, "AwsSolutions-SQS3", "It is itself the dead-letter queue of the rule.")
-        events.Rule(
-            self,
-            "CertificateRenewed",
-            description="ACM has renewed a private certificate: export it again, or its proxies go stale",
-            event_pattern=events.EventPattern(
-                source=["aws.acm"], detail_type=["ACM Certificate Available"], detail={"Action": ["RENEWAL"]}
-            ),
-            targets=[
-                targets.LambdaFunction(
-                    export.function,
-                    dead_letter_queue=dead_letters,
-                    max_event_age=Duration.hours(24),
-                    retry_attempts=185,
-                )
+                ),
+                # For `meshcert verify`: the pre-flight of what is current, without showing it to anybody.
+                rights.identity_secrets("VerifySecrets", "secretsmanager:GetSecretValue"),
+                # Who changes a value needs both (Secrets Manager user guide, "Permissions for the KMS key").
+                iam.PolicyStatement(
+                    sid="EncryptSecrets",
+                    actions=["kms:GenerateDataKey", "kms:Decrypt"],
+                    resources=[self.key.key_arn],
+                    conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
+                ),
+                rights.table(
+                    "RememberIdentities", identities, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"
+                ),
+                rights.table(
+                    "FindIdentityByCertificate", identities, "dynamodb:Query", index=naming.IDENTITIES_BY_CERTIFICATE
+                ),
+                rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
             ],
         )
+
+
+def _text(name: str) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=dynamodb.AttributeType.STRING)

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 ADDRESSES = "10.0.0.0/16"
 """The network's own range; nobody outside it reaches a gateway unless you say so."""
 
+# Without charge, unlike interface endpoints (Amazon VPC guide, "Gateway endpoints").
+GATEWAYS = {
+    "Layers": ec2.GatewayVpcEndpointAwsService.S3,
+    "Tables": ec2.GatewayVpcEndpointAwsService.DYNAMODB,
+}
 ENDPOINTS = {
     "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
     "Registry": ec2.InterfaceVpcEndpointAwsService.ECR,
@@ -97,7 +102,7 @@ class ServicesStack(Stack):
         )
         endpoints: list[ec2.IVpcEndpoint] = []
         if not through_nat:
-            endpoints += [vpc.add_gateway_endpoint("Layers", service=ec2.GatewayVpcEndpointAwsService.S3)]
+            endpoints += [vpc.add_gateway_endpoint(name, service=service) for name, service in GATEWAYS.items()]
             endpoints += [vpc.add_interface_endpoint(name, service=service) for name, service in ENDPOINTS.items()]
         accept(
             vpc,

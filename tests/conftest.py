@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -45,6 +46,13 @@ def clean_environ() -> Iterator[None]:
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+@pytest.fixture(autouse=True)
+def logs_are_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The core's log reaches pytest, also when an earlier test of this process has imported a handler."""
+    core = logging.getLogger("meshcert")
+    monkeypatch.setattr(core, "propagate", True)
 
 
 @pytest.fixture

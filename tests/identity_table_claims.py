@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from meshcert.ports import Identity
+from meshcert.ports import Identity, ServiceUse
+from meshcert.proxy import Rotation
 
 if TYPE_CHECKING:
+    from meshcert.lifecycle.ports import Declared
     from meshcert.ports import IdentityTable
+
+    class Table(IdentityTable, Declared):
+        """One table: written by one function, read by others."""
+
 
 TELLER = Identity(
     name="colorteller",
@@ -18,25 +24,27 @@ TELLER = Identity(
     names=("colorteller.mtls.svc.cluster.local", "teller.svc.local"),
     peer_rules=(("colorteller.mtls.svc.cluster.local",), ("teller.svc.local", "old.svc.local")),
     owner="stack/Teller",
+    certificate_authority_arns=("arn:issuing", "arn:root"),
+    services=(ServiceUse("teller", Rotation.REDEPLOY), ServiceUse("gateway", Rotation.RELOAD, poll_interval_s=0.25)),
 )
 
 
 class IdentityTableClaims:
     """A base class: run it by giving the fixture ``table``, empty."""
 
-    def test_what_is_remembered_is_found(self, table: IdentityTable) -> None:
+    def test_what_is_remembered_is_found(self, table: Table) -> None:
         """By name and by certificate, whole."""
         table.remember(TELLER)
 
         assert table.find("colorteller") == TELLER
         assert table.find_by_certificate("arn:certificate/teller") == TELLER
 
-    def test_what_is_not_there_is_not_found(self, table: IdentityTable) -> None:
+    def test_what_is_not_there_is_not_found(self, table: Table) -> None:
         """Neither is an error."""
         assert table.find("colorteller") is None
         assert table.find_by_certificate("arn:certificate/teller") is None
 
-    def test_a_replaced_certificate_leads_nowhere(self, table: IdentityTable) -> None:
+    def test_a_replaced_certificate_leads_nowhere(self, table: Table) -> None:
         """The identity is found by its new certificate only."""
         table.remember(TELLER)
         replaced = replace(TELLER, certificate_arn="arn:certificate/new", names=("teller.svc.local",), peer_rules=())
@@ -47,7 +55,7 @@ class IdentityTableClaims:
         assert table.find_by_certificate("arn:certificate/new") == replaced
         assert table.find_by_certificate("arn:certificate/teller") is None
 
-    def test_an_identity_is_forgotten_by_its_owner_only(self, table: IdentityTable) -> None:
+    def test_an_identity_is_forgotten_by_its_owner_only(self, table: Table) -> None:
         """A resource that was renamed no longer owns the row."""
         table.remember(TELLER)
 
@@ -57,3 +65,12 @@ class IdentityTableClaims:
         for _ in range(2):
             table.forget("colorteller", "stack/Teller")
             assert table.find("colorteller") is None
+
+    def test_the_names_of_all_identities_are_told(self, table: Table) -> None:
+        """Those that are remembered, and no others."""
+        assert list(table.names()) == []
+        for name in ("colorteller", "gateway", "gone"):
+            table.remember(replace(TELLER, name=name))
+        table.forget("gone", "stack/Teller")
+
+        assert sorted(table.names()) == ["colorteller", "gateway"]

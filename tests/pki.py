@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from meshcert.material import EncryptedPrivateKey, Material, Passphrase, TrustBundle, join_certificates
-from tests.pkcs8 import KeyEncryption, PrivateKey, encrypt_private_key
+from local.pkcs8 import KeyEncryption, PrivateKey, encrypt_private_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
 from meshcert.errors import IdentityMissing, PublicationRaced, VersionQuarantined
+from meshcert.ports import CurrentValue, PublishedValues, SecretVault
 from meshcert.publication import CURRENT, PENDING, QUARANTINED, Outcome, publish, version_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshcert.ports import SecretVault
+
+class Vault(SecretVault, PublishedValues, Protocol):
+    """Secrets Manager, as the export role may use it."""
 
 
 def version(name: str) -> str:
@@ -30,7 +33,7 @@ class PublicationClaims:
     """
 
     def test_the_first_publication_replaces_the_placeholder(
-        self, vault: SecretVault, secret_id: str, current_value: Callable[[str], str]
+        self, vault: Vault, secret_id: str, current_value: Callable[[str], str]
     ) -> None:
         """Readers see the new value, and no AWSPENDING is left behind."""
         outcome = publish(vault, secret_id, version("one"), "first", vault.labels(secret_id))
@@ -39,7 +42,7 @@ class PublicationClaims:
         assert current_value(secret_id) == "first"
         assert vault.labels(secret_id)[version("one")] == {CURRENT}
 
-    def test_publishing_twice_changes_nothing(self, vault: SecretVault, secret_id: str) -> None:
+    def test_publishing_twice_changes_nothing(self, vault: Vault, secret_id: str) -> None:
         """The second call reports that the version is current and moves no label."""
         publish(vault, secret_id, version("one"), "first", vault.labels(secret_id))
         labels = vault.labels(secret_id)
@@ -50,7 +53,7 @@ class PublicationClaims:
         assert vault.labels(secret_id) == labels
 
     def test_the_version_before_stays_as_awsprevious(
-        self, vault: SecretVault, secret_id: str, current_value: Callable[[str], str]
+        self, vault: Vault, secret_id: str, current_value: Callable[[str], str]
     ) -> None:
         """One step back is always there."""
         publish(vault, secret_id, version("one"), "first", vault.labels(secret_id))
@@ -61,7 +64,7 @@ class PublicationClaims:
         assert version_labelled(vault.labels(secret_id), "AWSPREVIOUS") == version("one")
 
     def test_a_stored_version_keeps_its_bytes(
-        self, vault: SecretVault, secret_id: str, current_value: Callable[[str], str]
+        self, vault: Vault, secret_id: str, current_value: Callable[[str], str]
     ) -> None:
         """A run that died after storing is finished by the next one, whose export has other bytes."""
         vault.put_pending(secret_id, version("one"), "of the run that died")
@@ -71,7 +74,7 @@ class PublicationClaims:
         assert outcome is Outcome.PUBLISHED
         assert current_value(secret_id) == "of the run that died"
 
-    def test_a_leftover_awspending_is_tidied_up(self, vault: SecretVault, secret_id: str) -> None:
+    def test_a_leftover_awspending_is_tidied_up(self, vault: Vault, secret_id: str) -> None:
         """A run that died after promoting leaves AWSPENDING on the current version; the next one takes it off."""
         seed = version_labelled(vault.labels(secret_id), CURRENT)
         vault.put_pending(secret_id, version("one"), "first")
@@ -84,7 +87,7 @@ class PublicationClaims:
         assert vault.labels(secret_id)[version("one")] == {CURRENT}
 
     def test_an_earlier_version_can_be_published_again(
-        self, vault: SecretVault, secret_id: str, current_value: Callable[[str], str]
+        self, vault: Vault, secret_id: str, current_value: Callable[[str], str]
     ) -> None:
         """When a deploy is rolled back, the certificate of before becomes current again."""
         for name in ("one", "two"):
@@ -96,7 +99,7 @@ class PublicationClaims:
         assert current_value(secret_id) == "one"
 
     def test_a_quarantined_version_is_never_published(
-        self, vault: SecretVault, secret_id: str, current_value: Callable[[str], str]
+        self, vault: Vault, secret_id: str, current_value: Callable[[str], str]
     ) -> None:
         """After a failed rollout the version is refused by name, and readers keep the good one."""
         for name in ("good", "bad"):
@@ -109,7 +112,7 @@ class PublicationClaims:
         assert current_value(secret_id) == "good"
 
     def test_a_slower_run_cannot_cover_a_newer_version(
-        self, vault: SecretVault, secret_id: str, current_value: Callable[[str], str]
+        self, vault: Vault, secret_id: str, current_value: Callable[[str], str]
     ) -> None:
         """Who looked before somebody else published is told so, and the newer version stays."""
         seen = vault.labels(secret_id)
@@ -119,7 +122,7 @@ class PublicationClaims:
             publish(vault, secret_id, version("old"), "old", seen)
         assert current_value(secret_id) == "new"
 
-    def test_two_runs_with_the_same_version_both_succeed(self, vault: SecretVault, secret_id: str) -> None:
+    def test_two_runs_with_the_same_version_both_succeed(self, vault: Vault, secret_id: str) -> None:
         """A duplicate event that looked at the same time finds the work done."""
         seen = vault.labels(secret_id)
         publish(vault, secret_id, version("one"), "first", seen)
@@ -129,7 +132,16 @@ class PublicationClaims:
         assert outcome is Outcome.ALREADY_CURRENT
         assert vault.labels(secret_id)[version("one")] == {CURRENT}
 
-    def test_a_missing_secret_is_named(self, vault: SecretVault, secret_id: str) -> None:
+    def test_what_readers_see_is_read_back_with_its_version(self, vault: Vault, secret_id: str) -> None:
+        """Not what is pending."""
+        publish(vault, secret_id, version("one"), "first", vault.labels(secret_id))
+        vault.put_pending(secret_id, version("two"), "second")
+
+        assert vault.current_value(secret_id) == CurrentValue(version("one"), "first")
+
+    def test_a_missing_secret_is_named(self, vault: Vault, secret_id: str) -> None:
         """The message says which secret does not exist."""
         with pytest.raises(IdentityMissing, match="no-such-secret"):
             vault.labels(f"{secret_id}-no-such-secret")
+        with pytest.raises(IdentityMissing, match="no-such-secret"):
+            vault.current_value(f"{secret_id}-no-such-secret")

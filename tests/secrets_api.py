@@ -1,8 +1,8 @@
 """
-Secrets Manager's wire protocol for one test: two operations, and every way of failing.
+The wire protocols an Envoy container speaks with AWS, for one test, and every way of failing.
 
-It stands in for the wire only: signatures, IAM and labels other than AWSCURRENT are not looked at. What AWS allows is
-tested against the local AWS. It also answers as the ECS credentials endpoint.
+Two operations of Secrets Manager, one of DynamoDB, and ECS's endpoints for credentials and task metadata. It stands in
+for the wire only: signatures and IAM are not looked at. What AWS allows is tested against the local AWS.
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ _FAILURES: dict[Fault, tuple[int, dict[str, Any] | bytes | None]] = {
 }
 
 ACCESS_KEY = "AKIATESTTESTTESTTEST"
+TASK = "arn:aws:ecs:eu-west-1:111122223333:task/meshcert-color/0123456789abcdef0123456789abcdef"
 _CREDENTIALS_PATH = "/credentials"
+_METADATA_PATH = "/v4/token-of-the-container"
 
 
 class SecretsApi:
@@ -53,9 +55,17 @@ class SecretsApi:
         """How often credentials were asked for."""
         self.credentials_available = True
         """Whether the credentials endpoint answers as it should."""
+        self.metadata = json.dumps({"Cluster": "meshcert-color", "TaskARN": TASK}).encode()
+        """What the metadata endpoint says of the task."""
+        self.rows: list[dict[str, Any]] = []
+        """Every item that was put into a table, the table's name as ``table`` beside it, in order."""
+        self.write_attempts = 0
+        """How often an item was to be put, also in vain."""
         self._secrets: dict[str, tuple[str, str]] = {}
+        self._quarantined: dict[str, set[str]] = {}
         self._faults: deque[Fault] = deque()
         self._lasting_fault: Fault | None = None
+        self._write_fault: Fault | None = None
         self._released = threading.Event()
         self._server = ThreadingHTTPServer((address, 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
@@ -86,6 +96,7 @@ class SecretsApi:
             "AWS_REGION": "eu-west-1",
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{self.url}{_CREDENTIALS_PATH}",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": "token-of-the-task",
+            "ECS_CONTAINER_METADATA_URI_V4": f"{self.url}{_METADATA_PATH}",
         }
 
     def publish(self, secret: str, material: Material) -> None:
@@ -100,6 +111,10 @@ class SecretsApi:
         """Make any text the current version of a secret."""
         self._secrets[secret] = (version_id, text)
 
+    def quarantine(self, secret: str, version_id: str) -> None:
+        """Put the label of a failed rollout on a version."""
+        self._quarantined.setdefault(secret, set()).add(version_id)
+
     def fail_next(self, *faults: Fault) -> None:
         """Fail the next calls, one fault each."""
         self._faults.extend(faults)
@@ -107,6 +122,21 @@ class SecretsApi:
     def fail_always(self, fault: Fault | None) -> None:
         """Fail every call from now on; None ends it."""
         self._lasting_fault = fault
+
+    def fail_writes(self, fault: Fault | None) -> None:
+        """Fail every PutItem from now on; None ends it."""
+        self._write_fault = fault
+
+    def put_item(self, question: dict[str, Any]) -> tuple[int, dict[str, Any] | bytes | None]:
+        """Status and body of DynamoDB's answer."""
+        self.write_attempts += 1
+        fault = self._write_fault
+        if fault == "hanging":
+            self._released.wait(30)
+        if fault:
+            return _FAILURES[fault]
+        self.rows.append({"table": question["TableName"], **_plain({"M": question["Item"]})})
+        return 200, {}
 
     def answer(self, operation: str, question: dict[str, Any]) -> tuple[int, dict[str, Any] | bytes | None]:
         """Status and body of one call; None cuts the connection in the middle of the answer."""
@@ -122,9 +152,23 @@ class SecretsApi:
             message = "Secrets Manager can't find the specified secret."
             return 400, {"__type": "ResourceNotFoundException", "Message": message}
         version, text = self._secrets[secret]
+        labels = {bad: ["QUARANTINED"] for bad in self._quarantined.get(secret, ())}
+        labels[version] = ["AWSCURRENT", *labels.get(version, ())]
         if operation == "DescribeSecret":
-            return 200, {"ARN": secret, "Name": secret, "VersionIdsToStages": {version: ["AWSCURRENT"]}}
-        return 200, {"ARN": secret, "VersionId": version, "SecretString": text, "VersionStages": ["AWSCURRENT"]}
+            return 200, {"ARN": secret, "Name": secret, "VersionIdsToStages": labels}
+        return 200, {"ARN": secret, "VersionId": version, "SecretString": text, "VersionStages": labels[version]}
+
+
+def _plain(attribute: dict[str, Any]) -> Any:
+    """The value of DynamoDB's ``AttributeValue``."""
+    ((kind, value),) = attribute.items()
+    match kind:
+        case "M":
+            return {name: _plain(inner) for name, inner in value.items()}
+        case "N":
+            return int(value)
+        case _:
+            return value
 
 
 def _handler(api: SecretsApi) -> type[BaseHTTPRequestHandler]:
@@ -133,6 +177,9 @@ def _handler(api: SecretsApi) -> type[BaseHTTPRequestHandler]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
+            if self.path == f"{_METADATA_PATH}/task":
+                self._send(200, api.metadata)
+                return
             expires = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
             credentials = {"AccessKeyId": ACCESS_KEY, "SecretAccessKey": "s", "Token": "t", "Expiration": expires}
             api.credential_requests += 1
@@ -141,12 +188,13 @@ def _handler(api: SecretsApi) -> type[BaseHTTPRequestHandler]:
             self._send(200 if known else 403, json.dumps(credentials if known else {}).encode())
 
         def do_POST(self) -> None:
-            operation = self.headers["X-Amz-Target"].removeprefix("secretsmanager.")
+            service, _, operation = self.headers["X-Amz-Target"].partition(".")
             question = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if f"Credential={ACCESS_KEY}/" not in self.headers["Authorization"]:
                 self._send(400, b'{"__type":"UnrecognizedClientException","message":"The security token is invalid."}')
                 return
-            status, body = api.answer(operation, question)
+            writes = (service, operation) == ("DynamoDB_20120810", "PutItem")
+            status, body = api.put_item(question) if writes else api.answer(operation, question)
             if body is None:
                 self.send_response(status)
                 self.send_header("Content-Length", "100000")

@@ -11,16 +11,18 @@ It changes nothing and sees no private key. These are all the calls it can make,
 - acm: DescribeCertificate, GetAccountConfiguration, GetCertificate, ListTagsForCertificate
 - acm-pca: DescribeCertificateAuthority, GetCertificateAuthorityCertificate, ListPermissions, ListTags
 - cloudformation: DescribeStacks, GetTemplate, ListStackResources
-- cloudwatch: GetMetricStatistics
+- cloudwatch: DescribeAlarms, GetMetricStatistics
 - dynamodb: GetItem
 - ecs: DescribeServices, DescribeTaskDefinition, DescribeTasks, ListTasks
 - elasticloadbalancing: DescribeTargetHealth
 - events: DescribeRule, ListTargetsByRule
 - iam: SimulateCustomPolicy, SimulatePrincipalPolicy
 - kms: DescribeKey, GetKeyRotationStatus
-- lambda: GetFunctionConfiguration, GetPolicy
+- lambda: GetFunctionConfiguration, ListEventSourceMappings
+- scheduler: GetSchedule
 - secretsmanager: DescribeSecret, GetResourcePolicy, ListSecretVersionIds
 - servicediscovery: GetService
+- sns: GetTopicAttributes
 - sqs: GetQueueAttributes
 - sts: GetCallerIdentity
 

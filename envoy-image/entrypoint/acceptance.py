@@ -1,8 +1,10 @@
-"""What Envoy made of the secrets it was handed, from its own counters."""
+"""What Envoy made of the secrets it was handed, as it says itself."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from entrypoint.admin import Admin
@@ -47,3 +49,47 @@ def secret_counters(admin: Admin) -> dict[str, SecretCounters]:
             case "version_text":
                 found[name] = before._replace(version=value.strip('"'))
     return found
+
+
+class Leaf(NamedTuple):
+    """
+    A certificate that Envoy presents.
+
+    Args:
+        serial: Lower-case hex, whole bytes.
+        not_after: End of its validity, seconds since 1970, UTC.
+        names: Its DNS names.
+    """
+
+    serial: str
+    not_after: int
+    names: frozenset[str]
+
+
+def served_leaves(admin: Admin) -> frozenset[Leaf]:
+    """
+    The certificates in Envoy's TLS contexts (``/certs``), whoever configured them.
+
+    Raises:
+        OSError: If Envoy does not answer, or not as Envoy does.
+    """
+    text = admin.get("/certs")
+    try:
+        contexts = json.loads(text).get("certificates", ())
+        return frozenset(_leaf(chain[0]) for context in contexts if (chain := context.get("cert_chain")))
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConnectionError(f"GET /certs: the answer cannot be read ({type(error).__name__})") from error
+
+
+def whole_bytes(serial: int) -> str:
+    """A serial number as Envoy and :class:`meshcert.certificate_facts.CertificateFacts` show it."""
+    digits = f"{serial:x}"
+    return digits.zfill(len(digits) + len(digits) % 2)
+
+
+def _leaf(certificate: dict[str, Any]) -> Leaf:
+    return Leaf(
+        whole_bytes(int(certificate["serial_number"], 16)),
+        int(datetime.fromisoformat(certificate["expiration_time"]).timestamp()),
+        frozenset(name["dns"] for name in certificate.get("subject_alt_names", ()) if "dns" in name),
+    )

@@ -9,13 +9,13 @@ from entrypoint import preflight
 from entrypoint.install import SecretFiles, leaf_of, version_of
 from meshcert.document import read_material, read_trust_bundle
 from meshcert.envoy import identity_name, identity_resource, trust_name, trust_resource
-from meshcert.errors import Fault, MaterialRejected, SecretMalformed
+from meshcert.errors import Fault, MaterialRejected, SecretMalformed, VersionQuarantined
 from meshcert.material import split_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from entrypoint.secrets_manager import SecretVersion
+    from entrypoint.secrets_manager import SecretVersion, Versions
     from meshcert.envoy.api import Json
     from meshcert.proxy import ProxySettings, SecretReference
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 class Secrets(Protocol):
     """Where secrets come from; :class:`entrypoint.secrets_manager.SecretsManager` in the container."""
 
-    def current_version(self, secret: str) -> str:
-        """VersionId that AWSCURRENT stands on."""
+    def versions(self, secret: str) -> Versions:
+        """Where its labels stand."""
 
     def current_value(self, secret: str) -> SecretVersion:
         """The version that AWSCURRENT stands on."""
@@ -106,9 +106,9 @@ class Delivery:
         self._files = files
         self._now = now
 
-    def current_version(self, wanted: Wanted) -> str:
-        """VersionId that is current in AWS; raises as :meth:`fetch` does."""
-        return self._secrets.current_version(wanted.reference.secret)
+    def versions(self, wanted: Wanted) -> Versions:
+        """Where the secret's labels stand in AWS; raises as :meth:`fetch` does."""
+        return self._secrets.versions(wanted.reference.secret)
 
     def fetch(self, wanted: Wanted) -> Checked:
         """
@@ -119,10 +119,12 @@ class Delivery:
 
         Raises:
             NotReady: If AWS cannot answer now, or the export function has not published yet.
-            Rejected: If AWS says no, or the value must not be served.
+            Rejected: If AWS says no, or the value must not be served: it is bad, or its rollout failed.
         """
         secret = wanted.reference.secret
         value = self._secrets.current_value(secret)
+        if value.quarantined:
+            raise VersionQuarantined(secret, value.version_id)
         try:
             return self._checked(wanted, value)
         except (ValueError, TypeError, RecursionError, ssl.SSLError) as error:
@@ -164,13 +166,13 @@ def refuse_older(checked: Checked, served: Served) -> None:
     """
     Refuse to go back in time.
 
-    A stale answer of AWS, or a label moved back, must not take a running proxy to an older certificate. After a
-    rollback a redeployment does it: tasks that start take what is current.
+    A stale answer of AWS, or a label moved by hand, must not take a running proxy to an older certificate. A rollback
+    puts QUARANTINED on the version that is served first: then nobody calls this.
 
     Raises:
         MaterialRejected: If the checked certificate was issued before the one that is served.
     """
     if checked.not_before < served.not_before:
-        remedy = "A running proxy never goes back: redeploy the service to serve it all the same"
+        remedy = "A running proxy goes back only from a QUARANTINED version: roll back, or redeploy the service"
         fault = Fault("Certificate", f"it is older than the one served, version {served.version}", remedy)
         raise MaterialRejected(checked.wanted.reference.secret, (fault,))

@@ -1,4 +1,4 @@
-"""Where Secrets Manager answers."""
+"""Where the AWS services answer that this container asks."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL")
-"""As every AWS SDK reads them, the more specific one first."""
-
-_SUFFIXES = {"cn-": "amazonaws.com.cn", "eusc-": "amazonaws.eu", "us-iso-": "c2s.ic.gov", "us-isob-": "sc2s.sgov.gov"}
+_SUFFIXES = {
+    "cn-": "amazonaws.com.cn",
+    "eusc-": "amazonaws.eu",
+    "us-iso-": "c2s.ic.gov",
+    "us-isob-": "sc2s.sgov.gov",
+    "us-isof-": "csp.hci.ic.gov",
+    "eu-isoe-": "cloud.adc-e.uk",
+}
 
 
 class Endpoint(NamedTuple):
@@ -35,21 +39,35 @@ class Endpoint(NamedTuple):
 
 
 def secrets_manager_endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
+    """Secrets Manager's; see :func:`_endpoint`."""
+    return _endpoint("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", region, environ)
+
+
+def dynamodb_endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
+    """DynamoDB's; see :func:`_endpoint`."""
+    return _endpoint("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB", region, environ)
+
+
+def _endpoint(service: str, variable: str, region: str, environ: Mapping[str, str]) -> Endpoint:
     """
     The endpoint for a region, or the one the environment names instead.
 
     Args:
+        service: First part of its DNS name.
+        variable: May hold its URL, as every AWS SDK reads it; before ``AWS_ENDPOINT_URL``.
         region: For example ``eu-west-1``; decides the partition.
-        environ: May hold ``AWS_ENDPOINT_URL`` and ``AWS_USE_FIPS_ENDPOINT``.
+        environ: May hold ``AWS_ENDPOINT_URL`` and ``AWS_USE_FIPS_ENDPOINT``, too.
 
     Raises:
         ValueError: If the environment's URL is not HTTP(S).
     """
-    for variable in ENDPOINT_VARIABLES:
-        if environ.get(variable):
-            return parse_endpoint(environ[variable])[0]
+    if url := environ.get(variable) or environ.get("AWS_ENDPOINT_URL"):
+        return parse_endpoint(url)[0]
     suffix = next((suffix for prefix, suffix in _SUFFIXES.items() if region.startswith(prefix)), "amazonaws.com")
-    service = "secretsmanager" + ("-fips" if environ.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true" else "")
+    fips = environ.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true"
+    # DynamoDB's only endpoint in GovCloud is its FIPS endpoint (botocore's rules say the same).
+    if fips and not (service == "dynamodb" and region.startswith("us-gov-")):
+        service += "-fips"
     return Endpoint(f"{service}.{region}.{suffix}", 443, tls=True)
 
 

@@ -15,7 +15,8 @@ SIGNAL_BASE = 128
 EXIT_CODES = {
     STOPPED: "stopped by SIGTERM or SIGINT, after draining",
     SETTINGS: "the environment is incomplete or wrong, or the material folder is full; the log lists every fault",
-    BAD_MATERIAL: "a secret cannot be read, failed the pre-flight, or was rejected by Envoy at start",
+    BAD_MATERIAL: "a secret cannot be read, failed the pre-flight, was rejected by Envoy at start, "
+    "or was still QUARANTINED at the start deadline",
     NOT_PUBLISHED: "a secret still held the template's placeholder at the start deadline",
     AWS_UNAVAILABLE: "AWS could not be reached, throttled or failed until the start deadline",
     INTERNAL: "a fault of this program; the log names its place",

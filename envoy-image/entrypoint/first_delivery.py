@@ -23,6 +23,7 @@ from meshcert.errors import (
     SecretMalformed,
     SecretNotPublished,
     SettingsInvalid,
+    VersionQuarantined,
 )
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ _EXIT_CODES: tuple[tuple[type[MeshcertError], int], ...] = (
     (SettingsInvalid, exit_codes.SETTINGS),
     (SecretMalformed, exit_codes.BAD_MATERIAL),
     (MaterialRejected, exit_codes.BAD_MATERIAL),
+    (VersionQuarantined, exit_codes.BAD_MATERIAL),
     (SecretNotPublished, exit_codes.NOT_PUBLISHED),
     (AwsUnavailable, exit_codes.AWS_UNAVAILABLE),
     (AwsRefused, exit_codes.AWS_REFUSED),

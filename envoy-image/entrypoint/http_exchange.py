@@ -43,7 +43,7 @@ def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> tu
         timeout_s: Longest wait for the whole answer, seconds.
 
     Raises:
-        ConnectionError: If there is no whole answer in time.
+        ConnectionError: If there is no whole answer in time, or it is too large.
     """
     answer = _Answer()
     try:
@@ -52,6 +52,8 @@ def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> tu
     except AwsCrtError as error:
         raise ConnectionError(error.name) from error
     result(stream.completion_future, "answer", timeout_s)
+    if answer.too_large:
+        raise ConnectionError(f"the answer is larger than {LARGEST_ANSWER} bytes")
     return answer.status, bytes(answer.body)
 
 
@@ -81,6 +83,7 @@ class _Answer:
     def __init__(self) -> None:
         self.status = 0
         self.body = bytearray()
+        self.too_large = False
 
     def on_response(self, http_stream: Any, status_code: int, headers: Any, **kwargs: Any) -> None:
         del http_stream, headers, kwargs
@@ -88,6 +91,7 @@ class _Answer:
 
     def on_body(self, http_stream: Any, chunk: bytes, **kwargs: Any) -> None:
         del http_stream, kwargs
-        if len(self.body) + len(chunk) > LARGEST_ANSWER:
-            raise ValueError("the answer is too large")
-        self.body += chunk
+        # Not raised here: awscrt would print a traceback.
+        self.too_large = self.too_large or len(self.body) + len(chunk) > LARGEST_ANSWER
+        if not self.too_large:
+            self.body += chunk

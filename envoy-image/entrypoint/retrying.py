@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from entrypoint.secrets_manager import FRESH_ROLE_CODES
-from meshcert.errors import AwsRefused, MeshcertError, NotReady
+from meshcert.errors import AwsRefused, MeshcertError, NotReady, VersionQuarantined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,17 +22,19 @@ FRESH_ROLE_GRACE_S = 15.0
 
 class Clock(NamedTuple):
     """
-    What waiting needs; tests put their own in.
+    The time, and what waiting needs; tests put their own in.
 
     Args:
         monotonic: Seconds since any fixed moment.
         sleep: Waits that many seconds.
         jitter: A random number from 0 to 1.
+        now: Seconds since 1970, UTC.
     """
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     jitter: Callable[[], float] = random.random
+    now: Callable[[], float] = time.time
 
 
 def delay(attempt: int, jitter: float) -> float:
@@ -51,7 +53,8 @@ def until(deadline: float, attempt: Callable[[], _Result], clock: Clock) -> _Res
     The result of the first attempt that succeeds.
 
     What heals by itself is tried again until the deadline; what needs a person is final at once, except a refusal
-    that a fresh role may meet, which is final after 15 seconds.
+    that a fresh role may meet, which is final after 15 seconds. A quarantined version heals: the one who put that label
+    there takes AWSCURRENT away from it next.
 
     Args:
         deadline: On the clock's ``monotonic``; one attempt is made even if it is over.
@@ -76,7 +79,7 @@ def until(deadline: float, attempt: Callable[[], _Result], clock: Clock) -> _Res
 
 
 def _limit(error: MeshcertError, deadline: float, grace_until: float) -> float | None:
-    if isinstance(error, NotReady):
+    if isinstance(error, NotReady | VersionQuarantined):
         return deadline
     if isinstance(error, AwsRefused) and error.code in FRESH_ROLE_CODES:
         return grace_until

@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Never, TypeVar
 
 from entrypoint.acceptance import SecretCounters, secret_counters
+from entrypoint.acknowledgements import LONGEST_TELLING_S
 from entrypoint.admin import Admin
 from entrypoint.delivery import Checked, Delivery, Served, Wanted, refuse_older, wanted_secrets
 from entrypoint.log import place_of
 from entrypoint.retrying import Clock, until
+from entrypoint.standing import Standings, reason_of
 from meshcert.envoy import secrets_used
-from meshcert.errors import Fault, MaterialRejected, MeshcertError
+from meshcert.errors import Fault, MaterialRejected, MeshcertError, SecretMalformed, VersionQuarantined
 from meshcert.proxy import Rotation as RotationKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from entrypoint.acknowledgements import Acknowledgements
     from entrypoint.log import Log
+    from entrypoint.secrets_manager import Versions
     from entrypoint.settings import Settings
 
 _Result = TypeVar("_Result")
@@ -24,6 +28,7 @@ _Result = TypeVar("_Result")
 CONFIRM_S = 5.0
 """Longest wait for Envoy to take a new version over, seconds; it takes milliseconds."""
 _CONFIRM_EVERY_S = 0.01
+_REJECTED = "Envoy rejected it"
 
 _SHORTEST_WAIT = 0.8
 """Part of the poll interval that is always waited; the rest is jitter, so that tasks do not ask in step."""
@@ -51,9 +56,17 @@ class Rotation:
         delivery: Fetches, checks and installs.
         log: For what a person must know.
         clock: For waiting.
+        acknowledgements: Where this task says what it serves; None if nobody wants to know.
     """
 
-    def __init__(self, settings: Settings, delivery: Delivery, log: Log, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        delivery: Delivery,
+        log: Log,
+        clock: Clock | None = None,
+        acknowledgements: Acknowledgements | None = None,
+    ) -> None:
         self._proxy = settings.proxy
         self._delivery = delivery
         self._log = log
@@ -66,29 +79,38 @@ class Rotation:
         self._reported: dict[str, str] = {}
         self._complaints: dict[str, tuple[str, str]] = {}
         self._unconfirmed: dict[str, _Unconfirmed] = {}
+        self._acknowledgements = acknowledgements
+        self._standings = Standings(settings.proxy, self._admin, self._handed)
         self._retry_until = 0.0
 
     def run(self) -> Never:
         """Look, again and again, a poll interval at most from the beginning of one look to that of the next."""
         began = self._clock.monotonic()
+        self.acknowledge()
         while True:
             jitter = _SHORTEST_WAIT + (1 - _SHORTEST_WAIT) * self._clock.jitter()
             looks_at = began + self._proxy.poll_interval_s * jitter
-            self._clock.sleep(max(0.0, looks_at - self._clock.monotonic()))
+            self._wait_until(looks_at)
             began = self._clock.monotonic()
             self.look()
+            self.acknowledge()
 
     def look(self) -> None:
         """Look at every secret once; what goes wrong with one does not keep the others from it."""
         self._retry_until = self._clock.monotonic() + self._proxy.poll_interval_s * _RETRY_FOR
         for wanted in self._wanted:
+            self._standings.begin_look(wanted.name)
             unconfirmed = self._unconfirmed.get(wanted.name)
             version = unconfirmed.version if unconfirmed else ""
             try:
                 if unconfirmed:
                     self._judge_again(wanted, unconfirmed)
-                version = self._again(lambda wanted=wanted: self._delivery.current_version(wanted))  # type: ignore[misc]  # mypy cannot infer the lambda's default
-                self._take_over(wanted, version)
+                versions = self._again(lambda wanted=wanted: self._delivery.versions(wanted))  # type: ignore[misc]  # mypy cannot infer the lambda's default
+                version = versions.current
+                self._take_over(wanted, versions)
+            except (MaterialRejected, SecretMalformed, VersionQuarantined) as error:
+                self._standings.refuse(wanted.name, version, reason_of(error))
+                self._complain(wanted, version, f"{type(error).__name__}: {error}")
             except MeshcertError as error:
                 self._complain(wanted, version, f"{type(error).__name__}: {error}")
             except OSError as error:
@@ -96,21 +118,42 @@ class Rotation:
             except Exception as error:  # noqa: BLE001  its values could be secret, and the other secrets must go on
                 self._complain(wanted, version, f"internal fault: {type(error).__name__} at {place_of(error)}")
 
-    def _take_over(self, wanted: Wanted, version: str) -> None:
+    def acknowledge(self) -> None:
+        """Say what this task serves, if that has changed or was said long ago."""
+        if self._acknowledgements:
+            self._acknowledgements.tell(self._standings.read())
+
+    def _wait_until(self, looks_at: float) -> None:
+        """Wait for the next look, and acknowledge meanwhile, unless that could delay the look."""
+        while self._acknowledgements:
+            due_at = self._acknowledgements.due_at
+            if not self._clock.monotonic() < due_at < looks_at - LONGEST_TELLING_S:
+                break
+            self._clock.sleep(due_at - self._clock.monotonic())
+            self.acknowledge()
+        self._clock.sleep(max(0.0, looks_at - self._clock.monotonic()))
+
+    def _take_over(self, wanted: Wanted, versions: Versions) -> None:
         served = self._served[wanted.name]
+        version = versions.current
         if version in {"", served.version, self._rejected_by_envoy.get(wanted.name)}:
-            if version == served.version and self._complaints.pop(wanted.name, None) is not None:
-                self._log.info("watch-recovered", secret=wanted.name, version=version)
+            if version == served.version:
+                self._keep(wanted, version)
+            elif version:
+                self._standings.refuse(wanted.name, version, f"{wanted.name}: {_REJECTED}")
             return
         if self._proxy.rotation is RotationKind.REDEPLOY:
             if self._reported.get(wanted.name) != version:
                 self._reported[wanted.name] = version
                 self._log.info("newer-version", secret=wanted.name, version=version, served=served.version)
             return
+        if version in versions.quarantined:
+            raise VersionQuarantined(wanted.reference.secret, version)
         checked = self._again(lambda: self._delivery.fetch(wanted))
         if checked.version == served.version:
             return
-        refuse_older(checked, served)
+        if served.version not in versions.quarantined:
+            refuse_older(checked, served)
         before = self._counters(wanted) if wanted.name in self._used else SecretCounters()
         if before is None:
             # Without them a rejection of long ago could not be told from one of this version.
@@ -118,6 +161,14 @@ class Rotation:
             return
         self._hand_over(wanted, checked, before)
         self._complaints.pop(wanted.name, None)
+
+    def _keep(self, wanted: Wanted, version: str) -> None:
+        if wanted.name in self._unconfirmed:
+            self._standings.trouble(wanted.name, _not_confirmed(version))
+            return
+        self._standings.accept(wanted.name)
+        if self._complaints.pop(wanted.name, None) is not None:
+            self._log.info("watch-recovered", secret=wanted.name, version=version)
 
     def _hand_over(self, wanted: Wanted, checked: Checked, before: SecretCounters) -> None:
         unconfirmed = self._unconfirmed.pop(wanted.name, None)
@@ -129,12 +180,14 @@ class Rotation:
             verdict = self._wait_for_verdict(wanted, handed)
             if verdict is None:
                 self._unconfirmed[wanted.name] = handed
+                self._standings.trouble(wanted.name, _not_confirmed(checked.version))
                 self._log.warning(
                     "rotation-unconfirmed", secret=wanted.name, version=checked.version, waited_s=CONFIRM_S
                 )
                 return
             if not verdict:
                 self._take_back(wanted, handed)
+        self._standings.accept(wanted.name)
         took_ms = round((self._clock.monotonic() - began) * 1000, 1)
         self._log.info("secret-rotated", secret=wanted.name, version=checked.version, served_after_ms=took_ms)
 
@@ -165,14 +218,20 @@ class Rotation:
         del self._unconfirmed[wanted.name]
         if not verdict:
             self._take_back(wanted, handed)
+        self._standings.accept(wanted.name)
         self._log.info("rotation-confirmed", secret=wanted.name, version=handed.version)
 
     def _take_back(self, wanted: Wanted, handed: _Unconfirmed) -> Never:
         self._rejected_by_envoy[wanted.name] = handed.version
         self._served[wanted.name] = handed.good
         self._delivery.restore(wanted, handed.good)
-        fault = Fault(wanted.name, "Envoy rejected it", "Envoy's own line in this log says why")
+        fault = Fault(wanted.name, _REJECTED, "Envoy's own line in this log says why")
         raise MaterialRejected(wanted.reference.secret, (fault,))
+
+    def _handed(self, name: str) -> tuple[Served, ...]:
+        """What Envoy was handed under this name, and what it had before if it has not judged that yet."""
+        unconfirmed = self._unconfirmed.get(name)
+        return (self._served[name], unconfirmed.good) if unconfirmed else (self._served[name],)
 
     def _counters(self, wanted: Wanted) -> SecretCounters | None:
         """Envoy's counters of it; None if Envoy does not answer."""
@@ -185,7 +244,12 @@ class Rotation:
         return until(self._retry_until, call, self._clock)
 
     def _complain(self, wanted: Wanted, version: str, reason: str) -> None:
+        self._standings.trouble(wanted.name, reason)
         if self._complaints.get(wanted.name) == (version, reason):
             return
         self._complaints[wanted.name] = (version, reason)
         self._log.warning("rotation-waits", secret=wanted.name, version=version, reason=reason)
+
+
+def _not_confirmed(version: str) -> str:
+    return f"Envoy has not said whether it takes version {version} over"

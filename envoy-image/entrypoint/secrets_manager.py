@@ -14,6 +14,8 @@ REQUEST_TIMEOUT_S = 3.0
 """For each of connection, signature and answer, seconds; an answer takes tens of milliseconds."""
 
 CURRENT = "AWSCURRENT"
+QUARANTINED = "QUARANTINED"
+"""As in :mod:`meshcert.publication`, whose import would cost this container's start ``logging``."""
 
 FRESH_ROLE_CODES = frozenset({"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 """Refusals that a role or session made seconds ago may still meet."""
@@ -34,6 +36,7 @@ _PASSING_CODES = frozenset(
         "InternalServiceError",
         "InternalServiceErrorException",
         "InternalFailure",
+        "ProvisionedThroughputExceededException",
     }
 )
 _SERVER_ERROR = 500
@@ -54,13 +57,28 @@ class SecretVersion(NamedTuple):
     Args:
         version_id: Its VersionId.
         text: Its SecretString; not shown by ``repr``.
+        quarantined: Whether its rollout failed.
     """
 
     version_id: str
     text: str
+    quarantined: bool = False
 
     def __repr__(self) -> str:
         return f"<SecretVersion {self.version_id}>"
+
+
+class Versions(NamedTuple):
+    """
+    Where a secret's labels stand.
+
+    Args:
+        current: VersionId that AWSCURRENT stands on; empty if on none.
+        quarantined: VersionIds whose rollout failed.
+    """
+
+    current: str
+    quarantined: frozenset[str] = frozenset()
 
 
 class SecretsManager:
@@ -74,9 +92,9 @@ class SecretsManager:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def current_version(self, secret: str) -> str:
+    def versions(self, secret: str) -> Versions:
         """
-        VersionId that AWSCURRENT stands on (secretsmanager:DescribeSecret); empty if on none.
+        Where its labels stand (secretsmanager:DescribeSecret); the value is not read.
 
         Args:
             secret: ARN or name.
@@ -88,7 +106,10 @@ class SecretsManager:
         """
         answer = self._call("DescribeSecret", secret, {"SecretId": secret})
         stages: dict[str, Sequence[str]] = answer.get("VersionIdsToStages") or {}
-        return next((version for version, labels in stages.items() if CURRENT in labels), "")
+        return Versions(
+            next((version for version, labels in stages.items() if CURRENT in labels), ""),
+            frozenset(version for version, labels in stages.items() if QUARANTINED in labels),
+        )
 
     def current_value(self, secret: str) -> SecretVersion:
         """
@@ -106,7 +127,8 @@ class SecretsManager:
         version, text = answer.get("VersionId"), answer.get("SecretString")
         if not isinstance(version, str) or not isinstance(text, str):
             raise AwsUnavailable("secretsmanager:GetSecretValue", secret, "the answer has no SecretString")
-        return SecretVersion(version, text)
+        labels = answer.get("VersionStages")
+        return SecretVersion(version, text, isinstance(labels, list) and QUARANTINED in labels)
 
     def _call(self, operation: str, secret: str, question: dict[str, Any]) -> dict[str, Any]:
         headers = [("Content-Type", "application/x-amz-json-1.1"), ("X-Amz-Target", f"secretsmanager.{operation}")]
@@ -114,31 +136,49 @@ class SecretsManager:
             status, body = self._connection.post(headers, json.dumps(question).encode(), REQUEST_TIMEOUT_S)
         except ConnectionError as error:
             raise AwsUnavailable(f"secretsmanager:{operation}", secret, str(error)) from error
-        try:
-            answer = json.loads(body)
-        except ValueError:
-            answer = None  # the parser's message would quote the body
-        if status == _OK and isinstance(answer, dict):
-            return answer
-        raise error_of(f"secretsmanager:{operation}", secret, status, answer)
+        return read_answer(f"secretsmanager:{operation}", secret, status, body)
 
 
-def error_of(operation: str, secret: str, status: int, answer: Any) -> MeshcertError:
+def read_answer(operation: str, resource: str, status: int, body: bytes) -> dict[str, Any]:
+    """
+    What AWS answers, if that is a good answer.
+
+    Args:
+        operation: The call.
+        resource: What it was about: a secret or a table.
+        status: HTTP status.
+        body: JSON, if AWS itself answers.
+
+    Raises:
+        AwsUnavailable: If AWS cannot answer now.
+        AwsRefused: If AWS says no.
+        IdentityMissing: If there is no such resource.
+    """
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        answer = None  # the parser's message would quote the body
+    if status == _OK and isinstance(answer, dict):
+        return answer
+    raise error_of(operation, resource, status, answer)
+
+
+def error_of(operation: str, resource: str, status: int, answer: Any) -> MeshcertError:
     """
     What an answer other than a good one means.
 
     Args:
         operation: The call.
-        secret: What it was about.
+        resource: What it was about: a secret or a table.
         status: HTTP status.
         answer: The decoded body; anything but an object counts as garbage.
     """
     if not isinstance(answer, dict):
-        return AwsUnavailable(operation, secret, f"HTTP {status} with a body that is no JSON object")
+        return AwsUnavailable(operation, resource, f"HTTP {status} with a body that is no JSON object")
     code = str(answer.get("__type", "")).rpartition("#")[2].partition(":")[0]
     message = str(answer.get("message") or answer.get("Message") or "")
     if status >= _SERVER_ERROR or code in _PASSING_CODES or not code:
-        return AwsUnavailable(operation, secret, code or f"HTTP {status}")
+        return AwsUnavailable(operation, resource, code or f"HTTP {status}")
     if code == "ResourceNotFoundException":
-        return IdentityMissing(secret, "Deploy the identities stack into this account and region first")
-    return AwsRefused(operation, secret, code, message)
+        return IdentityMissing(resource, "Deploy the identities stack into this account and region first")
+    return AwsRefused(operation, resource, code, message)

@@ -117,10 +117,12 @@ def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
     for name in (*proxy.identities, *proxy.trust_bundles):
         if not _NAME.fullmatch(name):
             yield repr(name), "a name has letters, digits, '-', '_' and '.' only"
-    for place in ("poll_interval_s", "max_connection_duration_s"):
+    for place in ("poll_interval_s", "max_connection_duration_s", "acknowledge_every_s"):
         seconds = getattr(proxy, place)
         if not isinstance(seconds, int | float) or not 0 < seconds < math.inf:
             yield place, f"{seconds!r} is no positive number of seconds"
+    if not isinstance(proxy.acknowledgements, str):
+        yield "acknowledgements", f"{proxy.acknowledgements!r} is no name of a table"
     yield from _listener_faults(proxy)
     yield from _backend_faults(proxy)
 

@@ -14,7 +14,7 @@ from entrypoint import exit_codes
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from entrypoint.signed_connection import SignedConnection
+    from entrypoint.signed_connection import Session, SignedConnection
 
 
 class Task(NamedTuple):
@@ -58,7 +58,7 @@ def run(task: Task) -> int:
 
 
 def _run(task: Task) -> int:
-    early = _connect_early(task.environ)
+    early = _begin_early(task.environ)
 
     # Everything else is loaded while the connection is being made and credentials are fetched.
     from entrypoint import process  # noqa: PLC0415  see above
@@ -77,7 +77,7 @@ def _run(task: Task) -> int:
     try:
         settings = Settings.from_environ(task.environ)
         assert early is not None  # noqa: S101  the settings are good, so the endpoint is
-        delivery = Delivery(SecretsManager(early), SecretFiles(settings.paths.secrets), time.time)
+        delivery = Delivery(SecretsManager(early.connection), SecretFiles(settings.paths.secrets), time.time)
         first = FirstDelivery(settings, delivery, log)
         if not task.installed:
             first.install(task.started + settings.start_deadline_s)
@@ -90,19 +90,27 @@ def _run(task: Task) -> int:
         log.error("start-failed", error=type(error).__name__, reason=str(error), exit_code=code)  # noqa: TRY400  ours
         return code
 
-    from entrypoint.rotation import Rotation  # noqa: PLC0415  not needed for the start
+    from entrypoint.acknowledgements import acknowledgements_of  # noqa: PLC0415  not needed for the start
+    from entrypoint.rotation import Rotation  # noqa: PLC0415  the same
 
-    return Rotation(settings, delivery, log).run()
+    acknowledgements = acknowledgements_of(settings, task.environ, early.session, log)
+    return Rotation(settings, delivery, log, acknowledgements=acknowledgements).run()
 
 
-def _connect_early(environ: Mapping[str, str]) -> SignedConnection | None:
-    """The connection to AWS, on its way; None if the environment does not say where, which the settings report."""
+class _Early(NamedTuple):
+    session: Session
+    connection: SignedConnection
+
+
+def _begin_early(environ: Mapping[str, str]) -> _Early | None:
+    """Credentials and the connection to AWS, on their way; None if the environment misleads, as the settings report."""
     from entrypoint.endpoint import secrets_manager_endpoint  # noqa: PLC0415  the supervisor needs none of this
-    from entrypoint.signed_connection import SignedConnection  # noqa: PLC0415  the same
+    from entrypoint.signed_connection import Session, SignedConnection  # noqa: PLC0415  the same
 
     region = environ.get("AWS_REGION", "")
     try:
         endpoint = secrets_manager_endpoint(region, environ)
-        return SignedConnection(endpoint, region, "secretsmanager", environ)
+        session = Session.begin(environ)
     except ValueError:
         return None
+    return _Early(session, SignedConnection(endpoint, region, "secretsmanager", session))

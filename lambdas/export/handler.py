@@ -1,110 +1,140 @@
-"""The export function: brings one identity, or one trust bundle, in line."""
+"""The export function: takes one identity's certificate out of ACM and publishes it, or checks what is published."""
 
 from __future__ import annotations
 
 import logging
 import os
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import boto3  # noqa: TID251  the handler plugs the adapters in
-from aws_lambda_powertools import Logger, Metrics  # noqa: TID251  only handlers know Powertools
+from aws_lambda_powertools.logging import Logger  # noqa: TID251  only handlers know Powertools
 from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers  # noqa: TID251  as above
-from aws_lambda_powertools.metrics import MetricUnit  # noqa: TID251  as above
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: TID251  as above
+from botocore.config import Config  # noqa: TID251  the adapters' clients are made here
 
 from meshcert.aws.acm import Acm
-from meshcert.aws.cloudformation import send_answer
 from meshcert.aws.identities import Identities
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.clock import SystemClock
-from meshcert.custom_resource import Deployment, answer
-from meshcert.errors import IdentityMissing, MeshcertError, Rejected
-from meshcert.export import Sources, export_identity
+from meshcert.errors import Fault, IdentityMissing, MeshcertError, Rejected, RequestInvalid
+from meshcert.export import Sources, export_identity, export_issued
+from meshcert.published import verify_published
 from meshcert.settings import ExportSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: TID251  as above
 
-    from meshcert.ports import Identity, IdentityTable
+    from meshcert.ports import Identity, IdentityTable, PublishedValues
 
 SERVICE = "meshcert-export"
 
 logger = Logger(service=SERVICE)
-metrics = Metrics(namespace="meshcert", service=SERVICE)
+# No service: the mesh is the only dimension, and each further one would be paid for.
+metrics = EphemeralMetrics(namespace="meshcert", service="")
 # The core logs through the standard library; its loggers write as this one does.
 logging.getLogger("meshcert")
 copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
 
+@dataclass(frozen=True)
+class Parts:
+    """
+    What a call is carried out with.
+
+    Args:
+        sources: Where material comes from and goes to.
+        values: Reads what proxies read.
+        table: The table ``identities``.
+    """
+
+    sources: Sources
+    values: PublishedValues
+    table: IdentityTable
+
+
 @lru_cache(maxsize=1)
-def build() -> Deployment:
+def build() -> Parts:
     """The use cases' ports on AWS, as the environment says; made on first use, so that importing needs none."""
     settings = ExportSettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
+    # A call that hangs must leave time for another: the function has 60 seconds.
+    config = Config(connect_timeout=5, read_timeout=10)
+    vault = SecretsManager(boto3.client("secretsmanager", config=config))
     sources = Sources(
-        certificates=Acm(boto3.client("acm")),
-        authorities=PrivateCa(boto3.client("acm-pca")),
-        vault=SecretsManager(boto3.client("secretsmanager")),
+        certificates=Acm(boto3.client("acm", config=config)),
+        authorities=PrivateCa(boto3.client("acm-pca", config=config)),
+        vault=vault,
         clock=SystemClock(),
     )
-    table = boto3.resource("dynamodb").Table(settings.identities_table)
-    return Deployment(mesh=settings.mesh, sources=sources, table=Identities(table))
+    table = boto3.resource("dynamodb", config=config).Table(settings.identities_table)
+    return Parts(sources, vault, Identities(table))
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
-def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
-    Bring an identity or a trust bundle in line.
+    Bring an identity in line, or check what its proxies read.
 
-    Triggers: CloudFormation's custom resources; EventBridge's ``ACM Certificate Available`` with action ``RENEWAL``;
-    ``{"identity": NAME}`` from whoever may invoke it. Events about certificates that are nobody's are ignored.
+    Triggers: only direct calls. ``{"identity": NAME, "version": VERSION}`` from the renewal function, which has seen
+    that ACM holds that version; ``{"identity": NAME}`` and ``{"verify": NAME}`` from operators. It acts on rows of the
+    table ``identities`` alone, whoever calls.
 
     Args:
         event: One of the three.
         context: Lambda's.
 
     Returns:
-        ``outcome`` and public facts; for CloudFormation the status it was sent.
+        ``outcome`` and public facts; of a check its ``faults``, sentences.
 
     Raises:
-        MeshcertError: Except for CloudFormation, which is always answered. Invoked asynchronously (CloudFormation,
-            EventBridge), AWS runs the function twice more, after one and two minutes, and then gives the event to the
-            dead-letter queue; a direct caller sees the error.
+        MeshcertError: The caller sees it; AWS does not run the function again.
     """
-    if "ResponseURL" in event:
-        body = answer(event, build, f"log stream {context.log_stream_name}, request {context.aws_request_id}")
-        send_answer(event["ResponseURL"], body)
-        logger.info("answered CloudFormation", extra={"status": body["Status"], "resource": body["PhysicalResourceId"]})
-        _count("Deployed" if body["Status"] == "SUCCESS" else "Rejected")
-        return {"outcome": body["Status"]}
+    del context
     try:
-        deployment = build()
-        identity = _find(event, deployment.table)
-        if identity is None:
-            logger.debug("nothing to do: the event names no certificate of this mesh")
-            _count("Ignored")
-            return {"outcome": "ignored"}
-        published = export_identity(identity, deployment.sources)
+        return _answer(event)
     except MeshcertError as error:
         _count("Rejected" if isinstance(error, Rejected) else "NotReady")
         raise
+
+
+def _answer(event: dict[str, Any]) -> dict[str, Any]:
+    match event:
+        case {"identity": str(name), "version": str(version), **more} if name and version and not more:
+            parts = build()
+            published = export_issued(_find(name, parts.table), version, parts.sources, parts.values)
+        case {"identity": str(name), **more} if name and not more:
+            parts = build()
+            published = export_identity(_find(name, parts.table), parts.sources, parts.values)
+        case {"verify": str(name), **more} if name and not more:
+            return _verify(name)
+        case _:
+            remedy = 'Send {"identity": NAME}, {"identity": NAME, "version": VERSION} or {"verify": NAME}'
+            raise RequestInvalid("a direct call", (Fault("event", "it is none of the three", remedy),))
     _count("".join(word.title() for word in published.outcome.split("_")))
     logger.info("in line", extra=published.summary())
     return published.summary()
 
 
-def _find(event: dict[str, Any], table: IdentityTable) -> Identity | None:
-    match event:
-        case {"source": "aws.acm", "detail": {"Action": "RENEWAL"}, "resources": [str(certificate_arn), *_]}:
-            return table.find_by_certificate(certificate_arn)
-        case {"identity": str(name)}:
-            identity = table.find(name)
-            if identity is None:
-                raise IdentityMissing(f"identity {name}", "Deploy the mesh file that declares it")
-            return identity
-    return None
+def _verify(name: str) -> dict[str, Any]:
+    parts = build()
+    identity = _find(name, parts.table)
+    found = verify_published(identity, parts.values, parts.sources.authorities, parts.sources.clock)
+    _count("Verified")
+    logger.info("verified", extra=found.summary())
+    return found.summary()
+
+
+def _find(name: str, table: IdentityTable) -> Identity:
+    # A property, not a dimension: each identity's own metrics would be paid for.
+    metrics.add_metadata("identity", name)
+    identity = table.find(name)
+    if identity is None:
+        raise IdentityMissing(f"identity {name}", "Deploy the mesh file that declares it")
+    return identity
 
 
 def _count(name: str) -> None:

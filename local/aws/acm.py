@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ministack import app as gateway
 from ministack.services import acm as public_acm
 
-from local.aws import acm_shapes, control, hooks, json_service, managed_renewal
+from local.aws import acm_shapes, certificate_events, control, hooks, json_service, managed_renewal
 from local.aws.config import CertificateTimes
 from local.aws.json_service import ServiceError
 from local.aws.private_certificate import PrivateCertificate, check_request, failure_reason
@@ -53,6 +53,7 @@ def install(config: Config) -> None:
     )
     control.route("/_local/acm/day", lambda _: managed_renewal.day(list(_certificates.values()), _settings.times))
     control.at_reset(_forget_all)
+    managed_renewal.live_by_the_clock(config, lambda: list(_certificates.values()))
 
 
 def request(fields: dict[str, Any]) -> PrivateCertificate:
@@ -76,7 +77,7 @@ def request(fields: dict[str, Any]) -> PrivateCertificate:
         key_algorithm=algorithm,
     )
     try:
-        certificate.issue(_settings.times, timedelta(days=_settings.times.born_days_ago))
+        certificate.issue(_settings.times, timedelta(seconds=_settings.times.born_days_ago * _settings.times.day_s))
     except ServiceError as error:
         if error.code == "InvalidArnException":
             raise
@@ -87,7 +88,7 @@ def request(fields: dict[str, Any]) -> PrivateCertificate:
     if token:
         _tokens[token] = (now, certificate.arn)
     if certificate.status == "ISSUED":
-        managed_renewal.announce(certificate, "ISSUANCE")
+        certificate_events.available(certificate, "ISSUANCE")
     return certificate
 
 
@@ -155,8 +156,8 @@ def _renew(fields: dict[str, Any]) -> dict[str, Any] | None:
     certificate = _find(fields)
     if certificate is None:
         return None
-    if certificate.renewal_under_way:
-        raise ServiceError("RequestInProgressException", f"a renewal of {certificate.arn} is under way")
+    if certificate.pending:
+        raise ServiceError("RequestInProgressException", f"a renewal of {certificate.arn} is pending")
     if not certificate.exported:
         raise ServiceError(
             "ValidationException",

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+LEAF_LIFETIME_DAYS = 395
+
 
 @dataclass(frozen=True)
 class CertificateTimes:
@@ -16,20 +18,28 @@ class CertificateTimes:
     AWS's own figures are the defaults; tests scale them to seconds. All values are seconds unless the name says days.
 
     Args:
-        born_days_ago: Days by which the first certificates (not renewals) are dated back, CAs one day more.
+        born_days_ago: Days of ACM's by which the first certificates (not renewals) are dated back; CAs by as many of
+            ours and one more.
         leaf_lifetime_s: Lifetime of a private ACM certificate (AWS: 395 days).
         managed_renewal_s: Remaining life from which ACM renews an exported certificate by itself (AWS: 60 days).
         warning_s: Remaining life from which ACM sends ``Approaching Expiration`` (AWS: 45 days).
         back_dating_s: How far NotBefore lies before the time of issue (AWS Private CA: 60 minutes).
         renewal_takes_s: Delay between RenewCertificate's empty answer and the new certificate.
+        acm_day_s: How often ACM's daily run comes by the real clock; 0 means only when ``/_local/acm/day`` is told to.
     """
 
     born_days_ago: float = 0.0
-    leaf_lifetime_s: float = 395 * 86400.0
+    leaf_lifetime_s: float = LEAF_LIFETIME_DAYS * 86400.0
     managed_renewal_s: float = 60 * 86400.0
     warning_s: float = 45 * 86400.0
     back_dating_s: float = 3600.0
     renewal_takes_s: float = 1.0
+    acm_day_s: float = 0.0
+
+    @property
+    def day_s(self) -> float:
+        """How long a day is for ACM, so that a leaf always lives for 395 of them; in AWS's figures 86,400 seconds."""
+        return self.leaf_lifetime_s / LEAF_LIFETIME_DAYS
 
 
 @dataclass(frozen=True)

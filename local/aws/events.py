@@ -62,21 +62,22 @@ def emit(source: str, detail_type: str, resources: list[str], detail: dict[str, 
     eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
 
 
-def deliver(queue_arn: str, body: str, attributes: dict[str, str]) -> bool:
+def deliver(queue_arn: str, body: str, attributes: dict[str, str], *, sender: str = "") -> bool:
     """
-    Put a message into a queue, as a service does that reports what it could not deliver.
+    Put a message into a queue, as a service does.
 
     Args:
         queue_arn: An SQS queue.
         body: The message's text.
         attributes: Its message attributes, all of type String.
+        sender: Its SenderId; by default the account.
 
     Returns:
         Whether there is such a queue.
     """
     queue = sqs._queue_by_arn(queue_arn)
     if queue is None:
-        logger.warning("dead-letter queue %s does not exist; lost: %s", queue_arn, body)
+        logger.warning("queue %s does not exist; lost: %s", queue_arn, body)
         return False
     now = time.time()
     message = {
@@ -91,7 +92,7 @@ def deliver(queue_arn: str, body: str, attributes: dict[str, str]) -> bool:
         "message_attributes": {
             name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
         },
-        "sys": {"SenderId": responses.get_account_id(), "SentTimestamp": str(int(now * 1000))},
+        "sys": {"SenderId": sender or responses.get_account_id(), "SentTimestamp": str(int(now * 1000))},
     }
     sqs._ensure_msg_fields(message)
     queue["messages"].append(message)

@@ -1,92 +1,94 @@
-"""Faults on purpose: throttling, errors, delays and broken connections in front of any API operation."""
+"""Faults on purpose: throttling, errors, delays, broken connections and crashes at any API operation."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import re
-import time
-import urllib.parse
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ministack import app as gateway
-
-from local.aws import control, hooks
+from local.aws import control, crashes, operations
+from local.aws.buckets import TokenBucket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, MutableMapping
+    from collections.abc import MutableMapping
 
     from local.aws.config import Config
-    from local.aws.control import Application, Receive, Scope, Send
+    from local.aws.operations import Exchange, Onward, Request
 
-KINDS = frozenset({"throttle", "500", "503", "latency", "hang", "cut", "bucket"})
+KINDS = frozenset({"throttle", "500", "503", "latency", "hang", "cut", "bucket", "kill"})
+WHEN = frozenset({"before", "after"})
 _SEED = 7
-_XML_SERVICES = frozenset({"iam", "sts", "elasticloadbalancing", "cloudformation", "sns", "monitoring", "ec2", "s3"})
-_THROTTLED = {
-    "dynamodb": "ProvisionedThroughputExceededException",
-    "sqs": "RequestThrottled",
-    "ec2": "RequestLimitExceeded",
-    "s3": "SlowDown",
-    "lambda": "TooManyRequestsException",
-}
-_SCOPE = re.compile(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/")
 
 
 @dataclass
 class Rule:
     """
-    One fault.
+    One fault. A request meets the first rule that strikes.
 
     Args:
         kind: One of :data:`KINDS`.
         service: Signing name such as ``secretsmanager``, or ``*``.
         action: Operation such as ``GetSecretValue``, or ``*``.
+        role: Name of the role whose session signs the request (``root`` for the administrator), ``ROLE/FUNCTION`` where
+            functions share a role, or ``*``.
+        resource: Text that the request's path or body contains; empty for any. A whole ARN or a name in its quotes
+            tells ``"teller"`` from ``"colorteller"``.
         p: Probability that a request meets the fault.
-        n: How many requests meet it at most; None for all.
+        at: Number of the first matching request that may meet it, from 1.
+        n: How many requests meet it at most; None for all, of ``kill`` for one.
         ms: Delay of ``latency`` in milliseconds.
         rate: Requests a second that a ``bucket`` lets through.
         burst: Requests that a full ``bucket`` lets through at once.
+        when: Of ``kill``: ``before`` the service sees the request, or ``after`` it has carried it out.
     """
 
     kind: str
     service: str = "*"
     action: str = "*"
+    role: str = "*"
+    resource: str = ""
     p: float = 1.0
+    at: int = 1
     n: int | None = None
     ms: float = 200.0
     rate: float = 1.0
     burst: float = 1.0
-    _tokens: float = field(default=-1.0, repr=False)
-    _filled_at: float = field(default=0.0, repr=False)
+    when: str = "before"
+    _seen: int = field(default=0, init=False, repr=False)
+    _bucket: TokenBucket = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"fault {self.kind!r} is none of {sorted(KINDS)}")
+        if self.when not in WHEN:
+            raise ValueError(f"when {self.when!r} is none of {sorted(WHEN)}")
+        if self.kind == "kill" and self.n is None:
+            self.n = 1
+        self._bucket = TokenBucket(self.rate, self.burst)
 
-    def strikes(self, service: str, action: str, chance: random.Random) -> bool:
+    def strikes(self, request: Request, chance: random.Random) -> bool:
         """Whether this request meets the fault; counts it if so."""
-        if self.service not in {"*", service} or self.action not in {"*", action} or self.n == 0:
+        if not self._matches(request) or self.n == 0:
             return False
-        if self.kind == "bucket":
-            if self._take_token():
-                return False
-        elif chance.random() >= self.p:
+        self._seen += 1
+        if self._seen < self.at:
+            return False
+        spared = self._bucket.take() if self.kind == "bucket" else chance.random() >= self.p
+        if spared:
             return False
         if self.n is not None:
             self.n -= 1
         return True
 
-    def _take_token(self) -> bool:
-        now = time.monotonic()
-        level = self.burst if self._tokens < 0 else self._tokens + (now - self._filled_at) * self.rate
-        self._tokens, self._filled_at = min(self.burst, level), now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+    def _matches(self, request: Request) -> bool:
+        return (
+            self.service in {"*", request.service}
+            and self.action in {"*", request.action}
+            and request.is_signed_by(self.role)
+            and self.resource in request.text
+        )
 
 
 _rules: list[Rule] = []
@@ -95,11 +97,11 @@ _chance = random.Random(_SEED)  # noqa: S311 - repeatable on purpose
 
 
 def install(config: Config) -> None:
-    """Put the faults in front of MiniStack's application; control endpoints stay free of them."""
+    """Serve ``/_local/faults`` and stand in front of every service."""
     del config
-    hooks.wrap(gateway, "app", _application)
     control.route("/_local/faults", _configure)
     control.at_reset(_rules.clear)
+    operations.guard(lambda: bool(_rules), _strike)
 
 
 def _configure(value: Any) -> dict[str, Any]:
@@ -111,72 +113,51 @@ def _configure(value: Any) -> dict[str, Any]:
     return {"rules": len(_rules), "hits": dict(_hits)}
 
 
-def _application(inner: Application) -> Application:
-    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _rules:
-            await inner(scope, receive, send)
-            return
-        body = await control.read_body(receive)
-        service, action = _operation(scope, body)
-        rule = next((rule for rule in _rules if service and rule.strikes(service, action, _chance)), None)
-        if rule:
-            _hits[f"{service}:{action}:{rule.kind}"] += 1
-            if not await _apply(rule, service, receive, send):
-                return
-        await inner(scope, _replay(body, receive), send)
-
-    return serve
-
-
-def _operation(scope: Scope, body: bytes) -> tuple[str, str]:
-    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    signed = _SCOPE.search(headers.get("authorization", ""))
-    action = headers.get("x-amz-target", "").rpartition(".")[2]
-    if not action:
-        form = dict(urllib.parse.parse_qsl(body.decode("latin-1"))) if b"Action=" in body else {}
-        action = form.get("Action") or f"{scope['method']} {scope['path']}"
-    return (signed.group(1) if signed else ""), action
-
-
-async def _apply(rule: Rule, service: str, receive: Receive, send: Send) -> bool:
-    """Answer in place of the service; True if the request is to go on to it."""
+async def _strike(exchange: Exchange, onward: Onward) -> None:
+    request = exchange.request
+    rule = next((rule for rule in _rules if rule.strikes(request, _chance)), None)
+    if rule is None:
+        await onward()
+        return
+    if rule.kind == "kill":
+        await _crash(rule, exchange, onward)
+        return
+    _hits[_name(rule, request)] += 1
     if rule.kind == "latency":
         await asyncio.sleep(rule.ms / 1000)
-        return True
-    if rule.kind == "hang":
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await onward()
+    elif rule.kind == "hang":
+        await exchange.gone()
     elif rule.kind == "cut":
         # Without a length the answer is chunked, and a client notices that the last chunk never comes.
-        await send({"type": "http.response.start", "status": 200, "headers": []})
-        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+        await exchange.send({"type": "http.response.start", "status": 200, "headers": []})
+        await exchange.send({"type": "http.response.body", "body": b"{", "more_body": True})
+    elif rule.kind in {"500", "503"}:
+        code = {"500": "InternalServiceError", "503": "ServiceUnavailable"}[rule.kind]
+        await exchange.refuse(int(rule.kind), code, "fault on purpose")
     else:
-        status, code = {"500": (500, "InternalServiceError"), "503": (503, "ServiceUnavailable")}.get(
-            rule.kind,
-            (503 if service == "s3" else 400, _THROTTLED.get(service, "ThrottlingException")),
-        )
-        await _refuse(send, service, status, code)
-    return False
+        await exchange.throttle("fault on purpose")
 
 
-async def _refuse(send: Send, service: str, status: int, code: str) -> None:
-    message = "fault on purpose"
-    if service in _XML_SERVICES:
-        kind = b"text/xml"
-        error = f"<Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>"
-        body = f"<ErrorResponse>{error}</ErrorResponse>".encode()
-    else:
-        kind = b"application/x-amz-json-1.1"
-        body = json.dumps({"__type": code, "message": message}).encode()
-    headers = [(b"content-type", kind), (b"x-amzn-errortype", code.encode())]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def _crash(rule: Rule, exchange: Exchange, onward: Onward) -> None:
+    """
+    End the process that asks, before or after the service has done it.
+
+    Raises:
+        RuntimeError: If no function's process asks; a test that believes in its crash would prove nothing.
+    """
+    if rule.when == "after":
+        exchange.send = _discard
+        await onward()
+    if not await asyncio.to_thread(crashes.kill, exchange.request):
+        raise RuntimeError(f"nothing to kill: {exchange.request.role} is not the role of a running function")
+    _hits[_name(rule, exchange.request)] += 1
+    await exchange.gone()
 
 
-def _replay(body: bytes, receive: Receive) -> Callable[[], Any]:
-    pending = [{"type": "http.request", "body": body, "more_body": False}]
+def _name(rule: Rule, request: Request) -> str:
+    return f"{request.service}:{request.action}:{rule.kind}"
 
-    async def again() -> MutableMapping[str, Any]:
-        return pending.pop() if pending else await receive()
 
-    return again
+async def _discard(_message: MutableMapping[str, Any]) -> None:
+    """Where an answer goes that nobody will read."""

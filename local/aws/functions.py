@@ -8,9 +8,9 @@ import uuid
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import lambda_runtime
-from ministack.services import lambda_svc
+from ministack.services import lambda_svc, sts
 
-from local.aws import control, events, hooks
+from local.aws import control, events, hooks, service_roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +21,7 @@ _REPORTED = '"error": str(e), "trace": traceback.format_exc()}'
 _REPORTED_WITH_TYPE = '"error": str(e), "trace": traceback.format_exc(), "error_type": type(e).__name__}'
 _GENERIC = "Runtime.HandlerError"
 _INIT_FAILED = "Worker init failed: "
+_DIED = "Worker process died"
 
 _latest = threading.local()
 
@@ -32,6 +33,8 @@ def install(config: Config) -> None:
     hooks.wrap(hooks.require(lambda_runtime, "Worker"), "invoke", _remember_error)
     hooks.wrap(lambda_svc, "_execute_function_warm", _report_error)
     hooks.wrap(lambda_svc, "_route_async_failure", _dead_letter)
+    hooks.wrap(lambda_runtime, "execution_credentials", _known_by_role_id)
+    hooks.require(sts, "_sessions")
     control.at_stop(hooks.require(lambda_runtime, "reset"))
     _runtime(lambda_runtime._detect_runtime_binary, interpreter)("python3.13")
 
@@ -51,6 +54,18 @@ def _runtime(
         return interpreter, script.replace(_REPORTED, _REPORTED_WITH_TYPE)
 
     return detect
+
+
+def _known_by_role_id(inner: Callable[[dict[str, Any]], dict[str, str]]) -> Callable[[dict[str, Any]], dict[str, str]]:
+    """A session's user id begins with the id of its role; MiniStack begins a function's with the role's name."""
+
+    def credentials(config: dict[str, Any]) -> dict[str, str]:
+        session = inner(config)
+        record = sts._sessions[session["AWS_ACCESS_KEY_ID"]]
+        record["UserId"] = service_roles.user_id_of(record["Arn"]) or record["UserId"]
+        return session
+
+    return credentials
 
 
 def _remember_error(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -80,6 +95,9 @@ def _report_error(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[st
             body["requestId"] = request_id
             body["stackTrace"] = [f"{line}\n" for line in trace if line.startswith("  ")]
         message = str(body.get("errorMessage", ""))
+        if message == _DIED:
+            body["errorType"] = "Runtime.ExitError"
+            body["errorMessage"] = f"RequestId: {request_id} Error: Runtime exited without providing a reason"
         if message.startswith(_INIT_FAILED):
             config = function.get("config") or function
             module = str(config.get("Handler", "")).rpartition(".")[0]

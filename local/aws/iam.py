@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import hashlib
 import hmac
 import json
@@ -11,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from ministack import app as gateway
 from ministack.core import iam_actions, iam_evaluator
 from ministack.core.responses import get_account_id, get_region
-from ministack.services import acm, dynamodb, sts, tagging
+from ministack.services import acm, sts, tagging
 from ministack.services import iam as iam_service
 
-from local.aws import authorities, control, hooks
+from local.aws import authorities, control, hooks, iam_dynamodb, iam_ecs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from local.aws.config import Config
 
 _ROOT = "root"
+# Carries the parsed request from where MiniStack collects condition keys to where it evaluates; no policy sees it.
+_REQUEST = "meshcert:request"
 _process_secret = secrets.token_bytes(32)
 _decisions: dict[tuple[str, str, str, bool], None] = {}
 
@@ -69,10 +72,12 @@ def role_session(role_arn: str, name: str, service: str = "ecs-tasks.amazonaws.c
 
 def install(config: Config) -> None:
     """Fill in the missing condition keys and record what the evaluator decides."""
-    del config
     hooks.require(sts, "register_session")
     if not hooks.require(gateway, "AUTH"):
         raise RuntimeError("MiniStack was imported before AUTH=true was set: IAM would not be enforced")
+    # What services do by themselves (EventBridge, Scheduler, CloudWatch, SNS) comes over TLS: policies deny all else.
+    origin = contextvars.ContextVar("meshcert_request_origin", default=(config.host, True))
+    hooks.replace(iam_evaluator, "_request_origin", origin)
     hooks.wrap(iam_evaluator, "enforce", _enforce)
     hooks.wrap(iam_evaluator, "_resolve_condition_key", _condition_key)
     hooks.wrap(iam_actions, "extract_resource_arn", _resource_arn)
@@ -81,6 +86,7 @@ def install(config: Config) -> None:
     collectors = hooks.require(tagging, "_RESOURCE_TAG_COLLECTORS")
     collectors["acm"] = _certificate_tags
     collectors["acm-pca"] = _authority_tags
+    collectors["ecs"] = hooks.require(tagging, "_collect_ecs")
     control.route("/_local/iam/log", lambda _: decisions())
     control.at_reset(_decisions.clear)
 
@@ -120,13 +126,30 @@ def _enforce(inner: Callable[..., Any]) -> Callable[..., Any]:
         resource_arn: str = "*",
         service_context: dict[str, Any] | None = None,
     ) -> Any:
-        context = {**_resource_tags(resource_arn), **(service_context or {})}
-        denied = inner(access_key_id, iam_action, service, region, resource_arn, context)
-        if not isinstance(denied, iam_evaluator.AuthError):
-            _decisions[(_caller(access_key_id), iam_action, resource_arn, denied is None)] = None
+        keys = dict(service_context or {})
+        request = keys.pop(_REQUEST, {})
+        denied = None
+        for arn in _checked_on(service, iam_action, request) or [resource_arn]:
+            context = {**_resource_tags(arn), **keys, **_item_keys(service, iam_action, arn, request)}
+            denied = inner(access_key_id, iam_action, service, region, arn, context)
+            if not isinstance(denied, iam_evaluator.AuthError):
+                _decisions[(_caller(access_key_id), iam_action, arn, denied is None)] = None
+            if denied is not None:
+                break
         return denied
 
     return enforce
+
+
+def _checked_on(service: str, iam_action: str, request: dict[str, Any]) -> list[str]:
+    """All resources of a request that names several, which MiniStack would check on one."""
+    return iam_ecs.resources(iam_action.partition(":")[2], request) if service == "ecs" else []
+
+
+def _item_keys(service: str, iam_action: str, arn: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Condition keys that differ between the checks of one request: those of its items."""
+    keys = iam_dynamodb.leading_keys(iam_action.partition(":")[2], arn, request) if service == "dynamodb" else []
+    return {"dynamodb:LeadingKeys": keys} if keys else {}
 
 
 def _caller(access_key_id: str) -> str:
@@ -139,7 +162,7 @@ def _caller(access_key_id: str) -> str:
 
 def _resource_tags(arn: str) -> dict[str, str]:
     """aws:ResourceTag/<key> for the resources whose rights the product limits by tag."""
-    if arn.split(":", 3)[2:3] not in (["acm"], ["acm-pca"], ["secretsmanager"]):
+    if arn.split(":", 3)[2:3] not in (["acm"], ["acm-pca"], ["secretsmanager"], ["ecs"]):
         return {}
     return {f"aws:ResourceTag/{key}": value for key, value in (tagging.resource_tags(arn) or {}).items()}
 
@@ -171,6 +194,10 @@ def _resource_arn(inner: Callable[..., str]) -> Callable[..., str]:
             return str(_fields(body).get("CertificateAuthorityArn") or "*")
         if service == "ecr":
             return _repository_arn(_fields(body))
+        if service == "ecs":
+            action = headers.get("x-amz-target", "").rpartition(".")[2]
+            if checked := iam_ecs.resources(action, _fields(body)):
+                return checked[0]
         return inner(service, method, path, headers, body, *more)
 
     return extract
@@ -185,8 +212,9 @@ def _repository_arn(request: dict[str, Any]) -> str:
 def _request_context(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
     def context(service: str, iam_action: str, body: bytes, params: dict[str, Any]) -> dict[str, Any]:
         keys = dict(inner(service, iam_action, body, params) or {})
-        fill = _CONDITION_KEYS.get(service)
-        return keys if fill is None else {**keys, **fill(iam_action.partition(":")[2], _fields(body))}
+        fill, request = _CONDITION_KEYS.get(service), _fields(body)
+        filled = {} if fill is None else fill(iam_action.partition(":")[2], request)
+        return {**keys, **filled, _REQUEST: request}
 
     return context
 
@@ -224,18 +252,9 @@ def _authority_keys(action: str, request: dict[str, Any]) -> dict[str, Any]:
     return {"acm-pca:TemplateArn": request.get("TemplateArn") or "arn:aws:acm-pca:::template/EndEntityCertificate/V1"}
 
 
-def _table_keys(_action: str, request: dict[str, Any]) -> dict[str, Any]:
-    """dynamodb:LeadingKeys of a request that names one item; queries, batches and transactions stay without."""
-    table = dynamodb._tables.get(str(request.get("TableName", "")).rsplit("/", 1)[-1]) or {}
-    schema = [entry["AttributeName"] for entry in table.get("KeySchema", []) if entry["KeyType"] == "HASH"]
-    item = request.get("Key") or request.get("Item") or {}
-    values = [next(iter(item[name].values())) for name in schema if name in item]
-    return {"dynamodb:LeadingKeys": values} if values else {}
-
-
 _CONDITION_KEYS: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
     "secretsmanager": _secret_keys,
     "acm": _certificate_keys,
     "acm-pca": _authority_keys,
-    "dynamodb": _table_keys,
+    "ecs": iam_ecs.condition_keys,
 }

@@ -1,4 +1,10 @@
-"""How ACM renews private certificates, on request and by itself, and the events it sends about them."""
+"""
+How ACM renews private certificates, on request and by itself, and what it does every day.
+
+Sources: ACM user guide, "Managed certificate renewal", "Check a certificate's renewal status" and "Amazon EventBridge
+support for ACM". A renewal without permission on the CA stays PENDING_AUTO_RENEWAL, as the acceptance tests of
+HashiCorp's AWS provider have seen it.
+"""
 
 from __future__ import annotations
 
@@ -6,76 +12,117 @@ import contextvars
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from local.aws import events
+from ministack.core import responses
+
+from local.aws import certificate_events, control
 from local.aws.json_service import ServiceError
 from local.aws.private_certificate import PrivateCertificate, failure_reason
 
 if TYPE_CHECKING:
-    from local.aws.config import CertificateTimes
+    from collections.abc import Callable
+
+    from local.aws.config import CertificateTimes, Config
 
 logger = logging.getLogger(__name__)
 
+Done = dict[str, list[str]]
 
-def day(certificates: list[PrivateCertificate], times: CertificateTimes) -> dict[str, list[str]]:
+# Days before expiry on which ACM tells that its renewal has failed.
+_ACTION_REQUIRED_DAYS = (1, 3, 15, 30, 45)
+# A renewal that is stuck ends after 72 hours.
+_STUCK_DAYS = 3
+
+_running = threading.Lock()
+
+
+def live_by_the_clock(config: Config, certificates: Callable[[], list[PrivateCertificate]]) -> None:
+    """Run :func:`day` every ``acm_day_s`` seconds until the local AWS ends; not at all if that is 0."""
+    times, ending = config.certificates, threading.Event()
+    if times.acm_day_s <= 0:
+        return
+
+    def live() -> None:
+        while not ending.wait(times.acm_day_s):
+            with responses.request_scope(config.account, config.region):
+                try:
+                    day(certificates(), times, once_a_day=True)
+                except Exception:
+                    logger.exception("ACM's day failed")
+
+    threading.Thread(target=live, daemon=True, name="acm-days").start()
+    control.at_stop(ending.set)
+
+
+def day(certificates: list[PrivateCertificate], times: CertificateTimes, *, once_a_day: bool = False) -> Done:
     """
-    What ACM does once a day: renew exported certificates that are due, warn of the others, announce the expired.
+    What ACM does once a day: renew what is due or still pending, warn of the rest, announce what has expired.
+
+    Args:
+        certificates: All private certificates.
+        times: Their times.
+        once_a_day: Pass over certificates whose day it already was, because the runs come by a clock of their own.
+            Otherwise each run counts as a day.
 
     Returns:
         The ARNs under ``renewing``, ``approaching``, ``action_required`` and ``expired``.
     """
-    done: dict[str, list[str]] = {"renewing": [], "approaching": [], "action_required": [], "expired": []}
-    warning = timedelta(seconds=times.warning_s)
-    for certificate in certificates:
-        if certificate.status != "ISSUED":
-            continue
-        if certificate.current_status == "EXPIRED":
-            done["expired"].append(certificate.arn)
-            _emit("ACM Certificate Expired", certificate, _facts(certificate))
-            continue
-        close = certificate.remaining <= warning
-        if certificate.exported and certificate.remaining <= timedelta(seconds=times.managed_renewal_s):
-            stuck = (certificate.renewal or {}).get("RenewalStatusReason")
-            start(certificate, times)
-            done["renewing"].append(certificate.arn)
-            if stuck and close:
-                done["action_required"].append(certificate.arn)
-                detail = {"RenewalStatusReason": stuck, **_facts(certificate)}
-                _emit("ACM Certificate Renewal Action Required", certificate, detail)
-        if close:
-            done["approaching"].append(certificate.arn)
-            days = max(certificate.remaining.days, 0)
-            _emit("ACM Certificate Approaching Expiration", certificate, {"DaysToExpiry": days})
+    done: Done = {"renewing": [], "approaching": [], "action_required": [], "expired": []}
+    with _running:
+        for certificate in certificates:
+            if certificate.current_status == "EXPIRED":
+                _expire(certificate, done)
+            elif certificate.status == "ISSUED" and not (once_a_day and certificate.seen_at == certificate.days_left):
+                certificate.seen_at = certificate.days_left
+                _renew_if_due(certificate, times, done)
+                _warn_if_close(certificate, times, done)
     return done
 
 
 def start(certificate: PrivateCertificate, times: CertificateTimes) -> None:
-    """Renew in a while; until then, and for ever if the CA refuses, the renewal is PENDING_AUTO_RENEWAL."""
-    if certificate.renewal_under_way:
+    """Renew in a while; until then, and as long as the CA refuses, the renewal is PENDING_AUTO_RENEWAL."""
+    if certificate.attempt_under_way:
         return
-    certificate.renewal_under_way = True
-    _note(certificate, "PENDING_AUTO_RENEWAL")
+    certificate.attempt_under_way = True
+    certificate.attempts += 1
+    if certificate.stuck_because is None:
+        _note(certificate, "PENDING_AUTO_RENEWAL")
     context = contextvars.copy_context()
-    timer = threading.Timer(times.renewal_takes_s, context.run, (_finish, certificate, times))
+    timer = threading.Timer(times.renewal_takes_s, context.run, (_attempt, certificate, times))
     timer.daemon = True
     timer.start()
 
 
-def announce(certificate: PrivateCertificate, action: str, *, exported: bool = False) -> None:
-    """
-    Send ``ACM Certificate Available``.
-
-    Args:
-        certificate: The certificate that is available.
-        action: ``ISSUANCE`` or ``RENEWAL``.
-        exported: Whether the certificate before it was exported.
-    """
-    detail = {"Action": action, "Exported": exported, **_facts(certificate)}
-    _emit("ACM Certificate Available", certificate, detail)
+def _expire(certificate: PrivateCertificate, done: Done) -> None:
+    if certificate.expiry_told:
+        return
+    certificate.expiry_told = True
+    done["expired"].append(certificate.arn)
+    certificate_events.expired(certificate)
 
 
-def _finish(certificate: PrivateCertificate, times: CertificateTimes) -> None:
+def _renew_if_due(certificate: PrivateCertificate, times: CertificateTimes, done: Done) -> None:
+    due = certificate.exported and certificate.remaining <= timedelta(seconds=times.managed_renewal_s)
+    if certificate.attempts >= _STUCK_DAYS and not certificate.attempt_under_way and not due:
+        certificate.attempts = 0
+    elif due or certificate.pending:
+        start(certificate, times)
+        done["renewing"].append(certificate.arn)
+    passed = next((days for days in _ACTION_REQUIRED_DAYS if certificate.days_left <= days), None)
+    if due and certificate.stuck_because and passed is not None and passed != certificate.action_told_at:
+        certificate.action_told_at = passed
+        done["action_required"].append(certificate.arn)
+        certificate_events.action_required(certificate, certificate.stuck_because)
+
+
+def _warn_if_close(certificate: PrivateCertificate, times: CertificateTimes, done: Done) -> None:
+    if certificate.remaining <= timedelta(seconds=times.warning_s):
+        done["approaching"].append(certificate.arn)
+        certificate_events.approaching(certificate)
+
+
+def _attempt(certificate: PrivateCertificate, times: CertificateTimes) -> None:
     if certificate.deleted:
         return
     exported = certificate.exported
@@ -85,11 +132,11 @@ def _finish(certificate: PrivateCertificate, times: CertificateTimes) -> None:
     except ServiceError as error:
         logger.warning("renewal of %s: %s", certificate.arn, error)
         _note(certificate, "PENDING_AUTO_RENEWAL", failure_reason(error))
-        certificate.renewal_under_way = False
+        certificate.attempt_under_way = False
         return
     _note(certificate, "SUCCESS")
-    certificate.renewal_under_way = False
-    announce(certificate, "RENEWAL", exported=exported)
+    certificate.attempt_under_way = False
+    certificate_events.available(certificate, "RENEWAL", exported=exported)
 
 
 def _note(certificate: PrivateCertificate, status: str, reason: str | None = None) -> None:
@@ -99,18 +146,3 @@ def _note(certificate: PrivateCertificate, status: str, reason: str | None = Non
         "UpdatedAt": datetime.now(UTC).timestamp(),
         **({"RenewalStatusReason": reason} if reason else {}),
     }
-
-
-def _facts(certificate: PrivateCertificate) -> dict[str, Any]:
-    end = certificate.certificate.not_valid_after_utc if certificate.certificate else certificate.created_at
-    return {
-        "CertificateType": "PRIVATE",
-        "CertificateCreatedDate": f"{certificate.created_at:%FT%TZ}",
-        "CertificateExpirationDate": f"{end:%FT%TZ}",
-        "DaysToExpiry": max(certificate.remaining.days, 0),
-        "InUse": False,
-    }
-
-
-def _emit(detail_type: str, certificate: PrivateCertificate, detail: dict[str, Any]) -> None:
-    events.emit("aws.acm", detail_type, [certificate.arn], {"CommonName": certificate.domain_name, **detail})

@@ -49,7 +49,12 @@ class PrivateCertificate:
         status: PENDING_VALIDATION, ISSUED or FAILED; :attr:`current_status` adds EXPIRED.
         exported: Whether it was exported since it was issued or last renewed.
         renewal: ``RenewalStatus`` and, if it is stuck, ``RenewalStatusReason`` of the last renewal.
-        renewal_under_way: Whether ACM is about to try (again).
+        day_s: How many seconds a day has for ACM.
+        attempts: How often ACM has tried the renewal that is pending; 0 if none is.
+        attempt_under_way: Whether ACM is trying right now.
+        seen_at: Days that were left when ACM's clock last came by.
+        action_told_at: Which of its days of warning ACM has used to tell that the renewal fails.
+        expiry_told: Whether ACM has announced that it has expired.
         deleted: Whether it is gone; a renewal under way then comes to nothing.
     """
 
@@ -66,7 +71,12 @@ class PrivateCertificate:
     key: PrivateKey | None = field(default=None, repr=False)
     exported: bool = False
     renewal: dict[str, Any] | None = None
-    renewal_under_way: bool = False
+    day_s: float = 86400.0
+    attempts: int = 0
+    attempt_under_way: bool = False
+    seen_at: int | None = None
+    action_told_at: int | None = None
+    expiry_told: bool = False
     deleted: bool = False
 
     @property
@@ -80,6 +90,22 @@ class PrivateCertificate:
     def remaining(self) -> timedelta:
         """How long it is still valid; negative once it has expired, zero before it is issued."""
         return self.certificate.not_valid_after_utc - datetime.now(UTC) if self.certificate else timedelta()
+
+    @property
+    def days_left(self) -> int:
+        """Whole days until it expires, in days of ACM's; 0 once it has."""
+        return max(int(self.remaining.total_seconds() // self.day_s), 0)
+
+    @property
+    def pending(self) -> bool:
+        """Whether ACM is renewing it, or tries again tomorrow."""
+        return self.attempts > 0
+
+    @property
+    def stuck_because(self) -> str | None:
+        """Why ACM's last try to renew it failed; None if it did not."""
+        reason: str | None = (self.renewal or {}).get("RenewalStatusReason")
+        return reason
 
     @property
     def renewable(self) -> bool:
@@ -109,6 +135,8 @@ class PrivateCertificate:
         issued = ca.issue(request, terms)
         self.key, self.certificate, self.chain = key, issued.certificate, issued.chain
         self.status, self.failure_reason, self.exported = "ISSUED", None, False
+        self.day_s, self.attempts = times.day_s, 0
+        self.seen_at, self.action_told_at, self.expiry_told = None, None, False
 
     def require_permission(self) -> None:
         """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ministack.core import responses
 from ministack.services import secretsmanager
 
-from local.aws import hooks
+from local.aws import control, hooks, secret_versions
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
@@ -30,17 +30,19 @@ Call = dict[str, Any]
 def install(config: Config) -> None:
     """Replace the operations that deal with versions, and the look-up by ARN."""
     del config
-    for name in ("_secrets", "_apply_current_promotion", "_remove_stage_everywhere", "_sync_replicas"):
+    for name in ("_secrets", "_apply_current_promotion", "_remove_stage_everywhere", "_add_stage", "_sync_replicas"):
         hooks.require(secretsmanager, name)
     hooks.wrap(secretsmanager, "_put_secret_value", _put)
     hooks.wrap(secretsmanager, "_get_secret_value", _get)
-    hooks.wrap(secretsmanager, "_update_secret", _limit_size)
+    hooks.wrap(secretsmanager, "_update_secret", lambda inner: _limit_versions(_limit_size(inner)))
     hooks.wrap(secretsmanager, "_create_secret", lambda inner: _create(_limit_size(inner)))
     hooks.wrap(secretsmanager, "_describe_secret", _without_nulls)
     hooks.wrap(secretsmanager, "_update_secret_version_stage", _move_label)
     hooks.wrap(secretsmanager, "_list_secret_version_ids", _list_versions)
     hooks.wrap(secretsmanager, "_vid_to_stages", _labelled)
     hooks.wrap(secretsmanager, "_resolve", _resolve)
+    hooks.wrap(secretsmanager, "_apply_current_promotion", secret_versions.keep_outdated)
+    control.route("/_local/secrets/plant", _plant)
 
 
 def find(secret_id: str) -> Secret | None:
@@ -83,6 +85,10 @@ def _put(inner: Callable[[Call], Response]) -> Callable[[Call], Response]:
             return error.response()
         if repeated is not None:
             return repeated
+        try:
+            secret_versions.require_room(secret)
+        except ServiceError as error:
+            return error.response()
         others = [label for label in labels if label != _CURRENT]
         for label in others:
             secretsmanager._remove_stage_everywhere(secret, label)
@@ -231,3 +237,23 @@ def _require_labels(secret: Secret, added: list[str]) -> None:
     if len(used | set(added)) > LABEL_LIMIT:
         message = f"secret {secret['Name']} would have more than {LABEL_LIMIT} staging labels"
         raise ServiceError("LimitExceededException", message)
+
+
+def _limit_versions(inner: Callable[[Call], Response]) -> Callable[[Call], Response]:
+    def limited(call: Call) -> Response:
+        secret = find(call.get("SecretId", ""))
+        if secret and ("SecretString" in call or "SecretBinary" in call):
+            try:
+                secret_versions.require_room(secret)
+            except ServiceError as error:
+                return error.response()
+        return inner(call)
+
+    return limited
+
+
+def _plant(value: Any) -> dict[str, Any]:
+    secret = find(value["secret_id"])
+    if secret is None:
+        raise ValueError(f"there is no secret {value['secret_id']}")
+    return secret_versions.plant(secret, value)

@@ -10,14 +10,20 @@ import tempfile
 import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from local.cdk import CdkFailed
+from local.demo.lost_event import LostEventStory
+from local.demo.rollback import RollbackStory
 from local.demo.stage import Stage
 from local.demo.story import Story
 from local.lab import LocalAws, LocalAwsFailed
 from local.running_mesh import NotSettled
 
-RESULT = Path("build/demo.json")
+if TYPE_CHECKING:
+    from local.demo.scene import Scene
+
+STORIES: dict[str, type[Scene]] = {"": Story, "rollback": RollbackStory, "lost-event": LostEventStory}
 TRUST_BUNDLE = Path("build/demo-trust-bundle.pem")
 LOG = Path("build/demo-local-aws.log")
 
@@ -28,7 +34,13 @@ def _arguments() -> argparse.Namespace:
         description="Deploys the Color mesh to a local AWS on this machine, proves mutual TLS between two real Envoys, "
         "refuses a client without a certificate, and carries a certificate renewal through while a client keeps "
         "asking. Needs no AWS account and no Docker.",
-        epilog="Everything it measured is left in build/demo.json.",
+        epilog="Everything it measured is left in build/demo.json, that of a story in build/demo-STORY.json.",
+    )
+    parser.add_argument(
+        "--story",
+        choices=[*STORIES],
+        default="",
+        help="rollback: a version that Envoy cannot open rolls out and goes back; lost-event: the sweep heals it",
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave it running and print how to look round; Ctrl-C ends it"
@@ -43,25 +55,27 @@ def main() -> int:
     # make forwards Ctrl-C to its children; a SIGTERM must clean up in the same way.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     stage = Stage(started=arguments.started)
-    stage.title("meshcert demo: private-CA certificates inside real Envoys, on this machine, without AWS")
+    kind = STORIES[arguments.story]
+    stage.title(kind.TITLE)
+    path = Path("build") / ("-".join(filter(None, ("demo", arguments.story))) + ".json")
     folder = Path(tempfile.mkdtemp(prefix="meshcert-demo-"))
-    aws = LocalAws(folder / "aws", certificates=Story.TIMES)
+    aws = LocalAws(folder / "aws", certificates=kind.TIMES)
     try:
         with ExitStack() as running:
             with stage.step("Starting the local AWS (IAM enforced)"):
                 aws.__enter__()
             running.callback(_stop, stage, aws)
-            story = Story(stage, aws, folder)
+            story = kind(stage, aws, folder)
             result = story.play()
-            RESULT.parent.mkdir(exist_ok=True)
-            RESULT.write_text(result.to_json() + "\n")
-            stage.result(result, RESULT)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(result.to_json() + "\n")
+            stage.result(result.claims, path)
             if arguments.keep:
                 stage.look_round(aws, story.addresses(), story.trust_bundle(TRUST_BUNDLE))
                 with suppress(KeyboardInterrupt):
                     signal.pause()
     except (CdkFailed, LocalAwsFailed, NotSettled) as error:
-        RESULT.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
         shutil.copy(aws.log_path, LOG)
         stage.failed(error, LOG)
         return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,10 @@ class Renewal:
     Args:
         old_serial: The teller's certificate before, hex.
         new_serial: The teller's certificate after, hex, as its Envoy serves it.
-        served_after_s: Longest time from a promotion to that Envoy serving it, seconds, over both Envoys.
+        served_after_s: From the promotion to the gateway's running Envoy serving it, seconds.
+        redeployed_after_s: From the promotion to the teller's new task serving it and the old one gone, seconds.
+        new_task: Whether it is another task of the teller that serves it.
+        proven: Whether both identities settled on it: served, and from now on the version to go back to.
         requests: Requests sent meanwhile.
         failed: How many of them failed.
     """
@@ -42,6 +46,9 @@ class Renewal:
     old_serial: str
     new_serial: str
     served_after_s: float
+    redeployed_after_s: float
+    new_task: bool
+    proven: bool
     requests: int
     failed: int
 
@@ -88,21 +95,47 @@ class DemoResult:
         return json.dumps(asdict(self), indent=2)
 
     @property
-    def claims(self) -> dict[str, bool]:
-        """Each thing the demo says, and whether it was seen."""
+    def claims(self) -> dict[str, tuple[bool, str]]:
+        """Each thing the demo says: whether it was seen, and the figures."""
+        renewal = self.renewal
         return {
-            "one-way TLS: the teller sees a client without a certificate": self.one_way.handshake >= 1
-            and self.one_way.no_certificate == self.one_way.handshake,
-            "mutual TLS: the teller sees the gateway's certificate": self.mutual.handshake >= 1
-            and self.mutual.no_certificate == 0,
-            "a client without a certificate is refused, with its reason": self.refused.status is None
-            and "CERTIFICATE" in self.refused.reason.upper(),
-            "a renewal reaches both running Envoys": self.renewal.old_serial != self.renewal.new_serial,
-            f"no request fails meanwhile (of at least {ENOUGH_REQUESTS})": self.renewal.failed == 0
-            and self.renewal.requests >= ENOUGH_REQUESTS,
+            "one-way TLS: the teller sees a client without a certificate": (
+                self.one_way.handshake >= 1 and self.one_way.no_certificate == self.one_way.handshake,
+                _counted(self.one_way),
+            ),
+            "mutual TLS: the teller sees the gateway's certificate": (
+                self.mutual.handshake >= 1 and self.mutual.no_certificate == 0,
+                _counted(self.mutual),
+            ),
+            "a client without a certificate is refused, with its reason": (
+                self.refused.status is None and "CERTIFICATE" in self.refused.reason.upper(),
+                _short(self.refused.reason),
+            ),
+            "a renewal reaches the gateway's running Envoy": (
+                renewal.old_serial != renewal.new_serial,
+                f"served {renewal.served_after_s:.2f} s after promotion",
+            ),
+            "and the teller by a new deployment": (
+                renewal.new_task and renewal.proven,
+                f"a new task serves it, {renewal.redeployed_after_s:.1f} s after promotion",
+            ),
+            f"no request fails meanwhile (of at least {ENOUGH_REQUESTS})": (
+                renewal.failed == 0 and renewal.requests >= ENOUGH_REQUESTS,
+                f"{renewal.requests} requests, {renewal.failed} failed",
+            ),
         }
 
     @property
     def proven(self) -> bool:
         """Whether all of it was seen."""
-        return all(self.claims.values())
+        return all(seen for seen, _ in self.claims.values())
+
+
+def _counted(counters: TlsCounters) -> str:
+    return f"handshake +{counters.handshake}, no_certificate +{counters.no_certificate}"
+
+
+def _short(reason: str) -> str:
+    """The name of the fault in Envoy's long transport failure reason."""
+    names = re.findall(r"[A-Z_]{12,}", reason)
+    return names[0] if names else reason

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,10 +13,9 @@ from rich.table import Table
 from meshcert import naming
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from local.demo.result import DemoResult
     from local.lab import LocalAws
 
 LONGEST_DETAIL = 72
@@ -75,28 +73,23 @@ class Stage:
         """A finding, below its step."""
         self.console.print(f"  {text}")
 
-    def result(self, result: DemoResult, path: Path) -> None:
-        """The table of what was proven."""
+    def result(self, claims: Mapping[str, tuple[bool, str]], path: Path) -> None:
+        """
+        The table of what was proven.
+
+        Args:
+            claims: Each thing a story says: whether it was seen, and the figures.
+            path: Where the figures are.
+        """
         table = Table(title="What was proven", title_justify="left", title_style="bold", show_lines=False)
         table.add_column("claim")
         table.add_column("seen", justify="center")
         table.add_column("figures", style="dim")
-        figures = (
-            f"handshake +{result.one_way.handshake}, no_certificate +{result.one_way.no_certificate}",
-            f"handshake +{result.mutual.handshake}, no_certificate +{result.mutual.no_certificate}",
-            _short(result.refused.reason),
-            f"served {result.renewal.served_after_s:.2f} s after promotion",
-            f"{result.renewal.requests} requests, {result.renewal.failed} failed",
-        )
-        for (claim, seen), figure in zip(result.claims.items(), figures, strict=True):
+        for claim, (seen, figure) in claims.items():
             table.add_row(claim, "[green]yes[/green]" if seen else "[red]NO[/red]", figure)
         self.console.print()
         self.console.print(table)
-        seconds = result.seconds
-        self.console.print(
-            f"\ninstall {seconds.install:.0f} s, deploy {seconds.deploy:.0f} s, total {seconds.total:.0f} s; "
-            f"figures in {path}"
-        )
+        self.console.print(f"\ninstall {self.install_s:.0f} s, total {self.total_s:.0f} s; figures in {path}")
 
     def look_round(self, aws: LocalAws, addresses: dict[str, str], trust_bundle: Path) -> None:
         """
@@ -128,9 +121,3 @@ class Stage:
     def failed(self, error: Exception, log: Path) -> None:
         """Why the demo could not go on, and where the local AWS's log lies."""
         self.console.print(f"\n[red]The demo stopped:[/red] {error}\nThe local AWS's log: {log}")
-
-
-def _short(reason: str) -> str:
-    """The name of the fault in Envoy's long transport failure reason."""
-    names = re.findall(r"[A-Z_]{12,}", reason)
-    return names[0] if names else reason

@@ -15,6 +15,7 @@ from botocore.exceptions import (  # noqa: TID251  adapters are where botocore l
     ConnectionError,  # noqa: A004  botocore's own, the base of its connection errors
     CredentialRetrievalError,
     HTTPClientError,
+    IncompleteReadError,
     MetadataRetrievalError,
 )
 
@@ -27,15 +28,34 @@ if TYPE_CHECKING:
 
 UNAVAILABLE = frozenset(
     {
+        "CodeArtifactUserPendingException",
+        "EC2ThrottledException",
+        "EC2UnexpectedException",
+        "EFSMountConnectivityException",
+        "EFSMountTimeoutException",
+        "ENILimitReachedException",
+        "ENINotReadyException",
         "InternalServerError",
         "InternalServiceError",
         "InvalidStateException",  # acm-pca: a CA whose certificate is still being installed
+        "KmsThrottled",
         "ProvisionedThroughputExceededException",
         "ReplicatedWriteConflictException",
         "RequestInProgressException",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "ResourceConflictException",  # lambda: the function is being updated
+        "ResourceNotReadyException",
+        "S3FilesMountConnectivityException",
+        "S3FilesMountTimeoutException",
+        "ServerException",
+        "ServiceException",
         "ServiceUnavailable",
         "ServiceUnavailableException",
+        "SnapStartNotReadyException",
+        "SnapStartRegenerationFailureException",
+        "SnapStartTimeoutException",
+        "SubnetIPAddressLimitReachedException",
         "Throttling",
         "ThrottlingException",
         "TooManyRequestsException",
@@ -47,31 +67,90 @@ DENIED = frozenset(
     {
         "AccessDenied",
         "AccessDeniedException",
+        "EC2AccessDeniedException",
         "InvalidClientTokenId",  # a fresh role's credentials, not known everywhere yet
+        "KMSAccessDeniedException",
+        "KmsAccessDenied",
         "UnauthorizedOperation",
         "UnrecognizedClientException",
     }
 )
-MISSING = frozenset({"ResourceNotFoundException"})
+MISSING = frozenset(
+    {
+        "AWS.SimpleQueueService.NonExistentQueue",  # what SQS says in place of QueueDoesNotExist to clients of any age
+        "ClusterNotFoundException",
+        "QueueDoesNotExist",
+        "ResourceNotFoundException",
+        "ServiceNotActiveException",
+        "ServiceNotFoundException",
+    }
+)
 REFUSED = frozenset(
     {
+        "BatchEntryIdsNotDistinct",
+        "BatchRequestTooLong",
+        "ClientException",
+        "CodeArtifactUserDeletedException",
+        "CodeArtifactUserFailedException",
         "ConditionalCheckFailedException",
+        "DataAlreadyAcceptedException",
         "DecryptionFailure",
+        "DurableExecutionAlreadyStartedException",
+        "EFSIOException",
+        "EFSMountFailureException",
+        "EmptyBatchRequest",
         "EncryptionFailure",
+        "InvalidAddress",
         "InvalidArnException",
+        "InvalidBatchEntryId",
+        "InvalidMessageContents",
         "InvalidParameterException",
+        "InvalidParameterValueException",
+        "InvalidRequestContentException",
         "InvalidRequestException",
+        "InvalidRuntimeException",
+        "InvalidSecurity",
+        "InvalidSecurityGroupIDException",
+        "InvalidSequenceTokenException",
+        "InvalidSubnetIDException",
+        "InvalidZipFileException",
         "ItemCollectionSizeLimitExceededException",
+        "KMSDisabledException",
+        "KMSInvalidStateException",
+        "KMSNotFoundException",
+        "KmsDisabled",
+        "KmsInvalidKeyUsage",
+        "KmsInvalidState",
+        "KmsNotFound",
+        "KmsOptInRequired",
         "LimitExceededException",
         "MalformedPolicyDocumentException",
+        "ModeNotSupportedException",
+        "NamespaceNotFoundException",
+        "NoPublishedVersionException",
+        "PlatformTaskDefinitionIncompatibilityException",
+        "PlatformUnknownException",
         "PreconditionNotMetException",
         "PublicPolicyException",
+        "RecursiveInvocationException",
+        "RequestTooLargeException",
+        "ResourceAlreadyExistsException",
         "ResourceExistsException",
+        "RuntimeAliasDeletedException",
+        "RuntimeVersionDeletedException",
+        "S3FilesMountFailureException",
+        "SerializedRequestEntityTooLargeException",
+        "ServiceQuotaExceededException",
+        "SnapStartException",
+        "TooManyEntriesInBatchRequest",
+        "UnsupportedFeatureException",
+        "UnsupportedMediaTypeException",
+        "UnsupportedOperation",
         "ValidationException",
     }
 )
 
-_UNREACHABLE = (ConnectionError, HTTPClientError, CredentialRetrievalError, MetadataRetrievalError)
+_UNREACHABLE = (ConnectionError, HTTPClientError, IncompleteReadError, CredentialRetrievalError, MetadataRetrievalError)
 _SERVER_ERRORS = 500
 _DEPLOY_AGAIN = "Deploy the stacks again: CloudFormation creates it"
 

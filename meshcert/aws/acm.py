@@ -32,7 +32,7 @@ class Acm:
         with aws_errors("acm:DescribeCertificate", certificate_arn):
             description = self._client.describe_certificate(CertificateArn=certificate_arn)["Certificate"]
         _require_issued(certificate_arn, description)
-        with aws_errors("acm:GetCertificate", certificate_arn), _pending(certificate_arn):
+        with aws_errors("acm:GetCertificate", certificate_arn), still_issuing(certificate_arn):
             answer = self._client.get_certificate(CertificateArn=certificate_arn)
         return IssuedCertificate(
             certificate=answer["Certificate"],
@@ -42,7 +42,10 @@ class Acm:
 
     def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
         """See :meth:`meshcert.ports.CertificateStore.export`."""
-        with aws_errors("acm:ExportCertificate", certificate_arn, carries_material=True), _pending(certificate_arn):
+        with (
+            aws_errors("acm:ExportCertificate", certificate_arn, carries_material=True),
+            still_issuing(certificate_arn),
+        ):
             # Raw bytes: boto3 encodes blobs on the wire by itself.
             answer = self._client.export_certificate(
                 CertificateArn=certificate_arn, Passphrase=passphrase.reveal().encode()
@@ -56,7 +59,16 @@ class Acm:
 
 
 @contextmanager
-def _pending(certificate_arn: str) -> Iterator[None]:
+def still_issuing(certificate_arn: str) -> Iterator[None]:
+    """
+    Tell a certificate that ACM is still issuing from what ACM cannot answer now: both have codes alike.
+
+    Args:
+        certificate_arn: The certificate.
+
+    Raises:
+        CertificatePending: For ACM's RequestInProgressException.
+    """
     try:
         yield
     except ClientError as exc:

@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
+from typing import TYPE_CHECKING, Any
 
 from meshcert.aws._errors import aws_errors
+from meshcert.certificate_facts import certificate_facts
+from meshcert.clock import SystemClock
+
+if TYPE_CHECKING:
+    from meshcert.ports import Clock
+
+_KEPT = dt.timedelta(hours=1)
 
 
 class PrivateCa:
     """
-    :class:`meshcert.ports.CertificateAuthorities`.
+    :class:`meshcert.ports.CertificateAuthorities` and :class:`meshcert.lifecycle.ports.Authorities`.
 
     Args:
         client: boto3's ``acm-pca`` client.
+        clock: Says when what is known of a CA is too old; the machine's own if none is given.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, clock: Clock | None = None) -> None:
         self._client = client
+        self._clock = clock or SystemClock()
+        self._ends: dict[str, tuple[dt.datetime, dt.datetime]] = {}
 
     def certificate(self, certificate_authority_arn: str) -> str:
         """See :meth:`meshcert.ports.CertificateAuthorities.certificate`."""
@@ -25,3 +36,12 @@ class PrivateCa:
                 CertificateAuthorityArn=certificate_authority_arn
             )
         return str(answer["Certificate"])
+
+    def not_after(self, certificate_authority_arn: str) -> dt.datetime:
+        """See :meth:`meshcert.lifecycle.ports.Authorities.not_after`."""
+        now = self._clock.now()
+        asked_at, end = self._ends.get(certificate_authority_arn, (None, now))
+        if asked_at is None or now - asked_at >= _KEPT:
+            end = certificate_facts(self.certificate(certificate_authority_arn)).not_after
+            self._ends[certificate_authority_arn] = (now, end)
+        return end

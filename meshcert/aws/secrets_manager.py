@@ -1,4 +1,4 @@
-"""Secrets in Secrets Manager; values are only ever written."""
+"""Secrets in Secrets Manager."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from botocore.exceptions import ClientError  # noqa: TID251  adapters are where 
 
 from meshcert.aws._errors import aws_errors, error_code
 from meshcert.errors import IdentityMissing, PublicationRaced
+from meshcert.ports import CurrentValue
 from meshcert.publication import PENDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_TAKE_IT_BACK = "It is scheduled for deletion: take it back with RestoreSecret"
+
 
 class SecretsManager:
     """
-    :class:`meshcert.ports.SecretVault`.
+    :class:`meshcert.ports.SecretVault` and :class:`meshcert.ports.PublishedValues`.
 
     Args:
         client: boto3's ``secretsmanager`` client.
@@ -30,7 +33,7 @@ class SecretsManager:
         with aws_errors("secretsmanager:DescribeSecret", secret_id):
             answer = self._client.describe_secret(SecretId=secret_id)
         if answer.get("DeletedDate"):
-            raise IdentityMissing(secret_id, "It is scheduled for deletion: take it back with RestoreSecret")
+            raise IdentityMissing(secret_id, _TAKE_IT_BACK)
         return {version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()}
 
     def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
@@ -59,3 +62,14 @@ class SecretsManager:
                 if error_code(exc) == "InvalidParameterException":
                     raise PublicationRaced(secret_id, label) from exc
                 raise
+
+    def current_value(self, secret_id: str) -> CurrentValue:
+        """See :meth:`meshcert.ports.PublishedValues.current_value`."""
+        with aws_errors("secretsmanager:GetSecretValue", secret_id, carries_material=True):
+            try:
+                answer = self._client.get_secret_value(SecretId=secret_id)
+            except ClientError as exc:
+                if error_code(exc) == "InvalidRequestException":
+                    raise IdentityMissing(secret_id, _TAKE_IT_BACK) from None
+                raise
+        return CurrentValue(answer["VersionId"], answer.get("SecretString", ""))

@@ -82,6 +82,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         rotation=declared.rotation,
         poll_interval_s=declared.poll_interval_s,
         max_connection_duration_s=declared.max_connection_duration_s,
+        acknowledgements=naming.acknowledgements_table(mesh.mesh.name),
     )
 
 

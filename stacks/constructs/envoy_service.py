@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, RemovalPolicy  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import Aws, Duration, RemovalPolicy, Tags  # noqa: TID251 -- stacks/ is where the CDK lives
 from aws_cdk import aws_ec2 as ec2  # noqa: TID251
 from aws_cdk import aws_ecs as ecs  # noqa: TID251
 from aws_cdk import aws_iam as iam  # noqa: TID251
@@ -16,6 +16,7 @@ from constructs import Construct  # noqa: TID251
 from meshcert import naming
 from meshcert.mesh import proxy_settings
 from stacks.constructs.images import application_image
+from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -134,6 +135,11 @@ class EnvoyService(Construct):
             ),
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
+        for identity in self.proxy.identities:
+            # An ECS event names the service alone: its tags say whose certificates it is about.
+            Tags.of(self.service).add(
+                f"{naming.IDENTITY_TAG_PREFIX}{identity}", "", include_resource_types=["AWS::ECS::Service"]
+            )
 
         # Tasks that start before there is a way to AWS's APIs, or a right to pull, would trip the circuit breaker.
         subnets = surroundings.cluster.vpc.select_subnets(subnet_group_name=SUBNETS).subnets
@@ -148,7 +154,7 @@ class EnvoyService(Construct):
         self.group.add_ingress_rule(caller.group, ec2.Port.tcp(port), "A caller in the mesh")
 
     def _task_role(self) -> iam.Role:
-        """Its own identity's secret, its peers' trust bundles, and the key that opens them: nothing else."""
+        """Its own identity's secret, its peers' trust bundles, the key that opens them, and its acknowledgements."""
         mesh = self._surroundings.mesh.mesh.name
         role = iam.Role(
             self,
@@ -181,6 +187,11 @@ class EnvoyService(Construct):
                 conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
             )
         )
+        acknowledge = MeshRights(mesh).table("Acknowledge", naming.acknowledgements_table(mesh), "dynamodb:PutItem")
+        # "For all" is true of no keys at all, so their presence is asked for too (IAM guide, "Set operators").
+        acknowledge.add_condition("ForAllValues:StringEquals", {"dynamodb:LeadingKeys": [self._name]})
+        acknowledge.add_condition("Null", {"dynamodb:LeadingKeys": "false"})
+        role.add_to_policy(acknowledge)
         return role
 
     def _envoy(self, task: ecs.FargateTaskDefinition) -> ecs.ContainerDefinition:

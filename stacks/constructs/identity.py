@@ -1,4 +1,4 @@
-"""An identity and a trust bundle: a secret each, and the custom resource that has the export function fill it."""
+"""An identity and a trust bundle: a secret each, and the custom resource that has the deploy function fill it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from constructs import Construct  # noqa: TID251
 
 from meshcert import naming
 from meshcert.document import PLACEHOLDER
+from meshcert.mesh import proxy_settings
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
 
 class PublishedSecret(secretsmanager.Secret):
     """
-    A secret that only the export function publishes into; a deploy may still write its placeholder.
+    A secret that only the export role publishes into; a deploy may still write its placeholder.
+
+    Reading is not denied: who may read, the roles' own policies say.
 
     It is kept when it leaves the template: a redeploy adopts it (README, "Clean up"), and running tasks still read it.
 
@@ -37,10 +40,19 @@ class PublishedSecret(secretsmanager.Secret):
         name: The secret's name.
         description: What it holds, for people who look.
         key: Encrypts it.
+        movers: The owners of roles that may move its labels.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, mesh: str, name: str, description: str, key: kms.IKey
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        mesh: str,
+        name: str,
+        description: str,
+        key: kms.IKey,
+        movers: tuple[str, ...] = (naming.EXPORT_ROLE,),
     ) -> None:
         super().__init__(
             scope,
@@ -58,22 +70,25 @@ class PublishedSecret(secretsmanager.Secret):
             "meshcert is the rotation: it publishes a version whenever ACM renews; trust bundles hold nothing secret.",
         )
         roles = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:role"
-        export_role = f"{roles}/{naming.role(mesh, Aws.REGION, naming.EXPORT_ROLE)}"
         qualifier = self.node.try_get_context("@aws-cdk/core:bootstrapQualifier") or naming.BOOTSTRAP_QUALIFIER
         deploy_role = f"{roles}/{naming.deploy_role(qualifier, Aws.ACCOUNT_ID, Aws.REGION)}"
+
+        def named(*owners: str) -> list[str]:
+            return [f"{roles}/{naming.role(mesh, Aws.REGION, owner)}" for owner in owners]
+
         # Denied by value and label only: whoever administers the account keeps policy, describe and delete actions,
         # so a mistake here cannot lock anyone out.
-        for sid, actions, allowed in (
-            ("OnlyTheExportFunctionWrites", ["secretsmanager:PutSecretValue"], export_role),
-            ("OnlyTheExportFunctionPromotes", ["secretsmanager:UpdateSecretVersionStage"], export_role),
-            ("OnlyADeployUpdates", ["secretsmanager:UpdateSecret"], deploy_role),
+        for sid, action, allowed in (
+            ("OnlyTheExportFunctionWrites", "secretsmanager:PutSecretValue", named(naming.EXPORT_ROLE)),
+            ("OnlyTheLifecycleMovesLabels", "secretsmanager:UpdateSecretVersionStage", named(*movers)),
+            ("OnlyADeployUpdates", "secretsmanager:UpdateSecret", [deploy_role]),
         ):
             self.add_to_resource_policy(
                 iam.PolicyStatement(
                     sid=sid,
                     effect=iam.Effect.DENY,
                     principals=[iam.AnyPrincipal()],
-                    actions=actions,
+                    actions=[action],
                     resources=["*"],
                     conditions={"ArnNotLike": {"aws:PrincipalArn": allowed}},
                 )
@@ -92,7 +107,7 @@ class TrustBundle(Construct):
         root_arn: Its root CA.
         reissue: The hierarchy's ``reissue``: a new number publishes the root's new certificate.
         key: Encrypts the secret.
-        export: Publishes into it.
+        deploy: Publishes into it.
     """
 
     def __init__(
@@ -105,7 +120,7 @@ class TrustBundle(Construct):
         root_arn: str,
         reissue: int,
         key: kms.IKey,
-        export: PythonFunction,
+        deploy: PythonFunction,
     ) -> None:
         super().__init__(scope, construct_id)
         secret = PublishedSecret(
@@ -119,7 +134,7 @@ class TrustBundle(Construct):
         self.published = _have_published(
             self,
             "Custom::MeshcertTrustBundle",
-            export,
+            deploy,
             {
                 "Mesh": mesh,
                 "Hierarchy": hierarchy,
@@ -142,7 +157,7 @@ class Identity(Construct):
         mesh: The mesh file: declares the identity, and the names its peers will ask for.
         hierarchy: The CAs that issue it.
         key: Encrypts the secret.
-        export: Publishes into it.
+        deploy: Publishes into it.
     """
 
     def __init__(
@@ -154,7 +169,7 @@ class Identity(Construct):
         mesh: Mesh,
         hierarchy: HierarchyAuthorities,
         key: kms.IKey,
-        export: PythonFunction,
+        deploy: PythonFunction,
     ) -> None:
         super().__init__(scope, construct_id)
         declared = mesh.identities[name]
@@ -175,19 +190,23 @@ class Identity(Construct):
             name=naming.identity_secret(mesh.mesh.name, name),
             description=f"Material of {name}: certificate, chain, encrypted private key and its passphrase",
             key=key,
+            # A rollback moves labels, and the renewal function does that.
+            movers=(naming.EXPORT_ROLE, naming.RENEWAL_ROLE),
         )
         self._published = _have_published(
             self,
             "Custom::MeshcertIdentity",
-            export,
+            deploy,
             {
                 "Mesh": mesh.mesh.name,
                 "Identity": name,
                 "CertificateArn": certificate.ref,
                 "SecretId": secret.secret_arn,
                 "RootCertificateAuthorityArn": hierarchy.root_arn,
+                "CertificateAuthorityArns": list(dict.fromkeys([hierarchy.issuing_arn, hierarchy.root_arn])),
                 "Names": list(declared.dns_names),
                 "PeerNames": list(mesh.peer_names(name)),
+                "Services": _served_by(mesh, name),
             },
         )
 
@@ -197,16 +216,25 @@ class Identity(Construct):
             self._published.node.add_dependency(bundle.published)
 
 
-def _have_published(scope: Construct, kind: str, export: PythonFunction, properties: dict[str, Any]) -> CustomResource:
-    """A custom resource that is complete once the export function has published; a change runs it again."""
+def _served_by(mesh: Mesh, identity: str) -> list[dict[str, str]]:
+    """The services whose proxies hold the identity, in the mesh file's order: a rollout takes them in it."""
+    return [
+        {"Name": name, "Rotation": service.rotation.value, "PollIntervalS": f"{service.poll_interval_s:g}"}
+        for name, service in mesh.services.items()
+        if identity in proxy_settings(mesh, name).identities
+    ]
+
+
+def _have_published(scope: Construct, kind: str, deploy: PythonFunction, properties: dict[str, Any]) -> CustomResource:
+    """A custom resource that is complete once the deploy function has published; a change runs it again."""
     published = CustomResource(
         scope,
         "Published",
         resource_type=kind,
-        service_token=export.function.function_arn,
+        service_token=deploy.function.function_arn,
         service_timeout=Duration.minutes(6),
         properties=properties,
     )
-    # The whole construct, not the function alone: its rights must be there before it runs.
-    published.node.add_dependency(export)
+    # Everything about the function and its role, not the function alone: its rights must be there before it runs.
+    published.node.add_dependency(deploy, deploy.role)
     return published

@@ -1,4 +1,4 @@
-"""A Lambda function as all of ours are: our bundle, a role with its own name, kept logs, a dead-letter queue."""
+"""A Lambda function as all of ours are: our bundle, a role with its own name, kept logs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from aws_cdk import Aws, Duration, RemovalPolicy  # noqa: TID251 -- stacks/ is w
 from aws_cdk import aws_iam as iam  # noqa: TID251
 from aws_cdk import aws_lambda as lambda_  # noqa: TID251
 from aws_cdk import aws_logs as logs  # noqa: TID251
-from aws_cdk import aws_sqs as sqs  # noqa: TID251
 from constructs import Construct  # noqa: TID251
 
 from meshcert import naming
 from stacks.bundling import function_code
+from stacks.constructs.work_queue import dead_letter_queue
 from stacks.findings import accept
 
 if TYPE_CHECKING:
     from stacks.platform import Platform
+
+RETRIES = 2
+"""How often Lambda repeats a failed asynchronous call: the most it offers."""
 
 
 class PythonFunction(Construct):
@@ -27,9 +30,13 @@ class PythonFunction(Construct):
         scope: The stack.
         construct_id: Its id.
         mesh: Name of the mesh.
-        name: The handler's folder; names the function, its role and its log group.
+        name: The handler's folder; names the function, its log group and its role.
         platform: Architecture and Python.
-        environment: Variables the handler's settings read.
+        environment: Variables the handler's settings read, besides ``MESHCERT_MESH``.
+        timeout: Longest run.
+        role: Another function's role, to share it; None makes one that is named after this function.
+        asynchronous: Callers do not wait for it, so Lambda tries again and keeps what failed in a dead-letter queue.
+            A caller that waits sees the failure itself, and a queue that feeds a function has its own dead letters.
     """
 
     def __init__(
@@ -41,6 +48,9 @@ class PythonFunction(Construct):
         name: str,
         platform: Platform,
         environment: dict[str, str],
+        timeout: Duration,
+        role: iam.Role | None = None,
+        asynchronous: bool = False,
     ) -> None:
         super().__init__(scope, construct_id)
         log_group = logs.LogGroup(
@@ -51,21 +61,13 @@ class PythonFunction(Construct):
             removal_policy=RemovalPolicy.DESTROY,
         )
         # A role of our own, not AWSLambdaBasicExecutionRole: that one may write to every log group of the account.
-        self.role = iam.Role(
+        self.role = role or iam.Role(
             self,
             "Role",
             role_name=naming.role(mesh, Aws.REGION, name),
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description=f"meshcert {mesh}: the {name} function",
         )
-        self.dead_letters = sqs.Queue(
-            self,
-            "DeadLetters",
-            enforce_ssl=True,
-            retention_period=Duration.days(14),
-            encryption=sqs.QueueEncryption.SQS_MANAGED,
-        )
-        accept(self.dead_letters, "AwsSolutions-SQS3", "It is itself the dead-letter queue of the function.")
         self.function = lambda_.Function(
             self,
             "Function",
@@ -76,12 +78,17 @@ class PythonFunction(Construct):
             runtime=platform.runtime,
             architecture=platform.lambda_architecture,
             memory_size=512,
-            timeout=Duration.minutes(5),
+            timeout=timeout,
             role=self.role,
             log_group=log_group,
-            dead_letter_queue=self.dead_letters,
-            retry_attempts=2,
-            environment={"AWS_RETRY_MODE": "standard", "POWERTOOLS_SERVICE_NAME": f"meshcert-{name}", **environment},
+            dead_letter_queue=dead_letter_queue(self, mesh=mesh, name=name) if asynchronous else None,
+            retry_attempts=RETRIES if asynchronous else None,
+            environment={
+                "AWS_RETRY_MODE": "standard",
+                "POWERTOOLS_SERVICE_NAME": f"meshcert-{name}",
+                "MESHCERT_MESH": mesh,
+                **environment,
+            },
         )
         accept(
             self.function,

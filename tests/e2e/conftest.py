@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.cdk import CdkCli
+from local.demo.scene import MUTUAL
 from local.demo.stage import Stage
-from local.demo.story import MUTUAL, Story
+from local.demo.story import Story
 from local.lab import LocalAws
 from local.running_mesh import RunningMesh
 from meshcert.mesh import load_mesh

@@ -12,7 +12,7 @@ import yaml
 from cryptography import x509
 
 from local.cdk import CdkCli, CdkFailed
-from local.demo.story import ANSWER, GATEWAY, MUTUAL, TELLER
+from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.gateway_client import Gateway, SteadyClient
 from local.running_mesh import wait_until
 from meshcert import naming

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import textwrap
+import time
 import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
@@ -17,6 +18,8 @@ from tests.emulator.hierarchies import eventually
 from tests.emulator.shapes import checked_client
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from local.lab import LocalAws
 
 CLUSTER = "tests"
@@ -175,6 +178,91 @@ class RunningTask:
         self.answers()
         variables: dict[str, str] = json.loads(self.get("/environment")[1])
         return variables
+
+
+@dataclass(frozen=True)
+class RunningService:
+    """One service of the tests' cluster whose tasks a file tells how to fare: empty, ``exit`` or ``sick``."""
+
+    aws: LocalAws
+    name: str
+    fate: Path
+    ecs: Any = field(repr=False)
+
+    @classmethod
+    def create(cls, aws: LocalAws, fate: Path, *, count: int = 2, **more: Any) -> RunningService:
+        """Create a service by CreateService; more of the request may be given."""
+        fate.write_text("")
+        script = f'case "$(cat {fate})" in exit) exit 3;; sick) export HEALTHY=no;; esac; exec python program.py'
+        # Healthy is seen at once, but who is sick only stays UNKNOWN: twice 30 s are more than a test waits.
+        app = container(entryPoint=["sh", "-c", script], healthCheck=health_check(interval=30))
+        definition = register(aws, "fated", app)
+        ecs = checked_client(aws, "ecs")
+        ecs.create_cluster(clusterName=CLUSTER)
+        call = {"taskDefinition": definition, "launchType": "FARGATE", "desiredCount": count, **more}
+        ecs.create_service(cluster=CLUSTER, serviceName="fated", **call)
+        return cls(aws, "fated", fate, ecs)
+
+    def redeploy(self, fate: str = "") -> str:
+        """Force a new deployment whose tasks fare so; returns its id."""
+        self.fate.write_text(fate)
+        answer = self.ecs.update_service(cluster=CLUSTER, service=self.name, forceNewDeployment=True)
+        return str(answer["service"]["deployments"][0]["id"])
+
+    def describe(self, **more: Any) -> dict[str, Any]:
+        """The service as DescribeServices shows it."""
+        answer = self.ecs.describe_services(cluster=CLUSTER, services=[self.name], **more)
+        described: dict[str, Any] = answer["services"][0]
+        return described
+
+    def deployments(self) -> dict[str, dict[str, Any]]:
+        """Its deployments by id, the primary one first."""
+        return {item["id"]: item for item in self.describe()["deployments"]}
+
+    def reaches(self, deployment_id: str, **wanted: Any) -> dict[str, Any]:
+        """Wait until a deployment has these values; returns its description."""
+
+        def look() -> dict[str, Any]:
+            deployment = self.deployments().get(deployment_id, {})
+            return deployment if wanted.items() <= deployment.items() else {}
+
+        return eventually(look, f"deployment {wanted} (are {self.deployments()})", within_s=20)
+
+    def steady(self) -> str:
+        """Wait until its only deployment is complete; returns that one's id."""
+
+        def look() -> str:
+            [(deployment_id, newest), *others] = self.deployments().items()
+            return deployment_id if newest["rolloutState"] == "COMPLETED" and not others else ""
+
+        return eventually(look, f"{self.name} to be steady (is {self.deployments()})", within_s=20)
+
+    def history(self) -> list[dict[str, Any]]:
+        """Its service deployments as DescribeServiceDeployments shows them, the newest first."""
+        listed = self.ecs.list_service_deployments(cluster=CLUSTER, service=self.name)["serviceDeployments"]
+        arns = [item["serviceDeploymentArn"] for item in listed]
+        found: list[dict[str, Any]] = self.ecs.describe_service_deployments(serviceDeploymentArns=arns)[
+            "serviceDeployments"
+        ]
+        return found
+
+    def tasks(self, desired: str = "RUNNING") -> list[RunningTask]:
+        """Its tasks that are to run, or those that are not."""
+        call = {"cluster": CLUSTER, "serviceName": self.name, "desiredStatus": desired}
+        return [RunningTask(self.aws, arn, self.ecs) for arn in self.ecs.list_tasks(**call)["taskArns"]]
+
+    def tasks_of(self, deployment_id: str) -> list[RunningTask]:
+        """All tasks that a deployment ever started."""
+        tasks = [*self.tasks("RUNNING"), *self.tasks("STOPPED")]
+        return [task for task in tasks if task.describe()["startedBy"] == deployment_id]
+
+
+def stays(look: Callable[[], bool], what: str, *, for_s: float) -> None:
+    """Look again and again for so many seconds; fails as soon as ``look`` is not true."""
+    deadline = time.monotonic() + for_s
+    while time.monotonic() < deadline:
+        assert look(), what
+        time.sleep(0.05)
 
 
 def get(url: str, **headers: str) -> tuple[int, str]:

@@ -168,26 +168,6 @@ def test_a_renewal_needs_an_export_before_each(acm: Any, request_certificate: Ca
     assert keys[0] != keys[1]
 
 
-def test_a_renewal_without_permission_stays_pending_and_says_why(
-    acm: Any, pca: Any, authority: str, request_certificate: Callable[..., str]
-) -> None:
-    """RenewCertificate succeeds all the same; once the permission is there, renewing again works."""
-    pca.delete_permission(CertificateAuthorityArn=authority, Principal="acm.amazonaws.com")
-    arn = request_certificate()
-    acm.export_certificate(CertificateArn=arn, Passphrase=PASSPHRASE)
-
-    acm.renew_certificate(CertificateArn=arn)
-    eventually(lambda: "RenewalStatusReason" in described(acm, arn)["RenewalSummary"], "a reason")
-    stuck = described(acm, arn)
-    permit_acm(pca, authority)
-    acm.renew_certificate(CertificateArn=arn)
-
-    assert stuck["Status"] == "ISSUED"
-    assert stuck["RenewalSummary"]["RenewalStatus"] == "PENDING_AUTO_RENEWAL"
-    assert stuck["RenewalSummary"]["RenewalStatusReason"] == "PCA_ACCESS_DENIED"
-    assert renewed(acm, arn, stuck["Serial"])["RenewalSummary"]["RenewalStatus"] == "SUCCESS"
-
-
 def test_a_second_renewal_while_one_is_under_way_is_refused(acm: Any, request_certificate: Callable[..., str]) -> None:
     """So that a repeated event makes no second certificate."""
     arn = request_certificate()

@@ -25,8 +25,8 @@ from tests.publication_claims import PublicationClaims
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lambdas.export.handler import Parts
     from local.lab import LocalAws
-    from meshcert.custom_resource import Deployment
 
 TIMES = CertificateTimes(renewal_takes_s=0.1)
 NAME = "colorteller.mtls.svc.cluster.local"
@@ -55,7 +55,7 @@ def table_name(aws: LocalAws) -> str:
 
 
 @pytest.fixture
-def deployment(aws: LocalAws, table_name: str, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+def parts(aws: LocalAws, table_name: str, monkeypatch: pytest.MonkeyPatch) -> Parts:
     """The function's own wiring, in the environment that its stack gives it."""
     variables = {
         **aws.environment(),
@@ -65,7 +65,7 @@ def deployment(aws: LocalAws, table_name: str, monkeypatch: pytest.MonkeyPatch) 
     }
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
-    built: Deployment = handler.build.__wrapped__()
+    built: Parts = handler.build.__wrapped__()
     return built
 
 
@@ -109,24 +109,36 @@ class TestPublicationOnLocalAws(PublicationClaims):
         """The message tells how to take it back."""
         aws.client("secretsmanager").delete_secret(SecretId=secret_id)
 
-        with pytest.raises(IdentityMissing, match="RestoreSecret"):
-            vault.labels(secret_id)
+        for call in (vault.labels, vault.current_value):
+            with pytest.raises(IdentityMissing, match="RestoreSecret"):
+                call(secret_id)
+
+    def test_what_proxies_read_is_told_with_its_version(self, vault: SecretsManager, secret_id: str) -> None:
+        """The version that is current, not the newest one; it never shows its value by itself."""
+        seed = vault.current_value(secret_id)
+        vault.put_pending(secret_id, "b" * 64, "secret value")
+        assert vault.current_value(secret_id) == seed
+
+        vault.move_label(secret_id, CURRENT, to="b" * 64, away_from=seed.version_id)
+
+        current = vault.current_value(secret_id)
+        assert seed.value == PLACEHOLDER
+        assert (current.version_id, current.value) == ("b" * 64, "secret value")
+        assert "secret value" not in repr(current)
 
 
 class TestIdentityTableOnLocalAws(IdentityTableClaims):
     """The claims, on the local DynamoDB."""
 
     @pytest.fixture
-    def table(self, deployment: Deployment) -> Any:
+    def table(self, parts: Parts) -> Any:
         """The adapter, as the function wires it."""
-        return deployment.table
+        return parts.table
 
-    def test_what_other_programs_keep_in_a_row_stays(
-        self, aws: LocalAws, deployment: Deployment, table_name: str
-    ) -> None:
+    def test_what_other_programs_keep_in_a_row_stays(self, aws: LocalAws, parts: Parts, table_name: str) -> None:
         """A deploy does not take away the lease or the marks of the renewal function."""
         identity = Identity("colorteller", "arn:certificate", "arn:secret", "arn:root", (NAME,))
-        deployment.table.remember(identity)
+        parts.table.remember(identity)
         dynamodb, key = aws.client("dynamodb"), {"name": {"S": "colorteller"}}
         dynamodb.update_item(
             TableName=table_name,
@@ -135,7 +147,7 @@ class TestIdentityTableOnLocalAws(IdentityTableClaims):
             ExpressionAttributeValues={":l": {"S": "request-1"}},
         )
 
-        deployment.table.remember(replace(identity, owner="another"))
+        parts.table.remember(replace(identity, owner="another"))
 
         assert dynamodb.get_item(TableName=table_name, Key=key)["Item"]["lease"] == {"S": "request-1"}
 
@@ -160,35 +172,35 @@ class TestExportOnLocalAws:
         return Identity("colorteller", certificate["CertificateArn"], new_secret(), root_arn, (NAME,), ((NAME,),))
 
     def test_an_identity_is_published_and_can_be_renewed(
-        self, deployment: Deployment, identity: Identity, current_value: Callable[[str], str]
+        self, parts: Parts, identity: Identity, current_value: Callable[[str], str]
     ) -> None:
         """From the placeholder to material under its certificate's name; the second call changes nothing."""
         with pytest.raises(SecretNotPublished):
             read_material(current_value(identity.secret_id), identity.secret_id)
 
-        published = export_identity(identity, deployment.sources)
+        published = export_identity(identity, parts.sources)
 
         material = read_material(current_value(identity.secret_id), identity.secret_id)
         assert published.outcome is Outcome.PUBLISHED
         assert material.version_id == published.version_id
         assert len(split_certificates(material.presented_chain)) == 2
-        assert deployment.sources.vault.labels(identity.secret_id)[published.version_id] == {CURRENT}
-        assert deployment.sources.certificates.look(identity.certificate_arn).renewable
-        again = export_identity(identity, deployment.sources)
+        assert parts.sources.vault.labels(identity.secret_id)[published.version_id] == {CURRENT}
+        assert parts.sources.certificates.look(identity.certificate_arn).renewable
+        again = export_identity(identity, parts.sources)
         assert again == replace(published, outcome=Outcome.ALREADY_CURRENT)
 
     def test_a_renewed_certificate_is_published(
-        self, aws: LocalAws, deployment: Deployment, identity: Identity, current_value: Callable[[str], str]
+        self, aws: LocalAws, parts: Parts, identity: Identity, current_value: Callable[[str], str]
     ) -> None:
         """A new key and a new serial number under the same ARN, which can then be renewed again."""
-        certificates = deployment.sources.certificates
-        first = export_identity(identity, deployment.sources)
+        certificates = parts.sources.certificates
+        first = export_identity(identity, parts.sources)
         before = certificates.look(identity.certificate_arn).certificate
         aws.client("acm").renew_certificate(CertificateArn=identity.certificate_arn)
         eventually(lambda: certificates.look(identity.certificate_arn).certificate != before, "the renewal")
         assert not certificates.look(identity.certificate_arn).renewable
 
-        second = export_identity(identity, deployment.sources)
+        second = export_identity(identity, parts.sources)
 
         assert second.outcome is Outcome.PUBLISHED
         assert second.version_id != first.version_id
@@ -197,7 +209,7 @@ class TestExportOnLocalAws:
 
     def test_a_trust_bundle_is_published(
         self,
-        deployment: Deployment,
+        parts: Parts,
         root_arn: str,
         new_secret: Callable[[], str],
         current_value: Callable[[str], str],
@@ -205,19 +217,19 @@ class TestExportOnLocalAws:
         """The root's own certificate, and nothing else."""
         order = TrustBundleOrder("colorteller", new_secret(), (root_arn,))
 
-        published = export_trust_bundle(order, deployment.sources)
+        published = export_trust_bundle(order, parts.sources)
 
         bundle = read_trust_bundle(current_value(order.secret_id), order.secret_id)
         assert published.version_id == bundle.version_id
-        assert split_certificates(bundle.certificates) == [deployment.sources.authorities.certificate(root_arn).strip()]
-        assert export_trust_bundle(order, deployment.sources).outcome is Outcome.ALREADY_CURRENT
+        assert split_certificates(bundle.certificates) == [parts.sources.authorities.certificate(root_arn).strip()]
+        assert export_trust_bundle(order, parts.sources).outcome is Outcome.ALREADY_CURRENT
 
     @pytest.mark.parametrize("field", ["certificate_arn", "secret_id", "root_certificate_authority_arn"])
-    def test_what_is_missing_is_named(self, deployment: Deployment, identity: Identity, field: str) -> None:
+    def test_what_is_missing_is_named(self, parts: Parts, identity: Identity, field: str) -> None:
         """AWS's code for a thing that is not there is understood for each service."""
         arn = getattr(identity, field)
         missing = f"{arn[:-36]}{uuid.uuid4()}" if field != "secret_id" else f"{arn}-gone"
         changes: dict[str, Any] = {field: missing}
 
         with pytest.raises(IdentityMissing, match="does not exist"):
-            export_identity(replace(identity, **changes), deployment.sources)
+            export_identity(replace(identity, **changes), parts.sources)

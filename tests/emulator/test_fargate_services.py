@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from dnslib import QTYPE, RCODE, DNSRecord
+from dnslib import QTYPE, RCODE
 
 from local.lab import LocalAws
 from tests.emulator import stacks
-from tests.emulator.fargate import CLUSTER, IMAGE, PORT, RunningTask, build_image, get
+from tests.emulator.fargate import build_image
+from tests.emulator.front import TTL_S, Front
 from tests.emulator.hierarchies import eventually
-from tests.emulator.shapes import checked_client
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-NAME = "teller.color.local"
-TTL_S = 3
-FRONT_PORT = 8443
 
 
 @pytest.fixture(scope="module")
@@ -42,69 +37,6 @@ def front(aws: LocalAws) -> Iterator[Front]:
     front.deploy("yellow")
     yield front
     aws.reset()
-
-
-class Front:
-    """One service with everything that stands before it, deployed by CloudFormation."""
-
-    def __init__(self, aws: LocalAws) -> None:
-        self.aws = aws
-        self._ecs = checked_client(aws, "ecs")
-
-    def deploy(self, color: str, *, image: str = IMAGE, healthy: str = "yes") -> str:
-        """Create or update the stack; returns its status."""
-        return stacks.deploy(self.aws, "front", _resources(color, image, healthy))
-
-    @property
-    def tasks(self) -> list[RunningTask]:
-        """Its tasks that are to run."""
-        arns = self._ecs.list_tasks(cluster=CLUSTER, serviceName="teller")["taskArns"]
-        return [RunningTask(self.aws, arn, self._ecs) for arn in arns]
-
-    @property
-    def service(self) -> dict[str, Any]:
-        """The service as DescribeServices shows it."""
-        described: dict[str, Any] = self._ecs.describe_services(cluster=CLUSTER, services=["teller"])["services"][0]
-        return described
-
-    def ready(self) -> set[str]:
-        """Addresses of its tasks that are running and healthy."""
-        described = [(task.address, task.describe()) for task in self.tasks]
-        wanted = {"lastStatus": "RUNNING", "healthStatus": "HEALTHY"}
-        return {address for address, seen in described if {key: seen[key] for key in wanted} == wanted}
-
-    def resolve(self, name: str = NAME, kind: str = "A", *, tcp: bool = False) -> DNSRecord:
-        """Ask the local AWS's DNS server."""
-        config = self.aws.config
-        return DNSRecord.parse(DNSRecord.question(name, kind).send(config.host, config.dns_port, tcp=tcp, timeout=3))
-
-    def addresses(self) -> set[str]:
-        """What the service's name resolves to."""
-        return {str(record.rdata) for record in self.resolve().rr}
-
-    @property
-    def balancer(self) -> tuple[str, int]:
-        """Host and port of the load balancer."""
-        known = self.aws.control("GET", "/_local/addresses")["load_balancers"]
-        [(host, ports)] = known.values()
-        assert ports == [FRONT_PORT]
-        return host, ports[0]
-
-    def ask(self) -> str:
-        """One request through the load balancer."""
-        host, port = self.balancer
-        return get(f"http://{host}:{port}/")[1]
-
-    def events(self) -> list[dict[str, Any]]:
-        """The events of aws.ecs that arrived since the last call."""
-        queue = self.aws.client("sqs")
-        url = queue.get_queue_url(QueueName="events")["QueueUrl"]
-        found: list[dict[str, Any]] = []
-        while messages := queue.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-            for message in messages:
-                found.append(json.loads(message["Body"]))
-                queue.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-        return found
 
 
 def test_healthy_tasks_are_found_by_dns_with_the_services_ttl(front: Front) -> None:
@@ -234,6 +166,21 @@ def test_every_step_of_a_task_is_an_event(front: Front) -> None:
     assert completed["detail"]["eventType"] == "INFO"
 
 
+def test_the_templates_tags_are_the_services_tags(front: Front) -> None:
+    """Set at creation, changed by an update that starts no deployment; a tag that somebody else set stays."""
+    arn = front.service["serviceArn"]
+    front.ecs.tag_resource(resourceArn=arn, tags=[{"key": "owner", "value": "me"}])
+    before = front.tags()
+    deployment = front.service["deployments"][0]["id"]
+
+    status = front.deploy("yellow", tags={"meshcert:identity/gateway": ""})
+
+    assert before == {"meshcert:identity/teller": "", "owner": "me"}
+    assert status == "UPDATE_COMPLETE"
+    assert front.tags() == {"meshcert:identity/gateway": "", "owner": "me"}
+    assert [item["id"] for item in front.service["deployments"]] == [deployment]
+
+
 def test_deleting_the_stack_ends_the_tasks_first(front: Front) -> None:
     """DELETE_COMPLETE means that no task runs; the deletion waits for the deregistration, not for the stop timeout."""
     started = time.monotonic()
@@ -243,86 +190,3 @@ def test_deleting_the_stack_ends_the_tasks_first(front: Front) -> None:
     assert status == "DELETE_COMPLETE"
     assert front.aws.control("GET", "/_local/addresses") == {"load_balancers": {}, "tasks": {}}
     assert time.monotonic() - started < 5
-
-
-def _resources(color: str, image: str, healthy: str) -> dict[str, Any]:
-    check = {"Command": ["CMD", "python", "/app/health.py"], "Interval": 1, "Timeout": 2, "Retries": 2}
-    environment = [{"Name": "COLOR", "Value": color}, {"Name": "HEALTHY", "Value": healthy}]
-    app = {
-        "Name": "app",
-        "Image": image,
-        "StopTimeout": 5,
-        "Environment": environment,
-        "HealthCheck": check,
-        "PortMappings": [{"ContainerPort": PORT}],
-    }
-    dns = {"NamespaceId": {"Ref": "Namespace"}, "DnsRecords": [{"Type": "A", "TTL": TTL_S}]}
-    queue_policy = {
-        "Statement": [
-            {"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:*", "Resource": "*"}
-        ]
-    }
-    queue_arn = {"Fn::GetAtt": ["Queue", "Arn"]}
-    declared = {
-        "Vpc": ("AWS::EC2::VPC", {"CidrBlock": "10.0.0.0/16"}),
-        "Subnet": ("AWS::EC2::Subnet", {"VpcId": {"Ref": "Vpc"}, "CidrBlock": "10.0.0.0/24"}),
-        "Namespace": ("AWS::ServiceDiscovery::PrivateDnsNamespace", {"Name": "color.local", "Vpc": {"Ref": "Vpc"}}),
-        "Registry": ("AWS::ServiceDiscovery::Service", {"Name": "teller", "DnsConfig": dns}),
-        "Balancer": ("AWS::ElasticLoadBalancingV2::LoadBalancer", {"Type": "network", "Subnets": [{"Ref": "Subnet"}]}),
-        "Targets": (
-            "AWS::ElasticLoadBalancingV2::TargetGroup",
-            {"Port": PORT, "Protocol": "TCP", "TargetType": "ip", "VpcId": {"Ref": "Vpc"}},
-        ),
-        "Listener": (
-            "AWS::ElasticLoadBalancingV2::Listener",
-            {
-                "LoadBalancerArn": {"Ref": "Balancer"},
-                "Port": FRONT_PORT,
-                "Protocol": "TCP",
-                "DefaultActions": [{"Type": "forward", "TargetGroupArn": {"Ref": "Targets"}}],
-            },
-        ),
-        "Queue": ("AWS::SQS::Queue", {"QueueName": "events"}),
-        "QueuePolicy": ("AWS::SQS::QueuePolicy", {"Queues": [{"Ref": "Queue"}], "PolicyDocument": queue_policy}),
-        "Rule": (
-            "AWS::Events::Rule",
-            {"EventPattern": {"source": ["aws.ecs"]}, "Targets": [{"Id": "queue", "Arn": queue_arn}]},
-        ),
-        "Cluster": ("AWS::ECS::Cluster", {"ClusterName": CLUSTER}),
-        "Definition": (
-            "AWS::ECS::TaskDefinition",
-            {
-                "Family": "teller",
-                "NetworkMode": "awsvpc",
-                "RequiresCompatibilities": ["FARGATE"],
-                "Cpu": "256",
-                "Memory": "512",
-                "ContainerDefinitions": [app],
-            },
-        ),
-        "Service": (
-            "AWS::ECS::Service",
-            {
-                "ServiceName": "teller",
-                "Cluster": {"Ref": "Cluster"},
-                "TaskDefinition": {"Ref": "Definition"},
-                "DesiredCount": 2,
-                "LaunchType": "FARGATE",
-                "ServiceRegistries": [{"RegistryArn": {"Fn::GetAtt": ["Registry", "Arn"]}}],
-                "LoadBalancers": [
-                    {"ContainerName": "app", "ContainerPort": PORT, "TargetGroupArn": {"Ref": "Targets"}}
-                ],
-                "NetworkConfiguration": {"AwsvpcConfiguration": {"Subnets": [{"Ref": "Subnet"}]}},
-                "DeploymentConfiguration": {
-                    "MinimumHealthyPercent": 100,
-                    "MaximumPercent": 200,
-                    "DeploymentCircuitBreaker": {"Enable": True, "Rollback": False},
-                },
-            },
-        ),
-    }
-    resources: dict[str, Any] = {
-        name: {"Type": kind, "Properties": properties} for name, (kind, properties) in declared.items()
-    }
-    resources["Service"]["DependsOn"] = ["Listener", "Rule", "QueuePolicy"]
-    return resources

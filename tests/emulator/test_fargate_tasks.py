@@ -141,7 +141,9 @@ def test_the_metadata_endpoint_knows_the_task(task: RunningTask) -> None:
     status, body = get(f"{uri}/task")
 
     assert status == 200
-    assert json.loads(body)["TaskARN"] == task.arn
+    named = {key: json.loads(body)[key] for key in ("TaskARN", "Cluster", "Family", "Revision")}
+    cluster = f"arn:aws:ecs:{task.aws.region}:{task.aws.account}:cluster/tests"
+    assert named == {"TaskARN": task.arn, "Cluster": cluster, "Family": "whole", "Revision": "1"}
 
 
 def test_health_is_what_the_check_says(task: RunningTask) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,8 @@ from botocore.config import Config as ClientConfig  # noqa: TID251 - a client wi
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError  # noqa: TID251 - what a client sees of faults
 
 from local.lab import LocalAws, LocalAwsFailed
-from tests.emulator.refusals import ClientError
+from tests.emulator.refusals import ClientError, code_of
+from tests.emulator.roles import new_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,6 +78,76 @@ def test_a_bucket_lets_a_burst_through_and_refuses_the_rest(aws: LocalAws, secre
     assert seen == ["", "", "", "ThrottlingException", "ThrottlingException"]
 
 
+def test_a_fault_may_come_later_and_for_one_resource_only(aws: LocalAws, secrets: Any) -> None:
+    """The second request about ``one`` meets it; a secret whose name only begins so does not."""
+    secrets.create_secret(Name="one-more", SecretString="x")
+    inject(aws, kind="throttle", resource='"one"', at=2, n=1)
+
+    seen = [_code(secrets, name) for name in ("one", "one-more", "one", "one", "one-more")]
+
+    assert seen == ["", "", "ThrottlingException", "", ""]
+
+
+def test_a_fault_may_meet_one_role_only(aws: LocalAws, secrets: Any) -> None:
+    """The reader is refused; the administrator and another role are not."""
+    right = {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"}
+    reader, other = (aws.client_as(new_role(aws, name, [right]), "secretsmanager") for name in ("reader", "other"))
+    inject(aws, kind="throttle", role="reader")
+
+    seen = [_code(client) for client in (reader, secrets, other)]
+
+    assert seen == ["ThrottlingException", "", ""]
+
+
+@dataclass(frozen=True)
+class Call:
+    """An API call, the service's signing name, and its throttling error."""
+
+    client: str
+    action: str
+    code: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    service: str = ""
+
+
+CALLS = [
+    Call("lambda", "Invoke", "TooManyRequestsException", {"FunctionName": "f"}),
+    Call("lambda", "GetFunction", "TooManyRequestsException", {"FunctionName": "f"}),
+    Call("scheduler", "GetSchedule", "ThrottlingException", {"Name": "tick"}),
+    Call("s3", "GetObject", "SlowDown", {"Bucket": "b", "Key": "folder/key"}),
+    Call("s3", "PutObject", "SlowDown", {"Bucket": "b", "Key": "key", "Body": b"x"}),
+    Call("s3", "ListObjectsV2", "SlowDown", {"Bucket": "b"}),
+    Call("sns", "Publish", "Throttling", {"TopicArn": "arn:aws:sns:eu-west-1:111122223333:t", "Message": "m"}),
+    Call("sqs", "ListQueues", "RequestThrottled"),
+    Call("iam", "ListRoles", "Throttling"),
+    Call("sts", "GetCallerIdentity", "Throttling"),
+    Call("logs", "FilterLogEvents", "ThrottlingException", {"logGroupName": "g"}),
+    Call("cloudwatch", "ListMetrics", "ThrottlingException", service="monitoring"),
+    Call("dynamodb", "ListTables", "ProvisionedThroughputExceededException"),
+    Call("ecs", "ListClusters", "ThrottlingException"),
+    Call("acm", "ListCertificates", "ThrottlingException"),
+    Call("acm-pca", "ListCertificateAuthorities", "ThrottlingException"),
+    Call("kms", "ListKeys", "ThrottlingException"),
+    Call("events", "ListRules", "ThrottlingException"),
+    Call("cloudformation", "DescribeStacks", "Throttling"),
+    Call("elbv2", "DescribeLoadBalancers", "Throttling", service="elasticloadbalancing"),
+]
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: f"{call.client} {call.action}")
+def test_every_protocol_has_its_actions_and_its_throttling_error(aws: LocalAws, call: Call) -> None:
+    """JSON, query and REST: the rule names AWS's own operation, and botocore reads the error's code."""
+    rule = {"kind": "throttle", "service": call.service or call.client, "action": call.action}
+    aws.control("PUT", "/_local/faults", [rule])
+    client = aws.client(call.client, ClientConfig(retries={"total_max_attempts": 1}))
+
+    with pytest.raises(ClientError) as error:
+        client._make_api_call(call.action, call.arguments)
+
+    aws.control("PUT", "/_local/faults", [])
+    assert code_of(error) == call.code
+
+
 def test_an_unknown_fault_is_refused_and_an_empty_list_ends_all(aws: LocalAws, secrets: Any) -> None:
     """The endpoint says which kinds there are."""
     inject(aws, kind="throttle")
@@ -86,10 +158,10 @@ def test_an_unknown_fault_is_refused_and_an_empty_list_ends_all(aws: LocalAws, s
     secrets.get_secret_value(SecretId="one")
 
 
-def _code(secrets: Any) -> str:
+def _code(secrets: Any, name: str = "one") -> str:
     """The error code of a GetSecretValue; empty if it is answered."""
     try:
-        secrets.get_secret_value(SecretId="one")
+        secrets.get_secret_value(SecretId=name)
     except ClientError as error:
         return str(error.response["Error"]["Code"])
     return ""

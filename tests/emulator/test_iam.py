@@ -29,6 +29,15 @@ def request_certificate(aws: LocalAws, authority: str, mesh: str) -> str:
     return str(answer["CertificateArn"])
 
 
+def new_service(aws: LocalAws, name: str, **more: Any) -> str:
+    """An ECS service without tasks in the cluster ``mesh``; its ARN."""
+    ecs = aws.client("ecs")
+    ecs.create_cluster(clusterName="mesh")
+    ecs.register_task_definition(family="empty", containerDefinitions=[{"name": "app", "image": "none"}])
+    call = {"cluster": "mesh", "taskDefinition": "empty", "desiredCount": 0, **more}
+    return str(ecs.create_service(serviceName=name, **call)["service"]["serviceArn"])
+
+
 def test_a_role_is_limited_to_certificates_of_its_mesh_by_tag(fresh_aws: LocalAws) -> None:
     """aws:ResourceTag of ACM certificates: the own mesh's may be exported, another's not."""
     authority = root(fresh_aws.client("acm-pca"))
@@ -103,26 +112,41 @@ def test_a_role_requests_certificates_only_from_its_ca(fresh_aws: LocalAws) -> N
     assert seen == [True, False, False]
 
 
-def test_a_role_writes_only_its_own_rows(fresh_aws: LocalAws) -> None:
-    """dynamodb:LeadingKeys is the item's partition key."""
-    dynamodb = fresh_aws.client("dynamodb")
-    table = dynamodb.create_table(
-        TableName="acknowledgements",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "service", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "service", "KeyType": "HASH"}],
-    )["TableDescription"]["TableArn"]
-    condition = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["teller"]}}
-    condition["Null"] = {"dynamodb:LeadingKeys": ["false"]}
-    role = new_role(fresh_aws, "teller", [{**allow("dynamodb:PutItem", table), "Condition": condition}])
-    as_teller = fresh_aws.client_as(role, "dynamodb")
+def test_a_role_rolls_one_service_and_no_other(fresh_aws: LocalAws) -> None:
+    """ECS requests are checked on the service, task or tagged resource they name, each one of several."""
+    own, foreign = (new_service(fresh_aws, name) for name in ("teller", "gateway"))
+    actions = ["ecs:UpdateService", "ecs:DescribeServices", "ecs:ListServiceDeployments", "ecs:ListTagsForResource"]
+    ecs = fresh_aws.client_as(new_role(fresh_aws, "renewal", [allow(actions, own)]), "ecs")
+
+    def may(call: Any, **arguments: Any) -> bool:
+        return is_allowed(call, cluster="mesh", **arguments)
 
     seen = [
-        is_allowed(as_teller.put_item, TableName="acknowledgements", Item={"service": {"S": name}})
-        for name in ("teller", "gateway")
+        *(may(ecs.update_service, service=name, forceNewDeployment=True) for name in (own, "teller", foreign)),
+        *(may(ecs.list_service_deployments, service=name) for name in ("teller", "gateway")),
+        *(may(ecs.describe_services, services=names) for names in (["teller"], ["teller", "gateway"])),
+        *(is_allowed(ecs.list_tags_for_resource, resourceArn=arn) for arn in (own, foreign)),
     ]
 
-    assert seen == [True, False]
+    assert seen == [True, True, False, True, False, True, False, True, False]
+
+
+def test_a_role_lists_tasks_of_its_cluster_and_its_services_by_tag(fresh_aws: LocalAws) -> None:
+    """ecs:cluster narrows ListTasks, which has no resource; aws:ResourceTag knows the tags of services."""
+    new_service(fresh_aws, "teller", tags=[{"key": "meshcert:mesh", "value": "color"}])
+    new_service(fresh_aws, "gateway")
+    cluster = f"arn:aws:ecs:{fresh_aws.region}:{fresh_aws.account}:cluster/mesh"
+    by_cluster = allow("ecs:ListTasks", "*", ArnEquals={"ecs:cluster": cluster})
+    by_tag = allow("ecs:UpdateService", "*", StringEquals={"aws:ResourceTag/meshcert:mesh": "color"})
+    ecs = fresh_aws.client_as(new_role(fresh_aws, "renewal", [by_cluster, by_tag]), "ecs")
+    fresh_aws.client("ecs").create_cluster(clusterName="other")
+
+    seen = [
+        *(is_allowed(ecs.list_tasks, cluster=name) for name in ("mesh", cluster, "other")),
+        *(is_allowed(ecs.update_service, cluster="mesh", service=name) for name in ("teller", "gateway")),
+    ]
+
+    assert seen == [True, True, False, True, False]
 
 
 def test_every_decision_is_on_record(fresh_aws: LocalAws) -> None:

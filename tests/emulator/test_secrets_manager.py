@@ -59,6 +59,14 @@ def promote(secrets: Any, secret: str, version: str) -> None:
     )
 
 
+def plant(
+    aws: LocalAws, secret: str, version: str, labels: list[str], *, value: str = "planted", age_s: int = 0
+) -> None:
+    """Write a version through the control endpoint."""
+    body = {"secret_id": secret, "version_id": version, "secret_string": value, "stages": labels, "age_s": age_s}
+    aws.control("POST", "/_local/secrets/plant", body)
+
+
 def test_a_repeated_put_changes_nothing_even_after_promotion(secrets: Any, secret: str) -> None:
     """Same token and value: no new version, and AWSCURRENT stays where it is."""
     put(secrets, secret, ONE, "first", "AWSPENDING")
@@ -218,3 +226,54 @@ def test_a_resource_policy_denies_all_but_the_named_role(fresh_aws: LocalAws, se
     seen = [is_allowed(client.put_secret_value, SecretId=secret, SecretString="x") for client in clients]
 
     assert seen == [True, False]
+
+
+def test_the_hundred_and_first_version_of_a_day_is_refused(secrets: Any, secret: str) -> None:
+    """Versions younger than a day are never removed to make room, whatever their labels."""
+    for number in range(99):
+        put(secrets, secret, f"{number:064x}", str(number), "AWSPENDING")
+
+    with pytest.raises(ClientError) as error:
+        put(secrets, secret, ONE, "one too many", "AWSPENDING")
+    repeated = put(secrets, secret, f"{98:064x}", "98", "AWSPENDING")
+
+    assert code_of(error) == "LimitExceededException"
+    assert repeated["VersionId"] == f"{98:064x}"
+    listed = secrets.list_secret_version_ids(SecretId=secret, IncludeDeprecated=True, MaxResults=100)["Versions"]
+    assert len(listed) == 100
+
+
+def test_an_outdated_version_of_yesterday_makes_room(fresh_aws: LocalAws, secrets: Any, secret: str) -> None:
+    """The oldest without a label goes; what has one stays, however old it is."""
+    for number in range(99):
+        label = ["LASTGOOD"] if number == 0 else []
+        plant(fresh_aws, secret, f"{number:064x}", label, age_s=200_000 - number * 1000)
+
+    put(secrets, secret, ONE, "fits", "AWSPENDING")
+
+    listed = secrets.list_secret_version_ids(SecretId=secret, IncludeDeprecated=True, MaxResults=100)["Versions"]
+    assert {f"{0:064x}", ONE} < {version["VersionId"] for version in listed}
+    assert f"{1:064x}" not in {version["VersionId"] for version in listed}
+
+
+def test_a_version_that_lost_its_labels_is_still_there(secrets: Any, secret: str) -> None:
+    """Two versions later the first one is outdated, but can be read and promoted by its id."""
+    for token in (ONE, TWO, THREE):
+        put(secrets, secret, token, token, "AWSCURRENT")
+
+    assert secrets.get_secret_value(SecretId=secret, VersionId=ONE)["SecretString"] == ONE
+    promote(secrets, secret, ONE)
+    assert labels_of(secrets, secret) == {ONE: ["AWSCURRENT"], THREE: ["AWSPREVIOUS"]}
+
+
+def test_a_version_can_be_planted_past_every_policy(fresh_aws: LocalAws, secrets: Any, secret: str) -> None:
+    """Labels move to it as if it had been put; nobody's right is asked for."""
+    deny = {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "secretsmanager:PutSecretValue", "Resource": "*"}
+    put(secrets, secret, ONE, "good", "AWSCURRENT", "LASTGOOD")
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [deny]})
+    secrets.put_resource_policy(SecretId=secret, ResourcePolicy=policy)
+
+    plant(fresh_aws, secret, TWO, ["AWSCURRENT"], value="bad")
+
+    assert secrets.get_secret_value(SecretId=secret)["SecretString"] == "bad"
+    assert labels_of(secrets, secret) == {ONE: ["AWSPREVIOUS", "LASTGOOD"], TWO: ["AWSCURRENT"]}

@@ -31,7 +31,14 @@ if TYPE_CHECKING:
 
 MESH = ROOT / "mesh.yaml"
 # Nothing has been renewed; the local ACM has no account configuration, the local simulator no condition keys.
-LEFT_OPEN = {"certificate-renewal", "renewal-events", "expiry-warning", "rights-tagged", "rights-key"}
+LEFT_OPEN = {
+    "alarm-topic",
+    "certificate-renewal",
+    "expiry-warning",
+    "renewal-events",
+    "rights-key",
+    "rights-tagged",
+}
 
 
 @pytest.fixture(scope="module")
@@ -114,12 +121,14 @@ def test_without_rights_every_question_stays_open(mesh: RunningMesh) -> None:
 
 
 def test_planted_faults_are_found_and_nothing_else(mesh: RunningMesh) -> None:
-    """A lost permission, a publication half done, a policy removed, a rule switched off, a dead letter."""
+    """A lost permission, half a publication, a policy removed, a dead letter; rule, clock, mapping and alarm off."""
     identity = naming.identity_secret(mesh.name, "colorteller")
     authority = mesh.certificate("colorteller")["CertificateAuthorityArn"]
     deployment = Deployment.find(load_mesh(MESH), Account(mesh.aws.client), mesh.aws.region, dt.datetime.now(dt.UTC))
-    (rule,) = deployment.resources("identities", "AWS::Events::Rule").items()
-    queue = next(iter(deployment.resources("identities", "AWS::SQS::Queue").items()))
+    rule = next(iter(deployment.resources("renewal", "AWS::Events::Rule").items()))
+    (queue,) = deployment.resources("identities", "AWS::SQS::Queue").items()
+    schedule = next(each for each in deployment.resources("renewal", "AWS::Scheduler::Schedule") if "Tick" in each)
+    mapping = next(iter(deployment.resources("renewal", "AWS::Lambda::EventSourceMapping").items()))
     as_export = mesh.aws.client_as(deployment.role_arn(naming.EXPORT_ROLE), "secretsmanager")
 
     mesh.client("acm-pca").delete_permission(CertificateAuthorityArn=authority, Principal="acm.amazonaws.com")
@@ -128,7 +137,13 @@ def test_planted_faults_are_found_and_nothing_else(mesh: RunningMesh) -> None:
     )
     mesh.client("secretsmanager").delete_resource_policy(SecretId=naming.trust_bundle_secret(mesh.name, "colorteller"))
     mesh.client("events").disable_rule(Name=rule[1]["PhysicalResourceId"])
-    mesh.client("sqs").send_message(QueueUrl=queue[1]["PhysicalResourceId"], MessageBody="a renewal nobody exported")
+    mesh.client("sqs").send_message(QueueUrl=queue[1]["PhysicalResourceId"], MessageBody="a deploy that failed")
+    scheduler = mesh.client("scheduler")
+    tick = scheduler.get_schedule(Name=naming.schedule(mesh.name, "tick"))
+    kept = ("Name", "ScheduleExpression", "FlexibleTimeWindow", "Target")
+    scheduler.update_schedule(**{key: tick[key] for key in kept}, State="DISABLED")
+    mesh.client("lambda").update_event_source_mapping(UUID=mapping[1]["PhysicalResourceId"], Enabled=False)
+    mesh.client("cloudwatch").disable_alarm_actions(AlarmNames=[naming.alarm(mesh.name, "SweepMissed")])
 
     done = _run(mesh.aws.environment(), "--json")
     contradicted = [each for each in json.loads(done.stdout)["findings"] if each["verdict"] == "contradicted"]
@@ -139,6 +154,9 @@ def test_planted_faults_are_found_and_nothing_else(mesh: RunningMesh) -> None:
         ("secret-policy", "trust in colorteller"),
         ("renewal-rule", rule[0]),
         ("dead-letters", queue[0]),
+        ("schedule", schedule),
+        ("queue-mapping", mapping[0]),
+        ("alarms", mesh.name),
     }
     assert all(each["remedy"] for each in contradicted)
 

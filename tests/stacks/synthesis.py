@@ -26,7 +26,7 @@ class Resource:
     A resource of a template.
 
     Args:
-        stack: ``pki``, ``identities`` or ``services``.
+        stack: ``pki``, ``identities``, ``services`` or ``renewal``.
         logical_id: Its id in the template.
         type: Its CloudFormation type.
         definition: Everything the template says of it.
@@ -70,7 +70,7 @@ class Templates:
     The synthesised templates by stack.
 
     Args:
-        by_stack: ``pki``, ``identities``, ``services`` → template.
+        by_stack: ``pki``, ``identities``, ``services``, ``renewal`` → template.
     """
 
     by_stack: dict[str, dict[str, Any]]

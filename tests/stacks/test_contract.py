@@ -6,8 +6,10 @@ import ast
 import json
 from typing import TYPE_CHECKING
 
+import pytest
+
 from entrypoint.settings import Settings
-from meshcert.settings import ExportSettings
+from meshcert.settings import DeploySettings, DispatchSettings, ExportSettings, RenewalSettings
 from stacks.bundling import ROOT
 
 if TYPE_CHECKING:
@@ -15,29 +17,71 @@ if TYPE_CHECKING:
 
     from tests.stacks.synthesis import Resource, Templates
 
+AnySettings = DeploySettings | DispatchSettings | ExportSettings | RenewalSettings
+
 # What ECS or the image sets besides (Fargate: AWS_REGION).
 SET_BY_FARGATE = {"AWS_REGION": "eu-west-1"}
 
 
-def _variables(function: Resource) -> dict[str, str]:
+def _variables(function: Resource, templates: Templates) -> dict[str, str]:
+    """A function's environment, with each reference to a resource replaced by that resource's name."""
+    names: dict[str, str] = {}
+    for kind, called in (("AWS::DynamoDB::Table", "TableName"), ("AWS::SQS::Queue", "QueueName")):
+        names |= {resource.logical_id: resource.properties[called] for resource in templates.resources(kind)}
     declared = function.properties["Environment"]["Variables"]
-    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in declared.items()}
+    return {name: value if isinstance(value, str) else names[value["Ref"]] for name, value in declared.items()}
 
 
-def test_the_export_function_understands_its_environment(templates: Templates) -> None:
-    """Every variable it needs is there, under the name it reads."""
-    (function,) = templates.resources("AWS::Lambda::Function")
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("export", ExportSettings("color", "meshcert-color-identities")),
+        ("deploy", DeploySettings("color", "meshcert-color-identities", "meshcert-color-lifecycle")),
+        (
+            "renewal",
+            RenewalSettings(
+                mesh="color",
+                identities_table="meshcert-color-identities",
+                lifecycle_table="meshcert-color-lifecycle",
+                acknowledgements_table="meshcert-color-acknowledgements",
+                export_function="meshcert-color-export",
+                cluster="meshcert-color",
+                audit_log_group="/meshcert/color/audit",
+            ),
+        ),
+        (
+            "dispatch",
+            DispatchSettings(
+                mesh="color",
+                identities_table="meshcert-color-identities",
+                lifecycle_table="meshcert-color-lifecycle",
+                looks_queue_url="meshcert-color-looks",
+            ),
+        ),
+    ],
+)
+def test_a_function_understands_its_environment(templates: Templates, name: str, expected: AnySettings) -> None:
+    """Every variable it needs is there under the name it reads, and names the part that it means."""
+    (function,) = (
+        function
+        for function in templates.resources("AWS::Lambda::Function")
+        if function.properties["FunctionName"] == f"meshcert-color-{name}"
+    )
 
-    settings = ExportSettings.from_environ(_variables(function))
+    assert type(expected).from_environ(_variables(function, templates)) == expected
 
-    assert settings.mesh == "color"
-    assert "Table" in settings.identities_table
+
+def test_every_function_has_its_settings_tested_here(templates: Templates) -> None:
+    """A fifth function would need a line above."""
+    names = {function.properties["FunctionName"] for function in templates.resources("AWS::Lambda::Function")}
+
+    assert names == {f"meshcert-color-{name}" for name in ("export", "deploy", "renewal", "dispatch")}
 
 
 def test_functions_retry_as_the_sdk_does_today(templates: Templates) -> None:
     """The SDK's legacy mode does not retry every throttling error."""
     for function in templates.resources("AWS::Lambda::Function"):
-        assert _variables(function)["AWS_RETRY_MODE"] == "standard"
+        assert _variables(function, templates)["AWS_RETRY_MODE"] == "standard"
 
 
 def test_every_envoy_container_understands_its_environment(templates: Templates, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 import yaml
@@ -23,15 +23,28 @@ KEPT = (
     "AWS::ACMPCA::CertificateAuthorityActivation",
     "AWS::ACMPCA::Permission",
     "AWS::SecretsManager::Secret",
-    "AWS::KMS::Key",
 )
-WRITES = {"secretsmanager:PutSecretValue", "acm:ExportCertificate", "acm-pca:IssueCertificate"}
 
 
 @pytest.mark.parametrize("kind", KEPT)
 def test_what_cannot_be_made_again_outlives_its_stack_but_not_a_failed_create(templates: Templates, kind: str) -> None:
     """CAs, their certificates, secrets and the key are retained on update and delete; a failed create removes them."""
     for resource in templates.resources(kind):
+        assert resource.definition["DeletionPolicy"] == "RetainExceptOnCreate", resource.logical_id
+        assert resource.definition["UpdateReplacePolicy"] == "Retain", resource.logical_id
+
+
+def test_the_secrets_key_and_the_audit_outlive_their_stacks(templates: Templates) -> None:
+    """Without the key the secrets cannot be opened; who did what must not go with the stack that did it."""
+    kept = [key for key in templates.resources("AWS::KMS::Key") if key.stack == "identities"]
+    kept += [
+        group
+        for group in templates.resources("AWS::Logs::LogGroup")
+        if group.properties["LogGroupName"] == "/meshcert/color/audit"
+    ]
+
+    assert len(kept) == 2
+    for resource in kept:
         assert resource.definition["DeletionPolicy"] == "RetainExceptOnCreate", resource.logical_id
         assert resource.definition["UpdateReplacePolicy"] == "Retain", resource.logical_id
 
@@ -59,109 +72,6 @@ def test_every_certificate_names_a_private_ca(templates: Templates) -> None:
     certificates = templates.resources("AWS::CertificateManager::Certificate")
 
     assert all("CertificateAuthorityArn" in certificate.properties for certificate in certificates)
-
-
-def test_only_the_export_role_may_export_issue_or_put(templates: Templates) -> None:
-    """No other role of any stack is allowed to touch private keys' sources or to write secrets."""
-    writers = {
-        statement.role
-        for statement in templates.statements()
-        if statement.effect == "Allow" and WRITES & set(statement.actions)
-    }
-
-    assert len(writers) == 1
-    assert all("Export" in writer for writer in writers)
-
-
-def test_no_statement_allows_every_action_or_an_unfenced_star(templates: Templates) -> None:
-    """Wildcard resources appear only under this mesh's tag; wildcard actions never."""
-    fenced = 0
-    for statement in templates.statements():
-        assert not any("*" in action for action in statement.actions), statement
-        if any(resource == "*" for resource in statement.resources):
-            # ecr:GetAuthorizationToken has no resource (Amazon ECR, service authorization reference).
-            assert set(statement.actions) == {"ecr:GetAuthorizationToken"}, statement
-        if any(re.search(r":acm(-pca)?:", resource) and "*" in resource for resource in statement.resources):
-            assert statement.conditions == {"StringEquals": {"aws:ResourceTag/meshcert:mesh": "color"}}, statement
-            fenced += 1
-    assert fenced == 2, "one statement for certificates, one for CAs"
-
-
-@pytest.mark.parametrize(("service", "trusted"), [("colorgateway", "colorteller"), ("colorteller", "colorgateway")])
-def test_a_task_reads_its_own_identity_and_its_peers_trust_bundles_only(
-    templates: Templates, service: str, trusted: str
-) -> None:
-    """Six question marks end each ARN: what Secrets Manager appends, and nothing that another name could match."""
-    statements = [
-        statement
-        for statement in templates.statements()
-        if service in statement.role and "secretsmanager:GetSecretValue" in statement.actions
-    ]
-
-    (statement,) = statements
-    named = sorted(re.findall(r"secret:(meshcert/[^\"]+)", " ".join(statement.resources)))
-    assert named == [f"meshcert/color/identity/{service}-??????", f"meshcert/color/trust/{trusted}-??????"]
-
-
-def test_tasks_decrypt_with_the_meshs_key_through_secrets_manager_only(templates: Templates) -> None:
-    """kms:Decrypt is granted explicitly, for one key, on the way through Secrets Manager."""
-    statements = [
-        statement
-        for statement in templates.statements()
-        if "TaskRole" in statement.role and "kms:Decrypt" in statement.actions
-    ]
-
-    assert len(statements) == 2
-    for statement in statements:
-        assert len(statement.resources) == 1
-        assert "kms:ViaService" in statement.conditions["StringEquals"]
-
-
-def test_the_execution_role_can_read_no_secret(templates: Templates) -> None:
-    """ECS's own role pulls images and writes logs: secrets never pass through it or the environment."""
-    actions = {
-        action
-        for statement in templates.statements()
-        if "ExecutionRole" in statement.role
-        for action in statement.actions
-    }
-
-    assert actions
-    assert not any(action.startswith(("secretsmanager:", "kms:", "ssm:")) for action in actions)
-
-
-def test_every_secret_refuses_values_from_anyone_but_the_export_role(templates: Templates) -> None:
-    """
-    The resource policies deny putting, promoting and updating; never policy, describe or delete actions.
-
-    An update is left to the role that CloudFormation deploys with, under the bootstrap's exact name.
-    """
-    secrets = {resource.logical_id for resource in templates.resources("AWS::SecretsManager::Secret")}
-    policies = templates.resources("AWS::SecretsManager::ResourcePolicy")
-
-    assert {policy.properties["SecretId"]["Ref"] for policy in policies} == secrets
-    for policy in policies:
-        allowed = {}
-        for statement in policy.properties["ResourcePolicy"]["Statement"]:
-            assert statement["Effect"] == "Deny"
-            assert statement["Principal"] == {"AWS": "*"}
-            assert statement["Resource"] == "*"
-            (condition,) = statement["Condition"].items()
-            assert condition[0] == "ArnNotLike"
-            allowed[statement["Action"]] = _joined(condition[1]["aws:PrincipalArn"])
-        role = "arn:{AWS::Partition}:iam::{AWS::AccountId}:role"
-        export = f"{role}/meshcert-color-{{AWS::Region}}-export"
-        assert allowed == {
-            "secretsmanager:PutSecretValue": export,
-            "secretsmanager:UpdateSecretVersionStage": export,
-            "secretsmanager:UpdateSecret": f"{role}/cdk-hnb659fds-cfn-exec-role-{{AWS::AccountId}}-{{AWS::Region}}",
-        }
-
-
-def _joined(value: Any) -> str:
-    """A name that CloudFormation puts together, with its parameters in braces."""
-    parts = value["Fn::Join"][1]
-    return "".join(part if isinstance(part, str) else f"{{{part['Ref']}}}" for part in parts)
 
 
 def test_secrets_are_seeded_with_one_constant_placeholder(templates: Templates) -> None:
@@ -200,20 +110,6 @@ def test_leaves_are_published_after_every_trust_bundle_and_after_the_functions_r
     assert rights
     for identity in templates.resources("Custom::MeshcertIdentity"):
         assert bundles | rights <= set(identity.definition["DependsOn"])
-
-
-def test_renewals_reach_the_export_function_whatever_the_certificate(templates: Templates) -> None:
-    """One rule, for ACM's own event, without ARNs; with retries for a day and a dead-letter queue."""
-    (rule,) = templates.resources("AWS::Events::Rule")
-
-    assert rule.properties["EventPattern"] == {
-        "source": ["aws.acm"],
-        "detail-type": ["ACM Certificate Available"],
-        "detail": {"Action": ["RENEWAL"]},
-    }
-    (target,) = rule.properties["Targets"]
-    assert "DeadLetterConfig" in target
-    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
 
 
 def test_keys_live_in_memory_of_one_container_only(templates: Templates) -> None:
@@ -256,6 +152,76 @@ def test_every_resource_that_can_be_tagged_names_its_mesh(templates: Templates) 
             assert {"Key": "meshcert:mesh", "Value": "color"} in resource.properties["Tags"], resource.logical_id
 
 
+def test_an_ecs_event_can_be_traced_to_its_identities(templates: Templates) -> None:
+    """Each service carries a tag for every identity that its proxy holds, and passes none on from elsewhere."""
+    tagged = {
+        service.properties["ServiceName"]: [
+            tag["Key"] for tag in service.properties["Tags"] if tag["Key"].startswith("meshcert:identity/")
+        ]
+        for service in templates.resources("AWS::ECS::Service")
+    }
+
+    assert tagged == {
+        "colorgateway": ["meshcert:identity/colorgateway"],
+        "colorteller": ["meshcert:identity/colorteller"],
+    }
+
+
+def test_the_identities_row_says_who_serves_it_and_which_cas_sign_it(templates: Templates) -> None:
+    """A rollout takes the services in the mesh file's order; the CA that signs comes first, the root last."""
+    identities = {
+        resource.properties["Identity"]: resource.properties
+        for resource in templates.resources("Custom::MeshcertIdentity")
+    }
+
+    assert identities["colorgateway"]["Services"] == [
+        {"Name": "colorgateway", "Rotation": "reload", "PollIntervalS": "60"}
+    ]
+    assert identities["colorteller"]["Services"] == [
+        {"Name": "colorteller", "Rotation": "redeploy", "PollIntervalS": "60"}
+    ]
+    (single,) = identities["colorgateway"]["CertificateAuthorityArns"]
+    issuing, root = identities["colorteller"]["CertificateAuthorityArns"]
+    assert "colorgatewayRoot" in single["Fn::ImportValue"]
+    assert "colortellerIssuing" in issuing["Fn::ImportValue"]
+    assert "colortellerRoot" in root["Fn::ImportValue"]
+
+
+def test_cloudformation_has_a_door_of_its_own_with_a_queue_for_what_failed(templates: Templates) -> None:
+    """Custom resources call the deploy function; it alone is called without waiting, so it alone tries again."""
+    functions = {
+        function.logical_id: function.properties["FunctionName"]
+        for function in templates.resources("AWS::Lambda::Function")
+    }
+    for custom in templates.resources("Custom::MeshcertIdentity", "Custom::MeshcertTrustBundle"):
+        assert functions[custom.properties["ServiceToken"]["Fn::GetAtt"][0]] == "meshcert-color-deploy"
+    (retried,) = templates.resources("AWS::Lambda::EventInvokeConfig")
+    with_dead_letters = {
+        function.properties["FunctionName"]
+        for function in templates.resources("AWS::Lambda::Function")
+        if "DeadLetterConfig" in function.properties
+    }
+
+    assert functions[retried.properties["FunctionName"]["Ref"]] == "meshcert-color-deploy"
+    assert with_dead_letters == {"meshcert-color-deploy"}
+
+
+def test_tables_hold_what_the_lifecycle_looks_up(templates: Templates) -> None:
+    """Unsettled identities by the time of their next look; acknowledgements by service, and not for ever."""
+    tables = {table.properties["TableName"]: table.properties for table in templates.resources("AWS::DynamoDB::Table")}
+
+    assert set(tables) == {f"meshcert-color-{name}" for name in ("identities", "lifecycle", "acknowledgements")}
+    (unsettled,) = tables["meshcert-color-lifecycle"]["GlobalSecondaryIndexes"]
+    assert unsettled["KeySchema"] == [
+        {"AttributeName": "unsettled", "KeyType": "HASH"},
+        {"AttributeName": "look_at", "KeyType": "RANGE"},
+    ]
+    assert unsettled["Projection"] == {"ProjectionType": "KEYS_ONLY"}
+    acknowledgements = tables["meshcert-color-acknowledgements"]
+    assert [key["AttributeName"] for key in acknowledgements["KeySchema"]] == ["service", "task"]
+    assert acknowledgements["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+
+
 def test_architecture_and_python_change_nothing_but_where_code_runs(templates: Templates, tmp_path: Path) -> None:
     """The local deploy differs from the one on AWS in runtime, architecture and asset names only."""
     other = synthesise(tmp_path, architecture="x86_64", python="3.11")
@@ -279,7 +245,7 @@ def test_a_mesh_without_internet_reaches_aws_through_endpoints(tmp_path: Path) -
 
     assert not found.resources_if_any("AWS::EC2::NatGateway")
     endpoints = json.dumps([endpoint.properties for endpoint in found.resources("AWS::EC2::VPCEndpoint")])
-    for service in ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "s3"):
+    for service in ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "s3", "dynamodb"):
         assert f".{service}" in endpoints, service
 
 

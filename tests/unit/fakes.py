@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.document import PLACEHOLDER
 from meshcert.errors import CertificatePending, IdentityMissing, PublicationRaced
-from meshcert.ports import IssuedCertificate
+from meshcert.ports import CurrentValue, IssuedCertificate
 from tests.pki import encrypt_again
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
+    from local.pkcs8 import KeyEncryption
+    from meshcert.errors import MeshcertError
     from meshcert.material import Material, Passphrase
     from meshcert.ports import Identity
-    from tests.pkcs8 import KeyEncryption
     from tests.pki import Hierarchy
 
 CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
@@ -60,10 +61,11 @@ class InMemoryVault:
         """What the template does: a secret with a placeholder."""
         self.secrets[secret_id] = InMemorySecret({SEED_VERSION: PLACEHOLDER}, {CURRENT: SEED_VERSION})
 
-    def current_value(self, secret_id: str) -> str:
-        """What a proxy reads."""
+    def current_value(self, secret_id: str) -> CurrentValue:
+        """GetSecretValue: what a proxy reads."""
         secret = self._secret(secret_id)
-        return secret.values[secret.holders[CURRENT]]
+        version = secret.holders[CURRENT]
+        return CurrentValue(version, secret.values[version])
 
     def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
         """DescribeSecret."""
@@ -178,6 +180,25 @@ class InMemoryIdentities:
     def find_by_certificate(self, certificate_arn: str) -> Identity | None:
         """Query."""
         return next((row for row in self.rows.values() if row.certificate_arn == certificate_arn), None)
+
+    def names(self) -> Iterator[str]:
+        """Scan."""
+        return iter(list(self.rows))
+
+
+class InMemoryMarks:
+    """The table ``lifecycle``, for who only asks that an identity be looked at."""
+
+    def __init__(self) -> None:
+        self.wanted: list[str] = []
+        self.error: MeshcertError | None = None
+
+    def want(self, identity: str, now: dt.datetime) -> None:
+        """UpdateItem; fails when told."""
+        assert now.tzinfo
+        if self.error:
+            raise self.error
+        self.wanted.append(identity)
 
 
 class Crash(BaseException):

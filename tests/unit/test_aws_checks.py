@@ -160,7 +160,7 @@ def test_labels_and_stored_versions() -> None:
     assert_judged(secrets.judge_stored(80), NO)
 
 
-def _denial(action: str, role: str, **changes: Any) -> dict[str, Any]:
+def _denial(action: str, role: str | list[str], **changes: Any) -> dict[str, Any]:
     condition = {"ArnNotLike": {"aws:PrincipalArn": role}}
     return {"Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*", "Condition": condition, **changes}
 
@@ -170,6 +170,8 @@ def _denial(action: str, role: str, **changes: Any) -> dict[str, Any]:
     [
         ([_denial("a:Put", "role/x")], YES),
         ([_denial("a:Put", "role/x", Principal={"AWS": "*"}, Action=["a:Put"])], YES),
+        ([_denial("a:Put", ["role/x"])], YES),
+        ([_denial("a:Put", ["role/x", "role/y"])], NO),
         ([], NO),
         ([_denial("a:Put", "role/x", Effect="Allow")], NO),
         ([_denial("a:Put", "*")], NO),
@@ -179,6 +181,8 @@ def _denial(action: str, role: str, **changes: Any) -> dict[str, Any]:
     ids=[
         "as deployed",
         "as AWS may write it",
+        "a list of one",
+        "one role too many",
         "none",
         "allowing",
         "everybody exempt",
@@ -190,7 +194,19 @@ def test_the_resource_policy_is_the_templates(statements: list[dict[str, Any]], 
     """However AWS writes it back, and with nothing added."""
     document = json.dumps({"Statement": statements}) if statements else ""
 
-    assert_judged(secrets.judge_policy(secrets.PolicySeen(document, {"a:Put": "role/x"})), verdict)
+    assert_judged(secrets.judge_policy(secrets.PolicySeen(document, {"a:Put": frozenset({"role/x"})})), verdict)
+
+
+def test_two_roles_may_move_labels_in_any_order_of_theirs() -> None:
+    """AWS may write the roles back in another order; one that is missing is a contradiction."""
+    writers = {"a:Move": frozenset({"role/export", "role/renewal"})}
+
+    def judge(*roles: str) -> Judgement:
+        document = json.dumps({"Statement": [_denial("a:Move", list(roles))]})
+        return secrets.judge_policy(secrets.PolicySeen(document, writers))
+
+    assert_judged(judge("role/renewal", "role/export"), YES)
+    assert_judged(judge("role/export"), NO, "role/export and role/renewal")
 
 
 def test_the_secrets_key_is_the_meshs() -> None:

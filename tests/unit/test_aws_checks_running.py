@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.judgements import NO, OPEN, YES, assert_judged
-from tools.aws_checks import renewals, services
+from tools.aws_checks import alarms, renewals, services
 
 if TYPE_CHECKING:
-    from tools.aws_checks.verdicts import Verdict
+    from tools.aws_checks.verdicts import Judgement, Verdict
 
 OPTIONS = ["noexec", "mode=0700", "uid=1337"]
 HEALTHY = {"lastStatus": "RUNNING", "healthStatus": "HEALTHY", "platformVersion": "1.4.0"}
@@ -90,17 +90,19 @@ def test_names_live_shortly_and_targets_are_healthy() -> None:
 
 
 ARN = "arn:aws:events:eu-west-1:111122223333:rule/renewed"
-FUNCTION = "arn:aws:lambda:eu-west-1:111122223333:function:meshcert-color-export"
-TARGET = {"Arn": FUNCTION, "DeadLetterConfig": {"Arn": "q"}, "RetryPolicy": {"MaximumRetryAttempts": 185}}
+LOOKS = "arn:aws:sqs:eu-west-1:111122223333:meshcert-color-looks"
+PATTERN = {"source": ["aws.acm"], "detail-type": ["ACM Certificate Available"]}
+TARGET = {"Arn": LOOKS, "DeadLetterConfig": {"Arn": "q"}, "RetryPolicy": {"MaximumRetryAttempts": 185}}
 ADMISSION = {
     "Effect": "Allow",
     "Principal": {"Service": "events.amazonaws.com"},
-    "Condition": {"ArnLike": {"AWS:SourceArn": ARN}},
+    "Condition": {"ArnEquals": {"aws:SourceArn": ARN}},
 }
 RULE = renewals.RuleSeen(
-    {"Arn": ARN, "State": "ENABLED", "EventPattern": json.dumps(renewals.PATTERN)},
+    {"Arn": ARN, "State": "ENABLED", "EventPattern": json.dumps(PATTERN)},
     [TARGET],
-    FUNCTION,
+    PATTERN,
+    LOOKS,
     json.dumps({"Statement": [ADMISSION]}),
 )
 
@@ -111,21 +113,22 @@ RULE = renewals.RuleSeen(
         (RULE, YES, "185 retries"),
         (replace(RULE, rule={**RULE.rule, "State": "DISABLED"}), NO, "DISABLED"),
         (replace(RULE, rule={**RULE.rule, "EventPattern": '{"source":["aws.acm"]}'}), NO, "pattern"),
-        (replace(RULE, targets=[]), NO, "does not invoke"),
-        (replace(RULE, targets=[{"Arn": FUNCTION}]), NO, "neither tried again"),
+        (replace(RULE, targets=[]), NO, "does not send"),
+        (replace(RULE, targets=[{"Arn": LOOKS}]), NO, "neither tried again"),
         (replace(RULE, policy='{"Statement": []}'), NO, "let it in"),
+        (replace(RULE, policy=""), NO, "let it in"),
     ],
-    ids=["as deployed", "disabled", "another pattern", "no target", "no retries", "not admitted"],
+    ids=["as deployed", "disabled", "another pattern", "no target", "no retries", "not admitted", "no policy"],
 )
-def test_the_rule_brings_renewals_to_the_function(seen: renewals.RuleSeen, verdict: Verdict, word: str) -> None:
-    """Every link of the way, since one that is missing shows only eleven months later."""
+def test_the_rule_brings_events_to_the_looks_queue(seen: renewals.RuleSeen, verdict: Verdict, word: str) -> None:
+    """Every link of the way: one that is missing makes everything wait for the next sweep."""
     assert_judged(renewals.judge_rule(seen), verdict, word)
 
 
 @pytest.mark.parametrize(
     ("seen", "verdict", "word"),
     [
-        (renewals.MetricsSeen(0, 0, []), OPEN, "nothing yet"),
+        (renewals.MetricsSeen(0, 0, []), OPEN, "nothing has happened yet"),
         (renewals.MetricsSeen(2, 0, []), YES, "2 matched"),
         (renewals.MetricsSeen(2, 1, []), NO, "dead-letters"),
         (renewals.MetricsSeen(0, 0, ["colorteller"]), NO, "colorteller"),
@@ -134,6 +137,60 @@ def test_the_rule_brings_renewals_to_the_function(seen: renewals.RuleSeen, verdi
 def test_renewals_without_matches_contradict_the_rule(seen: renewals.MetricsSeen, verdict: Verdict, word: str) -> None:
     """ACM has renewed and the rule has seen nothing: the events are not what we think."""
     assert_judged(renewals.judge_metrics(seen), verdict, word)
+
+
+SCHEDULE = {"ScheduleExpression": "rate(1 minute)", "Target": {"Input": '{"dispatch": "tick"}'}}
+
+
+def _scheduled(**changes: Any) -> dict[str, Any]:
+    target = {"Input": '{"dispatch": "tick"}', "DeadLetterConfig": {"Arn": "q"}}
+    return {"ScheduleExpression": "rate(1 minute)", "State": "ENABLED", "Target": target, **changes}
+
+
+@pytest.mark.parametrize(
+    ("found", "verdict"),
+    [
+        (_scheduled(), YES),
+        (_scheduled(State="DISABLED"), NO),
+        (_scheduled(ScheduleExpression="rate(1 day)"), NO),
+        (_scheduled(Target={"Input": "{}", "DeadLetterConfig": {"Arn": "q"}}), NO),
+        (_scheduled(Target={"Input": '{"dispatch": "tick"}'}), NO),
+    ],
+    ids=["as deployed", "disabled", "too seldom", "another message", "what fails is lost"],
+)
+def test_the_clock_ticks_as_declared(found: dict[str, Any], verdict: Verdict) -> None:
+    """The sweep heals a lost event; nothing but this check and an alarm tells that the sweep itself is gone."""
+    assert_judged(renewals.judge_schedule((SCHEDULE, found)), verdict)
+
+
+def test_a_mapping_that_is_off_lets_messages_wait() -> None:
+    """And one that knows whole batches only lets one bad message hold up others."""
+    mapping = {
+        "EventSourceArn": LOOKS,
+        "FunctionArn": "arn:aws:lambda:eu-west-1:111122223333:function:meshcert-color-renewal",
+        "State": "Enabled",
+        "FunctionResponseTypes": ["ReportBatchItemFailures"],
+    }
+
+    assert_judged(renewals.judge_mapping(mapping), YES, "meshcert-color-looks → meshcert-color-renewal")
+    assert_judged(renewals.judge_mapping({**mapping, "State": "Disabled"}), NO, "Disabled")
+    assert_judged(renewals.judge_mapping({**mapping, "FunctionResponseTypes": []}), NO, "whole batches")
+
+
+def test_alarms_are_there_and_tell_somebody() -> None:
+    """One that is on is named, for it says itself what to do; one without action is as good as none."""
+    alarm = {"AlarmName": "x", "AlarmActions": ["topic"], "StateValue": "OK"}
+
+    def judge(*found: dict[str, Any], declared: tuple[str, ...] = ("x",)) -> Judgement:
+        return alarms.judge_alarms(alarms.AlarmsSeen(declared, found, "topic"))
+
+    assert_judged(judge(alarm), YES, "1 alarms, none on")
+    assert_judged(judge({**alarm, "StateValue": "ALARM"}), YES, "on: x")
+    assert_judged(judge(alarm, declared=("x", "y")), NO, "y does not exist")
+    assert_judged(judge({**alarm, "AlarmActions": []}), NO, "x tells nobody")
+    assert_judged(judge({**alarm, "ActionsEnabled": False}), NO, "x tells nobody")
+    assert_judged(alarms.judge_subscriptions((1, 0)), YES)
+    assert_judged(alarms.judge_subscriptions((0, 1)), OPEN, "1 to be confirmed")
 
 
 def test_acms_warning_comes_after_its_own_renewal() -> None:

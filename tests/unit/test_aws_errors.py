@@ -33,10 +33,22 @@ if TYPE_CHECKING:
     from meshcert.material import Material
 
 CALLED = {
-    "acm": ("DescribeCertificate", "GetCertificate", "ExportCertificate"),
+    "acm": ("DescribeCertificate", "GetCertificate", "ExportCertificate", "RenewCertificate"),
     "acm-pca": ("GetCertificateAuthorityCertificate",),
-    "secretsmanager": ("DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage"),
-    "dynamodb": ("UpdateItem", "DeleteItem", "GetItem", "Query"),
+    "dynamodb": ("UpdateItem", "DeleteItem", "GetItem", "Query", "Scan"),
+    "ecs": (
+        "DescribeServices",
+        "DescribeTasks",
+        "ListServiceDeployments",
+        "ListTagsForResource",
+        "ListTasks",
+        "StopTask",
+        "UpdateService",
+    ),
+    "lambda": ("Invoke",),
+    "logs": ("CreateLogStream", "FilterLogEvents", "PutLogEvents"),
+    "secretsmanager": ("DescribeSecret", "GetSecretValue", "PutSecretValue", "UpdateSecretVersionStage"),
+    "sqs": ("GetQueueUrl", "SendMessage", "SendMessageBatch"),
 }
 
 
@@ -89,11 +101,22 @@ def test_every_declared_error_has_been_thought_about() -> None:
         (client_error("UnrecognizedClientException"), AccessDenied),
         (client_error("ResourceNotFoundException"), IdentityMissing),
         (client_error("InvalidStateException"), AwsUnavailable),
+        (client_error("ServiceNotFoundException"), IdentityMissing),
+        (client_error("ServiceNotActiveException"), IdentityMissing),
+        (client_error("ClusterNotFoundException"), IdentityMissing),
+        (client_error("AWS.SimpleQueueService.NonExistentQueue"), IdentityMissing),
+        (client_error("RequestThrottled", status=403), AwsUnavailable),
+        (client_error("KmsThrottled"), AwsUnavailable),
+        (client_error("TooManyRequestsException", status=429), AwsUnavailable),
+        (client_error("ResourceConflictException", status=409), AwsUnavailable),
+        (client_error("EC2AccessDeniedException", status=502), AccessDenied),
+        (client_error("EFSIOException", status=502), AwsRefused),
         (botocore.exceptions.EndpointConnectionError(endpoint_url="http://x"), AwsUnavailable),
         (botocore.exceptions.ConnectTimeoutError(endpoint_url="http://x"), AwsUnavailable),
         (botocore.exceptions.ReadTimeoutError(endpoint_url="http://x"), AwsUnavailable),
         (botocore.exceptions.ConnectionClosedError(endpoint_url="http://x"), AwsUnavailable),
         (botocore.exceptions.CredentialRetrievalError(provider="x", error_msg="y"), AwsUnavailable),
+        (botocore.exceptions.IncompleteReadError(actual_bytes=1, expected_bytes=2), AwsUnavailable),
         (botocore.exceptions.NoCredentialsError(), AwsRefused),
         (botocore.exceptions.ParamValidationError(report="x"), AwsRefused),
     ],
@@ -143,11 +166,12 @@ class TestAdapters:
     """Where an answer of AWS's means something of its own."""
 
     def test_the_request_that_carries_material_is_the_one_that_hides(self, material: Material) -> None:
-        """Export and put: the two calls with a passphrase or a key in their request."""
+        """Export and put, with a passphrase or a key in their request, and the one whose answer has both."""
         quoting = client_error("ValidationException", f"Value '{material.passphrase.reveal()}' failed")
         calls: list[Callable[[], object]] = [
             lambda: Acm(Answers(export_certificate=quoting)).export("arn:thing", material.passphrase),
             lambda: SecretsManager(Answers(put_secret_value=quoting)).put_pending("arn:thing", "v" * 64, "value"),
+            lambda: SecretsManager(Answers(get_secret_value=quoting)).current_value("arn:thing"),
         ]
         for call in calls:
             with pytest.raises(AwsRefused) as caught:

@@ -9,9 +9,11 @@ import pytest
 
 from meshcert.custom_resource import Deployment, answer
 from meshcert.document import read_trust_bundle
-from meshcert.errors import Fault, SettingsInvalid
+from meshcert.errors import AccessDenied, Fault, SettingsInvalid
+from meshcert.ports import ServiceUse
+from meshcert.proxy import Rotation
 from tests.unit.fakes import SEED_VERSION
-from tests.unit.world import BUNDLE, CERTIFICATE, IDENTITY, NAME, SECRET, STACK, TRUST
+from tests.unit.world import BUNDLE, CERTIFICATE, IDENTITY, ISSUING, NAME, ROOT, SECRET, STACK, TRUST
 
 if TYPE_CHECKING:
     from tests.unit.world import World
@@ -30,6 +32,53 @@ class TestCreateAndUpdate:
         row = world.identities.find_by_certificate(CERTIFICATE)
         assert row is not None
         assert (row.name, row.secret_id, row.names, row.peer_rules) == ("colorteller", SECRET, (NAME,), ((NAME,),))
+        assert row.certificate_authority_arns == (ISSUING, ROOT)
+        assert row.services == (ServiceUse("colorteller", Rotation.RELOAD, 60.0),)
+
+    def test_what_was_published_is_looked_at_soon(self, world: World) -> None:
+        """Services of the identity take a new version over, without waiting for the next sweep."""
+        world.ask("Create", IDENTITY)
+        world.ask("Create", TRUST)
+
+        assert world.marks.wanted == ["colorteller"]
+
+    def test_a_deploy_does_not_fail_because_nobody_can_be_told(self, world: World) -> None:
+        """The sweep finds it: what was published is published."""
+        world.marks.error = AccessDenied("dynamodb:UpdateItem", "colorteller", "AccessDeniedException")
+        start = world.clock.now()
+
+        answered = world.ask("Create", IDENTITY)
+
+        assert answered["Status"] == "SUCCESS"
+        assert "colorteller" in world.identities.rows
+        assert world.clock.now() == start
+
+    def test_what_was_refused_asks_for_no_look(self, world: World) -> None:
+        """Nothing has changed."""
+        world.ask("Create", IDENTITY | {"PeerNames": ["x.y"]})
+
+        assert world.marks.wanted == []
+
+    def test_services_keep_the_order_of_the_mesh_file(self, world: World) -> None:
+        """It is the order of a rollout."""
+        services = [
+            {"Name": name, "Rotation": rotation, "PollIntervalS": interval}
+            for name, rotation, interval in (("z", "redeploy", "60"), ("a", "reload", "0.5"), ("m", "reload", 60))
+        ]
+
+        assert world.ask("Create", IDENTITY | {"Services": services})["Status"] == "SUCCESS"
+        assert world.identities.rows["colorteller"].services == (
+            ServiceUse("z", Rotation.REDEPLOY, 60.0),
+            ServiceUse("a", Rotation.RELOAD, 0.5),
+            ServiceUse("m", Rotation.RELOAD, 60.0),
+        )
+
+    @pytest.mark.parametrize("change", [{"Services": []}, {"CertificateAuthorityArns": [ROOT]}])
+    def test_a_single_tier_and_an_identity_that_nobody_serves_are_fine(
+        self, world: World, change: dict[str, Any]
+    ) -> None:
+        """Smaller meshes have them."""
+        assert world.ask("Create", IDENTITY | change)["Status"] == "SUCCESS"
 
     def test_the_same_request_twice_changes_nothing(self, world: World) -> None:
         """CloudFormation's invocation may be delivered twice."""
@@ -40,7 +89,7 @@ class TestCreateAndUpdate:
         answered = world.ask("Create", TRUST)
 
         assert (answered["Status"], answered["PhysicalResourceId"]) == ("SUCCESS", "trust-bundle/colorteller")
-        assert read_trust_bundle(world.vault.current_value(BUNDLE), BUNDLE) == world.hierarchy.trust_bundle
+        assert read_trust_bundle(world.vault.current_value(BUNDLE).value, BUNDLE) == world.hierarchy.trust_bundle
         assert world.identities.rows == {}
 
     def test_a_reissued_root_is_published_by_an_update(self, world: World) -> None:
@@ -51,7 +100,7 @@ class TestCreateAndUpdate:
         answered = world.ask("Update", TRUST | {"Reissue": "1"}, PhysicalResourceId="trust-bundle/colorteller")
 
         assert answered["Status"] == "SUCCESS"
-        assert read_trust_bundle(world.vault.current_value(BUNDLE), BUNDLE) == world.hierarchy.trust_bundle
+        assert read_trust_bundle(world.vault.current_value(BUNDLE).value, BUNDLE) == world.hierarchy.trust_bundle
 
     def test_a_name_is_added_with_a_new_certificate(self, world: World) -> None:
         """CloudFormation replaces the certificate; the identity and its secret stay."""
@@ -116,7 +165,32 @@ class TestRefusals:
             (IDENTITY | {"Mesh": "other"}, ["Mesh: it is other, and this function serves color"]),
             (IDENTITY | {"Names": []}, ["Names: it is not a list"]),
             (IDENTITY | {"PeerNames": [[]]}, ["PeerNames: it is not a list"]),
-            ({"Identity": "x"}, ["Mesh:", "CertificateArn:", "SecretId:", "RootCertificateAuthorityArn:", "Names:"]),
+            (
+                {"Identity": "x"},
+                [
+                    *("Mesh:", "CertificateArn:", "SecretId:", "RootCertificateAuthorityArn:"),
+                    *("Names:", "CertificateAuthorityArns:", "Services: it is not a list"),
+                ],
+            ),
+            (IDENTITY | {"CertificateAuthorityArns": [ROOT, ISSUING]}, ["a list of CAs that ends with Root"]),
+            (IDENTITY | {"CertificateAuthorityArns": ROOT}, ["CertificateAuthorityArns: it is not a list"]),
+            (
+                IDENTITY
+                | {
+                    "Services": [
+                        {"Name": "a", "Rotation": "reload", "PollIntervalS": "0"},
+                        {"Name": "a", "Rotation": "restart", "PollIntervalS": "nan"},
+                        {"Name": "", "Rotation": {}, "PollIntervalS": None},
+                        "b",
+                    ]
+                },
+                [
+                    "Services[0].PollIntervalS: it is no number of seconds above 0",
+                    *("Services[1].Name: a is listed twice", "Services[1].Rotation: it is restart, not one of reload"),
+                    *("Services[1].PollIntervalS:", "Services[2].Name:", "Services[2].Rotation:"),
+                    *("Services[2].PollIntervalS:", "Services[3]: it has no Name"),
+                ],
+            ),
             ({"Hierarchy": 5}, ["Mesh:", "Hierarchy:", "SecretId:", "RootCertificateAuthorityArn:"]),
         ],
     )
@@ -178,7 +252,7 @@ class TestRefusals:
         """Success or failure: only public facts."""
         answers = [world.ask("Create", IDENTITY), world.ask("Create", IDENTITY | {"PeerNames": ["x.y"]})]
 
-        stored = json.loads(world.vault.current_value(SECRET))
+        stored = json.loads(world.vault.current_value(SECRET).value)
         assert world.current(SECRET) != SEED_VERSION
         for answered in map(json.dumps, answers):
             assert stored["Passphrase"] not in answered

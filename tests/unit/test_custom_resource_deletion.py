@@ -28,6 +28,16 @@ class TestDelete:
         assert world.current(SECRET) == published
         assert world.certificates.look(CERTIFICATE).renewable
 
+    def test_what_was_remembered_of_a_deleted_identity_is_cleared_away_soon(self, world: World) -> None:
+        """Whoever looks at an identity that is gone forgets the rest; a delete does not fail for it."""
+        world.ask("Create", IDENTITY)
+        world.marks.wanted.clear()
+
+        world.ask("Delete", IDENTITY, PhysicalResourceId="colorteller")
+        world.ask("Delete", TRUST, PhysicalResourceId="trust-bundle/colorteller")
+
+        assert world.marks.wanted == ["colorteller"]
+
     def test_delete_succeeds_when_nothing_is_there(self, world: World) -> None:
         """Twice, or after everything else is gone."""
         world.vault.secrets.clear()

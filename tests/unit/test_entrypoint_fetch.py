@@ -10,7 +10,8 @@ import pytest
 
 from entrypoint.first_delivery import exit_code_of
 from entrypoint.retrying import FRESH_ROLE_GRACE_S, LONGEST_DELAY_S, Clock, delay, until
-from entrypoint.secrets_manager import SecretsManager, SecretVersion, error_of
+from entrypoint.secrets_manager import QUARANTINED, SecretsManager, SecretVersion, Versions, error_of
+from meshcert import publication
 from meshcert.errors import (
     AwsRefused,
     AwsUnavailable,
@@ -20,6 +21,7 @@ from meshcert.errors import (
     SecretMalformed,
     SecretNotPublished,
     SettingsInvalid,
+    VersionQuarantined,
 )
 
 if TYPE_CHECKING:
@@ -88,17 +90,33 @@ def test_a_secret_is_asked_for_by_its_current_label() -> None:
 
 
 def test_looking_for_a_new_version_does_not_read_the_secret() -> None:
-    """DescribeSecret shows where the label stands."""
-    stages = {"old": ["AWSPREVIOUS"], "new": ["AWSCURRENT", "LASTGOOD"]}
+    """DescribeSecret shows where the labels stand."""
+    stages = {"bad": ["AWSPREVIOUS", "QUARANTINED"], "new": ["AWSCURRENT", "LASTGOOD"]}
     wire = Wire(
         (200, json.dumps({"VersionIdsToStages": stages}).encode()),
         (200, json.dumps({"Name": SECRET}).encode()),
     )
     secrets = SecretsManager(wire)
 
-    assert secrets.current_version(SECRET) == "new"
-    assert secrets.current_version(SECRET) == ""
+    assert secrets.versions(SECRET) == Versions("new", frozenset({"bad"}))
+    assert secrets.versions(SECRET) == Versions("", frozenset())
     assert {headers["X-Amz-Target"] for headers, _ in wire.asked} == {"secretsmanager.DescribeSecret"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "quarantined"),
+    [(["AWSCURRENT", "QUARANTINED"], True), (["AWSCURRENT"], False), (None, False), (7, False), ("QUARANTINED", False)],
+)
+def test_a_value_says_whether_its_version_is_quarantined(labels: object, *, quarantined: bool) -> None:
+    """GetSecretValue tells the version's labels: a start needs no second call."""
+    answer = {"VersionId": "v1", "SecretString": "text", "VersionStages": labels}
+
+    assert SecretsManager(Wire((200, json.dumps(answer).encode()))).current_value(SECRET).quarantined == quarantined
+
+
+def test_the_label_of_a_failed_rollout_is_the_publications_own() -> None:
+    """It is written twice, because importing the other would slow the start down."""
+    assert QUARANTINED == publication.QUARANTINED
 
 
 def test_a_secret_version_never_shows_its_text() -> None:
@@ -152,8 +170,12 @@ def test_delays_double_up_to_a_limit_and_jitter_only_shortens_them() -> None:
 
 
 def test_what_heals_is_tried_again_until_it_does() -> None:
-    """Throttling, an outage, a placeholder."""
-    for error in (AwsUnavailable("call", SECRET, "ThrottlingException"), SecretNotPublished(SECRET)):
+    """Throttling, an outage, a placeholder, a version that is being rolled back."""
+    for error in (
+        AwsUnavailable("call", SECRET, "ThrottlingException"),
+        SecretNotPublished(SECRET),
+        VersionQuarantined(SECRET, "v1"),
+    ):
         time = Time()
 
         assert until(60.0, _failing(error, times=5), time.clock) == "done"
@@ -210,6 +232,7 @@ def test_one_attempt_is_made_even_after_the_deadline() -> None:
         (SettingsInvalid("environment", ()), 64),
         (SecretMalformed(SECRET, "it is not JSON"), 65),
         (MaterialRejected(SECRET, ()), 65),
+        (VersionQuarantined(SECRET, "v1"), 65),
         (SecretNotPublished(SECRET), 66),
         (error_of("call", SECRET, 500, None), 69),
         (IdentityMissing(SECRET, "Deploy."), 77),

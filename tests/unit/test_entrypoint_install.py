@@ -11,7 +11,7 @@ import pytest
 
 from entrypoint.delivery import Delivery, Served, refuse_older, wanted_secrets
 from entrypoint.install import SecretFiles, leaf_of, version_of
-from entrypoint.secrets_manager import SecretVersion
+from entrypoint.secrets_manager import SecretVersion, Versions
 from meshcert.document import PLACEHOLDER, write_material, write_trust_bundle
 from meshcert.errors import MaterialRejected, SecretMalformed, SecretNotPublished
 from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
@@ -32,9 +32,9 @@ class Vault:
     def __init__(self) -> None:
         self.current: dict[str, SecretVersion] = {}
 
-    def current_version(self, secret: str) -> str:
-        """Its VersionId."""
-        return self.current[secret].version_id
+    def versions(self, secret: str) -> Versions:
+        """Where its label stands."""
+        return Versions(self.current[secret].version_id)
 
     def current_value(self, secret: str) -> SecretVersion:
         """All of it."""

@@ -18,8 +18,8 @@ from tests.pki import Hierarchy, KeyAlgorithm
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from local.pkcs8 import KeyEncryption
     from meshcert.material import Material
-    from tests.pkcs8 import KeyEncryption
 
 NAME = "colorteller.mtls.svc.cluster.local"
 DAY = dt.timedelta(days=1)

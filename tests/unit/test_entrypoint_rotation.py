@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entrypoint.acceptance import SecretCounters, secret_counters
+from entrypoint.acknowledgements import LONGEST_TELLING_S
 from entrypoint.delivery import Delivery, wanted_secrets
 from entrypoint.first_delivery import FirstDelivery
 from entrypoint.install import SecretFiles
@@ -16,7 +18,7 @@ from entrypoint.log import Log
 from entrypoint.restarts import FIRST_S, MOST_S, SOUND_AFTER_S, Restarts
 from entrypoint.retrying import Clock
 from entrypoint.rotation import Rotation
-from entrypoint.secrets_manager import SecretVersion
+from entrypoint.secrets_manager import SecretVersion, Versions
 from entrypoint.settings import Settings
 from meshcert.document import write_material, write_trust_bundle
 from meshcert.errors import AwsUnavailable
@@ -73,6 +75,7 @@ class World:
         self.material = material
         self.lines: list[bytes] = []
         self.now = 0.0
+        self.quarantined: set[str] = set()
         self.vault = {
             TELLER_SECRET: SecretVersion(material.version_id, write_material(material, {})),
             GATEWAY_TRUST: SecretVersion("trust-1", write_trust_bundle(hierarchy.trust_bundle)),
@@ -92,17 +95,17 @@ class World:
         self.rotation = Rotation(self.settings, self.delivery, log, clock)
         self.rotation._admin = self.envoy  # type: ignore[assignment]  # Envoy itself answers in tests/envoy
 
-    def current_version(self, secret: str) -> str:
+    def versions(self, secret: str) -> Versions:
         """As Secrets Manager."""
-        return self.vault[secret].version_id
+        return Versions(self.vault[secret].version_id, frozenset(self.quarantined))
 
     def current_value(self, secret: str) -> SecretVersion:
         """As Secrets Manager."""
         return self.vault[secret]
 
-    def publish(self) -> Material:
-        """A newer version."""
-        newer = self.hierarchy.issue([TELLER_NAME])
+    def publish(self, *, not_before: dt.datetime | None = None) -> Material:
+        """Another version, newer unless told."""
+        newer = self.hierarchy.issue([TELLER_NAME], not_before=not_before)
         self.vault[TELLER_SECRET] = SecretVersion(newer.version_id, write_material(newer, {}))
         return newer
 
@@ -134,6 +137,105 @@ def test_a_version_envoy_rejects_is_taken_back_and_not_tried_again(world: World)
 
     assert world.delivery.served(IDENTITY).version == newer.version_id
     assert b"secret-rotated" in world.lines[-1]
+
+
+def test_a_label_moved_back_takes_no_running_proxy_along_unless_its_version_is_quarantined(world: World) -> None:
+    """The label of another version does not count; then the older one is served."""
+    older = world.publish(not_before=dt.datetime.now(dt.UTC) - dt.timedelta(days=30))
+    world.quarantined = {"another"}
+    for _ in range(2):
+        world.rotation.look()
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert len(world.lines) == 1
+    assert b"older than the one served" in world.lines[0]
+
+    world.quarantined = {world.material.version_id}
+    world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == older.version_id
+    assert b"secret-rotated" in world.lines[-1]
+
+
+def test_a_quarantined_version_is_never_taken_over(world: World) -> None:
+    """Not even a newer one, and its value is not read; a version served already stays until the label has moved."""
+    newer = world.publish()
+    world.quarantined = {newer.version_id, world.material.version_id}
+    value, world.vault[TELLER_SECRET] = world.vault[TELLER_SECRET], SecretVersion(newer.version_id, "not to be read")
+
+    for _ in range(2):
+        world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert len(world.lines) == 1
+    assert b"is QUARANTINED after a failed rollout" in world.lines[0]
+    world.quarantined = {world.material.version_id}
+    world.vault[TELLER_SECRET] = value
+    world.rotation.look()
+    assert world.delivery.served(IDENTITY).version == newer.version_id
+
+
+def test_what_was_refused_is_said_until_the_current_version_is_served(world: World) -> None:
+    """A label that goes back ends it, one that returns to the refused version does not, a good version does."""
+    standings = world.rotation._standings
+    world.envoy.rejecting = True
+    bad = world.publish()
+    world.rotation.look()
+    assert standings._refusals["identity/colorteller"].version == bad.version_id
+
+    value, world.vault[TELLER_SECRET] = world.vault[TELLER_SECRET], SecretVersion(world.material.version_id, "")
+    world.rotation.look()
+    assert standings._refusals == {}
+
+    world.vault[TELLER_SECRET] = value
+    world.rotation.look()
+    assert standings._refusals["identity/colorteller"] == (bad.version_id, "identity/colorteller: Envoy rejected it")
+
+    world.envoy.rejecting = False
+    world.publish()
+    world.rotation.look()
+    assert standings._refusals == {}
+    assert standings._troubles == {}
+
+
+def test_acknowledging_never_delays_a_look(world: World) -> None:
+    """Between two looks it is done only with time to spare; else after the look."""
+    events: list[tuple[str, float]] = []
+
+    class Telling:
+        due_at = 0.0
+
+        def tell(self, _: object) -> None:
+            events.append(("told", world.now))
+            self.due_at = world.now + 25.0
+            world.now += LONGEST_TELLING_S
+
+    class EnoughError(Exception):
+        pass
+
+    def look() -> None:
+        events.append(("looked", world.now))
+        if len(events) > 6:
+            raise EnoughError
+
+    telling: Any = Telling()
+    world.rotation._acknowledgements = telling
+    world.rotation._standings.read = dict  # type: ignore[method-assign]  # what is told does not count here
+    world.rotation._proxy = replace(world.settings.proxy, poll_interval_s=60.0)
+    world.rotation.look = look  # type: ignore[method-assign]  # only its time counts here
+    with pytest.raises(EnoughError):
+        world.rotation.run()
+
+    assert events == [
+        ("told", 0.0),
+        ("told", 25.0),
+        ("looked", 60.0),
+        ("told", 60.0),
+        ("told", 85.0),
+        ("looked", 120.0),
+        ("told", 120.0),
+        ("told", 145.0),
+        ("looked", 180.0),
+    ]
 
 
 def test_an_envoy_that_does_not_answer_is_told_once_and_gets_the_version_later(world: World) -> None:
@@ -203,12 +305,12 @@ def test_the_last_good_version_comes_back_when_two_in_a_row_fail(world: World) -
 def test_an_unforeseen_error_of_one_secret_does_not_stop_the_others(world: World, error: Exception) -> None:
     """It is told once, by its kind and place and not by its words, which may be secret."""
 
-    def current_version(secret: str) -> str:
+    def versions(secret: str) -> Versions:
         if secret == GATEWAY_TRUST:
             raise error
-        return world.vault[secret].version_id
+        return Versions(world.vault[secret].version_id)
 
-    world.current_version = current_version  # type: ignore[method-assign]  # one secret of this world is cursed
+    world.versions = versions  # type: ignore[method-assign]  # one secret of this world is cursed
     newer = world.publish()
 
     for _ in range(2):
@@ -224,10 +326,10 @@ def test_an_unforeseen_error_of_one_secret_does_not_stop_the_others(world: World
 def test_all_failing_secrets_of_a_look_share_one_time_to_try_again(world: World) -> None:
     """Otherwise each would delay the ones after it."""
 
-    def current_version(secret: str) -> str:
+    def versions(secret: str) -> Versions:
         raise AwsUnavailable("secretsmanager:DescribeSecret", secret, "Throttling")
 
-    world.current_version = current_version  # type: ignore[method-assign]  # nothing of this world answers
+    world.versions = versions  # type: ignore[method-assign]  # nothing of this world answers
     world.rotation._proxy = replace(world.settings.proxy, poll_interval_s=60.0)
 
     world.rotation.look()

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
+import botocore.config  # noqa: TID251 -- the endpoints are compared with its own
+import botocore.session  # noqa: TID251 -- the same
 import pytest
 
-from entrypoint.endpoint import secrets_manager_endpoint
+from entrypoint.endpoint import dynamodb_endpoint, secrets_manager_endpoint
 from entrypoint.settings import Settings
+from meshcert import naming
 from meshcert.errors import SettingsInvalid
+from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.proxy import Backend, BackendTls, Listener, ListenerTls, Route, TlsMode
 from tests.proxies import gateway, teller
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -88,9 +90,11 @@ _PLAIN = ListenerTls(TlsMode.DISABLED)
         ({"application_port": 0}, "routes"),
         ({"poll_interval_s": 0}, "poll_interval_s"),
         ({"max_connection_duration_s": -1}, "max_connection_duration_s"),
+        ({"acknowledge_every_s": 0}, "acknowledge_every_s"),
+        ({"acknowledgements": 7}, "acknowledgements"),
         *(
             ({place: seconds}, place)
-            for place in ("poll_interval_s", "max_connection_duration_s")
+            for place in ("poll_interval_s", "max_connection_duration_s", "acknowledge_every_s")
             for seconds in (float("nan"), float("inf"))
         ),
         ({"identities": {}}, "listeners[0].tls.certificate"),
@@ -151,3 +155,65 @@ def test_a_disabled_listener_needs_no_certificate(environ: dict[str, str]) -> No
 def test_secrets_manager_is_found_in_every_partition(region: str, variables: dict[str, str], authority: str) -> None:
     """The environment's URL first, the more specific one before the general one."""
     assert secrets_manager_endpoint(region, variables).authority == authority
+
+
+@pytest.mark.parametrize("fips", [False, True])
+@pytest.mark.parametrize(
+    "region",
+    [
+        "eu-west-1",
+        "us-gov-west-1",
+        "cn-north-1",
+        "eusc-de-east-1",
+        "us-iso-east-1",
+        "us-isob-east-1",
+        "us-isof-south-1",
+        "eu-isoe-west-1",
+    ],
+)
+def test_endpoints_are_those_of_the_aws_sdk(region: str, *, fips: bool) -> None:
+    """botocore, which the image does without, resolves the same hosts."""
+    variables = {"AWS_USE_FIPS_ENDPOINT": str(fips).lower()}
+
+    assert secrets_manager_endpoint(region, variables).authority == _sdk_host("secretsmanager", region, fips=fips)
+    assert dynamodb_endpoint(region, variables).authority == _sdk_host("dynamodb", region, fips=fips)
+
+
+def test_dynamodb_may_be_elsewhere_than_secrets_manager() -> None:
+    """Its own variable first, then the general one; never the other service's."""
+    variables = {"AWS_ENDPOINT_URL": "http://all", "AWS_ENDPOINT_URL_DYNAMODB": "http://rows"}
+
+    assert dynamodb_endpoint("eu-west-1", variables).authority == "rows"
+    assert secrets_manager_endpoint("eu-west-1", variables).authority == "all"
+    secrets = {"AWS_ENDPOINT_URL_SECRETS_MANAGER": "http://secrets"}
+    assert dynamodb_endpoint("eu-west-1", secrets).authority == "dynamodb.eu-west-1.amazonaws.com"
+
+
+def test_the_services_stack_names_the_table_of_acknowledgements() -> None:
+    """And leaves the interval at its default."""
+    mesh = load_mesh(Path(__file__).resolve().parents[2] / "mesh.yaml")
+
+    for service in mesh.services:
+        settings = proxy_settings(mesh, service)
+        assert settings.acknowledgements == naming.acknowledgements_table(mesh.mesh.name)
+        assert settings.acknowledge_every_s == 300.0
+
+
+def _sdk_host(service: str, region: str, *, fips: bool) -> str:
+    asked: list[str] = []
+
+    class AskedError(Exception):
+        pass
+
+    def note(request: Any, **_: Any) -> None:
+        asked.append(request.url)
+        raise AskedError
+
+    config = botocore.config.Config(use_fips_endpoint=fips)
+    client = botocore.session.Session().create_client(
+        service, region_name=region, aws_access_key_id="a", aws_secret_access_key="s", config=config
+    )
+    client.meta.events.register("before-send", note)
+    with pytest.raises(AskedError):
+        client.list_secrets() if service == "secretsmanager" else client.list_tables()
+    return asked[0].removeprefix("https://").rstrip("/")

@@ -83,6 +83,24 @@ def test_help_lists_every_exit_code() -> None:
         assert f"{code:>3}  {cause}" in done.stdout
 
 
+def test_what_the_start_loads_is_not_what_acknowledging_needs() -> None:
+    """The start's own modules import neither: the watcher does, once Envoy has accepted its secrets."""
+    start = (
+        "watcher, first_delivery, delivery, install, settings, secrets_manager, signed_connection, acceptance, admin"
+    )
+    later = "rotation", "acknowledgements", "standing", "dynamodb", "task_metadata"
+    program = f"import sys; from entrypoint import {start}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": f"{REPOSITORY / 'envoy-image'}:{REPOSITORY}"},
+    )
+
+    assert {f"entrypoint.{name}" for name in later}.isdisjoint(done.stdout.split())
+
+
 def test_exit_codes_are_distinct_from_what_python_and_shells_use() -> None:
     """1 and 2 are Python's own, 126 and 127 a shell's, above 128 are signals."""
     codes = [code for code in exit_codes.EXIT_CODES if code]

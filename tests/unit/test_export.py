@@ -21,10 +21,10 @@ from meshcert.export import (
     export_trust_bundle,
     new_passphrase,
 )
-from meshcert.publication import CURRENT, QUARANTINED, Outcome
+from meshcert.publication import CURRENT, Outcome
 from tests.pki import Hierarchy
 from tests.unit.fakes import SEED_VERSION
-from tests.unit.world import BUNDLE, CERTIFICATE, NAME, ROOT, SECRET, TELLER, TRUST_ORDER
+from tests.unit.world import BUNDLE, CERTIFICATE, NAME, ROOT, SECRET, TELLER, TRUST_ORDER, never
 
 if TYPE_CHECKING:
     from meshcert.material import Material, Passphrase
@@ -50,13 +50,13 @@ class TestIdentity:
     def test_the_second_call_changes_nothing(self, world: World) -> None:
         """Neither a label nor a byte."""
         first = export_identity(TELLER, world.sources)
-        labels, value = world.vault.labels(SECRET), world.vault.current_value(SECRET)
+        labels, value = world.vault.labels(SECRET), world.vault.current_value(SECRET).value
 
         second = export_identity(TELLER, world.sources)
 
         assert second == replace(first, outcome=Outcome.ALREADY_CURRENT)
         assert world.vault.labels(SECRET) == labels
-        assert world.vault.current_value(SECRET) == value
+        assert world.vault.current_value(SECRET).value == value
 
     def test_a_renewed_certificate_is_published(self, world: World) -> None:
         """A new leaf under the same ARN becomes current, the one before stays a step away."""
@@ -73,14 +73,14 @@ class TestIdentity:
     def test_a_published_certificate_that_acm_calls_ineligible_is_exported_again(self, world: World) -> None:
         """Otherwise ACM would never renew it; the secret is left as it is."""
         export_identity(TELLER, world.sources)
-        value = world.vault.current_value(SECRET)
+        value = world.vault.current_value(SECRET).value
         world.certificates.forget_export(CERTIFICATE)
 
         published = export_identity(TELLER, world.sources)
 
         assert published.outcome is Outcome.ALREADY_CURRENT
         assert world.certificates.is_renewable(CERTIFICATE)
-        assert world.vault.current_value(SECRET) == value
+        assert world.vault.current_value(SECRET).value == value
 
     def test_a_renewal_between_look_and_export_is_published_under_its_own_name(self, world: World) -> None:
         """The version is named after the leaf that came out, not the one that was seen."""
@@ -110,18 +110,18 @@ class TestIdentity:
             export_identity(TELLER, world.sources)
         assert list(world.vault.labels(SECRET)) == [SEED_VERSION]
         with pytest.raises(SecretNotPublished):
-            read_material(world.vault.current_value(SECRET), SECRET)
+            read_material(world.vault.current_value(SECRET).value, SECRET)
 
     def test_a_key_that_envoy_cannot_open_never_reaches_the_secret(self, world: World) -> None:
         """Should ACM ever change how it encrypts keys, proxies keep the version they can read."""
         export_identity(TELLER, world.sources)
-        before = world.vault.current_value(SECRET)
+        before = world.vault.current_value(SECRET).value
         world.issue()
         world.certificates.key_encryption = "pbes2-sha512"
 
         with pytest.raises(MaterialRejected, match="HMAC-SHA512, which Envoy cannot open"):
             export_identity(TELLER, world.sources)
-        assert world.vault.current_value(SECRET) == before
+        assert world.vault.current_value(SECRET).value == before
 
     def test_a_certificate_of_another_ca_is_refused(self, world: World) -> None:
         """The trust anchor is asked of the CA itself."""
@@ -139,17 +139,31 @@ class TestIdentity:
 
     def test_a_quarantined_certificate_is_not_published_again(self, world: World) -> None:
         """After a failed rollout only a renewal leads out."""
-        good = export_identity(TELLER, world.sources)
-        world.issue()
-        bad = export_identity(TELLER, world.sources)
-        world.vault.move_label(SECRET, QUARANTINED, to=bad.version_id, away_from=None)
-        world.vault.move_label(SECRET, CURRENT, to=good.version_id, away_from=bad.version_id)
+        _, bad = world.roll_back()
 
-        with pytest.raises(VersionQuarantined, match=bad.version_id):
+        with pytest.raises(VersionQuarantined, match=bad):
             export_identity(TELLER, world.sources)
 
         world.issue()
         assert export_identity(TELLER, world.sources).outcome is Outcome.PUBLISHED
+
+    def test_a_quarantined_certificate_that_was_never_exported_can_be_renewed_afterwards(self, world: World) -> None:
+        """Only a renewal leads out, and ACM renews only what has been exported."""
+        _, bad = world.roll_back()
+        world.certificates.forget_export(CERTIFICATE)
+
+        with pytest.raises(VersionQuarantined, match=bad):
+            export_identity(TELLER, world.sources)
+
+        assert world.certificates.is_renewable(CERTIFICATE)
+
+    def test_a_quarantined_certificates_key_stays_in_acm(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It can be renewed already, so nothing is gained by another export."""
+        world.roll_back()
+        monkeypatch.setattr(world.certificates, "export", never)
+
+        with pytest.raises(VersionQuarantined):
+            export_identity(TELLER, world.sources)
 
     def test_a_certificate_that_is_not_issued_yet_is_said_to_be_pending(self, world: World) -> None:
         """Whoever calls decides whether to wait."""
@@ -180,7 +194,7 @@ class TestTrustBundle:
         """Peers trust the root as the CA gives it, not as some chain shows it."""
         published = export_trust_bundle(TRUST_ORDER, world.sources)
 
-        bundle = read_trust_bundle(world.vault.current_value(BUNDLE), BUNDLE)
+        bundle = read_trust_bundle(world.vault.current_value(BUNDLE).value, BUNDLE)
         assert published.outcome is Outcome.PUBLISHED
         assert bundle == world.hierarchy.trust_bundle
         assert published.version_id == bundle.version_id
@@ -199,7 +213,7 @@ class TestTrustBundle:
         published = export_trust_bundle(TRUST_ORDER, world.sources)
 
         assert published.outcome is Outcome.PUBLISHED
-        assert read_trust_bundle(world.vault.current_value(BUNDLE), BUNDLE) == world.hierarchy.trust_bundle
+        assert read_trust_bundle(world.vault.current_value(BUNDLE).value, BUNDLE) == world.hierarchy.trust_bundle
 
     def test_two_roots_stand_side_by_side(self, world: World) -> None:
         """While one root replaces another, peers trust both."""
@@ -207,7 +221,7 @@ class TestTrustBundle:
 
         export_trust_bundle(replace(TRUST_ORDER, root_certificate_authority_arns=(ROOT, "arn:new-root")), world.sources)
 
-        published = read_trust_bundle(world.vault.current_value(BUNDLE), BUNDLE)
+        published = read_trust_bundle(world.vault.current_value(BUNDLE).value, BUNDLE)
         assert world.hierarchy.root_pem in published.certificates
         assert new.root_pem in published.certificates
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshcert.export import export_identity, export_trust_bundle
+from meshcert.export import export_identity, export_issued, export_trust_bundle
 from meshcert.publication import CURRENT
 from tests.unit.fakes import SEED_VERSION, Crash, CrashAfter
 from tests.unit.world import BUNDLE, CERTIFICATE, SECRET, TELLER, TRUST_ORDER
@@ -34,18 +34,38 @@ class TestCrashes:
         if renewed:
             previous = export_identity(TELLER, world.sources).version_id
             world.issue()
-        before = world.vault.current_value(SECRET)
+        before = world.vault.current_value(SECRET).value
         crash = CrashAfter(call, lands=lands)
 
         with contextlib.suppress(Crash):
             export_identity(TELLER, world.crashing(crash))
-        after_crash = world.vault.current_value(SECRET)
+        after_crash = world.vault.current_value(SECRET).value
         published = export_identity(TELLER, world.sources)
 
-        assert after_crash in {before, world.vault.current_value(SECRET)}
+        assert after_crash in {before, world.vault.current_value(SECRET).value}
         assert world.served().version_id == published.version_id
         assert world.served().certificate == world.certificates.look(CERTIFICATE).certificate
         assert world.vault.labels(SECRET) == {published.version_id: {CURRENT}, previous: {"AWSPREVIOUS"}}
+        assert world.certificates.is_renewable(CERTIFICATE)
+
+    @pytest.mark.parametrize("renewed", [False, True], ids=["first export", "after a renewal"])
+    @pytest.mark.parametrize(("call", "lands"), crashes())
+    def test_a_crash_at_any_call_of_a_rotation_is_healed_by_the_next_run(
+        self, world: World, call: int, *, lands: bool, renewed: bool
+    ) -> None:
+        """The same, for the caller that has looked at ACM itself."""
+        previous = SEED_VERSION
+        if renewed:
+            previous = export_identity(TELLER, world.sources).version_id
+        version = world.issue().version_id
+        crash = CrashAfter(call, lands=lands)
+
+        with contextlib.suppress(Crash):
+            export_issued(TELLER, version, world.crashing(crash), crash.around(world.vault))
+        published = export_issued(TELLER, version, world.sources, world.vault)
+
+        assert world.served().version_id == published.version_id == version
+        assert world.vault.labels(SECRET) == {version: {CURRENT}, previous: {"AWSPREVIOUS"}}
         assert world.certificates.is_renewable(CERTIFICATE)
 
     def test_the_crashes_cover_every_call(self, world: World) -> None:
@@ -53,7 +73,7 @@ class TestCrashes:
         last_call, _ = crashes()[-1]
         crash = CrashAfter(last_call, lands=True)
 
-        export_identity(TELLER, world.crashing(crash))
+        export_issued(TELLER, world.issue().version_id, world.crashing(crash), crash.around(world.vault))
 
         assert not crash.happened
 

@@ -33,4 +33,4 @@ class TestPublicationInMemory(PublicationClaims):
     @pytest.fixture
     def current_value(self, vault: InMemoryVault) -> Callable[[str], str]:
         """What a proxy reads."""
-        return vault.current_value
+        return lambda secret_id: vault.current_value(secret_id).value

@@ -105,6 +105,11 @@ def test_every_check_has_a_name_and_an_assumption_of_its_own() -> None:
     ("error", "verdict", "remedy"),
     [
         (AccessDenied("acm:GetCertificate", "arn", "AccessDeniedException"), Verdict.UNDECIDED, "acm:GetCertificate"),
+        (
+            AwsRefused("sns:GetTopicAttributes", "arn", "AuthorizationError"),
+            Verdict.UNDECIDED,
+            "sns:GetTopicAttributes",
+        ),
         (AwsUnavailable("acm:GetCertificate", "arn", "ThrottlingException"), Verdict.UNDECIDED, "again"),
         (AwsRefused("x:Y", "z", "InvalidAction", "Unknown action"), Verdict.UNDECIDED, ""),
         (IdentityMissing("secret", "Deploy it"), Verdict.CONTRADICTED, "Deploy"),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.custom_resource import IDENTITY_TYPE, TRUST_BUNDLE_TYPE, Deployment, answer
 from meshcert.document import read_material
-from meshcert.export import Sources, TrustBundleOrder
+from meshcert.export import Sources, TrustBundleOrder, export_issued
 from meshcert.ports import Identity
-from meshcert.publication import CURRENT, version_labelled
+from meshcert.publication import CURRENT, QUARANTINED, version_labelled
 from meshcert.verification import Expectation, verify_material
 from tests.pki import Hierarchy
 from tests.unit.fakes import (
@@ -19,6 +19,7 @@ from tests.unit.fakes import (
     InMemoryAuthorities,
     InMemoryCertificates,
     InMemoryIdentities,
+    InMemoryMarks,
     InMemoryVault,
 )
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 NAME = "colorteller.mtls.svc.cluster.local"
 CERTIFICATE = "arn:aws:acm:eu-west-1:111122223333:certificate/teller"
 ROOT = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/teller-root"
+ISSUING = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/teller-issuing"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:meshcert/color/identity/colorteller-AbCdEf"
 BUNDLE = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:meshcert/color/trust/colorteller-AbCdEf"
 STACK = "arn:aws:cloudformation:eu-west-1:111122223333:stack/color-identities/1"
@@ -46,6 +48,8 @@ IDENTITY = {
     "RootCertificateAuthorityArn": ROOT,
     "Names": [NAME],
     "PeerNames": [NAME],
+    "CertificateAuthorityArns": [ISSUING, ROOT],
+    "Services": [{"Name": "colorteller", "Rotation": "reload", "PollIntervalS": "60"}],
 }
 TRUST = {"Mesh": "color", "Hierarchy": "colorteller", "SecretId": BUNDLE, "RootCertificateAuthorityArn": ROOT}
 
@@ -58,6 +62,7 @@ class World:
         self.authorities = InMemoryAuthorities()
         self.vault = InMemoryVault()
         self.identities = InMemoryIdentities()
+        self.marks = InMemoryMarks()
         self.clock = FakeClock()
         self.hierarchy = Hierarchy(tiers=2)
         self.authorities.hierarchies[ROOT] = self.hierarchy
@@ -80,8 +85,8 @@ class World:
         )
 
     def deployment(self) -> Deployment:
-        """What the function is built with."""
-        return Deployment("color", self.sources, self.identities)
+        """What the deploy function is built with."""
+        return Deployment("color", self.sources, self.identities, self.marks)
 
     def issue(
         self, certificate_arn: str = CERTIFICATE, names: Sequence[str] = (NAME,), *, pending_looks: int = 0
@@ -91,13 +96,22 @@ class World:
         self.certificates.issue(certificate_arn, material, pending_looks=pending_looks)
         return material
 
+    def roll_back(self) -> tuple[str, str]:
+        """A good version that is current, and a bad one that is quarantined and that ACM holds: their ids."""
+        good, bad = (
+            export_issued(TELLER, self.issue().version_id, self.sources, self.vault).version_id for _ in range(2)
+        )
+        self.vault.move_label(SECRET, QUARANTINED, to=bad, away_from=None)
+        self.vault.move_label(SECRET, CURRENT, to=good, away_from=bad)
+        return good, bad
+
     def current(self, secret_id: str = SECRET) -> str | None:
         """The current version of a secret."""
         return version_labelled(self.vault.labels(secret_id), CURRENT)
 
     def served(self) -> Material:
         """What a proxy would fetch, checked as a proxy would."""
-        material = read_material(self.vault.current_value(SECRET), SECRET)
+        material = read_material(self.vault.current_value(SECRET).value, SECRET)
         expected = Expectation("colorteller", (NAME,), (), self.hierarchy.root_pem, dt.datetime.now(dt.UTC))
         return verify_material(material, expected)
 
@@ -118,3 +132,8 @@ class World:
         assert answered["LogicalResourceId"] == event["LogicalResourceId"]
         assert answered["PhysicalResourceId"]
         return answered
+
+
+def never(*_: Any) -> Any:
+    """A call that must not be made."""
+    raise AssertionError("this call is not to be made")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tools.aws_checks import authorities, certificates, renewals, rights, secrets, services
+from tools.aws_checks import alarms, authorities, certificates, renewals, rights, secrets, services
 
 if TYPE_CHECKING:
     from tools.aws_checks.verdicts import Check
@@ -16,5 +16,6 @@ CHECKS: tuple[Check[Any], ...] = (
     *rights.CHECKS,
     *services.CHECKS,
     *renewals.CHECKS,
+    *alarms.CHECKS,
 )
 """Every check, in the order of the report."""

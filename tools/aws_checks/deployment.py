@@ -92,7 +92,7 @@ class Deployment:
         return self.mesh.mesh.name
 
     def stack(self, part: str) -> str:
-        """Name of the stack ``pki``, ``identities`` or ``services``."""
+        """Name of the stack ``pki``, ``identities``, ``services`` or ``renewal``."""
         return f"{self.name}-{part}"
 
     def arn(self, service: str, resource: str) -> str:

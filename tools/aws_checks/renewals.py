@@ -1,4 +1,4 @@
-"""How a renewal reaches us: the rule, what it has matched so far, the function, and the queues for what failed."""
+"""What makes the lifecycle look: rules, schedules, queues and functions, and what became of it all so far."""
 
 from __future__ import annotations
 
@@ -17,40 +17,48 @@ if TYPE_CHECKING:
 
     from tools.aws_checks.deployment import Deployment
 
-PATTERN = {"source": ["aws.acm"], "detail-type": ["ACM Certificate Available"], "detail": {"Action": ["RENEWAL"]}}
 KEPT = dt.timedelta(days=455)
 """How long CloudWatch keeps hourly figures: fifteen months."""
+FUNCTIONS = {"export": "identities", "deploy": "identities", "renewal": "renewal", "dispatch": "renewal"}
+"""Which stack a function is in."""
 _DAY_S = 86400
 _METRICS_TAKE = dt.timedelta(minutes=15)
+_RULE = "AWS::Events::Rule"
+_QUEUE = "AWS::SQS::Queue"
+_SCHEDULE = "AWS::Scheduler::Schedule"
+_MAPPING = "AWS::Lambda::EventSourceMapping"
+_DEPLOY = "deploy the renewal stack again"
 
 
 @dataclass(frozen=True)
 class RuleSeen:
     """
-    The rule that hears of renewals.
+    A rule, and the queue it fills.
 
     Args:
         rule: Answer of events:DescribeRule.
         targets: ``Targets`` of events:ListTargetsByRule.
-        function: ARN of the export function.
-        policy: The function's resource policy, JSON.
+        pattern: What the deployed template says it hears of.
+        queue: ARN of the looks queue.
+        policy: The queue's resource policy, JSON; empty if it has none.
     """
 
     rule: Mapping[str, Any]
     targets: Sequence[Mapping[str, Any]]
-    function: str
+    pattern: Mapping[str, Any]
+    queue: str
     policy: str
 
 
 @dataclass(frozen=True)
 class MetricsSeen:
     """
-    What became of renewals in the last fifteen months.
+    What became of a rule's events in the last fifteen months.
 
     Args:
         matched: Events the rule matched.
-        failed: Invocations that EventBridge gave up.
-        renewed: Identities whose certificate ACM says it has renewed since the rule is there.
+        failed: Deliveries that EventBridge gave up.
+        renewed: Identities whose certificate ACM says it has renewed since the rule is there, if it hears of that.
     """
 
     matched: int
@@ -59,22 +67,29 @@ class MetricsSeen:
 
 
 def _rules(deployment: Deployment) -> Iterable[str]:
-    return deployment.resources("identities", "AWS::Events::Rule")
+    return deployment.resources("renewal", _RULE)
 
 
 def _rule(deployment: Deployment, logical_id: str) -> RuleSeen:
-    name = deployment.resources("identities", "AWS::Events::Rule")[logical_id]["PhysicalResourceId"]
-    function = naming.function(deployment.name, "export")
+    name = deployment.resources("renewal", _RULE)[logical_id]["PhysicalResourceId"]
+    queue = naming.queue(deployment.name, "looks")
+    url = next(
+        each["PhysicalResourceId"]
+        for each in deployment.resources("renewal", _QUEUE).values()
+        if each["PhysicalResourceId"].endswith(f"/{queue}")
+    )
+    attributes = deployment.account.read("sqs:GetQueueAttributes", QueueUrl=url, AttributeNames=["Policy"])
     return RuleSeen(
         rule=deployment.account.read("events:DescribeRule", Name=name),
         targets=deployment.account.read("events:ListTargetsByRule", Rule=name)["Targets"],
-        function=deployment.arn("lambda", f"function:{function}"),
-        policy=deployment.account.read("lambda:GetPolicy", FunctionName=function)["Policy"],
+        pattern=deployment.declared("renewal", _RULE)[logical_id]["EventPattern"],
+        queue=deployment.arn("sqs", queue),
+        policy=attributes.get("Attributes", {}).get("Policy", ""),
     )
 
 
 def _metrics(deployment: Deployment, logical_id: str) -> MetricsSeen:
-    rule = deployment.resources("identities", "AWS::Events::Rule")[logical_id]
+    rule = deployment.resources("renewal", _RULE)[logical_id]
     counts = [
         deployment.account.read(
             "cloudwatch:GetMetricStatistics",
@@ -89,33 +104,65 @@ def _metrics(deployment: Deployment, logical_id: str) -> MetricsSeen:
         for metric in ("MatchedEvents", "FailedInvocations")
     ]
     matched, failed = (int(sum(point["Sum"] for point in points)) for points in counts)
+    if deployment.declared("renewal", _RULE)[logical_id]["EventPattern"]["source"] != ["aws.acm"]:
+        return MetricsSeen(matched, failed, [])
     # A new rule starts to count anew; figures take some minutes to arrive.
     changed = rule["LastUpdatedTimestamp"]
     return MetricsSeen(matched, failed, renewed(deployment, changed, deployment.now - _METRICS_TAKE))
 
 
-def _queues(deployment: Deployment) -> Iterable[str]:
-    return deployment.resources("identities", "AWS::SQS::Queue")
+def _schedules(deployment: Deployment) -> Iterable[str]:
+    return deployment.resources("renewal", _SCHEDULE)
+
+
+def _schedule(deployment: Deployment, logical_id: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    declared = deployment.declared("renewal", _SCHEDULE)[logical_id]
+    return declared, deployment.account.read("scheduler:GetSchedule", Name=declared["Name"])
+
+
+def _mappings(deployment: Deployment) -> Iterable[str]:
+    return deployment.resources("renewal", _MAPPING)
+
+
+def _mapping(deployment: Deployment, logical_id: str) -> Mapping[str, Any]:
+    identifier = deployment.resources("renewal", _MAPPING)[logical_id]["PhysicalResourceId"]
+    for name, stack in FUNCTIONS.items():
+        if stack != "renewal":
+            continue
+        answer = deployment.account.read(
+            "lambda:ListEventSourceMappings", FunctionName=naming.function(deployment.name, name)
+        )
+        for mapping in answer["EventSourceMappings"]:
+            if mapping["UUID"] == identifier:
+                found: Mapping[str, Any] = mapping
+                return found
+    raise IdentityMissing(f"The event source mapping {identifier}", "Deploy the renewal stack again")
+
+
+def _queues_for_failures(deployment: Deployment) -> dict[str, str]:
+    """Logical id → URL of every queue in which something lies only if it failed."""
+    urls = {
+        logical_id: str(queue["PhysicalResourceId"])
+        for stack in ("identities", "renewal")
+        for logical_id, queue in deployment.resources(stack, _QUEUE).items()
+    }
+    return {each: url for each, url in urls.items() if url.endswith(("-dead-letters", "-undelivered"))}
 
 
 def _waiting(deployment: Deployment, logical_id: str) -> int:
-    url = deployment.resources("identities", "AWS::SQS::Queue")[logical_id]["PhysicalResourceId"]
     counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    url = _queues_for_failures(deployment)[logical_id]
     answer = deployment.account.read("sqs:GetQueueAttributes", QueueUrl=url, AttributeNames=list(counts))
     return sum(int(answer["Attributes"][count]) for count in counts)
 
 
-def _functions(_deployment: Deployment) -> Iterable[str]:
-    return ["export"]
-
-
 def _function(deployment: Deployment, name: str) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
-    function = naming.function(deployment.name, name)
+    function, stack = naming.function(deployment.name, name), FUNCTIONS[name]
     configuration = deployment.account.read("lambda:GetFunctionConfiguration", FunctionName=function)
-    for declared in deployment.declared("identities", "AWS::Lambda::Function").values():
+    for declared in deployment.declared(stack, "AWS::Lambda::Function").values():
         if declared.get("FunctionName") == function:
             return declared, configuration
-    raise IdentityMissing(f"{function} in stack {deployment.stack('identities')}", "Deploy it")
+    raise IdentityMissing(f"{function} in stack {deployment.stack(stack)}", "Deploy it")
 
 
 def _expiry_warning(deployment: Deployment, _subject: str) -> int | None:
@@ -125,36 +172,59 @@ def _expiry_warning(deployment: Deployment, _subject: str) -> int | None:
 
 
 def judge_rule(seen: RuleSeen) -> Judgement:
-    """Enabled, with our pattern, retries and a queue for what fails, and the function lets it in."""
-    target = next((each for each in seen.targets if each["Arn"] == seen.function), None)
+    """Enabled, with the template's pattern, retries and a queue for what fails, and the looks queue lets it in."""
+    target = next((each for each in seen.targets if each["Arn"] == seen.queue), None)
     faults = [] if seen.rule["State"] == "ENABLED" else [f"it is {seen.rule['State']}"]
-    if json.loads(seen.rule["EventPattern"]) != PATTERN:
+    if json.loads(seen.rule["EventPattern"]) != seen.pattern:
         faults.append(f"its pattern is {seen.rule['EventPattern']}")
     if target is None:
-        faults.append("it does not invoke the export function")
+        faults.append("it does not send to the looks queue")
     elif "DeadLetterConfig" not in target or not target.get("RetryPolicy", {}).get("MaximumRetryAttempts"):
         faults.append("what fails is neither tried again nor kept")
-    if not any(_admits(statement, seen.rule["Arn"]) for statement in json.loads(seen.policy)["Statement"]):
-        faults.append("the function does not let it in")
+    statements = json.loads(seen.policy)["Statement"] if seen.policy else []
+    if not any(_admits(statement, seen.rule["Arn"]) for statement in statements):
+        faults.append("the looks queue does not let it in")
     if faults:
-        return contradicted("; ".join(faults), "No renewal would be exported: deploy the identities stack again")
+        return contradicted("; ".join(faults), f"Only sweeps would notice what it should tell: {_DEPLOY}")
     retries = target["RetryPolicy"]["MaximumRetryAttempts"] if target else 0
-    return confirmed(f"enabled, invokes the export function, {retries} retries, dead-letter queue")
+    return confirmed(f"enabled, sends to the looks queue, {retries} retries, queue for what fails")
 
 
 def judge_metrics(seen: MetricsSeen) -> Judgement:
-    """Nothing before the first renewal; after it, as many matches as there must be."""
+    """Nothing before the first event; after a renewal, as many matches as there must be."""
     text = f"{seen.matched} matched, {seen.failed} failed in 15 months"
     if seen.failed:
-        return contradicted(text, "See dead-letters and the export function's log")
+        return contradicted(text, "See dead-letters: the queue for what was not delivered")
     if seen.matched:
         return confirmed(text)
     if seen.renewed:
         return contradicted(
             f"{text}, although ACM has renewed {', '.join(seen.renewed)}",
-            "The events do not look as we think, or were lost: deploy again to export now, and please report it",
+            "The events do not look as we think, or were lost; sweeps find renewals all the same. Please report it",
         )
-    return undecided(f"{text}: ACM has renewed nothing yet", "Run this again after the first renewal")
+    return undecided(f"{text}: nothing has happened yet", "Run this again after the first renewal and deployment")
+
+
+def judge_schedule(seen: tuple[Mapping[str, Any], Mapping[str, Any]]) -> Judgement:
+    """Enabled, as often as the template says, with the template's message."""
+    declared, found = seen
+    text = f"{found['ScheduleExpression']}, {found.get('State', 'ENABLED')}"
+    same = found["ScheduleExpression"] == declared["ScheduleExpression"]
+    same = same and found["Target"].get("Input") == declared["Target"]["Input"]
+    if same and found.get("State", "ENABLED") == "ENABLED" and "DeadLetterConfig" in found["Target"]:
+        return confirmed(f"{text}, sends {found['Target']['Input']}")
+    return contradicted(text, f"What is unsettled, or an event that got lost, would stay unnoticed: {_DEPLOY}")
+
+
+def judge_mapping(mapping: Mapping[str, Any]) -> Judgement:
+    """Enabled, and single messages of a batch may fail."""
+    queue = mapping["EventSourceArn"].rpartition(":")[2]
+    text = f"{queue} → {mapping['FunctionArn'].rpartition(':')[2]}, {mapping['State']}"
+    if mapping["State"] not in {"Enabled", "Creating", "Enabling", "Updating"}:
+        return contradicted(text, f"Its messages only wait: enable it, or {_DEPLOY}")
+    if mapping.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
+        return contradicted(f"{text}, whole batches only", f"One bad message would hold up others: {_DEPLOY}")
+    return confirmed(text)
 
 
 def judge_waiting(waiting: int) -> Judgement:
@@ -162,7 +232,7 @@ def judge_waiting(waiting: int) -> Judgement:
     if waiting == 0:
         return confirmed("empty")
     return contradicted(
-        f"{waiting} waiting", "Read one without deleting it: it says which call failed. Then deploy again"
+        f"{waiting} waiting", "Read one without deleting it: it says which call failed. Mend that, then redrive it"
     )
 
 
@@ -175,7 +245,7 @@ def judge_function(seen: tuple[Mapping[str, Any], Mapping[str, Any]]) -> Judgeme
     if (found["Runtime"], found["Architectures"]) != (declared["Runtime"], architectures):
         return contradicted(
             f"{text}; the template says {declared['Runtime']} on {', '.join(architectures)}",
-            "Its wheels would not load: deploy the identities stack again",
+            "Its wheels would not load: deploy its stack again",
         )
     # Lambda puts a function that is not called for weeks to sleep; the next call wakes it.
     if states[0] in {"Active", "Inactive"} and states[1] == "Successful":
@@ -194,7 +264,7 @@ def judge_expiry_warning(days: int | None) -> Judgement:
 
 
 def _admits(statement: Mapping[str, Any], rule: str) -> bool:
-    """Whether a statement of the function's policy lets EventBridge invoke it for this rule."""
+    """Whether a statement of the queue's policy lets EventBridge send to it for this rule."""
     conditions = statement.get("Condition", {}).values()
     # AWS writes the key in capitals of its own.
     sources = [value for condition in conditions for key, value in condition.items() if key.lower() == "aws:sourcearn"]
@@ -203,8 +273,10 @@ def _admits(statement: Mapping[str, Any], rule: str) -> bool:
 
 
 CHECKS: tuple[Check[Any], ...] = (
-    Check("renewal-rule", "A rule on ACM's renewals invokes the export function", _rules, _rule, judge_rule),
-    Check("renewal-events", "ACM's renewals match the rule, and no invocation fails", _rules, _metrics, judge_metrics),
+    Check("renewal-rule", "Events of ACM, Health and ECS reach the looks queue", _rules, _rule, judge_rule),
+    Check("renewal-events", "The events match the rules, and no delivery fails", _rules, _metrics, judge_metrics),
+    Check("schedule", "Tick and sweep come as often as declared", _schedules, _schedule, judge_schedule),
+    Check("queue-mapping", "Lambda takes messages from the queues", _mappings, _mapping, judge_mapping),
     Check(
         "expiry-warning",
         "ACM warns of expiry only after its own renewal is due (60 days)",
@@ -212,6 +284,12 @@ CHECKS: tuple[Check[Any], ...] = (
         _expiry_warning,
         judge_expiry_warning,
     ),
-    Check("dead-letters", "Nothing that failed is waiting", _queues, _waiting, judge_waiting),
-    Check("function", "The function has the template's runtime and processor", _functions, _function, judge_function),
+    Check("dead-letters", "Nothing that failed is waiting", _queues_for_failures, _waiting, judge_waiting),
+    Check(
+        "function",
+        "A function has the template's runtime and processor",
+        lambda _deployment: FUNCTIONS,
+        _function,
+        judge_function,
+    ),
 )

@@ -81,7 +81,7 @@ class RightsSeen:
 
 
 def _roles(deployment: Deployment) -> list[str]:
-    return [naming.EXPORT_ROLE, *deployment.mesh.services]
+    return [naming.EXPORT_ROLE, naming.RENEWAL_ROLE, *deployment.mesh.services]
 
 
 def _identity_secret(deployment: Deployment, identity: str) -> str:
@@ -107,17 +107,48 @@ def _tag_limits(deployment: Deployment, _role: str) -> RightsSeen:
     return _simulate(deployment, naming.EXPORT_ROLE, cases)
 
 
+def _some_identity_secret(deployment: Deployment) -> str:
+    return _identity_secret(deployment, next(iter(deployment.mesh.identities)))
+
+
 def _export_secrets(deployment: Deployment, _role: str) -> RightsSeen:
-    own = _identity_secret(deployment, next(iter(deployment.mesh.identities)))
+    own = _some_identity_secret(deployment)
+    hierarchy = next(iter(deployment.mesh.hierarchies))
+    bundle = deployment.arn("secretsmanager", f"secret:{naming.trust_bundle_secret(deployment.name, hierarchy)}-AbCdEf")
     foreign = deployment.arn("secretsmanager", f"secret:{naming.identity_secret(ANOTHER, 'theirs')}-AbCdEf")
     cases = [
         Case("secretsmanager:PutSecretValue", own, allowed=True, circumstances="into this mesh's secret"),
         Case("secretsmanager:PutSecretValue", foreign, allowed=False, circumstances="into another mesh's secret"),
-        Case("secretsmanager:GetSecretValue", own, allowed=False),
+        Case("secretsmanager:GetSecretValue", own, allowed=True, circumstances="of an identity, to verify it"),
+        Case("secretsmanager:GetSecretValue", foreign, allowed=False, circumstances="of another mesh"),
+        Case("secretsmanager:GetSecretValue", bundle, allowed=False, circumstances="of a trust bundle"),
         Case("secretsmanager:DeleteSecret", own, allowed=False),
         Case("acm-pca:IssueCertificate", deployment.arn("acm-pca", "certificate-authority/any"), allowed=False),
     ]
     return _simulate(deployment, naming.EXPORT_ROLE, cases)
+
+
+def _renewal(deployment: Deployment, _role: str) -> RightsSeen:
+    own = _some_identity_secret(deployment)
+    certificate = deployment.certificate_arn(next(iter(deployment.mesh.identities)))
+    service = f"service/{naming.cluster(deployment.name)}/{next(iter(deployment.mesh.services))}"
+    cases = [
+        Case("secretsmanager:UpdateSecretVersionStage", own, allowed=True),
+        Case("secretsmanager:PutSecretValue", own, allowed=False),
+        Case("secretsmanager:GetSecretValue", own, allowed=False),
+        Case("secretsmanager:PutResourcePolicy", own, allowed=False),
+        Case("acm:ExportCertificate", certificate, allowed=False),
+        Case("lambda:UpdateFunctionCode", _function(deployment, "export"), allowed=False),
+        Case("lambda:InvokeFunction", _function(deployment, "export"), allowed=True, circumstances="on export"),
+        Case("lambda:InvokeFunction", _function(deployment, "deploy"), allowed=False, circumstances="on deploy"),
+        Case("ecs:UpdateService", deployment.arn("ecs", service), allowed=True, circumstances="in this mesh's cluster"),
+        Case("ecs:UpdateService", deployment.arn("ecs", "service/other/any"), allowed=False, circumstances="elsewhere"),
+    ]
+    return _simulate(deployment, naming.RENEWAL_ROLE, cases)
+
+
+def _function(deployment: Deployment, name: str) -> str:
+    return deployment.arn("lambda", f"function:{naming.function(deployment.name, name)}")
 
 
 def _task(deployment: Deployment, service: str) -> RightsSeen:
@@ -138,7 +169,7 @@ def _task(deployment: Deployment, service: str) -> RightsSeen:
 def _key(deployment: Deployment, role: str) -> RightsSeen:
     key = deployment.account.read("kms:DescribeKey", KeyId=naming.key_alias(deployment.name))["KeyMetadata"]["Arn"]
     settings = proxy_settings(deployment.mesh, role) if role in deployment.mesh.services else None
-    reads = settings is None or bool(settings.identities or settings.trust_bundles)
+    reads = bool(settings.identities or settings.trust_bundles) if settings else role == naming.EXPORT_ROLE
     suffix = "amazonaws.com.cn" if deployment.partition == "aws-cn" else "amazonaws.com"
     via = {VIA: f"secretsmanager.{deployment.region}.{suffix}"}
     cases = [
@@ -230,9 +261,16 @@ CHECKS: tuple[Check[Any], ...] = (
     ),
     Check(
         "rights-export",
-        "The export function writes this mesh's secrets, reads none and issues nothing",
+        "The export function writes this mesh's secrets, reads those of identities and issues nothing",
         _export_role,
         _export_secrets,
+        judge_rights,
+    ),
+    Check(
+        "rights-renewal",
+        "The renewal function moves labels and deploys, and has no way to a private key",
+        lambda _deployment: [naming.RENEWAL_ROLE],
+        _renewal,
         judge_rights,
     ),
     Check(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 VERSION = re.compile(r"[0-9a-f]{64}")
 MOST_VERSIONS = 100
 """Secrets Manager's quota."""
-_PUBLISH = "See dead-letters and the export function's log, then deploy again or invoke it with the renewal event"
+_PUBLISH = "`meshcert plan` says what is to come, the export function's log what went wrong; a deploy publishes too"
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class PolicySeen:
 
     Args:
         document: Its resource policy as JSON; empty if it has none.
-        writers: Action → the one role (pattern) that it must not be denied to.
+        writers: Action → the roles (patterns) that it must not be denied to.
     """
 
     document: str
-    writers: Mapping[str, str]
+    writers: Mapping[str, frozenset[str]]
 
 
 @dataclass(frozen=True)
@@ -97,16 +97,18 @@ def _stored(deployment: Deployment, subject: str) -> int:
 
 def _policy(deployment: Deployment, subject: str) -> PolicySeen:
     export = deployment.role_arn(naming.EXPORT_ROLE)
+    movers = {export}
+    if subject in deployment.mesh.identities:
+        # A rollback moves the labels of an identity's secret; a trust bundle is never rolled back.
+        movers.add(deployment.role_arn(naming.RENEWAL_ROLE))
+    deploy = naming.deploy_role(naming.BOOTSTRAP_QUALIFIER, deployment.account_id, deployment.region)
     answer = deployment.account.read("secretsmanager:GetResourcePolicy", SecretId=deployment.secrets()[subject])
     return PolicySeen(
         document=answer.get("ResourcePolicy", ""),
         writers={
-            "secretsmanager:PutSecretValue": export,
-            "secretsmanager:UpdateSecretVersionStage": export,
-            "secretsmanager:UpdateSecret": deployment.arn(
-                "iam",
-                "role/" + naming.deploy_role(naming.BOOTSTRAP_QUALIFIER, deployment.account_id, deployment.region),
-            ),
+            "secretsmanager:PutSecretValue": frozenset({export}),
+            "secretsmanager:UpdateSecretVersionStage": frozenset(movers),
+            "secretsmanager:UpdateSecret": frozenset({deployment.arn("iam", f"role/{deploy}")}),
         },
     )
 
@@ -152,13 +154,14 @@ def judge_stored(stored: int) -> Judgement:
 
 def judge_policy(seen: PolicySeen) -> Judgement:
     """The three denials of the template, and nothing beside them."""
-    expected = {(action, writer) for action, writer in seen.writers.items()}
+    expected = set(seen.writers.items())
     statements = json.loads(seen.document)["Statement"] if seen.document else []
     found = {denial for statement in statements if (denial := _denial(statement))}
     others = [statement.get("Sid") or statement["Effect"] for statement in statements if not _denial(statement)]
-    others += [f"{action} only for {role}" for action, role in sorted(found - expected)]
-    faults = [f"no denial of {action} to all but {role}" for action, role in sorted(expected - found)]
+    others += [f"{action} only for {_told(roles)}" for action, roles in found - expected]
+    faults = [f"no denial of {action} to all but {_told(roles)}" for action, roles in expected - found]
     faults += [f"not ours: {other}" for other in others]
+    faults.sort()
     if not faults:
         return confirmed("denies " + ", ".join(f"{action.partition(':')[2]}" for action in seen.writers) + " to others")
     return contradicted(
@@ -177,16 +180,20 @@ def judge_key(seen: KeySeen) -> Judgement:
     return confirmed(f"{text}, rotation on")
 
 
-def _denial(statement: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Action and exempted role of a statement that denies one action to everybody else, or None."""
+def _denial(statement: Mapping[str, Any]) -> tuple[str, frozenset[str]] | None:
+    """Action and exempted roles of a statement that denies one action to everybody else, or None."""
     action, principal = statement.get("Action"), statement.get("Principal")
     # AWS keeps a list of one as it came, or unpacks it; "*" and {"AWS": "*"} mean the same.
     (action,) = action if isinstance(action, list) and len(action) == 1 else (action,)
     everybody = principal in ("*", {"AWS": "*"}, {"AWS": ["*"]})
-    role = statement.get("Condition", {}).get("ArnNotLike", {}).get("aws:PrincipalArn")
-    (role,) = role if isinstance(role, list) and len(role) == 1 else (role,)
+    exempt = statement.get("Condition", {}).get("ArnNotLike", {}).get("aws:PrincipalArn")
+    roles = frozenset(exempt if isinstance(exempt, list) else [exempt])
     whole = statement.get("Effect") == "Deny" and everybody and len(statement.get("Condition", {})) == 1
-    return (action, role) if whole and isinstance(action, str) and isinstance(role, str) else None
+    return (action, roles) if whole and isinstance(action, str) and None not in roles else None
+
+
+def _told(roles: frozenset[str]) -> str:
+    return " and ".join(sorted(roles))
 
 
 def _short(version: str) -> str:
@@ -207,7 +214,7 @@ CHECKS: tuple[Check[Any], ...] = (
     ),
     Check(
         "secret-policy",
-        "Only the export function writes and promotes a secret, only a deploy updates it",
+        "Only the export role writes a secret, only it and the renewal role move labels, only a deploy updates it",
         _published,
         _policy,
         judge_policy,

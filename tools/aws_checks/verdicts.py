@@ -27,6 +27,10 @@ _NOT_THERE = {
 }
 
 
+# Amazon SNS's word for a denied call.
+_DENIED = {"AuthorizationError"}
+
+
 class Verdict(StrEnum):
     """What became of an assumption."""
 
@@ -142,7 +146,7 @@ def no_answer(error: MeshcertError) -> Judgement:
     """
     if isinstance(error, IdentityMissing) or (isinstance(error, AwsRefused) and error.code in _NOT_THERE):
         return contradicted(str(error), "Deploy the stacks again, and look at their events if it stays missing")
-    if isinstance(error, AccessDenied):
+    if isinstance(error, AccessDenied) or (isinstance(error, AwsRefused) and error.code in _DENIED):
         return undecided(str(error), f"Run this with credentials that may {error.operation}; it only reads")
     if isinstance(error, AwsUnavailable):
         return undecided(str(error), "Run this again")

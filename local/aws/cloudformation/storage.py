@@ -25,7 +25,8 @@ def install() -> None:
     handlers = hooks.require(provisioners, "_RESOURCE_HANDLERS")
     for name in ("_put_resource_policy", "_delete_resource_policy"):
         hooks.require(secretsmanager, name)
-    hooks.require(dynamodb, "_update_ttl")
+    for name in ("_describe_ttl", "_update_ttl"):
+        hooks.require(dynamodb, name)
     hooks.wrap(provisioners, "_sm_secret_string", _generated)
     handlers[_SECRET] = _secret_handlers(dict(handlers[_SECRET]))
     _after(handlers[_TABLE], _set_expiry)
@@ -114,10 +115,13 @@ def _after(handlers: dict[str, Any], step: Callable[[str, Properties], None]) ->
 
 
 def _set_expiry(table: str, properties: Properties) -> None:
-    wanted = properties.get("TimeToLiveSpecification")
-    if wanted:
-        enabled = str(wanted.get("Enabled")).lower() == "true"
-        specification = {"AttributeName": wanted.get("AttributeName"), "Enabled": enabled}
+    """MiniStack drops TimeToLiveSpecification; a template that drops it switches the expiry off."""
+    wanted = properties.get("TimeToLiveSpecification") or {}
+    enabled = str(wanted.get("Enabled")).lower() == "true"
+    now = json.loads(dynamodb._describe_ttl({"TableName": table})[2])["TimeToLiveDescription"]
+    attribute = wanted.get("AttributeName") or now.get("AttributeName")
+    if enabled != (now["TimeToLiveStatus"] == "ENABLED"):
+        specification = {"AttributeName": attribute, "Enabled": enabled}
         dynamodb._update_ttl({"TableName": table, "TimeToLiveSpecification": specification})
 
 

@@ -10,7 +10,7 @@ from ministack.core.responses import error_response_json, json_response, request
 from ministack.services import ecs
 
 from local.aws import control, hooks
-from local.aws.fargate import addresses, load_balancer, registrations, sandbox, templates
+from local.aws.fargate import addresses, load_balancer, registrations, sandbox, services, templates
 from local.aws.fargate.credentials import CredentialsEndpoint
 from local.aws.fargate.plans import Host
 from local.aws.fargate.scheduler import Scheduler
@@ -24,12 +24,11 @@ if TYPE_CHECKING:
 _ALL_GONE_S = 10.0
 # The overlay calls these; a MiniStack without one of them must be noticed at start, not in the middle of a deployment.
 _CALLED = (
-    "_awslogs_config", "_bump_task_version", "_delete_service", "_deployment_for_task", "_emit_awslogs_event",
-    "_ensure_awslogs_stream", "_mark_task_activating", "_mark_task_pending", "_mark_task_running",
-    "_primary_deployment", "_record_service_task_failure", "_record_service_task_healthy", "_recount_cluster",
-    "_refresh_service_state", "_register_metadata", "_resolve_cluster_name", "_resolve_container_secrets",
-    "_resolve_task", "_run_task", "_sanitize", "_SecretResolutionError", "_services", "_task_ip", "_task_is_active",
-    "_tasks", "resource_lock",
+    "_awslogs_config", "_bump_task_version", "_circuit_breaker_threshold", "_clusters", "_delete_service",
+    "_deployment_for_task", "_emit_awslogs_event", "_ensure_awslogs_stream", "_mark_task_activating",
+    "_mark_task_pending", "_mark_task_running", "_primary_deployment", "_recount_cluster", "_refresh_service_state",
+    "_register_metadata", "_resolve_cluster_name", "_resolve_container_secrets", "_resolve_task", "_run_task",
+    "_sanitize", "_SecretResolutionError", "_services", "_task_ip", "_task_is_active", "_tasks", "resource_lock",
 )  # fmt: skip
 
 
@@ -116,26 +115,16 @@ def install(config: Config) -> None:
     hooks.replace(ecs, "_schedule_service_deployment_completion", lambda *_, **__: cluster.scheduler.wake())
     hooks.replace(ecs, "_sync_service_targets", registrations.sync_targets)
     hooks.replace(ecs, "_stop_task", lambda request: _stop_task(cluster, request))
-    hooks.wrap(ecs, "_make_deployment", _in_progress)
     hooks.wrap(ecs, "_sanitize", _without_stop)
     hooks.wrap(ecs, "reset", lambda inner: _reset(inner, cluster))
     ecs._ACTION_MAP["StopTask"] = ecs._stop_task
+    services.install()
     templates.install()
     control.route(
         "/_local/addresses",
         lambda _: {"load_balancers": load_balancer.listening(), "tasks": cluster.addresses()},
     )
     control.at_stop(cluster.close)
-
-
-def _in_progress(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """A deployment begins IN_PROGRESS, the first one too; MiniStack calls that one completed."""
-
-    def make(*arguments: Any, **options: Any) -> dict[str, Any]:
-        deployment = inner(*arguments, **options)
-        return {**deployment, "rolloutState": "IN_PROGRESS", "rolloutStateReason": ""}
-
-    return make
 
 
 def _without_stop(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:

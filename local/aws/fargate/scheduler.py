@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ministack.core.responses import new_uuid, now_iso, request_scope
 from ministack.services import ecs
 
-from local.aws.fargate import registrations, state_events
+from local.aws.fargate import circuit_breaker, registrations, service_deployments, state_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Record = dict[str, Any]
+
+# How the stoppedReason begins of a task that the scheduler did not need any more.
+SCALED = "Scaling activity initiated by"
 
 _LOOK_AGAIN_S = 1.0
 # A task without health checks counts as started only after this: until then its program may still fail at once.
@@ -65,18 +68,23 @@ class Scheduler:
                         logger.exception("service %s", key)
 
     def _reconcile(self, key: str, service: Record) -> None:
+        service_deployments.note(service)
+        self._send_events(service)
         self._stop_unhealthy(service)
-        self._note_ready(key, service)
+        self._note_ready(service)
         primary = ecs._primary_deployment(service)
         if primary is None:
             return
+        self._stop_superseded(service, primary)
         if primary["rolloutState"] != "FAILED":
             self._stop_surplus(service, primary)
             self._start_missing(key, service, primary)
             self._stop_stale(service, primary)
             self._complete(service, primary)
+        self._forget_replaced(service)
         cluster = key.partition("/")[0]
         ecs._refresh_service_state(cluster, f"service:{service['serviceName']}")
+        service_deployments.note(service)
         self._send_events(service)
 
     def _stop_unhealthy(self, service: Record) -> None:
@@ -84,10 +92,10 @@ class Scheduler:
             if task["healthStatus"] == "UNHEALTHY":
                 self._stop_task(task, "Task failed container health checks", "ServiceSchedulerInitiated")
 
-    def _note_ready(self, key: str, service: Record) -> None:
+    def _note_ready(self, service: Record) -> None:
         for task in _live(service):
             if _ready(task) and not task.get("_startup_stable"):
-                ecs._record_service_task_healthy(key, task)
+                circuit_breaker.note_healthy(service, task)
                 task["_startup_stable"] = True
                 for other in _tasks(service):
                     other.pop("_failed", None)
@@ -96,6 +104,30 @@ class Scheduler:
         live = _live(service)
         current = [task for task in live if ecs._deployment_for_task(service, task) is primary]
         return current, [task for task in live if task not in current]
+
+    def _stop_superseded(self, service: Record, primary: Record) -> None:
+        """A deployment that failed, or that another one overtook, gives up the tasks that never became healthy."""
+        for task in _live(service):
+            deployment = ecs._deployment_for_task(service, task) or {"rolloutState": "FAILED"}
+            wanted = deployment["rolloutState"] == "COMPLETED" or (
+                deployment is primary and deployment["rolloutState"] == "IN_PROGRESS"
+            )
+            if not wanted and not task.get("_startup_stable"):
+                self._stop_task(task, _scaled(primary), "ServiceSchedulerInitiated")
+
+    def _forget_replaced(self, service: Record) -> None:
+        """A replaced deployment is shown until its last task stopped; a completed one is what a rollback needs."""
+        with ecs.resource_lock("ecs-service", circuit_breaker.key_of(service)):
+            held = [
+                ecs._deployment_for_task(service, task) for task in _tasks(service) if task["lastStatus"] != "STOPPED"
+            ]
+            service["deployments"] = [
+                deployment
+                for deployment in service["deployments"]
+                if deployment["status"] == "PRIMARY"
+                or deployment["rolloutState"] == "COMPLETED"
+                or any(deployment is other for other in held)
+            ]
 
     def _stop_surplus(self, service: Record, primary: Record) -> None:
         current, _ = self._partition(service, primary)
@@ -114,7 +146,7 @@ class Scheduler:
         ecs._run_task(
             {
                 "cluster": key.partition("/")[0],
-                "taskDefinition": service["taskDefinition"],
+                "taskDefinition": primary["taskDefinition"],
                 "count": count,
                 "group": f"service:{service['serviceName']}",
                 "startedBy": primary["id"],
@@ -161,7 +193,9 @@ class Scheduler:
         stable = sum(bool(task.get("_startup_stable")) for task in current)
         if primary["rolloutState"] != "IN_PROGRESS" or stale or stable < service["desiredCount"]:
             return
-        with ecs.resource_lock("ecs-service", f"{service['clusterArn'].rsplit('/', 1)[-1]}/{service['serviceName']}"):
+        with ecs.resource_lock("ecs-service", circuit_breaker.key_of(service)):
+            if primary["status"] != "PRIMARY":
+                return
             primary.update(
                 rolloutState="COMPLETED",
                 rolloutStateReason=f"ECS deployment {primary['id']} completed.",
@@ -176,7 +210,8 @@ class Scheduler:
             self._stop_task(task, reason, "ServiceSchedulerInitiated")
 
     def _send_events(self, service: Record) -> None:
-        for deployment in list(service["deployments"]):
+        # The failed one first: its rollback is what the next event is about.
+        for deployment in sorted(service["deployments"], key=lambda item: item["rolloutState"] != "FAILED"):
             if deployment.get("_event_sent") != deployment["rolloutState"]:
                 deployment["_event_sent"] = deployment["rolloutState"]
                 state_events.deployment_changed(service, deployment)
@@ -202,4 +237,4 @@ def _limit(service: Record, name: str, default: int, rounding: Callable[[float],
 
 
 def _scaled(deployment: Record) -> str:
-    return f"Scaling activity initiated by (deployment {deployment['id']})"
+    return f"{SCALED} (deployment {deployment['id']})"

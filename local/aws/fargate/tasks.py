@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import ecs, ecs_metadata
 
-from local.aws.fargate import registrations, state_events
+from local.aws.fargate import circuit_breaker, registrations, state_events
 from local.aws.fargate.containers import ContainerStartError
 from local.aws.fargate.health import Health
 from local.aws.fargate.parts import Part
@@ -89,7 +89,7 @@ class TaskRun:
         self._publish()
         if code in ("EssentialContainerExited", "TaskFailedToStart") or self.record["healthStatus"] == Health.UNHEALTHY:
             self.record["_failed"] = True
-            ecs._record_service_task_failure(self.record)
+            circuit_breaker.note_failure(self.record)
         self._note()
         self._host.changed()
 

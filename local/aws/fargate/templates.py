@@ -10,6 +10,8 @@ from ministack.services import ecs
 from ministack.services.cloudformation import provisioners, stacks
 
 from local.aws import hooks
+from local.aws.fargate import service_deployments
+from local.aws.fargate.scheduler import SCALED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,6 +90,7 @@ def _update(
     restart = any(name in changed for name in ("NetworkConfiguration", "LoadBalancers", "ServiceRegistries"))
     request = {**camel_case(changed), **_target(physical_id), "forceNewDeployment": restart}
     service = _call(ecs._update_service, request)
+    _retag(physical_id, old, new)
     _wait_until_steady(service)
     return physical_id, _attributes(service)
 
@@ -104,20 +107,37 @@ def _delete(physical_id: str, properties: dict[str, Any]) -> None:
         time.sleep(_LOOK_AGAIN_S)
 
 
+def _retag(arn: str, old: dict[str, Any], new: dict[str, Any]) -> None:
+    """Make the template's tags true again; tags that others set stay."""
+    before, after = (camel_case(properties.get("Tags") or []) for properties in (old, new))
+    gone = {tag["key"] for tag in before} - {tag["key"] for tag in after}
+    ecs._untag_resource({"resourceArn": arn, "tagKeys": sorted(gone)})
+    ecs._tag_resource({"resourceArn": arn, "tags": after})
+
+
 def _wait_until_steady(service: dict[str, Any]) -> None:
-    """CloudFormation's own rule: the resource is complete when the deployment is, and fails with it."""
-    deployment_id = service["deployments"][0]["id"]
+    """
+    CloudFormation's own rule: the resource is complete when the deployment is, and fails with it.
+
+    A deployment that somebody else's overtook is not the end: then that one counts.
+    """
     deadline = time.monotonic() + _STEADY_STATE_DEADLINE_S
+    deployment_id = service["deployments"][0]["id"]
     while time.monotonic() < deadline:
-        record = _record(service["serviceArn"]) or {}
-        deployment = next((item for item in record.get("deployments", []) if item["id"] == deployment_id), None)
-        if deployment is None or deployment["rolloutState"] == "COMPLETED":
+        record = _record(service["serviceArn"])
+        if record is None or record["status"] != "ACTIVE":
             return
-        if deployment["rolloutState"] == "FAILED":
-            raise ValueError(
-                f"Error occurred during operation 'ECS Deployment Circuit Breaker was triggered': "
-                f"service {service['serviceName']}: {_last_reason(service)}"
-            )
+        history = service_deployments.record_of(record, deployment_id) or {"status": "PENDING"}
+        if history["status"] == "SUCCESSFUL":
+            return
+        if history["status"] in service_deployments.ENDED:
+            newest = service_deployments.history(record)[0]["_deployment_id"]
+            if newest == deployment_id:
+                raise ValueError(
+                    f"Error occurred during operation 'ECS Deployment Circuit Breaker was triggered': "
+                    f"service {service['serviceName']}: {_last_reason(service)}"
+                )
+            deployment_id = newest
         time.sleep(_LOOK_AGAIN_S)
     raise ValueError(
         f"service {service['serviceName']} did not become steady within {_STEADY_STATE_DEADLINE_S:.0f} s: "
@@ -126,9 +146,13 @@ def _wait_until_steady(service: dict[str, Any]) -> None:
 
 
 def _last_reason(service: dict[str, Any]) -> str:
-    """Why its last stopped task stopped: what a person looks for first."""
+    """Why the last task that stopped by itself did: what a person looks for first."""
     group = f"service:{service['serviceName']}"
-    stopped = [task for task in ecs._tasks.values() if task.get("group") == group and task.get("stoppedAt")]
+    stopped = [
+        task
+        for task in ecs._tasks.values()
+        if task.get("group") == group and task.get("stoppedAt") and not task["stoppedReason"].startswith(SCALED)
+    ]
     latest = max(stopped, key=lambda task: str(task["stoppedAt"]), default=None)
     if latest is None:
         return "no task of it stopped; see the containers' logs"

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
 
-RESERVED = ("dispatch", "execution", "export", "operator", "renewal")
-"""Roles of meshcert itself: a service's role is called like the service."""
+RESERVED = ("audit", "deploy", "dispatch", "execution", "export", "operator", "renewal")
+"""Roles and log groups of meshcert itself: those of a service are called like the service."""
 
 _SECTIONS = ("hierarchies", "identities", "virtual_gateways", "virtual_nodes", "services")
 
@@ -33,7 +33,7 @@ def check_names(mesh: Mesh, findings: Findings) -> None:
         if name in RESERVED:
             findings.add(
                 f"services.{name}",
-                f"{name!r} is the name of one of meshcert's own roles",
+                f"{name!r} is the name of one of meshcert's own roles or log groups",
                 f"Choose another name than {', '.join(RESERVED)}",
             )
 

@@ -1,0 +1,95 @@
+"""The deploy function: CloudFormation's door to the export; brings an identity, or a trust bundle, in line."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3  # noqa: TID251  the handler plugs the adapters in
+from aws_lambda_powertools.logging import Logger  # noqa: TID251  only handlers know Powertools
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers  # noqa: TID251  as above
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: TID251  as above
+from botocore.config import Config  # noqa: TID251  the adapters' clients are made here
+
+from meshcert.aws.acm import Acm
+from meshcert.aws.cloudformation import send_answer
+from meshcert.aws.identities import Identities
+from meshcert.aws.lifecycle_table import LifecycleRows
+from meshcert.aws.private_ca import PrivateCa
+from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.clock import SystemClock
+from meshcert.custom_resource import Deployment, answer
+from meshcert.errors import Fault, RequestInvalid
+from meshcert.export import Sources
+from meshcert.settings import DeploySettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: TID251  as above
+
+SERVICE = "meshcert-deploy"
+
+logger = Logger(service=SERVICE)
+# No service: the mesh is the only dimension, and each further one would be paid for.
+metrics = EphemeralMetrics(namespace="meshcert", service="")
+# The core logs through the standard library; its loggers write as this one does.
+logging.getLogger("meshcert")
+copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
+
+
+@lru_cache(maxsize=1)
+def build() -> Deployment:
+    """The use cases' ports on AWS, as the environment says; made on first use, so that importing needs none."""
+    settings = DeploySettings.from_environ(os.environ)
+    metrics.set_default_dimensions(mesh=settings.mesh)
+    config = Config(connect_timeout=5, read_timeout=10)
+    sources = Sources(
+        certificates=Acm(boto3.client("acm", config=config)),
+        authorities=PrivateCa(boto3.client("acm-pca", config=config)),
+        vault=SecretsManager(boto3.client("secretsmanager", config=config)),
+        clock=SystemClock(),
+    )
+    tables = boto3.resource("dynamodb", config=config)
+    return Deployment(
+        mesh=settings.mesh,
+        sources=sources,
+        table=Identities(tables.Table(settings.identities_table)),
+        marks=LifecycleRows(tables.Table(settings.lifecycle_table)),
+    )
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
+    """
+    Bring what a custom resource declares in line, and answer CloudFormation.
+
+    Trigger: CloudFormation, which alone may invoke this function and waits for its answer.
+
+    Args:
+        event: The request.
+        context: Lambda's.
+
+    Returns:
+        The status that CloudFormation was sent.
+
+    Raises:
+        RequestInvalid: If it is no request of CloudFormation's: there is nobody to answer.
+        AwsUnavailable: If the answer could not be delivered. AWS runs the function twice more, after one and two
+            minutes, and then gives the request to the dead-letter queue.
+    """
+    response_url = event.get("ResponseURL")
+    if not isinstance(response_url, str) or not response_url:
+        _count("DeployFailed")
+        fault = Fault("ResponseURL", "it is missing: this is no request of CloudFormation's", "Invoke `export` instead")
+        raise RequestInvalid("custom resource", (fault,))
+    body = answer(event, build, f"log stream {context.log_stream_name}, request {context.aws_request_id}")
+    send_answer(response_url, body)
+    logger.info("answered CloudFormation", extra={"status": body["Status"], "resource": body["PhysicalResourceId"]})
+    _count("Deployed" if body["Status"] == "SUCCESS" else "DeployFailed")
+    return {"outcome": body["Status"]}
+
+
+def _count(name: str) -> None:
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)

@@ -1,0 +1,103 @@
+"""The dispatch function: at a tick the unsettled identities are looked at, at a sweep all of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3  # noqa: TID251  the handler plugs the adapters in
+from aws_lambda_powertools.logging import Logger  # noqa: TID251  only handlers know Powertools
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers  # noqa: TID251  as above
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: TID251  as above
+from aws_lambda_powertools.utilities.batch import (  # noqa: TID251  as above
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from botocore.config import Config  # noqa: TID251  the adapters' clients are made here
+
+from meshcert.aws.identities import Identities
+from meshcert.aws.lifecycle_table import LifecycleRows
+from meshcert.aws.looks_queue import LooksQueue
+from meshcert.clock import SystemClock
+from meshcert.errors import MeshcertError
+from meshcert.lifecycle.dispatch import TICK, Office, dispatch
+from meshcert.settings import DispatchSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse  # noqa: TID251  as above
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord  # noqa: TID251  as above
+    from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: TID251  as above
+
+SERVICE = "meshcert-dispatch"
+
+logger = Logger(service=SERVICE)
+# No service: the mesh is the only dimension, and each further one would be paid for.
+metrics = EphemeralMetrics(namespace="meshcert", service="")
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+# The core logs through the standard library; its loggers write as this one does.
+logging.getLogger("meshcert")
+copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
+
+
+@lru_cache(maxsize=1)
+def build() -> Office:
+    """The use case's ports on AWS, as the environment says; made on first use, so that importing needs none."""
+    settings = DispatchSettings.from_environ(os.environ)
+    metrics.set_default_dimensions(mesh=settings.mesh)
+    config = Config(connect_timeout=5, read_timeout=10)
+    tables = boto3.resource("dynamodb", config=config)
+    return Office(
+        table=LifecycleRows(tables.Table(settings.lifecycle_table)),
+        declared=Identities(tables.Table(settings.identities_table)),
+        messages=LooksQueue(boto3.client("sqs", config=config), settings.looks_queue_url),
+        clock=SystemClock(),
+        looks_per_second=settings.looks_per_second,
+    )
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """
+    Send a look for each identity that is due.
+
+    Trigger: the queue ``dispatch``, which EventBridge Scheduler sends ``{"dispatch": "tick"}`` every minute and
+    ``{"dispatch": "sweep"}`` every hour.
+
+    Args:
+        event: A batch of SQS's.
+        context: Lambda's.
+
+    Returns:
+        The messages that have to come again. Looks that were sent before an error are sent twice then, which changes
+        nothing.
+
+    Raises:
+        SettingsInvalid: If the environment is wrong; all messages come again.
+    """
+    build()
+    response: PartialItemFailureResponse = process_partial_response(
+        event=event, record_handler=_work, processor=processor, context=context
+    )
+    return response
+
+
+def _work(record: SQSRecord) -> None:
+    """One message; an error has it come again."""
+    try:
+        done = dispatch(record.body, build())
+    except MeshcertError as error:
+        logger.warning("the message comes again", extra={"message_id": record.message_id, "why": str(error)})
+        raise
+    except Exception:
+        logger.exception("the message failed unexpectedly", extra={"message_id": record.message_id})
+        raise
+    if done is None:
+        return
+    counted, found = ("Ticks", "Unsettled") if done.kind == TICK else ("Sweeps", "Identities")
+    metrics.add_metric(name=counted, unit=MetricUnit.Count, value=1)
+    metrics.add_metric(name=found, unit=MetricUnit.Count, value=done.identities)
+    metrics.flush_metrics()
+    logger.info("dispatched", extra={"kind": done.kind, "identities": done.identities, "sent": done.sent})

@@ -1,0 +1,204 @@
+"""The renewal function: looks at identities, one message after the other, and takes the steps that are missing."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3  # noqa: TID251  the handler plugs the adapters in
+from aws_lambda_powertools.logging import Logger  # noqa: TID251  only handlers know Powertools
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers  # noqa: TID251  as above
+from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: TID251  as above
+from aws_lambda_powertools.utilities.batch import (  # noqa: TID251  as above
+    BatchProcessor,
+    EventType,
+    process_partial_response,
+)
+from botocore.config import Config  # noqa: TID251  the adapters' clients are made here
+
+from meshcert import naming
+from meshcert.aws.acknowledgements import AcknowledgementRows
+from meshcert.aws.audit_log import AuditLog
+from meshcert.aws.ecs import EcsServices
+from meshcert.aws.export_function import ExportFunction
+from meshcert.aws.identities import Identities
+from meshcert.aws.lifecycle_table import LifecycleRows
+from meshcert.aws.private_ca import PrivateCa
+from meshcert.aws.renewals import AcmRenewals
+from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.clock import SystemClock
+from meshcert.errors import MeshcertError, NotReady
+from meshcert.lifecycle.apply import Hands
+from meshcert.lifecycle.measures import measures
+from meshcert.lifecycle.observe import Views
+from meshcert.lifecycle.reconcile import Workshop, reconcile
+from meshcert.lifecycle.triggers import Directory, Home, looks, ordered
+from meshcert.settings import RenewalSettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse  # noqa: TID251  as above
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord  # noqa: TID251  as above
+    from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: TID251  as above
+
+    from meshcert.lifecycle.looks import Look
+    from meshcert.lifecycle.reconcile import Reconciled
+
+SERVICE = "meshcert-renewal"
+LEAST_LEFT = 1 / 7
+"""With less time left than this part of a lease, no further look is begun: its message comes again."""
+EXPORT_WITHIN_S = 55
+"""How long an export is waited for, seconds: most of the 60 that the export function has."""
+
+logger = Logger(service=SERVICE)
+# No service: the mesh is the only dimension, and each further one would be paid for.
+metrics = EphemeralMetrics(namespace="meshcert", service="")
+# A whole batch that comes again (an order whose identity is being worked on) is no failure of the function.
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+# The core logs through the standard library; its loggers write as this one does.
+logging.getLogger("meshcert")
+copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
+
+
+class TimeIsUp(NotReady):
+    """Lambda is about to end this run: what it has not begun comes again."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """
+    What messages are worked on with.
+
+    Args:
+        mesh: Name of the mesh.
+        cluster: Name of its ECS cluster.
+        workshop: Looks and steps.
+    """
+
+    mesh: str
+    cluster: str
+    workshop: Workshop
+
+
+@lru_cache(maxsize=1)
+def build() -> Parts:
+    """The use cases' ports on AWS, as the environment says; made on first use, so that importing needs none."""
+    settings = RenewalSettings.from_environ(os.environ)
+    metrics.set_default_dimensions(mesh=settings.mesh)
+    # A call that hangs must leave time for the others: the function has 120 seconds.
+    config = Config(connect_timeout=5, read_timeout=10)
+    # An export that is repeated while the first one still runs would only race with it: the next look repeats it.
+    patient = Config(connect_timeout=5, read_timeout=EXPORT_WITHIN_S, retries={"total_max_attempts": 1})
+    tables = boto3.resource("dynamodb", config=config)
+    clock = SystemClock()
+    renewals = AcmRenewals(boto3.client("acm", config=config))
+    secrets = SecretsManager(boto3.client("secretsmanager", config=config))
+    services = EcsServices(boto3.client("ecs", config=config), settings.cluster)
+    exporter = ExportFunction(boto3.client("lambda", config=patient), settings.export_function)
+    # Lambda's name for this process's own log stream: an action is found in both logs.
+    stream = os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", SERVICE)
+    workshop = Workshop(
+        views=Views(
+            renewals=renewals,
+            labels=secrets,
+            services=services,
+            acknowledgements=AcknowledgementRows(tables.Table(settings.acknowledgements_table)),
+            authorities=PrivateCa(boto3.client("acm-pca", config=config), clock),
+            clock=clock,
+        ),
+        hands=Hands(renewals=renewals, labels=secrets, services=services, exporter=exporter),
+        declared=Identities(tables.Table(settings.identities_table)),
+        table=LifecycleRows(tables.Table(settings.lifecycle_table)),
+        audit=AuditLog(boto3.client("logs", config=config), settings.audit_log_group, stream),
+        policy=settings.policy,
+        lease_s=settings.lease_s,
+    )
+    return Parts(settings.mesh, settings.cluster, workshop)
+
+
+@logger.inject_lambda_context
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    """
+    Look at the identities that a batch of messages is about.
+
+    Triggers: the queues ``looks`` (EventBridge's events, the dispatch function) and ``orders`` (operators).
+
+    Args:
+        event: A batch of SQS's.
+        context: Lambda's.
+
+    Returns:
+        The messages that have to come again: SQS shows them once more after their visibility timeout, and gives them
+        to the queue's dead letters after too many tries. What AWS answered to a step is no reason for it: the identity
+        stays unsettled, and the next tick looks again.
+
+    Raises:
+        SettingsInvalid: If the environment is wrong; all messages come again.
+    """
+    build()
+    response: PartialItemFailureResponse = process_partial_response(
+        event=event, record_handler=_work, processor=processor, context=context
+    )
+    return response
+
+
+def _work(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    """One message; an error has it come again."""
+    parts = build()
+    try:
+        _require_time(lambda_context)
+        for look in _wanted(record, parts, lambda_context):
+            _require_time(lambda_context)
+            _tell(look, reconcile(look, lambda_context.aws_request_id, parts.workshop), parts)
+    except MeshcertError as error:
+        logger.warning("the message comes again", extra={"message_id": record.message_id, "why": str(error)})
+        raise
+    except Exception:
+        # The batch goes on, and after its last try the message is among the dead letters: the reason stands here.
+        logger.exception("the message failed unexpectedly", extra={"message_id": record.message_id})
+        raise
+
+
+def _require_time(context: LambdaContext) -> None:
+    left_s = context.get_remaining_time_in_millis() / 1000
+    if left_s < build().workshop.lease_s * LEAST_LEFT:
+        raise TimeIsUp(f"{left_s:.1f} s are left, too few to begin a look")
+
+
+def _wanted(record: SQSRecord, parts: Parts, context: LambdaContext) -> tuple[Look, ...]:
+    """An order counts only from its own queue, which few may send to."""
+    workshop = parts.workshop
+    directory = Directory(
+        home=Home.around(context.invoked_function_arn, parts.cluster),
+        declared=workshop.declared,
+        services=workshop.hands.services,
+        audit=workshop.audit,
+        clock=workshop.views.clock,
+    )
+    if record.event_source_arn.rpartition(":")[2] == naming.queue(parts.mesh, "orders"):
+        return ordered(record.body, record.attributes.get("SenderId") or "unknown", record.message_id, directory)
+    return looks(record.body, directory)
+
+
+def _tell(look: Look, result: Reconciled, parts: Parts) -> None:
+    for name, measure in measures(result, parts.workshop.policy).items():
+        metrics.add_metric(name=name, unit=measure.unit, value=measure.value)
+    # A property, not a dimension: each identity's own metrics would be paid for.
+    metrics.add_metadata("identity", result.identity)
+    metrics.flush_metrics()
+    logger.info(
+        "looked",
+        extra={
+            "identity": result.identity,
+            "by": look.by,
+            "deeds": [f"{deed.step.action}: {deed.outcome}" for deed in result.deeds],
+            "next": f"{result.plan.step.action}: {result.plan.step.why}" if result.plan else "left to somebody else",
+        },
+    )
+    for finding in result.plan.findings if result.plan else ():
+        logger.warning(
+            str(finding.kind),
+            extra={"identity": result.identity, "detail": finding.detail, "remedy": finding.remedy},
+        )

@@ -1,0 +1,175 @@
+"""
+Events that misbehave on purpose: lost, doubled, out of order or late, as EventBridge's best effort allows.
+
+Source: EventBridge reference, "Event delivery level": events may be lost, arrive twice, and in any order.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import random
+import threading
+from collections import Counter
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from ministack.services import eventbridge
+
+from local.aws import control, hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.aws.config import Config
+
+logger = logging.getLogger(__name__)
+
+KINDS = frozenset({"lost", "doubled", "shuffled", "delayed"})
+_SHUFFLED_TOGETHER = 3
+_SEED = 7
+
+Event = dict[str, Any]
+Delivery = tuple[contextvars.Context, Event]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """
+    How some events misbehave.
+
+    Args:
+        mode: One of :data:`KINDS`.
+        source: For example ``aws.acm``, or ``*``.
+        detail_type: For example ``ACM Certificate Available``, or ``*``.
+        resource: An ARN among the event's resources, or ``*``.
+        seconds: How late a ``delayed`` event comes; how long a ``shuffled`` one waits for two others at most.
+    """
+
+    mode: str
+    source: str = "*"
+    detail_type: str = "*"
+    resource: str = "*"
+    seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.mode not in KINDS:
+            raise ValueError(f"event mode {self.mode!r} is none of {sorted(KINDS)}")
+
+    def meets(self, event: Event) -> bool:
+        """Whether ``event`` misbehaves in this way."""
+        return (
+            self.source in {"*", event["Source"]}
+            and self.detail_type in {"*", event["DetailType"]}
+            and (self.resource == "*" or self.resource in (event.get("Resources") or []))
+        )
+
+
+class Modes:
+    """The modes in force, what they hold back, and how often each was met."""
+
+    def __init__(self, deliver: Callable[[Event], None]) -> None:
+        self._deliver = deliver
+        self._modes: list[Mode] = []
+        self._met: list[int] = []
+        self._counts: Counter[str] = Counter()
+        self._held: dict[int, list[Delivery]] = {}
+        self._generation = 0
+        self._chance = random.Random(_SEED)  # noqa: S311 - repeatable on purpose
+        self._lock = threading.Lock()
+
+    def replace(self, modes: list[Mode], *, forget: bool = False) -> None:
+        """Put ``modes`` in force and count from zero; what is held back is let go, or is lost if ``forget``."""
+        with self._lock:
+            held = [delivery for deliveries in self._held.values() for delivery in deliveries]
+            self._modes, self._met = modes, [0] * len(modes)
+            self._generation += 1
+            self._held.clear()
+            self._counts.clear()
+            self._chance.seed(_SEED)
+        if not forget:
+            self._send(held)
+
+    def describe(self) -> dict[str, Any]:
+        """The modes with how many events met each and how many it holds back, and the totals of each kind."""
+        with self._lock:
+            modes = [
+                {**asdict(mode), "met": self._met[number], "held": len(self._held.get(number, []))}
+                for number, mode in enumerate(self._modes)
+            ]
+            return {"modes": modes, "counts": {kind: self._counts[kind] for kind in sorted(KINDS)}}
+
+    def pass_on(self, event: Event) -> None:
+        """Deliver ``event`` as the first mode that it meets says; as it is if it meets none."""
+        delivery = (contextvars.copy_context(), event)
+        with self._lock:
+            number = next((number for number, mode in enumerate(self._modes) if mode.meets(event)), None)
+            mode = None if number is None else self._modes[number]
+            ready = [delivery] if mode is None else self._bend(mode, number or 0, delivery)
+        self._send(ready)
+
+    def _bend(self, mode: Mode, number: int, delivery: Delivery) -> list[Delivery]:
+        """What is to be delivered now."""
+        self._met[number] += 1
+        self._counts[mode.mode] += 1
+        if mode.mode == "doubled":
+            return [delivery, delivery]
+        if mode.mode == "lost":
+            return []
+        held = self._held.setdefault(number, [])
+        held.append(delivery)
+        if mode.mode == "shuffled" and len(held) >= _SHUFFLED_TOGETHER:
+            return self._mixed(self._held.pop(number))
+        if mode.mode == "delayed" or len(held) == 1:
+            self._later(mode, number, delivery)
+        return []
+
+    def _later(self, mode: Mode, number: int, delivery: Delivery) -> None:
+        timer = threading.Timer(mode.seconds, self._release, (mode, number, delivery, self._generation))
+        timer.daemon = True
+        timer.start()
+
+    def _release(self, mode: Mode, number: int, delivery: Delivery, generation: int) -> None:
+        with self._lock:
+            held = self._held.get(number, [])
+            if generation != self._generation or delivery not in held:
+                return
+            if mode.mode == "delayed":
+                held.remove(delivery)
+                ready = [delivery]
+            else:
+                ready = self._mixed(self._held.pop(number))
+        self._send(ready)
+
+    def _mixed(self, deliveries: list[Delivery]) -> list[Delivery]:
+        self._chance.shuffle(deliveries)
+        return deliveries
+
+    def _send(self, deliveries: list[Delivery]) -> None:
+        for context, event in deliveries:
+            try:
+                context.run(self._deliver, event)
+            except Exception:
+                # Whoever sent the event has gone on long ago, and a target's fault is none of the other events'.
+                logger.exception("event %s of %s could not be delivered", event["DetailType"], event["Source"])
+
+
+def install(config: Config) -> None:
+    """Bend what EventBridge dispatches, whoever sent it, as ``/_local/events/modes`` says."""
+    del config
+    dispatch = hooks.require(eventbridge, "_dispatch_event")
+    modes = Modes(dispatch)
+
+    def configure(value: Any) -> dict[str, Any]:
+        """A list replaces the modes; anything else only asks."""
+        if isinstance(value, list):
+            modes.replace([Mode(**mode) for mode in value])
+        return modes.describe()
+
+    def bent(event: Event, view: Any = None) -> None:
+        del view
+        modes.pass_on(event)
+
+    hooks.replace(eventbridge, "_dispatch_event", bent)
+    control.route("/_local/events/modes", configure)
+    control.at_reset(lambda: modes.replace([], forget=True))

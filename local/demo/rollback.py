@@ -1,0 +1,256 @@
+"""The story of a bad version: past every check into a rollout, and back again, with nobody noticing."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from local.demo.scene import ANSWER, TELLER, WATCH_EVERY_S, Scene
+from local.gateway_client import SteadyClient
+from local.pkcs8 import encrypt_private_key
+from local.running_mesh import RunningMesh, wait_until
+from local.ticking import Ticking, dispatch
+from meshcert import naming
+from meshcert.document import write_material
+from meshcert.export import new_passphrase
+from meshcert.material import EncryptedPrivateKey, Material
+from meshcert.publication import CURRENT, LAST_GOOD, QUARANTINED
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+_ALARM = "RolledBack"
+_LABEL_BACK_WITHIN_S = 10.0
+_ALL_GOOD_WITHIN_S = 60.0
+
+
+@dataclass(frozen=True)
+class RollbackResult:
+    """
+    What the story has measured; ``build/demo-rollback.json`` is this, as JSON.
+
+    Args:
+        failed: Requests through the gateway that failed, over the whole story.
+        requests: Requests altogether.
+        label_back_s: From the first failed task to AWSCURRENT on the last good version, seconds.
+        all_good_s: From the first failed task to every task serving the last good version, none failing, seconds.
+        quarantined: Whether the bad version is labelled so, and was never current again.
+        alarmed: Whether the alarm went off.
+        bad_starts_after: Tasks started after the label was back that did not get to serve the last good version.
+        old_serial: The teller's certificate before, hex.
+        new_serial: The certificate of the fresh renewal that settled the identity, hex.
+    """
+
+    failed: int
+    requests: int
+    label_back_s: float
+    all_good_s: float
+    quarantined: bool
+    alarmed: bool
+    bad_starts_after: int
+    old_serial: str
+    new_serial: str
+
+    def to_json(self) -> str:
+        """The result as indented JSON."""
+        return json.dumps(asdict(self), indent=2)
+
+    @property
+    def claims(self) -> dict[str, tuple[bool, str]]:
+        """Each thing the story says: whether it was seen, and the figures."""
+        return {
+            "no request fails": (
+                self.failed == 0 and self.requests > 0,
+                f"{self.requests} requests, {self.failed} failed",
+            ),
+            f"the label is back within {_LABEL_BACK_WITHIN_S:.0f} s of the first failed task": (
+                self.label_back_s <= _LABEL_BACK_WITHIN_S,
+                f"{self.label_back_s:.1f} s",
+            ),
+            f"all tasks are on the last good version within {_ALL_GOOD_WITHIN_S:.0f} s": (
+                self.all_good_s <= _ALL_GOOD_WITHIN_S and self.bad_starts_after == 0,
+                f"{self.all_good_s:.1f} s",
+            ),
+            "the bad version is quarantined and never current again": (self.quarantined, QUARANTINED),
+            "an operator is alarmed": (self.alarmed, _ALARM),
+            "a fresh renewal settles the identity": (
+                self.new_serial not in {"", self.old_serial},
+                f"…{self.old_serial[-8:]} → …{self.new_serial[-8:]}",
+            ),
+        }
+
+    @property
+    def proven(self) -> bool:
+        """Whether all of it was seen."""
+        return all(seen for seen, _ in self.claims.values())
+
+
+class RollbackStory(Scene):
+    """A version whose key Envoy cannot open meets a service that takes versions over by redeployment."""
+
+    TITLE = "meshcert demo: a bad version rolls out, and goes back"
+
+    def play(self) -> RollbackResult:
+        """Play all of it; raises when a step does not get through."""
+        self.stand_up()
+        name = self.mesh.mesh.name
+        with Ticking(self.aws, name), SteadyClient(self.gateway(), ANSWER) as asking:
+            with self.stage.step("The version in use is proven good, and becomes the one to go back to"):
+                good = self.proven(TELLER)
+            old_serial = self.running.serial(TELLER)
+            with self.stage.step("ACM renews, and a version that Envoy cannot open is planted past every check"):
+                bad = self._plant()
+            with _Witness(self.running, good, bad, old_serial) as witness:
+                with self.stage.step("The rollout: its first task fails, the label goes back, ECS is redeployed"):
+                    dispatch(self.aws, name, "sweep")
+                    witness.wait_for_failure()
+                    witness.wait_for_label()
+                    self.stage.detail("the label is back")
+                    witness.wait_for_good_tasks()
+                with self.stage.step("A fresh renewal replaces the quarantined certificate"):
+                    wait_until(
+                        lambda: self._settled_after(good, bad), "another version, served and proven", within_s=120
+                    )
+                quarantined = self._labelled(QUARANTINED) == bad and not witness.bad_was_current_again
+            alarmed = bool(wait_until(self._alarmed, f"alarm {_ALARM}", within_s=30))
+        self.stage.say(
+            f"first failed task → label back {witness.label_back_s:.1f} s, all tasks good {witness.all_good_s:.1f} s"
+        )
+        return RollbackResult(
+            failed=len(asking.failures),
+            requests=asking.requests,
+            label_back_s=round(witness.label_back_s, 2),
+            all_good_s=round(witness.all_good_s, 2),
+            quarantined=quarantined,
+            alarmed=alarmed,
+            bad_starts_after=len(witness.bad_starts_after),
+            old_serial=old_serial,
+            new_serial=self.running.serial(TELLER),
+        )
+
+    def _plant(self) -> str:
+        """Have ACM renew unseen, encrypt the new key as Envoy cannot open it, and write that past IAM and policy."""
+        self.aws.control("PUT", "/_local/events/modes", [{"source": "*", "mode": "lost"}])
+        before = self.running.serial(TELLER)
+        self.acm_renews()
+        wait_until(lambda: self.running.serial(TELLER) != before, "ACM's renewal", within_s=30)
+        arn = self.running.certificate(TELLER)["CertificateArn"]
+        passphrase = new_passphrase()
+        # The local AWS's administrator may export: that is how the new key gets here.
+        exported = self.aws.client("acm").export_certificate(
+            CertificateArn=arn, Passphrase=passphrase.reveal().encode()
+        )
+        key: Any = load_pem_private_key(exported["PrivateKey"].encode(), passphrase.reveal().encode())
+        material = Material(
+            certificate=exported["Certificate"],
+            certificate_chain=exported["CertificateChain"],
+            private_key=EncryptedPrivateKey(_unreadable(key, passphrase.reveal())),
+            passphrase=passphrase,
+        )
+        self.aws.control(
+            "POST",
+            "/_local/secrets/plant",
+            {
+                "secret_id": naming.identity_secret(self.mesh.mesh.name, TELLER),
+                "version_id": material.version_id,
+                "secret_string": write_material(material, {}),
+                "stages": [CURRENT],
+            },
+        )
+        self.aws.control("PUT", "/_local/events/modes", [])
+        return material.version_id
+
+    def _labelled(self, label: str) -> str:
+        return self.running.version_labelled(TELLER, label)
+
+    def _settled_after(self, good: str, bad: str) -> bool:
+        current = self._labelled(CURRENT)
+        if current in {good, bad} or self._labelled(LAST_GOOD) != current:
+            return False
+        return self.running.served_by_all(TELLER) == {self.running.serial(TELLER)}
+
+    def _alarmed(self) -> bool:
+        name = naming.alarm(self.mesh.mesh.name, _ALARM)
+        alarms = self.running.client("cloudwatch").describe_alarm_history(AlarmName=name)["AlarmHistoryItems"]
+        return any("to ALARM" in item["HistorySummary"] for item in alarms)
+
+
+def _unreadable(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, passphrase: str) -> str:
+    """PBKDF2 with SHA-512: OpenSSL opens it, Envoy's BoringSSL does not."""
+    return encrypt_private_key(key, passphrase, "pbes2-sha512")
+
+
+class _Witness(threading.Thread):
+    """Sees the first task fail, the label move, and which version tasks serve, every few hundredths of a second."""
+
+    def __init__(self, running: RunningMesh, good: str, bad: str, serial: str) -> None:
+        super().__init__(daemon=True)
+        self._running = RunningMesh(running.aws, running.name, running.resolve)
+        self._good, self._bad, self._serial = good, bad, serial
+        self._known = {task.arn for task in running.tasks(TELLER)}
+        self._stop = threading.Event()
+        self._failed_at = self._back_at = self._good_at = 0.0
+        self.bad_starts_after: set[str] = set()
+        self.bad_was_current_again = False
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self.join()
+
+    @property
+    def label_back_s(self) -> float:
+        """From the first failed task to the label's return, seconds."""
+        return self._back_at - self._failed_at
+
+    @property
+    def all_good_s(self) -> float:
+        """From the first failed task to every task on the last good version, seconds."""
+        return self._good_at - self._failed_at
+
+    def wait_for_failure(self) -> None:
+        """Until a task of the bad version has failed."""
+        wait_until(lambda: self._failed_at, "the first failed task", within_s=60)
+
+    def wait_for_label(self) -> None:
+        """Until AWSCURRENT is back on the last good version."""
+        wait_until(lambda: self._back_at, "the label's return", within_s=60)
+
+    def wait_for_good_tasks(self) -> None:
+        """Until every task serves the last good version and the service is steady."""
+        wait_until(lambda: self._good_at, "every task on the last good version", within_s=120)
+
+    def run(self) -> None:
+        """Look until told to stop."""
+        while not self._stop.wait(WATCH_EVERY_S):
+            now = time.monotonic()
+            if not self._failed_at:
+                self._failed_at = now if self._failures() else 0.0
+                continue
+            current = self._running.current_version(TELLER)
+            if not self._back_at:
+                self._back_at = now if current == self._good else 0.0
+                self._known |= {arn for arn, _ in self._stopped()}
+                continue
+            self.bad_was_current_again |= current == self._bad
+            if not self._good_at:
+                self._good_at = now if self._all_good() else 0.0
+            if current == self._good:
+                self.bad_starts_after |= self._failures() - self._known
+
+    def _failures(self) -> set[str]:
+        return {arn for arn, failed in self._stopped() if failed} - self._known
+
+    def _stopped(self) -> list[tuple[str, bool]]:
+        return self._running.stopped_tasks(TELLER)
+
+    def _all_good(self) -> bool:
+        return self._running.served_by_all(TELLER) == {self._serial} and self._running.is_steady([TELLER])

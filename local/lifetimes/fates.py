@@ -1,0 +1,183 @@
+"""What happens to an identity: its services' way of rotating, and how AWS treats it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from meshcert import naming
+from meshcert.proxy import Rotation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+NAMESPACE = "mtls.svc.cluster.local"
+SHARED_HIERARCHY = "common"
+_BACKEND = "backend"
+_PORT = 8443
+
+
+class Trouble(StrEnum):
+    """How AWS treats an identity."""
+
+    NONE = "none"
+    EVENTS_LOST = "events lost"
+    EVENTS_MIXED = "events doubled and shuffled"
+    NO_PERMISSION = "no permission on the CA"
+    NO_SECRETS_MANAGER = "Secrets Manager fails"
+    NO_ACM = "ACM fails"
+    NO_ECS = "ECS fails"
+
+    @property
+    def passes(self) -> bool:
+        """Whether it comes for a tenth of each lifetime; otherwise it is always there, or never."""
+        return self in {Trouble.NO_PERMISSION, Trouble.NO_SECRETS_MANAGER, Trouble.NO_ACM, Trouble.NO_ECS}
+
+
+_SERVICES = {Trouble.NO_SECRETS_MANAGER: "secretsmanager", Trouble.NO_ACM: "acm", Trouble.NO_ECS: "ecs"}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """
+    One identity of the experiment; its one service has the same name.
+
+    Args:
+        name: Its name; no other subject's name contains it, so that a fault rule means nobody else.
+        trouble: How AWS treats it.
+        rotation: How its service takes new versions over.
+        served: Whether it has a service at all.
+    """
+
+    name: str
+    trouble: Trouble = Trouble.NONE
+    rotation: Rotation = Rotation.RELOAD
+    served: bool = True
+
+    @property
+    def hierarchy(self) -> str:
+        """Its hierarchy: one of its own if its CA's permission is taken away."""
+        return self.name if self.trouble is Trouble.NO_PERMISSION else SHARED_HIERARCHY
+
+    @property
+    def dns_name(self) -> str:
+        """The name that it proves."""
+        return f"{self.name}.{NAMESPACE}"
+
+
+ALL = (
+    Subject("healthy", rotation=Rotation.REDEPLOY),
+    Subject("lost", Trouble.EVENTS_LOST),
+    Subject("mixed", Trouble.EVENTS_MIXED, Rotation.REDEPLOY),
+    Subject("denied", Trouble.NO_PERMISSION),
+    Subject("vaultless", Trouble.NO_SECRETS_MANAGER),
+    Subject("acmless", Trouble.NO_ACM),
+    Subject("ecsless", Trouble.NO_ECS, Rotation.REDEPLOY),
+)
+"""Every trouble, and both ways of rotating."""
+
+
+def mesh_file(name: str, subjects: Sequence[Subject]) -> dict[str, Any]:
+    """
+    A mesh file, as a mapping for YAML.
+
+    Each service is a virtual gateway, one Envoy and nothing else; they share a backend that has no tasks.
+
+    Args:
+        name: Name of the mesh.
+        subjects: Who lives in it.
+    """
+    served = [subject for subject in subjects if subject.served]
+    return {
+        "schema": 1,
+        "mesh": {"name": name, "namespace": NAMESPACE},
+        "hierarchies": {
+            hierarchy: {"tiers": 1, "key_algorithm": "EC_prime256v1"}
+            for hierarchy in dict.fromkeys(subject.hierarchy for subject in subjects)
+        },
+        "identities": {
+            subject.name: {
+                "hierarchy": subject.hierarchy,
+                "dns_names": [subject.dns_name],
+                "key_algorithm": "EC_prime256v1",
+            }
+            for subject in subjects
+        },
+        "virtual_gateways": {subject.name: _gateway(subject) for subject in served},
+        "virtual_nodes": {_BACKEND: {"listeners": [{"port_mapping": {"port": 9080, "protocol": "http"}}]}}
+        if served
+        else {},
+        "services": {subject.name: _service(subject) for subject in served}
+        | (
+            {
+                _BACKEND: {
+                    "virtual_node": _BACKEND,
+                    "application": {"image": "examples/color/colorteller", "port": 8080},
+                    "desired_count": 0,
+                }
+            }
+            if served
+            else {}
+        ),
+    }
+
+
+def _gateway(subject: Subject) -> dict[str, Any]:
+    tls = {"mode": "STRICT", "certificate": {"identity": subject.name}}
+    return {
+        "listeners": [{"port_mapping": {"port": _PORT, "protocol": "http"}, "tls": tls}],
+        "backends": [{"virtual_node": _BACKEND}],
+        "routes": [{"match": {"prefix": "/"}, "virtual_node": _BACKEND}],
+    }
+
+
+def _service(subject: Subject) -> dict[str, Any]:
+    return {
+        "virtual_gateway": subject.name,
+        "rotation": str(subject.rotation),
+        "poll_interval_s": 1,
+        "desired_count": 1,
+    }
+
+
+def event_modes(subjects: Sequence[Subject], arns: dict[str, tuple[str, ...]]) -> list[dict[str, Any]]:
+    """
+    What is put in force for good: events about some identities get lost, or come twice and out of order.
+
+    Args:
+        subjects: Who lives.
+        arns: Of each of them, the certificate's and the service's ARN.
+    """
+    modes = {Trouble.EVENTS_LOST: ("lost",), Trouble.EVENTS_MIXED: ("doubled",)}
+    return [
+        {"mode": mode, "resource": arn}
+        for subject in subjects
+        for mode in modes.get(subject.trouble, ())
+        for arn in arns[subject.name]
+    ]
+
+
+def fault_rules(mesh: str, region: str, subject: Subject, certificate_arn: str) -> Iterator[dict[str, Any]]:
+    """
+    The fault rules that make an AWS service fail for one identity, whichever of the product's roles asks.
+
+    The monitor and CloudFormation go on seeing what is. Amazon ECS fails for what names the service; ListTasks does, so
+    tasks cannot be described either.
+
+    Args:
+        mesh: Name of the mesh.
+        region: AWS region, part of the roles' names.
+        subject: Whom it meets.
+        certificate_arn: Its certificate.
+    """
+    service = _SERVICES.get(subject.trouble)
+    named = {
+        "secretsmanager": naming.identity_secret(mesh, subject.name),
+        "acm": certificate_arn,
+        "ecs": subject.name,
+    }
+    for owner in (naming.RENEWAL_ROLE, naming.EXPORT_ROLE, subject.name):
+        if service:
+            role = naming.role(mesh, region, owner)
+            yield {"kind": "503", "service": service, "role": role, "resource": named[service]}

@@ -1,0 +1,69 @@
+"""The clock of a local AWS in haste: it has identities looked at more often than once a minute."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import TYPE_CHECKING, Any, Self
+
+from meshcert import naming
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from local.lab import LocalAws
+
+
+def dispatch(aws: LocalAws, mesh: str, what: str) -> None:
+    """
+    Do what EventBridge Scheduler does: a tick or a sweep is an ordinary message.
+
+    Args:
+        aws: The local AWS.
+        mesh: Name of the mesh.
+        what: ``tick`` or ``sweep``.
+    """
+    _send(aws.client("sqs"), mesh, what)
+
+
+def _send(sqs: Any, mesh: str, what: str) -> None:
+    url = sqs.get_queue_url(QueueName=naming.queue(mesh, "dispatch"))["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"dispatch": what}))
+
+
+class Ticking:
+    """
+    Ticks every few seconds while its ``with`` block runs, beside the Scheduler's own.
+
+    Args:
+        aws: The local AWS.
+        mesh: Name of the mesh.
+        every_s: Pause between two ticks, seconds.
+        sweep_every_s: Pause between two sweeps, seconds; 0 leaves them to the Scheduler.
+    """
+
+    def __init__(self, aws: LocalAws, mesh: str, every_s: float = 1.0, sweep_every_s: float = 0.0) -> None:
+        self._sqs = aws.client("sqs")
+        self._mesh = mesh
+        self._paces = {"tick": every_s} | ({"sweep": sweep_every_s} if sweep_every_s else {})
+        self._stop = threading.Event()
+        self._threads = [
+            threading.Thread(target=self._run, args=pace, daemon=True, name=f"local-{pace[0]}")
+            for pace in self._paces.items()
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self, what: str, every_s: float) -> None:
+        while not self._stop.wait(every_s):
+            _send(self._sqs, self._mesh, what)

@@ -1,0 +1,114 @@
+"""The log of actions in CloudWatch Logs: written a line at a time, read back by the CLI."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError  # noqa: TID251  adapters are where botocore lives
+
+from meshcert.aws._errors import aws_errors, error_code
+from meshcert.errors import AwsRefused
+from meshcert.lifecycle.audit import AuditEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+logger = logging.getLogger(__name__)
+
+_FIELDS = frozenset(field.name for field in fields(AuditEntry)) - {"at"}
+
+
+class AuditLog:
+    """
+    :class:`meshcert.lifecycle.ports.Audit`.
+
+    Args:
+        client: boto3's ``logs`` client.
+        log_group: Name of the log group, which exists.
+        stream: Name of the log stream, which is made on first use: one for each writer.
+    """
+
+    def __init__(self, client: Any, log_group: str, stream: str) -> None:
+        self._client = client
+        self._log_group = log_group
+        self._stream = stream
+        self._begun = False
+
+    def record(self, entry: AuditEntry) -> None:
+        """See :meth:`meshcert.lifecycle.ports.Audit.record`."""
+        self._begin()
+        with aws_errors("logs:PutLogEvents", self._log_group):
+            answer = self._client.put_log_events(
+                logGroupName=self._log_group,
+                logStreamName=self._stream,
+                logEvents=[{"timestamp": _milliseconds(entry.at), "message": entry.to_json()}],
+            )
+        rejected = answer.get("rejectedLogEventsInfo")
+        if rejected:
+            # An answer of 200 and no line: CloudWatch takes nothing older than 14 days or 2 hours ahead of its clock.
+            raise AwsRefused("logs:PutLogEvents", self._log_group, "RejectedLogEvents", ", ".join(sorted(rejected)))
+
+    def _begin(self) -> None:
+        if self._begun:
+            return
+        with aws_errors("logs:CreateLogStream", self._log_group):
+            try:
+                self._client.create_log_stream(logGroupName=self._log_group, logStreamName=self._stream)
+            except ClientError as exc:
+                if error_code(exc) != "ResourceAlreadyExistsException":
+                    raise
+        self._begun = True
+
+
+def history(client: Any, log_group: str, identity: str, since: dt.datetime) -> Iterator[AuditEntry]:
+    """
+    What was done for an identity, oldest first.
+
+    Args:
+        client: boto3's ``logs`` client.
+        log_group: Name of the log group.
+        identity: Name of the identity.
+        since: Actions from this time on.
+
+    Yields:
+        Entries, page by page; lines that are none are left out.
+
+    Raises:
+        IdentityMissing: If there is no such log group.
+    """
+    question = {
+        "logGroupName": log_group,
+        "startTime": _milliseconds(since),
+        "filterPattern": f'{{ $.identity = "{identity}" }}',
+    }
+    while True:
+        with aws_errors("logs:FilterLogEvents", log_group):
+            answer = client.filter_log_events(**question)
+        for event in answer.get("events", []):
+            entry = _read(event.get("message", ""))
+            # In a filter pattern * stands for any text.
+            if entry is not None and entry.identity == identity:
+                yield entry
+        if not answer.get("nextToken"):
+            return
+        question["nextToken"] = answer["nextToken"]
+
+
+def _read(line: str) -> AuditEntry | None:
+    try:
+        document = json.loads(line)
+        at = dt.datetime.fromisoformat(document["at"]).astimezone(dt.UTC)
+        # A later version may say more.
+        known = {name: str(value) for name, value in document.items() if name in _FIELDS}
+        return AuditEntry(at=at, **known)
+    except (AttributeError, KeyError, TypeError, ValueError):
+        logger.debug("a line of the audit log that is no entry: %.200s", line)
+        return None
+
+
+def _milliseconds(time: dt.datetime) -> int:
+    return int(time.timestamp() * 1000)

@@ -1,0 +1,268 @@
+"""``meshcert COMMAND``: plan, status, renew, rollback, history, verify."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from meshcert.cli import exit_codes, screen
+from meshcert.cli.account import connect
+from meshcert.cli.advice import advice
+from meshcert.cli.options import (
+    ago,
+    json_option,
+    name_argument,
+    names_argument,
+    reason_option,
+    require_names,
+    unsettled_option,
+    wait_option,
+)
+from meshcert.cli.orders import Watch, described, foresee, is_futile
+from meshcert.cli.rights import needs
+from meshcert.cli.screen import Screen
+from meshcert.cli.survey import require_declared, sight, survey, usage
+from meshcert.costs import estimate
+from meshcert.errors import MeshcertError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from meshcert.cli.account import Account
+    from meshcert.costs import Estimate
+
+SCHEMA = 1
+"""Of every JSON document; a key that is there stays, another meaning is another number."""
+_MESH_FILE = Path("mesh.yaml")
+_EPILOGUE = "\b\nExit codes:\n" + "\n".join(
+    f"  {code:>3}  {meaning}" for code, meaning in exit_codes.EXIT_CODES.items()
+)
+
+
+@click.group(epilog=_EPILOGUE, context_settings={"max_content_width": screen.WIDTH})
+@click.option(
+    "--mesh",
+    envvar="MESHCERT_MESH",
+    default="",
+    metavar="NAME",
+    callback=require_names,
+    help="Name of the mesh, or MESHCERT_MESH; left out: that of ./mesh.yaml.",
+)
+@click.pass_context
+def cli(context: click.Context, mesh: str) -> None:
+    """
+    See and steer the certificates of a mesh.
+
+    Everything else comes from the environment: AWS_REGION, AWS_PROFILE or other credentials, and AWS_ENDPOINT_URL for a
+    local AWS. The role in the renewal stack's output OperatorRole may run every command, and can reach no private key.
+    """
+    opened = context.obj
+    context.obj = lambda: opened(mesh or _mesh_of_this_folder(), os.environ)
+
+
+@cli.command(short_help="What would be done next, why, and what a month costs.", epilog=needs("plan"))
+@names_argument
+@unsettled_option
+@json_option
+@click.pass_obj
+def plan(account: Callable[[], Account], names: Sequence[str], *, unsettled_only: bool, as_document: bool) -> None:
+    """
+    What would be done next, and why; changes nothing.
+
+    Then what a person should know, with remedies. Of a whole mesh also the certificates, API calls and dollars of a
+    month.
+    """
+    mesh = account()
+    surveyed = survey(mesh, names, _on_stderr)
+    month = estimate(usage(surveyed.sights)) if surveyed.whole else None
+    if as_document:
+        identities = [one.document() for one in surveyed.sights]
+        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable), month=_month(month))
+    else:
+        screen.show_plan(Screen(), mesh, surveyed, month, unsettled_only=unsettled_only)
+    sys.exit(surveyed.exit_code)
+
+
+@cli.command(short_help="What is declared, issued, published and served, by task.", epilog=needs("status"))
+@names_argument
+@unsettled_option
+@json_option
+@click.pass_obj
+def status(account: Callable[[], Account], names: Sequence[str], *, unsettled_only: bool, as_document: bool) -> None:
+    """
+    What is declared, issued, published and served.
+
+    For each identity, and for each task that serves it: version, serial number, time left, how much of the lifetime is
+    gone, what is wrong and what to do.
+    """
+    mesh = account()
+    surveyed = survey(mesh, names, _on_stderr)
+    if as_document:
+        identities = [one.document() for one in surveyed.sights]
+        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable))
+    else:
+        screen.show_status(Screen(), mesh, surveyed, unsettled_only=unsettled_only)
+    sys.exit(surveyed.exit_code)
+
+
+@cli.command(short_help="Order a new certificate now.", epilog=needs("renew"))
+@name_argument
+@reason_option
+@wait_option
+@json_option
+@click.pass_obj
+def renew(account: Callable[[], Account], name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
+    """Order a new certificate now; orders that come close together are one renewal."""
+    _order(account(), "renew", name, reason, wait_s, as_document=as_document)
+
+
+@cli.command(short_help="Order the published version away, back to the last good one.", epilog=needs("rollback"))
+@name_argument
+@reason_option
+@wait_option
+@json_option
+@click.pass_obj
+def rollback(account: Callable[[], Account], name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
+    """
+    Order the published version away: proxies go back to the last good one.
+
+    The version is quarantined and never published again; a fresh renewal follows by itself. Refused at once if there is
+    nothing to go back to.
+    """
+    _order(account(), "rollback", name, reason, wait_s, as_document=as_document)
+
+
+@cli.command(short_help="What was done for an identity, when, why and by whom.", epilog=needs("history"))
+@name_argument
+@click.option("--since", default="30d", show_default=True, metavar="SPAN", help="For example 90m, 12h, 30d, 8w.")
+@json_option
+@click.pass_obj
+def history(account: Callable[[], Account], name: str, since: str, *, as_document: bool) -> None:
+    """What was done for an identity: when, why, by whom, before and after; also for one that is gone."""
+    mesh = account()
+    begin = ago(mesh.views.clock.now(), since)
+    entries = list(mesh.history(name, begin))
+    if not entries:
+        require_declared(mesh, name)
+    if as_document:
+        _print_json(mesh, identity=name, since=begin, entries=[asdict(entry) for entry in entries])
+    elif entries:
+        screen.show_history(Screen(), entries)
+    else:
+        click.echo(f"nothing was done for {name} since {begin:%Y-%m-%d %H:%M} UTC; --since looks further back")
+
+
+@cli.command(short_help="Check what is published, key and all, where the key is.", epilog=needs("verify"))
+@name_argument
+@json_option
+@click.pass_obj
+def verify(account: Callable[[], Account], name: str, *, as_document: bool) -> None:
+    """The whole pre-flight of the published version, run inside the export function: the key stays there."""
+    mesh = account()
+    require_declared(mesh, name)
+    answer = mesh.verifier.verify(name)
+    texts = {key: str(answer.get(key, "")) for key in ("subject", "version_id", "serial_number", "not_after")}
+    verdict = {"identity": name, **texts, "faults": list(answer.get("faults", ()))}
+    if as_document:
+        _print_json(mesh, **verdict)
+    else:
+        screen.show_verdict(Screen(), verdict)
+    sys.exit(exit_codes.NEEDS_A_PERSON if verdict["faults"] else exit_codes.SETTLED)
+
+
+def _order(mesh: Account, order: str, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
+    tell = _on_stderr if as_document else click.echo
+    before = sight(mesh, name)
+    foreseen = foresee(mesh, before, order, reason)
+    if is_futile(before, order, foreseen):
+        raise click.exceptions.Exit(_tell_futile(name))
+    watch = Watch(mesh, before, tell)
+    message = mesh.orders.send(order, name, reason)
+    tell(f"ordered: {order} {name}. First: {described(foreseen)}")
+    after = watch.follow(wait_s) if wait_s else None
+    if as_document:
+        shown = after.document() if after else None
+        _print_json(mesh, order=order, identity=name, message_id=message, after=shown)
+    elif after is None:
+        tell(f"`meshcert status {name}` and `meshcert history {name}` tell what comes of it")
+    elif watch.is_done(after):
+        tell(f"settled: {screen.short(before.seen.current)} → {screen.short(after.seen.current)}")
+    sys.exit(watch.exit_code(after) if after else exit_codes.SETTLED)
+
+
+def _tell_futile(name: str) -> int:
+    click.echo(
+        f"meshcert: {name} has no good version to go back to, so nothing was ordered. "
+        f"`meshcert renew {name}` makes a new one",
+        err=True,
+    )
+    return exit_codes.NEEDS_A_PERSON
+
+
+def _on_stderr(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def _month(month: Estimate | None) -> dict[str, Any] | None:
+    if month is None:
+        return None
+    lines = [asdict(line) for line in month.lines]
+    totals = {"certificates": month.certificates, "api_calls": month.api_calls, "dollars": month.dollars}
+    return {**totals, "lines": lines}
+
+
+def _print_json(mesh: Account, **content: Any) -> None:
+    head = {"schema": SCHEMA, "mesh": mesh.mesh, "region": mesh.region, "at": mesh.views.clock.now()}
+    click.echo(json.dumps(head | content, indent=2, default=dt.datetime.isoformat))
+
+
+def _mesh_of_this_folder() -> str:
+    if not _MESH_FILE.exists():
+        raise click.UsageError("which mesh? Give --mesh NAME, or go to the folder of its mesh.yaml")
+    from meshcert.mesh import load_mesh  # noqa: PLC0415  only needed without --mesh
+
+    return str(load_mesh(_MESH_FILE).mesh.name)
+
+
+def main(arguments: Sequence[str] | None = None, opened: Callable[..., Account] = connect) -> int:
+    """
+    Run one command.
+
+    Args:
+        arguments: The command line; this process's own if none is given.
+        opened: Gives the mesh of a name in an environment.
+
+    Returns:
+        The exit code.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that has no arrow shows a question mark.
+            stream.reconfigure(errors="replace")
+    try:
+        ended = cli.main(args=arguments, prog_name="meshcert", standalone_mode=False, obj=opened)
+    except click.ClickException as error:
+        error.show()
+        return exit_codes.USAGE
+    except click.Abort:
+        _on_stderr("meshcert: interrupted; an order that was sent stays")
+        return exit_codes.INTERRUPTED
+    except MeshcertError as error:
+        line, code = advice(error)
+        _on_stderr(f"meshcert: {line}")
+        return code
+    except SystemExit as end:
+        return int(end.code or 0)
+    return ended if isinstance(ended, int) else exit_codes.SETTLED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

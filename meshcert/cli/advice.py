@@ -1,0 +1,92 @@
+"""One clear line for each way a command can fail, with the next step and the exit code."""
+
+from __future__ import annotations
+
+from meshcert.cli import exit_codes
+from meshcert.errors import (
+    AccessDenied,
+    AwsRefused,
+    AwsUnavailable,
+    IdentityMissing,
+    MeshcertError,
+    MeshInvalid,
+    NotReady,
+    SettingsInvalid,
+)
+
+_SIGN_IN = "Sign in (`aws sso login`), or set AWS_PROFILE to one that can"
+_OPERATOR = "the role in the renewal stack's output OperatorRole may run every command"
+_THROTTLED = ("Throttl", "TooManyRequests", "RequestLimit", "RequestThrottled", "ProvisionedThroughput", "SlowDown")
+
+_CREDENTIALS = {
+    "NoRegionError": ("no region", "Set AWS_REGION, for example AWS_REGION=eu-west-1"),
+    "ProfileNotFound": ("AWS_PROFILE names no profile of yours", "`aws configure list-profiles` lists them"),
+    **dict.fromkeys(("NoCredentialsError", "PartialCredentialsError"), ("no AWS credentials", _SIGN_IN)),
+    **dict.fromkeys(
+        (
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "LoginRefreshRequired",
+            "LoginTokenLoadError",
+            "RequestExpired",
+            "SSOTokenLoadError",
+            "TokenRetrievalError",
+            "UnauthorizedSSOTokenError",
+        ),
+        ("your AWS session has expired", _SIGN_IN),
+    ),
+    **dict.fromkeys(
+        (
+            "AuthFailure",
+            "IncompleteSignature",
+            "IncompleteSignatureException",
+            "InvalidAccessKeyId",
+            "InvalidClientTokenId",
+            "InvalidSignatureException",
+            "MissingAuthenticationTokenException",
+            "SignatureDoesNotMatch",
+            "UnrecognizedClientException",
+        ),
+        ("AWS does not know these credentials", f"{_SIGN_IN}; see that this machine's clock is right"),
+    ),
+    **dict.fromkeys(
+        ("CredentialRetrievalError", "MetadataRetrievalError"), ("your AWS credentials could not be got", _SIGN_IN)
+    ),
+}
+"""What is wrong with who asks, by AWS's or botocore's code."""
+
+
+def advice(error: MeshcertError) -> tuple[str, int]:
+    """
+    What to tell of an error.
+
+    Args:
+        error: What ended a command.
+
+    Returns:
+        A line with the next step, and the exit code.
+    """
+    code = error.code if isinstance(error, AwsRefused) else error.reason if isinstance(error, AwsUnavailable) else ""
+    if code in _CREDENTIALS:
+        what, remedy = _CREDENTIALS[code]
+        return f"{what}. {remedy}", exit_codes.REFUSED
+    if isinstance(error, AccessDenied):
+        return f"AWS denies it: {error}. Use a role with this right: {_OPERATOR}", exit_codes.REFUSED
+    if isinstance(error, AwsUnavailable):
+        return _unavailable(error), exit_codes.UNAVAILABLE
+    if isinstance(error, IdentityMissing | MeshInvalid | SettingsInvalid):
+        return str(error), exit_codes.USAGE
+    if isinstance(error, NotReady):
+        return str(error), exit_codes.UNAVAILABLE
+    return str(error), exit_codes.REFUSED if isinstance(error, AwsRefused) else exit_codes.NEEDS_A_PERSON
+
+
+def _unavailable(error: AwsUnavailable) -> str:
+    if error.reason.startswith(_THROTTLED):
+        return f"AWS throttles {error.operation}, and five tries were not enough. Run it again in a minute"
+    if error.reason.endswith(("ConnectionError", "TimeoutError", "SSLError", "ConnectionClosedError")):
+        return (
+            f"AWS cannot be reached ({error.operation}: {error.reason}). "
+            "Look at the network, AWS_REGION and AWS_ENDPOINT_URL"
+        )
+    return f"AWS could not answer: {error}. Run it again in a minute"

@@ -1,0 +1,81 @@
+"""Arguments and options that several commands share, and what of them makes no sense."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import click
+
+_WAIT_S = 900.0
+_PERIODS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def require_names(_: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """
+    Refuse what cannot be a name, before AWS says so of a key or a table in many words.
+
+    Args:
+        parameter: What is being read.
+        value: A name or several.
+
+    Returns:
+        The value.
+
+    Raises:
+        click.BadParameter: If one of them is no name.
+    """
+    from meshcert.mesh.naming import NAME  # noqa: PLC0415  it comes with the mesh file's model: only when needed
+
+    names = [value] if isinstance(value, str) else value
+    if isinstance(parameter, click.Option):
+        # Left out, it is the mesh of this folder's mesh file.
+        names = [name for name in names if name]
+    for name in names:
+        if not NAME.fullmatch(name):
+            problem = f"{name!r} is no name: lower-case letters, digits and hyphens"
+            raise click.BadParameter(problem, param=parameter, param_hint="name")
+    return value
+
+
+names_argument = click.argument("names", nargs=-1, metavar="[NAME]...", callback=require_names)
+name_argument = click.argument("name", metavar="NAME", callback=require_names)
+json_option = click.option("--json", "as_document", is_flag=True, help="A JSON document on standard output.")
+unsettled_option = click.option(
+    "--unsettled", "unsettled_only", is_flag=True, help="Show only identities that are not settled."
+)
+reason_option = click.option("--reason", default="", help="Why; it goes into the audit log.")
+wait_option = click.option(
+    "--wait",
+    "wait_s",
+    is_flag=False,
+    flag_value=_WAIT_S,
+    default=0.0,
+    type=click.FloatRange(min=0.0),
+    metavar="[SECONDS]",
+    help=f"After NAME: follow it until the identity is settled, {_WAIT_S:.0f} seconds at most.",
+)
+
+
+def ago(now: dt.datetime, span: str) -> dt.datetime:
+    """
+    The time a span ago.
+
+    Args:
+        now: The time, UTC.
+        span: A number and m, h, d or w.
+
+    Returns:
+        That time; not before 1970, where AWS's times begin.
+
+    Raises:
+        click.UsageError: If it is no span.
+    """
+    number, unit = span[:-1], span[-1:]
+    if unit not in _PERIODS or not number.isascii() or not number.isdecimal():
+        raise click.UsageError(f"--since {span!r}: write a number and m, h, d or w, for example 12h")
+    try:
+        begin = now - dt.timedelta(**{_PERIODS[unit]: int(number)})
+    except OverflowError:
+        begin = dt.datetime.fromtimestamp(0, dt.UTC)
+    return max(begin, dt.datetime.fromtimestamp(0, dt.UTC))

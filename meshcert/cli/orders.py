@@ -1,0 +1,154 @@
+"""Renewals and roll backs on order: what one would do, and what comes of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from meshcert.cli import exit_codes
+from meshcert.cli.screen import duration, short, when
+from meshcert.cli.survey import exit_code, sight
+from meshcert.errors import MeshcertError, NotReady
+from meshcert.lifecycle.looks import ROLL_BACK
+from meshcert.lifecycle.memory import Order
+from meshcert.lifecycle.observation import Unknown
+from meshcert.lifecycle.plan import plan
+from meshcert.lifecycle.reconcile import remembered
+from meshcert.lifecycle.steps import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshcert.cli.account import Account
+    from meshcert.cli.sights import Sight
+    from meshcert.lifecycle.audit import AuditEntry
+    from meshcert.lifecycle.plan import Plan
+
+LOOK_EVERY_S = 2.0
+_CLOCKS_APART = dt.timedelta(seconds=30)
+"""The renewal function's clock and ours may differ by this."""
+_ENDED = ("refused", "dropped")
+
+
+def foresee(account: Account, looked: Sight, order: str, reason: str) -> Plan:
+    """
+    What the renewal function would do first if it were given an order now.
+
+    Args:
+        account: The mesh.
+        looked: The identity.
+        order: ``renew`` or ``rollback``.
+        reason: In the operator's own words.
+    """
+    memory = replace(looked.seen.memory, order=Order(order, "you", reason, looked.seen.now))
+    seen = replace(looked.seen, memory=memory)
+    return plan(replace(seen, memory=remembered(seen)), account.policy)
+
+
+def is_futile(looked: Sight, order: str, foreseen: Plan) -> bool:
+    """Whether the renewal function would refuse an order: a roll back with nothing to go back to."""
+    seen = looked.seen
+    return order == ROLL_BACK and not isinstance(seen.labels, Unknown) and foreseen.step.action is not Action.ROLL_BACK
+
+
+def described(foreseen: Plan) -> str:
+    """The first step of a plan, for people."""
+    step = foreseen.step
+    if step.action is Action.ROLL_BACK:
+        return f"leave {short(step.away_from)} and go back to {short(step.version)}"
+    if step.action is Action.WAIT and step.again_s:
+        return f"wait {duration(step.again_s)}: {step.why}"
+    return f"{step.action}: {step.why}"
+
+
+@dataclass
+class Watch:
+    """
+    Follows what comes of an order: each change of the plan and each action written down is a line.
+
+    Args:
+        account: The mesh.
+        before: The identity as it was before the order.
+        tell: Takes the lines.
+    """
+
+    account: Account
+    before: Sight
+    tell: Callable[[str], None]
+    refused: bool = False
+
+    def __post_init__(self) -> None:
+        self._since = self.before.seen.now - _CLOCKS_APART
+        self._known = set(self._entries())
+        self._told = ""
+        self._left = self.before.seen.current
+
+    def follow(self, wait_s: float) -> Sight:
+        """
+        Look until another version is current and settled, the order is refused, or the time is over.
+
+        Args:
+            wait_s: The longest time, seconds.
+
+        Returns:
+            The last look that AWS answered.
+
+        Raises:
+            Rejected: If AWS refuses, or the identity is not declared any more.
+        """
+        pauses = self.account.pauses
+        deadline = pauses.monotonic() + wait_s
+        now = self.before
+        while True:
+            try:
+                now = sight(self.account, now.name)
+                self._tell_news(now)
+            except NotReady as error:
+                self._say(f"AWS does not answer, trying again: {error}")
+            if self.refused or self.is_done(now):
+                return now
+            if pauses.monotonic() >= deadline:
+                self.tell(f"  not settled after {wait_s:.0f} seconds; the order stays, `meshcert status {now.name}`")
+                return now
+            pauses.sleep(LOOK_EVERY_S)
+
+    def exit_code(self, now: Sight) -> int:
+        """What a script should know of the outcome."""
+        if self.refused:
+            return exit_codes.NEEDS_A_PERSON
+        code = exit_code(now)
+        return exit_codes.UNSETTLED if code == exit_codes.SETTLED and not self.is_done(now) else code
+
+    def is_done(self, now: Sight) -> bool:
+        """Whether another version than before the order is current, and all is settled."""
+        self._left = self._left or now.seen.current
+        return now.seen.current != self._left and now.plan.settled
+
+    def _tell_news(self, now: Sight) -> None:
+        for entry in self._entries():
+            if entry not in self._known:
+                self._known.add(entry)
+                self.tell(f"  {when(entry.at)} {_line(entry)}")
+                self.refused |= entry.action.startswith("order to") and entry.outcome.startswith(_ENDED)
+        step = now.plan.step
+        waiting = now.seen.current == self.before.seen.current and now.plan.settled
+        self._say("waiting for the renewal function" if waiting else f"{step.action}: {step.why}", now.seen.now)
+
+    def _say(self, text: str, at: dt.datetime | None = None) -> None:
+        if text != self._told:
+            self._told = text
+            self.tell(f"  {when(at or self.account.views.clock.now())} {text}")
+
+    def _entries(self) -> list[AuditEntry]:
+        try:
+            return list(self.account.history(self.before.name, self._since))
+        except MeshcertError:
+            # Only lines on the way: what is seen tells the outcome.
+            return []
+
+
+def _line(entry: AuditEntry) -> str:
+    what = " ".join(filter(None, (entry.action, entry.service)))
+    change = f" {short(entry.before) or 'nothing'} → {short(entry.after)}" if entry.after else ""
+    return f"{what}{change}: {entry.outcome}"

@@ -1,0 +1,41 @@
+"""What each command reads and which rights it needs: for its help, and for those who make roles of their own."""
+
+from __future__ import annotations
+
+_TABLES = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan")
+_LOOK = (
+    "acm-pca:GetCertificateAuthorityCertificate",
+    "acm:DescribeCertificate",
+    "acm:GetCertificate",
+    *_TABLES,
+    "ecs:DescribeServices",
+    "ecs:DescribeTasks",
+    "ecs:ListServiceDeployments",
+    "ecs:ListTasks",
+    "secretsmanager:DescribeSecret",
+)
+_ONE = tuple(action for action in _LOOK if action != "dynamodb:Scan")
+_ORDER = (*_ONE, "logs:FilterLogEvents", "sqs:GetQueueUrl", "sqs:SendMessage")
+
+READS = {
+    "plan": "the mesh's tables; of ACM, Secrets Manager (labels only), ECS and Private CA what they say now",
+    "status": "the mesh's tables; of ACM, Secrets Manager (labels only), ECS and Private CA what they say now",
+    "renew": "the same as status for NAME; writes one message into the queue of orders; with --wait the audit log",
+    "rollback": "the same as status for NAME; writes one message into the queue of orders; with --wait the audit log",
+    "history": "the audit log, the log group /meshcert/MESH/audit",
+    "verify": "what the export function answers, which alone reads the key",
+}
+RIGHTS = {
+    "plan": _LOOK,
+    "status": _LOOK,
+    "renew": _ORDER,
+    "rollback": _ORDER,
+    "history": ("dynamodb:GetItem", "logs:FilterLogEvents"),
+    "verify": ("dynamodb:GetItem", "lambda:InvokeFunction"),
+}
+"""IAM actions by command; the operator role has them all."""
+
+
+def needs(command: str) -> str:
+    """The end of a command's help: what it reads, and its rights."""
+    return f"Reads: {READS[command]}.\n\nRights: {', '.join(RIGHTS[command])}."

@@ -1,0 +1,167 @@
+"""What one look at an identity comes to: the facts that people and scripts are shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from meshcert.lifecycle.findings import Kind
+from meshcert.lifecycle.observation import Certificate, Missing, Unknown
+from meshcert.lifecycle.policy import ACM_RENEWS_AT, Validity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcert.lifecycle.observation import Acknowledgement, Observation, Service, Task
+    from meshcert.lifecycle.plan import Plan
+    from meshcert.lifecycle.policy import Policy
+    from meshcert.lifecycle.steps import Step
+
+# A finding's own remedy is about the renewal function's rights and calls; here they are the operator's.
+_YOURS = {
+    Kind.AWS_DENIED: "Run it with the operator role (output OperatorRole of the renewal stack); your own lacks this",
+    Kind.AWS_UNAVAILABLE: "Run it again in a minute; the renewal function keeps asking by itself",
+}
+
+
+@dataclass(frozen=True)
+class Sight:
+    """
+    One identity, seen and planned.
+
+    Args:
+        seen: The look.
+        plan: What the renewal function would do next.
+        policy: When things are due.
+    """
+
+    seen: Observation
+    plan: Plan
+    policy: Policy
+
+    @property
+    def name(self) -> str:
+        """The identity's name."""
+        return self.seen.identity.name
+
+    def document(self) -> dict[str, Any]:
+        """
+        Everything about it, for scripts and for the screen.
+
+        Every key is always there; what is not known is None, times are aware, lifetimes are fractions.
+        """
+        return {
+            "identity": self.name,
+            "settled": self.plan.settled,
+            "next": _step(self.plan.step),
+            "waits": [_step(wait) for wait in self.plan.waits],
+            "findings": [
+                {
+                    "kind": str(finding.kind),
+                    "detail": finding.detail,
+                    "remedy": _YOURS.get(finding.kind, finding.remedy),
+                }
+                for finding in self.plan.findings
+            ],
+            "due": self._due(),
+            "declared": {
+                "names": list(self.seen.identity.names),
+                "certificate_arn": self.seen.identity.certificate_arn,
+                "secret_id": self.seen.identity.secret_id,
+            },
+            "issued": self._issued(),
+            "published": self._published(),
+            "services": list(self._services()),
+        }
+
+    def _due(self) -> dict[str, Any]:
+        """When ACM renews what it holds by itself, and when meshcert asks it to."""
+        validity = self.seen.certificate.validity if isinstance(self.seen.certificate, Certificate) else None
+        return {
+            "acm_renews_at": validity.at(ACM_RENEWS_AT, self.policy) if validity else None,
+            "meshcert_asks_at": validity.at(self.policy.renew_at, self.policy) if validity else None,
+        }
+
+    def _issued(self) -> dict[str, Any]:
+        match self.seen.certificate:
+            case Certificate() as issued:
+                facts = self._facts(issued.version, issued.serial_number, issued.validity)
+                status, reason = issued.status, issued.failure_reason
+            case Missing(what):
+                facts, status, reason = self._facts(), "MISSING", what
+            case Unknown(why):
+                facts, status, reason = self._facts(), "UNKNOWN", why
+        return {"status": status, "reason": reason} | facts
+
+    def _published(self) -> dict[str, Any]:
+        seen = self.seen
+        status, reason = "PUBLISHED" if seen.current else "EMPTY", ""
+        if isinstance(seen.labels, Missing):
+            status, reason = "MISSING", seen.labels.what
+        elif isinstance(seen.labels, Unknown):
+            status, reason = "UNKNOWN", seen.labels.reason
+        labels = {"last_good": seen.last_good or None, "quarantined": seen.quarantined or None}
+        return {"status": status, "reason": reason} | self._facts(seen.current, *self._known(seen.current)) | labels
+
+    def _services(self) -> Iterator[dict[str, Any]]:
+        unknown = isinstance(self.seen.services, Unknown)
+        for use in self.seen.identity.services:
+            service = service_of(self.seen, use.name)
+            yield {
+                "service": use.name,
+                "rotation": str(use.rotation),
+                "poll_interval_s": use.poll_interval_s,
+                "exists": None if unknown else service is not None,
+                "desired_count": service.desired_count if service else None,
+                "deployment": str(service.deployment.state) if service else None,
+                "tasks": [self._served(task) for task in service.tasks] if service else [],
+            }
+
+    def _served(self, task: Task) -> dict[str, Any]:
+        said = None if isinstance(self.seen.acknowledgements, Unknown) else self.seen.acknowledgements.get(task.arn)
+        facts = self._facts(said.version, *self._served_validity(said)) if said else self._facts()
+        return {"task": task.arn.rpartition("/")[2], "running": task.running, "started_at": task.started_at} | {
+            **facts,
+            "said_at": said.at if said else None,
+            "refused": (said.refused or None) if said else None,
+            "error": (said.error or None) if said else None,
+        }
+
+    def _served_validity(self, said: Acknowledgement) -> tuple[str, Validity | None]:
+        serial_number, validity = self._known(said.version)
+        issued = self.seen.certificate.validity if isinstance(self.seen.certificate, Certificate) else None
+        if validity is None and said.not_after and issued:
+            # A task says only when it ends: it began as long before that as the certificate we know.
+            validity = Validity(said.not_after - (issued.not_after - issued.not_before), said.not_after)
+        return said.serial_number or serial_number, validity
+
+    def _known(self, version: str) -> tuple[str, Validity | None]:
+        """Serial number and validity of what a version holds, if ACM has ever shown it."""
+        for serial_number, known in self.seen.memory.certificates.items():
+            if version and known.version == version:
+                return serial_number, Validity(known.not_before, known.not_after)
+        return "", None
+
+    def _facts(self, version: str = "", serial_number: str = "", validity: Validity | None = None) -> dict[str, Any]:
+        return {
+            "version": version or None,
+            "serial_number": serial_number or None,
+            "not_after": validity.not_after if validity else None,
+            "left_s": round((validity.not_after - self.seen.now).total_seconds()) if validity else None,
+            "lifetime_gone": round(validity.fraction_gone(self.seen.now, self.policy), 4) if validity else None,
+        }
+
+
+def service_of(seen: Observation, name: str) -> Service | None:
+    """A service as it was seen; None if it does not exist or could not be looked at."""
+    return None if isinstance(seen.services, Unknown) else seen.services.get(name)
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "action": str(step.action),
+        "why": step.why,
+        "service": step.service or None,
+        "version": step.version or None,
+        "task": step.task.rpartition("/")[2] or None,
+    }

@@ -1,0 +1,221 @@
+"""Identities looked at as the renewal function would, at a pace that leaves it room, and what they come to."""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from meshcert import naming
+from meshcert.cli import exit_codes
+from meshcert.cli.sights import Sight, service_of
+from meshcert.costs import ALARMS, METRICS, Poll, Usage
+from meshcert.errors import IdentityMissing
+from meshcert.lifecycle.findings import Kind
+from meshcert.lifecycle.observe import observe
+from meshcert.lifecycle.plan import plan
+from meshcert.lifecycle.reconcile import remembered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+
+    from meshcert.cli.account import Account, Pauses
+
+A_SECOND = 4.0
+"""Looks a second: ACM answers ten questions a second for a whole account, and the renewal function asks too."""
+AT_FIRST = 10
+"""Looks without a pause."""
+AT_ONCE = 4
+"""Identities looked at at the same time: a look is some ten calls, one after the other."""
+_QUIET_S = 5.0
+_TOLD_EVERY_S = 15.0
+_NOTHING_TO_DO = {Kind.ROLLED_BACK}
+"""Findings that no person has to act on: a fresh renewal follows by itself."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """
+    A mesh, looked at.
+
+    Args:
+        sights: What was seen, in the order asked for.
+        unreadable: Names of rows that another schema wrote, or that somebody broke.
+        whole: Whether these are all identities of the mesh.
+    """
+
+    sights: tuple[Sight, ...]
+    unreadable: tuple[str, ...] = ()
+    whole: bool = True
+
+    @property
+    def exit_code(self) -> int:
+        """What a script should know of it, the gravest first."""
+        found = {exit_code(sight) for sight in self.sights}
+        if self.unreadable:
+            found.add(exit_codes.NEEDS_A_PERSON)
+        return next((code for code in _GRAVEST_FIRST if code in found), exit_codes.SETTLED)
+
+
+_GRAVEST_FIRST = (exit_codes.NEEDS_A_PERSON, exit_codes.REFUSED, exit_codes.UNAVAILABLE, exit_codes.UNSETTLED)
+
+
+def survey(account: Account, names: Sequence[str], tell: Callable[[str], None]) -> Survey:
+    """
+    Look at identities; nothing is changed.
+
+    Args:
+        account: The mesh.
+        names: Which; none means all that are declared, in alphabetical order.
+        tell: Takes a line when it takes long.
+
+    Raises:
+        IdentityMissing: If one of the names is not declared, or the mesh is not deployed.
+        MeshcertError: If the tables cannot be read.
+    """
+    chosen = list(dict.fromkeys(names)) or sorted(_declared(account))
+    pace = _Pace(account.pauses, len(chosen), tell)
+    seen: list[Sight | None] = []
+    looks: deque[Future[Sight | None]] = deque()
+    with ThreadPoolExecutor(max_workers=AT_ONCE) as looking:
+        try:
+            for name in chosen:
+                pace.wait()
+                looks.append(looking.submit(_sight, account, name))
+                while looks and looks[0].done():
+                    seen.append(looks.popleft().result())
+            seen += [look.result() for look in looks]
+        finally:
+            looking.shutdown(cancel_futures=True)
+    unreadable = tuple(name for name, one in zip(chosen, seen, strict=True) if one is None)
+    if names and unreadable:
+        raise _undeclared(account, unreadable[0])
+    return Survey(tuple(one for one in seen if one), unreadable, whole=not names)
+
+
+def sight(account: Account, name: str) -> Sight:
+    """
+    Look at one identity.
+
+    Args:
+        account: The mesh.
+        name: Its name.
+
+    Raises:
+        IdentityMissing: If it is not declared, or the mesh is not deployed.
+        MeshcertError: If the tables cannot be read.
+    """
+    seen = _sight(account, name)
+    if seen is None:
+        raise _undeclared(account, name)
+    return seen
+
+
+def require_declared(account: Account, name: str) -> None:
+    """
+    Make sure of a name before something is asked for under it.
+
+    Raises:
+        IdentityMissing: If it is not declared, or the mesh is not deployed.
+    """
+    try:
+        identity = account.declared.find(name)
+    except IdentityMissing as error:
+        raise _not_deployed(account) from error
+    if identity is None:
+        raise _undeclared(account, name)
+
+
+def exit_code(looked: Sight) -> int:
+    """What a script should know of one identity, the gravest first."""
+    findings = {finding.kind for finding in looked.plan.findings} - _NOTHING_TO_DO
+    if findings - {Kind.AWS_DENIED, Kind.AWS_UNAVAILABLE}:
+        return exit_codes.NEEDS_A_PERSON
+    if Kind.AWS_DENIED in findings:
+        return exit_codes.REFUSED
+    if Kind.AWS_UNAVAILABLE in findings:
+        return exit_codes.UNAVAILABLE
+    return exit_codes.SETTLED if looked.plan.settled else exit_codes.UNSETTLED
+
+
+def usage(sights: Sequence[Sight]) -> Usage:
+    """What a mesh consists of, for its costs."""
+    identities = [looked.seen.identity for looked in sights]
+    polls: dict[str, Poll] = {}
+    for looked in sights:
+        for use in looked.seen.identity.services:
+            service = service_of(looked.seen, use.name)
+            # Its identities' secrets, and the trust bundle of its peers.
+            secrets = polls[use.name].secrets + 1 if use.name in polls else 2
+            polls[use.name] = Poll(service.desired_count if service else 0, secrets, use.poll_interval_s)
+    return Usage(
+        authorities=len({arn for identity in identities for arn in identity.certificate_authority_arns}),
+        identities=len(identities),
+        trust_bundles=len({identity.root_certificate_authority_arn for identity in identities}),
+        polls=tuple(polls.values()),
+        alarms=ALARMS,
+        metrics=METRICS,
+    )
+
+
+class _Pace:
+    """Keeps looks under the quota, and tells people who wait."""
+
+    def __init__(self, pauses: Pauses, looks: int, tell: Callable[[str], None]) -> None:
+        self._pauses, self._looks, self._tell = pauses, looks, tell
+        self._begun = self._told = pauses.monotonic()
+        self._taken = 0
+        takes_s = (looks - AT_FIRST) / A_SECOND
+        if takes_s > _QUIET_S:
+            tell(
+                f"looking at {looks:,} identities takes about {takes_s:.0f} seconds: "
+                "ACM answers ten questions a second for the whole account"
+            )
+
+    def wait(self) -> None:
+        """Wait for the next look's turn."""
+        due = self._begun + (self._taken - AT_FIRST) / A_SECOND
+        left_s = due - self._pauses.monotonic()
+        if left_s > 0:
+            self._pauses.sleep(left_s)
+        if self._pauses.monotonic() - self._told >= _TOLD_EVERY_S:
+            self._told = self._pauses.monotonic()
+            self._tell(f"  {self._taken:,} of {self._looks:,}")
+        self._taken += 1
+
+
+def _declared(account: Account) -> list[str]:
+    try:
+        return list(account.declared.names())
+    except IdentityMissing as error:
+        raise _not_deployed(account) from error
+
+
+def _sight(account: Account, name: str) -> Sight | None:
+    try:
+        # Of a table, this says that the table is missing: a missing row is no error.
+        identity = account.declared.find(name)
+        memory = account.remembered.memory(name)
+    except IdentityMissing as error:
+        raise _not_deployed(account) from error
+    if identity is None:
+        return None
+    seen = observe(identity, memory, account.views)
+    seen = replace(seen, memory=remembered(seen))
+    return Sight(seen, plan(seen, account.policy), account.policy)
+
+
+def _not_deployed(account: Account) -> IdentityMissing:
+    tables = f"{naming.identities_table(account.mesh)} and {naming.lifecycle_table(account.mesh)}"
+    return IdentityMissing(
+        f"the mesh {account.mesh} in {account.region}",
+        f"It would have the tables {tables}: deploy its identities stack, or look at --mesh, AWS_REGION, AWS_PROFILE",
+    )
+
+
+def _undeclared(account: Account, name: str) -> IdentityMissing:
+    return IdentityMissing(
+        f"identity {name} of the mesh {account.mesh} in {account.region}", "`meshcert status` lists those that do"
+    )

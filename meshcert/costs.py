@@ -1,0 +1,175 @@
+"""
+What a mesh costs a month in AWS, from what it consists of: an estimate, and each line says how it comes about.
+
+Only what meshcert causes: the services' own tasks, NAT gateways and load balancers run anyway.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from meshcert.lifecycle.policy import ACM_RENEWS_AT
+
+PRICES_OF = dt.date(2026, 11, 21)
+"""The prices are list prices of us-east-1, as far as they were known that day."""
+
+ALARMS = 37
+"""Alarms of the renewal stack (``stacks/runbook.py``)."""
+METRICS = 9
+"""Metrics that a healthy mesh writes every hour; the others cost something only in hours in which they happen."""
+QUEUES = 3
+"""Queues at which Lambda listens: looks, orders, dispatch."""
+
+HOURS = 730
+"""In a month, as AWS counts."""
+SECONDS = HOURS * 3600
+LEAF_DAYS = 395
+"""Lifetime of every private ACM certificate."""
+
+CERTIFICATE_AUTHORITY = 400.0
+"""A general-purpose private CA, a month (aws.amazon.com/private-ca/pricing)."""
+CERTIFICATE_TIERS = ((1_000, 0.75), (10_000, 0.35), (float("inf"), 0.001))
+"""Certificates of a month up to a number, each (not confirmed by AWS's own page)."""
+SECRET = 0.40
+"""A secret, a month; the same for Secrets Manager calls by 10,000."""
+SECRET_CALLS = 0.05 / 10_000
+KEY = 1.0
+"""A customer-managed KMS key, a month."""
+ALARM = 0.10
+METRIC = 0.30
+DASHBOARD = 3.0
+QUEUE_REQUEST = 0.40 / 1_000_000
+"""One request to SQS (not confirmed by AWS's own page)."""
+LISTENING = 657_000
+"""Requests a month with which Lambda listens at one queue: five at a time, each of 20 seconds (Lambda developer guide,
+"Using Lambda with Amazon SQS")."""
+TICK = 3e-6
+"""One tick: a Lambda run of a tenth of a second with 512 MB, Scheduler, one query."""
+LOOK = 5e-6
+"""One look: a Lambda run of half a second with 512 MB, one message, some ten DynamoDB units."""
+ACKNOWLEDGEMENT = 1.25e-6
+"""One DynamoDB write."""
+
+
+@dataclass(frozen=True)
+class Poll:
+    """
+    A service that looks for new versions.
+
+    Args:
+        tasks: Number of its tasks.
+        secrets: Number of secrets each of them watches.
+        interval_s: Longest time between two looks, seconds; a task waits nine tenths of it on average.
+    """
+
+    tasks: int
+    secrets: int
+    interval_s: float
+
+
+@dataclass(frozen=True)
+class Usage:
+    """
+    What a mesh consists of.
+
+    Args:
+        authorities: Number of CAs.
+        identities: Number of identities: one certificate and one secret each.
+        trust_bundles: Number of hierarchies: one secret each.
+        polls: The services that look for new versions.
+        alarms: Number of alarms.
+        metrics: Number of metrics.
+    """
+
+    authorities: int
+    identities: int
+    trust_bundles: int
+    polls: tuple[Poll, ...] = ()
+    alarms: int = 0
+    metrics: int = 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """
+    One line of an estimate.
+
+    Args:
+        what: What is paid for.
+        quantity: How much of it, for people.
+        dollars: A month.
+    """
+
+    what: str
+    quantity: str
+    dollars: float
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """
+    What a mesh costs and calls a month.
+
+    Args:
+        certificates: Certificates issued.
+        api_calls: Calls to ACM and Secrets Manager.
+        lines: What is paid for.
+    """
+
+    certificates: float
+    api_calls: int
+    lines: tuple[Line, ...]
+
+    @property
+    def dollars(self) -> float:
+        """Altogether, a month."""
+        return sum(line.dollars for line in self.lines)
+
+
+def estimate(usage: Usage) -> Estimate:
+    """
+    What a mesh costs a month.
+
+    Args:
+        usage: What it consists of.
+    """
+    certificates = usage.identities * (HOURS / 24) / (LEAF_DAYS * ACM_RENEWS_AT)
+    secrets = usage.identities + usage.trust_bundles
+    polls = round(sum(poll.tasks * poll.secrets * SECONDS / (poll.interval_s * 0.9) for poll in usage.polls))
+    looks = usage.identities * HOURS
+    reports = sum(poll.tasks for poll in usage.polls) * SECONDS // 300
+    lines = (
+        Line("private CAs", f"{usage.authorities} at ${CERTIFICATE_AUTHORITY:.0f}", usage.authorities * 400.0),
+        Line("certificates, issued and renewed", f"{certificates:.2f}", certificate_dollars(certificates)),
+        Line("secrets", f"{secrets} at ${SECRET:.2f}", secrets * SECRET),
+        Line("looks for new versions by tasks", f"{polls:,} DescribeSecret", polls * SECRET_CALLS),
+        Line("KMS keys", "2, secrets and alarms", 2 * KEY),
+        Line("sweeps: one look an hour at each identity", f"{looks:,} looks", looks * LOOK),
+        Line(
+            "ticks, and Lambda listening at the queues",
+            f"{HOURS * 60:,} ticks, {QUEUES} queues",
+            HOURS * 60 * TICK + QUEUES * LISTENING * QUEUE_REQUEST,
+        ),
+        Line("what tasks say they serve", f"{reports:,} DynamoDB writes", reports * ACKNOWLEDGEMENT),
+        Line("alarms, metrics, dashboard", f"{usage.alarms}, {usage.metrics} and 1", _watching(usage)),
+    )
+    return Estimate(certificates, polls + 2 * looks + round(7 * certificates), lines)
+
+
+def certificate_dollars(certificates: float) -> float:
+    """
+    What certificates of one month cost.
+
+    Args:
+        certificates: Their number; of a small mesh it is a fraction.
+    """
+    dollars, before = 0.0, 0.0
+    for upto, each in CERTIFICATE_TIERS:
+        dollars += max(0.0, min(certificates, upto) - before) * each
+        before = upto
+    return dollars
+
+
+def _watching(usage: Usage) -> float:
+    return usage.alarms * ALARM + usage.metrics * METRIC + DASHBOARD

@@ -1,0 +1,75 @@
+"""What a person should know about an identity, each with what to do. Alarms and the runbook are made from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """What is wrong; the value is the name of its metric, counted once for every look that finds it."""
+
+    CERTIFICATE_MISSING = "CertificateMissing"
+    CERTIFICATE_UNUSABLE = "CertificateUnusable"
+    SECRET_MISSING = "SecretMissing"  # noqa: S105  the name of a metric
+    RENEWAL_FAILING = "RenewalFailing"
+    SERVED_BEHIND = "ServedBehind"
+    ROLLED_BACK = "RolledBack"
+    NOTHING_TO_GO_BACK_TO = "NothingToGoBackTo"
+    DEPLOYMENT_FAILING = "DeploymentFailing"
+    DEPLOYMENT_SLOW = "DeploymentSlow"
+    SERVICE_MISSING = "ServiceMissing"
+    CA_AGEING = "CaAgeing"
+    CA_TOO_SHORT = "CaTooShort"
+    CA_MISSING = "CaMissing"
+    AWS_DENIED = "AwsDenied"
+    AWS_UNAVAILABLE = "AwsUnavailable"
+
+
+REMEDIES: dict[Kind, str] = {
+    Kind.CERTIFICATE_MISSING: "Deploy the identities stack: CloudFormation alone requests certificates",
+    Kind.CERTIFICATE_UNUSABLE: "Read ACM's reason, mend the CA or the request, then replace it by a deploy",
+    Kind.SECRET_MISSING: "Take it back with secretsmanager:RestoreSecret, or deploy the identities stack again",
+    Kind.RENEWAL_FAILING: "Do what ACM's reason asks for; it is asked again every three days, by `meshcert renew` now",
+    Kind.SERVED_BEHIND: "Read the task's log (event rotation-waits): it says why the new version is not served",
+    Kind.ROLLED_BACK: "Nothing at once: proxies go back to the last good version, a fresh renewal follows. Read why",
+    Kind.NOTHING_TO_GO_BACK_TO: "No version was ever proven good: read the tasks' logs, then `meshcert renew`",
+    Kind.DEPLOYMENT_FAILING: "Read why the service's tasks fail: with a proven version it is not the certificate",
+    Kind.DEPLOYMENT_SLOW: "Look at the service's events in ECS: tasks may be unhealthy, or there is no capacity",
+    Kind.SERVICE_MISSING: "Deploy the services stack, or remove the service from the mesh file",
+    Kind.CA_AGEING: "Raise the hierarchy's `reissue` in the mesh file and deploy: same key, nothing else changes",
+    Kind.CA_TOO_SHORT: "Raise the hierarchy's `reissue` and deploy now: no certificate can be renewed any more",
+    Kind.CA_MISSING: "Take it back with acm-pca:RestoreCertificateAuthority, or declare a new hierarchy",
+    Kind.AWS_DENIED: "Deploy the stacks again; if it stays, a policy of your account denies the call",
+    Kind.AWS_UNAVAILABLE: "Nothing: it is tried again every minute",
+}
+"""What to do about each."""
+
+RENEWAL_REMEDIES = {
+    "PCA_ACCESS_DENIED": "give ACM its permission on the CA back (deploy the pki stack: AWS::ACMPCA::Permission)",
+    "PCA_INVALID_DURATION": "the CA ends before a new certificate would: raise the hierarchy's `reissue` and deploy",
+    "PCA_INVALID_STATE": "the CA is not ACTIVE: enable it, or restore it if it was deleted",
+    "PCA_RESOURCE_NOT_FOUND": "the CA is gone for good: declare a new hierarchy and move the identity to it",
+    "PCA_LIMIT_EXCEEDED": "a quota of AWS Private CA is used up: ask AWS to raise it",
+    "SLR_NOT_FOUND": "create ACM's service-linked role in this account (iam:CreateServiceLinkedRole)",
+}
+"""What ACM's RenewalStatusReason asks for (ACM user guide, "Handling exceptions")."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """
+    Something a person should know.
+
+    Args:
+        kind: What it is.
+        detail: Which, and why.
+    """
+
+    kind: Kind
+    detail: str
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it."""
+        return REMEDIES[self.kind]

@@ -1,0 +1,35 @@
+"""A request to look at one identity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+RENEW, ROLL_BACK = "renew", "rollback"
+"""What an operator can order."""
+TICK, SWEEP = "tick", "sweep"
+"""What the clock asks for."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """
+    Look at an identity now.
+
+    Args:
+        identity: Its name.
+        by: Who says so: an event's id and type, ``tick``, ``sweep``, or SQS's SenderId of an order.
+        order: ``renew`` or ``rollback`` if an operator wants that; empty for a mere look.
+        reason: The operator's own words.
+        message: SQS's MessageId of an order: a message that comes twice is one order.
+    """
+
+    identity: str
+    by: str
+    order: str = ""
+    reason: str = ""
+    message: str = ""
+
+    @property
+    def brings_news(self) -> bool:
+        """Whether something has happened; the clock only asks again."""
+        return self.by not in {TICK, SWEEP}

@@ -1,0 +1,118 @@
+"""When things are due: thresholds are fractions of a lifetime, intervals seconds; both scale to minutes in tests."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ACM_RENEWS_AT = 335 / 395
+"""Fraction of a private certificate's lifetime after which ACM renews it by itself: 60 days before its end, of 395
+(ACM user guide, "Managed renewal")."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """
+    The lifecycle's settings.
+
+    Args:
+        back_dating_s: How far NotBefore lies before the time of issue (AWS Private CA: 60 minutes).
+        renew_at: Fraction of the lifetime gone at which we ask for a renewal that did not come by itself.
+        renewal_patience_s: A renewal request without effect is made again after this (ACM gives up after 72 hours:
+            ACM user guide, "Check a certificate's renewal status").
+        shortest_between_renewals_s: Ordered renewals closer together are done as one: Secrets Manager keeps every
+            version of the last 24 hours and has room for 100 (secretsmanager:PutSecretValue).
+        acknowledge_within_s: Time for running tasks to serve a new version, beyond their poll interval.
+        pause_between_services_s: Rest between the deployments of two services.
+        deployment_within_s: A service that takes longer to take a version over is reported, and holds up the identity's
+            other services no more.
+        retry_first_s: Wait before the second renewal after a quarantine, and before a failed deployment of a good
+            version is repeated; doubles each time. The first renewal after a quarantine does not wait.
+        retry_longest_s: Longest of these waits.
+        look_again_s: An unsettled identity is looked at again after this.
+        ca_margin: A CA must outlive the end of the certificate renewed next by this fraction of a leaf's lifetime.
+    """
+
+    back_dating_s: float = 3600.0
+    renew_at: float = 0.88
+    renewal_patience_s: float = 72 * 3600.0
+    shortest_between_renewals_s: float = 600.0
+    acknowledge_within_s: float = 240.0
+    pause_between_services_s: float = 0.0
+    deployment_within_s: float = 1800.0
+    retry_first_s: float = 3600.0
+    retry_longest_s: float = 86400.0
+    look_again_s: float = 55.0
+    ca_margin: float = 0.1
+
+    def retry_after_s(self, tries: int) -> float:
+        """How long to wait after that many failures, seconds: none after none, then doubling."""
+        return 0.0 if tries < 1 else min(self.retry_longest_s, self.retry_first_s * 2.0 ** min(tries - 1, 32))
+
+    def to_environ(self) -> dict[str, str]:
+        """The variables that :meth:`from_environ` reads: of each setting that differs from its default."""
+        default = Policy()
+        return {
+            _variable(field.name): f"{getattr(self, field.name):g}"
+            for field in fields(self)
+            if getattr(self, field.name) != getattr(default, field.name)
+        }
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Policy:
+        """
+        Read the settings from ``MESHCERT_POLICY_…`` variables; those that are not set have their defaults.
+
+        Raises:
+            ValueError: If one is no number from 0 on; names the variable.
+        """
+        values: dict[str, float] = {}
+        for field in fields(cls):
+            text = environ.get(_variable(field.name))
+            if text is None:
+                continue
+            try:
+                values[field.name] = float(text)
+            except ValueError:
+                values[field.name] = -1.0
+            if not 0 <= values[field.name] < float("inf"):
+                raise ValueError(f"{_variable(field.name)} is {text!r}, no number from 0 on")
+        return cls(**values)
+
+
+def _variable(setting: str) -> str:
+    return f"MESHCERT_POLICY_{setting.upper()}"
+
+
+@dataclass(frozen=True)
+class Validity:
+    """
+    The time in which a certificate is valid.
+
+    Args:
+        not_before: Start, UTC.
+        not_after: End, UTC.
+    """
+
+    not_before: dt.datetime
+    not_after: dt.datetime
+
+    def issued_at(self, policy: Policy) -> dt.datetime:
+        """When it was issued: a CA dates NotBefore back; ACM's CreatedAt and IssuedAt do not change at a renewal."""
+        return self.not_before + dt.timedelta(seconds=policy.back_dating_s)
+
+    def lifetime(self, policy: Policy) -> dt.timedelta:
+        """From issue to end; at least a microsecond, so that fractions of it exist."""
+        return max(self.not_after - self.issued_at(policy), dt.timedelta(microseconds=1))
+
+    def fraction_gone(self, now: dt.datetime, policy: Policy) -> float:
+        """Part of the lifetime that is gone: 0 at issue, 1 at the end, more after it."""
+        return (now - self.issued_at(policy)) / self.lifetime(policy)
+
+    def at(self, fraction: float, policy: Policy) -> dt.datetime:
+        """The time at which that fraction of the lifetime is gone."""
+        return self.issued_at(policy) + self.lifetime(policy) * fraction

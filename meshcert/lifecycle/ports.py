@@ -1,0 +1,265 @@
+"""
+What the lifecycle needs from outside: only the methods it calls.
+
+As in :mod:`meshcert.ports`, implementations raise :mod:`meshcert.errors` and nothing else for what AWS answers. None of
+them can reach a private key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator, Mapping
+
+    from meshcert.lifecycle.audit import AuditEntry
+    from meshcert.lifecycle.memory import Memory
+    from meshcert.lifecycle.observation import Acknowledgement, Certificate, Service
+    from meshcert.ports import Identity
+
+
+class Renewals(Protocol):
+    """ACM, without a way to a private key."""
+
+    def describe(self, certificate_arn: str) -> Certificate:
+        """
+        What ACM says of a certificate; its ``version`` is left empty.
+
+        Raises:
+            IdentityMissing: If there is no such certificate.
+        """
+        ...
+
+    def version(self, certificate_arn: str) -> tuple[str, str]:
+        """
+        Serial number and secret version of the certificate that ACM holds now (acm:GetCertificate).
+
+        Raises:
+            CertificatePending: If it is not issued yet.
+            IdentityMissing: If there is no such certificate.
+        """
+        ...
+
+    def renew(self, certificate_arn: str) -> None:
+        """
+        Ask for a new certificate. One that is under way already is as good.
+
+        Raises:
+            AwsRefused: If ACM says it cannot be renewed, for example because it was not exported since.
+            IdentityMissing: If there is no such certificate.
+        """
+        ...
+
+
+class Labels(Protocol):
+    """Secrets Manager: staging labels, no values."""
+
+    def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
+        """See :meth:`meshcert.ports.SecretVault.labels`."""
+        ...
+
+    def move_label(self, secret_id: str, label: str, *, to: str | None, away_from: str | None) -> None:
+        """See :meth:`meshcert.ports.SecretVault.move_label`."""
+        ...
+
+
+class Services(Protocol):
+    """Amazon ECS: the services of one cluster."""
+
+    def look(self, name: str) -> Service | None:
+        """A service as it is; None if it does not exist or is being deleted."""
+        ...
+
+    def redeploy(self, name: str) -> str:
+        """
+        Begin a new deployment of a service, on top of whatever is under way.
+
+        Returns:
+            Its id, ``ecs-svc/…``.
+
+        Raises:
+            IdentityMissing: If there is no such service.
+        """
+        ...
+
+    def stop_task(self, task: str, reason: str) -> None:
+        """
+        Stop a task; ECS starts another. Nothing happens when it has stopped already.
+
+        Args:
+            task: Its ARN.
+            reason: Shown by ECS as ``stoppedReason``.
+        """
+        ...
+
+    def identities_of(self, service_arn: str) -> tuple[str, ...]:
+        """The identities whose names the service's tags carry; empty for a service that is not ours or is gone."""
+        ...
+
+
+class Acknowledgements(Protocol):
+    """The table in which tasks say what they serve."""
+
+    def of(self, service: str) -> Mapping[str, Mapping[str, Acknowledgement]]:
+        """What each task of a service said of each identity; rows that make no sense are left out."""
+        ...
+
+
+class Exporter(Protocol):
+    """The export function: the only one that can reach a private key."""
+
+    def export(self, identity: str, version: str) -> str:
+        """
+        Have it take an identity's certificate out of ACM and publish it.
+
+        Args:
+            identity: Its name.
+            version: The version that ACM was seen to hold.
+
+        Returns:
+            The version that came out; another one if ACM renewed in between.
+
+        Raises:
+            ExportFailed: With the reason the function gave.
+            AwsUnavailable: If the function did not answer.
+        """
+        ...
+
+
+class Authorities(Protocol):
+    """AWS Private CA."""
+
+    def not_after(self, certificate_authority_arn: str) -> dt.datetime:
+        """
+        End of a CA certificate's validity. May be up to an hour old: it changes with a reissue only.
+
+        Raises:
+            IdentityMissing: If there is no such CA.
+        """
+        ...
+
+
+class Declared(Protocol):
+    """The table ``identities``, read only."""
+
+    def find(self, name: str) -> Identity | None:
+        """An identity by its name."""
+        ...
+
+    def find_by_certificate(self, certificate_arn: str) -> Identity | None:
+        """The identity whose certificate this is."""
+        ...
+
+    def names(self) -> Iterator[str]:
+        """The names of all identities, page by page."""
+        ...
+
+
+@dataclass(frozen=True)
+class Lease:
+    """
+    The right to act for an identity.
+
+    Args:
+        identity: Its name.
+        owner: Who has it: the Lambda request id.
+        wanted: How often others had found it taken when it was taken over.
+        memory: What is remembered.
+    """
+
+    identity: str
+    owner: str
+    wanted: int
+    memory: Memory
+
+
+class LifecycleTable(Protocol):
+    """
+    The table ``lifecycle``: one row for each identity.
+
+    Every write but :meth:`want` is conditional on the owner: who lost the lease by taking too long writes nothing more.
+    """
+
+    def take(self, identity: str, owner: str, now: dt.datetime, until: dt.datetime) -> Lease | None:
+        """
+        Take the lease and mark the identity unsettled; a row that does not exist is made.
+
+        Args:
+            identity: Its name.
+            owner: Who wants it. Taking it again is allowed: a message that comes back finds its own lease.
+            now: The time.
+            until: When others may take it.
+
+        Returns:
+            None if somebody else has it.
+        """
+        ...
+
+    def want(self, identity: str, now: dt.datetime) -> None:
+        """
+        Say that somebody found the lease taken.
+
+        The identity is unsettled then, whether its owner still has the lease or has given it back in the meantime.
+        """
+        ...
+
+    def save(self, lease: Lease, memory: Memory) -> None:
+        """
+        Remember something while holding the lease.
+
+        Raises:
+            LeaseLost: If somebody else has it by now.
+        """
+        ...
+
+    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> None:
+        """
+        Give the lease back.
+
+        Args:
+            lease: The lease.
+            memory: What to remember.
+            look_at: When the next tick may look; None if the identity is settled. It stays unsettled nevertheless if
+                somebody wanted it meanwhile.
+
+        Raises:
+            LeaseLost: If somebody else has it by now.
+        """
+        ...
+
+    def forget(self, lease: Lease) -> None:
+        """
+        Delete the row of an identity that is not declared any more.
+
+        Raises:
+            LeaseLost: If somebody else has the lease by now.
+        """
+        ...
+
+    def unsettled(self, now: dt.datetime) -> Iterator[str]:
+        """The names of the unsettled identities that may be looked at, those due longest first, page by page."""
+        ...
+
+
+class Audit(Protocol):
+    """The log of actions."""
+
+    def record(self, entry: AuditEntry) -> None:
+        """Write a line."""
+        ...
+
+
+class Messages(Protocol):
+    """The queue of looks."""
+
+    def send(self, messages: Mapping[str, int], because: str) -> None:
+        """
+        Have identities looked at.
+
+        Args:
+            messages: Seconds to wait, by identity; at most 900.
+            because: ``tick`` or ``sweep``.
+        """
+        ...

@@ -1,0 +1,271 @@
+"""Look, plan, take the step, look again, until there is nothing to do now; under a lease: one works at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from meshcert.errors import LeaseLost, LeaseTaken, MeshcertError
+from meshcert.lifecycle.apply import Deed, Hands, apply
+from meshcert.lifecycle.audit import AuditEntry
+from meshcert.lifecycle.looks import RENEW, ROLL_BACK
+from meshcert.lifecycle.memory import KnownCertificate, Memory, Order, Publication
+from meshcert.lifecycle.observation import Certificate, Observation, Unknown
+from meshcert.lifecycle.observe import Views, observe
+from meshcert.lifecycle.plan import Plan, plan
+from meshcert.lifecycle.steps import Action
+
+if TYPE_CHECKING:
+    from meshcert.lifecycle.looks import Look
+    from meshcert.lifecycle.policy import Policy
+    from meshcert.lifecycle.ports import Audit, Declared, Lease, LifecycleTable
+    from meshcert.ports import Identity
+
+logger = logging.getLogger(__name__)
+
+MOST_STEPS = 12
+"""Steps in one run: a plan that never ends would be a fault of ours, and must not keep a function busy."""
+_SLOW = {Action.RENEW, Action.STOP_TASK}
+"""Steps whose effect takes its time: the same run would not see it."""
+ORDERS_KEPT = dt.timedelta(days=1)
+"""An order that could not be carried out in this time is dropped."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """
+    What a run works with.
+
+    Args:
+        views: Where it looks.
+        hands: What it can do.
+        declared: What is declared.
+        table: Leases and memory.
+        audit: Where actions are written down.
+        policy: When things are due.
+        lease_s: How long a lease lasts, seconds: at least as long as the function may run.
+    """
+
+    views: Views
+    hands: Hands
+    declared: Declared
+    table: LifecycleTable
+    audit: Audit
+    policy: Policy
+    lease_s: float
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """
+    What a run came to.
+
+    Args:
+        identity: Its name.
+        deeds: The steps it took.
+        plan: The plan at the end; None if somebody else is at work on the identity, or it is not declared.
+        seen: The last look.
+    """
+
+    identity: str
+    deeds: tuple[Deed, ...] = ()
+    plan: Plan | None = None
+    seen: Observation | None = None
+
+
+def reconcile(look: Look, owner: str, workshop: Workshop) -> Reconciled:
+    """
+    Bring one identity as far as it gets now.
+
+    Args:
+        look: Which identity, and who says so.
+        owner: Names this run: the Lambda request id.
+        workshop: What to work with.
+
+    Returns:
+        What was done, what is planned, what was seen. An error of AWS's about a step is part of it: the next look sees
+        what became of the step.
+
+    Raises:
+        LeaseTaken: If an order found somebody else at work: it has to come again. Mere looks leave a mark and go.
+        LeaseLost: If this run took so long that another one has taken over.
+        MeshcertError: If the tables cannot be reached.
+    """
+    identity = workshop.declared.find(look.identity)
+    now = workshop.views.clock.now()
+    lease = workshop.table.take(look.identity, owner, now, now + dt.timedelta(seconds=workshop.lease_s))
+    if lease is None:
+        if look.order:
+            raise LeaseTaken(look.identity)
+        if look.brings_news:
+            # The clock's looks leave no mark: each would be a reason for the next, and none would ever be the last.
+            workshop.table.want(look.identity, now)
+        return Reconciled(look.identity)
+    if identity is None:
+        workshop.table.forget(lease)
+        return Reconciled(look.identity)
+    run = _Run(identity, look, lease, workshop)
+    look_at: dt.datetime | None = now
+    try:
+        result = run.go()
+        look_at = _look_again_at(result, workshop.policy)
+    finally:
+        run.leave(look_at)
+    return result
+
+
+def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
+    """When a tick may look again; None if the next sweep is soon enough."""
+    if result.plan is None or result.seen is None:
+        return None
+    if result.plan.settled:
+        return None
+    waits = [wait.again_s or policy.look_again_s for wait in result.plan.waits]
+    if result.plan.step.acts:
+        # It failed, takes its time, or was one too many: whatever else may wait, it does not wait for that.
+        waits.append(policy.look_again_s)
+    return result.seen.now + dt.timedelta(seconds=min(waits))
+
+
+class _Run:
+    """One run over one identity, its lease held."""
+
+    def __init__(self, identity: Identity, look: Look, lease: Lease, workshop: Workshop) -> None:
+        self._identity = identity
+        self._look = look
+        self._lease = lease
+        self._workshop = workshop
+        self._memory = lease.memory
+
+    def go(self) -> Reconciled:
+        """Take steps until there is nothing to do now."""
+        self._take_order()
+        deeds: list[Deed] = []
+        known: Certificate | None = None
+        while True:
+            seen = self._see(known)
+            planned = plan(seen, self._workshop.policy)
+            self._refuse_order(seen, planned)
+            if not planned.step.acts or len(deeds) == MOST_STEPS:
+                break
+            deed = apply(planned.step, seen, self._workshop.hands, self._remember)
+            self._memory = deed.memory
+            self._write_down(deed)
+            deeds.append(deed)
+            if not deed.done or planned.step.action in _SLOW:
+                # What failed is not repeated at once.
+                break
+            known = deed.certificate
+        return Reconciled(self._identity.name, tuple(deeds), planned, seen)
+
+    def leave(self, look_at: dt.datetime | None) -> None:
+        """Give the lease back, whatever has happened."""
+        try:
+            self._workshop.table.release(self._lease, self._memory, look_at)
+        except LeaseLost:
+            raise
+        except MeshcertError as error:
+            # It runs out by itself, and the mark it was taken with has a later tick look again.
+            logger.warning("the lease of %s was not given back: %s", self._identity.name, error)
+
+    def _see(self, known: Certificate | None) -> Observation:
+        seen = observe(self._identity, self._memory, self._workshop.views, known)
+        before, self._memory = self._memory.order, remembered(seen)
+        if before and not self._memory.order:
+            self._end_order(before, "done: another version is in its place")
+        elif before and seen.now - before.at > ORDERS_KEPT:
+            self._memory = replace(self._memory, order=None)
+            self._end_order(before, "dropped: it could not be carried out within a day")
+        return replace(seen, memory=self._memory)
+
+    def _take_order(self) -> None:
+        look = self._look
+        if not look.order or (look.message and look.message in self._memory.messages):
+            return
+        before = self._memory.order
+        order = Order(look.order, look.by, look.reason, self._workshop.views.clock.now())
+        self._remember(self._memory.ordered(order, look.message))
+        if before:
+            self._end_order(before, "dropped: a later order took its place")
+
+    def _remember(self, memory: Memory) -> None:
+        self._memory = memory
+        self._workshop.table.save(self._lease, memory)
+
+    def _refuse_order(self, seen: Observation, planned: Plan) -> None:
+        """A roll back that is not the next step has nothing to go back to; that is written down, and all."""
+        order = self._memory.order
+        if order is None or order.kind != ROLL_BACK or isinstance(seen.labels, Unknown):
+            return
+        if planned.step.action is not Action.ROLL_BACK:
+            self._memory = replace(self._memory, order=None)
+            self._end_order(order, "refused: there is no good version to go back to")
+
+    def _end_order(self, order: Order, outcome: str) -> None:
+        at = self._workshop.views.clock.now()
+        action = f"order to {order.kind}"
+        self._record(
+            AuditEntry(at, self._identity.name, action, order.reason, order.by, order.version, outcome=outcome)
+        )
+
+    def _write_down(self, deed: Deed) -> None:
+        entry = AuditEntry(
+            at=self._workshop.views.clock.now(),
+            identity=self._identity.name,
+            action=str(deed.step.action),
+            why=deed.step.why,
+            by=self._look.by,
+            before=deed.before,
+            after=deed.after,
+            outcome=deed.outcome,
+            service=deed.step.service,
+        )
+        self._record(entry)
+
+    def _record(self, entry: AuditEntry) -> None:
+        try:
+            self._workshop.audit.record(entry)
+        except MeshcertError as error:
+            # The function's own log has the line then; no rotation waits for it.
+            logger.error("not in the audit log (%s): %s", error, entry.to_json())  # noqa: TRY400  ours, no traceback
+
+
+def remembered(seen: Observation) -> Memory:
+    """
+    What to remember of a look.
+
+    Args:
+        seen: The look.
+    """
+    memory = seen.memory
+    issued = seen.certificate if isinstance(seen.certificate, Certificate) else None
+    if issued and issued.version and issued.validity:
+        validity = issued.validity
+        known = KnownCertificate(issued.version, issued.arn, validity.not_before, validity.not_after)
+        memory = memory.knowing(issued.serial_number, known)
+    if seen.current:
+        memory = replace(memory, publication=_publication(seen, memory))
+    memory = replace(memory, order=_outstanding(memory.order, seen, issued.version if issued else ""))
+    parts = (seen.certificate, seen.labels, seen.services, seen.acknowledgements, seen.authorities)
+    if not any(isinstance(part, Unknown) for part in parts):
+        memory = replace(memory, looked_at=seen.now)
+    return memory
+
+
+def _publication(seen: Observation, memory: Memory) -> Publication:
+    before = memory.publication
+    known = before if before and before.version == seen.current else Publication(seen.current, seen.now)
+    holds = memory.holding(seen.current)
+    if holds is None:
+        return known
+    return Publication(known.version, known.since, holds.certificate_arn, holds.not_before, holds.not_after)
+
+
+def _outstanding(order: Order | None, seen: Observation, issued: str) -> Order | None:
+    """What is left of an order: nothing once the version that it is about has gone."""
+    is_now = issued if order and order.kind == RENEW else seen.current
+    if order is None or not is_now or order.version == is_now:
+        return order
+    return None if order.version else replace(order, version=is_now)

@@ -1,0 +1,102 @@
+"""The runbook's alarms, and the topic that tells people of them."""
+
+from __future__ import annotations
+
+from aws_cdk import Aws, Duration, RemovalPolicy  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: TID251
+from aws_cdk import aws_cloudwatch_actions as actions  # noqa: TID251
+from aws_cdk import aws_iam as iam  # noqa: TID251
+from aws_cdk import aws_kms as kms  # noqa: TID251
+from aws_cdk import aws_sns as sns  # noqa: TID251
+from constructs import Construct  # noqa: TID251
+
+from meshcert import naming
+from stacks.runbook import Alarm, Missing, alarms
+
+MISSING = {
+    Missing.GOOD: cloudwatch.TreatMissingData.NOT_BREACHING,
+    Missing.BAD: cloudwatch.TreatMissingData.BREACHING,
+    Missing.UNCHANGED: cloudwatch.TreatMissingData.IGNORE,
+}
+
+
+class Alarms(Construct):
+    """
+    All alarms of a mesh, each with its line of the runbook.
+
+    Args:
+        scope: The stack.
+        construct_id: Its id.
+        mesh: Name of the mesh.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, mesh: str) -> None:
+        super().__init__(scope, construct_id)
+        self.topic = self._topic(mesh)
+        """Tells of every alarm, and of its end."""
+        self.alarms = [self._alarm(mesh, alarm) for alarm in alarms(mesh)]
+        """In the runbook's order."""
+
+    def _topic(self, mesh: str) -> sns.Topic:
+        """
+        A topic that CloudWatch may write to, and a key of its own that CloudWatch may use.
+
+        Without both, alarms change their state and nobody hears of it (SNS guide, "Enable compatibility between event
+        sources from AWS services and encrypted topics"). AWS's own key for SNS cannot be used: its policy is AWS's.
+        """
+        key = kms.Key(
+            self,
+            "Key",
+            description=f"meshcert {mesh}: encrypts the alarms' messages",
+            enable_key_rotation=True,
+            # Messages are on their way for seconds: nothing that must be read later is lost with the key.
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        topic = sns.Topic(self, "Topic", topic_name=naming.topic(mesh), master_key=key, enforce_ssl=True)
+        cloudwatch_here = iam.ServicePrincipal(
+            "cloudwatch.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+        )
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsMayEncrypt",
+                principals=[cloudwatch_here],
+                actions=["kms:Decrypt", "kms:GenerateDataKey*"],
+                resources=["*"],
+            )
+        )
+        topic.add_to_resource_policy(
+            iam.PolicyStatement(
+                sid="AlarmsMayPublish",
+                principals=[cloudwatch_here],
+                actions=["sns:Publish"],
+                resources=[topic.topic_arn],
+            )
+        )
+        return topic
+
+    def _alarm(self, mesh: str, row: Alarm) -> cloudwatch.Alarm:
+        too_much = cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD
+        too_little = cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD
+        alarm = cloudwatch.Alarm(
+            self,
+            row.name,
+            alarm_name=naming.alarm(mesh, row.name),
+            alarm_description=row.description,
+            metric=cloudwatch.Metric(
+                namespace=row.namespace,
+                metric_name=row.metric,
+                dimensions_map=dict(row.dimensions),
+                statistic=row.statistic,
+                period=Duration.seconds(row.period_s),
+            ),
+            threshold=row.threshold,
+            comparison_operator=too_little if row.below else too_much,
+            evaluation_periods=row.periods,
+            datapoints_to_alarm=row.to_alarm,
+            treat_missing_data=MISSING[row.missing],
+        )
+        # The topic's policy too: an alarm finds its state, and tells of it, within seconds.
+        alarm.node.add_dependency(self.topic)
+        alarm.add_alarm_action(actions.SnsAction(self.topic))
+        alarm.add_ok_action(actions.SnsAction(self.topic))
+        return alarm

@@ -1,0 +1,155 @@
+"""
+Rights on the parts of one mesh, and on nothing beyond: every statement is limited by name, by prefix or by tag.
+
+What a part is called says :mod:`meshcert.naming`, so a policy can name it before it exists and without an import from
+another stack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aws_cdk import Aws  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_iam as iam  # noqa: TID251
+
+from meshcert import naming
+from stacks.findings import accept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True)
+class MeshRights:
+    """
+    Makes statements for one mesh in the stack's account and region.
+
+    Args:
+        mesh: Name of the mesh.
+    """
+
+    mesh: str
+
+    def certificates(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """On the mesh's ACM certificates; ACM makes up their ids, so the tag tells them."""
+        return self._tagged(sid, actions, self.arn("acm", "certificate/*"))
+
+    def authorities(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """On the mesh's CAs, told by their tag."""
+        return self._tagged(sid, actions, self.arn("acm-pca", "certificate-authority/*"))
+
+    def secrets(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """On all of the mesh's secrets: identities' and trust bundles."""
+        return _allow(sid, actions, self.arn("secretsmanager", f"secret:meshcert/{self.mesh}/*"))
+
+    def identity_secrets(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """On the secrets with identities' material."""
+        prefix = naming.identity_secret(self.mesh, "*")
+        return _allow(sid, actions, self.arn("secretsmanager", f"secret:{prefix}"))
+
+    def table(self, sid: str, name: str, *actions: str, index: str = "") -> iam.PolicyStatement:
+        """On a table, or on one index of it alone."""
+        resource = f"table/{name}/index/{index}" if index else f"table/{name}"
+        return _allow(sid, actions, self.arn("dynamodb", resource))
+
+    def services(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """On the ECS services of the mesh's cluster."""
+        return _allow(sid, actions, self._of_cluster("service"))
+
+    def tasks(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """On the tasks of the mesh's cluster."""
+        return _allow(sid, actions, self._of_cluster("task"))
+
+    def task_lists(self, sid: str) -> iam.PolicyStatement:
+        """Listing tasks, which has no resource of its own: of the mesh's cluster only."""
+        cluster = self.arn("ecs", f"cluster/{naming.cluster(self.mesh)}")
+        statement = _allow(sid, ["ecs:ListTasks"], "*")
+        statement.add_condition("ArnEquals", {"ecs:cluster": cluster})
+        return statement
+
+    def function(self, sid: str, name: str) -> iam.PolicyStatement:
+        """Invoking one of the mesh's functions."""
+        return _allow(
+            sid, ["lambda:InvokeFunction"], self.arn("lambda", f"function:{naming.function(self.mesh, name)}")
+        )
+
+    def queue(self, sid: str, name: str, *actions: str) -> iam.PolicyStatement:
+        """On one of the mesh's queues."""
+        return _allow(sid, actions, self.arn("sqs", naming.queue(self.mesh, name)))
+
+    def received_by_lambda(self, sid: str, *names: str) -> iam.PolicyStatement:
+        """What Lambda does with a function's role to take messages from queues (Lambda guide, "Using Amazon SQS")."""
+        queues = [self.arn("sqs", naming.queue(self.mesh, name)) for name in names]
+        return _allow(sid, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], *queues)
+
+    def audit(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """On the log group of actions and its streams."""
+        return _allow(sid, actions, self._audit)
+
+    def attach(self, role: iam.Role, statements: Iterable[iam.PolicyStatement]) -> None:
+        """
+        Give a role these rights, in a policy that belongs to it: whoever waits for the role waits for its rights.
+
+        Args:
+            role: The role.
+            statements: Statements of this object, and others that name their resources exactly.
+        """
+        statements = list(statements)
+        policy = iam.Policy(role, "Rights", statements=statements, roles=[role])
+        named = {resource for statement in statements for resource in statement.resources}
+        for resource, reason in self._wildcards().items():
+            if resource in named:
+                accept(policy, f"AwsSolutions-IAM5[Resource::{_as_told(resource)}]", reason)
+
+    def arn(self, service: str, resource: str) -> str:
+        """An ARN in the stack's account and region."""
+        return f"arn:{Aws.PARTITION}:{service}:{Aws.REGION}:{Aws.ACCOUNT_ID}:{resource}"
+
+    @property
+    def _audit(self) -> str:
+        return self.arn("logs", f"log-group:{naming.log_group(self.mesh, naming.AUDIT)}:*")
+
+    def _wildcards(self) -> dict[str, str]:
+        """Every resource with a wildcard that a statement of ours may name, and why that is right."""
+        in_cluster = "The prefix is the mesh's own cluster; ids of tasks are made up by ECS."
+        return {
+            self.arn("acm", "certificate/*"): (
+                "ACM makes up certificate ids; the condition limits this to certificates tagged with this mesh."
+            ),
+            self.arn("acm-pca", "certificate-authority/*"): (
+                "The condition limits this to CAs tagged with this mesh; CA certificates are public."
+            ),
+            self.arn("secretsmanager", f"secret:meshcert/{self.mesh}/*"): (
+                "The prefix is this mesh's own: every secret under it is written by this function."
+            ),
+            self.arn("secretsmanager", f"secret:{naming.identity_secret(self.mesh, '*')}"): (
+                "The prefix is this mesh's own: every secret under it holds the material of one of its identities."
+            ),
+            **{self._of_cluster(kind): in_cluster for kind in ("service", "task")},
+            "*": "ecs:ListTasks has no resource; the condition limits it to the mesh's cluster.",
+            self._audit: "The wildcard stands for the log group's streams.",
+        }
+
+    def _of_cluster(self, kind: str) -> str:
+        return self.arn("ecs", f"{kind}/{naming.cluster(self.mesh)}/*")
+
+    def _tagged(self, sid: str, actions: Iterable[str], resource: str) -> iam.PolicyStatement:
+        statement = _allow(sid, actions, resource)
+        statement.add_condition("StringEquals", {f"aws:ResourceTag/{naming.TAG}": self.mesh})
+        return statement
+
+
+def _allow(sid: str, actions: Iterable[str], *resources: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(sid=sid, actions=list(actions), resources=list(resources))
+
+
+def _as_told(resource: str) -> str:
+    """A resource as cdk-nag writes it in a finding: parameters in angle brackets."""
+    for token, name in (
+        (Aws.PARTITION, "Partition"),
+        (Aws.REGION, "Region"),
+        (Aws.ACCOUNT_ID, "AccountId"),
+    ):
+        resource = resource.replace(token, f"<AWS::{name}>")
+    return resource

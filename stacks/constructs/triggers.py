@@ -1,0 +1,148 @@
+"""What makes us look: events of ACM, AWS Health and Amazon ECS, and the clock."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from aws_cdk import Aws, Duration  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_events as events  # noqa: TID251
+from aws_cdk import aws_events_targets as targets  # noqa: TID251
+from aws_cdk import aws_iam as iam  # noqa: TID251
+from aws_cdk import aws_scheduler as scheduler  # noqa: TID251
+from constructs import Construct  # noqa: TID251
+
+from meshcert import naming
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_sqs as sqs  # noqa: TID251
+
+PATTERNS: dict[str, tuple[str, events.EventPattern]] = {
+    "CertificateChanged": (
+        "ACM has renewed a certificate, or says that it could not",
+        events.EventPattern(
+            source=["aws.acm"],
+            detail_type=[
+                "ACM Certificate Available",
+                "ACM Certificate Approaching Expiration",
+                "ACM Certificate Expired",
+                "ACM Certificate Renewal Action Required",
+                "ACM Certificate Revoked",
+            ],
+        ),
+    ),
+    "RenewalReported": (
+        "AWS Health says the same over another channel",
+        events.EventPattern(
+            source=["aws.health"],
+            detail_type=["AWS Health Event"],
+            detail={
+                "service": ["ACM"],
+                "eventTypeCode": ["AWS_ACM_RENEWAL_STATE_CHANGE", "AWS_ACM_RENEWAL_FAILURE"],
+            },
+        ),
+    ),
+    "DeploymentChanged": (
+        "A deployment of a service began, is complete, or has failed",
+        events.EventPattern(source=["aws.ecs"], detail_type=["ECS Deployment State Change"]),
+    ),
+    "TaskStopped": (
+        "A task has stopped: it may be the first one that failed on a new certificate",
+        events.EventPattern(
+            source=["aws.ecs"], detail_type=["ECS Task State Change"], detail={"lastStatus": ["STOPPED"]}
+        ),
+    ),
+}
+"""The rules' events by source and type, never by ARN: a certificate that is replaced must not fall out of a list."""
+
+SCHEDULES = {
+    "tick": ("rate(1 minute)", "Looks at the identities that are not settled", Duration.minutes(5)),
+    "sweep": ("rate(1 hour)", "Looks at every identity, whatever events said", Duration.minutes(30)),
+}
+"""The schedules: expression, description, and how old an undelivered one may become."""
+
+
+class EventRules(Construct):
+    """
+    The rules, each with retries for a day and a queue for what could not be delivered even so.
+
+    Args:
+        scope: The stack.
+        construct_id: Its id.
+        target: Gets the events as they are.
+        undelivered: Gets those that the target did not take.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, target: sqs.Queue, undelivered: sqs.Queue) -> None:
+        super().__init__(scope, construct_id)
+        self.rules = {
+            name: events.Rule(
+                self,
+                name,
+                description=description,
+                event_pattern=pattern,
+                targets=[
+                    targets.SqsQueue(
+                        target,
+                        dead_letter_queue=undelivered,
+                        max_event_age=Duration.hours(24),
+                        retry_attempts=185,
+                    )
+                ],
+            )
+            for name, (description, pattern) in PATTERNS.items()
+        }
+        """The rules by name."""
+
+
+class ClockSchedules(Construct):
+    """
+    Tick and sweep, sent by a role that can do nothing else.
+
+    Args:
+        scope: The stack.
+        construct_id: Its id.
+        mesh: Name of the mesh.
+        target: Gets ``{"dispatch": "tick"}`` and ``{"dispatch": "sweep"}``.
+        undelivered: Gets what the target did not take.
+    """
+
+    def __init__(
+        self, scope: Construct, construct_id: str, *, mesh: str, target: sqs.Queue, undelivered: sqs.Queue
+    ) -> None:
+        super().__init__(scope, construct_id)
+        role = iam.Role(
+            self,
+            "Role",
+            # Only for schedules of this account: otherwise another account's schedule could make use of the role
+            # (EventBridge Scheduler guide, "Confused deputy prevention").
+            assumed_by=iam.ServicePrincipal(
+                "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+            ),
+            description=f"meshcert {mesh}: sends tick and sweep",
+        )
+        role.add_to_policy(
+            iam.PolicyStatement(
+                sid="Send", actions=["sqs:SendMessage"], resources=[target.queue_arn, undelivered.queue_arn]
+            )
+        )
+        for name, (expression, description, longest) in SCHEDULES.items():
+            schedule = scheduler.CfnSchedule(
+                self,
+                name.capitalize(),
+                name=naming.schedule(mesh, name),
+                description=description,
+                schedule_expression=expression,
+                flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+                target=scheduler.CfnSchedule.TargetProperty(
+                    arn=target.queue_arn,
+                    role_arn=role.role_arn,
+                    input=json.dumps({"dispatch": name}),
+                    retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                        maximum_event_age_in_seconds=longest.to_seconds(), maximum_retry_attempts=10
+                    ),
+                    dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=undelivered.queue_arn),
+                ),
+            )
+            # The first one comes at once: the role must be allowed to send by then.
+            schedule.node.add_dependency(role)

@@ -1,0 +1,104 @@
+"""A queue that feeds a function, and the queue for what the function could not do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Duration  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_lambda as lambda_  # noqa: TID251
+from aws_cdk import aws_sqs as sqs  # noqa: TID251
+from constructs import Construct  # noqa: TID251
+
+from meshcert import naming
+from stacks.findings import accept
+
+if TYPE_CHECKING:
+    from stacks.constructs.python_function import PythonFunction
+
+KEPT = Duration.days(14)
+"""How long dead letters wait for a person: the longest SQS offers."""
+
+
+def dead_letter_queue(scope: Construct, *, mesh: str, name: str) -> sqs.Queue:
+    """
+    A queue for what failed, named ``…-NAME-dead-letters``.
+
+    Encrypted with SQS's own key: with it every AWS service can write here that the queue's policy lets in.
+    """
+    return _for_failures(scope, "DeadLetters", naming.queue(mesh, f"{name}-dead-letters"))
+
+
+def undelivered_queue(scope: Construct, *, mesh: str) -> sqs.Queue:
+    """The queue for what EventBridge could not deliver."""
+    return _for_failures(scope, "Undelivered", naming.queue(mesh, "undelivered"))
+
+
+class WorkQueue(Construct):
+    """
+    A queue with its dead letters.
+
+    Args:
+        scope: The stack.
+        construct_id: Its id.
+        mesh: Name of the mesh.
+        name: Names the queue, and its dead-letter queue.
+        visibility: How long a message that was taken stays hidden: its next try comes after this.
+        tries: How often a message is taken before it is a dead letter.
+        kept: How long a message that nobody takes is of use.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        mesh: str,
+        name: str,
+        visibility: Duration,
+        tries: int,
+        kept: Duration,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        self.dead_letters = dead_letter_queue(self, mesh=mesh, name=name)
+        self.queue = sqs.Queue(
+            self,
+            "Queue",
+            queue_name=naming.queue(mesh, name),
+            visibility_timeout=visibility,
+            retention_period=kept,
+            dead_letter_queue=sqs.DeadLetterQueue(queue=self.dead_letters, max_receive_count=tries),
+            enforce_ssl=True,
+            encryption=sqs.QueueEncryption.SQS_MANAGED,
+        )
+
+    def feed(self, function: PythonFunction, *, batch_size: int, at_once: int) -> None:
+        """
+        Have a function called with messages; those it reports as failed come again, the others are done.
+
+        Args:
+            function: Its role may receive from the queue.
+            batch_size: Most messages in one call.
+            at_once: Most calls at the same time.
+        """
+        lambda_.EventSourceMapping(
+            self,
+            "Mapping",
+            target=function.function,
+            event_source_arn=self.queue.queue_arn,
+            batch_size=batch_size,
+            max_concurrency=at_once,
+            report_batch_item_failures=True,
+        )
+
+
+def _for_failures(scope: Construct, construct_id: str, name: str) -> sqs.Queue:
+    queue = sqs.Queue(
+        scope,
+        construct_id,
+        queue_name=name,
+        enforce_ssl=True,
+        retention_period=KEPT,
+        encryption=sqs.QueueEncryption.SQS_MANAGED,
+    )
+    accept(queue, "AwsSolutions-SQS3", "It is itself the queue for what failed.")
+    return queue

@@ -1,0 +1,200 @@
+"""The lifecycle: what makes us look, the functions that look and act, and what people see of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_iam as iam  # noqa: TID251
+from aws_cdk import aws_logs as logs  # noqa: TID251
+
+from meshcert import naming
+from stacks.constructs.alarms import Alarms
+from stacks.constructs.dashboard import LifecycleDashboard
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.rights import MeshRights
+from stacks.constructs.triggers import ClockSchedules, EventRules
+from stacks.constructs.work_queue import WorkQueue, undelivered_queue
+
+if TYPE_CHECKING:
+    from constructs import Construct  # noqa: TID251
+
+    from meshcert.mesh import Mesh
+    from stacks.platform import Platform
+
+LOOKS, ORDERS, DISPATCH = "looks", "orders", "dispatch"
+
+
+class RenewalStack(Stack):
+    """
+    Queues, rules, schedules, the renewal and the dispatch function, alarms, the dashboard and the operator's role.
+
+    It knows the other stacks' parts by their names alone, so it can be deleted and deployed again at any time.
+
+    Args:
+        scope: The app.
+        construct_id: The stack's name.
+        mesh: The mesh file.
+        platform: Where the functions run.
+    """
+
+    def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, platform: Platform) -> None:
+        super().__init__(
+            scope, construct_id, description=f"meshcert {mesh.mesh.name}: renewal, rollout, rollback, alarms"
+        )
+        self._mesh = mesh.mesh.name
+        self._platform = platform
+        self._rights = MeshRights(self._mesh)
+
+        looks = self._queue(LOOKS, visibility=Duration.seconds(720), tries=5, kept=Duration.days(1))
+        orders = self._queue(ORDERS, visibility=Duration.seconds(150), tries=10, kept=Duration.days(1))
+        # A tick or sweep of an hour ago is of no use: others have come since.
+        dispatches = self._queue(DISPATCH, visibility=Duration.seconds(360), tries=3, kept=Duration.hours(1))
+        undelivered = undelivered_queue(self, mesh=self._mesh)
+        rules = EventRules(self, "Events", target=looks.queue, undelivered=undelivered)
+        ClockSchedules(self, "Clock", mesh=self._mesh, target=dispatches.queue, undelivered=undelivered)
+
+        audit = self._audit()
+        renewal = self._renewal_function()
+        renewal.node.add_dependency(audit)
+        looks.feed(renewal, batch_size=5, at_once=10)
+        orders.feed(renewal, batch_size=1, at_once=2)
+        dispatches.feed(self._dispatch_function(looks), batch_size=1, at_once=2)
+
+        alarms = Alarms(self, "Alarms", mesh=self._mesh)
+        LifecycleDashboard(self, "Dashboard", mesh=self._mesh, rules=rules.rules, alarms=alarms.alarms)
+        operator = self._operator_role()
+        CfnOutput(self, "AlarmTopic", value=alarms.topic.topic_arn, description="Subscribe to it: nobody is by default")
+        CfnOutput(self, "OperatorRole", value=operator.role_arn, description="Assume it to run meshcert")
+
+    def _queue(self, name: str, *, visibility: Duration, tries: int, kept: Duration) -> WorkQueue:
+        return WorkQueue(
+            self, f"{name.capitalize()}Queue", mesh=self._mesh, name=name, visibility=visibility, tries=tries, kept=kept
+        )
+
+    def _audit(self) -> logs.LogGroup:
+        """
+        A line for every action, kept for ten years: as long as the default life of a root CA.
+
+        The longest rule we know asks for six (HIPAA, 45 CFR 164.316), PCI DSS 10.5.1 for one; a mesh writes some
+        kilobytes a year. It outlives the stack: who did what must not go with the stack that did it.
+        """
+        return logs.LogGroup(
+            self,
+            "Audit",
+            log_group_name=naming.log_group(self._mesh, naming.AUDIT),
+            retention=logs.RetentionDays.TEN_YEARS,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+        )
+
+    def _renewal_function(self) -> PythonFunction:
+        """Observes, plans and acts; it has no way to a private key."""
+        mesh, rights = self._mesh, self._rights
+        identities, lifecycle = naming.identities_table(mesh), naming.lifecycle_table(mesh)
+        acknowledgements = naming.acknowledgements_table(mesh)
+        function = PythonFunction(
+            self,
+            "Renewal",
+            mesh=mesh,
+            name="renewal",
+            platform=self._platform,
+            environment={
+                "MESHCERT_IDENTITIES_TABLE": identities,
+                "MESHCERT_LIFECYCLE_TABLE": lifecycle,
+                "MESHCERT_ACKNOWLEDGEMENTS_TABLE": acknowledgements,
+                "MESHCERT_EXPORT_FUNCTION": naming.function(mesh, "export"),
+                "MESHCERT_CLUSTER": naming.cluster(mesh),
+                "MESHCERT_AUDIT_LOG_GROUP": naming.log_group(mesh, naming.AUDIT),
+            },
+            timeout=Duration.seconds(120),
+        )
+        rights.attach(
+            function.role,
+            [
+                rights.received_by_lambda("Receive", LOOKS, ORDERS),
+                rights.table("ReadIdentities", identities, "dynamodb:GetItem"),
+                rights.table(
+                    "FindIdentityByCertificate", identities, "dynamodb:Query", index=naming.IDENTITIES_BY_CERTIFICATE
+                ),
+                rights.table("LeaseAndRemember", lifecycle, "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+                rights.table("ReadAcknowledgements", acknowledgements, "dynamodb:Query"),
+                rights.certificates(
+                    "RenewCertificates", "acm:DescribeCertificate", "acm:GetCertificate", "acm:RenewCertificate"
+                ),
+                rights.authorities("ReadAuthorities", "acm-pca:GetCertificateAuthorityCertificate"),
+                rights.identity_secrets(
+                    "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
+                ),
+                rights.services(
+                    "RollOut",
+                    "ecs:DescribeServices",
+                    "ecs:ListServiceDeployments",
+                    "ecs:ListTagsForResource",
+                    "ecs:UpdateService",
+                ),
+                rights.tasks("WatchAndStopTasks", "ecs:DescribeTasks", "ecs:StopTask"),
+                rights.task_lists("ListTasks"),
+                rights.function("HaveExported", "export"),
+                rights.audit("WriteAudit", "logs:CreateLogStream", "logs:PutLogEvents"),
+            ],
+        )
+        return function
+
+    def _dispatch_function(self, looks: WorkQueue) -> PythonFunction:
+        """Turns a tick or a sweep into one look for each identity."""
+        mesh, rights = self._mesh, self._rights
+        identities, lifecycle = naming.identities_table(mesh), naming.lifecycle_table(mesh)
+        function = PythonFunction(
+            self,
+            "Dispatch",
+            mesh=mesh,
+            name="dispatch",
+            platform=self._platform,
+            environment={
+                "MESHCERT_IDENTITIES_TABLE": identities,
+                "MESHCERT_LIFECYCLE_TABLE": lifecycle,
+                "MESHCERT_LOOKS_QUEUE_URL": looks.queue.queue_url,
+            },
+            timeout=Duration.seconds(60),
+        )
+        rights.attach(
+            function.role,
+            [
+                rights.received_by_lambda("Receive", DISPATCH),
+                rights.table("ReadIdentities", identities, "dynamodb:Scan"),
+                rights.table("FindUnsettled", lifecycle, "dynamodb:Query", index=naming.LIFECYCLE_UNSETTLED),
+                rights.queue("SendLooks", LOOKS, "sqs:SendMessage"),
+            ],
+        )
+        return function
+
+    def _operator_role(self) -> iam.Role:
+        """What the command ``meshcert`` needs: to see everything but keys, to order, and to have keys verified."""
+        mesh, rights = self._mesh, self._rights
+        role = iam.Role(
+            self,
+            "Operator",
+            role_name=naming.role(mesh, Aws.REGION, naming.OPERATOR_ROLE),
+            # The account decides by its own policies which of its people may assume it.
+            assumed_by=iam.AccountRootPrincipal(),
+            description=f"meshcert {mesh}: operators run meshcert plan, status, renew, rollback, history and verify",
+            max_session_duration=Duration.hours(4),
+        )
+        rights.attach(
+            role,
+            [
+                rights.table("ReadIdentities", naming.identities_table(mesh), "dynamodb:GetItem", "dynamodb:Scan"),
+                rights.table("ReadLifecycle", naming.lifecycle_table(mesh), "dynamodb:GetItem"),
+                rights.table("ReadAcknowledgements", naming.acknowledgements_table(mesh), "dynamodb:Query"),
+                rights.certificates("ReadCertificates", "acm:DescribeCertificate", "acm:GetCertificate"),
+                rights.authorities("ReadAuthorities", "acm-pca:GetCertificateAuthorityCertificate"),
+                rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),
+                rights.services("ReadServices", "ecs:DescribeServices", "ecs:ListServiceDeployments"),
+                rights.tasks("ReadTasks", "ecs:DescribeTasks"),
+                rights.task_lists("ListTasks"),
+                rights.audit("ReadAudit", "logs:FilterLogEvents"),
+                rights.queue("Order", ORDERS, "sqs:GetQueueUrl", "sqs:SendMessage"),
+                rights.function("HaveVerified", "export"),
+            ],
+        )
+        return role

@@ -1,0 +1,286 @@
+"""The runbook: every alarm of a mesh, what it means and what to do. Alarms are made from this table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from meshcert import naming
+from meshcert.lifecycle.findings import REMEDIES, Kind
+
+MINUTE_S = 60
+SWEEP_S = 3600
+NAMESPACE = "meshcert"
+_LOOK = "`meshcert plan` names the identity"
+# A settled identity is looked at once an hour: what a look found holds until the next one was due.
+_UNTIL_THE_NEXT_SWEEP = 75
+
+
+class Missing(StrEnum):
+    """What an alarm makes of minutes without a figure (CloudWatch's words)."""
+
+    GOOD = "notBreaching"
+    BAD = "breaching"
+    UNCHANGED = "ignore"
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """
+    An alarm: it goes off when the figure reaches the threshold in ``to_alarm`` of the last ``periods`` periods.
+
+    Args:
+        name: Its name after the mesh's.
+        means: What has happened.
+        remedy: What to do.
+        metric: Name of the metric.
+        threshold: The figure that is too much; with ``below`` too little.
+        namespace: Whose metric it is.
+        dimensions: Of the metric.
+        statistic: ``Maximum`` or ``Sum``.
+        below: A figure *below* the threshold is the bad one.
+        period_s: Length of a period, seconds.
+        periods: How many periods are looked at.
+        to_alarm: How many of them must be bad.
+        missing: What a period without a figure counts as.
+    """
+
+    name: str
+    means: str
+    remedy: str
+    metric: str
+    threshold: float
+    namespace: str
+    dimensions: tuple[tuple[str, str], ...]
+    statistic: str = "Sum"
+    below: bool = False
+    period_s: int = MINUTE_S
+    periods: int = 1
+    to_alarm: int = 1
+    missing: Missing = Missing.GOOD
+
+    @property
+    def description(self) -> str:
+        """The line an operator reads in the alarm itself."""
+        return f"{self.means}. What to do: {self.remedy}."
+
+
+FINDINGS: dict[Kind, str] = {
+    Kind.CERTIFICATE_MISSING: "An identity's ACM certificate does not exist",
+    Kind.CERTIFICATE_UNUSABLE: "ACM failed to issue an identity's certificate, or it is revoked or expired",
+    Kind.SECRET_MISSING: "An identity's secret does not exist or is to be deleted",
+    Kind.RENEWAL_FAILING: "ACM cannot renew a certificate, and says why",
+    Kind.SERVED_BEHIND: "A task does not serve the published version although its time is over",
+    Kind.ROLLED_BACK: "A published version was rolled back and is quarantined",
+    Kind.NOTHING_TO_GO_BACK_TO: "A version failed, and there is no good one to go back to",
+    Kind.DEPLOYMENT_FAILING: "A deployment of a service fails",
+    Kind.DEPLOYMENT_SLOW: "A service's deployment takes too long",
+    Kind.SERVICE_MISSING: "A service that the mesh file declares does not exist",
+    Kind.CA_MISSING: "A CA that signed a certificate does not exist",
+    Kind.CA_AGEING: "A CA certificate will end before the certificates that it is to sign next",
+    Kind.CA_TOO_SHORT: "A CA certificate has less left than a certificate's lifetime: renewals fail",
+    Kind.AWS_DENIED: "AWS refuses a call that the renewal function needs",
+    Kind.AWS_UNAVAILABLE: "AWS has not answered for a quarter of an hour",
+}
+"""What each finding of a look means; what to do about it says :data:`meshcert.lifecycle.findings.REMEDIES`."""
+
+# Those that may heal by themselves: how many of the last thirty minutes must have seen them.
+_OFTEN = {Kind.AWS_DENIED: 3, Kind.AWS_UNAVAILABLE: 15}
+
+LIFETIMES = {
+    "Issued": (
+        (88,),
+        "ACM has not renewed by itself, so meshcert asks",
+        f"{_LOOK} and why no renewal came; do what ACM's reason asks for",
+    ),
+    "Published": (
+        (90, 95),
+        "No renewed certificate is published",
+        f"{_LOOK}; read the export function's log, then `meshcert renew NAME`",
+    ),
+    "Served": (
+        (90, 95),
+        "A task still serves a certificate near its end",
+        "`meshcert status` names the task; read its log (event rotation-waits), stop it if nothing else helps",
+    ),
+}
+"""Percent of a lifetime gone that is too much, by what is looked at; ACM itself renews at 84.8 %."""
+
+QUEUES = {
+    # The last look of a dispatch is delayed by 15 minutes, and a failed one comes again after 12.
+    "looks": 45,
+    "orders": 10,
+    "dispatch": 10,
+}
+"""Minutes after which a message waits too long."""
+
+FUNCTIONS = ("export", "deploy", "renewal", "dispatch")
+
+
+def alarms(mesh: str) -> tuple[Alarm, ...]:
+    """
+    Every alarm of a mesh, the lifecycle's first.
+
+    Args:
+        mesh: Name of the mesh.
+    """
+    return (
+        *(_lifetime(mesh, what, percent) for what, (percents, _, _) in LIFETIMES.items() for percent in percents),
+        *(_finding(mesh, kind) for kind in Kind),
+        *_work(mesh),
+        *_clock(mesh),
+        *(_waiting(mesh, name, minutes) for name, minutes in QUEUES.items()),
+        *(_dead_letters(mesh, f"{name}-dead-letters") for name in (*QUEUES, "deploy")),
+        _dead_letters(mesh, "undelivered"),
+        *(_errors(mesh, name) for name in FUNCTIONS),
+    )
+
+
+def _ours(mesh: str) -> tuple[tuple[str, str], ...]:
+    return (("mesh", mesh),)
+
+
+def _lifetime(mesh: str, what: str, percent: int) -> Alarm:
+    _, means, remedy = LIFETIMES[what]
+    return Alarm(
+        name=f"{what}LifetimeGone{percent}",
+        means=f"{percent} % of a lifetime is gone. {means}",
+        remedy=remedy,
+        metric=f"{what}LifetimeGone",
+        threshold=percent,
+        namespace=NAMESPACE,
+        dimensions=_ours(mesh),
+        statistic="Maximum",
+        periods=_UNTIL_THE_NEXT_SWEEP,
+    )
+
+
+def _finding(mesh: str, kind: Kind) -> Alarm:
+    often = _OFTEN.get(kind)
+    return Alarm(
+        name=kind.value,
+        means=FINDINGS[kind],
+        remedy=f"{REMEDIES[kind]}. {_LOOK}",
+        metric=kind.value,
+        threshold=1,
+        namespace=NAMESPACE,
+        dimensions=_ours(mesh),
+        periods=30 if often else _UNTIL_THE_NEXT_SWEEP,
+        to_alarm=often or 1,
+    )
+
+
+def _work(mesh: str) -> tuple[Alarm, ...]:
+    return (
+        Alarm(
+            name="StepsFailing",
+            means="A step has failed five times in half an hour",
+            remedy="`meshcert history NAME` tells which and why; the renewal and export functions' logs tell more",
+            metric="StepsFailed",
+            threshold=1,
+            namespace=NAMESPACE,
+            dimensions=_ours(mesh),
+            periods=30,
+            to_alarm=5,
+        ),
+        Alarm(
+            name="Rejected",
+            means="Material from ACM did not pass the pre-flight and was not published",
+            remedy="The export function's log lists every fault; proxies serve the last version meanwhile",
+            metric="Rejected",
+            threshold=1,
+            namespace=NAMESPACE,
+            dimensions=_ours(mesh),
+            periods=15,
+        ),
+        Alarm(
+            name="LookOverdue",
+            means="An identity has not been seen whole for more than two sweeps",
+            remedy=f"{_LOOK} and what could not be looked at",
+            metric="SecondsSinceLook",
+            # A sweep's last look comes up to 15 minutes after its first.
+            threshold=2 * SWEEP_S + 15 * MINUTE_S,
+            namespace=NAMESPACE,
+            dimensions=_ours(mesh),
+            statistic="Maximum",
+            periods=_UNTIL_THE_NEXT_SWEEP,
+        ),
+    )
+
+
+def _clock(mesh: str) -> tuple[Alarm, ...]:
+    remedy = (
+        "See whether the schedule {0} is enabled, then the queues {1} and {1}-dead-letters, "
+        "then the dispatch function's log"
+    )
+    return tuple(
+        Alarm(
+            name=name,
+            means=means,
+            remedy=remedy.format(naming.schedule(mesh, schedule), naming.queue(mesh, "dispatch")),
+            metric=metric,
+            threshold=1,
+            namespace=NAMESPACE,
+            dimensions=_ours(mesh),
+            below=True,
+            period_s=period_s,
+            periods=2,
+            to_alarm=2,
+            missing=Missing.BAD,
+        )
+        for name, schedule, metric, period_s, means in (
+            ("TickMissed", "tick", "Ticks", 5 * MINUTE_S, "No tick for ten minutes: what is unsettled stays so"),
+            (
+                "SweepMissed",
+                "sweep",
+                "Sweeps",
+                SWEEP_S,
+                "No sweep for two hours, or none yet: a lost event stays unnoticed",
+            ),
+        )
+    )
+
+
+def _waiting(mesh: str, name: str, minutes: int) -> Alarm:
+    return Alarm(
+        name=f"{name.capitalize()}Waiting",
+        means=f"A message has waited in the queue {name} for more than {minutes} minutes",
+        remedy="See whether its event source mapping is enabled and the function is throttled, then the function's log",
+        metric="ApproximateAgeOfOldestMessage",
+        threshold=minutes * MINUTE_S,
+        namespace="AWS/SQS",
+        dimensions=(("QueueName", naming.queue(mesh, name)),),
+        statistic="Maximum",
+        period_s=5 * MINUTE_S,
+    )
+
+
+def _dead_letters(mesh: str, queue: str) -> Alarm:
+    return Alarm(
+        name="".join(word.capitalize() for word in queue.split("-")),
+        means=f"Something lies in the queue {queue}",
+        remedy="Read one without deleting it, mend the cause, then redrive or delete it; the next sweep looks anyhow",
+        metric="ApproximateNumberOfMessagesVisible",
+        threshold=1,
+        namespace="AWS/SQS",
+        dimensions=(("QueueName", naming.queue(mesh, queue)),),
+        statistic="Maximum",
+        period_s=5 * MINUTE_S,
+        # SQS stops telling figures of a queue that nobody has touched for six hours; what lies there still does.
+        missing=Missing.UNCHANGED,
+    )
+
+
+def _errors(mesh: str, function: str) -> Alarm:
+    return Alarm(
+        name=f"{function.capitalize()}Errors",
+        means=f"The {function} function fails again and again",
+        remedy=f"Read its log, {naming.log_group(mesh, function)}",
+        metric="Errors",
+        threshold=1,
+        namespace="AWS/Lambda",
+        dimensions=(("FunctionName", naming.function(mesh, function)),),
+        period_s=5 * MINUTE_S,
+        periods=6,
+        to_alarm=3,
+    )

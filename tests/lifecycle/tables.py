@@ -1,0 +1,109 @@
+"""The tables, the audit log and the queue of looks in memory."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from meshcert.errors import LeaseLost
+from meshcert.lifecycle.memory import Memory
+from meshcert.lifecycle.ports import Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from meshcert.lifecycle.audit import AuditEntry
+
+
+NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
+
+
+@dataclass
+class Row:
+    """A row of the table ``lifecycle``."""
+
+    owner: str = ""
+    until: dt.datetime = NEVER
+    wanted: int = 0
+    look_at: dt.datetime | None = None
+    memory: str = ""
+
+
+class InMemoryLifecycle:
+    """The table ``lifecycle``; ``tests/lease_claims.py`` says what it has in common with DynamoDB's."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+
+    def take(self, identity: str, owner: str, now: dt.datetime, until: dt.datetime) -> Lease | None:
+        """UpdateItem on condition."""
+        row = self.rows.setdefault(identity, Row())
+        if row.owner not in {"", owner} and row.until > now:
+            return None
+        row.owner, row.until, row.look_at = owner, until, until
+        return Lease(identity, owner, row.wanted, self.memory(identity))
+
+    def want(self, identity: str, now: dt.datetime) -> None:
+        """UpdateItem, whoever has the lease."""
+        row = self.rows.setdefault(identity, Row())
+        row.wanted += 1
+        row.look_at = now
+
+    def save(self, lease: Lease, memory: Memory) -> None:
+        """UpdateItem on condition."""
+        self._own(lease).memory = memory.to_json()
+
+    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> None:
+        """UpdateItem on condition."""
+        row = self._own(lease)
+        row.memory, row.owner = memory.to_json(), ""
+        if row.wanted == lease.wanted:
+            row.look_at = look_at
+
+    def forget(self, lease: Lease) -> None:
+        """DeleteItem on condition."""
+        self._own(lease)
+        del self.rows[lease.identity]
+
+    def unsettled(self, now: dt.datetime) -> Iterator[str]:
+        """Query of the index."""
+        due = [(row.look_at, name) for name, row in self.rows.items() if row.look_at and row.look_at <= now]
+        return (name for _, name in sorted(due))
+
+    def memory(self, identity: str) -> Memory:
+        """What is remembered of an identity."""
+        row = self.rows.get(identity)
+        return Memory.from_json(row.memory) if row and row.memory else Memory()
+
+    def _own(self, lease: Lease) -> Row:
+        row = self.rows.get(lease.identity)
+        if row is None or row.owner != lease.owner:
+            raise LeaseLost(lease.identity)
+        return row
+
+
+@dataclass
+class InMemoryAudit:
+    """The log of actions."""
+
+    entries: list[AuditEntry] = field(default_factory=list)
+
+    def record(self, entry: AuditEntry) -> None:
+        """PutLogEvents."""
+        self.entries.append(entry)
+
+    def told(self) -> list[tuple[str, str]]:
+        """Action and outcome of each entry."""
+        return [(entry.action, entry.outcome) for entry in self.entries]
+
+
+@dataclass
+class InMemoryMessages:
+    """The queue of looks."""
+
+    sent: list[tuple[dict[str, int], str]] = field(default_factory=list)
+
+    def send(self, messages: Mapping[str, int], because: str) -> None:
+        """SendMessageBatch."""
+        self.sent.append((dict(messages), because))

@@ -1,0 +1,339 @@
+"""What the renewal stack promises: what makes it look, what it keeps of what failed, and what people hear of it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from meshcert.lifecycle.findings import REMEDIES, Kind
+from stacks.runbook import alarms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.stacks.synthesis import Resource, Templates
+
+QUEUES = {
+    # name → seconds hidden, tries
+    "meshcert-color-looks": (720, 5),
+    "meshcert-color-orders": (150, 10),
+    "meshcert-color-dispatch": (360, 3),
+}
+FOR_FAILURES = {
+    "meshcert-color-looks-dead-letters",
+    "meshcert-color-orders-dead-letters",
+    "meshcert-color-dispatch-dead-letters",
+    "meshcert-color-deploy-dead-letters",
+    "meshcert-color-undelivered",
+}
+
+
+def _queues(templates: Templates) -> dict[str, Resource]:
+    return {queue.properties["QueueName"]: queue for queue in templates.resources("AWS::SQS::Queue")}
+
+
+def _queue_names(templates: Templates) -> dict[str, str]:
+    """Logical id → name."""
+    return {queue.logical_id: name for name, queue in _queues(templates).items()}
+
+
+def _alarms(templates: Templates) -> dict[str, dict[str, Any]]:
+    prefix = "meshcert-color-"
+    return {
+        alarm.properties["AlarmName"].removeprefix(prefix): alarm.properties
+        for alarm in templates.resources("AWS::CloudWatch::Alarm")
+    }
+
+
+def _patterns(templates: Templates) -> Iterator[dict[str, Any]]:
+    return (rule.properties["EventPattern"] for rule in templates.resources("AWS::Events::Rule"))
+
+
+def test_rules_hear_of_certificates_deployments_and_stopped_tasks(templates: Templates) -> None:
+    """Source and type by source and type, as AWS sends them."""
+    heard = {
+        (source, kind): pattern.get("detail", {})
+        for pattern in _patterns(templates)
+        for source in pattern["source"]
+        for kind in pattern["detail-type"]
+    }
+
+    assert heard == {
+        ("aws.acm", "ACM Certificate Available"): {},
+        ("aws.acm", "ACM Certificate Approaching Expiration"): {},
+        ("aws.acm", "ACM Certificate Expired"): {},
+        ("aws.acm", "ACM Certificate Renewal Action Required"): {},
+        ("aws.acm", "ACM Certificate Revoked"): {},
+        ("aws.health", "AWS Health Event"): {
+            "service": ["ACM"],
+            "eventTypeCode": ["AWS_ACM_RENEWAL_STATE_CHANGE", "AWS_ACM_RENEWAL_FAILURE"],
+        },
+        ("aws.ecs", "ECS Deployment State Change"): {},
+        ("aws.ecs", "ECS Task State Change"): {"lastStatus": ["STOPPED"]},
+    }
+
+
+def test_rules_name_no_arns(templates: Templates) -> None:
+    """A list of certificates would miss the one that was replaced."""
+    for pattern in _patterns(templates):
+        assert "arn:" not in json.dumps(pattern)
+        assert "resources" not in pattern
+
+
+def test_rules_deliver_to_the_looks_queue_and_keep_what_they_cannot(templates: Templates) -> None:
+    """Tried again for a day, then kept; both queues let these rules in, and no other service."""
+    names = _queue_names(templates)
+    rules = {rule.logical_id for rule in templates.resources("AWS::Events::Rule")}
+    for rule in templates.resources("AWS::Events::Rule"):
+        (target,) = rule.properties["Targets"]
+        assert names[target["Arn"]["Fn::GetAtt"][0]] == "meshcert-color-looks"
+        assert names[target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]] == "meshcert-color-undelivered"
+        assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 86400, "MaximumRetryAttempts": 185}
+
+    admitted: dict[str, set[str]] = {}
+    for policy in templates.resources("AWS::SQS::QueuePolicy"):
+        (queue,) = policy.properties["Queues"]
+        for statement in policy.properties["PolicyDocument"]["Statement"]:
+            if statement["Effect"] == "Allow":
+                assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+                (source,) = statement["Condition"]["ArnEquals"].values()
+                admitted.setdefault(names[queue["Ref"]], set()).add(source["Fn::GetAtt"][0])
+    assert admitted == {"meshcert-color-looks": rules, "meshcert-color-undelivered": rules}
+
+
+@pytest.mark.parametrize(("name", "expression"), [("tick", "rate(1 minute)"), ("sweep", "rate(1 hour)")])
+def test_the_clock_sends_what_the_dispatch_function_reads(templates: Templates, name: str, expression: str) -> None:
+    """Exactly on time, to the dispatch queue, with retries and a queue for what was not delivered."""
+    (schedule,) = (
+        schedule.properties
+        for schedule in templates.resources("AWS::Scheduler::Schedule")
+        if schedule.properties["Name"] == f"meshcert-color-{name}"
+    )
+    names, target = _queue_names(templates), schedule["Target"]
+
+    assert schedule["ScheduleExpression"] == expression
+    assert schedule["FlexibleTimeWindow"] == {"Mode": "OFF"}
+    assert schedule.get("State", "ENABLED") == "ENABLED"
+    assert names[target["Arn"]["Fn::GetAtt"][0]] == "meshcert-color-dispatch"
+    assert json.loads(target["Input"]) == {"dispatch": name}
+    assert target["RetryPolicy"]["MaximumRetryAttempts"] == 10
+    assert names[target["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]] == "meshcert-color-undelivered"
+
+
+def test_queues_hide_a_message_longer_than_its_function_runs_and_give_up_at_last(templates: Templates) -> None:
+    """Lambda refuses a mapping otherwise; what was tried often enough becomes a dead letter."""
+    queues, names = _queues(templates), _queue_names(templates)
+    for name, (hidden_s, tries) in QUEUES.items():
+        properties = queues[name].properties
+        redrive = properties["RedrivePolicy"]
+        assert (properties["VisibilityTimeout"], redrive["maxReceiveCount"]) == (hidden_s, tries), name
+        assert names[redrive["deadLetterTargetArn"]["Fn::GetAtt"][0]] == f"{name}-dead-letters"
+    functions = {function.logical_id: function.properties for function in templates.resources("AWS::Lambda::Function")}
+    for mapping in templates.resources("AWS::Lambda::EventSourceMapping"):
+        queue = names[mapping.properties["EventSourceArn"]["Fn::GetAtt"][0]]
+        assert functions[mapping.properties["FunctionName"]["Ref"]]["Timeout"] <= QUEUES[queue][0]
+
+
+def test_every_queue_is_one_of_these_encrypted_and_closed_to_plain_text(templates: Templates) -> None:
+    """With SQS's own key, so that EventBridge and Scheduler can write; over TLS only."""
+    queues = _queues(templates)
+    refusing = {
+        policy.properties["Queues"][0]["Ref"]
+        for policy in templates.resources("AWS::SQS::QueuePolicy")
+        for statement in policy.properties["PolicyDocument"]["Statement"]
+        if statement["Effect"] == "Deny" and statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+    }
+
+    assert set(queues) == set(QUEUES) | FOR_FAILURES
+    for name, queue in queues.items():
+        assert queue.properties["SqsManagedSseEnabled"] is True, name
+        assert queue.logical_id in refusing, name
+    for name in FOR_FAILURES:
+        assert queues[name].properties["MessageRetentionPeriod"] == 14 * 86400
+
+
+def test_functions_take_messages_in_batches_and_say_which_of_them_failed(templates: Templates) -> None:
+    """So many looks at once as the quotas of ACM and ECS bear; orders one by one."""
+    names = _queue_names(templates)
+    functions = {
+        function.logical_id: function.properties["FunctionName"]
+        for function in templates.resources("AWS::Lambda::Function")
+    }
+    mappings = {}
+    for mapping in templates.resources("AWS::Lambda::EventSourceMapping"):
+        properties = mapping.properties
+        assert properties["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+        assert properties.get("Enabled", True) is True
+        mappings[names[properties["EventSourceArn"]["Fn::GetAtt"][0]]] = (
+            functions[properties["FunctionName"]["Ref"]],
+            properties["BatchSize"],
+            properties["ScalingConfig"]["MaximumConcurrency"],
+        )
+
+    assert mappings == {
+        "meshcert-color-looks": ("meshcert-color-renewal", 5, 10),
+        "meshcert-color-orders": ("meshcert-color-renewal", 1, 2),
+        "meshcert-color-dispatch": ("meshcert-color-dispatch", 1, 2),
+    }
+
+
+def test_a_function_may_receive_before_its_mapping_is_made(templates: Templates) -> None:
+    """Lambda asks for the right when it makes the mapping; the mapping waits for the function, that for its rights."""
+    policies = {
+        role["Ref"]: policy.logical_id
+        for policy in templates.resources("AWS::IAM::Policy")
+        if "Rights" in policy.logical_id
+        for role in policy.properties["Roles"]
+    }
+    for function in templates.resources("AWS::Lambda::Function"):
+        assert policies[function.properties["Role"]["Fn::GetAtt"][0]] in function.definition["DependsOn"]
+
+
+def test_the_audit_is_kept_for_ten_years(templates: Templates) -> None:
+    """Other log groups go after a year or less."""
+    kept = {
+        group.properties["LogGroupName"]: group.properties["RetentionInDays"]
+        for group in templates.resources("AWS::Logs::LogGroup")
+    }
+
+    assert kept.pop("/meshcert/color/audit") == 3653
+    assert max(kept.values()) == 365
+
+
+def test_cloudwatch_may_really_tell_people_of_an_alarm(templates: Templates) -> None:
+    """It may publish to the topic and use the topic's key, for alarms of this account; else nobody hears of them."""
+    (topic,) = templates.resources("AWS::SNS::Topic")
+    (policy,) = templates.resources("AWS::SNS::TopicPolicy")
+    (key,) = (key for key in templates.resources("AWS::KMS::Key") if key.stack == "renewal")
+    here = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
+
+    def granted(statements: list[dict[str, Any]]) -> list[Any]:
+        for_alarms = [each for each in statements if each["Principal"] == {"Service": "cloudwatch.amazonaws.com"}]
+        (statement,) = for_alarms
+        assert (statement["Effect"], statement["Condition"]) == ("Allow", here)
+        return [statement["Action"], statement["Resource"]]
+
+    assert topic.properties["TopicName"] == "meshcert-color-alarms"
+    assert topic.properties["KmsMasterKeyId"] == {"Fn::GetAtt": [key.logical_id, "Arn"]}
+    assert granted(key.properties["KeyPolicy"]["Statement"]) == [["kms:Decrypt", "kms:GenerateDataKey*"], "*"]
+    assert policy.properties["Topics"] == [{"Ref": topic.logical_id}]
+    assert granted(policy.properties["PolicyDocument"]["Statement"]) == ["sns:Publish", {"Ref": topic.logical_id}]
+
+
+def test_every_alarm_tells_the_topic_of_its_begin_and_end(templates: Templates) -> None:
+    """And the topic lets CloudWatch in before the first alarm finds its state."""
+    (topic,) = templates.resources("AWS::SNS::Topic")
+    (policy,) = templates.resources("AWS::SNS::TopicPolicy")
+    for alarm in templates.resources("AWS::CloudWatch::Alarm"):
+        assert alarm.properties["AlarmActions"] == [{"Ref": topic.logical_id}]
+        assert alarm.properties["OKActions"] == [{"Ref": topic.logical_id}]
+        assert policy.logical_id in alarm.definition["DependsOn"]
+
+
+def test_every_alarm_says_what_it_means_and_what_to_do(templates: Templates) -> None:
+    """The runbook's line is the alarm's description, so that it stands in the message that wakes somebody."""
+    found = _alarms(templates)
+
+    assert set(found) == {row.name for row in alarms("color")}
+    for row in alarms("color"):
+        assert found[row.name]["AlarmDescription"] == row.description
+        assert ". What to do: " in row.description
+        # CloudWatch takes 1,024 characters.
+        assert len(row.description) < 1024
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_every_finding_has_an_alarm_with_its_remedy(templates: Templates, kind: Kind) -> None:
+    """What a look finds once an hour stays an alarm until the next sweep."""
+    alarm = _alarms(templates)[kind.value]
+
+    assert (alarm["Namespace"], alarm["MetricName"]) == ("meshcert", kind.value)
+    assert alarm["Dimensions"] == [{"Name": "mesh", "Value": "color"}]
+    assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 1)
+    assert REMEDIES[kind] in alarm["AlarmDescription"]
+    assert alarm["TreatMissingData"] == "notBreaching"
+    if kind not in {Kind.AWS_DENIED, Kind.AWS_UNAVAILABLE}:
+        assert alarm["DatapointsToAlarm"] == 1
+        assert alarm["Period"] * alarm["EvaluationPeriods"] > 3600
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "percent"),
+    [
+        ("IssuedLifetimeGone88", "IssuedLifetimeGone", 88),
+        ("PublishedLifetimeGone90", "PublishedLifetimeGone", 90),
+        ("PublishedLifetimeGone95", "PublishedLifetimeGone", 95),
+        ("ServedLifetimeGone90", "ServedLifetimeGone", 90),
+        ("ServedLifetimeGone95", "ServedLifetimeGone", 95),
+    ],
+)
+def test_the_oldest_certificate_sets_an_alarm_off(templates: Templates, name: str, metric: str, percent: int) -> None:
+    """At the fractions of a lifetime that the design names; ACM itself renews at 84.8 %."""
+    alarm = _alarms(templates)[name]
+
+    assert (alarm["MetricName"], alarm["Statistic"], alarm["Threshold"]) == (metric, "Maximum", percent)
+    assert alarm["ComparisonOperator"] == "GreaterThanOrEqualToThreshold"
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "within_s"), [("TickMissed", "Ticks", 600), ("SweepMissed", "Sweeps", 7200)]
+)
+def test_silence_of_the_clock_is_an_alarm(templates: Templates, name: str, metric: str, within_s: int) -> None:
+    """No figure at all counts as bad: whoever should send it is what has failed."""
+    alarm = _alarms(templates)[name]
+
+    assert (alarm["MetricName"], alarm["TreatMissingData"]) == (metric, "breaching")
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", 1)
+    assert alarm["Period"] * alarm["EvaluationPeriods"] == within_s
+
+
+def test_every_queue_for_failures_is_watched_and_every_other_queues_age(templates: Templates) -> None:
+    """By their names; of a queue that nobody touches SQS tells nothing more, and the alarm stays as it was."""
+    watched: dict[str, set[str]] = {}
+    for alarm in _alarms(templates).values():
+        if alarm["Namespace"] == "AWS/SQS":
+            (dimension,) = alarm["Dimensions"]
+            watched.setdefault(alarm["MetricName"], set()).add(dimension["Value"])
+            if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible":
+                assert (alarm["Threshold"], alarm["TreatMissingData"]) == (1, "ignore")
+
+    assert watched == {
+        "ApproximateNumberOfMessagesVisible": FOR_FAILURES,
+        "ApproximateAgeOfOldestMessage": set(QUEUES),
+    }
+
+
+def test_every_functions_errors_are_watched(templates: Templates) -> None:
+    """All four."""
+    watched = {
+        alarm["Dimensions"][0]["Value"] for alarm in _alarms(templates).values() if alarm["MetricName"] == "Errors"
+    }
+
+    assert watched == {function.properties["FunctionName"] for function in templates.resources("AWS::Lambda::Function")}
+
+
+def test_the_dashboard_reads_like_the_diagram(templates: Templates) -> None:
+    """Triggers, queues, renewal, export, findings: in this order, and every finding among them."""
+    (dashboard,) = templates.resources("AWS::CloudWatch::Dashboard")
+    body = "".join(part for part in dashboard.properties["DashboardBody"]["Fn::Join"][1] if isinstance(part, str))
+    parts = [
+        "issued → published → served",
+        "1. What makes us look",
+        "2. ↓ the queues",
+        "3. ↓ renewal function",
+        "4. ↓ export function",
+        "5. What a person should know",
+    ]
+    places = [body.index(part) for part in parts]
+
+    assert places == sorted(places)
+    for kind in Kind:
+        assert kind.value in body
+
+
+def test_the_renewal_stack_imports_nothing_and_deploys_last(templates: Templates) -> None:
+    """It knows the other stacks' parts by name, so it never holds one of them back."""
+    assert "Fn::ImportValue" not in json.dumps(templates.by_stack["renewal"])
+    assert list(templates.by_stack) == ["pki", "identities", "services", "renewal"]

@@ -1,0 +1,91 @@
+"""How large a mesh the stacks carry: CloudFormation's and IAM's limits, at the size that still fits."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from tests.stacks.synthesis import ROOT, synthesise
+
+if TYPE_CHECKING:
+    from tests.stacks.synthesis import Templates
+
+# CloudFormation quotas: resources of a stack, bytes of a template in S3. IAM quota: characters of a role's inline
+# policies, white space not counted.
+MOST_RESOURCES, LARGEST_TEMPLATE, LONGEST_POLICIES = 500, 1_000_000, 10_240
+# An identity takes four resources of its stack, a service eight of its own: the services' stack is full first.
+SERVICES = 57
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """A gateway that calls 56 nodes, each a service with an identity of its own."""
+    folder = tmp_path_factory.mktemp("large")
+    file = folder / "mesh.yaml"
+    file.write_text(yaml.safe_dump(_mesh([f"service-{number}" for number in range(SERVICES)]), sort_keys=False))
+    return synthesise(folder / "assembly", mesh=str(file))
+
+
+def _mesh(names: list[str]) -> dict[str, Any]:
+    mesh: dict[str, Any] = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+    namespace = mesh["mesh"]["namespace"]
+    gateway, *nodes = names
+    mesh["hierarchies"] = {"only": mesh["hierarchies"]["colorgateway"]}
+    mesh["identities"] = {
+        name: {"hierarchy": "only", "dns_names": [f"{name}.{namespace}"], "key_algorithm": "EC_prime256v1"}
+        for name in names
+    }
+
+    def listeners(name: str, port: int) -> list[dict[str, Any]]:
+        tls = {"mode": "STRICT", "certificate": {"identity": name}}
+        return [{"port_mapping": {"port": port, "protocol": "http"}, "tls": tls}]
+
+    def validation(name: str) -> dict[str, Any]:
+        names = {"match": {"exact": [f"{name}.{namespace}"]}}
+        return {"trust": {"hierarchy": "only"}, "subject_alternative_names": names}
+
+    mesh["virtual_gateways"] = {
+        gateway: {
+            "listeners": listeners(gateway, 8443),
+            "backends": [
+                {"virtual_node": node, "client_policy": {"tls": {"validation": validation(node)}}} for node in nodes
+            ],
+            "routes": [
+                {"match": {"prefix": "/" if node == nodes[0] else f"/{node}"}, "virtual_node": node} for node in nodes
+            ],
+        }
+    }
+    mesh["virtual_nodes"] = {node: {"listeners": listeners(node, 9443)} for node in nodes}
+    application = {"image": "examples/color/colorteller", "port": 8080}
+    mesh["services"] = {gateway: {"virtual_gateway": gateway, "load_balancer": True}}
+    mesh["services"] |= {node: {"virtual_node": node, "application": application} for node in nodes}
+    return mesh
+
+
+def test_a_mesh_of_57_services_fits_cloudformation(large: Templates) -> None:
+    """Every stack, in number of resources and in bytes."""
+    assert len(large.resources("AWS::ECS::Service")) == SERVICES
+    for stack, template in large.by_stack.items():
+        assert len(template["Resources"]) <= MOST_RESOURCES, stack
+        assert len(json.dumps(template)) <= LARGEST_TEMPLATE, stack
+
+
+def test_the_renewal_stack_does_not_grow_with_the_mesh(large: Templates, templates: Templates) -> None:
+    """Its rights and alarms go by name, prefix and tag: the thousandth identity adds nothing."""
+    assert len(large.by_stack["renewal"]["Resources"]) == len(templates.by_stack["renewal"]["Resources"])
+
+
+def test_every_roles_policies_fit_iam(large: Templates) -> None:
+    """What the CDK itself makes too long it moves into managed policies; ours stay inline."""
+    written: dict[str, int] = {}
+    for policy in large.resources("AWS::IAM::Policy"):
+        for role in policy.properties["Roles"]:
+            text = json.dumps(policy.properties["PolicyDocument"], separators=(",", ":"))
+            written[role["Ref"]] = written.get(role["Ref"], 0) + len(text)
+
+    assert max(written.values()) <= LONGEST_POLICIES
+    for managed in large.resources_if_any("AWS::IAM::ManagedPolicy"):
+        assert managed.logical_id.startswith("ExecutionRole")

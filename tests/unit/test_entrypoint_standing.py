@@ -1,0 +1,179 @@
+"""What a task says of an identity: Envoy's word about what is served, and what the task itself would not take over."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from entrypoint.acceptance import Leaf, served_leaves
+from entrypoint.delivery import Served
+from entrypoint.standing import LONGEST_REASON, Standing, Standings
+from meshcert.certificate_facts import certificate_facts
+from meshcert.envoy import discovery_response, identity_resource
+from meshcert.proxy import SecretReference
+from tests.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller
+
+if TYPE_CHECKING:
+    from entrypoint.admin import Admin
+    from meshcert.material import Material
+    from tests.pki import Hierarchy
+
+
+class Envoy:
+    """An admin interface that shows these certificates."""
+
+    def __init__(self, *materials: Material) -> None:
+        self.materials = materials
+        self.versions = {"identity/colorteller": materials[0].version_id if materials else ""}
+        self.silent = False
+
+    def get(self, path: str) -> str:
+        """What Envoy says under a path."""
+        if self.silent:
+            raise ConnectionRefusedError
+        if path == "/certs":
+            return json.dumps({"certificates": [{"ca_cert": []}, *map(_shown, self.materials)]})
+        return "".join(f'sds.{name}.version_text: "{version}"\n' for name, version in self.versions.items())
+
+
+def _shown(material: Material) -> dict[str, Any]:
+    facts = certificate_facts(material.certificate)
+    leaf = {
+        "path": "<inline>",
+        "serial_number": facts.serial_number,
+        "subject_alt_names": [{"dns": name} for name in facts.names],
+        "expiration_time": facts.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
+    return {"ca_cert": [], "cert_chain": [leaf, {"serial_number": "01", "expiration_time": "no date"}]}
+
+
+def _served(material: Material) -> Served:
+    resource = identity_resource("identity/colorteller", material)
+    return Served(material.version_id, 0, json.dumps(discovery_response(resource, material.version_id)).encode())
+
+
+def _standings(envoy: Envoy, *handed: Served) -> Standings:
+    admin: Any = envoy
+    return Standings(teller(), admin, lambda _: handed)
+
+
+def _good(material: Material) -> Standing:
+    facts = certificate_facts(material.certificate)
+    return Standing(material.version_id, facts.serial_number, int(facts.not_after.timestamp()))
+
+
+def test_what_is_served_is_envoys_word_and_not_what_lies_in_the_file(hierarchy: Hierarchy, material: Material) -> None:
+    """The file holds a newer version that Envoy has not taken over."""
+    newer = hierarchy.issue([TELLER_NAME])
+
+    assert _standings(Envoy(material), _served(newer)).read() == {"colorteller": _good(material)}
+
+
+def test_of_two_certificates_with_its_names_the_one_of_the_version_is_shown(
+    hierarchy: Hierarchy, material: Material
+) -> None:
+    """Envoy's /certs does not name secrets; connections may hold an old context a little longer."""
+    other = hierarchy.issue([TELLER_NAME, "other.local"])
+    unrelated = hierarchy.issue(["unrelated.local"])
+
+    standings = _standings(Envoy(material, other, unrelated), _served(other), _served(material))
+
+    assert standings.read() == {"colorteller": _good(material)}
+
+
+@pytest.mark.parametrize("materials", [0, 2])
+def test_a_certificate_that_cannot_be_told_is_not_guessed(
+    hierarchy: Hierarchy, material: Material, materials: int
+) -> None:
+    """None with its names, or two of which none was handed over: the version stands alone, with an error."""
+    envoy = Envoy(material, *(hierarchy.issue([TELLER_NAME]) for _ in range(materials)))
+    if not materials:
+        envoy.materials = (hierarchy.issue(["unrelated.local"]),)
+
+    (standing,) = _standings(envoy).read().values()
+
+    assert standing[:3] == (material.version_id, "", 0)
+    assert "no single certificate" in standing.error
+
+
+def test_a_silent_envoy_is_told_beside_what_it_said_last(material: Material) -> None:
+    """Nothing at all if it never said anything."""
+    envoy = Envoy(material)
+    standings = _standings(envoy)
+    envoy.silent = True
+    assert standings.read() == {}
+    envoy.silent = False
+    standings.read()
+
+    envoy.silent = True
+
+    (standing,) = standings.read().values()
+    assert standing[:4] == _good(material)[:4]
+    assert "does not answer" in standing.error
+
+
+def test_a_refusal_outlives_troubles_and_ends_when_the_current_version_is_served(material: Material) -> None:
+    """A trouble ends with the look that had it; the refusal is told before it."""
+    standings = _standings(Envoy(material))
+    name = "identity/colorteller"
+    standings.refuse(name, "v9", "Certificate:\n  it has\texpired " + "x" * 300)
+    standings.trouble(name, "throttled")
+
+    (standing,) = standings.read().values()
+    assert standing[:3] == _good(material)[:3]
+    assert standing.refused == "v9"
+    assert standing.error.startswith("Certificate: it has expired xxx")
+    assert len(standing.error) == LONGEST_REASON == 256
+
+    standings.begin_look(name)
+    standings.accept(name)
+    assert standings.read() == {"colorteller": _good(material)}
+
+
+def test_only_identities_that_envoy_uses_are_told(material: Material) -> None:
+    """A gateway's own, and never a trust bundle."""
+    admin: Any = Envoy(material)
+    unused = {"spare": SecretReference(TELLER_SECRET, (TELLER_NAME,))}
+    proxy = gateway(identities={"colorgateway": SecretReference(GATEWAY_SECRET, (GATEWAY_NAME,)), **unused})
+
+    assert Standings(proxy, admin, lambda _: ()).read().keys() == {"colorgateway"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", "<html>", "[]", '{"certificates": 7}', '{"certificates": [{"cert_chain": [{}]}]}'],
+)
+def test_certificates_that_cannot_be_read_count_as_no_answer(answer: str) -> None:
+    """Whatever the admin interface says."""
+
+    class Odd:
+        def get(self, _: str) -> str:
+            return answer
+
+    odd: Any = Odd()
+    with pytest.raises(OSError, match="/certs"):
+        served_leaves(odd)
+
+
+def test_serial_numbers_are_shown_as_the_secrets_show_them(hierarchy: Hierarchy) -> None:
+    """Lower-case hex, whole bytes."""
+
+    class Odd:
+        def get(self, _: str) -> str:
+            leaf = {
+                "serial_number": "ABC",
+                "expiration_time": "2027-01-01T00:00:00Z",
+                "subject_alt_names": [{"uri": "s"}],
+            }
+            return json.dumps({"certificates": [{"cert_chain": [leaf]}]})
+
+    odd: Any = Odd()
+    not_after = int(dt.datetime(2027, 1, 1, tzinfo=dt.UTC).timestamp())
+    assert served_leaves(odd) == {Leaf("0abc", not_after, frozenset())}
+    material = hierarchy.issue([TELLER_NAME])
+    envoy: Any = Envoy(material)
+    admin: Admin = envoy
+    assert {leaf.serial for leaf in served_leaves(admin)} == {certificate_facts(material.certificate).serial_number}

@@ -1,0 +1,25 @@
+"""The table ``lifecycle`` in memory keeps what DynamoDB's keeps."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.lease_claims import LeaseClaims
+from tests.lifecycle.tables import InMemoryLifecycle
+from tests.unit.fakes import FakeClock
+
+
+@pytest.fixture
+def table() -> InMemoryLifecycle:
+    """An empty table."""
+    return InMemoryLifecycle()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    """Time that stands still."""
+    return FakeClock()
+
+
+class TestLifecycleTable(LeaseClaims):
+    """The claims, in memory."""

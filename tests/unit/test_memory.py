@@ -1,0 +1,57 @@
+"""What is remembered between two looks survives being written down."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+
+from meshcert.lifecycle.memory import (
+    KnownCertificate,
+    Memory,
+    Order,
+    Publication,
+    Quarantine,
+    RenewalRequest,
+    Rollout,
+)
+
+NOW = dt.datetime(2026, 11, 22, 12, 0, 0, 5, tzinfo=dt.UTC)
+KNOWN = KnownCertificate("1" * 64, "arn:certificate", NOW, NOW)
+FULL = Memory(
+    Publication("1" * 64, NOW, "arn:certificate", NOW, NOW),
+    RenewalRequest("1" * 64, NOW, 2),
+    {"teller": Rollout("1" * 64, "ecs-svc/1", NOW, "ecs-svc/2", 3, after_failure=True)},
+    Quarantine("2" * 64, "a task failed", NOW, 2),
+    Order("renew", "alice", "drill", NOW, "1" * 64),
+    ("m1", "m2"),
+    {"01": KNOWN},
+    NOW,
+)
+
+
+def test_all_of_it_comes_back() -> None:
+    """Times with their zone, nothing lost."""
+    assert Memory.from_json(FULL.to_json()) == FULL
+    assert Memory.from_json(Memory().to_json()) == Memory()
+
+
+def test_it_stays_small() -> None:
+    """Every save writes all of it: DynamoDB counts a write unit per KB (dynamodb: "Read/write capacity")."""
+    memory = FULL
+    for number in range(20):
+        memory = memory.knowing(f"{number:032x}", replace(KNOWN, version=f"{number:064x}"))
+        memory = memory.ordered(Order("renew", "alice", "x" * 256, NOW), f"{number:036x}")
+
+    assert len(memory.certificates) == len(memory.messages) == 8
+    assert len(memory.to_json()) < 4096
+
+
+def test_the_latest_certificates_are_known() -> None:
+    """Seen again is latest again."""
+    memory = Memory()
+    for number in (*range(8), 0, 8):
+        memory = memory.knowing(str(number), replace(KNOWN, version=str(number)))
+
+    assert memory.holding("0")
+    assert memory.holding("1") is None
+    assert memory.holding("8")
