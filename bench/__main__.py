@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from bench import cold_import, startup
+from bench import cold_import, fleet, fleet_local_aws, startup
 from bench.cold_import import ImportFailed
 from bench.image import ImageFailed
 from bench.report import ReportUnreadable, add_figures, read_report
@@ -28,7 +28,7 @@ class Benchmark(Protocol):
         ...
 
 
-BENCHMARKS: dict[str, Benchmark] = {startup.NAME: startup, cold_import.NAME: cold_import}
+BENCHMARKS: dict[str, Benchmark] = {module.NAME: module for module in (startup, cold_import, fleet, fleet_local_aws)}
 """In their order."""
 DEFAULT_ROUNDS = 15
 MOST_ROUNDS = 1000
@@ -42,7 +42,7 @@ def _rounds(text: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    listed = "\n".join(f"  {name:<12} {module.SUMMARY}" for name, module in BENCHMARKS.items())
+    listed = "\n".join(f"  {name:<16} {module.SUMMARY}" for name, module in BENCHMARKS.items())
     parser = argparse.ArgumentParser(
         prog="python -m bench",
         description="Measures what meshcert claims about speed, on this machine.",

@@ -24,7 +24,7 @@ NAME = "cold_import"
 SUMMARY = "import of each function's handler, as a multiple of a bare import of boto3"
 GOAL = 2.0
 FLOOR = "boto3"
-HANDLERS = ("export", "deploy", "renewal", "dispatch")
+HANDLERS = ("export", "deploy", "renewal", "dispatch", "verify")
 SAY_EVERY = 5
 
 _INTERPRETER = REPOSITORY / "build/venv-lambda/bin/python"

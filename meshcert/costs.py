@@ -14,7 +14,7 @@ from meshcert.lifecycle.policy import ACM_RENEWS_AT
 PRICES_OF = dt.date(2026, 11, 21)
 """The prices are list prices of us-east-1, as far as they were known that day."""
 
-ALARMS = 37
+ALARMS = 41
 """Alarms of the renewal stack (``stacks/runbook.py``)."""
 METRICS = 9
 """Metrics that a healthy mesh writes every hour; the others cost something only in hours in which they happen."""

@@ -9,7 +9,10 @@ element of ``Services`` has ``Name``, ``Rotation`` (``reload`` or ``redeploy``) 
 order of a rollout.
 
 Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthorityArn`` (one, or a list while one root
-replaces another). Others are not read; one that changes when a root is reissued has CloudFormation ask for an update.
+replaces another).
+
+Others are not read. ``Schema`` of an identity and ``Reissue`` of a trust bundle are there to change: with a new schema
+of rows, or when a root is reissued, CloudFormation then asks for an update.
 """
 
 from __future__ import annotations

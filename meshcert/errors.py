@@ -21,6 +21,7 @@ Every error this package raises.
         ├── CertificateUnusable      ACM failed to issue it, or it is revoked or expired
         ├── VersionQuarantined       a bad rollout: this version is never published again
         ├── ExportFailed             the export function refused, and said why
+        ├── VerifyFailed             the verify function refused, and said why
         ├── IdentityMissing          a certificate, secret or CA that is not there
         └── AwsRefused               a request AWS calls invalid
             └── AccessDenied             the role may not; a fresh role may in a minute
@@ -311,3 +312,19 @@ class ExportFailed(Rejected):
         self.identity = identity
         self.error = error
         super().__init__(f"the export of {identity} failed: {error}: {message}")
+
+
+class VerifyFailed(Rejected):
+    """
+    The verify function could not check what is published.
+
+    Args:
+        identity: Name of the identity.
+        error: Name of the error it raised, for example ``AccessDenied``.
+        message: What it said.
+    """
+
+    def __init__(self, identity: str, error: str, message: str) -> None:
+        self.identity = identity
+        self.error = error
+        super().__init__(f"the check of {identity} failed: {error}: {message}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 EXPORT_ROLE = "export"
 RENEWAL_ROLE = "renewal"
 DISPATCH_ROLE = "dispatch"
+VERIFY_ROLE = "verify"
 OPERATOR_ROLE = "operator"
 EXECUTION_ROLE = "execution"
 TAG = "meshcert:mesh"
@@ -92,6 +93,9 @@ def dashboard(mesh: str, region: str) -> str:
     """The CloudWatch dashboard; dashboards are not regional, so the region keeps them apart."""
     return f"meshcert-{mesh}-{region}"
 
+
+ENVOY_CONTAINER = "envoy"
+"""The container of a task that runs the proxy: ECS tells its exit code by this name."""
 
 AUDIT = "audit"
 """The log group with a line for every action; see :func:`log_group`."""

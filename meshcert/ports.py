@@ -52,6 +52,13 @@ class ServiceUse:
     poll_interval_s: float = 60.0
 
 
+IDENTITY_SCHEMA = 1
+"""
+Of an identity's row in the table ``identities``. A new number has every identity's custom resource run again at the
+next deploy, so that rows of the schema before, which nobody reads any more, are written anew.
+"""
+
+
 @dataclass(frozen=True)
 class Identity:
     """

@@ -61,6 +61,36 @@ class ExportSettings:
 
 
 @dataclass(frozen=True)
+class VerifySettings:
+    """
+    The verify function's environment.
+
+    Args:
+        mesh: ``MESHCERT_MESH``: name of the mesh.
+        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
+    """
+
+    mesh: str
+    identities_table: str
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> VerifySettings:
+        """
+        Read the environment.
+
+        Args:
+            environ: ``os.environ``, or what a stack puts there.
+
+        Raises:
+            SettingsInvalid: With every variable that is missing or wrong.
+        """
+        read = _Reader(environ)
+        settings = cls(mesh=read.text(MESH), identities_table=read.text(IDENTITIES_TABLE))
+        read.require_valid("verify")
+        return settings
+
+
+@dataclass(frozen=True)
 class DeploySettings:
     """
     The deploy function's environment.

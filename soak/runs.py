@@ -63,7 +63,7 @@ def throttling(folder: Path, say: Callable[[str], object], seed: int) -> Outcome
     faults = {}
     for rotation in Rotation:
         with (
-            _standing(folder / str(rotation), rotation, lease_s=60.0) as experiment,
+            _standing(folder / str(rotation), rotation, lease_s=16.0) as experiment,
             Rotations(experiment, _ONLY) as rotations,
         ):
             for number in range(THROTTLED_ROTATIONS):

@@ -1,4 +1,4 @@
-"""Who the workloads are: certificates in ACM, the secrets with their material, and the functions that fill them."""
+"""Who the workloads are: certificates in ACM, secrets with material, and the functions that fill or check them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam  # noqa: TID251
 from aws_cdk import aws_kms as kms  # noqa: TID251
 
 from meshcert import naming
-from stacks.constructs.identity import Identity, TrustBundle
+from stacks.constructs.identity import PUBLISHED_WITHIN, Identity, TrustBundle
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 class IdentitiesStack(Stack):
     """
-    Certificates, secrets, the tables, and the two functions that reach private keys.
+    Certificates, secrets, the tables, and the three functions that reach private keys.
 
     Args:
         scope: The app.
@@ -84,8 +84,11 @@ class IdentitiesStack(Stack):
             },
             timeout=Duration.minutes(5),
             role=export.role,
-            asynchronous=True,
+            # Later than CloudFormation waits for an answer, a repeated request would bring an older state back.
+            asynchronous=PUBLISHED_WITHIN,
         )
+
+        self._verify_function(name, platform)
 
         bundles = {
             hierarchy: TrustBundle(
@@ -139,6 +142,41 @@ class IdentitiesStack(Stack):
         )
         accept(table, "AwsSolutions-DDB3", "Running tasks write every row again within five minutes.")
 
+    def _verify_function(self, mesh: str, platform: Platform) -> None:
+        """
+        Reads what proxies read and says what is wrong with it: operators may invoke it.
+
+        Its role is its own, so that whoever has something checked can have nothing exported or published.
+        """
+        identities, rights = naming.identities_table(mesh), MeshRights(mesh)
+        function = PythonFunction(
+            self,
+            "Verify",
+            mesh=mesh,
+            name="verify",
+            platform=platform,
+            environment={"MESHCERT_IDENTITIES_TABLE": identities},
+            timeout=Duration.seconds(60),
+        )
+        rights.attach(
+            function.role,
+            [
+                rights.table("FindIdentity", identities, "dynamodb:GetItem"),
+                rights.identity_secrets("ReadSecrets", "secretsmanager:GetSecretValue"),
+                self._through_secrets_manager("DecryptSecrets", "kms:Decrypt"),
+                rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
+            ],
+        )
+
+    def _through_secrets_manager(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """On the secrets' key, for what Secrets Manager does on a role's behalf."""
+        return iam.PolicyStatement(
+            sid=sid,
+            actions=list(actions),
+            resources=[self.key.key_arn],
+            conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
+        )
+
     def _grant(self, role: iam.Role, mesh: str) -> None:
         """
         What the export role may do, and nothing besides; a test compares it with what it does.
@@ -161,20 +199,12 @@ class IdentitiesStack(Stack):
                     "secretsmanager:PutSecretValue",
                     "secretsmanager:UpdateSecretVersionStage",
                 ),
-                # For `meshcert verify`: the pre-flight of what is current, without showing it to anybody.
-                rights.identity_secrets("VerifySecrets", "secretsmanager:GetSecretValue"),
+                # What is current may be newer than what ACM gives; it then stays.
+                rights.identity_secrets("CompareSecrets", "secretsmanager:GetSecretValue"),
                 # Who changes a value needs both (Secrets Manager user guide, "Permissions for the KMS key").
-                iam.PolicyStatement(
-                    sid="EncryptSecrets",
-                    actions=["kms:GenerateDataKey", "kms:Decrypt"],
-                    resources=[self.key.key_arn],
-                    conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
-                ),
+                self._through_secrets_manager("EncryptSecrets", "kms:GenerateDataKey", "kms:Decrypt"),
                 rights.table(
                     "RememberIdentities", identities, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"
-                ),
-                rights.table(
-                    "FindIdentityByCertificate", identities, "dynamodb:Query", index=naming.IDENTITIES_BY_CERTIFICATE
                 ),
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
             ],

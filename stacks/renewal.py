@@ -25,11 +25,28 @@ if TYPE_CHECKING:
 LOOKS, ORDERS, DISPATCH = "looks", "orders", "dispatch"
 
 
+def looks_at_once(identities: int) -> int:
+    """
+    How many looks of a mesh may be under way at the same time.
+
+    An account begins with ten concurrent executions of Lambda for all of its functions (Lambda developer guide, "Lambda
+    quotas": new accounts have less than 1,000), and each look may wait for the export function, which is another one.
+    A small mesh must leave room for that, and for the account's own functions; more than ten gain nothing, for ACM
+    answers ten calls a second. SQS mappings take no number below two.
+
+    Args:
+        identities: Number of identities of the mesh.
+    """
+    return min(10, 2 + identities // 20)
+
+
 class RenewalStack(Stack):
     """
     Queues, rules, schedules, the renewal and the dispatch function, alarms, the dashboard and the operator's role.
 
-    It knows the other stacks' parts by their names alone, so it can be deleted and deployed again at any time.
+    It knows the other stacks' parts by their names alone, so it can be deleted at any time and stops nothing but the
+    lifecycle. The log group of actions outlives it: a second create finds that name taken, so it has to import the log
+    group first (``cdk import``).
 
     Args:
         scope: The app.
@@ -57,11 +74,11 @@ class RenewalStack(Stack):
         audit = self._audit()
         renewal = self._renewal_function()
         renewal.node.add_dependency(audit)
-        looks.feed(renewal, batch_size=5, at_once=10)
+        looks.feed(renewal, batch_size=1, at_once=looks_at_once(len(mesh.identities)))
         orders.feed(renewal, batch_size=1, at_once=2)
         dispatches.feed(self._dispatch_function(looks), batch_size=1, at_once=2)
 
-        alarms = Alarms(self, "Alarms", mesh=self._mesh)
+        alarms = Alarms(self, "Alarms", mesh=self._mesh, identities=len(mesh.identities))
         LifecycleDashboard(self, "Dashboard", mesh=self._mesh, rules=rules.rules, alarms=alarms.alarms)
         operator = self._operator_role()
         CfnOutput(self, "AlarmTopic", value=alarms.topic.topic_arn, description="Subscribe to it: nobody is by default")
@@ -118,9 +135,8 @@ class RenewalStack(Stack):
                 ),
                 rights.table("LeaseAndRemember", lifecycle, "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
                 rights.table("ReadAcknowledgements", acknowledgements, "dynamodb:Query"),
-                rights.certificates(
-                    "RenewCertificates", "acm:DescribeCertificate", "acm:GetCertificate", "acm:RenewCertificate"
-                ),
+                rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
+                rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),
                 rights.authorities("ReadAuthorities", "acm-pca:GetCertificateAuthorityCertificate"),
                 rights.identity_secrets(
                     "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
@@ -186,7 +202,8 @@ class RenewalStack(Stack):
                 rights.table("ReadIdentities", naming.identities_table(mesh), "dynamodb:GetItem", "dynamodb:Scan"),
                 rights.table("ReadLifecycle", naming.lifecycle_table(mesh), "dynamodb:GetItem"),
                 rights.table("ReadAcknowledgements", naming.acknowledgements_table(mesh), "dynamodb:Query"),
-                rights.certificates("ReadCertificates", "acm:DescribeCertificate", "acm:GetCertificate"),
+                rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
+                rights.certificates("ReadCertificates", "acm:GetCertificate"),
                 rights.authorities("ReadAuthorities", "acm-pca:GetCertificateAuthorityCertificate"),
                 rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),
                 rights.services("ReadServices", "ecs:DescribeServices", "ecs:ListServiceDeployments"),
@@ -194,7 +211,7 @@ class RenewalStack(Stack):
                 rights.task_lists("ListTasks"),
                 rights.audit("ReadAudit", "logs:FilterLogEvents"),
                 rights.queue("Order", ORDERS, "sqs:GetQueueUrl", "sqs:SendMessage"),
-                rights.function("HaveVerified", "export"),
+                rights.function("HaveVerified", "verify"),
             ],
         )
         return role

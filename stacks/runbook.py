@@ -79,6 +79,7 @@ FINDINGS: dict[Kind, str] = {
     Kind.CA_MISSING: "A CA that signed a certificate does not exist",
     Kind.CA_AGEING: "A CA certificate will end before the certificates that it is to sign next",
     Kind.CA_TOO_SHORT: "A CA certificate has less left than a certificate's lifetime: renewals fail",
+    Kind.STEP_FAILING: "A step for an identity fails again and again",
     Kind.AWS_DENIED: "AWS refuses a call that the renewal function needs",
     Kind.AWS_UNAVAILABLE: "AWS has not answered for a quarter of an hour",
 }
@@ -114,21 +115,24 @@ QUEUES = {
 }
 """Minutes after which a message waits too long."""
 
-FUNCTIONS = ("export", "deploy", "renewal", "dispatch")
+FUNCTIONS = ("export", "deploy", "verify", "renewal", "dispatch")
 
 
-def alarms(mesh: str) -> tuple[Alarm, ...]:
+def alarms(mesh: str, identities: int = 1) -> tuple[Alarm, ...]:
     """
     Every alarm of a mesh, the lifecycle's first.
 
     Args:
         mesh: Name of the mesh.
+        identities: Number of identities that its mesh file declares. A mesh without any has nothing to look at, and no
+            alarm on that.
     """
     return (
         *(_lifetime(mesh, what, percent) for what, (percents, _, _) in LIFETIMES.items() for percent in percents),
         *(_finding(mesh, kind) for kind in Kind),
         *_work(mesh),
         *_clock(mesh),
+        *(_silence(mesh, identities) if identities else ()),
         *(_waiting(mesh, name, minutes) for name, minutes in QUEUES.items()),
         *(_dead_letters(mesh, f"{name}-dead-letters") for name in (*QUEUES, "deploy")),
         _dead_letters(mesh, "undelivered"),
@@ -173,21 +177,20 @@ def _finding(mesh: str, kind: Kind) -> Alarm:
 def _work(mesh: str) -> tuple[Alarm, ...]:
     return (
         Alarm(
-            name="StepsFailing",
-            means="A step has failed five times in half an hour",
-            remedy="`meshcert history NAME` tells which and why; the renewal and export functions' logs tell more",
-            metric="StepsFailed",
-            threshold=1,
-            namespace=NAMESPACE,
-            dimensions=_ours(mesh),
-            periods=30,
-            to_alarm=5,
-        ),
-        Alarm(
             name="Rejected",
             means="Material from ACM did not pass the pre-flight and was not published",
             remedy="The export function's log lists every fault; proxies serve the last version meanwhile",
             metric="Rejected",
+            threshold=1,
+            namespace=NAMESPACE,
+            dimensions=_ours(mesh),
+            periods=15,
+        ),
+        Alarm(
+            name="Refused",
+            means="An export failed for another reason than its material: AWS denies a call, or something is missing",
+            remedy="The export function's log names the call and AWS's code; `make verify-aws` compares its rights",
+            metric="Refused",
             threshold=1,
             namespace=NAMESPACE,
             dimensions=_ours(mesh),
@@ -238,6 +241,48 @@ def _clock(mesh: str) -> tuple[Alarm, ...]:
                 "No sweep for two hours, or none yet: a lost event stays unnoticed",
             ),
         )
+    )
+
+
+def _silence(mesh: str, identities: int) -> tuple[Alarm, ...]:
+    """
+    Dead-man's switches: what is never looked at has no finding, and so no alarm of its own.
+
+    Sweeps may come and find nothing, and their looks may get lost. Two hours are longer than a deploy takes, in which
+    the table of identities and these alarms do not change at the same moment.
+    """
+    return (
+        Alarm(
+            name="IdentitiesMissing",
+            means="Two sweeps have found fewer identities than the mesh file declares, or none came",
+            remedy=f"Deploy the mesh file; a row that the table {naming.identities_table(mesh)} lacks even then comes "
+            "back by point-in-time recovery, or with the next change of its identity in the mesh file",
+            metric="Identities",
+            threshold=identities,
+            namespace=NAMESPACE,
+            dimensions=_ours(mesh),
+            statistic="Maximum",
+            below=True,
+            period_s=SWEEP_S,
+            periods=2,
+            to_alarm=2,
+            missing=Missing.BAD,
+        ),
+        Alarm(
+            name="LooksMissed",
+            means="No identity has been looked at for two hours, or none yet: nothing is renewed or rolled out",
+            remedy=f"See whether the event source mapping of the queue {naming.queue(mesh, 'looks')} is enabled and "
+            "the renewal function is throttled, then that function's log",
+            metric="Looks",
+            threshold=1,
+            namespace=NAMESPACE,
+            dimensions=_ours(mesh),
+            below=True,
+            period_s=SWEEP_S,
+            periods=2,
+            to_alarm=2,
+            missing=Missing.BAD,
+        ),
     )
 
 

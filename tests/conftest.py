@@ -19,19 +19,21 @@ if TYPE_CHECKING:
     from meshcert.material import Material
 
 
-# It starts a demo of its own, so it can run while the others look at theirs.
-BESIDE_THE_OTHERS = "test_the_readmes_demo_command"
+# They start a local AWS of their own, so each can run while the others look at theirs.
+BESIDE_THE_OTHERS = ("test_demo.py::test_the_readmes_demo_command", "test_stories.py::", "test_lifetimes.py::")
 
 
 class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xdist is untyped
-    """Tests of one file share an emulator, those of tests/e2e a whole demo: they stay together, the rest spreads."""
+    """Tests of one file share an emulator, most of tests/e2e a whole demo: they stay together, the rest spreads."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
-        if test.startswith(BESIDE_THE_OTHERS):
-            return nodeid
-        folder = file.rpartition("/")[0]
-        return folder if folder == "tests/e2e" else file
+        folder, _, name = file.rpartition("/")
+        if folder != "tests/e2e":
+            return file
+        if not f"{name}::{test}".startswith(BESIDE_THE_OTHERS):
+            return folder
+        return file if name == "test_lifetimes.py" else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcessForWhatIsShared:

@@ -107,8 +107,7 @@ class LeaseClaims:
         lease = table.take("colorteller", "one", now, now + LEASE)
         assert lease is not None
 
-        table.release(lease, Memory(), None)
-
+        assert table.release(lease, Memory(), None) is False
         assert list(table.unsettled(now + 24 * HOUR)) == []
 
     def test_an_unsettled_identity_is_looked_at_when_it_is_time(self, table: LifecycleTable, clock: Clock) -> None:
@@ -143,8 +142,8 @@ class LeaseClaims:
         assert lease is not None
 
         table.want("colorteller", now)
-        table.release(lease, remembering("kept", now), None)
 
+        assert table.release(lease, remembering("kept", now), None) is True
         assert list(table.unsettled(now + HOUR)) == ["colorteller"]
         again = table.take("colorteller", "two", now, now + LEASE)
         assert again is not None
@@ -157,8 +156,8 @@ class LeaseClaims:
         assert lease is not None
 
         table.want("colorteller", now)
-        table.release(lease, Memory(), now + 24 * HOUR)
 
+        assert table.release(lease, Memory(), now + 24 * HOUR) is True
         assert list(table.unsettled(now + HOUR)) == ["colorteller"]
 
     def test_a_fact_that_arrives_just_after_the_release_is_not_lost(self, table: LifecycleTable, clock: Clock) -> None:
@@ -182,9 +181,9 @@ class LeaseClaims:
 
         again = table.take("colorteller", "two", now, now + LEASE)
         assert again is not None
-        table.release(again, Memory(), None)
 
         assert again.wanted == 1
+        assert table.release(again, Memory(), None) is False
         assert list(table.unsettled(now + HOUR)) == []
 
     def test_those_due_longest_come_first(self, table: LifecycleTable, clock: Clock) -> None:

@@ -26,8 +26,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from meshcert.material import EncryptedPrivateKey, Material, Passphrase, TrustBundle, join_certificates
 from local.pkcs8 import KeyEncryption, PrivateKey, encrypt_private_key
+from meshcert.material import EncryptedPrivateKey, Material, Passphrase, TrustBundle, join_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

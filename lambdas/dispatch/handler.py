@@ -23,7 +23,8 @@ from meshcert.aws.lifecycle_table import LifecycleRows
 from meshcert.aws.looks_queue import LooksQueue
 from meshcert.clock import SystemClock
 from meshcert.errors import MeshcertError
-from meshcert.lifecycle.dispatch import TICK, Office, dispatch
+from meshcert.lifecycle.dispatch import Office, dispatch
+from meshcert.lifecycle.looks import TICK
 from meshcert.settings import DispatchSettings
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""The export function: takes one identity's certificate out of ACM and publishes it, or checks what is published."""
+"""The export function: takes one identity's certificate out of ACM and publishes it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,18 @@ from meshcert.aws.identities import Identities
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.clock import SystemClock
-from meshcert.errors import Fault, IdentityMissing, MeshcertError, Rejected, RequestInvalid
+from meshcert.errors import (
+    CertificateUnusable,
+    Fault,
+    IdentityMissing,
+    MaterialRejected,
+    MeshcertError,
+    NotReady,
+    RequestInvalid,
+    SecretMalformed,
+    VersionQuarantined,
+)
 from meshcert.export import Sources, export_identity, export_issued
-from meshcert.published import verify_published
 from meshcert.settings import ExportSettings
 
 if TYPE_CHECKING:
@@ -30,6 +39,8 @@ if TYPE_CHECKING:
     from meshcert.ports import Identity, IdentityTable, PublishedValues
 
 SERVICE = "meshcert-export"
+_ABOUT_MATERIAL = (CertificateUnusable, MaterialRejected, SecretMalformed, VersionQuarantined)
+"""What is wrong with a certificate or a key; other refusals are AWS's, or of the call itself."""
 
 logger = Logger(service=SERVICE)
 # No service: the mesh is the only dimension, and each further one would be paid for.
@@ -46,7 +57,7 @@ class Parts:
 
     Args:
         sources: Where material comes from and goes to.
-        values: Reads what proxies read.
+        values: Reads what proxies read, to leave a newer certificate alone.
         table: The table ``identities``.
     """
 
@@ -62,9 +73,11 @@ def build() -> Parts:
     metrics.set_default_dimensions(mesh=settings.mesh)
     # A call that hangs must leave time for another: the function has 60 seconds.
     config = Config(connect_timeout=5, read_timeout=10)
+    # ACM answers ten questions a second for a whole account: it is asked more often than the usual three times.
+    stubborn = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
     vault = SecretsManager(boto3.client("secretsmanager", config=config))
     sources = Sources(
-        certificates=Acm(boto3.client("acm", config=config)),
+        certificates=Acm(boto3.client("acm", config=stubborn)),
         authorities=PrivateCa(boto3.client("acm-pca", config=config)),
         vault=vault,
         clock=SystemClock(),
@@ -77,18 +90,18 @@ def build() -> Parts:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
-    Bring an identity in line, or check what its proxies read.
+    Bring an identity in line.
 
     Triggers: only direct calls. ``{"identity": NAME, "version": VERSION}`` from the renewal function, which has seen
-    that ACM holds that version; ``{"identity": NAME}`` and ``{"verify": NAME}`` from operators. It acts on rows of the
+    that ACM holds that version; ``{"identity": NAME}`` from whoever administers the account. It acts on rows of the
     table ``identities`` alone, whoever calls.
 
     Args:
-        event: One of the three.
+        event: One of the two.
         context: Lambda's.
 
     Returns:
-        ``outcome`` and public facts; of a check its ``faults``, sentences.
+        ``outcome`` and public facts.
 
     Raises:
         MeshcertError: The caller sees it; AWS does not run the function again.
@@ -97,8 +110,15 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
     try:
         return _answer(event)
     except MeshcertError as error:
-        _count("Rejected" if isinstance(error, Rejected) else "NotReady")
+        _count(_kind(error))
         raise
+
+
+def _kind(error: MeshcertError) -> str:
+    """Whom an error is for: nobody yet, whoever knows the certificate, or whoever knows the account."""
+    if isinstance(error, NotReady):
+        return "NotReady"
+    return "Rejected" if isinstance(error, _ABOUT_MATERIAL) else "Refused"
 
 
 def _answer(event: dict[str, Any]) -> dict[str, Any]:
@@ -109,23 +129,12 @@ def _answer(event: dict[str, Any]) -> dict[str, Any]:
         case {"identity": str(name), **more} if name and not more:
             parts = build()
             published = export_identity(_find(name, parts.table), parts.sources, parts.values)
-        case {"verify": str(name), **more} if name and not more:
-            return _verify(name)
         case _:
-            remedy = 'Send {"identity": NAME}, {"identity": NAME, "version": VERSION} or {"verify": NAME}'
-            raise RequestInvalid("a direct call", (Fault("event", "it is none of the three", remedy),))
+            remedy = 'Send {"identity": NAME} or {"identity": NAME, "version": VERSION}'
+            raise RequestInvalid("a direct call", (Fault("event", "it is neither of the two", remedy),))
     _count("".join(word.title() for word in published.outcome.split("_")))
     logger.info("in line", extra=published.summary())
     return published.summary()
-
-
-def _verify(name: str) -> dict[str, Any]:
-    parts = build()
-    identity = _find(name, parts.table)
-    found = verify_published(identity, parts.values, parts.sources.authorities, parts.sources.clock)
-    _count("Verified")
-    logger.info("verified", extra=found.summary())
-    return found.summary()
 
 
 def _find(name: str, table: IdentityTable) -> Identity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import logging
 import os
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.clock import SystemClock
 from meshcert.errors import MeshcertError, NotReady
 from meshcert.lifecycle.apply import Hands
+from meshcert.lifecycle.looks import TICK
 from meshcert.lifecycle.measures import measures
 from meshcert.lifecycle.observe import Views
 from meshcert.lifecycle.reconcile import Workshop, reconcile
@@ -49,6 +51,8 @@ if TYPE_CHECKING:
 SERVICE = "meshcert-renewal"
 LEAST_LEFT = 1 / 7
 """With less time left than this part of a lease, no further look is begun: its message comes again."""
+TICK_OF_USE_S = 180
+"""A tick's look that was sent longer ago is of no use, seconds: its delay was 60 at most, others have come since."""
 EXPORT_WITHIN_S = 55
 """How long an export is waited for, seconds: most of the 60 that the export function has."""
 
@@ -89,11 +93,14 @@ def build() -> Parts:
     metrics.set_default_dimensions(mesh=settings.mesh)
     # A call that hangs must leave time for the others: the function has 120 seconds.
     config = Config(connect_timeout=5, read_timeout=10)
+    # ACM answers ten questions a second for a whole account, and a lease that is not given back costs its whole length:
+    # these two are asked more often than the usual three times before a look gives up.
+    stubborn = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
     # An export that is repeated while the first one still runs would only race with it: the next look repeats it.
     patient = Config(connect_timeout=5, read_timeout=EXPORT_WITHIN_S, retries={"total_max_attempts": 1})
-    tables = boto3.resource("dynamodb", config=config)
+    tables = boto3.resource("dynamodb", config=stubborn)
     clock = SystemClock()
-    renewals = AcmRenewals(boto3.client("acm", config=config))
+    renewals = AcmRenewals(boto3.client("acm", config=stubborn))
     secrets = SecretsManager(boto3.client("secretsmanager", config=config))
     services = EcsServices(boto3.client("ecs", config=config), settings.cluster)
     exporter = ExportFunction(boto3.client("lambda", config=patient), settings.export_function)
@@ -150,8 +157,8 @@ def _work(record: SQSRecord, lambda_context: LambdaContext) -> None:
     try:
         _require_time(lambda_context)
         for look in _wanted(record, parts, lambda_context):
-            _require_time(lambda_context)
-            _tell(look, reconcile(look, lambda_context.aws_request_id, parts.workshop), parts)
+            until = _require_time(lambda_context)
+            _tell(look, reconcile(look, lambda_context.aws_request_id, parts.workshop, until), parts)
     except MeshcertError as error:
         logger.warning("the message comes again", extra={"message_id": record.message_id, "why": str(error)})
         raise
@@ -161,10 +168,14 @@ def _work(record: SQSRecord, lambda_context: LambdaContext) -> None:
         raise
 
 
-def _require_time(context: LambdaContext) -> None:
+def _require_time(context: LambdaContext) -> dt.datetime:
+    """Until when a look may be begun."""
+    workshop = build().workshop
     left_s = context.get_remaining_time_in_millis() / 1000
-    if left_s < build().workshop.lease_s * LEAST_LEFT:
+    spare_s = left_s - workshop.lease_s * LEAST_LEFT
+    if spare_s < 0:
         raise TimeIsUp(f"{left_s:.1f} s are left, too few to begin a look")
+    return workshop.views.clock.now() + dt.timedelta(seconds=spare_s)
 
 
 def _wanted(record: SQSRecord, parts: Parts, context: LambdaContext) -> tuple[Look, ...]:
@@ -179,7 +190,20 @@ def _wanted(record: SQSRecord, parts: Parts, context: LambdaContext) -> tuple[Lo
     )
     if record.event_source_arn.rpartition(":")[2] == naming.queue(parts.mesh, "orders"):
         return ordered(record.body, record.attributes.get("SenderId") or "unknown", record.message_id, directory)
-    return looks(record.body, directory)
+    found = looks(record.body, directory)
+    if _age_s(record, workshop.views.clock.now()) <= TICK_OF_USE_S:
+        return found
+    # After hours of outage thousands of them would stand before the first real event.
+    stale = [look.identity for look in found if look.by == TICK]
+    if stale:
+        logger.debug("a tick of long ago: another has come since", extra={"identities": stale})
+    return tuple(look for look in found if look.by != TICK)
+
+
+def _age_s(record: SQSRecord, now: dt.datetime) -> float:
+    """How long ago a message was sent, seconds."""
+    sent_ms = record.attributes.get("SentTimestamp")
+    return now.timestamp() - int(sent_ms) / 1000 if sent_ms else 0.0
 
 
 def _tell(look: Look, result: Reconciled, parts: Parts) -> None:

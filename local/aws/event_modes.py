@@ -7,6 +7,7 @@ Source: EventBridge reference, "Event delivery level": events may be lost, arriv
 from __future__ import annotations
 
 import contextvars
+import json
 import logging
 import random
 import threading
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KINDS = frozenset({"lost", "doubled", "shuffled", "delayed"})
+KINDS = frozenset({"lost", "doubled", "shuffled", "mixed", "delayed"})
 _SHUFFLED_TOGETHER = 3
 _SEED = 7
 
@@ -39,11 +40,11 @@ class Mode:
     How some events misbehave.
 
     Args:
-        mode: One of :data:`KINDS`.
+        mode: One of :data:`KINDS`; ``mixed`` is doubled and shuffled.
         source: For example ``aws.acm``, or ``*``.
         detail_type: For example ``ACM Certificate Available``, or ``*``.
-        resource: An ARN among the event's resources, or ``*``.
-        seconds: How late a ``delayed`` event comes; how long a ``shuffled`` one waits for two others at most.
+        resource: An ARN among the event's resources, a value in its detail (a task's ``service:NAME``), or ``*``.
+        seconds: How late a ``delayed`` event comes; how long a ``shuffled`` or ``mixed`` one waits for others at most.
     """
 
     mode: str
@@ -61,8 +62,12 @@ class Mode:
         return (
             self.source in {"*", event["Source"]}
             and self.detail_type in {"*", event["DetailType"]}
-            and (self.resource == "*" or self.resource in (event.get("Resources") or []))
+            and (self.resource == "*" or self.resource in (event.get("Resources") or []) or self._is_in_detail(event))
         )
+
+    def _is_in_detail(self, event: Event) -> bool:
+        detail = event.get("Detail") or ""
+        return f'"{self.resource}"' in (detail if isinstance(detail, str) else json.dumps(detail))
 
 
 class Modes:
@@ -117,10 +122,11 @@ class Modes:
         if mode.mode == "lost":
             return []
         held = self._held.setdefault(number, [])
-        held.append(delivery)
-        if mode.mode == "shuffled" and len(held) >= _SHUFFLED_TOGETHER:
+        first = not held
+        held += [delivery, delivery] if mode.mode == "mixed" else [delivery]
+        if mode.mode != "delayed" and len(held) >= _SHUFFLED_TOGETHER:
             return self._mixed(self._held.pop(number))
-        if mode.mode == "delayed" or len(held) == 1:
+        if mode.mode == "delayed" or first:
             self._later(mode, number, delivery)
         return []
 

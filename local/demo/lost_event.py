@@ -71,7 +71,7 @@ class LostEventStory(Scene):
         """Play all of it; raises when a step does not get through."""
         self.stand_up()
         names = [GATEWAY, TELLER]
-        with Ticking(self.aws, self.mesh.mesh.name), self.stage.step("Both identities settle after the deploy"):
+        with self.stage.step("Both identities settle after the deploy"):
             for name in names:
                 self.proven(name)
         old = {name: self.running.serial(name) for name in names}

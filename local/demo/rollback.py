@@ -193,7 +193,7 @@ class _Witness(threading.Thread):
         self._running = RunningMesh(running.aws, running.name, running.resolve)
         self._good, self._bad, self._serial = good, bad, serial
         self._known = {task.arn for task in running.tasks(TELLER)}
-        self._stop = threading.Event()
+        self._told_to_end = threading.Event()
         self._failed_at = self._back_at = self._good_at = 0.0
         self.bad_starts_after: set[str] = set()
         self.bad_was_current_again = False
@@ -203,7 +203,7 @@ class _Witness(threading.Thread):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
+        self._told_to_end.set()
         self.join()
 
     @property
@@ -230,7 +230,7 @@ class _Witness(threading.Thread):
 
     def run(self) -> None:
         """Look until told to stop."""
-        while not self._stop.wait(WATCH_EVERY_S):
+        while not self._told_to_end.wait(WATCH_EVERY_S):
             now = time.monotonic()
             if not self._failed_at:
                 self._failed_at = now if self._failures() else 0.0

@@ -71,7 +71,7 @@ class Story(Scene):
 
     def _renew(self) -> Renewal:
         names = [GATEWAY, TELLER]
-        with Ticking(self.aws, self.mesh.mesh.name), self.stage.step("Both identities settle after the deploys"):
+        with self.stage.step("Both identities settle after the deploys"):
             versions = {name: self.proven(name) for name in names}
         old = {name: self.running.serial(name) for name in names}
         tasks = {name: self.running.task(name).arn for name in names}

@@ -8,6 +8,7 @@ and after which the function's process is killed in a rotation of its own.
 from __future__ import annotations
 
 import contextlib
+import time
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Self
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 FUNCTIONS = {"renewal": naming.RENEWAL_ROLE, "export": naming.EXPORT_ROLE}
 """The functions of a rotation, and their roles."""
-_ROTATED_WITHIN_S = 90.0
+_ROTATED_WITHIN_S, _THROTTLED_WITHIN_S = 90.0, 300.0
+_QUIET_S = 1.5
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ class Rotation:
             most_deployments: 1 if the service takes versions over by deployments, else 0.
         """
         if not self.settled:
-            yield f"not settled after {_ROTATED_WITHIN_S:.0f} s"
+            yield "not settled in time"
         if (self.certificates, self.versions, self.epochs) != (1, 1, 1):
             yield f"{self.certificates} certificates, {self.versions} versions, {self.epochs} epochs"
         if self.deployments > most_deployments:
@@ -138,14 +140,16 @@ class Rotations:
         """A rotation in which every call of the functions and of the task is throttled with a probability."""
         name, region = self._experiment.name, self._experiment.aws.region
         owners = (*FUNCTIONS.values(), naming.DISPATCH_ROLE, self._identity)
-        return self.rotate([{"kind": "throttle", "role": naming.role(name, region, owner), "p": p} for owner in owners])
+        rules = [{"kind": "throttle", "role": naming.role(name, region, owner), "p": p} for owner in owners]
+        return self.rotate(rules, within_s=_THROTTLED_WITHIN_S)
 
-    def rotate(self, rules: Sequence[Mapping[str, Any]] = ()) -> Rotation:
+    def rotate(self, rules: Sequence[Mapping[str, Any]] = (), within_s: float = _ROTATED_WITHIN_S) -> Rotation:
         """
         Order a renewal and wait until the identity is settled again.
 
         Args:
             rules: Fault rules in force meanwhile.
+            within_s: Longest wait, seconds.
         """
         before = self._monitor.latest(self._identity)
         seen = len(self._monitor.samples[self._identity])
@@ -155,7 +159,7 @@ class Rotations:
         self._orders.send("renew", self._identity, "a rotation of the crash test")
         settled = True
         try:
-            self._wait(before.current if before else "")
+            self._wait(before.current if before else "", within_s)
         except NotSettled:
             settled = False
         hits = aws.control("GET", "/_local/faults")["hits"]
@@ -171,14 +175,14 @@ class Rotations:
             kills=sum(count for name, count in hits.items() if name.endswith(":kill")),
         )
 
-    def _wait(self, old: str = "") -> None:
-        """Until the identity is settled on another version than the old one."""
+    def _wait(self, old: str = "", within_s: float = _ROTATED_WITHIN_S) -> None:
+        """Until the identity is settled on another version than the old one, and no look is under way any more."""
 
         def there() -> bool:
-            sample = self._monitor.latest(self._identity)
-            return sample is not None and sample.settled and sample.current != old
+            latest = [sample for sample in self._monitor.samples[self._identity] if sample.at > time.time() - _QUIET_S]
+            return len(latest) > 1 and all(sample.settled and sample.current != old for sample in latest)
 
-        wait_until(there, f"{self._identity}: a rotation", within_s=_ROTATED_WITHIN_S)
+        wait_until(there, f"{self._identity}: a rotation", within_s=within_s)
 
     def _role(self, function: str) -> str:
         name = self._experiment.name

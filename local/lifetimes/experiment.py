@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.policy import Policy
 
 _VERSION_LENGTH = 64
-_TAKES_OVER_S = {Rotation.RELOAD: 6.0, Rotation.REDEPLOY: 25.0}
+_TAKES_OVER_S = {Rotation.RELOAD: 10.0, Rotation.REDEPLOY: 30.0}
 """Time for processes, which no scale makes faster: to install a version, or to start anew and be healthy."""
 
 
@@ -54,7 +54,7 @@ class Experiment:
     scale: Scale
     name: str = "life"
     policy: Policy | None = None
-    at_once: int = 2
+    at_once: int = 4
     function_timeout_s: int = 60
     lease_s: float = 20.0
     aws: LocalAws = field(init=False)
@@ -200,15 +200,15 @@ class Experiment:
 
     def _hurry(self) -> None:
         """What a run that ended in the middle leaves behind comes again when its lease is over, not minutes later."""
-        sqs, visible_again = self.mesh.client("sqs"), {"VisibilityTimeout": f"{self.lease_s + 1:.0f}"}
-        for queue in ("looks", "orders"):
-            url = sqs.get_queue_url(QueueName=naming.queue(self.name, queue))["QueueUrl"]
-            sqs.set_queue_attributes(QueueUrl=url, Attributes=visible_again)
         functions, renewal = self.mesh.client("lambda"), naming.function(self.name, "renewal")
         for mapping in functions.list_event_source_mappings(FunctionName=renewal)["EventSourceMappings"]:
             functions.update_event_source_mapping(
                 UUID=mapping["UUID"], ScalingConfig={"MaximumConcurrency": self.at_once}
             )
+        sqs, visible_again = self.mesh.client("sqs"), {"VisibilityTimeout": f"{self.lease_s + 1:.0f}"}
+        for queue in ("looks", "orders"):
+            url = sqs.get_queue_url(QueueName=naming.queue(self.name, queue))["QueueUrl"]
+            sqs.set_queue_attributes(QueueUrl=url, Attributes=visible_again)
 
     def _rows(self) -> dict[str, Mapping[str, Any]]:
         rows = self.mesh.client("dynamodb").scan(TableName=naming.identities_table(self.name))["Items"]

@@ -10,7 +10,7 @@ from meshcert import naming
 from meshcert.proxy import Rotation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 NAMESPACE = "mtls.svc.cluster.local"
 SHARED_HIERARCHY = "common"
@@ -69,6 +69,7 @@ class Subject:
 ALL = (
     Subject("healthy", rotation=Rotation.REDEPLOY),
     Subject("lost", Trouble.EVENTS_LOST),
+    Subject("unheard", Trouble.EVENTS_LOST, Rotation.REDEPLOY),
     Subject("mixed", Trouble.EVENTS_MIXED, Rotation.REDEPLOY),
     Subject("denied", Trouble.NO_PERMISSION),
     Subject("vaultless", Trouble.NO_SECRETS_MANAGER),
@@ -141,7 +142,7 @@ def _service(subject: Subject) -> dict[str, Any]:
     }
 
 
-def event_modes(subjects: Sequence[Subject], arns: dict[str, tuple[str, ...]]) -> list[dict[str, Any]]:
+def event_modes(subjects: Sequence[Subject], arns: Mapping[str, tuple[str, ...]]) -> list[dict[str, Any]]:
     """
     What is put in force for good: events about some identities get lost, or come twice and out of order.
 
@@ -149,12 +150,13 @@ def event_modes(subjects: Sequence[Subject], arns: dict[str, tuple[str, ...]]) -
         subjects: Who lives.
         arns: Of each of them, the certificate's and the service's ARN.
     """
-    modes = {Trouble.EVENTS_LOST: ("lost",), Trouble.EVENTS_MIXED: ("doubled",)}
+    modes = {Trouble.EVENTS_LOST: "lost", Trouble.EVENTS_MIXED: "mixed"}
     return [
-        {"mode": mode, "resource": arn}
+        {"mode": modes[subject.trouble], "resource": resource}
         for subject in subjects
-        for mode in modes.get(subject.trouble, ())
-        for arn in arns[subject.name]
+        if subject.trouble in modes
+        # A task's event names its service in its detail.
+        for resource in (*arns[subject.name], f"service:{subject.name}")
     ]
 
 

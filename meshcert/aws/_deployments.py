@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from meshcert.lifecycle.observation import DeploymentState, ServiceDeployment
+from meshcert.naming import ENVOY_CONTAINER
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -13,6 +14,26 @@ if TYPE_CHECKING:
 
 _LONGEST_REASON = 256
 _HEALTH = "health check"
+EXCUSED = frozenset({0, 64, 66, 69, 77, 137, 143})
+"""
+Exit codes of the Envoy container that say nothing about the material: stopped in order, settings, not published yet,
+AWS unavailable, AWS refused (``envoy-image/entrypoint/exit_codes.py``), killed (too little memory, too slow to stop),
+told to stop.
+"""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """
+    Why tasks of a deployment failed, the first to stop first.
+
+    Args:
+        failures: Of those that failed on what they were to serve.
+        excused: Of those that say nothing about it.
+    """
+
+    failures: tuple[str, ...] = ()
+    excused: tuple[str, ...] = ()
 
 
 def primary(service: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -87,9 +108,12 @@ def as_recorded(seen: ServiceDeployment, begun: dt.datetime, records: Iterable[M
     )
 
 
-def failures(tasks: Iterable[Mapping[str, Any]], deployment: str) -> tuple[str, ...]:
+def failed(tasks: Iterable[Mapping[str, Any]], deployment: str) -> Failed:
     """
-    Why tasks of a deployment failed, the first to stop first.
+    The tasks of a deployment that failed, and whether the material they were to serve may be to blame.
+
+    A task counts as soon as its stopCode, or a container's exit code, is known: Fargate takes half a minute and more
+    from there to its last status.
 
     Args:
         tasks: Tasks that ECS does not want to run any more, from DescribeTasks.
@@ -99,9 +123,12 @@ def failures(tasks: Iterable[Mapping[str, Any]], deployment: str) -> tuple[str, 
         A reason for each task that failed by itself; none for those that were stopped by the scheduler to make room,
         by a person, or by AWS to take its machine back.
     """
-    failed = [task for task in tasks if task.get("startedBy") == deployment and _failed(task)]
-    failed.sort(key=lambda task: (task.get("stoppingAt", task.get("createdAt")), task["taskArn"]))
-    return tuple(_reason(task) for task in failed)
+    ours = [task for task in tasks if task.get("startedBy") == deployment and _failed(task)]
+    ours.sort(key=lambda task: (task.get("stoppingAt", task.get("createdAt")), task["taskArn"]))
+    return Failed(
+        failures=tuple(_reason(task) for task in ours if _blames_material(task)),
+        excused=tuple(_reason(task) for task in ours if not _blames_material(task)),
+    )
 
 
 def _deployment(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> ServiceDeployment:
@@ -133,6 +160,16 @@ def _failed(task: Mapping[str, Any]) -> bool:
         case "ServiceSchedulerInitiated":
             return _HEALTH in task.get("stoppedReason", "").lower()
     return False
+
+
+def _blames_material(task: Mapping[str, Any]) -> bool:
+    """Of a task that failed."""
+    if task.get("stopCode") == "ServiceSchedulerInitiated":
+        # A health check: Envoy is not ready, or its peers and callers do not get through.
+        return True
+    # Also in a task that never was RUNNING: an application that waits for a healthy Envoy has not begun by then.
+    codes = [each.get("exitCode") for each in task.get("containers", []) if each["name"] == ENVOY_CONTAINER]
+    return any(code is not None and code not in EXCUSED for code in codes)
 
 
 def _reason(task: Mapping[str, Any]) -> str:

@@ -42,9 +42,9 @@ class EcsServices:
             # The tasks after the service: those of a deployment that is complete are its own, whatever comes next.
             deployment = self._newest(service)
             tasks = [task for task in self._tasks(name, "RUNNING") if task["desiredStatus"] == "RUNNING"]
-            failures: tuple[str, ...] = ()
+            failed = _deployments.Failed()
             if deployment.state is not DeploymentState.COMPLETED:
-                failures = _deployments.failures(self._tasks(name, "STOPPED"), deployment.id)
+                failed = _deployments.failed(self._tasks(name, "STOPPED"), deployment.id)
         except IdentityMissing:
             # Deleted between two of the questions, or its cluster was.
             return None
@@ -53,7 +53,8 @@ class EcsServices:
             desired_count=service["desiredCount"],
             tasks=tuple(_task(task) for task in tasks),
             deployment=deployment,
-            failures=failures,
+            failures=failed.failures,
+            excused=failed.excused,
         )
 
     def redeploy(self, name: str) -> str:

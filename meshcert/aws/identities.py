@@ -10,15 +10,13 @@ from botocore.exceptions import ClientError  # noqa: TID251  adapters are where 
 
 from meshcert.aws._errors import aws_errors, error_code
 from meshcert.naming import IDENTITIES_BY_CERTIFICATE
-from meshcert.ports import Identity, ServiceUse
+from meshcert.ports import IDENTITY_SCHEMA, Identity, ServiceUse
 from meshcert.proxy import Rotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 logger = logging.getLogger(__name__)
-
-SCHEMA = 1
 
 
 class Identities:
@@ -43,7 +41,7 @@ class Identities:
             "owner": identity.owner,
             "certificate_authority_arns": list(identity.certificate_authority_arns),
             "services": [_service_row(use) for use in identity.services],
-            "schema": SCHEMA,
+            "schema": IDENTITY_SCHEMA,
         }
         # UpdateItem, not PutItem: other programs keep attributes of their own in the row.
         with aws_errors("dynamodb:UpdateItem", identity.name):
@@ -97,7 +95,7 @@ class Identities:
             with aws_errors("dynamodb:Scan", "identities"):
                 answer = self._table.scan(**question)
             # Rows of a schema we cannot read are somebody else's to look after.
-            yield from (row["name"] for row in answer["Items"] if row.get("schema") == SCHEMA)
+            yield from (row["name"] for row in answer["Items"] if row.get("schema") == IDENTITY_SCHEMA)
             if "LastEvaluatedKey" not in answer:
                 return
             question["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
@@ -109,7 +107,7 @@ def _service_row(use: ServiceUse) -> dict[str, Any]:
 
 
 def _read(row: Mapping[str, Any]) -> Identity | None:
-    if row.get("schema") != SCHEMA:
+    if row.get("schema") != IDENTITY_SCHEMA:
         return None
     try:
         return Identity(

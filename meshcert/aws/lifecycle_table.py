@@ -75,7 +75,7 @@ class LifecycleRows:
         if self._update(lease.identity, "SET #memory = :memory", _MINE, values) is None:
             raise LeaseLost(lease.identity)
 
-    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> None:
+    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> bool:
         """See :meth:`meshcert.lifecycle.ports.LifecycleTable.release`."""
         values: dict[str, Any] = {":owner": lease.owner, ":memory": memory.to_json()}
         unwanted = {**values, ":wanted": lease.wanted, ":number": "N"}
@@ -85,10 +85,11 @@ class LifecycleRows:
             change = "SET #memory = :memory, #unsettled = :unsettled, #look_at = :look_at REMOVE #owner, #until"
             unwanted |= {":unsettled": _UNSETTLED, ":look_at": _seconds(look_at)}
         if self._update(lease.identity, change, f"{_MINE} AND {_STILL_WANTED_AS_MUCH}", unwanted) is not None:
-            return
+            return False
         # Whoever wanted it meanwhile has marked it: the mark and its time stay.
         if self._update(lease.identity, "SET #memory = :memory REMOVE #owner, #until", _MINE, values) is None:
             raise LeaseLost(lease.identity)
+        return True
 
     def forget(self, lease: Lease) -> None:
         """See :meth:`meshcert.lifecycle.ports.LifecycleTable.forget`."""

@@ -165,7 +165,7 @@ def history(account: Callable[[], Account], name: str, since: str, *, as_documen
 @json_option
 @click.pass_obj
 def verify(account: Callable[[], Account], name: str, *, as_document: bool) -> None:
-    """The whole pre-flight of the published version, run inside the export function: the key stays there."""
+    """The whole pre-flight of the published version, run inside the verify function: the key stays there."""
     mesh = account()
     require_declared(mesh, name)
     answer = mesh.verifier.verify(name)

@@ -15,13 +15,13 @@ from meshcert.aws._errors import aws_errors
 from meshcert.aws.acknowledgements import AcknowledgementRows
 from meshcert.aws.audit_log import history
 from meshcert.aws.ecs import EcsServices
-from meshcert.aws.export_function import ExportFunction
 from meshcert.aws.identities import Identities
 from meshcert.aws.lifecycle_table import LifecycleRows
 from meshcert.aws.orders_queue import OrdersQueue
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.aws.verify_function import VerifyFunction
 from meshcert.clock import SystemClock
 from meshcert.errors import AwsRefused, Fault, SettingsInvalid
 from meshcert.lifecycle.observe import Views
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.ports import Declared
 
 _LOOKS = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
-# The export function may run for 60 seconds, and is not to be called twice.
+# The verify function may run for 60 seconds, and is not to be called twice.
 _CALLS = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=70)
 
 
@@ -67,7 +67,7 @@ class Orders(Protocol):
 
 
 class Verifier(Protocol):
-    """The export function, asked to check what is current."""
+    """The verify function."""
 
     def verify(self, identity: str) -> dict[str, Any]:
         """The pre-flight of an identity's current version: public facts and ``faults``."""
@@ -174,7 +174,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         ),
         remembered=LifecycleRows(table(naming.lifecycle_table(mesh))),
         orders=OrdersQueue(client("sqs"), naming.queue(mesh, "orders")),
-        verifier=ExportFunction(session.client("lambda", config=_CALLS), naming.function(mesh, "export")),
+        verifier=VerifyFunction(session.client("lambda", config=_CALLS), naming.function(mesh, "verify")),
         history=lambda identity, since: history(logs, log_group, identity, since),
         policy=policy,
     )

@@ -13,8 +13,8 @@ from meshcert.errors import MeshcertError, NotReady
 from meshcert.lifecycle.looks import ROLL_BACK
 from meshcert.lifecycle.memory import Order
 from meshcert.lifecycle.observation import Unknown
+from meshcert.lifecycle.observe import remembered
 from meshcert.lifecycle.plan import plan
-from meshcert.lifecycle.reconcile import remembered
 from meshcert.lifecycle.steps import Action
 
 if TYPE_CHECKING:

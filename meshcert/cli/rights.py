@@ -23,7 +23,7 @@ READS = {
     "renew": "the same as status for NAME; writes one message into the queue of orders; with --wait the audit log",
     "rollback": "the same as status for NAME; writes one message into the queue of orders; with --wait the audit log",
     "history": "the audit log, the log group /meshcert/MESH/audit",
-    "verify": "what the export function answers, which alone reads the key",
+    "verify": "what the verify function answers, which reads the key where it is and changes nothing",
 }
 RIGHTS = {
     "plan": _LOOK,

@@ -13,9 +13,8 @@ from meshcert.cli.sights import Sight, service_of
 from meshcert.costs import ALARMS, METRICS, Poll, Usage
 from meshcert.errors import IdentityMissing
 from meshcert.lifecycle.findings import Kind
-from meshcert.lifecycle.observe import observe
+from meshcert.lifecycle.observe import observe, remembered
 from meshcert.lifecycle.plan import plan
-from meshcert.lifecycle.reconcile import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

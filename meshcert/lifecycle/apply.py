@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshcert.errors import LeaseLost, MeshcertError
+from meshcert.lifecycle.failing import having_failed, having_succeeded
 from meshcert.lifecycle.looks import RENEW, ROLL_BACK
 from meshcert.lifecycle.memory import Memory, Quarantine, RenewalRequest, Rollout
 from meshcert.lifecycle.observation import Certificate, DeploymentState, Missing, Unknown
@@ -78,12 +79,22 @@ def apply(step: Step, seen: Observation, hands: Hands, save: Callable[[Memory], 
         LeaseLost: If somebody else works on the identity by now.
     """
     taken = _STEPS[step.action]
+    saved = seen.memory
+
+    def keep(memory: Memory) -> None:
+        nonlocal saved
+        save(memory)
+        saved = memory
+
     try:
-        return taken(step, seen, hands, save)
+        deed = taken(step, seen, hands, keep)
     except LeaseLost:
         raise
     except MeshcertError as error:
-        return Deed(step, seen.memory, done=False, outcome=f"{type(error).__name__}: {error}", before=step.away_from)
+        # With what was saved: the call may have had its effect although no answer came.
+        memory = having_failed(saved, step, error, seen.now)
+        return Deed(step, memory, done=False, outcome=f"{type(error).__name__}: {error}", before=step.away_from)
+    return replace(deed, memory=having_succeeded(deed.memory, step))
 
 
 def _renew(step: Step, seen: Observation, hands: Hands, save: Callable[[Memory], None]) -> Deed:

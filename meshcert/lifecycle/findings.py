@@ -22,12 +22,13 @@ class Kind(StrEnum):
     CA_AGEING = "CaAgeing"
     CA_TOO_SHORT = "CaTooShort"
     CA_MISSING = "CaMissing"
+    STEP_FAILING = "StepFailing"
     AWS_DENIED = "AwsDenied"
     AWS_UNAVAILABLE = "AwsUnavailable"
 
 
 REMEDIES: dict[Kind, str] = {
-    Kind.CERTIFICATE_MISSING: "Deploy the identities stack: CloudFormation alone requests certificates",
+    Kind.CERTIFICATE_MISSING: "Deploy a change of its dns_names (add one): CloudFormation then requests another",
     Kind.CERTIFICATE_UNUSABLE: "Read ACM's reason, mend the CA or the request, then replace it by a deploy",
     Kind.SECRET_MISSING: "Take it back with secretsmanager:RestoreSecret, or deploy the identities stack again",
     Kind.RENEWAL_FAILING: "Do what ACM's reason asks for; it is asked again every three days, by `meshcert renew` now",
@@ -40,6 +41,7 @@ REMEDIES: dict[Kind, str] = {
     Kind.CA_AGEING: "Raise the hierarchy's `reissue` in the mesh file and deploy: same key, nothing else changes",
     Kind.CA_TOO_SHORT: "Raise the hierarchy's `reissue` and deploy now: no certificate can be renewed any more",
     Kind.CA_MISSING: "Take it back with acm-pca:RestoreCertificateAuthority, or declare a new hierarchy",
+    Kind.STEP_FAILING: "Mend what the error names; it is tried again ever later, and at once with `meshcert renew`",
     Kind.AWS_DENIED: "Deploy the stacks again; if it stays, a policy of your account denies the call",
     Kind.AWS_UNAVAILABLE: "Nothing: it is tried again every minute",
 }

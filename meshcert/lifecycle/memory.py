@@ -114,6 +114,28 @@ class Quarantine:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """
+    A step that failed, and has not succeeded since.
+
+    Args:
+        version: The version it is about.
+        why: The last error.
+        since: When it failed first.
+        at: When it failed last.
+        count: How often.
+        refused: Whether the last error was one that a person has to mend.
+    """
+
+    version: str
+    why: str
+    since: dt.datetime
+    at: dt.datetime
+    count: int = 1
+    refused: bool = False
+
+
+@dataclass(frozen=True)
 class Order:
     """
     What an operator wants.
@@ -148,6 +170,7 @@ class Memory:
         messages: SQS's ids of the last orders taken up: the same message coming again is no other order.
         certificates: What ACM has shown, by serial number, the latest ones: saves asking it again.
         looked_at: The last look that saw everything.
+        failures: The steps that fail, by their names.
     """
 
     publication: Publication | None = None
@@ -158,6 +181,7 @@ class Memory:
     messages: tuple[str, ...] = ()
     certificates: dict[str, KnownCertificate] = field(default_factory=dict)
     looked_at: dt.datetime | None = None
+    failures: dict[str, Failure] = field(default_factory=dict)
 
     def knowing(self, serial_number: str, certificate: KnownCertificate) -> Memory:
         """The same, and the certificate with that serial number."""
@@ -170,8 +194,12 @@ class Memory:
         return next((known for known in self.certificates.values() if known.version == version), None)
 
     def ordered(self, order: Order, message: str) -> Memory:
-        """The same, with an order that came with a message; it takes the place of any before."""
-        return replace(self, order=order, messages=(*self.messages, message)[-_MESSAGES_KEPT:])
+        """
+        The same, with an order that came with a message; it takes the place of any before.
+
+        What failed is forgotten: whoever orders something has mended the cause, or wants to see it tried.
+        """
+        return replace(self, order=order, messages=(*self.messages, message)[-_MESSAGES_KEPT:], failures={})
 
     def deploying(self, service: str, rollout: Rollout) -> Memory:
         """The same, with another latest deployment of a service."""
@@ -203,6 +231,7 @@ class Memory:
                     serial: _read(KnownCertificate, known) for serial, known in document["certificates"].items()
                 },
                 looked_at=dt.datetime.fromisoformat(document["looked_at"]) if document["looked_at"] else None,
+                failures={name: _read(Failure, failure) for name, failure in document["failures"].items()},
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return cls()

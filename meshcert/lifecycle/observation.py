@@ -131,7 +131,10 @@ class Service:
         desired_count: Number of tasks it should have.
         tasks: The tasks that ECS wants to run.
         deployment: The newest deployment.
-        failures: Tasks of that deployment that stopped because they failed, with ECS's reason.
+        failures: Tasks of that deployment that failed on what they were to serve: Envoy's container ended by itself, or
+            a health check failed. With ECS's reason.
+        excused: Tasks of that deployment that failed, and say nothing about what they were to serve: an image that
+            cannot be pulled, no capacity, AWS out of reach or refusing, the application's own end. With AWS's reason.
     """
 
     name: str
@@ -139,6 +142,7 @@ class Service:
     tasks: tuple[Task, ...]
     deployment: ServiceDeployment
     failures: tuple[str, ...] = ()
+    excused: tuple[str, ...] = ()
 
     @property
     def deploying(self) -> bool:
@@ -212,6 +216,12 @@ class Observation:
     acknowledgements: Mapping[str, Acknowledgement] | Unknown = field(default_factory=dict)
     authorities: tuple[Authority, ...] | Missing | Unknown = ()
     memory: Memory = field(default_factory=Memory)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every part could be looked at."""
+        parts = (self.certificate, self.labels, self.services, self.acknowledgements, self.authorities)
+        return not any(isinstance(part, Unknown) for part in parts)
 
     @property
     def current(self) -> str:

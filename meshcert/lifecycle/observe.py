@@ -14,12 +14,14 @@ from meshcert.errors import (
     IdentityMissing,
     MeshcertError,
 )
+from meshcert.lifecycle.looks import RENEW
+from meshcert.lifecycle.memory import KnownCertificate, Publication
 from meshcert.lifecycle.observation import Authority, Certificate, Missing, Observation, Service, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from meshcert.lifecycle.memory import Memory
+    from meshcert.lifecycle.memory import Memory, Order
     from meshcert.lifecycle.observation import Acknowledgement
     from meshcert.lifecycle.ports import Acknowledgements, Authorities, Labels, Renewals, Services
     from meshcert.ports import Clock, Identity
@@ -92,6 +94,27 @@ def observe(identity: Identity, memory: Memory, views: Views, known: Certificate
     )
 
 
+def remembered(seen: Observation) -> Memory:
+    """
+    What to remember of a look.
+
+    Args:
+        seen: The look.
+    """
+    memory = seen.memory
+    issued = seen.certificate if isinstance(seen.certificate, Certificate) else None
+    if issued and issued.version and issued.validity:
+        validity = issued.validity
+        known = KnownCertificate(issued.version, issued.arn, validity.not_before, validity.not_after)
+        memory = memory.knowing(issued.serial_number, known)
+    if seen.current:
+        memory = replace(memory, publication=_publication(seen, memory))
+    memory = replace(memory, order=_outstanding(memory.order, seen, issued.version if issued else ""))
+    if seen.whole:
+        memory = replace(memory, looked_at=seen.now)
+    return memory
+
+
 def _of_tasks(
     identity: Identity, service: Service | Missing | Unknown | None, said: Mapping[str, Mapping[str, Acknowledgement]]
 ) -> dict[str, Acknowledgement]:
@@ -134,3 +157,20 @@ def _attempt(look: Callable[[], _Seen]) -> _Seen | Missing | Unknown:
         return Unknown(str(error), denied=isinstance(error, AccessDenied))
     except MeshcertError as error:
         return Unknown(str(error))
+
+
+def _publication(seen: Observation, memory: Memory) -> Publication:
+    before = memory.publication
+    known = before if before and before.version == seen.current else Publication(seen.current, seen.now)
+    holds = memory.holding(seen.current)
+    if holds is None:
+        return known
+    return Publication(known.version, known.since, holds.certificate_arn, holds.not_before, holds.not_after)
+
+
+def _outstanding(order: Order | None, seen: Observation, issued: str) -> Order | None:
+    """What is left of an order: nothing once the version that it is about has gone."""
+    is_now = issued if order and order.kind == RENEW else seen.current
+    if order is None or not is_now or order.version == is_now:
+        return order
+    return None if order.version else replace(order, version=is_now)

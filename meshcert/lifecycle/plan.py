@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meshcert.lifecycle import ageing, rollback, rollout
+from meshcert.lifecycle.failing import held_back
 from meshcert.lifecycle.findings import RENEWAL_REMEDIES, Finding, Kind
 from meshcert.lifecycle.looks import RENEW
 from meshcert.lifecycle.observation import Certificate, Missing, Unknown
@@ -34,11 +35,13 @@ class Plan:
         step: What to do now; ``wait`` or ``nothing`` if there is nothing to do.
         waits: What is expected to happen by itself.
         findings: What a person should know.
+        failing: Names of the steps that are wanted and have failed before.
     """
 
     step: Step
     waits: tuple[Step, ...] = ()
     findings: tuple[Finding, ...] = field(default_factory=tuple)
+    failing: frozenset[str] = frozenset()
 
     @property
     def settled(self) -> bool:
@@ -57,20 +60,21 @@ def plan(seen: Observation, policy: Policy) -> Plan:
     Returns:
         The step, what is waited for, and what a person should know.
     """
-    concerns = [
+    wanted = (
         rollback.go_back(seen),
         _publish(seen),
         rollout.take_over(seen, policy),
         rollout.prove(seen),
         _renew(seen, policy),
         ageing.authorities(seen, policy),
-    ]
+    )
+    concerns = [held_back(concern, seen, policy) for concern in wanted]
     acting = next((concern.step for concern in concerns if concern.step and concern.step.acts), None)
     waits = tuple(concern.step for concern in concerns if concern.step and not concern.step.acts)
     findings = tuple(finding for concern in concerns for finding in concern.findings)
     if acting is None:
         acting = waits[0] if waits else Step(Action.NOTHING, "published, served and issued are one")
-    return Plan(acting, waits, findings)
+    return Plan(acting, waits, findings, frozenset(name for concern in concerns for name in concern.failing))
 
 
 def _publish(seen: Observation) -> Concern:

@@ -25,13 +25,14 @@ class Policy:
         renewal_patience_s: A renewal request without effect is made again after this (ACM gives up after 72 hours:
             ACM user guide, "Check a certificate's renewal status").
         shortest_between_renewals_s: Ordered renewals closer together are done as one: Secrets Manager keeps every
-            version of the last 24 hours and has room for 100 (secretsmanager:PutSecretValue).
+            version of the last 24 hours and has room for 100 (secretsmanager:PutSecretValue); these are 96 at most.
         acknowledge_within_s: Time for running tasks to serve a new version, beyond their poll interval.
         pause_between_services_s: Rest between the deployments of two services.
         deployment_within_s: A service that takes longer to take a version over is reported, and holds up the identity's
             other services no more.
-        retry_first_s: Wait before the second renewal after a quarantine, and before a failed deployment of a good
-            version is repeated; doubles each time. The first renewal after a quarantine does not wait.
+        retry_first_s: Wait before the second renewal after a quarantine, before the second repetition of a step that
+            was refused, and before a failed deployment of a good version is repeated; doubles each time. The first
+            renewal after a quarantine and the first repetition do not wait.
         retry_longest_s: Longest of these waits.
         look_again_s: An unsettled identity is looked at again after this.
         ca_margin: A CA must outlive the end of the certificate renewed next by this fraction of a leaf's lifetime.
@@ -40,7 +41,7 @@ class Policy:
     back_dating_s: float = 3600.0
     renew_at: float = 0.88
     renewal_patience_s: float = 72 * 3600.0
-    shortest_between_renewals_s: float = 600.0
+    shortest_between_renewals_s: float = 900.0
     acknowledge_within_s: float = 240.0
     pause_between_services_s: float = 0.0
     deployment_within_s: float = 1800.0

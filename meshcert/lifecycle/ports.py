@@ -214,7 +214,7 @@ class LifecycleTable(Protocol):
         """
         ...
 
-    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> None:
+    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> bool:
         """
         Give the lease back.
 
@@ -223,6 +223,9 @@ class LifecycleTable(Protocol):
             memory: What to remember.
             look_at: When the next tick may look; None if the identity is settled. It stays unsettled nevertheless if
                 somebody wanted it meanwhile.
+
+        Returns:
+            Whether somebody wanted it meanwhile: what they came for has not been looked at.
 
         Raises:
             LeaseLost: If somebody else has it by now.

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 from meshcert.errors import LeaseLost, LeaseTaken, MeshcertError
 from meshcert.lifecycle.apply import Deed, Hands, apply
 from meshcert.lifecycle.audit import AuditEntry
-from meshcert.lifecycle.looks import RENEW, ROLL_BACK
-from meshcert.lifecycle.memory import KnownCertificate, Memory, Order, Publication
+from meshcert.lifecycle.failing import only
+from meshcert.lifecycle.looks import ROLL_BACK, Look
+from meshcert.lifecycle.memory import Memory, Order
 from meshcert.lifecycle.observation import Certificate, Observation, Unknown
-from meshcert.lifecycle.observe import Views, observe
+from meshcert.lifecycle.observe import Views, observe, remembered
 from meshcert.lifecycle.plan import Plan, plan
 from meshcert.lifecycle.steps import Action
 
 if TYPE_CHECKING:
-    from meshcert.lifecycle.looks import Look
     from meshcert.lifecycle.policy import Policy
     from meshcert.lifecycle.ports import Audit, Declared, Lease, LifecycleTable
     from meshcert.ports import Identity
@@ -27,6 +27,10 @@ logger = logging.getLogger(__name__)
 
 MOST_STEPS = 12
 """Steps in one run: a plan that never ends would be a fault of ours, and must not keep a function busy."""
+MOST_LOOKS_AGAIN = 3
+"""How often one run begins anew because somebody wanted the identity meanwhile; a tick goes on from there."""
+MEANWHILE = "an event that came meanwhile"
+"""Who caused such a look: it left no more than a mark."""
 _SLOW = {Action.RENEW, Action.STOP_TASK}
 """Steps whose effect takes its time: the same run would not see it."""
 ORDERS_KEPT = dt.timedelta(days=1)
@@ -75,14 +79,18 @@ class Reconciled:
     seen: Observation | None = None
 
 
-def reconcile(look: Look, owner: str, workshop: Workshop) -> Reconciled:
+def reconcile(look: Look, owner: str, workshop: Workshop, until: dt.datetime | None = None) -> Reconciled:
     """
     Bring one identity as far as it gets now.
+
+    Who finds somebody else at work leaves a mark and goes; the other one looks again for it before it ends. An event
+    does not wait for a tick because it came during a look: a failed task has ten seconds to be answered.
 
     Args:
         look: Which identity, and who says so.
         owner: Names this run: the Lambda request id.
         workshop: What to work with.
+        until: From then on the run does not begin anew, whoever wants it; None if there is time enough.
 
     Returns:
         What was done, what is planned, what was seen. An error of AWS's about a step is part of it: the next look sees
@@ -93,27 +101,48 @@ def reconcile(look: Look, owner: str, workshop: Workshop) -> Reconciled:
         LeaseLost: If this run took so long that another one has taken over.
         MeshcertError: If the tables cannot be reached.
     """
+    result, wanted = _once(look, owner, workshop)
+    for _ in range(MOST_LOOKS_AGAIN):
+        if not wanted or (until and workshop.views.clock.now() >= until):
+            break
+        again, wanted = _once(Look(look.identity, MEANWHILE), owner, workshop)
+        # Without a plan somebody else was quicker and looks for it, or the identity is gone.
+        result = replace(again if again.plan else result, deeds=(*result.deeds, *again.deeds))
+    return result
+
+
+def _once(look: Look, owner: str, workshop: Workshop) -> tuple[Reconciled, bool]:
+    """One look with its steps, and whether somebody wanted the identity during it."""
     identity = workshop.declared.find(look.identity)
-    now = workshop.views.clock.now()
-    lease = workshop.table.take(look.identity, owner, now, now + dt.timedelta(seconds=workshop.lease_s))
+    lease = _take(look, owner, workshop)
     if lease is None:
-        if look.order:
-            raise LeaseTaken(look.identity)
-        if look.brings_news:
-            # The clock's looks leave no mark: each would be a reason for the next, and none would ever be the last.
-            workshop.table.want(look.identity, now)
-        return Reconciled(look.identity)
+        return Reconciled(look.identity), False
     if identity is None:
         workshop.table.forget(lease)
-        return Reconciled(look.identity)
+        return Reconciled(look.identity), False
     run = _Run(identity, look, lease, workshop)
-    look_at: dt.datetime | None = now
+    look_at: dt.datetime | None = workshop.views.clock.now()
+    wanted = False
     try:
         result = run.go()
         look_at = _look_again_at(result, workshop.policy)
     finally:
-        run.leave(look_at)
-    return result
+        wanted = run.leave(look_at)
+    return result, wanted
+
+
+def _take(look: Look, owner: str, workshop: Workshop) -> Lease | None:
+    table, now = workshop.table, workshop.views.clock.now()
+    until = now + dt.timedelta(seconds=workshop.lease_s)
+    lease = table.take(look.identity, owner, now, until)
+    if lease is None and look.order:
+        raise LeaseTaken(look.identity)
+    if lease is None and look.brings_news:
+        # The clock's looks leave no mark: each would be a reason for the next, and none would ever be the last.
+        table.want(look.identity, now)
+        # Who has it now sees the mark; the one before may have given it back just before the mark was made.
+        lease = table.take(look.identity, owner, now, until)
+    return lease
 
 
 def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
@@ -147,6 +176,9 @@ class _Run:
         while True:
             seen = self._see(known)
             planned = plan(seen, self._workshop.policy)
+            if seen.whole:
+                self._memory = only(self._memory, planned.failing)
+                seen = replace(seen, memory=self._memory)
             self._refuse_order(seen, planned)
             if not planned.step.acts or len(deeds) == MOST_STEPS:
                 break
@@ -160,15 +192,16 @@ class _Run:
             known = deed.certificate
         return Reconciled(self._identity.name, tuple(deeds), planned, seen)
 
-    def leave(self, look_at: dt.datetime | None) -> None:
-        """Give the lease back, whatever has happened."""
+    def leave(self, look_at: dt.datetime | None) -> bool:
+        """Give the lease back, whatever has happened; whether somebody wanted it meanwhile."""
         try:
-            self._workshop.table.release(self._lease, self._memory, look_at)
+            return self._workshop.table.release(self._lease, self._memory, look_at)
         except LeaseLost:
             raise
         except MeshcertError as error:
             # It runs out by itself, and the mark it was taken with has a later tick look again.
             logger.warning("the lease of %s was not given back: %s", self._identity.name, error)
+            return False
 
     def _see(self, known: Certificate | None) -> Observation:
         seen = observe(self._identity, self._memory, self._workshop.views, known)
@@ -230,42 +263,3 @@ class _Run:
         except MeshcertError as error:
             # The function's own log has the line then; no rotation waits for it.
             logger.error("not in the audit log (%s): %s", error, entry.to_json())  # noqa: TRY400  ours, no traceback
-
-
-def remembered(seen: Observation) -> Memory:
-    """
-    What to remember of a look.
-
-    Args:
-        seen: The look.
-    """
-    memory = seen.memory
-    issued = seen.certificate if isinstance(seen.certificate, Certificate) else None
-    if issued and issued.version and issued.validity:
-        validity = issued.validity
-        known = KnownCertificate(issued.version, issued.arn, validity.not_before, validity.not_after)
-        memory = memory.knowing(issued.serial_number, known)
-    if seen.current:
-        memory = replace(memory, publication=_publication(seen, memory))
-    memory = replace(memory, order=_outstanding(memory.order, seen, issued.version if issued else ""))
-    parts = (seen.certificate, seen.labels, seen.services, seen.acknowledgements, seen.authorities)
-    if not any(isinstance(part, Unknown) for part in parts):
-        memory = replace(memory, looked_at=seen.now)
-    return memory
-
-
-def _publication(seen: Observation, memory: Memory) -> Publication:
-    before = memory.publication
-    known = before if before and before.version == seen.current else Publication(seen.current, seen.now)
-    holds = memory.holding(seen.current)
-    if holds is None:
-        return known
-    return Publication(known.version, known.since, holds.certificate_arn, holds.not_before, holds.not_after)
-
-
-def _outstanding(order: Order | None, seen: Observation, issued: str) -> Order | None:
-    """What is left of an order: nothing once the version that it is about has gone."""
-    is_now = issued if order and order.kind == RENEW else seen.current
-    if order is None or not is_now or order.version == is_now:
-        return order
-    return None if order.version else replace(order, version=is_now)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshcert.lifecycle.findings import Finding, Kind
 from meshcert.lifecycle.looks import ROLL_BACK
 from meshcert.lifecycle.observation import DeploymentState, Missing, Unknown
-from meshcert.lifecycle.rollout import acknowledged, by_deployment, deployed_version, is_published, services_in_order
+from meshcert.lifecycle.rollout import acknowledged, deployed_version, is_published, services_in_order
 from meshcert.lifecycle.steps import Action, Concern, Step
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def go_back(seen: Observation) -> Concern:
 
     Bad is what is quarantined (a roll back was interrupted), what a task of our own deployment failed with, what a
     running task refused, and what an operator says is bad. A version that has been proven good is not bad because a
-    task fails later: that is somebody else's fault.
+    task fails later, and no version is because an image could not be pulled: that is somebody else's fault.
 
     Args:
         seen: One look.
@@ -75,10 +75,11 @@ def _failures(seen: Observation) -> Iterator[str]:
     for use, service in services_in_order(seen):
         if service is None:
             continue
-        if by_deployment(use) and _tells(seen, service):
+        if _tells(seen, service):
+            failed = service.deployment.failed_tasks or service.deployment.state is DeploymentState.FAILED
             if service.failures:
                 yield f"a task of {use.name} failed with it: {service.failures[0]}"
-            elif service.deployment.failed_tasks or service.deployment.state is DeploymentState.FAILED:
+            elif failed and not service.excused:
                 yield f"the deployment of {use.name} failed with it: {service.deployment.reason or 'a task failed'}"
         for _, acknowledgement in acknowledged(seen, service):
             if acknowledgement and acknowledgement.refused == seen.current:

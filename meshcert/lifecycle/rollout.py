@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from meshcert.lifecycle.failing import held_back
 from meshcert.lifecycle.findings import Finding, Kind
 from meshcert.lifecycle.observation import DeploymentState, Missing, Unknown
 from meshcert.lifecycle.steps import Action, Concern, Step, waiting
@@ -36,6 +37,7 @@ def take_over(seen: Observation, policy: Policy) -> Concern:
             text = f"{what} cannot be looked at: {unknown.reason}"
             return Concern(waiting(text), (Finding(kind, unknown.reason),))
     findings: list[Finding] = []
+    failing: list[str] = []
     step: Step | None = None
     held_up, urgent = False, _bad_is_served(seen)
     for use, service in services_in_order(seen):
@@ -43,14 +45,18 @@ def take_over(seen: Observation, policy: Policy) -> Concern:
             findings.append(Finding(Kind.SERVICE_MISSING, f"service {use.name} does not exist"))
             continue
         concern = _redeployed(seen, service, policy) if by_deployment(use) else _reloaded(seen, use, service, policy)
+        # Here and not for all of them together: who is refused keeps no other service from its turn.
+        concern = held_back(concern, seen, policy)
         findings += concern.findings
+        failing += concern.failing
         if concern.step and (step is None or (concern.step.acts and not step.acts and not held_up)):
             step = concern.step
         # One after the other, but who never gets there must not make the others' certificates expire, and away from a
         # bad version nobody waits for tasks that go by themselves.
         waits_for_it = by_deployment(use) or not urgent
-        held_up |= concern.step is not None and waits_for_it and not _is_late(seen, service, policy.deployment_within_s)
-    return Concern(step, tuple(findings))
+        waits_for_it &= concern.step is not None and not concern.failing
+        held_up |= waits_for_it and not _is_late(seen, service, policy.deployment_within_s)
+    return Concern(step, tuple(findings), tuple(failing))
 
 
 def prove(seen: Observation) -> Concern:
@@ -226,17 +232,23 @@ def _rest(seen: Observation, service: Service, policy: Policy) -> Concern | None
 
 
 def _reloaded(seen: Observation, use: ServiceUse, service: Service, policy: Policy) -> Concern:
+    if _deploys_bad(seen, service):
+        return _begin(service, "its deployment of the bad version is superseded", version=seen.current)
     behind = _behind(seen, service)
     if not behind:
         return Concern()
     late = _is_late(seen, service, use.poll_interval_s + policy.acknowledge_within_s)
     concern = _overdue(seen, service, behind, late=late)
-    # Who started after the version was current has read it: stopping it would change nothing.
+    # Who started after the version was current has read it: replacing it would change nothing.
     laggards = [task for task in behind if task.running and task.started_at and task.started_at < _since(seen)]
     if not late or not laggards or not service.steady:
         return concern
+    if len(behind) == len(service.tasks):
+        # Nobody serves it, so nobody knows whether a new task could: let ECS start it before it stops the old one.
+        anew = _deployed_anew(seen, service, behind, policy)
+        return Concern(anew.step, (*concern.findings, *anew.findings))
     first = min(laggards, key=lambda task: task.arn)
-    why = "it has not taken the current version over in time"
+    why = "it has not taken the current version over in time, and others of its service have"
     step = Step(Action.STOP_TASK, why, service=service.name, task=first.arn, version=seen.current)
     return Concern(step, concern.findings)
 

@@ -57,6 +57,11 @@ class Step:
     again_s: float = 0.0
 
     @property
+    def name(self) -> str:
+        """The action, and the service it is about."""
+        return f"{self.action} {self.service}".rstrip()
+
+    @property
     def acts(self) -> bool:
         """Whether it changes anything."""
         return self.action not in {Action.WAIT, Action.NOTHING}
@@ -75,7 +80,9 @@ class Concern:
     Args:
         step: To do or to wait for; None if all is well.
         findings: What a person should know.
+        failing: Names of steps that it wants and that have failed before.
     """
 
     step: Step | None = None
     findings: tuple[Finding, ...] = field(default_factory=tuple)
+    failing: tuple[str, ...] = ()

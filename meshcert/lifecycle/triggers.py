@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import MeshcertError
 from meshcert.lifecycle.audit import AuditEntry
-from meshcert.lifecycle.looks import RENEW, ROLL_BACK, Look
+from meshcert.lifecycle.looks import RENEW, ROLL_BACK, SWEEP, TICK, Look
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,7 +106,9 @@ def looks(body: str, directory: Directory) -> tuple[Look, ...]:
     message = _document(body)
     name = message.get("look")
     if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME:
-        return (Look(name, by=_text(message.get("because"), _LONGEST_NAME) or "a message"),)
+        because = message.get("because")
+        # Only what is known goes into the log of actions: whoever may send here could write any name.
+        return (Look(name, by=because if because in (TICK, SWEEP) else "a message"),)
     by = " ".join(filter(None, ("event", _text(message.get("id"), 64), _text(message.get("detail-type"), 64))))
     # Two resources of one event may belong to one identity.
     found = tuple(Look(name, by) for name in dict.fromkeys(_of_event(message, directory)))

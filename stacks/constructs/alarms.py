@@ -28,13 +28,14 @@ class Alarms(Construct):
         scope: The stack.
         construct_id: Its id.
         mesh: Name of the mesh.
+        identities: Number of identities that its mesh file declares.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, mesh: str) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, mesh: str, identities: int) -> None:
         super().__init__(scope, construct_id)
         self.topic = self._topic(mesh)
         """Tells of every alarm, and of its end."""
-        self.alarms = [self._alarm(mesh, alarm) for alarm in alarms(mesh)]
+        self.alarms = [self._alarm(mesh, alarm) for alarm in alarms(mesh, identities)]
         """In the runbook's order."""
 
     def _topic(self, mesh: str) -> sns.Topic:

@@ -28,7 +28,7 @@ HEADINGS = {
     "`meshcert renew`, `rollback`",
     "queues": "## 2. ↓ the queues\nlooks and orders → renewal function · dispatch → dispatch function → looks",
     "renewal": "## 3. ↓ renewal function: observe, plan, take a step\nAudit: log group `{audit}`",
-    "export": "## 4. ↓ export function: the only one that reaches a private key",
+    "export": "## 4. ↓ export function: the only one that takes a private key out of ACM",
     "findings": "## 5. What a person should know\nEach is an alarm with its line of the runbook; "
     "`meshcert plan` names the identity",
 }
@@ -94,7 +94,7 @@ class LifecycleDashboard(Construct):
                 [
                     self._graph(
                         "Publications",
-                        self._counts("Published", "AlreadyCurrent", "Withheld", "Rejected", "NotReady"),
+                        self._counts("Published", "AlreadyCurrent", "Withheld", "Rejected", "Refused", "NotReady"),
                         FULL,
                     )
                 ],

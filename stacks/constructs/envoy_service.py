@@ -197,7 +197,7 @@ class EnvoyService(Construct):
     def _envoy(self, task: ecs.FargateTaskDefinition) -> ecs.ContainerDefinition:
         linux = ecs.LinuxParameters(self, "Linux", init_process_enabled=False)
         envoy = task.add_container(
-            "envoy",
+            naming.ENVOY_CONTAINER,
             image=self._surroundings.envoy,
             essential=True,
             readonly_root_filesystem=True,

@@ -9,6 +9,7 @@ from aws_cdk import aws_ec2 as ec2  # noqa: TID251
 from aws_cdk import aws_elasticloadbalancingv2 as elb  # noqa: TID251
 from constructs import Construct  # noqa: TID251
 
+from meshcert import naming
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -53,7 +54,11 @@ class GatewayBalancer(Construct):
                 f"Gateway{listener.port}",
                 port=listener.port,
                 protocol=elb.Protocol.TCP,
-                targets=[target.service.load_balancer_target(container_name="envoy", container_port=listener.port)],
+                targets=[
+                    target.service.load_balancer_target(
+                        container_name=naming.ENVOY_CONTAINER, container_port=listener.port
+                    )
+                ],
                 # A network load balancer may send new connections to a target for two minutes after it left.
                 deregistration_delay=Duration.seconds(120),
                 health_check=elb.HealthCheck(protocol=elb.Protocol.TCP, interval=Duration.seconds(10)),

@@ -13,6 +13,7 @@ from constructs import Construct  # noqa: TID251
 from meshcert import naming
 from meshcert.document import PLACEHOLDER
 from meshcert.mesh import proxy_settings
+from meshcert.ports import IDENTITY_SCHEMA
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from meshcert.mesh import Mesh
     from stacks.constructs.hierarchy import HierarchyAuthorities
     from stacks.constructs.python_function import PythonFunction
+
+PUBLISHED_WITHIN = Duration.minutes(6)
+"""How long CloudFormation waits for the deploy function's answer."""
 
 
 class PublishedSecret(secretsmanager.Secret):
@@ -207,6 +211,8 @@ class Identity(Construct):
                 "Names": list(declared.dns_names),
                 "PeerNames": list(mesh.peer_names(name)),
                 "Services": _served_by(mesh, name),
+                # Not read: a change of it has CloudFormation ask for an update, which writes the row anew.
+                "Schema": str(IDENTITY_SCHEMA),
             },
         )
 
@@ -232,7 +238,7 @@ def _have_published(scope: Construct, kind: str, deploy: PythonFunction, propert
         "Published",
         resource_type=kind,
         service_token=deploy.function.function_arn,
-        service_timeout=Duration.minutes(6),
+        service_timeout=PUBLISHED_WITHIN,
         properties=properties,
     )
     # Everything about the function and its role, not the function alone: its rights must be there before it runs.

@@ -35,8 +35,9 @@ class PythonFunction(Construct):
         environment: Variables the handler's settings read, besides ``MESHCERT_MESH``.
         timeout: Longest run.
         role: Another function's role, to share it; None makes one that is named after this function.
-        asynchronous: Callers do not wait for it, so Lambda tries again and keeps what failed in a dead-letter queue.
-            A caller that waits sees the failure itself, and a queue that feeds a function has its own dead letters.
+        asynchronous: Callers do not wait for it, so Lambda tries again for so long and keeps what failed in a
+            dead-letter queue. None: a caller that waits sees the failure itself, and a queue that feeds a function has
+            its own dead letters.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class PythonFunction(Construct):
         environment: dict[str, str],
         timeout: Duration,
         role: iam.Role | None = None,
-        asynchronous: bool = False,
+        asynchronous: Duration | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
         log_group = logs.LogGroup(
@@ -83,6 +84,7 @@ class PythonFunction(Construct):
             log_group=log_group,
             dead_letter_queue=dead_letter_queue(self, mesh=mesh, name=name) if asynchronous else None,
             retry_attempts=RETRIES if asynchronous else None,
+            max_event_age=asynchronous,
             environment={
                 "AWS_RETRY_MODE": "standard",
                 "POWERTOOLS_SERVICE_NAME": f"meshcert-{name}",

@@ -35,6 +35,15 @@ class MeshRights:
         """On the mesh's ACM certificates; ACM makes up their ids, so the tag tells them."""
         return self._tagged(sid, actions, self.arn("acm", "certificate/*"))
 
+    def certificates_of_the_account(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """
+        On every ACM certificate of the account and region: for what is public, and read only.
+
+        A certificate that is gone has no tag. Whoever may only see tagged ones is denied, and never told that it is
+        gone.
+        """
+        return _allow(sid, actions, self.arn("acm", "certificate/*"))
+
     def authorities(self, sid: str, *actions: str) -> iam.PolicyStatement:
         """On the mesh's CAs, told by their tag."""
         return self._tagged(sid, actions, self.arn("acm-pca", "certificate-authority/*"))
@@ -115,7 +124,8 @@ class MeshRights:
         in_cluster = "The prefix is the mesh's own cluster; ids of tasks are made up by ECS."
         return {
             self.arn("acm", "certificate/*"): (
-                "ACM makes up certificate ids; the condition limits this to certificates tagged with this mesh."
+                "ACM makes up certificate ids; the condition limits this to certificates tagged with this mesh. They "
+                "are described without it, for one that is gone has no tag."
             ),
             self.arn("acm-pca", "certificate-authority/*"): (
                 "The condition limits this to CAs tagged with this mesh; CA certificates are public."

@@ -28,6 +28,8 @@ PATTERNS: dict[str, tuple[str, events.EventPattern]] = {
                 "ACM Certificate Expired",
                 "ACM Certificate Renewal Action Required",
                 "ACM Certificate Revoked",
+                # EventBridge lists it, and the ACM user guide does not say when it comes.
+                "ACM Certificate Rotated",
             ],
         ),
     ),
@@ -47,9 +49,10 @@ PATTERNS: dict[str, tuple[str, events.EventPattern]] = {
         events.EventPattern(source=["aws.ecs"], detail_type=["ECS Deployment State Change"]),
     ),
     "TaskStopped": (
-        "A task has stopped: it may be the first one that failed on a new certificate",
+        "A task ends: it may be the first one that failed on a new certificate",
+        # Its last status comes later: Fargate takes the network down before, half a minute and more.
         events.EventPattern(
-            source=["aws.ecs"], detail_type=["ECS Task State Change"], detail={"lastStatus": ["STOPPED"]}
+            source=["aws.ecs"], detail_type=["ECS Task State Change"], detail={"desiredStatus": ["STOPPED"]}
         ),
     ),
 }

@@ -1,4 +1,4 @@
-"""The whole demo, played once for all end-to-end tests and left running for them to look at."""
+"""The whole demo, played once for most end-to-end tests and left running for them to look at."""
 
 from __future__ import annotations
 
@@ -9,18 +9,50 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.cdk import CdkCli
-from local.demo.scene import MUTUAL
+from local.demo.scene import GATEWAY, MUTUAL, TELLER
 from local.demo.stage import Stage
 from local.demo.story import Story
 from local.lab import LocalAws
-from local.running_mesh import RunningMesh
+from local.running_mesh import RunningMesh, wait_until
+from meshcert import naming
+from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
+from meshcert.publication import LAST_GOOD
+from meshcert.settings import POLICY_PREFIX
+from tests.e2e.audit import audit
+from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from local.demo.result import DemoResult
+
+IN_HASTE = Policy(look_again_s=1.0, shortest_between_renewals_s=0.0)
+"""What the demo's renewal function goes by once the demo, which has AWS's times, is over."""
+ORDER = (
+    "test_demo.py",
+    "test_redeploy.py",
+    "test_rights.py",
+    # Tries what is denied, so it comes after those who look for denials.
+    "test_rights_of_the_lifecycle.py",
+    # Breaks what the others need.
+    "test_lifecycle.py",
+)
+"""The files that share one demo."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those who share the demo come in an order in which none spoils it for the next."""
+    places = [place for place, item in enumerate(items) if _turn(item) is not None]
+    shared = sorted((items[place] for place in places), key=lambda item: _turn(item) or 0)
+    for place, item in zip(places, shared, strict=True):
+        items[place] = item
+
+
+def _turn(item: pytest.Item) -> int | None:
+    name = item.path.name
+    return ORDER.index(name) if item.path.parent.name == "e2e" and name in ORDER else None
 
 
 @dataclass(frozen=True)
@@ -46,14 +78,45 @@ class PlayedDemo:
     lines: list[str]
     began: float
 
+    @property
+    def operator(self) -> OperatorTerminal:
+        """Runs ``meshcert`` as an operator who knows how the renewal function has been set."""
+        return OperatorTerminal(self.aws, self.mesh.name, **IN_HASTE.to_environ())
+
+    def set_policy(self, policy: Policy) -> None:
+        """
+        Have the renewal function act on a policy.
+
+        Only while nothing is under way: the local AWS ends a run whose function changes, and its lease stays.
+        """
+        wait_until(lambda: all(map(self.mesh.is_settled, (GATEWAY, TELLER))), "a quiet moment", within_s=60)
+        functions, name = self.mesh.client("lambda"), naming.function(self.mesh.name, "renewal")
+        before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+        variables = {key: value for key, value in before.items() if not key.startswith(POLICY_PREFIX)}
+        functions.update_function_configuration(
+            FunctionName=name, Environment={"Variables": variables | policy.to_environ()}
+        )
+
+    def audit(self, identity: str) -> list[dict[str, str]]:
+        """The audit log's lines about an identity, the oldest first."""
+        return audit(self.mesh, identity)
+
+    def is_proven(self, identity: str) -> bool:
+        """Whether what is published is served by every task and is the version to go back to; nothing is left to do."""
+        current = self.mesh.current_version(identity)
+        good = self.mesh.version_labelled(identity, LAST_GOOD) == current
+        return good and self.mesh.is_settled(identity)
+
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlayedDemo]:
-    """The demo, played to its end."""
+    """The demo, played to its end; from then on its lifecycle is in haste."""
     folder, began = tmp_path_factory.mktemp("demo"), time.time()
     with LocalAws(folder / "aws", certificates=Story.TIMES) as aws:
         lines: list[str] = []
         stage = Stage(started=began, on_detail=lines.append)
         result = Story(stage, aws, folder).play()
         mesh = RunningMesh(aws, load_mesh(MUTUAL).mesh.name, aws.resolve)
-        yield PlayedDemo(aws, CdkCli(aws.environment(), lines.append), mesh, result, folder, lines, began)
+        played = PlayedDemo(aws, CdkCli(aws.environment(), lines.append), mesh, result, folder, lines, began)
+        played.set_policy(IN_HASTE)
+        yield played

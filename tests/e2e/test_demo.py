@@ -15,6 +15,8 @@ from cryptography import x509
 from local.cdk import ROOT
 from meshcert import naming
 from meshcert.document import read_material
+from meshcert.publication import LAST_GOOD, QUARANTINED
+from tests.e2e.audit import actions
 from tests.e2e.canary import canaries, search_files, search_processes, search_texts
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import PlayedDemo
 
 IDENTITIES = ("colorgateway", "colorteller")
+LOGGERS = ("export", "deploy", "renewal", "dispatch", naming.AUDIT, *IDENTITIES)
 
 
 def test_one_way_tls_shows_a_client_without_a_certificate(demo: PlayedDemo) -> None:
@@ -52,6 +55,25 @@ def test_a_renewal_reaches_both_envoys_without_a_failed_request(demo: PlayedDemo
     assert renewal.failed == 0
 
 
+def test_the_teller_takes_a_renewal_over_by_a_deployment(demo: PlayedDemo) -> None:
+    """Another task serves it; both identities settled on it, and it is the version to go back to; nothing failed."""
+    assert demo.result.renewal.new_task
+    assert demo.result.renewal.proven
+    for identity in IDENTITIES:
+        assert demo.mesh.version_labelled(identity, LAST_GOOD) == demo.mesh.current_version(identity)
+        assert demo.mesh.version_labelled(identity, QUARANTINED) == ""
+
+
+def test_the_audit_log_tells_each_renewal_once(demo: PlayedDemo) -> None:
+    """Of each identity: one export, of the teller one deployment, and the proof of each version; all of it done."""
+    renewed = {identity: demo.audit(identity)[-3:] for identity in IDENTITIES}
+
+    assert actions(renewed["colorgateway"]) == ["prove", "export", "prove"]
+    assert actions(renewed["colorteller"]) == ["export", "redeploy", "prove"]
+    assert {line["outcome"] for lines in renewed.values() for line in lines} == {"done"}
+    assert renewed["colorteller"][0]["by"].startswith("event ")
+
+
 def test_both_envoys_serve_the_renewed_certificate_and_not_the_one_before(demo: PlayedDemo) -> None:
     """Each Envoy's /certs shows the serial number that ACM holds now, another than that of the version before."""
     for identity in IDENTITIES:
@@ -61,7 +83,7 @@ def test_both_envoys_serve_the_renewed_certificate_and_not_the_one_before(demo: 
         old = format(x509.load_pem_x509_certificate(before.encode()).serial_number, "x")
 
         assert demo.mesh.serial(identity) != old
-        assert demo.mesh.task(identity).served_serials() == {demo.mesh.serial(identity)}
+        assert demo.mesh.served_by_all(identity) == {demo.mesh.serial(identity)}
 
 
 def test_no_key_or_passphrase_is_anywhere_but_in_memory(demo: PlayedDemo) -> None:
@@ -72,12 +94,14 @@ def test_no_key_or_passphrase_is_anywhere_but_in_memory(demo: PlayedDemo) -> Non
 
     in_processes, processes = search_processes(wanted)
     in_files, files = search_files(wanted, folders, since=demo.began)
-    in_logs, lines = search_texts(wanted, [*_logs(demo), ("CDK CLI", "\n".join(demo.lines))])
+    logs = _logs(demo)
+    in_logs, lines = search_texts(wanted, [*logs, ("CDK CLI", "\n".join(demo.lines))])
 
     assert in_processes + in_files + in_logs == []
     assert processes > 10
     assert files > 100
     assert lines > 10
+    assert {naming.log_group("color", owner) for owner in LOGGERS} <= {group for group, _ in logs}
 
 
 def test_the_canary_search_finds_a_planted_secret(demo: PlayedDemo, tmp_path: Path) -> None:
@@ -140,4 +164,6 @@ def test_the_readmes_demo_command_ends_well() -> None:
     assert figures["answer"] == "yellow"
     assert figures["mutual"]["no_certificate"] == 0
     assert figures["renewal"]["failed"] == 0
+    assert figures["renewal"]["new_task"]
+    assert figures["renewal"]["proven"]
     assert set(figures["seconds"]) == {"install", "deploy", "total"}

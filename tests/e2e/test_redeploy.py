@@ -15,7 +15,9 @@ from local.cdk import CdkCli, CdkFailed
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.gateway_client import Gateway, SteadyClient
 from local.running_mesh import wait_until
+from local.ticking import Ticking
 from meshcert import naming
+from tests.e2e.audit import actions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,11 +60,11 @@ def assemblies(demo: PlayedDemo) -> Iterator[dict[str, Path]]:
 
 @pytest.fixture
 def asking(demo: PlayedDemo) -> Iterator[SteadyClient]:
-    """A client that asks all through the test; it must not have seen a failure at the end."""
+    """A client that asks all through the test, while the clock ticks; it must not have seen a failure at the end."""
     gateway = Gateway(
         demo.mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", demo.mesh.trust_bundle(GATEWAY)
     )
-    with SteadyClient(gateway, ANSWER) as client:
+    with SteadyClient(gateway, ANSWER) as client, Ticking(demo.aws, "color"):
         yield client
     assert client.requests > 100
     assert client.failures == []
@@ -81,32 +83,37 @@ def test_names_added_and_removed_at_once_are_refused_and_nothing_changes(
     said = re.sub(r"\s+", " ", " ".join(failed.value.output))
     assert "first deploy with the old names and the new ones" in said
     assert demo.mesh.current_version(TELLER) == version
-    assert demo.mesh.task(TELLER).served_serials() == {served}
+    assert demo.mesh.served_by_all(TELLER) == {served}
 
 
 @pytest.mark.usefixtures("asking")
-def test_an_added_name_reaches_the_running_envoy(demo: PlayedDemo, assemblies: dict[str, Path]) -> None:
-    """A new ACM certificate replaces the old one and is served by tasks that expect its names; no request fails."""
-    old = demo.mesh.certificate(TELLER)["CertificateArn"]
+def test_an_added_name_reaches_every_task_by_a_new_deployment(demo: PlayedDemo, assemblies: dict[str, Path]) -> None:
+    """A new ACM certificate replaces the old one, the renewal function redeploys the teller; no request fails."""
+    old, task = demo.mesh.certificate(TELLER)["CertificateArn"], demo.mesh.task(TELLER).arn
 
     demo.cdk.deploy(assemblies["added"])
-    demo.mesh.wait_until_steady(SERVICES)
+    wait_until(lambda: demo.is_proven(TELLER), "the new certificate served and proven", within_s=60)
 
-    serial = demo.mesh.serial(TELLER)
-    wait_until(lambda: serial in demo.mesh.task(TELLER).served_serials(), "the new certificate served", within_s=15)
     certificate = demo.mesh.certificate(TELLER)
     assert ADDED_NAME in certificate["SubjectAlternativeNames"]
     assert certificate["CertificateArn"] != old
+    assert demo.mesh.served_by_all(TELLER) == {demo.mesh.serial(TELLER)}
+    assert demo.mesh.task(TELLER).arn != task
+    assert actions(demo.audit(TELLER))[-2:] == ["redeploy", "prove"]
 
 
 @pytest.mark.usefixtures("asking")
 def test_a_removed_identity_is_forgotten_and_its_secret_kept(demo: PlayedDemo, assemblies: dict[str, Path]) -> None:
-    """Its row and its certificate are gone, its secret stays for whoever may still read it; no request fails."""
+    """Its rows and its certificate are gone, its secret stays for whoever may still read it; no request fails."""
     secret = naming.identity_secret("color", "spare")
+    remembered = {"TableName": naming.lifecycle_table("color"), "Key": {"name": {"S": "spare"}}}
+    database = demo.mesh.client("dynamodb")
+    assert "Item" in database.get_item(**remembered)
 
     demo.cdk.deploy(assemblies["removed"])
+    wait_until(lambda: "Item" not in database.get_item(**remembered), "what was remembered forgotten", within_s=30)
 
-    rows = demo.mesh.client("dynamodb").scan(TableName=naming.identities_table("color"))["Items"]
+    rows = database.scan(TableName=naming.identities_table("color"))["Items"]
     arns = [item["CertificateArn"] for item in _certificates(demo)]
     assert sorted(row["name"]["S"] for row in rows) == SERVICES
     assert sorted(row["certificate_arn"]["S"] for row in rows) == sorted(arns)
@@ -114,10 +121,10 @@ def test_a_removed_identity_is_forgotten_and_its_secret_kept(demo: PlayedDemo, a
 
 
 @pytest.mark.usefixtures("asking")
-def test_reissued_ca_certificates_reach_every_envoy_on_the_same_keys(
+def test_reissued_ca_certificates_reach_the_running_gateway_on_the_same_keys(
     demo: PlayedDemo, assemblies: dict[str, Path]
 ) -> None:
-    """New CA certificates with the old keys: bundles are published, tasks take them over, no request fails."""
+    """New CA certificates with the old keys: bundles are published, running tasks reload them, no request fails."""
     before = {name: _root(demo, name) for name in SERVICES}
     gateway = demo.mesh.task(GATEWAY)
 

@@ -1,5 +1,5 @@
 """
-What each role may do against what it did, over the whole demo and the deploys after it.
+What each role may do against what it did, over the whole demo, the deploys after it, and an operator's day.
 
 The local AWS evaluates every call against the deployed policies and keeps a log of (role, action, resource). What it
 cannot evaluate is asserted on the templates (tests/stacks).
@@ -7,62 +7,179 @@ cannot evaluate is asserted on the templates (tests/stacks).
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from botocore.exceptions import ClientError  # noqa: TID251 -- the tests speak to AWS
 
+from local.demo.scene import GATEWAY, TELLER
+from local.running_mesh import wait_until
+from local.ticking import Ticking, dispatch
 from meshcert import naming
+from tests.e2e.audit import actions
+from tests.e2e.conftest import IN_HASTE
+from tests.e2e.grants import Grant, Role, unused
+from tests.e2e.terminal import NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tests.e2e.conftest import PlayedDemo
+    from tests.e2e.terminal import Ended
 
-REGION = "eu-west-1"
-ROLES = ("export", "colorgateway", "colorteller")
-# Lambda itself uses these of its function's role: it writes the logs and the failed events. On the local AWS it does so
-# without asking IAM, so their use cannot be seen here.
-USED_BY_LAMBDA = {"logs:CreateLogStream", "logs:PutLogEvents", "sqs:SendMessage"}
-
-
-def _granted(demo: PlayedDemo, role: str) -> set[str]:
-    iam, name = demo.mesh.client("iam"), naming.role("color", REGION, role)
-    granted = set()
-    for policy in iam.list_role_policies(RoleName=name)["PolicyNames"]:
-        document = iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"]
-        for statement in document["Statement"]:
-            actions = statement["Action"]
-            granted |= {actions} if isinstance(actions, str) else set(actions)
-    assert iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"] == []
-    return granted
+SERVICES = (GATEWAY, TELLER)
+ROLES = ("export", "verify", "renewal", "dispatch", naming.OPERATOR_ROLE, *SERVICES)
+FAULTS = "/_local/faults"
 
 
-def _decisions(demo: PlayedDemo, role: str) -> list[dict[str, str]]:
-    name = naming.role("color", REGION, role)
-    return [decision for decision in demo.aws.control("GET", "/_local/iam/log") if decision["role"] == name]
+@pytest.fixture(scope="module", autouse=True)
+def sweep(demo: PlayedDemo) -> Iterator[None]:
+    """A sweep, and a clock that ticks all through."""
+    dispatch(demo.aws, demo.mesh.name, "sweep")
+    with Ticking(demo.aws, demo.mesh.name):
+        yield
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_a_role_may_do_what_it_does_and_nothing_besides(demo: PlayedDemo, role: str) -> None:
-    """Granted = used: an action nobody needed would be a right too many."""
-    used = {decision["action"] for decision in _decisions(demo, role) if decision["allowed"]}
-
-    assert used
-    assert _granted(demo, role) - USED_BY_LAMBDA == used
+@pytest.fixture(scope="module")
+def renewed(demo: PlayedDemo) -> Ended:
+    """An operator orders a new certificate for the teller, and waits for it."""
+    return demo.operator.run("renew", TELLER, "--reason", "a test", "--wait", "120", "--json")
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_no_role_was_ever_refused_what_it_needs(demo: PlayedDemo, role: str) -> None:
-    """Over deploys, renewals and restarts, none of the product's calls was denied."""
-    assert [decision for decision in _decisions(demo, role) if not decision["allowed"]] == []
+@pytest.fixture(scope="module")
+def rolled_back(demo: PlayedDemo, renewed: Ended) -> Ended:
+    """An operator orders the gateway's version away, and waits for what comes of it."""
+    assert renewed.code == 0
+    return demo.operator.run("rollback", GATEWAY, "--reason", "a test", "--wait", "120", "--json")
+
+
+@pytest.fixture(scope="module")
+def stopped(demo: PlayedDemo, rolled_back: Ended) -> tuple[str, str]:
+    """A gateway that cannot read a new version is given up: the task before, and the one that ECS has put there."""
+    assert rolled_back.code == 0
+    before = demo.mesh.task(GATEWAY).arn
+    cannot_read = {"kind": "500", "service": "secretsmanager", "action": "GetSecretValue"}
+    demo.set_policy(replace(IN_HASTE, acknowledge_within_s=3.0))
+    demo.aws.control("PUT", FAULTS, [{**cannot_read, "role": Role(demo.aws, "color", GATEWAY).name}])
+    try:
+        assert demo.operator.run("renew", GATEWAY).code == 0
+        wait_until(lambda: _last_action(demo) == "stop task", "the laggard stopped", within_s=60)
+    finally:
+        demo.aws.control("PUT", FAULTS, [])
+    wait_until(lambda: demo.is_proven(GATEWAY), "another task serves the new version", within_s=60)
+    demo.set_policy(IN_HASTE)
+    return before, demo.mesh.task(GATEWAY).arn
+
+
+def _last_action(demo: PlayedDemo) -> str:
+    return demo.audit(GATEWAY)[-1]["action"]
+
+
+def test_an_operator_renews_with_the_operator_role(demo: PlayedDemo, renewed: Ended) -> None:
+    """The order is carried out to the end: another version, served by a new deployment, and the log says who."""
+    shown = renewed.document["after"]
+    lines = demo.audit(TELLER)[-4:]
+
+    assert renewed.code == 0, renewed.err
+    assert (shown["settled"], shown["published"]["version"]) == (True, demo.mesh.current_version(TELLER))
+    assert {task["serial_number"] for task in shown["services"][-1]["tasks"]} == {demo.mesh.serial(TELLER)}
+    assert actions(lines) == ["renew", "export", "redeploy", "prove"]
+    assert lines[0]["by"].endswith(f":{NAME}")
+
+
+def test_an_operator_rolls_back_with_the_operator_role(demo: PlayedDemo, rolled_back: Ended) -> None:
+    """The version is quarantined, the proxies go back, and a fresh renewal settles the identity."""
+    lines = demo.audit(GATEWAY)
+    begin = max(place for place, line in enumerate(lines) if line["action"] == "roll back")
+    left = lines[begin]["before"]
+
+    assert rolled_back.code == 0, rolled_back.err
+    assert demo.mesh.version_labelled(GATEWAY, "QUARANTINED") == left
+    assert rolled_back.document["after"]["published"]["version"] not in {left, lines[begin]["after"]}
+    assert actions(lines[begin:])[:2] == ["roll back", "renew"]
+
+
+def test_an_operator_sees_the_mesh_with_the_operator_role(demo: PlayedDemo, rolled_back: Ended) -> None:
+    """Plan and status are settled, history tells who ordered what, verify finds no fault; none needs more."""
+    assert rolled_back.code == 0
+    plan, status = (demo.operator.run(command, "--json") for command in ("plan", "status"))
+    history, verdict = (demo.operator.run(command, GATEWAY, "--json") for command in ("history", "verify"))
+
+    assert [plan.code, status.code, history.code, verdict.code] == [0, 0, 0, 0], plan.err + status.err
+    assert plan.document["month"]["dollars"] > 1000
+    assert [one["identity"] for one in status.document["identities"]] == sorted(SERVICES)
+    assert any(entry["by"].endswith(f":{NAME}") for entry in history.document["entries"])
+    assert (verdict.document["faults"], verdict.document["serial_number"]) == ([], demo.mesh.serial(GATEWAY))
+
+
+def test_a_task_that_cannot_take_a_version_over_is_stopped_and_replaced(
+    demo: PlayedDemo, stopped: tuple[str, str]
+) -> None:
+    """Another task serves the new version, and the audit log names the one that was stopped."""
+    before, after = stopped
+    (line,) = [line for line in demo.audit(GATEWAY) if line["action"] == "stop task"]
+
+    assert before != after
+    assert line["before"] == before
+    assert demo.mesh.served_by_all(GATEWAY) == {demo.mesh.serial(GATEWAY)}
+
+
+def _used_by_lambda(demo: PlayedDemo, role: str) -> set[Grant]:
+    """
+    What Lambda itself does in a function's role, on the local AWS without asking IAM: its use cannot be seen here.
+
+    It writes the function's log, and it gives an asynchronous call that failed three times to the dead-letter queue.
+    """
+    place = f"{demo.aws.region}:{demo.aws.account}"
+    functions = {name: (name,) for name in ("verify", "renewal", "dispatch")} | {"export": ("export", "deploy")}
+    logs = {
+        Grant(action, f"arn:aws:logs:{place}:log-group:{naming.log_group('color', function)}:*")
+        for function in functions.get(role, ())
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents")
+    }
+    dead_letters = Grant("sqs:SendMessage", f"arn:aws:sqs:{place}:{naming.queue('color', 'deploy-dead-letters')}")
+    return logs | ({dead_letters} if role == "export" else set())
+
+
+@pytest.mark.usefixtures("stopped")
+@pytest.mark.parametrize("owner", ROLES)
+def test_a_role_may_do_what_it_does_and_nothing_besides(demo: PlayedDemo, owner: str) -> None:
+    """Granted = used, action by action and resource by resource: what nobody needed would be a right too many."""
+    role = Role(demo.aws, "color", owner)
+
+    assert set(unused(role.grants(), role.decisions())) == _used_by_lambda(demo, owner)
+
+
+@pytest.mark.usefixtures("stopped")
+@pytest.mark.parametrize("owner", ROLES)
+def test_no_role_was_ever_refused_what_it_needs(demo: PlayedDemo, owner: str) -> None:
+    """Over deploys, renewals, roll backs and an operator's commands, none of the product's calls was denied."""
+    role = Role(demo.aws, "color", owner)
+
+    assert role.decisions()
+    assert role.denied() == []
+
+
+@pytest.mark.parametrize(("owner", "tables"), [("renewal", {"lifecycle"}), ("operator", set()), ("dispatch", set())])
+def test_a_role_of_the_lifecycle_writes_only_what_is_its_own(demo: PlayedDemo, owner: str, tables: set[str]) -> None:
+    """Guards the sum above by what was seen: no other table was ever written in its name."""
+    writes = {
+        decision.resource.rpartition("-")[2]
+        for decision in Role(demo.aws, "color", owner).decisions()
+        if decision.action in {"dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}
+    }
+
+    assert writes == tables
 
 
 def test_a_role_touches_only_this_meshs_resources(demo: PlayedDemo) -> None:
     """Every secret carries the mesh's prefix; a task's secrets are its own identity and its peer's trust bundle."""
     for service, peer in (("colorgateway", "colorteller"), ("colorteller", "colorgateway")):
         secrets = {
-            decision["resource"].split(":secret:")[1].rsplit("-", 1)[0]
-            for decision in _decisions(demo, service)
-            if ":secret:" in decision["resource"]
+            decision.resource.split(":secret:")[1].rsplit("-", 1)[0]
+            for decision in Role(demo.aws, "color", service).decisions()
+            if ":secret:" in decision.resource
         }
 
         assert secrets == {
@@ -81,10 +198,10 @@ def test_a_role_touches_only_this_meshs_resources(demo: PlayedDemo) -> None:
 )
 def test_no_role_reads_another_identitys_secret(demo: PlayedDemo, service: str, secret: str) -> None:
     """The gateway's task cannot read the teller's key, nor the other way round, nor ECS itself any of them."""
-    arn = demo.mesh.client("iam").get_role(RoleName=naming.role("color", REGION, service))["Role"]["Arn"]
+    role = Role(demo.aws, "color", service)
 
     with pytest.raises(ClientError, match="AccessDenied"):
-        demo.aws.client_as(arn, "secretsmanager").get_secret_value(SecretId=secret)
+        demo.aws.client_as(role.arn, "secretsmanager").get_secret_value(SecretId=secret)
 
 
 def test_even_an_administrator_writes_no_material(demo: PlayedDemo) -> None:

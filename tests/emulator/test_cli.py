@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 MESH = "color"
 NAME = "colorteller.mtls.svc.cluster.local"
-_EXPORT = """
+_VERIFY = """
 def handler(event, context):
     return {"subject": "CN=x", "version_id": "v" * 64, "serial_number": "0a", "not_after": "2027", "faults": []}
 """
@@ -106,7 +106,7 @@ def terminal(aws: LocalAws, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capt
 
 @pytest.fixture(scope="module")
 def identity(aws: LocalAws) -> Identity:
-    """A mesh made by hand: tables, one identity that is published, a queue, an audit line, an export function."""
+    """A mesh made by hand: tables, one identity that is published, a queue, an audit line, a verify function."""
     _new_table(aws, naming.lifecycle_table(MESH), "name")
     _new_table(aws, naming.acknowledgements_table(MESH), "service", "task")
     declared = Identities(_new_table(aws, naming.identities_table(MESH), "name"))
@@ -139,7 +139,7 @@ def identity(aws: LocalAws) -> Identity:
     entry = AuditEntry(dt.datetime.now(dt.UTC), "colorteller", "prove", "every task serves it", "tick", after=version)
     AuditLog(aws.client("logs"), group, "stream").record(entry)
     rights = [{"Effect": "Allow", "Action": ["logs:PutLogEvents"], "Resource": "*"}]
-    new_function(aws, naming.function(MESH, "export"), _EXPORT, rights)
+    new_function(aws, naming.function(MESH, "verify"), _VERIFY, rights)
     return identity
 
 
@@ -211,7 +211,7 @@ class TestMesh:
         (message,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=2)["Messages"]
         assert json.loads(message["Body"]) == {"order": "renew", "identity": "colorteller", "reason": "drill"}
         assert ended.code == 0
-        assert "ordered: renew colorteller. First: wait 10 minutes: ordered: drill, but the last" in ended.out
+        assert "ordered: renew colorteller. First: wait 15 minutes: ordered: drill, but the last" in ended.out
 
     def test_what_was_done_is_read_back(self, terminal: Terminal) -> None:
         """From CloudWatch Logs."""
@@ -220,7 +220,7 @@ class TestMesh:
         assert ended.code == 0
         assert "every task serves it; by tick" in ended.out
 
-    def test_the_export_function_verifies(self, terminal: Terminal) -> None:
+    def test_the_verify_function_is_asked(self, terminal: Terminal) -> None:
         """Its answer is told."""
         ended = terminal.run("verify", "colorteller")
 

@@ -50,7 +50,7 @@ def test_without_a_mode_events_arrive_as_sent(fresh_aws: LocalAws, seen: Queue) 
     send(fresh_aws, TELLER)
 
     assert len(seen.messages()) == 1
-    assert counts(fresh_aws) == {"delayed": 0, "doubled": 0, "lost": 0, "shuffled": 0}
+    assert counts(fresh_aws) == {"delayed": 0, "doubled": 0, "lost": 0, "mixed": 0, "shuffled": 0}
 
 
 def test_identities_misbehave_side_by_side(fresh_aws: LocalAws, seen: Queue) -> None:
@@ -68,7 +68,7 @@ def test_identities_misbehave_side_by_side(fresh_aws: LocalAws, seen: Queue) -> 
     arrived = bodies(seen.messages())
     assert [event["resources"][0] for event in arrived] == [GATEWAY, GATEWAY, TELLER]
     assert arrived[0]["id"] == arrived[1]["id"]
-    assert counts(fresh_aws) == {"delayed": 0, "doubled": 1, "lost": 1, "shuffled": 0}
+    assert counts(fresh_aws) == {"delayed": 0, "doubled": 1, "lost": 1, "mixed": 0, "shuffled": 0}
     assert [mode["met"] for mode in fresh_aws.control("GET", MODES)["modes"]] == [1, 1]
 
 
@@ -95,6 +95,31 @@ def test_a_delayed_event_arrives_late_and_keeps_its_time(fresh_aws: LocalAws, se
     assert held == 1
     assert arrived - happened >= 1
     assert fresh_aws.control("GET", MODES)["modes"][0]["held"] == 0
+
+
+def test_a_mode_may_mean_what_an_event_names_in_its_detail(fresh_aws: LocalAws, seen: Queue) -> None:
+    """A task's event names its service there and nowhere else."""
+    fresh_aws.control("PUT", MODES, [{"resource": "service:teller", "mode": "lost"}])
+    event = {"Source": "aws.acm", "DetailType": "Task State Change", "Resources": ["arn:aws:ecs:task"]}
+    details = [{"group": "service:teller"}, {"group": "service:colorteller"}]
+
+    fresh_aws.control("POST", "/_local/events", [{**event, "Detail": detail} for detail in details])
+
+    assert [arrived["detail"]["group"] for arrived in bodies(seen.messages())] == ["service:colorteller"]
+
+
+def test_mixed_events_come_twice_and_out_of_order(fresh_aws: LocalAws, seen: Queue) -> None:
+    """Two events are four arrivals, together."""
+    fresh_aws.control("PUT", MODES, [{"mode": "mixed", "seconds": 60}])
+
+    send(fresh_aws, TELLER, 0)
+    early = seen.messages()
+    send(fresh_aws, TELLER, 1)
+
+    arrived = [event["detail"]["number"] for event in bodies(seen.messages())]
+    assert early == []
+    assert sorted(arrived) == [0, 0, 1, 1]
+    assert arrived != [0, 0, 1, 1]
 
 
 def test_shuffled_events_come_three_together_in_a_repeatable_order(fresh_aws: LocalAws, seen: Queue) -> None:

@@ -19,6 +19,7 @@ from meshcert.aws.export_function import ExportFunction
 from meshcert.aws.looks_queue import LooksQueue
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.renewals import AcmRenewals
+from meshcert.aws.verify_function import VerifyFunction
 from meshcert.errors import AwsRefused, AwsUnavailable, ExportFailed, IdentityMissing
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.material import Passphrase
@@ -287,10 +288,12 @@ def exporter(aws: LocalAws) -> ExportFunction:
 class TestExportFunction:
     """The export function, as its caller sees it end."""
 
-    def test_what_came_out_is_told(self, exporter: ExportFunction) -> None:
-        """The version that was published, whichever was asked for."""
+    def test_what_came_out_is_told(self, aws: LocalAws, exporter: ExportFunction) -> None:
+        """The version that was published, whichever was asked for; of a check the verdict."""
+        verifier = VerifyFunction(aws.client("lambda"), "meshcert-color-export")
+
         assert exporter.export("teller", "abc") == "cba"
-        assert exporter.verify("teller") == {"subject": "teller", "version_id": "v", "faults": []}
+        assert verifier.verify("teller") == {"subject": "teller", "version_id": "v", "faults": []}
 
     def test_a_refusal_is_told_in_the_functions_words(self, exporter: ExportFunction) -> None:
         """A person has to act."""

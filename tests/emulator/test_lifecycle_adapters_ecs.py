@@ -62,7 +62,7 @@ def test_a_steady_service_is_seen_as_it_is(aws: LocalAws, services: EcsServices,
     look = seen(services)
 
     assert look.steady
-    assert (look.name, look.desired_count, look.failures) == ("fated", 2, ())
+    assert (look.name, look.desired_count, look.failures, look.excused) == ("fated", 2, (), ())
     assert (look.deployment.id, look.deployment.state) == (deployment_id, DeploymentState.COMPLETED)
     assert {task.arn for task in look.tasks} == {task.arn for task in service.tasks()}
     assert {task.deployment for task in look.tasks} == {deployment_id}
@@ -85,7 +85,7 @@ def test_a_redeployment_is_watched_to_its_end(aws: LocalAws, services: EcsServic
     done = seen(services)
     assert done.deployment.id == new
     assert {task.deployment for task in done.tasks} == {new}
-    assert done.failures == ()
+    assert (done.failures, done.excused) == ((), ())
 
 
 def test_a_failing_task_is_seen_before_the_deployment_fails(aws: LocalAws, services: EcsServices, fate: Path) -> None:
@@ -95,10 +95,11 @@ def test_a_failing_task_is_seen_before_the_deployment_fails(aws: LocalAws, servi
     fate.write_text("exit")
 
     new = services.redeploy("fated")
-    eventually(lambda: seen(services).failures, "a failure")
+    eventually(lambda: seen(services).excused, "a failure")
 
     look = seen(services)
-    assert look.failures[0] == "Essential container in task exited; app exited with 3"
+    assert look.excused[0] == "Essential container in task exited; app exited with 3"
+    assert look.failures == ()
     assert (look.deployment.id, look.deployment.state) == (new, DeploymentState.IN_PROGRESS)
     assert old in {task.deployment for task in look.tasks}
     eventually(lambda: seen(services).deployment.failed_tasks >= 1, "the count of failures")
@@ -118,11 +119,11 @@ def test_a_deployment_that_the_circuit_breaker_ended_has_failed(
     look = seen(services)
     assert look.deployment.id == new
     assert "circuit breaker" in look.deployment.reason
-    assert len(look.failures) == 3
+    assert len(look.excused) == 3
     fate.write_text("")
     last = services.redeploy("fated")
     assert seen(services).deployment.id == last
-    assert seen(services).failures == ()
+    assert seen(services).excused == ()
     eventually(lambda: seen(services).steady, "the deployment after it", within_s=20)
 
 
@@ -166,7 +167,7 @@ def test_a_deployment_that_overtakes_another_is_not_taken_for_failed(
     looks.append(seen(services))
     assert {look.deployment.id for look in looks} == {newest}
     assert {look.deployment.state for look in looks} == {DeploymentState.IN_PROGRESS}
-    assert {look.failures for look in looks} == {()}
+    assert {look.failures + look.excused for look in looks} == {()}
 
 
 def test_a_task_that_is_stopped_is_replaced(aws: LocalAws, services: EcsServices, fate: Path) -> None:
@@ -181,7 +182,7 @@ def test_a_task_that_is_stopped_is_replaced(aws: LocalAws, services: EcsServices
 
     stopped = aws.client("ecs").describe_tasks(cluster=CLUSTER, tasks=[victim])["tasks"][0]
     assert stopped["stoppedReason"] == "meshcert: it is behind"
-    assert seen(services).failures == ()
+    assert (seen(services).failures, seen(services).excused) == ((), ())
     services.stop_task(victim, "meshcert: it is behind")
     services.stop_task(victim[:-4] + "0000", "meshcert: it never was")
 

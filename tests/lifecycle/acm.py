@@ -15,7 +15,9 @@ from meshcert.publication import publish
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.unit.fakes import FakeClock, InMemoryIdentities, InMemoryVault
+    from simulation.tables import InMemoryIdentities
+    from simulation.vault import InMemoryVault
+    from tests.unit.fakes import FakeClock
 
 LIFETIME = dt.timedelta(days=395)
 DAY = dt.timedelta(days=1)

@@ -14,7 +14,8 @@ from meshcert.publication import CURRENT, QUARANTINED, version_labelled
 
 if TYPE_CHECKING:
     from meshcert.ports import Identity, ServiceUse
-    from tests.unit.fakes import FakeClock, InMemoryVault
+    from simulation.vault import InMemoryVault
+    from tests.unit.fakes import FakeClock
 
 START = dt.timedelta(seconds=30)
 FAILURES_ENDURED = 3

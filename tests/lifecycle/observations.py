@@ -21,7 +21,7 @@ from meshcert.lifecycle.observation import (
 from meshcert.lifecycle.policy import Policy, Validity
 from meshcert.ports import Identity, ServiceUse
 from meshcert.proxy import Rotation
-from tests.unit.fakes import SEED_VERSION
+from simulation.vault import SEED_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -79,10 +79,11 @@ def service(
     age: dt.timedelta = 30 * DAY,
     failed: int = 0,
     failures: tuple[str, ...] = (),
+    excused: tuple[str, ...] = (),
 ) -> Service:
     """A service whose tasks have run for a month."""
     running = tuple(Task(f"{use.name}/{number}", deployment, started_at=NOW - age) for number in range(tasks))
-    return Service(use.name, desired, running, ServiceDeployment(deployment, state, failed), failures)
+    return Service(use.name, desired, running, ServiceDeployment(deployment, state, failed), failures, excused)
 
 
 def says(

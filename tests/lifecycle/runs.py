@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import AwsUnavailable
-from tests.lifecycle.world import DAY, IDENTITY
+from tests.lifecycle.world import DAY, HOUR, IDENTITY, MINUTE
 from tests.lifecycle.world import LifecycleWorld as World
 
 if TYPE_CHECKING:
@@ -52,3 +52,17 @@ def due(world: World) -> None:
     """Time passes until the certificate is due, and ACM does not renew it by itself."""
     world.acm.renews_by_itself = False
     world.pass_time(348 * DAY)
+
+
+def roll_out_badly(world: World) -> None:
+    """The certificate is renewed, and teller is being redeployed with it; its Envoy will not open it."""
+    due(world)
+    world.look()
+    world.pass_time(2 * MINUTE)
+    for task in world.ecs.services["gateway"].tasks:
+        task.polls_at = world.clock.now() - HOUR
+    world.look()
+    world.pass_time(MINUTE)
+    world.look()
+    assert world.ecs.deployments_begun == ["teller"]
+    world.ecs.bad.add(world.issued)

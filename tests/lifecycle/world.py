@@ -16,10 +16,11 @@ from meshcert.lifecycle.reconcile import Reconciled, Workshop, reconcile
 from meshcert.ports import Identity, ServiceUse
 from meshcert.proxy import Rotation
 from meshcert.publication import CURRENT, LAST_GOOD, QUARANTINED, version_labelled
+from simulation.tables import InMemoryAudit, InMemoryIdentities, InMemoryLifecycle
+from simulation.vault import InMemoryVault
 from tests.lifecycle.acm import ModelledExporter, SimulatedAcm, version_of
 from tests.lifecycle.ecs import SimulatedEcs
-from tests.lifecycle.tables import InMemoryAudit, InMemoryLifecycle
-from tests.unit.fakes import FakeClock, InMemoryIdentities, InMemoryVault
+from tests.unit.fakes import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

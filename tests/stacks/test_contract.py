@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoint.settings import Settings
-from meshcert.settings import DeploySettings, DispatchSettings, ExportSettings, RenewalSettings
+from meshcert.settings import DeploySettings, DispatchSettings, ExportSettings, RenewalSettings, VerifySettings
 from stacks.bundling import ROOT
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from tests.stacks.synthesis import Resource, Templates
 
-AnySettings = DeploySettings | DispatchSettings | ExportSettings | RenewalSettings
+AnySettings = DeploySettings | DispatchSettings | ExportSettings | RenewalSettings | VerifySettings
 
 # What ECS or the image sets besides (Fargate: AWS_REGION).
 SET_BY_FARGATE = {"AWS_REGION": "eu-west-1"}
@@ -36,6 +36,7 @@ def _variables(function: Resource, templates: Templates) -> dict[str, str]:
     ("name", "expected"),
     [
         ("export", ExportSettings("color", "meshcert-color-identities")),
+        ("verify", VerifySettings("color", "meshcert-color-identities")),
         ("deploy", DeploySettings("color", "meshcert-color-identities", "meshcert-color-lifecycle")),
         (
             "renewal",
@@ -72,10 +73,10 @@ def test_a_function_understands_its_environment(templates: Templates, name: str,
 
 
 def test_every_function_has_its_settings_tested_here(templates: Templates) -> None:
-    """A fifth function would need a line above."""
+    """A sixth function would need a line above."""
     names = {function.properties["FunctionName"] for function in templates.resources("AWS::Lambda::Function")}
 
-    assert names == {f"meshcert-color-{name}" for name in ("export", "deploy", "renewal", "dispatch")}
+    assert names == {f"meshcert-color-{name}" for name in ("export", "deploy", "verify", "renewal", "dispatch")}
 
 
 def test_functions_retry_as_the_sdk_does_today(templates: Templates) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.lifecycle.findings import REMEDIES, Kind
+from stacks.renewal import looks_at_once
 from stacks.runbook import alarms
 
 if TYPE_CHECKING:
@@ -66,12 +67,13 @@ def test_rules_hear_of_certificates_deployments_and_stopped_tasks(templates: Tem
         ("aws.acm", "ACM Certificate Expired"): {},
         ("aws.acm", "ACM Certificate Renewal Action Required"): {},
         ("aws.acm", "ACM Certificate Revoked"): {},
+        ("aws.acm", "ACM Certificate Rotated"): {},
         ("aws.health", "AWS Health Event"): {
             "service": ["ACM"],
             "eventTypeCode": ["AWS_ACM_RENEWAL_STATE_CHANGE", "AWS_ACM_RENEWAL_FAILURE"],
         },
         ("aws.ecs", "ECS Deployment State Change"): {},
-        ("aws.ecs", "ECS Task State Change"): {"lastStatus": ["STOPPED"]},
+        ("aws.ecs", "ECS Task State Change"): {"desiredStatus": ["STOPPED"]},
     }
 
 
@@ -154,8 +156,8 @@ def test_every_queue_is_one_of_these_encrypted_and_closed_to_plain_text(template
         assert queues[name].properties["MessageRetentionPeriod"] == 14 * 86400
 
 
-def test_functions_take_messages_in_batches_and_say_which_of_them_failed(templates: Templates) -> None:
-    """So many looks at once as the quotas of ACM and ECS bear; orders one by one."""
+def test_functions_take_messages_one_by_one_and_say_whether_they_failed(templates: Templates) -> None:
+    """A small mesh takes few of the ten functions that a new account may run at once."""
     names = _queue_names(templates)
     functions = {
         function.logical_id: function.properties["FunctionName"]
@@ -173,10 +175,16 @@ def test_functions_take_messages_in_batches_and_say_which_of_them_failed(templat
         )
 
     assert mappings == {
-        "meshcert-color-looks": ("meshcert-color-renewal", 5, 10),
+        "meshcert-color-looks": ("meshcert-color-renewal", 1, 2),
         "meshcert-color-orders": ("meshcert-color-renewal", 1, 2),
         "meshcert-color-dispatch": ("meshcert-color-dispatch", 1, 2),
     }
+
+
+@pytest.mark.parametrize(("identities", "expected"), [(0, 2), (2, 2), (20, 3), (57, 4), (160, 10), (1_000, 10)])
+def test_more_identities_are_looked_at_side_by_side(identities: int, expected: int) -> None:
+    """Each look may need the export function besides; more than ten would only wait for ACM."""
+    assert looks_at_once(identities) == expected
 
 
 def test_a_function_may_receive_before_its_mapping_is_made(templates: Templates) -> None:
@@ -289,6 +297,39 @@ def test_silence_of_the_clock_is_an_alarm(templates: Templates, name: str, metri
     assert alarm["Period"] * alarm["EvaluationPeriods"] == within_s
 
 
+@pytest.mark.parametrize(
+    ("name", "metric", "statistic", "least"),
+    [("IdentitiesMissing", "Identities", "Maximum", 2), ("LooksMissed", "Looks", "Sum", 1)],
+)
+def test_a_lifecycle_that_looks_at_nothing_is_an_alarm(
+    templates: Templates, name: str, metric: str, statistic: str, least: int
+) -> None:
+    """Two hours with fewer identities than the mesh file declares, or without a look; silence is as bad."""
+    alarm = _alarms(templates)[name]
+
+    assert (alarm["Namespace"], alarm["MetricName"], alarm["Statistic"]) == ("meshcert", metric, statistic)
+    assert (alarm["ComparisonOperator"], alarm["Threshold"]) == ("LessThanThreshold", least)
+    assert (alarm["Period"], alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (3600, 2, 2)
+    assert alarm["TreatMissingData"] == "breaching"
+
+
+def test_a_mesh_without_identities_is_not_expected_to_be_looked_at() -> None:
+    """Its CAs alone need no look; the clock is watched even so."""
+    names = {alarm.name for alarm in alarms("color", identities=0)}
+
+    assert not names & {"IdentitiesMissing", "LooksMissed"}
+    assert {"TickMissed", "SweepMissed"} <= names
+
+
+def test_bad_material_and_refused_calls_are_two_alarms(templates: Templates) -> None:
+    """One is about a certificate, the other about rights."""
+    found = _alarms(templates)
+
+    assert [found[name]["MetricName"] for name in ("Rejected", "Refused")] == ["Rejected", "Refused"]
+    assert "pre-flight" in found["Rejected"]["AlarmDescription"]
+    assert "AWS denies a call" in found["Refused"]["AlarmDescription"]
+
+
 def test_every_queue_for_failures_is_watched_and_every_other_queues_age(templates: Templates) -> None:
     """By their names; of a queue that nobody touches SQS tells nothing more, and the alarm stays as it was."""
     watched: dict[str, set[str]] = {}
@@ -306,7 +347,7 @@ def test_every_queue_for_failures_is_watched_and_every_other_queues_age(template
 
 
 def test_every_functions_errors_are_watched(templates: Templates) -> None:
-    """All four."""
+    """All five."""
     watched = {
         alarm["Dimensions"][0]["Value"] for alarm in _alarms(templates).values() if alarm["MetricName"] == "Errors"
     }

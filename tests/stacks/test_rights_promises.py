@@ -65,7 +65,7 @@ def test_only_the_export_role_may_export_issue_or_put(templates: Templates) -> N
     assert all("Export" in writer for writer in writers)
 
 
-def test_the_functions_that_reach_keys_share_one_role_and_the_others_have_their_own(templates: Templates) -> None:
+def test_the_functions_that_export_share_one_role_and_the_others_have_their_own(templates: Templates) -> None:
     """Two doors to the same work; everybody else's role is named after its owner."""
     roles = {role.logical_id: role for role in templates.resources("AWS::IAM::Role")}
     used = {
@@ -76,6 +76,7 @@ def test_the_functions_that_reach_keys_share_one_role_and_the_others_have_their_
     assert {name: _name(role) for name, role in used.items()} == {
         "meshcert-color-export": "meshcert-color-{AWS::Region}-export",
         "meshcert-color-deploy": "meshcert-color-{AWS::Region}-export",
+        "meshcert-color-verify": "meshcert-color-{AWS::Region}-verify",
         "meshcert-color-renewal": "meshcert-color-{AWS::Region}-renewal",
         "meshcert-color-dispatch": "meshcert-color-{AWS::Region}-dispatch",
     }
@@ -119,12 +120,26 @@ def test_the_net_for_ways_to_a_key_catches_them(action: str) -> None:
     assert WAYS_TO_A_KEY.match(action)
 
 
-@pytest.mark.parametrize("role", ["RenewalRole", "Operator"])
-def test_the_export_function_is_the_only_one_that_others_may_invoke(templates: Templates, role: str) -> None:
-    """Not the deploy function: that one does what CloudFormation's request says."""
-    assert _on(templates, role, "lambda:InvokeFunction") == ["function:meshcert-color-export"]
+@pytest.mark.parametrize(("role", "function"), [("RenewalRole", "export"), ("Operator", "verify")])
+def test_each_caller_may_invoke_the_function_it_needs_alone(templates: Templates, role: str, function: str) -> None:
+    """Operators have nothing exported; the deploy function obeys its request, so CloudFormation alone calls it."""
+    assert _on(templates, role, "lambda:InvokeFunction") == [f"function:meshcert-color-{function}"]
     invoking = {statement.role for statement in templates.statements() if "lambda:InvokeFunction" in statement.actions}
     assert len(invoking) == 2
+
+
+def test_the_verify_role_reads_identities_secrets_and_changes_nothing(templates: Templates) -> None:
+    """Its own secrets' values, their key on the way through Secrets Manager, the row and the root: that is all."""
+    assert _granted(templates, "VerifyRole") == LOGS | {
+        "acm-pca:GetCertificateAuthorityCertificate",
+        "dynamodb:GetItem",
+        "kms:Decrypt",
+        "secretsmanager:GetSecretValue",
+    }
+    assert _on(templates, "VerifyRole", "secretsmanager:GetSecretValue") == ["secret:meshcert/color/identity/*"]
+    assert _on(templates, "VerifyRole", "dynamodb:GetItem") == ["table/meshcert-color-identities"]
+    (decrypting,) = (each for each in _of(templates, "VerifyRole") if "kms:Decrypt" in each.actions)
+    assert "kms:ViaService" in decrypting.conditions["StringEquals"]
 
 
 def test_the_renewal_role_writes_no_table_but_its_own(templates: Templates) -> None:
@@ -233,9 +248,11 @@ def test_no_statement_allows_every_action_or_an_unfenced_star(templates: Templat
             unlimited = set(statement.actions) == {"ecr:GetAuthorizationToken"}
             assert unlimited or (set(statement.actions) == {"ecs:ListTasks"} and statement.conditions), statement
         if any(re.search(r":acm(-pca)?:", resource) and "*" in resource for resource in statement.resources):
-            assert statement.conditions == TAGGED, statement
+            # One that is gone has no tag, and is to be seen to be gone.
+            described = set(statement.actions) == {"acm:DescribeCertificate"}
+            assert statement.conditions == ({} if described else TAGGED), statement
             fenced.add(re.sub(r"[0-9A-F]{8}$", "", statement.role))
-    assert fenced == {"ExportRole", "RenewalRole", "Operator"}
+    assert fenced == {"ExportRole", "VerifyRole", "RenewalRole", "Operator"}
 
 
 @pytest.mark.parametrize(("service", "trusted"), [("colorgateway", "colorteller"), ("colorteller", "colorgateway")])

@@ -104,7 +104,7 @@ class Terminal:
         return message
 
     def verify(self, identity: str) -> dict[str, Any]:
-        """The export function."""
+        """The verify function."""
         assert identity in self.world.declared.rows
         return self.verdict
 

@@ -1,7 +1,7 @@
 """
 Working ports in memory: they keep state and obey AWS's rules, so tests speak about outcomes and not about calls.
 
-The claims in ``tests/publication_claims.py`` hold for :class:`InMemoryVault` and for the emulator alike.
+Those that benchmarks need too are in :mod:`simulation`.
 """
 
 from __future__ import annotations
@@ -10,22 +10,15 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from meshcert.document import PLACEHOLDER
-from meshcert.errors import CertificatePending, IdentityMissing, PublicationRaced
-from meshcert.ports import CurrentValue, IssuedCertificate
+from meshcert.errors import CertificatePending, IdentityMissing
+from meshcert.ports import IssuedCertificate
 from tests.pki import encrypt_again
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from local.pkcs8 import KeyEncryption
     from meshcert.errors import MeshcertError
     from meshcert.material import Material, Passphrase
-    from meshcert.ports import Identity
     from tests.pki import Hierarchy
-
-CURRENT, PREVIOUS = "AWSCURRENT", "AWSPREVIOUS"
-SEED_VERSION = "00000000-0000-4000-8000-000000000000"
 
 
 @dataclass
@@ -41,63 +34,6 @@ class FakeClock:
     def sleep(self, seconds: float) -> None:
         """Pass some."""
         self.time += dt.timedelta(seconds=seconds)
-
-
-@dataclass
-class InMemorySecret:
-    """A secret: values by version id, and where each label sits."""
-
-    values: dict[str, str]
-    holders: dict[str, str]
-
-
-class InMemoryVault:
-    """Secrets Manager: versions never change, each label sits on one version, AWSPREVIOUS follows AWSCURRENT."""
-
-    def __init__(self) -> None:
-        self.secrets: dict[str, InMemorySecret] = {}
-
-    def seed(self, secret_id: str) -> None:
-        """What the template does: a secret with a placeholder."""
-        self.secrets[secret_id] = InMemorySecret({SEED_VERSION: PLACEHOLDER}, {CURRENT: SEED_VERSION})
-
-    def current_value(self, secret_id: str) -> CurrentValue:
-        """GetSecretValue: what a proxy reads."""
-        secret = self._secret(secret_id)
-        version = secret.holders[CURRENT]
-        return CurrentValue(version, secret.values[version])
-
-    def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
-        """DescribeSecret."""
-        holders = self._secret(secret_id).holders
-        return {
-            version: frozenset(label for label, holder in holders.items() if holder == version)
-            for version in holders.values()
-        }
-
-    def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
-        """PutSecretValue; ResourceExistsException is what the adapter ignores."""
-        secret = self._secret(secret_id)
-        if version_id not in secret.values:
-            secret.values[version_id] = value
-            secret.holders["AWSPENDING"] = version_id
-
-    def move_label(self, secret_id: str, label: str, *, to: str | None, away_from: str | None) -> None:
-        """UpdateSecretVersionStage."""
-        secret = self._secret(secret_id)
-        if secret.holders.get(label) != away_from:
-            raise PublicationRaced(secret_id, label)
-        if to is None:
-            del secret.holders[label]
-            return
-        secret.holders[label] = to
-        if label == CURRENT and away_from is not None:
-            secret.holders[PREVIOUS] = away_from
-
-    def _secret(self, secret_id: str) -> InMemorySecret:
-        if secret_id not in self.secrets:
-            raise IdentityMissing(secret_id, "Deploy the stacks again")
-        return self.secrets[secret_id]
 
 
 class InMemoryCertificates:
@@ -156,34 +92,6 @@ class InMemoryAuthorities:
         if certificate_authority_arn not in self.hierarchies:
             raise IdentityMissing(certificate_authority_arn, "Deploy the stacks again")
         return self.hierarchies[certificate_authority_arn].root_pem
-
-
-class InMemoryIdentities:
-    """The table ``identities``."""
-
-    def __init__(self) -> None:
-        self.rows: dict[str, Identity] = {}
-
-    def remember(self, identity: Identity) -> None:
-        """UpdateItem."""
-        self.rows[identity.name] = identity
-
-    def forget(self, name: str, owner: str) -> None:
-        """DeleteItem on condition."""
-        if name in self.rows and self.rows[name].owner == owner:
-            del self.rows[name]
-
-    def find(self, name: str) -> Identity | None:
-        """GetItem."""
-        return self.rows.get(name)
-
-    def find_by_certificate(self, certificate_arn: str) -> Identity | None:
-        """Query."""
-        return next((row for row in self.rows.values() if row.certificate_arn == certificate_arn), None)
-
-    def names(self) -> Iterator[str]:
-        """Scan."""
-        return iter(list(self.rows))
 
 
 class InMemoryMarks:

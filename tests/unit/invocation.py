@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Sequence
     from types import ModuleType
 
@@ -87,15 +88,18 @@ class Invocations:
         return names
 
 
-def batch(queue: str, bodies: Sequence[str], sender: str = "AROAEXAMPLE:operator") -> dict[str, Any]:
+def batch(
+    queue: str, bodies: Sequence[str], sender: str = "AROAEXAMPLE:operator", sent: dt.datetime | None = None
+) -> dict[str, Any]:
     """Messages as Lambda's event source mapping hands them over; their ids are m0, m1, ..."""
+    when = {"SentTimestamp": str(round(sent.timestamp() * 1000))} if sent else {}
     return {
         "Records": [
             {
                 "messageId": f"m{number}",
                 "receiptHandle": "receipt",
                 "body": body,
-                "attributes": {"ApproximateReceiveCount": "1", "SenderId": sender},
+                "attributes": {"ApproximateReceiveCount": "1", "SenderId": sender, **when},
                 "messageAttributes": {},
                 "eventSource": "aws:sqs",
                 "eventSourceARN": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{queue}",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import signal
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from entrypoint import exit_codes
+from meshcert.aws._deployments import EXCUSED
 from meshcert.aws.ecs import EcsServices
 from meshcert.lifecycle.observation import DeploymentState
 from tests.unit.test_aws_errors import Answers, client_error
@@ -32,6 +35,11 @@ def stopped(code: str, reason: str = "because", /, *, by: str = "ecs-svc/2", **c
     containers = [{"name": "envoy", **container}]
     task = {"taskArn": f"arn:task/{code}", "startedBy": by, "desiredStatus": "STOPPED", "lastStatus": "STOPPED"}
     return {**task, "stopCode": code, "stoppedReason": reason, "stoppingAt": T0, "containers": containers}
+
+
+def with_application(task: dict[str, Any], **container: Any) -> dict[str, Any]:
+    """The same task with an application beside its Envoy."""
+    return {**task, "containers": [*task["containers"], {"name": "app", **container}]}
 
 
 def look(
@@ -76,7 +84,7 @@ class TestServices:
 
         assert (seen.deployment.id, seen.deployment.state) == ("ecs-svc/2", DeploymentState.FAILED)
         assert seen.deployment.reason == "rolled back"
-        assert seen.failures == ("because",)
+        assert seen.excused == ("because",)
 
     def test_a_deployment_that_was_replaced_says_nothing_about_the_newest(self) -> None:
         """Older deployments stay in the answer until their tasks are gone."""
@@ -148,16 +156,22 @@ class TestServices:
     @pytest.mark.parametrize(
         ("task", "expected"),
         [
-            (stopped("TaskFailedToStart", "CannotPullContainerError"), ("CannotPullContainerError",)),
             (
-                stopped("EssentialContainerExited", "Essential container in task exited", exitCode=66),
-                ("Essential container in task exited; envoy exited with 66",),
+                stopped("EssentialContainerExited", "Essential container in task exited", exitCode=65),
+                ("Essential container in task exited; envoy exited with 65",),
             ),
+            (stopped("EssentialContainerExited", "exited", exitCode=70), ("exited; envoy exited with 70",)),
+            (stopped("EssentialContainerExited", "exited", exitCode=71), ("exited; envoy exited with 71",)),
+            (stopped("EssentialContainerExited", "exited", exitCode=139), ("exited; envoy exited with 139",)),
             (
-                stopped("EssentialContainerExited", "exited", exitCode=137, reason="OutOfMemoryError"),
-                ("exited; envoy exited with 137; envoy: OutOfMemoryError",),
+                with_application(stopped("EssentialContainerExited", "exited", exitCode=65), exitCode=143),
+                ("exited; envoy exited with 65; app exited with 143",),
             ),
-            (stopped("EssentialContainerExited", "exited", exitCode=0), ()),
+            # The application waits for a healthy Envoy, and never began.
+            (
+                with_application(stopped("TaskFailedToStart", "dependency failed", exitCode=65)),
+                ("dependency failed; envoy exited with 65",),
+            ),
             (
                 stopped("ServiceSchedulerInitiated", "Task failed ELB health checks in (elb mesh)"),
                 ("Task failed ELB health checks in (elb mesh)",),
@@ -166,27 +180,101 @@ class TestServices:
                 stopped("ServiceSchedulerInitiated", "Task failed container health checks"),
                 ("Task failed container health checks",),
             ),
-            (stopped("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment ecs-svc/3)"), ()),
-            (stopped("UserInitiated", "meshcert: it is late", exitCode=137), ()),
-            (stopped("SpotInterruption", "Your Spot Task was interrupted.", exitCode=143), ()),
-            (stopped("TerminationNotice", "AWS takes the machine back"), ()),
-            (stopped("InfrastructureHealth", "the machine failed"), ()),
         ],
     )
-    def test_only_tasks_that_failed_by_themselves_count(self, task: dict[str, Any], expected: tuple[str, ...]) -> None:
-        """Who was stopped to make room, by a person or by AWS has not failed."""
-        assert look(deployment("ecs-svc/2", "IN_PROGRESS"), tasks=(task,)).failures == expected
+    def test_tasks_that_failed_on_what_they_were_to_serve_blame_it(
+        self, task: dict[str, Any], expected: tuple[str, ...]
+    ) -> None:
+        """Envoy's container ended by itself, or a health check failed."""
+        seen = look(deployment("ecs-svc/2", "IN_PROGRESS"), tasks=(task,))
+
+        assert (seen.failures, seen.excused) == (expected, ())
         assert look(deployment("ecs-svc/3", "IN_PROGRESS"), tasks=(task,)).failures == ()
         assert look(deployment("ecs-svc/2", "COMPLETED"), tasks=(task,)).failures == ()
 
-    def test_the_first_failure_is_told_first(self) -> None:
+    @pytest.mark.parametrize(
+        ("task", "expected"),
+        [
+            (stopped("TaskFailedToStart", "CannotPullContainerError"), ("CannotPullContainerError",)),
+            (
+                stopped("TaskFailedToStart", "Timeout waiting for network interface provisioning to complete."),
+                ("Timeout waiting for network interface provisioning to complete.",),
+            ),
+            (stopped("EssentialContainerExited", "exited", exitCode=64), ("exited; envoy exited with 64",)),
+            (stopped("EssentialContainerExited", "exited", exitCode=66), ("exited; envoy exited with 66",)),
+            (stopped("EssentialContainerExited", "exited", exitCode=69), ("exited; envoy exited with 69",)),
+            (stopped("EssentialContainerExited", "exited", exitCode=77), ("exited; envoy exited with 77",)),
+            (
+                stopped("EssentialContainerExited", "exited", exitCode=137, reason="OutOfMemoryError"),
+                ("exited; envoy exited with 137; envoy: OutOfMemoryError",),
+            ),
+            (stopped("EssentialContainerExited", "exited", exitCode=143), ("exited; envoy exited with 143",)),
+            (
+                with_application(stopped("EssentialContainerExited", "exited", exitCode=0), exitCode=3),
+                ("exited; app exited with 3",),
+            ),
+            # Envoy is still draining; it was the application that ended the task.
+            (
+                with_application(stopped("EssentialContainerExited", "exited"), exitCode=3),
+                ("exited; app exited with 3",),
+            ),
+        ],
+    )
+    def test_tasks_that_failed_on_something_else_are_excused(
+        self, task: dict[str, Any], expected: tuple[str, ...]
+    ) -> None:
+        """A registry, a network, a quota, a role, the application: going back to another certificate mends none."""
+        seen = look(deployment("ecs-svc/2", "IN_PROGRESS"), tasks=(task,))
+
+        assert (seen.failures, seen.excused) == ((), expected)
+        assert look(deployment("ecs-svc/3", "IN_PROGRESS"), tasks=(task,)).excused == ()
+        assert look(deployment("ecs-svc/2", "COMPLETED"), tasks=(task,)).excused == ()
+
+    def test_a_task_that_fails_counts_before_it_is_stopped(self) -> None:
+        """Fargate takes half a minute from the exit code to the last status; without a code nothing is known."""
+        ending = {**stopped("EssentialContainerExited", "exited", exitCode=65), "lastStatus": "DEPROVISIONING"}
+        unknown = {**stopped("EssentialContainerExited", "exited"), "lastStatus": "DEACTIVATING"}
+
+        assert look(deployment("ecs-svc/2", "IN_PROGRESS"), tasks=(ending,)).failures == (
+            "exited; envoy exited with 65",
+        )
+        seen = look(deployment("ecs-svc/2", "IN_PROGRESS"), tasks=(unknown,))
+        assert (seen.failures, seen.excused) == ((), ())
+
+    def test_the_exit_codes_that_excuse_are_those_of_the_image(self) -> None:
+        """What blames the material is bad material, a fault of the entrypoint, and an Envoy that ends by itself."""
+        blaming = {exit_codes.BAD_MATERIAL, exit_codes.INTERNAL, exit_codes.ENVOY}
+        killed = {exit_codes.SIGNAL_BASE + number for number in (signal.SIGKILL, signal.SIGTERM)}
+
+        assert set(exit_codes.EXIT_CODES) - blaming | killed == EXCUSED
+
+    @pytest.mark.parametrize(
+        "task",
+        [
+            stopped("EssentialContainerExited", "exited", exitCode=0),
+            stopped("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment ecs-svc/3)"),
+            stopped("ServiceSchedulerInitiated", "Scaling activity initiated by (deployment ecs-svc/3)", exitCode=71),
+            stopped("UserInitiated", "meshcert: it is late", exitCode=137),
+            stopped("SpotInterruption", "Your Spot Task was interrupted.", exitCode=143),
+            stopped("TerminationNotice", "AWS takes the machine back"),
+            stopped("InfrastructureHealth", "the machine failed"),
+        ],
+    )
+    def test_tasks_that_were_stopped_by_somebody_have_not_failed(self, task: dict[str, Any]) -> None:
+        """To make room, by a person or by AWS: neither blamed nor excused."""
+        seen = look(deployment("ecs-svc/2", "IN_PROGRESS"), tasks=(task,))
+
+        assert (seen.failures, seen.excused) == ((), ())
+
+    @pytest.mark.parametrize(("exit_code", "kind"), [(65, "failures"), (69, "excused")])
+    def test_the_first_failure_is_told_first(self, exit_code: int, kind: str) -> None:
         """A container's own words, however long."""
-        later = {**stopped("TaskFailedToStart", "later"), "stoppingAt": T0 + MINUTE}
-        first = {**stopped("TaskFailedToStart", "x" * 999), "stoppingAt": T0}
+        later = {**stopped("EssentialContainerExited", "later", exitCode=exit_code), "stoppingAt": T0 + MINUTE}
+        first = {**stopped("EssentialContainerExited", "x" * 999, exitCode=exit_code), "stoppingAt": T0}
 
-        failures = look(deployment("ecs-svc/2", "FAILED"), tasks=(later, first)).failures
+        told = getattr(look(deployment("ecs-svc/2", "FAILED"), tasks=(later, first)), kind)
 
-        assert failures == ("x" * 256, "later")
+        assert told == ("x" * 256, f"later; envoy exited with {exit_code}")
 
     @pytest.mark.parametrize(
         "client",

@@ -15,7 +15,8 @@ from meshcert.aws.export_function import ExportFunction
 from meshcert.aws.looks_queue import LooksQueue
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.renewals import AcmRenewals
-from meshcert.errors import AwsRefused, AwsUnavailable, ExportFailed
+from meshcert.aws.verify_function import VerifyFunction
+from meshcert.errors import AwsRefused, AwsUnavailable, ExportFailed, VerifyFailed
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.lifecycle.observation import Certificate
 from meshcert.lifecycle.policy import Validity
@@ -123,11 +124,16 @@ def test_the_end_of_a_ca_is_asked_for_once_an_hour(hierarchy: Hierarchy) -> None
     assert first.tzinfo is dt.UTC
 
 
-def invoked(payload: Any, *, error: bool = True) -> ExportFunction:
-    """The export function after one call with this answer."""
+def ended(payload: Any, *, error: bool = True) -> Answers:
+    """Lambda after one call with this answer."""
     body = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
     answer = {"StatusCode": 200, "Payload": io.BytesIO(body), **({"FunctionError": "Unhandled"} if error else {})}
-    return ExportFunction(Answers(invoke=answer), "meshcert-color-export")
+    return Answers(invoke=answer)
+
+
+def invoked(payload: Any, *, error: bool = True) -> ExportFunction:
+    """The export function after one call with this answer."""
+    return ExportFunction(ended(payload, error=error), "meshcert-color-export")
 
 
 class TestExportFunction:
@@ -164,6 +170,19 @@ class TestExportFunction:
         """Another function answers under this name."""
         with pytest.raises(ExportFailed, match="UnexpectedAnswer"):
             invoked(payload, error=False).export("teller", "v" * 64)
+
+
+class TestVerifyFunction:
+    """The same call of another function."""
+
+    def test_a_refusal_is_told_as_one_of_the_check(self) -> None:
+        """Nothing was to be exported."""
+        function = VerifyFunction(ended({"errorType": "AccessDenied", "errorMessage": "no"}), "meshcert-color-verify")
+
+        with pytest.raises(VerifyFailed, match="the check of teller failed: AccessDenied: no") as caught:
+            function.verify("teller")
+
+        assert (caught.value.identity, caught.value.error) == ("teller", "AccessDenied")
 
 
 class Refusing:

@@ -11,7 +11,7 @@ import pytest
 from meshcert.cli.__main__ import cli, main
 from meshcert.cli.exit_codes import EXIT_CODES
 from meshcert.cli.rights import RIGHTS
-from meshcert.errors import AccessDenied, AwsUnavailable, ExportFailed, IdentityMissing
+from meshcert.errors import AccessDenied, AwsUnavailable, IdentityMissing, VerifyFailed
 from meshcert.lifecycle.audit import AuditEntry
 from tests.lifecycle.world import DAY, MINUTE, SECRET, T0, TELLER, LifecycleWorld
 from tests.unit.cli_account import Broken, Terminal
@@ -311,7 +311,7 @@ class TestHistory:
 
 
 class TestVerify:
-    """What the export function says."""
+    """What the verify function says."""
 
     def test_good_material_ends_with_0(self, terminal: Terminal) -> None:
         """With the facts of the version."""
@@ -335,13 +335,13 @@ class TestVerify:
 
     def test_a_function_that_fails_is_told_in_its_words(self, terminal: Terminal) -> None:
         """What heals by itself and what does not end differently."""
-        terminal.breaks(verifier=Broken(ExportFailed("colorteller", "SecretMalformed", "not JSON")))
+        terminal.breaks(verifier=Broken(VerifyFailed("colorteller", "AccessDenied", "not allowed")))
         refused = terminal.run("verify", "colorteller")
         terminal.breaks(verifier=Broken(AwsUnavailable("lambda:Invoke", "f", "Sandbox.Timedout: after 60 s")))
         silent = terminal.run("verify", "colorteller")
 
         assert (refused.code, silent.code) == (4, 69)
-        assert "SecretMalformed: not JSON" in refused.err
+        assert "the check of colorteller failed: AccessDenied: not allowed" in refused.err
         assert "Sandbox.Timedout" in silent.err
 
 

@@ -12,7 +12,7 @@ from meshcert.document import read_trust_bundle
 from meshcert.errors import AccessDenied, Fault, SettingsInvalid
 from meshcert.ports import ServiceUse
 from meshcert.proxy import Rotation
-from tests.unit.fakes import SEED_VERSION
+from simulation.vault import SEED_VERSION
 from tests.unit.world import BUNDLE, CERTIFICATE, IDENTITY, ISSUING, NAME, ROOT, SECRET, STACK, TRUST
 
 if TYPE_CHECKING:

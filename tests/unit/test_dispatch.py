@@ -9,9 +9,9 @@ import pytest
 
 from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.dispatch import Dispatched, Office, dispatch, sweep, tick
-from tests.lifecycle.tables import InMemoryLifecycle, InMemoryMessages
+from simulation.tables import InMemoryIdentities, InMemoryLifecycle, InMemoryMessages
 from tests.lifecycle.world import IDENTITY, T0
-from tests.unit.fakes import FakeClock, InMemoryIdentities
+from tests.unit.fakes import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

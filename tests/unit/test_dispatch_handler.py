@@ -12,8 +12,8 @@ import pytest
 from lambdas.dispatch import handler
 from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.dispatch import Office
-from tests.lifecycle.tables import InMemoryLifecycle, InMemoryMessages
-from tests.unit.fakes import FakeClock, InMemoryIdentities
+from simulation.tables import InMemoryIdentities, InMemoryLifecycle, InMemoryMessages
+from tests.unit.fakes import FakeClock
 from tests.unit.invocation import Invocations, batch, failed
 from tests.unit.world import TELLER
 

@@ -22,8 +22,8 @@ from meshcert.export import (
     new_passphrase,
 )
 from meshcert.publication import CURRENT, Outcome
+from simulation.vault import SEED_VERSION
 from tests.pki import Hierarchy
-from tests.unit.fakes import SEED_VERSION
 from tests.unit.world import BUNDLE, CERTIFICATE, NAME, ROOT, SECRET, TELLER, TRUST_ORDER, never
 
 if TYPE_CHECKING:

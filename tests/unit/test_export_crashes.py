@@ -9,7 +9,8 @@ import pytest
 
 from meshcert.export import export_identity, export_issued, export_trust_bundle
 from meshcert.publication import CURRENT
-from tests.unit.fakes import SEED_VERSION, Crash, CrashAfter
+from simulation.vault import SEED_VERSION
+from tests.unit.fakes import Crash, CrashAfter
 from tests.unit.world import BUNDLE, CERTIFICATE, SECRET, TELLER, TRUST_ORDER
 
 if TYPE_CHECKING:

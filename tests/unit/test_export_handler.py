@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from lambdas.export import handler
-from meshcert.errors import IdentityMissing, MaterialRejected, PublicationRaced, RequestInvalid
+from meshcert.errors import (
+    AccessDenied,
+    AwsRefused,
+    IdentityMissing,
+    MaterialRejected,
+    PublicationRaced,
+    RequestInvalid,
+)
 from meshcert.export import export_identity
 from tests.pki import Hierarchy
 from tests.unit.invocation import Invocations
@@ -97,31 +104,33 @@ class TestExport:
             run.invoke({"identity": "colorteller"})
         assert run.metrics() == ["NotReady"]
 
-    @pytest.mark.parametrize("event", [{"identity": "colortelle"}, {"verify": "colortelle"}])
-    def test_an_unknown_identity_is_refused(self, run: Invocations, event: dict[str, str]) -> None:
+    @pytest.mark.parametrize(
+        "error",
+        [
+            AccessDenied("acm:ExportCertificate", CERTIFICATE, "AccessDeniedException"),
+            AwsRefused("acm:ExportCertificate", CERTIFICATE, "ValidationException"),
+            IdentityMissing(CERTIFICATE, "Deploy the stacks again"),
+        ],
+    )
+    def test_what_aws_refuses_is_not_counted_as_bad_material(
+        self, run: Invocations, world: World, error: Exception, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever is called then looks at rights, not at certificates."""
+        world.issue()
+
+        def refused(*_: Any) -> Any:
+            raise error
+
+        monkeypatch.setattr(world.certificates, "export", refused)
+
+        with pytest.raises(type(error)):
+            run.invoke({"identity": "colorteller", "version": VERSION})
+        assert run.metrics() == ["Refused"]
+
+    def test_an_unknown_identity_is_refused(self, run: Invocations) -> None:
         """Somebody mistyped it."""
         with pytest.raises(IdentityMissing, match=r"identity colortelle does not exist\. Deploy the mesh file"):
-            run.invoke(event)
-
-
-class TestVerify:
-    """Somebody asks whether what proxies read is good."""
-
-    def test_a_good_version_has_no_faults(self, run: Invocations, world: World) -> None:
-        """The answer says which version was checked."""
-        result = run.invoke({"verify": "colorteller"})
-
-        assert (result["subject"], result["version_id"], result["faults"]) == ("colorteller", world.current(), [])
-        assert set(result) == {"subject", "version_id", "serial_number", "not_after", "faults"}
-        assert run.metrics() == ["Verified"]
-
-    def test_faults_are_told_and_not_raised(self, run: Invocations, world: World) -> None:
-        """Finding them is what the call is for."""
-        world.authorities.hierarchies[TELLER.root_certificate_authority_arn] = Hierarchy()
-
-        (fault,) = run.invoke({"verify": "colorteller"})["faults"]
-
-        assert "does not lead to the trust anchor" in fault
+            run.invoke({"identity": "colortelle"})
 
 
 class TestOthers:
@@ -136,7 +145,7 @@ class TestOthers:
             {"identity": "colorteller", "version": 5},
             {"identity": "colorteller", "version": VERSION, "mesh": "other"},
             {"identity": "colorteller", "verify": "colorteller"},
-            {"verify": None},
+            {"verify": "colorteller"},
             {"source": "aws.acm", "detail": {"Action": "RENEWAL"}, "resources": [CERTIFICATE]},
             {"RequestType": "Create", "ResponseURL": "https://example.com", "ResourceProperties": IDENTITY},
             {"RequestType": "Create", "ResponseURL": "https://example.com", "identity": "colorteller"},
@@ -144,30 +153,29 @@ class TestOthers:
         ids=lambda event: "-".join(event) or "nothing",
     )
     def test_only_direct_calls_are_taken(self, run: Invocations, world: World, event: dict[str, Any]) -> None:
-        """Events go to the renewal function, CloudFormation to the deploy function."""
+        """Events go to the renewal function, CloudFormation to the deploy function, checks to the verify function."""
         world.issue()
         before = world.current()
 
-        with pytest.raises(RequestInvalid, match="it is none of the three"):
+        with pytest.raises(RequestInvalid, match="it is neither of the two"):
             run.invoke(event)
         assert world.current() == before
-        assert run.metrics() == ["Rejected"]
+        assert run.metrics() == ["Refused"]
 
 
 def test_no_output_shows_material(run: Invocations, world: World) -> None:
-    """Publications, a check, refusals and an unexpected error: searched for keys and passphrases."""
-    answers = [run.invoke({"identity": "colorteller", "version": world.issue().version_id})]
-    answers.append(run.invoke({"verify": "colorteller"}))
-    shown = [repr(world.vault.current_value(SECRET))]
+    """Publications, a refusal and an unexpected error: searched for keys and passphrases."""
+    answers = [run.invoke({"identity": "colorteller", "version": world.issue().version_id}) for _ in range(2)]
     stored = [json.loads(value) for value in world.vault.secrets[SECRET].values.values()]
     values = [value for value in stored if "Passphrase" in value]
-    for broken in (json.dumps({**values[0], "CertificateChain": values[0]["PrivateKey"]}), values[0]["PrivateKey"]):
-        world.vault.secrets[SECRET].values[world.vault.current_value(SECRET).version_id] = broken
-        answers.append(run.invoke({"verify": "colorteller"}))
-        assert answers[-1]["faults"]
-    output = run.output() + json.dumps(answers) + "".join(shown)
+    world.vault.secrets[SECRET].values[world.vault.current_value(SECRET).version_id] = values[0]["PrivateKey"]
+    answers.append(run.invoke({"identity": "colorteller", "version": world.issue().version_id}))
+    world.certificates.issue(CERTIFICATE, Hierarchy().issue([NAME]))
+    with pytest.raises(MaterialRejected) as caught:
+        run.invoke({"identity": "colorteller", "version": VERSION})
+    output = run.output() + json.dumps(answers) + str(caught.value)
 
-    assert len(values) == 2
+    assert len(values) == 3
     assert "in line" in output
     for value in values:
         assert value["Passphrase"] not in output

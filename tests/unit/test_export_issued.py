@@ -12,7 +12,7 @@ import pytest
 from meshcert.errors import MaterialRejected, PublicationRaced
 from meshcert.export import export_identity, export_issued
 from meshcert.publication import CURRENT, Outcome
-from tests.unit.fakes import SEED_VERSION
+from simulation.vault import SEED_VERSION
 from tests.unit.world import CERTIFICATE, NAME, SECRET, TELLER, never
 
 if TYPE_CHECKING:

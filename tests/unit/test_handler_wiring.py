@@ -11,6 +11,7 @@ from lambdas.deploy import handler as deploy
 from lambdas.dispatch import handler as dispatch
 from lambdas.export import handler as export
 from lambdas.renewal import handler as renewal
+from lambdas.verify import handler as verify
 from meshcert.errors import SettingsInvalid
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 HANDLERS = [
     pytest.param(handler, id=handler.SERVICE.removeprefix("meshcert-"))
-    for handler in (export, deploy, renewal, dispatch)
+    for handler in (export, deploy, verify, renewal, dispatch)
 ]
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-west-1",
@@ -42,7 +43,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
     yield
-    for handler in (export, deploy, renewal, dispatch):
+    for handler in (export, deploy, verify, renewal, dispatch):
         handler.metrics.default_dimensions.clear()
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from simulation.tables import InMemoryIdentities
 from tests.identity_table_claims import IdentityTableClaims
-from tests.unit.fakes import InMemoryIdentities
 
 
 class TestIdentityTableInMemory(IdentityTableClaims):

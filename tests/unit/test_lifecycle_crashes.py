@@ -14,10 +14,12 @@ import pytest
 
 from meshcert.errors import MeshcertError
 from meshcert.publication import CURRENT, LAST_GOOD, PREVIOUS, QUARANTINED
+from simulation.vault import SEED_VERSION
 from tests.lifecycle.interruptions import BEYOND, KilledAfter, Meanwhile, Throttled
-from tests.lifecycle.world import DAY, HOUR, IDENTITY, MINUTE, SECRET
+from tests.lifecycle.runs import roll_out_badly
+from tests.lifecycle.world import DAY, IDENTITY, MINUTE, SECRET
 from tests.lifecycle.world import LifecycleWorld as World
-from tests.unit.fakes import SEED_VERSION, Crash
+from tests.unit.fakes import Crash
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,16 +92,8 @@ def due() -> World:
 
 def failing() -> World:
     """A mesh whose teller is being redeployed with a version that its Envoy cannot open."""
-    world = due()
-    world.look()
-    world.pass_time(2 * MINUTE)
-    for task in world.ecs.services["gateway"].tasks:
-        task.polls_at = world.clock.now() - HOUR
-    world.look()
-    world.pass_time(MINUTE)
-    world.look()
-    assert world.ecs.deployments_begun == ["teller"]
-    world.ecs.bad.add(world.issued)
+    world = World()
+    roll_out_badly(world)
     world.pass_time(MINUTE)
     return world
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from simulation.tables import InMemoryLifecycle
 from tests.lease_claims import LeaseClaims
-from tests.lifecycle.tables import InMemoryLifecycle
 from tests.unit.fakes import FakeClock
 
 

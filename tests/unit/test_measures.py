@@ -12,8 +12,9 @@ from meshcert.lifecycle.findings import Finding, Kind
 from meshcert.lifecycle.measures import COUNTED, Measure, measures
 from meshcert.lifecycle.memory import Memory
 from meshcert.lifecycle.observation import Acknowledgement
+from meshcert.lifecycle.observe import remembered
 from meshcert.lifecycle.plan import Plan, plan
-from meshcert.lifecycle.reconcile import Reconciled, remembered
+from meshcert.lifecycle.reconcile import Reconciled
 from meshcert.lifecycle.steps import Action, Step
 from tests.lifecycle.observations import (
     DAY,

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import replace
 
 from meshcert.lifecycle.memory import (
+    Failure,
     KnownCertificate,
     Memory,
     Order,
@@ -26,6 +27,7 @@ FULL = Memory(
     ("m1", "m2"),
     {"01": KNOWN},
     NOW,
+    {"redeploy teller": Failure("1" * 64, "AccessDenied: no", NOW, NOW, 3, refused=True)},
 )
 
 

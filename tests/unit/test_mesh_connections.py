@@ -143,7 +143,7 @@ def test_a_fault_is_found_alone_at_its_place_with_its_remedy(slip: Slip) -> None
     assert_found_alone(slip)
 
 
-@pytest.mark.parametrize("name", ["export", "renewal", "dispatch", "execution", "operator"])
+@pytest.mark.parametrize("name", ["export", "renewal", "dispatch", "execution", "operator", "verify"])
 def test_a_service_may_not_take_the_name_of_a_role_of_ours(name: str) -> None:
     """Task roles are called like their service, so these names are taken."""
     service = COLOR["services"]["colorgateway"]

@@ -120,6 +120,19 @@ class TestRollingBack:
             (Kind.NOTHING_TO_GO_BACK_TO, Kind.DEPLOYMENT_FAILING),
         ),
         Case(
+            "an image that cannot be pulled says nothing about the version: it stays, and the deployment is repeated",
+            look(
+                TELLER,
+                certificate=certificate(V2, 0.0),
+                labels=labels(V2, V1, previous=V1),
+                services={"teller": service(TELLER, OURS, FAILED, failed=3, excused=("CannotPullContainerError",))},
+                memory=remembers(V2, 2 * MINUTE, rollouts={"teller": rollout(V2, MINUTE)}),
+            ),
+            Action.WAIT,
+            "again later",
+            (Kind.DEPLOYMENT_FAILING,),
+        ),
+        Case(
             "ECS is redeployed before anything is renewed: the bad deployment must start no more tasks",
             look(
                 **LEFT,

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from simulation.vault import InMemoryVault
 from tests.publication_claims import PublicationClaims
-from tests.unit.fakes import InMemoryVault
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from meshcert.errors import AccessDenied
 from meshcert.lifecycle.findings import Kind
 from meshcert.lifecycle.steps import Action
-from tests.lifecycle.runs import NAME, THROTTLED, due, failing, kinds, steps
-from tests.lifecycle.world import CERTIFICATE, DAY, HOUR, MINUTE, T0
+from tests.lifecycle.runs import NAME, THROTTLED, due, failing, kinds, roll_out_badly, steps
+from tests.lifecycle.world import CERTIFICATE, DAY, HOUR, MINUTE, T0, TELLER
 from tests.lifecycle.world import LifecycleWorld as World
 
 
@@ -111,19 +114,6 @@ class TestFailures:
         assert steps(result) == [Action.STOP_TASK]
         assert list(world.table.unsettled(world.clock.now() + MINUTE)) == [NAME]
 
-    def test_a_refused_export_is_said_and_tried_again(self, world: World) -> None:
-        """A pre-flight that finds faults keeps the good version where it is."""
-        due(world)
-        world.look()
-        world.pass_time(2 * MINUTE)
-        world.exporter.rejects.add(world.issued)
-
-        result = world.look()
-
-        (deed,) = result.deeds
-        assert "MaterialRejected" in deed.outcome
-        assert world.current == world.last_good != world.issued
-
     def test_no_rotation_waits_for_the_audit_log(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
         """What it could not take is in the function's own log."""
         due(world)
@@ -143,3 +133,169 @@ class TestFailures:
 
         world.look()
         assert world.memory.looked_at == world.clock.now()
+
+
+class TestRefusals:
+    """What only a person can mend is said, tried again ever later, and forgotten once it is done or not wanted."""
+
+    def refused(self, world: World) -> None:
+        """ACM has renewed; what comes out of it does not pass the pre-flight."""
+        due(world)
+        world.look()
+        world.pass_time(2 * MINUTE)
+        world.exporter.rejects.add(world.issued)
+        world.look()
+
+    def test_a_refused_export_is_said(self, world: World) -> None:
+        """With the pre-flight's words, from the second time on; the good version stays where it is."""
+        self.refused(world)
+        assert world.exporter.exports == 2
+        (result,) = world.tick()
+        assert kinds(result) == set()
+
+        (result,) = world.tick()
+
+        assert kinds(result) == {Kind.STEP_FAILING}
+        assert result.plan
+        (finding,) = result.plan.findings
+        assert finding.detail.startswith("export: 2 times since 2026-12-15 12:07 UTC: ExportFailed: the export of ")
+        assert "the key does not belong to the certificate" in finding.detail
+        assert world.current == world.last_good != world.issued
+
+    def test_a_refused_export_is_tried_ever_later(self, world: World) -> None:
+        """At once, after a minute, then after 1, 2, 4, 8, 16 and 24 hours; every sweep says that it fails."""
+        self.refused(world)
+        tries, begin = [0.0], world.clock.now()
+
+        while world.clock.now() - begin < 3 * DAY:
+            before = world.exporter.exports
+            world.tick()
+            if world.exporter.exports > before:
+                tries.append((world.clock.now() - begin) / HOUR)
+
+        assert [round(hours) for hours in tries] == [0, 0, 1, 3, 7, 15, 31, 55]
+        assert kinds(world.look(by="sweep")) == {Kind.STEP_FAILING}
+
+    def test_mended_it_goes_on_by_itself(self, world: World) -> None:
+        """And nobody is told any more."""
+        self.refused(world)
+        world.tick()
+        world.tick()
+        world.exporter.rejects.clear()
+
+        world.settle()
+
+        assert world.served == {world.issued}
+        assert world.memory.failures == {}
+        assert kinds(world.look()) == set()
+
+    def test_an_order_has_it_tried_at_once(self, world: World) -> None:
+        """Whoever mended the cause does not wait."""
+        self.refused(world)
+        for _ in range(90):
+            world.tick()
+        world.exporter.rejects.clear()
+        refused = world.issued
+
+        world.look("renew", message="m1")
+
+        assert world.current == refused == world.issued
+
+    def test_what_is_not_wanted_any_more_is_forgotten(self, world: World) -> None:
+        """A deploy has published another certificate: nothing fails, and nobody is told that it does."""
+        self.refused(world)
+        world.tick()
+        world.exporter.rejects.clear()
+        world.exporter.export(NAME, "")
+
+        result = world.look()
+
+        assert Kind.STEP_FAILING not in kinds(result)
+        assert world.memory.failures == {}
+
+    def test_what_cannot_be_seen_is_not_forgotten(self, world: World) -> None:
+        """ACM cannot be asked for a while: whether the export is still wanted is not known."""
+        self.refused(world)
+        world.tick()
+
+        world.look(around=failing({"describe"}, THROTTLED))
+
+        assert world.memory.failures["export"].count == 2
+        assert kinds(world.look()) == {Kind.STEP_FAILING}
+
+    def test_what_heals_by_itself_is_tried_with_every_tick(self, world: World) -> None:
+        """And said after five of them."""
+        due(world)
+        world.look()
+        world.pass_time(2 * MINUTE)
+        throttled = failing({"export"}, THROTTLED)
+
+        told = [kinds(result) for _ in range(7) for result in world.tick(throttled)]
+
+        assert told == [set()] * 5 + [{Kind.STEP_FAILING}] * 2
+        assert world.memory.failures["export"].count == 7
+
+    def test_a_refused_deployment_keeps_no_other_service_from_its_turn(self) -> None:
+        """It waits for a person; the other one does not."""
+        world = World((TELLER, replace(TELLER, name="teller-2")))
+        due(world)
+        world.look()
+        world.pass_time(2 * MINUTE)
+
+        class Denied:
+            def __init__(self, port: Any) -> None:
+                self._port = port
+
+            def __getattr__(self, name: str) -> Any:
+                return self._redeploy if name == "redeploy" else getattr(self._port, name)
+
+            def _redeploy(self, name: str) -> Any:
+                if name == "teller":
+                    raise AccessDenied("ecs:UpdateService", name, "AccessDeniedException")
+                return self._port.redeploy(name)
+
+        for _ in range(8):
+            world.tick(Denied)
+        assert world.ecs.deployments_begun == ["teller-2"]
+
+        world.settle()
+        assert world.served == {world.issued}
+
+    def test_a_refused_roll_back_is_tried_with_every_tick(self, world: World) -> None:
+        """A bad version that is current does not wait for anybody."""
+        roll_out_badly(world)
+        world.pass_time(MINUTE)
+        denied = failing({"move_label"}, AccessDenied("secretsmanager:UpdateSecretVersionStage", "s", "AccessDenied"))
+
+        for _ in range(5):
+            world.tick(denied)
+
+        assert world.memory.failures["roll back"].count == 5
+        assert world.memory.quarantine
+        assert world.memory.quarantine.count == 1
+
+    def test_a_call_whose_answer_was_lost_is_remembered(self, world: World) -> None:
+        """ECS has begun the deployment: it is known as ours, and the version's first failed task speaks against it."""
+        due(world)
+        world.look()
+        world.pass_time(5 * MINUTE)
+        world.look()
+
+        class Lost:
+            def __init__(self, port: Any) -> None:
+                self._port = port
+
+            def __getattr__(self, name: str) -> Any:
+                return self._redeploy if name == "redeploy" else getattr(self._port, name)
+
+            def _redeploy(self, name: str) -> Any:
+                self._port.redeploy(name)
+                raise THROTTLED
+
+        world.pass_time(2 * MINUTE)
+        world.look(around=Lost)
+        assert world.ecs.deployments_begun == ["teller"]
+        world.ecs.bad.add(world.issued)
+        world.pass_time(MINUTE)
+
+        assert steps(world.look())[0] is Action.ROLL_BACK

@@ -4,16 +4,40 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from meshcert.errors import AwsUnavailable, LeaseLost, LeaseTaken
-from meshcert.lifecycle.reconcile import MOST_STEPS, Reconciled
+from meshcert.lifecycle.looks import Look
+from meshcert.lifecycle.reconcile import MEANWHILE, MOST_LOOKS_AGAIN, MOST_STEPS, Reconciled, reconcile
 from meshcert.lifecycle.steps import Action
-from tests.lifecycle.runs import NAME, THROTTLED, due, failing, steps
+from tests.lifecycle.runs import NAME, THROTTLED, due, failing, roll_out_badly, steps
 from tests.lifecycle.world import CERTIFICATE, GATEWAY, HOUR, LEASE_S, MINUTE
 from tests.lifecycle.world import LifecycleWorld as World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshcert.lifecycle.ports import Lease
+
+
+def at_release(happens: Callable[[], object], times: int = 1) -> Callable[[Any], Any]:
+    """A wrapper of ports: something happens just before the lease is given back, so often."""
+    left = times
+
+    class Late:
+        def __init__(self, port: Any) -> None:
+            self._port = port
+
+        def __getattr__(self, name: str) -> Any:
+            nonlocal left
+            if name == "release" and left:
+                left -= 1
+                happens()
+            return getattr(self._port, name)
+
+    return Late
 
 
 @pytest.fixture
@@ -31,7 +55,7 @@ class TestLease:
         assert world.table.take(NAME, "somebody else", now, now + dt.timedelta(seconds=seconds))
 
     def test_r16_of_two_at_once_one_works(self, world: World) -> None:
-        """The second leaves a mark and goes; what it came for is looked at when the first is done."""
+        """The second leaves a mark and goes; the first looks again for it, and renews no second time."""
         due(world)
         inside: list[Reconciled] = []
 
@@ -44,31 +68,117 @@ class TestLease:
                     inside.append(world.look())
                 return getattr(self._port, name)
 
-        world.look(around=Doubled)
+        result = world.look(around=Doubled)
 
-        assert [result.plan for result in inside] == [None]
+        assert [other.plan for other in inside] == [None]
+        assert steps(result) == [Action.RENEW]
         assert world.acm.renewals_asked == 1
-        assert list(world.table.unsettled(world.clock.now())) == [NAME]
+        assert list(world.table.unsettled(world.clock.now())) == []
 
     def test_a_fact_that_arrives_while_an_identity_is_leased_is_not_lost(self, world: World) -> None:
         """The first has seen everything and calls it settled; ACM renews; the event's look finds the lease taken."""
+
+        def renewed() -> None:
+            world.acm.renew(CERTIFICATE)
+            world.pass_time(2 * MINUTE)
+            world.look()
+
+        result = world.look(around=at_release(renewed))
+
+        assert steps(result) == [Action.EXPORT]
+        assert world.current == world.issued
+        assert world.versions == 2
+
+    def test_a_failed_task_is_answered_although_a_look_is_running(self, world: World) -> None:
+        """The label goes back at once, by the run that had seen nothing of it: ten seconds are less than a tick."""
+        roll_out_badly(world)
+
+        def task_fails() -> None:
+            world.pass_time(MINUTE)
+            world.look()
+
+        result = world.look(around=at_release(task_fails))
+
+        assert steps(result) == [Action.ROLL_BACK, Action.REDEPLOY, Action.RENEW]
+        assert world.current == world.last_good
+        assert {entry.by for entry in world.audit.entries[-3:]} == {MEANWHILE}
+
+    def test_what_came_meanwhile_adds_to_what_was_done(self, world: World) -> None:
+        """One message, one result; what was done before the news counts too."""
+        due(world)
+
+        def renewed() -> None:
+            world.pass_time(2 * MINUTE)
+            world.look()
+
+        result = world.look(around=at_release(renewed))
+
+        assert steps(result) == [Action.RENEW, Action.EXPORT]
+        assert result.plan
+        assert "gateway" in result.plan.step.why
+
+    def test_news_without_end_are_left_to_the_clock(self, world: World) -> None:
+        """No run lasts for ever; the mark stays, and the next tick goes on."""
+        asked: list[Reconciled] = []
+
+        world.look(around=at_release(lambda: asked.append(world.look()), times=100))
+
+        assert len(asked) == 1 + MOST_LOOKS_AGAIN
+        assert list(world.table.unsettled(world.clock.now())) == [NAME]
+
+    def test_news_that_come_too_late_are_left_to_the_clock(self, world: World) -> None:
+        """The function is about to end: a run that is killed would hold the identity up for longer than a tick."""
+        asked: list[Reconciled] = []
+        workshop = world.workshop(at_release(lambda: asked.append(world.look()), times=100))
+
+        reconcile(Look(NAME, "event"), "request", workshop, until=world.clock.now())
+
+        assert len(asked) == 1
+        assert list(world.table.unsettled(world.clock.now())) == [NAME]
+
+    def test_who_came_just_before_the_release_looks_itself(self, world: World) -> None:
+        """It found the lease taken, and its mark comes too late for the other to see."""
+        due(world)
+        now = world.clock.now()
+        lease = world.table.take(NAME, "somebody else", now, now + HOUR)
+        assert lease
+        held: Lease = lease
 
         class Late:
             def __init__(self, port: Any) -> None:
                 self._port = port
 
             def __getattr__(self, name: str) -> Any:
-                if name == "release":
-                    world.acm.renew(CERTIFICATE)
-                    world.pass_time(2 * MINUTE)
-                    world.look()
+                if name == "want":
+                    world.table.release(held, held.memory, None)
                 return getattr(self._port, name)
 
-        world.look(around=Late)
-        world.settle()
+        assert steps(world.look(around=Late)) == [Action.RENEW]
+        assert world.table.rows[NAME].owner == ""
 
-        assert world.current == world.issued
-        assert world.versions == 2
+    def test_whoever_is_quicker_looks_for_the_news(self, world: World) -> None:
+        """Between two looks the lease is free; what this run had done is told all the same."""
+        due(world)
+        takes = 0
+
+        class Overtaken:
+            def __init__(self, port: Any) -> None:
+                self._port = port
+
+            def __getattr__(self, name: str) -> Any:
+                nonlocal takes
+                takes += name == "take"
+                if name == "release":
+                    world.look()
+                if name == "take" and takes > 1:
+                    world.table.take(NAME, "the quicker one", world.clock.now(), world.clock.now() + HOUR)
+                return getattr(self._port, name)
+
+        result = world.look(around=Overtaken)
+
+        assert steps(result) == [Action.RENEW]
+        assert result.plan
+        assert world.table.rows[NAME].owner == "the quicker one"
 
     def test_the_clocks_looks_leave_no_mark(self, world: World) -> None:
         """Nothing has happened; a mark for every tick in haste would be the reason for the next, without end."""

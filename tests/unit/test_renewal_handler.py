@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from lambdas.renewal import handler
 from meshcert.errors import AwsUnavailable
+from meshcert.lifecycle.reconcile import Reconciled
 from tests.lifecycle.world import CERTIFICATE, DAY, IDENTITY, MINUTE, LifecycleWorld
 from tests.unit.invocation import ACCOUNT, REGION, Invocations, batch, failed
 
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from meshcert.lifecycle.looks import Look
 
+SECOND = dt.timedelta(seconds=1)
 LOOKS, ORDERS = "meshcert-color-looks", "meshcert-color-orders"
 NAME = IDENTITY.name
 
@@ -34,9 +37,9 @@ def run(life: LifecycleWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
     return Invocations(handler, lambda: parts, monkeypatch, capsys)
 
 
-def look(identity: str = NAME) -> str:
+def look(identity: str = NAME, because: str = "tick") -> str:
     """A message of the dispatch function's."""
-    return json.dumps({"look": identity, "because": "tick"})
+    return json.dumps({"look": identity, "because": because})
 
 
 def acm_renews(life: LifecycleWorld) -> None:
@@ -113,11 +116,40 @@ class TestLooks:
     def test_a_look_that_finds_somebody_at_work_leaves_a_mark_and_goes(
         self, run: Invocations, life: LifecycleWorld
     ) -> None:
-        """Whoever works there leaves the identity unsettled."""
+        """Whoever works there looks again for it."""
         life.table.take(NAME, "somebody", life.clock.now(), life.clock.now() + MINUTE)
 
-        assert failed(run.invoke(batch(LOOKS, [look()]))) == []
+        assert failed(run.invoke(batch(LOOKS, [look(because="an event")]))) == []
         assert life.table.rows[NAME].wanted == 1
+
+    def test_a_tick_of_long_ago_is_dropped(self, run: Invocations, life: LifecycleWorld) -> None:
+        """Another has come since; hours of outage must not leave thousands of looks before the first real event."""
+        acm_renews(life)
+        sent = life.clock.now() - 181 * SECOND
+
+        assert failed(run.invoke(batch(LOOKS, [look(), look()], sent=sent))) == []
+        assert run.metrics() == []
+        assert life.versions == 1
+
+    @pytest.mark.parametrize(
+        ("body", "age_s"), [(look(), 180), (look(because="sweep"), 86_000), (look(because="a person"), 86_000)]
+    )
+    def test_other_looks_are_taken_however_old_they_are(
+        self, run: Invocations, life: LifecycleWorld, body: str, age_s: int
+    ) -> None:
+        """The next sweep is an hour away, and an event comes once; a tick's look may itself be delayed by a minute."""
+        acm_renews(life)
+
+        assert failed(run.invoke(batch(LOOKS, [body], sent=life.clock.now() - age_s * SECOND))) == []
+        assert life.versions == 2
+
+    def test_an_event_counts_however_late_it_comes(self, run: Invocations, life: LifecycleWorld) -> None:
+        """A day in the queue is no reason not to look."""
+        acm_renews(life)
+
+        run.invoke(batch(LOOKS, [renewed()], sent=life.clock.now() - DAY))
+
+        assert life.versions == 2
 
     def test_the_lease_belongs_to_the_request(
         self, run: Invocations, life: LifecycleWorld, monkeypatch: pytest.MonkeyPatch
@@ -227,6 +259,23 @@ class TestFailures:
 
         assert failed(run.invoke(batch(LOOKS, [look(), look(), look()]))) == ["m1", "m2"]
         assert run.metrics().count("Looks") == 1
+
+    def test_a_look_knows_until_when_it_may_begin_anew(
+        self, run: Invocations, life: LifecycleWorld, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """As long as another message could be begun."""
+        ends: list[dt.datetime] = []
+
+        def reconciled(wanted: Look, _owner: str, _workshop: Any, until: dt.datetime) -> Reconciled:
+            ends.append(until)
+            return Reconciled(wanted.identity)
+
+        monkeypatch.setattr(handler, "reconcile", reconciled)
+        run.context.left_ms = lambda: 60_000
+
+        run.invoke(batch(LOOKS, [look()]))
+
+        assert [(end - life.clock.now()).total_seconds() for end in ends] == [pytest.approx(60 - 135 / 7)]
 
     def test_a_wrong_environment_fails_the_whole_batch(self, run: Invocations, monkeypatch: pytest.MonkeyPatch) -> None:
         """Every message comes again, and the function's own errors tell."""

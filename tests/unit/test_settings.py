@@ -9,7 +9,7 @@ import pytest
 from meshcert.errors import SettingsInvalid
 from meshcert.lifecycle.dispatch import LOOKS_PER_SECOND
 from meshcert.lifecycle.policy import Policy
-from meshcert.settings import DeploySettings, DispatchSettings, ExportSettings, RenewalSettings
+from meshcert.settings import DeploySettings, DispatchSettings, ExportSettings, RenewalSettings, VerifySettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ DISPATCH = DEPLOY | {"MESHCERT_LOOKS_QUEUE_URL": "https://queue"}
 
 PROGRAMS: list[Any] = [
     pytest.param(ExportSettings, EXPORT, ExportSettings("color", "identities"), id="export"),
+    pytest.param(VerifySettings, EXPORT, VerifySettings("color", "identities"), id="verify"),
     pytest.param(DeploySettings, DEPLOY, DeploySettings("color", "identities", "lifecycle"), id="deploy"),
     pytest.param(
         RenewalSettings,

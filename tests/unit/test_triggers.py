@@ -12,9 +12,9 @@ import pytest
 from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.looks import Look
 from meshcert.lifecycle.triggers import Directory, Home, looks, ordered
-from tests.lifecycle.tables import InMemoryAudit
+from simulation.tables import InMemoryAudit, InMemoryIdentities
 from tests.lifecycle.world import CERTIFICATE, IDENTITY
-from tests.unit.fakes import FakeClock, InMemoryIdentities
+from tests.unit.fakes import FakeClock
 
 if TYPE_CHECKING:
     from meshcert.ports import Identity

@@ -12,16 +12,10 @@ from meshcert.export import Sources, TrustBundleOrder, export_issued
 from meshcert.ports import Identity
 from meshcert.publication import CURRENT, QUARANTINED, version_labelled
 from meshcert.verification import Expectation, verify_material
+from simulation.tables import InMemoryIdentities
+from simulation.vault import InMemoryVault
 from tests.pki import Hierarchy
-from tests.unit.fakes import (
-    CrashAfter,
-    FakeClock,
-    InMemoryAuthorities,
-    InMemoryCertificates,
-    InMemoryIdentities,
-    InMemoryMarks,
-    InMemoryVault,
-)
+from tests.unit.fakes import CrashAfter, FakeClock, InMemoryAuthorities, InMemoryCertificates, InMemoryMarks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -101,7 +101,7 @@ class Deployment:
         return f"arn:{self.partition}:{service}:{region}:{self.account_id}:{resource}"
 
     def role_arn(self, owner: str) -> str:
-        """The role of the export function, or of a service's tasks."""
+        """The role of a function, of operators, or of a service's tasks."""
         return self.arn("iam", f"role/{naming.role(self.name, self.region, owner)}")
 
     def resources(self, part: str, kind: str) -> dict[str, Mapping[str, Any]]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 TAGGED = f"aws:ResourceTag/{naming.TAG}"
 VIA = "kms:ViaService"
 ANOTHER = "another-mesh"
+_READERS = (naming.EXPORT_ROLE, naming.VERIFY_ROLE)
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class RightsSeen:
 
 
 def _roles(deployment: Deployment) -> list[str]:
-    return [naming.EXPORT_ROLE, naming.RENEWAL_ROLE, *deployment.mesh.services]
+    return [naming.EXPORT_ROLE, naming.VERIFY_ROLE, naming.RENEWAL_ROLE, *deployment.mesh.services]
 
 
 def _identity_secret(deployment: Deployment, identity: str) -> str:
@@ -119,7 +120,7 @@ def _export_secrets(deployment: Deployment, _role: str) -> RightsSeen:
     cases = [
         Case("secretsmanager:PutSecretValue", own, allowed=True, circumstances="into this mesh's secret"),
         Case("secretsmanager:PutSecretValue", foreign, allowed=False, circumstances="into another mesh's secret"),
-        Case("secretsmanager:GetSecretValue", own, allowed=True, circumstances="of an identity, to verify it"),
+        Case("secretsmanager:GetSecretValue", own, allowed=True, circumstances="of an identity, to compare it"),
         Case("secretsmanager:GetSecretValue", foreign, allowed=False, circumstances="of another mesh"),
         Case("secretsmanager:GetSecretValue", bundle, allowed=False, circumstances="of a trust bundle"),
         Case("secretsmanager:DeleteSecret", own, allowed=False),
@@ -141,10 +142,39 @@ def _renewal(deployment: Deployment, _role: str) -> RightsSeen:
         Case("lambda:UpdateFunctionCode", _function(deployment, "export"), allowed=False),
         Case("lambda:InvokeFunction", _function(deployment, "export"), allowed=True, circumstances="on export"),
         Case("lambda:InvokeFunction", _function(deployment, "deploy"), allowed=False, circumstances="on deploy"),
+        Case("lambda:InvokeFunction", _function(deployment, "verify"), allowed=False, circumstances="on verify"),
         Case("ecs:UpdateService", deployment.arn("ecs", service), allowed=True, circumstances="in this mesh's cluster"),
         Case("ecs:UpdateService", deployment.arn("ecs", "service/other/any"), allowed=False, circumstances="elsewhere"),
     ]
     return _simulate(deployment, naming.RENEWAL_ROLE, cases)
+
+
+def _verify(deployment: Deployment, _role: str) -> RightsSeen:
+    own = _some_identity_secret(deployment)
+    foreign = deployment.arn("secretsmanager", f"secret:{naming.identity_secret(ANOTHER, 'theirs')}-AbCdEf")
+    certificate = deployment.certificate_arn(next(iter(deployment.mesh.identities)))
+    cases = [
+        Case("secretsmanager:GetSecretValue", own, allowed=True, circumstances="of an identity"),
+        Case("secretsmanager:GetSecretValue", foreign, allowed=False, circumstances="of another mesh"),
+        Case("secretsmanager:PutSecretValue", own, allowed=False),
+        Case("secretsmanager:UpdateSecretVersionStage", own, allowed=False),
+        Case("acm:ExportCertificate", certificate, allowed=False),
+        Case("lambda:InvokeFunction", _function(deployment, "export"), allowed=False, circumstances="on export"),
+    ]
+    return _simulate(deployment, naming.VERIFY_ROLE, cases)
+
+
+def _operator(deployment: Deployment, _role: str) -> RightsSeen:
+    own = _some_identity_secret(deployment)
+    cases = [
+        Case("lambda:InvokeFunction", _function(deployment, name), allowed=name == "verify", circumstances=f"on {name}")
+        for name in ("verify", "export", "deploy", "renewal")
+    ]
+    cases += [
+        Case("secretsmanager:GetSecretValue", own, allowed=False),
+        Case("secretsmanager:PutSecretValue", own, allowed=False),
+    ]
+    return _simulate(deployment, naming.OPERATOR_ROLE, cases)
 
 
 def _function(deployment: Deployment, name: str) -> str:
@@ -169,7 +199,7 @@ def _task(deployment: Deployment, service: str) -> RightsSeen:
 def _key(deployment: Deployment, role: str) -> RightsSeen:
     key = deployment.account.read("kms:DescribeKey", KeyId=naming.key_alias(deployment.name))["KeyMetadata"]["Arn"]
     settings = proxy_settings(deployment.mesh, role) if role in deployment.mesh.services else None
-    reads = bool(settings.identities or settings.trust_bundles) if settings else role == naming.EXPORT_ROLE
+    reads = bool(settings.identities or settings.trust_bundles) if settings else role in _READERS
     suffix = "amazonaws.com.cn" if deployment.partition == "aws-cn" else "amazonaws.com"
     via = {VIA: f"secretsmanager.{deployment.region}.{suffix}"}
     cases = [
@@ -264,6 +294,20 @@ CHECKS: tuple[Check[Any], ...] = (
         "The export function writes this mesh's secrets, reads those of identities and issues nothing",
         _export_role,
         _export_secrets,
+        judge_rights,
+    ),
+    Check(
+        "rights-verify",
+        "The verify function reads identities' secrets, and changes nothing",
+        lambda _deployment: [naming.VERIFY_ROLE],
+        _verify,
+        judge_rights,
+    ),
+    Check(
+        "rights-operator",
+        "Operators have secrets verified, and reach neither them nor the other functions",
+        lambda _deployment: [naming.OPERATOR_ROLE],
+        _operator,
         judge_rights,
     ),
     Check(

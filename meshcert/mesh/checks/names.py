@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
 
-RESERVED = ("audit", "deploy", "dispatch", "execution", "export", "operator", "renewal")
+RESERVED = ("audit", "deploy", "dispatch", "execution", "export", "operator", "renewal", "verify")
 """Roles and log groups of meshcert itself: those of a service are called like the service."""
 
 _SECTIONS = ("hierarchies", "identities", "virtual_gateways", "virtual_nodes", "services")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from meshcert.lifecycle.audit import AuditEntry
-
+    from meshcert.ports import Identity
 
 NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 
@@ -54,12 +54,14 @@ class InMemoryLifecycle:
         """UpdateItem on condition."""
         self._own(lease).memory = memory.to_json()
 
-    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> None:
+    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> bool:
         """UpdateItem on condition."""
         row = self._own(lease)
         row.memory, row.owner = memory.to_json(), ""
-        if row.wanted == lease.wanted:
-            row.look_at = look_at
+        if row.wanted != lease.wanted:
+            return True
+        row.look_at = look_at
+        return False
 
     def forget(self, lease: Lease) -> None:
         """DeleteItem on condition."""
@@ -107,3 +109,31 @@ class InMemoryMessages:
     def send(self, messages: Mapping[str, int], because: str) -> None:
         """SendMessageBatch."""
         self.sent.append((dict(messages), because))
+
+
+class InMemoryIdentities:
+    """The table ``identities``."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Identity] = {}
+
+    def remember(self, identity: Identity) -> None:
+        """UpdateItem."""
+        self.rows[identity.name] = identity
+
+    def forget(self, name: str, owner: str) -> None:
+        """DeleteItem on condition."""
+        if name in self.rows and self.rows[name].owner == owner:
+            del self.rows[name]
+
+    def find(self, name: str) -> Identity | None:
+        """GetItem."""
+        return self.rows.get(name)
+
+    def find_by_certificate(self, certificate_arn: str) -> Identity | None:
+        """Query."""
+        return next((row for row in self.rows.values() if row.certificate_arn == certificate_arn), None)
+
+    def names(self) -> Iterator[str]:
+        """Scan."""
+        return iter(list(self.rows))

@@ -1,0 +1,124 @@
+"""The verify function: checks what an identity's proxies read, key and all; it can change nothing."""
+
+from __future__ import annotations
+
+import logging
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import boto3  # noqa: TID251  the handler plugs the adapters in
+from aws_lambda_powertools.logging import Logger  # noqa: TID251  only handlers know Powertools
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers  # noqa: TID251  as above
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: TID251  as above
+from botocore.config import Config  # noqa: TID251  the adapters' clients are made here
+
+from meshcert.aws.identities import Identities
+from meshcert.aws.private_ca import PrivateCa
+from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.clock import SystemClock
+from meshcert.errors import Fault, IdentityMissing, MeshcertError, RequestInvalid
+from meshcert.published import verify_published
+from meshcert.settings import VerifySettings
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: TID251  as above
+
+    from meshcert.ports import CertificateAuthorities, Clock, IdentityTable, PublishedValues
+
+SERVICE = "meshcert-verify"
+
+logger = Logger(service=SERVICE)
+# No service: the mesh is the only dimension, and each further one would be paid for.
+metrics = EphemeralMetrics(namespace="meshcert", service="")
+# The core logs through the standard library; its loggers write as this one does.
+logging.getLogger("meshcert")
+copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
+
+
+@dataclass(frozen=True)
+class Parts:
+    """
+    What a call is carried out with.
+
+    Args:
+        table: The table ``identities``.
+        values: Reads what proxies read.
+        authorities: Gives the root CA's own certificate.
+        clock: Time.
+    """
+
+    table: IdentityTable
+    values: PublishedValues
+    authorities: CertificateAuthorities
+    clock: Clock
+
+
+@lru_cache(maxsize=1)
+def build() -> Parts:
+    """The use case's ports on AWS, as the environment says; made on first use, so that importing needs none."""
+    settings = VerifySettings.from_environ(os.environ)
+    metrics.set_default_dimensions(mesh=settings.mesh)
+    # A call that hangs must leave time for another: the function has 60 seconds.
+    config = Config(connect_timeout=5, read_timeout=10)
+    table = boto3.resource("dynamodb", config=config).Table(settings.identities_table)
+    return Parts(
+        table=Identities(table),
+        values=SecretsManager(boto3.client("secretsmanager", config=config)),
+        authorities=PrivateCa(boto3.client("acm-pca", config=config)),
+        clock=SystemClock(),
+    )
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """
+    The pre-flight of what an identity's proxies read now.
+
+    Trigger: only direct calls, ``{"verify": NAME}``, from operators. It reads the secrets of declared identities and
+    answers sentences: whoever may invoke it sees no material, and can have nothing changed.
+
+    Args:
+        event: The call.
+        context: Lambda's.
+
+    Returns:
+        Public facts and ``faults``, sentences; none if all is well.
+
+    Raises:
+        MeshcertError: The caller sees it; AWS does not run the function again.
+    """
+    del context
+    try:
+        return _answer(event)
+    except MeshcertError:
+        _count("VerifyFailed")
+        raise
+
+
+def _answer(event: dict[str, Any]) -> dict[str, Any]:
+    match event:
+        case {"verify": str(name), **more} if name and not more:
+            return _verify(name)
+        case _:
+            fault = Fault("event", "it is something else", 'Send {"verify": NAME}')
+            raise RequestInvalid("a direct call", (fault,))
+
+
+def _verify(name: str) -> dict[str, Any]:
+    parts = build()
+    # A property, not a dimension: each identity's own metrics would be paid for.
+    metrics.add_metadata("identity", name)
+    identity = parts.table.find(name)
+    if identity is None:
+        raise IdentityMissing(f"identity {name}", "Deploy the mesh file that declares it")
+    found = verify_published(identity, parts.values, parts.authorities, parts.clock)
+    _count("Verified")
+    logger.info("verified", extra=found.summary())
+    return found.summary()
+
+
+def _count(name: str) -> None:
+    metrics.add_metric(name=name, unit=MetricUnit.Count, value=1)

@@ -1,0 +1,127 @@
+"""ACM and Private CA in memory, with real keys and certificates: what comes out passes the real pre-flight."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from local.aws import x509_signing as signing
+from local.pkcs8 import encrypt_private_key
+from meshcert.errors import AwsRefused
+from meshcert.lifecycle.observation import Certificate
+from meshcert.lifecycle.policy import Policy, Validity
+from meshcert.material import EncryptedPrivateKey, Material, Passphrase, certificate_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cryptography import x509
+
+    from meshcert.ports import Clock
+
+KEY = "EC_prime256v1"
+LIFETIME = dt.timedelta(days=395)
+_SIGNED_WITH = "SHA256WITHECDSA"
+_AUTHORITY_LIVES = dt.timedelta(days=3650)
+
+
+@dataclass
+class Issued:
+    """A certificate under an ARN."""
+
+    name: str
+    pem: str
+    key: signing.PrivateKey
+    validity: Validity
+    serial_number: str
+    exported: bool = False
+    renewal_status: str = ""
+
+
+class CertificateManager:
+    """
+    ACM with one root CA. It renews when asked, and only what was exported since.
+
+    Args:
+        clock: Time.
+        later: Has something happen later: what ACM does about a renewal.
+    """
+
+    def __init__(self, clock: Clock, later: Callable[[Callable[[], object]], object]) -> None:
+        self.certificates: dict[str, Issued] = {}
+        self.on_renewal: Callable[[str], object] = lambda arn: arn
+        self.renewed = 0
+        self._clock, self._later, self._back_dating = clock, later, dt.timedelta(seconds=Policy().back_dating_s)
+        self._key = signing.new_private_key(KEY)
+        self._subject = signing.distinguished_name({"CommonName": "fleet root"})
+        self._end = clock.now() + _AUTHORITY_LIVES
+        self._root = signing.pem(self._sign(self._subject, self._key, "RootCACertificate", self._end))
+
+    def issue(self, arn: str, name: str) -> None:
+        """A new certificate and key under an ARN."""
+        key, end = signing.new_private_key(KEY), self._clock.now() + LIFETIME
+        leaf = self._sign(signing.distinguished_name({"CommonName": name}), key, "EndEntityCertificate", end, name)
+        validity = Validity(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+        serial_number = signing.serial_text(leaf).replace(":", "")
+        self.certificates[arn] = Issued(name, signing.pem(leaf), key, validity, serial_number)
+
+    def describe(self, certificate_arn: str) -> Certificate:
+        """DescribeCertificate."""
+        issued = self.certificates[certificate_arn]
+        return Certificate(
+            certificate_arn,
+            "ISSUED",
+            serial_number=issued.serial_number,
+            validity=issued.validity,
+            renewable=issued.exported,
+            renewal_status=issued.renewal_status,
+        )
+
+    def version(self, certificate_arn: str) -> tuple[str, str]:
+        """GetCertificate."""
+        issued = self.certificates[certificate_arn]
+        return issued.serial_number, certificate_version(issued.pem)
+
+    def renew(self, certificate_arn: str) -> None:
+        """RenewCertificate; one that is under way is as good."""
+        issued = self.certificates[certificate_arn]
+        if not issued.exported:
+            raise AwsRefused("acm:RenewCertificate", certificate_arn, "ValidationException", "has not been exported")
+        if issued.renewal_status != "PENDING_AUTO_RENEWAL":
+            issued.renewal_status = "PENDING_AUTO_RENEWAL"
+            self._later(lambda: self._renew(certificate_arn))
+
+    def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
+        """ExportCertificate."""
+        issued = self.certificates[certificate_arn]
+        issued.exported = True
+        key = EncryptedPrivateKey(encrypt_private_key(issued.key, passphrase.reveal(), "pbes2-sha1"))
+        return Material(issued.pem, self._root, key, passphrase)
+
+    def certificate(self, certificate_authority_arn: str) -> str:
+        """GetCertificateAuthorityCertificate."""
+        del certificate_authority_arn
+        return self._root
+
+    def not_after(self, certificate_authority_arn: str) -> dt.datetime:
+        """The end of the root's validity."""
+        del certificate_authority_arn
+        return self._end
+
+    def _renew(self, arn: str) -> None:
+        self.issue(arn, self.certificates[arn].name)
+        self.certificates[arn].renewal_status = "SUCCESS"
+        self.renewed += 1
+        self.on_renewal(arn)
+
+    def _sign(
+        self, subject: x509.Name, key: signing.PrivateKey, template: str, end: dt.datetime, *names: str
+    ) -> x509.Certificate:
+        request = signing.signing_request(subject, key, _SIGNED_WITH, names)
+        return signing.issue(
+            request,
+            signing.Template.from_arn(f"arn:aws:acm-pca:::template/{template}/V1"),
+            signing.Signer(self._subject, self._key, _SIGNED_WITH),
+            signing.Period(self._clock.now() - self._back_dating, end),
+        )

@@ -1,0 +1,74 @@
+"""Secrets Manager in memory; ``tests/publication_claims.py`` says what it has in common with the emulator's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from meshcert.document import PLACEHOLDER
+from meshcert.errors import IdentityMissing, PublicationRaced
+from meshcert.ports import CurrentValue
+from meshcert.publication import CURRENT, PREVIOUS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+SEED_VERSION = "00000000-0000-4000-8000-000000000000"
+"""The version that holds the template's placeholder."""
+
+
+@dataclass
+class InMemorySecret:
+    """A secret: values by version id, and where each label sits."""
+
+    values: dict[str, str]
+    holders: dict[str, str]
+
+
+class InMemoryVault:
+    """Secrets Manager: versions never change, each label sits on one version, AWSPREVIOUS follows AWSCURRENT."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[str, InMemorySecret] = {}
+
+    def seed(self, secret_id: str) -> None:
+        """What the template does: a secret with a placeholder."""
+        self.secrets[secret_id] = InMemorySecret({SEED_VERSION: PLACEHOLDER}, {CURRENT: SEED_VERSION})
+
+    def current_value(self, secret_id: str) -> CurrentValue:
+        """GetSecretValue: what a proxy reads."""
+        secret = self._secret(secret_id)
+        version = secret.holders[CURRENT]
+        return CurrentValue(version, secret.values[version])
+
+    def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
+        """DescribeSecret."""
+        holders = self._secret(secret_id).holders
+        return {
+            version: frozenset(label for label, holder in holders.items() if holder == version)
+            for version in holders.values()
+        }
+
+    def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
+        """PutSecretValue; ResourceExistsException is what the adapter ignores."""
+        secret = self._secret(secret_id)
+        if version_id not in secret.values:
+            secret.values[version_id] = value
+            secret.holders["AWSPENDING"] = version_id
+
+    def move_label(self, secret_id: str, label: str, *, to: str | None, away_from: str | None) -> None:
+        """UpdateSecretVersionStage."""
+        secret = self._secret(secret_id)
+        if secret.holders.get(label) != away_from:
+            raise PublicationRaced(secret_id, label)
+        if to is None:
+            del secret.holders[label]
+            return
+        secret.holders[label] = to
+        if label == CURRENT and away_from is not None:
+            secret.holders[PREVIOUS] = away_from
+
+    def _secret(self, secret_id: str) -> InMemorySecret:
+        if secret_id not in self.secrets:
+            raise IdentityMissing(secret_id, "Deploy the stacks again")
+        return self.secrets[secret_id]

@@ -1,0 +1,73 @@
+"""The demo's other stories, each on a local AWS of its own: a bad version that goes back, an event that never comes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.demo.lost_event import LostEventStory
+from local.demo.rollback import RollbackStory
+from local.demo.scene import GATEWAY, TELLER
+from local.demo.stage import Stage
+from local.lab import LocalAws
+from meshcert.publication import CURRENT, QUARANTINED
+from tests.e2e.audit import actions, audit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.timeout(300)
+def test_a_bad_version_goes_back_and_nobody_notices(tmp_path: Path) -> None:
+    """
+    The figures are issue 3's: 0 requests failed, the label back in 10 s, every task on the good version in 60 s.
+
+    The version is quarantined for good, somebody is alarmed, a fresh renewal settles the identity, and the audit log
+    tells it in order: what was done, why, from which version to which.
+    """
+    with LocalAws(tmp_path / "aws", certificates=RollbackStory.TIMES) as aws:
+        story = RollbackStory(Stage(started=time.time()), aws, tmp_path)
+        result = story.play()
+        lines, running = audit(story.running, TELLER), story.running
+        bad, current = (running.version_labelled(TELLER, label) for label in (QUARANTINED, CURRENT))
+        served = running.served_by_all(TELLER)
+
+    assert (result.failed, result.bad_starts_after) == (0, 0)
+    assert result.requests > 500
+    assert 0 <= result.label_back_s <= 10
+    assert 0 < result.all_good_s <= 60
+    assert result.quarantined
+    assert result.alarmed
+    assert result.new_serial not in {"", result.old_serial}
+    assert served == {result.new_serial}
+    begin = actions(lines).index("roll back")
+    told = lines[begin - 1 :]
+    assert actions(told) == ["redeploy", "roll back", "redeploy", "renew", "export", "redeploy", "prove"]
+    assert {line["outcome"] for line in told} == {"done"}
+    assert all(line["why"] and line["by"] for line in told)
+    back, renew, export, prove = (told[place] for place in (1, 3, 4, 6))
+    assert "a task of colorteller failed with it" in back["why"]
+    good = next(line["after"] for line in reversed(lines[:begin]) if line["action"] == "prove")
+    assert (back["before"], back["after"], prove["before"]) == (bad, good, good)
+    assert (renew["before"], export["after"], prove["after"]) == (bad, current, current)
+
+
+@pytest.mark.timeout(300)
+def test_a_lost_event_is_healed_by_the_sweep(tmp_path: Path) -> None:
+    """ACM renews and nobody is told; the sweep finds it, every task serves the new certificate, no request fails."""
+    with LocalAws(tmp_path / "aws", certificates=LostEventStory.TIMES) as aws:
+        story = LostEventStory(Stage(started=time.time()), aws, tmp_path)
+        result = story.play()
+        served = {name: story.running.served_by_all(name) for name in (GATEWAY, TELLER)}
+        issued = {name: {story.running.serial(name)} for name in (GATEWAY, TELLER)}
+        exports = [line for line in audit(story.running, TELLER) if line["action"] == "export"]
+
+    assert result.failed == 0
+    assert result.requests > 100
+    assert result.lost > 0
+    assert result.stale_before
+    assert result.new_serial not in {"", result.old_serial}
+    assert served == issued
+    assert [line["by"] for line in exports] == ["sweep"]

@@ -1,0 +1,74 @@
+"""A fleet that is due at once: nothing is done twice, no call fails, and AWS's quotas are what holds it up."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from bench.fleet import figures
+from simulation.fleet import NEEDED, Fleet, Renewed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+IDENTITIES = 100
+RENEWED_ONCE = {
+    "acm:RenewCertificate": 100,
+    "acm:DescribeCertificate": 200,
+    "acm:GetCertificate": 100,
+    "acm:ExportCertificate": 100,
+    "secretsmanager:PutSecretValue": 400,
+}
+
+
+def counted(renewed: Renewed) -> Mapping[str, int]:
+    """The calls that AWS counts narrowly."""
+    return {api: renewed.calls[api] for api in NEEDED}
+
+
+def test_each_certificate_is_renewed_with_the_fewest_calls() -> None:
+    """One new certificate and one publication each; no call too many, none throttled, none failed."""
+    renewed = Fleet(IDENTITIES).renew()
+
+    assert (renewed.new_certificates, renewed.published) == (IDENTITIES, IDENTITIES)
+    assert counted(renewed) == RENEWED_ONCE
+    assert (renewed.refused, renewed.throttled) == ({}, 0)
+    assert renewed.looks == 2 * IDENTITIES
+
+
+def test_without_any_event_ticks_do_the_same() -> None:
+    """Later, and with no more new certificates than before."""
+    renewed = Fleet(IDENTITIES, events=False).renew()
+
+    assert (renewed.new_certificates, renewed.published) == (IDENTITIES, IDENTITIES)
+    assert counted(renewed) == RENEWED_ONCE
+    assert renewed.throttled == 0
+
+
+def test_all_at_once_is_throttled_and_comes_to_the_same_end() -> None:
+    """What the dispatch's pace is for; without it a fleet is renewed all the same."""
+    renewed = Fleet(40, looks_per_second=1000.0).renew()
+
+    assert Counter(renewed.refused)["acm:RenewCertificate"] > 0
+    assert (renewed.new_certificates, renewed.published) == (40, 40)
+
+
+def test_the_same_seed_is_the_same_fleet() -> None:
+    """Only keys and serial numbers differ."""
+    first, second = (Fleet(5, seed=7).renew() for _ in range(2))
+
+    assert first == second
+
+
+def test_the_floor_is_that_of_the_narrowest_quota() -> None:
+    """1,000 renewals at 5 a second, or 2,000 looks at 10."""
+    renewed = Renewed(1000, 1000, 1000, 250.0, 2000, {}, {}, 0)
+
+    assert renewed.floor_s == {
+        "acm:RenewCertificate": 200.0,
+        "acm:DescribeCertificate": 200.0,
+        "acm:GetCertificate": 100.0,
+        "acm:ExportCertificate": 100.0,
+        "secretsmanager:PutSecretValue": 80.0,
+    }
+    assert figures(renewed)["over_floor"] == 1.25

@@ -1,0 +1,117 @@
+"""What the soak counts: crash boundaries, rotations, a fleet's calls, and the report of it all."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.lifetimes.crashes import Rotation, boundaries
+from local.lifetimes.fleet import Fleet, failed_calls, floors
+from soak.report import Outcome, add_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = {"commit": "c1", "seed": 1}
+
+
+def test_every_call_has_two_boundaries() -> None:
+    """Before AWS has seen it and after AWS has done it, in the order of the calls."""
+    found = [str(boundary) for boundary in boundaries("export", ["acm:ExportCertificate", "kms:Decrypt"])]
+
+    assert found == [
+        "before acm:ExportCertificate (export 1)",
+        "after acm:ExportCertificate (export 1)",
+        "before kms:Decrypt (export 2)",
+        "after kms:Decrypt (export 2)",
+    ]
+
+
+def test_a_rotation_is_one_certificate_one_version_one_epoch() -> None:
+    """One deployment at most, if the service is redeployed at all."""
+    rotation = Rotation(settled=True, certificates=1, versions=1, epochs=1, deployments=1)
+
+    assert list(rotation.faults(most_deployments=1)) == []
+    assert list(rotation.faults(most_deployments=0)) == ["1 deployments"]
+
+
+@pytest.mark.parametrize(
+    ("rotation", "expected"),
+    [
+        (Rotation(False, 1, 1, 1, 0), ["not settled in time"]),
+        (Rotation(True, 2, 1, 1, 0), ["2 certificates, 1 versions, 1 epochs"]),
+        (Rotation(True, 1, 2, 1, 0), ["1 certificates, 2 versions, 1 epochs"]),
+        (Rotation(True, 1, 1, 3, 0), ["1 certificates, 1 versions, 3 epochs"]),
+        (Rotation(True, 1, 1, 1, 2), ["2 deployments"]),
+    ],
+    ids=["never settled", "issued twice", "published twice", "current twice", "deployed twice"],
+)
+def test_what_a_crash_must_not_cause_is_a_fault(rotation: Rotation, expected: list[str]) -> None:
+    """Each of them alone."""
+    assert list(rotation.faults(most_deployments=1)) == expected
+
+
+def test_the_floor_of_a_fleet_is_what_the_quotas_allow() -> None:
+    """A thousand identities: five renewals a second make 200 seconds, and so do twice as many descriptions at ten."""
+    assert floors(1000) == {
+        "acm:RenewCertificate": 200.0,
+        "acm:DescribeCertificate": 200.0,
+        "acm:GetCertificate": 100.0,
+        "acm:ExportCertificate": 100.0,
+        "secretsmanager:PutSecretValue": 80.0,
+    }
+
+
+def test_over_the_floor_is_over_the_largest_one() -> None:
+    """The slowest API decides."""
+    fleet = Fleet(100, 100, 100, 25.0, {"acm:RenewCertificate": 20.0, "acm:GetCertificate": 10.0}, 0, {}, {})
+
+    assert fleet.over_floor == 1.25
+    assert fleet.figures()["over_floor"] == 1.25
+
+
+def test_a_call_that_failed_for_good_is_counted() -> None:
+    """A step that was not done, a message that comes again, a part that could not be looked at; nothing else."""
+    lines = [
+        "START RequestId: 1",
+        json.dumps({"message": "looked", "deeds": ["renew: done", "export: AwsUnavailable: lambda:Invoke"]}),
+        json.dumps({"message": "looked", "deeds": ["prove: done"]}),
+        json.dumps({"message": "the message comes again", "why": "throttled"}),
+        json.dumps({"message": "AwsUnavailable", "detail": "acm:DescribeCertificate"}),
+        json.dumps(["no", "entry"]),
+    ]
+
+    assert failed_calls(lines) == 3
+
+
+def test_the_report_says_what_failed(tmp_path: Path) -> None:
+    """How many, and each with its sentences; figures beside them."""
+    path = tmp_path / "docs" / "soak.json"
+
+    add_run(path, HEAD, "crashes", Outcome(3, {"before acm": ("2 certificates",)}, {"not_reached": 1}))
+
+    expected = {"n": 3, "failed": 1, "faults": {"before acm": ["2 certificates"]}, "not_reached": 1}
+    assert json.loads(path.read_text()) == {**HEAD, "runs": {"crashes": expected}}
+
+
+def test_a_run_replaces_its_own_entry_and_keeps_the_others(tmp_path: Path) -> None:
+    """Of the same commit and seed."""
+    path = tmp_path / "soak.json"
+    add_run(path, HEAD, "fleet", Outcome(100))
+    add_run(path, HEAD, "crashes", Outcome(2))
+
+    add_run(path, HEAD, "crashes", Outcome(4))
+
+    assert json.loads(path.read_text())["runs"] == {"fleet": {"n": 100, "failed": 0}, "crashes": {"n": 4, "failed": 0}}
+
+
+def test_runs_of_another_commit_go(tmp_path: Path) -> None:
+    """A report is of one commit."""
+    path = tmp_path / "soak.json"
+    add_run(path, HEAD, "fleet", Outcome(100))
+
+    add_run(path, {"commit": "c2", "seed": 1}, "crashes", Outcome(4))
+
+    assert json.loads(path.read_text()) == {"commit": "c2", "seed": 1, "runs": {"crashes": {"n": 4, "failed": 0}}}
