@@ -237,6 +237,18 @@ class RunningMesh:
         """The serial number of the certificate ACM holds for an identity: lower-case hex without leading zeros."""
         return str(self.certificate(identity)["Serial"]).replace(":", "").lower().lstrip("0")
 
+    def nothing_is_queued(self) -> bool:
+        """Whether no look is waiting or being worked on."""
+        sqs = self.client("sqs")
+        counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        counts.append("ApproximateNumberOfMessagesDelayed")
+        for name in ("dispatch", "looks"):
+            url = sqs.get_queue_url(QueueName=naming.queue(self.name, name))["QueueUrl"]
+            attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
+            if any(int(attributes[count]) for count in counts):
+                return False
+        return True
+
     def log_lines(self, service: str) -> list[dict[str, Any]]:
         """The JSON lines that a service's containers have logged."""
         logs, group, lines = self.client("logs"), naming.log_group(self.name, service), []

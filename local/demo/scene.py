@@ -128,7 +128,10 @@ class Scene(ABC):
         """
         # Sweeps in haste: a tick leaves an identity alone until it is due again, up to a minute.
         with Ticking(self.aws, self.mesh.mesh.name, sweep_every_s=SWEEP_EVERY_S):
-            return wait_until(lambda: self._proven(identity), f"{identity}: settled", within_s=90)
+            version = wait_until(lambda: self._proven(identity), f"{identity}: settled", within_s=90)
+        # None of them may still be on its way: it would see what comes next before anybody is told.
+        wait_until(self.running.nothing_is_queued, "empty queues", within_s=30)
+        return version
 
     def _proven(self, identity: str) -> str:
         current = self.running.version_labelled(identity, CURRENT)

@@ -17,9 +17,14 @@ from typing import TYPE_CHECKING
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from meshcert import naming
+from meshcert.document import read_material
+from meshcert.publication import CURRENT, PREVIOUS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from local.running_mesh import RunningMesh
     from meshcert.material import Material
 
 CHUNK = 1 << 20
@@ -77,6 +82,18 @@ def canaries(owner: str, material: Material) -> Iterator[Canary]:
         raw = number.to_bytes((number.bit_length() + 7) // 8, "big")
         yield Canary(f"{owner}: private number", raw)
         yield Canary(f"{owner}: private number in hex", raw.hex().encode())
+
+
+def secrets_of(mesh: RunningMesh, *identities: str) -> list[Canary]:
+    """Every secret of every version that is still there: the current one and the one before."""
+    vault = mesh.client("secretsmanager")
+    wanted: list[Canary] = []
+    for identity in identities:
+        secret = naming.identity_secret(mesh.name, identity)
+        for label in (CURRENT, PREVIOUS):
+            value = vault.get_secret_value(SecretId=secret, VersionStage=label)
+            wanted += canaries(f"{identity} {label}", read_material(value["SecretString"], secret))
+    return wanted
 
 
 def _lines(name: str, pem: str) -> Iterator[Canary]:

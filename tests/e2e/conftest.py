@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,7 +18,7 @@ from meshcert import naming
 from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
 from meshcert.publication import LAST_GOOD
-from meshcert.settings import POLICY_PREFIX
+from meshcert.settings import LEASE_S, POLICY_PREFIX
 from tests.e2e.audit import audit
 from tests.e2e.terminal import OperatorTerminal
 
@@ -30,12 +30,15 @@ if TYPE_CHECKING:
 
 IN_HASTE = Policy(look_again_s=1.0, shortest_between_renewals_s=0.0)
 """What the demo's renewal function goes by once the demo, which has AWS's times, is over."""
+SHORT_LEASE_S = "20"
+"""Seconds until another run may take over from one that was ended; more than any look takes."""
 ORDER = (
     "test_demo.py",
     "test_redeploy.py",
     "test_rights.py",
-    # Tries what is denied, so it comes after those who look for denials.
+    # These try what is denied, so they come after those who look for denials.
     "test_rights_of_the_lifecycle.py",
+    "test_rights_of_tasks_and_operators.py",
     # Breaks what the others need.
     "test_lifecycle.py",
 )
@@ -87,14 +90,15 @@ class PlayedDemo:
         """
         Have the renewal function act on a policy.
 
-        Only while nothing is under way: the local AWS ends a run whose function changes, and its lease stays.
+        Only while nothing is under way: the local AWS ends a run whose function changes, and its lease stays. A tick's
+        look may have begun all the same, so leases are short from then on.
         """
         wait_until(lambda: all(map(self.mesh.is_settled, (GATEWAY, TELLER))), "a quiet moment", within_s=60)
         functions, name = self.mesh.client("lambda"), naming.function(self.mesh.name, "renewal")
         before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
         variables = {key: value for key, value in before.items() if not key.startswith(POLICY_PREFIX)}
         functions.update_function_configuration(
-            FunctionName=name, Environment={"Variables": variables | policy.to_environ()}
+            FunctionName=name, Environment={"Variables": variables | {LEASE_S: SHORT_LEASE_S} | policy.to_environ()}
         )
 
     def audit(self, identity: str) -> list[dict[str, str]]:
@@ -120,3 +124,19 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlayedDemo]:
         played = PlayedDemo(aws, CdkCli(aws.environment(), lines.append), mesh, result, folder, lines, began)
         played.set_policy(IN_HASTE)
         yield played
+
+
+@pytest.fixture
+def as_it_was(demo: PlayedDemo) -> Iterator[None]:
+    """Afterwards the teller's versions have the labels, and the identities the rows, that they had before."""
+    before = _material(demo)
+    yield
+    assert _material(demo) == before
+
+
+def _material(demo: PlayedDemo) -> tuple[dict[str, set[str]], list[Any]]:
+    secret = naming.identity_secret(demo.mesh.name, TELLER)
+    described = demo.mesh.client("secretsmanager").describe_secret(SecretId=secret)
+    labels = {version: set(stages) for version, stages in described["VersionIdsToStages"].items()}
+    rows = demo.mesh.client("dynamodb").scan(TableName=naming.identities_table(demo.mesh.name))["Items"]
+    return labels, sorted(rows, key=str)

@@ -17,10 +17,9 @@ from meshcert import naming
 from meshcert.document import read_material
 from meshcert.publication import LAST_GOOD, QUARANTINED
 from tests.e2e.audit import actions
-from tests.e2e.canary import canaries, search_files, search_processes, search_texts
+from tests.e2e.canary import search_files, search_processes, search_texts, secrets_of
 
 if TYPE_CHECKING:
-    from tests.e2e.canary import Canary
     from tests.e2e.conftest import PlayedDemo
 
 IDENTITIES = ("colorgateway", "colorteller")
@@ -88,7 +87,7 @@ def test_both_envoys_serve_the_renewed_certificate_and_not_the_one_before(demo: 
 
 def test_no_key_or_passphrase_is_anywhere_but_in_memory(demo: PlayedDemo) -> None:
     """Environment and arguments of every process, all logs and all files outside a tmpfs: none holds a secret."""
-    wanted = _secrets_of(demo)
+    wanted = secrets_of(demo.mesh, *IDENTITIES)
     home = Path.home()
     folders = [ROOT, Path(tempfile.gettempdir()), home / ".cdk", home / ".cache", home / ".npm", home / ".aws"]
 
@@ -106,7 +105,7 @@ def test_no_key_or_passphrase_is_anywhere_but_in_memory(demo: PlayedDemo) -> Non
 
 def test_the_canary_search_finds_a_planted_secret(demo: PlayedDemo, tmp_path: Path) -> None:
     """Planted in a file, an environment and a log line, the same secrets are found: the search can fail."""
-    wanted = _secrets_of(demo)
+    wanted = secrets_of(demo.mesh, *IDENTITIES)
     key = next(canary for canary in wanted if canary.name.endswith("opened key"))
     planted = tmp_path / "leak"
     planted.write_bytes(b"x" * 100_000 + key.needle)
@@ -123,19 +122,6 @@ def test_the_canary_search_finds_a_planted_secret(demo: PlayedDemo, tmp_path: Pa
     assert any(leak.place.endswith(f"{process.pid}/environ") for leak in in_processes)
     assert [leak.canary for leak in in_files] == [key.name]
     assert [leak.canary for leak in in_logs] == [key.name]
-
-
-def _secrets_of(demo: PlayedDemo) -> list[Canary]:
-    """Every secret of every version that is still there: the current one and the one before."""
-    vault = demo.mesh.client("secretsmanager")
-    wanted: list[Canary] = []
-    for identity in IDENTITIES:
-        secret = naming.identity_secret("color", identity)
-        for label in ("AWSCURRENT", "AWSPREVIOUS"):
-            value = vault.get_secret_value(SecretId=secret, VersionStage=label)
-            material = read_material(value["SecretString"], secret)
-            wanted += canaries(f"{identity} {label}", material)
-    return wanted
 
 
 def _logs(demo: PlayedDemo) -> list[tuple[str, str]]:

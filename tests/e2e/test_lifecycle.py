@@ -172,7 +172,7 @@ def test_a_certificate_that_somebody_deleted_holds_nobody_else_up(demo: PlayedDe
 
     demo.mesh.client("acm").delete_certificate(CertificateArn=arn)
 
-    _assert_told(demo, "CertificateMissing", "CloudFormation alone requests certificates")
+    _assert_told(demo, "CertificateMissing", "CloudFormation then requests another")
     _assert_rotates_on(demo)
     assert demo.mesh.current_version(TELLER) == published
 

@@ -17,6 +17,8 @@ from local.demo.scene import GATEWAY, TELLER
 from local.running_mesh import wait_until
 from local.ticking import Ticking, dispatch
 from meshcert import naming
+from meshcert.cli import exit_codes
+from meshcert.publication import PREVIOUS, QUARANTINED
 from tests.e2e.audit import actions
 from tests.e2e.conftest import IN_HASTE
 from tests.e2e.grants import Grant, Role, unused
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import PlayedDemo
     from tests.e2e.terminal import Ended
 
+CLUSTER = naming.cluster("color")
 SERVICES = (GATEWAY, TELLER)
 ROLES = ("export", "verify", "renewal", "dispatch", naming.OPERATOR_ROLE, *SERVICES)
-FAULTS = "/_local/faults"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,25 +57,65 @@ def rolled_back(demo: PlayedDemo, renewed: Ended) -> Ended:
 
 
 @pytest.fixture(scope="module")
-def stopped(demo: PlayedDemo, rolled_back: Ended) -> tuple[str, str]:
-    """A gateway that cannot read a new version is given up: the task before, and the one that ECS has put there."""
+def watched(demo: PlayedDemo, rolled_back: Ended) -> Ended:
+    """An operator looks while ECS replaces the gateway's task, on somebody else's order."""
     assert rolled_back.code == 0
-    before = demo.mesh.task(GATEWAY).arn
-    cannot_read = {"kind": "500", "service": "secretsmanager", "action": "GetSecretValue"}
-    demo.set_policy(replace(IN_HASTE, acknowledge_within_s=3.0))
-    demo.aws.control("PUT", FAULTS, [{**cannot_read, "role": Role(demo.aws, "color", GATEWAY).name}])
+    demo.mesh.client("ecs").update_service(cluster=CLUSTER, service=GATEWAY, forceNewDeployment=True)
+    return demo.operator.run("status", GATEWAY, "--json")
+
+
+@pytest.fixture(scope="module")
+def unnoticed(demo: PlayedDemo, watched: Ended) -> Ended:
+    """An operator looks at a certificate that ACM has renewed, and of which the renewal function knows nothing yet."""
+    assert watched.document
+    wait_until(lambda: demo.is_proven(GATEWAY), "a quiet moment", within_s=60)
+    before, certificate = demo.mesh.serial(GATEWAY), demo.mesh.certificate(GATEWAY)
+    demo.aws.control("PUT", "/_local/events/modes", [{"source": "*", "mode": "lost"}])
     try:
-        assert demo.operator.run("renew", GATEWAY).code == 0
-        wait_until(lambda: _last_action(demo) == "stop task", "the laggard stopped", within_s=60)
+        demo.mesh.client("acm").renew_certificate(CertificateArn=certificate["CertificateArn"])
+        wait_until(lambda: demo.mesh.serial(GATEWAY) != before, "ACM's renewal", within_s=30)
+        return demo.operator.run("status", GATEWAY, "--json")
     finally:
-        demo.aws.control("PUT", FAULTS, [])
-    wait_until(lambda: demo.is_proven(GATEWAY), "another task serves the new version", within_s=60)
+        demo.aws.control("PUT", "/_local/events/modes", [])
+        dispatch(demo.aws, "color", "sweep")
+        wait_until(lambda: _serves_what_is_issued(demo), "the sweep", within_s=60)
+
+
+@pytest.fixture(scope="module")
+def stopped(demo: PlayedDemo, unnoticed: Ended) -> str:
+    """One of two tasks of the gateway says that it still serves the version before, and is given up; its ARN."""
+    assert unnoticed.document
+    # Older than the version: a task that started after it would have read it.
+    laggard = demo.mesh.task(GATEWAY).arn
+    _scale(demo, 2)
+    demo.set_policy(replace(IN_HASTE, acknowledge_within_s=0.0))
+    demo.mesh.client("dynamodb").update_item(
+        TableName=naming.acknowledgements_table("color"),
+        Key={"service": {"S": GATEWAY}, "task": {"S": laggard}},
+        UpdateExpression="SET #secrets.#identity.#version = :before",
+        ExpressionAttributeNames={"#secrets": "secrets", "#identity": GATEWAY, "#version": "version"},
+        ExpressionAttributeValues={":before": {"S": demo.mesh.version_labelled(GATEWAY, PREVIOUS)}},
+    )
+    dispatch(demo.aws, "color", "sweep")
+    wait_until(lambda: laggard not in {task.arn for task in demo.mesh.tasks(GATEWAY)}, "it stopped", within_s=60)
+    wait_until(lambda: len(demo.mesh.tasks(GATEWAY)) == 2 and demo.is_proven(GATEWAY), "another one", within_s=60)
     demo.set_policy(IN_HASTE)
-    return before, demo.mesh.task(GATEWAY).arn
+    _scale(demo, 1)
+    return laggard
 
 
-def _last_action(demo: PlayedDemo) -> str:
-    return demo.audit(GATEWAY)[-1]["action"]
+def _serves_what_is_issued(demo: PlayedDemo) -> bool:
+    return demo.mesh.served_by_all(GATEWAY) == {demo.mesh.serial(GATEWAY)} and demo.is_proven(GATEWAY)
+
+
+def _scale(demo: PlayedDemo, tasks: int) -> None:
+    demo.mesh.client("ecs").update_service(cluster=CLUSTER, service=GATEWAY, desiredCount=tasks)
+    wait_until(
+        lambda: len(demo.mesh.tasks(GATEWAY)) == tasks and demo.mesh.is_steady([GATEWAY]), f"{tasks} tasks", within_s=60
+    )
+    # A settled identity is looked at again once a task has started or stopped.
+    dispatch(demo.aws, "color", "sweep")
+    wait_until(lambda: demo.is_proven(GATEWAY), "all of them on the current version", within_s=60)
 
 
 def test_an_operator_renews_with_the_operator_role(demo: PlayedDemo, renewed: Ended) -> None:
@@ -83,7 +125,7 @@ def test_an_operator_renews_with_the_operator_role(demo: PlayedDemo, renewed: En
 
     assert renewed.code == 0, renewed.err
     assert (shown["settled"], shown["published"]["version"]) == (True, demo.mesh.current_version(TELLER))
-    assert {task["serial_number"] for task in shown["services"][-1]["tasks"]} == {demo.mesh.serial(TELLER)}
+    assert {task["version"] for task in shown["services"][-1]["tasks"]} == {demo.mesh.current_version(TELLER)}
     assert actions(lines) == ["renew", "export", "redeploy", "prove"]
     assert lines[0]["by"].endswith(f":{NAME}")
 
@@ -95,7 +137,7 @@ def test_an_operator_rolls_back_with_the_operator_role(demo: PlayedDemo, rolled_
     left = lines[begin]["before"]
 
     assert rolled_back.code == 0, rolled_back.err
-    assert demo.mesh.version_labelled(GATEWAY, "QUARANTINED") == left
+    assert demo.mesh.version_labelled(GATEWAY, QUARANTINED) == left
     assert rolled_back.document["after"]["published"]["version"] not in {left, lines[begin]["after"]}
     assert actions(lines[begin:])[:2] == ["roll back", "renew"]
 
@@ -110,18 +152,32 @@ def test_an_operator_sees_the_mesh_with_the_operator_role(demo: PlayedDemo, roll
     assert plan.document["month"]["dollars"] > 1000
     assert [one["identity"] for one in status.document["identities"]] == sorted(SERVICES)
     assert any(entry["by"].endswith(f":{NAME}") for entry in history.document["entries"])
-    assert (verdict.document["faults"], verdict.document["serial_number"]) == ([], demo.mesh.serial(GATEWAY))
+    assert verdict.document["faults"] == []
+    assert verdict.document["version_id"] == demo.mesh.current_version(GATEWAY)
 
 
-def test_a_task_that_cannot_take_a_version_over_is_stopped_and_replaced(
-    demo: PlayedDemo, stopped: tuple[str, str]
-) -> None:
-    """Another task serves the new version, and the audit log names the one that was stopped."""
-    before, after = stopped
+def test_an_operator_sees_a_deployment_under_way(watched: Ended) -> None:
+    """Whoever began it: the status says that the service is not steady, and that it is nothing for a person."""
+    (service,) = watched.identity(GATEWAY)["services"]
+
+    assert watched.code == exit_codes.UNSETTLED, watched.err
+    assert service["deployment"] == "IN_PROGRESS"
+
+
+def test_an_operator_sees_a_certificate_that_the_renewal_function_has_not_seen(unnoticed: Ended) -> None:
+    """The issued version is told from the certificate itself; the next step is to publish it."""
+    seen = unnoticed.identity(GATEWAY)
+
+    assert unnoticed.code == exit_codes.UNSETTLED, unnoticed.err
+    assert seen["issued"]["version"] not in {None, seen["published"]["version"]}
+    assert (seen["next"]["action"], seen["next"]["version"]) == ("export", seen["issued"]["version"])
+
+
+def test_a_task_that_does_not_take_a_version_over_is_stopped_and_replaced(demo: PlayedDemo, stopped: str) -> None:
+    """The audit log names it, once, and whoever runs now serves the current version."""
     (line,) = [line for line in demo.audit(GATEWAY) if line["action"] == "stop task"]
 
-    assert before != after
-    assert line["before"] == before
+    assert line["before"] == stopped
     assert demo.mesh.served_by_all(GATEWAY) == {demo.mesh.serial(GATEWAY)}
 
 
