@@ -60,15 +60,22 @@ def rolled_back(demo: PlayedDemo, renewed: Ended) -> Ended:
 def watched(demo: PlayedDemo, rolled_back: Ended) -> Ended:
     """An operator looks while ECS replaces the gateway's task, on somebody else's order."""
     assert rolled_back.code == 0
-    demo.mesh.client("ecs").update_service(cluster=CLUSTER, service=GATEWAY, forceNewDeployment=True)
-    return demo.operator.run("status", GATEWAY, "--json")
+    # The new task's secrets come late, or the deployment would be over before anybody can look.
+    slow = {"kind": "latency", "service": "secretsmanager", "action": "GetSecretValue", "ms": 2500}
+    demo.aws.control("PUT", "/_local/faults", [slow | {"role": naming.role("color", demo.aws.region, GATEWAY)}])
+    try:
+        demo.mesh.client("ecs").update_service(cluster=CLUSTER, service=GATEWAY, forceNewDeployment=True)
+        wait_until(lambda: not demo.mesh.is_steady([GATEWAY]), "ECS at work", within_s=15, every_s=0.02)
+        return demo.operator.run("status", GATEWAY, "--json")
+    finally:
+        demo.aws.control("PUT", "/_local/faults", [])
 
 
 @pytest.fixture(scope="module")
 def unnoticed(demo: PlayedDemo, watched: Ended) -> Ended:
     """An operator looks at a certificate that ACM has renewed, and of which the renewal function knows nothing yet."""
     assert watched.document
-    wait_until(lambda: demo.is_proven(GATEWAY), "a quiet moment", within_s=60)
+    wait_until(lambda: demo.mesh.is_steady([GATEWAY]) and demo.is_proven(GATEWAY), "a quiet moment", within_s=60)
     before, certificate = demo.mesh.serial(GATEWAY), demo.mesh.certificate(GATEWAY)
     demo.aws.control("PUT", "/_local/events/modes", [{"source": "*", "mode": "lost"}])
     try:
@@ -157,10 +164,10 @@ def test_an_operator_sees_the_mesh_with_the_operator_role(demo: PlayedDemo, roll
 
 
 def test_an_operator_sees_a_deployment_under_way(watched: Ended) -> None:
-    """Whoever began it: the status says that the service is not steady, and that it is nothing for a person."""
+    """Whoever began it, and though nothing is wrong with the identity: the status shows it."""
     (service,) = watched.identity(GATEWAY)["services"]
 
-    assert watched.code == exit_codes.UNSETTLED, watched.err
+    assert watched.findings(GATEWAY) == []
     assert service["deployment"] == "IN_PROGRESS"
 
 
