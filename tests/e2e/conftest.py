@@ -90,9 +90,12 @@ class PlayedDemo:
         """
         Have the renewal function act on a policy.
 
-        Only while nothing is under way: the local AWS ends a run whose function changes, and its lease stays. A tick's
-        look may have begun all the same, so leases are short from then on.
+        Only while nothing is under way: the local AWS ends a run whose function changes, and its lease stays, and its
+        message stays hidden. A tick's look may have begun all the same, so both are short from now on.
         """
+        sqs = self.mesh.client("sqs")
+        url = sqs.get_queue_url(QueueName=naming.queue(self.mesh.name, "looks"))["QueueUrl"]
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"VisibilityTimeout": SHORT_LEASE_S})
         wait_until(lambda: all(map(self.mesh.is_settled, (GATEWAY, TELLER))), "a quiet moment", within_s=60)
         functions, name = self.mesh.client("lambda"), naming.function(self.mesh.name, "renewal")
         before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
