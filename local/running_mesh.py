@@ -237,17 +237,13 @@ class RunningMesh:
         """The serial number of the certificate ACM holds for an identity: lower-case hex without leading zeros."""
         return str(self.certificate(identity)["Serial"]).replace(":", "").lower().lstrip("0")
 
-    def nothing_is_queued(self) -> bool:
-        """Whether no look is waiting or being worked on."""
-        sqs = self.client("sqs")
-        counts = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        counts.append("ApproximateNumberOfMessagesDelayed")
-        for name in ("dispatch", "looks"):
-            url = sqs.get_queue_url(QueueName=naming.queue(self.name, name))["QueueUrl"]
-            attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counts)["Attributes"]
-            if any(int(attributes[count]) for count in counts):
-                return False
-        return True
+    def queued(self, queue: str) -> int:
+        """How many messages one of its queues has: waiting, delayed, or being worked on."""
+        sqs, number = self.client("sqs"), "ApproximateNumberOfMessages"
+        counted = [number, f"{number}NotVisible", f"{number}Delayed"]
+        url = sqs.get_queue_url(QueueName=naming.queue(self.name, queue))["QueueUrl"]
+        found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=counted)["Attributes"]
+        return sum(int(found[attribute]) for attribute in counted)
 
     def log_lines(self, service: str) -> list[dict[str, Any]]:
         """The JSON lines that a service's containers have logged."""

@@ -6,8 +6,8 @@ A stack sets these variables; a test loads what the templates say with the class
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING
+from dataclasses import MISSING, dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
 
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.lifecycle.policy import Policy
@@ -15,23 +15,45 @@ from meshcert.lifecycle.policy import Policy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MESH = "MESHCERT_MESH"
-IDENTITIES_TABLE = "MESHCERT_IDENTITIES_TABLE"
-LIFECYCLE_TABLE = "MESHCERT_LIFECYCLE_TABLE"
-ACKNOWLEDGEMENTS_TABLE = "MESHCERT_ACKNOWLEDGEMENTS_TABLE"
-EXPORT_FUNCTION = "MESHCERT_EXPORT_FUNCTION"
-CLUSTER = "MESHCERT_CLUSTER"
-AUDIT_LOG_GROUP = "MESHCERT_AUDIT_LOG_GROUP"
-LOOKS_QUEUE_URL = "MESHCERT_LOOKS_QUEUE_URL"
+PREFIX = "MESHCERT_"
+"""Each setting's variable is its name after this, in capital letters."""
 LEASE_S = "MESHCERT_LEASE_S"
-LOOKS_PER_SECOND = "MESHCERT_LOOKS_PER_SECOND"
 POLICY_PREFIX = "MESHCERT_POLICY_"
 
 _DEPLOY_AGAIN = "Set it on the function; a deploy of the stacks does"
 
 
 @dataclass(frozen=True)
-class ExportSettings:
+class _FunctionSettings:
+    """What every function's settings can do; those without a default must be set."""
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """
+        Read the environment.
+
+        Args:
+            environ: ``os.environ``, or what a stack puts there.
+
+        Raises:
+            SettingsInvalid: With every variable that is missing or wrong.
+        """
+        read = _Reader(environ)
+        values: dict[str, Any] = {}
+        for setting in fields(cls):
+            variable = f"{PREFIX}{setting.name.upper()}"
+            if setting.default_factory is Policy:
+                values[setting.name] = read.policy()
+            elif setting.default is MISSING:
+                values[setting.name] = read.text(variable)
+            else:
+                values[setting.name] = read.number(variable, setting.default)
+        read.require_valid(cls.__name__.removesuffix("Settings").lower())
+        return cls(**values)
+
+
+@dataclass(frozen=True)
+class ExportSettings(_FunctionSettings):
     """
     The export function's environment.
 
@@ -43,25 +65,9 @@ class ExportSettings:
     mesh: str
     identities_table: str
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> ExportSettings:
-        """
-        Read the environment.
-
-        Args:
-            environ: ``os.environ``, or what a stack puts there.
-
-        Raises:
-            SettingsInvalid: With every variable that is missing or wrong.
-        """
-        read = _Reader(environ)
-        settings = cls(mesh=read.text(MESH), identities_table=read.text(IDENTITIES_TABLE))
-        read.require_valid("export")
-        return settings
-
 
 @dataclass(frozen=True)
-class VerifySettings:
+class VerifySettings(_FunctionSettings):
     """
     The verify function's environment.
 
@@ -73,25 +79,9 @@ class VerifySettings:
     mesh: str
     identities_table: str
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> VerifySettings:
-        """
-        Read the environment.
-
-        Args:
-            environ: ``os.environ``, or what a stack puts there.
-
-        Raises:
-            SettingsInvalid: With every variable that is missing or wrong.
-        """
-        read = _Reader(environ)
-        settings = cls(mesh=read.text(MESH), identities_table=read.text(IDENTITIES_TABLE))
-        read.require_valid("verify")
-        return settings
-
 
 @dataclass(frozen=True)
-class DeploySettings:
+class DeploySettings(_FunctionSettings):
     """
     The deploy function's environment.
 
@@ -105,29 +95,9 @@ class DeploySettings:
     identities_table: str
     lifecycle_table: str
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> DeploySettings:
-        """
-        Read the environment.
-
-        Args:
-            environ: ``os.environ``, or what a stack puts there.
-
-        Raises:
-            SettingsInvalid: With every variable that is missing or wrong.
-        """
-        read = _Reader(environ)
-        settings = cls(
-            mesh=read.text(MESH),
-            identities_table=read.text(IDENTITIES_TABLE),
-            lifecycle_table=read.text(LIFECYCLE_TABLE),
-        )
-        read.require_valid("deploy")
-        return settings
-
 
 @dataclass(frozen=True)
-class RenewalSettings:
+class RenewalSettings(_FunctionSettings):
     """
     The renewal function's environment.
 
@@ -153,35 +123,9 @@ class RenewalSettings:
     lease_s: float = 135.0
     policy: Policy = field(default_factory=Policy)
 
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> RenewalSettings:
-        """
-        Read the environment.
-
-        Args:
-            environ: ``os.environ``, or what a stack puts there.
-
-        Raises:
-            SettingsInvalid: With every variable that is missing or wrong.
-        """
-        read = _Reader(environ)
-        settings = cls(
-            mesh=read.text(MESH),
-            identities_table=read.text(IDENTITIES_TABLE),
-            lifecycle_table=read.text(LIFECYCLE_TABLE),
-            acknowledgements_table=read.text(ACKNOWLEDGEMENTS_TABLE),
-            export_function=read.text(EXPORT_FUNCTION),
-            cluster=read.text(CLUSTER),
-            audit_log_group=read.text(AUDIT_LOG_GROUP),
-            lease_s=read.number(LEASE_S, cls.lease_s),
-            policy=read.policy(),
-        )
-        read.require_valid("renewal")
-        return settings
-
 
 @dataclass(frozen=True)
-class DispatchSettings:
+class DispatchSettings(_FunctionSettings):
     """
     The dispatch function's environment.
 
@@ -199,28 +143,6 @@ class DispatchSettings:
     lifecycle_table: str
     looks_queue_url: str
     looks_per_second: float = 4.5
-
-    @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> DispatchSettings:
-        """
-        Read the environment.
-
-        Args:
-            environ: ``os.environ``, or what a stack puts there.
-
-        Raises:
-            SettingsInvalid: With every variable that is missing or wrong.
-        """
-        read = _Reader(environ)
-        settings = cls(
-            mesh=read.text(MESH),
-            identities_table=read.text(IDENTITIES_TABLE),
-            lifecycle_table=read.text(LIFECYCLE_TABLE),
-            looks_queue_url=read.text(LOOKS_QUEUE_URL),
-            looks_per_second=read.number(LOOKS_PER_SECOND, cls.looks_per_second),
-        )
-        read.require_valid("dispatch")
-        return settings
 
 
 class _Reader:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
+from local.demo.result import Result
 from local.demo.scene import ANSWER, GATEWAY, TELLER, Scene, Watch
 from local.gateway_client import SteadyClient
 from local.running_mesh import wait_until
@@ -15,7 +15,7 @@ _UNNOTICED_S = 5.0
 
 
 @dataclass(frozen=True)
-class LostEventResult:
+class LostEventResult(Result):
     """
     What the story has measured; ``build/demo-lost-event.json`` is this, as JSON.
 
@@ -37,10 +37,6 @@ class LostEventResult:
     old_serial: str
     new_serial: str
 
-    def to_json(self) -> str:
-        """The result as indented JSON."""
-        return json.dumps(asdict(self), indent=2)
-
     @property
     def claims(self) -> dict[str, tuple[bool, str]]:
         """Each thing the story says: whether it was seen, and the figures."""
@@ -55,11 +51,6 @@ class LostEventResult:
                 f"{self.requests} requests, {self.failed} failed",
             ),
         }
-
-    @property
-    def proven(self) -> bool:
-        """Whether all of it was seen."""
-        return all(seen for seen, _ in self.claims.values())
 
 
 class LostEventStory(Scene):

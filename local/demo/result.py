@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,25 @@ if TYPE_CHECKING:
     from local.running_mesh import TlsCounters
 
 ENOUGH_REQUESTS = 500
+
+
+@dataclass(frozen=True)
+class Result(ABC):
+    """What a story has measured."""
+
+    @property
+    @abstractmethod
+    def claims(self) -> dict[str, tuple[bool, str]]:
+        """Each thing the story says: whether it was seen, and the figures."""
+
+    @property
+    def proven(self) -> bool:
+        """Whether all of it was seen."""
+        return all(seen for seen, _ in self.claims.values())
+
+    def to_json(self) -> str:
+        """The figures as indented JSON."""
+        return json.dumps(asdict(self), indent=2)
 
 
 @dataclass(frozen=True)
@@ -70,7 +90,7 @@ class Seconds:
 
 
 @dataclass(frozen=True)
-class DemoResult:
+class DemoResult(Result):
     """
     Everything the demo proves.
 
@@ -89,10 +109,6 @@ class DemoResult:
     refused: Refused
     renewal: Renewal
     seconds: Seconds
-
-    def to_json(self) -> str:
-        """The result as indented JSON."""
-        return json.dumps(asdict(self), indent=2)
 
     @property
     def claims(self) -> dict[str, tuple[bool, str]]:
@@ -124,11 +140,6 @@ class DemoResult:
                 f"{renewal.requests} requests, {renewal.failed} failed",
             ),
         }
-
-    @property
-    def proven(self) -> bool:
-        """Whether all of it was seen."""
-        return all(seen for seen, _ in self.claims.values())
 
 
 def _counted(counters: TlsCounters) -> str:

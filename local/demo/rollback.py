@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from local.demo.result import Result
 from local.demo.scene import ANSWER, TELLER, WATCH_EVERY_S, Scene
 from local.gateway_client import SteadyClient
 from local.pkcs8 import encrypt_private_key
@@ -30,7 +30,7 @@ _ALL_GOOD_WITHIN_S = 60.0
 
 
 @dataclass(frozen=True)
-class RollbackResult:
+class RollbackResult(Result):
     """
     What the story has measured; ``build/demo-rollback.json`` is this, as JSON.
 
@@ -56,10 +56,6 @@ class RollbackResult:
     old_serial: str
     new_serial: str
 
-    def to_json(self) -> str:
-        """The result as indented JSON."""
-        return json.dumps(asdict(self), indent=2)
-
     @property
     def claims(self) -> dict[str, tuple[bool, str]]:
         """Each thing the story says: whether it was seen, and the figures."""
@@ -83,11 +79,6 @@ class RollbackResult:
                 f"…{self.old_serial[-8:]} → …{self.new_serial[-8:]}",
             ),
         }
-
-    @property
-    def proven(self) -> bool:
-        """Whether all of it was seen."""
-        return all(seen for seen, _ in self.claims.values())
 
 
 class RollbackStory(Scene):

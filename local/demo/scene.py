@@ -6,7 +6,7 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 from local.aws.config import CertificateTimes
 from local.cdk import ROOT, CdkCli
@@ -17,9 +17,9 @@ from meshcert.mesh import load_mesh
 from meshcert.publication import CURRENT, LAST_GOOD
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from local.demo.result import Result
     from local.demo.stage import Stage
     from local.lab import LocalAws
 
@@ -29,24 +29,6 @@ GATEWAY, TELLER = "colorgateway", "colorteller"
 ANSWER = "yellow"
 WATCH_EVERY_S = 0.02
 SWEEP_EVERY_S = 2.0
-
-
-class Result(Protocol):
-    """What a story has measured."""
-
-    @property
-    def claims(self) -> Mapping[str, tuple[bool, str]]:
-        """Each thing it says: whether it was seen, and the figures."""
-        ...
-
-    @property
-    def proven(self) -> bool:
-        """Whether all of it was seen."""
-        ...
-
-    def to_json(self) -> str:
-        """The figures as indented JSON."""
-        ...
 
 
 @dataclass
@@ -130,8 +112,11 @@ class Scene(ABC):
         with Ticking(self.aws, self.mesh.mesh.name, sweep_every_s=SWEEP_EVERY_S):
             version = wait_until(lambda: self._proven(identity), f"{identity}: settled", within_s=90)
         # None of them may still be on its way: it would see what comes next before anybody is told.
-        wait_until(self.running.nothing_is_queued, "empty queues", within_s=30)
+        wait_until(self._nothing_is_queued, "empty queues", within_s=30)
         return version
+
+    def _nothing_is_queued(self) -> bool:
+        return not any(self.running.queued(queue) for queue in ("dispatch", "looks"))
 
     def _proven(self, identity: str) -> str:
         current = self.running.version_labelled(identity, CURRENT)

@@ -63,13 +63,6 @@ def _queue(demo: PlayedDemo, name: str) -> str:
     return str(demo.mesh.client("sqs").get_queue_url(QueueName=naming.queue("color", name))["QueueUrl"])
 
 
-def _waiting(demo: PlayedDemo, name: str) -> int:
-    """How many messages a queue has, those that somebody works on too."""
-    counted = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-    found = demo.mesh.client("sqs").get_queue_attributes(QueueUrl=_queue(demo, name), AttributeNames=list(counted))
-    return sum(int(found["Attributes"][attribute]) for attribute in counted)
-
-
 def _looks(demo: PlayedDemo, because: str) -> int:
     """How many looks the renewal function has taken because of it."""
     return sum(line.get("message") == "looked" and because in line["by"] for line in demo.mesh.log_lines("renewal"))
@@ -109,7 +102,7 @@ def test_events_of_others_and_broken_ones_do_nothing(demo: PlayedDemo) -> None:
 
     for body in [*map(json.dumps, events), "no JSON"]:
         sqs.send_message(QueueUrl=_queue(demo, "looks"), MessageBody=body)
-        wait_until(lambda: not _waiting(demo, "looks"), "the message taken", within_s=30)
+        wait_until(lambda: not demo.mesh.queued("looks"), "the message taken", within_s=30)
 
     assert _looks(demo, "e2e0") == looked
     assert {name: _visible(demo, name) for name in (GATEWAY, TELLER)} == before
@@ -117,7 +110,7 @@ def test_events_of_others_and_broken_ones_do_nothing(demo: PlayedDemo) -> None:
     sqs.send_message(QueueUrl=_queue(demo, "looks"), MessageBody=json.dumps(_event(demo)))
     wait_until(lambda: _looks(demo, "e2e0") == looked + 1, "a look because of it", within_s=30)
     assert {name: _visible(demo, name) for name in (GATEWAY, TELLER)} == before
-    assert [_waiting(demo, f"{queue}-dead-letters") for queue in ("looks", "orders", "dispatch")] == [0, 0, 0]
+    assert [demo.mesh.queued(f"{queue}-dead-letters") for queue in ("looks", "orders", "dispatch")] == [0, 0, 0]
 
 
 def test_doubled_and_shuffled_events_change_nothing_in_a_rotation(demo: PlayedDemo) -> None:
@@ -129,7 +122,7 @@ def test_doubled_and_shuffled_events_change_nothing_in_a_rotation(demo: PlayedDe
         met = demo.aws.control("GET", MODES)["counts"]["mixed"]
     finally:
         demo.aws.control("PUT", MODES, [])
-    wait_until(lambda: not _waiting(demo, "looks"), "every event taken", within_s=30)
+    wait_until(lambda: not demo.mesh.queued("looks"), "every event taken", within_s=30)
     after = _visible(demo, TELLER)
 
     assert ended.code == 0, ended.err

@@ -63,8 +63,13 @@ def test_every_variable_of_the_envoy_container_is_in_the_readme() -> None:
 
 
 def test_every_variable_of_the_functions_is_in_the_readme() -> None:
-    """The same for the four functions."""
-    named = {value for value in vars(function_settings).values() if str(value).startswith("MESHCERT_")}
+    """The same for the functions."""
+    kinds = (
+        kind for kind in vars(function_settings).values() if str(getattr(kind, "__name__", "")).endswith("Settings")
+    )
+    settings_of_all = {setting.name for kind in kinds for setting in fields(kind)}
+    named = {f"{function_settings.PREFIX}{name.upper()}" for name in settings_of_all - {"policy"}}
+    named.add(function_settings.POLICY_PREFIX)
     told = {cell for row in rows("| program | variable | means |") for cell in re.findall(r"`([A-Z_]+)", row[1])}
 
     assert len(named) > 8
