@@ -35,6 +35,15 @@ class Rotation(StrEnum):
     """Tasks read once at start and only log newer versions; a new ECS deployment takes them over."""
 
 
+class Delivery(StrEnum):
+    """How Envoy gets its secrets from the entrypoint."""
+
+    FILE = "file"
+    """As files on the task's tmpfs, which Envoy watches."""
+    SDS = "sds"
+    """Over a Unix socket, by Envoy's Secret Discovery Service: no key touches a file system."""
+
+
 @dataclass(frozen=True)
 class ListenerTls:
     """
@@ -151,6 +160,7 @@ class ProxySettings:
         routes: A virtual gateway's routes; empty for a virtual node, whose listeners lead to its application.
         application_port: TCP port of the application in the same task; 0 for a virtual gateway.
         rotation: What happens when a secret has a new version.
+        delivery: How Envoy gets its secrets.
         poll_interval_s: Longest time between two looks at the secrets, seconds; jitter only shortens it.
         max_connection_duration_s: Longest life of an HTTP connection on either side, seconds: only new connections
             see a new certificate (Envoy: HttpProtocolOptions.max_connection_duration).
@@ -168,6 +178,7 @@ class ProxySettings:
     routes: tuple[Route, ...] = ()
     application_port: int = 0
     rotation: Rotation = Rotation.RELOAD
+    delivery: Delivery = Delivery.FILE
     poll_interval_s: float = 60.0
     max_connection_duration_s: float = 600.0
     acknowledgements: str = ""
@@ -203,6 +214,7 @@ class ProxySettings:
                     "backends": tuple(_backend(item) for item in values.get("backends", ())),
                     "routes": tuple(Route(**item) for item in values.get("routes", ())),
                     "rotation": Rotation(values.get("rotation", Rotation.RELOAD)),
+                    "delivery": Delivery(values.get("delivery", Delivery.FILE)),
                 }
             )
         except (KeyError, TypeError, AttributeError) as error:

@@ -80,6 +80,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         routes=routes,
         application_port=declared.application.port if declared.application else 0,
         rotation=declared.rotation,
+        delivery=declared.delivery,
         poll_interval_s=declared.poll_interval_s,
         max_connection_duration_s=declared.max_connection_duration_s,
         acknowledgements=naming.acknowledgements_table(mesh.mesh.name),

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict  # noqa: TID251 - this package is the mesh model
 
 from meshcert.mesh.part import Part, Port, Seconds
-from meshcert.proxy import Rotation
+from meshcert.proxy import Delivery, Rotation
 
 
 class Application(Part):
@@ -30,6 +30,8 @@ class Service(Part):
     """The application; a virtual node needs one, a virtual gateway has none."""
     rotation: Rotation = Rotation.RELOAD
     """`reload`: running tasks install a new certificate; `redeploy`: a new ECS deployment takes it over."""
+    delivery: Delivery = Delivery.FILE
+    """`file`: Envoy reads its secrets from the task's tmpfs; `sds`: over a Unix socket, and no key touches a file."""
     poll_interval_s: Seconds = 60.0
     """Longest time between two looks for a new certificate, seconds; jitter only shortens it."""
     max_connection_duration_s: Seconds = 600.0
