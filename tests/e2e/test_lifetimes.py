@@ -1,4 +1,4 @@
-"""A lifetime in three minutes: real functions, real Envoys, the real clock, four identities treated unequally by AWS."""
+"""A lifetime in three minutes: real functions, real Envoys, the real clock; AWS treats four identities unequally."""
 
 from __future__ import annotations
 
