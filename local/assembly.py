@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -161,13 +162,29 @@ def _publish_image(
     ]
     _docker(environment, folder, "build", "--tag", local_name, *arguments, ".")
     _docker(environment, folder, "tag", local_name, f"{uri}:{tag}")
+    _login(uri, folder, client, environment)
     _docker(environment, folder, "push", f"{uri}:{tag}")
 
 
-def _docker(environment: Mapping[str, str], folder: Path, *arguments: str) -> None:
+def _login(uri: str, folder: Path, client: Client, environment: Mapping[str, str]) -> None:
+    """What the CDK CLI does before a push."""
+    (grant,) = client("ecr").get_authorization_token()["authorizationData"]
+    user, _, password = base64.b64decode(grant["authorizationToken"]).decode().partition(":")
+    registry = uri.partition("/")[0]
+    words = ("login", "--username", user, "--password-stdin", registry)
+    _docker(environment, folder, *words, text=password)
+
+
+def _docker(environment: Mapping[str, str], folder: Path, *arguments: str, text: str = "") -> None:
     command = [environment["CDK_DOCKER"], *arguments]
     done = subprocess.run(
-        command, cwd=folder, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+        command,
+        cwd=folder,
+        env={**os.environ, **environment},
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise DeploymentFailed(" ".join(command), [done.stdout + done.stderr])

@@ -148,6 +148,8 @@ class LocalAws:
             "CDK_HOME": str(self.directory / "cdk-home"),
             "CDK_DISABLE_CLI_TELEMETRY": "1",
             "CDK_DOCKER": str(ROOT / "local" / "images" / "docker"),
+            # A login is this registry's alone: another local AWS has one of the same name.
+            "DOCKER_CONFIG": str(self.directory / "docker-config"),
             "MESHCERT_LOCAL_IMAGES": str(self.images),
         }
 

@@ -135,7 +135,8 @@ def _registry(server: str) -> str:
 
 
 def _login_file(store: ImageStore) -> Path:
-    return store.folder / ".login.json"
+    """Docker's own variable says where logins are kept; without it they lie beside the images."""
+    return Path(os.environ.get("DOCKER_CONFIG") or store.folder) / ".login.json"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -100,11 +100,12 @@ def test_an_image_is_built_tagged_and_pushed_by_the_stand_in(fresh_aws: LocalAws
     with pytest.raises(DeploymentFailed, match="no such base image"):
         deploy_assembly(assembly, fresh_aws.client, environment)
 
-    lines = calls.read_text().splitlines()[:3]
+    lines = calls.read_text().splitlines()[:4]
     uri = lines[1].rsplit(" ", 1)[1]
     assert lines == [
         "bundle build --tag cdkasset-abc --file image/Dockerfile .",
         f"bundle tag cdkasset-abc {uri}",
+        f"bundle login --username AWS --password-stdin {uri.partition('/')[0]}",
         f"bundle push {uri}",
     ]
     assert uri.endswith("/cdk-hnb659fds-container-assets-111122223333-eu-west-1:abc")
