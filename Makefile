@@ -56,7 +56,7 @@ $(NODE): local/package.json | $(VENV)
 	@rm -f build/node/.stamp-*; touch $@
 
 .PHONY: demo
-demo: $(SETUP) ## The whole thing on this machine, no AWS account: deploy, mutual TLS, a renewal (STORY=rollback, STORY=lost-event; ARGS=--keep leaves it up)
+demo: $(SETUP) ## The whole thing on this machine, no AWS account: deploy, mutual TLS, a renewal (STORY=rollback, STORY=lost-event, STORY=sds; ARGS=--keep leaves it up)
 	@python -m local.demo --started $(STARTED) --story "$(STORY)" $(ARGS)
 
 .PHONY: test

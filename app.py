@@ -35,7 +35,7 @@ def build(app: App) -> App:
     name = mesh.mesh.name
     pki = PkiStack(app, f"{name}-pki", mesh=mesh)
     identities = IdentitiesStack(app, f"{name}-identities", mesh=mesh, pki=pki, platform=platform)
-    services = ServicesStack(app, f"{name}-services", mesh=mesh, key=identities.key, platform=platform)
+    services = ServicesStack(app, f"{name}-services", mesh=mesh, pki=pki, key=identities.key, platform=platform)
     renewal = RenewalStack(app, f"{name}-renewal", mesh=mesh, platform=platform)
     identities.add_stack_dependency(pki)
     services.add_stack_dependency(identities)

@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from bench import cold_import, fleet, fleet_local_aws, startup
+from bench import cold_import, fleet, fleet_local_aws, rotation, startup
 from bench.cold_import import ImportFailed
 from bench.image import ImageFailed
 from bench.report import ReportUnreadable, add_figures, read_report
+from bench.rotation import RotationFailed
 from bench.start import StartFailed
 
 
@@ -28,7 +29,9 @@ class Benchmark(Protocol):
         ...
 
 
-BENCHMARKS: dict[str, Benchmark] = {module.NAME: module for module in (startup, cold_import, fleet, fleet_local_aws)}
+BENCHMARKS: dict[str, Benchmark] = {
+    module.NAME: module for module in (startup, rotation, cold_import, fleet, fleet_local_aws)
+}
 """In their order."""
 DEFAULT_ROUNDS = 15
 MOST_ROUNDS = 1000
@@ -81,7 +84,7 @@ def main(arguments: list[str]) -> int:
         read_report(options.output)  # not after minutes of measuring
         for name in options.names or BENCHMARKS:
             add_figures(options.output, name, BENCHMARKS[name].run(options.rounds, console))
-    except (ImageFailed, ImportFailed, ReportUnreadable, StartFailed) as error:
+    except (ImageFailed, ImportFailed, ReportUnreadable, RotationFailed, StartFailed) as error:
         console.print(f"[red]The benchmark stopped:[/red] {error}", soft_wrap=True)
         return 1
     except KeyboardInterrupt:

@@ -26,10 +26,12 @@ class Image(NamedTuple):
     Args:
         entrypoint: Its first process, as its Dockerfile says.
         environment: Its environment; folders of the image are where they lie on this machine.
+        root: Its root folder on this machine.
     """
 
     entrypoint: tuple[str, ...]
     environment: Mapping[str, str]
+    root: Path
 
     def program(self, name: str) -> str:
         """Where a program of the image lies; raises ImageFailed if it has none of this name."""
@@ -37,6 +39,13 @@ class Image(NamedTuple):
             if (found := Path(folder) / name).exists():
                 return str(found)
         raise ImageFailed(f"the Envoy image holds no program {name!r}: run `make setup`")
+
+    def layers_mb(self) -> float:
+        """Size of what the image adds to Python and Envoy (its folder of ours without ``bin``), MB of 1024 kB."""
+        ours = self.root / "opt/meshcert"
+        files = (file for file in ours.rglob("*") if not file.is_dir() and file.parent != ours / "bin")
+        size = sum(file.lstat().st_size for file in files)
+        return size / (1 << 20)
 
 
 def lay_out_image(folder: Path) -> Image:
@@ -60,6 +69,7 @@ def lay_out_image(folder: Path) -> Image:
     return Image(
         tuple(described["Entrypoint"]),
         {name: _on_this_machine(value, root) for name, value in described["Env"].items()},
+        root,
     )
 
 

@@ -1,10 +1,13 @@
-"""The ways of starting Envoy that are compared: alone, with meshcert's entry point, and as the AWS walkthrough did."""
+"""The ways of starting Envoy that are compared: alone, with meshcert's entry point, with others'."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
+import ssl
+import sys
+import tempfile
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from bench.image import REPOSITORY
@@ -20,11 +23,12 @@ from meshcert.envoy import (
     trust_resource,
 )
 from meshcert.envoy.secrets import file_name
-from meshcert.proxy import SecretReference
+from meshcert.proxy import Delivery, SecretReference
 from tests.pki import Hierarchy, KeyAlgorithm
 from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bench.image import Image
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 Key = Literal["rsa", "ec"]
 KEYS: dict[Key, KeyAlgorithm] = {"rsa": "RSA_2048", "ec": "EC_prime256v1"}
 
+WITH_BOTO3 = REPOSITORY / "bench/with_boto3.py"
 WALKTHROUGH = REPOSITORY / "bench/walkthrough.sh"
 WALKTHROUGH_NEEDS = ("bash", "jq", "openssl")
 
@@ -65,6 +70,28 @@ def envoy_arguments(config: Path) -> list[str]:
     ]
 
 
+def https_context(folder: Path) -> tuple[ssl.SSLContext, Path]:
+    """
+    TLS for a stand-in for AWS at ``localhost``, with a chain as AWS's endpoints have it: RSA, one issuing CA.
+
+    Args:
+        folder: For the file of the CA that callers have to trust.
+
+    Returns:
+        The server's context, and the file.
+    """
+    hierarchy = Hierarchy(tiers=2, key="RSA_2048")
+    material = hierarchy.issue(["localhost"], key_algorithm="RSA_2048")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    with tempfile.NamedTemporaryFile("w", dir=folder) as file:
+        file.write(material.certificate + hierarchy.issuing_pem + material.private_key.reveal())
+        file.flush()
+        context.load_cert_chain(file.name, password=material.passphrase.reveal())
+    trusted = folder / "aws.pem"
+    trusted.write_text(hierarchy.root_pem)
+    return context, trusted
+
+
 class Ways:
     """
     One virtual node with mutual TLS, its secrets and the ways of starting it.
@@ -72,23 +99,24 @@ class Ways:
     Args:
         key: Algorithm of every key: the leaf's and those of the two CAs above it.
         image: The Envoy image.
-        api: The stand-in for AWS; the secrets are published there.
+        apis: The stand-ins for AWS, the usual one first; the secrets are published in all of them.
     """
 
-    def __init__(self, key: Key, image: Image, api: SecretsApi) -> None:
+    def __init__(self, key: Key, image: Image, *apis: SecretsApi) -> None:
         hierarchy = Hierarchy(tiers=2, key=KEYS[key])
         self._image = image
-        self._api = api
+        self._api = apis[0]
         self._material = hierarchy.issue([TELLER_NAME], key_algorithm=KEYS[key])
         self._trust_bundle = hierarchy.trust_bundle
-        identity, trust = f"{TELLER_SECRET}-{key}", f"{GATEWAY_TRUST}-{key}"
+        self._identity, self._trust = f"{TELLER_SECRET}-{key}", f"{GATEWAY_TRUST}-{key}"
         self._settings = teller(
-            identities={IDENTITY: SecretReference(identity, (TELLER_NAME,))},
-            trust_bundles={TRUST: SecretReference(trust)},
+            identities={IDENTITY: SecretReference(self._identity, (TELLER_NAME,))},
+            trust_bundles={TRUST: SecretReference(self._trust)},
             poll_interval_s=60.0,
         )
-        api.publish(identity, self._material)
-        api.publish_trust_bundle(trust, self._trust_bundle)
+        for api in apis:
+            api.publish(self._identity, self._material)
+            api.publish_trust_bundle(self._trust, self._trust_bundle)
 
     def bare(self, place: Place) -> Launch:
         """Envoy alone; its configuration and its SDS files are in place."""
@@ -111,13 +139,23 @@ class Ways:
             secrets_used(self._settings),
         )
 
-    def meshcert(self, place: Place) -> Launch:
-        """The image's first process: credentials, fetch and pre-flight included."""
+    def meshcert(
+        self, place: Place, delivery: Delivery = Delivery.FILE, more: Mapping[str, str] | None = None
+    ) -> Launch:
+        """
+        The image's first process: credentials, fetch and pre-flight included.
+
+        Args:
+            place: Where.
+            delivery: How Envoy gets the secrets.
+            more: Variables besides those of the container.
+        """
         program, *arguments = self._image.entrypoint
         environment = {
             **self._image.environment,
             **self._api.environment,
-            "MESHCERT_PROXY": self._settings.to_json(),
+            **(more or {}),
+            "MESHCERT_PROXY": self._settings._replace(delivery=delivery).to_json(),
             "MESHCERT_LISTEN_ADDRESS": place.address,
             "MESHCERT_LOOPBACK_ADDRESS": place.address,
             "MESHCERT_MATERIAL_DIR": str(place.folder),
@@ -125,6 +163,16 @@ class Ways:
         }
         command = [self._image.program(program), *arguments]
         return Launch(command, environment, place.address, secrets_used(self._settings))
+
+    def boto3(self, place: Place) -> Launch:
+        """A Python entry point with boto3, compiled; it fetches, writes PEM files and checks nothing."""
+        keys = place.folder / "keys"
+        keys.mkdir()
+        config = with_files(self._configuration(place, keys), keys, passphrase=True)
+        envoy = [self._image.program("envoy"), *envoy_arguments(_written(config, place))]
+        command = [sys.executable, str(WITH_BOTO3), str(keys), self._identity, self._trust, *envoy]
+        environment = {**self._api.environment, "AWS_DEFAULT_REGION": "eu-west-1"}
+        return Launch(command, environment, place.address)
 
     def walkthrough(self, place: Place) -> Launch:
         """bash, jq and openssl, with the secret in the environment already; RSA only, as the original."""
@@ -152,14 +200,16 @@ class Ways:
         return bootstrap(self._settings, Addresses(str(secrets), listen=place.address, loopback=place.address))
 
 
-def with_files(configuration: dict[str, Any], keys: Path) -> dict[str, Any]:
+def with_files(configuration: dict[str, Any], keys: Path, *, passphrase: bool = False) -> dict[str, Any]:
     """
     The same configuration with PEM files where SDS was: static TLS contexts, which Envoy reads once.
 
     Args:
         configuration: From :func:`meshcert.envoy.bootstrap`; it is changed.
         keys: Folder of ``certificate_chain.pem``, ``private_key.pem`` and ``trust_bundle.pem``.
+        passphrase: Whether the key is encrypted, and the file ``passphrase`` opens it.
     """
+    password = {"password": {"filename": f"{keys}/passphrase"}} if passphrase else {}
     for listener in configuration["static_resources"]["listeners"]:
         for chain in listener["filter_chains"]:
             common = chain["transport_socket"]["typed_config"]["common_tls_context"]
@@ -168,6 +218,7 @@ def with_files(configuration: dict[str, Any], keys: Path) -> dict[str, Any]:
                 {
                     "certificate_chain": {"filename": f"{keys}/certificate_chain.pem"},
                     "private_key": {"filename": f"{keys}/private_key.pem"},
+                    **password,
                 }
             ]
             rules = common.pop("combined_validation_context")["default_validation_context"]

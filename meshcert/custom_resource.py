@@ -16,9 +16,18 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from meshcert.custom_resource_properties import read_identity, read_trust_bundle
-from meshcert.errors import AccessDenied, Fault, MeshcertError, NamesReplaced, NotReady, RequestInvalid
-from meshcert.export import Published, Sources, export_identity, export_trust_bundle
+from meshcert.custom_resource_properties import read_identity, read_trust_bundle, trusted_by_peers, trusted_roots
+from meshcert.errors import (
+    AccessDenied,
+    Fault,
+    MeshcertError,
+    NamesReplaced,
+    NotReady,
+    RequestInvalid,
+    RootInUse,
+    RootReplaced,
+)
+from meshcert.export import Published, Sources, TrustBundleOrder, export_identity, export_trust_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -91,6 +100,7 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, Published | N
     properties = event.get("ResourceProperties", {})
     if event.get("ResourceType") == TRUST_BUNDLE_TYPE:
         order = read_trust_bundle(properties, deployment.mesh)
+        _refuse_dropped_root(order, event, deployment.table)
         published = _patiently(deployment, lambda: export_trust_bundle(order, deployment.sources))
         return published.subject, published
     if event.get("ResourceType") == IDENTITY_TYPE:
@@ -102,6 +112,7 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, Published | N
 
 def _deploy(identity: Identity, event: Event, deployment: Deployment) -> Published:
     _refuse_replaced_names(identity, event, deployment.table)
+    _refuse_replaced_root(identity, event, deployment.table)
     published = export_identity(identity, deployment.sources)
     # After it, so that the row always tells what was published, also to the check of names above.
     deployment.table.remember(identity)
@@ -135,6 +146,38 @@ def _refuse_replaced_names(identity: Identity, event: Event, table: IdentityTabl
     added, removed = frozenset(identity.names) - before, before - frozenset(identity.names)
     if added and removed:
         raise NamesReplaced(identity.name, added, removed)
+
+
+def _refuse_replaced_root(identity: Identity, event: Event, table: IdentityTable) -> None:
+    """
+    Refuse a move to another root CA that peers did not trust before this deploy, or that drops the old one with it.
+
+    Bundles are published first, but a running task learns of a new root a poll interval later, or only when the
+    services stack replaces it. What peers trusted before, CloudFormation tells; where the identity was, its row.
+    """
+    row, old = table.find(identity.name), event.get("OldResourceProperties", {})
+    if row is None or row.root_certificate_authority_arn == identity.root_certificate_authority_arn:
+        return
+    before, now = trusted_by_peers(old), trusted_by_peers(event.get("ResourceProperties", {}))
+    for trusted in (before, now):
+        for root in (identity.root_certificate_authority_arn, row.root_certificate_authority_arn):
+            if trusted and root not in trusted:
+                raise RootReplaced(identity.name, root)
+
+
+def _refuse_dropped_root(order: TrustBundleOrder, event: Event, table: IdentityTable) -> None:
+    """
+    Refuse to take out a root that a certificate leads to which running tasks check against this bundle.
+
+    Who checked what before this deploy, CloudFormation tells; which CA has signed it, the identity's row. The rollback
+    of a refused move passes: its identity's row still names the old root.
+    """
+    before = event.get("OldResourceProperties", {})
+    dropped = trusted_roots(before) - frozenset(order.root_certificate_authority_arns)
+    for name in before.get("Identities", ()) if dropped else ():
+        row = table.find(str(name))
+        if row and row.root_certificate_authority_arn in dropped:
+            raise RootInUse(order.hierarchy, row.name, row.root_certificate_authority_arn)
 
 
 def _forget(event: Event, deployment: Deployment) -> str:

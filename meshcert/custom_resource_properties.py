@@ -2,14 +2,16 @@
 The properties of our custom resources, as CloudFormation sends them: every scalar a string.
 
 Identity: ``Mesh``, ``Identity``, ``CertificateArn``, ``SecretId``, ``RootCertificateAuthorityArn``,
-``CertificateAuthorityArns``, ``Names``, ``PeerNames`` and ``Services``. Each element of ``PeerNames`` is one peer's
-rule: the list of names of which the certificate must have one, or a single name. ``CertificateAuthorityArns`` begins
-with the CA that signs the certificate and ends with the root, which alone is there in a hierarchy of one tier. Each
-element of ``Services`` has ``Name``, ``Rotation`` (``reload`` or ``redeploy``) and ``PollIntervalS`` (seconds), in the
-order of a rollout.
+``CertificateAuthorityArns``, ``Names``, ``PeerNames``, ``TrustedByPeers`` and ``Services``. Each element of
+``PeerNames`` is one peer's rule: the list of names of which the certificate must have one, or a single name.
+``TrustedByPeers`` are the root CAs that every peer trusts; empty if no peer in the mesh checks the certificate.
+``CertificateAuthorityArns`` begins with the CA that signs the certificate and ends with the root, which alone is there
+in a hierarchy of one tier. Each element of ``Services`` has ``Name``, ``Rotation`` (``reload`` or ``redeploy``) and
+``PollIntervalS`` (seconds), in the order of a rollout.
 
 Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthorityArn`` (one, or a list while one root
-replaces another).
+replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``Bucket`` and ``CertificateAuthorityArn``
+of each. ``Identities`` are those whose certificates peers check against it.
 
 Others are not read. ``Schema`` of an identity and ``Reissue`` of a trust bundle are there to change: with a new schema
 of rows, or when a root is reissued, CloudFormation then asks for an update.
@@ -20,7 +22,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import Fault, RequestInvalid
-from meshcert.export import TrustBundleOrder
+from meshcert.export import ListOrder, TrustBundleOrder
 from meshcert.ports import Identity, ServiceUse
 from meshcert.proxy import Rotation
 
@@ -72,6 +74,32 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
     )
 
 
+def trusted_by_peers(properties: Mapping[str, Any]) -> frozenset[str]:
+    """
+    The root CAs that every peer of an identity trusts.
+
+    Args:
+        properties: ``ResourceProperties`` or ``OldResourceProperties`` of an identity. Stacks of before this property
+            let peers trust the identity's own root.
+
+    Returns:
+        Their ARNs; empty if no peer in the mesh checks its certificate.
+    """
+    own = properties.get("RootCertificateAuthorityArn", "")
+    return frozenset(map(str, properties.get("TrustedByPeers", [own])))
+
+
+def trusted_roots(properties: Mapping[str, Any]) -> frozenset[str]:
+    """
+    The root CAs of a trust bundle.
+
+    Args:
+        properties: ``ResourceProperties`` or ``OldResourceProperties`` of a trust bundle, or nothing.
+    """
+    roots = properties.get("RootCertificateAuthorityArn", [])
+    return frozenset(map(str, [roots] if isinstance(roots, str) else roots))
+
+
 def read_trust_bundle(properties: Mapping[str, Any], mesh: str) -> TrustBundleOrder:
     """
     The trust bundle that a request declares.
@@ -88,9 +116,12 @@ def read_trust_bundle(properties: Mapping[str, Any], mesh: str) -> TrustBundleOr
     arns = _names([roots] if isinstance(roots, str) else roots)
     if not arns:
         faults.append(Fault("RootCertificateAuthorityArn", "it is missing or empty", _REMEDY))
+    lists = _lists(properties.get("RevocationLists", []))
+    if lists is None:
+        faults.append(Fault("RevocationLists", "it is no list of Bucket and CertificateAuthorityArn", _REMEDY))
     if faults:
         raise RequestInvalid(f"trust bundle {properties.get('Hierarchy', '')}", tuple(faults))
-    return TrustBundleOrder(properties["Hierarchy"], properties["SecretId"], arns or ())
+    return TrustBundleOrder(properties["Hierarchy"], properties["SecretId"], arns or (), lists or ())
 
 
 def _text_faults(properties: Mapping[str, Any], names: tuple[str, ...]) -> list[Fault]:
@@ -130,6 +161,16 @@ def _is_positive(value: object) -> bool:
         return 0 < float(str(value)) < float("inf")
     except ValueError:
         return False
+
+
+def _lists(value: object) -> tuple[ListOrder, ...] | None:
+    fields = ("Bucket", "CertificateAuthorityArn")
+    if isinstance(value, list) and all(
+        isinstance(each, dict) and all(isinstance(each.get(field), str) and each[field] for field in fields)
+        for each in value
+    ):
+        return tuple(ListOrder(*(each[field] for field in fields)) for each in value)
+    return None
 
 
 def _names(value: object) -> tuple[str, ...] | None:

@@ -8,15 +8,19 @@ wire by itself. A trust bundle's secret holds certificates only.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from meshcert.errors import SecretMalformed, SecretNotPublished
-from meshcert.material import EncryptedPrivateKey, Material, Passphrase, TrustBundle, split_certificates
+from meshcert.material import EncryptedPrivateKey, ListSource, Material, Passphrase, TrustBundle, split_certificates
 
 SCHEMA = 1
 
 PLACEHOLDER = json.dumps({"Schema": SCHEMA, "Placeholder": "Written by the template; the export function replaces it."})
 """What the template seeds a secret with. Constant: another text would make CloudFormation write a new version."""
+
+_PLAIN = re.compile(r"[\w.-][\w./-]*", re.ASCII)
+"""Names of buckets and keys that no URL has to escape."""
 
 
 def write_material(material: Material, facts: dict[str, Any]) -> str:
@@ -72,8 +76,10 @@ def read_material(text: str, secret: str) -> Material:
 
 
 def write_trust_bundle(bundle: TrustBundle) -> str:
-    """The value of a trust bundle's secret."""
-    return json.dumps({"Schema": SCHEMA, "TrustBundle": bundle.certificates})
+    """The value of a trust bundle's secret; nothing about revocation is in it where nobody asks for it."""
+    lists = [{"Bucket": each.bucket, "Key": each.key, "Authority": each.authority} for each in bundle.lists]
+    value: dict[str, Any] = {"Schema": SCHEMA, "TrustBundle": bundle.certificates}
+    return json.dumps(value | ({"RevocationLists": lists} if lists else {}))
 
 
 def read_trust_bundle(text: str, secret: str) -> TrustBundle:
@@ -86,11 +92,26 @@ def read_trust_bundle(text: str, secret: str) -> TrustBundle:
 
     Raises:
         SecretNotPublished: If it is the template's placeholder.
-        SecretMalformed: If it is not JSON, of another schema, or holds no certificate.
+        SecretMalformed: If it is not JSON, of another schema, holds no certificate, or says wrongly where revocation
+            lists lie.
     """
     fields = _fields(text, secret, ("TrustBundle",))
     _require_certificates(fields["TrustBundle"], "TrustBundle", secret)
-    return TrustBundle(fields["TrustBundle"])
+    return TrustBundle(fields["TrustBundle"], _list_sources(json.loads(text).get("RevocationLists", []), secret))
+
+
+def _list_sources(value: object, secret: str) -> tuple[ListSource, ...]:
+    try:
+        sources = tuple(ListSource(each["Bucket"], each["Key"], each["Authority"]) for each in value)  # type: ignore[attr-defined]  # see below
+        if all(
+            _PLAIN.fullmatch(source.bucket) and _PLAIN.fullmatch(source.key) and split_certificates(source.authority)
+            for source in sources
+        ):
+            return sources
+    except (KeyError, TypeError):
+        # Not the shape that :func:`write_trust_bundle` writes; what it is instead does not matter.
+        pass
+    raise SecretMalformed(secret, "RevocationLists is no list of Bucket, Key and Authority")
 
 
 def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, str]:

@@ -18,6 +18,8 @@ Every error this package raises.
         ├── SecretMalformed          not JSON, a missing field, not PEM, another schema
         ├── MaterialRejected         the pre-flight found faults, all at once
         ├── NamesReplaced            certificate names added and removed in one deploy
+        ├── RootReplaced             a certificate moves to a CA that its peers did not trust before
+        ├── RootInUse                a root is dropped that a certificate in use leads to
         ├── CertificateUnusable      ACM failed to issue it, or it is revoked or expired
         ├── VersionQuarantined       a bad rollout: this version is never published again
         ├── ExportFailed             the export function refused, and said why
@@ -31,7 +33,7 @@ Errors carry data (names, ARNs, serial numbers) and never material. Messages nam
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class MeshcertError(Exception):
@@ -226,8 +228,7 @@ class SecretMalformed(Rejected):
         super().__init__(f"{secret}: {fault}. Publish it again: meshcert writes the whole value at once")
 
 
-@dataclass(frozen=True)
-class Fault:
+class Fault(NamedTuple):
     """
     One thing wrong with a mesh file, an environment or some material.
 
@@ -291,6 +292,49 @@ class NamesReplaced(Rejected):
             f"Do it in two: first deploy with the old names and the new ones, and let the peers' "
             f"subject_alternative_names accept both; once every task serves the new certificate, "
             f"deploy again without {_listed(removed)}"
+        )
+
+
+class RootReplaced(Rejected):
+    """
+    A deploy moves an identity to another hierarchy, and its peers do not trust both at that time.
+
+    Peers see the old and the new certificate for a while, so the roots are added before and dropped after the move.
+
+    Args:
+        identity: Name of the identity.
+        untrusted: The root CA that not every peer trusts around the move, ARN.
+    """
+
+    def __init__(self, identity: str, untrusted: str) -> None:
+        self.identity = identity
+        self.untrusted = untrusted
+        super().__init__(
+            f"identity {identity}: this deploy moves it to another root CA, and its peers do not trust {untrusted} "
+            f"both before and after it. Do it in three: first deploy with also_trust in the hierarchy that peers "
+            f"trust, and nothing else changed; then move identities; once every task serves its new certificate, "
+            f"drop the old hierarchy (docs/trust.md)"
+        )
+
+
+class RootInUse(Rejected):
+    """
+    A deploy takes a root out of a trust bundle against which running tasks check a certificate that leads to it.
+
+    Args:
+        hierarchy: Whose trust bundle.
+        identity: Whose certificate.
+        root: The root CA, ARN.
+    """
+
+    def __init__(self, hierarchy: str, identity: str, root: str) -> None:
+        self.hierarchy = hierarchy
+        self.identity = identity
+        self.root = root
+        super().__init__(
+            f"trust bundle {hierarchy}: this deploy takes {root} out of it, to which the certificate of identity "
+            f"{identity} leads, and tasks that run now check it against this bundle. First deploy with also_trust as "
+            f"it was and every trust naming the other hierarchy; take it out in the next deploy (docs/trust.md)"
         )
 
 

@@ -12,10 +12,11 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshcert import naming
 from meshcert.certificate_facts import CertificateFacts, certificate_facts
 from meshcert.document import read_material, write_material, write_trust_bundle
 from meshcert.errors import PublicationRaced, SecretMalformed, SecretNotPublished
-from meshcert.material import Passphrase, TrustBundle, certificate_version, join_certificates
+from meshcert.material import ListSource, Passphrase, TrustBundle, certificate_version, join_certificates
 from meshcert.publication import (
     CURRENT,
     Outcome,
@@ -61,6 +62,19 @@ class Sources:
 
 
 @dataclass(frozen=True)
+class ListOrder:
+    """A revocation list that proxies are to look at: the S3 bucket it lies in, and the CA that writes and signs it."""
+
+    bucket: str
+    certificate_authority_arn: str
+
+    @property
+    def key(self) -> str:
+        """Where in the bucket it lies."""
+        return naming.revocation_list(self.certificate_authority_arn.rpartition("/")[2])
+
+
+@dataclass(frozen=True)
 class TrustBundleOrder:
     """
     A trust bundle to publish.
@@ -69,11 +83,13 @@ class TrustBundleOrder:
         hierarchy: Name of the hierarchy in the mesh file.
         secret_id: ARN of the secret that holds it.
         root_certificate_authority_arns: The root CAs whose certificates are in it; several while one replaces another.
+        lists: The revocation list of every CA of these hierarchies; empty if they make none.
     """
 
     hierarchy: str
     secret_id: str
     root_certificate_authority_arns: tuple[str, ...]
+    lists: tuple[ListOrder, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,7 +216,10 @@ def export_trust_bundle(order: TrustBundleOrder, sources: Sources) -> Published:
     """
     seen = sources.vault.labels(order.secret_id)
     roots = [sources.authorities.certificate(arn) for arn in order.root_certificate_authority_arns]
-    bundle = TrustBundle(join_certificates(roots))
+    # Whoever reads a list checks that its CA has signed it, and an issuing CA is in no bundle of roots.
+    lists = ((each, sources.authorities.certificate(each.certificate_authority_arn)) for each in order.lists)
+    listed = (ListSource(each.bucket, each.key, certificate) for each, certificate in lists)
+    bundle = TrustBundle(join_certificates(roots), tuple(listed))
     verify_trust_bundle(bundle, order.hierarchy, sources.clock.now())
     value = write_trust_bundle(bundle)
     outcome = publish(sources.vault, order.secret_id, bundle.version_id, value, seen)

@@ -10,8 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import ssl
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING, NamedTuple, Never
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -67,8 +66,7 @@ class EncryptedPrivateKey(_Secret):
     __str__ = __repr__
 
 
-@dataclass(frozen=True)
-class Material:
+class Material(NamedTuple):
     """
     A certificate, its chain, its encrypted private key and the passphrase: they belong together.
 
@@ -103,22 +101,46 @@ class Material:
         return join_certificates([*split_certificates(self.certificate), *issuers[:-1]])
 
 
-@dataclass(frozen=True)
-class TrustBundle:
+class ListSource(NamedTuple):
+    """
+    Where a CA's revocation list (CRL) lies, and who signs it.
+
+    Args:
+        bucket: The S3 bucket.
+        key: The object's key.
+        authority: The CA's own certificate, PEM: the list must be signed with its key.
+    """
+
+    bucket: str
+    key: str
+    authority: str
+
+
+class TrustBundle(NamedTuple):
     """
     The roots that a peer of one hierarchy is checked against.
 
     Args:
         certificates: One or more self-signed CA certificates, PEM.
+        lists: The revocation list of every CA below them, and of themselves; empty if nobody asks for revocation.
     """
 
     certificates: str
+    lists: tuple[ListSource, ...] = ()
 
     @property
     def version_id(self) -> str:
-        """The secret version this bundle is published as: SHA-256 over its certificates' DER, sorted."""
-        ders = sorted(ssl.PEM_cert_to_DER_cert(pem) for pem in split_certificates(self.certificates))
-        return hashlib.sha256(b"".join(ders)).hexdigest()
+        """
+        The secret version this bundle is published as: SHA-256 over its certificates' DER, sorted.
+
+        Where revocation lists lie is in it, too.
+        """
+        parts = sorted(ssl.PEM_cert_to_DER_cert(pem) for pem in split_certificates(self.certificates))
+        parts += sorted(
+            f"s3://{source.bucket}/{source.key}\n".encode() + ssl.PEM_cert_to_DER_cert(source.authority.strip())
+            for source in self.lists
+        )
+        return hashlib.sha256(b"".join(parts)).hexdigest()
 
 
 def certificate_version(certificate: str) -> str:

@@ -27,6 +27,16 @@ def trust_bundle_secret(mesh: str, hierarchy: str) -> str:
     return f"meshcert/{mesh}/trust/{hierarchy}"
 
 
+def revocation_bucket(mesh: str, account: str, region: str) -> str:
+    """The S3 bucket with the CAs' revocation lists; buckets of all accounts share their names."""
+    return f"meshcert-{mesh}-crl-{account}-{region}"
+
+
+def revocation_list(certificate_authority: str) -> str:
+    """The key under which AWS Private CA writes a CA's list (user guide, "CRL structure"); by the id in its ARN."""
+    return f"crl/{certificate_authority}.crl"
+
+
 def role(mesh: str, region: str, owner: str) -> str:
     """The role of a service's tasks or of a function; the region keeps meshes of two regions apart."""
     return f"meshcert-{mesh}-{region}-{owner}"

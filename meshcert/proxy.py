@@ -8,9 +8,8 @@ what to demand of peers. :mod:`meshcert.envoy` turns it into Envoy's configurati
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 SCHEMA = 1
 
@@ -44,8 +43,18 @@ class Delivery(StrEnum):
     """Over a Unix socket, by Envoy's Secret Discovery Service: no key touches a file system."""
 
 
-@dataclass(frozen=True)
-class ListenerTls:
+class Revocation(StrEnum):
+    """What becomes of peers when a revocation list is missing or has ended."""
+
+    NONE = "none"
+    """Lists are not looked at."""
+    FAIL_OPEN = "fail_open"
+    """Peers pass as if nothing were revoked, and the proxy says so."""
+    FAIL_CLOSED = "fail_closed"
+    """Peers are refused."""
+
+
+class ListenerTls(NamedTuple):
     """
     A listener's TLS.
 
@@ -64,8 +73,7 @@ class ListenerTls:
     subject_alternative_names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(NamedTuple):
     """
     Where a proxy accepts connections.
 
@@ -80,8 +88,7 @@ class Listener:
     tls: ListenerTls
 
 
-@dataclass(frozen=True)
-class BackendTls:
+class BackendTls(NamedTuple):
     """
     How a proxy calls a backend over TLS.
 
@@ -96,8 +103,7 @@ class BackendTls:
     subject_alternative_names: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Backend:
+class Backend(NamedTuple):
     """
     A service this proxy calls.
 
@@ -116,8 +122,7 @@ class Backend:
     tls: BackendTls | None = None
 
 
-@dataclass(frozen=True)
-class Route:
+class Route(NamedTuple):
     """
     Which backend answers a path.
 
@@ -130,22 +135,25 @@ class Route:
     backend: str
 
 
-@dataclass(frozen=True)
-class SecretReference:
+class SecretReference(NamedTuple):
     """
     A secret to fetch.
 
     Args:
         secret: Its ARN or name.
         names: DNS names its certificate must carry; empty for trust bundles.
+        also_trust: Hierarchies whose roots are in a trust bundle besides its own. The proxy does not read it: a
+            change of it makes ECS start new tasks, so that a deploy ends when every task knows the roots.
+        revocation: Of a trust bundle: whether peers' certificates are looked up in revocation lists.
     """
 
     secret: str
     names: tuple[str, ...] = ()
+    also_trust: tuple[str, ...] = ()
+    revocation: Revocation = Revocation.NONE
 
 
-@dataclass(frozen=True)
-class ProxySettings:
+class ProxySettings(NamedTuple):
     """
     Everything one Envoy has to know.
 
@@ -162,8 +170,10 @@ class ProxySettings:
         rotation: What happens when a secret has a new version.
         delivery: How Envoy gets its secrets.
         poll_interval_s: Longest time between two looks at the secrets, seconds; jitter only shortens it.
-        max_connection_duration_s: Longest life of an HTTP connection on either side, seconds: only new connections
-            see a new certificate (Envoy: HttpProtocolOptions.max_connection_duration).
+        max_connection_duration_s: Longest life of a connection on either side, seconds: only new connections see a new
+            certificate (:mod:`meshcert.envoy.connection_cap`). A tenth of the shortest certificate's life if that is
+            less.
+        cut_tcp_sessions: Whether that goes for ``tcp`` as well, which cannot ask anybody to leave: sessions are cut.
         acknowledgements: DynamoDB table in which each task says what its Envoy serves; empty: it says nothing.
         acknowledge_every_s: How often it says so when nothing has changed, seconds.
     """
@@ -181,12 +191,13 @@ class ProxySettings:
     delivery: Delivery = Delivery.FILE
     poll_interval_s: float = 60.0
     max_connection_duration_s: float = 600.0
+    cut_tcp_sessions: bool = False
     acknowledgements: str = ""
     acknowledge_every_s: float = 300.0
 
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""
-        return json.dumps({"schema": SCHEMA, **asdict(self)}, separators=(",", ":"))
+        return json.dumps({"schema": SCHEMA, **_plain(self)}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> ProxySettings:
@@ -200,7 +211,11 @@ class ProxySettings:
             ValueError: If it is not JSON, of another schema, or a field is missing, unknown or of the wrong kind. The
                 message says which.
         """
-        values = json.loads(text)
+        try:
+            values = json.loads(text)
+        except RecursionError as error:
+            msg = "it is nested too deeply"
+            raise ValueError(msg) from error
         if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:
             msg = f"expected a JSON object with schema {SCHEMA}"
             raise ValueError(msg)
@@ -222,6 +237,15 @@ class ProxySettings:
             raise ValueError(msg) from error
 
 
+def _plain(value: Any) -> Any:
+    """Named tuples as JSON objects, at any depth."""
+    if hasattr(value, "_asdict"):
+        return {name: _plain(part) for name, part in value._asdict().items()}
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+
+
 def _listener(item: dict[str, Any]) -> Listener:
     tls = item["tls"]
     names = tuple(tls.get("subject_alternative_names", ()))
@@ -238,4 +262,6 @@ def _backend(item: dict[str, Any]) -> Backend:
 
 
 def _reference(item: dict[str, Any]) -> SecretReference:
-    return SecretReference(**item | {"names": tuple(item.get("names", ()))})
+    lists = ("names", "also_trust")
+    revocation = Revocation(item.get("revocation", Revocation.NONE))
+    return SecretReference(**item | {name: tuple(item.get(name, ())) for name in lists} | {"revocation": revocation})

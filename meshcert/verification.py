@@ -9,11 +9,12 @@ Not checked: revocation (nothing here reads CRLs or OCSP), and whether a peer re
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from meshcert.material import Material, TrustBundle
 
 _ROLES = {"serverAuth": ExtendedKeyUsageOID.SERVER_AUTH, "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH}
+_LEAST_RSA_BITS = 2048
 _EXPORT_AGAIN = "Have ACM issue a new certificate, then export it again"
 
 
@@ -88,7 +90,7 @@ def verify_material(material: Material, expected: Expectation) -> Material:
     faults += _key_faults(material)
     if faults:
         raise MaterialRejected(expected.identity, tuple(faults))
-    return replace(material, certificate_chain=join_certificates(_pem(issuer) for issuer in path[1:]))
+    return material._replace(certificate_chain=join_certificates(_pem(issuer) for issuer in path[1:]))
 
 
 def verify_trust_bundle(bundle: TrustBundle, hierarchy: str, at: dt.datetime) -> None:
@@ -169,6 +171,20 @@ def _usage_faults(leaf: x509.Certificate) -> Iterator[Fault]:
     constraints = extension_of(leaf, x509.BasicConstraints)
     if constraints is not None and constraints.ca:
         yield Fault("certificate", "it is a CA's, not a leaf", _EXPORT_AGAIN)
+    if not _peers_take_its_key(leaf):
+        problem = "its key is neither RSA of 2048 bits or more nor EC P-256 or P-384: peers refuse it, or should"
+        yield Fault("certificate", problem, "Choose a key algorithm that ACM offers")
+
+
+def _peers_take_its_key(leaf: x509.Certificate) -> bool:
+    """Envoy takes a peer's RSA key of any size, and as a client no P-521 and no Ed25519 (docs/proxy.md)."""
+    try:
+        key = leaf.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size >= _LEAST_RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, (ec.SECP256R1, ec.SECP384R1))
 
 
 def _path(
@@ -239,7 +255,7 @@ def _root_faults(root: x509.Certificate, at: dt.datetime) -> Iterator[Fault]:
 def _load(pem: str) -> list[x509.Certificate]:
     try:
         return x509.load_pem_x509_certificates(pem.encode())
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         return []
 
 

@@ -94,22 +94,21 @@ class IdentitiesStack(Stack):
             hierarchy: TrustBundle(
                 self,
                 f"Trust-{hierarchy}",
-                mesh=name,
+                mesh=mesh,
                 hierarchy=hierarchy,
-                root_arn=authorities.root_arn,
-                reissue=mesh.hierarchies[hierarchy].reissue,
+                authorities=pki.hierarchies,
                 key=self.key,
                 deploy=deploy,
             )
-            for hierarchy, authorities in pki.hierarchies.items()
+            for hierarchy in mesh.hierarchies
         }
-        for identity, declared in mesh.identities.items():
+        for identity in mesh.identities:
             Identity(
                 self,
                 f"Identity-{identity}",
                 name=identity,
                 mesh=mesh,
-                hierarchy=pki.hierarchies[declared.hierarchy],
+                authorities=pki.hierarchies,
                 key=self.key,
                 deploy=deploy,
             ).published_after(bundles.values())

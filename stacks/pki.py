@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aws_cdk import CfnOutput, Stack  # noqa: TID251 -- stacks/ is where the CDK lives
 
 from stacks.constructs.hierarchy import HierarchyAuthorities
+from stacks.constructs.revocation_bucket import RevocationBucket
 
 if TYPE_CHECKING:
     from constructs import Construct  # noqa: TID251
@@ -31,9 +32,13 @@ class PkiStack(Stack):
             description=f"meshcert {mesh.mesh.name}: private CA hierarchies",
             termination_protection=True,
         )
+        makes_lists = any(hierarchy.revocation == "crl" for hierarchy in mesh.hierarchies.values())
+        bucket = RevocationBucket(self, "RevocationLists", mesh=mesh.mesh.name) if makes_lists else None
         self.hierarchies: dict[str, HierarchyAuthorities] = {}
         for name, hierarchy in mesh.hierarchies.items():
-            authorities = HierarchyAuthorities(self, name, hierarchy=hierarchy)
+            authorities = HierarchyAuthorities(
+                self, name, hierarchy=hierarchy, lists=bucket if hierarchy.revocation == "crl" else None
+            )
             self.hierarchies[name] = authorities
             CfnOutput(self, f"{name}RootCa", value=authorities.root_arn)
             # Exported by hand and always: an export that came and went with its users could not be removed while

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from constructs import Construct  # noqa: TID251
 
     from meshcert.mesh import Mesh
+    from stacks.pki import PkiStack
     from stacks.platform import Platform
 
 ADDRESSES = "10.0.0.0/16"
@@ -47,11 +48,14 @@ class ServicesStack(Stack):
         scope: The app.
         construct_id: The stack's name.
         mesh: The mesh file.
+        pki: The CAs, for the names of their revocation lists.
         key: Encrypts the secrets the tasks read.
         platform: What the images are built for.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, key: kms.IKey, platform: Platform) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, mesh: Mesh, pki: PkiStack, key: kms.IKey, platform: Platform
+    ) -> None:
         super().__init__(scope, construct_id, description=f"meshcert {mesh.mesh.name}: services behind Envoy")
         name = mesh.mesh.name
         vpc, endpoints = self._network(mesh)
@@ -64,6 +68,7 @@ class ServicesStack(Stack):
         )
         surroundings = Surroundings(
             mesh=mesh,
+            authorities=pki.hierarchies,
             cluster=cluster,
             namespace=servicediscovery.PrivateDnsNamespace(self, "Namespace", name=mesh.mesh.namespace, vpc=vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.

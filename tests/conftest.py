@@ -20,7 +20,12 @@ if TYPE_CHECKING:
 
 
 # They start a local AWS of their own, so each can run while the others look at theirs.
-BESIDE_THE_OTHERS = ("test_demo.py::test_the_readmes_demo_command", "test_stories.py::", "test_lifetimes.py::")
+BESIDE_THE_OTHERS = (
+    "test_demo.py::test_the_readmes_demo_command",
+    "test_stories.py::",
+    "test_trust.py::",
+    "test_lifetimes.py::",
+)
 
 
 class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xdist is untyped

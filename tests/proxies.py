@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from meshcert.proxy import (
@@ -38,7 +37,7 @@ def teller(**changes: Any) -> ProxySettings:
         application_port=8080,
         poll_interval_s=0.2,
     )
-    return replace(settings, **changes)
+    return settings._replace(**changes)
 
 
 def gateway(**changes: Any) -> ProxySettings:
@@ -58,4 +57,4 @@ def gateway(**changes: Any) -> ProxySettings:
         routes=(Route("/", "colorteller"),),
         poll_interval_s=0.2,
     )
-    return replace(settings, **changes)
+    return settings._replace(**changes)

@@ -8,6 +8,7 @@ for the wire only: signatures and IAM are not looked at. What AWS allows is test
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
 import threading
 from collections import deque
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from meshcert.document import write_material, write_trust_bundle
 
 if TYPE_CHECKING:
+    import ssl
     from types import TracebackType
 
     from meshcert.material import Material, TrustBundle
@@ -46,9 +48,10 @@ class SecretsApi:
 
     Args:
         address: Loopback address to bind; the port is free.
+        tls: Speak HTTPS with this; None speaks HTTP.
     """
 
-    def __init__(self, address: str = "127.0.0.1") -> None:
+    def __init__(self, address: str = "127.0.0.1", tls: ssl.SSLContext | None = None) -> None:
         self.calls: list[tuple[str, str]] = []
         """Operation and secret of every call, in order."""
         self.credential_requests = 0
@@ -61,6 +64,12 @@ class SecretsApi:
         """Every item that was put into a table, the table's name as ``table`` beside it, in order."""
         self.write_attempts = 0
         """How often an item was to be put, also in vain."""
+        self.objects: dict[str, bytes] = {}
+        """What lies in S3, by ``BUCKET/KEY``; what is not there is denied, as to a task that may not list."""
+        self.objects_available = True
+        """Whether S3 answers as it should."""
+        self.objects_sent = 0
+        """How often an object was sent."""
         self._secrets: dict[str, tuple[str, str]] = {}
         self._quarantined: dict[str, set[str]] = {}
         self._faults: deque[Fault] = deque()
@@ -68,6 +77,10 @@ class SecretsApi:
         self._write_fault: Fault | None = None
         self._released = threading.Event()
         self._server = ThreadingHTTPServer((address, 0), _handler(self))
+        self._scheme = "https" if tls else "http"
+        if tls:
+            # The handshake is each connection's own: a slow one keeps nobody from being accepted.
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
     def __enter__(self) -> Self:
@@ -86,7 +99,7 @@ class SecretsApi:
     def url(self) -> str:
         """For ``AWS_ENDPOINT_URL``."""
         address, port = self._server.server_address[:2]
-        return f"http://{address!s}:{port}"
+        return f"{self._scheme}://{address!s}:{port}"
 
     @property
     def environment(self) -> dict[str, str]:
@@ -126,6 +139,19 @@ class SecretsApi:
     def fail_writes(self, fault: Fault | None) -> None:
         """Fail every PutItem from now on; None ends it."""
         self._write_fault = fault
+
+    def object(self, name: str, known_tag: str) -> tuple[int, bytes, str]:
+        """Status, body and entity tag of S3's answer."""
+        body = self.objects.get(name)
+        tag = f'"{hashlib.sha256(body or b"").hexdigest()}"'
+        if not self.objects_available:
+            return 503, b"<Error><Code>SlowDown</Code></Error>", ""
+        if body is None:
+            return 403, b"<Error><Code>AccessDenied</Code></Error>", ""
+        if known_tag == tag:
+            return 304, b"", tag
+        self.objects_sent += 1
+        return 200, body, tag
 
     def put_item(self, question: dict[str, Any]) -> tuple[int, dict[str, Any] | bytes | None]:
         """Status and body of DynamoDB's answer."""
@@ -176,9 +202,17 @@ def _handler(api: SecretsApi) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
+        def handle(self) -> None:
+            """Serve a connection; a container that is killed resets its own."""
+            with suppress(ConnectionResetError):
+                super().handle()
+
         def do_GET(self) -> None:
             if self.path == f"{_METADATA_PATH}/task":
                 self._send(200, api.metadata)
+                return
+            if "/s3/aws4_request" in self.headers.get("Authorization", ""):
+                self._send(*api.object(self.path.removeprefix("/"), self.headers.get("If-None-Match", "")))
                 return
             expires = (dt.datetime.now(dt.UTC) + dt.timedelta(hours=6)).strftime("%Y-%m-%dT%H:%M:%SZ")
             credentials = {"AccessKeyId": ACCESS_KEY, "SecretAccessKey": "s", "Token": "t", "Expiration": expires}
@@ -204,9 +238,10 @@ def _handler(api: SecretsApi) -> type[BaseHTTPRequestHandler]:
                 return
             self._send(status, body if isinstance(body, bytes) else json.dumps(body).encode())
 
-        def _send(self, status: int, body: bytes) -> None:
+        def _send(self, status: int, body: bytes, entity_tag: str = "") -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            self.send_header("ETag", entity_tag)
             self.end_headers()
             with suppress(BrokenPipeError, ConnectionResetError):  # the caller has given up
                 self.wfile.write(body)

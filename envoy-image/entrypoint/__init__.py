@@ -4,7 +4,8 @@ The first process of the Envoy container: fetch, pre-flight, install, run Envoy,
 ::
 
     supervisor (PID 1)   signals, reaping, exit code; imports almost nothing, holds no key
-    ├── watcher          fetches secrets, judges them, hands them to Envoy; restarted when it dies
+    ├── watcher          fetches secrets, judges them, hands them to Envoy as files or over a socket;
+    │                    restarted when it dies
     └── envoy            started at once; waits for its configuration until the first secrets are installed
 
 A child never outlives the supervisor, and the watcher's death never touches Envoy.

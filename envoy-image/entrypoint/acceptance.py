@@ -17,7 +17,8 @@ class SecretCounters(NamedTuple):
     Args:
         accepted: ``update_success``.
         rejected: ``update_rejected``: the content was refused, the last good one stays.
-        failed: ``update_failure``: the file could not be read as a DiscoveryResponse.
+        failed: ``update_failure``: the file could not be read as a DiscoveryResponse. And ``key_rotation_failed``: a
+            file that it names could not; ours names none.
         version: ``version_text``: what is served.
     """
 
@@ -32,22 +33,25 @@ def secret_counters(admin: Admin) -> dict[str, SecretCounters]:
     The counters of every secret Envoy has subscribed to, by SDS name.
 
     Raises:
-        OSError: If Envoy does not answer.
+        OSError: If Envoy does not answer, or not as Envoy does.
     """
     found: dict[str, SecretCounters] = {}
     for line in admin.get("/stats?filter=%5Esds%5C.").splitlines():
         stat, _, value = line.partition(": ")
         name, _, counter = stat.removeprefix("sds.").rpartition(".")
         before = found.get(name, SecretCounters())
-        match counter:
-            case "update_success":
-                found[name] = before._replace(accepted=int(value))
-            case "update_rejected":
-                found[name] = before._replace(rejected=int(value))
-            case "update_failure":
-                found[name] = before._replace(failed=int(value))
-            case "version_text":
-                found[name] = before._replace(version=value.strip('"'))
+        try:
+            match counter:
+                case "update_success":
+                    found[name] = before._replace(accepted=int(value))
+                case "update_rejected":
+                    found[name] = before._replace(rejected=int(value))
+                case "update_failure" | "key_rotation_failed":
+                    found[name] = before._replace(failed=before.failed + int(value))
+                case "version_text":
+                    found[name] = before._replace(version=value.strip('"'))
+        except ValueError as error:
+            raise ConnectionError(f"GET /stats: {stat} is no number") from error
     return found
 
 
@@ -77,7 +81,7 @@ def served_leaves(admin: Admin) -> frozenset[Leaf]:
     try:
         contexts = json.loads(text).get("certificates", ())
         return frozenset(_leaf(chain[0]) for context in contexts if (chain := context.get("cert_chain")))
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ConnectionError(f"GET /certs: the answer cannot be read ({type(error).__name__})") from error
 
 

@@ -1,4 +1,4 @@
-"""From a secret's value to what Envoy is handed: read it, judge it, write it."""
+"""From a secret's value to what Envoy is handed: read it, judge it, hand it over."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from entrypoint import preflight
-from entrypoint.install import SecretFiles, leaf_of, version_of
+from entrypoint.install import leaf_of, roots_of, version_of
 from meshcert.document import read_material, read_trust_bundle
 from meshcert.envoy import identity_name, identity_resource, trust_name, trust_resource
 from meshcert.errors import Fault, MaterialRejected, SecretMalformed, VersionQuarantined
@@ -15,8 +15,11 @@ from meshcert.material import split_certificates
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from entrypoint.handover import Handover
+    from entrypoint.revocation import RevocationLists
     from entrypoint.secrets_manager import SecretVersion, Versions
     from meshcert.envoy.api import Json
+    from meshcert.material import TrustBundle
     from meshcert.proxy import ProxySettings, SecretReference
 
 
@@ -51,15 +54,19 @@ class Checked(NamedTuple):
 
     Args:
         wanted: Which one.
-        version: Its VersionId.
+        version: Its VersionId; of a bundle with revocation lists, a dot and what tells the lists apart follow.
         resource: What Envoy is handed; contains the encrypted key, so ``repr`` leaves it out.
         not_before: Start of the certificate's validity, seconds since 1970, UTC; 0 for a trust bundle.
+        lifetime_s: How long the certificate is valid, seconds; 0 for a trust bundle.
+        trouble: What is wrong with the revocation lists of a bundle; empty: nothing.
     """
 
     wanted: Wanted
     version: str
     resource: Json
     not_before: int = 0
+    lifetime_s: int = 0
+    trouble: str = ""
 
     def __repr__(self) -> str:
         return f"<Checked {self.wanted.name} {self.version}>"
@@ -70,9 +77,9 @@ class Served(NamedTuple):
     What Envoy was last handed.
 
     Args:
-        version: Its VersionId; empty if nothing was.
+        version: As :attr:`Checked.version`; empty if nothing was.
         not_before: As :attr:`Checked.not_before`.
-        content: The file's; ``repr`` leaves it out.
+        content: What it takes to hand it over again; ``repr`` leaves it out.
     """
 
     version: str
@@ -81,6 +88,11 @@ class Served(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<Served {self.version}>"
+
+    @property
+    def secret_version(self) -> str:
+        """Its VersionId; a VersionId has no dot."""
+        return self.version.partition(".")[0]
 
 
 def wanted_secrets(proxy: ProxySettings) -> tuple[Wanted, ...]:
@@ -93,18 +105,27 @@ def wanted_secrets(proxy: ProxySettings) -> tuple[Wanted, ...]:
 
 class Delivery:
     """
-    Fetches, checks and installs.
+    Fetches, checks and hands over.
 
     Args:
         secrets: Where they come from.
-        files: Where they go.
+        handover: How they get to Envoy.
         now: Seconds since 1970, UTC.
+        revocation: Revocation lists; None if no bundle asks for them.
     """
 
-    def __init__(self, secrets: Secrets, files: SecretFiles, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        secrets: Secrets,
+        handover: Handover,
+        now: Callable[[], float],
+        revocation: RevocationLists | None = None,
+    ) -> None:
         self._secrets = secrets
-        self._files = files
+        self.handover = handover
         self._now = now
+        self._revocation = revocation
+        self._bundles: dict[str, tuple[str, TrustBundle]] = {}
 
     def versions(self, wanted: Wanted) -> Versions:
         """Where the secret's labels stand in AWS; raises as :meth:`fetch` does."""
@@ -131,27 +152,52 @@ class Delivery:
             # A value none of the checks foresaw. The error may quote it: only its kind is told, and its cause left out.
             raise SecretMalformed(secret, f"it cannot be read or checked ({type(error).__name__})") from None
 
+    def with_lists(self, wanted: Wanted, served: Served) -> Checked:
+        """
+        The trust bundle that is served, with the revocation lists of now; raises as :meth:`fetch` does.
+
+        Args:
+            wanted: A trust bundle.
+            served: What Envoy was handed.
+        """
+        version, bundle = self._bundles.get(wanted.name, ("", None))
+        if bundle is None or version != served.secret_version:
+            # A watcher before this one has handed it over. The current version may be newer, and tells where lists lie.
+            secret = wanted.reference.secret
+            current = read_trust_bundle(self._secrets.current_value(secret).text, secret)
+            bundle = current._replace(certificates=roots_of(served.content))
+            self._bundles[wanted.name] = served.secret_version, bundle
+        return self._with_lists(wanted, served.secret_version, bundle)
+
     def install(self, checked: Checked) -> Served:
-        """Hand it to Envoy; raises OSError if the folder cannot be written."""
-        content = self._files.install(checked.wanted.name, checked.resource, checked.version)
+        """Hand it to Envoy; raises OSError if that is not possible."""
+        content = self.handover.install(checked.wanted.name, checked.resource, checked.version)
         return Served(checked.version, checked.not_before, content)
 
     def restore(self, wanted: Wanted, served: Served) -> None:
         """Put back what Envoy still serves, after it rejected a newer version."""
-        self._files.write(wanted.name, served.content)
+        self.handover.write(wanted.name, served.content)
 
     def served(self, wanted: Wanted) -> Served:
-        """What lies in the file, for a watcher that was restarted."""
-        content = self._files.read(wanted.name)
+        """What was handed over last, also by a watcher that has died since."""
+        content = self.handover.read(wanted.name)
         leaf = split_certificates(leaf_of(content))[:1]
         return Served(version_of(content), preflight.not_before(leaf[0]) if leaf else 0, content)
+
+    def _with_lists(self, wanted: Wanted, version: str, bundle: TrustBundle) -> Checked:
+        if self._revocation is None:
+            return Checked(wanted, version, trust_resource(wanted.name, bundle))
+        lists = self._revocation.look(bundle, wanted.reference.revocation, wanted.name)
+        resource = trust_resource(wanted.name, bundle, lists.pem)
+        return Checked(wanted, lists.version(version), resource, trouble=lists.problem)
 
     def _checked(self, wanted: Wanted, value: SecretVersion) -> Checked:
         secret = wanted.reference.secret
         if not wanted.is_identity:
             bundle = read_trust_bundle(value.text, secret)
             preflight.check_trust_bundle(bundle, secret, self._now())
-            return Checked(wanted, value.version_id, trust_resource(wanted.name, bundle))
+            self._bundles[wanted.name] = value.version_id, bundle
+            return self._with_lists(wanted, value.version_id, bundle)
         material = read_material(value.text, secret)
         preflight.check_material(material, wanted.reference.names, secret, self._now())
         return Checked(
@@ -159,6 +205,7 @@ class Delivery:
             value.version_id,
             identity_resource(wanted.name, material),
             preflight.not_before(material.certificate),
+            preflight.lifetime_s(material.certificate),
         )
 
 

@@ -1,5 +1,5 @@
 """
-Three facts out of DER, without an X.509 library: how a key is encrypted, when a certificate is valid, and its serial.
+A few facts out of DER, without an X.509 library: how a key is encrypted, when a certificate is valid, whose it is.
 
 ``cryptography`` would read them all; its import costs a third of this container's start and 16 MB of its image.
 Nothing here decides about trust: signatures, chains and names are judged by OpenSSL.
@@ -20,6 +20,12 @@ _OBJECT_IDENTIFIER = 0x06
 _UTC_TIME = 0x17
 _EXPLICIT_VERSION = 0xA0
 _LONG_FORM = 0x80
+
+_SERIAL_NUMBER = 0
+_VALIDITY = 3
+_SUBJECT = 4
+_PUBLIC_KEY = 5
+"""Places in ``TBSCertificate`` (RFC 5280 section 4.1), the optional version not counted."""
 
 _PBES2 = "1.2.840.113549.1.5.13"
 _PBKDF2 = "1.2.840.113549.1.5.12"
@@ -43,9 +49,19 @@ _BEGIN = "-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _END = "-----END ENCRYPTED PRIVATE KEY-----"
 
 
-class _Element(NamedTuple):
+class Element(NamedTuple):
+    """
+    One value of DER.
+
+    Args:
+        tag: Its type.
+        content: Without tag and length.
+        encoding: With tag and length: what a signature is over.
+    """
+
     tag: int
     content: bytes
+    encoding: bytes
 
 
 class Validity(NamedTuple):
@@ -76,8 +92,8 @@ def key_encryption(private_key: str) -> str:
     """
     body = private_key.partition(_BEGIN)[2].partition(_END)[0]
     try:
-        (info,) = _elements(b64decode("".join(body.split()), validate=True))
-        algorithm, _sealed = _elements(info.content)
+        (info,) = elements(b64decode("".join(body.split()), validate=True))
+        algorithm, _sealed = elements(info.content)
         return _scheme(algorithm.content)
     except (ValueError, IndexError, binascii.Error):
         raise ValueError("it is no encrypted PKCS#8") from None
@@ -99,9 +115,9 @@ def validity(certificate: bytes) -> Validity:
         ValueError: If it is no certificate.
     """
     try:
-        not_before, not_after = _elements(_fields(certificate)[3].content)
-        return Validity(_seconds(not_before), _seconds(not_after))
-    except (ValueError, IndexError, StopIteration):
+        not_before, not_after = elements(_field(certificate, _VALIDITY).content)
+        return Validity(seconds(not_before), seconds(not_after))
+    except (ValueError, IndexError):
         raise ValueError("it is no certificate") from None
 
 
@@ -115,23 +131,48 @@ def serial_number(certificate: bytes) -> int:
     Raises:
         ValueError: If it is no certificate.
     """
+    return int.from_bytes(_field(certificate, _SERIAL_NUMBER).content, "big")
+
+
+def subject(certificate: bytes) -> bytes:
+    """
+    Whose certificate it is: the name's DER, without tag and length.
+
+    Args:
+        certificate: One certificate, DER.
+
+    Raises:
+        ValueError: If it is no certificate.
+    """
+    return _field(certificate, _SUBJECT).content
+
+
+def public_key(certificate: bytes) -> bytes:
+    """
+    A certificate's ``SubjectPublicKeyInfo``, DER.
+
+    Args:
+        certificate: One certificate, DER.
+
+    Raises:
+        ValueError: If it is no certificate.
+    """
+    return _field(certificate, _PUBLIC_KEY).encoding
+
+
+def _field(certificate: bytes, number: int) -> Element:
     try:
-        return int.from_bytes(_fields(certificate)[0].content, "big")
+        to_be_signed, *_ = elements(next(elements(certificate)).content)
+        return [element for element in elements(to_be_signed.content) if element.tag != _EXPLICIT_VERSION][number]
     except (ValueError, IndexError, StopIteration):
         raise ValueError("it is no certificate") from None
 
 
-def _fields(certificate: bytes) -> list[_Element]:
-    """The fields of ``TBSCertificate`` (RFC 5280 section 4.1), without the optional version."""
-    to_be_signed, *_ = _elements(next(_elements(certificate)).content)
-    return [element for element in _elements(to_be_signed.content) if element.tag != _EXPLICIT_VERSION]
-
-
-def _elements(data: bytes) -> Iterator[_Element]:
+def elements(data: bytes) -> Iterator[Element]:
     """The elements that follow each other in ``data`` (X.690 section 8.1, definite lengths only)."""
     at = 0
     while at < len(data):
-        tag, length = data[at], data[at + 1]
+        begin, tag, length = at, data[at], data[at + 1]
         at += 2
         if length >= _LONG_FORM:
             size = length - _LONG_FORM
@@ -139,35 +180,36 @@ def _elements(data: bytes) -> Iterator[_Element]:
             at += size
         if at + length > len(data):
             raise ValueError("truncated")
-        yield _Element(tag, data[at : at + length])
+        yield Element(tag, data[at : at + length], data[begin : at + length])
         at += length
 
 
 def _scheme(algorithm: bytes) -> str:
-    identifier, *rest = _elements(algorithm)
-    name = _dotted(identifier)
+    identifier, *rest = elements(algorithm)
+    name = dotted(identifier)
     if name != _PBES2:
         return _NAMES.get(name, name)
-    derivation, encryption = _elements(rest[0].content)
+    derivation, encryption = elements(rest[0].content)
     return f"PBES2 with {_NAMES.get(_first(encryption), _first(encryption))} and {_derivation(derivation)}"
 
 
-def _derivation(element: _Element) -> str:
-    identifier, *rest = _elements(element.content)
-    name = _dotted(identifier)
+def _derivation(element: Element) -> str:
+    identifier, *rest = elements(element.content)
+    name = dotted(identifier)
     if name != _PBKDF2:
         return _NAMES.get(name, name)
     # PBKDF2's parameters: salt, iterations, length and pseudo-random function; HMAC-SHA1 if that is left out.
-    functions = [_first(item) for item in _elements(rest[0].content) if item.tag == _SEQUENCE]
+    functions = [_first(item) for item in elements(rest[0].content) if item.tag == _SEQUENCE]
     function = functions[0] if functions else _HMAC_SHA1
     return f"PBKDF2 {_NAMES.get(function, function)}"
 
 
-def _first(sequence: _Element) -> str:
-    return _dotted(next(_elements(sequence.content)))
+def _first(sequence: Element) -> str:
+    return dotted(next(elements(sequence.content)))
 
 
-def _dotted(element: _Element) -> str:
+def dotted(element: Element) -> str:
+    """An object identifier as people write it; ValueError if it is none."""
     if element.tag != _OBJECT_IDENTIFIER:
         raise ValueError("no object identifier")
     parts, value = [], 0
@@ -180,7 +222,8 @@ def _dotted(element: _Element) -> str:
     return ".".join(str(part) for part in (first, parts[0] - 40 * first, *parts[1:]))
 
 
-def _seconds(element: _Element) -> int:
+def seconds(element: Element) -> int:
+    """A time of RFC 5280 as seconds since 1970, UTC; ValueError if it is none."""
     text = element.content.decode("ascii")
     if element.tag == _UTC_TIME:
         # RFC 5280 section 4.1.2.5.1: two-digit years below 50 are of this century.

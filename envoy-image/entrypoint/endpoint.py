@@ -17,6 +17,9 @@ _SUFFIXES = {
     "eu-isoe-": "cloud.adc-e.uk",
 }
 
+_ANY_URL = "AWS_ENDPOINT_URL"
+_S3_URL = "AWS_ENDPOINT_URL_S3"
+
 
 class Endpoint(NamedTuple):
     """
@@ -48,6 +51,27 @@ def dynamodb_endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
     return _endpoint("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB", region, environ)
 
 
+def object_endpoint(region: str, environ: Mapping[str, str], bucket: str) -> tuple[Endpoint, str]:
+    """
+    Amazon S3's for the objects of a bucket, and what stands before each object's path.
+
+    AWS itself has a host name for every bucket. An endpoint of somebody else's need not, so the bucket then stands in
+    the path, which S3 understands as well.
+
+    Args:
+        region: Of the bucket.
+        environ: May hold ``AWS_ENDPOINT_URL_S3``; see :func:`_endpoint`.
+        bucket: Its name, without dots.
+
+    Raises:
+        ValueError: If the environment's URL is not HTTP(S).
+    """
+    endpoint = _endpoint("s3", _S3_URL, region, environ)
+    if environ.get(_S3_URL) or environ.get(_ANY_URL):
+        return endpoint, f"/{bucket}"
+    return endpoint._replace(host=f"{bucket}.{endpoint.host}"), ""
+
+
 def _endpoint(service: str, variable: str, region: str, environ: Mapping[str, str]) -> Endpoint:
     """
     The endpoint for a region, or the one the environment names instead.
@@ -61,7 +85,7 @@ def _endpoint(service: str, variable: str, region: str, environ: Mapping[str, st
     Raises:
         ValueError: If the environment's URL is not HTTP(S).
     """
-    if url := environ.get(variable) or environ.get("AWS_ENDPOINT_URL"):
+    if url := environ.get(variable) or environ.get(_ANY_URL):
         return parse_endpoint(url)[0]
     suffix = next((suffix for prefix, suffix in _SUFFIXES.items() if region.startswith(prefix)), "amazonaws.com")
     fips = environ.get("AWS_USE_FIPS_ENDPOINT", "").lower() == "true"

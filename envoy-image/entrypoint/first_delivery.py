@@ -12,6 +12,7 @@ from entrypoint.install import write_private
 from entrypoint.paths import MATERIAL_DIR
 from entrypoint.retrying import Clock, until
 from meshcert.envoy import bootstrap, secrets_used
+from meshcert.envoy.connection_cap import connection_cap_s
 from meshcert.errors import (
     AwsRefused,
     AwsUnavailable,
@@ -29,11 +30,9 @@ from meshcert.errors import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from entrypoint.admin import Admin
     from entrypoint.log import Log
     from entrypoint.settings import Settings
 
-_LOOK_EVERY_S = 0.01
 _LOOK_SLOWER_AFTER = 300
 _LOOK_SLOWER_S = 0.2
 
@@ -73,9 +72,11 @@ class FirstDelivery:
 
     def install(self, deadline: float) -> None:
         """
-        Install every secret and write Envoy's configuration.
+        Hand every secret over and write Envoy's configuration.
 
-        Nothing is installed unless every secret is good. Each bad one is logged, not only the first.
+        Nothing is handed over unless every secret is good. Each bad one is logged, not only the first. No connection is
+        allowed more than a tenth of the life of these certificates: later ones live as long, since that is decided
+        where they are declared.
 
         Args:
             deadline: On the monotonic clock.
@@ -101,29 +102,29 @@ class FirstDelivery:
             for item in checked:
                 self._delivery.install(item)
                 self._log.info("secret-installed", secret=item.wanted.name, version=item.version)
-            configuration = bootstrap(self._settings.proxy, self._settings.addresses)
+                if item.trouble:
+                    self._log.warning("revocation-lists", secret=item.wanted.name, reason=item.trouble)
+            proxy = self._settings.proxy
+            lifetimes_s = (item.lifetime_s for item in checked if item.lifetime_s)
+            longest_s = connection_cap_s(proxy.max_connection_duration_s, lifetimes_s)
+            configuration = bootstrap(proxy._replace(max_connection_duration_s=longest_s), self._settings.addresses)
             write_private(self._settings.paths.bootstrap, json.dumps(configuration).encode())
 
     def wait_for_envoy(self) -> None:
         """
         Return once Envoy has accepted every secret it uses, and leave the mark the health check looks for.
 
-        File SDS makes Envoy LIVE whatever is in the files (it then resets every connection), so its counters are read.
         No deadline: while this waits, the health check is red and ECS decides.
 
         Raises:
             MaterialRejected: If Envoy rejected one; it names each.
             SettingsInvalid: If the material folder cannot be written.
         """
-        # Its HTTP client is loaded while Envoy reads its configuration.
-        from entrypoint.admin import Admin  # noqa: PLC0415  see above
-
-        admin = Admin(self._settings.addresses.loopback)
         names = secrets_used(self._settings.proxy)
         looks = 0
-        while not self._all_accepted(admin, names):
+        while not self._all_accepted(names):
             looks += 1
-            self._clock.sleep(_LOOK_EVERY_S if looks < _LOOK_SLOWER_AFTER else _LOOK_SLOWER_S)
+            self._clock.sleep(self._delivery.handover.look_every_s if looks < _LOOK_SLOWER_AFTER else _LOOK_SLOWER_S)
         with self._writing():
             write_private(self._settings.paths.delivered, b"")
         self._log.info("secrets-accepted", secrets=len(names))
@@ -137,20 +138,11 @@ class FirstDelivery:
             fault = Fault(MATERIAL_DIR, problem, "Mount a tmpfs there that this user may write, 1 MiB or more")
             raise SettingsInvalid("environment", (fault,)) from error
 
-    def _all_accepted(self, admin: Admin, names: tuple[str, ...]) -> bool:
-        from entrypoint.acceptance import secret_counters  # noqa: PLC0415  as above
-
-        try:
-            counters = secret_counters(admin)
-        except OSError:
-            return False  # Envoy is still starting, or has ended, which the supervisor sees
-        # Envoy judges secrets of one TLS context together and blames the one that arrived last.
+    def _all_accepted(self, names: tuple[str, ...]) -> bool:
+        # Nothing is said while Envoy is still starting, or has ended, which the supervisor sees.
+        verdicts = self._delivery.handover.first_verdicts(names)
         remedy = "Envoy's own line in this log says why"
-        faults = [
-            Fault(name, "Envoy rejected it, or a secret used together with it", remedy)
-            for name in names
-            if name in counters and not counters[name].accepted and (counters[name].rejected or counters[name].failed)
-        ]
+        faults = [Fault(name, verdict.reason, remedy) for name, verdict in verdicts.items() if not verdict.accepted]
         if faults:
             raise MaterialRejected("Envoy", tuple(faults))
-        return all(name in counters and counters[name].accepted for name in names)
+        return all(name in verdicts for name in names)

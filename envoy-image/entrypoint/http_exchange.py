@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from awscrt import http, io
 from awscrt.exceptions import AwsCrtError
@@ -16,26 +16,50 @@ LARGEST_ANSWER = 1 << 20
 """Bytes; a secret has at most 64 KiB, and no answer may fill the memory."""
 
 
-def connect(endpoint: Endpoint, bootstrap: io.ClientBootstrap) -> Any:
+def connect(endpoint: Endpoint, bootstrap: io.ClientBootstrap, authorities: str = "") -> Any:
     """
     A connection on its way, as a future.
 
     Args:
         endpoint: Where to.
         bootstrap: Of this process.
+        authorities: File with the CA certificates that the endpoint's is checked against; empty takes the system's.
     """
     options = io.SocketOptions()
     options.connect_timeout_ms = int(CONNECT_TIMEOUT_S * 1000)
     tls = None
     if endpoint.tls:
-        tls = io.ClientTlsContext(io.TlsContextOptions()).new_connection_options()
+        trust = io.TlsContextOptions()
+        if authorities:
+            trust.override_default_trust_store_from_path(None, authorities)
+        tls = io.ClientTlsContext(trust).new_connection_options()
         tls.set_server_name(endpoint.host)
     return http.HttpClientConnection.new(endpoint.host, endpoint.port, bootstrap, options, tls)
 
 
-def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> tuple[int, bytes]:
+class Answer(NamedTuple):
     """
-    Status and body of the answer to one request.
+    The answer to one request.
+
+    Args:
+        status: HTTP status.
+        body: Its body.
+        entity_tag: Its ETag; empty if it has none.
+    """
+
+    status: int
+    body: bytes
+    entity_tag: str
+
+
+def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> tuple[int, bytes]:
+    """Status and body of what :func:`ask` answers."""
+    return ask(connection, request, timeout_s)[:2]
+
+
+def ask(connection: Any, request: http.HttpRequest, timeout_s: float) -> Answer:
+    """
+    The answer to one request.
 
     Args:
         connection: An open one. After an error it must not be used again: a late answer would be taken for another's.
@@ -54,7 +78,7 @@ def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> tu
     result(stream.completion_future, "answer", timeout_s)
     if answer.too_large:
         raise ConnectionError(f"the answer is larger than {LARGEST_ANSWER} bytes")
-    return answer.status, bytes(answer.body)
+    return Answer(answer.status, bytes(answer.body), answer.entity_tag)
 
 
 def result(future: Any, what: str, timeout_s: float) -> Any:
@@ -82,12 +106,14 @@ class _Answer:
 
     def __init__(self) -> None:
         self.status = 0
+        self.entity_tag = ""
         self.body = bytearray()
         self.too_large = False
 
     def on_response(self, http_stream: Any, status_code: int, headers: Any, **kwargs: Any) -> None:
-        del http_stream, headers, kwargs
+        del http_stream, kwargs
         self.status = status_code
+        self.entity_tag = next((value for name, value in headers if name.lower() == "etag"), "")
 
     def on_body(self, http_stream: Any, chunk: bytes, **kwargs: Any) -> None:
         del http_stream, kwargs

@@ -65,10 +65,20 @@ def version_of(content: bytes) -> str:
     return str(_parsed(content).get("version_info", ""))
 
 
+def resource_of(content: bytes) -> Json:
+    """The SDS resource in an installed secret's content; empty if there is none."""
+    return next(iter(_parsed(content).get("resources", ())), {})
+
+
 def leaf_of(content: bytes) -> str:
     """The certificate in an installed identity's content, PEM, followed by its chain; empty if there is none."""
+    return str(resource_of(content).get("tls_certificate", {}).get("certificate_chain", {}).get("inline_string", ""))
+
+
+def roots_of(content: bytes) -> str:
+    """The roots in an installed trust bundle's content, PEM; empty if there is none."""
     for resource in _parsed(content).get("resources", ()):
-        return str(resource.get("tls_certificate", {}).get("certificate_chain", {}).get("inline_string", ""))
+        return str(resource.get("validation_context", {}).get("trusted_ca", {}).get("inline_string", ""))
     return ""
 
 

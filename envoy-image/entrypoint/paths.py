@@ -26,5 +26,7 @@ class Paths:
         self.bootstrap = f"{self.folder}/bootstrap.json"
         self.envoy_config = f"{self.folder}/envoy.json"
         """The named pipe Envoy reads its configuration from, once."""
+        self.sds_socket = f"{self.folder}/sds.sock"
+        """Where Envoy asks for its secrets when they are not files."""
         self.delivered = f"{self.folder}/delivered"
         """Exists once Envoy has accepted every secret."""

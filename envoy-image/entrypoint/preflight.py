@@ -8,13 +8,12 @@ Not checked: whether any peer trusts that root, and revocation.
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from entrypoint import der
+from entrypoint.memory_file import memory_file
 from meshcert.errors import Fault, MaterialRejected
 from meshcert.material import split_certificates
 
@@ -29,6 +28,15 @@ _ISSUER_CODES = frozenset({2, 18, 19, 20, 21})
 """X509_V_ERR_*: an issuer is not there, or the last certificate is not self-signed."""
 _PURPOSE_CODE = 26
 """X509_V_ERR_INVALID_PURPOSE."""
+
+_KEY_ALGORITHMS = {
+    bytes.fromhex("300d06092a864886f70d0101010500"): "RSA",
+    bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107"): "P-256",
+    bytes.fromhex("301006072a8648ce3d020106052b81040022"): "P-384",
+}
+"""AlgorithmIdentifier, DER (RFC 3279 section 2.3.1, RFC 5480 section 2.1.1). As a client Envoy takes no others."""
+_CIPHERS = "DEFAULT:@SECLEVEL=2"
+"""OpenSSL's level 2 refuses RSA below 2048 bits and SHA-1 signatures. A build of Python may have another default."""
 
 _MOST_FLIGHTS = 8
 """A TLS handshake takes two or three turns of either side."""
@@ -52,7 +60,12 @@ def check_material(material: Material, names: Iterable[str], subject: str, now: 
     """
     faults = [*_unreadable(material)]
     if not faults:
-        faults = [*_encryption_faults(material), *_time_faults(material, now), *_handshake_faults(material, names)]
+        faults = [
+            *_encryption_faults(material),
+            *_time_faults(material, now),
+            *_key_faults(material.certificate),
+            *_handshake_faults(material, names),
+        ]
     if faults:
         raise MaterialRejected(subject, tuple(faults))
 
@@ -99,6 +112,17 @@ def not_before(certificate: str) -> int:
     return der.validity(ssl.PEM_cert_to_DER_cert(certificate.strip())).not_before
 
 
+def lifetime_s(certificate: str) -> int:
+    """
+    How long a certificate is valid, seconds.
+
+    Raises:
+        ValueError: If it is not PEM of a certificate.
+    """
+    valid = der.validity(ssl.PEM_cert_to_DER_cert(certificate.strip()))
+    return valid.not_after - valid.not_before
+
+
 def _unreadable(material: Material) -> Iterator[Fault]:
     for place, pem in _certificates(material):
         try:
@@ -126,6 +150,21 @@ def _time_faults(material: Material, now: float) -> Iterator[Fault]:
         if now < valid.not_before:
             remedy = "Check the clocks of this host and of the CA, or wait"
             yield Fault(place, f"it is not valid before {_iso(valid.not_before)}", remedy)
+
+
+def _key_faults(certificate: str) -> Iterator[Fault]:
+    if _key_algorithm(certificate) not in _KEY_ALGORITHMS:
+        remedy = "Choose a key algorithm that ACM offers, then have it renewed, exported and published again"
+        yield Fault("Certificate", f"its key is not {', '.join(_KEY_ALGORITHMS.values())}", remedy)
+
+
+def _key_algorithm(certificate: str) -> bytes:
+    """The AlgorithmIdentifier of a certificate's public key, DER; empty if it cannot be read."""
+    try:
+        (info,) = der.elements(der.public_key(ssl.PEM_cert_to_DER_cert(certificate)))
+        return next(der.elements(info.content)).encoding
+    except (ValueError, IndexError, StopIteration):
+        return b""
 
 
 def _certificates(material: Material) -> list[tuple[str, str]]:
@@ -161,13 +200,18 @@ def _handshake_faults(material: Material, names: Iterable[str]) -> Iterator[Faul
         if missing := [name for name in names if name not in carried]:
             remedy = f"It carries {', '.join(sorted(carried)) or 'none'}: check which secret this proxy is given"
             yield Fault("Certificate", f"it lacks the name(s) {', '.join(missing)}", remedy)
+    # Nobody is verified any more: OpenSSL only counts the CA certificates that it knows, and the root is one.
+    client.load_verify_locations(cadata=material.certificate)
+    if client.cert_store_stats()["x509_ca"] > 1:
+        yield Fault("Certificate", "it is a CA's, not a leaf", _EXPORT_AGAIN)
 
 
 def _context(protocol: ssl._SSLMethod, material: Material) -> ssl.SSLContext:
     """A context that presents the material and trusts nothing but the last certificate of its chain."""
     context = ssl.SSLContext(protocol)
     context.check_hostname = False
-    with _memory_file(material.presented_chain) as chain, _memory_file(material.private_key.reveal()) as key:
+    context.set_ciphers(_CIPHERS)
+    with memory_file(material.presented_chain) as chain, memory_file(material.private_key.reveal()) as key:
         context.load_cert_chain(chain, key, password=material.passphrase.reveal())
     context.verify_mode = ssl.CERT_REQUIRED
     context.verify_flags |= _NO_CHECK_TIME
@@ -210,17 +254,6 @@ def _verification_fault(error: ssl.SSLCertVerificationError, role: str) -> Fault
         remedy = "Publish the issuing CA first and the self-signed root last, as acm:ExportCertificate gives them"
         return Fault("CertificateChain", f"it does not lead to its own root ({error.verify_message})", remedy)
     return Fault("CertificateChain", f"it cannot be verified ({error.verify_message})", _EXPORT_AGAIN)
-
-
-@contextmanager
-def _memory_file(text: str) -> Iterator[str]:
-    """A path under which OpenSSL reads the text from memory, for as long as the context lasts."""
-    descriptor = os.memfd_create("material", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode())
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)
 
 
 def _iso(seconds: int) -> str:

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 INSTALLED = b"i"
-"""Every secret lies in its file and the configuration is written."""
+"""Every secret lies in its file or can be had over the socket, and the configuration is written."""
 ACCEPTED = b"a"
 """Envoy has accepted every secret."""

@@ -13,7 +13,7 @@ from entrypoint.log import DEFAULT_LEVEL, LEVELS, LOG_LEVEL
 from entrypoint.paths import MATERIAL_DIR, Paths
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
-from meshcert.proxy import ProxySettings, TlsMode
+from meshcert.proxy import Delivery, ProxySettings, TlsMode
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -23,10 +23,13 @@ REGION = "AWS_REGION"
 START_DEADLINE = "MESHCERT_START_DEADLINE_S"
 LISTEN_ADDRESS = "MESHCERT_LISTEN_ADDRESS"
 LOOPBACK_ADDRESS = "MESHCERT_LOOPBACK_ADDRESS"
+CA_BUNDLE = "AWS_CA_BUNDLE"
 CREDENTIALS_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 DNS_RESOLVER = "MESHCERT_DNS_RESOLVER"
 
 DEFAULT_START_DEADLINE_S = 60.0
+LONGEST_SOCKET_PATH = 107
+"""Bytes; ``sun_path`` of unix(7) is one longer, for the zero at its end."""
 PROTOCOLS = ("http", "http2", "grpc", "tcp")
 
 _REDEPLOY = "The services stack writes it: deploy that again"
@@ -80,6 +83,10 @@ class Settings(NamedTuple):
                 parse_endpoint(url)
             except ValueError as error:
                 faults.append(Fault(CREDENTIALS_URI, str(error), "ECS sets it; do not override it"))
+        authorities = environ.get(CA_BUNDLE)
+        if authorities and not os.access(authorities, os.R_OK):
+            remedy = "Leave it out to trust the system's CAs"
+            faults.append(Fault(CA_BUNDLE, f"{authorities} is no file that can be read", remedy))
         start_deadline_s = _seconds(environ, START_DEADLINE, DEFAULT_START_DEADLINE_S, 3600.0, faults)
         _seconds(environ, DRAIN, 0.0, LONGEST_DRAIN_S, faults)
         log_level = environ.get(LOG_LEVEL) or DEFAULT_LEVEL
@@ -89,6 +96,9 @@ class Settings(NamedTuple):
         if not os.access(paths.folder, os.W_OK | os.X_OK):
             remedy = "Mount a tmpfs there that this user may write"
             faults.append(Fault(MATERIAL_DIR, f"{paths.folder} is no folder that can be written", remedy))
+        if proxy and proxy.delivery is Delivery.SDS and len(os.fsencode(paths.sds_socket)) > LONGEST_SOCKET_PATH:
+            problem = f"{paths.sds_socket} is too long for a socket ({LONGEST_SOCKET_PATH} bytes)"
+            faults.append(Fault(MATERIAL_DIR, problem, "Mount the tmpfs at a shorter path"))
         addresses = _addresses(environ, paths, faults)
         if faults or proxy is None or endpoint is None:
             raise SettingsInvalid("environment", tuple(faults))
@@ -188,6 +198,7 @@ def _addresses(environ: Mapping[str, str], paths: Paths, faults: list[Fault]) ->
     default = Addresses(paths.secrets)
     return Addresses(
         secrets_directory=paths.secrets,
+        sds_socket=paths.sds_socket,
         listen=environ.get(LISTEN_ADDRESS) or default.listen,
         loopback=environ.get(LOOPBACK_ADDRESS) or default.loopback,
         dns_resolver=resolver,

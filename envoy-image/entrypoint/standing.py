@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from entrypoint.acceptance import Leaf, secret_counters, served_leaves, whole_bytes
+from entrypoint.acceptance import Leaf, SecretCounters, secret_counters, served_leaves, whole_bytes
 from entrypoint.der import serial_number
 from entrypoint.install import leaf_of
 from meshcert.envoy import identity_name, secrets_used
@@ -24,6 +25,25 @@ SILENT = "Envoy's administration interface does not answer: this is what it said
 UNSEEN = "Envoy names this version, but shows no single certificate that carries the identity's names"
 
 
+class Stage(StrEnum):
+    """
+    How far a version got on its way into Envoy; what goes wrong is told with it, in the log and to the mesh.
+
+    Whichever it is, to an operator it is one thing, a rotation that failed: Envoy serves the last good version.
+    """
+
+    FETCH = "fetch"
+    """AWS does not give it."""
+    PREFLIGHT = "preflight"
+    """It must not be served."""
+    TRIAL = "trial"
+    """An upstream refuses it."""
+    ENVOY = "envoy"
+    """Envoy cannot be handed it, or does not take it."""
+    SERVED = "served"
+    """Envoy serves something else than what it was handed."""
+
+
 class Standing(NamedTuple):
     """
     How one identity stands in this task.
@@ -33,7 +53,7 @@ class Standing(NamedTuple):
         serial: Of the certificate Envoy shows for it, lower-case hex; empty if it shows none.
         not_after: End of that certificate's validity, seconds since 1970, UTC; 0 if it shows none.
         refused: VersionId that this task would not take over; empty if there is none.
-        error: Why, or what else is wrong; at most 256 characters.
+        error: Why, or what else is wrong, the :class:`Stage` first; at most 256 characters.
     """
 
     version: str
@@ -67,23 +87,35 @@ class Standings:
         self._handed = handed
         self._refusals: dict[str, _Refusal] = {}
         self._troubles: dict[str, str] = {}
+        self._doubts: dict[str, str] = {}
         self._said: dict[str, Standing] = {}
 
     def begin_look(self, name: str) -> None:
         """Forget what kept the last look from this secret; a refusal stays."""
         self._troubles.pop(name, None)
 
-    def trouble(self, name: str, reason: str) -> None:
+    def trouble(self, name: str, stage: Stage, reason: str) -> None:
         """Something other than the version itself is wrong."""
-        self._troubles[name] = reason
+        self._troubles[name] = f"{stage}: {reason}"
 
-    def refuse(self, name: str, version: str, reason: str) -> None:
+    def doubt_peers(self, name: str, reason: str) -> None:
+        """What keeps peers from being checked as they should; empty: nothing. It is said with every identity."""
+        self._doubts[name] = reason
+
+    def refuse(self, name: str, version: str, stage: Stage, reason: str) -> None:
         """This version must not be served here."""
-        self._refusals[name] = _Refusal(version, reason)
+        self._refusals[name] = _Refusal(version, f"{stage}: {reason}")
 
     def accept(self, name: str) -> None:
         """The current version is a good one, and served."""
         self._refusals.pop(name, None)
+
+    def shown(self, name: str) -> str | None:
+        """The version that Envoy itself says it serves under an SDS name; None if it does not answer."""
+        try:
+            return secret_counters(self._admin).get(name, SecretCounters()).version
+        except OSError:
+            return None
 
     def read(self) -> dict[str, Standing]:
         """
@@ -125,7 +157,8 @@ class Standings:
         secret = identity_name(name)
         refusal = self._refusals.get(secret, _Refusal("", ""))
         unseen = "" if said.serial else UNSEEN
-        reason = refusal.reason or self._troubles.get(secret, "") or silent or unseen
+        doubt = next((f"{bundle}: {reason}" for bundle, reason in self._doubts.items() if reason), "")
+        reason = refusal.reason or self._troubles.get(secret, "") or silent or unseen or doubt
         return said._replace(refused=refusal.version, error=_shortened(reason))
 
 

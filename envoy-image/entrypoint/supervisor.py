@@ -22,6 +22,7 @@ from entrypoint.restarts import Restarts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from socket import socket
 
     from entrypoint.drain import Drain
     from entrypoint.log import Log
@@ -61,6 +62,7 @@ class Supervisor:
         self._restarts = Restarts()
         self._watcher_restart_at = 0.0
         self._reports = -1
+        self._sds_socket: socket | None = None
         self._installed = False
         self._accepted = False
         self._drain: Drain | None = None
@@ -145,6 +147,10 @@ class Supervisor:
                 os._exit(exit_codes.ENVOY)
 
     def _start_watcher(self) -> None:
+        if "sds" in self._environ.get("MESHCERT_PROXY", ""):
+            from entrypoint import sds_socket  # noqa: PLC0415  it loads what file delivery does not need
+
+            self._sds_socket = sds_socket.kept(self._sds_socket, self._environ, self._paths.sds_socket)
         reader, writer = os.pipe()
         supervisor = os.getpid()
         self._restarts.started(time.monotonic())
@@ -165,6 +171,7 @@ class Supervisor:
                         installed=self._installed,
                         accepted=self._accepted,
                         report=lambda what: os.write(writer, what),
+                        sds_socket=self._sds_socket,
                     )
                 )
             finally:

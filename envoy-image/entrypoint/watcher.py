@@ -6,6 +6,7 @@ The AWS runtime is loaded first, because it then connects and gets credentials w
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,7 +14,15 @@ from entrypoint import exit_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from socket import socket
 
+    from entrypoint.admin import Admin
+    from entrypoint.delivery import Delivery
+    from entrypoint.handover import Handover
+    from entrypoint.log import Log
+    from entrypoint.revocation import RevocationLists
+    from entrypoint.sds_handover import SocketHandover
+    from entrypoint.settings import Settings
     from entrypoint.signed_connection import Session, SignedConnection
 
 
@@ -27,7 +36,8 @@ class Task(NamedTuple):
         supervisor: Process id of the supervisor.
         installed: Whether an earlier watcher has installed every secret.
         accepted: Whether Envoy has accepted every secret.
-        report: Takes :data:`entrypoint.reports.INSTALLED` and ``ACCEPTED``.
+        report: Takes what :mod:`entrypoint.reports` lists.
+        sds_socket: On which Envoy asks for its secrets; None if they are files.
     """
 
     environ: Mapping[str, str]
@@ -36,6 +46,7 @@ class Task(NamedTuple):
     installed: bool
     accepted: bool
     report: Callable[[bytes], object]
+    sds_socket: socket | None = None
 
 
 def run(task: Task) -> int:
@@ -64,12 +75,12 @@ def _run(task: Task) -> int:
     from entrypoint import process  # noqa: PLC0415  see above
     from entrypoint.delivery import Delivery  # noqa: PLC0415  see above
     from entrypoint.first_delivery import FirstDelivery, exit_code_of  # noqa: PLC0415  see above
-    from entrypoint.install import SecretFiles  # noqa: PLC0415  see above
     from entrypoint.log import LOG_LEVEL, Log  # noqa: PLC0415  see above
     from entrypoint.reports import ACCEPTED, INSTALLED  # noqa: PLC0415  see above
     from entrypoint.secrets_manager import SecretsManager  # noqa: PLC0415  see above
     from entrypoint.settings import Settings  # noqa: PLC0415  see above
     from meshcert.errors import MeshcertError  # noqa: PLC0415  see above
+    from meshcert.proxy import Delivery as DeliveryKind  # noqa: PLC0415  see above
 
     process.end_with_parent(task.supervisor)
     process.hide_memory()
@@ -77,14 +88,21 @@ def _run(task: Task) -> int:
     try:
         settings = Settings.from_environ(task.environ)
         assert early is not None  # noqa: S101  the settings are good, so the endpoint is
-        delivery = Delivery(SecretsManager(early.connection), SecretFiles(settings.paths.secrets), time.time)
+        over_socket = settings.proxy.delivery is DeliveryKind.SDS
+        handover = _over_socket(task, settings, log) if over_socket else _by_files(settings)
+        lists = _revocation_lists(task, settings, early.session)
+        delivery = Delivery(SecretsManager(early.connection), handover, time.time, lists)
         first = FirstDelivery(settings, delivery, log)
-        if not task.installed:
+        # What an earlier watcher had in memory died with it; until Envoy has all of it, that is a new start.
+        if not (task.accepted if over_socket else task.installed):
             first.install(task.started + settings.start_deadline_s)
             task.report(INSTALLED)
+        handover.begin()
         if not task.accepted:
             first.wait_for_envoy()
             task.report(ACCEPTED)
+        elif over_socket:
+            _resume(handover, delivery, settings, log)
     except MeshcertError as error:
         code = exit_code_of(error)
         log.error("start-failed", error=type(error).__name__, reason=str(error), exit_code=code)  # noqa: TRY400  ours
@@ -95,6 +113,72 @@ def _run(task: Task) -> int:
 
     acknowledgements = acknowledgements_of(settings, task.environ, early.session, log)
     return Rotation(settings, delivery, log, acknowledgements=acknowledgements).run()
+
+
+def _revocation_lists(task: Task, settings: Settings, session: Session) -> RevocationLists | None:
+    from meshcert.proxy import Revocation  # noqa: PLC0415  loaded by the settings
+
+    if all(bundle.revocation is Revocation.NONE for bundle in settings.proxy.trust_bundles.values()):
+        return None
+    from entrypoint.revocation import revocation_lists  # noqa: PLC0415  only where it is wanted
+
+    return revocation_lists(task.environ, settings.region, session, time.time)
+
+
+def _by_files(settings: Settings) -> Handover:
+    from entrypoint.handover import FileHandover  # noqa: PLC0415  only where it is wanted
+    from entrypoint.install import SecretFiles  # noqa: PLC0415  the same
+
+    return FileHandover(SecretFiles(settings.paths.secrets), lambda: _admin(settings))
+
+
+def _over_socket(task: Task, settings: Settings, log: Log) -> SocketHandover:
+    """
+    Secrets for the socket. HTTP/2 is loaded by the server's thread, so while Envoy reads its configuration.
+
+    Beside the fetch it would be in the way of the checks: only one thread of Python runs at a time.
+    """
+    import threading  # noqa: PLC0415  only where it is wanted
+
+    from entrypoint.delivery import wanted_secrets  # noqa: PLC0415  the same
+    from entrypoint.paths import MATERIAL_DIR  # noqa: PLC0415  the same
+    from entrypoint.sds_board import Board  # noqa: PLC0415  the same
+    from entrypoint.sds_handover import SocketHandover  # noqa: PLC0415  the same
+    from meshcert.errors import Fault, SettingsInvalid  # noqa: PLC0415  the same
+
+    if (listener := task.sds_socket) is None:
+        problem = f"no socket could be made in {settings.paths.folder}"
+        raise SettingsInvalid("environment", (Fault(MATERIAL_DIR, problem, "An earlier line of this log says why"),))
+    board = Board(wanted.name for wanted in wanted_secrets(settings.proxy))
+
+    def in_thread() -> None:
+        try:
+            from entrypoint.sds_server import serve  # noqa: PLC0415  see above
+
+            serve(listener, board, log, task.supervisor)
+        except Exception as error:  # noqa: BLE001  without this thread Envoy gets nothing: a new watcher has one
+            from entrypoint.log import place_of  # noqa: PLC0415  only when needed
+
+            log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
+            os._exit(exit_codes.INTERNAL)
+
+    return SocketHandover(board, threading.Thread(target=in_thread, name="sds", daemon=True).start)
+
+
+def _resume(handover: Handover, delivery: Delivery, settings: Settings, log: Log) -> None:
+    """Go on where an earlier watcher ended."""
+    from entrypoint.delivery import wanted_secrets  # noqa: PLC0415  only where it is wanted
+    from entrypoint.sds_handover import SocketHandover, ask_envoy, resume  # noqa: PLC0415  the same
+
+    assert isinstance(handover, SocketHandover)  # noqa: S101  see the call
+    ask_envoy(handover, _admin(settings), time.sleep, log)
+    resume(handover, delivery, wanted_secrets(settings.proxy), log)
+
+
+def _admin(settings: Settings) -> Admin:
+    from entrypoint.admin import Admin  # noqa: PLC0415  its HTTP client is loaded while Envoy reads its configuration
+
+    return Admin(settings.addresses.loopback)
 
 
 class _Early(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any
 from cryptography import x509
 from ministack.core import responses
 
-from local.aws import x509_signing
+from local.aws import revocation_lists, x509_signing
 from local.aws.authority import CertificateAuthority, Issued, Terms
 from local.aws.config import CertificateTimes
 from local.aws.json_service import ServiceError
@@ -99,6 +99,7 @@ def create(request: dict[str, Any]) -> dict[str, Any]:
         raise ServiceError("InvalidArgsException", f"the local Private CA makes no {key_algorithm} keys")
     if x509_signing.family(key_algorithm) != x509_signing.family(signing):
         raise ServiceError("InvalidArgsException", f"{signing} does not sign with a {key_algorithm} key")
+    revocation_lists.require_writable(request.get("RevocationConfiguration") or {})
     key = x509_signing.new_private_key(key_algorithm)
     subject = x509_signing.distinguished_name(configuration.get("Subject") or {})
     arn = f"arn:aws:acm-pca:{responses.get_region()}:{responses.get_account_id()}:certificate-authority/{uuid.uuid4()}"
@@ -137,6 +138,18 @@ def issue(request: dict[str, Any]) -> Issued:
     if token:
         ca.tokens[token] = (now, issued.arn)
     return issued
+
+
+def revoke_by(ca: CertificateAuthority, revocation: dict[str, Any]) -> None:
+    """
+    Have an authority make revocation lists from now on, or no more.
+
+    Raises:
+        ServiceError: If they could not be written.
+    """
+    revocation_lists.require_writable(revocation)
+    ca.revocation = revocation
+    revocation_lists.write(ca)
 
 
 def permit(request: dict[str, Any]) -> dict[str, Any]:

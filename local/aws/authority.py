@@ -81,7 +81,8 @@ class CertificateAuthority:
     issued: dict[str, Issued] = field(default_factory=dict)
     tokens: dict[str, tuple[datetime, str]] = field(default_factory=dict)
     permissions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    revoked: dict[int, str] = field(default_factory=dict)
+    revoked: dict[int, datetime] = field(default_factory=dict)
+    list_number: int = 0
     policy: str | None = None
 
     @property

@@ -25,7 +25,8 @@ _ORDER: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-_MISSING = object()
+MISSING = object()
+"""What :func:`select` gives for a property that is not there."""
 
 
 class PatternInvalidError(ValueError):
@@ -139,17 +140,17 @@ class _Parser:
             word = self._next()
             if word not in wanted:
                 raise self._error(f"IS {word}")
-            return lambda event: _select(event, selector) is wanted[word]
+            return lambda event: select(event, selector) is wanted[word]
         if sign == "EXISTS":
-            return lambda event: _select(event, selector) is not _MISSING
+            return lambda event: select(event, selector) is not MISSING
         if sign == "NOT" and self._next() == "EXISTS":
-            return lambda event: _select(event, selector) is _MISSING
+            return lambda event: select(event, selector) is MISSING
         literal = self._next()
         if sign in {"=", "!="}:
-            return lambda event: _equals(_select(event, selector), literal, negated=sign == "!=")
+            return lambda event: _equals(select(event, selector), literal, negated=sign == "!=")
         if sign in _ORDER:
             bound = self._number(literal)
-            return lambda event: _compares(_select(event, selector), _ORDER[sign], bound)
+            return lambda event: _compares(select(event, selector), _ORDER[sign], bound)
         raise self._error(f"{sign!r} is no comparison")
 
     def _number(self, literal: str) -> float:
@@ -167,8 +168,8 @@ class _Parser:
         return PatternInvalidError(self._pattern, reason)
 
 
-def _select(event: Any, selector: str) -> Any:
-    """``$.a.b[0]``, from a decoded event."""
+def select(event: Any, selector: str) -> Any:
+    """The value at ``$.a.b[0]`` of a decoded event, or :data:`MISSING`."""
     value = event
     for name, index in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", selector):
         if name and isinstance(value, dict) and name in value:
@@ -176,13 +177,13 @@ def _select(event: Any, selector: str) -> Any:
         elif index and isinstance(value, list) and int(index) < len(value):
             value = value[int(index)]
         else:
-            return _MISSING
+            return MISSING
     return value
 
 
 def _equals(value: Any, literal: str, *, negated: bool) -> bool:
     """Texts with ``*`` for anything, numbers by value; a property that is not there matches neither way."""
-    if value is _MISSING or value is None or isinstance(value, (dict, list)):
+    if value is MISSING or value is None or isinstance(value, (dict, list)):
         return False
     if isinstance(value, bool):
         return (json.dumps(value) == literal.strip('"')) is not negated

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ministack import app as gateway
 from ministack.core import router
 
-from local.aws import authorities, control, hooks, json_service
+from local.aws import authorities, control, hooks, json_service, revocation_lists
 from local.aws.authorities import authority
 from local.aws.json_service import ServiceError
 from local.aws.x509_signing import pem
@@ -66,6 +67,7 @@ def _import_certificate(request: dict[str, Any]) -> dict[str, Any]:
     ca = authority(request["CertificateAuthorityArn"])
     certificate = _decoded(request["Certificate"], "MalformedCertificateException")
     ca.install(certificate, _decoded(request.get("CertificateChain") or "", "MalformedCertificateException"))
+    revocation_lists.write(ca)
     return {}
 
 
@@ -74,7 +76,7 @@ def _update(request: dict[str, Any]) -> dict[str, Any]:
     if ca.status not in {"ACTIVE", "DISABLED"}:
         raise ServiceError("InvalidStateException", f"{ca.arn} is {ca.status}; only ACTIVE or DISABLED can be updated")
     if "RevocationConfiguration" in request:
-        ca.revocation = request["RevocationConfiguration"]
+        authorities.revoke_by(ca, request["RevocationConfiguration"])
     if "Status" in request:
         if request["Status"] not in {"ACTIVE", "DISABLED"}:
             raise ServiceError("InvalidArgsException", f"a CA cannot be set to {request['Status']}")
@@ -101,7 +103,8 @@ def _revoke(request: dict[str, Any]) -> dict[str, Any]:
         raise ServiceError("ResourceNotFoundException", f"{ca.arn} issued no certificate {serial:x}")
     if serial in ca.revoked:
         raise ServiceError("RequestAlreadyProcessedException", f"certificate {serial:x} is already revoked")
-    ca.revoked[serial] = request["RevocationReason"]
+    ca.revoked[serial] = datetime.now(UTC)
+    revocation_lists.write(ca)
     return {}
 
 

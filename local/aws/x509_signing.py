@@ -227,6 +227,31 @@ def issue(
     return builder.sign(signer.key, signature_hash(signer.algorithm))
 
 
+def revocation_list(revoked: Mapping[int, datetime], signer: Signer, period: Period, number: int) -> bytes:
+    """
+    A complete revocation list, version 2, DER, as Private CA writes it.
+
+    Args:
+        revoked: When each serial number was revoked, aware UTC.
+        signer: The authority.
+        period: From this list to the next.
+        number: Grows with each list.
+    """
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(signer.name)
+        .last_update(period.not_before)
+        .next_update(period.not_after)
+        .add_extension(authority, critical=False)
+        .add_extension(x509.CRLNumber(number), critical=False)
+    )
+    for serial, revoked_at in revoked.items():
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(revoked_at)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(signer.key, signature_hash(signer.algorithm)).public_bytes(Encoding.DER)
+
+
 def pem(thing: x509.Certificate | x509.CertificateSigningRequest) -> str:
     """``thing`` as PEM text with a final newline."""
     return thing.public_bytes(Encoding.PEM).decode()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from local.cdk import CdkFailed
 from local.demo.lost_event import LostEventStory
 from local.demo.rollback import RollbackStory
+from local.demo.sds import SdsStory
 from local.demo.stage import Stage
 from local.demo.story import Story
 from local.lab import LocalAws, LocalAwsFailed
@@ -23,7 +24,7 @@ from local.running_mesh import NotSettled
 if TYPE_CHECKING:
     from local.demo.scene import Scene
 
-STORIES: dict[str, type[Scene]] = {"": Story, "rollback": RollbackStory, "lost-event": LostEventStory}
+STORIES: dict[str, type[Scene]] = {"": Story, "rollback": RollbackStory, "lost-event": LostEventStory, "sds": SdsStory}
 TRUST_BUNDLE = Path("build/demo-trust-bundle.pem")
 LOG = Path("build/demo-local-aws.log")
 
@@ -40,7 +41,8 @@ def _arguments() -> argparse.Namespace:
         "--story",
         choices=[*STORIES],
         default="",
-        help="rollback: a version that Envoy cannot open rolls out and goes back; lost-event: the sweep heals it",
+        help="rollback: a version that Envoy cannot open rolls out and goes back; lost-event: the sweep heals it; "
+        "sds: the demo itself, with secrets over a socket instead of files",
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave it running and print how to look round; Ctrl-C ends it"

@@ -47,12 +47,14 @@ class Scene(ABC):
     folder: Path
     TITLE: ClassVar[str]
     # Certificates 340 days old: past the 60 days before expiry at which ACM renews, before any alarm of ours.
+    MESH: ClassVar[Path] = MUTUAL
+    """The mesh file that is deployed, with mutual TLS."""
     TIMES: ClassVar[CertificateTimes] = CertificateTimes(born_days_ago=340)
     running: RunningMesh = field(init=False)
     cdk: CdkCli = field(init=False)
 
     def __post_init__(self) -> None:
-        self.mesh = load_mesh(MUTUAL)
+        self.mesh = load_mesh(self.MESH)
         self.running = RunningMesh(self.aws, self.mesh.mesh.name, self.aws.resolve)
         self.cdk = CdkCli(self.aws.environment(), self.stage.detail)
 
@@ -64,7 +66,7 @@ class Scene(ABC):
         """Bootstrap the account and deploy the mesh with mutual TLS."""
         with self.stage.step("Bootstrapping the account and synthesising the app, with the real CDK"):
             self.cdk.bootstrap()
-            assembly = self.cdk.synth(MUTUAL, self.folder / "mutual")
+            assembly = self.cdk.synth(self.MESH, self.folder / "mutual")
         self.deploy(assembly, "Deploying: CAs, certificates, functions, two services with mutual TLS, renewal")
 
     def deploy(self, assembly: Path, text: str) -> None:

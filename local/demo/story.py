@@ -6,7 +6,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from local.demo.result import ENOUGH_REQUESTS, DemoResult, Refused, Renewal, Seconds
-from local.demo.scene import ANSWER, GATEWAY, MUTUAL, ONE_WAY, TELLER, Scene, Watch
+from local.demo.scene import ANSWER, GATEWAY, ONE_WAY, TELLER, Scene, Watch
 from local.gateway_client import SteadyClient, ask_without_certificate
 from local.running_mesh import TlsCounters, wait_until
 from local.ticking import Ticking
@@ -24,7 +24,7 @@ class Story(Scene):
         # One after the other, beside everything else: a synthesis keeps one processor busy.
         with ThreadPoolExecutor(max_workers=1) as synthesis:
             one_way = synthesis.submit(self.cdk.synth, ONE_WAY, self.folder / "one-way")
-            mutual = synthesis.submit(self.cdk.synth, MUTUAL, self.folder / "mutual")
+            mutual = synthesis.submit(self.cdk.synth, self.MESH, self.folder / "mutual")
             with self.stage.step("Bootstrapping the account and synthesising the app, with the real CDK"):
                 self.cdk.bootstrap()
                 assembly = one_way.result()

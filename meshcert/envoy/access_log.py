@@ -1,23 +1,79 @@
-"""One JSON line for each connection that was refused, with the reason."""
+"""One JSON line for each TLS handshake that failed, in either role, with its cause."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from meshcert.envoy.api import CEL_FILTER, STDOUT_ACCESS_LOG, Json, extension
+from meshcert.envoy.causes import cause_expression
+
+if TYPE_CHECKING:
+    from meshcert.proxy import ProxySettings
 
 REFUSED_EVENT = "connection-refused"
-"""``event`` of the line."""
+"""``event`` of the line about a client."""
+BACKEND_REFUSED_EVENT = "backend-refused"
+"""``event`` of the line about a backend."""
 
 
-def refused_connections(listener: str) -> Json:
+def refused_clients(listener: str, settings: ProxySettings) -> Json:
     """
     A listener's access log (``config.accesslog.v3.AccessLog``) of failed TLS handshakes.
 
-    Envoy has one counter, ``ssl.fail_verify_error``, for five different faults of a peer; the transport failure
-    reason is what tells them apart.
+    Envoy has one counter, ``ssl.fail_verify_error``, for many faults of a peer; the transport failure reason is what
+    tells them apart.
 
     Args:
         listener: Its name, written into every line.
+        settings: Whose mesh and service are written into every line.
     """
+    return _refusals(
+        "connection.transport_failure_reason",
+        {
+            "event": REFUSED_EVENT,
+            "listener": listener,
+            "reason": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
+            "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
+            "peer_subject": "%DOWNSTREAM_PEER_SUBJECT%",
+            "peer_issuer": "%DOWNSTREAM_PEER_ISSUER%",
+            "peer_names": "%DOWNSTREAM_PEER_DNS_SAN%",
+            "peer_uris": "%DOWNSTREAM_PEER_URI_SAN%",
+            "peer_serial_number": "%DOWNSTREAM_PEER_SERIAL%",
+            "peer_not_after": "%DOWNSTREAM_PEER_CERT_V_END%",
+            "tls_version": "%DOWNSTREAM_TLS_VERSION%",
+        },
+        settings,
+    )
+
+
+def refused_backends(settings: ProxySettings) -> Json:
+    """
+    An access log of TLS handshakes with a backend that failed, for a router's ``upstream_log`` or a TCP proxy.
+
+    One line for each try, also where the next one reached a better task and nobody noticed. Envoy keeps no facts of a
+    certificate that it refuses as a client, but for the names in the reason of a wrong name.
+
+    Args:
+        settings: Whose mesh and service are written into every line.
+    """
+    line = _refusals(
+        "upstream.transport_failure_reason",
+        {
+            "event": BACKEND_REFUSED_EVENT,
+            "backend": "%UPSTREAM_CLUSTER%",
+            "host": "%UPSTREAM_HOST%",
+            "reason": "%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+            "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
+        },
+        settings,
+    )
+    # UF: no connection came about. Every request passes here, so the cheap question comes first.
+    first = {"response_flag_filter": {"flags": ["UF"]}}
+    return line | {"filter": {"and_filter": {"filters": [first, line["filter"]]}}}
+
+
+def _refusals(reason: str, fields: Json, settings: ProxySettings) -> Json:
+    # A backend that is just not there has a reason too, "delayed connect error": that is no refusal.
     return {
         **extension(
             "envoy.access_loggers.stdout",
@@ -26,14 +82,10 @@ def refused_connections(listener: str) -> Json:
                 "json_format": {
                     "at": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
                     "level": "warning",
-                    "event": REFUSED_EVENT,
-                    "listener": listener,
-                    "reason": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
-                    "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
-                    "peer_subject": "%DOWNSTREAM_PEER_SUBJECT%",
-                    "peer_names": "%DOWNSTREAM_PEER_DNS_SAN%",
-                    "peer_serial_number": "%DOWNSTREAM_PEER_SERIAL%",
-                    "tls_version": "%DOWNSTREAM_TLS_VERSION%",
+                    "mesh": settings.mesh,
+                    "service": settings.service,
+                    "cause": f"%CEL({cause_expression(reason)})%",
+                    **fields,
                 }
             },
         ),
@@ -41,7 +93,7 @@ def refused_connections(listener: str) -> Json:
             "extension_filter": extension(
                 "envoy.access_loggers.extension_filters.cel",
                 CEL_FILTER,
-                expression="connection.transport_failure_reason != ''",
+                expression=f"{reason}.startsWith('TLS')",
             )
         },
     }

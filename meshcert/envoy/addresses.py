@@ -17,12 +17,14 @@ class Addresses(NamedTuple):
         listen: Address the listeners bind.
         loopback: Address of the application in the same task, and of Envoy's admin interface.
         dns_resolver: ``host:port`` of the DNS server to ask; empty: those of ``/etc/resolv.conf``.
+        sds_socket: Path of the Unix socket that serves secrets, where they are not files.
     """
 
     secrets_directory: str
     listen: str = "0.0.0.0"  # noqa: S104 -- a task's network interface is its own; security groups decide who reaches it
     loopback: str = "127.0.0.1"
     dns_resolver: str = ""
+    sds_socket: str = ""
 
 
 def socket_address(address: str, port: int) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import DNS_CLUSTER, HTTP_PROTOCOL_OPTIONS, Json, duration, extension
+from meshcert.envoy.connection_cap import left_connections
+from meshcert.envoy.secrets import SDS_CLUSTER, secret_source
 from meshcert.envoy.tls import upstream_socket
 
 if TYPE_CHECKING:
@@ -71,10 +73,32 @@ def backend_cluster(backend: Backend, settings: ProxySettings, addresses: Addres
         "ignore_health_on_host_removal": True,
     }
     if backend.tls is not None:
-        cluster["transport_socket"] = upstream_socket(backend, backend.tls, addresses.secrets_directory)
+        cluster["transport_socket"] = upstream_socket(backend, backend.tls, secret_source(settings, addresses))
     if backend.protocol != "tcp":
         cluster |= _http_protocol_options(backend.protocol, BACKEND_IDLE_S, settings.max_connection_duration_s)
     return cluster
+
+
+def sds_cluster(addresses: Addresses) -> Json:
+    """
+    The cluster that serves secrets: HTTP/2 on a Unix socket of the same container.
+
+    Args:
+        addresses: Where the socket is.
+    """
+    endpoint = {"endpoint": {"address": {"pipe": {"path": addresses.sds_socket}}}}
+    return {
+        "name": SDS_CLUSTER,
+        "type": "STATIC",
+        "connect_timeout": duration(CONNECT_TIMEOUT_S),
+        "load_assignment": {"cluster_name": SDS_CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": HTTP_PROTOCOL_OPTIONS,
+                "explicit_http_config": {"http2_protocol_options": {}},
+            }
+        },
+    }
 
 
 def _cluster(name: str, host: str, port: int) -> Json:
@@ -111,7 +135,7 @@ def _http_protocol_options(protocol: str, idle_s: float, max_connection_duration
                 "@type": HTTP_PROTOCOL_OPTIONS,
                 "common_http_protocol_options": {
                     "idle_timeout": duration(idle_s),
-                    "max_connection_duration": duration(max_connection_duration_s),
+                    **left_connections(max_connection_duration_s),
                 },
                 "explicit_http_config": version,
             }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.envoy.access_log import refused_connections
+from meshcert.envoy.access_log import refused_backends, refused_clients
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import (
     HTTP_CONNECTION_MANAGER,
@@ -17,6 +17,8 @@ from meshcert.envoy.api import (
     extension,
 )
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
+from meshcert.envoy.connection_cap import cut_connections, drained_connections
+from meshcert.envoy.secrets import secret_source
 from meshcert.envoy.tls import downstream_socket
 from meshcert.proxy import TlsMode
 
@@ -50,7 +52,7 @@ def ingress_listener(listener: Listener, settings: ProxySettings, addresses: Add
         "name": name,
         "stat_prefix": name,
         "address": socket_address(addresses.listen, listener.port),
-        "access_log": [refused_connections(name)],
+        "access_log": [refused_clients(name, settings)],
     }
     plain: Json = {"filters": [_network_filter(listener, settings, tls=False)]}
     if listener.tls.mode is TlsMode.DISABLED:
@@ -58,7 +60,7 @@ def ingress_listener(listener: Listener, settings: ProxySettings, addresses: Add
 
     encrypted: Json = {
         "filters": [_network_filter(listener, settings, tls=True)],
-        "transport_socket": downstream_socket(listener.tls, listener.protocol, addresses.secrets_directory),
+        "transport_socket": downstream_socket(listener.tls, listener.protocol, secret_source(settings, addresses)),
         "transport_socket_connect_timeout": duration(HANDSHAKE_TIMEOUT_S),
     }
     if listener.tls.mode is TlsMode.STRICT:
@@ -79,7 +81,7 @@ def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -
     fields: Json = {
         "stat_prefix": stat_prefix,
         "codec_type": "AUTO" if listener.protocol == "http" else "HTTP2",
-        "common_http_protocol_options": {"max_connection_duration": duration(settings.max_connection_duration_s)},
+        **drained_connections(settings.max_connection_duration_s),
         "normalize_path": True,
         "use_remote_address": bool(settings.routes),
         "route_config": {
@@ -89,7 +91,7 @@ def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -
             "request_headers_to_remove": ["x-envoy-original-path"],
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(listener, settings)}],
         },
-        "http_filters": [extension("envoy.filters.http.router", ROUTER)],
+        "http_filters": [extension("envoy.filters.http.router", ROUTER, **_told_backends("upstream_log", settings))],
     }
     if listener.protocol == "grpc":
         # Envoy would reset a stream that is quiet for 5 minutes; a subscription may well be.
@@ -106,14 +108,23 @@ def _tcp_proxy(stat_prefix: str, settings: ProxySettings, *, tls: bool) -> Json:
     ``tcp_proxy.v3.TcpProxy``. Behind TLS it connects onwards only when the handshake is done.
 
     Else a client without a certificate would make the application accept a connection, and hear its greeting sent.
-    There is no ``max_downstream_connection_duration``: it would cut sessions, which has to be asked for.
+    A session that shows a certificate on either side keeps an old one, or a revoked one, for ever, unless the settings
+    have it cut at the connection's cap.
     """
     cluster = settings.routes[0].backend if settings.routes else APPLICATION_CLUSTER
-    fields: Json = {"stat_prefix": stat_prefix, "cluster": cluster}
+    fields: Json = {"stat_prefix": stat_prefix, "cluster": cluster, **_told_backends("access_log", settings)}
+    certified = tls or any(backend.name == cluster and backend.tls for backend in settings.backends)
+    if settings.cut_tcp_sessions and certified:
+        fields |= cut_connections(settings.max_connection_duration_s)
     if tls:
         fields["upstream_connect_mode"] = "ON_DOWNSTREAM_TLS_HANDSHAKE"
         fields["max_early_data_bytes"] = TCP_EARLY_BYTES
     return extension("envoy.filters.network.tcp_proxy", TCP_PROXY, **fields)
+
+
+def _told_backends(field: str, settings: ProxySettings) -> Json:
+    """The field with the log of refused backends; a virtual node's listeners lead to its application alone."""
+    return {field: [refused_backends(settings)]} if settings.routes else {}
 
 
 def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:

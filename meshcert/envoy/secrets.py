@@ -6,11 +6,20 @@ from typing import TYPE_CHECKING
 
 from meshcert.envoy.api import SECRET, Json
 from meshcert.material import join_certificates, split_certificates
-from meshcert.proxy import TlsMode
+from meshcert.proxy import Delivery, TlsMode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshcert.envoy.addresses import Addresses
     from meshcert.material import Material, TrustBundle
     from meshcert.proxy import ProxySettings
+
+    SecretSource = Callable[[str], Json]
+    """Where Envoy gets the secret of an SDS name from, as ``tls.v3.SdsSecretConfig``."""
+
+SDS_CLUSTER = "meshcert/sds"
+"""Name of the cluster that serves secrets; no backend can have a name with a slash."""
 
 
 def identity_name(identity: str) -> str:
@@ -33,9 +42,53 @@ def file_name(name: str) -> str:
     return name.replace("/", "-") + ".json"
 
 
-def sds_secret_config(name: str, directory: str) -> Json:
+def secret_source(settings: ProxySettings, addresses: Addresses) -> SecretSource:
     """
-    Where Envoy gets one secret from (``tls.v3.SdsSecretConfig``).
+    Where Envoy gets its secrets from under these settings.
+
+    Args:
+        settings: Whose delivery counts.
+        addresses: Where the SDS resource files are.
+    """
+    if settings.delivery is Delivery.SDS:
+        return served_secret
+    return lambda name: secret_file(name, addresses.secrets_directory)
+
+
+def served_secret(name: str) -> Json:
+    """
+    A secret that Envoy asks :data:`SDS_CLUSTER` for.
+
+    It waits for the first answer for ever, and listens on no port meanwhile. With Envoy's own retry policy (up to 30
+    seconds) it could miss a new version for that long after the other end was restarted.
+
+    Args:
+        name: SDS name.
+    """
+    service = {
+        "envoy_grpc": {
+            "cluster_name": SDS_CLUSTER,
+            "retry_policy": {"retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"}},
+        }
+    }
+    return {
+        "name": name,
+        "sds_config": {
+            "resource_api_version": "V3",
+            "initial_fetch_timeout": "0s",
+            "api_config_source": {
+                "api_type": "GRPC",
+                "transport_api_version": "V3",
+                "grpc_services": [service],
+                "set_node_on_first_message_only": True,
+            },
+        },
+    }
+
+
+def secret_file(name: str, directory: str) -> Json:
+    """
+    A secret that Envoy reads from a file.
 
     ``watched_directory`` makes Envoy take a new file over as soon as it is moved into the folder; without it, some
     ways of replacing the file go unseen.
@@ -78,7 +131,7 @@ def identity_resource(name: str, material: Material) -> Json:
     }
 
 
-def trust_resource(name: str, bundle: TrustBundle) -> Json:
+def trust_resource(name: str, bundle: TrustBundle, revocation_lists: str = "") -> Json:
     """
     Roots as ``tls.v3.Secret.validation_context``.
 
@@ -87,14 +140,13 @@ def trust_resource(name: str, bundle: TrustBundle) -> Json:
     Args:
         name: SDS name.
         bundle: The roots.
+        revocation_lists: Lists of revoked certificates, PEM. With any, Envoy refuses each peer in whose chain is a CA
+            without a list, or with one that has ended. Empty: Envoy looks at none.
     """
-    return {
-        "@type": SECRET,
-        "name": name,
-        "validation_context": {
-            "trusted_ca": {"inline_string": join_certificates(split_certificates(bundle.certificates))}
-        },
-    }
+    context: Json = {"trusted_ca": {"inline_string": join_certificates(split_certificates(bundle.certificates))}}
+    if revocation_lists:
+        context["crl"] = {"inline_string": revocation_lists}
+    return {"@type": SECRET, "name": name, "validation_context": context}
 
 
 def discovery_response(resource: Json, version: str) -> Json:

@@ -5,17 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.envoy.api import DOWNSTREAM_TLS, UPSTREAM_TLS, Json, extension
-from meshcert.envoy.secrets import identity_name, sds_secret_config, trust_name
+from meshcert.envoy.secrets import identity_name, trust_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from meshcert.envoy.secrets import SecretSource
     from meshcert.proxy import Backend, BackendTls, ListenerTls
 
 _ALPN = {"http": ["h2", "http/1.1"], "http2": ["h2"], "grpc": ["h2"]}
 
 
-def downstream_socket(tls: ListenerTls, protocol: str, directory: str) -> Json:
+def downstream_socket(tls: ListenerTls, protocol: str, source: SecretSource) -> Json:
     """
     A listener's transport socket (``tls.v3.DownstreamTlsContext``).
 
@@ -24,9 +25,9 @@ def downstream_socket(tls: ListenerTls, protocol: str, directory: str) -> Json:
     Args:
         tls: Of the listener; its mode is not looked at.
         protocol: Of the listener; decides ``alpn_protocols``.
-        directory: Folder with the SDS resource files.
+        source: Where its secrets come from.
     """
-    common = _common_tls_context(tls.certificate, tls.trust, tls.subject_alternative_names, directory)
+    common = _common_tls_context(tls.certificate, tls.trust, tls.subject_alternative_names, source)
     if protocol in _ALPN:
         common["alpn_protocols"] = _ALPN[protocol]
     return extension(
@@ -37,7 +38,7 @@ def downstream_socket(tls: ListenerTls, protocol: str, directory: str) -> Json:
     )
 
 
-def upstream_socket(backend: Backend, tls: BackendTls, directory: str) -> Json:
+def upstream_socket(backend: Backend, tls: BackendTls, source: SecretSource) -> Json:
     """
     A cluster's transport socket (``tls.v3.UpstreamTlsContext``).
 
@@ -46,24 +47,24 @@ def upstream_socket(backend: Backend, tls: BackendTls, directory: str) -> Json:
     Args:
         backend: The service to call.
         tls: How to call it.
-        directory: Folder with the SDS resource files.
+        source: Where its secrets come from.
     """
     names = tls.subject_alternative_names or (backend.host,)
-    common = _common_tls_context(tls.certificate, tls.trust, names, directory)
+    common = _common_tls_context(tls.certificate, tls.trust, names, source)
     if backend.protocol in {"http2", "grpc"}:
         common["alpn_protocols"] = ["h2"]
     return extension("envoy.transport_sockets.tls", UPSTREAM_TLS, sni=backend.host, common_tls_context=common)
 
 
-def _common_tls_context(certificate: str, trust: str, names: Sequence[str], directory: str) -> Json:
+def _common_tls_context(certificate: str, trust: str, names: Sequence[str], source: SecretSource) -> Json:
     # As a client Envoy stops at TLS 1.2 unless told otherwise, so both ends of the range are always written.
     common: Json = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
     }
     if certificate:
-        common["tls_certificate_sds_secret_configs"] = [sds_secret_config(identity_name(certificate), directory)]
+        common["tls_certificate_sds_secret_configs"] = [source(identity_name(certificate))]
     if trust:
-        roots = sds_secret_config(trust_name(trust), directory)
+        roots = source(trust_name(trust))
         if names:
             common["combined_validation_context"] = {
                 "default_validation_context": {

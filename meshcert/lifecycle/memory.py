@@ -233,7 +233,7 @@ class Memory:
                 looked_at=dt.datetime.fromisoformat(document["looked_at"]) if document["looked_at"] else None,
                 failures={name: _read(Failure, failure) for name, failure in document["failures"].items()},
             )
-        except (AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             return cls()
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict  # noqa: TID251 - this package is the mesh model
 
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, Part, Years
+from meshcert.proxy import Revocation
 
 LEAF_LIFETIME_DAYS = 395
 """How long every private ACM certificate lives; ACM offers no choice."""
@@ -69,6 +70,12 @@ class Hierarchy(Part):
     """Lifetime of the issuing CA's certificate, if there are two tiers; shorter than the root's."""
     reissue: Annotated[int, Strict(), Field(ge=1)] = 1
     """Raise it by one to issue the CA certificates again with the same keys, before they run out."""
+    also_trust: tuple[str, ...] = Field(default=(), json_schema_extra={"uniqueItems": True})
+    """Hierarchies that everybody who trusts this one trusts besides, while one takes the place of the other."""
+    revocation: Literal["none", "crl"] = "none"
+    """`crl`: its CAs write revocation lists, and whoever trusts it refuses peers that are in them."""
+    stale_lists: Literal["fail_open", "fail_closed"] = "fail_open"
+    """Without a list that is still good: `fail_open`: peers pass and the proxies say so; `fail_closed`: refused."""
 
     @property
     def signing_algorithm(self) -> str:
@@ -80,6 +87,11 @@ class Hierarchy(Part):
     def signing_years(self) -> int:
         """Lifetime of the CA that signs leaf certificates, years: of the issuing CA, or of a single tier's root."""
         return self.root_validity_years if self.tiers == 1 else self.issuing_validity_years
+
+    @property
+    def revocation_policy(self) -> Revocation:
+        """What proxies that trust it do about revoked peers."""
+        return Revocation.NONE if self.revocation == "none" else Revocation(self.stale_lists)
 
 
 class Identity(Part):

@@ -15,6 +15,8 @@ from meshcert.mesh.services import Service  # noqa: TC001 - pydantic reads annot
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshcert.mesh.proxies import Validation
+
 SCHEMA = 1
 LONGEST_MESH_NAME = 16
 LONGEST_NAME = 20
@@ -98,8 +100,47 @@ class Mesh(Part):
         Raises:
             KeyError: If there is no such identity.
         """
-        demanded = set(self._demanded(identity))
+        demanded = {name for validation in self._checks(identity) for name in validation.names}
         return tuple(name for name in self.identities[identity].dns_names if name in demanded)
+
+    def trusted(self, hierarchy: str) -> tuple[str, ...]:
+        """
+        The hierarchies whose roots are in a hierarchy's trust bundle: itself first, then those of its ``also_trust``.
+
+        Args:
+            hierarchy: Name of a hierarchy.
+
+        Raises:
+            KeyError: If there is no such hierarchy.
+        """
+        return (hierarchy, *self.hierarchies[hierarchy].also_trust)
+
+    def trusted_by_peers(self, identity: str) -> tuple[str, ...]:
+        """
+        The hierarchies that every peer of an identity trusts: its certificate may come from each of them.
+
+        Args:
+            identity: Name of an identity.
+
+        Returns:
+            Their names; empty if no peer in the mesh checks its certificate.
+        """
+        bundles = [self.trusted(peer.trust.hierarchy) for peer in self._checks(identity)]
+        common = set(bundles[0]).intersection(*bundles[1:]) if bundles else set()
+        return tuple(name for name in self.hierarchies if name in common)
+
+    def checked_against(self, hierarchy: str) -> tuple[str, ...]:
+        """
+        The identities that some peer checks against a hierarchy's trust bundle.
+
+        Args:
+            hierarchy: Name of a hierarchy.
+        """
+        return tuple(
+            identity
+            for identity in self.identities
+            if any(check.trust.hierarchy == hierarchy for check in self._checks(identity))
+        )
 
     def calls(self) -> Iterator[tuple[str, int, Backend]]:
         """Every call that the mesh allows: name of the virtual gateway, index of the backend, the backend."""
@@ -107,13 +148,14 @@ class Mesh(Part):
             for index, backend in enumerate(gateway.backends):
                 yield name, index, backend
 
-    def _demanded(self, identity: str) -> Iterator[str]:
+    def _checks(self, identity: str) -> Iterator[Validation]:
+        """How each peer checks the identity's certificate."""
         for gateway, _, backend in self.calls():
             client = self.virtual_gateways[gateway].client_tls(backend)
             listener = self.virtual_nodes[backend.virtual_node].listeners[0].tls
             if client is None or listener is None:
                 continue
             if listener.certificate and listener.certificate.identity == identity:
-                yield from client.validation.names
+                yield client.validation
             if listener.validation and client.certificate and client.certificate.identity == identity:
-                yield from listener.validation.names
+                yield listener.validation

@@ -73,7 +73,11 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
             for identity in _each_once(side.certificate for side in sides)
         },
         trust_bundles={
-            hierarchy: proxy.SecretReference(secrets.trust_bundles[hierarchy])
+            hierarchy: proxy.SecretReference(
+                secrets.trust_bundles[hierarchy],
+                also_trust=mesh.hierarchies[hierarchy].also_trust,
+                revocation=mesh.hierarchies[hierarchy].revocation_policy,
+            )
             for hierarchy in _each_once(side.trust for side in sides)
         },
         backends=backends,
@@ -83,6 +87,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         delivery=declared.delivery,
         poll_interval_s=declared.poll_interval_s,
         max_connection_duration_s=declared.max_connection_duration_s,
+        cut_tcp_sessions=declared.cut_tcp_sessions,
         acknowledgements=naming.acknowledgements_table(mesh.mesh.name),
     )
 

@@ -35,7 +35,9 @@ class Service(Part):
     poll_interval_s: Seconds = 60.0
     """Longest time between two looks for a new certificate, seconds; jitter only shortens it."""
     max_connection_duration_s: Seconds = 600.0
-    """Longest life of an HTTP connection, seconds; only new connections see a new certificate."""
+    """Longest life of an HTTP connection, seconds; only new ones see a new certificate."""
+    cut_tcp_sessions: Annotated[bool, Strict()] = False
+    """`true`: a `tcp` session that is as old is cut, wherever it is; TCP cannot ask anybody to leave."""
     desired_count: Annotated[int, Strict(), Field(ge=0, le=1000)] = 2
     """Number of tasks."""
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256

@@ -10,6 +10,7 @@ from constructs import Construct  # noqa: TID251
 
 from meshcert import naming
 from meshcert.lifecycle.findings import Kind
+from stacks.constructs.refused_peers import DIMENSIONS, METRIC
 from stacks.runbook import FUNCTIONS, LIFETIMES, NAMESPACE, QUEUES
 
 if TYPE_CHECKING:
@@ -99,7 +100,10 @@ class LifecycleDashboard(Construct):
                     )
                 ],
                 [self._heading("findings")],
-                [self._graph("Findings of looks", self._counts(*(kind.value for kind in Kind)), FULL)],
+                [
+                    self._graph("Findings of looks", self._counts(*(kind.value for kind in Kind)), HALF),
+                    self._graph("Peers that proxies refused, by service and cause", [self._refused_peers()], HALF),
+                ],
             ],
         )
 
@@ -142,6 +146,14 @@ class LifecycleDashboard(Construct):
             )
             for name, rule in rules.items()
         ]
+
+    def _refused_peers(self) -> cloudwatch.IMetric:
+        """Whatever services and causes there are: a cause has a metric only once it has occurred."""
+        dimensions = ",".join((NAMESPACE, *DIMENSIONS))
+        return cloudwatch.MathExpression(
+            expression=f"SEARCH('{{{dimensions}}} MetricName=\"{METRIC}\" mesh=\"{self._mesh}\"', 'Sum', 300)",
+            label="${PROP('Dim.service')}: ${PROP('Dim.cause')}",
+        )
 
     def _of_queue(self, queue: str, metric: str, statistic: str) -> cloudwatch.IMetric:
         return cloudwatch.Metric(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Tags  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import Aws, Duration, Fn, RemovalPolicy, Tags  # noqa: TID251 -- stacks/ is where the CDK lives
 from aws_cdk import aws_ec2 as ec2  # noqa: TID251
 from aws_cdk import aws_ecs as ecs  # noqa: TID251
 from aws_cdk import aws_iam as iam  # noqa: TID251
@@ -16,13 +16,18 @@ from constructs import Construct  # noqa: TID251
 from meshcert import naming
 from meshcert.mesh import proxy_settings
 from stacks.constructs.images import application_image
+from stacks.constructs.refused_peers import count_refused_peers
+from stacks.constructs.revocation_bucket import bucket_name
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from aws_cdk import aws_kms as kms  # noqa: TID251
 
     from meshcert.mesh import Mesh
+    from stacks.constructs.hierarchy import HierarchyAuthorities
     from stacks.platform import Platform
 
 MATERIAL_DIR = "/run/meshcert"
@@ -41,6 +46,7 @@ class Surroundings:
 
     Args:
         mesh: The mesh file.
+        authorities: The CAs of every hierarchy.
         cluster: Where the tasks run.
         namespace: Where Cloud Map answers for them.
         key: Encrypts the secrets they read.
@@ -51,6 +57,7 @@ class Surroundings:
     """
 
     mesh: Mesh
+    authorities: Mapping[str, HierarchyAuthorities]
     cluster: ecs.ICluster
     namespace: servicediscovery.INamespace
     key: kms.IKey
@@ -84,6 +91,7 @@ class EnvoyService(Construct):
             retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=RemovalPolicy.DESTROY,
         )
+        count_refused_peers(self, self._logs)
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
@@ -187,12 +195,28 @@ class EnvoyService(Construct):
                 conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
             )
         )
+        if lists := self._revocation_lists():
+            role.add_to_policy(
+                iam.PolicyStatement(sid="ReadRevocationLists", actions=["s3:GetObject"], resources=lists)
+            )
         acknowledge = MeshRights(mesh).table("Acknowledge", naming.acknowledgements_table(mesh), "dynamodb:PutItem")
         # "For all" is true of no keys at all, so their presence is asked for too (IAM guide, "Set operators").
         acknowledge.add_condition("ForAllValues:StringEquals", {"dynamodb:LeadingKeys": [self._name]})
         acknowledge.add_condition("Null", {"dynamodb:LeadingKeys": "false"})
         role.add_to_policy(acknowledge)
         return role
+
+    def _revocation_lists(self) -> list[str]:
+        """ARNs of the lists of every CA that its peers' certificates may come from."""
+        mesh, authorities = self._surroundings.mesh, self._surroundings.authorities
+        trusted = dict.fromkeys(name for bundle in self.proxy.trust_bundles for name in mesh.trusted(bundle))
+        return [
+            f"arn:{Aws.PARTITION}:s3:::{bucket_name(mesh.mesh.name)}/"
+            + naming.revocation_list(Fn.select(1, Fn.split("/", arn)))
+            for name in trusted
+            if mesh.hierarchies[name].revocation == "crl"
+            for arn in authorities[name].arns
+        ]
 
     def _envoy(self, task: ecs.FargateTaskDefinition) -> ecs.ContainerDefinition:
         linux = ecs.LinuxParameters(self, "Linux", init_process_enabled=False)

@@ -10,7 +10,10 @@ from constructs import Construct  # noqa: TID251
 
 if TYPE_CHECKING:
     from meshcert.mesh import Hierarchy
+    from stacks.constructs.revocation_bucket import RevocationBucket
 
+LIST_DAYS = 7
+"""How long a revocation list is good; Private CA makes the next one when half of it is over, or at a revocation."""
 ACM_ACTIONS = ["IssueCertificate", "GetCertificate", "ListPermissions"]
 
 
@@ -26,11 +29,15 @@ class HierarchyAuthorities(Construct):
         construct_id: Name of the hierarchy.
         hierarchy: Its declaration in the mesh file. A higher ``reissue`` makes new CA certificates on the same keys:
             the CAs, their ARNs and what they have issued stay.
+        lists: Where its CAs write revocation lists; None if they make none.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, hierarchy: Hierarchy) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, hierarchy: Hierarchy, lists: RevocationBucket | None
+    ) -> None:
         super().__init__(scope, construct_id)
         self._hierarchy = hierarchy
+        self._lists = lists
         root = self._authority("Root", "ROOT")
         root_certificate = self._certificate("Root", root, root, years=hierarchy.root_validity_years)
         activation = self._activation("Root", root, root_certificate)
@@ -56,6 +63,8 @@ class HierarchyAuthorities(Construct):
         """ARN of the root CA: its certificate is the trust anchor."""
         self.issuing_arn = issuing.attr_arn
         """ARN of the CA that signs leaves: the issuing CA, or the root CA of a single-tier hierarchy."""
+        self.arns = tuple(dict.fromkeys((issuing.attr_arn, root.attr_arn)))
+        """ARNs of all its CAs: the one that signs leaves first, the root last."""
 
     def _authority(self, role: str, kind: str) -> acmpca.CfnCertificateAuthority:
         hierarchy = self._hierarchy
@@ -66,13 +75,36 @@ class HierarchyAuthorities(Construct):
             key_algorithm=hierarchy.key_algorithm,
             signing_algorithm=hierarchy.signing_algorithm,
             usage_mode="GENERAL_PURPOSE",
+            revocation_configuration=self._revocation(),
             subject=acmpca.CfnCertificateAuthority.SubjectProperty(
                 common_name=f"{self.node.id} {role.lower()} CA",
                 **hierarchy.subject.model_dump(exclude_none=True),
             ),
         )
+        if self._lists and self._lists.policy:
+            # Private CA writes a trial object when it is told to make lists.
+            authority.node.add_dependency(self._lists.policy)
         _keep(authority)
         return authority
+
+    def _revocation(self) -> acmpca.CfnCertificateAuthority.RevocationConfigurationProperty:
+        """Said also where there are no lists, so that they can be switched off again; a CA is updated in place."""
+        kind = acmpca.CfnCertificateAuthority
+        lists = kind.CrlConfigurationProperty(enabled=False)
+        if self._lists:
+            lists = kind.CrlConfigurationProperty(
+                enabled=True,
+                # The whole list in one object: the parts of a partitioned one are marked critical, which Envoy refuses.
+                crl_type="COMPLETE",
+                s3_bucket_name=self._lists.bucket_name,
+                s3_object_acl="BUCKET_OWNER_FULL_CONTROL",
+                expiration_in_days=LIST_DAYS,
+                # The bucket is private: its URL in each certificate would be an address where nobody gets an answer.
+                crl_distribution_point_extension_configuration=kind.CrlDistributionPointExtensionConfigurationProperty(
+                    omit_extension=True
+                ),
+            )
+        return kind.RevocationConfigurationProperty(crl_configuration=lists)
 
     def _certificate(
         self,

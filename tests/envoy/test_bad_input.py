@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,12 +34,12 @@ def _not_yet_valid(hierarchy: Hierarchy) -> Material:
 
 def _key_of_another(hierarchy: Hierarchy) -> Material:
     other = hierarchy.issue([TELLER_NAME])
-    return replace(hierarchy.issue([TELLER_NAME]), private_key=other.private_key, passphrase=other.passphrase)
+    return hierarchy.issue([TELLER_NAME])._replace(private_key=other.private_key, passphrase=other.passphrase)
 
 
 BAD_MATERIAL: dict[str, tuple[Callable[[Hierarchy], Material], str]] = {
     "wrong passphrase": (
-        lambda h: replace(h.issue([TELLER_NAME]), passphrase=Passphrase("not-it")),
+        lambda h: h.issue([TELLER_NAME])._replace(passphrase=Passphrase("not-it")),
         "does not open the private key",
     ),
     "key of another certificate": (_key_of_another, "belongs to another certificate"),
@@ -48,7 +47,7 @@ BAD_MATERIAL: dict[str, tuple[Callable[[Hierarchy], Material], str]] = {
     "not yet valid": (_not_yet_valid, "it is not valid before"),
     "wrong names": (lambda h: h.issue(["a.local"]), f"lacks the name(s) {TELLER_NAME}"),
     "chain incomplete": (
-        lambda h: replace(h.issue([TELLER_NAME]), certificate_chain=h.root_pem),
+        lambda h: h.issue([TELLER_NAME])._replace(certificate_chain=h.root_pem),
         "does not lead to its own root",
     ),
     "clientAuth missing": (
@@ -100,7 +99,7 @@ def test_a_secret_that_cannot_be_read_ends_the_container(
 
 def test_a_value_no_check_foresaw_ends_the_container(start: Start, published: SecretsApi, hierarchy: Hierarchy) -> None:
     """Exit code 65 like every other bad secret, not a fault of the program: OpenSSL takes no such passphrase."""
-    published.publish(TELLER_SECRET, replace(hierarchy.issue([TELLER_NAME]), passphrase=Passphrase("x" * 1500)))
+    published.publish(TELLER_SECRET, hierarchy.issue([TELLER_NAME])._replace(passphrase=Passphrase("x" * 1500)))
 
     assert_ends_with(start(teller()), exit_codes.BAD_MATERIAL, "cannot be read or checked", TELLER_SECRET)
 

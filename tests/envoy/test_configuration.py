@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from entrypoint.install import SecretFiles
 from meshcert.envoy import Addresses, bootstrap, identity_resource, trust_resource
-from meshcert.proxy import Backend, BackendTls, Listener, ListenerTls, ProxySettings, TlsMode
+from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, ProxySettings, TlsMode
+from tests.envoy.conftest import both_deliveries
 from tests.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 
 if TYPE_CHECKING:
@@ -39,13 +39,14 @@ def _node(protocol: str) -> ProxySettings:
 SETTINGS = {
     **{protocol: _node(protocol) for protocol in PROTOCOLS},
     "gateway": gateway(),
-    "gateway in plain text": gateway(backends=(replace(gateway().backends[0], tls=None),)),
+    "gateway in plain text": gateway(backends=(gateway().backends[0]._replace(tls=None),)),
 }
 
 
+@both_deliveries
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_envoy_accepts_the_configuration(
-    envoy_binary: Path, tmp_path: Path, hierarchy: Hierarchy, settings: ProxySettings
+    envoy_binary: Path, tmp_path: Path, hierarchy: Hierarchy, settings: ProxySettings, delivery: Delivery
 ) -> None:
     """Every TLS mode with every protocol; not even a deprecation is mentioned."""
     files = SecretFiles(str(tmp_path / "secrets"))
@@ -53,9 +54,11 @@ def test_envoy_accepts_the_configuration(
         files.install(name, identity_resource(name, hierarchy.issue([TELLER_NAME, GATEWAY_NAME])), "v1")
     for name in ("trust/colorteller", "trust/colorgateway"):
         files.install(name, trust_resource(name, hierarchy.trust_bundle), "v1")
-    addresses = Addresses(str(tmp_path / "secrets"), "127.0.0.1", "127.0.0.1", "127.0.0.1:53")
+    addresses = Addresses(
+        str(tmp_path / "secrets"), "127.0.0.1", "127.0.0.1", "127.0.0.1:53", str(tmp_path / "sds.sock")
+    )
     file = tmp_path / "envoy.json"
-    file.write_text(json.dumps(bootstrap(settings, addresses)))
+    file.write_text(json.dumps(bootstrap(settings._replace(delivery=delivery), addresses)))
 
     done = subprocess.run(
         [envoy_binary, "--mode", "validate", "-c", file, "--log-level", "warning"],

@@ -7,7 +7,6 @@ import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import replace
 from http.server import BaseHTTPRequestHandler
 from socketserver import BaseRequestHandler, ThreadingTCPServer
 from threading import Thread
@@ -20,7 +19,7 @@ from tests.envoy.cloud_map import CloudMap
 from tests.envoy.conftest import APPLICATION_PORT
 from tests.envoy.container import Container, eventually, request
 from tests.pki import Hierarchy
-from tests.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
+from tests.proxies import GATEWAY_NAME, TELLER_NAME, TELLER_TRUST, gateway, teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 
     from meshcert.material import Material
     from tests.envoy.conftest import Mesh, Start
+    from tests.secrets_api import SecretsApi
 
 
 def _moved(container: Container, counter: str) -> int:
@@ -50,7 +50,7 @@ def test_a_request_travels_over_mutual_tls(mesh: Mesh) -> None:
 def test_one_way_tls_is_counted_as_such(mesh: Mesh) -> None:
     """Without trust on the listener clients stay anonymous."""
     one_way = ListenerTls(TlsMode.STRICT, "colorteller")
-    edge, node = mesh.start_pair(teller(listeners=(replace(teller().listeners[0], tls=one_way),)))
+    edge, node = mesh.start_pair(teller(listeners=(teller().listeners[0]._replace(tls=one_way),)))
 
     request(edge.address, 9080)
 
@@ -102,6 +102,28 @@ def test_every_refused_client_is_logged_with_the_reason(mesh: Mesh, tmp_path: Pa
     assert len(refused) == 3
 
 
+@pytest.mark.usefixtures("mesh")
+def test_both_ends_tell_of_a_backend_that_the_gateway_refuses(
+    start: Start, api: SecretsApi, new_address: Callable[[], str]
+) -> None:
+    """The gateway, which has another root, says why; the teller, that it was refused."""
+    api.publish_trust_bundle(TELLER_TRUST, Hierarchy(1).trust_bundle)
+    node = start(teller())
+    with CloudMap(new_address()) as cloud_map:
+        cloud_map.records[TELLER_NAME] = [node.address]
+        edge = start(gateway(), MESHCERT_DNS_RESOLVER=cloud_map.resolver)
+        for container in (node, edge):
+            container.wait_until_healthy()
+
+        status, _ = request(edge.address, 9080)
+        refusing = eventually(lambda: edge.events("backend-refused"), "the gateway's line")
+        refused = eventually(lambda: node.events("connection-refused"), "the teller's line")
+
+    assert status == 503
+    assert {line["cause"] for line in refusing} == {"unknown-issuer"}
+    assert {line["cause"] for line in refused} == {"refused-by-peer"}
+
+
 def test_plain_text_to_a_strict_port_is_refused_and_logged(mesh: Mesh) -> None:
     """STRICT means TLS only."""
     _, node = mesh.start_pair(teller())
@@ -115,8 +137,8 @@ def test_plain_text_to_a_strict_port_is_refused_and_logged(mesh: Mesh) -> None:
 
 def test_a_permissive_listener_takes_both(mesh: Mesh) -> None:
     """While clients are being moved."""
-    tls = replace(teller().listeners[0].tls, mode=TlsMode.PERMISSIVE)
-    edge, node = mesh.start_pair(teller(listeners=(replace(teller().listeners[0], tls=tls),)))
+    tls = teller().listeners[0].tls._replace(mode=TlsMode.PERMISSIVE)
+    edge, node = mesh.start_pair(teller(listeners=(teller().listeners[0]._replace(tls=tls),)))
 
     assert request(edge.address, 9080)[0] == 200
     assert request(node.address, 9080)[0] == 200
@@ -155,7 +177,7 @@ def test_a_tcp_application_never_meets_a_client_that_was_not_verified(mesh: Mesh
             while data := self.request.recv(65536):
                 self.request.sendall(data)
 
-    node = start(teller(listeners=(replace(teller().listeners[0], protocol="tcp"),)))
+    node = start(teller(listeners=(teller().listeners[0]._replace(protocol="tcp"),)))
     node.wait_until_healthy()
     with _application(node, Echo), socket.create_connection((node.address, 9080), 5):
         for client in (None, mesh.gateways.issue(["ledger.local"])):
@@ -215,7 +237,7 @@ def test_a_client_cannot_tell_the_application_an_original_path(start: Start) -> 
         def log_message(self, *_: Any) -> None:
             """Nothing."""
 
-    node = start(teller(listeners=(replace(teller().listeners[0], tls=ListenerTls(TlsMode.DISABLED)),)))
+    node = start(teller(listeners=(teller().listeners[0]._replace(tls=ListenerTls(TlsMode.DISABLED)),)))
     node.wait_until_healthy()
     with _application(node, Headers), socket.create_connection((node.address, 9080), 5) as client:
         client.sendall(

@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import pytest
 
 from entrypoint import exit_codes
 from meshcert.document import PLACEHOLDER, write_material
+from tests.envoy.conftest import both_deliveries
 from tests.envoy.container import Container, assert_ends_with, eventually, serial_number
 from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.secrets_api import Fault, SecretsApi
 
 
+@both_deliveries
 def test_envoy_serves_what_was_published(start: Start, published: SecretsApi, material: Material) -> None:
     """Both secrets are accepted, the leaf is the published one, and the health check turns green only then."""
     container = start(teller())
@@ -38,10 +39,11 @@ def test_envoy_serves_what_was_published(start: Start, published: SecretsApi, ma
     assert published.calls.count(("GetSecretValue", TELLER_SECRET)) == 1
 
 
+@both_deliveries
 def test_nothing_secret_is_in_arguments_environment_or_the_admin_interface(
     start: Start, published: SecretsApi, material: Material
 ) -> None:
-    """Key and passphrase live in memory and in one private file on the tmpfs."""
+    """Key and passphrase live in memory and, unless they go over the socket, in one private file on the tmpfs."""
     del published
     container = start(teller())
     container.wait_until_healthy()
@@ -57,9 +59,10 @@ def test_nothing_secret_is_in_arguments_environment_or_the_admin_interface(
         assert passphrase not in text, place
         assert key not in text, place
     assert "[redacted]" in places["config_dump"]
-    assert {oct(file.stat().st_mode & 0o777) for file in (container.material_dir / "secrets").iterdir()} == {"0o600"}
+    assert {oct(file.stat().st_mode & 0o777) for file in container.material_dir.rglob("*.*")} == {"0o600"}
 
 
+@both_deliveries
 def test_the_watcher_leaves_no_core_file(start: Start, published: SecretsApi) -> None:
     """Neither by a limit nor, for the one that holds keys in Python, at all."""
     del published
@@ -86,14 +89,16 @@ def test_only_named_paths_of_the_admin_interface_answer(start: Start, published:
         assert container.admin(path, "POST")[0] == 403, path
 
 
+@both_deliveries
 def test_a_missing_secret_is_refused_at_once(start: Start, published: SecretsApi) -> None:
     """Exit code 77: waiting would not make it appear."""
     del published
-    settings = teller(identities={"colorteller": replace(teller().identities["colorteller"], secret="nowhere")})
+    settings = teller(identities={"colorteller": teller().identities["colorteller"]._replace(secret="nowhere")})
 
     assert_ends_with(start(settings), exit_codes.AWS_REFUSED, "nowhere does not exist", "identities stack")
 
 
+@both_deliveries
 def test_a_placeholder_is_waited_for_until_the_deadline(start: Start, published: SecretsApi) -> None:
     """Exit code 66 if the export function never ran."""
     published.put(TELLER_SECRET, "v1", PLACEHOLDER)
@@ -103,6 +108,7 @@ def test_a_placeholder_is_waited_for_until_the_deadline(start: Start, published:
     assert_ends_with(container, exit_codes.NOT_PUBLISHED, "placeholder")
 
 
+@both_deliveries
 def test_a_container_that_is_early_starts_when_the_export_function_has_run(
     start: Start, published: SecretsApi, material: Material
 ) -> None:
@@ -205,6 +211,7 @@ def test_a_closed_standard_output_does_not_keep_the_secrets_from_envoy(
         container.process.wait()
 
 
+@both_deliveries
 def test_an_image_without_envoy_says_so(start: Start, published: SecretsApi) -> None:
     """Exit code 71."""
     del published
@@ -239,6 +246,7 @@ def test_a_first_secret_that_envoy_rejects_ends_the_container(
     assert "KEY_VALUES_MISMATCH" in container.log
 
 
+@both_deliveries
 def test_the_health_check_is_red_until_the_secrets_are_there(
     start: Start, published: SecretsApi, material: Material, tmp_path: Path
 ) -> None:
@@ -278,6 +286,6 @@ def _rejected_by_envoy(certificate: Material, key: Material) -> str:
 
     from meshcert.envoy import discovery_response, identity_resource  # noqa: PLC0415 -- the same
 
-    torn = replace(certificate, private_key=key.private_key, passphrase=key.passphrase)
+    torn = certificate._replace(private_key=key.private_key, passphrase=key.passphrase)
     assert write_material(torn, {})
     return json.dumps(discovery_response(identity_resource("identity/colorteller", torn), "v2"))

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import ssl
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, ClassVar
 
+import httpx
 import pytest
 
 from bench.image import Image, ImageFailed
 from bench.rounds import interleave, ratio, spread
 from bench.start import Launch, Memory, Started, StartFailed
 from bench.startup import Measured, figures
-from bench.ways import Place, Ways, envoy_arguments
+from bench.ways import Place, Ways, envoy_arguments, https_context
 from entrypoint.envoy_command import envoy_command
 from tests.secrets_api import SecretsApi
 
@@ -98,7 +100,7 @@ def ways(tmp_path: Path) -> Iterator[Ways]:
     for program in ("envoy", "python"):
         (tmp_path / program).touch()
     with SecretsApi() as api:
-        yield Ways("ec", Image(("python", "-m", "entrypoint"), {"PATH": str(tmp_path)}), api)
+        yield Ways("ec", Image(("python", "-m", "entrypoint"), {"PATH": str(tmp_path)}, tmp_path), api)
 
 
 def test_the_walkthrough_reads_the_same_material_from_files(ways: Ways, tmp_path: Path) -> None:
@@ -127,10 +129,34 @@ def test_meshcert_starts_with_an_empty_folder_and_no_secret_in_its_environment(w
     assert launch.secrets == ("identity/colorteller", "trust/colorgateway")
 
 
+def test_a_way_over_https_trusts_only_the_authority_of_its_stand_in(tmp_path: Path) -> None:
+    """Secrets Manager's TLS is checked as AWS's is: by a chain of two CAs and a name."""
+    context, trusted = https_context(tmp_path)
+
+    with SecretsApi(tls=context) as api:
+        url = f"{api.url.replace('127.0.0.1', 'localhost')}/credentials"
+        answer = httpx.get(url, verify=ssl.create_default_context(cafile=trusted))
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            httpx.get(url)
+
+    assert answer.status_code == 403
+    assert [file.name for file in tmp_path.iterdir()] == ["aws.pem"]
+
+
+def test_the_layers_of_the_image_count_without_envoy(tmp_path: Path) -> None:
+    """Envoy and Python come from others; what lies beside them is ours."""
+    ours = tmp_path / "opt/meshcert"
+    for name, size in (("bin/envoy", 5 << 20), ("venv/lib/awscrt.so", 1 << 20), ("app/entrypoint/a.py", 1 << 19)):
+        (ours / name).parent.mkdir(parents=True)
+        (ours / name).write_bytes(b"x" * size)
+
+    assert Image((), {}, tmp_path).layers_mb() == 1.5
+
+
 def test_an_image_without_a_program_says_so(tmp_path: Path) -> None:
     """Before anything is started, with the step that repairs it."""
     with pytest.raises(ImageFailed, match="no program 'envoy': run `make setup`"):
-        Image(("python",), {"PATH": str(tmp_path)}).program("envoy")
+        Image(("python",), {"PATH": str(tmp_path)}, tmp_path).program("envoy")
 
 
 class _Starting(BaseHTTPRequestHandler):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +18,7 @@ from meshcert.envoy import (
     trust_name,
     trust_resource,
 )
-from meshcert.proxy import Backend, BackendTls, Listener, ListenerTls, ProxySettings, Route, TlsMode
+from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, ProxySettings, Route, TlsMode
 from tests.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def _clusters(settings: ProxySettings, addresses: Addresses = ADDRESSES) -> dict
 
 def _with_tls(**changes: Any) -> ProxySettings:
     listener = teller().listeners[0]
-    return teller(listeners=(replace(listener, tls=replace(listener.tls, **changes)),))
+    return teller(listeners=(listener._replace(tls=listener.tls._replace(**changes)),))
 
 
 def _downstream(settings: ProxySettings, chain: int = 0) -> dict[str, Any]:
@@ -106,7 +105,7 @@ def test_without_names_a_listener_accepts_whatever_its_trust_bundle_signed() -> 
 def test_without_names_a_backend_must_still_prove_its_own_host_name() -> None:
     """Any certificate of the same CA would do otherwise."""
     backend = gateway().backends[0]
-    nameless = gateway(backends=(replace(backend, tls=BackendTls("colorteller", "colorgateway")),))
+    nameless = gateway(backends=(backend._replace(tls=BackendTls("colorteller", "colorgateway")),))
     context = _clusters(nameless)["colorteller"]["transport_socket"]["typed_config"]["common_tls_context"]
 
     matchers = context["combined_validation_context"]["default_validation_context"]["match_typed_subject_alt_names"]
@@ -129,13 +128,14 @@ def test_the_backend_is_asked_for_by_its_host_name() -> None:
 
 
 def test_every_http_connection_ends_in_time_on_both_sides() -> None:
-    """Only new connections see a new certificate."""
+    """Only new connections see a new certificate. A proxy leaves by itself before it would be asked to."""
     settings = gateway(max_connection_duration_s=90.0)
     options = _clusters(settings)["colorteller"]["typed_extension_protocol_options"]
     (upstream,) = options.values()
 
-    assert upstream["common_http_protocol_options"]["max_connection_duration"] == "90s"
-    assert _filter(settings)["common_http_protocol_options"]["max_connection_duration"] == "90s"
+    assert upstream["common_http_protocol_options"]["max_connection_duration"] == "80s"
+    assert _filter(settings)["common_http_protocol_options"]["max_connection_duration"] == "85s"
+    assert _filter(settings)["drain_timeout"] == "5s"
 
 
 def test_the_longest_prefix_wins_whatever_the_order_in_the_mesh_file() -> None:
@@ -167,7 +167,7 @@ def test_requests_are_repeated_only_when_they_surely_were_not_processed() -> Non
 )  # fmt: skip
 def test_the_protocol_decides_the_codec_of_both_sides(protocol: str, codec: str, upstream: str) -> None:
     """HTTP/2 is explicit, never negotiated by luck."""
-    listener = replace(teller().listeners[0], protocol=protocol)
+    listener = teller().listeners[0]._replace(protocol=protocol)
     settings = teller(listeners=(listener,))
     (options,) = _clusters(settings)["application"]["typed_extension_protocol_options"].values()
 
@@ -176,8 +176,8 @@ def test_the_protocol_decides_the_codec_of_both_sides(protocol: str, codec: str,
 
 
 def test_a_tcp_listener_is_proxied_after_the_handshake_and_without_a_limit_on_its_sessions() -> None:
-    """The cap would cut sessions; it is for HTTP. In plain text there is no handshake to wait for."""
-    tls = replace(teller().listeners[0].tls, mode=TlsMode.PERMISSIVE)
+    """Cutting them has to be asked for. In plain text there is no handshake to wait for."""
+    tls = teller().listeners[0].tls._replace(mode=TlsMode.PERMISSIVE)
     settings = teller(listeners=(Listener(9080, "tcp", tls),))
     proxied = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
@@ -193,10 +193,31 @@ def test_a_tcp_listener_is_proxied_after_the_handshake_and_without_a_limit_on_it
     assert _filter(settings, 1) == {**proxied, "stat_prefix": "ingress_9080_plain"}
 
 
+def test_tcp_sessions_are_cut_at_the_cap_where_that_is_asked_for() -> None:
+    """Behind TLS; in plain text there is no certificate that could be an old one."""
+    tls = teller().listeners[0].tls._replace(mode=TlsMode.PERMISSIVE)
+    settings = teller(listeners=(Listener(9080, "tcp", tls),), cut_tcp_sessions=True)
+
+    assert _filter(settings, 0)["max_downstream_connection_duration"] == "600s"
+    assert "max_downstream_connection_duration" not in _filter(settings, 1)
+
+
+def test_a_gateways_tcp_sessions_are_cut_where_they_go_on_over_tls() -> None:
+    """Its client shows no certificate, but it shows one itself; a backend in plain text ends no session."""
+    tls = gateway().backends[0].tls
+    listener = Listener(5432, "tcp", ListenerTls(TlsMode.DISABLED))
+    encrypted, plain = (Backend("ledger", "ledger.local", 5432, "tcp", used) for used in (tls, None))
+
+    for backend, limit in ((encrypted, "600s"), (plain, None)):
+        routes = (Route("/", "ledger"),)
+        settings = gateway(listeners=(listener,), backends=(backend,), routes=routes, cut_tcp_sessions=True)
+        assert _filter(settings).get("max_downstream_connection_duration") == limit
+
+
 @pytest.mark.parametrize("protocol", ["http", "http2", "grpc", "tcp"])
 def test_a_handshake_that_never_ends_is_cut(protocol: str) -> None:
     """Every TLS chain has the limit; a plain one has no handshake."""
-    tls = replace(teller().listeners[0].tls, mode=TlsMode.PERMISSIVE)
+    tls = teller().listeners[0].tls._replace(mode=TlsMode.PERMISSIVE)
     encrypted, plain = _listener(teller(listeners=(Listener(9080, protocol, tls),)))["filter_chains"]
 
     assert encrypted["transport_socket_connect_timeout"] == "10s"
@@ -206,7 +227,7 @@ def test_a_handshake_that_never_ends_is_cut(protocol: str) -> None:
 @pytest.mark.parametrize(("protocol", "timeout"), [("http", None), ("http2", None), ("grpc", "0s")])
 def test_only_grpc_streams_may_be_quiet_for_ever(protocol: str, timeout: str | None) -> None:
     """Envoy's five minutes stay for requests."""
-    settings = teller(listeners=(replace(teller().listeners[0], protocol=protocol),))
+    settings = teller(listeners=(teller().listeners[0]._replace(protocol=protocol),))
 
     assert _filter(settings).get("stream_idle_timeout") == timeout
 
@@ -268,7 +289,7 @@ def test_refused_connections_are_logged_by_every_listener() -> None:
 def test_secret_names_never_collide() -> None:
     """An identity and a hierarchy of one name are two secrets, with counters of their own."""
     listener = teller().listeners[0]
-    settings = teller(listeners=(replace(listener, tls=ListenerTls(TlsMode.STRICT, "same", "same")),))
+    settings = teller(listeners=(listener._replace(tls=ListenerTls(TlsMode.STRICT, "same", "same")),))
 
     assert secrets_used(settings) == ("identity/same", "trust/same")
 
@@ -301,3 +322,23 @@ def test_the_configuration_holds_no_key_but_names_where_envoy_reads_it() -> None
     assert "validation_context_sds_secret_config" in text
     for static in ('"tls_certificates"', '"private_key"', '"password"', '"trusted_ca"', "PRIVATE KEY"):
         assert static not in text, static
+
+
+def test_over_the_socket_every_secret_is_asked_for_and_none_is_a_file() -> None:
+    """By the one cluster that is no backend; Envoy waits for it, and comes back to it quickly."""
+    for settings in (teller(delivery=Delivery.SDS), gateway(delivery=Delivery.SDS)):
+        text = json.dumps(bootstrap(settings, ADDRESSES))
+        assert "path_config_source" not in text
+        assert text.count('"initial_fetch_timeout": "0s"') == len(secrets_used(settings))
+        assert text.count('"cluster_name": "meshcert/sds"') == len(secrets_used(settings)) + 1
+        assert '"retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"}' in text
+    cluster = _clusters(teller(delivery=Delivery.SDS), ADDRESSES._replace(sds_socket="/run/meshcert/sds.sock"))
+    (endpoint,) = cluster["meshcert/sds"]["load_assignment"]["endpoints"][0]["lb_endpoints"]
+    assert endpoint == {"endpoint": {"address": {"pipe": {"path": "/run/meshcert/sds.sock"}}}}
+    (options,) = cluster["meshcert/sds"]["typed_extension_protocol_options"].values()
+    assert options["explicit_http_config"] == {"http2_protocol_options": {}}
+
+
+def test_files_need_no_cluster() -> None:
+    """The default delivery."""
+    assert "meshcert/sds" not in json.dumps(bootstrap(teller(), ADDRESSES))

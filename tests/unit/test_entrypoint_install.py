@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import stat
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Never
 
 import pytest
 
 from entrypoint.delivery import Delivery, Served, refuse_older, wanted_secrets
+from entrypoint.handover import FileHandover
 from entrypoint.install import SecretFiles, leaf_of, version_of
 from entrypoint.secrets_manager import SecretVersion, Versions
 from meshcert.document import PLACEHOLDER, write_material, write_trust_bundle
@@ -41,6 +42,11 @@ class Vault:
         return self.current[secret]
 
 
+def no_envoy() -> Never:
+    """Nobody asks it in these tests."""
+    raise AssertionError
+
+
 @pytest.fixture
 def vault(hierarchy: Hierarchy, material: Material) -> Vault:
     """What the teller needs."""
@@ -55,7 +61,7 @@ def vault(hierarchy: Hierarchy, material: Material) -> Vault:
 @pytest.fixture
 def delivery(vault: Vault, tmp_path: Path) -> Delivery:
     """From the vault into a folder, now."""
-    return Delivery(vault, SecretFiles(str(tmp_path / "secrets")), time.time)
+    return Delivery(vault, FileHandover(SecretFiles(str(tmp_path / "secrets")), no_envoy), time.time)
 
 
 def test_trust_bundles_are_fetched_before_identities() -> None:

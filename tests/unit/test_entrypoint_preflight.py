@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -53,12 +52,12 @@ def test_a_certificate_without_extended_key_usages_is_good_for_everything(hierar
 
 def _with_key_of(hierarchy: Hierarchy, algorithm: KeyAlgorithm) -> Material:
     other = hierarchy.issue([NAME], key_algorithm=algorithm)
-    return replace(hierarchy.issue([NAME]), private_key=other.private_key, passphrase=other.passphrase)
+    return hierarchy.issue([NAME])._replace(private_key=other.private_key, passphrase=other.passphrase)
 
 
 def _without_key(hierarchy: Hierarchy) -> Material:
     hollow = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMAA=\n-----END ENCRYPTED PRIVATE KEY-----\n"
-    return replace(hierarchy.issue([NAME]), private_key=EncryptedPrivateKey(hollow))
+    return hierarchy.issue([NAME])._replace(private_key=EncryptedPrivateKey(hollow))
 
 
 @pytest.mark.parametrize(
@@ -69,31 +68,31 @@ def _without_key(hierarchy: Hierarchy) -> Material:
         (lambda h: h.issue(["a.local"]), f"lacks the name(s) {NAME}. It carries a.local"),
         (lambda h: h.issue([NAME], extended_key_usages=["serverAuth"]), "it is not for clientAuth"),
         (lambda h: h.issue([NAME], extended_key_usages=["clientAuth"]), "it is not for serverAuth"),
-        (lambda h: replace(h.issue([NAME]), passphrase=Passphrase("not-the-one")), "Passphrase: it does not open"),
+        (lambda h: h.issue([NAME])._replace(passphrase=Passphrase("not-the-one")), "Passphrase: it does not open"),
         (lambda h: _with_key_of(h, "EC_prime256v1"), "PrivateKey: it belongs to another certificate"),
         (lambda h: _with_key_of(h, "RSA_2048"), "PrivateKey: it belongs to another certificate"),
         (_without_key, "PrivateKey: it is no encrypted PKCS#8"),
         (lambda h: h.issue([NAME], encryption="pbes2-sha512"), "PBKDF2 HMAC-SHA512"),
         (lambda h: h.issue([NAME], encryption="scrypt"), "scrypt"),
         (
-            lambda h: replace(h.issue([NAME]), certificate_chain=h.root_pem),
+            lambda h: h.issue([NAME])._replace(certificate_chain=h.root_pem),
             "CertificateChain: it does not lead to its own root",
         ),
         (
-            lambda h: replace(h.issue([NAME]), certificate_chain=h.issuing_pem),
+            lambda h: h.issue([NAME])._replace(certificate_chain=h.issuing_pem),
             "CertificateChain: it does not lead to its own root",
         ),
         (
-            lambda h: replace(h.issue([NAME]), certificate_chain=join_certificates([h.root_pem, h.issuing_pem])),
+            lambda h: h.issue([NAME])._replace(certificate_chain=join_certificates([h.root_pem, h.issuing_pem])),
             "CertificateChain: it does not lead to its own root",
         ),
         (
-            lambda h: replace(h.issue([NAME]), certificate_chain=Hierarchy(2).certificate_chain),
+            lambda h: h.issue([NAME])._replace(certificate_chain=Hierarchy(2).certificate_chain),
             "CertificateChain: it does not lead to its own root",
         ),
         (
-            lambda h: replace(
-                h.issue([NAME]), certificate="-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+            lambda h: h.issue([NAME])._replace(
+                certificate="-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
             ),
             "Certificate: it is no X.509 certificate",
         ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +12,7 @@ from entrypoint.acceptance import SecretCounters, secret_counters
 from entrypoint.acknowledgements import LONGEST_TELLING_S
 from entrypoint.delivery import Delivery, wanted_secrets
 from entrypoint.first_delivery import FirstDelivery
+from entrypoint.handover import FileHandover
 from entrypoint.install import SecretFiles
 from entrypoint.log import Log
 from entrypoint.restarts import FIRST_S, MOST_S, SOUND_AFTER_S, Restarts
@@ -86,14 +86,15 @@ class World:
             "MESHCERT_MATERIAL_DIR": str(folder),
         }
         self.settings = Settings.from_environ(environ)
-        self.delivery = Delivery(self, SecretFiles(str(folder / "secrets")), time.time)
+        handover = FileHandover(SecretFiles(str(folder / "secrets")), lambda: self.envoy)  # type: ignore[arg-type, return-value]  # Envoy itself answers in tests/envoy
+        self.delivery = Delivery(self, handover, time.time)
         log = Log("debug", self.lines.append)
         clock = Clock(monotonic=lambda: self.now, sleep=self._sleep, jitter=lambda: 1.0)
         FirstDelivery(self.settings, self.delivery, log, clock).install(deadline=60.0)
         self.lines.clear()
         self.envoy = Envoy(self.delivery)
         self.rotation = Rotation(self.settings, self.delivery, log, clock)
-        self.rotation._admin = self.envoy  # type: ignore[assignment]  # Envoy itself answers in tests/envoy
+        self.rotation._standings._admin = self.envoy  # type: ignore[assignment]  # the same
 
     def versions(self, secret: str) -> Versions:
         """As Secrets Manager."""
@@ -188,7 +189,10 @@ def test_what_was_refused_is_said_until_the_current_version_is_served(world: Wor
 
     world.vault[TELLER_SECRET] = value
     world.rotation.look()
-    assert standings._refusals["identity/colorteller"] == (bad.version_id, "identity/colorteller: Envoy rejected it")
+    assert standings._refusals["identity/colorteller"] == (
+        bad.version_id,
+        "envoy: identity/colorteller: Envoy rejected it",
+    )
 
     world.envoy.rejecting = False
     world.publish()
@@ -220,7 +224,7 @@ def test_acknowledging_never_delays_a_look(world: World) -> None:
     telling: Any = Telling()
     world.rotation._acknowledgements = telling
     world.rotation._standings.read = dict  # type: ignore[method-assign]  # what is told does not count here
-    world.rotation._proxy = replace(world.settings.proxy, poll_interval_s=60.0)
+    world.rotation._proxy = world.settings.proxy._replace(poll_interval_s=60.0)
     world.rotation.look = look  # type: ignore[method-assign]  # only its time counts here
     with pytest.raises(EnoughError):
         world.rotation.run()
@@ -266,14 +270,15 @@ def test_an_envoy_that_does_not_answer_is_told_once_and_gets_the_version_later(w
 def test_a_version_envoy_did_not_judge_in_time_is_judged_by_a_later_look(world: World, *, rejecting: bool) -> None:
     """The wait is bounded, the verdict is not forgotten."""
     world.envoy.rejecting = rejecting
-    world.envoy.silent_after = 1
+    world.envoy.silent_after = 2
     newer = world.publish()
 
     for _ in range(2):
         world.rotation.look()
 
     assert len(world.lines) == 1
-    assert b"rotation-unconfirmed" in world.lines[0]
+    assert b'"event": "rotation-waits"' in world.lines[0]
+    assert b'"stage": "served", "reason": "Envoy has not said whether' in world.lines[0]
     assert world.now < 10.0
 
     world.envoy.silent = False
@@ -288,7 +293,7 @@ def test_a_version_envoy_did_not_judge_in_time_is_judged_by_a_later_look(world: 
 
 def test_the_last_good_version_comes_back_when_two_in_a_row_fail(world: World) -> None:
     """One that was never judged is not good."""
-    world.envoy.silent_after = 1
+    world.envoy.silent_after = 2
     world.publish()
     world.rotation.look()
     world.envoy.silent = False
@@ -330,7 +335,7 @@ def test_all_failing_secrets_of_a_look_share_one_time_to_try_again(world: World)
         raise AwsUnavailable("secretsmanager:DescribeSecret", secret, "Throttling")
 
     world.versions = versions  # type: ignore[method-assign]  # nothing of this world answers
-    world.rotation._proxy = replace(world.settings.proxy, poll_interval_s=60.0)
+    world.rotation._proxy = world.settings.proxy._replace(poll_interval_s=60.0)
 
     world.rotation.look()
 
@@ -351,7 +356,7 @@ def test_a_slow_look_shortens_the_wait_for_the_next(world: World) -> None:
             raise EnoughError
         world.now += (3.0, 500.0, 0.0)[len(looks) - 1]
 
-    world.rotation._proxy = replace(world.settings.proxy, poll_interval_s=60.0)
+    world.rotation._proxy = world.settings.proxy._replace(poll_interval_s=60.0)
     world.rotation.look = look  # type: ignore[method-assign]  # only its duration counts here
     with pytest.raises(EnoughError):
         world.rotation.run()

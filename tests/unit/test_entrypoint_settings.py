@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,11 @@ import pytest
 
 from entrypoint.endpoint import dynamodb_endpoint, secrets_manager_endpoint
 from entrypoint.settings import Settings
+from entrypoint.signed_connection import Session
 from meshcert import naming
 from meshcert.errors import SettingsInvalid
 from meshcert.mesh import load_mesh, proxy_settings
-from meshcert.proxy import Backend, BackendTls, Listener, ListenerTls, Route, TlsMode
+from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, Route, TlsMode
 from tests.proxies import gateway, teller
 
 
@@ -43,7 +43,24 @@ def test_what_the_services_stack_writes_is_enough(environ: dict[str, str]) -> No
     assert settings.proxy == teller()
     assert settings.endpoint == ("secretsmanager.eu-west-1.amazonaws.com", 443, True)
     assert settings.start_deadline_s == 60.0
-    assert settings.addresses[1:] == ("0.0.0.0", "127.0.0.1", "")  # noqa: S104 -- a task's interface is its own
+    assert settings.addresses[1:4] == ("0.0.0.0", "127.0.0.1", "")  # noqa: S104 -- a task's interface is its own
+
+
+def test_a_folder_whose_path_no_socket_can_have_is_a_fault_of_delivery_over_one(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    """unix(7) has 107 bytes for it; files may lie where they want."""
+    folder = tmp_path / ("x" * (107 - len(f"{tmp_path}//sds.sock")))
+    for name, faults in ((folder, []), (folder.with_name(folder.name + "x"), ["MESHCERT_MATERIAL_DIR"])):
+        name.mkdir()
+        environ["MESHCERT_MATERIAL_DIR"] = str(name)
+        environ["MESHCERT_PROXY"] = teller().to_json()
+        assert Settings.from_environ(environ)
+        environ["MESHCERT_PROXY"] = teller(delivery=Delivery.SDS).to_json()
+        if faults:
+            assert _places(environ) == faults
+        else:
+            assert Settings.from_environ(environ).addresses.sds_socket == f"{name}/sds.sock"
 
 
 def test_an_empty_environment_names_everything_that_is_missing() -> None:
@@ -131,7 +148,7 @@ def test_a_gateway_without_an_application_is_complete(environ: dict[str, str]) -
 
 def test_a_disabled_listener_needs_no_certificate(environ: dict[str, str]) -> None:
     """Its TLS fields are not looked at."""
-    settings = replace(teller(), listeners=(Listener(80, "http", _PLAIN),), identities={}, trust_bundles={})
+    settings = teller()._replace(listeners=(Listener(80, "http", _PLAIN),), identities={}, trust_bundles={})
 
     assert Settings.from_environ(environ | {"MESHCERT_PROXY": settings.to_json()}).proxy == settings
 
@@ -217,3 +234,12 @@ def _sdk_host(service: str, region: str, *, fips: bool) -> str:
     with pytest.raises(AskedError):
         client.list_secrets() if service == "secretsmanager" else client.list_tables()
     return asked[0].removeprefix("https://").rstrip("/")
+
+
+def test_a_bundle_of_authorities_that_cannot_be_read_is_a_fault(environ: dict[str, str], tmp_path: Path) -> None:
+    """Found at the start, by its variable's name, and not as a failed handshake."""
+    missing = str(tmp_path / "no-such.pem")
+
+    assert _places(environ | {"AWS_CA_BUNDLE": missing}) == ["AWS_CA_BUNDLE"]
+    with pytest.raises(ValueError, match="AWS_CA_BUNDLE cannot be read"):
+        Session.begin({"AWS_CA_BUNDLE": missing})

@@ -10,7 +10,7 @@ import pytest
 
 from entrypoint.acceptance import Leaf, served_leaves
 from entrypoint.delivery import Served
-from entrypoint.standing import LONGEST_REASON, Standing, Standings
+from entrypoint.standing import LONGEST_REASON, Stage, Standing, Standings
 from meshcert.certificate_facts import certificate_facts
 from meshcert.envoy import discovery_response, identity_resource
 from meshcert.proxy import SecretReference
@@ -119,13 +119,13 @@ def test_a_refusal_outlives_troubles_and_ends_when_the_current_version_is_served
     """A trouble ends with the look that had it; the refusal is told before it."""
     standings = _standings(Envoy(material))
     name = "identity/colorteller"
-    standings.refuse(name, "v9", "Certificate:\n  it has\texpired " + "x" * 300)
-    standings.trouble(name, "throttled")
+    standings.refuse(name, "v9", Stage.PREFLIGHT, "Certificate:\n  it has\texpired " + "x" * 300)
+    standings.trouble(name, Stage.FETCH, "throttled")
 
     (standing,) = standings.read().values()
     assert standing[:3] == _good(material)[:3]
     assert standing.refused == "v9"
-    assert standing.error.startswith("Certificate: it has expired xxx")
+    assert standing.error.startswith("preflight: Certificate: it has expired xxx")
     assert len(standing.error) == LONGEST_REASON == 256
 
     standings.begin_look(name)

@@ -65,7 +65,7 @@ def test_every_requirement_of_the_image_is_pinned() -> None:
         if not line.startswith("#")
     ]
 
-    assert required == ["awscrt"]
+    assert required == ["awscrt", "h2"]
     assert set(required) <= pinned
 
 
@@ -99,6 +99,21 @@ def test_what_the_start_loads_is_not_what_acknowledging_needs() -> None:
     )
 
     assert {f"entrypoint.{name}" for name in later}.isdisjoint(done.stdout.split())
+
+
+def test_the_start_loads_http2_for_nobody_who_waits() -> None:
+    """A thread of its own does, beside Envoy's loading, and only where secrets go over the socket."""
+    start = "supervisor, watcher, first_delivery, delivery, handover, sds_handover, sds_board, settings"
+    program = f"import sys; from entrypoint import {start}; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PYTHONPATH": f"{REPOSITORY / 'envoy-image'}:{REPOSITORY}"},
+    )
+
+    assert {"h2", "asyncio", "logging", "entrypoint.sds_server"}.isdisjoint(done.stdout.split())
 
 
 def test_exit_codes_are_distinct_from_what_python_and_shells_use() -> None:

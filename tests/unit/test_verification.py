@@ -65,7 +65,7 @@ class TestSound:
     def test_the_chain_is_put_in_order(self, hierarchy: Hierarchy, material: Material) -> None:
         """Root first, or root missing: what is published is issuing CA first, root last, always."""
         for chain in ([hierarchy.root_pem, hierarchy.issuing_pem], [hierarchy.issuing_pem]):
-            disordered = replace(material, certificate_chain=join_certificates(chain))
+            disordered = material._replace(certificate_chain=join_certificates(chain))
 
             ordered = verify_material(disordered, expectation(hierarchy)).certificate_chain
 
@@ -122,26 +122,26 @@ class Bad:
 def with_key_of_another(hierarchy: Hierarchy) -> Material:
     """Certificate and key of two different exports."""
     other = hierarchy.issue([NAME])
-    return replace(hierarchy.issue([NAME]), private_key=other.private_key, passphrase=other.passphrase)
+    return hierarchy.issue([NAME])._replace(private_key=other.private_key, passphrase=other.passphrase)
 
 
 BAD = {
     "certificate not PEM": Bad(
-        lambda h: replace(h.issue([NAME]), certificate="tempcert"), ("certificate:", "not one PEM certificate")
+        lambda h: h.issue([NAME])._replace(certificate="tempcert"), ("certificate:", "not one PEM certificate")
     ),
     "two certificates as leaf": Bad(
-        lambda h: replace(h.issue([NAME]), certificate=h.issue([NAME]).certificate + h.root_pem),
+        lambda h: h.issue([NAME])._replace(certificate=h.issue([NAME]).certificate + h.root_pem),
         ("not one PEM certificate",),
     ),
     "chain not PEM": Bad(
-        lambda h: replace(h.issue([NAME]), certificate_chain="tempcert"), ("certificate chain:", "not PEM")
+        lambda h: h.issue([NAME])._replace(certificate_chain="tempcert"), ("certificate chain:", "not PEM")
     ),
     "key not PEM": Bad(
-        lambda h: replace(h.issue([NAME]), private_key=type(h.issue([NAME]).private_key)("tempcert")),
+        lambda h: h.issue([NAME])._replace(private_key=type(h.issue([NAME]).private_key)("tempcert")),
         ("private key:", "no readable PKCS#8"),
     ),
     "wrong passphrase": Bad(
-        lambda h: replace(h.issue([NAME]), passphrase=Passphrase("not-the-one")),
+        lambda h: h.issue([NAME])._replace(passphrase=Passphrase("not-the-one")),
         ("private key:", "the passphrase does not open it"),
     ),
     "key of another certificate": Bad(with_key_of_another, ("private key:", "belongs to another certificate")),
@@ -153,7 +153,7 @@ BAD = {
         lambda h: h.issue(["intruder.svc.local"]), ("certificate names:", "intruder.svc.local", "declared are", NAME)
     ),
     "chain incomplete": Bad(
-        lambda h: replace(h.issue([NAME]), certificate_chain=h.root_pem),
+        lambda h: h.issue([NAME])._replace(certificate_chain=h.root_pem),
         ("certificate chain:", "does not lead to the trust anchor", "An issuing CA is missing"),
     ),
     "clientAuth missing": Bad(
@@ -217,7 +217,7 @@ class TestBad:
             encryption="scrypt",
         )
 
-        faults = "\n".join(faults_of(replace(material, passphrase=Passphrase("wrong")), expectation(hierarchy)))
+        faults = "\n".join(faults_of(material._replace(passphrase=Passphrase("wrong")), expectation(hierarchy)))
 
         for word in (
             "expired",
@@ -244,7 +244,7 @@ class TestBad:
 
     def test_a_ca_certificate_is_no_leaf(self, hierarchy: Hierarchy, material: Material) -> None:
         """An issuing CA's certificate in the leaf's place is called that."""
-        swapped = replace(material, certificate=hierarchy.issuing_pem)
+        swapped = material._replace(certificate=hierarchy.issuing_pem)
 
         assert any("is a CA's" in fault for fault in faults_of(swapped, expectation(hierarchy)))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
 from meshcert.errors import AccessDenied, AwsRefused, IdentityMissing
+from meshcert.material import ListSource, TrustBundle, join_certificates
 from meshcert.publication import CURRENT, version_labelled
 
 if TYPE_CHECKING:
@@ -169,10 +170,25 @@ class Deployment:
 
     def root_certificate(self, hierarchy: str) -> str:
         """The certificate of a hierarchy's root CA, PEM."""
-        answer = self.account.read(
-            "acm-pca:GetCertificateAuthorityCertificate",
-            CertificateAuthorityArn=self.authority(hierarchy, "root")["Arn"],
+        return self._certificate(self.authority(hierarchy, "root")["Arn"])
+
+    def trust_bundle(self, hierarchy: str) -> TrustBundle:
+        """What a hierarchy's trust bundle should hold: the roots of all it is trusted with, and where lists lie."""
+        trusted = self.mesh.trusted(hierarchy)
+        bucket = naming.revocation_bucket(self.name, self.account_id, self.region)
+        arns = [
+            str(authority["Arn"])
+            for name in trusted
+            if self.mesh.hierarchies[name].revocation == "crl"
+            for authority in self.authorities(name)
+        ]
+        lists = (
+            ListSource(bucket, naming.revocation_list(arn.rpartition("/")[2]), self._certificate(arn)) for arn in arns
         )
+        return TrustBundle(join_certificates(map(self.root_certificate, trusted)), tuple(lists))
+
+    def _certificate(self, arn: str) -> str:
+        answer = self.account.read("acm-pca:GetCertificateAuthorityCertificate", CertificateAuthorityArn=arn)
         return str(answer["Certificate"])
 
     def labels(self, secret_id: str) -> dict[str, frozenset[str]]:

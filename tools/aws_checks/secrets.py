@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
-from meshcert.material import TrustBundle, certificate_version
+from meshcert.material import certificate_version
 from meshcert.publication import CURRENT, PENDING, version_labelled
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
 
@@ -77,7 +77,7 @@ def _version(deployment: Deployment, subject: str) -> VersionSeen:
         expected = certificate_version(deployment.account.read("acm:GetCertificate", CertificateArn=arn)["Certificate"])
     else:
         hierarchy = next(name for name in deployment.mesh.hierarchies if subject == f"trust in {name}")
-        expected = TrustBundle(deployment.root_certificate(hierarchy)).version_id
+        expected = deployment.trust_bundle(hierarchy).version_id
     return VersionSeen(expected, _labels(deployment, subject))
 
 

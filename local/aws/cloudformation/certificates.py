@@ -7,7 +7,7 @@ from typing import Any
 from ministack.services import acm as public_acm
 from ministack.services.cloudformation import provisioners
 
-from local.aws import acm, authorities, hooks
+from local.aws import acm, authorities, hooks, revocation_lists
 from local.aws.cloudformation.resource_type import Created, Properties, ResourceType
 from local.aws.json_service import ServiceError
 from local.aws.x509_signing import pem
@@ -66,7 +66,7 @@ def _authority(arn: str) -> Created:
 
 def _update_authority(arn: str, old: Properties, new: Properties, _stack: str) -> Created:
     ca = authorities.authority(arn)
-    ca.revocation = new.get("RevocationConfiguration") or {}
+    authorities.revoke_by(ca, new.get("RevocationConfiguration") or {})
     for tag in old.get("Tags") or []:
         ca.tags.pop(tag["Key"], None)
     ca.tags.update({tag["Key"]: tag["Value"] for tag in new.get("Tags") or []})
@@ -91,6 +91,7 @@ def _activate(_logical_id: str, properties: Properties, _stack: str) -> Created:
     ca = authorities.authority(properties["CertificateAuthorityArn"])
     ca.install(properties["Certificate"], properties.get("CertificateChain") or "")
     ca.change_state(properties.get("Status") or "ACTIVE")
+    revocation_lists.write(ca)
     return ca.arn, {"CompleteCertificateChain": ca.complete_chain}
 
 

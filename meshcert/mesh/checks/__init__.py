@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.checks.calls import check_calls, check_listeners, check_routes
-from meshcert.mesh.checks.issuance import check_identities, check_validity
+from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
 from meshcert.mesh.checks.names import check_dns_names, check_names
 from meshcert.mesh.checks.services import check_each_proxy_runs_once, check_ports, check_services
 
@@ -23,6 +23,8 @@ def check(mesh: Mesh, findings: Findings) -> None:
     for one in (
         check_names,
         check_validity,
+        check_trust,
+        check_revocation,
         check_dns_names,
         check_identities,
         check_listeners,

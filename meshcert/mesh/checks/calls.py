@@ -136,18 +136,26 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
     """A name that nobody has is a slip of the pen, or a door for whoever gets it signed one day."""
     hierarchy = validation.trust.hierarchy
     signed = _signed(mesh, hierarchy)
+    said = " or ".join(mesh.trusted(hierarchy))
     for index, name in enumerate(validation.names):
         if name not in signed:
             findings.add(
                 f"{place}.subject_alternative_names.match.exact[{index}]",
-                f"no identity of hierarchy {hierarchy} has the name {name}",
+                f"no identity of hierarchy {said} has the name {name}",
                 suggestion(name, signed, "Use a name of an identity that this hierarchy signs, or trust its hierarchy"),
-                given=[f"{place}.trust.hierarchy", "identities", *_grounds(mesh.identities)],
+                given=[
+                    f"{place}.trust.hierarchy",
+                    f"hierarchies.{hierarchy}.also_trust",
+                    "identities",
+                    *_grounds(mesh.identities),
+                ],
             )
 
 
 def _signed(mesh: Mesh, hierarchy: str) -> list[str]:
-    identities = [identity for identity in mesh.identities.values() if identity.hierarchy == hierarchy]
+    """Every name that passes where this hierarchy is trusted."""
+    trusted = mesh.trusted(hierarchy)
+    identities = [identity for identity in mesh.identities.values() if identity.hierarchy in trusted]
     return [name for identity in identities for name in identity.dns_names]
 
 
@@ -210,12 +218,19 @@ class _Call:
         if identity is None or validation.trust.hierarchy not in self.mesh.hierarchies:
             return
         trust = f"{self.policy}.validation.trust.hierarchy"
-        given = (trust, f"{self.listener}.certificate", f"{self.listener}.certificate.identity", *_grounds([presented]))
-        if validation.trust.hierarchy != identity.hierarchy:
+        given = (
+            trust,
+            f"hierarchies.{validation.trust.hierarchy}.also_trust",
+            f"{self.listener}.certificate",
+            f"{self.listener}.certificate.identity",
+            *_grounds([presented]),
+        )
+        trusted = self.mesh.trusted(validation.trust.hierarchy)
+        if identity.hierarchy not in trusted:
             self._add(
                 trust,
                 f"{self._node} presents identity {presented}, signed by hierarchy {identity.hierarchy} and not by "
-                f"{validation.trust.hierarchy}, {_NEVER}",
+                f"{' or '.join(trusted)}, {_NEVER}",
                 f"Trust hierarchy {identity.hierarchy}",
                 *given,
             )
@@ -232,8 +247,16 @@ class _Call:
     def _check_client(self, client: ClientTls, validation: Validation) -> None:
         """Would the node believe the gateway?"""
         certificate = f"{self.policy}.certificate"
-        trusted = validation.trust.hierarchy
-        given = (certificate, f"{self.listener}.validation", f"{self.listener}.validation.trust.hierarchy")
+        hierarchy = validation.trust.hierarchy
+        if hierarchy not in self.mesh.hierarchies:
+            return
+        trusted = " or ".join(self.mesh.trusted(hierarchy))
+        given = (
+            certificate,
+            f"{self.listener}.validation",
+            f"{self.listener}.validation.trust.hierarchy",
+            f"hierarchies.{hierarchy}.also_trust",
+        )
         if client.certificate is None:
             self._add(
                 certificate,
@@ -244,10 +267,10 @@ class _Call:
             return
         presented = client.certificate.identity
         identity = self.mesh.identities.get(presented)
-        if identity is None or trusted not in self.mesh.hierarchies:
+        if identity is None:
             return
         accepted = set(validation.names)
-        if identity.hierarchy != trusted:
+        if identity.hierarchy not in self.mesh.trusted(hierarchy):
             self._add(
                 f"{certificate}.identity",
                 f"{self._node} demands a certificate of hierarchy {trusted}, and identity {presented} is signed by "
@@ -256,7 +279,7 @@ class _Call:
                 *given,
                 *_grounds([presented]),
             )
-        elif accepted & set(_signed(self.mesh, trusted)) and not accepted & set(identity.dns_names):
+        elif accepted & set(_signed(self.mesh, hierarchy)) and not accepted & set(identity.dns_names):
             # Names that nobody has are reported at the listener, once and not for each caller.
             self._add(
                 f"{certificate}.identity",

@@ -38,6 +38,42 @@ def check_identities(mesh: Mesh, findings: Findings) -> None:
             )
 
 
+def check_trust(mesh: Mesh, findings: Findings) -> None:
+    """What a hierarchy is trusted together with: other hierarchies of the file, each once."""
+    for name, hierarchy in mesh.hierarchies.items():
+        for index, other in enumerate(hierarchy.also_trust):
+            place = f"hierarchies.{name}.also_trust[{index}]"
+            if not findings.require_known(mesh, place, "hierarchies", other):
+                continue
+            if other == name:
+                findings.add(place, "a hierarchy is trusted together with itself", "Remove it")
+            elif other in hierarchy.also_trust[:index]:
+                findings.add(place, f"{other} is written twice", "Remove one of them")
+            else:
+                _check_same_revocation(mesh, (name, other), place, findings)
+
+
+def check_revocation(mesh: Mesh, findings: Findings) -> None:
+    """What is said about lists is said where there are lists."""
+    for name, hierarchy in mesh.hierarchies.items():
+        if hierarchy.revocation == "none" and "stale_lists" in hierarchy.model_fields_set:
+            place = f"hierarchies.{name}.stale_lists"
+            remedy = "Remove the key, or write revocation: crl"
+            findings.add(place, "no lists are made, so none can be stale", remedy, given=(f"hierarchies.{name}",))
+
+
+def _check_same_revocation(mesh: Mesh, names: tuple[str, str], place: str, findings: Findings) -> None:
+    """Envoy looks up everybody in lists, or nobody: it would refuse the peers of the hierarchy without lists."""
+    one, other = (mesh.hierarchies[name].revocation_policy for name in names)
+    if one is not other:
+        findings.add(
+            place,
+            f"{names[0]} has revocation {one} and {names[1]} has {other}, and they are trusted together",
+            "Give both the same revocation and stale_lists",
+            given=[f"hierarchies.{name}.{key}" for name in names for key in ("revocation", "stale_lists")],
+        )
+
+
 def _check_validity(place: str, hierarchy: Hierarchy, findings: Findings) -> None:
     root, issuing = f"{place}.root_validity_years", f"{place}.issuing_validity_years"
     given = (f"{place}.tiers", root, issuing)

@@ -1,0 +1,117 @@
+"""
+Protocol Buffers on the wire, as much as Envoy's Secret Discovery Service needs (https://protobuf.dev/programming-guides/encoding).
+
+By hand, because generated messages cost what a start does not have: importing those of xds-protos takes 50 ms and
+4.6 MB, with grpcio 85 ms and 16 MB; this takes under 1 ms (2 cores, medians of 3; the watcher may have 45 MB).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_LONGEST_VARINT = 10
+_HIGHEST_FIELD = 2**29 - 1
+
+
+class WireFault(ValueError):
+    """Bytes that are no message; its text quotes none of them."""
+
+
+def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+    """
+    The fields of a message in their order: number, and an integer or the bytes.
+
+    Args:
+        message: From whoever connected: nothing about it is taken for granted.
+
+    Raises:
+        WireFault: Where it stops being a message.
+    """
+    position = 0
+    while position < len(message):
+        key, position = _varint(message, position)
+        number, kind = key >> 3, key & 7
+        if not 0 < number <= _HIGHEST_FIELD:
+            raise WireFault("a field has no number")
+        if kind == _VARINT:
+            value, position = _varint(message, position)
+            yield number, value
+            continue
+        if kind == _BYTES:
+            length, position = _varint(message, position)
+        elif kind in {_FIXED32, _FIXED64}:
+            length = 4 if kind == _FIXED32 else 8
+        else:
+            raise WireFault("a field is of a kind that is no longer used")
+        end = position + length
+        if end > len(message):
+            raise WireFault("a field ends after the message")
+        yield number, message[position:end]
+        position = end
+
+
+def text_of(value: int | bytes) -> str:
+    """
+    A ``string`` field's text.
+
+    Raises:
+        WireFault: If it is an integer or not UTF-8.
+    """
+    try:
+        return bytes_of(value).decode()
+    except UnicodeDecodeError:
+        raise WireFault("a text is not UTF-8") from None
+
+
+def bytes_of(value: int | bytes) -> bytes:
+    """
+    The content of a field that has a length.
+
+    Raises:
+        WireFault: If it is an integer.
+    """
+    if isinstance(value, int):
+        raise WireFault("an integer stands where a text or a message belongs")
+    return value
+
+
+def field(number: int, value: str | bytes | bool) -> bytes:  # noqa: FBT001  one kind of value among others
+    """
+    One field of a message: a text, bytes or another message, or a truth value.
+
+    Args:
+        number: The field's.
+        value: As proto3 does, an empty one is left out.
+    """
+    if not value:
+        return b""
+    if isinstance(value, bool):
+        return _number(number << 3 | _VARINT) + b"\x01"
+    content = value.encode() if isinstance(value, str) else value
+    return _number(number << 3 | _BYTES) + _number(len(content)) + content
+
+
+def _varint(message: bytes, position: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(_LONGEST_VARINT):
+        if position >= len(message):
+            raise WireFault("a number ends after the message")
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << 7 * shift
+        if byte < 0x80:  # noqa: PLR2004  the bit that says that more follow
+            return value, position
+    raise WireFault("a number is too long")
+
+
+def _number(value: int) -> bytes:
+    encoded = bytearray()
+    while value > 0x7F:  # noqa: PLR2004  as above
+        encoded.append(value & 0x7F | 0x80)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)

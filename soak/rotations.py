@@ -1,0 +1,95 @@
+"""The soak's rotations: each kind, under each load alone, for each delivery."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, NamedTuple
+
+from local.load.loads import Connection, Protocol
+from local.load.processes import ChildEnded
+from meshcert.proxy import Delivery
+from soak.report import Outcome
+from tests.envoy.container import installed_envoy, lay_out_image
+from tests.envoy.every_protocol import every_load
+from tests.envoy.rotated_mesh import Kind, RotatedMesh, changes, memory_folder
+from tests.envoy.under_load import rotate_under_load
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from tests.envoy.under_load import Outcome as UnderLoad
+
+ROTATIONS = 1_000
+"""Of each case, at least."""
+WARM_UP = 30
+WORKERS = 4
+PAUSE_S = 0.02
+LOADS = tuple(f"{protocol}-{connection}" for protocol in Protocol for connection in Connection)
+
+
+class Case(NamedTuple):
+    """
+    What is counted for itself.
+
+    Args:
+        delivery: How the Envoys get their secrets.
+        load: Its name.
+        kind: What is changed.
+    """
+
+    delivery: Delivery
+    load: str
+    kind: Kind
+
+    def __str__(self) -> str:
+        return f"{self.delivery} {self.load} {self.kind}"
+
+
+def cases(seed: int) -> list[Case]:
+    """
+    Every case once.
+
+    Args:
+        seed: Of their order.
+    """
+    every = [Case(delivery, load, kind) for delivery in Delivery for load in LOADS for kind in Kind]
+    random.Random(seed).shuffle(every)  # noqa: S311 -- an order, not a secret
+    return every
+
+
+def rotate(every: Sequence[Case], count: int, warm_up: int, say: Callable[[str], object]) -> Outcome:
+    """
+    Carry cases out, each on a mesh of its own.
+
+    Args:
+        every: In their order.
+        count: Rotations of each.
+        warm_up: Rotations before, which do not count.
+        say: Told what each came to.
+    """
+    faults: dict[str, tuple[str, ...]] = {}
+    done = requests = failed = 0
+    with memory_folder() as folder:
+        image = lay_out_image(folder / "image", installed_envoy())
+        for number, case in enumerate(every, start=1):
+            found: tuple[str, ...]
+            try:
+                outcome = _carry_out(case, folder / str(number), image, (count, warm_up))
+            except (AssertionError, ChildEnded) as error:
+                found = (str(error),)
+            else:
+                found = tuple(outcome.faults())
+                done, requests, failed = done + outcome.rotations, requests + outcome.requests, failed + outcome.failed
+            say(f"{number} of {len(every)}: {case}: {', '.join(found) or 'good'}")
+            if found:
+                faults[str(case)] = found
+    figures = {"cases": len(every), "requests": requests, "failed_requests": failed}
+    return Outcome(n=done, faults=faults, figures=figures)
+
+
+def _carry_out(case: Case, folder: Path, image: Path, counts: tuple[int, int]) -> UnderLoad:
+    counted, warm_up = (changes(count, case.kind) for count in counts)
+    with RotatedMesh(folder, image, case.delivery) as mesh:
+        loads = every_load(mesh.gateway.container.address, workers=WORKERS, pause_s=PAUSE_S)
+        return rotate_under_load(mesh, [load for load in loads if load.name == case.load], counted, warm_up)

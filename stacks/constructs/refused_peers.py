@@ -1,0 +1,48 @@
+"""How often a service's Envoy refused a peer, by cause, as a CloudWatch metric."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import aws_logs as logs  # noqa: TID251
+
+from meshcert.envoy.access_log import BACKEND_REFUSED_EVENT, REFUSED_EVENT
+from stacks.runbook import NAMESPACE
+
+if TYPE_CHECKING:
+    from constructs import Construct  # noqa: TID251
+
+METRIC = "PeersRefused"
+DIMENSIONS = ("mesh", "service", "cause")
+"""Fields of the line. CloudWatch takes three at most, and every value that occurs has its price."""
+
+
+def count_refused_peers(scope: Construct, log_group: logs.ILogGroup) -> None:
+    """
+    Count the lines about refused peers, clients and backends alike.
+
+    A metric exists only for causes that have occurred, and is paid for in hours in which they do; the causes are a
+    closed set (:data:`meshcert.envoy.causes.CAUSES`), whatever a peer writes into its certificate. One filter for both
+    kinds of peer: each would be one more of the 500 resources that the stack may have.
+
+    Args:
+        scope: The service.
+        log_group: Of its containers.
+    """
+    logs.MetricFilter(
+        scope,
+        METRIC,
+        log_group=log_group,
+        filter_pattern=logs.FilterPattern.any(
+            *(
+                logs.FilterPattern.string_value("$.event", "=", event)
+                for event in (REFUSED_EVENT, BACKEND_REFUSED_EVENT)
+            )
+        ),
+        metric_namespace=NAMESPACE,
+        metric_name=METRIC,
+        metric_value="1",
+        unit=cloudwatch.Unit.COUNT,
+        dimensions={name: f"$.{name}" for name in DIMENSIONS},
+    )

@@ -1,0 +1,73 @@
+"""An HTTPS client that presents material of ours, on new connections or on one that it keeps."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import ssl
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcert.material import Material
+
+TIMEOUT_S = 5.0
+
+
+class MutualClient:
+    """
+    Calls one listener. It checks nothing of the other side: who is refused, Envoy refuses.
+
+    Args:
+        address: Where to connect.
+        port: TCP port.
+        material: What to present.
+    """
+
+    def __init__(self, address: str, port: int, material: Material) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        with _memory_file(material.presented_chain) as chain, _memory_file(material.private_key.reveal()) as key:
+            context.load_cert_chain(chain, key, material.passphrase.reveal())
+        self._connection = http.client.HTTPSConnection(address, port, timeout=TIMEOUT_S, context=context)
+        # Connecting again would hide that the connection was ended.
+        self._connection.auto_open = 0
+
+    def __enter__(self) -> Self:
+        self._connection.connect()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._connection.close()
+
+    def answered(self) -> bool:
+        """Whether one more request on this connection gets its answer; False if the connection is gone."""
+        try:
+            self._connection.request("GET", "/")
+            response = self._connection.getresponse()
+            return response.status == http.client.OK and response.read() is not None
+        except (http.client.HTTPException, ConnectionError, ssl.SSLError):
+            return False
+
+
+def is_admitted(address: str, port: int, material: Material) -> bool:
+    """Whether a new connection with this material gets an answer; a TLS 1.3 client learns it when it reads."""
+    try:
+        with MutualClient(address, port, material) as client:
+            return client.answered()
+    except (ConnectionError, ssl.SSLError):
+        return False
+
+
+@contextmanager
+def _memory_file(text: str) -> Iterator[str]:
+    """A path under which OpenSSL reads the text from memory."""
+    descriptor = os.memfd_create("peer", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, text.encode())
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

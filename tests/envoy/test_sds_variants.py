@@ -1,0 +1,94 @@
+"""The discovery service and the real Envoy, without a container: both variants that Envoy speaks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import threading
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from entrypoint import sds_socket
+from entrypoint.admin import Admin
+from entrypoint.log import Log
+from entrypoint.sds_board import Board, Word
+from entrypoint.sds_handover import SocketHandover
+from entrypoint.sds_server import Owner, Server
+from meshcert.envoy import Addresses, bootstrap, identity_resource, secrets_used, trust_resource
+from meshcert.proxy import Delivery
+from tests.envoy.container import eventually
+from tests.proxies import TELLER_NAME, teller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from meshcert.material import Material
+    from tests.pki import Hierarchy
+
+IDENTITY, TRUST = "identity/colorteller", "trust/colorgateway"
+SETTINGS = teller(delivery=Delivery.SDS)
+
+
+class Pair(NamedTuple):
+    """An Envoy and the service it asks."""
+
+    board: Board
+    handover: SocketHandover
+    admin: Admin
+
+    def version(self) -> str:
+        """What Envoy says it serves."""
+        line = self.admin.get(f"/stats?filter={IDENTITY}.version_text").strip()
+        return line.partition(": ")[2].strip('"')
+
+
+@pytest.fixture(params=["GRPC", "DELTA_GRPC"])
+def pair(
+    request: pytest.FixtureRequest, tmp_path: Path, envoy_binary: Path, new_address: Callable[[], str]
+) -> Iterator[Pair]:
+    """A teller's Envoy that speaks one of the variants, and has nothing yet."""
+    address, path = new_address(), str(tmp_path / "sds.sock")
+    board = Board(secrets_used(SETTINGS))
+    server = Server(sds_socket.bind(path), board, Log("debug"), Owner(os.getuid(), os.getpid()))
+    threading.Thread(target=server.run, daemon=True).start()
+    configuration = json.dumps(bootstrap(SETTINGS, Addresses("", address, address, sds_socket=path)))
+    config = tmp_path / "envoy.json"
+    config.write_text(configuration.replace('"api_type": "GRPC"', f'"api_type": "{request.param}"'))
+    arguments = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
+    with subprocess.Popen([envoy_binary, "-c", config, *arguments]) as envoy:
+        try:
+            yield Pair(board, SocketHandover(board, lambda: None), Admin(address))
+        finally:
+            envoy.kill()
+
+
+def _state(pair: Pair) -> str:
+    try:
+        return pair.admin.get("/ready").strip()
+    except OSError as error:
+        return str(error)
+
+
+def test_envoy_waits_takes_refuses_and_goes_on(pair: Pair, hierarchy: Hierarchy, material: Material) -> None:
+    """First secrets, a refusal with its reason, a newer version; each word is heard."""
+    eventually(lambda: "503" in _state(pair), "it waits")
+    pair.handover.install(TRUST, trust_resource(TRUST, hierarchy.trust_bundle), "t1")
+    pair.handover.install(IDENTITY, identity_resource(IDENTITY, material), "v1")
+    eventually(lambda: _state(pair) == "LIVE", "LIVE")
+    eventually(lambda: pair.board.word(IDENTITY, "v1") == pair.board.word(TRUST, "t1") == Word(accepted=True), "ACKs")
+
+    other: Any = identity_resource(IDENTITY, hierarchy.issue([TELLER_NAME]))
+    other["tls_certificate"]["certificate_chain"] = {"inline_string": material.presented_chain}
+    pair.handover.install(IDENTITY, other, "v2")
+    word = eventually(lambda: pair.board.word(IDENTITY, "v2"), "a NACK")
+    assert not word.accepted
+    assert "KEY_VALUES_MISMATCH" in word.reason
+    assert pair.version() == "v1"
+
+    newer = hierarchy.issue([TELLER_NAME])
+    pair.handover.install(IDENTITY, identity_resource(IDENTITY, newer), "v3")
+    eventually(lambda: pair.board.word(IDENTITY, "v3") == Word(accepted=True), "the next ACK")
+    assert pair.version() == "v3"

@@ -1,0 +1,119 @@
+"""What the rotation benchmark counts: torn pairs, failures, growth."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.rotation import figures
+from bench.torn_reads import pair_of, read
+from local.load.tally import LoadReport
+from meshcert.envoy import discovery_response, identity_resource
+from soak.rotations import cases
+from tests.envoy.observed_proxy import Footprint
+from tests.envoy.rotated_mesh import Kind, changes
+from tests.envoy.under_load import Outcome
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.pki import Hierarchy
+
+GOOD = LoadReport(
+    requests=100, failures={}, details=[], repeated=1, connections=2, per_second=10.0, p50_ms=1.0, p99_ms=9.0
+)
+OUTCOME = Outcome(
+    changes=3,
+    rotations=10,
+    took_s=2.0,
+    loads={"http1-kept": GOOD, "grpc-new": GOOD},
+    served_after_ms=4.25,
+    troubles=(),
+    counters={"ssl.handshake": 240, "upstream_rq_retry": 2},
+    footprints={"node envoy": (Footprint(100.0, 40), Footprint(104.0, 40))},
+)
+
+
+def _file(hierarchy: Hierarchy) -> tuple[bytes, dict[str, object]]:
+    resource = identity_resource("identity/teller", hierarchy.issue(["teller.test"]))
+    return json.dumps(discovery_response(resource, "v1")).encode(), resource
+
+
+def test_a_pair_belongs_together_or_is_torn(tmp_path: Path, hierarchy: Hierarchy) -> None:
+    """Another version's key beside a certificate, half a file, and none of it: each read of them counts."""
+    first, resource = _file(hierarchy)
+    second, other = _file(hierarchy)
+    pairs = {pair for content in (first, second) if (pair := pair_of(content))}
+    mixed = {**resource, "tls_certificate": {**resource["tls_certificate"], **_key_of(other)}}  # type: ignore[dict-item]
+    torn = (json.dumps(discovery_response(mixed, "v1")).encode(), first[: len(first) // 2], b"", b"[]")
+    path = tmp_path / "identity.json"
+
+    for content in (first, second):
+        path.write_bytes(content)
+        assert read(str(path), 3, pairs) == (0, 1)
+    for content in torn:
+        path.write_bytes(content)
+        assert read(str(path), 3, pairs) == (3, 0)
+
+
+def _key_of(resource: dict[str, object]) -> dict[str, object]:
+    return {"private_key": resource["tls_certificate"]["private_key"]}  # type: ignore[index]
+
+
+def test_an_outcome_without_faults_has_none() -> None:
+    """Retries and handshakes are told, and are none."""
+    assert list(OUTCOME.faults()) == []
+    assert (OUTCOME.requests, OUTCOME.failed) == (200, 0)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            {"loads": {"grpc-new": replace(GOOD, failures={"reset": 2}, details=["reset: closed"])}},
+            "grpc-new: 2 of 100 requests failed: reset: closed",
+        ),
+        ({"troubles": ["node: rotation-waits: throttled"]}, "node: rotation-waits: throttled"),
+        ({"counters": {"update_rejected": 1}}, "Envoy counts 1 update_rejected"),
+        (
+            {"footprints": {"node envoy": (Footprint(100.0, 40), Footprint(106.0, 40))}},
+            "node envoy grew from 100.0 to 106.0 MB",
+        ),
+        (
+            {"footprints": {"node envoy": (Footprint(100.0, 40), Footprint(100.0, 43))}},
+            "node envoy grew from 40 to 43 descriptors",
+        ),
+    ],
+    ids=["a failed request", "a line in the log", "a counter of Envoy's", "memory", "descriptors"],
+)
+def test_whatever_was_noticed_is_a_fault(change: dict[str, object], expected: str) -> None:
+    """One sentence each."""
+    assert list(replace(OUTCOME, **change).faults()) == [expected]  # type: ignore[arg-type]
+
+
+def test_the_figures_are_those_of_the_claim() -> None:
+    """The names that readers of the report look for."""
+    found = figures(OUTCOME)
+
+    assert {name: found[name] for name in ("rotations", "requests", "failed", "install_to_served_ms", "growth")} == {
+        "rotations": 10, "requests": 200, "failed": 0, "install_to_served_ms": 4.2, "growth": 0.04,
+    }  # fmt: skip
+
+
+def test_changes_are_made_until_there_are_as_many_rotations() -> None:
+    """All kinds in turn: a new CA takes six."""
+    assert len(changes(1_000, *Kind)) == 300
+    assert sum(kind.rotations for kind in changes(1_000, *Kind)) == 1_000
+    assert changes(7, Kind.BUNDLE) == [Kind.BUNDLE] * 2
+
+
+def test_the_soak_has_each_kind_under_each_load_for_each_delivery() -> None:
+    """In an order of the seed's."""
+    every = cases(1)
+
+    assert len(every) == len(set(every)) == 2 * 6 * 3
+    assert str(min(every)) == "file grpc-kept algorithm"
+    assert cases(1) != cases(2)

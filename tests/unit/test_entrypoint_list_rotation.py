@@ -1,0 +1,225 @@
+"""Newer revocation lists while Envoy runs: handed over with the bundle that is served, or told to be missing."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from entrypoint.delivery import Delivery, Served
+from entrypoint.handover import Verdict
+from entrypoint.log import Log
+from entrypoint.retrying import Clock
+from entrypoint.revocation import Lists
+from entrypoint.rotation import Rotation
+from entrypoint.secrets_manager import SecretVersion, Versions
+from entrypoint.settings import Settings
+from meshcert.document import write_material, write_trust_bundle
+from meshcert.envoy import discovery_response
+from meshcert.errors import AwsUnavailable
+from meshcert.proxy import Revocation
+from meshcert.proxy import Rotation as RotationKind
+from tests.proxies import GATEWAY_TRUST, TELLER_SECRET, teller
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from entrypoint.acceptance import SecretCounters
+    from meshcert.envoy.api import Json
+    from meshcert.material import Material, TrustBundle
+    from tests.pki import Hierarchy
+
+TRUST = "trust/colorgateway"
+
+
+class Envoy:
+    """Takes over what it is handed, or nothing."""
+
+    look_every_s = 0.01
+
+    def __init__(self) -> None:
+        self.handed: dict[str, bytes] = {}
+        self.installed: list[tuple[str, str]] = []
+        self.rejecting = False
+
+    def install(self, name: str, resource: Json, version: str) -> bytes:
+        """As every handover."""
+        self.installed.append((name, version))
+        self.handed[name] = json.dumps(discovery_response(resource, version)).encode()
+        return self.handed[name]
+
+    def begin(self) -> None:
+        """As every handover."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """As every handover."""
+        self.handed[name] = content
+
+    def read(self, name: str) -> bytes:
+        """As every handover."""
+        return self.handed.get(name, b"")
+
+    def before(self, name: str) -> SecretCounters | None:
+        """As every handover."""
+        from entrypoint.acceptance import SecretCounters  # noqa: PLC0415 -- of this method only
+
+        return SecretCounters() if name in self.handed else None
+
+    def verdict(self, name: str, version: str, before: SecretCounters) -> Verdict | None:
+        """At once."""
+        del name, version, before
+        return Verdict(accepted=not self.rejecting, reason="Envoy rejected it" if self.rejecting else "")
+
+    def first_verdicts(self, names: Iterable[str]) -> Mapping[str, Verdict]:
+        """All of them."""
+        return {name: Verdict(accepted=True) for name in names}
+
+    def context(self) -> dict[str, Any]:
+        """The validation context of the bundle it has."""
+        found: dict[str, Any] = json.loads(self.handed[TRUST])["resources"][0]["validation_context"]
+        return found
+
+
+class World:
+    """A watcher whose Envoy has everything, and lists that a test writes."""
+
+    def __init__(self, folder: Path, hierarchy: Hierarchy, material: Material, rotation: RotationKind) -> None:
+        self.lines: list[dict[str, Any]] = []
+        self.lists: Lists | AwsUnavailable = Lists("first")
+        self.vault = {
+            TELLER_SECRET: SecretVersion(material.version_id, write_material(material, {})),
+            GATEWAY_TRUST: SecretVersion("bundle-1", write_trust_bundle(hierarchy.trust_bundle)),
+        }
+        proxy = teller(rotation=rotation)
+        reference = proxy.trust_bundles["colorgateway"]._replace(revocation=Revocation.FAIL_OPEN)
+        proxy = proxy._replace(trust_bundles={"colorgateway": reference})
+        self.settings = Settings.from_environ(
+            {"MESHCERT_PROXY": proxy.to_json(), "AWS_REGION": "eu-west-1", "MESHCERT_MATERIAL_DIR": str(folder)}
+        )
+        self.envoy = Envoy()
+        self.now = 0.0
+        self.rotation = self.watcher()
+
+    def watcher(self) -> Rotation:
+        """A new one, which finds what its forerunner has handed over."""
+        revocation: Any = self
+        delivery = Delivery(self, self.envoy, time.time, revocation)
+        if not self.envoy.handed:
+            from entrypoint.delivery import wanted_secrets  # noqa: PLC0415 -- of this method only
+
+            for wanted in wanted_secrets(self.settings.proxy):
+                delivery.install(delivery.fetch(wanted))
+        log = Log("debug", lambda line: self.lines.append(json.loads(line)))
+        return Rotation(self.settings, delivery, log, Clock(monotonic=lambda: self.now, sleep=self._sleep))
+
+    def versions(self, secret: str) -> Versions:
+        """As Secrets Manager."""
+        return Versions(self.vault[secret].version_id)
+
+    def current_value(self, secret: str) -> SecretVersion:
+        """As Secrets Manager."""
+        return self.vault[secret]
+
+    def look(self, bundle: TrustBundle, revocation: Revocation, subject: str) -> Lists:
+        """As :class:`entrypoint.revocation.RevocationLists`."""
+        del bundle, subject
+        assert revocation is Revocation.FAIL_OPEN
+        if isinstance(self.lists, AwsUnavailable):
+            raise self.lists
+        return self.lists
+
+    def told(self, event: str) -> list[str]:
+        """What the log says of it."""
+        return [line["reason"] for line in self.lines if line["event"] == event]
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture(params=list(RotationKind))
+def world(request: pytest.FixtureRequest, tmp_path: Path, hierarchy: Hierarchy, material: Material) -> World:
+    """For either rotation: a list is no rollout."""
+    return World(tmp_path, hierarchy, material, request.param)
+
+
+def test_a_newer_list_is_handed_over_once(world: World, hierarchy: Hierarchy) -> None:
+    """With the same roots, under the version of the same secret."""
+    world.rotation.look()
+    world.lists = Lists("second")
+    world.rotation.look()
+    world.rotation.look()
+
+    assert world.envoy.context()["crl"] == {"inline_string": "second"}
+    assert world.envoy.context()["trusted_ca"] == {"inline_string": hierarchy.trust_bundle.certificates}
+    versions = [version for name, version in world.envoy.installed if name == TRUST]
+    assert versions == [Lists("first").version("bundle-1"), Lists("second").version("bundle-1")]
+
+
+def test_lists_that_are_taken_away_are_gone_from_envoy(world: World) -> None:
+    """Failing open."""
+    world.lists = Lists("", "revoked peers pass: they are missing")
+    world.rotation.look()
+
+    assert "crl" not in world.envoy.context()
+    assert Served(world.envoy.installed[-1][1]).version == "bundle-1"
+
+
+def test_trouble_is_told_once_and_its_end_too(world: World) -> None:
+    """A line each, however often it is looked at."""
+    world.lists = Lists("first", "S3: HTTP 503")
+    world.rotation.look()
+    world.rotation.look()
+    world.lists = Lists("first")
+    world.rotation.look()
+    world.rotation.look()
+
+    assert world.told("revocation-lists") == ["S3: HTTP 503"]
+    assert len(world.told("revocation-lists-good")) == 1
+
+
+def test_an_error_keeps_what_is_served(world: World) -> None:
+    """Nothing is taken away for it."""
+    world.lists = AwsUnavailable("s3:GetObject", TRUST, "no revocation list (fail_closed)")
+    world.rotation.look()
+
+    assert world.envoy.context()["crl"] == {"inline_string": "first"}
+    assert "no revocation list" in world.told("revocation-lists")[0]
+
+
+def test_lists_that_envoy_rejects_are_taken_back_and_not_tried_again(world: World) -> None:
+    """It is said until others come."""
+    world.rotation.look()
+    world.envoy.rejecting = True
+    world.lists = Lists("bad")
+    world.rotation.look()
+    tried = len(world.envoy.installed)
+    world.rotation.look()
+
+    assert world.envoy.context()["crl"] == {"inline_string": "first"}
+    assert len(world.envoy.installed) == tried
+    assert all("Envoy rejected it" in reason for reason in world.told("revocation-lists"))
+    assert not world.told("revocation-lists-good")
+
+    world.envoy.rejecting = False
+    world.lists = Lists("better")
+    world.rotation.look()
+    assert world.envoy.context()["crl"] == {"inline_string": "better"}
+    assert world.told("revocation-lists-good")
+
+
+def test_a_new_watcher_keeps_the_roots_that_are_served(world: World, hierarchy: Hierarchy) -> None:
+    """Another bundle is current by now; a `redeploy` task does not take it over with a list."""
+    from tests.pki import Hierarchy as AnotherHierarchy  # noqa: PLC0415 -- of this test only
+
+    world.vault[GATEWAY_TRUST] = SecretVersion("bundle-2", write_trust_bundle(AnotherHierarchy().trust_bundle))
+    world.rotation = world.watcher()
+    world.lists = Lists("second")
+    world.rotation.look()
+
+    reloads = world.settings.proxy.rotation is RotationKind.RELOAD
+    served = world.envoy.installed[-1][1]
+    assert served == Lists("second").version("bundle-2" if reloads else "bundle-1")
+    assert (world.envoy.context()["trusted_ca"]["inline_string"] != hierarchy.trust_bundle.certificates) == reloads

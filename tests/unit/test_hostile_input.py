@@ -1,0 +1,50 @@
+"""What others write may be anything; what our readers raise may not."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+
+import pytest
+from hypothesis.errors import DeadlineExceeded
+
+from tests.hostile_input import Reader, checks, parsers, spoil
+
+PARSERS = {reader.name: reader for reader in parsers()}
+CHECKS = {reader.name: reader for reader in checks()}
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_a_parser_answers_or_raises_what_it_promises(name: str) -> None:
+    """Whatever it is given, and within a second."""
+    assert spoil(PARSERS[name], 150) > 100
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_the_preflight_answers_or_raises_what_it_promises(name: str) -> None:
+    """From a secret's value to what Envoy would be handed."""
+    assert spoil(CHECKS[name], 60) > 40
+
+
+@pytest.mark.parametrize("name", [*PARSERS, *CHECKS])
+def test_good_input_is_read(name: str) -> None:
+    """Guards the tests above: what is spoiled there was good before."""
+    reader = (PARSERS | CHECKS)[name]
+
+    for text in reader.good:
+        reader.read(text)
+
+
+def test_another_error_would_be_found() -> None:
+    """Guards the tests above: a reader that promises less than it raises."""
+    with pytest.raises(json.JSONDecodeError):
+        spoil(Reader("hasty", json.loads, (UnicodeDecodeError, RecursionError), (b'{"a": 1}',)), 300)
+
+
+def test_a_slow_reader_would_be_found() -> None:
+    """The same for one that takes too long."""
+    slow = Reader("slow", lambda text: time.sleep(0.1 if b"\0" in text else 0), (), (b"good",))
+
+    with pytest.raises(DeadlineExceeded):
+        spoil(slow, 300, longest=dt.timedelta(milliseconds=50))

@@ -1,0 +1,198 @@
+"""Secrets over the socket, without a socket: what is offered when, and what a new watcher learns from Envoy."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from entrypoint.acceptance import SecretCounters
+from entrypoint.delivery import Delivery, Served, wanted_secrets
+from entrypoint.handover import Verdict
+from entrypoint.log import Log
+from entrypoint.sds_board import Board
+from entrypoint.sds_handover import SocketHandover, ask_envoy, resume
+from entrypoint.sds_messages import secret_body
+from entrypoint.secrets_manager import SecretVersion, Versions
+from meshcert.document import write_material, write_trust_bundle
+from meshcert.envoy import identity_resource
+from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+
+if TYPE_CHECKING:
+    from meshcert.material import Material
+    from tests.pki import Hierarchy
+
+TRUST, IDENTITY = wanted_secrets(teller())
+NOTHING = SecretCounters()
+
+
+class World:
+    """Secrets in AWS, an Envoy that shows what it has, and a watcher between them that can die."""
+
+    def __init__(self, hierarchy: Hierarchy, material: Material) -> None:
+        self.lines: list[bytes] = []
+        self.silences = 0
+        self.dump: dict[str, Any] = {}
+        self.vault = {
+            TELLER_SECRET: SecretVersion(material.version_id, write_material(material, {})),
+            GATEWAY_TRUST: SecretVersion("trust-1", write_trust_bundle(hierarchy.trust_bundle)),
+        }
+        self.log = Log("debug", self.lines.append)
+        self.new_watcher()
+
+    def new_watcher(self) -> None:
+        """Nothing in memory."""
+        self.board = Board([TRUST.name, IDENTITY.name])
+        self.handover = SocketHandover(self.board, lambda: None)
+        self.delivery = Delivery(self, self.handover, time.time)
+
+    def versions(self, secret: str) -> Versions:
+        """As Secrets Manager."""
+        return Versions(self.vault[secret].version_id)
+
+    def current_value(self, secret: str) -> SecretVersion:
+        """As Secrets Manager."""
+        return self.vault[secret]
+
+    def get(self, path: str) -> str:
+        """As Envoy's administration interface."""
+        assert path == "/config_dump?resource=dynamic_active_secrets"
+        if self.silences:
+            self.silences -= 1
+            raise ConnectionRefusedError
+        return json.dumps(self.dump)
+
+    def envoy_shows(self, material: Material) -> None:
+        """The material in place, its key as Envoy shows it."""
+        secret = identity_resource(IDENTITY.name, material)
+        for field in ("private_key", "password"):
+            secret["tls_certificate"][field] = {"inline_string": "[redacted]"}
+        entry = {"name": IDENTITY.name, "version_info": material.version_id, "secret": secret}
+        self.dump = {"configs": [entry, {"name": TRUST.name, "secret": {"name": TRUST.name}}]}
+
+    def follow_up(self) -> None:
+        """What a new watcher does first."""
+        self.new_watcher()
+        admin: Any = self
+        ask_envoy(self.handover, admin, lambda _: None, self.log)
+        resume(self.handover, self.delivery, (TRUST, IDENTITY), self.log)
+
+
+@pytest.fixture
+def world(hierarchy: Hierarchy, material: Material) -> World:
+    """Before the first secret is fetched."""
+    return World(hierarchy, material)
+
+
+def test_an_installed_secret_is_offered_and_judged_by_envoys_word(world: World, material: Material) -> None:
+    """Not by its having been put up."""
+    assert world.delivery.served(IDENTITY) == Served("", 0, b"")
+    served = world.delivery.install(world.delivery.fetch(IDENTITY))
+
+    offer = world.board.up(IDENTITY.name)
+    assert offer == (material.version_id, secret_body(identity_resource(IDENTITY.name, material)))
+    assert world.delivery.served(IDENTITY) == served
+    before = world.handover.before(IDENTITY.name)
+    assert before == NOTHING
+    assert world.handover.verdict(IDENTITY.name, served.version, NOTHING) is None
+    assert world.handover.first_verdicts([IDENTITY.name]) == {}
+
+    world.board.accepted(IDENTITY.name, offer)
+
+    assert world.handover.verdict(IDENTITY.name, served.version, NOTHING) == Verdict(accepted=True)
+    assert world.handover.first_verdicts([IDENTITY.name, TRUST.name]) == {IDENTITY.name: Verdict(accepted=True)}
+
+
+@pytest.mark.parametrize(("said", "told"), [("bad key", "Envoy rejected it: bad key"), ("", "Envoy rejected it")])
+def test_a_refusal_is_told_in_envoys_words_and_the_good_one_is_offered_again(
+    world: World, hierarchy: Hierarchy, said: str, told: str
+) -> None:
+    """The rotation's own taking back then changes nothing more."""
+    served = world.delivery.install(world.delivery.fetch(IDENTITY))
+    good = world.board.up(IDENTITY.name)
+    assert good
+    world.board.accepted(IDENTITY.name, good)
+    newer = hierarchy.issue([TELLER_NAME])
+    world.vault[TELLER_SECRET] = SecretVersion(newer.version_id, write_material(newer, {}))
+    world.delivery.install(world.delivery.fetch(IDENTITY))
+    bad = world.board.up(IDENTITY.name)
+    assert bad
+
+    world.board.refused(IDENTITY.name, bad, said)
+
+    assert world.handover.verdict(IDENTITY.name, newer.version_id, NOTHING) == Verdict(accepted=False, reason=told)
+    assert world.board.up(IDENTITY.name) == good
+    world.delivery.restore(IDENTITY, served)
+    assert world.board.up(IDENTITY.name) == good
+    assert world.delivery.served(IDENTITY) == served
+
+
+def test_a_new_watcher_has_what_envoy_serves_at_hand_again(world: World, material: Material) -> None:
+    """Fetched anew, key included; Envoy is asked until it answers, which is told once."""
+    served = world.delivery.install(world.delivery.fetch(IDENTITY))
+    world.envoy_shows(material)
+    world.silences = 3
+
+    world.follow_up()
+
+    assert world.delivery.served(IDENTITY) == served
+    assert world.board.up(IDENTITY.name)
+    assert world.board.up(TRUST.name) is None  # Envoy does not have it
+    assert b"".join(world.lines).count(b"envoy-silent") == 1
+
+
+def test_a_new_watcher_offers_no_other_version_by_itself(
+    world: World, hierarchy: Hierarchy, material: Material
+) -> None:
+    """Whether Envoy should have it is the rotation's decision, which knows what is served, its age included."""
+    served = world.delivery.install(world.delivery.fetch(IDENTITY))
+    world.envoy_shows(material)
+    newer = hierarchy.issue([TELLER_NAME])
+    world.vault[TELLER_SECRET] = SecretVersion(newer.version_id, write_material(newer, {}))
+
+    world.follow_up()
+
+    known = world.delivery.served(IDENTITY)
+    assert (known.version, known.not_before) == (served.version, served.not_before)
+    assert world.board.up(IDENTITY.name) is None
+    world.delivery.install(world.delivery.fetch(IDENTITY))
+    world.delivery.restore(IDENTITY, known)
+    assert world.board.up(IDENTITY.name) is None  # a key that reads [redacted] is never offered
+
+
+def test_what_cannot_be_fetched_again_is_told_and_left_to_the_rotation(world: World, material: Material) -> None:
+    """Envoy keeps what it has."""
+    world.delivery.install(world.delivery.fetch(IDENTITY))
+    world.envoy_shows(material)
+    world.vault[TELLER_SECRET] = SecretVersion("v", "garbage")
+
+    world.follow_up()
+
+    assert world.delivery.served(IDENTITY).version == material.version_id
+    assert b"secret-not-at-hand" in b"".join(world.lines)
+    assert b"garbage" not in b"".join(world.lines)
+
+
+@pytest.mark.parametrize(
+    "dump",
+    ["", "[]", '{"configs": 7}', '{"configs": [{"version_info": "v"}]}', '{"configs": ["v"]}', "[" * 100_000],
+    ids=["empty", "a list", "a number", "no secret", "a text", "nested"],
+)
+def test_a_dump_that_cannot_be_read_counts_as_silence(world: World, dump: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is handed over on a guess."""
+    monkeypatch.setattr(world, "get", lambda _: dump)
+    admin: Any = world
+
+    with pytest.raises(OSError, match="/config_dump"):
+        world.handover.learn(admin)
+
+
+def test_no_part_of_the_key_shows_in_a_representation(world: World, material: Material) -> None:
+    """Whatever passes through the log's hands by mistake."""
+    checked = world.delivery.fetch(IDENTITY)
+    shown = f"{checked!r} {world.delivery.install(checked)!r} {world.board.up(IDENTITY.name)!r}"
+
+    assert material.passphrase.reveal() not in shown
+    assert "PRIVATE KEY" not in shown
