@@ -75,8 +75,8 @@ bench: $(SETUP) ## Measure what we claim about speed; writes build/bench.json
 	@python -m bench $(ARGS)
 
 .PHONY: soak
-soak: $(SETUP) ## Three lifetimes, every crash boundary, a fleet: about two hours; writes docs/soak.json (ARGS="crashes_reload")
-	@python -m soak $(ARGS)
+soak: $(SETUP) ## Lifetimes, every crash boundary, a fleet, spoiled input, rotations: hours; writes docs/soak.json (ARGS="lifetimes")
+	@PYTHONPATH=envoy-image python -m soak $(ARGS)
 
 .PHONY: meshcert
 meshcert: $(VENV) ## The operator's command line, also .venv/bin/meshcert (ARGS="plan", ARGS="renew NAME --wait 300")
