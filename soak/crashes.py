@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -15,7 +17,7 @@ from meshcert.proxy import Rotation
 from soak.report import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from local.lifetimes.crashes import Boundary
@@ -69,9 +71,12 @@ def kill_everywhere(folder: Path, say: Callable[[str], object], seed: int, rotat
     calls = _calls(folder / "recorded", rotation, tick_s)
     places = [boundary for function, made in calls.items() for boundary in boundaries(function, made)]
     random.Random(seed).shuffle(places)  # noqa: S311 -- an order, not a secret
+    say(f"{len(places)} boundaries, shared by {MESHES} meshes")
+
+    ending = threading.Event()
 
     def work(number: int) -> _Found:
-        share = places[number::MESHES]
+        share = itertools.takewhile(lambda _: not ending.is_set(), places[number::MESHES])
         with (
             standing(folder / str(number), rotation, lease_s=_LEASE_S, tick_s=tick_s) as experiment,
             Rotations(experiment, IDENTITY, tick_s) as rotations,
@@ -79,7 +84,11 @@ def kill_everywhere(folder: Path, say: Callable[[str], object], seed: int, rotat
             return _kill_at(share, rotations, rotation, lambda text: say(f"mesh {number + 1}: {text}"))
 
     with ThreadPoolExecutor(MESHES) as pool:
-        shares = list(pool.map(work, range(MESHES)))
+        try:
+            shares = list(pool.map(work, range(MESHES)))
+        finally:
+            # Ctrl-C, or a mesh that failed: the others end with the rotation that they are at.
+            ending.set()
     faults = {place: found for share in shares for place, found in share.faults.items()}
     figures = {
         "not_reached": sum(share.not_reached for share in shares),
@@ -98,7 +107,7 @@ def _calls(folder: Path, rotation: Rotation, tick_s: float) -> dict[str, list[st
 
 
 def _kill_at(
-    places: Sequence[Boundary], rotations: Rotations, rotation: Rotation, say: Callable[[str], object]
+    places: Iterable[Boundary], rotations: Rotations, rotation: Rotation, say: Callable[[str], object]
 ) -> _Found:
     seen = _Found()
     for number, place in enumerate(places, start=1):
@@ -106,7 +115,7 @@ def _kill_at(
         # A rotation that waits less often than the recorded one ends before its last boundaries: nobody died.
         seen.not_reached += result.kills == 0
         found = tuple(result.faults(most_deployments(rotation)))
-        say(f"{number} of {len(places)}: killed {place}: {', '.join(found) or 'good'}")
+        say(f"{number}: killed {place}: {', '.join(found) or 'good'}")
         if found:
             seen.faults[str(place)] = found
     return seen
