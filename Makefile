@@ -61,7 +61,7 @@ demo: $(SETUP) ## The whole thing on this machine, no AWS account: deploy, mutua
 
 .PHONY: test
 test: $(SETUP) ## All tests, against the local AWS and the real Envoy
-	@python -m pytest --numprocesses 2 --no-loadscope-reorder $(ARGS)
+	@python -m pytest --numprocesses 3 --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
 check: $(VENV) ## Lint, formatting, types, Dockerfiles

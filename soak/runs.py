@@ -14,6 +14,7 @@ from meshcert.proxy import Rotation
 from soak import rotations as under_load
 from soak.crashes import IDENTITY, kill_everywhere, most_deployments, standing
 from soak.hostile_input import spoil_all
+from soak.long_tests import run_all
 from soak.report import Outcome
 
 if TYPE_CHECKING:
@@ -92,6 +93,12 @@ def rotations(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     return under_load.rotate(under_load.cases(seed), under_load.ROTATIONS, under_load.WARM_UP, say)
 
 
+def long_tests(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """The stories of the demo, and a CA replaced in three deploys under load."""
+    del seed
+    return run_all(folder, say)
+
+
 def hostile_input(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """A million spoiled inputs for everything that reads what others wrote, 20,000 for the pre-flight."""
     del folder
@@ -100,6 +107,15 @@ def hostile_input(folder: Path, say: Callable[[str], object], seed: int) -> Outc
 
 RUNS: dict[str, Callable[[Path, Callable[[str], object], int], Outcome]] = {
     run.__name__: run
-    for run in (lifetimes, throttling, fleet, crashes_reload, crashes_redeploy, hostile_input, rotations)
+    for run in (
+        long_tests,
+        lifetimes,
+        throttling,
+        fleet,
+        crashes_reload,
+        crashes_redeploy,
+        hostile_input,
+        rotations,
+    )
 }
 """By name, the short ones first."""

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 BESIDE_THE_OTHERS = (
     "test_demo.py::test_the_readmes_demo_command",
     "test_stories.py::",
-    "test_trust.py::",
     "test_lifetimes.py::",
 )
 
@@ -42,7 +41,7 @@ class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xd
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcessForWhatIsShared:
-    """How ``make test`` divides the tests between its two processes."""
+    """How ``make test`` divides the tests between its processes."""
     return OneProcessForWhatIsShared(config, log)
 
 

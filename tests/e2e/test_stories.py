@@ -1,4 +1,4 @@
-"""The demo's other stories, each on a local AWS of its own: a bad version that goes back, an event that never comes."""
+"""The demo's story of a bad version that goes back, on a local AWS of its own; the others are in the soak."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.demo.lost_event import LostEventStory
 from local.demo.rollback import RollbackStory
-from local.demo.scene import GATEWAY, TELLER
+from local.demo.scene import TELLER
 from local.demo.stage import Stage
 from local.lab import LocalAws
 from meshcert.publication import CURRENT, QUARANTINED
@@ -52,22 +51,3 @@ def test_a_bad_version_goes_back_and_nobody_notices(tmp_path: Path) -> None:
     good = next(line["after"] for line in reversed(lines[:begin]) if line["action"] == "prove")
     assert (back["before"], back["after"], prove["before"]) == (bad, good, good)
     assert (renew["before"], export["after"], prove["after"]) == (bad, current, current)
-
-
-@pytest.mark.timeout(300)
-def test_a_lost_event_is_healed_by_the_sweep(tmp_path: Path) -> None:
-    """ACM renews and nobody is told; the sweep finds it, every task serves the new certificate, no request fails."""
-    with LocalAws(tmp_path / "aws", certificates=LostEventStory.TIMES) as aws:
-        story = LostEventStory(Stage(started=time.time()), aws, tmp_path)
-        result = story.play()
-        served = {name: story.running.served_by_all(name) for name in (GATEWAY, TELLER)}
-        issued = {name: {story.running.serial(name)} for name in (GATEWAY, TELLER)}
-        exports = [line for line in audit(story.running, TELLER) if line["action"] == "export"]
-
-    assert result.failed == 0
-    assert result.requests > 100
-    assert result.lost > 0
-    assert result.stale_before
-    assert result.new_serial not in {"", result.old_serial}
-    assert served == issued
-    assert [line["by"] for line in exports] == ["sweep"]
