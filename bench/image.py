@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 _TAG = "bench"
+_REMOVED = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
+"""What this machine's Python puts into every environment; the Dockerfile takes it out, or its Python has none."""
 
 
 class ImageFailed(RuntimeError):
@@ -43,9 +45,9 @@ class Image(NamedTuple):
     def layers_mb(self) -> float:
         """Size of what the image adds to Python and Envoy (its folder of ours without ``bin``), MB of 1024 kB."""
         ours = self.root / "opt/meshcert"
-        files = (file for file in ours.rglob("*") if not file.is_dir() and file.parent != ours / "bin")
-        size = sum(file.lstat().st_size for file in files)
-        return size / (1 << 20)
+        # On this machine an environment is shared by all images that have the same requirements: it is a link here.
+        folders = [folder.resolve() for folder in ours.iterdir() if folder.name != "bin"]
+        return sum(_size(folder) for folder in folders) / (1 << 20)
 
 
 def lay_out_image(folder: Path) -> Image:
@@ -71,6 +73,16 @@ def lay_out_image(folder: Path) -> Image:
         {name: _on_this_machine(value, root) for name, value in described["Env"].items()},
         root,
     )
+
+
+def _size(folder: Path) -> int:
+    """Bytes of the files below a folder that the image holds too."""
+    files = [file for file in folder.rglob("*") if not file.is_dir()]
+    return sum(file.lstat().st_size for file in files if not any(map(_is_removed, file.relative_to(folder).parts)))
+
+
+def _is_removed(part: str) -> bool:
+    return part.partition("-")[0] in _REMOVED or part.startswith("distutils-precedence")
 
 
 def _on_this_machine(value: str, root: Path) -> str:

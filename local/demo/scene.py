@@ -114,7 +114,7 @@ class Scene(ABC):
         with Ticking(self.aws, self.mesh.mesh.name, sweep_every_s=SWEEP_EVERY_S):
             version = wait_until(lambda: self._proven(identity), f"{identity}: settled", within_s=90)
         # None of them may still be on its way: it would see what comes next before anybody is told.
-        wait_until(self._nothing_is_queued, "empty queues", within_s=30)
+        wait_until(self._nothing_is_queued, "empty queues", within_s=90)
         return version
 
     def _nothing_is_queued(self) -> bool:

@@ -146,9 +146,15 @@ def test_a_way_over_https_trusts_only_the_authority_of_its_stand_in(tmp_path: Pa
 def test_the_layers_of_the_image_count_without_envoy(tmp_path: Path) -> None:
     """Envoy and Python come from others; what lies beside them is ours."""
     ours = tmp_path / "opt/meshcert"
-    for name, size in (("bin/envoy", 5 << 20), ("venv/lib/awscrt.so", 1 << 20), ("app/entrypoint/a.py", 1 << 19)):
-        (ours / name).parent.mkdir(parents=True)
-        (ours / name).write_bytes(b"x" * size)
+    shared = tmp_path / "shared"
+    for file, size in (
+        (ours / "bin/envoy", 5 << 20),
+        (ours / "app/entrypoint/a.py", 1 << 19),
+        (shared / "lib/awscrt.so", 1 << 20),
+    ):
+        file.parent.mkdir(parents=True)
+        file.write_bytes(b"x" * size)
+    (ours / "venv").symlink_to(shared)
 
     assert Image((), {}, tmp_path).layers_mb() == 1.5
 
