@@ -8,6 +8,7 @@ from entrypoint.acceptance import SecretCounters
 from entrypoint.acknowledgements import LONGEST_TELLING_S
 from entrypoint.admin import Admin
 from entrypoint.delivery import Checked, Delivery, Served, Wanted, refuse_older, wanted_secrets
+from entrypoint.expiry import Expiry
 from entrypoint.install import resource_of, roots_of
 from entrypoint.log import place_of
 from entrypoint.retrying import Clock, until
@@ -85,6 +86,7 @@ class Rotation:
         self._acknowledgements = acknowledgements
         self._standings = Standings(settings.proxy, Admin(settings.addresses.loopback), self._handed)
         self._trial = Trial(settings.proxy, settings.addresses, lambda name: roots_of(self._served[name].content), log)
+        self._expiry = Expiry(log, self._clock.now)
         self._stage = Stage.FETCH
         self._retry_until = 0.0
 
@@ -128,6 +130,7 @@ class Rotation:
                 self._complain(wanted, version, f"internal fault: {type(error).__name__} at {place_of(error)}")
 
         for wanted in self._wanted:
+            self._standings.expired(wanted.name, self._expiry.look(wanted.name, self._served[wanted.name]))
             if wanted.reference.revocation is not Revocation.NONE and wanted.name not in self._unconfirmed:
                 self._look_at_lists(wanted)
 

@@ -88,6 +88,7 @@ class Standings:
         self._refusals: dict[str, _Refusal] = {}
         self._troubles: dict[str, str] = {}
         self._doubts: dict[str, str] = {}
+        self._expired: dict[str, str] = {}
         self._said: dict[str, Standing] = {}
 
     def begin_look(self, name: str) -> None:
@@ -101,6 +102,10 @@ class Standings:
     def doubt_peers(self, name: str, reason: str) -> None:
         """What keeps peers from being checked as they should; empty: nothing. It is said with every identity."""
         self._doubts[name] = reason
+
+    def expired(self, name: str, reason: str) -> None:
+        """What is served has expired, which is said before anything else; empty: it has not."""
+        self._expired[name] = reason
 
     def refuse(self, name: str, version: str, stage: Stage, reason: str) -> None:
         """This version must not be served here."""
@@ -159,7 +164,9 @@ class Standings:
         unseen = "" if said.serial else UNSEEN
         doubt = next((f"{bundle}: {reason}" for bundle, reason in self._doubts.items() if reason), "")
         reason = refusal.reason or self._troubles.get(secret, "") or silent or unseen or doubt
-        return said._replace(refused=refusal.version, error=_shortened(reason))
+        expired = self._expired.get(secret, "")
+        error = "; ".join(part for part in (expired, reason) if part)
+        return said._replace(refused=refusal.version, error=_shortened(error))
 
 
 def reason_of(error: Exception) -> str:

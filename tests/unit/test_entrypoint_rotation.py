@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,25 @@ def test_a_label_moved_back_takes_no_running_proxy_along_unless_its_version_is_q
 
     assert world.delivery.served(IDENTITY).version == older.version_id
     assert b"secret-rotated" in world.lines[-1]
+
+
+def test_a_certificate_that_expires_is_served_on_and_told_once(world: World) -> None:
+    """Nothing else would be better; the first version after it is taken over as ever."""
+    world.rotation._expiry._now = lambda: time.time() + 400 * 86400  # the watcher's clock alone: others still read it
+    world.rotation.look()
+    world.rotation.look()
+
+    told = [json.loads(line) for line in world.lines if b"certificate-expired" in line]
+    assert [line["secret"] for line in told] == ["identity/colorteller"]
+    assert world.rotation._standings._expired[IDENTITY.name].startswith("the served certificate expired on 20")
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+
+    newer = world.publish()
+    world.rotation._expiry._now = time.time
+    world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == newer.version_id
+    assert world.rotation._standings._expired[IDENTITY.name] == ""
 
 
 def test_a_quarantined_version_is_never_taken_over(world: World) -> None:

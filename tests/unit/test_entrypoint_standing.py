@@ -133,6 +133,20 @@ def test_a_refusal_outlives_troubles_and_ends_when_the_current_version_is_served
     assert standings.read() == {"colorteller": _good(material)}
 
 
+def test_that_what_is_served_has_expired_is_said_first(material: Material) -> None:
+    """Why nothing newer is there comes after it."""
+    standings = _standings(Envoy(material))
+    standings.expired("identity/colorteller", "the served certificate expired on 2026-11-22T00:00:00Z")
+    standings.trouble("identity/colorteller", Stage.FETCH, "throttled")
+
+    (standing,) = standings.read().values()
+    assert standing.error == "the served certificate expired on 2026-11-22T00:00:00Z; fetch: throttled"
+
+    standings.expired("identity/colorteller", "")
+    standings.begin_look("identity/colorteller")
+    assert standings.read() == {"colorteller": _good(material)}
+
+
 def test_only_identities_that_envoy_uses_are_told(material: Material) -> None:
     """A gateway's own, and never a trust bundle."""
     admin: Any = Envoy(material)

@@ -1,0 +1,117 @@
+"""Whatever AWS answers and whatever befalls the folder, Envoy serves the last good material and goes on."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshcert.proxy import Delivery
+from tests.envoy.conftest import both_deliveries
+from tests.envoy.container import Container, eventually, serial_number
+from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcert.material import Material
+    from tests.envoy.conftest import Start
+    from tests.pki import Hierarchy
+    from tests.secrets_api import Fault, SecretsApi
+
+POLL_S = 0.2
+"""The teller's poll interval."""
+FAULTS: tuple[Fault, ...] = ("throttled", "broken", "denied", "cut", "garbage", "empty", "hanging")
+TWO_LOOKS_S = 2 * POLL_S
+MACHINE_S = 3.0
+"""What a busy machine may add to two looks."""
+
+
+@pytest.fixture
+def node(start: Start, published: SecretsApi, material: Material) -> Iterator[Container]:
+    """A teller in reload mode that serves its first material; in the end it still runs."""
+    assert published.url
+    container = start(teller(poll_interval_s=POLL_S))
+    container.wait_until_healthy()
+    assert _serves(container, material)
+    yield container
+    assert container.process.poll() is None
+
+
+def _serves(container: Container, material: Material) -> bool:
+    return container.served_serial_numbers() == {serial_number(material)}
+
+
+@both_deliveries
+def test_after_every_failure_of_aws_the_new_version_comes_within_two_looks(
+    node: Container, api: SecretsApi, hierarchy: Hierarchy, material: Material
+) -> None:
+    """One outage after the other; during each the last good version is served and the container is healthy."""
+    envoy = node.children()["envoy"]
+    served = material
+    for fault in FAULTS:
+        newer = hierarchy.issue([TELLER_NAME])
+        _fail(api, fault, newer)
+        assert _serves(node, served), fault
+        assert node.healthy(), fault
+
+        api.fail_always(None)
+        # A call that hangs has an end of its own, which is later than the next look.
+        _take_over(node, newer, fault, within_s=TWO_LOOKS_S + MACHINE_S + (10 if fault == "hanging" else 0))
+        served = newer
+    assert node.children()["envoy"] == envoy
+
+
+def _fail(api: SecretsApi, fault: Fault, newer: Material) -> None:
+    """AWS holds a newer version, and fails those who ask for it."""
+    api.fail_always(fault)
+    asked = len(api.calls)
+    api.publish(TELLER_SECRET, newer)
+    eventually(lambda: len(api.calls) > asked + 1, f"asked in vain: {fault}")
+
+
+def _take_over(node: Container, newer: Material, fault: Fault, within_s: float) -> None:
+    eventually(lambda: _serves(node, newer), f"the new version after {fault}", within_s)
+
+
+@both_deliveries
+def test_a_certificate_that_expires_in_an_outage_is_served_on_and_replaced_after_it(
+    start: Start, api: SecretsApi, hierarchy: Hierarchy
+) -> None:
+    """From a tenth of its life until after its end nobody answers: the container stays up and says so."""
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    minute, life = dt.timedelta(minutes=1), dt.timedelta(seconds=8)
+    ending = hierarchy.issue([TELLER_NAME], not_before=now - minute, not_after=now + life)
+    api.publish(TELLER_SECRET, ending)
+    api.publish_trust_bundle(GATEWAY_TRUST, hierarchy.trust_bundle)
+    container = start(teller(poll_interval_s=POLL_S))
+    container.wait_until_healthy()
+
+    api.fail_always("broken")
+    (told,) = eventually(lambda: container.events("certificate-expired"), "it says so")
+    assert told["secret"] == "identity/colorteller"
+    assert _serves(container, ending)
+    assert container.healthy()
+
+    newer = hierarchy.issue([TELLER_NAME], not_before=now)
+    api.publish(TELLER_SECRET, newer)
+    api.fail_always(None)
+    eventually(lambda: _serves(container, newer), "the new one", TWO_LOOKS_S + MACHINE_S)
+    assert len(container.events("certificate-expired")) == 1
+
+
+@pytest.mark.parametrize("delivery", [Delivery.FILE])
+def test_a_folder_that_was_removed_costs_no_served_certificate(
+    node: Container, api: SecretsApi, hierarchy: Hierarchy, material: Material
+) -> None:
+    """Envoy has lost its watch: the last good version stays, and it is told that the new one is not served."""
+    shutil.rmtree(node.material_dir / "secrets")
+    newer = hierarchy.issue([TELLER_NAME])
+    api.publish(TELLER_SECRET, newer)
+
+    eventually(
+        lambda: [told for told in node.events("rotation-waits") if told["stage"] == "served"], "told", within_s=20
+    )
+    assert _serves(node, material)
