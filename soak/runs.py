@@ -14,6 +14,7 @@ from meshcert.proxy import Rotation
 from soak import rotations as under_load
 from soak.crashes import IDENTITY, kill_everywhere, most_deployments, standing
 from soak.hostile_input import spoil_all
+from soak.kills import kill_all
 from soak.long_tests import run_all
 from soak.report import Outcome
 
@@ -99,6 +100,11 @@ def long_tests(folder: Path, say: Callable[[str], object], seed: int) -> Outcome
     return run_all(folder, say)
 
 
+def kills(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """Watcher and Envoy die 200 times for each delivery, at random moments of a rotation."""
+    return kill_all(folder, say, seed)
+
+
 def hostile_input(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """A million spoiled inputs for everything that reads what others wrote, 20,000 for the pre-flight."""
     del folder
@@ -109,6 +115,7 @@ RUNS: dict[str, Callable[[Path, Callable[[str], object], int], Outcome]] = {
     run.__name__: run
     for run in (
         long_tests,
+        kills,
         lifetimes,
         throttling,
         fleet,

@@ -177,6 +177,25 @@ def test_a_certificate_that_expires_is_served_on_and_told_once(world: World) -> 
     assert world.rotation._standings._expired[IDENTITY.name] == ""
 
 
+@pytest.mark.parametrize(("days", "problem"), [(-366, "not valid before"), (4000, "expired on")])
+def test_a_clock_that_is_a_year_and_more_off_costs_no_served_certificate(world: World, days: int, problem: str) -> None:
+    """New versions seem bad to it and wait; with the right time again they are taken over."""
+    newer = world.publish()
+    world.delivery._now = lambda: time.time() + days * 86400
+    world.rotation.look()
+
+    (told,) = [
+        json.loads(line) for line in world.lines if b"identity/colorteller" in line and b"rotation-waits" in line
+    ]
+    assert (told["stage"], problem in told["reason"]) == ("preflight", True)
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+
+    world.delivery._now = time.time
+    world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == newer.version_id
+
+
 def test_a_quarantined_version_is_never_taken_over(world: World) -> None:
     """Not even a newer one, and its value is not read; a version served already stays until the label has moved."""
     newer = world.publish()
