@@ -36,14 +36,15 @@ def available(certificate: PrivateCertificate, action: str, *, exported: bool = 
         _emit_health(_STATE_CHANGE, certificate, "has been renewed")
 
 
-def approaching(certificate: PrivateCertificate) -> None:
-    """Send ``ACM Certificate Approaching Expiration``."""
-    _emit("ACM Certificate Approaching Expiration", certificate, {"DaysToExpiry": certificate.days_left})
+def approaching(certificate: PrivateCertificate, days_left: int) -> None:
+    """Send ``ACM Certificate Approaching Expiration``, with the days left at the run of ACM's that sees it."""
+    _emit("ACM Certificate Approaching Expiration", certificate, {"DaysToExpiry": days_left})
 
 
-def action_required(certificate: PrivateCertificate, reason: str) -> None:
+def action_required(certificate: PrivateCertificate, reason: str, days_left: int) -> None:
     """Send ``ACM Certificate Renewal Action Required`` and AWS Health's event for a private CA that does not issue."""
-    detail = {"RenewalStatusReason": reason, "Exported": certificate.exported, **_facts(certificate)}
+    facts = _facts(certificate) | {"DaysToExpiry": days_left}
+    detail = {"RenewalStatusReason": reason, "Exported": certificate.exported, **facts}
     _emit("ACM Certificate Renewal Action Required", certificate, detail)
     _emit_health(_FAILURE, certificate, f"could not be renewed: {reason}")
 

@@ -73,10 +73,13 @@ def day(certificates: list[PrivateCertificate], times: CertificateTimes, *, once
         for certificate in certificates:
             if certificate.current_status == "EXPIRED":
                 _expire(certificate, done)
-            elif certificate.status == "ISSUED" and not (once_a_day and certificate.seen_at == certificate.days_left):
-                certificate.seen_at = certificate.days_left
-                _renew_if_due(certificate, times, done)
-                _warn_if_close(certificate, times, done)
+                continue
+            # Read once: while a day of milliseconds is told, the next one may begin.
+            days_left = certificate.days_left
+            if certificate.status == "ISSUED" and not (once_a_day and certificate.seen_at == days_left):
+                certificate.seen_at = days_left
+                _renew_if_due(certificate, times, days_left, done)
+                _warn_if_close(certificate, times, days_left, done)
     return done
 
 
@@ -102,24 +105,24 @@ def _expire(certificate: PrivateCertificate, done: Done) -> None:
     certificate_events.expired(certificate)
 
 
-def _renew_if_due(certificate: PrivateCertificate, times: CertificateTimes, done: Done) -> None:
+def _renew_if_due(certificate: PrivateCertificate, times: CertificateTimes, days_left: int, done: Done) -> None:
     due = certificate.exported and certificate.remaining <= timedelta(seconds=times.managed_renewal_s)
     if certificate.attempts >= _STUCK_DAYS and not certificate.attempt_under_way and not due:
         certificate.attempts = 0
     elif due or certificate.pending:
         start(certificate, times)
         done["renewing"].append(certificate.arn)
-    passed = next((days for days in _ACTION_REQUIRED_DAYS if certificate.days_left <= days), None)
+    passed = next((days for days in _ACTION_REQUIRED_DAYS if days_left <= days), None)
     if due and certificate.stuck_because and passed is not None and passed != certificate.action_told_at:
         certificate.action_told_at = passed
         done["action_required"].append(certificate.arn)
-        certificate_events.action_required(certificate, certificate.stuck_because)
+        certificate_events.action_required(certificate, certificate.stuck_because, days_left)
 
 
-def _warn_if_close(certificate: PrivateCertificate, times: CertificateTimes, done: Done) -> None:
+def _warn_if_close(certificate: PrivateCertificate, times: CertificateTimes, days_left: int, done: Done) -> None:
     if certificate.remaining <= timedelta(seconds=times.warning_s):
         done["approaching"].append(certificate.arn)
-        certificate_events.approaching(certificate)
+        certificate_events.approaching(certificate, days_left)
 
 
 def _attempt(certificate: PrivateCertificate, times: CertificateTimes) -> None:
