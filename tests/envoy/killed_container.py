@@ -46,6 +46,7 @@ class KilledContainer:
         self._hierarchy = Hierarchy(1)
         self._open = ExitStack()
         self._starts = 0
+        self._dead: set[int] = set()
         self._api: SecretsApi
         self._container: Container
         self._current: Material
@@ -75,10 +76,11 @@ class KilledContainer:
                 its Envoy's code, or the new version was not served in the end.
         """
         victim, before = self._random.choice(VICTIMS), self._current
-        process = self._container.children()[victim]
+        process = eventually(lambda: self._alive(victim), f"a {victim}")
         self._publish()
         time.sleep(self._random.uniform(0, 2 * POLL_S))  # the moment is what is tried
         os.kill(process, signal.SIGKILL)
+        self._dead.add(process)
         if victim == "envoy":
             code = self._container.exit_code()
             assert code == KILLED, f"Envoy was killed, the container ended with {code}"
@@ -87,6 +89,11 @@ class KilledContainer:
         else:
             eventually(lambda: self._serves_the_new(before), "the new version after the watcher's death")
         return victim
+
+    def _alive(self, name: str) -> int:
+        """Its process; 0 while there is none but the one that was killed last."""
+        process = self._container.children().get(name, 0)
+        return 0 if process in self._dead else process
 
     def _serves_the_new(self, before: Material) -> bool:
         served = self._container.served_serial_numbers()
