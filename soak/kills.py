@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from contextlib import redirect_stdout
 from typing import TYPE_CHECKING
 
 from meshcert.proxy import Delivery
@@ -35,7 +37,10 @@ def kill_all(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
         with KilledContainer(image, folder / delivery, _ADDRESS.format(number), delivery, seed) as container:
             for kill in range(1, KILLS + 1):
                 try:
-                    counts[container.kill()] += 1
+                    # A container that ends shows its log, which is of use where a test has failed.
+                    with redirect_stdout(io.StringIO()):
+                        victim = container.kill()
+                    counts[victim] += 1
                 except AssertionError as error:
                     faults[f"{delivery} {kill}"] = (str(error),)
                     break

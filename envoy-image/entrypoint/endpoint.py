@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, NamedTuple
-from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +16,14 @@ _SUFFIXES = {
     "us-isof-": "csp.hci.ic.gov",
     "eu-isoe-": "cloud.adc-e.uk",
 }
+
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>\[[0-9a-f:.]+\]|[^\s/:?#@\[\]]+)(:(?P<port>[0-9]{1,5}))?"
+    r"(?P<path>/[^\s?#]*)?(?P<query>\?[^\s#]*)?",
+    re.IGNORECASE,
+)
+"""By hand: importing ``urllib.parse``, which brings ``ipaddress``, is a fiftieth of the start."""
+_PORTS = range(1, 65_536)
 
 _ANY_URL = "AWS_ENDPOINT_URL"
 _S3_URL = "AWS_ENDPOINT_URL_S3"
@@ -105,9 +113,10 @@ def parse_endpoint(url: str) -> tuple[Endpoint, str]:
     Raises:
         ValueError: If it is not HTTP(S). The URL is not in the message: it could hold credentials.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    parts = _URL.fullmatch(url)
+    if parts is None or int(parts["port"] or 1) not in _PORTS:
         raise ValueError("it is not an http or https URL")
-    tls = parts.scheme == "https"
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Endpoint(parts.hostname, parts.port or (443 if tls else 80), tls), path
+    tls = parts["scheme"].lower() == "https"
+    port = int(parts["port"] or (443 if tls else 80))
+    host = parts["host"].lower().strip("[]")
+    return Endpoint(host, port, tls), f"{parts['path'] or '/'}{parts['query'] or ''}"

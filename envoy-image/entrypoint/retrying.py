@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import random
+import os
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -20,6 +20,11 @@ FRESH_ROLE_GRACE_S = 15.0
 """A refusal that a fresh role may meet is final after this, seconds."""
 
 
+def _any_fraction() -> float:
+    """A random number from 0 to 1; the module ``random`` would be loaded for this alone."""
+    return int.from_bytes(os.urandom(4), "big") / 2**32
+
+
 class Clock(NamedTuple):
     """
     The time, and what waiting needs; tests put their own in.
@@ -33,7 +38,7 @@ class Clock(NamedTuple):
 
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    jitter: Callable[[], float] = random.random
+    jitter: Callable[[], float] = _any_fraction
     now: Callable[[], float] = time.time
 
 

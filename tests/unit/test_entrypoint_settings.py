@@ -10,7 +10,7 @@ import botocore.config  # noqa: TID251 -- the endpoints are compared with its ow
 import botocore.session  # noqa: TID251 -- the same
 import pytest
 
-from entrypoint.endpoint import dynamodb_endpoint, secrets_manager_endpoint
+from entrypoint.endpoint import Endpoint, dynamodb_endpoint, parse_endpoint, secrets_manager_endpoint
 from entrypoint.settings import Settings
 from entrypoint.signed_connection import Session
 from meshcert import naming
@@ -243,3 +243,29 @@ def test_a_bundle_of_authorities_that_cannot_be_read_is_a_fault(environ: dict[st
     assert _places(environ | {"AWS_CA_BUNDLE": missing}) == ["AWS_CA_BUNDLE"]
     with pytest.raises(ValueError, match="AWS_CA_BUNDLE cannot be read"):
         Session.begin({"AWS_CA_BUNDLE": missing})
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("http://169.254.170.2", (Endpoint("169.254.170.2", 80, tls=False), "/")),
+        ("HTTPS://Vpce.Example", (Endpoint("vpce.example", 443, tls=True), "/")),
+        ("https://vpce.example:8443/v1/x?a=b", (Endpoint("vpce.example", 8443, tls=True), "/v1/x?a=b")),
+        ("http://[fd00:ec2::23]/v1/credentials", (Endpoint("fd00:ec2::23", 80, tls=False), "/v1/credentials")),
+        ("http://localhost:4566?a", (Endpoint("localhost", 4566, tls=False), "/?a")),
+    ],
+)
+def test_the_parts_of_a_url(url: str, expected: tuple[Endpoint, str]) -> None:
+    """Host and port to connect to, and what is asked for there."""
+    assert parse_endpoint(url) == expected
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "localhost:4566", "ftp://host", "http://", "http://:80", "http://host:0", "http://host:65536", "http://host:x",
+     "http://user:password@host", "http://a b", "http://host/ path", "http://[::1", "http://host\n"],
+)  # fmt: skip
+def test_what_is_no_url_is_refused_and_not_quoted(url: str) -> None:
+    """It could hold credentials."""
+    with pytest.raises(ValueError, match=r"^it is not an http or https URL$"):
+        parse_endpoint(url)
