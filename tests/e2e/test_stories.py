@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @pytest.mark.timeout(300)
 def test_a_bad_version_goes_back_and_nobody_notices(tmp_path: Path) -> None:
     """
-    The figures are issue 3's: 0 requests failed, the label back in 10 s, every task on the good version in 60 s.
+    As was promised: 0 requests failed, the label back in 10 s, every task on the good version in 60 s.
 
     The version is quarantined for good, somebody is alarmed, a fresh renewal settles the identity, and the audit log
     tells it in order: what was done, why, from which version to which.
