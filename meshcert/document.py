@@ -97,7 +97,7 @@ def read_trust_bundle(text: str, secret: str) -> TrustBundle:
     """
     fields = _fields(text, secret, ("TrustBundle",))
     _require_certificates(fields["TrustBundle"], "TrustBundle", secret)
-    return TrustBundle(fields["TrustBundle"], _list_sources(json.loads(text).get("RevocationLists", []), secret))
+    return TrustBundle(fields["TrustBundle"], _list_sources(fields.get("RevocationLists", []), secret))
 
 
 def _list_sources(value: object, secret: str) -> tuple[ListSource, ...]:
@@ -114,7 +114,8 @@ def _list_sources(value: object, secret: str) -> tuple[ListSource, ...]:
     raise SecretMalformed(secret, "RevocationLists is no list of Bucket, Key and Authority")
 
 
-def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, str]:
+def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """The whole value; these fields of it are texts."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -135,7 +136,7 @@ def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, str]:
         except UnicodeEncodeError:
             # JSON can escape half a surrogate pair, which is no character; the error itself would hold the value.
             raise SecretMalformed(secret, f"{name} is not Unicode text") from None
-    return {name: value[name] for name in names}
+    return value
 
 
 def _require_certificates(pem: str, field: str, secret: str) -> None:

@@ -25,7 +25,16 @@ _DEPLOY_AGAIN = "Set it on the function; a deploy of the stacks does"
 
 @dataclass(frozen=True)
 class _FunctionSettings:
-    """What every function's settings can do; those without a default must be set."""
+    """
+    What every function is told; settings without a default must be set.
+
+    Args:
+        mesh: ``MESHCERT_MESH``: name of the mesh.
+        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
+    """
+
+    mesh: str
+    identities_table: str
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -54,30 +63,12 @@ class _FunctionSettings:
 
 @dataclass(frozen=True)
 class ExportSettings(_FunctionSettings):
-    """
-    The export function's environment.
-
-    Args:
-        mesh: ``MESHCERT_MESH``: name of the mesh.
-        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
-    """
-
-    mesh: str
-    identities_table: str
+    """The export function's environment."""
 
 
 @dataclass(frozen=True)
 class VerifySettings(_FunctionSettings):
-    """
-    The verify function's environment.
-
-    Args:
-        mesh: ``MESHCERT_MESH``: name of the mesh.
-        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
-    """
-
-    mesh: str
-    identities_table: str
+    """The verify function's environment."""
 
 
 @dataclass(frozen=True)
@@ -86,13 +77,9 @@ class DeploySettings(_FunctionSettings):
     The deploy function's environment.
 
     Args:
-        mesh: ``MESHCERT_MESH``: name of the mesh.
-        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
         lifecycle_table: ``MESHCERT_LIFECYCLE_TABLE``: name of the table ``lifecycle``.
     """
 
-    mesh: str
-    identities_table: str
     lifecycle_table: str
 
 
@@ -102,8 +89,6 @@ class RenewalSettings(_FunctionSettings):
     The renewal function's environment.
 
     Args:
-        mesh: ``MESHCERT_MESH``: name of the mesh.
-        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
         lifecycle_table: ``MESHCERT_LIFECYCLE_TABLE``: name of the table ``lifecycle``.
         acknowledgements_table: ``MESHCERT_ACKNOWLEDGEMENTS_TABLE``: name of the table ``acknowledgements``.
         export_function: ``MESHCERT_EXPORT_FUNCTION``: name of the export function.
@@ -113,8 +98,6 @@ class RenewalSettings(_FunctionSettings):
         policy: ``MESHCERT_POLICY_…``: when things are due.
     """
 
-    mesh: str
-    identities_table: str
     lifecycle_table: str
     acknowledgements_table: str
     export_function: str
@@ -130,16 +113,12 @@ class DispatchSettings(_FunctionSettings):
     The dispatch function's environment.
 
     Args:
-        mesh: ``MESHCERT_MESH``: name of the mesh.
-        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
         lifecycle_table: ``MESHCERT_LIFECYCLE_TABLE``: name of the table ``lifecycle``.
         looks_queue_url: ``MESHCERT_LOOKS_QUEUE_URL``: URL of the queue ``looks``.
         looks_per_second: ``MESHCERT_LOOKS_PER_SECOND``: how fast looks are handed out. A rotation takes two calls of
             acm:DescribeCertificate, and ACM answers ten a second for a whole account.
     """
 
-    mesh: str
-    identities_table: str
     lifecycle_table: str
     looks_queue_url: str
     looks_per_second: float = 4.5

@@ -32,12 +32,12 @@ class PkiStack(Stack):
             description=f"meshcert {mesh.mesh.name}: private CA hierarchies",
             termination_protection=True,
         )
-        makes_lists = any(hierarchy.revocation == "crl" for hierarchy in mesh.hierarchies.values())
+        makes_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
         bucket = RevocationBucket(self, "RevocationLists", mesh=mesh.mesh.name) if makes_lists else None
         self.hierarchies: dict[str, HierarchyAuthorities] = {}
         for name, hierarchy in mesh.hierarchies.items():
             authorities = HierarchyAuthorities(
-                self, name, hierarchy=hierarchy, lists=bucket if hierarchy.revocation == "crl" else None
+                self, name, hierarchy=hierarchy, lists=bucket if hierarchy.writes_lists else None
             )
             self.hierarchies[name] = authorities
             CfnOutput(self, f"{name}RootCa", value=authorities.root_arn)

@@ -10,7 +10,6 @@ from entrypoint.install import leaf_of, roots_of, version_of
 from meshcert.document import read_material, read_trust_bundle
 from meshcert.envoy import identity_name, identity_resource, trust_name, trust_resource
 from meshcert.errors import Fault, MaterialRejected, SecretMalformed, VersionQuarantined
-from meshcert.material import split_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -181,8 +180,8 @@ class Delivery:
     def served(self, wanted: Wanted) -> Served:
         """What was handed over last, also by a watcher that has died since."""
         content = self.handover.read(wanted.name)
-        leaf = split_certificates(leaf_of(content))[:1]
-        return Served(version_of(content), preflight.not_before(leaf[0]) if leaf else 0, content)
+        leaf = leaf_of(content)
+        return Served(version_of(content), preflight.validity(leaf).not_before if leaf else 0, content)
 
     def _with_lists(self, wanted: Wanted, version: str, bundle: TrustBundle) -> Checked:
         if self._revocation is None:
@@ -200,12 +199,13 @@ class Delivery:
             return self._with_lists(wanted, value.version_id, bundle)
         material = read_material(value.text, secret)
         preflight.check_material(material, wanted.reference.names, secret, self._now())
+        valid = preflight.validity(material.certificate)
         return Checked(
             wanted,
             value.version_id,
             identity_resource(wanted.name, material),
-            preflight.not_before(material.certificate),
-            preflight.lifetime_s(material.certificate),
+            valid.not_before,
+            valid.not_after - valid.not_before,
         )
 
 

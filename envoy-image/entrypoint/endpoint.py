@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,6 +26,7 @@ _URL = re.compile(
 """By hand: importing ``urllib.parse``, which brings ``ipaddress``, is a fiftieth of the start."""
 _PORTS = range(1, 65_536)
 
+CA_BUNDLE = "AWS_CA_BUNDLE"
 _ANY_URL = "AWS_ENDPOINT_URL"
 _S3_URL = "AWS_ENDPOINT_URL_S3"
 
@@ -101,6 +103,22 @@ def _endpoint(service: str, variable: str, region: str, environ: Mapping[str, st
     if fips and not (service == "dynamodb" and region.startswith("us-gov-")):
         service += "-fips"
     return Endpoint(f"{service}.{region}.{suffix}", 443, tls=True)
+
+
+def authorities_file(environ: Mapping[str, str]) -> str:
+    """
+    The file with the CA certificates that AWS's are checked against, PEM; empty takes the system's.
+
+    Args:
+        environ: May hold ``AWS_CA_BUNDLE``, as every AWS SDK reads it.
+
+    Raises:
+        ValueError: If that file cannot be read.
+    """
+    file = environ.get(CA_BUNDLE, "")
+    if file and not os.access(file, os.R_OK):
+        raise ValueError(f"{CA_BUNDLE} cannot be read")
+    return file
 
 
 def parse_endpoint(url: str) -> tuple[Endpoint, str]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ssl
-import time
 from typing import TYPE_CHECKING
 
-from entrypoint import der
 from entrypoint.install import leaf_of
-from meshcert.material import split_certificates
+from entrypoint.log import iso_time
+from entrypoint.preflight import validity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,13 +37,10 @@ class Expiry:
             name: SDS name.
             served: What Envoy was last handed.
         """
-        leaf = split_certificates(leaf_of(served.content))[:1]
-        if not leaf:
+        leaf = leaf_of(served.content)
+        if not leaf or self._now() < (not_after := validity(leaf).not_after):
             return ""
-        not_after = der.validity(ssl.PEM_cert_to_DER_cert(leaf[0])).not_after
-        if self._now() < not_after:
-            return ""
-        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(not_after))
+        when = iso_time(not_after)
         if self._told.get(name) != served.version:
             self._told[name] = served.version
             self._log.error("certificate-expired", secret=name, version=served.version, not_after=when)

@@ -52,12 +52,7 @@ class Answer(NamedTuple):
     entity_tag: str
 
 
-def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> tuple[int, bytes]:
-    """Status and body of what :func:`ask` answers."""
-    return ask(connection, request, timeout_s)[:2]
-
-
-def ask(connection: Any, request: http.HttpRequest, timeout_s: float) -> Answer:
+def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> Answer:
     """
     The answer to one request.
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from meshcert.envoy.secrets import discovery_response, file_name
+from meshcert.material import split_certificates
 
 if TYPE_CHECKING:
     from meshcert.envoy.api import Json
@@ -71,15 +72,14 @@ def resource_of(content: bytes) -> Json:
 
 
 def leaf_of(content: bytes) -> str:
-    """The certificate in an installed identity's content, PEM, followed by its chain; empty if there is none."""
-    return str(resource_of(content).get("tls_certificate", {}).get("certificate_chain", {}).get("inline_string", ""))
+    """The certificate in an installed identity's content, PEM, without its chain; empty if there is none."""
+    chain = resource_of(content).get("tls_certificate", {}).get("certificate_chain", {}).get("inline_string", "")
+    return next(iter(split_certificates(str(chain))), "")
 
 
 def roots_of(content: bytes) -> str:
     """The roots in an installed trust bundle's content, PEM; empty if there is none."""
-    for resource in _parsed(content).get("resources", ()):
-        return str(resource.get("validation_context", {}).get("trusted_ca", {}).get("inline_string", ""))
-    return ""
+    return str(resource_of(content).get("validation_context", {}).get("trusted_ca", {}).get("inline_string", ""))
 
 
 def write_private(path: str, content: bytes) -> None:

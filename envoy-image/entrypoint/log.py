@@ -20,6 +20,16 @@ LOG_LEVEL = "MESHCERT_LOG_LEVEL"
 DEFAULT_LEVEL = "info"
 
 
+def iso_time(seconds: float) -> str:
+    """
+    A time to the second, as people and programs read it, for example ``2026-11-22T10:13:48Z``.
+
+    Args:
+        seconds: Since 1970, UTC.
+    """
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
 class Log:
     """
     Writes events of a level and above.
@@ -53,7 +63,7 @@ class Log:
         if level < self._threshold:
             return
         now = time.time()
-        at = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(now))}.{int(now % 1 * 1000):03d}Z"
+        at = f"{iso_time(now).removesuffix('Z')}.{int(now % 1 * 1000):03d}Z"
         line = json.dumps({"at": at, "level": LEVELS[level], "event": event, **fields}, default=str)
         self._write(line.encode() + b"\n")
 

@@ -9,10 +9,10 @@ Not checked: whether any peer trusts that root, and revocation.
 from __future__ import annotations
 
 import ssl
-import time
 from typing import TYPE_CHECKING, Any
 
 from entrypoint import der
+from entrypoint.log import iso_time
 from entrypoint.memory_file import memory_file
 from meshcert.errors import Fault, MaterialRejected
 from meshcert.material import split_certificates
@@ -102,25 +102,17 @@ def check_trust_bundle(bundle: TrustBundle, subject: str, now: float) -> None:
         raise MaterialRejected(subject, tuple(faults))
 
 
-def not_before(certificate: str) -> int:
+def validity(certificate: str) -> der.Validity:
     """
-    Start of a certificate's validity, seconds since 1970, UTC.
+    When a certificate is valid.
+
+    Args:
+        certificate: One certificate, PEM.
 
     Raises:
-        ValueError: If it is not PEM of a certificate.
+        ValueError: If it is none.
     """
-    return der.validity(ssl.PEM_cert_to_DER_cert(certificate.strip())).not_before
-
-
-def lifetime_s(certificate: str) -> int:
-    """
-    How long a certificate is valid, seconds.
-
-    Raises:
-        ValueError: If it is not PEM of a certificate.
-    """
-    valid = der.validity(ssl.PEM_cert_to_DER_cert(certificate.strip()))
-    return valid.not_after - valid.not_before
+    return der.validity(ssl.PEM_cert_to_DER_cert(certificate.strip()))
 
 
 def _unreadable(material: Material) -> Iterator[Fault]:
@@ -144,12 +136,12 @@ def _encryption_faults(material: Material) -> Iterator[Fault]:
 
 def _time_faults(material: Material, now: float) -> Iterator[Fault]:
     for place, pem in _certificates(material):
-        valid = der.validity(ssl.PEM_cert_to_DER_cert(pem))
+        valid = validity(pem)
         if now > valid.not_after:
-            yield Fault(place, f"it expired on {_iso(valid.not_after)}", _RENEW)
+            yield Fault(place, f"it expired on {iso_time(valid.not_after)}", _RENEW)
         if now < valid.not_before:
             remedy = "Check the clocks of this host and of the CA, or wait"
-            yield Fault(place, f"it is not valid before {_iso(valid.not_before)}", remedy)
+            yield Fault(place, f"it is not valid before {iso_time(valid.not_before)}", remedy)
 
 
 def _key_faults(certificate: str) -> Iterator[Fault]:
@@ -254,7 +246,3 @@ def _verification_fault(error: ssl.SSLCertVerificationError, role: str) -> Fault
         remedy = "Publish the issuing CA first and the self-signed root last, as acm:ExportCertificate gives them"
         return Fault("CertificateChain", f"it does not lead to its own root ({error.verify_message})", remedy)
     return Fault("CertificateChain", f"it cannot be verified ({error.verify_message})", _EXPORT_AGAIN)
-
-
-def _iso(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import ssl
-import time
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from entrypoint.log import iso_time
 from entrypoint.revocation_list import RevocationList, read_revocation_list
 from meshcert.errors import AwsRefused, AwsUnavailable
 from meshcert.proxy import Revocation
@@ -121,7 +121,7 @@ class RevocationLists:
                 found.append(kept.revocation_list.pem)
                 if kept.revocation_list.next_update <= self._now():
                     usable = False
-                    problem += f"; the list at hand ended on {_iso(kept.revocation_list.next_update)}"
+                    problem += f"; the list at hand ended on {iso_time(kept.revocation_list.next_update)}"
             if problem:
                 problems.append(f"s3://{source.bucket}/{source.key}: {problem.removeprefix('; ')}")
         if revocation is Revocation.FAIL_OPEN and not usable:
@@ -149,12 +149,10 @@ class RevocationLists:
         except ValueError as error:
             return str(error)
         if newer.this_update > self._now() + _SKEW_S:
-            return f"it is of {_iso(newer.this_update)}, which is not yet: check the clocks of this host and of the CA"
+            return (
+                f"it is of {iso_time(newer.this_update)}, which is not yet: check the clocks of this host and of the CA"
+            )
         if kept and newer.number < kept.revocation_list.number:
             return f"its number {newer.number} is older than {kept.revocation_list.number}, which is kept"
         self._kept[source] = _Kept(newer, stored.entity_tag)
         return ""
-
-
-def _iso(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))

@@ -10,6 +10,8 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+from entrypoint.handover import Verdict
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -30,19 +32,6 @@ class Offer(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<Offer {self.version}>"
-
-
-class Word(NamedTuple):
-    """
-    What Envoy said of a version.
-
-    Args:
-        accepted: Whether it took it over.
-        reason: Envoy's own words if it did not.
-    """
-
-    accepted: bool
-    reason: str = ""
 
 
 class Board:
@@ -100,7 +89,7 @@ class Board:
         with self._lock:
             return self._up.get(name)
 
-    def word(self, name: str, version: str = "") -> Word | None:
+    def word(self, name: str, version: str = "") -> Verdict | None:
         """
         What Envoy said of this version since it was put up, or if that is left out, what it said first of any.
 
@@ -110,11 +99,11 @@ class Board:
         with self._lock:
             good = self._good.get(name)
             if good and (not version or (good.version == version and good == self._up.get(name))):
-                return Word(accepted=True)
+                return Verdict(accepted=True)
             if name in self._refused:
                 refused, reason = self._refused[name]
                 if version in {"", refused.version}:
-                    return Word(accepted=False, reason=reason)
+                    return Verdict(accepted=False, reason=reason)
             return None
 
     def accepted(self, name: str, offer: Offer) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from entrypoint.admin import Admin
     from entrypoint.delivery import Delivery, Wanted
     from entrypoint.log import Log
-    from entrypoint.sds_board import Board, Word
+    from entrypoint.sds_board import Board
     from meshcert.envoy.api import Json
 
 ASK_ENVOY_EVERY_S = 0.2
@@ -147,7 +147,8 @@ def ask_envoy(handover: SocketHandover, admin: Admin, sleep: Callable[[float], o
             sleep(ASK_ENVOY_EVERY_S)
 
 
-def _verdict(word: Word | None) -> Verdict | None:
+def _verdict(word: Verdict | None) -> Verdict | None:
+    """Envoy's word, with ours before its reason for a refusal."""
     if word is None or word.accepted:
-        return word and Verdict(accepted=True)
-    return Verdict(accepted=False, reason=f"{REJECTED}: {word.reason}" if word.reason else REJECTED)
+        return word
+    return word._replace(reason=f"{REJECTED}: {word.reason}" if word.reason else REJECTED)

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from entrypoint.drain import DRAIN, LONGEST_DRAIN_S
-from entrypoint.endpoint import Endpoint, parse_endpoint, secrets_manager_endpoint
+from entrypoint.endpoint import CA_BUNDLE, Endpoint, authorities_file, parse_endpoint, secrets_manager_endpoint
 from entrypoint.log import DEFAULT_LEVEL, LEVELS, LOG_LEVEL
 from entrypoint.paths import MATERIAL_DIR, Paths
 from meshcert.envoy import Addresses
@@ -23,7 +23,6 @@ REGION = "AWS_REGION"
 START_DEADLINE = "MESHCERT_START_DEADLINE_S"
 LISTEN_ADDRESS = "MESHCERT_LISTEN_ADDRESS"
 LOOPBACK_ADDRESS = "MESHCERT_LOOPBACK_ADDRESS"
-CA_BUNDLE = "AWS_CA_BUNDLE"
 CREDENTIALS_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 DNS_RESOLVER = "MESHCERT_DNS_RESOLVER"
 
@@ -83,10 +82,11 @@ class Settings(NamedTuple):
                 parse_endpoint(url)
             except ValueError as error:
                 faults.append(Fault(CREDENTIALS_URI, str(error), "ECS sets it; do not override it"))
-        authorities = environ.get(CA_BUNDLE)
-        if authorities and not os.access(authorities, os.R_OK):
-            remedy = "Leave it out to trust the system's CAs"
-            faults.append(Fault(CA_BUNDLE, f"{authorities} is no file that can be read", remedy))
+        try:
+            authorities_file(environ)
+        except ValueError:
+            problem = f"{environ[CA_BUNDLE]} is no file that can be read"
+            faults.append(Fault(CA_BUNDLE, problem, "Leave it out to trust the system's CAs"))
         start_deadline_s = _seconds(environ, START_DEADLINE, DEFAULT_START_DEADLINE_S, 3600.0, faults)
         _seconds(environ, DRAIN, 0.0, LONGEST_DRAIN_S, faults)
         log_level = environ.get(LOG_LEVEL) or DEFAULT_LEVEL

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from awscrt import auth, http, io
 
-from entrypoint.http_exchange import Answer, ask, connect, result
+from entrypoint.endpoint import authorities_file
+from entrypoint.http_exchange import Answer, connect, exchange, result
 from entrypoint.task_credentials import ChainCredentials, TaskCredentials, find_credentials
 
 if TYPE_CHECKING:
@@ -37,15 +37,12 @@ class Session(NamedTuple):
         A session with the credentials the environment leads to.
 
         Args:
-            environ: Says where credentials come from, and in ``AWS_CA_BUNDLE``, as every AWS SDK reads it, whom TLS
-                trusts.
+            environ: Says where credentials come from, and whom TLS trusts.
 
         Raises:
             ValueError: If the environment's credentials endpoint is no URL, or ``AWS_CA_BUNDLE`` cannot be read.
         """
-        authorities = environ.get("AWS_CA_BUNDLE", "")
-        if authorities and not os.access(authorities, os.R_OK):
-            raise ValueError("AWS_CA_BUNDLE cannot be read")
+        authorities = authorities_file(environ)
         group = io.EventLoopGroup(1)
         bootstrap = io.ClientBootstrap(group, io.DefaultHostResolver(group))
         return cls(bootstrap, find_credentials(environ, bootstrap), authorities)
@@ -125,7 +122,7 @@ class SignedConnection:
         )
         result(auth.aws_sign_request(request, signing), "credentials", timeout_s)
         try:
-            return ask(self._open(timeout_s), request, timeout_s)
+            return exchange(self._open(timeout_s), request, timeout_s)
         except ConnectionError:
             self._drop()
             raise

@@ -11,7 +11,6 @@ from entrypoint.der import serial_number
 from entrypoint.install import leaf_of
 from meshcert.envoy import identity_name, secrets_used
 from meshcert.errors import MaterialRejected
-from meshcert.material import split_certificates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -182,5 +181,5 @@ def _shortened(reason: str) -> str:
 
 
 def _serial(served: Served) -> str:
-    leaf = split_certificates(leaf_of(served.content))[:1]
-    return whole_bytes(serial_number(ssl.PEM_cert_to_DER_cert(leaf[0]))) if leaf else ""
+    leaf = leaf_of(served.content)
+    return whole_bytes(serial_number(ssl.PEM_cert_to_DER_cert(leaf))) if leaf else ""

@@ -84,7 +84,7 @@ class TaskCredentials:
         if token := self._token():
             headers.append(("Authorization", token))
         try:
-            status, body = exchange(
+            status, body, _ = exchange(
                 connection, http.HttpRequest("GET", self._path, http.HttpHeaders(headers)), timeout_s
             )
         finally:

@@ -40,7 +40,7 @@ def task_arn(uri: str, bootstrap: ClientBootstrap) -> str:
     headers = http.HttpHeaders([("Host", endpoint.authority), ("Accept", "application/json")])
     connection = result(connect(endpoint, bootstrap), "task metadata", TIMEOUT_S)
     try:
-        status, body = exchange(connection, http.HttpRequest("GET", path, headers), TIMEOUT_S)
+        status, body, _ = exchange(connection, http.HttpRequest("GET", path, headers), TIMEOUT_S)
     except ConnectionError as error:
         raise ConnectionError(f"no task metadata: {error}") from error
     finally:

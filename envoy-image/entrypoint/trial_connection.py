@@ -10,6 +10,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from entrypoint.memory_file import memory_file
+from meshcert.envoy.tls import ALPN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,8 +29,6 @@ later (median; 7 ms at most in 1,200 refused handshakes), and nothing at all if 
 """
 MOST_ADDRESSES = 3
 
-_ALPN = {"http": ["h2", "http/1.1"], "http2": ["h2"], "grpc": ["h2"]}
-"""As the backend's listener offers it (:mod:`meshcert.envoy.tls`)."""
 _HTTP2_BEGINNING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 """The client's preface and empty SETTINGS (RFC 9113, 3.4). The proxy answers them itself: no application sees it."""
 
@@ -156,8 +155,8 @@ def client_context(shown: Presented, roots: str, protocol: str) -> ssl.SSLContex
     context.load_verify_locations(cadata=roots)
     with memory_file(shown.certificate_chain) as chain, memory_file(shown.private_key) as key:
         context.load_cert_chain(chain, key, password=lambda: shown.passphrase)
-    if protocol in _ALPN:
-        context.set_alpn_protocols(_ALPN[protocol])
+    if protocol in ALPN:
+        context.set_alpn_protocols(ALPN[protocol])
     return context
 
 

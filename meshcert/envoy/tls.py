@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from meshcert.envoy.secrets import SecretSource
     from meshcert.proxy import Backend, BackendTls, ListenerTls
 
-_ALPN = {"http": ["h2", "http/1.1"], "http2": ["h2"], "grpc": ["h2"]}
+ALPN = {"http": ["h2", "http/1.1"], "http2": ["h2"], "grpc": ["h2"]}
+"""What a listener offers, by its protocol; ``tcp`` offers nothing."""
 
 
 def downstream_socket(tls: ListenerTls, protocol: str, source: SecretSource) -> Json:
@@ -28,8 +29,8 @@ def downstream_socket(tls: ListenerTls, protocol: str, source: SecretSource) -> 
         source: Where its secrets come from.
     """
     common = _common_tls_context(tls.certificate, tls.trust, tls.subject_alternative_names, source)
-    if protocol in _ALPN:
-        common["alpn_protocols"] = _ALPN[protocol]
+    if protocol in ALPN:
+        common["alpn_protocols"] = ALPN[protocol]
     return extension(
         "envoy.transport_sockets.tls",
         DOWNSTREAM_TLS,

@@ -89,9 +89,14 @@ class Hierarchy(Part):
         return self.root_validity_years if self.tiers == 1 else self.issuing_validity_years
 
     @property
+    def writes_lists(self) -> bool:
+        """Whether its CAs write revocation lists."""
+        return self.revocation == "crl"
+
+    @property
     def revocation_policy(self) -> Revocation:
         """What proxies that trust it do about revoked peers."""
-        return Revocation.NONE if self.revocation == "none" else Revocation(self.stale_lists)
+        return Revocation(self.stale_lists) if self.writes_lists else Revocation.NONE
 
 
 class Identity(Part):

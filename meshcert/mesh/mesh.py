@@ -115,6 +115,18 @@ class Mesh(Part):
         """
         return (hierarchy, *self.hierarchies[hierarchy].also_trust)
 
+    def listed(self, hierarchy: str) -> tuple[str, ...]:
+        """
+        Those of :meth:`trusted` whose CAs write revocation lists.
+
+        Args:
+            hierarchy: Name of a hierarchy.
+
+        Raises:
+            KeyError: If there is no such hierarchy.
+        """
+        return tuple(name for name in self.trusted(hierarchy) if self.hierarchies[name].writes_lists)
+
     def trusted_by_peers(self, identity: str) -> tuple[str, ...]:
         """
         The hierarchies that every peer of an identity trusts: its certificate may come from each of them.

@@ -209,12 +209,11 @@ class EnvoyService(Construct):
     def _revocation_lists(self) -> list[str]:
         """ARNs of the lists of every CA that its peers' certificates may come from."""
         mesh, authorities = self._surroundings.mesh, self._surroundings.authorities
-        trusted = dict.fromkeys(name for bundle in self.proxy.trust_bundles for name in mesh.trusted(bundle))
+        listed = dict.fromkeys(name for bundle in self.proxy.trust_bundles for name in mesh.listed(bundle))
         return [
             f"arn:{Aws.PARTITION}:s3:::{bucket_name(mesh.mesh.name)}/"
             + naming.revocation_list(Fn.select(1, Fn.split("/", arn)))
-            for name in trusted
-            if mesh.hierarchies[name].revocation == "crl"
+            for name in listed
             for arn in authorities[name].arns
         ]
 

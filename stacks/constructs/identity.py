@@ -140,8 +140,7 @@ class TrustBundle(Construct):
         reissues = [mesh.hierarchies[name].reissue for name in trusted]
         lists = [
             {"Bucket": bucket_name(mesh.mesh.name), "CertificateAuthorityArn": arn}
-            for name in trusted
-            if mesh.hierarchies[name].revocation == "crl"
+            for name in mesh.listed(hierarchy)
             for arn in authorities[name].arns
         ]
         self.published = _have_published(
@@ -220,7 +219,7 @@ class Identity(Construct):
                 "CertificateArn": certificate.ref,
                 "SecretId": secret.secret_arn,
                 "RootCertificateAuthorityArn": hierarchy.root_arn,
-                "CertificateAuthorityArns": list(dict.fromkeys([hierarchy.issuing_arn, hierarchy.root_arn])),
+                "CertificateAuthorityArns": list(hierarchy.arns),
                 "Names": list(declared.dns_names),
                 "PeerNames": list(mesh.peer_names(name)),
                 "TrustedByPeers": [authorities[trusted].root_arn for trusted in mesh.trusted_by_peers(name)],

@@ -12,8 +12,9 @@ import pytest
 
 from entrypoint import sds_socket
 from entrypoint.admin import Admin
+from entrypoint.handover import Verdict
 from entrypoint.log import Log
-from entrypoint.sds_board import Board, Word
+from entrypoint.sds_board import Board
 from entrypoint.sds_handover import SocketHandover
 from entrypoint.sds_server import Owner, Server
 from meshcert.envoy import Addresses, bootstrap, identity_resource, secrets_used, trust_resource
@@ -78,7 +79,9 @@ def test_envoy_waits_takes_refuses_and_goes_on(pair: Pair, hierarchy: Hierarchy,
     pair.handover.install(TRUST, trust_resource(TRUST, hierarchy.trust_bundle), "t1")
     pair.handover.install(IDENTITY, identity_resource(IDENTITY, material), "v1")
     eventually(lambda: _state(pair) == "LIVE", "LIVE")
-    eventually(lambda: pair.board.word(IDENTITY, "v1") == pair.board.word(TRUST, "t1") == Word(accepted=True), "ACKs")
+    eventually(
+        lambda: pair.board.word(IDENTITY, "v1") == pair.board.word(TRUST, "t1") == Verdict(accepted=True), "ACKs"
+    )
 
     other: Any = identity_resource(IDENTITY, hierarchy.issue([TELLER_NAME]))
     other["tls_certificate"]["certificate_chain"] = {"inline_string": material.presented_chain}
@@ -90,5 +93,5 @@ def test_envoy_waits_takes_refuses_and_goes_on(pair: Pair, hierarchy: Hierarchy,
 
     newer = hierarchy.issue([TELLER_NAME])
     pair.handover.install(IDENTITY, identity_resource(IDENTITY, newer), "v3")
-    eventually(lambda: pair.board.word(IDENTITY, "v3") == Word(accepted=True), "the next ACK")
+    eventually(lambda: pair.board.word(IDENTITY, "v3") == Verdict(accepted=True), "the next ACK")
     assert pair.version() == "v3"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoint import der
-from entrypoint.preflight import check_material, check_trust_bundle, not_before
+from entrypoint.preflight import check_material, check_trust_bundle, validity
 from meshcert.errors import MaterialRejected
 from meshcert.material import EncryptedPrivateKey, Passphrase, TrustBundle, join_certificates
 from tests.pki import Hierarchy, KeyAlgorithm
@@ -179,7 +179,7 @@ def test_validity_is_read_for_both_forms_of_time(hierarchy: Hierarchy) -> None:
         found = der.validity(_der(leaf))
 
         assert found == (start.timestamp(), end.timestamp())
-        assert not_before(leaf) == start.timestamp()
+        assert validity(leaf).not_before == start.timestamp()
 
 
 def test_cut_and_changed_der_is_an_error_of_its_type_only(material: Material) -> None:

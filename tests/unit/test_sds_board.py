@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 
-from entrypoint.sds_board import Board, Offer, Word
+from entrypoint.handover import Verdict
+from entrypoint.sds_board import Board, Offer
 from entrypoint.sds_framing import CallRefused, Status
 from entrypoint.sds_subscriptions import Delta, StateOfTheWorld, fetch
 from entrypoint.sds_wire import field
@@ -101,7 +102,7 @@ def test_an_ack_is_the_acceptance(board: Board) -> None:
 
     envoy.takes(answer, TELLER)
 
-    assert board.word(TELLER, "v1") == board.word(TELLER) == Word(accepted=True)
+    assert board.word(TELLER, "v1") == board.word(TELLER) == Verdict(accepted=True)
     assert board.word(TRUST) is None
     board.put_up(TELLER, _offer("v2"))
     assert board.word(TELLER, "v2") is None
@@ -125,7 +126,7 @@ def test_a_refused_version_is_taken_down_and_the_last_good_one_is_up_again(board
     assert Client(board).says(TELLER).version_info == "v1"
     board.put_up(TELLER, _offer("v3"))
     envoy.takes(envoy.news(), TELLER)
-    assert board.word(TELLER, "v3") == Word(accepted=True)
+    assert board.word(TELLER, "v3") == Verdict(accepted=True)
 
 
 def test_a_first_version_that_is_refused_leaves_nothing_up(board: Board) -> None:
@@ -136,7 +137,7 @@ def test_a_first_version_that_is_refused_leaves_nothing_up(board: Board) -> None
 
     assert board.up(TELLER) is None
     assert envoy.news() is None
-    assert board.word(TELLER) == Word(accepted=False, reason="no")
+    assert board.word(TELLER) == Verdict(accepted=False, reason="no")
 
 
 def test_only_envoys_word_counts(board: Board) -> None:
@@ -165,7 +166,7 @@ def test_new_content_under_the_same_version_is_sent_and_judged_anew(board: Board
 
     assert board.word(TRUST, "t1") is None
     envoy.takes(envoy.news(), TRUST)
-    assert board.word(TRUST, "t1") == Word(accepted=True)
+    assert board.word(TRUST, "t1") == Verdict(accepted=True)
 
 
 def test_a_word_on_an_older_answer_counts_but_asks_for_nothing(board: Board) -> None:
@@ -210,7 +211,7 @@ def test_no_names_at_first_are_all_names(board: Board, kind: type[Subscription])
     board.put_up(TRUST, _offer("t2"))
 
     assert everything.news()
-    assert [board.word(name) for name in (TELLER, TRUST)] == [Word(accepted=True)] * 2
+    assert [board.word(name) for name in (TELLER, TRUST)] == [Verdict(accepted=True)] * 2
 
 
 def test_a_plain_name_is_answered_where_it_is_the_only_one(board: Board) -> None:
@@ -221,7 +222,7 @@ def test_a_plain_name_is_answered_where_it_is_the_only_one(board: Board) -> None
 
     assert (_names(answer), answer.version_info) == (["colorteller"], "v1")
     envoy.takes(answer, "colorteller")
-    assert board.word(TELLER, "v1") == Word(accepted=True)
+    assert board.word(TELLER, "v1") == Verdict(accepted=True)
 
 
 @pytest.mark.parametrize("asked", ["both", "ledger", "identity/", "", "identity/a/b", "*", "trust/colorteller"])

@@ -19,8 +19,9 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 
 from entrypoint import sds_server, sds_socket
+from entrypoint.handover import Verdict
 from entrypoint.log import Log
-from entrypoint.sds_board import Board, Offer, Word
+from entrypoint.sds_board import Board, Offer
 from entrypoint.sds_connection import MOST_STREAMS, SERVICE, Client, ClientFault, Connection
 from entrypoint.sds_framing import LARGEST_MESSAGE, frame
 from entrypoint.sds_server import MOST_CLIENTS, Owner, Server
@@ -130,12 +131,12 @@ def test_a_stream_is_answered_pushed_to_and_heard(stub: Any, served: Served) -> 
     requests.put(_request(TELLER))
     first = next(answers)
     requests.put(_request(TELLER, response_nonce=first.nonce))
-    eventually(lambda: served.board.word(TELLER, "v1") == Word(accepted=True), "the ACK")
+    eventually(lambda: served.board.word(TELLER, "v1") == Verdict(accepted=True), "the ACK")
 
     served.board.put_up(TELLER, Offer("v2", field(2, "of v2")))
     second = next(answers)
     requests.put(_request(TELLER, response_nonce=second.nonce, error_detail={"message": "no"}))
-    eventually(lambda: served.board.word(TELLER, "v2") == Word(accepted=False, reason="no"), "the NACK")
+    eventually(lambda: served.board.word(TELLER, "v2") == Verdict(accepted=False, reason="no"), "the NACK")
 
     requests.put(None)
     assert [first.version_info, second.version_info] == ["v1", "v2"]

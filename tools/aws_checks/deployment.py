@@ -174,18 +174,12 @@ class Deployment:
 
     def trust_bundle(self, hierarchy: str) -> TrustBundle:
         """What a hierarchy's trust bundle should hold: the roots of all it is trusted with, and where lists lie."""
-        trusted = self.mesh.trusted(hierarchy)
         bucket = naming.revocation_bucket(self.name, self.account_id, self.region)
-        arns = [
-            str(authority["Arn"])
-            for name in trusted
-            if self.mesh.hierarchies[name].revocation == "crl"
-            for authority in self.authorities(name)
-        ]
+        arns = [str(authority["Arn"]) for name in self.mesh.listed(hierarchy) for authority in self.authorities(name)]
         lists = (
             ListSource(bucket, naming.revocation_list(arn.rpartition("/")[2]), self._certificate(arn)) for arn in arns
         )
-        return TrustBundle(join_certificates(map(self.root_certificate, trusted)), tuple(lists))
+        return TrustBundle(join_certificates(map(self.root_certificate, self.mesh.trusted(hierarchy))), tuple(lists))
 
     def _certificate(self, arn: str) -> str:
         answer = self.account.read("acm-pca:GetCertificateAuthorityCertificate", CertificateAuthorityArn=arn)

@@ -56,7 +56,7 @@ def check_trust(mesh: Mesh, findings: Findings) -> None:
 def check_revocation(mesh: Mesh, findings: Findings) -> None:
     """What is said about lists is said where there are lists."""
     for name, hierarchy in mesh.hierarchies.items():
-        if hierarchy.revocation == "none" and "stale_lists" in hierarchy.model_fields_set:
+        if not hierarchy.writes_lists and "stale_lists" in hierarchy.model_fields_set:
             place = f"hierarchies.{name}.stale_lists"
             remedy = "Remove the key, or write revocation: crl"
             findings.add(place, "no lists are made, so none can be stale", remedy, given=(f"hierarchies.{name}",))
