@@ -167,7 +167,7 @@ class Hierarchy:
             _builder(names[0], key, issuer, (not_before or now - dt.timedelta(hours=1), not_after or now + 395 * _DAY))
             .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=False)
-            .add_extension(_key_usage(authority=False), critical=True)
+            .add_extension(key_usage(signs=False, enciphers=True), critical=True)
         )
         if extended_key_usages:
             usages = [_USAGES[usage] for usage in extended_key_usages]
@@ -213,7 +213,7 @@ def _authority(
     builder = (
         _builder(subject, key, issuer, validity)
         .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
-        .add_extension(_key_usage(authority=True), critical=True)
+        .add_extension(key_usage(signs=True), critical=True)
     )
     return _Authority(builder.sign(issuer.key if issuer else key, hashes.SHA256()), key)
 
@@ -238,12 +238,13 @@ def _builder(
     return builder.add_extension(authority, critical=False)
 
 
-def _key_usage(*, authority: bool) -> x509.KeyUsage:
+def key_usage(*, signs: bool, enciphers: bool = False) -> x509.KeyUsage:
+    """What a key is for, besides signatures: signing certificates and lists, enciphering keys."""
     return x509.KeyUsage(
         digital_signature=True,
-        key_encipherment=not authority,
-        key_cert_sign=authority,
-        crl_sign=authority,
+        key_encipherment=enciphers,
+        key_cert_sign=signs,
+        crl_sign=signs,
         content_commitment=False,
         data_encipherment=False,
         key_agreement=False,

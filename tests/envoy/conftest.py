@@ -126,6 +126,17 @@ def start(
     starter.end()
 
 
+@pytest.fixture(scope="module")
+def begin(
+    image: Path, tmp_path_factory: pytest.TempPathFactory, new_address: Callable[[], str]
+) -> Iterator[tuple[Start, SecretsApi]]:
+    """Containers and their AWS for the whole file."""
+    with SecretsApi(new_address()) as api:
+        start = Start(image, tmp_path_factory.mktemp("containers"), new_address, api, Delivery.FILE)
+        yield start, api
+        start.end()
+
+
 @pytest.fixture
 def published(api: SecretsApi, hierarchy: Hierarchy, material: Material) -> SecretsApi:
     """AWS after the export function has run."""

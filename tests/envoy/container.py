@@ -161,6 +161,10 @@ class Container:
         certificates = json.loads(self.admin("/certs")[1])["certificates"]
         return {int(leaf["serial_number"], 16) for item in certificates for leaf in item.get("cert_chain", ())[:1]}
 
+    def serves(self, material: Material) -> bool:
+        """Whether this, and nothing else, is the leaf that Envoy has loaded."""
+        return self.served_serial_numbers() == {serial_number(material)}
+
     def children(self) -> dict[str, int]:
         """Process ids of the watcher and of Envoy, by name."""
         found = {}

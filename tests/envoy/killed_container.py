@@ -116,4 +116,4 @@ class KilledContainer:
         self._container.material_dir = material_dir
         self._container.__enter__()
         self._container.wait_until_healthy()
-        assert self._container.served_serial_numbers() == {serial_number(self._current)}
+        assert self._container.serves(self._current)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import os
 import ssl
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from entrypoint.memory_file import memory_file
 
+if TYPE_CHECKING:
     from meshcert.material import Material
 
 TIMEOUT_S = 5.0
@@ -30,7 +28,7 @@ class MutualClient:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        with _memory_file(material.presented_chain) as chain, _memory_file(material.private_key.reveal()) as key:
+        with memory_file(material.presented_chain) as chain, memory_file(material.private_key.reveal()) as key:
             context.load_cert_chain(chain, key, material.passphrase.reveal())
         self._connection = http.client.HTTPSConnection(address, port, timeout=TIMEOUT_S, context=context)
         # Connecting again would hide that the connection was ended.
@@ -60,14 +58,3 @@ def is_admitted(address: str, port: int, material: Material) -> bool:
             return client.answered()
     except (ConnectionError, ssl.SSLError):
         return False
-
-
-@contextmanager
-def _memory_file(text: str) -> Iterator[str]:
-    """A path under which OpenSSL reads the text from memory."""
-    descriptor = os.memfd_create("peer", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode())
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import errno
-import os
 import secrets
 import socket
 import ssl
 import warnings
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from itertools import count
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from entrypoint.memory_file import memory_file
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import TracebackType
 
     from tests.envoy.peers_certificates import Credential
@@ -64,7 +64,7 @@ def tls_context(
         warnings.simplefilter("ignore", DeprecationWarning)  # TLS 1.0 and 1.1 are deprecated; that is the point
         context.minimum_version = context.maximum_version = version
     if credential:
-        with _memory_file(credential.pem) as chain, _memory_file(credential.key_pem) as key:
+        with memory_file(credential.pem) as chain, memory_file(credential.key_pem) as key:
             context.load_cert_chain(chain, key)
     return context
 
@@ -109,7 +109,7 @@ class TlsServer:
 
     Args:
         address: Loopback address to bind.
-        port: TCP port.
+        port: TCP port; 0 takes a free one.
     """
 
     def __init__(self, address: str, port: int) -> None:
@@ -117,6 +117,7 @@ class TlsServer:
         """How the next connections are treated; None speaks plain text."""
         self.address = address
         self._listening = socket.create_server((address, port))
+        self.port = self._listening.getsockname()[1]
         self._thread = Thread(target=self._serve)
 
     def __enter__(self) -> Self:
@@ -137,7 +138,7 @@ class TlsServer:
             except OSError:  # the listening socket was shut down
                 return
             plain.settimeout(TIMEOUT_S)
-            with suppress(ssl.SSLError, OSError), plain:
+            with suppress(OSError), plain:
                 self._answer(plain)
 
     def _answer(self, plain: socket.socket) -> None:
@@ -145,14 +146,3 @@ class TlsServer:
         with context.wrap_socket(plain, server_side=True) if context else plain as connection:
             if connection.recv(4096):
                 connection.sendall(ANSWER)
-
-
-@contextmanager
-def _memory_file(text: str) -> Iterator[str]:
-    """A path under which OpenSSL reads the text from memory."""
-    descriptor = os.memfd_create("peer", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode())
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from tests.pki import key_usage
+
 Digest = hashes.SHA1 | hashes.SHA256
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
 DAY = dt.timedelta(days=1)
@@ -113,7 +115,7 @@ def issue(shape: Shape, issuer: Issued | None = None, key: PrivateKey | None = N
         .not_valid_after(now + shape.ends)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), critical=False)
-        .add_extension(_key_usage(signs=shape.signs), critical=True)
+        .add_extension(key_usage(signs=shape.signs), critical=True)
     )
     if shape.ca is not None:
         constraints = x509.BasicConstraints(ca=shape.ca, path_length=shape.path_length)
@@ -125,20 +127,6 @@ def issue(shape: Shape, issuer: Issued | None = None, key: PrivateKey | None = N
         usages = x509.ExtendedKeyUsage([_USAGES[usage] for usage in shape.usages])
         builder = builder.add_extension(usages, critical=False)
     return Issued(builder.sign(signer, hashes.SHA256()), key)
-
-
-def _key_usage(*, signs: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=True,
-        key_cert_sign=signs,
-        crl_sign=signs,
-        key_encipherment=False,
-        content_commitment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
 
 
 def revocation_list(issuer: Issued, *revoked: Issued, ends: dt.timedelta = 7 * DAY) -> str:

@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from meshcert.proxy import Delivery
 from tests.envoy.cloud_map import CloudMap
-from tests.envoy.conftest import Start
 from tests.envoy.container import REPOSITORY, eventually
 from tests.envoy.peers import TlsServer, call, tls_context
 from tests.envoy.peers_cases import CASES, PLAIN, Refused, Silent
@@ -31,15 +29,15 @@ from tests.proxies import (
     TELLER_TRUST,
     gateway,
 )
-from tests.secrets_api import SecretsApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+    from tests.envoy.conftest import Start
     from tests.envoy.container import Container
     from tests.envoy.peers_cases import Case, Verdict
     from tests.envoy.peers_certificates import Credential
+    from tests.secrets_api import SecretsApi
 
 PAGE = (REPOSITORY / "docs/proxy.md").read_text()
 STATISTICS = re.findall(r"^\| `((?:listener|cluster|sds|server)\.[^`]+)` \|", PAGE, re.MULTILINE)
@@ -79,17 +77,6 @@ class Scene(NamedTuple):
 
     met: dict[tuple[str, int], Met]
     stage: Stage
-
-
-@pytest.fixture(scope="module")
-def begin(
-    image: Path, tmp_path_factory: pytest.TempPathFactory, new_address: Callable[[], str]
-) -> Iterator[tuple[Start, SecretsApi]]:
-    """Containers and their AWS for the whole file."""
-    with SecretsApi(new_address()) as api:
-        start = Start(image, tmp_path_factory.mktemp("containers"), new_address, api, Delivery.FILE)
-        yield start, api
-        start.end()
 
 
 def _context(case: Case, at: int, role: ssl._SSLMethod, pki: PeerPki) -> ssl.SSLContext | None:

@@ -9,35 +9,22 @@ import pytest
 
 from entrypoint.install import SecretFiles
 from meshcert.envoy import trust_resource
-from meshcert.proxy import Delivery
-from tests.envoy.conftest import Start
 from tests.envoy.container import eventually
 from tests.envoy.peers_cases import REVOKED
 from tests.envoy.peers_certificates import issue, revocation_list
 from tests.envoy.peers_pki import PeerPki, present
 from tests.envoy.peers_stage import caller, listener
 from tests.proxies import GATEWAY_NAME, TELLER_NAME
-from tests.secrets_api import SecretsApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
+    from tests.envoy.conftest import Start
     from tests.envoy.peers_stage import Stage
+    from tests.secrets_api import SecretsApi
 
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 ROLES = {"client": PeerPki(GATEWAY_NAME), "server": PeerPki(TELLER_NAME)}
-
-
-@pytest.fixture(scope="module")
-def begin(
-    image: Path, tmp_path_factory: pytest.TempPathFactory, new_address: Callable[[], str]
-) -> Iterator[tuple[Start, SecretsApi]]:
-    """Containers and their AWS for the whole file."""
-    with SecretsApi(new_address()) as api:
-        start = Start(image, tmp_path_factory.mktemp("containers"), new_address, api, Delivery.FILE)
-        yield start, api
-        start.end()
 
 
 @pytest.fixture(scope="module")

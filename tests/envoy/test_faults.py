@@ -10,7 +10,7 @@ import pytest
 
 from meshcert.proxy import Delivery
 from tests.envoy.conftest import both_deliveries
-from tests.envoy.container import Container, eventually, serial_number
+from tests.envoy.container import Container, eventually
 from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
@@ -35,13 +35,9 @@ def node(start: Start, published: SecretsApi, material: Material) -> Iterator[Co
     assert published.url
     container = start(teller(poll_interval_s=POLL_S))
     container.wait_until_healthy()
-    assert _serves(container, material)
+    assert container.serves(material)
     yield container
     assert container.process.poll() is None
-
-
-def _serves(container: Container, material: Material) -> bool:
-    return container.served_serial_numbers() == {serial_number(material)}
 
 
 @both_deliveries
@@ -54,7 +50,7 @@ def test_after_every_failure_of_aws_the_new_version_comes_within_two_looks(
     for fault in FAULTS:
         newer = hierarchy.issue([TELLER_NAME])
         _fail(api, fault, newer)
-        assert _serves(node, served), fault
+        assert node.serves(served), fault
         assert node.healthy(), fault
 
         api.fail_always(None)
@@ -73,7 +69,7 @@ def _fail(api: SecretsApi, fault: Fault, newer: Material) -> None:
 
 
 def _take_over(node: Container, newer: Material, fault: Fault, within_s: float) -> None:
-    eventually(lambda: _serves(node, newer), f"the new version after {fault}", within_s)
+    eventually(lambda: node.serves(newer), f"the new version after {fault}", within_s)
 
 
 @both_deliveries
@@ -92,13 +88,13 @@ def test_a_certificate_that_expires_in_an_outage_is_served_on_and_replaced_after
     api.fail_always("broken")
     (told,) = eventually(lambda: container.events("certificate-expired"), "it says so")
     assert told["secret"] == "identity/colorteller"
-    assert _serves(container, ending)
+    assert container.serves(ending)
     assert container.healthy()
 
     newer = hierarchy.issue([TELLER_NAME], not_before=now)
     api.publish(TELLER_SECRET, newer)
     api.fail_always(None)
-    eventually(lambda: _serves(container, newer), "the new one", TWO_LOOKS_S + MACHINE_S)
+    eventually(lambda: container.serves(newer), "the new one", TWO_LOOKS_S + MACHINE_S)
     assert len(container.events("certificate-expired")) == 1
 
 
@@ -114,4 +110,4 @@ def test_a_folder_that_was_removed_costs_no_served_certificate(
     eventually(
         lambda: [told for told in node.events("rotation-waits") if told["stage"] == "served"], "told", within_s=20
     )
-    assert _serves(node, material)
+    assert node.serves(material)

@@ -13,7 +13,7 @@ import pytest
 
 from meshcert.proxy import Delivery, Rotation
 from tests.envoy.conftest import both_deliveries
-from tests.envoy.container import Container, eventually, request, serial_number
+from tests.envoy.container import Container, eventually, request
 from tests.pki import Hierarchy
 from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 
 
 pytestmark = both_deliveries
-
-
-def _serves(container: Container, material: Material) -> bool:
-    return container.served_serial_numbers() == {serial_number(material)}
 
 
 @pytest.fixture
@@ -50,7 +46,7 @@ def test_a_new_version_is_served_without_a_restart(node: Container, api: Secrets
 
     api.publish(TELLER_SECRET, newer)
 
-    eventually(lambda: _serves(node, newer), "the new serial number")
+    eventually(lambda: node.serves(newer), "the new serial number")
     eventually(lambda: node.events("secret-rotated"), "the log line")
     assert node.events("secret-rotated")[0]["version"] == newer.version_id
     assert node.children()["envoy"] == envoy
@@ -102,11 +98,11 @@ def test_bad_versions_are_told_once_and_the_last_good_one_stays(
         True
     ] * 3
     assert len(reasons) == 3
-    assert _serves(node, material)
+    assert node.serves(material)
 
     newer = hierarchy.issue([TELLER_NAME])
     api.publish(TELLER_SECRET, newer)
-    eventually(lambda: _serves(node, newer), "the good one")
+    eventually(lambda: node.serves(newer), "the good one")
 
 
 def test_an_outage_of_aws_is_told_once_and_survived(node: Container, api: SecretsApi, hierarchy: Hierarchy) -> None:
@@ -122,7 +118,7 @@ def test_an_outage_of_aws_is_told_once_and_survived(node: Container, api: Secret
     api.publish(TELLER_SECRET, newer)
     api.fail_always(None)
 
-    eventually(lambda: _serves(node, newer), "recovered")
+    eventually(lambda: node.serves(newer), "recovered")
 
 
 def test_a_killed_watcher_comes_back_and_goes_on(
@@ -139,10 +135,10 @@ def test_a_killed_watcher_comes_back_and_goes_on(
     eventually(lambda: len(api.calls) > looks + 2, "it looks")
     read_again = delivery is Delivery.SDS  # what the old watcher had was in its memory alone
     assert api.calls.count(("GetSecretValue", TELLER_SECRET)) == reads + read_again
-    assert _serves(node, material)
+    assert node.serves(material)
     newer = hierarchy.issue([TELLER_NAME])
     api.publish(TELLER_SECRET, newer)
-    eventually(lambda: _serves(node, newer), "the new serial number")
+    eventually(lambda: node.serves(newer), "the new serial number")
     assert node.children()["envoy"] == children["envoy"]
 
 
@@ -164,7 +160,7 @@ def test_redeploy_mode_reads_once_and_only_reports(
     eventually(lambda: len(api.calls) > looks + 4, "further looks")
     assert len(node.events("newer-version")) == 1
     assert api.calls.count(("GetSecretValue", TELLER_SECRET)) == 1
-    assert _serves(node, material)
+    assert node.serves(material)
 
 
 def test_rotating_both_ends_under_load_fails_no_request(mesh: Mesh, api: SecretsApi) -> None:
@@ -202,9 +198,9 @@ def test_rotating_both_ends_under_load_fails_no_request(mesh: Mesh, api: Secrets
                     mesh.gateways.issue([GATEWAY_NAME]),
                 )
                 api.publish(TELLER_SECRET, teller_material)
-                eventually(lambda material=teller_material: _serves(node, material), "the teller's")  # type: ignore[misc]  # a default mypy cannot infer
+                eventually(lambda material=teller_material: node.serves(material), "the teller's")  # type: ignore[misc]  # a default mypy cannot infer
                 api.publish(GATEWAY_SECRET, gateway_material)
-                eventually(lambda material=gateway_material: _serves(edge, material), "the gateway's")  # type: ignore[misc]  # the same
+                eventually(lambda material=gateway_material: edge.serves(material), "the gateway's")  # type: ignore[misc]  # the same
         finally:
             done.set()
         statuses = [status for client in asked for status in client.result()]

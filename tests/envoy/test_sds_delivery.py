@@ -19,7 +19,7 @@ from entrypoint import exit_codes
 from meshcert.document import PLACEHOLDER
 from meshcert.proxy import Delivery
 from tests import pki
-from tests.envoy.container import Container, assert_ends_with, eventually, serial_number
+from tests.envoy.container import Container, assert_ends_with, eventually
 from tests.proxies import TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
@@ -46,10 +46,6 @@ def node(start: Start, published: SecretsApi) -> Container:
     container = start(teller(), MESHCERT_LOG_LEVEL="debug")
     container.wait_until_healthy()
     return container
-
-
-def _serves(container: Container, material: Material) -> bool:
-    return container.served_serial_numbers() == {serial_number(material)}
 
 
 def _demanding(hierarchy: Hierarchy, monkeypatch: pytest.MonkeyPatch) -> Material:
@@ -81,7 +77,7 @@ def test_no_key_touches_any_file(
     """Neither at the start, nor by a rotation, a version that is taken back, or a new watcher."""
     newer, demanding = hierarchy.issue([TELLER_NAME]), _demanding(hierarchy, monkeypatch)
     api.publish(TELLER_SECRET, newer)
-    eventually(lambda: _serves(node, newer), "the new serial number")
+    eventually(lambda: node.serves(newer), "the new serial number")
     api.publish(TELLER_SECRET, demanding)
     eventually(lambda: "Envoy rejected it" in node.log, "the refusal")
     _kill_watcher(node)
@@ -117,11 +113,11 @@ def test_a_rejected_version_is_told_with_envoys_own_reason_and_taken_down(
     assert "Envoy rejected it: " in line["reason"]
     assert "OCSP" in line["reason"]
     assert _ask(node, IDENTITY).version_info == material.version_id
-    assert _serves(node, material)
+    assert node.serves(material)
 
     newer = hierarchy.issue([TELLER_NAME])
     api.publish(TELLER_SECRET, newer)
-    eventually(lambda: _serves(node, newer), "the good one")
+    eventually(lambda: node.serves(newer), "the good one")
     assert node.stats(f"{IDENTITY}.update_rejected") == {f"sds.{IDENTITY}.update_rejected": "1"}
 
 
@@ -159,7 +155,7 @@ def test_a_new_watcher_knows_what_is_served_and_refuses_an_older_version(
     eventually(lambda: len(node.events("rotation-waits")) == 2, "refused by the new one")
 
     assert ["older than the one served" in line["reason"] for line in node.events("rotation-waits")] == [True] * 2
-    assert _serves(node, material)
+    assert node.serves(material)
 
 
 def test_a_version_rejected_after_a_new_watcher_leaves_envoy_what_it_has(
@@ -175,13 +171,13 @@ def test_a_version_rejected_after_a_new_watcher_leaves_envoy_what_it_has(
 
     eventually(lambda: "Envoy rejected it" in node.log, "the refusal")
 
-    assert _serves(node, material)
+    assert node.serves(material)
     with pytest.raises(grpc.RpcError) as refusal:
         _ask(node, IDENTITY)
     assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
     newer = hierarchy.issue([TELLER_NAME])
     api.publish(TELLER_SECRET, newer)
-    eventually(lambda: _serves(node, newer), "the good one")
+    eventually(lambda: node.serves(newer), "the good one")
 
 
 def test_a_watcher_that_dies_before_envoy_has_its_secrets_is_followed_by_another_start(
@@ -201,7 +197,7 @@ def test_a_watcher_that_dies_before_envoy_has_its_secrets_is_followed_by_another
         os.kill(envoy, signal.SIGCONT)
 
     container.wait_until_healthy()
-    assert _serves(container, material)
+    assert container.serves(material)
     assert len(container.events("secret-installed")) == 4
 
 
@@ -212,13 +208,13 @@ def test_a_removed_socket_is_there_again_when_it_is_needed(
     (node.material_dir / "sds.sock").unlink()
     newer = hierarchy.issue([TELLER_NAME])
     api.publish(TELLER_SECRET, newer)
-    eventually(lambda: _serves(node, newer), "over the connection that stands")
+    eventually(lambda: node.serves(newer), "over the connection that stands")
 
     _kill_watcher(node)
 
     newest = hierarchy.issue([TELLER_NAME])
     api.publish(TELLER_SECRET, newest)
-    eventually(lambda: _serves(node, newest), "over a new one")
+    eventually(lambda: node.serves(newest), "over a new one")
 
 
 def test_an_envoy_that_does_not_answer_gets_its_verdict_heard_later(
@@ -235,7 +231,7 @@ def test_an_envoy_that_does_not_answer_gets_its_verdict_heard_later(
         os.kill(envoy, signal.SIGCONT)
 
     eventually(lambda: node.events("rotation-confirmed"), "the ACK")
-    assert _serves(node, newer)
+    assert node.serves(newer)
 
 
 def test_somebody_elses_word_changes_nothing(node: Container, api: SecretsApi, hierarchy: Hierarchy) -> None:
@@ -251,7 +247,7 @@ def test_somebody_elses_word_changes_nothing(node: Container, api: SecretsApi, h
     newer = hierarchy.issue([TELLER_NAME])
     api.publish(TELLER_SECRET, newer)
 
-    eventually(lambda: _serves(node, newer), "rotated")
+    eventually(lambda: node.serves(newer), "rotated")
     assert node.events("rotation-waits") == []
 
 
@@ -273,7 +269,7 @@ def test_rotations_leave_the_watcher_no_larger(node: Container, api: SecretsApi,
         for _ in range(5):
             newer = hierarchy.issue([TELLER_NAME])
             api.publish(TELLER_SECRET, newer)
-            eventually(lambda newer=newer: _serves(node, newer), "rotated")  # type: ignore[misc]  # a default mypy cannot infer
+            eventually(lambda newer=newer: node.serves(newer), "rotated")  # type: ignore[misc]  # a default mypy cannot infer
         sizes.append(_resident_kib(node.children()["watcher"]))
 
     assert sizes[-1] <= 45 * 1024

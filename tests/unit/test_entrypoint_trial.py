@@ -10,7 +10,7 @@ import struct
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,12 +24,12 @@ from meshcert.envoy import Addresses, identity_resource
 from meshcert.errors import MaterialRejected
 from meshcert.proxy import Backend, BackendTls
 from tests.envoy.cloud_map import CloudMap
+from tests.envoy.peers import TlsServer
 from tests.pki import Hierarchy
 from tests.proxies import GATEWAY_NAME, TELLER_NAME, gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import TracebackType
 
     from meshcert.material import Material
 
@@ -38,7 +38,7 @@ VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 _SETTINGS = b"\0\0\0\4\0\0\0\0\0"
 
 
-class Upstream:
+class Upstream(TlsServer):
     """
     A TLS server that demands a certificate of its clients; use it as a context.
 
@@ -56,6 +56,7 @@ class Upstream:
         version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
         behave: Callable[[ssl.SSLSocket], object] = lambda connection: connection.recv(1),
     ) -> None:
+        super().__init__("127.0.0.1", 0)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with memory_file(material.presented_chain) as chain, memory_file(material.private_key.reveal()) as key:
             self._context.load_cert_chain(chain, key, material.passphrase.reveal())
@@ -65,9 +66,6 @@ class Upstream:
         self._context.num_tickets = 0  # Envoy sends none either, before it has something else to say
         self._behave = behave
         self.connections = 0
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self.port = self._server.getsockname()[1]
-        self._thread = threading.Thread(target=self._serve)
 
     def speak_http2(self) -> None:
         """Choose HTTP/2 where a client offers it."""
@@ -77,30 +75,10 @@ class Upstream:
         """Trust these as well."""
         self._context.load_verify_locations(cadata=roots)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._server.close()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                plain, _ = self._server.accept()
-            except OSError:
-                return
-            self.connections += 1
-            plain.settimeout(5)
-            try:
-                with self._context.wrap_socket(plain, server_side=True) as encrypted:
-                    self._behave(encrypted)
-            except OSError:
-                continue
+    def _answer(self, plain: socket.socket) -> None:
+        self.connections += 1
+        with self._context.wrap_socket(plain, server_side=True) as encrypted:
+            self._behave(encrypted)
 
 
 class Scene:
