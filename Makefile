@@ -52,7 +52,7 @@ $(FUNCTION): constraints.txt
 $(NODE): local/package.json | $(VENV)
 	@echo "[setup] the CDK CLI"
 	@mkdir -p build/node && cp local/package.json build/node/
-	@.venv/bin/npm install --prefix build/node --no-audit --no-fund --loglevel=error
+	@.venv/bin/npm install --prefix build/node --no-audit --no-fund --loglevel=error >/dev/null
 	@rm -f build/node/.stamp-*; touch $@
 
 .PHONY: demo

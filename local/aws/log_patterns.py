@@ -12,6 +12,7 @@ import json
 import operator
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 Matcher = Callable[[str], bool]
@@ -43,6 +44,7 @@ class PatternInvalidError(ValueError):
         super().__init__(f"Invalid filter pattern {pattern!r}: {reason}")
 
 
+@lru_cache
 def compile_pattern(pattern: str | None) -> Matcher:
     """
     What tells whether a message matches.

@@ -46,9 +46,9 @@ class Scene(ABC):
     aws: LocalAws
     folder: Path
     TITLE: ClassVar[str]
-    # Certificates 340 days old: past the 60 days before expiry at which ACM renews, before any alarm of ours.
     MESH: ClassVar[Path] = MUTUAL
     """The mesh file that is deployed, with mutual TLS."""
+    # Certificates 340 days old: past the 60 days before expiry at which ACM renews, before any alarm of ours.
     TIMES: ClassVar[CertificateTimes] = CertificateTimes(born_days_ago=340)
     running: RunningMesh = field(init=False)
     cdk: CdkCli = field(init=False)
