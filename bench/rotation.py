@@ -24,9 +24,9 @@ from local.load.processes import ChildEnded, LoadClient
 from meshcert.envoy import identity_name
 from meshcert.envoy.secrets import file_name
 from meshcert.proxy import Delivery
-from tests.envoy.container import installed_envoy, lay_out_image
+from tests.envoy.container import installed_envoy, lay_out_image, memory_folder
 from tests.envoy.every_protocol import every_load
-from tests.envoy.rotated_mesh import Kind, RotatedMesh, changes, memory_folder
+from tests.envoy.rotated_mesh import Kind, RotatedMesh, changes
 from tests.envoy.under_load import HANDSHAKES, MOST_GROWTH, RETRIES, rotate_under_load
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from bench.rounds import Spread, interleave, ratio, spread
 from bench.start import Memory, Started
 from bench.ways import Place, Ways, https_context, missing_programs
 from meshcert.proxy import Delivery
+from tests.envoy.container import memory_folder
 from tests.secrets_api import SecretsApi
 
 if TYPE_CHECKING:
@@ -90,9 +91,7 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
     missing = missing_programs()
     load = os.getloadavg()[0]
     with ExitStack() as stack:
-        # Keys belong on a tmpfs, here as in the container.
-        shared_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 -- a fresh folder below it
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="meshcert-bench-", dir=shared_memory)))
+        folder = stack.enter_context(memory_folder())
         console.print("Laying the Envoy image out from its Dockerfile (the first time it installs awscrt)")
         image = lay_out_image(folder / "image")
         addresses = _loopback_addresses()

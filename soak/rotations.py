@@ -9,9 +9,9 @@ from local.load.loads import Connection, Protocol
 from local.load.processes import ChildEnded
 from meshcert.proxy import Delivery
 from soak.report import Outcome
-from tests.envoy.container import installed_envoy, lay_out_image
+from tests.envoy.container import installed_envoy, lay_out_image, memory_folder
 from tests.envoy.every_protocol import every_load
-from tests.envoy.rotated_mesh import Kind, RotatedMesh, changes, memory_folder
+from tests.envoy.rotated_mesh import Kind, RotatedMesh, changes
 from tests.envoy.under_load import rotate_under_load
 
 if TYPE_CHECKING:

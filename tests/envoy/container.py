@@ -9,8 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,7 +20,7 @@ from cryptography import x509
 from meshcert.envoy import ADMIN_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from meshcert.material import Material
@@ -57,6 +58,14 @@ def lay_out_image(folder: Path, envoy: Path) -> Path:
     (folder / "bin/python").symlink_to(sys.executable)
     subprocess.run([sys.executable, "-m", "compileall", "-q", folder / "app"], check=True)
     return folder
+
+
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A fresh folder on a tmpfs, where keys belong, here as in a task; elsewhere if the machine has none."""
+    shared_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 -- a fresh folder below it
+    with tempfile.TemporaryDirectory(prefix="meshcert-", dir=shared_memory) as folder:
+        yield Path(folder)
 
 
 class Container:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import random
-import tempfile
 import time
-from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout, suppress
+from contextlib import ExitStack, nullcontext, redirect_stdout, suppress
 from enum import StrEnum
 from io import StringIO
 from itertools import cycle
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from local.load.processes import Application
@@ -25,6 +22,7 @@ from tests.secrets_api import SecretsApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from types import TracebackType
 
     from meshcert.proxy import Delivery, ProxySettings
@@ -37,14 +35,6 @@ CONNECTION_DURATION_S = 5.0
 TAKEN_OVER_WITHIN_S = 15.0
 _LOOK_EVERY_S = 0.01
 _APPLICATION_PORT = 8080
-
-
-@contextmanager
-def memory_folder() -> Iterator[Path]:
-    """A fresh folder on a tmpfs, where keys belong, here as in a task; elsewhere if the machine has none."""
-    shared_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 -- a fresh folder below it
-    with tempfile.TemporaryDirectory(prefix="meshcert-", dir=shared_memory) as folder:
-        yield Path(folder)
 
 
 class Kind(StrEnum):
