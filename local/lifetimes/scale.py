@@ -12,6 +12,8 @@ REAL_LIFETIME_S = LEAF_LIFETIME_DAYS * 86400.0
 
 _MANAGED_RENEWAL_DAYS = 60
 _WARNING_DAYS = 45
+_PATIENCE = 0.06
+"""Part of a lifetime that tasks have to take a version over, before the first of them is stopped."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Scale:
             back_dating_s=self.back_dating_s,
             renewal_patience_s=2 * self.renewal_takes_s,
             shortest_between_renewals_s=1.0,
-            acknowledge_within_s=15.0,
+            acknowledge_within_s=max(15.0, _PATIENCE * self.lifetime_s),
             deployment_within_s=60.0,
             retry_first_s=2.0,
             retry_longest_s=8.0,
