@@ -23,7 +23,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m soak",
         description="Whole lifetimes, every crash and a fleet, against the local AWS and real Envoys.",
         epilog=f"runs:\n{listed}\n\n"
-        "Each writes its entry into the report; entries of another commit or seed go.\n"
+        "Each writes its entry into the report; what was run on another commit or seed stays, and says so.\n"
         "From make: make soak ARGS='lifetimes --seed 3'.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

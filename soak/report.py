@@ -46,7 +46,10 @@ def commit() -> str:
 
 def add_run(path: Path, head: Mapping[str, Any], name: str, outcome: Outcome) -> None:
     """
-    Put a run into the report; runs of another commit or seed go.
+    Put a run into the report; the other runs stay, and say so if they are of another commit or seed.
+
+    All runs take hours, so a report may span commits: its head is the newest run's, and each other run that was not
+    made under the same head has its own.
 
     Args:
         path: The report; made if it is not there.
@@ -58,7 +61,8 @@ def add_run(path: Path, head: Mapping[str, Any], name: str, outcome: Outcome) ->
         report = json.loads(path.read_text())
     except FileNotFoundError:
         report = {}
-    runs = report.get("runs", {}) if {key: report.get(key) for key in head} == dict(head) else {}
+    older = {key: report[key] for key in head if key in report and report[key] != head[key]}
+    runs = {run: {**older, **entry} for run, entry in report.get("runs", {}).items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**head, "runs": {**runs, name: outcome.entry()}}, indent=2) + "\n")
 

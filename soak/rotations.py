@@ -1,11 +1,15 @@
-"""The soak's rotations: each kind, under each load alone, for each delivery."""
+"""
+The soak's rotations: a thousand of each kind under each load, for each delivery.
+
+All loads ask at the same time, each counted for itself: every rotation is one under each of them.
+"""
 
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from local.load.loads import Connection, Protocol
 from local.load.processes import ChildEnded
 from meshcert.proxy import Delivery
 from soak.report import Outcome
@@ -23,9 +27,9 @@ if TYPE_CHECKING:
 ROTATIONS = 1_000
 """Of each case, at least."""
 WARM_UP = 30
-WORKERS = 4
-PAUSE_S = 0.02
-LOADS = tuple(f"{protocol}-{connection}" for protocol in Protocol for connection in Connection)
+WORKERS = 2
+"""For each load."""
+PAUSE_S = 0.05
 
 
 class Case(NamedTuple):
@@ -34,16 +38,14 @@ class Case(NamedTuple):
 
     Args:
         delivery: How the Envoys get their secrets.
-        load: Its name.
         kind: What is changed.
     """
 
     delivery: Delivery
-    load: str
     kind: Kind
 
     def __str__(self) -> str:
-        return f"{self.delivery} {self.load} {self.kind}"
+        return f"{self.delivery} {self.kind}"
 
 
 def cases(seed: int) -> list[Case]:
@@ -53,7 +55,7 @@ def cases(seed: int) -> list[Case]:
     Args:
         seed: Of their order.
     """
-    every = [Case(delivery, load, kind) for delivery in Delivery for load in LOADS for kind in Kind]
+    every = [Case(delivery, kind) for delivery in Delivery for kind in Kind]
     random.Random(seed).shuffle(every)  # noqa: S311 -- an order, not a secret
     return every
 
@@ -69,7 +71,7 @@ def rotate(every: Sequence[Case], count: int, warm_up: int, say: Callable[[str],
         say: Told what each came to.
     """
     faults: dict[str, tuple[str, ...]] = {}
-    done = requests = failed = 0
+    done, requests, failed = 0, Counter[str](), Counter[str]()
     with memory_folder() as folder:
         image = lay_out_image(folder / "image", installed_envoy())
         for number, case in enumerate(every, start=1):
@@ -80,11 +82,13 @@ def rotate(every: Sequence[Case], count: int, warm_up: int, say: Callable[[str],
                 found = (str(error),)
             else:
                 found = tuple(outcome.faults())
-                done, requests, failed = done + outcome.rotations, requests + outcome.requests, failed + outcome.failed
+                done += outcome.rotations
+                requests.update({load: report.requests for load, report in outcome.loads.items()})
+                failed.update({load: report.failed for load, report in outcome.loads.items()})
             say(f"{number} of {len(every)}: {case}: {', '.join(found) or 'good'}")
             if found:
                 faults[str(case)] = found
-    figures = {"cases": len(every), "requests": requests, "failed_requests": failed}
+    figures = {"cases": len(every), "requests": requests, "failed_requests": failed.total()}
     return Outcome(n=done, faults=faults, figures=figures)
 
 
@@ -92,4 +96,4 @@ def _carry_out(case: Case, folder: Path, image: Path, counts: tuple[int, int]) -
     counted, warm_up = (changes(count, case.kind) for count in counts)
     with RotatedMesh(folder, image, case.delivery) as mesh:
         loads = every_load(mesh.gateway.container.address, workers=WORKERS, pause_s=PAUSE_S)
-        return rotate_under_load(mesh, [load for load in loads if load.name == case.load], counted, warm_up)
+        return rotate_under_load(mesh, loads, counted, warm_up)

@@ -1,4 +1,4 @@
-"""A lifetime in eight minutes, its second half lived: real functions, real Envoys, the real clock; AWS treats four identities unequally."""
+"""The second half of a lifetime of eight minutes: real functions, Envoys and clock; AWS treats four unequally."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from local.lifetimes.verdict import Verdict
 
 LIVED = ("healthy", "lost", "denied", "vaultless")
-# Other tests have the machine too, and a process starts no faster because certificates live shorter: so time goes slowly
-# here, and more than half of the first lifetime is gone at issue. What is left is for the deploy, before the outages.
+# Other tests have the machine too, and a process starts no faster because certificates live shorter: time goes slowly
+# here, and more than half of the first lifetime is gone at issue. The rest is for the deploy, before the outages.
 SCALE = Scale(lifetime_s=480.0, born_days_ago=217, renewal_takes_s=12.0, tick_s=4.8, sweep_s=14.4)
 
 

@@ -107,11 +107,20 @@ def test_a_run_replaces_its_own_entry_and_keeps_the_others(tmp_path: Path) -> No
     assert json.loads(path.read_text())["runs"] == {"fleet": {"n": 100, "failed": 0}, "crashes": {"n": 4, "failed": 0}}
 
 
-def test_runs_of_another_commit_go(tmp_path: Path) -> None:
-    """A report is of one commit."""
+def test_runs_of_another_commit_stay_and_say_so(tmp_path: Path) -> None:
+    """The report's head is the newest run's; what differs from it stands at the run."""
     path = tmp_path / "soak.json"
     add_run(path, HEAD, "fleet", Outcome(100))
+    add_run(path, {"commit": "c2", "seed": 1}, "kills", Outcome(400))
 
-    add_run(path, {"commit": "c2", "seed": 1}, "crashes", Outcome(4))
+    add_run(path, {"commit": "c3", "seed": 2}, "crashes", Outcome(4))
 
-    assert json.loads(path.read_text()) == {"commit": "c2", "seed": 1, "runs": {"crashes": {"n": 4, "failed": 0}}}
+    assert json.loads(path.read_text()) == {
+        "commit": "c3",
+        "seed": 2,
+        "runs": {
+            "fleet": {"commit": "c1", "seed": 1, "n": 100, "failed": 0},
+            "kills": {"commit": "c2", "seed": 1, "n": 400, "failed": 0},
+            "crashes": {"n": 4, "failed": 0},
+        },
+    }
