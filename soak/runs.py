@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from local.lifetimes import fleet as fleets
 from local.lifetimes.crashes import Rotations
 from local.lifetimes.experiment import Experiment
-from local.lifetimes.fates import ALL
+from local.lifetimes.fates import ALL, CUT_OFF
 from local.lifetimes.scale import Scale
 from meshcert.proxy import Rotation
 from soak import rotations as under_load
@@ -19,11 +19,14 @@ from soak.long_tests import run_all
 from soak.report import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from local.lifetimes.fates import Subject
 
 LIFETIME_S = 240.0
 LIFETIMES = 3
+CUT_OFF_LIFETIME_S = 600.0
 FLEET = 100
 THROTTLED_ROTATIONS = 20
 _THROTTLED = 0.3
@@ -32,15 +35,25 @@ _THROTTLED = 0.3
 def lifetimes(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """Three lifetimes of every trouble, side by side."""
     del seed
-    with Experiment(folder, ALL, Scale(LIFETIME_S)) as experiment:
-        say(f"{len(ALL)} identities, {LIFETIMES} lifetimes of {LIFETIME_S:.0f} s")
-        verdicts = experiment.live(LIFETIMES)
+    return _live(folder, say, ALL, Scale(LIFETIME_S), LIFETIMES)
+
+
+def outage(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """No call of the functions' or the tasks' is answered from a tenth to nine tenths of a lifetime."""
+    del seed
+    return _live(folder, say, CUT_OFF, Scale(CUT_OFF_LIFETIME_S), 1)
+
+
+def _live(folder: Path, say: Callable[[str], object], subjects: Sequence[Subject], scale: Scale, count: int) -> Outcome:
+    with Experiment(folder, subjects, scale) as experiment:
+        say(f"{len(subjects)} identities, {count} lifetimes of {scale.lifetime_s:.0f} s")
+        verdicts = experiment.live(count)
     return Outcome(
-        n=len(verdicts) * LIFETIMES,
+        n=len(verdicts) * count,
         faults={name: verdict.faults for name, verdict in verdicts.items() if verdict.faults},
         figures={
-            "lifetimes": LIFETIMES,
-            "lifetime_s": LIFETIME_S,
+            "lifetimes": count,
+            "lifetime_s": scale.lifetime_s,
             "longest_unsettled_s": max(verdict.longest_unsettled_s for verdict in verdicts.values()),
             "oldest_served": max(verdict.oldest_served for verdict in verdicts.values()),
             "identities": {name: asdict(verdict) for name, verdict in verdicts.items()},
@@ -118,6 +131,7 @@ RUNS: dict[str, Callable[[Path, Callable[[str], object], int], Outcome]] = {
         long_tests,
         kills,
         lifetimes,
+        outage,
         throttling,
         fleet,
         crashes_reload,

@@ -38,6 +38,7 @@ _FAILURES: dict[Fault, tuple[int, dict[str, Any] | bytes | None]] = {
 
 ACCESS_KEY = "AKIATESTTESTTESTTEST"
 TASK = "arn:aws:ecs:eu-west-1:111122223333:task/meshcert-color/0123456789abcdef0123456789abcdef"
+_REMEMBERED = 20
 _CREDENTIALS_PATH = "/credentials"
 _METADATA_PATH = "/v4/token-of-the-container"
 
@@ -64,6 +65,8 @@ class SecretsApi:
         """Every item that was put into a table, the table's name as ``table`` beside it, in order."""
         self.write_attempts = 0
         """How often an item was to be put, also in vain."""
+        self.published: deque[Material] = deque(maxlen=_REMEMBERED)
+        """The last material that was published, for whoever looks where it must not be."""
         self.objects: dict[str, bytes] = {}
         """What lies in S3, by ``BUCKET/KEY``; what is not there is denied, as to a task that may not list."""
         self.objects_available = True
@@ -114,6 +117,7 @@ class SecretsApi:
 
     def publish(self, secret: str, material: Material) -> None:
         """Make material the current version of an identity's secret."""
+        self.published.append(material)
         self.put(secret, material.version_id, write_material(material, {}))
 
     def publish_trust_bundle(self, secret: str, bundle: TrustBundle) -> None:

@@ -10,7 +10,7 @@ import yaml
 
 from local.cdk import CdkCli
 from local.lab import LocalAws
-from local.lifetimes.fates import event_modes, mesh_file
+from local.lifetimes.fates import Trouble, event_modes, mesh_file
 from local.lifetimes.monitor import Monitor
 from local.lifetimes.verdict import Demand, Verdict, judge
 from local.lifetimes.weather import Land, Weather
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 _VERSION_LENGTH = 64
 _TAKES_OVER_S = {Rotation.RELOAD: 10.0, Rotation.REDEPLOY: 30.0}
 """Time for processes, which no scale makes faster: to install a version, or to start anew and be healthy."""
+_RECOVERS_WITHIN = 0.05
+"""Part of a lifetime that it may take from AWS's return until the certificate renewed meanwhile is served."""
 
 
 @dataclass
@@ -173,17 +175,20 @@ class Experiment:
                 return False
             if len({sample.issued for sample in samples}) <= renewals:
                 return False
-            if subject.trouble.passes and len(weather.outages[subject.name]) < renewals:
+            if subject.trouble.lasts and len(weather.outages[subject.name]) < renewals:
                 return False
         return True
 
     def _demand(self, subject: Subject, epochs: int) -> Demand:
         """Within one sweep: the time from one to the next, and what the steps themselves take."""
         takes_s = self.scale.renewal_takes_s + (_TAKES_OVER_S[subject.rotation] if subject.served else 2.0)
+        within_s = self.scale.sweep_s + takes_s
+        if subject.trouble is Trouble.NO_AWS:
+            within_s = _RECOVERS_WITHIN * self.scale.lifetime_s
         return Demand(
             lifetime_s=self.scale.lifetime_s,
             epochs=epochs,
-            settled_within_s=self.scale.sweep_s + takes_s,
+            settled_within_s=within_s,
             seen_every_s=self.scale.renewal_takes_s,
             has_services=subject.served,
         )

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
-from meshcert.proxy import Rotation
+from meshcert.proxy import Delivery, Rotation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,14 +28,29 @@ class Trouble(StrEnum):
     NO_SECRETS_MANAGER = "Secrets Manager fails"
     NO_ACM = "ACM fails"
     NO_ECS = "ECS fails"
+    NO_AWS = "nothing of AWS answers"
 
     @property
-    def passes(self) -> bool:
-        """Whether it comes for a tenth of each lifetime; otherwise it is always there, or never."""
-        return self in {Trouble.NO_PERMISSION, Trouble.NO_SECRETS_MANAGER, Trouble.NO_ACM, Trouble.NO_ECS}
+    def lasts(self) -> tuple[float, float] | None:
+        """From when to when in each lifetime, as parts of it; None if it is always there, or never."""
+        return _LASTS.get(self)
 
 
-_SERVICES = {Trouble.NO_SECRETS_MANAGER: "secretsmanager", Trouble.NO_ACM: "acm", Trouble.NO_ECS: "ecs"}
+_WORST_TENTH = (0.80, 0.90)
+"""ACM renews in it, and after it there is a tenth left."""
+_LASTS = {
+    Trouble.NO_PERMISSION: _WORST_TENTH,
+    Trouble.NO_SECRETS_MANAGER: _WORST_TENTH,
+    Trouble.NO_ACM: _WORST_TENTH,
+    Trouble.NO_ECS: _WORST_TENTH,
+    Trouble.NO_AWS: (0.10, 0.90),
+}
+_SERVICES = {
+    Trouble.NO_SECRETS_MANAGER: "secretsmanager",
+    Trouble.NO_ACM: "acm",
+    Trouble.NO_ECS: "ecs",
+    Trouble.NO_AWS: "*",
+}
 
 
 @dataclass(frozen=True)
@@ -47,12 +62,14 @@ class Subject:
         name: Its name; no other subject's name contains it, so that a fault rule means nobody else.
         trouble: How AWS treats it.
         rotation: How its service takes new versions over.
+        delivery: How its Envoys get them.
         served: Whether it has a service at all.
     """
 
     name: str
     trouble: Trouble = Trouble.NONE
     rotation: Rotation = Rotation.RELOAD
+    delivery: Delivery = Delivery.FILE
     served: bool = True
 
     @property
@@ -76,7 +93,12 @@ ALL = (
     Subject("acmless", Trouble.NO_ACM),
     Subject("ecsless", Trouble.NO_ECS, Rotation.REDEPLOY),
 )
-"""Every trouble, and both ways of rotating."""
+"""Every trouble that one identity may have while others have none, and both ways of rotating."""
+CUT_OFF = (
+    Subject("filed", Trouble.NO_AWS),
+    Subject("streamed", Trouble.NO_AWS, delivery=Delivery.SDS),
+)
+"""A mesh that nothing of AWS answers for most of each lifetime, with both deliveries."""
 
 
 def mesh_file(name: str, subjects: Sequence[Subject]) -> dict[str, Any]:
@@ -137,6 +159,7 @@ def _service(subject: Subject) -> dict[str, Any]:
     return {
         "virtual_gateway": subject.name,
         "rotation": str(subject.rotation),
+        "delivery": str(subject.delivery),
         "poll_interval_s": 1,
         "desired_count": 1,
     }
@@ -178,8 +201,9 @@ def fault_rules(mesh: str, region: str, subject: Subject, certificate_arn: str) 
         "secretsmanager": naming.identity_secret(mesh, subject.name),
         "acm": certificate_arn,
         "ecs": subject.name,
+        "*": "",
     }
-    for owner in (naming.RENEWAL_ROLE, naming.EXPORT_ROLE, subject.name):
+    for owner in (naming.RENEWAL_ROLE, naming.EXPORT_ROLE, naming.DISPATCH_ROLE, subject.name):
         if service:
             role = naming.role(mesh, region, owner)
             yield {"kind": "503", "service": service, "role": role, "resource": named[service]}

@@ -1,4 +1,4 @@
-"""What AWS does to the identities: for each passing trouble, a tenth of every lifetime in which it does not answer."""
+"""What AWS does to the identities: for each passing trouble, a part of every lifetime in which it does not answer."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from local.lifetimes.monitor import Monitor
     from local.lifetimes.scale import Scale
 
-OUTAGE_BEGINS, OUTAGE_ENDS = 0.80, 0.90
-"""The worst tenth of a lifetime: ACM renews in it, and after it there is a tenth left."""
 _LOOK_EVERY_S = 0.1
 _MAY_RENEW = ["IssueCertificate", "GetCertificate", "ListPermissions"]
 _ACM = "acm.amazonaws.com"
@@ -57,7 +55,8 @@ class Weather:
 
     def __init__(self, land: Land, subjects: Sequence[Subject], scale: Scale, monitor: Monitor) -> None:
         self._land = land
-        self._subjects = [subject for subject in subjects if subject.trouble.passes]
+        self._lasts = {subject.name: lasts for subject in subjects if (lasts := subject.trouble.lasts)}
+        self._subjects = [subject for subject in subjects if subject.name in self._lasts]
         self._scale = scale
         self._monitor = monitor
         self._pca = land.aws.client("acm-pca")
@@ -100,11 +99,10 @@ class Weather:
             return
         # The one that is published counts: a renewal must not end the trouble that it is to meet.
         born = sample.issued.not_after - self._scale.lifetime_s
-        if sample.issued.serial in self._met or now < born + OUTAGE_BEGINS * self._scale.lifetime_s:
-            return
-        if now < born + OUTAGE_ENDS * self._scale.lifetime_s:
+        began, ended = (born + part * self._scale.lifetime_s for part in self._lasts[subject.name])
+        if sample.issued.serial not in self._met and began <= now < ended:
             self._met.add(sample.issued.serial)
-            self._begin(subject, Outage(now, born + OUTAGE_ENDS * self._scale.lifetime_s))
+            self._begin(subject, Outage(now, ended))
 
     def _begin(self, subject: Subject, outage: Outage) -> None:
         self._under_way[subject.name] = outage

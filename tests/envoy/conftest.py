@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from meshcert.proxy import Delivery
+from tests.envoy.canary_search import leaks_of
 from tests.envoy.cloud_map import CloudMap
 from tests.envoy.container import Container, eventually, installed_envoy, lay_out_image, request
 from tests.pki import Hierarchy
@@ -86,6 +87,7 @@ class Start:
         self._new_address = new_address
         self._api = api
         self._open = ExitStack()
+        self._started: list[Container] = []
 
     def __call__(self, settings: ProxySettings | None, **environment: str) -> Container:
         """A container that has just been started."""
@@ -95,6 +97,7 @@ class Start:
         container = Container(
             self._image, self._folder / address, address, settings, {**self._api.environment, **environment}
         )
+        self._started.append(container)
         return self._open.enter_context(container)
 
     def application(self, container: Container) -> None:
@@ -106,8 +109,10 @@ class Start:
             self._open.callback(end)
 
     def end(self) -> None:
-        """End them all."""
-        self._open.close()
+        """End them all; whatever befell them, none has shown a secret."""
+        with self._open:
+            leaks = [leak for container in self._started for leak in leaks_of(container, self._api)]
+        assert leaks == []
 
 
 @pytest.fixture

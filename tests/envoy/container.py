@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 from cryptography import x509
 
 from meshcert.envoy import ADMIN_PORT
+from meshcert.proxy import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -89,7 +90,9 @@ class Container:
         environment: Mapping[str, str],
     ) -> None:
         folder.mkdir(parents=True)
+        self.folder = folder
         self.address = address
+        self.delivery = settings.delivery if settings else Delivery.FILE
         self.material_dir = folder / "run"
         self.material_dir.mkdir(mode=0o700)
         self._log_path = folder / "log"

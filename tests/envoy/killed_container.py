@@ -9,6 +9,7 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
+from tests.envoy.canary_search import leaks_of
 from tests.envoy.container import Container, eventually, serial_number
 from tests.pki import Hierarchy
 from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
@@ -61,8 +62,10 @@ class KilledContainer:
         return self
 
     def __exit__(self, *_: object) -> None:
+        leaks = leaks_of(self._container, self._api)
         self._container.__exit__(None, None, None)
         self._open.close()
+        assert leaks == []
 
     def kill(self) -> str:
         """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Self
 
 from local.load.processes import Application
 from meshcert.material import TrustBundle, join_certificates
+from tests.envoy.canary_search import leaks_of
 from tests.envoy.cloud_map import CloudMap
 from tests.envoy.container import Container, eventually, request, serial_number
 from tests.envoy.every_protocol import HTTP_PORT, gateway_settings, node_settings
@@ -120,8 +121,10 @@ class RotatedMesh:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # A container writes its log to the standard output when it ends: thousands of lines, which only a fault needs.
+        leaks = [leak for end in self._ends for leak in leaks_of(end.container, self._api)]
         with redirect_stdout(StringIO()) if error is None else nullcontext():
             self._open.__exit__(kind, error, trace)
+        assert leaks == []
 
     @property
     def served_after_ms(self) -> list[float]:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from local.lifetimes.fates import ALL, Subject, Trouble, event_modes, fault_rules, mesh_file
+from local.lifetimes.fates import ALL, CUT_OFF, Subject, Trouble, event_modes, fault_rules, mesh_file
 from local.lifetimes.scale import Scale
 from local.lifetimes.verdict import Certificate, Demand, Outage, Sample, Verdict, judge
 from meshcert.lifecycle.policy import ACM_RENEWS_AT, Policy
 from meshcert.mesh import load_mesh
-from meshcert.proxy import Rotation
+from meshcert.proxy import Delivery, Rotation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -204,11 +204,22 @@ def test_the_mesh_file_is_one_that_meshcert_accepts(tmp_path: Path) -> None:
 
     mesh = load_mesh(file)
 
-    assert {subject.trouble for subject in ALL} == set(Trouble)
+    assert {subject.trouble for subject in ALL} == set(Trouble) - {Trouble.NO_AWS}
     assert {service.rotation for service in mesh.services.values()} == {Rotation.RELOAD, Rotation.REDEPLOY}
     assert set(mesh.identities) == {subject.name for subject in ALL}
     assert set(mesh.hierarchies) == {"common", "denied"}
     assert [mesh.identities[name].hierarchy for name in ("healthy", "denied")] == ["common", "denied"]
+
+
+def test_both_deliveries_are_cut_off_from_aws(tmp_path: Path) -> None:
+    """What nothing answers is a mesh of its own."""
+    file = tmp_path / "mesh.yaml"
+    file.write_text(yaml.safe_dump(mesh_file("life", CUT_OFF), sort_keys=False))
+
+    services = load_mesh(file).services
+
+    assert {services[subject.name].delivery for subject in CUT_OFF} == set(Delivery)
+    assert {subject.trouble for subject in CUT_OFF} == {Trouble.NO_AWS}
 
 
 def test_identities_without_services_are_a_mesh_too(tmp_path: Path) -> None:
@@ -229,9 +240,27 @@ def test_a_fault_rule_meets_one_identity_and_spares_the_monitor() -> None:
     assert [rule["role"] for rule in rules] == [
         "meshcert-life-eu-west-1-renewal",
         "meshcert-life-eu-west-1-export",
+        "meshcert-life-eu-west-1-dispatch",
         "meshcert-life-eu-west-1-acmless",
     ]
     assert {(rule["service"], rule["resource"]) for rule in rules} == {("acm", "arn:acm")}
+
+
+def test_where_nothing_of_aws_answers_every_call_of_the_products_roles_fails() -> None:
+    """Whatever the service, and whatever it is about; the roles of nobody else."""
+    rules = list(fault_rules("life", "eu-west-1", CUT_OFF[0], "arn:acm"))
+
+    assert {(rule["service"], rule["resource"]) for rule in rules} == {("*", "")}
+    assert {rule["role"].rpartition("-")[2] for rule in rules} == {"renewal", "export", "dispatch", "filed"}
+
+
+@pytest.mark.parametrize("subject", [*ALL, *CUT_OFF], ids=lambda subject: subject.name)
+def test_an_outage_leaves_a_tenth_of_the_life(subject: Subject) -> None:
+    """What nothing answers before is past its renewal, and not yet expired."""
+    began, ended = subject.trouble.lasts or (0.0, 0.0)
+
+    assert 0 <= began <= ACM_RENEWS_AT
+    assert ended <= 0.90
 
 
 def test_no_name_contains_another() -> None:

@@ -1,0 +1,57 @@
+"""
+Code of functions, unpacked once: sandboxes of the same code share one folder, as they share Lambda's chunks on AWS.
+
+MiniStack unpacks the bundle for each sandbox anew, and Python compiles it anew, for AWS has no byte code of it: seconds
+of a core before a function begins, again and again. In a shared folder the first sandbox's byte code serves all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+import threading
+import zipfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+
+from ministack.core import lambda_runtime
+
+from local.aws import hooks
+
+if TYPE_CHECKING:
+    from local.aws.config import Config
+
+_unpacking = threading.Lock()
+
+
+def install(config: Config) -> None:
+    """Have MiniStack unpack here."""
+    del config
+    hooks.replace(lambda_runtime, "zipfile", SimpleNamespace(ZipFile=SharedBundle, BadZipFile=zipfile.BadZipFile))
+
+
+class SharedBundle(zipfile.ZipFile):
+    """A bundle that is unpacked only if it is the first of its content; all others become links."""
+
+    def extractall(self, path: str | Path | None = None, *_: object, **__: object) -> None:  # type: ignore[override]
+        """
+        Make ``path``, an empty folder, the bundle's folder.
+
+        Args:
+            path: The folder.
+        """
+        bundle = Path(str(self.filename))
+        with bundle.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        target = Path(str(path))
+        folder = Path(tempfile.gettempdir()) / f"function-code-{digest}"
+        with _unpacking:
+            if not folder.exists():
+                fresh = Path(tempfile.mkdtemp(prefix="function-code-"))
+                super().extractall(fresh)
+                fresh.rename(folder)
+        target.rmdir()
+        target.symlink_to(folder, target_is_directory=True)
+        # MiniStack has the bundle in memory, and does not read its copy again.
+        bundle.unlink()
