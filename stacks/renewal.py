@@ -11,10 +11,11 @@ from aws_cdk import aws_logs as logs  # noqa: TID251
 from meshcert import naming
 from stacks.constructs.alarms import Alarms
 from stacks.constructs.dashboard import LifecycleDashboard
+from stacks.constructs.dead_letters import undelivered_queue
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.constructs.triggers import ClockSchedules, EventRules
-from stacks.constructs.work_queue import WorkQueue, undelivered_queue
+from stacks.constructs.work_queue import WorkQueue
 
 if TYPE_CHECKING:
     from constructs import Construct  # noqa: TID251

@@ -12,7 +12,7 @@ from constructs import Construct  # noqa: TID251
 
 from meshcert import naming
 from stacks.bundling import function_code
-from stacks.constructs.work_queue import dead_letter_queue
+from stacks.constructs.dead_letters import dead_letter_queue
 from stacks.findings import accept
 
 if TYPE_CHECKING:

@@ -4,33 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_lambda as lambda_  # noqa: TID251
+from aws_cdk import aws_lambda as lambda_  # noqa: TID251 -- stacks/ is where the CDK lives
 from aws_cdk import aws_sqs as sqs  # noqa: TID251
 from constructs import Construct  # noqa: TID251
 
 from meshcert import naming
-from stacks.findings import accept
+from stacks.constructs.dead_letters import dead_letter_queue
 
 if TYPE_CHECKING:
+    from aws_cdk import Duration  # noqa: TID251
+
     from stacks.constructs.python_function import PythonFunction
-
-KEPT = Duration.days(14)
-"""How long dead letters wait for a person: the longest SQS offers."""
-
-
-def dead_letter_queue(scope: Construct, *, mesh: str, name: str) -> sqs.Queue:
-    """
-    A queue for what failed, named ``…-NAME-dead-letters``.
-
-    Encrypted with SQS's own key: with it every AWS service can write here that the queue's policy lets in.
-    """
-    return _for_failures(scope, "DeadLetters", naming.queue(mesh, f"{name}-dead-letters"))
-
-
-def undelivered_queue(scope: Construct, *, mesh: str) -> sqs.Queue:
-    """The queue for what EventBridge could not deliver."""
-    return _for_failures(scope, "Undelivered", naming.queue(mesh, "undelivered"))
 
 
 class WorkQueue(Construct):
@@ -89,16 +73,3 @@ class WorkQueue(Construct):
             max_concurrency=at_once,
             report_batch_item_failures=True,
         )
-
-
-def _for_failures(scope: Construct, construct_id: str, name: str) -> sqs.Queue:
-    queue = sqs.Queue(
-        scope,
-        construct_id,
-        queue_name=name,
-        enforce_ssl=True,
-        retention_period=KEPT,
-        encryption=sqs.QueueEncryption.SQS_MANAGED,
-    )
-    accept(queue, "AwsSolutions-SQS3", "It is itself the queue for what failed.")
-    return queue
