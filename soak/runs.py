@@ -41,7 +41,7 @@ def lifetimes(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
 def outage(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """No call of the functions' or the tasks' is answered from a tenth to nine tenths of a lifetime."""
     del seed
-    return _live(folder, say, CUT_OFF, Scale(CUT_OFF_LIFETIME_S), 1)
+    return _live(folder, say, CUT_OFF, Scale(CUT_OFF_LIFETIME_S, renewal_takes_s=6.0), 1)
 
 
 def _live(folder: Path, say: Callable[[str], object], subjects: Sequence[Subject], scale: Scale, count: int) -> Outcome:
