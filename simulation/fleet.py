@@ -14,6 +14,7 @@ import heapq
 import json
 import random
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ _VAULT = {
     "put_pending": "secretsmanager:PutSecretValue",
     "move_label": "secretsmanager:PutSecretValue",
 }
-_TABLE = dict.fromkeys(("take", "want", "save", "release", "forget", "unsettled"), "dynamodb:lifecycle")
+_TABLE = dict.fromkeys(("take", "looked_since", "want", "save", "release", "forget", "unsettled"), "dynamodb:lifecycle")
 _IDENTITIES = dict.fromkeys(("find", "find_by_certificate", "names"), "dynamodb:identities")
 
 
@@ -133,7 +134,7 @@ class Fleet:
         self.sdk = Sdk(self.time, self._chances, {api: Bucket(rate, rate) for api, rate in rates.items()})
         self.looks = 0
         self._requests = count(1)
-        self._waiting: list[tuple[dt.datetime, int, str]] = []
+        self._waiting: list[tuple[dt.datetime, int, dt.datetime, str]] = []
         self._free, self._looks_per_second = at_once(identities), looks_per_second
         self._published_at: dict[str, dt.datetime] = {}
         self._workshop = self._work_with(Sdk(self.time, self._chances, {}, (0.0, 0.0)))
@@ -220,38 +221,39 @@ class Fleet:
             self.time.begin(self._tick, TICK_S)
 
     def _tell(self, arn: str) -> None:
-        event = {
-            "id": f"event-{self.acm.renewed}",
-            "detail-type": "ACM Certificate Available",
-            "source": "aws.acm",
-            "account": HOME.account,
-            "region": HOME.region,
-            "resources": [arn],
-            "detail": {"Action": "RENEWAL"},
+        """ACM's own event, and AWS Health's about the same."""
+        by = {"account": HOME.account, "region": HOME.region, "resources": [arn]}
+        acm = {"detail-type": "ACM Certificate Available", "source": "aws.acm", "detail": {"Action": "RENEWAL"}}
+        health = {
+            "detail-type": "AWS Health Event",
+            "source": "aws.health",
+            "detail": {"service": "ACM", "eventTypeCode": "AWS_ACM_RENEWAL_STATE_CHANGE"},
         }
-        if self._events:
-            self._put(json.dumps(event), self._chances.uniform(*_EVENT_TAKES_S))
+        for event in (acm, health) if self._events else ():
+            body = json.dumps({"id": f"event-{self.acm.renewed}", **by, **event})
+            self.time.begin(partial(self._put, body), self._chances.uniform(*_EVENT_TAKES_S))
 
-    def _put(self, body: str, delay_s: float) -> None:
-        visible_at = self.time.now() + dt.timedelta(seconds=delay_s)
-        heapq.heappush(self._waiting, (visible_at, next(self._requests), body))
+    def _put(self, body: str, delay_s: float = 0.0) -> None:
+        sent = self.time.now()
+        heapq.heappush(self._waiting, (sent + dt.timedelta(seconds=delay_s), next(self._requests), sent, body))
         self.time.begin(self._poll, delay_s)
 
     def _poll(self) -> None:
         """A message can be seen by now, or a function is free."""
         if self._free and self._waiting and self._waiting[0][0] <= self.time.now():
             self._free -= 1
-            self._run(heapq.heappop(self._waiting)[2])
+            *_, sent, body = heapq.heappop(self._waiting)
+            self._run(body, sent)
             self._free += 1
             self.time.begin(self._poll)
 
-    def _run(self, body: str) -> None:
+    def _run(self, body: str, sent: dt.datetime) -> None:
         """The renewal function."""
         request, workshop = f"request-{next(self._requests)}", self._workshop
         directory = Directory(HOME, workshop.declared, workshop.hands.services, workshop.audit, self.time)
-        for look in looks(body, directory):
-            self.looks += 1
-            reconcile(look, request, workshop)
+        for look in looks(body, directory, sent):
+            taken = reconcile(look, request, workshop).plan is not None
+            self.looks += taken
 
     def _current(self, name: str) -> str:
         return version_labelled(self.vault.labels(self.declared.rows[name].secret_id), CURRENT) or ""

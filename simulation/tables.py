@@ -25,6 +25,7 @@ class Row:
 
     owner: str = ""
     until: dt.datetime = NEVER
+    began: dt.datetime = NEVER
     wanted: int = 0
     look_at: dt.datetime | None = None
     memory: str = ""
@@ -41,8 +42,12 @@ class InMemoryLifecycle:
         row = self.rows.setdefault(identity, Row())
         if row.owner not in {"", owner} and row.until > now:
             return None
-        row.owner, row.until, row.look_at = owner, until, until
+        row.owner, row.until, row.began, row.look_at = owner, until, now, until
         return Lease(identity, owner, row.wanted, self.memory(identity))
+
+    def looked_since(self, identity: str, time: dt.datetime) -> bool:
+        """GetItem."""
+        return identity in self.rows and self.rows[identity].began >= time
 
     def want(self, identity: str, now: dt.datetime) -> None:
         """UpdateItem, whoever has the lease."""

@@ -134,7 +134,9 @@ class RenewalStack(Stack):
                 rights.table(
                     "FindIdentityByCertificate", identities, "dynamodb:Query", index=naming.IDENTITIES_BY_CERTIFICATE
                 ),
-                rights.table("LeaseAndRemember", lifecycle, "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+                rights.table(
+                    "LeaseAndRemember", lifecycle, "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"
+                ),
                 rights.table("ReadAcknowledgements", acknowledgements, "dynamodb:Query"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),

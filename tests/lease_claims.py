@@ -51,6 +51,21 @@ class LeaseClaims:
         assert table.take("colorteller", "one", now + LEASE / 2, now + LEASE * 2) is not None
         assert table.take("colorteller", "two", now + LEASE * 1.5, now + LEASE * 3) is None
 
+    def test_who_takes_a_lease_has_looked_since(self, table: LifecycleTable, clock: Clock) -> None:
+        """From the moment it is taken, also when it is given back; at no later time, and at none before the first."""
+        now, second = clock.now(), dt.timedelta(seconds=1)
+        assert not table.looked_since("colorteller", now - HOUR)
+
+        lease = table.take("colorteller", "one", now, now + LEASE)
+        assert lease is not None
+        held = table.looked_since("colorteller", now), table.looked_since("colorteller", now + second)
+        table.release(lease, Memory(), None)
+
+        assert held == (True, False)
+        assert table.looked_since("colorteller", now - second)
+        assert not table.looked_since("colorteller", now + second)
+        assert not table.looked_since("colorgateway", now - HOUR)
+
     def test_an_expired_lease_passes_on(self, table: LifecycleTable, clock: Clock) -> None:
         """Whoever was killed holds nobody up for longer than the lease."""
         now = clock.now()

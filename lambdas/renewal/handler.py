@@ -190,8 +190,9 @@ def _wanted(record: SQSRecord, parts: Parts, context: LambdaContext) -> tuple[Lo
     )
     if record.event_source_arn.rpartition(":")[2] == naming.queue(parts.mesh, "orders"):
         return ordered(record.body, record.attributes.get("SenderId") or "unknown", record.message_id, directory)
-    found = looks(record.body, directory)
-    if _age_s(record, workshop.views.clock.now()) <= TICK_OF_USE_S:
+    sent = _sent(record)
+    found = looks(record.body, directory, sent)
+    if sent is None or (workshop.views.clock.now() - sent).total_seconds() <= TICK_OF_USE_S:
         return found
     # After hours of outage thousands of them would stand before the first real event.
     stale = [look.identity for look in found if look.by == TICK]
@@ -200,10 +201,10 @@ def _wanted(record: SQSRecord, parts: Parts, context: LambdaContext) -> tuple[Lo
     return tuple(look for look in found if look.by != TICK)
 
 
-def _age_s(record: SQSRecord, now: dt.datetime) -> float:
-    """How long ago a message was sent, seconds."""
+def _sent(record: SQSRecord) -> dt.datetime | None:
+    """When SQS took a message."""
     sent_ms = record.attributes.get("SentTimestamp")
-    return now.timestamp() - int(sent_ms) / 1000 if sent_ms else 0.0
+    return dt.datetime.fromtimestamp(int(sent_ms) / 1000, dt.UTC) if sent_ms else None
 
 
 def _tell(look: Look, result: Reconciled, parts: Parts) -> None:
@@ -218,7 +219,7 @@ def _tell(look: Look, result: Reconciled, parts: Parts) -> None:
             "identity": result.identity,
             "by": look.by,
             "deeds": [f"{deed.step.action}: {deed.outcome}" for deed in result.deeds],
-            "next": f"{result.plan.step.action}: {result.plan.step.why}" if result.plan else "left to somebody else",
+            "next": f"{result.plan.step.action}: {result.plan.step.why}" if result.plan else "another look sees to it",
         },
     )
     for finding in result.plan.findings if result.plan else ():

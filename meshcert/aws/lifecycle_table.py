@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _UNSETTLED = "yes"
-_NAMES = {f"#{name}": name for name in ("owner", "until", "wanted", "unsettled", "look_at", "memory", "name")}
+_NAMES = {f"#{name}": name for name in ("owner", "until", "began", "wanted", "unsettled", "look_at", "memory", "name")}
 _MINE = "#owner = :owner"
 # What has another type compares with nothing: without this, a row that somebody broke could never be taken again.
 _FREE = "attribute_not_exists(#owner) OR #until <= :now OR NOT attribute_type(#until, :number)"
@@ -29,8 +29,9 @@ class LifecycleRows:
     """
     :class:`meshcert.lifecycle.ports.LifecycleTable`.
 
-    Times are epoch seconds. A row has ``owner`` and ``until`` while somebody works on its identity, ``unsettled`` and
-    ``look_at`` while a tick has to look, ``wanted`` counts who found the lease taken, ``memory`` is JSON.
+    Times are epoch seconds. A row has ``owner`` and ``until`` while somebody works on its identity, and ``began`` from
+    when he, or the last one, does; ``unsettled`` and ``look_at`` while a tick has to look; ``wanted`` counts who found
+    the lease taken, ``memory`` is JSON.
 
     Args:
         table: boto3's DynamoDB ``Table``; partition key ``name``, sparse index ``unsettled`` on ``unsettled`` and
@@ -45,7 +46,7 @@ class LifecycleRows:
         # If the owner ends without a word, the first tick after the lease looks.
         row = self._update(
             identity,
-            "SET #owner = :owner, #until = :until, #unsettled = :unsettled, #look_at = :until",
+            "SET #owner = :owner, #until = :until, #began = :now, #unsettled = :unsettled, #look_at = :until",
             f"{_MINE} OR {_FREE}",
             {
                 ":owner": owner,
@@ -59,6 +60,11 @@ class LifecycleRows:
             return None
         wanted = row.get("wanted")
         return Lease(identity, owner, int(wanted) if isinstance(wanted, Decimal) else 0, _memory(row))
+
+    def looked_since(self, identity: str, time: dt.datetime) -> bool:
+        """See :meth:`meshcert.lifecycle.ports.LifecycleTable.looked_since`."""
+        began = self._row(identity).get("began")
+        return isinstance(began, Decimal) and began >= _seconds(time)
 
     def want(self, identity: str, now: dt.datetime) -> None:
         """See :meth:`meshcert.lifecycle.ports.LifecycleTable.want`."""
@@ -132,9 +138,12 @@ class LifecycleRows:
         Returns:
             An empty memory if there is no row, or one that cannot be read.
         """
+        return _memory(self._row(identity))
+
+    def _row(self, identity: str) -> Mapping[str, Any]:
         with aws_errors("dynamodb:GetItem", identity):
-            row = self._table.get_item(Key={"name": identity}, ConsistentRead=True).get("Item")
-        return _memory(row or {})
+            answer: Mapping[str, Any] = self._table.get_item(Key={"name": identity}, ConsistentRead=True)
+        return answer.get("Item") or {}
 
     def _update(
         self, identity: str, change: str, condition: str, values: Mapping[str, Any]

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datetime as dt
 
 RENEW, ROLL_BACK = "renew", "rollback"
 """What an operator can order."""
@@ -21,6 +25,7 @@ class Look:
         order: ``renew`` or ``rollback`` if an operator wants that; empty for a mere look.
         reason: The operator's own words.
         message: SQS's MessageId of an order: a message that comes twice is one order.
+        seen_since: A look that began then or later has seen what this one is about; None: none has.
     """
 
     identity: str
@@ -28,6 +33,7 @@ class Look:
     order: str = ""
     reason: str = ""
     message: str = ""
+    seen_since: dt.datetime | None = None
 
     @property
     def brings_news(self) -> bool:

@@ -197,6 +197,14 @@ class LifecycleTable(Protocol):
         """
         ...
 
+    def looked_since(self, identity: str, time: dt.datetime) -> bool:
+        """
+        Whether anybody has taken the lease at this time or later.
+
+        Who did has seen what had happened by then. If that look came to nothing, the identity is unsettled.
+        """
+        ...
+
     def want(self, identity: str, now: dt.datetime) -> None:
         """
         Say that somebody found the lease taken.

@@ -94,7 +94,7 @@ def reconcile(look: Look, owner: str, workshop: Workshop, until: dt.datetime | N
 
     Returns:
         What was done, what is planned, what was seen. An error of AWS's about a step is part of it: the next look sees
-        what became of the step.
+        what became of the step. No plan if another look has seen to it.
 
     Raises:
         LeaseTaken: If an order found somebody else at work: it has to come again. Mere looks leave a mark and go.
@@ -113,6 +113,8 @@ def reconcile(look: Look, owner: str, workshop: Workshop, until: dt.datetime | N
 
 def _once(look: Look, owner: str, workshop: Workshop) -> tuple[Reconciled, bool]:
     """One look with its steps, and whether somebody wanted the identity during it."""
+    if _has_been_seen(look, workshop):
+        return Reconciled(look.identity), False
     identity = workshop.declared.find(look.identity)
     lease = _take(look, owner, workshop)
     if lease is None:
@@ -129,6 +131,11 @@ def _once(look: Look, owner: str, workshop: Workshop) -> tuple[Reconciled, bool]
     finally:
         wanted = run.leave(look_at)
     return result, wanted
+
+
+def _has_been_seen(look: Look, workshop: Workshop) -> bool:
+    """Whether another look has made this one needless. It would cost one of ACM's ten answers a second."""
+    return look.seen_since is not None and workshop.table.looked_since(look.identity, look.seen_since)
 
 
 def _take(look: Look, owner: str, workshop: Workshop) -> Lease | None:

@@ -9,6 +9,7 @@ field of a detail is optional.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 from dataclasses import dataclass
@@ -26,6 +27,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+SHOWS_WITHIN = dt.timedelta(seconds=2)
+"""From the time that something happens until a look shows it: AWS may answer from an older state."""
+ECHOES_WITHIN = dt.timedelta(minutes=1)
+"""
+How long after a look AWS Health's word of a renewal is taken for the echo of ACM's own.
+
+ACM describes ten certificates a second, so when a fleet is renewed every look counts. If ACM's event was lost, a tick
+looks at those who wait for a renewal, and a sweep at all.
+"""
+_ECHO = "AWS_ACM_RENEWAL_STATE_CHANGE"
 _ISSUING = ("ISSUANCE", "RENEWAL")
 _LONGEST_NAME = 64
 _LONGEST_REASON = 256
@@ -89,13 +100,14 @@ class Directory:
     clock: Clock
 
 
-def looks(body: str, directory: Directory) -> tuple[Look, ...]:
+def looks(body: str, directory: Directory, sent: dt.datetime | None = None) -> tuple[Look, ...]:
     """
     What a message of the queue ``looks`` asks for.
 
     Args:
         body: An event of EventBridge's, or ``{"look": IDENTITY, "because": "tick"}``.
         directory: Where names are looked up.
+        sent: When SQS took the message; None if nobody knows.
 
     Returns:
         Nothing if it is about nothing of ours; orders are not taken from this queue.
@@ -108,10 +120,12 @@ def looks(body: str, directory: Directory) -> tuple[Look, ...]:
     if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME:
         because = message.get("because")
         # Only what is known goes into the log of actions: whoever may send here could write any name.
-        return (Look(name, by=because if because in (TICK, SWEEP) else "a message"),)
+        by = because if because in (TICK, SWEEP) else "a message"
+        return (Look(name, by, seen_since=_seen_since(message, sent)),)
     by = " ".join(filter(None, ("event", _text(message.get("id"), 64), _text(message.get("detail-type"), 64))))
     # Two resources of one event may belong to one identity.
-    found = tuple(Look(name, by) for name in dict.fromkeys(_of_event(message, directory)))
+    since = _seen_since(message, sent)
+    found = tuple(Look(name, by, seen_since=since) for name in dict.fromkeys(_of_event(message, directory)))
     if not found:
         logger.debug("nothing to look at: %s", body[:1000])
     return found
@@ -150,6 +164,14 @@ def ordered(body: str, by: str, message_id: str, directory: Directory) -> tuple[
     except MeshcertError as error:
         logger.warning("not in the audit log: %s", error)
     return ()
+
+
+def _seen_since(message: dict[str, Any], sent: dt.datetime | None) -> dt.datetime | None:
+    if sent is None:
+        return None
+    detail = message.get("detail")
+    echo = message.get("source") == "aws.health" and isinstance(detail, dict) and detail.get("eventTypeCode") == _ECHO
+    return sent - ECHOES_WITHIN if echo else sent + SHOWS_WITHIN
 
 
 def _document(body: str) -> dict[str, Any]:

@@ -108,10 +108,11 @@ class LifecycleWorld:
         identity: str = IDENTITY.name,
         around: Callable[[Any], Any] = around_nothing,
         by: str = "",
+        seen_since: dt.datetime | None = None,
     ) -> Reconciled:
         """One run of the renewal function, because of an event unless it says otherwise."""
         by = by or ("AROAOPERATOR:alice" if order else "event event-1 ACM Certificate Available")
-        look = Look(identity, by, order, reason, message)
+        look = Look(identity, by, order, reason, message, seen_since)
         return reconcile(look, f"request-{next(self._runs)}", self.workshop(around))
 
     def pass_time(self, time: dt.timedelta) -> None:

@@ -146,7 +146,10 @@ def test_the_renewal_role_writes_no_table_but_its_own(templates: Templates) -> N
     """What is declared and what tasks say is read only: nobody who holds this role can forge it."""
     assert _on(templates, "RenewalRole", "dynamodb:UpdateItem") == ["table/meshcert-color-lifecycle"]
     assert _on(templates, "RenewalRole", "dynamodb:DeleteItem") == ["table/meshcert-color-lifecycle"]
-    assert _on(templates, "RenewalRole", "dynamodb:GetItem") == ["table/meshcert-color-identities"]
+    assert _on(templates, "RenewalRole", "dynamodb:GetItem") == [
+        "table/meshcert-color-identities",
+        "table/meshcert-color-lifecycle",
+    ]
     assert _on(templates, "RenewalRole", "dynamodb:Query") == [
         "table/meshcert-color-acknowledgements",
         "table/meshcert-color-identities/index/by-certificate",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.errors import AwsUnavailable, LeaseLost, LeaseTaken
-from meshcert.lifecycle.looks import Look
+from meshcert.lifecycle.looks import RENEW, Look
 from meshcert.lifecycle.reconcile import MEANWHILE, MOST_LOOKS_AGAIN, MOST_STEPS, Reconciled, reconcile
 from meshcert.lifecycle.steps import Action
 from tests.lifecycle.runs import NAME, THROTTLED, due, failing, roll_out_badly, steps
@@ -179,6 +179,41 @@ class TestLease:
         assert steps(result) == [Action.RENEW]
         assert result.plan
         assert world.table.rows[NAME].owner == "the quicker one"
+
+    def test_what_another_look_has_seen_is_not_looked_at_again(self, world: World) -> None:
+        """AWS is asked nothing, and the identity stays what it was."""
+        now = world.clock.now()
+        world.look()
+
+        result = world.look(seen_since=now, around=failing({"describe", "labels", "take", "want"}, AssertionError()))
+
+        assert (result.deeds, result.plan) == ((), None)
+        assert list(world.table.unsettled(now + HOUR)) == []
+
+    def test_what_came_after_the_last_look_is_looked_at(self, world: World) -> None:
+        """It has not been seen."""
+        world.look()
+
+        result = world.look(seen_since=world.clock.now() + dt.timedelta(seconds=1))
+
+        assert result.plan
+
+    def test_a_look_that_failed_leaves_the_identity_to_the_clock(self, world: World) -> None:
+        """Its message comes again and is not taken again: a tick looks."""
+        world.pass_time(MINUTE)
+        sent = world.clock.now()
+        with pytest.raises(ZeroDivisionError):
+            world.look(seen_since=sent, around=failing({"describe"}, ZeroDivisionError()))
+
+        assert world.look(seen_since=sent).plan is None
+        assert list(world.table.unsettled(world.clock.now())) == [NAME]
+
+    def test_an_order_is_carried_out_whoever_has_looked(self, world: World) -> None:
+        """It says something that no look shows."""
+        world.pass_time(HOUR)
+        world.look()
+
+        assert steps(world.look(RENEW)) == [Action.RENEW]
 
     def test_the_clocks_looks_leave_no_mark(self, world: World) -> None:
         """Nothing has happened; a mark for every tick in haste would be the reason for the next, without end."""

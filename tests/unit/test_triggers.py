@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import logging
 from dataclasses import replace
@@ -11,7 +12,7 @@ import pytest
 
 from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.looks import Look
-from meshcert.lifecycle.triggers import Directory, Home, looks, ordered
+from meshcert.lifecycle.triggers import ECHOES_WITHIN, SHOWS_WITHIN, Directory, Home, looks, ordered
 from simulation.tables import InMemoryAudit, InMemoryIdentities
 from tests.lifecycle.world import CERTIFICATE, IDENTITY
 from tests.unit.fakes import FakeClock
@@ -162,6 +163,38 @@ class TestEvents:
 
         with pytest.raises(AwsUnavailable):
             looks(json.dumps(health(CERTIFICATE)), replace(directory, declared=Broken()))
+
+
+class TestSeenSince:
+    """Which other look makes one needless."""
+
+    SENT = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+
+    @pytest.mark.parametrize(
+        ("body", "since"),
+        [
+            (acm("ACM Certificate Available", CERTIFICATE, Action="RENEWAL"), SENT + SHOWS_WITHIN),
+            (health(CERTIFICATE), SENT - ECHOES_WITHIN),
+            (health(CERTIFICATE, code="AWS_ACM_RENEWAL_FAILURE"), SENT + SHOWS_WITHIN),
+            (deployment(SERVICE), SENT + SHOWS_WITHIN),
+            ({"look": "colorteller", "because": "tick"}, SENT + SHOWS_WITHIN),
+        ],
+        ids=["ACM's own", "its echo", "a failure", "ECS", "the clock"],
+    )
+    def test_it_began_after_the_message_or_just_before_an_echo(
+        self, directory: Directory, body: dict[str, Any], since: dt.datetime
+    ) -> None:
+        """AWS Health repeats what ACM has said; every other message is seen by looks that begin after it."""
+        (look,) = looks(json.dumps(body), directory, self.SENT)
+
+        assert look.seen_since == since
+
+    def test_nobody_knows_of_a_message_without_a_time(self, directory: Directory) -> None:
+        """Such a look is always taken, and so is an order."""
+        (look,) = looks(json.dumps(health(CERTIFICATE)), directory)
+        (order,) = ordered(json.dumps({"order": "renew", "identity": "colorteller"}), "AIDA:me", "m-1", directory)
+
+        assert (look.seen_since, order.seen_since) == (None, None)
 
 
 def foreign(body: dict[str, Any], **fields: Any) -> dict[str, Any]:
