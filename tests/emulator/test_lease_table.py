@@ -77,11 +77,16 @@ class TestRows:
             "name": "teller",
             "owner": "one",
             "until": "1795348900.123456",
+            "began": "1795348800.123456",
             "unsettled": "yes",
             "look_at": "1795348900.123456",
             "memory": memory,
         }
-        assert table.get_item(Key={"name": "teller"})["Item"] == {"name": "teller", "memory": memory}
+        assert table.get_item(Key={"name": "teller"})["Item"] == {
+            "name": "teller",
+            "began": held["began"],
+            "memory": memory,
+        }
 
     def test_a_release_takes_one_call_and_two_if_somebody_wanted_the_lease(
         self, table: Any, rows: LifecycleRows
