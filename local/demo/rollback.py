@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from local.demo.result import Result
+from local.demo.result import ENOUGH_REQUESTS, Result
 from local.demo.scene import ANSWER, TELLER, WATCH_EVERY_S, Scene
 from local.gateway_client import SteadyClient
 from local.pkcs8 import encrypt_private_key
@@ -60,8 +60,8 @@ class RollbackResult(Result):
     def claims(self) -> dict[str, tuple[bool, str]]:
         """Each thing the story says: whether it was seen, and the figures."""
         return {
-            "no request fails": (
-                self.failed == 0 and self.requests > 0,
+            f"no request fails (of at least {ENOUGH_REQUESTS})": (
+                self.failed == 0 and self.requests >= ENOUGH_REQUESTS,
                 f"{self.requests} requests, {self.failed} failed",
             ),
             f"the label is back within {_LABEL_BACK_WITHIN_S:.0f} s of the first failed task": (
@@ -109,6 +109,7 @@ class RollbackStory(Scene):
                     )
                 quarantined = self._labelled(QUARANTINED) == bad and not witness.bad_was_current_again
             alarmed = bool(wait_until(self._alarmed, f"alarm {_ALARM}", within_s=30))
+            wait_until(lambda: asking.requests >= ENOUGH_REQUESTS, f"{ENOUGH_REQUESTS} requests", within_s=60)
         self.stage.say(
             f"first failed task → label back {witness.label_back_s:.1f} s, all tasks good {witness.all_good_s:.1f} s"
         )

@@ -34,7 +34,7 @@ def test_a_bad_version_goes_back_and_nobody_notices(tmp_path: Path) -> None:
         served = running.served_by_all(TELLER)
 
     assert (result.failed, result.bad_starts_after) == (0, 0)
-    assert result.requests > 500
+    assert result.requests >= 500
     assert 0 <= result.label_back_s <= 10
     assert 0 < result.all_good_s <= 60
     assert result.quarantined
