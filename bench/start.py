@@ -150,6 +150,24 @@ class Started:
             time.sleep(_MEMORY_STEADY_S)
         raise StartFailed("its memory never came to rest", self._log.read_text())
 
+    def healthcheck_ms(self) -> float:
+        """
+        What the container's health check takes, as ECS runs it every few seconds.
+
+        Returns:
+            Milliseconds from the start of its process to its end.
+
+        Raises:
+            StartFailed: If it says that the container is not healthy.
+        """
+        python, environment = self._launch.command[0], self._launch.environment
+        began = time.perf_counter()
+        done = subprocess.run([python, "-m", "entrypoint.healthcheck"], env=environment, cwd="/", check=False)
+        took_ms = (time.perf_counter() - began) * 1000
+        if done.returncode:
+            raise StartFailed("its health check is red", self._log.read_text())
+        return took_ms
+
     def _beside_envoy(self) -> list[int]:
         pid = self._process.pid
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()

@@ -57,11 +57,11 @@ def test_every_round_measures_everything_once_and_the_first_only_warms_up() -> N
 
 
 def _starts(*times: float, memory: Memory | None = None) -> list[Measured]:
-    return [Measured(time, memory) for time in times]
+    return [Measured(time, memory, time / 10 if memory else None) for time in times]
 
 
 def test_the_figures_compare_each_way_with_bare_envoy_of_the_same_key() -> None:
-    """RSA with RSA, P-256 with P-256; memory is that of the starts that have any."""
+    """RSA with RSA, P-256 with P-256; memory and health check are those of the starts that have any."""
     result = figures(
         {
             "bare_rsa": _starts(50, 60, 70),
@@ -77,6 +77,7 @@ def test_the_figures_compare_each_way_with_bare_envoy_of_the_same_key() -> None:
     assert (result["walkthrough_ratio"], result["walkthrough_ms"]) == (4.0, 210)
     assert (result["bare_rsa_ms"], result["bare_ec_ms"], result["ec_ms"]) == (60, 40, 100)
     assert (result["watcher_rss_mb"], result["watcher_pss_mb"]) == (38.0, 21.0)
+    assert (result["healthcheck_ms"], result["healthcheck_ms_range"]) == (13.5, [10.0, 28.0])
 
 
 def test_what_this_machine_cannot_measure_is_null() -> None:
