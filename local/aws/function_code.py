@@ -1,8 +1,8 @@
 """
 Code of functions, unpacked once: sandboxes of the same code share one folder, as they share Lambda's chunks on AWS.
 
-MiniStack unpacks the bundle for each sandbox anew, and Python compiles it anew, for AWS has no byte code of it: seconds
-of a core before a function begins, again and again. In a shared folder the first sandbox's byte code serves all.
+MiniStack unpacks the bundle for each sandbox anew, and Python compiles it anew, for it comes without byte code: two
+seconds of a core before a function begins, again and again. In a shared folder the first one's byte code serves all.
 """
 
 from __future__ import annotations
