@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from local.aws.config import CertificateTimes
 from local.cdk import ROOT, CdkCli
+from local.demo.result import ENOUGH_REQUESTS
 from local.gateway_client import Gateway
 from local.running_mesh import ADMIN_PORT, RunningMesh, wait_until
 from local.ticking import Ticking
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from local.demo.result import Result
     from local.demo.stage import Stage
+    from local.gateway_client import SteadyClient
     from local.lab import LocalAws
 
 ONE_WAY = ROOT / "examples" / "color" / "one-way.yaml"
@@ -85,6 +87,10 @@ class Scene(ABC):
             server_name=self.mesh.identities[GATEWAY].dns_names[0],
             trust=self.running.trust_bundle(self.mesh.identities[GATEWAY].hierarchy),
         )
+
+    def wait_for_enough(self, asking: SteadyClient) -> None:
+        """Until a client has asked often enough for its failures to mean something."""
+        wait_until(lambda: asking.requests >= ENOUGH_REQUESTS, f"{ENOUGH_REQUESTS} requests", within_s=60)
 
     def addresses(self) -> dict[str, str]:
         """What listens where: the load balancer, and each task's Envoy admin interface."""

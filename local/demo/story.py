@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from local.demo.result import ENOUGH_REQUESTS, DemoResult, Refused, Renewal, Seconds
+from local.demo.result import DemoResult, Refused, Renewal, Seconds
 from local.demo.scene import ANSWER, GATEWAY, ONE_WAY, TELLER, Scene, Watch
 from local.gateway_client import SteadyClient, ask_without_certificate
 from local.running_mesh import TlsCounters, wait_until
@@ -88,7 +88,7 @@ class Story(Scene):
             for watch in watches.values():
                 watch.join()
             self.stage.detail("served; the client goes on asking")
-            wait_until(lambda: asking.requests >= ENOUGH_REQUESTS, f"{ENOUGH_REQUESTS} requests", within_s=60)
+            self.wait_for_enough(asking)
             settled = {name: self.proven(name) for name in names}
         for name, watch in watches.items():
             serials = f"…{old[name][-8:]} → …{watch.serial[-8:]}"

@@ -180,11 +180,12 @@ class Experiment:
         return True
 
     def _demand(self, subject: Subject, epochs: int) -> Demand:
-        """Within one sweep: the time from one to the next, and what the steps themselves take."""
-        takes_s = self.scale.renewal_takes_s + (_TAKES_OVER_S[subject.rotation] if subject.served else 2.0)
-        within_s = self.scale.sweep_s + takes_s
         if subject.trouble is Trouble.NO_AWS:
             within_s = _RECOVERS_WITHIN * self.scale.lifetime_s
+        else:
+            # Within one sweep: the time from one to the next, and what the steps themselves take.
+            takes_over_s = _TAKES_OVER_S[subject.rotation] if subject.served else 2.0
+            within_s = self.scale.sweep_s + self.scale.renewal_takes_s + takes_over_s
         return Demand(
             lifetime_s=self.scale.lifetime_s,
             epochs=epochs,

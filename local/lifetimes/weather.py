@@ -55,8 +55,7 @@ class Weather:
 
     def __init__(self, land: Land, subjects: Sequence[Subject], scale: Scale, monitor: Monitor) -> None:
         self._land = land
-        self._lasts = {subject.name: lasts for subject in subjects if (lasts := subject.trouble.lasts)}
-        self._subjects = [subject for subject in subjects if subject.name in self._lasts]
+        self._lasts = {subject: lasts for subject in subjects if (lasts := subject.trouble.lasts)}
         self._scale = scale
         self._monitor = monitor
         self._pca = land.aws.client("acm-pca")
@@ -74,7 +73,7 @@ class Weather:
     def __exit__(self, *_: object) -> None:
         self._stop.set()
         self._thread.join()
-        for subject in self._subjects:
+        for subject in self._lasts:
             self._end(subject)
         if self._error is not None:
             raise self._error
@@ -82,7 +81,7 @@ class Weather:
     def _run(self) -> None:
         try:
             while not self._stop.wait(_LOOK_EVERY_S):
-                for subject in self._subjects:
+                for subject in self._lasts:
                     self._turn(subject)
         except BaseException as error:  # noqa: BLE001 -- carried over to the thread that joins
             self._error = error
@@ -99,7 +98,7 @@ class Weather:
             return
         # The one that is published counts: a renewal must not end the trouble that it is to meet.
         born = sample.issued.not_after - self._scale.lifetime_s
-        began, ended = (born + part * self._scale.lifetime_s for part in self._lasts[subject.name])
+        began, ended = (born + part * self._scale.lifetime_s for part in self._lasts[subject])
         if sample.issued.serial not in self._met and began <= now < ended:
             self._met.add(sample.issued.serial)
             self._begin(subject, Outage(now, ended))
@@ -126,7 +125,7 @@ class Weather:
         land = self._land
         rules: list[dict[str, Any]] = [
             rule
-            for subject in self._subjects
+            for subject in self._lasts
             if subject.name in self._under_way
             for rule in fault_rules(land.mesh, land.aws.region, subject, land.certificates[subject.name])
         ]

@@ -69,7 +69,8 @@ class Reconciled:
     Args:
         identity: Its name.
         deeds: The steps it took.
-        plan: The plan at the end; None if somebody else is at work on the identity, or it is not declared.
+        plan: The plan at the end; None if another look has seen to it, somebody else is at work on the identity, or it
+            is not declared.
         seen: The last look.
     """
 

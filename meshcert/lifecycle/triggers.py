@@ -116,15 +116,15 @@ def looks(body: str, directory: Directory, sent: dt.datetime | None = None) -> t
         MeshcertError: If a table or ECS cannot be reached: the message has to come again.
     """
     message = _document(body)
+    since = _seen_since(message, sent)
     name = message.get("look")
     if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME:
         because = message.get("because")
         # Only what is known goes into the log of actions: whoever may send here could write any name.
         by = because if because in (TICK, SWEEP) else "a message"
-        return (Look(name, by, seen_since=_seen_since(message, sent)),)
+        return (Look(name, by, seen_since=since),)
     by = " ".join(filter(None, ("event", _text(message.get("id"), 64), _text(message.get("detail-type"), 64))))
     # Two resources of one event may belong to one identity.
-    since = _seen_since(message, sent)
     found = tuple(Look(name, by, seen_since=since) for name in dict.fromkeys(_of_event(message, directory)))
     if not found:
         logger.debug("nothing to look at: %s", body[:1000])

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from meshcert.proxy import Delivery
-from tests.canary import search_bytes, secrets_in
+from tests.canary import search_bytes, search_processes, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,28 +28,20 @@ def leaks_of(container: Container, api: SecretsApi) -> list[Leak]:
     """
     wanted = secrets_in(api.published)
     written = [("its rows in the table", repr(row).encode()) for row in api.rows]
-    return search_bytes(wanted, [*_files(container), *_processes(container), *_admin(container), *written])[0]
+    told, _ = search_bytes(wanted, [*_files(container), *_admin(container), *written])
+    shown, _ = search_processes(wanted)
+    return told + shown
 
 
 def _files(container: Container) -> Iterator[tuple[str, bytes]]:
     """Its log and its folder; with ``delivery: file``, what Envoy reads its secrets from is left out."""
     kept = container.material_dir / "secrets"
-    for folder in {container.folder, container.material_dir}:
-        for path in folder.rglob("*"):
-            if container.delivery is Delivery.FILE and kept in path.parents:
-                continue
-            with suppress(OSError):  # it is replaced just now
-                if path.is_file():
-                    yield str(path), path.read_bytes()
-
-
-def _processes(container: Container) -> Iterator[tuple[str, bytes]]:
-    """Environment and arguments of its processes."""
-    with suppress(OSError):
-        for pid in (container.process.pid, *container.children().values()):
-            for part in ("environ", "cmdline"):
-                place = Path(f"/proc/{pid}/{part}")
-                yield str(place), place.read_bytes()
+    for path in {path for folder in (container.folder, container.material_dir) for path in folder.rglob("*")}:
+        if container.delivery is Delivery.FILE and kept in path.parents:
+            continue
+        with suppress(OSError):  # it is replaced just now
+            if path.is_file():
+                yield str(path), path.read_bytes()
 
 
 def _admin(container: Container) -> Iterator[tuple[str, bytes]]:

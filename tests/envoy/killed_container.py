@@ -62,10 +62,8 @@ class KilledContainer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        leaks = leaks_of(self._container, self._api)
-        self._container.__exit__(None, None, None)
-        self._open.close()
-        assert leaks == []
+        with self._open:
+            self._end_container()
 
     def kill(self) -> str:
         """
@@ -87,7 +85,7 @@ class KilledContainer:
         if victim == "envoy":
             code = self._container.exit_code()
             assert code == KILLED, f"Envoy was killed, the container ended with {code}"
-            self._container.__exit__(None, None, None)
+            self._end_container()
             self._start()
         else:
             eventually(lambda: self._serves_the_new(before), "the new version after the watcher's death")
@@ -108,6 +106,13 @@ class KilledContainer:
     def _publish(self) -> None:
         self._current = self._hierarchy.issue([TELLER_NAME])
         self._api.publish(TELLER_SECRET, self._current)
+
+    def _end_container(self) -> None:
+        """Whatever befell it, it has shown no secret."""
+        try:
+            assert leaks_of(self._container, self._api) == []
+        finally:
+            self._container.__exit__(None, None, None)
 
     def _start(self) -> None:
         self._starts += 1

@@ -120,11 +120,13 @@ class RotatedMesh:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # A container writes its log to the standard output when it ends: thousands of lines, which only a fault needs.
-        leaks = [leak for end in self._ends for leak in leaks_of(end.container, self._api)]
-        with redirect_stdout(StringIO()) if error is None else nullcontext():
-            self._open.__exit__(kind, error, trace)
-        assert leaks == []
+        try:
+            assert [leak for end in self._ends for leak in leaks_of(end.container, self._api)] == []
+        finally:
+            # A container writes its log to the standard output when it ends: thousands of lines, which only a fault
+            # needs.
+            with redirect_stdout(StringIO()) if error is None else nullcontext():
+                self._open.__exit__(kind, error, trace)
 
     @property
     def served_after_ms(self) -> list[float]:
