@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from tests.envoy.every_protocol import HTTP_PORT
-from tests.envoy.rotated_mesh import Kind
+from evidence.fixtures.every_protocol import HTTP_PORT
+from evidence.fixtures.rotated_mesh import Kind
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.envoy.rotated_mesh import RotatedMesh
+    from evidence.fixtures.rotated_mesh import RotatedMesh
 
 _LOOK_EVERY_S = 0.0003
 _LONGEST_S = 10.0

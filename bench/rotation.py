@@ -24,10 +24,10 @@ from local.load.processes import ChildEnded, LoadClient
 from meshcert.envoy import identity_name
 from meshcert.envoy.secrets import file_name
 from meshcert.proxy import Delivery
-from tests.envoy.container import installed_envoy, lay_out_image, memory_folder
-from tests.envoy.every_protocol import every_load
-from tests.envoy.rotated_mesh import Kind, RotatedMesh, changes
-from tests.envoy.under_load import HANDSHAKES, MOST_GROWTH, RETRIES, rotate_under_load
+from evidence.fixtures.container import installed_envoy, lay_out_image, memory_folder
+from evidence.fixtures.every_protocol import every_load
+from evidence.fixtures.rotated_mesh import Kind, RotatedMesh, changes
+from evidence.fixtures.under_load import HANDSHAKES, MOST_GROWTH, RETRIES, rotate_under_load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from bench.torn_reads import Seen
     from local.load.loads import Load
-    from tests.envoy.under_load import Outcome
+    from evidence.fixtures.under_load import Outcome
 
 NAME = "rotation"
 SUMMARY = "1,000 rotations on both ends a delivery under load: failed requests, install -> served; torn reads"

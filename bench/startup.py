@@ -20,8 +20,8 @@ from bench.rounds import Spread, interleave, ratio, spread
 from bench.start import Memory, Started
 from bench.ways import Place, Ways, https_context, missing_programs
 from meshcert.proxy import Delivery
-from tests.envoy.container import memory_folder
-from tests.secrets_api import SecretsApi
+from evidence.fixtures.container import memory_folder
+from evidence.fixtures.secrets_api import SecretsApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert.envoy import identity_name, identity_resource
 from meshcert.envoy.secrets import file_name
-from tests.pki import Hierarchy
-from tests.proxies import TELLER_NAME
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import TELLER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from tests.pki import KeyAlgorithm
+    from evidence.fixtures.pki import KeyAlgorithm
 
 VERSIONS = 32
 """Versions that are installed in turn."""

@@ -24,15 +24,15 @@ from meshcert.envoy import (
 )
 from meshcert.envoy.secrets import file_name
 from meshcert.proxy import Delivery, SecretReference
-from tests.pki import Hierarchy, KeyAlgorithm
-from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.pki import Hierarchy, KeyAlgorithm
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from bench.image import Image
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.secrets_api import SecretsApi
 
 Key = Literal["rsa", "ec"]
 KEYS: dict[Key, KeyAlgorithm] = {"rsa": "RSA_2048", "ec": "EC_prime256v1"}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from soak.report import Outcome
-from tests.hostile_input import checks, parsers, spoil
+from evidence.fixtures.hostile_input import checks, parsers, spoil
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from tests.hostile_input import Reader
+    from evidence.fixtures.hostile_input import Reader
 
 PARSED, CHECKED = 1_000_000, 20_000
 """Inputs for all parsers together, and for the pre-flight."""

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from meshcert.proxy import Delivery
 from soak.report import Outcome
-from tests.envoy.container import installed_envoy, lay_out_image, memory_folder
-from tests.envoy.killed_container import KilledContainer
+from evidence.fixtures.container import installed_envoy, lay_out_image, memory_folder
+from evidence.fixtures.killed_container import KilledContainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, NamedTuple
 from local.load.processes import ChildEnded
 from meshcert.proxy import Delivery
 from soak.report import Outcome
-from tests.envoy.container import installed_envoy, lay_out_image, memory_folder
-from tests.envoy.every_protocol import every_load
-from tests.envoy.rotated_mesh import Kind, RotatedMesh, changes
-from tests.envoy.under_load import rotate_under_load
+from evidence.fixtures.container import installed_envoy, lay_out_image, memory_folder
+from evidence.fixtures.every_protocol import every_load
+from evidence.fixtures.rotated_mesh import Kind, RotatedMesh, changes
+from evidence.fixtures.under_load import rotate_under_load
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from tests.envoy.under_load import Outcome as UnderLoad
+    from evidence.fixtures.under_load import Outcome as UnderLoad
 
 ROTATIONS = 1_000
 """Of each case, at least."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

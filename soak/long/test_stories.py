@@ -10,7 +10,7 @@ from local.demo.scene import GATEWAY, TELLER
 from local.demo.sds import SdsStory
 from local.demo.stage import Stage
 from local.lab import LocalAws
-from tests.e2e.audit import audit
+from evidence.fixtures.audit import audit
 
 if TYPE_CHECKING:
     from pathlib import Path

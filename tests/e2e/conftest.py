@@ -19,7 +19,7 @@ from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
 from meshcert.publication import LAST_GOOD
 from meshcert.settings import LEASE_S, POLICY_PREFIX
-from tests.e2e.audit import audit
+from evidence.fixtures.audit import audit
 from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:

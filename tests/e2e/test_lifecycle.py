@@ -17,7 +17,7 @@ from local.running_mesh import wait_until
 from local.ticking import Ticking, dispatch
 from meshcert import naming
 from meshcert.cli import exit_codes
-from tests.e2e.audit import actions
+from evidence.fixtures.audit import actions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

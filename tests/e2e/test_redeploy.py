@@ -17,7 +17,7 @@ from local.gateway_client import Gateway, SteadyClient
 from local.running_mesh import wait_until
 from local.ticking import Ticking
 from meshcert import naming
-from tests.e2e.audit import actions
+from evidence.fixtures.audit import actions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,7 +19,7 @@ from local.ticking import Ticking, dispatch
 from meshcert import naming
 from meshcert.cli import exit_codes
 from meshcert.publication import PREVIOUS, QUARANTINED
-from tests.e2e.audit import actions
+from evidence.fixtures.audit import actions
 from tests.e2e.conftest import IN_HASTE
 from tests.e2e.grants import Grant, Role, unused
 from tests.e2e.terminal import NAME

@@ -9,7 +9,7 @@ import pytest
 
 from local.demo.scene import GATEWAY, TELLER
 from meshcert import naming
-from tests.canary import search_texts, secrets_of
+from evidence.fixtures.canary import search_texts, secrets_of
 from tests.e2e.intruder import Intruder
 from tests.emulator.refusals import denial_of, is_allowed
 

@@ -12,7 +12,7 @@ from local.demo.scene import TELLER
 from local.demo.stage import Stage
 from local.lab import LocalAws
 from meshcert.publication import CURRENT, QUARANTINED
-from tests.e2e.audit import actions, audit
+from evidence.fixtures.audit import actions, audit
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from meshcert.proxy import Delivery
-from tests.envoy.canary_search import leaks_of
-from tests.envoy.cloud_map import CloudMap
-from tests.envoy.container import Container, eventually, installed_envoy, lay_out_image, request
-from tests.pki import Hierarchy
-from tests.proxies import (
+from evidence.fixtures.canary_search import leaks_of
+from evidence.fixtures.cloud_map import CloudMap
+from evidence.fixtures.container import Container, eventually, installed_envoy, lay_out_image, request
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import (
     GATEWAY_NAME,
     GATEWAY_SECRET,
     GATEWAY_TRUST,
@@ -24,7 +24,7 @@ from tests.proxies import (
     TELLER_TRUST,
     gateway,
 )
-from tests.secrets_api import SecretsApi
+from evidence.fixtures.secrets_api import SecretsApi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -71,7 +71,7 @@ class Start:
     Starts containers that end with the test.
 
     Args:
-        image: From :func:`tests.envoy.container.lay_out_image`.
+        image: From :func:`evidence.fixtures.container.lay_out_image`.
         folder: For their folders.
         new_address: Gives each its address.
         api: Their AWS.

@@ -1,7 +1,7 @@
 """
 Certificates with one fault each, as a peer of Envoy would present them.
 
-They are written by hand, not through :mod:`tests.pki`: no issuer of ours would make most of them.
+They are written by hand, not through :mod:`evidence.fixtures.pki`: no issuer of ours would make most of them.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from tests.pki import key_usage
+from evidence.fixtures.pki import key_usage
 
 Digest = hashes.SHA1 | hashes.SHA256
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey

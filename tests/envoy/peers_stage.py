@@ -7,11 +7,11 @@ import ssl
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.envoy.cloud_map import CloudMap
-from tests.envoy.container import eventually
+from evidence.fixtures.cloud_map import CloudMap
+from evidence.fixtures.container import eventually
 from tests.envoy.peers import TlsServer, call, connect, tls_context
-from tests.pki import Hierarchy
-from tests.proxies import (
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import (
     GATEWAY_NAME,
     GATEWAY_SECRET,
     GATEWAY_TRUST,
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.envoy.conftest import Start
-    from tests.envoy.container import Container
+    from evidence.fixtures.container import Container
     from tests.envoy.peers_certificates import Credential
     from tests.envoy.peers_pki import PeerPki
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.secrets_api import SecretsApi
 
 PORT = 9080
 OURS = Hierarchy(2)

@@ -14,17 +14,17 @@ from cryptography import x509
 from entrypoint import exit_codes
 from meshcert.certificate_facts import certificate_facts
 from meshcert.proxy import ProxySettings, Rotation
-from tests import pki
+from evidence.fixtures import pki
 from tests.envoy.conftest import both_deliveries
-from tests.envoy.container import Container, assert_ends_with, eventually, serial_number
-from tests.proxies import TELLER_NAME, TELLER_SECRET, teller
-from tests.secrets_api import TASK
+from evidence.fixtures.container import Container, assert_ends_with, eventually, serial_number
+from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.secrets_api import TASK
 
 if TYPE_CHECKING:
     from meshcert.material import Material
     from tests.envoy.conftest import Start
-    from tests.pki import Hierarchy
-    from tests.secrets_api import Fault, SecretsApi
+    from evidence.fixtures.pki import Hierarchy
+    from evidence.fixtures.secrets_api import Fault, SecretsApi
 
 TABLE = "meshcert-color-acknowledgements"
 LARGEST_WATCHER_KIB = 45 * 1024

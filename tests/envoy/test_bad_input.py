@@ -9,16 +9,16 @@ import pytest
 
 from entrypoint import exit_codes
 from meshcert.material import Passphrase
-from tests.envoy.container import assert_ends_with
-from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.container import assert_ends_with
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshcert.material import Material
     from tests.envoy.conftest import Start
-    from tests.pki import Hierarchy
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.pki import Hierarchy
+    from evidence.fixtures.secrets_api import SecretsApi
 
 DAY = dt.timedelta(days=1)
 

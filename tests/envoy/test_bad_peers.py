@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from tests.envoy.cloud_map import CloudMap
-from tests.envoy.container import REPOSITORY, eventually
+from evidence.fixtures.cloud_map import CloudMap
+from evidence.fixtures.container import REPOSITORY, eventually
 from tests.envoy.peers import TlsServer, call, tls_context
 from tests.envoy.peers_cases import CASES, PLAIN, Refused, Silent
 from tests.envoy.peers_pki import INTRUDER, PeerPki
 from tests.envoy.peers_stage import OURS, PORT, Stage, caller, listener
-from tests.pki import Hierarchy
-from tests.proxies import (
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import (
     GATEWAY_NAME,
     GATEWAY_SECRET,
     TELLER_NAME,
@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.envoy.conftest import Start
-    from tests.envoy.container import Container
+    from evidence.fixtures.container import Container
     from tests.envoy.peers_cases import Case, Verdict
     from tests.envoy.peers_certificates import Credential
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.secrets_api import SecretsApi
 
 PAGE = (REPOSITORY / "docs/proxy.md").read_text()
 STATISTICS = re.findall(r"^\| `((?:listener|cluster|sds|server)\.[^`]+)` \|", PAGE, re.MULTILINE)

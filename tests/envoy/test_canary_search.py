@@ -8,16 +8,16 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 
 from meshcert.proxy import Delivery
-from tests.envoy.canary_search import leaks_of
+from evidence.fixtures.canary_search import leaks_of
 from tests.envoy.conftest import both_deliveries
-from tests.proxies import teller
+from evidence.fixtures.proxies import teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshcert.material import Material
     from tests.envoy.conftest import Start
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.secrets_api import SecretsApi
 
 
 def _opened(material: Material) -> bytes:

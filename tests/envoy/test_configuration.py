@@ -12,12 +12,12 @@ from entrypoint.install import SecretFiles
 from meshcert.envoy import Addresses, bootstrap, identity_resource, trust_resource
 from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, ProxySettings, TlsMode
 from tests.envoy.conftest import both_deliveries
-from tests.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
+from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 PROTOCOLS = ("http", "http2", "grpc", "tcp")
 MODES = {

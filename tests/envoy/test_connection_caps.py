@@ -18,17 +18,17 @@ import pytest
 
 from entrypoint.trial_connection import client_context, presented
 from meshcert.envoy import identity_resource
-from tests.envoy.cloud_map import CloudMap
+from evidence.fixtures.cloud_map import CloudMap
 from tests.envoy.conftest import both_deliveries
-from tests.envoy.container import Container, eventually, serial_number
-from tests.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller
+from evidence.fixtures.container import Container, eventually, serial_number
+from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from meshcert.material import Material
     from tests.envoy.conftest import Mesh, Start
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.secrets_api import SecretsApi
 
 CAP_S = 1.0
 SLACK_S = 0.5

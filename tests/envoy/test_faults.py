@@ -10,16 +10,16 @@ import pytest
 
 from meshcert.proxy import Delivery
 from tests.envoy.conftest import both_deliveries
-from tests.envoy.container import Container, eventually
-from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.container import Container, eventually
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcert.material import Material
     from tests.envoy.conftest import Start
-    from tests.pki import Hierarchy
-    from tests.secrets_api import Fault, SecretsApi
+    from evidence.fixtures.pki import Hierarchy
+    from evidence.fixtures.secrets_api import Fault, SecretsApi
 
 POLL_S = 0.2
 """The teller's poll interval."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.envoy.conftest import both_deliveries
-from tests.envoy.killed_container import VICTIMS, KilledContainer
+from evidence.fixtures.killed_container import VICTIMS, KilledContainer
 
 if TYPE_CHECKING:
     from collections.abc import Callable

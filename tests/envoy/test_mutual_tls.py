@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.proxy import ListenerTls, TlsMode
-from tests.envoy.cloud_map import CloudMap
+from evidence.fixtures.cloud_map import CloudMap
 from tests.envoy.conftest import APPLICATION_PORT
-from tests.envoy.container import Container, eventually, request
-from tests.pki import Hierarchy
-from tests.proxies import GATEWAY_NAME, TELLER_NAME, TELLER_TRUST, gateway, teller
+from evidence.fixtures.container import Container, eventually, request
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, TELLER_TRUST, gateway, teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from meshcert.material import Material
     from tests.envoy.conftest import Mesh, Start
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.secrets_api import SecretsApi
 
 
 def _moved(container: Container, counter: str) -> int:

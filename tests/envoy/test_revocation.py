@@ -12,16 +12,16 @@ import pytest
 
 from meshcert.material import ListSource, TrustBundle
 from meshcert.proxy import Delivery, Revocation, Rotation
-from tests.envoy.container import Container, eventually
+from evidence.fixtures.container import Container, eventually
 from tests.envoy.mutual_client import MutualClient, is_admitted
-from tests.pki import Hierarchy
-from tests.proxies import GATEWAY_NAME, GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from meshcert.material import Material
     from meshcert.proxy import ProxySettings
     from tests.envoy.conftest import Start
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.secrets_api import SecretsApi
 
 LISTENER = 9080
 BUCKET = "meshcert-color-crl"

@@ -13,16 +13,16 @@ import pytest
 
 from meshcert.proxy import Delivery, Rotation
 from tests.envoy.conftest import both_deliveries
-from tests.envoy.container import Container, eventually, request
-from tests.pki import Hierarchy
-from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.container import Container, eventually, request
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcert.material import Material
     from tests.envoy.conftest import Mesh, Start
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.secrets_api import SecretsApi
 
 
 pytestmark = both_deliveries
@@ -167,7 +167,7 @@ def test_rotating_both_ends_under_load_fails_no_request(mesh: Mesh, api: Secrets
     """Leaves of gateway and teller in turn, while clients ask on new connections and on kept ones."""
     import http.client  # noqa: PLC0415 -- of this test only
 
-    from tests.proxies import GATEWAY_NAME, GATEWAY_SECRET  # noqa: PLC0415 -- the same
+    from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET  # noqa: PLC0415 -- the same
 
     edge, node = mesh.start_pair(teller())
     done = Event()

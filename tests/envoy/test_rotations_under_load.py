@@ -8,10 +8,10 @@ import pytest
 
 from bench.torn_reads import read_while_installing
 from meshcert.proxy import Delivery
-from tests.envoy.container import memory_folder
-from tests.envoy.every_protocol import every_load
-from tests.envoy.rotated_mesh import Kind, RotatedMesh, changes
-from tests.envoy.under_load import HANDSHAKES, rotate_under_load
+from evidence.fixtures.container import memory_folder
+from evidence.fixtures.every_protocol import every_load
+from evidence.fixtures.rotated_mesh import Kind, RotatedMesh, changes
+from evidence.fixtures.under_load import HANDSHAKES, rotate_under_load
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,17 +18,17 @@ from envoy.service.secret.v3 import sds_pb2_grpc
 from entrypoint import exit_codes
 from meshcert.document import PLACEHOLDER
 from meshcert.proxy import Delivery
-from tests import pki
-from tests.envoy.container import Container, assert_ends_with, eventually
-from tests.proxies import TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures import pki
+from evidence.fixtures.container import Container, assert_ends_with, eventually
+from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from meshcert.material import Material
     from tests.envoy.conftest import Start
-    from tests.pki import Hierarchy
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.pki import Hierarchy
+    from evidence.fixtures.secrets_api import SecretsApi
 
 IDENTITY = "identity/colorteller"
 

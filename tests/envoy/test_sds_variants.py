@@ -19,15 +19,15 @@ from entrypoint.sds_handover import SocketHandover
 from entrypoint.sds_server import Owner, Server
 from meshcert.envoy import Addresses, bootstrap, identity_resource, secrets_used, trust_resource
 from meshcert.proxy import Delivery
-from tests.envoy.container import eventually
-from tests.proxies import TELLER_NAME, teller
+from evidence.fixtures.container import eventually
+from evidence.fixtures.proxies import TELLER_NAME, teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from meshcert.material import Material
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 IDENTITY, TRUST = "identity/colorteller", "trust/colorgateway"
 SETTINGS = teller(delivery=Delivery.SDS)

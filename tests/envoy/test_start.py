@@ -15,16 +15,16 @@ import pytest
 from entrypoint import exit_codes
 from meshcert.document import PLACEHOLDER, write_material
 from tests.envoy.conftest import both_deliveries
-from tests.envoy.container import Container, assert_ends_with, eventually, serial_number
-from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.container import Container, assert_ends_with, eventually, serial_number
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshcert.material import Material
     from tests.envoy.conftest import Start
-    from tests.pki import Hierarchy
-    from tests.secrets_api import Fault, SecretsApi
+    from evidence.fixtures.pki import Hierarchy
+    from evidence.fixtures.secrets_api import Fault, SecretsApi
 
 
 @both_deliveries

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoint import exit_codes
-from tests.envoy.container import Container, eventually, request
-from tests.proxies import teller
+from evidence.fixtures.container import Container, eventually, request
+from evidence.fixtures.proxies import teller
 
 if TYPE_CHECKING:
     from tests.envoy.conftest import Start
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.secrets_api import SecretsApi
 
 from meshcert.proxy import Listener, ListenerTls, ProxySettings, TlsMode
 

@@ -16,16 +16,16 @@ from meshcert.envoy import Addresses, identity_resource
 from meshcert.errors import MaterialRejected
 from meshcert.material import TrustBundle, join_certificates
 from meshcert.proxy import Delivery
-from tests.envoy.cloud_map import CloudMap
-from tests.envoy.container import Container, eventually, request, serial_number
-from tests.pki import Hierarchy
-from tests.proxies import GATEWAY_NAME, GATEWAY_SECRET, GATEWAY_TRUST, TELLER_NAME, gateway, teller
+from evidence.fixtures.cloud_map import CloudMap
+from evidence.fixtures.container import Container, eventually, request, serial_number
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, GATEWAY_TRUST, TELLER_NAME, gateway, teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.envoy.conftest import Mesh, Start
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.secrets_api import SecretsApi
 
 LARGEST_WATCHER_KIB = 45 * 1024
 IDENTITY = "identity/colorgateway"

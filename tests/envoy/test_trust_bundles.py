@@ -8,15 +8,15 @@ import pytest
 
 from meshcert.material import TrustBundle, join_certificates
 from meshcert.proxy import Delivery
-from tests.envoy.container import eventually
+from evidence.fixtures.container import eventually
 from tests.envoy.mutual_client import is_admitted
-from tests.pki import Hierarchy
-from tests.proxies import GATEWAY_NAME, GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from tests.envoy.conftest import Start
-    from tests.envoy.container import Container
-    from tests.secrets_api import SecretsApi
+    from evidence.fixtures.container import Container
+    from evidence.fixtures.secrets_api import SecretsApi
 
 LISTENER = 9080
 

@@ -9,7 +9,7 @@ import pytest
 
 from local.aws.log_patterns import compile_pattern
 from meshcert.envoy.access_log import refused_backends, refused_clients
-from tests.proxies import gateway, teller
+from evidence.fixtures.proxies import gateway, teller
 
 if TYPE_CHECKING:
     from tests.stacks.synthesis import Templates

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import CertificatePending, IdentityMissing
 from meshcert.ports import IssuedCertificate
-from tests.pki import encrypt_again
+from evidence.fixtures.pki import encrypt_again
 
 if TYPE_CHECKING:
     from local.pkcs8 import KeyEncryption
     from meshcert.errors import MeshcertError
     from meshcert.material import Material, Passphrase
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 
 @dataclass

@@ -24,7 +24,7 @@ from tests.unit.fakes import FakeClock
 from tests.unit.test_aws_errors import Answers, client_error
 
 if TYPE_CHECKING:
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 T0 = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)

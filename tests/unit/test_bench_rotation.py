@@ -13,14 +13,14 @@ from bench.torn_reads import pair_of, read
 from local.load.tally import LoadReport
 from meshcert.envoy import discovery_response, identity_resource
 from soak.rotations import cases
-from tests.envoy.observed_proxy import Footprint
-from tests.envoy.rotated_mesh import Kind, changes
-from tests.envoy.under_load import Outcome
+from evidence.fixtures.observed_proxy import Footprint
+from evidence.fixtures.rotated_mesh import Kind, changes
+from evidence.fixtures.under_load import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 GOOD = LoadReport(
     requests=100, failures={}, details=[], repeated=1, connections=2, per_second=10.0, p50_ms=1.0, p99_ms=9.0

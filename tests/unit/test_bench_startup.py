@@ -18,7 +18,7 @@ from bench.start import Launch, Memory, Started, StartFailed
 from bench.startup import Measured, figures
 from bench.ways import Place, Ways, envoy_arguments, https_context
 from entrypoint.envoy_command import envoy_command
-from tests.secrets_api import SecretsApi
+from evidence.fixtures.secrets_api import SecretsApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

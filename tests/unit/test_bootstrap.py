@@ -19,11 +19,11 @@ from meshcert.envoy import (
     trust_resource,
 )
 from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, ProxySettings, Route, TlsMode
-from tests.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
+from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 
 if TYPE_CHECKING:
     from meshcert.material import Material
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 ADDRESSES = Addresses("/run/meshcert/secrets")
 

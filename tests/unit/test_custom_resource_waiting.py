@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.errors import AccessDenied, AwsUnavailable
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 from tests.unit.world import CERTIFICATE, IDENTITY, ROOT
 
 if TYPE_CHECKING:

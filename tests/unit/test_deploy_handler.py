@@ -13,7 +13,7 @@ import pytest
 from lambdas.deploy import handler
 from meshcert.aws.cloudformation import send_answer
 from meshcert.errors import AwsUnavailable, RequestInvalid
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 from tests.unit.invocation import Invocations
 from tests.unit.world import IDENTITY, ROOT, SECRET, TRUST
 

@@ -13,7 +13,7 @@ from entrypoint.log import Log
 from entrypoint.retrying import Clock
 from entrypoint.standing import Standing
 from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
-from tests.proxies import teller
+from evidence.fixtures.proxies import teller
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,7 +9,7 @@ import pytest
 from awscrt import io
 
 from entrypoint.task_credentials import ChainCredentials, TaskCredentials, find_credentials
-from tests.secrets_api import ACCESS_KEY, SecretsApi
+from evidence.fixtures.secrets_api import ACCESS_KEY, SecretsApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

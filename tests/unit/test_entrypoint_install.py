@@ -15,14 +15,14 @@ from entrypoint.install import SecretFiles, leaf_of, version_of
 from entrypoint.secrets_manager import SecretVersion, Versions
 from meshcert.document import PLACEHOLDER, write_material, write_trust_bundle
 from meshcert.errors import MaterialRejected, SecretMalformed, SecretNotPublished
-from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from meshcert.material import Material
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 TRUST, IDENTITY = wanted_secrets(teller())
 

@@ -21,7 +21,7 @@ from meshcert.envoy import discovery_response
 from meshcert.errors import AwsUnavailable
 from meshcert.proxy import Revocation
 from meshcert.proxy import Rotation as RotationKind
-from tests.proxies import GATEWAY_TRUST, TELLER_SECRET, teller
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from entrypoint.acceptance import SecretCounters
     from meshcert.envoy.api import Json
     from meshcert.material import Material, TrustBundle
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 TRUST = "trust/colorgateway"
 
@@ -212,7 +212,7 @@ def test_lists_that_envoy_rejects_are_taken_back_and_not_tried_again(world: Worl
 
 def test_a_new_watcher_keeps_the_roots_that_are_served(world: World, hierarchy: Hierarchy) -> None:
     """Another bundle is current by now; a `redeploy` task does not take it over with a list."""
-    from tests.pki import Hierarchy as AnotherHierarchy  # noqa: PLC0415 -- of this test only
+    from evidence.fixtures.pki import Hierarchy as AnotherHierarchy  # noqa: PLC0415 -- of this test only
 
     world.vault[GATEWAY_TRUST] = SecretVersion("bundle-2", write_trust_bundle(AnotherHierarchy().trust_bundle))
     world.rotation = world.watcher()

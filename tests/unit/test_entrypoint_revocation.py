@@ -17,11 +17,11 @@ from entrypoint.revocation_list import read_revocation_list
 from meshcert.errors import AwsRefused, AwsUnavailable
 from meshcert.material import ListSource, TrustBundle
 from meshcert.proxy import Revocation
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 
 if TYPE_CHECKING:
     from meshcert.errors import MeshcertError
-    from tests.pki import KeyAlgorithm
+    from evidence.fixtures.pki import KeyAlgorithm
 
 ALGORITHMS: tuple[KeyAlgorithm, ...] = ("EC_prime256v1", "EC_secp384r1", "RSA_2048")
 BUCKET = "meshcert-color-crl"

@@ -23,13 +23,13 @@ from entrypoint.secrets_manager import SecretVersion, Versions
 from entrypoint.settings import Settings
 from meshcert.document import write_material, write_trust_bundle
 from meshcert.errors import AwsUnavailable
-from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from meshcert.material import Material
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 TRUST, IDENTITY = wanted_secrets(teller())
 

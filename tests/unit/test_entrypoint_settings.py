@@ -17,7 +17,7 @@ from meshcert import naming
 from meshcert.errors import SettingsInvalid
 from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, Route, TlsMode
-from tests.proxies import gateway, teller
+from evidence.fixtures.proxies import gateway, teller
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from entrypoint.standing import LONGEST_REASON, Stage, Standing, Standings
 from meshcert.certificate_facts import certificate_facts
 from meshcert.envoy import discovery_response, identity_resource
 from meshcert.proxy import SecretReference
-from tests.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller
+from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller
 
 if TYPE_CHECKING:
     from entrypoint.admin import Admin
     from meshcert.material import Material
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 
 class Envoy:

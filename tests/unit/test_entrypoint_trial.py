@@ -23,10 +23,10 @@ from entrypoint.trial_connection import SILENCE_S, presented
 from meshcert.envoy import Addresses, identity_resource
 from meshcert.errors import MaterialRejected
 from meshcert.proxy import Backend, BackendTls
-from tests.envoy.cloud_map import CloudMap
+from evidence.fixtures.cloud_map import CloudMap
 from tests.envoy.peers import TlsServer
-from tests.pki import Hierarchy
-from tests.proxies import GATEWAY_NAME, TELLER_NAME, gateway
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

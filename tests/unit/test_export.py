@@ -23,7 +23,7 @@ from meshcert.export import (
 )
 from meshcert.publication import CURRENT, Outcome
 from simulation.vault import SEED_VERSION
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 from tests.unit.world import BUNDLE, CERTIFICATE, NAME, ROOT, SECRET, TELLER, TRUST_ORDER, never
 
 if TYPE_CHECKING:

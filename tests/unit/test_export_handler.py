@@ -19,7 +19,7 @@ from meshcert.errors import (
     RequestInvalid,
 )
 from meshcert.export import export_identity
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 from tests.unit.invocation import Invocations
 from tests.unit.world import CERTIFICATE, IDENTITY, NAME, SECRET, TELLER, never
 

@@ -9,7 +9,7 @@ import time
 import pytest
 from hypothesis.errors import DeadlineExceeded
 
-from tests.hostile_input import Reader, checks, parsers, spoil
+from evidence.fixtures.hostile_input import Reader, checks, parsers, spoil
 
 PARSERS = {reader.name: reader for reader in parsers()}
 CHECKS = {reader.name: reader for reader in checks()}

@@ -22,7 +22,7 @@ from meshcert.material import (
     join_certificates,
     split_certificates,
 )
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

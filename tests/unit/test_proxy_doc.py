@@ -15,7 +15,7 @@ from meshcert.envoy.causes import CAUSES, OTHER, cause_expression
 from meshcert.mesh.services import Service
 from meshcert.proxy import TlsMode
 from tests.envoy.peers_cases import accepted, refusals
-from tests.proxies import teller
+from evidence.fixtures.proxies import teller
 from tests.unit.test_bad_own_material import PROXY_PASSES
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "proxy.md").read_text()

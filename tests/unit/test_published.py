@@ -14,7 +14,7 @@ from meshcert.errors import AwsUnavailable
 from meshcert.export import export_identity
 from meshcert.published import verify_published
 from simulation.vault import SEED_VERSION
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 from tests.unit.world import ROOT, SECRET, TELLER
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from meshcert.lifecycle.observe import remembered
 from meshcert.lifecycle.plan import plan
 from meshcert.lifecycle.reconcile import Reconciled
 from tests.lifecycle.observations import GATEWAY, MINUTE, NOW, POLICY, V1, V2, labels, look, remembers, says
-from tests.proxies import TELLER_SECRET
+from evidence.fixtures.proxies import TELLER_SECRET
 from tests.unit.test_entrypoint_rotation import World
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshcert.material import Material
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 NAME = "identity/colorteller"
 

@@ -18,11 +18,11 @@ from entrypoint.sds_messages import secret_body
 from entrypoint.secrets_manager import SecretVersion, Versions
 from meshcert.document import write_material, write_trust_bundle
 from meshcert.envoy import identity_resource
-from tests.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from meshcert.material import Material
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 TRUST, IDENTITY = wanted_secrets(teller())
 NOTHING = SecretCounters()

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshcert.material import Material
-    from tests.pki import Hierarchy
+    from evidence.fixtures.pki import Hierarchy
 
 READERS = {"request": read_request, "delta request": read_delta_request}
 

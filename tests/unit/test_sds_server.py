@@ -26,8 +26,8 @@ from entrypoint.sds_connection import MOST_STREAMS, SERVICE, Client, ClientFault
 from entrypoint.sds_framing import LARGEST_MESSAGE, frame
 from entrypoint.sds_server import MOST_CLIENTS, Owner, Server
 from entrypoint.sds_wire import field
-from tests.envoy.container import eventually
-from tests.hostile_input import Reader, spoil
+from evidence.fixtures.container import eventually
+from evidence.fixtures.hostile_input import Reader, spoil
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ import pytest
 from meshcert.document import read_trust_bundle
 from meshcert.errors import SecretMalformed
 from meshcert.material import ListSource, join_certificates, split_certificates
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 from tests.unit.world import BUNDLE, CERTIFICATE, IDENTITY, NAME, ROOT, SECRET, TRUST
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from meshcert.verification import (
     verify_material,
     verify_trust_bundle,
 )
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ import pytest
 
 from lambdas.verify import handler
 from meshcert.errors import AccessDenied, IdentityMissing, RequestInvalid
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 from tests.unit.invocation import Invocations
 from tests.unit.world import IDENTITY, SECRET, TELLER
 

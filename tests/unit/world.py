@@ -14,7 +14,7 @@ from meshcert.publication import CURRENT, QUARANTINED, version_labelled
 from meshcert.verification import Expectation, verify_material
 from simulation.tables import InMemoryIdentities
 from simulation.vault import InMemoryVault
-from tests.pki import Hierarchy
+from evidence.fixtures.pki import Hierarchy
 from tests.unit.fakes import CrashAfter, FakeClock, InMemoryAuthorities, InMemoryCertificates, InMemoryMarks
 
 if TYPE_CHECKING:

@@ -1,0 +1,1 @@
+"""What meshcert claims, and the programs that measure it: nothing of the product imports this."""
