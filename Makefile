@@ -72,11 +72,11 @@ check: $(VENV) ## Lint, formatting, types, Dockerfiles
 
 .PHONY: bench
 bench: $(SETUP) ## Measure what we claim about speed; writes build/bench.json
-	@python -m bench $(ARGS)
+	@python -m evidence.bench $(ARGS)
 
 .PHONY: soak
 soak: $(SETUP) ## Lifetimes, every crash boundary, a fleet, spoiled input, rotations: hours; writes docs/soak.json (ARGS="lifetimes")
-	@PYTHONPATH=envoy-image python -m soak $(ARGS)
+	@PYTHONPATH=envoy-image python -m evidence.soak $(ARGS)
 
 .PHONY: meshcert
 meshcert: $(VENV) ## The operator's command line, also .venv/bin/meshcert (ARGS="plan", ARGS="renew NAME --wait 300")

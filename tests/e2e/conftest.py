@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.audit import audit
 from local.cdk import CdkCli
 from local.demo.scene import GATEWAY, MUTUAL, TELLER
 from local.demo.stage import Stage
@@ -19,7 +20,6 @@ from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
 from meshcert.publication import LAST_GOOD
 from meshcert.settings import LEASE_S, POLICY_PREFIX
-from evidence.fixtures.audit import audit
 from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography import x509
 
+from evidence.fixtures.audit import actions
+from evidence.fixtures.canary import search_files, search_processes, search_texts, secrets_of
 from local.cdk import ROOT
 from meshcert import naming
 from meshcert.document import read_material
 from meshcert.publication import LAST_GOOD, QUARANTINED
-from evidence.fixtures.canary import search_files, search_processes, search_texts, secrets_of
-from evidence.fixtures.audit import actions
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import PlayedDemo

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.audit import actions
 from local.demo.scene import GATEWAY, TELLER
 from local.running_mesh import wait_until
 from local.ticking import Ticking, dispatch
 from meshcert import naming
 from meshcert.cli import exit_codes
-from evidence.fixtures.audit import actions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

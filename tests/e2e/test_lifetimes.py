@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.lifetimes.experiment import Experiment
-from local.lifetimes.fates import ALL
-from local.lifetimes.scale import Scale
+from evidence.lifetimes.experiment import Experiment
+from evidence.lifetimes.fates import ALL
+from evidence.lifetimes.scale import Scale
 
 if TYPE_CHECKING:
-    from local.lifetimes.verdict import Verdict
+    from evidence.lifetimes.verdict import Verdict
 
 LIVED = ("healthy", "lost", "denied", "vaultless")
 # Other tests have the machine too, and a process starts no faster because certificates live shorter: time goes slowly

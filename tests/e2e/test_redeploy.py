@@ -11,13 +11,13 @@ import pytest
 import yaml
 from cryptography import x509
 
+from evidence.fixtures.audit import actions
 from local.cdk import CdkCli, CdkFailed
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.gateway_client import Gateway, SteadyClient
 from local.running_mesh import wait_until
 from local.ticking import Ticking
 from meshcert import naming
-from evidence.fixtures.audit import actions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError  # noqa: TID251 -- the tests speak to AWS
 
+from evidence.fixtures.audit import actions
 from local.demo.scene import GATEWAY, TELLER
 from local.running_mesh import wait_until
 from local.ticking import Ticking, dispatch
 from meshcert import naming
 from meshcert.cli import exit_codes
 from meshcert.publication import PREVIOUS, QUARANTINED
-from evidence.fixtures.audit import actions
 from tests.e2e.conftest import IN_HASTE
 from tests.e2e.grants import Grant, Role, unused
 from tests.e2e.terminal import NAME

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.canary import search_texts, secrets_of
 from local.demo.scene import GATEWAY, TELLER
 from meshcert import naming
-from evidence.fixtures.canary import search_texts, secrets_of
 from tests.e2e.intruder import Intruder
 from tests.emulator.refusals import denial_of, is_allowed
 

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError  # noqa: TID251 -- the tests speak to AWS
 
+from evidence.fixtures.canary import search_texts, secrets_of
 from local.demo.scene import GATEWAY, TELLER
 from meshcert import naming
 from meshcert.publication import CURRENT, PENDING, PREVIOUS
-from evidence.fixtures.canary import search_texts, secrets_of
 from tests.e2e.grants import Role
 from tests.e2e.intruder import Intruder
 from tests.emulator.refusals import denial_of, is_allowed

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evidence.fixtures.audit import actions, audit
 from local.demo.rollback import RollbackStory
 from local.demo.scene import TELLER
 from local.demo.stage import Stage
 from local.lab import LocalAws
 from meshcert.publication import CURRENT, QUARANTINED
-from evidence.fixtures.audit import actions, audit
 
 if TYPE_CHECKING:
     from pathlib import Path

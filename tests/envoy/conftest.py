@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from meshcert.proxy import Delivery
 from evidence.fixtures.canary_search import leaks_of
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, installed_envoy, lay_out_image, request
@@ -25,6 +24,7 @@ from evidence.fixtures.proxies import (
     gateway,
 )
 from evidence.fixtures.secrets_api import SecretsApi
+from meshcert.proxy import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

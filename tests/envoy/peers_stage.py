@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import eventually
-from tests.envoy.peers import TlsServer, call, connect, tls_context
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import (
     GATEWAY_NAME,
@@ -21,15 +20,16 @@ from evidence.fixtures.proxies import (
     gateway,
     teller,
 )
+from tests.envoy.peers import TlsServer, call, connect, tls_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.envoy.conftest import Start
     from evidence.fixtures.container import Container
+    from evidence.fixtures.secrets_api import SecretsApi
+    from tests.envoy.conftest import Start
     from tests.envoy.peers_certificates import Credential
     from tests.envoy.peers_pki import PeerPki
-    from evidence.fixtures.secrets_api import SecretsApi
 
 PORT = 9080
 OURS = Hierarchy(2)

@@ -12,19 +12,19 @@ import pytest
 from cryptography import x509
 
 from entrypoint import exit_codes
-from meshcert.certificate_facts import certificate_facts
-from meshcert.proxy import ProxySettings, Rotation
 from evidence.fixtures import pki
-from tests.envoy.conftest import both_deliveries
 from evidence.fixtures.container import Container, assert_ends_with, eventually, serial_number
 from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller
 from evidence.fixtures.secrets_api import TASK
+from meshcert.certificate_facts import certificate_facts
+from meshcert.proxy import ProxySettings, Rotation
+from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
-    from meshcert.material import Material
-    from tests.envoy.conftest import Start
     from evidence.fixtures.pki import Hierarchy
     from evidence.fixtures.secrets_api import Fault, SecretsApi
+    from meshcert.material import Material
+    from tests.envoy.conftest import Start
 
 TABLE = "meshcert-color-acknowledgements"
 LARGEST_WATCHER_KIB = 45 * 1024

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoint import exit_codes
-from meshcert.material import Passphrase
 from evidence.fixtures.container import assert_ends_with
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from meshcert.material import Passphrase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshcert.material import Material
-    from tests.envoy.conftest import Start
     from evidence.fixtures.pki import Hierarchy
     from evidence.fixtures.secrets_api import SecretsApi
+    from meshcert.material import Material
+    from tests.envoy.conftest import Start
 
 DAY = dt.timedelta(days=1)
 

@@ -17,10 +17,6 @@ import pytest
 
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import REPOSITORY, eventually
-from tests.envoy.peers import TlsServer, call, tls_context
-from tests.envoy.peers_cases import CASES, PLAIN, Refused, Silent
-from tests.envoy.peers_pki import INTRUDER, PeerPki
-from tests.envoy.peers_stage import OURS, PORT, Stage, caller, listener
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import (
     GATEWAY_NAME,
@@ -29,15 +25,19 @@ from evidence.fixtures.proxies import (
     TELLER_TRUST,
     gateway,
 )
+from tests.envoy.peers import TlsServer, call, tls_context
+from tests.envoy.peers_cases import CASES, PLAIN, Refused, Silent
+from tests.envoy.peers_pki import INTRUDER, PeerPki
+from tests.envoy.peers_stage import OURS, PORT, Stage, caller, listener
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.envoy.conftest import Start
     from evidence.fixtures.container import Container
+    from evidence.fixtures.secrets_api import SecretsApi
+    from tests.envoy.conftest import Start
     from tests.envoy.peers_cases import Case, Verdict
     from tests.envoy.peers_certificates import Credential
-    from evidence.fixtures.secrets_api import SecretsApi
 
 PAGE = (REPOSITORY / "docs/proxy.md").read_text()
 STATISTICS = re.findall(r"^\| `((?:listener|cluster|sds|server)\.[^`]+)` \|", PAGE, re.MULTILINE)

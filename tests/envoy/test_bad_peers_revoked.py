@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoint.install import SecretFiles
-from meshcert.envoy import trust_resource
 from evidence.fixtures.container import eventually
+from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME
+from meshcert.envoy import trust_resource
 from tests.envoy.peers_cases import REVOKED
 from tests.envoy.peers_certificates import issue, revocation_list
 from tests.envoy.peers_pki import PeerPki, present
 from tests.envoy.peers_stage import caller, listener
-from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from evidence.fixtures.secrets_api import SecretsApi
     from tests.envoy.conftest import Start
     from tests.envoy.peers_stage import Stage
-    from evidence.fixtures.secrets_api import SecretsApi
 
 VERSIONS = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
 ROLES = {"client": PeerPki(GATEWAY_NAME), "server": PeerPki(TELLER_NAME)}

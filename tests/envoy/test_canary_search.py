@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from meshcert.proxy import Delivery
 from evidence.fixtures.canary_search import leaks_of
-from tests.envoy.conftest import both_deliveries
 from evidence.fixtures.proxies import teller
+from meshcert.proxy import Delivery
+from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from evidence.fixtures.secrets_api import SecretsApi
     from meshcert.material import Material
     from tests.envoy.conftest import Start
-    from evidence.fixtures.secrets_api import SecretsApi
 
 
 def _opened(material: Material) -> bytes:

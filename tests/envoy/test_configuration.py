@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoint.install import SecretFiles
+from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 from meshcert.envoy import Addresses, bootstrap, identity_resource, trust_resource
 from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, ProxySettings, TlsMode
 from tests.envoy.conftest import both_deliveries
-from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 
 if TYPE_CHECKING:
     from pathlib import Path

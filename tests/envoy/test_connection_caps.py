@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from entrypoint.trial_connection import client_context, presented
-from meshcert.envoy import identity_resource
 from evidence.fixtures.cloud_map import CloudMap
-from tests.envoy.conftest import both_deliveries
 from evidence.fixtures.container import Container, eventually, serial_number
 from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller
+from meshcert.envoy import identity_resource
+from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from evidence.fixtures.secrets_api import SecretsApi
     from meshcert.material import Material
     from tests.envoy.conftest import Mesh, Start
-    from evidence.fixtures.secrets_api import SecretsApi
 
 CAP_S = 1.0
 SLACK_S = 0.5

@@ -8,18 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshcert.proxy import Delivery
-from tests.envoy.conftest import both_deliveries
 from evidence.fixtures.container import Container, eventually
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from meshcert.proxy import Delivery
+from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcert.material import Material
-    from tests.envoy.conftest import Start
     from evidence.fixtures.pki import Hierarchy
     from evidence.fixtures.secrets_api import Fault, SecretsApi
+    from meshcert.material import Material
+    from tests.envoy.conftest import Start
 
 POLL_S = 0.2
 """The teller's poll interval."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.envoy.conftest import both_deliveries
 from evidence.fixtures.killed_container import VICTIMS, KilledContainer
+from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Callable

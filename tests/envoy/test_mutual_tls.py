@@ -14,20 +14,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshcert.proxy import ListenerTls, TlsMode
 from evidence.fixtures.cloud_map import CloudMap
-from tests.envoy.conftest import APPLICATION_PORT
 from evidence.fixtures.container import Container, eventually, request
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, TELLER_TRUST, gateway, teller
+from meshcert.proxy import ListenerTls, TlsMode
+from tests.envoy.conftest import APPLICATION_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from evidence.fixtures.secrets_api import SecretsApi
     from meshcert.material import Material
     from tests.envoy.conftest import Mesh, Start
-    from evidence.fixtures.secrets_api import SecretsApi
 
 
 def _moved(container: Container, counter: str) -> int:

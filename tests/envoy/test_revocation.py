@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from meshcert.material import ListSource, TrustBundle
-from meshcert.proxy import Delivery, Revocation, Rotation
 from evidence.fixtures.container import Container, eventually
-from tests.envoy.mutual_client import MutualClient, is_admitted
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from meshcert.material import ListSource, TrustBundle
+from meshcert.proxy import Delivery, Revocation, Rotation
+from tests.envoy.mutual_client import MutualClient, is_admitted
 
 if TYPE_CHECKING:
+    from evidence.fixtures.secrets_api import SecretsApi
     from meshcert.material import Material
     from meshcert.proxy import ProxySettings
     from tests.envoy.conftest import Start
-    from evidence.fixtures.secrets_api import SecretsApi
 
 LISTENER = 9080
 BUCKET = "meshcert-color-crl"

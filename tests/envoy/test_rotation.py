@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshcert.proxy import Delivery, Rotation
-from tests.envoy.conftest import both_deliveries
 from evidence.fixtures.container import Container, eventually, request
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from meshcert.proxy import Delivery, Rotation
+from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from evidence.fixtures.secrets_api import SecretsApi
     from meshcert.material import Material
     from tests.envoy.conftest import Mesh, Start
-    from evidence.fixtures.secrets_api import SecretsApi
 
 
 pytestmark = both_deliveries

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.torn_reads import read_while_installing
-from meshcert.proxy import Delivery
+from evidence.bench.torn_reads import read_while_installing
 from evidence.fixtures.container import memory_folder
 from evidence.fixtures.every_protocol import every_load
 from evidence.fixtures.rotated_mesh import Kind, RotatedMesh, changes
 from evidence.fixtures.under_load import HANDSHAKES, rotate_under_load
+from meshcert.proxy import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

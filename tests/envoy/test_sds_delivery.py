@@ -16,19 +16,19 @@ from envoy.service.discovery.v3 import discovery_pb2
 from envoy.service.secret.v3 import sds_pb2_grpc
 
 from entrypoint import exit_codes
-from meshcert.document import PLACEHOLDER
-from meshcert.proxy import Delivery
 from evidence.fixtures import pki
 from evidence.fixtures.container import Container, assert_ends_with, eventually
 from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller
+from meshcert.document import PLACEHOLDER
+from meshcert.proxy import Delivery
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from meshcert.material import Material
-    from tests.envoy.conftest import Start
     from evidence.fixtures.pki import Hierarchy
     from evidence.fixtures.secrets_api import SecretsApi
+    from meshcert.material import Material
+    from tests.envoy.conftest import Start
 
 IDENTITY = "identity/colorteller"
 

@@ -17,17 +17,17 @@ from entrypoint.log import Log
 from entrypoint.sds_board import Board
 from entrypoint.sds_handover import SocketHandover
 from entrypoint.sds_server import Owner, Server
-from meshcert.envoy import Addresses, bootstrap, identity_resource, secrets_used, trust_resource
-from meshcert.proxy import Delivery
 from evidence.fixtures.container import eventually
 from evidence.fixtures.proxies import TELLER_NAME, teller
+from meshcert.envoy import Addresses, bootstrap, identity_resource, secrets_used, trust_resource
+from meshcert.proxy import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from meshcert.material import Material
     from evidence.fixtures.pki import Hierarchy
+    from meshcert.material import Material
 
 IDENTITY, TRUST = "identity/colorteller", "trust/colorgateway"
 SETTINGS = teller(delivery=Delivery.SDS)

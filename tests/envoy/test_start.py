@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoint import exit_codes
-from meshcert.document import PLACEHOLDER, write_material
-from tests.envoy.conftest import both_deliveries
 from evidence.fixtures.container import Container, assert_ends_with, eventually, serial_number
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from meshcert.document import PLACEHOLDER, write_material
+from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshcert.material import Material
-    from tests.envoy.conftest import Start
     from evidence.fixtures.pki import Hierarchy
     from evidence.fixtures.secrets_api import Fault, SecretsApi
+    from meshcert.material import Material
+    from tests.envoy.conftest import Start
 
 
 @both_deliveries

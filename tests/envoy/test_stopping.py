@@ -16,8 +16,8 @@ from evidence.fixtures.container import Container, eventually, request
 from evidence.fixtures.proxies import teller
 
 if TYPE_CHECKING:
-    from tests.envoy.conftest import Start
     from evidence.fixtures.secrets_api import SecretsApi
+    from tests.envoy.conftest import Start
 
 from meshcert.proxy import Listener, ListenerTls, ProxySettings, TlsMode
 

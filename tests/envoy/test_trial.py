@@ -12,20 +12,20 @@ import pytest
 
 from entrypoint.log import Log
 from entrypoint.trial import Trial
-from meshcert.envoy import Addresses, identity_resource
-from meshcert.errors import MaterialRejected
-from meshcert.material import TrustBundle, join_certificates
-from meshcert.proxy import Delivery
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, request, serial_number
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, GATEWAY_TRUST, TELLER_NAME, gateway, teller
+from meshcert.envoy import Addresses, identity_resource
+from meshcert.errors import MaterialRejected
+from meshcert.material import TrustBundle, join_certificates
+from meshcert.proxy import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.envoy.conftest import Mesh, Start
     from evidence.fixtures.secrets_api import SecretsApi
+    from tests.envoy.conftest import Mesh, Start
 
 LARGEST_WATCHER_KIB = 45 * 1024
 IDENTITY = "identity/colorgateway"

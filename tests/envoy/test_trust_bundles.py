@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshcert.material import TrustBundle, join_certificates
-from meshcert.proxy import Delivery
 from evidence.fixtures.container import eventually
-from tests.envoy.mutual_client import is_admitted
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from meshcert.material import TrustBundle, join_certificates
+from meshcert.proxy import Delivery
+from tests.envoy.mutual_client import is_admitted
 
 if TYPE_CHECKING:
-    from tests.envoy.conftest import Start
     from evidence.fixtures.container import Container
     from evidence.fixtures.secrets_api import SecretsApi
+    from tests.envoy.conftest import Start
 
 LISTENER = 9080
 

@@ -15,8 +15,8 @@ from meshcert.publication import publish
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from simulation.tables import InMemoryIdentities
-    from simulation.vault import InMemoryVault
+    from evidence.simulation.tables import InMemoryIdentities
+    from evidence.simulation.vault import InMemoryVault
     from tests.unit.fakes import FakeClock
 
 LIFETIME = dt.timedelta(days=395)

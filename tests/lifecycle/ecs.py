@@ -13,8 +13,8 @@ from meshcert.proxy import Rotation
 from meshcert.publication import CURRENT, QUARANTINED, version_labelled
 
 if TYPE_CHECKING:
+    from evidence.simulation.vault import InMemoryVault
     from meshcert.ports import Identity, ServiceUse
-    from simulation.vault import InMemoryVault
     from tests.unit.fakes import FakeClock
 
 START = dt.timedelta(seconds=30)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from evidence.simulation.vault import SEED_VERSION
 from meshcert.lifecycle.memory import Memory, Order, Publication, Quarantine, RenewalRequest, Rollout
 from meshcert.lifecycle.observation import (
     Acknowledgement,
@@ -21,7 +22,6 @@ from meshcert.lifecycle.observation import (
 from meshcert.lifecycle.policy import Policy, Validity
 from meshcert.ports import Identity, ServiceUse
 from meshcert.proxy import Rotation
-from simulation.vault import SEED_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

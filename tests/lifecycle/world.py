@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities, InMemoryLifecycle
+from evidence.simulation.vault import InMemoryVault
 from meshcert.errors import MeshcertError
 from meshcert.lifecycle.apply import Hands
 from meshcert.lifecycle.looks import Look
@@ -16,8 +18,6 @@ from meshcert.lifecycle.reconcile import Reconciled, Workshop, reconcile
 from meshcert.ports import Identity, ServiceUse
 from meshcert.proxy import Rotation
 from meshcert.publication import CURRENT, LAST_GOOD, QUARANTINED, version_labelled
-from simulation.tables import InMemoryAudit, InMemoryIdentities, InMemoryLifecycle
-from simulation.vault import InMemoryVault
 from tests.lifecycle.acm import ModelledExporter, SimulatedAcm, version_of
 from tests.lifecycle.ecs import SimulatedEcs
 from tests.unit.fakes import FakeClock

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.proxies import gateway, teller
 from local.aws.log_patterns import compile_pattern
 from meshcert.envoy.access_log import refused_backends, refused_clients
-from evidence.fixtures.proxies import gateway, teller
 
 if TYPE_CHECKING:
     from tests.stacks.synthesis import Templates

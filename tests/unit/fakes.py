@@ -10,15 +10,15 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from evidence.fixtures.pki import encrypt_again
 from meshcert.errors import CertificatePending, IdentityMissing
 from meshcert.ports import IssuedCertificate
-from evidence.fixtures.pki import encrypt_again
 
 if TYPE_CHECKING:
+    from evidence.fixtures.pki import Hierarchy
     from local.pkcs8 import KeyEncryption
     from meshcert.errors import MeshcertError
     from meshcert.material import Material, Passphrase
-    from evidence.fixtures.pki import Hierarchy
 
 
 @dataclass

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.pki import Hierarchy
 from meshcert.material import join_certificates, split_certificates
 from tests.judgements import NO, OPEN, YES, assert_judged
-from evidence.fixtures.pki import Hierarchy
 from tools.aws_checks import authorities, certificates, rights, secrets
 from tools.aws_checks.certificates import ChainSeen, LeafSeen
 from tools.aws_checks.rights import Case, Decision, RightsSeen

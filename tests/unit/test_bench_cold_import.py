@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import cold_import
-from bench.cold_import import HANDLERS, ImportFailed, figures, import_ms
+from evidence.bench import cold_import
+from evidence.bench.cold_import import HANDLERS, ImportFailed, figures, import_ms
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 

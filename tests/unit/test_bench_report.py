@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from rich.console import Console
 
-from bench.__main__ import main
-from bench.report import ReportUnreadable, Row, add_figures, read_report, table
-from bench.rounds import Spread
+from evidence.bench.__main__ import main
+from evidence.bench.report import ReportUnreadable, Row, add_figures, read_report, table
+from evidence.bench.rounds import Spread
 
 if TYPE_CHECKING:
     from pathlib import Path

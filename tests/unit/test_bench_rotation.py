@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.rotation import figures
-from bench.torn_reads import pair_of, read
-from local.load.tally import LoadReport
-from meshcert.envoy import discovery_response, identity_resource
-from soak.rotations import cases
+from evidence.bench.rotation import figures
+from evidence.bench.torn_reads import pair_of, read
 from evidence.fixtures.observed_proxy import Footprint
 from evidence.fixtures.rotated_mesh import Kind, changes
 from evidence.fixtures.under_load import Outcome
+from evidence.load.tally import LoadReport
+from evidence.soak.rotations import cases
+from meshcert.envoy import discovery_response, identity_resource
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, ClassVar
 import httpx
 import pytest
 
-from bench.image import Image, ImageFailed
-from bench.rounds import interleave, ratio, spread
-from bench.start import Launch, Memory, Started, StartFailed
-from bench.startup import Measured, figures
-from bench.ways import Place, Ways, envoy_arguments, https_context
 from entrypoint.envoy_command import envoy_command
+from evidence.bench.image import Image, ImageFailed
+from evidence.bench.rounds import interleave, ratio, spread
+from evidence.bench.start import Launch, Memory, Started, StartFailed
+from evidence.bench.startup import Measured, figures
+from evidence.bench.ways import Place, Ways, envoy_arguments, https_context
 from evidence.fixtures.secrets_api import SecretsApi
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 from meshcert.envoy import (
     Addresses,
     bootstrap,
@@ -19,11 +20,10 @@ from meshcert.envoy import (
     trust_resource,
 )
 from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, ProxySettings, Route, TlsMode
-from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 
 if TYPE_CHECKING:
-    from meshcert.material import Material
     from evidence.fixtures.pki import Hierarchy
+    from meshcert.material import Material
 
 ADDRESSES = Addresses("/run/meshcert/secrets")
 

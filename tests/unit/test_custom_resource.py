@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.simulation.vault import SEED_VERSION
 from meshcert.custom_resource import Deployment, answer
 from meshcert.document import read_trust_bundle
 from meshcert.errors import AccessDenied, Fault, SettingsInvalid
 from meshcert.ports import ServiceUse
 from meshcert.proxy import Rotation
-from simulation.vault import SEED_VERSION
 from tests.unit.world import BUNDLE, CERTIFICATE, IDENTITY, ISSUING, NAME, ROOT, SECRET, STACK, TRUST
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshcert.errors import AccessDenied, AwsUnavailable
 from evidence.fixtures.pki import Hierarchy
+from meshcert.errors import AccessDenied, AwsUnavailable
 from tests.unit.world import CERTIFICATE, IDENTITY, ROOT
 
 if TYPE_CHECKING:

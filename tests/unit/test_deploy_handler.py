@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from evidence.fixtures.pki import Hierarchy
 from lambdas.deploy import handler
 from meshcert.aws.cloudformation import send_answer
 from meshcert.errors import AwsUnavailable, RequestInvalid
-from evidence.fixtures.pki import Hierarchy
 from tests.unit.invocation import Invocations
 from tests.unit.world import IDENTITY, ROOT, SECRET, TRUST
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evidence.simulation.tables import InMemoryIdentities, InMemoryLifecycle, InMemoryMessages
 from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.dispatch import Dispatched, Office, dispatch, sweep, tick
-from simulation.tables import InMemoryIdentities, InMemoryLifecycle, InMemoryMessages
 from tests.lifecycle.world import IDENTITY, T0
 from tests.unit.fakes import FakeClock
 

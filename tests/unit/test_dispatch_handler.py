@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.simulation.tables import InMemoryIdentities, InMemoryLifecycle, InMemoryMessages
 from lambdas.dispatch import handler
 from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.dispatch import Office
-from simulation.tables import InMemoryIdentities, InMemoryLifecycle, InMemoryMessages
 from tests.unit.fakes import FakeClock
 from tests.unit.invocation import Invocations, batch, failed
 from tests.unit.world import TELLER

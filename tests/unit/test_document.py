@@ -14,8 +14,8 @@ from tests.unit.test_material import assert_no_secret_in
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshcert.material import Material
     from evidence.fixtures.pki import Hierarchy
+    from meshcert.material import Material
 
 SECRET = "meshcert/color/identity/colorteller"
 

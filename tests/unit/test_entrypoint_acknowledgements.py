@@ -12,8 +12,8 @@ from entrypoint.dynamodb import REQUEST_TIMEOUT_S, DynamoDb
 from entrypoint.log import Log
 from entrypoint.retrying import Clock
 from entrypoint.standing import Standing
-from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
 from evidence.fixtures.proxies import teller
+from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,16 +13,16 @@ from entrypoint.delivery import Delivery, Served, refuse_older, wanted_secrets
 from entrypoint.handover import FileHandover
 from entrypoint.install import SecretFiles, leaf_of, version_of
 from entrypoint.secrets_manager import SecretVersion, Versions
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.document import PLACEHOLDER, write_material, write_trust_bundle
 from meshcert.errors import MaterialRejected, SecretMalformed, SecretNotPublished
-from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from meshcert.material import Material
     from evidence.fixtures.pki import Hierarchy
+    from meshcert.material import Material
 
 TRUST, IDENTITY = wanted_secrets(teller())
 

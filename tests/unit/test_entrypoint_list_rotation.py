@@ -16,21 +16,21 @@ from entrypoint.revocation import Lists
 from entrypoint.rotation import Rotation
 from entrypoint.secrets_manager import SecretVersion, Versions
 from entrypoint.settings import Settings
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_SECRET, teller
 from meshcert.document import write_material, write_trust_bundle
 from meshcert.envoy import discovery_response
 from meshcert.errors import AwsUnavailable
 from meshcert.proxy import Revocation
 from meshcert.proxy import Rotation as RotationKind
-from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from entrypoint.acceptance import SecretCounters
+    from evidence.fixtures.pki import Hierarchy
     from meshcert.envoy.api import Json
     from meshcert.material import Material, TrustBundle
-    from evidence.fixtures.pki import Hierarchy
 
 TRUST = "trust/colorgateway"
 

@@ -10,9 +10,9 @@ import pytest
 
 from entrypoint import der
 from entrypoint.preflight import check_material, check_trust_bundle, validity
+from evidence.fixtures.pki import Hierarchy, KeyAlgorithm
 from meshcert.errors import MaterialRejected
 from meshcert.material import EncryptedPrivateKey, Passphrase, TrustBundle, join_certificates
-from evidence.fixtures.pki import Hierarchy, KeyAlgorithm
 
 if TYPE_CHECKING:
     from collections.abc import Callable

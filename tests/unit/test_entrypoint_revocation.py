@@ -14,14 +14,14 @@ from cryptography import x509
 from entrypoint.object_storage import StoredObject
 from entrypoint.revocation import Lists, RevocationLists
 from entrypoint.revocation_list import read_revocation_list
+from evidence.fixtures.pki import Hierarchy
 from meshcert.errors import AwsRefused, AwsUnavailable
 from meshcert.material import ListSource, TrustBundle
 from meshcert.proxy import Revocation
-from evidence.fixtures.pki import Hierarchy
 
 if TYPE_CHECKING:
-    from meshcert.errors import MeshcertError
     from evidence.fixtures.pki import KeyAlgorithm
+    from meshcert.errors import MeshcertError
 
 ALGORITHMS: tuple[KeyAlgorithm, ...] = ("EC_prime256v1", "EC_secp384r1", "RSA_2048")
 BUCKET = "meshcert-color-crl"

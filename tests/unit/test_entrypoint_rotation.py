@@ -21,15 +21,15 @@ from entrypoint.retrying import Clock
 from entrypoint.rotation import Rotation
 from entrypoint.secrets_manager import SecretVersion, Versions
 from entrypoint.settings import Settings
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.document import write_material, write_trust_bundle
 from meshcert.errors import AwsUnavailable
-from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from meshcert.material import Material
     from evidence.fixtures.pki import Hierarchy
+    from meshcert.material import Material
 
 TRUST, IDENTITY = wanted_secrets(teller())
 

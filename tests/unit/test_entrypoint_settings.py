@@ -13,11 +13,11 @@ import pytest
 from entrypoint.endpoint import Endpoint, dynamodb_endpoint, parse_endpoint, secrets_manager_endpoint
 from entrypoint.settings import Settings
 from entrypoint.signed_connection import Session
+from evidence.fixtures.proxies import gateway, teller
 from meshcert import naming
 from meshcert.errors import SettingsInvalid
 from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, Route, TlsMode
-from evidence.fixtures.proxies import gateway, teller
 
 
 @pytest.fixture

@@ -11,15 +11,15 @@ import pytest
 from entrypoint.acceptance import Leaf, served_leaves
 from entrypoint.delivery import Served
 from entrypoint.standing import LONGEST_REASON, Stage, Standing, Standings
+from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller
 from meshcert.certificate_facts import certificate_facts
 from meshcert.envoy import discovery_response, identity_resource
 from meshcert.proxy import SecretReference
-from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller
 
 if TYPE_CHECKING:
     from entrypoint.admin import Admin
-    from meshcert.material import Material
     from evidence.fixtures.pki import Hierarchy
+    from meshcert.material import Material
 
 
 class Envoy:

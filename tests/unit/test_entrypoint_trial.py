@@ -20,13 +20,13 @@ from entrypoint.memory_file import memory_file
 from entrypoint.trial import Trial
 from entrypoint.trial_addresses import addresses_of
 from entrypoint.trial_connection import SILENCE_S, presented
+from evidence.fixtures.cloud_map import CloudMap
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway
 from meshcert.envoy import Addresses, identity_resource
 from meshcert.errors import MaterialRejected
 from meshcert.proxy import Backend, BackendTls
-from evidence.fixtures.cloud_map import CloudMap
 from tests.envoy.peers import TlsServer
-from evidence.fixtures.pki import Hierarchy
-from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

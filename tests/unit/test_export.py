@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evidence.fixtures.pki import Hierarchy
+from evidence.simulation.vault import SEED_VERSION
 from meshcert.document import read_material, read_trust_bundle
 from meshcert.errors import (
     CertificatePending,
@@ -22,8 +24,6 @@ from meshcert.export import (
     new_passphrase,
 )
 from meshcert.publication import CURRENT, Outcome
-from simulation.vault import SEED_VERSION
-from evidence.fixtures.pki import Hierarchy
 from tests.unit.world import BUNDLE, CERTIFICATE, NAME, ROOT, SECRET, TELLER, TRUST_ORDER, never
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.pki import Hierarchy
 from lambdas.export import handler
 from meshcert.errors import (
     AccessDenied,
@@ -19,7 +20,6 @@ from meshcert.errors import (
     RequestInvalid,
 )
 from meshcert.export import export_identity
-from evidence.fixtures.pki import Hierarchy
 from tests.unit.invocation import Invocations
 from tests.unit.world import CERTIFICATE, IDENTITY, NAME, SECRET, TELLER, never
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.simulation.vault import SEED_VERSION
 from meshcert.errors import MaterialRejected, PublicationRaced
 from meshcert.export import export_identity, export_issued
 from meshcert.publication import CURRENT, Outcome
-from simulation.vault import SEED_VERSION
 from tests.unit.world import CERTIFICATE, NAME, SECRET, TELLER, never
 
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from bench.fleet import figures
-from simulation.fleet import NEEDED, Fleet, Renewed
+from evidence.bench.fleet import figures
+from evidence.simulation.fleet import NEEDED, Fleet, Renewed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

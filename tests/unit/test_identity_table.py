@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulation.tables import InMemoryIdentities
+from evidence.simulation.tables import InMemoryIdentities
 from tests.identity_table_claims import IdentityTableClaims
 
 

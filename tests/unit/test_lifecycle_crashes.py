@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.simulation.vault import SEED_VERSION
 from meshcert.errors import MeshcertError
 from meshcert.publication import CURRENT, LAST_GOOD, PREVIOUS, QUARANTINED
-from simulation.vault import SEED_VERSION
 from tests.lifecycle.interruptions import BEYOND, KilledAfter, Meanwhile, Throttled
 from tests.lifecycle.runs import roll_out_badly
 from tests.lifecycle.world import DAY, IDENTITY, MINUTE, SECRET

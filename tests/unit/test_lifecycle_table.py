@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from simulation.tables import InMemoryLifecycle
+from evidence.simulation.tables import InMemoryLifecycle
 from tests.lease_claims import LeaseClaims
 from tests.unit.fakes import FakeClock
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from local.lifetimes.fates import ALL, CUT_OFF, Subject, Trouble, event_modes, fault_rules, mesh_file
-from local.lifetimes.scale import Scale
-from local.lifetimes.verdict import Certificate, Demand, Outage, Sample, Verdict, judge
+from evidence.lifetimes.fates import ALL, CUT_OFF, Subject, Trouble, event_modes, fault_rules, mesh_file
+from evidence.lifetimes.scale import Scale
+from evidence.lifetimes.verdict import Certificate, Demand, Outage, Sample, Verdict, judge
 from meshcert.lifecycle.policy import ACM_RENEWS_AT, Policy
 from meshcert.mesh import load_mesh
 from meshcert.proxy import Delivery, Rotation

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.load.application import serve
-from local.load.loads import Connection, Load, Protocol
-from local.load.processes import Application, ChildEnded, LoadClient
-from local.load.tally import Failure, RequestFailed, Tally, total_failed, total_requests
-from local.load.workers import Workers
+from evidence.load.application import serve
+from evidence.load.loads import Connection, Load, Protocol
+from evidence.load.processes import Application, ChildEnded, LoadClient
+from evidence.load.tally import Failure, RequestFailed, Tally, total_failed, total_requests
+from evidence.load.workers import Workers
 
 if TYPE_CHECKING:
-    from local.load.tally import LoadReport
+    from evidence.load.tally import LoadReport
 
 EVERY_LOAD = [(protocol, connection) for protocol in Protocol for connection in Connection]
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.load.http1 import Http1Client
-from local.load.loads import Connection, Load, Protocol
-from local.load.tally import Failure, RequestFailed, Tally
+from evidence.load.http1 import Http1Client
+from evidence.load.loads import Connection, Load, Protocol
+from evidence.load.tally import Failure, RequestFailed, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aws_lambda_powertools import Logger  # noqa: TID251  the functions' own logger must redact as well
 
+from evidence.fixtures.pki import Hierarchy
 from meshcert.material import (
     Material,
     TrustBundle,
@@ -22,7 +23,6 @@ from meshcert.material import (
     join_certificates,
     split_certificates,
 )
-from evidence.fixtures.pki import Hierarchy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

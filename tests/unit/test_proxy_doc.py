@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from entrypoint.exit_codes import EXIT_CODES
+from evidence.fixtures.proxies import teller
 from meshcert.cli.__main__ import cli
 from meshcert.envoy.access_log import refused_clients
 from meshcert.envoy.causes import CAUSES, OTHER, cause_expression
 from meshcert.mesh.services import Service
 from meshcert.proxy import TlsMode
 from tests.envoy.peers_cases import accepted, refusals
-from evidence.fixtures.proxies import teller
 from tests.unit.test_bad_own_material import PROXY_PASSES
 
 PAGE = (Path(__file__).resolve().parent.parent.parent / "docs" / "proxy.md").read_text()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from simulation.vault import InMemoryVault
+from evidence.simulation.vault import InMemoryVault
 from tests.publication_claims import PublicationClaims
 
 if TYPE_CHECKING:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.pki import Hierarchy
+from evidence.simulation.vault import SEED_VERSION
 from meshcert.document import PLACEHOLDER
 from meshcert.errors import AwsUnavailable
 from meshcert.export import export_identity
 from meshcert.published import verify_published
-from simulation.vault import SEED_VERSION
-from evidence.fixtures.pki import Hierarchy
 from tests.unit.world import ROOT, SECRET, TELLER
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from entrypoint.handover import FileHandover
 from entrypoint.install import SecretFiles
 from entrypoint.secrets_manager import SecretVersion, Versions
 from entrypoint.standing import Stage
+from evidence.fixtures.proxies import TELLER_SECRET
 from meshcert.errors import AwsUnavailable, Fault, MaterialRejected
 from meshcert.lifecycle.measures import measures
 from meshcert.lifecycle.observation import Acknowledgement
@@ -20,15 +21,14 @@ from meshcert.lifecycle.observe import remembered
 from meshcert.lifecycle.plan import plan
 from meshcert.lifecycle.reconcile import Reconciled
 from tests.lifecycle.observations import GATEWAY, MINUTE, NOW, POLICY, V1, V2, labels, look, remembers, says
-from evidence.fixtures.proxies import TELLER_SECRET
 from tests.unit.test_entrypoint_rotation import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from meshcert.material import Material
     from evidence.fixtures.pki import Hierarchy
+    from meshcert.material import Material
 
 NAME = "identity/colorteller"
 

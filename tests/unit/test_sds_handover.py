@@ -16,13 +16,13 @@ from entrypoint.sds_board import Board
 from entrypoint.sds_handover import SocketHandover, ask_envoy, resume
 from entrypoint.sds_messages import secret_body
 from entrypoint.secrets_manager import SecretVersion, Versions
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.document import write_material, write_trust_bundle
 from meshcert.envoy import identity_resource
-from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 
 if TYPE_CHECKING:
-    from meshcert.material import Material
     from evidence.fixtures.pki import Hierarchy
+    from meshcert.material import Material
 
 TRUST, IDENTITY = wanted_secrets(teller())
 NOTHING = SecretCounters()

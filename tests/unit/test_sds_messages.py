@@ -28,8 +28,8 @@ from meshcert.envoy.api import SECRET
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshcert.material import Material
     from evidence.fixtures.pki import Hierarchy
+    from meshcert.material import Material
 
 READERS = {"request": read_request, "delta request": read_delta_request}
 

@@ -7,9 +7,9 @@ import random
 
 import pytest
 
+from evidence.simulation.passing_time import PassingTime
+from evidence.simulation.quotas import Bucket, Sdk
 from meshcert.errors import AwsUnavailable
-from simulation.passing_time import PassingTime
-from simulation.quotas import Bucket, Sdk
 
 T0 = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 SECOND = dt.timedelta(seconds=1)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.lifetimes.crashes import Rotation, boundaries
-from local.lifetimes.fleet import Fleet, failed_calls, floors
-from soak.report import Outcome, add_run
+from evidence.lifetimes.crashes import Rotation, boundaries
+from evidence.lifetimes.fleet import Fleet, failed_calls, floors
+from evidence.soak.report import Outcome, add_run
 
 if TYPE_CHECKING:
     from pathlib import Path

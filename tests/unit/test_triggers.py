@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities
 from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.looks import Look
 from meshcert.lifecycle.triggers import ECHOES_WITHIN, SHOWS_WITHIN, Directory, Home, looks, ordered
-from simulation.tables import InMemoryAudit, InMemoryIdentities
 from tests.lifecycle.world import CERTIFICATE, IDENTITY
 from tests.unit.fakes import FakeClock
 

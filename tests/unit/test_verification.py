@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.pki import Hierarchy
 from meshcert.certificate_facts import certificate_facts
 from meshcert.errors import MaterialRejected
 from meshcert.key_encryption import describe_encryption, envoy_can_open
@@ -18,7 +19,6 @@ from meshcert.verification import (
     verify_material,
     verify_trust_bundle,
 )
-from evidence.fixtures.pki import Hierarchy
 
 if TYPE_CHECKING:
     from collections.abc import Callable

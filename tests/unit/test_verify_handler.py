@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.pki import Hierarchy
 from lambdas.verify import handler
 from meshcert.errors import AccessDenied, IdentityMissing, RequestInvalid
-from evidence.fixtures.pki import Hierarchy
 from tests.unit.invocation import Invocations
 from tests.unit.world import IDENTITY, SECRET, TELLER
 

@@ -6,15 +6,15 @@ import datetime as dt
 import json
 from typing import TYPE_CHECKING, Any
 
+from evidence.fixtures.pki import Hierarchy
+from evidence.simulation.tables import InMemoryIdentities
+from evidence.simulation.vault import InMemoryVault
 from meshcert.custom_resource import IDENTITY_TYPE, TRUST_BUNDLE_TYPE, Deployment, answer
 from meshcert.document import read_material
 from meshcert.export import Sources, TrustBundleOrder, export_issued
 from meshcert.ports import Identity
 from meshcert.publication import CURRENT, QUARANTINED, version_labelled
 from meshcert.verification import Expectation, verify_material
-from simulation.tables import InMemoryIdentities
-from simulation.vault import InMemoryVault
-from evidence.fixtures.pki import Hierarchy
 from tests.unit.fakes import CrashAfter, FakeClock, InMemoryAuthorities, InMemoryCertificates, InMemoryMarks
 
 if TYPE_CHECKING:

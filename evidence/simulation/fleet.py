@@ -1,0 +1,263 @@
+"""
+A fleet whose certificates are due at once: real dispatch, looks, plans, steps, exports and pre-flight, AWS in memory.
+
+Lambda's and SQS's part is what the stacks say: a look is a call of the renewal function, so many of them at a time; the
+export function is called and waited for. Identities have no services: ECS has quotas of its own, and the goal speaks of
+ACM's and Secrets Manager's. A CA's end is cached by the renewal function, so asking for it is no call; all else that a
+program asks is one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import heapq
+import json
+import random
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from evidence.simulation.certificates import LIFETIME, CertificateManager
+from evidence.simulation.passing_time import PassingTime
+from evidence.simulation.quotas import Bucket, Sdk
+from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities, InMemoryLifecycle
+from evidence.simulation.vault import InMemoryVault
+from meshcert.errors import ExportFailed, MeshcertError, NotReady
+from meshcert.export import Sources, export_issued
+from meshcert.lifecycle.apply import Hands
+from meshcert.lifecycle.dispatch import LOOKS_PER_SECOND, TICK_S, Office, dispatch
+from meshcert.lifecycle.looks import SWEEP, TICK, Look
+from meshcert.lifecycle.observe import Views
+from meshcert.lifecycle.policy import Policy
+from meshcert.lifecycle.reconcile import Workshop, reconcile
+from meshcert.lifecycle.triggers import Directory, Home, looks
+from meshcert.ports import Identity
+from meshcert.publication import CURRENT, version_labelled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ISSUED = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+HOME = Home("111122223333", "eu-west-1", "meshcert-color")
+ROOT = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/root"
+NEEDED = {
+    "acm:RenewCertificate": (1, 5.0),
+    "acm:DescribeCertificate": (2, 10.0),
+    "acm:GetCertificate": (1, 10.0),
+    "acm:ExportCertificate": (1, 10.0),
+    "secretsmanager:PutSecretValue": (4, 50.0),
+}
+"""Calls that a rotation needs, and how many a second AWS answers for a whole account (ACM user guide, "Quotas"; Secrets
+Manager user guide, "AWS Secrets Manager quotas": PutSecretValue and UpdateSecretVersionStage have one together)."""
+OTHERS = {"acm-pca:GetCertificateAuthorityCertificate": 20.0}
+"""Quotas of calls that the least time does not count (AWS Private CA user guide, "Quotas")."""
+LEASE_S = 135.0
+_RENEWAL_TAKES_S = (2.0, 8.0)
+_EVENT_TAKES_S = (0.2, 1.0)
+_PRE_FLIGHT_TAKES_S = 0.1
+_ACM = {"describe": "acm:DescribeCertificate", "version": "acm:GetCertificate", "renew": "acm:RenewCertificate"}
+_EXPORTED = {"export": "acm:ExportCertificate", "certificate": "acm-pca:GetCertificateAuthorityCertificate"}
+_VAULT = {
+    "labels": "secretsmanager:DescribeSecret",
+    "current_value": "secretsmanager:GetSecretValue",
+    "put_pending": "secretsmanager:PutSecretValue",
+    "move_label": "secretsmanager:PutSecretValue",
+}
+_TABLE = dict.fromkeys(("take", "looked_since", "want", "save", "release", "forget", "unsettled"), "dynamodb:lifecycle")
+_IDENTITIES = dict.fromkeys(("find", "find_by_certificate", "names"), "dynamodb:identities")
+
+
+def at_once(identities: int) -> int:
+    """How many looks the event source mapping of the queue ``looks`` has at a time."""
+    return min(10, 2 + identities // 20)
+
+
+@dataclass(frozen=True)
+class Renewed:
+    """
+    How a fleet was renewed.
+
+    Args:
+        identities: How many there are.
+        new_certificates: How many new certificates ACM has issued.
+        published: How many identities have their new certificate published.
+        took_s: From the first tick to the last publication, seconds.
+        looks: Looks taken.
+        calls: Calls by API, those included that were made again.
+        refused: Calls that AWS throttled, by API.
+        throttled: Calls that failed after the SDK's own tries.
+    """
+
+    identities: int
+    new_certificates: int
+    published: int
+    took_s: float
+    looks: int
+    calls: Mapping[str, int]
+    refused: Mapping[str, int]
+    throttled: int
+
+    @property
+    def floor_s(self) -> dict[str, float]:
+        """The least time that AWS's quotas allow, by API, seconds."""
+        return {api: self.identities * needed / rate for api, (needed, rate) in NEEDED.items()}
+
+    @property
+    def over_floor(self) -> float:
+        """The time it took, as a multiple of the least time."""
+        return self.took_s / max(self.floor_s.values())
+
+
+class Fleet:
+    """
+    A fleet after its deploy; :meth:`renew` is its rotation, some weeks before the certificates end.
+
+    Args:
+        identities: How many there are.
+        seed: Says how long each answer takes.
+        events: Whether ACM's events arrive.
+        looks_per_second: How fast the dispatch lets looks follow each other.
+    """
+
+    def __init__(
+        self, identities: int, seed: int = 1, *, events: bool = True, looks_per_second: float = LOOKS_PER_SECOND
+    ) -> None:
+        self.time = PassingTime(ISSUED)
+        self.vault, self.table, self.declared = InMemoryVault(), InMemoryLifecycle(), InMemoryIdentities()
+        self._chances, self._events = random.Random(seed), events  # noqa: S311  repeatable
+        self.acm = CertificateManager(
+            self.time, lambda happens: self.time.begin(happens, self._chances.uniform(*_RENEWAL_TAKES_S))
+        )
+        self.acm.on_renewal = self._tell
+        rates = {api: rate for api, (_, rate) in NEEDED.items()} | OTHERS
+        self.sdk = Sdk(self.time, self._chances, {api: Bucket(rate, rate) for api, rate in rates.items()})
+        self.looks = 0
+        self._requests = count(1)
+        self._waiting: list[tuple[dt.datetime, int, dt.datetime, str]] = []
+        self._free, self._looks_per_second = at_once(identities), looks_per_second
+        self._published_at: dict[str, dt.datetime] = {}
+        self._workshop = self._work_with(Sdk(self.time, self._chances, {}, (0.0, 0.0)))
+        self.time.begin(lambda: self._deploy(identities))
+        self.time.run()
+        self._before = {name: self._current(name) for name in self.declared.rows}
+
+    def renew(self) -> Renewed:
+        """Let the certificates become due, and everything happen until they are renewed and all is settled."""
+        policy = Policy()
+        self.time.pass_until(ISSUED + LIFETIME * (policy.renew_at + 0.01))
+        began = self.time.now()
+        self._workshop = self._work_with(self.sdk)
+        self.time.begin(lambda: self._dispatch(SWEEP))
+        self.time.begin(self._tick, TICK_S)
+        self.time.run()
+        last = max(self._published_at.values(), default=began)
+        return Renewed(
+            identities=len(self._before),
+            new_certificates=self.acm.renewed,
+            published=sum(self._is_new(name) for name in self._before),
+            took_s=(last - began).total_seconds(),
+            looks=self.looks,
+            calls=dict(self.sdk.calls),
+            refused=dict(self.sdk.refused),
+            throttled=self.sdk.failed.total(),
+        )
+
+    def send(self, messages: Mapping[str, int], because: str) -> None:
+        """The queue ``looks``: :class:`meshcert.lifecycle.ports.Messages`."""
+        for name, delay_s in messages.items():
+            self._put(json.dumps({"look": name, "because": because}), float(delay_s))
+
+    def export(self, identity: str, version: str) -> str:
+        """The export function: :class:`meshcert.lifecycle.ports.Exporter`."""
+        sdk = self._sdk
+        vault = sdk.around(self.vault, _VAULT)
+        acm = sdk.around(self.acm, _EXPORTED)
+        found = sdk.around(self.declared, _IDENTITIES).find(identity)
+        try:
+            published = export_issued(found, version, Sources(acm, acm, vault, self.time), vault)
+        except NotReady:
+            raise
+        except MeshcertError as error:
+            raise ExportFailed(identity, type(error).__name__, str(error)) from error
+        self.time.sleep(_PRE_FLIGHT_TAKES_S)
+        self._published_at[identity] = self.time.now()
+        return published.version_id
+
+    def _work_with(self, sdk: Sdk) -> Workshop:
+        self._sdk = sdk
+        acm, vault = sdk.around(self.acm, _ACM), sdk.around(self.vault, _VAULT)
+        exporter = sdk.around(self, {"export": "lambda:Invoke"})
+        nobody: Any = None
+        return Workshop(
+            views=Views(acm, vault, nobody, nobody, self.acm, self.time),
+            hands=Hands(acm, vault, nobody, exporter),
+            declared=sdk.around(self.declared, _IDENTITIES),
+            table=sdk.around(self.table, _TABLE),
+            audit=sdk.around(InMemoryAudit(), {"record": "logs:PutLogEvents"}),
+            policy=Policy(),
+            lease_s=LEASE_S,
+        )
+
+    def _deploy(self, identities: int) -> None:
+        for number in range(identities):
+            name = f"identity-{number:04d}"
+            arn = f"arn:aws:acm:{HOME.region}:{HOME.account}:certificate/{number:04d}"
+            dns_name, secret = f"{name}.mtls.svc.cluster.local", f"arn:secret/{name}"
+            self.declared.remember(
+                Identity(name, arn, secret, ROOT, (dns_name,), ((dns_name,),), certificate_authority_arns=(ROOT,))
+            )
+            self.acm.issue(arn, dns_name)
+            self.vault.seed(secret)
+            reconcile(Look(name, "deploy"), "deploy", self._workshop)
+
+    def _dispatch(self, kind: str) -> None:
+        declared, table = self._workshop.declared, self._workshop.table
+        dispatch(json.dumps({"dispatch": kind}), Office(table, declared, self, self.time, self._looks_per_second))
+
+    def _tick(self) -> None:
+        if self._waiting or any(row.look_at for row in self.table.rows.values()):
+            self._dispatch(TICK)
+            self.time.begin(self._tick, TICK_S)
+
+    def _tell(self, arn: str) -> None:
+        """ACM's own event, and AWS Health's about the same."""
+        by = {"account": HOME.account, "region": HOME.region, "resources": [arn]}
+        acm = {"detail-type": "ACM Certificate Available", "source": "aws.acm", "detail": {"Action": "RENEWAL"}}
+        health = {
+            "detail-type": "AWS Health Event",
+            "source": "aws.health",
+            "detail": {"service": "ACM", "eventTypeCode": "AWS_ACM_RENEWAL_STATE_CHANGE"},
+        }
+        for event in (acm, health) if self._events else ():
+            body = json.dumps({"id": f"event-{self.acm.renewed}", **by, **event})
+            self.time.begin(partial(self._put, body), self._chances.uniform(*_EVENT_TAKES_S))
+
+    def _put(self, body: str, delay_s: float = 0.0) -> None:
+        sent = self.time.now()
+        heapq.heappush(self._waiting, (sent + dt.timedelta(seconds=delay_s), next(self._requests), sent, body))
+        self.time.begin(self._poll, delay_s)
+
+    def _poll(self) -> None:
+        """A message can be seen by now, or a function is free."""
+        if self._free and self._waiting and self._waiting[0][0] <= self.time.now():
+            self._free -= 1
+            *_, sent, body = heapq.heappop(self._waiting)
+            self._run(body, sent)
+            self._free += 1
+            self.time.begin(self._poll)
+
+    def _run(self, body: str, sent: dt.datetime) -> None:
+        """The renewal function."""
+        request, workshop = f"request-{next(self._requests)}", self._workshop
+        directory = Directory(HOME, workshop.declared, workshop.hands.services, workshop.audit, self.time)
+        for look in looks(body, directory, sent):
+            taken = reconcile(look, request, workshop).plan is not None
+            self.looks += taken
+
+    def _current(self, name: str) -> str:
+        return version_labelled(self.vault.labels(self.declared.rows[name].secret_id), CURRENT) or ""
+
+    def _is_new(self, name: str) -> bool:
+        _, issued = self.acm.version(self.declared.rows[name].certificate_arn)
+        return self._before[name] != self._current(name) == issued

@@ -1,0 +1,51 @@
+"""Spoiled input for everything that reads what others wrote."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from evidence.fixtures.hostile_input import checks, parsers, spoil
+from evidence.soak.report import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from evidence.fixtures.hostile_input import Reader
+
+PARSED, CHECKED = 1_000_000, 20_000
+"""Inputs for all parsers together, and for the pre-flight."""
+_BATCH = 5_000
+"""Inputs a call of hypothesis, which remembers every one of them."""
+
+
+def spoil_all(say: Callable[[str], object], seed: int) -> Outcome:
+    """
+    Spoil the input of every reader.
+
+    Args:
+        say: Takes a line about each reader.
+        seed: Of the choice of inputs.
+    """
+    faults: dict[str, tuple[str, ...]] = {}
+    read: dict[str, int] = {}
+    for readers, inputs in ((parsers(), PARSED), (checks(), CHECKED)):
+        for reader in readers:
+            read[reader.name], fault = _spoil(reader, -(-inputs // len(readers)), seed)
+            say(f"{reader.name}: {read[reader.name]} inputs: {fault or 'good'}")
+            if fault:
+                faults[reader.name] = (fault,)
+    return Outcome(n=sum(read.values()), faults=faults, figures={"inputs": read})
+
+
+def _spoil(reader: Reader, inputs: int, seed: int) -> tuple[int, str]:
+    read = 0
+    for batch in _batches(inputs):
+        try:
+            read += spoil(reader, batch, seed=seed + read)
+        except Exception as error:  # noqa: BLE001 -- any error but those it promises is what is looked for
+            return read, "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])[:1000]
+    return read, ""
+
+
+def _batches(inputs: int) -> Sequence[int]:
+    return [min(_BATCH, inputs - begun) for begun in range(0, inputs, _BATCH)]

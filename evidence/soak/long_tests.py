@@ -1,0 +1,44 @@
+"""Tests that take too long for every commit: each deploys a mesh of its own. They are in ``evidence/soak/long``."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+from evidence.soak.report import ROOT, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def run_all(folder: Path, say: Callable[[str], object]) -> Outcome:
+    """
+    Run them, one after the other.
+
+    Args:
+        folder: For pytest's report.
+        say: Takes a line about each test.
+    """
+    report = folder / "report.xml"
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        f"--junit-xml={report}",
+        "evidence/soak/long",
+    ]
+    subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)
+    cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 -- pytest has just written it
+    faults = {}
+    for case in cases:
+        trouble = [found.get("message", "") for found in case if found.tag in {"failure", "error"}]
+        say(f"{case.get('name')}: {float(case.get('time', '0')):.0f} s: {'; '.join(trouble) or 'good'}")
+        if trouble:
+            faults[case.get("name", "")] = tuple(trouble)
+    return Outcome(n=len(cases), faults=faults)

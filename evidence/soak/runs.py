@@ -1,0 +1,143 @@
+"""The runs of the soak."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from evidence.lifetimes import fleet as fleets
+from evidence.lifetimes.crashes import Rotations
+from evidence.lifetimes.experiment import Experiment
+from evidence.lifetimes.fates import ALL, CUT_OFF
+from evidence.lifetimes.scale import Scale
+from evidence.soak import rotations as under_load
+from evidence.soak.crashes import IDENTITY, kill_everywhere, most_deployments, standing
+from evidence.soak.hostile_input import spoil_all
+from evidence.soak.kills import kill_all
+from evidence.soak.long_tests import run_all
+from evidence.soak.report import Outcome
+from meshcert.proxy import Rotation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from evidence.lifetimes.fates import Subject
+
+LIFETIME_S = 240.0
+LIFETIMES = 3
+CUT_OFF_LIFETIME_S = 600.0
+FLEET = 100
+THROTTLED_ROTATIONS = 20
+_THROTTLED = 0.3
+
+
+def lifetimes(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """Three lifetimes of every trouble, side by side."""
+    del seed
+    return _live(folder, say, ALL, Scale(LIFETIME_S), LIFETIMES)
+
+
+def outage(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """No call of the functions' or the tasks' is answered from a tenth to nine tenths of a lifetime."""
+    del seed
+    return _live(folder, say, CUT_OFF, Scale(CUT_OFF_LIFETIME_S, renewal_takes_s=6.0), 1)
+
+
+def _live(folder: Path, say: Callable[[str], object], subjects: Sequence[Subject], scale: Scale, count: int) -> Outcome:
+    with Experiment(folder, subjects, scale) as experiment:
+        say(f"{len(subjects)} identities, {count} lifetimes of {scale.lifetime_s:.0f} s")
+        verdicts = experiment.live(count)
+    return Outcome(
+        n=len(verdicts) * count,
+        faults={name: verdict.faults for name, verdict in verdicts.items() if verdict.faults},
+        figures={
+            "lifetimes": count,
+            "lifetime_s": scale.lifetime_s,
+            "longest_unsettled_s": max(verdict.longest_unsettled_s for verdict in verdicts.values()),
+            "oldest_served": max(verdict.oldest_served for verdict in verdicts.values()),
+            "identities": {name: asdict(verdict) for name, verdict in verdicts.items()},
+        },
+    )
+
+
+def crashes_reload(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """The process dies at every AWS call of a rotation that running tasks take over."""
+    return kill_everywhere(folder, say, seed, Rotation.RELOAD)
+
+
+def crashes_redeploy(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """The process dies at every AWS call of a rotation that a new deployment takes over."""
+    return kill_everywhere(folder, say, seed, Rotation.REDEPLOY)
+
+
+def throttling(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """AWS throttles every third call of everybody's."""
+    del seed
+    faults = {}
+    for rotation in Rotation:
+        with (
+            standing(folder / str(rotation), rotation, lease_s=16.0) as experiment,
+            Rotations(experiment, IDENTITY) as rotations,
+        ):
+            for number in range(THROTTLED_ROTATIONS):
+                found = tuple(rotations.throttled(_THROTTLED).faults(most_deployments(rotation)))
+                say(f"{rotation} {number + 1} of {THROTTLED_ROTATIONS}: {', '.join(found) or 'good'}")
+                if found:
+                    faults[f"{rotation} {number + 1}"] = found
+    return Outcome(n=THROTTLED_ROTATIONS * len(Rotation), faults=faults, figures={"p": _THROTTLED})
+
+
+def fleet(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """A hundred identities, due at once, at AWS's own rates: each renewed once, no call fails; the time is told."""
+    del seed
+    say(f"{FLEET} identities")
+    seen = fleets.renew(folder, FLEET)
+    faults = []
+    if (seen.new_certificates, seen.published) != (FLEET, FLEET):
+        faults.append(f"{seen.new_certificates} certificates, {seen.published} versions")
+    if seen.throttled:
+        faults.append(f"{seen.throttled} calls failed")
+    return Outcome(n=FLEET, faults={"fleet": tuple(faults)} if faults else {}, figures=seen.figures())
+
+
+def rotations(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """A thousand rotations of each kind on both ends, under each load, for each delivery."""
+    del folder
+    return under_load.rotate(under_load.cases(seed), under_load.ROTATIONS, under_load.WARM_UP, say)
+
+
+def long_tests(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """The stories of the demo, and a CA replaced in three deploys under load."""
+    del seed
+    return run_all(folder, say)
+
+
+def kills(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """Watcher and Envoy die 200 times for each delivery, at random moments of a rotation."""
+    del folder
+    return kill_all(say, seed)
+
+
+def hostile_input(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """A million spoiled inputs for everything that reads what others wrote, 20,000 for the pre-flight."""
+    del folder
+    return spoil_all(say, seed)
+
+
+RUNS: dict[str, Callable[[Path, Callable[[str], object], int], Outcome]] = {
+    run.__name__: run
+    for run in (
+        long_tests,
+        kills,
+        lifetimes,
+        outage,
+        throttling,
+        fleet,
+        crashes_reload,
+        crashes_redeploy,
+        hostile_input,
+        rotations,
+    )
+}
+"""By name, the short ones first."""
