@@ -11,7 +11,7 @@ import socket
 import sys
 from typing import TYPE_CHECKING
 
-from entrypoint.paths import Paths
+from entrypoint.container.paths import Paths
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

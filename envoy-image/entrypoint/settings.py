@@ -7,10 +7,10 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from entrypoint.drain import DRAIN, LONGEST_DRAIN_S
-from entrypoint.endpoint import CA_BUNDLE, Endpoint, authorities_file, parse_endpoint, secrets_manager_endpoint
+from entrypoint.aws.endpoint import CA_BUNDLE, Endpoint, authorities_file, parse_endpoint, secrets_manager_endpoint
+from entrypoint.container.drain import DRAIN, LONGEST_DRAIN_S
+from entrypoint.container.paths import MATERIAL_DIR, Paths
 from entrypoint.log import DEFAULT_LEVEL, LEVELS, LOG_LEVEL
-from entrypoint.paths import MATERIAL_DIR, Paths
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import Delivery, ProxySettings, TlsMode

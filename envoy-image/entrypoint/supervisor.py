@@ -15,16 +15,16 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from entrypoint import exit_codes, process
-from entrypoint.paths import Paths
-from entrypoint.reports import ACCEPTED, INSTALLED
-from entrypoint.restarts import Restarts
+from entrypoint.container import exit_codes, process
+from entrypoint.container.paths import Paths
+from entrypoint.container.reports import ACCEPTED, INSTALLED
+from entrypoint.container.restarts import Restarts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from socket import socket
 
-    from entrypoint.drain import Drain
+    from entrypoint.container.drain import Drain
     from entrypoint.log import Log
 
 ENVOY_STOP_S = 3.0
@@ -39,7 +39,7 @@ def run(environ: Mapping[str, str]) -> int:
         environ: Its environment.
 
     Returns:
-        The exit code, one of :data:`entrypoint.exit_codes.EXIT_CODES` or 128 plus the signal that killed Envoy.
+        The exit code: in :data:`~entrypoint.container.exit_codes.EXIT_CODES`, or 128 plus the signal that killed Envoy.
     """
     return Supervisor(environ).run()
 
@@ -128,7 +128,7 @@ class Supervisor:
             # The watcher looks at the same folder and lists this among the faults of the settings.
             self._log.debug("envoy-not-started", reason=str(error))
             return
-        from entrypoint.envoy_command import envoy_command  # noqa: PLC0415  not before the watcher is started
+        from entrypoint.container.envoy_command import envoy_command  # noqa: PLC0415  not before the watcher is started
 
         command = envoy_command(self._paths.envoy_config, self._environ)
         supervisor = os.getpid()
@@ -148,7 +148,7 @@ class Supervisor:
 
     def _start_watcher(self) -> None:
         if "sds" in self._environ.get("MESHCERT_PROXY", ""):
-            from entrypoint import sds_socket  # noqa: PLC0415  it loads what file delivery does not need
+            from entrypoint.grpc import socket as sds_socket  # noqa: PLC0415  it loads what file delivery does not need
 
             self._sds_socket = sds_socket.kept(self._sds_socket, self._environ, self._paths.sds_socket)
         reader, writer = os.pipe()
@@ -253,7 +253,7 @@ class Supervisor:
             self._exit_code = exit_codes.STOPPED
             return
         if self._stop_requests and self._drain is None:
-            from entrypoint.drain import Drain  # noqa: PLC0415  its HTTP client is loaded only to stop
+            from entrypoint.container.drain import Drain  # noqa: PLC0415  its HTTP client is loaded only to stop
 
             self._drain = Drain(self._environ)
             self._drain.begin()

@@ -10,20 +10,20 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from entrypoint import exit_codes
+from entrypoint.container import exit_codes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from socket import socket
 
-    from entrypoint.admin import Admin
-    from entrypoint.delivery import Delivery
-    from entrypoint.handover import Handover
+    from entrypoint.aws.signed_connection import Session, SignedConnection
+    from entrypoint.envoy.admin import Admin
+    from entrypoint.envoy.handover import Handover
+    from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
-    from entrypoint.revocation import RevocationLists
-    from entrypoint.sds_handover import SocketHandover
+    from entrypoint.rotating.delivery import Delivery
     from entrypoint.settings import Settings
-    from entrypoint.signed_connection import Session, SignedConnection
+    from entrypoint.xds.handover import SocketHandover
 
 
 class Task(NamedTuple):
@@ -36,7 +36,7 @@ class Task(NamedTuple):
         supervisor: Process id of the supervisor.
         installed: Whether an earlier watcher has installed every secret.
         accepted: Whether Envoy has accepted every secret.
-        report: Takes what :mod:`entrypoint.reports` lists.
+        report: Takes what :mod:`entrypoint.container.reports` lists.
         sds_socket: On which Envoy asks for its secrets; None if they are files.
     """
 
@@ -57,7 +57,7 @@ def run(task: Task) -> int:
         task: From the supervisor.
 
     Returns:
-        Why it ended, one of :data:`entrypoint.exit_codes.EXIT_CODES`.
+        Why it ended, one of :data:`entrypoint.container.exit_codes.EXIT_CODES`.
     """
     try:
         return _run(task)
@@ -72,12 +72,12 @@ def _run(task: Task) -> int:
     early = _begin_early(task.environ)
 
     # Everything else is loaded while the connection is being made and credentials are fetched.
-    from entrypoint import process  # noqa: PLC0415  see above
-    from entrypoint.delivery import Delivery  # noqa: PLC0415  see above
-    from entrypoint.first_delivery import FirstDelivery, exit_code_of  # noqa: PLC0415  see above
+    from entrypoint.aws.secrets_manager import SecretsManager  # noqa: PLC0415  see above
+    from entrypoint.container import process  # noqa: PLC0415  see above
+    from entrypoint.container.reports import ACCEPTED, INSTALLED  # noqa: PLC0415  see above
     from entrypoint.log import LOG_LEVEL, Log  # noqa: PLC0415  see above
-    from entrypoint.reports import ACCEPTED, INSTALLED  # noqa: PLC0415  see above
-    from entrypoint.secrets_manager import SecretsManager  # noqa: PLC0415  see above
+    from entrypoint.rotating.delivery import Delivery  # noqa: PLC0415  see above
+    from entrypoint.rotating.first_delivery import FirstDelivery, exit_code_of  # noqa: PLC0415  see above
     from entrypoint.settings import Settings  # noqa: PLC0415  see above
     from meshcert.errors import MeshcertError  # noqa: PLC0415  see above
     from meshcert.proxy import Delivery as DeliveryKind  # noqa: PLC0415  see above
@@ -108,8 +108,8 @@ def _run(task: Task) -> int:
         log.error("start-failed", error=type(error).__name__, reason=str(error), exit_code=code)  # noqa: TRY400  ours
         return code
 
-    from entrypoint.acknowledgements import acknowledgements_of  # noqa: PLC0415  not needed for the start
-    from entrypoint.rotation import Rotation  # noqa: PLC0415  the same
+    from entrypoint.rotating.acknowledgements import acknowledgements_of  # noqa: PLC0415  not needed for the start
+    from entrypoint.rotating.rotation import Rotation  # noqa: PLC0415  the same
 
     acknowledgements = acknowledgements_of(settings, task.environ, early.session, log)
     return Rotation(settings, delivery, log, acknowledgements=acknowledgements).run()
@@ -120,14 +120,14 @@ def _revocation_lists(task: Task, settings: Settings, session: Session) -> Revoc
 
     if all(bundle.revocation is Revocation.NONE for bundle in settings.proxy.trust_bundles.values()):
         return None
-    from entrypoint.revocation import revocation_lists  # noqa: PLC0415  only where it is wanted
+    from entrypoint.judging.revocation import revocation_lists  # noqa: PLC0415  only where it is wanted
 
     return revocation_lists(task.environ, settings.region, session, time.time)
 
 
 def _by_files(settings: Settings) -> Handover:
-    from entrypoint.handover import FileHandover  # noqa: PLC0415  only where it is wanted
-    from entrypoint.install import SecretFiles  # noqa: PLC0415  the same
+    from entrypoint.envoy.handover import FileHandover  # noqa: PLC0415  only where it is wanted
+    from entrypoint.envoy.install import SecretFiles  # noqa: PLC0415  the same
 
     return FileHandover(SecretFiles(settings.paths.secrets), lambda: _admin(settings))
 
@@ -140,10 +140,10 @@ def _over_socket(task: Task, settings: Settings, log: Log) -> SocketHandover:
     """
     import threading  # noqa: PLC0415  only where it is wanted
 
-    from entrypoint.delivery import wanted_secrets  # noqa: PLC0415  the same
-    from entrypoint.paths import MATERIAL_DIR  # noqa: PLC0415  the same
-    from entrypoint.sds_board import Board  # noqa: PLC0415  the same
-    from entrypoint.sds_handover import SocketHandover  # noqa: PLC0415  the same
+    from entrypoint.container.paths import MATERIAL_DIR  # noqa: PLC0415  the same
+    from entrypoint.rotating.delivery import wanted_secrets  # noqa: PLC0415  the same
+    from entrypoint.xds.board import Board  # noqa: PLC0415  the same
+    from entrypoint.xds.handover import SocketHandover  # noqa: PLC0415  the same
     from meshcert.errors import Fault, SettingsInvalid  # noqa: PLC0415  the same
 
     if (listener := task.sds_socket) is None:
@@ -153,7 +153,7 @@ def _over_socket(task: Task, settings: Settings, log: Log) -> SocketHandover:
 
     def in_thread() -> None:
         try:
-            from entrypoint.sds_server import serve  # noqa: PLC0415  see above
+            from entrypoint.grpc.server import serve  # noqa: PLC0415  see above
 
             serve(listener, board, log, task.supervisor)
         except Exception as error:  # noqa: BLE001  without this thread Envoy gets nothing: a new watcher has one
@@ -167,8 +167,8 @@ def _over_socket(task: Task, settings: Settings, log: Log) -> SocketHandover:
 
 def _resume(handover: Handover, delivery: Delivery, settings: Settings, log: Log) -> None:
     """Go on where an earlier watcher ended."""
-    from entrypoint.delivery import wanted_secrets  # noqa: PLC0415  only where it is wanted
-    from entrypoint.sds_handover import SocketHandover, ask_envoy, resume  # noqa: PLC0415  the same
+    from entrypoint.rotating.delivery import wanted_secrets  # noqa: PLC0415  only where it is wanted
+    from entrypoint.xds.handover import SocketHandover, ask_envoy, resume  # noqa: PLC0415  the same
 
     assert isinstance(handover, SocketHandover)  # noqa: S101  see the call
     ask_envoy(handover, _admin(settings), time.sleep, log)
@@ -176,7 +176,7 @@ def _resume(handover: Handover, delivery: Delivery, settings: Settings, log: Log
 
 
 def _admin(settings: Settings) -> Admin:
-    from entrypoint.admin import Admin  # noqa: PLC0415  its HTTP client is loaded while Envoy reads its configuration
+    from entrypoint.envoy.admin import Admin  # noqa: PLC0415  its HTTP client is loaded while Envoy reads its configuration
 
     return Admin(settings.addresses.loopback)
 
@@ -188,8 +188,8 @@ class _Early(NamedTuple):
 
 def _begin_early(environ: Mapping[str, str]) -> _Early | None:
     """Credentials and the connection to AWS, on their way; None if the environment misleads, as the settings report."""
-    from entrypoint.endpoint import secrets_manager_endpoint  # noqa: PLC0415  the supervisor needs none of this
-    from entrypoint.signed_connection import Session, SignedConnection  # noqa: PLC0415  the same
+    from entrypoint.aws.endpoint import secrets_manager_endpoint  # noqa: PLC0415  the supervisor needs none of this
+    from entrypoint.aws.signed_connection import Session, SignedConnection  # noqa: PLC0415  the same
 
     region = environ.get("AWS_REGION", "")
     try:

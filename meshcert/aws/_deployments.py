@@ -17,7 +17,7 @@ _HEALTH = "health check"
 EXCUSED = frozenset({0, 64, 66, 69, 77, 137, 143})
 """
 Exit codes of the Envoy container that say nothing about the material: stopped in order, settings, not published yet,
-AWS unavailable, AWS refused (``envoy-image/entrypoint/exit_codes.py``), killed (too little memory, too slow to stop),
+AWS unavailable, AWS refused (``entrypoint/container/exit_codes.py``), killed (too little memory, too slow to stop),
 told to stop.
 """
 

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
-from entrypoint.object_storage import ObjectStorage
-from entrypoint.revocation import RevocationLists
-from entrypoint.revocation_list import read_revocation_list
-from entrypoint.signed_connection import Session, SignedConnection
+from entrypoint.aws.object_storage import ObjectStorage
+from entrypoint.aws.signed_connection import Session, SignedConnection
+from entrypoint.judging.revocation import RevocationLists
+from entrypoint.judging.revocation_list import read_revocation_list
 from meshcert.errors import AwsRefused
 from meshcert.material import ListSource, TrustBundle
 from meshcert.proxy import Revocation

@@ -6,7 +6,7 @@ import http.client
 import ssl
 from typing import TYPE_CHECKING, Self
 
-from entrypoint.memory_file import memory_file
+from entrypoint.judging.memory_file import memory_file
 
 if TYPE_CHECKING:
     from meshcert.material import Material

@@ -12,7 +12,7 @@ from itertools import count
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from entrypoint.memory_file import memory_file
+from entrypoint.judging.memory_file import memory_file
 
 if TYPE_CHECKING:
     from types import TracebackType

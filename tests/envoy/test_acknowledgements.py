@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
-from entrypoint import exit_codes
+from entrypoint.container import exit_codes
 from evidence.fixtures import pki
 from evidence.fixtures.container import Container, assert_ends_with, eventually, serial_number
 from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller

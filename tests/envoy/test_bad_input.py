@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint import exit_codes
+from entrypoint.container import exit_codes
 from evidence.fixtures.container import assert_ends_with
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.material import Passphrase

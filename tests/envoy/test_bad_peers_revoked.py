@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.install import SecretFiles
+from entrypoint.envoy.install import SecretFiles
 from evidence.fixtures.container import eventually
 from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME
 from meshcert.envoy import trust_resource

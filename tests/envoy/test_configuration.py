@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.install import SecretFiles
+from entrypoint.envoy.install import SecretFiles
 from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 from meshcert.envoy import Addresses, bootstrap, identity_resource, trust_resource
 from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, ProxySettings, TlsMode

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from entrypoint.trial_connection import client_context, presented
+from entrypoint.trial.connection import client_context, presented
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, serial_number
 from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller

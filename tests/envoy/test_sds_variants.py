@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from entrypoint import sds_socket
-from entrypoint.admin import Admin
-from entrypoint.handover import Verdict
+from entrypoint.envoy.admin import Admin
+from entrypoint.envoy.handover import Verdict
+from entrypoint.grpc import socket as sds_socket
+from entrypoint.grpc.server import Owner, Server
 from entrypoint.log import Log
-from entrypoint.sds_board import Board
-from entrypoint.sds_handover import SocketHandover
-from entrypoint.sds_server import Owner, Server
+from entrypoint.xds.board import Board
+from entrypoint.xds.handover import SocketHandover
 from evidence.fixtures.container import eventually
 from evidence.fixtures.proxies import TELLER_NAME, teller
 from meshcert.envoy import Addresses, bootstrap, identity_resource, secrets_used, trust_resource

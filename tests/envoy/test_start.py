@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint import exit_codes
+from entrypoint.container import exit_codes
 from evidence.fixtures.container import Container, assert_ends_with, eventually, serial_number
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.document import PLACEHOLDER, write_material

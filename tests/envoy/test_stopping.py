@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint import exit_codes
+from entrypoint.container import exit_codes
 from evidence.fixtures.container import Container, eventually, request
 from evidence.fixtures.proxies import teller
 

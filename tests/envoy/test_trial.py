@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entrypoint.log import Log
-from entrypoint.trial import Trial
+from entrypoint.trial.trial import Trial
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, request, serial_number
 from evidence.fixtures.pki import Hierarchy

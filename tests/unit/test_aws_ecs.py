@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint import exit_codes
+from entrypoint.container import exit_codes
 from meshcert.aws._deployments import EXCUSED
 from meshcert.aws.ecs import EcsServices
 from meshcert.lifecycle.observation import DeploymentState

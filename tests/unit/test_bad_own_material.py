@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
-from entrypoint.preflight import check_material
+from entrypoint.judging.preflight import check_material
 from meshcert.errors import MaterialRejected
 from meshcert.material import EncryptedPrivateKey, Material, Passphrase, join_certificates, split_certificates
 from meshcert.verification import Expectation, verify_material

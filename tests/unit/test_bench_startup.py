@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import httpx
 import pytest
 
-from entrypoint.envoy_command import envoy_command
+from entrypoint.container.envoy_command import envoy_command
 from evidence.bench.image import Image, ImageFailed
 from evidence.bench.rounds import interleave, ratio, spread
 from evidence.bench.start import Launch, Memory, Started, StartFailed

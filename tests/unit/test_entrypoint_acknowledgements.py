@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.acknowledgements import Acknowledgements
-from entrypoint.dynamodb import REQUEST_TIMEOUT_S, DynamoDb
+from entrypoint.aws.dynamodb import REQUEST_TIMEOUT_S, DynamoDb
+from entrypoint.aws.retrying import Clock
 from entrypoint.log import Log
-from entrypoint.retrying import Clock
-from entrypoint.standing import Standing
+from entrypoint.rotating.acknowledgements import Acknowledgements
+from entrypoint.rotating.standing import Standing
 from evidence.fixtures.proxies import teller
 from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from entrypoint.dynamodb import Value
+    from entrypoint.aws.dynamodb import Value
 
 TABLE = "meshcert-color-acknowledgements"
 TASK = "arn:aws:ecs:eu-west-1:111122223333:task/meshcert-color/0123456789abcdef0123456789abcdef"

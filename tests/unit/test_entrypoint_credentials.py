@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from awscrt import io
 
-from entrypoint.task_credentials import ChainCredentials, TaskCredentials, find_credentials
+from entrypoint.aws.task_credentials import ChainCredentials, TaskCredentials, find_credentials
 from evidence.fixtures.secrets_api import ACCESS_KEY, SecretsApi
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.first_delivery import exit_code_of
-from entrypoint.retrying import FRESH_ROLE_GRACE_S, LONGEST_DELAY_S, Clock, delay, until
-from entrypoint.secrets_manager import QUARANTINED, SecretsManager, SecretVersion, Versions, error_of
+from entrypoint.aws.retrying import FRESH_ROLE_GRACE_S, LONGEST_DELAY_S, Clock, delay, until
+from entrypoint.aws.secrets_manager import QUARANTINED, SecretsManager, SecretVersion, Versions, error_of
+from entrypoint.rotating.first_delivery import exit_code_of
 from meshcert import publication
 from meshcert.errors import (
     AwsRefused,

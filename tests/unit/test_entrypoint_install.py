@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Never
 
 import pytest
 
-from entrypoint.delivery import Delivery, Served, refuse_older, wanted_secrets
-from entrypoint.handover import FileHandover
-from entrypoint.install import SecretFiles, leaf_of, version_of
-from entrypoint.secrets_manager import SecretVersion, Versions
+from entrypoint.aws.secrets_manager import SecretVersion, Versions
+from entrypoint.envoy.handover import FileHandover
+from entrypoint.envoy.install import SecretFiles, leaf_of, version_of
+from entrypoint.rotating.delivery import Delivery, Served, refuse_older, wanted_secrets
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.document import PLACEHOLDER, write_material, write_trust_bundle
 from meshcert.errors import MaterialRejected, SecretMalformed, SecretNotPublished

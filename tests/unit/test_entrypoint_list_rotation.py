@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.delivery import Delivery, Served
-from entrypoint.handover import Verdict
+from entrypoint.aws.retrying import Clock
+from entrypoint.aws.secrets_manager import SecretVersion, Versions
+from entrypoint.envoy.handover import Verdict
+from entrypoint.judging.revocation import Lists
 from entrypoint.log import Log
-from entrypoint.retrying import Clock
-from entrypoint.revocation import Lists
-from entrypoint.rotation import Rotation
-from entrypoint.secrets_manager import SecretVersion, Versions
+from entrypoint.rotating.delivery import Delivery, Served
+from entrypoint.rotating.rotation import Rotation
 from entrypoint.settings import Settings
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_SECRET, teller
 from meshcert.document import write_material, write_trust_bundle
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from entrypoint.acceptance import SecretCounters
+    from entrypoint.envoy.acceptance import SecretCounters
     from evidence.fixtures.pki import Hierarchy
     from meshcert.envoy.api import Json
     from meshcert.material import Material, TrustBundle
@@ -64,7 +64,7 @@ class Envoy:
 
     def before(self, name: str) -> SecretCounters | None:
         """As every handover."""
-        from entrypoint.acceptance import SecretCounters  # noqa: PLC0415 -- of this method only
+        from entrypoint.envoy.acceptance import SecretCounters  # noqa: PLC0415 -- of this method only
 
         return SecretCounters() if name in self.handed else None
 
@@ -108,7 +108,7 @@ class World:
         revocation: Any = self
         delivery = Delivery(self, self.envoy, time.time, revocation)
         if not self.envoy.handed:
-            from entrypoint.delivery import wanted_secrets  # noqa: PLC0415 -- of this method only
+            from entrypoint.rotating.delivery import wanted_secrets  # noqa: PLC0415 -- of this method only
 
             for wanted in wanted_secrets(self.settings.proxy):
                 delivery.install(delivery.fetch(wanted))
@@ -124,7 +124,7 @@ class World:
         return self.vault[secret]
 
     def look(self, bundle: TrustBundle, revocation: Revocation, subject: str) -> Lists:
-        """As :class:`entrypoint.revocation.RevocationLists`."""
+        """As :class:`entrypoint.judging.revocation.RevocationLists`."""
         del bundle, subject
         assert revocation is Revocation.FAIL_OPEN
         if isinstance(self.lists, AwsUnavailable):

@@ -8,9 +8,9 @@ import botocore.session  # noqa: TID251 -- the reference the image does without
 import pytest
 from botocore.config import Config  # noqa: TID251 -- the same
 
-from entrypoint.endpoint import Endpoint, object_endpoint
-from entrypoint.http_exchange import Answer
-from entrypoint.object_storage import ObjectStorage, StoredObject
+from entrypoint.aws.endpoint import Endpoint, object_endpoint
+from entrypoint.aws.http_exchange import Answer
+from entrypoint.aws.object_storage import ObjectStorage, StoredObject
 from meshcert.errors import AwsRefused, AwsUnavailable
 
 if TYPE_CHECKING:

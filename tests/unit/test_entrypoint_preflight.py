@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint import der
-from entrypoint.preflight import check_material, check_trust_bundle, validity
+from entrypoint.judging import der
+from entrypoint.judging.preflight import check_material, check_trust_bundle, validity
 from evidence.fixtures.pki import Hierarchy, KeyAlgorithm
 from meshcert.errors import MaterialRejected
 from meshcert.material import EncryptedPrivateKey, Passphrase, TrustBundle, join_certificates

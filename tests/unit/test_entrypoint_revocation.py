@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
-from entrypoint.object_storage import StoredObject
-from entrypoint.revocation import Lists, RevocationLists
-from entrypoint.revocation_list import read_revocation_list
+from entrypoint.aws.object_storage import StoredObject
+from entrypoint.judging.revocation import Lists, RevocationLists
+from entrypoint.judging.revocation_list import read_revocation_list
 from evidence.fixtures.pki import Hierarchy
 from meshcert.errors import AwsRefused, AwsUnavailable
 from meshcert.material import ListSource, TrustBundle

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.acceptance import SecretCounters, secret_counters
-from entrypoint.acknowledgements import LONGEST_TELLING_S
-from entrypoint.delivery import Delivery, wanted_secrets
-from entrypoint.first_delivery import FirstDelivery
-from entrypoint.handover import FileHandover
-from entrypoint.install import SecretFiles
+from entrypoint.aws.retrying import Clock
+from entrypoint.aws.secrets_manager import SecretVersion, Versions
+from entrypoint.container.restarts import FIRST_S, MOST_S, SOUND_AFTER_S, Restarts
+from entrypoint.envoy.acceptance import SecretCounters, secret_counters
+from entrypoint.envoy.handover import FileHandover
+from entrypoint.envoy.install import SecretFiles
 from entrypoint.log import Log
-from entrypoint.restarts import FIRST_S, MOST_S, SOUND_AFTER_S, Restarts
-from entrypoint.retrying import Clock
-from entrypoint.rotation import Rotation
-from entrypoint.secrets_manager import SecretVersion, Versions
+from entrypoint.rotating.acknowledgements import LONGEST_TELLING_S
+from entrypoint.rotating.delivery import Delivery, wanted_secrets
+from entrypoint.rotating.first_delivery import FirstDelivery
+from entrypoint.rotating.rotation import Rotation
 from entrypoint.settings import Settings
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.document import write_material, write_trust_bundle

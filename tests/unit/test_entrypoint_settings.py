@@ -10,9 +10,9 @@ import botocore.config  # noqa: TID251 -- the endpoints are compared with its ow
 import botocore.session  # noqa: TID251 -- the same
 import pytest
 
-from entrypoint.endpoint import Endpoint, dynamodb_endpoint, parse_endpoint, secrets_manager_endpoint
+from entrypoint.aws.endpoint import Endpoint, dynamodb_endpoint, parse_endpoint, secrets_manager_endpoint
+from entrypoint.aws.signed_connection import Session
 from entrypoint.settings import Settings
-from entrypoint.signed_connection import Session
 from evidence.fixtures.proxies import gateway, teller
 from meshcert import naming
 from meshcert.errors import SettingsInvalid

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.acceptance import Leaf, served_leaves
-from entrypoint.delivery import Served
-from entrypoint.standing import LONGEST_REASON, Stage, Standing, Standings
+from entrypoint.envoy.acceptance import Leaf, served_leaves
+from entrypoint.rotating.delivery import Served
+from entrypoint.rotating.standing import LONGEST_REASON, Stage, Standing, Standings
 from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller
 from meshcert.certificate_facts import certificate_facts
 from meshcert.envoy import discovery_response, identity_resource
 from meshcert.proxy import SecretReference
 
 if TYPE_CHECKING:
-    from entrypoint.admin import Admin
+    from entrypoint.envoy.admin import Admin
     from evidence.fixtures.pki import Hierarchy
     from meshcert.material import Material
 

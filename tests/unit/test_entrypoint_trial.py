@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint import trial
+from entrypoint.judging.memory_file import memory_file
 from entrypoint.log import Log
-from entrypoint.memory_file import memory_file
-from entrypoint.trial import Trial
-from entrypoint.trial_addresses import addresses_of
-from entrypoint.trial_connection import SILENCE_S, presented
+from entrypoint.trial import trial
+from entrypoint.trial.addresses import addresses_of
+from entrypoint.trial.connection import SILENCE_S, presented
+from entrypoint.trial.trial import Trial
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint import exit_codes, healthcheck
-from entrypoint.drain import DEFAULT_DRAIN_S, FINISH_S
+from entrypoint import healthcheck
+from entrypoint.container import exit_codes
+from entrypoint.container.drain import DEFAULT_DRAIN_S, FINISH_S
 from entrypoint.log import Log
 from entrypoint.supervisor import ENVOY_STOP_S
 from meshcert.envoy import ADMIN_PORT
@@ -85,26 +86,43 @@ def test_help_lists_every_exit_code() -> None:
 
 def test_what_the_start_loads_is_not_what_acknowledging_needs() -> None:
     """The start's own modules import neither: the watcher does, once Envoy has accepted its secrets."""
-    start = (
-        "watcher, first_delivery, delivery, install, settings, secrets_manager, signed_connection, acceptance, admin"
-    )
-    later = "rotation", "acknowledgements", "standing", "dynamodb", "task_metadata"
-    program = f"import sys; from entrypoint import {start}; print(*sys.modules)"
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PYTHONPATH": f"{REPOSITORY / 'envoy-image'}:{REPOSITORY}"},
+    later = "rotating.rotation", "rotating.acknowledgements", "rotating.standing", "aws.dynamodb", "platform.ecs"
+
+    loaded = _loaded_by(
+        "watcher",
+        "rotating.first_delivery",
+        "rotating.delivery",
+        "envoy.install",
+        "envoy.acceptance",
+        "envoy.admin",
+        "settings",
+        "aws.secrets_manager",
+        "aws.signed_connection",
     )
 
-    assert {f"entrypoint.{name}" for name in later}.isdisjoint(done.stdout.split())
+    assert {f"entrypoint.{name}" for name in later} <= set(_loaded_by(*later))
+    assert {f"entrypoint.{name}" for name in later}.isdisjoint(loaded)
 
 
 def test_the_start_loads_http2_for_nobody_who_waits() -> None:
     """A thread of its own does, beside Envoy's loading, and only where secrets go over the socket."""
-    start = "supervisor, watcher, first_delivery, delivery, handover, sds_handover, sds_board, settings"
-    program = f"import sys; from entrypoint import {start}; print(*sys.modules)"
+    loaded = _loaded_by(
+        "supervisor",
+        "watcher",
+        "rotating.first_delivery",
+        "rotating.delivery",
+        "envoy.handover",
+        "xds.handover",
+        "xds.board",
+        "settings",
+    )
+
+    assert {"h2", "asyncio", "logging", "entrypoint.grpc.server"}.isdisjoint(loaded)
+
+
+def _loaded_by(*modules: str) -> list[str]:
+    """Every module that is loaded once these of the entrypoint are."""
+    program = f"import sys, {', '.join(f'entrypoint.{module}' for module in modules)}; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", program],
         capture_output=True,
@@ -112,8 +130,7 @@ def test_the_start_loads_http2_for_nobody_who_waits() -> None:
         check=True,
         env={"PYTHONPATH": f"{REPOSITORY / 'envoy-image'}:{REPOSITORY}"},
     )
-
-    assert {"h2", "asyncio", "logging", "entrypoint.sds_server"}.isdisjoint(done.stdout.split())
+    return done.stdout.split()
 
 
 def test_exit_codes_are_distinct_from_what_python_and_shells_use() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.exit_codes import EXIT_CODES
+from entrypoint.container.exit_codes import EXIT_CODES
 from evidence.fixtures.proxies import teller
 from meshcert.cli.__main__ import cli
 from meshcert.envoy.access_log import refused_clients

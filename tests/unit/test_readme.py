@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint import exit_codes, settings
+from entrypoint import settings
+from entrypoint.container import exit_codes
 from local.demo.__main__ import STORIES
 from meshcert import costs, errors
 from meshcert import settings as function_settings

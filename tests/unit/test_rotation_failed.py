@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.handover import FileHandover
-from entrypoint.install import SecretFiles
-from entrypoint.secrets_manager import SecretVersion, Versions
-from entrypoint.standing import Stage
+from entrypoint.aws.secrets_manager import SecretVersion, Versions
+from entrypoint.envoy.handover import FileHandover
+from entrypoint.envoy.install import SecretFiles
+from entrypoint.rotating.standing import Stage
 from evidence.fixtures.proxies import TELLER_SECRET
 from meshcert.errors import AwsUnavailable, Fault, MaterialRejected
 from meshcert.lifecycle.measures import measures

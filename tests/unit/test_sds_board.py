@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from envoy.service.discovery.v3 import discovery_pb2
 
-from entrypoint.handover import Verdict
-from entrypoint.sds_board import Board, Offer
-from entrypoint.sds_framing import CallRefused, Status
-from entrypoint.sds_subscriptions import Delta, StateOfTheWorld, fetch
-from entrypoint.sds_wire import field
+from entrypoint.envoy.handover import Verdict
+from entrypoint.grpc.framing import CallRefused, Status
+from entrypoint.grpc.wire import field
+from entrypoint.xds.board import Board, Offer
+from entrypoint.xds.subscriptions import Delta, StateOfTheWorld, fetch
 from meshcert.envoy.api import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from entrypoint.sds_subscriptions import Subscription
+    from entrypoint.xds.subscriptions import Subscription
 
 TELLER, TRUST = "identity/colorteller", "trust/colorgateway"
 

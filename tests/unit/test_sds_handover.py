@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.acceptance import SecretCounters
-from entrypoint.delivery import Delivery, Served, wanted_secrets
-from entrypoint.handover import Verdict
+from entrypoint.aws.secrets_manager import SecretVersion, Versions
+from entrypoint.envoy.acceptance import SecretCounters
+from entrypoint.envoy.handover import Verdict
 from entrypoint.log import Log
-from entrypoint.sds_board import Board
-from entrypoint.sds_handover import SocketHandover, ask_envoy, resume
-from entrypoint.sds_messages import secret_body
-from entrypoint.secrets_manager import SecretVersion, Versions
+from entrypoint.rotating.delivery import Delivery, Served, wanted_secrets
+from entrypoint.xds.board import Board
+from entrypoint.xds.handover import SocketHandover, ask_envoy, resume
+from entrypoint.xds.messages import secret_body
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.document import write_material, write_trust_bundle
 from meshcert.envoy import identity_resource

@@ -9,8 +9,9 @@ import pytest
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
-from entrypoint.sds_framing import LARGEST_MESSAGE, CallRefused, Deframer, Status, frame, percent_encoded
-from entrypoint.sds_messages import (
+from entrypoint.grpc.framing import LARGEST_MESSAGE, CallRefused, Deframer, Status, frame, percent_encoded
+from entrypoint.grpc.wire import WireFault, field, fields
+from entrypoint.xds.messages import (
     MOST_NAMES,
     DeltaRequest,
     Request,
@@ -21,7 +22,6 @@ from entrypoint.sds_messages import (
     write_delta_response,
     write_response,
 )
-from entrypoint.sds_wire import WireFault, field, fields
 from meshcert.envoy import identity_resource, trust_resource
 from meshcert.envoy.api import SECRET
 

@@ -18,14 +18,15 @@ from envoy.service.secret.v3 import sds_pb2_grpc
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 
-from entrypoint import sds_server, sds_socket
-from entrypoint.handover import Verdict
+from entrypoint.envoy.handover import Verdict
+from entrypoint.grpc import server as sds_server
+from entrypoint.grpc import socket as sds_socket
+from entrypoint.grpc.connection import MOST_STREAMS, SERVICE, Client, ClientFault, Connection
+from entrypoint.grpc.framing import LARGEST_MESSAGE, frame
+from entrypoint.grpc.server import MOST_CLIENTS, Owner, Server
+from entrypoint.grpc.wire import field
 from entrypoint.log import Log
-from entrypoint.sds_board import Board, Offer
-from entrypoint.sds_connection import MOST_STREAMS, SERVICE, Client, ClientFault, Connection
-from entrypoint.sds_framing import LARGEST_MESSAGE, frame
-from entrypoint.sds_server import MOST_CLIENTS, Owner, Server
-from entrypoint.sds_wire import field
+from entrypoint.xds.board import Board, Offer
 from evidence.fixtures.container import eventually
 from evidence.fixtures.hostile_input import Reader, spoil
 

@@ -1,0 +1,1 @@
+"""The AWS services that this container asks, over connections that awscrt signs."""

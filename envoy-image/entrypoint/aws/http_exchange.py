@@ -1,0 +1,118 @@
+"""HTTP over awscrt (AWS's own C runtime), with an end to every wait: awscrt has no read timeout of its own."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from awscrt import http, io
+from awscrt.exceptions import AwsCrtError
+
+if TYPE_CHECKING:
+    from entrypoint.aws.endpoint import Endpoint
+
+CONNECT_TIMEOUT_S = 3.0
+LARGEST_ANSWER = 1 << 20
+"""Bytes; a secret has at most 64 KiB, and no answer may fill the memory."""
+
+
+def connect(endpoint: Endpoint, bootstrap: io.ClientBootstrap, authorities: str = "") -> Any:
+    """
+    A connection on its way, as a future.
+
+    Args:
+        endpoint: Where to.
+        bootstrap: Of this process.
+        authorities: File with the CA certificates that the endpoint's is checked against; empty takes the system's.
+    """
+    options = io.SocketOptions()
+    options.connect_timeout_ms = int(CONNECT_TIMEOUT_S * 1000)
+    tls = None
+    if endpoint.tls:
+        trust = io.TlsContextOptions()
+        if authorities:
+            trust.override_default_trust_store_from_path(None, authorities)
+        tls = io.ClientTlsContext(trust).new_connection_options()
+        tls.set_server_name(endpoint.host)
+    return http.HttpClientConnection.new(endpoint.host, endpoint.port, bootstrap, options, tls)
+
+
+class Answer(NamedTuple):
+    """
+    The answer to one request.
+
+    Args:
+        status: HTTP status.
+        body: Its body.
+        entity_tag: Its ETag; empty if it has none.
+    """
+
+    status: int
+    body: bytes
+    entity_tag: str
+
+
+def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> Answer:
+    """
+    The answer to one request.
+
+    Args:
+        connection: An open one. After an error it must not be used again: a late answer would be taken for another's.
+        request: What to send.
+        timeout_s: Longest wait for the whole answer, seconds.
+
+    Raises:
+        ConnectionError: If there is no whole answer in time, or it is too large.
+    """
+    answer = _Answer()
+    try:
+        stream = connection.request(request, answer.on_response, answer.on_body)
+        stream.activate()
+    except AwsCrtError as error:
+        raise ConnectionError(error.name) from error
+    result(stream.completion_future, "answer", timeout_s)
+    if answer.too_large:
+        raise ConnectionError(f"the answer is larger than {LARGEST_ANSWER} bytes")
+    return Answer(answer.status, bytes(answer.body), answer.entity_tag)
+
+
+def result(future: Any, what: str, timeout_s: float) -> Any:
+    """
+    What a future of awscrt comes to.
+
+    Args:
+        future: Of any awscrt call.
+        what: It is called in errors.
+        timeout_s: Longest wait, seconds.
+
+    Raises:
+        ConnectionError: If it fails or takes too long.
+    """
+    try:
+        return future.result(timeout_s)
+    except concurrent.futures.TimeoutError as error:
+        raise ConnectionError(f"no {what} within {timeout_s:g} s") from error
+    except AwsCrtError as error:
+        raise ConnectionError(f"no {what}: {error.name}") from error
+
+
+class _Answer:
+    """Collects one answer; its methods run on awscrt's thread."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self.entity_tag = ""
+        self.body = bytearray()
+        self.too_large = False
+
+    def on_response(self, http_stream: Any, status_code: int, headers: Any, **kwargs: Any) -> None:
+        del http_stream, kwargs
+        self.status = status_code
+        self.entity_tag = next((value for name, value in headers if name.lower() == "etag"), "")
+
+    def on_body(self, http_stream: Any, chunk: bytes, **kwargs: Any) -> None:
+        del http_stream, kwargs
+        # Not raised here: awscrt would print a traceback.
+        self.too_large = self.too_large or len(self.body) + len(chunk) > LARGEST_ANSWER
+        if not self.too_large:
+            self.body += chunk

@@ -1,0 +1,109 @@
+"""The one question this container asks Amazon S3: an object, if it has changed."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from entrypoint.aws.endpoint import object_endpoint
+from entrypoint.aws.secrets_manager import REQUEST_TIMEOUT_S
+from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from entrypoint.aws.endpoint import Endpoint
+    from entrypoint.aws.http_exchange import Answer
+
+_OPERATION = "s3:GetObject"
+_OK = 200
+_NOT_MODIFIED = 304
+_REFUSALS = range(400, 500)
+_PASSING = frozenset({408, 429})
+_CODE = re.compile(rb"<Code>(\w{1,80})</Code>")
+
+
+class Connection(Protocol):
+    """What carries a request; :class:`entrypoint.aws.signed_connection.SignedConnection` in the container."""
+
+    def get(self, path: str, headers: list[tuple[str, str]], timeout_s: float) -> Answer:
+        """The answer; ConnectionError if there is none."""
+
+
+class StoredObject(NamedTuple):
+    """
+    An object's content.
+
+    Args:
+        body: The bytes.
+        entity_tag: Names them; empty if S3 told none.
+    """
+
+    body: bytes
+    entity_tag: str
+
+
+class ObjectStorage:
+    """
+    Reads objects. Only what fails on a kept connection is tried once more, on a new one.
+
+    Args:
+        region: Of every bucket.
+        environ: Says where Amazon S3 answers.
+        connect: Makes a connection to an endpoint.
+    """
+
+    def __init__(self, region: str, environ: Mapping[str, str], connect: Callable[[Endpoint], Connection]) -> None:
+        self._region = region
+        self._environ = environ
+        self._connect = connect
+        self._buckets: dict[str, tuple[Connection, str]] = {}
+
+    def read(self, bucket: str, key: str, entity_tag: str = "") -> StoredObject | None:
+        """
+        An object (s3:GetObject).
+
+        Args:
+            bucket: Its bucket.
+            key: Its key.
+            entity_tag: Of what the caller has already; empty: nothing.
+
+        Returns:
+            The object; None if it is what the caller has.
+
+        Raises:
+            AwsUnavailable: If S3 cannot answer now.
+            AwsRefused: If S3 says no. Whoever may not list a bucket is told AccessDenied of an object that is missing.
+        """
+        name = f"s3://{bucket}/{key}"
+        try:
+            answer = self._ask(bucket, key, [("If-None-Match", entity_tag)] if entity_tag else [])
+        except (ConnectionError, ValueError) as error:
+            raise AwsUnavailable(_OPERATION, name, str(error)) from error
+        if answer.status == _NOT_MODIFIED and entity_tag:
+            return None
+        if answer.status == _OK:
+            return StoredObject(answer.body, answer.entity_tag)
+        raise _error(name, answer)
+
+    def _ask(self, bucket: str, key: str, headers: list[tuple[str, str]]) -> Answer:
+        kept = bucket in self._buckets
+        if not kept:
+            endpoint, prefix = object_endpoint(self._region, self._environ, bucket)
+            self._buckets[bucket] = self._connect(endpoint), prefix
+        connection, prefix = self._buckets[bucket]
+        try:
+            return connection.get(f"{prefix}/{key}", headers, REQUEST_TIMEOUT_S)
+        except ConnectionError:
+            # S3 ends a connection that has been idle; that may come to light only while it is used.
+            if not kept:
+                raise
+            return connection.get(f"{prefix}/{key}", headers, REQUEST_TIMEOUT_S)
+
+
+def _error(name: str, answer: Answer) -> MeshcertError:
+    found = _CODE.search(answer.body)
+    code = found.group(1).decode() if found else f"HTTP {answer.status}"
+    if answer.status in _REFUSALS and answer.status not in _PASSING:
+        return AwsRefused(_OPERATION, name, code, "")
+    return AwsUnavailable(_OPERATION, name, code)

@@ -1,0 +1,91 @@
+"""Again and again, until a deadline."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from entrypoint.aws.secrets_manager import FRESH_ROLE_CODES
+from meshcert.errors import AwsRefused, MeshcertError, NotReady, VersionQuarantined
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_Result = TypeVar("_Result")
+
+FIRST_DELAY_S = 0.1
+LONGEST_DELAY_S = 3.0
+FRESH_ROLE_GRACE_S = 15.0
+"""A refusal that a fresh role may meet is final after this, seconds."""
+
+
+def _any_fraction() -> float:
+    """A random number from 0 to 1; the module ``random`` would be loaded for this alone."""
+    return int.from_bytes(os.urandom(4), "big") / 2**32
+
+
+class Clock(NamedTuple):
+    """
+    The time, and what waiting needs; tests put their own in.
+
+    Args:
+        monotonic: Seconds since any fixed moment.
+        sleep: Waits that many seconds.
+        jitter: A random number from 0 to 1.
+        now: Seconds since 1970, UTC.
+    """
+
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    jitter: Callable[[], float] = _any_fraction
+    now: Callable[[], float] = time.time
+
+
+def delay(attempt: int, jitter: float) -> float:
+    """
+    How long to wait after an attempt, seconds: doubling, between half and all of it at random.
+
+    Args:
+        attempt: 0 for the first one.
+        jitter: From 0 to 1.
+    """
+    return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempt, 16)) * (0.5 + 0.5 * jitter)
+
+
+def until(deadline: float, attempt: Callable[[], _Result], clock: Clock) -> _Result:
+    """
+    The result of the first attempt that succeeds.
+
+    What heals by itself is tried again until the deadline; what needs a person is final at once, except a refusal
+    that a fresh role may meet, which is final after 15 seconds. A quarantined version heals: the one who put that label
+    there takes AWSCURRENT away from it next.
+
+    Args:
+        deadline: On the clock's ``monotonic``; one attempt is made even if it is over.
+        attempt: Raises :class:`~meshcert.errors.MeshcertError` when it fails.
+        clock: Of this process.
+
+    Raises:
+        MeshcertError: The last attempt's.
+    """
+    grace_until = min(deadline, clock.monotonic() + FRESH_ROLE_GRACE_S)
+    count = 0
+    while True:
+        try:
+            return attempt()
+        except MeshcertError as error:
+            limit = _limit(error, deadline, grace_until)
+            pause = delay(count, clock.jitter())
+            count += 1
+            if limit is None or clock.monotonic() + pause >= limit:
+                raise
+            clock.sleep(pause)
+
+
+def _limit(error: MeshcertError, deadline: float, grace_until: float) -> float | None:
+    if isinstance(error, NotReady | VersionQuarantined):
+        return deadline
+    if isinstance(error, AwsRefused) and error.code in FRESH_ROLE_CODES:
+        return grace_until
+    return None

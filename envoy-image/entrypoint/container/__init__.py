@@ -1,0 +1,1 @@
+"""What a container is: its processes, its files, why it ends, how it drains."""

@@ -1,0 +1,69 @@
+"""
+Stopping without a failed request.
+
+ECS takes a task out of Cloud Map, then sends SIGTERM. Clients still know the address for the record's TTL (5 s) and
+until they ask again (1 s), so the proxy goes on accepting that long; it only asks clients to leave, with
+``Connection: close`` and GOAWAY. Then it waits for requests in flight. All of it fits the stacks' stopTimeout (60 s).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from entrypoint.envoy.admin import Admin
+
+DRAIN = "MESHCERT_DRAIN_S"
+DEFAULT_DRAIN_S = 15.0
+LONGEST_DRAIN_S = 110.0
+"""Fargate's longest stopTimeout is 120 s."""
+FINISH_S = 5.0
+"""Longest wait for requests in flight, after accepting has ended, seconds."""
+
+
+def drain_time(environ: Mapping[str, str]) -> float:
+    """How long to go on accepting after SIGTERM, seconds; the default if the setting is no number."""
+    try:
+        return float(environ.get(DRAIN) or DEFAULT_DRAIN_S)
+    except ValueError:
+        return DEFAULT_DRAIN_S
+
+
+class Drain:
+    """
+    One Envoy's way out.
+
+    Args:
+        environ: The container's environment.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        from entrypoint.envoy.admin import Admin  # noqa: PLC0415  an HTTP client the supervisor needs only here
+
+        self.accept_s = drain_time(environ)
+        self._admin: Admin = Admin(environ.get("MESHCERT_LOOPBACK_ADDRESS") or "127.0.0.1")
+        self._accept_until = 0.0
+
+    def begin(self) -> None:
+        """Tell Envoy. An Envoy that does not answer is stopped all the same when the time is over."""
+        self._accept_until = time.monotonic() + self.accept_s
+        for path in ("/healthcheck/fail", "/drain_listeners?graceful&skip_exit"):
+            try:
+                self._admin.post(path)
+            except OSError:
+                continue
+
+    def finished(self) -> bool:
+        """Whether Envoy may be stopped: the time is over, and no request is in flight or none will end soon."""
+        over = time.monotonic() - self._accept_until
+        return over >= FINISH_S or (over >= 0 and self._requests_in_flight() == 0)
+
+    def _requests_in_flight(self) -> int:
+        try:
+            lines = self._admin.get("/stats?filter=%5Ehttp%5C..*downstream_rq_active%24").splitlines()
+            return sum(int(line.rpartition(": ")[2]) for line in lines if not line.startswith("http.admin."))
+        except (OSError, ValueError):
+            return 0

@@ -1,0 +1,1 @@
+"""What Envoy says, and what it is handed."""

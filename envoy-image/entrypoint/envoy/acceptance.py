@@ -1,0 +1,99 @@
+"""What Envoy made of the secrets it was handed, as it says itself."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from entrypoint.envoy.admin import Admin
+
+
+class SecretCounters(NamedTuple):
+    """
+    Envoy's counters of one secret (``sds.<name>.*``).
+
+    Args:
+        accepted: ``update_success``.
+        rejected: ``update_rejected``: the content was refused, the last good one stays.
+        failed: ``update_failure``: the file could not be read as a DiscoveryResponse. And ``key_rotation_failed``: a
+            file that it names could not; ours names none.
+        version: ``version_text``: what is served.
+    """
+
+    accepted: int = 0
+    rejected: int = 0
+    failed: int = 0
+    version: str = ""
+
+
+def secret_counters(admin: Admin) -> dict[str, SecretCounters]:
+    """
+    The counters of every secret Envoy has subscribed to, by SDS name.
+
+    Raises:
+        OSError: If Envoy does not answer, or not as Envoy does.
+    """
+    found: dict[str, SecretCounters] = {}
+    for line in admin.get("/stats?filter=%5Esds%5C.").splitlines():
+        stat, _, value = line.partition(": ")
+        name, _, counter = stat.removeprefix("sds.").rpartition(".")
+        before = found.get(name, SecretCounters())
+        try:
+            match counter:
+                case "update_success":
+                    found[name] = before._replace(accepted=int(value))
+                case "update_rejected":
+                    found[name] = before._replace(rejected=int(value))
+                case "update_failure" | "key_rotation_failed":
+                    found[name] = before._replace(failed=before.failed + int(value))
+                case "version_text":
+                    found[name] = before._replace(version=value.strip('"'))
+        except ValueError as error:
+            raise ConnectionError(f"GET /stats: {stat} is no number") from error
+    return found
+
+
+class Leaf(NamedTuple):
+    """
+    A certificate that Envoy presents.
+
+    Args:
+        serial: Lower-case hex, whole bytes.
+        not_after: End of its validity, seconds since 1970, UTC.
+        names: Its DNS names.
+    """
+
+    serial: str
+    not_after: int
+    names: frozenset[str]
+
+
+def served_leaves(admin: Admin) -> frozenset[Leaf]:
+    """
+    The certificates in Envoy's TLS contexts (``/certs``), whoever configured them.
+
+    Raises:
+        OSError: If Envoy does not answer, or not as Envoy does.
+    """
+    text = admin.get("/certs")
+    try:
+        contexts = json.loads(text).get("certificates", ())
+        return frozenset(_leaf(chain[0]) for context in contexts if (chain := context.get("cert_chain")))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ConnectionError(f"GET /certs: the answer cannot be read ({type(error).__name__})") from error
+
+
+def whole_bytes(serial: int) -> str:
+    """A serial number as Envoy and :class:`meshcert.certificate_facts.CertificateFacts` show it."""
+    digits = f"{serial:x}"
+    return digits.zfill(len(digits) + len(digits) % 2)
+
+
+def _leaf(certificate: dict[str, Any]) -> Leaf:
+    return Leaf(
+        whole_bytes(int(certificate["serial_number"], 16)),
+        int(datetime.fromisoformat(certificate["expiration_time"]).timestamp()),
+        frozenset(name["dns"] for name in certificate.get("subject_alt_names", ()) if "dns" in name),
+    )

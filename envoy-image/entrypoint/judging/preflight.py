@@ -1,0 +1,248 @@
+"""
+The last check before Envoy gets material. Envoy makes none: it serves an expired certificate as happily as a good one.
+
+OpenSSL (through ``ssl``) shakes hands with itself in memory, once, with the material in both roles of mutual TLS and
+the material's own root as the only trust anchor. The key lies in a memory file while OpenSSL reads it, never on a disk.
+Not checked: whether any peer trusts that root, and revocation.
+"""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from entrypoint.judging import der
+from entrypoint.judging.memory_file import memory_file
+from entrypoint.log import iso_time
+from meshcert.errors import Fault, MaterialRejected
+from meshcert.material import split_certificates
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from meshcert.material import Material, TrustBundle
+
+_NO_CHECK_TIME = 0x200000
+"""X509_V_FLAG_NO_CHECK_TIME: times are judged one by one, so that every fault is told at once."""
+_ISSUER_CODES = frozenset({2, 18, 19, 20, 21})
+"""X509_V_ERR_*: an issuer is not there, or the last certificate is not self-signed."""
+_PURPOSE_CODE = 26
+"""X509_V_ERR_INVALID_PURPOSE."""
+
+_KEY_ALGORITHMS = {
+    bytes.fromhex("300d06092a864886f70d0101010500"): "RSA",
+    bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107"): "P-256",
+    bytes.fromhex("301006072a8648ce3d020106052b81040022"): "P-384",
+}
+"""AlgorithmIdentifier, DER (RFC 3279 section 2.3.1, RFC 5480 section 2.1.1). As a client Envoy takes no others."""
+_CIPHERS = "DEFAULT:@SECLEVEL=2"
+"""OpenSSL's level 2 refuses RSA below 2048 bits and SHA-1 signatures. A build of Python may have another default."""
+
+_MOST_FLIGHTS = 8
+"""A TLS handshake takes two or three turns of either side."""
+
+_EXPORT_AGAIN = "Have it exported and published again"
+_RENEW = "Have the certificate renewed, then exported and published again"
+
+
+def check_material(material: Material, names: Iterable[str], subject: str, now: float) -> None:
+    """
+    Refuse material that must not be served.
+
+    Args:
+        material: To judge.
+        names: DNS names its certificate must carry.
+        subject: What it is called in the refusal.
+        now: Seconds since 1970, UTC.
+
+    Raises:
+        MaterialRejected: With every fault found.
+    """
+    faults = [*_unreadable(material)]
+    if not faults:
+        faults = [
+            *_encryption_faults(material),
+            *_time_faults(material, now),
+            *_key_faults(material.certificate),
+            *_handshake_faults(material, names),
+        ]
+    if faults:
+        raise MaterialRejected(subject, tuple(faults))
+
+
+def check_trust_bundle(bundle: TrustBundle, subject: str, now: float) -> None:
+    """
+    Refuse a trust bundle with which every peer would be refused, or which is no bundle of roots.
+
+    Args:
+        bundle: To judge.
+        subject: What it is called in the refusal.
+        now: Seconds since 1970, UTC.
+
+    Raises:
+        MaterialRejected: With every fault found.
+    """
+    faults = []
+    ends = []
+    for number, pem in enumerate(split_certificates(bundle.certificates)):
+        place = f"TrustBundle[{number}]"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        try:
+            context.load_verify_locations(cadata=pem)
+            root: Any = context.get_ca_certs()[0]
+        except (ssl.SSLError, ValueError, IndexError):
+            faults.append(Fault(place, "it is no CA certificate", "Publish the hierarchy's root certificate"))
+            continue
+        if root["subject"] != root["issuer"]:
+            faults.append(Fault(place, "it is not self-signed", "Publish the root, not an issuing CA"))
+        ends.append(der.validity(ssl.PEM_cert_to_DER_cert(pem)).not_after)
+    if ends and max(ends) < now:
+        faults.append(Fault("TrustBundle", "every root in it has expired", "Reissue the root CA's certificate"))
+    if faults:
+        raise MaterialRejected(subject, tuple(faults))
+
+
+def validity(certificate: str) -> der.Validity:
+    """
+    When a certificate is valid.
+
+    Args:
+        certificate: One certificate, PEM.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    return der.validity(ssl.PEM_cert_to_DER_cert(certificate.strip()))
+
+
+def _unreadable(material: Material) -> Iterator[Fault]:
+    for place, pem in _certificates(material):
+        try:
+            der.validity(ssl.PEM_cert_to_DER_cert(pem))
+        except ValueError:
+            yield Fault(place, "it is no X.509 certificate", _EXPORT_AGAIN)
+    try:
+        der.key_encryption(material.private_key.reveal())
+    except ValueError as error:
+        yield Fault("PrivateKey", str(error), _EXPORT_AGAIN)
+
+
+def _encryption_faults(material: Material) -> Iterator[Fault]:
+    encryption = der.key_encryption(material.private_key.reveal())
+    if not der.envoy_opens(encryption):
+        remedy = "Encrypt it as ACM does: PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1 or HMAC-SHA256"
+        yield Fault("PrivateKey", f"Envoy cannot open a key encrypted by {encryption}", remedy)
+
+
+def _time_faults(material: Material, now: float) -> Iterator[Fault]:
+    for place, pem in _certificates(material):
+        valid = validity(pem)
+        if now > valid.not_after:
+            yield Fault(place, f"it expired on {iso_time(valid.not_after)}", _RENEW)
+        if now < valid.not_before:
+            remedy = "Check the clocks of this host and of the CA, or wait"
+            yield Fault(place, f"it is not valid before {iso_time(valid.not_before)}", remedy)
+
+
+def _key_faults(certificate: str) -> Iterator[Fault]:
+    if _key_algorithm(certificate) not in _KEY_ALGORITHMS:
+        remedy = "Choose a key algorithm that ACM offers, then have it renewed, exported and published again"
+        yield Fault("Certificate", f"its key is not {', '.join(_KEY_ALGORITHMS.values())}", remedy)
+
+
+def _key_algorithm(certificate: str) -> bytes:
+    """The AlgorithmIdentifier of a certificate's public key, DER; empty if it cannot be read."""
+    try:
+        (info,) = der.elements(der.public_key(ssl.PEM_cert_to_DER_cert(certificate)))
+        return next(der.elements(info.content)).encoding
+    except (ValueError, IndexError, StopIteration):
+        return b""
+
+
+def _certificates(material: Material) -> list[tuple[str, str]]:
+    chain = split_certificates(material.certificate_chain)
+    return [("Certificate", material.certificate), *((f"CertificateChain[{n}]", pem) for n, pem in enumerate(chain))]
+
+
+def _handshake_faults(material: Material, names: Iterable[str]) -> Iterator[Fault]:
+    try:
+        server = _context(ssl.PROTOCOL_TLS_SERVER, material)
+        client = _context(ssl.PROTOCOL_TLS_CLIENT, material)
+    except ssl.SSLError as error:
+        yield _loading_fault(error)
+        return
+    presented: Any = None
+    try:
+        presented = _shake_hands(server, client)
+    except ssl.SSLCertVerificationError:
+        # One of the roles failed. Each is looked at alone, to name every fault and to read the names all the same.
+        for role, trusting, other in (("serverAuth", client, server), ("clientAuth", server, client)):
+            other.verify_mode = ssl.CERT_NONE
+            try:
+                presented = _shake_hands(server, client)
+            except ssl.SSLCertVerificationError as error:
+                yield _verification_fault(error, role)
+                if error.verify_code != _PURPOSE_CODE:
+                    return  # the chain is broken in either role
+            other.verify_mode = trusting.verify_mode
+    except ssl.SSLError as error:
+        yield Fault("Certificate", f"OpenSSL refuses the handshake ({error.reason})", _EXPORT_AGAIN)
+    if presented:
+        carried = {value for kind, value in presented.get("subjectAltName", ()) if kind == "DNS"}
+        if missing := [name for name in names if name not in carried]:
+            remedy = f"It carries {', '.join(sorted(carried)) or 'none'}: check which secret this proxy is given"
+            yield Fault("Certificate", f"it lacks the name(s) {', '.join(missing)}", remedy)
+    # Nobody is verified any more: OpenSSL only counts the CA certificates that it knows, and the root is one.
+    client.load_verify_locations(cadata=material.certificate)
+    if client.cert_store_stats()["x509_ca"] > 1:
+        yield Fault("Certificate", "it is a CA's, not a leaf", _EXPORT_AGAIN)
+
+
+def _context(protocol: ssl._SSLMethod, material: Material) -> ssl.SSLContext:
+    """A context that presents the material and trusts nothing but the last certificate of its chain."""
+    context = ssl.SSLContext(protocol)
+    context.check_hostname = False
+    context.set_ciphers(_CIPHERS)
+    with memory_file(material.presented_chain) as chain, memory_file(material.private_key.reveal()) as key:
+        context.load_cert_chain(chain, key, password=material.passphrase.reveal())
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.verify_flags |= _NO_CHECK_TIME
+    context.load_verify_locations(cadata=split_certificates(material.certificate_chain)[-1])
+    return context
+
+
+def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> Any:
+    """What either side says of its verified peer; raises what its verification says."""
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    # The client's end comes first: it speaks first.
+    ends = [client.wrap_bio(to_client, to_server), server.wrap_bio(to_server, to_client, server_side=True)]
+    open_ends = list(ends)
+    for _ in range(_MOST_FLIGHTS):
+        for end in tuple(open_ends):
+            try:
+                end.do_handshake()
+                open_ends.remove(end)
+            except ssl.SSLWantReadError:
+                continue
+        if not open_ends:
+            return ends[0].getpeercert() or ends[1].getpeercert()
+    raise ssl.SSLError("the handshake does not end")
+
+
+def _loading_fault(error: ssl.SSLError) -> Fault:
+    if error.reason in {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}:
+        return Fault("PrivateKey", "it belongs to another certificate", _EXPORT_AGAIN)
+    if error.reason is None:
+        # The certificates and the key's outer form were read before, so what is left is its decryption.
+        return Fault("Passphrase", "it does not open the private key", _EXPORT_AGAIN)
+    return Fault("Certificate", f"OpenSSL does not load it ({error.reason})", _EXPORT_AGAIN)
+
+
+def _verification_fault(error: ssl.SSLCertVerificationError, role: str) -> Fault:
+    if error.verify_code == _PURPOSE_CODE:
+        remedy = f"Issue it from a template with the extended key usage {role}: peers need both roles for mutual TLS"
+        return Fault("Certificate", f"it is not for {role}", remedy)
+    if error.verify_code in _ISSUER_CODES:
+        remedy = "Publish the issuing CA first and the self-signed root last, as acm:ExportCertificate gives them"
+        return Fault("CertificateChain", f"it does not lead to its own root ({error.verify_message})", remedy)
+    return Fault("CertificateChain", f"it cannot be verified ({error.verify_message})", _EXPORT_AGAIN)

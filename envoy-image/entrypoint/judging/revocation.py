@@ -1,0 +1,158 @@
+"""
+The revocation lists of a trust bundle: fetched, checked, kept while they are good, and what becomes of peers without.
+
+A CA makes a new list long before the old one ends, so a list that cannot be fetched for a while changes nothing. Only
+when a CA has no list that is still good does the policy decide: ``fail_open`` takes *all* lists of the bundle away,
+since Envoy would refuse good peers of the CA without one; ``fail_closed`` leaves that to Envoy.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from entrypoint.judging.revocation_list import RevocationList, read_revocation_list
+from entrypoint.log import iso_time
+from meshcert.errors import AwsRefused, AwsUnavailable
+from meshcert.proxy import Revocation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from entrypoint.aws.object_storage import StoredObject
+    from entrypoint.aws.signed_connection import Session
+    from meshcert.material import ListSource, TrustBundle
+
+_SKEW_S = 300.0
+"""Longest time by which a CA's clock may be ahead of this host's, seconds."""
+
+
+class Storage(Protocol):
+    """Where lists lie; :class:`entrypoint.aws.object_storage.ObjectStorage` in the container."""
+
+    def read(self, bucket: str, key: str, entity_tag: str = "") -> StoredObject | None:
+        """An object; None if it is the one of this entity tag."""
+
+
+def revocation_lists(
+    environ: Mapping[str, str], region: str, session: Session, now: Callable[[], float]
+) -> RevocationLists:
+    """
+    Those of a container, read with its credentials.
+
+    Args:
+        environ: Says where Amazon S3 answers.
+        region: Of the bucket.
+        session: Of this process.
+        now: Seconds since 1970, UTC.
+    """
+    from entrypoint.aws.object_storage import ObjectStorage  # noqa: PLC0415  tests have storage of their own
+    from entrypoint.aws.signed_connection import SignedConnection  # noqa: PLC0415  the same
+
+    storage = ObjectStorage(region, environ, lambda endpoint: SignedConnection(endpoint, region, "s3", session))
+    return RevocationLists(storage, now)
+
+
+class Lists(NamedTuple):
+    """
+    What Envoy is to be handed with a trust bundle.
+
+    Args:
+        pem: The lists; empty: Envoy shall look at none.
+        problem: What a person must know; empty: every CA has a list that is good, or none is asked for.
+    """
+
+    pem: str = ""
+    problem: str = ""
+
+    def version(self, bundle: str) -> str:
+        """
+        The ``version_info`` under which Envoy is handed the bundle with these lists.
+
+        Args:
+            bundle: VersionId of the bundle's secret.
+        """
+        return f"{bundle}.{hashlib.sha256(self.pem.encode()).hexdigest()[:16]}" if self.pem else bundle
+
+
+class _Kept(NamedTuple):
+    revocation_list: RevocationList
+    entity_tag: str
+
+
+class RevocationLists:
+    """
+    Remembers the lists it has found good.
+
+    Args:
+        storage: Where lists lie.
+        now: Seconds since 1970, UTC.
+    """
+
+    def __init__(self, storage: Storage, now: Callable[[], float]) -> None:
+        self._storage = storage
+        self._now = now
+        self._kept: dict[ListSource, _Kept] = {}
+
+    def look(self, bundle: TrustBundle, revocation: Revocation, subject: str) -> Lists:
+        """
+        The lists of every CA of a bundle, as they are now.
+
+        Args:
+            bundle: Says where they lie.
+            revocation: What is to be done about a CA without a good list.
+            subject: What the bundle is called in the refusal.
+
+        Raises:
+            AwsUnavailable: If peers must be refused without lists and there is not one: Envoy would then let all in.
+        """
+        if revocation is Revocation.NONE:
+            return Lists()
+        problems = [] if bundle.lists else ["the trust bundle does not say where lists lie: deploy the stacks again"]
+        usable, found, outage = not problems, [], ""
+        for source in bundle.lists:
+            # Whoever has waited for S3 once in a look does not wait for it again: other secrets have to be looked at.
+            problem, outage = (outage, outage) if outage else self._refresh(source)
+            kept = self._kept.get(source)
+            if kept is None:
+                usable = False
+            else:
+                found.append(kept.revocation_list.pem)
+                if kept.revocation_list.next_update <= self._now():
+                    usable = False
+                    problem += f"; the list at hand ended on {iso_time(kept.revocation_list.next_update)}"
+            if problem:
+                problems.append(f"s3://{source.bucket}/{source.key}: {problem.removeprefix('; ')}")
+        if revocation is Revocation.FAIL_OPEN and not usable:
+            return Lists("", f"revoked peers pass: {'; '.join(problems)}")
+        if not found:
+            raise AwsUnavailable("s3:GetObject", subject, f"no revocation list (fail_closed): {'; '.join(problems)}")
+        effect = "" if usable else "peers of these CAs are refused: "
+        return Lists("".join(found), f"{effect}{'; '.join(problems)}" if problems else "")
+
+    def _refresh(self, source: ListSource) -> tuple[str, str]:
+        """Take a newer list over; what keeps it from that, if anything does, and again if S3 does not answer."""
+        kept = self._kept.get(source)
+        try:
+            stored = self._storage.read(source.bucket, source.key, kept.entity_tag if kept else "")
+        except AwsUnavailable as error:
+            return error.reason, error.reason
+        except AwsRefused as error:
+            return error.code, ""
+        return self._take_over(source, stored, kept) if stored else "", ""
+
+    def _take_over(self, source: ListSource, stored: StoredObject, kept: _Kept | None) -> str:
+        """Keep what was fetched from now on; what is wrong with it, if anything is."""
+        try:
+            newer = read_revocation_list(stored.body, ssl.PEM_cert_to_DER_cert(source.authority.strip()))
+        except ValueError as error:
+            return str(error)
+        if newer.this_update > self._now() + _SKEW_S:
+            return (
+                f"it is of {iso_time(newer.this_update)}, which is not yet: check the clocks of this host and of the CA"
+            )
+        if kept and newer.number < kept.revocation_list.number:
+            return f"its number {newer.number} is older than {kept.revocation_list.number}, which is kept"
+        self._kept[source] = _Kept(newer, stored.entity_tag)
+        return ""

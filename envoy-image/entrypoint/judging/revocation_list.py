@@ -1,0 +1,146 @@
+"""
+One certificate revocation list (CRL), judged: is it this CA's, whole, and for how long.
+
+The signature is checked by awscrt, which is loaded anyway. Which certificates are in it, Envoy looks up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from base64 import encodebytes
+from typing import TYPE_CHECKING, NamedTuple
+
+from entrypoint.judging import der
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_INTEGER = 0x02
+_SEQUENCE = 0x30
+_BIT_STRING = 0x03
+_BOOLEAN = 0x01
+_TIMES = (0x17, 0x18)
+_EXTENSIONS = 0xA0
+
+_CRL_NUMBER = "2.5.29.20"
+_SIGNATURES = {
+    "1.2.840.113549.1.1.11": ("RSA", "sha256"),
+    "1.2.840.10045.4.3.2": ("EC", "sha256"),
+    "1.2.840.10045.4.3.3": ("EC", "sha384"),
+    "1.2.840.10045.4.3.4": ("EC", "sha512"),
+}
+"""What the CAs of a mesh file sign with; awscrt checks an RSA signature over SHA-256 only."""
+
+
+class _RefusedError(ValueError):
+    """It is a list, and not one that can be used."""
+
+
+class RevocationList(NamedTuple):
+    """
+    A list whose signature is good.
+
+    Args:
+        number: Grows with each list of a CA (RFC 5280 section 5.2.3).
+        this_update: When it was made, seconds since 1970, UTC.
+        next_update: When it ends, seconds since 1970, UTC: Envoy refuses every certificate of this CA from then on.
+        pem: The list, PEM.
+    """
+
+    number: int
+    this_update: int
+    next_update: int
+    pem: str
+
+
+class _Parts(NamedTuple):
+    """A list as it is written, nothing checked."""
+
+    signed: bytes
+    algorithm: str
+    signature: bytes
+    issuer: bytes
+    times: Sequence[int]
+    number: int
+
+
+def read_revocation_list(encoded: bytes, authority: bytes) -> RevocationList:
+    """
+    A list, if the CA has signed it.
+
+    Its times are given, not judged: they are looked at again and again.
+
+    Args:
+        encoded: The list, DER.
+        authority: The CA's own certificate, DER.
+
+    Raises:
+        ValueError: If it is no list, another CA's, partial, or its signature is bad; the message says which.
+    """
+    try:
+        parts = _parts(encoded)
+    except _RefusedError:
+        raise
+    except (ValueError, IndexError, StopIteration):
+        raise ValueError("it is no revocation list") from None
+    if parts.issuer != der.subject(authority):
+        raise ValueError("it is the list of another CA")
+    if not _is_signed(parts, authority):
+        raise ValueError("its signature is not of this CA")
+    this_update, next_update = parts.times
+    pem = f"-----BEGIN X509 CRL-----\n{encodebytes(encoded).decode()}-----END X509 CRL-----\n"
+    return RevocationList(parts.number, this_update, next_update, pem)
+
+
+def _parts(encoded: bytes) -> _Parts:
+    """``CertificateList`` of RFC 5280 section 5.1."""
+    (whole,) = der.elements(encoded)
+    signed, algorithm, signature = der.elements(whole.content)
+    if (whole.tag, signed.tag, signature.tag) != (_SEQUENCE, _SEQUENCE, _BIT_STRING) or signature.content[0] != 0:
+        raise ValueError("it is no revocation list")
+    fields = [field for field in der.elements(signed.content) if field.tag != _INTEGER]
+    inner, issuer, *_ = fields
+    # A second signature algorithm stands inside of what is signed; they must agree (section 5.1.1.2).
+    if inner.encoding != algorithm.encoding:
+        raise _RefusedError("it names two signature algorithms")
+    times = [der.seconds(field) for field in fields if field.tag in _TIMES]
+    if len(times) != len(_TIMES):
+        raise _RefusedError("it does not say when the next list comes")
+    number = _number([field for field in fields if field.tag == _EXTENSIONS])
+    name = der.dotted(next(der.elements(algorithm.content)))
+    return _Parts(signed.encoding, name, signature.content[1:], issuer.content, times, number)
+
+
+def _number(wrapped: list[der.Element]) -> int:
+    """
+    The list's number, 0 if it has none; a critical extension is refused.
+
+    A critical one makes it a part of a list: delta lists and partitions are marked so, and Envoy reads neither.
+    """
+    number = 0
+    for extension in der.elements(next(der.elements(wrapped[0].content)).content) if wrapped else ():
+        identifier, *rest = der.elements(extension.content)
+        if rest[0].tag == _BOOLEAN and rest[0].content != b"\0":
+            raise _RefusedError("it is only a part of a list: set CrlType COMPLETE")
+        if der.dotted(identifier) == _CRL_NUMBER:
+            number = int.from_bytes(next(der.elements(rest[-1].content)).content, "big")
+    return number
+
+
+def _is_signed(parts: _Parts, authority: bytes) -> bool:
+    from awscrt import crypto  # noqa: PLC0415  lists are rare, and most containers never see one
+
+    if parts.algorithm not in _SIGNATURES:
+        raise ValueError(f"it is signed by {parts.algorithm}, which is not looked at")
+    family, digest_name = _SIGNATURES[parts.algorithm]
+    digest = hashlib.new(digest_name, parts.signed).digest()
+    info = der.public_key(authority)
+    try:
+        if family == "EC":
+            return bool(crypto.EC.new_key_from_der_data(info).verify(digest, parts.signature))
+        # awscrt takes an RSA key without the SubjectPublicKeyInfo around it: the bit string's content.
+        _, key = der.elements(next(der.elements(info)).content)
+        rsa = crypto.RSA.new_public_key_from_der_data(key.content[1:])
+        return bool(rsa.verify(crypto.RSASignatureAlgorithm.PKCS1_5_SHA256, digest, parts.signature))
+    except (ValueError, RuntimeError):
+        return False

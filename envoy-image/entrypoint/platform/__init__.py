@@ -1,0 +1,1 @@
+"""Who this workload instance is and where it runs. Amazon ECS is the first platform."""

@@ -1,0 +1,1 @@
+"""New versions of what Envoy serves, from first delivery to the end of the task."""

@@ -1,0 +1,162 @@
+"""
+What this task serves, told to the mesh: one row of a DynamoDB table, which the renewal function reads.
+
+Telling is never urgent for the proxy itself. It happens between two looks at the secrets, has an end to every wait, and
+a failure costs a log line.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from entrypoint.aws.dynamodb import DynamoDb
+from entrypoint.aws.endpoint import dynamodb_endpoint
+from entrypoint.aws.retrying import Clock
+from entrypoint.aws.signed_connection import SignedConnection
+from entrypoint.log import place_of
+from entrypoint.platform.ecs import METADATA_URI, task_arn
+from meshcert.errors import MeshcertError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from entrypoint.aws.dynamodb import Value
+    from entrypoint.aws.signed_connection import Session
+    from entrypoint.log import Log
+    from entrypoint.rotating.standing import Standing
+    from entrypoint.settings import Settings
+    from meshcert.proxy import ProxySettings
+
+SCHEMA = 1
+LONGEST_TELLING_S = 10.0
+"""When every wait of one attempt lasts as long as it may, seconds."""
+
+_FIRST_RETRY_S = 1.0
+_LONGEST_RETRY_S = 60.0
+_KEPT_AFTER_S = 86_400
+"""A task that is gone is remembered this long, beyond three intervals, seconds."""
+
+
+class Table(Protocol):
+    """Where rows are written; :class:`entrypoint.aws.dynamodb.DynamoDb` in the container."""
+
+    def put(self, table: str, item: Mapping[str, Value]) -> None:
+        """Replace a row; MeshcertError if that fails."""
+
+
+class Acknowledgements:
+    """
+    Tells what changed at once, and the rest from time to time. The last state wins: earlier ones are not made up for.
+
+    Args:
+        proxy: Names the table, the service and the interval.
+        table: Where rows are written.
+        find_task: Gives this task's ARN; ConnectionError if nobody says it now.
+        log: For what a person must know.
+        clock: For intervals and the time.
+    """
+
+    def __init__(
+        self, proxy: ProxySettings, table: Table, find_task: Callable[[], str], log: Log, clock: Clock | None = None
+    ) -> None:
+        self._proxy = proxy
+        self._table = table
+        self._find_task = find_task
+        self._log = log
+        self._clock = clock or Clock()
+        self._task = ""
+        self._standings: Mapping[str, Standing] = {}
+        self._attempts = 0
+        self._reasons: set[str] = set()
+        self.due_at = 0.0
+        """When the row is to be written next if nothing changes, on the monotonic clock."""
+
+    def tell(self, standings: Mapping[str, Standing]) -> None:
+        """
+        Write this task's row if it is due or something has changed; never raises.
+
+        Args:
+            standings: How each identity stands; empty if that is not known yet.
+        """
+        if not standings:
+            return
+        if standings != self._standings:
+            self._standings = dict(standings)
+            self._attempts = 0
+        elif self._clock.monotonic() < self.due_at:
+            return
+        try:
+            self._write()
+        except (MeshcertError, ConnectionError) as error:
+            self._failed(str(error))
+        except Exception as error:  # noqa: BLE001  rotating must go on, whatever this is
+            self._failed(f"internal fault: {type(error).__name__} at {place_of(error)}")
+        else:
+            self._succeeded()
+
+    def _write(self) -> None:
+        self._task = self._task or self._find_task()
+        item = row(self._proxy, self._task, int(self._clock.now()), self._standings)
+        self._table.put(self._proxy.acknowledgements, item)
+
+    def _failed(self, reason: str) -> None:
+        pause = min(_LONGEST_RETRY_S, self._proxy.acknowledge_every_s, _FIRST_RETRY_S * 2.0 ** min(self._attempts, 16))
+        self._attempts += 1
+        self.due_at = self._clock.monotonic() + pause * (0.5 + 0.5 * self._clock.jitter())
+        if reason not in self._reasons:
+            self._reasons.add(reason)
+            self._log.warning("acknowledgement-waits", reason=reason)
+
+    def _succeeded(self) -> None:
+        self._attempts = 0
+        self.due_at = self._clock.monotonic() + self._proxy.acknowledge_every_s
+        if self._reasons:
+            self._reasons.clear()
+            self._log.info("acknowledgement-recovered")
+        self._log.debug("acknowledged", secrets={name: standing.version for name, standing in self._standings.items()})
+
+
+def row(proxy: ProxySettings, task: str, at: int, standings: Mapping[str, Standing]) -> dict[str, Value]:
+    """
+    A task's row.
+
+    Args:
+        proxy: Names the service. Its name there is the row's key, and not what the task's metadata says: it is the only
+            one that the task's role may write.
+        task: The task's ARN.
+        at: When this is said, seconds since 1970, UTC.
+        standings: How each identity stands.
+    """
+    return {
+        "service": proxy.service,
+        "task": task,
+        "schema": SCHEMA,
+        "at": at,
+        "expires": at + int(3 * proxy.acknowledge_every_s) + _KEPT_AFTER_S,
+        "secrets": {name: standing._asdict() for name, standing in standings.items()},
+    }
+
+
+def acknowledgements_of(
+    settings: Settings, environ: Mapping[str, str], session: Session, log: Log
+) -> Acknowledgements | None:
+    """
+    This container's acknowledgements; None if nobody wants them, or ECS does not say which task this is.
+
+    Args:
+        settings: Of the container.
+        environ: Its environment.
+        session: Of this process.
+        log: For what a person must know.
+    """
+    if not settings.proxy.acknowledgements or not settings.proxy.identities:
+        return None
+    uri = environ.get(METADATA_URI, "")
+    if not uri:
+        log.warning("acknowledgements-off", reason=f"{METADATA_URI} is not set, so this is no task of ECS")
+        return None
+
+    def connect() -> SignedConnection:
+        return SignedConnection(dynamodb_endpoint(settings.region, environ), settings.region, "dynamodb", session)
+
+    return Acknowledgements(settings.proxy, DynamoDb(connect), lambda: task_arn(uri, session.bootstrap), log)

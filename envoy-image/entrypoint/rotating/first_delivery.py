@@ -1,0 +1,148 @@
+"""The start of a container: all secrets or none, then Envoy's word that it took them."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from entrypoint.aws.retrying import Clock, until
+from entrypoint.container import exit_codes
+from entrypoint.container.paths import MATERIAL_DIR
+from entrypoint.envoy.install import write_private
+from entrypoint.rotating.delivery import Checked, Delivery, wanted_secrets
+from meshcert.envoy import bootstrap, secrets_used
+from meshcert.envoy.connection_cap import connection_cap_s
+from meshcert.errors import (
+    AwsRefused,
+    AwsUnavailable,
+    Fault,
+    IdentityMissing,
+    MaterialRejected,
+    MeshcertError,
+    Rejected,
+    SecretMalformed,
+    SecretNotPublished,
+    SettingsInvalid,
+    VersionQuarantined,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from entrypoint.log import Log
+    from entrypoint.settings import Settings
+
+_LOOK_SLOWER_AFTER = 300
+_LOOK_SLOWER_S = 0.2
+
+_EXIT_CODES: tuple[tuple[type[MeshcertError], int], ...] = (
+    (SettingsInvalid, exit_codes.SETTINGS),
+    (SecretMalformed, exit_codes.BAD_MATERIAL),
+    (MaterialRejected, exit_codes.BAD_MATERIAL),
+    (VersionQuarantined, exit_codes.BAD_MATERIAL),
+    (SecretNotPublished, exit_codes.NOT_PUBLISHED),
+    (AwsUnavailable, exit_codes.AWS_UNAVAILABLE),
+    (AwsRefused, exit_codes.AWS_REFUSED),
+    (IdentityMissing, exit_codes.AWS_REFUSED),
+)
+
+
+def exit_code_of(error: MeshcertError) -> int:
+    """The exit code of a container that this error ends."""
+    return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), exit_codes.INTERNAL)
+
+
+class FirstDelivery:
+    """
+    Gets one container's Envoy going.
+
+    Args:
+        settings: Of the container.
+        delivery: Fetches, checks and installs.
+        log: For what a person must know.
+        clock: For waiting.
+    """
+
+    def __init__(self, settings: Settings, delivery: Delivery, log: Log, clock: Clock | None = None) -> None:
+        self._settings = settings
+        self._delivery = delivery
+        self._log = log
+        self._clock = clock or Clock()
+
+    def install(self, deadline: float) -> None:
+        """
+        Hand every secret over and write Envoy's configuration.
+
+        Nothing is handed over unless every secret is good. Each bad one is logged, not only the first. No connection is
+        allowed more than a tenth of the life of these certificates: later ones live as long, since that is decided
+        where they are declared.
+
+        Args:
+            deadline: On the monotonic clock.
+
+        Raises:
+            SettingsInvalid: If the material folder is full or cannot be written.
+            MeshcertError: The gravest of what went wrong.
+        """
+        checked: list[Checked] = []
+        errors: list[MeshcertError] = []
+        for wanted in wanted_secrets(self._settings.proxy):
+            try:
+                checked.append(until(deadline, lambda wanted=wanted: self._delivery.fetch(wanted), self._clock))  # type: ignore[misc]  # mypy cannot infer the lambda's default
+            except MeshcertError as error:
+                self._log.error("secret-refused", secret=wanted.name, error=type(error).__name__, reason=str(error))
+                errors.append(error)
+                if isinstance(error, AwsUnavailable) and self._clock.monotonic() >= deadline:
+                    break  # the others would only wait for the same AWS
+        if errors:
+            # What a person has to repair tells more than what may heal by itself.
+            raise next((error for error in errors if isinstance(error, Rejected)), errors[0])
+        with self._writing():
+            for item in checked:
+                self._delivery.install(item)
+                self._log.info("secret-installed", secret=item.wanted.name, version=item.version)
+                if item.trouble:
+                    self._log.warning("revocation-lists", secret=item.wanted.name, reason=item.trouble)
+            proxy = self._settings.proxy
+            lifetimes_s = (item.lifetime_s for item in checked if item.lifetime_s)
+            longest_s = connection_cap_s(proxy.max_connection_duration_s, lifetimes_s)
+            configuration = bootstrap(proxy._replace(max_connection_duration_s=longest_s), self._settings.addresses)
+            write_private(self._settings.paths.bootstrap, json.dumps(configuration).encode())
+
+    def wait_for_envoy(self) -> None:
+        """
+        Return once Envoy has accepted every secret it uses, and leave the mark the health check looks for.
+
+        No deadline: while this waits, the health check is red and ECS decides.
+
+        Raises:
+            MaterialRejected: If Envoy rejected one; it names each.
+            SettingsInvalid: If the material folder cannot be written.
+        """
+        names = secrets_used(self._settings.proxy)
+        looks = 0
+        while not self._all_accepted(names):
+            looks += 1
+            self._clock.sleep(self._delivery.handover.look_every_s if looks < _LOOK_SLOWER_AFTER else _LOOK_SLOWER_S)
+        with self._writing():
+            write_private(self._settings.paths.delivered, b"")
+        self._log.info("secrets-accepted", secrets=len(names))
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            problem = f"{self._settings.paths.folder} cannot be written: {error.strerror}"
+            fault = Fault(MATERIAL_DIR, problem, "Mount a tmpfs there that this user may write, 1 MiB or more")
+            raise SettingsInvalid("environment", (fault,)) from error
+
+    def _all_accepted(self, names: tuple[str, ...]) -> bool:
+        # Nothing is said while Envoy is still starting, or has ended, which the supervisor sees.
+        verdicts = self._delivery.handover.first_verdicts(names)
+        remedy = "Envoy's own line in this log says why"
+        faults = [Fault(name, verdict.reason, remedy) for name, verdict in verdicts.items() if not verdict.accepted]
+        if faults:
+            raise MaterialRejected("Envoy", tuple(faults))
+        return all(name in verdicts for name in names)

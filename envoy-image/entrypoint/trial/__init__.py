@@ -1,0 +1,1 @@
+"""A new client certificate, shown to the upstreams before Envoy shows it."""

@@ -1,0 +1,201 @@
+"""One try of a client certificate: a connection to one endpoint, and what the server makes of the certificate."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from contextlib import suppress
+from enum import Enum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from entrypoint.judging.memory_file import memory_file
+from meshcert.envoy.tls import ALPN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshcert.envoy.api import Json
+    from meshcert.proxy import Backend
+
+CONNECT_S = 0.5
+"""Longest wait for a connection to one address, seconds: both ends are in one VPC."""
+SILENCE_S = 0.5
+"""
+How long a server that has nothing to say may think about a certificate, seconds.
+
+In TLS 1.3 the client is done before the server has looked at its certificate. Envoy 1.40 sends its alert 0.2 to 0.5 ms
+later (median; 7 ms at most in 1,200 refused handshakes), and nothing at all if it is content.
+"""
+MOST_ADDRESSES = 3
+
+_HTTP2_BEGINNING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+"""The client's preface and empty SETTINGS (RFC 9113, 3.4). The proxy answers them itself: no application sees it."""
+
+
+class Verdict(Enum):
+    """What a server made of a client certificate."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+    """It could not be reached, or broke off without a word."""
+
+
+class Answer(NamedTuple):
+    """
+    A server's answer.
+
+    Args:
+        verdict: What it made of the certificate.
+        reason: Its TLS alert, or what went wrong; empty if it accepted.
+    """
+
+    verdict: Verdict
+    reason: str = ""
+
+
+class Presented(NamedTuple):
+    """
+    What a client presents; ``repr`` leaves it out.
+
+    Args:
+        certificate_chain: Leaf and issuers, PEM.
+        private_key: Encrypted PKCS#8, PEM.
+        passphrase: Opens the key.
+    """
+
+    certificate_chain: str
+    private_key: str
+    passphrase: str
+
+    def __repr__(self) -> str:
+        return "<Presented>"
+
+
+def presented(resource: Json) -> Presented | None:
+    """What a client presents with an SDS resource (:func:`meshcert.envoy.identity_resource`); None without its key."""
+    secret = resource.get("tls_certificate", {})
+    fields = [
+        secret.get(field, {}).get("inline_string", "") for field in ("certificate_chain", "private_key", "password")
+    ]
+    # Envoy shows what it serves with "[redacted]" in place of the key.
+    return Presented(*fields) if fields[1].startswith("-----BEGIN") else None
+
+
+def connected(addresses: Iterable[str], port: int, deadline: float) -> tuple[socket.socket, str]:
+    """
+    A connection to the first address that takes one, and that address.
+
+    Args:
+        addresses: To be tried in order, three at most.
+        port: TCP port.
+        deadline: On the monotonic clock.
+
+    Raises:
+        OSError: The last address's.
+    """
+    failed = OSError("it has no address")
+    for address in list(addresses)[:MOST_ADDRESSES]:
+        try:
+            connection = socket.create_connection((address, port), min(CONNECT_S, _left(deadline)))
+        except OSError as error:
+            failed = error
+        else:
+            # Two small writes follow each other: the second one would wait 40 ms for the first one's ACK.
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connection, address
+    raise failed
+
+
+def answer_of(connection: socket.socket, backend: Backend, context: ssl.SSLContext, deadline: float) -> Answer:
+    """
+    Shake hands and read; the connection is closed afterwards.
+
+    The read is what tells: in TLS 1.3 the server's refusal comes after the client's handshake. To have something to
+    read, an HTTP/2 connection is begun where the server speaks HTTP/2, and never a request. Anyone else may be silent.
+    The application behind a ``tcp`` listener sees a connection that ends without a byte.
+
+    Args:
+        connection: To one endpoint.
+        backend: Whose endpoint it is.
+        context: From :func:`client_context`.
+        deadline: On the monotonic clock.
+    """
+    try:
+        connection.settimeout(_left(deadline))
+        with context.wrap_socket(connection, server_hostname=backend.host, suppress_ragged_eofs=False) as encrypted:
+            if not _is_meant(encrypted, backend):
+                return Answer(Verdict.UNKNOWN, "its certificate has another name")
+            _hear(encrypted, deadline)
+    except OSError as error:
+        return _judged(error)
+    finally:
+        connection.close()
+    return Answer(Verdict.ACCEPTED)
+
+
+def client_context(shown: Presented, roots: str, protocol: str) -> ssl.SSLContext:
+    """
+    TLS as Envoy speaks it to a backend (:func:`meshcert.envoy.tls.upstream_socket`).
+
+    Names are compared after the handshake: the one that is called need not be the one that is demanded.
+
+    Args:
+        shown: The client's certificate and key.
+        roots: What the server's certificate is checked against, PEM.
+        protocol: Of the backend's listener.
+
+    Raises:
+        ssl.SSLError: If OpenSSL cannot load one of them.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.check_hostname = False
+    context.load_verify_locations(cadata=roots)
+    with memory_file(shown.certificate_chain) as chain, memory_file(shown.private_key) as key:
+        context.load_cert_chain(chain, key, password=lambda: shown.passphrase)
+    if protocol in ALPN:
+        context.set_alpn_protocols(ALPN[protocol])
+    return context
+
+
+def _is_meant(encrypted: ssl.SSLSocket, backend: Backend) -> bool:
+    """Whether Envoy would talk to this server at all."""
+    if backend.tls is None:
+        return False
+    shown: Any = encrypted.getpeercert()
+    carried = (value for kind, value in shown.get("subjectAltName", ()) if kind == "DNS")
+    return not set(backend.tls.subject_alternative_names or (backend.host,)).isdisjoint(carried)
+
+
+def _hear(encrypted: ssl.SSLSocket, deadline: float) -> None:
+    """Return once the server has accepted our certificate; raises what it says otherwise."""
+    if encrypted.version() == "TLSv1.2":
+        return  # its handshake ends with the server's word
+    if encrypted.selected_alpn_protocol() == "h2":
+        encrypted.settimeout(_left(deadline))
+        with suppress(OSError):  # who has refused us may not listen any more; its alert is read below
+            encrypted.sendall(_HTTP2_BEGINNING)
+        encrypted.recv(1)
+        return
+    encrypted.settimeout(min(SILENCE_S, _left(deadline)))
+    with suppress(TimeoutError):
+        # No bytes are as good as some: who refuses says so by an alert, and not by an orderly end.
+        encrypted.recv(1)
+
+
+def _judged(error: OSError) -> Answer:
+    """What an error says of our certificate: only an alert says something."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Answer(Verdict.UNKNOWN, f"its own certificate is not accepted ({error.verify_message})")
+    if isinstance(error, TimeoutError):
+        return Answer(Verdict.UNKNOWN, "it does not answer in time")
+    reason = error.reason or "" if isinstance(error, ssl.SSLError) else ""
+    if alert := reason.partition("_ALERT_")[2].lower():
+        return Answer(Verdict.REFUSED, alert)
+    return Answer(Verdict.UNKNOWN, f"it breaks off ({reason or type(error).__name__})")
+
+
+def _left(deadline: float) -> float:
+    return max(0.001, deadline - time.monotonic())

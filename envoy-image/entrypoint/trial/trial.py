@@ -1,0 +1,157 @@
+"""
+A new client certificate is tried before Envoy gets it: with one endpoint of each upstream it is presented to.
+
+What the pre-flight cannot know is whether the peers accept the certificate: their trust bundle may lack its root, they
+may demand another name, their revocation list may hold it. They are asked, by a real handshake.
+
+Only while a proxy runs, and never at its start: a container must start whether its upstreams do or not, and it has no
+older certificate to stay with. A new trust bundle needs no trial: it judges others.
+"""
+
+from __future__ import annotations
+
+import time
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from entrypoint.trial.addresses import addresses_of
+from entrypoint.trial.connection import Answer, Presented, Verdict, answer_of, client_context, connected, presented
+from meshcert.envoy import identity_name, trust_name
+from meshcert.errors import Fault, MaterialRejected
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Iterator
+
+    from entrypoint.log import Log
+    from meshcert.envoy import Addresses
+    from meshcert.envoy.api import Json
+    from meshcert.proxy import Backend, ProxySettings
+
+LONGEST_TRIAL_S = 2.0
+"""Whoever has not answered by then does not keep a rotation waiting, seconds, for all upstreams together."""
+MOST_AT_ONCE = 8
+
+_REMEDY = "Its proxy logs why (event connection-refused): mend its trust or names, or the certificate"
+
+
+class Trial:
+    """
+    Tries client certificates.
+
+    Args:
+        proxy: Of the container.
+        addresses: Names the DNS server that Envoy asks.
+        trusted: Gives the roots Envoy holds under a trust bundle's SDS name, PEM; empty if it holds none.
+        log: For what a person must know.
+    """
+
+    def __init__(self, proxy: ProxySettings, addresses: Addresses, trusted: Callable[[str], str], log: Log) -> None:
+        self._backends = proxy.backends
+        self._resolver = addresses.dns_resolver
+        self._trusted = trusted
+        self._log = log
+
+    def refuse_if_upstreams_do(self, name: str, version: str, new: Json, served: Json) -> None:
+        """
+        Refuse a certificate that an upstream refuses.
+
+        An upstream that cannot be reached, or is not what it should be, refuses nothing. Nor does one that refuses the
+        served certificate as well: staying with that one would not help.
+
+        Args:
+            name: SDS name of the identity.
+            version: The new material's VersionId, for the log.
+            new: The new material as an SDS resource.
+            served: What Envoy serves now. Without its key, which a restarted watcher may not have, nothing is refused.
+
+        Raises:
+            MaterialRejected: With one fault for each upstream that accepts what is served and refuses what is new.
+        """
+        shown = presented(new)
+        answers = self._answers(name, shown, presented(served)) if shown else {}
+        faults = [
+            Fault(f"upstream {upstream}", f"it refuses the new client certificate ({answer.reason})", _REMEDY)
+            for upstream, answer in answers.items()
+            if answer.verdict is Verdict.REFUSED
+        ]
+        if faults:
+            raise MaterialRejected(name, tuple(faults))
+        if answers:
+            unknown = {upstream: answer.reason for upstream, answer in answers.items() if answer.reason}
+            write = self._log.warning if unknown else self._log.info
+            write("certificate-tried", secret=name, version=version, upstreams=len(answers), undecided=unknown)
+
+    def _answers(self, name: str, new: Presented, served: Presented | None) -> dict[str, Answer]:
+        """Every upstream's answer by its name, those that gave none included."""
+        backends = [
+            backend for backend in self._backends if backend.tls and identity_name(backend.tls.certificate) == name
+        ]
+        questions = _Questions(new, served, self._resolver, self._trusted)
+        found: SimpleQueue[tuple[str, Answer]] = SimpleQueue()
+        waiting = iter(backends)
+
+        def ask() -> None:
+            # Shared by all threads: each backend is taken once.
+            for backend in waiting:
+                found.put((backend.name, questions.ask(backend)))
+
+        # Not waited for when the time is over: the system's resolver cannot be interrupted.
+        for _ in range(min(MOST_AT_ONCE, len(backends))):
+            Thread(target=ask, daemon=True).start()
+        answers = {backend.name: Answer(Verdict.UNKNOWN, "it does not answer in time") for backend in backends}
+        answers.update(_until(questions.deadline, found, len(backends)))
+        return answers
+
+
+class _Questions:
+    """The two certificates of one trial, and the time that all upstreams have together."""
+
+    def __init__(self, new: Presented, served: Presented | None, resolver: str, trusted: Callable[[str], str]) -> None:
+        self.deadline = time.monotonic() + LONGEST_TRIAL_S
+        self._new = new
+        self._served = served
+        self._resolver = resolver
+        self._trusted = trusted
+        self._contexts: dict[tuple[Presented, str, str], ssl.SSLContext] = {}
+
+    def ask(self, backend: Backend) -> Answer:
+        """The backend's answer, refused only if it accepts what is served at the same address; never raises."""
+        try:
+            addresses = addresses_of(backend.host, self._resolver, max(0.001, self.deadline - time.monotonic()))
+            answer, address = self._shown(self._new, backend, addresses)
+            if answer.verdict is not Verdict.REFUSED:
+                return answer
+            if self._served is None:
+                return Answer(Verdict.UNKNOWN, f"it refuses it ({answer.reason}), and there is no key to compare with")
+            control, _ = self._shown(self._served, backend, [address])
+        except OSError as error:
+            return Answer(Verdict.UNKNOWN, f"it cannot be reached ({error.strerror or error})")
+        except Exception as error:  # noqa: BLE001  its values could be secret, and a trial must not end a rotation
+            return Answer(Verdict.UNKNOWN, f"internal fault: {type(error).__name__}")
+        if control.verdict is Verdict.ACCEPTED:
+            return answer
+        what = f"what is served now is {control.verdict.value} ({control.reason})"
+        return Answer(Verdict.UNKNOWN, f"it refuses it ({answer.reason}), but {what}")
+
+    def _shown(self, what: Presented, backend: Backend, addresses: list[str]) -> tuple[Answer, str]:
+        context = self._context(what, backend)
+        connection, address = connected(addresses, backend.port, self.deadline)
+        return answer_of(connection, backend, context, self.deadline), address
+
+    def _context(self, what: Presented, backend: Backend) -> ssl.SSLContext:
+        """One for all backends of a kind: to open a key takes longer than a handshake."""
+        trust = backend.tls.trust if backend.tls else ""
+        kind = (what, trust, backend.protocol)
+        if kind not in self._contexts:
+            self._contexts[kind] = client_context(what, self._trusted(trust_name(trust)), backend.protocol)
+        return self._contexts[kind]
+
+
+def _until(deadline: float, found: SimpleQueue[tuple[str, Answer]], count: int) -> Iterator[tuple[str, Answer]]:
+    for _ in range(count):
+        try:
+            yield found.get(timeout=max(0.0, deadline - time.monotonic()))
+        except Empty:
+            return

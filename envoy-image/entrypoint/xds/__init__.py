@@ -1,0 +1,1 @@
+"""Envoy's discovery protocol over gRPC."""
