@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from meshcert import naming
-from meshcert.document import read_trust_bundle
-from meshcert.publication import CURRENT
+from meshcert.material.document import read_trust_bundle
+from meshcert.publishing.publication import CURRENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

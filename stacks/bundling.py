@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "lambdas" / "requirements.txt"
 CONSTRAINTS = ROOT / "constraints.txt"
 # What only people and proxies run stays out: no function reads a mesh file or writes Envoy's configuration.
-NOT_IN_FUNCTIONS = shutil.ignore_patterns("__pycache__", "mesh", "envoy", "cli", "costs.py", "requirements.txt")
+NOT_IN_FUNCTIONS = shutil.ignore_patterns("__pycache__", "mesh", "envoy", "cli", "requirements.txt")
 
 
 def function_code(platform: Platform) -> lambda_.Code:

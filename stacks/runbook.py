@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from meshcert import naming
-from meshcert.lifecycle.findings import REMEDIES, Kind
+from meshcert.lifecycle.deciding.findings import REMEDIES, Kind
 
 MINUTE_S = 60
 SWEEP_S = 3600
@@ -83,7 +83,7 @@ FINDINGS: dict[Kind, str] = {
     Kind.AWS_DENIED: "AWS refuses a call that the renewal function needs",
     Kind.AWS_UNAVAILABLE: "AWS has not answered for a quarter of an hour",
 }
-"""What each finding of a look means; what to do about it says :data:`meshcert.lifecycle.findings.REMEDIES`."""
+"""What each finding of a look means; what to do about it says :data:`meshcert.lifecycle.deciding.findings.REMEDIES`."""
 
 # Those that may heal by themselves: how many of the last thirty minutes must have seen them.
 _OFTEN = {Kind.AWS_DENIED: 3, Kind.AWS_UNAVAILABLE: 15}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from meshcert.ports import Identity, ServiceUse
+from meshcert.identity import Identity, ServiceUse
 from meshcert.proxy import Rotation
 
 if TYPE_CHECKING:
+    from meshcert.identity import IdentityTable
     from meshcert.lifecycle.ports import Declared
-    from meshcert.ports import IdentityTable
 
     class Table(IdentityTable, Declared):
         """One table: written by one function, read by others."""

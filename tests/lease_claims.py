@@ -11,8 +11,8 @@ from meshcert.errors import LeaseLost
 from meshcert.lifecycle.memory import Memory, Quarantine
 
 if TYPE_CHECKING:
+    from meshcert.clock import Clock
     from meshcert.lifecycle.ports import LifecycleTable
-    from meshcert.ports import Clock
 
 LEASE = dt.timedelta(seconds=135)
 HOUR = dt.timedelta(hours=1)

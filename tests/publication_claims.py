@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from meshcert.errors import IdentityMissing, PublicationRaced, VersionQuarantined
-from meshcert.ports import CurrentValue, PublishedValues, SecretVault
-from meshcert.publication import CURRENT, PENDING, QUARANTINED, Outcome, publish, version_labelled
+from meshcert.publishing.ports import CurrentValue, PublishedValues, SecretVault
+from meshcert.publishing.publication import CURRENT, PENDING, QUARANTINED, Outcome, publish, version_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from evidence.lifetimes.monitor import Monitor
 from local.running_mesh import NotSettled, wait_until
 from local.ticking import Ticking
 from meshcert import naming
-from meshcert.aws.orders_queue import OrdersQueue
+from meshcert.aws.queues.orders import OrdersQueue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -22,8 +22,8 @@ from local.aws.config import LEAF_LIFETIME_DAYS
 from local.running_mesh import wait_until
 from local.ticking import Ticking, dispatch
 from meshcert import naming
-from meshcert.lifecycle.dispatch import TICK_S
-from meshcert.lifecycle.findings import Kind
+from meshcert.lifecycle.asking.dispatch import TICK_S
+from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.policy import Policy
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from evidence.lifetimes.verdict import Certificate, Sample
 from local.running_mesh import ADMIN_PORT, RunningMesh
 from meshcert import naming
 from meshcert.material import certificate_version
-from meshcert.publication import CURRENT, LAST_GOOD
+from meshcert.publishing.publication import CURRENT, LAST_GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from local.aws import x509_signing as signing
 from local.pkcs8 import encrypt_private_key
 from meshcert.errors import AwsRefused
-from meshcert.lifecycle.observation import Certificate
+from meshcert.lifecycle.observing.observation import Certificate
 from meshcert.lifecycle.policy import Policy, Validity
 from meshcert.material import EncryptedPrivateKey, Material, Passphrase, certificate_version
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from meshcert.ports import Clock
+    from meshcert.clock import Clock
 
 KEY = "EC_prime256v1"
 LIFETIME = dt.timedelta(days=395)

@@ -24,16 +24,16 @@ from evidence.simulation.quotas import Bucket, Sdk
 from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities, InMemoryLifecycle
 from evidence.simulation.vault import InMemoryVault
 from meshcert.errors import ExportFailed, MeshcertError, NotReady
-from meshcert.export import Sources, export_issued
-from meshcert.lifecycle.apply import Hands
-from meshcert.lifecycle.dispatch import LOOKS_PER_SECOND, TICK_S, Office, dispatch
-from meshcert.lifecycle.looks import SWEEP, TICK, Look
-from meshcert.lifecycle.observe import Views
+from meshcert.identity import Identity
+from meshcert.lifecycle.asking.dispatch import LOOKS_PER_SECOND, TICK_S, Office, dispatch
+from meshcert.lifecycle.asking.looks import SWEEP, TICK, Look
+from meshcert.lifecycle.asking.triggers import Directory, Home, looks
+from meshcert.lifecycle.doing.apply import Hands
+from meshcert.lifecycle.doing.reconcile import Workshop, reconcile
+from meshcert.lifecycle.observing.observe import Views
 from meshcert.lifecycle.policy import Policy
-from meshcert.lifecycle.reconcile import Workshop, reconcile
-from meshcert.lifecycle.triggers import Directory, Home, looks
-from meshcert.ports import Identity
-from meshcert.publication import CURRENT, version_labelled
+from meshcert.publishing.export import Sources, export_issued
+from meshcert.publishing.publication import CURRENT, version_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

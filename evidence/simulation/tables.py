@@ -13,8 +13,8 @@ from meshcert.lifecycle.ports import Lease
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from meshcert.identity import Identity
     from meshcert.lifecycle.audit import AuditEntry
-    from meshcert.ports import Identity
 
 NEVER = dt.datetime.min.replace(tzinfo=dt.UTC)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshcert.document import PLACEHOLDER
 from meshcert.errors import IdentityMissing, PublicationRaced
-from meshcert.ports import CurrentValue
-from meshcert.publication import CURRENT, PREVIOUS
+from meshcert.material.document import PLACEHOLDER
+from meshcert.publishing.ports import CurrentValue
+from meshcert.publishing.publication import CURRENT, PREVIOUS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

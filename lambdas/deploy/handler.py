@@ -15,14 +15,14 @@ from botocore.config import Config  # noqa: TID251  the adapters' clients are ma
 
 from meshcert.aws.acm import Acm
 from meshcert.aws.cloudformation import send_answer
-from meshcert.aws.identities import Identities
-from meshcert.aws.lifecycle_table import LifecycleRows
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.aws.tables.identities import Identities
+from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
-from meshcert.custom_resource import Deployment, answer
+from meshcert.deploying.custom_resource import Deployment, answer
 from meshcert.errors import Fault, RequestInvalid
-from meshcert.export import Sources
+from meshcert.publishing.export import Sources
 from meshcert.settings import DeploySettings
 
 if TYPE_CHECKING:

@@ -18,13 +18,13 @@ from aws_lambda_powertools.utilities.batch import (  # noqa: TID251  as above
 )
 from botocore.config import Config  # noqa: TID251  the adapters' clients are made here
 
-from meshcert.aws.identities import Identities
-from meshcert.aws.lifecycle_table import LifecycleRows
-from meshcert.aws.looks_queue import LooksQueue
+from meshcert.aws.queues.looks import LooksQueue
+from meshcert.aws.tables.identities import Identities
+from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
 from meshcert.errors import MeshcertError
-from meshcert.lifecycle.dispatch import Office, dispatch
-from meshcert.lifecycle.looks import TICK
+from meshcert.lifecycle.asking.dispatch import Office, dispatch
+from meshcert.lifecycle.asking.looks import TICK
 from meshcert.settings import DispatchSettings
 
 if TYPE_CHECKING:

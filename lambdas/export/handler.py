@@ -15,9 +15,9 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: 
 from botocore.config import Config  # noqa: TID251  the adapters' clients are made here
 
 from meshcert.aws.acm import Acm
-from meshcert.aws.identities import Identities
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.aws.tables.identities import Identities
 from meshcert.clock import SystemClock
 from meshcert.errors import (
     CertificateUnusable,
@@ -30,13 +30,14 @@ from meshcert.errors import (
     SecretMalformed,
     VersionQuarantined,
 )
-from meshcert.export import Sources, export_identity, export_issued
+from meshcert.publishing.export import Sources, export_identity, export_issued
 from meshcert.settings import ExportSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: TID251  as above
 
-    from meshcert.ports import Identity, IdentityTable, PublishedValues
+    from meshcert.identity import Identity, IdentityTable
+    from meshcert.publishing.ports import PublishedValues
 
 SERVICE = "meshcert-export"
 _ABOUT_MATERIAL = (CertificateUnusable, MaterialRejected, SecretMalformed, VersionQuarantined)

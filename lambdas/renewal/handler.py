@@ -21,23 +21,23 @@ from aws_lambda_powertools.utilities.batch import (  # noqa: TID251  as above
 from botocore.config import Config  # noqa: TID251  the adapters' clients are made here
 
 from meshcert import naming
-from meshcert.aws.acknowledgements import AcknowledgementRows
 from meshcert.aws.audit_log import AuditLog
-from meshcert.aws.ecs import EcsServices
-from meshcert.aws.export_function import ExportFunction
-from meshcert.aws.identities import Identities
-from meshcert.aws.lifecycle_table import LifecycleRows
+from meshcert.aws.ecs.services import EcsServices
+from meshcert.aws.functions.export import ExportFunction
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.aws.tables.acknowledgements import AcknowledgementRows
+from meshcert.aws.tables.identities import Identities
+from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
 from meshcert.errors import MeshcertError, NotReady
-from meshcert.lifecycle.apply import Hands
-from meshcert.lifecycle.looks import TICK
-from meshcert.lifecycle.measures import measures
-from meshcert.lifecycle.observe import Views
-from meshcert.lifecycle.reconcile import Workshop, reconcile
-from meshcert.lifecycle.triggers import Directory, Home, looks, ordered
+from meshcert.lifecycle.asking.looks import TICK
+from meshcert.lifecycle.asking.triggers import Directory, Home, looks, ordered
+from meshcert.lifecycle.doing.apply import Hands
+from meshcert.lifecycle.doing.measures import measures
+from meshcert.lifecycle.doing.reconcile import Workshop, reconcile
+from meshcert.lifecycle.observing.observe import Views
 from meshcert.settings import RenewalSettings
 
 if TYPE_CHECKING:
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord  # noqa: TID251  as above
     from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: TID251  as above
 
-    from meshcert.lifecycle.looks import Look
-    from meshcert.lifecycle.reconcile import Reconciled
+    from meshcert.lifecycle.asking.looks import Look
+    from meshcert.lifecycle.doing.reconcile import Reconciled
 
 SERVICE = "meshcert-renewal"
 LEAST_LEFT = 1 / 7

@@ -14,18 +14,20 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: TID251  as above
 from botocore.config import Config  # noqa: TID251  the adapters' clients are made here
 
-from meshcert.aws.identities import Identities
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.aws.tables.identities import Identities
 from meshcert.clock import SystemClock
 from meshcert.errors import Fault, IdentityMissing, MeshcertError, RequestInvalid
-from meshcert.published import verify_published
+from meshcert.publishing.verify import verify_published
 from meshcert.settings import VerifySettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: TID251  as above
 
-    from meshcert.ports import CertificateAuthorities, Clock, IdentityTable, PublishedValues
+    from meshcert.clock import Clock
+    from meshcert.identity import IdentityTable
+    from meshcert.publishing.ports import CertificateAuthorities, PublishedValues
 
 SERVICE = "meshcert-verify"
 

@@ -15,7 +15,7 @@ from local.gateway_client import Gateway
 from local.running_mesh import ADMIN_PORT, RunningMesh, wait_until
 from local.ticking import Ticking
 from meshcert.mesh import load_mesh
-from meshcert.publication import CURRENT, LAST_GOOD
+from meshcert.publishing.publication import CURRENT, LAST_GOOD
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError  # noqa: TID251  adapters are where botocore lives
 
-from meshcert.aws._errors import aws_errors, error_code
+from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import CertificatePending, CertificateUnusable
 from meshcert.material import EncryptedPrivateKey, Material, Passphrase
-from meshcert.ports import IssuedCertificate
+from meshcert.publishing.ports import IssuedCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 class Acm:
     """
-    :class:`meshcert.ports.CertificateStore`.
+    :class:`meshcert.publishing.ports.CertificateStore`.
 
     Args:
         client: boto3's ``acm`` client.
@@ -28,7 +28,7 @@ class Acm:
         self._client = client
 
     def look(self, certificate_arn: str) -> IssuedCertificate:
-        """See :meth:`meshcert.ports.CertificateStore.look`."""
+        """See :meth:`meshcert.publishing.ports.CertificateStore.look`."""
         with aws_errors("acm:DescribeCertificate", certificate_arn):
             description = self._client.describe_certificate(CertificateArn=certificate_arn)["Certificate"]
         _require_issued(certificate_arn, description)
@@ -41,7 +41,7 @@ class Acm:
         )
 
     def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
-        """See :meth:`meshcert.ports.CertificateStore.export`."""
+        """See :meth:`meshcert.publishing.ports.CertificateStore.export`."""
         with (
             aws_errors("acm:ExportCertificate", certificate_arn, carries_material=True),
             still_issuing(certificate_arn),

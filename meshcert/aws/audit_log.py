@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError  # noqa: TID251  adapters are where botocore lives
 
-from meshcert.aws._errors import aws_errors, error_code
+from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import AwsRefused
 from meshcert.lifecycle.audit import AuditEntry
 

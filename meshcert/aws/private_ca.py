@@ -5,19 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from meshcert.aws._errors import aws_errors
-from meshcert.certificate_facts import certificate_facts
+from meshcert.aws.errors import aws_errors
 from meshcert.clock import SystemClock
+from meshcert.material.certificate_facts import certificate_facts
 
 if TYPE_CHECKING:
-    from meshcert.ports import Clock
+    from meshcert.clock import Clock
 
 _KEPT = dt.timedelta(hours=1)
 
 
 class PrivateCa:
     """
-    :class:`meshcert.ports.CertificateAuthorities` and :class:`meshcert.lifecycle.ports.Authorities`.
+    :class:`meshcert.publishing.ports.CertificateAuthorities` and :class:`meshcert.lifecycle.ports.Authorities`.
 
     Args:
         client: boto3's ``acm-pca`` client.
@@ -30,7 +30,7 @@ class PrivateCa:
         self._ends: dict[str, tuple[dt.datetime, dt.datetime]] = {}
 
     def certificate(self, certificate_authority_arn: str) -> str:
-        """See :meth:`meshcert.ports.CertificateAuthorities.certificate`."""
+        """See :meth:`meshcert.publishing.ports.CertificateAuthorities.certificate`."""
         with aws_errors("acm-pca:GetCertificateAuthorityCertificate", certificate_authority_arn):
             answer = self._client.get_certificate_authority_certificate(
                 CertificateAuthorityArn=certificate_authority_arn

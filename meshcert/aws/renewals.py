@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError  # noqa: TID251  adapters are where botocore lives
 
-from meshcert.aws._errors import aws_errors, error_code
 from meshcert.aws.acm import still_issuing
-from meshcert.certificate_facts import certificate_facts
-from meshcert.lifecycle.observation import Certificate
+from meshcert.aws.errors import aws_errors, error_code
+from meshcert.lifecycle.observing.observation import Certificate
 from meshcert.lifecycle.policy import Validity
 from meshcert.material import certificate_version
+from meshcert.material.certificate_facts import certificate_facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError  # noqa: TID251  adapters are where botocore lives
 
-from meshcert.aws._errors import aws_errors, error_code
+from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import IdentityMissing, PublicationRaced
-from meshcert.ports import CurrentValue
-from meshcert.publication import PENDING
+from meshcert.publishing.ports import CurrentValue
+from meshcert.publishing.publication import PENDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ _TAKE_IT_BACK = "It is scheduled for deletion: take it back with RestoreSecret"
 
 class SecretsManager:
     """
-    :class:`meshcert.ports.SecretVault` and :class:`meshcert.ports.PublishedValues`.
+    :class:`meshcert.publishing.ports.SecretVault` and :class:`meshcert.publishing.ports.PublishedValues`.
 
     Args:
         client: boto3's ``secretsmanager`` client.
@@ -29,7 +29,7 @@ class SecretsManager:
         self._client = client
 
     def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
-        """See :meth:`meshcert.ports.SecretVault.labels`."""
+        """See :meth:`meshcert.publishing.ports.SecretVault.labels`."""
         with aws_errors("secretsmanager:DescribeSecret", secret_id):
             answer = self._client.describe_secret(SecretId=secret_id)
         if answer.get("DeletedDate"):
@@ -37,7 +37,7 @@ class SecretsManager:
         return {version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()}
 
     def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
-        """See :meth:`meshcert.ports.SecretVault.put_pending`."""
+        """See :meth:`meshcert.publishing.ports.SecretVault.put_pending`."""
         with aws_errors("secretsmanager:PutSecretValue", secret_id, carries_material=True):
             try:
                 self._client.put_secret_value(
@@ -48,7 +48,7 @@ class SecretsManager:
                     raise
 
     def move_label(self, secret_id: str, label: str, *, to: str | None, away_from: str | None) -> None:
-        """See :meth:`meshcert.ports.SecretVault.move_label`."""
+        """See :meth:`meshcert.publishing.ports.SecretVault.move_label`."""
         versions = {"MoveToVersionId": to, "RemoveFromVersionId": away_from}
         with aws_errors("secretsmanager:UpdateSecretVersionStage", secret_id):
             try:
@@ -64,7 +64,7 @@ class SecretsManager:
                 raise
 
     def current_value(self, secret_id: str) -> CurrentValue:
-        """See :meth:`meshcert.ports.PublishedValues.current_value`."""
+        """See :meth:`meshcert.publishing.ports.PublishedValues.current_value`."""
         with aws_errors("secretsmanager:GetSecretValue", secret_id, carries_material=True):
             try:
                 answer = self._client.get_secret_value(SecretId=secret_id)

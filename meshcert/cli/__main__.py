@@ -16,6 +16,7 @@ import click
 from meshcert.cli import exit_codes, screen
 from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
+from meshcert.cli.costs import estimate
 from meshcert.cli.options import (
     ago,
     json_option,
@@ -30,14 +31,13 @@ from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
 from meshcert.cli.screen import Screen
 from meshcert.cli.survey import require_declared, sight, survey, usage
-from meshcert.costs import estimate
 from meshcert.errors import MeshcertError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from meshcert.cli.account import Account
-    from meshcert.costs import Estimate
+    from meshcert.cli.costs import Estimate
 
 SCHEMA = 1
 """Of every JSON document; a key that is there stays, another meaning is another number."""

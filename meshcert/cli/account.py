@@ -11,20 +11,20 @@ import boto3  # noqa: TID251  the command line plugs the adapters in
 from botocore.config import Config  # noqa: TID251  as above
 
 from meshcert import naming
-from meshcert.aws._errors import aws_errors
-from meshcert.aws.acknowledgements import AcknowledgementRows
 from meshcert.aws.audit_log import history
-from meshcert.aws.ecs import EcsServices
-from meshcert.aws.identities import Identities
-from meshcert.aws.lifecycle_table import LifecycleRows
-from meshcert.aws.orders_queue import OrdersQueue
+from meshcert.aws.ecs.services import EcsServices
+from meshcert.aws.errors import aws_errors
+from meshcert.aws.functions.verify import VerifyFunction
 from meshcert.aws.private_ca import PrivateCa
+from meshcert.aws.queues.orders import OrdersQueue
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.aws.secrets_manager import SecretsManager
-from meshcert.aws.verify_function import VerifyFunction
+from meshcert.aws.tables.acknowledgements import AcknowledgementRows
+from meshcert.aws.tables.identities import Identities
+from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
 from meshcert.errors import AwsRefused, Fault, SettingsInvalid
-from meshcert.lifecycle.observe import Views
+from meshcert.lifecycle.observing.observe import Views
 from meshcert.lifecycle.policy import Policy
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ from meshcert.cli import exit_codes
 from meshcert.cli.screen import duration, short, when
 from meshcert.cli.survey import exit_code, sight
 from meshcert.errors import MeshcertError, NotReady
-from meshcert.lifecycle.looks import ROLL_BACK
+from meshcert.lifecycle.asking.looks import ROLL_BACK
+from meshcert.lifecycle.deciding.plan import plan
+from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import Order
-from meshcert.lifecycle.observation import Unknown
-from meshcert.lifecycle.observe import remembered
-from meshcert.lifecycle.plan import plan
-from meshcert.lifecycle.steps import Action
+from meshcert.lifecycle.observing.observation import Unknown
+from meshcert.lifecycle.observing.observe import remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from meshcert.cli.account import Account
     from meshcert.cli.sights import Sight
     from meshcert.lifecycle.audit import AuditEntry
-    from meshcert.lifecycle.plan import Plan
+    from meshcert.lifecycle.deciding.plan import Plan
 
 LOOK_EVERY_S = 2.0
 _CLOCKS_APART = dt.timedelta(seconds=30)

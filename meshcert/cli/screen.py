@@ -11,16 +11,16 @@ from rich.console import Console
 from rich.text import Text
 
 from meshcert.cli import exit_codes
+from meshcert.cli.costs import PRICES_OF
 from meshcert.cli.survey import exit_code
-from meshcert.costs import PRICES_OF
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from meshcert.cli.account import Account
+    from meshcert.cli.costs import Estimate
     from meshcert.cli.sights import Sight
     from meshcert.cli.survey import Survey
-    from meshcert.costs import Estimate
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.policy import Policy
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshcert.lifecycle.findings import Kind
-from meshcert.lifecycle.observation import Certificate, Missing, Unknown
+from meshcert.lifecycle.deciding.findings import Kind
+from meshcert.lifecycle.observing.observation import Certificate, Missing, Unknown
 from meshcert.lifecycle.policy import ACM_RENEWS_AT, Validity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcert.lifecycle.observation import Acknowledgement, Observation, Service, Task
-    from meshcert.lifecycle.plan import Plan
+    from meshcert.lifecycle.deciding.plan import Plan
+    from meshcert.lifecycle.deciding.steps import Step
+    from meshcert.lifecycle.observing.observation import Acknowledgement, Observation, Service, Task
     from meshcert.lifecycle.policy import Policy
-    from meshcert.lifecycle.steps import Step
 
 # A finding's own remedy is about the renewal function's rights and calls; here they are the operator's.
 _YOURS = {

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from meshcert import naming
 from meshcert.cli import exit_codes
+from meshcert.cli.costs import ALARMS, METRICS, Poll, Usage
 from meshcert.cli.sights import Sight, service_of
-from meshcert.costs import ALARMS, METRICS, Poll, Usage
 from meshcert.errors import IdentityMissing
-from meshcert.lifecycle.findings import Kind
-from meshcert.lifecycle.observe import observe, remembered
-from meshcert.lifecycle.plan import plan
+from meshcert.lifecycle.deciding.findings import Kind
+from meshcert.lifecycle.deciding.plan import plan
+from meshcert.lifecycle.observing.observe import observe, remembered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

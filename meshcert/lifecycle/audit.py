@@ -18,7 +18,7 @@ class AuditEntry:
     Args:
         at: When, UTC.
         identity: For which identity.
-        action: What, a :class:`~meshcert.lifecycle.steps.Action`.
+        action: What, a :class:`~meshcert.lifecycle.deciding.steps.Action`.
         why: The reason.
         by: Who caused the look: an event's id, ``tick``, ``sweep``, or SQS's SenderId of an order.
         before: The version, deployment or task before.

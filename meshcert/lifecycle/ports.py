@@ -1,8 +1,8 @@
 """
 What the lifecycle needs from outside: only the methods it calls.
 
-As in :mod:`meshcert.ports`, implementations raise :mod:`meshcert.errors` and nothing else for what AWS answers. None of
-them can reach a private key.
+As in :mod:`meshcert.publishing.ports`, implementations raise :mod:`meshcert.errors` and nothing else for what AWS
+answers. None of them can reach a private key.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping
 
+    from meshcert.identity import Identity
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observation import Acknowledgement, Certificate, Service
-    from meshcert.ports import Identity
+    from meshcert.lifecycle.observing.observation import Acknowledgement, Certificate, Service
 
 
 class Renewals(Protocol):
@@ -57,11 +57,11 @@ class Labels(Protocol):
     """Secrets Manager: staging labels, no values."""
 
     def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
-        """See :meth:`meshcert.ports.SecretVault.labels`."""
+        """See :meth:`meshcert.publishing.ports.SecretVault.labels`."""
         ...
 
     def move_label(self, secret_id: str, label: str, *, to: str | None, away_from: str | None) -> None:
-        """See :meth:`meshcert.ports.SecretVault.move_label`."""
+        """See :meth:`meshcert.publishing.ports.SecretVault.move_label`."""
         ...
 
 

@@ -9,7 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: TID251
 from constructs import Construct  # noqa: TID251
 
 from meshcert import naming
-from meshcert.lifecycle.findings import Kind
+from meshcert.lifecycle.deciding.findings import Kind
 from stacks.constructs.refused_peers import DIMENSIONS, METRIC
 from stacks.runbook import FUNCTIONS, LIFETIMES, NAMESPACE, QUEUES
 

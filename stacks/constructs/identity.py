@@ -11,9 +11,9 @@ from aws_cdk import aws_secretsmanager as secretsmanager  # noqa: TID251
 from constructs import Construct  # noqa: TID251
 
 from meshcert import naming
-from meshcert.document import PLACEHOLDER
+from meshcert.identity import IDENTITY_SCHEMA
+from meshcert.material.document import PLACEHOLDER
 from meshcert.mesh import proxy_settings
-from meshcert.ports import IDENTITY_SCHEMA
 from stacks.constructs.revocation_bucket import bucket_name
 from stacks.findings import accept
 

@@ -18,7 +18,7 @@ from local.running_mesh import RunningMesh, wait_until
 from meshcert import naming
 from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
-from meshcert.publication import LAST_GOOD
+from meshcert.publishing.publication import LAST_GOOD
 from meshcert.settings import LEASE_S, POLICY_PREFIX
 from tests.e2e.terminal import OperatorTerminal
 

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError  # noqa: TID251 -- the tests speak t
 from evidence.fixtures.canary import search_texts, secrets_of
 from local.demo.scene import GATEWAY, TELLER
 from meshcert import naming
-from meshcert.publication import CURRENT, PENDING, PREVIOUS
+from meshcert.publishing.publication import CURRENT, PENDING, PREVIOUS
 from tests.e2e.grants import Role
 from tests.e2e.intruder import Intruder
 from tests.emulator.refusals import denial_of, is_allowed

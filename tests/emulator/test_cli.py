@@ -16,17 +16,17 @@ import pytest
 from meshcert import naming
 from meshcert.aws.acm import Acm
 from meshcert.aws.audit_log import AuditLog
-from meshcert.aws.identities import Identities
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.aws.tables.identities import Identities
 from meshcert.cli.__main__ import main
 from meshcert.cli.rights import RIGHTS
 from meshcert.clock import SystemClock
-from meshcert.document import PLACEHOLDER
-from meshcert.export import Sources, export_identity
+from meshcert.identity import Identity, ServiceUse
 from meshcert.lifecycle.audit import AuditEntry
-from meshcert.ports import Identity, ServiceUse
+from meshcert.material.document import PLACEHOLDER
 from meshcert.proxy import Rotation
+from meshcert.publishing.export import Sources, export_identity
 from tests.emulator.bundles import new_function
 from tests.emulator.hierarchies import permit_acm, root
 from tests.emulator.roles import new_role

@@ -11,13 +11,13 @@ import pytest
 from lambdas.export import handler
 from local.aws.config import CertificateTimes
 from meshcert.aws.secrets_manager import SecretsManager
-from meshcert.document import PLACEHOLDER, read_material, read_trust_bundle
 from meshcert.errors import IdentityMissing, SecretNotPublished
-from meshcert.export import TrustBundleOrder, export_identity, export_trust_bundle
+from meshcert.identity import Identity
 from meshcert.material import split_certificates
+from meshcert.material.document import PLACEHOLDER, read_material, read_trust_bundle
 from meshcert.naming import IDENTITIES_BY_CERTIFICATE
-from meshcert.ports import Identity
-from meshcert.publication import CURRENT, Outcome
+from meshcert.publishing.export import TrustBundleOrder, export_identity, export_trust_bundle
+from meshcert.publishing.publication import CURRENT, Outcome
 from tests.emulator.hierarchies import eventually, permit_acm, root, subordinate
 from tests.identity_table_claims import IdentityTableClaims
 from tests.publication_claims import PublicationClaims

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshcert.aws.lifecycle_table import LifecycleRows
+from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.errors import IdentityMissing, LeaseLost
 from meshcert.lifecycle.memory import Memory
 from tests.emulator.tables import new_lifecycle_table

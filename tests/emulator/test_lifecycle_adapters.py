@@ -12,14 +12,14 @@ import pytest
 from botocore.config import Config  # noqa: TID251 - as the renewal function sets its client up
 
 from local.aws.config import CertificateTimes
-from meshcert.aws.acknowledgements import AcknowledgementRows
 from meshcert.aws.acm import Acm
 from meshcert.aws.audit_log import AuditLog, history
-from meshcert.aws.export_function import ExportFunction
-from meshcert.aws.looks_queue import LooksQueue
+from meshcert.aws.functions.export import ExportFunction
+from meshcert.aws.functions.verify import VerifyFunction
 from meshcert.aws.private_ca import PrivateCa
+from meshcert.aws.queues.looks import LooksQueue
 from meshcert.aws.renewals import AcmRenewals
-from meshcert.aws.verify_function import VerifyFunction
+from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.errors import AwsRefused, AwsUnavailable, ExportFailed, IdentityMissing
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.material import Passphrase

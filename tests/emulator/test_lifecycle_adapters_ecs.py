@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.lab import LocalAws
-from meshcert.aws.ecs import EcsServices
+from meshcert.aws.ecs.services import EcsServices
 from meshcert.errors import IdentityMissing
-from meshcert.lifecycle.observation import DeploymentState
+from meshcert.lifecycle.observing.observation import DeploymentState
 from tests.emulator.fargate import CLUSTER, RunningService, build_image
 from tests.emulator.hierarchies import eventually
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from meshcert.lifecycle.observation import Service
+    from meshcert.lifecycle.observing.observation import Service
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from evidence.fixtures import pki
 from evidence.fixtures.container import Container, assert_ends_with, eventually, serial_number
 from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller
 from evidence.fixtures.secrets_api import TASK
-from meshcert.certificate_facts import certificate_facts
+from meshcert.material.certificate_facts import certificate_facts
 from meshcert.proxy import ProxySettings, Rotation
 from tests.envoy.conftest import both_deliveries
 

@@ -19,7 +19,7 @@ from entrypoint.container import exit_codes
 from evidence.fixtures import pki
 from evidence.fixtures.container import Container, assert_ends_with, eventually
 from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller
-from meshcert.document import PLACEHOLDER
+from meshcert.material.document import PLACEHOLDER
 from meshcert.proxy import Delivery
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import pytest
 from entrypoint.container import exit_codes
 from evidence.fixtures.container import Container, assert_ends_with, eventually, serial_number
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
-from meshcert.document import PLACEHOLDER, write_material
+from meshcert.material.document import PLACEHOLDER, write_material
 from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meshcert.errors import AwsRefused, CertificatePending, ExportFailed, IdentityMissing, VersionQuarantined
-from meshcert.lifecycle.observation import Certificate
+from meshcert.lifecycle.observing.observation import Certificate
 from meshcert.lifecycle.policy import ACM_RENEWS_AT, Policy, Validity
-from meshcert.publication import publish
+from meshcert.publishing.publication import publish
 
 if TYPE_CHECKING:
     from collections.abc import Callable

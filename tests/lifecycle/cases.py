@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from meshcert.lifecycle.deciding.plan import plan
+from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import Quarantine
-from meshcert.lifecycle.observation import DeploymentState
-from meshcert.lifecycle.plan import plan
-from meshcert.lifecycle.steps import Action
+from meshcert.lifecycle.observing.observation import DeploymentState
 from tests.lifecycle.observations import (
     MINUTE,
     NOW,
@@ -30,8 +30,8 @@ from tests.lifecycle.observations import (
 if TYPE_CHECKING:
     import datetime as dt
 
-    from meshcert.lifecycle.findings import Kind
-    from meshcert.lifecycle.observation import Observation
+    from meshcert.lifecycle.deciding.findings import Kind
+    from meshcert.lifecycle.observing.observation import Observation
 
 RUNNING, DONE, FAILED = DeploymentState.IN_PROGRESS, DeploymentState.COMPLETED, DeploymentState.FAILED
 PENDING = "PENDING_AUTO_RENEWAL"

@@ -8,13 +8,13 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from meshcert.errors import IdentityMissing
-from meshcert.lifecycle.observation import Acknowledgement, DeploymentState, Service, ServiceDeployment, Task
+from meshcert.lifecycle.observing.observation import Acknowledgement, DeploymentState, Service, ServiceDeployment, Task
 from meshcert.proxy import Rotation
-from meshcert.publication import CURRENT, QUARANTINED, version_labelled
+from meshcert.publishing.publication import CURRENT, QUARANTINED, version_labelled
 
 if TYPE_CHECKING:
     from evidence.simulation.vault import InMemoryVault
-    from meshcert.ports import Identity, ServiceUse
+    from meshcert.identity import Identity, ServiceUse
     from tests.unit.fakes import FakeClock
 
 START = dt.timedelta(seconds=30)

@@ -6,8 +6,9 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from evidence.simulation.vault import SEED_VERSION
+from meshcert.identity import Identity, ServiceUse
 from meshcert.lifecycle.memory import Memory, Order, Publication, Quarantine, RenewalRequest, Rollout
-from meshcert.lifecycle.observation import (
+from meshcert.lifecycle.observing.observation import (
     Acknowledgement,
     Authority,
     Certificate,
@@ -20,7 +21,6 @@ from meshcert.lifecycle.observation import (
     Unknown,
 )
 from meshcert.lifecycle.policy import Policy, Validity
-from meshcert.ports import Identity, ServiceUse
 from meshcert.proxy import Rotation
 
 if TYPE_CHECKING:

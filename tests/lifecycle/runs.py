@@ -9,9 +9,9 @@ from tests.lifecycle.world import DAY, HOUR, IDENTITY, MINUTE
 from tests.lifecycle.world import LifecycleWorld as World
 
 if TYPE_CHECKING:
-    from meshcert.lifecycle.findings import Kind
-    from meshcert.lifecycle.reconcile import Reconciled
-    from meshcert.lifecycle.steps import Action
+    from meshcert.lifecycle.deciding.findings import Kind
+    from meshcert.lifecycle.deciding.steps import Action
+    from meshcert.lifecycle.doing.reconcile import Reconciled
 
 NAME = IDENTITY.name
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities, InMemoryLifecycle
 from evidence.simulation.vault import InMemoryVault
 from meshcert.errors import MeshcertError
-from meshcert.lifecycle.apply import Hands
-from meshcert.lifecycle.looks import Look
-from meshcert.lifecycle.observe import Views
+from meshcert.identity import Identity, ServiceUse
+from meshcert.lifecycle.asking.looks import Look
+from meshcert.lifecycle.doing.apply import Hands
+from meshcert.lifecycle.doing.reconcile import Reconciled, Workshop, reconcile
+from meshcert.lifecycle.observing.observe import Views
 from meshcert.lifecycle.policy import Policy
-from meshcert.lifecycle.reconcile import Reconciled, Workshop, reconcile
-from meshcert.ports import Identity, ServiceUse
 from meshcert.proxy import Rotation
-from meshcert.publication import CURRENT, LAST_GOOD, QUARANTINED, version_labelled
+from meshcert.publishing.publication import CURRENT, LAST_GOOD, QUARANTINED, version_labelled
 from tests.lifecycle.acm import ModelledExporter, SimulatedAcm, version_of
 from tests.lifecycle.ecs import SimulatedEcs
 from tests.unit.fakes import FakeClock

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from meshcert.document import PLACEHOLDER
-from meshcert.ports import IDENTITY_SCHEMA
+from meshcert.identity import IDENTITY_SCHEMA
+from meshcert.material.document import PLACEHOLDER
 from tests.stacks.synthesis import ROOT, synthesise
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshcert.lifecycle.findings import REMEDIES, Kind
+from meshcert.lifecycle.deciding.findings import REMEDIES, Kind
 from stacks.renewal import looks_at_once
 from stacks.runbook import alarms
 

@@ -11,7 +11,7 @@ from aws_cdk import App, Validations  # noqa: TID251 -- these tests are about th
 from cdk_nag import AwsSolutionsChecks
 
 from app import build
-from meshcert.custom_resource_properties import read_trust_bundle
+from meshcert.deploying.properties import read_trust_bundle
 from meshcert.proxy import ProxySettings, Revocation
 from tests.mesh_slips import changed
 from tests.stacks.synthesis import CONTEXT, synthesise

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evidence.fixtures.pki import encrypt_again
 from meshcert.errors import CertificatePending, IdentityMissing
-from meshcert.ports import IssuedCertificate
+from meshcert.publishing.ports import IssuedCertificate
 
 if TYPE_CHECKING:
     from evidence.fixtures.pki import Hierarchy

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entrypoint.container import exit_codes
-from meshcert.aws._deployments import EXCUSED
-from meshcert.aws.ecs import EcsServices
-from meshcert.lifecycle.observation import DeploymentState
+from meshcert.aws.ecs.deployments import EXCUSED
+from meshcert.aws.ecs.services import EcsServices
+from meshcert.lifecycle.observing.observation import DeploymentState
 from tests.unit.test_aws_errors import Answers, client_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshcert.lifecycle.observation import Service
+    from meshcert.lifecycle.observing.observation import Service
 
 T0 = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)

@@ -9,11 +9,11 @@ import botocore.exceptions  # noqa: TID251  the errors that are mapped
 import botocore.session  # noqa: TID251  AWS's own models
 import pytest
 
-from meshcert.aws import _errors
-from meshcert.aws._errors import aws_errors
+from meshcert.aws import errors as _errors
 from meshcert.aws.acm import Acm
-from meshcert.aws.identities import Identities
+from meshcert.aws.errors import aws_errors
 from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.aws.tables.identities import Identities
 from meshcert.errors import (
     AccessDenied,
     AwsRefused,

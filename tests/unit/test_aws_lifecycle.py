@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.aws.audit_log import AuditLog, history
-from meshcert.aws.export_function import ExportFunction
-from meshcert.aws.looks_queue import LooksQueue
+from meshcert.aws.functions.export import ExportFunction
+from meshcert.aws.functions.verify import VerifyFunction
 from meshcert.aws.private_ca import PrivateCa
+from meshcert.aws.queues.looks import LooksQueue
 from meshcert.aws.renewals import AcmRenewals
-from meshcert.aws.verify_function import VerifyFunction
 from meshcert.errors import AwsRefused, AwsUnavailable, ExportFailed, VerifyFailed
 from meshcert.lifecycle.audit import AuditEntry
-from meshcert.lifecycle.observation import Certificate
+from meshcert.lifecycle.observing.observation import Certificate
 from meshcert.lifecycle.policy import Validity
 from tests.unit.fakes import FakeClock
 from tests.unit.test_aws_errors import Answers, client_error

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshcert.aws.acknowledgements import AcknowledgementRows
-from meshcert.aws.identities import Identities
-from meshcert.lifecycle.observation import Acknowledgement
+from meshcert.aws.tables.acknowledgements import AcknowledgementRows
+from meshcert.aws.tables.identities import Identities
+from meshcert.lifecycle.observing.observation import Acknowledgement
 from tests.unit.test_aws_errors import Answers
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 from entrypoint.judging.preflight import check_material
 from meshcert.errors import MaterialRejected
 from meshcert.material import EncryptedPrivateKey, Material, Passphrase, join_certificates, split_certificates
-from meshcert.verification import Expectation, verify_material
+from meshcert.publishing.preflight import Expectation, verify_material
 from tests.envoy.peers_cases import CASES, TLS_1_2
 from tests.envoy.peers_pki import PeerPki
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from meshcert.costs import ALARMS, METRICS, QUEUES, Poll, Usage, certificate_dollars, estimate
-from meshcert.lifecycle.measures import measures
+from meshcert.cli.costs import ALARMS, METRICS, QUEUES, Poll, Usage, certificate_dollars, estimate
+from meshcert.lifecycle.doing.measures import measures
 from stacks import runbook
 from tests.lifecycle.world import LifecycleWorld
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.simulation.vault import SEED_VERSION
-from meshcert.custom_resource import Deployment, answer
-from meshcert.document import read_trust_bundle
+from meshcert.deploying.custom_resource import Deployment, answer
 from meshcert.errors import AccessDenied, Fault, SettingsInvalid
-from meshcert.ports import ServiceUse
+from meshcert.identity import ServiceUse
+from meshcert.material.document import read_trust_bundle
 from meshcert.proxy import Rotation
 from tests.unit.world import BUNDLE, CERTIFICATE, IDENTITY, ISSUING, NAME, ROOT, SECRET, STACK, TRUST
 

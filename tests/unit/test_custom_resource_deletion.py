@@ -9,7 +9,7 @@ import pytest
 from tests.unit.world import CERTIFICATE, IDENTITY, SECRET, TRUST
 
 if TYPE_CHECKING:
-    from meshcert.ports import Identity
+    from meshcert.identity import Identity
     from tests.unit.world import World
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from evidence.simulation.tables import InMemoryIdentities, InMemoryLifecycle, InMemoryMessages
 from meshcert.errors import AwsUnavailable
-from meshcert.lifecycle.dispatch import Dispatched, Office, dispatch, sweep, tick
+from meshcert.lifecycle.asking.dispatch import Dispatched, Office, dispatch, sweep, tick
 from tests.lifecycle.world import IDENTITY, T0
 from tests.unit.fakes import FakeClock
 

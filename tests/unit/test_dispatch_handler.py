@@ -12,7 +12,7 @@ import pytest
 from evidence.simulation.tables import InMemoryIdentities, InMemoryLifecycle, InMemoryMessages
 from lambdas.dispatch import handler
 from meshcert.errors import AwsUnavailable
-from meshcert.lifecycle.dispatch import Office
+from meshcert.lifecycle.asking.dispatch import Office
 from tests.unit.fakes import FakeClock
 from tests.unit.invocation import Invocations, batch, failed
 from tests.unit.world import TELLER

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshcert.document import PLACEHOLDER, read_material, read_trust_bundle, write_material, write_trust_bundle
 from meshcert.errors import SecretMalformed, SecretNotPublished
+from meshcert.material.document import PLACEHOLDER, read_material, read_trust_bundle, write_material, write_trust_bundle
 from tests.unit.test_material import assert_no_secret_in
 
 if TYPE_CHECKING:

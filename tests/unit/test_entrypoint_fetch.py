@@ -11,7 +11,6 @@ import pytest
 from entrypoint.aws.retrying import FRESH_ROLE_GRACE_S, LONGEST_DELAY_S, Clock, delay, until
 from entrypoint.aws.secrets_manager import QUARANTINED, SecretsManager, SecretVersion, Versions, error_of
 from entrypoint.rotating.first_delivery import exit_code_of
-from meshcert import publication
 from meshcert.errors import (
     AwsRefused,
     AwsUnavailable,
@@ -23,6 +22,7 @@ from meshcert.errors import (
     SettingsInvalid,
     VersionQuarantined,
 )
+from meshcert.publishing import publication
 
 if TYPE_CHECKING:
     from collections.abc import Callable

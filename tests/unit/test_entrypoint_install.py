@@ -14,8 +14,8 @@ from entrypoint.envoy.handover import FileHandover
 from entrypoint.envoy.install import SecretFiles, leaf_of, version_of
 from entrypoint.rotating.delivery import Delivery, Served, refuse_older, wanted_secrets
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
-from meshcert.document import PLACEHOLDER, write_material, write_trust_bundle
 from meshcert.errors import MaterialRejected, SecretMalformed, SecretNotPublished
+from meshcert.material.document import PLACEHOLDER, write_material, write_trust_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable

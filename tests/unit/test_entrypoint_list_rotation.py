@@ -17,9 +17,9 @@ from entrypoint.rotating.delivery import Delivery, Served
 from entrypoint.rotating.rotation import Rotation
 from entrypoint.settings import Settings
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_SECRET, teller
-from meshcert.document import write_material, write_trust_bundle
 from meshcert.envoy import discovery_response
 from meshcert.errors import AwsUnavailable
+from meshcert.material.document import write_material, write_trust_bundle
 from meshcert.proxy import Revocation
 from meshcert.proxy import Rotation as RotationKind
 

@@ -22,8 +22,8 @@ from entrypoint.rotating.first_delivery import FirstDelivery
 from entrypoint.rotating.rotation import Rotation
 from entrypoint.settings import Settings
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
-from meshcert.document import write_material, write_trust_bundle
 from meshcert.errors import AwsUnavailable
+from meshcert.material.document import write_material, write_trust_bundle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,8 +12,8 @@ from entrypoint.envoy.acceptance import Leaf, served_leaves
 from entrypoint.rotating.delivery import Served
 from entrypoint.rotating.standing import LONGEST_REASON, Stage, Standing, Standings
 from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller
-from meshcert.certificate_facts import certificate_facts
 from meshcert.envoy import discovery_response, identity_resource
+from meshcert.material.certificate_facts import certificate_facts
 from meshcert.proxy import SecretReference
 
 if TYPE_CHECKING:

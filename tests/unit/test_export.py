@@ -10,7 +10,6 @@ import pytest
 
 from evidence.fixtures.pki import Hierarchy
 from evidence.simulation.vault import SEED_VERSION
-from meshcert.document import read_material, read_trust_bundle
 from meshcert.errors import (
     CertificatePending,
     IdentityMissing,
@@ -18,17 +17,18 @@ from meshcert.errors import (
     SecretNotPublished,
     VersionQuarantined,
 )
-from meshcert.export import (
+from meshcert.material.document import read_material, read_trust_bundle
+from meshcert.publishing.export import (
     export_identity,
     export_trust_bundle,
     new_passphrase,
 )
-from meshcert.publication import CURRENT, Outcome
+from meshcert.publishing.publication import CURRENT, Outcome
 from tests.unit.world import BUNDLE, CERTIFICATE, NAME, ROOT, SECRET, TELLER, TRUST_ORDER, never
 
 if TYPE_CHECKING:
+    from meshcert.identity import Identity
     from meshcert.material import Material, Passphrase
-    from meshcert.ports import Identity
     from tests.unit.world import World
 
 

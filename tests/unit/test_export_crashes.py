@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evidence.simulation.vault import SEED_VERSION
-from meshcert.export import export_identity, export_issued, export_trust_bundle
-from meshcert.publication import CURRENT
+from meshcert.publishing.export import export_identity, export_issued, export_trust_bundle
+from meshcert.publishing.publication import CURRENT
 from tests.unit.fakes import Crash, CrashAfter
 from tests.unit.world import BUNDLE, CERTIFICATE, SECRET, TELLER, TRUST_ORDER
 

@@ -19,7 +19,7 @@ from meshcert.errors import (
     PublicationRaced,
     RequestInvalid,
 )
-from meshcert.export import export_identity
+from meshcert.publishing.export import export_identity
 from tests.unit.invocation import Invocations
 from tests.unit.world import CERTIFICATE, IDENTITY, NAME, SECRET, TELLER, never
 

@@ -11,8 +11,8 @@ import pytest
 
 from evidence.simulation.vault import SEED_VERSION
 from meshcert.errors import MaterialRejected, PublicationRaced
-from meshcert.export import export_identity, export_issued
-from meshcert.publication import CURRENT, Outcome
+from meshcert.publishing.export import export_identity, export_issued
+from meshcert.publishing.publication import CURRENT, Outcome
 from tests.unit.world import CERTIFICATE, NAME, SECRET, TELLER, never
 
 if TYPE_CHECKING:

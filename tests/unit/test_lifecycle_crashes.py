@@ -14,7 +14,7 @@ import pytest
 
 from evidence.simulation.vault import SEED_VERSION
 from meshcert.errors import MeshcertError
-from meshcert.publication import CURRENT, LAST_GOOD, PREVIOUS, QUARANTINED
+from meshcert.publishing.publication import CURRENT, LAST_GOOD, PREVIOUS, QUARANTINED
 from tests.lifecycle.interruptions import BEYOND, KilledAfter, Meanwhile, Throttled
 from tests.lifecycle.runs import roll_out_badly
 from tests.lifecycle.world import DAY, IDENTITY, MINUTE, SECRET

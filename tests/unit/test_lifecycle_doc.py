@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from meshcert.lifecycle.audit import AuditEntry
-from meshcert.lifecycle.findings import Kind
-from meshcert.lifecycle.steps import Action
-from meshcert.publication import CURRENT, LAST_GOOD, PENDING, PREVIOUS, QUARANTINED
+from meshcert.lifecycle.deciding.findings import Kind
+from meshcert.lifecycle.deciding.steps import Action
+from meshcert.publishing.publication import CURRENT, LAST_GOOD, PENDING, PREVIOUS, QUARANTINED
 from stacks.runbook import Alarm, alarms
 
 ROOT = Path(__file__).resolve().parent.parent.parent

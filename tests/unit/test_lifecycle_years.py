@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from meshcert.errors import AccessDenied, AwsUnavailable, MeshcertError
-from meshcert.lifecycle.findings import Kind
-from meshcert.lifecycle.measures import measures
+from meshcert.lifecycle.deciding.findings import Kind
+from meshcert.lifecycle.doing.measures import measures
 from tests.lifecycle.acm import LIFETIME
 from tests.lifecycle.world import DAY, HOUR, MINUTE, SECRET, T0
 from tests.lifecycle.world import LifecycleWorld as World

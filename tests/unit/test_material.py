@@ -106,8 +106,8 @@ class TestRedaction:
     def test_material_is_not_serialised_by_accident(
         self, material: Material, serialise: Callable[[Material], object]
     ) -> None:
-        """The one way out is meshcert.document."""
-        with pytest.raises(TypeError, match=r"never serialised: publish it through meshcert\.document"):
+        """The one way out is meshcert.material.document."""
+        with pytest.raises(TypeError, match=r"never serialised: publish it through meshcert\.material\.document"):
             serialise(material)
 
     def test_a_plain_json_encoder_refuses_it(self, material: Material) -> None:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from meshcert.lifecycle.apply import Deed
-from meshcert.lifecycle.findings import Finding, Kind
-from meshcert.lifecycle.measures import COUNTED, Measure, measures
+from meshcert.lifecycle.deciding.findings import Finding, Kind
+from meshcert.lifecycle.deciding.plan import Plan, plan
+from meshcert.lifecycle.deciding.steps import Action, Step
+from meshcert.lifecycle.doing.apply import Deed
+from meshcert.lifecycle.doing.measures import COUNTED, Measure, measures
+from meshcert.lifecycle.doing.reconcile import Reconciled
 from meshcert.lifecycle.memory import Memory
-from meshcert.lifecycle.observation import Acknowledgement
-from meshcert.lifecycle.observe import remembered
-from meshcert.lifecycle.plan import Plan, plan
-from meshcert.lifecycle.reconcile import Reconciled
-from meshcert.lifecycle.steps import Action, Step
+from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.lifecycle.observing.observe import remembered
 from tests.lifecycle.observations import (
     DAY,
     LIFETIME,
@@ -33,7 +33,7 @@ from tests.lifecycle.observations import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshcert.lifecycle.observation import Observation
+    from meshcert.lifecycle.observing.observation import Observation
 
 
 def measured(seen: Observation, *deeds: Deed) -> Mapping[str, Measure]:

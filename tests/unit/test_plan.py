@@ -1,5 +1,5 @@
 """
-What the lifecycle does next: one row, one case. These tables document :mod:`meshcert.lifecycle.plan`.
+What the lifecycle does next: one row, one case. These tables document :mod:`meshcert.lifecycle.deciding.plan`.
 
 Version 1 is issued, published, proven and served by gateway (``reload``) and teller (``redeploy``) unless a row says
 otherwise; 2 and 3 are newer ones. How services take a version over is in ``test_plan_rollout.py``, how a bad one goes
@@ -8,11 +8,11 @@ back and a good one is proven in ``test_plan_rollback.py``.
 
 from __future__ import annotations
 
-from meshcert.lifecycle.findings import REMEDIES, Kind
+from meshcert.lifecycle.deciding.findings import REMEDIES, Kind
+from meshcert.lifecycle.deciding.plan import plan
+from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import Memory, Publication
-from meshcert.lifecycle.observation import Authority, Missing
-from meshcert.lifecycle.plan import plan
-from meshcert.lifecycle.steps import Action
+from meshcert.lifecycle.observing.observation import Authority, Missing
 from tests.lifecycle.cases import (
     PENDING,
     Case,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from meshcert.lifecycle.findings import Kind
-from meshcert.lifecycle.plan import plan
-from meshcert.lifecycle.steps import Action
+from meshcert.lifecycle.deciding.findings import Kind
+from meshcert.lifecycle.deciding.plan import plan
+from meshcert.lifecycle.deciding.steps import Action
 from tests.lifecycle.cases import (
     DONE,
     FAILED,

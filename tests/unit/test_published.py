@@ -11,17 +11,17 @@ import pytest
 
 from evidence.fixtures.pki import Hierarchy
 from evidence.simulation.vault import SEED_VERSION
-from meshcert.document import PLACEHOLDER
 from meshcert.errors import AwsUnavailable
-from meshcert.export import export_identity
-from meshcert.published import verify_published
+from meshcert.material.document import PLACEHOLDER
+from meshcert.publishing.export import export_identity
+from meshcert.publishing.verify import verify_published
 from tests.unit.world import ROOT, SECRET, TELLER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshcert.ports import Identity
-    from meshcert.published import Verified
+    from meshcert.identity import Identity
+    from meshcert.publishing.verify import Verified
     from tests.unit.world import World
 
 

@@ -12,8 +12,9 @@ import pytest
 from entrypoint import settings
 from entrypoint.container import exit_codes
 from local.demo.__main__ import STORIES
-from meshcert import costs, errors
+from meshcert import errors
 from meshcert import settings as function_settings
+from meshcert.cli import costs
 from meshcert.cli import exit_codes as cli_exit_codes
 from meshcert.cli.__main__ import cli
 from meshcert.errors import MeshcertError, NotReady

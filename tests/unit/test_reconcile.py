@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from meshcert.lifecycle.findings import Kind
-from meshcert.lifecycle.observation import DeploymentState
-from meshcert.ports import ServiceUse
+from meshcert.identity import ServiceUse
+from meshcert.lifecycle.deciding.findings import Kind
+from meshcert.lifecycle.observing.observation import DeploymentState
 from meshcert.proxy import Rotation
 from tests.lifecycle.runs import NAME, THROTTLED, due, failing, kinds, steps
 from tests.lifecycle.world import CERTIFICATE, DAY, MINUTE, SECRET

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from meshcert.lifecycle.findings import Kind
-from meshcert.lifecycle.observation import Acknowledgement
+from meshcert.lifecycle.deciding.findings import Kind
+from meshcert.lifecycle.observing.observation import Acknowledgement
 from tests.lifecycle.runs import NAME, due, kinds, steps
 from tests.lifecycle.world import CERTIFICATE, DAY, HOUR, IDENTITY, MINUTE, ROOT, SECRET, T0
 from tests.lifecycle.world import LifecycleWorld as World

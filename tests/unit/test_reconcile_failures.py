@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from meshcert.errors import AccessDenied
-from meshcert.lifecycle.findings import Kind
-from meshcert.lifecycle.steps import Action
+from meshcert.lifecycle.deciding.findings import Kind
+from meshcert.lifecycle.deciding.steps import Action
 from tests.lifecycle.runs import NAME, THROTTLED, due, failing, kinds, roll_out_badly, steps
 from tests.lifecycle.world import CERTIFICATE, DAY, HOUR, MINUTE, T0, TELLER
 from tests.lifecycle.world import LifecycleWorld as World

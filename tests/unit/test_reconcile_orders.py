@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from meshcert.errors import AwsUnavailable
-from meshcert.lifecycle.findings import Kind
-from meshcert.lifecycle.steps import Action
+from meshcert.lifecycle.deciding.findings import Kind
+from meshcert.lifecycle.deciding.steps import Action
 from tests.lifecycle.runs import THROTTLED, due, failing, kinds, steps
 from tests.lifecycle.world import DAY, GATEWAY, HOUR, MINUTE
 from tests.lifecycle.world import LifecycleWorld as World

@@ -10,14 +10,14 @@ import pytest
 
 from lambdas.renewal import handler
 from meshcert.errors import AwsUnavailable
-from meshcert.lifecycle.reconcile import Reconciled
+from meshcert.lifecycle.doing.reconcile import Reconciled
 from tests.lifecycle.world import CERTIFICATE, DAY, IDENTITY, MINUTE, LifecycleWorld
 from tests.unit.invocation import ACCOUNT, REGION, Invocations, batch, failed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshcert.lifecycle.looks import Look
+    from meshcert.lifecycle.asking.looks import Look
 
 SECOND = dt.timedelta(seconds=1)
 LOOKS, ORDERS = "meshcert-color-looks", "meshcert-color-orders"

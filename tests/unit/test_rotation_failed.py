@@ -15,11 +15,11 @@ from entrypoint.envoy.install import SecretFiles
 from entrypoint.rotating.standing import Stage
 from evidence.fixtures.proxies import TELLER_SECRET
 from meshcert.errors import AwsUnavailable, Fault, MaterialRejected
-from meshcert.lifecycle.measures import measures
-from meshcert.lifecycle.observation import Acknowledgement
-from meshcert.lifecycle.observe import remembered
-from meshcert.lifecycle.plan import plan
-from meshcert.lifecycle.reconcile import Reconciled
+from meshcert.lifecycle.deciding.plan import plan
+from meshcert.lifecycle.doing.measures import measures
+from meshcert.lifecycle.doing.reconcile import Reconciled
+from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.lifecycle.observing.observe import remembered
 from tests.lifecycle.observations import GATEWAY, MINUTE, NOW, POLICY, V1, V2, labels, look, remembers, says
 from tests.unit.test_entrypoint_rotation import World
 

@@ -17,8 +17,8 @@ from entrypoint.xds.board import Board
 from entrypoint.xds.handover import SocketHandover, ask_envoy, resume
 from entrypoint.xds.messages import secret_body
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
-from meshcert.document import write_material, write_trust_bundle
 from meshcert.envoy import identity_resource
+from meshcert.material.document import write_material, write_trust_bundle
 
 if TYPE_CHECKING:
     from evidence.fixtures.pki import Hierarchy

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.errors import SettingsInvalid
-from meshcert.lifecycle.dispatch import LOOKS_PER_SECOND
+from meshcert.lifecycle.asking.dispatch import LOOKS_PER_SECOND
 from meshcert.lifecycle.policy import Policy
 from meshcert.settings import DeploySettings, DispatchSettings, ExportSettings, RenewalSettings, VerifySettings
 

@@ -12,13 +12,13 @@ import pytest
 
 from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities
 from meshcert.errors import AwsUnavailable
-from meshcert.lifecycle.looks import Look
-from meshcert.lifecycle.triggers import ECHOES_WITHIN, SHOWS_WITHIN, Directory, Home, looks, ordered
+from meshcert.lifecycle.asking.looks import Look
+from meshcert.lifecycle.asking.triggers import ECHOES_WITHIN, SHOWS_WITHIN, Directory, Home, looks, ordered
 from tests.lifecycle.world import CERTIFICATE, IDENTITY
 from tests.unit.fakes import FakeClock
 
 if TYPE_CHECKING:
-    from meshcert.ports import Identity
+    from meshcert.identity import Identity
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 SERVICE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/meshcert-color/teller"
@@ -257,7 +257,7 @@ class TestNothing:
         self, directory: Directory, body: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A debug line is all that remains of it."""
-        caplog.set_level(logging.DEBUG, "meshcert.lifecycle.triggers")
+        caplog.set_level(logging.DEBUG, "meshcert.lifecycle.asking.triggers")
 
         assert looks(json.dumps(body), directory) == ()
         assert [record.levelname for record in caplog.records] == ["DEBUG"]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.fixtures.pki import Hierarchy
-from meshcert.document import read_trust_bundle
 from meshcert.errors import SecretMalformed
 from meshcert.material import ListSource, join_certificates, split_certificates
+from meshcert.material.document import read_trust_bundle
 from tests.unit.world import BUNDLE, CERTIFICATE, IDENTITY, NAME, ROOT, SECRET, TRUST
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.fixtures.pki import Hierarchy
-from meshcert.certificate_facts import certificate_facts
 from meshcert.errors import MaterialRejected
-from meshcert.key_encryption import describe_encryption, envoy_can_open
 from meshcert.material import Passphrase, TrustBundle, join_certificates, split_certificates
-from meshcert.verification import (
+from meshcert.material.certificate_facts import certificate_facts
+from meshcert.material.key_encryption import describe_encryption, envoy_can_open
+from meshcert.publishing.preflight import (
     Expectation,
     verify_certificate,
     verify_material,

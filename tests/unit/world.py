@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from evidence.fixtures.pki import Hierarchy
 from evidence.simulation.tables import InMemoryIdentities
 from evidence.simulation.vault import InMemoryVault
-from meshcert.custom_resource import IDENTITY_TYPE, TRUST_BUNDLE_TYPE, Deployment, answer
-from meshcert.document import read_material
-from meshcert.export import Sources, TrustBundleOrder, export_issued
-from meshcert.ports import Identity
-from meshcert.publication import CURRENT, QUARANTINED, version_labelled
-from meshcert.verification import Expectation, verify_material
+from meshcert.deploying.custom_resource import IDENTITY_TYPE, TRUST_BUNDLE_TYPE, Deployment, answer
+from meshcert.identity import Identity
+from meshcert.material.document import read_material
+from meshcert.publishing.export import Sources, TrustBundleOrder, export_issued
+from meshcert.publishing.preflight import Expectation, verify_material
+from meshcert.publishing.publication import CURRENT, QUARANTINED, version_labelled
 from tests.unit.fakes import CrashAfter, FakeClock, InMemoryAuthorities, InMemoryCertificates, InMemoryMarks
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class World:
 
     @property
     def sources(self) -> Sources:
-        """The ports of :mod:`meshcert.export`."""
+        """The ports of :mod:`meshcert.publishing.export`."""
         return Sources(self.certificates, self.authorities, self.vault, self.clock)
 
     def crashing(self, crash: CrashAfter) -> Sources:

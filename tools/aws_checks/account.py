@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore import xform_name  # noqa: TID251 -- this command speaks to AWS itself
 
-from meshcert.aws._errors import aws_errors
+from meshcert.aws.errors import aws_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

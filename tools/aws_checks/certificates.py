@@ -12,8 +12,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from meshcert import naming
-from meshcert.certificate_facts import dns_names, extension_of
 from meshcert.material import certificate_version, split_certificates
+from meshcert.material.certificate_facts import dns_names, extension_of
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshcert import naming
 from meshcert.errors import AccessDenied, AwsRefused, IdentityMissing
 from meshcert.material import ListSource, TrustBundle, join_certificates
-from meshcert.publication import CURRENT, version_labelled
+from meshcert.publishing.publication import CURRENT, version_labelled
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
 from meshcert.material import certificate_version
-from meshcert.publication import CURRENT, PENDING, version_labelled
+from meshcert.publishing.publication import CURRENT, PENDING, version_labelled
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ REQUEST_TIMEOUT_S = 3.0
 
 CURRENT = "AWSCURRENT"
 QUARANTINED = "QUARANTINED"
-"""As in :mod:`meshcert.publication`, whose import would cost this container's start ``logging``."""
+"""As in :mod:`meshcert.publishing.publication`, whose import would cost this container's start ``logging``."""
 
 FRESH_ROLE_CODES = frozenset({"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 """Refusals that a role or session made seconds ago may still meet."""

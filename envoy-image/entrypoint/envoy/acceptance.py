@@ -86,7 +86,7 @@ def served_leaves(admin: Admin) -> frozenset[Leaf]:
 
 
 def whole_bytes(serial: int) -> str:
-    """A serial number as Envoy and :class:`meshcert.certificate_facts.CertificateFacts` show it."""
+    """A serial number as Envoy and :class:`meshcert.material.certificate_facts.CertificateFacts` show it."""
     digits = f"{serial:x}"
     return digits.zfill(len(digits) + len(digits) % 2)
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from entrypoint.envoy.install import leaf_of, roots_of, version_of
 from entrypoint.judging import preflight
-from meshcert.document import read_material, read_trust_bundle
 from meshcert.envoy import identity_name, identity_resource, trust_name, trust_resource
 from meshcert.errors import Fault, MaterialRejected, SecretMalformed, VersionQuarantined
+from meshcert.material.document import read_material, read_trust_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable

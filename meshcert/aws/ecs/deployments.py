@@ -1,0 +1,182 @@
+"""What ECS's descriptions of a service's deployments and stopped tasks mean; no calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from meshcert.lifecycle.observing.observation import DeploymentState, ServiceDeployment
+from meshcert.naming import ENVOY_CONTAINER
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterable, Mapping
+
+_LONGEST_REASON = 256
+_HEALTH = "health check"
+EXCUSED = frozenset({0, 64, 66, 69, 77, 137, 143})
+"""
+Exit codes of the Envoy container that say nothing about the material: stopped in order, settings, not published yet,
+AWS unavailable, AWS refused (``entrypoint/container/exit_codes.py``), killed (too little memory, too slow to stop),
+told to stop.
+"""
+
+
+@dataclass(frozen=True)
+class Failed:
+    """
+    Why tasks of a deployment failed, the first to stop first.
+
+    Args:
+        failures: Of those that failed on what they were to serve.
+        excused: Of those that say nothing about it.
+    """
+
+    failures: tuple[str, ...] = ()
+    excused: tuple[str, ...] = ()
+
+
+def primary(service: Mapping[str, Any]) -> Mapping[str, Any]:
+    """
+    The deployment that a service is to run.
+
+    Args:
+        service: From DescribeServices or UpdateService.
+
+    Returns:
+        One without an id for a service that has no deployments (its controller is EXTERNAL).
+    """
+    deployments: list[Mapping[str, Any]] = service.get("deployments", [])
+    found = [deployment for deployment in deployments if deployment["status"] == "PRIMARY"]
+    return found[0] if found else {"id": "", "rolloutState": "COMPLETED"}
+
+
+def rolls(service: Mapping[str, Any]) -> bool:
+    """Whether ECS itself replaces a service's tasks: only such services have a history of deployments."""
+    controller: Mapping[str, str] = service.get("deploymentController", {})
+    return controller.get("type", "ECS") == "ECS" and bool(service.get("deployments"))
+
+
+def newest(service: Mapping[str, Any]) -> ServiceDeployment:
+    """
+    A service's newest deployment.
+
+    That is the primary one, unless ECS rolls a newer one back: then an older one is primary again, and the newer one
+    has failed.
+
+    Args:
+        service: From DescribeServices.
+    """
+    current = primary(service)
+    later = [
+        deployment
+        for deployment in service.get("deployments", [])
+        if "createdAt" in current and deployment["createdAt"] > current["createdAt"]
+    ]
+    if later:
+        overruled = max(later, key=lambda deployment: deployment["createdAt"])
+        return replace(_deployment(overruled, service), state=DeploymentState.FAILED)
+    return _deployment(current, service)
+
+
+def as_recorded(seen: ServiceDeployment, begun: dt.datetime, records: Iterable[Mapping[str, Any]]) -> ServiceDeployment:
+    """
+    A deployment that is under way, unless the service's history says that it was stopped or rolled back.
+
+    Args:
+        seen: What DescribeServices shows.
+        begun: When it was created.
+        records: From ListServiceDeployments.
+    """
+    latest = max(records, key=lambda record: record["createdAt"], default=None)
+    if latest is None:
+        return seen
+    # A revision has the number of its deployment.
+    number = str(latest.get("targetServiceRevisionArn", "")).rpartition("/")[2]
+    is_it = seen.id == f"ecs-svc/{number}"
+    if not is_it and latest["createdAt"] < begun:
+        # The record of what this deployment replaced; its own is not there yet.
+        return seen
+    status, reason = str(latest["status"]), str(latest.get("statusReason", ""))
+    if status != "STOPPED" and not status.startswith("ROLLBACK_"):
+        return seen
+    return ServiceDeployment(
+        id=seen.id if is_it or not number else f"ecs-svc/{number}",
+        state=DeploymentState.FAILED,
+        failed_tasks=seen.failed_tasks if is_it else 0,
+        reason=reason or f"its service deployment is {status}",
+    )
+
+
+def failed(tasks: Iterable[Mapping[str, Any]], deployment: str) -> Failed:
+    """
+    The tasks of a deployment that failed, and whether the material they were to serve may be to blame.
+
+    A task counts as soon as its stopCode, or a container's exit code, is known: Fargate takes half a minute and more
+    from there to its last status.
+
+    Args:
+        tasks: Tasks that ECS does not want to run any more, from DescribeTasks.
+        deployment: Id of the deployment.
+
+    Returns:
+        A reason for each task that failed by itself; none for those that were stopped by the scheduler to make room,
+        by a person, or by AWS to take its machine back.
+    """
+    ours = [task for task in tasks if task.get("startedBy") == deployment and _failed(task)]
+    ours.sort(key=lambda task: (task.get("stoppingAt", task.get("createdAt")), task["taskArn"]))
+    return Failed(
+        failures=tuple(_reason(task) for task in ours if _blames_material(task)),
+        excused=tuple(_reason(task) for task in ours if not _blames_material(task)),
+    )
+
+
+def _deployment(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> ServiceDeployment:
+    return ServiceDeployment(
+        id=deployment["id"],
+        state=_state(deployment, service),
+        failed_tasks=deployment.get("failedTasks", 0),
+        reason=deployment.get("rolloutStateReason", ""),
+    )
+
+
+def _state(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> DeploymentState:
+    if "rolloutState" not in deployment:
+        # Not shown behind a Classic Load Balancer and for other controllers (ecs:Deployment).
+        done = len(service["deployments"]) == 1 and deployment["runningCount"] == deployment["desiredCount"]
+        return DeploymentState.COMPLETED if done else DeploymentState.IN_PROGRESS
+    try:
+        return DeploymentState(deployment["rolloutState"])
+    except ValueError:
+        return DeploymentState.IN_PROGRESS
+
+
+def _failed(task: Mapping[str, Any]) -> bool:
+    match task.get("stopCode"):
+        case "TaskFailedToStart":
+            return True
+        case "EssentialContainerExited":
+            return any(container.get("exitCode") for container in task.get("containers", []))
+        case "ServiceSchedulerInitiated":
+            return _HEALTH in task.get("stoppedReason", "").lower()
+    return False
+
+
+def _blames_material(task: Mapping[str, Any]) -> bool:
+    """Of a task that failed."""
+    if task.get("stopCode") == "ServiceSchedulerInitiated":
+        # A health check: Envoy is not ready, or its peers and callers do not get through.
+        return True
+    # Also in a task that never was RUNNING: an application that waits for a healthy Envoy has not begun by then.
+    codes = [each.get("exitCode") for each in task.get("containers", []) if each["name"] == ENVOY_CONTAINER]
+    return any(code is not None and code not in EXCUSED for code in codes)
+
+
+def _reason(task: Mapping[str, Any]) -> str:
+    parts = [str(task.get("stoppedReason", task["stopCode"]))]
+    for container in task.get("containers", []):
+        if container.get("exitCode"):
+            parts.append(f"{container['name']} exited with {container['exitCode']}")
+        if container.get("reason"):
+            parts.append(f"{container['name']}: {container['reason']}")
+    return "; ".join(parts)[:_LONGEST_REASON]

@@ -1,0 +1,141 @@
+"""Services of one ECS cluster: looked at, deployed anew, told apart by their tags."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError  # noqa: TID251  adapters are where botocore lives
+
+from meshcert.aws.ecs import deployments
+from meshcert.aws.errors import aws_errors, error_code
+from meshcert.errors import IdentityMissing
+from meshcert.lifecycle.observing.observation import DeploymentState, Service, ServiceDeployment, Task
+from meshcert.naming import IDENTITY_TAG_PREFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_PAGE = 100
+"""Tasks in one answer of ListTasks, and in one question of DescribeTasks."""
+
+
+class EcsServices:
+    """
+    :class:`meshcert.lifecycle.ports.Services`.
+
+    Args:
+        client: boto3's ``ecs`` client.
+        cluster: Name of the cluster.
+    """
+
+    def __init__(self, client: Any, cluster: str) -> None:
+        self._client = client
+        self._cluster = cluster
+
+    def look(self, name: str) -> Service | None:
+        """See :meth:`meshcert.lifecycle.ports.Services.look`."""
+        try:
+            service = self._describe(name)
+            if service is None:
+                return None
+            # The tasks after the service: those of a deployment that is complete are its own, whatever comes next.
+            deployment = self._newest(service)
+            tasks = [task for task in self._tasks(name, "RUNNING") if task["desiredStatus"] == "RUNNING"]
+            failed = deployments.Failed()
+            if deployment.state is not DeploymentState.COMPLETED:
+                failed = deployments.failed(self._tasks(name, "STOPPED"), deployment.id)
+        except IdentityMissing:
+            # Deleted between two of the questions, or its cluster was.
+            return None
+        return Service(
+            name=name,
+            desired_count=service["desiredCount"],
+            tasks=tuple(_task(task) for task in tasks),
+            deployment=deployment,
+            failures=failed.failures,
+            excused=failed.excused,
+        )
+
+    def redeploy(self, name: str) -> str:
+        """See :meth:`meshcert.lifecycle.ports.Services.redeploy`."""
+        with aws_errors("ecs:UpdateService", name):
+            service = self._client.update_service(cluster=self._cluster, service=name, forceNewDeployment=True)
+        return str(deployments.primary(service["service"])["id"])
+
+    def stop_task(self, task: str, reason: str) -> None:
+        """See :meth:`meshcert.lifecycle.ports.Services.stop_task`."""
+        with aws_errors("ecs:StopTask", task):
+            try:
+                self._client.stop_task(cluster=self._cluster, task=task, reason=reason)
+            except ClientError as exc:
+                # The code for a task that ECS no longer knows; nothing else in this request can be wrong.
+                if error_code(exc) != "InvalidParameterException":
+                    raise
+
+    def identities_of(self, service_arn: str) -> tuple[str, ...]:
+        """See :meth:`meshcert.lifecycle.ports.Services.identities_of`."""
+        # arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/NAME; services without their cluster in the ARN have no tags.
+        parts = service_arn.rpartition(":")[2].split("/")
+        if len(parts) != 3 or parts[:2] != ["service", self._cluster]:  # noqa: PLR2004  kind, cluster, name
+            return ()
+        try:
+            with aws_errors("ecs:ListTagsForResource", service_arn):
+                tags = self._tags(service_arn)
+        except IdentityMissing:
+            return ()
+        prefix = IDENTITY_TAG_PREFIX
+        return tuple(sorted(tag["key"].removeprefix(prefix) for tag in tags if tag["key"].startswith(prefix)))
+
+    def _describe(self, name: str) -> Mapping[str, Any] | None:
+        with aws_errors("ecs:DescribeServices", name):
+            found = self._client.describe_services(cluster=self._cluster, services=[name])["services"]
+        # A service that is being deleted is DRAINING, then INACTIVE.
+        return next((service for service in found if service["status"] == "ACTIVE"), None)
+
+    def _newest(self, service: Mapping[str, Any]) -> ServiceDeployment:
+        seen = deployments.newest(service)
+        if seen.state is not DeploymentState.IN_PROGRESS or not deployments.rolls(service):
+            return seen
+        begun = deployments.primary(service)["createdAt"]
+        # What was put on record before it cannot be about it; ECS may write the two in either order.
+        since = {"after": begun - dt.timedelta(minutes=1)}
+        with aws_errors("ecs:ListServiceDeployments", service["serviceName"]):
+            records = self._client.list_service_deployments(
+                cluster=self._cluster, service=service["serviceName"], createdAt=since
+            )["serviceDeployments"]
+        return deployments.as_recorded(seen, begun, records)
+
+    def _tasks(self, name: str, desired: str) -> Iterator[Mapping[str, Any]]:
+        question: dict[str, Any] = {"cluster": self._cluster, "serviceName": name, "desiredStatus": desired}
+        while True:
+            with aws_errors("ecs:ListTasks", name):
+                listed = self._client.list_tasks(**question, maxResults=_PAGE)
+            if listed["taskArns"]:
+                with aws_errors("ecs:DescribeTasks", name):
+                    described = self._client.describe_tasks(cluster=self._cluster, tasks=listed["taskArns"])
+                # Tasks that are gone by now are among the answer's failures.
+                yield from described["tasks"]
+            if not listed.get("nextToken"):
+                return
+            question["nextToken"] = listed["nextToken"]
+
+    def _tags(self, service_arn: str) -> list[Mapping[str, str]]:
+        try:
+            tags: list[Mapping[str, str]] = self._client.list_tags_for_resource(resourceArn=service_arn)["tags"]
+        except ClientError as exc:
+            # "The specified cluster is inactive", and the same of a service.
+            if error_code(exc) == "InvalidParameterException":
+                return []
+            raise
+        return tags
+
+
+def _task(task: Mapping[str, Any]) -> Task:
+    started_at = task.get("startedAt")
+    return Task(
+        arn=task["taskArn"],
+        deployment=task.get("startedBy", ""),
+        running=task["lastStatus"] == "RUNNING",
+        started_at=started_at.astimezone(dt.UTC) if started_at else None,
+    )

@@ -1,0 +1,1 @@
+"""AWS Lambda: one function asks another."""

@@ -1,0 +1,44 @@
+"""The queue in which operators order something."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from meshcert.aws.errors import aws_errors
+
+
+class OrdersQueue:
+    """
+    Sends orders to the renewal function; who sent one, SQS itself writes beside it.
+
+    Args:
+        client: boto3's ``sqs`` client.
+        name: The queue's name.
+    """
+
+    def __init__(self, client: Any, name: str) -> None:
+        self._client = client
+        self._name = name
+
+    def send(self, order: str, identity: str, reason: str) -> str:
+        """
+        Send one.
+
+        Args:
+            order: ``renew`` or ``rollback``.
+            identity: Name of the identity.
+            reason: In the operator's own words.
+
+        Returns:
+            The message's id.
+
+        Raises:
+            AwsUnavailable: If SQS cannot take it now.
+            AwsRefused: If the caller may not send.
+            IdentityMissing: If there is no such queue.
+        """
+        body = json.dumps({"order": order, "identity": identity, "reason": reason})
+        with aws_errors("sqs:SendMessage", self._name):
+            url = self._client.get_queue_url(QueueName=self._name)["QueueUrl"]
+            return str(self._client.send_message(QueueUrl=url, MessageBody=body)["MessageId"])

@@ -1,0 +1,1 @@
+"""Amazon DynamoDB: identities, what is remembered of them, what tasks say."""

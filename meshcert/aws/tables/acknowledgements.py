@@ -1,0 +1,89 @@
+"""The table ``acknowledgements`` in DynamoDB; tasks write it, nobody here does."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from typing import TYPE_CHECKING, Any
+
+from meshcert.aws.errors import aws_errors
+from meshcert.lifecycle.observing.observation import Acknowledgement
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+logger = logging.getLogger(__name__)
+
+SCHEMA = 1
+_LONGEST_TEXT = 256
+
+
+class AcknowledgementRows:
+    """
+    :class:`meshcert.lifecycle.ports.Acknowledgements`.
+
+    Args:
+        table: boto3's DynamoDB ``Table``; partition key ``service``, sort key ``task``.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def of(self, service: str) -> Mapping[str, Mapping[str, Acknowledgement]]:
+        """See :meth:`meshcert.lifecycle.ports.Acknowledgements.of`."""
+        said: dict[str, Mapping[str, Acknowledgement]] = {}
+        for row in self._rows(service):
+            acknowledgements = _read(row)
+            if acknowledgements is None:
+                logger.debug("an acknowledgement of %s that makes no sense: task %.200r", service, row.get("task"))
+            else:
+                said[row["task"]] = acknowledgements
+        return said
+
+    def _rows(self, service: str) -> Iterator[dict[str, Any]]:
+        question: dict[str, Any] = {
+            "KeyConditionExpression": "#service = :service",
+            "ExpressionAttributeNames": {"#service": "service"},
+            "ExpressionAttributeValues": {":service": service},
+            "ConsistentRead": True,
+        }
+        while True:
+            with aws_errors("dynamodb:Query", service):
+                answer = self._table.query(**question)
+            yield from answer["Items"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            question["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _read(row: Mapping[str, Any]) -> Mapping[str, Acknowledgement] | None:
+    """What a row says. Tasks write rows themselves, and a task may be anybody's: nothing in one is relied upon."""
+    try:
+        if row["schema"] != SCHEMA or not isinstance(row["task"], str):
+            return None
+        at = _time(row["at"])
+        return {name: _acknowledgement(at, secret) for name, secret in row["secrets"].items()}
+    except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
+        return None
+
+
+def _acknowledgement(at: dt.datetime, secret: Mapping[str, Any]) -> Acknowledgement:
+    not_after = secret.get("not_after")
+    return Acknowledgement(
+        at=at,
+        version=_text(secret["version"]),
+        serial_number=_text(secret.get("serial", "")),
+        not_after=_time(not_after) if not_after else None,
+        refused=_text(secret.get("refused", "")),
+        error=_text(secret.get("error", "")),
+    )
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} is no text")
+    return value[:_LONGEST_TEXT]
+
+
+def _time(value: Any) -> dt.datetime:
+    return dt.datetime.fromtimestamp(float(value), dt.UTC)

@@ -1,0 +1,131 @@
+"""The table ``identities`` in DynamoDB."""
+
+from __future__ import annotations
+
+import logging
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError  # noqa: TID251  adapters are where botocore lives
+
+from meshcert.aws.errors import aws_errors, error_code
+from meshcert.identity import IDENTITY_SCHEMA, Identity, ServiceUse
+from meshcert.naming import IDENTITIES_BY_CERTIFICATE
+from meshcert.proxy import Rotation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+logger = logging.getLogger(__name__)
+
+
+class Identities:
+    """
+    :class:`meshcert.identity.IdentityTable` and :class:`meshcert.lifecycle.ports.Declared`.
+
+    Args:
+        table: boto3's DynamoDB ``Table``; partition key ``name``, index ``by-certificate`` on ``certificate_arn``.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def remember(self, identity: Identity) -> None:
+        """See :meth:`meshcert.identity.IdentityTable.remember`."""
+        row: dict[str, Any] = {
+            "certificate_arn": identity.certificate_arn,
+            "secret_id": identity.secret_id,
+            "root_certificate_authority_arn": identity.root_certificate_authority_arn,
+            "names": list(identity.names),
+            "peer_names": [list(rule) for rule in identity.peer_rules],
+            "owner": identity.owner,
+            "certificate_authority_arns": list(identity.certificate_authority_arns),
+            "services": [_service_row(use) for use in identity.services],
+            "schema": IDENTITY_SCHEMA,
+        }
+        # UpdateItem, not PutItem: other programs keep attributes of their own in the row.
+        with aws_errors("dynamodb:UpdateItem", identity.name):
+            self._table.update_item(
+                Key={"name": identity.name},
+                UpdateExpression="SET " + ", ".join(f"#{attribute} = :{attribute}" for attribute in row),
+                ExpressionAttributeNames={f"#{attribute}": attribute for attribute in row},
+                ExpressionAttributeValues={f":{attribute}": value for attribute, value in row.items()},
+            )
+
+    def forget(self, name: str, owner: str) -> None:
+        """See :meth:`meshcert.identity.IdentityTable.forget`."""
+        with aws_errors("dynamodb:DeleteItem", name):
+            try:
+                self._table.delete_item(
+                    Key={"name": name},
+                    ConditionExpression="#owner = :owner",
+                    ExpressionAttributeNames={"#owner": "owner"},
+                    ExpressionAttributeValues={":owner": owner},
+                )
+            except ClientError as exc:
+                if error_code(exc) not in {"ConditionalCheckFailedException", "ResourceNotFoundException"}:
+                    raise
+
+    def find(self, name: str) -> Identity | None:
+        """See :meth:`meshcert.identity.IdentityTable.find`."""
+        with aws_errors("dynamodb:GetItem", name):
+            row = self._table.get_item(Key={"name": name}, ConsistentRead=True).get("Item")
+        return _read(row) if row else None
+
+    def find_by_certificate(self, certificate_arn: str) -> Identity | None:
+        """See :meth:`meshcert.identity.IdentityTable.find_by_certificate`."""
+        with aws_errors("dynamodb:Query", certificate_arn):
+            rows = self._table.query(
+                IndexName=IDENTITIES_BY_CERTIFICATE,
+                KeyConditionExpression="#arn = :arn",
+                ExpressionAttributeNames={"#arn": "certificate_arn"},
+                ExpressionAttributeValues={":arn": certificate_arn},
+            )["Items"]
+        # The index lags behind and may carry keys only; the row itself decides.
+        found = (self.find(row["name"]) for row in rows)
+        return next((row for row in found if row and row.certificate_arn == certificate_arn), None)
+
+    def names(self) -> Iterator[str]:
+        """See :meth:`meshcert.lifecycle.ports.Declared.names`."""
+        question: dict[str, Any] = {
+            "ProjectionExpression": "#name, #schema",
+            "ExpressionAttributeNames": {"#name": "name", "#schema": "schema"},
+        }
+        while True:
+            with aws_errors("dynamodb:Scan", "identities"):
+                answer = self._table.scan(**question)
+            # Rows of a schema we cannot read are somebody else's to look after.
+            yield from (row["name"] for row in answer["Items"] if row.get("schema") == IDENTITY_SCHEMA)
+            if "LastEvaluatedKey" not in answer:
+                return
+            question["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+
+def _service_row(use: ServiceUse) -> dict[str, Any]:
+    # DynamoDB keeps decimals; boto3 refuses floats.
+    return {"name": use.name, "rotation": str(use.rotation), "poll_interval_s": Decimal(str(use.poll_interval_s))}
+
+
+def _read(row: Mapping[str, Any]) -> Identity | None:
+    if row.get("schema") != IDENTITY_SCHEMA:
+        return None
+    try:
+        return Identity(
+            name=row["name"],
+            certificate_arn=row["certificate_arn"],
+            secret_id=row["secret_id"],
+            root_certificate_authority_arn=row["root_certificate_authority_arn"],
+            names=tuple(row["names"]),
+            peer_rules=tuple(tuple(rule) for rule in row["peer_names"]),
+            owner=row["owner"],
+            # Rows written before these were known have none until the next deploy.
+            certificate_authority_arns=tuple(row.get("certificate_authority_arns", ())),
+            services=tuple(_service(use) for use in row.get("services", ())),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        logger.warning("the row of identity %s cannot be read (%s): deploy the mesh again", row.get("name"), exc)
+        return None
+
+
+def _service(use: Mapping[str, Any]) -> ServiceUse:
+    return ServiceUse(use["name"], Rotation(use["rotation"]), float(use["poll_interval_s"]))

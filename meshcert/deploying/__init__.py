@@ -1,0 +1,1 @@
+"""What CloudFormation asks for at a deploy: identities and trust bundles, as custom resources."""

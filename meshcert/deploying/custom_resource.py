@@ -1,0 +1,244 @@
+"""
+The custom resources ``Custom::MeshcertIdentity`` and ``Custom::MeshcertTrustBundle``.
+
+CloudFormation waits up to an hour for an answer and rolls back on ``FAILED``, so every request is answered, and every
+reason says what to do next. While a deploy is fresh, rights and certificates may take up to a minute to arrive: this
+is the only place that waits for them.
+
+A request that Lambda repeats after CloudFormation has moved on is carried out once more: nothing in requests
+tells their order. The next deploy puts right what that brings back.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from meshcert.deploying.properties import read_identity, read_trust_bundle, trusted_by_peers, trusted_roots
+from meshcert.errors import (
+    AccessDenied,
+    Fault,
+    MeshcertError,
+    NamesReplaced,
+    NotReady,
+    RequestInvalid,
+    RootInUse,
+    RootReplaced,
+)
+from meshcert.publishing.export import Published, Sources, TrustBundleOrder, export_identity, export_trust_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from meshcert.clock import Clock
+    from meshcert.identity import Identity, IdentityTable
+    from meshcert.publishing.ports import LookMarks
+
+    Event = Mapping[str, Any]
+
+logger = logging.getLogger(__name__)
+
+IDENTITY_TYPE = "Custom::MeshcertIdentity"
+TRUST_BUNDLE_TYPE = "Custom::MeshcertTrustBundle"
+
+_ANSWER_BYTES = 4096
+_NOTHING_CREATED = "nothing-created"
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """
+    What a request is carried out with.
+
+    Args:
+        mesh: Name of the mesh this function belongs to.
+        sources: Where material comes from and goes to.
+        table: The table ``identities``.
+        marks: The table ``lifecycle``, to have services take over what a deploy has published.
+        patience_s: How long to wait for rights and certificates of a fresh deploy, seconds.
+    """
+
+    mesh: str
+    sources: Sources
+    table: IdentityTable
+    marks: LookMarks
+    patience_s: float = 60.0
+
+
+def answer(event: Event, build: Callable[[], Deployment], log: str) -> dict[str, Any]:
+    """
+    Carry out a request of CloudFormation's.
+
+    Create and Update bring the identity or trust bundle in line and remember the identity. Delete forgets the
+    identity and leaves CA, certificate and secret to CloudFormation.
+
+    Args:
+        event: The request.
+        build: Gives what it is carried out with; if that fails, the answer says so.
+        log: Where a person finds the log of this call: the log group and the request's id.
+
+    Returns:
+        The answer's fields, at most 4,096 bytes as JSON. Never raises.
+    """
+    try:
+        physical_id, published = _carry_out(event, build())
+    except NotReady as error:
+        return _failed(event, f"{error}. It did not heal in time: deploy again. Log: {log}")
+    except MeshcertError as error:
+        return _failed(event, f"{error}. Log: {log}")
+    except Exception as error:
+        logger.exception("a custom resource's request failed unexpectedly")
+        return _failed(event, f"Unexpected {type(error).__name__}. Read the log, {log}, then deploy again")
+    data = {"VersionId": published.version_id} if published else {}
+    return _body(event, "SUCCESS", physical_id) | {"Data": data}
+
+
+def _carry_out(event: Event, deployment: Deployment) -> tuple[str, Published | None]:
+    if event["RequestType"] == "Delete":
+        return _forget(event, deployment), None
+    properties = event.get("ResourceProperties", {})
+    if event.get("ResourceType") == TRUST_BUNDLE_TYPE:
+        order = read_trust_bundle(properties, deployment.mesh)
+        _refuse_dropped_root(order, event, deployment.table)
+        published = _patiently(deployment, lambda: export_trust_bundle(order, deployment.sources))
+        return published.subject, published
+    if event.get("ResourceType") == IDENTITY_TYPE:
+        identity = read_identity(properties, deployment.mesh, _owner(event))
+        return identity.name, _patiently(deployment, lambda: _deploy(identity, event, deployment))
+    fault = Fault("ResourceType", f"{event.get('ResourceType')} is not ours", f"Use {IDENTITY_TYPE}")
+    raise RequestInvalid("custom resource", (fault,))
+
+
+def _deploy(identity: Identity, event: Event, deployment: Deployment) -> Published:
+    _refuse_replaced_names(identity, event, deployment.table)
+    _refuse_replaced_root(identity, event, deployment.table)
+    published = export_identity(identity, deployment.sources)
+    # After it, so that the row always tells what was published, also to the check of names above.
+    deployment.table.remember(identity)
+    _have_looked_at(identity.name, deployment)
+    return published
+
+
+def _have_looked_at(identity: str, deployment: Deployment) -> None:
+    """Have the renewal function look now. A sweep will anyway, within the hour: no deploy fails for this."""
+    try:
+        deployment.marks.want(identity, deployment.sources.clock.now())
+    except MeshcertError as error:
+        logger.warning("the next sweep looks at %s, no tick does: %s", identity, error)
+
+
+def _refuse_replaced_names(identity: Identity, event: Event, table: IdentityTable) -> None:
+    """
+    Refuse a one-step change of names, before anything is touched.
+
+    The row tells the names before, not the request: the rollback of a refused update comes as an update from the
+    refused names back to the published ones, and must pass.
+    """
+    row = table.find(identity.name)
+    old = event.get("OldResourceProperties", {})
+    if row:
+        before = frozenset(row.names)
+    elif old.get("Identity") == identity.name:
+        before = frozenset(map(str, old.get("Names", ())))
+    else:
+        return
+    added, removed = frozenset(identity.names) - before, before - frozenset(identity.names)
+    if added and removed:
+        raise NamesReplaced(identity.name, added, removed)
+
+
+def _refuse_replaced_root(identity: Identity, event: Event, table: IdentityTable) -> None:
+    """
+    Refuse a move to another root CA that peers did not trust before this deploy, or that drops the old one with it.
+
+    Bundles are published first, but a running task learns of a new root a poll interval later, or only when the
+    services stack replaces it. What peers trusted before, CloudFormation tells; where the identity was, its row.
+    """
+    row, old = table.find(identity.name), event.get("OldResourceProperties", {})
+    if row is None or row.root_certificate_authority_arn == identity.root_certificate_authority_arn:
+        return
+    before, now = trusted_by_peers(old), trusted_by_peers(event.get("ResourceProperties", {}))
+    for trusted in (before, now):
+        for root in (identity.root_certificate_authority_arn, row.root_certificate_authority_arn):
+            if trusted and root not in trusted:
+                raise RootReplaced(identity.name, root)
+
+
+def _refuse_dropped_root(order: TrustBundleOrder, event: Event, table: IdentityTable) -> None:
+    """
+    Refuse to take out a root that a certificate leads to which running tasks check against this bundle.
+
+    Who checked what before this deploy, CloudFormation tells; which CA has signed it, the identity's row. The rollback
+    of a refused move passes: its identity's row still names the old root.
+    """
+    before = event.get("OldResourceProperties", {})
+    dropped = trusted_roots(before) - frozenset(order.root_certificate_authority_arns)
+    for name in before.get("Identities", ()) if dropped else ():
+        row = table.find(str(name))
+        if row and row.root_certificate_authority_arn in dropped:
+            raise RootInUse(order.hierarchy, row.name, row.root_certificate_authority_arn)
+
+
+def _forget(event: Event, deployment: Deployment) -> str:
+    """The physical id is the identity's name, unless nothing was created or it is a trust bundle: no row then."""
+    physical_id = _physical_id(event)
+    if event.get("ResourceType") == IDENTITY_TYPE and physical_id != _NOTHING_CREATED:
+        _patiently(deployment, lambda: deployment.table.forget(physical_id, _owner(event)))
+        # Whoever looks at an identity that is gone forgets what was remembered of it.
+        _have_looked_at(physical_id, deployment)
+    return physical_id
+
+
+def _patiently(deployment: Deployment, step: Callable[[], _Result]) -> _Result:
+    """Repeat a step while what stops it may heal, with pauses that double up to eight seconds."""
+    clock: Clock = deployment.sources.clock
+    start, pause_s = clock.now(), 1.0
+    while True:
+        try:
+            return step()
+        except (NotReady, AccessDenied) as error:
+            waited_s = (clock.now() - start).total_seconds()
+            if waited_s + pause_s > deployment.patience_s:
+                raise
+            logger.info("waiting %.0f s: %s", pause_s, error)
+            clock.sleep(pause_s)
+            pause_s = min(pause_s * 2, 8.0)
+
+
+def _physical_id(event: Event) -> str:
+    """
+    What an answer to a failed request names.
+
+    For a create that is what it would have made: whatever it did make before it failed is deleted under this name.
+    """
+    given, declared = event.get("PhysicalResourceId"), event.get("ResourceProperties", {}).get("Identity")
+    name = given or (declared if event.get("ResourceType") == IDENTITY_TYPE else None)
+    return name if isinstance(name, str) and name else _NOTHING_CREATED
+
+
+def _owner(event: Event) -> str:
+    return f"{event.get('StackId', '')}/{event.get('LogicalResourceId', '')}"
+
+
+def _failed(event: Event, reason: str) -> dict[str, Any]:
+    logger.warning("answering FAILED: %s", reason)
+    body = _body(event, "FAILED", _physical_id(event))
+    room = _ANSWER_BYTES - len(json.dumps(body | {"Reason": ""}))
+    if len(json.dumps(reason)) > room:
+        while len(json.dumps(reason)) > room - len(" ..."):
+            reason = reason[: len(reason) - max(1, len(reason) // 20)]
+        reason += " ..."
+    return body | {"Reason": reason}
+
+
+def _body(event: Event, status: str, physical_id: str) -> dict[str, Any]:
+    return {
+        "Status": status,
+        "PhysicalResourceId": physical_id,
+        "StackId": event.get("StackId", ""),
+        "RequestId": event.get("RequestId", ""),
+        "LogicalResourceId": event.get("LogicalResourceId", ""),
+    }

@@ -1,0 +1,187 @@
+"""
+The properties of our custom resources, as CloudFormation sends them: every scalar a string.
+
+Identity: ``Mesh``, ``Identity``, ``CertificateArn``, ``SecretId``, ``RootCertificateAuthorityArn``,
+``CertificateAuthorityArns``, ``Names``, ``PeerNames``, ``TrustedByPeers`` and ``Services``. Each element of
+``PeerNames`` is one peer's rule: the list of names of which the certificate must have one, or a single name.
+``TrustedByPeers`` are the root CAs that every peer trusts; empty if no peer in the mesh checks the certificate.
+``CertificateAuthorityArns`` begins with the CA that signs the certificate and ends with the root, which alone is there
+in a hierarchy of one tier. Each element of ``Services`` has ``Name``, ``Rotation`` (``reload`` or ``redeploy``) and
+``PollIntervalS`` (seconds), in the order of a rollout.
+
+Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthorityArn`` (one, or a list while one root
+replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``Bucket`` and ``CertificateAuthorityArn``
+of each. ``Identities`` are those whose certificates peers check against it.
+
+Others are not read. ``Schema`` of an identity and ``Reissue`` of a trust bundle are there to change: with a new schema
+of rows, or when a root is reissued, CloudFormation then asks for an update.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from meshcert.errors import Fault, RequestInvalid
+from meshcert.identity import Identity, ServiceUse
+from meshcert.proxy import Rotation
+from meshcert.publishing.export import ListOrder, TrustBundleOrder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_REMEDY = "Deploy with the stacks of this version"
+
+
+def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Identity:
+    """
+    The identity that a request declares.
+
+    Args:
+        properties: ``ResourceProperties``.
+        mesh: The mesh the function belongs to.
+        owner: The CloudFormation resource that declares it.
+
+    Raises:
+        RequestInvalid: With every property that is missing or wrong.
+    """
+    texts = ("Identity", "CertificateArn", "SecretId", "RootCertificateAuthorityArn")
+    faults = [*_text_faults(properties, texts), *_mesh_faults(properties, mesh)]
+    names, rules = _names(properties.get("Names")), _rules(properties.get("PeerNames", []))
+    if not names:
+        faults.append(Fault("Names", "it is not a list of DNS names", _REMEDY))
+    if rules is None:
+        faults.append(Fault("PeerNames", "it is not a list of DNS names, or of lists of them", _REMEDY))
+    authorities = _names(properties.get("CertificateAuthorityArns")) or ()
+    if not authorities or authorities[-1] != properties.get("RootCertificateAuthorityArn"):
+        problem = "it is not a list of CAs that ends with RootCertificateAuthorityArn"
+        faults.append(Fault("CertificateAuthorityArns", problem, _REMEDY))
+    faults += _service_faults(properties.get("Services"))
+    if faults:
+        raise RequestInvalid(f"identity {properties.get('Identity', '')}", tuple(faults))
+    return Identity(
+        name=properties["Identity"],
+        certificate_arn=properties["CertificateArn"],
+        secret_id=properties["SecretId"],
+        root_certificate_authority_arn=properties["RootCertificateAuthorityArn"],
+        names=names or (),
+        peer_rules=rules or (),
+        owner=owner,
+        certificate_authority_arns=authorities,
+        services=tuple(
+            ServiceUse(service["Name"], Rotation(service["Rotation"]), float(service["PollIntervalS"]))
+            for service in properties["Services"]
+        ),
+    )
+
+
+def trusted_by_peers(properties: Mapping[str, Any]) -> frozenset[str]:
+    """
+    The root CAs that every peer of an identity trusts.
+
+    Args:
+        properties: ``ResourceProperties`` or ``OldResourceProperties`` of an identity. Stacks of before this property
+            let peers trust the identity's own root.
+
+    Returns:
+        Their ARNs; empty if no peer in the mesh checks its certificate.
+    """
+    own = properties.get("RootCertificateAuthorityArn", "")
+    return frozenset(map(str, properties.get("TrustedByPeers", [own])))
+
+
+def trusted_roots(properties: Mapping[str, Any]) -> frozenset[str]:
+    """
+    The root CAs of a trust bundle.
+
+    Args:
+        properties: ``ResourceProperties`` or ``OldResourceProperties`` of a trust bundle, or nothing.
+    """
+    roots = properties.get("RootCertificateAuthorityArn", [])
+    return frozenset(map(str, [roots] if isinstance(roots, str) else roots))
+
+
+def read_trust_bundle(properties: Mapping[str, Any], mesh: str) -> TrustBundleOrder:
+    """
+    The trust bundle that a request declares.
+
+    Args:
+        properties: ``ResourceProperties``.
+        mesh: The mesh the function belongs to.
+
+    Raises:
+        RequestInvalid: With every property that is missing or wrong.
+    """
+    faults = [*_text_faults(properties, ("Hierarchy", "SecretId")), *_mesh_faults(properties, mesh)]
+    roots = properties.get("RootCertificateAuthorityArn")
+    arns = _names([roots] if isinstance(roots, str) else roots)
+    if not arns:
+        faults.append(Fault("RootCertificateAuthorityArn", "it is missing or empty", _REMEDY))
+    lists = _lists(properties.get("RevocationLists", []))
+    if lists is None:
+        faults.append(Fault("RevocationLists", "it is no list of Bucket and CertificateAuthorityArn", _REMEDY))
+    if faults:
+        raise RequestInvalid(f"trust bundle {properties.get('Hierarchy', '')}", tuple(faults))
+    return TrustBundleOrder(properties["Hierarchy"], properties["SecretId"], arns or (), lists or ())
+
+
+def _text_faults(properties: Mapping[str, Any], names: tuple[str, ...]) -> list[Fault]:
+    missing = [name for name in names if not isinstance(properties.get(name), str) or not properties[name]]
+    return [Fault(name, "it is missing or empty", _REMEDY) for name in missing]
+
+
+def _mesh_faults(properties: Mapping[str, Any], mesh: str) -> list[Fault]:
+    if properties.get("Mesh") == mesh:
+        return []
+    problem = f"it is {properties.get('Mesh')}, and this function serves {mesh}"
+    return [Fault("Mesh", problem, "Give the resource the ServiceToken of its own mesh's function")]
+
+
+def _service_faults(value: object) -> Iterator[Fault]:
+    if not isinstance(value, list):
+        yield Fault("Services", "it is not a list", _REMEDY)
+        return
+    for number, service in enumerate(value):
+        place = f"Services[{number}]"
+        if not isinstance(service, dict):
+            yield Fault(place, "it has no Name, Rotation and PollIntervalS", _REMEDY)
+            continue
+        name, rotation = service.get("Name"), service.get("Rotation")
+        if not isinstance(name, str) or not name:
+            yield Fault(f"{place}.Name", "it is missing or empty", _REMEDY)
+        elif any(isinstance(other, dict) and other.get("Name") == name for other in value[:number]):
+            yield Fault(f"{place}.Name", f"{name} is listed twice", _REMEDY)
+        if rotation not in list(Rotation):
+            yield Fault(f"{place}.Rotation", f"it is {rotation}, not one of {', '.join(Rotation)}", _REMEDY)
+        if not _is_positive(service.get("PollIntervalS")):
+            yield Fault(f"{place}.PollIntervalS", "it is no number of seconds above 0", _REMEDY)
+
+
+def _is_positive(value: object) -> bool:
+    try:
+        return 0 < float(str(value)) < float("inf")
+    except ValueError:
+        return False
+
+
+def _lists(value: object) -> tuple[ListOrder, ...] | None:
+    fields = ("Bucket", "CertificateAuthorityArn")
+    if isinstance(value, list) and all(
+        isinstance(each, dict) and all(isinstance(each.get(field), str) and each[field] for field in fields)
+        for each in value
+    ):
+        return tuple(ListOrder(*(each[field] for field in fields)) for each in value)
+    return None
+
+
+def _names(value: object) -> tuple[str, ...] | None:
+    """A non-empty list of non-empty texts; None for anything else."""
+    if isinstance(value, list) and value and all(isinstance(name, str) and name for name in value):
+        return tuple(value)
+    return None
+
+
+def _rules(value: object) -> tuple[tuple[str, ...], ...] | None:
+    if not isinstance(value, list):
+        return None
+    rules = [_names([rule] if isinstance(rule, str) else rule) for rule in value]
+    return None if None in rules else tuple(rule for rule in rules if rule)

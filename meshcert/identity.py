@@ -1,0 +1,89 @@
+"""An identity: the names one workload proves, where its material comes from, and who serves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from meshcert.proxy import Rotation
+
+
+@dataclass(frozen=True)
+class ServiceUse:
+    """
+    An ECS service that serves an identity.
+
+    Args:
+        name: Name of the service.
+        rotation: How it takes a new version over.
+        poll_interval_s: Longest time until a running task notices a new version, seconds.
+    """
+
+    name: str
+    rotation: Rotation
+    poll_interval_s: float = 60.0
+
+
+IDENTITY_SCHEMA = 1
+"""
+Of an identity's row in the table ``identities``. A new number has every identity's custom resource run again at the
+next deploy, so that rows of the schema before, which nobody reads any more, are written anew.
+"""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """
+    The names one workload proves, and where its material comes from and goes to.
+
+    Args:
+        name: Name of the identity in the mesh file.
+        certificate_arn: The ACM certificate that carries its names.
+        secret_id: ARN of the secret that holds its material.
+        root_certificate_authority_arn: The root CA of its hierarchy.
+        names: DNS names its certificate must carry, exactly these.
+        peer_rules: For every peer that checks names: the names it accepts, of which the certificate must have one.
+        owner: The CloudFormation resource that declares it.
+        certificate_authority_arns: The CAs of its hierarchy: the one that signs its certificate first, the root last.
+        services: The services that serve it, in the mesh file's order: a rollout takes one after the other.
+    """
+
+    name: str
+    certificate_arn: str
+    secret_id: str
+    root_certificate_authority_arn: str
+    names: tuple[str, ...]
+    peer_rules: tuple[tuple[str, ...], ...] = ()
+    owner: str = ""
+    certificate_authority_arns: tuple[str, ...] = ()
+    services: tuple[ServiceUse, ...] = ()
+
+
+class IdentityTable(Protocol):
+    """The table ``identities``: what this function knows beyond one deploy."""
+
+    def remember(self, identity: Identity) -> None:
+        """Write an identity's row; attributes that other programs keep in it stay."""
+        ...
+
+    def forget(self, name: str, owner: str) -> None:
+        """
+        Delete an identity's row. Nothing happens when there is none, or when it belongs to another resource by now.
+
+        When a resource is renamed in a template, CloudFormation creates the new one before it deletes the old one:
+        the row is then the new one's.
+
+        Args:
+            name: Name of the identity.
+            owner: The CloudFormation resource that goes.
+        """
+        ...
+
+    def find(self, name: str) -> Identity | None:
+        """An identity by its name."""
+        ...
+
+    def find_by_certificate(self, certificate_arn: str) -> Identity | None:
+        """The identity whose certificate this is."""
+        ...

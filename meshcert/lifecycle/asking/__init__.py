@@ -1,0 +1,1 @@
+"""Who asks for a look at an identity: events, the clock, an operator."""

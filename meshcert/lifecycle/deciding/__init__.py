@@ -1,0 +1,1 @@
+"""What comes next. Pure: no module here does any I/O."""

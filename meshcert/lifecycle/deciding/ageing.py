@@ -1,0 +1,48 @@
+"""CA certificates age too, and AWS sends no event about it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.lifecycle.deciding.findings import Finding, Kind
+from meshcert.lifecycle.deciding.steps import Concern, waiting
+from meshcert.lifecycle.observing.observation import Certificate, Missing, Unknown
+from meshcert.lifecycle.policy import ACM_RENEWS_AT
+
+if TYPE_CHECKING:
+    from meshcert.lifecycle.observing.observation import Observation
+    from meshcert.lifecycle.policy import Policy
+
+
+def authorities(seen: Observation, policy: Policy) -> Concern:
+    """
+    Whether every CA of the hierarchy outlives the certificate that is renewed next.
+
+    No certificate may end after its CA's (AWS Private CA user guide, "CA lifecycle"): with less than a leaf's lifetime
+    left, a CA stops all renewals. The finding comes one whole renewal earlier, so there is most of a leaf's lifetime to
+    act on it.
+
+    Args:
+        seen: One look.
+        policy: When things are due.
+    """
+    if isinstance(seen.authorities, Missing):
+        return Concern(findings=(Finding(Kind.CA_MISSING, seen.authorities.what),))
+    if isinstance(seen.authorities, Unknown):
+        kind = Kind.AWS_DENIED if seen.authorities.denied else Kind.AWS_UNAVAILABLE
+        reason = seen.authorities.reason
+        return Concern(waiting(f"the CA cannot be looked at: {reason}"), (Finding(kind, reason),))
+    if not isinstance(seen.certificate, Certificate) or not seen.certificate.validity:
+        return Concern()
+    leaf = seen.certificate.validity
+    lifetime = leaf.lifetime(policy)
+    renewed_next_at = max(leaf.at(ACM_RENEWS_AT, policy), seen.now)
+    findings = []
+    for authority in seen.authorities:
+        left = authority.not_after - seen.now
+        detail = f"{authority.arn} ends {authority.not_after:%Y-%m-%d}, in {left.days} days"
+        if left < lifetime:
+            findings.append(Finding(Kind.CA_TOO_SHORT, f"{detail}: less than the lifetime of a certificate"))
+        elif authority.not_after < renewed_next_at + lifetime * (1 + policy.ca_margin):
+            findings.append(Finding(Kind.CA_AGEING, f"{detail}: before the certificate that is renewed next would"))
+    return Concern(findings=tuple(findings))

@@ -1,0 +1,273 @@
+"""How a version gets from the secret into running proxies, service by service: pure."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TYPE_CHECKING
+
+from meshcert.lifecycle.deciding.failing import held_back
+from meshcert.lifecycle.deciding.findings import Finding, Kind
+from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
+from meshcert.lifecycle.observing.observation import DeploymentState, Missing, Unknown
+from meshcert.proxy import Rotation
+
+_VERSION_LENGTH = 64
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from meshcert.identity import ServiceUse
+    from meshcert.lifecycle.observing.observation import Acknowledgement, Observation, Service, Task
+    from meshcert.lifecycle.policy import Policy
+
+
+def take_over(seen: Observation, policy: Policy) -> Concern:
+    """
+    Every service serves the current version, or the first that does not gets the next step.
+
+    Args:
+        seen: One look.
+        policy: When things are due.
+    """
+    if isinstance(seen.labels, Missing | Unknown) or not seen.current or not is_published(seen.current):
+        return Concern()
+    for unknown, what in ((seen.services, "the services"), (seen.acknowledgements, "the acknowledgements")):
+        if isinstance(unknown, Unknown):
+            kind = Kind.AWS_DENIED if unknown.denied else Kind.AWS_UNAVAILABLE
+            text = f"{what} cannot be looked at: {unknown.reason}"
+            return Concern(waiting(text), (Finding(kind, unknown.reason),))
+    findings: list[Finding] = []
+    failing: list[str] = []
+    step: Step | None = None
+    held_up, urgent = False, _bad_is_served(seen)
+    for use, service in services_in_order(seen):
+        if service is None:
+            findings.append(Finding(Kind.SERVICE_MISSING, f"service {use.name} does not exist"))
+            continue
+        concern = _redeployed(seen, service, policy) if by_deployment(use) else _reloaded(seen, use, service, policy)
+        # Here and not for all of them together: who is refused keeps no other service from its turn.
+        concern = held_back(concern, seen, policy)
+        findings += concern.findings
+        failing += concern.failing
+        if concern.step and (step is None or (concern.step.acts and not step.acts and not held_up)):
+            step = concern.step
+        # One after the other, but who never gets there must not make the others' certificates expire, and away from a
+        # bad version nobody waits for tasks that go by themselves.
+        waits_for_it = by_deployment(use) or not urgent
+        waits_for_it &= concern.step is not None and not concern.failing
+        held_up |= waits_for_it and not _is_late(seen, service, policy.deployment_within_s)
+    return Concern(step, tuple(findings), tuple(failing))
+
+
+def prove(seen: Observation) -> Concern:
+    """
+    The version that every task serves is the one to go back to from now on.
+
+    Args:
+        seen: One look.
+    """
+    if isinstance(seen.labels, Missing | Unknown) or not seen.current or seen.last_good == seen.current:
+        return Concern()
+    if isinstance(seen.services, Unknown) or isinstance(seen.acknowledgements, Unknown):
+        return Concern()
+    if seen.current == seen.quarantined or not is_published(seen.current):
+        return Concern()
+    services = [service for _, service in services_in_order(seen) if service is not None]
+    running = [task for service in services for task in service.tasks]
+    served = running and not any(_behind(seen, service) for service in services)
+    if any(service.deploying for service in services) or (services and not served):
+        return Concern()
+    if not services and seen.identity.services:
+        return Concern()
+    return Concern(Step(Action.PROVE, "every task serves it" if running else "nobody serves it", version=seen.current))
+
+
+def is_published(version: str) -> bool:
+    """Whether a version was published: its name is a SHA-256, unlike that of the template's placeholder."""
+    return len(version) == _VERSION_LENGTH
+
+
+def services_in_order(seen: Observation) -> Iterator[tuple[ServiceUse, Service | None]]:
+    """The identity's services in their order, but first those whose deployment of a bad version is to be superseded."""
+    services: Mapping[str, Service | None] = {} if isinstance(seen.services, Unknown) else seen.services
+    declared = [(use, services.get(use.name)) for use in seen.identity.services]
+    yield from sorted(declared, key=lambda entry: entry[1] is None or not _deploys_bad(seen, entry[1]))
+
+
+def by_deployment(use: ServiceUse) -> bool:
+    """Whether a service takes versions over by new deployments."""
+    return use.rotation is Rotation.REDEPLOY
+
+
+def deployed_version(seen: Observation, service: Service) -> str:
+    """The version our latest deployment of a service takes there, if it is the service's newest deployment."""
+    rollout = seen.memory.rollouts.get(service.name)
+    if rollout is None or service.deployment.id == rollout.replaces:
+        return ""
+    if rollout.deployment and rollout.deployment != service.deployment.id:
+        return ""
+    return rollout.version
+
+
+def _deploys_bad(seen: Observation, service: Service) -> bool:
+    """Whether the newest deployment is ours, of the version that was rolled back, and may start more tasks."""
+    bad = seen.quarantined
+    return bool(bad) and seen.current != bad == deployed_version(seen, service) and not _succeeded(service)
+
+
+def _bad_is_served(seen: Observation) -> bool:
+    """Whether a task still serves the version that was rolled back."""
+    bad = seen.quarantined
+    if not bad or bad == seen.current or isinstance(seen.acknowledgements, Unknown):
+        return False
+    return any(acknowledgement.version == bad for acknowledgement in seen.acknowledgements.values())
+
+
+def _succeeded(service: Service) -> bool:
+    return service.deployment.state is DeploymentState.COMPLETED
+
+
+def acknowledged(seen: Observation, service: Service) -> Iterator[tuple[Task, Acknowledgement | None]]:
+    """Rows count only for tasks that ECS lists."""
+    rows: Mapping[str, Acknowledgement] = {} if isinstance(seen.acknowledgements, Unknown) else seen.acknowledgements
+    for task in service.tasks:
+        yield task, rows.get(task.arn)
+
+
+def _stale(seen: Observation, service: Service, policy: Policy) -> list[Task]:
+    """Of the tasks that are behind, those that will not catch up: the others have only just started."""
+    youngest = seen.now - dt.timedelta(seconds=policy.acknowledge_within_s)
+    return [
+        task
+        for task, acknowledgement in acknowledged(seen, service)
+        if (acknowledgement and acknowledgement.version != seen.current)
+        or (acknowledgement is None and task.started_at is not None and task.started_at < youngest)
+    ]
+
+
+def _behind(seen: Observation, service: Service) -> list[Task]:
+    """The tasks that do not say they serve the current version."""
+    return [
+        task
+        for task, acknowledgement in acknowledged(seen, service)
+        if acknowledgement is None or acknowledgement.version != seen.current
+    ]
+
+
+def _serves_another(seen: Observation, service: Service) -> bool:
+    return any(said is not None and said.version != seen.current for _, said in acknowledged(seen, service))
+
+
+def _redeployed(seen: Observation, service: Service, policy: Policy) -> Concern:
+    if _deploys_bad(seen, service):
+        return _begin(service, "its deployment of the bad version is superseded", version=seen.current)
+    ours = deployed_version(seen, service) == seen.current
+    if service.deploying:
+        return _watched(seen, service, policy, ours=ours)
+    behind = _behind(seen, service)
+    if not behind:
+        return Concern()
+    late = _is_late(seen, service, policy.acknowledge_within_s)
+    arriving = not _stale(seen, service, policy)
+    if ours:
+        # A new task that serves an older version has read it too early; one that says nothing would say no more.
+        arriving = _succeeded(service) and not (late and _serves_another(seen, service))
+    if arriving:
+        return _overdue(seen, service, behind, late=late)
+    return _deployed_anew(seen, service, behind, policy)
+
+
+def _deployed_anew(seen: Observation, service: Service, behind: list[Task], policy: Policy) -> Concern:
+    rollout = seen.memory.rollouts.get(service.name)
+    if rollout is None or rollout.version != seen.current:
+        text = f"{len(behind)} of its tasks serve another version"
+        return _rest(seen, service, policy) or _begin(service, text, version=seen.current)
+    if rollout.replaces == service.deployment.id and not rollout.deployment:
+        return _begin(service, "a deployment was decided but never begun", version=seen.current)
+    return _repeat(seen, service, policy)
+
+
+def _begin(service: Service, why: str, *, version: str) -> Concern:
+    step = Step(Action.REDEPLOY, why, service=service.name, replaces=service.deployment.id, version=version)
+    return Concern(step)
+
+
+def _watched(seen: Observation, service: Service, policy: Policy, *, ours: bool) -> Concern:
+    whose = f"the deployment of {service.name}" if ours else f"another deployment of {service.name}"
+    findings: tuple[Finding, ...] = ()
+    if _behind(seen, service) and _is_late(seen, service, policy.deployment_within_s):
+        findings = (Finding(Kind.DEPLOYMENT_SLOW, f"{whose}, {service.deployment.id}, does not come to an end"),)
+    return Concern(waiting(f"watching {whose}", service=service.name), findings)
+
+
+def _repeat(seen: Observation, service: Service, policy: Policy) -> Concern:
+    """Our deployment failed, and there is nothing to go back to or the version is proven: try again, ever later."""
+    rollout = seen.memory.rollouts[service.name]
+    left_s = policy.retry_after_s(rollout.tries) - (seen.now - rollout.at).total_seconds()
+    text = f"ECS does not show the deployment of {service.name} yet"
+    findings: tuple[Finding, ...] = ()
+    if service.deployment.id != rollout.replaces:
+        text = f"the deployment of {service.name} failed: again later"
+        reason = "its tasks serve another version" if _succeeded(service) else service.deployment.reason or "it failed"
+        findings = (Finding(Kind.DEPLOYMENT_FAILING, f"{service.name}: {reason}"),)
+    if left_s > 0:
+        return Concern(waiting(text, service=service.name, again_s=left_s), findings)
+    step = _begin(service, "its last deployment failed", version=seen.current).step
+    return Concern(step, findings)
+
+
+def _rest(seen: Observation, service: Service, policy: Policy) -> Concern | None:
+    """A pause after the deployment of another service."""
+    others = [
+        rollout.at
+        for name, rollout in seen.memory.rollouts.items()
+        if name != service.name and rollout.version == seen.current
+    ]
+    if not others:
+        return None
+    left_s = policy.pause_between_services_s - (seen.now - max(others)).total_seconds()
+    return (
+        Concern(waiting("a pause between two services", service=service.name, again_s=left_s)) if left_s > 0 else None
+    )
+
+
+def _reloaded(seen: Observation, use: ServiceUse, service: Service, policy: Policy) -> Concern:
+    if _deploys_bad(seen, service):
+        return _begin(service, "its deployment of the bad version is superseded", version=seen.current)
+    behind = _behind(seen, service)
+    if not behind:
+        return Concern()
+    late = _is_late(seen, service, use.poll_interval_s + policy.acknowledge_within_s)
+    concern = _overdue(seen, service, behind, late=late)
+    # Who started after the version was current has read it: replacing it would change nothing.
+    laggards = [task for task in behind if task.running and task.started_at and task.started_at < _since(seen)]
+    if not late or not laggards or not service.steady:
+        return concern
+    if len(behind) == len(service.tasks):
+        # Nobody serves it, so nobody knows whether a new task could: let ECS start it before it stops the old one.
+        anew = _deployed_anew(seen, service, behind, policy)
+        return Concern(anew.step, (*concern.findings, *anew.findings))
+    first = min(laggards, key=lambda task: task.arn)
+    why = "it has not taken the current version over in time, and others of its service have"
+    step = Step(Action.STOP_TASK, why, service=service.name, task=first.arn, version=seen.current)
+    return Concern(step, concern.findings)
+
+
+def _since(seen: Observation) -> dt.datetime:
+    """When the current version was first seen to be current."""
+    return seen.memory.publication.since if seen.memory.publication else seen.now
+
+
+def _is_late(seen: Observation, service: Service, allowed_s: float) -> bool:
+    """Whether the time in which a service's tasks should serve the current version is over."""
+    rollout = seen.memory.rollouts.get(service.name)
+    since = _since(seen)
+    if rollout and rollout.version == seen.current:
+        since = max(since, rollout.at)
+    return (seen.now - since).total_seconds() > allowed_s
+
+
+def _overdue(seen: Observation, service: Service, behind: list[Task], *, late: bool) -> Concern:
+    text = f"{len(behind)} of {len(service.tasks)} tasks of {service.name} do not serve the current version yet"
+    findings = (Finding(Kind.SERVED_BEHIND, f"{text}: {seen.current}"),) if late else ()
+    return Concern(waiting(text, service=service.name), findings)

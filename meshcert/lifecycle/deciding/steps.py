@@ -1,0 +1,88 @@
+"""The steps a plan is made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshcert.lifecycle.deciding.findings import Finding
+
+
+class Action(StrEnum):
+    """What can be done for an identity."""
+
+    RENEW = "renew"
+    """Ask ACM for a new certificate (acm:RenewCertificate)."""
+    EXPORT = "export"
+    """Have the export function take the certificate out of ACM and publish it, if it is not current already."""
+    ROLL_BACK = "roll back"
+    """Quarantine the current version and make the last good one current."""
+    REDEPLOY = "redeploy"
+    """Begin a new deployment of a service."""
+    STOP_TASK = "stop task"
+    """Stop a task that did not take the current version over; ECS replaces it."""
+    PROVE = "prove"
+    """Every task serves the current version: it is the one to go back to from now on."""
+    WAIT = "wait"
+    """Something is expected to happen by itself."""
+    NOTHING = "nothing"
+    """Published, served and issued are one."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """
+    One step.
+
+    Args:
+        action: What to do.
+        why: The reason, for people.
+        version: The secret version it is about.
+        away_from: The version a label leaves.
+        service: The service it is about.
+        replaces: The service's newest deployment before a redeployment.
+        task: The task it is about.
+        again_s: Of a wait: look again after this, seconds; 0 leaves it to the policy.
+    """
+
+    action: Action
+    why: str
+    version: str = ""
+    away_from: str = ""
+    service: str = ""
+    replaces: str = ""
+    task: str = ""
+    again_s: float = 0.0
+
+    @property
+    def name(self) -> str:
+        """The action, and the service it is about."""
+        return f"{self.action} {self.service}".rstrip()
+
+    @property
+    def acts(self) -> bool:
+        """Whether it changes anything."""
+        return self.action not in {Action.WAIT, Action.NOTHING}
+
+
+def waiting(why: str, *, service: str = "", again_s: float = 0.0) -> Step:
+    """A step that only waits."""
+    return Step(Action.WAIT, why, service=service, again_s=again_s)
+
+
+@dataclass(frozen=True)
+class Concern:
+    """
+    What one concern of a plan wants.
+
+    Args:
+        step: To do or to wait for; None if all is well.
+        findings: What a person should know.
+        failing: Names of steps that it wants and that have failed before.
+    """
+
+    step: Step | None = None
+    findings: tuple[Finding, ...] = field(default_factory=tuple)
+    failing: tuple[str, ...] = ()

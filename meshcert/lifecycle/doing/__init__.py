@@ -1,0 +1,1 @@
+"""Take the next step, and look again, under a lease."""

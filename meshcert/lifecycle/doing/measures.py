@@ -1,0 +1,104 @@
+"""What one run is measured by: pure, from what it saw and did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, NamedTuple
+
+from meshcert.lifecycle.deciding.steps import Action
+from meshcert.lifecycle.observing.observation import Certificate, Unknown
+from meshcert.lifecycle.policy import Validity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from meshcert.lifecycle.doing.reconcile import Reconciled
+    from meshcert.lifecycle.observing.observation import Observation
+    from meshcert.lifecycle.policy import Policy
+
+COUNTED = {
+    Action.RENEW: "Renewals",
+    Action.EXPORT: "Exports",
+    Action.ROLL_BACK: "RollBacks",
+    Action.REDEPLOY: "Redeployments",
+    Action.STOP_TASK: "TasksStopped",
+    Action.PROVE: "Proven",
+}
+"""The metric that counts each action."""
+
+
+class Measure(NamedTuple):
+    """
+    A metric's value.
+
+    Args:
+        value: The value.
+        unit: CloudWatch's word: ``Count``, ``Percent`` or ``Seconds``.
+    """
+
+    value: float
+    unit: str
+
+
+def measures(result: Reconciled, policy: Policy) -> Mapping[str, Measure]:
+    """
+    The metrics of a run.
+
+    What is not known has no value: an alarm on a missing value and one on a bad value are two alarms.
+
+    Args:
+        result: What the run came to.
+        policy: How lifetimes are counted.
+
+    Returns:
+        Values by metric name. Lifetimes are percent of a certificate's lifetime that is gone, more than 100 once it has
+        expired: as ACM holds it, as proxies read it, and the oldest that a task serves.
+    """
+    counts = Counter({"Looks": 1})
+    counts.update(COUNTED[deed.step.action] if deed.done else "StepsFailed" for deed in result.deeds)
+    if result.plan:
+        counts.update(str(finding.kind) for finding in result.plan.findings)
+    values = {name: Measure(float(count), "Count") for name, count in counts.items()}
+    seen = result.seen
+    if seen is None:
+        return values
+    published, issued = _published(seen), seen.certificate
+    if isinstance(issued, Certificate) and issued.validity:
+        values["IssuedLifetimeGone"] = _gone(issued.validity, seen, policy)
+    if published:
+        values["PublishedLifetimeGone"] = _gone(published, seen, policy)
+    served = list(_served(seen))
+    if served:
+        values["ServedLifetimeGone"] = max(_gone(validity, seen, policy) for validity in served)
+    if seen.memory.looked_at:
+        age = (seen.now - seen.memory.looked_at).total_seconds()
+        values["SecondsSinceLook"] = Measure(max(age, 0.0), "Seconds")
+    return values
+
+
+def _gone(validity: Validity, seen: Observation, policy: Policy) -> Measure:
+    return Measure(round(100.0 * validity.fraction_gone(seen.now, policy), 2), "Percent")
+
+
+def _published(seen: Observation) -> Validity | None:
+    known = seen.memory.publication
+    if known is None or known.version != seen.current or not known.not_before or not known.not_after:
+        return None
+    return Validity(known.not_before, known.not_after)
+
+
+def _served(seen: Observation) -> Iterator[Validity]:
+    """The validity of what each task that ECS lists serves."""
+    if isinstance(seen.services, Unknown) or isinstance(seen.acknowledgements, Unknown):
+        return
+    published = _published(seen)
+    issued = seen.certificate.validity if isinstance(seen.certificate, Certificate) else None
+    like = published or issued
+    for service in seen.services.values():
+        for task in service.tasks if service else ():
+            said = seen.acknowledgements.get(task.arn)
+            if said and said.version == seen.current and published:
+                yield published
+            elif said and said.not_after and like:
+                # A task says only when it ends: it began as long before that as the certificates we know.
+                yield Validity(said.not_after - (like.not_after - like.not_before), said.not_after)

@@ -1,0 +1,273 @@
+"""Look, plan, take the step, look again, until there is nothing to do now; under a lease: one works at a time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from meshcert.errors import LeaseLost, LeaseTaken, MeshcertError
+from meshcert.lifecycle.asking.looks import ROLL_BACK, Look
+from meshcert.lifecycle.audit import AuditEntry
+from meshcert.lifecycle.deciding.failing import only
+from meshcert.lifecycle.deciding.plan import Plan, plan
+from meshcert.lifecycle.deciding.steps import Action
+from meshcert.lifecycle.doing.apply import Deed, Hands, apply
+from meshcert.lifecycle.memory import Memory, Order
+from meshcert.lifecycle.observing.observation import Certificate, Observation, Unknown
+from meshcert.lifecycle.observing.observe import Views, observe, remembered
+
+if TYPE_CHECKING:
+    from meshcert.identity import Identity
+    from meshcert.lifecycle.policy import Policy
+    from meshcert.lifecycle.ports import Audit, Declared, Lease, LifecycleTable
+
+logger = logging.getLogger(__name__)
+
+MOST_STEPS = 12
+"""Steps in one run: a plan that never ends would be a fault of ours, and must not keep a function busy."""
+MOST_LOOKS_AGAIN = 3
+"""How often one run begins anew because somebody wanted the identity meanwhile; a tick goes on from there."""
+MEANWHILE = "an event that came meanwhile"
+"""Who caused such a look: it left no more than a mark."""
+_SLOW = {Action.RENEW, Action.STOP_TASK}
+"""Steps whose effect takes its time: the same run would not see it."""
+ORDERS_KEPT = dt.timedelta(days=1)
+"""An order that could not be carried out in this time is dropped."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """
+    What a run works with.
+
+    Args:
+        views: Where it looks.
+        hands: What it can do.
+        declared: What is declared.
+        table: Leases and memory.
+        audit: Where actions are written down.
+        policy: When things are due.
+        lease_s: How long a lease lasts, seconds: at least as long as the function may run.
+    """
+
+    views: Views
+    hands: Hands
+    declared: Declared
+    table: LifecycleTable
+    audit: Audit
+    policy: Policy
+    lease_s: float
+
+
+@dataclass(frozen=True)
+class Reconciled:
+    """
+    What a run came to.
+
+    Args:
+        identity: Its name.
+        deeds: The steps it took.
+        plan: The plan at the end; None if another look has seen to it, somebody else is at work on the identity, or it
+            is not declared.
+        seen: The last look.
+    """
+
+    identity: str
+    deeds: tuple[Deed, ...] = ()
+    plan: Plan | None = None
+    seen: Observation | None = None
+
+
+def reconcile(look: Look, owner: str, workshop: Workshop, until: dt.datetime | None = None) -> Reconciled:
+    """
+    Bring one identity as far as it gets now.
+
+    Who finds somebody else at work leaves a mark and goes; the other one looks again for it before it ends. An event
+    does not wait for a tick because it came during a look: a failed task has ten seconds to be answered.
+
+    Args:
+        look: Which identity, and who says so.
+        owner: Names this run: the Lambda request id.
+        workshop: What to work with.
+        until: From then on the run does not begin anew, whoever wants it; None if there is time enough.
+
+    Returns:
+        What was done, what is planned, what was seen. An error of AWS's about a step is part of it: the next look sees
+        what became of the step. No plan if another look has seen to it.
+
+    Raises:
+        LeaseTaken: If an order found somebody else at work: it has to come again. Mere looks leave a mark and go.
+        LeaseLost: If this run took so long that another one has taken over.
+        MeshcertError: If the tables cannot be reached.
+    """
+    result, wanted = _once(look, owner, workshop)
+    for _ in range(MOST_LOOKS_AGAIN):
+        if not wanted or (until and workshop.views.clock.now() >= until):
+            break
+        again, wanted = _once(Look(look.identity, MEANWHILE), owner, workshop)
+        # Without a plan somebody else was quicker and looks for it, or the identity is gone.
+        result = replace(again if again.plan else result, deeds=(*result.deeds, *again.deeds))
+    return result
+
+
+def _once(look: Look, owner: str, workshop: Workshop) -> tuple[Reconciled, bool]:
+    """One look with its steps, and whether somebody wanted the identity during it."""
+    if _has_been_seen(look, workshop):
+        return Reconciled(look.identity), False
+    identity = workshop.declared.find(look.identity)
+    lease = _take(look, owner, workshop)
+    if lease is None:
+        return Reconciled(look.identity), False
+    if identity is None:
+        workshop.table.forget(lease)
+        return Reconciled(look.identity), False
+    run = _Run(identity, look, lease, workshop)
+    look_at: dt.datetime | None = workshop.views.clock.now()
+    wanted = False
+    try:
+        result = run.go()
+        look_at = _look_again_at(result, workshop.policy)
+    finally:
+        wanted = run.leave(look_at)
+    return result, wanted
+
+
+def _has_been_seen(look: Look, workshop: Workshop) -> bool:
+    """Whether another look has made this one needless. It would cost one of ACM's ten answers a second."""
+    return look.seen_since is not None and workshop.table.looked_since(look.identity, look.seen_since)
+
+
+def _take(look: Look, owner: str, workshop: Workshop) -> Lease | None:
+    table, now = workshop.table, workshop.views.clock.now()
+    until = now + dt.timedelta(seconds=workshop.lease_s)
+    lease = table.take(look.identity, owner, now, until)
+    if lease is None and look.order:
+        raise LeaseTaken(look.identity)
+    if lease is None and look.brings_news:
+        # The clock's looks leave no mark: each would be a reason for the next, and none would ever be the last.
+        table.want(look.identity, now)
+        # Who has it now sees the mark; the one before may have given it back just before the mark was made.
+        lease = table.take(look.identity, owner, now, until)
+    return lease
+
+
+def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
+    """When a tick may look again; None if the next sweep is soon enough."""
+    if result.plan is None or result.seen is None:
+        return None
+    if result.plan.settled:
+        return None
+    waits = [wait.again_s or policy.look_again_s for wait in result.plan.waits]
+    if result.plan.step.acts:
+        # It failed, takes its time, or was one too many: whatever else may wait, it does not wait for that.
+        waits.append(policy.look_again_s)
+    return result.seen.now + dt.timedelta(seconds=min(waits))
+
+
+class _Run:
+    """One run over one identity, its lease held."""
+
+    def __init__(self, identity: Identity, look: Look, lease: Lease, workshop: Workshop) -> None:
+        self._identity = identity
+        self._look = look
+        self._lease = lease
+        self._workshop = workshop
+        self._memory = lease.memory
+
+    def go(self) -> Reconciled:
+        """Take steps until there is nothing to do now."""
+        self._take_order()
+        deeds: list[Deed] = []
+        known: Certificate | None = None
+        while True:
+            seen = self._see(known)
+            planned = plan(seen, self._workshop.policy)
+            if seen.whole:
+                self._memory = only(self._memory, planned.failing)
+                seen = replace(seen, memory=self._memory)
+            self._refuse_order(seen, planned)
+            if not planned.step.acts or len(deeds) == MOST_STEPS:
+                break
+            deed = apply(planned.step, seen, self._workshop.hands, self._remember)
+            self._memory = deed.memory
+            self._write_down(deed)
+            deeds.append(deed)
+            if not deed.done or planned.step.action in _SLOW:
+                # What failed is not repeated at once.
+                break
+            known = deed.certificate
+        return Reconciled(self._identity.name, tuple(deeds), planned, seen)
+
+    def leave(self, look_at: dt.datetime | None) -> bool:
+        """Give the lease back, whatever has happened; whether somebody wanted it meanwhile."""
+        try:
+            return self._workshop.table.release(self._lease, self._memory, look_at)
+        except LeaseLost:
+            raise
+        except MeshcertError as error:
+            # It runs out by itself, and the mark it was taken with has a later tick look again.
+            logger.warning("the lease of %s was not given back: %s", self._identity.name, error)
+            return False
+
+    def _see(self, known: Certificate | None) -> Observation:
+        seen = observe(self._identity, self._memory, self._workshop.views, known)
+        before, self._memory = self._memory.order, remembered(seen)
+        if before and not self._memory.order:
+            self._end_order(before, "done: another version is in its place")
+        elif before and seen.now - before.at > ORDERS_KEPT:
+            self._memory = replace(self._memory, order=None)
+            self._end_order(before, "dropped: it could not be carried out within a day")
+        return replace(seen, memory=self._memory)
+
+    def _take_order(self) -> None:
+        look = self._look
+        if not look.order or (look.message and look.message in self._memory.messages):
+            return
+        before = self._memory.order
+        order = Order(look.order, look.by, look.reason, self._workshop.views.clock.now())
+        self._remember(self._memory.ordered(order, look.message))
+        if before:
+            self._end_order(before, "dropped: a later order took its place")
+
+    def _remember(self, memory: Memory) -> None:
+        self._memory = memory
+        self._workshop.table.save(self._lease, memory)
+
+    def _refuse_order(self, seen: Observation, planned: Plan) -> None:
+        """A roll back that is not the next step has nothing to go back to; that is written down, and all."""
+        order = self._memory.order
+        if order is None or order.kind != ROLL_BACK or isinstance(seen.labels, Unknown):
+            return
+        if planned.step.action is not Action.ROLL_BACK:
+            self._memory = replace(self._memory, order=None)
+            self._end_order(order, "refused: there is no good version to go back to")
+
+    def _end_order(self, order: Order, outcome: str) -> None:
+        at = self._workshop.views.clock.now()
+        action = f"order to {order.kind}"
+        self._record(
+            AuditEntry(at, self._identity.name, action, order.reason, order.by, order.version, outcome=outcome)
+        )
+
+    def _write_down(self, deed: Deed) -> None:
+        entry = AuditEntry(
+            at=self._workshop.views.clock.now(),
+            identity=self._identity.name,
+            action=str(deed.step.action),
+            why=deed.step.why,
+            by=self._look.by,
+            before=deed.before,
+            after=deed.after,
+            outcome=deed.outcome,
+            service=deed.step.service,
+        )
+        self._record(entry)
+
+    def _record(self, entry: AuditEntry) -> None:
+        try:
+            self._workshop.audit.record(entry)
+        except MeshcertError as error:
+            # The function's own log has the line then; no rotation waits for it.
+            logger.error("not in the audit log (%s): %s", error, entry.to_json())  # noqa: TRY400  ours, no traceback

@@ -1,0 +1,1 @@
+"""What is: the certificate, the labels of the secret, the services."""

@@ -1,0 +1,249 @@
+"""
+What is: all that one look at an identity has found, as plain values.
+
+A part that could not be looked at is :class:`Unknown`, one that does not exist is :class:`Missing`: a plan goes on with
+the others. Times are aware, UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from meshcert.lifecycle.memory import Memory
+from meshcert.publishing.publication import CURRENT, LAST_GOOD, PREVIOUS, QUARANTINED, version_labelled
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Mapping
+
+    from meshcert.identity import Identity
+    from meshcert.lifecycle.policy import Validity
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """
+    AWS could not say now, or would not.
+
+    Args:
+        reason: Why, for people.
+        denied: Whether AWS refused; otherwise it may answer later.
+    """
+
+    reason: str
+    denied: bool = False
+
+
+@dataclass(frozen=True)
+class Missing:
+    """
+    It does not exist.
+
+    Args:
+        what: What is missing, and how it comes back.
+    """
+
+    what: str
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """
+    What ACM says of an identity's certificate (acm:DescribeCertificate).
+
+    Args:
+        arn: Its ARN.
+        status: ACM's status; ``ISSUED`` is the good one.
+        serial_number: Lower-case hex, whole bytes, no colons; empty before it is issued.
+        validity: None before it is issued.
+        renewable: ACM's RenewalEligibility: false from issue or renewal until it has been exported.
+        renewal_status: ``PENDING_AUTO_RENEWAL``, ``SUCCESS``, … of the latest renewal; empty if there was none.
+        renewal_reason: Why that renewal does not come, for example ``PCA_ACCESS_DENIED``.
+        failure_reason: Why it was not issued, when the status is ``FAILED``.
+        version: Name of the secret version that holds it (acm:GetCertificate); see
+            :func:`meshcert.material.certificate_version`.
+    """
+
+    arn: str
+    status: str
+    serial_number: str = ""
+    validity: Validity | None = None
+    renewable: bool = False
+    renewal_status: str = ""
+    renewal_reason: str = ""
+    failure_reason: str = ""
+    version: str = ""
+
+
+class DeploymentState(StrEnum):
+    """ECS's rolloutState of a deployment."""
+
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+@dataclass(frozen=True)
+class ServiceDeployment:
+    """
+    A service's newest deployment (ecs:DescribeServices, the one whose status is PRIMARY).
+
+    Args:
+        id: ``ecs-svc/…``.
+        state: How far it is. A deployment that was stopped (ecs:DescribeServiceDeployments) counts as FAILED.
+        failed_tasks: Tasks of it that failed, one after the other; a healthy one takes this back to 0.
+        reason: ECS's own sentence.
+    """
+
+    id: str
+    state: DeploymentState
+    failed_tasks: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """
+    A task of a service that ECS wants to run.
+
+    Args:
+        arn: Its ARN.
+        deployment: The deployment that started it.
+        running: Whether its last status is RUNNING; otherwise it is being started or stopped.
+        started_at: When its containers ran; None before that.
+    """
+
+    arn: str
+    deployment: str
+    running: bool = True
+    started_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
+class Service:
+    """
+    What ECS says of a service.
+
+    Args:
+        name: Its name.
+        desired_count: Number of tasks it should have.
+        tasks: The tasks that ECS wants to run.
+        deployment: The newest deployment.
+        failures: Tasks of that deployment that failed on what they were to serve: Envoy's container ended by itself, or
+            a health check failed. With ECS's reason.
+        excused: Tasks of that deployment that failed, and say nothing about what they were to serve: an image that
+            cannot be pulled, no capacity, AWS out of reach or refusing, the application's own end. With AWS's reason.
+    """
+
+    name: str
+    desired_count: int
+    tasks: tuple[Task, ...]
+    deployment: ServiceDeployment
+    failures: tuple[str, ...] = ()
+    excused: tuple[str, ...] = ()
+
+    @property
+    def deploying(self) -> bool:
+        """Whether its newest deployment is still under way."""
+        return self.deployment.state is DeploymentState.IN_PROGRESS
+
+    @property
+    def steady(self) -> bool:
+        """Whether it runs what it should: nothing is being started, stopped or deployed."""
+        running = sum(task.running for task in self.tasks)
+        return not self.deploying and running == len(self.tasks) == self.desired_count
+
+
+@dataclass(frozen=True)
+class Acknowledgement:
+    """
+    What a task has said of one identity.
+
+    Args:
+        at: When it said so.
+        version: The version its Envoy serves.
+        serial_number: That of the certificate its Envoy serves, lower-case hex.
+        not_after: End of that certificate's validity; None if the task did not say.
+        refused: A version the task would not take over.
+        error: Why.
+    """
+
+    at: dt.datetime
+    version: str
+    serial_number: str = ""
+    not_after: dt.datetime | None = None
+    refused: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Authority:
+    """
+    A CA of the identity's hierarchy.
+
+    Args:
+        arn: Its ARN.
+        not_after: End of its certificate's validity.
+    """
+
+    arn: str
+    not_after: dt.datetime
+
+
+@dataclass(frozen=True)
+class Observation:
+    """
+    One look at one identity.
+
+    Args:
+        identity: What is declared.
+        now: When the look was.
+        certificate: What ACM says.
+        labels: The secret's staging labels by version.
+        services: What ECS says, by service; None for a service that does not exist.
+        acknowledgements: What the identity's running tasks said, by task ARN.
+        authorities: The hierarchy's CAs, the one that signs the identity's certificate first.
+        memory: What earlier looks remembered.
+    """
+
+    identity: Identity
+    now: dt.datetime
+    certificate: Certificate | Missing | Unknown
+    labels: Mapping[str, frozenset[str]] | Missing | Unknown
+    services: Mapping[str, Service | None] | Unknown = field(default_factory=dict)
+    acknowledgements: Mapping[str, Acknowledgement] | Unknown = field(default_factory=dict)
+    authorities: tuple[Authority, ...] | Missing | Unknown = ()
+    memory: Memory = field(default_factory=Memory)
+
+    @property
+    def whole(self) -> bool:
+        """Whether every part could be looked at."""
+        parts = (self.certificate, self.labels, self.services, self.acknowledgements, self.authorities)
+        return not any(isinstance(part, Unknown) for part in parts)
+
+    @property
+    def current(self) -> str:
+        """The version that proxies read; empty if none, or if that is not known."""
+        return self._labelled(CURRENT)
+
+    @property
+    def last_good(self) -> str:
+        """The version that was served and proven last."""
+        return self._labelled(LAST_GOOD)
+
+    @property
+    def previous(self) -> str:
+        """The version that was current before."""
+        return self._labelled(PREVIOUS)
+
+    @property
+    def quarantined(self) -> str:
+        """The version whose rollout failed last."""
+        return self._labelled(QUARANTINED)
+
+    def _labelled(self, label: str) -> str:
+        if isinstance(self.labels, Missing | Unknown):
+            return ""
+        return version_labelled(self.labels, label) or ""

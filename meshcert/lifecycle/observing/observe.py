@@ -1,0 +1,177 @@
+"""One look: ask ACM, the secret, ECS, the tasks and the CAs, and let no part that fails hide the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from meshcert.errors import (
+    AccessDenied,
+    AwsRefused,
+    AwsUnavailable,
+    CertificatePending,
+    IdentityMissing,
+    MeshcertError,
+)
+from meshcert.lifecycle.asking.looks import RENEW
+from meshcert.lifecycle.memory import KnownCertificate, Publication
+from meshcert.lifecycle.observing.observation import Authority, Certificate, Missing, Observation, Service, Unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from meshcert.clock import Clock
+    from meshcert.identity import Identity
+    from meshcert.lifecycle.memory import Memory, Order
+    from meshcert.lifecycle.observing.observation import Acknowledgement
+    from meshcert.lifecycle.ports import Acknowledgements, Authorities, Labels, Renewals, Services
+
+_Seen = TypeVar("_Seen")
+
+
+@dataclass(frozen=True)
+class Views:
+    """
+    Where a look looks; reading is all it does.
+
+    Args:
+        renewals: ACM.
+        labels: Secrets Manager.
+        services: Amazon ECS.
+        acknowledgements: What tasks say.
+        authorities: AWS Private CA.
+        clock: Time.
+    """
+
+    renewals: Renewals
+    labels: Labels
+    services: Services
+    acknowledgements: Acknowledgements
+    authorities: Authorities
+    clock: Clock
+
+
+def observe(identity: Identity, memory: Memory, views: Views, known: Certificate | None = None) -> Observation:
+    """
+    One look at one identity.
+
+    Args:
+        identity: What is declared.
+        memory: What earlier looks remembered; saves asking ACM for a certificate that it has shown.
+        views: Where to look.
+        known: What ACM holds, if that has just been seen: ACM answers ten questions a second for a whole account.
+
+    Returns:
+        What is; parts that could not be looked at say so.
+    """
+    # The labels first: a certificate that is newer than them is published by the next look, never the other way round.
+    labels = _attempt(partial(views.labels.labels, identity.secret_id))
+    certificate: Certificate | Missing | Unknown | None = known
+    if certificate is None:
+        certificate = _attempt(partial(_certificate, identity, memory, views.renewals))
+    services: dict[str, Service | None] | Unknown = {}
+    acknowledgements: dict[str, Acknowledgement] | Unknown = {}
+    for use in identity.services:
+        service = _attempt(partial(views.services.look, use.name))
+        said = _attempt(partial(views.acknowledgements.of, use.name))
+        if isinstance(service, Unknown):
+            services = service
+        elif not isinstance(services, Unknown):
+            services |= {use.name: None if isinstance(service, Missing) else service}
+        if isinstance(said, Unknown | Missing):
+            acknowledgements = Unknown(said.what) if isinstance(said, Missing) else said
+        elif not isinstance(acknowledgements, Unknown):
+            acknowledgements |= _of_tasks(identity, service, said)
+    return Observation(
+        identity=identity,
+        now=views.clock.now(),
+        certificate=certificate,
+        labels=labels,
+        services=services,
+        acknowledgements=acknowledgements,
+        authorities=_attempt(partial(_authorities, identity, views.authorities)),
+        memory=memory,
+    )
+
+
+def remembered(seen: Observation) -> Memory:
+    """
+    What to remember of a look.
+
+    Args:
+        seen: The look.
+    """
+    memory = seen.memory
+    issued = seen.certificate if isinstance(seen.certificate, Certificate) else None
+    if issued and issued.version and issued.validity:
+        validity = issued.validity
+        known = KnownCertificate(issued.version, issued.arn, validity.not_before, validity.not_after)
+        memory = memory.knowing(issued.serial_number, known)
+    if seen.current:
+        memory = replace(memory, publication=_publication(seen, memory))
+    memory = replace(memory, order=_outstanding(memory.order, seen, issued.version if issued else ""))
+    if seen.whole:
+        memory = replace(memory, looked_at=seen.now)
+    return memory
+
+
+def _of_tasks(
+    identity: Identity, service: Service | Missing | Unknown | None, said: Mapping[str, Mapping[str, Acknowledgement]]
+) -> dict[str, Acknowledgement]:
+    """What a service's own tasks said: a task's role may write rows that name any task, its own service's or not."""
+    if not isinstance(service, Service):
+        return {}
+    rows = {task.arn: said.get(task.arn, {}) for task in service.tasks}
+    return {task: row[identity.name] for task, row in rows.items() if identity.name in row}
+
+
+def _certificate(identity: Identity, memory: Memory, renewals: Renewals) -> Certificate:
+    certificate = renewals.describe(identity.certificate_arn)
+    if certificate.status != "ISSUED":
+        return certificate
+    known = memory.certificates.get(certificate.serial_number)
+    if known:
+        return replace(certificate, version=known.version)
+    try:
+        serial_number, version = renewals.version(identity.certificate_arn)
+    except CertificatePending:
+        return replace(certificate, status="PENDING_VALIDATION")
+    if serial_number != certificate.serial_number:
+        # Renewed between the two questions: the facts belong to the certificate before.
+        certificate = renewals.describe(identity.certificate_arn)
+    if serial_number != certificate.serial_number:
+        raise AwsUnavailable("acm:GetCertificate", identity.certificate_arn, "it shows two certificates at once")
+    return replace(certificate, version=version)
+
+
+def _authorities(identity: Identity, authorities: Authorities) -> tuple[Authority, ...]:
+    return tuple(Authority(arn, authorities.not_after(arn)) for arn in identity.certificate_authority_arns)
+
+
+def _attempt(look: Callable[[], _Seen]) -> _Seen | Missing | Unknown:
+    try:
+        return look()
+    except IdentityMissing as error:
+        return Missing(str(error))
+    except AwsRefused as error:
+        return Unknown(str(error), denied=isinstance(error, AccessDenied))
+    except MeshcertError as error:
+        return Unknown(str(error))
+
+
+def _publication(seen: Observation, memory: Memory) -> Publication:
+    before = memory.publication
+    known = before if before and before.version == seen.current else Publication(seen.current, seen.now)
+    holds = memory.holding(seen.current)
+    if holds is None:
+        return known
+    return Publication(known.version, known.since, holds.certificate_arn, holds.not_before, holds.not_after)
+
+
+def _outstanding(order: Order | None, seen: Observation, issued: str) -> Order | None:
+    """What is left of an order: nothing once the version that it is about has gone."""
+    is_now = issued if order and order.kind == RENEW else seen.current
+    if order is None or not is_now or order.version == is_now:
+        return order
+    return None if order.version else replace(order, version=is_now)

@@ -1,0 +1,169 @@
+"""
+What a proxy needs to prove an identity, and what it needs to check a peer.
+
+Two types of text are secret: the encrypted private key and its passphrase. Both show themselves as a digest or as
+``***`` wherever Python prints them; :meth:`reveal` is the one deliberate way to their content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import ssl
+from typing import TYPE_CHECKING, NamedTuple, Never
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+class _Secret:
+    """Text that never shows itself: not in ``repr``, ``str``, format strings, pickles or JSON encoders."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The content. Whoever calls this answers for where it goes."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} ***>"
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and isinstance(other, _Secret) and other._text == self._text
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._text))
+
+    def __reduce__(self) -> Never:
+        msg = f"{type(self).__name__} is never serialised: publish it through meshcert.material.document"
+        raise TypeError(msg)
+
+
+class Passphrase(_Secret):
+    """Opens an encrypted private key. ASCII without ``#``, ``$`` and ``%`` (acm:ExportCertificate)."""
+
+    __slots__ = ()
+
+
+class EncryptedPrivateKey(_Secret):
+    """A private key as encrypted PKCS#8 PEM (``BEGIN ENCRYPTED PRIVATE KEY``)."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<EncryptedPrivateKey sha256:{hashlib.sha256(self._text.encode()).hexdigest()[:12]}>"
+
+    __str__ = __repr__
+
+
+class Material(NamedTuple):
+    """
+    A certificate, its chain, its encrypted private key and the passphrase: they belong together.
+
+    Nothing is checked here; :mod:`meshcert.publishing.preflight` does that.
+
+    Args:
+        certificate: The leaf, PEM.
+        certificate_chain: Its issuers as ACM exports them: issuing CA first, root last, PEM.
+        private_key: The leaf's key, encrypted.
+        passphrase: Opens ``private_key``.
+    """
+
+    certificate: str
+    certificate_chain: str
+    private_key: EncryptedPrivateKey
+    passphrase: Passphrase
+
+    @property
+    def version_id(self) -> str:
+        """The secret version this material is published as; see :func:`certificate_version`."""
+        return certificate_version(self.certificate)
+
+    @property
+    def presented_chain(self) -> str:
+        """
+        What a TLS peer is sent, and Envoy's ``certificate_chain``: the leaf, then the issuers without the root.
+
+        The root is left out because a peer trusts its own copy or none (RFC 8446 section 4.4.2). The last
+        certificate of a chain is its root; a chain of one is a single-tier hierarchy.
+        """
+        issuers = split_certificates(self.certificate_chain)
+        return join_certificates([*split_certificates(self.certificate), *issuers[:-1]])
+
+
+class ListSource(NamedTuple):
+    """
+    Where a CA's revocation list (CRL) lies, and who signs it.
+
+    Args:
+        bucket: The S3 bucket.
+        key: The object's key.
+        authority: The CA's own certificate, PEM: the list must be signed with its key.
+    """
+
+    bucket: str
+    key: str
+    authority: str
+
+
+class TrustBundle(NamedTuple):
+    """
+    The roots that a peer of one hierarchy is checked against.
+
+    Args:
+        certificates: One or more self-signed CA certificates, PEM.
+        lists: The revocation list of every CA below them, and of themselves; empty if nobody asks for revocation.
+    """
+
+    certificates: str
+    lists: tuple[ListSource, ...] = ()
+
+    @property
+    def version_id(self) -> str:
+        """
+        The secret version this bundle is published as: SHA-256 over its certificates' DER, sorted.
+
+        Where revocation lists lie is in it, too.
+        """
+        parts = sorted(ssl.PEM_cert_to_DER_cert(pem) for pem in split_certificates(self.certificates))
+        parts += sorted(
+            f"s3://{source.bucket}/{source.key}\n".encode() + ssl.PEM_cert_to_DER_cert(source.authority.strip())
+            for source in self.lists
+        )
+        return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def certificate_version(certificate: str) -> str:
+    """
+    The name of the secret version that holds a certificate: lower-case hex SHA-256 of its DER, 64 characters.
+
+    64 is the longest ClientRequestToken (secretsmanager:PutSecretValue), and the token becomes the VersionId: whether
+    a certificate is published is answered without reading the secret.
+
+    Args:
+        certificate: One certificate, PEM.
+
+    Raises:
+        ValueError: If it is not PEM.
+    """
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(certificate.strip())).hexdigest()
+
+
+def split_certificates(pem: str) -> list[str]:
+    """The certificates of a PEM text, in their order; text between them is dropped."""
+    return _CERTIFICATE.findall(pem)
+
+
+def join_certificates(certificates: Iterable[str]) -> str:
+    """One PEM text with a line break after each certificate: Envoy refuses blocks that touch."""
+    return "".join(pem.strip() + "\n" for pem in certificates)

@@ -1,0 +1,281 @@
+"""
+The pre-flight: may this material be served?
+
+The path from the leaf to the trust anchor is built and judged by ``cryptography``'s X.509 verification, in both roles
+of mutual TLS. Around it stand checks whose faults can be named one by one, so that a person sees all of them at once.
+
+Not checked: revocation (nothing here reads CRLs or OCSP), and whether a peer really trusts the anchor.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
+
+from meshcert.errors import Fault, MaterialRejected
+from meshcert.material import join_certificates
+from meshcert.material.certificate_facts import dns_names, extension_of
+from meshcert.material.key_encryption import describe_encryption, envoy_can_open
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    from meshcert.material import Material, TrustBundle
+
+_ROLES = {"serverAuth": ExtendedKeyUsageOID.SERVER_AUTH, "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH}
+_LEAST_RSA_BITS = 2048
+_EXPORT_AGAIN = "Have ACM issue a new certificate, then export it again"
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """
+    What a certificate must be.
+
+    Args:
+        identity: Whose it is; for messages.
+        names: DNS names of its subject alternative name extension, exactly these, in any order.
+        peer_rules: For every peer that checks names: the names it accepts, of which the certificate must have one.
+        trust_anchors: The hierarchy's root certificates, PEM, as the CA itself gives them.
+        at: When it must be valid, aware.
+    """
+
+    identity: str
+    names: tuple[str, ...]
+    peer_rules: tuple[tuple[str, ...], ...]
+    trust_anchors: str
+    at: dt.datetime
+
+
+def verify_certificate(certificate: str, certificate_chain: str, expected: Expectation) -> None:
+    """
+    Check what is public: the path to a trust anchor in both roles, validity, names and usages.
+
+    Args:
+        certificate: The leaf, PEM.
+        certificate_chain: Its issuers in any order, with or without the root, PEM.
+        expected: What it must be.
+
+    Raises:
+        MaterialRejected: With every fault found.
+    """
+    faults, _ = _certificate_faults(certificate, certificate_chain, expected)
+    if faults:
+        raise MaterialRejected(expected.identity, tuple(faults))
+
+
+def verify_material(material: Material, expected: Expectation) -> Material:
+    """
+    Check everything that :func:`verify_certificate` checks, and the private key.
+
+    Args:
+        material: What ACM exported.
+        expected: What its certificate must be.
+
+    Returns:
+        The same material; its chain in order, issuing CA first and the trust anchor last, whatever order it came in.
+
+    Raises:
+        MaterialRejected: With every fault found.
+    """
+    faults, path = _certificate_faults(material.certificate, material.certificate_chain, expected)
+    faults += _key_faults(material)
+    if faults:
+        raise MaterialRejected(expected.identity, tuple(faults))
+    return material._replace(certificate_chain=join_certificates(_pem(issuer) for issuer in path[1:]))
+
+
+def verify_trust_bundle(bundle: TrustBundle, hierarchy: str, at: dt.datetime) -> None:
+    """
+    Check that a trust bundle holds self-signed CA certificates, valid now.
+
+    Args:
+        bundle: What to publish.
+        hierarchy: Whose it is; for messages.
+        at: When its certificates must be valid, aware.
+
+    Raises:
+        MaterialRejected: With every fault found.
+    """
+    subject = f"trust bundle {hierarchy}"
+    roots = _load(bundle.certificates)
+    faults = [fault for root in roots for fault in _root_faults(root, at)]
+    if not roots:
+        faults = [Fault("trust bundle", "it is not PEM certificates", "Check that the root CA is ACTIVE")]
+    if faults:
+        raise MaterialRejected(subject, tuple(faults))
+
+
+def _certificate_faults(
+    certificate: str, certificate_chain: str, expected: Expectation
+) -> tuple[list[Fault], list[x509.Certificate]]:
+    leaves, issuers, anchors = _load(certificate), _load(certificate_chain), _load(expected.trust_anchors)
+    faults = [
+        Fault(place, f"it is not {what}", _EXPORT_AGAIN)
+        for place, what, broken in (
+            ("certificate", "one PEM certificate", len(leaves) != 1),
+            ("certificate chain", "PEM certificates", not issuers),
+            ("trust anchor", "PEM certificates: the root CA gave none", not anchors),
+        )
+        if broken
+    ]
+    if len(leaves) != 1:
+        return faults, []
+    faults += [*_validity_faults(leaves[0], expected.at), *_name_faults(leaves[0], expected), *_usage_faults(leaves[0])]
+    if not issuers or not anchors:
+        return faults, []
+    path, path_faults = _path(leaves[0], issuers, anchors, expected.at)
+    faults += path_faults
+    if not faults:
+        faults += _role_faults(leaves[0], issuers, anchors, expected)
+    return faults, path
+
+
+def _validity_faults(leaf: x509.Certificate, at: dt.datetime) -> Iterator[Fault]:
+    if at > leaf.not_valid_after_utc:
+        yield Fault("certificate", f"it expired at {leaf.not_valid_after_utc.isoformat()}", _EXPORT_AGAIN)
+    if at < leaf.not_valid_before_utc:
+        remedy = "Check the clocks, or wait until then"
+        yield Fault("certificate", f"it is not valid before {leaf.not_valid_before_utc.isoformat()}", remedy)
+
+
+def _name_faults(leaf: x509.Certificate, expected: Expectation) -> Iterator[Fault]:
+    names = {name.lower() for name in dns_names(leaf)}
+    declared = {name.lower() for name in expected.names}
+    if names != declared:
+        problem = f"it has the names {_listed(names)}, declared are {_listed(declared)}"
+        yield Fault("certificate names", problem, "Deploy the mesh file again, so that ACM issues what it declares")
+    for rule in expected.peer_rules:
+        if not any(_matches(leaf, name) for name in rule):
+            yield Fault(
+                "certificate names",
+                f"a peer accepts only {_listed(set(rule))}, and it has {_listed(names)}",
+                "Add the name to the identity, or change the peer's subject_alternative_names",
+            )
+
+
+def _usage_faults(leaf: x509.Certificate) -> Iterator[Fault]:
+    usages = extension_of(leaf, x509.ExtendedKeyUsage)
+    missing = [role for role, oid in _ROLES.items() if usages is None or oid not in usages]
+    if missing:
+        problem = f"its extended key usage lacks {' and '.join(missing)}; mutual TLS needs both"
+        yield Fault("certificate", problem, "Have the CA use the template EndEntityCertificate/V1")
+    constraints = extension_of(leaf, x509.BasicConstraints)
+    if constraints is not None and constraints.ca:
+        yield Fault("certificate", "it is a CA's, not a leaf", _EXPORT_AGAIN)
+    if not _peers_take_its_key(leaf):
+        problem = "its key is neither RSA of 2048 bits or more nor EC P-256 or P-384: peers refuse it, or should"
+        yield Fault("certificate", problem, "Choose a key algorithm that ACM offers")
+
+
+def _peers_take_its_key(leaf: x509.Certificate) -> bool:
+    """Envoy takes a peer's RSA key of any size, and as a client no P-521 and no Ed25519 (docs/proxy.md)."""
+    try:
+        key = leaf.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False
+    if isinstance(key, rsa.RSAPublicKey):
+        return key.key_size >= _LEAST_RSA_BITS
+    return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, (ec.SECP256R1, ec.SECP384R1))
+
+
+def _path(
+    leaf: x509.Certificate, issuers: list[x509.Certificate], anchors: list[x509.Certificate], at: dt.datetime
+) -> tuple[list[x509.Certificate], list[Fault]]:
+    """Leaf to trust anchor, judged at a moment in the leaf's validity: its own faults must not hide the path's."""
+    moment = min(max(at, leaf.not_valid_before_utc), leaf.not_valid_after_utc)
+    verifier = (
+        PolicyBuilder()
+        .store(Store(anchors))
+        .time(moment)
+        .extension_policies(ca_policy=ExtensionPolicy.webpki_defaults_ca(), ee_policy=ExtensionPolicy.permit_all())
+        .build_client_verifier()
+    )
+    try:
+        return verifier.verify(leaf, issuers).chain, []
+    except VerificationError as error:
+        problem = (
+            f"it does not lead to the trust anchor {_listed({anchor.subject.rfc4514_string() for anchor in anchors})}: "
+            f"{_reason(error)}"
+        )
+        remedy = "An issuing CA is missing, expired, or of another hierarchy: compare it with the CA that issued this"
+        return [], [Fault("certificate chain", problem, remedy)]
+
+
+def _role_faults(
+    leaf: x509.Certificate, issuers: list[x509.Certificate], anchors: list[x509.Certificate], expected: Expectation
+) -> Iterator[Fault]:
+    """The library's own full policy in both roles: it knows rules that have no check above."""
+    policy = PolicyBuilder().store(Store(anchors)).time(expected.at)
+    try:
+        policy.build_client_verifier().verify(leaf, issuers)
+        policy.build_server_verifier(x509.DNSName(_concrete(expected.names[0]))).verify(leaf, issuers)
+    except VerificationError as error:
+        yield Fault("certificate", f"X.509 verification refuses it: {_reason(error)}", _EXPORT_AGAIN)
+
+
+def _key_faults(material: Material) -> Iterator[Fault]:
+    pem = material.private_key.reveal().encode()
+    encryption = describe_encryption(material.private_key)
+    if not envoy_can_open(encryption):
+        yield Fault(
+            "private key",
+            f"it is encrypted with {encryption}, which Envoy cannot open",
+            "Export it again: ACM encrypts with PBES2, AES-256-CBC and PBKDF2 with HMAC-SHA1",
+        )
+    try:
+        key = load_pem_private_key(pem, material.passphrase.reveal().encode())
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        yield Fault("private key", "the passphrase does not open it", "Export both again: they are made together")
+        return
+    leaves = _load(material.certificate)
+    if len(leaves) == 1 and key.public_key() != leaves[0].public_key():
+        remedy = "Export all parts again at once: a renewal replaces certificate and key together"
+        yield Fault("private key", "it belongs to another certificate", remedy)
+
+
+def _root_faults(root: x509.Certificate, at: dt.datetime) -> Iterator[Fault]:
+    subject = root.subject.rfc4514_string()
+    constraints = extension_of(root, x509.BasicConstraints)
+    if root.issuer != root.subject or constraints is None or not constraints.ca:
+        yield Fault("trust bundle", f"{subject} is no root CA certificate", "Name the hierarchy's root CA")
+    if not root.not_valid_before_utc <= at <= root.not_valid_after_utc:
+        validity = f"{root.not_valid_before_utc.isoformat()} to {root.not_valid_after_utc.isoformat()}"
+        yield Fault("trust bundle", f"{subject} is valid from {validity}", "Reissue the root CA's certificate")
+
+
+def _load(pem: str) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(pem.encode())
+    except (ValueError, x509.InvalidVersion):
+        return []
+
+
+def _matches(leaf: x509.Certificate, name: str) -> bool:
+    """Whether Envoy's exact DNS matcher finds the name: a certificate's wildcard stands for one leftmost label."""
+    parent = name.lower().partition(".")[2]
+    return not {name.lower(), f"*.{parent}"}.isdisjoint(own.lower() for own in dns_names(leaf))
+
+
+def _concrete(name: str) -> str:
+    return name.replace("*", "any", 1)
+
+
+def _reason(error: VerificationError) -> str:
+    return str(error).removeprefix("validation failed: ")
+
+
+def _listed(names: set[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
