@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local.aws import x509_signing as signing
+from local.aws.certificates import x509_signing as signing
 from local.pkcs8 import encrypt_private_key
 from meshcert.errors import AwsRefused
 from meshcert.lifecycle.observing.observation import Certificate

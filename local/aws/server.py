@@ -16,35 +16,24 @@ from hypercorn.asyncio import serve
 from hypercorn.config import Config as ServerConfig
 from ministack import app as gateway
 
-from local.aws import (
-    acm,
-    alarm_actions,
-    alarms,
-    calls,
+from local.aws import control, hooks, operations
+from local.aws.certificates import acm, private_ca
+from local.aws.fargate import discovery, ecs, load_balancer, registry
+from local.aws.faults import calls, crashes, event_modes, faults, quotas
+from local.aws.iam import evaluation as iam
+from local.aws.patches import (
     cloudformation,
-    control,
-    crashes,
-    embedded_metrics,
-    event_modes,
     events,
-    faults,
     function_code,
     functions,
-    hooks,
-    iam,
     kms,
     logs,
     loops,
-    metric_filters,
-    operations,
-    private_ca,
     queues,
-    quotas,
     scheduler,
     secrets_manager,
-    service_metrics,
 )
-from local.aws.fargate import discovery, ecs, load_balancer, registry
+from local.aws.patches.cloudwatch import alarm_actions, alarms, embedded_metrics, metric_filters, service_metrics
 
 if TYPE_CHECKING:
     from local.aws.config import Config

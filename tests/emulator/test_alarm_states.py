@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local.aws.alarm_states import Condition, by_period, judge
+from local.aws.patches.cloudwatch.alarm_states import Condition, by_period, judge
 
 # From "Configuring how CloudWatch alarms treat missing data": the range, and the states with missing, ignore,
 # breaching and notBreaching. "keep" stands for the state that the alarm is in.

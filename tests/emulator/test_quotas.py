@@ -8,7 +8,7 @@ import boto3  # noqa: TID251 - a client of another region
 import pytest
 from botocore.config import Config as ClientConfig  # noqa: TID251 - a client without retries
 
-from local.aws.buckets import TokenBucket
+from local.aws.faults.buckets import TokenBucket
 from tests.emulator.refusals import ClientError
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 
-from local.aws import iam
+from local.aws.iam import evaluation as iam
 
 if TYPE_CHECKING:
     from collections.abc import Callable

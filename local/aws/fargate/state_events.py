@@ -9,7 +9,7 @@ from typing import Any
 from ministack.core.responses import now_iso
 from ministack.services import ecs
 
-from local.aws import events
+from local.aws.patches import events
 
 logger = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""AWS Private CA and private ACM certificates with real X.509: nobody else models them."""

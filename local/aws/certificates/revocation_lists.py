@@ -1,0 +1,86 @@
+"""
+The revocation lists that certificate authorities write into S3, with the checks AWS makes before it believes a bucket.
+
+AWS writes a list about half an hour after a revocation, and the first one once a certificate was issued; the local AWS
+writes at once, at every activation and revocation.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from ministack.services import s3
+
+from local.aws import hooks
+from local.aws.certificates import x509_signing
+from local.aws.json_service import ServiceError
+
+if TYPE_CHECKING:
+    from local.aws.certificates.authority import CertificateAuthority
+
+_WRITER = "acm-pca.amazonaws.com"
+_NEEDED = {"s3:PutObject", "s3:PutObjectAcl", "s3:GetBucketAcl", "s3:GetBucketLocation"}
+_OWNER = "BUCKET_OWNER_FULL_CONTROL"
+_OK = 200
+
+
+def require_writable(revocation: dict[str, Any]) -> None:
+    """
+    Make sure that lists can be written as a ``RevocationConfiguration`` says.
+
+    Raises:
+        ServiceError: If the bucket is missing, does not let Private CA write, or takes no public objects while the
+            configuration asks for them.
+    """
+    lists = _enabled(revocation)
+    if lists is None:
+        return
+    name = str(lists.get("S3BucketName"))
+    if hooks.require(s3, "_ensure_bucket")(name) is None:
+        raise ServiceError("InvalidArgsException", f"The bucket {name} does not exist or cannot be reached")
+    if lists.get("S3ObjectAcl") != _OWNER and s3._get_public_access_block(name)[0] == _OK:
+        raise ServiceError("InvalidArgsException", f"{name} blocks public access: set S3ObjectAcl to {_OWNER}")
+    policy = hooks.require(s3, "_bucket_policies").get(name) or "{}"
+    allowed = {action for statement in _statements(policy) for action in _allowed(statement)}
+    if missing := _NEEDED - allowed:
+        raise ServiceError("InvalidArgsException", f"the policy of {name} does not let {_WRITER} {sorted(missing)}")
+
+
+def write(ca: CertificateAuthority) -> None:
+    """Write the list of an authority that has a certificate and is told to make lists."""
+    lists = _enabled(ca.revocation)
+    if lists is None or ca.certificate is None:
+        return
+    ca.list_number = max(ca.list_number + 1, int(time.time() * 1000))
+    now = datetime.now(UTC).replace(microsecond=0)
+    signer = x509_signing.Signer(ca.certificate.subject, ca.key, ca.configuration["SigningAlgorithm"])
+    period = x509_signing.Period(now, now + timedelta(days=int(lists["ExpirationInDays"])))
+    body = x509_signing.revocation_list(ca.revoked, signer, period, ca.list_number)
+    key = f"crl/{ca.arn.rpartition('/')[2]}.crl"
+    status, _, answer = hooks.require(s3, "_put_object")(
+        lists["S3BucketName"], key, body, {"x-amz-acl": "bucket-owner-full-control"}
+    )
+    if status != _OK:
+        raise RuntimeError(f"the list of {ca.arn} could not be written: {answer!r}")
+
+
+def _enabled(revocation: dict[str, Any]) -> dict[str, Any] | None:
+    lists: dict[str, Any] = revocation.get("CrlConfiguration") or {}
+    return lists if str(lists.get("Enabled")).lower() == "true" else None
+
+
+def _statements(policy: str) -> list[dict[str, Any]]:
+    statements = json.loads(policy).get("Statement") or []
+    return [statements] if isinstance(statements, dict) else statements
+
+
+def _allowed(statement: dict[str, Any]) -> list[str]:
+    principal, actions = statement.get("Principal"), statement.get("Action") or []
+    named = principal.get("Service") if isinstance(principal, dict) else None
+    services = [named] if isinstance(named, str) else named or []
+    if statement.get("Effect") != "Allow" or _WRITER not in services:
+        return []
+    return [actions] if isinstance(actions, str) else actions

@@ -1,0 +1,89 @@
+"""Crash points: a function's process is killed at one of its own calls, and Lambda behaves as on AWS."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ministack.core import lambda_runtime
+from ministack.services import lambda_svc
+
+from local.aws import hooks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.aws.config import Config
+    from local.aws.operations import Request
+
+logger = logging.getLogger(__name__)
+
+_EXITED = "Runtime.ExitError"
+_CONNECTIONS = Path("/proc/net/tcp")
+_LOCAL, _INODE = 1, 9
+
+_killed: set[str] = set()
+
+
+def install(config: Config) -> None:
+    """Make sure that the workers can be found, and report how they died."""
+    del config
+    for name in ("_workers", "_lock"):
+        hooks.require(lambda_runtime, name)
+    hooks.wrap(lambda_svc, "_execute_function_warm", _report_signal)
+
+
+def kill(request: Request) -> bool:
+    """
+    Kill the process that sent a request, as the kernel does when memory runs out (SIGKILL).
+
+    Args:
+        request: Signed by a function's role; the process is found by the function, and among several by its
+            connection.
+
+    Returns:
+        Whether there was one. Requests of tasks, of tests and of administrators have none.
+    """
+    with lambda_runtime._lock:
+        busy = [
+            worker for pool in lambda_runtime._workers.values() for worker in pool if _may_have_sent(worker, request)
+        ]
+    processes = [worker._proc for worker in busy if worker._proc is not None]
+    senders = [process for process in processes if _holds(process.pid, request.port)] or processes
+    for process in senders:
+        _killed.add(request.session)
+        logger.warning("killed %s (pid %d) at %s:%s", request.session, process.pid, request.service, request.action)
+        process.kill()
+    return bool(senders)
+
+
+def _may_have_sent(worker: Any, request: Request) -> bool:
+    config = worker.config
+    role, name = str(config.get("Role", "")).rsplit("/", 1)[-1], str(config.get("FunctionName", ""))
+    return bool(worker.in_use) and (role, name[:64]) == (request.role, request.session)
+
+
+def _holds(pid: int, port: int) -> bool:
+    """Whether a process holds the connection whose local port this is."""
+    try:
+        fields = [line.split() for line in _CONNECTIONS.read_text().splitlines()[1:]]
+        sockets = {f"socket:[{field[_INODE]}]" for field in fields if field[_LOCAL].endswith(f":{port:04X}")}
+        return any(str(entry.readlink()) in sockets for entry in Path(f"/proc/{pid}/fd").iterdir())
+    except OSError:
+        return False
+
+
+def _report_signal(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+    """Lambda's words for a killed process: :mod:`local.aws.patches.functions` knows only that it ended."""
+
+    def execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
+        answer = inner(function, event, request_id)
+        body = answer.get("body")
+        name = str((function.get("config") or function).get("FunctionName", ""))[:64]
+        if isinstance(body, dict) and body.get("errorType") == _EXITED and name in _killed:
+            _killed.discard(name)
+            body["errorMessage"] = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"
+        return answer
+
+    return execute

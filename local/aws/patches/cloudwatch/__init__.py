@@ -1,0 +1,1 @@
+"""CloudWatch: metrics inside log lines, metric filters, alarms and what they tell."""
