@@ -10,6 +10,9 @@ import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from evidence.fixtures.pki import Hierarchy
+from local.aws.config import CertificateTimes
+from local.lab import LocalAws
+from tests.meshcert.publishing.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,3 +74,24 @@ def hierarchy() -> Hierarchy:
 def material(hierarchy: Hierarchy) -> Material:
     """What ACM exports for the teller, without a fault."""
     return hierarchy.issue(["colorteller.mtls.svc.cluster.local"])
+
+
+@pytest.fixture
+def world() -> World:
+    """One mesh in memory, before the export function has ever run."""
+    return World()
+
+
+@pytest.fixture(scope="module")
+def aws(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A local AWS of this module's own; a module that sets TIMES gets these certificate times."""
+    times = getattr(request.module, "TIMES", CertificateTimes())
+    with LocalAws(tmp_path_factory.mktemp("aws"), certificates=times) as local_aws:
+        yield local_aws
+
+
+@pytest.fixture
+def fresh_aws(aws: LocalAws) -> LocalAws:
+    """The module's local AWS with nothing in it."""
+    aws.reset()
+    return aws

@@ -32,7 +32,7 @@ class Row:
 
 
 class InMemoryLifecycle:
-    """The table ``lifecycle``; ``tests/lease_claims.py`` says what it has in common with DynamoDB's."""
+    """The table ``lifecycle``: what holds of DynamoDB's (``tests/meshcert/lifecycle/lease_claims.py``) holds of it."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = {}

@@ -1,4 +1,4 @@
-"""Secrets Manager in memory; ``tests/publication_claims.py`` says what it has in common with the emulator's."""
+"""Secrets Manager in memory; its claims stand in ``tests/meshcert/publishing/publication_claims.py``."""
 
 from __future__ import annotations
 

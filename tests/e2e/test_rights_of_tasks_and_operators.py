@@ -11,7 +11,7 @@ from evidence.fixtures.canary import search_texts, secrets_of
 from local.demo.scene import GATEWAY, TELLER
 from meshcert import naming
 from tests.e2e.intruder import Intruder
-from tests.emulator.refusals import denial_of, is_allowed
+from tests.local.aws.refusals import denial_of, is_allowed
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import PlayedDemo

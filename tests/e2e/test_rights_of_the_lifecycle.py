@@ -20,7 +20,7 @@ from meshcert import naming
 from meshcert.publishing.publication import CURRENT, PENDING, PREVIOUS
 from tests.e2e.grants import Role
 from tests.e2e.intruder import Intruder
-from tests.emulator.refusals import denial_of, is_allowed
+from tests.local.aws.refusals import denial_of, is_allowed
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import PlayedDemo

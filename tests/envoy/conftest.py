@@ -52,11 +52,16 @@ def image(tmp_path_factory: pytest.TempPathFactory, envoy_binary: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def new_address() -> Callable[[], str]:
-    """A loopback address at each call, from a network drawn at random."""
+    """A loopback address at each call, from networks drawn at random, one after the other."""
+    addresses = _addresses()
+    return lambda: next(addresses)
+
+
+def _addresses() -> Iterator[str]:
     source = random.Random()  # noqa: S311 -- an address is no secret
-    network = f"127.{source.randrange(64, 254)}.{source.randrange(1, 254)}"
-    numbers = iter(range(1, 255))
-    return lambda: f"{network}.{next(numbers)}"
+    while True:
+        network = f"127.{source.randrange(64, 254)}.{source.randrange(1, 254)}"
+        yield from (f"{network}.{number}" for number in range(1, 255))
 
 
 @pytest.fixture

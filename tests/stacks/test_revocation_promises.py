@@ -13,7 +13,7 @@ from cdk_nag import AwsSolutionsChecks
 from app import build
 from meshcert.deploying.properties import read_trust_bundle
 from meshcert.proxy import ProxySettings, Revocation
-from tests.mesh_slips import changed
+from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import CONTEXT, synthesise
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.mesh_slips import CLIENT, COLOR, changed
+from tests.meshcert.mesh.mesh_slips import CLIENT, COLOR, changed
 from tests.stacks.synthesis import synthesise
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@ What to do next for one identity, and why: pure, from an observation alone.
 
 Concerns are asked in their order of urgency: a bad version goes back first, then the newest certificate is published,
 then services take it over, then it is renewed. The first concern that can act does; one that has to wait keeps no other
-from acting. The table of cases in ``tests/unit/test_plan.py`` is this module's documentation.
+from acting. The table of cases in ``tests/meshcert/lifecycle/deciding/test_plan.py`` is this module's documentation.
 """
 
 from __future__ import annotations

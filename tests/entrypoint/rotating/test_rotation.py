@@ -1,0 +1,476 @@
+"""Rotation without a container: what Envoy's counters lead to, and how deaths are paced."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from entrypoint.aws.retrying import Clock
+from entrypoint.aws.secrets_manager import SecretVersion, Versions
+from entrypoint.container.restarts import FIRST_S, MOST_S, SOUND_AFTER_S, Restarts
+from entrypoint.envoy.acceptance import SecretCounters, secret_counters
+from entrypoint.envoy.handover import FileHandover
+from entrypoint.envoy.install import SecretFiles
+from entrypoint.log import Log
+from entrypoint.rotating.acknowledgements import LONGEST_TELLING_S
+from entrypoint.rotating.delivery import Delivery, wanted_secrets
+from entrypoint.rotating.first_delivery import FirstDelivery
+from entrypoint.rotating.rotation import Rotation
+from entrypoint.settings import Settings
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from meshcert.errors import AwsUnavailable
+from meshcert.material.document import write_material, write_trust_bundle
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from evidence.fixtures.pki import Hierarchy
+    from meshcert.material import Material
+
+TRUST, IDENTITY = wanted_secrets(teller())
+
+
+class Envoy:
+    """An admin interface whose Envoy serves what lies in the folder, or rejects it."""
+
+    def __init__(self, delivery: Delivery) -> None:
+        self._delivery = delivery
+        self.rejecting = False
+        self.silent = False
+        self.silent_after = -1
+        self._version = ""
+        self._rejected = 0
+
+    def get(self, path: str) -> str:
+        """The counters as Envoy words them."""
+        assert path.startswith("/stats?filter=")
+        if self.silent_after == 0:
+            self.silent = True
+        self.silent_after -= 1
+        if self.silent:
+            raise ConnectionRefusedError
+        installed = self._delivery.served(IDENTITY).version
+        if installed != self._version:
+            if self.rejecting:
+                self._rejected += 1
+            else:
+                self._version = installed
+        return (
+            f"sds.identity/colorteller.update_rejected: {self._rejected}\n"
+            "sds.identity/colorteller.update_success: 1\n"
+            "sds.identity/colorteller.update_failure: 0\n"
+            f'sds.identity/colorteller.version_text: "{self._version}"\n'
+            "sds.trust/colorgateway.update_success: 1\n"
+        )
+
+
+class World:
+    """One watcher after a good start."""
+
+    def __init__(self, folder: Path, hierarchy: Hierarchy, material: Material) -> None:
+        self.hierarchy = hierarchy
+        self.material = material
+        self.lines: list[bytes] = []
+        self.now = 0.0
+        self.quarantined: set[str] = set()
+        self.vault = {
+            TELLER_SECRET: SecretVersion(material.version_id, write_material(material, {})),
+            GATEWAY_TRUST: SecretVersion("trust-1", write_trust_bundle(hierarchy.trust_bundle)),
+        }
+        environ = {
+            "MESHCERT_PROXY": teller().to_json(),
+            "AWS_REGION": "eu-west-1",
+            "MESHCERT_MATERIAL_DIR": str(folder),
+        }
+        self.settings = Settings.from_environ(environ)
+        handover = FileHandover(SecretFiles(str(folder / "secrets")), lambda: self.envoy)  # type: ignore[arg-type, return-value]  # Envoy itself answers in tests/envoy
+        self.delivery = Delivery(self, handover, time.time)
+        log = Log("debug", self.lines.append)
+        clock = Clock(monotonic=lambda: self.now, sleep=self._sleep, jitter=lambda: 1.0)
+        FirstDelivery(self.settings, self.delivery, log, clock).install(deadline=60.0)
+        self.lines.clear()
+        self.envoy = Envoy(self.delivery)
+        self.rotation = Rotation(self.settings, self.delivery, log, clock)
+        self.rotation._standings._admin = self.envoy  # type: ignore[assignment]  # the same
+
+    def versions(self, secret: str) -> Versions:
+        """As Secrets Manager."""
+        return Versions(self.vault[secret].version_id, frozenset(self.quarantined))
+
+    def current_value(self, secret: str) -> SecretVersion:
+        """As Secrets Manager."""
+        return self.vault[secret]
+
+    def publish(self, *, not_before: dt.datetime | None = None) -> Material:
+        """Another version, newer unless told."""
+        newer = self.hierarchy.issue([TELLER_NAME], not_before=not_before)
+        self.vault[TELLER_SECRET] = SecretVersion(newer.version_id, write_material(newer, {}))
+        return newer
+
+    def _sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def world(tmp_path: Path, hierarchy: Hierarchy, material: Material) -> World:
+    """One watcher after a good start."""
+    return World(tmp_path, hierarchy, material)
+
+
+def test_a_version_envoy_rejects_is_taken_back_and_not_tried_again(world: World) -> None:
+    """The file tells what is served; the next good version goes through."""
+    world.envoy.rejecting = True
+    world.publish()
+
+    for _ in range(3):
+        world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert len(world.lines) == 1
+    assert b"Envoy rejected it" in world.lines[0]
+
+    world.envoy.rejecting = False
+    newer = world.publish()
+    world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == newer.version_id
+    assert b"secret-rotated" in world.lines[-1]
+
+
+def test_a_label_moved_back_takes_no_running_proxy_along_unless_its_version_is_quarantined(world: World) -> None:
+    """The label of another version does not count; then the older one is served."""
+    older = world.publish(not_before=dt.datetime.now(dt.UTC) - dt.timedelta(days=30))
+    world.quarantined = {"another"}
+    for _ in range(2):
+        world.rotation.look()
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert len(world.lines) == 1
+    assert b"older than the one served" in world.lines[0]
+
+    world.quarantined = {world.material.version_id}
+    world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == older.version_id
+    assert b"secret-rotated" in world.lines[-1]
+
+
+def test_a_certificate_that_expires_is_served_on_and_told_once(world: World) -> None:
+    """Nothing else would be better; the first version after it is taken over as ever."""
+    world.rotation._expiry._now = lambda: time.time() + 400 * 86400  # the watcher's clock alone: others still read it
+    world.rotation.look()
+    world.rotation.look()
+
+    told = [json.loads(line) for line in world.lines if b"certificate-expired" in line]
+    assert [line["secret"] for line in told] == ["identity/colorteller"]
+    assert world.rotation._standings._expired[IDENTITY.name].startswith("the served certificate expired on 20")
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+
+    newer = world.publish()
+    world.rotation._expiry._now = time.time
+    world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == newer.version_id
+    assert world.rotation._standings._expired[IDENTITY.name] == ""
+
+
+@pytest.mark.parametrize(("days", "problem"), [(-366, "not valid before"), (4000, "expired on")])
+def test_a_clock_that_is_a_year_and_more_off_costs_no_served_certificate(world: World, days: int, problem: str) -> None:
+    """New versions seem bad to it and wait; with the right time again they are taken over."""
+    newer = world.publish()
+    world.delivery._now = lambda: time.time() + days * 86400
+    world.rotation.look()
+
+    (told,) = [
+        json.loads(line) for line in world.lines if b"identity/colorteller" in line and b"rotation-waits" in line
+    ]
+    assert (told["stage"], problem in told["reason"]) == ("preflight", True)
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+
+    world.delivery._now = time.time
+    world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == newer.version_id
+
+
+def test_a_quarantined_version_is_never_taken_over(world: World) -> None:
+    """Not even a newer one, and its value is not read; a version served already stays until the label has moved."""
+    newer = world.publish()
+    world.quarantined = {newer.version_id, world.material.version_id}
+    value, world.vault[TELLER_SECRET] = world.vault[TELLER_SECRET], SecretVersion(newer.version_id, "not to be read")
+
+    for _ in range(2):
+        world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert len(world.lines) == 1
+    assert b"is QUARANTINED after a failed rollout" in world.lines[0]
+    world.quarantined = {world.material.version_id}
+    world.vault[TELLER_SECRET] = value
+    world.rotation.look()
+    assert world.delivery.served(IDENTITY).version == newer.version_id
+
+
+def test_what_was_refused_is_said_until_the_current_version_is_served(world: World) -> None:
+    """A label that goes back ends it, one that returns to the refused version does not, a good version does."""
+    standings = world.rotation._standings
+    world.envoy.rejecting = True
+    bad = world.publish()
+    world.rotation.look()
+    assert standings._refusals["identity/colorteller"].version == bad.version_id
+
+    value, world.vault[TELLER_SECRET] = world.vault[TELLER_SECRET], SecretVersion(world.material.version_id, "")
+    world.rotation.look()
+    assert standings._refusals == {}
+
+    world.vault[TELLER_SECRET] = value
+    world.rotation.look()
+    assert standings._refusals["identity/colorteller"] == (
+        bad.version_id,
+        "envoy: identity/colorteller: Envoy rejected it",
+    )
+
+    world.envoy.rejecting = False
+    world.publish()
+    world.rotation.look()
+    assert standings._refusals == {}
+    assert standings._troubles == {}
+
+
+def test_acknowledging_never_delays_a_look(world: World) -> None:
+    """Between two looks it is done only with time to spare; else after the look."""
+    events: list[tuple[str, float]] = []
+
+    class Telling:
+        due_at = 0.0
+
+        def tell(self, _: object) -> None:
+            events.append(("told", world.now))
+            self.due_at = world.now + 25.0
+            world.now += LONGEST_TELLING_S
+
+    class EnoughError(Exception):
+        pass
+
+    def look() -> None:
+        events.append(("looked", world.now))
+        if len(events) > 6:
+            raise EnoughError
+
+    telling: Any = Telling()
+    world.rotation._acknowledgements = telling
+    world.rotation._standings.read = dict  # type: ignore[method-assign]  # what is told does not count here
+    world.rotation._proxy = world.settings.proxy._replace(poll_interval_s=60.0)
+    world.rotation.look = look  # type: ignore[method-assign]  # only its time counts here
+    with pytest.raises(EnoughError):
+        world.rotation.run()
+
+    assert events == [
+        ("told", 0.0),
+        ("told", 25.0),
+        ("looked", 60.0),
+        ("told", 60.0),
+        ("told", 85.0),
+        ("looked", 120.0),
+        ("told", 120.0),
+        ("told", 145.0),
+        ("looked", 180.0),
+    ]
+
+
+def test_an_envoy_that_does_not_answer_is_told_once_and_gets_the_version_later(world: World) -> None:
+    """Without its counters of before, an old rejection would be taken for one of the new version."""
+    world.envoy.rejecting = True
+    world.publish()
+    world.rotation.look()
+    world.envoy.rejecting = False
+    world.lines.clear()
+    world.envoy.silent = True
+    newer = world.publish()
+
+    for _ in range(3):
+        world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert len(world.lines) == 1
+    assert b"interface does not answer" in world.lines[0]
+
+    world.envoy.silent = False
+    world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == newer.version_id
+    assert b"secret-rotated" in world.lines[-1]
+
+
+@pytest.mark.parametrize("rejecting", [False, True])
+def test_a_version_envoy_did_not_judge_in_time_is_judged_by_a_later_look(world: World, *, rejecting: bool) -> None:
+    """The wait is bounded, the verdict is not forgotten."""
+    world.envoy.rejecting = rejecting
+    world.envoy.silent_after = 2
+    newer = world.publish()
+
+    for _ in range(2):
+        world.rotation.look()
+
+    assert len(world.lines) == 1
+    assert b'"event": "rotation-waits"' in world.lines[0]
+    assert b'"stage": "served", "reason": "Envoy has not said whether' in world.lines[0]
+    assert world.now < 10.0
+
+    world.envoy.silent = False
+    for _ in range(2):
+        world.rotation.look()
+
+    served = world.material if rejecting else newer
+    assert world.delivery.served(IDENTITY).version == served.version_id
+    assert len(world.lines) == 2
+    assert (b"Envoy rejected it" if rejecting else b"rotation-confirmed") in world.lines[1]
+
+
+def test_the_last_good_version_comes_back_when_two_in_a_row_fail(world: World) -> None:
+    """One that was never judged is not good."""
+    world.envoy.silent_after = 2
+    world.publish()
+    world.rotation.look()
+    world.envoy.silent = False
+    world.envoy.rejecting = True
+    world.publish()
+
+    for _ in range(2):
+        world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+
+
+@pytest.mark.parametrize("error", [TypeError("sesame"), KeyError("sesame"), RecursionError("sesame")])
+def test_an_unforeseen_error_of_one_secret_does_not_stop_the_others(world: World, error: Exception) -> None:
+    """It is told once, by its kind and place and not by its words, which may be secret."""
+
+    def versions(secret: str) -> Versions:
+        if secret == GATEWAY_TRUST:
+            raise error
+        return Versions(world.vault[secret].version_id)
+
+    world.versions = versions  # type: ignore[method-assign]  # one secret of this world is cursed
+    newer = world.publish()
+
+    for _ in range(2):
+        world.rotation.look()
+
+    assert world.delivery.served(IDENTITY).version == newer.version_id
+    log = b"".join(world.lines)
+    assert log.count(b"internal fault: " + type(error).__name__.encode()) == 1
+    assert b"test_rotation.py:" in log
+    assert b"sesame" not in log
+
+
+def test_all_failing_secrets_of_a_look_share_one_time_to_try_again(world: World) -> None:
+    """Otherwise each would delay the ones after it."""
+
+    def versions(secret: str) -> Versions:
+        raise AwsUnavailable("secretsmanager:DescribeSecret", secret, "Throttling")
+
+    world.versions = versions  # type: ignore[method-assign]  # nothing of this world answers
+    world.rotation._proxy = world.settings.proxy._replace(poll_interval_s=60.0)
+
+    world.rotation.look()
+
+    assert 12.0 < world.now <= 24.0
+    assert len(world.lines) == 2
+
+
+def test_a_slow_look_shortens_the_wait_for_the_next(world: World) -> None:
+    """The poll interval is the longest time between two looks."""
+    looks: list[float] = []
+
+    class EnoughError(Exception):
+        pass
+
+    def look() -> None:
+        looks.append(world.now)
+        if len(looks) == 4:
+            raise EnoughError
+        world.now += (3.0, 500.0, 0.0)[len(looks) - 1]
+
+    world.rotation._proxy = world.settings.proxy._replace(poll_interval_s=60.0)
+    world.rotation.look = look  # type: ignore[method-assign]  # only its duration counts here
+    with pytest.raises(EnoughError):
+        world.rotation.run()
+
+    assert looks == pytest.approx([60.0, 120.0, 620.0, 680.0])
+
+
+def test_a_full_folder_is_told_once_and_the_last_good_version_stays(world: World, tmp_path: Path) -> None:
+    """When there is room again, the version is taken over."""
+    in_the_way = tmp_path / "secrets/.identity-colorteller.json.new"
+    in_the_way.mkdir()
+    newer = world.publish()
+
+    for _ in range(3):
+        world.rotation.look()
+
+    assert len(world.lines) == 1
+    assert b"the material folder cannot be written" in world.lines[0]
+    assert world.delivery.served(IDENTITY).version == world.material.version_id
+
+    in_the_way.rmdir()
+    world.rotation.look()
+    assert world.delivery.served(IDENTITY).version == newer.version_id
+
+
+def test_jitter_only_shortens_the_poll_interval(world: World) -> None:
+    """From 80 % to all of it."""
+    waits = []
+
+    class EnoughError(Exception):
+        pass
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            raise EnoughError
+
+    random_numbers = iter([0.0, 1.0])
+    world.rotation._clock = Clock(lambda: world.now, sleep, lambda: next(random_numbers))
+    with pytest.raises(EnoughError):
+        world.rotation.run()
+
+    interval = world.settings.proxy.poll_interval_s
+    assert waits == pytest.approx([0.8 * interval, interval])
+
+
+def test_counters_are_read_by_secret() -> None:
+    """Names with a slash, versions without their quotes, other counters ignored."""
+
+    class Admin:
+        def get(self, _: str) -> str:
+            return (
+                'sds.identity/a.version_text: "v1"\n'
+                "sds.identity/a.update_success: 2\n"
+                "sds.identity/a.version: 123\n"
+                "sds.trust/b.update_rejected: 1\n"
+                "sds.trust/b.update_failure: 3\n"
+            )
+
+    admin: Any = Admin()
+    assert secret_counters(admin) == {
+        "identity/a": SecretCounters(accepted=2, version="v1"),
+        "trust/b": SecretCounters(rejected=1, failed=3),
+    }
+
+
+def test_a_child_that_dies_early_waits_ever_longer_and_a_sound_one_starts_anew() -> None:
+    """Half a second, doubling, at most a minute."""
+    restarts = Restarts()
+    delays = []
+    for number in range(12):
+        restarts.started(number * 1000.0)
+        delays.append(restarts.delay_after_end(number * 1000.0 + 1))
+
+    assert delays[:3] == [FIRST_S, 2 * FIRST_S, 4 * FIRST_S]
+    assert delays[-1] == MOST_S
+    restarts.started(50_000.0)
+    assert restarts.delay_after_end(50_000.0 + SOUND_AFTER_S) == FIRST_S

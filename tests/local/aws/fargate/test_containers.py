@@ -1,0 +1,130 @@
+"""A container by itself, with namespaces and without: what it may write, what ends it, what is left of it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.aws.fargate import sandbox
+from local.aws.fargate.containers import Container, ContainerPlan, ContainerStartError
+from local.aws.fargate.sandbox import Program, Tmpfs
+from tests.local.aws.hierarchies import eventually
+from tests.local.aws.running_tasks import processes_with
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+MATERIAL = Tmpfs("/run/meshcert", 4, "0700")
+
+
+class Started(Container):
+    """A running container with what it wrote."""
+
+    def __init__(self, lines: list[str], plan: ContainerPlan) -> None:
+        self.lines = lines
+        self.ends = threading.Semaphore(0)
+        super().__init__(plan, self.ends.release)
+
+
+@pytest.fixture(params=["namespaces", "processes"])
+def start(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Started]]:
+    """Starts a shell script as a container; both kinds of it, as far as this machine permits."""
+    permitted = sandbox.namespaces_permitted() and request.param == "namespaces"
+    monkeypatch.setattr(sandbox, "namespaces_permitted", lambda: permitted)
+    started: list[Started] = []
+
+    def begin(script: str, *, read_only: bool = False, argv: tuple[str, ...] = ()) -> Started:
+        lines: list[str] = []
+        program = Program(argv or ("sh", "-c", script), read_only=read_only, tmpfs=(MATERIAL,))
+        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+        plan = ContainerPlan("test", program, environment, lambda line: lines.append(line.decode()))
+        container = Started(lines, plan)
+        container.start()
+        started.append(container)
+        return container
+
+    yield begin
+    for container in started:
+        container.kill()
+        assert container.wait(5)
+
+
+def test_the_end_of_the_first_process_ends_all_it_started(start: Callable[..., Started]) -> None:
+    """A daemon that left the process group dies with its container, and the exit code is the first process's."""
+    daemon = f"sleep 98765.{os.getpid()}"
+    container = start(f"setsid {daemon} & sleep 0.2; exit 7")
+
+    assert container.wait(5)
+    assert container.exit_code == 7
+    assert container.ends.acquire(timeout=1)
+    assert not processes_with(daemon)
+
+
+def test_sigterm_reaches_the_first_process_and_kill_needs_no_consent(start: Callable[..., Started]) -> None:
+    """SIGTERM can be answered; SIGKILL ends a container that ignores it, with exit code 137."""
+    polite = start("trap 'exit 3' TERM; echo ready; while :; do sleep 0.05; done")
+    stubborn = start("trap '' TERM; echo ready; while :; do sleep 0.05; done")
+    eventually(lambda: polite.lines and stubborn.lines, "both scripts to be ready")
+
+    polite.terminate()
+    stubborn.terminate()
+    assert polite.wait(5)
+    assert not stubborn.wait(0.2)
+    stubborn.kill()
+    assert stubborn.wait(5)
+
+    assert (polite.exit_code, stubborn.exit_code) == (3, 137)
+
+
+def test_its_tmpfs_is_its_own_in_memory_and_closed_to_others(start: Callable[..., Started]) -> None:
+    """What two containers write below the tmpfs path lies apart, in memory, in a folder of mode 0700."""
+    script = (
+        "d=${MESHCERT_MATERIAL_DIR:-/run/meshcert}; ls $d | wc -l; touch $d/key; "
+        "stat -f -c %T $d; stat -c %a $d; sleep 5"
+    )
+    first = start(script)
+    eventually(lambda: len(first.lines) == 3, "the first container's lines")
+    second = start(script)
+    eventually(lambda: len(second.lines) == 3, "the second container's lines")
+
+    assert [line.strip() for line in first.lines] == ["0", "tmpfs", "700"]
+    assert [line.strip() for line in second.lines] == ["0", "tmpfs", "700"]
+
+
+def test_health_commands_run_inside_and_in_time(start: Callable[..., Started]) -> None:
+    """A command run in the container sees its tmpfs; a failing one and one that takes too long are no success."""
+    container = start("touch ${MESHCERT_MATERIAL_DIR:-/run/meshcert}/key; echo ready; sleep 5")
+    eventually(lambda: container.lines, "the script")
+
+    assert container.run(["sh", "-c", "test -e ${MESHCERT_MATERIAL_DIR:-/run/meshcert}/key"], 2)
+    assert not container.run(["false"], 2)
+    assert not container.run(["sleep", "98765.5"], 0.2)
+    assert not processes_with("sleep 98765.5")
+
+
+def test_a_missing_program_is_an_error_that_names_it(start: Callable[..., Started]) -> None:
+    """The start fails as docker's does, and nothing is left behind."""
+    with pytest.raises(ContainerStartError, match="'no-such-program': executable file not found"):
+        start("", argv=("no-such-program",))
+
+
+def test_a_read_only_root_is_read_only_for_everything(tmp_path: Path) -> None:
+    """With namespaces nothing outside the tmpfs mounts can be written, not even by root."""
+    if not sandbox.namespaces_permitted():
+        return
+    lines: list[str] = []
+    script = f"touch {tmp_path}/forbidden; touch /run/meshcert/allowed && ls /run/meshcert"
+    program = Program(("sh", "-c", script), read_only=True, tmpfs=(MATERIAL,))
+    plan = ContainerPlan("test", program, {"PATH": "/usr/bin:/bin"}, lambda line: lines.append(line.decode()))
+    container = Container(plan, lambda: None)
+
+    container.start()
+
+    assert container.wait(5)
+    assert lines[-1] == "allowed"
+    assert "Read-only file system" in lines[0]
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,69 @@
+"""Small stacks deployed through CloudFormation's API, straight from a dictionary of resources."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from tests.local.aws.hierarchies import eventually
+from tests.local.aws.refusals import ClientError
+
+if TYPE_CHECKING:
+    from local.lab import LocalAws
+
+_SETTLED = ("_COMPLETE", "_FAILED")
+
+
+def deploy(aws: LocalAws, name: str, resources: dict[str, Any], outputs: dict[str, Any] | None = None) -> str:
+    """
+    Create or update a stack and wait for its end.
+
+    Args:
+        aws: Where.
+        name: The stack's name.
+        resources: The template's resources.
+        outputs: Values of the template's outputs, by name.
+
+    Returns:
+        The stack's status.
+    """
+    cloudformation = aws.client("cloudformation")
+    template = {"Resources": resources, "Outputs": {key: {"Value": value} for key, value in (outputs or {}).items()}}
+    call = {
+        "StackName": name,
+        "TemplateBody": json.dumps(template),
+        "Capabilities": ["CAPABILITY_NAMED_IAM"],
+    }
+    try:
+        cloudformation.describe_stacks(StackName=name)
+    except ClientError:
+        cloudformation.create_stack(**call)
+    else:
+        cloudformation.update_stack(**call)
+    return str(eventually(lambda: _settled(cloudformation, name), f"stack {name}", within_s=30))
+
+
+def delete(aws: LocalAws, name: str) -> str:
+    """Delete a stack and wait for its end; returns its status."""
+    cloudformation = aws.client("cloudformation")
+    stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
+    cloudformation.delete_stack(StackName=name)
+    return str(eventually(lambda: _settled(cloudformation, stack_id), f"deletion of {name}", within_s=30))
+
+
+def outputs_of(aws: LocalAws, name: str) -> dict[str, str]:
+    """The stack's outputs by name."""
+    stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
+    return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+
+def reasons_of(aws: LocalAws, name: str) -> str:
+    """Every failure reason among the stack's events."""
+    events = aws.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
+    failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
+    return "\n".join(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed)
+
+
+def _settled(cloudformation: Any, name: str) -> str:
+    status = str(cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+    return status if status.endswith(_SETTLED) else ""

@@ -1,0 +1,147 @@
+"""Rows of DynamoDB as nobody should have written them, and answers in pages."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from meshcert.aws.tables.acknowledgements import AcknowledgementRows
+from meshcert.aws.tables.identities import Identities
+from meshcert.lifecycle.observing.observation import Acknowledgement
+from tests.meshcert.aws.test_errors import Answers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T0 = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+MINUTE = dt.timedelta(minutes=1)
+
+
+class Pages:
+    """A table that answers with one page after the other."""
+
+    def __init__(self, *pages: list[dict[str, Any]]) -> None:
+        self.pages = pages
+
+    def query(self, **question: Any) -> dict[str, Any]:
+        """One page."""
+        number = question.get("ExclusiveStartKey", {"page": 0})["page"]
+        more = {"LastEvaluatedKey": {"page": number + 1}} if number + 1 < len(self.pages) else {}
+        return {"Items": self.pages[number], **more}
+
+    scan = query
+
+
+def said(**secret: Any) -> dict[str, Any]:
+    """A row of the table ``acknowledgements``."""
+    times = {"at": Decimal("1795348800.5"), "expires": Decimal(1795435200)}
+    row = {"service": "teller", "task": "arn:task/1", "schema": Decimal(1), **times}
+    return {**row, "secrets": {"teller": {"version": "v", "serial": "0a", "not_after": Decimal(1795348860), **secret}}}
+
+
+class TestAcknowledgementRows:
+    """Rows that tasks write themselves."""
+
+    def test_what_a_task_says_is_read(self) -> None:
+        """With and without a refusal."""
+        at = dt.datetime(2026, 11, 22, 12, 0, 0, 500000, tzinfo=dt.UTC)
+        row = said(refused="w", error="KEY_VALUES_MISMATCH")
+        row["secrets"]["gateway"] = {"version": "v"}
+
+        assert AcknowledgementRows(Pages([row])).of("teller") == {
+            "arn:task/1": {
+                "teller": Acknowledgement(at, "v", "0a", T0 + MINUTE, "w", "KEY_VALUES_MISMATCH"),
+                "gateway": Acknowledgement(at, "v"),
+            }
+        }
+
+    @pytest.mark.parametrize(
+        "spoil",
+        [
+            lambda row: row.pop("schema"),
+            lambda row: row.update(schema=Decimal(2)),
+            lambda row: row.pop("at"),
+            lambda row: row.update(at="soon"),
+            lambda row: row.update(at=Decimal("1e30")),
+            lambda row: row.update(at=None),
+            lambda row: row.pop("secrets"),
+            lambda row: row.update(secrets="all"),
+            lambda row: row.update(secrets={"teller": "v"}),
+            lambda row: row["secrets"]["teller"].pop("version"),
+            lambda row: row["secrets"]["teller"].update(version=Decimal(1)),
+            lambda row: row["secrets"]["teller"].update(not_after="never"),
+            lambda row: row["secrets"]["teller"].update(not_after=Decimal("1e400")),
+            lambda row: row["secrets"]["teller"].update(error=["x"]),
+        ],
+    )
+    def test_a_row_that_makes_no_sense_is_left_out(
+        self, spoil: Callable[[dict[str, Any]], object], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """One task's row takes nothing away from the others, on whichever page."""
+        odd, good = said(), {**said(), "task": "arn:task/2"}
+        spoil(odd)
+
+        with caplog.at_level(logging.DEBUG, logger="meshcert"):
+            assert list(AcknowledgementRows(Pages([odd], [good])).of("teller")) == ["arn:task/2"]
+        assert [record.levelname for record in caplog.records] == ["DEBUG"]
+
+    def test_a_long_excuse_is_cut(self) -> None:
+        """A task writes at most 256 characters; nobody makes it."""
+        rows = AcknowledgementRows(Pages([said(error="x" * 999)])).of("teller")
+
+        assert rows["arn:task/1"]["teller"].error == "x" * 256
+
+
+class TestIdentityRows:
+    """Rows that another version of the function wrote, or a person."""
+
+    def test_names_are_told_page_by_page_without_rows_of_other_schemas(self) -> None:
+        """A row that cannot be read is nobody's to look at."""
+        pages = Pages(
+            [{"name": "a", "schema": Decimal(1)}, {"name": "b", "schema": Decimal(2)}],
+            [],
+            [{"name": "c", "schema": Decimal(1)}, {"name": "d"}, {"name": "e", "schema": "1"}],
+        )
+
+        assert list(Identities(pages).names()) == ["a", "c"]
+
+    def test_a_row_from_before_services_were_known_is_read(self) -> None:
+        """The next deploy fills them in."""
+        row = {
+            "name": "teller",
+            "certificate_arn": "arn:c",
+            "secret_id": "arn:s",
+            "root_certificate_authority_arn": "arn:r",
+            "names": ["teller.local"],
+            "peer_names": [["teller.local"]],
+            "owner": "stack/Teller",
+            "schema": Decimal(1),
+        }
+
+        found = Identities(Answers(get_item={"Item": row})).find("teller")
+
+        assert found is not None
+        assert (found.names, found.services, found.certificate_authority_arns) == (("teller.local",), (), ())
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"services": [{"name": "teller", "rotation": "sometimes", "poll_interval_s": Decimal(60)}]},
+            {"services": ["teller"]},
+            {"names": None},
+        ],
+    )
+    def test_a_row_that_cannot_be_read_is_said_and_not_found(
+        self, odd: dict[str, Any], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The message tells how it is mended."""
+        row = {"name": "teller", "schema": Decimal(1), "certificate_arn": "arn:c", "secret_id": "arn:s", "owner": "o"}
+        row |= {"root_certificate_authority_arn": "arn:r", "names": [], "peer_names": [], **odd}
+
+        assert Identities(Answers(get_item={"Item": row})).find("teller") is None
+        assert "the row of identity teller cannot be read" in caplog.text
+        assert "deploy the mesh again" in caplog.text

@@ -1,0 +1,357 @@
+"""What messages ask to be looked at: events as AWS documents them, and everything else that may stand in a queue."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities
+from meshcert.errors import AwsUnavailable
+from meshcert.lifecycle.asking.looks import Look
+from meshcert.lifecycle.asking.triggers import ECHOES_WITHIN, SHOWS_WITHIN, Directory, Home, looks, ordered
+from tests.meshcert.lifecycle.world import CERTIFICATE, IDENTITY
+from tests.meshcert.publishing.fakes import FakeClock
+
+if TYPE_CHECKING:
+    from meshcert.identity import Identity
+
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+SERVICE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/meshcert-color/teller"
+CLUSTER = f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/meshcert-color"
+GATEWAY_CERTIFICATE = f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/gateway"
+
+
+class TaggedServices:
+    """ECS's tags."""
+
+    def __init__(self) -> None:
+        self.tags: dict[str, tuple[str, ...]] = {SERVICE: ("colorteller",)}
+        self.asked: list[str] = []
+
+    def identities_of(self, service_arn: str) -> tuple[str, ...]:
+        """ListTagsForResource."""
+        self.asked.append(service_arn)
+        return self.tags.get(service_arn, ())
+
+    def look(self, name: str) -> None:
+        """Not asked here."""
+        raise AssertionError(name)
+
+    def redeploy(self, name: str) -> str:
+        """Not done here."""
+        raise AssertionError(name)
+
+    def stop_task(self, task: str, reason: str) -> None:
+        """Not done here."""
+        raise AssertionError(task, reason)
+
+
+@pytest.fixture
+def directory() -> Directory:
+    """Two identities, one service."""
+    declared = InMemoryIdentities()
+    declared.remember(IDENTITY)
+    declared.remember(replace(IDENTITY, name="colorgateway", certificate_arn=GATEWAY_CERTIFICATE))
+    return Directory(
+        Home.around(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:meshcert-color-renewal", CLUSTER),
+        declared,
+        TaggedServices(),
+        InMemoryAudit(),
+        FakeClock(),
+    )
+
+
+def event(source: str, kind: str, *resources: Any, detail: Any = None, **fields: Any) -> dict[str, Any]:
+    """An event as EventBridge puts it into a queue."""
+    return {
+        "version": "0",
+        "id": "0d1ff5f5",
+        "detail-type": kind,
+        "source": source,
+        "account": ACCOUNT,
+        "time": "2026-11-21T06:51:08Z",
+        "region": REGION,
+        "resources": list(resources),
+        "detail": {} if detail is None else detail,
+    } | fields
+
+
+def acm(kind: str, *resources: Any, **detail: Any) -> dict[str, Any]:
+    """An event of ACM's."""
+    return event("aws.acm", f"ACM Certificate {kind}", *(resources or (CERTIFICATE,)), detail=detail)
+
+
+def health(*arns: str, resources: tuple[str, ...] = (), code: str = "AWS_ACM_RENEWAL_STATE_CHANGE") -> dict[str, Any]:
+    """An event of AWS Health's."""
+    entities = [{"entityValue": arn, "status": "PENDING"} for arn in arns]
+    detail = {"service": "ACM", "eventTypeCode": code, "affectedEntities": entities}
+    return event("aws.health", "AWS Health Event", *resources, detail=detail)
+
+
+def task(**detail: Any) -> dict[str, Any]:
+    """An event about a task that stopped."""
+    usual = {"group": "service:teller", "clusterArn": CLUSTER, "lastStatus": "STOPPED", "stopCode": "EssentialExited"}
+    return event("aws.ecs", "ECS Task State Change", f"{CLUSTER}/task", detail=usual | detail)
+
+
+def deployment(*arns: Any, name: str = "SERVICE_DEPLOYMENT_FAILED") -> dict[str, Any]:
+    """An event about a deployment."""
+    detail = {"eventType": "ERROR", "eventName": name, "deploymentId": "ecs-svc/123"}
+    return event("aws.ecs", "ECS Deployment State Change", *(arns or (SERVICE,)), detail=detail)
+
+
+class TestEvents:
+    """Events that are about identities of ours."""
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            acm("Available", Action="RENEWAL", CertificateType="PRIVATE", InUse=False, Exported=True, DaysToExpiry=395),
+            acm("Available", Action="ISSUANCE"),
+            acm("Available"),
+            acm("Approaching Expiration", DaysToExpiry=31, CommonName="example.com"),
+            acm("Renewal Action Required", RenewalStatusReason="PCA_ACCESS_DENIED"),
+            acm("Expired", InUse="TRUE | FALSE"),
+            acm("Revoked"),
+            acm("Rotated"),
+            health(CERTIFICATE),
+            health(CERTIFICATE, code="AWS_ACM_RENEWAL_FAILURE"),
+            health(resources=(CERTIFICATE,)),
+            health(CERTIFICATE, resources=(CERTIFICATE,)),
+            task(),
+            deployment(),
+            deployment(name="SERVICE_DEPLOYMENT_COMPLETED"),
+        ],
+        ids=lambda body: f"{body['detail-type']} {json.dumps(body['detail'])[:40]}",
+    )
+    def test_r30_an_event_about_an_identity_asks_for_one_look(self, directory: Directory, body: Any) -> None:
+        """Whoever reads the audit log finds the event by its id."""
+        assert looks(json.dumps(body), directory) == (Look("colorteller", f"event 0d1ff5f5 {body['detail-type']}"),)
+
+    def test_a_health_event_about_two_certificates_asks_for_two_looks(self, directory: Directory) -> None:
+        """AWS Health may put certificates together."""
+        found = looks(json.dumps(health(CERTIFICATE, GATEWAY_CERTIFICATE)), directory)
+
+        assert [look.identity for look in found] == ["colorteller", "colorgateway"]
+
+    def test_a_service_with_two_identities_asks_for_two_looks(self, directory: Directory) -> None:
+        """Its tags name both."""
+        services = directory.services
+        assert isinstance(services, TaggedServices)
+        services.tags[SERVICE] = ("colorteller", "colorgateway")
+
+        assert [look.identity for look in looks(json.dumps(task()), directory)] == ["colorteller", "colorgateway"]
+
+    def test_r30_doubled_and_late_events_ask_for_the_same(self, directory: Directory) -> None:
+        """What a look then does depends on what is, not on the event."""
+        body = json.dumps(acm("Available", Action="RENEWAL"))
+        late = json.dumps(acm("Available", Action="RENEWAL") | {"time": "2020-01-01T00:00:00Z"})
+
+        assert looks(body, directory) == looks(body, directory) == looks(late, directory)
+
+    def test_a_table_that_cannot_be_reached_has_the_event_come_again(self, directory: Directory) -> None:
+        """It is not lost for that."""
+
+        class Broken(InMemoryIdentities):
+            def find_by_certificate(self, certificate_arn: str) -> Identity | None:
+                raise AwsUnavailable("dynamodb:Query", certificate_arn, "ThrottlingException")
+
+        with pytest.raises(AwsUnavailable):
+            looks(json.dumps(health(CERTIFICATE)), replace(directory, declared=Broken()))
+
+
+class TestSeenSince:
+    """Which other look makes one needless."""
+
+    SENT = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
+
+    @pytest.mark.parametrize(
+        ("body", "since"),
+        [
+            (acm("ACM Certificate Available", CERTIFICATE, Action="RENEWAL"), SENT + SHOWS_WITHIN),
+            (health(CERTIFICATE), SENT - ECHOES_WITHIN),
+            (health(CERTIFICATE, code="AWS_ACM_RENEWAL_FAILURE"), SENT + SHOWS_WITHIN),
+            (deployment(SERVICE), SENT + SHOWS_WITHIN),
+            ({"look": "colorteller", "because": "tick"}, SENT + SHOWS_WITHIN),
+        ],
+        ids=["ACM's own", "its echo", "a failure", "ECS", "the clock"],
+    )
+    def test_it_began_after_the_message_or_just_before_an_echo(
+        self, directory: Directory, body: dict[str, Any], since: dt.datetime
+    ) -> None:
+        """AWS Health repeats what ACM has said; every other message is seen by looks that begin after it."""
+        (look,) = looks(json.dumps(body), directory, self.SENT)
+
+        assert look.seen_since == since
+
+    def test_nobody_knows_of_a_message_without_a_time(self, directory: Directory) -> None:
+        """Such a look is always taken, and so is an order."""
+        (look,) = looks(json.dumps(health(CERTIFICATE)), directory)
+        (order,) = ordered(json.dumps({"order": "renew", "identity": "colorteller"}), "AIDA:me", "m-1", directory)
+
+        assert (look.seen_since, order.seen_since) == (None, None)
+
+
+def foreign(body: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """The same event from elsewhere."""
+    return body | fields
+
+
+class TestNothing:
+    """Messages that are about nothing of ours, or make no sense."""
+
+    @pytest.mark.parametrize(
+        "body",
+        [
+            acm("Available", Action="IMPORT"),
+            acm("Available", Action="REIMPORT"),
+            acm("Available", Action="SOMETHING_NEW"),
+            acm("Available", f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/unknown", Action="RENEWAL"),
+            acm("Available", CERTIFICATE.replace(REGION, "us-east-1"), Action="RENEWAL"),
+            acm("Available", CERTIFICATE.replace(ACCOUNT, "999999999999"), Action="RENEWAL"),
+            foreign(acm("Available", Action="RENEWAL"), account="999999999999"),
+            foreign(acm("Available", Action="RENEWAL"), region="us-east-1"),
+            foreign(acm("Available", Action="RENEWAL"), account=None),
+            foreign(acm("Available", Action="RENEWAL"), source="my.app"),
+            foreign(acm("Available", Action="RENEWAL"), resources=[]),
+            foreign(acm("Available", Action="RENEWAL"), resources=CERTIFICATE),
+            foreign(acm("Available", Action="RENEWAL"), resources=[7, None, {}]),
+            foreign(acm("Available", Action="RENEWAL"), resources=["arn:aws", "certificate"]),
+            foreign(acm("Available", Action="RENEWAL"), resources=["not an arn", CERTIFICATE]),
+            foreign(acm("Available", Action="RENEWAL"), detail=None),
+            foreign(acm("Available", Action="RENEWAL"), detail="RENEWAL"),
+            acm("Available", Action=["RENEWAL"]),
+            acm("Available", Action=None),
+            health(),
+            foreign(health(), detail={"affectedEntities": "all"}),
+            foreign(health(), detail={"affectedEntities": [None, {"entityValue": 7}, {"status": "PENDING"}]}),
+            health(f"arn:aws:acm:{REGION}:{ACCOUNT}:certificate/unknown"),
+            task(group="family:color"),
+            task(group=None),
+            task(group="service:"),
+            task(clusterArn=None),
+            task(clusterArn=CLUSTER.replace("color", "other")),
+            task(group="service:unknown"),
+            deployment(SERVICE.replace("meshcert-color", "other")),
+            deployment(f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/teller"),
+            deployment(None),
+            {"look": ""},
+            {"look": 7},
+            {"look": "x" * 65},
+            {"look": None, "because": "tick"},
+            {"order": "renew", "identity": "colorteller", "reason": "through the wrong queue"},
+            {},
+            [],
+            None,
+            "text",
+            7,
+        ],
+        ids=repr,
+    )
+    def test_r30_it_asks_for_nothing_and_is_no_error(
+        self, directory: Directory, body: Any, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """A debug line is all that remains of it."""
+        caplog.set_level(logging.DEBUG, "meshcert.lifecycle.asking.triggers")
+
+        assert looks(json.dumps(body), directory) == ()
+        assert [record.levelname for record in caplog.records] == ["DEBUG"]
+
+    @pytest.mark.parametrize("body", ["", "not JSON", '{"look":', "\x00", "[" * 100_000, '{"look": NaN}', "\ud800"])
+    def test_what_is_no_json_asks_for_nothing(self, directory: Directory, body: str) -> None:
+        """Nothing that stands in the queue makes the function fail."""
+        assert looks(body, directory) == ()
+
+    def test_services_of_other_clusters_are_not_even_asked_for(self, directory: Directory) -> None:
+        """Their tags are none of this mesh's business."""
+        looks(json.dumps(deployment(SERVICE.replace("meshcert-color", "other"))), directory)
+
+        services = directory.services
+        assert isinstance(services, TaggedServices)
+        assert services.asked == []
+
+
+class TestClock:
+    """Messages of the dispatch function."""
+
+    @pytest.mark.parametrize("because", ["tick", "sweep"])
+    def test_tick_and_sweep_ask_for_one_look(self, directory: Directory, because: str) -> None:
+        """Identities that are not declared any more too: their rows are to go."""
+        body = json.dumps({"look": "gone", "because": because})
+
+        assert looks(body, directory) == (Look("gone", because),)
+
+    def test_a_look_for_no_reason_is_a_look(self, directory: Directory) -> None:
+        """Somebody who may send to the queue has done so by hand."""
+        assert looks('{"look": "colorteller"}', directory) == (Look("colorteller", "a message"),)
+
+
+class TestOrders:
+    """Orders of operators, who are named by SQS and not by themselves."""
+
+    BY = "AROAEXAMPLE:alice"
+
+    @pytest.mark.parametrize("order", ["renew", "rollback"])
+    def test_an_order_is_taken(self, directory: Directory, order: str) -> None:
+        """With who, why, and which message."""
+        body = json.dumps({"order": order, "identity": "colorteller", "reason": "drill", "by": "somebody else"})
+
+        assert ordered(body, self.BY, "m1", directory) == (Look("colorteller", self.BY, order, "drill", "m1"),)
+
+    def test_an_order_needs_no_reason(self, directory: Directory) -> None:
+        """It is asked for, not demanded."""
+        (look,) = ordered('{"order": "renew", "identity": "colorteller"}', self.BY, "m1", directory)
+
+        assert look.reason == ""
+
+    def test_a_reason_is_cut(self, directory: Directory) -> None:
+        """It comes back in every line about it."""
+        body = json.dumps({"order": "renew", "identity": "colorteller", "reason": "x" * 10_000})
+
+        (look,) = ordered(body, self.BY, "m1", directory)
+
+        assert len(look.reason) == 256
+
+    @pytest.mark.parametrize(
+        ("body", "action", "outcome"),
+        [
+            ('{"order": "renew", "identity": "nobody"}', "order to renew", "refused: no such identity"),
+            ('{"order": "renew"}', "order to renew", "refused: no such identity"),
+            ('{"order": "renew", "identity": 7}', "order to renew", "refused: no such identity"),
+            (
+                '{"order": "delete", "identity": "colorteller"}',
+                "order to delete",
+                "refused: an order is renew or rollback",
+            ),
+            ('{"order": ["renew"]}', "order to do nothing", "refused: an order is renew or rollback"),
+            ('{"look": "colorteller"}', "order to do nothing", "refused: an order is renew or rollback"),
+            ("not JSON", "order to do nothing", "refused: an order is renew or rollback"),
+        ],
+    )
+    def test_an_order_that_makes_no_sense_ends_in_the_audit_log(
+        self, directory: Directory, body: str, action: str, outcome: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """Who sent it is told why; it does not come again."""
+        assert ordered(body, self.BY, "m1", directory) == ()
+
+        audit = directory.audit
+        assert isinstance(audit, InMemoryAudit)
+        assert [(entry.by, entry.action, entry.outcome) for entry in audit.entries] == [(self.BY, action, outcome)]
+        assert "a bad order" in caplog.text
+
+    def test_a_bad_order_ends_though_the_audit_log_cannot_be_written(
+        self, directory: Directory, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """The function's own log has it."""
+
+        class Broken(InMemoryAudit):
+            def record(self, entry: Any) -> None:
+                raise AwsUnavailable("logs:PutLogEvents", entry.identity, "ThrottlingException")
+
+        assert ordered('{"order": "x"}', self.BY, "m1", replace(directory, audit=Broken())) == ()
+        assert "not in the audit log" in caplog.text

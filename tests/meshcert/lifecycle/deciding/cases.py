@@ -1,0 +1,96 @@
+"""Rows of the tables that say what comes next; see ``tests/meshcert/lifecycle/deciding/test_plan.py``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from meshcert.lifecycle.deciding.plan import plan
+from meshcert.lifecycle.deciding.steps import Action
+from meshcert.lifecycle.memory import Quarantine
+from meshcert.lifecycle.observing.observation import DeploymentState
+from tests.meshcert.lifecycle.observations import (
+    MINUTE,
+    NOW,
+    OURS,
+    POLICY,
+    SECOND,
+    TELLER,
+    V1,
+    V2,
+    certificate,
+    labels,
+    remembers,
+    rollout,
+    service,
+)
+
+if TYPE_CHECKING:
+    import datetime as dt
+
+    from meshcert.lifecycle.deciding.findings import Kind
+    from meshcert.lifecycle.observing.observation import Observation
+
+RUNNING, DONE, FAILED = DeploymentState.IN_PROGRESS, DeploymentState.COMPLETED, DeploymentState.FAILED
+PENDING = "PENDING_AUTO_RENEWAL"
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    A row.
+
+    Args:
+        what: What is.
+        seen: The look that sees it.
+        action: What is to be done.
+        why: A part of the reason.
+        findings: What a person is told.
+        about: The version, service or task that the step is about.
+    """
+
+    what: str
+    seen: Observation
+    action: Action
+    why: str = ""
+    findings: tuple[Kind, ...] = ()
+    about: str = ""
+
+
+def check(case: Case) -> None:
+    """The plan is what the row says."""
+    planned = plan(case.seen, POLICY)
+    assert planned.step.action == case.action, planned
+    assert case.why in planned.step.why
+    assert tuple(finding.kind for finding in planned.findings) == case.findings
+    assert case.about in {"", planned.step.version, planned.step.service, planned.step.task}
+    assert all(finding.detail for finding in planned.findings)
+    assert planned.settled == (planned.step.action is Action.NOTHING)
+
+
+def rows(*cases: Case) -> pytest.MarkDecorator:
+    """The table as parameters."""
+    return pytest.mark.parametrize("case", cases, ids=[case.what for case in cases])
+
+
+def bad(version: str, ago: dt.timedelta, count: int = 1) -> Quarantine:
+    """A version that was rolled back."""
+    return Quarantine(version, "a task failed with it", NOW - ago, count)
+
+
+NEW: dict[str, Any] = {"certificate": certificate(V2, 0.0), "labels": labels(V2, V1, previous=V1)}
+"""Version 2 is issued and published, but not proven yet."""
+PROVEN: dict[str, Any] = {"certificate": certificate(V2, 0.01), "labels": labels(V2, V2, previous=V1)}
+"""Version 2 is proven, whatever tasks do since."""
+LEFT: dict[str, Any] = {"certificate": certificate(V2, 0.0), "labels": labels(V1, V1, previous=V2, quarantined=V2)}
+"""Version 2 was rolled back."""
+
+
+def deploying(state: DeploymentState, ago: dt.timedelta, *, tries: int = 1) -> dict[str, Any]:
+    """Our deployment of version 2 to teller."""
+    return {
+        "services": {"teller": service(TELLER, OURS, state, age=ago - SECOND)},
+        "memory": remembers(V2, ago + MINUTE, rollouts={"teller": rollout(V2, ago, tries=tries)}),
+    }

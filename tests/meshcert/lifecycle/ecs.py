@@ -1,0 +1,224 @@
+"""Amazon ECS in memory: services with deployments and tasks, and proxies that acknowledge what they serve."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+
+from meshcert.errors import IdentityMissing
+from meshcert.lifecycle.observing.observation import Acknowledgement, DeploymentState, Service, ServiceDeployment, Task
+from meshcert.proxy import Rotation
+from meshcert.publishing.publication import CURRENT, QUARANTINED, version_labelled
+
+if TYPE_CHECKING:
+    from evidence.simulation.vault import InMemoryVault
+    from meshcert.identity import Identity, ServiceUse
+    from tests.meshcert.publishing.fakes import FakeClock
+
+START = dt.timedelta(seconds=30)
+FAILURES_ENDURED = 3
+
+
+@dataclass
+class RunningTask:
+    """A task and the proxy in it."""
+
+    arn: str
+    deployment: str
+    started_at: dt.datetime
+    serves: str = ""
+    refuses: str = ""
+    error: str = ""
+    polls_at: dt.datetime | None = None
+    deaf: bool = False
+    mute: bool = False
+
+
+@dataclass
+class Deployment:
+    """A deployment; the newest is the one ECS calls PRIMARY."""
+
+    id: str
+    state: DeploymentState = DeploymentState.IN_PROGRESS
+    failed_tasks: int = 0
+    failures: list[str] = field(default_factory=list)
+    starts_at: dt.datetime | None = None
+
+
+@dataclass
+class SimulatedService:
+    """A service whose tasks serve one identity."""
+
+    identity: Identity
+    use: ServiceUse
+    desired_count: int
+    deployments: list[Deployment] = field(default_factory=list)
+    tasks: list[RunningTask] = field(default_factory=list)
+    breaks: bool = False
+
+    @property
+    def newest(self) -> Deployment:
+        """The deployment that starts tasks."""
+        return self.deployments[-1]
+
+
+class SimulatedEcs:
+    """
+    Services of one cluster.
+
+    A deployment starts one task after the other, each replaces one of before, and a failed one is tried again until
+    the circuit breaker (without rollback) ends it. A task reads the current version when it starts. Tasks of ``reload``
+    services poll; they go back to an older version only from one that is quarantined. A version among ``bad`` cannot
+    be served: a task that starts with it fails, one that runs refuses it.
+
+    Args:
+        clock: Time.
+        vault: Secrets Manager.
+    """
+
+    def __init__(self, clock: FakeClock, vault: InMemoryVault) -> None:
+        self.services: dict[str, SimulatedService] = {}
+        self.bad: set[str] = set()
+        self.forged: dict[str, dict[str, dict[str, Acknowledgement]]] = {}
+        self.deployments_begun: list[str] = []
+        self.stopped: list[str] = []
+        self.started_with: list[str] = []
+        self._clock, self._vault = clock, vault
+        self._numbers = count(1)
+
+    def create(self, identity: Identity, use: ServiceUse, desired_count: int = 2) -> SimulatedService:
+        """What the services stack does."""
+        service = SimulatedService(identity, use, desired_count)
+        self.services[use.name] = service
+        self._deploy(service)
+        self.settle(service)
+        return service
+
+    def settle(self, service: SimulatedService) -> None:
+        """Let a service's deployment come to its end at once."""
+        while service.newest.state is DeploymentState.IN_PROGRESS:
+            service.newest.starts_at = self._clock.now()
+            self._advance(service)
+
+    def advance(self) -> None:
+        """What ECS and the proxies do until now."""
+        for service in self.services.values():
+            self._advance(service)
+
+    def look(self, name: str) -> Service | None:
+        """DescribeServices and DescribeTasks."""
+        self.advance()
+        service = self.services.get(name)
+        if service is None:
+            return None
+        newest = service.newest
+        return Service(
+            name,
+            service.desired_count,
+            tuple(Task(task.arn, task.deployment, started_at=task.started_at) for task in service.tasks),
+            ServiceDeployment(newest.id, newest.state, newest.failed_tasks),
+            tuple(newest.failures),
+        )
+
+    def redeploy(self, name: str) -> str:
+        """UpdateService with forceNewDeployment."""
+        self.advance()
+        if name not in self.services:
+            raise IdentityMissing(name, "Deploy the services stack")
+        self.deployments_begun.append(name)
+        return self._deploy(self.services[name])
+
+    def stop_task(self, task: str, reason: str) -> None:
+        """StopTask."""
+        assert reason
+        self.advance()
+        for service in self.services.values():
+            if any(running.arn == task for running in service.tasks):
+                self.stopped.append(task)
+                service.tasks = [running for running in service.tasks if running.arn != task]
+                service.newest.starts_at = self._clock.now() + START
+
+    def identities_of(self, service_arn: str) -> tuple[str, ...]:
+        """ListTagsForResource."""
+        service = self.services.get(service_arn.rsplit("/", 1)[-1])
+        return (service.identity.name,) if service else ()
+
+    def of(self, service: str) -> dict[str, dict[str, Acknowledgement]]:
+        """The table ``acknowledgements``."""
+        self.advance()
+        found = self.services.get(service)
+        rows: dict[str, dict[str, Acknowledgement]] = {}
+        for task in found.tasks if found else ():
+            if not task.mute:
+                said = Acknowledgement(self._clock.now(), task.serves, refused=task.refuses, error=task.error)
+                rows[task.arn] = {found.identity.name: said} if found else {}
+        return rows | self.forged.get(service, {})
+
+    def _deploy(self, service: SimulatedService) -> str:
+        deployment = Deployment(f"ecs-svc/{next(self._numbers)}", starts_at=self._clock.now() + START)
+        service.deployments.append(deployment)
+        return deployment.id
+
+    def _advance(self, service: SimulatedService) -> None:
+        newest = service.newest
+        # A task takes a while to start, so several may have started since we were here last.
+        while newest.starts_at and newest.starts_at <= self._clock.now():
+            at, newest.starts_at = newest.starts_at, None
+            self._start(service, newest, at)
+        for task in service.tasks:
+            self._poll(service, task)
+
+    def _start(self, service: SimulatedService, newest: Deployment, at: dt.datetime) -> None:
+        current = self._current(service)
+        new = [task for task in service.tasks if task.deployment == newest.id]
+        if len(new) < service.desired_count:
+            self.started_with.append(current)
+            if current in self.bad or service.breaks:
+                newest.failed_tasks += 1
+                newest.failures.append("Essential container in task exited: 78")
+                tripped = newest.failed_tasks >= FAILURES_ENDURED
+                tripped = tripped and newest.state is DeploymentState.IN_PROGRESS
+                newest.state = DeploymentState.FAILED if tripped else newest.state
+                newest.starts_at = None if tripped else at + START
+                return
+            arn = f"arn:aws:ecs:eu-west-1:111122223333:task/color/{next(self._numbers):032x}"
+            started = RunningTask(arn, newest.id, at, serves=current, polls_at=at)
+            service.tasks = [*self._kept(service, newest), started]
+            newest.failed_tasks = 0
+            new.append(started)
+        if len(new) < service.desired_count:
+            newest.starts_at = at + START
+        else:
+            newest.state = DeploymentState.COMPLETED
+
+    def _kept(self, service: SimulatedService, newest: Deployment) -> list[RunningTask]:
+        """The tasks that stay when another one has started: as many of before as there is room for."""
+        old = [task for task in service.tasks if task.deployment != newest.id]
+        new = [task for task in service.tasks if task.deployment == newest.id]
+        room = service.desired_count - len(new) - 1
+        return [*new, *old[len(old) - min(room, len(old)) :]]
+
+    def _poll(self, service: SimulatedService, task: RunningTask) -> None:
+        interval = dt.timedelta(seconds=service.use.poll_interval_s)
+        if service.use.rotation is not Rotation.RELOAD or task.deaf or task.polls_at is None:
+            return
+        if task.polls_at + interval > self._clock.now() or service.identity.secret_id not in self._vault.secrets:
+            return
+        task.polls_at = self._clock.now()
+        labels = self._vault.labels(service.identity.secret_id)
+        current = self._current(service)
+        if current == task.serves:
+            task.refuses, task.error = "", ""
+        elif current in self.bad:
+            task.refuses, task.error = current, "Envoy does not take it"
+        elif not self._is_older(service, current, task.serves) or version_labelled(labels, QUARANTINED) == task.serves:
+            task.serves, task.refuses, task.error = current, "", ""
+
+    def _is_older(self, service: SimulatedService, one: str, other: str) -> bool:
+        versions = list(self._vault.secrets[service.identity.secret_id].values)
+        return other in versions and versions.index(one) < versions.index(other)
+
+    def _current(self, service: SimulatedService) -> str:
+        return version_labelled(self._vault.labels(service.identity.secret_id), CURRENT) or ""

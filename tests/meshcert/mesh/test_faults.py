@@ -1,0 +1,243 @@
+"""Faults of one part of a mesh file: shape, names and issuance; and that all of them come at once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from meshcert.errors import MeshInvalid
+from meshcert.mesh import load_mesh
+from tests.meshcert.mesh.mesh_slips import (
+    CLIENT,
+    COLOR,
+    GATEWAY,
+    NODE_TLS,
+    REMOVED,
+    TELLER_NAME,
+    Slip,
+    assert_found_alone,
+    changed,
+    faults_of,
+    identity,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SHAPE = [
+    Slip("schema", 2, "2 is not allowed", "Use 1"),
+    Slip("schema", REMOVED, "missing", "Add schema, for example 1"),
+    Slip("colour", "red", "unknown key", "known here: schema, mesh"),
+    Slip("servces", {}, "unknown key", "Did you mean services?"),
+    Slip("identities.colorteller.dnsNames", [], "unknown key", "mean dns_names?"),
+    Slip(f"{CLIENT}.certficate", {}, "unknown", "mean certificate?"),
+    Slip("mesh.name", REMOVED, "missing", "Add name, for example color"),
+    Slip("mesh.name", 7, "expected text, found 7", "quotes"),
+    Slip("identities", None, "found nothing", "Give it a value"),
+    Slip("identities.colorteller.dns_names", TELLER_NAME, "expected a list", f"Write [{TELLER_NAME}]"),
+    Slip("identities.colorteller.dns_names", [], "empty", "at least one, for example [color"),
+    Slip("identities.colorteller.dns_names[0]", 1.5, "expected text", "quotes"),
+    Slip("identities.colorteller.key_algorithm", "RSA_4096", "'RSA_4096' is not allowed", "Use RSA_2048 or"),
+    Slip(
+        "identities.colorteller.key_algorithm",
+        "ED25519",
+        "not allowed",
+        "Use RSA_2048 or EC_prime256v1 or EC_secp384r1",
+    ),
+    Slip("hierarchies.colorteller.tiers", 3, "3 is not allowed", "Use 1 or 2"),
+    Slip("hierarchies.colorteller.reissue", 0, "0 is not allowed", "greater than or equal to 1"),
+    Slip("hierarchies.colorteller.subject.country", "Germany", "'Germany'", "[A-Z]{2}"),
+    Slip("hierarchies.colorteller", "RSA", "expected a mapping, found 'RSA'", "Write it as a mapping"),
+    Slip("network.egress", "internet", "'internet' is not allowed", "nat or endpoints"),
+    Slip(f"{NODE_TLS}.mode", "strict", "'strict'", "STRICT or PERMISSIVE or DISABLED"),
+    Slip(f"{GATEWAY}.listeners", [], "empty", "at least one"),
+    Slip(
+        "virtual_nodes.colorteller.listeners",
+        COLOR["virtual_nodes"]["colorteller"]["listeners"] * 2,
+        "there are 2 of them",
+        "at most 1",
+    ),
+    Slip(f"{GATEWAY}.listeners[0].port_mapping.protocol", "tcp", "'tcp'", "http2"),
+    Slip(
+        f"{GATEWAY}.listeners[0].port_mapping.port", "8443", "expected a whole number, found '8443'", "without quotes"
+    ),
+    Slip(f"{GATEWAY}.listeners[0].port_mapping.port", 70000, "70000", "65535"),
+    Slip(f"{GATEWAY}.listeners[0].port_mapping.port", REMOVED, "missing", "8443"),
+    Slip("services.colorteller.poll_interval_s", 0, "0 is not allowed", "greater than 0"),
+    Slip("services.colorteller.poll_interval_s", float("inf"), "inf", "finite"),
+    Slip("services.colorteller.rotation", "restart", "'restart'", "reload or redeploy"),
+    Slip("services.colorteller.load_balancer", "yes", "expected true or false", "without quotes"),
+    Slip("services.colorteller.cpu", 300, "300 is not allowed", "256 or 512"),
+]
+
+NAMES = [
+    Slip("mesh.name", "a-rather-long-name", "18 characters", "at most 16"),
+    Slip("mesh.name", "Color", "'Color' is not a name", "lower-case"),
+    Slip("mesh.namespace", "Mtls.local", "capital letters", "Write service.mtls.local"),
+    Slip("identities.1st", identity("colorgateway", "first.mtls.local"), "'1st' is not a name", "begin with a letter"),
+    Slip("identities.teller-", identity("colorgateway", "t.mtls.local"), "not a name", "hyphen"),
+    Slip(f"hierarchies.{'h' * 21}", COLOR["hierarchies"]["colorgateway"], "21 characters", "at most 20"),
+    Slip(
+        "identities.colorteller.dns_names",
+        [TELLER_NAME, "colorteller"],
+        "no dot, and ACM refuses",
+        "colorteller.mtls.svc",
+        "identities.colorteller.dns_names[1]",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
+        [TELLER_NAME, "*.mtls.local"],
+        "wildcard",
+        "each name",
+        "identities.colorteller.dns_names[1]",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
+        [TELLER_NAME, "Teller.local"],
+        "capital",
+        "Write teller.local",
+        "identities.colorteller.dns_names[1]",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
+        [TELLER_NAME, "tel_ler.local"],
+        "not a DNS name",
+        "hyphens",
+        "identities.colorteller.dns_names[1]",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
+        [TELLER_NAME, "teller..local"],
+        "not a DNS name",
+        "one dot",
+        "identities.colorteller.dns_names[1]",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
+        [TELLER_NAME, "teller.x"],
+        "not a DNS name",
+        "two characters",
+        "identities.colorteller.dns_names[1]",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
+        [TELLER_NAME, f"{'a' * 64}.local"],
+        "64 characters",
+        "at most 63",
+        "identities.colorteller.dns_names[1]",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
+        [TELLER_NAME, "a." * 125 + "local"],
+        "255 characters",
+        "at most 253",
+        "identities.colorteller.dns_names[1]",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
+        ["a" * 60 + ".local", TELLER_NAME],
+        "66 characters",
+        "at most 64 characters first",
+        "identities.colorteller.dns_names[0]",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
+        [TELLER_NAME, *(f"t{i}.mtls.local" for i in range(10))],
+        "11 names, and ACM takes 10",
+        "at most 10",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
+        [TELLER_NAME, TELLER_NAME],
+        "written twice",
+        "Remove one",
+        "identities.colorteller.dns_names[1]",
+    ),
+    Slip(
+        "identities.other",
+        identity("colorgateway", TELLER_NAME),
+        "belongs to identity colorteller",
+        "one workload",
+        "identities.other.dns_names[0]",
+    ),
+]
+
+ISSUANCE = [
+    Slip(
+        "identities.colorteller.hierarchy", "colortelle", "not declared under hierarchies", "Did you mean colorteller?"
+    ),
+    Slip(
+        "identities.x",
+        identity("zz", "x.mtls.local"),
+        "'zz' is not declared",
+        "or use one of: colorgateway, colorteller",
+        "identities.x.hierarchy",
+    ),
+    Slip(
+        "identities.colorteller.key_algorithm",
+        "EC_secp384r1",
+        "RSA_2048 keys and cannot sign EC_secp384r1",
+        "Use RSA_2048",
+    ),
+    Slip(
+        "hierarchies.colorgateway.key_algorithm",
+        "RSA_3072",
+        "cannot sign EC_prime256v1",
+        "Use RSA_2048",
+        "identities.colorgateway.key_algorithm",
+    ),
+    Slip("hierarchies.colorgateway.root_validity_years", 1, "395 days and outlive a CA of 1 year", "at least 2"),
+    Slip("hierarchies.colorteller.issuing_validity_years", 1, "outlive a CA of 1 year", "at least 2"),
+    Slip("hierarchies.colorteller.issuing_validity_years", 10, "outlives its root of 10 years", "a year less"),
+    Slip("hierarchies.colorgateway.issuing_validity_years", 5, "no issuing CA", "tiers: 2"),
+]
+
+
+@pytest.mark.parametrize("slip", [*SHAPE, *NAMES, *ISSUANCE], ids=lambda slip: f"{slip.at}: {slip.problem}")
+def test_a_fault_is_found_alone_at_its_place_with_its_remedy(slip: Slip) -> None:
+    """One slip in a good file gives exactly one fault, and it says where, what and what to do."""
+    assert_found_alone(slip)
+
+
+def test_all_faults_are_reported_at_once() -> None:
+    """Slips of shape, names, issuance and calls in one file come together, and in the file's order."""
+    text = changed(
+        ("mesh.nmae", "color"),
+        ("hierarchies.colorteller.tiers", "two"),
+        ("identities.colorgateway.hierarchy", "colorgatway"),
+        ("identities.colorteller.dns_names", [TELLER_NAME, "colorteller"]),
+        ("identities.colorteller.comment", "ours"),
+        (f"{GATEWAY}.routes[0].virtual_node", "colorteler"),
+        ("services.colorteller.poll_interval_s", -1),
+        ("services.colorteller.application", REMOVED),
+    )
+
+    assert [fault.place for fault in faults_of(text)] == [
+        "mesh.nmae",
+        "hierarchies.colorteller.tiers",
+        "identities.colorgateway.hierarchy",
+        "identities.colorteller.dns_names[1]",
+        "identities.colorteller.comment",
+        "virtual_gateways.colorgateway.routes[0].virtual_node",
+        "services.colorteller.application",
+        "services.colorteller.poll_interval_s",
+    ]
+
+
+def test_loading_raises_every_fault_in_one_message(tmp_path: Path) -> None:
+    """The error names the file and carries the faults as data."""
+    path = tmp_path / "mesh.yaml"
+    path.write_bytes(changed(("mesh.name", "Color"), ("network.egress", "none")))
+
+    with pytest.raises(MeshInvalid) as caught:
+        load_mesh(path)
+
+    assert [fault.place for fault in caught.value.faults] == ["mesh.name", "network.egress"]
+    assert str(caught.value).startswith(f"{path}: 2 fault(s)")
+
+
+def test_a_file_that_is_not_there_is_a_fault(tmp_path: Path) -> None:
+    """Not a traceback."""
+    with pytest.raises(MeshInvalid, match="cannot be read: No such file"):
+        load_mesh(tmp_path / "mesh.yaml")

@@ -1,0 +1,278 @@
+"""The shipped mesh files, the settings they become, the JSON Schema, and the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError  # noqa: TID251 - frozen means pydantic's own refusal
+
+from meshcert.mesh import Mesh, SecretIds, load_mesh, proxy_settings, read_mesh
+from meshcert.mesh.__main__ import main
+from meshcert.mesh.schema import json_schema
+from meshcert.proxy import Backend, BackendTls, ListenerTls, ProxySettings, Rotation, Route, SecretReference, TlsMode
+
+ROOT = Path(__file__).parents[3]
+TELLER_NAME = "colorteller.mtls.svc.cluster.local"
+GATEWAY_NAME = "colorgateway.mtls.svc.cluster.local"
+
+
+@pytest.fixture
+def mutual() -> Mesh:
+    """The mesh in the repository's root."""
+    return load_mesh(ROOT / "mesh.yaml")
+
+
+@pytest.fixture
+def demo() -> Mesh:
+    """What the demo deploys second."""
+    return load_mesh(ROOT / "examples/color/mutual.yaml")
+
+
+@pytest.fixture
+def one_way() -> Mesh:
+    """The same without client certificates."""
+    return load_mesh(ROOT / "examples/color/one-way.yaml")
+
+
+def test_the_shipped_mesh_exercises_both_key_families_and_both_depths(mutual: Mesh) -> None:
+    """One hierarchy of each kind."""
+    shapes = {(hierarchy.tiers, hierarchy.signing_algorithm) for hierarchy in mutual.hierarchies.values()}
+
+    assert shapes == {(1, "SHA256WITHECDSA"), (2, "SHA256WITHRSA")}
+
+
+def test_one_way_differs_from_mutual_in_client_authentication_only(demo: Mesh, one_way: Mesh) -> None:
+    """So that deploying the one over the other replaces no certificate."""
+    same = {"virtual_gateways", "virtual_nodes"}
+
+    assert one_way.model_dump(exclude=same) == demo.model_dump(exclude=same)
+    assert one_way.virtual_nodes["colorteller"].listeners[0].tls != demo.virtual_nodes["colorteller"].listeners[0].tls
+
+
+def test_the_demos_mesh_differs_from_the_roots_in_haste_only(mutual: Mesh, demo: Mesh) -> None:
+    """What the demo proves, it proves of the file that users deploy."""
+    assert demo.model_dump(exclude={"services"}) == mutual.model_dump(exclude={"services"})
+    haste = {"poll_interval_s": 1.0, "max_connection_duration_s": 2.0}
+    for name, service in mutual.services.items():
+        assert demo.services[name].model_dump() == service.model_dump() | haste
+
+
+def test_a_mesh_cannot_be_changed_after_it_was_checked(mutual: Mesh) -> None:
+    """Frozen all the way down to its parts."""
+    with pytest.raises(ValidationError):
+        mutual.services["colorteller"].poll_interval_s = 0.0  # type: ignore[misc] # the type checker refuses it as well
+
+
+def test_parts_come_in_the_order_of_the_file(mutual: Mesh) -> None:
+    """Templates are stable because the file's order is."""
+    written = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+
+    for section in ("hierarchies", "identities", "virtual_gateways", "virtual_nodes", "services"):
+        assert list(getattr(mutual, section)) == list(written[section])
+
+
+def test_left_out_settings_have_the_documented_defaults() -> None:
+    """The demo's seconds are the exception; sixty and six hundred are the rule."""
+    written = yaml.safe_load((ROOT / "examples/color/mutual.yaml").read_text())
+    for service in written["services"].values():
+        del service["poll_interval_s"], service["max_connection_duration_s"]
+
+    mesh = read_mesh(yaml.safe_dump(written).encode()).mesh
+
+    assert mesh is not None
+    service = mesh.services["colorgateway"]
+    assert (service.rotation, service.poll_interval_s, service.max_connection_duration_s) == ("reload", 60.0, 600.0)
+
+
+def test_peer_names_are_the_names_that_the_peers_rules_ask_for(mutual: Mesh, one_way: Mesh) -> None:
+    """The export's pre-flight compares a certificate with them; nobody asks a one-way client for names."""
+    assert mutual.peer_names("colorteller") == (TELLER_NAME,)
+    assert mutual.peer_names("colorgateway") == (GATEWAY_NAME,)
+    assert one_way.peer_names("colorteller") == (TELLER_NAME,)
+    assert one_way.peer_names("colorgateway") == ()
+
+
+def test_the_gateways_settings_say_what_the_file_says(mutual: Mesh) -> None:
+    """Rendered for one service, with only the secrets it needs."""
+    secrets = SecretIds(
+        identities={"colorgateway": "arn:gateway", "colorteller": "arn:teller"},
+        trust_bundles={"colorgateway": "arn:trust-gateway", "colorteller": "arn:trust-teller"},
+    )
+
+    settings = proxy_settings(mutual, "colorgateway", secrets)
+
+    assert (settings.mesh, settings.name, settings.service) == ("color", "colorgateway", "colorgateway")
+    assert settings.identities == {"colorgateway": SecretReference("arn:gateway", (GATEWAY_NAME,))}
+    assert settings.trust_bundles == {"colorteller": SecretReference("arn:trust-teller")}
+    assert settings.backends == (
+        Backend(
+            name="colorteller",
+            host=TELLER_NAME,
+            port=9443,
+            protocol="http",
+            tls=BackendTls(trust="colorteller", certificate="colorgateway", subject_alternative_names=(TELLER_NAME,)),
+        ),
+    )
+    assert settings.routes == (Route("/", "colorteller"),)
+    assert settings.application_port == 0
+    assert (settings.rotation, settings.poll_interval_s) == (Rotation.RELOAD, 60.0)
+
+
+def test_the_tellers_settings_demand_the_gateways_certificate(mutual: Mesh) -> None:
+    """Secrets have their conventional names unless the caller knows better."""
+    settings = proxy_settings(mutual, "colorteller")
+
+    assert [listener.tls for listener in settings.listeners] == [
+        ListenerTls(TlsMode.STRICT, "colorteller", "colorgateway", (GATEWAY_NAME,))
+    ]
+    assert settings.identities["colorteller"].secret == "meshcert/color/identity/colorteller"
+    assert settings.trust_bundles["colorgateway"].secret == "meshcert/color/trust/colorgateway"
+    assert (settings.application_port, settings.backends, settings.routes) == (8080, (), ())
+
+
+def test_one_way_settings_ask_no_client_for_a_certificate(one_way: Mesh) -> None:
+    """Neither side of the client's authentication is there."""
+    teller, gateway = proxy_settings(one_way, "colorteller"), proxy_settings(one_way, "colorgateway")
+
+    assert (teller.listeners[0].tls.trust, teller.trust_bundles) == ("", {})
+    assert gateway.backends[0].tls == BackendTls(trust="colorteller", subject_alternative_names=(TELLER_NAME,))
+
+
+def test_a_backend_without_a_policy_of_its_own_is_called_by_the_default(mutual: Mesh) -> None:
+    """backend_defaults reach the settings."""
+    written = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+    gateway = written["virtual_gateways"]["colorgateway"]
+    gateway["backend_defaults"] = {"client_policy": gateway["backends"][0].pop("client_policy")}
+
+    mesh = read_mesh(yaml.safe_dump(written, sort_keys=False).encode()).mesh
+
+    assert mesh is not None
+    assert proxy_settings(mesh, "colorgateway") == proxy_settings(mutual, "colorgateway")
+
+
+def test_plain_text_parts_become_plain_text_settings() -> None:
+    """No tls in the file: no TLS in the settings, and no secrets."""
+    written = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+    del written["virtual_gateways"]["colorgateway"]["backends"][0]["client_policy"]
+    del written["virtual_gateways"]["colorgateway"]["listeners"][0]["tls"]
+    del written["virtual_nodes"]["colorteller"]["listeners"][0]["tls"]
+
+    mesh = read_mesh(yaml.safe_dump(written, sort_keys=False).encode()).mesh
+
+    assert mesh is not None
+    settings = proxy_settings(mesh, "colorgateway")
+    assert settings.listeners[0].tls == ListenerTls(TlsMode.DISABLED)
+    assert settings.backends[0].tls is None
+    assert (settings.identities, settings.trust_bundles) == ({}, {})
+
+
+@pytest.mark.parametrize("file", ["mesh.yaml", "examples/color/one-way.yaml"])
+@pytest.mark.parametrize("service", ["colorgateway", "colorteller"])
+def test_settings_survive_the_way_through_the_environment(file: str, service: str) -> None:
+    """What the stacks write as JSON is what the image reads, and short enough for a variable."""
+    settings = proxy_settings(load_mesh(ROOT / file), service)
+
+    text = settings.to_json()
+
+    assert ProxySettings.from_json(text) == settings
+    assert len(text) < 16 * 1024
+
+
+def _keys(value: Any, schema: dict[str, Any], definitions: dict[str, Any], place: str = "") -> list[str]:
+    """Places of keys that the schema does not know."""
+    for way in schema.get("anyOf", [schema]):
+        if "$ref" in way:
+            return _keys(value, definitions[way["$ref"].rpartition("/")[2]], definitions, place)
+        if isinstance(value, list) and "items" in way:
+            return [key for item in value for key in _keys(item, way["items"], definitions, place)]
+    if not isinstance(value, dict):
+        return []
+    unknown: list[str] = []
+    for key, inner in value.items():
+        below = schema.get("properties", {}).get(key) or schema.get("additionalProperties")
+        if below:
+            unknown += _keys(inner, below, definitions, f"{place}.{key}")
+        else:
+            unknown.append(f"{place}.{key}")
+    return unknown
+
+
+@pytest.mark.parametrize("file", ["mesh.yaml", "examples/color/one-way.yaml"])
+def test_the_json_schema_knows_every_key_of_the_shipped_files(file: str) -> None:
+    """An editor that follows it marks nothing in them."""
+    schema = json_schema()
+
+    assert _keys(yaml.safe_load((ROOT / file).read_text()), schema, schema["$defs"]) == []
+    assert _keys({"mesh": {"nmae": 1}}, schema, schema["$defs"]) == [".mesh.nmae"]
+
+
+def test_the_json_schema_explains_every_key() -> None:
+    """Editors show the descriptions; unknown keys are marked."""
+    schema = json_schema()
+    parts = [part for part in [schema, *schema["$defs"].values()] if part["type"] == "object"]
+
+    for part in parts:
+        assert part["additionalProperties"] is False
+        for key, value in part["properties"].items():
+            assert value.get("description") or "$ref" in value, f"{part['title']}.{key}"
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Path:
+    """A mesh file with a slip in its tenth line."""
+    path = tmp_path / "faulty.yaml"
+    path.write_text((ROOT / "mesh.yaml").read_text().replace("egress: nat", "egres: nat"))
+    return path
+
+
+def test_check_passes_the_shipped_file_by_default() -> None:
+    """As a program of its own, without an argument, it looks at mesh.yaml."""
+    command = [sys.executable, "-m", "meshcert.mesh", "check"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("mesh.yaml: mesh color: 2 hierarchies")
+
+
+def test_check_prints_every_fault_with_its_line_and_ends_with_1(
+    faulty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For people: file:line: place: problem. remedy."""
+    code = main(["check", str(faulty)])
+
+    assert code == 1
+    assert capsys.readouterr().out == f"{faulty}:10: network.egres: unknown key. Did you mean egress?\n1 fault\n"
+
+
+def test_check_prints_faults_as_json(faulty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For editors and CI."""
+    code = main(["check", str(faulty), "--json"])
+
+    fault = {"line": 10, "place": "network.egres", "problem": "unknown key", "remedy": "Did you mean egress?"}
+    assert code == 1
+    assert json.loads(capsys.readouterr().out) == {"file": str(faulty), "faults": [fault]}
+
+
+@pytest.mark.parametrize("arguments", [["check", "no-such-file.yaml"], ["chekc"], []])
+def test_a_wrong_command_or_an_unreadable_file_ends_with_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With usage and a sentence."""
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+
+    assert ended.value.code == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_schema_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ready to be written to a file."""
+    assert main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json_schema()
