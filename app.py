@@ -11,15 +11,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from aws_cdk import App, Tags  # noqa: TID251 -- this is the CDK app
+from aws_cdk import App, Tags
 
 from meshcert import naming
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
 from stacks.identities import IdentitiesStack
 from stacks.pki import PkiStack
-from stacks.platform import Platform
 from stacks.renewal import RenewalStack
+from stacks.runtime import Platform
 from stacks.services import ServicesStack
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError  # noqa: TID251 - tells "does not exist yet" from a real failure
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -83,7 +83,7 @@ class CdkCli:
         with subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:
-            assert process.stdout is not None  # noqa: S101 -- PIPE was asked for; this tells the type checker
+            assert process.stdout is not None
             output = []
             for line in process.stdout:
                 output.append(line.rstrip())

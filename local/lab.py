@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import boto3  # noqa: TID251 - the lab hands out clients
+import boto3
 from dnslib import DNSRecord
 
 from local.assembly import deploy_assembly
@@ -183,9 +183,9 @@ class LocalAws:
             LocalAwsFailed: If the answer is no success.
         """
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.endpoint}{path}", data, method=method)  # noqa: S310 - our own http URL
+        request = urllib.request.Request(f"{self.endpoint}{path}", data, method=method)
         try:
-            with urllib.request.urlopen(request, timeout=_CONTROL_S) as answer:  # noqa: S310 - as above
+            with urllib.request.urlopen(request, timeout=_CONTROL_S) as answer:
                 return json.loads(answer.read())
         except urllib.error.HTTPError as error:
             with error:

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsii
-from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling  # noqa: TID251 -- stacks/ knows the CDK
-from aws_cdk import aws_lambda as lambda_  # noqa: TID251
+from aws_cdk import AssetHashType, BundlingOptions, DockerImage, ILocalBundling
+from aws_cdk import aws_lambda as lambda_
 
-from stacks.platform import WHEEL_PLATFORMS
+from stacks.runtime import WHEEL_PLATFORMS
 
 if TYPE_CHECKING:
-    from stacks.platform import Platform
+    from stacks.runtime import Platform
 
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "lambdas" / "requirements.txt"

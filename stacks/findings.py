@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Acknowledgment, Validations  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import Acknowledgment, Validations
 
 if TYPE_CHECKING:
-    from constructs import IConstruct  # noqa: TID251
+    from constructs import IConstruct
 
 
 def accept(construct: IConstruct, finding: str, reason: str) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Stack  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_dynamodb as dynamodb  # noqa: TID251
-from aws_cdk import aws_iam as iam  # noqa: TID251
-from aws_cdk import aws_kms as kms  # noqa: TID251
+from aws_cdk import Aws, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 
 from meshcert import naming
 from stacks.constructs.identity import PUBLISHED_WITHIN, Identity, TrustBundle
@@ -16,11 +16,11 @@ from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from constructs import Construct  # noqa: TID251
+    from constructs import Construct
 
     from meshcert.mesh import Mesh
     from stacks.pki import PkiStack
-    from stacks.platform import Platform
+    from stacks.runtime import Platform
 
 
 class IdentitiesStack(Stack):

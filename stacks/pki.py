@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import CfnOutput, Stack  # noqa: TID251 -- stacks/ is where the CDK lives
+from aws_cdk import CfnOutput, Stack
 
 from stacks.constructs.hierarchy import HierarchyAuthorities
 from stacks.constructs.revocation_bucket import RevocationBucket
 
 if TYPE_CHECKING:
-    from constructs import Construct  # noqa: TID251
+    from constructs import Construct
 
     from meshcert.mesh import Mesh
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_iam as iam  # noqa: TID251
-from aws_cdk import aws_logs as logs  # noqa: TID251
+from aws_cdk import Aws, CfnOutput, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
 
 from meshcert import naming
 from stacks.constructs.alarms import Alarms
@@ -18,10 +18,10 @@ from stacks.constructs.triggers import ClockSchedules, EventRules
 from stacks.constructs.work_queue import WorkQueue
 
 if TYPE_CHECKING:
-    from constructs import Construct  # noqa: TID251
+    from constructs import Construct
 
     from meshcert.mesh import Mesh
-    from stacks.platform import Platform
+    from stacks.runtime import Platform
 
 LOOKS, ORDERS, DISPATCH = "looks", "orders", "dispatch"
 

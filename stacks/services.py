@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, CfnOutput, Stack  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_ec2 as ec2  # noqa: TID251
-from aws_cdk import aws_ecs as ecs  # noqa: TID251
-from aws_cdk import aws_iam as iam  # noqa: TID251
-from aws_cdk import aws_kms as kms  # noqa: TID251
-from aws_cdk import aws_servicediscovery as servicediscovery  # noqa: TID251
+from aws_cdk import Aws, CfnOutput, Stack
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_servicediscovery as servicediscovery
 
 from meshcert import naming
 from stacks.constructs.envoy_service import SUBNETS, EnvoyService, Surroundings
@@ -18,11 +18,11 @@ from stacks.constructs.images import envoy_image
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from constructs import Construct  # noqa: TID251
+    from constructs import Construct
 
     from meshcert.mesh import Mesh
     from stacks.pki import PkiStack
-    from stacks.platform import Platform
+    from stacks.runtime import Platform
 
 ADDRESSES = "10.0.0.0/16"
 """The network's own range; nobody outside it reaches a gateway unless you say so."""

@@ -38,9 +38,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import boto3  # noqa: TID251 -- this command speaks to AWS itself
-from botocore.config import Config  # noqa: TID251
-from botocore.exceptions import BotoCoreError, NoRegionError  # noqa: TID251
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, NoRegionError
 from rich.console import Console
 
 from meshcert.errors import MeshcertError

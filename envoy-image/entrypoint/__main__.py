@@ -20,9 +20,9 @@ exit codes:"""
 def main(arguments: list[str]) -> int:
     """Run until Envoy or the container ends; the answer is the exit code."""
     if arguments:
-        print(_USAGE)  # noqa: T201  help goes to a person, not to the log
-        print("\n".join(f"  {code:>3}  {cause}" for code, cause in EXIT_CODES.items()))  # noqa: T201  the same
-        print("  128+n  Envoy was killed by signal n")  # noqa: T201  the same
+        print(_USAGE)
+        print("\n".join(f"  {code:>3}  {cause}" for code, cause in EXIT_CODES.items()))
+        print("  128+n  Envoy was killed by signal n")
         return 0 if arguments == ["--help"] else 2
     return supervisor.run(os.environ)
 

@@ -92,7 +92,7 @@ class Supervisor:
     @property
     def _log(self) -> Log:
         if self._log_writer is None:
-            from entrypoint.log import LOG_LEVEL, Log  # noqa: PLC0415  not before the children are started
+            from entrypoint.log import LOG_LEVEL, Log  # not before the children are started
 
             self._log_writer = Log(self._environ.get(LOG_LEVEL, ""))
         return self._log_writer
@@ -101,7 +101,7 @@ class Supervisor:
         """A container that is restarted in its task may find what the last one left: above all its green mark."""
         for path in (self._paths.delivered, self._paths.bootstrap, self._paths.envoy_config):
             with suppress(OSError):
-                os.unlink(path)  # noqa: PTH108  no pathlib here
+                os.unlink(path)
 
     def _catch_signals(self) -> None:
         os.set_blocking(self._wakeup, False)
@@ -128,7 +128,7 @@ class Supervisor:
             # The watcher looks at the same folder and lists this among the faults of the settings.
             self._log.debug("envoy-not-started", reason=str(error))
             return
-        from entrypoint.container.envoy_command import envoy_command  # noqa: PLC0415  not before the watcher is started
+        from entrypoint.container.envoy_command import envoy_command  # not before the watcher is started
 
         command = envoy_command(self._paths.envoy_config, self._environ)
         supervisor = os.getpid()
@@ -148,7 +148,7 @@ class Supervisor:
 
     def _start_watcher(self) -> None:
         if "sds" in self._environ.get("MESHCERT_PROXY", ""):
-            from entrypoint.grpc import socket as sds_socket  # noqa: PLC0415  it loads what file delivery does not need
+            from entrypoint.grpc import socket as sds_socket  # it loads what file delivery does not need
 
             self._sds_socket = sds_socket.kept(self._sds_socket, self._environ, self._paths.sds_socket)
         reader, writer = os.pipe()
@@ -161,7 +161,7 @@ class Supervisor:
             try:
                 self._become_child()
                 os.close(reader)
-                from entrypoint import watcher  # noqa: PLC0415  the supervisor stays small
+                from entrypoint import watcher  # the supervisor stays small
 
                 code = watcher.run(
                     watcher.Task(
@@ -253,7 +253,7 @@ class Supervisor:
             self._exit_code = exit_codes.STOPPED
             return
         if self._stop_requests and self._drain is None:
-            from entrypoint.container.drain import Drain  # noqa: PLC0415  its HTTP client is loaded only to stop
+            from entrypoint.container.drain import Drain  # its HTTP client is loaded only to stop
 
             self._drain = Drain(self._environ)
             self._drain.begin()
@@ -277,11 +277,11 @@ class Supervisor:
             return
         os.set_blocking(pipe, True)
         try:
-            with open(self._paths.bootstrap, "rb") as file, open(pipe, "wb") as config:  # noqa: PTH123  no pathlib here
+            with open(self._paths.bootstrap, "rb") as file, open(pipe, "wb") as config:
                 config.write(file.read())
         except BrokenPipeError:
             return  # Envoy has ended, which is seen next
-        os.unlink(self._paths.envoy_config)  # noqa: PTH108  no pathlib here
+        os.unlink(self._paths.envoy_config)
         self._envoy_configured = True
 
     def _end_children(self) -> None:

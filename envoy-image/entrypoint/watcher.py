@@ -62,7 +62,7 @@ def run(task: Task) -> int:
     try:
         return _run(task)
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback, whose values could be secret
-        from entrypoint.log import LOG_LEVEL, Log, place_of  # noqa: PLC0415  only when needed
+        from entrypoint.log import LOG_LEVEL, Log, place_of
 
         Log(task.environ.get(LOG_LEVEL, "")).error("internal-fault", error=type(error).__name__, place=place_of(error))
         return exit_codes.INTERNAL
@@ -72,22 +72,22 @@ def _run(task: Task) -> int:
     early = _begin_early(task.environ)
 
     # Everything else is loaded while the connection is being made and credentials are fetched.
-    from entrypoint.aws.secrets_manager import SecretsManager  # noqa: PLC0415  see above
-    from entrypoint.container import process  # noqa: PLC0415  see above
-    from entrypoint.container.reports import ACCEPTED, INSTALLED  # noqa: PLC0415  see above
-    from entrypoint.log import LOG_LEVEL, Log  # noqa: PLC0415  see above
-    from entrypoint.rotating.delivery import Delivery  # noqa: PLC0415  see above
-    from entrypoint.rotating.first_delivery import FirstDelivery, exit_code_of  # noqa: PLC0415  see above
-    from entrypoint.settings import Settings  # noqa: PLC0415  see above
-    from meshcert.errors import MeshcertError  # noqa: PLC0415  see above
-    from meshcert.proxy import Delivery as DeliveryKind  # noqa: PLC0415  see above
+    from entrypoint.aws.secrets_manager import SecretsManager
+    from entrypoint.container import process
+    from entrypoint.container.reports import ACCEPTED, INSTALLED
+    from entrypoint.log import LOG_LEVEL, Log
+    from entrypoint.rotating.delivery import Delivery
+    from entrypoint.rotating.first_delivery import FirstDelivery, exit_code_of
+    from entrypoint.settings import Settings
+    from meshcert.errors import MeshcertError
+    from meshcert.proxy import Delivery as DeliveryKind
 
     process.end_with_parent(task.supervisor)
     process.hide_memory()
     log = Log(task.environ.get(LOG_LEVEL, ""))
     try:
         settings = Settings.from_environ(task.environ)
-        assert early is not None  # noqa: S101  the settings are good, so the endpoint is
+        assert early is not None
         over_socket = settings.proxy.delivery is DeliveryKind.SDS
         handover = _over_socket(task, settings, log) if over_socket else _by_files(settings)
         lists = _revocation_lists(task, settings, early.session)
@@ -108,26 +108,26 @@ def _run(task: Task) -> int:
         log.error("start-failed", error=type(error).__name__, reason=str(error), exit_code=code)  # noqa: TRY400  ours
         return code
 
-    from entrypoint.rotating.acknowledgements import acknowledgements_of  # noqa: PLC0415  not needed for the start
-    from entrypoint.rotating.rotation import Rotation  # noqa: PLC0415  the same
+    from entrypoint.rotating.acknowledgements import acknowledgements_of
+    from entrypoint.rotating.rotation import Rotation
 
     acknowledgements = acknowledgements_of(settings, task.environ, early.session, log)
     return Rotation(settings, delivery, log, acknowledgements=acknowledgements).run()
 
 
 def _revocation_lists(task: Task, settings: Settings, session: Session) -> RevocationLists | None:
-    from meshcert.proxy import Revocation  # noqa: PLC0415  loaded by the settings
+    from meshcert.proxy import Revocation  # loaded by the settings
 
     if all(bundle.revocation is Revocation.NONE for bundle in settings.proxy.trust_bundles.values()):
         return None
-    from entrypoint.judging.revocation import revocation_lists  # noqa: PLC0415  only where it is wanted
+    from entrypoint.judging.revocation import revocation_lists
 
     return revocation_lists(task.environ, settings.region, session, time.time)
 
 
 def _by_files(settings: Settings) -> Handover:
-    from entrypoint.envoy.handover import FileHandover  # noqa: PLC0415  only where it is wanted
-    from entrypoint.envoy.install import SecretFiles  # noqa: PLC0415  the same
+    from entrypoint.envoy.handover import FileHandover
+    from entrypoint.envoy.install import SecretFiles
 
     return FileHandover(SecretFiles(settings.paths.secrets), lambda: _admin(settings))
 
@@ -138,13 +138,13 @@ def _over_socket(task: Task, settings: Settings, log: Log) -> SocketHandover:
 
     Beside the fetch it would be in the way of the checks: only one thread of Python runs at a time.
     """
-    import threading  # noqa: PLC0415  only where it is wanted
+    import threading
 
-    from entrypoint.container.paths import MATERIAL_DIR  # noqa: PLC0415  the same
-    from entrypoint.rotating.delivery import wanted_secrets  # noqa: PLC0415  the same
-    from entrypoint.xds.board import Board  # noqa: PLC0415  the same
-    from entrypoint.xds.handover import SocketHandover  # noqa: PLC0415  the same
-    from meshcert.errors import Fault, SettingsInvalid  # noqa: PLC0415  the same
+    from entrypoint.container.paths import MATERIAL_DIR
+    from entrypoint.rotating.delivery import wanted_secrets
+    from entrypoint.xds.board import Board
+    from entrypoint.xds.handover import SocketHandover
+    from meshcert.errors import Fault, SettingsInvalid
 
     if (listener := task.sds_socket) is None:
         problem = f"no socket could be made in {settings.paths.folder}"
@@ -153,11 +153,11 @@ def _over_socket(task: Task, settings: Settings, log: Log) -> SocketHandover:
 
     def in_thread() -> None:
         try:
-            from entrypoint.grpc.server import serve  # noqa: PLC0415  see above
+            from entrypoint.grpc.server import serve
 
             serve(listener, board, log, task.supervisor)
         except Exception as error:  # noqa: BLE001  without this thread Envoy gets nothing: a new watcher has one
-            from entrypoint.log import place_of  # noqa: PLC0415  only when needed
+            from entrypoint.log import place_of
 
             log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
             os._exit(exit_codes.INTERNAL)
@@ -167,16 +167,16 @@ def _over_socket(task: Task, settings: Settings, log: Log) -> SocketHandover:
 
 def _resume(handover: Handover, delivery: Delivery, settings: Settings, log: Log) -> None:
     """Go on where an earlier watcher ended."""
-    from entrypoint.rotating.delivery import wanted_secrets  # noqa: PLC0415  only where it is wanted
-    from entrypoint.xds.handover import SocketHandover, ask_envoy, resume  # noqa: PLC0415  the same
+    from entrypoint.rotating.delivery import wanted_secrets
+    from entrypoint.xds.handover import SocketHandover, ask_envoy, resume
 
-    assert isinstance(handover, SocketHandover)  # noqa: S101  see the call
+    assert isinstance(handover, SocketHandover)
     ask_envoy(handover, _admin(settings), time.sleep, log)
     resume(handover, delivery, wanted_secrets(settings.proxy), log)
 
 
 def _admin(settings: Settings) -> Admin:
-    from entrypoint.envoy.admin import Admin  # noqa: PLC0415  its HTTP client is loaded while Envoy reads its configuration
+    from entrypoint.envoy.admin import Admin  # its HTTP client is loaded while Envoy reads its configuration
 
     return Admin(settings.addresses.loopback)
 
@@ -188,8 +188,8 @@ class _Early(NamedTuple):
 
 def _begin_early(environ: Mapping[str, str]) -> _Early | None:
     """Credentials and the connection to AWS, on their way; None if the environment misleads, as the settings report."""
-    from entrypoint.aws.endpoint import secrets_manager_endpoint  # noqa: PLC0415  the supervisor needs none of this
-    from entrypoint.aws.signed_connection import Session, SignedConnection  # noqa: PLC0415  the same
+    from entrypoint.aws.endpoint import secrets_manager_endpoint  # the supervisor needs none of this
+    from entrypoint.aws.signed_connection import Session, SignedConnection
 
     region = environ.get("AWS_REGION", "")
     try:

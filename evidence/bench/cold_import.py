@@ -84,7 +84,7 @@ def lay_out(folder: Path) -> None:
         ImportFailed: If the wheels cannot be installed.
     """
     from stacks.bundling import lay_out_bundle  # noqa: PLC0415  it starts node, which the other benchmarks need not
-    from stacks.platform import Platform  # noqa: PLC0415  the same
+    from stacks.runtime import Platform  # noqa: PLC0415  the same
 
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     try:

@@ -71,7 +71,7 @@ def interleave(
     Returns:
         The measurements of each name, in the order of the rounds.
     """
-    order = random.Random(rounds)  # noqa: S311 -- a repeatable order, no secret
+    order = random.Random(rounds)
     measured: dict[str, list[Measured]] = {name: [] for name in names}
     for done in range(rounds + 1):
         for name in order.sample(names, len(names)):

@@ -227,7 +227,7 @@ def _print(
 
 def _loopback_addresses() -> Iterator[str]:
     """Addresses of a network drawn at random: each start gets its own, so none waits for the last one's port."""
-    source = random.Random()  # noqa: S311 -- an address is no secret
+    source = random.Random()
     network = f"127.{source.randrange(64, 254)}"
     for third in range(1, 255):
         for fourth in range(1, 255):

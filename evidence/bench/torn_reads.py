@@ -74,7 +74,7 @@ def read_while_installing(folder: Path, reads: int) -> Seen:
         stdout=subprocess.PIPE,
         text=True,
     ) as writer:
-        assert writer.stdout is not None  # noqa: S101 -- it is a pipe
+        assert writer.stdout is not None
         pairs = {(chain, key) for chain, key in json.loads(writer.stdout.readline())}
         torn, versions_seen = read(str(folder / _FILE), reads, pairs)
         installed = int(writer.communicate()[0])

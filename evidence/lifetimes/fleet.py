@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config as ClientConfig  # noqa: TID251 - an invocation that is not repeated
+from botocore.config import Config as ClientConfig
 
 from evidence.lifetimes.experiment import Experiment
 from evidence.lifetimes.fates import Subject

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
-from botocore.exceptions import BotoCoreError, ClientError  # noqa: TID251 - the local AWS may be too busy to answer
+from botocore.exceptions import BotoCoreError, ClientError
 from cryptography import x509
 
 from evidence.lifetimes.verdict import Certificate, Sample

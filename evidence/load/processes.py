@@ -66,7 +66,7 @@ class _Child:
 
     @property
     def _output(self) -> IO[str]:
-        assert self._process.stdout is not None  # noqa: S101  it is a pipe
+        assert self._process.stdout is not None
         return self._process.stdout
 
     def _end(self) -> str:
@@ -110,7 +110,7 @@ class LoadClient(_Child):
         Raises:
             ChildEnded: If it has ended.
         """
-        assert self._process.stdin is not None  # noqa: S101  it is a pipe
+        assert self._process.stdin is not None
         self._process.stdin.write("\n")
         self._process.stdin.flush()
         self._hear(SETTLED)

@@ -125,7 +125,7 @@ class Fleet:
     ) -> None:
         self.time = PassingTime(ISSUED)
         self.vault, self.table, self.declared = InMemoryVault(), InMemoryLifecycle(), InMemoryIdentities()
-        self._chances, self._events = random.Random(seed), events  # noqa: S311  repeatable
+        self._chances, self._events = random.Random(seed), events
         self.acm = CertificateManager(
             self.time, lambda happens: self.time.begin(happens, self._chances.uniform(*_RENEWAL_TAKES_S))
         )

@@ -70,7 +70,7 @@ def kill_everywhere(folder: Path, say: Callable[[str], object], seed: int, rotat
     tick_s = 1.0 if rotation is Rotation.RELOAD else 3.0
     calls = _calls(folder / "recorded", rotation, tick_s)
     places = [boundary for function, made in calls.items() for boundary in boundaries(function, made)]
-    random.Random(seed).shuffle(places)  # noqa: S311 -- an order, not a secret
+    random.Random(seed).shuffle(places)
     say(f"{len(places)} boundaries, shared by {MESHES} meshes")
 
     ending = threading.Event()

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import boto3  # noqa: TID251  the handler plugs the adapters in
-from aws_lambda_powertools.logging import Logger  # noqa: TID251  only handlers know Powertools
-from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers  # noqa: TID251  as above
-from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit  # noqa: TID251  as above
-from botocore.config import Config  # noqa: TID251  the adapters' clients are made here
+import boto3
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
+from botocore.config import Config
 
 from meshcert.aws.acm import Acm
 from meshcert.aws.private_ca import PrivateCa
@@ -34,7 +34,7 @@ from meshcert.publishing.export import Sources, export_identity, export_issued
 from meshcert.settings import ExportSettings
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: TID251  as above
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from meshcert.identity import Identity, IdentityTable
     from meshcert.publishing.ports import PublishedValues

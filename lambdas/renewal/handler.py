@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import boto3  # noqa: TID251  the handler plugs the adapters in
-from aws_lambda_powertools.logging import Logger  # noqa: TID251  only handlers know Powertools
-from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers  # noqa: TID251  as above
-from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: TID251  as above
-from aws_lambda_powertools.utilities.batch import (  # noqa: TID251  as above
+import boto3
+from aws_lambda_powertools.logging import Logger
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+from aws_lambda_powertools.metrics import EphemeralMetrics
+from aws_lambda_powertools.utilities.batch import (
     BatchProcessor,
     EventType,
     process_partial_response,
 )
-from botocore.config import Config  # noqa: TID251  the adapters' clients are made here
+from botocore.config import Config
 
 from meshcert import naming
 from meshcert.aws.audit_log import AuditLog
@@ -41,9 +41,9 @@ from meshcert.lifecycle.observing.observe import Views
 from meshcert.settings import RenewalSettings
 
 if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse  # noqa: TID251  as above
-    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord  # noqa: TID251  as above
-    from aws_lambda_powertools.utilities.typing import LambdaContext  # noqa: TID251  as above
+    from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+    from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+    from aws_lambda_powertools.utilities.typing import LambdaContext
 
     from meshcert.lifecycle.asking.looks import Look
     from meshcert.lifecycle.doing.reconcile import Reconciled

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-import boto3  # noqa: TID251  the command line plugs the adapters in
-from botocore.config import Config  # noqa: TID251  as above
+import boto3
+from botocore.config import Config
 
 from meshcert import naming
 from meshcert.aws.audit_log import history

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict  # noqa: TID251 - this package is the mesh model
+from pydantic import Field, Strict
 
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, Part, Years
 from meshcert.proxy import Revocation

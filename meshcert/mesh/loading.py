@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pydantic import ValidationError  # noqa: TID251 - this package is the mesh model
+from pydantic import ValidationError
 
 from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.checks import check

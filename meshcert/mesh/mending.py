@@ -17,8 +17,8 @@ from meshcert.mesh.translation import as_part, bare, below, fields
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pydantic import BaseModel  # noqa: TID251 - this package is the mesh model
-    from pydantic.fields import FieldInfo  # noqa: TID251 - this package is the mesh model
+    from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field  # noqa: TID251 - this package is the mesh model
+from pydantic import Field
 
 from meshcert.mesh.issuance import Hierarchy, Identity  # noqa: TC001 - pydantic reads annotations
 from meshcert.mesh.part import NAME_SCHEMA, Part

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, Strict  # noqa: TID251 - this package is the mesh model
+from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from meshcert.mesh.naming import DNS_NAME, NAME
 

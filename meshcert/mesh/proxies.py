@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pydantic import Field  # noqa: TID251 - this package is the mesh model
+from pydantic import Field
 
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, Part, Port
 from meshcert.proxy import TlsMode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, Strict  # noqa: TID251 - this package is the mesh model
+from pydantic import Field, Strict
 
 from meshcert.mesh.part import Part, Port, Seconds
 from meshcert.proxy import Delivery, Rotation

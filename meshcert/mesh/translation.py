@@ -6,7 +6,7 @@ import re
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Union, get_args, get_origin
 
-from pydantic import BaseModel  # noqa: TID251 - this package is the mesh model
+from pydantic import BaseModel
 
 from meshcert.errors import Fault
 from meshcert.mesh.naming import suggestion
@@ -15,7 +15,7 @@ from meshcert.mesh.source import place_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pydantic.fields import FieldInfo  # noqa: TID251 - this package is the mesh model
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 _EXPECTED = {

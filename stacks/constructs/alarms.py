@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from aws_cdk import Aws, Duration, RemovalPolicy  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: TID251
-from aws_cdk import aws_cloudwatch_actions as actions  # noqa: TID251
-from aws_cdk import aws_iam as iam  # noqa: TID251
-from aws_cdk import aws_kms as kms  # noqa: TID251
-from aws_cdk import aws_sns as sns  # noqa: TID251
-from constructs import Construct  # noqa: TID251
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_sns as sns
+from constructs import Construct
 
 from meshcert import naming
 from stacks.runbook import Alarm, Missing, alarms

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: TID251
-from constructs import Construct  # noqa: TID251
+from aws_cdk import Aws, Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from constructs import Construct
 
 from meshcert import naming
 from meshcert.lifecycle.deciding.findings import Kind
@@ -16,7 +16,7 @@ from stacks.runbook import FUNCTIONS, LIFETIMES, NAMESPACE, QUEUES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from aws_cdk import aws_events as events  # noqa: TID251
+    from aws_cdk import aws_events as events
 
 FULL, HALF, THIRD = 24, 12, 8
 HEIGHT = 6

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_sqs as sqs  # noqa: TID251
+from aws_cdk import Duration
+from aws_cdk import aws_sqs as sqs
 
 from meshcert import naming
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from constructs import Construct  # noqa: TID251
+    from constructs import Construct
 
 KEPT = Duration.days(14)
 """How long dead letters wait for a person: the longest SQS offers."""

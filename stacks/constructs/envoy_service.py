@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, Fn, RemovalPolicy, Tags  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_ec2 as ec2  # noqa: TID251
-from aws_cdk import aws_ecs as ecs  # noqa: TID251
-from aws_cdk import aws_iam as iam  # noqa: TID251
-from aws_cdk import aws_logs as logs  # noqa: TID251
-from aws_cdk import aws_servicediscovery as servicediscovery  # noqa: TID251
-from constructs import Construct  # noqa: TID251
+from aws_cdk import Aws, Duration, Fn, RemovalPolicy, Tags
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_logs as logs
+from aws_cdk import aws_servicediscovery as servicediscovery
+from constructs import Construct
 
 from meshcert import naming
 from meshcert.mesh import proxy_settings
@@ -24,11 +24,11 @@ from stacks.findings import accept
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from aws_cdk import aws_kms as kms  # noqa: TID251
+    from aws_cdk import aws_kms as kms
 
     from meshcert.mesh import Mesh
     from stacks.constructs.hierarchy import HierarchyAuthorities
-    from stacks.platform import Platform
+    from stacks.runtime import Platform
 
 MATERIAL_DIR = "/run/meshcert"
 ENVOY_UID = 1337
@@ -257,7 +257,7 @@ class EnvoyService(Construct):
 
     def _application(self, task: ecs.FargateTaskDefinition) -> ecs.ContainerDefinition:
         application = self._declared.application
-        assert application is not None  # noqa: S101 -- the caller has looked; this tells the type checker
+        assert application is not None
         return task.add_container(
             "application",
             image=application_image(self, application.image, self._surroundings.platform),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_ec2 as ec2  # noqa: TID251
-from aws_cdk import aws_elasticloadbalancingv2 as elb  # noqa: TID251
-from constructs import Construct  # noqa: TID251
+from aws_cdk import Duration
+from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_elasticloadbalancingv2 as elb
+from constructs import Construct
 
 from meshcert import naming
 from stacks.findings import accept

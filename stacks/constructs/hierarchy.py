@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, CfnOutput, CfnResource, RemovalPolicy, Stack  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_acmpca as acmpca  # noqa: TID251
-from constructs import Construct  # noqa: TID251
+from aws_cdk import Aws, CfnOutput, CfnResource, RemovalPolicy, Stack
+from aws_cdk import aws_acmpca as acmpca
+from constructs import Construct
 
 if TYPE_CHECKING:
     from meshcert.mesh import Hierarchy

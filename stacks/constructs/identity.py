@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws, CfnTag, CustomResource, Duration, RemovalPolicy, SecretValue  # noqa: TID251 -- stacks/ knows the CDK
-from aws_cdk import aws_certificatemanager as acm  # noqa: TID251
-from aws_cdk import aws_iam as iam  # noqa: TID251
-from aws_cdk import aws_secretsmanager as secretsmanager  # noqa: TID251
-from constructs import Construct  # noqa: TID251
+from aws_cdk import Aws, CfnTag, CustomResource, Duration, RemovalPolicy, SecretValue
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
 
 from meshcert import naming
 from meshcert.identity import IDENTITY_SCHEMA
@@ -20,7 +20,7 @@ from stacks.findings import accept
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from aws_cdk import aws_kms as kms  # noqa: TID251
+    from aws_cdk import aws_kms as kms
 
     from meshcert.mesh import Mesh
     from stacks.constructs.hierarchy import HierarchyAuthorities

@@ -6,14 +6,14 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, IgnoreMode  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_ecr as ecr  # noqa: TID251
-from aws_cdk import aws_ecs as ecs  # noqa: TID251
+from aws_cdk import Aws, IgnoreMode
+from aws_cdk import aws_ecr as ecr
+from aws_cdk import aws_ecs as ecs
 
 if TYPE_CHECKING:
-    from constructs import Construct  # noqa: TID251
+    from constructs import Construct
 
-    from stacks.platform import Platform
+    from stacks.runtime import Platform
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)[:@](.+)")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, RemovalPolicy  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_iam as iam  # noqa: TID251
-from aws_cdk import aws_lambda as lambda_  # noqa: TID251
-from aws_cdk import aws_logs as logs  # noqa: TID251
-from constructs import Construct  # noqa: TID251
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct
 
 from meshcert import naming
 from stacks.bundling import function_code
@@ -16,7 +16,7 @@ from stacks.constructs.dead_letters import dead_letter_queue
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from stacks.platform import Platform
+    from stacks.runtime import Platform
 
 RETRIES = 2
 """How often Lambda repeats a failed asynchronous call: the most it offers."""

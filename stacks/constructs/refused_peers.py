@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_cloudwatch as cloudwatch  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_logs as logs  # noqa: TID251
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_logs as logs
 
 from meshcert.envoy.access_log import BACKEND_REFUSED_EVENT, REFUSED_EVENT
 from stacks.runbook import NAMESPACE
 
 if TYPE_CHECKING:
-    from constructs import Construct  # noqa: TID251
+    from constructs import Construct
 
 METRIC = "PeersRefused"
 DIMENSIONS = ("mesh", "service", "cause")

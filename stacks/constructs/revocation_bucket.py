@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, RemovalPolicy  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_iam as iam  # noqa: TID251
-from aws_cdk import aws_s3 as s3  # noqa: TID251
+from aws_cdk import Aws, RemovalPolicy
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 
 from meshcert import naming
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from constructs import Construct  # noqa: TID251
+    from constructs import Construct
 
 
 def bucket_name(mesh: str) -> str:

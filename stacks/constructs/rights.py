@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_iam as iam  # noqa: TID251
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
 
 from meshcert import naming
 from stacks.findings import accept

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_events as events  # noqa: TID251
-from aws_cdk import aws_events_targets as targets  # noqa: TID251
-from aws_cdk import aws_iam as iam  # noqa: TID251
-from aws_cdk import aws_scheduler as scheduler  # noqa: TID251
-from constructs import Construct  # noqa: TID251
+from aws_cdk import Aws, Duration
+from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from constructs import Construct
 
 from meshcert import naming
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_sqs as sqs  # noqa: TID251
+    from aws_cdk import aws_sqs as sqs
 
 PATTERNS: dict[str, tuple[str, events.EventPattern]] = {
     "CertificateChanged": (

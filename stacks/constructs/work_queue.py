@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_lambda as lambda_  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_sqs as sqs  # noqa: TID251
-from constructs import Construct  # noqa: TID251
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sqs as sqs
+from constructs import Construct
 
 from meshcert import naming
 from stacks.constructs.dead_letters import dead_letter_queue
 
 if TYPE_CHECKING:
-    from aws_cdk import Duration  # noqa: TID251
+    from aws_cdk import Duration
 
     from stacks.constructs.python_function import PythonFunction
 

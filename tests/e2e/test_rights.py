@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from botocore.exceptions import ClientError  # noqa: TID251 -- the tests speak to AWS
+from botocore.exceptions import ClientError
 
 from evidence.fixtures.audit import actions
 from local.demo.scene import GATEWAY, TELLER

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import ClientError  # noqa: TID251 -- the tests speak to AWS
+from botocore.exceptions import ClientError
 
 from evidence.fixtures.canary import search_texts, secrets_of
 from local.demo.scene import GATEWAY, TELLER

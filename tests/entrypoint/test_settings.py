@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-import botocore.config  # noqa: TID251 -- the endpoints are compared with its own
-import botocore.session  # noqa: TID251 -- the same
+import botocore.config
+import botocore.session
 import pytest
 
 from entrypoint.aws.endpoint import Endpoint, dynamodb_endpoint, parse_endpoint, secrets_manager_endpoint

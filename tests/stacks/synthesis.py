@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aws_cdk import App  # noqa: TID251 -- these tests are about the CDK app
+from aws_cdk import App
 
 from app import build
 

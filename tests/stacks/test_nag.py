@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from aws_cdk import App, Stack, Validations  # noqa: TID251 -- these tests are about the CDK app
-from aws_cdk import aws_sqs as sqs  # noqa: TID251
+from aws_cdk import App, Stack, Validations
+from aws_cdk import aws_sqs as sqs
 from cdk_nag import AwsSolutionsChecks
 
 from app import build

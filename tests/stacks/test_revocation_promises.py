@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import App, Validations  # noqa: TID251 -- these tests are about the CDK app
+from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
 from app import build

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from botocore import xform_name  # noqa: TID251 -- this command speaks to AWS itself
+from botocore import xform_name
 
 from meshcert.aws.errors import aws_errors
 

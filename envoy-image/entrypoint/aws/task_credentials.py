@@ -96,7 +96,7 @@ class TaskCredentials:
     def _token(self) -> str:
         if file := self._environ.get(TOKEN_FILE):
             try:
-                with open(file, encoding="ascii") as text:  # noqa: PTH123  no pathlib at the start of a container
+                with open(file, encoding="ascii") as text:
                     return text.read().strip()
             except (OSError, UnicodeError) as error:
                 raise ConnectionError(f"no credentials: {TOKEN_FILE} cannot be read") from error

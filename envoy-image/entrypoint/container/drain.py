@@ -41,7 +41,7 @@ class Drain:
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        from entrypoint.envoy.admin import Admin  # noqa: PLC0415  an HTTP client the supervisor needs only here
+        from entrypoint.envoy.admin import Admin  # an HTTP client the supervisor needs only here
 
         self.accept_s = drain_time(environ)
         self._admin: Admin = Admin(environ.get("MESHCERT_LOOPBACK_ADDRESS") or "127.0.0.1")

@@ -38,7 +38,7 @@ def hide_memory() -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    import ctypes  # noqa: PLC0415  6 ms that only the children pay, beside the supervisor
+    import ctypes  # 6 ms that only the children pay, beside the supervisor
 
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:

@@ -84,7 +84,7 @@ class FileHandover:
 
     def before(self, name: str) -> SecretCounters | None:
         """Its counters; see :meth:`Handover.before`."""
-        from entrypoint.envoy.acceptance import SecretCounters  # noqa: PLC0415  not needed to install
+        from entrypoint.envoy.acceptance import SecretCounters  # not needed to install
 
         counters = self._counters()
         return None if counters is None else counters.get(name, SecretCounters())
@@ -116,7 +116,7 @@ class FileHandover:
         return found
 
     def _counters(self) -> dict[str, SecretCounters] | None:
-        from entrypoint.envoy.acceptance import secret_counters  # noqa: PLC0415  as above
+        from entrypoint.envoy.acceptance import secret_counters
 
         try:
             return secret_counters(self._admin())

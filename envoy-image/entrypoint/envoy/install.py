@@ -49,13 +49,13 @@ class SecretFiles:
 
     def write(self, name: str, content: bytes) -> None:
         """Replace a secret's file by this content; see :meth:`install`."""
-        os.makedirs(self._directory, 0o700, exist_ok=True)  # noqa: PTH103  no pathlib at the start of a container
+        os.makedirs(self._directory, 0o700, exist_ok=True)
         write_private(f"{self._directory}/{file_name(name)}", content)
 
     def read(self, name: str) -> bytes:
         """What is installed under this name; empty if nothing is."""
         try:
-            with open(f"{self._directory}/{file_name(name)}", "rb") as file:  # noqa: PTH123  as above
+            with open(f"{self._directory}/{file_name(name)}", "rb") as file:
                 return file.read()
         except FileNotFoundError:
             return b""
@@ -99,10 +99,10 @@ def write_private(path: str, content: bytes) -> None:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             file.write(content)
-        os.rename(new, path)  # noqa: PTH104  as above
+        os.rename(new, path)
     except OSError:
         with suppress(OSError):
-            os.unlink(new)  # noqa: PTH108  as above
+            os.unlink(new)
         raise
 
 

@@ -77,4 +77,4 @@ class Deframer:
 
 def percent_encoded(reason: str) -> str:
     """``grpc-message``: printable ASCII, the rest as ``%XX`` of its UTF-8."""
-    return "".join(chr(byte) if 0x20 <= byte < 0x7F and byte != 0x25 else f"%{byte:02X}" for byte in reason.encode())  # noqa: PLR2004  space, delete, percent
+    return "".join(chr(byte) if 0x20 <= byte < 0x7F and byte != 0x25 else f"%{byte:02X}" for byte in reason.encode())

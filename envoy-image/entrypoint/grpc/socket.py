@@ -70,7 +70,7 @@ def kept(listener: socket.socket | None, environ: Mapping[str, str], path: str) 
     try:
         return bind(path)
     except OSError as error:
-        from entrypoint.log import LOG_LEVEL, Log  # noqa: PLC0415  only when needed
+        from entrypoint.log import LOG_LEVEL, Log
 
         # The watcher ends the container for it; it has the exit codes.
         Log(environ.get(LOG_LEVEL, "")).error("sds-socket-not-bound", reason=str(error))
@@ -88,7 +88,7 @@ def bind(path: str) -> socket.socket:
         OSError: If there can be none.
     """
     with suppress(FileNotFoundError):
-        os.unlink(path)  # noqa: PTH108  no pathlib at the start of a container
+        os.unlink(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         before = os.umask(0o177)
@@ -107,7 +107,7 @@ def bind(path: str) -> socket.socket:
 def is_at(listener: socket.socket, path: str) -> bool:
     """Whether the path that this socket was bound to is still there; nobody else in the folder binds another."""
     try:
-        return listener.getsockname() == path and stat.S_ISSOCK(os.stat(path).st_mode)  # noqa: PTH116  as above
+        return listener.getsockname() == path and stat.S_ISSOCK(os.stat(path).st_mode)
     except OSError:
         return False
 
@@ -126,7 +126,7 @@ def peer_of(connection: socket.socket) -> Peer:
 def parent_of(pid: int) -> int:
     """The parent of a process; 0 if it has ended or may not be looked at."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  as above
+        with open(f"/proc/{pid}/stat", "rb") as file:
             # The second field is the program's name in brackets, which may itself hold brackets and blanks.
             return int(file.read().rpartition(b")")[2].split()[1])
     except (OSError, ValueError, IndexError):

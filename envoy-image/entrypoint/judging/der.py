@@ -227,7 +227,7 @@ def seconds(element: Element) -> int:
     text = element.content.decode("ascii")
     if element.tag == _UTC_TIME:
         # RFC 5280 section 4.1.2.5.1: two-digit years below 50 are of this century.
-        text = ("20" if int(text[:2]) < 50 else "19") + text  # noqa: PLR2004  the RFC's own number
+        text = ("20" if int(text[:2]) < 50 else "19") + text
     if len(text) != len("YYYYMMDDhhmmssZ") or text[-1] != "Z":
         raise ValueError("no time of RFC 5280")
     month, day, hour, minute, second = (int(text[at : at + 2]) for at in range(4, 14, 2))

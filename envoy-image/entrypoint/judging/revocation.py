@@ -47,8 +47,8 @@ def revocation_lists(
         session: Of this process.
         now: Seconds since 1970, UTC.
     """
-    from entrypoint.aws.object_storage import ObjectStorage  # noqa: PLC0415  tests have storage of their own
-    from entrypoint.aws.signed_connection import SignedConnection  # noqa: PLC0415  the same
+    from entrypoint.aws.object_storage import ObjectStorage  # tests have storage of their own
+    from entrypoint.aws.signed_connection import SignedConnection
 
     storage = ObjectStorage(region, environ, lambda endpoint: SignedConnection(endpoint, region, "s3", session))
     return RevocationLists(storage, now)

@@ -128,7 +128,7 @@ def _number(wrapped: list[der.Element]) -> int:
 
 
 def _is_signed(parts: _Parts, authority: bytes) -> bool:
-    from awscrt import crypto  # noqa: PLC0415  lists are rare, and most containers never see one
+    from awscrt import crypto  # lists are rare, and most containers never see one
 
     if parts.algorithm not in _SIGNATURES:
         raise ValueError(f"it is signed by {parts.algorithm}, which is not looked at")

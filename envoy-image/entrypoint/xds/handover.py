@@ -67,7 +67,7 @@ class SocketHandover:
     def before(self, name: str) -> SecretCounters | None:
         """Nothing: Envoy's word comes with the version it is about."""
         del name
-        from entrypoint.envoy.acceptance import SecretCounters  # noqa: PLC0415  not needed to install
+        from entrypoint.envoy.acceptance import SecretCounters  # not needed to install
 
         return SecretCounters()
 

@@ -85,9 +85,9 @@ def read_request(message: bytes) -> Request:
     for number, value in fields(message):
         if number in texts:
             texts[number] = text_of(value)
-        elif number == 3:  # noqa: PLR2004  resource_names
+        elif number == 3:
             names.append(text_of(value))
-        elif number == 6:  # noqa: PLR2004  error_detail
+        elif number == 6:
             refusal = _status_message(bytes_of(value))
     return Request(_bounded(names), texts[5], refusal, texts[4])
 
@@ -107,7 +107,7 @@ def read_delta_request(message: bytes) -> DeltaRequest:
             texts[number] = text_of(value)
         elif number in names:
             names[number].append(text_of(value))
-        elif number == 7:  # noqa: PLR2004  error_detail
+        elif number == 7:
             refusal = _status_message(bytes_of(value))
     return DeltaRequest(_bounded(names[3]), _bounded(names[4]), texts[6], refusal, texts[2])
 
@@ -159,7 +159,7 @@ def write_delta_response(version: str, nonce: str, secrets: Iterable[tuple[str, 
 
 def _status_message(status: bytes) -> str:
     """``google.rpc.Status.message``."""
-    return next((text_of(value) for number, value in fields(status) if number == 2), "")  # noqa: PLR2004  message
+    return next((text_of(value) for number, value in fields(status) if number == 2), "")
 
 
 def _bounded(names: list[str]) -> tuple[str, ...]:

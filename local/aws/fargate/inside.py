@@ -80,7 +80,7 @@ def _become(spec: dict[str, Any], report: int) -> NoReturn:
     environment = {name: value for name, value in os.environ.items() if name != "LC_CTYPE"}
     os.write(report, b"started\n")
     os.close(report)
-    os.execve(program, spec["argv"], environment)  # noqa: S606 - the container's own command line, no shell
+    os.execve(program, spec["argv"], environment)
 
 
 def _supervise(spec: dict[str, Any], report: int) -> int:

@@ -80,7 +80,7 @@ class Modes:
         self._counts: Counter[str] = Counter()
         self._held: dict[int, list[Delivery]] = {}
         self._generation = 0
-        self._chance = random.Random(_SEED)  # noqa: S311 - repeatable on purpose
+        self._chance = random.Random(_SEED)
         self._lock = threading.Lock()
 
     def replace(self, modes: list[Mode], *, forget: bool = False) -> None:

@@ -94,7 +94,7 @@ class Rule:
 
 _rules: list[Rule] = []
 _hits: Counter[str] = Counter()
-_chance = random.Random(_SEED)  # noqa: S311 - repeatable on purpose
+_chance = random.Random(_SEED)
 
 
 def install(config: Config) -> None:

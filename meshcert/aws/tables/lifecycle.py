@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError  # noqa: TID251  adapters are where botocore lives
+from botocore.exceptions import ClientError
 
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import LeaseLost

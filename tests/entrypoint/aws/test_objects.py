@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import botocore.session  # noqa: TID251 -- the reference the image does without
+import botocore.session
 import pytest
-from botocore.config import Config  # noqa: TID251 -- the same
+from botocore.config import Config
 
 from entrypoint.aws.endpoint import Endpoint, object_endpoint
 from entrypoint.aws.http_exchange import Answer

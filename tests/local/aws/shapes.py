@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from botocore.config import Config  # noqa: TID251 - a client without retries
+from botocore.config import Config
 
 if TYPE_CHECKING:
     from local.lab import LocalAws

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any
 
-import boto3  # noqa: TID251 - the adapters take a Table
+import boto3
 
 from meshcert.naming import LIFECYCLE_UNSETTLED
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, Any
 
-import botocore.exceptions  # noqa: TID251  the errors that are mapped
-import botocore.session  # noqa: TID251  AWS's own models
+import botocore.exceptions
+import botocore.session
 import pytest
 
 from meshcert.aws import errors as _errors

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.config import Config  # noqa: TID251 - as the renewal function sets its client up
+from botocore.config import Config
 
 from local.aws.config import CertificateTimes
 from meshcert.aws.acm import Acm

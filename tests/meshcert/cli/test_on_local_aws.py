@@ -10,7 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import boto3  # noqa: TID251 - the adapters take a Table
+import boto3
 import pytest
 
 from meshcert import naming

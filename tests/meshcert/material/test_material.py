@@ -13,7 +13,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 import pytest
-from aws_lambda_powertools import Logger  # noqa: TID251  the functions' own logger must redact as well
+from aws_lambda_powertools import Logger
 
 from evidence.fixtures.pki import Hierarchy
 from meshcert.material import (

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from pydantic import ValidationError  # noqa: TID251 - frozen means pydantic's own refusal
+from pydantic import ValidationError
 
 from meshcert.mesh import Mesh, SecretIds, load_mesh, proxy_settings, read_mesh
 from meshcert.mesh.__main__ import main

@@ -6,7 +6,7 @@ import base64
 from typing import TYPE_CHECKING
 
 import pytest
-from botocore.exceptions import ClientError  # noqa: TID251 - what a refusal is
+from botocore.exceptions import ClientError
 
 from local.lab import LocalAws
 from tests.local.aws.roles import new_role

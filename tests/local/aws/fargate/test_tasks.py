@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3  # noqa: TID251 - a client with the keys that a task gets
+import boto3
 import pytest
 from awscrt.auth import AwsCredentialsProvider
-from botocore.exceptions import ClientError  # noqa: TID251 - what a refusal is
+from botocore.exceptions import ClientError
 
 from local.lab import LocalAws
 from tests.local.aws.hierarchies import eventually

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.config import Config as ClientConfig  # noqa: TID251 - a client without retries
+from botocore.config import Config as ClientConfig
 
 from tests.local.aws.bundles import bundle, new_function
 from tests.local.aws.hierarchies import eventually

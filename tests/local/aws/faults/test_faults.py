@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.config import Config as ClientConfig  # noqa: TID251 - a client without retries
-from botocore.exceptions import ConnectionClosedError, ReadTimeoutError  # noqa: TID251 - what a client sees of faults
+from botocore.config import Config as ClientConfig
+from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
 from local.lab import LocalAws, LocalAwsFailed
 from tests.local.aws.refusals import ClientError, code_of

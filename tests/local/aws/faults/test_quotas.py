@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import boto3  # noqa: TID251 - a client of another region
+import boto3
 import pytest
-from botocore.config import Config as ClientConfig  # noqa: TID251 - a client without retries
+from botocore.config import Config as ClientConfig
 
 from local.aws.faults.buckets import TokenBucket
 from tests.local.aws.refusals import ClientError

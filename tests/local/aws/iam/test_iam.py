@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import boto3  # noqa: TID251 - keys that the lab does not hand out
+import boto3
 import pytest
 
 from tests.local.aws.hierarchies import TEMPLATE, end_entity_request, root

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import aws_ecr_assets as ecr_assets  # noqa: TID251 -- stacks/ is where the CDK lives
-from aws_cdk import aws_ecs as ecs  # noqa: TID251
-from aws_cdk import aws_lambda as lambda_  # noqa: TID251
+from aws_cdk import aws_ecr_assets as ecr_assets
+from aws_cdk import aws_ecs as ecs
+from aws_cdk import aws_lambda as lambda_
 
 from meshcert.errors import Fault, MeshInvalid
 
 if TYPE_CHECKING:
-    from constructs import Node  # noqa: TID251
+    from constructs import Node
 
 # manylinux tags of the wheels, newest first. manylinux2014 is glibc 2.17, 2_28 is AL2023's floor.
 WHEEL_PLATFORMS = {
