@@ -44,10 +44,12 @@ class CdkCli:
     Args:
         environment: Variables that point it at a local AWS (:meth:`local.lab.LocalAws.environment`).
         on_line: Called with each line it prints.
+        app: Folder of the CDK app; another version of meshcert can be deployed, too.
     """
 
     environment: Mapping[str, str]
     on_line: Callable[[str], None] = _quiet
+    app: Path = ROOT
 
     def bootstrap(self) -> None:
         """Create the CDK's own bucket, repository and roles. Raises :class:`CdkFailed`."""
@@ -76,12 +78,17 @@ class CdkCli:
         """Deploy all stacks of a cloud assembly in their order. Raises :class:`CdkFailed`."""
         self._run("deploy", "--all", "--app", str(assembly), "--require-approval", "never", "--progress", "events")
 
-    def _run(self, *arguments: str, folder: Path = ROOT) -> None:
+    def _run(self, *arguments: str, folder: Path | None = None) -> None:
         command = [str(CDK), "--no-notices", "--no-color", *arguments]
         environment = {**os.environ, **self.environment}
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         with subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=folder or self.app,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         ) as process:
             assert process.stdout is not None
             output = []

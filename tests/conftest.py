@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 BESIDE_THE_OTHERS = (
     "test_demo.py::test_the_readmes_demo_command",
     "test_stories.py::",
+    "test_upgrade.py::",
     "test_lifetimes.py::",
 )
 
@@ -40,7 +41,7 @@ class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xd
             return file
         if not f"{name}::{test}".startswith(BESIDE_THE_OTHERS):
             return folder
-        return file if name == "test_lifetimes.py" else nodeid
+        return file if name in {"test_lifetimes.py", "test_upgrade.py"} else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcessForWhatIsShared:

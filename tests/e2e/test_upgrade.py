@@ -1,0 +1,137 @@
+"""Whoever has deployed the version before deploys this one over it, and goes back: no request fails."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+
+from evidence.fixtures.version_before import unpack
+from local.cdk import CdkCli
+from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
+from local.demo.story import Story
+from local.gateway_client import Gateway, SteadyClient
+from local.lab import LocalAws
+from local.running_mesh import RunningMesh, wait_until
+from local.ticking import Ticking
+from meshcert.publishing.publication import LAST_GOOD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+SERVICES = [GATEWAY, TELLER]
+LONGER_THAN_A_LEASE_S = 180
+"""The local AWS ends a run whose function's code changes, which AWS does not; its lease of 135 s runs out first."""
+_ASSET_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Versions:
+    """
+    The example mesh with mutual TLS, synthesised by two versions of meshcert.
+
+    Args:
+        before: The cloud assembly of the version before.
+        now: That of this one.
+    """
+
+    before: Path
+    now: Path
+
+
+@pytest.fixture(scope="module")
+def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
+    """A local AWS with certificates that ACM is about to renew."""
+    with LocalAws(tmp_path_factory.mktemp("aws"), certificates=Story.TIMES) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def cdk(aws: LocalAws) -> CdkCli:
+    """The CDK CLI pointed at it."""
+    return CdkCli(aws.environment())
+
+
+@pytest.fixture(scope="module")
+def versions(cdk: CdkCli, tmp_path_factory: pytest.TempPathFactory) -> Versions:
+    """Each version's app reads the mesh file of its own examples."""
+    folder = tmp_path_factory.mktemp("versions")
+    tree = unpack(folder / "tree")
+    example = tree / "examples" / "color" / MUTUAL.name
+    before = replace(cdk, app=tree).synth(example, folder / "before")
+    return Versions(before, cdk.synth(MUTUAL, folder / "now"))
+
+
+def test_the_templates_differ_in_asset_hashes_only(versions: Versions) -> None:
+    """A deployed mesh gets new code and new images, so new tasks; no resource is replaced, added or changed."""
+    before, now = (_templates(assembly) for assembly in (versions.before, versions.now))
+
+    assert len(before) == 4
+    assert now == before
+
+
+@pytest.mark.timeout(900)
+def test_a_deployed_mesh_goes_to_this_version_and_back_and_nobody_notices(
+    aws: LocalAws, cdk: CdkCli, versions: Versions
+) -> None:
+    """Under load: the version before, this one, a renewal, the version before again. Each reads the other's rows."""
+    mesh = RunningMesh(aws, "color", aws.resolve)
+    cdk.bootstrap()
+    cdk.deploy(versions.before)
+    mesh.wait_until_steady(SERVICES)
+    gateway = Gateway(
+        mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", mesh.trust_bundle(GATEWAY)
+    )
+    with SteadyClient(gateway, ANSWER) as asking, Ticking(aws, mesh.name, sweep_every_s=2):
+        _wait_until_proven(mesh)
+
+        _deploy_over(mesh, cdk, versions.now)
+        published = {name: mesh.current_version(name) for name in SERVICES}
+        aws.control("POST", "/_local/acm/day")
+        for name, version in published.items():
+            wait_until(partial(_has_left, mesh, name, version), f"{name} renewed", within_s=60)
+        _wait_until_proven(mesh)
+
+        _deploy_over(mesh, cdk, versions.before)
+
+    assert asking.failures == []
+    assert asking.requests > 500
+
+
+def _templates(assembly: Path) -> dict[str, object]:
+    files = sorted(assembly.glob("*.template.json"))
+    return {file.name: json.loads(_ASSET_HASH.sub("HASH", file.read_text())) for file in files}
+
+
+def _deploy_over(mesh: RunningMesh, cdk: CdkCli, assembly: Path) -> None:
+    """Deploy another version; every task is a new one afterwards, and what it serves is proven."""
+    before = _tasks(mesh)
+    cdk.deploy(assembly)
+    mesh.wait_until_steady(SERVICES)
+    assert before.isdisjoint(_tasks(mesh))
+    _wait_until_proven(mesh)
+
+
+def _tasks(mesh: RunningMesh) -> set[str]:
+    return {task.arn for service in SERVICES for task in mesh.tasks(service)}
+
+
+def _wait_until_proven(mesh: RunningMesh) -> None:
+    for name in SERVICES:
+        proven = partial(_is_proven, mesh, name)
+        wait_until(proven, f"{name} served and proven", within_s=LONGER_THAN_A_LEASE_S)
+
+
+def _has_left(mesh: RunningMesh, identity: str, version: str) -> bool:
+    return mesh.current_version(identity) != version
+
+
+def _is_proven(mesh: RunningMesh, identity: str) -> bool:
+    good = mesh.version_labelled(identity, LAST_GOOD) == mesh.current_version(identity)
+    serves = mesh.served_by_all(identity) == {mesh.serial(identity)}
+    return good and serves and mesh.is_settled(identity)
