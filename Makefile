@@ -106,6 +106,10 @@ verify-aws: $(VENV) ## After a deploy: confirm, read-only, what only AWS can tel
 pin-images: $(VENV) ## Write the digests of the base images into the Dockerfiles, as their registry names them
 	@python -m tools.pin_images $(ARGS)
 
+.PHONY: rooms
+rooms: $(VENV) ## Draw the picture in docs/architecture.md from the imports, and print it
+	@python -m tools.rooms
+
 .PHONY: clean
 clean: ## Remove everything the build made
 	@rm -rf .venv build cdk.out .mypy_cache .ruff_cache .pytest_cache

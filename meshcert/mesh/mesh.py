@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from meshcert.mesh.issuance import Hierarchy, Identity  # noqa: TC001 - pydantic reads annotations
+from meshcert.mesh.issuance import Hierarchy, Identity
 from meshcert.mesh.part import NAME_SCHEMA, Part
-from meshcert.mesh.proxies import Backend, VirtualGateway, VirtualNode  # noqa: TC001 - pydantic reads annotations
-from meshcert.mesh.services import Service  # noqa: TC001 - pydantic reads annotations
+from meshcert.mesh.proxies import Backend, VirtualGateway, VirtualNode
+from meshcert.mesh.services import Service
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
