@@ -36,7 +36,7 @@ class PublishedSecret(secretsmanager.Secret):
 
     Reading is not denied: who may read, the roles' own policies say.
 
-    It is kept when it leaves the template: a redeploy adopts it (README, "Clean up"), and running tasks still read it.
+    It is kept when it leaves the template: a redeploy adopts it (docs/deploying.md), and running tasks still read it.
 
     Args:
         scope: The construct it belongs to.

@@ -1,20 +1,16 @@
-"""``docs/lifecycle.md`` says what the code does, alarm by alarm, finding by finding, test by test."""
+"""``docs/lifecycle.md`` says what the code does, step by step, label by label, test by test."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 
-from meshcert.lifecycle.audit import AuditEntry
-from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.publishing.publication import CURRENT, LAST_GOOD, PENDING, PREVIOUS, QUARANTINED
-from stacks.runbook import Alarm, alarms
+from tests.docs.pages import PAGES, ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-PAGE = (ROOT / "docs" / "lifecycle.md").read_text()
+PAGE = PAGES["docs/lifecycle.md"]
 TESTS = ROOT / "tests"
 NOT_OURS = "Not the lifecycle: "
 NAMED_AFTER = re.compile(r"def (test_r(\d+)_\w+)\(")
@@ -34,25 +30,6 @@ def named_after_rivals() -> set[tuple[int, str]]:
     }
 
 
-@pytest.mark.parametrize("alarm", alarms("NAME"), ids=lambda alarm: alarm.name)
-def test_every_alarm_is_on_the_page_in_the_runbooks_words(alarm: Alarm) -> None:
-    """What an operator reads in the alarm stands here as well."""
-    assert f"\n| `{alarm.name}` | {alarm.means} | {alarm.remedy} |\n" in PAGE
-
-
-def test_no_alarm_is_on_the_page_that_does_not_exist() -> None:
-    """The table ends with the runbook's last alarm."""
-    (table,) = re.findall(r"^\| alarm \| means \| do \|\n\|[-|]+\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
-
-    assert [row.split("`")[1] for row in table.splitlines()] == [alarm.name for alarm in alarms("NAME")]
-
-
-@pytest.mark.parametrize("kind", Kind)
-def test_every_finding_is_on_the_page(kind: Kind) -> None:
-    """`meshcert plan` shows its name; here is what it means."""
-    assert f"`{kind}`" in PAGE
-
-
 @pytest.mark.parametrize("action", [action for action in Action if action is not Action.NOTHING])
 def test_every_step_is_on_the_page(action: Action) -> None:
     """In a plan and in the audit log it has this name."""
@@ -63,14 +40,6 @@ def test_every_step_is_on_the_page(action: Action) -> None:
 def test_every_label_is_on_the_page(label: str) -> None:
     """Whoever looks at a secret meets them."""
     assert f"| `{label}` |" in PAGE
-
-
-@pytest.mark.parametrize("field", AuditEntry.__dataclass_fields__)
-def test_every_field_of_the_audit_log_is_on_the_page(field: str) -> None:
-    """Whoever reads the log group itself meets them."""
-    (table,) = re.findall(r"^\| field \| says \|\n\|[-|]+\|\n((?:\|.*\n)+)", PAGE, re.MULTILINE)
-
-    assert f"`{field}`" in table
 
 
 def test_every_failure_of_others_has_its_line() -> None:

@@ -71,7 +71,7 @@ def test_every_requirement_of_the_image_is_pinned() -> None:
 
 
 def test_help_lists_every_exit_code() -> None:
-    """The table in the README comes from the same constant."""
+    """The table in docs/errors.md comes from the same constant."""
     done = subprocess.run(
         [sys.executable, "-m", "entrypoint", "--help"],
         capture_output=True,

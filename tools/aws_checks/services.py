@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LONGEST_TTL_S = 10
 _MOST_TASKS = 100
-_EVENTS = "Look at the service's events and its stopped tasks; the exit codes are in the README"
+_EVENTS = "Look at the service's events and its stopped tasks; docs/errors.md has the exit codes"
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,6 @@ from tools.rooms.reading import read_files
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 if __name__ == "__main__":
-    house = build(read_files(ROOT))
-    (ROOT / "docs" / "rooms.svg").write_text(draw(house), encoding="utf-8")
-    sys.stdout.write(write(house))
+    graph = build(read_files(ROOT))
+    (ROOT / "docs" / "rooms.svg").write_text(draw(graph), encoding="utf-8")
+    sys.stdout.write(write(graph))

@@ -11,7 +11,7 @@ from tools.rooms.layout import BOX_HEIGHT, MARGIN, Layout, lay_out
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tools.rooms.floors import Arrow, House, Room
+    from tools.rooms.floors import Arrow, Room, RoomGraph
 
 # Fill and edge for each folder at the top of the repository.
 _COLOURS = {
@@ -33,10 +33,10 @@ text { font: 13px "Segoe UI", "Helvetica Neue", "DejaVu Sans", Arial, sans-serif
 """
 
 
-def draw(house: House) -> str:
-    """The house as an SVG; the same house gives the same bytes."""
-    layout = lay_out(house)
-    arrows = house.direct()
+def draw(graph: RoomGraph) -> str:
+    """The graph as an SVG; the same graph gives the same bytes."""
+    layout = lay_out(graph)
+    arrows = graph.direct()
     size = f'width="{layout.width:.0f}" height="{layout.height:.0f}"'
     view = f'viewBox="0 0 {layout.width:.0f} {layout.height:.0f}"'
     lines = [
@@ -48,24 +48,24 @@ def draw(house: House) -> str:
         "</defs>",
         f'<rect {size} rx="10" fill="#fff"/>',
         f'<text class="title" x="{MARGIN}" y="34">The rooms, each above what it imports</text>',
-        *_key(house),
-        *(_arrow(house, layout, arrow) for arrow in arrows if arrow not in house.upward),
-        *(_box(house.rooms[name], layout) for floor in house.floors for name in floor),
-        *(_arrow(house, layout, arrow) for arrow in arrows if arrow in house.upward),
+        *_key(graph),
+        *(_arrow(graph, layout, arrow) for arrow in arrows if arrow not in graph.upward),
+        *(_box(graph.rooms[name], layout) for floor in graph.floors for name in floor),
+        *(_arrow(graph, layout, arrow) for arrow in arrows if arrow in graph.upward),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
 
 
-def write(house: House) -> str:
-    """The house as text: its floors, and under each room the rooms that it imports directly."""
+def write(graph: RoomGraph) -> str:
+    """The graph as text: its floors, and under each room the rooms that it imports directly."""
     lines = []
-    for number, names in zip(range(len(house.floors), 0, -1), house.floors, strict=True):
+    for number, names in zip(range(len(graph.floors), 0, -1), graph.floors, strict=True):
         lines.append(f"floor {number}")
         for name in names:
-            lines.append(f"  {name} ({_size(house.rooms[name])})")
-            lines += [f"    {_mark(house, arrow)} {arrow[1]}" for arrow in house.direct() if arrow[0] == name]
-    lines.append(f"{len(house.rooms)} rooms, {len(house.arrows)} arrows, {len(house.upward)} of them up")
+            lines.append(f"  {name} ({_size(graph.rooms[name])})")
+            lines += [f"    {_mark(graph, arrow)} {arrow[1]}" for arrow in graph.direct() if arrow[0] == name]
+    lines.append(f"{len(graph.rooms)} rooms, {len(graph.arrows)} arrows, {len(graph.upward)} of them up")
     return "\n".join(lines) + "\n"
 
 
@@ -76,15 +76,15 @@ def _size(room: Room) -> str:
     return f"{files}, {lines} lines"
 
 
-def _mark(house: House, arrow: Arrow) -> str:
-    return "UP" if arrow in house.upward else "->"
+def _mark(graph: RoomGraph, arrow: Arrow) -> str:
+    return "UP" if arrow in graph.upward else "->"
 
 
-def _key(house: House) -> list[str]:
+def _key(graph: RoomGraph) -> list[str]:
     """Which colour is which folder, and what is not drawn."""
     lines, x = [], float(MARGIN)
     for source, (fill, edge) in _COLOURS.items():
-        if any(room.source == source for room in house.rooms.values()):
+        if any(room.source == source for room in graph.rooms.values()):
             lines.append(f'<rect x="{x:.0f}" y="48" width="14" height="14" rx="3" fill="{fill}" stroke="{edge}"/>')
             lines.append(f'<text class="key" x="{x + 20:.0f}" y="60">{source}</text>')
             x += 44 + 7 * len(source)
@@ -113,12 +113,12 @@ def _box(room: Room, layout: Layout) -> str:
     )
 
 
-def _arrow(house: House, layout: Layout, arrow: Arrow) -> str:
+def _arrow(graph: RoomGraph, layout: Layout, arrow: Arrow) -> str:
     start, end = arrow
-    up = arrow in house.upward
-    source = house.rooms[start].source
+    up = arrow in graph.upward
+    source = graph.rooms[start].source
     look = 'class="up"' if up else f'class="down" stroke="{_COLOURS[source][1]}"'
-    imports = house.arrows[arrow]
+    imports = graph.arrows[arrow]
     return (
         f'<path {look} marker-end="url(#{"up" if up else source})" d="{_curve(layout.ways[arrow])}">'
         f"<title>{escape(f'{start} → {end}')}: {imports} import{'s' * (imports != 1)}</title></path>"

@@ -34,7 +34,7 @@ class Room:
 
 
 @dataclass(frozen=True)
-class House:
+class RoomGraph:
     """
     The rooms and the arrows between them.
 
@@ -61,7 +61,7 @@ class House:
         return sorted(arrow for arrow in self.arrows if arrow not in implied)
 
 
-def build(files: Collection[File]) -> House:
+def build(files: Collection[File]) -> RoomGraph:
     """Put these files into rooms, and the rooms onto floors."""
     places = _places(files)
     arrows = _between(files, places)
@@ -78,7 +78,7 @@ def build(files: Collection[File]) -> House:
         sorted(name for name, height in heights.items() if height == floor)
         for floor in range(max(heights.values(), default=-1), -1, -1)
     ]
-    return House(named, floors, dict(sorted(arrows.items())), upward)
+    return RoomGraph(named, floors, dict(sorted(arrows.items())), upward)
 
 
 def _places(files: Iterable[File]) -> dict[str, str]:

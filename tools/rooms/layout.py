@@ -11,7 +11,7 @@ from tools.rooms.reading import SOURCES
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tools.rooms.floors import Arrow, House
+    from tools.rooms.floors import Arrow, RoomGraph
 
 FLOOR = 92  # from one floor to the next; all lengths are pixels
 BOX_HEIGHT = 46
@@ -35,7 +35,7 @@ class Spot(NamedTuple):
 @dataclass(frozen=True)
 class Layout:
     """
-    A house that is ready to draw.
+    A graph that is ready to draw.
 
     Args:
         labels: What is written on each room.
@@ -55,22 +55,22 @@ class Layout:
     height: float
 
 
-def lay_out(house: House) -> Layout:
+def lay_out(graph: RoomGraph) -> Layout:
     """Give every room its place: arrows short, few of them crossing, each part of the product in a lane of its own."""
-    floor_of = {name: floor for floor, names in enumerate(house.floors) for name in names}
+    floor_of = {name: floor for floor, names in enumerate(graph.floors) for name in names}
     labels = {name: _label(name) for name in floor_of}
     widths = {name: max(136.0, len(label) * _LETTER + 24) for name, label in labels.items()}
-    down = {arrow: _chain(arrow, floor_of) for arrow in house.direct() if arrow not in house.upward}
+    down = {arrow: _chain(arrow, floor_of) for arrow in graph.direct() if arrow not in graph.upward}
     links = sorted({link for chain in down.values() for link in pairwise(chain)})
     rooms = {Spot(name, floor, crossing=False) for name, floor in floor_of.items()}
     spots = sorted(rooms | {spot for link in links for spot in link})
-    x = _columns(house, spots, links, widths)
+    x = _columns(graph, spots, links, widths)
     left = min(x[spot] - _width(spot, widths) / 2 for spot in spots) - MARGIN
     right = max(x[spot] + _width(spot, widths) / 2 for spot in spots) + MARGIN
     points = {spot: (x[spot] - left, TITLE + spot.floor * FLOOR + BOX_HEIGHT / 2) for spot in spots}
     centres = {spot.room: points[spot] for spot in sorted(rooms)}
-    height = TITLE + (len(house.floors) - 1) * FLOOR + BOX_HEIGHT + MARGIN
-    return Layout(labels, centres, widths, _ways(house, down, points, widths), right - left, height)
+    height = TITLE + (len(graph.floors) - 1) * FLOOR + BOX_HEIGHT + MARGIN
+    return Layout(labels, centres, widths, _ways(graph, down, points, widths), right - left, height)
 
 
 def _label(name: str) -> str:
@@ -92,7 +92,7 @@ def _width(spot: Spot, widths: Mapping[str, float]) -> float:
 
 
 def _columns(
-    house: House, spots: Sequence[Spot], links: Sequence[tuple[Spot, Spot]], widths: Mapping[str, float]
+    graph: RoomGraph, spots: Sequence[Spot], links: Sequence[tuple[Spot, Spot]], widths: Mapping[str, float]
 ) -> dict[Spot, float]:
     """The x of each spot: again and again nearer to the middle of its neighbours, as far as the floor has room."""
     around: dict[Spot, list[Spot]] = {spot: [] for spot in spots}
@@ -100,8 +100,8 @@ def _columns(
         pull = _STRAIGHT if above.crossing and below.crossing else 1
         around[above] += [below] * pull
         around[below] += [above] * pull
-    floors = [[spot for spot in spots if spot.floor == floor] for floor in range(len(house.floors))]
-    x = {spot: 260.0 * _lane(house, spot) for spot in spots}
+    floors = [[spot for spot in spots if spot.floor == floor] for floor in range(len(graph.floors))]
+    x = {spot: 260.0 * _lane(graph, spot) for spot in spots}
     for turn in range(_ROUNDS):
         for floor in floors if turn % 2 else reversed(floors):
             wish = {
@@ -109,13 +109,13 @@ def _columns(
                 for spot in floor
             }
             if turn < _ROUNDS // 2:
-                floor.sort(key=lambda spot: (_lane(house, spot), wish[spot], spot))
+                floor.sort(key=lambda spot: (_lane(graph, spot), wish[spot], spot))
             x.update(_apart(floor, wish, widths))
     return x
 
 
-def _lane(house: House, spot: Spot) -> int:
-    return _LANES.index(house.rooms[spot.room].source)
+def _lane(graph: RoomGraph, spot: Spot) -> int:
+    return _LANES.index(graph.rooms[spot.room].source)
 
 
 def _apart(order: Sequence[Spot], wish: Mapping[Spot, float], widths: Mapping[str, float]) -> dict[Spot, float]:
@@ -136,7 +136,7 @@ def _distance(left: Spot, right: Spot, widths: Mapping[str, float]) -> float:
 
 
 def _ways(
-    house: House,
+    graph: RoomGraph,
     down: Mapping[Arrow, Sequence[Spot]],
     points: Mapping[Spot, tuple[float, float]],
     widths: Mapping[str, float],
@@ -151,7 +151,7 @@ def _ways(
         first = _edge(centres[start], widths[start], inner[0] if inner else centres[end], half)
         last = _edge(centres[end], widths[end], inner[-1] if inner else centres[start], -half)
         ways[start, end] = [first, *inner, last]
-    for start, end in sorted(house.upward):
+    for start, end in sorted(graph.upward):
         up = -1 if centres[end][1] < centres[start][1] else 1
         first = _edge(centres[start], widths[start], centres[end], up * half)
         last = _edge(centres[end], widths[end], centres[start], -up * half)

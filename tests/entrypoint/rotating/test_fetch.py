@@ -240,5 +240,5 @@ def test_one_attempt_is_made_even_after_the_deadline() -> None:
     ],
 )
 def test_every_cause_has_an_exit_code(error: MeshcertError, code: int) -> None:
-    """ECS shows the code; the README has the table."""
+    """ECS shows the code; docs/errors.md has the table."""
     assert exit_code_of(error) == code

@@ -1,0 +1,59 @@
+"""``docs/mesh-file.md`` and ``docs/limits.md`` say what the mesh model takes."""
+
+from __future__ import annotations
+
+import re
+
+from meshcert.envoy.listeners import REQUEST_TIMEOUT_S
+from meshcert.mesh.issuance import LEAF_LIFETIME_DAYS, MOST_NAMES
+from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
+from meshcert.mesh.proxies import VirtualNode
+from meshcert.mesh.services import Application, Service
+from tests.docs.pages import PAGES, rows
+from tests.stacks.test_sizes import SERVICES
+
+PAGE = "docs/mesh-file.md"
+LIMITS = PAGES["docs/limits.md"]
+IN_WORDS = {"virtual_gateway", "virtual_node", "application"}
+FOR_MESH_FILES = {"check", "schema"}
+
+
+def test_every_part_of_the_file_is_on_the_page() -> None:
+    """In the file's order."""
+    parts = [field.alias or name for name, field in Mesh.model_fields.items()]
+
+    assert [part.strip("`") for part, _ in rows(PAGE, "| part | says |")] == parts
+
+
+def test_every_field_of_a_service_is_on_the_page() -> None:
+    """Default and meaning are the mesh file's own."""
+    table = {
+        field.strip("`"): (default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, "| field of a service | default | means |")
+    }
+
+    assert table == {
+        name: (str(field.default), field.description)
+        for name, field in Service.model_fields.items()
+        if name not in IN_WORDS
+    }
+    for name in IN_WORDS:
+        assert f"`{name}`" in PAGES[PAGE]
+
+
+def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:
+    """The operator's commands are on a page of their own."""
+    told = {re.findall(r"meshcert (\w+)", command)[0] for command, _ in rows(PAGE, "| command | does |")}
+
+    assert told == FOR_MESH_FILES
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    """A limit that goes is taken from the page, and from the README's first screen."""
+    assert "backends" not in VirtualNode.model_fields
+    assert set(Application.model_fields) == {"image", "port"}
+    assert f"| services in a mesh | {SERVICES}, " in LIMITS
+    assert f"ends a request after {REQUEST_TIMEOUT_S:g} seconds" in LIMITS
+    assert f"| {LONGEST_MESH_NAME} characters, {LONGEST_NAME} characters |" in LIMITS
+    assert f"more than {MOST_NAMES} names" in LIMITS
+    assert f"live {LEAF_LIFETIME_DAYS} days" in LIMITS
