@@ -63,6 +63,7 @@ class RoomGraph:
 
 def build(files: Collection[File]) -> RoomGraph:
     """Put these files into rooms, and the rooms onto floors."""
+    # Loose files get floors of their own first: those that share one become a room.
     places = _places(files)
     arrows = _between(files, places)
     upward = _closing(arrows)
