@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-KeyEncryption = Literal["pbes2-sha1", "pbes2-sha256", "pbes2-sha512", "scrypt"]
+KeyEncryption = Literal["pbes2-sha1", "pbes2-sha224", "pbes2-sha256", "pbes2-sha384", "pbes2-sha512", "scrypt"]
+AesKeyBits = Literal[128, 192, 256]
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 
 
@@ -62,16 +63,22 @@ class _EncryptedPrivateKeyInfo:
 _PBES2 = x509.ObjectIdentifier("1.2.840.113549.1.5.13")
 _PBKDF2 = x509.ObjectIdentifier("1.2.840.113549.1.5.12")
 _SCRYPT = x509.ObjectIdentifier("1.3.6.1.4.1.11591.4.11")
-_AES_256_CBC = x509.ObjectIdentifier("2.16.840.1.101.3.4.1.42")
+_AES_CBC: dict[AesKeyBits, x509.ObjectIdentifier] = {
+    128: x509.ObjectIdentifier("2.16.840.1.101.3.4.1.2"),
+    192: x509.ObjectIdentifier("2.16.840.1.101.3.4.1.22"),
+    256: x509.ObjectIdentifier("2.16.840.1.101.3.4.1.42"),
+}
 _PRFS: dict[str, tuple[hashes.HashAlgorithm, x509.ObjectIdentifier | None]] = {
     # HMAC-SHA1 is PBKDF2's default and therefore left out in DER (RFC 8018 appendix A.2).
     "pbes2-sha1": (hashes.SHA1(), None),  # noqa: S303  what ACM uses
+    "pbes2-sha224": (hashes.SHA224(), x509.ObjectIdentifier("1.2.840.113549.2.8")),
     "pbes2-sha256": (hashes.SHA256(), x509.ObjectIdentifier("1.2.840.113549.2.9")),
+    "pbes2-sha384": (hashes.SHA384(), x509.ObjectIdentifier("1.2.840.113549.2.10")),
     "pbes2-sha512": (hashes.SHA512(), x509.ObjectIdentifier("1.2.840.113549.2.11")),
 }
 
 
-def encrypt_private_key(key: PrivateKey, passphrase: str, encryption: KeyEncryption) -> str:
+def encrypt_private_key(key: PrivateKey, passphrase: str, encryption: KeyEncryption, aes_bits: AesKeyBits = 256) -> str:
     """
     A private key as encrypted PKCS#8 PEM, by the key derivation asked for.
 
@@ -80,23 +87,24 @@ def encrypt_private_key(key: PrivateKey, passphrase: str, encryption: KeyEncrypt
     Args:
         key: The key.
         passphrase: ASCII.
-        encryption: Always AES-256-CBC; PBKDF2 with 2,048 iterations of HMAC-SHA1, -SHA256 or -SHA512, or scrypt.
+        encryption: The key derivation: PBKDF2 with 2,048 iterations of an HMAC, or scrypt.
+        aes_bits: Which AES, always in CBC mode.
     """
     salt, vector = secrets.token_bytes(20), secrets.token_bytes(16)
     if encryption == "scrypt":
-        derived = Scrypt(salt, length=32, n=1024, r=8, p=1).derive(passphrase.encode())
+        derived = Scrypt(salt, length=aes_bits // 8, n=1024, r=8, p=1).derive(passphrase.encode())
         derivation = _identifier(_SCRYPT, _ScryptParameters(salt=salt, cost=1024, block_size=8, parallelization=1))
     else:
         digest, oid = _PRFS[encryption]
-        derived = PBKDF2HMAC(digest, length=32, salt=salt, iterations=2048).derive(passphrase.encode())
+        derived = PBKDF2HMAC(digest, length=aes_bits // 8, salt=salt, iterations=2048).derive(passphrase.encode())
         prf = _Pbkdf2Prf(algorithm=oid, parameters=asn1.Null()) if oid else None
         derivation = _identifier(_PBKDF2, _Pbkdf2Parameters(salt=salt, iterations=2048, prf=prf))
     padder = padding.PKCS7(128).padder()
     plain = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    encryptor = Cipher(algorithms.AES256(derived), modes.CBC(vector)).encryptor()
+    encryptor = Cipher(algorithms.AES(derived), modes.CBC(vector)).encryptor()
     sealed = encryptor.update(padder.update(plain) + padder.finalize()) + encryptor.finalize()
     scheme = _identifier(
-        _PBES2, _Pbes2Parameters(key_derivation=derivation, encryption=_identifier(_AES_256_CBC, vector))
+        _PBES2, _Pbes2Parameters(key_derivation=derivation, encryption=_identifier(_AES_CBC[aes_bits], vector))
     )
     der = asn1.encode_der(_EncryptedPrivateKeyInfo(algorithm=scheme, encrypted_data=sealed))
     body = "\n".join(wrap(b64encode(der).decode(), 64))

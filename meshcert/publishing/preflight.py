@@ -19,10 +19,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
 
+from meshcert.contract.key_encryption import OPENED_BY_ENVOY
 from meshcert.errors import Fault, MaterialRejected
 from meshcert.material import join_certificates
 from meshcert.material.certificate_facts import dns_names, extension_of
-from meshcert.material.key_encryption import describe_encryption, envoy_can_open
+from meshcert.material.key_encryption import describe_encryption
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -225,7 +226,7 @@ def _role_faults(
 def _key_faults(material: Material) -> Iterator[Fault]:
     pem = material.private_key.reveal().encode()
     encryption = describe_encryption(material.private_key)
-    if not envoy_can_open(encryption):
+    if encryption not in OPENED_BY_ENVOY:
         yield Fault(
             "private key",
             f"it is encrypted with {encryption}, which Envoy cannot open",

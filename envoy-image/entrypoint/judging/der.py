@@ -12,6 +12,8 @@ from base64 import b64decode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
+from meshcert.contract.key_encryption import HMAC_SHA1, NAMES, PBES2, PBKDF2
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,24 +29,6 @@ _SUBJECT = 4
 _PUBLIC_KEY = 5
 """Places in ``TBSCertificate`` (RFC 5280 section 4.1), the optional version not counted."""
 
-_PBES2 = "1.2.840.113549.1.5.13"
-_PBKDF2 = "1.2.840.113549.1.5.12"
-_HMAC_SHA1 = "1.2.840.113549.2.7"
-_NAMES = {
-    "1.2.840.113549.1.12.1.3": "PBES1 SHA1-3DES",
-    "1.2.840.113549.3.7": "3DES-CBC",
-    "2.16.840.1.101.3.4.1.2": "AES-128-CBC",
-    "2.16.840.1.101.3.4.1.22": "AES-192-CBC",
-    "2.16.840.1.101.3.4.1.42": "AES-256-CBC",
-    "1.3.6.1.4.1.11591.4.11": "scrypt",
-    _HMAC_SHA1: "HMAC-SHA1",
-    "1.2.840.113549.2.9": "HMAC-SHA256",
-    "1.2.840.113549.2.10": "HMAC-SHA384",
-    "1.2.840.113549.2.11": "HMAC-SHA512",
-}
-_ENVOY_OPENS = frozenset(
-    f"PBES2 with AES-{bits}-CBC and PBKDF2 HMAC-SHA{digest}" for bits in (128, 192, 256) for digest in (1, 256)
-)
 _BEGIN = "-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _END = "-----END ENCRYPTED PRIVATE KEY-----"
 
@@ -97,11 +81,6 @@ def key_encryption(private_key: str) -> str:
         return _scheme(algorithm.content)
     except (ValueError, IndexError, binascii.Error):
         raise ValueError("it is no encrypted PKCS#8") from None
-
-
-def envoy_opens(encryption: str) -> bool:
-    """Whether Envoy (BoringSSL) opens a key encrypted like this; words of :func:`key_encryption`."""
-    return encryption in _ENVOY_OPENS
 
 
 def validity(certificate: bytes) -> Validity:
@@ -187,21 +166,21 @@ def elements(data: bytes) -> Iterator[Element]:
 def _scheme(algorithm: bytes) -> str:
     identifier, *rest = elements(algorithm)
     name = dotted(identifier)
-    if name != _PBES2:
-        return _NAMES.get(name, name)
+    if name != PBES2:
+        return NAMES.get(name, name)
     derivation, encryption = elements(rest[0].content)
-    return f"PBES2 with {_NAMES.get(_first(encryption), _first(encryption))} and {_derivation(derivation)}"
+    return f"PBES2 with {NAMES.get(_first(encryption), _first(encryption))} and {_derivation(derivation)}"
 
 
 def _derivation(element: Element) -> str:
     identifier, *rest = elements(element.content)
     name = dotted(identifier)
-    if name != _PBKDF2:
-        return _NAMES.get(name, name)
+    if name != PBKDF2:
+        return NAMES.get(name, name)
     # PBKDF2's parameters: salt, iterations, length and pseudo-random function; HMAC-SHA1 if that is left out.
     functions = [_first(item) for item in elements(rest[0].content) if item.tag == _SEQUENCE]
-    function = functions[0] if functions else _HMAC_SHA1
-    return f"PBKDF2 {_NAMES.get(function, function)}"
+    function = functions[0] if functions else HMAC_SHA1
+    return f"PBKDF2 {NAMES.get(function, function)}"
 
 
 def _first(sequence: Element) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from entrypoint.judging import der
 from entrypoint.judging.memory_file import memory_file
 from entrypoint.log import iso_time
+from meshcert.contract.key_encryption import OPENED_BY_ENVOY
 from meshcert.errors import Fault, MaterialRejected
 from meshcert.material import split_certificates
 
@@ -129,7 +130,7 @@ def _unreadable(material: Material) -> Iterator[Fault]:
 
 def _encryption_faults(material: Material) -> Iterator[Fault]:
     encryption = der.key_encryption(material.private_key.reveal())
-    if not der.envoy_opens(encryption):
+    if encryption not in OPENED_BY_ENVOY:
         remedy = "Encrypt it as ACM does: PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1 or HMAC-SHA256"
         yield Fault("PrivateKey", f"Envoy cannot open a key encrypted by {encryption}", remedy)
 

@@ -17,7 +17,6 @@ from meshcert.material import EncryptedPrivateKey, Passphrase, TrustBundle, join
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.pkcs8 import KeyEncryption
     from meshcert.material import Material
 
 NAME = "colorteller.mtls.svc.cluster.local"
@@ -150,25 +149,6 @@ def test_the_clock_is_the_callers(material: Material) -> None:
 def test_a_certificate_may_carry_more_names_than_this_proxy_needs(hierarchy: Hierarchy) -> None:
     """A change of names adds before it removes."""
     assert _faults(hierarchy.issue([NAME, "new.local"]), NAME) == []
-
-
-@pytest.mark.parametrize(
-    ("encryption", "words", "opens"),
-    [
-        ("pbes2-sha1", "PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1", True),
-        ("pbes2-sha256", "PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA256", True),
-        ("pbes2-sha512", "PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA512", False),
-        ("scrypt", "PBES2 with AES-256-CBC and scrypt", False),
-    ],
-)
-def test_the_encryption_of_a_key_is_read_without_opening_it(
-    hierarchy: Hierarchy, encryption: KeyEncryption, words: str, *, opens: bool
-) -> None:
-    """OpenSSL opens all four, Envoy two."""
-    key = hierarchy.issue([NAME], encryption=encryption).private_key.reveal()
-
-    assert der.key_encryption(key) == words
-    assert der.envoy_opens(words) is opens
 
 
 def test_validity_is_read_for_both_forms_of_time(hierarchy: Hierarchy) -> None:

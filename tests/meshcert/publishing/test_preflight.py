@@ -12,7 +12,6 @@ from evidence.fixtures.pki import Hierarchy
 from meshcert.errors import MaterialRejected
 from meshcert.material import Passphrase, TrustBundle, join_certificates, split_certificates
 from meshcert.material.certificate_facts import certificate_facts
-from meshcert.material.key_encryption import describe_encryption, envoy_can_open
 from meshcert.publishing.preflight import (
     Expectation,
     verify_certificate,
@@ -279,20 +278,3 @@ class TestTrustBundle:
         """A trust bundle that trusts too much or nothing is never published."""
         with pytest.raises(MaterialRejected, match=words):
             verify_trust_bundle(TrustBundle(bundle()), "colorteller", now())
-
-
-@pytest.mark.parametrize(
-    ("encryption", "words", "opens"),
-    [
-        ("pbes2-sha1", "PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1", True),
-        ("pbes2-sha256", "PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA256", True),
-        ("pbes2-sha512", "PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA512", False),
-        ("scrypt", "PBES2 with AES-256-CBC and scrypt", False),
-    ],
-)
-def test_the_encryption_of_a_key_is_read_without_opening_it(encryption: Any, words: str, *, opens: bool) -> None:
-    """What Envoy will refuse is known before it is published."""
-    described = describe_encryption(Hierarchy().issue([NAME], encryption=encryption).private_key)
-
-    assert described == words
-    assert envoy_can_open(described) is opens
