@@ -19,6 +19,7 @@ from botocore.exceptions import (
     MetadataRetrievalError,
 )
 
+from meshcert.contract.aws_errors import TRANSIENT
 from meshcert.errors import AccessDenied, AwsRefused, AwsUnavailable, IdentityMissing
 
 if TYPE_CHECKING:
@@ -26,43 +27,6 @@ if TYPE_CHECKING:
 
     from meshcert.errors import MeshcertError
 
-UNAVAILABLE = frozenset(
-    {
-        "CodeArtifactUserPendingException",
-        "EC2ThrottledException",
-        "EC2UnexpectedException",
-        "EFSMountConnectivityException",
-        "EFSMountTimeoutException",
-        "ENILimitReachedException",
-        "ENINotReadyException",
-        "InternalServerError",
-        "InternalServiceError",
-        "InvalidStateException",  # acm-pca: a CA whose certificate is still being installed
-        "KmsThrottled",
-        "ProvisionedThroughputExceededException",
-        "ReplicatedWriteConflictException",
-        "RequestInProgressException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "ResourceConflictException",  # lambda: the function is being updated
-        "ResourceNotReadyException",
-        "S3FilesMountConnectivityException",
-        "S3FilesMountTimeoutException",
-        "ServerException",
-        "ServiceException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "SnapStartNotReadyException",
-        "SnapStartRegenerationFailureException",
-        "SnapStartTimeoutException",
-        "SubnetIPAddressLimitReachedException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
-        "TransactionConflictException",
-        "TransactionInProgressException",
-    }
-)
 DENIED = frozenset(
     {
         "AccessDenied",
@@ -198,6 +162,6 @@ def _translate(exc: ClientError | BotoCoreError, operation: str, resource: str, 
     if code in MISSING:
         return IdentityMissing(resource, _DEPLOY_AGAIN)
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if code in UNAVAILABLE or (code not in REFUSED and status >= _SERVER_ERRORS):
+    if code in TRANSIENT or (code not in REFUSED and status >= _SERVER_ERRORS):
         return AwsUnavailable(operation, resource, code)
     return AwsRefused(operation, resource, code, message)

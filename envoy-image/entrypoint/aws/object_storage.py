@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from entrypoint.aws.endpoint import object_endpoint
 from entrypoint.aws.secrets_manager import REQUEST_TIMEOUT_S
+from meshcert.contract.aws_errors import TRANSIENT
 from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError
 
 if TYPE_CHECKING:
@@ -104,6 +105,6 @@ class ObjectStorage:
 def _error(name: str, answer: Answer) -> MeshcertError:
     found = _CODE.search(answer.body)
     code = found.group(1).decode() if found else f"HTTP {answer.status}"
-    if answer.status in _REFUSALS and answer.status not in _PASSING:
+    if answer.status in _REFUSALS and answer.status not in _PASSING and code not in TRANSIENT:
         return AwsRefused(_OPERATION, name, code, "")
     return AwsUnavailable(_OPERATION, name, code)

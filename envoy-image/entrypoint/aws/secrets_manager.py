@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from meshcert.contract.aws_errors import TRANSIENT
 from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
 
 if TYPE_CHECKING:
@@ -20,25 +21,6 @@ QUARANTINED = "QUARANTINED"
 FRESH_ROLE_CODES = frozenset({"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 """Refusals that a role or session made seconds ago may still meet."""
 
-_PASSING_CODES = frozenset(
-    {
-        "ThrottlingException",
-        "Throttling",
-        "ThrottledException",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "RequestExpired",
-        "ExpiredTokenException",
-        "ServiceUnavailable",
-        "InternalServiceError",
-        "InternalServiceErrorException",
-        "InternalFailure",
-        "ProvisionedThroughputExceededException",
-    }
-)
 _SERVER_ERROR = 500
 _OK = 200
 
@@ -177,7 +159,7 @@ def error_of(operation: str, resource: str, status: int, answer: Any) -> Meshcer
         return AwsUnavailable(operation, resource, f"HTTP {status} with a body that is no JSON object")
     code = str(answer.get("__type", "")).rpartition("#")[2].partition(":")[0]
     message = str(answer.get("message") or answer.get("Message") or "")
-    if status >= _SERVER_ERROR or code in _PASSING_CODES or not code:
+    if status >= _SERVER_ERROR or code in TRANSIENT or not code:
         return AwsUnavailable(operation, resource, code or f"HTTP {status}")
     if code == "ResourceNotFoundException":
         return IdentityMissing(resource, "Deploy the identities stack into this account and region first")
