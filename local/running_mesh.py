@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 
 from meshcert import naming
+from meshcert.contract.container import ADMIN_PORT
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.material.document import read_trust_bundle
-from meshcert.publishing.publication import CURRENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from local.lab import LocalAws
     from meshcert.material import TrustBundle
 
-ADMIN_PORT = 9901
 _Seen = TypeVar("_Seen")
 
 

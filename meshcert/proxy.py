@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 SCHEMA = 1
+ACKNOWLEDGE_EVERY_S = 300.0
 
 
 class TlsMode(StrEnum):
@@ -193,7 +194,7 @@ class ProxySettings(NamedTuple):
     max_connection_duration_s: float = 600.0
     cut_tcp_sessions: bool = False
     acknowledgements: str = ""
-    acknowledge_every_s: float = 300.0
+    acknowledge_every_s: float = ACKNOWLEDGE_EVERY_S
 
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""

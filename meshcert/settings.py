@@ -1,7 +1,7 @@
 """
 What each function reads from its environment: one frozen dataclass a function, all faults in one error.
 
-A stack sets these variables; a test loads what the templates say with the classes below.
+A stack writes these variables with the same class.
 """
 
 from __future__ import annotations
@@ -9,22 +9,18 @@ from __future__ import annotations
 from dataclasses import MISSING, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
+from meshcert.contract.environment import POLICY_PREFIX, PREFIX
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.lifecycle.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-PREFIX = "MESHCERT_"
-"""Each setting's variable is its name after this, in capital letters."""
-LEASE_S = "MESHCERT_LEASE_S"
-POLICY_PREFIX = "MESHCERT_POLICY_"
-
 _DEPLOY_AGAIN = "Set it on the function; a deploy of the stacks does"
 
 
 @dataclass(frozen=True)
-class _FunctionSettings:
+class FunctionSettings:
     """
     What every function is told; settings without a default must be set.
 
@@ -50,7 +46,7 @@ class _FunctionSettings:
         read = _Reader(environ)
         values: dict[str, Any] = {}
         for setting in fields(cls):
-            variable = f"{PREFIX}{setting.name.upper()}"
+            variable = _variable(setting.name)
             if setting.default_factory is Policy:
                 values[setting.name] = read.policy()
             elif setting.default is MISSING:
@@ -60,19 +56,30 @@ class _FunctionSettings:
         read.require_valid(cls.__name__.removesuffix("Settings").lower())
         return cls(**values)
 
+    def to_environ(self) -> dict[str, str]:
+        """The variables that :meth:`from_environ` reads: of each setting that has no default or differs from it."""
+        variables: dict[str, str] = {}
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if isinstance(value, Policy):
+                variables |= value.to_environ()
+            elif value != setting.default:
+                variables[_variable(setting.name)] = value if isinstance(value, str) else f"{value:g}"
+        return variables
+
 
 @dataclass(frozen=True)
-class ExportSettings(_FunctionSettings):
+class ExportSettings(FunctionSettings):
     """The export function's environment."""
 
 
 @dataclass(frozen=True)
-class VerifySettings(_FunctionSettings):
+class VerifySettings(FunctionSettings):
     """The verify function's environment."""
 
 
 @dataclass(frozen=True)
-class DeploySettings(_FunctionSettings):
+class DeploySettings(FunctionSettings):
     """
     The deploy function's environment.
 
@@ -84,7 +91,7 @@ class DeploySettings(_FunctionSettings):
 
 
 @dataclass(frozen=True)
-class RenewalSettings(_FunctionSettings):
+class RenewalSettings(FunctionSettings):
     """
     The renewal function's environment.
 
@@ -108,7 +115,7 @@ class RenewalSettings(_FunctionSettings):
 
 
 @dataclass(frozen=True)
-class DispatchSettings(_FunctionSettings):
+class DispatchSettings(FunctionSettings):
     """
     The dispatch function's environment.
 
@@ -175,6 +182,10 @@ class _Reader:
         """Raise SettingsInvalid with every fault, if there is one."""
         if self._faults:
             raise SettingsInvalid(f"the {function} function's environment", tuple(self._faults))
+
+
+def _variable(setting: str) -> str:
+    return f"{PREFIX}{setting.upper()}"
 
 
 def _or_default(default: object) -> str:

@@ -10,6 +10,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from meshcert import naming
+from meshcert.contract import acknowledgements
+from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.constructs.identity import PUBLISHED_WITHIN, Identity, TrustBundle
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
@@ -64,10 +66,9 @@ class IdentitiesStack(Stack):
         export = PythonFunction(
             self,
             "Export",
-            mesh=name,
             name="export",
             platform=platform,
-            environment={"MESHCERT_IDENTITIES_TABLE": identities.table_name},
+            settings=ExportSettings(name, identities.table_name),
             timeout=Duration.seconds(60),
         )
         self._grant(export.role, name)
@@ -75,13 +76,9 @@ class IdentitiesStack(Stack):
         deploy = PythonFunction(
             self,
             "Deploy",
-            mesh=name,
             name="deploy",
             platform=platform,
-            environment={
-                "MESHCERT_IDENTITIES_TABLE": identities.table_name,
-                "MESHCERT_LIFECYCLE_TABLE": lifecycle.table_name,
-            },
+            settings=DeploySettings(name, identities.table_name, lifecycle.table_name),
             timeout=Duration.minutes(5),
             role=export.role,
             # Later than CloudFormation waits for an answer, a repeated request would bring an older state back.
@@ -133,9 +130,9 @@ class IdentitiesStack(Stack):
             self,
             "Acknowledgements",
             table_name=naming.acknowledgements_table(mesh),
-            partition_key=_text("service"),
-            sort_key=_text("task"),
-            time_to_live_attribute="expires",
+            partition_key=_text(acknowledgements.SERVICE),
+            sort_key=_text(acknowledgements.TASK),
+            time_to_live_attribute=acknowledgements.EXPIRES,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             removal_policy=RemovalPolicy.DESTROY,
         )
@@ -151,10 +148,9 @@ class IdentitiesStack(Stack):
         function = PythonFunction(
             self,
             "Verify",
-            mesh=mesh,
             name="verify",
             platform=platform,
-            environment={"MESHCERT_IDENTITIES_TABLE": identities},
+            settings=VerifySettings(mesh, identities),
             timeout=Duration.seconds(60),
         )
         rights.attach(

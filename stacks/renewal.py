@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 
 from meshcert import naming
+from meshcert.settings import DispatchSettings, RenewalSettings
 from stacks.constructs.alarms import Alarms
 from stacks.constructs.dashboard import LifecycleDashboard
 from stacks.constructs.dead_letters import undelivered_queue
@@ -113,17 +114,17 @@ class RenewalStack(Stack):
         function = PythonFunction(
             self,
             "Renewal",
-            mesh=mesh,
             name="renewal",
             platform=self._platform,
-            environment={
-                "MESHCERT_IDENTITIES_TABLE": identities,
-                "MESHCERT_LIFECYCLE_TABLE": lifecycle,
-                "MESHCERT_ACKNOWLEDGEMENTS_TABLE": acknowledgements,
-                "MESHCERT_EXPORT_FUNCTION": naming.function(mesh, "export"),
-                "MESHCERT_CLUSTER": naming.cluster(mesh),
-                "MESHCERT_AUDIT_LOG_GROUP": naming.log_group(mesh, naming.AUDIT),
-            },
+            settings=RenewalSettings(
+                mesh=mesh,
+                identities_table=identities,
+                lifecycle_table=lifecycle,
+                acknowledgements_table=acknowledgements,
+                export_function=naming.function(mesh, "export"),
+                cluster=naming.cluster(mesh),
+                audit_log_group=naming.log_group(mesh, naming.AUDIT),
+            ),
             timeout=Duration.seconds(120),
         )
         rights.attach(
@@ -166,14 +167,9 @@ class RenewalStack(Stack):
         function = PythonFunction(
             self,
             "Dispatch",
-            mesh=mesh,
             name="dispatch",
             platform=self._platform,
-            environment={
-                "MESHCERT_IDENTITIES_TABLE": identities,
-                "MESHCERT_LIFECYCLE_TABLE": lifecycle,
-                "MESHCERT_LOOKS_QUEUE_URL": looks.queue.queue_url,
-            },
+            settings=DispatchSettings(mesh, identities, lifecycle, looks.queue.queue_url),
             timeout=Duration.seconds(60),
         )
         rights.attach(

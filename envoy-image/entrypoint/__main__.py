@@ -6,7 +6,7 @@ import os
 import sys
 
 from entrypoint import supervisor
-from entrypoint.container.exit_codes import EXIT_CODES
+from meshcert.contract.exit_codes import EXIT_CODES
 
 _USAGE = """\
 usage: python -m entrypoint [--help]

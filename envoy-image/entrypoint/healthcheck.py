@@ -12,11 +12,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from entrypoint.container.paths import Paths
+from meshcert.contract.container import ADMIN_PORT, LOOPBACK
+from meshcert.contract.environment import LOOPBACK_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ADMIN_PORT = 9901
 TIMEOUT_S = 2.0
 
 
@@ -27,9 +28,7 @@ def healthy(environ: Mapping[str, str]) -> bool:
     Args:
         environ: Its environment.
     """
-    return os.path.exists(Paths(environ).delivered) and _is_live(
-        environ.get("MESHCERT_LOOPBACK_ADDRESS") or "127.0.0.1"
-    )
+    return os.path.exists(Paths(environ).delivered) and _is_live(environ.get(LOOPBACK_ADDRESS) or LOOPBACK)
 
 
 def _is_live(address: str) -> bool:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LEVELS = ("debug", "info", "warning", "error")
-LOG_LEVEL = "MESHCERT_LOG_LEVEL"
 DEFAULT_LEVEL = "info"
 
 

@@ -8,9 +8,19 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from entrypoint.aws.endpoint import CA_BUNDLE, Endpoint, authorities_file, parse_endpoint, secrets_manager_endpoint
-from entrypoint.container.drain import DRAIN, LONGEST_DRAIN_S
-from entrypoint.container.paths import MATERIAL_DIR, Paths
-from entrypoint.log import DEFAULT_LEVEL, LEVELS, LOG_LEVEL
+from entrypoint.container.drain import LONGEST_DRAIN_S
+from entrypoint.container.paths import Paths
+from entrypoint.log import DEFAULT_LEVEL, LEVELS
+from meshcert.contract.environment import (
+    DNS_RESOLVER,
+    DRAIN,
+    LISTEN_ADDRESS,
+    LOG_LEVEL,
+    LOOPBACK_ADDRESS,
+    MATERIAL_DIR,
+    PROXY,
+    START_DEADLINE,
+)
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import Delivery, ProxySettings, TlsMode
@@ -18,13 +28,8 @@ from meshcert.proxy import Delivery, ProxySettings, TlsMode
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
-PROXY = "MESHCERT_PROXY"
 REGION = "AWS_REGION"
-START_DEADLINE = "MESHCERT_START_DEADLINE_S"
-LISTEN_ADDRESS = "MESHCERT_LISTEN_ADDRESS"
-LOOPBACK_ADDRESS = "MESHCERT_LOOPBACK_ADDRESS"
 CREDENTIALS_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-DNS_RESOLVER = "MESHCERT_DNS_RESOLVER"
 
 DEFAULT_START_DEADLINE_S = 60.0
 LONGEST_SOCKET_PATH = 107

@@ -15,10 +15,12 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from entrypoint.container import exit_codes, process
+from entrypoint.container import process
 from entrypoint.container.paths import Paths
 from entrypoint.container.reports import ACCEPTED, INSTALLED
 from entrypoint.container.restarts import Restarts
+from meshcert.contract import exit_codes
+from meshcert.contract.environment import LOG_LEVEL, PROXY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +41,7 @@ def run(environ: Mapping[str, str]) -> int:
         environ: Its environment.
 
     Returns:
-        The exit code: in :data:`~entrypoint.container.exit_codes.EXIT_CODES`, or 128 plus the signal that killed Envoy.
+        The exit code: in :data:`~meshcert.contract.exit_codes.EXIT_CODES`, or 128 plus the signal that killed Envoy.
     """
     return Supervisor(environ).run()
 
@@ -92,7 +94,7 @@ class Supervisor:
     @property
     def _log(self) -> Log:
         if self._log_writer is None:
-            from entrypoint.log import LOG_LEVEL, Log  # not before the children are started
+            from entrypoint.log import Log  # not before the children are started
 
             self._log_writer = Log(self._environ.get(LOG_LEVEL, ""))
         return self._log_writer
@@ -147,7 +149,7 @@ class Supervisor:
                 os._exit(exit_codes.ENVOY)
 
     def _start_watcher(self) -> None:
-        if "sds" in self._environ.get("MESHCERT_PROXY", ""):
+        if "sds" in self._environ.get(PROXY, ""):
             from entrypoint.grpc import socket as sds_socket  # it loads what file delivery does not need
 
             self._sds_socket = sds_socket.kept(self._sds_socket, self._environ, self._paths.sds_socket)

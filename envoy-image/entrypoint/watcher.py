@@ -10,7 +10,8 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
-from entrypoint.container import exit_codes
+from meshcert.contract import exit_codes
+from meshcert.contract.environment import LOG_LEVEL, MATERIAL_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -57,12 +58,12 @@ def run(task: Task) -> int:
         task: From the supervisor.
 
     Returns:
-        Why it ended, one of :data:`entrypoint.container.exit_codes.EXIT_CODES`.
+        Why it ended, one of :data:`meshcert.contract.exit_codes.EXIT_CODES`.
     """
     try:
         return _run(task)
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback, whose values could be secret
-        from entrypoint.log import LOG_LEVEL, Log, place_of
+        from entrypoint.log import Log, place_of
 
         Log(task.environ.get(LOG_LEVEL, "")).error("internal-fault", error=type(error).__name__, place=place_of(error))
         return exit_codes.INTERNAL
@@ -75,7 +76,7 @@ def _run(task: Task) -> int:
     from entrypoint.aws.secrets_manager import SecretsManager
     from entrypoint.container import process
     from entrypoint.container.reports import ACCEPTED, INSTALLED
-    from entrypoint.log import LOG_LEVEL, Log
+    from entrypoint.log import Log
     from entrypoint.rotating.delivery import Delivery
     from entrypoint.rotating.first_delivery import FirstDelivery, exit_code_of
     from entrypoint.settings import Settings
@@ -140,7 +141,6 @@ def _over_socket(task: Task, settings: Settings, log: Log) -> SocketHandover:
     """
     import threading
 
-    from entrypoint.container.paths import MATERIAL_DIR
     from entrypoint.rotating.delivery import wanted_secrets
     from entrypoint.xds.board import Board
     from entrypoint.xds.handover import SocketHandover

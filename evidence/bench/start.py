@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from meshcert.envoy import ADMIN_PORT
+from meshcert.contract.container import ADMIN_PORT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

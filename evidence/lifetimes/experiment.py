@@ -17,8 +17,8 @@ from local.lab import LocalAws
 from local.running_mesh import NotSettled, RunningMesh, wait_until
 from local.ticking import Ticking
 from meshcert import naming
+from meshcert.contract.environment import LEASE_S, POLICY_PREFIX
 from meshcert.proxy import Rotation
-from meshcert.settings import LEASE_S, POLICY_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,10 +14,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from cryptography import x509
 
 from evidence.lifetimes.verdict import Certificate, Sample
-from local.running_mesh import ADMIN_PORT, RunningMesh
+from local.running_mesh import RunningMesh
 from meshcert import naming
+from meshcert.contract.container import ADMIN_PORT
+from meshcert.contract.staging_labels import CURRENT, LAST_GOOD
 from meshcert.material import certificate_version
-from meshcert.publishing.publication import CURRENT, LAST_GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

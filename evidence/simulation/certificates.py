@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from local.aws.certificates import x509_signing as signing
 from local.pkcs8 import encrypt_private_key
+from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.errors import AwsRefused
 from meshcert.lifecycle.observing.observation import Certificate
 from meshcert.lifecycle.policy import Policy, Validity
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from meshcert.clock import Clock
 
 KEY = "EC_prime256v1"
-LIFETIME = dt.timedelta(days=395)
+LIFETIME = dt.timedelta(days=CERTIFICATE_DAYS)
 _SIGNED_WITH = "SHA256WITHECDSA"
 _AUTHORITY_LIVES = dt.timedelta(days=3650)
 

@@ -23,6 +23,7 @@ from evidence.simulation.passing_time import PassingTime
 from evidence.simulation.quotas import Bucket, Sdk
 from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities, InMemoryLifecycle
 from evidence.simulation.vault import InMemoryVault
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import ExportFailed, MeshcertError, NotReady
 from meshcert.identity import Identity
 from meshcert.lifecycle.asking.dispatch import LOOKS_PER_SECOND, TICK_S, Office, dispatch
@@ -33,7 +34,7 @@ from meshcert.lifecycle.doing.reconcile import Workshop, reconcile
 from meshcert.lifecycle.observing.observe import Views
 from meshcert.lifecycle.policy import Policy
 from meshcert.publishing.export import Sources, export_issued
-from meshcert.publishing.publication import CURRENT, version_labelled
+from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshcert.contract.staging_labels import CURRENT, PREVIOUS
 from meshcert.errors import IdentityMissing, PublicationRaced
 from meshcert.material.document import PLACEHOLDER
 from meshcert.publishing.ports import CurrentValue
-from meshcert.publishing.publication import CURRENT, PREVIOUS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

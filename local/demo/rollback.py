@@ -16,10 +16,10 @@ from local.pkcs8 import encrypt_private_key
 from local.running_mesh import RunningMesh, wait_until
 from local.ticking import Ticking, dispatch
 from meshcert import naming
+from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, QUARANTINED
 from meshcert.material import EncryptedPrivateKey, Material
 from meshcert.material.document import write_material
 from meshcert.publishing.export import new_passphrase
-from meshcert.publishing.publication import CURRENT, LAST_GOOD, QUARANTINED
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec, rsa

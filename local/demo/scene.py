@@ -12,10 +12,11 @@ from local.aws.config import CertificateTimes
 from local.cdk import ROOT, CdkCli
 from local.demo.result import ENOUGH_REQUESTS
 from local.gateway_client import Gateway
-from local.running_mesh import ADMIN_PORT, RunningMesh, wait_until
+from local.running_mesh import RunningMesh, wait_until
 from local.ticking import Ticking
+from meshcert.contract.container import ADMIN_PORT
+from meshcert.contract.staging_labels import CURRENT, LAST_GOOD
 from meshcert.mesh import load_mesh
-from meshcert.publishing.publication import CURRENT, LAST_GOOD
 
 if TYPE_CHECKING:
     from pathlib import Path

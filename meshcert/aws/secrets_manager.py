@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from meshcert.aws.errors import aws_errors, error_code
+from meshcert.contract.staging_labels import PENDING
 from meshcert.errors import IdentityMissing, PublicationRaced
 from meshcert.publishing.ports import CurrentValue
-from meshcert.publishing.publication import PENDING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -31,6 +31,7 @@ from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
 from meshcert.cli.screen import Screen
 from meshcert.cli.survey import require_declared, sight, survey, usage
+from meshcert.contract.environment import MESH
 from meshcert.errors import MeshcertError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ _EPILOGUE = "\b\nExit codes:\n" + "\n".join(
 @click.group(epilog=_EPILOGUE, context_settings={"max_content_width": screen.WIDTH})
 @click.option(
     "--mesh",
-    envvar="MESHCERT_MESH",
+    envvar=MESH,
     default="",
     metavar="NAME",
     callback=require_names,

@@ -23,6 +23,7 @@ from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
+from meshcert.contract.environment import POLICY_PREFIX
 from meshcert.errors import AwsRefused, Fault, SettingsInvalid
 from meshcert.lifecycle.observing.observe import Views
 from meshcert.lifecycle.policy import Policy
@@ -140,7 +141,8 @@ def connect(mesh: str, environ: Mapping[str, str]) -> Account:
     try:
         policy = Policy.from_environ(environ)
     except ValueError as error:
-        raise SettingsInvalid("the environment", (Fault("MESHCERT_POLICY", str(error), "Unset it"),)) from error
+        fault = Fault(POLICY_PREFIX.removesuffix("_"), str(error), "Unset it")
+        raise SettingsInvalid("the environment", (fault,)) from error
     with aws_errors("sign in", mesh):
         session = boto3.Session(region_name=environ.get("AWS_REGION") or None)
         if not session.region_name:

@@ -17,24 +17,22 @@ from meshcert.errors import (
 _SIGN_IN = "Sign in (`aws sso login`), or set AWS_PROFILE to one that can"
 _OPERATOR = "the role in the renewal stack's output OperatorRole may run every command"
 _THROTTLED = ("Throttl", "TooManyRequests", "RequestLimit", "RequestThrottled", "ProvisionedThroughput", "SlowDown")
+_EXPIRED = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "LoginRefreshRequired",
+    "LoginTokenLoadError",
+    "RequestExpired",
+    "SSOTokenLoadError",
+    "TokenRetrievalError",
+    "UnauthorizedSSOTokenError",
+)
 
 _CREDENTIALS = {
     "NoRegionError": ("no region", "Set AWS_REGION, for example AWS_REGION=eu-west-1"),
     "ProfileNotFound": ("AWS_PROFILE names no profile of yours", "`aws configure list-profiles` lists them"),
     **dict.fromkeys(("NoCredentialsError", "PartialCredentialsError"), ("no AWS credentials", _SIGN_IN)),
-    **dict.fromkeys(
-        (
-            "ExpiredToken",
-            "ExpiredTokenException",
-            "LoginRefreshRequired",
-            "LoginTokenLoadError",
-            "RequestExpired",
-            "SSOTokenLoadError",
-            "TokenRetrievalError",
-            "UnauthorizedSSOTokenError",
-        ),
-        ("your AWS session has expired", _SIGN_IN),
-    ),
+    **dict.fromkeys(_EXPIRED, ("your AWS session has expired", _SIGN_IN)),
     **dict.fromkeys(
         (
             "AuthFailure",
@@ -66,7 +64,7 @@ def advice(error: MeshcertError) -> tuple[str, int]:
     Returns:
         A line with the next step, and the exit code.
     """
-    code = error.code if isinstance(error, AwsRefused) else error.reason if isinstance(error, AwsUnavailable) else ""
+    code = _code(error)
     if code in _CREDENTIALS:
         what, remedy = _CREDENTIALS[code]
         return f"{what}. {remedy}", exit_codes.REFUSED
@@ -79,6 +77,17 @@ def advice(error: MeshcertError) -> tuple[str, int]:
     if isinstance(error, NotReady):
         return str(error), exit_codes.UNAVAILABLE
     return str(error), exit_codes.REFUSED if isinstance(error, AwsRefused) else exit_codes.NEEDS_A_PERSON
+
+
+def session_expired(error: MeshcertError) -> bool:
+    """Whether the operator has to sign in again; a function gets fresh credentials by itself."""
+    return _code(error) in _EXPIRED
+
+
+def _code(error: MeshcertError) -> str:
+    if isinstance(error, AwsRefused):
+        return error.code
+    return error.reason if isinstance(error, AwsUnavailable) else ""
 
 
 def _unavailable(error: AwsUnavailable) -> str:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass
 
+from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.lifecycle.policy import ACM_RENEWS_AT
+from meshcert.proxy import ACKNOWLEDGE_EVERY_S
 
 PRICES_OF = dt.date(2026, 11, 21)
 """The prices are list prices of us-east-1, as far as they were known that day."""
@@ -24,8 +26,6 @@ QUEUES = 3
 HOURS = 730
 """In a month, as AWS counts."""
 SECONDS = HOURS * 3600
-LEAF_DAYS = 395
-"""Lifetime of every private ACM certificate."""
 
 CERTIFICATE_AUTHORITY = 400.0
 """A general-purpose private CA, a month (aws.amazon.com/private-ca/pricing)."""
@@ -134,13 +134,17 @@ def estimate(usage: Usage) -> Estimate:
     Args:
         usage: What it consists of.
     """
-    certificates = usage.identities * (HOURS / 24) / (LEAF_DAYS * ACM_RENEWS_AT)
+    certificates = usage.identities * (HOURS / 24) / (CERTIFICATE_DAYS * ACM_RENEWS_AT)
     secrets = usage.identities + usage.trust_bundles
     polls = round(sum(poll.tasks * poll.secrets * SECONDS / (poll.interval_s * 0.9) for poll in usage.polls))
     looks = usage.identities * HOURS
-    reports = sum(poll.tasks for poll in usage.polls) * SECONDS // 300
+    reports = sum(poll.tasks for poll in usage.polls) * SECONDS // int(ACKNOWLEDGE_EVERY_S)
     lines = (
-        Line("private CAs", f"{usage.authorities} at ${CERTIFICATE_AUTHORITY:.0f}", usage.authorities * 400.0),
+        Line(
+            "private CAs",
+            f"{usage.authorities} at ${CERTIFICATE_AUTHORITY:.0f}",
+            usage.authorities * CERTIFICATE_AUTHORITY,
+        ),
         Line("certificates, issued and renewed", f"{certificates:.2f}", certificate_dollars(certificates)),
         Line("secrets", f"{secrets} at ${SECRET:.2f}", secrets * SECRET),
         Line("looks for new versions by tasks", f"{polls:,} DescribeSecret", polls * SECRET_CALLS),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from meshcert.cli import exit_codes
+from meshcert.cli.advice import session_expired
 from meshcert.cli.screen import duration, short, when
 from meshcert.cli.survey import exit_code, sight
 from meshcert.errors import MeshcertError, NotReady
@@ -96,6 +97,7 @@ class Watch:
 
         Raises:
             Rejected: If AWS refuses, or the identity is not declared any more.
+            AwsUnavailable: If the operator's session has expired.
         """
         pauses = self.account.pauses
         deadline = pauses.monotonic() + wait_s
@@ -105,6 +107,8 @@ class Watch:
                 now = sight(self.account, now.name)
                 self._tell_news(now)
             except NotReady as error:
+                if session_expired(error):
+                    raise
                 self._say(f"AWS does not answer, trying again: {error}")
             if self.refused or self.is_done(now):
                 return now

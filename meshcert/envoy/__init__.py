@@ -8,7 +8,8 @@ used, because this runs at the start of every container.
 
 from __future__ import annotations
 
-from meshcert.envoy.addresses import ADMIN_PORT, Addresses
+from meshcert.contract.container import ADMIN_PORT
+from meshcert.envoy.addresses import Addresses
 from meshcert.envoy.bootstrap import bootstrap
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
 from meshcert.envoy.listeners import listener_name

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-ADMIN_PORT = 9901
-"""TCP port of Envoy's administration interface, on the loopback address."""
+from meshcert.contract.container import LOOPBACK
 
 
 class Addresses(NamedTuple):
@@ -22,7 +21,7 @@ class Addresses(NamedTuple):
 
     secrets_directory: str
     listen: str = "0.0.0.0"  # noqa: S104 -- a task's network interface is its own; security groups decide who reaches it
-    loopback: str = "127.0.0.1"
+    loopback: str = LOOPBACK
     dns_resolver: str = ""
     sds_socket: str = ""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.envoy.addresses import ADMIN_PORT, Addresses, socket_address
+from meshcert.contract.container import ADMIN_PORT
+from meshcert.envoy.addresses import Addresses, socket_address
 
 if TYPE_CHECKING:
     from meshcert.envoy.api import Json

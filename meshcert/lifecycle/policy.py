@@ -6,12 +6,14 @@ import datetime as dt
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from meshcert.contract.environment import POLICY_PREFIX
+from meshcert.contract.lifetimes import CERTIFICATE_DAYS, RENEWED_BEFORE_END_DAYS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ACM_RENEWS_AT = 335 / 395
-"""Fraction of a private certificate's lifetime after which ACM renews it by itself: 60 days before its end, of 395
-(ACM user guide, "Managed renewal")."""
+ACM_RENEWS_AT = (CERTIFICATE_DAYS - RENEWED_BEFORE_END_DAYS) / CERTIFICATE_DAYS
+"""Fraction of a private certificate's lifetime after which ACM renews it by itself."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ class Policy:
 
 
 def _variable(setting: str) -> str:
-    return f"MESHCERT_POLICY_{setting.upper()}"
+    return f"{POLICY_PREFIX}{setting.upper()}"
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,6 @@ from pydantic import Field, Strict
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, Part, Years
 from meshcert.proxy import Revocation
 
-LEAF_LIFETIME_DAYS = 395
-"""How long every private ACM certificate lives; ACM offers no choice."""
-
 MOST_NAMES = 10
 """Names in one certificate: ACM's quota unless AWS raises it."""
 

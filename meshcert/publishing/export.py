@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshcert import naming
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import PublicationRaced, SecretMalformed, SecretNotPublished
 from meshcert.material import ListSource, Passphrase, TrustBundle, certificate_version, join_certificates
 from meshcert.material.certificate_facts import CertificateFacts, certificate_facts
 from meshcert.material.document import read_material, write_material, write_trust_bundle
 from meshcert.publishing.preflight import Expectation, verify_certificate, verify_material, verify_trust_bundle
 from meshcert.publishing.publication import (
-    CURRENT,
     Outcome,
     is_withheld,
     publish,

@@ -11,6 +11,7 @@ import logging
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from meshcert.contract.staging_labels import CURRENT, PENDING, QUARANTINED
 from meshcert.errors import PublicationRaced, VersionQuarantined
 
 if TYPE_CHECKING:
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
     Labels = Mapping[str, frozenset[str]]
 
 logger = logging.getLogger(__name__)
-
-CURRENT = "AWSCURRENT"
-PENDING = "AWSPENDING"
-PREVIOUS = "AWSPREVIOUS"
-LAST_GOOD = "LASTGOOD"
-"""Our own label: the version that was served and proven last, and to which a bad rollout goes back."""
-QUARANTINED = "QUARANTINED"
-"""Our own label: the renewal function puts it on a version whose rollout failed."""
 
 
 class Outcome(StrEnum):

@@ -14,6 +14,8 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
 from meshcert import naming
+from meshcert.contract.container import MATERIAL_DIR, USER_ID
+from meshcert.contract.environment import PROXY
 from meshcert.mesh import proxy_settings
 from stacks.constructs.images import application_image
 from stacks.constructs.refused_peers import count_refused_peers
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
     from stacks.constructs.hierarchy import HierarchyAuthorities
     from stacks.runtime import Platform
 
-MATERIAL_DIR = "/run/meshcert"
-ENVOY_UID = 1337
 SUBNETS = "Services"
 """Name of the subnets the tasks run in."""
 # More than the entrypoint's 15 s of drain, 5 s for requests in flight and 3 s for Envoy's end; Fargate's most is 120.
@@ -226,7 +226,7 @@ class EnvoyService(Construct):
             readonly_root_filesystem=True,
             linux_parameters=linux,
             stop_timeout=STOP_TIMEOUT,
-            environment={"MESHCERT_PROXY": self.proxy.to_json()},
+            environment={PROXY: self.proxy.to_json()},
             port_mappings=[ecs.PortMapping(container_port=listener.port) for listener in self.proxy.listeners],
             health_check=ecs.HealthCheck(
                 command=["CMD", "python", "-m", "entrypoint.healthcheck"],
@@ -244,14 +244,14 @@ class EnvoyService(Construct):
                 {
                     "ContainerPath": MATERIAL_DIR,
                     "Size": 16,
-                    "MountOptions": ["noexec", "nosuid", "nodev", "mode=0700", f"uid={ENVOY_UID}", f"gid={ENVOY_UID}"],
+                    "MountOptions": ["noexec", "nosuid", "nodev", "mode=0700", f"uid={USER_ID}", f"gid={USER_ID}"],
                 }
             ],
         )
         accept(
             task,
             "AwsSolutions-ECS2",
-            "MESHCERT_PROXY is the proxy's public configuration: names of secrets, never their values.",
+            f"{PROXY} is the proxy's public configuration: names of secrets, never their values.",
         )
         return envoy
 

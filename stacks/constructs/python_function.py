@@ -16,6 +16,7 @@ from stacks.constructs.dead_letters import dead_letter_queue
 from stacks.findings import accept
 
 if TYPE_CHECKING:
+    from meshcert.settings import FunctionSettings
     from stacks.runtime import Platform
 
 RETRIES = 2
@@ -29,10 +30,9 @@ class PythonFunction(Construct):
     Args:
         scope: The stack.
         construct_id: Its id.
-        mesh: Name of the mesh.
         name: The handler's folder; names the function, its log group and its role.
         platform: Architecture and Python.
-        environment: Variables the handler's settings read, besides ``MESHCERT_MESH``.
+        settings: What the handler reads from its environment.
         timeout: Longest run.
         role: Another function's role, to share it; None makes one that is named after this function.
         asynchronous: Callers do not wait for it, so Lambda tries again for so long and keeps what failed in a
@@ -45,15 +45,15 @@ class PythonFunction(Construct):
         scope: Construct,
         construct_id: str,
         *,
-        mesh: str,
         name: str,
         platform: Platform,
-        environment: dict[str, str],
+        settings: FunctionSettings,
         timeout: Duration,
         role: iam.Role | None = None,
         asynchronous: Duration | None = None,
     ) -> None:
         super().__init__(scope, construct_id)
+        mesh = settings.mesh
         log_group = logs.LogGroup(
             self,
             "Logs",
@@ -88,8 +88,7 @@ class PythonFunction(Construct):
             environment={
                 "AWS_RETRY_MODE": "standard",
                 "POWERTOOLS_SERVICE_NAME": f"meshcert-{name}",
-                "MESHCERT_MESH": mesh,
-                **environment,
+                **settings.to_environ(),
             },
         )
         accept(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 
-from entrypoint.container.exit_codes import EXIT_CODES
 from meshcert import errors
 from meshcert.cli.exit_codes import EXIT_CODES as CLI_EXIT_CODES
+from meshcert.contract.exit_codes import EXIT_CODES
 from meshcert.errors import MeshcertError, NotReady
 from tests.docs.pages import rows
 

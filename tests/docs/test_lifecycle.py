@@ -6,8 +6,8 @@ import re
 
 import pytest
 
+from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, PENDING, PREVIOUS, QUARANTINED
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.publishing.publication import CURRENT, LAST_GOOD, PENDING, PREVIOUS, QUARANTINED
 from tests.docs.pages import PAGES, ROOT
 
 PAGE = PAGES["docs/lifecycle.md"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from meshcert.envoy.listeners import REQUEST_TIMEOUT_S
-from meshcert.mesh.issuance import LEAF_LIFETIME_DAYS, MOST_NAMES
+from meshcert.mesh.issuance import MOST_NAMES
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.proxies import VirtualNode
 from meshcert.mesh.services import Application, Service

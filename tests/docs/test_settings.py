@@ -8,6 +8,7 @@ from dataclasses import fields
 
 from entrypoint import settings
 from meshcert import settings as function_settings
+from meshcert.contract.environment import POLICY_PREFIX, PREFIX
 from meshcert.lifecycle.policy import Policy
 from tests.docs.pages import PAGES, ROOT, rows
 
@@ -16,7 +17,7 @@ PAGE = "docs/settings.md"
 
 def test_every_variable_of_the_envoy_container_is_on_the_page() -> None:
     """Nobody has to read the source to learn what may be set."""
-    read = {value for value in vars(settings).values() if isinstance(value, str) and value.startswith("MESHCERT_")}
+    read = {value for value in vars(settings).values() if isinstance(value, str) and value.startswith(PREFIX)}
 
     assert len(read) > 3
     for variable in read:
@@ -29,8 +30,8 @@ def test_every_variable_of_the_functions_is_on_the_page() -> None:
         kind for kind in vars(function_settings).values() if str(getattr(kind, "__name__", "")).endswith("Settings")
     )
     settings_of_all = {setting.name for kind in kinds for setting in fields(kind)}
-    named = {f"{function_settings.PREFIX}{name.upper()}" for name in settings_of_all - {"policy"}}
-    named.add(function_settings.POLICY_PREFIX)
+    named = {f"{PREFIX}{name.upper()}" for name in settings_of_all - {"policy"}}
+    named.add(POLICY_PREFIX)
     table = rows(PAGE, "| program | variable | means |")
     told = {cell for row in table for cell in re.findall(r"`([A-Z_]+)", row[1])}
 

@@ -16,10 +16,10 @@ from local.demo.story import Story
 from local.lab import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from meshcert import naming
+from meshcert.contract.environment import LEASE_S, POLICY_PREFIX
+from meshcert.contract.staging_labels import LAST_GOOD
 from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
-from meshcert.publishing.publication import LAST_GOOD
-from meshcert.settings import LEASE_S, POLICY_PREFIX
 from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from evidence.fixtures.audit import actions
 from evidence.fixtures.canary import search_files, search_processes, search_texts, secrets_of
 from local.cdk import ROOT
 from meshcert import naming
+from meshcert.contract.staging_labels import LAST_GOOD, QUARANTINED
 from meshcert.material.document import read_material
-from meshcert.publishing.publication import LAST_GOOD, QUARANTINED
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import PlayedDemo

@@ -19,7 +19,7 @@ from local.running_mesh import wait_until
 from local.ticking import Ticking, dispatch
 from meshcert import naming
 from meshcert.cli import exit_codes
-from meshcert.publishing.publication import PREVIOUS, QUARANTINED
+from meshcert.contract.staging_labels import PREVIOUS, QUARANTINED
 from tests.e2e.conftest import IN_HASTE
 from tests.e2e.grants import Grant, Role, unused
 from tests.e2e.terminal import NAME

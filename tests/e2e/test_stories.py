@@ -12,7 +12,7 @@ from local.demo.rollback import RollbackStory
 from local.demo.scene import TELLER
 from local.demo.stage import Stage
 from local.lab import LocalAws
-from meshcert.publishing.publication import CURRENT, QUARANTINED
+from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from local.gateway_client import Gateway, SteadyClient
 from local.lab import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from local.ticking import Ticking
-from meshcert.publishing.publication import LAST_GOOD
+from meshcert.contract.staging_labels import LAST_GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

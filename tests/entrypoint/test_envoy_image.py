@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint import healthcheck
-from entrypoint.container import exit_codes
 from entrypoint.container.drain import DEFAULT_DRAIN_S, FINISH_S
 from entrypoint.log import Log
 from entrypoint.supervisor import ENVOY_STOP_S
-from meshcert.envoy import ADMIN_PORT
+from meshcert.contract import exit_codes
 from stacks.constructs.envoy_service import STOP_TIMEOUT
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -144,11 +142,6 @@ def test_exit_codes_are_distinct_from_what_python_and_shells_use() -> None:
 def test_stopping_fits_into_the_stop_timeout_of_the_stacks() -> None:
     """ECS kills when it is over: accepting, finishing and stopping Envoy are done by then."""
     assert STOP_TIMEOUT.to_seconds() > DEFAULT_DRAIN_S + FINISH_S + ENVOY_STOP_S
-
-
-def test_the_health_check_asks_the_port_envoy_is_told() -> None:
-    """It does not import the configuration's module, to stay quick."""
-    assert healthcheck.ADMIN_PORT == ADMIN_PORT
 
 
 @pytest.mark.parametrize(

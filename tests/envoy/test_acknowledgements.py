@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cryptography import x509
 
-from entrypoint.container import exit_codes
 from evidence.fixtures import pki
 from evidence.fixtures.container import Container, assert_ends_with, eventually, serial_number
 from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller
 from evidence.fixtures.secrets_api import TASK
+from meshcert.contract import exit_codes
 from meshcert.material.certificate_facts import certificate_facts
 from meshcert.proxy import ProxySettings, Rotation
 from tests.envoy.conftest import both_deliveries

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.container import exit_codes
 from evidence.fixtures.container import assert_ends_with
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from meshcert.contract import exit_codes
 from meshcert.material import Passphrase
 
 if TYPE_CHECKING:

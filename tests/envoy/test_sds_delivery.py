@@ -15,10 +15,10 @@ from cryptography import x509
 from envoy.service.discovery.v3 import discovery_pb2
 from envoy.service.secret.v3 import sds_pb2_grpc
 
-from entrypoint.container import exit_codes
 from evidence.fixtures import pki
 from evidence.fixtures.container import Container, assert_ends_with, eventually
 from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller
+from meshcert.contract import exit_codes
 from meshcert.material.document import PLACEHOLDER
 from meshcert.proxy import Delivery
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.container import exit_codes
 from evidence.fixtures.container import Container, assert_ends_with, eventually, serial_number
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from meshcert.contract import exit_codes
 from meshcert.material.document import PLACEHOLDER, write_material
 from tests.envoy.conftest import both_deliveries
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.container import exit_codes
 from evidence.fixtures.container import Container, eventually, request
 from evidence.fixtures.proxies import teller
+from meshcert.contract import exit_codes
 
 if TYPE_CHECKING:
     from evidence.fixtures.secrets_api import SecretsApi

@@ -9,7 +9,14 @@ import pytest
 from meshcert.errors import SettingsInvalid
 from meshcert.lifecycle.asking.dispatch import LOOKS_PER_SECOND
 from meshcert.lifecycle.policy import Policy
-from meshcert.settings import DeploySettings, DispatchSettings, ExportSettings, RenewalSettings, VerifySettings
+from meshcert.settings import (
+    DeploySettings,
+    DispatchSettings,
+    ExportSettings,
+    FunctionSettings,
+    RenewalSettings,
+    VerifySettings,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,9 +48,10 @@ PROGRAMS: list[Any] = [
 
 
 @pytest.mark.parametrize(("kind", "environ", "expected"), PROGRAMS)
-def test_a_functions_settings_are_read(kind: Any, environ: Mapping[str, str], expected: object) -> None:
-    """Other variables do not matter."""
+def test_a_functions_settings_are_read(kind: Any, environ: Mapping[str, str], expected: FunctionSettings) -> None:
+    """Other variables do not matter; a stack writes them with the same class."""
     assert kind.from_environ({**environ, "PATH": "/usr/bin", "MESHCERT_OTHER": ""}) == expected
+    assert expected.to_environ() == environ
 
 
 @pytest.mark.parametrize(("kind", "environ", "expected"), PROGRAMS)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import AccessDenied, AwsRefused, IdentityMissing
 from meshcert.material import ListSource, TrustBundle, join_certificates
-from meshcert.publishing.publication import CURRENT, version_labelled
+from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
+from meshcert.contract.staging_labels import CURRENT, PENDING
 from meshcert.material import certificate_version
-from meshcert.publishing.publication import CURRENT, PENDING, version_labelled
+from meshcert.publishing.publication import version_labelled
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
 
 if TYPE_CHECKING:

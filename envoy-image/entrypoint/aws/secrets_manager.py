@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from meshcert.contract.aws_errors import TRANSIENT
+from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
 
 if TYPE_CHECKING:
@@ -13,10 +14,6 @@ if TYPE_CHECKING:
 
 REQUEST_TIMEOUT_S = 3.0
 """For each of connection, signature and answer, seconds; an answer takes tens of milliseconds."""
-
-CURRENT = "AWSCURRENT"
-QUARANTINED = "QUARANTINED"
-"""As in :mod:`meshcert.publishing.publication`, whose import would cost this container's start ``logging``."""
 
 FRESH_ROLE_CODES = frozenset({"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 """Refusals that a role or session made seconds ago may still meet."""

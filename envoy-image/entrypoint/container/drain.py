@@ -11,12 +11,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from meshcert.contract.container import LOOPBACK
+from meshcert.contract.environment import DRAIN, LOOPBACK_ADDRESS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from entrypoint.envoy.admin import Admin
 
-DRAIN = "MESHCERT_DRAIN_S"
 DEFAULT_DRAIN_S = 15.0
 LONGEST_DRAIN_S = 110.0
 """Fargate's longest stopTimeout is 120 s."""
@@ -44,7 +46,7 @@ class Drain:
         from entrypoint.envoy.admin import Admin  # an HTTP client the supervisor needs only here
 
         self.accept_s = drain_time(environ)
-        self._admin: Admin = Admin(environ.get("MESHCERT_LOOPBACK_ADDRESS") or "127.0.0.1")
+        self._admin: Admin = Admin(environ.get(LOOPBACK_ADDRESS) or LOOPBACK)
         self._accept_until = 0.0
 
     def begin(self) -> None:

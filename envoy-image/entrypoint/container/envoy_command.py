@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from entrypoint.container.drain import drain_time
+from meshcert.contract.environment import LOG_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,5 +32,5 @@ def envoy_command(config: str, environ: Mapping[str, str]) -> list[str]:
         *("--drain-time-s", str(max(1, int(drain_time(environ))))),
         # A refused connection is in the log a quarter of a second later, not ten.
         *("--file-flush-interval-msec", "250"),
-        *("--log-level", _LOG_LEVELS.get(environ.get("MESHCERT_LOG_LEVEL", ""), "warning")),
+        *("--log-level", _LOG_LEVELS.get(environ.get(LOG_LEVEL, ""), "warning")),
     ]

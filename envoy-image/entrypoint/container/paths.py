@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.contract import container, environment
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-MATERIAL_DIR = "MESHCERT_MATERIAL_DIR"
-DEFAULT_MATERIAL_DIR = "/run/meshcert"
 
 
 class Paths:
@@ -20,7 +19,7 @@ class Paths:
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
-        self.folder = environ.get(MATERIAL_DIR) or DEFAULT_MATERIAL_DIR
+        self.folder = environ.get(environment.MATERIAL_DIR) or container.MATERIAL_DIR
         self.secrets = f"{self.folder}/secrets"
         """Folder of the SDS resource files. Envoy watches it: it is never removed and made again."""
         self.bootstrap = f"{self.folder}/bootstrap.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 
-from meshcert.envoy.addresses import ADMIN_PORT
+from meshcert.contract.container import ADMIN_PORT
 
 TIMEOUT_S = 2.0
 

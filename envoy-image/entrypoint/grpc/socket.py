@@ -15,6 +15,8 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from meshcert.contract.environment import LOG_LEVEL, PROXY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -45,7 +47,7 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
         environ: The container's environment.
     """
     with suppress(ValueError, AttributeError):
-        return bool(json.loads(environ.get("MESHCERT_PROXY", "")).get("delivery") == "sds")
+        return bool(json.loads(environ.get(PROXY, "")).get("delivery") == "sds")
     return False
 
 
@@ -70,7 +72,7 @@ def kept(listener: socket.socket | None, environ: Mapping[str, str], path: str) 
     try:
         return bind(path)
     except OSError as error:
-        from entrypoint.log import LOG_LEVEL, Log
+        from entrypoint.log import Log
 
         # The watcher ends the container for it; it has the exit codes.
         Log(environ.get(LOG_LEVEL, "")).error("sds-socket-not-bound", reason=str(error))

@@ -15,6 +15,7 @@ from entrypoint.aws.retrying import Clock
 from entrypoint.aws.signed_connection import SignedConnection
 from entrypoint.log import place_of
 from entrypoint.platform.ecs import METADATA_URI, task_arn
+from meshcert.contract import acknowledgements as field
 from meshcert.errors import MeshcertError
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from entrypoint.settings import Settings
     from meshcert.proxy import ProxySettings
 
-SCHEMA = 1
 LONGEST_TELLING_S = 10.0
 """When every wait of one attempt lasts as long as it may, seconds."""
 
@@ -128,12 +128,22 @@ def row(proxy: ProxySettings, task: str, at: int, standings: Mapping[str, Standi
         standings: How each identity stands.
     """
     return {
-        "service": proxy.service,
-        "task": task,
-        "schema": SCHEMA,
-        "at": at,
-        "expires": at + int(3 * proxy.acknowledge_every_s) + _KEPT_AFTER_S,
-        "secrets": {name: standing._asdict() for name, standing in standings.items()},
+        field.SERVICE: proxy.service,
+        field.TASK: task,
+        field.SCHEMA: field.SCHEMA_VERSION,
+        field.AT: at,
+        field.EXPIRES: at + int(3 * proxy.acknowledge_every_s) + _KEPT_AFTER_S,
+        field.SECRETS: {name: _secret(standing) for name, standing in standings.items()},
+    }
+
+
+def _secret(standing: Standing) -> dict[str, Value]:
+    return {
+        field.VERSION: standing.version,
+        field.SERIAL_NUMBER: standing.serial_number,
+        field.NOT_AFTER: standing.not_after,
+        field.REFUSED: standing.refused,
+        field.ERROR: standing.error,
     }
 
 

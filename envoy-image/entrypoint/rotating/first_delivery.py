@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from entrypoint.aws.retrying import Clock, until
-from entrypoint.container import exit_codes
-from entrypoint.container.paths import MATERIAL_DIR
 from entrypoint.envoy.install import write_private
 from entrypoint.rotating.delivery import Checked, Delivery, wanted_secrets
+from meshcert.contract import exit_codes
+from meshcert.contract.environment import MATERIAL_DIR
 from meshcert.envoy import bootstrap, secrets_used
 from meshcert.envoy.connection_cap import connection_cap_s
 from meshcert.errors import (

@@ -49,14 +49,14 @@ class Standing(NamedTuple):
 
     Args:
         version: VersionId that Envoy serves; empty if it serves none.
-        serial: Of the certificate Envoy shows for it, lower-case hex; empty if it shows none.
+        serial_number: Of the certificate Envoy shows for it, lower-case hex; empty if it shows none.
         not_after: End of that certificate's validity, seconds since 1970, UTC; 0 if it shows none.
         refused: VersionId that this task would not take over; empty if there is none.
         error: Why, or what else is wrong, the :class:`Stage` first; at most 256 characters.
     """
 
     version: str
-    serial: str
+    serial_number: str
     not_after: int
     refused: str = ""
     error: str = ""
@@ -160,7 +160,7 @@ class Standings:
     def _standing(self, name: str, said: Standing, silent: str) -> Standing:
         secret = identity_name(name)
         refusal = self._refusals.get(secret, _Refusal("", ""))
-        unseen = "" if said.serial else UNSEEN
+        unseen = "" if said.serial_number else UNSEEN
         doubt = next((f"{bundle}: {reason}" for bundle, reason in self._doubts.items() if reason), "")
         reason = refusal.reason or self._troubles.get(secret, "") or silent or unseen or doubt
         expired = self._expired.get(secret, "")

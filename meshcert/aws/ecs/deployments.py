@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from meshcert.contract import exit_codes
 from meshcert.lifecycle.observing.observation import DeploymentState, ServiceDeployment
 from meshcert.naming import ENVOY_CONTAINER
 
@@ -14,12 +15,18 @@ if TYPE_CHECKING:
 
 _LONGEST_REASON = 256
 _HEALTH = "health check"
-EXCUSED = frozenset({0, 64, 66, 69, 77, 137, 143})
-"""
-Exit codes of the Envoy container that say nothing about the material: stopped in order, settings, not published yet,
-AWS unavailable, AWS refused (``entrypoint/container/exit_codes.py``), killed (too little memory, too slow to stop),
-told to stop.
-"""
+EXCUSED = frozenset(
+    {
+        exit_codes.STOPPED,
+        exit_codes.SETTINGS,
+        exit_codes.NOT_PUBLISHED,
+        exit_codes.AWS_UNAVAILABLE,
+        exit_codes.AWS_REFUSED,
+        exit_codes.SIGNAL_BASE + 9,  # SIGKILL: too little memory, or too slow to stop
+        exit_codes.SIGNAL_BASE + 15,  # SIGTERM
+    }
+)
+"""Exit codes of the Envoy container that say nothing about the material."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from meshcert.aws.errors import aws_errors
+from meshcert.contract import acknowledgements as field
 from meshcert.lifecycle.observing.observation import Acknowledgement
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-SCHEMA = 1
 _LONGEST_TEXT = 256
 
 
@@ -35,15 +35,15 @@ class AcknowledgementRows:
         for row in self._rows(service):
             acknowledgements = _read(row)
             if acknowledgements is None:
-                logger.debug("an acknowledgement of %s that makes no sense: task %.200r", service, row.get("task"))
+                logger.debug("an acknowledgement of %s that makes no sense: task %.200r", service, row.get(field.TASK))
             else:
-                said[row["task"]] = acknowledgements
+                said[row[field.TASK]] = acknowledgements
         return said
 
     def _rows(self, service: str) -> Iterator[dict[str, Any]]:
         question: dict[str, Any] = {
             "KeyConditionExpression": "#service = :service",
-            "ExpressionAttributeNames": {"#service": "service"},
+            "ExpressionAttributeNames": {"#service": field.SERVICE},
             "ExpressionAttributeValues": {":service": service},
             "ConsistentRead": True,
         }
@@ -59,23 +59,23 @@ class AcknowledgementRows:
 def _read(row: Mapping[str, Any]) -> Mapping[str, Acknowledgement] | None:
     """What a row says. Tasks write rows themselves, and a task may be anybody's: nothing in one is relied upon."""
     try:
-        if row["schema"] != SCHEMA or not isinstance(row["task"], str):
+        if row[field.SCHEMA] != field.SCHEMA_VERSION or not isinstance(row[field.TASK], str):
             return None
-        at = _time(row["at"])
-        return {name: _acknowledgement(at, secret) for name, secret in row["secrets"].items()}
+        at = _time(row[field.AT])
+        return {name: _acknowledgement(at, secret) for name, secret in row[field.SECRETS].items()}
     except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
         return None
 
 
 def _acknowledgement(at: dt.datetime, secret: Mapping[str, Any]) -> Acknowledgement:
-    not_after = secret.get("not_after")
+    not_after = secret.get(field.NOT_AFTER)
     return Acknowledgement(
         at=at,
-        version=_text(secret["version"]),
-        serial_number=_text(secret.get("serial", "")),
+        version=_text(secret[field.VERSION]),
+        serial_number=_text(secret.get(field.SERIAL_NUMBER, "")),
         not_after=_time(not_after) if not_after else None,
-        refused=_text(secret.get("refused", "")),
-        error=_text(secret.get("error", "")),
+        refused=_text(secret.get(field.REFUSED, "")),
+        error=_text(secret.get(field.ERROR, "")),
     )
 
 

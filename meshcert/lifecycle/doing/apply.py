@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, QUARANTINED
 from meshcert.errors import LeaseLost, MeshcertError
 from meshcert.lifecycle.asking.looks import RENEW, ROLL_BACK
 from meshcert.lifecycle.deciding.failing import having_failed, having_succeeded
 from meshcert.lifecycle.deciding.steps import Action, Step
 from meshcert.lifecycle.memory import Memory, Quarantine, RenewalRequest, Rollout
 from meshcert.lifecycle.observing.observation import Certificate, DeploymentState, Missing, Unknown
-from meshcert.publishing.publication import CURRENT, LAST_GOOD, QUARANTINED, version_labelled
+from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

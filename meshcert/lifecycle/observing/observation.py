@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, PREVIOUS, QUARANTINED
 from meshcert.lifecycle.memory import Memory
-from meshcert.publishing.publication import CURRENT, LAST_GOOD, PREVIOUS, QUARANTINED, version_labelled
+from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.issuance import LEAF_LIFETIME_DAYS, KeyAlgorithm, family
+from meshcert.contract.lifetimes import CERTIFICATE_DAYS
+from meshcert.mesh.issuance import KeyAlgorithm, family
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.mesh import Mesh
 
 _DAYS_IN_A_YEAR = 365
-_LEAST_SIGNING_YEARS = LEAF_LIFETIME_DAYS // _DAYS_IN_A_YEAR + 1
+_LEAST_SIGNING_YEARS = CERTIFICATE_DAYS // _DAYS_IN_A_YEAR + 1
 
 
 def check_validity(mesh: Mesh, findings: Findings) -> None:
@@ -95,7 +96,7 @@ def _check_validity(place: str, hierarchy: Hierarchy, findings: Findings) -> Non
     if hierarchy.signing_years < _LEAST_SIGNING_YEARS:
         findings.add(
             root if hierarchy.tiers == 1 else issuing,
-            f"certificates live {LEAF_LIFETIME_DAYS} days and outlive a CA of {hierarchy.signing_years} year",
+            f"certificates live {CERTIFICATE_DAYS} days and outlive a CA of {hierarchy.signing_years} year",
             f"Use at least {_LEAST_SIGNING_YEARS}; 5 leaves room for renewals",
             given=given,
         )

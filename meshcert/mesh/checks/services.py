@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.contract.container import ADMIN_PORT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.services import Service
-
-ADMIN_PORT = 9901
-"""Envoy's admin interface listens there, in every task."""
 
 _GIB = 1024
 _FARGATE_MEMORY_MIB: dict[int, Iterable[int]] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entrypoint.aws.retrying import FRESH_ROLE_GRACE_S, LONGEST_DELAY_S, Clock, delay, until
-from entrypoint.aws.secrets_manager import QUARANTINED, SecretsManager, SecretVersion, Versions, error_of
+from entrypoint.aws.secrets_manager import SecretsManager, SecretVersion, Versions, error_of
 from entrypoint.rotating.first_delivery import exit_code_of
 from meshcert.errors import (
     AwsRefused,
@@ -22,7 +22,6 @@ from meshcert.errors import (
     SettingsInvalid,
     VersionQuarantined,
 )
-from meshcert.publishing import publication
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,11 +111,6 @@ def test_a_value_says_whether_its_version_is_quarantined(labels: object, *, quar
     answer = {"VersionId": "v1", "SecretString": "text", "VersionStages": labels}
 
     assert SecretsManager(Wire((200, json.dumps(answer).encode()))).current_value(SECRET).quarantined == quarantined
-
-
-def test_the_label_of_a_failed_rollout_is_the_publications_own() -> None:
-    """It is written twice, because importing the other would slow the start down."""
-    assert QUARANTINED == publication.QUARANTINED
 
 
 def test_a_secret_version_never_shows_its_text() -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.container import exit_codes
 from meshcert.aws.ecs.deployments import EXCUSED
 from meshcert.aws.ecs.services import EcsServices
+from meshcert.contract import exit_codes
 from meshcert.lifecycle.observing.observation import DeploymentState
 from tests.meshcert.aws.test_errors import Answers, client_error
 

@@ -11,13 +11,14 @@ import pytest
 from lambdas.export import handler
 from local.aws.config import CertificateTimes
 from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import IdentityMissing, SecretNotPublished
 from meshcert.identity import Identity
 from meshcert.material import split_certificates
 from meshcert.material.document import PLACEHOLDER, read_material, read_trust_bundle
 from meshcert.naming import IDENTITIES_BY_CERTIFICATE
 from meshcert.publishing.export import TrustBundleOrder, export_identity, export_trust_bundle
-from meshcert.publishing.publication import CURRENT, Outcome
+from meshcert.publishing.publication import Outcome
 from tests.local.aws.hierarchies import eventually, permit_acm, root, subordinate
 from tests.meshcert.deploying.identity_table_claims import IdentityTableClaims
 from tests.meshcert.publishing.publication_claims import PublicationClaims

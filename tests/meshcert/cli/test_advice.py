@@ -26,7 +26,7 @@ SCAN = ("dynamodb:Scan", "identities")
             77,
             "no AWS credentials. Sign in (`aws sso login`)",
         ),
-        (AwsRefused(*SCAN, "ExpiredTokenException", "expired"), 77, "your AWS session has expired. Sign in"),
+        (AwsUnavailable(*SCAN, "ExpiredTokenException"), 77, "your AWS session has expired. Sign in"),
         (AwsRefused(*SCAN, "UnauthorizedSSOTokenError", "expired"), 77, "your AWS session has expired. Sign in"),
         (AccessDenied(*SCAN, "UnrecognizedClientException", "invalid"), 77, "AWS does not know these credentials"),
         (AwsRefused(*SCAN, "InvalidSignatureException", "skew"), 77, "this machine's clock"),

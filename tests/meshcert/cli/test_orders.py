@@ -103,27 +103,43 @@ def test_a_wait_that_is_too_short_says_that_the_order_stays(terminal: Terminal) 
     assert "not settled after 30 seconds; the order stays, `meshcert status colorteller`" in ended.out
 
 
+class Faltering:
+    """What is remembered; the third question fails."""
+
+    def __init__(self, terminal: Terminal, reason: str) -> None:
+        self._remembered = terminal.account.remembered
+        self._reason = reason
+        self.asked = 0
+
+    def memory(self, identity: str) -> object:
+        """As the table tells it."""
+        self.asked += 1
+        if self.asked == 3:
+            raise AwsUnavailable("dynamodb:GetItem", "x", self._reason)
+        return self._remembered.memory(identity)
+
+
 def test_a_wait_goes_on_while_aws_does_not_answer(terminal: Terminal) -> None:
     """One throttled look is a line, not the end."""
-    remembered, failures = terminal.account.remembered, [AwsUnavailable("dynamodb:GetItem", "x", "Throttling")]
-
-    class Faltering:
-        def __init__(self) -> None:
-            self.asked = 0
-
-        def memory(self, identity: str) -> object:
-            self.asked += 1
-            if self.asked == 3:
-                raise failures.pop()
-            return remembered.memory(identity)
-
-    terminal.breaks(remembered=Faltering())
+    faltering = Faltering(terminal, "Throttling")
+    terminal.breaks(remembered=faltering)
 
     ended = terminal.run("renew", "colorteller", "--wait")
 
-    assert failures == []
+    assert faltering.asked > 3
     assert "AWS does not answer, trying again: dynamodb:GetItem on x: Throttling" in ended.out
     assert ended.code == 0
+
+
+def test_a_session_that_expires_ends_the_wait(terminal: Terminal) -> None:
+    """Only the operator can sign in again; the order stays."""
+    terminal.breaks(remembered=Faltering(terminal, "ExpiredTokenException"))
+
+    ended = terminal.run("renew", "colorteller", "--wait")
+
+    assert ended.code == 77
+    assert "ordered: renew colorteller" in ended.out
+    assert ended.err.startswith("meshcert: your AWS session has expired. Sign in")
 
 
 def test_a_wait_without_the_audit_log_follows_what_is_seen(terminal: Terminal) -> None:

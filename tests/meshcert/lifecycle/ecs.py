@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.errors import IdentityMissing
 from meshcert.lifecycle.observing.observation import Acknowledgement, DeploymentState, Service, ServiceDeployment, Task
 from meshcert.proxy import Rotation
-from meshcert.publishing.publication import CURRENT, QUARANTINED, version_labelled
+from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
     from evidence.simulation.vault import InMemoryVault

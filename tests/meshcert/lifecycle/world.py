@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities, InMemoryLifecycle
 from evidence.simulation.vault import InMemoryVault
+from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, QUARANTINED
 from meshcert.errors import MeshcertError
 from meshcert.identity import Identity, ServiceUse
 from meshcert.lifecycle.asking.looks import Look
@@ -17,7 +18,7 @@ from meshcert.lifecycle.doing.reconcile import Reconciled, Workshop, reconcile
 from meshcert.lifecycle.observing.observe import Views
 from meshcert.lifecycle.policy import Policy
 from meshcert.proxy import Rotation
-from meshcert.publishing.publication import CURRENT, LAST_GOOD, QUARANTINED, version_labelled
+from meshcert.publishing.publication import version_labelled
 from tests.meshcert.lifecycle.acm import ModelledExporter, SimulatedAcm, version_of
 from tests.meshcert.lifecycle.ecs import SimulatedEcs
 from tests.meshcert.publishing.fakes import FakeClock

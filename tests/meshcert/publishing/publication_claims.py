@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from meshcert.contract.staging_labels import CURRENT, PENDING, QUARANTINED
 from meshcert.errors import IdentityMissing, PublicationRaced, VersionQuarantined
 from meshcert.publishing.ports import CurrentValue, PublishedValues, SecretVault
-from meshcert.publishing.publication import CURRENT, PENDING, QUARANTINED, Outcome, publish, version_labelled
+from meshcert.publishing.publication import Outcome, publish, version_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable

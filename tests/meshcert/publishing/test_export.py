@@ -10,6 +10,7 @@ import pytest
 
 from evidence.fixtures.pki import Hierarchy
 from evidence.simulation.vault import SEED_VERSION
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import (
     CertificatePending,
     IdentityMissing,
@@ -23,7 +24,7 @@ from meshcert.publishing.export import (
     export_trust_bundle,
     new_passphrase,
 )
-from meshcert.publishing.publication import CURRENT, Outcome
+from meshcert.publishing.publication import Outcome
 from tests.meshcert.publishing.world import BUNDLE, CERTIFICATE, NAME, ROOT, SECRET, TELLER, TRUST_ORDER, never
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evidence.simulation.vault import SEED_VERSION
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.publishing.export import export_identity, export_issued, export_trust_bundle
-from meshcert.publishing.publication import CURRENT
 from tests.meshcert.publishing.fakes import Crash, CrashAfter
 from tests.meshcert.publishing.world import BUNDLE, CERTIFICATE, SECRET, TELLER, TRUST_ORDER
 

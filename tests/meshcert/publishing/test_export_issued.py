@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.simulation.vault import SEED_VERSION
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import MaterialRejected, PublicationRaced
 from meshcert.publishing.export import export_identity, export_issued
-from meshcert.publishing.publication import CURRENT, Outcome
+from meshcert.publishing.publication import Outcome
 from tests.meshcert.publishing.world import CERTIFICATE, NAME, SECRET, TELLER, never
 
 if TYPE_CHECKING:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from evidence.fixtures.pki import Hierarchy
 from evidence.simulation.tables import InMemoryIdentities
 from evidence.simulation.vault import InMemoryVault
+from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.deploying.custom_resource import IDENTITY_TYPE, TRUST_BUNDLE_TYPE, Deployment, answer
 from meshcert.identity import Identity
 from meshcert.material.document import read_material
 from meshcert.publishing.export import Sources, TrustBundleOrder, export_issued
 from meshcert.publishing.preflight import Expectation, verify_material
-from meshcert.publishing.publication import CURRENT, QUARANTINED, version_labelled
+from meshcert.publishing.publication import version_labelled
 from tests.meshcert.publishing.fakes import (
     CrashAfter,
     FakeClock,

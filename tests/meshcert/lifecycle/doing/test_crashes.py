@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.simulation.vault import SEED_VERSION
+from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, PREVIOUS, QUARANTINED
 from meshcert.errors import MeshcertError
-from meshcert.publishing.publication import CURRENT, LAST_GOOD, PREVIOUS, QUARANTINED
 from tests.meshcert.lifecycle.interruptions import BEYOND, KilledAfter, Meanwhile, Throttled
 from tests.meshcert.lifecycle.runs import roll_out_badly
 from tests.meshcert.lifecycle.world import DAY, IDENTITY, MINUTE, SECRET

@@ -1,0 +1,32 @@
+"""
+The table ``acknowledgements``: each task says in a row of its own what its Envoy serves.
+
+Times are seconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+SCHEMA_VERSION = 1
+
+SERVICE = "service"
+"""The partition key: name of the task's service in the mesh file."""
+TASK = "task"
+"""The sort key: the task's ARN."""
+SCHEMA = "schema"
+AT = "at"
+"""When it was said."""
+EXPIRES = "expires"
+"""When DynamoDB may delete the row."""
+SECRETS = "secrets"
+"""A map of the fields below for each identity, by its name."""
+
+VERSION = "version"
+"""The version that Envoy serves."""
+SERIAL_NUMBER = "serial"
+"""Of the certificate that Envoy shows for it, lower-case hex."""
+NOT_AFTER = "not_after"
+"""End of that certificate's validity."""
+REFUSED = "refused"
+"""The version that the task would not take over."""
+ERROR = "error"
+"""Why, or what else is wrong."""

@@ -1,0 +1,34 @@
+"""What a task writes of itself is what the renewal function reads."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from entrypoint.aws.dynamodb import attribute
+from entrypoint.rotating.acknowledgements import row
+from entrypoint.rotating.standing import Standing
+from evidence.fixtures.proxies import teller
+from meshcert.aws.tables.acknowledgements import AcknowledgementRows
+from meshcert.lifecycle.observing.observation import Acknowledgement
+from tests.meshcert.aws.test_rows import Pages
+
+AT = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
+
+
+def test_every_field_that_a_task_writes_is_read() -> None:
+    """Through DynamoDB's own types, for an identity that is well and for one that refuses a version."""
+    standings = {
+        "colorteller": Standing("v1", "0a", int(AT.timestamp()) + 60),
+        "ledger": Standing("v1", "", 0, "v2", "preflight: it expired"),
+    }
+    written = row(teller(), "arn:task/1", int(AT.timestamp()), standings)
+    stored = {name: TypeDeserializer().deserialize(attribute(value)) for name, value in written.items()}
+
+    assert AcknowledgementRows(Pages([stored])).of("colorteller") == {
+        "arn:task/1": {
+            "colorteller": Acknowledgement(AT, "v1", "0a", AT + dt.timedelta(minutes=1)),
+            "ledger": Acknowledgement(AT, "v1", refused="v2", error="preflight: it expired"),
+        }
+    }
