@@ -84,7 +84,7 @@ meshcert: $(VENV) ## The operator's command line, also .venv/bin/meshcert (ARGS=
 
 .PHONY: mesh
 mesh: $(VENV) ## Check a mesh file, or print its JSON Schema (ARGS="check my-mesh.yaml", ARGS=schema)
-	@python -m meshcert.mesh $(ARGS)
+	@meshcert $(ARGS)
 
 .PHONY: synth
 synth: $(VENV) $(NODE) ## Write the CloudFormation templates to cdk.out (ARGS="-c mesh=my-mesh.yaml")

@@ -32,7 +32,7 @@ def build(app: App) -> App:
     """
     mesh = load_mesh(Path(app.node.get_context("mesh")))
     platform = Platform.from_context(app.node)
-    name = mesh.mesh.name
+    name = mesh.name
     pki = PkiStack(app, f"{name}-pki", mesh=mesh)
     identities = IdentitiesStack(app, f"{name}-identities", mesh=mesh, pki=pki, platform=platform)
     services = ServicesStack(app, f"{name}-services", mesh=mesh, pki=pki, key=identities.key, platform=platform)

@@ -38,8 +38,8 @@ class IdentitiesStack(Stack):
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, pki: PkiStack, platform: Platform) -> None:
-        super().__init__(scope, construct_id, description=f"meshcert {mesh.mesh.name}: certificates, secrets, export")
-        name = mesh.mesh.name
+        super().__init__(scope, construct_id, description=f"meshcert {mesh.name}: certificates, secrets, export")
+        name = mesh.name
         self.key = kms.Key(
             self,
             "Key",

@@ -29,11 +29,11 @@ class PkiStack(Stack):
         super().__init__(
             scope,
             construct_id,
-            description=f"meshcert {mesh.mesh.name}: private CA hierarchies",
+            description=f"meshcert {mesh.name}: private CA hierarchies",
             termination_protection=True,
         )
         makes_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
-        bucket = RevocationBucket(self, "RevocationLists", mesh=mesh.mesh.name) if makes_lists else None
+        bucket = RevocationBucket(self, "RevocationLists", mesh=mesh.name) if makes_lists else None
         self.hierarchies: dict[str, HierarchyAuthorities] = {}
         for name, hierarchy in mesh.hierarchies.items():
             authorities = HierarchyAuthorities(

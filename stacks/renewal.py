@@ -58,10 +58,8 @@ class RenewalStack(Stack):
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, platform: Platform) -> None:
-        super().__init__(
-            scope, construct_id, description=f"meshcert {mesh.mesh.name}: renewal, rollout, rollback, alarms"
-        )
-        self._mesh = mesh.mesh.name
+        super().__init__(scope, construct_id, description=f"meshcert {mesh.name}: renewal, rollout, rollback, alarms")
+        self._mesh = mesh.name
         self._platform = platform
         self._rights = MeshRights(self._mesh)
 

@@ -56,8 +56,8 @@ class ServicesStack(Stack):
     def __init__(
         self, scope: Construct, construct_id: str, *, mesh: Mesh, pki: PkiStack, key: kms.IKey, platform: Platform
     ) -> None:
-        super().__init__(scope, construct_id, description=f"meshcert {mesh.mesh.name}: services behind Envoy")
-        name = mesh.mesh.name
+        super().__init__(scope, construct_id, description=f"meshcert {mesh.name}: services behind Envoy")
+        name = mesh.name
         vpc, endpoints = self._network(mesh)
         cluster = ecs.Cluster(
             self,
@@ -70,7 +70,7 @@ class ServicesStack(Stack):
             mesh=mesh,
             authorities=pki.hierarchies,
             cluster=cluster,
-            namespace=servicediscovery.PrivateDnsNamespace(self, "Namespace", name=mesh.mesh.namespace, vpc=vpc),
+            namespace=servicediscovery.PrivateDnsNamespace(self, "Namespace", name=mesh.namespace, vpc=vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
             execution_role=self._execution_role(name),

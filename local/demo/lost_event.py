@@ -67,7 +67,7 @@ class LostEventStory(Scene):
                 self.proven(name)
         old = {name: self.running.serial(name) for name in names}
         versions = {name: self.running.current_version(name) for name in names}
-        with SteadyClient(self.gateway(), ANSWER) as asking, Ticking(self.aws, self.mesh.mesh.name):
+        with SteadyClient(self.gateway(), ANSWER) as asking, Ticking(self.aws, self.mesh.name):
             with self.stage.step("ACM renews, and every event about it is lost"):
                 modes = [{"source": source, "mode": "lost"} for source in ("aws.acm", "aws.health")]
                 self.aws.control("PUT", "/_local/events/modes", modes)
@@ -83,7 +83,7 @@ class LostEventStory(Scene):
                 began = time.monotonic()
                 for watch in watches.values():
                     watch.start()
-                dispatch(self.aws, self.mesh.mesh.name, "sweep")
+                dispatch(self.aws, self.mesh.name, "sweep")
                 for watch in watches.values():
                     watch.join()
                 healed_s = time.monotonic() - began

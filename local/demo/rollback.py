@@ -89,7 +89,7 @@ class RollbackStory(Scene):
     def play(self) -> RollbackResult:
         """Play all of it; raises when a step does not get through."""
         self.stand_up()
-        name = self.mesh.mesh.name
+        name = self.mesh.name
         with Ticking(self.aws, name), SteadyClient(self.gateway(), ANSWER) as asking:
             with self.stage.step("The version in use is proven good, and becomes the one to go back to"):
                 good = self.proven(TELLER)
@@ -148,7 +148,7 @@ class RollbackStory(Scene):
             "POST",
             "/_local/secrets/plant",
             {
-                "secret_id": naming.identity_secret(self.mesh.mesh.name, TELLER),
+                "secret_id": naming.identity_secret(self.mesh.name, TELLER),
                 "version_id": material.version_id,
                 "secret_string": write_material(material, {}),
                 "stages": [CURRENT],
@@ -167,7 +167,7 @@ class RollbackStory(Scene):
         return self.running.served_by_all(TELLER) == {self.running.serial(TELLER)}
 
     def _alarmed(self) -> bool:
-        name = naming.alarm(self.mesh.mesh.name, _ALARM)
+        name = naming.alarm(self.mesh.name, _ALARM)
         alarms = self.running.client("cloudwatch").describe_alarm_history(AlarmName=name)["AlarmHistoryItems"]
         return any("to ALARM" in item["HistorySummary"] for item in alarms)
 

@@ -58,7 +58,7 @@ class Scene(ABC):
 
     def __post_init__(self) -> None:
         self.mesh = load_mesh(self.MESH)
-        self.running = RunningMesh(self.aws, self.mesh.mesh.name, self.aws.resolve)
+        self.running = RunningMesh(self.aws, self.mesh.name, self.aws.resolve)
         self.cdk = CdkCli(self.aws.environment(), self.stage.detail)
 
     @abstractmethod
@@ -118,7 +118,7 @@ class Scene(ABC):
             The version.
         """
         # Sweeps in haste: a tick leaves an identity alone until it is due again, up to a minute.
-        with Ticking(self.aws, self.mesh.mesh.name, sweep_every_s=SWEEP_EVERY_S):
+        with Ticking(self.aws, self.mesh.name, sweep_every_s=SWEEP_EVERY_S):
             version = wait_until(lambda: self._proven(identity), f"{identity}: settled", within_s=90)
         # None of them may still be on its way: it would see what comes next before anybody is told.
         wait_until(self._nothing_is_queued, "empty queues", within_s=90)

@@ -79,7 +79,7 @@ class Story(Scene):
         text = "ACM's day comes: it renews; export, publication, the gateway reloads, the teller is redeployed"
         with (
             self.stage.step(text),
-            Ticking(self.aws, self.mesh.mesh.name),
+            Ticking(self.aws, self.mesh.name),
             SteadyClient(self.gateway(), ANSWER) as asking,
         ):
             for watch in watches.values():

@@ -1,4 +1,4 @@
-"""``meshcert COMMAND``: plan, status, renew, rollback, history, verify."""
+"""``meshcert COMMAND``: plan, status, renew, rollback, history, verify; check, schema."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from meshcert.cli import exit_codes, screen
+from meshcert.cli import exit_codes, mesh_file, screen
 from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
 from meshcert.cli.costs import estimate
@@ -33,6 +33,7 @@ from meshcert.cli.screen import Screen
 from meshcert.cli.survey import require_declared, sight, survey, usage
 from meshcert.contract.environment import MESH
 from meshcert.errors import MeshcertError
+from meshcert.mesh import load_mesh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -62,8 +63,9 @@ def cli(context: click.Context, mesh: str) -> None:
     """
     See and steer the certificates of a mesh.
 
-    Everything else comes from the environment: AWS_REGION, AWS_PROFILE or other credentials, and AWS_ENDPOINT_URL for a
-    local AWS. The role in the renewal stack's output OperatorRole may run every command, and can reach no private key.
+    `check` and `schema` look at a mesh file alone. The others ask AWS, and everything else comes from the environment:
+    AWS_REGION, AWS_PROFILE or other credentials, and AWS_ENDPOINT_URL for a local AWS. The role in the renewal stack's
+    output OperatorRole may run every command, and can reach no private key.
     """
     opened = context.obj
     context.obj = lambda: opened(mesh or _mesh_of_this_folder(), os.environ)
@@ -179,6 +181,10 @@ def verify(account: Callable[[], Account], name: str, *, as_document: bool) -> N
     sys.exit(exit_codes.NEEDS_A_PERSON if verdict["faults"] else exit_codes.SETTLED)
 
 
+cli.add_command(mesh_file.check)
+cli.add_command(mesh_file.schema)
+
+
 def _order(mesh: Account, order: str, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
     tell = _on_stderr if as_document else click.echo
     before = sight(mesh, name)
@@ -228,9 +234,7 @@ def _print_json(mesh: Account, **content: Any) -> None:
 def _mesh_of_this_folder() -> str:
     if not _MESH_FILE.exists():
         raise click.UsageError("which mesh? Give --mesh NAME, or go to the folder of its mesh.yaml")
-    from meshcert.mesh import load_mesh  # noqa: PLC0415  only needed without --mesh
-
-    return str(load_mesh(_MESH_FILE).mesh.name)
+    return load_mesh(_MESH_FILE).name
 
 
 def main(arguments: Sequence[str] | None = None, opened: Callable[..., Account] = connect) -> int:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from meshcert.mesh.naming import NAME
+
 _WAIT_S = 900.0
 _PERIODS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -25,8 +27,6 @@ def require_names(_: click.Context, parameter: click.Parameter, value: Any) -> A
     Raises:
         click.BadParameter: If one of them is no name.
     """
-    from meshcert.mesh.naming import NAME  # noqa: PLC0415  it comes with the mesh file's model: only when needed
-
     names = [value] if isinstance(value, str) else value
     if isinstance(parameter, click.Option):
         # Left out, it is the mesh of this folder's mesh file.

@@ -53,7 +53,7 @@ class Mesh(Part):
 
     schema_version: Literal[1] = Field(alias="schema", examples=[SCHEMA])
     """Version of this format: 1."""
-    mesh: About
+    about: About = Field(alias="mesh")
     """The mesh as a whole."""
     network: Network = Network()
     """The VPC the services run in."""
@@ -67,6 +67,16 @@ class Mesh(Part):
     """Proxies in front of an application, by name."""
     services: dict[str, Service] = Field(json_schema_extra=_KEYS)
     """The ECS services that run the proxies, by name."""
+
+    @property
+    def name(self) -> str:
+        """Name of the mesh."""
+        return self.about.name
+
+    @property
+    def namespace(self) -> str:
+        """Cloud Map namespace of its services."""
+        return self.about.namespace
 
     def service_of(self, virtual_node: str) -> str:
         """
@@ -85,7 +95,7 @@ class Mesh(Part):
 
     def host(self, virtual_node: str) -> str:
         """The DNS name under which Cloud Map answers with the addresses of a virtual node's healthy tasks."""
-        return f"{self.service_of(virtual_node)}.{self.mesh.namespace}"
+        return f"{self.service_of(virtual_node)}.{self.namespace}"
 
     def peer_names(self, identity: str) -> tuple[str, ...]:
         """

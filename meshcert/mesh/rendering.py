@@ -34,8 +34,8 @@ class SecretIds:
     def named_by_convention(cls, mesh: Mesh) -> SecretIds:
         """The names that :mod:`meshcert.naming` gives them."""
         return cls(
-            identities={name: naming.identity_secret(mesh.mesh.name, name) for name in mesh.identities},
-            trust_bundles={name: naming.trust_bundle_secret(mesh.mesh.name, name) for name in mesh.hierarchies},
+            identities={name: naming.identity_secret(mesh.name, name) for name in mesh.identities},
+            trust_bundles={name: naming.trust_bundle_secret(mesh.name, name) for name in mesh.hierarchies},
         )
 
 
@@ -64,7 +64,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
     sides: list[proxy.ListenerTls | proxy.BackendTls] = [listener.tls for listener in listeners]
     sides += [backend.tls for backend in backends if backend.tls]
     return proxy.ProxySettings(
-        mesh=mesh.mesh.name,
+        mesh=mesh.name,
         name=name,
         service=service,
         listeners=listeners,
@@ -88,7 +88,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         poll_interval_s=declared.poll_interval_s,
         max_connection_duration_s=declared.max_connection_duration_s,
         cut_tcp_sessions=declared.cut_tcp_sessions,
-        acknowledgements=naming.acknowledgements_table(mesh.mesh.name),
+        acknowledgements=naming.acknowledgements_table(mesh.name),
     )
 
 

@@ -87,7 +87,7 @@ class EnvoyService(Construct):
         self._logs = logs.LogGroup(
             self,
             "Logs",
-            log_group_name=naming.log_group(mesh.mesh.name, construct_id),
+            log_group_name=naming.log_group(mesh.name, construct_id),
             retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=RemovalPolicy.DESTROY,
         )
@@ -95,7 +95,7 @@ class EnvoyService(Construct):
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
-            family=f"meshcert-{mesh.mesh.name}-{construct_id}",
+            family=f"meshcert-{mesh.name}-{construct_id}",
             cpu=self._declared.cpu,
             memory_limit_mib=self._declared.memory_mib,
             runtime_platform=ecs.RuntimePlatform(
@@ -163,7 +163,7 @@ class EnvoyService(Construct):
 
     def _task_role(self) -> iam.Role:
         """Its own identity's secret, its peers' trust bundles, the key that opens them, and its acknowledgements."""
-        mesh = self._surroundings.mesh.mesh.name
+        mesh = self._surroundings.mesh.name
         role = iam.Role(
             self,
             "TaskRole",
@@ -211,7 +211,7 @@ class EnvoyService(Construct):
         mesh, authorities = self._surroundings.mesh, self._surroundings.authorities
         listed = dict.fromkeys(name for bundle in self.proxy.trust_bundles for name in mesh.listed(bundle))
         return [
-            f"arn:{Aws.PARTITION}:s3:::{bucket_name(mesh.mesh.name)}/"
+            f"arn:{Aws.PARTITION}:s3:::{bucket_name(mesh.name)}/"
             + naming.revocation_list(Fn.select(1, Fn.split("/", arn)))
             for name in listed
             for arn in authorities[name].arns

@@ -129,8 +129,8 @@ class TrustBundle(Construct):
         secret = PublishedSecret(
             self,
             "Secret",
-            mesh=mesh.mesh.name,
-            name=naming.trust_bundle_secret(mesh.mesh.name, hierarchy),
+            mesh=mesh.name,
+            name=naming.trust_bundle_secret(mesh.name, hierarchy),
             description=f"Trust bundle of {hierarchy}: root certificates only, no key",
             key=key,
         )
@@ -139,7 +139,7 @@ class TrustBundle(Construct):
         # A new number publishes a root's new certificate.
         reissues = [mesh.hierarchies[name].reissue for name in trusted]
         lists = [
-            {"Bucket": bucket_name(mesh.mesh.name), "CertificateAuthorityArn": arn}
+            {"Bucket": bucket_name(mesh.name), "CertificateAuthorityArn": arn}
             for name in mesh.listed(hierarchy)
             for arn in authorities[name].arns
         ]
@@ -148,7 +148,7 @@ class TrustBundle(Construct):
             "Custom::MeshcertTrustBundle",
             deploy,
             {
-                "Mesh": mesh.mesh.name,
+                "Mesh": mesh.name,
                 "Hierarchy": hierarchy,
                 "SecretId": secret.secret_arn,
                 # One alone is no list, as ever: another shape would have every bundle published again.
@@ -202,8 +202,8 @@ class Identity(Construct):
         secret = PublishedSecret(
             self,
             "Secret",
-            mesh=mesh.mesh.name,
-            name=naming.identity_secret(mesh.mesh.name, name),
+            mesh=mesh.name,
+            name=naming.identity_secret(mesh.name, name),
             description=f"Material of {name}: certificate, chain, encrypted private key and its passphrase",
             key=key,
             # A rollback moves labels, and the renewal function does that.
@@ -214,7 +214,7 @@ class Identity(Construct):
             "Custom::MeshcertIdentity",
             deploy,
             {
-                "Mesh": mesh.mesh.name,
+                "Mesh": mesh.name,
                 "Identity": name,
                 "CertificateArn": certificate.ref,
                 "SecretId": secret.secret_arn,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.envoy.listeners import REQUEST_TIMEOUT_S
 from meshcert.mesh.issuance import MOST_NAMES
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
@@ -56,4 +57,4 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert f"ends a request after {REQUEST_TIMEOUT_S:g} seconds" in LIMITS
     assert f"| {LONGEST_MESH_NAME} characters, {LONGEST_NAME} characters |" in LIMITS
     assert f"more than {MOST_NAMES} names" in LIMITS
-    assert f"live {LEAF_LIFETIME_DAYS} days" in LIMITS
+    assert f"live {CERTIFICATE_DAYS} days" in LIMITS

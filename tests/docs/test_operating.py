@@ -75,5 +75,5 @@ def test_every_command_that_a_page_names_exists(page: str) -> None:
     """Words that an operator types."""
     told = set(re.findall(r"`(?:\.venv/bin/)?meshcert ([a-z]+)", PAGES[page]))
 
-    assert told <= set(cli.commands) | FOR_MESH_FILES
+    assert told <= set(cli.commands)
     assert told or page != PAGE

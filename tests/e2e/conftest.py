@@ -123,7 +123,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlayedDemo]:
         lines: list[str] = []
         stage = Stage(started=began, on_detail=lines.append)
         result = Story(stage, aws, folder).play()
-        mesh = RunningMesh(aws, load_mesh(MUTUAL).mesh.name, aws.resolve)
+        mesh = RunningMesh(aws, load_mesh(MUTUAL).name, aws.resolve)
         played = PlayedDemo(aws, CdkCli(aws.environment(), lines.append), mesh, result, folder, lines, began)
         played.set_policy(IN_HASTE)
         yield played

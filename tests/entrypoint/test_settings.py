@@ -212,7 +212,7 @@ def test_the_services_stack_names_the_table_of_acknowledgements() -> None:
 
     for service in mesh.services:
         settings = proxy_settings(mesh, service)
-        assert settings.acknowledgements == naming.acknowledgements_table(mesh.mesh.name)
+        assert settings.acknowledgements == naming.acknowledgements_table(mesh.name)
         assert settings.acknowledge_every_s == 300.0
 
 

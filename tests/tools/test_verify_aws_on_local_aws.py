@@ -45,7 +45,7 @@ LEFT_OPEN = {
 def mesh(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> RunningMesh:
     """The demo's mesh, deployed and steady."""
     aws.deploy(CdkCli(aws.environment()).synth(MESH, tmp_path_factory.mktemp("assembly")))
-    running = RunningMesh(aws, load_mesh(MESH).mesh.name, aws.resolve)
+    running = RunningMesh(aws, load_mesh(MESH).name, aws.resolve)
     running.wait_until_steady(["colorgateway", "colorteller"])
     return running
 

@@ -91,7 +91,7 @@ class Deployment:
     @property
     def name(self) -> str:
         """The mesh's name."""
-        return self.mesh.mesh.name
+        return self.mesh.name
 
     def stack(self, part: str) -> str:
         """Name of the stack ``pki``, ``identities``, ``services`` or ``renewal``."""

@@ -20,10 +20,10 @@ _SECTIONS = ("hierarchies", "identities", "virtual_gateways", "virtual_nodes", "
 
 def check_names(mesh: Mesh, findings: Findings) -> None:
     """Names of the mesh and of its parts: form, length, reserved words."""
-    if fault := name_problem(mesh.mesh.name, LONGEST_MESH_NAME):
+    if fault := name_problem(mesh.name, LONGEST_MESH_NAME):
         findings.add("mesh.name", *fault)
     # A namespace of one label is fine: the service's name before it makes two.
-    if fault := dns_name_problem(f"service.{mesh.mesh.namespace}"):
+    if fault := dns_name_problem(f"service.{mesh.namespace}"):
         findings.add("mesh.namespace", *fault)
     for section in _SECTIONS:
         for name in getattr(mesh, section):

@@ -19,6 +19,7 @@ from meshcert.contract import (
     staging_labels,
 )
 from stacks.bundling import NOT_IN_FUNCTIONS
+from stacks.constructs.images import ENVOY_CONTEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,6 +138,7 @@ def test_the_contract_is_in_the_functions_and_in_the_image() -> None:
     """The bundle leaves some folders of the shared package out, the image none."""
     assert not NOT_IN_FUNCTIONS(str(ROOT / "meshcert"), ["contract"])
     assert not NOT_IN_FUNCTIONS(str(CONTRACT), [path.name for path in CONTRACT.glob("*.py")])
+    assert not any("contract" in pattern for pattern in ENVOY_CONTEXT)
     assert "COPY meshcert /opt/meshcert/app/meshcert\n" in (ROOT / "envoy-image/Dockerfile").read_text()
 
 

@@ -1,10 +1,7 @@
-"""The shipped mesh files, the settings they become, the JSON Schema, and the command line."""
+"""The shipped mesh files, the settings they become, and the JSON Schema."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +10,6 @@ import yaml
 from pydantic import ValidationError
 
 from meshcert.mesh import Mesh, SecretIds, load_mesh, proxy_settings, read_mesh
-from meshcert.mesh.__main__ import main
 from meshcert.mesh.schema import json_schema
 from meshcert.proxy import Backend, BackendTls, ListenerTls, ProxySettings, Rotation, Route, SecretReference, TlsMode
 
@@ -221,58 +217,3 @@ def test_the_json_schema_explains_every_key() -> None:
         assert part["additionalProperties"] is False
         for key, value in part["properties"].items():
             assert value.get("description") or "$ref" in value, f"{part['title']}.{key}"
-
-
-@pytest.fixture
-def faulty(tmp_path: Path) -> Path:
-    """A mesh file with a slip in its tenth line."""
-    path = tmp_path / "faulty.yaml"
-    path.write_text((ROOT / "mesh.yaml").read_text().replace("egress: nat", "egres: nat"))
-    return path
-
-
-def test_check_passes_the_shipped_file_by_default() -> None:
-    """As a program of its own, without an argument, it looks at mesh.yaml."""
-    command = [sys.executable, "-m", "meshcert.mesh", "check"]
-
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("mesh.yaml: mesh color: 2 hierarchies")
-
-
-def test_check_prints_every_fault_with_its_line_and_ends_with_1(
-    faulty: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """For people: file:line: place: problem. remedy."""
-    code = main(["check", str(faulty)])
-
-    assert code == 1
-    assert capsys.readouterr().out == f"{faulty}:10: network.egres: unknown key. Did you mean egress?\n1 fault\n"
-
-
-def test_check_prints_faults_as_json(faulty: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """For editors and CI."""
-    code = main(["check", str(faulty), "--json"])
-
-    fault = {"line": 10, "place": "network.egres", "problem": "unknown key", "remedy": "Did you mean egress?"}
-    assert code == 1
-    assert json.loads(capsys.readouterr().out) == {"file": str(faulty), "faults": [fault]}
-
-
-@pytest.mark.parametrize("arguments", [["check", "no-such-file.yaml"], ["chekc"], []])
-def test_a_wrong_command_or_an_unreadable_file_ends_with_2(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    """With usage and a sentence."""
-    with pytest.raises(SystemExit) as ended:
-        main(arguments)
-
-    assert ended.value.code == 2
-    assert "usage:" in capsys.readouterr().err
-
-
-def test_schema_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
-    """Ready to be written to a file."""
-    assert main(["schema"]) == 0
-    assert json.loads(capsys.readouterr().out) == json_schema()

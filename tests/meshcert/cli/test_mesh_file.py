@@ -1,0 +1,75 @@
+"""``meshcert check`` and ``meshcert schema``."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from meshcert.cli import exit_codes
+from meshcert.cli.__main__ import main
+from meshcert.mesh.schema import json_schema
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def faulty(tmp_path: Path) -> Path:
+    """A mesh file with a slip in its tenth line."""
+    path = tmp_path / "faulty.yaml"
+    path.write_text((ROOT / "mesh.yaml").read_text().replace("egress: nat", "egres: nat"))
+    return path
+
+
+def test_check_passes_the_shipped_file_by_default() -> None:
+    """As a program of its own, without an argument, it looks at mesh.yaml."""
+    command = [sys.executable, "-m", "meshcert.cli", "check"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("mesh.yaml: mesh color: 2 hierarchies")
+
+
+def test_check_prints_every_fault_with_its_line_and_ends_with_1(
+    faulty: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """For people: file:line: place: problem. remedy."""
+    code = main(["check", str(faulty)])
+
+    assert code == 1
+    assert capsys.readouterr().out == f"{faulty}:10: network.egres: unknown key. Did you mean egress?\n1 fault\n"
+
+
+def test_check_prints_faults_as_json(faulty: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For editors and CI."""
+    code = main(["check", str(faulty), "--json"])
+
+    fault = {"line": 10, "place": "network.egres", "problem": "unknown key", "remedy": "Did you mean egress?"}
+    assert code == 1
+    assert json.loads(capsys.readouterr().out) == {"file": str(faulty), "faults": [fault]}
+
+
+def test_a_file_that_cannot_be_read_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """With what to do."""
+    assert main(["check", "no-such-file.yaml"]) == 2
+    assert capsys.readouterr().err == (
+        "meshcert: no-such-file.yaml cannot be read: No such file or directory. "
+        "Name a mesh file, for example mesh.yaml\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["chekc"], ["check", "--jsno"], ["check", "one.yaml", "two.yaml"]])
+def test_a_wrong_command_ends_as_every_command_does(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """With usage and a sentence."""
+    assert main(arguments) == exit_codes.USAGE
+    assert "Usage: meshcert" in capsys.readouterr().err
+
+
+def test_schema_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Ready to be written to a file."""
+    assert main(["schema"]) == 0
+    assert json.loads(capsys.readouterr().out) == json_schema()
