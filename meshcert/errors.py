@@ -33,7 +33,10 @@ Errors carry data (names, ARNs, serial numbers) and never material. Messages nam
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from meshcert.san import San
 
 
 class MeshcertError(Exception):
@@ -283,7 +286,7 @@ class NamesReplaced(Rejected):
         removed: Names only the old certificate has.
     """
 
-    def __init__(self, identity: str, added: frozenset[str], removed: frozenset[str]) -> None:
+    def __init__(self, identity: str, added: frozenset[San], removed: frozenset[San]) -> None:
         self.identity = identity
         self.added = added
         self.removed = removed
@@ -338,8 +341,8 @@ class RootInUse(Rejected):
         )
 
 
-def _listed(names: frozenset[str]) -> str:
-    return ", ".join(sorted(names))
+def _listed(names: frozenset[San]) -> str:
+    return ", ".join(sorted(str(name) for name in names))
 
 
 class ExportFailed(Rejected):

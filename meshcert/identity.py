@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from meshcert.proxy import Rotation
+    from meshcert.san import San
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Identity:
         certificate_arn: The ACM certificate that carries its names.
         secret_id: ARN of the secret that holds its material.
         root_certificate_authority_arn: The root CA of its hierarchy.
-        names: DNS names its certificate must carry, exactly these.
+        names: What its certificate must carry, exactly these.
         peer_rules: For every peer that checks names: the names it accepts, of which the certificate must have one.
         owner: The CloudFormation resource that declares it.
         certificate_authority_arns: The CAs of its hierarchy: the one that signs its certificate first, the root last.
@@ -53,8 +54,8 @@ class Identity:
     certificate_arn: str
     secret_id: str
     root_certificate_authority_arn: str
-    names: tuple[str, ...]
-    peer_rules: tuple[tuple[str, ...], ...] = ()
+    names: tuple[San, ...]
+    peer_rules: tuple[tuple[San, ...], ...] = ()
     owner: str = ""
     certificate_authority_arns: tuple[str, ...] = ()
     services: tuple[ServiceUse, ...] = ()

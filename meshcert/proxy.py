@@ -11,6 +11,8 @@ import json
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from meshcert.san import Dns, San, Uri, parse_sans
+
 SCHEMA = 1
 ACKNOWLEDGE_EVERY_S = 300.0
 
@@ -64,14 +66,14 @@ class ListenerTls(NamedTuple):
         certificate: Key into :attr:`ProxySettings.identities`: what the listener presents.
         trust: Key into :attr:`ProxySettings.trust_bundles`: client certificates are required and checked against it.
             Empty: one-way TLS, clients stay anonymous.
-        subject_alternative_names: DNS names of which a client's certificate must have one; empty accepts any name
-            that ``trust`` has signed.
+        subject_alternative_names: A client's certificate must have one of them; empty accepts any name that ``trust``
+            has signed.
     """
 
     mode: TlsMode
     certificate: str = ""
     trust: str = ""
-    subject_alternative_names: tuple[str, ...] = ()
+    subject_alternative_names: tuple[San, ...] = ()
 
 
 class Listener(NamedTuple):
@@ -96,12 +98,12 @@ class BackendTls(NamedTuple):
     Args:
         trust: Key into :attr:`ProxySettings.trust_bundles`: the backend's certificate is checked against it.
         certificate: Key into :attr:`ProxySettings.identities`: what the proxy presents. Empty: it stays anonymous.
-        subject_alternative_names: DNS names of which the backend's certificate must have one.
+        subject_alternative_names: The backend's certificate must have one of them; empty: its host.
     """
 
     trust: str
     certificate: str = ""
-    subject_alternative_names: tuple[str, ...] = ()
+    subject_alternative_names: tuple[San, ...] = ()
 
 
 class Backend(NamedTuple):
@@ -142,14 +144,14 @@ class SecretReference(NamedTuple):
 
     Args:
         secret: Its ARN or name.
-        names: DNS names its certificate must carry; empty for trust bundles.
+        names: What its certificate must carry; empty for trust bundles.
         also_trust: Hierarchies whose roots are in a trust bundle besides its own. The proxy does not read it: a
             change of it makes ECS start new tasks, so that a deploy ends when every task knows the roots.
         revocation: Of a trust bundle: whether peers' certificates are looked up in revocation lists.
     """
 
     secret: str
-    names: tuple[str, ...] = ()
+    names: tuple[San, ...] = ()
     also_trust: tuple[str, ...] = ()
     revocation: Revocation = Revocation.NONE
 
@@ -224,10 +226,10 @@ class ProxySettings(NamedTuple):
             return cls(
                 **values
                 | {
-                    "listeners": tuple(_listener(item) for item in values["listeners"]),
-                    "identities": {name: _reference(item) for name, item in values["identities"].items()},
-                    "trust_bundles": {name: _reference(item) for name, item in values["trust_bundles"].items()},
-                    "backends": tuple(_backend(item) for item in values.get("backends", ())),
+                    "listeners": tuple(_listener(*each) for each in enumerate(values["listeners"])),
+                    "identities": _references("identities", values["identities"]),
+                    "trust_bundles": _references("trust_bundles", values["trust_bundles"]),
+                    "backends": tuple(_backend(*each) for each in enumerate(values.get("backends", ()))),
                     "routes": tuple(Route(**item) for item in values.get("routes", ())),
                     "rotation": Rotation(values.get("rotation", Rotation.RELOAD)),
                     "delivery": Delivery(values.get("delivery", Delivery.FILE)),
@@ -239,30 +241,42 @@ class ProxySettings(NamedTuple):
 
 
 def _plain(value: Any) -> Any:
-    """Named tuples as JSON objects, at any depth."""
+    """Named tuples as JSON objects and names as their text, at any depth."""
     if hasattr(value, "_asdict"):
         return {name: _plain(part) for name, part in value._asdict().items()}
     if isinstance(value, dict):
         return {name: _plain(part) for name, part in value.items()}
-    return [_plain(part) for part in value] if isinstance(value, tuple) else value
+    if isinstance(value, tuple):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, Dns | Uri) else value
 
 
-def _listener(item: dict[str, Any]) -> Listener:
+def _listener(number: int, item: dict[str, Any]) -> Listener:
     tls = item["tls"]
-    names = tuple(tls.get("subject_alternative_names", ()))
-    return Listener(
-        **item | {"tls": ListenerTls(**tls | {"mode": TlsMode(tls["mode"]), "subject_alternative_names": names})}
-    )
+    names = _peer_names(f"listeners[{number}]", tls)
+    return Listener(**item | {"tls": ListenerTls(**tls | {"mode": TlsMode(tls["mode"]), **names})})
 
 
-def _backend(item: dict[str, Any]) -> Backend:
+def _backend(number: int, item: dict[str, Any]) -> Backend:
     tls = item.get("tls")
     if tls is not None:
-        tls = BackendTls(**tls | {"subject_alternative_names": tuple(tls.get("subject_alternative_names", ()))})
+        tls = BackendTls(**tls | _peer_names(f"backends[{number}]", tls))
     return Backend(**item | {"tls": tls})
 
 
-def _reference(item: dict[str, Any]) -> SecretReference:
-    lists = ("names", "also_trust")
-    revocation = Revocation(item.get("revocation", Revocation.NONE))
-    return SecretReference(**item | {name: tuple(item.get(name, ())) for name in lists} | {"revocation": revocation})
+def _peer_names(place: str, tls: dict[str, Any]) -> dict[str, tuple[San, ...]]:
+    field = "subject_alternative_names"
+    return {field: parse_sans(tls.get(field, ()), f"{place}.tls.{field}")}
+
+
+def _references(section: str, items: dict[str, Any]) -> dict[str, SecretReference]:
+    return {name: _reference(f"{section}.{name}", item) for name, item in items.items()}
+
+
+def _reference(place: str, item: dict[str, Any]) -> SecretReference:
+    parsed = {
+        "names": parse_sans(item.get("names", ()), f"{place}.names"),
+        "also_trust": tuple(item.get("also_trust", ())),
+        "revocation": Revocation(item.get("revocation", Revocation.NONE)),
+    }
+    return SecretReference(**item | parsed)

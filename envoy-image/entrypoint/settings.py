@@ -24,6 +24,7 @@ from meshcert.contract.environment import (
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import Delivery, ProxySettings, TlsMode
+from meshcert.san import SanInvalid
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
@@ -116,6 +117,9 @@ def _proxy(text: str, faults: list[Fault]) -> ProxySettings | None:
         return None
     try:
         proxy = ProxySettings.from_json(text)
+    except SanInvalid as error:
+        faults.append(Fault(f"{PROXY}.{error.place}", error.problem, _REDEPLOY))
+        return None
     except ValueError as error:
         faults.append(Fault(PROXY, str(error), _REDEPLOY))
         return None

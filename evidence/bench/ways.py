@@ -26,6 +26,7 @@ from meshcert.envoy import (
 )
 from meshcert.envoy.secrets import file_name
 from meshcert.proxy import Delivery, SecretReference
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,7 +111,7 @@ class Ways:
         self._trust_bundle = hierarchy.trust_bundle
         self._identity, self._trust = f"{TELLER_SECRET}-{key}", f"{GATEWAY_TRUST}-{key}"
         self._settings = teller(
-            identities={IDENTITY: SecretReference(self._identity, (TELLER_NAME,))},
+            identities={IDENTITY: SecretReference(self._identity, (Dns(TELLER_NAME),))},
             trust_bundles={TRUST: SecretReference(self._trust)},
             poll_interval_s=60.0,
         )

@@ -35,6 +35,7 @@ from meshcert.lifecycle.observing.observe import Views
 from meshcert.lifecycle.policy import Policy
 from meshcert.publishing.export import Sources, export_issued
 from meshcert.publishing.publication import version_labelled
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -206,7 +207,9 @@ class Fleet:
             arn = f"arn:aws:acm:{HOME.region}:{HOME.account}:certificate/{number:04d}"
             dns_name, secret = f"{name}.mtls.svc.cluster.local", f"arn:secret/{name}"
             self.declared.remember(
-                Identity(name, arn, secret, ROOT, (dns_name,), ((dns_name,),), certificate_authority_arns=(ROOT,))
+                Identity(
+                    name, arn, secret, ROOT, (Dns(dns_name),), ((Dns(dns_name),),), certificate_authority_arns=(ROOT,)
+                )
             )
             self.acm.issue(arn, dns_name)
             self.vault.seed(secret)

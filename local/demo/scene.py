@@ -85,7 +85,7 @@ class Scene(ABC):
         return Gateway(
             address=self.running.gateway_address(GATEWAY),
             port=listener.port_mapping.port,
-            server_name=self.mesh.identities[GATEWAY].dns_names[0],
+            server_name=str(self.mesh.identities[GATEWAY].dns_names[0]),
             trust=self.running.trust_bundle(self.mesh.identities[GATEWAY].hierarchy),
         )
 

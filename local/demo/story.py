@@ -59,7 +59,7 @@ class Story(Scene):
             status, _ = ask_without_certificate(
                 self.running.task(TELLER).address,
                 listener.port_mapping.port,
-                self.mesh.identities[TELLER].dns_names[0],
+                str(self.mesh.identities[TELLER].dns_names[0]),
             )
             reason = wait_until(self._refusal, "the refusal in the teller's access log", within_s=15)
         self.stage.say(f"refused; the teller's access log says why: {reason}")

@@ -65,7 +65,7 @@ class Sight:
             ],
             "due": self._due(),
             "declared": {
-                "names": list(self.seen.identity.names),
+                "names": [str(name) for name in self.seen.identity.names],
                 "certificate_arn": self.seen.identity.certificate_arn,
                 "secret_id": self.seen.identity.secret_id,
             },

@@ -28,6 +28,7 @@ from meshcert.errors import (
     RootReplaced,
 )
 from meshcert.publishing.export import Published, Sources, TrustBundleOrder, export_identity, export_trust_bundle
+from meshcert.san import san_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -142,7 +143,7 @@ def _refuse_replaced_names(identity: Identity, event: Event, table: IdentityTabl
     if row:
         before = frozenset(row.names)
     elif old.get("Identity") == identity.name:
-        before = frozenset(map(str, old.get("Names", ())))
+        before = frozenset(san_of(str(name)) for name in old.get("Names", ()))
     else:
         return
     added, removed = frozenset(identity.names) - before, before - frozenset(identity.names)

@@ -25,9 +25,13 @@ from meshcert.errors import Fault, RequestInvalid
 from meshcert.identity import Identity, ServiceUse
 from meshcert.proxy import Rotation
 from meshcert.publishing.export import ListOrder, TrustBundleOrder
+from meshcert.san import SanInvalid, parse_san, parse_sans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from meshcert.san import San
+
 
 _REMEDY = "Deploy with the stacks of this version"
 
@@ -46,12 +50,8 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
     """
     texts = ("Identity", "CertificateArn", "SecretId", "RootCertificateAuthorityArn")
     faults = [*_text_faults(properties, texts), *_mesh_faults(properties, mesh)]
-    names, rules = _names(properties.get("Names")), _rules(properties.get("PeerNames", []))
-    if not names:
-        faults.append(Fault("Names", "it is not a list of DNS names", _REMEDY))
-    if rules is None:
-        faults.append(Fault("PeerNames", "it is not a list of DNS names, or of lists of them", _REMEDY))
-    authorities = _names(properties.get("CertificateAuthorityArns")) or ()
+    names, rules = _names(properties.get("Names"), faults), _rules(properties.get("PeerNames", []), faults)
+    authorities = _texts(properties.get("CertificateAuthorityArns")) or ()
     if not authorities or authorities[-1] != properties.get("RootCertificateAuthorityArn"):
         problem = "it is not a list of CAs that ends with RootCertificateAuthorityArn"
         faults.append(Fault("CertificateAuthorityArns", problem, _REMEDY))
@@ -63,8 +63,8 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
         certificate_arn=properties["CertificateArn"],
         secret_id=properties["SecretId"],
         root_certificate_authority_arn=properties["RootCertificateAuthorityArn"],
-        names=names or (),
-        peer_rules=rules or (),
+        names=names,
+        peer_rules=rules,
         owner=owner,
         certificate_authority_arns=authorities,
         services=tuple(
@@ -113,7 +113,7 @@ def read_trust_bundle(properties: Mapping[str, Any], mesh: str) -> TrustBundleOr
     """
     faults = [*_text_faults(properties, ("Hierarchy", "SecretId")), *_mesh_faults(properties, mesh)]
     roots = properties.get("RootCertificateAuthorityArn")
-    arns = _names([roots] if isinstance(roots, str) else roots)
+    arns = _texts([roots] if isinstance(roots, str) else roots)
     if not arns:
         faults.append(Fault("RootCertificateAuthorityArn", "it is missing or empty", _REMEDY))
     lists = _lists(properties.get("RevocationLists", []))
@@ -173,15 +173,34 @@ def _lists(value: object) -> tuple[ListOrder, ...] | None:
     return None
 
 
-def _names(value: object) -> tuple[str, ...] | None:
+def _texts(value: object) -> tuple[str, ...] | None:
     """A non-empty list of non-empty texts; None for anything else."""
-    if isinstance(value, list) and value and all(isinstance(name, str) and name for name in value):
+    if isinstance(value, list) and value and all(isinstance(text, str) and text for text in value):
         return tuple(value)
     return None
 
 
-def _rules(value: object) -> tuple[tuple[str, ...], ...] | None:
-    if not isinstance(value, list):
-        return None
-    rules = [_names([rule] if isinstance(rule, str) else rule) for rule in value]
-    return None if None in rules else tuple(rule for rule in rules if rule)
+def _names(value: object, faults: list[Fault]) -> tuple[San, ...]:
+    if _texts(value) is None:
+        faults.append(Fault("Names", "it is not a list of names", _REMEDY))
+        return ()
+    try:
+        return parse_sans(value, "Names")
+    except SanInvalid as error:
+        faults.append(Fault(error.place, error.problem, _REMEDY))
+        return ()
+
+
+def _rules(value: object, faults: list[Fault]) -> tuple[tuple[San, ...], ...]:
+    if not isinstance(value, list) or not all(_texts([rule] if isinstance(rule, str) else rule) for rule in value):
+        faults.append(Fault("PeerNames", "it is not a list of names, or of lists of them", _REMEDY))
+        return ()
+    try:
+        return tuple(_rule(rule, f"PeerNames[{number}]") for number, rule in enumerate(value))
+    except SanInvalid as error:
+        faults.append(Fault(error.place, error.problem, _REMEDY))
+        return ()
+
+
+def _rule(value: object, place: str) -> tuple[San, ...]:
+    return (parse_san(value, place),) if isinstance(value, str) else parse_sans(value, place)

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from meshcert.envoy.api import DOWNSTREAM_TLS, UPSTREAM_TLS, Json, extension
 from meshcert.envoy.secrets import identity_name, trust_name
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshcert.envoy.secrets import SecretSource
     from meshcert.proxy import Backend, BackendTls, ListenerTls
+    from meshcert.san import San
 
 ALPN = {"http": ["h2", "http/1.1"], "http2": ["h2"], "grpc": ["h2"]}
 """What a listener offers, by its protocol; ``tcp`` offers nothing."""
@@ -50,14 +52,14 @@ def upstream_socket(backend: Backend, tls: BackendTls, source: SecretSource) -> 
         tls: How to call it.
         source: Where its secrets come from.
     """
-    names = tls.subject_alternative_names or (backend.host,)
+    names = tls.subject_alternative_names or (Dns(backend.host),)
     common = _common_tls_context(tls.certificate, tls.trust, names, source)
     if backend.protocol in {"http2", "grpc"}:
         common["alpn_protocols"] = ["h2"]
     return extension("envoy.transport_sockets.tls", UPSTREAM_TLS, sni=backend.host, common_tls_context=common)
 
 
-def _common_tls_context(certificate: str, trust: str, names: Sequence[str], source: SecretSource) -> Json:
+def _common_tls_context(certificate: str, trust: str, names: Sequence[San], source: SecretSource) -> Json:
     # As a client Envoy stops at TLS 1.2 unless told otherwise, so both ends of the range are always written.
     common: Json = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
@@ -68,11 +70,14 @@ def _common_tls_context(certificate: str, trust: str, names: Sequence[str], sour
         roots = source(trust_name(trust))
         if names:
             common["combined_validation_context"] = {
-                "default_validation_context": {
-                    "match_typed_subject_alt_names": [{"san_type": "DNS", "matcher": {"exact": name}} for name in names]
-                },
+                "default_validation_context": {"match_typed_subject_alt_names": [_matcher(name) for name in names]},
                 "validation_context_sds_secret_config": roots,
             }
         else:
             common["validation_context_sds_secret_config"] = roots
     return common
+
+
+def _matcher(name: San) -> Json:
+    """``tls.v3.SubjectAltNameMatcher``; it says yes where :meth:`meshcert.san.Dns.proves` does."""
+    return {"san_type": "DNS" if isinstance(name, Dns) else "URI", "matcher": {"exact": str(name)}}

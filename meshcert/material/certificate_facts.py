@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography import x509
 
+from meshcert.san import Dns, Uri
+
 if TYPE_CHECKING:
     import datetime as dt
+
+    from meshcert.san import San
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
@@ -22,13 +26,13 @@ class CertificateFacts:
         serial_number: Lower-case hex, whole bytes, no colons: as Envoy's ``/certs`` shows it.
         not_before: Start of its validity, UTC.
         not_after: End of its validity, UTC.
-        names: DNS names of its subject alternative name extension.
+        names: See :func:`sans_of`.
     """
 
     serial_number: str
     not_before: dt.datetime
     not_after: dt.datetime
-    names: tuple[str, ...]
+    names: tuple[San, ...]
 
     def as_document(self) -> dict[str, Any]:
         """The fields that stand beside the material in its secret; times are ISO 8601, UTC."""
@@ -36,7 +40,7 @@ class CertificateFacts:
             "SerialNumber": self.serial_number,
             "NotBefore": self.not_before.isoformat(),
             "NotAfter": self.not_after.isoformat(),
-            "Names": list(self.names),
+            "Names": [str(name) for name in self.names],
         }
 
 
@@ -56,14 +60,19 @@ def certificate_facts(certificate: str) -> CertificateFacts:
         serial_number=serial.zfill(len(serial) + len(serial) % 2),
         not_before=leaf.not_valid_before_utc,
         not_after=leaf.not_valid_after_utc,
-        names=dns_names(leaf),
+        names=sans_of(leaf),
     )
 
 
-def dns_names(certificate: x509.Certificate) -> tuple[str, ...]:
-    """The DNS names of its subject alternative name extension, in their order."""
-    extension = extension_of(certificate, x509.SubjectAlternativeName)
-    return tuple(extension.get_values_for_type(x509.DNSName)) if extension is not None else ()
+def sans_of(certificate: x509.Certificate) -> tuple[San, ...]:
+    """The DNS names and URIs of its subject alternative name extension, in their order; other kinds are left out."""
+    names: list[San] = []
+    for name in extension_of(certificate, x509.SubjectAlternativeName) or ():
+        if isinstance(name, x509.DNSName):
+            names.append(Dns(name.value))
+        elif isinstance(name, x509.UniformResourceIdentifier):
+            names.append(Uri(name.value))
+    return tuple(names)
 
 
 def extension_of(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, Strict
 
-from meshcert.mesh.part import DNS_NAMES_SCHEMA, Part, Years
+from meshcert.mesh.part import DNS_NAMES_SCHEMA, DnsName, Part, Years
 from meshcert.proxy import Revocation
+
+if TYPE_CHECKING:
+    from meshcert.san import San
 
 MOST_NAMES = 10
 """Names in one certificate: ACM's quota unless AWS raises it."""
@@ -101,7 +104,7 @@ class Identity(Part):
 
     hierarchy: str = Field(examples=["colorteller"])
     """The hierarchy that signs its certificate."""
-    dns_names: tuple[str, ...] = Field(
+    dns_names: tuple[DnsName, ...] = Field(
         min_length=1,
         examples=[["colorteller.mtls.svc.cluster.local"]],
         json_schema_extra={**DNS_NAMES_SCHEMA, "maxItems": MOST_NAMES},
@@ -109,3 +112,8 @@ class Identity(Part):
     """DNS names in the certificate, 1 to 10; the first, at most 64 characters, is its common name too."""
     key_algorithm: KeyAlgorithm = Field(examples=["EC_prime256v1"])
     """Key algorithm of the certificate, of the same family as the CA's."""
+
+    @property
+    def names(self) -> tuple[San, ...]:
+        """All that its certificate proves, the common name first."""
+        return self.dns_names

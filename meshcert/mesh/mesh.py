@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcert.mesh.proxies import Validation
+    from meshcert.san import San
 
 SCHEMA = 1
 LONGEST_MESH_NAME = 16
@@ -97,9 +98,9 @@ class Mesh(Part):
         """The DNS name under which Cloud Map answers with the addresses of a virtual node's healthy tasks."""
         return f"{self.service_of(virtual_node)}.{self.namespace}"
 
-    def peer_names(self, identity: str) -> tuple[str, ...]:
+    def peer_names(self, identity: str) -> tuple[San, ...]:
         """
-        Those of an identity's names that its peers' rules ask for: without them, the peers refuse its certificate.
+        The names of an identity that its peers' rules ask for: without them, the peers refuse its certificate.
 
         Args:
             identity: Name of an identity.
@@ -111,7 +112,7 @@ class Mesh(Part):
             KeyError: If there is no such identity.
         """
         demanded = {name for validation in self._checks(identity) for name in validation.names}
-        return tuple(name for name in self.identities[identity].dns_names if name in demanded)
+        return tuple(name for name in self.identities[identity].names if name in demanded)
 
     def trusted(self, hierarchy: str) -> tuple[str, ...]:
         """

@@ -6,6 +6,8 @@ import difflib
 import re
 from typing import TYPE_CHECKING
 
+from meshcert.san import LONGEST_DNS_NAME, LONGEST_LABEL
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,8 +17,6 @@ NAME = re.compile(r"[a-z]([a-z0-9-]*[a-z0-9])?")
 DNS_NAME = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9][a-z0-9-]*[a-z0-9]")
 """A DNS name as ACM takes it (at least two labels, the last of two characters or more), in lower case, no wildcard."""
 
-LONGEST_LABEL = 63
-LONGEST_DNS_NAME = 253
 LONGEST_COMMON_NAME = 64
 
 
@@ -55,7 +55,11 @@ def dns_name_problem(name: str) -> tuple[str, str] | None:
     long = next((label for label in labels if len(label) > LONGEST_LABEL), "")
     rules = (
         (name.startswith("*."), f"{name!r} is a wildcard, and peers compare whole names", "Write out each name"),
-        (name != name.lower(), f"{name!r} has capital letters, and Envoy tells them apart", f"Write {name.lower()}"),
+        (
+            name != name.lower(),
+            f"{name!r} has capital letters, which mean nothing in a DNS name",
+            f"Write {name.lower()}",
+        ),
         (
             len(labels) == 1,
             f"{name!r} has no dot, and ACM refuses names of one label",

@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, Strict
+from pydantic_core import core_schema
 
 from meshcert.mesh.naming import DNS_NAME, NAME
+from meshcert.san import Dns, San, san_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Years = Annotated[int, Strict(), Field(ge=1, le=100)]
 Seconds = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+
+
+def _text_as(kind: Callable[[str], San]) -> GetPydanticSchema:
+    """A text in the file is a name from there on. What it looks like is for the checks, which have remedies."""
+    return GetPydanticSchema(
+        lambda *_: core_schema.no_info_after_validator_function(
+            kind, core_schema.str_schema(), serialization=core_schema.to_string_ser_schema()
+        )
+    )
+
+
+DnsName = Annotated[Dns, _text_as(Dns)]
+AnyName = Annotated[San, _text_as(san_of)]
 
 # What editors are told beyond shape and type; the checks say the same with a remedy.
 NAME_SCHEMA: dict[str, Any] = {"pattern": f"^{NAME.pattern}$"}

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from meshcert.mesh.part import DNS_NAMES_SCHEMA, Part, Port
+from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Part, Port
 from meshcert.proxy import TlsMode
+
+if TYPE_CHECKING:
+    from meshcert.san import San
 
 
 class GatewayProtocol(StrEnum):
@@ -44,7 +48,7 @@ class Trust(Part):
 class SanMatch(Part):
     """Which names are accepted."""
 
-    exact: tuple[str, ...] = Field(
+    exact: tuple[AnyName, ...] = Field(
         min_length=1, examples=[["colorgateway.mtls.svc.cluster.local"]], json_schema_extra=DNS_NAMES_SCHEMA
     )
     """The peer's certificate must carry one of these DNS names."""
@@ -66,7 +70,7 @@ class Validation(Part):
     """Left out: every name that the hierarchy has signed is accepted."""
 
     @property
-    def names(self) -> tuple[str, ...]:
+    def names(self) -> tuple[San, ...]:
         """The accepted names; empty accepts any."""
         return self.subject_alternative_names.match.exact if self.subject_alternative_names else ()
 

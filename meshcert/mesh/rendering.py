@@ -69,7 +69,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         service=service,
         listeners=listeners,
         identities={
-            identity: proxy.SecretReference(secrets.identities[identity], mesh.identities[identity].dns_names)
+            identity: proxy.SecretReference(secrets.identities[identity], mesh.identities[identity].names)
             for identity in _each_once(side.certificate for side in sides)
         },
         trust_bundles={

@@ -22,14 +22,16 @@ from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store
 from meshcert.contract.key_encryption import OPENED_BY_ENVOY
 from meshcert.errors import Fault, MaterialRejected
 from meshcert.material import join_certificates
-from meshcert.material.certificate_facts import dns_names, extension_of
+from meshcert.material.certificate_facts import extension_of, sans_of
 from meshcert.material.key_encryption import describe_encryption
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from meshcert.material import Material, TrustBundle
+    from meshcert.san import San
 
 _ROLES = {"serverAuth": ExtendedKeyUsageOID.SERVER_AUTH, "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH}
 _LEAST_RSA_BITS = 2048
@@ -43,15 +45,15 @@ class Expectation:
 
     Args:
         identity: Whose it is; for messages.
-        names: DNS names of its subject alternative name extension, exactly these, in any order.
+        names: Its DNS names and URIs, exactly these, in any order.
         peer_rules: For every peer that checks names: the names it accepts, of which the certificate must have one.
         trust_anchors: The hierarchy's root certificates, PEM, as the CA itself gives them.
         at: When it must be valid, aware.
     """
 
     identity: str
-    names: tuple[str, ...]
-    peer_rules: tuple[tuple[str, ...], ...]
+    names: tuple[San, ...]
+    peer_rules: tuple[tuple[San, ...], ...]
     trust_anchors: str
     at: dt.datetime
 
@@ -149,16 +151,15 @@ def _validity_faults(leaf: x509.Certificate, at: dt.datetime) -> Iterator[Fault]
 
 
 def _name_faults(leaf: x509.Certificate, expected: Expectation) -> Iterator[Fault]:
-    names = {name.lower() for name in dns_names(leaf)}
-    declared = {name.lower() for name in expected.names}
-    if names != declared:
-        problem = f"it has the names {_listed(names)}, declared are {_listed(declared)}"
+    names = sans_of(leaf)
+    if set(names) != set(expected.names):
+        problem = f"it has the names {_listed(names)}, declared are {_listed(expected.names)}"
         yield Fault("certificate names", problem, "Deploy the mesh file again, so that ACM issues what it declares")
     for rule in expected.peer_rules:
-        if not any(_matches(leaf, name) for name in rule):
+        if not any(name.proves(demanded) for name in names for demanded in rule):
             yield Fault(
                 "certificate names",
-                f"a peer accepts only {_listed(set(rule))}, and it has {_listed(names)}",
+                f"a peer accepts only {_listed(rule)}, and it has {_listed(names)}",
                 "Add the name to the identity, or change the peer's subject_alternative_names",
             )
 
@@ -204,7 +205,7 @@ def _path(
         return verifier.verify(leaf, issuers).chain, []
     except VerificationError as error:
         problem = (
-            f"it does not lead to the trust anchor {_listed({anchor.subject.rfc4514_string() for anchor in anchors})}: "
+            f"it does not lead to the trust anchor {_listed(anchor.subject.rfc4514_string() for anchor in anchors)}: "
             f"{_reason(error)}"
         )
         remedy = "An issuing CA is missing, expired, or of another hierarchy: compare it with the CA that issued this"
@@ -218,7 +219,9 @@ def _role_faults(
     policy = PolicyBuilder().store(Store(anchors)).time(expected.at)
     try:
         policy.build_client_verifier().verify(leaf, issuers)
-        policy.build_server_verifier(x509.DNSName(_concrete(expected.names[0]))).verify(leaf, issuers)
+        # The library knows a server by its DNS name only; without one, that its usages suit a server is seen above.
+        if host := next((str(name) for name in expected.names if isinstance(name, Dns)), ""):
+            policy.build_server_verifier(x509.DNSName(_concrete(host))).verify(leaf, issuers)
     except VerificationError as error:
         yield Fault("certificate", f"X.509 verification refuses it: {_reason(error)}", _EXPORT_AGAIN)
 
@@ -260,12 +263,6 @@ def _load(pem: str) -> list[x509.Certificate]:
         return []
 
 
-def _matches(leaf: x509.Certificate, name: str) -> bool:
-    """Whether Envoy's exact DNS matcher finds the name: a certificate's wildcard stands for one leftmost label."""
-    parent = name.lower().partition(".")[2]
-    return not {name.lower(), f"*.{parent}"}.isdisjoint(own.lower() for own in dns_names(leaf))
-
-
 def _concrete(name: str) -> str:
     return name.replace("*", "any", 1)
 
@@ -274,8 +271,8 @@ def _reason(error: VerificationError) -> str:
     return str(error).removeprefix("validation failed: ")
 
 
-def _listed(names: set[str]) -> str:
-    return ", ".join(sorted(names)) or "none"
+def _listed(names: Iterable[object]) -> str:
+    return ", ".join(sorted({str(name) for name in names})) or "none"
 
 
 def _pem(certificate: x509.Certificate) -> str:

@@ -194,8 +194,8 @@ class Identity(Construct):
             "Certificate",
             # Without a CA, ACM would silently try to issue a public certificate.
             certificate_authority_arn=hierarchy.issuing_arn,
-            domain_name=declared.dns_names[0],
-            subject_alternative_names=list(declared.dns_names[1:]) or None,
+            domain_name=str(declared.dns_names[0]),
+            subject_alternative_names=[str(name) for name in declared.dns_names[1:]] or None,
             key_algorithm=declared.key_algorithm,
             tags=[CfnTag(key="meshcert:identity", value=name)],
         )
@@ -220,8 +220,8 @@ class Identity(Construct):
                 "SecretId": secret.secret_arn,
                 "RootCertificateAuthorityArn": hierarchy.root_arn,
                 "CertificateAuthorityArns": list(hierarchy.arns),
-                "Names": list(declared.dns_names),
-                "PeerNames": list(mesh.peer_names(name)),
+                "Names": [str(name) for name in declared.names],
+                "PeerNames": [str(demanded) for demanded in mesh.peer_names(name)],
                 "TrustedByPeers": [authorities[trusted].root_arn for trusted in mesh.trusted_by_peers(name)],
                 "Services": _served_by(mesh, name),
                 # Not read: a change of it has CloudFormation ask for an update, which writes the row anew.

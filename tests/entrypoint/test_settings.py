@@ -18,6 +18,7 @@ from meshcert import naming
 from meshcert.errors import SettingsInvalid
 from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, Route, TlsMode
+from meshcert.san import Dns
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ _PLAIN = ListenerTls(TlsMode.DISABLED)
         ({"listeners": (Listener(0, "http", _PLAIN),)}, "listeners[0].port"),
         ({"listeners": (Listener(80, "gopher", _PLAIN),)}, "listeners[0].protocol"),
         (
-            {"listeners": (Listener(80, "http", ListenerTls(TlsMode.STRICT, "colorteller", "", ("a.b",))),)},
+            {"listeners": (Listener(80, "http", ListenerTls(TlsMode.STRICT, "colorteller", "", (Dns("a.b"),))),)},
             "listeners[0].tls.subject_alternative_names",
         ),
         ({"backends": (Backend("a", "a.b", 80, "http", BackendTls("nobody")),)}, "backends[0].tls.trust"),

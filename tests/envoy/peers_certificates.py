@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from evidence.fixtures.pki import key_usage
+from evidence.fixtures.pki import general_name, key_usage
 
 Digest = hashes.SHA1 | hashes.SHA256
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -41,7 +41,7 @@ class Shape:
 
     Args:
         subject: Common name.
-        names: DNS names of the subject alternative name extension; empty leaves it out.
+        names: DNS names and URIs of the subject alternative name extension; empty leaves it out.
         ca: Of the basic constraints; None leaves the extension out.
         path_length: Of the basic constraints.
         signs: Whether its key usage has keyCertSign.
@@ -121,7 +121,7 @@ def issue(shape: Shape, issuer: Issued | None = None, key: PrivateKey | None = N
         constraints = x509.BasicConstraints(ca=shape.ca, path_length=shape.path_length)
         builder = builder.add_extension(constraints, critical=True)
     if shape.names:
-        names = x509.SubjectAlternativeName([x509.DNSName(name) for name in shape.names])
+        names = x509.SubjectAlternativeName(map(general_name, shape.names))
         builder = builder.add_extension(names, critical=False)
     if shape.usages:
         usages = x509.ExtendedKeyUsage([_USAGES[usage] for usage in shape.usages])

@@ -12,6 +12,7 @@ from entrypoint.envoy.install import SecretFiles
 from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 from meshcert.envoy import Addresses, bootstrap, identity_resource, trust_resource
 from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, ProxySettings, TlsMode
+from meshcert.san import Dns
 from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
 
 PROTOCOLS = ("http", "http2", "grpc", "tcp")
 MODES = {
-    "mutual": ListenerTls(TlsMode.STRICT, "colorteller", "colorgateway", (GATEWAY_NAME,)),
+    "mutual": ListenerTls(TlsMode.STRICT, "colorteller", "colorgateway", (Dns(GATEWAY_NAME),)),
     "any name": ListenerTls(TlsMode.STRICT, "colorteller", "colorgateway"),
     "one-way": ListenerTls(TlsMode.STRICT, "colorteller"),
-    "permissive": ListenerTls(TlsMode.PERMISSIVE, "colorteller", "colorgateway", (GATEWAY_NAME,)),
+    "permissive": ListenerTls(TlsMode.PERMISSIVE, "colorteller", "colorgateway", (Dns(GATEWAY_NAME),)),
     "disabled": ListenerTls(TlsMode.DISABLED),
 }
 

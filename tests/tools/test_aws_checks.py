@@ -11,6 +11,7 @@ import pytest
 
 from evidence.fixtures.pki import Hierarchy
 from meshcert.material import join_certificates, split_certificates
+from meshcert.san import Dns
 from tests.tools.judgements import NO, OPEN, YES, assert_judged
 from tools.aws_checks import authorities, certificates, rights, secrets
 from tools.aws_checks.certificates import ChainSeen, LeafSeen
@@ -28,7 +29,7 @@ VERSION = "a" * 64
 
 
 def _seen(material: Material, *, published: bool = True, **description: Any) -> LeafSeen:
-    return LeafSeen(material.certificate, description, (NAME,), published)
+    return LeafSeen(material.certificate, description, (Dns(NAME),), published)
 
 
 def test_both_purposes_are_needed(hierarchy: Hierarchy) -> None:

@@ -13,12 +13,13 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from meshcert import naming
 from meshcert.material import certificate_version, split_certificates
-from meshcert.material.certificate_facts import dns_names, extension_of
+from meshcert.material.certificate_facts import extension_of, sans_of
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from meshcert.san import San
     from tools.aws_checks.deployment import Deployment
 
 BACK_DATING = dt.timedelta(minutes=60)
@@ -44,13 +45,13 @@ class LeafSeen:
     Args:
         certificate: The leaf, PEM.
         description: ``Certificate`` of acm:DescribeCertificate.
-        declared: DNS names in the mesh file.
+        declared: The identity's names in the mesh file.
         published: The secret's current version holds this very leaf.
     """
 
     certificate: str
     description: Mapping[str, Any]
-    declared: tuple[str, ...]
+    declared: tuple[San, ...]
     published: bool
 
     @property
@@ -85,7 +86,7 @@ def _leaf(deployment: Deployment, identity: str) -> LeafSeen:
     return LeafSeen(
         certificate=certificate,
         description=deployment.account.read("acm:DescribeCertificate", CertificateArn=arn)["Certificate"],
-        declared=deployment.mesh.identities[identity].dns_names,
+        declared=deployment.mesh.identities[identity].names,
         published=deployment.current_version(naming.identity_secret(deployment.name, identity))
         == certificate_version(certificate),
     )
@@ -118,12 +119,11 @@ def judge_purposes(seen: LeafSeen) -> Judgement:
 
 def judge_names(seen: LeafSeen) -> Judgement:
     """The names of the mesh file, no more and no fewer."""
-    names = dns_names(seen.leaf)
+    names = sans_of(seen.leaf)
+    told, declared = (", ".join(str(name) for name in each) for each in (names, seen.declared))
     if set(names) == set(seen.declared):
-        return confirmed(", ".join(names))
-    return contradicted(
-        f"{', '.join(names)}; the mesh file says {', '.join(seen.declared)}", "Deploy this mesh file, or check another"
-    )
+        return confirmed(told)
+    return contradicted(f"{told}; the mesh file says {declared}", "Deploy this mesh file, or check another")
 
 
 def judge_chain(seen: ChainSeen) -> Judgement:

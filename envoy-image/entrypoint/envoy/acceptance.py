@@ -6,8 +6,13 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from meshcert.san import Dns, Uri
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from entrypoint.envoy.admin import Admin
+    from meshcert.san import San
 
 
 class SecretCounters(NamedTuple):
@@ -62,12 +67,12 @@ class Leaf(NamedTuple):
     Args:
         serial: Lower-case hex, whole bytes.
         not_after: End of its validity, seconds since 1970, UTC.
-        names: Its DNS names.
+        names: Its DNS names and URIs.
     """
 
     serial: str
     not_after: int
-    names: frozenset[str]
+    names: frozenset[San]
 
 
 def served_leaves(admin: Admin) -> frozenset[Leaf]:
@@ -95,5 +100,14 @@ def _leaf(certificate: dict[str, Any]) -> Leaf:
     return Leaf(
         whole_bytes(int(certificate["serial_number"], 16)),
         int(datetime.fromisoformat(certificate["expiration_time"]).timestamp()),
-        frozenset(name["dns"] for name in certificate.get("subject_alt_names", ()) if "dns" in name),
+        frozenset(_names(certificate.get("subject_alt_names", ()))),
     )
+
+
+def _names(listed: Iterable[dict[str, str]]) -> Iterator[San]:
+    """Envoy's ``SubjectAlternateName``: each has one key, its kind."""
+    for name in listed:
+        if "dns" in name:
+            yield Dns(name["dns"])
+        elif "uri" in name:
+            yield Uri(name["uri"])

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from entrypoint.judging import der
 from entrypoint.judging.memory_file import memory_file
+from entrypoint.judging.names import names_of
 from entrypoint.log import iso_time
 from meshcert.contract.key_encryption import OPENED_BY_ENVOY
 from meshcert.errors import Fault, MaterialRejected
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from meshcert.material import Material, TrustBundle
+    from meshcert.san import San
 
 _NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME: times are judged one by one, so that every fault is told at once."""
@@ -46,13 +48,13 @@ _EXPORT_AGAIN = "Have it exported and published again"
 _RENEW = "Have the certificate renewed, then exported and published again"
 
 
-def check_material(material: Material, names: Iterable[str], subject: str, now: float) -> None:
+def check_material(material: Material, names: Iterable[San], subject: str, now: float) -> None:
     """
     Refuse material that must not be served.
 
     Args:
         material: To judge.
-        names: DNS names its certificate must carry.
+        names: What its certificate must carry; other names beside them do no harm.
         subject: What it is called in the refusal.
         now: Seconds since 1970, UTC.
 
@@ -165,7 +167,7 @@ def _certificates(material: Material) -> list[tuple[str, str]]:
     return [("Certificate", material.certificate), *((f"CertificateChain[{n}]", pem) for n, pem in enumerate(chain))]
 
 
-def _handshake_faults(material: Material, names: Iterable[str]) -> Iterator[Fault]:
+def _handshake_faults(material: Material, names: Iterable[San]) -> Iterator[Fault]:
     try:
         server = _context(ssl.PROTOCOL_TLS_SERVER, material)
         client = _context(ssl.PROTOCOL_TLS_CLIENT, material)
@@ -189,9 +191,10 @@ def _handshake_faults(material: Material, names: Iterable[str]) -> Iterator[Faul
     except ssl.SSLError as error:
         yield Fault("Certificate", f"OpenSSL refuses the handshake ({error.reason})", _EXPORT_AGAIN)
     if presented:
-        carried = {value for kind, value in presented.get("subjectAltName", ()) if kind == "DNS"}
-        if missing := [name for name in names if name not in carried]:
-            remedy = f"It carries {', '.join(sorted(carried)) or 'none'}: check which secret this proxy is given"
+        carried = names_of(presented)
+        if missing := [str(name) for name in names if name not in carried]:
+            told = ", ".join(sorted(str(name) for name in carried)) or "none"
+            remedy = f"It carries {told}: check which secret this proxy is given"
             yield Fault("Certificate", f"it lacks the name(s) {', '.join(missing)}", remedy)
     # Nobody is verified any more: OpenSSL only counts the CA certificates that it knows, and the root is one.
     client.load_verify_locations(cadata=material.certificate)

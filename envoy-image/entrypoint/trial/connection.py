@@ -10,7 +10,9 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from entrypoint.judging.memory_file import memory_file
+from entrypoint.judging.names import names_of
 from meshcert.envoy.tls import ALPN
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -165,8 +167,8 @@ def _is_meant(encrypted: ssl.SSLSocket, backend: Backend) -> bool:
     if backend.tls is None:
         return False
     shown: Any = encrypted.getpeercert()
-    carried = (value for kind, value in shown.get("subjectAltName", ()) if kind == "DNS")
-    return not set(backend.tls.subject_alternative_names or (backend.host,)).isdisjoint(carried)
+    accepted = backend.tls.subject_alternative_names or (Dns(backend.host),)
+    return any(name.proves(demanded) for name in names_of(shown) for demanded in accepted)
 
 
 def _hear(encrypted: ssl.SSLSocket, deadline: float) -> None:

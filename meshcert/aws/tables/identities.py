@@ -12,6 +12,7 @@ from meshcert.aws.errors import aws_errors, error_code
 from meshcert.identity import IDENTITY_SCHEMA, Identity, ServiceUse
 from meshcert.naming import IDENTITIES_BY_CERTIFICATE
 from meshcert.proxy import Rotation
+from meshcert.san import parse_sans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,8 +37,8 @@ class Identities:
             "certificate_arn": identity.certificate_arn,
             "secret_id": identity.secret_id,
             "root_certificate_authority_arn": identity.root_certificate_authority_arn,
-            "names": list(identity.names),
-            "peer_names": [list(rule) for rule in identity.peer_rules],
+            "names": [str(name) for name in identity.names],
+            "peer_names": [[str(name) for name in rule] for rule in identity.peer_rules],
             "owner": identity.owner,
             "certificate_authority_arns": list(identity.certificate_authority_arns),
             "services": [_service_row(use) for use in identity.services],
@@ -115,8 +116,10 @@ def _read(row: Mapping[str, Any]) -> Identity | None:
             certificate_arn=row["certificate_arn"],
             secret_id=row["secret_id"],
             root_certificate_authority_arn=row["root_certificate_authority_arn"],
-            names=tuple(row["names"]),
-            peer_rules=tuple(tuple(rule) for rule in row["peer_names"]),
+            names=parse_sans(row["names"], "names"),
+            peer_rules=tuple(
+                parse_sans(rule, f"peer_names[{number}]") for number, rule in enumerate(row["peer_names"])
+            ),
             owner=row["owner"],
             # Rows written before these were known have none until the next deploy.
             certificate_authority_arns=tuple(row.get("certificate_authority_arns", ())),

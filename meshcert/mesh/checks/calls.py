@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.naming import suggestion
+from meshcert.mesh.naming import dns_name_problem, suggestion
 from meshcert.mesh.proxies import ListenerTls, NodeProtocol
 from meshcert.proxy import TlsMode
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.proxies import Backend, ClientTls, Validation, VirtualGateway
+    from meshcert.san import San
 
 _NEVER = "so the call can never succeed"
 _PLAIN = ListenerTls(mode=TlsMode.DISABLED)
@@ -142,7 +144,11 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
             findings.add(
                 f"{place}.subject_alternative_names.match.exact[{index}]",
                 f"no identity of hierarchy {said} has the name {name}",
-                suggestion(name, signed, "Use a name of an identity that this hierarchy signs, or trust its hierarchy"),
+                suggestion(
+                    str(name),
+                    [str(each) for each in signed],
+                    "Use a name of an identity that this hierarchy signs, or trust its hierarchy",
+                ),
                 given=[
                     f"{place}.trust.hierarchy",
                     f"hierarchies.{hierarchy}.also_trust",
@@ -150,13 +156,19 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
                     *_grounds(mesh.identities),
                 ],
             )
+        elif isinstance(name, Dns) and (fault := dns_name_problem(str(name))):
+            findings.add(f"{place}.subject_alternative_names.match.exact[{index}]", *fault)
 
 
-def _signed(mesh: Mesh, hierarchy: str) -> list[str]:
+def _signed(mesh: Mesh, hierarchy: str) -> list[San]:
     """Every name that passes where this hierarchy is trusted."""
     trusted = mesh.trusted(hierarchy)
     identities = [identity for identity in mesh.identities.values() if identity.hierarchy in trusted]
-    return [name for identity in identities for name in identity.dns_names]
+    return [name for identity in identities for name in identity.names]
+
+
+def _listed(names: Iterable[San]) -> str:
+    return ", ".join(str(name) for name in names)
 
 
 def _grounds(identities: Iterable[str]) -> list[str]:
@@ -234,11 +246,11 @@ class _Call:
                 f"Trust hierarchy {identity.hierarchy}",
                 *given,
             )
-        elif validation.names and not set(validation.names) & set(identity.dns_names):
+        elif validation.names and not set(validation.names) & set(identity.names):
             self._add(
                 f"{self.policy}.validation.subject_alternative_names.match.exact",
                 f"{self._node} presents identity {presented}, which has none of these names, {_NEVER}",
-                f"Accept one of its dns_names: {', '.join(identity.dns_names)}",
+                f"Accept one of its dns_names: {_listed(identity.names)}",
                 *given,
             )
         else:
@@ -279,13 +291,12 @@ class _Call:
                 *given,
                 *_grounds([presented]),
             )
-        elif accepted & set(_signed(self.mesh, hierarchy)) and not accepted & set(identity.dns_names):
+        elif accepted & set(_signed(self.mesh, hierarchy)) and not accepted & set(identity.names):
             # Names that nobody has are reported at the listener, once and not for each caller.
             self._add(
                 f"{certificate}.identity",
-                f"{self._node} accepts {', '.join(validation.names)}, and {presented} has none of these "
-                f"names, {_NEVER}",
-                f"Add one of {', '.join(identity.dns_names)} to the listener's subject_alternative_names",
+                f"{self._node} accepts {_listed(validation.names)}, and {presented} has none of these names, {_NEVER}",
+                f"Add one of {_listed(identity.names)} to the listener's subject_alternative_names",
                 *given,
                 f"{self.listener}.validation.subject_alternative_names.match.exact",
                 *_grounds([presented]),

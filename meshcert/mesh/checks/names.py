@@ -11,6 +11,7 @@ from meshcert.mesh.naming import LONGEST_COMMON_NAME, dns_name_problem, name_pro
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
+    from meshcert.san import San
 
 RESERVED = ("audit", "deploy", "dispatch", "execution", "export", "operator", "renewal", "verify")
 """Roles and log groups of meshcert itself: those of a service are called like the service."""
@@ -40,7 +41,7 @@ def check_names(mesh: Mesh, findings: Findings) -> None:
 
 def check_dns_names(mesh: Mesh, findings: Findings) -> None:
     """The identities' DNS names: form, number, and that each belongs to one identity."""
-    owners: dict[str, str] = {}
+    owners: dict[San, str] = {}
     for identity, declared in mesh.identities.items():
         place = f"identities.{identity}.dns_names"
         if len(declared.dns_names) > MOST_NAMES:
@@ -50,7 +51,7 @@ def check_dns_names(mesh: Mesh, findings: Findings) -> None:
                 f"Keep at most {MOST_NAMES}, or make another identity of the rest",
             )
         for index, name in enumerate(declared.dns_names):
-            _check_dns_name(f"{place}[{index}]", name, findings, common=index == 0)
+            _check_dns_name(f"{place}[{index}]", str(name), findings, common=index == 0)
             owner = owners.setdefault(name, identity)
             if name in declared.dns_names[:index]:
                 findings.add(f"{place}[{index}]", f"{name} is written twice", "Remove one of them")

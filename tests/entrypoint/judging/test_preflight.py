@@ -13,6 +13,7 @@ from entrypoint.judging.preflight import check_material, check_trust_bundle, val
 from evidence.fixtures.pki import Hierarchy, KeyAlgorithm
 from meshcert.errors import MaterialRejected
 from meshcert.material import EncryptedPrivateKey, Passphrase, TrustBundle, join_certificates
+from meshcert.san import san_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ def _now() -> dt.datetime:
 
 def _faults(material: Material, *names: str, now: float | None = None) -> list[str]:
     try:
-        check_material(material, names or (NAME,), "the secret", now or time.time())
+        check_material(material, [san_of(name) for name in names or (NAME,)], "the secret", now or time.time())
     except MaterialRejected as refusal:
         return [str(fault) for fault in refusal.faults]
     return []

@@ -15,6 +15,7 @@ from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME,
 from meshcert.envoy import discovery_response, identity_resource
 from meshcert.material.certificate_facts import certificate_facts
 from meshcert.proxy import SecretReference
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from entrypoint.envoy.admin import Admin
@@ -44,7 +45,7 @@ def _shown(material: Material) -> dict[str, Any]:
     leaf = {
         "path": "<inline>",
         "serial_number": facts.serial_number,
-        "subject_alt_names": [{"dns": name} for name in facts.names],
+        "subject_alt_names": [{"dns": str(name)} for name in facts.names],
         "expiration_time": facts.not_after.strftime("%Y-%m-%dT%H:%M:%SZ"),
     }
     return {"ca_cert": [], "cert_chain": [leaf, {"serial_number": "01", "expiration_time": "no date"}]}
@@ -150,8 +151,8 @@ def test_that_what_is_served_has_expired_is_said_first(material: Material) -> No
 def test_only_identities_that_envoy_uses_are_told(material: Material) -> None:
     """A gateway's own, and never a trust bundle."""
     admin: Any = Envoy(material)
-    unused = {"spare": SecretReference(TELLER_SECRET, (TELLER_NAME,))}
-    proxy = gateway(identities={"colorgateway": SecretReference(GATEWAY_SECRET, (GATEWAY_NAME,)), **unused})
+    unused = {"spare": SecretReference(TELLER_SECRET, (Dns(TELLER_NAME),))}
+    proxy = gateway(identities={"colorgateway": SecretReference(GATEWAY_SECRET, (Dns(GATEWAY_NAME),)), **unused})
 
     assert Standings(proxy, admin, lambda _: ()).read().keys() == {"colorgateway"}
 
@@ -180,7 +181,7 @@ def test_serial_numbers_are_shown_as_the_secrets_show_them(hierarchy: Hierarchy)
             leaf = {
                 "serial_number": "ABC",
                 "expiration_time": "2027-01-01T00:00:00Z",
-                "subject_alt_names": [{"uri": "s"}],
+                "subject_alt_names": [{"ip_address": "10.0.0.1"}],
             }
             return json.dumps({"certificates": [{"cert_chain": [leaf]}]})
 

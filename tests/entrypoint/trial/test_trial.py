@@ -26,6 +26,7 @@ from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway
 from meshcert.envoy import Addresses, identity_resource
 from meshcert.errors import MaterialRejected
 from meshcert.proxy import Backend, BackendTls
+from meshcert.san import Dns
 from tests.envoy.peers import TlsServer
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ class Scene:
 
     def try_with(self, new: Material, *ports: int, protocol: str = "http", served: bool = True) -> None:
         """The trial of a certificate with upstreams ``b0``, ``b1``, … that listen on these ports."""
-        tls = BackendTls("colorteller", "colorgateway", (TELLER_NAME,))
+        tls = BackendTls("colorteller", "colorgateway", (Dns(TELLER_NAME),))
         backends = tuple(Backend(f"b{n}", TELLER_NAME, port, protocol, tls) for n, port in enumerate(ports))
         addresses = Addresses("", dns_resolver=self.cloud_map.resolver)
         log = Log("debug", lambda line: self.events.append(json.loads(line)))
@@ -323,7 +324,7 @@ def test_only_upstreams_that_are_shown_the_certificate_are_asked(scene: Scene) -
         backends = tuple(
             Backend(f"b{n}", TELLER_NAME, port, "http", used)
             for n, used in enumerate(
-                (None, *(BackendTls("colorteller", shown, (TELLER_NAME,)) for shown in ("", "other")))
+                (None, *(BackendTls("colorteller", shown, (Dns(TELLER_NAME),)) for shown in ("", "other")))
             )
         )
         addresses = Addresses("", dns_resolver=scene.cloud_map.resolver)

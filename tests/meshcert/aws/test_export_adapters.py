@@ -19,6 +19,7 @@ from meshcert.material.document import PLACEHOLDER, read_material, read_trust_bu
 from meshcert.naming import IDENTITIES_BY_CERTIFICATE
 from meshcert.publishing.export import TrustBundleOrder, export_identity, export_trust_bundle
 from meshcert.publishing.publication import Outcome
+from meshcert.san import Dns
 from tests.local.aws.hierarchies import eventually, permit_acm, root, subordinate
 from tests.meshcert.deploying.identity_table_claims import IdentityTableClaims
 from tests.meshcert.publishing.publication_claims import PublicationClaims
@@ -138,7 +139,7 @@ class TestIdentityTableOnLocalAws(IdentityTableClaims):
 
     def test_what_other_programs_keep_in_a_row_stays(self, aws: LocalAws, parts: Parts, table_name: str) -> None:
         """A deploy does not take away the lease or the marks of the renewal function."""
-        identity = Identity("colorteller", "arn:certificate", "arn:secret", "arn:root", (NAME,))
+        identity = Identity("colorteller", "arn:certificate", "arn:secret", "arn:root", (Dns(NAME),))
         parts.table.remember(identity)
         dynamodb, key = aws.client("dynamodb"), {"name": {"S": "colorteller"}}
         dynamodb.update_item(
@@ -170,7 +171,9 @@ class TestExportOnLocalAws:
         certificate = aws.client("acm").request_certificate(
             DomainName=NAME, CertificateAuthorityArn=issuing_arn, KeyAlgorithm="EC_prime256v1"
         )
-        return Identity("colorteller", certificate["CertificateArn"], new_secret(), root_arn, (NAME,), ((NAME,),))
+        return Identity(
+            "colorteller", certificate["CertificateArn"], new_secret(), root_arn, (Dns(NAME),), ((Dns(NAME),),)
+        )
 
     def test_an_identity_is_published_and_can_be_renewed(
         self, parts: Parts, identity: Identity, current_value: Callable[[str], str]

@@ -12,6 +12,7 @@ import pytest
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.aws.tables.identities import Identities
 from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.san import Dns
 from tests.meshcert.aws.test_errors import Answers
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class TestIdentityRows:
         found = Identities(Answers(get_item={"Item": row})).find("teller")
 
         assert found is not None
-        assert (found.names, found.services, found.certificate_authority_arns) == (("teller.local",), (), ())
+        assert (found.names, found.services, found.certificate_authority_arns) == ((Dns("teller.local"),), (), ())
 
     @pytest.mark.parametrize(
         "odd",

@@ -27,6 +27,7 @@ from meshcert.lifecycle.audit import AuditEntry
 from meshcert.material.document import PLACEHOLDER
 from meshcert.proxy import Rotation
 from meshcert.publishing.export import Sources, export_identity
+from meshcert.san import Dns
 from tests.local.aws.bundles import new_function
 from tests.local.aws.hierarchies import permit_acm, root
 from tests.local.aws.roles import new_role
@@ -125,7 +126,7 @@ def identity(aws: LocalAws) -> Identity:
         certificate_arn=requested["CertificateArn"],
         secret_id=secret["ARN"],
         root_certificate_authority_arn=authority,
-        names=(NAME,),
+        names=(Dns(NAME),),
         certificate_authority_arns=(authority,),
     )
     vault = SecretsManager(aws.client("secretsmanager"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.identity import Identity, ServiceUse
 from meshcert.proxy import Rotation
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from meshcert.identity import IdentityTable
@@ -21,8 +22,8 @@ TELLER = Identity(
     certificate_arn="arn:certificate/teller",
     secret_id="arn:secret/teller",
     root_certificate_authority_arn="arn:root",
-    names=("colorteller.mtls.svc.cluster.local", "teller.svc.local"),
-    peer_rules=(("colorteller.mtls.svc.cluster.local",), ("teller.svc.local", "old.svc.local")),
+    names=(Dns("colorteller.mtls.svc.cluster.local"), Dns("teller.svc.local")),
+    peer_rules=((Dns("colorteller.mtls.svc.cluster.local"),), (Dns("teller.svc.local"), Dns("old.svc.local"))),
     owner="stack/Teller",
     certificate_authority_arns=("arn:issuing", "arn:root"),
     services=(ServiceUse("teller", Rotation.REDEPLOY), ServiceUse("gateway", Rotation.RELOAD, poll_interval_s=0.25)),
@@ -47,7 +48,9 @@ class IdentityTableClaims:
     def test_a_replaced_certificate_leads_nowhere(self, table: Table) -> None:
         """The identity is found by its new certificate only."""
         table.remember(TELLER)
-        replaced = replace(TELLER, certificate_arn="arn:certificate/new", names=("teller.svc.local",), peer_rules=())
+        replaced = replace(
+            TELLER, certificate_arn="arn:certificate/new", names=(Dns("teller.svc.local"),), peer_rules=()
+        )
 
         table.remember(replaced)
 

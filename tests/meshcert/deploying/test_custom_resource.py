@@ -13,6 +13,7 @@ from meshcert.errors import AccessDenied, Fault, SettingsInvalid
 from meshcert.identity import ServiceUse
 from meshcert.material.document import read_trust_bundle
 from meshcert.proxy import Rotation
+from meshcert.san import Dns
 from tests.meshcert.publishing.world import BUNDLE, CERTIFICATE, IDENTITY, ISSUING, NAME, ROOT, SECRET, STACK, TRUST
 
 if TYPE_CHECKING:
@@ -31,7 +32,12 @@ class TestCreateAndUpdate:
         assert answered["Data"] == {"VersionId": world.current(SECRET)}
         row = world.identities.find_by_certificate(CERTIFICATE)
         assert row is not None
-        assert (row.name, row.secret_id, row.names, row.peer_rules) == ("colorteller", SECRET, (NAME,), ((NAME,),))
+        assert (row.name, row.secret_id, row.names, row.peer_rules) == (
+            "colorteller",
+            SECRET,
+            (Dns(NAME),),
+            ((Dns(NAME),),),
+        )
         assert row.certificate_authority_arns == (ISSUING, ROOT)
         assert row.services == (ServiceUse("colorteller", Rotation.RELOAD, 60.0),)
 
@@ -215,9 +221,9 @@ class TestRefusals:
 
     def test_a_long_reason_is_cut_to_what_cloudformation_reads(self, world: World) -> None:
         """4,096 bytes, of whatever characters."""
-        names = [f"a\u00e9\U0001f600{number}.svc.local" for number in range(400)]
+        services = [{"Name": f"s{number}", "Rotation": "a\u00e9\U0001f600"} for number in range(400)]
 
-        answered = world.ask("Create", IDENTITY | {"Names": names})
+        answered = world.ask("Create", IDENTITY | {"Services": services})
 
         assert answered["Status"] == "FAILED"
         assert answered["Reason"].endswith(" ...")

@@ -22,6 +22,7 @@ from meshcert.lifecycle.observing.observation import (
 )
 from meshcert.lifecycle.policy import Policy, Validity
 from meshcert.proxy import Rotation
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -152,7 +153,9 @@ def look(
     usual: dict[str, Service | None] = {use.name: service(use) for use in uses}
     far = (Authority(ISSUING, NOW + 1825 * DAY), Authority(ROOT, NOW + 3650 * DAY))
     return Observation(
-        identity=Identity("colorteller", ARN, "arn:secret", ROOT, ("teller.local",), (), "", (ISSUING, ROOT), uses),
+        identity=Identity(
+            "colorteller", ARN, "arn:secret", ROOT, (Dns("teller.local"),), (), "", (ISSUING, ROOT), uses
+        ),
         now=NOW,
         certificate=certificate,
         labels=labels,

@@ -19,6 +19,7 @@ from meshcert.lifecycle.observing.observe import Views
 from meshcert.lifecycle.policy import Policy
 from meshcert.proxy import Rotation
 from meshcert.publishing.publication import version_labelled
+from meshcert.san import Dns
 from tests.meshcert.lifecycle.acm import ModelledExporter, SimulatedAcm, version_of
 from tests.meshcert.lifecycle.ecs import SimulatedEcs
 from tests.meshcert.publishing.fakes import FakeClock
@@ -43,7 +44,7 @@ IDENTITY = Identity(
     CERTIFICATE,
     SECRET,
     ROOT,
-    ("colorteller.mtls.svc.cluster.local",),
+    (Dns("colorteller.mtls.svc.cluster.local"),),
     certificate_authority_arns=(ROOT,),
     services=(GATEWAY, TELLER),
 )

@@ -64,6 +64,20 @@ CALLS = [
         "Use a name of an identity",
         f"{NODE_TLS}.validation.subject_alternative_names.match.exact[0]",
     ),
+    Slip(
+        f"{NODE_TLS}.validation.subject_alternative_names.match.exact",
+        [GATEWAY_NAME.replace("color", "Color")],
+        "capital",
+        f"Write {GATEWAY_NAME}",
+        f"{NODE_TLS}.validation.subject_alternative_names.match.exact[0]",
+    ),
+    Slip(
+        f"{NODE_TLS}.validation.subject_alternative_names.match.exact",
+        [GATEWAY_NAME, "spiffe://color.example/gateway"],
+        "has the name spiffe://color.example/gateway",
+        "Use a name of an identity",
+        f"{NODE_TLS}.validation.subject_alternative_names.match.exact[1]",
+    ),
     Slip(f"{CLIENT}.validation.trust.hierarchy", "colortelle", "not declared", "mean colorteller?"),
     Slip(
         f"{CLIENT}.validation.trust.hierarchy",

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from meshcert.mesh import Mesh, SecretIds, load_mesh, proxy_settings, read_mesh
 from meshcert.mesh.schema import json_schema
 from meshcert.proxy import Backend, BackendTls, ListenerTls, ProxySettings, Rotation, Route, SecretReference, TlsMode
+from meshcert.san import Dns
 
 ROOT = Path(__file__).parents[3]
 TELLER_NAME = "colorteller.mtls.svc.cluster.local"
@@ -88,9 +89,9 @@ def test_left_out_settings_have_the_documented_defaults() -> None:
 
 def test_peer_names_are_the_names_that_the_peers_rules_ask_for(mutual: Mesh, one_way: Mesh) -> None:
     """The export's pre-flight compares a certificate with them; nobody asks a one-way client for names."""
-    assert mutual.peer_names("colorteller") == (TELLER_NAME,)
-    assert mutual.peer_names("colorgateway") == (GATEWAY_NAME,)
-    assert one_way.peer_names("colorteller") == (TELLER_NAME,)
+    assert mutual.peer_names("colorteller") == (Dns(TELLER_NAME),)
+    assert mutual.peer_names("colorgateway") == (Dns(GATEWAY_NAME),)
+    assert one_way.peer_names("colorteller") == (Dns(TELLER_NAME),)
     assert one_way.peer_names("colorgateway") == ()
 
 
@@ -104,7 +105,7 @@ def test_the_gateways_settings_say_what_the_file_says(mutual: Mesh) -> None:
     settings = proxy_settings(mutual, "colorgateway", secrets)
 
     assert (settings.mesh, settings.name, settings.service) == ("color", "colorgateway", "colorgateway")
-    assert settings.identities == {"colorgateway": SecretReference("arn:gateway", (GATEWAY_NAME,))}
+    assert settings.identities == {"colorgateway": SecretReference("arn:gateway", (Dns(GATEWAY_NAME),))}
     assert settings.trust_bundles == {"colorteller": SecretReference("arn:trust-teller")}
     assert settings.backends == (
         Backend(
@@ -112,7 +113,9 @@ def test_the_gateways_settings_say_what_the_file_says(mutual: Mesh) -> None:
             host=TELLER_NAME,
             port=9443,
             protocol="http",
-            tls=BackendTls(trust="colorteller", certificate="colorgateway", subject_alternative_names=(TELLER_NAME,)),
+            tls=BackendTls(
+                trust="colorteller", certificate="colorgateway", subject_alternative_names=(Dns(TELLER_NAME),)
+            ),
         ),
     )
     assert settings.routes == (Route("/", "colorteller"),)
@@ -125,7 +128,7 @@ def test_the_tellers_settings_demand_the_gateways_certificate(mutual: Mesh) -> N
     settings = proxy_settings(mutual, "colorteller")
 
     assert [listener.tls for listener in settings.listeners] == [
-        ListenerTls(TlsMode.STRICT, "colorteller", "colorgateway", (GATEWAY_NAME,))
+        ListenerTls(TlsMode.STRICT, "colorteller", "colorgateway", (Dns(GATEWAY_NAME),))
     ]
     assert settings.identities["colorteller"].secret == "meshcert/color/identity/colorteller"
     assert settings.trust_bundles["colorgateway"].secret == "meshcert/color/trust/colorgateway"
@@ -137,7 +140,7 @@ def test_one_way_settings_ask_no_client_for_a_certificate(one_way: Mesh) -> None
     teller, gateway = proxy_settings(one_way, "colorteller"), proxy_settings(one_way, "colorgateway")
 
     assert (teller.listeners[0].tls.trust, teller.trust_bundles) == ("", {})
-    assert gateway.backends[0].tls == BackendTls(trust="colorteller", subject_alternative_names=(TELLER_NAME,))
+    assert gateway.backends[0].tls == BackendTls(trust="colorteller", subject_alternative_names=(Dns(TELLER_NAME),))
 
 
 def test_a_backend_without_a_policy_of_its_own_is_called_by_the_default(mutual: Mesh) -> None:

@@ -13,6 +13,7 @@ from entrypoint.judging.preflight import check_material
 from meshcert.errors import MaterialRejected
 from meshcert.material import EncryptedPrivateKey, Material, Passphrase, join_certificates, split_certificates
 from meshcert.publishing.preflight import Expectation, verify_material
+from meshcert.san import Dns
 from tests.envoy.peers_cases import CASES, TLS_1_2
 from tests.envoy.peers_pki import PeerPki
 
@@ -69,8 +70,8 @@ def test_nothing_of_it_is_published(case: str) -> None:
     material = _material(pki, case)
     expected = Expectation(
         identity="colorteller",
-        names=(NAME,),
-        peer_rules=((NAME,),),
+        names=(Dns(NAME),),
+        peer_rules=((Dns(NAME),),),
         trust_anchors=pki.trust_bundle.certificates,
         at=dt.datetime.now(dt.UTC),
     )
@@ -83,7 +84,7 @@ def test_the_proxy_hands_little_of_it_to_envoy(case: str) -> None:
     """The proxy's own pre-flight, which has no X.509 library, passes four kinds; each has its reason above."""
     material = _material(PeerPki(NAME), case)
 
-    refused = _refuses(lambda: check_material(material, (NAME,), "the secret", time.time()))
+    refused = _refuses(lambda: check_material(material, (Dns(NAME),), "the secret", time.time()))
 
     assert refused is (case not in PROXY_PASSES)
 
@@ -92,7 +93,9 @@ def test_a_good_certificate_passes_both() -> None:
     """The same code lets material through that has no fault."""
     pki = PeerPki(NAME)
     material = _material(pki, "P-384")
-    expected = Expectation("colorteller", (NAME,), ((NAME,),), pki.trust_bundle.certificates, dt.datetime.now(dt.UTC))
+    expected = Expectation(
+        "colorteller", (Dns(NAME),), ((Dns(NAME),),), pki.trust_bundle.certificates, dt.datetime.now(dt.UTC)
+    )
 
     assert verify_material(material, expected) == material
-    check_material(material, (NAME,), "the secret", time.time())
+    check_material(material, (Dns(NAME),), "the secret", time.time())

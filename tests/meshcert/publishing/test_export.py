@@ -25,6 +25,7 @@ from meshcert.publishing.export import (
     new_passphrase,
 )
 from meshcert.publishing.publication import Outcome
+from meshcert.san import Dns
 from tests.meshcert.publishing.world import BUNDLE, CERTIFICATE, NAME, ROOT, SECRET, TELLER, TRUST_ORDER, never
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class TestIdentity:
         export_identity(TELLER, world.sources)
 
         with pytest.raises(MaterialRejected, match=r"a peer accepts only other\.svc\.local"):
-            export_identity(replace(TELLER, peer_rules=(("other.svc.local",),)), world.sources)
+            export_identity(replace(TELLER, peer_rules=((Dns("other.svc.local"),),)), world.sources)
 
     def test_a_quarantined_certificate_is_not_published_again(self, world: World) -> None:
         """After a failed rollout only a renewal leads out."""

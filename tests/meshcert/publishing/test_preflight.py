@@ -18,6 +18,7 @@ from meshcert.publishing.preflight import (
     verify_material,
     verify_trust_bundle,
 )
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,7 +37,11 @@ def now() -> dt.datetime:
 def expectation(hierarchy: Hierarchy, **changes: Any) -> Expectation:
     """What the teller's certificate must be."""
     expected = Expectation(
-        identity="colorteller", names=(NAME,), peer_rules=((NAME,),), trust_anchors=hierarchy.root_pem, at=now()
+        identity="colorteller",
+        names=(Dns(NAME),),
+        peer_rules=((Dns(NAME),),),
+        trust_anchors=hierarchy.root_pem,
+        at=now(),
     )
     return replace(expected, **changes)
 
@@ -82,19 +87,19 @@ class TestSound:
 
     def test_a_peer_rule_is_met_by_any_of_its_names(self, hierarchy: Hierarchy, material: Material) -> None:
         """A peer that accepts the old name and the new one accepts either."""
-        verify_material(material, expectation(hierarchy, peer_rules=(("old.svc.local", NAME),)))
+        verify_material(material, expectation(hierarchy, peer_rules=((Dns("old.svc.local"), Dns(NAME)),)))
 
     def test_a_wildcard_meets_a_peer_rule(self, hierarchy: Hierarchy) -> None:
         """As in Envoy, a wildcard stands for one leftmost label."""
         name = "*.mtls.svc.cluster.local"
 
-        verify_material(hierarchy.issue([name]), expectation(hierarchy, names=(name,)))
+        verify_material(hierarchy.issue([name]), expectation(hierarchy, names=(Dns(name),)))
 
     def test_names_are_compared_as_dns_does(self, hierarchy: Hierarchy) -> None:
         """Order and case do not matter."""
         material = hierarchy.issue(["b.svc.local", "A.svc.local"])
 
-        verify_material(material, expectation(hierarchy, names=("a.svc.local", "B.svc.local"), peer_rules=()))
+        verify_material(material, expectation(hierarchy, names=(Dns("a.svc.local"), Dns("B.svc.local")), peer_rules=()))
 
     def test_facts_are_worded_as_envoy_words_them(self, material: Material) -> None:
         """Serial numbers are lower-case hex of whole bytes; times are UTC."""
@@ -231,7 +236,9 @@ class TestBad:
 
     def test_a_name_that_a_peer_does_not_accept_is_refused(self, hierarchy: Hierarchy, material: Material) -> None:
         """The deploy stops before tasks refuse each other."""
-        (fault,) = faults_of(material, expectation(hierarchy, peer_rules=((NAME,), ("new.svc.local", "newer.svc"))))
+        (fault,) = faults_of(
+            material, expectation(hierarchy, peer_rules=((Dns(NAME),), (Dns("new.svc.local"), Dns("newer.svc"))))
+        )
 
         assert "a peer accepts only new.svc.local, newer.svc" in fault
 

@@ -15,6 +15,7 @@ from meshcert.errors import AwsUnavailable
 from meshcert.material.document import PLACEHOLDER
 from meshcert.publishing.export import export_identity
 from meshcert.publishing.verify import verify_published
+from meshcert.san import Dns
 from tests.meshcert.publishing.world import ROOT, SECRET, TELLER
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def test_all_faults_are_told_at_once(world: World) -> None:
     export_identity(TELLER, world.sources)
     change(world, lambda fields: fields.update(Passphrase="another"))
 
-    faults = check(world, replace(TELLER, names=("other.local",), peer_rules=(("peer.local",),))).faults
+    faults = check(world, replace(TELLER, names=(Dns("other.local"),), peer_rules=((Dns("peer.local"),),))).faults
 
     assert [fault.partition(":")[0] for fault in faults] == ["certificate names", "certificate names", "private key"]
 

@@ -16,6 +16,7 @@ from meshcert.material.document import read_material
 from meshcert.publishing.export import Sources, TrustBundleOrder, export_issued
 from meshcert.publishing.preflight import Expectation, verify_material
 from meshcert.publishing.publication import version_labelled
+from meshcert.san import Dns
 from tests.meshcert.publishing.fakes import (
     CrashAfter,
     FakeClock,
@@ -37,7 +38,7 @@ SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:meshcert/color/id
 BUNDLE = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:meshcert/color/trust/colorteller-AbCdEf"
 STACK = "arn:aws:cloudformation:eu-west-1:111122223333:stack/color-identities/1"
 
-TELLER = Identity("colorteller", CERTIFICATE, SECRET, ROOT, (NAME,), ((NAME,),))
+TELLER = Identity("colorteller", CERTIFICATE, SECRET, ROOT, (Dns(NAME),), ((Dns(NAME),),))
 TRUST_ORDER = TrustBundleOrder("colorteller", BUNDLE, (ROOT,))
 
 IDENTITY = {
@@ -113,7 +114,7 @@ class World:
     def served(self) -> Material:
         """What a proxy would fetch, checked as a proxy would."""
         material = read_material(self.vault.current_value(SECRET).value, SECRET)
-        expected = Expectation("colorteller", (NAME,), (), self.hierarchy.root_pem, dt.datetime.now(dt.UTC))
+        expected = Expectation("colorteller", (Dns(NAME),), (), self.hierarchy.root_pem, dt.datetime.now(dt.UTC))
         return verify_material(material, expected)
 
     def ask(self, request_type: str, properties: dict[str, Any], **fields: Any) -> dict[str, Any]:

@@ -1,0 +1,162 @@
+"""
+Subject alternative names (RFC 5280 section 4.2.1.6): what a certificate proves, and what a peer demands.
+
+On the wire (settings, rows, properties, a mesh file) a name is its text. A URI has ``://`` in it, no DNS name has.
+Loaded at every start of the container: it imports nothing.
+"""
+
+from __future__ import annotations
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_TRUST_DOMAIN = frozenset(_LETTERS + "0123456789.-_")
+_WORD = _TRUST_DOMAIN | frozenset(_LETTERS.upper())
+_LABEL = _WORD - {"."}
+
+LONGEST_DNS_NAME = 253
+LONGEST_LABEL = 63
+LONGEST_TRUST_DOMAIN = 255
+LONGEST_SPIFFE_ID = 2048
+
+
+class SanInvalid(ValueError):
+    """
+    A declared name that no certificate could carry.
+
+    Args:
+        place: Where it stands: ``identities.colorteller.names[0]``.
+        problem: What is wrong with it.
+    """
+
+    def __init__(self, place: str, problem: str) -> None:
+        self.place = place
+        self.problem = problem
+        super().__init__(f"{place}: {problem}")
+
+
+class _Name:
+    __slots__ = ("_compared", "_text")
+
+    def __init__(self, text: str, compared: str) -> None:
+        self._text = text
+        self._compared = compared
+
+    def __str__(self) -> str:
+        return self._text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._text!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, _Name):
+            return type(self) is type(other) and self._compared == other._compared
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._compared))
+
+
+class Dns(_Name):
+    """
+    A DNS name. It keeps its spelling; names that differ only in the case of ASCII letters are equal (RFC 4343).
+
+    Args:
+        text: Not checked: certificates carry whatever their CA put in. :func:`parse_san` checks.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, text: str) -> None:
+        # str.lower() would make an ASCII letter of a few others, the Kelvin sign among them.
+        super().__init__(text, text.lower() if text.isascii() else text)
+
+    def proves(self, demanded: San) -> bool:
+        """Whether it satisfies a peer that demands a name; ``*.`` stands for one whole label (RFC 9525 section 6.3)."""
+        wildcard = f"*.{str(demanded).partition('.')[2]}"
+        return self == demanded or (isinstance(demanded, Dns) and self == Dns(wildcard))
+
+
+class Uri(_Name):
+    """
+    A URI. Two are equal if every character is: scheme and trust domain of a SPIFFE ID are in lower case by rule.
+
+    Args:
+        text: Not checked: certificates carry whatever their CA put in. :func:`parse_san` checks.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text, text)
+
+    def proves(self, demanded: San) -> bool:
+        """Whether it satisfies a peer that demands a name: it is that name."""
+        return self == demanded
+
+
+San = Dns | Uri
+
+
+def san_of(text: str) -> San:
+    """A name as its text says which kind it is; nothing else is checked."""
+    return Uri(text) if "://" in text else Dns(text)
+
+
+def parse_san(text: object, place: str) -> San:
+    """
+    A declared name, checked: a DNS name, with or without a leading ``*.``, or the SPIFFE ID of a workload.
+
+    Args:
+        text: Its text, as it came.
+        place: Where it stands, for the error.
+
+    Raises:
+        SanInvalid: If it is neither.
+    """
+    if not isinstance(text, str):
+        raise SanInvalid(place, f"{text!r} is not a name")
+    name = san_of(text)
+    if problem := _dns_problem(text) if isinstance(name, Dns) else _spiffe_problem(text):
+        raise SanInvalid(place, f"{text!r} {problem}")
+    return name
+
+
+def parse_sans(texts: object, place: str) -> tuple[San, ...]:
+    """
+    Declared names, each checked by :func:`parse_san`.
+
+    Args:
+        texts: A list of their texts, as it came.
+        place: Where the list stands, for the error.
+
+    Raises:
+        SanInvalid: If it is not a list, or with the first name that is wrong.
+    """
+    if not isinstance(texts, list | tuple):
+        raise SanInvalid(place, f"{texts!r} is not a list of names")
+    return tuple(parse_san(text, f"{place}[{number}]") for number, text in enumerate(texts))
+
+
+def _dns_problem(text: str) -> str:
+    labels = text.removeprefix("*.").split(".")
+    if not all(label and len(label) <= LONGEST_LABEL and _LABEL.issuperset(label) for label in labels):
+        return "is not a DNS name"
+    return f"has more than {LONGEST_DNS_NAME} characters" if len(text) > LONGEST_DNS_NAME else ""
+
+
+def _spiffe_problem(text: str) -> str:
+    """By SPIFFE-ID.md, sections 2.1 to 2.3: Envoy compares texts and checks none of it."""
+    scheme, _, rest = text.partition("://")
+    domain, _, path = rest.partition("/")
+    segments = path.split("/")
+    rules = (
+        (scheme == "spiffe", "is not a SPIFFE ID, and no other URI is a name here"),
+        (bool(domain) and _TRUST_DOMAIN.issuperset(domain), "has no trust domain of a-z, 0-9, '.', '-' and '_'"),
+        (len(domain) <= LONGEST_TRUST_DOMAIN, f"has a trust domain of more than {LONGEST_TRUST_DOMAIN} characters"),
+        (bool(path), "names a trust domain, and no workload in it"),
+        (
+            all(segment not in {"", ".", ".."} and _WORD.issuperset(segment) for segment in segments),
+            "has a path that is not segments of letters, digits, '.', '-' and '_'",
+        ),
+        (len(text) <= LONGEST_SPIFFE_ID, f"has more than {LONGEST_SPIFFE_ID} characters"),
+    )
+    return next((problem for holds, problem in rules if not holds), "")

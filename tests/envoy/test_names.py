@@ -1,0 +1,177 @@
+"""Names as the real Envoy compares them, and a mesh whose certificates carry SPIFFE IDs and nothing else."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pytest
+
+from evidence.fixtures.cloud_map import CloudMap
+from evidence.fixtures.container import eventually, request
+from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.proxies import (
+    GATEWAY_SECRET,
+    GATEWAY_TRUST,
+    TELLER_NAME,
+    TELLER_SECRET,
+    TELLER_TRUST,
+    gateway,
+    teller,
+)
+from meshcert.material.certificate_facts import certificate_facts
+from meshcert.proxy import SecretReference
+from meshcert.san import Uri, san_of
+from tests.envoy.conftest import both_deliveries
+from tests.envoy.peers import call, tls_context
+from tests.envoy.peers_pki import PeerPki
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from evidence.fixtures.container import Container
+    from evidence.fixtures.secrets_api import SecretsApi
+    from meshcert.proxy import ProxySettings
+    from meshcert.san import San
+    from tests.envoy.conftest import Start
+
+GATEWAY_ID = "spiffe://color.example/ns/edge/sa/gateway"
+TELLER_ID = "spiffe://color.example/ns/back/sa/Teller_1"
+PORT = 9080
+
+COMPARED = [
+    ("a.mesh.local", "a.mesh.local"),
+    ("A.Mesh.Local", "a.mesh.local"),
+    ("a.mesh.local", "A.MESH.local"),
+    ("*.mesh.local", "a.mesh.local"),
+    ("*.MESH.local", "a.mesh.local"),
+    ("*.mesh.local", "b.a.mesh.local"),
+    ("*.mesh.local", "mesh.local"),
+    ("a.mesh.local", "*.mesh.local"),
+    (GATEWAY_ID, GATEWAY_ID),
+    (GATEWAY_ID.upper(), GATEWAY_ID),
+    (GATEWAY_ID.replace("color", "Color"), GATEWAY_ID),
+    (GATEWAY_ID + "2", GATEWAY_ID),
+    (GATEWAY_ID, GATEWAY_ID.replace("gateway", "Gateway")),
+    ("color.example", GATEWAY_ID),
+    (GATEWAY_ID, "color.example"),
+]
+"""What a client carries, and what the listener demands."""
+DEMANDED = list(dict.fromkeys(demanded for _, demanded in COMPARED))
+
+
+class Comparing(NamedTuple):
+    """
+    An Envoy with one listener for each name of :data:`DEMANDED`.
+
+    Args:
+        envoy: Its container.
+        clients: Signs clients that it trusts.
+        own: Signs its own certificate.
+    """
+
+    envoy: Container
+    clients: PeerPki
+    own: Hierarchy
+
+
+@pytest.fixture(scope="module")
+def comparing(begin: tuple[Start, SecretsApi]) -> Comparing:
+    """One Envoy for all comparisons."""
+    start, api = begin
+    clients, own = PeerPki("unused"), Hierarchy(2)
+    api.publish(TELLER_SECRET, own.issue([TELLER_NAME]))
+    api.publish_trust_bundle(GATEWAY_TRUST, clients.trust_bundle)
+    (listener,) = teller().listeners
+    listeners = tuple(
+        listener._replace(port=PORT + number, tls=listener.tls._replace(subject_alternative_names=(san_of(demanded),)))
+        for number, demanded in enumerate(DEMANDED)
+    )
+    envoy = start(teller(listeners=listeners))
+    start.application(envoy)
+    envoy.wait_until_healthy()
+    return Comparing(envoy, clients, own)
+
+
+@pytest.mark.parametrize(("carried", "demanded"), COMPARED)
+def test_envoy_compares_names_as_we_do(comparing: Comparing, carried: str, demanded: str) -> None:
+    """DNS names without regard to case, a wildcard for one label; URIs character by character."""
+    credential = comparing.clients.leaf(names=(carried,))
+    client = tls_context(ssl.PROTOCOL_TLS_CLIENT, credential, comparing.own.root_pem, ssl.TLSVersion.TLSv1_3)
+
+    outcome = call(comparing.envoy.address, PORT + DEMANDED.index(demanded), client)
+
+    assert outcome.answered is san_of(carried).proves(san_of(demanded))
+
+
+def _with_ids() -> tuple[ProxySettings, ProxySettings]:
+    """Gateway and teller under SPIFFE IDs, and no DNS name in either certificate."""
+    own: tuple[San, ...] = (Uri(TELLER_ID),)
+    caller: tuple[San, ...] = (Uri(GATEWAY_ID),)
+    (listener,), (backend,) = teller().listeners, gateway().backends
+    assert backend.tls
+    node = teller(
+        identities={"colorteller": SecretReference(TELLER_SECRET, own)},
+        listeners=(listener._replace(tls=listener.tls._replace(subject_alternative_names=caller)),),
+    )
+    edge = gateway(
+        acknowledgements="meshcert-color-acknowledgements",
+        identities={"colorgateway": SecretReference(GATEWAY_SECRET, caller)},
+        backends=(backend._replace(tls=backend.tls._replace(subject_alternative_names=own)),),
+    )
+    return edge, node
+
+
+@both_deliveries
+def test_a_mesh_of_spiffe_ids_runs_and_rotates(start: Start, api: SecretsApi, new_address: Callable[[], str]) -> None:
+    """Pre-flight, trial, Envoy's matchers and the application's header take a URI as they take a DNS name."""
+    gateways, tellers = Hierarchy(2, name="gateways"), Hierarchy(2, name="tellers")
+    api.publish(GATEWAY_SECRET, gateways.issue([GATEWAY_ID]))
+    api.publish(TELLER_SECRET, tellers.issue([TELLER_ID]))
+    api.publish_trust_bundle(GATEWAY_TRUST, gateways.trust_bundle)
+    api.publish_trust_bundle(TELLER_TRUST, tellers.trust_bundle)
+    edge_settings, node_settings = _with_ids()
+    with CloudMap(new_address()) as cloud_map:
+        node = start(node_settings)
+        start.application(node)
+        cloud_map.records[TELLER_NAME] = [node.address]
+        edge = start(edge_settings, MESHCERT_DNS_RESOLVER=cloud_map.resolver)
+        for container in (node, edge):
+            container.wait_until_healthy()
+        _, answer = eventually(lambda: (got := request(edge.address, PORT))[0] == 200 and got, "an answer")
+        assert f"URI={GATEWAY_ID}" in answer
+
+        renewed = gateways.issue([GATEWAY_ID])
+        api.publish(GATEWAY_SECRET, renewed)
+        eventually(lambda: edge.serves(renewed), "the renewed certificate")
+        (tried,) = edge.events("certificate-tried")
+        assert (tried["upstreams"], tried["undecided"]) == (1, {})
+        assert request(edge.address, PORT)[0] == 200
+
+        api.publish(GATEWAY_SECRET, gateways.issue([GATEWAY_ID + "2"]))
+        eventually(lambda: _said(api).get("refused"), "a refusal")
+        assert (_said(api)["serial"], _said(api)["version"]) == (
+            certificate_facts(renewed.certificate).serial_number,
+            renewed.version_id,
+        )
+        assert _said(api)["error"] == f"preflight: Certificate: it lacks the name(s) {GATEWAY_ID}"
+
+
+def _said(api: SecretsApi) -> dict[str, Any]:
+    return dict(api.rows[-1]["secrets"]["colorgateway"]) if api.rows else {}
+
+
+def test_a_refused_clients_uris_are_in_the_log(comparing: Comparing) -> None:
+    """Beside its DNS names."""
+    stranger = "spiffe://color.example/stranger"
+    credential = comparing.clients.leaf(names=(stranger, "stranger.local"))
+    client = tls_context(ssl.PROTOCOL_TLS_CLIENT, credential, comparing.own.root_pem, ssl.TLSVersion.TLSv1_3)
+
+    outcome = call(comparing.envoy.address, PORT + DEMANDED.index(GATEWAY_ID), client)
+
+    def told() -> list[dict[str, object]]:
+        lines = comparing.envoy.events("connection-refused")
+        return [line for line in lines if str(line["client"]).endswith(f":{outcome.port}")]
+
+    (line,) = eventually(told, "a line about it")
+    assert (line["cause"], line["peer_uris"], line["peer_names"]) == ("wrong-name", stranger, "stranger.local")
