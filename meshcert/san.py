@@ -71,8 +71,8 @@ class Dns(_Name):
 
     def proves(self, demanded: San) -> bool:
         """Whether it satisfies a peer that demands a name; ``*.`` stands for one whole label (RFC 9525 section 6.3)."""
-        wildcard = f"*.{str(demanded).partition('.')[2]}"
-        return self == demanded or (isinstance(demanded, Dns) and self == Dns(wildcard))
+        parent = str(demanded).partition(".")[2]
+        return self == demanded or (isinstance(demanded, Dns) and parent != "" and self == Dns(f"*.{parent}"))
 
 
 class Uri(_Name):

@@ -17,8 +17,18 @@ from evidence.fixtures.proxies import gateway, teller
 from meshcert import naming
 from meshcert.errors import SettingsInvalid
 from meshcert.mesh import load_mesh, proxy_settings
-from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, Route, TlsMode
-from meshcert.san import Dns
+from meshcert.proxy import (
+    Backend,
+    BackendTls,
+    Delivery,
+    Listener,
+    ListenerTls,
+    ProxySettings,
+    Route,
+    SecretReference,
+    TlsMode,
+)
+from meshcert.san import Dns, Uri
 
 
 @pytest.fixture
@@ -96,6 +106,49 @@ def test_every_fault_is_listed_at_once(environ: dict[str, str]) -> None:
 def test_proxy_settings_that_cannot_be_read_are_a_fault_and_no_traceback(environ: dict[str, str], text: str) -> None:
     """Whatever the variable holds."""
     assert _places(environ | {"MESHCERT_PROXY": text}) == ["MESHCERT_PROXY"]
+
+
+def test_names_are_texts_in_the_variable() -> None:
+    """A DNS name as ever, a URI beside it; what was written is read."""
+    names = (Uri("spiffe://color.example/Teller"), Dns("Teller.local"))
+    settings = teller(
+        identities={"colorteller": SecretReference("s", names)},
+        listeners=(Listener(9080, "http", ListenerTls(TlsMode.STRICT, "colorteller", "colorgateway", names)),),
+        backends=(Backend("a", "a.b", 80, "http", BackendTls("colorgateway", "", names[:1])),),
+    )
+
+    written = json.loads(settings.to_json())
+
+    texts = ["spiffe://color.example/Teller", "Teller.local"]
+    assert written["identities"]["colorteller"]["names"] == texts
+    assert written["listeners"][0]["tls"]["subject_alternative_names"] == texts
+    assert written["backends"][0]["tls"]["subject_alternative_names"] == texts[:1]
+    assert ProxySettings.from_json(settings.to_json()) == settings
+
+
+@pytest.mark.parametrize(
+    ("way", "place"),
+    [
+        (("identities", "colorgateway", "names"), "identities.colorgateway.names[1]"),
+        (("backends", 0, "tls", "subject_alternative_names"), "backends[0].tls.subject_alternative_names[1]"),
+    ],
+)
+def test_a_name_that_is_none_is_refused_with_its_place(
+    environ: dict[str, str], way: tuple[Any, ...], place: str
+) -> None:
+    """Envoy would take it, and every peer would be refused."""
+    written = json.loads(gateway().to_json())
+    holder = written
+    for step in way[:-1]:
+        holder = holder[step]
+    holder[way[-1]] = ["a.local", "spiffe://color.example/../w"]
+
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_environ(environ | {"MESHCERT_PROXY": json.dumps(written)})
+
+    (fault,) = caught.value.faults
+    assert fault.place == f"MESHCERT_PROXY.{place}"
+    assert "has a path that is not" in fault.problem
 
 
 _PLAIN = ListenerTls(TlsMode.DISABLED)

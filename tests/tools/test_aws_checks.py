@@ -11,7 +11,7 @@ import pytest
 
 from evidence.fixtures.pki import Hierarchy
 from meshcert.material import join_certificates, split_certificates
-from meshcert.san import Dns
+from meshcert.san import Dns, Uri
 from tests.tools.judgements import NO, OPEN, YES, assert_judged
 from tools.aws_checks import authorities, certificates, rights, secrets
 from tools.aws_checks.certificates import ChainSeen, LeafSeen
@@ -44,6 +44,9 @@ def test_the_names_are_the_mesh_files(hierarchy: Hierarchy) -> None:
     """One name too many belongs to another mesh file."""
     assert_judged(certificates.judge_names(_seen(hierarchy.issue([NAME]))), YES)
     assert_judged(certificates.judge_names(_seen(hierarchy.issue([NAME, "b.example"]))), NO, "b.example")
+    assert_judged(certificates.judge_names(_seen(hierarchy.issue([NAME, "spiffe://b/w"]))), NO, "spiffe://b/w")
+    both = replace(_seen(hierarchy.issue(["spiffe://b/w", NAME])), declared=(Dns(NAME), Uri("spiffe://b/w")))
+    assert_judged(certificates.judge_names(both), YES, "spiffe://b/w")
 
 
 def test_the_chain_ends_with_its_root() -> None:

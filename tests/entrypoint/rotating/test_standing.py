@@ -15,7 +15,7 @@ from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME,
 from meshcert.envoy import discovery_response, identity_resource
 from meshcert.material.certificate_facts import certificate_facts
 from meshcert.proxy import SecretReference
-from meshcert.san import Dns
+from meshcert.san import Dns, San, Uri
 
 if TYPE_CHECKING:
     from entrypoint.envoy.admin import Admin
@@ -146,6 +146,27 @@ def test_that_what_is_served_has_expired_is_said_first(material: Material) -> No
     standings.expired("identity/colorteller", "")
     standings.begin_look("identity/colorteller")
     assert standings.read() == {"colorteller": _good(material)}
+
+
+def test_envoys_certificates_have_uris_for_names_too() -> None:
+    """``/certs`` tells each name's kind; the case of a DNS name is no matter, that of a URI is."""
+
+    class Odd:
+        def get(self, path: str) -> str:
+            leaf = {
+                "serial_number": "0a",
+                "expiration_time": "2027-01-01T00:00:00Z",
+                "subject_alt_names": [{"uri": "spiffe://a.example/W"}, {"dns": "A.local"}, {"ip_address": "10.0.0.1"}],
+            }
+            return json.dumps({"certificates": [{"cert_chain": [leaf]}]}) if path == "/certs" else ""
+
+    def serial(*names: San) -> str:
+        odd: Any = Odd()
+        proxy = teller(identities={"colorteller": SecretReference(TELLER_SECRET, names)})
+        return Standings(proxy, odd, lambda _: ()).read()["colorteller"].serial_number
+
+    assert serial(Dns("a.local"), Uri("spiffe://a.example/W")) == serial(Uri("spiffe://a.example/W")) == "0a"
+    assert serial(Uri("spiffe://a.example/w")) == serial(Dns("a.example")) == ""
 
 
 def test_only_identities_that_envoy_uses_are_told(material: Material) -> None:

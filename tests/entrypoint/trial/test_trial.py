@@ -26,7 +26,7 @@ from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway
 from meshcert.envoy import Addresses, identity_resource
 from meshcert.errors import MaterialRejected
 from meshcert.proxy import Backend, BackendTls
-from meshcert.san import Dns
+from meshcert.san import Dns, san_of
 from tests.envoy.peers import TlsServer
 
 if TYPE_CHECKING:
@@ -94,9 +94,11 @@ class Scene:
         self.events: list[dict[str, Any]] = []
         self.cloud_map: CloudMap
 
-    def try_with(self, new: Material, *ports: int, protocol: str = "http", served: bool = True) -> None:
+    def try_with(
+        self, new: Material, *ports: int, protocol: str = "http", served: bool = True, upstream: str = TELLER_NAME
+    ) -> None:
         """The trial of a certificate with upstreams ``b0``, ``b1``, … that listen on these ports."""
-        tls = BackendTls("colorteller", "colorgateway", (Dns(TELLER_NAME),))
+        tls = BackendTls("colorteller", "colorgateway", (san_of(upstream),))
         backends = tuple(Backend(f"b{n}", TELLER_NAME, port, protocol, tls) for n, port in enumerate(ports))
         addresses = Addresses("", dns_resolver=self.cloud_map.resolver)
         log = Log("debug", lambda line: self.events.append(json.loads(line)))
@@ -250,6 +252,26 @@ def test_an_upstream_that_breaks_off_refuses_nothing(scene: Scene) -> None:
         scene.try_with(scene.gateways.issue([GATEWAY_NAME]), upstream.port, protocol="tcp")
 
     assert "it breaks off" in scene.undecided()["b0"]
+
+
+@pytest.mark.parametrize(
+    ("carried", "demanded", "told"),
+    [
+        ("spiffe://color.example/Teller", "spiffe://color.example/Teller", ""),
+        ("spiffe://color.example/teller", "spiffe://color.example/Teller", "its certificate has another name"),
+        ("color.example", "spiffe://color.example/Teller", "its certificate has another name"),
+        ("Teller.Color.local", "teller.color.local", ""),
+        ("*.color.local", "teller.color.local", ""),
+    ],
+)
+def test_an_upstream_is_known_by_the_name_that_envoy_would_know_it_by(
+    scene: Scene, carried: str, demanded: str, told: str
+) -> None:
+    """A URI, or a DNS name in whatever case, or under a wildcard."""
+    with Upstream(scene.tellers.issue([carried]), scene.gateways.root_pem) as upstream:
+        scene.try_with(scene.gateways.issue([GATEWAY_NAME]), upstream.port, upstream=demanded)
+
+    assert scene.undecided().get("b0", "") == told
 
 
 def test_an_upstream_that_is_somebody_else_refuses_nothing(scene: Scene) -> None:

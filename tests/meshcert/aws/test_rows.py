@@ -11,8 +11,9 @@ import pytest
 
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.aws.tables.identities import Identities
+from meshcert.identity import Identity
 from meshcert.lifecycle.observing.observation import Acknowledgement
-from meshcert.san import Dns
+from meshcert.san import Dns, Uri
 from tests.meshcert.aws.test_errors import Answers
 
 if TYPE_CHECKING:
@@ -99,6 +100,39 @@ class TestAcknowledgementRows:
 
 class TestIdentityRows:
     """Rows that another version of the function wrote, or a person."""
+
+    def test_names_are_stored_as_their_texts(self) -> None:
+        """A row of before reads as one of now, and other programs read neither kind."""
+        written: dict[str, Any] = {}
+
+        class Table:
+            def update_item(self, **call: Any) -> None:
+                written.update(call["ExpressionAttributeValues"])
+
+        names = (Dns("Teller.local"), Uri("spiffe://color.example/Teller"))
+        Identities(Table()).remember(Identity("teller", "arn:c", "arn:s", "arn:r", names, (names, names[:1])))
+
+        texts = ["Teller.local", "spiffe://color.example/Teller"]
+        assert (written[":names"], written[":peer_names"]) == (texts, [texts, texts[:1]])
+
+    @pytest.mark.parametrize("change", [{"names": ["a b"]}, {"peer_names": [["spiffe://A.example/w"]]}, {"names": "a"}])
+    def test_a_row_with_a_name_that_is_none_cannot_be_read(
+        self, caplog: pytest.LogCaptureFixture, change: dict[str, Any]
+    ) -> None:
+        """The log tells the place; the next deploy writes the row anew."""
+        row = {
+            "name": "teller",
+            "certificate_arn": "arn:c",
+            "secret_id": "arn:s",
+            "root_certificate_authority_arn": "arn:r",
+            "names": ["teller.local"],
+            "peer_names": [["teller.local"]],
+            "owner": "stack/Teller",
+            "schema": Decimal(1),
+        }
+
+        assert Identities(Answers(get_item={"Item": row | change})).find("teller") is None
+        assert f"the row of identity teller cannot be read ({next(iter(change))}" in caplog.text
 
     def test_names_are_told_page_by_page_without_rows_of_other_schemas(self) -> None:
         """A row that cannot be read is nobody's to look at."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.identity import Identity, ServiceUse
 from meshcert.proxy import Rotation
-from meshcert.san import Dns
+from meshcert.san import Dns, Uri
 
 if TYPE_CHECKING:
     from meshcert.identity import IdentityTable
@@ -22,8 +22,8 @@ TELLER = Identity(
     certificate_arn="arn:certificate/teller",
     secret_id="arn:secret/teller",
     root_certificate_authority_arn="arn:root",
-    names=(Dns("colorteller.mtls.svc.cluster.local"), Dns("teller.svc.local")),
-    peer_rules=((Dns("colorteller.mtls.svc.cluster.local"),), (Dns("teller.svc.local"), Dns("old.svc.local"))),
+    names=(Dns("colorteller.mtls.svc.cluster.local"), Uri("spiffe://color.example/Teller")),
+    peer_rules=((Dns("colorteller.mtls.svc.cluster.local"),), (Uri("spiffe://color.example/Teller"), Dns("old.local"))),
     owner="stack/Teller",
     certificate_authority_arns=("arn:issuing", "arn:root"),
     services=(ServiceUse("teller", Rotation.REDEPLOY), ServiceUse("gateway", Rotation.RELOAD, poll_interval_s=0.25)),

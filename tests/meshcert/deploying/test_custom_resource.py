@@ -13,7 +13,7 @@ from meshcert.errors import AccessDenied, Fault, SettingsInvalid
 from meshcert.identity import ServiceUse
 from meshcert.material.document import read_trust_bundle
 from meshcert.proxy import Rotation
-from meshcert.san import Dns
+from meshcert.san import Dns, Uri
 from tests.meshcert.publishing.world import BUNDLE, CERTIFICATE, IDENTITY, ISSUING, NAME, ROOT, SECRET, STACK, TRUST
 
 if TYPE_CHECKING:
@@ -143,6 +143,27 @@ class TestCreateAndUpdate:
 
         assert answered["Status"] == "SUCCESS"
 
+    def test_a_uri_is_published_as_a_dns_name_is(self, world: World) -> None:
+        """Nothing behind the properties asks which kind a name is; only requesting it from ACM would."""
+        names = [NAME, "spiffe://color.example/Teller"]
+        world.issue("arn:certificate-2", names)
+        changed = {"CertificateArn": "arn:certificate-2", "Names": names, "PeerNames": [NAME, names]}
+
+        answered = world.ask("Update", IDENTITY | changed, OldResourceProperties=IDENTITY)
+
+        assert answered["Status"] == "SUCCESS"
+        row = world.identities.rows["colorteller"]
+        assert row.names == (Dns(NAME), Uri(names[1]))
+        assert row.peer_rules == ((Dns(NAME),), (Dns(NAME), Uri(names[1])))
+
+    def test_a_uri_in_place_of_a_dns_name_is_a_replaced_name(self, world: World) -> None:
+        """In two deploys: its peers have to take both in between."""
+        world.ask("Create", IDENTITY)
+
+        answered = world.ask("Update", IDENTITY | {"Names": ["spiffe://color.example/teller"]})
+
+        assert f"adds spiffe://color.example/teller and removes {NAME}" in answered["Reason"]
+
     def test_a_replaced_name_is_refused_without_a_row_too(self, world: World) -> None:
         """The request itself tells the old names then."""
         answered = world.ask("Update", IDENTITY | {"Names": ["new.svc.local"]}, OldResourceProperties=IDENTITY)
@@ -171,6 +192,14 @@ class TestRefusals:
             (IDENTITY | {"Mesh": "other"}, ["Mesh: it is other, and this function serves color"]),
             (IDENTITY | {"Names": []}, ["Names: it is not a list"]),
             (IDENTITY | {"PeerNames": [[]]}, ["PeerNames: it is not a list"]),
+            (
+                IDENTITY | {"Names": [NAME, "spiffe://Color.example/w"], "PeerNames": [NAME, [NAME, "a b"]]},
+                [
+                    "Names[1]: 'spiffe://Color.example/w' has no trust domain",
+                    "PeerNames[1][1]: 'a b' is not a DNS name",
+                ],
+            ),
+            (IDENTITY | {"PeerNames": ["spiffe://a.example"]}, ["PeerNames[0]: 'spiffe://a.example' names a trust"]),
             (
                 {"Identity": "x"},
                 [

@@ -20,6 +20,7 @@ from meshcert.envoy import (
     trust_resource,
 )
 from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, ProxySettings, Route, TlsMode
+from meshcert.san import Dns, Uri
 
 if TYPE_CHECKING:
     from evidence.fixtures.pki import Hierarchy
@@ -92,6 +93,18 @@ def test_peers_are_matched_by_exact_dns_names_in_both_directions() -> None:
     for context, name in ((downstream, GATEWAY_NAME), (upstream, TELLER_NAME)):
         default = context["combined_validation_context"]["default_validation_context"]
         assert default["match_typed_subject_alt_names"] == [{"san_type": "DNS", "matcher": {"exact": name}}]
+
+
+def test_uris_are_matched_as_uris() -> None:
+    """Beside DNS names: one matcher that says yes is enough."""
+    names = (Uri("spiffe://color.example/Gateway"), Dns(GATEWAY_NAME))
+    context = _downstream(_with_tls(subject_alternative_names=names))["common_tls_context"]
+
+    default = context["combined_validation_context"]["default_validation_context"]
+    assert default["match_typed_subject_alt_names"] == [
+        {"san_type": "URI", "matcher": {"exact": "spiffe://color.example/Gateway"}},
+        {"san_type": "DNS", "matcher": {"exact": GATEWAY_NAME}},
+    ]
 
 
 def test_without_names_a_listener_accepts_whatever_its_trust_bundle_signed() -> None:
