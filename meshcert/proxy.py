@@ -11,7 +11,7 @@ import json
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from meshcert.san import Dns, San, Uri, parse_sans
+from meshcert.san import San, parse_sans
 
 SCHEMA = 1
 ACKNOWLEDGE_EVERY_S = 300.0
@@ -248,7 +248,7 @@ def _plain(value: Any) -> Any:
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
-    return str(value) if isinstance(value, Dns | Uri) else value
+    return str(value) if isinstance(value, San) else value
 
 
 def _listener(number: int, item: dict[str, Any]) -> Listener:

@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms
 from meshcert import naming
 from meshcert.contract import acknowledgements
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
-from stacks.constructs.identity import PUBLISHED_WITHIN, Identity, TrustBundle
+from stacks.constructs.identity import PUBLISHED_WITHIN, IdentityResources, TrustBundleResources
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
@@ -88,7 +88,7 @@ class IdentitiesStack(Stack):
         self._verify_function(name, platform)
 
         bundles = {
-            hierarchy: TrustBundle(
+            hierarchy: TrustBundleResources(
                 self,
                 f"Trust-{hierarchy}",
                 mesh=mesh,
@@ -100,7 +100,7 @@ class IdentitiesStack(Stack):
             for hierarchy in mesh.hierarchies
         }
         for identity in mesh.identities:
-            Identity(
+            IdentityResources(
                 self,
                 f"Identity-{identity}",
                 name=identity,

@@ -16,7 +16,7 @@ _LOOK = "`meshcert plan` names the identity"
 _UNTIL_THE_NEXT_SWEEP = 75
 
 
-class Missing(StrEnum):
+class MissingData(StrEnum):
     """What an alarm makes of minutes without a figure (CloudWatch's words)."""
 
     GOOD = "notBreaching"
@@ -57,7 +57,7 @@ class Alarm:
     period_s: int = MINUTE_S
     periods: int = 1
     to_alarm: int = 1
-    missing: Missing = Missing.GOOD
+    missing: MissingData = MissingData.GOOD
 
     @property
     def description(self) -> str:
@@ -229,7 +229,7 @@ def _clock(mesh: str) -> tuple[Alarm, ...]:
             period_s=period_s,
             periods=2,
             to_alarm=2,
-            missing=Missing.BAD,
+            missing=MissingData.BAD,
         )
         for name, schedule, metric, period_s, means in (
             ("TickMissed", "tick", "Ticks", 5 * MINUTE_S, "No tick for ten minutes: what is unsettled stays so"),
@@ -266,7 +266,7 @@ def _silence(mesh: str, identities: int) -> tuple[Alarm, ...]:
             period_s=SWEEP_S,
             periods=2,
             to_alarm=2,
-            missing=Missing.BAD,
+            missing=MissingData.BAD,
         ),
         Alarm(
             name="LooksMissed",
@@ -281,7 +281,7 @@ def _silence(mesh: str, identities: int) -> tuple[Alarm, ...]:
             period_s=SWEEP_S,
             periods=2,
             to_alarm=2,
-            missing=Missing.BAD,
+            missing=MissingData.BAD,
         ),
     )
 
@@ -312,7 +312,7 @@ def _dead_letters(mesh: str, queue: str) -> Alarm:
         statistic="Maximum",
         period_s=5 * MINUTE_S,
         # SQS stops telling figures of a queue that nobody has touched for six hours; what lies there still does.
-        missing=Missing.UNCHANGED,
+        missing=MissingData.UNCHANGED,
     )
 
 

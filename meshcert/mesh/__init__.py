@@ -6,19 +6,19 @@ Only the CDK app, the stacks and the command line import it; functions and the i
 
 from __future__ import annotations
 
-from meshcert.mesh.issuance import Hierarchy, Identity
+from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.loading import Reading, load_mesh, read_mesh
 from meshcert.mesh.mesh import Mesh
 from meshcert.mesh.rendering import SecretIds, proxy_settings
-from meshcert.mesh.services import Service
+from meshcert.mesh.services import DeclaredService
 
 __all__ = [
+    "DeclaredIdentity",
+    "DeclaredService",
     "Hierarchy",
-    "Identity",
     "Mesh",
     "Reading",
     "SecretIds",
-    "Service",
     "load_mesh",
     "proxy_settings",
     "read_mesh",

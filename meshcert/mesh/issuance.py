@@ -99,7 +99,7 @@ class Hierarchy(Part):
         return Revocation(self.stale_lists) if self.writes_lists else Revocation.NONE
 
 
-class Identity(Part):
+class DeclaredIdentity(Part, title="Identity"):
     """The names one workload proves: one ACM certificate and one secret."""
 
     hierarchy: str = Field(examples=["colorteller"])

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from meshcert.mesh.issuance import Hierarchy, Identity
+from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.part import NAME_SCHEMA, Part
-from meshcert.mesh.proxies import Backend, VirtualGateway, VirtualNode
-from meshcert.mesh.services import Service
+from meshcert.mesh.proxies import DeclaredBackend, VirtualGateway, VirtualNode
+from meshcert.mesh.services import DeclaredService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,13 +60,13 @@ class Mesh(Part):
     """The VPC the services run in."""
     hierarchies: dict[str, Hierarchy] = Field(json_schema_extra=_KEYS)
     """The private CAs, by name."""
-    identities: dict[str, Identity] = Field(json_schema_extra=_KEYS)
+    identities: dict[str, DeclaredIdentity] = Field(json_schema_extra=_KEYS)
     """The certificates, by name."""
     virtual_gateways: dict[str, VirtualGateway] = Field(default={}, json_schema_extra=_KEYS)
     """Proxies that let clients into the mesh, by name."""
     virtual_nodes: dict[str, VirtualNode] = Field(default={}, json_schema_extra=_KEYS)
     """Proxies in front of an application, by name."""
-    services: dict[str, Service] = Field(json_schema_extra=_KEYS)
+    services: dict[str, DeclaredService] = Field(json_schema_extra=_KEYS)
     """The ECS services that run the proxies, by name."""
 
     @property
@@ -165,7 +165,7 @@ class Mesh(Part):
             if any(check.trust.hierarchy == hierarchy for check in self._checks(identity))
         )
 
-    def calls(self) -> Iterator[tuple[str, int, Backend]]:
+    def calls(self) -> Iterator[tuple[str, int, DeclaredBackend]]:
         """Every call that the mesh allows: name of the virtual gateway, index of the backend, the backend."""
         for name, gateway in self.virtual_gateways.items():
             for index, backend in enumerate(gateway.backends):

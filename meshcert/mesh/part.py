@@ -39,6 +39,11 @@ DNS_NAMES_SCHEMA: dict[str, Any] = {
 
 
 class Part(BaseModel):
-    """Any part of the file: frozen, and unknown keys are faults."""
+    """
+    Any part of the file: frozen, and unknown keys are faults.
+
+    Where proxy settings or the lifecycle have a class of the same name, the part's is ``Declared…``; the JSON Schema
+    keeps the plain name.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

@@ -75,7 +75,7 @@ class Validation(Part):
         return self.subject_alternative_names.match.exact if self.subject_alternative_names else ()
 
 
-class ListenerTls(Part):
+class DeclaredListenerTls(Part, title="ListenerTls"):
     """A listener's TLS."""
 
     mode: TlsMode = TlsMode.STRICT
@@ -109,7 +109,7 @@ class BackendDefaults(Part):
     """How they are called."""
 
 
-class Backend(Part):
+class DeclaredBackend(Part, title="Backend"):
     """A virtual node that a proxy calls."""
 
     virtual_node: str = Field(examples=["colorteller"])
@@ -141,7 +141,7 @@ class GatewayListener(Part):
 
     port_mapping: GatewayPort
     """Where it listens."""
-    tls: ListenerTls | None = None
+    tls: DeclaredListenerTls | None = None
     """Left out: plain text."""
 
 
@@ -150,7 +150,7 @@ class NodeListener(Part):
 
     port_mapping: NodePort
     """Where it listens."""
-    tls: ListenerTls | None = None
+    tls: DeclaredListenerTls | None = None
     """Left out: plain text."""
 
 
@@ -161,7 +161,7 @@ class RouteMatch(Part):
     """Path prefix; the longest one wins."""
 
 
-class Route(Part):
+class DeclaredRoute(Part, title="Route"):
     """Where requests go."""
 
     match: RouteMatch
@@ -177,12 +177,12 @@ class VirtualGateway(Part):
     """Where clients connect."""
     backend_defaults: BackendDefaults = BackendDefaults()
     """What holds for backends without a client_policy."""
-    backends: tuple[Backend, ...] = Field(min_length=1)
+    backends: tuple[DeclaredBackend, ...] = Field(min_length=1)
     """The virtual nodes it may call."""
-    routes: tuple[Route, ...] = Field(min_length=1)
+    routes: tuple[DeclaredRoute, ...] = Field(min_length=1)
     """Which backend answers which path."""
 
-    def client_tls(self, backend: Backend) -> ClientTls | None:
+    def client_tls(self, backend: DeclaredBackend) -> ClientTls | None:
         """TLS towards a backend, ``backend_defaults`` applied; None calls it in plain text."""
         return (backend.client_policy or self.backend_defaults.client_policy).tls
 

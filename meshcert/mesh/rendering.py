@@ -105,7 +105,7 @@ def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy
     return proxy.Listener(port=listener.port_mapping.port, protocol=listener.port_mapping.protocol.value, tls=tls)
 
 
-def _backend(mesh: Mesh, gateway: VirtualGateway, backend: proxies.Backend) -> proxy.Backend:
+def _backend(mesh: Mesh, gateway: VirtualGateway, backend: proxies.DeclaredBackend) -> proxy.Backend:
     port = mesh.virtual_nodes[backend.virtual_node].listeners[0].port_mapping
     client = gateway.client_tls(backend)
     tls = None

@@ -19,7 +19,7 @@ class Application(Part):
     """TCP port it listens on, on loopback."""
 
 
-class Service(Part):
+class DeclaredService(Part, title="Service"):
     """An ECS service that runs one proxy, and its application if it is a virtual node's."""
 
     virtual_gateway: str = ""

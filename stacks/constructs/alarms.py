@@ -11,12 +11,12 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from meshcert import naming
-from stacks.runbook import Alarm, Missing, alarms
+from stacks.runbook import Alarm, MissingData, alarms
 
 MISSING = {
-    Missing.GOOD: cloudwatch.TreatMissingData.NOT_BREACHING,
-    Missing.BAD: cloudwatch.TreatMissingData.BREACHING,
-    Missing.UNCHANGED: cloudwatch.TreatMissingData.IGNORE,
+    MissingData.GOOD: cloudwatch.TreatMissingData.NOT_BREACHING,
+    MissingData.BAD: cloudwatch.TreatMissingData.BREACHING,
+    MissingData.UNCHANGED: cloudwatch.TreatMissingData.IGNORE,
 }
 
 

@@ -100,7 +100,7 @@ class PublishedSecret(secretsmanager.Secret):
             )
 
 
-class TrustBundle(Construct):
+class TrustBundleResources(Construct):
     """
     The roots that peers of one hierarchy are checked against.
 
@@ -161,7 +161,7 @@ class TrustBundle(Construct):
         """Done when the bundle is current in its secret."""
 
 
-class Identity(Construct):
+class IdentityResources(Construct):
     """
     A private ACM certificate and the secret with its exported material.
 
@@ -229,7 +229,7 @@ class Identity(Construct):
             },
         )
 
-    def published_after(self, bundles: Iterable[TrustBundle]) -> None:
+    def published_after(self, bundles: Iterable[TrustBundleResources]) -> None:
         """Peers must know a root before anybody presents what it has signed."""
         for bundle in bundles:
             self._published.node.add_dependency(bundle.published)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.naming import dns_name_problem, suggestion
-from meshcert.mesh.proxies import ListenerTls, NodeProtocol
+from meshcert.mesh.proxies import DeclaredListenerTls, NodeProtocol
 from meshcert.proxy import TlsMode
 from meshcert.san import Dns
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.proxies import Backend, ClientTls, Validation, VirtualGateway
+    from meshcert.mesh.proxies import ClientTls, DeclaredBackend, Validation, VirtualGateway
     from meshcert.san import San
 
 _NEVER = "so the call can never succeed"
-_PLAIN = ListenerTls(mode=TlsMode.DISABLED)
+_PLAIN = DeclaredListenerTls(mode=TlsMode.DISABLED)
 
 
 def check_routes(mesh: Mesh, findings: Findings) -> None:
@@ -58,7 +58,7 @@ def check_routes(mesh: Mesh, findings: Findings) -> None:
 
 def check_listeners(mesh: Mesh, findings: Findings) -> None:
     """Each listener presents a certificate if it speaks TLS, and believes names that exist."""
-    listeners: list[tuple[str, ListenerTls | None]] = []
+    listeners: list[tuple[str, DeclaredListenerTls | None]] = []
     for name, gateway in mesh.virtual_gateways.items():
         listeners += [(f"virtual_gateways.{name}.listeners[{i}].tls", it.tls) for i, it in enumerate(gateway.listeners)]
     for name, node in mesh.virtual_nodes.items():
@@ -81,7 +81,7 @@ def check_calls(mesh: Mesh, findings: Findings) -> None:
         if backend.virtual_node in mesh.virtual_nodes:
             node = f"virtual_nodes.{backend.virtual_node}.listeners[0].tls"
             listener = mesh.virtual_nodes[backend.virtual_node].listeners[0].tls or _PLAIN
-            call = _Call(mesh, findings, backend, policy, node, grounds=(own, default, node))
+            call = _CallCheck(mesh, findings, backend, policy, node, grounds=(own, default, node))
             call.check(client, listener)
 
 
@@ -104,7 +104,7 @@ def _check_backends(mesh: Mesh, place: str, gateway: VirtualGateway, findings: F
             )
 
 
-def _check_listener_tls(mesh: Mesh, place: str, tls: ListenerTls, findings: Findings) -> None:
+def _check_listener_tls(mesh: Mesh, place: str, tls: DeclaredListenerTls, findings: Findings) -> None:
     if tls.mode is TlsMode.DISABLED:
         if tls.certificate or tls.validation:
             findings.add(
@@ -176,7 +176,7 @@ def _grounds(identities: Iterable[str]) -> list[str]:
 
 
 @dataclass(frozen=True)
-class _Call:
+class _CallCheck:
     """
     One call from a gateway to a virtual node.
 
@@ -191,7 +191,7 @@ class _Call:
 
     mesh: Mesh
     findings: Findings
-    backend: Backend
+    backend: DeclaredBackend
     policy: str
     listener: str
     grounds: tuple[str, ...]
@@ -200,7 +200,7 @@ class _Call:
     def _node(self) -> str:
         return self.backend.virtual_node
 
-    def check(self, client: ClientTls | None, listener: ListenerTls) -> None:
+    def check(self, client: ClientTls | None, listener: DeclaredListenerTls) -> None:
         """Report what keeps the two from ever talking."""
         if client is None:
             if listener.mode is TlsMode.STRICT:

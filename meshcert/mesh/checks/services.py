@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.services import Service
+    from meshcert.mesh.services import DeclaredService
 
 _GIB = 1024
 _FARGATE_MEMORY_MIB: dict[int, Iterable[int]] = {
@@ -96,7 +96,7 @@ def _check_port(place: str, port: int, taken: dict[int, tuple[str, str]], findin
         )
 
 
-def _check_task(place: str, service: Service, findings: Findings, ways: tuple[str, str]) -> None:
+def _check_task(place: str, service: DeclaredService, findings: Findings, ways: tuple[str, str]) -> None:
     if service.virtual_node and not service.application:
         findings.add(
             f"{place}.application",
