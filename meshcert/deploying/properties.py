@@ -4,10 +4,10 @@ The properties of our custom resources, as CloudFormation sends them: every scal
 Identity: ``Mesh``, ``Identity``, ``CertificateArn``, ``SecretId``, ``RootCertificateAuthorityArn``,
 ``CertificateAuthorityArns``, ``Names``, ``PeerNames``, ``TrustedByPeers`` and ``Services``. A name is a DNS name or a
 SPIFFE ID. Each element of ``PeerNames`` is one peer's rule: the list of names of which the certificate must have one,
-or a single name. ``TrustedByPeers`` are the root CAs that every peer trusts; empty if no peer in the mesh checks the certificate.
-``CertificateAuthorityArns`` begins with the CA that signs the certificate and ends with the root, which alone is there
-in a hierarchy of one tier. Each element of ``Services`` has ``Name``, ``Rotation`` (``reload`` or ``redeploy``) and
-``PollIntervalS`` (seconds), in the order of a rollout.
+or a single name. ``TrustedByPeers`` are the root CAs that every peer trusts; empty if no peer in the mesh checks the
+certificate. ``CertificateAuthorityArns`` begins with the CA that signs the certificate and ends with the root, which
+alone is there in a hierarchy of one tier. Each element of ``Services`` has ``Name``, ``Rotation`` (``reload`` or
+``redeploy``) and ``PollIntervalS`` (seconds), in the order of a rollout.
 
 Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthorityArn`` (one, or a list while one root
 replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``Bucket`` and ``CertificateAuthorityArn``

@@ -9,7 +9,7 @@ from meshcert.envoy.listeners import REQUEST_TIMEOUT_S
 from meshcert.mesh.issuance import MOST_NAMES
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.proxies import VirtualNode
-from meshcert.mesh.services import Application, Service
+from meshcert.mesh.services import Application, DeclaredService
 from tests.docs.pages import PAGES, rows
 from tests.stacks.test_sizes import SERVICES
 
@@ -35,7 +35,7 @@ def test_every_field_of_a_service_is_on_the_page() -> None:
 
     assert table == {
         name: (str(field.default), field.description)
-        for name, field in Service.model_fields.items()
+        for name, field in DeclaredService.model_fields.items()
         if name not in IN_WORDS
     }
     for name in IN_WORDS:
