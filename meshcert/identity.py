@@ -1,4 +1,4 @@
-"""An identity: the names one workload proves, where its material comes from, and who serves it."""
+"""An identity: the names of one workload, the source of its material, and the services that serve it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ next deploy, so that rows of the schema before, which nobody reads any more, are
 @dataclass(frozen=True)
 class Identity:
     """
-    The names one workload proves, and where its material comes from and goes to.
+    The names of one workload, and where its material comes from and goes to.
 
     Args:
         name: Name of the identity in the mesh file.
@@ -62,7 +62,7 @@ class Identity:
 
 
 class IdentityTable(Protocol):
-    """The table ``identities``: what this function knows beyond one deploy."""
+    """The table ``identities``: what the deploy function knows from one deploy to the next."""
 
     def remember(self, identity: Identity) -> None:
         """Write an identity's row; attributes that other programs keep in it stay."""

@@ -78,7 +78,7 @@ class ListenerTls(NamedTuple):
 
 class Listener(NamedTuple):
     """
-    Where a proxy accepts connections.
+    A port on which a proxy accepts connections.
 
     Args:
         port: TCP port.
@@ -93,7 +93,7 @@ class Listener(NamedTuple):
 
 class BackendTls(NamedTuple):
     """
-    How a proxy calls a backend over TLS.
+    A proxy's TLS towards a backend.
 
     Args:
         trust: Key into :attr:`ProxySettings.trust_bundles`: the backend's certificate is checked against it.

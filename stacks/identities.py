@@ -1,4 +1,4 @@
-"""Who the workloads are: certificates in ACM, secrets with material, and the functions that fill or check them."""
+"""The identities: certificates in ACM, secrets with material, and the functions that fill or check them."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _UNTIL_THE_NEXT_SWEEP = 75
 
 
 class MissingData(StrEnum):
-    """What an alarm makes of minutes without a figure (CloudWatch's words)."""
+    """The state of an alarm in minutes without a figure, by CloudWatch's name."""
 
     GOOD = "notBreaching"
     BAD = "breaching"

@@ -1,1 +1,1 @@
-"""What CloudFormation asks for at a deploy: identities and trust bundles, as custom resources."""
+"""The custom resources of a deploy: identities and trust bundles."""

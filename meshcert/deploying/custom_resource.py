@@ -52,7 +52,7 @@ _Result = TypeVar("_Result")
 @dataclass(frozen=True)
 class Deployment:
     """
-    What a request is carried out with.
+    Everything needed to carry out a request.
 
     Args:
         mesh: Name of the mesh this function belongs to.
@@ -211,9 +211,9 @@ def _patiently(deployment: Deployment, step: Callable[[], _Result]) -> _Result:
 
 def _physical_id(event: Event) -> str:
     """
-    What an answer to a failed request names.
+    The physical id in the answer to a failed request.
 
-    For a create that is what it would have made: whatever it did make before it failed is deleted under this name.
+    For a create, it is the id of the resource it would have made: CloudFormation deletes what was made under this id.
     """
     given, declared = event.get("PhysicalResourceId"), event.get("ResourceProperties", {}).get("Identity")
     name = given or (declared if event.get("ResourceType") == IDENTITY_TYPE else None)

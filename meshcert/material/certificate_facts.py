@@ -1,4 +1,4 @@
-"""What is public about a certificate, read with ``cryptography``."""
+"""Public facts about a certificate, read with ``cryptography``."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 @dataclass(frozen=True)
 class CertificateFacts:
     """
-    What is public about a certificate.
+    Public facts about a certificate.
 
     Args:
         serial_number: Lower-case hex, whole bytes, no colons: as Envoy's ``/certs`` shows it.
@@ -46,7 +46,7 @@ class CertificateFacts:
 
 def certificate_facts(certificate: str) -> CertificateFacts:
     """
-    What is public about a certificate.
+    Public facts about a certificate.
 
     Args:
         certificate: One certificate, PEM.

@@ -1,4 +1,4 @@
-"""Where the checks put what they find."""
+"""The faults that the checks of a mesh file find."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Findings:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """What was found, each fault once."""
+        """All faults, each once."""
         return tuple(self._faults.values())
 
     def add(self, place: str, problem: str, remedy: str, *, given: Iterable[str] = ()) -> None:
@@ -44,12 +44,12 @@ class Findings:
             self._faults.setdefault((place, problem), Fault(place, problem, remedy))
 
     def doubt(self, place: str) -> None:
-        """From now on no fault may rest on ``place``: what it says is wrong, and what was meant is not known."""
+        """From now on report no fault that depends on ``place``: its value is wrong, and the right one is unknown."""
         self._doubtful.add(place)
 
     def require_known(self, mesh: Mesh, place: str, section: str, name: str) -> bool:
         """
-        Whether ``name`` is declared in a section of the file; reports it if not.
+        True if ``name`` is declared in a section of the file; if not, that is reported as a fault.
 
         Args:
             mesh: The mesh.

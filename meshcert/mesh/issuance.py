@@ -1,4 +1,4 @@
-"""Who signs and who is signed: hierarchies and identities."""
+"""The CAs and the certificates they sign: hierarchies and identities."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Hierarchy(Part):
 
     @property
     def signing_algorithm(self) -> str:
-        """What its CAs sign with, in AWS Private CA's words."""
+        """The algorithm its CAs sign with, by AWS Private CA's name."""
         digest = "SHA384" if self.key_algorithm is CaKeyAlgorithm.EC_SECP384R1 else "SHA256"
         return f"{digest}WITH{'RSA' if family(self.key_algorithm) == 'RSA' else 'ECDSA'}"
 
@@ -90,12 +90,12 @@ class Hierarchy(Part):
 
     @property
     def writes_lists(self) -> bool:
-        """Whether its CAs write revocation lists."""
+        """True if its CAs write revocation lists."""
         return self.revocation == "crl"
 
     @property
     def revocation_policy(self) -> Revocation:
-        """What proxies that trust it do about revoked peers."""
+        """The rule for revoked peers in proxies that trust it."""
         return Revocation(self.stale_lists) if self.writes_lists else Revocation.NONE
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Reading:
     """
-    What came of reading a mesh file.
+    The result of reading a mesh file.
 
     Args:
         mesh: The mesh; None if there are faults.

@@ -83,9 +83,6 @@ class Mesh(Part):
         """
         The service that runs a virtual node.
 
-        Args:
-            virtual_node: Its name.
-
         Raises:
             KeyError: If no service runs it.
         """
@@ -102,9 +99,6 @@ class Mesh(Part):
         """
         The names of an identity that its peers' rules ask for: without them, the peers refuse its certificate.
 
-        Args:
-            identity: Name of an identity.
-
         Returns:
             The names in the identity's order; empty if no peer names any.
 
@@ -116,10 +110,7 @@ class Mesh(Part):
 
     def trusted(self, hierarchy: str) -> tuple[str, ...]:
         """
-        The hierarchies whose roots are in a hierarchy's trust bundle: itself first, then those of its ``also_trust``.
-
-        Args:
-            hierarchy: Name of a hierarchy.
+        The hierarchies whose roots are in a hierarchy's trust bundle: itself first, then its ``also_trust``.
 
         Raises:
             KeyError: If there is no such hierarchy.
@@ -128,10 +119,7 @@ class Mesh(Part):
 
     def listed(self, hierarchy: str) -> tuple[str, ...]:
         """
-        Those of :meth:`trusted` whose CAs write revocation lists.
-
-        Args:
-            hierarchy: Name of a hierarchy.
+        The hierarchies of :meth:`trusted` whose CAs write revocation lists.
 
         Raises:
             KeyError: If there is no such hierarchy.
@@ -142,9 +130,6 @@ class Mesh(Part):
         """
         The hierarchies that every peer of an identity trusts: its certificate may come from each of them.
 
-        Args:
-            identity: Name of an identity.
-
         Returns:
             Their names; empty if no peer in the mesh checks its certificate.
         """
@@ -153,12 +138,7 @@ class Mesh(Part):
         return tuple(name for name in self.hierarchies if name in common)
 
     def checked_against(self, hierarchy: str) -> tuple[str, ...]:
-        """
-        The identities that some peer checks against a hierarchy's trust bundle.
-
-        Args:
-            hierarchy: Name of a hierarchy.
-        """
+        """The identities that some peer checks against a hierarchy's trust bundle."""
         return tuple(
             identity
             for identity in self.identities
@@ -172,7 +152,7 @@ class Mesh(Part):
                 yield name, index, backend
 
     def _checks(self, identity: str) -> Iterator[Validation]:
-        """How each peer checks the identity's certificate."""
+        """The validation that each peer applies to the identity's certificate."""
         for gateway, _, backend in self.calls():
             client = self.virtual_gateways[gateway].client_tls(backend)
             listener = self.virtual_nodes[backend.virtual_node].listeners[0].tls

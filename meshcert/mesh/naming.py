@@ -1,4 +1,4 @@
-"""What names must look like: those of the file's own parts, and the DNS names in certificates."""
+"""Rules for names: of the file's own parts, and DNS names in certificates."""
 
 from __future__ import annotations
 
@@ -22,11 +22,7 @@ LONGEST_COMMON_NAME = 64
 
 def name_problem(name: str, longest: int) -> tuple[str, str] | None:
     """
-    What is wrong with the name of a part.
-
-    Args:
-        name: The name.
-        longest: Most characters it may have.
+    The fault in the name of a part, which may have ``longest`` characters.
 
     Returns:
         Problem and remedy, or None if it is a good name.
@@ -43,10 +39,7 @@ def name_problem(name: str, longest: int) -> tuple[str, str] | None:
 
 def dns_name_problem(name: str) -> tuple[str, str] | None:
     """
-    What is wrong with a DNS name, by ACM's rules and ours.
-
-    Args:
-        name: The name.
+    The fault in a DNS name, by ACM's rules and ours.
 
     Returns:
         Problem and remedy, or None if ACM would put it into a certificate.

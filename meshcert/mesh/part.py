@@ -1,4 +1,4 @@
-"""What every part of the mesh file is made of."""
+"""The base of every part of the mesh file, and the types of its values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the proxies do: listeners, TLS, backends and routes, in App Mesh's nesting."""
+"""The proxies: their listeners, TLS, backends and routes, nested as in App Mesh."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ _PLAIN = proxy.ListenerTls(mode=proxy.TlsMode.DISABLED)
 @dataclass(frozen=True)
 class SecretIds:
     """
-    Where the secrets of a mesh are: names or ARNs, as Secrets Manager takes them. They are never looked into.
+    The ids of a mesh's secrets: names or ARNs, as Secrets Manager takes them. They are never parsed.
 
     Args:
         identities: Secrets with material, by identity.
@@ -41,7 +41,7 @@ class SecretIds:
 
 def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -> proxy.ProxySettings:
     """
-    What the Envoy of a service has to know; only the secrets it needs are among them.
+    The settings of a service's Envoy, with the secrets it needs and no others.
 
     Args:
         mesh: A mesh that :func:`~meshcert.mesh.load_mesh` has checked.

@@ -1,4 +1,4 @@
-"""What runs on Amazon ECS: one service for each proxy."""
+"""The services on Amazon ECS: one for each proxy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A YAML text as plain values, with the line of every place: keys written twice and text that is no YAML are faults."""
+"""A YAML text as plain values, with the line of each; a key written twice and broken YAML are faults."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def place_of(parts: tuple[str | int, ...]) -> str:
 @dataclass
 class Source:
     """
-    What a YAML text says.
+    The content of a YAML text.
 
     Args:
         values: Its content; None if it cannot be read.
@@ -47,7 +47,7 @@ class Source:
 
 
 def read_yaml(text: bytes) -> Source:
-    """What a YAML text says. Never raises: what cannot be read is a fault."""
+    """The content of a YAML text. Never raises: text that cannot be read is a fault."""
     source = Source()
     try:
         loader = _Loader(text)

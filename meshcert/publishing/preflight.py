@@ -41,10 +41,10 @@ _EXPORT_AGAIN = "Have ACM issue a new certificate, then export it again"
 @dataclass(frozen=True)
 class Expectation:
     """
-    What a certificate must be.
+    The requirements on a certificate.
 
     Args:
-        identity: Whose it is; for messages.
+        identity: Its name, for messages.
         names: Its DNS names and URIs, exactly these, in any order.
         peer_rules: For every peer that checks names: the names it accepts, of which the certificate must have one.
         trust_anchors: The hierarchy's root certificates, PEM, as the CA itself gives them.
@@ -65,7 +65,7 @@ def verify_certificate(certificate: str, certificate_chain: str, expected: Expec
     Args:
         certificate: The leaf, PEM.
         certificate_chain: Its issuers in any order, with or without the root, PEM.
-        expected: What it must be.
+        expected: The requirements.
 
     Raises:
         MaterialRejected: With every fault found.
@@ -81,7 +81,7 @@ def verify_material(material: Material, expected: Expectation) -> Material:
 
     Args:
         material: What ACM exported.
-        expected: What its certificate must be.
+        expected: The requirements on its certificate.
 
     Returns:
         The same material; its chain in order, issuing CA first and the trust anchor last, whatever order it came in.
@@ -102,7 +102,7 @@ def verify_trust_bundle(bundle: TrustBundle, hierarchy: str, at: dt.datetime) ->
 
     Args:
         bundle: What to publish.
-        hierarchy: Whose it is; for messages.
+        hierarchy: Its name, for messages.
         at: When its certificates must be valid, aware.
 
     Raises:

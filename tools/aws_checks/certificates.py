@@ -1,4 +1,4 @@
-"""What ACM issues: purposes, names, chain, dates, and whether it can be renewed."""
+"""Checks of ACM's certificates: purposes, names, chain, dates, renewal."""
 
 from __future__ import annotations
 

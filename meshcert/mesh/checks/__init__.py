@@ -1,7 +1,7 @@
 """
-What two places of a mesh file must have in common, and what AWS or Envoy would refuse.
+Checks of a mesh file: places that contradict each other, and values that AWS or Envoy would refuse.
 
-Each check reports to :class:`meshcert.mesh.findings.Findings` with all that it rests on, and never raises.
+Each check reports its faults to :class:`meshcert.mesh.findings.Findings`, with the places they depend on. None raises.
 """
 
 from __future__ import annotations

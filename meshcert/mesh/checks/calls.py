@@ -57,7 +57,7 @@ def check_routes(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_listeners(mesh: Mesh, findings: Findings) -> None:
-    """Each listener presents a certificate if it speaks TLS, and believes names that exist."""
+    """Each listener presents a certificate if it speaks TLS, and accepts names that exist."""
     listeners: list[tuple[str, DeclaredListenerTls | None]] = []
     for name, gateway in mesh.virtual_gateways.items():
         listeners += [(f"virtual_gateways.{name}.listeners[{i}].tls", it.tls) for i, it in enumerate(gateway.listeners)]
@@ -69,7 +69,7 @@ def check_listeners(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_calls(mesh: Mesh, findings: Findings) -> None:
-    """Each gateway and each of its backends agree: TLS or not, and who believes whom."""
+    """Each gateway and each of its backends agree on TLS and accept each other's certificates."""
     for name, index, backend in mesh.calls():
         gateway = mesh.virtual_gateways[name]
         own = f"virtual_gateways.{name}.backends[{index}].client_policy.tls"
@@ -135,7 +135,7 @@ def _check_references(mesh: Mesh, place: str, client: ClientTls, findings: Findi
 
 
 def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:
-    """A name that nobody has is a slip of the pen, or a door for whoever gets it signed one day."""
+    """A name that no identity has is a typing error, or lets in whoever gets it signed one day."""
     hierarchy = validation.trust.hierarchy
     signed = _signed(mesh, hierarchy)
     said = " or ".join(mesh.trusted(hierarchy))
@@ -201,7 +201,7 @@ class _CallCheck:
         return self.backend.virtual_node
 
     def check(self, client: ClientTls | None, listener: DeclaredListenerTls) -> None:
-        """Report what keeps the two from ever talking."""
+        """Report every reason why the call can never succeed."""
         if client is None:
             if listener.mode is TlsMode.STRICT:
                 self._add(
@@ -225,7 +225,7 @@ class _CallCheck:
             self._check_client(client, listener.validation)
 
     def _check_backend(self, validation: Validation, presented: str) -> None:
-        """Would the gateway believe the node?"""
+        """The gateway accepts the node's certificate."""
         identity = self.mesh.identities.get(presented)
         if identity is None or validation.trust.hierarchy not in self.mesh.hierarchies:
             return
@@ -257,7 +257,7 @@ class _CallCheck:
             _check_names_exist(self.mesh, f"{self.policy}.validation", validation, self.findings)
 
     def _check_client(self, client: ClientTls, validation: Validation) -> None:
-        """Would the node believe the gateway?"""
+        """The node accepts the gateway's certificate."""
         certificate = f"{self.policy}.certificate"
         hierarchy = validation.trust.hierarchy
         if hierarchy not in self.mesh.hierarchies:

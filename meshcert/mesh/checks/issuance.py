@@ -40,7 +40,7 @@ def check_identities(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_trust(mesh: Mesh, findings: Findings) -> None:
-    """What a hierarchy is trusted together with: other hierarchies of the file, each once."""
+    """``also_trust`` lists other hierarchies of the file, each once."""
     for name, hierarchy in mesh.hierarchies.items():
         for index, other in enumerate(hierarchy.also_trust):
             place = f"hierarchies.{name}.also_trust[{index}]"
@@ -55,7 +55,7 @@ def check_trust(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_revocation(mesh: Mesh, findings: Findings) -> None:
-    """What is said about lists is said where there are lists."""
+    """``stale_lists`` stands only where revocation lists are written."""
     for name, hierarchy in mesh.hierarchies.items():
         if not hierarchy.writes_lists and "stale_lists" in hierarchy.model_fields_set:
             place = f"hierarchies.{name}.stale_lists"
