@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from ministack.core import responses
@@ -56,7 +56,7 @@ def fields_of(body: bytes) -> dict[str, Any]:
 
 
 def handler(
-    operations: dict[str, Operation],
+    operations: Mapping[str, Operation],
     *,
     off_loop: frozenset[str] = frozenset(),
     fallback: ServiceHandler | None = None,

@@ -18,7 +18,6 @@ from local.aws import control, hooks
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from local.aws.config import Config
     from local.aws.control import Application, Receive, Scope, Send
 
 Onward = Callable[[], Awaitable[None]]
@@ -56,7 +55,7 @@ class Request:
             path where the API has no such operation.
         role: Name of the role whose session signs; ``root`` for the administrator.
         session: Name of that session; of a function's requests, the function's name.
-        account: Twelve-digit account id of the signer.
+        account: Twelve-digit account id of the signer; the configured one if nobody has signed.
         region: The region that it is signed for.
         text: Path and body, with form and path encoding undone.
         port: The client's TCP port, 0 if unknown.
@@ -116,9 +115,8 @@ class Exchange:
             pass
 
 
-def install(config: Config) -> None:
+def install() -> None:
     """Put the guards in front of MiniStack's application; control endpoints stay free of them."""
-    del config
     for name in ("_load_botocore_routes", "_load_botocore_model"):
         hooks.require(iam_actions, name)
     hooks.require(iam_evaluator, "resolve_caller_identity")
@@ -179,13 +177,14 @@ def read(scope: Scope, body: bytes) -> Request:
 
 
 def _signer(key: str) -> tuple[str, str, str]:
-    """Role, session and account of an access key."""
+    """Role, session and account of an access key; from here on that account is the one in force."""
+    responses.set_request_account_id(key)
     identity = iam_evaluator.resolve_caller_identity(key) or {}
     arn = str(identity.get("userArn", ""))
     if ":assumed-role/" not in arn:
-        return arn.rsplit("/", 1)[-1].rsplit(":", 1)[-1], "", str(identity.get("accountId", ""))
+        return arn.rsplit("/", 1)[-1].rsplit(":", 1)[-1], "", responses.get_account_id()
     _, role, session = arn.split("/", 2)
-    return role, session, arn.split(":")[4]
+    return role, session, responses.get_account_id()
 
 
 def _action(service: str, scope: Scope, headers: dict[str, str], form: str) -> str:

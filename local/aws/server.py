@@ -15,25 +15,36 @@ from typing import TYPE_CHECKING
 from hypercorn.asyncio import serve
 from hypercorn.config import Config as ServerConfig
 from ministack import app as gateway
+from ministack.core import lambda_runtime
 
-from local.aws import control, hooks, operations
+from local.aws import control, hooks, messages, operations, resource_type
+from local.aws.account import Accounts
 from local.aws.certificates import acm, private_ca
-from local.aws.fargate import discovery, ecs, load_balancer, registry
-from local.aws.faults import calls, crashes, event_modes, faults, quotas
+from local.aws.certificates import templates as certificate_templates
+from local.aws.fargate import discovery, ecs, load_balancer
+from local.aws.faults import calls, crashes, event_modes, faults, planted_versions, quotas
 from local.aws.iam import evaluation as iam
 from local.aws.patches import (
-    cloudformation,
-    events,
+    event_source_mappings,
+    event_targets,
     function_code,
-    functions,
+    function_dead_letters,
+    function_errors,
+    function_python,
+    function_sessions,
     kms,
-    logs,
+    log_filters,
+    log_rights,
     loops,
     queues,
+    registry,
     scheduler,
     secrets_manager,
 )
-from local.aws.patches.cloudwatch import alarm_actions, alarms, embedded_metrics, metric_filters, service_metrics
+from local.aws.patches.cloudformation import dropped_properties, taken_names
+from local.aws.patches.cloudformation import network as network_types
+from local.aws.patches.cloudformation import secrets as secret_types
+from local.aws.patches.cloudwatch import alarm_actions, alarms, embedded_metrics
 
 if TYPE_CHECKING:
     from local.aws.config import Config
@@ -41,38 +52,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _READY = "/_local/ready"
-# Each wraps what the ones before it left, so the order counts: control is outermost and never meets a fault.
-_PARTS = (
-    private_ca,
-    acm,
-    cloudformation,
-    secrets_manager,
-    kms,
-    iam,
-    events,
-    event_modes,
-    function_code,
-    functions,
-    queues,
-    loops,
-    scheduler,
-    crashes,
-    logs,
-    embedded_metrics,
-    metric_filters,
-    service_metrics,
-    alarm_actions,
-    alarms,
-    ecs,
-    discovery,
-    load_balancer,
-    registry,
-    operations,
-    calls,
-    faults,
-    quotas,
-    control,
-)
 
 
 def run(config: Config) -> int:
@@ -87,8 +66,7 @@ def run(config: Config) -> int:
         RuntimeError: If another MiniStack than the pinned one is installed.
     """
     hooks.require_version()
-    for part in _PARTS:
-        part.install(config)
+    _install(config)
     loop = asyncio.new_event_loop()
     try:
         loop.run_until_complete(_serve(config))
@@ -99,6 +77,65 @@ def run(config: Config) -> int:
         sys.stderr.flush()
     # Worker threads may still wait for functions that were just ended; the interpreter would join them for an hour.
     os._exit(0)
+
+
+def _install(config: Config) -> None:
+    """
+    Put everything into MiniStack.
+
+    Each part wraps what the ones before it left, so the order counts: control is outermost and never meets a fault.
+    """
+    accounts = Accounts(config.certificates)
+    control.at_reset(accounts.reset)
+    control.at_stop(hooks.require(lambda_runtime, "reset"))
+    messages.install()
+    resource_type.install()
+    private_ca.install(accounts)
+    acm.install(config, accounts)
+    certificate_templates.install(accounts)
+    _mend(config, accounts)
+    balancers = load_balancer.install(config)
+    ecs.install(config, balancers)
+    discovery.install(config, accounts, balancers)
+    _stand_between(accounts)
+    control.install(config)
+
+
+def _mend(config: Config, accounts: Accounts) -> None:
+    network_types.install()
+    dropped_properties.install()
+    secret_types.install()
+    taken_names.install()
+    secrets_manager.install()
+    planted_versions.install()
+    kms.install()
+    iam.install(config, accounts)
+    event_targets.install()
+    event_modes.install(accounts)
+    function_code.install()
+    function_python.install(config)
+    function_sessions.install()
+    function_errors.install()
+    function_dead_letters.install()
+    queues.install()
+    event_source_mappings.install()
+    loops.install(accounts)
+    scheduler.install()
+    crashes.install(accounts)
+    log_rights.install()
+    log_filters.install()
+    embedded_metrics.install()
+    alarm_actions.install()
+    alarms.install()
+    registry.install()
+
+
+def _stand_between(accounts: Accounts) -> None:
+    """What every request meets on its way in, the last one first."""
+    operations.install()
+    calls.install(accounts)
+    faults.install(accounts)
+    quotas.install(accounts)
 
 
 async def _serve(config: Config) -> None:

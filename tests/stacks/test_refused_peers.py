@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.fixtures.proxies import gateway, teller
-from local.aws.patches.log_patterns import compile_pattern
+from local.aws.log_patterns import compile_pattern
 from meshcert.envoy.access_log import refused_backends, refused_clients
 
 if TYPE_CHECKING:

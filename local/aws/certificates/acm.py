@@ -1,21 +1,17 @@
-"""Private certificates in ACM, on top of MiniStack's own ``acm``, which keeps answering for public ones."""
+"""ACM's API for private certificates; MiniStack's own ``acm`` goes on answering for public ones."""
 
 from __future__ import annotations
 
 import base64
-import logging
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+import functools
 from typing import TYPE_CHECKING, Any
 
 from ministack import app as gateway
 from ministack.services import acm as public_acm
 
 from local.aws import control, hooks, json_service
-from local.aws.certificates import acm_shapes, certificate_events, managed_renewal
-from local.aws.certificates.private_certificate import PrivateCertificate, check_request, failure_reason
+from local.aws.certificates import acm_shapes, managed_renewal
 from local.aws.certificates.x509_signing import pem
-from local.aws.config import CertificateTimes
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
@@ -23,107 +19,53 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
+    from local.aws.account import Account, Accounts
+    from local.aws.certificates.private_certificate import PrivateCertificate
     from local.aws.config import Config
 
-logger = logging.getLogger(__name__)
+Request = dict[str, Any]
+Answer = dict[str, Any]
 
-_TOKEN_LIFETIME = timedelta(hours=1)
 _LISTED_BY_DEFAULT = ("RSA_1024", "RSA_2048")
 
 
-@dataclass
-class _Settings:
-    """What the configuration says, once it is installed."""
-
-    times: CertificateTimes = field(default_factory=CertificateTimes)
-
-
-_certificates: dict[str, PrivateCertificate] = {}
-_tokens: dict[str, tuple[datetime, str]] = {}
-_settings = _Settings()
-
-
-def install(config: Config) -> None:
+def install(config: Config, accounts: Accounts) -> None:
     """Put private certificates in front of MiniStack's service and offer ACM's daily run as a control endpoint."""
-    _settings.times = config.certificates
-    for name in ("_certificates", "_cert_arn"):
-        hooks.require(public_acm, name)
+    hooks.require(public_acm, "_certificates")
+    operations: dict[str, json_service.Operation] = {
+        **{name: functools.partial(_in_account, accounts, operation) for name, operation in _IN_ACCOUNT.items()},
+        **{name: functools.partial(_on_one, accounts, operation) for name, operation in _ON_ONE.items()},
+    }
     handlers = hooks.require(gateway, "SERVICE_HANDLERS")
     handlers["acm"] = json_service.handler(
-        _OPERATIONS, off_loop=frozenset({"RequestCertificate"}), fallback=handlers["acm"]
+        operations, off_loop=frozenset({"RequestCertificate"}), fallback=handlers["acm"]
     )
-    control.route("/_local/acm/day", lambda _: managed_renewal.day(list(_certificates.values()), _settings.times))
-    control.at_reset(_forget_all)
-    managed_renewal.live_by_the_clock(config, lambda: list(_certificates.values()))
+    control.route("/_local/acm/day", lambda _: managed_renewal.day(accounts.current.certificates.all()))
+    managed_renewal.live_by_the_clock(config, accounts)
 
 
-def request(fields: dict[str, Any]) -> PrivateCertificate:
-    """
-    RequestCertificate with a private CA. Issues at once; what the CA refuses becomes status FAILED, as on AWS.
-
-    Raises:
-        ServiceError: If ACM itself refuses the request.
-    """
-    names = tuple(dict.fromkeys([fields["DomainName"], *(fields.get("SubjectAlternativeNames") or [])]))
-    algorithm = fields.get("KeyAlgorithm") or "RSA_2048"
-    check_request(fields["DomainName"], names, algorithm)
-    token, now = fields.get("IdempotencyToken"), datetime.now(UTC)
-    if token in _tokens and now - _tokens[token][0] < _TOKEN_LIFETIME and _tokens[token][1] in _certificates:
-        return _certificates[_tokens[token][1]]
-    certificate = PrivateCertificate(
-        arn=public_acm._cert_arn(),
-        domain_name=fields["DomainName"],
-        names=names,
-        authority_arn=fields["CertificateAuthorityArn"],
-        key_algorithm=algorithm,
-    )
-    try:
-        certificate.issue(_settings.times, timedelta(seconds=_settings.times.born_days_ago * _settings.times.day_s))
-    except ServiceError as error:
-        if error.code == "InvalidArnException":
-            raise
-        logger.warning("%s: %s", certificate.arn, error)
-        certificate.status, certificate.failure_reason = "FAILED", failure_reason(error)
-    _certificates[certificate.arn] = certificate
-    public_acm._certificates[certificate.arn] = acm_shapes.record(certificate, fields)
-    if token:
-        _tokens[token] = (now, certificate.arn)
-    if certificate.status == "ISSUED":
-        certificate_events.available(certificate, "ISSUANCE")
-    return certificate
+def _in_account(
+    accounts: Accounts, operation: Callable[[Account, Request], Answer | None], request: Request
+) -> Answer | None:
+    return operation(accounts.current, request)
 
 
-def delete(arn: str) -> None:
-    """Forget the private certificate ``arn``; nothing happens if there is none."""
-    certificate = _certificates.pop(arn, None)
-    if certificate is not None:
-        certificate.deleted = True
-        public_acm._certificates.pop(arn, None)
+def _on_one(
+    accounts: Accounts, operation: Callable[[PrivateCertificate, Request], Answer | None], request: Request
+) -> Answer | None:
+    """Carry out an operation on the private certificate that the request names; None leaves it to MiniStack."""
+    certificate = accounts.current.certificates.find(request.get("CertificateArn", ""))
+    return None if certificate is None else operation(certificate, request) or {}
 
 
-def _forget_all() -> None:
-    for certificate in _certificates.values():
-        certificate.deleted = True
-    _certificates.clear()
-    _tokens.clear()
-
-
-def _find(fields: dict[str, Any]) -> PrivateCertificate | None:
-    return _certificates.get(fields.get("CertificateArn", ""))
-
-
-def _request(fields: dict[str, Any]) -> dict[str, Any] | None:
-    if not fields.get("CertificateAuthorityArn"):
+def _request(account: Account, request: Request) -> Answer | None:
+    if not request.get("CertificateAuthorityArn"):
         return None
-    return {"CertificateArn": request(fields).arn}
+    return {"CertificateArn": account.certificates.request(request).arn}
 
 
-def _describe(fields: dict[str, Any]) -> dict[str, Any] | None:
-    certificate = _find(fields)
-    if certificate is None:
-        return None
-    options = public_acm._certificates[certificate.arn]["Options"]
-    return {"Certificate": acm_shapes.detail(certificate, options)}
+def _describe(certificate: PrivateCertificate, _request: Request) -> Answer:
+    return {"Certificate": acm_shapes.detail(certificate)}
 
 
 def _issued(certificate: PrivateCertificate) -> x509.Certificate:
@@ -133,30 +75,24 @@ def _issued(certificate: PrivateCertificate) -> x509.Certificate:
     return certificate.certificate
 
 
-def _get(fields: dict[str, Any]) -> dict[str, Any] | None:
-    certificate = _find(fields)
-    if certificate is None:
-        return None
+def _get(certificate: PrivateCertificate, _request: Request) -> Answer:
     return {"Certificate": pem(_issued(certificate)), "CertificateChain": certificate.chain}
 
 
-def _export(fields: dict[str, Any]) -> dict[str, Any]:
-    certificate = _find(fields)
+def _export(account: Account, request: Request) -> Answer:
+    arn = request["CertificateArn"]
+    certificate = account.certificates.find(arn)
     if certificate is None:
-        arn = fields["CertificateArn"]
         if arn in public_acm._certificates:
             raise ServiceError("ValidationException", f"Certificate ARN: {arn} is not a private certificate")
         raise ServiceError("ResourceNotFoundException", f"Could not find certificate {arn}.")
     leaf = pem(_issued(certificate))
-    key = certificate.encrypted_key(base64.b64decode(fields["Passphrase"]))
+    key = certificate.encrypted_key(base64.b64decode(request["Passphrase"]))
     certificate.exported = True
     return {"Certificate": leaf, "CertificateChain": certificate.chain, "PrivateKey": key}
 
 
-def _renew(fields: dict[str, Any]) -> dict[str, Any] | None:
-    certificate = _find(fields)
-    if certificate is None:
-        return None
+def _renew(certificate: PrivateCertificate, _request: Request) -> None:
     if certificate.pending:
         raise ServiceError("RequestInProgressException", f"a renewal of {certificate.arn} is pending")
     if not certificate.exported:
@@ -167,38 +103,59 @@ def _renew(fields: dict[str, Any]) -> dict[str, Any] | None:
         )
     if not certificate.renewable:
         raise ServiceError("ValidationException", f"certificate {certificate.arn} is {certificate.current_status}")
-    managed_renewal.start(certificate, _settings.times)
-    return {}
+    managed_renewal.start(certificate)
 
 
-def _delete(fields: dict[str, Any]) -> dict[str, Any] | None:
-    if _find(fields) is None:
-        return None
-    delete(fields["CertificateArn"])
-    return {}
+def _delete(account: Account, request: Request) -> Answer | None:
+    return {} if account.certificates.delete(request["CertificateArn"]) else None
 
 
-def _list(fields: dict[str, Any]) -> dict[str, Any]:
+def _add_tags(certificate: PrivateCertificate, request: Request) -> None:
+    tags = {tag["Key"]: tag for tag in [*certificate.tags, *request.get("Tags", [])]}
+    certificate.tags[:] = tags.values()
+
+
+def _remove_tags(certificate: PrivateCertificate, request: Request) -> None:
+    removed = {tag["Key"] for tag in request.get("Tags", [])}
+    certificate.tags[:] = [tag for tag in certificate.tags if tag["Key"] not in removed]
+
+
+def _list_tags(certificate: PrivateCertificate, _request: Request) -> Answer:
+    return {"Tags": certificate.tags}
+
+
+def _update_options(certificate: PrivateCertificate, request: Request) -> None:
+    certificate.options = request["Options"]
+
+
+def _list(account: Account, request: Request) -> Answer:
     """ListCertificates, which leaves out EC keys unless they are asked for."""
-    key_types = (fields.get("Includes") or {}).get("keyTypes") or _LISTED_BY_DEFAULT
-    statuses = fields.get("CertificateStatuses") or []
-    summaries = [acm_shapes.summary(record, _certificates.get(arn)) for arn, record in public_acm._certificates.items()]
+    key_types = (request.get("Includes") or {}).get("keyTypes") or _LISTED_BY_DEFAULT
+    statuses = request.get("CertificateStatuses") or []
+    summaries = [acm_shapes.public_summary(record) for record in public_acm._certificates.values()]
+    summaries += [acm_shapes.summary(certificate) for certificate in account.certificates.in_region()]
     chosen = [
         summary
         for summary in summaries
         if summary["KeyAlgorithm"] in key_types and (not statuses or summary["Status"] in statuses)
     ]
-    start, size = int(fields.get("NextToken") or 0), int(fields.get("MaxItems") or 1000)
+    start, size = int(request.get("NextToken") or 0), int(request.get("MaxItems") or 1000)
     more = {"NextToken": str(start + size)} if start + size < len(chosen) else {}
     return {"CertificateSummaryList": chosen[start : start + size], **more}
 
 
-_OPERATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
+_IN_ACCOUNT: dict[str, Callable[[Account, Request], Answer | None]] = {
     "RequestCertificate": _request,
-    "DescribeCertificate": _describe,
-    "GetCertificate": _get,
     "ExportCertificate": _export,
-    "RenewCertificate": _renew,
     "DeleteCertificate": _delete,
     "ListCertificates": _list,
+}
+_ON_ONE: dict[str, Callable[[PrivateCertificate, Request], Answer | None]] = {
+    "DescribeCertificate": _describe,
+    "GetCertificate": _get,
+    "RenewCertificate": _renew,
+    "AddTagsToCertificate": _add_tags,
+    "RemoveTagsFromCertificate": _remove_tags,
+    "ListTagsForCertificate": _list_tags,
+    "UpdateCertificateOptions": _update_options,
 }

@@ -20,7 +20,7 @@ _USAGES = (
 )
 
 
-def detail(certificate: PrivateCertificate, options: dict[str, Any]) -> dict[str, Any]:
+def detail(certificate: PrivateCertificate) -> dict[str, Any]:
     """``CertificateDetail``; what AWS keeps for AMAZON_ISSUED certificates, such as IssuedAt, is absent."""
     described: dict[str, Any] = {
         "CertificateArn": certificate.arn,
@@ -34,7 +34,7 @@ def detail(certificate: PrivateCertificate, options: dict[str, Any]) -> dict[str
         "Type": "PRIVATE",
         "CertificateAuthorityArn": certificate.authority_arn,
         "RenewalEligibility": "ELIGIBLE" if certificate.renewable else "INELIGIBLE",
-        "Options": options,
+        "Options": certificate.options,
     }
     if certificate.failure_reason:
         described["FailureReason"] = certificate.failure_reason
@@ -43,42 +43,38 @@ def detail(certificate: PrivateCertificate, options: dict[str, Any]) -> dict[str
     return described | _facts(certificate.certificate) if certificate.certificate else described
 
 
-def summary(record: dict[str, Any], certificate: PrivateCertificate | None) -> dict[str, Any]:
-    """``CertificateSummary`` of a private certificate, or of MiniStack's record of another one."""
+def summary(certificate: PrivateCertificate) -> dict[str, Any]:
+    """``CertificateSummary``."""
     fields = {
-        "CertificateArn": record["CertificateArn"],
-        "DomainName": record["DomainName"],
-        "SubjectAlternativeNameSummaries": list(record.get("SubjectAlternativeNames") or []),
+        "CertificateArn": certificate.arn,
+        "DomainName": certificate.domain_name,
+        "SubjectAlternativeNameSummaries": list(certificate.names),
         "HasAdditionalSubjectAlternativeNames": False,
-        "Status": certificate.current_status if certificate else record["Status"],
-        "Type": record.get("Type", "AMAZON_ISSUED"),
-        "KeyAlgorithm": certificate.key_algorithm if certificate else record.get("KeyAlgorithm", "RSA_2048"),
+        "Status": certificate.current_status,
+        "Type": "PRIVATE",
+        "KeyAlgorithm": certificate.key_algorithm,
         "InUse": False,
+        "Exported": certificate.exported,
+        "RenewalEligibility": "ELIGIBLE" if certificate.renewable else "INELIGIBLE",
+        "CreatedAt": certificate.created_at.timestamp(),
     }
-    if certificate is None:
-        return fields
-    fields["Exported"] = certificate.exported
-    fields["RenewalEligibility"] = "ELIGIBLE" if certificate.renewable else "INELIGIBLE"
-    fields["CreatedAt"] = certificate.created_at.timestamp()
     if certificate.certificate:
         fields["NotBefore"] = certificate.certificate.not_valid_before_utc.timestamp()
         fields["NotAfter"] = certificate.certificate.not_valid_after_utc.timestamp()
     return fields
 
 
-def record(certificate: PrivateCertificate, request: dict[str, Any]) -> dict[str, Any]:
-    """What MiniStack's own operations need to know; the certificate's tags and options live here."""
-    created = certificate.created_at.timestamp()
+def public_summary(record: dict[str, Any]) -> dict[str, Any]:
+    """``CertificateSummary`` of MiniStack's record of a public or imported certificate."""
     return {
-        "CertificateArn": certificate.arn,
-        "DomainName": certificate.domain_name,
-        "SubjectAlternativeNames": list(certificate.names),
-        "Status": certificate.status,
-        "Type": "PRIVATE",
-        "CreatedAt": created,
-        "IssuedAt": created,
-        "Tags": list(request.get("Tags") or []),
-        "Options": request.get("Options") or {"CertificateTransparencyLoggingPreference": "ENABLED"},
+        "CertificateArn": record["CertificateArn"],
+        "DomainName": record["DomainName"],
+        "SubjectAlternativeNameSummaries": list(record.get("SubjectAlternativeNames") or []),
+        "HasAdditionalSubjectAlternativeNames": False,
+        "Status": record["Status"],
+        "Type": record.get("Type", "AMAZON_ISSUED"),
+        "KeyAlgorithm": record.get("KeyAlgorithm", "RSA_2048"),
+        "InUse": False,
     }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.core import responses
 
-from local.aws.patches import events
+from local.aws import messages
 
 if TYPE_CHECKING:
     from local.aws.certificates.private_certificate import PrivateCertificate
@@ -67,7 +67,7 @@ def _facts(certificate: PrivateCertificate) -> dict[str, Any]:
 
 
 def _emit(detail_type: str, certificate: PrivateCertificate, detail: dict[str, Any]) -> None:
-    events.emit("aws.acm", detail_type, [certificate.arn], {"CommonName": certificate.domain_name, **detail})
+    messages.emit("aws.acm", detail_type, [certificate.arn], {"CommonName": certificate.domain_name, **detail})
 
 
 def _emit_health(code: str, certificate: PrivateCertificate, what: str) -> None:
@@ -95,4 +95,4 @@ def _emit_health(code: str, certificate: PrivateCertificate, what: str) -> None:
         "page": "1",
         "totalPages": "1",
     }
-    events.emit("aws.health", "AWS Health Event", [certificate.arn], detail)
+    messages.emit("aws.health", "AWS Health Event", [certificate.arn], detail)

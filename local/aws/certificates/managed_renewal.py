@@ -18,13 +18,13 @@ from ministack.core import responses
 
 from local.aws import control
 from local.aws.certificates import certificate_events
-from local.aws.certificates.private_certificate import PrivateCertificate, failure_reason
+from local.aws.certificates.private_certificate import failure_reason
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from local.aws.config import CertificateTimes, Config
+    from local.aws.account import Accounts
+    from local.aws.certificates.private_certificate import PrivateCertificate
+    from local.aws.config import Config
 
 logger = logging.getLogger(__name__)
 
@@ -38,31 +38,31 @@ _STUCK_DAYS = 3
 _running = threading.Lock()
 
 
-def live_by_the_clock(config: Config, certificates: Callable[[], list[PrivateCertificate]]) -> None:
-    """Run :func:`day` every ``acm_day_s`` seconds until the local AWS ends; not at all if that is 0."""
-    times, ending = config.certificates, threading.Event()
-    if times.acm_day_s <= 0:
+def live_by_the_clock(config: Config, accounts: Accounts) -> None:
+    """Run :func:`day` for every account each ``acm_day_s`` seconds until the end; not at all if that is 0."""
+    every_s, ending = accounts.times.acm_day_s, threading.Event()
+    if every_s <= 0:
         return
 
     def live() -> None:
-        while not ending.wait(times.acm_day_s):
-            with responses.request_scope(config.account, config.region):
-                try:
-                    day(certificates(), times, once_a_day=True)
-                except Exception:
-                    logger.exception("ACM's day failed")
+        while not ending.wait(every_s):
+            for account in accounts:
+                with responses.request_scope(account.id, config.region):
+                    try:
+                        day(account.certificates.all(), once_a_day=True)
+                    except Exception:
+                        logger.exception("ACM's day in account %s failed", account.id)
 
     threading.Thread(target=live, daemon=True, name="acm-days").start()
     control.at_stop(ending.set)
 
 
-def day(certificates: list[PrivateCertificate], times: CertificateTimes, *, once_a_day: bool = False) -> Done:
+def day(certificates: list[PrivateCertificate], *, once_a_day: bool = False) -> Done:
     """
     What ACM does once a day: renew what is due or still pending, warn of the rest, announce what has expired.
 
     Args:
-        certificates: All private certificates.
-        times: Their times.
+        certificates: All private certificates of one account.
         once_a_day: Pass over certificates whose day it already was, because the runs come by a clock of their own.
             Otherwise each run counts as a day.
 
@@ -79,12 +79,12 @@ def day(certificates: list[PrivateCertificate], times: CertificateTimes, *, once
             days_left = certificate.days_left
             if certificate.status == "ISSUED" and not (once_a_day and certificate.seen_at == days_left):
                 certificate.seen_at = days_left
-                _renew_if_due(certificate, times, days_left, done)
-                _warn_if_close(certificate, times, days_left, done)
+                _renew_if_due(certificate, days_left, done)
+                _warn_if_close(certificate, days_left, done)
     return done
 
 
-def start(certificate: PrivateCertificate, times: CertificateTimes) -> None:
+def start(certificate: PrivateCertificate) -> None:
     """Renew in a while; until then, and as long as the CA refuses, the renewal is PENDING_AUTO_RENEWAL."""
     if certificate.attempt_under_way:
         return
@@ -93,7 +93,7 @@ def start(certificate: PrivateCertificate, times: CertificateTimes) -> None:
     if certificate.stuck_because is None:
         _note(certificate, "PENDING_AUTO_RENEWAL")
     context = contextvars.copy_context()
-    timer = threading.Timer(times.renewal_takes_s, context.run, (_attempt, certificate, times))
+    timer = threading.Timer(certificate.times.renewal_takes_s, context.run, (_attempt, certificate))
     timer.daemon = True
     timer.start()
 
@@ -106,12 +106,12 @@ def _expire(certificate: PrivateCertificate, done: Done) -> None:
     certificate_events.expired(certificate)
 
 
-def _renew_if_due(certificate: PrivateCertificate, times: CertificateTimes, days_left: int, done: Done) -> None:
-    due = certificate.exported and certificate.remaining <= timedelta(seconds=times.managed_renewal_s)
+def _renew_if_due(certificate: PrivateCertificate, days_left: int, done: Done) -> None:
+    due = certificate.exported and certificate.remaining <= timedelta(seconds=certificate.times.managed_renewal_s)
     if certificate.attempts >= _STUCK_DAYS and not certificate.attempt_under_way and not due:
         certificate.attempts = 0
     elif due or certificate.pending:
-        start(certificate, times)
+        start(certificate)
         done["renewing"].append(certificate.arn)
     passed = next((days for days in _ACTION_REQUIRED_DAYS if days_left <= days), None)
     if due and certificate.stuck_because and passed is not None and passed != certificate.action_told_at:
@@ -120,19 +120,19 @@ def _renew_if_due(certificate: PrivateCertificate, times: CertificateTimes, days
         certificate_events.action_required(certificate, certificate.stuck_because, days_left)
 
 
-def _warn_if_close(certificate: PrivateCertificate, times: CertificateTimes, days_left: int, done: Done) -> None:
-    if certificate.remaining <= timedelta(seconds=times.warning_s):
+def _warn_if_close(certificate: PrivateCertificate, days_left: int, done: Done) -> None:
+    if certificate.remaining <= timedelta(seconds=certificate.times.warning_s):
         done["approaching"].append(certificate.arn)
         certificate_events.approaching(certificate, days_left)
 
 
-def _attempt(certificate: PrivateCertificate, times: CertificateTimes) -> None:
+def _attempt(certificate: PrivateCertificate) -> None:
     if certificate.deleted:
         return
     exported = certificate.exported
     try:
         certificate.require_permission()
-        certificate.issue(times)
+        certificate.issue()
     except ServiceError as error:
         logger.warning("renewal of %s: %s", certificate.arn, error)
         _note(certificate, "PENDING_AUTO_RENEWAL", failure_reason(error))

@@ -4,76 +4,93 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ministack import app as gateway
 from ministack.core import router
 
-from local.aws import control, hooks, json_service
+from local.aws import hooks, json_service
 from local.aws.certificates import authorities, revocation_lists
-from local.aws.certificates.authorities import authority
 from local.aws.certificates.x509_signing import pem
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.aws.config import Config
+    from local.aws.account import Accounts
+    from local.aws.certificates.authority import CertificateAuthority
+
+Request = dict[str, Any]
+Answer = dict[str, Any]
 
 
-def install(config: Config) -> None:
+def install(accounts: Accounts) -> None:
     """Register the service with MiniStack's router."""
-    authorities.configure(config.certificates)
     hooks.require(router, "SERVICE_PATTERNS")["acm-pca"] = {
         "target_prefixes": ["ACMPrivateCA"],
         "host_patterns": [r"acm-pca\."],
         "credential_scope": "acm-pca",
     }
-    handler = json_service.handler(_OPERATIONS, off_loop=frozenset({"CreateCertificateAuthority"}))
+    operations = {name: functools.partial(_on_authority, accounts, operation) for name, operation in _ON_ONE.items()}
+    operations["CreateCertificateAuthority"] = functools.partial(_create, accounts)
+    operations["ListCertificateAuthorities"] = functools.partial(_list, accounts)
+    operations["IssueCertificate"] = functools.partial(_issue, accounts)
+    handler = json_service.handler(operations, off_loop=frozenset({"CreateCertificateAuthority"}))
     hooks.require(gateway, "SERVICE_HANDLERS")["acm-pca"] = handler
-    control.at_reset(authorities.forget_all)
 
 
-def _list(_request: dict[str, Any]) -> dict[str, Any]:
-    return {"CertificateAuthorities": [authorities.describe(ca) for ca in authorities.here()]}
+def _on_authority(
+    accounts: Accounts, operation: Callable[[CertificateAuthority, Request], Answer | None], request: Request
+) -> Answer:
+    """Carry out an operation on the CA that the request names."""
+    ca = accounts.authority(request.get("CertificateAuthorityArn") or request["ResourceArn"])
+    return operation(ca, request) or {}
 
 
-def _issue(request: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "CertificateArn": authorities.issue({**request, "Csr": _decoded(request["Csr"], "MalformedCSRException")}).arn
-    }
+def _create(accounts: Accounts, request: Request) -> Answer:
+    return {"CertificateAuthorityArn": accounts.current.authorities.create(request).arn}
 
 
-def _get_certificate(request: dict[str, Any]) -> dict[str, Any]:
-    ca = authority(request["CertificateAuthorityArn"])
+def _list(accounts: Accounts, _request: Request) -> Answer:
+    return {"CertificateAuthorities": [authorities.describe(ca) for ca in accounts.current.authorities.in_region()]}
+
+
+def _issue(accounts: Accounts, request: Request) -> Answer:
+    ca = accounts.authority(request["CertificateAuthorityArn"])
+    decoded = {**request, "Csr": _decoded(request["Csr"], "MalformedCSRException")}
+    return {"CertificateArn": authorities.issue(ca, decoded, accounts.times).arn}
+
+
+def _describe(ca: CertificateAuthority, _request: Request) -> Answer:
+    return {"CertificateAuthority": authorities.describe(ca)}
+
+
+def _get_certificate(ca: CertificateAuthority, request: Request) -> Answer:
     issued = ca.issued.get(request["CertificateArn"])
     if issued is None:
         raise ServiceError("ResourceNotFoundException", f"Could not find certificate {request['CertificateArn']}")
     return _with_chain(pem(issued.certificate), issued.chain)
 
 
-def _get_authority_certificate(request: dict[str, Any]) -> dict[str, Any]:
-    ca = authority(request["CertificateAuthorityArn"])
+def _get_authority_certificate(ca: CertificateAuthority, _request: Request) -> Answer:
     if ca.certificate is None:
         raise ServiceError("InvalidStateException", f"{ca.arn} is {ca.status}: it has no certificate yet")
     return _with_chain(pem(ca.certificate), ca.chain)
 
 
-def _get_request(request: dict[str, Any]) -> dict[str, Any]:
-    return {"Csr": pem(authority(request["CertificateAuthorityArn"]).request)}
+def _get_request(ca: CertificateAuthority, _request: Request) -> Answer:
+    return {"Csr": pem(ca.request)}
 
 
-def _import_certificate(request: dict[str, Any]) -> dict[str, Any]:
-    ca = authority(request["CertificateAuthorityArn"])
+def _import_certificate(ca: CertificateAuthority, request: Request) -> None:
     certificate = _decoded(request["Certificate"], "MalformedCertificateException")
     ca.install(certificate, _decoded(request.get("CertificateChain") or "", "MalformedCertificateException"))
     revocation_lists.write(ca)
-    return {}
 
 
-def _update(request: dict[str, Any]) -> dict[str, Any]:
-    ca = authority(request["CertificateAuthorityArn"])
+def _update(ca: CertificateAuthority, request: Request) -> None:
     if ca.status not in {"ACTIVE", "DISABLED"}:
         raise ServiceError("InvalidStateException", f"{ca.arn} is {ca.status}; only ACTIVE or DISABLED can be updated")
     if "RevocationConfiguration" in request:
@@ -82,20 +99,20 @@ def _update(request: dict[str, Any]) -> dict[str, Any]:
         if request["Status"] not in {"ACTIVE", "DISABLED"}:
             raise ServiceError("InvalidArgsException", f"a CA cannot be set to {request['Status']}")
         ca.change_state(request["Status"])
-    return {}
 
 
-def _restore(request: dict[str, Any]) -> dict[str, Any]:
-    ca = authority(request["CertificateAuthorityArn"])
+def _delete(ca: CertificateAuthority, request: Request) -> None:
+    authorities.delete(ca, int(request.get("PermanentDeletionTimeInDays") or 30))
+
+
+def _restore(ca: CertificateAuthority, _request: Request) -> None:
     if ca.state != "DELETED":
         raise ServiceError("InvalidStateException", f"{ca.arn} is {ca.status}, not DELETED")
     ca.restorable_until = None
     ca.change_state("DISABLED" if ca.certificate else "PENDING_CERTIFICATE")
-    return {}
 
 
-def _revoke(request: dict[str, Any]) -> dict[str, Any]:
-    ca = authority(request["CertificateAuthorityArn"])
+def _revoke(ca: CertificateAuthority, request: Request) -> None:
     try:
         serial = int(request["CertificateSerial"].replace(":", ""), 16)
     except ValueError as error:
@@ -106,45 +123,37 @@ def _revoke(request: dict[str, Any]) -> dict[str, Any]:
         raise ServiceError("RequestAlreadyProcessedException", f"certificate {serial:x} is already revoked")
     ca.revoked[serial] = datetime.now(UTC)
     revocation_lists.write(ca)
-    return {}
 
 
-def _put_policy(request: dict[str, Any]) -> dict[str, Any]:
-    authority(request["ResourceArn"]).policy = request["Policy"]
-    return {}
+def _put_policy(ca: CertificateAuthority, request: Request) -> None:
+    ca.policy = request["Policy"]
 
 
-def _get_policy(request: dict[str, Any]) -> dict[str, Any]:
-    policy = authority(request["ResourceArn"]).policy
-    if policy is None:
+def _get_policy(ca: CertificateAuthority, request: Request) -> Answer:
+    if ca.policy is None:
         raise ServiceError("ResourceNotFoundException", f"{request['ResourceArn']} has no policy")
-    return {"Policy": policy}
+    return {"Policy": ca.policy}
 
 
-def _delete_policy(request: dict[str, Any]) -> dict[str, Any]:
-    authority(request["ResourceArn"]).policy = None
-    return {}
+def _delete_policy(ca: CertificateAuthority, _request: Request) -> None:
+    ca.policy = None
 
 
-def _list_permissions(request: dict[str, Any]) -> dict[str, Any]:
-    return {"Permissions": list(authority(request["CertificateAuthorityArn"]).permissions.values())}
+def _list_permissions(ca: CertificateAuthority, _request: Request) -> Answer:
+    return {"Permissions": list(ca.permissions.values())}
 
 
-def _list_tags(request: dict[str, Any]) -> dict[str, Any]:
-    tags = authority(request["CertificateAuthorityArn"]).tags
-    return {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+def _list_tags(ca: CertificateAuthority, _request: Request) -> Answer:
+    return {"Tags": [{"Key": key, "Value": value} for key, value in ca.tags.items()]}
 
 
-def _tag(request: dict[str, Any]) -> dict[str, Any]:
-    authority(request["CertificateAuthorityArn"]).tags.update(authorities.tag_map(request["Tags"]))
-    return {}
+def _tag(ca: CertificateAuthority, request: Request) -> None:
+    ca.tags.update(authorities.tag_map(request["Tags"]))
 
 
-def _untag(request: dict[str, Any]) -> dict[str, Any]:
-    tags = authority(request["CertificateAuthorityArn"]).tags
+def _untag(ca: CertificateAuthority, request: Request) -> None:
     for key in authorities.tag_map(request["Tags"]):
-        tags.pop(key, None)
-    return {}
+        ca.tags.pop(key, None)
 
 
 def _with_chain(certificate: str, chain: str) -> dict[str, Any]:
@@ -158,21 +167,14 @@ def _decoded(blob: str, code: str) -> str:
         raise ServiceError(code, f"not base64 of ASCII text: {error}") from error
 
 
-def _describe(request: dict[str, Any]) -> dict[str, Any]:
-    return {"CertificateAuthority": authorities.describe(authority(request["CertificateAuthorityArn"]))}
-
-
-_OPERATIONS: dict[str, Callable[[dict[str, Any]], dict[str, Any] | None]] = {
-    "CreateCertificateAuthority": authorities.create,
+_ON_ONE: dict[str, Callable[[CertificateAuthority, Request], Answer | None]] = {
     "DescribeCertificateAuthority": _describe,
-    "ListCertificateAuthorities": _list,
     "GetCertificateAuthorityCsr": _get_request,
     "ImportCertificateAuthorityCertificate": _import_certificate,
     "GetCertificateAuthorityCertificate": _get_authority_certificate,
     "UpdateCertificateAuthority": _update,
-    "DeleteCertificateAuthority": authorities.delete,
+    "DeleteCertificateAuthority": _delete,
     "RestoreCertificateAuthority": _restore,
-    "IssueCertificate": _issue,
     "GetCertificate": _get_certificate,
     "RevokeCertificate": _revoke,
     "CreatePermission": authorities.permit,

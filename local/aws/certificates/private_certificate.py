@@ -11,12 +11,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
-from local.aws.certificates import authorities, x509_signing
-from local.aws.certificates.authority import CertificateAuthority, Terms
+from local.aws.certificates import x509_signing
+from local.aws.certificates.authority import Terms
 from local.aws.certificates.x509_signing import PrivateKey, Template
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.aws.certificates.authority import CertificateAuthority
     from local.aws.config import CertificateTimes
 
 KEY_ALGORITHMS = ("RSA_2048", "EC_prime256v1", "EC_secp384r1")
@@ -46,10 +49,13 @@ class PrivateCertificate:
         names: All DNS names, the first included.
         authority_arn: The CA that signs it.
         key_algorithm: Of the key pair, which every renewal makes anew.
+        tags: Its tags, as the API tells them.
+        options: Its ``Options``.
+        times: How it is dated, and how long a day is for ACM.
+        find_authority: The CA that an ARN names; raises ServiceError if there is none.
         status: PENDING_VALIDATION, ISSUED or FAILED; :attr:`current_status` adds EXPIRED.
         exported: Whether it was exported since it was issued or last renewed.
         renewal: ``RenewalStatus`` and, if it is stuck, ``RenewalStatusReason`` of the last renewal.
-        day_s: How many seconds a day has for ACM.
         attempts: How often ACM has tried the renewal that is pending; 0 if none is.
         attempt_under_way: Whether ACM is trying right now.
         seen_at: Days that were left when ACM's clock last came by.
@@ -63,6 +69,10 @@ class PrivateCertificate:
     names: tuple[str, ...]
     authority_arn: str
     key_algorithm: str
+    tags: list[dict[str, str]]
+    options: dict[str, Any]
+    times: CertificateTimes
+    find_authority: Callable[[str], CertificateAuthority] = field(repr=False)
     created_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     status: str = "PENDING_VALIDATION"
     failure_reason: str | None = None
@@ -71,7 +81,6 @@ class PrivateCertificate:
     key: PrivateKey | None = field(default=None, repr=False)
     exported: bool = False
     renewal: dict[str, Any] | None = None
-    day_s: float = 86400.0
     attempts: int = 0
     attempt_under_way: bool = False
     seen_at: int | None = None
@@ -94,7 +103,7 @@ class PrivateCertificate:
     @property
     def days_left(self) -> int:
         """Whole days until it expires, in days of ACM's; 0 once it has."""
-        return max(int(self.remaining.total_seconds() // self.day_s), 0)
+        return max(int(self.remaining.total_seconds() // self.times.day_s), 0)
 
     @property
     def pending(self) -> bool:
@@ -112,30 +121,30 @@ class PrivateCertificate:
         """Whether RenewCertificate and managed renewal take it."""
         return self.exported and self.current_status == "ISSUED"
 
-    def issue(self, times: CertificateTimes, age: timedelta = timedelta()) -> None:
+    def issue(self, age: timedelta = timedelta()) -> None:
         """
         Get a new key pair and a new certificate from the CA, dated ``age`` back. Slow for RSA.
 
         Raises:
             ServiceError: If the CA does not issue; nothing has changed then.
         """
-        ca = authorities.authority(self.authority_arn)
+        ca = self.find_authority(self.authority_arn)
         self._require_issuer(ca)
         key = x509_signing.new_private_key(self.key_algorithm)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self.domain_name)])
         request = x509_signing.signing_request(subject, key, "SHA256", self.names)
         issued_at = datetime.now(UTC).replace(microsecond=0) - age
-        end = issued_at + timedelta(seconds=times.leaf_lifetime_s)
+        end = issued_at + timedelta(seconds=self.times.leaf_lifetime_s)
         terms = Terms(
             template=Template.from_arn(x509_signing.DEFAULT_TEMPLATE),
             validity={"Type": "ABSOLUTE", "Value": int(end.timestamp())},
             issued_at=issued_at,
-            back_dating=timedelta(seconds=times.back_dating_s),
+            back_dating=timedelta(seconds=self.times.back_dating_s),
         )
         issued = ca.issue(request, terms)
         self.key, self.certificate, self.chain = key, issued.certificate, issued.chain
         self.status, self.failure_reason, self.exported = "ISSUED", None, False
-        self.day_s, self.attempts = times.day_s, 0
+        self.attempts = 0
         self.seen_at, self.action_told_at, self.expiry_told = None, None, False
 
     def require_permission(self) -> None:
@@ -145,7 +154,7 @@ class PrivateCertificate:
         Raises:
             ServiceError: AccessDeniedException if the CA has no permission for acm.amazonaws.com.
         """
-        granted = authorities.authority(self.authority_arn).permissions.get("acm.amazonaws.com", {})
+        granted = self.find_authority(self.authority_arn).permissions.get("acm.amazonaws.com", {})
         if not set(granted.get("Actions", ())) >= _NEEDED_PERMISSIONS:
             raise ServiceError("AccessDeniedException", f"acm.amazonaws.com has no permission on {self.authority_arn}")
 

@@ -11,10 +11,13 @@ from ministack.core.responses import request_scope
 from ministack.services import servicediscovery
 
 from local.aws import control, hooks
-from local.aws.fargate import load_balancer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.aws.account import Accounts
     from local.aws.config import Config
+    from local.aws.fargate.load_balancer import Balancers
 
 _LOAD_BALANCER_TTL_S = 60
 _NEGATIVE_TTL_S = 1
@@ -22,12 +25,12 @@ _NEGATIVE_TTL_S = 1
 _MOST_ANSWERS = 8
 
 
-def install(config: Config) -> None:
+def install(config: Config, accounts: Accounts, balancers: Balancers) -> None:
     """Answer DNS queries over UDP and TCP on the configured address."""
     for name in ("_namespaces", "_services", "_instances", "_instance_health_status"):
         hooks.require(servicediscovery, name)
-    resolver = Resolver(config)
-    hooks.wrap(servicediscovery, "_register_instance", resolver.remember)
+    resolver = Resolver(config, accounts, balancers)
+    hooks.wrap(servicediscovery, "_register_instance", lambda inner: _remembered(inner, accounts))
     for tcp in (False, True):
         quiet = DNSLogger("error", logf=_discard)
         server = DNSServer(resolver, address=config.host, port=config.dns_port, tcp=tcp, logger=quiet)
@@ -35,7 +38,6 @@ def install(config: Config) -> None:
         server.server.daemon_threads = True
         server.start_thread()
         control.at_stop(server.stop)
-    control.at_reset(resolver.forget)
 
 
 class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
@@ -44,24 +46,14 @@ class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
 
     Args:
         config: The local AWS.
+        accounts: Its accounts; the configured one is asked.
+        balancers: Its load balancers.
     """
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, accounts: Accounts, balancers: Balancers) -> None:
         self._scope = (config.account, config.region)
-        self._seen: set[str] = set()
-
-    def remember(self, inner: Any) -> Any:
-        """Wrap Cloud Map's registration of an instance, to know which services ever had one."""
-
-        def register(request: dict[str, Any]) -> Any:
-            self._seen.add(request.get("ServiceId", ""))
-            return inner(request)
-
-        return register
-
-    def forget(self) -> None:
-        """Everything was reset."""
-        self._seen.clear()
+        self._accounts = accounts
+        self._balancers = balancers
 
     def resolve(self, request: Any, handler: object) -> Any:
         """The reply to one query."""
@@ -69,7 +61,7 @@ class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
         name = str(request.q.qname).rstrip(".").lower()
         reply = request.reply()
         with request_scope(*self._scope):
-            balancer = load_balancer.address_of(name)
+            balancer = self._balancers.address_of(name)
             service, namespace = _find_service(name)
             if balancer is not None:
                 self._answer(reply, [balancer], _LOAD_BALANCER_TTL_S)
@@ -83,7 +75,7 @@ class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
 
     def _answer_service(self, reply: Any, service: dict[str, Any]) -> None:
         addresses = _healthy_addresses(service["Id"])
-        if not addresses and service["Id"] not in self._seen:
+        if not addresses and service["Id"] not in self._accounts.current.discovered:
             # Route 53 would deny the name. But clients take an empty answer for the truth and drop the hosts they know
             # (Envoy answers 503 then), and before the first instance it says no more than that things are starting.
             reply.header.rcode = RCODE.SERVFAIL
@@ -100,6 +92,16 @@ class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
             return
         for address in addresses:
             reply.add_answer(RR(reply.q.qname, QTYPE.A, rdata=A(address), ttl=ttl))
+
+
+def _remembered(inner: Callable[[dict[str, Any]], Any], accounts: Accounts) -> Callable[[dict[str, Any]], Any]:
+    """Note which services ever had an instance."""
+
+    def register(request: dict[str, Any]) -> Any:
+        accounts.current.discovered.add(request.get("ServiceId", ""))
+        return inner(request)
+
+    return register
 
 
 def _find_service(name: str) -> tuple[dict[str, Any] | None, str | None]:

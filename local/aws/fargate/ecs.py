@@ -10,7 +10,7 @@ from ministack.core.responses import error_response_json, json_response, request
 from ministack.services import ecs
 
 from local.aws import control, hooks
-from local.aws.fargate import addresses, load_balancer, registrations, sandbox, services, templates
+from local.aws.fargate import addresses, registrations, sandbox, services, templates
 from local.aws.fargate.credentials import CredentialsEndpoint
 from local.aws.fargate.plans import Host
 from local.aws.fargate.scheduler import Scheduler
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.aws.config import Config
+    from local.aws.fargate.load_balancer import Balancers
 
 _ALL_GONE_S = 10.0
 # The overlay calls these; a MiniStack without one of them must be noticed at start, not in the middle of a deployment.
@@ -99,7 +100,7 @@ class Cluster:
         self.kill_all()
 
 
-def install(config: Config) -> None:
+def install(config: Config, balancers: Balancers) -> None:
     """Put the runner in the place of MiniStack's Docker path, and its scheduler in the place of MiniStack's."""
     for name in _CALLED:
         hooks.require(ecs, name)
@@ -122,7 +123,7 @@ def install(config: Config) -> None:
     templates.install()
     control.route(
         "/_local/addresses",
-        lambda _: {"load_balancers": load_balancer.listening(), "tasks": cluster.addresses()},
+        lambda _: {"load_balancers": balancers.listening(), "tasks": cluster.addresses()},
     )
     control.at_stop(cluster.close)
 

@@ -30,26 +30,14 @@ _CHUNK = 65536
 # Ports below 1024 are not everybody's: an ordinary user finds such a listener this much higher.
 _UNPRIVILEGED_OFFSET = 10000
 
-_balancers: Balancers | None = None
 
-
-def install(config: Config) -> None:
-    """Start forwarding for the listeners there will be, and tell where on ``GET /_local/addresses``."""
-    global _balancers  # noqa: PLW0603 - one per process, like MiniStack's own state
+def install(config: Config) -> Balancers:
+    """Start forwarding for the listeners there will be."""
     for name in ("_lbs", "_listeners", "_targets", "_tgs"):
         hooks.require(alb, name)
-    _balancers = Balancers(config)
-    control.at_stop(_balancers.close)
-
-
-def address_of(dns_name: str) -> str | None:
-    """The address of the load balancer with that DNS name (lower case), or None."""
-    return _balancers.address_of(dns_name) if _balancers else None
-
-
-def listening() -> dict[str, tuple[str, list[int]]]:
-    """Address and ports of every network load balancer, by its DNS name."""
-    return _balancers.listening() if _balancers else {}
+    balancers = Balancers(config)
+    control.at_stop(balancers.close)
+    return balancers
 
 
 class Balancers:

@@ -9,7 +9,7 @@ from typing import Any
 from ministack.core.responses import now_iso
 from ministack.services import ecs
 
-from local.aws.patches import events
+from local.aws import messages
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def deployment_changed(service: dict[str, Any], deployment: dict[str, Any]) -> N
 
 def _send(kind: str, resource: str, detail: dict[str, Any]) -> None:
     try:
-        events.emit("aws.ecs", kind, [resource], detail)
+        messages.emit("aws.ecs", kind, [resource], detail)
     except Exception:
         # A target that cannot be reached must not end a task's thread.
         logger.exception("%s of %s could not be delivered", kind, resource)

@@ -1,4 +1,4 @@
-"""A recorder: which calls a role makes, in their order. A crash test finds the boundaries with it."""
+"""A record of the calls that one role makes, in their order. A crash test finds the boundaries with it."""
 
 from __future__ import annotations
 
@@ -7,32 +7,40 @@ from typing import TYPE_CHECKING, Any
 from local.aws import control, operations
 
 if TYPE_CHECKING:
-    from local.aws.config import Config
-    from local.aws.operations import Exchange, Onward
-
-_recorded: dict[str, list[tuple[str, str]]] = {}
+    from local.aws.account import Accounts
+    from local.aws.operations import Exchange, Onward, Request
 
 
-def install(config: Config) -> None:
+class CallLog:
+    """The calls of one role of an account, service and action each; of nobody until :meth:`watch`."""
+
+    def __init__(self) -> None:
+        self.role = ""
+        self.calls: list[tuple[str, str]] = []
+
+    def watch(self, role: str) -> None:
+        """Begin anew with the calls of ``role``, or of ``ROLE/FUNCTION``; with an empty name record no more."""
+        self.role, self.calls = role, []
+
+    def note(self, request: Request) -> None:
+        """Record a request if it is one of the role's."""
+        if self.role and request.is_signed_by(self.role):
+            self.calls.append((request.service, request.action))
+
+
+def install(accounts: Accounts) -> None:
     """Watch the requests from outside: a call is recorded whatever becomes of it."""
-    del config
-    control.route("/_local/calls", _configure)
-    control.at_reset(_recorded.clear)
-    operations.guard(lambda: bool(_recorded), _record)
 
+    def configure(value: Any) -> list[tuple[str, str]]:
+        """``{"role": ROLE}`` begins anew, ``{"role": null}`` ends; anything else only asks."""
+        log = accounts.current.calls
+        if isinstance(value, dict) and "role" in value:
+            log.watch(str(value["role"] or ""))
+        return log.calls
 
-def _configure(value: Any) -> list[tuple[str, str]]:
-    """``{"role": ROLE}`` or ``ROLE/FUNCTION`` starts anew, ``{"role": null}`` ends; anything else only asks."""
-    if isinstance(value, dict) and "role" in value:
-        _recorded.clear()
-        if value["role"]:
-            _recorded[str(value["role"])] = []
-    return next(iter(_recorded.values()), [])
+    async def record(exchange: Exchange, onward: Onward) -> None:
+        accounts[exchange.request.account].calls.note(exchange.request)
+        await onward()
 
-
-async def _record(exchange: Exchange, onward: Onward) -> None:
-    request = exchange.request
-    for role, calls in _recorded.items():
-        if request.is_signed_by(role):
-            calls.append((request.service, request.action))
-    await onward()
+    control.route("/_local/calls", configure)
+    operations.guard(lambda: any(account.calls.role for account in accounts), record)

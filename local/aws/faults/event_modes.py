@@ -12,6 +12,7 @@ import logging
 import random
 import threading
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +21,7 @@ from ministack.services import eventbridge
 from local.aws import control, hooks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from local.aws.config import Config
+    from local.aws.account import Accounts
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +30,7 @@ _SHUFFLED_TOGETHER = 3
 _SEED = 7
 
 Event = dict[str, Any]
-Delivery = tuple[contextvars.Context, Event]
+Delivery = tuple[contextvars.Context, Callable[[Event], None], Event]
 
 
 @dataclass(frozen=True)
@@ -70,11 +69,10 @@ class Mode:
         return f'"{self.resource}"' in (detail if isinstance(detail, str) else json.dumps(detail))
 
 
-class Modes:
-    """The modes in force, what they hold back, and how often each was met."""
+class EventModes:
+    """The modes in force in one account, what they hold back, and how often each was met."""
 
-    def __init__(self, deliver: Callable[[Event], None]) -> None:
-        self._deliver = deliver
+    def __init__(self) -> None:
         self._modes: list[Mode] = []
         self._met: list[int] = []
         self._counts: Counter[str] = Counter()
@@ -83,8 +81,16 @@ class Modes:
         self._chance = random.Random(_SEED)
         self._lock = threading.Lock()
 
-    def replace(self, modes: list[Mode], *, forget: bool = False) -> None:
-        """Put ``modes`` in force and count from zero; what is held back is let go, or is lost if ``forget``."""
+    def replace(self, modes: list[Mode]) -> None:
+        """Put ``modes`` in force and count from zero; what is held back is let go."""
+        self._send(self._begin_again(modes))
+
+    def forget(self) -> None:
+        """End all modes, as a reset does: what is held back is lost."""
+        self._begin_again([])
+
+    def _begin_again(self, modes: list[Mode]) -> list[Delivery]:
+        """Put ``modes`` in force; returns what was held back."""
         with self._lock:
             held = [delivery for deliveries in self._held.values() for delivery in deliveries]
             self._modes, self._met = modes, [0] * len(modes)
@@ -92,8 +98,7 @@ class Modes:
             self._held.clear()
             self._counts.clear()
             self._chance.seed(_SEED)
-        if not forget:
-            self._send(held)
+        return held
 
     def describe(self) -> dict[str, Any]:
         """The modes with how many events met each and how many it holds back, and the totals of each kind."""
@@ -104,9 +109,15 @@ class Modes:
             ]
             return {"modes": modes, "counts": {kind: self._counts[kind] for kind in sorted(KINDS)}}
 
-    def pass_on(self, event: Event) -> None:
-        """Deliver ``event`` as the first mode that it meets says; as it is if it meets none."""
-        delivery = (contextvars.copy_context(), event)
+    def pass_on(self, event: Event, deliver: Callable[[Event], None]) -> None:
+        """
+        Deliver an event as the first mode that it meets says; as it is if it meets none.
+
+        Args:
+            event: The event.
+            deliver: Called once for each time it is to arrive, in the present context, perhaps later.
+        """
+        delivery = (contextvars.copy_context(), deliver, event)
         with self._lock:
             number = next((number for number, mode in enumerate(self._modes) if mode.meets(event)), None)
             mode = None if number is None else self._modes[number]
@@ -152,30 +163,30 @@ class Modes:
         return deliveries
 
     def _send(self, deliveries: list[Delivery]) -> None:
-        for context, event in deliveries:
+        for context, deliver, event in deliveries:
             try:
-                context.run(self._deliver, event)
+                context.run(deliver, event)
             except Exception:
                 # Whoever sent the event has gone on long ago, and a target's fault is none of the other events'.
                 logger.exception("event %s of %s could not be delivered", event["DetailType"], event["Source"])
 
 
-def install(config: Config) -> None:
+def install(accounts: Accounts) -> None:
     """Bend what EventBridge dispatches, whoever sent it, as ``/_local/events/modes`` says."""
-    del config
-    dispatch = hooks.require(eventbridge, "_dispatch_event")
-    modes = Modes(dispatch)
 
     def configure(value: Any) -> dict[str, Any]:
         """A list replaces the modes; anything else only asks."""
+        modes = accounts.current.event_modes
         if isinstance(value, list):
             modes.replace([Mode(**mode) for mode in value])
         return modes.describe()
 
-    def bent(event: Event, view: Any = None) -> None:
-        del view
-        modes.pass_on(event)
+    def dispatch_bent(inner: Callable[[Event], None]) -> Callable[..., None]:
+        def dispatch(event: Event, view: Any = None) -> None:
+            del view
+            accounts.current.event_modes.pass_on(event, inner)
 
-    hooks.replace(eventbridge, "_dispatch_event", bent)
+        return dispatch
+
+    hooks.wrap(eventbridge, "_dispatch_event", dispatch_bent)
     control.route("/_local/events/modes", configure)
-    control.at_reset(lambda: modes.replace([], forget=True))

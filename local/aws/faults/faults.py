@@ -15,7 +15,7 @@ from local.aws.faults.buckets import TokenBucket
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from local.aws.config import Config
+    from local.aws.account import Account, Accounts
     from local.aws.operations import Exchange, Onward, Request
 
 KINDS = frozenset({"throttle", "500", "503", "latency", "hang", "cut", "bucket", "kill"})
@@ -92,38 +92,64 @@ class Rule:
         )
 
 
-_rules: list[Rule] = []
-_hits: Counter[str] = Counter()
-_chance = random.Random(_SEED)
+class Faults:
+    """The faults in force in one account, and how often each was met."""
+
+    def __init__(self) -> None:
+        self._rules: list[Rule] = []
+        self._hits: Counter[str] = Counter()
+        self._chance = random.Random(_SEED)
+
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._rules)
+
+    def replace(self, rules: list[Rule]) -> None:
+        """Put ``rules`` in force, and count from zero."""
+        self._rules = rules
+        self._hits.clear()
+        self._chance.seed(_SEED)
+
+    def first_to_strike(self, request: Request) -> Rule | None:
+        """The rule that this request meets, or None."""
+        return next((rule for rule in self._rules if rule.strikes(request, self._chance)), None)
+
+    def count(self, rule: Rule, request: Request) -> None:
+        """Note that ``request`` has met ``rule``."""
+        self._hits[f"{request.service}:{request.action}:{rule.kind}"] += 1
+
+    def report(self) -> dict[str, Any]:
+        """The number of rules, and the hits since they were put in force by ``service:Action:kind``."""
+        return {"rules": len(self._rules), "hits": dict(self._hits)}
 
 
-def install(config: Config) -> None:
+def install(accounts: Accounts) -> None:
     """Serve ``/_local/faults`` and stand in front of every service."""
-    del config
-    control.route("/_local/faults", _configure)
-    control.at_reset(_rules.clear)
-    operations.guard(lambda: bool(_rules), _strike)
+
+    def configure(value: Any) -> dict[str, Any]:
+        """A list replaces the rules; anything else only asks."""
+        faults = accounts.current.faults
+        if isinstance(value, list):
+            faults.replace([Rule(**rule) for rule in value])
+        return faults.report()
+
+    async def strike(exchange: Exchange, onward: Onward) -> None:
+        await _strike(accounts[exchange.request.account], exchange, onward)
+
+    control.route("/_local/faults", configure)
+    operations.guard(lambda: any(account.faults for account in accounts), strike)
 
 
-def _configure(value: Any) -> dict[str, Any]:
-    """A list replaces the rules; anything else only asks. Answers with the hits since the last replacement."""
-    if isinstance(value, list):
-        _rules[:] = [Rule(**rule) for rule in value]
-        _hits.clear()
-        _chance.seed(_SEED)
-    return {"rules": len(_rules), "hits": dict(_hits)}
-
-
-async def _strike(exchange: Exchange, onward: Onward) -> None:
-    request = exchange.request
-    rule = next((rule for rule in _rules if rule.strikes(request, _chance)), None)
+async def _strike(account: Account, exchange: Exchange, onward: Onward) -> None:
+    faults, request = account.faults, exchange.request
+    rule = faults.first_to_strike(request)
     if rule is None:
         await onward()
         return
     if rule.kind == "kill":
-        await _crash(rule, exchange, onward)
+        await _crash(rule, account, exchange, onward)
         return
-    _hits[_name(rule, request)] += 1
+    faults.count(rule, request)
     if rule.kind == "latency":
         await asyncio.sleep(rule.ms / 1000)
         await onward()
@@ -140,7 +166,7 @@ async def _strike(exchange: Exchange, onward: Onward) -> None:
         await exchange.throttle("fault on purpose")
 
 
-async def _crash(rule: Rule, exchange: Exchange, onward: Onward) -> None:
+async def _crash(rule: Rule, account: Account, exchange: Exchange, onward: Onward) -> None:
     """
     End the process that asks, before or after the service has done it.
 
@@ -150,14 +176,10 @@ async def _crash(rule: Rule, exchange: Exchange, onward: Onward) -> None:
     if rule.when == "after":
         exchange.send = _discard
         await onward()
-    if not await asyncio.to_thread(crashes.kill, exchange.request):
+    if not await asyncio.to_thread(crashes.kill, account, exchange.request):
         raise RuntimeError(f"nothing to kill: {exchange.request.role} is not the role of a running function")
-    _hits[_name(rule, exchange.request)] += 1
+    account.faults.count(rule, exchange.request)
     await exchange.gone()
-
-
-def _name(rule: Rule, request: Request) -> str:
-    return f"{request.service}:{request.action}:{rule.kind}"
 
 
 async def _discard(_message: MutableMapping[str, Any]) -> None:

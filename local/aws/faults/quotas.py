@@ -10,14 +10,14 @@ from local.aws import control, operations
 from local.aws.faults.buckets import TokenBucket
 
 if TYPE_CHECKING:
-    from local.aws.config import Config
+    from local.aws.account import Accounts
     from local.aws.operations import Exchange, Onward, Request
 
 
 @dataclass(frozen=True)
 class Quota:
     """
-    One bucket, for each account and region.
+    One bucket, in each account and region.
 
     Args:
         rate: Requests a second in the long run.
@@ -72,12 +72,12 @@ DEFAULTS: dict[str, list[Quota]] = {
 
 
 class Quotas:
-    """The quotas in force, their buckets, and what was counted since they were set."""
+    """The quotas in force in one account, their buckets, and what was counted since they were set."""
 
     def __init__(self) -> None:
         self.on = False
         self._limits: dict[tuple[str, str], Quota] = {}
-        self._buckets: dict[tuple[str, str, Quota], TokenBucket] = {}
+        self._buckets: dict[tuple[str, Quota], TokenBucket] = {}
         self._calls: Counter[str] = Counter()
         self._throttled: Counter[str] = Counter()
 
@@ -106,12 +106,14 @@ class Quotas:
 
     def admits(self, request: Request) -> bool:
         """Count a request, and take its token if it has a quota."""
+        if not self.on:
+            return True
         name = f"{request.service}:{request.action}"
         self._calls[name] += 1
         quota = self._limits.get((request.service, request.action))
         if quota is None:
             return True
-        place = (request.account, request.region, quota)
+        place = (request.region, quota)
         if place not in self._buckets:
             self._buckets[place] = TokenBucket(quota.rate, quota.burst)
         admitted = self._buckets[place].take()
@@ -124,26 +126,21 @@ class Quotas:
         return {"on": self.on, "apis": apis}
 
 
-_quotas = Quotas()
-
-
-def install(config: Config) -> None:
+def install(accounts: Accounts) -> None:
     """Serve ``/_local/quotas`` and stand behind the faults: what a fault refuses takes no token."""
-    del config
-    control.route("/_local/quotas", _configure)
-    control.at_reset(lambda: _quotas.set(on=False))
-    operations.guard(lambda: _quotas.on, _limit)
 
+    def configure(value: Any) -> dict[str, Any]:
+        """``{"on": true, "rates": {...}}`` begins anew; anything without ``on`` only asks."""
+        quotas = accounts.current.quotas
+        if isinstance(value, dict) and "on" in value:
+            quotas.set(on=bool(value["on"]), rates=value.get("rates"))
+        return quotas.report()
 
-def _configure(value: Any) -> dict[str, Any]:
-    """``{"on": true, "rates": {...}}`` begins anew; anything without ``on`` only asks."""
-    if isinstance(value, dict) and "on" in value:
-        _quotas.set(on=bool(value["on"]), rates=value.get("rates"))
-    return _quotas.report()
+    async def limit(exchange: Exchange, onward: Onward) -> None:
+        if accounts[exchange.request.account].quotas.admits(exchange.request):
+            await onward()
+        else:
+            await exchange.throttle("Rate exceeded")
 
-
-async def _limit(exchange: Exchange, onward: Onward) -> None:
-    if _quotas.admits(exchange.request):
-        await onward()
-    else:
-        await exchange.throttle("Rate exceeded")
+    control.route("/_local/quotas", configure)
+    operations.guard(lambda: any(account.quotas.on for account in accounts), limit)

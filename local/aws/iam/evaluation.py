@@ -16,20 +16,19 @@ from ministack.services import acm, sts, tagging
 from ministack.services import iam as iam_service
 
 from local.aws import control, hooks
-from local.aws.certificates import authorities
 from local.aws.iam import dynamodb as iam_dynamodb
 from local.aws.iam import ecs as iam_ecs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from local.aws.account import Account, Accounts
     from local.aws.config import Config
 
 _ROOT = "root"
 # Carries the parsed request from where MiniStack collects condition keys to where it evaluates; no policy sees it.
 _REQUEST = "meshcert:request"
 _process_secret = secrets.token_bytes(32)
-_decisions: dict[tuple[str, str, str, bool], None] = {}
 
 
 def role_session(role_arn: str, name: str, service: str = "ecs-tasks.amazonaws.com") -> dict[str, str]:
@@ -73,7 +72,7 @@ def role_session(role_arn: str, name: str, service: str = "ecs-tasks.amazonaws.c
     return {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
 
 
-def install(config: Config) -> None:
+def install(config: Config, accounts: Accounts) -> None:
     """Fill in the missing condition keys and record what the evaluator decides."""
     hooks.require(sts, "register_session")
     if not hooks.require(gateway, "AUTH"):
@@ -81,27 +80,28 @@ def install(config: Config) -> None:
     # What services do by themselves (EventBridge, Scheduler, CloudWatch, SNS) comes over TLS: policies deny all else.
     origin = contextvars.ContextVar("meshcert_request_origin", default=(config.host, True))
     hooks.replace(iam_evaluator, "_request_origin", origin)
-    hooks.wrap(iam_evaluator, "enforce", _enforce)
+    hooks.wrap(iam_evaluator, "enforce", lambda inner: _enforce(inner, accounts))
     hooks.wrap(iam_evaluator, "_resolve_condition_key", _condition_key)
     hooks.wrap(iam_actions, "extract_resource_arn", _resource_arn)
     hooks.wrap(iam_actions, "request_tag_context", _request_context)
     hooks.require(iam_actions, "SERVICE_TO_IAM_NAMESPACE")["acm-pca"] = "acm-pca"
     collectors = hooks.require(tagging, "_RESOURCE_TAG_COLLECTORS")
-    collectors["acm"] = _certificate_tags
-    collectors["acm-pca"] = _authority_tags
+    collectors["acm"] = lambda: _certificate_tags(accounts)
+    collectors["acm-pca"] = lambda: _authority_tags(accounts)
     collectors["ecs"] = hooks.require(tagging, "_collect_ecs")
-    control.route("/_local/iam/log", lambda _: decisions())
-    control.at_reset(_decisions.clear)
+    control.route("/_local/iam/log", lambda _: decisions(accounts.current))
 
 
-def decisions() -> list[dict[str, Any]]:
+def decisions(account: Account) -> list[dict[str, Any]]:
     """
     Every request that was evaluated since the start or the last reset, without repetitions, in the order first seen.
 
     Returns:
         Entries of ``role`` (role name, or ``root``), ``action``, ``resource`` (ARN or ``*``) and ``allowed``.
     """
-    return [dict(zip(("role", "action", "resource", "allowed"), entry, strict=True)) for entry in list(_decisions)]
+    return [
+        dict(zip(("role", "action", "resource", "allowed"), entry, strict=True)) for entry in list(account.decisions)
+    ]
 
 
 def _role(name: str) -> dict[str, Any] | None:
@@ -120,7 +120,7 @@ def _trusts(document: str | dict[str, Any], service: str) -> bool:
     return False
 
 
-def _enforce(inner: Callable[..., Any]) -> Callable[..., Any]:
+def _enforce(inner: Callable[..., Any], accounts: Accounts) -> Callable[..., Any]:
     def enforce(  # noqa: PLR0917 - the evaluator's own signature, which MiniStack calls
         access_key_id: str,
         iam_action: str,
@@ -136,7 +136,7 @@ def _enforce(inner: Callable[..., Any]) -> Callable[..., Any]:
             context = {**_resource_tags(arn), **keys, **_item_keys(service, iam_action, arn, request)}
             denied = inner(access_key_id, iam_action, service, region, arn, context)
             if not isinstance(denied, iam_evaluator.AuthError):
-                _decisions[(_caller(access_key_id), iam_action, arn, denied is None)] = None
+                accounts.current.decisions[_caller(access_key_id), iam_action, arn, denied is None] = None
             if denied is not None:
                 break
         return denied
@@ -170,12 +170,14 @@ def _resource_tags(arn: str) -> dict[str, str]:
     return {f"aws:ResourceTag/{key}": value for key, value in (tagging.resource_tags(arn) or {}).items()}
 
 
-def _certificate_tags() -> list[tuple[str, list[dict[str, str]]]]:
-    return [(arn, list(certificate.get("Tags") or [])) for arn, certificate in acm._certificates.items()]
+def _certificate_tags(accounts: Accounts) -> list[tuple[str, list[dict[str, str]]]]:
+    private = [(certificate.arn, certificate.tags) for certificate in accounts.current.certificates.in_region()]
+    return private + [(arn, list(record.get("Tags") or [])) for arn, record in acm._certificates.items()]
 
 
-def _authority_tags() -> list[tuple[str, list[dict[str, str]]]]:
-    return [(ca.arn, [{"Key": key, "Value": value} for key, value in ca.tags.items()]) for ca in authorities.here()]
+def _authority_tags(accounts: Accounts) -> list[tuple[str, list[dict[str, str]]]]:
+    authorities = accounts.current.authorities.in_region()
+    return [(ca.arn, [{"Key": key, "Value": value} for key, value in ca.tags.items()]) for ca in authorities]
 
 
 def _condition_key(inner: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,8 +1,13 @@
 """
-Code of functions, unpacked once: sandboxes of the same code share one folder, as they share Lambda's chunks on AWS.
+The code of functions, unpacked once for all sandboxes.
 
-MiniStack unpacks the bundle for each sandbox anew, and Python compiles it anew, for it comes without byte code: two
-seconds of a core before a function begins, again and again. In a shared folder the first one's byte code serves all.
+MiniStack 1.5.33 unpacks the bundle for each sandbox anew, and Python compiles it anew, for it comes without byte code:
+two seconds of a core before a function begins, again and again.
+
+AWS's sandboxes share the chunks of equal code (Brooker et al., "On-demand Container Loading in AWS Lambda", USENIX ATC
+2023); here they share a folder, and the first one's byte code serves all.
+
+It can go when a second sandbox of a function starts no slower than the bundle's imports.
 """
 
 from __future__ import annotations
@@ -13,21 +18,16 @@ import threading
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
-from typing import TYPE_CHECKING
 
 from ministack.core import lambda_runtime
 
 from local.aws import hooks
 
-if TYPE_CHECKING:
-    from local.aws.config import Config
-
 _unpacking = threading.Lock()
 
 
-def install(config: Config) -> None:
+def install() -> None:
     """Have MiniStack unpack here."""
-    del config
     hooks.replace(lambda_runtime, "zipfile", SimpleNamespace(ZipFile=SharedBundle, BadZipFile=zipfile.BadZipFile))
 
 

@@ -1,4 +1,14 @@
-"""KMS behind Secrets Manager: whoever reads or writes a secret under a customer's key needs rights on that key too."""
+"""
+KMS behind Secrets Manager.
+
+MiniStack 1.5.33 never asks KMS for secrets under a customer's key.
+
+AWS lets nobody read or write such a secret without rights on the key: kms:Decrypt to read, kms:GenerateDataKey and
+kms:Decrypt to write, asked for through Secrets Manager (Secrets Manager user guide, "Secret encryption and decryption
+in AWS Secrets Manager", "Permissions for the KMS key").
+
+It can go when GetSecretValue is denied to a role that has no kms:Decrypt.
+"""
 
 from __future__ import annotations
 
@@ -15,16 +25,14 @@ from local.aws.patches import secrets_manager
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.aws.config import Config
     from local.aws.json_service import Response, ServiceHandler
 
 _OWN_KEY = "alias/aws/secretsmanager"
 _ENABLED = "Enabled"
 
 
-def install(config: Config) -> None:
+def install() -> None:
     """Check the key in front of Secrets Manager's own handler."""
-    del config
     hooks.require(kms, "_resolve_key")
     hooks.require(iam_evaluator, "enforce")
     handlers = hooks.require(gateway, "SERVICE_HANDLERS")

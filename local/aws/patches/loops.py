@@ -1,13 +1,16 @@
 """
-Lambda's recursive loop detection for chains that run through SQS: whoever comes back to the same function is stopped.
+Lambda's recursive loop detection for chains that run through SQS.
 
-Lambda gives each invocation a trace header (``_X_AMZN_TRACE_ID``), the SDK sends it with every call of the function,
-SQS keeps it on the message, and the next invocation begins with it. Its ``Lineage`` counts how often each function has
-run in this chain of requests. As on AWS nothing is counted across EventBridge, tables or streams.
+MiniStack 1.5.33 has none: a function that writes to its own queue runs for ever.
 
-Source: Lambda developer guide, "Use Lambda recursive loop detection to prevent infinite loops". AWS stops after
-approximately 16 invocations, here it is exactly 16. How AWS merges the chains of one batch is not documented: the
-highest counts go on, so that no chain can hide in a batch.
+AWS stops a chain that comes back to the same function after approximately 16 invocations, here it is exactly 16 (Lambda
+developer guide, "Use Lambda recursive loop detection to prevent infinite loops"). Lambda gives each invocation a trace
+header (``_X_AMZN_TRACE_ID``), the SDK sends it with every call of the function, SQS keeps it on the message, and the
+next invocation begins with it. Its ``Lineage`` counts how often each function has run in this chain of requests. As on
+AWS nothing is counted across EventBridge, tables or streams. How AWS merges the chains of one batch is not documented:
+the highest counts go on, so that no chain can hide in a batch.
+
+It can go when such a function stops by itself, and the message lies in the queue's dead-letter queue.
 """
 
 from __future__ import annotations
@@ -26,11 +29,10 @@ from typing import TYPE_CHECKING, Any
 from ministack import app as gateway
 from ministack.services import lambda_svc, sqs
 
-from local.aws import control, hooks
-from local.aws.patches import events
+from local.aws import control, hooks, messages
 
 if TYPE_CHECKING:
-    from local.aws.config import Config
+    from local.aws.account import Accounts
     from local.aws.json_service import Response, ServiceHandler
 
 logger = logging.getLogger(__name__)
@@ -43,21 +45,18 @@ Lineage = Mapping[str, int]
 
 _inbound: contextvars.ContextVar[Lineage] = contextvars.ContextVar("lambda_lineage", default={})  # noqa: B039 - a Mapping, never changed
 _header: contextvars.ContextVar[str] = contextvars.ContextVar("sqs_trace_header", default="")
-_stopped: list[dict[str, Any]] = []
 
 
-def install(config: Config) -> None:
+def install(accounts: Accounts) -> None:
     """Carry the lineage from function to message to function, and stop a chain that comes back too often."""
-    del config
     hooks.require(sqs, "_queue_by_arn")
     handlers = hooks.require(gateway, "SERVICE_HANDLERS")
     handlers["sqs"] = _noting(handlers["sqs"], _header.set)
     handlers["lambda"] = _noting(handlers["lambda"], lambda header: _inbound.set(lineage_of(header)))
     hooks.wrap(sqs, "_build_send_sys_attrs", _with_header)
     hooks.wrap(lambda_svc, "_xray_trace_id_for_invocation", _traced)
-    hooks.wrap(lambda_svc, "_run_sqs_batch", _stop_loops)
-    control.route("/_local/lambda/loops", lambda _: {"limit": LIMIT, "stopped": list(_stopped)})
-    control.at_reset(_stopped.clear)
+    hooks.wrap(lambda_svc, "_run_sqs_batch", lambda inner: _stop_loops(inner, accounts))
+    control.route("/_local/lambda/loops", lambda _: {"limit": LIMIT, "stopped": list(accounts.current.stopped_loops)})
 
 
 def lineage_of(header: str) -> dict[str, int]:
@@ -102,13 +101,13 @@ def _traced(inner: Callable[..., str | None]) -> Callable[..., str | None]:
     return trace_id
 
 
-def _stop_loops(inner: Callable[..., None]) -> Callable[..., None]:
+def _stop_loops(inner: Callable[..., None], accounts: Accounts) -> Callable[..., None]:
     def run(mapping: Any, function: dict[str, Any], event: dict[str, Any], batch: list[Any], *queue: str) -> None:
         chains = {message["id"]: lineage_of((message.get("sys") or {}).get("AWSTraceHeader", "")) for message in batch}
         name = _hash(function["config"])
         looping = [] if _may_loop(function) else [one for one in batch if chains[one["id"]].get(name, 0) >= LIMIT]
         for message in looping:
-            _stop(mapping, function, message)
+            accounts.current.stopped_loops.append(_stop(mapping, function, message))
         going = [message for message in batch if message not in looping]
         ids = {message["id"] for message in going}
         records = [record for record in event["Records"] if record["messageId"] in ids]
@@ -131,8 +130,13 @@ def _may_loop(function: dict[str, Any]) -> bool:
     return bool(function.get("recursive_loop") == "Allow")
 
 
-def _stop(mapping: dict[str, Any], function: dict[str, Any], message: dict[str, Any]) -> None:
-    """Take the message out of its queue and put it where the queue, or else the function, keeps what has failed."""
+def _stop(mapping: dict[str, Any], function: dict[str, Any], message: dict[str, Any]) -> dict[str, Any]:
+    """
+    Take a message out of its queue and put it where the queue, or else the function, keeps what has failed.
+
+    Returns:
+        What was stopped, as the control endpoint tells it.
+    """
     arn, config = mapping["EventSourceArn"], function["config"]
     queue = sqs._queue_by_arn(arn)
     policy = json.loads((queue or {}).get("attributes", {}).get("RedrivePolicy") or "{}")
@@ -145,7 +149,7 @@ def _stop(mapping: dict[str, Any], function: dict[str, Any], message: dict[str, 
         moved = {**message, "receipt_handle": None, "visible_at": time.time(), "sys": attributes}
         redriven["messages"].append(moved)
     elif own:
-        events.deliver(own, message["body"], {"ErrorMessage": "recursive loop detected"})
+        messages.deliver(own, message["body"], {"ErrorMessage": "recursive loop detected"})
     stopped = {
         "function": config["FunctionName"],
         "queue": arn,
@@ -155,12 +159,12 @@ def _stop(mapping: dict[str, Any], function: dict[str, Any], message: dict[str, 
         "dead_letters": policy["deadLetterTargetArn"] if redriven is not None else own or None,
         "at": time.time(),
     }
-    _stopped.append(stopped)
     logger.warning(
         "recursive loop: %(function)s has run %(count)d times in one chain of requests; "
         "message %(message)s of %(queue)s is dropped to %(dead_letters)s",
         stopped,
     )
+    return stopped
 
 
 def _hash(config: dict[str, Any]) -> str:

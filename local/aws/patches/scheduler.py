@@ -1,9 +1,16 @@
 """
-EventBridge Scheduler as on AWS: it acts in the schedule's role, fills in the context attributes, and has dead letters.
+EventBridge Scheduler: the schedule's role, context attributes, limits, and dead letters.
 
-Source: EventBridge Scheduler user guide, "Setting up", "Managing context attributes" and "Configuring a dead-letter
-queue". Everything a target refuses ends in the dead-letter queue at once: transient errors, and so retries, do not
-exist here.
+MiniStack 1.5.33 delivers without any role, knows no context attributes, checks neither the role nor the retry policy
+when a schedule is made, drops what a target refuses, and its CloudFormation type drops fields. It looks for due
+schedules every ten seconds.
+
+AWS assumes the schedule's role, fills in ``<aws.scheduler...>``, and puts what a target refuses into the dead-letter
+queue (EventBridge Scheduler user guide, "Setting up", "Adding context attributes", "Configuring a dead-letter queue").
+Here everything refused ends there at once: transient errors, and so retries, do not exist.
+
+It can go when a schedule whose role may not send to its queue fills its dead-letter queue, and CreateSchedule is
+refused for a role that does not trust Scheduler.
 """
 
 from __future__ import annotations
@@ -21,15 +28,12 @@ from ministack.core import responses
 from ministack.services import eventbridge, lambda_svc, scheduler
 from ministack.services.cloudformation import provisioners
 
-from local.aws import control, hooks
+from local.aws import control, hooks, messages
 from local.aws.iam import service_roles
-from local.aws.patches import events
-from local.aws.patches.cloudformation.resource_type import Created, Properties, ResourceType
+from local.aws.resource_type import Created, Properties, ResourceType
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from local.aws.config import Config
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +83,8 @@ class _Refused(Exception):
 _clock = _Clock()
 
 
-def install(config: Config) -> None:
+def install() -> None:
     """Deliver schedules in their role, check them when they are made, and look for due ones every second."""
-    del config
     for name in ("_schedules", "_schedule_last_fired", "_group_arn", "_error", "_delete_schedule", "_tick_schedules"):
         hooks.require(scheduler, name)
     hooks.replace(scheduler, "_SCHEDULE_TICK_INTERVAL", _LOOK_EVERY_S)
@@ -212,7 +215,7 @@ def _send(schedule: Schedule, target_arn: str, payload: str) -> None:
     if service == "sqs":
         role = session[0].rpartition("/")[2]
         sender = service_roles.user_id_of(f"arn:aws:sts::{session[0].split(':')[4]}:assumed-role/{role}/{session[1]}")
-        if not events.deliver(target_arn, payload, {}, sender=sender):
+        if not messages.deliver(target_arn, payload, {}, sender=sender):
             raise _Refused("AWS.SimpleQueueService.NonExistentQueue", "The specified queue does not exist.")
         return
     function, config, _ = lambda_svc._get_func_record_for_ref(target_arn)
@@ -245,7 +248,7 @@ def _bury(schedule: Schedule, payload: str, context: dict[str, str], refused: _R
         "RETRY_ATTEMPTS": "0",
         "IS_PAYLOAD_TRUNCATED": "false",
     }
-    events.deliver(arn, payload, attributes)
+    messages.deliver(arn, payload, attributes)
 
 
 def _session_name(schedule: Schedule) -> str:

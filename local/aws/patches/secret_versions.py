@@ -1,11 +1,19 @@
-"""How many versions a secret may have, which of them AWS keeps, and versions written past every rule for a test."""
+"""
+How many versions a secret may have, and which of them are kept.
+
+MiniStack 1.5.33 deletes a version that loses its last label at once, and keeps any number of versions.
+
+AWS keeps it as outdated, deletes outdated ones when they are more than 100 and a day old, and refuses a version more
+with LimitExceededException if none of them is (Secrets Manager user guide, "AWS Secrets Manager quotas"; API reference,
+"PutSecretValue").
+
+It can go when ListSecretVersionIds with IncludeDeprecated shows a version that has lost its last label.
+"""
 
 from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
-
-from ministack.services import secretsmanager
 
 from local.aws.json_service import ServiceError
 
@@ -14,7 +22,6 @@ if TYPE_CHECKING:
 
 VERSION_LIMIT = 100
 _KEPT_FOR_S = 24 * 3600
-_CURRENT = "AWSCURRENT"
 
 Secret = dict[str, Any]
 
@@ -22,8 +29,6 @@ Secret = dict[str, Any]
 def require_room(secret: Secret) -> None:
     """
     Make room for one version more: outdated ones go when they are a day old, the oldest first.
-
-    Source: Secrets Manager user guide, "Quotas", and the note on versions at PutSecretValue.
 
     Raises:
         ServiceError: LimitExceededException if the rest is younger or has labels.
@@ -40,7 +45,7 @@ def require_room(secret: Secret) -> None:
 
 
 def keep_outdated(inner: Callable[[Secret, str], None]) -> Callable[[Secret, str], None]:
-    """A version that loses its last label becomes outdated; MiniStack deletes it at once."""
+    """Wrap MiniStack's promotion of a version to AWSCURRENT: one that loses its last label by it is kept."""
 
     def promote(secret: Secret, version_id: str) -> None:
         before = dict(secret["Versions"])
@@ -49,34 +54,3 @@ def keep_outdated(inner: Callable[[Secret, str], None]) -> Callable[[Secret, str
             secret["Versions"].setdefault(name, version)
 
     return promote
-
-
-def plant(secret: Secret, value: dict[str, Any]) -> dict[str, Any]:
-    """
-    Write a version past IAM, policies and immutability; its labels move to it.
-
-    Args:
-        secret: MiniStack's record of it.
-        value: ``version_id``, ``secret_string``, and if wanted ``stages`` and ``age_s``, how old it is in seconds.
-
-    Returns:
-        What PutSecretValue answers.
-
-    Raises:
-        KeyError: If the id or the text is missing.
-    """
-    name, stages = value["version_id"], list(value.get("stages") or [])
-    secret["Versions"][name] = {
-        "SecretString": value["secret_string"],
-        "SecretBinary": None,
-        "CreatedDate": int(time.time() - float(value.get("age_s", 0))),
-        "Stages": [],
-    }
-    if _CURRENT in stages:
-        secretsmanager._apply_current_promotion(secret, name)
-    for label in stages:
-        if label != _CURRENT:
-            secretsmanager._remove_stage_everywhere(secret, label)
-            secretsmanager._add_stage(secret, name, label)
-    secretsmanager._sync_replicas(secret)
-    return {"ARN": secret["ARN"], "VersionId": name, "VersionStages": list(secret["Versions"][name]["Stages"])}

@@ -1,4 +1,16 @@
-"""Secrets Manager where MiniStack departs from AWS: immutable versions, labels on one version each, limits."""
+"""
+Secrets Manager: immutable versions, one version a label, limits, and secrets by their ARN.
+
+MiniStack 1.5.33 overwrites a version whose ClientRequestToken comes again with another value, drops all labels but
+AWSCURRENT where that is among them, takes values and labels without limit, gives a secret made without a value a
+version, answers ``null`` for what is not known, and takes any beginning of an ARN for the whole.
+
+AWS refuses another value under a used token, moves every label it is given, limits a value to 65,536 bytes and a secret
+to 20 labels, and takes an ARN without its random suffix, but nothing shorter (Secrets Manager API reference,
+"PutSecretValue", "CreateSecret", "ListSecretVersionIds"; user guide, "AWS Secrets Manager quotas").
+
+It can go when PutSecretValue with a used ClientRequestToken and another value answers ResourceExistsException.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +20,13 @@ from typing import TYPE_CHECKING, Any
 from ministack.core import responses
 from ministack.services import secretsmanager
 
-from local.aws import control, hooks
+from local.aws import hooks
 from local.aws.json_service import ServiceError
 from local.aws.patches import secret_versions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.aws.config import Config
     from local.aws.json_service import Response
 
 VALUE_LIMIT = 65_536
@@ -28,10 +39,9 @@ Secret = dict[str, Any]
 Call = dict[str, Any]
 
 
-def install(config: Config) -> None:
+def install() -> None:
     """Replace the operations that deal with versions, and the look-up by ARN."""
-    del config
-    for name in ("_secrets", "_apply_current_promotion", "_remove_stage_everywhere", "_add_stage", "_sync_replicas"):
+    for name in ("_secrets", "_remove_stage_everywhere"):
         hooks.require(secretsmanager, name)
     hooks.wrap(secretsmanager, "_put_secret_value", _put)
     hooks.wrap(secretsmanager, "_get_secret_value", _get)
@@ -43,7 +53,6 @@ def install(config: Config) -> None:
     hooks.wrap(secretsmanager, "_vid_to_stages", _labelled)
     hooks.wrap(secretsmanager, "_resolve", _resolve)
     hooks.wrap(secretsmanager, "_apply_current_promotion", secret_versions.keep_outdated)
-    control.route("/_local/secrets/plant", _plant)
 
 
 def find(secret_id: str) -> Secret | None:
@@ -251,10 +260,3 @@ def _limit_versions(inner: Callable[[Call], Response]) -> Callable[[Call], Respo
         return inner(call)
 
     return limited
-
-
-def _plant(value: Any) -> dict[str, Any]:
-    secret = find(value["secret_id"])
-    if secret is None:
-        raise ValueError(f"there is no secret {value['secret_id']}")
-    return secret_versions.plant(secret, value)

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any
 from tests.local.aws.roles import new_role
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from tests.local.aws.roles import Clients
 
 
 def bundle(code: str) -> bytes:
-    """A zip file with ``handler.py``."""
+    """A zip file with ``handler.py``; equal code makes equal bytes."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("handler.py", code)
+        archive.writestr(zipfile.ZipInfo("handler.py"), code)
     return packed.getvalue()
 
 
-def new_function(aws: LocalAws, name: str, code: str, rights: list[dict[str, Any]], **more: Any) -> str:
+def new_function(aws: Clients, name: str, code: str, rights: list[dict[str, Any]], **more: Any) -> str:
     """
     A function ``name`` whose role has the same name.
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from local.lab import LocalAws
+
+class Clients(Protocol):
+    """An AWS, as far as helpers need one: the local AWS, or MiniStack as it is."""
+
+    def client(self, service: str, config: Any = None) -> Any:
+        """A boto3 client with an administrator's rights."""
 
 
 def new_role(
-    aws: LocalAws, name: str, statements: list[dict[str, Any]], service: str = "ecs-tasks.amazonaws.com"
+    aws: Clients, name: str, statements: list[dict[str, Any]], service: str = "ecs-tasks.amazonaws.com"
 ) -> str:
     """A role that ``service`` may assume and that may do what the statements say; returns its ARN."""
     iam = aws.client("iam")

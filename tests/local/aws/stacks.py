@@ -9,12 +9,12 @@ from tests.local.aws.hierarchies import eventually
 from tests.local.aws.refusals import ClientError
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from tests.local.aws.roles import Clients
 
 _SETTLED = ("_COMPLETE", "_FAILED")
 
 
-def deploy(aws: LocalAws, name: str, resources: dict[str, Any], outputs: dict[str, Any] | None = None) -> str:
+def deploy(aws: Clients, name: str, resources: dict[str, Any], outputs: dict[str, Any] | None = None) -> str:
     """
     Create or update a stack and wait for its end.
 
@@ -43,7 +43,7 @@ def deploy(aws: LocalAws, name: str, resources: dict[str, Any], outputs: dict[st
     return str(eventually(lambda: _settled(cloudformation, name), f"stack {name}", within_s=30))
 
 
-def delete(aws: LocalAws, name: str) -> str:
+def delete(aws: Clients, name: str) -> str:
     """Delete a stack and wait for its end; returns its status."""
     cloudformation = aws.client("cloudformation")
     stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
@@ -51,13 +51,13 @@ def delete(aws: LocalAws, name: str) -> str:
     return str(eventually(lambda: _settled(cloudformation, stack_id), f"deletion of {name}", within_s=30))
 
 
-def outputs_of(aws: LocalAws, name: str) -> dict[str, str]:
+def outputs_of(aws: Clients, name: str) -> dict[str, str]:
     """The stack's outputs by name."""
     stack = aws.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]
     return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
 
-def reasons_of(aws: LocalAws, name: str) -> str:
+def reasons_of(aws: Clients, name: str) -> str:
     """Every failure reason among the stack's events."""
     events = aws.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]

@@ -1,4 +1,13 @@
-"""EC2 resources of a VPC with NAT that MiniStack's EC2 knows and its CloudFormation does not."""
+"""
+EC2 resources of a VPC with NAT in templates.
+
+MiniStack 1.5.33 refuses templates with AWS::EC2::EIP, NatGateway, FlowLog, SecurityGroupIngress and
+SecurityGroupEgress, all of which its EC2 API knows.
+
+AWS has the types (CloudFormation template reference, "Amazon Elastic Compute Cloud").
+
+It can go when MiniStack's CloudFormation knows them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +17,7 @@ from typing import Any
 from ministack.services import ec2
 
 from local.aws import hooks
-from local.aws.patches.cloudformation.resource_type import Created, Properties, ResourceType
+from local.aws.resource_type import Created, Properties, ResourceType
 
 _REFUSED = 400
 _STORES = ("_addresses", "_nat_gateways", "_flow_logs")

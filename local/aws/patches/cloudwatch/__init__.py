@@ -1,1 +1,1 @@
-"""CloudWatch: metrics inside log lines, metric filters, alarms and what they tell."""
+"""CloudWatch: metrics inside log lines, alarms, and whether what they tell can reach anybody."""

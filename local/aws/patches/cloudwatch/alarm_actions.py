@@ -1,9 +1,15 @@
 """
 What an alarm may tell: a topic whose policy, and whose key's policy, let CloudWatch in.
 
-Source: "Why didn't I receive an SNS notification for my CloudWatch alarm trigger?" (AWS re:Post) and "Key management"
-in the SNS developer guide: an encrypted topic needs kms:GenerateDataKey* and kms:Decrypt for cloudwatch.amazonaws.com
-in the key's policy; the AWS managed key ``alias/aws/sns`` cannot have them.
+MiniStack 1.5.33 publishes to any topic, tells no action in an alarm's history, and its CloudFormation forgets the
+topic's key.
+
+AWS needs sns:Publish in the topic's policy, and for an encrypted topic kms:GenerateDataKey* and kms:Decrypt for
+cloudwatch.amazonaws.com in the key's policy, which the AWS managed key ``alias/aws/sns`` cannot have (AWS re:Post, "Why
+didn't I receive an SNS notification for my CloudWatch alarm trigger?"; SNS developer guide, "Key management"). Whether
+the message got out stands in DescribeAlarmHistory.
+
+It can go when an alarm on a topic under a key without that policy shows a failed action in its history.
 """
 
 from __future__ import annotations
@@ -22,17 +28,14 @@ from local.aws import hooks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.aws.config import Config
-
 logger = logging.getLogger(__name__)
 
 _SERVICE = "cloudwatch.amazonaws.com"
 _ACTIONS = {"ALARM": "AlarmActions", "OK": "OKActions", "INSUFFICIENT_DATA": "InsufficientDataActions"}
 
 
-def install(config: Config) -> None:
+def install() -> None:
     """Check every topic before MiniStack publishes to it; keep the key of topics that a template makes."""
-    del config
     for name in ("_topic_by_arn_any_scope", "topic_policy_allows"):
         hooks.require(sns, name)
     hooks.require(kms, "_resolve_key")
@@ -114,8 +117,6 @@ def _key_allows(key: dict[str, Any], action: str, topic_arn: str, alarm_arn: str
 
 
 def _with_key(inner: Callable[..., Any], properties_at: int) -> Callable[..., Any]:
-    """MiniStack's provisioner forgets KmsMasterKeyId."""
-
     @functools.wraps(inner)
     def provision(*arguments: Any, **options: Any) -> Any:
         made = inner(*arguments, **options)

@@ -1,4 +1,13 @@
-"""Alarms in real time: every second each one looks at its metric, and tells its topics what it sees."""
+"""
+Alarms in real time: twice a second each one looks at its metric.
+
+MiniStack 1.5.33 evaluates an alarm when a metric is put, over the points of all dimensions together, and never again.
+
+AWS evaluates each alarm on its own metric all the time, and treats missing periods as the alarm says (CloudWatch user
+guide, "Using Amazon CloudWatch alarms").
+
+It can go when an alarm on one dimension stays OK while another's metric breaches, and calms down by itself.
+"""
 
 from __future__ import annotations
 
@@ -6,32 +15,28 @@ import json
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from collections import defaultdict
+from typing import Any
 
 from ministack.core.responses import request_scope
 from ministack.services import cloudwatch
 
 from local.aws import control, hooks
-from local.aws.patches.cloudwatch import alarm_states, service_metrics
-from local.aws.patches.cloudwatch.alarm_states import STANDARD_RESOLUTION_S, Condition
-
-if TYPE_CHECKING:
-    from local.aws.config import Config
+from local.aws.patches.cloudwatch.alarm_state import Condition
 
 logger = logging.getLogger(__name__)
 
 _EVERY_S = 0.5
+_STANDARD_PERIOD_S = 60
 
 _evaluating = threading.RLock()
 
 
-def install(config: Config) -> None:
-    """Replace MiniStack's evaluation, which looks at all dimensions and never at the time."""
-    del config
+def install() -> None:
+    """Replace MiniStack's evaluation."""
     for name in ("_calc_stats", "_stat_value", "_record_history", "_dispatch_alarm_actions", "_evaluate_parent_alarms"):
         hooks.require(cloudwatch, name)
-    hooks.replace(cloudwatch, "_evaluate_alarm", evaluate)
-    control.at_reset(service_metrics.forget)
+    hooks.replace(cloudwatch, "_evaluate_alarm", _evaluate)
     ended = threading.Event()
     control.at_stop(ended.set)
     threading.Thread(target=_keep_watch, args=(ended,), daemon=True, name="alarms").start()
@@ -39,24 +44,16 @@ def install(config: Config) -> None:
 
 def _keep_watch(ended: threading.Event) -> None:
     while not ended.wait(_EVERY_S):
-        try:
-            service_metrics.measure_queues()
-        except Exception:
-            logger.exception("the queues were not measured")
-        for (account, region, _), alarm in cloudwatch._alarms.all_items():
+        for (account, region, name), alarm in cloudwatch._alarms.all_items():
             with request_scope(account, region):
-                _look_at(alarm)
+                try:
+                    _evaluate(alarm)
+                except Exception:
+                    # One alarm that cannot be evaluated holds up no other.
+                    logger.exception("alarm %s was not evaluated", name)
 
 
-def _look_at(alarm: dict[str, Any]) -> None:
-    """One alarm that cannot be evaluated holds up no other."""
-    try:
-        evaluate(alarm)
-    except Exception:
-        logger.exception("alarm %s was not evaluated", alarm.get("AlarmName"))
-
-
-def evaluate(alarm: dict[str, Any]) -> None:
+def _evaluate(alarm: dict[str, Any]) -> None:
     """Bring an alarm into the state that its metric asks for, in the account and region in force."""
     with _evaluating:
         condition = _condition(alarm)
@@ -65,7 +62,7 @@ def evaluate(alarm: dict[str, Any]) -> None:
             return
         values, running = _values(alarm, condition, time.time())
         before = alarm["StateValue"]
-        state = alarm_states.judge(condition, values, running, before)
+        state = condition.judge(values, running)
         if state == before:
             return
         shown = [value for value in (*values, running) if value is not None]
@@ -92,7 +89,7 @@ def _condition(alarm: dict[str, Any]) -> Condition | None:
         comparison=str(alarm.get("ComparisonOperator")),
         threshold=float(alarm.get("Threshold") or 0),
         statistic=alarm.get("ExtendedStatistic") or alarm.get("Statistic") or "Average",
-        period_s=int(alarm.get("Period", STANDARD_RESOLUTION_S)),
+        period_s=int(alarm.get("Period", _STANDARD_PERIOD_S)),
         periods=periods,
         to_alarm=int(alarm.get("DatapointsToAlarm") or periods),
         missing=alarm.get("TreatMissingData") or "missing",
@@ -101,24 +98,20 @@ def _condition(alarm: dict[str, Any]) -> Condition | None:
 
 
 def _values(alarm: dict[str, Any], condition: Condition, now: float) -> tuple[list[float | None], float | None]:
-    """The values of the complete periods in the evaluation range, oldest first, and of the running one."""
+    """The values of the last complete periods, oldest first, and of the running one."""
     dimensions = {dimension["Name"]: dimension["Value"] for dimension in alarm.get("Dimensions") or []}
     key = (alarm["Namespace"], alarm["MetricName"], cloudwatch._dims_key(dimensions))
-    running = int(now // condition.period_s)
-    first = running - condition.first_period
-    since = first * condition.period_s
-    points = [
-        point
-        for point in list(cloudwatch._metrics.get(key) or ())
-        if point["Timestamp"] >= since and alarm.get("Unit") in {None, "", point["Unit"]}
-    ]
-    found = alarm_states.by_period(points, condition.period_s)
+    points: dict[int, list[dict[str, Any]]] = defaultdict(list)
+    for point in list(cloudwatch._metrics.get(key) or ()):
+        if alarm.get("Unit") in {None, "", point["Unit"]}:
+            points[int(float(point["Timestamp"]) // condition.period_s)].append(point)
 
     def value(period: int) -> float | None:
-        if period not in found:
+        chosen = points.get(period)
+        if not chosen:
             return None
-        chosen = found[period]
         measured = cloudwatch._stat_value(cloudwatch._calc_stats(chosen), condition.statistic, chosen)
         return None if measured is None else float(measured)
 
-    return [value(period) for period in range(first, running)], value(running)
+    running = int(now // condition.period_s)
+    return [value(period) for period in range(running - condition.periods, running)], value(running)

@@ -1,7 +1,11 @@
 """
 Metrics inside log lines: CloudWatch's embedded metric format, read from every event that reaches a log group.
 
-Format: "Specification: Embedded metric format", CloudWatch user guide.
+MiniStack 1.5.33 stores such lines and finds no metric in them.
+
+AWS makes metrics of them (CloudWatch user guide, "Specification: Embedded metric format").
+
+It can go when a line with an ``_aws`` member put into a log group shows up in ListMetrics.
 """
 
 from __future__ import annotations
@@ -14,15 +18,13 @@ from typing import TYPE_CHECKING, Any
 from ministack.services import cloudwatch, cloudwatch_logs
 
 from local.aws import hooks
-from local.aws.patches.cloudwatch.alarm_states import STANDARD_RESOLUTION_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.aws.config import Config
-
 logger = logging.getLogger(__name__)
 
+STANDARD_RESOLUTION_S = 60
 MOST_VALUES = 100
 MOST_DIMENSIONS = 30
 
@@ -65,16 +67,15 @@ class Datum:
     resolution_s: int
 
 
-def install(config: Config) -> None:
+def install() -> None:
     """Read every event on its way into a stream, and make MiniStack's store of metrics fit for several threads."""
-    del config
     hooks.wrap(cloudwatch_logs, "_append_log_events", _with_metrics)
     hooks.require(cloudwatch, "_dims_key")
     hooks.replace(cloudwatch, "_metric_bucket", lambda key: cloudwatch._metrics.setdefault(key, []))
     hooks.replace(cloudwatch, "_evict_old_metrics", _evict)
 
 
-def extract(line: str) -> list[Datum]:
+def _extract(line: str) -> list[Datum]:
     """
     The metrics in a log line; none if it is no embedded metric format.
 
@@ -129,7 +130,7 @@ def _values(root: dict[str, Any], name: str) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
-def record(datum: Datum) -> None:
+def _record(datum: Datum) -> None:
     """Put a metric's values where GetMetricData, ListMetrics and alarms look, in the account and region in force."""
     key = (datum.namespace, datum.name, cloudwatch._dims_key(datum.dimensions))
     point = {
@@ -146,8 +147,8 @@ def _with_metrics(inner: Callable[..., None]) -> Callable[..., None]:
         inner(stream, events)
         for event in events:
             try:
-                for datum in extract(event["message"]):
-                    record(datum)
+                for datum in _extract(event["message"]):
+                    _record(datum)
             except EmbeddedMetricError as error:
                 logger.warning("embedded metrics refused: %s", error)
 

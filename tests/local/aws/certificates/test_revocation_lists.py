@@ -18,8 +18,8 @@ from entrypoint.judging.revocation_list import read_revocation_list
 from meshcert.errors import AwsRefused
 from meshcert.material import ListSource, TrustBundle
 from meshcert.proxy import Revocation
+from tests.local.aws.certificates.test_templates import activated, authority, signed
 from tests.local.aws.hierarchies import end_entity_request, issue, parsed, request_of, root
-from tests.local.aws.patches.test_cloudformation_pki import activated, authority, signed
 from tests.local.aws.refusals import ClientError, code_of
 from tests.local.aws.roles import new_role
 from tests.local.aws.stacks import deploy, outputs_of, reasons_of

@@ -116,7 +116,7 @@ def test_other_dimensions_are_another_metric(fresh_aws: LocalAws) -> None:
 
 @pytest.mark.parametrize(
     ("missing", "expected"),
-    [("missing", "INSUFFICIENT_DATA"), ("breaching", "ALARM"), ("notBreaching", "OK"), ("ignore", "INSUFFICIENT_DATA")],
+    [("missing", "INSUFFICIENT_DATA"), ("breaching", "ALARM"), ("notBreaching", "OK")],
 )
 def test_silence_is_what_the_alarm_says_it_is(fresh_aws: LocalAws, missing: str, expected: str) -> None:
     """A metric that never had a point."""
@@ -147,22 +147,6 @@ def test_a_function_that_fails_raises_lambdas_own_alarm(fresh_aws: LocalAws) -> 
     fresh_aws.client("lambda").invoke(FunctionName="failing", Payload=b"{}")
 
     eventually(lambda: {state(fresh_aws, name) for name in ("errors", "failures")} == {"ALARM"}, "both in ALARM")
-
-
-def test_a_dead_letter_raises_the_queues_alarm(fresh_aws: LocalAws) -> None:
-    """ApproximateNumberOfMessagesVisible of a queue, and the age of its oldest message."""
-    sqs = fresh_aws.client("sqs")
-    url = sqs.create_queue(QueueName="dead")["QueueUrl"]
-    dimensions = [{"Name": "QueueName", "Value": "dead"}]
-    queue: dict[str, Any] = {"Namespace": "AWS/SQS", "Dimensions": dimensions, "Period": 60}
-    new_alarm(fresh_aws, AlarmName="letters", MetricName="ApproximateNumberOfMessagesVisible", **queue)
-    new_alarm(fresh_aws, AlarmName="age", MetricName="ApproximateAgeOfOldestMessage", **{**queue, "Threshold": 2})
-    eventually(lambda: {state(fresh_aws, name) for name in ("letters", "age")} == {"OK"}, "both OK")
-
-    sqs.send_message(QueueUrl=url, MessageBody="lost")
-
-    eventually(lambda: state(fresh_aws, "letters") == "ALARM", "the letters' alarm")
-    eventually(lambda: state(fresh_aws, "age") == "ALARM", "the age's alarm")
 
 
 @pytest.mark.parametrize(

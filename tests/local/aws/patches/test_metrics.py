@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tests.local.aws.bundles import new_function
-from tests.local.aws.hierarchies import eventually
 
 if TYPE_CHECKING:
     from local.lab import LocalAws
@@ -100,44 +99,6 @@ def test_a_bad_line_gives_no_metric_and_breaks_nothing(fresh_aws: LocalAws) -> N
 
     assert metrics(fresh_aws, "bad") == set()
     assert metrics(fresh_aws, "good") == {("n", ("mesh",))}
-
-
-def test_every_kind_of_invocation_is_counted_once(fresh_aws: LocalAws) -> None:
-    """Synchronous, asynchronous and from a queue; errors beside them."""
-    new_function(fresh_aws, "counted", "def handler(event, context): return event['there']", RIGHTS)
-    sqs, functions = fresh_aws.client("sqs"), fresh_aws.client("lambda")
-    functions.put_function_event_invoke_config(FunctionName="counted", MaximumRetryAttempts=0)
-    functions.invoke(FunctionName="counted", Payload=b'{"there": 1}')
-    functions.invoke(FunctionName="counted", Payload=b"{}")
-    functions.invoke(FunctionName="counted", Payload=b"{}", InvocationType="Event")
-
-    def count(name: str) -> float:
-        return float(statistics(fresh_aws, "AWS/Lambda", name, FunctionName="counted").get("Sum", 0))
-
-    eventually(lambda: count("Invocations") == 3, "three invocations")
-    url = sqs.create_queue(QueueName="work", Attributes={"VisibilityTimeout": "60"})["QueueUrl"]
-    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    functions.create_event_source_mapping(EventSourceArn=arn, FunctionName="counted")
-    sqs.send_message(QueueUrl=url, MessageBody="x")
-
-    eventually(lambda: count("Invocations") == 4, "the queue's invocation")
-    assert count("Errors") == 3
-
-
-def test_a_queues_depth_and_age_are_measured(fresh_aws: LocalAws) -> None:
-    """Visible, in flight and the age of the oldest message, without anybody asking."""
-    sqs = fresh_aws.client("sqs")
-    url = sqs.create_queue(QueueName="work")["QueueUrl"]
-    for body in ("a", "b", "c"):
-        sqs.send_message(QueueUrl=url, MessageBody=body)
-
-    def maximum(name: str) -> float:
-        return float(statistics(fresh_aws, "AWS/SQS", name, QueueName="work").get("Maximum", 0))
-
-    eventually(lambda: maximum("ApproximateNumberOfMessagesVisible") == 3, "three visible messages")
-    sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1)
-    eventually(lambda: maximum("ApproximateNumberOfMessagesNotVisible") == 1, "one message in flight")
-    assert eventually(lambda: maximum("ApproximateAgeOfOldestMessage") >= 2, "an age of two seconds")
 
 
 def test_get_metric_data_shows_embedded_metrics(fresh_aws: LocalAws) -> None:

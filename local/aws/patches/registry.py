@@ -1,4 +1,14 @@
-"""Amazon ECR as far as publishing an image asset needs it: a login is required, and an absent image is an error."""
+"""
+Amazon ECR as far as publishing an image asset needs it.
+
+MiniStack 1.5.33 answers DescribeImages for an absent image with an empty list, which the CDK CLI takes for "published
+already", and lets anybody push.
+
+AWS answers ImageNotFoundException (ECR API reference, "DescribeImages"), and takes a push only with a token of
+GetAuthorizationToken (ECR user guide, "Private registry authentication").
+
+It can go when DescribeImages of an absent image answers ImageNotFoundException, and a push without a login 401.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +24,13 @@ from local.aws import hooks
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from local.aws.config import Config
-
 _READING = frozenset({"GET", "HEAD"})
 
 Response = tuple[int, dict[str, str], bytes]
 
 
-def install(config: Config) -> None:
+def install() -> None:
     """Correct DescribeImages, and let only who has a token of GetAuthorizationToken push to the registry."""
-    del config
     hooks.require(ecr, "_find_image")
     hooks.wrap(ecr, "_describe_images", _describe_images)
     hooks.wrap(ecr, "handle_registry_request", _push_needs_login)
@@ -34,7 +41,6 @@ def _describe_images(inner: Callable[[dict[str, Any]], Response]) -> Callable[[d
         repository = request.get("repositoryName", "")
         for image in request.get("imageIds") or [] if repository in ecr._repositories else []:
             if ecr._find_image(repository, image) is None:
-                # MiniStack answers an empty list; the CDK CLI takes any answer for "published already".
                 message = (
                     f"The image with imageId {json.dumps(image)} does not exist within the repository {repository!r}"
                 )

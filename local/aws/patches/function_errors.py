@@ -1,23 +1,27 @@
-"""Lambda functions as on AWS: their own interpreter, real exception names, dead letters that are the event."""
+"""
+The error that a failed invocation answers with.
+
+MiniStack 1.5.33 calls every exception ``Runtime.HandlerError``, and has no words of its own for a module that cannot be
+imported and for a process that has ended.
+
+AWS names the exception's class, and ``Runtime.ImportModuleError`` and ``Runtime.ExitError`` (Lambda developer guide,
+"AWS Lambda function errors in Python"). Whoever matches on errorType depends on it.
+
+It can go when a function that raises ValueError answers errorType ``ValueError``.
+"""
 
 from __future__ import annotations
 
-import json
 import threading
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import lambda_runtime
-from ministack.services import lambda_svc, sts
+from ministack.services import lambda_svc
 
-from local.aws import control, hooks
-from local.aws.iam import service_roles
-from local.aws.patches import events
+from local.aws import hooks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from local.aws.config import Config
 
 _REPORTED = '"error": str(e), "trace": traceback.format_exc()}'
 _REPORTED_WITH_TYPE = '"error": str(e), "trace": traceback.format_exc(), "error_type": type(e).__name__}'
@@ -28,46 +32,24 @@ _DIED = "Worker process died"
 _latest = threading.local()
 
 
-def install(config: Config) -> None:
-    """Replace the interpreter and the error report of Python functions, and end their processes with us."""
-    interpreter = str(config.function_python)
-    hooks.wrap(lambda_runtime, "_detect_runtime_binary", lambda inner: _runtime(inner, interpreter))
+def install() -> None:
+    """Have workers tell the exception's class, and answer with it."""
+    hooks.wrap(lambda_runtime, "_detect_runtime_binary", _telling_the_class)
     hooks.wrap(hooks.require(lambda_runtime, "Worker"), "invoke", _remember_error)
     hooks.wrap(lambda_svc, "_execute_function_warm", _report_error)
-    hooks.wrap(lambda_svc, "_route_async_failure", _dead_letter)
-    hooks.wrap(lambda_runtime, "execution_credentials", _known_by_role_id)
-    hooks.require(sts, "_sessions")
-    control.at_stop(hooks.require(lambda_runtime, "reset"))
-    _runtime(lambda_runtime._detect_runtime_binary, interpreter)("python3.13")
+    lambda_runtime._detect_runtime_binary("python3.13")
 
 
-def _runtime(
-    inner: Callable[[str], tuple[str, str]],
-    interpreter: str,
-) -> Callable[[str], tuple[str, str]]:
-    """Functions import from an environment with boto3 only, so that what their bundle lacks is missing."""
-
+def _telling_the_class(inner: Callable[[str], tuple[str, str]]) -> Callable[[str], tuple[str, str]]:
     def detect(runtime: str) -> tuple[str, str]:
         binary, script = inner(runtime)
         if not runtime.startswith("python"):
             return binary, script
         if _REPORTED not in script and _REPORTED_WITH_TYPE not in script:
             raise hooks.HookMissingError(lambda_runtime, "error report in _PYTHON_WORKER_SCRIPT")
-        return interpreter, script.replace(_REPORTED, _REPORTED_WITH_TYPE)
+        return binary, script.replace(_REPORTED, _REPORTED_WITH_TYPE)
 
     return detect
-
-
-def _known_by_role_id(inner: Callable[[dict[str, Any]], dict[str, str]]) -> Callable[[dict[str, Any]], dict[str, str]]:
-    """A session's user id begins with the id of its role; MiniStack begins a function's with the role's name."""
-
-    def credentials(config: dict[str, Any]) -> dict[str, str]:
-        session = inner(config)
-        record = sts._sessions[session["AWS_ACCESS_KEY_ID"]]
-        record["UserId"] = service_roles.user_id_of(record["Arn"]) or record["UserId"]
-        return session
-
-    return credentials
 
 
 def _remember_error(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
@@ -83,8 +65,6 @@ def _remember_error(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[
 
 
 def _report_error(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
-    """Name the real exception; whoever matches on errorType (Step Functions, alarms, tests) depends on it."""
-
     def execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
         _latest.result = {}
         answer = inner(function, event, request_id)
@@ -108,19 +88,3 @@ def _report_error(inner: Callable[..., dict[str, Any]]) -> Callable[..., dict[st
         return answer
 
     return execute
-
-
-def _dead_letter(inner: Callable[..., None]) -> Callable[..., None]:
-    """A function's dead-letter queue gets the event itself; only an OnFailure destination gets the envelope."""
-
-    def route(target_arn: str, name: str, event: Any, result: dict[str, Any]) -> None:
-        config = (lambda_svc._functions.get(name) or {}).get("config", {})
-        if ":sqs:" not in target_arn or (config.get("DeadLetterConfig") or {}).get("TargetArn") != target_arn:
-            inner(target_arn, name, event, result)
-            return
-        body = result.get("body")
-        message = str(body.get("errorMessage", "")) if isinstance(body, dict) else ""
-        attributes = {"RequestID": str(uuid.uuid4()), "ErrorCode": "200", "ErrorMessage": message[:1024]}
-        events.deliver(target_arn, json.dumps(event), attributes)
-
-    return route

@@ -1,24 +1,30 @@
-"""EventBridge: events from AWS services, targets that are retried, and dead-letter queues that receive."""
+"""
+EventBridge: targets that cannot be reached, retries of functions, and dead-letter queues of rules.
+
+MiniStack 1.5.33 invokes a function once, without Lambda's retries and its dead-letter queue, whatever the function's
+policy says, and drops what a target refuses.
+
+AWS invokes functions asynchronously, asks the target's policy, and puts what cannot be delivered into the target's
+dead-letter queue, with the reason in its attributes (EventBridge user guide, "Using dead-letter queues to process
+undelivered events", "Use resource-based policies").
+
+It can go when a rule whose target is a deleted function fills its dead-letter queue.
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import time
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from ministack.core import arn as arns
 from ministack.core import iam_evaluator, responses
 from ministack.services import eventbridge, lambda_svc, sqs
 
-from local.aws import control, hooks
+from local.aws import hooks, messages
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from local.aws.config import Config
 
 logger = logging.getLogger(__name__)
 
@@ -26,89 +32,19 @@ _SERVICE = "events.amazonaws.com"
 _BATCH = 10
 
 
-def install(config: Config) -> None:
+def install() -> None:
     """Replace the delivery to functions and guard the delivery to every target with its dead-letter queue."""
-    del config
-    for name in ("_put_events", "_pattern_event_view"):
-        hooks.require(eventbridge, name)
-    for name in ("_queue_by_arn", "queue_policy_allows", "queue_delay", "_ensure_msg_fields"):
-        hooks.require(sqs, name)
+    hooks.require(eventbridge, "_pattern_event_view")
+    hooks.require(sqs, "queue_policy_allows")
     for name in (
         "_get_func_record_for_ref",
         "_execution_record_for_config",
         "invoke_async_with_retry",
         "function_policy_for_arn",
-        "esm_wake",
     ):
         hooks.require(lambda_svc, name)
     hooks.replace(eventbridge, "_dispatch_to_lambda", _invoke_function)
     hooks.wrap(eventbridge, "_invoke_target", _guard_target)
-    control.route("/_local/events", _inject)
-
-
-def emit(source: str, detail_type: str, resources: list[str], detail: dict[str, Any]) -> None:
-    """
-    Put an event on the default bus as an AWS service does.
-
-    PutEvents refuses sources that begin with ``aws.``; services themselves are not bound by that.
-
-    Args:
-        source: For example ``aws.acm``.
-        detail_type: For example ``ACM Certificate Available``.
-        resources: The ARNs that the event is about.
-        detail: The event's own fields.
-    """
-    entry = {"Source": source, "DetailType": detail_type, "Resources": resources, "Detail": json.dumps(detail)}
-    eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)
-
-
-def deliver(queue_arn: str, body: str, attributes: dict[str, str], *, sender: str = "") -> bool:
-    """
-    Put a message into a queue, as a service does.
-
-    Args:
-        queue_arn: An SQS queue.
-        body: The message's text.
-        attributes: Its message attributes, all of type String.
-        sender: Its SenderId; by default the account.
-
-    Returns:
-        Whether there is such a queue.
-    """
-    queue = sqs._queue_by_arn(queue_arn)
-    if queue is None:
-        logger.warning("queue %s does not exist; lost: %s", queue_arn, body)
-        return False
-    now = time.time()
-    message = {
-        "id": str(uuid.uuid4()),
-        "body": body,
-        "md5_body": hashlib.md5(body.encode(), usedforsecurity=False).hexdigest(),
-        "receipt_handle": None,
-        "sent_at": now,
-        "visible_at": now + sqs.queue_delay(queue),
-        "receive_count": 0,
-        "attributes": {},
-        "message_attributes": {
-            name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
-        },
-        "sys": {"SenderId": sender or responses.get_account_id(), "SentTimestamp": str(int(now * 1000))},
-    }
-    sqs._ensure_msg_fields(message)
-    queue["messages"].append(message)
-    lambda_svc.esm_wake.set()
-    return True
-
-
-def _inject(entries: Any) -> dict[str, Any]:
-    """Events as AWS services would send them; ``Detail`` may be an object or its JSON text."""
-    if not isinstance(entries, list):
-        raise ValueError("a list of entries is expected, each with Source, DetailType, Resources and Detail")  # noqa: TRY004 - ValueError becomes status 400
-    for entry in entries:
-        detail = entry.get("Detail", {})
-        parsed = json.loads(detail) if isinstance(detail, str) else detail
-        emit(entry["Source"], entry["DetailType"], list(entry.get("Resources", [])), parsed)
-    return {"sent": len(entries)}
 
 
 def _invoke_function(arn: str, payload: str) -> None:
@@ -137,7 +73,7 @@ def _guard_target(inner: Callable[..., None]) -> Callable[..., None]:
                 "EXHAUSTED_RETRY_CONDITION": "NonRetryableError",
                 "RETRY_ATTEMPTS": "0",
             }
-            deliver(queue, body, attributes)
+            messages.deliver(queue, body, attributes)
 
     return invoke
 

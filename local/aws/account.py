@@ -1,0 +1,105 @@
+"""One AWS account as this project keeps it, all regions together; what MiniStack keeps is in MiniStack."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ministack.core import responses
+
+from local.aws.certificates.authorities import Authorities
+from local.aws.certificates.private_certificates import PrivateCertificates
+from local.aws.faults.calls import CallLog
+from local.aws.faults.event_modes import EventModes
+from local.aws.faults.faults import Faults
+from local.aws.faults.quotas import Quotas
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from local.aws.certificates.authority import CertificateAuthority
+    from local.aws.config import CertificateTimes
+
+_ACCOUNT_OF_ARN = 4
+
+
+@dataclass(frozen=True)
+class Account:
+    """
+    One account.
+
+    Args:
+        id: Twelve digits.
+        certificates: The private certificates of its ACM; MiniStack keeps the public ones.
+        authorities: The CAs of its Private CA.
+        faults: What goes wrong with requests that the account's principals sign.
+        quotas: How many requests a second its principals may make.
+        event_modes: How its events misbehave.
+        calls: The recorded calls of one role.
+        decisions: What IAM has decided (role name, action, resource ARN, whether it was allowed), in the order first
+            seen.
+        stopped_loops: The chains of functions that Lambda has stopped, in order.
+        killed_functions: Functions whose process was killed and whose invocation has not been answered yet.
+        discovered: Ids of the Cloud Map services that ever had an instance.
+    """
+
+    id: str
+    certificates: PrivateCertificates
+    authorities: Authorities = field(default_factory=Authorities)
+    faults: Faults = field(default_factory=Faults)
+    quotas: Quotas = field(default_factory=Quotas)
+    event_modes: EventModes = field(default_factory=EventModes)
+    calls: CallLog = field(default_factory=CallLog)
+    decisions: dict[tuple[str, str, str, bool], None] = field(default_factory=dict)
+    stopped_loops: list[dict[str, Any]] = field(default_factory=list)
+    killed_functions: set[str] = field(default_factory=set)
+    discovered: set[str] = field(default_factory=set)
+
+
+class Accounts:
+    """
+    Every account of one local AWS, each made when it is first asked for.
+
+    Args:
+        times: When certificates are dated, renewed and warned of, in every account.
+    """
+
+    def __init__(self, times: CertificateTimes) -> None:
+        self.times = times
+        self._accounts: dict[str, Account] = {}
+        self._lock = threading.Lock()
+
+    def __getitem__(self, account_id: str) -> Account:
+        with self._lock:
+            if account_id not in self._accounts:
+                certificates = PrivateCertificates(self.times, self.authority)
+                self._accounts[account_id] = Account(account_id, certificates)
+            return self._accounts[account_id]
+
+    def __iter__(self) -> Iterator[Account]:
+        with self._lock:
+            return iter(list(self._accounts.values()))
+
+    @property
+    def current(self) -> Account:
+        """The account of the request that is being served."""
+        return self[responses.get_account_id()]
+
+    def authority(self, arn: str) -> CertificateAuthority:
+        """
+        The certificate authority ``arn`` names, in the account that it names, in whatever state.
+
+        Raises:
+            ServiceError: If the ARN is malformed or names none.
+        """
+        account_id = (arn.split(":") + [""] * _ACCOUNT_OF_ARN)[_ACCOUNT_OF_ARN]
+        return (self._accounts.get(account_id) or self.current).authorities.find(arn)
+
+    def reset(self) -> None:
+        """Begin again with new accounts; what the old ones have under way comes to nothing."""
+        with self._lock:
+            ended, self._accounts = self._accounts, {}
+        for account in ended.values():
+            account.certificates.forget()
+            account.event_modes.forget()

@@ -1,0 +1,351 @@
+"""Every mend says what it mends, and an unmended MiniStack still needs it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from local.aws.hooks import MINISTACK_VERSION
+from local.lab import ROOT
+from tests.local.aws.bundles import new_function
+from tests.local.aws.hierarchies import eventually
+from tests.local.aws.patches.unmended import Unmended, running
+from tests.local.aws.roles import new_role
+from tests.local.aws.stacks import deploy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+FOLDER = ROOT / "local" / "aws" / "patches"
+MENDS = {str(file.relative_to(FOLDER).with_suffix("")) for file in FOLDER.rglob("*.py") if file.name != "__init__.py"}
+NOTHING = [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
+
+
+@pytest.fixture(scope="module")
+def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unmended]:
+    """MiniStack as it is."""
+    with running(tmp_path_factory.mktemp("unmended")) as unmended:
+        yield unmended
+
+
+@pytest.mark.parametrize("mend", sorted(MENDS))
+def test_a_mend_says_what_it_mends(mend: str) -> None:
+    """What the pinned MiniStack does, what AWS does, and when the file can go."""
+    text = ast.get_docstring(ast.parse((FOLDER / f"{mend}.py").read_text())) or ""
+    first, *paragraphs = text.split("\n\n")
+
+    assert "\n" not in first
+    assert paragraphs[0].startswith(f"MiniStack {MINISTACK_VERSION} ")
+    assert paragraphs[1].startswith("AWS")
+    assert paragraphs[-1].startswith("It can go ")
+
+
+def function_python(stock: Unmended) -> bool:
+    """A function finds what its bundle lacks."""
+    new_function(stock, "importing", "def handler(event, context):\n    import ministack\n    return 'found'", NOTHING)
+    return b"found" in _invoke(stock, "importing")
+
+
+def function_errors(stock: Unmended) -> bool:
+    """Every exception has the same name."""
+    new_function(stock, "raising", "def handler(event, context): raise ValueError('no luck')", NOTHING)
+    return b'"ValueError"' not in _invoke(stock, "raising")
+
+
+def function_sessions(stock: Unmended) -> bool:
+    """A function's session begins with its role's name: told by the key, for its own interpreter has no boto3."""
+    code = (
+        "import os\n"
+        "def handler(event, context):\n"
+        "    names = 'AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESSION_TOKEN'\n"
+        "    return [os.environ[name] for name in names]\n"
+    )
+    new_function(stock, "known", code, NOTHING)
+    keys = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
+    session = dict(zip(keys, json.loads(_invoke(stock, "known")), strict=True))
+    return str(stock.client_with(session, "sts").get_caller_identity()["UserId"]) == "known:known"
+
+
+def function_code(stock: Unmended) -> bool:
+    """Two functions of the same code have two folders."""
+    code = "import os\ndef handler(event, context): return os.path.dirname(os.path.realpath(__file__))"
+    for name in ("first", "second"):
+        new_function(stock, name, code, NOTHING)
+    return _invoke(stock, "first") != _invoke(stock, "second")
+
+
+def function_dead_letters(stock: Unmended) -> bool:
+    """An envelope lies in the dead-letter queue."""
+    url, arn = _queue(stock, "dead")
+    code = "def handler(event, context): raise ValueError"
+    new_function(stock, "failing", code, [_allowed("sqs:*")], DeadLetterConfig={"TargetArn": arn})
+    functions = stock.client("lambda")
+    functions.put_function_event_invoke_config(FunctionName="failing", MaximumRetryAttempts=0)
+    functions.invoke(FunctionName="failing", InvocationType="Event", Payload=b'{"the": "event"}')
+    (letter,) = eventually(lambda: _received(stock, url), "a dead letter")
+    return bool(json.loads(letter["Body"]) != {"the": "event"})
+
+
+def loops(stock: Unmended) -> bool:
+    """A function has no trace header, and so no lineage."""
+    code = "import os\ndef handler(event, context): return os.environ.get('_X_AMZN_TRACE_ID')"
+    new_function(stock, "traced", code, NOTHING)
+    return _invoke(stock, "traced") == b"null"
+
+
+def event_targets(stock: Unmended) -> bool:
+    """A function is invoked whose policy lets nobody in."""
+    code = "def handler(event, context): print('invoked')"
+    arn = new_function(stock, "uninvited", code, [_allowed("logs:*")])
+    events = stock.client("events")
+    events.put_rule(Name="rule", EventPattern=json.dumps({"source": ["probe"]}))
+    events.put_targets(Rule="rule", Targets=[{"Id": "function", "Arn": arn}])
+    events.put_events(Entries=[{"Source": "probe", "DetailType": "probe", "Detail": "{}"}])
+    logs = stock.client("logs")
+
+    def lines() -> list[Any]:
+        try:
+            return list(logs.filter_log_events(logGroupName="/aws/lambda/uninvited")["events"])
+        except ClientError:
+            return []
+
+    return any("invoked" in line["message"] for line in eventually(lines, "lines of the function"))
+
+
+def event_source_mappings(stock: Unmended) -> bool:
+    """A mapping is made for a function that may not read the queue."""
+    _, arn = _queue(stock, "work")
+    new_function(stock, "blind", "def handler(event, context): pass", NOTHING)
+    made = stock.client("lambda").create_event_source_mapping(EventSourceArn=arn, FunctionName="blind")
+    return "UUID" in made
+
+
+def queues(stock: Unmended) -> bool:
+    """A delay of 901 seconds is taken."""
+    url, _ = _queue(stock, "delayed")
+    return "MessageId" in stock.client("sqs").send_message(QueueUrl=url, MessageBody="x", DelaySeconds=901)
+
+
+def scheduler(stock: Unmended) -> bool:
+    """A schedule is made with a role that does not trust Scheduler."""
+    _, arn = _queue(stock, "scheduled")
+    role = new_role(stock, "distrustful", NOTHING)
+    made = stock.client("scheduler").create_schedule(
+        Name="hourly",
+        ScheduleExpression="rate(1 hour)",
+        FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": arn, "RoleArn": role},
+    )
+    return "ScheduleArn" in made
+
+
+def secrets_manager(stock: Unmended) -> bool:
+    """A version is overwritten."""
+    vault, token = stock.client("secretsmanager"), "a" * 32
+    vault.create_secret(Name="overwritten", SecretString="0")
+    for value in ("1", "2"):
+        vault.put_secret_value(SecretId="overwritten", ClientRequestToken=token, SecretString=value)
+    return bool(vault.get_secret_value(SecretId="overwritten", VersionId=token)["SecretString"] == "2")
+
+
+def secret_versions(stock: Unmended) -> bool:
+    """The first of four versions is gone."""
+    vault = stock.client("secretsmanager")
+    vault.create_secret(Name="renewed", SecretString="0")
+    for value in ("1", "2", "3"):
+        vault.put_secret_value(SecretId="renewed", SecretString=value)
+    return len(vault.list_secret_version_ids(SecretId="renewed", IncludeDeprecated=True)["Versions"]) < 4
+
+
+def kms(stock: Unmended) -> bool:
+    """A role without rights on the key reads the secret."""
+    key = stock.client("kms").create_key()["KeyMetadata"]["Arn"]
+    stock.client("secretsmanager").create_secret(Name="encrypted", SecretString="open", KmsKeyId=key)
+    role = new_role(stock, "keyless", [_allowed("secretsmanager:*")])
+    reader = stock.client_as(role, "secretsmanager")
+    return bool(reader.get_secret_value(SecretId="encrypted")["SecretString"] == "open")
+
+
+def log_filters(stock: Unmended) -> bool:
+    """A condition matches every line."""
+    _write(stock, "filtered", json.dumps({"level": "info"}))
+    found = stock.client("logs").filter_log_events(logGroupName="filtered", filterPattern='{ $.level = "error" }')
+    return bool(found["events"])
+
+
+def log_rights(stock: Unmended) -> bool:
+    """A policy that ends in ``:*`` allows nothing."""
+    _write(stock, "readable", "a line")
+    arn = f"arn:aws:logs:{stock.config.region}:{stock.config.account}:log-group:readable:*"
+    role = new_role(stock, "reading", [{"Effect": "Allow", "Action": "logs:FilterLogEvents", "Resource": arn}])
+    try:
+        stock.client_as(role, "logs").filter_log_events(logGroupName="readable")
+    except ClientError as error:
+        return bool(error.response["Error"]["Code"] == "AccessDeniedException")
+    return False
+
+
+def registry(stock: Unmended) -> bool:
+    """An image that is not there is described."""
+    ecr = stock.client("ecr")
+    ecr.create_repository(repositoryName="empty")
+    return not ecr.describe_images(repositoryName="empty", imageIds=[{"imageTag": "none"}])["imageDetails"]
+
+
+def cloudformation_network(stock: Unmended) -> bool:
+    """A template with an address is refused."""
+    template = {"Resources": {"Address": {"Type": "AWS::EC2::EIP"}}}
+    cloudformation = stock.client("cloudformation")
+    try:
+        cloudformation.create_stack(StackName="network", TemplateBody=json.dumps(template))
+        status = eventually(lambda: _ended(stock, "network"), "the stack's end")
+    except ClientError as error:
+        return "AWS::EC2::EIP" in str(error)
+    return status != "CREATE_COMPLETE"
+
+
+def cloudformation_secrets(stock: Unmended) -> bool:
+    """``Ref`` of a secret is its name."""
+    deploy(stock, "secret", {"Secret": {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "referred"}}})
+    resources = stock.client("cloudformation").describe_stack_resources(StackName="secret")["StackResources"]
+    return bool(resources[0]["PhysicalResourceId"] == "referred")
+
+
+def cloudformation_taken_names(stock: Unmended) -> bool:
+    """A stack takes over a secret that was there."""
+    stock.client("secretsmanager").create_secret(Name="taken", SecretString="mine")
+    secret = {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "taken", "SecretString": "theirs"}}
+    return deploy(stock, "taking", {"Secret": secret}) == "CREATE_COMPLETE"
+
+
+def cloudformation_dropped_properties(stock: Unmended) -> bool:
+    """A table's expiry is forgotten."""
+    table = {
+        "TableName": "expiring",
+        "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "TimeToLiveSpecification": {"AttributeName": "until", "Enabled": True},
+    }
+    deploy(stock, "table", {"Table": {"Type": "AWS::DynamoDB::Table", "Properties": table}})
+    described = stock.client("dynamodb").describe_time_to_live(TableName="expiring")
+    return bool(described["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED")
+
+
+def cloudwatch_embedded_metrics(stock: Unmended) -> bool:
+    """A metric in a line stays a line."""
+    directive = {"Namespace": "embedded", "Dimensions": [[]], "Metrics": [{"Name": "n"}]}
+    metadata = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
+    _write(stock, "measured", json.dumps({"_aws": metadata, "n": 1}))
+    return not stock.client("cloudwatch").list_metrics(Namespace="embedded")["Metrics"]
+
+
+def cloudwatch_alarms(stock: Unmended) -> bool:
+    """Another dimension's metric raises an alarm."""
+    cloudwatch = stock.client("cloudwatch")
+    _new_alarm(stock, "mixed", Dimensions=[{"Name": "mesh", "Value": "one"}])
+    other = {"MetricName": "mixed", "Dimensions": [{"Name": "mesh", "Value": "two"}], "Value": 1}
+    cloudwatch.put_metric_data(Namespace="probe", MetricData=[other])
+    (alarm,) = cloudwatch.describe_alarms(AlarmNames=["mixed"])["MetricAlarms"]
+    return bool(alarm["StateValue"] == "ALARM")
+
+
+def cloudwatch_alarm_actions(stock: Unmended) -> bool:
+    """The history tells of no action."""
+    topic = stock.client("sns").create_topic(Name="told")["TopicArn"]
+    cloudwatch = stock.client("cloudwatch")
+    _new_alarm(stock, "telling", AlarmActions=[topic])
+    cloudwatch.set_alarm_state(AlarmName="telling", StateValue="ALARM", StateReason="probe")
+    history = cloudwatch.describe_alarm_history(AlarmName="telling")["AlarmHistoryItems"]
+    return bool(history) and all(item["HistoryItemType"] != "Action" for item in history)
+
+
+STILL_NEEDED: dict[str, Callable[[Unmended], bool]] = {
+    "cloudformation/dropped_properties": cloudformation_dropped_properties,
+    "cloudformation/network": cloudformation_network,
+    "cloudformation/secrets": cloudformation_secrets,
+    "cloudformation/taken_names": cloudformation_taken_names,
+    "cloudwatch/alarm_actions": cloudwatch_alarm_actions,
+    "cloudwatch/alarm_state": cloudwatch_alarms,
+    "cloudwatch/alarms": cloudwatch_alarms,
+    "cloudwatch/embedded_metrics": cloudwatch_embedded_metrics,
+    "event_source_mappings": event_source_mappings,
+    "event_targets": event_targets,
+    "function_code": function_code,
+    "function_dead_letters": function_dead_letters,
+    "function_errors": function_errors,
+    "function_python": function_python,
+    "function_sessions": function_sessions,
+    "kms": kms,
+    "log_filters": log_filters,
+    "log_rights": log_rights,
+    "loops": loops,
+    "queues": queues,
+    "registry": registry,
+    "scheduler": scheduler,
+    "secret_versions": secret_versions,
+    "secrets_manager": secrets_manager,
+}
+
+
+@pytest.mark.parametrize("mend", sorted(MENDS))
+def test_a_mend_still_has_something_to_mend(stock: Unmended, mend: str) -> None:
+    """Where this fails after an upgrade, MiniStack does it itself now: try without the file."""
+    assert STILL_NEEDED[mend](stock)
+
+
+def test_every_probe_has_its_mend() -> None:
+    """A mend that went takes its probe with it."""
+    assert STILL_NEEDED.keys() == MENDS
+
+
+def _invoke(stock: Unmended, name: str) -> bytes:
+    payload: bytes = stock.client("lambda").invoke(FunctionName=name, Payload=b"{}")["Payload"].read()
+    return payload
+
+
+def _queue(stock: Unmended, name: str) -> tuple[str, str]:
+    sqs = stock.client("sqs")
+    url = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "60"})["QueueUrl"]
+    return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+
+def _received(stock: Unmended, url: str) -> list[Any]:
+    return list(stock.client("sqs").receive_message(QueueUrl=url).get("Messages", []))
+
+
+def _write(stock: Unmended, group: str, line: str) -> None:
+    logs = stock.client("logs")
+    logs.create_log_group(logGroupName=group)
+    logs.create_log_stream(logGroupName=group, logStreamName="one")
+    event = {"timestamp": int(time.time() * 1000), "message": line}
+    logs.put_log_events(logGroupName=group, logStreamName="one", logEvents=[event])
+
+
+def _new_alarm(stock: Unmended, name: str, **more: Any) -> None:
+    arguments = {
+        "AlarmName": name,
+        "Namespace": "probe",
+        "MetricName": name,
+        "Statistic": "Sum",
+        "Period": 60,
+        "EvaluationPeriods": 1,
+        "Threshold": 1,
+        "ComparisonOperator": "GreaterThanOrEqualToThreshold",
+        **more,
+    }
+    stock.client("cloudwatch").put_metric_alarm(**arguments)
+
+
+def _allowed(action: str) -> dict[str, Any]:
+    return {"Effect": "Allow", "Action": action, "Resource": "*"}
+
+
+def _ended(stock: Unmended, name: str) -> str:
+    status = str(stock.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
+    return "" if status.endswith("IN_PROGRESS") else status

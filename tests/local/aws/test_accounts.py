@@ -1,0 +1,66 @@
+"""What one account has, no other account sees; a reset is a new beginning for all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tests.local.aws.hierarchies import root
+
+if TYPE_CHECKING:
+    from local.lab import LocalAws
+
+OTHER = "444455556666"
+ONCE = Config(retries={"total_max_attempts": 1})
+
+
+def of_another(aws: LocalAws, service: str) -> Any:
+    """A client of another account's administrator: MiniStack takes an access key of twelve digits for the account."""
+    return boto3.client(
+        service,
+        endpoint_url=aws.endpoint,
+        region_name=aws.region,
+        aws_access_key_id=OTHER,
+        aws_secret_access_key="test",
+        config=ONCE,
+    )
+
+
+def test_an_accounts_authorities_and_certificates_are_its_own(fresh_aws: LocalAws) -> None:
+    """Lists are empty, ARNs name nothing."""
+    acm, authority = fresh_aws.client("acm"), root(fresh_aws.client("acm-pca"))
+    arn = acm.request_certificate(
+        DomainName="teller.mesh.local", CertificateAuthorityArn=authority, KeyAlgorithm="EC_prime256v1"
+    )["CertificateArn"]
+
+    others = of_another(fresh_aws, "acm")
+
+    assert of_another(fresh_aws, "acm-pca").list_certificate_authorities()["CertificateAuthorities"] == []
+    assert others.list_certificates(Includes={"keyTypes": ["EC_prime256v1"]})["CertificateSummaryList"] == []
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        others.describe_certificate(CertificateArn=arn)
+    assert acm.describe_certificate(CertificateArn=arn)["Certificate"]["Status"] == "ISSUED"
+
+
+def test_a_reset_empties_every_account(fresh_aws: LocalAws) -> None:
+    """Also those that were only once asked."""
+    pca = of_another(fresh_aws, "acm-pca")
+    assert f":{OTHER}:" in root(pca)
+    assert len(pca.list_certificate_authorities()["CertificateAuthorities"]) == 1
+
+    fresh_aws.reset()
+
+    assert pca.list_certificate_authorities()["CertificateAuthorities"] == []
+
+
+def test_faults_and_quotas_strike_the_account_they_are_set_in(fresh_aws: LocalAws) -> None:
+    """The control endpoints speak for the local AWS's own account."""
+    fresh_aws.control("PUT", "/_local/faults", [{"kind": "throttle", "service": "acm-pca"}])
+
+    with pytest.raises(ClientError, match="ThrottlingException"):
+        fresh_aws.client("acm-pca", ONCE).list_certificate_authorities()
+    of_another(fresh_aws, "acm-pca").list_certificate_authorities()
