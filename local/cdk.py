@@ -42,7 +42,7 @@ class CdkCli:
     The CDK CLI with one environment.
 
     Args:
-        environment: Variables that point it at a local AWS (:meth:`local.lab.LocalAws.environment`).
+        environment: Variables that point it at a local AWS (:meth:`local.running_aws.LocalAws.environment`).
         on_line: Called with each line it prints.
         app: Folder of the CDK app; another version of meshcert can be deployed, too.
     """

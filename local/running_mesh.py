@@ -17,7 +17,7 @@ from meshcert.material.document import read_trust_bundle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
     from meshcert.material import TrustBundle
 
 _Seen = TypeVar("_Seen")

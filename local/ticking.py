@@ -11,7 +11,7 @@ from meshcert import naming
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 
 def dispatch(aws: LocalAws, mesh: str, what: str) -> None:

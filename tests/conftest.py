@@ -11,7 +11,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from evidence.fixtures.pki import Hierarchy
 from local.aws.config import CertificateTimes
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 from tests.meshcert.publishing.world import World
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from evidence.lifetimes.monitor import Monitor
 from evidence.lifetimes.verdict import Demand, Verdict, judge
 from evidence.lifetimes.weather import Land, Weather
 from local.cdk import CdkCli
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 from local.running_mesh import NotSettled, RunningMesh, wait_until
 from local.ticking import Ticking
 from meshcert import naming

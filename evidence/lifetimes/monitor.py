@@ -23,7 +23,7 @@ from meshcert.material import certificate_version
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 _VERSION_LENGTH = 64
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from evidence.lifetimes.fates import Subject
     from evidence.lifetimes.monitor import Monitor
     from evidence.lifetimes.scale import Scale
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 _LOOK_EVERY_S = 0.1
 _MAY_RENEW = ["IssueCertificate", "GetCertificate", "ListPermissions"]

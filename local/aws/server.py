@@ -21,7 +21,8 @@ from local.aws import control, hooks, messages, operations, resource_type
 from local.aws.account import Accounts
 from local.aws.certificates import acm, private_ca
 from local.aws.certificates import templates as certificate_templates
-from local.aws.fargate import discovery, ecs, load_balancer
+from local.aws.fargate import ecs
+from local.aws.fargate.network import discovery, load_balancer
 from local.aws.faults import calls, crashes, event_modes, faults, planted_versions, quotas
 from local.aws.iam import evaluation as iam
 from local.aws.patches import (

@@ -18,7 +18,7 @@ from local.demo.rollback import RollbackStory
 from local.demo.sds import SdsStory
 from local.demo.stage import Stage
 from local.demo.story import Story
-from local.lab import LocalAws, LocalAwsFailed
+from local.running_aws import LocalAws, LocalAwsFailed
 from local.running_mesh import NotSettled
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from local.demo.result import Result
     from local.demo.stage import Stage
     from local.gateway_client import SteadyClient
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 ONE_WAY = ROOT / "examples" / "color" / "one-way.yaml"
 MUTUAL = ROOT / "examples" / "color" / "mutual.yaml"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 LONGEST_DETAIL = 72
 WIDTH_WITHOUT_TERMINAL = 120

@@ -13,7 +13,7 @@ from local.cdk import CdkCli
 from local.demo.scene import GATEWAY, MUTUAL, TELLER
 from local.demo.stage import Stage
 from local.demo.story import Story
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from meshcert import naming
 from meshcert.contract.environment import LEASE_S, POLICY_PREFIX

@@ -11,7 +11,7 @@ from meshcert import naming
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 
 class Grant(NamedTuple):

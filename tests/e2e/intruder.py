@@ -11,7 +11,7 @@ from tests.e2e.grants import Role
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 
 class Intruder:

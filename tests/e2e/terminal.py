@@ -15,7 +15,7 @@ from meshcert import naming
 from meshcert.cli.__main__ import main
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 NAME = "alice"
 """The operator's session; AWS names it in everything it does."""

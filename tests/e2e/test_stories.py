@@ -11,7 +11,7 @@ from evidence.fixtures.audit import actions, audit
 from local.demo.rollback import RollbackStory
 from local.demo.scene import TELLER
 from local.demo.stage import Stage
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 
 if TYPE_CHECKING:

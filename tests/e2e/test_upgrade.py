@@ -15,7 +15,7 @@ from local.cdk import CdkCli
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.demo.story import Story
 from local.gateway_client import Gateway, SteadyClient
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from local.ticking import Ticking
 from meshcert.contract.staging_labels import LAST_GOOD

@@ -12,7 +12,7 @@ from local.assembly import DeploymentFailed, deploy_assembly
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 
 def write_assembly(folder: Path, queue: str = "second", *, image: bool = False) -> Path:

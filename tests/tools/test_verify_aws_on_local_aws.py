@@ -27,7 +27,7 @@ from tools.aws_checks.verdicts import Finding, Verdict
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 MESH = ROOT / "mesh.yaml"
 # Nothing has been renewed; the local ACM has no account configuration, the local simulator no condition keys.

@@ -10,7 +10,7 @@ from local.demo.lost_event import LostEventStory
 from local.demo.scene import GATEWAY, TELLER
 from local.demo.sds import SdsStory
 from local.demo.stage import Stage
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 
 if TYPE_CHECKING:
     from pathlib import Path

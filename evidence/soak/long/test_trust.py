@@ -14,7 +14,7 @@ from local.assembly import DeploymentFailed
 from local.cdk import CdkCli
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.gateway_client import Gateway, SteadyClient
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from meshcert import naming
 

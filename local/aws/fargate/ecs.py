@@ -10,17 +10,19 @@ from ministack.core.responses import error_response_json, json_response, request
 from ministack.services import ecs
 
 from local.aws import control, hooks
-from local.aws.fargate import addresses, registrations, sandbox, services, templates
-from local.aws.fargate.credentials import CredentialsEndpoint
-from local.aws.fargate.plans import Host
-from local.aws.fargate.scheduler import Scheduler
-from local.aws.fargate.tasks import TaskRun
+from local.aws.fargate.containers import sandbox
+from local.aws.fargate.network import addresses, registrations
+from local.aws.fargate.services import api, templates
+from local.aws.fargate.services.scheduler import Scheduler
+from local.aws.fargate.tasks.credentials import CredentialsEndpoint
+from local.aws.fargate.tasks.plan import Host
+from local.aws.fargate.tasks.task_run import TaskRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.aws.config import Config
-    from local.aws.fargate.load_balancer import Balancers
+    from local.aws.fargate.network.load_balancer import Balancers
 
 _ALL_GONE_S = 10.0
 # The overlay calls these; a MiniStack without one of them must be noticed at start, not in the middle of a deployment.
@@ -119,7 +121,7 @@ def install(config: Config, balancers: Balancers) -> None:
     hooks.wrap(ecs, "_sanitize", _without_stop)
     hooks.wrap(ecs, "reset", lambda inner: _reset(inner, cluster))
     ecs._ACTION_MAP["StopTask"] = ecs._stop_task
-    services.install()
+    api.install()
     templates.install()
     control.route(
         "/_local/addresses",

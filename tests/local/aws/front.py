@@ -15,7 +15,7 @@ from tests.local.aws.shapes import checked_client
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 NAME = "teller.color.local"
 TTL_S = 3

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tests.local.aws.hierarchies import permit_acm, root
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 
 def exported(aws: LocalAws, *, permitted: bool) -> str:

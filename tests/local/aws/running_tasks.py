@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local.lab import ROOT
+from local.running_aws import ROOT
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.shapes import checked_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 CLUSTER = "tests"
 IMAGE = "fargate-tests:one"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 _TYPES: dict[str, tuple[type, ...]] = {
     "string": (str,),

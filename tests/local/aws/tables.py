@@ -10,7 +10,7 @@ import boto3
 from meshcert.naming import LIFECYCLE_UNSETTLED
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 
 def new_lifecycle_table(aws: LocalAws) -> Any:

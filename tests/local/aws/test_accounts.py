@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from tests.local.aws.hierarchies import root
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 OTHER = "444455556666"
 ONCE = Config(retries={"total_max_attempts": 1})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from local.aws.config import Config
-from local.lab import ROOT, LocalAws, LocalAwsFailed
+from local.running_aws import ROOT, LocalAws, LocalAwsFailed
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.stacks import deploy
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _STARTER = """
 import signal, sys, time
 from pathlib import Path
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 signal.signal(signal.SIGINT, signal.default_int_handler)
 with LocalAws(Path(sys.argv[1])) as aws:
     print(aws._process.pid, aws.config.host, flush=True)

@@ -12,7 +12,7 @@ from tests.local.aws.hierarchies import eventually
 from tests.local.aws.roles import new_role
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 CONSUME = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 

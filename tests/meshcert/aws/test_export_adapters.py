@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from lambdas.export.handler import Parts
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 TIMES = CertificateTimes(renewal_takes_s=0.1)
 NAME = "colorteller.mtls.svc.cluster.local"

@@ -16,7 +16,7 @@ from tests.meshcert.lifecycle.lease_claims import LeaseClaims
 from tests.meshcert.publishing.fakes import FakeClock
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
     from meshcert.lifecycle.ports import Lease
 
 T0 = dt.datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=dt.UTC)

@@ -30,7 +30,7 @@ from tests.local.aws.tables import new_acknowledgements_table
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 TIMES = CertificateTimes(renewal_takes_s=0.2)
 NAME = "colorteller.mtls.svc.cluster.local"

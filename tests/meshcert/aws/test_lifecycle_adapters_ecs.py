@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 from meshcert.aws.ecs.services import EcsServices
 from meshcert.errors import IdentityMissing
 from meshcert.lifecycle.observing.observation import DeploymentState

@@ -35,7 +35,7 @@ from tests.local.aws.roles import new_role
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 MESH = "color"
 NAME = "colorteller.mtls.svc.cluster.local"

@@ -26,7 +26,7 @@ from tests.local.aws.shapes import checked_client
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 TIMES = CertificateTimes(renewal_takes_s=0.1)
 NAME = "teller.color.local"

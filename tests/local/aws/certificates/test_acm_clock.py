@@ -14,7 +14,7 @@ from tests.local.aws.renewable_certificates import described, exported
 from tests.local.aws.triggers import Queue, new_queue
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 DAY_S = 0.15
 # Certificates are born with 55 days left, and ACM looks five times a day.

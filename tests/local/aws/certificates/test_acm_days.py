@@ -15,7 +15,7 @@ from tests.local.aws.hierarchies import assert_chain_leads_to, eventually, permi
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 TIMES = CertificateTimes(born_days_ago=340, renewal_takes_s=0.1)
 NAME = "teller.color.local"

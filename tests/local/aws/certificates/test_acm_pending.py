@@ -15,7 +15,7 @@ from tests.local.aws.renewable_certificates import described, exported
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 TIMES = CertificateTimes(renewal_takes_s=0.1)
 DAY = "/_local/acm/day"

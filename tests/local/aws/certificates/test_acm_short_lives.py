@@ -10,7 +10,7 @@ from local.aws.config import CertificateTimes
 from tests.local.aws.hierarchies import eventually, root
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 TIMES = CertificateTimes(leaf_lifetime_s=3, managed_renewal_s=3, warning_s=2.5, back_dating_s=1, renewal_takes_s=0.05)
 

@@ -28,7 +28,7 @@ from tests.local.aws.refusals import ClientError, code_of
 from tests.local.aws.shapes import checked_client
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from tests.local.aws.roles import new_role
 from tests.local.aws.stacks import deploy, outputs_of, reasons_of
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 BUCKET = "meshcert-color-crl"
 WRITER = {"Service": "acm-pca.amazonaws.com"}

@@ -13,7 +13,7 @@ from tests.local.aws.refusals import ClientError
 from tests.local.aws.stacks import delete, deploy, outputs_of, reasons_of
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 _ARN = {"Fn::GetAtt": ["Root", "Arn"]}
 _TEMPLATE = "arn:aws:acm-pca:::template/{}/V1"

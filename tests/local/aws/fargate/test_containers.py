@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.aws.fargate import sandbox
-from local.aws.fargate.containers import Container, ContainerPlan, ContainerStartError
-from local.aws.fargate.sandbox import Program, Tmpfs
+from local.aws.fargate.containers import sandbox
+from local.aws.fargate.containers.container import Container, ContainerPlan, ContainerStartError
+from local.aws.fargate.containers.sandbox import Program, Tmpfs
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.running_tasks import processes_with
 

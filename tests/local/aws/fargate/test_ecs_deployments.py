@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.refusals import ClientError, code_of
 from tests.local.aws.running_tasks import CLUSTER, RunningService, build_image, stays

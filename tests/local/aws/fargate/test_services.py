@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from dnslib import QTYPE, RCODE
 
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 from tests.local.aws import stacks
 from tests.local.aws.front import TTL_S, Front
 from tests.local.aws.hierarchies import eventually

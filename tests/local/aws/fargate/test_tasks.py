@@ -10,7 +10,7 @@ import pytest
 from awscrt.auth import AwsCredentialsProvider
 from botocore.exceptions import ClientError
 
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.roles import new_role
 from tests.local.aws.running_tasks import (

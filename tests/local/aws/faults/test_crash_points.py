@@ -16,7 +16,7 @@ from tests.local.aws.refusals import ClientError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 # Two steps, and the process that took them.
 CODE = """

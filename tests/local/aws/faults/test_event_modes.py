@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from local.lab import LocalAwsFailed
+from local.running_aws import LocalAwsFailed
 from tests.local.aws.triggers import Queue, new_queue
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 TELLER, GATEWAY = (f"arn:aws:acm:eu-west-1:111122223333:certificate/{name}" for name in ("teller", "gateway"))
 MODES = "/_local/events/modes"

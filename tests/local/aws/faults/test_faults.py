@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config as ClientConfig
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
 
-from local.lab import LocalAws, LocalAwsFailed
+from local.running_aws import LocalAws, LocalAwsFailed
 from tests.local.aws.refusals import ClientError, code_of
 from tests.local.aws.roles import new_role
 

@@ -14,7 +14,7 @@ from tests.local.aws.refusals import ClientError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 ONCE = ClientConfig(retries={"total_max_attempts": 1})
 

@@ -12,7 +12,7 @@ from tests.local.aws.refusals import ClientError, code_of, denial_of, is_allowed
 from tests.local.aws.roles import new_role
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 
 def allow(actions: str | list[str], resource: str, **condition: Any) -> dict[str, Any]:

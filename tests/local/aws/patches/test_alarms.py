@@ -14,7 +14,7 @@ from tests.local.aws.hierarchies import eventually
 from tests.local.aws.stacks import deploy
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 MESH = [{"Name": "mesh", "Value": "color"}]
 

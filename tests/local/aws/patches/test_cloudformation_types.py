@@ -10,7 +10,7 @@ import pytest
 from tests.local.aws.stacks import delete, deploy, outputs_of, reasons_of
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 
 def resource(kind: str, **properties: Any) -> dict[str, Any]:

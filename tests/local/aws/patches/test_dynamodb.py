@@ -13,7 +13,7 @@ from tests.local.aws.roles import new_role
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 TABLE = "acknowledgements"
 OTHER = "other"

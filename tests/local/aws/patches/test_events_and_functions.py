@@ -10,7 +10,7 @@ import pytest
 from tests.local.aws.triggers import Queue, new_function, new_queue, reporting
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 EVENT = {
     "Source": "aws.acm",

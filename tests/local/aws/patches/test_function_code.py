@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tests.local.aws.bundles import bundle, new_function
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 CODE = """
 import os

@@ -13,7 +13,7 @@ from tests.local.aws.refusals import ClientError, code_of, is_allowed
 from tests.local.aws.roles import new_role
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 LINES = [
     json.dumps({"identity": "teller", "step": "export", "took": 1.5, "ok": True, "who": {"role": "renewal"}}),

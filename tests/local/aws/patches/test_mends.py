@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from local.aws.hooks import MINISTACK_VERSION
-from local.lab import ROOT
+from local.running_aws import ROOT
 from tests.local.aws.bundles import new_function
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.patches.unmended import Unmended, running

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tests.local.aws.bundles import new_function
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 RIGHTS = [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]
 HOUR = timedelta(hours=1)

@@ -14,7 +14,7 @@ from tests.local.aws.roles import new_role
 from tests.local.aws.triggers import CONSUME, Queue, new_function, new_mapping, new_queue, redrive, reporting
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 NOTHING = "def handler(event, context): pass"
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.exceptions import ClientError
 
-from local.lab import LocalAws
+from local.running_aws import LocalAws
 from tests.local.aws.roles import new_role
 from tests.local.aws.running_tasks import build_image, docker
 from tests.local.aws.shapes import checked_client

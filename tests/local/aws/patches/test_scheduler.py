@@ -15,7 +15,7 @@ from tests.local.aws.roles import new_role
 from tests.local.aws.triggers import Queue, new_function, new_queue, reporting
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 SERVICE = "scheduler.amazonaws.com"
 OFF = {"Mode": "OFF"}

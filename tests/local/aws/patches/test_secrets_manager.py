@@ -12,7 +12,7 @@ from tests.local.aws.roles import new_role
 from tests.local.aws.shapes import checked_client
 
 if TYPE_CHECKING:
-    from local.lab import LocalAws
+    from local.running_aws import LocalAws
 
 ONE, TWO, THREE = ("1" * 64, "2" * 64, "3" * 64)
 

@@ -14,7 +14,7 @@ import httpx
 
 from local.aws.__main__ import environment
 from local.aws.config import Config
-from local.lab import ROOT
+from local.running_aws import ROOT
 from tests.local.aws.hierarchies import eventually
 
 if TYPE_CHECKING:

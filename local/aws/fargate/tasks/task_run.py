@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import ecs, ecs_metadata
 
-from local.aws.fargate import circuit_breaker, registrations, state_events
-from local.aws.fargate.containers import ContainerStartError
-from local.aws.fargate.health import Health
-from local.aws.fargate.parts import Part
-from local.aws.fargate.plans import TaskEndError, TaskPlan
+from local.aws.fargate.containers.container import ContainerStartError
+from local.aws.fargate.containers.health import Health
+from local.aws.fargate.network import registrations
+from local.aws.fargate.services import circuit_breaker, state_events
+from local.aws.fargate.tasks.parts import Part
+from local.aws.fargate.tasks.plan import TaskEndError, TaskPlan
 
 if TYPE_CHECKING:
-    from local.aws.fargate.plans import Host
+    from local.aws.fargate.tasks.plan import Host
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from ministack.services import ecs
 
-from local.aws.fargate import circuit_breaker
+from local.aws.fargate.services import circuit_breaker
 
 Record = dict[str, Any]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.aws.fargate.containers import Container
-    from local.aws.fargate.definitions import HealthCheck
+    from local.aws.fargate.containers.container import Container
+    from local.aws.fargate.containers.definitions import HealthCheck
 
 # Until a container is healthy for the first time it is asked this often, not once an interval: waiting 30 s for the
 # first answer would make every local deployment slow and prove nothing. Failures still count once an interval only.

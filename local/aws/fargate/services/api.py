@@ -10,7 +10,7 @@ from ministack.core.responses import error_response_json, json_response
 from ministack.services import ecs
 
 from local.aws import hooks
-from local.aws.fargate import circuit_breaker, service_deployments
+from local.aws.fargate.services import circuit_breaker, service_deployments
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from local.aws.config import Config
-    from local.aws.fargate.credentials import Grant
-    from local.aws.fargate.definitions import ContainerDefinition
-    from local.aws.fargate.images import Image
+    from local.aws.fargate.containers.definitions import ContainerDefinition
+    from local.aws.fargate.containers.images import Image
+    from local.aws.fargate.tasks.credentials import Grant
 
 
 def platform_settings(config: Config, metadata_token: str, grant: Grant | None) -> dict[str, str]:

@@ -13,8 +13,8 @@ from ministack.core.responses import request_scope
 from ministack.services import alb
 
 from local.aws import control, hooks
-from local.aws.fargate import addresses
-from local.aws.fargate.addresses import Addresses
+from local.aws.fargate.network import addresses
+from local.aws.fargate.network.addresses import Addresses
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from local.aws.fargate import sandbox
+from local.aws.fargate.containers import sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ministack.core.responses import new_uuid, now_iso, request_scope
 from ministack.services import ecs
 
-from local.aws.fargate import circuit_breaker, registrations, service_deployments, state_events
+from local.aws.fargate.network import registrations
+from local.aws.fargate.services import circuit_breaker, service_deployments, state_events
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

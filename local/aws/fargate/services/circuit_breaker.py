@@ -7,7 +7,7 @@ from typing import Any
 from ministack.core.responses import new_uuid, now_iso
 from ministack.services import ecs
 
-from local.aws.fargate import registrations
+from local.aws.fargate.network import registrations
 
 Record = dict[str, Any]
 

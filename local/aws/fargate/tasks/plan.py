@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import ecs
 
-from local.aws.fargate.containers import ContainerPlan
-from local.aws.fargate.definitions import ContainerDefinition
-from local.aws.fargate.environment import container_environment, local_settings, platform_settings
-from local.aws.fargate.images import Image, ImageNotFoundError
-from local.aws.fargate.logs import ContainerLog, LogGroupMissingError
-from local.aws.fargate.sandbox import Program
+from local.aws.fargate.containers.container import ContainerPlan
+from local.aws.fargate.containers.definitions import ContainerDefinition
+from local.aws.fargate.containers.environment import container_environment, local_settings, platform_settings
+from local.aws.fargate.containers.images import Image, ImageNotFoundError
+from local.aws.fargate.containers.logs import ContainerLog, LogGroupMissingError
+from local.aws.fargate.containers.sandbox import Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.aws.config import Config
-    from local.aws.fargate.addresses import Addresses
-    from local.aws.fargate.credentials import CredentialsEndpoint, Grant
+    from local.aws.fargate.network.addresses import Addresses
+    from local.aws.fargate.tasks.credentials import CredentialsEndpoint, Grant
 
 
 class TaskEndError(Exception):

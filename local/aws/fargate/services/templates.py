@@ -10,8 +10,8 @@ from ministack.services import ecs
 from ministack.services.cloudformation import provisioners, stacks
 
 from local.aws import hooks
-from local.aws.fargate import service_deployments
-from local.aws.fargate.scheduler import SCALED
+from local.aws.fargate.services import service_deployments
+from local.aws.fargate.services.scheduler import SCALED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

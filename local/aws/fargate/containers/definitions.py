@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from local.aws.fargate.sandbox import Tmpfs
+from local.aws.fargate.containers.sandbox import Tmpfs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from local.aws.fargate.containers import Container, ContainerPlan
-from local.aws.fargate.health import Health, HealthMonitor
+from local.aws.fargate.containers.container import Container, ContainerPlan
+from local.aws.fargate.containers.health import Health, HealthMonitor
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.aws.fargate.definitions import ContainerDefinition
+    from local.aws.fargate.containers.definitions import ContainerDefinition
 
 
 class Part:

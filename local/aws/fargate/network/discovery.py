@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from local.aws.account import Accounts
     from local.aws.config import Config
-    from local.aws.fargate.load_balancer import Balancers
+    from local.aws.fargate.network.load_balancer import Balancers
 
 _LOAD_BALANCER_TTL_S = 60
 _NEGATIVE_TTL_S = 1

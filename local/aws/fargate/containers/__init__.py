@@ -1,0 +1,1 @@
+"""One container: what its definition and image say, the namespaces it runs in, its health, its output."""

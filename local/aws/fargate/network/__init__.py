@@ -1,0 +1,1 @@
+"""Loopback addresses, Cloud Map over DNS, load balancers, and where ready tasks are announced."""

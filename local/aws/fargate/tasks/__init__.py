@@ -1,0 +1,1 @@
+"""One task, from PROVISIONING to STOPPED, and its credentials."""
