@@ -1,1 +1,1 @@
-"""What stands in for AWS on one machine. It imports the product; the product never imports it."""
+"""AWS and Docker on one machine, and the demo. Imports the product, but neither evidence nor tests."""

@@ -1,4 +1,11 @@
-"""A CDK cloud assembly deployed through the API: assets first, then the stacks in their order."""
+"""
+A CDK cloud assembly deployed through the API: assets first, then the stacks in their order.
+
+The CDK CLI (``cdk.py``) does the same in 60 and 105 seconds, bootstrap included, where this takes 24 and 55: the Color
+mesh with mutual TLS on two busy cores, two rounds in turn. The CLI looks every five seconds only, and is a Node process
+of its own. The demo and the end-to-end tests deploy with the CLI, as users do. Experiments and the soak, which deploy
+many times, deploy with this.
+"""
 
 from __future__ import annotations
 
@@ -167,7 +174,7 @@ def _publish_image(
 
 
 def _login(uri: str, folder: Path, client: Client, environment: Mapping[str, str]) -> None:
-    """What the CDK CLI does before a push."""
+    """Log in to the registry, as the CDK CLI does before a push."""
     (grant,) = client("ecr").get_authorization_token()["authorizationData"]
     user, _, password = base64.b64decode(grant["authorizationToken"]).decode().partition(":")
     registry = uri.partition("/")[0]

@@ -1,4 +1,4 @@
-"""Those who ask: a client that checks the gateway's certificate, one that keeps asking, and one with no certificate."""
+"""Clients of a gateway: one that checks its certificate, one that keeps asking, one without a certificate."""
 
 from __future__ import annotations
 

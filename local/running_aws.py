@@ -1,4 +1,4 @@
-"""A local AWS of one's own: started for a test or a demo, used like an account, gone afterwards."""
+"""A local AWS in a process of its own: started for a test or a demo, used like an account, gone afterwards."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class LocalAws:
 
     @property
     def log_path(self) -> Path:
-        """Where it and its functions' start-up write."""
+        """The file that it and its functions' start-up write to."""
         return self.directory / "local-aws.log"
 
     @property
@@ -209,7 +209,7 @@ class LocalAws:
 
     def deploy(self, assembly: Path) -> None:
         """
-        Deploy a cloud assembly through the API alone: what the CDK CLI does, without its five-second polling.
+        Deploy a cloud assembly through the API alone, without the CDK CLI.
 
         Raises:
             local.assembly.DeploymentFailed: If a stack does not get there; says which resource and why.

@@ -1,4 +1,4 @@
-"""A deployed mesh as one can look at it from outside: its tasks, its gateways' addresses, what its Envoys serve."""
+"""A deployed mesh seen from outside: its tasks, the addresses of its gateways, the certificates its Envoys serve."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _Seen = TypeVar("_Seen")
 
 
 class NotSettled(Exception):
-    """Something did not become true in time; the message says what."""
+    """A condition was not met in time; the message names it."""
 
 
 def wait_until(look: Callable[[], _Seen], what: str, *, within_s: float, every_s: float = 0.1) -> _Seen:
@@ -66,7 +66,7 @@ class TlsCounters:
     no_certificate: int
 
     def since(self, earlier: TlsCounters) -> TlsCounters:
-        """What has been counted since an earlier look."""
+        """The handshakes since an earlier look."""
         return TlsCounters(self.handshake - earlier.handshake, self.no_certificate - earlier.no_certificate)
 
 
@@ -161,7 +161,7 @@ class RunningMesh:
         wait_until(lambda: self.is_steady(services), f"services {', '.join(services)} steady", within_s=within_s)
 
     def is_steady(self, services: list[str]) -> bool:
-        """Whether every service has one deployment, which is completed, and all of its tasks."""
+        """True if every service has one deployment, which is completed, and all of its tasks."""
         ecs, cluster = self.client("ecs"), naming.cluster(self.name)
         for service in ecs.describe_services(cluster=cluster, services=services)["services"]:
             deployments = service["deployments"]
@@ -219,7 +219,7 @@ class RunningMesh:
         return self.version_labelled(identity, CURRENT)
 
     def is_settled(self, identity: str) -> bool:
-        """Whether the renewal function has nothing more to do for an identity, as its table says."""
+        """True if the renewal function has nothing more to do for an identity, as its table says."""
         key, table = {"name": {"S": identity}}, naming.lifecycle_table(self.name)
         row = self.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
         return row is not None and "unsettled" not in row
@@ -238,7 +238,7 @@ class RunningMesh:
         return str(self.certificate(identity)["Serial"]).replace(":", "").lower().lstrip("0")
 
     def queued(self, queue: str) -> int:
-        """How many messages one of its queues has: waiting, delayed, or being worked on."""
+        """The number of messages in one of its queues: waiting, delayed, or being worked on."""
         sqs, number = self.client("sqs"), "ApproximateNumberOfMessages"
         counted = [number, f"{number}NotVisible", f"{number}Delayed"]
         url = sqs.get_queue_url(QueueName=naming.queue(self.name, queue))["QueueUrl"]

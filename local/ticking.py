@@ -1,4 +1,4 @@
-"""The clock of a local AWS in haste: it has identities looked at more often than once a minute."""
+"""Ticks and sweeps, more often than the schedules send them: for demos and tests that cannot wait a minute."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def dispatch(aws: LocalAws, mesh: str, what: str) -> None:
     """
-    Do what EventBridge Scheduler does: a tick or a sweep is an ordinary message.
+    Send a tick or a sweep at once, as EventBridge Scheduler does: an ordinary message.
 
     Args:
         aws: The local AWS.
@@ -33,7 +33,7 @@ def _send(sqs: Any, mesh: str, what: str) -> None:
 
 class Ticking:
     """
-    Ticks every few seconds while its ``with`` block runs, beside the Scheduler's own.
+    Sends ticks while its ``with`` block runs, beside the schedules' own.
 
     Args:
         aws: The local AWS.

@@ -1,4 +1,4 @@
-"""How one local AWS is set up: one frozen value, read from JSON on standard input by ``python -m local.aws``."""
+"""The configuration of one local AWS, read from JSON on standard input by ``python -m local.aws``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEAF_LIFETIME_DAYS = 395
 @dataclass(frozen=True)
 class CertificateTimes:
     """
-    When the emulated ACM and Private CA date, renew and warn.
+    The times by which the local ACM and Private CA date, renew and warn.
 
     AWS's own figures are the defaults; tests scale them to seconds. All values are seconds unless the name says days.
 
@@ -38,7 +38,7 @@ class CertificateTimes:
 
     @property
     def day_s(self) -> float:
-        """How long a day is for ACM, so that a leaf always lives for 395 of them; in AWS's figures 86,400 seconds."""
+        """The seconds of one day of ACM's: a leaf always lives for 395 of them. 86,400 with AWS's figures."""
         return self.leaf_lifetime_s / LEAF_LIFETIME_DAYS
 
 

@@ -27,7 +27,7 @@ _ORDER: dict[str, Callable[[float, float], bool]] = {
     ">=": operator.ge,
 }
 MISSING = object()
-"""What :func:`select` gives for a property that is not there."""
+"""Returned by :func:`select` for a property that is not there."""
 
 
 class PatternInvalidError(ValueError):
@@ -47,7 +47,7 @@ class PatternInvalidError(ValueError):
 @lru_cache
 def compile_pattern(pattern: str | None) -> Matcher:
     """
-    What tells whether a message matches.
+    A function that is True of messages which match.
 
     Raises:
         PatternInvalidError: If the pattern is malformed.

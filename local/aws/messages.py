@@ -1,4 +1,4 @@
-"""What AWS's services send by themselves: events to the default bus, messages into queues."""
+"""Events and queue messages that AWS's services send by themselves."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def deliver(queue_arn: str, body: str, attributes: dict[str, str], *, sender: st
         sender: Its SenderId; by default the account.
 
     Returns:
-        Whether there is such a queue.
+        False if there is no such queue.
     """
     queue = sqs._queue_by_arn(queue_arn)
     if queue is None:

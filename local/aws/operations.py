@@ -1,4 +1,4 @@
-"""What a request asks and who signs it; guards that stand between a client and the services."""
+"""API requests, read as far as guards need it: operation, signer, account; and the guards every request passes."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Request:
     port: int
 
     def is_signed_by(self, signer: str) -> bool:
-        """Whether ``signer`` is ``*``, the role, or role and session (``ROLE/FUNCTION``: roles may be shared)."""
+        """True if ``signer`` is ``*``, the role, or role and session (``ROLE/FUNCTION``: roles may be shared)."""
         return signer in {"*", self.role, f"{self.role}/{self.session}"}
 
 
@@ -156,7 +156,7 @@ def _application(inner: Application) -> Application:
 
 
 def read(scope: Scope, body: bytes) -> Request:
-    """What a request asks; its service is empty if nobody signed it."""
+    """Read a request; its service is empty if it is not signed."""
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     signed = _CREDENTIAL.search(headers.get("authorization", ""))
     key, region, service = signed.groups() if signed else ("", responses.get_region(), "")

@@ -1,4 +1,4 @@
-"""How a resource type is told to MiniStack's CloudFormation."""
+"""Resource types of our own in MiniStack's CloudFormation."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def _mend(config: Config, accounts: Accounts) -> None:
 
 
 def _stand_between(accounts: Accounts) -> None:
-    """What every request meets on its way in, the last one first."""
+    """Install the guards of API requests. The last one installed is the first one a request meets."""
     operations.install()
     calls.install(accounts)
     faults.install(accounts)

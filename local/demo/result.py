@@ -1,4 +1,4 @@
-"""What the demo has measured; ``build/demo.json`` is this, as JSON."""
+"""The demo's measurements, and the claims they prove; written to ``build/demo.json``."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ ENOUGH_REQUESTS = 500
 
 @dataclass(frozen=True)
 class Result(ABC):
-    """What a story has measured."""
+    """The measurements of one story."""
 
     @property
     @abstractmethod
     def claims(self) -> dict[str, tuple[bool, str]]:
-        """Each thing the story says: whether it was seen, and the figures."""
+        """Each claim of the story: was it seen to hold, and the figures."""
 
     @property
     def proven(self) -> bool:
-        """Whether all of it was seen."""
+        """True if every claim was seen to hold."""
         return all(seen for seen, _ in self.claims.values())
 
     def to_json(self) -> str:

@@ -40,7 +40,7 @@ class RollbackResult(Result):
         label_back_s: From the first failed task to AWSCURRENT on the last good version, seconds.
         all_good_s: From the first failed task to every task serving the last good version, none failing, seconds.
         quarantined: Whether the bad version is labelled so, and was never current again.
-        alarmed: Whether the alarm went off.
+        alarmed: Whether the alarm went off and its topic took the message.
         bad_starts_after: Tasks started after the label was back that did not get to serve the last good version.
         old_serial: The teller's certificate before, hex.
         new_serial: The certificate of the fresh renewal that settled the identity, hex.
@@ -168,8 +168,13 @@ class RollbackStory(Scene):
 
     def _alarmed(self) -> bool:
         name = naming.alarm(self.mesh.name, _ALARM)
-        alarms = self.running.client("cloudwatch").describe_alarm_history(AlarmName=name)["AlarmHistoryItems"]
-        return any("to ALARM" in item["HistorySummary"] for item in alarms)
+        history = self.running.client("cloudwatch").describe_alarm_history(AlarmName=name)["AlarmHistoryItems"]
+        told = [item["HistorySummary"] for item in history if item["HistoryItemType"] == "Action"]
+        return (
+            any("to ALARM" in item["HistorySummary"] for item in history)
+            and bool(told)
+            and all(action.startswith("Successfully executed action") for action in told)
+        )
 
 
 def _unreadable(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, passphrase: str) -> str:

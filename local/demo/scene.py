@@ -1,4 +1,4 @@
-"""What every story of the demo has: a local AWS, the Color mesh on it, a gateway to ask, Envoys to watch."""
+"""The setting that every story of the demo shares: a local AWS, the Color mesh, a gateway to ask, Envoys to watch."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Scene(ABC):
             self.running.wait_until_steady([GATEWAY, TELLER])
 
     def gateway(self) -> Gateway:
-        """Where clients find the mesh."""
+        """The gateway as clients find it."""
         listener = self.mesh.virtual_gateways[GATEWAY].listeners[0]
         return Gateway(
             address=self.running.gateway_address(GATEWAY),
@@ -94,7 +94,7 @@ class Scene(ABC):
         wait_until(lambda: asking.requests >= ENOUGH_REQUESTS, f"{ENOUGH_REQUESTS} requests", within_s=60)
 
     def addresses(self) -> dict[str, str]:
-        """What listens where: the load balancer, and each task's Envoy admin interface."""
+        """The addresses of the load balancer and of each task's Envoy admin interface."""
         gateway = self.gateway()
         found = {"gateway": f"{gateway.address}:{gateway.port}"}
         for service in (GATEWAY, TELLER):

@@ -1,4 +1,4 @@
-"""What a person sees of the demo: steps with their times, a table at the end, and how to look round."""
+"""The demo's terminal: steps with their times, a table at the end, and how to look round."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from meshcert.envoy.access_log import REFUSED_EVENT
 
 
 class Story(Scene):
-    """What ``make demo`` plays."""
+    """The story of ``make demo``."""
 
     TITLE = "meshcert demo: private-CA certificates inside real Envoys, on this machine, without AWS"
 

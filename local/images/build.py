@@ -235,7 +235,7 @@ class _StageBuild:
 
 
 def _lay_out_base(reference: str, rootfs: Path, envoy: Path | None) -> None:
-    """What the images we build on have, as links to what this machine has."""
+    """Lay out a base image: links to this machine's Python or Envoy in their places."""
     repository = reference.partition("@")[0].rsplit(":", 1)[0]
     binaries = rootfs / "usr/local/bin"
     if repository.rsplit("/", 1)[-1] == "python":

@@ -1,4 +1,4 @@
-"""What COPY may take: a tree of files, less what .dockerignore names."""
+"""The files that COPY may take: a tree of files, less those that .dockerignore names."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class FileTree:
     ignored: list[str] = field(default_factory=list)
 
     def find(self, source: str) -> list[Path]:
-        """What a COPY source names, wildcards included; empty if there is nothing or all of it is ignored."""
+        """The paths that a COPY source names, wildcards included; empty if there are none or all are ignored."""
         pattern = source.lstrip("/") or "."
         wild = any(character in pattern for character in "*?[")
         found = sorted(self.root.glob(pattern)) if wild else [self.root / pattern]
@@ -49,11 +49,11 @@ class FileTree:
                 copy_file(path, target / path.name, mode)
 
     def _may_hold(self, path: Path) -> bool:
-        """Whether it is wanted, or is a folder that a later exception may reach into."""
+        """True if it is not ignored, or is a folder that a later exception may reach into."""
         return not self._is_ignored(path) or (path.is_dir() and any(line.startswith("!") for line in self.ignored))
 
     def _is_ignored(self, path: Path) -> bool:
-        """Whether it is ignored: the last pattern that matches it, or a folder above it, decides."""
+        """True if it is ignored: the last pattern that matches it, or a folder above it, decides."""
         relative = path.relative_to(self.root)
         names = [str(relative), *map(str, list(relative.parents)[:-1])]
         ignored = False

@@ -30,13 +30,13 @@ class Authorities:
         self._authorities: dict[str, CertificateAuthority] = {}
 
     def in_region(self) -> list[CertificateAuthority]:
-        """Those of the region in force, in the order they were made."""
+        """The authorities of the region in force, in the order they were made."""
         scope = f":acm-pca:{responses.get_region()}:"
         return [ca for ca in self._authorities.values() if scope in ca.arn]
 
     def find(self, arn: str) -> CertificateAuthority:
         """
-        The one ``arn`` names, in whatever state.
+        The authority ``arn`` names, in whatever state.
 
         Raises:
             ServiceError: If the ARN is malformed or names none.

@@ -97,7 +97,7 @@ class PrivateCertificate:
 
     @property
     def remaining(self) -> timedelta:
-        """How long it is still valid; negative once it has expired, zero before it is issued."""
+        """The time until it expires; negative once it has, zero before it is issued."""
         return self.certificate.not_valid_after_utc - datetime.now(UTC) if self.certificate else timedelta()
 
     @property
@@ -107,18 +107,18 @@ class PrivateCertificate:
 
     @property
     def pending(self) -> bool:
-        """Whether ACM is renewing it, or tries again tomorrow."""
+        """True while ACM is renewing it or will try again tomorrow."""
         return self.attempts > 0
 
     @property
     def stuck_because(self) -> str | None:
-        """Why ACM's last try to renew it failed; None if it did not."""
+        """The reason why ACM's last try to renew it failed; None if it did not."""
         reason: str | None = (self.renewal or {}).get("RenewalStatusReason")
         return reason
 
     @property
     def renewable(self) -> bool:
-        """Whether RenewCertificate and managed renewal take it."""
+        """True if RenewCertificate and managed renewal take it."""
         return self.exported and self.current_status == "ISSUED"
 
     def issue(self, age: timedelta = timedelta()) -> None:

@@ -41,15 +41,15 @@ class PrivateCertificates:
         self._tokens: dict[str, tuple[datetime, str]] = {}
 
     def all(self) -> list[PrivateCertificate]:
-        """Those of every region, in the order they were requested."""
+        """The certificates of every region, in the order they were requested."""
         return list(self._certificates.values())
 
     def in_region(self) -> list[PrivateCertificate]:
-        """Those of the region in force, in the order they were requested."""
+        """The certificates of the region in force, in the order they were requested."""
         return [certificate for certificate in self.all() if _is_here(certificate.arn)]
 
     def find(self, arn: str) -> PrivateCertificate | None:
-        """The one ``arn`` names; None if there is none in the region in force."""
+        """The certificate ``arn`` names; None if there is none in the region in force."""
         return self._certificates.get(arn) if _is_here(arn) else None
 
     def request(self, fields: dict[str, Any]) -> PrivateCertificate:
@@ -93,7 +93,7 @@ class PrivateCertificates:
         return certificate
 
     def delete(self, arn: str) -> bool:
-        """Forget the one ``arn`` names in the region in force; returns whether there was one."""
+        """Forget a certificate of the region in force; returns False if there is none."""
         certificate = self.find(arn)
         if certificate is None:
             return False

@@ -71,7 +71,7 @@ class Template:
         The template that ``arn`` names.
 
         Raises:
-            ValueError: If it is none of the base templates that the local AWS knows.
+            ValueError: If the local AWS does not know the template.
         """
         match = re.fullmatch(r"arn:aws[\w-]*:acm-pca:::template/(\w+)/V1", arn)
         name = match.group(1) if match else ""
@@ -84,12 +84,12 @@ class Template:
 
     @property
     def for_authority(self) -> bool:
-        """Whether its certificates may sign others."""
+        """True if its certificates may sign others."""
         return not self.extended_key_usages
 
     @property
     def self_signed(self) -> bool:
-        """Whether its certificates are their own issuer's."""
+        """True if its certificates are signed by their own key."""
         return self.name == "RootCACertificate"
 
 

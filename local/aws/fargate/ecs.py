@@ -1,4 +1,4 @@
-"""Tasks of MiniStack's ECS become local processes, its services really roll."""
+"""Fargate put into MiniStack: its ECS tasks become local processes, its services really roll."""
 
 from __future__ import annotations
 

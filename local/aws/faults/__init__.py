@@ -1,1 +1,1 @@
-"""What goes wrong on purpose: errors, throttling, crashes, quotas, events lost or doubled."""
+"""Faults on purpose: errors, throttling, crashes, quotas, events lost or doubled, planted secret versions."""

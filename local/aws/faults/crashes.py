@@ -41,7 +41,7 @@ def kill(account: Account, request: Request) -> bool:
             connection.
 
     Returns:
-        Whether there was one. Requests of tasks, of tests and of administrators have none.
+        False if there was none: tasks, tests and administrators have no such process.
     """
     with lambda_runtime._lock:
         busy = [
@@ -63,7 +63,7 @@ def _may_have_sent(worker: Any, request: Request) -> bool:
 
 
 def _holds(pid: int, port: int) -> bool:
-    """Whether a process holds the connection whose local port this is."""
+    """True if a process holds the connection with this local port."""
     try:
         fields = [line.split() for line in _CONNECTIONS.read_text().splitlines()[1:]]
         sockets = {f"socket:[{field[_INODE]}]" for field in fields if field[_LOCAL].endswith(f":{port:04X}")}

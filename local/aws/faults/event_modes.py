@@ -57,7 +57,7 @@ class Mode:
             raise ValueError(f"event mode {self.mode!r} is none of {sorted(KINDS)}")
 
     def meets(self, event: Event) -> bool:
-        """Whether ``event`` misbehaves in this way."""
+        """True if ``event`` misbehaves in this way."""
         return (
             self.source in {"*", event["Source"]}
             and self.detail_type in {"*", event["DetailType"]}
@@ -125,7 +125,7 @@ class EventModes:
         self._send(ready)
 
     def _bend(self, mode: Mode, number: int, delivery: Delivery) -> list[Delivery]:
-        """What is to be delivered now."""
+        """Hold an event back or multiply it; returns what is to be delivered now."""
         self._met[number] += 1
         self._counts[mode.mode] += 1
         if mode.mode == "doubled":

@@ -70,7 +70,7 @@ class Rule:
         self._bucket = TokenBucket(self.rate, self.burst)
 
     def strikes(self, request: Request, chance: random.Random) -> bool:
-        """Whether this request meets the fault; counts it if so."""
+        """True if this request meets the fault; it then counts towards ``n``."""
         if not self._matches(request) or self.n == 0:
             return False
         self._seen += 1
@@ -101,7 +101,7 @@ class Faults:
         self._chance = random.Random(_SEED)
 
     def __bool__(self) -> bool:
-        """Whether there are any."""
+        """True if there are any."""
         return bool(self._rules)
 
     def replace(self, rules: list[Rule]) -> None:
@@ -183,4 +183,4 @@ async def _crash(rule: Rule, account: Account, exchange: Exchange, onward: Onwar
 
 
 async def _discard(_message: MutableMapping[str, Any]) -> None:
-    """Where an answer goes that nobody will read."""
+    """Swallow the answer: the process that asked has been killed."""

@@ -121,7 +121,7 @@ class Quotas:
         return admitted
 
     def report(self) -> dict[str, Any]:
-        """Whether it is on, and per API how many requests came and how many of them were refused."""
+        """``on``, and under ``apis`` for each API the number of calls and of those throttled."""
         apis = {name: {"calls": n, "throttled": self._throttled[name]} for name, n in sorted(self._calls.items())}
         return {"on": self.on, "apis": apis}
 

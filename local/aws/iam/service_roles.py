@@ -1,4 +1,4 @@
-"""What a service may do in a role that it was given: the role's trust policy and its rights."""
+"""Roles that services act in: may the service assume the role, and may the role do it?"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Denied(Exception):
 
 def trusts(role_arn: str, service: str, keys: Mapping[str, str]) -> bool:
     """
-    Whether the role exists and its trust policy lets ``service`` assume it.
+    True if the role exists and its trust policy lets ``service`` assume it.
 
     Args:
         role_arn: The role.

@@ -110,7 +110,7 @@ def _provisioned_update(inner: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _require_valid(properties: dict[str, Any]) -> None:
-    """What the API refuses fails the resource, and says why."""
+    """Fail the resource with the API's reason."""
     refusal = lambda_svc._validate_scaling_config(properties, properties.get("EventSourceArn", ""))
     if refusal:
         raise ValueError(json.loads(refusal[2]).get("message") or str(refusal[2]))
@@ -135,7 +135,7 @@ def _with_numbers(properties: dict[str, Any]) -> dict[str, Any]:
 
 def _require_mapping(mapping: dict[str, Any]) -> None:
     """
-    What Lambda requires of a mapping from a queue.
+    Check a mapping from a queue as Lambda does.
 
     Raises:
         ServiceError: InvalidParameterValueException, in Lambda's words.

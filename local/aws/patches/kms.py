@@ -61,7 +61,7 @@ def _with_key(inner: ServiceHandler) -> ServiceHandler:
 
 
 def _writes(call: dict[str, Any]) -> tuple[str, ...]:
-    """Who creates or changes a value needs both (Secrets Manager user guide, "Permissions for the KMS key")."""
+    """Creating or changing a value needs both rights."""
     return ("kms:GenerateDataKey", "kms:Decrypt") if "SecretString" in call or "SecretBinary" in call else ()
 
 

@@ -60,7 +60,7 @@ def install(accounts: Accounts) -> None:
 
 
 def lineage_of(header: str) -> dict[str, int]:
-    """How often each function has run, by the hash of its ARN, as a trace header says."""
+    """The number of times each function has run, by the hash of its ARN, as a trace header says."""
     found = _LINEAGE.search(urllib.parse.unquote(header))
     pairs = [entry.partition(":") for entry in found.group(1).split(",")] if found else []
     return {function: int(count) for function, _, count in pairs if count.isdecimal()}
@@ -126,7 +126,7 @@ def _stop_loops(inner: Callable[..., None], accounts: Accounts) -> Callable[...,
 
 
 def _may_loop(function: dict[str, Any]) -> bool:
-    """Whether PutFunctionRecursionConfig has turned the detection off."""
+    """True if PutFunctionRecursionConfig has turned the detection off."""
     return bool(function.get("recursive_loop") == "Allow")
 
 

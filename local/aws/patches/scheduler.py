@@ -139,7 +139,7 @@ def _checked(inner: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _fault(body: Schedule) -> str:
-    """What AWS would refuse about a schedule; empty if nothing, or if MiniStack refuses it itself."""
+    """AWS's reason to refuse a schedule; empty if there is none, or if MiniStack refuses it itself."""
     target, window = body.get("Target") or {}, body.get("FlexibleTimeWindow") or {}
     if not target.get("Arn") or not target.get("RoleArn") or not window:
         return ""

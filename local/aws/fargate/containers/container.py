@@ -79,7 +79,7 @@ class Container:
 
     @property
     def running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """True from its start to its end."""
         return self._process is not None and not self._gone.is_set()
 
     def start(self) -> None:
@@ -123,11 +123,11 @@ class Container:
         self._signal(signal.SIGKILL)
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Whether it has ended, after at most ``timeout_s`` seconds."""
+        """Wait for its end, at most ``timeout_s`` seconds; False if it still runs."""
         return self._gone.wait(timeout_s)
 
     def run(self, argv: list[str], timeout_s: float) -> bool:
-        """Whether ``argv``, run inside the container in its environment, exits with 0 within ``timeout_s`` seconds."""
+        """Run ``argv`` inside the container; True if it exits with 0 within ``timeout_s`` seconds."""
         process = subprocess.Popen(
             sandbox.enter_command(self._first_process, argv, namespaces=self._namespaces),
             env=self._environment,

@@ -1,4 +1,4 @@
-"""What a container finds in its environment."""
+"""The environment variables of a container."""
 
 from __future__ import annotations
 

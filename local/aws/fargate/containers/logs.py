@@ -1,4 +1,4 @@
-"""What containers write: a file each, and CloudWatch Logs where the definition asks for the awslogs driver."""
+"""Containers' output: a file each, and CloudWatch Logs where the definition asks for the awslogs driver."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Program:
 
 @lru_cache(maxsize=1)
 def namespaces_permitted() -> bool:
-    """Whether this user may create user, mount and process namespaces and mount a tmpfs; found out once, by trying."""
+    """True if this user may create user, mount and process namespaces and mount a tmpfs; tried once."""
     if not all(shutil.which(program) for program in ("setpriv", "unshare", "nsenter")):
         return False
     reading, writing = os.pipe()

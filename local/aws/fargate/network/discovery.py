@@ -1,4 +1,4 @@
-"""Cloud Map over real DNS, and the names of load balancers: what a VPC's resolver answers."""
+"""The VPC's resolver: Cloud Map over real DNS, and the names of load balancers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a service's ready tasks are announced: Cloud Map services and load balancer target groups."""
+"""Registration of a service's ready tasks in Cloud Map and in load balancers' target groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ministack.services import alb, ecs, servicediscovery
 
 
 def announced(record: dict[str, Any]) -> bool:
-    """Whether a task is one that clients may be sent to: running, to be kept, and healthy as far as it has checks."""
+    """True if clients may be sent to a task: running, to be kept, and healthy as far as it has checks."""
     return (
         record["lastStatus"] == "RUNNING"
         and record["desiredStatus"] == "RUNNING"

@@ -1,4 +1,4 @@
-"""ECS's API for services where MiniStack's is not true: deployments and their history, tags, times."""
+"""ECS's API for services where MiniStack's differs from AWS: deployments and their history, tags, times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a deployment's failing tasks end it: ECS's count of failures, its circuit breaker, and the way back."""
+"""ECS's deployment circuit breaker: the count of failed tasks, the end of a deployment, and the rollback."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class Scheduler:
         )
 
     def _pausing(self, service: Record, primary: Record) -> bool:
-        """Whether the deployment's tasks failed too often, too lately, for another one to be started now."""
+        """True while the deployment's last failure is too recent for another task to be started."""
         failures, latest = 0, 0.0
         for task in _tasks(service):
             if task.get("_failed") and ecs._deployment_for_task(service, task) is primary:

@@ -1,4 +1,4 @@
-"""One container's place in a task: when it may start, and when it never will."""
+"""One container of a task: when it may start, and when it never will."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class Part:
 
     @property
     def started(self) -> bool:
-        """Whether it was started, and may have ended since."""
+        """True once it was started; it may have ended since."""
         return self._started_at > 0
 
     @property
     def running(self) -> bool:
-        """Whether it runs now."""
+        """True while it runs."""
         return self._container.running
 
     @property
     def ended(self) -> bool:
-        """Whether it was started and has ended."""
+        """True once it was started and has ended."""
         return self.started and not self._container.running
 
     @property
@@ -75,11 +75,11 @@ class Part:
         self._container.kill()
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether it has ended, after at most ``timeout_s`` seconds."""
+        """Wait for its end, at most ``timeout_s`` seconds; False if it still runs."""
         return not self.started or self._container.wait(timeout_s)
 
     def fulfils(self, condition: str) -> bool:
-        """Whether a container that depends on this one under ``condition`` may start."""
+        """True if a container that depends on this one under ``condition`` may start."""
         return self.started and (
             condition == "START"
             or (condition == "HEALTHY" and self.health is Health.HEALTHY)
@@ -88,7 +88,7 @@ class Part:
         )
 
     def defeats(self, condition: str) -> bool:
-        """Whether ``condition`` cannot be met any more, or was not within the container's startTimeout."""
+        """True if ``condition`` can no longer be met, or was not met within the container's startTimeout."""
         if not self.started or self.fulfils(condition):
             return False
         late = time.monotonic() - self._started_at > self.definition.start_timeout_s

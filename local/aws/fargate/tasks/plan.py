@@ -1,4 +1,4 @@
-"""What a task needs before any of its processes exists: images, role, secrets, log groups, environments."""
+"""Preparation of a task before any of its processes exists: images, role, secrets, log groups, environments."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TaskEndError(Exception):
 @dataclass(frozen=True)
 class Host:
     """
-    What all tasks of one local AWS share.
+    Shared by all tasks of one local AWS.
 
     Args:
         config: The local AWS.
@@ -61,7 +61,6 @@ class TaskPlan:
     One task, ready to start.
 
     Args:
-        host: What it shares with other tasks.
         record: MiniStack's task record.
         definition: Its task definition.
         overrides: ``containerOverrides`` of RunTask.

@@ -57,7 +57,7 @@ class Condition:
 
     @property
     def is_known(self) -> bool:
-        """Whether the comparison is one of those with a threshold."""
+        """True if the comparison is one with a threshold."""
         return self.comparison in _COMPARE
 
     def judge(self, values: Sequence[float | None], running: float | None) -> str:
