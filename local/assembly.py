@@ -56,9 +56,7 @@ class Stack:
 
     Args:
         name: Its name in CloudFormation.
-        template: Its template.
         assets: The files and images it needs, as ``*.assets.json`` lists them.
-        tags: Its tags.
         place: Where its template will lie, ``s3://BUCKET/KEY`` with placeholders; empty if it is no asset.
     """
 

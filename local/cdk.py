@@ -22,7 +22,6 @@ class CdkFailed(Exception):
     The CDK CLI ended with an error.
 
     Args:
-        command: What was run.
         output: Everything it printed.
     """
 
@@ -62,7 +61,6 @@ class CdkCli:
         Write a cloud assembly for this machine's processor and Python.
 
         Args:
-            mesh: The mesh file.
             assembly: Folder to write to.
 
         Returns:

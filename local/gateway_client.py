@@ -25,7 +25,6 @@ class Gateway:
 
     Args:
         address: IP address of the gateway's load balancer.
-        port: Its listener's port.
         server_name: The name the gateway's certificate must carry.
         trust: The roots it is checked against.
     """
@@ -101,7 +100,6 @@ def ask_without_certificate(address: str, port: int, server_name: str) -> tuple[
 
     Args:
         address: IP address of a task.
-        port: Its listener's port.
         server_name: Sent as SNI.
 
     Returns:

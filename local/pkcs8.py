@@ -85,7 +85,6 @@ def encrypt_private_key(key: PrivateKey, passphrase: str, encryption: KeyEncrypt
     ``cryptography`` writes PBKDF2 with HMAC-SHA256 only; the other forms are put together here from its primitives.
 
     Args:
-        key: The key.
         passphrase: ASCII.
         encryption: The key derivation: PBKDF2 with 2,048 iterations of an HMAC, or scrypt.
         aes_bits: Which AES, always in CBC mode.

@@ -44,7 +44,6 @@ class LocalAwsFailed(Exception):
     The local AWS did not start, or a control endpoint refused.
 
     Args:
-        message: What happened.
         log_path: Where it wrote its log.
     """
 

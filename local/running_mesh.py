@@ -119,7 +119,6 @@ class RunningMesh:
 
     Args:
         aws: The local AWS it runs on.
-        name: Its name in the mesh file.
         resolve: Asks the local AWS's DNS for an address.
     """
 

@@ -19,8 +19,6 @@ def dispatch(aws: LocalAws, mesh: str, what: str) -> None:
     Send a tick or a sweep at once, as EventBridge Scheduler does: an ordinary message.
 
     Args:
-        aws: The local AWS.
-        mesh: Name of the mesh.
         what: ``tick`` or ``sweep``.
     """
     _send(aws.client("sqs"), mesh, what)
@@ -36,8 +34,6 @@ class Ticking:
     Sends ticks while its ``with`` block runs, beside the schedules' own.
 
     Args:
-        aws: The local AWS.
-        mesh: Name of the mesh.
         every_s: Pause between two ticks, seconds.
         sweep_every_s: Pause between two sweeps, seconds; 0 leaves them to the Scheduler.
     """

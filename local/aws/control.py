@@ -2,7 +2,7 @@
 The local AWS's own endpoints (``/_local/...``), and its moments: a reset, and the end.
 
 Control endpoints speak JSON over HTTP on the API's port without a signature. They exist for what no AWS API offers: a
-day passing at ACM, faults, the log of evaluated requests.
+day passing at ACM, faults, the log of evaluated requests. They act on the configured account.
 """
 
 from __future__ import annotations

@@ -23,7 +23,6 @@ class HookMissingError(RuntimeError):
 
     Args:
         owner: The module or object that was looked at.
-        name: The name that is missing.
     """
 
     def __init__(self, owner: object, name: str) -> None:

@@ -35,7 +35,6 @@ class PatternInvalidError(ValueError):
     A pattern that CloudWatch Logs would refuse, or a form that is not known here.
 
     Args:
-        pattern: The pattern.
         reason: What is wrong with it.
     """
 

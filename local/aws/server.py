@@ -28,11 +28,6 @@ from local.aws.iam import evaluation as iam
 from local.aws.patches import (
     event_source_mappings,
     event_targets,
-    function_code,
-    function_dead_letters,
-    function_errors,
-    function_python,
-    function_sessions,
     kms,
     log_filters,
     log_rights,
@@ -46,6 +41,11 @@ from local.aws.patches.cloudformation import dropped_properties, taken_names
 from local.aws.patches.cloudformation import network as network_types
 from local.aws.patches.cloudformation import secrets as secret_types
 from local.aws.patches.cloudwatch import alarm_actions, alarms, embedded_metrics
+from local.aws.patches.functions import code as function_code
+from local.aws.patches.functions import dead_letters as function_dead_letters
+from local.aws.patches.functions import errors as function_errors
+from local.aws.patches.functions import python as function_python
+from local.aws.patches.functions import sessions as function_sessions
 
 if TYPE_CHECKING:
     from local.aws.config import Config
@@ -94,7 +94,7 @@ def _install(config: Config) -> None:
     private_ca.install(accounts)
     acm.install(config, accounts)
     certificate_templates.install(accounts)
-    _mend(config, accounts)
+    _patch(config, accounts)
     balancers = load_balancer.install(config)
     ecs.install(config, balancers)
     discovery.install(config, accounts, balancers)
@@ -102,7 +102,8 @@ def _install(config: Config) -> None:
     control.install(config)
 
 
-def _mend(config: Config, accounts: Accounts) -> None:
+def _patch(config: Config, accounts: Accounts) -> None:
+    """Install the patches, and between them the parts of IAM and of the faults that wrap the same functions."""
     network_types.install()
     dropped_properties.install()
     secret_types.install()
@@ -132,7 +133,7 @@ def _mend(config: Config, accounts: Accounts) -> None:
 
 
 def _stand_between(accounts: Accounts) -> None:
-    """Install the guards of API requests. The last one installed is the first one a request meets."""
+    """Install the guards of API requests. The first one added is the first one a request meets."""
     operations.install()
     calls.install(accounts)
     faults.install(accounts)

@@ -142,7 +142,6 @@ class Watch(threading.Thread):
     Sees when an identity's new version becomes current and when every task of its service serves it.
 
     Args:
-        running: The mesh.
         identity: The identity; its service has the same name.
         version: The version that is current now.
     """

@@ -96,7 +96,6 @@ class Stage:
         How to look at what was left running, and how to stop it.
 
         Args:
-            aws: The local AWS.
             addresses: What listens where: name of a load balancer or task, address and port.
             trust_bundle: File with the roots that the gateway's clients need.
         """

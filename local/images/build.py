@@ -37,7 +37,6 @@ class BuildRequest:
     What ``docker build`` was asked for.
 
     Args:
-        context: The build context.
         dockerfile: The Dockerfile.
         arguments: Values of ``--build-arg``.
         target: Name of the stage to stop at, or None for the last.
@@ -58,7 +57,6 @@ def build(request: BuildRequest, output: Path, say: Callable[[str], None]) -> No
     Lay out the image in ``output``.
 
     Args:
-        request: What to build.
         output: An empty folder.
         say: Gets one line per step.
 

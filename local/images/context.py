@@ -17,7 +17,6 @@ class FileTree:
     A build context, or the files of another stage.
 
     Args:
-        root: Its root folder.
         ignored: Patterns of .dockerignore, in order.
     """
 

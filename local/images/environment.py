@@ -21,7 +21,6 @@ class InstallError(RuntimeError):
     pip could not install an image's requirements.
 
     Args:
-        requirements: The requirements file.
         output: What pip printed.
     """
 
@@ -41,7 +40,6 @@ def requirements_environment(
 
     Args:
         venvs: Folder of such environments.
-        requirements: What to install.
         constraints: Exact versions, or None.
         say: Told when one is made.
 

@@ -25,12 +25,7 @@ _KEPT_UNTAGGED_S = 24 * 3600
 
 
 class ImageMissingError(LookupError):
-    """
-    There is no image of that name.
-
-    Args:
-        reference: The name.
-    """
+    """There is no image of that name."""
 
     def __init__(self, reference: str) -> None:
         self.reference = reference
@@ -66,8 +61,6 @@ class ImageStore:
         Lay out an image and name it.
 
         Args:
-            request: What to build.
-            references: Its names.
             say: Gets one line per step.
 
         Returns:

@@ -116,7 +116,6 @@ def issue(ca: CertificateAuthority, request: dict[str, Any], times: CertificateT
     IssueCertificate.
 
     Args:
-        ca: The authority.
         request: Its fields, the PEM of the signing request under ``Csr`` decoded.
         times: How certificates are dated.
 

@@ -59,8 +59,6 @@ class CertificateAuthority:
         kind: ``ROOT`` or ``SUBORDINATE``.
         usage_mode: ``GENERAL_PURPOSE`` or ``SHORT_LIVED_CERTIFICATE``.
         configuration: Key algorithm, signing algorithm and subject, as given.
-        key: Its private key.
-        request: Its certificate signing request.
     """
 
     arn: str

@@ -100,7 +100,6 @@ class Signer:
 
     Args:
         name: The issuer's distinguished name.
-        key: The issuer's private key.
         algorithm: For example ``SHA384WITHECDSA``.
     """
 

@@ -36,12 +36,7 @@ _CALLED = (
 
 
 class Cluster:
-    """
-    All running tasks of one local AWS.
-
-    Args:
-        config: The local AWS.
-    """
+    """All running tasks of one local AWS."""
 
     def __init__(self, config: Config) -> None:
         self._runs: dict[str, TaskRun] = {}

@@ -36,7 +36,6 @@ def kill(account: Account, request: Request) -> bool:
     Kill the process that sent a request, as the kernel does when memory runs out (SIGKILL).
 
     Args:
-        account: The function's account.
         request: Signed by a function's role; the process is found by the function, and among several by its
             connection.
 
@@ -73,7 +72,7 @@ def _holds(pid: int, port: int) -> bool:
 
 
 def _report_signal(inner: Callable[..., dict[str, Any]], accounts: Accounts) -> Callable[..., dict[str, Any]]:
-    """Lambda's words for a killed process: :mod:`local.aws.patches.functions` knows only that it ended."""
+    """Lambda's words for a killed process: :mod:`local.aws.patches.functions.errors` knows only that it ended."""
 
     def execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
         answer = inner(function, event, request_id)

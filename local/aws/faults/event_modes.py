@@ -114,7 +114,6 @@ class EventModes:
         Deliver an event as the first mode that it meets says; as it is if it meets none.
 
         Args:
-            event: The event.
             deliver: Called once for each time it is to arrive, in the present context, perhaps later.
         """
         delivery = (contextvars.copy_context(), deliver, event)

@@ -32,7 +32,6 @@ def leading_keys(action: str, resource_arn: str, request: Call) -> list[str]:
     Args:
         action: What the request is checked for, without ``dynamodb:``: of a transaction the item's own action.
         resource_arn: The table or index it is checked on.
-        request: The request's body.
 
     Returns:
         The partition keys it names in that table, each once.

@@ -32,7 +32,6 @@ def resources(action: str, request: Call) -> list[str]:
 
     Args:
         action: Without ``ecs:``.
-        request: The request's body.
 
     Returns:
         One ARN or more; empty if MiniStack's own choice stands.

@@ -34,7 +34,6 @@ def trusts(role_arn: str, service: str, keys: Mapping[str, str]) -> bool:
     True if the role exists and its trust policy lets ``service`` assume it.
 
     Args:
-        role_arn: The role.
         service: For example ``scheduler.amazonaws.com``.
         keys: Condition keys of the request, for example ``aws:SourceArn``.
     """

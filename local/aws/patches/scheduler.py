@@ -60,7 +60,11 @@ Schedule = dict[str, Any]
 
 
 class _Clock:
-    """Stands in for the module ``time`` in MiniStack's scheduler, and can be put forward."""
+    """
+    Stands in for the module ``time`` in MiniStack's scheduler, and can be put forward.
+
+    There is one for all accounts, because MiniStack asks it once and then looks at every account's schedules.
+    """
 
     ahead_s = 0.0
 

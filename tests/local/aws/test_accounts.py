@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -9,13 +10,18 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+from local.running_aws import ROOT, LocalAws
 from tests.local.aws.hierarchies import root
 
 if TYPE_CHECKING:
-    from local.running_aws import LocalAws
+    from collections.abc import Iterator
 
 OTHER = "444455556666"
 ONCE = Config(retries={"total_max_attempts": 1})
+
+
+# How the process is put together, once, when it starts; the same for every account and unharmed by a reset.
+WIRING = {"control._routes", "control._at_reset", "control._at_stop", "operations._guards", "resource_type._slow"}
 
 
 def of_another(aws: LocalAws, service: str) -> Any:
@@ -64,3 +70,21 @@ def test_faults_and_quotas_strike_the_account_they_are_set_in(fresh_aws: LocalAw
     with pytest.raises(ClientError, match="ThrottlingException"):
         fresh_aws.client("acm-pca", ONCE).list_certificate_authorities()
     of_another(fresh_aws, "acm-pca").list_certificate_authorities()
+
+
+def test_no_module_keeps_state() -> None:
+    """What an account has is in its object: a second account would find another one's in a module."""
+    assert set(containers_of_modules()) == WIRING
+
+
+def containers_of_modules() -> Iterator[str]:
+    """Every variable of a module that begins as an empty container."""
+    folder = ROOT / "local" / "aws"
+    for file in folder.rglob("*.py"):
+        module = ".".join(file.relative_to(folder).with_suffix("").parts)
+        for statement in ast.parse(file.read_text()).body:
+            value = getattr(statement, "value", None)
+            empty = isinstance(value, (ast.Dict, ast.List)) and not ast.unparse(value).strip("{}[]")
+            if value is not None and (empty or ast.unparse(value) in {"set()", "dict()", "list()", "Counter()"}):
+                target = statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0]  # type: ignore[attr-defined]
+                yield f"{module}.{ast.unparse(target)}"

@@ -28,7 +28,6 @@ class ContainerStartError(RuntimeError):
     A container's first program could not be started.
 
     Args:
-        name: The container's name.
         reason: What the system said.
     """
 
@@ -44,7 +43,6 @@ class ContainerPlan:
     Everything a container is started with.
 
     Args:
-        name: The container's name.
         program: What runs in it.
         environment: All of its environment.
         log: Called with each line it writes, without the line's end.
@@ -61,7 +59,6 @@ class Container:
     One container. Start it from a thread that outlives it: the kernel kills it when that thread ends.
 
     Args:
-        plan: What to start.
         ended: Called once, from a thread of its own, when the container and everything in it has ended.
     """
 

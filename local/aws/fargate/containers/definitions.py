@@ -65,11 +65,9 @@ class ContainerDefinition:
         command: Replaces the image's CMD, if given.
         working_directory: Replaces the image's WORKDIR, if given.
         depends_on: Condition (START, COMPLETE, SUCCESS, HEALTHY) by container name.
-        health_check: Its health check.
         start_timeout_s: How long others wait until it meets their condition.
         stop_timeout_s: Seconds between SIGTERM and SIGKILL.
         read_only: Whether its root file system is read-only.
-        tmpfs: Its tmpfs mounts.
     """
 
     name: str
@@ -94,7 +92,6 @@ class ContainerDefinition:
         One container definition with what the task overrides.
 
         Args:
-            value: The definition.
             override: Its entry of ``containerOverrides``, or an empty mapping.
             secrets: Values of its ``secrets``, by variable name.
         """

@@ -18,7 +18,6 @@ def platform_settings(config: Config, metadata_token: str, grant: Grant | None) 
     What Fargate itself would set, with the addresses of this local AWS.
 
     Args:
-        config: The local AWS.
         metadata_token: The container's token at the task metadata endpoint.
         grant: The way to the task's role, or None if it has none.
     """
@@ -39,7 +38,6 @@ def local_settings(config: Config, address: str) -> dict[str, str]:
     The settings that differ from Fargate because tasks here share one network and AWS has another address.
 
     Args:
-        config: The local AWS.
         address: The task's own loopback address.
     """
     return {
@@ -57,8 +55,6 @@ def container_environment(
     The whole environment of one container; nothing is inherited from the local AWS.
 
     Args:
-        image: Its image.
-        definition: Its definition.
         platform: From :func:`platform_settings`.
         local: From :func:`local_settings`.
     """

@@ -50,7 +50,6 @@ class Program:
         argv: Program and arguments; the program is found on the container's PATH.
         cwd: Working directory.
         read_only: Whether the container may write to its tmpfs mounts only.
-        tmpfs: Its tmpfs mounts.
     """
 
     argv: tuple[str, ...]
@@ -105,7 +104,6 @@ def start_command(program: Program, report: int, *, namespaces: bool) -> list[st
     The process is killed when the thread that starts it ends, so that thread must live as long as the container.
 
     Args:
-        program: What to run.
         report: Inherited descriptor; :func:`read_report` reads the other end.
         namespaces: What :func:`namespaces_permitted` said.
     """

@@ -45,9 +45,7 @@ class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
     Answers for Cloud Map namespaces and load balancers; other names are refused, since nothing here recurses.
 
     Args:
-        config: The local AWS.
         accounts: Its accounts; the configured one is asked.
-        balancers: Its load balancers.
     """
 
     def __init__(self, config: Config, accounts: Accounts, balancers: Balancers) -> None:

@@ -41,12 +41,7 @@ def install(config: Config) -> Balancers:
 
 
 class Balancers:
-    """
-    All forwarders of one local AWS, on an event loop in a thread of their own.
-
-    Args:
-        config: The local AWS.
-    """
+    """All forwarders of one local AWS, on an event loop in a thread of their own."""
 
     def __init__(self, config: Config) -> None:
         self._scope = (config.account, config.region)

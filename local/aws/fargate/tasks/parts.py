@@ -19,7 +19,6 @@ class Part:
     One container of a task, before, while and after it runs.
 
     Args:
-        definition: Its definition.
         plan: What it is started with.
         changed: Called from other threads when it ended or its health changed.
     """

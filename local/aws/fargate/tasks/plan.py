@@ -43,9 +43,7 @@ class Host:
     Shared by all tasks of one local AWS.
 
     Args:
-        config: The local AWS.
         addresses: Its loopback addresses.
-        credentials: Its credentials endpoint.
         changed: Called when a task's state changed in a way that a service may have to react to.
     """
 
@@ -62,7 +60,6 @@ class TaskPlan:
 
     Args:
         record: MiniStack's task record.
-        definition: Its task definition.
         overrides: ``containerOverrides`` of RunTask.
         address: The task's own loopback address.
     """

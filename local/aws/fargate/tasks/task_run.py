@@ -36,7 +36,6 @@ class TaskRun:
     Args:
         host: What it shares with other tasks.
         record: MiniStack's task record, status PROVISIONING.
-        definition: Its task definition.
         overrides: ``containerOverrides`` of RunTask.
     """
 

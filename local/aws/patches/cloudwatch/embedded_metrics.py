@@ -50,7 +50,6 @@ class Datum:
 
     Args:
         namespace: For example ``meshcert``.
-        name: The metric's name.
         dimensions: Names and values; with them the metric is a metric of its own.
         unit: For example ``Seconds``.
         values: At least one, at most 100.

@@ -1,4 +1,4 @@
-"""MiniStack as it is, without any mend: what the mends are measured against."""
+"""MiniStack as it is, without any patch: what the patches are measured against."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOST = "127.0.0.1"
 
 
 @dataclass(frozen=True)
-class Unmended:
+class Unpatched:
     """
     A MiniStack that runs as it comes, IAM switched on.
 
@@ -58,7 +58,7 @@ class Unmended:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Unmended]:
+def running(folder: Path) -> Iterator[Unpatched]:
     """MiniStack with the settings that the local AWS gives it, as long as the ``with`` block runs."""
     config = Config(
         directory=folder / "state",
@@ -81,7 +81,7 @@ def running(folder: Path) -> Iterator[Unmended]:
         )
     try:
         eventually(lambda: _is_up(config), "MiniStack up", within_s=30)
-        yield Unmended(config)
+        yield Unpatched(config)
     finally:
         process.kill()
         process.wait()

@@ -35,12 +35,7 @@ class SharedBundle(zipfile.ZipFile):
     """A bundle that is unpacked only if it is the first of its content; all others become links."""
 
     def extractall(self, path: str | Path | None = None, *_: object, **__: object) -> None:  # type: ignore[override]
-        """
-        Make ``path``, an empty folder, the bundle's folder.
-
-        Args:
-            path: The folder.
-        """
+        """Make ``path``, an empty folder, the bundle's folder."""
         bundle = Path(str(self.filename))
         with bundle.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()

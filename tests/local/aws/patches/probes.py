@@ -1,63 +1,39 @@
-"""Every mend says what it mends, and an unmended MiniStack still needs it."""
+"""A probe for each patch: true as long as an unpatched MiniStack departs from AWS in what the patch is for."""
 
 from __future__ import annotations
 
-import ast
 import json
 import time
 from typing import TYPE_CHECKING, Any
 
-import pytest
 from botocore.exceptions import ClientError
 
-from local.aws.hooks import MINISTACK_VERSION
-from local.running_aws import ROOT
 from tests.local.aws.bundles import new_function
 from tests.local.aws.hierarchies import eventually
-from tests.local.aws.patches.unmended import Unmended, running
 from tests.local.aws.roles import new_role
 from tests.local.aws.stacks import deploy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-FOLDER = ROOT / "local" / "aws" / "patches"
-MENDS = {str(file.relative_to(FOLDER).with_suffix("")) for file in FOLDER.rglob("*.py") if file.name != "__init__.py"}
+    from tests.local.aws.patches.unpatched import Unpatched
+
 NOTHING = [{"Effect": "Deny", "Action": "*", "Resource": "*"}]
 
 
-@pytest.fixture(scope="module")
-def stock(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Unmended]:
-    """MiniStack as it is."""
-    with running(tmp_path_factory.mktemp("unmended")) as unmended:
-        yield unmended
-
-
-@pytest.mark.parametrize("mend", sorted(MENDS))
-def test_a_mend_says_what_it_mends(mend: str) -> None:
-    """What the pinned MiniStack does, what AWS does, and when the file can go."""
-    text = ast.get_docstring(ast.parse((FOLDER / f"{mend}.py").read_text())) or ""
-    first, *paragraphs = text.split("\n\n")
-
-    assert "\n" not in first
-    assert paragraphs[0].startswith(f"MiniStack {MINISTACK_VERSION} ")
-    assert paragraphs[1].startswith("AWS")
-    assert paragraphs[-1].startswith("It can go ")
-
-
-def function_python(stock: Unmended) -> bool:
+def function_python(stock: Unpatched) -> bool:
     """A function finds what its bundle lacks."""
     new_function(stock, "importing", "def handler(event, context):\n    import ministack\n    return 'found'", NOTHING)
     return b"found" in _invoke(stock, "importing")
 
 
-def function_errors(stock: Unmended) -> bool:
+def function_errors(stock: Unpatched) -> bool:
     """Every exception has the same name."""
     new_function(stock, "raising", "def handler(event, context): raise ValueError('no luck')", NOTHING)
     return b'"ValueError"' not in _invoke(stock, "raising")
 
 
-def function_sessions(stock: Unmended) -> bool:
+def function_sessions(stock: Unpatched) -> bool:
     """A function's session begins with its role's name: told by the key, for its own interpreter has no boto3."""
     code = (
         "import os\n"
@@ -71,7 +47,7 @@ def function_sessions(stock: Unmended) -> bool:
     return str(stock.client_with(session, "sts").get_caller_identity()["UserId"]) == "known:known"
 
 
-def function_code(stock: Unmended) -> bool:
+def function_code(stock: Unpatched) -> bool:
     """Two functions of the same code have two folders."""
     code = "import os\ndef handler(event, context): return os.path.dirname(os.path.realpath(__file__))"
     for name in ("first", "second"):
@@ -79,7 +55,7 @@ def function_code(stock: Unmended) -> bool:
     return _invoke(stock, "first") != _invoke(stock, "second")
 
 
-def function_dead_letters(stock: Unmended) -> bool:
+def function_dead_letters(stock: Unpatched) -> bool:
     """An envelope lies in the dead-letter queue."""
     url, arn = _queue(stock, "dead")
     code = "def handler(event, context): raise ValueError"
@@ -87,18 +63,19 @@ def function_dead_letters(stock: Unmended) -> bool:
     functions = stock.client("lambda")
     functions.put_function_event_invoke_config(FunctionName="failing", MaximumRetryAttempts=0)
     functions.invoke(FunctionName="failing", InvocationType="Event", Payload=b'{"the": "event"}')
-    (letter,) = eventually(lambda: _received(stock, url), "a dead letter")
+    sqs = stock.client("sqs")
+    (letter,) = eventually(lambda: sqs.receive_message(QueueUrl=url).get("Messages"), "a dead letter")
     return bool(json.loads(letter["Body"]) != {"the": "event"})
 
 
-def loops(stock: Unmended) -> bool:
+def loops(stock: Unpatched) -> bool:
     """A function has no trace header, and so no lineage."""
     code = "import os\ndef handler(event, context): return os.environ.get('_X_AMZN_TRACE_ID')"
     new_function(stock, "traced", code, NOTHING)
     return _invoke(stock, "traced") == b"null"
 
 
-def event_targets(stock: Unmended) -> bool:
+def event_targets(stock: Unpatched) -> bool:
     """A function is invoked whose policy lets nobody in."""
     code = "def handler(event, context): print('invoked')"
     arn = new_function(stock, "uninvited", code, [_allowed("logs:*")])
@@ -117,7 +94,7 @@ def event_targets(stock: Unmended) -> bool:
     return any("invoked" in line["message"] for line in eventually(lines, "lines of the function"))
 
 
-def event_source_mappings(stock: Unmended) -> bool:
+def event_source_mappings(stock: Unpatched) -> bool:
     """A mapping is made for a function that may not read the queue."""
     _, arn = _queue(stock, "work")
     new_function(stock, "blind", "def handler(event, context): pass", NOTHING)
@@ -125,13 +102,13 @@ def event_source_mappings(stock: Unmended) -> bool:
     return "UUID" in made
 
 
-def queues(stock: Unmended) -> bool:
+def queues(stock: Unpatched) -> bool:
     """A delay of 901 seconds is taken."""
     url, _ = _queue(stock, "delayed")
     return "MessageId" in stock.client("sqs").send_message(QueueUrl=url, MessageBody="x", DelaySeconds=901)
 
 
-def scheduler(stock: Unmended) -> bool:
+def scheduler(stock: Unpatched) -> bool:
     """A schedule is made with a role that does not trust Scheduler."""
     _, arn = _queue(stock, "scheduled")
     role = new_role(stock, "distrustful", NOTHING)
@@ -144,7 +121,7 @@ def scheduler(stock: Unmended) -> bool:
     return "ScheduleArn" in made
 
 
-def secrets_manager(stock: Unmended) -> bool:
+def secrets_manager(stock: Unpatched) -> bool:
     """A version is overwritten."""
     vault, token = stock.client("secretsmanager"), "a" * 32
     vault.create_secret(Name="overwritten", SecretString="0")
@@ -153,7 +130,7 @@ def secrets_manager(stock: Unmended) -> bool:
     return bool(vault.get_secret_value(SecretId="overwritten", VersionId=token)["SecretString"] == "2")
 
 
-def secret_versions(stock: Unmended) -> bool:
+def secret_versions(stock: Unpatched) -> bool:
     """The first of four versions is gone."""
     vault = stock.client("secretsmanager")
     vault.create_secret(Name="renewed", SecretString="0")
@@ -162,7 +139,7 @@ def secret_versions(stock: Unmended) -> bool:
     return len(vault.list_secret_version_ids(SecretId="renewed", IncludeDeprecated=True)["Versions"]) < 4
 
 
-def kms(stock: Unmended) -> bool:
+def kms(stock: Unpatched) -> bool:
     """A role without rights on the key reads the secret."""
     key = stock.client("kms").create_key()["KeyMetadata"]["Arn"]
     stock.client("secretsmanager").create_secret(Name="encrypted", SecretString="open", KmsKeyId=key)
@@ -171,14 +148,14 @@ def kms(stock: Unmended) -> bool:
     return bool(reader.get_secret_value(SecretId="encrypted")["SecretString"] == "open")
 
 
-def log_filters(stock: Unmended) -> bool:
+def log_filters(stock: Unpatched) -> bool:
     """A condition matches every line."""
     _write(stock, "filtered", json.dumps({"level": "info"}))
     found = stock.client("logs").filter_log_events(logGroupName="filtered", filterPattern='{ $.level = "error" }')
     return bool(found["events"])
 
 
-def log_rights(stock: Unmended) -> bool:
+def log_rights(stock: Unpatched) -> bool:
     """A policy that ends in ``:*`` allows nothing."""
     _write(stock, "readable", "a line")
     arn = f"arn:aws:logs:{stock.config.region}:{stock.config.account}:log-group:readable:*"
@@ -190,40 +167,36 @@ def log_rights(stock: Unmended) -> bool:
     return False
 
 
-def registry(stock: Unmended) -> bool:
+def registry(stock: Unpatched) -> bool:
     """An image that is not there is described."""
     ecr = stock.client("ecr")
     ecr.create_repository(repositoryName="empty")
     return not ecr.describe_images(repositoryName="empty", imageIds=[{"imageTag": "none"}])["imageDetails"]
 
 
-def cloudformation_network(stock: Unmended) -> bool:
+def cloudformation_network(stock: Unpatched) -> bool:
     """A template with an address is refused."""
-    template = {"Resources": {"Address": {"Type": "AWS::EC2::EIP"}}}
-    cloudformation = stock.client("cloudformation")
     try:
-        cloudformation.create_stack(StackName="network", TemplateBody=json.dumps(template))
-        status = eventually(lambda: _ended(stock, "network"), "the stack's end")
+        return deploy(stock, "network", {"Address": {"Type": "AWS::EC2::EIP"}}) != "CREATE_COMPLETE"
     except ClientError as error:
         return "AWS::EC2::EIP" in str(error)
-    return status != "CREATE_COMPLETE"
 
 
-def cloudformation_secrets(stock: Unmended) -> bool:
+def cloudformation_secrets(stock: Unpatched) -> bool:
     """``Ref`` of a secret is its name."""
     deploy(stock, "secret", {"Secret": {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "referred"}}})
     resources = stock.client("cloudformation").describe_stack_resources(StackName="secret")["StackResources"]
     return bool(resources[0]["PhysicalResourceId"] == "referred")
 
 
-def cloudformation_taken_names(stock: Unmended) -> bool:
+def cloudformation_taken_names(stock: Unpatched) -> bool:
     """A stack takes over a secret that was there."""
     stock.client("secretsmanager").create_secret(Name="taken", SecretString="mine")
     secret = {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "taken", "SecretString": "theirs"}}
     return deploy(stock, "taking", {"Secret": secret}) == "CREATE_COMPLETE"
 
 
-def cloudformation_dropped_properties(stock: Unmended) -> bool:
+def cloudformation_dropped_properties(stock: Unpatched) -> bool:
     """A table's expiry is forgotten."""
     table = {
         "TableName": "expiring",
@@ -237,7 +210,7 @@ def cloudformation_dropped_properties(stock: Unmended) -> bool:
     return bool(described["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED")
 
 
-def cloudwatch_embedded_metrics(stock: Unmended) -> bool:
+def cloudwatch_embedded_metrics(stock: Unpatched) -> bool:
     """A metric in a line stays a line."""
     directive = {"Namespace": "embedded", "Dimensions": [[]], "Metrics": [{"Name": "n"}]}
     metadata = {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]}
@@ -245,7 +218,7 @@ def cloudwatch_embedded_metrics(stock: Unmended) -> bool:
     return not stock.client("cloudwatch").list_metrics(Namespace="embedded")["Metrics"]
 
 
-def cloudwatch_alarms(stock: Unmended) -> bool:
+def cloudwatch_alarms(stock: Unpatched) -> bool:
     """Another dimension's metric raises an alarm."""
     cloudwatch = stock.client("cloudwatch")
     _new_alarm(stock, "mixed", Dimensions=[{"Name": "mesh", "Value": "one"}])
@@ -255,7 +228,7 @@ def cloudwatch_alarms(stock: Unmended) -> bool:
     return bool(alarm["StateValue"] == "ALARM")
 
 
-def cloudwatch_alarm_actions(stock: Unmended) -> bool:
+def cloudwatch_alarm_actions(stock: Unpatched) -> bool:
     """The history tells of no action."""
     topic = stock.client("sns").create_topic(Name="told")["TopicArn"]
     cloudwatch = stock.client("cloudwatch")
@@ -265,7 +238,7 @@ def cloudwatch_alarm_actions(stock: Unmended) -> bool:
     return bool(history) and all(item["HistoryItemType"] != "Action" for item in history)
 
 
-STILL_NEEDED: dict[str, Callable[[Unmended], bool]] = {
+STILL_NEEDED: dict[str, Callable[[Unpatched], bool]] = {
     "cloudformation/dropped_properties": cloudformation_dropped_properties,
     "cloudformation/network": cloudformation_network,
     "cloudformation/secrets": cloudformation_secrets,
@@ -276,11 +249,11 @@ STILL_NEEDED: dict[str, Callable[[Unmended], bool]] = {
     "cloudwatch/embedded_metrics": cloudwatch_embedded_metrics,
     "event_source_mappings": event_source_mappings,
     "event_targets": event_targets,
-    "function_code": function_code,
-    "function_dead_letters": function_dead_letters,
-    "function_errors": function_errors,
-    "function_python": function_python,
-    "function_sessions": function_sessions,
+    "functions/code": function_code,
+    "functions/dead_letters": function_dead_letters,
+    "functions/errors": function_errors,
+    "functions/python": function_python,
+    "functions/sessions": function_sessions,
     "kms": kms,
     "log_filters": log_filters,
     "log_rights": log_rights,
@@ -293,33 +266,18 @@ STILL_NEEDED: dict[str, Callable[[Unmended], bool]] = {
 }
 
 
-@pytest.mark.parametrize("mend", sorted(MENDS))
-def test_a_mend_still_has_something_to_mend(stock: Unmended, mend: str) -> None:
-    """Where this fails after an upgrade, MiniStack does it itself now: try without the file."""
-    assert STILL_NEEDED[mend](stock)
-
-
-def test_every_probe_has_its_mend() -> None:
-    """A mend that went takes its probe with it."""
-    assert STILL_NEEDED.keys() == MENDS
-
-
-def _invoke(stock: Unmended, name: str) -> bytes:
+def _invoke(stock: Unpatched, name: str) -> bytes:
     payload: bytes = stock.client("lambda").invoke(FunctionName=name, Payload=b"{}")["Payload"].read()
     return payload
 
 
-def _queue(stock: Unmended, name: str) -> tuple[str, str]:
+def _queue(stock: Unpatched, name: str) -> tuple[str, str]:
     sqs = stock.client("sqs")
     url = sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "60"})["QueueUrl"]
     return url, sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
 
 
-def _received(stock: Unmended, url: str) -> list[Any]:
-    return list(stock.client("sqs").receive_message(QueueUrl=url).get("Messages", []))
-
-
-def _write(stock: Unmended, group: str, line: str) -> None:
+def _write(stock: Unpatched, group: str, line: str) -> None:
     logs = stock.client("logs")
     logs.create_log_group(logGroupName=group)
     logs.create_log_stream(logGroupName=group, logStreamName="one")
@@ -327,7 +285,7 @@ def _write(stock: Unmended, group: str, line: str) -> None:
     logs.put_log_events(logGroupName=group, logStreamName="one", logEvents=[event])
 
 
-def _new_alarm(stock: Unmended, name: str, **more: Any) -> None:
+def _new_alarm(stock: Unpatched, name: str, **more: Any) -> None:
     arguments = {
         "AlarmName": name,
         "Namespace": "probe",
@@ -344,8 +302,3 @@ def _new_alarm(stock: Unmended, name: str, **more: Any) -> None:
 
 def _allowed(action: str) -> dict[str, Any]:
     return {"Effect": "Allow", "Action": action, "Resource": "*"}
-
-
-def _ended(stock: Unmended, name: str) -> str:
-    status = str(stock.client("cloudformation").describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
-    return "" if status.endswith("IN_PROGRESS") else status

@@ -1,0 +1,1 @@
+"""Lambda functions: their code, interpreter, session, errors and dead letters."""
