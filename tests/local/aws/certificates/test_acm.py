@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from local.running_aws import LocalAws
 
-TIMES = CertificateTimes(renewal_takes_s=0.1)
+TIMES = CertificateTimes(renewal_takes_s=0.5)
 NAME = "teller.color.local"
 PASSPHRASE = b"correct horse battery"
 
