@@ -218,7 +218,7 @@ def _tell(look: Look, result: Reconciled, parts: Parts) -> None:
         extra={
             "identity": result.identity,
             "by": look.by,
-            "deeds": [f"{deed.step.action}: {deed.outcome}" for deed in result.deeds],
+            "deeds": [f"{taken.step.action}: {taken.outcome}" for taken in result.steps],
             "next": f"{result.plan.step.action}: {result.plan.step.why}" if result.plan else "another look sees to it",
         },
     )

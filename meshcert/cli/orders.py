@@ -42,9 +42,8 @@ def foresee(account: Account, looked: Sight, order: str, reason: str) -> Plan:
         order: ``renew`` or ``rollback``.
         reason: In the operator's own words.
     """
-    memory = replace(looked.seen.memory, order=Order(order, "you", reason, looked.seen.now))
-    seen = replace(looked.seen, memory=memory)
-    return plan(replace(seen, memory=remembered(seen)), account.policy)
+    memory = replace(looked.memory, order=Order(order, "you", reason, looked.seen.now))
+    return plan(looked.seen, remembered(memory, looked.seen), account.policy)
 
 
 def is_futile(looked: Sight, order: str, foreseen: Plan) -> bool:

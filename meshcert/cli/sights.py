@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from meshcert.lifecycle.deciding.plan import Plan
     from meshcert.lifecycle.deciding.steps import Step
+    from meshcert.lifecycle.memory import Memory
     from meshcert.lifecycle.observing.observation import Acknowledgement, Observation, Service, Task
     from meshcert.lifecycle.policy import Policy
 
@@ -31,11 +32,13 @@ class Sight:
 
     Args:
         seen: The look.
+        memory: What is remembered of it and of earlier ones.
         plan: What the renewal function would do next.
         policy: When things are due.
     """
 
     seen: Observation
+    memory: Memory
     plan: Plan
     policy: Policy
 
@@ -137,7 +140,7 @@ class Sight:
 
     def _known(self, version: str) -> tuple[str, Validity | None]:
         """Serial number and validity of what a version holds, if ACM has ever shown it."""
-        for serial_number, known in self.seen.memory.certificates.items():
+        for serial_number, known in self.memory.certificates.items():
             if version and known.version == version:
                 return serial_number, Validity(known.not_before, known.not_after)
         return "", None

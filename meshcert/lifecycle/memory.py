@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from meshcert.lifecycle.asking.looks import RENEW, ROLL_BACK
 
 SCHEMA = 1
 _CERTIFICATES_KEPT = 8
@@ -201,9 +204,47 @@ class Memory:
         """
         return replace(self, order=order, messages=(*self.messages, message)[-_MESSAGES_KEPT:], failures={})
 
+    def renewing(self, version: str, at: dt.datetime) -> Memory:
+        """The same, with a renewal that was asked for; an order to renew has been carried out by it."""
+        before = self.renewal
+        tries = before.tries + 1 if before and before.version == version else 1
+        return replace(self._without_order(RENEW), renewal=RenewalRequest(version, at, tries))
+
+    def quarantining(self, version: str, reason: str, at: dt.datetime) -> Memory:
+        """The same, with a bad version; one that is quarantined already stays as it was."""
+        before = self.quarantine
+        if before and before.version == version:
+            return self
+        return replace(self, quarantine=Quarantine(version, reason, at, before.count + 1 if before else 1))
+
+    def rolled_back(self) -> Memory:
+        """The same, with an order to roll back carried out."""
+        return self._without_order(ROLL_BACK)
+
+    def proving(self) -> Memory:
+        """The same, with a version proven good: the next bad one is the first in a row."""
+        return replace(self, quarantine=replace(self.quarantine, count=0) if self.quarantine else None)
+
     def deploying(self, service: str, rollout: Rollout) -> Memory:
-        """The same, with another latest deployment of a service."""
+        """
+        The same, with a deployment of a service that is about to begin; it has no id yet.
+
+        Another one of the same version is one more try, unless the one before never began.
+        """
+        before = self.rollouts.get(service)
+        if before and before.version == rollout.version:
+            never_begun = before.replaces == rollout.replaces and not before.deployment
+            tries = before.tries if never_begun else before.tries + 1
+            rollout = replace(rollout, tries=tries, after_failure=before.after_failure)
         return replace(self, rollouts=self.rollouts | {service: rollout})
+
+    def deployed(self, service: str, deployment: str) -> Memory:
+        """The same, with the id of the deployment that was about to begin."""
+        begun = replace(self.rollouts[service], deployment=deployment)
+        return replace(self, rollouts=self.rollouts | {service: begun})
+
+    def _without_order(self, kind: str) -> Memory:
+        return replace(self, order=None) if self.order and self.order.kind == kind else self
 
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""
@@ -235,6 +276,15 @@ class Memory:
             )
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             return cls()
+
+
+Change = Callable[[Memory], Memory]
+"""
+What to remember from now on, of what is remembered now.
+
+A run has one memory, and one owner of it. Who only learns something says how the memory changes and holds none himself:
+nothing that was forgotten meanwhile comes back.
+"""
 
 
 def _plain(value: Any) -> Any:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from meshcert.errors import MeshcertError
     from meshcert.lifecycle.deciding.steps import Step
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observing.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
 TOLD_AFTER_REFUSALS = 2
@@ -53,13 +52,14 @@ def only(memory: Memory, wanted: frozenset[str]) -> Memory:
     return replace(memory, failures={name: failure for name, failure in memory.failures.items() if name in wanted})
 
 
-def held_back(concern: Concern, seen: Observation, policy: Policy) -> Concern:
+def held_back(concern: Concern, memory: Memory, now: dt.datetime, policy: Policy) -> Concern:
     """
     A concern whose step may have failed before: then a person is told, and may have to act before it is tried again.
 
     Args:
         concern: What it wants.
-        seen: One look.
+        memory: What earlier looks remembered.
+        now: The time.
         policy: How long to wait.
 
     Returns:
@@ -67,14 +67,14 @@ def held_back(concern: Concern, seen: Observation, policy: Policy) -> Concern:
         after any failure; a roll back is repeated with every tick, whatever the error.
     """
     step = concern.step
-    failure = _failure(seen.memory, step) if step and step.acts and not concern.failing else None
+    failure = _failure(memory, step) if step and step.acts and not concern.failing else None
     if step is None or failure is None:
         return concern
     findings = concern.findings
     if failure.count >= (TOLD_AFTER_REFUSALS if failure.refused else TOLD_AFTER_TRIES):
         detail = f"{step.name}: {failure.count} times since {failure.since:%Y-%m-%d %H:%M} UTC: {failure.why}"
         findings = (*findings, Finding(Kind.STEP_FAILING, detail))
-    left_s = policy.retry_after_s(failure.count - 1) - (seen.now - failure.at).total_seconds()
+    left_s = policy.retry_after_s(failure.count - 1) - (now - failure.at).total_seconds()
     if failure.refused and step.action is not Action.ROLL_BACK and left_s > 0:
         text = f"{step.name} was refused and is tried again later: {failure.why}"
         return Concern(waiting(text, service=step.service, again_s=left_s), findings, failing=(step.name,))

@@ -1,5 +1,5 @@
 """
-What to do next for one identity, and why: pure, from an observation alone.
+What to do next for one identity, and why: pure, from an observation and the memory.
 
 Concerns are asked in their order of urgency: a bad version goes back first, then the newest certificate is published,
 then services take it over, then it is renewed. The first concern that can act does; one that has to wait keeps no other
@@ -19,7 +19,7 @@ from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
 from meshcert.lifecycle.observing.observation import Certificate, Missing, Unknown
 
 if TYPE_CHECKING:
-    from meshcert.lifecycle.memory import Publication
+    from meshcert.lifecycle.memory import Memory, Publication
     from meshcert.lifecycle.observing.observation import Observation
     from meshcert.lifecycle.policy import Policy, Validity
 
@@ -49,26 +49,27 @@ class Plan:
         return self.step.action is Action.NOTHING and not self.waits
 
 
-def plan(seen: Observation, policy: Policy) -> Plan:
+def plan(seen: Observation, memory: Memory, policy: Policy) -> Plan:
     """
     What to do next.
 
     Args:
         seen: One look.
+        memory: What earlier looks remembered, and what an operator wants.
         policy: When things are due.
 
     Returns:
         The step, what is waited for, and what a person should know.
     """
     wanted = (
-        rollback.go_back(seen),
-        _publish(seen),
-        rollout.take_over(seen, policy),
-        rollout.prove(seen),
-        _renew(seen, policy),
+        rollback.go_back(seen, memory),
+        _publish(seen, memory),
+        rollout.take_over(seen, memory, policy),
+        rollout.prove(seen, memory),
+        _renew(seen, memory, policy),
         ageing.authorities(seen, policy),
     )
-    concerns = [held_back(concern, seen, policy) for concern in wanted]
+    concerns = [held_back(concern, memory, seen.now, policy) for concern in wanted]
     acting = next((concern.step for concern in concerns if concern.step and concern.step.acts), None)
     waits = tuple(concern.step for concern in concerns if concern.step and not concern.step.acts)
     findings = tuple(finding for concern in concerns for finding in concern.findings)
@@ -77,16 +78,16 @@ def plan(seen: Observation, policy: Policy) -> Plan:
     return Plan(acting, waits, findings, frozenset(name for concern in concerns for name in concern.failing))
 
 
-def _publish(seen: Observation) -> Concern:
+def _publish(seen: Observation, memory: Memory) -> Concern:
     """The newest certificate of ACM's is the current version, and ACM may renew it again."""
     if isinstance(seen.labels, Missing):
         return Concern(findings=(Finding(Kind.SECRET_MISSING, seen.labels.what),))
     if isinstance(seen.labels, Unknown):
         return _blocked("the secret", seen.labels)
-    return _publish_newest(seen)
+    return _publish_newest(seen, memory)
 
 
-def _publish_newest(seen: Observation) -> Concern:
+def _publish_newest(seen: Observation, memory: Memory) -> Concern:
     issued = seen.certificate
     if isinstance(issued, Missing):
         return Concern(findings=(Finding(Kind.CERTIFICATE_MISSING, issued.what),))
@@ -95,7 +96,7 @@ def _publish_newest(seen: Observation) -> Concern:
     if issued.status == "PENDING_VALIDATION":
         return Concern(waiting("ACM is issuing the certificate"))
     if _is_valid(seen, issued):
-        return Concern(_publish_issued(seen, issued))
+        return Concern(_publish_issued(seen, memory, issued))
     reason = f": {issued.failure_reason}" if issued.failure_reason else ""
     status = "EXPIRED" if issued.status == "ISSUED" else issued.status
     return Concern(findings=(Finding(Kind.CERTIFICATE_UNUSABLE, f"{issued.arn} is {status}{reason}"),))
@@ -105,14 +106,14 @@ def _is_valid(seen: Observation, issued: Certificate) -> bool:
     return issued.status == "ISSUED" and issued.validity is not None and seen.now < issued.validity.not_after
 
 
-def _publish_issued(seen: Observation, issued: Certificate) -> Step | None:
+def _publish_issued(seen: Observation, memory: Memory, issued: Certificate) -> Step | None:
     if issued.version in {seen.current, seen.quarantined}:
         if issued.renewable:
             return None
         if issued.renewal_status == _PENDING and not issued.renewal_reason:
             return waiting("ACM is renewing the certificate")
         return Step(Action.EXPORT, "ACM renews only what was exported since", version=issued.version)
-    before = seen.memory.publication
+    before = memory.publication
     if before and before.certificate_arn == issued.arn and _is_older(issued, before):
         return waiting("ACM still shows an older certificate than the published one")
     return Step(Action.EXPORT, "ACM holds a newer certificate than is published", version=issued.version)
@@ -122,24 +123,24 @@ def _is_older(issued: Certificate, before: Publication) -> bool:
     return bool(issued.validity and before.not_before and issued.validity.not_before < before.not_before)
 
 
-def _renew(seen: Observation, policy: Policy) -> Concern:
+def _renew(seen: Observation, memory: Memory, policy: Policy) -> Concern:
     """ACM renews by itself; when it has not by our threshold, on order, or when a version is bad, it is asked to."""
     issued = seen.certificate
     if not isinstance(issued, Certificate) or not issued.validity or not _is_valid(seen, issued):
         return Concern()
     step = None
     if seen.current and issued.version in {seen.current, seen.quarantined} and issued.renewable:
-        step = _renewal(seen, issued, issued.validity, policy)
+        step = _renewal(seen, memory, issued, issued.validity, policy)
     return Concern(step, _renewal_findings(issued))
 
 
-def _renewal(seen: Observation, issued: Certificate, validity: Validity, policy: Policy) -> Step | None:
-    why = _why_renew(seen, issued, validity, policy)
-    ordered = seen.memory.order is not None and seen.memory.order.kind == RENEW
-    left_s = _too_soon_s(seen, issued, policy, ordered=ordered)
+def _renewal(seen: Observation, memory: Memory, issued: Certificate, validity: Validity, policy: Policy) -> Step | None:
+    why = _why_renew(seen, memory, issued, validity, policy)
+    ordered = memory.order is not None and memory.order.kind == RENEW
+    left_s = _too_soon_s(seen, memory, issued, policy, ordered=ordered)
     if left_s > 0 and (ordered or why):
         return waiting(f"{why}, but the last renewal is too short ago", again_s=left_s)
-    asked = seen.memory.renewal
+    asked = memory.renewal
     if asked and asked.version == issued.version and not ordered:
         waited_s = (seen.now - asked.at).total_seconds()
         left_s = policy.renewal_patience_s - waited_s
@@ -154,8 +155,8 @@ def _renewal(seen: Observation, issued: Certificate, validity: Validity, policy:
     return None
 
 
-def _why_renew(seen: Observation, issued: Certificate, validity: Validity, policy: Policy) -> str:
-    order = seen.memory.order
+def _why_renew(seen: Observation, memory: Memory, issued: Certificate, validity: Validity, policy: Policy) -> str:
+    order = memory.order
     if order and order.kind == RENEW:
         return f"ordered: {order.reason}" if order.reason else "ordered"
     if issued.version == seen.quarantined:
@@ -164,14 +165,14 @@ def _why_renew(seen: Observation, issued: Certificate, validity: Validity, polic
     return f"{gone:.0%} of its lifetime is gone and ACM has not renewed it" if gone >= policy.renew_at else ""
 
 
-def _too_soon_s(seen: Observation, issued: Certificate, policy: Policy, *, ordered: bool) -> float:
+def _too_soon_s(seen: Observation, memory: Memory, issued: Certificate, policy: Policy, *, ordered: bool) -> float:
     """
     How long a renewal has to wait because of the one before, seconds.
 
     Orders that come close together are one renewal. After one bad version the next is asked for at once, after several
     in a row ever later.
     """
-    published, quarantine = seen.memory.publication, seen.memory.quarantine
+    published, quarantine = memory.publication, memory.quarantine
     if ordered:
         since_s = (seen.now - published.since).total_seconds() if published else 0.0
         return policy.shortest_between_renewals_s - since_s

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from meshcert.identity import ServiceUse
+    from meshcert.lifecycle.memory import Memory
     from meshcert.lifecycle.observing.observation import Acknowledgement, Observation, Service, Task
     from meshcert.lifecycle.policy import Policy
 
 
-def take_over(seen: Observation, policy: Policy) -> Concern:
+def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
     """
     Every service serves the current version, or the first that does not gets the next step.
 
     Args:
         seen: One look.
+        memory: What earlier looks remembered.
         policy: When things are due.
     """
     if isinstance(seen.labels, Missing | Unknown) or not seen.current or not is_published(seen.current):
@@ -40,13 +42,17 @@ def take_over(seen: Observation, policy: Policy) -> Concern:
     failing: list[str] = []
     step: Step | None = None
     held_up, urgent = False, _bad_is_served(seen)
-    for use, service in services_in_order(seen):
+    for use, service in services_in_order(seen, memory):
         if service is None:
             findings.append(Finding(Kind.SERVICE_MISSING, f"service {use.name} does not exist"))
             continue
-        concern = _redeployed(seen, service, policy) if by_deployment(use) else _reloaded(seen, use, service, policy)
+        concern = (
+            _redeployed(seen, memory, service, policy)
+            if by_deployment(use)
+            else _reloaded(seen, memory, use, service, policy)
+        )
         # Here and not for all of them together: who is refused keeps no other service from its turn.
-        concern = held_back(concern, seen, policy)
+        concern = held_back(concern, memory, seen.now, policy)
         findings += concern.findings
         failing += concern.failing
         if concern.step and (step is None or (concern.step.acts and not step.acts and not held_up)):
@@ -55,16 +61,17 @@ def take_over(seen: Observation, policy: Policy) -> Concern:
         # bad version nobody waits for tasks that go by themselves.
         waits_for_it = by_deployment(use) or not urgent
         waits_for_it &= concern.step is not None and not concern.failing
-        held_up |= waits_for_it and not _is_late(seen, service, policy.deployment_within_s)
+        held_up |= waits_for_it and not _is_late(seen, memory, service, policy.deployment_within_s)
     return Concern(step, tuple(findings), tuple(failing))
 
 
-def prove(seen: Observation) -> Concern:
+def prove(seen: Observation, memory: Memory) -> Concern:
     """
     The version that every task serves is the one to go back to from now on.
 
     Args:
         seen: One look.
+        memory: What earlier looks remembered.
     """
     if isinstance(seen.labels, Missing | Unknown) or not seen.current or seen.last_good == seen.current:
         return Concern()
@@ -72,7 +79,7 @@ def prove(seen: Observation) -> Concern:
         return Concern()
     if seen.current == seen.quarantined or not is_published(seen.current):
         return Concern()
-    services = [service for _, service in services_in_order(seen) if service is not None]
+    services = [service for _, service in services_in_order(seen, memory) if service is not None]
     running = [task for service in services for task in service.tasks]
     served = running and not any(_behind(seen, service) for service in services)
     if any(service.deploying for service in services) or (services and not served):
@@ -87,11 +94,11 @@ def is_published(version: str) -> bool:
     return len(version) == _VERSION_LENGTH
 
 
-def services_in_order(seen: Observation) -> Iterator[tuple[ServiceUse, Service | None]]:
+def services_in_order(seen: Observation, memory: Memory) -> Iterator[tuple[ServiceUse, Service | None]]:
     """The identity's services in their order, but first those whose deployment of a bad version is to be superseded."""
     services: Mapping[str, Service | None] = {} if isinstance(seen.services, Unknown) else seen.services
     declared = [(use, services.get(use.name)) for use in seen.identity.services]
-    yield from sorted(declared, key=lambda entry: entry[1] is None or not _deploys_bad(seen, entry[1]))
+    yield from sorted(declared, key=lambda entry: entry[1] is None or not _deploys_bad(seen, memory, entry[1]))
 
 
 def by_deployment(use: ServiceUse) -> bool:
@@ -99,9 +106,9 @@ def by_deployment(use: ServiceUse) -> bool:
     return use.rotation is Rotation.REDEPLOY
 
 
-def deployed_version(seen: Observation, service: Service) -> str:
+def deployed_version(memory: Memory, service: Service) -> str:
     """The version our latest deployment of a service takes there, if it is the service's newest deployment."""
-    rollout = seen.memory.rollouts.get(service.name)
+    rollout = memory.rollouts.get(service.name)
     if rollout is None or service.deployment.id == rollout.replaces:
         return ""
     if rollout.deployment and rollout.deployment != service.deployment.id:
@@ -109,10 +116,10 @@ def deployed_version(seen: Observation, service: Service) -> str:
     return rollout.version
 
 
-def _deploys_bad(seen: Observation, service: Service) -> bool:
+def _deploys_bad(seen: Observation, memory: Memory, service: Service) -> bool:
     """Whether the newest deployment is ours, of the version that was rolled back, and may start more tasks."""
     bad = seen.quarantined
-    return bool(bad) and seen.current != bad == deployed_version(seen, service) and not _succeeded(service)
+    return bool(bad) and seen.current != bad == deployed_version(memory, service) and not _succeeded(service)
 
 
 def _bad_is_served(seen: Observation) -> bool:
@@ -158,33 +165,33 @@ def _serves_another(seen: Observation, service: Service) -> bool:
     return any(said is not None and said.version != seen.current for _, said in acknowledged(seen, service))
 
 
-def _redeployed(seen: Observation, service: Service, policy: Policy) -> Concern:
-    if _deploys_bad(seen, service):
+def _redeployed(seen: Observation, memory: Memory, service: Service, policy: Policy) -> Concern:
+    if _deploys_bad(seen, memory, service):
         return _begin(service, "its deployment of the bad version is superseded", version=seen.current)
-    ours = deployed_version(seen, service) == seen.current
+    ours = deployed_version(memory, service) == seen.current
     if service.deploying:
-        return _watched(seen, service, policy, ours=ours)
+        return _watched(seen, memory, service, policy, ours=ours)
     behind = _behind(seen, service)
     if not behind:
         return Concern()
-    late = _is_late(seen, service, policy.acknowledge_within_s)
+    late = _is_late(seen, memory, service, policy.acknowledge_within_s)
     arriving = not _stale(seen, service, policy)
     if ours:
         # A new task that serves an older version has read it too early; one that says nothing would say no more.
         arriving = _succeeded(service) and not (late and _serves_another(seen, service))
     if arriving:
         return _overdue(seen, service, behind, late=late)
-    return _deployed_anew(seen, service, behind, policy)
+    return _deployed_anew(seen, memory, service, behind, policy)
 
 
-def _deployed_anew(seen: Observation, service: Service, behind: list[Task], policy: Policy) -> Concern:
-    rollout = seen.memory.rollouts.get(service.name)
+def _deployed_anew(seen: Observation, memory: Memory, service: Service, behind: list[Task], policy: Policy) -> Concern:
+    rollout = memory.rollouts.get(service.name)
     if rollout is None or rollout.version != seen.current:
         text = f"{len(behind)} of its tasks serve another version"
-        return _rest(seen, service, policy) or _begin(service, text, version=seen.current)
+        return _rest(seen, memory, service, policy) or _begin(service, text, version=seen.current)
     if rollout.replaces == service.deployment.id and not rollout.deployment:
         return _begin(service, "a deployment was decided but never begun", version=seen.current)
-    return _repeat(seen, service, policy)
+    return _repeat(seen, memory, service, policy)
 
 
 def _begin(service: Service, why: str, *, version: str) -> Concern:
@@ -192,17 +199,17 @@ def _begin(service: Service, why: str, *, version: str) -> Concern:
     return Concern(step)
 
 
-def _watched(seen: Observation, service: Service, policy: Policy, *, ours: bool) -> Concern:
+def _watched(seen: Observation, memory: Memory, service: Service, policy: Policy, *, ours: bool) -> Concern:
     whose = f"the deployment of {service.name}" if ours else f"another deployment of {service.name}"
     findings: tuple[Finding, ...] = ()
-    if _behind(seen, service) and _is_late(seen, service, policy.deployment_within_s):
+    if _behind(seen, service) and _is_late(seen, memory, service, policy.deployment_within_s):
         findings = (Finding(Kind.DEPLOYMENT_SLOW, f"{whose}, {service.deployment.id}, does not come to an end"),)
     return Concern(waiting(f"watching {whose}", service=service.name), findings)
 
 
-def _repeat(seen: Observation, service: Service, policy: Policy) -> Concern:
+def _repeat(seen: Observation, memory: Memory, service: Service, policy: Policy) -> Concern:
     """Our deployment failed, and there is nothing to go back to or the version is proven: try again, ever later."""
-    rollout = seen.memory.rollouts[service.name]
+    rollout = memory.rollouts[service.name]
     left_s = policy.retry_after_s(rollout.tries) - (seen.now - rollout.at).total_seconds()
     text = f"ECS does not show the deployment of {service.name} yet"
     findings: tuple[Finding, ...] = ()
@@ -216,11 +223,11 @@ def _repeat(seen: Observation, service: Service, policy: Policy) -> Concern:
     return Concern(step, findings)
 
 
-def _rest(seen: Observation, service: Service, policy: Policy) -> Concern | None:
+def _rest(seen: Observation, memory: Memory, service: Service, policy: Policy) -> Concern | None:
     """A pause after the deployment of another service."""
     others = [
         rollout.at
-        for name, rollout in seen.memory.rollouts.items()
+        for name, rollout in memory.rollouts.items()
         if name != service.name and rollout.version == seen.current
     ]
     if not others:
@@ -231,21 +238,21 @@ def _rest(seen: Observation, service: Service, policy: Policy) -> Concern | None
     )
 
 
-def _reloaded(seen: Observation, use: ServiceUse, service: Service, policy: Policy) -> Concern:
-    if _deploys_bad(seen, service):
+def _reloaded(seen: Observation, memory: Memory, use: ServiceUse, service: Service, policy: Policy) -> Concern:
+    if _deploys_bad(seen, memory, service):
         return _begin(service, "its deployment of the bad version is superseded", version=seen.current)
     behind = _behind(seen, service)
     if not behind:
         return Concern()
-    late = _is_late(seen, service, use.poll_interval_s + policy.acknowledge_within_s)
+    late = _is_late(seen, memory, service, use.poll_interval_s + policy.acknowledge_within_s)
     concern = _overdue(seen, service, behind, late=late)
     # Who started after the version was current has read it: replacing it would change nothing.
-    laggards = [task for task in behind if task.running and task.started_at and task.started_at < _since(seen)]
+    laggards = [task for task in behind if task.running and task.started_at and task.started_at < _since(seen, memory)]
     if not late or not laggards or not service.steady:
         return concern
     if len(behind) == len(service.tasks):
         # Nobody serves it, so nobody knows whether a new task could: let ECS start it before it stops the old one.
-        anew = _deployed_anew(seen, service, behind, policy)
+        anew = _deployed_anew(seen, memory, service, behind, policy)
         return Concern(anew.step, (*concern.findings, *anew.findings))
     first = min(laggards, key=lambda task: task.arn)
     why = "it has not taken the current version over in time, and others of its service have"
@@ -253,15 +260,15 @@ def _reloaded(seen: Observation, use: ServiceUse, service: Service, policy: Poli
     return Concern(step, concern.findings)
 
 
-def _since(seen: Observation) -> dt.datetime:
+def _since(seen: Observation, memory: Memory) -> dt.datetime:
     """When the current version was first seen to be current."""
-    return seen.memory.publication.since if seen.memory.publication else seen.now
+    return memory.publication.since if memory.publication else seen.now
 
 
-def _is_late(seen: Observation, service: Service, allowed_s: float) -> bool:
+def _is_late(seen: Observation, memory: Memory, service: Service, allowed_s: float) -> bool:
     """Whether the time in which a service's tasks should serve the current version is over."""
-    rollout = seen.memory.rollouts.get(service.name)
-    since = _since(seen)
+    rollout = memory.rollouts.get(service.name)
+    since = _since(seen, memory)
     if rollout and rollout.version == seen.current:
         since = max(since, rollout.at)
     return (seen.now - since).total_seconds() > allowed_s

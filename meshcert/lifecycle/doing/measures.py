@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from meshcert.lifecycle.doing.reconcile import Reconciled
+    from meshcert.lifecycle.memory import Memory
     from meshcert.lifecycle.observing.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
@@ -55,23 +56,24 @@ def measures(result: Reconciled, policy: Policy) -> Mapping[str, Measure]:
         expired: as ACM holds it, as proxies read it, and the oldest that a task serves.
     """
     counts = Counter({"Looks": 1})
-    counts.update(COUNTED[deed.step.action] if deed.done else "StepsFailed" for deed in result.deeds)
+    counts.update(COUNTED[taken.step.action] if taken.done else "StepsFailed" for taken in result.steps)
     if result.plan:
         counts.update(str(finding.kind) for finding in result.plan.findings)
     values = {name: Measure(float(count), "Count") for name, count in counts.items()}
     seen = result.seen
     if seen is None:
         return values
-    published, issued = _published(seen), seen.certificate
+    memory = result.memory
+    published, issued = _published(seen, memory), seen.certificate
     if isinstance(issued, Certificate) and issued.validity:
         values["IssuedLifetimeGone"] = _gone(issued.validity, seen, policy)
     if published:
         values["PublishedLifetimeGone"] = _gone(published, seen, policy)
-    served = list(_served(seen))
+    served = list(_served(seen, published))
     if served:
         values["ServedLifetimeGone"] = max(_gone(validity, seen, policy) for validity in served)
-    if seen.memory.looked_at:
-        age = (seen.now - seen.memory.looked_at).total_seconds()
+    if memory.looked_at:
+        age = (seen.now - memory.looked_at).total_seconds()
         values["SecondsSinceLook"] = Measure(max(age, 0.0), "Seconds")
     return values
 
@@ -80,18 +82,17 @@ def _gone(validity: Validity, seen: Observation, policy: Policy) -> Measure:
     return Measure(round(100.0 * validity.fraction_gone(seen.now, policy), 2), "Percent")
 
 
-def _published(seen: Observation) -> Validity | None:
-    known = seen.memory.publication
+def _published(seen: Observation, memory: Memory) -> Validity | None:
+    known = memory.publication
     if known is None or known.version != seen.current or not known.not_before or not known.not_after:
         return None
     return Validity(known.not_before, known.not_after)
 
 
-def _served(seen: Observation) -> Iterator[Validity]:
+def _served(seen: Observation, published: Validity | None) -> Iterator[Validity]:
     """The validity of what each task that ECS lists serves."""
     if isinstance(seen.services, Unknown) or isinstance(seen.acknowledgements, Unknown):
         return
-    published = _published(seen)
     issued = seen.certificate.validity if isinstance(seen.certificate, Certificate) else None
     like = published or issued
     for service in seen.services.values():

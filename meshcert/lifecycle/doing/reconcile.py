@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from meshcert.errors import LeaseLost, LeaseTaken, MeshcertError
@@ -13,13 +14,14 @@ from meshcert.lifecycle.audit import AuditEntry
 from meshcert.lifecycle.deciding.failing import only
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.doing.apply import Deed, Hands, apply
+from meshcert.lifecycle.doing.apply import Hands, TakenStep, apply
 from meshcert.lifecycle.memory import Memory, Order
 from meshcert.lifecycle.observing.observation import Certificate, Observation, Unknown
 from meshcert.lifecycle.observing.observe import Views, observe, remembered
 
 if TYPE_CHECKING:
     from meshcert.identity import Identity
+    from meshcert.lifecycle.memory import Change
     from meshcert.lifecycle.policy import Policy
     from meshcert.lifecycle.ports import Audit, Declared, Lease, LifecycleTable
 
@@ -68,16 +70,18 @@ class Reconciled:
 
     Args:
         identity: Its name.
-        deeds: The steps it took.
+        steps: The steps it took.
         plan: The plan at the end; None if another look has seen to it, somebody else is at work on the identity, or it
             is not declared.
         seen: The last look.
+        memory: What is remembered after it.
     """
 
     identity: str
-    deeds: tuple[Deed, ...] = ()
+    steps: tuple[TakenStep, ...] = ()
     plan: Plan | None = None
     seen: Observation | None = None
+    memory: Memory = field(default_factory=Memory)
 
 
 def reconcile(look: Look, owner: str, workshop: Workshop, until: dt.datetime | None = None) -> Reconciled:
@@ -108,7 +112,7 @@ def reconcile(look: Look, owner: str, workshop: Workshop, until: dt.datetime | N
             break
         again, wanted = _once(Look(look.identity, MEANWHILE), owner, workshop)
         # Without a plan somebody else was quicker and looks for it, or the identity is gone.
-        result = replace(again if again.plan else result, deeds=(*result.deeds, *again.deeds))
+        result = replace(again if again.plan else result, steps=(*result.steps, *again.steps))
     return result
 
 
@@ -166,44 +170,64 @@ def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
     return result.seen.now + dt.timedelta(seconds=min(waits))
 
 
+class _Kept:
+    """The one memory of a run. Only its changes go round: what it has forgotten comes back from nowhere."""
+
+    def __init__(self, lease: Lease, table: LifecycleTable) -> None:
+        self.memory = lease.memory
+        self._lease, self._table = lease, table
+
+    def change(self, change: Change) -> None:
+        """Remember something; it is written down with the lease's end."""
+        self.memory = change(self.memory)
+
+    def save(self, change: Change) -> None:
+        """Remember something that is written down at once, or not at all."""
+        changed = change(self.memory)
+        self._table.save(self._lease, changed)
+        self.memory = changed
+
+    def release(self, look_at: dt.datetime | None) -> bool:
+        """Write it down and give the lease back; whether somebody wanted it meanwhile."""
+        return self._table.release(self._lease, self.memory, look_at)
+
+
 class _Run:
     """One run over one identity, its lease held."""
 
     def __init__(self, identity: Identity, look: Look, lease: Lease, workshop: Workshop) -> None:
         self._identity = identity
         self._look = look
-        self._lease = lease
         self._workshop = workshop
-        self._memory = lease.memory
+        self._kept = _Kept(lease, workshop.table)
 
     def go(self) -> Reconciled:
         """Take steps until there is nothing to do now."""
         self._take_order()
-        deeds: list[Deed] = []
+        steps: list[TakenStep] = []
         known: Certificate | None = None
         while True:
             seen = self._see(known)
-            planned = plan(seen, self._workshop.policy)
+            planned = plan(seen, self._kept.memory, self._workshop.policy)
             if seen.whole:
-                self._memory = only(self._memory, planned.failing)
-                seen = replace(seen, memory=self._memory)
+                self._kept.change(partial(only, wanted=planned.failing))
             self._refuse_order(seen, planned)
-            if not planned.step.acts or len(deeds) == MOST_STEPS:
+            if not planned.step.acts or len(steps) == MOST_STEPS:
                 break
-            deed = apply(planned.step, seen, self._workshop.hands, self._remember)
-            self._memory = deed.memory
-            self._write_down(deed)
-            deeds.append(deed)
-            if not deed.done or planned.step.action in _SLOW:
+            taken = apply(planned.step, seen, self._workshop.hands, self._kept.save)
+            self._kept.change(taken.change)
+            self._write_down(taken)
+            steps.append(taken)
+            if not taken.done or planned.step.action in _SLOW:
                 # What failed is not repeated at once.
                 break
-            known = deed.certificate
-        return Reconciled(self._identity.name, tuple(deeds), planned, seen)
+            known = taken.certificate
+        return Reconciled(self._identity.name, tuple(steps), planned, seen, self._kept.memory)
 
     def leave(self, look_at: dt.datetime | None) -> bool:
         """Give the lease back, whatever has happened; whether somebody wanted it meanwhile."""
         try:
-            return self._workshop.table.release(self._lease, self._memory, look_at)
+            return self._kept.release(look_at)
         except LeaseLost:
             raise
         except MeshcertError as error:
@@ -212,56 +236,61 @@ class _Run:
             return False
 
     def _see(self, known: Certificate | None) -> Observation:
-        seen = observe(self._identity, self._memory, self._workshop.views, known)
-        before, self._memory = self._memory.order, remembered(seen)
-        if before and not self._memory.order:
-            self._end_order(before, "done: another version is in its place")
+        seen = observe(self._identity, self._kept.memory, self._workshop.views, known)
+        learn: Change = partial(remembered, seen=seen)
+        before, after = self._kept.memory.order, learn(self._kept.memory).order
+        if before and not after:
+            self._end_order("done: another version is in its place")
         elif before and seen.now - before.at > ORDERS_KEPT:
-            self._memory = replace(self._memory, order=None)
-            self._end_order(before, "dropped: it could not be carried out within a day")
-        return replace(seen, memory=self._memory)
+            self._end_order("dropped: it could not be carried out within a day")
+        elif before != after:
+            # It has learned its version: a run that ends after the next call is seen to have carried the order out.
+            self._kept.save(learn)
+        self._kept.change(learn)
+        return seen
 
     def _take_order(self) -> None:
-        look = self._look
-        if not look.order or (look.message and look.message in self._memory.messages):
+        look, memory = self._look, self._kept.memory
+        if not look.order or (look.message and look.message in memory.messages):
             return
-        before = self._memory.order
         order = Order(look.order, look.by, look.reason, self._workshop.views.clock.now())
-        self._remember(self._memory.ordered(order, look.message))
-        if before:
-            self._end_order(before, "dropped: a later order took its place")
-
-    def _remember(self, memory: Memory) -> None:
-        self._memory = memory
-        self._workshop.table.save(self._lease, memory)
+        self._kept.save(lambda memory: memory.ordered(order, look.message))
+        if memory.order:
+            self._write_down_end(memory.order, "dropped: a later order took its place")
 
     def _refuse_order(self, seen: Observation, planned: Plan) -> None:
         """A roll back that is not the next step has nothing to go back to; that is written down, and all."""
-        order = self._memory.order
+        order = self._kept.memory.order
         if order is None or order.kind != ROLL_BACK or isinstance(seen.labels, Unknown):
             return
         if planned.step.action is not Action.ROLL_BACK:
-            self._memory = replace(self._memory, order=None)
-            self._end_order(order, "refused: there is no good version to go back to")
+            self._end_order("refused: there is no good version to go back to")
 
-    def _end_order(self, order: Order, outcome: str) -> None:
+    def _end_order(self, outcome: str) -> None:
+        """Forgotten first: a run that ends here leaves a line unwritten, never two that contradict each other."""
+        order = self._kept.memory.order
+        if order:
+            self._kept.save(lambda memory: replace(memory, order=None))
+            self._write_down_end(order, outcome)
+
+    def _write_down_end(self, order: Order, outcome: str) -> None:
         at = self._workshop.views.clock.now()
         action = f"order to {order.kind}"
         self._record(
             AuditEntry(at, self._identity.name, action, order.reason, order.by, order.version, outcome=outcome)
         )
 
-    def _write_down(self, deed: Deed) -> None:
+    def _write_down(self, taken: TakenStep) -> None:
         entry = AuditEntry(
             at=self._workshop.views.clock.now(),
             identity=self._identity.name,
-            action=str(deed.step.action),
-            why=deed.step.why,
+            action=str(taken.step.action),
+            why=taken.step.why,
             by=self._look.by,
-            before=deed.before,
-            after=deed.after,
-            outcome=deed.outcome,
-            service=deed.step.service,
+            before=taken.before,
+            after=taken.after,
+            outcome=taken.outcome,
+            service=taken.step.service,
         )
         self._record(entry)
 

@@ -12,7 +12,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, PREVIOUS, QUARANTINED
-from meshcert.lifecycle.memory import Memory
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
@@ -206,7 +205,6 @@ class Observation:
         services: What ECS says, by service; None for a service that does not exist.
         acknowledgements: What the identity's running tasks said, by task ARN.
         authorities: The hierarchy's CAs, the one that signs the identity's certificate first.
-        memory: What earlier looks remembered.
     """
 
     identity: Identity
@@ -216,7 +214,6 @@ class Observation:
     services: Mapping[str, Service | None] | Unknown = field(default_factory=dict)
     acknowledgements: Mapping[str, Acknowledgement] | Unknown = field(default_factory=dict)
     authorities: tuple[Authority, ...] | Missing | Unknown = ()
-    memory: Memory = field(default_factory=Memory)
 
     @property
     def whole(self) -> bool:

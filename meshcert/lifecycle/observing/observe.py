@@ -91,18 +91,17 @@ def observe(identity: Identity, memory: Memory, views: Views, known: Certificate
         services=services,
         acknowledgements=acknowledgements,
         authorities=_attempt(partial(_authorities, identity, views.authorities)),
-        memory=memory,
     )
 
 
-def remembered(seen: Observation) -> Memory:
+def remembered(memory: Memory, seen: Observation) -> Memory:
     """
-    What to remember of a look.
+    What to remember after a look.
 
     Args:
+        memory: What was remembered before it.
         seen: The look.
     """
-    memory = seen.memory
     issued = seen.certificate if isinstance(seen.certificate, Certificate) else None
     if issued and issued.version and issued.validity:
         validity = issued.validity

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from evidence.simulation.vault import SEED_VERSION
 from meshcert.identity import Identity, ServiceUse
@@ -128,6 +128,19 @@ def ordered(kind: str, version: str = "") -> Order:
     return Order(kind, "alice", "drill", NOW, version)
 
 
+class Looked(NamedTuple):
+    """
+    What a plan is made of, besides the policy.
+
+    Args:
+        seen: One look.
+        memory: What earlier looks remembered.
+    """
+
+    seen: Observation
+    memory: Memory
+
+
 def look(
     *uses: ServiceUse,
     certificate: Certificate | Missing | Unknown = certificate(),  # noqa: B008  frozen
@@ -136,7 +149,7 @@ def look(
     said: Mapping[str, Acknowledgement] | Unknown | None = None,
     authorities: tuple[Authority, ...] | Missing | Unknown | None = None,
     memory: Memory | None = None,
-) -> Observation:
+) -> Looked:
     """
     One look, at which all is well unless told: version 1 is issued, published, proven and served.
 
@@ -152,7 +165,7 @@ def look(
     uses = uses or (GATEWAY, TELLER)
     usual: dict[str, Service | None] = {use.name: service(use) for use in uses}
     far = (Authority(ISSUING, NOW + 1825 * DAY), Authority(ROOT, NOW + 3650 * DAY))
-    return Observation(
+    seen = Observation(
         identity=Identity(
             "colorteller", ARN, "arn:secret", ROOT, (Dns("teller.local"),), (), "", (ISSUING, ROOT), uses
         ),
@@ -162,5 +175,5 @@ def look(
         services=services if isinstance(services, Unknown) else usual | dict(services or {}),
         acknowledgements=says() if said is None else said,
         authorities=far if authorities is None else authorities,
-        memory=memory or remembers(),
     )
+    return Looked(seen, remembers() if memory is None else memory)

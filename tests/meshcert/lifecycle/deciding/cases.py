@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from meshcert.lifecycle.deciding.findings import Kind
-    from meshcert.lifecycle.observing.observation import Observation
+    from tests.meshcert.lifecycle.observations import Looked
 
 RUNNING, DONE, FAILED = DeploymentState.IN_PROGRESS, DeploymentState.COMPLETED, DeploymentState.FAILED
 PENDING = "PENDING_AUTO_RENEWAL"
@@ -44,7 +44,7 @@ class Case:
 
     Args:
         what: What is.
-        seen: The look that sees it.
+        seen: The look that sees it, and what is remembered.
         action: What is to be done.
         why: A part of the reason.
         findings: What a person is told.
@@ -52,7 +52,7 @@ class Case:
     """
 
     what: str
-    seen: Observation
+    seen: Looked
     action: Action
     why: str = ""
     findings: tuple[Kind, ...] = ()
@@ -61,7 +61,7 @@ class Case:
 
 def check(case: Case) -> None:
     """The plan is what the row says."""
-    planned = plan(case.seen, POLICY)
+    planned = plan(*case.seen, POLICY)
     assert planned.step.action == case.action, planned
     assert case.why in planned.step.why
     assert tuple(finding.kind for finding in planned.findings) == case.findings

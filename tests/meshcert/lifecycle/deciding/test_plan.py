@@ -287,12 +287,12 @@ class TestRenewing:
         """Asked, answered with 200, and for ten minutes ACM holds the certificate of before: nothing to export."""
         for minutes in range(10):
             seen = look(certificate=certificate(gone=0.88), memory=remembers(asked=(V1, minutes * MINUTE)))
-            assert plan(seen, POLICY).step.action is Action.WAIT
+            assert plan(*seen, POLICY).step.action is Action.WAIT
 
     def test_waits_for_a_renewal_grow(self) -> None:
         """Soon after asking it is looked at every minute, later less often: the event and the sweep come anyway."""
         waits = [
-            plan(look(certificate=certificate(gone=0.88), memory=remembers(asked=(V1, ago))), POLICY).step.again_s
+            plan(*look(certificate=certificate(gone=0.88), memory=remembers(asked=(V1, ago))), POLICY).step.again_s
             for ago in (SECOND, HOUR, DAY, 3 * DAY - MINUTE)
         ]
 
@@ -348,7 +348,7 @@ class TestAuthorities:
         far = NOW + LIFETIME * 0.55 + LIFETIME * 1.1
         for margin, expected in ((DAY, ()), (-DAY, (Kind.CA_AGEING,))):
             seen = look(authorities=(Authority(ROOT, far + margin),))
-            assert tuple(finding.kind for finding in plan(seen, POLICY).findings) == expected
+            assert tuple(finding.kind for finding in plan(*seen, POLICY).findings) == expected
 
 
 def test_every_finding_comes_with_a_remedy() -> None:

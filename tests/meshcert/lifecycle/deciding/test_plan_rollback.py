@@ -305,9 +305,9 @@ class TestProving:
 
     def test_an_identity_that_nobody_serves_is_proven_by_being_published(self) -> None:
         """Its material may be used by what is no ECS service."""
-        seen = look(**NEW, said={})
+        seen, memory = look(**NEW, said={})
         seen = replace(seen, identity=replace(seen.identity, services=()), services={})
 
-        step = plan(seen, POLICY).step
+        step = plan(seen, memory, POLICY).step
 
         assert (step.action, step.why) == (Action.PROVE, "nobody serves it")

@@ -478,6 +478,6 @@ class TestOneAfterTheOther:
             **deploying(DONE, 5 * MINUTE),
         )
 
-        planned = plan(seen, replace(POLICY, pause_between_services_s=900))
+        planned = plan(*seen, replace(POLICY, pause_between_services_s=900))
 
         assert (planned.step.action, planned.step.again_s) == (Action.WAIT, 600)

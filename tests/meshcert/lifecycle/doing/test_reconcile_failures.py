@@ -48,8 +48,8 @@ class TestFailures:
         due(world)
         denied = failing({"renew"}, AccessDenied("acm:RenewCertificate", CERTIFICATE, "AccessDeniedException"))
         result = world.look(around=denied)
-        assert [deed.done for deed in result.deeds] == [False]
-        assert "AccessDeniedException" in result.deeds[0].outcome
+        assert [taken.done for taken in result.steps] == [False]
+        assert "AccessDeniedException" in result.steps[0].outcome
 
         world.settle()
 
@@ -92,8 +92,10 @@ class TestFailures:
 
         result = world.look(around=failing({"renew"}, THROTTLED))
 
-        assert [deed.outcome for deed in result.deeds] == ["AwsUnavailable: service:Action on arn: ThrottlingException"]
-        assert world.audit.told()[-1] == ("renew", result.deeds[0].outcome)
+        assert [taken.outcome for taken in result.steps] == [
+            "AwsUnavailable: service:Action on arn: ThrottlingException"
+        ]
+        assert world.audit.told()[-1] == ("renew", result.steps[0].outcome)
         assert list(world.table.unsettled(world.clock.now() + MINUTE)) == [NAME]
 
     def test_a_failed_step_does_not_wait_for_what_may_take_days(self, world: World) -> None:

@@ -187,7 +187,7 @@ class TestLease:
 
         result = world.look(seen_since=now, around=failing({"describe", "labels", "take", "want"}, AssertionError()))
 
-        assert (result.deeds, result.plan) == ((), None)
+        assert (result.steps, result.plan) == ((), None)
         assert list(world.table.unsettled(now + HOUR)) == []
 
     def test_what_came_after_the_last_look_is_looked_at(self, world: World) -> None:
