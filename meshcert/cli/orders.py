@@ -141,7 +141,7 @@ class Watch:
     def _say(self, text: str, at: dt.datetime | None = None) -> None:
         if text != self._told:
             self._told = text
-            self.tell(f"  {when(at or self.account.views.clock.now())} {text}")
+            self.tell(f"  {when(at or self.account.observers.clock.now())} {text}")
 
     def _entries(self) -> list[AuditEntry]:
         try:

@@ -201,7 +201,7 @@ def _sight(account: Account, name: str) -> Sight | None:
         raise _not_deployed(account) from error
     if identity is None:
         return None
-    seen = observe(identity, memory, account.views)
+    seen = observe(identity, memory, account.observers)
     memory = remembered(memory, seen)
     return Sight(seen, memory, plan(seen, memory, account.policy), account.policy)
 

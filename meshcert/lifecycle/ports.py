@@ -14,10 +14,13 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping
 
-    from meshcert.identity import Identity
+    from meshcert.clock import Clock
+    from meshcert.identity import Declared
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
     from meshcert.lifecycle.observing.observation import Acknowledgement, Certificate, Service
+    from meshcert.lifecycle.policy import Policy
+    from meshcert.publishing.ports import Labels
 
 
 class Renewals(Protocol):
@@ -50,18 +53,6 @@ class Renewals(Protocol):
             AwsRefused: If ACM says it cannot be renewed, for example because it was not exported since.
             IdentityMissing: If there is no such certificate.
         """
-        ...
-
-
-class Labels(Protocol):
-    """Secrets Manager: staging labels, no values."""
-
-    def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
-        """See :meth:`meshcert.publishing.ports.SecretVault.labels`."""
-        ...
-
-    def move_label(self, secret_id: str, label: str, *, to: str | None, away_from: str | None) -> None:
-        """See :meth:`meshcert.publishing.ports.SecretVault.move_label`."""
         ...
 
 
@@ -138,22 +129,6 @@ class Authorities(Protocol):
         Raises:
             IdentityMissing: If there is no such CA.
         """
-        ...
-
-
-class Declared(Protocol):
-    """The table ``identities``, read only."""
-
-    def find(self, name: str) -> Identity | None:
-        """An identity by its name."""
-        ...
-
-    def find_by_certificate(self, certificate_arn: str) -> Identity | None:
-        """The identity whose certificate this is."""
-        ...
-
-    def names(self) -> Iterator[str]:
-        """The names of all identities, page by page."""
         ...
 
 
@@ -274,3 +249,47 @@ class Messages(Protocol):
             because: ``tick`` or ``sweep``.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Observers:
+    """
+    Where a look looks.
+
+    Args:
+        renewals: ACM.
+        labels: Secrets Manager.
+        services: Amazon ECS.
+        acknowledgements: What tasks say.
+        authorities: AWS Private CA.
+        clock: Time.
+    """
+
+    renewals: Renewals
+    labels: Labels
+    services: Services
+    acknowledgements: Acknowledgements
+    authorities: Authorities
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Ports(Observers):
+    """
+    All that the renewal function works with: where it looks, what it does, and when.
+
+    Args:
+        exporter: The export function.
+        declared: The declared identities.
+        table: Leases and memory.
+        audit: The log of actions.
+        policy: When things are due.
+        lease_s: Length of a lease, seconds: at least as long as the function may run.
+    """
+
+    exporter: Exporter
+    declared: Declared
+    table: LifecycleTable
+    audit: Audit
+    policy: Policy
+    lease_s: float

@@ -77,8 +77,8 @@ class CertificateAuthorities(Protocol):
         ...
 
 
-class SecretVault(Protocol):
-    """Secrets Manager: versions of secrets and their staging labels, no way to read a value."""
+class Labels(Protocol):
+    """Secrets Manager: staging labels, no way to write or read a value."""
 
     def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
         """
@@ -86,17 +86,6 @@ class SecretVault(Protocol):
 
         Raises:
             IdentityMissing: If there is no such secret, or it is scheduled for deletion.
-        """
-        ...
-
-    def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
-        """
-        Store a version labelled ``AWSPENDING``. A version of this id that exists already is left as it is.
-
-        Args:
-            secret_id: The secret.
-            version_id: 32 to 64 characters.
-            value: At most 65,536 bytes.
         """
         ...
 
@@ -112,6 +101,21 @@ class SecretVault(Protocol):
 
         Raises:
             PublicationRaced: If the label is not on ``away_from``.
+        """
+        ...
+
+
+class SecretVault(Labels, Protocol):
+    """Secrets Manager: versions of secrets and their staging labels, no way to read a value."""
+
+    def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
+        """
+        Store a version labelled ``AWSPENDING``. A version of this id that exists already is left as it is.
+
+        Args:
+            secret_id: The secret.
+            version_id: 32 to 64 characters.
+            value: At most 65,536 bytes.
         """
         ...
 

@@ -15,6 +15,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshcert import naming
 from meshcert.errors import MeshcertError
 from meshcert.lifecycle.asking.looks import RENEW, ROLL_BACK, SWEEP, TICK, Look
 from meshcert.lifecycle.audit import AuditEntry
@@ -22,8 +23,7 @@ from meshcert.lifecycle.audit import AuditEntry
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcert.clock import Clock
-    from meshcert.lifecycle.ports import Audit, Declared, Services
+    from meshcert.lifecycle.ports import Ports
 
 logger = logging.getLogger(__name__)
 
@@ -44,31 +44,39 @@ _ARN_PARTS = 6
 
 
 @dataclass(frozen=True)
-class Home:
+class Scope:
     """
-    Where this mesh lives.
+    What belongs to this mesh.
 
     Args:
+        mesh: Its name.
         account: The AWS account's number.
         region: Its region, for example ``eu-west-1``.
         cluster: Name of the ECS cluster.
     """
 
+    mesh: str
     account: str
     region: str
     cluster: str
 
     @classmethod
-    def around(cls, function_arn: str, cluster: str) -> Home:
+    def around(cls, function_arn: str, mesh: str, cluster: str) -> Scope:
         """
-        The home of a function.
+        The mesh that a function works for.
 
         Args:
             function_arn: Its ARN, as Lambda's context has it (``invoked_function_arn``).
+            mesh: Name of the mesh.
             cluster: Name or ARN of the ECS cluster.
         """
         parts = function_arn.split(":")
-        return cls(account=parts[4], region=parts[3], cluster=cluster.rsplit("/", 1)[-1])
+        return cls(mesh, account=parts[4], region=parts[3], cluster=cluster.rsplit("/", 1)[-1])
+
+    @property
+    def orders_queue(self) -> str:
+        """Name of the queue that orders come from."""
+        return naming.queue(self.mesh, "orders")
 
     def has(self, arn: str) -> bool:
         """Whether an ARN is one of this account and region."""
@@ -80,33 +88,14 @@ class Home:
         return self.has(arn) and arn.split(":", _ARN_PARTS - 1)[-1].startswith(f"service/{self.cluster}/")
 
 
-@dataclass(frozen=True)
-class Directory:
-    """
-    Where the names in messages are looked up.
-
-    Args:
-        home: Where this mesh lives.
-        declared: The declared identities.
-        services: Amazon ECS.
-        audit: Where refused orders are written down.
-        clock: Time.
-    """
-
-    home: Home
-    declared: Declared
-    services: Services
-    audit: Audit
-    clock: Clock
-
-
-def looks(body: str, directory: Directory, sent: dt.datetime | None = None) -> tuple[Look, ...]:
+def looks(body: str, ports: Ports, scope: Scope, sent: dt.datetime | None = None) -> tuple[Look, ...]:
     """
     What a message of the queue ``looks`` asks for.
 
     Args:
         body: An event of EventBridge's, or ``{"look": IDENTITY, "because": "tick"}``.
-        directory: Where names are looked up.
+        ports: Where names are looked up.
+        scope: What belongs to this mesh.
         sent: When SQS took the message; None if nobody knows.
 
     Returns:
@@ -125,13 +114,13 @@ def looks(body: str, directory: Directory, sent: dt.datetime | None = None) -> t
         return (Look(name, by, seen_since=since),)
     by = " ".join(filter(None, ("event", _text(message.get("id"), 64), _text(message.get("detail-type"), 64))))
     # Two resources of one event may belong to one identity.
-    found = tuple(Look(name, by, seen_since=since) for name in dict.fromkeys(_of_event(message, directory)))
+    found = tuple(Look(name, by, seen_since=since) for name in dict.fromkeys(_of_event(message, ports, scope)))
     if not found:
         logger.debug("nothing to look at: %s", body[:1000])
     return found
 
 
-def ordered(body: str, by: str, message_id: str, directory: Directory) -> tuple[Look, ...]:
+def ordered(body: str, by: str, message_id: str, ports: Ports) -> tuple[Look, ...]:
     """
     What a message of the queue ``orders`` asks for.
 
@@ -139,7 +128,7 @@ def ordered(body: str, by: str, message_id: str, directory: Directory) -> tuple[
         body: ``{"order": "renew" or "rollback", "identity": IDENTITY, "reason": TEXT}``.
         by: Who sent it: SQS's SenderId.
         message_id: SQS's MessageId.
-        directory: Where names are looked up.
+        ports: Where names are looked up, and refused orders written down.
 
     Returns:
         One look, or nothing if the order makes no sense: coming again would not mend it, so it is written into the log
@@ -153,14 +142,14 @@ def ordered(body: str, by: str, message_id: str, directory: Directory) -> tuple[
     reason = _text(message.get("reason"), _LONGEST_REASON)
     if order not in {RENEW, ROLL_BACK}:
         fault = f"refused: an order is {RENEW} or {ROLL_BACK}"
-    elif not name or directory.declared.find(name) is None:
+    elif not name or ports.declared.find(name) is None:
         fault = "refused: no such identity"
     else:
         return (Look(name, by, order, reason, message_id),)
-    entry = AuditEntry(directory.clock.now(), name, f"order to {order or 'do nothing'}", reason, by, outcome=fault)
+    entry = AuditEntry(ports.clock.now(), name, f"order to {order or 'do nothing'}", reason, by, outcome=fault)
     logger.warning("a bad order: %s", entry.to_json())
     try:
-        directory.audit.record(entry)
+        ports.audit.record(entry)
     except MeshcertError as error:
         logger.warning("not in the audit log: %s", error)
     return ()
@@ -190,10 +179,10 @@ def _texts(value: Any) -> list[str]:
     return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
 
 
-def _of_event(event: dict[str, Any], directory: Directory) -> Iterator[str]:
+def _of_event(event: dict[str, Any], ports: Ports, scope: Scope) -> Iterator[str]:
     """The names of the identities that an event is about."""
     detail = event.get("detail")
-    if (event.get("account"), event.get("region")) != (directory.home.account, directory.home.region):
+    if (event.get("account"), event.get("region")) != (scope.account, scope.region):
         return
     if not isinstance(detail, dict):
         return
@@ -202,29 +191,29 @@ def _of_event(event: dict[str, Any], directory: Directory) -> Iterator[str]:
         case "aws.acm":
             # An imported certificate is none that we declare; any other field may be missing.
             if detail.get("Action", "RENEWAL") in _ISSUING:
-                yield from _of_certificates(resources[:1], directory)
+                yield from _of_certificates(resources[:1], ports, scope)
         case "aws.health":
             entities = detail.get("affectedEntities")
             entities = entities if isinstance(entities, list) else []
             named = [entity.get("entityValue") for entity in entities if isinstance(entity, dict)]
-            yield from _of_certificates(resources + _texts(named), directory)
+            yield from _of_certificates(resources + _texts(named), ports, scope)
         case "aws.ecs":
             if event.get("detail-type") == "ECS Task State Change":
                 resources = [_service_of(detail)]
-            yield from _of_services(resources[:1], directory)
+            yield from _of_services(resources[:1], ports, scope)
 
 
-def _of_certificates(arns: list[str], directory: Directory) -> Iterator[str]:
+def _of_certificates(arns: list[str], ports: Ports, scope: Scope) -> Iterator[str]:
     for arn in dict.fromkeys(arns):
-        identity = directory.declared.find_by_certificate(arn) if directory.home.has(arn) else None
+        identity = ports.declared.find_by_certificate(arn) if scope.has(arn) else None
         if identity:
             yield identity.name
 
 
-def _of_services(arns: list[str], directory: Directory) -> Iterator[str]:
+def _of_services(arns: list[str], ports: Ports, scope: Scope) -> Iterator[str]:
     for arn in arns:
-        if directory.home.has_service(arn):
-            yield from directory.services.identities_of(arn)
+        if scope.has_service(arn):
+            yield from ports.services.identities_of(arn)
 
 
 def _service_of(task: dict[str, Any]) -> str:

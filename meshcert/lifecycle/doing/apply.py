@@ -19,25 +19,7 @@ if TYPE_CHECKING:
 
     from meshcert.lifecycle.memory import Change
     from meshcert.lifecycle.observing.observation import Observation
-    from meshcert.lifecycle.ports import Exporter, Labels, Renewals, Services
-
-
-@dataclass(frozen=True)
-class Hands:
-    """
-    What a run can do.
-
-    Args:
-        renewals: ACM, for renewals.
-        labels: Secrets Manager, for labels.
-        services: Amazon ECS.
-        exporter: The export function.
-    """
-
-    renewals: Renewals
-    labels: Labels
-    services: Services
-    exporter: Exporter
+    from meshcert.lifecycle.ports import Ports
 
 
 def _as_it_is(memory: Memory) -> Memory:
@@ -68,14 +50,14 @@ class TakenStep:
     certificate: Certificate | None = None
 
 
-def apply(step: Step, seen: Observation, hands: Hands, save: Callable[[Change], None]) -> TakenStep:
+def apply(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     """
     Take one step.
 
     Args:
         step: From a plan.
         seen: What the plan was made of.
-        hands: What to take it with.
+        ports: What it is taken with.
         save: Remembers something at once, before AWS is called: a call that may not be made twice.
 
     Returns:
@@ -85,7 +67,7 @@ def apply(step: Step, seen: Observation, hands: Hands, save: Callable[[Change], 
         LeaseLost: If somebody else works on the identity by now.
     """
     try:
-        taken = _STEPS[step.action](step, seen, hands, save)
+        taken = _STEPS[step.action](step, seen, ports, save)
     except LeaseLost:
         raise
     except MeshcertError as error:
@@ -95,37 +77,37 @@ def apply(step: Step, seen: Observation, hands: Hands, save: Callable[[Change], 
     return replace(taken, change=lambda memory: having_succeeded(taken.change(memory), step))
 
 
-def _renew(step: Step, seen: Observation, hands: Hands, save: Callable[[Change], None]) -> TakenStep:
+def _renew(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     del save
-    hands.renewals.renew(seen.identity.certificate_arn)
+    ports.renewals.renew(seen.identity.certificate_arn)
     return TakenStep(step, lambda memory: memory.renewing(step.version, seen.now), before=step.version)
 
 
-def _export(step: Step, seen: Observation, hands: Hands, save: Callable[[Change], None]) -> TakenStep:
+def _export(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     del save
-    version = hands.exporter.export(seen.identity.name, step.version)
+    version = ports.exporter.export(seen.identity.name, step.version)
     certificate = None
     if isinstance(seen.certificate, Certificate) and seen.certificate.version == version:
         certificate = replace(seen.certificate, renewable=True)
     return TakenStep(step, before=seen.current, after=version, certificate=certificate)
 
 
-def _roll_back(step: Step, seen: Observation, hands: Hands, save: Callable[[Change], None]) -> TakenStep:
+def _roll_back(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     bad, secret = step.away_from, seen.identity.secret_id
     save(lambda memory: memory.quarantining(bad, step.why, seen.now))
     # The quarantine first: ending between the two leaves a current version that says itself that it is bad.
     if seen.quarantined != bad:
-        hands.labels.move_label(secret, QUARANTINED, to=bad, away_from=seen.quarantined or None)
-    hands.labels.move_label(secret, CURRENT, to=step.version, away_from=bad)
+        ports.labels.move_label(secret, QUARANTINED, to=bad, away_from=seen.quarantined or None)
+    ports.labels.move_label(secret, CURRENT, to=step.version, away_from=bad)
     return TakenStep(step, Memory.rolled_back, before=bad, after=step.version, certificate=_unchanged(seen))
 
 
-def _redeploy(step: Step, seen: Observation, hands: Hands, save: Callable[[Change], None]) -> TakenStep:
+def _redeploy(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     name = step.service
     rollout = Rollout(step.version, step.replaces, seen.now, after_failure=_has_failed(seen, name))
     # ECS begins a deployment for every call: what it replaces tells the next look whether this one was made.
     save(lambda memory: memory.deploying(name, rollout))
-    begun = hands.services.redeploy(name)
+    begun = ports.services.redeploy(name)
     change = partial(Memory.deployed, service=name, deployment=begun)
     return TakenStep(step, change, before=step.replaces, after=begun, certificate=_unchanged(seen))
 
@@ -135,17 +117,17 @@ def _has_failed(seen: Observation, name: str) -> bool:
     return service is not None and service.deployment.state is DeploymentState.FAILED
 
 
-def _stop_task(step: Step, seen: Observation, hands: Hands, save: Callable[[Change], None]) -> TakenStep:
+def _stop_task(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     del save
-    hands.services.stop_task(step.task, f"meshcert: {step.why}")
+    ports.services.stop_task(step.task, f"meshcert: {step.why}")
     return TakenStep(step, before=step.task, certificate=_unchanged(seen))
 
 
-def _prove(step: Step, seen: Observation, hands: Hands, save: Callable[[Change], None]) -> TakenStep:
+def _prove(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     del save
     labels: Mapping[str, frozenset[str]] = {} if isinstance(seen.labels, Missing | Unknown) else seen.labels
     before = version_labelled(labels, LAST_GOOD)
-    hands.labels.move_label(seen.identity.secret_id, LAST_GOOD, to=step.version, away_from=before)
+    ports.labels.move_label(seen.identity.secret_id, LAST_GOOD, to=step.version, away_from=before)
     return TakenStep(step, Memory.proving, before=before or "", after=step.version, certificate=_unchanged(seen))
 
 

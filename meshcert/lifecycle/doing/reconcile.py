@@ -14,16 +14,16 @@ from meshcert.lifecycle.audit import AuditEntry
 from meshcert.lifecycle.deciding.failing import only
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.doing.apply import Hands, TakenStep, apply
+from meshcert.lifecycle.doing.apply import TakenStep, apply
 from meshcert.lifecycle.memory import Memory, Order
 from meshcert.lifecycle.observing.observation import Certificate, Observation, Unknown
-from meshcert.lifecycle.observing.observe import Views, observe, remembered
+from meshcert.lifecycle.observing.observe import observe, remembered
 
 if TYPE_CHECKING:
     from meshcert.identity import Identity
     from meshcert.lifecycle.memory import Change
     from meshcert.lifecycle.policy import Policy
-    from meshcert.lifecycle.ports import Audit, Declared, Lease, LifecycleTable
+    from meshcert.lifecycle.ports import Lease, LifecycleTable, Ports
 
 logger = logging.getLogger(__name__)
 
@@ -37,30 +37,6 @@ _SLOW = {Action.RENEW, Action.STOP_TASK}
 """Steps whose effect takes its time: the same run would not see it."""
 ORDERS_KEPT = dt.timedelta(days=1)
 """An order that could not be carried out in this time is dropped."""
-
-
-@dataclass(frozen=True)
-class Workshop:
-    """
-    What a run works with.
-
-    Args:
-        views: Where it looks.
-        hands: What it can do.
-        declared: What is declared.
-        table: Leases and memory.
-        audit: Where actions are written down.
-        policy: When things are due.
-        lease_s: How long a lease lasts, seconds: at least as long as the function may run.
-    """
-
-    views: Views
-    hands: Hands
-    declared: Declared
-    table: LifecycleTable
-    audit: Audit
-    policy: Policy
-    lease_s: float
 
 
 @dataclass(frozen=True)
@@ -84,7 +60,7 @@ class Reconciled:
     memory: Memory = field(default_factory=Memory)
 
 
-def reconcile(look: Look, owner: str, workshop: Workshop, until: dt.datetime | None = None) -> Reconciled:
+def reconcile(look: Look, owner: str, ports: Ports, until: dt.datetime | None = None) -> Reconciled:
     """
     Bring one identity as far as it gets now.
 
@@ -94,7 +70,7 @@ def reconcile(look: Look, owner: str, workshop: Workshop, until: dt.datetime | N
     Args:
         look: Which identity, and who says so.
         owner: Names this run: the Lambda request id.
-        workshop: What to work with.
+        ports: Where it looks, and what steps are taken with.
         until: From then on the run does not begin anew, whoever wants it; None if there is time enough.
 
     Returns:
@@ -106,46 +82,46 @@ def reconcile(look: Look, owner: str, workshop: Workshop, until: dt.datetime | N
         LeaseLost: If this run took so long that another one has taken over.
         MeshcertError: If the tables cannot be reached.
     """
-    result, wanted = _once(look, owner, workshop)
+    result, wanted = _once(look, owner, ports)
     for _ in range(MOST_LOOKS_AGAIN):
-        if not wanted or (until and workshop.views.clock.now() >= until):
+        if not wanted or (until and ports.clock.now() >= until):
             break
-        again, wanted = _once(Look(look.identity, MEANWHILE), owner, workshop)
+        again, wanted = _once(Look(look.identity, MEANWHILE), owner, ports)
         # Without a plan somebody else was quicker and looks for it, or the identity is gone.
         result = replace(again if again.plan else result, steps=(*result.steps, *again.steps))
     return result
 
 
-def _once(look: Look, owner: str, workshop: Workshop) -> tuple[Reconciled, bool]:
+def _once(look: Look, owner: str, ports: Ports) -> tuple[Reconciled, bool]:
     """One look with its steps, and whether somebody wanted the identity during it."""
-    if _has_been_seen(look, workshop):
+    if _has_been_seen(look, ports):
         return Reconciled(look.identity), False
-    identity = workshop.declared.find(look.identity)
-    lease = _take(look, owner, workshop)
+    identity = ports.declared.find(look.identity)
+    lease = _take(look, owner, ports)
     if lease is None:
         return Reconciled(look.identity), False
     if identity is None:
-        workshop.table.forget(lease)
+        ports.table.forget(lease)
         return Reconciled(look.identity), False
-    run = _Run(identity, look, lease, workshop)
-    look_at: dt.datetime | None = workshop.views.clock.now()
+    run = _Run(identity, look, lease, ports)
+    look_at: dt.datetime | None = ports.clock.now()
     wanted = False
     try:
         result = run.go()
-        look_at = _look_again_at(result, workshop.policy)
+        look_at = _look_again_at(result, ports.policy)
     finally:
         wanted = run.leave(look_at)
     return result, wanted
 
 
-def _has_been_seen(look: Look, workshop: Workshop) -> bool:
+def _has_been_seen(look: Look, ports: Ports) -> bool:
     """Whether another look has made this one needless. It would cost one of ACM's ten answers a second."""
-    return look.seen_since is not None and workshop.table.looked_since(look.identity, look.seen_since)
+    return look.seen_since is not None and ports.table.looked_since(look.identity, look.seen_since)
 
 
-def _take(look: Look, owner: str, workshop: Workshop) -> Lease | None:
-    table, now = workshop.table, workshop.views.clock.now()
-    until = now + dt.timedelta(seconds=workshop.lease_s)
+def _take(look: Look, owner: str, ports: Ports) -> Lease | None:
+    table, now = ports.table, ports.clock.now()
+    until = now + dt.timedelta(seconds=ports.lease_s)
     lease = table.take(look.identity, owner, now, until)
     if lease is None and look.order:
         raise LeaseTaken(look.identity)
@@ -195,11 +171,11 @@ class _Kept:
 class _Run:
     """One run over one identity, its lease held."""
 
-    def __init__(self, identity: Identity, look: Look, lease: Lease, workshop: Workshop) -> None:
+    def __init__(self, identity: Identity, look: Look, lease: Lease, ports: Ports) -> None:
         self._identity = identity
         self._look = look
-        self._workshop = workshop
-        self._kept = _Kept(lease, workshop.table)
+        self._ports = ports
+        self._kept = _Kept(lease, ports.table)
 
     def go(self) -> Reconciled:
         """Take steps until there is nothing to do now."""
@@ -208,13 +184,13 @@ class _Run:
         known: Certificate | None = None
         while True:
             seen = self._see(known)
-            planned = plan(seen, self._kept.memory, self._workshop.policy)
+            planned = plan(seen, self._kept.memory, self._ports.policy)
             if seen.whole:
                 self._kept.change(partial(only, wanted=planned.failing))
             self._refuse_order(seen, planned)
             if not planned.step.acts or len(steps) == MOST_STEPS:
                 break
-            taken = apply(planned.step, seen, self._workshop.hands, self._kept.save)
+            taken = apply(planned.step, seen, self._ports, self._kept.save)
             self._kept.change(taken.change)
             self._write_down(taken)
             steps.append(taken)
@@ -236,7 +212,7 @@ class _Run:
             return False
 
     def _see(self, known: Certificate | None) -> Observation:
-        seen = observe(self._identity, self._kept.memory, self._workshop.views, known)
+        seen = observe(self._identity, self._kept.memory, self._ports, known)
         learn: Change = partial(remembered, seen=seen)
         before, after = self._kept.memory.order, learn(self._kept.memory).order
         if before and not after:
@@ -253,7 +229,7 @@ class _Run:
         look, memory = self._look, self._kept.memory
         if not look.order or (look.message and look.message in memory.messages):
             return
-        order = Order(look.order, look.by, look.reason, self._workshop.views.clock.now())
+        order = Order(look.order, look.by, look.reason, self._ports.clock.now())
         self._kept.save(lambda memory: memory.ordered(order, look.message))
         if memory.order:
             self._write_down_end(memory.order, "dropped: a later order took its place")
@@ -274,7 +250,7 @@ class _Run:
             self._write_down_end(order, outcome)
 
     def _write_down_end(self, order: Order, outcome: str) -> None:
-        at = self._workshop.views.clock.now()
+        at = self._ports.clock.now()
         action = f"order to {order.kind}"
         self._record(
             AuditEntry(at, self._identity.name, action, order.reason, order.by, order.version, outcome=outcome)
@@ -282,7 +258,7 @@ class _Run:
 
     def _write_down(self, taken: TakenStep) -> None:
         entry = AuditEntry(
-            at=self._workshop.views.clock.now(),
+            at=self._ports.clock.now(),
             identity=self._identity.name,
             action=str(taken.step.action),
             why=taken.step.why,
@@ -296,7 +272,7 @@ class _Run:
 
     def _record(self, entry: AuditEntry) -> None:
         try:
-            self._workshop.audit.record(entry)
+            self._ports.audit.record(entry)
         except MeshcertError as error:
             # The function's own log has the line then; no rotation waits for it.
             logger.error("not in the audit log (%s): %s", error, entry.to_json())  # noqa: TRY400  ours, no traceback

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,60 +21,37 @@ from meshcert.lifecycle.observing.observation import Authority, Certificate, Mis
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from meshcert.clock import Clock
     from meshcert.identity import Identity
     from meshcert.lifecycle.memory import Memory, Order
     from meshcert.lifecycle.observing.observation import Acknowledgement
-    from meshcert.lifecycle.ports import Acknowledgements, Authorities, Labels, Renewals, Services
+    from meshcert.lifecycle.ports import Authorities, Observers, Renewals
 
 _Seen = TypeVar("_Seen")
 
 
-@dataclass(frozen=True)
-class Views:
-    """
-    Where a look looks; reading is all it does.
-
-    Args:
-        renewals: ACM.
-        labels: Secrets Manager.
-        services: Amazon ECS.
-        acknowledgements: What tasks say.
-        authorities: AWS Private CA.
-        clock: Time.
-    """
-
-    renewals: Renewals
-    labels: Labels
-    services: Services
-    acknowledgements: Acknowledgements
-    authorities: Authorities
-    clock: Clock
-
-
-def observe(identity: Identity, memory: Memory, views: Views, known: Certificate | None = None) -> Observation:
+def observe(identity: Identity, memory: Memory, observers: Observers, known: Certificate | None = None) -> Observation:
     """
     One look at one identity.
 
     Args:
         identity: What is declared.
         memory: What earlier looks remembered; saves asking ACM for a certificate that it has shown.
-        views: Where to look.
+        observers: Where to look.
         known: What ACM holds, if that has just been seen: ACM answers ten questions a second for a whole account.
 
     Returns:
         What is; parts that could not be looked at say so.
     """
     # The labels first: a certificate that is newer than them is published by the next look, never the other way round.
-    labels = _attempt(partial(views.labels.labels, identity.secret_id))
+    labels = _attempt(partial(observers.labels.labels, identity.secret_id))
     certificate: Certificate | Missing | Unknown | None = known
     if certificate is None:
-        certificate = _attempt(partial(_certificate, identity, memory, views.renewals))
+        certificate = _attempt(partial(_certificate, identity, memory, observers.renewals))
     services: dict[str, Service | None] | Unknown = {}
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
     for use in identity.services:
-        service = _attempt(partial(views.services.look, use.name))
-        said = _attempt(partial(views.acknowledgements.of, use.name))
+        service = _attempt(partial(observers.services.look, use.name))
+        said = _attempt(partial(observers.acknowledgements.of, use.name))
         if isinstance(service, Unknown):
             services = service
         elif not isinstance(services, Unknown):
@@ -85,12 +62,12 @@ def observe(identity: Identity, memory: Memory, views: Views, known: Certificate
             acknowledgements |= _of_tasks(identity, service, said)
     return Observation(
         identity=identity,
-        now=views.clock.now(),
+        now=observers.clock.now(),
         certificate=certificate,
         labels=labels,
         services=services,
         acknowledgements=acknowledgements,
-        authorities=_attempt(partial(_authorities, identity, views.authorities)),
+        authorities=_attempt(partial(_authorities, identity, observers.authorities)),
     )
 
 

@@ -13,10 +13,9 @@ from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, QUARANTINED
 from meshcert.errors import MeshcertError
 from meshcert.identity import Identity, ServiceUse
 from meshcert.lifecycle.asking.looks import Look
-from meshcert.lifecycle.doing.apply import Hands
-from meshcert.lifecycle.doing.reconcile import Reconciled, Workshop, reconcile
-from meshcert.lifecycle.observing.observe import Views
+from meshcert.lifecycle.doing.reconcile import Reconciled, reconcile
 from meshcert.lifecycle.policy import Policy
+from meshcert.lifecycle.ports import Observers, Ports
 from meshcert.proxy import Rotation
 from meshcert.publishing.publication import version_labelled
 from meshcert.san import Dns
@@ -88,12 +87,18 @@ class LifecycleWorld:
         self.pass_time(5 * MINUTE)
         self.look()
 
-    def workshop(self, around: Callable[[Any], Any] = around_nothing) -> Workshop:
-        """What a run works with; every port but the clock is passed through ``around``."""
+    def observers(self, around: Callable[[Any], Any] = around_nothing) -> Observers:
+        """Where a look looks."""
         acm, vault, ecs = around(self.acm), around(self.vault), around(self.ecs)
-        return Workshop(
-            views=Views(acm, vault, ecs, ecs, acm, self.clock),
-            hands=Hands(acm, vault, ecs, around(self.exporter)),
+        return Observers(
+            renewals=acm, labels=vault, services=ecs, acknowledgements=ecs, authorities=acm, clock=self.clock
+        )
+
+    def ports(self, around: Callable[[Any], Any] = around_nothing) -> Ports:
+        """What a run works with; every port but the clock is passed through ``around``."""
+        return Ports(
+            **vars(self.observers(around)),
+            exporter=around(self.exporter),
             declared=around(self.declared),
             table=around(self.table),
             audit=around(self.audit),
@@ -115,7 +120,7 @@ class LifecycleWorld:
         """One run of the renewal function, because of an event unless it says otherwise."""
         by = by or ("AROAOPERATOR:alice" if order else "event event-1 ACM Certificate Available")
         look = Look(identity, by, order, reason, message, seen_since)
-        return reconcile(look, f"request-{next(self._runs)}", self.workshop(around))
+        return reconcile(look, f"request-{next(self._runs)}", self.ports(around))
 
     def pass_time(self, time: dt.timedelta) -> None:
         """Nobody looks for a while."""

@@ -129,9 +129,9 @@ class TestLease:
     def test_news_that_come_too_late_are_left_to_the_clock(self, world: World) -> None:
         """The function is about to end: a run that is killed would hold the identity up for longer than a tick."""
         asked: list[Reconciled] = []
-        workshop = world.workshop(at_release(lambda: asked.append(world.look()), times=100))
+        ports = world.ports(at_release(lambda: asked.append(world.look()), times=100))
 
-        reconcile(Look(NAME, "event"), "request", workshop, until=world.clock.now())
+        reconcile(Look(NAME, "event"), "request", ports, until=world.clock.now())
 
         assert len(asked) == 1
         assert list(world.table.unsettled(world.clock.now())) == [NAME]
