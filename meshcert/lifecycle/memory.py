@@ -40,7 +40,7 @@ class KnownCertificate:
 
 
 @dataclass(frozen=True)
-class Publication:
+class CurrentVersion:
     """
     The version that proxies read.
 
@@ -176,7 +176,7 @@ class Memory:
         failures: The steps that fail, by their names.
     """
 
-    publication: Publication | None = None
+    publication: CurrentVersion | None = None
     renewal: RenewalRequest | None = None
     rollouts: dict[str, Rollout] = field(default_factory=dict)
     quarantine: Quarantine | None = None
@@ -262,7 +262,7 @@ class Memory:
             if document.pop("schema") != SCHEMA:
                 return cls()
             return cls(
-                publication=_read(Publication, document["publication"]),
+                publication=_read(CurrentVersion, document["publication"]),
                 renewal=_read(RenewalRequest, document["renewal"]),
                 rollouts={name: _read(Rollout, rollout) for name, rollout in document["rollouts"].items()},
                 quarantine=_read(Quarantine, document["quarantine"]),

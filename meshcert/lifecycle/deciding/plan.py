@@ -19,7 +19,7 @@ from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
 from meshcert.lifecycle.observing.observation import Certificate, Missing, Unknown
 
 if TYPE_CHECKING:
-    from meshcert.lifecycle.memory import Memory, Publication
+    from meshcert.lifecycle.memory import CurrentVersion, Memory
     from meshcert.lifecycle.observing.observation import Observation
     from meshcert.lifecycle.policy import Policy, Validity
 
@@ -119,7 +119,7 @@ def _publish_issued(seen: Observation, memory: Memory, issued: Certificate) -> S
     return Step(Action.EXPORT, "ACM holds a newer certificate than is published", version=issued.version)
 
 
-def _is_older(issued: Certificate, before: Publication) -> bool:
+def _is_older(issued: Certificate, before: CurrentVersion) -> bool:
     return bool(issued.validity and before.not_before and issued.validity.not_before < before.not_before)
 
 

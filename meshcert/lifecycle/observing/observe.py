@@ -15,7 +15,7 @@ from meshcert.errors import (
     MeshcertError,
 )
 from meshcert.lifecycle.asking.looks import RENEW
-from meshcert.lifecycle.memory import KnownCertificate, Publication
+from meshcert.lifecycle.memory import CurrentVersion, KnownCertificate
 from meshcert.lifecycle.observing.observation import Authority, Certificate, Missing, Observation, Service, Unknown
 
 if TYPE_CHECKING:
@@ -136,13 +136,13 @@ def _attempt(look: Callable[[], _Seen]) -> _Seen | Missing | Unknown:
         return Unknown(str(error))
 
 
-def _publication(seen: Observation, memory: Memory) -> Publication:
+def _publication(seen: Observation, memory: Memory) -> CurrentVersion:
     before = memory.publication
-    known = before if before and before.version == seen.current else Publication(seen.current, seen.now)
+    known = before if before and before.version == seen.current else CurrentVersion(seen.current, seen.now)
     holds = memory.holding(seen.current)
     if holds is None:
         return known
-    return Publication(known.version, known.since, holds.certificate_arn, holds.not_before, holds.not_after)
+    return CurrentVersion(known.version, known.since, holds.certificate_arn, holds.not_before, holds.not_after)
 
 
 def _outstanding(order: Order | None, seen: Observation, issued: str) -> Order | None:

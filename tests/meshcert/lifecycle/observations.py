@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from evidence.simulation.vault import SEED_VERSION
 from meshcert.identity import Identity, ServiceUse
-from meshcert.lifecycle.memory import Memory, Order, Publication, Quarantine, RenewalRequest, Rollout
+from meshcert.lifecycle.memory import CurrentVersion, Memory, Order, Quarantine, RenewalRequest, Rollout
 from meshcert.lifecycle.observing.observation import (
     Acknowledgement,
     Authority,
@@ -108,11 +108,11 @@ def remembers(
     rollouts: dict[str, Rollout] | None = None,
     bad: Quarantine | None = None,
     order: Order | None = None,
-    published: Publication | None = None,
+    published: CurrentVersion | None = None,
 ) -> Memory:
     """A version that has been current for a while."""
     renewal = RenewalRequest(asked[0], NOW - asked[1]) if asked else None
-    publication = published or Publication(current, NOW - since)
+    publication = published or CurrentVersion(current, NOW - since)
     return Memory(publication, renewal, rollouts or {}, bad, order)
 
 

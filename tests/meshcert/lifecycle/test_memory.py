@@ -7,11 +7,11 @@ import json
 from dataclasses import replace
 
 from meshcert.lifecycle.memory import (
+    CurrentVersion,
     Failure,
     KnownCertificate,
     Memory,
     Order,
-    Publication,
     Quarantine,
     RenewalRequest,
     Rollout,
@@ -20,7 +20,7 @@ from meshcert.lifecycle.memory import (
 NOW = dt.datetime(2026, 11, 22, 12, 0, 0, 5, tzinfo=dt.UTC)
 KNOWN = KnownCertificate("1" * 64, "arn:certificate", NOW, NOW)
 FULL = Memory(
-    Publication("1" * 64, NOW, "arn:certificate", NOW, NOW),
+    CurrentVersion("1" * 64, NOW, "arn:certificate", NOW, NOW),
     RenewalRequest("1" * 64, NOW, 2),
     {"teller": Rollout("1" * 64, "ecs-svc/1", NOW, "ecs-svc/2", 3, after_failure=True)},
     Quarantine("2" * 64, "a task failed", NOW, 2),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from meshcert.lifecycle.deciding.findings import REMEDIES, Kind
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.memory import Memory, Publication
+from meshcert.lifecycle.memory import CurrentVersion, Memory
 from meshcert.lifecycle.observing.observation import Authority, Missing
 from tests.meshcert.lifecycle.deciding.cases import (
     PENDING,
@@ -49,7 +49,7 @@ def published(version: str, gone: float, arn: str = certificate().arn) -> Memory
     """A version whose certificate is known."""
     validity = certificate(gone=gone).validity
     assert validity
-    return remembers(published=Publication(version, NOW - 30 * DAY, arn, validity.not_before, validity.not_after))
+    return remembers(published=CurrentVersion(version, NOW - 30 * DAY, arn, validity.not_before, validity.not_after))
 
 
 class TestPublishing:
