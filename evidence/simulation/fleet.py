@@ -26,7 +26,8 @@ from evidence.simulation.vault import InMemoryVault
 from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import ExportFailed, MeshcertError, NotReady
 from meshcert.identity import Identity
-from meshcert.lifecycle.asking.dispatch import LOOKS_PER_SECOND, TICK_S, DispatchPorts, dispatch
+from meshcert.issuing.acm import ACM, AcmIssuer
+from meshcert.lifecycle.asking.dispatch import TICK_S, DispatchPorts, dispatch
 from meshcert.lifecycle.asking.looks import SWEEP, TICK, Look
 from meshcert.lifecycle.asking.triggers import Scope, looks
 from meshcert.lifecycle.doing.reconcile import reconcile
@@ -122,7 +123,7 @@ class Fleet:
     """
 
     def __init__(
-        self, identities: int, seed: int = 1, *, events: bool = True, looks_per_second: float = LOOKS_PER_SECOND
+        self, identities: int, seed: int = 1, *, events: bool = True, looks_per_second: float = ACM.looks_per_second
     ) -> None:
         self.time = PassingTime(ISSUED)
         self.vault, self.table, self.declared = InMemoryVault(), InMemoryLifecycle(), InMemoryIdentities()
@@ -191,7 +192,7 @@ class Fleet:
         exporter = sdk.around(self, {"export": "lambda:Invoke"})
         nobody: Any = None
         return Ports(
-            renewals=acm,
+            issuer=AcmIssuer(acm),
             labels=vault,
             services=nobody,
             acknowledgements=nobody,

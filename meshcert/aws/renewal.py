@@ -17,6 +17,7 @@ from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
+from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.ports import Ports
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def renewal_ports(settings: RenewalSettings, stream: str) -> Ports:
     tables = boto3.resource("dynamodb", config=stubborn)
     clock = SystemClock()
     return Ports(
-        renewals=AcmRenewals(boto3.client("acm", config=stubborn)),
+        issuer=AcmIssuer(AcmRenewals(boto3.client("acm", config=stubborn))),
         labels=SecretsManager(boto3.client("secretsmanager", config=config)),
         services=EcsServices(boto3.client("ecs", config=config), settings.cluster),
         acknowledgements=AcknowledgementRows(tables.Table(settings.acknowledgements_table)),

@@ -25,6 +25,7 @@ from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
 from meshcert.contract.environment import POLICY_PREFIX
 from meshcert.errors import AwsRefused, Fault, SettingsInvalid
+from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.policy import Policy
 from meshcert.lifecycle.ports import Observers
 
@@ -167,7 +168,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         region=session.region_name,
         declared=Identities(table(naming.identities_table(mesh))),
         observers=Observers(
-            renewals=AcmRenewals(client("acm")),
+            issuer=AcmIssuer(AcmRenewals(client("acm"))),
             labels=SecretsManager(client("secretsmanager")),
             services=EcsServices(client("ecs"), naming.cluster(mesh)),
             acknowledgements=AcknowledgementRows(table(naming.acknowledgements_table(mesh))),

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshcert.issuing.issuer import Issuance, Validity
 from meshcert.lifecycle.deciding.findings import Kind
-from meshcert.lifecycle.observing.observation import Certificate, Missing, Unknown
-from meshcert.lifecycle.policy import ACM_RENEWS_AT, Validity
+from meshcert.lifecycle.observing.observation import Missing, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,18 +78,19 @@ class Sight:
         }
 
     def _due(self) -> dict[str, Any]:
-        """When ACM renews what it holds by itself, and when meshcert asks it to."""
-        validity = self.seen.certificate.validity if isinstance(self.seen.certificate, Certificate) else None
+        """When the issuer renews what it holds by itself, and when meshcert asks it to."""
+        itself = self.seen.issuer.fractions.renews_itself
+        validity = self.seen.issuance.validity if isinstance(self.seen.issuance, Issuance) else None
         return {
-            "acm_renews_at": validity.at(ACM_RENEWS_AT, self.policy) if validity else None,
-            "meshcert_asks_at": validity.at(self.policy.renew_at, self.policy) if validity else None,
+            "acm_renews_at": self.policy.at(validity, itself) if validity and itself is not None else None,
+            "meshcert_asks_at": self.policy.at(validity, self.policy.renew_at) if validity else None,
         }
 
     def _issued(self) -> dict[str, Any]:
-        match self.seen.certificate:
-            case Certificate() as issued:
+        match self.seen.issuance:
+            case Issuance() as issued:
                 facts = self._facts(issued.version, issued.serial_number, issued.validity)
-                status, reason = issued.status, issued.failure_reason
+                status, reason = issued.status, issued.reason
             case Missing(what):
                 facts, status, reason = self._facts(), "MISSING", what
             case Unknown(why):
@@ -132,7 +133,7 @@ class Sight:
 
     def _served_validity(self, said: Acknowledgement) -> tuple[str, Validity | None]:
         serial_number, validity = self._known(said.version)
-        issued = self.seen.certificate.validity if isinstance(self.seen.certificate, Certificate) else None
+        issued = self.seen.issuance.validity if isinstance(self.seen.issuance, Issuance) else None
         if validity is None and said.not_after and issued:
             # A task says only when it ends: it began as long before that as the certificate we know.
             validity = Validity(said.not_after - (issued.not_after - issued.not_before), said.not_after)
@@ -151,7 +152,7 @@ class Sight:
             "serial_number": serial_number or None,
             "not_after": validity.not_after if validity else None,
             "left_s": round((validity.not_after - self.seen.now).total_seconds()) if validity else None,
-            "lifetime_gone": round(validity.fraction_gone(self.seen.now, self.policy), 4) if validity else None,
+            "lifetime_gone": round(self.policy.fraction_gone(validity, self.seen.now), 4) if validity else None,
         }
 
 

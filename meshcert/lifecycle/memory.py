@@ -1,8 +1,8 @@
 """
 What is remembered of an identity between two looks, and nowhere else to be seen.
 
-ACM, the secret's labels and ECS are the truth; this only says what we asked for and when. Lost, it is made anew: at
-worst a wait begins again.
+The issuer, the secret's labels and the platform are the truth; this only says what we asked for and when. Lost, it is
+made anew: at worst a wait begins again.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ _TIMES = {"at", "since", "not_before", "not_after"}
 @dataclass(frozen=True)
 class KnownCertificate:
     """
-    A certificate that ACM has shown.
+    A certificate that its issuer has shown.
 
     Args:
         version: The secret version that holds it.
-        certificate_arn: Its ACM certificate.
+        certificate_arn: What the issuer calls it; stored under this name since ACM was the only one.
         not_before: Start of its validity.
         not_after: Its end.
     """
@@ -47,7 +47,7 @@ class CurrentVersion:
     Args:
         version: The secret version.
         since: When it was first seen to be the current one.
-        certificate_arn: The ACM certificate that it holds; empty if ACM has never shown it to us.
+        certificate_arn: What the issuer calls the certificate that it holds; empty if it has never shown it to us.
         not_before: Start of that certificate's validity.
         not_after: Its end.
     """
@@ -171,7 +171,7 @@ class Memory:
         quarantine: The last roll back.
         order: What an operator wants and has not got yet.
         messages: SQS's ids of the last orders taken up: the same message coming again is no other order.
-        certificates: What ACM has shown, by serial number, the latest ones: saves asking it again.
+        certificates: What the issuer has shown, by serial number, the latest ones: saves asking it again.
         looked_at: The last look that saw everything.
         failures: The steps that fail, by their names.
     """

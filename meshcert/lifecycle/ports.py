@@ -16,44 +16,12 @@ if TYPE_CHECKING:
 
     from meshcert.clock import Clock
     from meshcert.identity import Declared
+    from meshcert.issuing.issuer import IssuanceView, Issuer
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observing.observation import Acknowledgement, Certificate, Service
+    from meshcert.lifecycle.observing.observation import Acknowledgement, Service
     from meshcert.lifecycle.policy import Policy
     from meshcert.publishing.ports import Labels
-
-
-class Renewals(Protocol):
-    """ACM, without a way to a private key."""
-
-    def describe(self, certificate_arn: str) -> Certificate:
-        """
-        What ACM says of a certificate; its ``version`` is left empty.
-
-        Raises:
-            IdentityMissing: If there is no such certificate.
-        """
-        ...
-
-    def version(self, certificate_arn: str) -> tuple[str, str]:
-        """
-        Serial number and secret version of the certificate that ACM holds now (acm:GetCertificate).
-
-        Raises:
-            CertificatePending: If it is not issued yet.
-            IdentityMissing: If there is no such certificate.
-        """
-        ...
-
-    def renew(self, certificate_arn: str) -> None:
-        """
-        Ask for a new certificate. One that is under way already is as good.
-
-        Raises:
-            AwsRefused: If ACM says it cannot be renewed, for example because it was not exported since.
-            IdentityMissing: If there is no such certificate.
-        """
-        ...
 
 
 class Services(Protocol):
@@ -103,14 +71,14 @@ class Exporter(Protocol):
 
     def export(self, identity: str, version: str) -> str:
         """
-        Have it take an identity's certificate out of ACM and publish it.
+        Have it take an identity's material out of its issuer and publish it.
 
         Args:
             identity: Its name.
-            version: The version that ACM was seen to hold.
+            version: The version that the issuer was seen to hold.
 
         Returns:
-            The version that came out; another one if ACM renewed in between.
+            The version that came out; another one if it was renewed in between.
 
         Raises:
             ExportFailed: With the reason the function gave.
@@ -257,7 +225,7 @@ class Observers:
     Where a look looks.
 
     Args:
-        renewals: ACM.
+        issuer: Who issues the certificates.
         labels: Secrets Manager.
         services: Amazon ECS.
         acknowledgements: What tasks say.
@@ -265,7 +233,7 @@ class Observers:
         clock: Time.
     """
 
-    renewals: Renewals
+    issuer: IssuanceView
     labels: Labels
     services: Services
     acknowledgements: Acknowledgements
@@ -287,6 +255,7 @@ class Ports(Observers):
         lease_s: Length of a lease, seconds: at least as long as the function may run.
     """
 
+    issuer: Issuer
     exporter: Exporter
     declared: Declared
     table: LifecycleTable

@@ -31,8 +31,9 @@ from meshcert.publishing.publication import (
 if TYPE_CHECKING:
     from meshcert.clock import Clock
     from meshcert.identity import Identity
+    from meshcert.issuing.issuer import MaterialSource
     from meshcert.material import Material
-    from meshcert.publishing.ports import CertificateAuthorities, CertificateStore, PublishedValues, SecretVault
+    from meshcert.publishing.ports import CertificateAuthorities, PublishedValues, SecretVault
     from meshcert.publishing.publication import LabelsByVersion
 
 logger = logging.getLogger(__name__)
@@ -44,13 +45,13 @@ class Sources:
     Where material comes from and goes to.
 
     Args:
-        certificates: ACM.
+        certificates: The issuer.
         authorities: AWS Private CA.
         vault: Secrets Manager.
         clock: Time.
     """
 
-    certificates: CertificateStore
+    certificates: MaterialSource
     authorities: CertificateAuthorities
     vault: SecretVault
     clock: Clock
@@ -146,10 +147,10 @@ def export_identity(identity: Identity, sources: Sources, values: PublishedValue
     expected = expectation(identity, sources.authorities, sources.clock)
     verify_certificate(issued.certificate, issued.certificate_chain, expected)
     version_id = certificate_version(issued.certificate)
-    if issued.renewable:
-        # One that is not is exported first and refused afterwards: only a renewal leads out of a quarantine.
+    if not issued.to_take_out:
+        # Otherwise it is exported first and refused afterwards: only a renewal leads out of a quarantine.
         require_publishable(seen, identity.secret_id, version_id)
-    if version_labelled(seen, CURRENT) == version_id and issued.renewable:
+    if version_labelled(seen, CURRENT) == version_id and not issued.to_take_out:
         remove_pending(sources.vault, identity.secret_id, version_id, seen)
         return ExportResult(identity.name, Outcome.ALREADY_CURRENT, version_id, certificate_facts(issued.certificate))
     exported = _take_out(identity, expected, sources)

@@ -15,54 +15,6 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
-    from meshcert.material import Material, Passphrase
-
-
-@dataclass(frozen=True)
-class IssuedCertificate:
-    """
-    What ACM shows of an issued certificate without exporting it.
-
-    Args:
-        certificate: The leaf, PEM.
-        certificate_chain: Its issuers, PEM.
-        renewable: ACM's ``RenewalEligibility``. False after issuance and after every renewal, until the certificate
-            has been exported: ACM then neither renews it by itself nor when asked.
-    """
-
-    certificate: str
-    certificate_chain: str
-    renewable: bool
-
-
-class CertificateStore(Protocol):
-    """ACM."""
-
-    def look(self, certificate_arn: str) -> IssuedCertificate:
-        """
-        What ACM holds now.
-
-        Raises:
-            CertificatePending: If it is not issued yet.
-            CertificateUnusable: If it failed, is revoked or has expired.
-            IdentityMissing: If there is no such certificate.
-        """
-        ...
-
-    def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
-        """
-        Take certificate, chain and private key out of ACM; it can be renewed from then on.
-
-        Args:
-            certificate_arn: The certificate.
-            passphrase: Encrypts the private key.
-
-        Raises:
-            CertificatePending: If it is not issued yet.
-            IdentityMissing: If there is no such certificate.
-        """
-        ...
-
 
 class CertificateAuthorities(Protocol):
     """AWS Private CA."""

@@ -12,6 +12,7 @@ import pytest
 from evidence.simulation.tables import InMemoryIdentities, InMemoryLifecycle, InMemoryMessages
 from lambdas.dispatch import handler
 from meshcert.errors import AwsUnavailable
+from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.asking.dispatch import DispatchPorts
 from tests.lambdas.invocation import Invocations, batch, failed
 from tests.meshcert.publishing.fakes import FakeClock
@@ -31,7 +32,7 @@ def ports() -> DispatchPorts:
     for name in ("a", "b", "c"):
         declared.remember(replace(TELLER, name=name))
     table.want("b", clock.now() - dt.timedelta(minutes=1))
-    return DispatchPorts(table, declared, InMemoryMessages(), clock)
+    return DispatchPorts(table, declared, InMemoryMessages(), clock, ACM.looks_per_second)
 
 
 @pytest.fixture

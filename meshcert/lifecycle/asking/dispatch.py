@@ -1,8 +1,8 @@
 """
-Tick and sweep: have identities looked at, no faster than AWS answers.
+Tick and sweep: have identities looked at, no faster than their issuer answers.
 
-ACM answers ten ``DescribeCertificate`` a second for a whole account and region, and a rotation asks twice. So looks are
-spread over time by the queue's delay. A tick sends no more looks than are done before the next tick comes, those first
+An issuer's answers have a quota (:class:`meshcert.issuing.issuer.Abilities`), so looks are spread over time by the
+queue's delay. A tick sends no more looks than are done before the next tick comes, those first
 that are due longest: identities that have to wait for their turn are not sent a second time meanwhile.
 """
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-LOOKS_PER_SECOND = 4.5
-"""Nine DescribeCertificate a second, of the ten that ACM answers (ACM user guide, "Quotas": ten a second)."""
 LONGEST_DELAY_S = 900
 """SQS delays a message by at most 15 minutes (sqs:SendMessage, DelaySeconds)."""
 TICK_S = 60
@@ -49,7 +47,7 @@ class DispatchPorts:
     declared: Declared
     messages: Messages
     clock: Clock
-    looks_per_second: float = LOOKS_PER_SECOND
+    looks_per_second: float
 
 
 @dataclass(frozen=True)

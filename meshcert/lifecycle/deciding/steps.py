@@ -14,9 +14,9 @@ class Action(StrEnum):
     """What can be done for an identity."""
 
     RENEW = "renew"
-    """Ask ACM for a new certificate (acm:RenewCertificate)."""
+    """Ask the issuer for a new certificate."""
     EXPORT = "export"
-    """Have the export function take the certificate out of ACM and publish it, if it is not current already."""
+    """Have the export function take the material out of its issuer and publish it, if it is not current already."""
     ROLL_BACK = "roll back"
     """Quarantine the current version and make the last good one current."""
     REDEPLOY = "redeploy"

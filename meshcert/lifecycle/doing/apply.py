@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, QUARANTINED
 from meshcert.errors import LeaseLost, MeshcertError
+from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.deciding.failing import having_failed, having_succeeded
 from meshcert.lifecycle.deciding.steps import Action, Step
 from meshcert.lifecycle.memory import Memory, Rollout
-from meshcert.lifecycle.observing.observation import Certificate, DeploymentState, Missing, Unknown
+from meshcert.lifecycle.observing.observation import DeploymentState, Missing, Unknown
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class TakenStep:
         outcome: ``done``, or why not.
         before: The version, deployment or task before.
         after: That after it.
-        certificate: What ACM holds now; None if ACM has to be asked.
+        issuance: What the issuer holds now; None if it has to be asked.
     """
 
     step: Step
@@ -47,7 +48,7 @@ class TakenStep:
     outcome: str = "done"
     before: str = ""
     after: str = ""
-    certificate: Certificate | None = None
+    issuance: Issuance | None = None
 
 
 def apply(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
@@ -79,17 +80,16 @@ def apply(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], 
 
 def _renew(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     del save
-    ports.renewals.renew(seen.identity.certificate_arn)
+    ports.issuer.renew(seen.identity.certificate_arn)
     return TakenStep(step, lambda memory: memory.renewing(step.version, seen.now), before=step.version)
 
 
 def _export(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     del save
     version = ports.exporter.export(seen.identity.name, step.version)
-    certificate = None
-    if isinstance(seen.certificate, Certificate) and seen.certificate.version == version:
-        certificate = replace(seen.certificate, renewable=True)
-    return TakenStep(step, before=seen.current, after=version, certificate=certificate)
+    issued = _unchanged(seen)
+    known = issued.taken_out() if issued and issued.version == version else None
+    return TakenStep(step, before=seen.current, after=version, issuance=known)
 
 
 def _roll_back(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
@@ -99,7 +99,7 @@ def _roll_back(step: Step, seen: Observation, ports: Ports, save: Callable[[Chan
     if seen.quarantined != bad:
         ports.labels.move_label(secret, QUARANTINED, to=bad, away_from=seen.quarantined or None)
     ports.labels.move_label(secret, CURRENT, to=step.version, away_from=bad)
-    return TakenStep(step, Memory.rolled_back, before=bad, after=step.version, certificate=_unchanged(seen))
+    return TakenStep(step, Memory.rolled_back, before=bad, after=step.version, issuance=_unchanged(seen))
 
 
 def _redeploy(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
@@ -109,7 +109,7 @@ def _redeploy(step: Step, seen: Observation, ports: Ports, save: Callable[[Chang
     save(lambda memory: memory.deploying(name, rollout))
     begun = ports.services.redeploy(name)
     change = partial(Memory.deployed, service=name, deployment=begun)
-    return TakenStep(step, change, before=step.replaces, after=begun, certificate=_unchanged(seen))
+    return TakenStep(step, change, before=step.replaces, after=begun, issuance=_unchanged(seen))
 
 
 def _has_failed(seen: Observation, name: str) -> bool:
@@ -120,7 +120,7 @@ def _has_failed(seen: Observation, name: str) -> bool:
 def _stop_task(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     del save
     ports.services.stop_task(step.task, f"meshcert: {step.why}")
-    return TakenStep(step, before=step.task, certificate=_unchanged(seen))
+    return TakenStep(step, before=step.task, issuance=_unchanged(seen))
 
 
 def _prove(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
@@ -128,11 +128,11 @@ def _prove(step: Step, seen: Observation, ports: Ports, save: Callable[[Change],
     labels: Mapping[str, frozenset[str]] = {} if isinstance(seen.labels, Missing | Unknown) else seen.labels
     before = version_labelled(labels, LAST_GOOD)
     ports.labels.move_label(seen.identity.secret_id, LAST_GOOD, to=step.version, away_from=before)
-    return TakenStep(step, Memory.proving, before=before or "", after=step.version, certificate=_unchanged(seen))
+    return TakenStep(step, Memory.proving, before=before or "", after=step.version, issuance=_unchanged(seen))
 
 
-def _unchanged(seen: Observation) -> Certificate | None:
-    return seen.certificate if isinstance(seen.certificate, Certificate) else None
+def _unchanged(seen: Observation) -> Issuance | None:
+    return seen.issuance if isinstance(seen.issuance, Issuance) else None
 
 
 _STEPS = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from meshcert.issuing.issuer import Issuance, Validity
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.observing.observation import Certificate, Unknown
-from meshcert.lifecycle.policy import Validity
+from meshcert.lifecycle.observing.observation import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,7 +53,7 @@ def measures(result: Reconciled, policy: Policy) -> Mapping[str, Measure]:
 
     Returns:
         Values by metric name. Lifetimes are percent of a certificate's lifetime that is gone, more than 100 once it has
-        expired: as ACM holds it, as proxies read it, and the oldest that a task serves.
+        expired: as its issuer holds it, as proxies read it, and the oldest that a task serves.
     """
     counts = Counter({"Looks": 1})
     counts.update(COUNTED[taken.step.action] if taken.done else "StepsFailed" for taken in result.steps)
@@ -64,8 +64,8 @@ def measures(result: Reconciled, policy: Policy) -> Mapping[str, Measure]:
     if seen is None:
         return values
     memory = result.memory
-    published, issued = _published(seen, memory), seen.certificate
-    if isinstance(issued, Certificate) and issued.validity:
+    published, issued = _published(seen, memory), seen.issuance
+    if isinstance(issued, Issuance) and issued.validity:
         values["IssuedLifetimeGone"] = _gone(issued.validity, seen, policy)
     if published:
         values["PublishedLifetimeGone"] = _gone(published, seen, policy)
@@ -79,7 +79,7 @@ def measures(result: Reconciled, policy: Policy) -> Mapping[str, Measure]:
 
 
 def _gone(validity: Validity, seen: Observation, policy: Policy) -> Measure:
-    return Measure(round(100.0 * validity.fraction_gone(seen.now, policy), 2), "Percent")
+    return Measure(round(100.0 * policy.fraction_gone(validity, seen.now), 2), "Percent")
 
 
 def _published(seen: Observation, memory: Memory) -> Validity | None:
@@ -93,7 +93,7 @@ def _served(seen: Observation, published: Validity | None) -> Iterator[Validity]
     """The validity of what each task that ECS lists serves."""
     if isinstance(seen.services, Unknown) or isinstance(seen.acknowledgements, Unknown):
         return
-    issued = seen.certificate.validity if isinstance(seen.certificate, Certificate) else None
+    issued = seen.issuance.validity if isinstance(seen.issuance, Issuance) else None
     like = published or issued
     for service in seen.services.values():
         for task in service.tasks if service else ():

@@ -16,11 +16,12 @@ from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.doing.apply import TakenStep, apply
 from meshcert.lifecycle.memory import Memory, Order
-from meshcert.lifecycle.observing.observation import Certificate, Observation, Unknown
+from meshcert.lifecycle.observing.observation import Observation, Unknown
 from meshcert.lifecycle.observing.observe import observe, remembered
 
 if TYPE_CHECKING:
     from meshcert.identity import Identity
+    from meshcert.issuing.issuer import Issuance
     from meshcert.lifecycle.memory import Change
     from meshcert.lifecycle.policy import Policy
     from meshcert.lifecycle.ports import Lease, LifecycleTable, Ports
@@ -115,7 +116,7 @@ def _once(look: Look, owner: str, ports: Ports) -> tuple[Reconciled, bool]:
 
 
 def _has_been_seen(look: Look, ports: Ports) -> bool:
-    """Whether another look has made this one needless. It would cost one of ACM's ten answers a second."""
+    """Whether another look has made this one needless. The issuer's answers have a quota."""
     return look.seen_since is not None and ports.table.looked_since(look.identity, look.seen_since)
 
 
@@ -181,7 +182,7 @@ class _Run:
         """Take steps until there is nothing to do now."""
         self._take_order()
         steps: list[TakenStep] = []
-        known: Certificate | None = None
+        known: Issuance | None = None
         while True:
             seen = self._see(known)
             planned = plan(seen, self._kept.memory, self._ports.policy)
@@ -197,7 +198,7 @@ class _Run:
             if not taken.done or planned.step.action in _SLOW:
                 # What failed is not repeated at once.
                 break
-            known = taken.certificate
+            known = taken.issuance
         return Reconciled(self._identity.name, tuple(steps), planned, seen, self._kept.memory)
 
     def leave(self, look_at: dt.datetime | None) -> bool:
@@ -211,7 +212,7 @@ class _Run:
             logger.warning("the lease of %s was not given back: %s", self._identity.name, error)
             return False
 
-    def _see(self, known: Certificate | None) -> Observation:
+    def _see(self, known: Issuance | None) -> Observation:
         seen = observe(self._identity, self._kept.memory, self._ports, known)
         learn: Change = partial(remembered, seen=seen)
         before, after = self._kept.memory.order, learn(self._kept.memory).order

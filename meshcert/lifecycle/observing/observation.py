@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from meshcert.identity import Identity
-    from meshcert.lifecycle.policy import Validity
+    from meshcert.issuing.issuer import Abilities, Issuance
 
 
 @dataclass(frozen=True)
@@ -46,35 +46,6 @@ class Missing:
     """
 
     what: str
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """
-    What ACM says of an identity's certificate (acm:DescribeCertificate).
-
-    Args:
-        arn: Its ARN.
-        status: ACM's status; ``ISSUED`` is the good one.
-        serial_number: Lower-case hex, whole bytes, no colons; empty before it is issued.
-        validity: None before it is issued.
-        renewable: ACM's RenewalEligibility: false from issue or renewal until it has been exported.
-        renewal_status: ``PENDING_AUTO_RENEWAL``, ``SUCCESS``, … of the latest renewal; empty if there was none.
-        renewal_reason: Why that renewal does not come, for example ``PCA_ACCESS_DENIED``.
-        failure_reason: Why it was not issued, when the status is ``FAILED``.
-        version: Name of the secret version that holds it (acm:GetCertificate); see
-            :func:`meshcert.material.certificate_version`.
-    """
-
-    arn: str
-    status: str
-    serial_number: str = ""
-    validity: Validity | None = None
-    renewable: bool = False
-    renewal_status: str = ""
-    renewal_reason: str = ""
-    failure_reason: str = ""
-    version: str = ""
 
 
 class DeploymentState(StrEnum):
@@ -200,7 +171,8 @@ class Observation:
     Args:
         identity: What is declared.
         now: When the look was.
-        certificate: What ACM says.
+        issuer: What the issuer of its certificate can.
+        issuance: What the issuer says.
         labels: The secret's staging labels by version.
         services: What ECS says, by service; None for a service that does not exist.
         acknowledgements: What the identity's running tasks said, by task ARN.
@@ -209,7 +181,8 @@ class Observation:
 
     identity: Identity
     now: dt.datetime
-    certificate: Certificate | Missing | Unknown
+    issuer: Abilities
+    issuance: Issuance | Missing | Unknown
     labels: Mapping[str, frozenset[str]] | Missing | Unknown
     services: Mapping[str, Service | None] | Unknown = field(default_factory=dict)
     acknowledgements: Mapping[str, Acknowledgement] | Unknown = field(default_factory=dict)
@@ -218,7 +191,7 @@ class Observation:
     @property
     def whole(self) -> bool:
         """Whether every part could be looked at."""
-        parts = (self.certificate, self.labels, self.services, self.acknowledgements, self.authorities)
+        parts = (self.issuance, self.labels, self.services, self.acknowledgements, self.authorities)
         return not any(isinstance(part, Unknown) for part in parts)
 
     @property

@@ -1,4 +1,4 @@
-"""One look: ask ACM, the secret, ECS, the tasks and the CAs, and let no part that fails hide the others."""
+"""One look: ask the issuer, the secret, ECS, the tasks and the CAs, and let no part that fails hide the others."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 from meshcert.errors import (
     AccessDenied,
     AwsRefused,
-    AwsUnavailable,
-    CertificatePending,
     IdentityMissing,
     MeshcertError,
 )
+from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.asking.looks import RENEW
 from meshcert.lifecycle.memory import CurrentVersion, KnownCertificate
-from meshcert.lifecycle.observing.observation import Authority, Certificate, Missing, Observation, Service, Unknown
+from meshcert.lifecycle.observing.observation import Authority, Missing, Observation, Service, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -24,29 +23,30 @@ if TYPE_CHECKING:
     from meshcert.identity import Identity
     from meshcert.lifecycle.memory import Memory, Order
     from meshcert.lifecycle.observing.observation import Acknowledgement
-    from meshcert.lifecycle.ports import Authorities, Observers, Renewals
+    from meshcert.lifecycle.ports import Authorities, Observers
 
 _Seen = TypeVar("_Seen")
 
 
-def observe(identity: Identity, memory: Memory, observers: Observers, known: Certificate | None = None) -> Observation:
+def observe(identity: Identity, memory: Memory, observers: Observers, known: Issuance | None = None) -> Observation:
     """
     One look at one identity.
 
     Args:
         identity: What is declared.
-        memory: What earlier looks remembered; saves asking ACM for a certificate that it has shown.
+        memory: What earlier looks remembered; saves asking the issuer for a certificate that it has shown.
         observers: Where to look.
-        known: What ACM holds, if that has just been seen: ACM answers ten questions a second for a whole account.
+        known: What the issuer holds, if that has just been seen: its answers have a quota.
 
     Returns:
         What is; parts that could not be looked at say so.
     """
     # The labels first: a certificate that is newer than them is published by the next look, never the other way round.
     labels = _attempt(partial(observers.labels.labels, identity.secret_id))
-    certificate: Certificate | Missing | Unknown | None = known
-    if certificate is None:
-        certificate = _attempt(partial(_certificate, identity, memory, observers.renewals))
+    issuance: Issuance | Missing | Unknown | None = known
+    if issuance is None:
+        versions = {serial_number: seen.version for serial_number, seen in memory.certificates.items()}
+        issuance = _attempt(partial(observers.issuer.observe, identity.certificate_arn, versions))
     services: dict[str, Service | None] | Unknown = {}
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
     for use in identity.services:
@@ -63,7 +63,8 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Cer
     return Observation(
         identity=identity,
         now=observers.clock.now(),
-        certificate=certificate,
+        issuer=observers.issuer.can,
+        issuance=issuance,
         labels=labels,
         services=services,
         acknowledgements=acknowledgements,
@@ -79,10 +80,10 @@ def remembered(memory: Memory, seen: Observation) -> Memory:
         memory: What was remembered before it.
         seen: The look.
     """
-    issued = seen.certificate if isinstance(seen.certificate, Certificate) else None
+    issued = seen.issuance if isinstance(seen.issuance, Issuance) else None
     if issued and issued.version and issued.validity:
         validity = issued.validity
-        known = KnownCertificate(issued.version, issued.arn, validity.not_before, validity.not_after)
+        known = KnownCertificate(issued.version, issued.reference, validity.not_before, validity.not_after)
         memory = memory.knowing(issued.serial_number, known)
     if seen.current:
         memory = replace(memory, publication=_publication(seen, memory))
@@ -100,25 +101,6 @@ def _of_tasks(
         return {}
     rows = {task.arn: said.get(task.arn, {}) for task in service.tasks}
     return {task: row[identity.name] for task, row in rows.items() if identity.name in row}
-
-
-def _certificate(identity: Identity, memory: Memory, renewals: Renewals) -> Certificate:
-    certificate = renewals.describe(identity.certificate_arn)
-    if certificate.status != "ISSUED":
-        return certificate
-    known = memory.certificates.get(certificate.serial_number)
-    if known:
-        return replace(certificate, version=known.version)
-    try:
-        serial_number, version = renewals.version(identity.certificate_arn)
-    except CertificatePending:
-        return replace(certificate, status="PENDING_VALIDATION")
-    if serial_number != certificate.serial_number:
-        # Renewed between the two questions: the facts belong to the certificate before.
-        certificate = renewals.describe(identity.certificate_arn)
-    if serial_number != certificate.serial_number:
-        raise AwsUnavailable("acm:GetCertificate", identity.certificate_arn, "it shows two certificates at once")
-    return replace(certificate, version=version)
 
 
 def _authorities(identity: Identity, authorities: Authorities) -> tuple[Authority, ...]:

@@ -189,7 +189,7 @@ class TestExportOnLocalAws:
         assert material.version_id == published.version_id
         assert len(split_certificates(material.presented_chain)) == 2
         assert parts.sources.vault.labels(identity.secret_id)[published.version_id] == {CURRENT}
-        assert parts.sources.certificates.look(identity.certificate_arn).renewable
+        assert not parts.sources.certificates.look(identity.certificate_arn).to_take_out
         again = export_identity(identity, parts.sources)
         assert again == replace(published, outcome=Outcome.ALREADY_CURRENT)
 
@@ -202,14 +202,14 @@ class TestExportOnLocalAws:
         before = certificates.look(identity.certificate_arn).certificate
         aws.client("acm").renew_certificate(CertificateArn=identity.certificate_arn)
         eventually(lambda: certificates.look(identity.certificate_arn).certificate != before, "the renewal")
-        assert not certificates.look(identity.certificate_arn).renewable
+        assert certificates.look(identity.certificate_arn).to_take_out
 
         second = export_identity(identity, parts.sources)
 
         assert second.outcome is Outcome.PUBLISHED
         assert second.version_id != first.version_id
         assert read_material(current_value(identity.secret_id), "").version_id == second.version_id
-        assert certificates.look(identity.certificate_arn).renewable
+        assert not certificates.look(identity.certificate_arn).to_take_out
 
     def test_a_trust_bundle_is_published(
         self,

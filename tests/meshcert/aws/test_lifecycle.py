@@ -17,17 +17,24 @@ from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.queues.looks import LooksQueue
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.errors import AwsRefused, AwsUnavailable, ExportFailed, VerifyFailed
+from meshcert.issuing.acm import RENEWAL_REMEDIES, AcmIssuer
+from meshcert.issuing.issuer import Issuance, IssuanceState, Validity
 from meshcert.lifecycle.audit import AuditEntry
-from meshcert.lifecycle.observing.observation import Certificate
-from meshcert.lifecycle.policy import Validity
 from tests.meshcert.aws.test_errors import Answers, client_error
 from tests.meshcert.publishing.fakes import FakeClock
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evidence.fixtures.pki import Hierarchy
 
 T0 = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
+
+
+def observed(client: Answers, known: Mapping[str, str]) -> Issuance:
+    """What ACM's answers mean."""
+    return AcmIssuer(AcmRenewals(client)).observe("arn:c", known)
 
 
 class TestRenewals:
@@ -49,16 +56,18 @@ class TestRenewals:
             },
         }
 
-        seen = AcmRenewals(Answers(describe_certificate={"Certificate": description})).describe("arn:c")
+        seen = observed(Answers(describe_certificate={"Certificate": description}), {"8a0bcc": "v1"})
 
-        assert seen == Certificate(
+        assert seen == Issuance(
             "arn:c",
+            IssuanceState.ISSUED,
             "ISSUED",
-            "8a0bcc",
-            Validity(T0, T0 + MINUTE),
+            serial_number="8a0bcc",
+            validity=Validity(T0, T0 + MINUTE),
+            version="v1",
             renewable=True,
-            renewal_status="PENDING_AUTO_RENEWAL",
-            renewal_reason="PCA_ACCESS_DENIED",
+            renewing=True,
+            trouble=f"PCA_ACCESS_DENIED ({RENEWAL_REMEDIES['PCA_ACCESS_DENIED']})",
         )
         assert seen.validity is not None
         assert seen.validity.not_after.tzinfo is dt.UTC
@@ -71,7 +80,7 @@ class TestRenewals:
         """The same number is the same text, however it is encoded."""
         client = Answers(describe_certificate={"Certificate": {"Status": "ISSUED", "Serial": shown}})
 
-        assert AcmRenewals(client).describe("arn:c").serial_number == expected
+        assert observed(client, {expected: "v1"}).serial_number == expected
 
     def test_a_certificate_that_was_never_issued_says_why(self) -> None:
         """Everything else is empty."""
@@ -79,8 +88,8 @@ class TestRenewals:
             describe_certificate={"Certificate": {"Status": "FAILED", "FailureReason": "PCA_INVALID_DURATION"}}
         )
 
-        expected = Certificate("arn:c", "FAILED", failure_reason="PCA_INVALID_DURATION")
-        assert AcmRenewals(client).describe("arn:c") == expected
+        expected = Issuance("arn:c", IssuanceState.UNUSABLE, "FAILED", "PCA_INVALID_DURATION")
+        assert observed(client, {}) == expected
 
     def test_a_renewal_under_way_is_as_good_as_a_new_one(self) -> None:
         """Two events ask for the same renewal."""

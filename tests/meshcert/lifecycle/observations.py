@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from evidence.simulation.vault import SEED_VERSION
 from meshcert.identity import Identity, ServiceUse
+from meshcert.issuing import acm
 from meshcert.lifecycle.memory import CurrentVersion, Memory, Order, Quarantine, RenewalRequest, Rollout
 from meshcert.lifecycle.observing.observation import (
     Acknowledgement,
     Authority,
-    Certificate,
     DeploymentState,
     Missing,
     Observation,
@@ -20,12 +21,14 @@ from meshcert.lifecycle.observing.observation import (
     Task,
     Unknown,
 )
-from meshcert.lifecycle.policy import Policy, Validity
+from meshcert.lifecycle.policy import Policy
 from meshcert.proxy import Rotation
 from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from meshcert.issuing.issuer import Issuance
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 SECOND, MINUTE, HOUR, DAY = (dt.timedelta(seconds=size) for size in (1, 60, 3600, 86400))
@@ -54,11 +57,19 @@ def certificate(
     reason: str = "",
     failure: str = "",
     arn: str = ARN,
-) -> Certificate:
-    """A certificate of which a fraction of the lifetime is gone."""
+) -> Issuance:
+    """A certificate of which a fraction of the lifetime is gone, as ACM describes it."""
     issued = NOW - LIFETIME * gone
-    validity = Validity(issued - dt.timedelta(seconds=POLICY.back_dating_s), issued + LIFETIME)
-    return Certificate(arn, status, f"0{version[0]}", validity, renewable, renewal, reason, failure, version)
+    description = {
+        "Status": status,
+        "Serial": f"0{version[0]}",
+        "NotBefore": issued - dt.timedelta(seconds=POLICY.back_dating_s),
+        "NotAfter": issued + LIFETIME,
+        "RenewalEligibility": "ELIGIBLE" if renewable else "INELIGIBLE",
+        "RenewalSummary": {"RenewalStatus": renewal, "RenewalStatusReason": reason},
+        "FailureReason": failure,
+    }
+    return replace(acm.issuance(arn, description), version=version)
 
 
 def labels(
@@ -143,7 +154,7 @@ class Looked(NamedTuple):
 
 def look(
     *uses: ServiceUse,
-    certificate: Certificate | Missing | Unknown = certificate(),  # noqa: B008  frozen
+    certificate: Issuance | Missing | Unknown = certificate(),  # noqa: B008  frozen
     labels: Mapping[str, frozenset[str]] | Missing | Unknown = labels(),  # noqa: B008  never changed
     services: Mapping[str, Service | None] | Unknown | None = None,
     said: Mapping[str, Acknowledgement] | Unknown | None = None,
@@ -170,7 +181,8 @@ def look(
             "colorteller", ARN, "arn:secret", ROOT, (Dns("teller.local"),), (), "", (ISSUING, ROOT), uses
         ),
         now=NOW,
-        certificate=certificate,
+        issuer=acm.ACM,
+        issuance=certificate,
         labels=labels,
         services=services if isinstance(services, Unknown) else usual | dict(services or {}),
         acknowledgements=says() if said is None else said,

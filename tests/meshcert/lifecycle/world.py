@@ -12,6 +12,7 @@ from evidence.simulation.vault import InMemoryVault
 from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, QUARANTINED
 from meshcert.errors import MeshcertError
 from meshcert.identity import Identity, ServiceUse
+from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.asking.looks import Look
 from meshcert.lifecycle.doing.reconcile import Reconciled, reconcile
 from meshcert.lifecycle.policy import Policy
@@ -62,13 +63,19 @@ class LifecycleWorld:
     Args:
         services: The services of the identity.
         policy: When things are due.
+        issuer: Who issues; ACM unless told.
     """
 
-    def __init__(self, services: tuple[ServiceUse, ...] = (GATEWAY, TELLER), policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        services: tuple[ServiceUse, ...] = (GATEWAY, TELLER),
+        policy: Policy | None = None,
+        issuer: Callable[[FakeClock], Any] = SimulatedAcm,
+    ) -> None:
         self.clock = FakeClock(T0)
         self.policy = policy or Policy()
         self.vault = InMemoryVault()
-        self.acm = SimulatedAcm(self.clock)
+        self.acm: Any = issuer(self.clock)
         self.acm.authorities[ROOT] = T0 + 3650 * DAY
         self.ecs = SimulatedEcs(self.clock, self.vault)
         self.table = InMemoryLifecycle()
@@ -91,7 +98,12 @@ class LifecycleWorld:
         """Where a look looks."""
         acm, vault, ecs = around(self.acm), around(self.vault), around(self.ecs)
         return Observers(
-            renewals=acm, labels=vault, services=ecs, acknowledgements=ecs, authorities=acm, clock=self.clock
+            issuer=AcmIssuer(acm) if isinstance(self.acm, SimulatedAcm) else acm,
+            labels=vault,
+            services=ecs,
+            acknowledgements=ecs,
+            authorities=acm,
+            clock=self.clock,
         )
 
     def ports(self, around: Callable[[Any], Any] = around_nothing) -> Ports:

@@ -142,7 +142,7 @@ class TestMessages:
                 raise AwsUnavailable("dynamodb:Scan", "identities", "ThrottlingException")
 
         rooms = Rooms(2)
-        ports = DispatchPorts(rooms.table, Broken(), rooms.messages, rooms.clock)
+        ports = DispatchPorts(rooms.table, Broken(), rooms.messages, rooms.clock, 4.5)
 
         with pytest.raises(AwsUnavailable):
             dispatch('{"dispatch": "sweep"}', ports)
