@@ -194,7 +194,7 @@ class Fleet:
         return Ports(
             issuer=AcmIssuer(acm),
             labels=vault,
-            services=nobody,
+            platform=nobody,
             acknowledgements=nobody,
             authorities=self.acm,
             clock=self.time,

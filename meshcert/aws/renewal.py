@@ -47,7 +47,7 @@ def renewal_ports(settings: RenewalSettings, stream: str) -> Ports:
     return Ports(
         issuer=AcmIssuer(AcmRenewals(boto3.client("acm", config=stubborn))),
         labels=SecretsManager(boto3.client("secretsmanager", config=config)),
-        services=EcsServices(boto3.client("ecs", config=config), settings.cluster),
+        platform=EcsServices(boto3.client("ecs", config=config), settings.cluster),
         acknowledgements=AcknowledgementRows(tables.Table(settings.acknowledgements_table)),
         authorities=PrivateCa(boto3.client("acm-pca", config=config), clock),
         clock=clock,

@@ -170,7 +170,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         observers=Observers(
             issuer=AcmIssuer(AcmRenewals(client("acm"))),
             labels=SecretsManager(client("secretsmanager")),
-            services=EcsServices(client("ecs"), naming.cluster(mesh)),
+            platform=EcsServices(client("ecs"), naming.cluster(mesh)),
             acknowledgements=AcknowledgementRows(table(naming.acknowledgements_table(mesh))),
             authorities=PrivateCa(client("acm-pca"), clock),
             clock=clock,

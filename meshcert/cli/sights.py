@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.deciding.plan import Plan
     from meshcert.lifecycle.deciding.steps import Step
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observing.observation import Acknowledgement, Observation, Service, Task
+    from meshcert.lifecycle.observing.observation import Acknowledgement, Instance, Observation, Service
     from meshcert.lifecycle.policy import Policy
 
 # A finding's own remedy is about the renewal function's rights and calls; here they are the operator's.
@@ -117,14 +117,14 @@ class Sight:
                 "poll_interval_s": use.poll_interval_s,
                 "exists": None if unknown else service is not None,
                 "desired_count": service.desired_count if service else None,
-                "deployment": str(service.deployment.state) if service else None,
-                "tasks": [self._served(task) for task in service.tasks] if service else [],
+                "deployment": str(service.rollout.state) if service else None,
+                "tasks": [self._served(task) for task in service.instances] if service else [],
             }
 
-    def _served(self, task: Task) -> dict[str, Any]:
-        said = None if isinstance(self.seen.acknowledgements, Unknown) else self.seen.acknowledgements.get(task.arn)
+    def _served(self, task: Instance) -> dict[str, Any]:
+        said = None if isinstance(self.seen.acknowledgements, Unknown) else self.seen.acknowledgements.get(task.id)
         facts = self._facts(said.version, *self._served_validity(said)) if said else self._facts()
-        return {"task": task.arn.rpartition("/")[2], "running": task.running, "started_at": task.started_at} | {
+        return {"task": task.id.rpartition("/")[2], "running": task.running, "started_at": task.started_at} | {
             **facts,
             "said_at": said.at if said else None,
             "refused": (said.refused or None) if said else None,
@@ -167,5 +167,5 @@ def _step(step: Step) -> dict[str, Any]:
         "why": step.why,
         "service": step.service or None,
         "version": step.version or None,
-        "task": step.task.rpartition("/")[2] or None,
+        "task": step.instance.rpartition("/")[2] or None,
     }

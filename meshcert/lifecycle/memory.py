@@ -76,7 +76,7 @@ class RenewalRequest:
 
 
 @dataclass(frozen=True)
-class Rollout:
+class BegunRollout:
     """
     A deployment we began, or were about to.
 
@@ -178,7 +178,7 @@ class Memory:
 
     publication: CurrentVersion | None = None
     renewal: RenewalRequest | None = None
-    rollouts: dict[str, Rollout] = field(default_factory=dict)
+    rollouts: dict[str, BegunRollout] = field(default_factory=dict)
     quarantine: Quarantine | None = None
     order: Order | None = None
     messages: tuple[str, ...] = ()
@@ -225,7 +225,7 @@ class Memory:
         """The same, with a version proven good: the next bad one is the first in a row."""
         return replace(self, quarantine=replace(self.quarantine, count=0) if self.quarantine else None)
 
-    def deploying(self, service: str, rollout: Rollout) -> Memory:
+    def deploying(self, service: str, rollout: BegunRollout) -> Memory:
         """
         The same, with a deployment of a service that is about to begin; it has no id yet.
 
@@ -264,7 +264,7 @@ class Memory:
             return cls(
                 publication=_read(CurrentVersion, document["publication"]),
                 renewal=_read(RenewalRequest, document["renewal"]),
-                rollouts={name: _read(Rollout, rollout) for name, rollout in document["rollouts"].items()},
+                rollouts={name: _read(BegunRollout, rollout) for name, rollout in document["rollouts"].items()},
                 quarantine=_read(Quarantine, document["quarantine"]),
                 order=_read(Order, document["order"]),
                 messages=tuple(document["messages"]),

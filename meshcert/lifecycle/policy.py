@@ -28,7 +28,7 @@ class Policy:
             ACM user guide, "Check a certificate's renewal status").
         shortest_between_renewals_s: Ordered renewals closer together are done as one: Secrets Manager keeps every
             version of the last 24 hours and has room for 100 (secretsmanager:PutSecretValue); these are 96 at most.
-        acknowledge_within_s: Time for running tasks to serve a new version, beyond their poll interval.
+        acknowledge_within_s: Time for running instances to serve a new version, beyond their poll interval.
         pause_between_services_s: Rest between the deployments of two services.
         deployment_within_s: A service that takes longer to take a version over is reported, and holds up the identity's
             other services no more.

@@ -24,32 +24,32 @@ if TYPE_CHECKING:
     from meshcert.publishing.ports import Labels
 
 
-class Services(Protocol):
-    """Amazon ECS: the services of one cluster."""
+class Platform(Protocol):
+    """Where workloads run: the services of one cluster."""
 
     def look(self, name: str) -> Service | None:
         """A service as it is; None if it does not exist or is being deleted."""
         ...
 
-    def redeploy(self, name: str) -> str:
+    def roll_out(self, name: str) -> str:
         """
-        Begin a new deployment of a service, on top of whatever is under way.
+        Begin a new rollout of a service, on top of whatever is under way.
 
         Returns:
-            Its id, ``ecs-svc/…``.
+            Its id.
 
         Raises:
             IdentityMissing: If there is no such service.
         """
         ...
 
-    def stop_task(self, task: str, reason: str) -> None:
+    def stop(self, instance: str, reason: str) -> None:
         """
-        Stop a task; ECS starts another. Nothing happens when it has stopped already.
+        Stop an instance; the platform starts another. Nothing happens when it has stopped already.
 
         Args:
-            task: Its ARN.
-            reason: Shown by ECS as ``stoppedReason``.
+            instance: Its id.
+            reason: Shown by the platform beside the stopped instance.
         """
         ...
 
@@ -59,10 +59,10 @@ class Services(Protocol):
 
 
 class Acknowledgements(Protocol):
-    """The table in which tasks say what they serve."""
+    """The table in which instances say what they serve."""
 
     def of(self, service: str) -> Mapping[str, Mapping[str, Acknowledgement]]:
-        """What each task of a service said of each identity; rows that make no sense are left out."""
+        """What each instance of a service said of each identity; rows that make no sense are left out."""
         ...
 
 
@@ -227,15 +227,15 @@ class Observers:
     Args:
         issuer: Who issues the certificates.
         labels: Secrets Manager.
-        services: Amazon ECS.
-        acknowledgements: What tasks say.
+        platform: Where the workloads run.
+        acknowledgements: What instances say.
         authorities: AWS Private CA.
         clock: Time.
     """
 
     issuer: IssuanceView
     labels: Labels
-    services: Services
+    platform: Platform
     acknowledgements: Acknowledgements
     authorities: Authorities
     clock: Clock

@@ -213,7 +213,7 @@ def _of_certificates(arns: list[str], ports: Ports, scope: Scope) -> Iterator[st
 def _of_services(arns: list[str], ports: Ports, scope: Scope) -> Iterator[str]:
     for arn in arns:
         if scope.has_service(arn):
-            yield from ports.services.identities_of(arn)
+            yield from ports.platform.identities_of(arn)
 
 
 def _service_of(task: dict[str, Any]) -> str:

@@ -8,7 +8,7 @@ from meshcert.lifecycle.asking.looks import ROLL_BACK
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.rollout import acknowledged, deployed_version, is_published, services_in_order
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step
-from meshcert.lifecycle.observing.observation import DeploymentState, Missing, Unknown
+from meshcert.lifecycle.observing.observation import Missing, RolloutState, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +21,9 @@ def go_back(seen: Observation, memory: Memory) -> Concern:
     """
     Leave a bad version, if there is a good one to go back to.
 
-    Bad is what is quarantined (a roll back was interrupted), what a task of our own deployment failed with, what a
-    running task refused, and what an operator says is bad. A version that has been proven good is not bad because a
-    task fails later, and no version is because an image could not be pulled: that is somebody else's fault.
+    Bad is what is quarantined (a roll back was interrupted), what an instance of our own rollout failed with, what
+    a running instance refused, and what an operator says is bad. A version that has been proven good is not bad because
+    an instance fails later, and no version is because an image could not be pulled: that is somebody else's fault.
 
     Args:
         seen: One look.
@@ -78,14 +78,15 @@ def _failures(seen: Observation, memory: Memory) -> Iterator[str]:
         if service is None:
             continue
         if _tells(seen, memory, service):
-            failed = service.deployment.failed_tasks or service.deployment.state is DeploymentState.FAILED
+            failed = service.rollout.failed or service.rollout.state is RolloutState.FAILED
             if service.failures:
-                yield f"a task of {use.name} failed with it: {service.failures[0]}"
+                yield f"a {service.words.instance} of {use.name} failed with it: {service.failures[0]}"
             elif failed and not service.excused:
-                yield f"the deployment of {use.name} failed with it: {service.deployment.reason or 'a task failed'}"
+                reason = service.rollout.reason or f"a {service.words.instance} failed"
+                yield f"the deployment of {use.name} failed with it: {reason}"
         for _, acknowledgement in acknowledged(seen, service):
             if acknowledgement and acknowledgement.refused == seen.current:
-                yield f"a task of {use.name} refused it: {acknowledgement.error}"
+                yield f"a {service.words.instance} of {use.name} refused it: {acknowledgement.error}"
 
 
 def _tells(seen: Observation, memory: Memory, service: Service) -> bool:

@@ -20,11 +20,11 @@ class Action(StrEnum):
     ROLL_BACK = "roll back"
     """Quarantine the current version and make the last good one current."""
     REDEPLOY = "redeploy"
-    """Begin a new deployment of a service."""
-    STOP_TASK = "stop task"
-    """Stop a task that did not take the current version over; ECS replaces it."""
+    """Begin a new rollout of a service."""
+    STOP_INSTANCE = "stop task"
+    """Stop an instance that did not take the current version over; the platform replaces it."""
     PROVE = "prove"
-    """Every task serves the current version: it is the one to go back to from now on."""
+    """Every instance serves the current version: it is the one to go back to from now on."""
     WAIT = "wait"
     """Something is expected to happen by itself."""
     NOTHING = "nothing"
@@ -42,8 +42,8 @@ class Step:
         version: The secret version it is about.
         away_from: The version a label leaves.
         service: The service it is about.
-        replaces: The service's newest deployment before a redeployment.
-        task: The task it is about.
+        replaces: The service's newest rollout before the one that begins.
+        instance: The instance it is about.
         again_s: Of a wait: look again after this, seconds; 0 leaves it to the policy.
     """
 
@@ -53,7 +53,7 @@ class Step:
     away_from: str = ""
     service: str = ""
     replaces: str = ""
-    task: str = ""
+    instance: str = ""
     again_s: float = 0.0
 
     @property

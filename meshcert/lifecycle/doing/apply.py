@@ -11,8 +11,8 @@ from meshcert.errors import LeaseLost, MeshcertError
 from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.deciding.failing import having_failed, having_succeeded
 from meshcert.lifecycle.deciding.steps import Action, Step
-from meshcert.lifecycle.memory import Memory, Rollout
-from meshcert.lifecycle.observing.observation import DeploymentState, Missing, Unknown
+from meshcert.lifecycle.memory import BegunRollout, Memory
+from meshcert.lifecycle.observing.observation import Missing, RolloutState, Unknown
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class TakenStep:
         change: What to remember of it.
         done: Whether AWS did all of it.
         outcome: ``done``, or why not.
-        before: The version, deployment or task before.
+        before: The version, rollout or instance before.
         after: That after it.
         issuance: What the issuer holds now; None if it has to be asked.
     """
@@ -104,23 +104,23 @@ def _roll_back(step: Step, seen: Observation, ports: Ports, save: Callable[[Chan
 
 def _redeploy(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     name = step.service
-    rollout = Rollout(step.version, step.replaces, seen.now, after_failure=_has_failed(seen, name))
-    # ECS begins a deployment for every call: what it replaces tells the next look whether this one was made.
+    rollout = BegunRollout(step.version, step.replaces, seen.now, after_failure=_has_failed(seen, name))
+    # The platform begins a rollout for every call: what it replaces tells the next look whether this one was made.
     save(lambda memory: memory.deploying(name, rollout))
-    begun = ports.services.redeploy(name)
+    begun = ports.platform.roll_out(name)
     change = partial(Memory.deployed, service=name, deployment=begun)
     return TakenStep(step, change, before=step.replaces, after=begun, issuance=_unchanged(seen))
 
 
 def _has_failed(seen: Observation, name: str) -> bool:
     service = None if isinstance(seen.services, Unknown) else seen.services.get(name)
-    return service is not None and service.deployment.state is DeploymentState.FAILED
+    return service is not None and service.rollout.state is RolloutState.FAILED
 
 
-def _stop_task(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
+def _stop_instance(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     del save
-    ports.services.stop_task(step.task, f"meshcert: {step.why}")
-    return TakenStep(step, before=step.task, issuance=_unchanged(seen))
+    ports.platform.stop(step.instance, f"meshcert: {step.why}")
+    return TakenStep(step, before=step.instance, issuance=_unchanged(seen))
 
 
 def _prove(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
@@ -140,6 +140,6 @@ _STEPS = {
     Action.EXPORT: _export,
     Action.ROLL_BACK: _roll_back,
     Action.REDEPLOY: _redeploy,
-    Action.STOP_TASK: _stop_task,
+    Action.STOP_INSTANCE: _stop_instance,
     Action.PROVE: _prove,
 }

@@ -22,7 +22,7 @@ COUNTED = {
     Action.EXPORT: "Exports",
     Action.ROLL_BACK: "RollBacks",
     Action.REDEPLOY: "Redeployments",
-    Action.STOP_TASK: "TasksStopped",
+    Action.STOP_INSTANCE: "TasksStopped",
     Action.PROVE: "Proven",
 }
 """The metric that counts each action."""
@@ -53,7 +53,7 @@ def measures(result: Reconciled, policy: Policy) -> Mapping[str, Measure]:
 
     Returns:
         Values by metric name. Lifetimes are percent of a certificate's lifetime that is gone, more than 100 once it has
-        expired: as its issuer holds it, as proxies read it, and the oldest that a task serves.
+        expired: as its issuer holds it, as proxies read it, and the oldest that an instance serves.
     """
     counts = Counter({"Looks": 1})
     counts.update(COUNTED[taken.step.action] if taken.done else "StepsFailed" for taken in result.steps)
@@ -90,16 +90,16 @@ def _published(seen: Observation, memory: Memory) -> Validity | None:
 
 
 def _served(seen: Observation, published: Validity | None) -> Iterator[Validity]:
-    """The validity of what each task that ECS lists serves."""
+    """The validity of what each instance that the platform lists serves."""
     if isinstance(seen.services, Unknown) or isinstance(seen.acknowledgements, Unknown):
         return
     issued = seen.issuance.validity if isinstance(seen.issuance, Issuance) else None
     like = published or issued
     for service in seen.services.values():
-        for task in service.tasks if service else ():
-            said = seen.acknowledgements.get(task.arn)
+        for instance in service.instances if service else ():
+            said = seen.acknowledgements.get(instance.id)
             if said and said.version == seen.current and published:
                 yield published
             elif said and said.not_after and like:
-                # A task says only when it ends: it began as long before that as the certificates we know.
+                # An instance says only when it ends: it began as long before that as the certificates we know.
                 yield Validity(said.not_after - (like.not_after - like.not_before), said.not_after)

@@ -34,7 +34,7 @@ MOST_LOOKS_AGAIN = 3
 """How often one run begins anew because somebody wanted the identity meanwhile; a tick goes on from there."""
 MEANWHILE = "an event that came meanwhile"
 """Who caused such a look: it left no more than a mark."""
-_SLOW = {Action.RENEW, Action.STOP_TASK}
+_SLOW = {Action.RENEW, Action.STOP_INSTANCE}
 """Steps whose effect takes its time: the same run would not see it."""
 ORDERS_KEPT = dt.timedelta(days=1)
 """An order that could not be carried out in this time is dropped."""
@@ -66,7 +66,7 @@ def reconcile(look: Look, owner: str, ports: Ports, until: dt.datetime | None = 
     Bring one identity as far as it gets now.
 
     Who finds somebody else at work leaves a mark and goes; the other one looks again for it before it ends. An event
-    does not wait for a tick because it came during a look: a failed task has ten seconds to be answered.
+    does not wait for a tick because it came during a look: a failed instance has ten seconds to be answered.
 
     Args:
         look: Which identity, and who says so.

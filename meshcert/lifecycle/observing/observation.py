@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, PREVIOUS, QUARANTINED
 from meshcert.publishing.publication import version_labelled
@@ -48,46 +48,59 @@ class Missing:
     what: str
 
 
-class DeploymentState(StrEnum):
-    """ECS's rolloutState of a deployment."""
+class RolloutState(StrEnum):
+    """How far a rollout is; the values are shown to people and scripts."""
 
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETED = "COMPLETED"
     FAILED = "FAILED"
 
 
-@dataclass(frozen=True)
-class ServiceDeployment:
+class Words(NamedTuple):
     """
-    A service's newest deployment (ecs:DescribeServices, the one whose status is PRIMARY).
+    How a platform calls things, in sentences for people.
 
     Args:
-        id: ``ecs-svc/…``.
-        state: How far it is. A deployment that was stopped (ecs:DescribeServiceDeployments) counts as FAILED.
-        failed_tasks: Tasks of it that failed, one after the other; a healthy one takes this back to 0.
-        reason: ECS's own sentence.
+        platform: Itself.
+        instance: An instance of a workload.
+    """
+
+    platform: str
+    instance: str
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """
+    A service's newest rollout: instances that start one after the other and take the place of those before.
+
+    Args:
+        id: The platform's own name for it.
+        state: How far it is. One that was stopped or taken back counts as failed.
+        failed: Instances of it that failed, one after the other; a healthy one takes this back to 0.
+        reason: The platform's own sentence.
     """
 
     id: str
-    state: DeploymentState
-    failed_tasks: int = 0
+    state: RolloutState
+    failed: int = 0
     reason: str = ""
 
 
 @dataclass(frozen=True)
-class Task:
+class Instance:
     """
-    A task of a service that ECS wants to run.
+    An instance of a workload that the platform wants to run: a task of ECS's.
 
     Args:
-        arn: Its ARN.
-        deployment: The deployment that started it.
-        running: Whether its last status is RUNNING; otherwise it is being started or stopped.
-        started_at: When its containers ran; None before that.
+        id: The platform's own name for it.
+        rollout: The rollout that started it.
+        running: It has started and is not being stopped.
+        started_at: When it was running first; None before that.
     """
 
-    arn: str
-    deployment: str
+    id: str
+    rollout: str
     running: bool = True
     started_at: dt.datetime | None = None
 
@@ -95,49 +108,51 @@ class Task:
 @dataclass(frozen=True)
 class Service:
     """
-    What ECS says of a service.
+    A workload as the platform shows it.
 
     Args:
         name: Its name.
-        desired_count: Number of tasks it should have.
-        tasks: The tasks that ECS wants to run.
-        deployment: The newest deployment.
-        failures: Tasks of that deployment that failed on what they were to serve: Envoy's container ended by itself, or
-            a health check failed. With ECS's reason.
-        excused: Tasks of that deployment that failed, and say nothing about what they were to serve: an image that
-            cannot be pulled, no capacity, AWS out of reach or refusing, the application's own end. With AWS's reason.
+        desired_count: Number of instances it should have.
+        instances: Those that the platform wants to run.
+        rollout: The newest rollout.
+        words: How the platform calls things.
+        failures: How instances of that rollout ended that failed on what they were to serve: Envoy ended by itself, or
+            a health check failed. In the platform's words.
+        excused: How instances of that rollout ended that failed and say nothing about what they were to serve: an image
+            that cannot be pulled, no capacity, AWS out of reach or refusing, the application's own end.
     """
 
     name: str
     desired_count: int
-    tasks: tuple[Task, ...]
-    deployment: ServiceDeployment
+    instances: tuple[Instance, ...]
+    rollout: Rollout
+    words: Words
     failures: tuple[str, ...] = ()
     excused: tuple[str, ...] = ()
 
     @property
-    def deploying(self) -> bool:
-        """Whether its newest deployment is still under way."""
-        return self.deployment.state is DeploymentState.IN_PROGRESS
+    def rolling_out(self) -> bool:
+        """Its newest rollout is still under way."""
+        return self.rollout.state is RolloutState.IN_PROGRESS
 
     @property
     def steady(self) -> bool:
-        """Whether it runs what it should: nothing is being started, stopped or deployed."""
-        running = sum(task.running for task in self.tasks)
-        return not self.deploying and running == len(self.tasks) == self.desired_count
+        """It runs what it should: nothing is being started, stopped or rolled out."""
+        running = sum(instance.running for instance in self.instances)
+        return not self.rolling_out and running == len(self.instances) == self.desired_count
 
 
 @dataclass(frozen=True)
 class Acknowledgement:
     """
-    What a task has said of one identity.
+    What an instance has said of one identity.
 
     Args:
         at: When it said so.
         version: The version its Envoy serves.
         serial_number: That of the certificate its Envoy serves, lower-case hex.
-        not_after: End of that certificate's validity; None if the task did not say.
-        refused: A version the task would not take over.
+        not_after: End of that certificate's validity; None if it did not say.
+        refused: A version it would not take over.
         error: Why.
     """
 
@@ -174,8 +189,8 @@ class Observation:
         issuer: What the issuer of its certificate can.
         issuance: What the issuer says.
         labels: The secret's staging labels by version.
-        services: What ECS says, by service; None for a service that does not exist.
-        acknowledgements: What the identity's running tasks said, by task ARN.
+        services: What the platform says, by service; None for a service that does not exist.
+        acknowledgements: What running instances said of the identity, by instance.
         authorities: The hierarchy's CAs, the one that signs the identity's certificate first.
     """
 

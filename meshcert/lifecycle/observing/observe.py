@@ -1,4 +1,4 @@
-"""One look: ask the issuer, the secret, ECS, the tasks and the CAs, and let no part that fails hide the others."""
+"""One look: issuer, secret, platform, instances and CAs are asked, and no part that fails hides the others."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
     services: dict[str, Service | None] | Unknown = {}
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
     for use in identity.services:
-        service = _attempt(partial(observers.services.look, use.name))
+        service = _attempt(partial(observers.platform.look, use.name))
         said = _attempt(partial(observers.acknowledgements.of, use.name))
         if isinstance(service, Unknown):
             services = service
@@ -96,11 +96,11 @@ def remembered(memory: Memory, seen: Observation) -> Memory:
 def _of_tasks(
     identity: Identity, service: Service | Missing | Unknown | None, said: Mapping[str, Mapping[str, Acknowledgement]]
 ) -> dict[str, Acknowledgement]:
-    """What a service's own tasks said: a task's role may write rows that name any task, its own service's or not."""
+    """What a service's own instances said; a role may write rows that name instances of other services."""
     if not isinstance(service, Service):
         return {}
-    rows = {task.arn: said.get(task.arn, {}) for task in service.tasks}
-    return {task: row[identity.name] for task, row in rows.items() if identity.name in row}
+    rows = {instance.id: said.get(instance.id, {}) for instance in service.instances}
+    return {instance: row[identity.name] for instance, row in rows.items() if identity.name in row}
 
 
 def _authorities(identity: Identity, authorities: Authorities) -> tuple[Authority, ...]:

@@ -226,7 +226,7 @@ class TestAuditLog:
         one, two = AuditLog(logs, group, "2026/11/22/[$LATEST]one"), AuditLog(logs, group, "2026/11/22/[$LATEST]two")
         renewed = AuditEntry(now - 3 * MINUTE, "teller", "renew", 'it is "due"', "tick", before="v", after="")
         failed = AuditEntry(
-            now - 2 * MINUTE, "teller", "redeploy", "tasks serve another", "e", "1", "", "AwsRefused: no", "front"
+            now - 2 * MINUTE, "teller", "roll_out", "tasks serve another", "e", "1", "", "AwsRefused: no", "front"
         )
         proven = AuditEntry(now - MINUTE, "teller", "prove", "every task serves it", "tick")
         for entry, log in (

@@ -138,14 +138,14 @@ class TestStatus:
         terminal.breaks(
             issuer=AcmIssuer(Broken(THROTTLED)),
             labels=Broken(THROTTLED),
-            services=Broken(THROTTLED),
+            platform=Broken(THROTTLED),
             acknowledgements=Broken(DENIED),
             authorities=Broken(THROTTLED),
         )
         unseen = terminal.run("status", "--json").document
         gone = IdentityMissing("arn:x", "Deploy the stacks again")
         terminal.breaks(
-            issuer=AcmIssuer(Broken(gone)), labels=Broken(gone), services=Broken(gone), authorities=Broken(gone)
+            issuer=AcmIssuer(Broken(gone)), labels=Broken(gone), platform=Broken(gone), authorities=Broken(gone)
         )
         missing = terminal.run("status", "--json").document
 

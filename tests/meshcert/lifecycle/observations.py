@@ -7,18 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from evidence.simulation.vault import SEED_VERSION
+from meshcert.aws.ecs.services import WORDS
 from meshcert.identity import Identity, ServiceUse
 from meshcert.issuing import acm
-from meshcert.lifecycle.memory import CurrentVersion, Memory, Order, Quarantine, RenewalRequest, Rollout
+from meshcert.lifecycle.memory import BegunRollout, CurrentVersion, Memory, Order, Quarantine, RenewalRequest
 from meshcert.lifecycle.observing.observation import (
     Acknowledgement,
     Authority,
-    DeploymentState,
+    Instance,
     Missing,
     Observation,
+    Rollout,
+    RolloutState,
     Service,
-    ServiceDeployment,
-    Task,
     Unknown,
 )
 from meshcert.lifecycle.policy import Policy
@@ -84,7 +85,7 @@ def labels(
 def service(
     use: ServiceUse,
     deployment: str = BEFORE,
-    state: DeploymentState = DeploymentState.COMPLETED,
+    state: RolloutState = RolloutState.COMPLETED,
     *,
     tasks: int = 2,
     desired: int = 2,
@@ -94,8 +95,8 @@ def service(
     excused: tuple[str, ...] = (),
 ) -> Service:
     """A service whose tasks have run for a month."""
-    running = tuple(Task(f"{use.name}/{number}", deployment, started_at=NOW - age) for number in range(tasks))
-    return Service(use.name, desired, running, ServiceDeployment(deployment, state, failed), failures, excused)
+    running = tuple(Instance(f"{use.name}/{number}", deployment, started_at=NOW - age) for number in range(tasks))
+    return Service(use.name, desired, running, Rollout(deployment, state, failed), WORDS, failures, excused)
 
 
 def says(
@@ -116,7 +117,7 @@ def remembers(
     since: dt.timedelta = 30 * DAY,
     *,
     asked: tuple[str, dt.timedelta] | None = None,
-    rollouts: dict[str, Rollout] | None = None,
+    rollouts: dict[str, BegunRollout] | None = None,
     bad: Quarantine | None = None,
     order: Order | None = None,
     published: CurrentVersion | None = None,
@@ -129,9 +130,9 @@ def remembers(
 
 def rollout(
     version: str, ago: dt.timedelta, deployment: str = OURS, *, replaces: str = BEFORE, tries: int = 1
-) -> Rollout:
+) -> BegunRollout:
     """Our deployment."""
-    return Rollout(version, replaces, NOW - ago, deployment, tries)
+    return BegunRollout(version, replaces, NOW - ago, deployment, tries)
 
 
 def ordered(kind: str, version: str = "") -> Order:

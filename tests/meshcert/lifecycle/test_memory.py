@@ -7,6 +7,7 @@ import json
 from dataclasses import replace
 
 from meshcert.lifecycle.memory import (
+    BegunRollout,
     CurrentVersion,
     Failure,
     KnownCertificate,
@@ -14,7 +15,6 @@ from meshcert.lifecycle.memory import (
     Order,
     Quarantine,
     RenewalRequest,
-    Rollout,
 )
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, 0, 5, tzinfo=dt.UTC)
@@ -22,7 +22,7 @@ KNOWN = KnownCertificate("1" * 64, "arn:certificate", NOW, NOW)
 FULL = Memory(
     CurrentVersion("1" * 64, NOW, "arn:certificate", NOW, NOW),
     RenewalRequest("1" * 64, NOW, 2),
-    {"teller": Rollout("1" * 64, "ecs-svc/1", NOW, "ecs-svc/2", 3, after_failure=True)},
+    {"teller": BegunRollout("1" * 64, "ecs-svc/1", NOW, "ecs-svc/2", 3, after_failure=True)},
     Quarantine("2" * 64, "a task failed", NOW, 2),
     Order("renew", "alice", "drill", NOW, "1" * 64),
     ("m1", "m2"),

@@ -100,7 +100,7 @@ class LifecycleWorld:
         return Observers(
             issuer=AcmIssuer(acm) if isinstance(self.acm, SimulatedAcm) else acm,
             labels=vault,
-            services=ecs,
+            platform=ecs,
             acknowledgements=ecs,
             authorities=acm,
             clock=self.clock,

@@ -42,13 +42,13 @@ class TaggedServices:
         """Not asked here."""
         raise AssertionError(name)
 
-    def redeploy(self, name: str) -> str:
+    def roll_out(self, name: str) -> str:
         """Not done here."""
         raise AssertionError(name)
 
-    def stop_task(self, task: str, reason: str) -> None:
+    def stop(self, instance: str, reason: str) -> None:
         """Not done here."""
-        raise AssertionError(task, reason)
+        raise AssertionError(instance, reason)
 
 
 SCOPE = Scope.around(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:meshcert-color-renewal", "color", CLUSTER)
@@ -60,7 +60,7 @@ def ports() -> Ports:
     declared = InMemoryIdentities()
     declared.remember(IDENTITY)
     declared.remember(replace(IDENTITY, name="colorgateway", certificate_arn=GATEWAY_CERTIFICATE))
-    return replace(LifecycleWorld().ports(), declared=declared, services=TaggedServices(), audit=InMemoryAudit())
+    return replace(LifecycleWorld().ports(), declared=declared, platform=TaggedServices(), audit=InMemoryAudit())
 
 
 def event(source: str, kind: str, *resources: Any, detail: Any = None, **fields: Any) -> dict[str, Any]:
@@ -138,7 +138,7 @@ class TestEvents:
 
     def test_a_service_with_two_identities_asks_for_two_looks(self, ports: Ports) -> None:
         """Its tags name both."""
-        services = ports.services
+        services = ports.platform
         assert isinstance(services, TaggedServices)
         services.tags[SERVICE] = ("colorteller", "colorgateway")
 
@@ -268,7 +268,7 @@ class TestNothing:
         """Their tags are none of this mesh's business."""
         looks(json.dumps(deployment(SERVICE.replace("meshcert-color", "other"))), ports, SCOPE)
 
-        services = ports.services
+        services = ports.platform
         assert isinstance(services, TaggedServices)
         assert services.asked == []
 

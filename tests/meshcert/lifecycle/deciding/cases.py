@@ -11,7 +11,7 @@ from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import Quarantine
-from meshcert.lifecycle.observing.observation import DeploymentState
+from meshcert.lifecycle.observing.observation import RolloutState
 from tests.meshcert.lifecycle.observations import (
     MINUTE,
     NOW,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.policy import Policy
     from tests.meshcert.lifecycle.observations import Looked
 
-RUNNING, DONE, FAILED = DeploymentState.IN_PROGRESS, DeploymentState.COMPLETED, DeploymentState.FAILED
+RUNNING, DONE, FAILED = RolloutState.IN_PROGRESS, RolloutState.COMPLETED, RolloutState.FAILED
 PENDING = "PENDING_AUTO_RENEWAL"
 
 
@@ -80,7 +80,7 @@ def _check(case: Case, seen: Observation, policy: Policy) -> None:
     assert planned.step.action == case.action, planned
     assert case.why in planned.step.why
     assert tuple(finding.kind for finding in planned.findings) == case.findings
-    assert case.about in {"", planned.step.version, planned.step.service, planned.step.task}
+    assert case.about in {"", planned.step.version, planned.step.service, planned.step.instance}
     assert all(finding.detail for finding in planned.findings)
     assert planned.settled == (planned.step.action is Action.NOTHING)
 
@@ -103,7 +103,7 @@ LEFT: dict[str, Any] = {"certificate": certificate(V2, 0.0), "labels": labels(V1
 """Version 2 was rolled back."""
 
 
-def deploying(state: DeploymentState, ago: dt.timedelta, *, tries: int = 1) -> dict[str, Any]:
+def deploying(state: RolloutState, ago: dt.timedelta, *, tries: int = 1) -> dict[str, Any]:
     """Our deployment of version 2 to teller."""
     return {
         "services": {"teller": service(TELLER, OURS, state, age=ago - SECOND)},

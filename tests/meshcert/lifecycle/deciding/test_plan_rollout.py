@@ -66,7 +66,7 @@ class TestReloading:
         Case(
             "one is late: it is stopped",
             look(GATEWAY, **NEW, said=says(V1, but={"gateway/0": V2}), memory=remembers(V2, 6 * MINUTE)),
-            Action.STOP_TASK,
+            Action.STOP_INSTANCE,
             "in time",
             (Kind.SERVED_BEHIND,),
             "gateway/1",

@@ -132,7 +132,7 @@ class TestCounts:
 
     def test_every_step_is_counted_by_its_name(self) -> None:
         """One that failed is counted as that."""
-        values = measured(look(), did(Action.STOP_TASK), did(Action.STOP_TASK), did(Action.RENEW, done=False))
+        values = measured(look(), did(Action.STOP_INSTANCE), did(Action.STOP_INSTANCE), did(Action.RENEW, done=False))
 
         assert values["TasksStopped"] == (2, "Count")
         assert values["StepsFailed"] == (1, "Count")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 WAITS = (MINUTE, 20 * MINUTE, HOUR, DAY, 30 * DAY, 348 * DAY)
 """Until the next look; after the longest one the certificate is due."""
-FAILING = ("renew", "export", "move_label", "redeploy", "record")
+FAILING = ("renew", "export", "move_label", "roll_out", "record")
 """Calls that AWS does not take for a while."""
 
 
