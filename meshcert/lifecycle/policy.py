@@ -12,7 +12,6 @@ from meshcert.issuing.acm import ACM
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-
     from meshcert.issuing.issuer import Abilities, Validity
 
 
