@@ -11,11 +11,10 @@ from meshcert.cli.advice import session_expired
 from meshcert.cli.screen import duration, short, when
 from meshcert.cli.survey import exit_code, sight
 from meshcert.errors import MeshcertError, NotReady
-from meshcert.lifecycle.asking.looks import ROLL_BACK
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.memory import Order
-from meshcert.lifecycle.observing.observation import Unknown
+from meshcert.lifecycle.memory import ROLL_BACK, Order
+from meshcert.lifecycle.observation import Unknown
 from meshcert.lifecycle.observing.observe import remembered
 
 if TYPE_CHECKING:

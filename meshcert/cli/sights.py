@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.issuing.issuer import Issuance, Validity
 from meshcert.lifecycle.deciding.findings import Kind
-from meshcert.lifecycle.observing.observation import Missing, Unknown
+from meshcert.lifecycle.observation import Missing, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.deciding.plan import Plan
     from meshcert.lifecycle.deciding.steps import Step
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observing.observation import Acknowledgement, Instance, Observation, Service
+    from meshcert.lifecycle.observation import Acknowledgement, Instance, Observation, Service
     from meshcert.lifecycle.policy import Policy
 
 # A finding's own remedy is about the renewal function's rights and calls; here they are the operator's.

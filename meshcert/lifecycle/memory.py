@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from meshcert.lifecycle.asking.looks import RENEW, ROLL_BACK
-
 SCHEMA = 1
+RENEW, ROLL_BACK = "renew", "rollback"
+"""What an operator can order."""
 _CERTIFICATES_KEPT = 8
 _MESSAGES_KEPT = 8
 _TIMES = {"at", "since", "not_before", "not_after"}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from meshcert.issuing.issuer import IssuanceView, Issuer
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observing.observation import Acknowledgement, Service
+    from meshcert.lifecycle.observation import Acknowledgement, Service
     from meshcert.lifecycle.policy import Policy
     from meshcert.publishing.ports import Labels
 

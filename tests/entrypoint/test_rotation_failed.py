@@ -17,7 +17,7 @@ from meshcert.errors import AwsUnavailable, Fault, MaterialRejected
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.doing.measures import measures
 from meshcert.lifecycle.doing.reconcile import Reconciled
-from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement
 from meshcert.lifecycle.observing.observe import remembered
 from tests.entrypoint.rotating.test_rotation import World
 from tests.meshcert.lifecycle.observations import GATEWAY, MINUTE, NOW, POLICY, V1, V2, labels, look, remembers, says

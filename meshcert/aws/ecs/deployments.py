@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from meshcert.contract import exit_codes
-from meshcert.lifecycle.observing.observation import Rollout, RolloutState
+from meshcert.lifecycle.observation import Rollout, RolloutState
 from meshcert.naming import ENVOY_CONTAINER
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from meshcert.aws.ecs import deployments
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import IdentityMissing
-from meshcert.lifecycle.observing.observation import Instance, Rollout, RolloutState, Service, Words
+from meshcert.lifecycle.observation import Instance, Rollout, RolloutState, Service, Words
 from meshcert.naming import IDENTITY_TAG_PREFIX
 
 if TYPE_CHECKING:

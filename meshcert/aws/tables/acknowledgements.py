@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.aws.errors import aws_errors
 from meshcert.contract import acknowledgements as field
-from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import datetime as dt
 
-RENEW, ROLL_BACK = "renew", "rollback"
-"""What an operator can order."""
 TICK, SWEEP = "tick", "sweep"
 """What the clock asks for."""
 

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
 from meshcert.errors import MeshcertError
-from meshcert.lifecycle.asking.looks import RENEW, ROLL_BACK, SWEEP, TICK, Look
+from meshcert.lifecycle.asking.looks import SWEEP, TICK, Look
 from meshcert.lifecycle.audit import AuditEntry
+from meshcert.lifecycle.memory import RENEW, ROLL_BACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Concern, waiting
-from meshcert.lifecycle.observing.observation import Missing, Unknown
+from meshcert.lifecycle.observation import Missing, Unknown
 
 if TYPE_CHECKING:
-    from meshcert.lifecycle.observing.observation import Observation
+    from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
 

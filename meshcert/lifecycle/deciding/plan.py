@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meshcert.issuing.issuer import Issuance, IssuanceState
-from meshcert.lifecycle.asking.looks import RENEW
 from meshcert.lifecycle.deciding import ageing, rollback, rollout
 from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
-from meshcert.lifecycle.observing.observation import Missing, Unknown
+from meshcert.lifecycle.memory import RENEW
+from meshcert.lifecycle.observation import Missing, Unknown
 
 if TYPE_CHECKING:
     from meshcert.issuing.issuer import Validity
     from meshcert.lifecycle.memory import CurrentVersion, Memory
-    from meshcert.lifecycle.observing.observation import Observation
+    from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
 

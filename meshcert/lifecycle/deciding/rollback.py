@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.lifecycle.asking.looks import ROLL_BACK
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.rollout import acknowledged, deployed_version, is_published, services_in_order
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step
-from meshcert.lifecycle.observing.observation import Missing, RolloutState, Unknown
+from meshcert.lifecycle.memory import ROLL_BACK
+from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observing.observation import Observation, Service
+    from meshcert.lifecycle.observation import Observation, Service
 
 
 def go_back(seen: Observation, memory: Memory) -> Concern:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
-from meshcert.lifecycle.observing.observation import Missing, RolloutState, Unknown
+from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
 from meshcert.proxy import Rotation
 
 _VERSION_LENGTH = 64
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from meshcert.identity import ServiceUse
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observing.observation import Acknowledgement, Instance, Observation, Service
+    from meshcert.lifecycle.observation import Acknowledgement, Instance, Observation, Service
     from meshcert.lifecycle.policy import Policy
 
 

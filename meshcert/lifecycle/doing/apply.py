@@ -12,14 +12,14 @@ from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.deciding.failing import having_failed, having_succeeded
 from meshcert.lifecycle.deciding.steps import Action, Step
 from meshcert.lifecycle.memory import BegunRollout, Memory
-from meshcert.lifecycle.observing.observation import Missing, RolloutState, Unknown
+from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from meshcert.lifecycle.memory import Change
-    from meshcert.lifecycle.observing.observation import Observation
+    from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.ports import Ports
 
 

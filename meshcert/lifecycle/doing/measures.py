@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.issuing.issuer import Issuance, Validity
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.observing.observation import Unknown
+from meshcert.lifecycle.observation import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from meshcert.lifecycle.doing.reconcile import Reconciled
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observing.observation import Observation
+    from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
 COUNTED = {

@@ -9,14 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from meshcert.errors import LeaseLost, LeaseTaken, MeshcertError
-from meshcert.lifecycle.asking.looks import ROLL_BACK, Look
+from meshcert.lifecycle.asking.looks import Look
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.lifecycle.deciding.failing import only
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.doing.apply import TakenStep, apply
-from meshcert.lifecycle.memory import Memory, Order
-from meshcert.lifecycle.observing.observation import Observation, Unknown
+from meshcert.lifecycle.memory import ROLL_BACK, Memory, Order
+from meshcert.lifecycle.observation import Observation, Unknown
 from meshcert.lifecycle.observing.observe import observe, remembered
 
 if TYPE_CHECKING:

@@ -13,16 +13,15 @@ from meshcert.errors import (
     MeshcertError,
 )
 from meshcert.issuing.issuer import Issuance
-from meshcert.lifecycle.asking.looks import RENEW
-from meshcert.lifecycle.memory import CurrentVersion, KnownCertificate
-from meshcert.lifecycle.observing.observation import Authority, Missing, Observation, Service, Unknown
+from meshcert.lifecycle.memory import RENEW, CurrentVersion, KnownCertificate
+from meshcert.lifecycle.observation import Authority, Missing, Observation, Service, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from meshcert.identity import Identity
     from meshcert.lifecycle.memory import Memory, Order
-    from meshcert.lifecycle.observing.observation import Acknowledgement
+    from meshcert.lifecycle.observation import Acknowledgement
     from meshcert.lifecycle.ports import Authorities, Observers
 
 _Seen = TypeVar("_Seen")

@@ -11,13 +11,13 @@ import pytest
 from meshcert.aws.ecs.deployments import EXCUSED
 from meshcert.aws.ecs.services import EcsServices
 from meshcert.contract import exit_codes
-from meshcert.lifecycle.observing.observation import RolloutState
+from meshcert.lifecycle.observation import RolloutState
 from tests.meshcert.aws.test_errors import Answers, client_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshcert.lifecycle.observing.observation import Service
+    from meshcert.lifecycle.observation import Service
 
 T0 = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)

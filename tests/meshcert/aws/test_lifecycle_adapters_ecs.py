@@ -9,7 +9,7 @@ import pytest
 from local.lab import LocalAws
 from meshcert.aws.ecs.services import EcsServices
 from meshcert.errors import IdentityMissing
-from meshcert.lifecycle.observing.observation import RolloutState
+from meshcert.lifecycle.observation import RolloutState
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.running_tasks import CLUSTER, RunningService, build_image
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from meshcert.lifecycle.observing.observation import Service
+    from meshcert.lifecycle.observation import Service
 
 
 @pytest.fixture(scope="module")

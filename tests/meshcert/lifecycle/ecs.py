@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from meshcert.aws.ecs.services import WORDS
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.errors import IdentityMissing
-from meshcert.lifecycle.observing.observation import Acknowledgement, Instance, Rollout, RolloutState, Service
+from meshcert.lifecycle.observation import Acknowledgement, Instance, Rollout, RolloutState, Service
 from meshcert.proxy import Rotation
 from meshcert.publishing.publication import version_labelled
 

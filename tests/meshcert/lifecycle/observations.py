@@ -11,7 +11,7 @@ from meshcert.aws.ecs.services import WORDS
 from meshcert.identity import Identity, ServiceUse
 from meshcert.issuing import acm
 from meshcert.lifecycle.memory import BegunRollout, CurrentVersion, Memory, Order, Quarantine, RenewalRequest
-from meshcert.lifecycle.observing.observation import (
+from meshcert.lifecycle.observation import (
     Acknowledgement,
     Authority,
     Instance,

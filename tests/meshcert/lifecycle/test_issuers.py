@@ -13,7 +13,7 @@ from meshcert.issuing.issuer import Issuance, IssuanceState, Validity
 from meshcert.lifecycle.deciding.findings import Kind, remedies
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.observing.observation import Authority, Missing
+from meshcert.lifecycle.observation import Authority, Missing
 from meshcert.lifecycle.policy import Policy
 from tests.meshcert.lifecycle.observations import ARN, DAY, NOW, ROOT, V1, V2, labels, look, ordered, remembers
 from tests.meshcert.lifecycle.own_issuer import LIFETIME, OWN, OWN_POLICY, OwnIssuer

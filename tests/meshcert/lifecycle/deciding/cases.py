@@ -11,7 +11,7 @@ from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import Quarantine
-from meshcert.lifecycle.observing.observation import RolloutState
+from meshcert.lifecycle.observation import RolloutState
 from tests.meshcert.lifecycle.observations import (
     MINUTE,
     NOW,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from meshcert.lifecycle.deciding.findings import Kind
-    from meshcert.lifecycle.observing.observation import Observation
+    from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.policy import Policy
     from tests.meshcert.lifecycle.observations import Looked
 

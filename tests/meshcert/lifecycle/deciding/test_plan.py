@@ -13,7 +13,7 @@ from meshcert.lifecycle.deciding.findings import Kind, remedies
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import CurrentVersion, Memory
-from meshcert.lifecycle.observing.observation import Authority, Missing
+from meshcert.lifecycle.observation import Authority, Missing
 from tests.meshcert.lifecycle.deciding.cases import (
     PENDING,
     Case,

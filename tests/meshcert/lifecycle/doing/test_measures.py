@@ -14,7 +14,7 @@ from meshcert.lifecycle.doing.apply import TakenStep
 from meshcert.lifecycle.doing.measures import COUNTED, Measure, measures
 from meshcert.lifecycle.doing.reconcile import Reconciled
 from meshcert.lifecycle.memory import Memory
-from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement
 from meshcert.lifecycle.observing.observe import remembered
 from tests.meshcert.lifecycle.observations import (
     DAY,

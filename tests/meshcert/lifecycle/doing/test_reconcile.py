@@ -8,7 +8,7 @@ import pytest
 
 from meshcert.identity import ServiceUse
 from meshcert.lifecycle.deciding.findings import Kind
-from meshcert.lifecycle.observing.observation import RolloutState
+from meshcert.lifecycle.observation import RolloutState
 from meshcert.proxy import Rotation
 from tests.meshcert.lifecycle.runs import NAME, THROTTLED, due, failing, kinds, steps
 from tests.meshcert.lifecycle.world import CERTIFICATE, DAY, MINUTE, SECRET
