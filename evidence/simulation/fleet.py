@@ -111,6 +111,18 @@ class Renewed:
         return self.took_s / max(self.floor_s.values())
 
 
+class NoServices:
+    """A platform on which nothing runs."""
+
+    def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """No event is about a service."""
+        del event
+        return ()
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
 class Fleet:
     """
     A fleet after its deploy; :meth:`renew` is its rotation, some weeks before the certificates end.
@@ -194,7 +206,7 @@ class Fleet:
         return Ports(
             issuer=AcmIssuer(acm),
             labels=vault,
-            platform=nobody,
+            platform=NoServices(),
             acknowledgements=nobody,
             authorities=self.acm,
             clock=self.time,

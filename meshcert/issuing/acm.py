@@ -1,4 +1,9 @@
-"""ACM as an issuer: private certificates, renewed by ACM itself, and again once they were exported."""
+"""
+ACM as an issuer: private certificates, which ACM renews by itself once they were exported.
+
+The shapes of its events: ACM user guide, "Amazon EventBridge support for ACM"; AWS Health user guide, "Event schema".
+Every field of a detail is optional.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS, RENEWED_BEFORE_END_DAYS
 from meshcert.errors import AwsUnavailable, CertificatePending
-from meshcert.issuing.issuer import Abilities, Fractions, Issuance, IssuanceState, Remedies, Validity
+from meshcert.issuing.issuer import Abilities, Fractions, Issuance, IssuanceState, News, Remedies, Validity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,6 +49,9 @@ RENEWAL_REMEDIES = {
 }
 """What ACM's RenewalStatusReason asks for (ACM user guide, "Handling exceptions")."""
 
+_ECHO = "AWS_ACM_RENEWAL_STATE_CHANGE"
+"""How AWS Health repeats what ACM has said of a renewal."""
+_ISSUING = ("ISSUANCE", "RENEWAL")
 _STATES = {"PENDING_VALIDATION": IssuanceState.PENDING, "ISSUED": IssuanceState.ISSUED}
 
 
@@ -86,6 +94,22 @@ class AcmIssuer:
 
     def __init__(self, calls: RenewalCalls) -> None:
         self._calls = calls
+
+    def news(self, event: Mapping[str, Any]) -> News:
+        """See :meth:`meshcert.issuing.issuer.IssuanceView.news`."""
+        detail, resources = event["detail"], _texts(event.get("resources"))
+        match event.get("source"):
+            case "aws.acm":
+                # An imported certificate is none that we declare; any other field may be missing.
+                issuing = detail.get("Action", "RENEWAL") in _ISSUING
+                return News(tuple(resources[:1]) if issuing else ())
+            case "aws.health":
+                entities = detail.get("affectedEntities")
+                entities = entities if isinstance(entities, list) else []
+                named = [entity.get("entityValue") for entity in entities if isinstance(entity, dict)]
+                found = dict.fromkeys(resources + _texts(named))
+                return News(tuple(found), echo=detail.get("eventTypeCode") == _ECHO)
+        return News()
 
     def observe(self, reference: str, known: Mapping[str, str]) -> Issuance:
         """See :meth:`meshcert.issuing.issuer.IssuanceView.observe`."""
@@ -135,6 +159,10 @@ def issuance(certificate_arn: str, description: Mapping[str, Any]) -> Issuance:
         renewing=renewal.get("RenewalStatus") == "PENDING_AUTO_RENEWAL",
         trouble=_trouble(str(renewal.get("RenewalStatus", "")), str(renewal.get("RenewalStatusReason", ""))),
     )
+
+
+def _texts(value: Any) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
 def _trouble(status: str, reason: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -130,12 +130,34 @@ class Issuance:
         return replace(self, to_take_out=False, renewable=self.renewable or self.to_take_out)
 
 
+class News(NamedTuple):
+    """
+    What an event says about issuances.
+
+    Args:
+        references: The issuances that have changed.
+        echo: Another event, sent at the same time, has said so too.
+    """
+
+    references: tuple[str, ...] = ()
+    echo: bool = False
+
+
 class IssuanceView(Protocol):
     """An issuer, to look at."""
 
     @property
     def can(self) -> Abilities:
         """What it can."""
+        ...
+
+    def news(self, event: Mapping[str, Any]) -> News:
+        """
+        What an event says about issuances; no call is made.
+
+        Args:
+            event: As EventBridge delivers it; its detail is an object. It may come from any source.
+        """
         ...
 
     def observe(self, reference: str, known: Mapping[str, str]) -> Issuance:

@@ -8,7 +8,7 @@ answers. None of them can reach a private key.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -26,6 +26,15 @@ if TYPE_CHECKING:
 
 class Platform(Protocol):
     """Where workloads run: the services of one cluster."""
+
+    def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """
+        The services that an event is about, as :meth:`identities_of` takes them; no call is made.
+
+        Args:
+            event: As EventBridge delivers it; its detail is an object. It may come from any source.
+        """
+        ...
 
     def look(self, name: str) -> Service | None:
         """A service as it is; None if it does not exist or is being deleted."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from meshcert.aws.ecs import deployments
+from meshcert.aws.ecs.events import services_of
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import IdentityMissing
 from meshcert.lifecycle.observation import Instance, Rollout, RolloutState, Service, Words
@@ -33,6 +34,10 @@ class EcsServices:
     def __init__(self, client: Any, cluster: str) -> None:
         self._client = client
         self._cluster = cluster
+
+    def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """See :meth:`meshcert.lifecycle.ports.Platform.news`."""
+        return services_of(event)
 
     def look(self, name: str) -> Service | None:
         """See :meth:`meshcert.lifecycle.ports.Platform.look`."""

@@ -1,10 +1,8 @@
 """
 What a message asks to be looked at.
 
-Events are hints: one that is about nothing of ours, or that makes no sense, asks for nothing and is no error. Their
-shapes: ACM user guide, "Amazon EventBridge support for ACM"; AWS Health user guide, "Event schema"; Amazon ECS
-developer guide, "Amazon ECS service deployment state change events" and "Amazon ECS task state change events". Every
-field of a detail is optional.
+Events are hints: one that is about nothing of ours, or that makes no sense, asks for nothing and is not an error. What
+they mean, the issuer and the platform know.
 """
 
 from __future__ import annotations
@@ -32,13 +30,11 @@ SHOWS_WITHIN = dt.timedelta(seconds=2)
 """From the time that something happens until a look shows it: AWS may answer from an older state."""
 ECHOES_WITHIN = dt.timedelta(minutes=1)
 """
-How long after a look AWS Health's word of a renewal is taken for the echo of ACM's own.
+How long after a look an event that repeats another one (:class:`meshcert.issuing.issuer.News`) asks for nothing new.
 
-ACM describes ten certificates a second, so when a fleet is renewed every look counts. If ACM's event was lost, a tick
-looks at those who wait for a renewal, and a sweep at all.
+An issuer's answers have a quota, so when a fleet is renewed every look counts. If the first event was lost, a tick
+looks at those that wait for a renewal, and a sweep at all.
 """
-_ECHO = "AWS_ACM_RENEWAL_STATE_CHANGE"
-_ISSUING = ("ISSUANCE", "RENEWAL")
 _LONGEST_NAME = 64
 _LONGEST_REASON = 256
 _ARN_PARTS = 6
@@ -106,7 +102,7 @@ def looks(body: str, ports: Ports, scope: Scope, sent: dt.datetime | None = None
         MeshcertError: If a table or ECS cannot be reached: the message has to come again.
     """
     message = _document(body)
-    since = _seen_since(message, sent)
+    since = _seen_since(message, ports, sent)
     name = message.get("look")
     if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME:
         because = message.get("because")
@@ -156,11 +152,10 @@ def ordered(body: str, by: str, message_id: str, ports: Ports) -> tuple[Look, ..
     return ()
 
 
-def _seen_since(message: dict[str, Any], sent: dt.datetime | None) -> dt.datetime | None:
+def _seen_since(message: dict[str, Any], ports: Ports, sent: dt.datetime | None) -> dt.datetime | None:
     if sent is None:
         return None
-    detail = message.get("detail")
-    echo = message.get("source") == "aws.health" and isinstance(detail, dict) and detail.get("eventTypeCode") == _ECHO
+    echo = isinstance(message.get("detail"), dict) and ports.issuer.news(message).echo
     return sent - ECHOES_WITHIN if echo else sent + SHOWS_WITHIN
 
 
@@ -176,49 +171,19 @@ def _text(value: Any, longest: int) -> str:
     return value[:longest] if isinstance(value, str) else ""
 
 
-def _texts(value: Any) -> list[str]:
-    return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
-
-
 def _of_event(event: dict[str, Any], ports: Ports, scope: Scope) -> Iterator[str]:
     """The names of the identities that an event is about."""
-    detail = event.get("detail")
-    if (event.get("account"), event.get("region")) != (scope.account, scope.region):
+    if not _is_ours(event, scope):
         return
-    if not isinstance(detail, dict):
-        return
-    resources = _texts(event.get("resources"))
-    match event.get("source"):
-        case "aws.acm":
-            # An imported certificate is none that we declare; any other field may be missing.
-            if detail.get("Action", "RENEWAL") in _ISSUING:
-                yield from _of_certificates(resources[:1], ports, scope)
-        case "aws.health":
-            entities = detail.get("affectedEntities")
-            entities = entities if isinstance(entities, list) else []
-            named = [entity.get("entityValue") for entity in entities if isinstance(entity, dict)]
-            yield from _of_certificates(resources + _texts(named), ports, scope)
-        case "aws.ecs":
-            if event.get("detail-type") == "ECS Task State Change":
-                resources = [_service_of(detail)]
-            yield from _of_services(resources[:1], ports, scope)
-
-
-def _of_certificates(arns: list[str], ports: Ports, scope: Scope) -> Iterator[str]:
-    for arn in dict.fromkeys(arns):
-        identity = ports.declared.find_by_certificate(arn) if scope.has(arn) else None
+    for reference in ports.issuer.news(event).references:
+        identity = ports.declared.find_by_certificate(reference) if scope.has(reference) else None
         if identity:
             yield identity.name
+    for service in ports.platform.news(event):
+        if scope.has_service(service):
+            yield from ports.platform.identities_of(service)
 
 
-def _of_services(arns: list[str], ports: Ports, scope: Scope) -> Iterator[str]:
-    for arn in arns:
-        if scope.has_service(arn):
-            yield from ports.platform.identities_of(arn)
-
-
-def _service_of(task: dict[str, Any]) -> str:
-    """The ARN of a task's service: a task names its service's name and its cluster's ARN."""
-    kind, _, name = _text(task.get("group"), 300).partition(":")
-    cluster = _text(task.get("clusterArn"), 300)
-    return f"{cluster.replace(':cluster/', ':service/')}/{name}" if kind == "service" else ""
+def _is_ours(event: dict[str, Any], scope: Scope) -> bool:
+    is_here = (event.get("account"), event.get("region")) == (scope.account, scope.region)
+    return is_here and isinstance(event.get("detail"), dict)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from meshcert.aws.ecs.events import services_of
 from meshcert.aws.ecs.services import WORDS
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.errors import IdentityMissing
@@ -15,6 +16,8 @@ from meshcert.proxy import Rotation
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evidence.simulation.vault import InMemoryVault
     from meshcert.identity import Identity, ServiceUse
     from tests.meshcert.publishing.fakes import FakeClock
@@ -108,6 +111,10 @@ class SimulatedEcs:
         """What ECS and the proxies do until now."""
         for service in self.services.values():
             self._advance(service)
+
+    def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """ECS's own events."""
+        return services_of(event)
 
     def look(self, name: str) -> Service | None:
         """DescribeServices and DescribeTasks."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import IdentityMissing
-from meshcert.issuing.issuer import Abilities, Fractions, Issuance, IssuanceState, Remedies, Validity
+from meshcert.issuing.issuer import Abilities, Fractions, Issuance, IssuanceState, News, Remedies, Validity
 from meshcert.lifecycle.policy import Policy
 from tests.meshcert.lifecycle.acm import Issued, version_of
 
@@ -49,6 +49,11 @@ class OwnIssuer:
 
     def advance(self) -> None:
         """Nothing happens by itself."""
+
+    def news(self, event: Mapping[str, Any]) -> News:
+        """It sends no events."""
+        del event
+        return News()
 
     def observe(self, reference: str, known: Mapping[str, str]) -> Issuance:
         """See :meth:`meshcert.issuing.issuer.IssuanceView.observe`."""

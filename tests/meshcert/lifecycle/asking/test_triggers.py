@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities
+from meshcert.aws.ecs.events import services_of
 from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.asking.looks import Look
 from meshcert.lifecycle.asking.triggers import ECHOES_WITHIN, SHOWS_WITHIN, Scope, looks, ordered
 from tests.meshcert.lifecycle.world import CERTIFICATE, IDENTITY, LifecycleWorld
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from meshcert.identity import Identity
     from meshcert.lifecycle.ports import Ports
 
@@ -37,6 +40,10 @@ class TaggedServices:
         """ListTagsForResource."""
         self.asked.append(service_arn)
         return self.tags.get(service_arn, ())
+
+    def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """ECS's own events."""
+        return services_of(event)
 
     def look(self, name: str) -> None:
         """Not asked here."""
