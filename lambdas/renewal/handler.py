@@ -49,7 +49,7 @@ copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
 @lru_cache(maxsize=1)
 def build() -> tuple[RenewalSettings, Ports]:
-    """What the environment says, and the ports on AWS; made on first use, so that importing needs no environment."""
+    """Settings, and ports on AWS; made on first use, so that importing needs no environment."""
     settings = RenewalSettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
     # Lambda's name for this process's own log stream: an action is found in both logs.

@@ -100,7 +100,7 @@ class AcmIssuer:
         detail, resources = event["detail"], _texts(event.get("resources"))
         match event.get("source"):
             case "aws.acm":
-                # An imported certificate is none that we declare; any other field may be missing.
+                # We declare no imported certificate; any other field may be missing.
                 issuing = detail.get("Action", "RENEWAL") in _ISSUING
                 return News(tuple(resources[:1]) if issuing else ())
             case "aws.health":
@@ -136,7 +136,7 @@ class AcmIssuer:
 
 def issuance(certificate_arn: str, description: Mapping[str, Any]) -> Issuance:
     """
-    What ACM's description of a certificate means; the version is left empty.
+    Read ACM's description of a certificate; the version is left empty.
 
     Args:
         certificate_arn: The certificate.

@@ -39,7 +39,7 @@ class Fractions:
 @dataclass(frozen=True)
 class Remedies:
     """
-    What a person does about an issuer's faults.
+    The next step for a person, by an issuer's fault.
 
     Args:
         missing: The certificate does not exist.
@@ -55,7 +55,7 @@ class Remedies:
 @dataclass(frozen=True)
 class Abilities:
     """
-    What an issuer can.
+    The abilities of an issuer.
 
     Args:
         name: How it is called in sentences.
@@ -132,7 +132,7 @@ class Issuance:
 
 class News(NamedTuple):
     """
-    What an event says about issuances.
+    Issuances that an event is about.
 
     Args:
         references: The issuances that have changed.
@@ -148,12 +148,12 @@ class IssuanceView(Protocol):
 
     @property
     def can(self) -> Abilities:
-        """What it can."""
+        """Its abilities."""
         ...
 
     def news(self, event: Mapping[str, Any]) -> News:
         """
-        What an event says about issuances; no call is made.
+        The issuances that an event is about; no call is made.
 
         Args:
             event: As EventBridge delivers it; its detail is an object. It may come from any source.
@@ -211,7 +211,7 @@ class MaterialSource(Protocol):
 
     def look(self, reference: str) -> IssuedCertificate:
         """
-        What the issuer holds now.
+        The public half of an issuance as it is now.
 
         Raises:
             CertificatePending: If it is not issued yet.

@@ -141,7 +141,7 @@ class Failure:
 @dataclass(frozen=True)
 class Order:
     """
-    What an operator wants.
+    An operator's wish.
 
     Args:
         kind: ``renew`` or ``rollback``.
@@ -162,7 +162,7 @@ class Order:
 @dataclass(frozen=True)
 class Memory:
     """
-    What is remembered of one identity.
+    Everything that is remembered of one identity.
 
     Args:
         publication: The version that was current at the last look.
@@ -170,7 +170,7 @@ class Memory:
         rollouts: The last deployment of each service.
         quarantine: The last roll back.
         order: What an operator wants and has not got yet.
-        messages: SQS's ids of the last orders taken up: the same message coming again is no other order.
+        messages: SQS's ids of the last orders taken up: the same message coming again is the same order.
         certificates: What the issuer has shown, by serial number, the latest ones: saves asking it again.
         looked_at: The last look that saw everything.
         failures: The steps that fail, by their names.

@@ -145,7 +145,7 @@ class Service:
 @dataclass(frozen=True)
 class Acknowledgement:
     """
-    What an instance has said of one identity.
+    The version of one identity that an instance says it serves.
 
     Args:
         at: When it said so.
@@ -205,7 +205,7 @@ class Observation:
 
     @property
     def whole(self) -> bool:
-        """Whether every part could be looked at."""
+        """Every part could be looked at."""
         parts = (self.issuance, self.labels, self.services, self.acknowledgements, self.authorities)
         return not any(isinstance(part, Unknown) for part in parts)
 

@@ -91,7 +91,7 @@ class Policy:
         Read the settings from ``MESHCERT_POLICY_…`` variables; those that are not set have their defaults.
 
         Raises:
-            ValueError: If one is no number from 0 on; names the variable.
+            ValueError: If one is not a number from 0 on; names the variable.
         """
         values: dict[str, float] = {}
         for field in fields(cls):

@@ -71,7 +71,7 @@ class Acknowledgements(Protocol):
     """The table in which instances say what they serve."""
 
     def of(self, service: str) -> Mapping[str, Mapping[str, Acknowledgement]]:
-        """What each instance of a service said of each identity; rows that make no sense are left out."""
+        """Acknowledgements by instance and identity; rows that make no sense are left out."""
         ...
 
 
@@ -151,9 +151,9 @@ class LifecycleTable(Protocol):
 
     def looked_since(self, identity: str, time: dt.datetime) -> bool:
         """
-        Whether anybody has taken the lease at this time or later.
+        Somebody has taken the lease at this time or later.
 
-        Who did has seen what had happened by then. If that look came to nothing, the identity is unsettled.
+        That look has seen what had happened by then. If that look came to nothing, the identity is unsettled.
         """
         ...
 
@@ -185,7 +185,7 @@ class LifecycleTable(Protocol):
                 somebody wanted it meanwhile.
 
         Returns:
-            Whether somebody wanted it meanwhile: what they came for has not been looked at.
+            True if somebody wanted it meanwhile: what they came for has not been looked at.
 
         Raises:
             LeaseLost: If somebody else has it by now.

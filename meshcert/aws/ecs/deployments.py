@@ -59,7 +59,7 @@ def primary(service: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def rolls(service: Mapping[str, Any]) -> bool:
-    """Whether ECS itself replaces a service's tasks: only such services have a history of deployments."""
+    """ECS itself replaces the service's tasks: only such services have a history of deployments."""
     controller: Mapping[str, str] = service.get("deploymentController", {})
     return controller.get("type", "ECS") == "ECS" and bool(service.get("deployments"))
 

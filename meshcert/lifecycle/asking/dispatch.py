@@ -33,7 +33,7 @@ TICK_S = 60
 @dataclass(frozen=True)
 class DispatchPorts:
     """
-    What a dispatch works with.
+    The ports of the dispatch function.
 
     Args:
         table: Which identities are unsettled.
@@ -53,7 +53,7 @@ class DispatchPorts:
 @dataclass(frozen=True)
 class Dispatched:
     """
-    What a dispatch came to.
+    The result of a dispatch.
 
     Args:
         kind: ``tick`` or ``sweep``.
@@ -68,14 +68,14 @@ class Dispatched:
 
 def dispatch(body: str, ports: DispatchPorts) -> Dispatched | None:
     """
-    What a message of the queue ``dispatch`` asks for.
+    Carry out a message of the queue ``dispatch``.
 
     Args:
         body: ``{"dispatch": "tick"}`` or ``{"dispatch": "sweep"}``.
         ports: Where identities are found and looks sent.
 
     Returns:
-        What was sent; None if the message makes no sense, which a repetition would not mend.
+        The looks that were sent; None if the message makes no sense, which a repetition would not mend.
 
     Raises:
         MeshcertError: If a table or the queue cannot be reached: the message has to come again.

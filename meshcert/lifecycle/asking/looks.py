@@ -35,5 +35,5 @@ class Look:
 
     @property
     def brings_news(self) -> bool:
-        """Whether something has happened; the clock only asks again."""
+        """Something has happened; the clock only asks again."""
         return self.by not in {TICK, SWEEP}

@@ -59,7 +59,7 @@ def asked(
     Args:
         message: From the queue ``looks`` or ``orders``. An order counts only from its own queue, which few may send to.
         ports: Where names are looked up.
-        scope: What belongs to this mesh.
+        scope: The mesh's own account, region and cluster.
         left_s: Seconds until the function is ended.
 
     Yields:

@@ -43,7 +43,7 @@ _ARN_PARTS = 6
 @dataclass(frozen=True)
 class Scope:
     """
-    What belongs to this mesh.
+    The account, region and cluster of this mesh; nothing else concerns it.
 
     Args:
         mesh: Its name.
@@ -76,23 +76,23 @@ class Scope:
         return naming.queue(self.mesh, "orders")
 
     def has(self, arn: str) -> bool:
-        """Whether an ARN is one of this account and region."""
+        """The ARN is one of this account and region."""
         parts = arn.split(":", _ARN_PARTS - 1)
         return len(parts) == _ARN_PARTS and parts[0] == "arn" and (parts[3], parts[4]) == (self.region, self.account)
 
     def has_service(self, arn: str) -> bool:
-        """Whether an ARN is that of a service in this cluster."""
+        """The ARN is that of a service in this cluster."""
         return self.has(arn) and arn.split(":", _ARN_PARTS - 1)[-1].startswith(f"service/{self.cluster}/")
 
 
 def looks(body: str, ports: Ports, scope: Scope, sent: dt.datetime | None = None) -> tuple[Look, ...]:
     """
-    What a message of the queue ``looks`` asks for.
+    The looks that a message of the queue ``looks`` asks for.
 
     Args:
         body: An event of EventBridge's, or ``{"look": IDENTITY, "because": "tick"}``.
         ports: Where names are looked up.
-        scope: What belongs to this mesh.
+        scope: The mesh's own account, region and cluster.
         sent: When SQS took the message; None if nobody knows.
 
     Returns:
@@ -119,7 +119,7 @@ def looks(body: str, ports: Ports, scope: Scope, sent: dt.datetime | None = None
 
 def ordered(body: str, by: str, message_id: str, ports: Ports) -> tuple[Look, ...]:
     """
-    What a message of the queue ``orders`` asks for.
+    The look that a message of the queue ``orders`` asks for.
 
     Args:
         body: ``{"order": "renew" or "rollback", "identity": IDENTITY, "reason": TEXT}``.

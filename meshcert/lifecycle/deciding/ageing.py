@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def authorities(seen: Observation, policy: Policy) -> Concern:
     """
-    Whether every CA of the hierarchy outlives the certificate that is renewed next.
+    Every CA of the hierarchy outlives the certificate that is renewed next, or a person is told in time.
 
     No certificate may end after its CA's (AWS Private CA user guide, "CA lifecycle"): with less than a leaf's lifetime
     left, a CA stops all renewals. The finding comes one whole renewal earlier, so there is most of a leaf's lifetime to

@@ -27,7 +27,7 @@ _LONGEST_REASON = 300
 
 def having_failed(memory: Memory, step: Step, error: MeshcertError, now: dt.datetime) -> Memory:
     """
-    What to remember of a step that failed.
+    The memory once a step has failed.
 
     Args:
         memory: What was remembered before.
@@ -43,12 +43,12 @@ def having_failed(memory: Memory, step: Step, error: MeshcertError, now: dt.date
 
 
 def having_succeeded(memory: Memory, step: Step) -> Memory:
-    """What to remember once a step was taken."""
+    """The memory once a step was taken."""
     return only(memory, frozenset(memory.failures) - {step.name})
 
 
 def only(memory: Memory, wanted: frozenset[str]) -> Memory:
-    """What to remember when only these steps are still wanted."""
+    """The memory when only these steps are still wanted."""
     return replace(memory, failures={name: failure for name, failure in memory.failures.items() if name in wanted})
 
 
@@ -82,6 +82,6 @@ def held_back(concern: Concern, memory: Memory, now: dt.datetime, policy: Policy
 
 
 def _failure(memory: Memory, step: Step) -> Failure | None:
-    """Of the same version: another one begins anew."""
+    """The failure of this step for the same version: another version begins anew."""
     failure = memory.failures.get(step.name)
     return failure if failure and failure.version == step.version else None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """What is wrong; the value is the name of its metric, counted once for every look that finds it."""
+    """A fault's kind; the value is the name of its metric, counted once for every look that finds it."""
 
     CERTIFICATE_MISSING = "CertificateMissing"
     CERTIFICATE_UNUSABLE = "CertificateUnusable"
@@ -50,7 +50,7 @@ REMEDIES: dict[Kind, str] = {
 
 
 def remedies(issuer: Abilities) -> dict[Kind, str]:
-    """What to do about each finding about an identity whose certificate comes from this issuer."""
+    """The remedy for each kind of finding, for identities whose certificates come from this issuer."""
     theirs = issuer.remedies
     return {
         Kind.CERTIFICATE_MISSING: theirs.missing,
@@ -77,5 +77,5 @@ class Finding:
 
     @property
     def remedy(self) -> str:
-        """What to do about it."""
+        """The next step for a person."""
         return self.issuer or REMEDIES[self.kind]

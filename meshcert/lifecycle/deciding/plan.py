@@ -45,13 +45,13 @@ class Plan:
 
     @property
     def settled(self) -> bool:
-        """Whether there is nothing to do and nothing to wait for: the next sweep is soon enough."""
+        """There is nothing to do and nothing to wait for: the next sweep is soon enough."""
         return self.step.action is Action.NOTHING and not self.waits
 
 
 def plan(seen: Observation, memory: Memory, policy: Policy) -> Plan:
     """
-    What to do next.
+    The next step for an identity.
 
     Args:
         seen: One look.

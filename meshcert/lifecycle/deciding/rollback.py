@@ -73,7 +73,7 @@ def _why_bad(seen: Observation, memory: Memory) -> str:
 
 
 def _failures(seen: Observation, memory: Memory) -> Iterator[str]:
-    """What speaks against a version that is not proven yet."""
+    """Reasons against a version that is not proven yet."""
     for use, service in services_in_order(seen, memory):
         if service is None:
             continue
@@ -90,7 +90,7 @@ def _failures(seen: Observation, memory: Memory) -> Iterator[str]:
 
 
 def _tells(seen: Observation, memory: Memory, service: Service) -> bool:
-    """Whether failures of a service's newest deployment speak against the published version."""
+    """Failures of the service's newest rollout speak against the published version."""
     rollout = memory.rollouts.get(service.name)
     return rollout is not None and not rollout.after_failure and deployed_version(memory, service) == seen.current
 

@@ -91,7 +91,7 @@ def prove(seen: Observation, memory: Memory) -> Concern:
 
 
 def is_published(version: str) -> bool:
-    """Whether a version was published: its name is a SHA-256, unlike that of the template's placeholder."""
+    """The version was published: its name is a SHA-256, unlike that of the template's placeholder."""
     return len(version) == _VERSION_LENGTH
 
 
@@ -103,7 +103,7 @@ def services_in_order(seen: Observation, memory: Memory) -> Iterator[tuple[Servi
 
 
 def by_deployment(use: ServiceUse) -> bool:
-    """Whether a service takes versions over by new deployments."""
+    """The service takes versions over by new rollouts."""
     return use.rotation is Rotation.REDEPLOY
 
 
@@ -118,13 +118,13 @@ def deployed_version(memory: Memory, service: Service) -> str:
 
 
 def _deploys_bad(seen: Observation, memory: Memory, service: Service) -> bool:
-    """Whether the newest deployment is ours, of the version that was rolled back, and may start more instances."""
+    """The newest rollout is ours, of the version that was rolled back, and may start more instances."""
     bad = seen.quarantined
     return bool(bad) and seen.current != bad == deployed_version(memory, service) and not _succeeded(service)
 
 
 def _bad_is_served(seen: Observation) -> bool:
-    """Whether an instance still serves the version that was rolled back."""
+    """An instance still serves the version that was rolled back."""
     bad = seen.quarantined
     if not bad or bad == seen.current or isinstance(seen.acknowledgements, Unknown):
         return False
@@ -143,7 +143,7 @@ def acknowledged(seen: Observation, service: Service) -> Iterator[tuple[Instance
 
 
 def _stale(seen: Observation, service: Service, policy: Policy) -> list[Instance]:
-    """Of the instances that are behind, those that will not catch up: the others have only just started."""
+    """The instances that are behind and will not catch up; others have only just started."""
     youngest = seen.now - dt.timedelta(seconds=policy.acknowledge_within_s)
     return [
         instance
@@ -277,7 +277,7 @@ def _since(seen: Observation, memory: Memory) -> dt.datetime:
 
 
 def _is_late(seen: Observation, memory: Memory, service: Service, allowed_s: float) -> bool:
-    """Whether the time in which a service's instances should serve the current version is over."""
+    """The time in which a service's instances should serve the current version is over."""
     rollout = memory.rollouts.get(service.name)
     since = _since(seen, memory)
     if rollout and rollout.version == seen.current:

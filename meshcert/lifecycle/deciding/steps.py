@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What can be done for an identity."""
+    """Everything that can be done for an identity."""
 
     RENEW = "renew"
     """Ask the issuer for a new certificate."""
@@ -63,7 +63,7 @@ class Step:
 
     @property
     def acts(self) -> bool:
-        """Whether it changes anything."""
+        """It changes something."""
         return self.action not in {Action.WAIT, Action.NOTHING}
 
 
@@ -75,7 +75,7 @@ def waiting(why: str, *, service: str = "", again_s: float = 0.0) -> Step:
 @dataclass(frozen=True)
 class Concern:
     """
-    What one concern of a plan wants.
+    One concern of a plan, and the step it wants.
 
     Args:
         step: To do or to wait for; None if all is well.

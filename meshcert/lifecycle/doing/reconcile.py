@@ -43,7 +43,7 @@ ORDERS_KEPT = dt.timedelta(days=1)
 @dataclass(frozen=True)
 class Reconciled:
     """
-    What a run came to.
+    The result of a run.
 
     Args:
         identity: Its name.
@@ -65,8 +65,8 @@ def reconcile(look: Look, owner: str, ports: Ports, until: dt.datetime | None = 
     """
     Bring one identity as far as it gets now.
 
-    Who finds somebody else at work leaves a mark and goes; the other one looks again for it before it ends. An event
-    does not wait for a tick because it came during a look: a failed instance has ten seconds to be answered.
+    A run that finds another one at work leaves a mark and ends; the other one looks again before it ends. So an event
+    that comes during a look does not wait for a tick: a failed instance has ten seconds to be answered.
 
     Args:
         look: Which identity, and who says so.
@@ -116,7 +116,7 @@ def _once(look: Look, owner: str, ports: Ports) -> tuple[Reconciled, bool]:
 
 
 def _has_been_seen(look: Look, ports: Ports) -> bool:
-    """Whether another look has made this one needless. The issuer's answers have a quota."""
+    """Another look has made this one needless; the issuer's answers have a quota."""
     return look.seen_since is not None and ports.table.looked_since(look.identity, look.seen_since)
 
 

@@ -38,7 +38,7 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
         known: What the issuer holds, if that has just been seen: its answers have a quota.
 
     Returns:
-        What is; parts that could not be looked at say so.
+        Everything that was found; parts that could not be looked at say so.
     """
     # The labels first: a certificate that is newer than them is published by the next look, never the other way round.
     labels = _attempt(partial(observers.labels.labels, identity.secret_id))
@@ -73,7 +73,7 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
 
 def remembered(memory: Memory, seen: Observation) -> Memory:
     """
-    What to remember after a look.
+    The memory after a look.
 
     Args:
         memory: What was remembered before it.
@@ -95,7 +95,7 @@ def remembered(memory: Memory, seen: Observation) -> Memory:
 def _of_tasks(
     identity: Identity, service: Service | Missing | Unknown | None, said: Mapping[str, Mapping[str, Acknowledgement]]
 ) -> dict[str, Acknowledgement]:
-    """What a service's own instances said; a role may write rows that name instances of other services."""
+    """Acknowledgements by a service's own instances; its role may write rows that name others."""
     if not isinstance(service, Service):
         return {}
     rows = {instance.id: said.get(instance.id, {}) for instance in service.instances}
@@ -127,7 +127,7 @@ def _publication(seen: Observation, memory: Memory) -> CurrentVersion:
 
 
 def _outstanding(order: Order | None, seen: Observation, issued: str) -> Order | None:
-    """What is left of an order: nothing once the version that it is about has gone."""
+    """The rest of an order: nothing once the version that it is about has gone."""
     is_now = issued if order and order.kind == RENEW else seen.current
     if order is None or not is_now or order.version == is_now:
         return order

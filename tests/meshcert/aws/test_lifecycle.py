@@ -17,79 +17,19 @@ from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.queues.looks import LooksQueue
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.errors import AwsRefused, AwsUnavailable, ExportFailed, VerifyFailed
-from meshcert.issuing.acm import RENEWAL_REMEDIES, AcmIssuer
-from meshcert.issuing.issuer import Issuance, IssuanceState, Validity
 from meshcert.lifecycle.audit import AuditEntry
 from tests.meshcert.aws.test_errors import Answers, client_error
 from tests.meshcert.publishing.fakes import FakeClock
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from evidence.fixtures.pki import Hierarchy
 
 T0 = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
 
 
-def observed(client: Answers, known: Mapping[str, str]) -> Issuance:
-    """What ACM's answers mean."""
-    return AcmIssuer(AcmRenewals(client)).observe("arn:c", known)
-
-
 class TestRenewals:
     """DescribeCertificate and RenewCertificate."""
-
-    def test_everything_acm_says_of_a_renewal_that_does_not_come_is_kept(self) -> None:
-        """Times in UTC, the serial number as Envoy shows it."""
-        cest = dt.timezone(dt.timedelta(hours=2))
-        description = {
-            "Status": "ISSUED",
-            "Serial": "00:8A:0b:Cc",
-            "NotBefore": T0.astimezone(cest),
-            "NotAfter": (T0 + MINUTE).astimezone(cest),
-            "RenewalEligibility": "ELIGIBLE",
-            "RenewalSummary": {
-                "RenewalStatus": "PENDING_AUTO_RENEWAL",
-                "RenewalStatusReason": "PCA_ACCESS_DENIED",
-                "UpdatedAt": T0,
-            },
-        }
-
-        seen = observed(Answers(describe_certificate={"Certificate": description}), {"8a0bcc": "v1"})
-
-        assert seen == Issuance(
-            "arn:c",
-            IssuanceState.ISSUED,
-            "ISSUED",
-            serial_number="8a0bcc",
-            validity=Validity(T0, T0 + MINUTE),
-            version="v1",
-            renewable=True,
-            renewing=True,
-            trouble=f"PCA_ACCESS_DENIED ({RENEWAL_REMEDIES['PCA_ACCESS_DENIED']})",
-        )
-        assert seen.validity is not None
-        assert seen.validity.not_after.tzinfo is dt.UTC
-
-    @pytest.mark.parametrize(
-        ("shown", "expected"),
-        [("0a:0b", "0a0b"), ("00:00:0a", "0a"), ("a:0b", "0a0b"), ("7F", "7f"), ("", "")],
-    )
-    def test_serial_numbers_are_whole_bytes(self, shown: str, expected: str) -> None:
-        """The same number is the same text, however it is encoded."""
-        client = Answers(describe_certificate={"Certificate": {"Status": "ISSUED", "Serial": shown}})
-
-        assert observed(client, {expected: "v1"}).serial_number == expected
-
-    def test_a_certificate_that_was_never_issued_says_why(self) -> None:
-        """Everything else is empty."""
-        client = Answers(
-            describe_certificate={"Certificate": {"Status": "FAILED", "FailureReason": "PCA_INVALID_DURATION"}}
-        )
-
-        expected = Issuance("arn:c", IssuanceState.UNUSABLE, "FAILED", "PCA_INVALID_DURATION")
-        assert observed(client, {}) == expected
 
     def test_a_renewal_under_way_is_as_good_as_a_new_one(self) -> None:
         """Two events ask for the same renewal."""

@@ -12,6 +12,7 @@ from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import Quarantine
 from meshcert.lifecycle.observation import RolloutState
+from tests.meshcert.issuing.own_issuer import OWN, OWN_POLICY
 from tests.meshcert.lifecycle.observations import (
     MINUTE,
     NOW,
@@ -27,7 +28,6 @@ from tests.meshcert.lifecycle.observations import (
     rollout,
     service,
 )
-from tests.meshcert.lifecycle.own_issuer import OWN, OWN_POLICY
 
 if TYPE_CHECKING:
     import datetime as dt

@@ -15,8 +15,8 @@ from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.observation import Authority, Missing
 from meshcert.lifecycle.policy import Policy
+from tests.meshcert.issuing.own_issuer import LIFETIME, OWN, OWN_POLICY, OwnIssuer
 from tests.meshcert.lifecycle.observations import ARN, DAY, NOW, ROOT, V1, V2, labels, look, ordered, remembers
-from tests.meshcert.lifecycle.own_issuer import LIFETIME, OWN, OWN_POLICY, OwnIssuer
 from tests.meshcert.lifecycle.world import HOUR, IDENTITY, MINUTE, LifecycleWorld
 
 LIFECYCLE = Path(__file__).parents[3] / "meshcert" / "lifecycle"
