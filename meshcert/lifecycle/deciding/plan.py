@@ -132,7 +132,8 @@ def _renew(seen: Observation, memory: Memory, policy: Policy) -> Concern:
     if not isinstance(issued, Issuance) or not issued.validity or not _is_valid(seen, issued):
         return Concern()
     step = None
-    if seen.current and issued.version in {seen.current, seen.quarantined} and issued.renewable:
+    can_be_asked = issued.renewable and seen.issuer.renews_on_order
+    if seen.current and issued.version in {seen.current, seen.quarantined} and can_be_asked:
         step = _renewal(seen, memory, issued, issued.validity, policy)
     return Concern(step, _renewal_findings(seen, issued))
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from meshcert.issuing.acm import ACM
-from meshcert.issuing.issuer import Issuance, IssuanceState, Validity
+from meshcert.issuing.issuer import Abilities, Issuance, IssuanceState, Validity
 from meshcert.lifecycle.deciding.findings import Kind, remedies
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
@@ -31,10 +31,10 @@ def struck(version: str = V1, gone: float = 0.3) -> Issuance:
     )
 
 
-def planned(issuance: Issuance | Missing, **looked: object) -> Plan:
+def planned(issuance: Issuance | Missing, *, issuer: Abilities = OWN, **looked: object) -> Plan:
     """What comes next for an identity whose certificate comes from the issuer of the tests' own."""
     seen, memory = look(**looked)  # type: ignore[arg-type]  # as they come
-    return plan(replace(seen, issuer=OWN, issuance=issuance), memory, OWN_POLICY)
+    return plan(replace(seen, issuer=issuer, issuance=issuance), memory, OWN_POLICY)
 
 
 class TestDeciding:
@@ -60,8 +60,11 @@ class TestDeciding:
 
     def test_one_that_cannot_be_asked_is_not_asked(self) -> None:
         """Its certificate is due, and a person is not told that a step fails."""
-        result = planned(replace(struck(gone=0.9), renewable=False))
-        assert (result.step.action, result.findings) == (Action.NOTHING, ())
+        for result in (
+            planned(replace(struck(gone=0.9), renewable=False)),
+            planned(struck(gone=0.9), issuer=replace(OWN, renews_on_order=False)),
+        ):
+            assert (result.step.action, result.findings) == (Action.NOTHING, ())
 
     @pytest.mark.parametrize(
         ("issuance", "kind", "remedy"),
