@@ -10,7 +10,7 @@ from local.aws.certificates import x509_signing as signing
 from local.pkcs8 import encrypt_private_key
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.errors import AwsRefused
-from meshcert.issuing.issuer import Validity
+from meshcert.issuing.issuer import ValidityPeriod
 from meshcert.lifecycle.policy import Policy
 from meshcert.material import EncryptedPrivateKey, Material, Passphrase, certificate_version
 from meshcert.material.certificate_facts import certificate_facts
@@ -35,7 +35,7 @@ class Issued:
     name: str
     pem: str
     key: signing.PrivateKey
-    validity: Validity
+    validity: ValidityPeriod
     serial_number: str
     exported: bool = False
     renewal_status: str = ""
@@ -64,7 +64,7 @@ class CertificateManager:
         """A new certificate and key under an ARN."""
         key, end = signing.new_private_key(KEY), self._clock.now() + LIFETIME
         leaf = self._sign(signing.distinguished_name({"CommonName": name}), key, "EndEntityCertificate", end, name)
-        validity = Validity(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+        validity = ValidityPeriod(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
         serial_number = certificate_facts(signing.pem(leaf)).serial_number
         self.certificates[arn] = Issued(name, signing.pem(leaf), key, validity, serial_number)
 

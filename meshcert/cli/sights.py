@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshcert.issuing.issuer import Issuance, Validity
+from meshcert.issuing.issuer import Issuance, ValidityPeriod
 from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.observation import Missing, Unknown
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.deciding.plan import Plan
     from meshcert.lifecycle.deciding.steps import Step
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observation import Acknowledgement, Instance, Observation, Service
+    from meshcert.lifecycle.observation import Acknowledgement, Instance, Observation, Workload
     from meshcert.lifecycle.policy import Policy
 
 # A finding's own remedy is about the renewal function's rights and calls; here they are the operator's.
@@ -131,22 +131,24 @@ class Sight:
             "error": (said.error or None) if said else None,
         }
 
-    def _served_validity(self, said: Acknowledgement) -> tuple[str, Validity | None]:
+    def _served_validity(self, said: Acknowledgement) -> tuple[str, ValidityPeriod | None]:
         serial_number, validity = self._known(said.version)
         issued = self.seen.issuance.validity if isinstance(self.seen.issuance, Issuance) else None
         if validity is None and said.not_after and issued:
             # A task says only when it ends: it began as long before that as the certificate we know.
-            validity = Validity(said.not_after - (issued.not_after - issued.not_before), said.not_after)
+            validity = ValidityPeriod(said.not_after - (issued.not_after - issued.not_before), said.not_after)
         return said.serial_number or serial_number, validity
 
-    def _known(self, version: str) -> tuple[str, Validity | None]:
+    def _known(self, version: str) -> tuple[str, ValidityPeriod | None]:
         """Serial number and validity of what a version holds, if ACM has ever shown it."""
         for serial_number, known in self.memory.certificates.items():
             if version and known.version == version:
-                return serial_number, Validity(known.not_before, known.not_after)
+                return serial_number, ValidityPeriod(known.not_before, known.not_after)
         return "", None
 
-    def _facts(self, version: str = "", serial_number: str = "", validity: Validity | None = None) -> dict[str, Any]:
+    def _facts(
+        self, version: str = "", serial_number: str = "", validity: ValidityPeriod | None = None
+    ) -> dict[str, Any]:
         return {
             "version": version or None,
             "serial_number": serial_number or None,
@@ -156,7 +158,7 @@ class Sight:
         }
 
 
-def service_of(seen: Observation, name: str) -> Service | None:
+def service_of(seen: Observation, name: str) -> Workload | None:
     """A service as it was seen; None if it does not exist or could not be looked at."""
     return None if isinstance(seen.services, Unknown) else seen.services.get(name)
 

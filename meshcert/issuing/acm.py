@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS, RENEWED_BEFORE_END_DAYS
 from meshcert.errors import AwsUnavailable, CertificatePending
-from meshcert.issuing.issuer import Abilities, Fractions, Issuance, IssuanceState, News, Remedies, Validity
+from meshcert.issuing.issuer import Abilities, Fractions, Issuance, IssuanceState, News, Remedies, ValidityPeriod
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -181,8 +181,8 @@ def _serial_number(shown: str) -> str:
     return serial.zfill(len(serial) + len(serial) % 2)
 
 
-def _validity(description: Mapping[str, Any]) -> Validity | None:
+def _validity(description: Mapping[str, Any]) -> ValidityPeriod | None:
     if "NotBefore" not in description or "NotAfter" not in description:
         return None
     # boto3 gives times in the machine's own time zone.
-    return Validity(description["NotBefore"].astimezone(dt.UTC), description["NotAfter"].astimezone(dt.UTC))
+    return ValidityPeriod(description["NotBefore"].astimezone(dt.UTC), description["NotAfter"].astimezone(dt.UTC))

@@ -87,7 +87,7 @@ class IssuanceState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Validity:
+class ValidityPeriod:
     """The time in which a certificate is valid; a CA dates its begin back. UTC."""
 
     not_before: dt.datetime
@@ -118,7 +118,7 @@ class Issuance:
     status: str
     reason: str = ""
     serial_number: str = ""
-    validity: Validity | None = None
+    validity: ValidityPeriod | None = None
     version: str = ""
     renewable: bool = False
     to_take_out: bool = False

@@ -106,7 +106,7 @@ class Instance:
 
 
 @dataclass(frozen=True)
-class Service:
+class Workload:
     """
     A workload as the platform shows it.
 
@@ -199,7 +199,7 @@ class Observation:
     issuer: Abilities
     issuance: Issuance | Missing | Unknown
     labels: Mapping[str, frozenset[str]] | Missing | Unknown
-    services: Mapping[str, Service | None] | Unknown = field(default_factory=dict)
+    services: Mapping[str, Workload | None] | Unknown = field(default_factory=dict)
     acknowledgements: Mapping[str, Acknowledgement] | Unknown = field(default_factory=dict)
     authorities: tuple[Authority, ...] | Missing | Unknown = ()
 

@@ -12,7 +12,7 @@ from meshcert.issuing.acm import ACM
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshcert.issuing.issuer import Abilities, Validity
+    from meshcert.issuing.issuer import Abilities, ValidityPeriod
 
 
 @dataclass(frozen=True)
@@ -56,19 +56,19 @@ class Policy:
         """The defaults for an issuer."""
         return cls(renew_at=issuer.fractions.own_renewal)
 
-    def issued_at(self, validity: Validity) -> dt.datetime:
+    def issued_at(self, validity: ValidityPeriod) -> dt.datetime:
         """When a certificate was issued: a CA dates NotBefore back."""
         return validity.not_before + dt.timedelta(seconds=self.back_dating_s)
 
-    def lifetime(self, validity: Validity) -> dt.timedelta:
+    def lifetime(self, validity: ValidityPeriod) -> dt.timedelta:
         """From issue to end; at least a microsecond, so that fractions of it exist."""
         return max(validity.not_after - self.issued_at(validity), dt.timedelta(microseconds=1))
 
-    def fraction_gone(self, validity: Validity, now: dt.datetime) -> float:
+    def fraction_gone(self, validity: ValidityPeriod, now: dt.datetime) -> float:
         """Part of the lifetime that is gone: 0 at issue, 1 at the end, more after it."""
         return (now - self.issued_at(validity)) / self.lifetime(validity)
 
-    def at(self, validity: Validity, fraction: float) -> dt.datetime:
+    def at(self, validity: ValidityPeriod, fraction: float) -> dt.datetime:
         """The time at which that fraction of the lifetime is gone."""
         return self.issued_at(validity) + self.lifetime(validity) * fraction
 

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from meshcert.issuing.issuer import IssuanceView, Issuer
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observation import Acknowledgement, Service
+    from meshcert.lifecycle.observation import Acknowledgement, Workload
     from meshcert.lifecycle.policy import Policy
     from meshcert.publishing.ports import Labels
 
 
-class Platform(Protocol):
+class WorkloadPlatform(Protocol):
     """Where workloads run: the services of one cluster."""
 
     def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ class Platform(Protocol):
         """
         ...
 
-    def look(self, name: str) -> Service | None:
+    def look(self, name: str) -> Workload | None:
         """A service as it is; None if it does not exist or is being deleted."""
         ...
 
@@ -67,7 +67,7 @@ class Platform(Protocol):
         ...
 
 
-class Acknowledgements(Protocol):
+class AcknowledgementTable(Protocol):
     """The table in which instances say what they serve."""
 
     def of(self, service: str) -> Mapping[str, Mapping[str, Acknowledgement]]:
@@ -244,8 +244,8 @@ class Observers:
 
     issuer: IssuanceView
     labels: Labels
-    platform: Platform
-    acknowledgements: Acknowledgements
+    platform: WorkloadPlatform
+    acknowledgements: AcknowledgementTable
     authorities: Authorities
     clock: Clock
 

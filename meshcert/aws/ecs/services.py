@@ -11,7 +11,7 @@ from meshcert.aws.ecs import deployments
 from meshcert.aws.ecs.events import services_of
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import IdentityMissing
-from meshcert.lifecycle.observation import Instance, Rollout, RolloutState, Service, Words
+from meshcert.lifecycle.observation import Instance, Rollout, RolloutState, Words, Workload
 from meshcert.naming import IDENTITY_TAG_PREFIX
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _PAGE = 100
 
 class EcsServices:
     """
-    :class:`meshcert.lifecycle.ports.Platform`.
+    :class:`meshcert.lifecycle.ports.WorkloadPlatform`.
 
     Args:
         client: boto3's ``ecs`` client.
@@ -36,11 +36,11 @@ class EcsServices:
         self._cluster = cluster
 
     def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
-        """See :meth:`meshcert.lifecycle.ports.Platform.news`."""
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.news`."""
         return services_of(event)
 
-    def look(self, name: str) -> Service | None:
-        """See :meth:`meshcert.lifecycle.ports.Platform.look`."""
+    def look(self, name: str) -> Workload | None:
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.look`."""
         try:
             service = self._describe(name)
             if service is None:
@@ -54,7 +54,7 @@ class EcsServices:
         except IdentityMissing:
             # Deleted between two of the questions, or its cluster was.
             return None
-        return Service(
+        return Workload(
             name=name,
             desired_count=service["desiredCount"],
             instances=tuple(_task(task) for task in tasks),
@@ -65,13 +65,13 @@ class EcsServices:
         )
 
     def roll_out(self, name: str) -> str:
-        """See :meth:`meshcert.lifecycle.ports.Platform.roll_out`."""
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.roll_out`."""
         with aws_errors("ecs:UpdateService", name):
             service = self._client.update_service(cluster=self._cluster, service=name, forceNewDeployment=True)
         return str(deployments.primary(service["service"])["id"])
 
     def stop(self, instance: str, reason: str) -> None:
-        """See :meth:`meshcert.lifecycle.ports.Platform.stop`."""
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.stop`."""
         with aws_errors("ecs:StopTask", instance):
             try:
                 self._client.stop_task(cluster=self._cluster, task=instance, reason=reason)
@@ -81,7 +81,7 @@ class EcsServices:
                     raise
 
     def identities_of(self, service_arn: str) -> tuple[str, ...]:
-        """See :meth:`meshcert.lifecycle.ports.Platform.identities_of`."""
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.identities_of`."""
         # arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/NAME; services without their cluster in the ARN have no tags.
         parts = service_arn.rpartition(":")[2].split("/")
         if len(parts) != 3 or parts[:2] != ["service", self._cluster]:  # noqa: PLR2004  kind, cluster, name

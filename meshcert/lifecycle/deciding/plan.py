@@ -20,7 +20,7 @@ from meshcert.lifecycle.memory import RENEW
 from meshcert.lifecycle.observation import Missing, Unknown
 
 if TYPE_CHECKING:
-    from meshcert.issuing.issuer import Validity
+    from meshcert.issuing.issuer import ValidityPeriod
     from meshcert.lifecycle.memory import CurrentVersion, Memory
     from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.policy import Policy
@@ -138,7 +138,9 @@ def _renew(seen: Observation, memory: Memory, policy: Policy) -> Concern:
     return Concern(step, _renewal_findings(seen, issued))
 
 
-def _renewal(seen: Observation, memory: Memory, issued: Issuance, validity: Validity, policy: Policy) -> Step | None:
+def _renewal(
+    seen: Observation, memory: Memory, issued: Issuance, validity: ValidityPeriod, policy: Policy
+) -> Step | None:
     why = _why_renew(seen, memory, issued, validity, policy)
     ordered = memory.order is not None and memory.order.kind == RENEW
     left_s = _too_soon_s(seen, memory, issued, policy, ordered=ordered)
@@ -159,7 +161,7 @@ def _renewal(seen: Observation, memory: Memory, issued: Issuance, validity: Vali
     return None
 
 
-def _why_renew(seen: Observation, memory: Memory, issued: Issuance, validity: Validity, policy: Policy) -> str:
+def _why_renew(seen: Observation, memory: Memory, issued: Issuance, validity: ValidityPeriod, policy: Policy) -> str:
     order = memory.order
     if order and order.kind == RENEW:
         return f"ordered: {order.reason}" if order.reason else "ordered"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observation import Observation, Service
+    from meshcert.lifecycle.observation import Observation, Workload
 
 
 def go_back(seen: Observation, memory: Memory) -> Concern:
@@ -89,7 +89,7 @@ def _failures(seen: Observation, memory: Memory) -> Iterator[str]:
                 yield f"a {service.words.instance} of {use.name} refused it: {acknowledgement.error}"
 
 
-def _tells(seen: Observation, memory: Memory, service: Service) -> bool:
+def _tells(seen: Observation, memory: Memory, service: Workload) -> bool:
     """Failures of the service's newest rollout speak against the published version."""
     rollout = memory.rollouts.get(service.name)
     return rollout is not None and not rollout.after_failure and deployed_version(memory, service) == seen.current

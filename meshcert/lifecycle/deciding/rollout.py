@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from meshcert.identity import ServiceUse
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observation import Acknowledgement, Instance, Observation, Service
+    from meshcert.lifecycle.observation import Acknowledgement, Instance, Observation, Workload
     from meshcert.lifecycle.policy import Policy
 
 
@@ -95,9 +95,9 @@ def is_published(version: str) -> bool:
     return len(version) == _VERSION_LENGTH
 
 
-def services_in_order(seen: Observation, memory: Memory) -> Iterator[tuple[ServiceUse, Service | None]]:
+def services_in_order(seen: Observation, memory: Memory) -> Iterator[tuple[ServiceUse, Workload | None]]:
     """The identity's services in their order, but first those whose deployment of a bad version is to be superseded."""
-    services: Mapping[str, Service | None] = {} if isinstance(seen.services, Unknown) else seen.services
+    services: Mapping[str, Workload | None] = {} if isinstance(seen.services, Unknown) else seen.services
     declared = [(use, services.get(use.name)) for use in seen.identity.services]
     yield from sorted(declared, key=lambda entry: entry[1] is None or not _deploys_bad(seen, memory, entry[1]))
 
@@ -107,7 +107,7 @@ def by_deployment(use: ServiceUse) -> bool:
     return use.rotation is Rotation.REDEPLOY
 
 
-def deployed_version(memory: Memory, service: Service) -> str:
+def deployed_version(memory: Memory, service: Workload) -> str:
     """The version our latest deployment of a service takes there, if it is the service's newest deployment."""
     rollout = memory.rollouts.get(service.name)
     if rollout is None or service.rollout.id == rollout.replaces:
@@ -117,7 +117,7 @@ def deployed_version(memory: Memory, service: Service) -> str:
     return rollout.version
 
 
-def _deploys_bad(seen: Observation, memory: Memory, service: Service) -> bool:
+def _deploys_bad(seen: Observation, memory: Memory, service: Workload) -> bool:
     """The newest rollout is ours, of the version that was rolled back, and may start more instances."""
     bad = seen.quarantined
     return bool(bad) and seen.current != bad == deployed_version(memory, service) and not _succeeded(service)
@@ -131,18 +131,18 @@ def _bad_is_served(seen: Observation) -> bool:
     return any(acknowledgement.version == bad for acknowledgement in seen.acknowledgements.values())
 
 
-def _succeeded(service: Service) -> bool:
+def _succeeded(service: Workload) -> bool:
     return service.rollout.state is RolloutState.COMPLETED
 
 
-def acknowledged(seen: Observation, service: Service) -> Iterator[tuple[Instance, Acknowledgement | None]]:
+def acknowledged(seen: Observation, service: Workload) -> Iterator[tuple[Instance, Acknowledgement | None]]:
     """Each instance that the platform lists, and what it has said; rows of others do not count."""
     rows: Mapping[str, Acknowledgement] = {} if isinstance(seen.acknowledgements, Unknown) else seen.acknowledgements
     for instance in service.instances:
         yield instance, rows.get(instance.id)
 
 
-def _stale(seen: Observation, service: Service, policy: Policy) -> list[Instance]:
+def _stale(seen: Observation, service: Workload, policy: Policy) -> list[Instance]:
     """The instances that are behind and will not catch up; others have only just started."""
     youngest = seen.now - dt.timedelta(seconds=policy.acknowledge_within_s)
     return [
@@ -153,7 +153,7 @@ def _stale(seen: Observation, service: Service, policy: Policy) -> list[Instance
     ]
 
 
-def _behind(seen: Observation, service: Service) -> list[Instance]:
+def _behind(seen: Observation, service: Workload) -> list[Instance]:
     """The instances that do not say they serve the current version."""
     return [
         instance
@@ -162,11 +162,11 @@ def _behind(seen: Observation, service: Service) -> list[Instance]:
     ]
 
 
-def _serves_another(seen: Observation, service: Service) -> bool:
+def _serves_another(seen: Observation, service: Workload) -> bool:
     return any(said is not None and said.version != seen.current for _, said in acknowledged(seen, service))
 
 
-def _redeployed(seen: Observation, memory: Memory, service: Service, policy: Policy) -> Concern:
+def _redeployed(seen: Observation, memory: Memory, service: Workload, policy: Policy) -> Concern:
     if _deploys_bad(seen, memory, service):
         return _begin(service, "its deployment of the bad version is superseded", version=seen.current)
     ours = deployed_version(memory, service) == seen.current
@@ -186,7 +186,7 @@ def _redeployed(seen: Observation, memory: Memory, service: Service, policy: Pol
 
 
 def _deployed_anew(
-    seen: Observation, memory: Memory, service: Service, behind: list[Instance], policy: Policy
+    seen: Observation, memory: Memory, service: Workload, behind: list[Instance], policy: Policy
 ) -> Concern:
     rollout = memory.rollouts.get(service.name)
     if rollout is None or rollout.version != seen.current:
@@ -197,12 +197,12 @@ def _deployed_anew(
     return _repeat(seen, memory, service, policy)
 
 
-def _begin(service: Service, why: str, *, version: str) -> Concern:
+def _begin(service: Workload, why: str, *, version: str) -> Concern:
     step = Step(Action.REDEPLOY, why, service=service.name, replaces=service.rollout.id, version=version)
     return Concern(step)
 
 
-def _watched(seen: Observation, memory: Memory, service: Service, policy: Policy, *, ours: bool) -> Concern:
+def _watched(seen: Observation, memory: Memory, service: Workload, policy: Policy, *, ours: bool) -> Concern:
     whose = f"the deployment of {service.name}" if ours else f"another deployment of {service.name}"
     findings: tuple[Finding, ...] = ()
     if _behind(seen, service) and _is_late(seen, memory, service, policy.deployment_within_s):
@@ -210,7 +210,7 @@ def _watched(seen: Observation, memory: Memory, service: Service, policy: Policy
     return Concern(waiting(f"watching {whose}", service=service.name), findings)
 
 
-def _repeat(seen: Observation, memory: Memory, service: Service, policy: Policy) -> Concern:
+def _repeat(seen: Observation, memory: Memory, service: Workload, policy: Policy) -> Concern:
     """Our deployment failed, and there is nothing to go back to or the version is proven: try again, ever later."""
     rollout = memory.rollouts[service.name]
     left_s = policy.retry_after_s(rollout.tries) - (seen.now - rollout.at).total_seconds()
@@ -230,7 +230,7 @@ def _repeat(seen: Observation, memory: Memory, service: Service, policy: Policy)
     return Concern(step, findings)
 
 
-def _rest(seen: Observation, memory: Memory, service: Service, policy: Policy) -> Concern | None:
+def _rest(seen: Observation, memory: Memory, service: Workload, policy: Policy) -> Concern | None:
     """A pause after the deployment of another service."""
     others = [
         rollout.at
@@ -245,7 +245,7 @@ def _rest(seen: Observation, memory: Memory, service: Service, policy: Policy) -
     )
 
 
-def _reloaded(seen: Observation, memory: Memory, use: ServiceUse, service: Service, policy: Policy) -> Concern:
+def _reloaded(seen: Observation, memory: Memory, use: ServiceUse, service: Workload, policy: Policy) -> Concern:
     if _deploys_bad(seen, memory, service):
         return _begin(service, "its deployment of the bad version is superseded", version=seen.current)
     behind = _behind(seen, service)
@@ -276,7 +276,7 @@ def _since(seen: Observation, memory: Memory) -> dt.datetime:
     return memory.publication.since if memory.publication else seen.now
 
 
-def _is_late(seen: Observation, memory: Memory, service: Service, allowed_s: float) -> bool:
+def _is_late(seen: Observation, memory: Memory, service: Workload, allowed_s: float) -> bool:
     """The time in which a service's instances should serve the current version is over."""
     rollout = memory.rollouts.get(service.name)
     since = _since(seen, memory)
@@ -285,7 +285,7 @@ def _is_late(seen: Observation, memory: Memory, service: Service, allowed_s: flo
     return (seen.now - since).total_seconds() > allowed_s
 
 
-def _overdue(seen: Observation, service: Service, behind: list[Instance], *, late: bool) -> Concern:
+def _overdue(seen: Observation, service: Workload, behind: list[Instance], *, late: bool) -> Concern:
     of_all = f"{len(behind)} of {len(service.instances)} {service.words.instance}s"
     text = f"{of_all} of {service.name} do not serve the current version yet"
     findings = (Finding(Kind.SERVED_BEHIND, f"{text}: {seen.current}"),) if late else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.issuing.issuer import Issuance, Validity
+from meshcert.issuing.issuer import Issuance, ValidityPeriod
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.observation import Unknown
 
@@ -78,18 +78,18 @@ def measures(result: Reconciled, policy: Policy) -> Mapping[str, Measure]:
     return values
 
 
-def _gone(validity: Validity, seen: Observation, policy: Policy) -> Measure:
+def _gone(validity: ValidityPeriod, seen: Observation, policy: Policy) -> Measure:
     return Measure(round(100.0 * policy.fraction_gone(validity, seen.now), 2), "Percent")
 
 
-def _published(seen: Observation, memory: Memory) -> Validity | None:
+def _published(seen: Observation, memory: Memory) -> ValidityPeriod | None:
     known = memory.publication
     if known is None or known.version != seen.current or not known.not_before or not known.not_after:
         return None
-    return Validity(known.not_before, known.not_after)
+    return ValidityPeriod(known.not_before, known.not_after)
 
 
-def _served(seen: Observation, published: Validity | None) -> Iterator[Validity]:
+def _served(seen: Observation, published: ValidityPeriod | None) -> Iterator[ValidityPeriod]:
     """The validity of what each instance that the platform lists serves."""
     if isinstance(seen.services, Unknown) or isinstance(seen.acknowledgements, Unknown):
         return
@@ -102,4 +102,4 @@ def _served(seen: Observation, published: Validity | None) -> Iterator[Validity]
                 yield published
             elif said and said.not_after and like:
                 # An instance says only when it ends: it began as long before that as the certificates we know.
-                yield Validity(said.not_after - (like.not_after - like.not_before), said.not_after)
+                yield ValidityPeriod(said.not_after - (like.not_after - like.not_before), said.not_after)

@@ -14,7 +14,7 @@ from meshcert.errors import (
 )
 from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.memory import RENEW, CurrentVersion, KnownCertificate
-from meshcert.lifecycle.observation import Authority, Missing, Observation, Service, Unknown
+from meshcert.lifecycle.observation import Authority, Missing, Observation, Unknown, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,7 +46,7 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
     if issuance is None:
         versions = {serial_number: seen.version for serial_number, seen in memory.certificates.items()}
         issuance = _attempt(partial(observers.issuer.observe, identity.certificate_arn, versions))
-    services: dict[str, Service | None] | Unknown = {}
+    services: dict[str, Workload | None] | Unknown = {}
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
     for use in identity.services:
         service = _attempt(partial(observers.platform.look, use.name))
@@ -93,10 +93,10 @@ def remembered(memory: Memory, seen: Observation) -> Memory:
 
 
 def _of_tasks(
-    identity: Identity, service: Service | Missing | Unknown | None, said: Mapping[str, Mapping[str, Acknowledgement]]
+    identity: Identity, service: Workload | Missing | Unknown | None, said: Mapping[str, Mapping[str, Acknowledgement]]
 ) -> dict[str, Acknowledgement]:
     """Acknowledgements by a service's own instances; its role may write rows that name others."""
-    if not isinstance(service, Service):
+    if not isinstance(service, Workload):
         return {}
     rows = {instance.id: said.get(instance.id, {}) for instance in service.instances}
     return {instance: row[identity.name] for instance, row in rows.items() if identity.name in row}

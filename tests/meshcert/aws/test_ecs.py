@@ -17,7 +17,7 @@ from tests.meshcert.aws.test_errors import Answers, client_error
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshcert.lifecycle.observation import Service
+    from meshcert.lifecycle.observation import Workload
 
 T0 = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
@@ -47,7 +47,7 @@ def look(
     tasks: tuple[Mapping[str, Any], ...] = (),
     history: tuple[Mapping[str, Any], ...] = (),
     **service: Any,
-) -> Service:
+) -> Workload:
     """One look at a service with these deployments, stopped tasks and service deployments."""
     row = {"serviceName": "teller", "status": "ACTIVE", "desiredCount": 1, "deployments": list(deployments), **service}
     client = Answers(

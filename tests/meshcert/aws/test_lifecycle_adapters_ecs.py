@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from meshcert.lifecycle.observation import Service
+    from meshcert.lifecycle.observation import Workload
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def breaker(*, rollback: bool = False) -> dict[str, Any]:
     return {"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": True, "rollback": rollback}}}
 
 
-def seen(services: EcsServices) -> Service:
+def seen(services: EcsServices) -> Workload:
     """One look at the tests' service."""
     service = services.look("fated")
     assert service is not None

@@ -6,7 +6,7 @@ import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import IdentityMissing
-from meshcert.issuing.issuer import Abilities, Fractions, Issuance, IssuanceState, News, Remedies, Validity
+from meshcert.issuing.issuer import Abilities, Fractions, Issuance, IssuanceState, News, Remedies, ValidityPeriod
 from meshcert.lifecycle.policy import Policy
 from tests.meshcert.lifecycle.acm import Issued, version_of
 
@@ -44,7 +44,7 @@ class OwnIssuer:
         """A new certificate and key."""
         now, number = self._clock.now(), f"{0xB0000001 + len(self.serial_numbers):x}"
         self.serial_numbers.append(number)
-        self.certificates[reference] = Issued(number, Validity(now - dt.timedelta(hours=1), now + LIFETIME))
+        self.certificates[reference] = Issued(number, ValidityPeriod(now - dt.timedelta(hours=1), now + LIFETIME))
         return self.certificates[reference]
 
     def advance(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.errors import AwsUnavailable, CertificatePending
 from meshcert.issuing.acm import RENEWAL_REMEDIES, AcmIssuer
-from meshcert.issuing.issuer import Issuance, IssuanceState, Validity
+from meshcert.issuing.issuer import Issuance, IssuanceState, ValidityPeriod
 from tests.meshcert.aws.test_errors import Answers
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class TestDescriptions:
             IssuanceState.ISSUED,
             "ISSUED",
             serial_number="8a0bcc",
-            validity=Validity(T0, T0 + MINUTE),
+            validity=ValidityPeriod(T0, T0 + MINUTE),
             version="v1",
             renewable=True,
             renewing=True,

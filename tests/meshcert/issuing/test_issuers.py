@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from meshcert.issuing.acm import ACM
-from meshcert.issuing.issuer import Abilities, Issuance, IssuanceState, Validity
+from meshcert.issuing.issuer import Abilities, Issuance, IssuanceState, ValidityPeriod
 from meshcert.lifecycle.deciding.findings import Kind, remedies
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
@@ -25,7 +25,7 @@ LIFECYCLE = Path(__file__).parents[3] / "meshcert" / "lifecycle"
 def struck(version: str = V1, gone: float = 0.3) -> Issuance:
     """One of the issuer's own certificates, of which a fraction of the lifetime is gone."""
     issued = NOW - LIFETIME * gone
-    validity = Validity(issued - dt.timedelta(seconds=OWN_POLICY.back_dating_s), issued + LIFETIME)
+    validity = ValidityPeriod(issued - dt.timedelta(seconds=OWN_POLICY.back_dating_s), issued + LIFETIME)
     return Issuance(
         ARN, IssuanceState.ISSUED, "struck", serial_number="01", validity=validity, version=version, renewable=True
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import AwsRefused, CertificatePending, ExportFailed, IdentityMissing, VersionQuarantined
 from meshcert.issuing.acm import ACM
-from meshcert.issuing.issuer import Validity
+from meshcert.issuing.issuer import ValidityPeriod
 from meshcert.lifecycle.policy import Policy
 from meshcert.publishing.publication import publish
 
@@ -34,7 +34,7 @@ class Issued:
     """A certificate under an ARN, and its renewal."""
 
     serial_number: str
-    validity: Validity
+    validity: ValidityPeriod
     exported: bool = False
     renewal_status: str = ""
     renewal_reason: str = ""
@@ -78,7 +78,7 @@ class SimulatedAcm:
         number = f"{(1 << 124) + len(self.serial_numbers) + 1:x}"
         self.serial_numbers.append(number)
         back_dating = dt.timedelta(seconds=self.policy.back_dating_s)
-        self.certificates[arn] = Issued(number, Validity(issued_at - back_dating, issued_at + self.lifetime))
+        self.certificates[arn] = Issued(number, ValidityPeriod(issued_at - back_dating, issued_at + self.lifetime))
         return self.certificates[arn]
 
     def advance(self) -> None:

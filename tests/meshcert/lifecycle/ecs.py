@@ -11,7 +11,7 @@ from meshcert.aws.ecs.events import services_of
 from meshcert.aws.ecs.services import WORDS
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.errors import IdentityMissing
-from meshcert.lifecycle.observation import Acknowledgement, Instance, Rollout, RolloutState, Service
+from meshcert.lifecycle.observation import Acknowledgement, Instance, Rollout, RolloutState, Workload
 from meshcert.proxy import Rotation
 from meshcert.publishing.publication import version_labelled
 
@@ -116,14 +116,14 @@ class SimulatedEcs:
         """ECS's own events."""
         return services_of(event)
 
-    def look(self, name: str) -> Service | None:
+    def look(self, name: str) -> Workload | None:
         """DescribeServices and DescribeTasks."""
         self.advance()
         service = self.services.get(name)
         if service is None:
             return None
         newest = service.newest
-        return Service(
+        return Workload(
             name,
             service.desired_count,
             tuple(Instance(task.arn, task.deployment, started_at=task.started_at) for task in service.tasks),

@@ -19,8 +19,8 @@ from meshcert.lifecycle.observation import (
     Observation,
     Rollout,
     RolloutState,
-    Service,
     Unknown,
+    Workload,
 )
 from meshcert.lifecycle.policy import Policy
 from meshcert.proxy import Rotation
@@ -93,10 +93,10 @@ def service(
     failed: int = 0,
     failures: tuple[str, ...] = (),
     excused: tuple[str, ...] = (),
-) -> Service:
+) -> Workload:
     """A service whose tasks have run for a month."""
     running = tuple(Instance(f"{use.name}/{number}", deployment, started_at=NOW - age) for number in range(tasks))
-    return Service(use.name, desired, running, Rollout(deployment, state, failed), WORDS, failures, excused)
+    return Workload(use.name, desired, running, Rollout(deployment, state, failed), WORDS, failures, excused)
 
 
 def says(
@@ -157,7 +157,7 @@ def look(
     *uses: ServiceUse,
     certificate: Issuance | Missing | Unknown = certificate(),  # noqa: B008  frozen
     labels: Mapping[str, frozenset[str]] | Missing | Unknown = labels(),  # noqa: B008  never changed
-    services: Mapping[str, Service | None] | Unknown | None = None,
+    services: Mapping[str, Workload | None] | Unknown | None = None,
     said: Mapping[str, Acknowledgement] | Unknown | None = None,
     authorities: tuple[Authority, ...] | Missing | Unknown | None = None,
     memory: Memory | None = None,
@@ -175,7 +175,7 @@ def look(
         memory: What is remembered.
     """
     uses = uses or (GATEWAY, TELLER)
-    usual: dict[str, Service | None] = {use.name: service(use) for use in uses}
+    usual: dict[str, Workload | None] = {use.name: service(use) for use in uses}
     far = (Authority(ISSUING, NOW + 1825 * DAY), Authority(ROOT, NOW + 3650 * DAY))
     seen = Observation(
         identity=Identity(
