@@ -147,7 +147,7 @@ def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
     return result.seen.now + dt.timedelta(seconds=min(waits))
 
 
-class _Kept:
+class _OwnedMemory:
     """The one memory of a run. Only its changes go round: what it has forgotten comes back from nowhere."""
 
     def __init__(self, lease: Lease, table: LifecycleTable) -> None:
@@ -176,7 +176,7 @@ class _Run:
         self._identity = identity
         self._look = look
         self._ports = ports
-        self._kept = _Kept(lease, ports.table)
+        self._owned = _OwnedMemory(lease, ports.table)
 
     def go(self) -> Reconciled:
         """Take steps until there is nothing to do now."""
@@ -185,26 +185,26 @@ class _Run:
         known: Issuance | None = None
         while True:
             seen = self._see(known)
-            planned = plan(seen, self._kept.memory, self._ports.policy)
+            planned = plan(seen, self._owned.memory, self._ports.policy)
             if seen.whole:
-                self._kept.change(partial(only, wanted=planned.failing))
+                self._owned.change(partial(only, wanted=planned.failing))
             self._refuse_order(seen, planned)
             if not planned.step.acts or len(steps) == MOST_STEPS:
                 break
-            taken = apply(planned.step, seen, self._ports, self._kept.save)
-            self._kept.change(taken.change)
+            taken = apply(planned.step, seen, self._ports, self._owned.save)
+            self._owned.change(taken.change)
             self._write_down(taken)
             steps.append(taken)
             if not taken.done or planned.step.action in _SLOW:
                 # What failed is not repeated at once.
                 break
             known = taken.issuance
-        return Reconciled(self._identity.name, tuple(steps), planned, seen, self._kept.memory)
+        return Reconciled(self._identity.name, tuple(steps), planned, seen, self._owned.memory)
 
     def leave(self, look_at: dt.datetime | None) -> bool:
         """Give the lease back, whatever has happened; whether somebody wanted it meanwhile."""
         try:
-            return self._kept.release(look_at)
+            return self._owned.release(look_at)
         except LeaseLost:
             raise
         except MeshcertError as error:
@@ -213,31 +213,31 @@ class _Run:
             return False
 
     def _see(self, known: Issuance | None) -> Observation:
-        seen = observe(self._identity, self._kept.memory, self._ports, known)
+        seen = observe(self._identity, self._owned.memory, self._ports, known)
         learn: Change = partial(remembered, seen=seen)
-        before, after = self._kept.memory.order, learn(self._kept.memory).order
+        before, after = self._owned.memory.order, learn(self._owned.memory).order
         if before and not after:
             self._end_order("done: another version is in its place")
         elif before and seen.now - before.at > ORDERS_KEPT:
             self._end_order("dropped: it could not be carried out within a day")
         elif before != after:
             # It has learned its version: a run that ends after the next call is seen to have carried the order out.
-            self._kept.save(learn)
-        self._kept.change(learn)
+            self._owned.save(learn)
+        self._owned.change(learn)
         return seen
 
     def _take_order(self) -> None:
-        look, memory = self._look, self._kept.memory
+        look, memory = self._look, self._owned.memory
         if not look.order or (look.message and look.message in memory.messages):
             return
         order = Order(look.order, look.by, look.reason, self._ports.clock.now())
-        self._kept.save(lambda memory: memory.ordered(order, look.message))
+        self._owned.save(lambda memory: memory.ordered(order, look.message))
         if memory.order:
             self._write_down_end(memory.order, "dropped: a later order took its place")
 
     def _refuse_order(self, seen: Observation, planned: Plan) -> None:
         """A roll back that is not the next step has nothing to go back to; that is written down, and all."""
-        order = self._kept.memory.order
+        order = self._owned.memory.order
         if order is None or order.kind != ROLL_BACK or isinstance(seen.labels, Unknown):
             return
         if planned.step.action is not Action.ROLL_BACK:
@@ -245,9 +245,9 @@ class _Run:
 
     def _end_order(self, outcome: str) -> None:
         """Forgotten first: a run that ends here leaves a line unwritten, never two that contradict each other."""
-        order = self._kept.memory.order
+        order = self._owned.memory.order
         if order:
-            self._kept.save(lambda memory: replace(memory, order=None))
+            self._owned.save(lambda memory: replace(memory, order=None))
             self._write_down_end(order, outcome)
 
     def _write_down_end(self, order: Order, outcome: str) -> None:
