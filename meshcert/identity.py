@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshcert.proxy import Rotation
     from meshcert.san import San
 
@@ -61,7 +63,23 @@ class Identity:
     services: tuple[ServiceUse, ...] = ()
 
 
-class IdentityTable(Protocol):
+class Declared(Protocol):
+    """The table ``identities``, read only."""
+
+    def find(self, name: str) -> Identity | None:
+        """An identity by its name."""
+        ...
+
+    def find_by_certificate(self, certificate_arn: str) -> Identity | None:
+        """The identity whose certificate this is."""
+        ...
+
+    def names(self) -> Iterator[str]:
+        """The names of all identities, page by page."""
+        ...
+
+
+class IdentityTable(Declared, Protocol):
     """The table ``identities``: what the deploy function knows from one deploy to the next."""
 
     def remember(self, identity: Identity) -> None:
@@ -79,12 +97,4 @@ class IdentityTable(Protocol):
             name: Name of the identity.
             owner: The CloudFormation resource that goes.
         """
-        ...
-
-    def find(self, name: str) -> Identity | None:
-        """An identity by its name."""
-        ...
-
-    def find_by_certificate(self, certificate_arn: str) -> Identity | None:
-        """The identity whose certificate this is."""
         ...

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from meshcert.contract.environment import POLICY_PREFIX, PREFIX
 from meshcert.errors import Fault, SettingsInvalid
+from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.policy import Policy
 
 if TYPE_CHECKING:
@@ -122,13 +123,12 @@ class DispatchSettings(FunctionSettings):
     Args:
         lifecycle_table: ``MESHCERT_LIFECYCLE_TABLE``: name of the table ``lifecycle``.
         looks_queue_url: ``MESHCERT_LOOKS_QUEUE_URL``: URL of the queue ``looks``.
-        looks_per_second: ``MESHCERT_LOOKS_PER_SECOND``: how fast looks are handed out. A rotation takes two calls of
-            acm:DescribeCertificate, and ACM answers ten a second for a whole account.
+        looks_per_second: ``MESHCERT_LOOKS_PER_SECOND``: how fast looks are handed out.
     """
 
     lifecycle_table: str
     looks_queue_url: str
-    looks_per_second: float = 4.5
+    looks_per_second: float = ACM.looks_per_second
 
 
 class _Reader:

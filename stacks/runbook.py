@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from meshcert import naming
-from meshcert.lifecycle.deciding.findings import REMEDIES, Kind
+from meshcert.issuing.acm import ACM
+from meshcert.lifecycle.deciding.findings import Kind, remedies
 
 MINUTE_S = 60
 SWEEP_S = 3600
@@ -14,6 +15,13 @@ NAMESPACE = "meshcert"
 _LOOK = "`meshcert plan` names the identity"
 # A settled identity is looked at once an hour: what a look found holds until the next one was due.
 _UNTIL_THE_NEXT_SWEEP = 75
+
+_AT = ACM.fractions
+_REMEDIES = remedies(ACM)
+
+
+def _percent(fraction: float) -> int:
+    return round(fraction * 100)
 
 
 class MissingData(StrEnum):
@@ -83,24 +91,24 @@ FINDINGS: dict[Kind, str] = {
     Kind.AWS_DENIED: "AWS refuses a call that the renewal function needs",
     Kind.AWS_UNAVAILABLE: "AWS has not answered for a quarter of an hour",
 }
-"""What each finding of a look means; what to do about it says :data:`meshcert.lifecycle.deciding.findings.REMEDIES`."""
+"""What each finding of a look means; what to do about it says :func:`meshcert.lifecycle.deciding.findings.remedies`."""
 
 # Those that may heal by themselves: how many of the last thirty minutes must have seen them.
 _OFTEN = {Kind.AWS_DENIED: 3, Kind.AWS_UNAVAILABLE: 15}
 
 LIFETIMES = {
     "Issued": (
-        (88,),
+        (_percent(_AT.own_renewal),),
         "ACM has not renewed by itself, so meshcert asks",
         f"{_LOOK} and why no renewal came; do what ACM's reason asks for",
     ),
     "Published": (
-        (90, 95),
+        (_percent(_AT.warning), _percent(_AT.page)),
         "No renewed certificate is published",
         f"{_LOOK}; read the export function's log, then `meshcert renew NAME`",
     ),
     "Served": (
-        (90, 95),
+        (_percent(_AT.warning), _percent(_AT.page)),
         "A task still serves a certificate near its end",
         "`meshcert status` names the task; read its log (event rotation-waits), stop it if nothing else helps",
     ),
@@ -164,7 +172,7 @@ def _finding(mesh: str, kind: Kind) -> Alarm:
     return Alarm(
         name=kind.value,
         means=FINDINGS[kind],
-        remedy=f"{REMEDIES[kind]}. {_LOOK}",
+        remedy=f"{_REMEDIES[kind]}. {_LOOK}",
         metric=kind.value,
         threshold=1,
         namespace=NAMESPACE,

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from local.aws.certificates import x509_signing as signing
 from local.pkcs8 import encrypt_private_key
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.errors import AwsRefused
-from meshcert.lifecycle.observing.observation import Certificate
-from meshcert.lifecycle.policy import Policy, Validity
+from meshcert.issuing.issuer import ValidityPeriod
+from meshcert.lifecycle.policy import Policy
 from meshcert.material import EncryptedPrivateKey, Material, Passphrase, certificate_version
+from meshcert.material.certificate_facts import certificate_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from cryptography import x509
 
@@ -34,7 +35,7 @@ class Issued:
     name: str
     pem: str
     key: signing.PrivateKey
-    validity: Validity
+    validity: ValidityPeriod
     serial_number: str
     exported: bool = False
     renewal_status: str = ""
@@ -63,21 +64,21 @@ class CertificateManager:
         """A new certificate and key under an ARN."""
         key, end = signing.new_private_key(KEY), self._clock.now() + LIFETIME
         leaf = self._sign(signing.distinguished_name({"CommonName": name}), key, "EndEntityCertificate", end, name)
-        validity = Validity(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
-        serial_number = signing.serial_text(leaf).replace(":", "")
+        validity = ValidityPeriod(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
+        serial_number = certificate_facts(signing.pem(leaf)).serial_number
         self.certificates[arn] = Issued(name, signing.pem(leaf), key, validity, serial_number)
 
-    def describe(self, certificate_arn: str) -> Certificate:
+    def describe(self, certificate_arn: str) -> Mapping[str, Any]:
         """DescribeCertificate."""
         issued = self.certificates[certificate_arn]
-        return Certificate(
-            certificate_arn,
-            "ISSUED",
-            serial_number=issued.serial_number,
-            validity=issued.validity,
-            renewable=issued.exported,
-            renewal_status=issued.renewal_status,
-        )
+        return {
+            "Status": "ISSUED",
+            "Serial": issued.serial_number,
+            "NotBefore": issued.validity.not_before,
+            "NotAfter": issued.validity.not_after,
+            "RenewalEligibility": "ELIGIBLE" if issued.exported else "INELIGIBLE",
+            "RenewalSummary": {"RenewalStatus": issued.renewal_status},
+        }
 
     def version(self, certificate_arn: str) -> tuple[str, str]:
         """GetCertificate."""

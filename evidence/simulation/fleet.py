@@ -26,13 +26,13 @@ from evidence.simulation.vault import InMemoryVault
 from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import ExportFailed, MeshcertError, NotReady
 from meshcert.identity import Identity
-from meshcert.lifecycle.asking.dispatch import LOOKS_PER_SECOND, TICK_S, Office, dispatch
+from meshcert.issuing.acm import ACM, AcmIssuer
+from meshcert.lifecycle.asking.dispatch import TICK_S, DispatchPorts, dispatch
 from meshcert.lifecycle.asking.looks import SWEEP, TICK, Look
-from meshcert.lifecycle.asking.triggers import Directory, Home, looks
-from meshcert.lifecycle.doing.apply import Hands
-from meshcert.lifecycle.doing.reconcile import Workshop, reconcile
-from meshcert.lifecycle.observing.observe import Views
+from meshcert.lifecycle.asking.triggers import Scope, looks
+from meshcert.lifecycle.doing.reconcile import reconcile
 from meshcert.lifecycle.policy import Policy
+from meshcert.lifecycle.ports import Ports
 from meshcert.publishing.export import Sources, export_issued
 from meshcert.publishing.publication import version_labelled
 from meshcert.san import Dns
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ISSUED = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
-HOME = Home("111122223333", "eu-west-1", "meshcert-color")
+SCOPE = Scope("color", "111122223333", "eu-west-1", "meshcert-color")
 ROOT = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/root"
 NEEDED = {
     "acm:RenewCertificate": (1, 5.0),
@@ -111,6 +111,18 @@ class Renewed:
         return self.took_s / max(self.floor_s.values())
 
 
+class NoServices:
+    """A platform on which nothing runs."""
+
+    def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """No event is about a service."""
+        del event
+        return ()
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
 class Fleet:
     """
     A fleet after its deploy; :meth:`renew` is its rotation, some weeks before the certificates end.
@@ -123,7 +135,7 @@ class Fleet:
     """
 
     def __init__(
-        self, identities: int, seed: int = 1, *, events: bool = True, looks_per_second: float = LOOKS_PER_SECOND
+        self, identities: int, seed: int = 1, *, events: bool = True, looks_per_second: float = ACM.looks_per_second
     ) -> None:
         self.time = PassingTime(ISSUED)
         self.vault, self.table, self.declared = InMemoryVault(), InMemoryLifecycle(), InMemoryIdentities()
@@ -139,7 +151,7 @@ class Fleet:
         self._waiting: list[tuple[dt.datetime, int, dt.datetime, str]] = []
         self._free, self._looks_per_second = at_once(identities), looks_per_second
         self._published_at: dict[str, dt.datetime] = {}
-        self._workshop = self._work_with(Sdk(self.time, self._chances, {}, (0.0, 0.0)))
+        self._ports = self._work_with(Sdk(self.time, self._chances, {}, (0.0, 0.0)))
         self.time.begin(lambda: self._deploy(identities))
         self.time.run()
         self._before = {name: self._current(name) for name in self.declared.rows}
@@ -149,7 +161,7 @@ class Fleet:
         policy = Policy()
         self.time.pass_until(ISSUED + LIFETIME * (policy.renew_at + 0.01))
         began = self.time.now()
-        self._workshop = self._work_with(self.sdk)
+        self._ports = self._work_with(self.sdk)
         self.time.begin(lambda: self._dispatch(SWEEP))
         self.time.begin(self._tick, TICK_S)
         self.time.run()
@@ -186,14 +198,19 @@ class Fleet:
         self._published_at[identity] = self.time.now()
         return published.version_id
 
-    def _work_with(self, sdk: Sdk) -> Workshop:
+    def _work_with(self, sdk: Sdk) -> Ports:
         self._sdk = sdk
         acm, vault = sdk.around(self.acm, _ACM), sdk.around(self.vault, _VAULT)
         exporter = sdk.around(self, {"export": "lambda:Invoke"})
         nobody: Any = None
-        return Workshop(
-            views=Views(acm, vault, nobody, nobody, self.acm, self.time),
-            hands=Hands(acm, vault, nobody, exporter),
+        return Ports(
+            issuer=AcmIssuer(acm),
+            labels=vault,
+            platform=NoServices(),
+            acknowledgements=nobody,
+            authorities=self.acm,
+            clock=self.time,
+            exporter=exporter,
             declared=sdk.around(self.declared, _IDENTITIES),
             table=sdk.around(self.table, _TABLE),
             audit=sdk.around(InMemoryAudit(), {"record": "logs:PutLogEvents"}),
@@ -204,7 +221,7 @@ class Fleet:
     def _deploy(self, identities: int) -> None:
         for number in range(identities):
             name = f"identity-{number:04d}"
-            arn = f"arn:aws:acm:{HOME.region}:{HOME.account}:certificate/{number:04d}"
+            arn = f"arn:aws:acm:{SCOPE.region}:{SCOPE.account}:certificate/{number:04d}"
             dns_name, secret = f"{name}.mtls.svc.cluster.local", f"arn:secret/{name}"
             self.declared.remember(
                 Identity(
@@ -213,11 +230,13 @@ class Fleet:
             )
             self.acm.issue(arn, dns_name)
             self.vault.seed(secret)
-            reconcile(Look(name, "deploy"), "deploy", self._workshop)
+            reconcile(Look(name, "deploy"), "deploy", self._ports)
 
     def _dispatch(self, kind: str) -> None:
-        declared, table = self._workshop.declared, self._workshop.table
-        dispatch(json.dumps({"dispatch": kind}), Office(table, declared, self, self.time, self._looks_per_second))
+        declared, table = self._ports.declared, self._ports.table
+        dispatch(
+            json.dumps({"dispatch": kind}), DispatchPorts(table, declared, self, self.time, self._looks_per_second)
+        )
 
     def _tick(self) -> None:
         if self._waiting or any(row.look_at for row in self.table.rows.values()):
@@ -226,7 +245,7 @@ class Fleet:
 
     def _tell(self, arn: str) -> None:
         """ACM's own event, and AWS Health's about the same."""
-        by = {"account": HOME.account, "region": HOME.region, "resources": [arn]}
+        by = {"account": SCOPE.account, "region": SCOPE.region, "resources": [arn]}
         acm = {"detail-type": "ACM Certificate Available", "source": "aws.acm", "detail": {"Action": "RENEWAL"}}
         health = {
             "detail-type": "AWS Health Event",
@@ -253,10 +272,9 @@ class Fleet:
 
     def _run(self, body: str, sent: dt.datetime) -> None:
         """The renewal function."""
-        request, workshop = f"request-{next(self._requests)}", self._workshop
-        directory = Directory(HOME, workshop.declared, workshop.hands.services, workshop.audit, self.time)
-        for look in looks(body, directory, sent):
-            taken = reconcile(look, request, workshop).plan is not None
+        request, ports = f"request-{next(self._requests)}", self._ports
+        for look in looks(body, ports, SCOPE, sent):
+            taken = reconcile(look, request, ports).plan is not None
             self.looks += taken
 
     def _current(self, name: str) -> str:

@@ -23,7 +23,7 @@ from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
 from meshcert.errors import MeshcertError
-from meshcert.lifecycle.asking.dispatch import Office, dispatch
+from meshcert.lifecycle.asking.dispatch import DispatchPorts, dispatch
 from meshcert.lifecycle.asking.looks import TICK
 from meshcert.settings import DispatchSettings
 
@@ -44,13 +44,13 @@ copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
 
 @lru_cache(maxsize=1)
-def build() -> Office:
+def build() -> DispatchPorts:
     """The use case's ports on AWS, as the environment says; made on first use, so that importing needs none."""
     settings = DispatchSettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
     config = Config(connect_timeout=5, read_timeout=10)
     tables = boto3.resource("dynamodb", config=config)
-    return Office(
+    return DispatchPorts(
         table=LifecycleRows(tables.Table(settings.lifecycle_table)),
         declared=Identities(tables.Table(settings.identities_table)),
         messages=LooksQueue(boto3.client("sqs", config=config), settings.looks_queue_url),

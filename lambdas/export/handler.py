@@ -52,7 +52,7 @@ copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
 
 @dataclass(frozen=True)
-class Parts:
+class ExportPorts:
     """
     What a call is carried out with.
 
@@ -68,7 +68,7 @@ class Parts:
 
 
 @lru_cache(maxsize=1)
-def build() -> Parts:
+def build() -> ExportPorts:
     """The use cases' ports on AWS, as the environment says; made on first use, so that importing needs none."""
     settings = ExportSettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
@@ -84,7 +84,7 @@ def build() -> Parts:
         clock=SystemClock(),
     )
     table = boto3.resource("dynamodb", config=config).Table(settings.identities_table)
-    return Parts(sources, vault, Identities(table))
+    return ExportPorts(sources, vault, Identities(table))
 
 
 @logger.inject_lambda_context

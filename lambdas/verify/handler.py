@@ -40,7 +40,7 @@ copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
 
 @dataclass(frozen=True)
-class Parts:
+class VerifyPorts:
     """
     What a call is carried out with.
 
@@ -58,14 +58,14 @@ class Parts:
 
 
 @lru_cache(maxsize=1)
-def build() -> Parts:
+def build() -> VerifyPorts:
     """The use case's ports on AWS, as the environment says; made on first use, so that importing needs none."""
     settings = VerifySettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
     # A call that hangs must leave time for another: the function has 60 seconds.
     config = Config(connect_timeout=5, read_timeout=10)
     table = boto3.resource("dynamodb", config=config).Table(settings.identities_table)
-    return Parts(
+    return VerifyPorts(
         table=Identities(table),
         values=SecretsManager(boto3.client("secretsmanager", config=config)),
         authorities=PrivateCa(boto3.client("acm-pca", config=config)),

@@ -9,8 +9,8 @@ from botocore.exceptions import ClientError
 
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import CertificatePending, CertificateUnusable
+from meshcert.issuing.issuer import IssuedCertificate
 from meshcert.material import EncryptedPrivateKey, Material, Passphrase
-from meshcert.publishing.ports import IssuedCertificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 class Acm:
     """
-    :class:`meshcert.publishing.ports.CertificateStore`.
+    :class:`meshcert.issuing.issuer.MaterialSource`.
 
     Args:
         client: boto3's ``acm`` client.
@@ -27,29 +27,27 @@ class Acm:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def look(self, certificate_arn: str) -> IssuedCertificate:
-        """See :meth:`meshcert.publishing.ports.CertificateStore.look`."""
-        with aws_errors("acm:DescribeCertificate", certificate_arn):
-            description = self._client.describe_certificate(CertificateArn=certificate_arn)["Certificate"]
-        _require_issued(certificate_arn, description)
-        with aws_errors("acm:GetCertificate", certificate_arn), still_issuing(certificate_arn):
-            answer = self._client.get_certificate(CertificateArn=certificate_arn)
+    def look(self, reference: str) -> IssuedCertificate:
+        """See :meth:`meshcert.issuing.issuer.MaterialSource.look`."""
+        with aws_errors("acm:DescribeCertificate", reference):
+            description = self._client.describe_certificate(CertificateArn=reference)["Certificate"]
+        _require_issued(reference, description)
+        with aws_errors("acm:GetCertificate", reference), still_issuing(reference):
+            answer = self._client.get_certificate(CertificateArn=reference)
         return IssuedCertificate(
             certificate=answer["Certificate"],
             certificate_chain=answer.get("CertificateChain", ""),
-            renewable=description.get("RenewalEligibility") == "ELIGIBLE",
+            to_take_out=description.get("RenewalEligibility") != "ELIGIBLE",
         )
 
-    def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
-        """See :meth:`meshcert.publishing.ports.CertificateStore.export`."""
+    def export(self, reference: str, passphrase: Passphrase) -> Material:
+        """See :meth:`meshcert.issuing.issuer.MaterialSource.export`."""
         with (
-            aws_errors("acm:ExportCertificate", certificate_arn, carries_material=True),
-            still_issuing(certificate_arn),
+            aws_errors("acm:ExportCertificate", reference, carries_material=True),
+            still_issuing(reference),
         ):
             # Raw bytes: boto3 encodes blobs on the wire by itself.
-            answer = self._client.export_certificate(
-                CertificateArn=certificate_arn, Passphrase=passphrase.reveal().encode()
-            )
+            answer = self._client.export_certificate(CertificateArn=reference, Passphrase=passphrase.reveal().encode())
         return Material(
             certificate=answer["Certificate"],
             certificate_chain=answer["CertificateChain"],

@@ -29,7 +29,7 @@ class SecretsManager:
         self._client = client
 
     def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
-        """See :meth:`meshcert.publishing.ports.SecretVault.labels`."""
+        """See :meth:`meshcert.publishing.ports.Labels.labels`."""
         with aws_errors("secretsmanager:DescribeSecret", secret_id):
             answer = self._client.describe_secret(SecretId=secret_id)
         if answer.get("DeletedDate"):
@@ -48,7 +48,7 @@ class SecretsManager:
                     raise
 
     def move_label(self, secret_id: str, label: str, *, to: str | None, away_from: str | None) -> None:
-        """See :meth:`meshcert.publishing.ports.SecretVault.move_label`."""
+        """See :meth:`meshcert.publishing.ports.Labels.move_label`."""
         versions = {"MoveToVersionId": to, "RemoveFromVersionId": away_from}
         with aws_errors("secretsmanager:UpdateSecretVersionStage", secret_id):
             try:

@@ -151,7 +151,7 @@ def rollback(account: Callable[[], Account], name: str, reason: str, wait_s: flo
 def history(account: Callable[[], Account], name: str, since: str, *, as_document: bool) -> None:
     """What was done for an identity: when, why, by whom, before and after; also for one that is gone."""
     mesh = account()
-    begin = ago(mesh.views.clock.now(), since)
+    begin = ago(mesh.observers.clock.now(), since)
     entries = list(mesh.history(name, begin))
     if not entries:
         require_declared(mesh, name)
@@ -227,7 +227,7 @@ def _month(month: Estimate | None) -> dict[str, Any] | None:
 
 
 def _print_json(mesh: Account, **content: Any) -> None:
-    head = {"schema": SCHEMA, "mesh": mesh.mesh, "region": mesh.region, "at": mesh.views.clock.now()}
+    head = {"schema": SCHEMA, "mesh": mesh.mesh, "region": mesh.region, "at": mesh.observers.clock.now()}
     click.echo(json.dumps(head | content, indent=2, default=dt.datetime.isoformat))
 
 

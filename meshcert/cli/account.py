@@ -25,16 +25,17 @@ from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
 from meshcert.contract.environment import POLICY_PREFIX
 from meshcert.errors import AwsRefused, Fault, SettingsInvalid
-from meshcert.lifecycle.observing.observe import Views
+from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.policy import Policy
+from meshcert.lifecycle.ports import Observers
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping
 
+    from meshcert.identity import Declared
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.ports import Declared
 
 _LOOKS = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
 # The verify function may run for 60 seconds, and is not to be called twice.
@@ -104,7 +105,7 @@ class Account:
         mesh: Name of the mesh.
         region: Where it is.
         declared: What is declared.
-        views: Where to look.
+        observers: Where to look.
         remembered: What looks have remembered.
         orders: For ``renew`` and ``rollback``.
         verifier: For ``verify``.
@@ -116,7 +117,7 @@ class Account:
     mesh: str
     region: str
     declared: Declared
-    views: Views
+    observers: Observers
     remembered: Remembered
     orders: Orders
     verifier: Verifier
@@ -166,10 +167,10 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         mesh=mesh,
         region=session.region_name,
         declared=Identities(table(naming.identities_table(mesh))),
-        views=Views(
-            renewals=AcmRenewals(client("acm")),
+        observers=Observers(
+            issuer=AcmIssuer(AcmRenewals(client("acm"))),
             labels=SecretsManager(client("secretsmanager")),
-            services=EcsServices(client("ecs"), naming.cluster(mesh)),
+            platform=EcsServices(client("ecs"), naming.cluster(mesh)),
             acknowledgements=AcknowledgementRows(table(naming.acknowledgements_table(mesh))),
             authorities=PrivateCa(client("acm-pca"), clock),
             clock=clock,

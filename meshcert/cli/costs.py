@@ -10,7 +10,7 @@ import datetime as dt
 from dataclasses import dataclass
 
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
-from meshcert.lifecycle.policy import ACM_RENEWS_AT
+from meshcert.issuing.acm import ACM
 from meshcert.proxy import ACKNOWLEDGE_EVERY_S
 
 PRICES_OF = dt.date(2026, 11, 21)
@@ -134,7 +134,8 @@ def estimate(usage: Usage) -> Estimate:
     Args:
         usage: What it consists of.
     """
-    certificates = usage.identities * (HOURS / 24) / (CERTIFICATE_DAYS * ACM_RENEWS_AT)
+    renewed_at = ACM.fractions.renews_itself or ACM.fractions.own_renewal
+    certificates = usage.identities * (HOURS / 24) / (CERTIFICATE_DAYS * renewed_at)
     secrets = usage.identities + usage.trust_bundles
     polls = round(sum(poll.tasks * poll.secrets * SECONDS / (poll.interval_s * 0.9) for poll in usage.polls))
     looks = usage.identities * HOURS

@@ -11,11 +11,10 @@ from meshcert.cli.advice import session_expired
 from meshcert.cli.screen import duration, short, when
 from meshcert.cli.survey import exit_code, sight
 from meshcert.errors import MeshcertError, NotReady
-from meshcert.lifecycle.asking.looks import ROLL_BACK
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.memory import Order
-from meshcert.lifecycle.observing.observation import Unknown
+from meshcert.lifecycle.memory import ROLL_BACK, Order
+from meshcert.lifecycle.observation import Unknown
 from meshcert.lifecycle.observing.observe import remembered
 
 if TYPE_CHECKING:
@@ -42,9 +41,8 @@ def foresee(account: Account, looked: Sight, order: str, reason: str) -> Plan:
         order: ``renew`` or ``rollback``.
         reason: In the operator's own words.
     """
-    memory = replace(looked.seen.memory, order=Order(order, "you", reason, looked.seen.now))
-    seen = replace(looked.seen, memory=memory)
-    return plan(replace(seen, memory=remembered(seen)), account.policy)
+    memory = replace(looked.memory, order=Order(order, "you", reason, looked.seen.now))
+    return plan(looked.seen, remembered(memory, looked.seen), account.policy)
 
 
 def is_futile(looked: Sight, order: str, foreseen: Plan) -> bool:
@@ -142,7 +140,7 @@ class Watch:
     def _say(self, text: str, at: dt.datetime | None = None) -> None:
         if text != self._told:
             self._told = text
-            self.tell(f"  {when(at or self.account.views.clock.now())} {text}")
+            self.tell(f"  {when(at or self.account.observers.clock.now())} {text}")
 
     def _entries(self) -> list[AuditEntry]:
         try:

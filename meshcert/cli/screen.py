@@ -142,7 +142,7 @@ def duration(seconds: float) -> str:
 
 
 def _head(screen: Screen, account: Account, surveyed: Survey) -> None:
-    now = account.views.clock.now()
+    now = account.observers.clock.now()
     states = [_STATES[exit_code(sight)] for sight in surveyed.sights]
     told = [(f", {states.count(state)} {state[0]}", state[1]) for state in dict.fromkeys(_STATES.values())]
     parts = [part for part, state in zip(told, dict.fromkeys(_STATES.values()), strict=True) if state in states]

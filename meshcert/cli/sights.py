@@ -5,16 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshcert.issuing.issuer import Issuance, ValidityPeriod
 from meshcert.lifecycle.deciding.findings import Kind
-from meshcert.lifecycle.observing.observation import Certificate, Missing, Unknown
-from meshcert.lifecycle.policy import ACM_RENEWS_AT, Validity
+from meshcert.lifecycle.observation import Missing, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcert.lifecycle.deciding.plan import Plan
     from meshcert.lifecycle.deciding.steps import Step
-    from meshcert.lifecycle.observing.observation import Acknowledgement, Observation, Service, Task
+    from meshcert.lifecycle.memory import Memory
+    from meshcert.lifecycle.observation import Acknowledgement, Instance, Observation, Workload
     from meshcert.lifecycle.policy import Policy
 
 # A finding's own remedy is about the renewal function's rights and calls; here they are the operator's.
@@ -31,11 +32,13 @@ class Sight:
 
     Args:
         seen: The look.
+        memory: What is remembered of it and of earlier ones.
         plan: What the renewal function would do next.
         policy: When things are due.
     """
 
     seen: Observation
+    memory: Memory
     plan: Plan
     policy: Policy
 
@@ -75,18 +78,19 @@ class Sight:
         }
 
     def _due(self) -> dict[str, Any]:
-        """When ACM renews what it holds by itself, and when meshcert asks it to."""
-        validity = self.seen.certificate.validity if isinstance(self.seen.certificate, Certificate) else None
+        """When the issuer renews what it holds by itself, and when meshcert asks it to."""
+        itself = self.seen.issuer.fractions.renews_itself
+        validity = self.seen.issuance.validity if isinstance(self.seen.issuance, Issuance) else None
         return {
-            "acm_renews_at": validity.at(ACM_RENEWS_AT, self.policy) if validity else None,
-            "meshcert_asks_at": validity.at(self.policy.renew_at, self.policy) if validity else None,
+            "acm_renews_at": self.policy.at(validity, itself) if validity and itself is not None else None,
+            "meshcert_asks_at": self.policy.at(validity, self.policy.renew_at) if validity else None,
         }
 
     def _issued(self) -> dict[str, Any]:
-        match self.seen.certificate:
-            case Certificate() as issued:
+        match self.seen.issuance:
+            case Issuance() as issued:
                 facts = self._facts(issued.version, issued.serial_number, issued.validity)
-                status, reason = issued.status, issued.failure_reason
+                status, reason = issued.status, issued.reason
             case Missing(what):
                 facts, status, reason = self._facts(), "MISSING", what
             case Unknown(why):
@@ -113,46 +117,48 @@ class Sight:
                 "poll_interval_s": use.poll_interval_s,
                 "exists": None if unknown else service is not None,
                 "desired_count": service.desired_count if service else None,
-                "deployment": str(service.deployment.state) if service else None,
-                "tasks": [self._served(task) for task in service.tasks] if service else [],
+                "deployment": str(service.rollout.state) if service else None,
+                "tasks": [self._served(task) for task in service.instances] if service else [],
             }
 
-    def _served(self, task: Task) -> dict[str, Any]:
-        said = None if isinstance(self.seen.acknowledgements, Unknown) else self.seen.acknowledgements.get(task.arn)
+    def _served(self, task: Instance) -> dict[str, Any]:
+        said = None if isinstance(self.seen.acknowledgements, Unknown) else self.seen.acknowledgements.get(task.id)
         facts = self._facts(said.version, *self._served_validity(said)) if said else self._facts()
-        return {"task": task.arn.rpartition("/")[2], "running": task.running, "started_at": task.started_at} | {
+        return {"task": task.id.rpartition("/")[2], "running": task.running, "started_at": task.started_at} | {
             **facts,
             "said_at": said.at if said else None,
             "refused": (said.refused or None) if said else None,
             "error": (said.error or None) if said else None,
         }
 
-    def _served_validity(self, said: Acknowledgement) -> tuple[str, Validity | None]:
+    def _served_validity(self, said: Acknowledgement) -> tuple[str, ValidityPeriod | None]:
         serial_number, validity = self._known(said.version)
-        issued = self.seen.certificate.validity if isinstance(self.seen.certificate, Certificate) else None
+        issued = self.seen.issuance.validity if isinstance(self.seen.issuance, Issuance) else None
         if validity is None and said.not_after and issued:
             # A task says only when it ends: it began as long before that as the certificate we know.
-            validity = Validity(said.not_after - (issued.not_after - issued.not_before), said.not_after)
+            validity = ValidityPeriod(said.not_after - (issued.not_after - issued.not_before), said.not_after)
         return said.serial_number or serial_number, validity
 
-    def _known(self, version: str) -> tuple[str, Validity | None]:
+    def _known(self, version: str) -> tuple[str, ValidityPeriod | None]:
         """Serial number and validity of what a version holds, if ACM has ever shown it."""
-        for serial_number, known in self.seen.memory.certificates.items():
+        for serial_number, known in self.memory.certificates.items():
             if version and known.version == version:
-                return serial_number, Validity(known.not_before, known.not_after)
+                return serial_number, ValidityPeriod(known.not_before, known.not_after)
         return "", None
 
-    def _facts(self, version: str = "", serial_number: str = "", validity: Validity | None = None) -> dict[str, Any]:
+    def _facts(
+        self, version: str = "", serial_number: str = "", validity: ValidityPeriod | None = None
+    ) -> dict[str, Any]:
         return {
             "version": version or None,
             "serial_number": serial_number or None,
             "not_after": validity.not_after if validity else None,
             "left_s": round((validity.not_after - self.seen.now).total_seconds()) if validity else None,
-            "lifetime_gone": round(validity.fraction_gone(self.seen.now, self.policy), 4) if validity else None,
+            "lifetime_gone": round(self.policy.fraction_gone(validity, self.seen.now), 4) if validity else None,
         }
 
 
-def service_of(seen: Observation, name: str) -> Service | None:
+def service_of(seen: Observation, name: str) -> Workload | None:
     """A service as it was seen; None if it does not exist or could not be looked at."""
     return None if isinstance(seen.services, Unknown) else seen.services.get(name)
 
@@ -163,5 +169,5 @@ def _step(step: Step) -> dict[str, Any]:
         "why": step.why,
         "service": step.service or None,
         "version": step.version or None,
-        "task": step.task.rpartition("/")[2] or None,
+        "task": step.instance.rpartition("/")[2] or None,
     }

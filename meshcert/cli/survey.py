@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshcert import naming
@@ -201,9 +201,9 @@ def _sight(account: Account, name: str) -> Sight | None:
         raise _not_deployed(account) from error
     if identity is None:
         return None
-    seen = observe(identity, memory, account.views)
-    seen = replace(seen, memory=remembered(seen))
-    return Sight(seen, plan(seen, account.policy), account.policy)
+    seen = observe(identity, memory, account.observers)
+    memory = remembered(memory, seen)
+    return Sight(seen, memory, plan(seen, memory, account.policy), account.policy)
 
 
 def _not_deployed(account: Account) -> IdentityMissing:

@@ -27,7 +27,7 @@ from meshcert.errors import (
     RootInUse,
     RootReplaced,
 )
-from meshcert.publishing.export import Published, Sources, TrustBundleOrder, export_identity, export_trust_bundle
+from meshcert.publishing.export import ExportResult, Sources, TrustBundleRequest, export_identity, export_trust_bundle
 from meshcert.san import san_of
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def answer(event: Event, build: Callable[[], Deployment], log: str) -> dict[str,
     return _body(event, "SUCCESS", physical_id) | {"Data": data}
 
 
-def _carry_out(event: Event, deployment: Deployment) -> tuple[str, Published | None]:
+def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult | None]:
     if event["RequestType"] == "Delete":
         return _forget(event, deployment), None
     properties = event.get("ResourceProperties", {})
@@ -113,7 +113,7 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, Published | N
     raise RequestInvalid("custom resource", (fault,))
 
 
-def _deploy(identity: Identity, event: Event, deployment: Deployment) -> Published:
+def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportResult:
     _refuse_replaced_names(identity, event, deployment.table)
     _refuse_replaced_root(identity, event, deployment.table)
     published = export_identity(identity, deployment.sources)
@@ -168,7 +168,7 @@ def _refuse_replaced_root(identity: Identity, event: Event, table: IdentityTable
                 raise RootReplaced(identity.name, root)
 
 
-def _refuse_dropped_root(order: TrustBundleOrder, event: Event, table: IdentityTable) -> None:
+def _refuse_dropped_root(order: TrustBundleRequest, event: Event, table: IdentityTable) -> None:
     """
     Refuse to take out a root that a certificate leads to which running tasks check against this bundle.
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from meshcert.errors import Fault, RequestInvalid
 from meshcert.identity import Identity, ServiceUse
 from meshcert.proxy import Rotation
-from meshcert.publishing.export import ListOrder, TrustBundleOrder
+from meshcert.publishing.export import RevocationListRequest, TrustBundleRequest
 from meshcert.san import SanInvalid, parse_san, parse_sans
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def trusted_roots(properties: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(map(str, [roots] if isinstance(roots, str) else roots))
 
 
-def read_trust_bundle(properties: Mapping[str, Any], mesh: str) -> TrustBundleOrder:
+def read_trust_bundle(properties: Mapping[str, Any], mesh: str) -> TrustBundleRequest:
     """
     The trust bundle that a request declares.
 
@@ -121,7 +121,7 @@ def read_trust_bundle(properties: Mapping[str, Any], mesh: str) -> TrustBundleOr
         faults.append(Fault("RevocationLists", "it is no list of Bucket and CertificateAuthorityArn", _REMEDY))
     if faults:
         raise RequestInvalid(f"trust bundle {properties.get('Hierarchy', '')}", tuple(faults))
-    return TrustBundleOrder(properties["Hierarchy"], properties["SecretId"], arns or (), lists or ())
+    return TrustBundleRequest(properties["Hierarchy"], properties["SecretId"], arns or (), lists or ())
 
 
 def _text_faults(properties: Mapping[str, Any], names: tuple[str, ...]) -> list[Fault]:
@@ -163,13 +163,13 @@ def _is_positive(value: object) -> bool:
         return False
 
 
-def _lists(value: object) -> tuple[ListOrder, ...] | None:
+def _lists(value: object) -> tuple[RevocationListRequest, ...] | None:
     fields = ("Bucket", "CertificateAuthorityArn")
     if isinstance(value, list) and all(
         isinstance(each, dict) and all(isinstance(each.get(field), str) and each[field] for field in fields)
         for each in value
     ):
-        return tuple(ListOrder(*(each[field] for field in fields)) for each in value)
+        return tuple(RevocationListRequest(*(each[field] for field in fields)) for each in value)
     return None
 
 

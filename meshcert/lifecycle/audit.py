@@ -21,7 +21,7 @@ class AuditEntry:
         action: What, a :class:`~meshcert.lifecycle.deciding.steps.Action`.
         why: The reason.
         by: Who caused the look: an event's id, ``tick``, ``sweep``, or SQS's SenderId of an order.
-        before: The version, deployment or task before.
+        before: The version, rollout or instance before.
         after: That after it; empty if the action failed.
         outcome: ``done``, or why not.
         service: The service it was about, if one.

@@ -1,18 +1,21 @@
 """
 What is remembered of an identity between two looks, and nowhere else to be seen.
 
-ACM, the secret's labels and ECS are the truth; this only says what we asked for and when. Lost, it is made anew: at
-worst a wait begins again.
+The issuer, the secret's labels and the platform are the truth; this only says what we asked for and when. Lost, it is
+made anew: at worst a wait begins again.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 SCHEMA = 1
+RENEW, ROLL_BACK = "renew", "rollback"
+"""What an operator can order."""
 _CERTIFICATES_KEPT = 8
 _MESSAGES_KEPT = 8
 _TIMES = {"at", "since", "not_before", "not_after"}
@@ -21,11 +24,11 @@ _TIMES = {"at", "since", "not_before", "not_after"}
 @dataclass(frozen=True)
 class KnownCertificate:
     """
-    A certificate that ACM has shown.
+    A certificate that its issuer has shown.
 
     Args:
         version: The secret version that holds it.
-        certificate_arn: Its ACM certificate.
+        certificate_arn: What the issuer calls it; stored under this name since ACM was the only one.
         not_before: Start of its validity.
         not_after: Its end.
     """
@@ -37,14 +40,14 @@ class KnownCertificate:
 
 
 @dataclass(frozen=True)
-class Publication:
+class CurrentVersion:
     """
     The version that proxies read.
 
     Args:
         version: The secret version.
         since: When it was first seen to be the current one.
-        certificate_arn: The ACM certificate that it holds; empty if ACM has never shown it to us.
+        certificate_arn: What the issuer calls the certificate that it holds; empty if it has never shown it to us.
         not_before: Start of that certificate's validity.
         not_after: Its end.
     """
@@ -73,7 +76,7 @@ class RenewalRequest:
 
 
 @dataclass(frozen=True)
-class Rollout:
+class BegunRollout:
     """
     A deployment we began, or were about to.
 
@@ -138,7 +141,7 @@ class Failure:
 @dataclass(frozen=True)
 class Order:
     """
-    What an operator wants.
+    An operator's wish.
 
     Args:
         kind: ``renew`` or ``rollback``.
@@ -159,7 +162,7 @@ class Order:
 @dataclass(frozen=True)
 class Memory:
     """
-    What is remembered of one identity.
+    Everything that is remembered of one identity.
 
     Args:
         publication: The version that was current at the last look.
@@ -167,15 +170,15 @@ class Memory:
         rollouts: The last deployment of each service.
         quarantine: The last roll back.
         order: What an operator wants and has not got yet.
-        messages: SQS's ids of the last orders taken up: the same message coming again is no other order.
-        certificates: What ACM has shown, by serial number, the latest ones: saves asking it again.
+        messages: SQS's ids of the last orders taken up: the same message coming again is the same order.
+        certificates: What the issuer has shown, by serial number, the latest ones: saves asking it again.
         looked_at: The last look that saw everything.
         failures: The steps that fail, by their names.
     """
 
-    publication: Publication | None = None
+    publication: CurrentVersion | None = None
     renewal: RenewalRequest | None = None
-    rollouts: dict[str, Rollout] = field(default_factory=dict)
+    rollouts: dict[str, BegunRollout] = field(default_factory=dict)
     quarantine: Quarantine | None = None
     order: Order | None = None
     messages: tuple[str, ...] = ()
@@ -201,9 +204,47 @@ class Memory:
         """
         return replace(self, order=order, messages=(*self.messages, message)[-_MESSAGES_KEPT:], failures={})
 
-    def deploying(self, service: str, rollout: Rollout) -> Memory:
-        """The same, with another latest deployment of a service."""
+    def renewing(self, version: str, at: dt.datetime) -> Memory:
+        """The same, with a renewal that was asked for; an order to renew has been carried out by it."""
+        before = self.renewal
+        tries = before.tries + 1 if before and before.version == version else 1
+        return replace(self._without_order(RENEW), renewal=RenewalRequest(version, at, tries))
+
+    def quarantining(self, version: str, reason: str, at: dt.datetime) -> Memory:
+        """The same, with a bad version; one that is quarantined already stays as it was."""
+        before = self.quarantine
+        if before and before.version == version:
+            return self
+        return replace(self, quarantine=Quarantine(version, reason, at, before.count + 1 if before else 1))
+
+    def rolled_back(self) -> Memory:
+        """The same, with an order to roll back carried out."""
+        return self._without_order(ROLL_BACK)
+
+    def proving(self) -> Memory:
+        """The same, with a version proven good: the next bad one is the first in a row."""
+        return replace(self, quarantine=replace(self.quarantine, count=0) if self.quarantine else None)
+
+    def deploying(self, service: str, rollout: BegunRollout) -> Memory:
+        """
+        The same, with a deployment of a service that is about to begin; it has no id yet.
+
+        Another one of the same version is one more try, unless the one before never began.
+        """
+        before = self.rollouts.get(service)
+        if before and before.version == rollout.version:
+            never_begun = before.replaces == rollout.replaces and not before.deployment
+            tries = before.tries if never_begun else before.tries + 1
+            rollout = replace(rollout, tries=tries, after_failure=before.after_failure)
         return replace(self, rollouts=self.rollouts | {service: rollout})
+
+    def deployed(self, service: str, deployment: str) -> Memory:
+        """The same, with the id of the deployment that was about to begin."""
+        begun = replace(self.rollouts[service], deployment=deployment)
+        return replace(self, rollouts=self.rollouts | {service: begun})
+
+    def _without_order(self, kind: str) -> Memory:
+        return replace(self, order=None) if self.order and self.order.kind == kind else self
 
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""
@@ -221,9 +262,9 @@ class Memory:
             if document.pop("schema") != SCHEMA:
                 return cls()
             return cls(
-                publication=_read(Publication, document["publication"]),
+                publication=_read(CurrentVersion, document["publication"]),
                 renewal=_read(RenewalRequest, document["renewal"]),
-                rollouts={name: _read(Rollout, rollout) for name, rollout in document["rollouts"].items()},
+                rollouts={name: _read(BegunRollout, rollout) for name, rollout in document["rollouts"].items()},
                 quarantine=_read(Quarantine, document["quarantine"]),
                 order=_read(Order, document["order"]),
                 messages=tuple(document["messages"]),
@@ -235,6 +276,15 @@ class Memory:
             )
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
             return cls()
+
+
+Change = Callable[[Memory], Memory]
+"""
+What to remember from now on, of what is remembered now.
+
+A run has one memory, and one owner of it. Who only learns something says how the memory changes and holds none himself:
+nothing that was forgotten meanwhile comes back.
+"""
 
 
 def _plain(value: Any) -> Any:

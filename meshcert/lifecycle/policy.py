@@ -7,19 +7,18 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from meshcert.contract.environment import POLICY_PREFIX
-from meshcert.contract.lifetimes import CERTIFICATE_DAYS, RENEWED_BEFORE_END_DAYS
+from meshcert.issuing.acm import ACM
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ACM_RENEWS_AT = (CERTIFICATE_DAYS - RENEWED_BEFORE_END_DAYS) / CERTIFICATE_DAYS
-"""Fraction of a private certificate's lifetime after which ACM renews it by itself."""
+    from meshcert.issuing.issuer import Abilities, ValidityPeriod
 
 
 @dataclass(frozen=True)
 class Policy:
     """
-    The lifecycle's settings.
+    The lifecycle's settings, for the certificates of one issuer; the defaults are those for ACM.
 
     Args:
         back_dating_s: How far NotBefore lies before the time of issue (AWS Private CA: 60 minutes).
@@ -28,7 +27,7 @@ class Policy:
             ACM user guide, "Check a certificate's renewal status").
         shortest_between_renewals_s: Ordered renewals closer together are done as one: Secrets Manager keeps every
             version of the last 24 hours and has room for 100 (secretsmanager:PutSecretValue); these are 96 at most.
-        acknowledge_within_s: Time for running tasks to serve a new version, beyond their poll interval.
+        acknowledge_within_s: Time for running instances to serve a new version, beyond their poll interval.
         pause_between_services_s: Rest between the deployments of two services.
         deployment_within_s: A service that takes longer to take a version over is reported, and holds up the identity's
             other services no more.
@@ -41,7 +40,7 @@ class Policy:
     """
 
     back_dating_s: float = 3600.0
-    renew_at: float = 0.88
+    renew_at: float = ACM.fractions.own_renewal
     renewal_patience_s: float = 72 * 3600.0
     shortest_between_renewals_s: float = 900.0
     acknowledge_within_s: float = 240.0
@@ -51,6 +50,27 @@ class Policy:
     retry_longest_s: float = 86400.0
     look_again_s: float = 55.0
     ca_margin: float = 0.1
+
+    @classmethod
+    def of(cls, issuer: Abilities) -> Policy:
+        """The defaults for an issuer."""
+        return cls(renew_at=issuer.fractions.own_renewal)
+
+    def issued_at(self, validity: ValidityPeriod) -> dt.datetime:
+        """When a certificate was issued: a CA dates NotBefore back."""
+        return validity.not_before + dt.timedelta(seconds=self.back_dating_s)
+
+    def lifetime(self, validity: ValidityPeriod) -> dt.timedelta:
+        """From issue to end; at least a microsecond, so that fractions of it exist."""
+        return max(validity.not_after - self.issued_at(validity), dt.timedelta(microseconds=1))
+
+    def fraction_gone(self, validity: ValidityPeriod, now: dt.datetime) -> float:
+        """Part of the lifetime that is gone: 0 at issue, 1 at the end, more after it."""
+        return (now - self.issued_at(validity)) / self.lifetime(validity)
+
+    def at(self, validity: ValidityPeriod, fraction: float) -> dt.datetime:
+        """The time at which that fraction of the lifetime is gone."""
+        return self.issued_at(validity) + self.lifetime(validity) * fraction
 
     def retry_after_s(self, tries: int) -> float:
         """How long to wait after that many failures, seconds: none after none, then doubling."""
@@ -71,7 +91,7 @@ class Policy:
         Read the settings from ``MESHCERT_POLICY_…`` variables; those that are not set have their defaults.
 
         Raises:
-            ValueError: If one is no number from 0 on; names the variable.
+            ValueError: If one is not a number from 0 on; names the variable.
         """
         values: dict[str, float] = {}
         for field in fields(cls):
@@ -89,33 +109,3 @@ class Policy:
 
 def _variable(setting: str) -> str:
     return f"{POLICY_PREFIX}{setting.upper()}"
-
-
-@dataclass(frozen=True)
-class Validity:
-    """
-    The time in which a certificate is valid.
-
-    Args:
-        not_before: Start, UTC.
-        not_after: End, UTC.
-    """
-
-    not_before: dt.datetime
-    not_after: dt.datetime
-
-    def issued_at(self, policy: Policy) -> dt.datetime:
-        """When it was issued: a CA dates NotBefore back; ACM's CreatedAt and IssuedAt do not change at a renewal."""
-        return self.not_before + dt.timedelta(seconds=policy.back_dating_s)
-
-    def lifetime(self, policy: Policy) -> dt.timedelta:
-        """From issue to end; at least a microsecond, so that fractions of it exist."""
-        return max(self.not_after - self.issued_at(policy), dt.timedelta(microseconds=1))
-
-    def fraction_gone(self, now: dt.datetime, policy: Policy) -> float:
-        """Part of the lifetime that is gone: 0 at issue, 1 at the end, more after it."""
-        return (now - self.issued_at(policy)) / self.lifetime(policy)
-
-    def at(self, fraction: float, policy: Policy) -> dt.datetime:
-        """The time at which that fraction of the lifetime is gone."""
-        return self.issued_at(policy) + self.lifetime(policy) * fraction

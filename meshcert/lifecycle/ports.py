@@ -8,89 +8,57 @@ answers. None of them can reach a private key.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping
 
-    from meshcert.identity import Identity
+    from meshcert.clock import Clock
+    from meshcert.identity import Declared
+    from meshcert.issuing.issuer import IssuanceView, Issuer
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observing.observation import Acknowledgement, Certificate, Service
+    from meshcert.lifecycle.observation import Acknowledgement, Workload
+    from meshcert.lifecycle.policy import Policy
+    from meshcert.publishing.ports import Labels
 
 
-class Renewals(Protocol):
-    """ACM, without a way to a private key."""
+class WorkloadPlatform(Protocol):
+    """Where workloads run: the services of one cluster."""
 
-    def describe(self, certificate_arn: str) -> Certificate:
+    def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
         """
-        What ACM says of a certificate; its ``version`` is left empty.
+        The services that an event is about, as :meth:`identities_of` takes them; no call is made.
 
-        Raises:
-            IdentityMissing: If there is no such certificate.
-        """
-        ...
-
-    def version(self, certificate_arn: str) -> tuple[str, str]:
-        """
-        Serial number and secret version of the certificate that ACM holds now (acm:GetCertificate).
-
-        Raises:
-            CertificatePending: If it is not issued yet.
-            IdentityMissing: If there is no such certificate.
+        Args:
+            event: As EventBridge delivers it; its detail is an object. It may come from any source.
         """
         ...
 
-    def renew(self, certificate_arn: str) -> None:
-        """
-        Ask for a new certificate. One that is under way already is as good.
-
-        Raises:
-            AwsRefused: If ACM says it cannot be renewed, for example because it was not exported since.
-            IdentityMissing: If there is no such certificate.
-        """
-        ...
-
-
-class Labels(Protocol):
-    """Secrets Manager: staging labels, no values."""
-
-    def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
-        """See :meth:`meshcert.publishing.ports.SecretVault.labels`."""
-        ...
-
-    def move_label(self, secret_id: str, label: str, *, to: str | None, away_from: str | None) -> None:
-        """See :meth:`meshcert.publishing.ports.SecretVault.move_label`."""
-        ...
-
-
-class Services(Protocol):
-    """Amazon ECS: the services of one cluster."""
-
-    def look(self, name: str) -> Service | None:
+    def look(self, name: str) -> Workload | None:
         """A service as it is; None if it does not exist or is being deleted."""
         ...
 
-    def redeploy(self, name: str) -> str:
+    def roll_out(self, name: str) -> str:
         """
-        Begin a new deployment of a service, on top of whatever is under way.
+        Begin a new rollout of a service, on top of whatever is under way.
 
         Returns:
-            Its id, ``ecs-svc/…``.
+            Its id.
 
         Raises:
             IdentityMissing: If there is no such service.
         """
         ...
 
-    def stop_task(self, task: str, reason: str) -> None:
+    def stop(self, instance: str, reason: str) -> None:
         """
-        Stop a task; ECS starts another. Nothing happens when it has stopped already.
+        Stop an instance; the platform starts another. Nothing happens when it has stopped already.
 
         Args:
-            task: Its ARN.
-            reason: Shown by ECS as ``stoppedReason``.
+            instance: Its id.
+            reason: Shown by the platform beside the stopped instance.
         """
         ...
 
@@ -99,11 +67,11 @@ class Services(Protocol):
         ...
 
 
-class Acknowledgements(Protocol):
-    """The table in which tasks say what they serve."""
+class AcknowledgementTable(Protocol):
+    """The table in which instances say what they serve."""
 
     def of(self, service: str) -> Mapping[str, Mapping[str, Acknowledgement]]:
-        """What each task of a service said of each identity; rows that make no sense are left out."""
+        """Acknowledgements by instance and identity; rows that make no sense are left out."""
         ...
 
 
@@ -112,14 +80,14 @@ class Exporter(Protocol):
 
     def export(self, identity: str, version: str) -> str:
         """
-        Have it take an identity's certificate out of ACM and publish it.
+        Have it take an identity's material out of its issuer and publish it.
 
         Args:
             identity: Its name.
-            version: The version that ACM was seen to hold.
+            version: The version that the issuer was seen to hold.
 
         Returns:
-            The version that came out; another one if ACM renewed in between.
+            The version that came out; another one if it was renewed in between.
 
         Raises:
             ExportFailed: With the reason the function gave.
@@ -138,22 +106,6 @@ class Authorities(Protocol):
         Raises:
             IdentityMissing: If there is no such CA.
         """
-        ...
-
-
-class Declared(Protocol):
-    """The table ``identities``, read only."""
-
-    def find(self, name: str) -> Identity | None:
-        """An identity by its name."""
-        ...
-
-    def find_by_certificate(self, certificate_arn: str) -> Identity | None:
-        """The identity whose certificate this is."""
-        ...
-
-    def names(self) -> Iterator[str]:
-        """The names of all identities, page by page."""
         ...
 
 
@@ -199,9 +151,9 @@ class LifecycleTable(Protocol):
 
     def looked_since(self, identity: str, time: dt.datetime) -> bool:
         """
-        Whether anybody has taken the lease at this time or later.
+        Somebody has taken the lease at this time or later.
 
-        Who did has seen what had happened by then. If that look came to nothing, the identity is unsettled.
+        That look has seen what had happened by then. If that look came to nothing, the identity is unsettled.
         """
         ...
 
@@ -233,7 +185,7 @@ class LifecycleTable(Protocol):
                 somebody wanted it meanwhile.
 
         Returns:
-            Whether somebody wanted it meanwhile: what they came for has not been looked at.
+            True if somebody wanted it meanwhile: what they came for has not been looked at.
 
         Raises:
             LeaseLost: If somebody else has it by now.
@@ -274,3 +226,48 @@ class Messages(Protocol):
             because: ``tick`` or ``sweep``.
         """
         ...
+
+
+@dataclass(frozen=True)
+class Observers:
+    """
+    Where a look looks.
+
+    Args:
+        issuer: Who issues the certificates.
+        labels: Secrets Manager.
+        platform: Where the workloads run.
+        acknowledgements: What instances say.
+        authorities: AWS Private CA.
+        clock: Time.
+    """
+
+    issuer: IssuanceView
+    labels: Labels
+    platform: WorkloadPlatform
+    acknowledgements: AcknowledgementTable
+    authorities: Authorities
+    clock: Clock
+
+
+@dataclass(frozen=True)
+class Ports(Observers):
+    """
+    All that the renewal function works with: where it looks, what it does, and when.
+
+    Args:
+        exporter: The export function.
+        declared: The declared identities.
+        table: Leases and memory.
+        audit: The log of actions.
+        policy: When things are due.
+        lease_s: Length of a lease, seconds: at least as long as the function may run.
+    """
+
+    issuer: Issuer
+    exporter: Exporter
+    declared: Declared
+    table: LifecycleTable
+    audit: Audit
+    policy: Policy
+    lease_s: float

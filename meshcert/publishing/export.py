@@ -31,9 +31,10 @@ from meshcert.publishing.publication import (
 if TYPE_CHECKING:
     from meshcert.clock import Clock
     from meshcert.identity import Identity
+    from meshcert.issuing.issuer import MaterialSource
     from meshcert.material import Material
-    from meshcert.publishing.ports import CertificateAuthorities, CertificateStore, PublishedValues, SecretVault
-    from meshcert.publishing.publication import Labels
+    from meshcert.publishing.ports import CertificateAuthorities, PublishedValues, SecretVault
+    from meshcert.publishing.publication import LabelsByVersion
 
 logger = logging.getLogger(__name__)
 
@@ -44,20 +45,20 @@ class Sources:
     Where material comes from and goes to.
 
     Args:
-        certificates: ACM.
+        certificates: The issuer.
         authorities: AWS Private CA.
         vault: Secrets Manager.
         clock: Time.
     """
 
-    certificates: CertificateStore
+    certificates: MaterialSource
     authorities: CertificateAuthorities
     vault: SecretVault
     clock: Clock
 
 
 @dataclass(frozen=True)
-class ListOrder:
+class RevocationListRequest:
     """A revocation list that proxies are to look at: the S3 bucket it lies in, and the CA that writes and signs it."""
 
     bucket: str
@@ -70,7 +71,7 @@ class ListOrder:
 
 
 @dataclass(frozen=True)
-class TrustBundleOrder:
+class TrustBundleRequest:
     """
     A trust bundle to publish.
 
@@ -84,11 +85,11 @@ class TrustBundleOrder:
     hierarchy: str
     secret_id: str
     root_certificate_authority_arns: tuple[str, ...]
-    lists: tuple[ListOrder, ...] = ()
+    lists: tuple[RevocationListRequest, ...] = ()
 
 
 @dataclass(frozen=True)
-class Published:
+class ExportResult:
     """
     What a secret holds after the call.
 
@@ -115,7 +116,7 @@ class Published:
         return summary
 
 
-def export_identity(identity: Identity, sources: Sources, values: PublishedValues | None = None) -> Published:
+def export_identity(identity: Identity, sources: Sources, values: PublishedValues | None = None) -> ExportResult:
     """
     An identity's secret holds the certificate that ACM holds, checked, and ACM can renew it.
 
@@ -146,19 +147,19 @@ def export_identity(identity: Identity, sources: Sources, values: PublishedValue
     expected = expectation(identity, sources.authorities, sources.clock)
     verify_certificate(issued.certificate, issued.certificate_chain, expected)
     version_id = certificate_version(issued.certificate)
-    if issued.renewable:
-        # One that is not is exported first and refused afterwards: only a renewal leads out of a quarantine.
+    if not issued.to_take_out:
+        # Otherwise it is exported first and refused afterwards: only a renewal leads out of a quarantine.
         require_publishable(seen, identity.secret_id, version_id)
-    if version_labelled(seen, CURRENT) == version_id and issued.renewable:
+    if version_labelled(seen, CURRENT) == version_id and not issued.to_take_out:
         remove_pending(sources.vault, identity.secret_id, version_id, seen)
-        return Published(identity.name, Outcome.ALREADY_CURRENT, version_id, certificate_facts(issued.certificate))
+        return ExportResult(identity.name, Outcome.ALREADY_CURRENT, version_id, certificate_facts(issued.certificate))
     exported = _take_out(identity, expected, sources)
     if values:
         _require_newer(identity, exported, values, seen)
     return _publish(identity, exported, sources, seen)
 
 
-def export_issued(identity: Identity, version_id: str, sources: Sources, values: PublishedValues) -> Published:
+def export_issued(identity: Identity, version_id: str, sources: Sources, values: PublishedValues) -> ExportResult:
     """
     As :func:`export_identity`, for a caller that has looked at ACM itself: ACM is asked for the export alone.
 
@@ -186,12 +187,12 @@ def export_issued(identity: Identity, version_id: str, sources: Sources, values:
     if came_out != version_id:
         logger.info("%s: ACM was seen to hold %s and has given %s", identity.name, version_id, came_out)
     if is_withheld(seen, came_out):
-        return Published(identity.name, Outcome.WITHHELD, came_out, exported.facts)
+        return ExportResult(identity.name, Outcome.WITHHELD, came_out, exported.facts)
     _require_newer(identity, exported, values, seen)
     return _publish(identity, exported, sources, seen)
 
 
-def export_trust_bundle(order: TrustBundleOrder, sources: Sources) -> Published:
+def export_trust_bundle(order: TrustBundleRequest, sources: Sources) -> ExportResult:
     """
     A trust bundle's secret holds the certificates that its root CAs have now.
 
@@ -218,7 +219,7 @@ def export_trust_bundle(order: TrustBundleOrder, sources: Sources) -> Published:
     verify_trust_bundle(bundle, order.hierarchy, sources.clock.now())
     value = write_trust_bundle(bundle)
     outcome = publish(sources.vault, order.secret_id, bundle.version_id, value, seen)
-    return Published(f"trust-bundle/{order.hierarchy}", outcome, bundle.version_id)
+    return ExportResult(f"trust-bundle/{order.hierarchy}", outcome, bundle.version_id)
 
 
 def new_passphrase() -> Passphrase:
@@ -263,14 +264,14 @@ def _take_out(identity: Identity, expected: Expectation, sources: Sources) -> _E
     return _Exported(material, certificate_facts(material.certificate))
 
 
-def _publish(identity: Identity, exported: _Exported, sources: Sources, seen: Labels) -> Published:
+def _publish(identity: Identity, exported: _Exported, sources: Sources, seen: LabelsByVersion) -> ExportResult:
     version_id = exported.material.version_id
     value = write_material(exported.material, exported.facts.as_document())
     outcome = publish(sources.vault, identity.secret_id, version_id, value, seen)
-    return Published(identity.name, outcome, version_id, exported.facts)
+    return ExportResult(identity.name, outcome, version_id, exported.facts)
 
 
-def _require_newer(identity: Identity, exported: _Exported, values: PublishedValues, seen: Labels) -> None:
+def _require_newer(identity: Identity, exported: _Exported, values: PublishedValues, seen: LabelsByVersion) -> None:
     """
     Refuse a certificate that is older than the current one.
 

@@ -15,54 +15,6 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
-    from meshcert.material import Material, Passphrase
-
-
-@dataclass(frozen=True)
-class IssuedCertificate:
-    """
-    What ACM shows of an issued certificate without exporting it.
-
-    Args:
-        certificate: The leaf, PEM.
-        certificate_chain: Its issuers, PEM.
-        renewable: ACM's ``RenewalEligibility``. False after issuance and after every renewal, until the certificate
-            has been exported: ACM then neither renews it by itself nor when asked.
-    """
-
-    certificate: str
-    certificate_chain: str
-    renewable: bool
-
-
-class CertificateStore(Protocol):
-    """ACM."""
-
-    def look(self, certificate_arn: str) -> IssuedCertificate:
-        """
-        What ACM holds now.
-
-        Raises:
-            CertificatePending: If it is not issued yet.
-            CertificateUnusable: If it failed, is revoked or has expired.
-            IdentityMissing: If there is no such certificate.
-        """
-        ...
-
-    def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
-        """
-        Take certificate, chain and private key out of ACM; it can be renewed from then on.
-
-        Args:
-            certificate_arn: The certificate.
-            passphrase: Encrypts the private key.
-
-        Raises:
-            CertificatePending: If it is not issued yet.
-            IdentityMissing: If there is no such certificate.
-        """
-        ...
-
 
 class CertificateAuthorities(Protocol):
     """AWS Private CA."""
@@ -77,8 +29,8 @@ class CertificateAuthorities(Protocol):
         ...
 
 
-class SecretVault(Protocol):
-    """Secrets Manager: versions of secrets and their staging labels, no way to read a value."""
+class Labels(Protocol):
+    """Secrets Manager: staging labels, no way to write or read a value."""
 
     def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
         """
@@ -86,17 +38,6 @@ class SecretVault(Protocol):
 
         Raises:
             IdentityMissing: If there is no such secret, or it is scheduled for deletion.
-        """
-        ...
-
-    def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
-        """
-        Store a version labelled ``AWSPENDING``. A version of this id that exists already is left as it is.
-
-        Args:
-            secret_id: The secret.
-            version_id: 32 to 64 characters.
-            value: At most 65,536 bytes.
         """
         ...
 
@@ -112,6 +53,21 @@ class SecretVault(Protocol):
 
         Raises:
             PublicationRaced: If the label is not on ``away_from``.
+        """
+        ...
+
+
+class SecretVault(Labels, Protocol):
+    """Secrets Manager: versions of secrets and their staging labels, no way to read a value."""
+
+    def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
+        """
+        Store a version labelled ``AWSPENDING``. A version of this id that exists already is left as it is.
+
+        Args:
+            secret_id: The secret.
+            version_id: 32 to 64 characters.
+            value: At most 65,536 bytes.
         """
         ...
 

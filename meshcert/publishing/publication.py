@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from meshcert.publishing.ports import SecretVault
 
-    Labels = Mapping[str, frozenset[str]]
+    LabelsByVersion = Mapping[str, frozenset[str]]
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +35,12 @@ class Outcome(StrEnum):
     """It was rolled back: it was taken out of ACM, which renews only what was, and published nowhere."""
 
 
-def version_labelled(labels: Labels, label: str) -> str | None:
+def version_labelled(labels: LabelsByVersion, label: str) -> str | None:
     """The version that has a staging label, or None."""
     return next((version for version, own in labels.items() if label in own), None)
 
 
-def is_withheld(labels: Labels, version_id: str) -> bool:
+def is_withheld(labels: LabelsByVersion, version_id: str) -> bool:
     """
     Whether a version was rolled back. One that is current stays so: moving labels back is the renewal function's task.
 
@@ -52,7 +52,7 @@ def is_withheld(labels: Labels, version_id: str) -> bool:
     return QUARANTINED in own and CURRENT not in own
 
 
-def require_publishable(labels: Labels, secret_id: str, version_id: str) -> None:
+def require_publishable(labels: LabelsByVersion, secret_id: str, version_id: str) -> None:
     """
     Refuse a version that was rolled back.
 
@@ -68,7 +68,7 @@ def require_publishable(labels: Labels, secret_id: str, version_id: str) -> None
         raise VersionQuarantined(secret_id, version_id)
 
 
-def publish(vault: SecretVault, secret_id: str, version_id: str, value: str, seen: Labels) -> Outcome:
+def publish(vault: SecretVault, secret_id: str, version_id: str, value: str, seen: LabelsByVersion) -> Outcome:
     """
     Make a version current, safely to be repeated.
 
@@ -98,7 +98,7 @@ def publish(vault: SecretVault, secret_id: str, version_id: str, value: str, see
     return outcome
 
 
-def remove_pending(vault: SecretVault, secret_id: str, version_id: str, labels: Labels) -> None:
+def remove_pending(vault: SecretVault, secret_id: str, version_id: str, labels: LabelsByVersion) -> None:
     """
     Take ``AWSPENDING`` off a version that has it: a publication's last step.
 
@@ -117,7 +117,7 @@ def remove_pending(vault: SecretVault, secret_id: str, version_id: str, labels: 
         logger.debug("%s has left version %s of %s", PENDING, version_id, secret_id)
 
 
-def _promote(vault: SecretVault, secret_id: str, version_id: str, seen: Labels) -> Outcome:
+def _promote(vault: SecretVault, secret_id: str, version_id: str, seen: LabelsByVersion) -> Outcome:
     try:
         vault.move_label(secret_id, CURRENT, to=version_id, away_from=version_labelled(seen, CURRENT))
     except PublicationRaced:

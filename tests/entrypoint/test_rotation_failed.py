@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,7 +17,7 @@ from meshcert.errors import AwsUnavailable, Fault, MaterialRejected
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.doing.measures import measures
 from meshcert.lifecycle.doing.reconcile import Reconciled
-from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement
 from meshcert.lifecycle.observing.observe import remembered
 from tests.entrypoint.rotating.test_rotation import World
 from tests.meshcert.lifecycle.observations import GATEWAY, MINUTE, NOW, POLICY, V1, V2, labels, look, remembers, says
@@ -187,11 +186,11 @@ def test_a_quarantined_version_is_left_without_a_trial(world: World, hierarchy: 
 def test_a_refusal_is_counted_and_rolled_back(stage: Stage) -> None:
     """By the renewal function, whichever stage it was; the reason is the task's own."""
     said = says(V1) | {"gateway/1": Acknowledgement(NOW, V1, refused=V2, error=f"{stage}: upstream ledger: unknown_ca")}
-    seen = look(GATEWAY, labels=labels(V2, V1, V1), said=said, memory=remembers(V2, MINUTE))
+    seen, memory = look(GATEWAY, labels=labels(V2, V1, V1), said=said, memory=remembers(V2, MINUTE))
 
-    planned = plan(seen, POLICY)
+    planned = plan(seen, memory, POLICY)
 
-    result = Reconciled("colorgateway", (), planned, replace(seen, memory=remembered(seen)))
+    result = Reconciled("colorgateway", (), planned, seen, remembered(memory, seen))
     assert measures(result, POLICY)["RolledBack"] == (1, "Count")
     assert [finding.detail for finding in planned.findings] == [
         f"{V2}: a task of gateway refused it: {stage}: upstream ledger: unknown_ca"
@@ -201,8 +200,8 @@ def test_a_refusal_is_counted_and_rolled_back(stage: Stage) -> None:
 def test_a_task_that_serves_something_else_is_counted_as_behind() -> None:
     """It has refused nothing, but its time is over."""
     said = says(V2) | {"gateway/1": Acknowledgement(NOW, V1, error="served: Envoy has not said")}
-    seen = look(GATEWAY, labels=labels(V2, V1, V1), said=said, memory=remembers(V2, 6 * MINUTE))
+    seen, memory = look(GATEWAY, labels=labels(V2, V1, V1), said=said, memory=remembers(V2, 6 * MINUTE))
 
-    result = Reconciled("colorgateway", (), plan(seen, POLICY), replace(seen, memory=remembered(seen)))
+    result = Reconciled("colorgateway", (), plan(seen, memory, POLICY), seen, remembered(memory, seen))
 
     assert measures(result, POLICY)["ServedBehind"] == (1, "Count")

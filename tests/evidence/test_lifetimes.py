@@ -11,13 +11,15 @@ import yaml
 from evidence.lifetimes.fates import ALL, CUT_OFF, Subject, Trouble, event_modes, fault_rules, mesh_file
 from evidence.lifetimes.scale import Scale
 from evidence.lifetimes.verdict import Certificate, Demand, Outage, Sample, Verdict, judge
-from meshcert.lifecycle.policy import ACM_RENEWS_AT, Policy
+from meshcert.issuing.acm import ACM
+from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
 from meshcert.proxy import Delivery, Rotation
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+ACM_RENEWS_AT = ACM.fractions.renews_itself or 0.0
 FIRST, SECOND, THIRD = Certificate("aa", 100.0), Certificate("bb", 186.0), Certificate("cc", 272.0)
 VERSIONS = {FIRST: "1" * 64, SECOND: "2" * 64, THIRD: "3" * 64}
 DEMAND = Demand(lifetime_s=100.0, epochs=2, settled_within_s=5.0, seen_every_s=2.0)

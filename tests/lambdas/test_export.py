@@ -33,7 +33,7 @@ VERSION = "0" * 64
 def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Invocations:
     """The handler on a mesh in memory, whose one identity is published."""
     world.ask("Create", IDENTITY)
-    parts = handler.Parts(world.sources, world.vault, world.identities)
+    parts = handler.ExportPorts(world.sources, world.vault, world.identities)
     return Invocations(handler, lambda: parts, monkeypatch, capsys)
 
 

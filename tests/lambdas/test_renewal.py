@@ -11,6 +11,7 @@ import pytest
 from lambdas.renewal import handler
 from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.doing.reconcile import Reconciled
+from meshcert.settings import RenewalSettings
 from tests.lambdas.invocation import ACCOUNT, REGION, Invocations, batch, failed
 from tests.meshcert.lifecycle.world import CERTIFICATE, DAY, IDENTITY, MINUTE, LifecycleWorld
 
@@ -33,8 +34,16 @@ def life() -> LifecycleWorld:
 @pytest.fixture
 def run(life: LifecycleWorld, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Invocations:
     """The handler on that mesh."""
-    parts = handler.Parts("color", "meshcert-color", life.workshop())
-    return Invocations(handler, lambda: parts, monkeypatch, capsys)
+    settings = RenewalSettings(
+        mesh="color",
+        identities_table="identities",
+        lifecycle_table="lifecycle",
+        acknowledgements_table="acknowledgements",
+        export_function="export",
+        cluster="meshcert-color",
+        audit_log_group="audit",
+    )
+    return Invocations(handler, lambda: (settings, life.ports()), monkeypatch, capsys)
 
 
 def look(identity: str = NAME, because: str = "tick") -> str:
@@ -266,7 +275,7 @@ class TestFailures:
         """As long as another message could be begun."""
         ends: list[dt.datetime] = []
 
-        def reconciled(wanted: Look, _owner: str, _workshop: Any, until: dt.datetime) -> Reconciled:
+        def reconciled(wanted: Look, _owner: str, _ports: Any, until: dt.datetime) -> Reconciled:
             ends.append(until)
             return Reconciled(wanted.identity)
 

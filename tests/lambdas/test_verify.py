@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Invocations:
     """The handler on a mesh in memory, whose one identity is published."""
     world.ask("Create", IDENTITY)
-    parts = handler.Parts(world.identities, world.vault, world.authorities, world.clock)
+    parts = handler.VerifyPorts(world.identities, world.vault, world.authorities, world.clock)
     return Invocations(handler, lambda: parts, monkeypatch, capsys)
 
 

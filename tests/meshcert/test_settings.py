@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.errors import SettingsInvalid
-from meshcert.lifecycle.asking.dispatch import LOOKS_PER_SECOND
+from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.policy import Policy
 from meshcert.settings import (
     DeploySettings,
@@ -66,7 +66,7 @@ def test_all_missing_variables_are_told_at_once(kind: Any, environ: Mapping[str,
 
 def test_the_defaults_are_those_of_the_lifecycle() -> None:
     """One rate and one policy, wherever they are written down."""
-    assert DispatchSettings.from_environ(DISPATCH).looks_per_second == LOOKS_PER_SECOND
+    assert DispatchSettings.from_environ(DISPATCH).looks_per_second == ACM.looks_per_second
     assert RenewalSettings.from_environ(RENEWAL).policy == Policy()
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshcert.lifecycle.deciding.findings import REMEDIES, Kind
+from meshcert.issuing.acm import ACM
+from meshcert.lifecycle.deciding.findings import Kind, remedies
 from stacks.renewal import looks_at_once
 from stacks.runbook import alarms
 
@@ -260,7 +261,7 @@ def test_every_finding_has_an_alarm_with_its_remedy(templates: Templates, kind: 
     assert (alarm["Namespace"], alarm["MetricName"]) == ("meshcert", kind.value)
     assert alarm["Dimensions"] == [{"Name": "mesh", "Value": "color"}]
     assert (alarm["Statistic"], alarm["Threshold"]) == ("Sum", 1)
-    assert REMEDIES[kind] in alarm["AlarmDescription"]
+    assert remedies(ACM)[kind] in alarm["AlarmDescription"]
     assert alarm["TreatMissingData"] == "notBreaching"
     if kind not in {Kind.AWS_DENIED, Kind.AWS_UNAVAILABLE}:
         assert alarm["DatapointsToAlarm"] == 1

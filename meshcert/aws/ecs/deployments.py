@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from meshcert.contract import exit_codes
-from meshcert.lifecycle.observing.observation import DeploymentState, ServiceDeployment
+from meshcert.lifecycle.observation import Rollout, RolloutState
 from meshcert.naming import ENVOY_CONTAINER
 
 if TYPE_CHECKING:
@@ -59,12 +59,12 @@ def primary(service: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def rolls(service: Mapping[str, Any]) -> bool:
-    """Whether ECS itself replaces a service's tasks: only such services have a history of deployments."""
+    """ECS itself replaces the service's tasks: only such services have a history of deployments."""
     controller: Mapping[str, str] = service.get("deploymentController", {})
     return controller.get("type", "ECS") == "ECS" and bool(service.get("deployments"))
 
 
-def newest(service: Mapping[str, Any]) -> ServiceDeployment:
+def newest(service: Mapping[str, Any]) -> Rollout:
     """
     A service's newest deployment.
 
@@ -82,11 +82,11 @@ def newest(service: Mapping[str, Any]) -> ServiceDeployment:
     ]
     if later:
         overruled = max(later, key=lambda deployment: deployment["createdAt"])
-        return replace(_deployment(overruled, service), state=DeploymentState.FAILED)
+        return replace(_deployment(overruled, service), state=RolloutState.FAILED)
     return _deployment(current, service)
 
 
-def as_recorded(seen: ServiceDeployment, begun: dt.datetime, records: Iterable[Mapping[str, Any]]) -> ServiceDeployment:
+def as_recorded(seen: Rollout, begun: dt.datetime, records: Iterable[Mapping[str, Any]]) -> Rollout:
     """
     A deployment that is under way, unless the service's history says that it was stopped or rolled back.
 
@@ -107,10 +107,10 @@ def as_recorded(seen: ServiceDeployment, begun: dt.datetime, records: Iterable[M
     status, reason = str(latest["status"]), str(latest.get("statusReason", ""))
     if status != "STOPPED" and not status.startswith("ROLLBACK_"):
         return seen
-    return ServiceDeployment(
+    return Rollout(
         id=seen.id if is_it or not number else f"ecs-svc/{number}",
-        state=DeploymentState.FAILED,
-        failed_tasks=seen.failed_tasks if is_it else 0,
+        state=RolloutState.FAILED,
+        failed=seen.failed if is_it else 0,
         reason=reason or f"its service deployment is {status}",
     )
 
@@ -138,24 +138,24 @@ def failed(tasks: Iterable[Mapping[str, Any]], deployment: str) -> Failed:
     )
 
 
-def _deployment(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> ServiceDeployment:
-    return ServiceDeployment(
+def _deployment(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> Rollout:
+    return Rollout(
         id=deployment["id"],
         state=_state(deployment, service),
-        failed_tasks=deployment.get("failedTasks", 0),
+        failed=deployment.get("failedTasks", 0),
         reason=deployment.get("rolloutStateReason", ""),
     )
 
 
-def _state(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> DeploymentState:
+def _state(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> RolloutState:
     if "rolloutState" not in deployment:
         # Not shown behind a Classic Load Balancer and for other controllers (ecs:Deployment).
         done = len(service["deployments"]) == 1 and deployment["runningCount"] == deployment["desiredCount"]
-        return DeploymentState.COMPLETED if done else DeploymentState.IN_PROGRESS
+        return RolloutState.COMPLETED if done else RolloutState.IN_PROGRESS
     try:
-        return DeploymentState(deployment["rolloutState"])
+        return RolloutState(deployment["rolloutState"])
     except ValueError:
-        return DeploymentState.IN_PROGRESS
+        return RolloutState.IN_PROGRESS
 
 
 def _failed(task: Mapping[str, Any]) -> bool:

@@ -8,21 +8,23 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from meshcert.aws.ecs import deployments
+from meshcert.aws.ecs.events import services_of
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import IdentityMissing
-from meshcert.lifecycle.observing.observation import DeploymentState, Service, ServiceDeployment, Task
+from meshcert.lifecycle.observation import Instance, Rollout, RolloutState, Words, Workload
 from meshcert.naming import IDENTITY_TAG_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+WORDS = Words("ECS", "task")
 _PAGE = 100
 """Tasks in one answer of ListTasks, and in one question of DescribeTasks."""
 
 
 class EcsServices:
     """
-    :class:`meshcert.lifecycle.ports.Services`.
+    :class:`meshcert.lifecycle.ports.WorkloadPlatform`.
 
     Args:
         client: boto3's ``ecs`` client.
@@ -33,8 +35,12 @@ class EcsServices:
         self._client = client
         self._cluster = cluster
 
-    def look(self, name: str) -> Service | None:
-        """See :meth:`meshcert.lifecycle.ports.Services.look`."""
+    def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.news`."""
+        return services_of(event)
+
+    def look(self, name: str) -> Workload | None:
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.look`."""
         try:
             service = self._describe(name)
             if service is None:
@@ -43,38 +49,39 @@ class EcsServices:
             deployment = self._newest(service)
             tasks = [task for task in self._tasks(name, "RUNNING") if task["desiredStatus"] == "RUNNING"]
             failed = deployments.Failed()
-            if deployment.state is not DeploymentState.COMPLETED:
+            if deployment.state is not RolloutState.COMPLETED:
                 failed = deployments.failed(self._tasks(name, "STOPPED"), deployment.id)
         except IdentityMissing:
             # Deleted between two of the questions, or its cluster was.
             return None
-        return Service(
+        return Workload(
             name=name,
             desired_count=service["desiredCount"],
-            tasks=tuple(_task(task) for task in tasks),
-            deployment=deployment,
+            instances=tuple(_task(task) for task in tasks),
+            rollout=deployment,
             failures=failed.failures,
             excused=failed.excused,
+            words=WORDS,
         )
 
-    def redeploy(self, name: str) -> str:
-        """See :meth:`meshcert.lifecycle.ports.Services.redeploy`."""
+    def roll_out(self, name: str) -> str:
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.roll_out`."""
         with aws_errors("ecs:UpdateService", name):
             service = self._client.update_service(cluster=self._cluster, service=name, forceNewDeployment=True)
         return str(deployments.primary(service["service"])["id"])
 
-    def stop_task(self, task: str, reason: str) -> None:
-        """See :meth:`meshcert.lifecycle.ports.Services.stop_task`."""
-        with aws_errors("ecs:StopTask", task):
+    def stop(self, instance: str, reason: str) -> None:
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.stop`."""
+        with aws_errors("ecs:StopTask", instance):
             try:
-                self._client.stop_task(cluster=self._cluster, task=task, reason=reason)
+                self._client.stop_task(cluster=self._cluster, task=instance, reason=reason)
             except ClientError as exc:
                 # The code for a task that ECS no longer knows; nothing else in this request can be wrong.
                 if error_code(exc) != "InvalidParameterException":
                     raise
 
     def identities_of(self, service_arn: str) -> tuple[str, ...]:
-        """See :meth:`meshcert.lifecycle.ports.Services.identities_of`."""
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.identities_of`."""
         # arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/NAME; services without their cluster in the ARN have no tags.
         parts = service_arn.rpartition(":")[2].split("/")
         if len(parts) != 3 or parts[:2] != ["service", self._cluster]:  # noqa: PLR2004  kind, cluster, name
@@ -93,9 +100,9 @@ class EcsServices:
         # A service that is being deleted is DRAINING, then INACTIVE.
         return next((service for service in found if service["status"] == "ACTIVE"), None)
 
-    def _newest(self, service: Mapping[str, Any]) -> ServiceDeployment:
+    def _newest(self, service: Mapping[str, Any]) -> Rollout:
         seen = deployments.newest(service)
-        if seen.state is not DeploymentState.IN_PROGRESS or not deployments.rolls(service):
+        if seen.state is not RolloutState.IN_PROGRESS or not deployments.rolls(service):
             return seen
         begun = deployments.primary(service)["createdAt"]
         # What was put on record before it cannot be about it; ECS may write the two in either order.
@@ -131,11 +138,11 @@ class EcsServices:
         return tags
 
 
-def _task(task: Mapping[str, Any]) -> Task:
+def _task(task: Mapping[str, Any]) -> Instance:
     started_at = task.get("startedAt")
-    return Task(
-        arn=task["taskArn"],
-        deployment=task.get("startedBy", ""),
+    return Instance(
+        id=task["taskArn"],
+        rollout=task.get("startedBy", ""),
         running=task["lastStatus"] == "RUNNING",
         started_at=started_at.astimezone(dt.UTC) if started_at else None,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.aws.errors import aws_errors
 from meshcert.contract import acknowledgements as field
-from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ _LONGEST_TEXT = 256
 
 class AcknowledgementRows:
     """
-    :class:`meshcert.lifecycle.ports.Acknowledgements`.
+    :class:`meshcert.lifecycle.ports.AcknowledgementTable`.
 
     Args:
         table: boto3's DynamoDB ``Table``; partition key ``service``, sort key ``task``.
@@ -30,7 +30,7 @@ class AcknowledgementRows:
         self._table = table
 
     def of(self, service: str) -> Mapping[str, Mapping[str, Acknowledgement]]:
-        """See :meth:`meshcert.lifecycle.ports.Acknowledgements.of`."""
+        """See :meth:`meshcert.lifecycle.ports.AcknowledgementTable.of`."""
         said: dict[str, Mapping[str, Acknowledgement]] = {}
         for row in self._rows(service):
             acknowledgements = _read(row)

@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 class Identities:
     """
-    :class:`meshcert.identity.IdentityTable` and :class:`meshcert.lifecycle.ports.Declared`.
+    :class:`meshcert.identity.IdentityTable`.
 
     Args:
         table: boto3's DynamoDB ``Table``; partition key ``name``, index ``by-certificate`` on ``certificate_arn``.
@@ -68,13 +68,13 @@ class Identities:
                     raise
 
     def find(self, name: str) -> Identity | None:
-        """See :meth:`meshcert.identity.IdentityTable.find`."""
+        """See :meth:`meshcert.identity.Declared.find`."""
         with aws_errors("dynamodb:GetItem", name):
             row = self._table.get_item(Key={"name": name}, ConsistentRead=True).get("Item")
         return _read(row) if row else None
 
     def find_by_certificate(self, certificate_arn: str) -> Identity | None:
-        """See :meth:`meshcert.identity.IdentityTable.find_by_certificate`."""
+        """See :meth:`meshcert.identity.Declared.find_by_certificate`."""
         with aws_errors("dynamodb:Query", certificate_arn):
             rows = self._table.query(
                 IndexName=IDENTITIES_BY_CERTIFICATE,
@@ -87,7 +87,7 @@ class Identities:
         return next((row for row in found if row and row.certificate_arn == certificate_arn), None)
 
     def names(self) -> Iterator[str]:
-        """See :meth:`meshcert.lifecycle.ports.Declared.names`."""
+        """See :meth:`meshcert.identity.Declared.names`."""
         question: dict[str, Any] = {
             "ProjectionExpression": "#name, #schema",
             "ExpressionAttributeNames": {"#name": "name", "#schema": "schema"},

@@ -1,8 +1,8 @@
 """
-Tick and sweep: have identities looked at, no faster than AWS answers.
+Tick and sweep: have identities looked at, no faster than their issuer answers.
 
-ACM answers ten ``DescribeCertificate`` a second for a whole account and region, and a rotation asks twice. So looks are
-spread over time by the queue's delay. A tick sends no more looks than are done before the next tick comes, those first
+An issuer's answers have a quota (:class:`meshcert.issuing.issuer.Abilities`), so looks are spread over time by the
+queue's delay. A tick sends no more looks than are done before the next tick comes, those first
 that are due longest: identities that have to wait for their turn are not sent a second time meanwhile.
 """
 
@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from meshcert.clock import Clock
-    from meshcert.lifecycle.ports import Declared, LifecycleTable, Messages
+    from meshcert.identity import Declared
+    from meshcert.lifecycle.ports import LifecycleTable, Messages
 
 logger = logging.getLogger(__name__)
 
-LOOKS_PER_SECOND = 4.5
-"""Nine DescribeCertificate a second, of the ten that ACM answers (ACM user guide, "Quotas": ten a second)."""
 LONGEST_DELAY_S = 900
 """SQS delays a message by at most 15 minutes (sqs:SendMessage, DelaySeconds)."""
 TICK_S = 60
@@ -32,9 +31,9 @@ TICK_S = 60
 
 
 @dataclass(frozen=True)
-class Office:
+class DispatchPorts:
     """
-    What a dispatch works with.
+    The ports of the dispatch function.
 
     Args:
         table: Which identities are unsettled.
@@ -48,13 +47,13 @@ class Office:
     declared: Declared
     messages: Messages
     clock: Clock
-    looks_per_second: float = LOOKS_PER_SECOND
+    looks_per_second: float
 
 
 @dataclass(frozen=True)
 class Dispatched:
     """
-    What a dispatch came to.
+    The result of a dispatch.
 
     Args:
         kind: ``tick`` or ``sweep``.
@@ -67,16 +66,16 @@ class Dispatched:
     sent: int
 
 
-def dispatch(body: str, office: Office) -> Dispatched | None:
+def dispatch(body: str, ports: DispatchPorts) -> Dispatched | None:
     """
-    What a message of the queue ``dispatch`` asks for.
+    Carry out a message of the queue ``dispatch``.
 
     Args:
         body: ``{"dispatch": "tick"}`` or ``{"dispatch": "sweep"}``.
-        office: What to work with.
+        ports: Where identities are found and looks sent.
 
     Returns:
-        What was sent; None if the message makes no sense, which a repetition would not mend.
+        The looks that were sent; None if the message makes no sense, which a repetition would not mend.
 
     Raises:
         MeshcertError: If a table or the queue cannot be reached: the message has to come again.
@@ -87,31 +86,31 @@ def dispatch(body: str, office: Office) -> Dispatched | None:
         document = None
     kind = document.get("dispatch") if isinstance(document, dict) else None
     if kind == TICK:
-        return tick(office)
+        return tick(ports)
     if kind == SWEEP:
-        return sweep(office)
+        return sweep(ports)
     logger.warning("neither tick nor sweep: %s", body[:200])
     return None
 
 
-def tick(office: Office) -> Dispatched:
+def tick(ports: DispatchPorts) -> Dispatched:
     """Have the unsettled identities looked at, as many as there is time for until the next tick."""
-    unsettled = list(office.table.unsettled(office.clock.now()))
-    now = unsettled[: max(1, int(office.looks_per_second * TICK_S))]
-    _send(office, now, TICK)
+    unsettled = list(ports.table.unsettled(ports.clock.now()))
+    now = unsettled[: max(1, int(ports.looks_per_second * TICK_S))]
+    _send(ports, now, TICK)
     return Dispatched(TICK, len(unsettled), len(now))
 
 
-def sweep(office: Office) -> Dispatched:
+def sweep(ports: DispatchPorts) -> Dispatched:
     """Have all identities looked at."""
-    names = list(office.declared.names())
-    _send(office, names, SWEEP)
+    names = list(ports.declared.names())
+    _send(ports, names, SWEEP)
     return Dispatched(SWEEP, len(names), len(names))
 
 
-def _send(office: Office, names: Sequence[str], because: str) -> None:
+def _send(ports: DispatchPorts, names: Sequence[str], because: str) -> None:
     if not names:
         return
     # More than fit into the longest delay go faster, evenly, rather than all at its end.
-    rate = max(office.looks_per_second, len(names) / (LONGEST_DELAY_S + 1))
-    office.messages.send({name: int(number / rate) for number, name in enumerate(names)}, because)
+    rate = max(ports.looks_per_second, len(names) / (LONGEST_DELAY_S + 1))
+    ports.messages.send({name: int(number / rate) for number, name in enumerate(names)}, because)

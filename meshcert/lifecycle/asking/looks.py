@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import datetime as dt
 
-RENEW, ROLL_BACK = "renew", "rollback"
-"""What an operator can order."""
 TICK, SWEEP = "tick", "sweep"
 """What the clock asks for."""
 
@@ -37,5 +35,5 @@ class Look:
 
     @property
     def brings_news(self) -> bool:
-        """Whether something has happened; the clock only asks again."""
+        """Something has happened; the clock only asks again."""
         return self.by not in {TICK, SWEEP}

@@ -1,10 +1,8 @@
 """
 What a message asks to be looked at.
 
-Events are hints: one that is about nothing of ours, or that makes no sense, asks for nothing and is no error. Their
-shapes: ACM user guide, "Amazon EventBridge support for ACM"; AWS Health user guide, "Event schema"; Amazon ECS
-developer guide, "Amazon ECS service deployment state change events" and "Amazon ECS task state change events". Every
-field of a detail is optional.
+Events are hints: one that is about nothing of ours, or that makes no sense, asks for nothing and is not an error. What
+they mean, the issuer and the platform know.
 """
 
 from __future__ import annotations
@@ -15,15 +13,16 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from meshcert import naming
 from meshcert.errors import MeshcertError
-from meshcert.lifecycle.asking.looks import RENEW, ROLL_BACK, SWEEP, TICK, Look
+from meshcert.lifecycle.asking.looks import SWEEP, TICK, Look
 from meshcert.lifecycle.audit import AuditEntry
+from meshcert.lifecycle.memory import RENEW, ROLL_BACK
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcert.clock import Clock
-    from meshcert.lifecycle.ports import Audit, Declared, Services
+    from meshcert.lifecycle.ports import Ports
 
 logger = logging.getLogger(__name__)
 
@@ -31,82 +30,69 @@ SHOWS_WITHIN = dt.timedelta(seconds=2)
 """From the time that something happens until a look shows it: AWS may answer from an older state."""
 ECHOES_WITHIN = dt.timedelta(minutes=1)
 """
-How long after a look AWS Health's word of a renewal is taken for the echo of ACM's own.
+How long after a look an event that repeats another one (:class:`meshcert.issuing.issuer.News`) asks for nothing new.
 
-ACM describes ten certificates a second, so when a fleet is renewed every look counts. If ACM's event was lost, a tick
-looks at those who wait for a renewal, and a sweep at all.
+An issuer's answers have a quota, so when a fleet is renewed every look counts. If the first event was lost, a tick
+looks at those that wait for a renewal, and a sweep at all.
 """
-_ECHO = "AWS_ACM_RENEWAL_STATE_CHANGE"
-_ISSUING = ("ISSUANCE", "RENEWAL")
 _LONGEST_NAME = 64
 _LONGEST_REASON = 256
 _ARN_PARTS = 6
 
 
 @dataclass(frozen=True)
-class Home:
+class Scope:
     """
-    Where this mesh lives.
+    The account, region and cluster of this mesh; nothing else concerns it.
 
     Args:
+        mesh: Its name.
         account: The AWS account's number.
         region: Its region, for example ``eu-west-1``.
         cluster: Name of the ECS cluster.
     """
 
+    mesh: str
     account: str
     region: str
     cluster: str
 
     @classmethod
-    def around(cls, function_arn: str, cluster: str) -> Home:
+    def around(cls, function_arn: str, mesh: str, cluster: str) -> Scope:
         """
-        The home of a function.
+        The mesh that a function works for.
 
         Args:
             function_arn: Its ARN, as Lambda's context has it (``invoked_function_arn``).
+            mesh: Name of the mesh.
             cluster: Name or ARN of the ECS cluster.
         """
         parts = function_arn.split(":")
-        return cls(account=parts[4], region=parts[3], cluster=cluster.rsplit("/", 1)[-1])
+        return cls(mesh, account=parts[4], region=parts[3], cluster=cluster.rsplit("/", 1)[-1])
+
+    @property
+    def orders_queue(self) -> str:
+        """Name of the queue that orders come from."""
+        return naming.queue(self.mesh, "orders")
 
     def has(self, arn: str) -> bool:
-        """Whether an ARN is one of this account and region."""
+        """The ARN is one of this account and region."""
         parts = arn.split(":", _ARN_PARTS - 1)
         return len(parts) == _ARN_PARTS and parts[0] == "arn" and (parts[3], parts[4]) == (self.region, self.account)
 
     def has_service(self, arn: str) -> bool:
-        """Whether an ARN is that of a service in this cluster."""
+        """The ARN is that of a service in this cluster."""
         return self.has(arn) and arn.split(":", _ARN_PARTS - 1)[-1].startswith(f"service/{self.cluster}/")
 
 
-@dataclass(frozen=True)
-class Directory:
+def looks(body: str, ports: Ports, scope: Scope, sent: dt.datetime | None = None) -> tuple[Look, ...]:
     """
-    Where the names in messages are looked up.
-
-    Args:
-        home: Where this mesh lives.
-        declared: The declared identities.
-        services: Amazon ECS.
-        audit: Where refused orders are written down.
-        clock: Time.
-    """
-
-    home: Home
-    declared: Declared
-    services: Services
-    audit: Audit
-    clock: Clock
-
-
-def looks(body: str, directory: Directory, sent: dt.datetime | None = None) -> tuple[Look, ...]:
-    """
-    What a message of the queue ``looks`` asks for.
+    The looks that a message of the queue ``looks`` asks for.
 
     Args:
         body: An event of EventBridge's, or ``{"look": IDENTITY, "because": "tick"}``.
-        directory: Where names are looked up.
+        ports: Where names are looked up.
+        scope: The mesh's own account, region and cluster.
         sent: When SQS took the message; None if nobody knows.
 
     Returns:
@@ -116,7 +102,7 @@ def looks(body: str, directory: Directory, sent: dt.datetime | None = None) -> t
         MeshcertError: If a table or ECS cannot be reached: the message has to come again.
     """
     message = _document(body)
-    since = _seen_since(message, sent)
+    since = _seen_since(message, ports, sent)
     name = message.get("look")
     if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME:
         because = message.get("because")
@@ -125,21 +111,21 @@ def looks(body: str, directory: Directory, sent: dt.datetime | None = None) -> t
         return (Look(name, by, seen_since=since),)
     by = " ".join(filter(None, ("event", _text(message.get("id"), 64), _text(message.get("detail-type"), 64))))
     # Two resources of one event may belong to one identity.
-    found = tuple(Look(name, by, seen_since=since) for name in dict.fromkeys(_of_event(message, directory)))
+    found = tuple(Look(name, by, seen_since=since) for name in dict.fromkeys(_of_event(message, ports, scope)))
     if not found:
         logger.debug("nothing to look at: %s", body[:1000])
     return found
 
 
-def ordered(body: str, by: str, message_id: str, directory: Directory) -> tuple[Look, ...]:
+def ordered(body: str, by: str, message_id: str, ports: Ports) -> tuple[Look, ...]:
     """
-    What a message of the queue ``orders`` asks for.
+    The look that a message of the queue ``orders`` asks for.
 
     Args:
         body: ``{"order": "renew" or "rollback", "identity": IDENTITY, "reason": TEXT}``.
         by: Who sent it: SQS's SenderId.
         message_id: SQS's MessageId.
-        directory: Where names are looked up.
+        ports: Where names are looked up, and refused orders written down.
 
     Returns:
         One look, or nothing if the order makes no sense: coming again would not mend it, so it is written into the log
@@ -153,24 +139,23 @@ def ordered(body: str, by: str, message_id: str, directory: Directory) -> tuple[
     reason = _text(message.get("reason"), _LONGEST_REASON)
     if order not in {RENEW, ROLL_BACK}:
         fault = f"refused: an order is {RENEW} or {ROLL_BACK}"
-    elif not name or directory.declared.find(name) is None:
+    elif not name or ports.declared.find(name) is None:
         fault = "refused: no such identity"
     else:
         return (Look(name, by, order, reason, message_id),)
-    entry = AuditEntry(directory.clock.now(), name, f"order to {order or 'do nothing'}", reason, by, outcome=fault)
+    entry = AuditEntry(ports.clock.now(), name, f"order to {order or 'do nothing'}", reason, by, outcome=fault)
     logger.warning("a bad order: %s", entry.to_json())
     try:
-        directory.audit.record(entry)
+        ports.audit.record(entry)
     except MeshcertError as error:
         logger.warning("not in the audit log: %s", error)
     return ()
 
 
-def _seen_since(message: dict[str, Any], sent: dt.datetime | None) -> dt.datetime | None:
+def _seen_since(message: dict[str, Any], ports: Ports, sent: dt.datetime | None) -> dt.datetime | None:
     if sent is None:
         return None
-    detail = message.get("detail")
-    echo = message.get("source") == "aws.health" and isinstance(detail, dict) and detail.get("eventTypeCode") == _ECHO
+    echo = isinstance(message.get("detail"), dict) and ports.issuer.news(message).echo
     return sent - ECHOES_WITHIN if echo else sent + SHOWS_WITHIN
 
 
@@ -186,49 +171,19 @@ def _text(value: Any, longest: int) -> str:
     return value[:longest] if isinstance(value, str) else ""
 
 
-def _texts(value: Any) -> list[str]:
-    return [entry for entry in value if isinstance(entry, str)] if isinstance(value, list) else []
-
-
-def _of_event(event: dict[str, Any], directory: Directory) -> Iterator[str]:
+def _of_event(event: dict[str, Any], ports: Ports, scope: Scope) -> Iterator[str]:
     """The names of the identities that an event is about."""
-    detail = event.get("detail")
-    if (event.get("account"), event.get("region")) != (directory.home.account, directory.home.region):
+    if not _is_ours(event, scope):
         return
-    if not isinstance(detail, dict):
-        return
-    resources = _texts(event.get("resources"))
-    match event.get("source"):
-        case "aws.acm":
-            # An imported certificate is none that we declare; any other field may be missing.
-            if detail.get("Action", "RENEWAL") in _ISSUING:
-                yield from _of_certificates(resources[:1], directory)
-        case "aws.health":
-            entities = detail.get("affectedEntities")
-            entities = entities if isinstance(entities, list) else []
-            named = [entity.get("entityValue") for entity in entities if isinstance(entity, dict)]
-            yield from _of_certificates(resources + _texts(named), directory)
-        case "aws.ecs":
-            if event.get("detail-type") == "ECS Task State Change":
-                resources = [_service_of(detail)]
-            yield from _of_services(resources[:1], directory)
-
-
-def _of_certificates(arns: list[str], directory: Directory) -> Iterator[str]:
-    for arn in dict.fromkeys(arns):
-        identity = directory.declared.find_by_certificate(arn) if directory.home.has(arn) else None
+    for reference in ports.issuer.news(event).references:
+        identity = ports.declared.find_by_certificate(reference) if scope.has(reference) else None
         if identity:
             yield identity.name
+    for service in ports.platform.news(event):
+        if scope.has_service(service):
+            yield from ports.platform.identities_of(service)
 
 
-def _of_services(arns: list[str], directory: Directory) -> Iterator[str]:
-    for arn in arns:
-        if directory.home.has_service(arn):
-            yield from directory.services.identities_of(arn)
-
-
-def _service_of(task: dict[str, Any]) -> str:
-    """The ARN of a task's service: a task names its service's name and its cluster's ARN."""
-    kind, _, name = _text(task.get("group"), 300).partition(":")
-    cluster = _text(task.get("clusterArn"), 300)
-    return f"{cluster.replace(':cluster/', ':service/')}/{name}" if kind == "service" else ""
+def _is_ours(event: dict[str, Any], scope: Scope) -> bool:
+    is_here = (event.get("account"), event.get("region")) == (scope.account, scope.region)
+    return is_here and isinstance(event.get("detail"), dict)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Concern, waiting
-from meshcert.lifecycle.observing.observation import Certificate, Missing, Unknown
-from meshcert.lifecycle.policy import ACM_RENEWS_AT
+from meshcert.lifecycle.observation import Missing, Unknown
 
 if TYPE_CHECKING:
-    from meshcert.lifecycle.observing.observation import Observation
+    from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
 
 def authorities(seen: Observation, policy: Policy) -> Concern:
     """
-    Whether every CA of the hierarchy outlives the certificate that is renewed next.
+    Every CA of the hierarchy outlives the certificate that is renewed next, or a person is told in time.
 
     No certificate may end after its CA's (AWS Private CA user guide, "CA lifecycle"): with less than a leaf's lifetime
     left, a CA stops all renewals. The finding comes one whole renewal earlier, so there is most of a leaf's lifetime to
@@ -32,11 +32,12 @@ def authorities(seen: Observation, policy: Policy) -> Concern:
         kind = Kind.AWS_DENIED if seen.authorities.denied else Kind.AWS_UNAVAILABLE
         reason = seen.authorities.reason
         return Concern(waiting(f"the CA cannot be looked at: {reason}"), (Finding(kind, reason),))
-    if not isinstance(seen.certificate, Certificate) or not seen.certificate.validity:
+    if not isinstance(seen.issuance, Issuance) or not seen.issuance.validity:
         return Concern()
-    leaf = seen.certificate.validity
-    lifetime = leaf.lifetime(policy)
-    renewed_next_at = max(leaf.at(ACM_RENEWS_AT, policy), seen.now)
+    leaf = seen.issuance.validity
+    lifetime = policy.lifetime(leaf)
+    itself = seen.issuer.fractions.renews_itself
+    renewed_next_at = max(policy.at(leaf, policy.renew_at if itself is None else itself), seen.now)
     findings = []
     for authority in seen.authorities:
         left = authority.not_after - seen.now

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from meshcert.errors import MeshcertError
     from meshcert.lifecycle.deciding.steps import Step
     from meshcert.lifecycle.memory import Memory
-    from meshcert.lifecycle.observing.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
 TOLD_AFTER_REFUSALS = 2
@@ -28,7 +27,7 @@ _LONGEST_REASON = 300
 
 def having_failed(memory: Memory, step: Step, error: MeshcertError, now: dt.datetime) -> Memory:
     """
-    What to remember of a step that failed.
+    The memory once a step has failed.
 
     Args:
         memory: What was remembered before.
@@ -44,22 +43,23 @@ def having_failed(memory: Memory, step: Step, error: MeshcertError, now: dt.date
 
 
 def having_succeeded(memory: Memory, step: Step) -> Memory:
-    """What to remember once a step was taken."""
+    """The memory once a step was taken."""
     return only(memory, frozenset(memory.failures) - {step.name})
 
 
 def only(memory: Memory, wanted: frozenset[str]) -> Memory:
-    """What to remember when only these steps are still wanted."""
+    """The memory when only these steps are still wanted."""
     return replace(memory, failures={name: failure for name, failure in memory.failures.items() if name in wanted})
 
 
-def held_back(concern: Concern, seen: Observation, policy: Policy) -> Concern:
+def held_back(concern: Concern, memory: Memory, now: dt.datetime, policy: Policy) -> Concern:
     """
     A concern whose step may have failed before: then a person is told, and may have to act before it is tried again.
 
     Args:
         concern: What it wants.
-        seen: One look.
+        memory: What earlier looks remembered.
+        now: The time.
         policy: How long to wait.
 
     Returns:
@@ -67,14 +67,14 @@ def held_back(concern: Concern, seen: Observation, policy: Policy) -> Concern:
         after any failure; a roll back is repeated with every tick, whatever the error.
     """
     step = concern.step
-    failure = _failure(seen.memory, step) if step and step.acts and not concern.failing else None
+    failure = _failure(memory, step) if step and step.acts and not concern.failing else None
     if step is None or failure is None:
         return concern
     findings = concern.findings
     if failure.count >= (TOLD_AFTER_REFUSALS if failure.refused else TOLD_AFTER_TRIES):
         detail = f"{step.name}: {failure.count} times since {failure.since:%Y-%m-%d %H:%M} UTC: {failure.why}"
         findings = (*findings, Finding(Kind.STEP_FAILING, detail))
-    left_s = policy.retry_after_s(failure.count - 1) - (seen.now - failure.at).total_seconds()
+    left_s = policy.retry_after_s(failure.count - 1) - (now - failure.at).total_seconds()
     if failure.refused and step.action is not Action.ROLL_BACK and left_s > 0:
         text = f"{step.name} was refused and is tried again later: {failure.why}"
         return Concern(waiting(text, service=step.service, again_s=left_s), findings, failing=(step.name,))
@@ -82,6 +82,6 @@ def held_back(concern: Concern, seen: Observation, policy: Policy) -> Concern:
 
 
 def _failure(memory: Memory, step: Step) -> Failure | None:
-    """Of the same version: another one begins anew."""
+    """The failure of this step for the same version: another version begins anew."""
     failure = memory.failures.get(step.name)
     return failure if failure and failure.version == step.version else None

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshcert.issuing.issuer import Abilities
 
 
 class Kind(StrEnum):
-    """What is wrong; the value is the name of its metric, counted once for every look that finds it."""
+    """A fault's kind; the value is the name of its metric, counted once for every look that finds it."""
 
     CERTIFICATE_MISSING = "CertificateMissing"
     CERTIFICATE_UNUSABLE = "CertificateUnusable"
@@ -28,10 +32,7 @@ class Kind(StrEnum):
 
 
 REMEDIES: dict[Kind, str] = {
-    Kind.CERTIFICATE_MISSING: "Deploy a change of its dns_names (add one): CloudFormation then requests another",
-    Kind.CERTIFICATE_UNUSABLE: "Read ACM's reason, mend the CA or the request, then replace it by a deploy",
     Kind.SECRET_MISSING: "Take it back with secretsmanager:RestoreSecret, or deploy the identities stack again",
-    Kind.RENEWAL_FAILING: "Do what ACM's reason asks for; it is asked again every three days, by `meshcert renew` now",
     Kind.SERVED_BEHIND: "Read the task's log (event rotation-waits): it says why the new version is not served",
     Kind.ROLLED_BACK: "Nothing at once: proxies go back to the last good version, a fresh renewal follows. Read why",
     Kind.NOTHING_TO_GO_BACK_TO: "No version was ever proven good: read the tasks' logs, then `meshcert renew`",
@@ -45,17 +46,18 @@ REMEDIES: dict[Kind, str] = {
     Kind.AWS_DENIED: "Deploy the stacks again; if it stays, a policy of your account denies the call",
     Kind.AWS_UNAVAILABLE: "Nothing: it is tried again every minute",
 }
-"""What to do about each."""
+"""What to do about each; about those that are the issuer's, it says so itself."""
 
-RENEWAL_REMEDIES = {
-    "PCA_ACCESS_DENIED": "give ACM its permission on the CA back (deploy the pki stack: AWS::ACMPCA::Permission)",
-    "PCA_INVALID_DURATION": "the CA ends before a new certificate would: raise the hierarchy's `reissue` and deploy",
-    "PCA_INVALID_STATE": "the CA is not ACTIVE: enable it, or restore it if it was deleted",
-    "PCA_RESOURCE_NOT_FOUND": "the CA is gone for good: declare a new hierarchy and move the identity to it",
-    "PCA_LIMIT_EXCEEDED": "a quota of AWS Private CA is used up: ask AWS to raise it",
-    "SLR_NOT_FOUND": "create ACM's service-linked role in this account (iam:CreateServiceLinkedRole)",
-}
-"""What ACM's RenewalStatusReason asks for (ACM user guide, "Handling exceptions")."""
+
+def remedies(issuer: Abilities) -> dict[Kind, str]:
+    """The remedy for each kind of finding, for identities whose certificates come from this issuer."""
+    theirs = issuer.remedies
+    return {
+        Kind.CERTIFICATE_MISSING: theirs.missing,
+        Kind.CERTIFICATE_UNUSABLE: theirs.unusable,
+        Kind.RENEWAL_FAILING: theirs.failing,
+        **REMEDIES,
+    }
 
 
 @dataclass(frozen=True)
@@ -66,12 +68,14 @@ class Finding:
     Args:
         kind: What it is.
         detail: Which, and why.
+        issuer: What the issuer says is to be done; empty for a finding that is not about the issuer.
     """
 
     kind: Kind
     detail: str
+    issuer: str = ""
 
     @property
     def remedy(self) -> str:
-        """What to do about it."""
-        return REMEDIES[self.kind]
+        """The next step for a person."""
+        return self.issuer or REMEDIES[self.kind]

@@ -4,42 +4,44 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.lifecycle.asking.looks import ROLL_BACK
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.rollout import acknowledged, deployed_version, is_published, services_in_order
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step
-from meshcert.lifecycle.observing.observation import DeploymentState, Missing, Unknown
+from meshcert.lifecycle.memory import ROLL_BACK
+from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcert.lifecycle.observing.observation import Observation, Service
+    from meshcert.lifecycle.memory import Memory
+    from meshcert.lifecycle.observation import Observation, Workload
 
 
-def go_back(seen: Observation) -> Concern:
+def go_back(seen: Observation, memory: Memory) -> Concern:
     """
     Leave a bad version, if there is a good one to go back to.
 
-    Bad is what is quarantined (a roll back was interrupted), what a task of our own deployment failed with, what a
-    running task refused, and what an operator says is bad. A version that has been proven good is not bad because a
-    task fails later, and no version is because an image could not be pulled: that is somebody else's fault.
+    Bad is what is quarantined (a roll back was interrupted), what an instance of our own rollout failed with, what
+    a running instance refused, and what an operator says is bad. A version that has been proven good is not bad because
+    an instance fails later, and no version is because an image could not be pulled: that is somebody else's fault.
 
     Args:
         seen: One look.
+        memory: What earlier looks remembered, and what an operator wants.
     """
     if isinstance(seen.labels, Missing | Unknown) or not seen.current:
         return Concern()
-    reason = _why_bad(seen)
+    reason = _why_bad(seen, memory)
     if not reason:
-        return _remind(seen)
-    good = _good_one(seen)
+        return _remind(memory)
+    good = _good_one(seen, memory)
     if not good:
         return Concern(findings=(Finding(Kind.NOTHING_TO_GO_BACK_TO, f"{seen.current}: {reason}"),))
     step = Step(Action.ROLL_BACK, reason, version=good, away_from=seen.current)
     return Concern(step, (Finding(Kind.ROLLED_BACK, f"{seen.current}: {reason}"),))
 
 
-def _good_one(seen: Observation) -> str:
+def _good_one(seen: Observation, memory: Memory) -> str:
     """
     The version to go back to.
 
@@ -48,53 +50,54 @@ def _good_one(seen: Observation) -> str:
     """
     if seen.last_good and seen.last_good not in {seen.current, seen.quarantined}:
         return seen.last_good
-    if not _ordered(seen) and seen.current != seen.quarantined:
+    if not _ordered(memory) and seen.current != seen.quarantined:
         return ""
     return seen.previous if is_published(seen.previous) and seen.previous != seen.quarantined else ""
 
 
-def _ordered(seen: Observation) -> bool:
-    return seen.memory.order is not None and seen.memory.order.kind == ROLL_BACK
+def _ordered(memory: Memory) -> bool:
+    return memory.order is not None and memory.order.kind == ROLL_BACK
 
 
-def _why_bad(seen: Observation) -> str:
-    order = seen.memory.order
+def _why_bad(seen: Observation, memory: Memory) -> str:
+    order = memory.order
     if seen.current == seen.quarantined:
-        quarantine = seen.memory.quarantine
+        quarantine = memory.quarantine
         known = quarantine is not None and quarantine.version == seen.current
         return quarantine.reason if quarantine and known else "it is quarantined"
-    if order and _ordered(seen):
+    if order and _ordered(memory):
         return f"ordered: {order.reason}" if order.reason else "ordered"
     if seen.current == seen.last_good:
         return ""
-    return next(_failures(seen), "")
+    return next(_failures(seen, memory), "")
 
 
-def _failures(seen: Observation) -> Iterator[str]:
-    """What speaks against a version that is not proven yet."""
-    for use, service in services_in_order(seen):
+def _failures(seen: Observation, memory: Memory) -> Iterator[str]:
+    """Reasons against a version that is not proven yet."""
+    for use, service in services_in_order(seen, memory):
         if service is None:
             continue
-        if _tells(seen, service):
-            failed = service.deployment.failed_tasks or service.deployment.state is DeploymentState.FAILED
+        if _tells(seen, memory, service):
+            failed = service.rollout.failed or service.rollout.state is RolloutState.FAILED
             if service.failures:
-                yield f"a task of {use.name} failed with it: {service.failures[0]}"
+                yield f"a {service.words.instance} of {use.name} failed with it: {service.failures[0]}"
             elif failed and not service.excused:
-                yield f"the deployment of {use.name} failed with it: {service.deployment.reason or 'a task failed'}"
+                reason = service.rollout.reason or f"a {service.words.instance} failed"
+                yield f"the deployment of {use.name} failed with it: {reason}"
         for _, acknowledgement in acknowledged(seen, service):
             if acknowledgement and acknowledgement.refused == seen.current:
-                yield f"a task of {use.name} refused it: {acknowledgement.error}"
+                yield f"a {service.words.instance} of {use.name} refused it: {acknowledgement.error}"
 
 
-def _tells(seen: Observation, service: Service) -> bool:
-    """Whether failures of a service's newest deployment speak against the published version."""
-    rollout = seen.memory.rollouts.get(service.name)
-    return rollout is not None and not rollout.after_failure and deployed_version(seen, service) == seen.current
+def _tells(seen: Observation, memory: Memory, service: Workload) -> bool:
+    """Failures of the service's newest rollout speak against the published version."""
+    rollout = memory.rollouts.get(service.name)
+    return rollout is not None and not rollout.after_failure and deployed_version(memory, service) == seen.current
 
 
-def _remind(seen: Observation) -> Concern:
+def _remind(memory: Memory) -> Concern:
     """Say again that a version was rolled back, until another one is proven."""
-    quarantine = seen.memory.quarantine
+    quarantine = memory.quarantine
     if quarantine is None or not quarantine.count:
         return Concern()
     return Concern(findings=(Finding(Kind.ROLLED_BACK, f"{quarantine.version}: {quarantine.reason}"),))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
-from meshcert.lifecycle.observing.observation import DeploymentState, Missing, Unknown
+from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
 from meshcert.proxy import Rotation
 
 _VERSION_LENGTH = 64
@@ -17,16 +17,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from meshcert.identity import ServiceUse
-    from meshcert.lifecycle.observing.observation import Acknowledgement, Observation, Service, Task
+    from meshcert.lifecycle.memory import Memory
+    from meshcert.lifecycle.observation import Acknowledgement, Instance, Observation, Workload
     from meshcert.lifecycle.policy import Policy
 
 
-def take_over(seen: Observation, policy: Policy) -> Concern:
+def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
     """
     Every service serves the current version, or the first that does not gets the next step.
 
     Args:
         seen: One look.
+        memory: What earlier looks remembered.
         policy: When things are due.
     """
     if isinstance(seen.labels, Missing | Unknown) or not seen.current or not is_published(seen.current):
@@ -40,31 +42,36 @@ def take_over(seen: Observation, policy: Policy) -> Concern:
     failing: list[str] = []
     step: Step | None = None
     held_up, urgent = False, _bad_is_served(seen)
-    for use, service in services_in_order(seen):
+    for use, service in services_in_order(seen, memory):
         if service is None:
             findings.append(Finding(Kind.SERVICE_MISSING, f"service {use.name} does not exist"))
             continue
-        concern = _redeployed(seen, service, policy) if by_deployment(use) else _reloaded(seen, use, service, policy)
+        concern = (
+            _redeployed(seen, memory, service, policy)
+            if by_deployment(use)
+            else _reloaded(seen, memory, use, service, policy)
+        )
         # Here and not for all of them together: who is refused keeps no other service from its turn.
-        concern = held_back(concern, seen, policy)
+        concern = held_back(concern, memory, seen.now, policy)
         findings += concern.findings
         failing += concern.failing
         if concern.step and (step is None or (concern.step.acts and not step.acts and not held_up)):
             step = concern.step
         # One after the other, but who never gets there must not make the others' certificates expire, and away from a
-        # bad version nobody waits for tasks that go by themselves.
+        # bad version nobody waits for instances that go by themselves.
         waits_for_it = by_deployment(use) or not urgent
         waits_for_it &= concern.step is not None and not concern.failing
-        held_up |= waits_for_it and not _is_late(seen, service, policy.deployment_within_s)
+        held_up |= waits_for_it and not _is_late(seen, memory, service, policy.deployment_within_s)
     return Concern(step, tuple(findings), tuple(failing))
 
 
-def prove(seen: Observation) -> Concern:
+def prove(seen: Observation, memory: Memory) -> Concern:
     """
-    The version that every task serves is the one to go back to from now on.
+    The version that every instance serves is the one to go back to from now on.
 
     Args:
         seen: One look.
+        memory: What earlier looks remembered.
     """
     if isinstance(seen.labels, Missing | Unknown) or not seen.current or seen.last_good == seen.current:
         return Concern()
@@ -72,143 +79,150 @@ def prove(seen: Observation) -> Concern:
         return Concern()
     if seen.current == seen.quarantined or not is_published(seen.current):
         return Concern()
-    services = [service for _, service in services_in_order(seen) if service is not None]
-    running = [task for service in services for task in service.tasks]
+    services = [service for _, service in services_in_order(seen, memory) if service is not None]
+    running = [instance for service in services for instance in service.instances]
     served = running and not any(_behind(seen, service) for service in services)
-    if any(service.deploying for service in services) or (services and not served):
+    if any(service.rolling_out for service in services) or (services and not served):
         return Concern()
     if not services and seen.identity.services:
         return Concern()
-    return Concern(Step(Action.PROVE, "every task serves it" if running else "nobody serves it", version=seen.current))
+    why = f"every {services[0].words.instance} serves it" if running else "nobody serves it"
+    return Concern(Step(Action.PROVE, why, version=seen.current))
 
 
 def is_published(version: str) -> bool:
-    """Whether a version was published: its name is a SHA-256, unlike that of the template's placeholder."""
+    """The version was published: its name is a SHA-256, unlike that of the template's placeholder."""
     return len(version) == _VERSION_LENGTH
 
 
-def services_in_order(seen: Observation) -> Iterator[tuple[ServiceUse, Service | None]]:
+def services_in_order(seen: Observation, memory: Memory) -> Iterator[tuple[ServiceUse, Workload | None]]:
     """The identity's services in their order, but first those whose deployment of a bad version is to be superseded."""
-    services: Mapping[str, Service | None] = {} if isinstance(seen.services, Unknown) else seen.services
+    services: Mapping[str, Workload | None] = {} if isinstance(seen.services, Unknown) else seen.services
     declared = [(use, services.get(use.name)) for use in seen.identity.services]
-    yield from sorted(declared, key=lambda entry: entry[1] is None or not _deploys_bad(seen, entry[1]))
+    yield from sorted(declared, key=lambda entry: entry[1] is None or not _deploys_bad(seen, memory, entry[1]))
 
 
 def by_deployment(use: ServiceUse) -> bool:
-    """Whether a service takes versions over by new deployments."""
+    """The service takes versions over by new rollouts."""
     return use.rotation is Rotation.REDEPLOY
 
 
-def deployed_version(seen: Observation, service: Service) -> str:
+def deployed_version(memory: Memory, service: Workload) -> str:
     """The version our latest deployment of a service takes there, if it is the service's newest deployment."""
-    rollout = seen.memory.rollouts.get(service.name)
-    if rollout is None or service.deployment.id == rollout.replaces:
+    rollout = memory.rollouts.get(service.name)
+    if rollout is None or service.rollout.id == rollout.replaces:
         return ""
-    if rollout.deployment and rollout.deployment != service.deployment.id:
+    if rollout.deployment and rollout.deployment != service.rollout.id:
         return ""
     return rollout.version
 
 
-def _deploys_bad(seen: Observation, service: Service) -> bool:
-    """Whether the newest deployment is ours, of the version that was rolled back, and may start more tasks."""
+def _deploys_bad(seen: Observation, memory: Memory, service: Workload) -> bool:
+    """The newest rollout is ours, of the version that was rolled back, and may start more instances."""
     bad = seen.quarantined
-    return bool(bad) and seen.current != bad == deployed_version(seen, service) and not _succeeded(service)
+    return bool(bad) and seen.current != bad == deployed_version(memory, service) and not _succeeded(service)
 
 
 def _bad_is_served(seen: Observation) -> bool:
-    """Whether a task still serves the version that was rolled back."""
+    """An instance still serves the version that was rolled back."""
     bad = seen.quarantined
     if not bad or bad == seen.current or isinstance(seen.acknowledgements, Unknown):
         return False
     return any(acknowledgement.version == bad for acknowledgement in seen.acknowledgements.values())
 
 
-def _succeeded(service: Service) -> bool:
-    return service.deployment.state is DeploymentState.COMPLETED
+def _succeeded(service: Workload) -> bool:
+    return service.rollout.state is RolloutState.COMPLETED
 
 
-def acknowledged(seen: Observation, service: Service) -> Iterator[tuple[Task, Acknowledgement | None]]:
-    """Rows count only for tasks that ECS lists."""
+def acknowledged(seen: Observation, service: Workload) -> Iterator[tuple[Instance, Acknowledgement | None]]:
+    """Each instance that the platform lists, and what it has said; rows of others do not count."""
     rows: Mapping[str, Acknowledgement] = {} if isinstance(seen.acknowledgements, Unknown) else seen.acknowledgements
-    for task in service.tasks:
-        yield task, rows.get(task.arn)
+    for instance in service.instances:
+        yield instance, rows.get(instance.id)
 
 
-def _stale(seen: Observation, service: Service, policy: Policy) -> list[Task]:
-    """Of the tasks that are behind, those that will not catch up: the others have only just started."""
+def _stale(seen: Observation, service: Workload, policy: Policy) -> list[Instance]:
+    """The instances that are behind and will not catch up; others have only just started."""
     youngest = seen.now - dt.timedelta(seconds=policy.acknowledge_within_s)
     return [
-        task
-        for task, acknowledgement in acknowledged(seen, service)
+        instance
+        for instance, acknowledgement in acknowledged(seen, service)
         if (acknowledgement and acknowledgement.version != seen.current)
-        or (acknowledgement is None and task.started_at is not None and task.started_at < youngest)
+        or (acknowledgement is None and instance.started_at is not None and instance.started_at < youngest)
     ]
 
 
-def _behind(seen: Observation, service: Service) -> list[Task]:
-    """The tasks that do not say they serve the current version."""
+def _behind(seen: Observation, service: Workload) -> list[Instance]:
+    """The instances that do not say they serve the current version."""
     return [
-        task
-        for task, acknowledgement in acknowledged(seen, service)
+        instance
+        for instance, acknowledgement in acknowledged(seen, service)
         if acknowledgement is None or acknowledgement.version != seen.current
     ]
 
 
-def _serves_another(seen: Observation, service: Service) -> bool:
+def _serves_another(seen: Observation, service: Workload) -> bool:
     return any(said is not None and said.version != seen.current for _, said in acknowledged(seen, service))
 
 
-def _redeployed(seen: Observation, service: Service, policy: Policy) -> Concern:
-    if _deploys_bad(seen, service):
+def _redeployed(seen: Observation, memory: Memory, service: Workload, policy: Policy) -> Concern:
+    if _deploys_bad(seen, memory, service):
         return _begin(service, "its deployment of the bad version is superseded", version=seen.current)
-    ours = deployed_version(seen, service) == seen.current
-    if service.deploying:
-        return _watched(seen, service, policy, ours=ours)
+    ours = deployed_version(memory, service) == seen.current
+    if service.rolling_out:
+        return _watched(seen, memory, service, policy, ours=ours)
     behind = _behind(seen, service)
     if not behind:
         return Concern()
-    late = _is_late(seen, service, policy.acknowledge_within_s)
+    late = _is_late(seen, memory, service, policy.acknowledge_within_s)
     arriving = not _stale(seen, service, policy)
     if ours:
-        # A new task that serves an older version has read it too early; one that says nothing would say no more.
+        # A new instance that serves an older version has read it too early; one that says nothing would say no more.
         arriving = _succeeded(service) and not (late and _serves_another(seen, service))
     if arriving:
         return _overdue(seen, service, behind, late=late)
-    return _deployed_anew(seen, service, behind, policy)
+    return _deployed_anew(seen, memory, service, behind, policy)
 
 
-def _deployed_anew(seen: Observation, service: Service, behind: list[Task], policy: Policy) -> Concern:
-    rollout = seen.memory.rollouts.get(service.name)
+def _deployed_anew(
+    seen: Observation, memory: Memory, service: Workload, behind: list[Instance], policy: Policy
+) -> Concern:
+    rollout = memory.rollouts.get(service.name)
     if rollout is None or rollout.version != seen.current:
-        text = f"{len(behind)} of its tasks serve another version"
-        return _rest(seen, service, policy) or _begin(service, text, version=seen.current)
-    if rollout.replaces == service.deployment.id and not rollout.deployment:
+        text = f"{len(behind)} of its {service.words.instance}s serve another version"
+        return _rest(seen, memory, service, policy) or _begin(service, text, version=seen.current)
+    if rollout.replaces == service.rollout.id and not rollout.deployment:
         return _begin(service, "a deployment was decided but never begun", version=seen.current)
-    return _repeat(seen, service, policy)
+    return _repeat(seen, memory, service, policy)
 
 
-def _begin(service: Service, why: str, *, version: str) -> Concern:
-    step = Step(Action.REDEPLOY, why, service=service.name, replaces=service.deployment.id, version=version)
+def _begin(service: Workload, why: str, *, version: str) -> Concern:
+    step = Step(Action.REDEPLOY, why, service=service.name, replaces=service.rollout.id, version=version)
     return Concern(step)
 
 
-def _watched(seen: Observation, service: Service, policy: Policy, *, ours: bool) -> Concern:
+def _watched(seen: Observation, memory: Memory, service: Workload, policy: Policy, *, ours: bool) -> Concern:
     whose = f"the deployment of {service.name}" if ours else f"another deployment of {service.name}"
     findings: tuple[Finding, ...] = ()
-    if _behind(seen, service) and _is_late(seen, service, policy.deployment_within_s):
-        findings = (Finding(Kind.DEPLOYMENT_SLOW, f"{whose}, {service.deployment.id}, does not come to an end"),)
+    if _behind(seen, service) and _is_late(seen, memory, service, policy.deployment_within_s):
+        findings = (Finding(Kind.DEPLOYMENT_SLOW, f"{whose}, {service.rollout.id}, does not come to an end"),)
     return Concern(waiting(f"watching {whose}", service=service.name), findings)
 
 
-def _repeat(seen: Observation, service: Service, policy: Policy) -> Concern:
+def _repeat(seen: Observation, memory: Memory, service: Workload, policy: Policy) -> Concern:
     """Our deployment failed, and there is nothing to go back to or the version is proven: try again, ever later."""
-    rollout = seen.memory.rollouts[service.name]
+    rollout = memory.rollouts[service.name]
     left_s = policy.retry_after_s(rollout.tries) - (seen.now - rollout.at).total_seconds()
-    text = f"ECS does not show the deployment of {service.name} yet"
+    text = f"{service.words.platform} does not show the deployment of {service.name} yet"
     findings: tuple[Finding, ...] = ()
-    if service.deployment.id != rollout.replaces:
+    if service.rollout.id != rollout.replaces:
         text = f"the deployment of {service.name} failed: again later"
-        reason = "its tasks serve another version" if _succeeded(service) else service.deployment.reason or "it failed"
+        reason = (
+            f"its {service.words.instance}s serve another version"
+            if _succeeded(service)
+            else service.rollout.reason or "it failed"
+        )
         findings = (Finding(Kind.DEPLOYMENT_FAILING, f"{service.name}: {reason}"),)
     if left_s > 0:
         return Concern(waiting(text, service=service.name, again_s=left_s), findings)
@@ -216,11 +230,11 @@ def _repeat(seen: Observation, service: Service, policy: Policy) -> Concern:
     return Concern(step, findings)
 
 
-def _rest(seen: Observation, service: Service, policy: Policy) -> Concern | None:
+def _rest(seen: Observation, memory: Memory, service: Workload, policy: Policy) -> Concern | None:
     """A pause after the deployment of another service."""
     others = [
         rollout.at
-        for name, rollout in seen.memory.rollouts.items()
+        for name, rollout in memory.rollouts.items()
         if name != service.name and rollout.version == seen.current
     ]
     if not others:
@@ -231,43 +245,48 @@ def _rest(seen: Observation, service: Service, policy: Policy) -> Concern | None
     )
 
 
-def _reloaded(seen: Observation, use: ServiceUse, service: Service, policy: Policy) -> Concern:
-    if _deploys_bad(seen, service):
+def _reloaded(seen: Observation, memory: Memory, use: ServiceUse, service: Workload, policy: Policy) -> Concern:
+    if _deploys_bad(seen, memory, service):
         return _begin(service, "its deployment of the bad version is superseded", version=seen.current)
     behind = _behind(seen, service)
     if not behind:
         return Concern()
-    late = _is_late(seen, service, use.poll_interval_s + policy.acknowledge_within_s)
+    late = _is_late(seen, memory, service, use.poll_interval_s + policy.acknowledge_within_s)
     concern = _overdue(seen, service, behind, late=late)
     # Who started after the version was current has read it: replacing it would change nothing.
-    laggards = [task for task in behind if task.running and task.started_at and task.started_at < _since(seen)]
+    laggards = [
+        instance
+        for instance in behind
+        if instance.running and instance.started_at and instance.started_at < _since(seen, memory)
+    ]
     if not late or not laggards or not service.steady:
         return concern
-    if len(behind) == len(service.tasks):
-        # Nobody serves it, so nobody knows whether a new task could: let ECS start it before it stops the old one.
-        anew = _deployed_anew(seen, service, behind, policy)
+    if len(behind) == len(service.instances):
+        # Nobody serves it, so nobody knows whether a new instance could: it has to start before the old one stops.
+        anew = _deployed_anew(seen, memory, service, behind, policy)
         return Concern(anew.step, (*concern.findings, *anew.findings))
-    first = min(laggards, key=lambda task: task.arn)
+    first = min(laggards, key=lambda instance: instance.id)
     why = "it has not taken the current version over in time, and others of its service have"
-    step = Step(Action.STOP_TASK, why, service=service.name, task=first.arn, version=seen.current)
+    step = Step(Action.STOP_INSTANCE, why, service=service.name, instance=first.id, version=seen.current)
     return Concern(step, concern.findings)
 
 
-def _since(seen: Observation) -> dt.datetime:
+def _since(seen: Observation, memory: Memory) -> dt.datetime:
     """When the current version was first seen to be current."""
-    return seen.memory.publication.since if seen.memory.publication else seen.now
+    return memory.publication.since if memory.publication else seen.now
 
 
-def _is_late(seen: Observation, service: Service, allowed_s: float) -> bool:
-    """Whether the time in which a service's tasks should serve the current version is over."""
-    rollout = seen.memory.rollouts.get(service.name)
-    since = _since(seen)
+def _is_late(seen: Observation, memory: Memory, service: Workload, allowed_s: float) -> bool:
+    """The time in which a service's instances should serve the current version is over."""
+    rollout = memory.rollouts.get(service.name)
+    since = _since(seen, memory)
     if rollout and rollout.version == seen.current:
         since = max(since, rollout.at)
     return (seen.now - since).total_seconds() > allowed_s
 
 
-def _overdue(seen: Observation, service: Service, behind: list[Task], *, late: bool) -> Concern:
-    text = f"{len(behind)} of {len(service.tasks)} tasks of {service.name} do not serve the current version yet"
+def _overdue(seen: Observation, service: Workload, behind: list[Instance], *, late: bool) -> Concern:
+    of_all = f"{len(behind)} of {len(service.instances)} {service.words.instance}s"
+    text = f"{of_all} of {service.name} do not serve the current version yet"
     findings = (Finding(Kind.SERVED_BEHIND, f"{text}: {seen.current}"),) if late else ()
     return Concern(waiting(text, service=service.name), findings)

@@ -11,20 +11,20 @@ if TYPE_CHECKING:
 
 
 class Action(StrEnum):
-    """What can be done for an identity."""
+    """Everything that can be done for an identity."""
 
     RENEW = "renew"
-    """Ask ACM for a new certificate (acm:RenewCertificate)."""
+    """Ask the issuer for a new certificate."""
     EXPORT = "export"
-    """Have the export function take the certificate out of ACM and publish it, if it is not current already."""
+    """Have the export function take the material out of its issuer and publish it, if it is not current already."""
     ROLL_BACK = "roll back"
     """Quarantine the current version and make the last good one current."""
     REDEPLOY = "redeploy"
-    """Begin a new deployment of a service."""
-    STOP_TASK = "stop task"
-    """Stop a task that did not take the current version over; ECS replaces it."""
+    """Begin a new rollout of a service."""
+    STOP_INSTANCE = "stop task"
+    """Stop an instance that did not take the current version over; the platform replaces it."""
     PROVE = "prove"
-    """Every task serves the current version: it is the one to go back to from now on."""
+    """Every instance serves the current version: it is the one to go back to from now on."""
     WAIT = "wait"
     """Something is expected to happen by itself."""
     NOTHING = "nothing"
@@ -42,8 +42,8 @@ class Step:
         version: The secret version it is about.
         away_from: The version a label leaves.
         service: The service it is about.
-        replaces: The service's newest deployment before a redeployment.
-        task: The task it is about.
+        replaces: The service's newest rollout before the one that begins.
+        instance: The instance it is about.
         again_s: Of a wait: look again after this, seconds; 0 leaves it to the policy.
     """
 
@@ -53,7 +53,7 @@ class Step:
     away_from: str = ""
     service: str = ""
     replaces: str = ""
-    task: str = ""
+    instance: str = ""
     again_s: float = 0.0
 
     @property
@@ -63,7 +63,7 @@ class Step:
 
     @property
     def acts(self) -> bool:
-        """Whether it changes anything."""
+        """It changes something."""
         return self.action not in {Action.WAIT, Action.NOTHING}
 
 
@@ -75,7 +75,7 @@ def waiting(why: str, *, service: str = "", again_s: float = 0.0) -> Step:
 @dataclass(frozen=True)
 class Concern:
     """
-    What one concern of a plan wants.
+    One concern of a plan, and the step it wants.
 
     Args:
         step: To do or to wait for; None if all is well.

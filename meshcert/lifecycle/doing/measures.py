@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from meshcert.issuing.issuer import Issuance, ValidityPeriod
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.observing.observation import Certificate, Unknown
-from meshcert.lifecycle.policy import Validity
+from meshcert.lifecycle.observation import Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from meshcert.lifecycle.doing.reconcile import Reconciled
-    from meshcert.lifecycle.observing.observation import Observation
+    from meshcert.lifecycle.memory import Memory
+    from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
 COUNTED = {
@@ -21,7 +22,7 @@ COUNTED = {
     Action.EXPORT: "Exports",
     Action.ROLL_BACK: "RollBacks",
     Action.REDEPLOY: "Redeployments",
-    Action.STOP_TASK: "TasksStopped",
+    Action.STOP_INSTANCE: "TasksStopped",
     Action.PROVE: "Proven",
 }
 """The metric that counts each action."""
@@ -52,53 +53,53 @@ def measures(result: Reconciled, policy: Policy) -> Mapping[str, Measure]:
 
     Returns:
         Values by metric name. Lifetimes are percent of a certificate's lifetime that is gone, more than 100 once it has
-        expired: as ACM holds it, as proxies read it, and the oldest that a task serves.
+        expired: as its issuer holds it, as proxies read it, and the oldest that an instance serves.
     """
     counts = Counter({"Looks": 1})
-    counts.update(COUNTED[deed.step.action] if deed.done else "StepsFailed" for deed in result.deeds)
+    counts.update(COUNTED[taken.step.action] if taken.done else "StepsFailed" for taken in result.steps)
     if result.plan:
         counts.update(str(finding.kind) for finding in result.plan.findings)
     values = {name: Measure(float(count), "Count") for name, count in counts.items()}
     seen = result.seen
     if seen is None:
         return values
-    published, issued = _published(seen), seen.certificate
-    if isinstance(issued, Certificate) and issued.validity:
+    memory = result.memory
+    published, issued = _published(seen, memory), seen.issuance
+    if isinstance(issued, Issuance) and issued.validity:
         values["IssuedLifetimeGone"] = _gone(issued.validity, seen, policy)
     if published:
         values["PublishedLifetimeGone"] = _gone(published, seen, policy)
-    served = list(_served(seen))
+    served = list(_served(seen, published))
     if served:
         values["ServedLifetimeGone"] = max(_gone(validity, seen, policy) for validity in served)
-    if seen.memory.looked_at:
-        age = (seen.now - seen.memory.looked_at).total_seconds()
+    if memory.looked_at:
+        age = (seen.now - memory.looked_at).total_seconds()
         values["SecondsSinceLook"] = Measure(max(age, 0.0), "Seconds")
     return values
 
 
-def _gone(validity: Validity, seen: Observation, policy: Policy) -> Measure:
-    return Measure(round(100.0 * validity.fraction_gone(seen.now, policy), 2), "Percent")
+def _gone(validity: ValidityPeriod, seen: Observation, policy: Policy) -> Measure:
+    return Measure(round(100.0 * policy.fraction_gone(validity, seen.now), 2), "Percent")
 
 
-def _published(seen: Observation) -> Validity | None:
-    known = seen.memory.publication
+def _published(seen: Observation, memory: Memory) -> ValidityPeriod | None:
+    known = memory.publication
     if known is None or known.version != seen.current or not known.not_before or not known.not_after:
         return None
-    return Validity(known.not_before, known.not_after)
+    return ValidityPeriod(known.not_before, known.not_after)
 
 
-def _served(seen: Observation) -> Iterator[Validity]:
-    """The validity of what each task that ECS lists serves."""
+def _served(seen: Observation, published: ValidityPeriod | None) -> Iterator[ValidityPeriod]:
+    """The validity of what each instance that the platform lists serves."""
     if isinstance(seen.services, Unknown) or isinstance(seen.acknowledgements, Unknown):
         return
-    published = _published(seen)
-    issued = seen.certificate.validity if isinstance(seen.certificate, Certificate) else None
+    issued = seen.issuance.validity if isinstance(seen.issuance, Issuance) else None
     like = published or issued
     for service in seen.services.values():
-        for task in service.tasks if service else ():
-            said = seen.acknowledgements.get(task.arn)
+        for instance in service.instances if service else ():
+            said = seen.acknowledgements.get(instance.id)
             if said and said.version == seen.current and published:
                 yield published
             elif said and said.not_after and like:
-                # A task says only when it ends: it began as long before that as the certificates we know.
-                yield Validity(said.not_after - (like.not_after - like.not_before), said.not_after)
+                # An instance says only when it ends: it began as long before that as the certificates we know.
+                yield ValidityPeriod(said.not_after - (like.not_after - like.not_before), said.not_after)

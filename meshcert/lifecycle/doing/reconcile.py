@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from meshcert.errors import LeaseLost, LeaseTaken, MeshcertError
-from meshcert.lifecycle.asking.looks import ROLL_BACK, Look
+from meshcert.lifecycle.asking.looks import Look
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.lifecycle.deciding.failing import only
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.doing.apply import Deed, Hands, apply
-from meshcert.lifecycle.memory import Memory, Order
-from meshcert.lifecycle.observing.observation import Certificate, Observation, Unknown
-from meshcert.lifecycle.observing.observe import Views, observe, remembered
+from meshcert.lifecycle.doing.apply import TakenStep, apply
+from meshcert.lifecycle.memory import ROLL_BACK, Memory, Order
+from meshcert.lifecycle.observation import Observation, Unknown
+from meshcert.lifecycle.observing.observe import observe, remembered
 
 if TYPE_CHECKING:
     from meshcert.identity import Identity
+    from meshcert.issuing.issuer import Issuance
+    from meshcert.lifecycle.memory import Change
     from meshcert.lifecycle.policy import Policy
-    from meshcert.lifecycle.ports import Audit, Declared, Lease, LifecycleTable
+    from meshcert.lifecycle.ports import Lease, LifecycleTable, Ports
 
 logger = logging.getLogger(__name__)
 
@@ -31,66 +34,44 @@ MOST_LOOKS_AGAIN = 3
 """How often one run begins anew because somebody wanted the identity meanwhile; a tick goes on from there."""
 MEANWHILE = "an event that came meanwhile"
 """Who caused such a look: it left no more than a mark."""
-_SLOW = {Action.RENEW, Action.STOP_TASK}
+_SLOW = {Action.RENEW, Action.STOP_INSTANCE}
 """Steps whose effect takes its time: the same run would not see it."""
 ORDERS_KEPT = dt.timedelta(days=1)
 """An order that could not be carried out in this time is dropped."""
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """
-    What a run works with.
-
-    Args:
-        views: Where it looks.
-        hands: What it can do.
-        declared: What is declared.
-        table: Leases and memory.
-        audit: Where actions are written down.
-        policy: When things are due.
-        lease_s: How long a lease lasts, seconds: at least as long as the function may run.
-    """
-
-    views: Views
-    hands: Hands
-    declared: Declared
-    table: LifecycleTable
-    audit: Audit
-    policy: Policy
-    lease_s: float
-
-
-@dataclass(frozen=True)
 class Reconciled:
     """
-    What a run came to.
+    The result of a run.
 
     Args:
         identity: Its name.
-        deeds: The steps it took.
+        steps: The steps it took.
         plan: The plan at the end; None if another look has seen to it, somebody else is at work on the identity, or it
             is not declared.
         seen: The last look.
+        memory: What is remembered after it.
     """
 
     identity: str
-    deeds: tuple[Deed, ...] = ()
+    steps: tuple[TakenStep, ...] = ()
     plan: Plan | None = None
     seen: Observation | None = None
+    memory: Memory = field(default_factory=Memory)
 
 
-def reconcile(look: Look, owner: str, workshop: Workshop, until: dt.datetime | None = None) -> Reconciled:
+def reconcile(look: Look, owner: str, ports: Ports, until: dt.datetime | None = None) -> Reconciled:
     """
     Bring one identity as far as it gets now.
 
-    Who finds somebody else at work leaves a mark and goes; the other one looks again for it before it ends. An event
-    does not wait for a tick because it came during a look: a failed task has ten seconds to be answered.
+    A run that finds another one at work leaves a mark and ends; the other one looks again before it ends. So an event
+    that comes during a look does not wait for a tick: a failed instance has ten seconds to be answered.
 
     Args:
         look: Which identity, and who says so.
         owner: Names this run: the Lambda request id.
-        workshop: What to work with.
+        ports: Where it looks, and what steps are taken with.
         until: From then on the run does not begin anew, whoever wants it; None if there is time enough.
 
     Returns:
@@ -102,46 +83,46 @@ def reconcile(look: Look, owner: str, workshop: Workshop, until: dt.datetime | N
         LeaseLost: If this run took so long that another one has taken over.
         MeshcertError: If the tables cannot be reached.
     """
-    result, wanted = _once(look, owner, workshop)
+    result, wanted = _once(look, owner, ports)
     for _ in range(MOST_LOOKS_AGAIN):
-        if not wanted or (until and workshop.views.clock.now() >= until):
+        if not wanted or (until and ports.clock.now() >= until):
             break
-        again, wanted = _once(Look(look.identity, MEANWHILE), owner, workshop)
+        again, wanted = _once(Look(look.identity, MEANWHILE), owner, ports)
         # Without a plan somebody else was quicker and looks for it, or the identity is gone.
-        result = replace(again if again.plan else result, deeds=(*result.deeds, *again.deeds))
+        result = replace(again if again.plan else result, steps=(*result.steps, *again.steps))
     return result
 
 
-def _once(look: Look, owner: str, workshop: Workshop) -> tuple[Reconciled, bool]:
+def _once(look: Look, owner: str, ports: Ports) -> tuple[Reconciled, bool]:
     """One look with its steps, and whether somebody wanted the identity during it."""
-    if _has_been_seen(look, workshop):
+    if _has_been_seen(look, ports):
         return Reconciled(look.identity), False
-    identity = workshop.declared.find(look.identity)
-    lease = _take(look, owner, workshop)
+    identity = ports.declared.find(look.identity)
+    lease = _take(look, owner, ports)
     if lease is None:
         return Reconciled(look.identity), False
     if identity is None:
-        workshop.table.forget(lease)
+        ports.table.forget(lease)
         return Reconciled(look.identity), False
-    run = _Run(identity, look, lease, workshop)
-    look_at: dt.datetime | None = workshop.views.clock.now()
+    run = _Run(identity, look, lease, ports)
+    look_at: dt.datetime | None = ports.clock.now()
     wanted = False
     try:
         result = run.go()
-        look_at = _look_again_at(result, workshop.policy)
+        look_at = _look_again_at(result, ports.policy)
     finally:
         wanted = run.leave(look_at)
     return result, wanted
 
 
-def _has_been_seen(look: Look, workshop: Workshop) -> bool:
-    """Whether another look has made this one needless. It would cost one of ACM's ten answers a second."""
-    return look.seen_since is not None and workshop.table.looked_since(look.identity, look.seen_since)
+def _has_been_seen(look: Look, ports: Ports) -> bool:
+    """Another look has made this one needless; the issuer's answers have a quota."""
+    return look.seen_since is not None and ports.table.looked_since(look.identity, look.seen_since)
 
 
-def _take(look: Look, owner: str, workshop: Workshop) -> Lease | None:
-    table, now = workshop.table, workshop.views.clock.now()
-    until = now + dt.timedelta(seconds=workshop.lease_s)
+def _take(look: Look, owner: str, ports: Ports) -> Lease | None:
+    table, now = ports.table, ports.clock.now()
+    until = now + dt.timedelta(seconds=ports.lease_s)
     lease = table.take(look.identity, owner, now, until)
     if lease is None and look.order:
         raise LeaseTaken(look.identity)
@@ -166,44 +147,64 @@ def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
     return result.seen.now + dt.timedelta(seconds=min(waits))
 
 
+class _OwnedMemory:
+    """The one memory of a run. Only its changes go round: what it has forgotten comes back from nowhere."""
+
+    def __init__(self, lease: Lease, table: LifecycleTable) -> None:
+        self.memory = lease.memory
+        self._lease, self._table = lease, table
+
+    def change(self, change: Change) -> None:
+        """Remember something; it is written down with the lease's end."""
+        self.memory = change(self.memory)
+
+    def save(self, change: Change) -> None:
+        """Remember something that is written down at once, or not at all."""
+        changed = change(self.memory)
+        self._table.save(self._lease, changed)
+        self.memory = changed
+
+    def release(self, look_at: dt.datetime | None) -> bool:
+        """Write it down and give the lease back; whether somebody wanted it meanwhile."""
+        return self._table.release(self._lease, self.memory, look_at)
+
+
 class _Run:
     """One run over one identity, its lease held."""
 
-    def __init__(self, identity: Identity, look: Look, lease: Lease, workshop: Workshop) -> None:
+    def __init__(self, identity: Identity, look: Look, lease: Lease, ports: Ports) -> None:
         self._identity = identity
         self._look = look
-        self._lease = lease
-        self._workshop = workshop
-        self._memory = lease.memory
+        self._ports = ports
+        self._owned = _OwnedMemory(lease, ports.table)
 
     def go(self) -> Reconciled:
         """Take steps until there is nothing to do now."""
         self._take_order()
-        deeds: list[Deed] = []
-        known: Certificate | None = None
+        steps: list[TakenStep] = []
+        known: Issuance | None = None
         while True:
             seen = self._see(known)
-            planned = plan(seen, self._workshop.policy)
+            planned = plan(seen, self._owned.memory, self._ports.policy)
             if seen.whole:
-                self._memory = only(self._memory, planned.failing)
-                seen = replace(seen, memory=self._memory)
+                self._owned.change(partial(only, wanted=planned.failing))
             self._refuse_order(seen, planned)
-            if not planned.step.acts or len(deeds) == MOST_STEPS:
+            if not planned.step.acts or len(steps) == MOST_STEPS:
                 break
-            deed = apply(planned.step, seen, self._workshop.hands, self._remember)
-            self._memory = deed.memory
-            self._write_down(deed)
-            deeds.append(deed)
-            if not deed.done or planned.step.action in _SLOW:
+            taken = apply(planned.step, seen, self._ports, self._owned.save)
+            self._owned.change(taken.change)
+            self._write_down(taken)
+            steps.append(taken)
+            if not taken.done or planned.step.action in _SLOW:
                 # What failed is not repeated at once.
                 break
-            known = deed.certificate
-        return Reconciled(self._identity.name, tuple(deeds), planned, seen)
+            known = taken.issuance
+        return Reconciled(self._identity.name, tuple(steps), planned, seen, self._owned.memory)
 
     def leave(self, look_at: dt.datetime | None) -> bool:
         """Give the lease back, whatever has happened; whether somebody wanted it meanwhile."""
         try:
-            return self._workshop.table.release(self._lease, self._memory, look_at)
+            return self._owned.release(look_at)
         except LeaseLost:
             raise
         except MeshcertError as error:
@@ -211,63 +212,68 @@ class _Run:
             logger.warning("the lease of %s was not given back: %s", self._identity.name, error)
             return False
 
-    def _see(self, known: Certificate | None) -> Observation:
-        seen = observe(self._identity, self._memory, self._workshop.views, known)
-        before, self._memory = self._memory.order, remembered(seen)
-        if before and not self._memory.order:
-            self._end_order(before, "done: another version is in its place")
+    def _see(self, known: Issuance | None) -> Observation:
+        seen = observe(self._identity, self._owned.memory, self._ports, known)
+        learn: Change = partial(remembered, seen=seen)
+        before, after = self._owned.memory.order, learn(self._owned.memory).order
+        if before and not after:
+            self._end_order("done: another version is in its place")
         elif before and seen.now - before.at > ORDERS_KEPT:
-            self._memory = replace(self._memory, order=None)
-            self._end_order(before, "dropped: it could not be carried out within a day")
-        return replace(seen, memory=self._memory)
+            self._end_order("dropped: it could not be carried out within a day")
+        elif before != after:
+            # It has learned its version: a run that ends after the next call is seen to have carried the order out.
+            self._owned.save(learn)
+        self._owned.change(learn)
+        return seen
 
     def _take_order(self) -> None:
-        look = self._look
-        if not look.order or (look.message and look.message in self._memory.messages):
+        look, memory = self._look, self._owned.memory
+        if not look.order or (look.message and look.message in memory.messages):
             return
-        before = self._memory.order
-        order = Order(look.order, look.by, look.reason, self._workshop.views.clock.now())
-        self._remember(self._memory.ordered(order, look.message))
-        if before:
-            self._end_order(before, "dropped: a later order took its place")
-
-    def _remember(self, memory: Memory) -> None:
-        self._memory = memory
-        self._workshop.table.save(self._lease, memory)
+        order = Order(look.order, look.by, look.reason, self._ports.clock.now())
+        self._owned.save(lambda memory: memory.ordered(order, look.message))
+        if memory.order:
+            self._write_down_end(memory.order, "dropped: a later order took its place")
 
     def _refuse_order(self, seen: Observation, planned: Plan) -> None:
         """A roll back that is not the next step has nothing to go back to; that is written down, and all."""
-        order = self._memory.order
+        order = self._owned.memory.order
         if order is None or order.kind != ROLL_BACK or isinstance(seen.labels, Unknown):
             return
         if planned.step.action is not Action.ROLL_BACK:
-            self._memory = replace(self._memory, order=None)
-            self._end_order(order, "refused: there is no good version to go back to")
+            self._end_order("refused: there is no good version to go back to")
 
-    def _end_order(self, order: Order, outcome: str) -> None:
-        at = self._workshop.views.clock.now()
+    def _end_order(self, outcome: str) -> None:
+        """Forgotten first: a run that ends here leaves a line unwritten, never two that contradict each other."""
+        order = self._owned.memory.order
+        if order:
+            self._owned.save(lambda memory: replace(memory, order=None))
+            self._write_down_end(order, outcome)
+
+    def _write_down_end(self, order: Order, outcome: str) -> None:
+        at = self._ports.clock.now()
         action = f"order to {order.kind}"
         self._record(
             AuditEntry(at, self._identity.name, action, order.reason, order.by, order.version, outcome=outcome)
         )
 
-    def _write_down(self, deed: Deed) -> None:
+    def _write_down(self, taken: TakenStep) -> None:
         entry = AuditEntry(
-            at=self._workshop.views.clock.now(),
+            at=self._ports.clock.now(),
             identity=self._identity.name,
-            action=str(deed.step.action),
-            why=deed.step.why,
+            action=str(taken.step.action),
+            why=taken.step.why,
             by=self._look.by,
-            before=deed.before,
-            after=deed.after,
-            outcome=deed.outcome,
-            service=deed.step.service,
+            before=taken.before,
+            after=taken.after,
+            outcome=taken.outcome,
+            service=taken.step.service,
         )
         self._record(entry)
 
     def _record(self, entry: AuditEntry) -> None:
         try:
-            self._workshop.audit.record(entry)
+            self._ports.audit.record(entry)
         except MeshcertError as error:
             # The function's own log has the line then; no rotation waits for it.
             logger.error("not in the audit log (%s): %s", error, entry.to_json())  # noqa: TRY400  ours, no traceback

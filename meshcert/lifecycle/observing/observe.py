@@ -1,80 +1,56 @@
-"""One look: ask ACM, the secret, ECS, the tasks and the CAs, and let no part that fails hide the others."""
+"""One look: issuer, secret, platform, instances and CAs are asked, and no part that fails hides the others."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from meshcert.errors import (
     AccessDenied,
     AwsRefused,
-    AwsUnavailable,
-    CertificatePending,
     IdentityMissing,
     MeshcertError,
 )
-from meshcert.lifecycle.asking.looks import RENEW
-from meshcert.lifecycle.memory import KnownCertificate, Publication
-from meshcert.lifecycle.observing.observation import Authority, Certificate, Missing, Observation, Service, Unknown
+from meshcert.issuing.issuer import Issuance
+from meshcert.lifecycle.memory import RENEW, CurrentVersion, KnownCertificate
+from meshcert.lifecycle.observation import Authority, Missing, Observation, Unknown, Workload
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from meshcert.clock import Clock
     from meshcert.identity import Identity
     from meshcert.lifecycle.memory import Memory, Order
-    from meshcert.lifecycle.observing.observation import Acknowledgement
-    from meshcert.lifecycle.ports import Acknowledgements, Authorities, Labels, Renewals, Services
+    from meshcert.lifecycle.observation import Acknowledgement
+    from meshcert.lifecycle.ports import Authorities, Observers
 
 _Seen = TypeVar("_Seen")
 
 
-@dataclass(frozen=True)
-class Views:
-    """
-    Where a look looks; reading is all it does.
-
-    Args:
-        renewals: ACM.
-        labels: Secrets Manager.
-        services: Amazon ECS.
-        acknowledgements: What tasks say.
-        authorities: AWS Private CA.
-        clock: Time.
-    """
-
-    renewals: Renewals
-    labels: Labels
-    services: Services
-    acknowledgements: Acknowledgements
-    authorities: Authorities
-    clock: Clock
-
-
-def observe(identity: Identity, memory: Memory, views: Views, known: Certificate | None = None) -> Observation:
+def observe(identity: Identity, memory: Memory, observers: Observers, known: Issuance | None = None) -> Observation:
     """
     One look at one identity.
 
     Args:
         identity: What is declared.
-        memory: What earlier looks remembered; saves asking ACM for a certificate that it has shown.
-        views: Where to look.
-        known: What ACM holds, if that has just been seen: ACM answers ten questions a second for a whole account.
+        memory: What earlier looks remembered; saves asking the issuer for a certificate that it has shown.
+        observers: Where to look.
+        known: What the issuer holds, if that has just been seen: its answers have a quota.
 
     Returns:
-        What is; parts that could not be looked at say so.
+        Everything that was found; parts that could not be looked at say so.
     """
     # The labels first: a certificate that is newer than them is published by the next look, never the other way round.
-    labels = _attempt(partial(views.labels.labels, identity.secret_id))
-    certificate: Certificate | Missing | Unknown | None = known
-    if certificate is None:
-        certificate = _attempt(partial(_certificate, identity, memory, views.renewals))
-    services: dict[str, Service | None] | Unknown = {}
+    labels = _attempt(partial(observers.labels.labels, identity.secret_id))
+    issuance: Issuance | Missing | Unknown | None = known
+    if issuance is None:
+        versions = {serial_number: seen.version for serial_number, seen in memory.certificates.items()}
+        issuance = _attempt(partial(observers.issuer.observe, identity.certificate_arn, versions))
+    services: dict[str, Workload | None] | Unknown = {}
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
     for use in identity.services:
-        service = _attempt(partial(views.services.look, use.name))
-        said = _attempt(partial(views.acknowledgements.of, use.name))
+        service = _attempt(partial(observers.platform.look, use.name))
+        said = _attempt(partial(observers.acknowledgements.of, use.name))
         if isinstance(service, Unknown):
             services = service
         elif not isinstance(services, Unknown):
@@ -85,28 +61,28 @@ def observe(identity: Identity, memory: Memory, views: Views, known: Certificate
             acknowledgements |= _of_tasks(identity, service, said)
     return Observation(
         identity=identity,
-        now=views.clock.now(),
-        certificate=certificate,
+        now=observers.clock.now(),
+        issuer=observers.issuer.can,
+        issuance=issuance,
         labels=labels,
         services=services,
         acknowledgements=acknowledgements,
-        authorities=_attempt(partial(_authorities, identity, views.authorities)),
-        memory=memory,
+        authorities=_attempt(partial(_authorities, identity, observers.authorities)),
     )
 
 
-def remembered(seen: Observation) -> Memory:
+def remembered(memory: Memory, seen: Observation) -> Memory:
     """
-    What to remember of a look.
+    The memory after a look.
 
     Args:
+        memory: What was remembered before it.
         seen: The look.
     """
-    memory = seen.memory
-    issued = seen.certificate if isinstance(seen.certificate, Certificate) else None
+    issued = seen.issuance if isinstance(seen.issuance, Issuance) else None
     if issued and issued.version and issued.validity:
         validity = issued.validity
-        known = KnownCertificate(issued.version, issued.arn, validity.not_before, validity.not_after)
+        known = KnownCertificate(issued.version, issued.reference, validity.not_before, validity.not_after)
         memory = memory.knowing(issued.serial_number, known)
     if seen.current:
         memory = replace(memory, publication=_publication(seen, memory))
@@ -117,32 +93,13 @@ def remembered(seen: Observation) -> Memory:
 
 
 def _of_tasks(
-    identity: Identity, service: Service | Missing | Unknown | None, said: Mapping[str, Mapping[str, Acknowledgement]]
+    identity: Identity, service: Workload | Missing | Unknown | None, said: Mapping[str, Mapping[str, Acknowledgement]]
 ) -> dict[str, Acknowledgement]:
-    """What a service's own tasks said: a task's role may write rows that name any task, its own service's or not."""
-    if not isinstance(service, Service):
+    """Acknowledgements by a service's own instances; its role may write rows that name others."""
+    if not isinstance(service, Workload):
         return {}
-    rows = {task.arn: said.get(task.arn, {}) for task in service.tasks}
-    return {task: row[identity.name] for task, row in rows.items() if identity.name in row}
-
-
-def _certificate(identity: Identity, memory: Memory, renewals: Renewals) -> Certificate:
-    certificate = renewals.describe(identity.certificate_arn)
-    if certificate.status != "ISSUED":
-        return certificate
-    known = memory.certificates.get(certificate.serial_number)
-    if known:
-        return replace(certificate, version=known.version)
-    try:
-        serial_number, version = renewals.version(identity.certificate_arn)
-    except CertificatePending:
-        return replace(certificate, status="PENDING_VALIDATION")
-    if serial_number != certificate.serial_number:
-        # Renewed between the two questions: the facts belong to the certificate before.
-        certificate = renewals.describe(identity.certificate_arn)
-    if serial_number != certificate.serial_number:
-        raise AwsUnavailable("acm:GetCertificate", identity.certificate_arn, "it shows two certificates at once")
-    return replace(certificate, version=version)
+    rows = {instance.id: said.get(instance.id, {}) for instance in service.instances}
+    return {instance: row[identity.name] for instance, row in rows.items() if identity.name in row}
 
 
 def _authorities(identity: Identity, authorities: Authorities) -> tuple[Authority, ...]:
@@ -160,17 +117,17 @@ def _attempt(look: Callable[[], _Seen]) -> _Seen | Missing | Unknown:
         return Unknown(str(error))
 
 
-def _publication(seen: Observation, memory: Memory) -> Publication:
+def _publication(seen: Observation, memory: Memory) -> CurrentVersion:
     before = memory.publication
-    known = before if before and before.version == seen.current else Publication(seen.current, seen.now)
+    known = before if before and before.version == seen.current else CurrentVersion(seen.current, seen.now)
     holds = memory.holding(seen.current)
     if holds is None:
         return known
-    return Publication(known.version, known.since, holds.certificate_arn, holds.not_before, holds.not_after)
+    return CurrentVersion(known.version, known.since, holds.certificate_arn, holds.not_before, holds.not_after)
 
 
 def _outstanding(order: Order | None, seen: Observation, issued: str) -> Order | None:
-    """What is left of an order: nothing once the version that it is about has gone."""
+    """The rest of an order: nothing once the version that it is about has gone."""
     is_now = issued if order and order.kind == RENEW else seen.current
     if order is None or not is_now or order.version == is_now:
         return order

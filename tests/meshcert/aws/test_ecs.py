@@ -11,13 +11,13 @@ import pytest
 from meshcert.aws.ecs.deployments import EXCUSED
 from meshcert.aws.ecs.services import EcsServices
 from meshcert.contract import exit_codes
-from meshcert.lifecycle.observing.observation import DeploymentState
+from meshcert.lifecycle.observation import RolloutState
 from tests.meshcert.aws.test_errors import Answers, client_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshcert.lifecycle.observing.observation import Service
+    from meshcert.lifecycle.observation import Workload
 
 T0 = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 MINUTE = dt.timedelta(minutes=1)
@@ -47,7 +47,7 @@ def look(
     tasks: tuple[Mapping[str, Any], ...] = (),
     history: tuple[Mapping[str, Any], ...] = (),
     **service: Any,
-) -> Service:
+) -> Workload:
     """One look at a service with these deployments, stopped tasks and service deployments."""
     row = {"serviceName": "teller", "status": "ACTIVE", "desiredCount": 1, "deployments": list(deployments), **service}
     client = Answers(
@@ -82,8 +82,8 @@ class TestServices:
             tasks=(stopped("TaskFailedToStart"), stopped("TaskFailedToStart", by="ecs-svc/1")),
         )
 
-        assert (seen.deployment.id, seen.deployment.state) == ("ecs-svc/2", DeploymentState.FAILED)
-        assert seen.deployment.reason == "rolled back"
+        assert (seen.rollout.id, seen.rollout.state) == ("ecs-svc/2", RolloutState.FAILED)
+        assert seen.rollout.reason == "rolled back"
         assert seen.excused == ("because",)
 
     def test_a_deployment_that_was_replaced_says_nothing_about_the_newest(self) -> None:
@@ -93,52 +93,50 @@ class TestServices:
             deployment("ecs-svc/1", "FAILED", status="ACTIVE"),
         )
 
-        assert (seen.deployment.id, seen.deployment.state) == ("ecs-svc/2", DeploymentState.COMPLETED)
+        assert (seen.rollout.id, seen.rollout.state) == ("ecs-svc/2", RolloutState.COMPLETED)
 
     @pytest.mark.parametrize(
         ("records", "expected"),
         [
-            ((), ("ecs-svc/2", DeploymentState.IN_PROGRESS)),
-            ((record("IN_PROGRESS", "2", T0),), ("ecs-svc/2", DeploymentState.IN_PROGRESS)),
-            ((record("STOP_REQUESTED", "2", T0),), ("ecs-svc/2", DeploymentState.IN_PROGRESS)),
-            ((record("STOPPED", "2", T0),), ("ecs-svc/2", DeploymentState.FAILED)),
-            ((record("STOPPED", "2", T0 - 0.1 * MINUTE),), ("ecs-svc/2", DeploymentState.FAILED)),
-            ((record("STOPPED", "1", T0 - 0.1 * MINUTE),), ("ecs-svc/2", DeploymentState.IN_PROGRESS)),
-            ((record("ROLLBACK_REQUESTED", "3", T0 + MINUTE),), ("ecs-svc/3", DeploymentState.FAILED)),
-            ((record("ROLLBACK_IN_PROGRESS", "3", T0 + MINUTE),), ("ecs-svc/3", DeploymentState.FAILED)),
-            ((record("ROLLBACK_FAILED", "3", T0 + MINUTE),), ("ecs-svc/3", DeploymentState.FAILED)),
+            ((), ("ecs-svc/2", RolloutState.IN_PROGRESS)),
+            ((record("IN_PROGRESS", "2", T0),), ("ecs-svc/2", RolloutState.IN_PROGRESS)),
+            ((record("STOP_REQUESTED", "2", T0),), ("ecs-svc/2", RolloutState.IN_PROGRESS)),
+            ((record("STOPPED", "2", T0),), ("ecs-svc/2", RolloutState.FAILED)),
+            ((record("STOPPED", "2", T0 - 0.1 * MINUTE),), ("ecs-svc/2", RolloutState.FAILED)),
+            ((record("STOPPED", "1", T0 - 0.1 * MINUTE),), ("ecs-svc/2", RolloutState.IN_PROGRESS)),
+            ((record("ROLLBACK_REQUESTED", "3", T0 + MINUTE),), ("ecs-svc/3", RolloutState.FAILED)),
+            ((record("ROLLBACK_IN_PROGRESS", "3", T0 + MINUTE),), ("ecs-svc/3", RolloutState.FAILED)),
+            ((record("ROLLBACK_FAILED", "3", T0 + MINUTE),), ("ecs-svc/3", RolloutState.FAILED)),
             (
                 (record("STOPPED", "1", T0 - 0.1 * MINUTE), record("PENDING", "2", T0)),
-                ("ecs-svc/2", DeploymentState.IN_PROGRESS),
+                ("ecs-svc/2", RolloutState.IN_PROGRESS),
             ),
         ],
     )
     def test_the_history_tells_what_the_deployment_does_not(
-        self, records: tuple[dict[str, Any], ...], expected: tuple[str, DeploymentState]
+        self, records: tuple[dict[str, Any], ...], expected: tuple[str, RolloutState]
     ) -> None:
         """Stopped by a person, or rolled back: failed. The record of the deployment before is not mistaken for it."""
         seen = look(deployment("ecs-svc/2", "IN_PROGRESS"), history=records)
 
-        assert (seen.deployment.id, seen.deployment.state) == expected
+        assert (seen.rollout.id, seen.rollout.state) == expected
 
     def test_why_a_deployment_was_stopped_is_told(self) -> None:
         """In ECS's words, or with its status."""
         told = look(deployment("ecs-svc/2", "IN_PROGRESS"), history=(record("STOPPED", "2", T0, "by a person"),))
         silent = look(deployment("ecs-svc/2", "IN_PROGRESS"), history=(record("STOPPED", "2", T0),))
 
-        assert told.deployment.reason == "by a person"
-        assert silent.deployment.reason == "its service deployment is STOPPED"
+        assert told.rollout.reason == "by a person"
+        assert silent.rollout.reason == "its service deployment is STOPPED"
 
-    @pytest.mark.parametrize(
-        ("running", "expected"), [(1, DeploymentState.COMPLETED), (0, DeploymentState.IN_PROGRESS)]
-    )
+    @pytest.mark.parametrize(("running", "expected"), [(1, RolloutState.COMPLETED), (0, RolloutState.IN_PROGRESS)])
     def test_a_service_without_rollout_states_is_judged_by_its_counts(
-        self, running: int, expected: DeploymentState
+        self, running: int, expected: RolloutState
     ) -> None:
         """Other controllers than ECS's own have none, and no history either."""
         seen = look(deployment("ecs-svc/2", None, runningCount=running), deploymentController={"type": "CODE_DEPLOY"})
 
-        assert seen.deployment.state is expected
+        assert seen.rollout.state is expected
 
     def test_without_rollout_states_a_deployment_ends_with_the_one_before(self) -> None:
         """As long as an older one has tasks, the newest is under way."""
@@ -147,11 +145,11 @@ class TestServices:
             deployment("ecs-svc/1", None, status="ACTIVE"),
         )
 
-        assert (seen.deployment.id, seen.deployment.state) == ("ecs-svc/2", DeploymentState.IN_PROGRESS)
+        assert (seen.rollout.id, seen.rollout.state) == ("ecs-svc/2", RolloutState.IN_PROGRESS)
 
     def test_a_service_that_ecs_never_deploys_is_steady(self) -> None:
         """The controller EXTERNAL has task sets in place of deployments."""
-        assert look().deployment.state is DeploymentState.COMPLETED
+        assert look().rollout.state is RolloutState.COMPLETED
 
     @pytest.mark.parametrize(
         ("task", "expected"),

@@ -225,7 +225,7 @@ class TestAdapters:
         description = {"Status": "ISSUED"} | ({"RenewalEligibility": eligibility} if eligibility else {})
         client = Answers(describe_certificate={"Certificate": description}, get_certificate={"Certificate": "c"})
 
-        assert Acm(client).look("arn:thing").renewable is renewable
+        assert Acm(client).look("arn:thing").to_take_out is not renewable
 
     def test_a_version_that_is_stored_already_is_no_error(self) -> None:
         """Another export of the same certificate has other bytes under the same token."""

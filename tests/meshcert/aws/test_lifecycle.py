@@ -18,8 +18,6 @@ from meshcert.aws.queues.looks import LooksQueue
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.errors import AwsRefused, AwsUnavailable, ExportFailed, VerifyFailed
 from meshcert.lifecycle.audit import AuditEntry
-from meshcert.lifecycle.observing.observation import Certificate
-from meshcert.lifecycle.policy import Validity
 from tests.meshcert.aws.test_errors import Answers, client_error
 from tests.meshcert.publishing.fakes import FakeClock
 
@@ -32,55 +30,6 @@ MINUTE = dt.timedelta(minutes=1)
 
 class TestRenewals:
     """DescribeCertificate and RenewCertificate."""
-
-    def test_everything_acm_says_of_a_renewal_that_does_not_come_is_kept(self) -> None:
-        """Times in UTC, the serial number as Envoy shows it."""
-        cest = dt.timezone(dt.timedelta(hours=2))
-        description = {
-            "Status": "ISSUED",
-            "Serial": "00:8A:0b:Cc",
-            "NotBefore": T0.astimezone(cest),
-            "NotAfter": (T0 + MINUTE).astimezone(cest),
-            "RenewalEligibility": "ELIGIBLE",
-            "RenewalSummary": {
-                "RenewalStatus": "PENDING_AUTO_RENEWAL",
-                "RenewalStatusReason": "PCA_ACCESS_DENIED",
-                "UpdatedAt": T0,
-            },
-        }
-
-        seen = AcmRenewals(Answers(describe_certificate={"Certificate": description})).describe("arn:c")
-
-        assert seen == Certificate(
-            "arn:c",
-            "ISSUED",
-            "8a0bcc",
-            Validity(T0, T0 + MINUTE),
-            renewable=True,
-            renewal_status="PENDING_AUTO_RENEWAL",
-            renewal_reason="PCA_ACCESS_DENIED",
-        )
-        assert seen.validity is not None
-        assert seen.validity.not_after.tzinfo is dt.UTC
-
-    @pytest.mark.parametrize(
-        ("shown", "expected"),
-        [("0a:0b", "0a0b"), ("00:00:0a", "0a"), ("a:0b", "0a0b"), ("7F", "7f"), ("", "")],
-    )
-    def test_serial_numbers_are_whole_bytes(self, shown: str, expected: str) -> None:
-        """The same number is the same text, however it is encoded."""
-        client = Answers(describe_certificate={"Certificate": {"Status": "ISSUED", "Serial": shown}})
-
-        assert AcmRenewals(client).describe("arn:c").serial_number == expected
-
-    def test_a_certificate_that_was_never_issued_says_why(self) -> None:
-        """Everything else is empty."""
-        client = Answers(
-            describe_certificate={"Certificate": {"Status": "FAILED", "FailureReason": "PCA_INVALID_DURATION"}}
-        )
-
-        expected = Certificate("arn:c", "FAILED", failure_reason="PCA_INVALID_DURATION")
-        assert AcmRenewals(client).describe("arn:c") == expected
 
     def test_a_renewal_under_way_is_as_good_as_a_new_one(self) -> None:
         """Two events ask for the same renewal."""

@@ -21,6 +21,7 @@ from meshcert.aws.queues.looks import LooksQueue
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.errors import AwsRefused, AwsUnavailable, ExportFailed, IdentityMissing
+from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.material import Passphrase
 from tests.local.aws.bundles import new_function
@@ -56,9 +57,9 @@ class TestRenewals:
         return str(answer["CertificateArn"])
 
     @pytest.fixture
-    def renewals(self, aws: LocalAws) -> AcmRenewals:
-        """The adapter."""
-        return AcmRenewals(aws.client("acm"))
+    def issuer(self, aws: LocalAws) -> AcmIssuer:
+        """ACM as an issuer."""
+        return AcmIssuer(AcmRenewals(aws.client("acm")))
 
     @pytest.fixture
     def export(self, aws: LocalAws) -> Callable[[str], str]:
@@ -67,68 +68,67 @@ class TestRenewals:
         return lambda arn: store.export(arn, Passphrase("correct horse battery")).version_id
 
     def test_an_issued_certificate_is_described(
-        self, aws: LocalAws, renewals: AcmRenewals, certificate: str, export: Callable[[str], str]
+        self, aws: LocalAws, issuer: AcmIssuer, certificate: str, export: Callable[[str], str]
     ) -> None:
         """Serial number and validity are the certificate's own; it is renewable once it was exported."""
         leaf = parsed(aws.client("acm").get_certificate(CertificateArn=certificate)["Certificate"])
-        before = renewals.describe(certificate)
+        before = issuer.observe(certificate, {})
 
         version = export(certificate)
 
-        after = renewals.describe(certificate)
-        assert (before.status, before.renewable, before.renewal_status) == ("ISSUED", False, "")
-        assert (after.status, after.renewable, after.version) == ("ISSUED", True, "")
+        after = issuer.observe(certificate, {})
+        assert (before.status, before.renewable, before.to_take_out, before.renewing) == ("ISSUED", False, True, False)
+        assert (after.status, after.renewable, after.to_take_out, after.version) == ("ISSUED", True, False, version)
         assert int(after.serial_number, 16) == leaf.serial_number
         assert after.validity is not None
         assert (after.validity.not_before, after.validity.not_after) == (
             leaf.not_valid_before_utc,
             leaf.not_valid_after_utc,
         )
-        assert renewals.version(certificate) == (after.serial_number, version)
 
     def test_a_renewal_makes_another_certificate(
         self,
         aws: LocalAws,
-        renewals: AcmRenewals,
+        issuer: AcmIssuer,
         authority: str,
         certificate: str,
         export: Callable[[str], str],
     ) -> None:
         """Asking twice asks once; the new certificate waits to be exported."""
         permit_acm(aws.client("acm-pca"), authority)
-        old_version, before = export(certificate), renewals.describe(certificate)
+        old_version, before = export(certificate), issuer.observe(certificate, {})
 
-        renewals.renew(certificate)
-        renewals.renew(certificate)
-        eventually(lambda: renewals.describe(certificate).serial_number != before.serial_number, "the renewal")
+        issuer.renew(certificate)
+        issuer.renew(certificate)
+        eventually(lambda: issuer.observe(certificate, {}).serial_number != before.serial_number, "the renewal")
 
-        after = renewals.describe(certificate)
-        serial_number, version = renewals.version(certificate)
-        assert (after.renewal_status, after.renewable) == ("SUCCESS", False)
-        assert serial_number == after.serial_number
-        assert version not in {"", old_version}
+        after = issuer.observe(certificate, {})
+        assert (after.renewing, after.trouble, after.renewable, after.to_take_out) == (False, "", False, True)
+        assert after.version not in {"", old_version}
 
-    def test_a_renewal_without_an_export_before_is_refused(self, renewals: AcmRenewals, certificate: str) -> None:
+    def test_a_renewal_without_an_export_before_is_refused(self, issuer: AcmIssuer, certificate: str) -> None:
         """ACM says so itself."""
         with pytest.raises(AwsRefused, match="ValidationException"):
-            renewals.renew(certificate)
+            issuer.renew(certificate)
 
     def test_a_renewal_that_the_ca_does_not_permit_says_why(
-        self, renewals: AcmRenewals, certificate: str, export: Callable[[str], str]
+        self, issuer: AcmIssuer, certificate: str, export: Callable[[str], str]
     ) -> None:
         """ACM takes the order, and then it stays pending."""
         export(certificate)
 
-        renewals.renew(certificate)
-        eventually(lambda: renewals.describe(certificate).renewal_reason, "the reason")
+        issuer.renew(certificate)
+        eventually(lambda: issuer.observe(certificate, {}).trouble, "the reason")
 
-        seen = renewals.describe(certificate)
-        assert (seen.renewal_status, seen.renewal_reason) == ("PENDING_AUTO_RENEWAL", "PCA_ACCESS_DENIED")
+        seen = issuer.observe(certificate, {})
+        assert seen.renewing
+        assert seen.trouble.startswith("PCA_ACCESS_DENIED (give ACM its permission")
 
-    def test_a_certificate_that_is_not_there_is_named(self, renewals: AcmRenewals, certificate: str) -> None:
+    def test_a_certificate_that_is_not_there_is_named(self, aws: LocalAws, certificate: str) -> None:
         """By every call."""
         missing = f"{certificate[:-36]}{uuid.uuid4()}"
-        for call in (renewals.describe, renewals.version, renewals.renew):
+        calls = AcmRenewals(aws.client("acm"))
+        for call in (calls.describe, calls.version, calls.renew):
             with pytest.raises(IdentityMissing, match=missing):
                 call(missing)
 
@@ -226,7 +226,7 @@ class TestAuditLog:
         one, two = AuditLog(logs, group, "2026/11/22/[$LATEST]one"), AuditLog(logs, group, "2026/11/22/[$LATEST]two")
         renewed = AuditEntry(now - 3 * MINUTE, "teller", "renew", 'it is "due"', "tick", before="v", after="")
         failed = AuditEntry(
-            now - 2 * MINUTE, "teller", "redeploy", "tasks serve another", "e", "1", "", "AwsRefused: no", "front"
+            now - 2 * MINUTE, "teller", "roll_out", "tasks serve another", "e", "1", "", "AwsRefused: no", "front"
         )
         proven = AuditEntry(now - MINUTE, "teller", "prove", "every task serves it", "tick")
         for entry, log in (

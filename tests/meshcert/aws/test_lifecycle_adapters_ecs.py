@@ -9,7 +9,7 @@ import pytest
 from local.running_aws import LocalAws
 from meshcert.aws.ecs.services import EcsServices
 from meshcert.errors import IdentityMissing
-from meshcert.lifecycle.observing.observation import DeploymentState
+from meshcert.lifecycle.observation import RolloutState
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.running_tasks import CLUSTER, RunningService, build_image
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from meshcert.lifecycle.observing.observation import Service
+    from meshcert.lifecycle.observation import Workload
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def breaker(*, rollback: bool = False) -> dict[str, Any]:
     return {"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": True, "rollback": rollback}}}
 
 
-def seen(services: EcsServices) -> Service:
+def seen(services: EcsServices) -> Workload:
     """One look at the tests' service."""
     service = services.look("fated")
     assert service is not None
@@ -63,10 +63,10 @@ def test_a_steady_service_is_seen_as_it_is(aws: LocalAws, services: EcsServices,
 
     assert look.steady
     assert (look.name, look.desired_count, look.failures, look.excused) == ("fated", 2, (), ())
-    assert (look.deployment.id, look.deployment.state) == (deployment_id, DeploymentState.COMPLETED)
-    assert {task.arn for task in look.tasks} == {task.arn for task in service.tasks()}
-    assert {task.deployment for task in look.tasks} == {deployment_id}
-    assert {task.started_at for task in look.tasks} == {task.describe()["startedAt"] for task in service.tasks()}
+    assert (look.rollout.id, look.rollout.state) == (deployment_id, RolloutState.COMPLETED)
+    assert {task.id for task in look.instances} == {task.arn for task in service.tasks()}
+    assert {task.rollout for task in look.instances} == {deployment_id}
+    assert {task.started_at for task in look.instances} == {task.describe()["startedAt"] for task in service.tasks()}
     assert services.look("absent") is None
     assert EcsServices(aws.client("ecs"), "absent").look("fated") is None
 
@@ -76,15 +76,15 @@ def test_a_redeployment_is_watched_to_its_end(aws: LocalAws, services: EcsServic
     service = RunningService.create(aws, fate)
     old = service.steady()
 
-    new = services.redeploy("fated")
+    new = services.roll_out("fated")
 
     under_way = seen(services)
     assert new not in {"", old}
-    assert (under_way.deployment.id, under_way.deploying, under_way.steady) == (new, True, False)
+    assert (under_way.rollout.id, under_way.rolling_out, under_way.steady) == (new, True, False)
     eventually(lambda: seen(services).steady, "the deployment to end", within_s=20)
     done = seen(services)
-    assert done.deployment.id == new
-    assert {task.deployment for task in done.tasks} == {new}
+    assert done.rollout.id == new
+    assert {task.rollout for task in done.instances} == {new}
     assert (done.failures, done.excused) == ((), ())
 
 
@@ -94,15 +94,15 @@ def test_a_failing_task_is_seen_before_the_deployment_fails(aws: LocalAws, servi
     old = service.steady()
     fate.write_text("exit")
 
-    new = services.redeploy("fated")
+    new = services.roll_out("fated")
     eventually(lambda: seen(services).excused, "a failure")
 
     look = seen(services)
     assert look.excused[0] == "Essential container in task exited; app exited with 3"
     assert look.failures == ()
-    assert (look.deployment.id, look.deployment.state) == (new, DeploymentState.IN_PROGRESS)
-    assert old in {task.deployment for task in look.tasks}
-    eventually(lambda: seen(services).deployment.failed_tasks >= 1, "the count of failures")
+    assert (look.rollout.id, look.rollout.state) == (new, RolloutState.IN_PROGRESS)
+    assert old in {task.rollout for task in look.instances}
+    eventually(lambda: seen(services).rollout.failed >= 1, "the count of failures")
 
 
 def test_a_deployment_that_the_circuit_breaker_ended_has_failed(
@@ -113,16 +113,16 @@ def test_a_deployment_that_the_circuit_breaker_ended_has_failed(
     service.steady()
     fate.write_text("exit")
 
-    new = services.redeploy("fated")
-    eventually(lambda: seen(services).deployment.state is DeploymentState.FAILED, "the failure", within_s=20)
+    new = services.roll_out("fated")
+    eventually(lambda: seen(services).rollout.state is RolloutState.FAILED, "the failure", within_s=20)
 
     look = seen(services)
-    assert look.deployment.id == new
-    assert "circuit breaker" in look.deployment.reason
+    assert look.rollout.id == new
+    assert "circuit breaker" in look.rollout.reason
     assert len(look.excused) == 3
     fate.write_text("")
-    last = services.redeploy("fated")
-    assert seen(services).deployment.id == last
+    last = services.roll_out("fated")
+    assert seen(services).rollout.id == last
     assert seen(services).excused == ()
     eventually(lambda: seen(services).steady, "the deployment after it", within_s=20)
 
@@ -132,19 +132,19 @@ def test_a_deployment_that_ecs_rolls_back_has_failed(aws: LocalAws, services: Ec
     service = RunningService.create(aws, fate, count=1, **breaker(rollback=True))
     old = service.steady()
     fate.write_text("exit")
-    states: set[tuple[str, DeploymentState]] = set()
+    states: set[tuple[str, RolloutState]] = set()
 
-    new = services.redeploy("fated")
+    new = services.roll_out("fated")
 
     def rolled_back() -> bool:
-        deployment = seen(services).deployment
+        deployment = seen(services).rollout
         states.add((deployment.id, deployment.state))
-        return (old, DeploymentState.COMPLETED) in states
+        return (old, RolloutState.COMPLETED) in states
 
     eventually(rolled_back, "the rollback", within_s=20)
-    assert (new, DeploymentState.IN_PROGRESS) in states
-    assert (old, DeploymentState.IN_PROGRESS) not in states
-    assert (new, DeploymentState.COMPLETED) not in states
+    assert (new, RolloutState.IN_PROGRESS) in states
+    assert (old, RolloutState.IN_PROGRESS) not in states
+    assert (new, RolloutState.COMPLETED) not in states
 
 
 def test_a_deployment_that_overtakes_another_is_not_taken_for_failed(
@@ -154,9 +154,9 @@ def test_a_deployment_that_overtakes_another_is_not_taken_for_failed(
     service = RunningService.create(aws, fate, count=1)
     service.steady()
     service.redeploy("sick")
-    eventually(lambda: len(seen(services).tasks) == 2, "the task that never gets healthy")
+    eventually(lambda: len(seen(services).instances) == 2, "the task that never gets healthy")
 
-    newest = services.redeploy("fated")
+    newest = services.roll_out("fated")
     looks = [seen(services)]
 
     def stopped() -> bool:
@@ -165,8 +165,8 @@ def test_a_deployment_that_overtakes_another_is_not_taken_for_failed(
 
     eventually(stopped, "the overtaken deployment to stop")
     looks.append(seen(services))
-    assert {look.deployment.id for look in looks} == {newest}
-    assert {look.deployment.state for look in looks} == {DeploymentState.IN_PROGRESS}
+    assert {look.rollout.id for look in looks} == {newest}
+    assert {look.rollout.state for look in looks} == {RolloutState.IN_PROGRESS}
     assert {look.failures + look.excused for look in looks} == {()}
 
 
@@ -174,17 +174,19 @@ def test_a_task_that_is_stopped_is_replaced(aws: LocalAws, services: EcsServices
     """Stopping it again does nothing, and stopping one that never was neither; nobody calls it a failure."""
     service = RunningService.create(aws, fate)
     service.steady()
-    victim = seen(services).tasks[0].arn
+    victim = seen(services).instances[0].id
 
     for _ in range(2):
-        services.stop_task(victim, "meshcert: it is behind")
-    eventually(lambda: seen(services).steady and victim not in {task.arn for task in seen(services).tasks}, "another")
+        services.stop(victim, "meshcert: it is behind")
+    eventually(
+        lambda: seen(services).steady and victim not in {task.id for task in seen(services).instances}, "another"
+    )
 
     stopped = aws.client("ecs").describe_tasks(cluster=CLUSTER, tasks=[victim])["tasks"][0]
     assert stopped["stoppedReason"] == "meshcert: it is behind"
     assert (seen(services).failures, seen(services).excused) == ((), ())
-    services.stop_task(victim, "meshcert: it is behind")
-    services.stop_task(victim[:-4] + "0000", "meshcert: it never was")
+    services.stop(victim, "meshcert: it is behind")
+    services.stop(victim[:-4] + "0000", "meshcert: it never was")
 
 
 def test_a_service_tells_its_identities(aws: LocalAws, services: EcsServices, fate: Path) -> None:
@@ -207,7 +209,7 @@ def test_a_service_that_is_deleted_is_gone(aws: LocalAws, services: EcsServices,
     assert services.look("fated") is None
     for name in ("fated", "absent"):
         with pytest.raises(IdentityMissing, match=name):
-            services.redeploy(name)
+            services.roll_out(name)
 
 
 def test_more_tasks_than_one_answer_holds_are_all_seen(aws: LocalAws, fate: Path) -> None:
@@ -225,5 +227,5 @@ def test_more_tasks_than_one_answer_holds_are_all_seen(aws: LocalAws, fate: Path
     look = EcsServices(client, CLUSTER).look("fated")
 
     assert look is not None
-    assert len(look.tasks) == 5
+    assert len(look.instances) == 5
     assert pages[0] >= 3

@@ -12,7 +12,7 @@ import pytest
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.aws.tables.identities import Identities
 from meshcert.identity import Identity
-from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement
 from meshcert.san import Dns, Uri
 from tests.meshcert.aws.test_errors import Answers
 

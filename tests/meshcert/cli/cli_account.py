@@ -75,7 +75,7 @@ class Terminal:
             mesh="color",
             region="eu-west-1",
             declared=self.world.declared,
-            views=self.world.workshop().views,
+            observers=self.world.observers(),
             remembered=self.world.table,
             orders=self,
             verifier=self,
@@ -91,10 +91,10 @@ class Terminal:
         return Ended(code, printed.out, printed.err)
 
     def breaks(self, **parts: Any) -> None:
-        """Put other ports in the place of some, of the account or of its views."""
-        views = {name: port for name, port in parts.items() if hasattr(self.account.views, name)}
-        others = {name: port for name, port in parts.items() if name not in views}
-        self.account = replace(self.account, views=replace(self.account.views, **views), **others)
+        """Put other ports in the place of some, of the account or of its observers."""
+        observers = {name: port for name, port in parts.items() if hasattr(self.account.observers, name)}
+        others = {name: port for name, port in parts.items() if name not in observers}
+        self.account = replace(self.account, observers=replace(self.account.observers, **observers), **others)
 
     def send(self, order: str, identity: str, reason: str) -> str:
         """The orders queue; the function takes the order up at once if it is told to."""

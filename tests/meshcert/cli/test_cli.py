@@ -12,6 +12,7 @@ from meshcert.cli.__main__ import cli, main
 from meshcert.cli.exit_codes import EXIT_CODES
 from meshcert.cli.rights import RIGHTS
 from meshcert.errors import AccessDenied, AwsUnavailable, IdentityMissing, VerifyFailed
+from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.audit import AuditEntry
 from tests.meshcert.cli.cli_account import Broken, Terminal
 from tests.meshcert.lifecycle.world import DAY, MINUTE, SECRET, T0, TELLER, LifecycleWorld
@@ -113,7 +114,7 @@ class TestStatus:
     @pytest.mark.parametrize(("error", "code"), [(DENIED, 77), (THROTTLED, 69)], ids=["denied", "throttled"])
     def test_what_cannot_be_seen_hides_nothing_else(self, terminal: Terminal, error: Any, code: int) -> None:
         """ACM says nothing; labels, services and tasks are shown all the same."""
-        terminal.breaks(renewals=Broken(error))
+        terminal.breaks(issuer=AcmIssuer(Broken(error)))
 
         ended = terminal.run("status")
 
@@ -124,7 +125,7 @@ class TestStatus:
 
     def test_an_operator_without_a_right_is_told_which_role_has_it(self, terminal: Terminal) -> None:
         """A finding's usual remedy, a deploy, is about the renewal function's rights."""
-        terminal.breaks(renewals=Broken(DENIED))
+        terminal.breaks(issuer=AcmIssuer(Broken(DENIED)))
 
         ended = terminal.run("status")
 
@@ -135,15 +136,17 @@ class TestStatus:
         """All well, nothing to be seen at all, and nothing there at all."""
         well = terminal.run("status", "--json").document
         terminal.breaks(
-            renewals=Broken(THROTTLED),
+            issuer=AcmIssuer(Broken(THROTTLED)),
             labels=Broken(THROTTLED),
-            services=Broken(THROTTLED),
+            platform=Broken(THROTTLED),
             acknowledgements=Broken(DENIED),
             authorities=Broken(THROTTLED),
         )
         unseen = terminal.run("status", "--json").document
         gone = IdentityMissing("arn:x", "Deploy the stacks again")
-        terminal.breaks(renewals=Broken(gone), labels=Broken(gone), services=Broken(gone), authorities=Broken(gone))
+        terminal.breaks(
+            issuer=AcmIssuer(Broken(gone)), labels=Broken(gone), platform=Broken(gone), authorities=Broken(gone)
+        )
         missing = terminal.run("status", "--json").document
 
         for document in (well, unseen, missing):

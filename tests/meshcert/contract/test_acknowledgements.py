@@ -11,7 +11,7 @@ from entrypoint.rotating.acknowledgements import row
 from entrypoint.rotating.standing import Standing
 from evidence.fixtures.proxies import teller
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
-from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement
 from tests.meshcert.aws.test_rows import Pages
 
 AT = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)

@@ -10,8 +10,7 @@ from meshcert.proxy import Rotation
 from meshcert.san import Dns, Uri
 
 if TYPE_CHECKING:
-    from meshcert.identity import IdentityTable
-    from meshcert.lifecycle.ports import Declared
+    from meshcert.identity import Declared, IdentityTable
 
     class Table(IdentityTable, Declared):
         """One table: written by one function, read by others."""

@@ -26,7 +26,7 @@ class TestDelete:
         assert answered["Status"] == "SUCCESS"
         assert world.identities.rows == {}
         assert world.current(SECRET) == published
-        assert world.certificates.look(CERTIFICATE).renewable
+        assert not world.certificates.look(CERTIFICATE).to_take_out
 
     def test_what_was_remembered_of_a_deleted_identity_is_cleared_away_soon(self, world: World) -> None:
         """Whoever looks at an identity that is gone forgets the rest; a delete does not fail for it."""

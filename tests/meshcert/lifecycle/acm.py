@@ -5,15 +5,16 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import AwsRefused, CertificatePending, ExportFailed, IdentityMissing, VersionQuarantined
-from meshcert.lifecycle.observing.observation import Certificate
-from meshcert.lifecycle.policy import ACM_RENEWS_AT, Policy, Validity
+from meshcert.issuing.acm import ACM
+from meshcert.issuing.issuer import ValidityPeriod
+from meshcert.lifecycle.policy import Policy
 from meshcert.publishing.publication import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from evidence.simulation.tables import InMemoryIdentities
     from evidence.simulation.vault import InMemoryVault
@@ -33,7 +34,7 @@ class Issued:
     """A certificate under an ARN, and its renewal."""
 
     serial_number: str
-    validity: Validity
+    validity: ValidityPeriod
     exported: bool = False
     renewal_status: str = ""
     renewal_reason: str = ""
@@ -74,10 +75,10 @@ class SimulatedAcm:
     def issue(self, arn: str, at: dt.datetime | None = None) -> Issued:
         """A new certificate and key under an ARN, as if issued at a time."""
         issued_at = at or self.clock.now()
-        number = f"{len(self.serial_numbers) + 1:032x}"
+        number = f"{(1 << 124) + len(self.serial_numbers) + 1:x}"
         self.serial_numbers.append(number)
         back_dating = dt.timedelta(seconds=self.policy.back_dating_s)
-        self.certificates[arn] = Issued(number, Validity(issued_at - back_dating, issued_at + self.lifetime))
+        self.certificates[arn] = Issued(number, ValidityPeriod(issued_at - back_dating, issued_at + self.lifetime))
         return self.certificates[arn]
 
     def advance(self) -> None:
@@ -87,19 +88,21 @@ class SimulatedAcm:
             if issued.attempt_at and issued.attempt_at <= self.clock.now():
                 self._attempt(arn, issued)
 
-    def describe(self, certificate_arn: str) -> Certificate:
+    def describe(self, certificate_arn: str) -> Mapping[str, Any]:
         """DescribeCertificate."""
         issued = self._find(certificate_arn)
         expired = self.clock.now() >= issued.validity.not_after
-        return Certificate(
-            certificate_arn,
-            "EXPIRED" if expired else issued.status,
-            serial_number=issued.serial_number,
-            validity=issued.validity,
-            renewable=issued.exported and not expired,
-            renewal_status=issued.renewal_status,
-            renewal_reason=issued.renewal_reason,
-        )
+        return {
+            "Status": "EXPIRED" if expired else issued.status,
+            "Serial": issued.serial_number,
+            "NotBefore": issued.validity.not_before,
+            "NotAfter": issued.validity.not_after,
+            "RenewalEligibility": "ELIGIBLE" if issued.exported and not expired else "INELIGIBLE",
+            "RenewalSummary": {
+                "RenewalStatus": issued.renewal_status,
+                "RenewalStatusReason": issued.renewal_reason,
+            },
+        }
 
     def version(self, certificate_arn: str) -> tuple[str, str]:
         """GetCertificate."""
@@ -136,7 +139,7 @@ class SimulatedAcm:
 
     def _renew_by_itself(self, issued: Issued) -> None:
         now = self.clock.now()
-        due = issued.validity.at(ACM_RENEWS_AT, self.policy) <= now < issued.validity.not_after
+        due = self.policy.at(issued.validity, ACM.fractions.renews_itself or 1.0) <= now < issued.validity.not_after
         if self.renews_by_itself and due and issued.exported and issued.attempt_at is None:
             self._begin(issued)
 

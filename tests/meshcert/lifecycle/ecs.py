@@ -5,15 +5,19 @@ from __future__ import annotations
 import datetime as dt
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from meshcert.aws.ecs.events import services_of
+from meshcert.aws.ecs.services import WORDS
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.errors import IdentityMissing
-from meshcert.lifecycle.observing.observation import Acknowledgement, DeploymentState, Service, ServiceDeployment, Task
+from meshcert.lifecycle.observation import Acknowledgement, Instance, Rollout, RolloutState, Workload
 from meshcert.proxy import Rotation
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from evidence.simulation.vault import InMemoryVault
     from meshcert.identity import Identity, ServiceUse
     from tests.meshcert.publishing.fakes import FakeClock
@@ -42,7 +46,7 @@ class Deployment:
     """A deployment; the newest is the one ECS calls PRIMARY."""
 
     id: str
-    state: DeploymentState = DeploymentState.IN_PROGRESS
+    state: RolloutState = RolloutState.IN_PROGRESS
     failed_tasks: int = 0
     failures: list[str] = field(default_factory=list)
     starts_at: dt.datetime | None = None
@@ -99,7 +103,7 @@ class SimulatedEcs:
 
     def settle(self, service: SimulatedService) -> None:
         """Let a service's deployment come to its end at once."""
-        while service.newest.state is DeploymentState.IN_PROGRESS:
+        while service.newest.state is RolloutState.IN_PROGRESS:
             service.newest.starts_at = self._clock.now()
             self._advance(service)
 
@@ -108,22 +112,27 @@ class SimulatedEcs:
         for service in self.services.values():
             self._advance(service)
 
-    def look(self, name: str) -> Service | None:
+    def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """ECS's own events."""
+        return services_of(event)
+
+    def look(self, name: str) -> Workload | None:
         """DescribeServices and DescribeTasks."""
         self.advance()
         service = self.services.get(name)
         if service is None:
             return None
         newest = service.newest
-        return Service(
+        return Workload(
             name,
             service.desired_count,
-            tuple(Task(task.arn, task.deployment, started_at=task.started_at) for task in service.tasks),
-            ServiceDeployment(newest.id, newest.state, newest.failed_tasks),
+            tuple(Instance(task.arn, task.deployment, started_at=task.started_at) for task in service.tasks),
+            Rollout(newest.id, newest.state, newest.failed_tasks),
+            WORDS,
             tuple(newest.failures),
         )
 
-    def redeploy(self, name: str) -> str:
+    def roll_out(self, name: str) -> str:
         """UpdateService with forceNewDeployment."""
         self.advance()
         if name not in self.services:
@@ -131,14 +140,14 @@ class SimulatedEcs:
         self.deployments_begun.append(name)
         return self._deploy(self.services[name])
 
-    def stop_task(self, task: str, reason: str) -> None:
+    def stop(self, instance: str, reason: str) -> None:
         """StopTask."""
         assert reason
         self.advance()
         for service in self.services.values():
-            if any(running.arn == task for running in service.tasks):
-                self.stopped.append(task)
-                service.tasks = [running for running in service.tasks if running.arn != task]
+            if any(running.arn == instance for running in service.tasks):
+                self.stopped.append(instance)
+                service.tasks = [running for running in service.tasks if running.arn != instance]
                 service.newest.starts_at = self._clock.now() + START
 
     def identities_of(self, service_arn: str) -> tuple[str, ...]:
@@ -180,8 +189,8 @@ class SimulatedEcs:
                 newest.failed_tasks += 1
                 newest.failures.append("Essential container in task exited: 78")
                 tripped = newest.failed_tasks >= FAILURES_ENDURED
-                tripped = tripped and newest.state is DeploymentState.IN_PROGRESS
-                newest.state = DeploymentState.FAILED if tripped else newest.state
+                tripped = tripped and newest.state is RolloutState.IN_PROGRESS
+                newest.state = RolloutState.FAILED if tripped else newest.state
                 newest.starts_at = None if tripped else at + START
                 return
             arn = f"arn:aws:ecs:eu-west-1:111122223333:task/color/{next(self._numbers):032x}"
@@ -192,7 +201,7 @@ class SimulatedEcs:
         if len(new) < service.desired_count:
             newest.starts_at = at + START
         else:
-            newest.state = DeploymentState.COMPLETED
+            newest.state = RolloutState.COMPLETED
 
     def _kept(self, service: SimulatedService, newest: Deployment) -> list[RunningTask]:
         """The tasks that stay when another one has started: as many of before as there is room for."""

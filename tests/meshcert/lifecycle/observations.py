@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from evidence.simulation.vault import SEED_VERSION
+from meshcert.aws.ecs.services import WORDS
 from meshcert.identity import Identity, ServiceUse
-from meshcert.lifecycle.memory import Memory, Order, Publication, Quarantine, RenewalRequest, Rollout
-from meshcert.lifecycle.observing.observation import (
+from meshcert.issuing import acm
+from meshcert.lifecycle.memory import BegunRollout, CurrentVersion, Memory, Order, Quarantine, RenewalRequest
+from meshcert.lifecycle.observation import (
     Acknowledgement,
     Authority,
-    Certificate,
-    DeploymentState,
+    Instance,
     Missing,
     Observation,
-    Service,
-    ServiceDeployment,
-    Task,
+    Rollout,
+    RolloutState,
     Unknown,
+    Workload,
 )
-from meshcert.lifecycle.policy import Policy, Validity
+from meshcert.lifecycle.policy import Policy
 from meshcert.proxy import Rotation
 from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from meshcert.issuing.issuer import Issuance
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 SECOND, MINUTE, HOUR, DAY = (dt.timedelta(seconds=size) for size in (1, 60, 3600, 86400))
@@ -54,11 +58,19 @@ def certificate(
     reason: str = "",
     failure: str = "",
     arn: str = ARN,
-) -> Certificate:
-    """A certificate of which a fraction of the lifetime is gone."""
+) -> Issuance:
+    """A certificate of which a fraction of the lifetime is gone, as ACM describes it."""
     issued = NOW - LIFETIME * gone
-    validity = Validity(issued - dt.timedelta(seconds=POLICY.back_dating_s), issued + LIFETIME)
-    return Certificate(arn, status, f"0{version[0]}", validity, renewable, renewal, reason, failure, version)
+    description = {
+        "Status": status,
+        "Serial": f"0{version[0]}",
+        "NotBefore": issued - dt.timedelta(seconds=POLICY.back_dating_s),
+        "NotAfter": issued + LIFETIME,
+        "RenewalEligibility": "ELIGIBLE" if renewable else "INELIGIBLE",
+        "RenewalSummary": {"RenewalStatus": renewal, "RenewalStatusReason": reason},
+        "FailureReason": failure,
+    }
+    return replace(acm.issuance(arn, description), version=version)
 
 
 def labels(
@@ -73,7 +85,7 @@ def labels(
 def service(
     use: ServiceUse,
     deployment: str = BEFORE,
-    state: DeploymentState = DeploymentState.COMPLETED,
+    state: RolloutState = RolloutState.COMPLETED,
     *,
     tasks: int = 2,
     desired: int = 2,
@@ -81,10 +93,10 @@ def service(
     failed: int = 0,
     failures: tuple[str, ...] = (),
     excused: tuple[str, ...] = (),
-) -> Service:
+) -> Workload:
     """A service whose tasks have run for a month."""
-    running = tuple(Task(f"{use.name}/{number}", deployment, started_at=NOW - age) for number in range(tasks))
-    return Service(use.name, desired, running, ServiceDeployment(deployment, state, failed), failures, excused)
+    running = tuple(Instance(f"{use.name}/{number}", deployment, started_at=NOW - age) for number in range(tasks))
+    return Workload(use.name, desired, running, Rollout(deployment, state, failed), WORDS, failures, excused)
 
 
 def says(
@@ -105,22 +117,22 @@ def remembers(
     since: dt.timedelta = 30 * DAY,
     *,
     asked: tuple[str, dt.timedelta] | None = None,
-    rollouts: dict[str, Rollout] | None = None,
+    rollouts: dict[str, BegunRollout] | None = None,
     bad: Quarantine | None = None,
     order: Order | None = None,
-    published: Publication | None = None,
+    published: CurrentVersion | None = None,
 ) -> Memory:
     """A version that has been current for a while."""
     renewal = RenewalRequest(asked[0], NOW - asked[1]) if asked else None
-    publication = published or Publication(current, NOW - since)
+    publication = published or CurrentVersion(current, NOW - since)
     return Memory(publication, renewal, rollouts or {}, bad, order)
 
 
 def rollout(
     version: str, ago: dt.timedelta, deployment: str = OURS, *, replaces: str = BEFORE, tries: int = 1
-) -> Rollout:
+) -> BegunRollout:
     """Our deployment."""
-    return Rollout(version, replaces, NOW - ago, deployment, tries)
+    return BegunRollout(version, replaces, NOW - ago, deployment, tries)
 
 
 def ordered(kind: str, version: str = "") -> Order:
@@ -128,15 +140,28 @@ def ordered(kind: str, version: str = "") -> Order:
     return Order(kind, "alice", "drill", NOW, version)
 
 
+class Looked(NamedTuple):
+    """
+    What a plan is made of, besides the policy.
+
+    Args:
+        seen: One look.
+        memory: What earlier looks remembered.
+    """
+
+    seen: Observation
+    memory: Memory
+
+
 def look(
     *uses: ServiceUse,
-    certificate: Certificate | Missing | Unknown = certificate(),  # noqa: B008  frozen
+    certificate: Issuance | Missing | Unknown = certificate(),  # noqa: B008  frozen
     labels: Mapping[str, frozenset[str]] | Missing | Unknown = labels(),  # noqa: B008  never changed
-    services: Mapping[str, Service | None] | Unknown | None = None,
+    services: Mapping[str, Workload | None] | Unknown | None = None,
     said: Mapping[str, Acknowledgement] | Unknown | None = None,
     authorities: tuple[Authority, ...] | Missing | Unknown | None = None,
     memory: Memory | None = None,
-) -> Observation:
+) -> Looked:
     """
     One look, at which all is well unless told: version 1 is issued, published, proven and served.
 
@@ -150,17 +175,18 @@ def look(
         memory: What is remembered.
     """
     uses = uses or (GATEWAY, TELLER)
-    usual: dict[str, Service | None] = {use.name: service(use) for use in uses}
+    usual: dict[str, Workload | None] = {use.name: service(use) for use in uses}
     far = (Authority(ISSUING, NOW + 1825 * DAY), Authority(ROOT, NOW + 3650 * DAY))
-    return Observation(
+    seen = Observation(
         identity=Identity(
             "colorteller", ARN, "arn:secret", ROOT, (Dns("teller.local"),), (), "", (ISSUING, ROOT), uses
         ),
         now=NOW,
-        certificate=certificate,
+        issuer=acm.ACM,
+        issuance=certificate,
         labels=labels,
         services=services if isinstance(services, Unknown) else usual | dict(services or {}),
         acknowledgements=says() if said is None else said,
         authorities=far if authorities is None else authorities,
-        memory=memory or remembers(),
     )
+    return Looked(seen, remembers() if memory is None else memory)

@@ -18,7 +18,7 @@ NAME = IDENTITY.name
 
 def steps(result: Reconciled) -> list[Action]:
     """What a run did."""
-    return [deed.step.action for deed in result.deeds]
+    return [taken.step.action for taken in result.steps]
 
 
 def kinds(result: Reconciled) -> set[Kind]:

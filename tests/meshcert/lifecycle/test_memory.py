@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
 
 from meshcert.lifecycle.memory import (
+    BegunRollout,
+    CurrentVersion,
     Failure,
     KnownCertificate,
     Memory,
     Order,
-    Publication,
     Quarantine,
     RenewalRequest,
-    Rollout,
 )
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, 0, 5, tzinfo=dt.UTC)
 KNOWN = KnownCertificate("1" * 64, "arn:certificate", NOW, NOW)
 FULL = Memory(
-    Publication("1" * 64, NOW, "arn:certificate", NOW, NOW),
+    CurrentVersion("1" * 64, NOW, "arn:certificate", NOW, NOW),
     RenewalRequest("1" * 64, NOW, 2),
-    {"teller": Rollout("1" * 64, "ecs-svc/1", NOW, "ecs-svc/2", 3, after_failure=True)},
+    {"teller": BegunRollout("1" * 64, "ecs-svc/1", NOW, "ecs-svc/2", 3, after_failure=True)},
     Quarantine("2" * 64, "a task failed", NOW, 2),
     Order("renew", "alice", "drill", NOW, "1" * 64),
     ("m1", "m2"),
@@ -57,3 +58,42 @@ def test_the_latest_certificates_are_known() -> None:
     assert memory.holding("0")
     assert memory.holding("1") is None
     assert memory.holding("8")
+
+
+def test_a_stored_row_stays_what_it_is() -> None:
+    """Rows outlive a deploy in both directions: names, order and times are those of the rows before."""
+    at, one, two = "2026-11-22T12:00:00.000005+00:00", "1" * 64, "2" * 64
+    certificate = {"certificate_arn": "arn:certificate", "not_before": at, "not_after": at}
+    row = {
+        "schema": 1,
+        "publication": {"version": one, "since": at} | certificate,
+        "renewal": {"version": one, "at": at, "tries": 2},
+        "rollouts": {
+            "teller": {
+                "version": one,
+                "replaces": "ecs-svc/1",
+                "at": at,
+                "deployment": "ecs-svc/2",
+                "tries": 3,
+                "after_failure": True,
+            }
+        },
+        "quarantine": {"version": two, "reason": "a task failed", "at": at, "count": 2},
+        "order": {"kind": "renew", "by": "alice", "reason": "drill", "at": at, "version": one},
+        "messages": ["m1", "m2"],
+        "certificates": {"01": {"version": one} | certificate},
+        "looked_at": at,
+        "failures": {
+            "redeploy teller": {
+                "version": one,
+                "why": "AccessDenied: no",
+                "since": at,
+                "at": at,
+                "count": 3,
+                "refused": True,
+            }
+        },
+    }
+
+    assert FULL.to_json() == json.dumps(row, separators=(",", ":"))
+    assert Memory.from_json(json.dumps(row)) == FULL

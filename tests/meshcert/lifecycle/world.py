@@ -12,11 +12,11 @@ from evidence.simulation.vault import InMemoryVault
 from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, QUARANTINED
 from meshcert.errors import MeshcertError
 from meshcert.identity import Identity, ServiceUse
+from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.asking.looks import Look
-from meshcert.lifecycle.doing.apply import Hands
-from meshcert.lifecycle.doing.reconcile import Reconciled, Workshop, reconcile
-from meshcert.lifecycle.observing.observe import Views
+from meshcert.lifecycle.doing.reconcile import Reconciled, reconcile
 from meshcert.lifecycle.policy import Policy
+from meshcert.lifecycle.ports import Observers, Ports
 from meshcert.proxy import Rotation
 from meshcert.publishing.publication import version_labelled
 from meshcert.san import Dns
@@ -63,13 +63,19 @@ class LifecycleWorld:
     Args:
         services: The services of the identity.
         policy: When things are due.
+        issuer: Who issues; ACM unless told.
     """
 
-    def __init__(self, services: tuple[ServiceUse, ...] = (GATEWAY, TELLER), policy: Policy | None = None) -> None:
+    def __init__(
+        self,
+        services: tuple[ServiceUse, ...] = (GATEWAY, TELLER),
+        policy: Policy | None = None,
+        issuer: Callable[[FakeClock], Any] = SimulatedAcm,
+    ) -> None:
         self.clock = FakeClock(T0)
         self.policy = policy or Policy()
         self.vault = InMemoryVault()
-        self.acm = SimulatedAcm(self.clock)
+        self.acm: Any = issuer(self.clock)
         self.acm.authorities[ROOT] = T0 + 3650 * DAY
         self.ecs = SimulatedEcs(self.clock, self.vault)
         self.table = InMemoryLifecycle()
@@ -88,12 +94,23 @@ class LifecycleWorld:
         self.pass_time(5 * MINUTE)
         self.look()
 
-    def workshop(self, around: Callable[[Any], Any] = around_nothing) -> Workshop:
-        """What a run works with; every port but the clock is passed through ``around``."""
+    def observers(self, around: Callable[[Any], Any] = around_nothing) -> Observers:
+        """Where a look looks."""
         acm, vault, ecs = around(self.acm), around(self.vault), around(self.ecs)
-        return Workshop(
-            views=Views(acm, vault, ecs, ecs, acm, self.clock),
-            hands=Hands(acm, vault, ecs, around(self.exporter)),
+        return Observers(
+            issuer=AcmIssuer(acm) if isinstance(self.acm, SimulatedAcm) else acm,
+            labels=vault,
+            platform=ecs,
+            acknowledgements=ecs,
+            authorities=acm,
+            clock=self.clock,
+        )
+
+    def ports(self, around: Callable[[Any], Any] = around_nothing) -> Ports:
+        """What a run works with; every port but the clock is passed through ``around``."""
+        return Ports(
+            **vars(self.observers(around)),
+            exporter=around(self.exporter),
             declared=around(self.declared),
             table=around(self.table),
             audit=around(self.audit),
@@ -115,7 +132,7 @@ class LifecycleWorld:
         """One run of the renewal function, because of an event unless it says otherwise."""
         by = by or ("AROAOPERATOR:alice" if order else "event event-1 ACM Certificate Available")
         look = Look(identity, by, order, reason, message, seen_since)
-        return reconcile(look, f"request-{next(self._runs)}", self.workshop(around))
+        return reconcile(look, f"request-{next(self._runs)}", self.ports(around))
 
     def pass_time(self, time: dt.timedelta) -> None:
         """Nobody looks for a while."""

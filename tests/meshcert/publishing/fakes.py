@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evidence.fixtures.pki import encrypt_again
 from meshcert.errors import CertificatePending, IdentityMissing
-from meshcert.publishing.ports import IssuedCertificate
+from meshcert.issuing.issuer import IssuedCertificate
 
 if TYPE_CHECKING:
     from evidence.fixtures.pki import Hierarchy
@@ -63,7 +63,7 @@ class InMemoryCertificates:
         """DescribeCertificate and GetCertificate."""
         material = self._find(certificate_arn)
         return IssuedCertificate(
-            material.certificate, material.certificate_chain, renewable=self._renewable[certificate_arn]
+            material.certificate, material.certificate_chain, to_take_out=not self._renewable[certificate_arn]
         )
 
     def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:

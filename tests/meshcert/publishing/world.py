@@ -13,7 +13,7 @@ from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.deploying.custom_resource import IDENTITY_TYPE, TRUST_BUNDLE_TYPE, Deployment, answer
 from meshcert.identity import Identity
 from meshcert.material.document import read_material
-from meshcert.publishing.export import Sources, TrustBundleOrder, export_issued
+from meshcert.publishing.export import Sources, TrustBundleRequest, export_issued
 from meshcert.publishing.preflight import Expectation, verify_material
 from meshcert.publishing.publication import version_labelled
 from meshcert.san import Dns
@@ -39,7 +39,7 @@ BUNDLE = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:meshcert/color/tr
 STACK = "arn:aws:cloudformation:eu-west-1:111122223333:stack/color-identities/1"
 
 TELLER = Identity("colorteller", CERTIFICATE, SECRET, ROOT, (Dns(NAME),), ((Dns(NAME),),))
-TRUST_ORDER = TrustBundleOrder("colorteller", BUNDLE, (ROOT,))
+TRUST_ORDER = TrustBundleRequest("colorteller", BUNDLE, (ROOT,))
 
 IDENTITY = {
     "ServiceToken": "arn:function",

@@ -9,7 +9,7 @@ import pytest
 
 from evidence.simulation.tables import InMemoryIdentities, InMemoryLifecycle, InMemoryMessages
 from meshcert.errors import AwsUnavailable
-from meshcert.lifecycle.asking.dispatch import Dispatched, Office, dispatch, sweep, tick
+from meshcert.lifecycle.asking.dispatch import Dispatched, DispatchPorts, dispatch, sweep, tick
 from tests.meshcert.lifecycle.world import IDENTITY, T0
 from tests.meshcert.publishing.fakes import FakeClock
 
@@ -27,7 +27,7 @@ class Rooms:
         self.clock = FakeClock(T0)
         self.names = [f"identity-{number:05d}" for number in range(identities)]
         self.declared.rows = dict.fromkeys(self.names, IDENTITY)
-        self.office = Office(self.table, self.declared, self.messages, self.clock, per_second)
+        self.ports = DispatchPorts(self.table, self.declared, self.messages, self.clock, per_second)
 
     def unsettle(self) -> None:
         """Every identity has to be looked at."""
@@ -42,7 +42,7 @@ class TestSweep:
         """Once each, spread over the longest time that SQS delays a message (automator's Scan saw the first page)."""
         rooms = Rooms(5000)
 
-        assert sweep(rooms.office) == Dispatched("sweep", 5000, 5000)
+        assert sweep(rooms.ports) == Dispatched("sweep", 5000, 5000)
 
         ((messages, because),) = rooms.messages.sent
         assert (list(messages), because) == (rooms.names, "sweep")
@@ -54,7 +54,7 @@ class TestSweep:
         """A thousand at 4.5 a second: never more than five in a second, and no gap."""
         rooms = Rooms(1000)
 
-        sweep(rooms.office)
+        sweep(rooms.ports)
 
         delays = list(rooms.messages.sent[0][0].values())
         assert delays == sorted(delays)
@@ -65,7 +65,7 @@ class TestSweep:
         """Nothing is sent."""
         rooms = Rooms(0)
 
-        assert sweep(rooms.office) == Dispatched("sweep", 0, 0)
+        assert sweep(rooms.ports) == Dispatched("sweep", 0, 0)
         assert rooms.messages.sent == []
 
 
@@ -78,7 +78,7 @@ class TestTick:
         rooms.table.want("now", rooms.clock.now())
         rooms.table.want("later", rooms.clock.now() + MINUTE)
 
-        assert tick(rooms.office) == Dispatched("tick", 1, 1)
+        assert tick(rooms.ports) == Dispatched("tick", 1, 1)
         assert rooms.messages.sent == [({"now": 0}, "tick")]
 
     def test_a_tick_sends_what_is_done_before_the_next_one(self) -> None:
@@ -87,7 +87,7 @@ class TestTick:
         for number, name in enumerate(rooms.names):
             rooms.table.want(name, rooms.clock.now() - number * MINUTE)
 
-        assert tick(rooms.office) == Dispatched("tick", 1000, 270)
+        assert tick(rooms.ports) == Dispatched("tick", 1000, 270)
 
         messages, _ = rooms.messages.sent[0]
         assert list(messages) == rooms.names[:-271:-1]
@@ -101,7 +101,7 @@ class TestTick:
 
         for _ in range(4):
             rooms.clock.time += MINUTE
-            tick(rooms.office)
+            tick(rooms.ports)
             for name in rooms.messages.sent[-1][0]:
                 looked_at.append(name)
                 rooms.table.rows[name].look_at = None
@@ -113,7 +113,7 @@ class TestTick:
         rooms = Rooms(5, per_second=0.001)
         rooms.unsettle()
 
-        assert tick(rooms.office).sent == 1
+        assert tick(rooms.ports).sent == 1
 
 
 class TestMessages:
@@ -123,15 +123,15 @@ class TestMessages:
         """The scheduler's two inputs."""
         rooms = Rooms(2)
 
-        assert dispatch('{"dispatch": "tick"}', rooms.office) == Dispatched("tick", 0, 0)
-        assert dispatch('{"dispatch": "sweep"}', rooms.office) == Dispatched("sweep", 2, 2)
+        assert dispatch('{"dispatch": "tick"}', rooms.ports) == Dispatched("tick", 0, 0)
+        assert dispatch('{"dispatch": "sweep"}', rooms.ports) == Dispatched("sweep", 2, 2)
 
     @pytest.mark.parametrize(
         "body", ["", "tick", "[]", "null", "7", '{"dispatch": "x"}', '{"dispatch": ["tick"]}', "{}"]
     )
     def test_what_makes_no_sense_is_dropped(self, body: str, caplog: pytest.LogCaptureFixture) -> None:
         """With a line in the log: coming again would not mend it."""
-        assert dispatch(body, Rooms(2).office) is None
+        assert dispatch(body, Rooms(2).ports) is None
         assert "neither tick nor sweep" in caplog.text
 
     def test_a_table_that_cannot_be_reached_has_the_message_come_again(self) -> None:
@@ -142,7 +142,7 @@ class TestMessages:
                 raise AwsUnavailable("dynamodb:Scan", "identities", "ThrottlingException")
 
         rooms = Rooms(2)
-        office = Office(rooms.table, Broken(), rooms.messages, rooms.clock)
+        ports = DispatchPorts(rooms.table, Broken(), rooms.messages, rooms.clock, 4.5)
 
         with pytest.raises(AwsUnavailable):
-            dispatch('{"dispatch": "sweep"}', office)
+            dispatch('{"dispatch": "sweep"}', ports)

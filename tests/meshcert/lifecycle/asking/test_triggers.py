@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities
+from meshcert.aws.ecs.events import services_of
 from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.asking.looks import Look
-from meshcert.lifecycle.asking.triggers import ECHOES_WITHIN, SHOWS_WITHIN, Directory, Home, looks, ordered
-from tests.meshcert.lifecycle.world import CERTIFICATE, IDENTITY
-from tests.meshcert.publishing.fakes import FakeClock
+from meshcert.lifecycle.asking.triggers import ECHOES_WITHIN, SHOWS_WITHIN, Scope, looks, ordered
+from tests.meshcert.lifecycle.world import CERTIFICATE, IDENTITY, LifecycleWorld
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from meshcert.identity import Identity
+    from meshcert.lifecycle.ports import Ports
 
 ACCOUNT, REGION = "111122223333", "eu-west-1"
 SERVICE = f"arn:aws:ecs:{REGION}:{ACCOUNT}:service/meshcert-color/teller"
@@ -38,32 +41,33 @@ class TaggedServices:
         self.asked.append(service_arn)
         return self.tags.get(service_arn, ())
 
+    def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
+        """ECS's own events."""
+        return services_of(event)
+
     def look(self, name: str) -> None:
         """Not asked here."""
         raise AssertionError(name)
 
-    def redeploy(self, name: str) -> str:
+    def roll_out(self, name: str) -> str:
         """Not done here."""
         raise AssertionError(name)
 
-    def stop_task(self, task: str, reason: str) -> None:
+    def stop(self, instance: str, reason: str) -> None:
         """Not done here."""
-        raise AssertionError(task, reason)
+        raise AssertionError(instance, reason)
+
+
+SCOPE = Scope.around(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:meshcert-color-renewal", "color", CLUSTER)
 
 
 @pytest.fixture
-def directory() -> Directory:
+def ports() -> Ports:
     """Two identities, one service."""
     declared = InMemoryIdentities()
     declared.remember(IDENTITY)
     declared.remember(replace(IDENTITY, name="colorgateway", certificate_arn=GATEWAY_CERTIFICATE))
-    return Directory(
-        Home.around(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:meshcert-color-renewal", CLUSTER),
-        declared,
-        TaggedServices(),
-        InMemoryAudit(),
-        FakeClock(),
-    )
+    return replace(LifecycleWorld().ports(), declared=declared, platform=TaggedServices(), audit=InMemoryAudit())
 
 
 def event(source: str, kind: str, *resources: Any, detail: Any = None, **fields: Any) -> dict[str, Any]:
@@ -129,32 +133,32 @@ class TestEvents:
         ],
         ids=lambda body: f"{body['detail-type']} {json.dumps(body['detail'])[:40]}",
     )
-    def test_r30_an_event_about_an_identity_asks_for_one_look(self, directory: Directory, body: Any) -> None:
+    def test_r30_an_event_about_an_identity_asks_for_one_look(self, ports: Ports, body: Any) -> None:
         """Whoever reads the audit log finds the event by its id."""
-        assert looks(json.dumps(body), directory) == (Look("colorteller", f"event 0d1ff5f5 {body['detail-type']}"),)
+        assert looks(json.dumps(body), ports, SCOPE) == (Look("colorteller", f"event 0d1ff5f5 {body['detail-type']}"),)
 
-    def test_a_health_event_about_two_certificates_asks_for_two_looks(self, directory: Directory) -> None:
+    def test_a_health_event_about_two_certificates_asks_for_two_looks(self, ports: Ports) -> None:
         """AWS Health may put certificates together."""
-        found = looks(json.dumps(health(CERTIFICATE, GATEWAY_CERTIFICATE)), directory)
+        found = looks(json.dumps(health(CERTIFICATE, GATEWAY_CERTIFICATE)), ports, SCOPE)
 
         assert [look.identity for look in found] == ["colorteller", "colorgateway"]
 
-    def test_a_service_with_two_identities_asks_for_two_looks(self, directory: Directory) -> None:
+    def test_a_service_with_two_identities_asks_for_two_looks(self, ports: Ports) -> None:
         """Its tags name both."""
-        services = directory.services
+        services = ports.platform
         assert isinstance(services, TaggedServices)
         services.tags[SERVICE] = ("colorteller", "colorgateway")
 
-        assert [look.identity for look in looks(json.dumps(task()), directory)] == ["colorteller", "colorgateway"]
+        assert [look.identity for look in looks(json.dumps(task()), ports, SCOPE)] == ["colorteller", "colorgateway"]
 
-    def test_r30_doubled_and_late_events_ask_for_the_same(self, directory: Directory) -> None:
+    def test_r30_doubled_and_late_events_ask_for_the_same(self, ports: Ports) -> None:
         """What a look then does depends on what is, not on the event."""
         body = json.dumps(acm("Available", Action="RENEWAL"))
         late = json.dumps(acm("Available", Action="RENEWAL") | {"time": "2020-01-01T00:00:00Z"})
 
-        assert looks(body, directory) == looks(body, directory) == looks(late, directory)
+        assert looks(body, ports, SCOPE) == looks(body, ports, SCOPE) == looks(late, ports, SCOPE)
 
-    def test_a_table_that_cannot_be_reached_has_the_event_come_again(self, directory: Directory) -> None:
+    def test_a_table_that_cannot_be_reached_has_the_event_come_again(self, ports: Ports) -> None:
         """It is not lost for that."""
 
         class Broken(InMemoryIdentities):
@@ -162,7 +166,7 @@ class TestEvents:
                 raise AwsUnavailable("dynamodb:Query", certificate_arn, "ThrottlingException")
 
         with pytest.raises(AwsUnavailable):
-            looks(json.dumps(health(CERTIFICATE)), replace(directory, declared=Broken()))
+            looks(json.dumps(health(CERTIFICATE)), replace(ports, declared=Broken()), SCOPE)
 
 
 class TestSeenSince:
@@ -182,17 +186,17 @@ class TestSeenSince:
         ids=["ACM's own", "its echo", "a failure", "ECS", "the clock"],
     )
     def test_it_began_after_the_message_or_just_before_an_echo(
-        self, directory: Directory, body: dict[str, Any], since: dt.datetime
+        self, ports: Ports, body: dict[str, Any], since: dt.datetime
     ) -> None:
         """AWS Health repeats what ACM has said; every other message is seen by looks that begin after it."""
-        (look,) = looks(json.dumps(body), directory, self.SENT)
+        (look,) = looks(json.dumps(body), ports, SCOPE, self.SENT)
 
         assert look.seen_since == since
 
-    def test_nobody_knows_of_a_message_without_a_time(self, directory: Directory) -> None:
+    def test_nobody_knows_of_a_message_without_a_time(self, ports: Ports) -> None:
         """Such a look is always taken, and so is an order."""
-        (look,) = looks(json.dumps(health(CERTIFICATE)), directory)
-        (order,) = ordered(json.dumps({"order": "renew", "identity": "colorteller"}), "AIDA:me", "m-1", directory)
+        (look,) = looks(json.dumps(health(CERTIFICATE)), ports, SCOPE)
+        (order,) = ordered(json.dumps({"order": "renew", "identity": "colorteller"}), "AIDA:me", "m-1", ports)
 
         assert (look.seen_since, order.seen_since) == (None, None)
 
@@ -254,24 +258,24 @@ class TestNothing:
         ids=repr,
     )
     def test_r30_it_asks_for_nothing_and_is_no_error(
-        self, directory: Directory, body: Any, caplog: pytest.LogCaptureFixture
+        self, ports: Ports, body: Any, caplog: pytest.LogCaptureFixture
     ) -> None:
         """A debug line is all that remains of it."""
         caplog.set_level(logging.DEBUG, "meshcert.lifecycle.asking.triggers")
 
-        assert looks(json.dumps(body), directory) == ()
+        assert looks(json.dumps(body), ports, SCOPE) == ()
         assert [record.levelname for record in caplog.records] == ["DEBUG"]
 
     @pytest.mark.parametrize("body", ["", "not JSON", '{"look":', "\x00", "[" * 100_000, '{"look": NaN}', "\ud800"])
-    def test_what_is_no_json_asks_for_nothing(self, directory: Directory, body: str) -> None:
+    def test_what_is_no_json_asks_for_nothing(self, ports: Ports, body: str) -> None:
         """Nothing that stands in the queue makes the function fail."""
-        assert looks(body, directory) == ()
+        assert looks(body, ports, SCOPE) == ()
 
-    def test_services_of_other_clusters_are_not_even_asked_for(self, directory: Directory) -> None:
+    def test_services_of_other_clusters_are_not_even_asked_for(self, ports: Ports) -> None:
         """Their tags are none of this mesh's business."""
-        looks(json.dumps(deployment(SERVICE.replace("meshcert-color", "other"))), directory)
+        looks(json.dumps(deployment(SERVICE.replace("meshcert-color", "other"))), ports, SCOPE)
 
-        services = directory.services
+        services = ports.platform
         assert isinstance(services, TaggedServices)
         assert services.asked == []
 
@@ -280,15 +284,15 @@ class TestClock:
     """Messages of the dispatch function."""
 
     @pytest.mark.parametrize("because", ["tick", "sweep"])
-    def test_tick_and_sweep_ask_for_one_look(self, directory: Directory, because: str) -> None:
+    def test_tick_and_sweep_ask_for_one_look(self, ports: Ports, because: str) -> None:
         """Identities that are not declared any more too: their rows are to go."""
         body = json.dumps({"look": "gone", "because": because})
 
-        assert looks(body, directory) == (Look("gone", because),)
+        assert looks(body, ports, SCOPE) == (Look("gone", because),)
 
-    def test_a_look_for_no_reason_is_a_look(self, directory: Directory) -> None:
+    def test_a_look_for_no_reason_is_a_look(self, ports: Ports) -> None:
         """Somebody who may send to the queue has done so by hand."""
-        assert looks('{"look": "colorteller"}', directory) == (Look("colorteller", "a message"),)
+        assert looks('{"look": "colorteller"}', ports, SCOPE) == (Look("colorteller", "a message"),)
 
 
 class TestOrders:
@@ -297,23 +301,23 @@ class TestOrders:
     BY = "AROAEXAMPLE:alice"
 
     @pytest.mark.parametrize("order", ["renew", "rollback"])
-    def test_an_order_is_taken(self, directory: Directory, order: str) -> None:
+    def test_an_order_is_taken(self, ports: Ports, order: str) -> None:
         """With who, why, and which message."""
         body = json.dumps({"order": order, "identity": "colorteller", "reason": "drill", "by": "somebody else"})
 
-        assert ordered(body, self.BY, "m1", directory) == (Look("colorteller", self.BY, order, "drill", "m1"),)
+        assert ordered(body, self.BY, "m1", ports) == (Look("colorteller", self.BY, order, "drill", "m1"),)
 
-    def test_an_order_needs_no_reason(self, directory: Directory) -> None:
+    def test_an_order_needs_no_reason(self, ports: Ports) -> None:
         """It is asked for, not demanded."""
-        (look,) = ordered('{"order": "renew", "identity": "colorteller"}', self.BY, "m1", directory)
+        (look,) = ordered('{"order": "renew", "identity": "colorteller"}', self.BY, "m1", ports)
 
         assert look.reason == ""
 
-    def test_a_reason_is_cut(self, directory: Directory) -> None:
+    def test_a_reason_is_cut(self, ports: Ports) -> None:
         """It comes back in every line about it."""
         body = json.dumps({"order": "renew", "identity": "colorteller", "reason": "x" * 10_000})
 
-        (look,) = ordered(body, self.BY, "m1", directory)
+        (look,) = ordered(body, self.BY, "m1", ports)
 
         assert len(look.reason) == 256
 
@@ -334,18 +338,18 @@ class TestOrders:
         ],
     )
     def test_an_order_that_makes_no_sense_ends_in_the_audit_log(
-        self, directory: Directory, body: str, action: str, outcome: str, caplog: pytest.LogCaptureFixture
+        self, ports: Ports, body: str, action: str, outcome: str, caplog: pytest.LogCaptureFixture
     ) -> None:
         """Who sent it is told why; it does not come again."""
-        assert ordered(body, self.BY, "m1", directory) == ()
+        assert ordered(body, self.BY, "m1", ports) == ()
 
-        audit = directory.audit
+        audit = ports.audit
         assert isinstance(audit, InMemoryAudit)
         assert [(entry.by, entry.action, entry.outcome) for entry in audit.entries] == [(self.BY, action, outcome)]
         assert "a bad order" in caplog.text
 
     def test_a_bad_order_ends_though_the_audit_log_cannot_be_written(
-        self, directory: Directory, caplog: pytest.LogCaptureFixture
+        self, ports: Ports, caplog: pytest.LogCaptureFixture
     ) -> None:
         """The function's own log has it."""
 
@@ -353,5 +357,5 @@ class TestOrders:
             def record(self, entry: Any) -> None:
                 raise AwsUnavailable("logs:PutLogEvents", entry.identity, "ThrottlingException")
 
-        assert ordered('{"order": "x"}', self.BY, "m1", replace(directory, audit=Broken())) == ()
+        assert ordered('{"order": "x"}', self.BY, "m1", replace(ports, audit=Broken())) == ()
         assert "not in the audit log" in caplog.text

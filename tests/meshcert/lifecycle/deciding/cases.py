@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import Quarantine
-from meshcert.lifecycle.observing.observation import DeploymentState
+from meshcert.lifecycle.observation import RolloutState
+from tests.meshcert.issuing.own_issuer import OWN, OWN_POLICY
 from tests.meshcert.lifecycle.observations import (
     MINUTE,
     NOW,
@@ -31,9 +33,11 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from meshcert.lifecycle.deciding.findings import Kind
-    from meshcert.lifecycle.observing.observation import Observation
+    from meshcert.lifecycle.observation import Observation
+    from meshcert.lifecycle.policy import Policy
+    from tests.meshcert.lifecycle.observations import Looked
 
-RUNNING, DONE, FAILED = DeploymentState.IN_PROGRESS, DeploymentState.COMPLETED, DeploymentState.FAILED
+RUNNING, DONE, FAILED = RolloutState.IN_PROGRESS, RolloutState.COMPLETED, RolloutState.FAILED
 PENDING = "PENDING_AUTO_RENEWAL"
 
 
@@ -44,7 +48,7 @@ class Case:
 
     Args:
         what: What is.
-        seen: The look that sees it.
+        seen: The look that sees it, and what is remembered.
         action: What is to be done.
         why: A part of the reason.
         findings: What a person is told.
@@ -52,7 +56,7 @@ class Case:
     """
 
     what: str
-    seen: Observation
+    seen: Looked
     action: Action
     why: str = ""
     findings: tuple[Kind, ...] = ()
@@ -60,12 +64,23 @@ class Case:
 
 
 def check(case: Case) -> None:
-    """The plan is what the row says."""
-    planned = plan(case.seen, POLICY)
+    """The plan is what the row says, for a certificate of ACM's."""
+    _check(case, case.seen.seen, POLICY)
+
+
+def check_any(case: Case) -> None:
+    """The plan is what the row says, whoever issues the certificate: only the issuer's name differs."""
+    check(case)
+    seen = replace(case.seen.seen, issuer=OWN)
+    _check(replace(case, why=case.why.replace(ACM.name, OWN.name)), seen, replace(OWN_POLICY, renew_at=POLICY.renew_at))
+
+
+def _check(case: Case, seen: Observation, policy: Policy) -> None:
+    planned = plan(seen, case.seen.memory, policy)
     assert planned.step.action == case.action, planned
     assert case.why in planned.step.why
     assert tuple(finding.kind for finding in planned.findings) == case.findings
-    assert case.about in {"", planned.step.version, planned.step.service, planned.step.task}
+    assert case.about in {"", planned.step.version, planned.step.service, planned.step.instance}
     assert all(finding.detail for finding in planned.findings)
     assert planned.settled == (planned.step.action is Action.NOTHING)
 
@@ -88,7 +103,7 @@ LEFT: dict[str, Any] = {"certificate": certificate(V2, 0.0), "labels": labels(V1
 """Version 2 was rolled back."""
 
 
-def deploying(state: DeploymentState, ago: dt.timedelta, *, tries: int = 1) -> dict[str, Any]:
+def deploying(state: RolloutState, ago: dt.timedelta, *, tries: int = 1) -> dict[str, Any]:
     """Our deployment of version 2 to teller."""
     return {
         "services": {"teller": service(TELLER, OURS, state, age=ago - SECOND)},

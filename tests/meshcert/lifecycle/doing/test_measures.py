@@ -10,11 +10,11 @@ import pytest
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action, Step
-from meshcert.lifecycle.doing.apply import Deed
+from meshcert.lifecycle.doing.apply import TakenStep
 from meshcert.lifecycle.doing.measures import COUNTED, Measure, measures
 from meshcert.lifecycle.doing.reconcile import Reconciled
 from meshcert.lifecycle.memory import Memory
-from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement
 from meshcert.lifecycle.observing.observe import remembered
 from tests.meshcert.lifecycle.observations import (
     DAY,
@@ -33,19 +33,24 @@ from tests.meshcert.lifecycle.observations import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from meshcert.lifecycle.observing.observation import Observation
+    from tests.meshcert.lifecycle.observations import Looked
 
 
-def measured(seen: Observation, *deeds: Deed) -> Mapping[str, Measure]:
+def measured(looked: Looked, *steps: TakenStep) -> Mapping[str, Measure]:
     """The metrics of a run that saw this last."""
-    seen = replace(seen, memory=remembered(seen))
-    result = Reconciled("colorteller", deeds, plan(seen, POLICY), seen)
+    seen, memory = looked.seen, knowing(looked)
+    result = Reconciled("colorteller", steps, plan(seen, memory, POLICY), seen, memory)
     return measures(result, POLICY)
 
 
-def did(action: Action, *, done: bool = True) -> Deed:
+def knowing(looked: Looked) -> Memory:
+    """What is remembered after a look."""
+    return remembered(looked.memory, looked.seen)
+
+
+def did(action: Action, *, done: bool = True) -> TakenStep:
     """A step that was taken."""
-    return Deed(Step(action, "because"), Memory(), done=done)
+    return TakenStep(Step(action, "because"), done=done)
 
 
 class TestLifetimes:
@@ -63,7 +68,7 @@ class TestLifetimes:
 
     def test_published_falls_behind_issued(self) -> None:
         """ACM has renewed, and the old one is still what proxies read."""
-        memory = remembered(look(certificate=certificate(V1, 0.85)))
+        memory = knowing(look(certificate=certificate(V1, 0.85)))
 
         values = measured(look(certificate=certificate(V2, 0.0), memory=memory))
 
@@ -73,17 +78,16 @@ class TestLifetimes:
     def test_the_oldest_that_a_task_serves_counts(self) -> None:
         """One task of four still has the version before, of which it says the end."""
         end = NOW + LIFETIME * 0.1
-        seen = look(certificate=certificate(V2, 0.05), labels=labels(V2, V1), said=says(V2, V2))
         said = {**says(V2, V2), "teller/1": Acknowledgement(NOW, V1, not_after=end)}
 
-        values = measured(replace(seen, acknowledgements=said))
+        values = measured(look(certificate=certificate(V2, 0.05), labels=labels(V2, V1), said=said))
 
         assert values["PublishedLifetimeGone"] == (5, "Percent")
         assert values["ServedLifetimeGone"] == (90, "Percent")
 
     def test_after_a_roll_back_the_older_certificates_age_is_known(self) -> None:
         """ACM shows only the bad one, but it had shown the good one before."""
-        good = remembered(look(certificate=certificate(V1, 0.9)))
+        good = knowing(look(certificate=certificate(V1, 0.9)))
         rolled_back = look(
             certificate=certificate(V2, 0.0), labels=labels(V1, V1, previous=V2, quarantined=V2), memory=good
         )
@@ -101,7 +105,7 @@ class TestLifetimes:
         assert measured(look(certificate=certificate(gone=0.3), said=forged))["ServedLifetimeGone"] == (30, "Percent")
 
     @pytest.mark.parametrize(
-        ("seen", "missing"),
+        ("looked", "missing"),
         [
             (look(certificate=UNAVAILABLE), {"IssuedLifetimeGone", "PublishedLifetimeGone", "ServedLifetimeGone"}),
             (look(labels=UNAVAILABLE), {"PublishedLifetimeGone", "ServedLifetimeGone"}),
@@ -110,15 +114,15 @@ class TestLifetimes:
             (look(said={}), {"ServedLifetimeGone"}),
         ],
     )
-    def test_what_is_not_known_has_no_value(self, seen: Observation, missing: set[str]) -> None:
+    def test_what_is_not_known_has_no_value(self, looked: Looked, missing: set[str]) -> None:
         """It is no zero: zero is a new certificate."""
-        values = measured(replace(seen, memory=Memory()))
+        values = measured(looked._replace(memory=Memory()))
 
         assert {"IssuedLifetimeGone", "PublishedLifetimeGone", "ServedLifetimeGone"} - set(values) == missing
 
     def test_the_age_of_the_last_complete_look_grows(self) -> None:
         """While something cannot be looked at."""
-        memory = replace(remembered(look()), looked_at=NOW - DAY)
+        memory = replace(knowing(look()), looked_at=NOW - DAY)
 
         assert measured(look(labels=UNAVAILABLE, memory=memory))["SecondsSinceLook"] == (86400, "Seconds")
 
@@ -128,7 +132,7 @@ class TestCounts:
 
     def test_every_step_is_counted_by_its_name(self) -> None:
         """One that failed is counted as that."""
-        values = measured(look(), did(Action.STOP_TASK), did(Action.STOP_TASK), did(Action.RENEW, done=False))
+        values = measured(look(), did(Action.STOP_INSTANCE), did(Action.STOP_INSTANCE), did(Action.RENEW, done=False))
 
         assert values["TasksStopped"] == (2, "Count")
         assert values["StepsFailed"] == (1, "Count")

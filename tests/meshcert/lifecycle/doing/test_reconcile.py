@@ -8,7 +8,7 @@ import pytest
 
 from meshcert.identity import ServiceUse
 from meshcert.lifecycle.deciding.findings import Kind
-from meshcert.lifecycle.observing.observation import DeploymentState
+from meshcert.lifecycle.observation import RolloutState
 from meshcert.proxy import Rotation
 from tests.meshcert.lifecycle.runs import NAME, THROTTLED, due, failing, kinds, steps
 from tests.meshcert.lifecycle.world import CERTIFICATE, DAY, MINUTE, SECRET
@@ -174,7 +174,7 @@ def test_several_redeployed_services_follow_each_other() -> None:
     while any(row.look_at for row in world.table.rows.values()):
         world.tick()
         states = [service.newest.state for service in world.ecs.services.values()]
-        assert states.count(DeploymentState.IN_PROGRESS) <= 1
+        assert states.count(RolloutState.IN_PROGRESS) <= 1
 
     assert world.ecs.deployments_begun == ["teller-0", "teller-1", "teller-2"]
     assert world.served == {world.issued}

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from meshcert.lifecycle.deciding.findings import Kind
-from meshcert.lifecycle.observing.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement
 from tests.meshcert.lifecycle.runs import NAME, due, kinds, steps
 from tests.meshcert.lifecycle.world import CERTIFICATE, DAY, HOUR, IDENTITY, MINUTE, ROOT, SECRET, T0
 from tests.meshcert.lifecycle.world import LifecycleWorld as World

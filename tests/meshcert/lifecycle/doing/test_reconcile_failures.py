@@ -26,7 +26,7 @@ class TestFailures:
 
     @pytest.mark.parametrize(
         "name",
-        ["describe", "version", "labels", "look", "of", "not_after", "renew", "export", "redeploy", "move_label"],
+        ["describe", "version", "labels", "look", "of", "not_after", "renew", "export", "roll_out", "move_label"],
     )
     def test_r2_whatever_cannot_be_reached_is_tried_again(self, world: World, name: str) -> None:
         """Three hours of it, never terminal: when it answers again, the rotation ends as it would have."""
@@ -48,8 +48,8 @@ class TestFailures:
         due(world)
         denied = failing({"renew"}, AccessDenied("acm:RenewCertificate", CERTIFICATE, "AccessDeniedException"))
         result = world.look(around=denied)
-        assert [deed.done for deed in result.deeds] == [False]
-        assert "AccessDeniedException" in result.deeds[0].outcome
+        assert [taken.done for taken in result.steps] == [False]
+        assert "AccessDeniedException" in result.steps[0].outcome
 
         world.settle()
 
@@ -92,8 +92,10 @@ class TestFailures:
 
         result = world.look(around=failing({"renew"}, THROTTLED))
 
-        assert [deed.outcome for deed in result.deeds] == ["AwsUnavailable: service:Action on arn: ThrottlingException"]
-        assert world.audit.told()[-1] == ("renew", result.deeds[0].outcome)
+        assert [taken.outcome for taken in result.steps] == [
+            "AwsUnavailable: service:Action on arn: ThrottlingException"
+        ]
+        assert world.audit.told()[-1] == ("renew", result.steps[0].outcome)
         assert list(world.table.unsettled(world.clock.now() + MINUTE)) == [NAME]
 
     def test_a_failed_step_does_not_wait_for_what_may_take_days(self, world: World) -> None:
@@ -109,9 +111,9 @@ class TestFailures:
         laggard = world.ecs.services["gateway"].tasks[0]
         laggard.serves, laggard.deaf = "0" * 64, True
 
-        result = world.look(around=failing({"stop_task"}, THROTTLED))
+        result = world.look(around=failing({"stop"}, THROTTLED))
 
-        assert steps(result) == [Action.STOP_TASK]
+        assert steps(result) == [Action.STOP_INSTANCE]
         assert list(world.table.unsettled(world.clock.now() + MINUTE)) == [NAME]
 
     def test_no_rotation_waits_for_the_audit_log(self, world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -247,12 +249,12 @@ class TestRefusals:
                 self._port = port
 
             def __getattr__(self, name: str) -> Any:
-                return self._redeploy if name == "redeploy" else getattr(self._port, name)
+                return self._redeploy if name == "roll_out" else getattr(self._port, name)
 
             def _redeploy(self, name: str) -> Any:
                 if name == "teller":
                     raise AccessDenied("ecs:UpdateService", name, "AccessDeniedException")
-                return self._port.redeploy(name)
+                return self._port.roll_out(name)
 
         for _ in range(8):
             world.tick(Denied)
@@ -286,10 +288,10 @@ class TestRefusals:
                 self._port = port
 
             def __getattr__(self, name: str) -> Any:
-                return self._redeploy if name == "redeploy" else getattr(self._port, name)
+                return self._redeploy if name == "roll_out" else getattr(self._port, name)
 
             def _redeploy(self, name: str) -> Any:
-                self._port.redeploy(name)
+                self._port.roll_out(name)
                 raise THROTTLED
 
         world.pass_time(2 * MINUTE)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.errors import AwsUnavailable, LeaseLost, LeaseTaken
-from meshcert.lifecycle.asking.looks import RENEW, Look
+from meshcert.lifecycle.asking.looks import Look
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.doing.reconcile import MEANWHILE, MOST_LOOKS_AGAIN, MOST_STEPS, Reconciled, reconcile
+from meshcert.lifecycle.memory import RENEW
 from tests.meshcert.lifecycle.runs import NAME, THROTTLED, due, failing, roll_out_badly, steps
 from tests.meshcert.lifecycle.world import CERTIFICATE, GATEWAY, HOUR, LEASE_S, MINUTE
 from tests.meshcert.lifecycle.world import LifecycleWorld as World
@@ -129,9 +130,9 @@ class TestLease:
     def test_news_that_come_too_late_are_left_to_the_clock(self, world: World) -> None:
         """The function is about to end: a run that is killed would hold the identity up for longer than a tick."""
         asked: list[Reconciled] = []
-        workshop = world.workshop(at_release(lambda: asked.append(world.look()), times=100))
+        ports = world.ports(at_release(lambda: asked.append(world.look()), times=100))
 
-        reconcile(Look(NAME, "event"), "request", workshop, until=world.clock.now())
+        reconcile(Look(NAME, "event"), "request", ports, until=world.clock.now())
 
         assert len(asked) == 1
         assert list(world.table.unsettled(world.clock.now())) == [NAME]
@@ -187,7 +188,7 @@ class TestLease:
 
         result = world.look(seen_since=now, around=failing({"describe", "labels", "take", "want"}, AssertionError()))
 
-        assert (result.deeds, result.plan) == ((), None)
+        assert (result.steps, result.plan) == ((), None)
         assert list(world.table.unsettled(now + HOUR)) == []
 
     def test_what_came_after_the_last_look_is_looked_at(self, world: World) -> None:

@@ -160,7 +160,7 @@ DENIED = AccessDenied("service:Action", "arn", "AccessDeniedException")
         pytest.param({"describe", "version", "renew"}, THROTTLED, id="ACM fails"),
         pytest.param({"describe", "version", "renew"}, DENIED, id="ACM denies"),
         pytest.param({"labels", "move_label"}, THROTTLED, id="Secrets Manager fails"),
-        pytest.param({"look", "redeploy", "stop_task"}, THROTTLED, id="ECS fails"),
+        pytest.param({"look", "roll_out", "stop"}, THROTTLED, id="ECS fails"),
         pytest.param({"export"}, THROTTLED, id="the export function fails"),
         pytest.param({"take", "save", "release"}, THROTTLED, id="the tables fail"),
     ],

@@ -1,0 +1,60 @@
+"""The renewal function's ports on AWS."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+
+from meshcert.aws.audit_log import AuditLog
+from meshcert.aws.ecs.services import EcsServices
+from meshcert.aws.functions.export import ExportFunction
+from meshcert.aws.private_ca import PrivateCa
+from meshcert.aws.renewals import AcmRenewals
+from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.aws.tables.acknowledgements import AcknowledgementRows
+from meshcert.aws.tables.identities import Identities
+from meshcert.aws.tables.lifecycle import LifecycleRows
+from meshcert.clock import SystemClock
+from meshcert.issuing.acm import AcmIssuer
+from meshcert.lifecycle.ports import Ports
+
+if TYPE_CHECKING:
+    from meshcert.settings import RenewalSettings
+
+EXPORT_WITHIN_S = 55
+"""How long an export is waited for, seconds: most of the 60 that the export function has."""
+
+
+def renewal_ports(settings: RenewalSettings, stream: str) -> Ports:
+    """
+    The ports of one process; none of them asks AWS before it is used.
+
+    Args:
+        settings: The function's environment.
+        stream: Name of the audit log's stream that this process writes.
+    """
+    # A call that hangs must leave time for the others: the function has 120 seconds.
+    config = Config(connect_timeout=5, read_timeout=10)
+    # ACM answers ten questions a second for a whole account, and a lease that is not given back costs its whole length:
+    # these two are asked more often than the usual three times before a look gives up.
+    stubborn = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
+    # An export that is repeated while the first one still runs would only race with it: the next look repeats it.
+    patient = Config(connect_timeout=5, read_timeout=EXPORT_WITHIN_S, retries={"total_max_attempts": 1})
+    tables = boto3.resource("dynamodb", config=stubborn)
+    clock = SystemClock()
+    return Ports(
+        issuer=AcmIssuer(AcmRenewals(boto3.client("acm", config=stubborn))),
+        labels=SecretsManager(boto3.client("secretsmanager", config=config)),
+        platform=EcsServices(boto3.client("ecs", config=config), settings.cluster),
+        acknowledgements=AcknowledgementRows(tables.Table(settings.acknowledgements_table)),
+        authorities=PrivateCa(boto3.client("acm-pca", config=config), clock),
+        clock=clock,
+        exporter=ExportFunction(boto3.client("lambda", config=patient), settings.export_function),
+        declared=Identities(tables.Table(settings.identities_table)),
+        table=LifecycleRows(tables.Table(settings.lifecycle_table)),
+        audit=AuditLog(boto3.client("logs", config=config), settings.audit_log_group, stream),
+        policy=settings.policy,
+        lease_s=settings.lease_s,
+    )

@@ -1,0 +1,188 @@
+"""
+ACM as an issuer: private certificates, which ACM renews by itself once they were exported.
+
+The shapes of its events: ACM user guide, "Amazon EventBridge support for ACM"; AWS Health user guide, "Event schema".
+Every field of a detail is optional.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+from meshcert.contract.lifetimes import CERTIFICATE_DAYS, RENEWED_BEFORE_END_DAYS
+from meshcert.errors import AwsUnavailable, CertificatePending
+from meshcert.issuing.issuer import Abilities, Fractions, Issuance, IssuanceState, News, Remedies, ValidityPeriod
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ACM = Abilities(
+    name="ACM",
+    renews_on_order=True,
+    exports_again=True,
+    revokes=False,
+    fractions=Fractions(
+        renews_itself=(CERTIFICATE_DAYS - RENEWED_BEFORE_END_DAYS) / CERTIFICATE_DAYS,
+        own_renewal=0.88,
+        warning=0.90,
+        page=0.95,
+    ),
+    # A rotation takes two calls of DescribeCertificate, and ACM answers ten a second for a whole account and region
+    # (ACM user guide, "Quotas"): these are nine.
+    looks_per_second=4.5,
+    remedies=Remedies(
+        missing="Deploy a change of its dns_names (add one): CloudFormation then requests another",
+        unusable="Read ACM's reason, mend the CA or the request, then replace it by a deploy",
+        failing="Do what ACM's reason asks for; it is asked again every three days, by `meshcert renew` now",
+    ),
+)
+
+RENEWAL_REMEDIES = {
+    "PCA_ACCESS_DENIED": "give ACM its permission on the CA back (deploy the pki stack: AWS::ACMPCA::Permission)",
+    "PCA_INVALID_DURATION": "the CA ends before a new certificate would: raise the hierarchy's `reissue` and deploy",
+    "PCA_INVALID_STATE": "the CA is not ACTIVE: enable it, or restore it if it was deleted",
+    "PCA_RESOURCE_NOT_FOUND": "the CA is gone for good: declare a new hierarchy and move the identity to it",
+    "PCA_LIMIT_EXCEEDED": "a quota of AWS Private CA is used up: ask AWS to raise it",
+    "SLR_NOT_FOUND": "create ACM's service-linked role in this account (iam:CreateServiceLinkedRole)",
+}
+"""What ACM's RenewalStatusReason asks for (ACM user guide, "Handling exceptions")."""
+
+_ECHO = "AWS_ACM_RENEWAL_STATE_CHANGE"
+"""How AWS Health repeats what ACM has said of a renewal."""
+_ISSUING = ("ISSUANCE", "RENEWAL")
+_STATES = {"PENDING_VALIDATION": IssuanceState.PENDING, "ISSUED": IssuanceState.ISSUED}
+
+
+class RenewalCalls(Protocol):
+    """The calls to ACM that watch and renew; :class:`meshcert.aws.renewals.AcmRenewals` makes them."""
+
+    def describe(self, certificate_arn: str) -> Mapping[str, Any]:
+        """
+        ACM's description of a certificate (acm:DescribeCertificate), times aware.
+
+        Raises:
+            IdentityMissing: If there is no such certificate.
+        """
+        ...
+
+    def version(self, certificate_arn: str) -> tuple[str, str]:
+        """
+        Serial number and secret version of the certificate that ACM holds now (acm:GetCertificate).
+
+        Raises:
+            CertificatePending: If it is not issued yet.
+            IdentityMissing: If there is no such certificate.
+        """
+        ...
+
+    def renew(self, certificate_arn: str) -> None:
+        """See :meth:`meshcert.issuing.issuer.Issuer.renew` (acm:RenewCertificate)."""
+        ...
+
+
+class AcmIssuer:
+    """
+    :class:`meshcert.issuing.issuer.Issuer`.
+
+    Args:
+        calls: To ACM.
+    """
+
+    can = ACM
+
+    def __init__(self, calls: RenewalCalls) -> None:
+        self._calls = calls
+
+    def news(self, event: Mapping[str, Any]) -> News:
+        """See :meth:`meshcert.issuing.issuer.IssuanceView.news`."""
+        detail, resources = event["detail"], _texts(event.get("resources"))
+        match event.get("source"):
+            case "aws.acm":
+                # We declare no imported certificate; any other field may be missing.
+                issuing = detail.get("Action", "RENEWAL") in _ISSUING
+                return News(tuple(resources[:1]) if issuing else ())
+            case "aws.health":
+                entities = detail.get("affectedEntities")
+                entities = entities if isinstance(entities, list) else []
+                named = [entity.get("entityValue") for entity in entities if isinstance(entity, dict)]
+                found = dict.fromkeys(resources + _texts(named))
+                return News(tuple(found), echo=detail.get("eventTypeCode") == _ECHO)
+        return News()
+
+    def observe(self, reference: str, known: Mapping[str, str]) -> Issuance:
+        """See :meth:`meshcert.issuing.issuer.IssuanceView.observe`."""
+        seen = issuance(reference, self._calls.describe(reference))
+        if seen.state is not IssuanceState.ISSUED:
+            return seen
+        if seen.serial_number in known:
+            return replace(seen, version=known[seen.serial_number])
+        try:
+            serial_number, version = self._calls.version(reference)
+        except CertificatePending as pending:
+            return replace(seen, state=IssuanceState.PENDING, status=pending.status)
+        if serial_number != seen.serial_number:
+            # Renewed between the two questions: the facts belong to the certificate before.
+            seen = issuance(reference, self._calls.describe(reference))
+        if serial_number != seen.serial_number:
+            raise AwsUnavailable("acm:GetCertificate", reference, "it shows two certificates at once")
+        return replace(seen, version=version)
+
+    def renew(self, reference: str) -> None:
+        """See :meth:`meshcert.issuing.issuer.Issuer.renew`."""
+        self._calls.renew(reference)
+
+
+def issuance(certificate_arn: str, description: Mapping[str, Any]) -> Issuance:
+    """
+    Read ACM's description of a certificate; the version is left empty.
+
+    Args:
+        certificate_arn: The certificate.
+        description: From DescribeCertificate, times aware.
+    """
+    status = str(description["Status"])
+    state = _STATES.get(status, IssuanceState.UNUSABLE)
+    renewal = description.get("RenewalSummary", {})
+    # ACM's RenewalEligibility: false from issue or renewal until it has been exported.
+    renewable = description.get("RenewalEligibility") == "ELIGIBLE"
+    return Issuance(
+        reference=certificate_arn,
+        state=state,
+        status=status,
+        reason=str(description.get("FailureReason", "")),
+        serial_number=_serial_number(str(description.get("Serial", ""))),
+        validity=_validity(description),
+        renewable=renewable,
+        to_take_out=not renewable and state is IssuanceState.ISSUED,
+        renewing=renewal.get("RenewalStatus") == "PENDING_AUTO_RENEWAL",
+        trouble=_trouble(str(renewal.get("RenewalStatus", "")), str(renewal.get("RenewalStatusReason", ""))),
+    )
+
+
+def _texts(value: Any) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _trouble(status: str, reason: str) -> str:
+    if status != "FAILED" and (not reason or status == "SUCCESS"):
+        return ""
+    remedy = RENEWAL_REMEDIES.get(reason)
+    return (reason or "it gave no reason") + (f" ({remedy})" if remedy else "")
+
+
+def _serial_number(shown: str) -> str:
+    """ACM shows bytes with colons between them; a leading zero byte belongs to the encoding, not to the number."""
+    digits = shown.replace(":", "")
+    if not digits:
+        return ""
+    serial = f"{int(digits, 16):x}"
+    return serial.zfill(len(serial) + len(serial) % 2)
+
+
+def _validity(description: Mapping[str, Any]) -> ValidityPeriod | None:
+    if "NotBefore" not in description or "NotAfter" not in description:
+        return None
+    # boto3 gives times in the machine's own time zone.
+    return ValidityPeriod(description["NotBefore"].astimezone(dt.UTC), description["NotAfter"].astimezone(dt.UTC))
