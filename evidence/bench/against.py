@@ -23,6 +23,7 @@ from evidence.bench.ways import Place, Ways
 from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.container import memory_folder
 from evidence.fixtures.secrets_api import SecretsApi
+from evidence.fixtures.version_before import unpack
 from meshcert.proxy import Delivery
 
 if TYPE_CHECKING:
@@ -55,11 +56,11 @@ def run(commit: str, rounds: int, console: Console) -> dict[str, Any]:
         ImageFailed: If one of the two images cannot be laid out.
         StartFailed: If a start fails; also if the other commit does not understand this tree's settings.
     """
-    load = os.getloadavg()[0]
+    sha, load = full_name(commit), os.getloadavg()[0]
     with ExitStack() as stack:
         folder = stack.enter_context(memory_folder())
-        sha = unpack(commit, folder / "tree")
         console.print(f"Laying out two Envoy images: this tree's and that of {sha[:12]}")
+        unpack(folder / "tree", sha)
         addresses = loopback_addresses()
         ways: dict[str, Callable[[Place], Launch]] = {}
         for side, tree in (("this", REPOSITORY), ("other", folder / "tree")):
@@ -81,31 +82,13 @@ def run(commit: str, rounds: int, console: Console) -> dict[str, Any]:
     return result
 
 
-def unpack(commit: str, folder: Path, repository: Path = REPOSITORY) -> str:
-    """
-    Write a commit's files into a folder, as ``git archive`` has them.
-
-    Args:
-        commit: Whatever git understands as a commit.
-        folder: Made; must not be there.
-        repository: Where git looks.
-
-    Returns:
-        The commit's full name.
-
-    Raises:
-        CommitUnknown: If git has no such commit.
-    """
-    git = ("git", "-C", str(repository))
-    asked = [*git, "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}"]
-    found = subprocess.run(asked, check=False, capture_output=True, text=True)
+def full_name(commit: str) -> str:
+    """The name that git itself has for a commit; raises CommitUnknown if it knows none."""
+    asked = ["git", "rev-parse", "--verify", "--end-of-options", f"{commit}^{{commit}}"]
+    found = subprocess.run(asked, cwd=REPOSITORY, check=False, capture_output=True, text=True)
     if found.returncode:
         raise CommitUnknown(f"{commit}: {found.stderr.strip()}")
-    name = found.stdout.strip()
-    folder.mkdir()
-    files = subprocess.run([*git, "archive", name], check=True, capture_output=True).stdout
-    subprocess.run(["tar", "-x", "-C", str(folder)], check=True, input=files)
-    return name
+    return found.stdout.strip()
 
 
 def figures(delivery: str, measured: Mapping[str, list[float]]) -> dict[str, Any]:
