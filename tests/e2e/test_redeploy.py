@@ -12,6 +12,7 @@ import yaml
 from cryptography import x509
 
 from evidence.fixtures.audit import actions
+from evidence.fixtures.canary import search_texts, secrets_of
 from local.cdk import CdkCli, CdkFailed
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.gateway_client import Gateway, SteadyClient
@@ -148,6 +149,14 @@ def _certificates(demo: PlayedDemo) -> list[dict[str, Any]]:
     listed = demo.mesh.client("acm").list_certificates(Includes={"keyTypes": ["RSA_2048", "EC_prime256v1"]})
     certificates: list[dict[str, Any]] = listed["CertificateSummaryList"]
     return certificates
+
+
+def test_the_cdk_cli_prints_no_secret(demo: PlayedDemo) -> None:
+    """After four deploys: nothing of what the identities' secrets hold now."""
+    found, lines = search_texts(secrets_of(demo.mesh, *SERVICES), [("CDK CLI", "\n".join(demo.lines))])
+
+    assert found == []
+    assert lines > 10
 
 
 def test_the_cdk_cli_was_the_real_one(demo: PlayedDemo) -> None:
