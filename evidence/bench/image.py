@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 _TAG = "bench"
 _REMOVED = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
-"""What this machine's Python puts into every environment; the Dockerfile takes it out, or its Python has none."""
+"""Packages that this machine's Python puts into every environment, and the image does not have."""
 
 
 class ImageFailed(RuntimeError):
@@ -36,7 +36,7 @@ class Image(NamedTuple):
     root: Path
 
     def program(self, name: str) -> str:
-        """Where a program of the image lies; raises ImageFailed if it has none of this name."""
+        """Path of a program of the image; raises ImageFailed if it has none of this name."""
         for folder in self.environment["PATH"].split(":"):
             if (found := Path(folder) / name).exists():
                 return str(found)

@@ -1,4 +1,4 @@
-"""What a benchmark leaves behind: a table for the reader, and its own entry in ``build/bench.json``."""
+"""A benchmark's results: a table for the reader, and its own entry in ``build/bench.json``."""
 
 from __future__ import annotations
 

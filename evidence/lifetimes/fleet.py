@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from botocore.config import Config as ClientConfig
 
 from evidence.lifetimes.experiment import Experiment
-from evidence.lifetimes.fates import Subject
 from evidence.lifetimes.scale import Scale
+from evidence.lifetimes.subjects import Subject
 from evidence.simulation.renewed import Renewed, floors_s
 from local.aws.config import LEAF_LIFETIME_DAYS
 from local.running_mesh import wait_until
@@ -93,7 +93,7 @@ class _Published:
         self._pending = dict(before)
 
     def all(self) -> bool:
-        """Whether every identity has."""
+        """True once every identity has another one."""
         for identity, version in list(self._pending.items()):
             if self._experiment.mesh.current_version(identity) == version:
                 return False
@@ -143,7 +143,7 @@ def _wait_until_due(experiment: Experiment, policy: Policy) -> None:
     acm = experiment.mesh.client("acm")
     ends = [
         acm.describe_certificate(CertificateArn=arn)["Certificate"]["NotAfter"].timestamp()
-        for arn in experiment.land.certificates.values()
+        for arn in experiment.deployed.certificates.values()
     ]
     due = max(ends) - (1 - policy.renew_at) * _LIFETIME_S
     wait_until(lambda: time.time() > due, "every certificate due", within_s=_LIFETIME_S)

@@ -1,4 +1,4 @@
-"""What became of the requests."""
+"""Counts of answered and failed requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the benchmarks' figures stand on: like is compared with like, and a start is over when it is over."""
+"""The benchmarks compare like with like, and know when a start is over."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class _Starting(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 def test_a_start_is_over_when_envoy_is_live_and_has_its_secrets(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_without_any_event_ticks_do_the_same() -> None:
 
 
 def test_all_at_once_is_throttled_and_comes_to_the_same_end() -> None:
-    """What the dispatch's pace is for; without it a fleet is renewed all the same."""
+    """The dispatch's pace prevents this; without it the fleet is renewed all the same."""
     renewed = Fleet(40, looks_per_second=1000.0).renew()
 
     assert Counter(renewed.refused)["acm:RenewCertificate"] > 0

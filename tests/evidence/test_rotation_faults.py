@@ -1,4 +1,4 @@
-"""What rotations under load are judged by: torn pairs, failures, growth."""
+"""Rotations under load are judged by torn pairs, failures and growth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the soak counts: crash boundaries, rotations, a fleet's calls, and the report of it all."""
+"""The soak's counts: crash boundaries, rotations, a fleet's calls; and its report."""
 
 from __future__ import annotations
 
