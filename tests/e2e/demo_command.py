@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FIGURES = ROOT / "build" / "demo.json"
 LONGEST_S = 400.0
-STOPS_WITHIN_S = 60.0
+STOPS_WITHIN_S = 120.0
 _KEPT = "Press Ctrl-C to stop it."
 _PROGRAM = b"local.demo"
 
