@@ -97,11 +97,18 @@ class CdkCli:
             raise CdkFailed(command, output)
 
 
-def _context(mesh: Path) -> list[str]:
-    """On AWS functions are arm64 and Python 3.13; here they run on this machine. The rest of the templates is equal."""
-    values = {
+def app_context(mesh: Path) -> dict[str, str]:
+    """
+    Context of the app for this machine's processor and Python.
+
+    On AWS functions are arm64 and Python 3.13; here they run on this machine. The rest of the templates is equal.
+    """
+    return {
         "mesh": str(mesh),
         "architecture": {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64"),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
     }
-    return [argument for name, value in values.items() for argument in ("--context", f"{name}={value}")]
+
+
+def _context(mesh: Path) -> list[str]:
+    return [argument for name, value in app_context(mesh).items() for argument in ("--context", f"{name}={value}")]

@@ -78,6 +78,19 @@ class LocalAws:
     _config: Config | None = field(default=None, init=False, repr=False)
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
 
+    @classmethod
+    def run_by_another(cls, endpoint: str, directory: Path) -> Self:
+        """
+        One that another process has started, for example ``make demo ARGS=--keep``: used here, ended there.
+
+        Args:
+            endpoint: The URL of its API.
+            directory: Folder for what the CDK CLI remembers of it.
+        """
+        running = cls(directory)
+        running._config = running._configured(endpoint.removeprefix("http://").removesuffix(f":{_PORT}"))
+        return running
+
     def __enter__(self) -> Self:
         """
         Start it and wait until it answers.
@@ -226,8 +239,8 @@ class LocalAws:
             aws_session_token=credentials.get("AWS_SESSION_TOKEN"),
         )
 
-    def _start(self, host: str) -> None:
-        self._config = Config(
+    def _configured(self, host: str) -> Config:
+        return Config(
             directory=self.directory / "state",
             images=self.images,
             host=host,
@@ -238,6 +251,9 @@ class LocalAws:
             function_python=_interpreter("MESHCERT_FUNCTION_PYTHON", "venv-lambda"),
             certificates=self.certificates,
         )
+
+    def _start(self, host: str) -> None:
+        self._config = self._configured(host)
         command = [str(_interpreter("MESHCERT_LOCAL_PYTHON", "venv-local")), "-m", "local.aws"]
         with self.log_path.open("a") as log:
             # A session of its own: Ctrl-C reaches us alone, and we end it in order by closing its standard input.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import resource
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,9 +24,10 @@ if TYPE_CHECKING:
     from meshcert.material import Material
 
 
+_BEGAN = time.time()
+
 # They start a local AWS of their own, so each can run while the others look at theirs.
 BESIDE_THE_OTHERS = (
-    "test_demo.py::test_the_readmes_demo_command",
     "test_stories.py::",
     "test_upgrade.py::",
     "test_lifetimes.py::",
@@ -32,11 +35,13 @@ BESIDE_THE_OTHERS = (
 
 
 class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xdist is untyped
-    """Tests of one file share an emulator, most of tests/e2e a whole demo: they stay together, the rest spreads."""
+    """Tests of a file share a local AWS, tests/stacks a synthesis, most of tests/e2e a demo: these stay together."""
 
     def _split_scope(self, nodeid: str) -> str:
         file, _, test = nodeid.partition("::")
         folder, _, name = file.rpartition("/")
+        if folder == "tests/stacks":
+            return folder
         if folder != "tests/e2e":
             return file
         if not f"{name}::{test}".startswith(BESIDE_THE_OTHERS):
@@ -47,6 +52,17 @@ class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xd
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcessForWhatIsShared:
     """How ``make test`` divides the tests between its processes."""
     return OneProcessForWhatIsShared(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """How long it took, and how much CPU time: of this process, its workers, and all that they started and awaited."""
+    if hasattr(terminalreporter.config, "workerinput"):
+        return
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    cpu_s = sum(one.ru_utime + one.ru_stime for one in used)
+    took_s = time.time() - _BEGAN
+    terminalreporter.write_line(f"took {took_s:.0f} s, CPU time {cpu_s:.0f} s on {os.cpu_count()} CPUs")
 
 
 @pytest.fixture(autouse=True)

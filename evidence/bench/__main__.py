@@ -10,7 +10,8 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from evidence.bench import cold_import, fleet, fleet_local_aws, rotation, startup
+from evidence.bench import against, cold_import, fleet, fleet_local_aws, rotation, startup
+from evidence.bench.against import CommitUnknown
 from evidence.bench.cold_import import ImportFailed
 from evidence.bench.image import ImageFailed
 from evidence.bench.report import ReportUnreadable, add_figures, read_report
@@ -52,7 +53,8 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"benchmarks:\n{listed}\n\n"
         "Every benchmark prints a table and replaces its own entry in the report; the others' entries stay.\n"
         "A missed goal is printed and is no failure: the figures are the result.\n"
-        "From make: make bench ARGS='startup --rounds 30'. What is compared: docs/benchmarks.md.",
+        "From make: make bench ARGS='startup --rounds 30', make bench ARGS='startup --against main'.\n"
+        "What is compared: docs/benchmarks.md.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("names", nargs="*", metavar="benchmark", help="which to run; all of them if none is named")
@@ -61,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
         type=_rounds,
         default=DEFAULT_ROUNDS,
         help="rounds that count, after one to warm up (default %(default)s)",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="COMMIT",
+        help=f"with startup alone: compare this tree's start with another commit's (entry {against.NAME})",
     )
     parser.add_argument(
         "--output", type=Path, default=Path("build/bench.json"), help="the report (default %(default)s)"
@@ -75,6 +82,8 @@ def main(arguments: list[str]) -> int:
     for name in options.names:
         if name not in BENCHMARKS:
             parser.error(f"there is no benchmark {name!r}; there are: {', '.join(BENCHMARKS)}")
+    if options.against and options.names != [startup.NAME]:
+        parser.error(f"--against compares starts: say `{startup.NAME} --against COMMIT`")
     # A SIGTERM must clean up as Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     console = Console(highlight=False)
@@ -82,9 +91,13 @@ def main(arguments: list[str]) -> int:
         console.width = WIDTH_WITHOUT_TERMINAL
     try:
         read_report(options.output)  # not after minutes of measuring
-        for name in options.names or BENCHMARKS:
-            add_figures(options.output, name, BENCHMARKS[name].run(options.rounds, console))
-    except (ImageFailed, ImportFailed, ReportUnreadable, RotationFailed, StartFailed) as error:
+        if options.against:
+            figures = against.run(options.against, options.rounds, console)
+            add_figures(options.output, against.NAME, figures)
+        else:
+            for name in options.names or BENCHMARKS:
+                add_figures(options.output, name, BENCHMARKS[name].run(options.rounds, console))
+    except (CommitUnknown, ImageFailed, ImportFailed, ReportUnreadable, RotationFailed, StartFailed) as error:
         console.print(f"[red]The benchmark stopped:[/red] {error}", soft_wrap=True)
         return 1
     except KeyboardInterrupt:

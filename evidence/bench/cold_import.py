@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import platform
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evidence.bench.image import REPOSITORY
-from evidence.bench.report import Row, table
+from evidence.bench.report import Row, circumstances, say_rounds, table, told
 from evidence.bench.rounds import interleave, ratio, spread
 
 if TYPE_CHECKING:
@@ -24,8 +23,7 @@ NAME = "cold_import"
 SUMMARY = "import of each function's handler, as a multiple of a bare import of boto3"
 GOAL = 2.0
 FLOOR = "boto3"
-HANDLERS = ("export", "deploy", "renewal", "dispatch", "verify")
-SAY_EVERY = 5
+HANDLERS = sorted(handler.parent.name for handler in (REPOSITORY / "lambdas").glob("*/handler.py"))
 
 _INTERPRETER = REPOSITORY / "build/venv-lambda/bin/python"
 # CPU time: Lambda gives a function of 512 MB a share of a CPU, and other work on this machine does not count.
@@ -52,23 +50,11 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="meshcert-bench-") as folder:
         console.print("Laying the functions' bundle out (the first time it installs the wheels)")
         lay_out(Path(folder))
-
-        def on_round(done: int) -> None:
-            if done % SAY_EVERY == 0 or done == rounds:
-                console.print(f"round {done} of {rounds}" if done else "warmed up")
-
         modules = [FLOOR, *(f"{name}.handler" for name in HANDLERS)]
+        on_round = say_rounds(console, rounds)
         measured = interleave(modules, rounds, lambda module: import_ms(module, Path(folder)), on_round)
     result = figures({module.removesuffix(".handler"): times for module, times in measured.items()})
-    result |= {
-        "goal": GOAL,
-        "rounds": rounds,
-        "cpus": len(os.sched_getaffinity(0)),
-        "load_average_before": round(load, 2),
-        "load_average_after": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-    }
+    result |= {"goal": GOAL, "rounds": rounds, **circumstances(load)}
     _print(measured, result, console)
     return result
 
@@ -142,10 +128,8 @@ def _print(measured: Mapping[str, list[float]], result: Mapping[str, Any], conso
         rows.append(Row(f"import {name}.handler", spread(times), ratio(times, measured[FLOOR])))
     console.print(table("Import in a new process, nothing compiled", "ms CPU", rows))
     met = "met" if result["ratio"] <= GOAL else "MISSED"
-    load = f"{result['load_average_before']} before, {result['load_average_after']} after"
     lines = (
         f"goal: every handler ≤ {GOAL} x boto3 alone: [bold]{met}[/bold] ({result['ratio']})",
-        f"medians of {result['rounds']} interleaved rounds; a ratio is the median of the rounds' own ratios",
-        f"{result['cpus']} CPUs, load average {load}",
+        f"{told(result)}; a ratio is the median of the rounds' own ratios",
     )
     console.print("\n".join(lines), soft_wrap=True)

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from evidence.simulation.fleet import NEEDED, Fleet
+from evidence.simulation.fleet import Fleet
+from evidence.simulation.renewed import NEEDED
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from evidence.simulation.fleet import Renewed
+    from evidence.simulation.renewed import Renewed
 
 NAME = "fleet"
 SUMMARY = "1,000 certificates due at once, as a multiple of the floor that AWS's quotas set (simulated time)"
@@ -39,31 +40,10 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
     renewed = Fleet(IDENTITIES).renew()
     without_events = Fleet(IDENTITIES, events=False).renew()
     _print(renewed, without_events, console)
-    return figures(renewed) | {
-        "without_events": figures(without_events),
+    return renewed.figures() | {
+        "without_events": without_events.figures(),
         "goal": GOAL,
         "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
-    }
-
-
-def figures(renewed: Renewed) -> dict[str, Any]:
-    """
-    The report's entry.
-
-    Args:
-        renewed: How a fleet was renewed.
-    """
-    return {
-        "identities": renewed.identities,
-        "new_certificates": renewed.new_certificates,
-        "published": renewed.published,
-        "took_s": round(renewed.took_s, 1),
-        "over_floor": round(renewed.over_floor, 3),
-        "throttled": renewed.throttled,
-        "floor_s": {api: round(least, 1) for api, least in renewed.floor_s.items()},
-        "looks": renewed.looks,
-        "calls": dict(sorted(renewed.calls.items())),
-        "refused_at_first": dict(sorted(renewed.refused.items())),
     }
 
 

@@ -6,7 +6,6 @@ Here the machine counts as well: two cores run every function, the queues and AW
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 import tempfile
 from pathlib import Path
@@ -14,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from evidence.bench.report import circumstances
 from evidence.lifetimes import fleet
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from evidence.simulation.renewed import Renewed
 
 NAME = "fleet_local_aws"
 SUMMARY = "the same with 100 identities on the local AWS, in real time: minutes"
@@ -44,15 +46,13 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
         seen = fleet.renew(Path(folder), IDENTITIES)
     figures = seen.figures() | {
         "goal": GOAL,
-        "cpus": len(os.sched_getaffinity(0)),
-        "load_average_before": round(load, 2),
-        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        **circumstances(load),
     }
     _print(seen, console)
     return figures
 
 
-def _print(seen: fleet.Fleet, console: Console) -> None:
+def _print(seen: Renewed, console: Console) -> None:
     table = Table(title="A fleet renewed at once", title_justify="left", title_style="bold")
     for heading in ("API", "calls", "refused at first", "floor, s"):
         table.add_column(heading, justify="left" if heading == "API" else "right")

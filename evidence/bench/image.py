@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 REPOSITORY = Path(__file__).resolve().parents[2]
 _TAG = "bench"
 _REMOVED = ("pip", "setuptools", "pkg_resources", "_distutils_hack")
-"""What this machine's Python puts into every environment; the Dockerfile takes it out, or its Python has none."""
+"""Packages that this machine's Python puts into every environment, and the image does not have."""
 
 
 class ImageFailed(RuntimeError):
@@ -36,7 +36,7 @@ class Image(NamedTuple):
     root: Path
 
     def program(self, name: str) -> str:
-        """Where a program of the image lies; raises ImageFailed if it has none of this name."""
+        """Path of a program of the image; raises ImageFailed if it has none of this name."""
         for folder in self.environment["PATH"].split(":"):
             if (found := Path(folder) / name).exists():
                 return str(found)
@@ -50,12 +50,15 @@ class Image(NamedTuple):
         return sum(_size(folder) for folder in folders) / (1 << 20)
 
 
-def lay_out_image(folder: Path) -> Image:
+def lay_out_image(folder: Path, tree: Path = REPOSITORY) -> Image:
     """
     Lay out ``envoy-image/Dockerfile`` as the demo does, byte-compiled and with exactly its requirements.
 
+    Envoy and the stand-in for docker are always this repository's.
+
     Args:
         folder: An empty folder.
+        tree: The files of the commit whose image it is; only its Dockerfile and what that copies are read.
 
     Raises:
         ImageFailed: If the Dockerfile cannot be followed or a requirement cannot be installed.
@@ -63,7 +66,7 @@ def lay_out_image(folder: Path) -> Image:
     docker = str(REPOSITORY / "local/images/docker")
     command = [docker, "build", "--tag", _TAG, "--file", "envoy-image/Dockerfile", "."]
     environment = {**os.environ, "MESHCERT_LOCAL_IMAGES": str(folder)}
-    done = subprocess.run(command, cwd=REPOSITORY, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ImageFailed(done.stderr.strip())
     described = json.loads((folder / _TAG / "image.json").read_text())

@@ -1,17 +1,24 @@
-"""What a benchmark leaves behind: a table for the reader, and its own entry in ``build/bench.json``."""
+"""A benchmark's results: a table for the reader, and its own entry in ``build/bench.json``."""
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+import os
+import platform
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    from rich.console import Console
+
     from evidence.bench.rounds import Spread
+
+_SAY_EVERY = 5
 
 
 class ReportUnreadable(ValueError):
@@ -79,6 +86,38 @@ def add_figures(path: Path, name: str, figures: Mapping[str, Any]) -> None:
     new = path.with_name(f".{path.name}.new")
     new.write_text(json.dumps(report, indent=2, sort_keys=True) + "\n")
     new.replace(path)
+
+
+def circumstances(load_before: float) -> dict[str, Any]:
+    """
+    On which machine figures were measured, and when; part of a benchmark's entry.
+
+    Args:
+        load_before: The load average when the benchmark began.
+    """
+    return {
+        "cpus": len(os.sched_getaffinity(0)),
+        "load_average_before": round(load_before, 2),
+        "load_average_after": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def told(figures: Mapping[str, Any]) -> str:
+    """The line about rounds and machine under a table; the figures hold ``rounds`` and the circumstances."""
+    load = f"{figures['load_average_before']} before, {figures['load_average_after']} after"
+    return f"medians of {figures['rounds']} interleaved rounds; {figures['cpus']} CPUs, load average {load}"
+
+
+def say_rounds(console: Console, rounds: int) -> Callable[[int], None]:
+    """For :func:`evidence.bench.rounds.interleave`: a line now and then, between rounds, when nothing is measured."""
+
+    def on_round(done: int) -> None:
+        if done % _SAY_EVERY == 0 or done == rounds:
+            console.print(f"round {done} of {rounds}" if done else "warmed up")
+
+    return on_round
 
 
 def table(title: str, unit: str, rows: Iterable[Row]) -> Table:

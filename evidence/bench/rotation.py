@@ -11,7 +11,6 @@ failures, and how soon a new version is served.
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from evidence.bench.presented import presented_after_ms
+from evidence.bench.report import circumstances
 from evidence.bench.torn_reads import read_while_installing
 from evidence.fixtures.container import installed_envoy, lay_out_image, memory_folder
 from evidence.fixtures.every_protocol import every_load
@@ -106,10 +106,7 @@ def measure(rotations: int, warm_up: int, reads: int, console: Console) -> dict[
         "reads": seen.reads,
         "installed_while_reading": seen.installed,
         "goal_ms": GOAL_MS,
-        "cpus": len(os.sched_getaffinity(0)),
-        "load_average_before": round(load_before, 2),
-        "load_average_after": round(os.getloadavg()[0], 2),
-        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        **circumstances(load_before),
     }
     _print(outcomes, result, seen, console)
     return result

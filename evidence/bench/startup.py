@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
-import platform
-import random
 import tempfile
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
 from evidence.bench.image import lay_out_image
-from evidence.bench.report import Row, table
+from evidence.bench.report import Row, circumstances, say_rounds, table, told
 from evidence.bench.rounds import Spread, interleave, ratio, spread
 from evidence.bench.start import Memory, Started
 from evidence.bench.ways import Place, Ways, https_context, missing_programs
+from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.container import memory_folder
 from evidence.fixtures.secrets_api import SecretsApi
 from meshcert.proxy import Delivery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from rich.console import Console
 
@@ -36,7 +32,6 @@ EC_GOAL = 3.0
 RSS_GOAL_MB = 45.0
 LAYERS_GOAL_MB = 45.0
 HEALTHCHECK_GOAL_MS = 60.0
-SAY_EVERY = 5
 
 LABELS = {
     "bare_rsa": "bare Envoy, RSA-2048",
@@ -97,7 +92,7 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
         folder = stack.enter_context(memory_folder())
         console.print("Laying the Envoy image out from its Dockerfile (the first time it installs awscrt)")
         image = lay_out_image(folder / "image")
-        addresses = _loopback_addresses()
+        addresses = loopback_addresses()
         context, trusted = https_context(folder)
         api = stack.enter_context(SecretsApi(next(addresses)))
         secure = stack.enter_context(SecretsApi(tls=context))
@@ -131,17 +126,13 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
                     return Measured(live_after_ms, memory, started.healthcheck_ms())
 
         layers_mb = round(image.layers_mb(), 1)
-        measured = _with_progress(list(ways), rounds, measure, console)
+        measured = interleave(list(ways), rounds, measure, say_rounds(console, rounds))
     result = figures(measured)
     result |= {
         "image_layers_mb": layers_mb,
         "ec_goal": EC_GOAL,
         "rounds": rounds,
-        "cpus": len(os.sched_getaffinity(0)),
-        "load_average_before": round(load, 2),
-        "load_average_after": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-        "date": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        **circumstances(load),
     }
     if missing:
         result["walkthrough_missing"] = list(missing)
@@ -181,23 +172,6 @@ def _ratios(times: Mapping[str, list[float]]) -> dict[str, Spread]:
     return {name: ratio(times[name], times[floor]) for name, floor in FLOORS.items() if name in times}
 
 
-def _with_progress(
-    names: list[str], rounds: int, measure: Callable[[str], Measured], console: Console
-) -> dict[str, list[Measured]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    options: dict[str, Any] = {"console": console, "transient": True, "disable": not console.is_terminal}
-    # Drawn between rounds only: a spinner would compete with what is measured.
-    with Progress(*columns, auto_refresh=False, **options) as progress:
-        bar = progress.add_task(f"Rounds of {len(names)} starts", total=rounds)
-
-        def on_round(done: int) -> None:
-            progress.update(bar, completed=done, refresh=True)
-            if not console.is_terminal and (done % SAY_EVERY == 0 or done == rounds):
-                console.print(f"round {done} of {rounds}" if done else "warmed up")
-
-        return interleave(names, rounds, measure, on_round)
-
-
 def _print(
     measured: Mapping[str, list[Measured]], result: Mapping[str, Any], missing: tuple[str, ...], console: Console
 ) -> None:
@@ -211,7 +185,6 @@ def _print(
     console.print(table("Start of the container -> Envoy LIVE with its secrets", "ms", rows))
     met = "met" if result["ec_ratio"] <= EC_GOAL else "MISSED"
     pss = "unknown" if result["watcher_pss_mb"] is None else f"{result['watcher_pss_mb']} MB"
-    load = f"{result['load_average_before']} before, {result['load_average_after']} after"
     beside = f"{result['watcher_rss_mb']} MB resident, {pss} with shared pages split"
     lines = (
         LEGEND,
@@ -219,16 +192,6 @@ def _print(
         f"supervisor and watcher beside Envoy: {beside}; goal: ≤ {RSS_GOAL_MB:g} MB",
         f"health check: {result['healthcheck_ms']} ms; goal: ≤ {HEALTHCHECK_GOAL_MS:g} ms",
         f"image layers besides Envoy and Python: {result['image_layers_mb']} MB; goal: ≤ {LAYERS_GOAL_MB:g} MB",
-        f"medians of {result['rounds']} interleaved rounds; a ratio is the median of the rounds' own ratios",
-        f"{result['cpus']} CPUs, load average {load}",
+        f"{told(result)}; a ratio is the median of the rounds' own ratios",
     )
     console.print("\n".join(lines), soft_wrap=True)
-
-
-def _loopback_addresses() -> Iterator[str]:
-    """Addresses of a network drawn at random: each start gets its own, so none waits for the last one's port."""
-    source = random.Random()
-    network = f"127.{source.randrange(64, 254)}"
-    for third in range(1, 255):
-        for fourth in range(1, 255):
-            yield f"{network}.{third}.{fourth}"

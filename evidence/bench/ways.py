@@ -59,7 +59,7 @@ class Place(NamedTuple):
 
 
 def missing_programs() -> tuple[str, ...]:
-    """What the walkthrough's way needs and this machine does not have."""
+    """Programs that the walkthrough's way needs and this machine does not have."""
     return tuple(name for name in WALKTHROUGH_NEEDS if shutil.which(name) is None)
 
 

@@ -101,7 +101,7 @@ class Rotations:
     def __init__(self, experiment: Experiment, identity: str, tick_s: float = 1.0) -> None:
         self._experiment = experiment
         self._identity = identity
-        self._monitor = Monitor(experiment.aws, experiment.name, experiment.land.certificates, every_s=0.2)
+        self._monitor = Monitor(experiment.aws, experiment.name, experiment.deployed.certificates, every_s=0.2)
         self._running = contextlib.ExitStack()
         self._ticking = Ticking(experiment.aws, experiment.name, tick_s)
         self._orders = OrdersQueue(experiment.aws.client("sqs"), naming.queue(experiment.name, "orders"))

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
-from evidence.lifetimes.fates import Trouble, event_modes, mesh_file
 from evidence.lifetimes.monitor import Monitor
+from evidence.lifetimes.outages import Deployed, Outages
+from evidence.lifetimes.subjects import Trouble, event_modes, mesh_file
 from evidence.lifetimes.verdict import Demand, Verdict, judge
-from evidence.lifetimes.weather import Land, Weather
 from local.cdk import CdkCli
 from local.running_aws import LocalAws
 from local.running_mesh import NotSettled, RunningMesh, wait_until
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from evidence.lifetimes.fates import Subject
     from evidence.lifetimes.scale import Scale
+    from evidence.lifetimes.subjects import Subject
     from meshcert.lifecycle.policy import Policy
 
 _VERSION_LENGTH = 64
@@ -96,10 +96,10 @@ class Experiment:
         self._running.close()
 
     @property
-    def land(self) -> Land:
+    def deployed(self) -> Deployed:
         """Its certificates and CAs."""
         rows = self._rows()
-        return Land(
+        return Deployed(
             aws=self.aws,
             mesh=self.name,
             certificates={name: row["certificate_arn"]["S"] for name, row in rows.items()},
@@ -108,7 +108,7 @@ class Experiment:
 
     def live(self, renewals: int) -> dict[str, Verdict]:
         """
-        Let every identity be renewed, with the weather on, until all are settled again.
+        Let every identity be renewed, with the outages that its troubles say, until all are settled again.
 
         Args:
             renewals: How often each certificate is renewed.
@@ -116,21 +116,21 @@ class Experiment:
         Returns:
             The verdict on each identity; one that did not get there has it among its faults.
         """
-        land = self.land
+        deployed = self.deployed
         longest_s = (renewals + 1) * self.scale.lifetime_s
         self.settle(self.scale.lifetime_s)
         with (
-            Monitor(self.aws, self.name, land.certificates) as monitor,
-            Weather(land, self.subjects, self.scale, monitor) as weather,
+            Monitor(self.aws, self.name, deployed.certificates) as monitor,
+            Outages(deployed, self.subjects, self.scale, monitor) as outages,
             Ticking(self.aws, self.name, self.scale.tick_s, self.scale.sweep_s),
             contextlib.suppress(NotSettled),
         ):
-            wait_until(lambda: self._over(monitor, weather, renewals), "every renewal", within_s=longest_s)
+            wait_until(lambda: self._over(monitor, outages, renewals), "every renewal", within_s=longest_s)
         return {
             subject.name: judge(
                 monitor.samples[subject.name],
                 self.published(subject.name),
-                weather.outages[subject.name],
+                outages.over[subject.name],
                 self._demand(subject, renewals + 1),
             )
             for subject in self.subjects
@@ -167,15 +167,15 @@ class Experiment:
                 return [version for version in found if len(version) == _VERSION_LENGTH]
             question["NextToken"] = answer["NextToken"]
 
-    def _over(self, monitor: Monitor, weather: Weather, renewals: int) -> bool:
-        """Whether everybody has lived long enough, and is settled."""
+    def _over(self, monitor: Monitor, outages: Outages, renewals: int) -> bool:
+        """True once every identity was renewed often enough, met its outages, and is settled."""
         for subject in self.subjects:
             samples = monitor.samples[subject.name]
             if not samples or not samples[-1].settled:
                 return False
             if len({sample.issued for sample in samples}) <= renewals:
                 return False
-            if subject.trouble.lasts and len(weather.outages[subject.name]) < renewals:
+            if subject.trouble.lasts and len(outages.over[subject.name]) < renewals:
                 return False
         return True
 
@@ -205,7 +205,7 @@ class Experiment:
         )
 
     def _hurry(self) -> None:
-        """What a run that ended in the middle leaves behind comes again when its lease is over, not minutes later."""
+        """Make a message that a run has left unfinished come again when its lease is over, not minutes later."""
         functions, renewal = self.mesh.client("lambda"), naming.function(self.name, "renewal")
         for mapping in functions.list_event_source_mappings(FunctionName=renewal)["EventSourceMappings"]:
             functions.update_event_source_mapping(

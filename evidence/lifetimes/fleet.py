@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.config import Config as ClientConfig
 
 from evidence.lifetimes.experiment import Experiment
-from evidence.lifetimes.fates import Subject
 from evidence.lifetimes.scale import Scale
+from evidence.lifetimes.subjects import Subject
+from evidence.simulation.renewed import Renewed, floors_s
 from local.aws.config import LEAF_LIFETIME_DAYS
 from local.running_mesh import wait_until
 from local.ticking import Ticking, dispatch
@@ -30,16 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-NEEDED = {
-    "acm:RenewCertificate": (1, 5.0),
-    "acm:DescribeCertificate": (2, 10.0),
-    "acm:GetCertificate": (1, 10.0),
-    "acm:ExportCertificate": (1, 10.0),
-    "secretsmanager:PutSecretValue": (4, 50.0),
-}
-"""Calls that an identity's rotation needs, and how many a second AWS answers for a whole account (ACM user guide,
-"Quotas"; Secrets Manager user guide, "AWS Secrets Manager quotas": label moves share the bucket of PutSecretValue)."""
-
 _LIFETIME_S = 4000.0
 _LEAD_S, _LEAD_EACH_S = 60.0, 1.6
 """Time from a certificate's issue until it is due: the deploy is over and settled by then, seconds."""
@@ -48,62 +38,7 @@ _AT_ONCE = 10
 """Renewal functions side by side, as the stack has it for 160 identities and more."""
 
 
-@dataclass(frozen=True)
-class Fleet:
-    """
-    How a fleet was renewed.
-
-    Args:
-        identities: How many there are.
-        new_certificates: How many new certificates ACM holds in the end.
-        published: How many of them are published.
-        took_s: From the sweep to the last publication, seconds.
-        floor_s: The least time that AWS's quotas allow, by API, seconds.
-        throttled: Calls that failed after the SDK's own tries.
-        calls: Calls by API, those included that AWS refused and the SDK made again.
-        refused: Calls by API that AWS refused at first.
-    """
-
-    identities: int
-    new_certificates: int
-    published: int
-    took_s: float
-    floor_s: Mapping[str, float]
-    throttled: int
-    calls: Mapping[str, int]
-    refused: Mapping[str, int]
-
-    @property
-    def over_floor(self) -> float:
-        """The time it took, as a multiple of the least time."""
-        return self.took_s / max(self.floor_s.values())
-
-    def figures(self) -> dict[str, Any]:
-        """The entry ``fleet`` of a report."""
-        return {
-            "identities": self.identities,
-            "new_certificates": self.new_certificates,
-            "published": self.published,
-            "took_s": round(self.took_s, 1),
-            "over_floor": round(self.over_floor, 3),
-            "throttled": self.throttled,
-            "floor_s": {api: round(least, 1) for api, least in self.floor_s.items()},
-            "calls": dict(self.calls),
-            "refused_at_first": dict(self.refused),
-        }
-
-
-def floors(identities: int) -> dict[str, float]:
-    """
-    The least time that a rotation of a fleet takes, by API, seconds.
-
-    Args:
-        identities: How many there are.
-    """
-    return {api: identities * needed / rate for api, (needed, rate) in NEEDED.items()}
-
-
-def renew(folder: Path, identities: int) -> Fleet:
+def renew(folder: Path, identities: int) -> Renewed:
     """
     Deploy a fleet, renew it, and measure.
 
@@ -133,18 +68,17 @@ def renew(folder: Path, identities: int) -> Fleet:
         began_at, began = time.time(), time.monotonic()
         dispatch(aws, experiment.name, "sweep")
         with Ticking(aws, experiment.name, TICK_S):
-            longest_s = _START_S + _LONGEST_FLOORS * max(floors(identities).values())
+            longest_s = _START_S + _LONGEST_FLOORS * max(floors_s(identities).values())
             wait_until(_Published(experiment, before).all, f"{identities} publications", within_s=longest_s)
         took_s = time.monotonic() - began
         apis = aws.control("GET", "/_local/quotas")["apis"]
         aws.control("PUT", "/_local/quotas", {"on": False})
         after = _versions(experiment, subjects)
-        return Fleet(
+        return Renewed(
             identities=identities,
             new_certificates=len(set(after.values()) - set(before.values())),
             published=sum(len(experiment.published(subject.name)) - 1 for subject in subjects),
             took_s=took_s,
-            floor_s=floors(identities),
             throttled=failed_calls(_log(experiment, began_at)),
             calls={api: count["calls"] for api, count in apis.items()},
             refused={api: count["throttled"] for api, count in apis.items() if count["throttled"]},
@@ -159,7 +93,7 @@ class _Published:
         self._pending = dict(before)
 
     def all(self) -> bool:
-        """Whether every identity has."""
+        """True once every identity has another one."""
         for identity, version in list(self._pending.items()):
             if self._experiment.mesh.current_version(identity) == version:
                 return False
@@ -209,7 +143,7 @@ def _wait_until_due(experiment: Experiment, policy: Policy) -> None:
     acm = experiment.mesh.client("acm")
     ends = [
         acm.describe_certificate(CertificateArn=arn)["Certificate"]["NotAfter"].timestamp()
-        for arn in experiment.land.certificates.values()
+        for arn in experiment.deployed.certificates.values()
     ]
     due = max(ends) - (1 - policy.renew_at) * _LIFETIME_S
     wait_until(lambda: time.time() > due, "every certificate due", within_s=_LIFETIME_S)

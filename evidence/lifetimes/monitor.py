@@ -104,13 +104,13 @@ class Monitor:
         }
 
     def _issued(self, arn: str) -> tuple[Certificate, str]:
-        """What ACM holds, and the name of the version that holds it."""
+        """The certificate that ACM holds, and the name of the version that holds it."""
         pem = self._mesh.client("acm").get_certificate(CertificateArn=arn)["Certificate"]
         leaf = x509.load_pem_x509_certificate(pem.encode())
         return Certificate(f"{leaf.serial_number:x}", leaf.not_valid_after_utc.timestamp()), certificate_version(pem)
 
     def _served(self) -> dict[str, tuple[Certificate, ...] | None]:
-        """What each service's running Envoys serve."""
+        """The certificates that each service's running Envoys serve."""
         ecs, cluster = self._mesh.client("ecs"), naming.cluster(self._mesh.name)
         try:
             arns = ecs.list_tasks(cluster=cluster, desiredStatus="RUNNING")["taskArns"]

@@ -48,7 +48,7 @@ class Scale:
 
     @property
     def times(self) -> CertificateTimes:
-        """What the local AWS is told."""
+        """Times for the local AWS."""
         return CertificateTimes(
             born_days_ago=self.born_days_ago,
             leaf_lifetime_s=self.lifetime_s,
@@ -66,7 +66,7 @@ class Scale:
 
     @property
     def policy(self) -> Policy:
-        """What the renewal function is told."""
+        """Policy for the renewal function."""
         return Policy(
             back_dating_s=self.back_dating_s,
             renewal_patience_s=2 * self.renewal_takes_s,

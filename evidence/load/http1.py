@@ -26,7 +26,7 @@ class _Line(NamedTuple):
 
     @property
     def ended(self) -> bool:
-        """Whether the server has closed it: who knows that before asking has lost nothing."""
+        """True if the server has closed it; a client that sees this before it asks has lost nothing."""
         return self.reader.at_eof() or self.reader.exception() is not None or self.writer.is_closing()
 
 

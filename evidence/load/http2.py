@@ -77,7 +77,7 @@ class Http2Line:
 
     @property
     def usable(self) -> bool:
-        """Whether the server takes further requests on it."""
+        """True while the server takes further requests on it."""
         return not self._ended and self._goodbye is None
 
     async def exchange(self, headers: list[tuple[str, str]], body: bytes = b"") -> Answer:
@@ -222,7 +222,7 @@ class Http2Client:
         raise RequestFailed(Failure.GOAWAY, f"not looked at on {TRIES} connections")
 
     def forget(self) -> None:
-        """Nothing: a slow answer on one stream says nothing against the connection that all share."""
+        """Keep the connection: a slow answer on one stream says nothing about the others."""
 
     async def close(self) -> None:
         """End."""

@@ -1,4 +1,4 @@
-"""What to ask, where, and how."""
+"""Kinds of load, and where each goes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ GRPC_SERVICE = "meshcert.load.Echo"
 
 
 class Protocol(StrEnum):
-    """What is spoken."""
+    """Protocol of a load."""
 
     HTTP1 = "http1"
     """HTTP/1.1: one request at a time on a connection."""
@@ -59,7 +59,7 @@ class Load:
 
     @property
     def arguments(self) -> tuple[str, str]:
-        """What :meth:`from_arguments` reads back: ``http2-kept`` and ``127.0.0.1:9080``."""
+        """Two words that :meth:`from_arguments` reads back: ``http2-kept`` and ``127.0.0.1:9080``."""
         return self.name, f"{self.address}:{self.port}"
 
     @classmethod
@@ -75,7 +75,7 @@ class Load:
             timeout_s: As in the class.
 
         Raises:
-            ValueError: If there is no such load, or the target is none.
+            ValueError: If there is no such load, or the target is not an address and a port.
         """
         protocol, _, connection = name.partition("-")
         address, _, port = target.rpartition(":")

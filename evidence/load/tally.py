@@ -1,4 +1,4 @@
-"""What became of the requests."""
+"""Counts of answered and failed requests."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+from typing import Any
 
 _DETAILS = 10
 """Failures whose words are kept; the rest is only counted."""
@@ -129,16 +126,6 @@ class Tally:
             p50_ms=_quantile_ms(ordered, 0.5),
             p99_ms=_quantile_ms(ordered, 0.99),
         )
-
-
-def total_requests(reports: Iterable[LoadReport]) -> int:
-    """Requests of all loads together."""
-    return sum(report.requests for report in reports)
-
-
-def total_failed(reports: Iterable[LoadReport]) -> int:
-    """Failures of all loads together."""
-    return sum(report.failed for report in reports)
 
 
 def _quantile_ms(ordered: list[float], part: float) -> float | None:

@@ -24,13 +24,13 @@ _AFTER_FAILURE_S = 0.01
 
 
 class Client(Protocol):
-    """What a worker asks with."""
+    """A worker's way to ask, in one protocol."""
 
     async def ask(self, question: str) -> None:
         """Send a request and check its answer; raises RequestFailed."""
 
     def forget(self) -> None:
-        """What was asked last got no answer in time."""
+        """Give up on the last question: its answer did not come in time."""
 
     async def close(self) -> None:
         """End."""

@@ -13,7 +13,6 @@ import datetime as dt
 import heapq
 import json
 import random
-from dataclasses import dataclass
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from evidence.simulation.certificates import LIFETIME, CertificateManager
 from evidence.simulation.passing_time import PassingTime
 from evidence.simulation.quotas import Bucket, Sdk
+from evidence.simulation.renewed import NEEDED, Renewed
 from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities, InMemoryLifecycle
 from evidence.simulation.vault import InMemoryVault
 from meshcert.contract.staging_labels import CURRENT
@@ -43,15 +43,6 @@ if TYPE_CHECKING:
 ISSUED = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
 SCOPE = Scope("color", "111122223333", "eu-west-1", "meshcert-color")
 ROOT = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/root"
-NEEDED = {
-    "acm:RenewCertificate": (1, 5.0),
-    "acm:DescribeCertificate": (2, 10.0),
-    "acm:GetCertificate": (1, 10.0),
-    "acm:ExportCertificate": (1, 10.0),
-    "secretsmanager:PutSecretValue": (4, 50.0),
-}
-"""Calls that a rotation needs, and how many a second AWS answers for a whole account (ACM user guide, "Quotas"; Secrets
-Manager user guide, "AWS Secrets Manager quotas": PutSecretValue and UpdateSecretVersionStage have one together)."""
 OTHERS = {"acm-pca:GetCertificateAuthorityCertificate": 20.0}
 """Quotas of calls that the least time does not count (AWS Private CA user guide, "Quotas")."""
 LEASE_S = 135.0
@@ -73,42 +64,6 @@ _IDENTITIES = dict.fromkeys(("find", "find_by_certificate", "names"), "dynamodb:
 def at_once(identities: int) -> int:
     """How many looks the event source mapping of the queue ``looks`` has at a time."""
     return min(10, 2 + identities // 20)
-
-
-@dataclass(frozen=True)
-class Renewed:
-    """
-    How a fleet was renewed.
-
-    Args:
-        identities: How many there are.
-        new_certificates: How many new certificates ACM has issued.
-        published: How many identities have their new certificate published.
-        took_s: From the first tick to the last publication, seconds.
-        looks: Looks taken.
-        calls: Calls by API, those included that were made again.
-        refused: Calls that AWS throttled, by API.
-        throttled: Calls that failed after the SDK's own tries.
-    """
-
-    identities: int
-    new_certificates: int
-    published: int
-    took_s: float
-    looks: int
-    calls: Mapping[str, int]
-    refused: Mapping[str, int]
-    throttled: int
-
-    @property
-    def floor_s(self) -> dict[str, float]:
-        """The least time that AWS's quotas allow, by API, seconds."""
-        return {api: self.identities * needed / rate for api, (needed, rate) in NEEDED.items()}
-
-    @property
-    def over_floor(self) -> float:
-        """The time it took, as a multiple of the least time."""
-        return self.took_s / max(self.floor_s.values())
 
 
 class NoServices:

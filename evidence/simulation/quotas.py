@@ -36,7 +36,7 @@ class Bucket:
     _at: dt.datetime | None = None
 
     def take(self, now: dt.datetime) -> bool:
-        """Whether there was a token."""
+        """Take a token; False if there was none."""
         since_s = (now - self._at).total_seconds() if self._at else float("inf")
         self._tokens, self._at = min(self.burst, max(self._tokens, 0.0) + since_s * self.rate), now
         if self._tokens < 1.0:

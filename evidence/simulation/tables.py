@@ -79,7 +79,7 @@ class InMemoryLifecycle:
         return (name for _, name in sorted(due))
 
     def memory(self, identity: str) -> Memory:
-        """What is remembered of an identity."""
+        """The row of an identity."""
         row = self.rows.get(identity)
         return Memory.from_json(row.memory) if row and row.memory else Memory()
 

@@ -32,7 +32,7 @@ class InMemoryVault:
         self.secrets: dict[str, InMemorySecret] = {}
 
     def seed(self, secret_id: str) -> None:
-        """What the template does: a secret with a placeholder."""
+        """Make a secret with a placeholder, as the template does."""
         self.secrets[secret_id] = InMemorySecret({SEED_VERSION: PLACEHOLDER}, {CURRENT: SEED_VERSION})
 
     def current_value(self, secret_id: str) -> CurrentValue:

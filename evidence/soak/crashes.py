@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from evidence.lifetimes.crashes import FUNCTIONS, Rotations, boundaries
 from evidence.lifetimes.experiment import Experiment
-from evidence.lifetimes.fates import Subject
 from evidence.lifetimes.scale import REAL_LIFETIME_S, Scale
+from evidence.lifetimes.subjects import Subject
 from evidence.soak.report import Outcome
 from meshcert.proxy import Rotation
 
@@ -30,7 +30,7 @@ _LEASE_S = 6.0
 
 @dataclass
 class _Found:
-    """What one mesh has seen."""
+    """Outcomes on one mesh."""
 
     faults: dict[str, tuple[str, ...]] = field(default_factory=dict)
     not_reached: int = 0

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from evidence.lifetimes import fleet as fleets
 from evidence.lifetimes.crashes import Rotations
 from evidence.lifetimes.experiment import Experiment
-from evidence.lifetimes.fates import ALL, CUT_OFF
 from evidence.lifetimes.scale import Scale
+from evidence.lifetimes.subjects import ALL, CUT_OFF
 from evidence.soak import rotations as under_load
 from evidence.soak.crashes import IDENTITY, kill_everywhere, most_deployments, standing
 from evidence.soak.hostile_input import spoil_all
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from evidence.lifetimes.fates import Subject
+    from evidence.lifetimes.subjects import Subject
 
 LIFETIME_S = 240.0
 LIFETIMES = 3

@@ -1,4 +1,4 @@
-"""The whole demo, played once for most end-to-end tests and left running for them to look at."""
+"""The README's demo, played once for most end-to-end tests and left running for them to look at."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import pytest
 from evidence.fixtures.audit import audit
 from local.cdk import CdkCli
 from local.demo.scene import GATEWAY, MUTUAL, TELLER
-from local.demo.stage import Stage
-from local.demo.story import Story
 from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from meshcert import naming
@@ -20,6 +18,7 @@ from meshcert.contract.environment import LEASE_S, POLICY_PREFIX
 from meshcert.contract.staging_labels import LAST_GOOD
 from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
+from tests.e2e.demo_command import DemoCommand
 from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:
@@ -68,8 +67,9 @@ class PlayedDemo:
         cdk: The CDK CLI pointed at it; ``lines`` collects what it prints.
         mesh: The deployed mesh.
         result: What the demo measured.
-        folder: Where it wrote cloud assemblies and the local AWS its files.
-        lines: Everything the CDK CLI has printed.
+        folder: For the cloud assemblies of those who deploy over it.
+        printed: Everything the command has printed.
+        lines: Everything the CDK CLI has printed since, to those who deployed over it.
         began: When it was started, Unix time in seconds.
     """
 
@@ -78,6 +78,7 @@ class PlayedDemo:
     mesh: RunningMesh
     result: DemoResult
     folder: Path
+    printed: list[str]
     lines: list[str]
     began: float
 
@@ -117,16 +118,22 @@ class PlayedDemo:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlayedDemo]:
-    """The demo, played to its end; from then on its lifecycle is in haste."""
+    """
+    The README's command, played to its end and kept; from then on its lifecycle is in haste.
+
+    Ended as its user ends it, it exits with 0.
+    """
     folder, began = tmp_path_factory.mktemp("demo"), time.time()
-    with LocalAws(folder / "aws", certificates=Story.TIMES) as aws:
+    with DemoCommand() as command:
+        result = command.wait_until_kept()
         lines: list[str] = []
-        stage = Stage(started=began, on_detail=lines.append)
-        result = Story(stage, aws, folder).play()
+        aws = LocalAws.run_by_another(command.endpoint, folder / "aws")
         mesh = RunningMesh(aws, load_mesh(MUTUAL).name, aws.resolve)
-        played = PlayedDemo(aws, CdkCli(aws.environment(), lines.append), mesh, result, folder, lines, began)
+        cdk = CdkCli(aws.environment(), lines.append)
+        played = PlayedDemo(aws, cdk, mesh, result, folder, command.lines, lines, began)
         played.set_policy(IN_HASTE)
         yield played
+        assert command.end() == 0, command.output
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evidence.lifetimes.experiment import Experiment
-from evidence.lifetimes.fates import ALL
 from evidence.lifetimes.scale import Scale
+from evidence.lifetimes.subjects import ALL
 
 if TYPE_CHECKING:
     from evidence.lifetimes.verdict import Verdict

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import re
-from concurrent.futures import ThreadPoolExecutor
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,8 @@ import yaml
 from cryptography import x509
 
 from evidence.fixtures.audit import actions
-from local.cdk import CdkCli, CdkFailed
+from evidence.fixtures.canary import search_texts, secrets_of
+from local.cdk import ROOT, CdkCli, CdkFailed
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.gateway_client import Gateway, SteadyClient
 from local.running_mesh import wait_until
@@ -30,8 +33,8 @@ ADDED_NAME = "teller.mtls.svc.cluster.local"
 
 
 @pytest.fixture(scope="module")
-def assemblies(demo: PlayedDemo) -> Iterator[dict[str, Path]]:
-    """The cloud assemblies of one mesh file after another, synthesised side by side."""
+def assemblies(demo: PlayedDemo) -> dict[str, Path]:
+    """The cloud assemblies of one mesh file after another."""
     meshes: dict[str, dict[str, Any]] = {"renamed": yaml.safe_load(MUTUAL.read_text())}
     meshes["renamed"]["identities"][TELLER]["dns_names"] = ["other.mtls.svc.cluster.local"]
     backend = meshes["renamed"]["virtual_gateways"][GATEWAY]["backends"][0]["client_policy"]["tls"]
@@ -49,13 +52,16 @@ def assemblies(demo: PlayedDemo) -> Iterator[dict[str, Path]]:
     for hierarchy in meshes["reissued"]["hierarchies"].values():
         hierarchy["reissue"] += 1
 
-    def synthesise(name: str) -> Path:
-        mesh = demo.folder / f"{name}.yaml"
-        mesh.write_text(yaml.safe_dump(meshes[name], sort_keys=False))
-        return demo.cdk.synth(mesh, demo.folder / name)
-
-    with ThreadPoolExecutor(max_workers=2) as pool:
-        yield dict(zip(meshes, pool.map(synthesise, meshes), strict=True))
+    files = {name: demo.folder / f"{name}.yaml" for name in meshes}
+    for name, file in files.items():
+        file.write_text(yaml.safe_dump(meshes[name], sort_keys=False))
+    subprocess.run(
+        [sys.executable, "-m", "tests.e2e.assemblies", str(demo.folder), *map(str, files.values())],
+        cwd=ROOT,
+        env=os.environ | demo.aws.environment(),
+        check=True,
+    )
+    return {name: demo.folder / name for name in meshes}
 
 
 @pytest.fixture
@@ -148,6 +154,14 @@ def _certificates(demo: PlayedDemo) -> list[dict[str, Any]]:
     listed = demo.mesh.client("acm").list_certificates(Includes={"keyTypes": ["RSA_2048", "EC_prime256v1"]})
     certificates: list[dict[str, Any]] = listed["CertificateSummaryList"]
     return certificates
+
+
+def test_the_cdk_cli_prints_no_secret(demo: PlayedDemo) -> None:
+    """After four deploys: nothing of what the identities' secrets hold now."""
+    found, _ = search_texts(secrets_of(demo.mesh, *SERVICES), [("CDK CLI", "\n".join(demo.lines))])
+
+    assert found == []
+    assert len(demo.lines) > 100
 
 
 def test_the_cdk_cli_was_the_real_one(demo: PlayedDemo) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.canary_search import leaks_of
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, installed_envoy, lay_out_image, request
@@ -53,15 +53,8 @@ def image(tmp_path_factory: pytest.TempPathFactory, envoy_binary: Path) -> Path:
 @pytest.fixture(scope="session")
 def new_address() -> Callable[[], str]:
     """A loopback address at each call, from networks drawn at random, one after the other."""
-    addresses = _addresses()
+    addresses = loopback_addresses()
     return lambda: next(addresses)
-
-
-def _addresses() -> Iterator[str]:
-    source = random.Random()  # noqa: S311 -- an address is no secret
-    while True:
-        network = f"127.{source.randrange(64, 254)}.{source.randrange(1, 254)}"
-        yield from (f"{network}.{number}" for number in range(1, 255))
 
 
 @pytest.fixture

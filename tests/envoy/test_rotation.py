@@ -5,13 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import os
 import signal
-from concurrent.futures import ThreadPoolExecutor
-from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
 
-from evidence.fixtures.container import Container, eventually, request
+from evidence.fixtures.container import Container, eventually
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.proxy import Delivery, Rotation
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
     from evidence.fixtures.secrets_api import SecretsApi
     from meshcert.material import Material
-    from tests.envoy.conftest import Mesh, Start
+    from tests.envoy.conftest import Start
 
 
 pytestmark = both_deliveries
@@ -161,49 +159,3 @@ def test_redeploy_mode_reads_once_and_only_reports(
     assert len(node.events("newer-version")) == 1
     assert api.calls.count(("GetSecretValue", TELLER_SECRET)) == 1
     assert node.serves(material)
-
-
-def test_rotating_both_ends_under_load_fails_no_request(mesh: Mesh, api: SecretsApi) -> None:
-    """Leaves of gateway and teller in turn, while clients ask on new connections and on kept ones."""
-    import http.client  # noqa: PLC0415 -- of this test only
-
-    from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET  # noqa: PLC0415 -- the same
-
-    edge, node = mesh.start_pair(teller())
-    done = Event()
-
-    def ask_on_new_connections() -> list[int]:
-        statuses = []
-        while not done.is_set():
-            statuses.append(request(edge.address, 9080)[0])
-        return statuses
-
-    def ask_on_one_connection() -> list[int]:
-        statuses = []
-        connection = http.client.HTTPConnection(edge.address, 9080, timeout=5)
-        while not done.is_set():
-            connection.request("GET", "/")
-            response = connection.getresponse()
-            response.read()
-            statuses.append(response.status)
-        connection.close()
-        return statuses
-
-    with ThreadPoolExecutor(2) as clients:
-        asked = [clients.submit(ask_on_new_connections), clients.submit(ask_on_one_connection)]
-        try:
-            for _ in range(3):
-                teller_material, gateway_material = (
-                    mesh.tellers.issue([TELLER_NAME]),
-                    mesh.gateways.issue([GATEWAY_NAME]),
-                )
-                api.publish(TELLER_SECRET, teller_material)
-                eventually(lambda material=teller_material: node.serves(material), "the teller's")  # type: ignore[misc]  # a default mypy cannot infer
-                api.publish(GATEWAY_SECRET, gateway_material)
-                eventually(lambda material=gateway_material: edge.serves(material), "the gateway's")  # type: ignore[misc]  # the same
-        finally:
-            done.set()
-        statuses = [status for client in asked for status in client.result()]
-
-    assert len(statuses) > 100
-    assert set(statuses) == {200}

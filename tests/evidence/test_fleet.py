@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from evidence.bench.fleet import figures
-from evidence.simulation.fleet import NEEDED, Fleet, Renewed
+from evidence.simulation.fleet import Fleet
+from evidence.simulation.renewed import NEEDED, Renewed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ def test_without_any_event_ticks_do_the_same() -> None:
 
 
 def test_all_at_once_is_throttled_and_comes_to_the_same_end() -> None:
-    """What the dispatch's pace is for; without it a fleet is renewed all the same."""
+    """The dispatch's pace prevents this; without it the fleet is renewed all the same."""
     renewed = Fleet(40, looks_per_second=1000.0).renew()
 
     assert Counter(renewed.refused)["acm:RenewCertificate"] > 0
@@ -63,7 +63,7 @@ def test_the_same_seed_is_the_same_fleet() -> None:
 
 def test_the_floor_is_that_of_the_narrowest_quota() -> None:
     """1,000 renewals at 5 a second, or 2,000 looks at 10."""
-    renewed = Renewed(1000, 1000, 1000, 250.0, 2000, {}, {}, 0)
+    renewed = Renewed(1000, 1000, 1000, 250.0, {}, {}, 0)
 
     assert renewed.floor_s == {
         "acm:RenewCertificate": 200.0,
@@ -72,4 +72,4 @@ def test_the_floor_is_that_of_the_narrowest_quota() -> None:
         "acm:ExportCertificate": 100.0,
         "secretsmanager:PutSecretValue": 80.0,
     }
-    assert figures(renewed)["over_floor"] == 1.25
+    assert renewed.over_floor == 1.25

@@ -1,4 +1,4 @@
-"""What others write may be anything; what our readers raise may not."""
+"""Input may be anything; our readers raise only what they promise."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHECKS = {reader.name: reader for reader in checks()}
 
 @pytest.mark.parametrize("name", PARSERS)
 def test_a_parser_answers_or_raises_what_it_promises(name: str) -> None:
-    """Whatever it is given, and within a second."""
+    """For any input, within a second."""
     assert spoil(PARSERS[name], 150) > 100
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from evidence.lifetimes.fates import ALL, CUT_OFF, Subject, Trouble, event_modes, fault_rules, mesh_file
 from evidence.lifetimes.scale import Scale
+from evidence.lifetimes.subjects import ALL, CUT_OFF, Subject, Trouble, event_modes, fault_rules, mesh_file
 from evidence.lifetimes.verdict import Certificate, Demand, Outage, Sample, Verdict, judge
 from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.policy import Policy
@@ -193,7 +193,7 @@ def test_fractions_of_a_lifetime_stay_what_they_are() -> None:
 
 
 def test_the_functions_environment_carries_the_scaled_policy() -> None:
-    """What the function reads back is what was meant."""
+    """The function reads back the policy that was meant."""
     policy = Scale(120.0).policy
 
     assert Policy.from_environ(policy.to_environ()) == policy
@@ -214,7 +214,7 @@ def test_the_mesh_file_is_one_that_meshcert_accepts(tmp_path: Path) -> None:
 
 
 def test_both_deliveries_are_cut_off_from_aws(tmp_path: Path) -> None:
-    """What nothing answers is a mesh of its own."""
+    """Identities whose AWS never answers are a mesh of their own."""
     file = tmp_path / "mesh.yaml"
     file.write_text(yaml.safe_dump(mesh_file("life", CUT_OFF), sort_keys=False))
 
@@ -249,7 +249,7 @@ def test_a_fault_rule_meets_one_identity_and_spares_the_monitor() -> None:
 
 
 def test_where_nothing_of_aws_answers_every_call_of_the_products_roles_fails() -> None:
-    """Whatever the service, and whatever it is about; the roles of nobody else."""
+    """For every service and every resource; for no other role."""
     rules = list(fault_rules("life", "eu-west-1", CUT_OFF[0], "arn:acm"))
 
     assert {(rule["service"], rule["resource"]) for rule in rules} == {("*", "")}
@@ -258,7 +258,7 @@ def test_where_nothing_of_aws_answers_every_call_of_the_products_roles_fails() -
 
 @pytest.mark.parametrize("subject", [*ALL, *CUT_OFF], ids=lambda subject: subject.name)
 def test_an_outage_leaves_a_tenth_of_the_life(subject: Subject) -> None:
-    """What nothing answers before is past its renewal, and not yet expired."""
+    """An outage begins before ACM renews and ends before the certificate does."""
     began, ended = subject.trouble.lasts or (0.0, 0.0)
 
     assert 0 <= began <= ACM_RENEWS_AT

@@ -10,7 +10,7 @@ import pytest
 from evidence.load.application import serve
 from evidence.load.loads import Connection, Load, Protocol
 from evidence.load.processes import Application, ChildEnded, LoadClient
-from evidence.load.tally import Failure, RequestFailed, Tally, total_failed, total_requests
+from evidence.load.tally import Failure
 from evidence.load.workers import Workers
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ def test_every_load_is_answered_by_the_application() -> None:
     reports = asyncio.run(load())
 
     assert set(reports) == {"http1-kept", "http1-new", "http2-kept", "http2-new", "grpc-kept", "grpc-new"}
-    assert total_failed(reports.values()) == 0
-    assert total_requests(reports.values()) >= 6
+    assert all(report.requests > 0 == report.failed for report in reports.values())
     assert reports["http1-kept"].connections == 2
     assert reports["http2-kept"].connections == reports["grpc-kept"].connections == 1
     assert all(report.connections == report.requests for name, report in reports.items() if name.endswith("-new"))
@@ -96,22 +95,6 @@ def test_a_load_has_settled_when_what_was_under_way_is_answered() -> None:
             return too_early, (await running)["http1-kept"].failed
 
     assert asyncio.run(load()) == (False, 0)
-
-
-def test_figures_are_of_answers_and_failures() -> None:
-    """A hundred answers of 1 to 100 ms and two failures, in ten seconds."""
-    tally = Tally()
-    for latency_ms in range(100, 0, -1):
-        tally.answer(latency_ms / 1000)
-    for failure in (Failure.RESET, Failure.TIMEOUT):
-        tally.fail(RequestFailed(failure, "seen"))
-
-    report = tally.report(10)
-
-    assert (report.requests, report.failed, report.per_second) == (102, 2, 10.2)
-    assert report.failures == {"reset": 1, "timeout": 1}
-    assert report.details == ["reset: seen", "timeout: seen"]
-    assert (report.p50_ms, report.p99_ms) == (50.0, 99.0)
 
 
 def test_as_processes_they_end_with_their_input() -> None:

@@ -1,4 +1,4 @@
-"""What the load client calls a failure, in HTTP/1.1."""
+"""Failures as the load client counts them in HTTP/1.1."""
 
 from __future__ import annotations
 

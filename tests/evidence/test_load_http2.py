@@ -1,4 +1,4 @@
-"""What the load client calls a failure, in HTTP/2 and gRPC: above all around GOAWAY."""
+"""Failures as the load client counts them in HTTP/2 and gRPC, above all around GOAWAY."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     Act = Callable[["Server", int], None]
-    """What a server does when a question on a stream is complete."""
+    """A server's answer to a complete question on a stream."""
 
 ALL_STREAMS = 2**31 - 1
 
@@ -104,7 +104,7 @@ def half(server: Server, stream: int) -> None:
 
 
 def unavailable(server: Server, stream: int) -> None:
-    """What Envoy says without an upstream."""
+    """Envoy's answer without an upstream."""
     server.answer(stream, b"no healthy upstream", "503")
 
 
@@ -223,7 +223,7 @@ def test_a_call_without_status_0_or_with_another_message_has_failed(act: Act, ex
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_goaway_is_taken_out_however_the_bytes_arrive(size: int) -> None:
-    """What is before it and behind it passes as it was."""
+    """Frames before and after it pass unchanged."""
     goaway = GoAwayFrame(0, last_stream_id=5, error_code=2).serialize()
     before, behind = b"\0\0\2\0\0\0\0\0\1ab", b"\0\0\0\4\1\0\0\0\0"
     data = b"P" * PREFACE_BYTES + before + goaway + behind

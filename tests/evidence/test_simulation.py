@@ -1,4 +1,4 @@
-"""What the simulation of a fleet stands on: time that passes by itself, token buckets, and the SDK's own tries."""
+"""The parts of a simulated fleet: time that passes by itself, token buckets, and the SDK's own tries."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the soak counts: crash boundaries, rotations, a fleet's calls, and the report of it all."""
+"""The soak's counts: crash boundaries, rotations, a fleet's calls; and its report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evidence.lifetimes.crashes import Rotation, boundaries
-from evidence.lifetimes.fleet import Fleet, failed_calls, floors
+from evidence.lifetimes.fleet import failed_calls
 from evidence.soak.report import Outcome, add_run
 
 if TYPE_CHECKING:
@@ -53,25 +53,6 @@ def test_what_a_crash_must_not_cause_is_a_fault(rotation: Rotation, expected: li
     assert list(rotation.faults(most_deployments=1)) == expected
 
 
-def test_the_floor_of_a_fleet_is_what_the_quotas_allow() -> None:
-    """A thousand identities: five renewals a second make 200 seconds, and so do twice as many descriptions at ten."""
-    assert floors(1000) == {
-        "acm:RenewCertificate": 200.0,
-        "acm:DescribeCertificate": 200.0,
-        "acm:GetCertificate": 100.0,
-        "acm:ExportCertificate": 100.0,
-        "secretsmanager:PutSecretValue": 80.0,
-    }
-
-
-def test_over_the_floor_is_over_the_largest_one() -> None:
-    """The slowest API decides."""
-    fleet = Fleet(100, 100, 100, 25.0, {"acm:RenewCertificate": 20.0, "acm:GetCertificate": 10.0}, 0, {}, {})
-
-    assert fleet.over_floor == 1.25
-    assert fleet.figures()["over_floor"] == 1.25
-
-
 def test_a_call_that_failed_for_good_is_counted() -> None:
     """A step that was not done, a message that comes again, a part that could not be looked at; nothing else."""
     lines = [
@@ -86,34 +67,13 @@ def test_a_call_that_failed_for_good_is_counted() -> None:
     assert failed_calls(lines) == 3
 
 
-def test_the_report_says_what_failed(tmp_path: Path) -> None:
-    """How many, and each with its sentences; figures beside them."""
-    path = tmp_path / "docs" / "soak.json"
-
-    add_run(path, HEAD, "crashes", Outcome(3, {"before acm": ("2 certificates",)}, {"not_reached": 1}))
-
-    expected = {"n": 3, "failed": 1, "faults": {"before acm": ["2 certificates"]}, "not_reached": 1}
-    assert json.loads(path.read_text()) == {**HEAD, "runs": {"crashes": expected}}
-
-
-def test_a_run_replaces_its_own_entry_and_keeps_the_others(tmp_path: Path) -> None:
-    """Of the same commit and seed."""
-    path = tmp_path / "soak.json"
-    add_run(path, HEAD, "fleet", Outcome(100))
-    add_run(path, HEAD, "crashes", Outcome(2))
-
-    add_run(path, HEAD, "crashes", Outcome(4))
-
-    assert json.loads(path.read_text())["runs"] == {"fleet": {"n": 100, "failed": 0}, "crashes": {"n": 4, "failed": 0}}
-
-
 def test_runs_of_another_commit_stay_and_say_so(tmp_path: Path) -> None:
-    """The report's head is the newest run's; what differs from it stands at the run."""
+    """The head is the newest run's; what differs from it stands at the run; what failed is told."""
     path = tmp_path / "soak.json"
     add_run(path, HEAD, "fleet", Outcome(100))
     add_run(path, {"commit": "c2", "seed": 1}, "kills", Outcome(400))
 
-    add_run(path, {"commit": "c3", "seed": 2}, "crashes", Outcome(4))
+    add_run(path, {"commit": "c3", "seed": 2}, "crashes", Outcome(4, {"before acm": ("2 certificates",)}))
 
     assert json.loads(path.read_text()) == {
         "commit": "c3",
@@ -121,6 +81,6 @@ def test_runs_of_another_commit_stay_and_say_so(tmp_path: Path) -> None:
         "runs": {
             "fleet": {"commit": "c1", "seed": 1, "n": 100, "failed": 0},
             "kills": {"commit": "c2", "seed": 1, "n": 400, "failed": 0},
-            "crashes": {"n": 4, "failed": 0},
+            "crashes": {"n": 4, "failed": 1, "faults": {"before acm": ["2 certificates"]}},
         },
     }

@@ -131,7 +131,7 @@ def _roots(mesh: RunningMesh, hierarchy: str) -> set[str]:
 
 
 def _revoke(mesh: RunningMesh, identity: str) -> None:
-    """What a person does whose key was stolen."""
+    """Do what a person does whose key was stolen."""
     row = mesh.client("dynamodb").get_item(TableName=naming.identities_table(mesh.name), Key={"name": {"S": identity}})[
         "Item"
     ]
@@ -143,7 +143,7 @@ def _revoke(mesh: RunningMesh, identity: str) -> None:
 
 
 def _answers(gateway: Gateway) -> bool:
-    """Whether the whole way to the teller works."""
+    """True if a request gets through to the teller and back."""
     with gateway.client() as client:
         try:
             return gateway.ask(client).status_code == httpx.codes.OK

@@ -1,4 +1,4 @@
-"""What AWS does to the identities: for each passing trouble, a part of every lifetime in which it does not answer."""
+"""Outages of AWS, made on purpose: each passing trouble fills a part of every lifetime of its identities."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
-from evidence.lifetimes.fates import Trouble, fault_rules
+from evidence.lifetimes.subjects import Trouble, fault_rules
 from evidence.lifetimes.verdict import Outage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from evidence.lifetimes.fates import Subject
     from evidence.lifetimes.monitor import Monitor
     from evidence.lifetimes.scale import Scale
+    from evidence.lifetimes.subjects import Subject
     from local.running_aws import LocalAws
 
 _LOOK_EVERY_S = 0.1
@@ -25,9 +25,9 @@ _ACM = "acm.amazonaws.com"
 
 
 @dataclass(frozen=True)
-class Land:
+class Deployed:
     """
-    Where the weather is made.
+    A deployed mesh, as far as outages need to know it.
 
     Args:
         aws: The local AWS.
@@ -42,29 +42,30 @@ class Land:
     authorities: dict[str, str]
 
 
-class Weather:
+class Outages:
     """
-    Opens and ends outages while its ``with`` block runs; the last one is over when it ends.
+    Begins and ends outages while its ``with`` block runs; the last one is over when it ends.
 
     Args:
-        land: Where.
-        subjects: Whom it meets.
+        deployed: The mesh that they hit.
+        subjects: Its identities.
         scale: How fast time goes.
         monitor: Knows how old the certificates are.
     """
 
-    def __init__(self, land: Land, subjects: Sequence[Subject], scale: Scale, monitor: Monitor) -> None:
-        self._land = land
+    def __init__(self, deployed: Deployed, subjects: Sequence[Subject], scale: Scale, monitor: Monitor) -> None:
+        self._deployed = deployed
         self._lasts = {subject: lasts for subject in subjects if (lasts := subject.trouble.lasts)}
         self._scale = scale
         self._monitor = monitor
-        self._pca = land.aws.client("acm-pca")
+        self._pca = deployed.aws.client("acm-pca")
         self._under_way: dict[str, Outage] = {}
         self._met: set[str] = set()
         self._stop = threading.Event()
         self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True, name="weather")
-        self.outages: dict[str, list[Outage]] = defaultdict(list)
+        self._thread = threading.Thread(target=self._run, daemon=True, name="outages")
+        self.over: dict[str, list[Outage]] = defaultdict(list)
+        """Outages that are over, by identity."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -106,7 +107,7 @@ class Weather:
     def _begin(self, subject: Subject, outage: Outage) -> None:
         self._under_way[subject.name] = outage
         if subject.trouble is Trouble.NO_PERMISSION:
-            arn = self._land.authorities[subject.name]
+            arn = self._deployed.authorities[subject.name]
             self._pca.delete_permission(CertificateAuthorityArn=arn, Principal=_ACM)
         self._break()
 
@@ -115,18 +116,18 @@ class Weather:
         if outage is None:
             return
         if subject.trouble is Trouble.NO_PERMISSION:
-            arn = self._land.authorities[subject.name]
+            arn = self._deployed.authorities[subject.name]
             self._pca.create_permission(CertificateAuthorityArn=arn, Principal=_ACM, Actions=_MAY_RENEW)
         self._break()
-        self.outages[subject.name].append(replace(outage, ended=time.time()))
+        self.over[subject.name].append(replace(outage, ended=time.time()))
 
     def _break(self) -> None:
         """Have AWS fail those whose outage is under way, and nobody else."""
-        land = self._land
+        deployed = self._deployed
         rules: list[dict[str, Any]] = [
             rule
             for subject in self._lasts
             if subject.name in self._under_way
-            for rule in fault_rules(land.mesh, land.aws.region, subject, land.certificates[subject.name])
+            for rule in fault_rules(deployed.mesh, deployed.aws.region, subject, deployed.certificates[subject.name])
         ]
-        land.aws.control("PUT", "/_local/faults", rules)
+        deployed.aws.control("PUT", "/_local/faults", rules)

@@ -1,4 +1,4 @@
-"""What the rotation benchmark counts: torn pairs, failures, growth."""
+"""Rotations under load are judged by torn pairs, failures and growth."""
 
 from __future__ import annotations
 
@@ -8,13 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from evidence.bench.rotation import figures
 from evidence.bench.torn_reads import pair_of, read
 from evidence.fixtures.observed_proxy import Footprint
-from evidence.fixtures.rotated_mesh import Kind, changes
 from evidence.fixtures.under_load import Outcome
 from evidence.load.tally import LoadReport
-from evidence.soak.rotations import cases
 from meshcert.envoy import discovery_response, identity_resource
 
 if TYPE_CHECKING:
@@ -92,28 +89,3 @@ def test_an_outcome_without_faults_has_none() -> None:
 def test_whatever_was_noticed_is_a_fault(change: dict[str, object], expected: str) -> None:
     """One sentence each."""
     assert list(replace(OUTCOME, **change).faults()) == [expected]  # type: ignore[arg-type]
-
-
-def test_the_figures_are_those_of_the_claim() -> None:
-    """The names that readers of the report look for."""
-    found = figures(OUTCOME)
-
-    assert {name: found[name] for name in ("rotations", "requests", "failed", "install_to_served_ms", "growth")} == {
-        "rotations": 10, "requests": 200, "failed": 0, "install_to_served_ms": 4.2, "growth": 0.04,
-    }  # fmt: skip
-
-
-def test_changes_are_made_until_there_are_as_many_rotations() -> None:
-    """All kinds in turn: a new CA takes six."""
-    assert len(changes(1_000, *Kind)) == 300
-    assert sum(kind.rotations for kind in changes(1_000, *Kind)) == 1_000
-    assert changes(7, Kind.BUNDLE) == [Kind.BUNDLE] * 2
-
-
-def test_the_soak_has_each_kind_for_each_delivery() -> None:
-    """In an order of the seed's; all loads ask in each of them."""
-    every = cases(1)
-
-    assert len(every) == len(set(every)) == 2 * 3
-    assert str(min(every)) == "file algorithm"
-    assert cases(1) != cases(2)

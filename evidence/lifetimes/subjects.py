@@ -1,4 +1,4 @@
-"""What happens to an identity: its services' way of rotating, and how AWS treats it."""
+"""The identities of an experiment: how each one's service rotates, and how AWS treats it."""
 
 from __future__ import annotations
 

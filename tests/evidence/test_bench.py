@@ -1,0 +1,79 @@
+"""The benchmarks compare like with like, and know when a start is over."""
+
+from __future__ import annotations
+
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import ClassVar
+
+import pytest
+
+from entrypoint.container.envoy_command import envoy_command
+from evidence.bench.against import CommitUnknown, full_name
+from evidence.bench.report import ReportUnreadable, add_figures
+from evidence.bench.start import Launch, Started
+from evidence.bench.ways import envoy_arguments
+
+ADMIN_PORT = 9901
+
+
+def test_bare_envoy_gets_the_arguments_the_entry_point_gives() -> None:
+    """Otherwise the ratio would compare two different Envoys."""
+    assert ["envoy", *envoy_arguments(Path("/c"))] == envoy_command("/c", {"MESHCERT_DRAIN_S": "0"})
+
+
+class _Starting(BaseHTTPRequestHandler):
+    """An admin interface that is LIVE at the second look and has its secret at the third."""
+
+    looks: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        """Answer one look."""
+        self.looks.append(self.path)
+        body = f"sds.identity/x.update_success: {int(len(self.looks) > 4)}\n".encode()
+        if self.path == "/ready":
+            body = b"LIVE\n" if len(self.looks) > 1 else b"PRE_INITIALIZING\n"
+        self.send_response(200 if body != b"PRE_INITIALIZING\n" else 503)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+def test_a_start_is_over_when_envoy_is_live_and_has_its_secrets(tmp_path: Path) -> None:
+    """LIVE alone is not enough: with file SDS Envoy says it whatever is in the files."""
+    address = "127.61.7.3"
+    with HTTPServer((address, ADMIN_PORT), _Starting) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        waiting = [sys.executable, "-c", "import signal; signal.pause()"]
+        with Started(Launch(waiting, {}, address, ("identity/x",)), tmp_path) as started:
+            milliseconds = started.live_after_ms()
+        server.shutdown()
+        thread.join()
+
+    assert milliseconds > 0
+    stats = "/stats?filter=update_success"
+    assert _Starting.looks == ["/ready", "/ready", stats, "/ready", stats]
+
+
+def test_a_commit_that_is_not_there_is_told() -> None:
+    """In git's words, before anything is laid out."""
+    with pytest.raises(CommitUnknown, match=r"no-such-commit: fatal: "):
+        full_name("no-such-commit")
+
+
+@pytest.mark.parametrize("content", ["", "{half", "[]", "3"])
+def test_a_file_that_is_no_report_is_left_alone(tmp_path: Path, content: str) -> None:
+    """It may be somebody's: the message names it and the way out."""
+    report = tmp_path / "bench.json"
+    report.write_text(content)
+
+    with pytest.raises(ReportUnreadable, match=r"bench\.json is no JSON object: move it away"):
+        add_figures(report, "startup", {})
+
+    assert report.read_text() == content
