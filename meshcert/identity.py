@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcert.proxy import Rotation
+    from meshcert.proxy import RotationMode
     from meshcert.san import San
 
 
@@ -24,7 +24,7 @@ class ServiceUse:
     """
 
     name: str
-    rotation: Rotation
+    rotation: RotationMode
     poll_interval_s: float = 60.0
 
 

@@ -28,7 +28,7 @@ class TlsMode(StrEnum):
     """Plain text only."""
 
 
-class Rotation(StrEnum):
+class RotationMode(StrEnum):
     """How a service takes a new version of its secrets over."""
 
     RELOAD = "reload"
@@ -37,7 +37,7 @@ class Rotation(StrEnum):
     """Tasks read once at start and only log newer versions; a new ECS deployment takes them over."""
 
 
-class Delivery(StrEnum):
+class DeliveryMode(StrEnum):
     """How Envoy gets its secrets from the entrypoint."""
 
     FILE = "file"
@@ -190,8 +190,8 @@ class ProxySettings(NamedTuple):
     backends: tuple[Backend, ...] = ()
     routes: tuple[Route, ...] = ()
     application_port: int = 0
-    rotation: Rotation = Rotation.RELOAD
-    delivery: Delivery = Delivery.FILE
+    rotation: RotationMode = RotationMode.RELOAD
+    delivery: DeliveryMode = DeliveryMode.FILE
     poll_interval_s: float = 60.0
     max_connection_duration_s: float = 600.0
     cut_tcp_sessions: bool = False
@@ -231,8 +231,8 @@ class ProxySettings(NamedTuple):
                     "trust_bundles": _references("trust_bundles", values["trust_bundles"]),
                     "backends": tuple(_backend(*each) for each in enumerate(values.get("backends", ()))),
                     "routes": tuple(Route(**item) for item in values.get("routes", ())),
-                    "rotation": Rotation(values.get("rotation", Rotation.RELOAD)),
-                    "delivery": Delivery(values.get("delivery", Delivery.FILE)),
+                    "rotation": RotationMode(values.get("rotation", RotationMode.RELOAD)),
+                    "delivery": DeliveryMode(values.get("delivery", DeliveryMode.FILE)),
                 }
             )
         except (KeyError, TypeError, AttributeError) as error:

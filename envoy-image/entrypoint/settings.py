@@ -23,7 +23,7 @@ from meshcert.contract.environment import (
 )
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
-from meshcert.proxy import Delivery, ProxySettings, TlsMode
+from meshcert.proxy import DeliveryMode, ProxySettings, TlsMode
 from meshcert.san import SanInvalid
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Settings(NamedTuple):
         if not os.access(paths.folder, os.W_OK | os.X_OK):
             remedy = "Mount a tmpfs there that this user may write"
             faults.append(Fault(MATERIAL_DIR, f"{paths.folder} is no folder that can be written", remedy))
-        if proxy and proxy.delivery is Delivery.SDS and len(os.fsencode(paths.sds_socket)) > LONGEST_SOCKET_PATH:
+        if proxy and proxy.delivery is DeliveryMode.SDS and len(os.fsencode(paths.sds_socket)) > LONGEST_SOCKET_PATH:
             problem = f"{paths.sds_socket} is too long for a socket ({LONGEST_SOCKET_PATH} bytes)"
             faults.append(Fault(MATERIAL_DIR, problem, "Mount the tmpfs at a shorter path"))
         addresses = _addresses(environ, paths, faults)

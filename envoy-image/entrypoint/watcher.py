@@ -81,7 +81,7 @@ def _run(task: Task) -> int:
     from entrypoint.rotating.first_delivery import FirstDelivery, exit_code_of
     from entrypoint.settings import Settings
     from meshcert.errors import MeshcertError
-    from meshcert.proxy import Delivery as DeliveryKind
+    from meshcert.proxy import DeliveryMode
 
     process.end_with_parent(task.supervisor)
     process.hide_memory()
@@ -89,7 +89,7 @@ def _run(task: Task) -> int:
     try:
         settings = Settings.from_environ(task.environ)
         assert early is not None
-        over_socket = settings.proxy.delivery is DeliveryKind.SDS
+        over_socket = settings.proxy.delivery is DeliveryMode.SDS
         handover = _over_socket(task, settings, log) if over_socket else _by_files(settings)
         lists = _revocation_lists(task, settings, early.session)
         delivery = Delivery(SecretsManager(early.connection), handover, time.time, lists)

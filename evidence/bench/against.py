@@ -24,7 +24,7 @@ from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.container import memory_folder
 from evidence.fixtures.secrets_api import SecretsApi
 from evidence.fixtures.version_before import unpack
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -66,7 +66,7 @@ def run(commit: str, rounds: int, console: Console) -> dict[str, Any]:
         for side, tree in (("this", REPOSITORY), ("other", folder / "tree")):
             image = lay_out_image(folder / side, tree)
             ours = Ways("ec", image, stack.enter_context(SecretsApi(next(addresses))))
-            ways |= {f"{side} {delivery}": partial(ours.meshcert, delivery=delivery) for delivery in Delivery}
+            ways |= {f"{side} {delivery}": partial(ours.meshcert, delivery=delivery) for delivery in DeliveryMode}
 
         def measure(name: str) -> float:
             with tempfile.TemporaryDirectory(dir=folder) as own:
@@ -76,7 +76,7 @@ def run(commit: str, rounds: int, console: Console) -> dict[str, Any]:
 
         measured = interleave(list(ways), rounds, measure, say_rounds(console, rounds))
     result: dict[str, Any] = {"commit": sha, "goal": GOAL, "rounds": rounds, **circumstances(load)}
-    for delivery in Delivery:
+    for delivery in DeliveryMode:
         result |= figures(delivery, measured)
     _print(result, console)
     return result
@@ -109,7 +109,7 @@ def figures(delivery: str, measured: Mapping[str, list[float]]) -> dict[str, Any
 
 def _print(result: Mapping[str, Any], console: Console) -> None:
     other = result["commit"][:12]
-    for delivery in Delivery:
+    for delivery in DeliveryMode:
         sides = []
         for name, side in (("this tree", "this"), (other, "other")):
             least, most = result[f"{delivery}_{side}_ms_range"]

@@ -27,7 +27,7 @@ from evidence.fixtures.under_load import HANDSHAKES, MOST_GROWTH, RETRIES, rotat
 from evidence.load.processes import ChildEnded, LoadClient
 from meshcert.envoy import identity_name
 from meshcert.envoy.secrets import file_name
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,18 +84,18 @@ def measure(rotations: int, warm_up: int, reads: int, console: Console) -> dict[
         RotationFailed: As in :func:`run`.
     """
     load_before = os.getloadavg()[0]
-    outcomes: dict[Delivery, Outcome] = {}
+    outcomes: dict[DeliveryMode, Outcome] = {}
     result: dict[str, Any] = {}
     with memory_folder() as folder:
         image = lay_out_image(folder / "image", installed_envoy())
-        for delivery in Delivery:
+        for delivery in DeliveryMode:
             console.print(f"{delivery}: {warm_up} rotations to warm up, then {rotations}")
             try:
                 with RotatedMesh(folder / delivery, image, delivery) as mesh:
                     loads = every_load(mesh.gateway.container.address, workers=WORKERS, pause_s=PAUSE_S)
                     outcomes[delivery] = _rotate(mesh, loads, rotations, warm_up, console)
                     result[delivery] = figures(outcomes[delivery])
-                    if delivery is Delivery.FILE:
+                    if delivery is DeliveryMode.FILE:
                         result[delivery]["handshake_ms"] = _handshake_ms(mesh, loads)
             except (AssertionError, ChildEnded) as error:
                 raise RotationFailed(f"{delivery}: {error}") from error
@@ -161,7 +161,7 @@ def figures(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _print(outcomes: Mapping[Delivery, Outcome], result: Mapping[str, Any], seen: Seen, console: Console) -> None:
+def _print(outcomes: Mapping[DeliveryMode, Outcome], result: Mapping[str, Any], seen: Seen, console: Console) -> None:
     shown = Table(title="Rotations on both ends under load", title_justify="left", title_style="bold")
     shown.add_column("delivery, load")
     headings = ("rotations", "requests", "failed", "connections", "requests/s", "p50, ms", "p99, ms")

@@ -17,7 +17,7 @@ from evidence.bench.ways import Place, Ways, https_context, missing_programs
 from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.container import memory_folder
 from evidence.fixtures.secrets_api import SecretsApi
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -107,7 +107,7 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
             "bare_ec": ec.bare,
             "rsa": rsa.meshcert,
             "ec": ec.meshcert,
-            "ec_sds": partial(ec.meshcert, delivery=Delivery.SDS),
+            "ec_sds": partial(ec.meshcert, delivery=DeliveryMode.SDS),
             "ec_https": partial(ec.meshcert, more=over_https),
             "boto3": ec.boto3,
             "walkthrough": rsa.walkthrough,

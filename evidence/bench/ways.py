@@ -25,7 +25,7 @@ from meshcert.envoy import (
     trust_resource,
 )
 from meshcert.envoy.secrets import file_name
-from meshcert.proxy import Delivery, SecretReference
+from meshcert.proxy import DeliveryMode, SecretReference
 from meshcert.san import Dns
 
 if TYPE_CHECKING:
@@ -141,7 +141,7 @@ class Ways:
         )
 
     def meshcert(
-        self, place: Place, delivery: Delivery = Delivery.FILE, more: Mapping[str, str] | None = None
+        self, place: Place, delivery: DeliveryMode = DeliveryMode.FILE, more: Mapping[str, str] | None = None
     ) -> Launch:
         """
         The image's first process: credentials, fetch and pre-flight included.

@@ -18,7 +18,7 @@ from local.running_mesh import NotSettled, RunningMesh, wait_until
 from local.ticking import Ticking
 from meshcert import naming
 from meshcert.contract.environment import LEASE_S, POLICY_PREFIX
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.policy import Policy
 
 _VERSION_LENGTH = 64
-_TAKES_OVER_S = {Rotation.RELOAD: 10.0, Rotation.REDEPLOY: 30.0}
+_TAKES_OVER_S = {RotationMode.RELOAD: 10.0, RotationMode.REDEPLOY: 30.0}
 """Time for processes, which no scale makes faster: to install a version, or to start anew and be healthy."""
 _RECOVERS_WITHIN = 0.05
 """Part of a lifetime that it may take from AWS's return until the certificate renewed meanwhile is served."""

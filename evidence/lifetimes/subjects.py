@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
-from meshcert.proxy import Delivery, Rotation
+from meshcert.proxy import DeliveryMode, RotationMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -68,8 +68,8 @@ class Subject:
 
     name: str
     trouble: Trouble = Trouble.NONE
-    rotation: Rotation = Rotation.RELOAD
-    delivery: Delivery = Delivery.FILE
+    rotation: RotationMode = RotationMode.RELOAD
+    delivery: DeliveryMode = DeliveryMode.FILE
     served: bool = True
 
     @property
@@ -84,19 +84,19 @@ class Subject:
 
 
 ALL = (
-    Subject("healthy", rotation=Rotation.REDEPLOY),
+    Subject("healthy", rotation=RotationMode.REDEPLOY),
     Subject("lost", Trouble.EVENTS_LOST),
-    Subject("unheard", Trouble.EVENTS_LOST, Rotation.REDEPLOY),
-    Subject("mixed", Trouble.EVENTS_MIXED, Rotation.REDEPLOY),
+    Subject("unheard", Trouble.EVENTS_LOST, RotationMode.REDEPLOY),
+    Subject("mixed", Trouble.EVENTS_MIXED, RotationMode.REDEPLOY),
     Subject("denied", Trouble.NO_PERMISSION),
     Subject("vaultless", Trouble.NO_SECRETS_MANAGER),
     Subject("acmless", Trouble.NO_ACM),
-    Subject("ecsless", Trouble.NO_ECS, Rotation.REDEPLOY),
+    Subject("ecsless", Trouble.NO_ECS, RotationMode.REDEPLOY),
 )
 """Every trouble that one identity may have while others have none, and both ways of rotating."""
 CUT_OFF = (
     Subject("filed", Trouble.NO_AWS),
-    Subject("streamed", Trouble.NO_AWS, delivery=Delivery.SDS),
+    Subject("streamed", Trouble.NO_AWS, delivery=DeliveryMode.SDS),
 )
 """A mesh that nothing of AWS answers for most of each lifetime, with both deliveries."""
 

@@ -14,7 +14,7 @@ from evidence.lifetimes.experiment import Experiment
 from evidence.lifetimes.scale import REAL_LIFETIME_S, Scale
 from evidence.lifetimes.subjects import Subject
 from evidence.soak.report import Outcome
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +36,7 @@ class _Found:
     not_reached: int = 0
 
 
-def standing(folder: Path, rotation: Rotation, *, lease_s: float, tick_s: float = 1.0) -> Experiment:
+def standing(folder: Path, rotation: RotationMode, *, lease_s: float, tick_s: float = 1.0) -> Experiment:
     """
     A mesh with one identity, whose certificate is not due for a year.
 
@@ -51,12 +51,12 @@ def standing(folder: Path, rotation: Rotation, *, lease_s: float, tick_s: float 
     return Experiment(folder, subjects, scale, name="crash", function_timeout_s=int(lease_s - 1), lease_s=lease_s)
 
 
-def most_deployments(rotation: Rotation) -> int:
+def most_deployments(rotation: RotationMode) -> int:
     """How many deployments of its service one rotation may make."""
-    return 1 if rotation is Rotation.REDEPLOY else 0
+    return 1 if rotation is RotationMode.REDEPLOY else 0
 
 
-def kill_everywhere(folder: Path, say: Callable[[str], object], seed: int, rotation: Rotation) -> Outcome:
+def kill_everywhere(folder: Path, say: Callable[[str], object], seed: int, rotation: RotationMode) -> Outcome:
     """
     Kill the renewal function and the export function at every call of a rotation, each in a rotation of its own.
 
@@ -67,7 +67,7 @@ def kill_everywhere(folder: Path, say: Callable[[str], object], seed: int, rotat
         rotation: How the service takes versions over.
     """
     # Looks that only wait are the same calls again: with slower ticks there are fewer of them.
-    tick_s = 1.0 if rotation is Rotation.RELOAD else 3.0
+    tick_s = 1.0 if rotation is RotationMode.RELOAD else 3.0
     calls = _calls(folder / "recorded", rotation, tick_s)
     places = [boundary for function, made in calls.items() for boundary in boundaries(function, made)]
     random.Random(seed).shuffle(places)
@@ -97,7 +97,7 @@ def kill_everywhere(folder: Path, say: Callable[[str], object], seed: int, rotat
     return Outcome(n=len(places), faults=faults, figures=figures)
 
 
-def _calls(folder: Path, rotation: Rotation, tick_s: float) -> dict[str, list[str]]:
+def _calls(folder: Path, rotation: RotationMode, tick_s: float) -> dict[str, list[str]]:
     """The calls of each function in a rotation that nothing disturbs."""
     with (
         standing(folder, rotation, lease_s=_LEASE_S, tick_s=tick_s) as experiment,
@@ -107,7 +107,7 @@ def _calls(folder: Path, rotation: Rotation, tick_s: float) -> dict[str, list[st
 
 
 def _kill_at(
-    places: Iterable[Boundary], rotations: Rotations, rotation: Rotation, say: Callable[[str], object]
+    places: Iterable[Boundary], rotations: Rotations, rotation: RotationMode, say: Callable[[str], object]
 ) -> _Found:
     seen = _Found()
     for number, place in enumerate(places, start=1):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from evidence.fixtures.container import installed_envoy, lay_out_image, memory_folder
 from evidence.fixtures.killed_container import KilledContainer
 from evidence.soak.report import Outcome
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def kill_all(say: Callable[[str], object], seed: int) -> Outcome:
     killed: dict[str, Counter[str]] = {}
     with memory_folder() as folder:
         image = lay_out_image(folder / "image", installed_envoy())
-        for number, delivery in enumerate(Delivery, start=1):
+        for number, delivery in enumerate(DeliveryMode, start=1):
             killed[delivery] = Counter()
             with KilledContainer(image, folder / delivery, _ADDRESS.format(number), delivery, seed) as container:
                 fault = _kill(container, delivery, killed[delivery], say)
@@ -42,7 +42,9 @@ def kill_all(say: Callable[[str], object], seed: int) -> Outcome:
     return Outcome(n=n, faults=faults, figures={"killed": killed})
 
 
-def _kill(container: KilledContainer, delivery: Delivery, killed: Counter[str], say: Callable[[str], object]) -> str:
+def _kill(
+    container: KilledContainer, delivery: DeliveryMode, killed: Counter[str], say: Callable[[str], object]
+) -> str:
     """Kill and count the victims, until something is wrong, which is the answer."""
     while killed.total() < KILLS:
         try:

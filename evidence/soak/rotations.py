@@ -16,7 +16,7 @@ from evidence.fixtures.rotated_mesh import Kind, RotatedMesh, changes
 from evidence.fixtures.under_load import rotate_under_load
 from evidence.load.processes import ChildEnded
 from evidence.soak.report import Outcome
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ class Case(NamedTuple):
         kind: What is changed.
     """
 
-    delivery: Delivery
+    delivery: DeliveryMode
     kind: Kind
 
     def __str__(self) -> str:
@@ -55,7 +55,7 @@ def cases(seed: int) -> list[Case]:
     Args:
         seed: Of their order.
     """
-    every = [Case(delivery, kind) for delivery in Delivery for kind in Kind]
+    every = [Case(delivery, kind) for delivery in DeliveryMode for kind in Kind]
     random.Random(seed).shuffle(every)
     return every
 

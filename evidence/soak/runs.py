@@ -16,7 +16,7 @@ from evidence.soak.hostile_input import spoil_all
 from evidence.soak.kills import kill_all
 from evidence.soak.long_tests import run_all
 from evidence.soak.report import Outcome
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,19 +63,19 @@ def _live(folder: Path, say: Callable[[str], object], subjects: Sequence[Subject
 
 def crashes_reload(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """The process dies at every AWS call of a rotation that running tasks take over."""
-    return kill_everywhere(folder, say, seed, Rotation.RELOAD)
+    return kill_everywhere(folder, say, seed, RotationMode.RELOAD)
 
 
 def crashes_redeploy(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """The process dies at every AWS call of a rotation that a new deployment takes over."""
-    return kill_everywhere(folder, say, seed, Rotation.REDEPLOY)
+    return kill_everywhere(folder, say, seed, RotationMode.REDEPLOY)
 
 
 def throttling(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """AWS throttles every third call of everybody's."""
     del seed
     faults = {}
-    for rotation in Rotation:
+    for rotation in RotationMode:
         with (
             standing(folder / str(rotation), rotation, lease_s=16.0) as experiment,
             Rotations(experiment, IDENTITY) as rotations,
@@ -85,7 +85,7 @@ def throttling(folder: Path, say: Callable[[str], object], seed: int) -> Outcome
                 say(f"{rotation} {number + 1} of {THROTTLED_ROTATIONS}: {', '.join(found) or 'good'}")
                 if found:
                     faults[f"{rotation} {number + 1}"] = found
-    return Outcome(n=THROTTLED_ROTATIONS * len(Rotation), faults=faults, figures={"p": _THROTTLED})
+    return Outcome(n=THROTTLED_ROTATIONS * len(RotationMode), faults=faults, figures={"p": _THROTTLED})
 
 
 def fleet(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import Fault, RequestInvalid
 from meshcert.identity import Identity, ServiceUse
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 from meshcert.publishing.export import RevocationListRequest, TrustBundleRequest
 from meshcert.san import SanInvalid, parse_san, parse_sans
 
@@ -68,7 +68,7 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
         owner=owner,
         certificate_authority_arns=authorities,
         services=tuple(
-            ServiceUse(service["Name"], Rotation(service["Rotation"]), float(service["PollIntervalS"]))
+            ServiceUse(service["Name"], RotationMode(service["Rotation"]), float(service["PollIntervalS"]))
             for service in properties["Services"]
         ),
     )
@@ -150,8 +150,8 @@ def _service_faults(value: object) -> Iterator[Fault]:
             yield Fault(f"{place}.Name", "it is missing or empty", _REMEDY)
         elif any(isinstance(other, dict) and other.get("Name") == name for other in value[:number]):
             yield Fault(f"{place}.Name", f"{name} is listed twice", _REMEDY)
-        if rotation not in list(Rotation):
-            yield Fault(f"{place}.Rotation", f"it is {rotation}, not one of {', '.join(Rotation)}", _REMEDY)
+        if rotation not in list(RotationMode):
+            yield Fault(f"{place}.Rotation", f"it is {rotation}, not one of {', '.join(RotationMode)}", _REMEDY)
         if not _is_positive(service.get("PollIntervalS")):
             yield Fault(f"{place}.PollIntervalS", "it is no number of seconds above 0", _REMEDY)
 

@@ -9,7 +9,7 @@ from meshcert.envoy.admin import admin
 from meshcert.envoy.api import CARES_RESOLVER, DOWNSTREAM_CONNECTIONS, Json, extension
 from meshcert.envoy.clusters import application_cluster, backend_cluster, sds_cluster
 from meshcert.envoy.listeners import ingress_listener
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
@@ -29,7 +29,7 @@ def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
     clusters = [backend_cluster(backend, settings, addresses) for backend in settings.backends]
     if settings.application_port:
         clusters.append(application_cluster(settings, addresses))
-    if settings.delivery is Delivery.SDS:
+    if settings.delivery is DeliveryMode.SDS:
         clusters.append(sds_cluster(addresses))
     result: Json = {
         "node": {"id": f"{settings.mesh}/{settings.service}/{settings.name}", "cluster": settings.service},

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.envoy.api import SECRET, Json
 from meshcert.material import join_certificates, split_certificates
-from meshcert.proxy import Delivery, TlsMode
+from meshcert.proxy import DeliveryMode, TlsMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def secret_source(settings: ProxySettings, addresses: Addresses) -> SecretSource
         settings: Whose delivery counts.
         addresses: Where the SDS resource files are.
     """
-    if settings.delivery is Delivery.SDS:
+    if settings.delivery is DeliveryMode.SDS:
         return served_secret
     return lambda name: secret_file(name, addresses.secrets_directory)
 

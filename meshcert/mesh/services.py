@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from meshcert.mesh.part import Part, Port, Seconds
-from meshcert.proxy import Delivery, Rotation
+from meshcert.proxy import DeliveryMode, RotationMode
 
 
 class Application(Part):
@@ -28,9 +28,9 @@ class DeclaredService(Part, title="Service"):
     """The virtual node it runs; or virtual_gateway."""
     application: Application | None = None
     """The application; a virtual node needs one, a virtual gateway has none."""
-    rotation: Rotation = Rotation.RELOAD
+    rotation: RotationMode = RotationMode.RELOAD
     """`reload`: running tasks install a new certificate; `redeploy`: a new ECS deployment takes it over."""
-    delivery: Delivery = Delivery.FILE
+    delivery: DeliveryMode = DeliveryMode.FILE
     """`file`: Envoy reads its secrets from the task's tmpfs; `sds`: over a Unix socket, and no key touches a file."""
     poll_interval_s: Seconds = 60.0
     """Longest time between two looks for a new certificate, seconds; jitter only shortens it."""

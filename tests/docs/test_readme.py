@@ -8,7 +8,7 @@ import pytest
 
 from local.demo.__main__ import STORIES
 from meshcert.cli import costs
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 from stacks.runbook import alarms
 from tests.docs.pages import PAGES, ROOT, rows
 
@@ -33,7 +33,7 @@ def test_every_way_of_rotating_is_in_the_readme() -> None:
     """A mesh file's author chooses between them."""
     table = rows("README.md", "| `rotation` | how | when it does not work |")
 
-    assert {re.findall(r"`(\w+)`", name)[0] for name, _, _ in table} == {str(rotation) for rotation in Rotation}
+    assert {re.findall(r"`(\w+)`", name)[0] for name, _, _ in table} == {str(rotation) for rotation in RotationMode}
 
 
 def test_the_number_of_alarms_in_the_costs_is_that_of_the_runbook() -> None:

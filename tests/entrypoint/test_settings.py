@@ -20,7 +20,7 @@ from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.proxy import (
     Backend,
     BackendTls,
-    Delivery,
+    DeliveryMode,
     Listener,
     ListenerTls,
     ProxySettings,
@@ -67,7 +67,7 @@ def test_a_folder_whose_path_no_socket_can_have_is_a_fault_of_delivery_over_one(
         environ["MESHCERT_MATERIAL_DIR"] = str(name)
         environ["MESHCERT_PROXY"] = teller().to_json()
         assert Settings.from_environ(environ)
-        environ["MESHCERT_PROXY"] = teller(delivery=Delivery.SDS).to_json()
+        environ["MESHCERT_PROXY"] = teller(delivery=DeliveryMode.SDS).to_json()
         if faults:
             assert _places(environ) == faults
         else:

@@ -24,7 +24,7 @@ from evidence.fixtures.proxies import (
     gateway,
 )
 from evidence.fixtures.secrets_api import SecretsApi
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
 APPLICATION_PORT = 8080
-both_deliveries = pytest.mark.parametrize("delivery", list(Delivery))
+both_deliveries = pytest.mark.parametrize("delivery", list(DeliveryMode))
 """Runs a test with files and over the socket: what it claims holds for both."""
 
 
@@ -77,7 +77,7 @@ class Start:
     """
 
     def __init__(
-        self, image: Path, folder: Path, new_address: Callable[[], str], api: SecretsApi, delivery: Delivery
+        self, image: Path, folder: Path, new_address: Callable[[], str], api: SecretsApi, delivery: DeliveryMode
     ) -> None:
         self.delivery = delivery
         self._image = image
@@ -114,14 +114,14 @@ class Start:
 
 
 @pytest.fixture
-def delivery() -> Delivery:
+def delivery() -> DeliveryMode:
     """How Envoy gets its secrets; a test of :data:`both_deliveries` runs with each."""
-    return Delivery.FILE
+    return DeliveryMode.FILE
 
 
 @pytest.fixture
 def start(
-    image: Path, tmp_path: Path, new_address: Callable[[], str], api: SecretsApi, delivery: Delivery
+    image: Path, tmp_path: Path, new_address: Callable[[], str], api: SecretsApi, delivery: DeliveryMode
 ) -> Iterator[Start]:
     """Containers that end with the test."""
     starter = Start(image, tmp_path, new_address, api, delivery)
@@ -135,7 +135,7 @@ def begin(
 ) -> Iterator[tuple[Start, SecretsApi]]:
     """Containers and their AWS for the whole file."""
     with SecretsApi(new_address()) as api:
-        start = Start(image, tmp_path_factory.mktemp("containers"), new_address, api, Delivery.FILE)
+        start = Start(image, tmp_path_factory.mktemp("containers"), new_address, api, DeliveryMode.FILE)
         yield start, api
         start.end()
 

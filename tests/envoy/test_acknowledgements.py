@@ -17,7 +17,7 @@ from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller
 from evidence.fixtures.secrets_api import TASK
 from meshcert.contract import exit_codes
 from meshcert.material.certificate_facts import certificate_facts
-from meshcert.proxy import ProxySettings, Rotation
+from meshcert.proxy import ProxySettings, RotationMode
 from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def test_a_task_in_redeploy_mode_goes_on_saying_what_it_serves(
     start: Start, published: SecretsApi, hierarchy: Hierarchy, material: Material
 ) -> None:
     """A newer version is no error of this task: it will be replaced."""
-    container = start(_teller(rotation=Rotation.REDEPLOY))
+    container = start(_teller(rotation=RotationMode.REDEPLOY))
     container.wait_until_healthy()
     eventually(lambda: _says(published, material), "the first acknowledgement")
 

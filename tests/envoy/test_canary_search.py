@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import serialization
 
 from evidence.fixtures.canary_search import leaks_of
 from evidence.fixtures.proxies import teller
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def test_a_planted_secret_is_found_in_every_form(
     container = start(teller())
     container.wait_until_healthy()
     assert leaks_of(container, published) == []
-    folder = container.material_dir / ("secrets" if delivery is Delivery.SDS else "")
+    folder = container.material_dir / ("secrets" if delivery is DeliveryMode.SDS else "")
     folder.mkdir(exist_ok=True)
     planted = folder / "core"
 

@@ -11,7 +11,7 @@ import pytest
 from entrypoint.envoy.install import SecretFiles
 from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 from meshcert.envoy import Addresses, bootstrap, identity_resource, trust_resource
-from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, ProxySettings, TlsMode
+from meshcert.proxy import Backend, BackendTls, DeliveryMode, Listener, ListenerTls, ProxySettings, TlsMode
 from meshcert.san import Dns
 from tests.envoy.conftest import both_deliveries
 
@@ -47,7 +47,7 @@ SETTINGS = {
 @both_deliveries
 @pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
 def test_envoy_accepts_the_configuration(
-    envoy_binary: Path, tmp_path: Path, hierarchy: Hierarchy, settings: ProxySettings, delivery: Delivery
+    envoy_binary: Path, tmp_path: Path, hierarchy: Hierarchy, settings: ProxySettings, delivery: DeliveryMode
 ) -> None:
     """Every TLS mode with every protocol; not even a deprecation is mentioned."""
     files = SecretFiles(str(tmp_path / "secrets"))

@@ -10,7 +10,7 @@ import pytest
 
 from evidence.fixtures.container import Container, eventually
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def test_a_certificate_that_expires_in_an_outage_is_served_on_and_replaced_after
     assert len(container.events("certificate-expired")) == 1
 
 
-@pytest.mark.parametrize("delivery", [Delivery.FILE])
+@pytest.mark.parametrize("delivery", [DeliveryMode.FILE])
 def test_a_folder_that_was_removed_costs_no_served_certificate(
     node: Container, api: SecretsApi, hierarchy: Hierarchy, material: Material
 ) -> None:

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from meshcert.proxy import Delivery
+    from meshcert.proxy import DeliveryMode
 
 
 @both_deliveries
 def test_no_death_at_any_moment_leaves_a_half_state(
-    image: Path, tmp_path: Path, new_address: Callable[[], str], delivery: Delivery
+    image: Path, tmp_path: Path, new_address: Callable[[], str], delivery: DeliveryMode
 ) -> None:
     """Eight deaths here, two hundred of each delivery in the soak."""
     with KilledContainer(image, tmp_path, new_address(), delivery, seed=4) as killed:

@@ -14,7 +14,7 @@ from evidence.fixtures.container import Container, eventually
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.material import ListSource, TrustBundle
-from meshcert.proxy import Delivery, Revocation, Rotation
+from meshcert.proxy import DeliveryMode, Revocation, RotationMode
 from tests.envoy.mutual_client import MutualClient, is_admitted
 
 if TYPE_CHECKING:
@@ -103,10 +103,10 @@ def settings(revocation: Revocation, **changes: object) -> ProxySettings:
     return base._replace(trust_bundles={"colorgateway": reference})
 
 
-@pytest.mark.parametrize("delivery", list(Delivery))
-@pytest.mark.parametrize("rotation", list(Rotation))
+@pytest.mark.parametrize("delivery", list(DeliveryMode))
+@pytest.mark.parametrize("rotation", list(RotationMode))
 def test_a_revoked_peer_is_refused_within_the_poll_interval(
-    world: World, delivery: Delivery, rotation: Rotation
+    world: World, delivery: DeliveryMode, rotation: RotationMode
 ) -> None:
     """By either delivery, and also by a task that takes new certificates with its next deployment only."""
     world.write_lists()
@@ -212,7 +212,7 @@ def test_an_outage_of_s3_is_told_once_and_changes_nothing(world: World) -> None:
 def test_a_watcher_that_died_leaves_lists_that_the_next_one_renews(world: World) -> None:
     """It asks anew where lists lie, and hands over the same roots with them."""
     world.write_lists()
-    container = world.run(settings(Revocation.FAIL_CLOSED, rotation=Rotation.REDEPLOY))
+    container = world.run(settings(Revocation.FAIL_CLOSED, rotation=RotationMode.REDEPLOY))
     before = world.admits(container)
     first = container.children()["watcher"]
     os.kill(first, signal.SIGKILL)
@@ -223,8 +223,8 @@ def test_a_watcher_that_died_leaves_lists_that_the_next_one_renews(world: World)
     assert before == (True, True)
 
 
-@pytest.mark.parametrize("delivery", list(Delivery))
-def test_a_live_connection_of_a_revoked_peer_ends_within_the_cap(world: World, delivery: Delivery) -> None:
+@pytest.mark.parametrize("delivery", list(DeliveryMode))
+def test_a_live_connection_of_a_revoked_peer_ends_within_the_cap(world: World, delivery: DeliveryMode) -> None:
     """A list judges new connections only; the longest life of a connection is what ends the others."""
     cap_s = 2.0
     world.write_lists()

@@ -12,7 +12,7 @@ import pytest
 from evidence.fixtures.container import Container, eventually
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
-from meshcert.proxy import Delivery, Rotation
+from meshcert.proxy import DeliveryMode, RotationMode
 from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def test_an_outage_of_aws_is_told_once_and_survived(node: Container, api: Secret
 
 
 def test_a_killed_watcher_comes_back_and_goes_on(
-    node: Container, api: SecretsApi, hierarchy: Hierarchy, material: Material, delivery: Delivery
+    node: Container, api: SecretsApi, hierarchy: Hierarchy, material: Material, delivery: DeliveryMode
 ) -> None:
     """Envoy serves on; the new watcher knows what is served, has it at hand again, and rotates."""
     children = node.children()
@@ -131,7 +131,7 @@ def test_a_killed_watcher_comes_back_and_goes_on(
 
     looks = len(api.calls)
     eventually(lambda: len(api.calls) > looks + 2, "it looks")
-    read_again = delivery is Delivery.SDS  # what the old watcher had was in its memory alone
+    read_again = delivery is DeliveryMode.SDS  # what the old watcher had was in its memory alone
     assert api.calls.count(("GetSecretValue", TELLER_SECRET)) == reads + read_again
     assert node.serves(material)
     newer = hierarchy.issue([TELLER_NAME])
@@ -146,7 +146,7 @@ def test_redeploy_mode_reads_once_and_only_reports(
     """A new deployment takes the new version over, not this task."""
     api.publish(TELLER_SECRET, material)
     api.publish_trust_bundle(GATEWAY_TRUST, hierarchy.trust_bundle)
-    node = start(teller(rotation=Rotation.REDEPLOY))
+    node = start(teller(rotation=RotationMode.REDEPLOY))
     node.wait_until_healthy()
     newer = hierarchy.issue([TELLER_NAME])
 

@@ -11,7 +11,7 @@ from evidence.fixtures.container import memory_folder
 from evidence.fixtures.every_protocol import every_load
 from evidence.fixtures.rotated_mesh import Kind, RotatedMesh, changes
 from evidence.fixtures.under_load import HANDSHAKES, rotate_under_load
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,8 @@ def memory() -> Iterator[Path]:
         yield folder
 
 
-@pytest.mark.parametrize("delivery", Delivery)
-def test_no_request_fails_while_both_ends_rotate(delivery: Delivery, memory: Path, image: Path) -> None:
+@pytest.mark.parametrize("delivery", DeliveryMode)
+def test_no_request_fails_while_both_ends_rotate(delivery: DeliveryMode, memory: Path, image: Path) -> None:
     """Leaves, key algorithms and CAs, under HTTP/1.1, HTTP/2 and gRPC, on kept and on new connections."""
     with RotatedMesh(memory, image, delivery) as mesh:
         loads = every_load(mesh.gateway.container.address, pause_s=0.02)

@@ -20,7 +20,7 @@ from evidence.fixtures.container import Container, assert_ends_with, eventually
 from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller
 from meshcert.contract import exit_codes
 from meshcert.material.document import PLACEHOLDER
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,9 +34,9 @@ IDENTITY = "identity/colorteller"
 
 
 @pytest.fixture
-def delivery() -> Delivery:
+def delivery() -> DeliveryMode:
     """Over the socket, all of them."""
-    return Delivery.SDS
+    return DeliveryMode.SDS
 
 
 @pytest.fixture

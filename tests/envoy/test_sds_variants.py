@@ -20,7 +20,7 @@ from entrypoint.xds.handover import SocketHandover
 from evidence.fixtures.container import eventually
 from evidence.fixtures.proxies import TELLER_NAME, teller
 from meshcert.envoy import Addresses, bootstrap, identity_resource, secrets_used, trust_resource
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from meshcert.material import Material
 
 IDENTITY, TRUST = "identity/colorteller", "trust/colorgateway"
-SETTINGS = teller(delivery=Delivery.SDS)
+SETTINGS = teller(delivery=DeliveryMode.SDS)
 
 
 class Pair(NamedTuple):

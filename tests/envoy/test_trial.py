@@ -19,7 +19,7 @@ from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, GATEWAY_TRUS
 from meshcert.envoy import Addresses, identity_resource
 from meshcert.errors import MaterialRejected
 from meshcert.material import TrustBundle, join_certificates
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -65,7 +65,7 @@ def _acknowledged(api: SecretsApi) -> dict[str, Any]:
     return dict(api.rows[-1]["secrets"]["colorgateway"]) if api.rows else {}
 
 
-@pytest.mark.parametrize(("protocol", "delivery"), [("http", Delivery.FILE), ("http2", Delivery.SDS)])
+@pytest.mark.parametrize(("protocol", "delivery"), [("http", DeliveryMode.FILE), ("http2", DeliveryMode.SDS)])
 def test_a_certificate_of_a_ca_that_the_upstream_does_not_know_waits_for_it(  # noqa: PLR0917  fixtures and a parameter
     mesh: Mesh, start: Start, api: SecretsApi, cloud_map: CloudMap, node: Container, protocol: str
 ) -> None:

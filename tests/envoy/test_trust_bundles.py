@@ -10,7 +10,7 @@ from evidence.fixtures.container import eventually
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.material import TrustBundle, join_certificates
-from meshcert.proxy import Delivery
+from meshcert.proxy import DeliveryMode
 from tests.envoy.mutual_client import is_admitted
 
 if TYPE_CHECKING:
@@ -30,9 +30,9 @@ def _publish(api: SecretsApi, container: Container, *hierarchies: Hierarchy) -> 
 
 
 @pytest.mark.parametrize("same_name", [False, True], ids=["another name", "the same name and another key"])
-@pytest.mark.parametrize("delivery", list(Delivery))
+@pytest.mark.parametrize("delivery", list(DeliveryMode))
 def test_a_root_is_replaced_in_three_steps(
-    start: Start, api: SecretsApi, delivery: Delivery, *, same_name: bool
+    start: Start, api: SecretsApi, delivery: DeliveryMode, *, same_name: bool
 ) -> None:
     """Add: both pass. Drop: the old root's leaves are refused, and nobody was before that."""
     old = Hierarchy(1, name="gateways")

@@ -14,7 +14,7 @@ from evidence.lifetimes.verdict import Certificate, Demand, Outage, Sample, Verd
 from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
-from meshcert.proxy import Delivery, Rotation
+from meshcert.proxy import DeliveryMode, RotationMode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -207,7 +207,7 @@ def test_the_mesh_file_is_one_that_meshcert_accepts(tmp_path: Path) -> None:
     mesh = load_mesh(file)
 
     assert {subject.trouble for subject in ALL} == set(Trouble) - {Trouble.NO_AWS}
-    assert {service.rotation for service in mesh.services.values()} == {Rotation.RELOAD, Rotation.REDEPLOY}
+    assert {service.rotation for service in mesh.services.values()} == {RotationMode.RELOAD, RotationMode.REDEPLOY}
     assert set(mesh.identities) == {subject.name for subject in ALL}
     assert set(mesh.hierarchies) == {"common", "denied"}
     assert [mesh.identities[name].hierarchy for name in ("healthy", "denied")] == ["common", "denied"]
@@ -220,7 +220,7 @@ def test_both_deliveries_are_cut_off_from_aws(tmp_path: Path) -> None:
 
     services = load_mesh(file).services
 
-    assert {services[subject.name].delivery for subject in CUT_OFF} == set(Delivery)
+    assert {services[subject.name].delivery for subject in CUT_OFF} == set(DeliveryMode)
     assert {subject.trouble for subject in CUT_OFF} == {Trouble.NO_AWS}
 
 

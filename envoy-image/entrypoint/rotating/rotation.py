@@ -16,8 +16,7 @@ from entrypoint.rotating.standing import Stage, Standings, reason_of
 from entrypoint.trial.trial import Trial
 from meshcert.envoy import secrets_used
 from meshcert.errors import Fault, MaterialRejected, MeshcertError, SecretMalformed, VersionQuarantined
-from meshcert.proxy import Revocation
-from meshcert.proxy import Rotation as RotationKind
+from meshcert.proxy import Revocation, RotationMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -159,7 +158,7 @@ class Rotation:
             elif version:
                 self._standings.refuse(wanted.name, version, Stage.ENVOY, f"{wanted.name}: {problem}")
             return
-        if self._proxy.rotation is RotationKind.REDEPLOY:
+        if self._proxy.rotation is RotationMode.REDEPLOY:
             if self._reported.get(wanted.name) != version:
                 self._reported[wanted.name] = version
                 self._log.info("newer-version", secret=wanted.name, version=version, served=served.version)

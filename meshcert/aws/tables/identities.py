@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.identity import IDENTITY_SCHEMA, Identity, ServiceUse
 from meshcert.naming import IDENTITIES_BY_CERTIFICATE
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 from meshcert.san import parse_sans
 
 if TYPE_CHECKING:
@@ -131,4 +131,4 @@ def _read(row: Mapping[str, Any]) -> Identity | None:
 
 
 def _service(use: Mapping[str, Any]) -> ServiceUse:
-    return ServiceUse(use["name"], Rotation(use["rotation"]), float(use["poll_interval_s"]))
+    return ServiceUse(use["name"], RotationMode(use["rotation"]), float(use["poll_interval_s"]))

@@ -9,7 +9,7 @@ from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
 from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 
 _VERSION_LENGTH = 64
 
@@ -104,7 +104,7 @@ def services_in_order(seen: Observation, memory: Memory) -> Iterator[tuple[Servi
 
 def by_deployment(use: ServiceUse) -> bool:
     """The service takes versions over by new rollouts."""
-    return use.rotation is Rotation.REDEPLOY
+    return use.rotation is RotationMode.REDEPLOY
 
 
 def deployed_version(memory: Memory, service: Workload) -> str:

@@ -20,8 +20,7 @@ from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_SECRET, teller
 from meshcert.envoy import discovery_response
 from meshcert.errors import AwsUnavailable
 from meshcert.material.document import write_material, write_trust_bundle
-from meshcert.proxy import Revocation
-from meshcert.proxy import Rotation as RotationKind
+from meshcert.proxy import Revocation, RotationMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -86,7 +85,7 @@ class Envoy:
 class World:
     """A watcher whose Envoy has everything, and lists that a test writes."""
 
-    def __init__(self, folder: Path, hierarchy: Hierarchy, material: Material, rotation: RotationKind) -> None:
+    def __init__(self, folder: Path, hierarchy: Hierarchy, material: Material, rotation: RotationMode) -> None:
         self.lines: list[dict[str, Any]] = []
         self.lists: Lists | AwsUnavailable = Lists("first")
         self.vault = {
@@ -139,7 +138,7 @@ class World:
         self.now += seconds
 
 
-@pytest.fixture(params=list(RotationKind))
+@pytest.fixture(params=list(RotationMode))
 def world(request: pytest.FixtureRequest, tmp_path: Path, hierarchy: Hierarchy, material: Material) -> World:
     """For either rotation: a list is no rollout."""
     return World(tmp_path, hierarchy, material, request.param)
@@ -219,7 +218,7 @@ def test_a_new_watcher_keeps_the_roots_that_are_served(world: World, hierarchy: 
     world.lists = Lists("second")
     world.rotation.look()
 
-    reloads = world.settings.proxy.rotation is RotationKind.RELOAD
+    reloads = world.settings.proxy.rotation is RotationMode.RELOAD
     served = world.envoy.installed[-1][1]
     assert served == Lists("second").version("bundle-2" if reloads else "bundle-1")
     assert (world.envoy.context()["trusted_ca"]["inline_string"] != hierarchy.trust_bundle.certificates) == reloads

@@ -25,7 +25,7 @@ from meshcert.clock import SystemClock
 from meshcert.identity import Identity, ServiceUse
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.material.document import PLACEHOLDER
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 from meshcert.publishing.export import Sources, export_identity
 from meshcert.san import Dns
 from tests.local.aws.bundles import new_function
@@ -184,7 +184,7 @@ class TestMesh:
     ) -> None:
         """It is declared, and that is all."""
         rows = aws.client("dynamodb")
-        use = ServiceUse("gateway", Rotation.RELOAD, 60.0)
+        use = ServiceUse("gateway", RotationMode.RELOAD, 60.0)
         row = {"name": {"S": use.name}, "rotation": {"S": "reload"}, "poll_interval_s": {"N": "60"}}
         question = {
             "TableName": naming.identities_table(MESH),

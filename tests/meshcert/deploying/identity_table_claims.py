@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshcert.identity import Identity, ServiceUse
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 from meshcert.san import Dns, Uri
 
 if TYPE_CHECKING:
@@ -25,7 +25,10 @@ TELLER = Identity(
     peer_rules=((Dns("colorteller.mtls.svc.cluster.local"),), (Uri("spiffe://color.example/Teller"), Dns("old.local"))),
     owner="stack/Teller",
     certificate_authority_arns=("arn:issuing", "arn:root"),
-    services=(ServiceUse("teller", Rotation.REDEPLOY), ServiceUse("gateway", Rotation.RELOAD, poll_interval_s=0.25)),
+    services=(
+        ServiceUse("teller", RotationMode.REDEPLOY),
+        ServiceUse("gateway", RotationMode.RELOAD, poll_interval_s=0.25),
+    ),
 )
 
 

@@ -12,7 +12,7 @@ from meshcert.deploying.custom_resource import Deployment, answer
 from meshcert.errors import AccessDenied, Fault, SettingsInvalid
 from meshcert.identity import ServiceUse
 from meshcert.material.document import read_trust_bundle
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 from meshcert.san import Dns, Uri
 from tests.meshcert.publishing.world import BUNDLE, CERTIFICATE, IDENTITY, ISSUING, NAME, ROOT, SECRET, STACK, TRUST
 
@@ -39,7 +39,7 @@ class TestCreateAndUpdate:
             ((Dns(NAME),),),
         )
         assert row.certificate_authority_arns == (ISSUING, ROOT)
-        assert row.services == (ServiceUse("colorteller", Rotation.RELOAD, 60.0),)
+        assert row.services == (ServiceUse("colorteller", RotationMode.RELOAD, 60.0),)
 
     def test_what_was_published_is_looked_at_soon(self, world: World) -> None:
         """Services of the identity take a new version over, without waiting for the next sweep."""
@@ -74,9 +74,9 @@ class TestCreateAndUpdate:
 
         assert world.ask("Create", IDENTITY | {"Services": services})["Status"] == "SUCCESS"
         assert world.identities.rows["colorteller"].services == (
-            ServiceUse("z", Rotation.REDEPLOY, 60.0),
-            ServiceUse("a", Rotation.RELOAD, 0.5),
-            ServiceUse("m", Rotation.RELOAD, 60.0),
+            ServiceUse("z", RotationMode.REDEPLOY, 60.0),
+            ServiceUse("a", RotationMode.RELOAD, 0.5),
+            ServiceUse("m", RotationMode.RELOAD, 60.0),
         )
 
     @pytest.mark.parametrize("change", [{"Services": []}, {"CertificateAuthorityArns": [ROOT]}])

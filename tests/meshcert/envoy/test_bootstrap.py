@@ -19,7 +19,7 @@ from meshcert.envoy import (
     trust_name,
     trust_resource,
 )
-from meshcert.proxy import Backend, BackendTls, Delivery, Listener, ListenerTls, ProxySettings, Route, TlsMode
+from meshcert.proxy import Backend, BackendTls, DeliveryMode, Listener, ListenerTls, ProxySettings, Route, TlsMode
 from meshcert.san import Dns, Uri
 
 if TYPE_CHECKING:
@@ -339,13 +339,13 @@ def test_the_configuration_holds_no_key_but_names_where_envoy_reads_it() -> None
 
 def test_over_the_socket_every_secret_is_asked_for_and_none_is_a_file() -> None:
     """By the one cluster that is no backend; Envoy waits for it, and comes back to it quickly."""
-    for settings in (teller(delivery=Delivery.SDS), gateway(delivery=Delivery.SDS)):
+    for settings in (teller(delivery=DeliveryMode.SDS), gateway(delivery=DeliveryMode.SDS)):
         text = json.dumps(bootstrap(settings, ADDRESSES))
         assert "path_config_source" not in text
         assert text.count('"initial_fetch_timeout": "0s"') == len(secrets_used(settings))
         assert text.count('"cluster_name": "meshcert/sds"') == len(secrets_used(settings)) + 1
         assert '"retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"}' in text
-    cluster = _clusters(teller(delivery=Delivery.SDS), ADDRESSES._replace(sds_socket="/run/meshcert/sds.sock"))
+    cluster = _clusters(teller(delivery=DeliveryMode.SDS), ADDRESSES._replace(sds_socket="/run/meshcert/sds.sock"))
     (endpoint,) = cluster["meshcert/sds"]["load_assignment"]["endpoints"][0]["lb_endpoints"]
     assert endpoint == {"endpoint": {"address": {"pipe": {"path": "/run/meshcert/sds.sock"}}}}
     (options,) = cluster["meshcert/sds"]["typed_extension_protocol_options"].values()

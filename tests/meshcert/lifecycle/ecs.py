@@ -12,7 +12,7 @@ from meshcert.aws.ecs.services import WORDS
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.errors import IdentityMissing
 from meshcert.lifecycle.observation import Acknowledgement, Instance, Rollout, RolloutState, Workload
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ class SimulatedEcs:
 
     def _poll(self, service: SimulatedService, task: RunningTask) -> None:
         interval = dt.timedelta(seconds=service.use.poll_interval_s)
-        if service.use.rotation is not Rotation.RELOAD or task.deaf or task.polls_at is None:
+        if service.use.rotation is not RotationMode.RELOAD or task.deaf or task.polls_at is None:
             return
         if task.polls_at + interval > self._clock.now() or service.identity.secret_id not in self._vault.secrets:
             return

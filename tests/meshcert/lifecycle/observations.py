@@ -23,7 +23,7 @@ from meshcert.lifecycle.observation import (
     Workload,
 )
 from meshcert.lifecycle.policy import Policy
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 from meshcert.san import Dns
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ V1, V2, V3 = "1" * 64, "2" * 64, "3" * 64
 SEED = SEED_VERSION
 BEFORE, OURS = "ecs-svc/1", "ecs-svc/2"
 
-GATEWAY = ServiceUse("gateway", Rotation.RELOAD, 60.0)
-TELLER = ServiceUse("teller", Rotation.REDEPLOY, 60.0)
-TELLER_2 = ServiceUse("teller-2", Rotation.REDEPLOY, 60.0)
+GATEWAY = ServiceUse("gateway", RotationMode.RELOAD, 60.0)
+TELLER = ServiceUse("teller", RotationMode.REDEPLOY, 60.0)
+TELLER_2 = ServiceUse("teller-2", RotationMode.REDEPLOY, 60.0)
 UNAVAILABLE = Unknown("it throttles")
 DENIED = Unknown("it may not", denied=True)
 

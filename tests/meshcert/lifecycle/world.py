@@ -17,7 +17,7 @@ from meshcert.lifecycle.asking.looks import Look
 from meshcert.lifecycle.doing.reconcile import Reconciled, reconcile
 from meshcert.lifecycle.policy import Policy
 from meshcert.lifecycle.ports import Observers, Ports
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 from meshcert.publishing.publication import version_labelled
 from meshcert.san import Dns
 from tests.meshcert.lifecycle.acm import ModelledExporter, SimulatedAcm, version_of
@@ -37,8 +37,8 @@ DAY = dt.timedelta(days=1)
 CERTIFICATE = "arn:aws:acm:eu-west-1:111122223333:certificate/teller"
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:meshcert/color/identity/colorteller-AbCdEf"
 ROOT = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/root"
-GATEWAY = ServiceUse("gateway", Rotation.RELOAD, 60.0)
-TELLER = ServiceUse("teller", Rotation.REDEPLOY, 60.0)
+GATEWAY = ServiceUse("gateway", RotationMode.RELOAD, 60.0)
+TELLER = ServiceUse("teller", RotationMode.REDEPLOY, 60.0)
 IDENTITY = Identity(
     "colorteller",
     CERTIFICATE,

@@ -11,7 +11,16 @@ from pydantic import ValidationError
 
 from meshcert.mesh import Mesh, SecretIds, load_mesh, proxy_settings, read_mesh
 from meshcert.mesh.schema import json_schema
-from meshcert.proxy import Backend, BackendTls, ListenerTls, ProxySettings, Rotation, Route, SecretReference, TlsMode
+from meshcert.proxy import (
+    Backend,
+    BackendTls,
+    ListenerTls,
+    ProxySettings,
+    RotationMode,
+    Route,
+    SecretReference,
+    TlsMode,
+)
 from meshcert.san import Dns
 
 ROOT = Path(__file__).parents[3]
@@ -120,7 +129,7 @@ def test_the_gateways_settings_say_what_the_file_says(mutual: Mesh) -> None:
     )
     assert settings.routes == (Route("/", "colorteller"),)
     assert settings.application_port == 0
-    assert (settings.rotation, settings.poll_interval_s) == (Rotation.RELOAD, 60.0)
+    assert (settings.rotation, settings.poll_interval_s) == (RotationMode.RELOAD, 60.0)
 
 
 def test_the_tellers_settings_demand_the_gateways_certificate(mutual: Mesh) -> None:

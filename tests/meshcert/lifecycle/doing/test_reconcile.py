@@ -9,7 +9,7 @@ import pytest
 from meshcert.identity import ServiceUse
 from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.observation import RolloutState
-from meshcert.proxy import Rotation
+from meshcert.proxy import RotationMode
 from tests.meshcert.lifecycle.runs import NAME, THROTTLED, due, failing, kinds, steps
 from tests.meshcert.lifecycle.world import CERTIFICATE, DAY, MINUTE, SECRET
 from tests.meshcert.lifecycle.world import LifecycleWorld as World
@@ -167,7 +167,7 @@ class TestRotation:
 
 def test_several_redeployed_services_follow_each_other() -> None:
     """Never two at a time, in the mesh file's order."""
-    uses = tuple(ServiceUse(f"teller-{number}", Rotation.REDEPLOY, 60.0) for number in range(3))
+    uses = tuple(ServiceUse(f"teller-{number}", RotationMode.REDEPLOY, 60.0) for number in range(3))
     world = World(uses)
     due(world)
     world.look()
