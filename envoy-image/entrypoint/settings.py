@@ -7,10 +7,11 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from entrypoint.aws.endpoint import CA_BUNDLE, Endpoint, authorities_file, parse_endpoint, secrets_manager_endpoint
+from entrypoint.aws.endpoint import CA_BUNDLE, Endpoint, authorities_file, secrets_manager_endpoint
 from entrypoint.container.drain import LONGEST_DRAIN_S
 from entrypoint.container.paths import Paths
 from entrypoint.log import DEFAULT_LEVEL, LEVELS
+from entrypoint.platform import platform_of
 from meshcert.contract.environment import (
     DNS_RESOLVER,
     DRAIN,
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Mapping
 
 REGION = "AWS_REGION"
-CREDENTIALS_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 
 DEFAULT_START_DEADLINE_S = 60.0
 LONGEST_SOCKET_PATH = 107
@@ -83,11 +83,7 @@ class Settings(NamedTuple):
             endpoint = secrets_manager_endpoint(region, environ)
         except ValueError as error:
             faults.append(Fault("AWS_ENDPOINT_URL", str(error), "Leave it out to use the region's own endpoint"))
-        if not environ.get("AWS_ACCESS_KEY_ID") and (url := environ.get(CREDENTIALS_URI)):
-            try:
-                parse_endpoint(url)
-            except ValueError as error:
-                faults.append(Fault(CREDENTIALS_URI, str(error), "ECS sets it; do not override it"))
+        faults += platform_of(environ).faults()
         try:
             authorities_file(environ)
         except ValueError:

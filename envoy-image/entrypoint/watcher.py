@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from entrypoint.envoy.handover import Handover
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
+    from entrypoint.platform import WorkloadPlatform
     from entrypoint.rotating.delivery import Delivery
     from entrypoint.settings import Settings
     from entrypoint.xds.handover import SocketHandover
@@ -73,7 +74,7 @@ def _run(task: Task) -> int:
     early = _begin_early(task.environ)
 
     # Everything else is loaded while the connection is being made and credentials are fetched.
-    from entrypoint.aws.secrets_manager import SecretsManager
+    from entrypoint.aws.secrets_manager import SecretsReader
     from entrypoint.container import process
     from entrypoint.container.reports import ACCEPTED, INSTALLED
     from entrypoint.log import Log
@@ -92,7 +93,7 @@ def _run(task: Task) -> int:
         over_socket = settings.proxy.delivery is DeliveryMode.SDS
         handover = _over_socket(task, settings, log) if over_socket else _by_files(settings)
         lists = _revocation_lists(task, settings, early.session)
-        delivery = Delivery(SecretsManager(early.connection), handover, time.time, lists)
+        delivery = Delivery(SecretsReader(early.connection), handover, time.time, lists)
         first = FirstDelivery(settings, delivery, log)
         # What an earlier watcher had in memory died with it; until Envoy has all of it, that is a new start.
         if not (task.accepted if over_socket else task.installed):
@@ -109,10 +110,10 @@ def _run(task: Task) -> int:
         log.error("start-failed", error=type(error).__name__, reason=str(error), exit_code=code)  # noqa: TRY400  ours
         return code
 
-    from entrypoint.rotating.acknowledgements import acknowledgements_of
+    from entrypoint.rotating.acknowledgements import acknowledgement_writer
     from entrypoint.rotating.rotation import Rotation
 
-    acknowledgements = acknowledgements_of(settings, task.environ, early.session, log)
+    acknowledgements = acknowledgement_writer(settings, task.environ, early.platform, early.session, log)
     return Rotation(settings, delivery, log, acknowledgements=acknowledgements).run()
 
 
@@ -182,6 +183,7 @@ def _admin(settings: Settings) -> Admin:
 
 
 class _Early(NamedTuple):
+    platform: WorkloadPlatform
     session: Session
     connection: SignedConnection
 
@@ -190,11 +192,13 @@ def _begin_early(environ: Mapping[str, str]) -> _Early | None:
     """Credentials and the connection to AWS, on their way; None if the environment misleads, as the settings report."""
     from entrypoint.aws.endpoint import secrets_manager_endpoint  # the supervisor needs none of this
     from entrypoint.aws.signed_connection import Session, SignedConnection
+    from entrypoint.platform import platform_of
 
+    platform = platform_of(environ)
     region = environ.get("AWS_REGION", "")
     try:
         endpoint = secrets_manager_endpoint(region, environ)
-        session = Session.begin(environ)
+        session = Session.begin(environ, platform.credentials)
     except ValueError:
         return None
-    return _Early(session, SignedConnection(endpoint, region, "secretsmanager", session))
+    return _Early(platform, session, SignedConnection(endpoint, region, "secretsmanager", session))

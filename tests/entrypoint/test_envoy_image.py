@@ -84,7 +84,10 @@ def test_help_lists_every_exit_code() -> None:
 
 def test_what_the_start_loads_is_not_what_acknowledging_needs() -> None:
     """The start's own modules import neither: the watcher does, once Envoy has accepted its secrets."""
-    later = "rotating.rotation", "rotating.acknowledgements", "rotating.standing", "aws.dynamodb", "platform.ecs"
+    later = (
+        *("rotating.rotation", "rotating.acknowledgements", "rotating.standing"),
+        *("aws.dynamodb", "platform.task_metadata"),
+    )
 
     loaded = _loaded_by(
         "watcher",
@@ -96,6 +99,7 @@ def test_what_the_start_loads_is_not_what_acknowledging_needs() -> None:
         "settings",
         "aws.secrets_manager",
         "aws.signed_connection",
+        "platform.ecs",
     )
 
     assert {f"entrypoint.{name}" for name in later} <= set(_loaded_by(*later))

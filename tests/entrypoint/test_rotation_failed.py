@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.aws.secrets_manager import SecretVersion, Versions
+from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.handover import FileHandover
 from entrypoint.envoy.install import SecretFiles
 from entrypoint.rotating.standing import Stage
@@ -54,12 +54,12 @@ def world(tmp_path: Path, hierarchy: Hierarchy, material: Material) -> World:
 
 
 def _aws_is_out(world: World) -> str:
-    def versions(secret: str) -> Versions:
+    def labels(secret: str) -> SecretLabels:
         if secret == TELLER_SECRET:
             raise AwsUnavailable("secretsmanager:DescribeSecret", secret, "Throttling")
-        return Versions(world.vault[secret].version_id)
+        return SecretLabels(world.vault[secret].version_id)
 
-    world.versions = versions  # type: ignore[method-assign]  # one secret of this world cannot be had
+    world.labels = labels  # type: ignore[method-assign]  # one secret of this world cannot be had
     return ""
 
 

@@ -296,7 +296,7 @@ def test_a_bundle_of_authorities_that_cannot_be_read_is_a_fault(environ: dict[st
 
     assert _places(environ | {"AWS_CA_BUNDLE": missing}) == ["AWS_CA_BUNDLE"]
     with pytest.raises(ValueError, match="AWS_CA_BUNDLE cannot be read"):
-        Session.begin({"AWS_CA_BUNDLE": missing})
+        Session.begin({"AWS_CA_BUNDLE": missing}, lambda: None)
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
-"""The one thing this container tells Amazon DynamoDB."""
+"""The one call that this container makes to Amazon DynamoDB: replace an item."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
-from entrypoint.aws.secrets_manager import Connection, read_answer
+from entrypoint.aws.json_api import JsonConnection, JsonService
 from meshcert.errors import AwsUnavailable
 
 if TYPE_CHECKING:
@@ -15,14 +14,16 @@ if TYPE_CHECKING:
 REQUEST_TIMEOUT_S = 1.0
 """For each of credentials, signature, connection and answer, seconds; together they take tens of milliseconds."""
 
+_SERVICE = JsonService("dynamodb", "DynamoDB_20120810", "1.0")
+
 Value = str | int | Mapping[str, "Value"]
 
 
-class PassingConnection(Connection, Protocol):
+class OneRequestConnection(JsonConnection, Protocol):
     """A connection for one request; :class:`entrypoint.aws.signed_connection.SignedConnection` in the container."""
 
     def close(self) -> None:
-        """Give it up."""
+        """Close it, also while it is still being made."""
 
 
 class DynamoDb:
@@ -31,10 +32,10 @@ class DynamoDb:
 
     Args:
         connect: Begins a connection to the region's endpoint. Each request has its own: DynamoDB closes idle ones
-            sooner than the next is due. May raise ValueError if the environment names an endpoint that is none.
+            sooner than the next is due. May raise ValueError if the environment's endpoint is not a URL.
     """
 
-    def __init__(self, connect: Callable[[], PassingConnection]) -> None:
+    def __init__(self, connect: Callable[[], OneRequestConnection]) -> None:
         self._connect = connect
 
     def put(self, table: str, item: Mapping[str, Value]) -> None:
@@ -50,24 +51,19 @@ class DynamoDb:
             AwsRefused: If AWS says no.
             IdentityMissing: If there is no such table.
         """
-        operation = "dynamodb:PutItem"
-        question = {"TableName": table, "Item": {name: attribute(value) for name, value in item.items()}}
-        headers = [("Content-Type", "application/x-amz-json-1.0"), ("X-Amz-Target", "DynamoDB_20120810.PutItem")]
         try:
             connection = self._connect()
         except ValueError as error:
-            raise AwsUnavailable(operation, table, f"AWS_ENDPOINT_URL: {error}") from error
+            raise AwsUnavailable("dynamodb:PutItem", table, f"AWS_ENDPOINT_URL: {error}") from error
         try:
-            status, body = connection.post(headers, json.dumps(question).encode(), REQUEST_TIMEOUT_S)
-        except ConnectionError as error:
-            raise AwsUnavailable(operation, table, str(error)) from error
+            question = {"TableName": table, "Item": {name: attribute(value) for name, value in item.items()}}
+            _SERVICE.call(connection, "PutItem", table, question, REQUEST_TIMEOUT_S)
         finally:
             connection.close()
-        read_answer(operation, table, status, body)
 
 
 def attribute(value: Value) -> dict[str, Any]:
-    """A value as DynamoDB's API words it (``AttributeValue``)."""
+    """A value in the form of DynamoDB's API (``AttributeValue``)."""
     if isinstance(value, str):
         return {"S": value}
     if isinstance(value, int):

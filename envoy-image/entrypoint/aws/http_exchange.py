@@ -37,7 +37,7 @@ def connect(endpoint: Endpoint, bootstrap: io.ClientBootstrap, authorities: str 
     return http.HttpClientConnection.new(endpoint.host, endpoint.port, bootstrap, options, tls)
 
 
-class Answer(NamedTuple):
+class HttpAnswer(NamedTuple):
     """
     The answer to one request.
 
@@ -52,7 +52,7 @@ class Answer(NamedTuple):
     entity_tag: str
 
 
-def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> Answer:
+def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> HttpAnswer:
     """
     The answer to one request.
 
@@ -73,7 +73,7 @@ def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> An
     result(stream.completion_future, "answer", timeout_s)
     if answer.too_large:
         raise ConnectionError(f"the answer is larger than {LARGEST_ANSWER} bytes")
-    return Answer(answer.status, bytes(answer.body), answer.entity_tag)
+    return HttpAnswer(answer.status, bytes(answer.body), answer.entity_tag)
 
 
 def result(future: Any, what: str, timeout_s: float) -> Any:
@@ -82,7 +82,7 @@ def result(future: Any, what: str, timeout_s: float) -> Any:
 
     Args:
         future: Of any awscrt call.
-        what: It is called in errors.
+        what: What is waited for, in words for errors.
         timeout_s: Longest wait, seconds.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The one question this container asks Amazon S3: an object, if it has changed."""
+"""The one call that this container makes to Amazon S3: an object, if it has changed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from entrypoint.aws.endpoint import object_endpoint
-from entrypoint.aws.secrets_manager import REQUEST_TIMEOUT_S
+from entrypoint.aws.json_api import REQUEST_TIMEOUT_S
 from meshcert.contract.aws_errors import TRANSIENT
 from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from entrypoint.aws.endpoint import Endpoint
-    from entrypoint.aws.http_exchange import Answer
+    from entrypoint.aws.http_exchange import HttpAnswer
 
 _OPERATION = "s3:GetObject"
 _OK = 200
@@ -24,10 +24,10 @@ _PASSING = frozenset({408, 429})
 _CODE = re.compile(rb"<Code>(\w{1,80})</Code>")
 
 
-class Connection(Protocol):
-    """What carries a request; :class:`entrypoint.aws.signed_connection.SignedConnection` in the container."""
+class ObjectConnection(Protocol):
+    """Carries a request; :class:`entrypoint.aws.signed_connection.SignedConnection` in the container."""
 
-    def get(self, path: str, headers: list[tuple[str, str]], timeout_s: float) -> Answer:
+    def get(self, path: str, headers: list[tuple[str, str]], timeout_s: float) -> HttpAnswer:
         """The answer; ConnectionError if there is none."""
 
 
@@ -54,11 +54,13 @@ class ObjectStorage:
         connect: Makes a connection to an endpoint.
     """
 
-    def __init__(self, region: str, environ: Mapping[str, str], connect: Callable[[Endpoint], Connection]) -> None:
+    def __init__(
+        self, region: str, environ: Mapping[str, str], connect: Callable[[Endpoint], ObjectConnection]
+    ) -> None:
         self._region = region
         self._environ = environ
         self._connect = connect
-        self._buckets: dict[str, tuple[Connection, str]] = {}
+        self._buckets: dict[str, tuple[ObjectConnection, str]] = {}
 
     def read(self, bucket: str, key: str, entity_tag: str = "") -> StoredObject | None:
         """
@@ -87,7 +89,7 @@ class ObjectStorage:
             return StoredObject(answer.body, answer.entity_tag)
         raise _error(name, answer)
 
-    def _ask(self, bucket: str, key: str, headers: list[tuple[str, str]]) -> Answer:
+    def _ask(self, bucket: str, key: str, headers: list[tuple[str, str]]) -> HttpAnswer:
         kept = bucket in self._buckets
         if not kept:
             endpoint, prefix = object_endpoint(self._region, self._environ, bucket)
@@ -102,7 +104,7 @@ class ObjectStorage:
             return connection.get(f"{prefix}/{key}", headers, REQUEST_TIMEOUT_S)
 
 
-def _error(name: str, answer: Answer) -> MeshcertError:
+def _error(name: str, answer: HttpAnswer) -> MeshcertError:
     found = _CODE.search(answer.body)
     code = found.group(1).decode() if found else f"HTTP {answer.status}"
     if answer.status in _REFUSALS and answer.status not in _PASSING and code not in TRANSIENT:

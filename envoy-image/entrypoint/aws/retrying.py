@@ -1,4 +1,4 @@
-"""Again and again, until a deadline."""
+"""A call that fails is repeated, until a deadline."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from entrypoint.aws.secrets_manager import FRESH_ROLE_CODES
+from entrypoint.aws.json_api import FRESH_ROLE_CODES
 from meshcert.errors import AwsRefused, MeshcertError, NotReady, VersionQuarantined
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ def _any_fraction() -> float:
     return int.from_bytes(os.urandom(4), "big") / 2**32
 
 
-class Clock(NamedTuple):
+class ProcessClock(NamedTuple):
     """
-    The time, and what waiting needs; tests put their own in.
+    The time, and the means to wait; tests bring their own.
 
     Args:
         monotonic: Seconds since any fixed moment.
@@ -53,7 +53,7 @@ def delay(attempt: int, jitter: float) -> float:
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempt, 16)) * (0.5 + 0.5 * jitter)
 
 
-def until(deadline: float, attempt: Callable[[], _Result], clock: Clock) -> _Result:
+def until(deadline: float, attempt: Callable[[], _Result], clock: ProcessClock) -> _Result:
     """
     The result of the first attempt that succeeds.
 

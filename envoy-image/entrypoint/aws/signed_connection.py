@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from awscrt import auth, http, io
 
+from entrypoint.aws.credentials import ChainCredentials, EndpointCredentials, find_credentials
 from entrypoint.aws.endpoint import authorities_file
-from entrypoint.aws.http_exchange import Answer, connect, exchange, result
-from entrypoint.aws.task_credentials import ChainCredentials, TaskCredentials, find_credentials
+from entrypoint.aws.http_exchange import HttpAnswer, connect, exchange, result
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from entrypoint.aws.credentials import CredentialsEndpoint
     from entrypoint.aws.endpoint import Endpoint
 
 
@@ -28,24 +29,25 @@ class Session(NamedTuple):
     """
 
     bootstrap: io.ClientBootstrap
-    credentials: TaskCredentials | ChainCredentials
+    credentials: EndpointCredentials | ChainCredentials
     authorities: str = ""
 
     @classmethod
-    def begin(cls, environ: Mapping[str, str]) -> Session:
+    def begin(cls, environ: Mapping[str, str], endpoint: Callable[[], CredentialsEndpoint | None]) -> Session:
         """
-        A session with the credentials the environment leads to.
+        A session with the credentials that the environment leads to.
 
         Args:
-            environ: Says where credentials come from, and whom TLS trusts.
+            environ: May hold keys, and the authorities that TLS trusts.
+            endpoint: Gives the platform's credentials endpoint, None if it has none.
 
         Raises:
-            ValueError: If the environment's credentials endpoint is no URL, or ``AWS_CA_BUNDLE`` cannot be read.
+            ValueError: If the credentials endpoint's URL is not HTTP(S), or ``AWS_CA_BUNDLE`` cannot be read.
         """
         authorities = authorities_file(environ)
         group = io.EventLoopGroup(1)
         bootstrap = io.ClientBootstrap(group, io.DefaultHostResolver(group))
-        return cls(bootstrap, find_credentials(environ, bootstrap), authorities)
+        return cls(bootstrap, find_credentials(environ, endpoint, bootstrap), authorities)
 
 
 class SignedConnection:
@@ -87,7 +89,7 @@ class SignedConnection:
         request = http.HttpRequest("POST", "/", http.HttpHeaders(fields), BytesIO(body))
         return self._send(request, {}, timeout_s)[:2]
 
-    def get(self, path: str, headers: list[tuple[str, str]], timeout_s: float) -> Answer:
+    def get(self, path: str, headers: list[tuple[str, str]], timeout_s: float) -> HttpAnswer:
         """
         Ask Amazon S3 for an object.
 
@@ -112,7 +114,7 @@ class SignedConnection:
         """Give the connection up, also one that is still being made; this object is not used again."""
         self._connecting.add_done_callback(_close)
 
-    def _send(self, request: http.HttpRequest, signing_options: dict[str, Any], timeout_s: float) -> Answer:
+    def _send(self, request: http.HttpRequest, signing_options: dict[str, Any], timeout_s: float) -> HttpAnswer:
         request.headers.add("Host", self._endpoint.authority)
         signing = auth.AwsSigningConfig(
             credentials_provider=self._credentials.provider(timeout_s),

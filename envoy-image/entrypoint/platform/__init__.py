@@ -1,1 +1,41 @@
-"""Who this workload instance is and where it runs. Amazon ECS is the first platform."""
+"""Who this workload instance is and where its AWS credentials come from. Amazon ECS is the first platform."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from awscrt.io import ClientBootstrap
+
+    from entrypoint.aws.credentials import CredentialsEndpoint
+    from meshcert.errors import Fault
+
+
+class WorkloadPlatform(Protocol):
+    """What the entrypoint asks of the platform that runs it."""
+
+    def faults(self) -> Iterator[Fault]:
+        """What is wrong with the platform's part of the environment."""
+
+    def credentials(self) -> CredentialsEndpoint | None:
+        """The endpoint of this instance's credentials, None if it has none; ValueError if its URL is not HTTP(S)."""
+
+    def anonymous(self) -> str:
+        """Why the platform cannot say which instance this is; empty if it can."""
+
+    def instance(self, bootstrap: ClientBootstrap) -> str:
+        """This instance's name, the same for its whole life; ConnectionError if the platform does not answer now."""
+
+
+def platform_of(environ: Mapping[str, str]) -> WorkloadPlatform:
+    """
+    The platform that this container runs on.
+
+    Args:
+        environ: The container's environment.
+    """
+    from entrypoint.platform.ecs import Ecs
+
+    return Ecs(environ)

@@ -1,60 +1,76 @@
-"""Which task this is, from the endpoint ECS gives every container (task metadata, version 4)."""
+"""Amazon ECS: a container learns from its environment where its task's credentials and metadata are."""
 
 from __future__ import annotations
 
-import json
-import re
 from typing import TYPE_CHECKING
 
-from awscrt import http
-
+from entrypoint.aws.credentials import CredentialsEndpoint
 from entrypoint.aws.endpoint import parse_endpoint
-from entrypoint.aws.http_exchange import connect, exchange, result
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from awscrt.io import ClientBootstrap
 
+    from meshcert.errors import Fault
+
+RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
+FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
+TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105  the name of a variable
+TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105  the same
 METADATA_URI = "ECS_CONTAINER_METADATA_URI_V4"
-TIMEOUT_S = 1.0
-"""For each of connection and answer, seconds; both are on this host."""
-
-_TASK_ARN = re.compile(r"arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task/[A-Za-z0-9_/-]{1,512}")
-_OK = 200
+ECS_HOST = "http://169.254.170.2"
 
 
-def task_arn(uri: str, bootstrap: ClientBootstrap) -> str:
+class Ecs:
     """
-    This task's ARN.
+    A task of Amazon ECS; see :class:`entrypoint.platform.WorkloadPlatform`.
 
     Args:
-        uri: Value of ``ECS_CONTAINER_METADATA_URI_V4``.
-        bootstrap: Of this process.
-
-    Raises:
-        ConnectionError: If the endpoint does not answer, or not with a task's ARN.
+        environ: The container's environment.
     """
-    try:
-        endpoint, path = parse_endpoint(f"{uri}/task")
-    except ValueError as error:
-        raise ConnectionError(f"{METADATA_URI}: {error}") from error
-    headers = http.HttpHeaders([("Host", endpoint.authority), ("Accept", "application/json")])
-    connection = result(connect(endpoint, bootstrap), "task metadata", TIMEOUT_S)
-    try:
-        status, body, _ = exchange(connection, http.HttpRequest("GET", path, headers), TIMEOUT_S)
-    except ConnectionError as error:
-        raise ConnectionError(f"no task metadata: {error}") from error
-    finally:
-        connection.close()
-    if status != _OK:
-        raise ConnectionError(f"no task metadata: the container's endpoint answers {status}")
-    return _arn_in(body)
 
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
 
-def _arn_in(body: bytes) -> str:
-    try:
-        arn = json.loads(body)["TaskARN"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        arn = None
-    if not isinstance(arn, str) or not _TASK_ARN.fullmatch(arn):
-        raise ConnectionError("no task metadata: the container's endpoint names no task")
-    return arn
+    def faults(self) -> Iterator[Fault]:
+        """A credentials endpoint that is not a URL. Nobody needs one where there are keys in the environment."""
+        if not self._environ.get("AWS_ACCESS_KEY_ID") and (url := self._environ.get(FULL_URI)):
+            try:
+                parse_endpoint(url)
+            except ValueError as error:
+                from meshcert.errors import Fault  # loaded by the settings
+
+                yield Fault(FULL_URI, str(error), "ECS sets it; do not override it")
+
+    def credentials(self) -> CredentialsEndpoint | None:
+        """The endpoint that ECS gives every task with a task role."""
+        path = self._environ.get(RELATIVE_URI)
+        url = ECS_HOST + path if path else self._environ.get(FULL_URI)
+        return CredentialsEndpoint(*parse_endpoint(url), self._token) if url else None
+
+    def anonymous(self) -> str:
+        """That there is no metadata endpoint; empty if there is one."""
+        if self._environ.get(METADATA_URI):
+            return ""
+        return f"{METADATA_URI} is not set, so this is no task of ECS"
+
+    def instance(self, bootstrap: ClientBootstrap) -> str:
+        """
+        The task's ARN.
+
+        Raises:
+            ConnectionError: If the metadata endpoint does not answer, or not with a task's ARN.
+        """
+        from entrypoint.platform.task_metadata import task_arn  # not part of a start
+
+        return task_arn(self._environ.get(METADATA_URI, ""), bootstrap)
+
+    def _token(self) -> str:
+        if file := self._environ.get(TOKEN_FILE):
+            try:
+                with open(file, encoding="ascii") as text:
+                    return text.read().strip()
+            except (OSError, UnicodeError) as error:
+                raise ConnectionError(f"no credentials: {TOKEN_FILE} cannot be read") from error
+        return self._environ.get(TOKEN, "")

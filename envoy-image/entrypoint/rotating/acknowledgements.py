@@ -1,8 +1,8 @@
 """
-What this task serves, told to the mesh: one row of a DynamoDB table, which the renewal function reads.
+Acknowledgements: what this task serves, in one row of a DynamoDB table that the renewal function reads.
 
-Telling is never urgent for the proxy itself. It happens between two looks at the secrets, has an end to every wait, and
-a failure costs a log line.
+They are never urgent for the proxy itself. They are written between two looks at the secrets, every wait has an end,
+and a failure costs a log line.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from entrypoint.aws.dynamodb import DynamoDb
 from entrypoint.aws.endpoint import dynamodb_endpoint
-from entrypoint.aws.retrying import Clock
+from entrypoint.aws.retrying import ProcessClock
 from entrypoint.aws.signed_connection import SignedConnection
 from entrypoint.log import place_of
-from entrypoint.platform.ecs import METADATA_URI, task_arn
 from meshcert.contract import acknowledgements as field
 from meshcert.errors import MeshcertError
 
@@ -24,12 +23,13 @@ if TYPE_CHECKING:
     from entrypoint.aws.dynamodb import Value
     from entrypoint.aws.signed_connection import Session
     from entrypoint.log import Log
+    from entrypoint.platform import WorkloadPlatform
     from entrypoint.rotating.standing import Standing
     from entrypoint.settings import Settings
     from meshcert.proxy import ProxySettings
 
-LONGEST_TELLING_S = 10.0
-"""When every wait of one attempt lasts as long as it may, seconds."""
+LONGEST_WRITE_S = 10.0
+"""Longest time of one attempt, when every wait in it lasts as long as it may, seconds."""
 
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 60.0
@@ -37,33 +37,38 @@ _KEPT_AFTER_S = 86_400
 """A task that is gone is remembered this long, beyond three intervals, seconds."""
 
 
-class Table(Protocol):
-    """Where rows are written; :class:`entrypoint.aws.dynamodb.DynamoDb` in the container."""
+class ItemTable(Protocol):
+    """Takes rows; :class:`entrypoint.aws.dynamodb.DynamoDb` in the container."""
 
     def put(self, table: str, item: Mapping[str, Value]) -> None:
         """Replace a row; MeshcertError if that fails."""
 
 
-class Acknowledgements:
+class AcknowledgementWriter:
     """
-    Tells what changed at once, and the rest from time to time. The last state wins: earlier ones are not made up for.
+    Writes a change at once, and the same again from time to time. Only the last state counts; missed ones stay missed.
 
     Args:
         proxy: Names the table, the service and the interval.
-        table: Where rows are written.
-        find_task: Gives this task's ARN; ConnectionError if nobody says it now.
-        log: For what a person must know.
+        table: Takes the row.
+        find_task: Gives this task's ARN; ConnectionError if the platform does not say it now.
+        log: Takes ``acknowledgement-waits``, ``acknowledgement-recovered`` and ``acknowledged``.
         clock: For intervals and the time.
     """
 
     def __init__(
-        self, proxy: ProxySettings, table: Table, find_task: Callable[[], str], log: Log, clock: Clock | None = None
+        self,
+        proxy: ProxySettings,
+        table: ItemTable,
+        find_task: Callable[[], str],
+        log: Log,
+        clock: ProcessClock | None = None,
     ) -> None:
         self._proxy = proxy
         self._table = table
         self._find_task = find_task
         self._log = log
-        self._clock = clock or Clock()
+        self._clock = clock or ProcessClock()
         self._task = ""
         self._standings: Mapping[str, Standing] = {}
         self._attempts = 0
@@ -71,12 +76,12 @@ class Acknowledgements:
         self.due_at = 0.0
         """When the row is to be written next if nothing changes, on the monotonic clock."""
 
-    def tell(self, standings: Mapping[str, Standing]) -> None:
+    def write(self, standings: Mapping[str, Standing]) -> None:
         """
         Write this task's row if it is due or something has changed; never raises.
 
         Args:
-            standings: How each identity stands; empty if that is not known yet.
+            standings: By identity name; empty if that is not known yet.
         """
         if not standings:
             return
@@ -86,7 +91,7 @@ class Acknowledgements:
         elif self._clock.monotonic() < self.due_at:
             return
         try:
-            self._write()
+            self._put()
         except (MeshcertError, ConnectionError) as error:
             self._failed(str(error))
         except Exception as error:  # noqa: BLE001  rotating must go on, whatever this is
@@ -94,7 +99,7 @@ class Acknowledgements:
         else:
             self._succeeded()
 
-    def _write(self) -> None:
+    def _put(self) -> None:
         self._task = self._task or self._find_task()
         item = row(self._proxy, self._task, int(self._clock.now()), self._standings)
         self._table.put(self._proxy.acknowledgements, item)
@@ -121,11 +126,11 @@ def row(proxy: ProxySettings, task: str, at: int, standings: Mapping[str, Standi
     A task's row.
 
     Args:
-        proxy: Names the service. Its name there is the row's key, and not what the task's metadata says: it is the only
-            one that the task's role may write.
+        proxy: Names the service. That name is the row's key, not the one in the task's metadata: it is the only one
+            that the task's role may write.
         task: The task's ARN.
-        at: When this is said, seconds since 1970, UTC.
-        standings: How each identity stands.
+        at: The time of this row, seconds since 1970, UTC.
+        standings: By identity name.
     """
     return {
         field.SERVICE: proxy.service,
@@ -147,26 +152,26 @@ def _secret(standing: Standing) -> dict[str, Value]:
     }
 
 
-def acknowledgements_of(
-    settings: Settings, environ: Mapping[str, str], session: Session, log: Log
-) -> Acknowledgements | None:
+def acknowledgement_writer(
+    settings: Settings, environ: Mapping[str, str], platform: WorkloadPlatform, session: Session, log: Log
+) -> AcknowledgementWriter | None:
     """
-    This container's acknowledgements; None if nobody wants them, or ECS does not say which task this is.
+    This container's acknowledgements; None if they are off, or if the platform cannot say which task this is.
 
     Args:
         settings: Of the container.
-        environ: Its environment.
+        environ: Its environment, which may name DynamoDB's endpoint.
+        platform: Says which task this is.
         session: Of this process.
-        log: For what a person must know.
+        log: Takes ``acknowledgements-off`` as well.
     """
     if not settings.proxy.acknowledgements or not settings.proxy.identities:
         return None
-    uri = environ.get(METADATA_URI, "")
-    if not uri:
-        log.warning("acknowledgements-off", reason=f"{METADATA_URI} is not set, so this is no task of ECS")
+    if reason := platform.anonymous():
+        log.warning("acknowledgements-off", reason=reason)
         return None
 
     def connect() -> SignedConnection:
         return SignedConnection(dynamodb_endpoint(settings.region, environ), settings.region, "dynamodb", session)
 
-    return Acknowledgements(settings.proxy, DynamoDb(connect), lambda: task_arn(uri, session.bootstrap), log)
+    return AcknowledgementWriter(settings.proxy, DynamoDb(connect), lambda: platform.instance(session.bootstrap), log)

@@ -14,7 +14,7 @@ from meshcert.material.document import read_material, read_trust_bundle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from entrypoint.aws.secrets_manager import SecretVersion, Versions
+    from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
     from entrypoint.envoy.handover import Handover
     from entrypoint.judging.revocation import RevocationLists
     from meshcert.envoy.api import Json
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Secrets(Protocol):
     """Where secrets come from; :class:`entrypoint.aws.secrets_manager.SecretsManager` in the container."""
 
-    def versions(self, secret: str) -> Versions:
+    def labels(self, secret: str) -> SecretLabels:
         """Where its labels stand."""
 
     def current_value(self, secret: str) -> SecretVersion:
@@ -126,9 +126,9 @@ class Delivery:
         self._revocation = revocation
         self._bundles: dict[str, tuple[str, TrustBundle]] = {}
 
-    def versions(self, wanted: Wanted) -> Versions:
+    def labels(self, wanted: Wanted) -> SecretLabels:
         """Where the secret's labels stand in AWS; raises as :meth:`fetch` does."""
-        return self._secrets.versions(wanted.reference.secret)
+        return self._secrets.labels(wanted.reference.secret)
 
     def fetch(self, wanted: Wanted) -> Checked:
         """

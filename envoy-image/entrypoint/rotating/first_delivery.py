@@ -6,7 +6,7 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from entrypoint.aws.retrying import Clock, until
+from entrypoint.aws.retrying import ProcessClock, until
 from entrypoint.envoy.install import write_private
 from entrypoint.rotating.delivery import Checked, Delivery, wanted_secrets
 from meshcert.contract import exit_codes
@@ -64,11 +64,11 @@ class FirstDelivery:
         clock: For waiting.
     """
 
-    def __init__(self, settings: Settings, delivery: Delivery, log: Log, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, delivery: Delivery, log: Log, clock: ProcessClock | None = None) -> None:
         self._settings = settings
         self._delivery = delivery
         self._log = log
-        self._clock = clock or Clock()
+        self._clock = clock or ProcessClock()
 
     def install(self, deadline: float) -> None:
         """

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Never, TypeVar
 
-from entrypoint.aws.retrying import Clock, until
+from entrypoint.aws.retrying import ProcessClock, until
 from entrypoint.envoy.acceptance import SecretCounters
 from entrypoint.envoy.admin import Admin
 from entrypoint.envoy.install import resource_of, roots_of
 from entrypoint.judging.expiry import Expiry
 from entrypoint.log import place_of
-from entrypoint.rotating.acknowledgements import LONGEST_TELLING_S
+from entrypoint.rotating.acknowledgements import LONGEST_WRITE_S
 from entrypoint.rotating.delivery import Checked, Delivery, Served, Wanted, refuse_older, wanted_secrets
 from entrypoint.rotating.standing import Stage, Standings, reason_of
 from entrypoint.trial.trial import Trial
@@ -21,10 +21,10 @@ from meshcert.proxy import Revocation, RotationMode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from entrypoint.aws.secrets_manager import Versions
+    from entrypoint.aws.secrets_manager import SecretLabels
     from entrypoint.envoy.handover import Verdict
     from entrypoint.log import Log
-    from entrypoint.rotating.acknowledgements import Acknowledgements
+    from entrypoint.rotating.acknowledgements import AcknowledgementWriter
     from entrypoint.settings import Settings
 
 _Result = TypeVar("_Result")
@@ -67,13 +67,13 @@ class Rotation:
         settings: Settings,
         delivery: Delivery,
         log: Log,
-        clock: Clock | None = None,
-        acknowledgements: Acknowledgements | None = None,
+        clock: ProcessClock | None = None,
+        acknowledgements: AcknowledgementWriter | None = None,
     ) -> None:
         self._proxy = settings.proxy
         self._delivery = delivery
         self._log = log
-        self._clock = clock or Clock()
+        self._clock = clock or ProcessClock()
         self._wanted = wanted_secrets(settings.proxy)
         self._used = secrets_used(settings.proxy)
         self._served = {wanted.name: delivery.served(wanted) for wanted in self._wanted}
@@ -113,7 +113,7 @@ class Rotation:
                 if unconfirmed:
                     self._judge_again(wanted, unconfirmed)
                 self._stage = Stage.FETCH
-                versions = self._again(lambda wanted=wanted: self._delivery.versions(wanted))  # type: ignore[misc]  # mypy cannot infer the lambda's default
+                versions = self._again(lambda wanted=wanted: self._delivery.labels(wanted))  # type: ignore[misc]  # mypy cannot infer the lambda's default
                 version = versions.current
                 self._take_over(wanted, versions)
             except (MaterialRejected, SecretMalformed, VersionQuarantined) as error:
@@ -136,19 +136,19 @@ class Rotation:
     def acknowledge(self) -> None:
         """Say what this task serves, if that has changed or was said long ago."""
         if self._acknowledgements:
-            self._acknowledgements.tell(self._standings.read())
+            self._acknowledgements.write(self._standings.read())
 
     def _wait_until(self, looks_at: float) -> None:
         """Wait for the next look, and acknowledge meanwhile, unless that could delay the look."""
         while self._acknowledgements:
             due_at = self._acknowledgements.due_at
-            if not self._clock.monotonic() < due_at < looks_at - LONGEST_TELLING_S:
+            if not self._clock.monotonic() < due_at < looks_at - LONGEST_WRITE_S:
                 break
             self._clock.sleep(due_at - self._clock.monotonic())
             self.acknowledge()
         self._clock.sleep(max(0.0, looks_at - self._clock.monotonic()))
 
-    def _take_over(self, wanted: Wanted, versions: Versions) -> None:
+    def _take_over(self, wanted: Wanted, versions: SecretLabels) -> None:
         served = self._served[wanted.name]
         version = versions.current
         rejected, problem = self._rejected_by_envoy.get(wanted.name, ("", ""))

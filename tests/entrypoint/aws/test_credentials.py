@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from awscrt import io
 
-from entrypoint.aws.task_credentials import ChainCredentials, TaskCredentials, find_credentials
+from entrypoint.aws.credentials import ChainCredentials, CredentialsEndpoint, EndpointCredentials, find_credentials
+from entrypoint.platform.ecs import Ecs
 from evidence.fixtures.secrets_api import ACCESS_KEY, SecretsApi
 
 if TYPE_CHECKING:
@@ -45,12 +46,17 @@ class Time:
         return time.time() + self.passed
 
 
-def _task_credentials(api: SecretsApi, bootstrap: io.ClientBootstrap, now: Time) -> TaskCredentials:
-    url = api.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
-    return TaskCredentials(url, api.environment, bootstrap, now)
+def _of_task(environ: dict[str, str]) -> CredentialsEndpoint:
+    endpoint = Ecs(environ).credentials()
+    assert endpoint
+    return endpoint
 
 
-def _access_key(credentials: TaskCredentials) -> str:
+def _task_credentials(api: SecretsApi, bootstrap: io.ClientBootstrap, now: Time) -> EndpointCredentials:
+    return EndpointCredentials(_of_task(api.environment), bootstrap, now)
+
+
+def _access_key(credentials: EndpointCredentials) -> str:
     return str(credentials.provider(2.0).get_credentials().result(2.0).access_key_id)
 
 
@@ -94,8 +100,9 @@ def test_old_credentials_serve_until_they_end_when_the_endpoint_is_out(
 def test_the_token_may_lie_in_a_file(api: SecretsApi, bootstrap: io.ClientBootstrap, tmp_path: Path) -> None:
     """It is read anew for each fetch, without its line break."""
     file = tmp_path / "token"
-    environ = {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(file)}
-    credentials = TaskCredentials(api.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"], environ, bootstrap)
+    url = api.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
+    environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": url, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(file)}
+    credentials = EndpointCredentials(_of_task(environ), bootstrap)
 
     with pytest.raises(ConnectionError, match="AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read"):
         credentials.provider(2.0)
@@ -106,7 +113,8 @@ def test_the_token_may_lie_in_a_file(api: SecretsApi, bootstrap: io.ClientBootst
 
 def test_an_endpoint_that_answers_something_else_is_not_quoted(api: SecretsApi, bootstrap: io.ClientBootstrap) -> None:
     """What cannot be read may be half a credential."""
-    credentials = TaskCredentials(f"{api.url}/else", api.environment, bootstrap)
+    elsewhere = api.environment | {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{api.url}/else"}
+    credentials = EndpointCredentials(_of_task(elsewhere), bootstrap)
 
     with pytest.raises(ConnectionError, match="no credentials") as error:
         credentials.provider(2.0)
@@ -116,8 +124,8 @@ def test_an_endpoint_that_answers_something_else_is_not_quoted(api: SecretsApi, 
 @pytest.mark.parametrize(
     ("environ", "kind"),
     [
-        ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/x"}, TaskCredentials),
-        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/x"}, TaskCredentials),
+        ({"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/x"}, EndpointCredentials),
+        ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/x"}, EndpointCredentials),
         ({"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:9/x", "AWS_ACCESS_KEY_ID": "A"}, ChainCredentials),
         ({}, ChainCredentials),
     ],
@@ -126,4 +134,4 @@ def test_keys_in_the_environment_win_over_the_task_role(
     environ: dict[str, str], kind: type[object], bootstrap: io.ClientBootstrap
 ) -> None:
     """As with every AWS program; without either, awscrt's own chain looks."""
-    assert type(find_credentials(environ, bootstrap)) is kind
+    assert type(find_credentials(environ, Ecs(environ).credentials, bootstrap)) is kind

@@ -9,7 +9,7 @@ import pytest
 from botocore.config import Config
 
 from entrypoint.aws.endpoint import Endpoint, object_endpoint
-from entrypoint.aws.http_exchange import Answer
+from entrypoint.aws.http_exchange import HttpAnswer
 from entrypoint.aws.object_storage import ObjectStorage, StoredObject
 from meshcert.errors import AwsRefused, AwsUnavailable
 
@@ -63,7 +63,7 @@ def test_an_endpoint_of_somebody_elses_has_the_bucket_in_its_path(environ: dict[
 class Wire:
     """Connections that give one answer and remember what they were asked."""
 
-    def __init__(self, answer: Callable[[], Answer]) -> None:
+    def __init__(self, answer: Callable[[], HttpAnswer]) -> None:
         self.connections: list[Endpoint] = []
         self.asked: list[tuple[str, list[tuple[str, str]]]] = []
         self._answer = answer
@@ -73,7 +73,7 @@ class Wire:
         self.connections.append(endpoint)
         return self
 
-    def get(self, path: str, headers: list[tuple[str, str]], timeout_s: float) -> Answer:
+    def get(self, path: str, headers: list[tuple[str, str]], timeout_s: float) -> HttpAnswer:
         """Its answer."""
         assert timeout_s <= 3
         self.asked.append((path, headers))
@@ -86,7 +86,7 @@ def _storage(wire: Wire, **environ: str) -> ObjectStorage:
 
 def test_an_object_is_asked_for_by_its_tag_on_one_connection() -> None:
     """A bucket is connected to once."""
-    wire = Wire(lambda: Answer(200, b"list", '"1"'))
+    wire = Wire(lambda: HttpAnswer(200, b"list", '"1"'))
     storage = _storage(wire)
 
     assert storage.read(BUCKET, KEY) == storage.read(BUCKET, KEY, '"0"') == StoredObject(b"list", '"1"')
@@ -96,7 +96,7 @@ def test_an_object_is_asked_for_by_its_tag_on_one_connection() -> None:
 
 def test_what_has_not_changed_is_not_sent() -> None:
     """Only to who has something already."""
-    storage = _storage(Wire(lambda: Answer(304, b"", '"1"')))
+    storage = _storage(Wire(lambda: HttpAnswer(304, b"", '"1"')))
 
     assert storage.read(BUCKET, KEY, '"1"') is None
     with pytest.raises(AwsUnavailable, match="HTTP 304"):
@@ -121,7 +121,7 @@ def test_a_refusal_is_told_from_an_outage(
 ) -> None:
     """By S3's own code where it gives one."""
     with pytest.raises(kind, match=said) as error:
-        _storage(Wire(lambda: Answer(status, body, ""))).read(BUCKET, KEY)
+        _storage(Wire(lambda: HttpAnswer(status, body, ""))).read(BUCKET, KEY)
 
     assert f"s3://{BUCKET}/{KEY}" in str(error.value)
 
@@ -130,10 +130,10 @@ def test_a_connection_that_s3_has_ended_meanwhile_is_made_again() -> None:
     """Once, and not for the first question: that one was asked on a new connection."""
     ends: list[bool] = []
 
-    def answer() -> Answer:
+    def answer() -> HttpAnswer:
         if ends and ends.pop():
             raise ConnectionError("closed")
-        return Answer(200, b"list", "")
+        return HttpAnswer(200, b"list", "")
 
     wire = Wire(answer)
     storage = _storage(wire)
@@ -150,7 +150,7 @@ def test_a_connection_that_s3_has_ended_meanwhile_is_made_again() -> None:
 def test_no_answer_and_no_url_are_outages() -> None:
     """A broken connection; an endpoint that is none."""
 
-    def broken() -> Answer:
+    def broken() -> HttpAnswer:
         raise ConnectionError("no answer within 3 s")
 
     for storage in (_storage(Wire(broken)), _storage(Wire(broken), AWS_ENDPOINT_URL="ftp://x")):

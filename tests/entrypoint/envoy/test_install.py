@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Never
 
 import pytest
 
-from entrypoint.aws.secrets_manager import SecretVersion, Versions
+from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.handover import FileHandover
 from entrypoint.envoy.install import SecretFiles, leaf_of, version_of
 from entrypoint.rotating.delivery import Delivery, Served, refuse_older, wanted_secrets
@@ -33,9 +33,9 @@ class Vault:
     def __init__(self) -> None:
         self.current: dict[str, SecretVersion] = {}
 
-    def versions(self, secret: str) -> Versions:
+    def labels(self, secret: str) -> SecretLabels:
         """Where its label stands."""
-        return Versions(self.current[secret].version_id)
+        return SecretLabels(self.current[secret].version_id)
 
     def current_value(self, secret: str) -> SecretVersion:
         """All of it."""

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entrypoint.aws.dynamodb import REQUEST_TIMEOUT_S, DynamoDb
-from entrypoint.aws.retrying import Clock
+from entrypoint.aws.retrying import ProcessClock
 from entrypoint.log import Log
-from entrypoint.rotating.acknowledgements import Acknowledgements
+from entrypoint.rotating.acknowledgements import AcknowledgementWriter
 from entrypoint.rotating.standing import Standing
 from evidence.fixtures.proxies import teller
 from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
@@ -39,9 +39,9 @@ class Task:
         self.metadata_failing: Exception | None = None
         self.lines: list[bytes] = []
         proxy = teller(acknowledgements=TABLE, acknowledge_every_s=every_s)
-        clock = Clock(monotonic=lambda: self.now, jitter=lambda: 1.0, now=lambda: 1_700_000_000 + self.now)
-        self.acknowledgements = Acknowledgements(proxy, self, self.find, Log("info", self.lines.append), clock)
-        self.tell = self.acknowledgements.tell
+        clock = ProcessClock(monotonic=lambda: self.now, jitter=lambda: 1.0, now=lambda: 1_700_000_000 + self.now)
+        self.acknowledgements = AcknowledgementWriter(proxy, self, self.find, Log("info", self.lines.append), clock)
+        self.tell = self.acknowledgements.write
 
     def put(self, table: str, item: Mapping[str, Value]) -> None:
         """As DynamoDB."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.aws.retrying import FRESH_ROLE_GRACE_S, LONGEST_DELAY_S, Clock, delay, until
-from entrypoint.aws.secrets_manager import SecretsManager, SecretVersion, Versions, error_of
+from entrypoint.aws.json_api import error_of
+from entrypoint.aws.retrying import FRESH_ROLE_GRACE_S, LONGEST_DELAY_S, ProcessClock, delay, until
+from entrypoint.aws.secrets_manager import SecretLabels, SecretsReader, SecretVersion
 from entrypoint.rotating.first_delivery import exit_code_of
 from meshcert.errors import (
     AwsRefused,
@@ -59,9 +60,9 @@ class Time:
         self.slept.append(seconds)
 
     @property
-    def clock(self) -> Clock:
+    def clock(self) -> ProcessClock:
         """Without jitter."""
-        return Clock(monotonic=lambda: self.now, sleep=self.sleep, jitter=lambda: 1.0)
+        return ProcessClock(monotonic=lambda: self.now, sleep=self.sleep, jitter=lambda: 1.0)
 
 
 def _failing(error: MeshcertError, times: int = 10**9) -> Callable[[], str]:
@@ -79,7 +80,7 @@ def test_a_secret_is_asked_for_by_its_current_label() -> None:
     """GetSecretValue names AWSCURRENT; the answer's version is kept with the text."""
     wire = Wire((200, json.dumps({"VersionId": "v1", "SecretString": "text"}).encode()))
 
-    assert SecretsManager(wire).current_value(SECRET) == SecretVersion("v1", "text")
+    assert SecretsReader(wire).current_value(SECRET) == SecretVersion("v1", "text")
     assert wire.asked == [
         (
             {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "secretsmanager.GetSecretValue"},
@@ -95,10 +96,10 @@ def test_looking_for_a_new_version_does_not_read_the_secret() -> None:
         (200, json.dumps({"VersionIdsToStages": stages}).encode()),
         (200, json.dumps({"Name": SECRET}).encode()),
     )
-    secrets = SecretsManager(wire)
+    secrets = SecretsReader(wire)
 
-    assert secrets.versions(SECRET) == Versions("new", frozenset({"bad"}))
-    assert secrets.versions(SECRET) == Versions("", frozenset())
+    assert secrets.labels(SECRET) == SecretLabels("new", frozenset({"bad"}))
+    assert secrets.labels(SECRET) == SecretLabels("", frozenset())
     assert {headers["X-Amz-Target"] for headers, _ in wire.asked} == {"secretsmanager.DescribeSecret"}
 
 
@@ -110,7 +111,7 @@ def test_a_value_says_whether_its_version_is_quarantined(labels: object, *, quar
     """GetSecretValue tells the version's labels: a start needs no second call."""
     answer = {"VersionId": "v1", "SecretString": "text", "VersionStages": labels}
 
-    assert SecretsManager(Wire((200, json.dumps(answer).encode()))).current_value(SECRET).quarantined == quarantined
+    assert SecretsReader(Wire((200, json.dumps(answer).encode()))).current_value(SECRET).quarantined == quarantined
 
 
 def test_a_secret_version_never_shows_its_text() -> None:
@@ -142,13 +143,13 @@ def test_every_answer_but_a_good_one_is_an_error_of_its_kind(
 ) -> None:
     """What heals by itself is told from what a person must repair; the secret is named."""
     with pytest.raises(kind, match=SECRET):
-        SecretsManager(Wire(answer)).current_value(SECRET)
+        SecretsReader(Wire(answer)).current_value(SECRET)
 
 
 def test_garbage_is_never_quoted() -> None:
     """A body that is no JSON could be half a key."""
     with pytest.raises(AwsUnavailable) as error:
-        SecretsManager(Wire((200, b'{"SecretString": "half a ke'))).current_value(SECRET)
+        SecretsReader(Wire((200, b'{"SecretString": "half a ke'))).current_value(SECRET)
 
     assert "half" not in str(error.value)
 

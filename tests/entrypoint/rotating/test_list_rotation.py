@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.aws.retrying import Clock
-from entrypoint.aws.secrets_manager import SecretVersion, Versions
+from entrypoint.aws.retrying import ProcessClock
+from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.handover import Verdict
 from entrypoint.judging.revocation import Lists
 from entrypoint.log import Log
@@ -112,11 +112,11 @@ class World:
             for wanted in wanted_secrets(self.settings.proxy):
                 delivery.install(delivery.fetch(wanted))
         log = Log("debug", lambda line: self.lines.append(json.loads(line)))
-        return Rotation(self.settings, delivery, log, Clock(monotonic=lambda: self.now, sleep=self._sleep))
+        return Rotation(self.settings, delivery, log, ProcessClock(monotonic=lambda: self.now, sleep=self._sleep))
 
-    def versions(self, secret: str) -> Versions:
+    def labels(self, secret: str) -> SecretLabels:
         """As Secrets Manager."""
-        return Versions(self.vault[secret].version_id)
+        return SecretLabels(self.vault[secret].version_id)
 
     def current_value(self, secret: str) -> SecretVersion:
         """As Secrets Manager."""

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.aws.retrying import Clock
-from entrypoint.aws.secrets_manager import SecretVersion, Versions
+from entrypoint.aws.retrying import ProcessClock
+from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.container.restarts import FIRST_S, MOST_S, SOUND_AFTER_S, Restarts
 from entrypoint.envoy.acceptance import SecretCounters, secret_counters
 from entrypoint.envoy.handover import FileHandover
 from entrypoint.envoy.install import SecretFiles
 from entrypoint.log import Log
-from entrypoint.rotating.acknowledgements import LONGEST_TELLING_S
+from entrypoint.rotating.acknowledgements import LONGEST_WRITE_S
 from entrypoint.rotating.delivery import Delivery, wanted_secrets
 from entrypoint.rotating.first_delivery import FirstDelivery
 from entrypoint.rotating.rotation import Rotation
@@ -90,16 +90,16 @@ class World:
         handover = FileHandover(SecretFiles(str(folder / "secrets")), lambda: self.envoy)  # type: ignore[arg-type, return-value]  # Envoy itself answers in tests/envoy
         self.delivery = Delivery(self, handover, time.time)
         log = Log("debug", self.lines.append)
-        clock = Clock(monotonic=lambda: self.now, sleep=self._sleep, jitter=lambda: 1.0)
+        clock = ProcessClock(monotonic=lambda: self.now, sleep=self._sleep, jitter=lambda: 1.0)
         FirstDelivery(self.settings, self.delivery, log, clock).install(deadline=60.0)
         self.lines.clear()
         self.envoy = Envoy(self.delivery)
         self.rotation = Rotation(self.settings, self.delivery, log, clock)
         self.rotation._standings._admin = self.envoy  # type: ignore[assignment]  # the same
 
-    def versions(self, secret: str) -> Versions:
+    def labels(self, secret: str) -> SecretLabels:
         """As Secrets Manager."""
-        return Versions(self.vault[secret].version_id, frozenset(self.quarantined))
+        return SecretLabels(self.vault[secret].version_id, frozenset(self.quarantined))
 
     def current_value(self, secret: str) -> SecretVersion:
         """As Secrets Manager."""
@@ -247,10 +247,10 @@ def test_acknowledging_never_delays_a_look(world: World) -> None:
     class Telling:
         due_at = 0.0
 
-        def tell(self, _: object) -> None:
+        def write(self, _: object) -> None:
             events.append(("told", world.now))
             self.due_at = world.now + 25.0
-            world.now += LONGEST_TELLING_S
+            world.now += LONGEST_WRITE_S
 
     class EnoughError(Exception):
         pass
@@ -349,12 +349,12 @@ def test_the_last_good_version_comes_back_when_two_in_a_row_fail(world: World) -
 def test_an_unforeseen_error_of_one_secret_does_not_stop_the_others(world: World, error: Exception) -> None:
     """It is told once, by its kind and place and not by its words, which may be secret."""
 
-    def versions(secret: str) -> Versions:
+    def labels(secret: str) -> SecretLabels:
         if secret == GATEWAY_TRUST:
             raise error
-        return Versions(world.vault[secret].version_id)
+        return SecretLabels(world.vault[secret].version_id)
 
-    world.versions = versions  # type: ignore[method-assign]  # one secret of this world is cursed
+    world.labels = labels  # type: ignore[method-assign]  # one secret of this world is cursed
     newer = world.publish()
 
     for _ in range(2):
@@ -370,10 +370,10 @@ def test_an_unforeseen_error_of_one_secret_does_not_stop_the_others(world: World
 def test_all_failing_secrets_of_a_look_share_one_time_to_try_again(world: World) -> None:
     """Otherwise each would delay the ones after it."""
 
-    def versions(secret: str) -> Versions:
+    def labels(secret: str) -> SecretLabels:
         raise AwsUnavailable("secretsmanager:DescribeSecret", secret, "Throttling")
 
-    world.versions = versions  # type: ignore[method-assign]  # nothing of this world answers
+    world.labels = labels  # type: ignore[method-assign]  # nothing of this world answers
     world.rotation._proxy = world.settings.proxy._replace(poll_interval_s=60.0)
 
     world.rotation.look()
@@ -434,7 +434,7 @@ def test_jitter_only_shortens_the_poll_interval(world: World) -> None:
             raise EnoughError
 
     random_numbers = iter([0.0, 1.0])
-    world.rotation._clock = Clock(lambda: world.now, sleep, lambda: next(random_numbers))
+    world.rotation._clock = ProcessClock(lambda: world.now, sleep, lambda: next(random_numbers))
     with pytest.raises(EnoughError):
         world.rotation.run()
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.aws.secrets_manager import SecretVersion, Versions
+from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.acceptance import SecretCounters
 from entrypoint.envoy.handover import Verdict
 from entrypoint.log import Log
@@ -48,9 +48,9 @@ class World:
         self.handover = SocketHandover(self.board, lambda: None)
         self.delivery = Delivery(self, self.handover, time.time)
 
-    def versions(self, secret: str) -> Versions:
+    def labels(self, secret: str) -> SecretLabels:
         """As Secrets Manager."""
-        return Versions(self.vault[secret].version_id)
+        return SecretLabels(self.vault[secret].version_id)
 
     def current_value(self, secret: str) -> SecretVersion:
         """As Secrets Manager."""

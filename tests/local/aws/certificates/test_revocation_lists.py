@@ -179,7 +179,7 @@ def test_a_task_reads_the_lists_it_may_read_through_the_proxys_own_client(fresh_
         "AWS_SESSION_TOKEN": assumed["SessionToken"],
     }
     os.environ.update(environ)  # awscrt looks there itself
-    session = Session.begin(environ)
+    session = Session.begin(environ, lambda: None)
     region = environ["AWS_REGION"]
     storage = ObjectStorage(region, environ, lambda endpoint: SignedConnection(endpoint, region, "s3", session))
     pem = _authority(fresh_aws, ca)

@@ -1,5 +1,5 @@
 """
-Credentials of the task role, from the endpoint ECS gives every task.
+AWS credentials of this container: from the endpoint that its platform names, or wherever AWS programs look.
 
 awscrt's default chain would find them too. It is asked only where there is no such endpoint, because making it reads
 the machine's CA bundle twice: a fifth of the time Envoy itself takes to start.
@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from awscrt import auth, http
 
-from entrypoint.aws.endpoint import parse_endpoint
 from entrypoint.aws.http_exchange import connect, exchange, result
 
 if TYPE_CHECKING:
@@ -22,15 +21,26 @@ if TYPE_CHECKING:
 
     from awscrt.io import ClientBootstrap
 
-RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
-FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
-TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105  the name of a variable
-TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105  the same
-ECS_HOST = "http://169.254.170.2"
+    from entrypoint.aws.endpoint import Endpoint
 
 REFRESH_BEFORE_S = 300.0
 """New credentials are fetched this long before the old ones end, seconds; ECS renews them earlier than that."""
 _OK = 200
+
+
+class CredentialsEndpoint(NamedTuple):
+    """
+    Where a platform gives this container its credentials.
+
+    Args:
+        endpoint: The host.
+        path: Absolute, with its query.
+        token: Reads the ``Authorization`` header, empty for none; ConnectionError if it cannot be read.
+    """
+
+    endpoint: Endpoint
+    path: str
+    token: Callable[[], str]
 
 
 class _Credentials(NamedTuple):
@@ -38,22 +48,20 @@ class _Credentials(NamedTuple):
     expires: float
 
 
-class TaskCredentials:
+class EndpointCredentials:
     """
-    Fetches and keeps the credentials of the task role; the first fetch begins at once.
+    Fetches and keeps an endpoint's credentials; the connection for the first fetch is made at once.
 
     Args:
-        url: Where they are.
-        environ: May name a token to send along.
+        where: The endpoint.
         bootstrap: Of this process.
         now: Seconds since 1970, UTC.
     """
 
     def __init__(
-        self, url: str, environ: Mapping[str, str], bootstrap: ClientBootstrap, now: Callable[[], float] = time.time
+        self, where: CredentialsEndpoint, bootstrap: ClientBootstrap, now: Callable[[], float] = time.time
     ) -> None:
-        self._endpoint, self._path = parse_endpoint(url)
-        self._environ = environ
+        self._endpoint, self._path, self._token = where
         self._bootstrap = bootstrap
         self._now = now
         self._kept: _Credentials | None = None
@@ -93,15 +101,6 @@ class TaskCredentials:
             raise ConnectionError(f"no credentials: the container's endpoint answers {status}")
         return _parsed(body)
 
-    def _token(self) -> str:
-        if file := self._environ.get(TOKEN_FILE):
-            try:
-                with open(file, encoding="ascii") as text:
-                    return text.read().strip()
-            except (OSError, UnicodeError) as error:
-                raise ConnectionError(f"no credentials: {TOKEN_FILE} cannot be read") from error
-        return self._environ.get(TOKEN, "")
-
 
 class ChainCredentials:
     """
@@ -120,23 +119,19 @@ class ChainCredentials:
         return self._chain
 
 
-def find_credentials(environ: Mapping[str, str], bootstrap: ClientBootstrap) -> TaskCredentials | ChainCredentials:
+def find_credentials(
+    environ: Mapping[str, str], endpoint: Callable[[], CredentialsEndpoint | None], bootstrap: ClientBootstrap
+) -> EndpointCredentials | ChainCredentials:
     """
-    Where this process gets its credentials from.
+    This container's credentials.
 
     Args:
-        environ: Its environment. Keys in it win over the task role, as with every AWS program.
+        environ: Its environment. Keys in it win over the platform's, as with every AWS program.
+        endpoint: Gives the platform's endpoint; may raise ValueError.
         bootstrap: Of this process.
-
-    Raises:
-        ValueError: If the endpoint's URL is not HTTP(S).
     """
-    if not environ.get("AWS_ACCESS_KEY_ID"):
-        if path := environ.get(RELATIVE_URI):
-            return TaskCredentials(ECS_HOST + path, environ, bootstrap)
-        if url := environ.get(FULL_URI):
-            return TaskCredentials(url, environ, bootstrap)
-    return ChainCredentials(bootstrap)
+    where = None if environ.get("AWS_ACCESS_KEY_ID") else endpoint()
+    return EndpointCredentials(where, bootstrap) if where else ChainCredentials(bootstrap)
 
 
 def _parsed(body: bytes) -> _Credentials:

@@ -1,0 +1,104 @@
+"""One call of an AWS service that speaks JSON, and what its answer means."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from meshcert.contract.aws_errors import TRANSIENT
+from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+REQUEST_TIMEOUT_S = 3.0
+"""For each of connection, signature and answer, seconds; an answer takes tens of milliseconds."""
+
+FRESH_ROLE_CODES = frozenset({"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
+"""Refusals that a role or session made seconds ago may still meet."""
+
+_SERVER_ERROR = 500
+_OK = 200
+
+
+class JsonConnection(Protocol):
+    """Carries a request; :class:`entrypoint.aws.signed_connection.SignedConnection` in the container."""
+
+    def post(self, headers: list[tuple[str, str]], body: bytes, timeout_s: float) -> tuple[int, bytes]:
+        """Status and body of the answer; ConnectionError if there is none."""
+
+
+class JsonService(NamedTuple):
+    """
+    How a service names its calls.
+
+    Args:
+        name: As in an IAM action, for example ``secretsmanager``.
+        target: What stands before the operation in ``X-Amz-Target``.
+        version: Of AWS's JSON protocol: ``1.0`` or ``1.1``.
+    """
+
+    name: str
+    target: str
+    version: str
+
+    def call(
+        self,
+        connection: JsonConnection,
+        operation: str,
+        resource: str,
+        question: Mapping[str, Any],
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> dict[str, Any]:
+        """
+        The answer to one call. Nothing is repeated here: see :mod:`entrypoint.aws.retrying`.
+
+        Args:
+            connection: To the service's endpoint in this region.
+            operation: For example ``GetSecretValue``.
+            resource: The secret or table that the call is about, for errors.
+            question: The call's parameters.
+            timeout_s: For each of credentials, signature, connection and answer, seconds.
+
+        Raises:
+            AwsUnavailable: If AWS cannot answer now.
+            AwsRefused: If AWS says no.
+            IdentityMissing: If there is no such resource.
+        """
+        headers = [
+            ("Content-Type", f"application/x-amz-json-{self.version}"),
+            ("X-Amz-Target", f"{self.target}.{operation}"),
+        ]
+        action = f"{self.name}:{operation}"
+        try:
+            status, body = connection.post(headers, json.dumps(question).encode(), timeout_s)
+        except ConnectionError as error:
+            raise AwsUnavailable(action, resource, str(error)) from error
+        try:
+            answer = json.loads(body)
+        except (ValueError, RecursionError):
+            answer = None  # the parser's message would quote the body
+        if status == _OK and isinstance(answer, dict):
+            return answer
+        raise error_of(action, resource, status, answer)
+
+
+def error_of(action: str, resource: str, status: int, answer: Any) -> MeshcertError:
+    """
+    The error that an answer other than a good one stands for.
+
+    Args:
+        action: The call, as an IAM action.
+        resource: The secret or table that it was about.
+        status: HTTP status.
+        answer: The decoded body; anything but an object counts as garbage.
+    """
+    if not isinstance(answer, dict):
+        return AwsUnavailable(action, resource, f"HTTP {status} with a body that is no JSON object")
+    code = str(answer.get("__type", "")).rpartition("#")[2].partition(":")[0]
+    message = str(answer.get("message") or answer.get("Message") or "")
+    if status >= _SERVER_ERROR or code in TRANSIENT or not code:
+        return AwsUnavailable(action, resource, code or f"HTTP {status}")
+    if code == "ResourceNotFoundException":
+        return IdentityMissing(resource, "Deploy the identities stack into this account and region first")
+    return AwsRefused(action, resource, code, message)

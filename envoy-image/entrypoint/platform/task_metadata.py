@@ -1,0 +1,59 @@
+"""The ARN of this task, from the endpoint that ECS gives every container (task metadata, version 4)."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+
+from awscrt import http
+
+from entrypoint.aws.endpoint import parse_endpoint
+from entrypoint.aws.http_exchange import connect, exchange, result
+from entrypoint.platform.ecs import METADATA_URI
+
+if TYPE_CHECKING:
+    from awscrt.io import ClientBootstrap
+
+TIMEOUT_S = 1.0
+"""For each of connection and answer, seconds; both are on this host."""
+
+_TASK_ARN = re.compile(r"arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task/[A-Za-z0-9_/-]{1,512}")
+_OK = 200
+
+
+def task_arn(uri: str, bootstrap: ClientBootstrap) -> str:
+    """
+    This task's ARN.
+
+    Args:
+        uri: Value of ``ECS_CONTAINER_METADATA_URI_V4``.
+
+    Raises:
+        ConnectionError: If the endpoint does not answer, or not with a task's ARN.
+    """
+    try:
+        endpoint, path = parse_endpoint(f"{uri}/task")
+    except ValueError as error:
+        raise ConnectionError(f"{METADATA_URI}: {error}") from error
+    headers = http.HttpHeaders([("Host", endpoint.authority), ("Accept", "application/json")])
+    connection = result(connect(endpoint, bootstrap), "task metadata", TIMEOUT_S)
+    try:
+        status, body, _ = exchange(connection, http.HttpRequest("GET", path, headers), TIMEOUT_S)
+    except ConnectionError as error:
+        raise ConnectionError(f"no task metadata: {error}") from error
+    finally:
+        connection.close()
+    if status != _OK:
+        raise ConnectionError(f"no task metadata: the container's endpoint answers {status}")
+    return _arn_in(body)
+
+
+def _arn_in(body: bytes) -> str:
+    try:
+        arn = json.loads(body)["TaskARN"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        arn = None
+    if not isinstance(arn, str) or not _TASK_ARN.fullmatch(arn):
+        raise ConnectionError("no task metadata: the container's endpoint names no task")
+    return arn
