@@ -166,7 +166,7 @@ class Supervisor:
                 from entrypoint import watcher  # the supervisor stays small
 
                 code = watcher.run(
-                    watcher.Task(
+                    watcher.WatcherArguments(
                         environ=self._environ,
                         started=self._started,
                         supervisor=supervisor,

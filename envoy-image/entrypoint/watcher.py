@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
     from entrypoint.platform import WorkloadPlatform
-    from entrypoint.rotating.delivery import Delivery
+    from entrypoint.rotating.first_delivery import FirstDelivery
+    from entrypoint.rotating.rotation import Rotation
+    from entrypoint.rotating.secret import Secret
+    from entrypoint.rotating.source import SecretSource
     from entrypoint.settings import Settings
-    from entrypoint.xds.handover import SocketHandover
 
 
-class Task(NamedTuple):
+class WatcherArguments(NamedTuple):
     """
     What the supervisor tells the watcher.
 
@@ -36,10 +38,10 @@ class Task(NamedTuple):
         environ: The container's environment.
         started: When the container started, on the monotonic clock.
         supervisor: Process id of the supervisor.
-        installed: Whether an earlier watcher has installed every secret.
-        accepted: Whether Envoy has accepted every secret.
-        report: Takes what :mod:`entrypoint.container.reports` lists.
-        sds_socket: On which Envoy asks for its secrets; None if they are files.
+        installed: True if an earlier watcher has handed every secret over.
+        accepted: True if Envoy has accepted every secret.
+        report: Takes a byte of :mod:`entrypoint.container.reports`.
+        sds_socket: The socket on which Envoy asks for its secrets; None if they are files.
     """
 
     environ: Mapping[str, str]
@@ -51,145 +53,72 @@ class Task(NamedTuple):
     sds_socket: socket | None = None
 
 
-def run(task: Task) -> int:
+def run(arguments: WatcherArguments) -> int:
     """
     Watch until something ends it.
 
     Args:
-        task: From the supervisor.
+        arguments: From the supervisor.
 
     Returns:
         Why it ended, one of :data:`meshcert.contract.exit_codes.EXIT_CODES`.
     """
     try:
-        return _run(task)
+        return _run(arguments)
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback, whose values could be secret
         from entrypoint.log import Log, place_of
 
-        Log(task.environ.get(LOG_LEVEL, "")).error("internal-fault", error=type(error).__name__, place=place_of(error))
+        log = Log(arguments.environ.get(LOG_LEVEL, ""))
+        log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
         return exit_codes.INTERNAL
 
 
-def _run(task: Task) -> int:
-    early = _begin_early(task.environ)
+def _run(arguments: WatcherArguments) -> int:
+    aws = _begin_aws(arguments.environ)
 
     # Everything else is loaded while the connection is being made and credentials are fetched.
-    from entrypoint.aws.secrets_manager import SecretsReader
     from entrypoint.container import process
     from entrypoint.container.reports import ACCEPTED, INSTALLED
     from entrypoint.log import Log
-    from entrypoint.rotating.delivery import Delivery
-    from entrypoint.rotating.first_delivery import FirstDelivery, exit_code_of
+    from entrypoint.rotating.first_delivery import exit_code_of
     from entrypoint.settings import Settings
     from meshcert.errors import MeshcertError
-    from meshcert.proxy import DeliveryMode
 
-    process.end_with_parent(task.supervisor)
+    process.end_with_parent(arguments.supervisor)
     process.hide_memory()
-    log = Log(task.environ.get(LOG_LEVEL, ""))
+    log = Log(arguments.environ.get(LOG_LEVEL, ""))
     try:
-        settings = Settings.from_environ(task.environ)
-        assert early is not None
-        over_socket = settings.proxy.delivery is DeliveryMode.SDS
-        handover = _over_socket(task, settings, log) if over_socket else _by_files(settings)
-        lists = _revocation_lists(task, settings, early.session)
-        delivery = Delivery(SecretsReader(early.connection), handover, time.time, lists)
-        first = FirstDelivery(settings, delivery, log)
-        # What an earlier watcher had in memory died with it; until Envoy has all of it, that is a new start.
-        if not (task.accepted if over_socket else task.installed):
-            first.install(task.started + settings.start_deadline_s)
-            task.report(INSTALLED)
-        handover.begin()
-        if not task.accepted:
-            first.wait_for_envoy()
-            task.report(ACCEPTED)
-        elif over_socket:
-            _resume(handover, delivery, settings, log)
+        settings = Settings.from_environ(arguments.environ)
+        assert aws is not None
+        parts = _parts(arguments, settings, aws, log)
+        if not parts.resumes:
+            parts.first.install(arguments.started + settings.start_deadline_s)
+            arguments.report(INSTALLED)
+        parts.serve()
+        if not arguments.accepted:
+            parts.first.wait_for_envoy()
+            arguments.report(ACCEPTED)
+        if parts.resumes:
+            from entrypoint.rotating.resuming import resume
+
+            resume(parts.secrets, parts.handover, parts.source, log, time.sleep)
     except MeshcertError as error:
         code = exit_code_of(error)
         log.error("start-failed", error=type(error).__name__, reason=str(error), exit_code=code)  # noqa: TRY400  ours
         return code
-
-    from entrypoint.rotating.acknowledgements import acknowledgement_writer
-    from entrypoint.rotating.rotation import Rotation
-
-    acknowledgements = acknowledgement_writer(settings, task.environ, early.platform, early.session, log)
-    return Rotation(settings, delivery, log, acknowledgements=acknowledgements).run()
+    return _rotation(arguments, settings, aws, parts, log).run()
 
 
-def _revocation_lists(task: Task, settings: Settings, session: Session) -> RevocationLists | None:
-    from meshcert.proxy import Revocation  # loaded by the settings
+class _Aws(NamedTuple):
+    """What is begun before anything else is loaded."""
 
-    if all(bundle.revocation is Revocation.NONE for bundle in settings.proxy.trust_bundles.values()):
-        return None
-    from entrypoint.judging.revocation import revocation_lists
-
-    return revocation_lists(task.environ, settings.region, session, time.time)
-
-
-def _by_files(settings: Settings) -> Handover:
-    from entrypoint.envoy.handover import FileHandover
-    from entrypoint.envoy.install import SecretFiles
-
-    return FileHandover(SecretFiles(settings.paths.secrets), lambda: _admin(settings))
-
-
-def _over_socket(task: Task, settings: Settings, log: Log) -> SocketHandover:
-    """
-    Secrets for the socket. HTTP/2 is loaded by the server's thread, so while Envoy reads its configuration.
-
-    Beside the fetch it would be in the way of the checks: only one thread of Python runs at a time.
-    """
-    import threading
-
-    from entrypoint.rotating.delivery import wanted_secrets
-    from entrypoint.xds.board import Board
-    from entrypoint.xds.handover import SocketHandover
-    from meshcert.errors import Fault, SettingsInvalid
-
-    if (listener := task.sds_socket) is None:
-        problem = f"no socket could be made in {settings.paths.folder}"
-        raise SettingsInvalid("environment", (Fault(MATERIAL_DIR, problem, "An earlier line of this log says why"),))
-    board = Board(wanted.name for wanted in wanted_secrets(settings.proxy))
-
-    def in_thread() -> None:
-        try:
-            from entrypoint.grpc.server import serve
-
-            serve(listener, board, log, task.supervisor)
-        except Exception as error:  # noqa: BLE001  without this thread Envoy gets nothing: a new watcher has one
-            from entrypoint.log import place_of
-
-            log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
-            os._exit(exit_codes.INTERNAL)
-
-    return SocketHandover(board, threading.Thread(target=in_thread, name="sds", daemon=True).start)
-
-
-def _resume(handover: Handover, delivery: Delivery, settings: Settings, log: Log) -> None:
-    """Go on where an earlier watcher ended."""
-    from entrypoint.rotating.delivery import wanted_secrets
-    from entrypoint.xds.handover import SocketHandover, ask_envoy, resume
-
-    assert isinstance(handover, SocketHandover)
-    ask_envoy(handover, _admin(settings), time.sleep, log)
-    resume(handover, delivery, wanted_secrets(settings.proxy), log)
-
-
-def _admin(settings: Settings) -> Admin:
-    from entrypoint.envoy.admin import Admin  # its HTTP client is loaded while Envoy reads its configuration
-
-    return Admin(settings.addresses.loopback)
-
-
-class _Early(NamedTuple):
     platform: WorkloadPlatform
     session: Session
     connection: SignedConnection
 
 
-def _begin_early(environ: Mapping[str, str]) -> _Early | None:
-    """Credentials and the connection to AWS, on their way; None if the environment misleads, as the settings report."""
+def _begin_aws(environ: Mapping[str, str]) -> _Aws | None:
+    """Credentials and the connection to AWS, on their way; None if the environment is wrong, as the settings report."""
     from entrypoint.aws.endpoint import secrets_manager_endpoint  # the supervisor needs none of this
     from entrypoint.aws.signed_connection import Session, SignedConnection
     from entrypoint.platform import platform_of
@@ -201,4 +130,107 @@ def _begin_early(environ: Mapping[str, str]) -> _Early | None:
         session = Session.begin(environ, platform.credentials)
     except ValueError:
         return None
-    return _Early(platform, session, SignedConnection(endpoint, region, "secretsmanager", session))
+    return _Aws(platform, session, SignedConnection(endpoint, region, "secretsmanager", session))
+
+
+class _Parts(NamedTuple):
+    """What a watcher's start is made of."""
+
+    secrets: Mapping[str, Secret]
+    source: SecretSource
+    handover: Handover
+    first: FirstDelivery
+    serve: Callable[[], object]
+    resumes: bool
+
+
+def _parts(arguments: WatcherArguments, settings: Settings, aws: _Aws, log: Log) -> _Parts:
+    from entrypoint.aws.secrets_manager import SecretsReader
+    from entrypoint.rotating.first_delivery import FirstDelivery
+    from entrypoint.rotating.secret import secrets_of
+    from entrypoint.rotating.source import SecretSource
+    from meshcert.proxy import DeliveryMode
+
+    over_socket = settings.proxy.delivery is DeliveryMode.SDS
+    handover, serve = _over_socket(arguments, settings, log) if over_socket else _by_files(settings)
+    secrets = secrets_of(settings.proxy, handover)
+    source = SecretSource(SecretsReader(aws.connection), time.time, _revocation_lists(arguments, settings, aws.session))
+    first = FirstDelivery(settings, secrets, source, handover, log=log)
+    # What an earlier watcher had in memory died with it; until Envoy has all of it, that is a new start.
+    resumes = arguments.accepted if over_socket else arguments.installed
+    return _Parts(secrets, source, handover, first, serve, resumes)
+
+
+def _rotation(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: _Parts, log: Log) -> Rotation:
+    # None of this is part of a start: Envoy has its secrets by now.
+    from entrypoint.rotating.acknowledgements import acknowledgement_writer
+    from entrypoint.rotating.rotation import Rotation
+    from entrypoint.rotating.standing import Standings
+    from entrypoint.trial.trial import Trial
+
+    return Rotation(
+        settings.proxy,
+        parts.secrets,
+        parts.source,
+        trial=Trial(settings.proxy, settings.addresses, lambda name: parts.secrets[name].roots, log),
+        standings=Standings(settings.proxy, parts.secrets, _admin(settings)),
+        acknowledgements=acknowledgement_writer(settings, arguments.environ, aws.platform, aws.session, log),
+        log=log,
+    )
+
+
+def _revocation_lists(arguments: WatcherArguments, settings: Settings, session: Session) -> RevocationLists | None:
+    from meshcert.proxy import Revocation  # loaded by the settings
+
+    if all(bundle.revocation is Revocation.NONE for bundle in settings.proxy.trust_bundles.values()):
+        return None
+    from entrypoint.judging.revocation import revocation_lists
+
+    return revocation_lists(arguments.environ, settings.region, session, time.time)
+
+
+def _by_files(settings: Settings) -> tuple[Handover, Callable[[], object]]:
+    from entrypoint.envoy.handover import FileHandover
+    from entrypoint.envoy.install import SecretFiles
+
+    handover = FileHandover(SecretFiles(settings.paths.secrets), lambda: _admin(settings))
+    return handover, lambda: None  # Envoy itself reads them
+
+
+def _over_socket(arguments: WatcherArguments, settings: Settings, log: Log) -> tuple[Handover, Callable[[], object]]:
+    """
+    Secrets for the socket. HTTP/2 is loaded by the server's thread, so while Envoy reads its configuration.
+
+    Beside the fetch it would be in the way of the checks: only one thread of Python runs at a time.
+    """
+    import threading
+
+    from entrypoint.rotating.secret import wanted_secrets
+    from entrypoint.xds.board import Board
+    from entrypoint.xds.handover import SocketHandover
+    from meshcert.errors import Fault, SettingsInvalid
+
+    if (listener := arguments.sds_socket) is None:
+        problem = f"no socket could be made in {settings.paths.folder}"
+        raise SettingsInvalid("environment", (Fault(MATERIAL_DIR, problem, "An earlier line of this log says why"),))
+    board = Board(wanted.name for wanted in wanted_secrets(settings.proxy))
+
+    def in_thread() -> None:
+        try:
+            from entrypoint.grpc.server import serve
+
+            serve(listener, board, log, arguments.supervisor)
+        except Exception as error:  # noqa: BLE001  without this thread Envoy gets nothing: a new watcher has one
+            from entrypoint.log import place_of
+
+            log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
+            os._exit(exit_codes.INTERNAL)
+
+    handover = SocketHandover(board, lambda: _admin(settings))
+    return handover, threading.Thread(target=in_thread, name="sds", daemon=True).start
+
+
+def _admin(settings: Settings) -> Admin:
+    from entrypoint.envoy.admin import Admin  # its HTTP client is loaded while Envoy reads its configuration
+
+    return Admin(settings.addresses.loopback)

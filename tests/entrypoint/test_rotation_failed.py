@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
-from entrypoint.envoy.handover import FileHandover
+from entrypoint.envoy.handover import EnvoyResource, FileHandover
 from entrypoint.envoy.install import SecretFiles
 from entrypoint.rotating.standing import Stage
 from evidence.fixtures.proxies import TELLER_SECRET
-from meshcert.errors import AwsUnavailable, Fault, MaterialRejected
+from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.doing.measures import measures
 from meshcert.lifecycle.doing.reconcile import Reconciled
 from meshcert.lifecycle.observation import Acknowledgement
 from meshcert.lifecycle.observing.observe import remembered
-from tests.entrypoint.rotating.test_rotation import World
+from tests.entrypoint.rotating.world import World
 from tests.meshcert.lifecycle.observations import GATEWAY, MINUTE, NOW, POLICY, V1, V2, labels, look, remembers, says
 
 if TYPE_CHECKING:
@@ -32,23 +32,10 @@ if TYPE_CHECKING:
 NAME = "identity/colorteller"
 
 
-class ShowingEnvoy:
-    """The world's Envoy, which also shows its certificates: none that carries the teller's names."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def get(self, path: str) -> str:
-        """What Envoy says under a path."""
-        return '{"certificates": []}' if path == "/certs" else self._world.envoy.get(path)
-
-
 @pytest.fixture
 def world(tmp_path: Path, hierarchy: Hierarchy, material: Material) -> World:
     """One watcher after a good start."""
     result = World(tmp_path, hierarchy, material)
-    showing: Any = ShowingEnvoy(result)
-    result.rotation._standings._admin = showing
     result.envoy.get("/stats?filter=")  # so that it serves its first version
     return result
 
@@ -72,17 +59,8 @@ def _it_is_old(world: World) -> str:
     return world.publish(not_before=dt.datetime.now(dt.UTC) - dt.timedelta(days=30)).version_id
 
 
-class RefusingTrial:
-    """One of the upstreams refuses whatever it is shown; tests/envoy has real ones."""
-
-    def refuse_if_upstreams_do(self, name: str, *_: object) -> None:
-        """Refuse."""
-        raise MaterialRejected(name, (Fault("upstream ledger", "it refuses it (unknown_ca)", "Mend its trust"),))
-
-
 def _an_upstream_refuses_it(world: World) -> str:
-    trial: Any = RefusingTrial()
-    world.rotation._trial = trial
+    world.upstreams.refusing = True
     return world.publish().version_id
 
 
@@ -98,7 +76,7 @@ def _envoy_says_nothing(world: World) -> str:
 
 def _envoy_shows_another(world: World) -> str:
     world.envoy.rejecting = True
-    world.envoy._version = "another"
+    world.envoy.version = "another"
     return world.material.version_id
 
 
@@ -122,7 +100,7 @@ def test_log_and_acknowledgement_agree(
 
     world.rotation.look()
     world.envoy.silent = False
-    (standing,) = world.rotation._standings.read().values()
+    (standing,) = world.standings.read().values()
     world.rotation.look()
 
     lines = [line for line in map(json.loads, world.lines) if line["event"] == "rotation-waits"]
@@ -133,7 +111,7 @@ def test_log_and_acknowledgement_agree(
 
 
 @pytest.mark.parametrize("counter", ["update_rejected", "update_failure", "key_rotation_failed"])
-def test_whichever_counter_envoy_counts_a_failure_with_is_its_refusal(counter: str) -> None:
+def test_whichever_counter_envoy_counts_a_failure_with_is_its_refusal(counter: str, tmp_path: Path) -> None:
     """Other counters, and those of other secrets, are not."""
     counts = dict.fromkeys(("update_rejected", "update_failure", "key_rotation_failed", "update_attempt"), 2)
 
@@ -142,22 +120,21 @@ def test_whichever_counter_envoy_counts_a_failure_with_is_its_refusal(counter: s
             return f"sds.other.{counter}: 9\n" + "".join(f"sds.{NAME}.{name}: {n}\n" for name, n in counts.items())
 
     admin: Any = Counting()
-    handover = FileHandover(SecretFiles("/nowhere"), lambda: admin)
-    before = handover.before(NAME)
-    assert before is not None
+    handover = FileHandover(SecretFiles(str(tmp_path)), lambda: admin)
+    ticket = handover.hand(NAME, EnvoyResource("v", {}))
     counts["update_attempt"] = 3
-    assert handover.verdict(NAME, "v", before) is None
+    assert ticket.verdict() is None
 
     counts[counter] = 3
 
-    assert handover.verdict(NAME, "v", before) == (False, "Envoy rejected it")
+    assert ticket.verdict() == (False, "Envoy rejected it")
 
 
 def test_what_envoy_does_not_serve_is_handed_over_again(world: World) -> None:
     """Until it does; then all is well."""
     _envoy_shows_another(world)
     world.rotation.look()
-    (standing,) = world.rotation._standings.read().values()
+    (standing,) = world.standings.read().values()
     assert standing.error == "served: Envoy serves another in its place, and is handed it again"
     assert standing.version == "another"
 
@@ -165,7 +142,7 @@ def test_what_envoy_does_not_serve_is_handed_over_again(world: World) -> None:
     for _ in range(2):
         world.rotation.look()
 
-    assert world.rotation._standings._troubles == {}
+    assert world.identity.trouble == ""
     assert b"watch-recovered" in world.lines[-1]
 
 

@@ -37,7 +37,7 @@ FORMS: dict[str, Callable[[Material], bytes]] = {
 
 @both_deliveries
 def test_a_planted_secret_is_found_in_every_form(
-    start: Start, published: SecretsApi, material: Material, delivery: Delivery
+    start: Start, published: SecretsApi, material: Material, delivery: DeliveryMode
 ) -> None:
     """In a file of the container's; with delivery sds also where the other delivery has its secrets."""
     container = start(teller())

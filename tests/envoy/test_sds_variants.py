@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from entrypoint.envoy.admin import Admin
-from entrypoint.envoy.handover import Verdict
+from entrypoint.envoy.handover import EnvoyResource, Verdict
 from entrypoint.grpc import socket as sds_socket
 from entrypoint.grpc.server import Owner, Server
 from entrypoint.log import Log
@@ -61,7 +61,7 @@ def pair(
     arguments = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
     with subprocess.Popen([envoy_binary, "-c", config, *arguments]) as envoy:
         try:
-            yield Pair(board, SocketHandover(board, lambda: None), Admin(address))
+            yield Pair(board, SocketHandover(board, lambda: Admin(address)), Admin(address))
         finally:
             envoy.kill()
 
@@ -76,8 +76,8 @@ def _state(pair: Pair) -> str:
 def test_envoy_waits_takes_refuses_and_goes_on(pair: Pair, hierarchy: Hierarchy, material: Material) -> None:
     """First secrets, a refusal with its reason, a newer version; each word is heard."""
     eventually(lambda: "503" in _state(pair), "it waits")
-    pair.handover.install(TRUST, trust_resource(TRUST, hierarchy.trust_bundle), "t1")
-    pair.handover.install(IDENTITY, identity_resource(IDENTITY, material), "v1")
+    pair.handover.put(TRUST, EnvoyResource("t1", trust_resource(TRUST, hierarchy.trust_bundle)))
+    pair.handover.put(IDENTITY, EnvoyResource("v1", identity_resource(IDENTITY, material)))
     eventually(lambda: _state(pair) == "LIVE", "LIVE")
     eventually(
         lambda: pair.board.word(IDENTITY, "v1") == pair.board.word(TRUST, "t1") == Verdict(accepted=True), "ACKs"
@@ -85,13 +85,13 @@ def test_envoy_waits_takes_refuses_and_goes_on(pair: Pair, hierarchy: Hierarchy,
 
     other: Any = identity_resource(IDENTITY, hierarchy.issue([TELLER_NAME]))
     other["tls_certificate"]["certificate_chain"] = {"inline_string": material.presented_chain}
-    pair.handover.install(IDENTITY, other, "v2")
+    pair.handover.put(IDENTITY, EnvoyResource("v2", other))
     word = eventually(lambda: pair.board.word(IDENTITY, "v2"), "a NACK")
     assert not word.accepted
     assert "KEY_VALUES_MISMATCH" in word.reason
     assert pair.version() == "v1"
 
     newer = hierarchy.issue([TELLER_NAME])
-    pair.handover.install(IDENTITY, identity_resource(IDENTITY, newer), "v3")
+    pair.handover.put(IDENTITY, EnvoyResource("v3", identity_resource(IDENTITY, newer)))
     eventually(lambda: pair.board.word(IDENTITY, "v3") == Verdict(accepted=True), "the next ACK")
     assert pair.version() == "v3"

@@ -1,7 +1,8 @@
-"""The way of a secret to Envoy and of Envoy's verdict back: one form for both deliveries, and that of files."""
+"""Handing resources to Envoy and hearing what it made of them: the same form for files and socket, and the files."""
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -15,110 +16,178 @@ if TYPE_CHECKING:
 REJECTED = "Envoy rejected it"
 
 
+class EnvoySilent(ConnectionError):
+    """Envoy's administration interface does not answer, or not as Envoy's does."""
+
+
 class Verdict(NamedTuple):
     """
-    What Envoy made of a version it was handed.
+    Envoy's verdict on a version that it was handed.
 
     Args:
-        accepted: Whether it took it over.
-        reason: If not, that in words, with Envoy's own where they are known.
+        accepted: True if Envoy serves it.
+        reason: Why not, with Envoy's own words where they are known.
     """
 
     accepted: bool
     reason: str = ""
 
 
-class Handover(Protocol):
-    """How secrets are handed to Envoy; secrets are told apart by their SDS names."""
+class EnvoyResource(NamedTuple):
+    """
+    One version of a resource, as Envoy is handed it; ``repr`` shows the version alone.
 
-    look_every_s: float
+    Args:
+        version: Its ``version_info``.
+        body: Its message as JSON. A secret's contains the encrypted key.
+        complete: False if Envoy alone has all of it, because it shows no keys. It cannot be handed over again then.
+    """
+
+    version: str
+    body: Json
+    complete: bool = True
+
+    def __repr__(self) -> str:
+        return f"<EnvoyResource {self.version}>"
+
+
+class Ticket(Protocol):
+    """One version that was handed over."""
+
+    def verdict(self) -> Verdict | None:
+        """Envoy's verdict on it; None if there is none yet."""
+
+
+class Handover(Protocol):
+    """The way to Envoy. Resources are told apart by their xDS names."""
+
+    ask_every_s: float
     """How often it is worth asking for a verdict, seconds."""
 
-    def install(self, name: str, resource: Json, version: str) -> bytes:
+    def put(self, name: str, resource: EnvoyResource) -> None:
         """
-        Hand one secret over; the answer is what :meth:`write` takes to do it again.
+        Hand over a version that needs no verdict: Envoy has not started yet, or does not use it.
 
         Raises:
             OSError: If that is not possible; what was handed over before stays.
         """
 
-    def begin(self) -> None:
-        """Let Envoy have it; called once, when the first secrets have been handed over or a new watcher goes on."""
+    def hand(self, name: str, resource: EnvoyResource) -> Ticket:
+        """
+        Hand over a version and return the ticket for its verdict.
 
-    def write(self, name: str, content: bytes) -> None:
-        """Hand over again what :meth:`install` or :meth:`read` has answered; see :meth:`install`."""
+        Raises:
+            EnvoySilent: If the verdict could not be told from an earlier one. Nothing is handed over.
+            OSError: As :meth:`put`.
+        """
 
-    def read(self, name: str) -> bytes:
-        """What was last handed over, also by an earlier watcher; empty if nothing was."""
-
-    def before(self, name: str) -> SecretCounters | None:
-        """What :meth:`verdict` needs to know of the time before; None if Envoy does not answer."""
-
-    def verdict(self, name: str, version: str, before: SecretCounters) -> Verdict | None:
-        """What Envoy made of this version; None if it has not said so yet."""
+    def restore(self, name: str, resource: EnvoyResource | None) -> None:
+        """Go back to what Envoy serves; None if it serves nothing. Raises as :meth:`put`."""
 
     def first_verdicts(self, names: Iterable[str]) -> Mapping[str, Verdict]:
-        """What Envoy made of its first secrets, as far as it has said so."""
+        """Envoy's verdicts on the first version of each, as far as there are any."""
+
+    def earlier(self, names: Iterable[str]) -> Mapping[str, EnvoyResource]:
+        """
+        Return what an earlier watcher handed over.
+
+        Raises:
+            EnvoySilent: If Envoy alone knows, and does not say.
+        """
 
 
 class FileHandover:
     """
-    By files that Envoy watches. What it made of them is read from its counters.
+    Resources in files that Envoy watches; the verdict is read from its counters. See :class:`Handover`.
 
     Args:
         files: Where they lie.
-        admin: Gives Envoy's administration interface; asked when it is needed first, because of what it loads.
+        admin: Gives Envoy's administration interface. It is called when that is needed first, because of what it loads.
     """
 
-    look_every_s = 0.002
+    ask_every_s = 0.002
 
     def __init__(self, files: SecretFiles, admin: Callable[[], Admin]) -> None:
         self._files = files
         self._admin = admin
-        self.install = files.install
-        self.write = files.write
-        self.read = files.read
 
-    def begin(self) -> None:
-        """Nothing: the files are there."""
+    def put(self, name: str, resource: EnvoyResource) -> None:
+        """Replace the file."""
+        self._files.install(name, resource.body, resource.version)
 
-    def before(self, name: str) -> SecretCounters | None:
-        """Its counters; see :meth:`Handover.before`."""
-        from entrypoint.envoy.acceptance import SecretCounters  # not needed to install
+    def hand(self, name: str, resource: EnvoyResource) -> Ticket:
+        """Replace the file; the ticket keeps the counters of before."""
+        ticket = _FileTicket(self, name, resource.version)
+        self.put(name, resource)
+        return ticket
 
-        counters = self._counters()
-        return None if counters is None else counters.get(name, SecretCounters())
-
-    def verdict(self, name: str, version: str, before: SecretCounters) -> Verdict | None:
-        """By version or by a counter that has grown; see :meth:`Handover.verdict`."""
-        after = self.before(name)
-        if after is None:
-            return None
-        if after.version == version:
-            return Verdict(accepted=True)
-        if (after.rejected, after.failed) > (before.rejected, before.failed):
-            return Verdict(accepted=False, reason=REJECTED)
-        return None
+    def restore(self, name: str, resource: EnvoyResource | None) -> None:
+        """Replace the file, if there is something to replace it by."""
+        if resource:
+            self.put(name, resource)
 
     def first_verdicts(self, names: Iterable[str]) -> Mapping[str, Verdict]:
         """
-        See :meth:`Handover.first_verdicts`.
+        Read the counters.
 
-        File SDS makes Envoy LIVE whatever is in the files (it then resets every connection), so counters are read.
+        File SDS makes Envoy LIVE whatever is in the files (it then resets every connection), so only counters tell.
         Envoy judges secrets of one TLS context together and blames the one that arrived last.
         """
+        try:
+            counters = self.counters()
+        except EnvoySilent:
+            return {}
         found = {}
-        for name, counters in (self._counters() or {}).items():
-            if name in names and counters.accepted:
+        for name, of_name in counters.items():
+            if name in names and of_name.accepted:
                 found[name] = Verdict(accepted=True)
-            elif name in names and (counters.rejected or counters.failed):
+            elif name in names and (of_name.rejected or of_name.failed):
                 found[name] = Verdict(accepted=False, reason=f"{REJECTED}, or a secret used together with it")
         return found
 
-    def _counters(self) -> dict[str, SecretCounters] | None:
-        from entrypoint.envoy.acceptance import secret_counters
+    def earlier(self, names: Iterable[str]) -> Mapping[str, EnvoyResource]:
+        """Read the files."""
+        found = {}
+        for name in names:
+            try:
+                response = json.loads(self._files.read(name))
+                (body,) = response["resources"]
+                found[name] = EnvoyResource(response["version_info"], body)
+            except (ValueError, KeyError, TypeError):
+                continue  # there is no such file, or it is not ours
+        return found
+
+    def counters(self) -> dict[str, SecretCounters]:
+        """Envoy's counters by name; EnvoySilent if it does not answer."""
+        from entrypoint.envoy.acceptance import secret_counters  # not needed to install
 
         try:
             return secret_counters(self._admin())
-        except OSError:
+        except OSError as error:
+            raise EnvoySilent(str(error)) from error
+
+
+class _FileTicket:
+    """A verdict shows by the version that is served, or by a counter that has grown."""
+
+    def __init__(self, handover: FileHandover, name: str, version: str) -> None:
+        self._handover = handover
+        self._name = name
+        self._version = version
+        self._before = self._counters()
+
+    def verdict(self) -> Verdict | None:
+        try:
+            after = self._counters()
+        except EnvoySilent:
             return None
+        if after.version == self._version:
+            return Verdict(accepted=True)
+        if (after.rejected, after.failed) > (self._before.rejected, self._before.failed):
+            return Verdict(accepted=False, reason=REJECTED)
+        return None
+
+    def _counters(self) -> SecretCounters:
+        from entrypoint.envoy.acceptance import SecretCounters
+
+        return self._handover.counters().get(self._name, SecretCounters())

@@ -1,5 +1,5 @@
 """
-A few facts out of DER, without an X.509 library: how a key is encrypted, when a certificate is valid, whose it is.
+A few fields of keys and certificates, read from DER without an X.509 library.
 
 ``cryptography`` would read them all; its import costs a third of this container's start and 16 MB of its image.
 Nothing here decides about trust: signatures, chains and names are judged by OpenSSL.
@@ -48,17 +48,23 @@ class Element(NamedTuple):
     encoding: bytes
 
 
-class Validity(NamedTuple):
+class CertificateFields(NamedTuple):
     """
-    When a certificate is valid.
+    What this container reads of a certificate itself.
 
     Args:
-        not_before: Seconds since 1970, UTC.
-        not_after: Seconds since 1970, UTC.
+        serial: Its serial number.
+        not_before: Start of its validity, seconds since 1970, UTC.
+        not_after: End of its validity, seconds since 1970, UTC.
+        subject: Its subject's name, DER, without tag and length.
+        public_key: Its ``SubjectPublicKeyInfo``, DER.
     """
 
+    serial: int
     not_before: int
     not_after: int
+    subject: bytes
+    public_key: bytes
 
 
 def key_encryption(private_key: str) -> str:
@@ -83,66 +89,24 @@ def key_encryption(private_key: str) -> str:
         raise ValueError("it is no encrypted PKCS#8") from None
 
 
-def validity(certificate: bytes) -> Validity:
+def read_certificate(certificate: bytes) -> CertificateFields:
     """
-    When a certificate is valid.
-
-    Args:
-        certificate: One certificate, DER.
+    Read a certificate, DER; nothing in it is judged.
 
     Raises:
-        ValueError: If it is no certificate.
+        ValueError: If it is not a certificate.
     """
-    try:
-        not_before, not_after = elements(_field(certificate, _VALIDITY).content)
-        return Validity(seconds(not_before), seconds(not_after))
-    except (ValueError, IndexError):
-        raise ValueError("it is no certificate") from None
-
-
-def serial_number(certificate: bytes) -> int:
-    """
-    A certificate's serial number.
-
-    Args:
-        certificate: One certificate, DER.
-
-    Raises:
-        ValueError: If it is no certificate.
-    """
-    return int.from_bytes(_field(certificate, _SERIAL_NUMBER).content, "big")
-
-
-def subject(certificate: bytes) -> bytes:
-    """
-    Whose certificate it is: the name's DER, without tag and length.
-
-    Args:
-        certificate: One certificate, DER.
-
-    Raises:
-        ValueError: If it is no certificate.
-    """
-    return _field(certificate, _SUBJECT).content
-
-
-def public_key(certificate: bytes) -> bytes:
-    """
-    A certificate's ``SubjectPublicKeyInfo``, DER.
-
-    Args:
-        certificate: One certificate, DER.
-
-    Raises:
-        ValueError: If it is no certificate.
-    """
-    return _field(certificate, _PUBLIC_KEY).encoding
-
-
-def _field(certificate: bytes, number: int) -> Element:
     try:
         to_be_signed, *_ = elements(next(elements(certificate)).content)
-        return [element for element in elements(to_be_signed.content) if element.tag != _EXPLICIT_VERSION][number]
+        fields = [element for element in elements(to_be_signed.content) if element.tag != _EXPLICIT_VERSION]
+        not_before, not_after = elements(fields[_VALIDITY].content)
+        return CertificateFields(
+            int.from_bytes(fields[_SERIAL_NUMBER].content, "big"),
+            seconds(not_before),
+            seconds(not_after),
+            fields[_SUBJECT].content,
+            fields[_PUBLIC_KEY].encoding,
+        )
     except (ValueError, IndexError, StopIteration):
         raise ValueError("it is no certificate") from None
 
@@ -188,7 +152,7 @@ def _first(sequence: Element) -> str:
 
 
 def dotted(element: Element) -> str:
-    """An object identifier as people write it; ValueError if it is none."""
+    """An object identifier in dotted form; ValueError if the element is not one."""
     if element.tag != _OBJECT_IDENTIFIER:
         raise ValueError("no object identifier")
     parts, value = [], 0
@@ -202,7 +166,7 @@ def dotted(element: Element) -> str:
 
 
 def seconds(element: Element) -> int:
-    """A time of RFC 5280 as seconds since 1970, UTC; ValueError if it is none."""
+    """A time of RFC 5280 in seconds since 1970, UTC; ValueError if the element is not one."""
     text = element.content.decode("ascii")
     if element.tag == _UTC_TIME:
         # RFC 5280 section 4.1.2.5.1: two-digit years below 50 are of this century.

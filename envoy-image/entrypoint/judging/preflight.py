@@ -22,6 +22,7 @@ from meshcert.material import split_certificates
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from entrypoint.judging.der import CertificateFields
     from meshcert.material import Material, TrustBundle
     from meshcert.san import San
 
@@ -48,38 +49,49 @@ _EXPORT_AGAIN = "Have it exported and published again"
 _RENEW = "Have the certificate renewed, then exported and published again"
 
 
-def check_material(material: Material, names: Iterable[San], subject: str, now: float) -> None:
+def check_material(material: Material, names: Iterable[San], subject: str, now: float) -> CertificateFields:
     """
-    Refuse material that must not be served.
+    Refuse material that must not be served, and return the fields of its certificate.
 
     Args:
         material: To judge.
         names: What its certificate must carry; other names beside them do no harm.
-        subject: What it is called in the refusal.
+        subject: The secret's name, for the refusal.
         now: Seconds since 1970, UTC.
 
     Raises:
         MaterialRejected: With every fault found.
     """
-    faults = [*_unreadable(material)]
+    faults: list[Fault] = []
+    certificates: list[tuple[str, CertificateFields]] = []
+    for place, pem in _certificates(material):
+        try:
+            certificates.append((place, certificate_fields(pem)))
+        except ValueError:
+            faults.append(Fault(place, "it is no X.509 certificate", _EXPORT_AGAIN))
+    try:
+        encryption = der.key_encryption(material.private_key.reveal())
+    except ValueError as error:
+        faults.append(Fault("PrivateKey", str(error), _EXPORT_AGAIN))
     if not faults:
         faults = [
-            *_encryption_faults(material),
-            *_time_faults(material, now),
-            *_key_faults(material.certificate),
+            *_encryption_faults(encryption),
+            *_time_faults(certificates, now),
+            *_key_faults(certificates[0][1]),
             *_handshake_faults(material, names),
         ]
     if faults:
         raise MaterialRejected(subject, tuple(faults))
+    return certificates[0][1]
 
 
 def check_trust_bundle(bundle: TrustBundle, subject: str, now: float) -> None:
     """
-    Refuse a trust bundle with which every peer would be refused, or which is no bundle of roots.
+    Refuse a trust bundle with which every peer would be refused, or which holds something other than roots.
 
     Args:
         bundle: To judge.
-        subject: What it is called in the refusal.
+        subject: The secret's name, for the refusal.
         now: Seconds since 1970, UTC.
 
     Raises:
@@ -98,73 +110,52 @@ def check_trust_bundle(bundle: TrustBundle, subject: str, now: float) -> None:
             continue
         if root["subject"] != root["issuer"]:
             faults.append(Fault(place, "it is not self-signed", "Publish the root, not an issuing CA"))
-        ends.append(der.validity(ssl.PEM_cert_to_DER_cert(pem)).not_after)
+        ends.append(certificate_fields(pem).not_after)
     if ends and max(ends) < now:
         faults.append(Fault("TrustBundle", "every root in it has expired", "Reissue the root CA's certificate"))
     if faults:
         raise MaterialRejected(subject, tuple(faults))
 
 
-def validity(certificate: str) -> der.Validity:
+def certificate_fields(certificate: str) -> CertificateFields:
     """
-    When a certificate is valid.
-
-    Args:
-        certificate: One certificate, PEM.
+    Read a certificate, PEM; nothing in it is judged.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not a certificate.
     """
-    return der.validity(ssl.PEM_cert_to_DER_cert(certificate.strip()))
-
-
-def _unreadable(material: Material) -> Iterator[Fault]:
-    for place, pem in _certificates(material):
-        try:
-            der.validity(ssl.PEM_cert_to_DER_cert(pem))
-        except ValueError:
-            yield Fault(place, "it is no X.509 certificate", _EXPORT_AGAIN)
-    try:
-        der.key_encryption(material.private_key.reveal())
-    except ValueError as error:
-        yield Fault("PrivateKey", str(error), _EXPORT_AGAIN)
-
-
-def _encryption_faults(material: Material) -> Iterator[Fault]:
-    encryption = der.key_encryption(material.private_key.reveal())
-    if encryption not in OPENED_BY_ENVOY:
-        remedy = "Encrypt it as ACM does: PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1 or HMAC-SHA256"
-        yield Fault("PrivateKey", f"Envoy cannot open a key encrypted by {encryption}", remedy)
-
-
-def _time_faults(material: Material, now: float) -> Iterator[Fault]:
-    for place, pem in _certificates(material):
-        valid = validity(pem)
-        if now > valid.not_after:
-            yield Fault(place, f"it expired on {iso_time(valid.not_after)}", _RENEW)
-        if now < valid.not_before:
-            remedy = "Check the clocks of this host and of the CA, or wait"
-            yield Fault(place, f"it is not valid before {iso_time(valid.not_before)}", remedy)
-
-
-def _key_faults(certificate: str) -> Iterator[Fault]:
-    if _key_algorithm(certificate) not in _KEY_ALGORITHMS:
-        remedy = "Choose a key algorithm that ACM offers, then have it renewed, exported and published again"
-        yield Fault("Certificate", f"its key is not {', '.join(_KEY_ALGORITHMS.values())}", remedy)
-
-
-def _key_algorithm(certificate: str) -> bytes:
-    """The AlgorithmIdentifier of a certificate's public key, DER; empty if it cannot be read."""
-    try:
-        (info,) = der.elements(der.public_key(ssl.PEM_cert_to_DER_cert(certificate)))
-        return next(der.elements(info.content)).encoding
-    except (ValueError, IndexError, StopIteration):
-        return b""
+    return der.read_certificate(ssl.PEM_cert_to_DER_cert(certificate.strip()))
 
 
 def _certificates(material: Material) -> list[tuple[str, str]]:
     chain = split_certificates(material.certificate_chain)
     return [("Certificate", material.certificate), *((f"CertificateChain[{n}]", pem) for n, pem in enumerate(chain))]
+
+
+def _encryption_faults(encryption: str) -> Iterator[Fault]:
+    if encryption not in OPENED_BY_ENVOY:
+        remedy = "Encrypt it as ACM does: PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1 or HMAC-SHA256"
+        yield Fault("PrivateKey", f"Envoy cannot open a key encrypted by {encryption}", remedy)
+
+
+def _time_faults(certificates: Iterable[tuple[str, CertificateFields]], now: float) -> Iterator[Fault]:
+    for place, fields in certificates:
+        if now > fields.not_after:
+            yield Fault(place, f"it expired on {iso_time(fields.not_after)}", _RENEW)
+        if now < fields.not_before:
+            remedy = "Check the clocks of this host and of the CA, or wait"
+            yield Fault(place, f"it is not valid before {iso_time(fields.not_before)}", remedy)
+
+
+def _key_faults(certificate: CertificateFields) -> Iterator[Fault]:
+    try:
+        (info,) = der.elements(certificate.public_key)
+        algorithm = next(der.elements(info.content)).encoding
+    except (ValueError, IndexError, StopIteration):
+        algorithm = b""
+    if algorithm not in _KEY_ALGORITHMS:
+        remedy = "Choose a key algorithm that ACM offers, then have it renewed, exported and published again"
+        yield Fault("Certificate", f"its key is not {', '.join(_KEY_ALGORITHMS.values())}", remedy)
 
 
 def _handshake_faults(material: Material, names: Iterable[San]) -> Iterator[Fault]:
@@ -216,7 +207,7 @@ def _context(protocol: ssl._SSLMethod, material: Material) -> ssl.SSLContext:
 
 
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> Any:
-    """What either side says of its verified peer; raises what its verification says."""
+    """Return one side's view of its verified peer; raises the error of a side that refuses the other."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     # The client's end comes first: it speaks first.
     ends = [client.wrap_bio(to_client, to_server), server.wrap_bio(to_server, to_client, server_side=True)]

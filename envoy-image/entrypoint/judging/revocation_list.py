@@ -1,7 +1,7 @@
 """
-One certificate revocation list (CRL), judged: is it this CA's, whole, and for how long.
+One certificate revocation list (CRL): read, and its signature checked.
 
-The signature is checked by awscrt, which is loaded anyway. Which certificates are in it, Envoy looks up.
+awscrt, which is loaded anyway, checks the signature. Envoy looks up the certificates in it.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _SIGNATURES = {
 
 
 class _RefusedError(ValueError):
-    """It is a list, and not one that can be used."""
+    """It is a list that cannot be used."""
 
 
 class RevocationList(NamedTuple):
@@ -53,7 +53,7 @@ class RevocationList(NamedTuple):
     pem: str
 
 
-class _Parts(NamedTuple):
+class _CertificateList(NamedTuple):
     """A list as it is written, nothing checked."""
 
     signed: bytes
@@ -66,33 +66,32 @@ class _Parts(NamedTuple):
 
 def read_revocation_list(encoded: bytes, authority: bytes) -> RevocationList:
     """
-    A list, if the CA has signed it.
-
-    Its times are given, not judged: they are looked at again and again.
+    Read a list that the CA has signed. Its times are not judged here.
 
     Args:
         encoded: The list, DER.
         authority: The CA's own certificate, DER.
 
     Raises:
-        ValueError: If it is no list, another CA's, partial, or its signature is bad; the message says which.
+        ValueError: If it is not a list, another CA's, partial, or its signature is bad; the message says which.
     """
     try:
-        parts = _parts(encoded)
+        parts = _read(encoded)
     except _RefusedError:
         raise
     except (ValueError, IndexError, StopIteration):
         raise ValueError("it is no revocation list") from None
-    if parts.issuer != der.subject(authority):
+    issuer = der.read_certificate(authority)
+    if parts.issuer != issuer.subject:
         raise ValueError("it is the list of another CA")
-    if not _is_signed(parts, authority):
+    if not _is_signed(parts, issuer.public_key):
         raise ValueError("its signature is not of this CA")
     this_update, next_update = parts.times
     pem = f"-----BEGIN X509 CRL-----\n{encodebytes(encoded).decode()}-----END X509 CRL-----\n"
     return RevocationList(parts.number, this_update, next_update, pem)
 
 
-def _parts(encoded: bytes) -> _Parts:
+def _read(encoded: bytes) -> _CertificateList:
     """``CertificateList`` of RFC 5280 section 5.1."""
     (whole,) = der.elements(encoded)
     signed, algorithm, signature = der.elements(whole.content)
@@ -108,7 +107,7 @@ def _parts(encoded: bytes) -> _Parts:
         raise _RefusedError("it does not say when the next list comes")
     number = _number([field for field in fields if field.tag == _EXTENSIONS])
     name = der.dotted(next(der.elements(algorithm.content)))
-    return _Parts(signed.encoding, name, signature.content[1:], issuer.content, times, number)
+    return _CertificateList(signed.encoding, name, signature.content[1:], issuer.content, times, number)
 
 
 def _number(wrapped: list[der.Element]) -> int:
@@ -127,14 +126,13 @@ def _number(wrapped: list[der.Element]) -> int:
     return number
 
 
-def _is_signed(parts: _Parts, authority: bytes) -> bool:
+def _is_signed(parts: _CertificateList, info: bytes) -> bool:
     from awscrt import crypto  # lists are rare, and most containers never see one
 
     if parts.algorithm not in _SIGNATURES:
         raise ValueError(f"it is signed by {parts.algorithm}, which is not looked at")
     family, digest_name = _SIGNATURES[parts.algorithm]
     digest = hashlib.new(digest_name, parts.signed).digest()
-    info = der.public_key(authority)
     try:
         if family == "EC":
             return bool(crypto.EC.new_key_from_der_data(info).verify(digest, parts.signature))

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from entrypoint.aws.retrying import ProcessClock, until
 from entrypoint.envoy.install import write_private
-from entrypoint.rotating.delivery import Checked, Delivery, wanted_secrets
 from meshcert.contract import exit_codes
 from meshcert.contract.environment import MATERIAL_DIR
 from meshcert.envoy import bootstrap, secrets_used
@@ -28,9 +27,12 @@ from meshcert.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
+    from entrypoint.envoy.handover import Handover
     from entrypoint.log import Log
+    from entrypoint.rotating.secret import Secret, SecretContent
+    from entrypoint.rotating.source import SecretSource
     from entrypoint.settings import Settings
 
 _LOOK_SLOWER_AFTER = 300
@@ -59,14 +61,27 @@ class FirstDelivery:
 
     Args:
         settings: Of the container.
-        delivery: Fetches, checks and installs.
+        secrets: Every secret of the proxy, by SDS name, nothing handed over yet.
+        source: Fetches and checks.
+        handover: Knows Envoy's first verdicts.
         log: For what a person must know.
         clock: For waiting.
     """
 
-    def __init__(self, settings: Settings, delivery: Delivery, log: Log, clock: ProcessClock | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        secrets: Mapping[str, Secret],
+        source: SecretSource,
+        handover: Handover,
+        *,
+        log: Log,
+        clock: ProcessClock | None = None,
+    ) -> None:
         self._settings = settings
-        self._delivery = delivery
+        self._secrets = secrets
+        self._source = source
+        self._handover = handover
         self._log = log
         self._clock = clock or ProcessClock()
 
@@ -85,13 +100,14 @@ class FirstDelivery:
             SettingsInvalid: If the material folder is full or cannot be written.
             MeshcertError: The gravest of what went wrong.
         """
-        checked: list[Checked] = []
+        fetched: list[tuple[Secret, SecretContent]] = []
         errors: list[MeshcertError] = []
-        for wanted in wanted_secrets(self._settings.proxy):
+        for secret in self._secrets.values():
             try:
-                checked.append(until(deadline, lambda wanted=wanted: self._delivery.fetch(wanted), self._clock))  # type: ignore[misc]  # mypy cannot infer the lambda's default
+                content = until(deadline, lambda wanted=secret.wanted: self._source.fetch(wanted), self._clock)  # type: ignore[misc]  # mypy cannot infer the lambda's default
+                fetched.append((secret, content))
             except MeshcertError as error:
-                self._log.error("secret-refused", secret=wanted.name, error=type(error).__name__, reason=str(error))
+                self._log.error("secret-refused", secret=secret.name, error=type(error).__name__, reason=str(error))
                 errors.append(error)
                 if isinstance(error, AwsUnavailable) and self._clock.monotonic() >= deadline:
                     break  # the others would only wait for the same AWS
@@ -99,13 +115,14 @@ class FirstDelivery:
             # What a person has to repair tells more than what may heal by itself.
             raise next((error for error in errors if isinstance(error, Rejected)), errors[0])
         with self._writing():
-            for item in checked:
-                self._delivery.install(item)
-                self._log.info("secret-installed", secret=item.wanted.name, version=item.version)
-                if item.trouble:
-                    self._log.warning("revocation-lists", secret=item.wanted.name, reason=item.trouble)
+            for secret, content in fetched:
+                secret.put(content)
+                self._log.info("secret-installed", secret=secret.name, version=secret.version)
+                if content.trouble:
+                    self._log.warning("revocation-lists", secret=secret.name, reason=content.trouble)
             proxy = self._settings.proxy
-            lifetimes_s = (item.lifetime_s for item in checked if item.lifetime_s)
+            leaves = (content.leaf for _, content in fetched)
+            lifetimes_s = (leaf.not_after - leaf.not_before for leaf in leaves if leaf)
             longest_s = connection_cap_s(proxy.max_connection_duration_s, lifetimes_s)
             configuration = bootstrap(proxy._replace(max_connection_duration_s=longest_s), self._settings.addresses)
             write_private(self._settings.paths.bootstrap, json.dumps(configuration).encode())
@@ -124,7 +141,7 @@ class FirstDelivery:
         looks = 0
         while not self._all_accepted(names):
             looks += 1
-            self._clock.sleep(self._delivery.handover.look_every_s if looks < _LOOK_SLOWER_AFTER else _LOOK_SLOWER_S)
+            self._clock.sleep(self._handover.ask_every_s if looks < _LOOK_SLOWER_AFTER else _LOOK_SLOWER_S)
         with self._writing():
             write_private(self._settings.paths.delivered, b"")
         self._log.info("secrets-accepted", secrets=len(names))
@@ -140,7 +157,7 @@ class FirstDelivery:
 
     def _all_accepted(self, names: tuple[str, ...]) -> bool:
         # Nothing is said while Envoy is still starting, or has ended, which the supervisor sees.
-        verdicts = self._delivery.handover.first_verdicts(names)
+        verdicts = self._handover.first_verdicts(names)
         remedy = "Envoy's own line in this log says why"
         faults = [Fault(name, verdict.reason, remedy) for name, verdict in verdicts.items() if not verdict.accepted]
         if faults:

@@ -1,22 +1,19 @@
-"""What this task has to say of its identities: what Envoy serves, and what it would not take over."""
+"""How this task's identities stand: what Envoy serves, and which version it has not taken over."""
 
 from __future__ import annotations
 
-import ssl
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from entrypoint.envoy.acceptance import Leaf, SecretCounters, secret_counters, served_leaves, whole_bytes
-from entrypoint.envoy.install import leaf_of
-from entrypoint.judging.der import serial_number
-from meshcert.envoy import identity_name, secrets_used
+from meshcert.envoy import identity_name
 from meshcert.errors import MaterialRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Mapping
 
     from entrypoint.envoy.admin import Admin
-    from entrypoint.rotating.delivery import Served
+    from entrypoint.rotating.secret import Secret
     from meshcert.proxy import ProxySettings
 
 LONGEST_REASON = 256
@@ -62,57 +59,21 @@ class Standing(NamedTuple):
     error: str = ""
 
 
-class _Refusal(NamedTuple):
-    version: str
-    reason: str
-
-
 class Standings:
     """
-    Keeps what became of each identity's versions, and asks Envoy for the rest.
+    How each identity of a proxy stands: what Envoy says of it, and what became of versions that it has not got.
 
     Args:
         proxy: Of the container.
+        secrets: Its secrets, by SDS name.
         admin: Of its Envoy.
-        handed: What Envoy was handed under an SDS name and may serve, the last first.
     """
 
-    def __init__(self, proxy: ProxySettings, admin: Admin, handed: Callable[[str], Iterable[Served]]) -> None:
-        used = secrets_used(proxy)
-        self._references = {
-            name: reference for name, reference in proxy.identities.items() if identity_name(name) in used
-        }
+    def __init__(self, proxy: ProxySettings, secrets: Mapping[str, Secret], admin: Admin) -> None:
+        self._secrets = secrets
+        self._identities = {name: secret for name in proxy.identities if (secret := secrets[identity_name(name)]).used}
         self._admin = admin
-        self._handed = handed
-        self._refusals: dict[str, _Refusal] = {}
-        self._troubles: dict[str, str] = {}
-        self._doubts: dict[str, str] = {}
-        self._expired: dict[str, str] = {}
         self._said: dict[str, Standing] = {}
-
-    def begin_look(self, name: str) -> None:
-        """Forget what kept the last look from this secret; a refusal stays."""
-        self._troubles.pop(name, None)
-
-    def trouble(self, name: str, stage: Stage, reason: str) -> None:
-        """Something other than the version itself is wrong."""
-        self._troubles[name] = f"{stage}: {reason}"
-
-    def doubt_peers(self, name: str, reason: str) -> None:
-        """What keeps peers from being checked as they should; empty: nothing. It is said with every identity."""
-        self._doubts[name] = reason
-
-    def expired(self, name: str, reason: str) -> None:
-        """What is served has expired, which is said before anything else; empty: it has not."""
-        self._expired[name] = reason
-
-    def refuse(self, name: str, version: str, stage: Stage, reason: str) -> None:
-        """This version must not be served here."""
-        self._refusals[name] = _Refusal(version, f"{stage}: {reason}")
-
-    def accept(self, name: str) -> None:
-        """The current version is a good one, and served."""
-        self._refusals.pop(name, None)
 
     def shown(self, name: str) -> str | None:
         """The version that Envoy itself says it serves under an SDS name; None if it does not answer."""
@@ -132,40 +93,41 @@ class Standings:
             self._ask()
         except OSError:
             silent = SILENT
-        return {name: self._standing(name, said, silent) for name, said in self._said.items()}
+        return {name: self._standing(self._identities[name], said, silent) for name, said in self._said.items()}
 
     def _ask(self) -> None:
         counters = secret_counters(self._admin)
         leaves = served_leaves(self._admin)
         said = {}
-        for name, reference in self._references.items():
-            counter = counters.get(identity_name(name))
+        for name, secret in self._identities.items():
+            counter = counters.get(secret.name)
             version = counter.version if counter else ""
-            leaf = self._leaf(name, version, [leaf for leaf in leaves if leaf.names.issuperset(reference.names)])
+            names = secret.wanted.reference.names
+            leaf = _leaf(secret, version, [leaf for leaf in leaves if leaf.names.issuperset(names)])
             said[name] = Standing(version, leaf.serial, leaf.not_after) if leaf else Standing(version, "", 0)
         self._said = said
 
-    def _leaf(self, name: str, version: str, carriers: list[Leaf]) -> Leaf | None:
-        """
-        The certificate of this version among those that carry the identity's names.
-
-        ``/certs`` does not say which secret a certificate came from. Where two identities share names, the one that
-        was handed over under this version is looked for.
-        """
-        if len(carriers) > 1:
-            serials = {_serial(served) for served in self._handed(identity_name(name)) if served.version == version}
-            carriers = [leaf for leaf in carriers if leaf.serial in serials]
-        return carriers[0] if len(carriers) == 1 else None
-
-    def _standing(self, name: str, said: Standing, silent: str) -> Standing:
-        secret = identity_name(name)
-        refusal = self._refusals.get(secret, _Refusal("", ""))
+    def _standing(self, secret: Secret, said: Standing, silent: str) -> Standing:
+        refused, refusal = secret.refusal or ("", "")
         unseen = "" if said.serial_number else UNSEEN
-        doubt = next((f"{bundle}: {reason}" for bundle, reason in self._doubts.items() if reason), "")
-        reason = refusal.reason or self._troubles.get(secret, "") or silent or unseen or doubt
-        expired = self._expired.get(secret, "")
-        error = "; ".join(part for part in (expired, reason) if part)
-        return said._replace(refused=refusal.version, error=_shortened(error))
+        doubts = (f"{each.name}: {each.lists_trouble}" for each in self._secrets.values() if each.lists_trouble)
+        reason = refusal or secret.trouble or silent or unseen or next(doubts, "")
+        error = "; ".join(part for part in (secret.expired, reason) if part)
+        return said._replace(refused=refused, error=_shortened(error))
+
+
+def _leaf(secret: Secret, version: str, carriers: list[Leaf]) -> Leaf | None:
+    """
+    The certificate of this version among those that carry the identity's names.
+
+    ``/certs`` does not say which secret a certificate came from. Where two identities share names, the one that was
+    handed over under this version is looked for.
+    """
+    if len(carriers) > 1:
+        handed = (content for content in secret.in_envoy if content.envoy.version == version)
+        serials = {whole_bytes(content.leaf.serial) for content in handed if content.leaf}
+        carriers = [leaf for leaf in carriers if leaf.serial in serials]
+    return carriers[0] if len(carriers) == 1 else None
 
 
 def reason_of(error: Exception) -> str:
@@ -178,8 +140,3 @@ def reason_of(error: Exception) -> str:
 def _shortened(reason: str) -> str:
     words = " ".join(reason.split())
     return words if len(words) <= LONGEST_REASON else words[: LONGEST_REASON - 1] + "…"
-
-
-def _serial(served: Served) -> str:
-    leaf = leaf_of(served.content)
-    return whole_bytes(serial_number(ssl.PEM_cert_to_DER_cert(leaf))) if leaf else ""

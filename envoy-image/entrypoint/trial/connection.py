@@ -35,8 +35,8 @@ _HTTP2_BEGINNING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 """The client's preface and empty SETTINGS (RFC 9113, 3.4). The proxy answers them itself: no application sees it."""
 
 
-class Verdict(Enum):
-    """What a server made of a client certificate."""
+class Acceptance(Enum):
+    """How a server took a client certificate."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -44,16 +44,16 @@ class Verdict(Enum):
     """It could not be reached, or broke off without a word."""
 
 
-class Answer(NamedTuple):
+class TrialResult(NamedTuple):
     """
-    A server's answer.
+    How one handshake ended.
 
     Args:
-        verdict: What it made of the certificate.
-        reason: Its TLS alert, or what went wrong; empty if it accepted.
+        outcome: How the server took the certificate.
+        reason: The server's TLS alert, or what went wrong; empty if it accepted.
     """
 
-    verdict: Verdict
+    outcome: Acceptance
     reason: str = ""
 
 
@@ -110,7 +110,7 @@ def connected(addresses: Iterable[str], port: int, deadline: float) -> tuple[soc
     raise failed
 
 
-def answer_of(connection: socket.socket, backend: Backend, context: ssl.SSLContext, deadline: float) -> Answer:
+def shake_hands(connection: socket.socket, backend: Backend, context: ssl.SSLContext, deadline: float) -> TrialResult:
     """
     Shake hands and read; the connection is closed afterwards.
 
@@ -128,13 +128,13 @@ def answer_of(connection: socket.socket, backend: Backend, context: ssl.SSLConte
         connection.settimeout(_left(deadline))
         with context.wrap_socket(connection, server_hostname=backend.host, suppress_ragged_eofs=False) as encrypted:
             if not _is_meant(encrypted, backend):
-                return Answer(Verdict.UNKNOWN, "its certificate has another name")
+                return TrialResult(Acceptance.UNKNOWN, "its certificate has another name")
             _hear(encrypted, deadline)
     except OSError as error:
         return _judged(error)
     finally:
         connection.close()
-    return Answer(Verdict.ACCEPTED)
+    return TrialResult(Acceptance.ACCEPTED)
 
 
 def client_context(shown: Presented, roots: str, protocol: str) -> ssl.SSLContext:
@@ -187,16 +187,16 @@ def _hear(encrypted: ssl.SSLSocket, deadline: float) -> None:
         encrypted.recv(1)
 
 
-def _judged(error: OSError) -> Answer:
+def _judged(error: OSError) -> TrialResult:
     """What an error says of our certificate: only an alert says something."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Answer(Verdict.UNKNOWN, f"its own certificate is not accepted ({error.verify_message})")
+        return TrialResult(Acceptance.UNKNOWN, f"its own certificate is not accepted ({error.verify_message})")
     if isinstance(error, TimeoutError):
-        return Answer(Verdict.UNKNOWN, "it does not answer in time")
+        return TrialResult(Acceptance.UNKNOWN, "it does not answer in time")
     reason = error.reason or "" if isinstance(error, ssl.SSLError) else ""
     if alert := reason.partition("_ALERT_")[2].lower():
-        return Answer(Verdict.REFUSED, alert)
-    return Answer(Verdict.UNKNOWN, f"it breaks off ({reason or type(error).__name__})")
+        return TrialResult(Acceptance.REFUSED, alert)
+    return TrialResult(Acceptance.UNKNOWN, f"it breaks off ({reason or type(error).__name__})")
 
 
 def _left(deadline: float) -> float:

@@ -16,7 +16,15 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from entrypoint.trial.addresses import addresses_of
-from entrypoint.trial.connection import Answer, Presented, Verdict, answer_of, client_context, connected, presented
+from entrypoint.trial.connection import (
+    Acceptance,
+    Presented,
+    TrialResult,
+    client_context,
+    connected,
+    presented,
+    shake_hands,
+)
 from meshcert.envoy import identity_name, trust_name
 from meshcert.errors import Fault, MaterialRejected
 
@@ -74,7 +82,7 @@ class Trial:
         faults = [
             Fault(f"upstream {upstream}", f"it refuses the new client certificate ({answer.reason})", _REMEDY)
             for upstream, answer in answers.items()
-            if answer.verdict is Verdict.REFUSED
+            if answer.outcome is Acceptance.REFUSED
         ]
         if faults:
             raise MaterialRejected(name, tuple(faults))
@@ -83,13 +91,13 @@ class Trial:
             write = self._log.warning if unknown else self._log.info
             write("certificate-tried", secret=name, version=version, upstreams=len(answers), undecided=unknown)
 
-    def _answers(self, name: str, new: Presented, served: Presented | None) -> dict[str, Answer]:
+    def _answers(self, name: str, new: Presented, served: Presented | None) -> dict[str, TrialResult]:
         """Every upstream's answer by its name, those that gave none included."""
         backends = [
             backend for backend in self._backends if backend.tls and identity_name(backend.tls.certificate) == name
         ]
         questions = _Questions(new, served, self._resolver, self._trusted)
-        found: SimpleQueue[tuple[str, Answer]] = SimpleQueue()
+        found: SimpleQueue[tuple[str, TrialResult]] = SimpleQueue()
         waiting = iter(backends)
 
         def ask() -> None:
@@ -100,7 +108,7 @@ class Trial:
         # Not waited for when the time is over: the system's resolver cannot be interrupted.
         for _ in range(min(MOST_AT_ONCE, len(backends))):
             Thread(target=ask, daemon=True).start()
-        answers = {backend.name: Answer(Verdict.UNKNOWN, "it does not answer in time") for backend in backends}
+        answers = {backend.name: TrialResult(Acceptance.UNKNOWN, "it does not answer in time") for backend in backends}
         answers.update(_until(questions.deadline, found, len(backends)))
         return answers
 
@@ -116,29 +124,31 @@ class _Questions:
         self._trusted = trusted
         self._contexts: dict[tuple[Presented, str, str], ssl.SSLContext] = {}
 
-    def ask(self, backend: Backend) -> Answer:
+    def ask(self, backend: Backend) -> TrialResult:
         """The backend's answer, refused only if it accepts what is served at the same address; never raises."""
         try:
             addresses = addresses_of(backend.host, self._resolver, max(0.001, self.deadline - time.monotonic()))
             answer, address = self._shown(self._new, backend, addresses)
-            if answer.verdict is not Verdict.REFUSED:
+            if answer.outcome is not Acceptance.REFUSED:
                 return answer
             if self._served is None:
-                return Answer(Verdict.UNKNOWN, f"it refuses it ({answer.reason}), and there is no key to compare with")
+                return TrialResult(
+                    Acceptance.UNKNOWN, f"it refuses it ({answer.reason}), and there is no key to compare with"
+                )
             control, _ = self._shown(self._served, backend, [address])
         except OSError as error:
-            return Answer(Verdict.UNKNOWN, f"it cannot be reached ({error.strerror or error})")
+            return TrialResult(Acceptance.UNKNOWN, f"it cannot be reached ({error.strerror or error})")
         except Exception as error:  # noqa: BLE001  its values could be secret, and a trial must not end a rotation
-            return Answer(Verdict.UNKNOWN, f"internal fault: {type(error).__name__}")
-        if control.verdict is Verdict.ACCEPTED:
+            return TrialResult(Acceptance.UNKNOWN, f"internal fault: {type(error).__name__}")
+        if control.outcome is Acceptance.ACCEPTED:
             return answer
-        what = f"what is served now is {control.verdict.value} ({control.reason})"
-        return Answer(Verdict.UNKNOWN, f"it refuses it ({answer.reason}), but {what}")
+        what = f"what is served now is {control.outcome.value} ({control.reason})"
+        return TrialResult(Acceptance.UNKNOWN, f"it refuses it ({answer.reason}), but {what}")
 
-    def _shown(self, what: Presented, backend: Backend, addresses: list[str]) -> tuple[Answer, str]:
+    def _shown(self, what: Presented, backend: Backend, addresses: list[str]) -> tuple[TrialResult, str]:
         context = self._context(what, backend)
         connection, address = connected(addresses, backend.port, self.deadline)
-        return answer_of(connection, backend, context, self.deadline), address
+        return shake_hands(connection, backend, context, self.deadline), address
 
     def _context(self, what: Presented, backend: Backend) -> ssl.SSLContext:
         """One for all backends of a kind: to open a key takes longer than a handshake."""
@@ -149,7 +159,9 @@ class _Questions:
         return self._contexts[kind]
 
 
-def _until(deadline: float, found: SimpleQueue[tuple[str, Answer]], count: int) -> Iterator[tuple[str, Answer]]:
+def _until(
+    deadline: float, found: SimpleQueue[tuple[str, TrialResult]], count: int
+) -> Iterator[tuple[str, TrialResult]]:
     for _ in range(count):
         try:
             yield found.get(timeout=max(0.0, deadline - time.monotonic()))

@@ -5,146 +5,77 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from entrypoint.envoy.handover import REJECTED, Verdict
+from entrypoint.envoy.handover import REJECTED, EnvoyResource, EnvoySilent, Verdict
 from entrypoint.xds.board import Offer
 from entrypoint.xds.messages import secret_body
-from meshcert.envoy.secrets import discovery_response
-from meshcert.errors import MeshcertError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from entrypoint.envoy.acceptance import SecretCounters
     from entrypoint.envoy.admin import Admin
-    from entrypoint.log import Log
-    from entrypoint.rotating.delivery import Delivery, Wanted
+    from entrypoint.envoy.handover import Ticket
     from entrypoint.xds.board import Board
-    from meshcert.envoy.api import Json
-
-ASK_ENVOY_EVERY_S = 0.2
 
 
 class SocketHandover:
     """
-    By the socket: secrets are put up on the board, and Envoy's own word on each arrives there.
+    Secrets over the socket; Envoy's ACK or NACK is the verdict. See :class:`entrypoint.envoy.handover.Handover`.
 
     Args:
         board: From which the server takes them.
-        serve: Starts the server.
+        admin: Gives Envoy's administration interface. It is called when that is needed first, because of what it loads.
     """
 
-    look_every_s = 0.002
+    ask_every_s = 0.002
 
-    def __init__(self, board: Board, serve: Callable[[], object]) -> None:
+    def __init__(self, board: Board, admin: Callable[[], Admin]) -> None:
         self._board = board
-        self._serve = serve
-        self._handed: dict[str, bytes] = {}
-        self._shown_by_envoy: dict[str, bytes] = {}
+        self._admin = admin
 
-    def install(self, name: str, resource: Json, version: str) -> bytes:
-        """Offer it from now on; see :meth:`entrypoint.envoy.handover.Handover.install`."""
-        self._board.put_up(name, Offer(version, secret_body(resource)))
-        self._handed[name] = json.dumps(discovery_response(resource, version)).encode()
-        return self._handed[name]
+    def put(self, name: str, resource: EnvoyResource) -> None:
+        """Offer it from now on."""
+        self._board.put_up(name, Offer(resource.version, secret_body(resource.body)))
 
-    def begin(self) -> None:
-        """Start the server. Envoy may have been waiting on its socket for a while."""
-        self._serve()
+    def hand(self, name: str, resource: EnvoyResource) -> Ticket:
+        """Offer it from now on; Envoy's word comes with the version that it is about."""
+        self.put(name, resource)
+        return _SocketTicket(self._board, name, resource.version)
 
-    def write(self, name: str, content: bytes) -> None:
-        """Offer it again, or nothing if only Envoy has it; see :meth:`entrypoint.envoy.handover.Handover.write`."""
-        self._handed[name] = content
-        if not content or content == self._shown_by_envoy.get(name):
+    def restore(self, name: str, resource: EnvoyResource | None) -> None:
+        """Offer it again, or nothing if there is nothing complete: Envoy keeps what it has."""
+        if resource and resource.complete:
+            self.put(name, resource)
+        else:
             self._board.take_down(name)
-            return
-        response = json.loads(content)
-        self._board.put_up(name, Offer(response["version_info"], secret_body(response["resources"][0])))
-
-    def read(self, name: str) -> bytes:
-        """Of what an earlier watcher handed over, not the key; see :meth:`entrypoint.envoy.handover.Handover.read`."""
-        return self._handed.get(name, b"")
-
-    def before(self, name: str) -> SecretCounters | None:
-        """Nothing: Envoy's word comes with the version it is about."""
-        del name
-        from entrypoint.envoy.acceptance import SecretCounters  # not needed to install
-
-        return SecretCounters()
-
-    def verdict(self, name: str, version: str, before: SecretCounters) -> Verdict | None:
-        """An ACK or a NACK; see :meth:`entrypoint.envoy.handover.Handover.verdict`."""
-        del before
-        return _verdict(self._board.word(name, version))
 
     def first_verdicts(self, names: Iterable[str]) -> Mapping[str, Verdict]:
-        """See :meth:`entrypoint.envoy.handover.Handover.first_verdicts`."""
+        """Envoy's first word on each."""
         return {name: verdict for name in names if (verdict := _verdict(self._board.word(name)))}
 
-    def learn(self, admin: Admin) -> None:
-        """
-        Read from Envoy what an earlier watcher handed over: versions and certificates; it shows no key.
-
-        Args:
-            admin: Its administration interface.
-
-        Raises:
-            OSError: If Envoy does not answer, or not as Envoy does.
-        """
-        text = admin.get("/config_dump?resource=dynamic_active_secrets")
+    def earlier(self, names: Iterable[str]) -> Mapping[str, EnvoyResource]:
+        """Ask Envoy, which shows versions and certificates and no key."""
         try:
-            for entry in json.loads(text).get("configs", ()):
-                if version := entry.get("version_info", ""):
-                    content = json.dumps(discovery_response(entry["secret"], version)).encode()
-                    self._handed[entry["name"]] = self._shown_by_envoy[entry["name"]] = content
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ConnectionError(f"/config_dump: the answer cannot be read ({type(error).__name__})") from error
-
-
-def resume(handover: SocketHandover, delivery: Delivery, wanted: Iterable[Wanted], log: Log) -> None:
-    """
-    After the death of an earlier watcher: fetch what Envoy serves anew, so that it can be had over the socket again.
-
-    What AWS holds by now may be something else, or not to be had. Envoy keeps what it has, and the rotation goes on
-    from there.
-
-    Args:
-        handover: Knows what Envoy serves.
-        delivery: Fetches and checks.
-        wanted: Every secret.
-        log: For what a person must know.
-    """
-    for one in wanted:
-        try:
-            checked = delivery.fetch(one)
-        except MeshcertError as error:
-            log.warning("secret-not-at-hand", secret=one.name, error=type(error).__name__, reason=str(error))
-            continue
-        # Of a bundle the lists may be newer by now, which is no other version of the secret.
-        if checked.version.partition(".")[0] == delivery.served(one).secret_version:
-            handover.install(one.name, checked.resource, checked.version)
-
-
-def ask_envoy(handover: SocketHandover, admin: Admin, sleep: Callable[[float], object], log: Log) -> None:
-    """
-    Have a handover learn what Envoy serves; it returns when Envoy has answered.
-
-    Without that knowledge nothing may be handed over: it could be older than what is served.
-
-    Args:
-        handover: That of this watcher.
-        admin: Envoy's administration interface.
-        sleep: Waits that many seconds.
-        log: For what a person must know.
-    """
-    silent = False
-    while True:
-        try:
-            return handover.learn(admin)
+            text = self._admin().get("/config_dump?resource=dynamic_active_secrets")
         except OSError as error:
-            if not silent:
-                log.warning("envoy-silent", reason=str(error))
-            silent = True
-            sleep(ASK_ENVOY_EVERY_S)
+            raise EnvoySilent(str(error)) from error
+        try:
+            return {
+                entry["name"]: EnvoyResource(version, entry["secret"], complete=False)
+                for entry in json.loads(text).get("configs", ())
+                if (version := entry.get("version_info", "")) and entry["name"] in names
+            }
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise EnvoySilent(f"/config_dump: the answer cannot be read ({type(error).__name__})") from error
+
+
+class _SocketTicket:
+    def __init__(self, board: Board, name: str, version: str) -> None:
+        self._board = board
+        self._name = name
+        self._version = version
+
+    def verdict(self) -> Verdict | None:
+        return _verdict(self._board.word(self._name, self._version))
 
 
 def _verdict(word: Verdict | None) -> Verdict | None:

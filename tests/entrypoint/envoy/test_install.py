@@ -11,8 +11,13 @@ import pytest
 
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.handover import FileHandover
-from entrypoint.envoy.install import SecretFiles, leaf_of, version_of
-from entrypoint.rotating.delivery import Delivery, Served, refuse_older, wanted_secrets
+from entrypoint.envoy.install import SecretFiles
+from entrypoint.judging.preflight import certificate_fields
+from entrypoint.log import Log
+from entrypoint.rotating.resuming import resume
+from entrypoint.rotating.rotation import refuse_older
+from entrypoint.rotating.secret import secrets_of, wanted_secrets
+from entrypoint.rotating.source import SecretSource
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.errors import MaterialRejected, SecretMalformed, SecretNotPublished
 from meshcert.material.document import PLACEHOLDER, write_material, write_trust_bundle
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from entrypoint.envoy.handover import EnvoyResource
+    from entrypoint.rotating.secret import SecretContent, WantedSecret
     from evidence.fixtures.pki import Hierarchy
     from meshcert.material import Material
 
@@ -47,6 +54,29 @@ def no_envoy() -> Never:
     raise AssertionError
 
 
+class Watcher:
+    """From the vault into a folder, now."""
+
+    def __init__(self, vault: Vault, folder: Path) -> None:
+        self.handover = FileHandover(SecretFiles(str(folder)), no_envoy)
+        self.secrets = secrets_of(teller(), self.handover)
+        self.source = SecretSource(vault, time.time)
+
+    def fetch(self, wanted: WantedSecret) -> SecretContent:
+        """The current version."""
+        return self.source.fetch(wanted)
+
+    def install(self, wanted: WantedSecret) -> EnvoyResource:
+        """Put the current version in its file."""
+        content = self.fetch(wanted)
+        self.secrets[wanted.name].put(content)
+        return content.envoy
+
+    def in_file(self, wanted: WantedSecret) -> EnvoyResource | None:
+        """What lies there."""
+        return self.handover.earlier([wanted.name]).get(wanted.name)
+
+
 @pytest.fixture
 def vault(hierarchy: Hierarchy, material: Material) -> Vault:
     """What the teller needs."""
@@ -59,9 +89,9 @@ def vault(hierarchy: Hierarchy, material: Material) -> Vault:
 
 
 @pytest.fixture
-def delivery(vault: Vault, tmp_path: Path) -> Delivery:
+def watcher(vault: Vault, tmp_path: Path) -> Watcher:
     """From the vault into a folder, now."""
-    return Delivery(vault, FileHandover(SecretFiles(str(tmp_path / "secrets")), no_envoy), time.time)
+    return Watcher(vault, tmp_path / "secrets")
 
 
 def test_trust_bundles_are_fetched_before_identities() -> None:
@@ -70,10 +100,10 @@ def test_trust_bundles_are_fetched_before_identities() -> None:
 
 
 def test_an_installed_secret_is_one_private_file_with_its_version(
-    delivery: Delivery, material: Material, tmp_path: Path
+    watcher: Watcher, material: Material, tmp_path: Path
 ) -> None:
     """0600 in a 0700 folder; nothing else is left there."""
-    delivery.install(delivery.fetch(IDENTITY))
+    watcher.install(IDENTITY)
 
     (file,) = (tmp_path / "secrets").iterdir()
     assert file.name == "identity-colorteller.json"
@@ -82,43 +112,45 @@ def test_an_installed_secret_is_one_private_file_with_its_version(
     assert json.loads(file.read_text())["version_info"] == material.version_id
 
 
-def test_a_restarted_watcher_knows_what_is_served(delivery: Delivery, hierarchy: Hierarchy, material: Material) -> None:
-    """Version and start of validity are read back from the file."""
-    assert delivery.served(IDENTITY) == Served("", 0, b"")
-    for wanted in (TRUST, IDENTITY):
-        installed = delivery.install(delivery.fetch(wanted))
-        assert delivery.served(wanted) == installed
+def test_a_restarted_watcher_knows_what_is_served(
+    watcher: Watcher, vault: Vault, hierarchy: Hierarchy, material: Material, tmp_path: Path
+) -> None:
+    """Version, validity, serial number and roots are read back from the file, once."""
+    assert watcher.in_file(IDENTITY) is None
+    installed = {wanted.name: watcher.install(wanted) for wanted in (TRUST, IDENTITY)}
 
-    served = delivery.served(IDENTITY)
-    assert served.version == version_of(served.content) == material.version_id
-    assert leaf_of(served.content).startswith(material.certificate.strip())
-    assert leaf_of(delivery.served(TRUST).content) == ""
-    assert hierarchy.root_pem.strip() in json.loads(delivery.served(TRUST).content)["resources"][0][
-        "validation_context"]["trusted_ca"]["inline_string"]  # fmt: skip
+    second = Watcher(vault, tmp_path / "secrets")
+    lines: list[bytes] = []
+    resume(second.secrets, second.handover, second.source, Log("debug", lines.append), time.sleep)
+
+    assert {name: secret.content and secret.content.envoy for name, secret in second.secrets.items()} == installed
+    served, trust = second.secrets[IDENTITY.name], second.secrets[TRUST.name]
+    assert served.content
+    assert served.content.leaf == watcher.fetch(IDENTITY).leaf == certificate_fields(material.certificate)
+    assert served.version == served.version_id == material.version_id
+    assert hierarchy.root_pem.strip() in trust.roots
+    assert (served.roots, trust.content and trust.content.leaf, lines) == ("", None, [])
 
 
-def test_a_write_that_fails_leaves_the_old_file_and_no_remains(delivery: Delivery, tmp_path: Path) -> None:
+def test_a_file_that_is_not_ours_counts_as_none(watcher: Watcher, tmp_path: Path) -> None:
+    """It is replaced by the next version."""
+    watcher.install(IDENTITY)
+    for text in ("", "[]", "{}", '{"version_info": "v", "resources": []}', '{"version_info": "v", "resources": 7}'):
+        (tmp_path / "secrets/identity-colorteller.json").write_text(text)
+
+        assert watcher.in_file(IDENTITY) is None
+
+
+def test_a_write_that_fails_leaves_the_old_file_and_no_remains(watcher: Watcher, tmp_path: Path) -> None:
     """The new content gets its name only when it is complete."""
-    served = delivery.install(delivery.fetch(IDENTITY))
+    served = watcher.install(IDENTITY)
     hidden = tmp_path / "secrets/.identity-colorteller.json.new"
     hidden.mkdir()
 
     with pytest.raises(OSError, match="identity-colorteller"):
-        delivery.install(delivery.fetch(IDENTITY))
+        watcher.install(IDENTITY)
 
-    assert delivery.served(IDENTITY) == served
-
-
-def test_what_envoy_rejected_is_taken_back(delivery: Delivery, hierarchy: Hierarchy, vault: Vault) -> None:
-    """The file says what is served."""
-    served = delivery.install(delivery.fetch(IDENTITY))
-    newer = hierarchy.issue([TELLER_NAME])
-    vault.current[TELLER_SECRET] = SecretVersion(newer.version_id, write_material(newer, {}))
-    delivery.install(delivery.fetch(IDENTITY))
-
-    delivery.restore(IDENTITY, served)
-
-    assert delivery.served(IDENTITY) == served
+    assert watcher.in_file(IDENTITY) == served
 
 
 @pytest.mark.parametrize(
@@ -134,38 +166,38 @@ def test_what_envoy_rejected_is_taken_back(delivery: Delivery, hierarchy: Hierar
     ids=["placeholder", "not JSON", "no object", "empty", "not PEM"],
 )  # fmt: skip
 def test_a_secret_that_cannot_be_read_is_never_installed(
-    delivery: Delivery, vault: Vault, text: str, kind: type[Exception]
+    watcher: Watcher, vault: Vault, text: str, kind: type[Exception]
 ) -> None:
     """The error names the secret and never its content."""
     vault.current[TELLER_SECRET] = SecretVersion("v", text)
 
     with pytest.raises(kind, match=TELLER_SECRET):
-        delivery.fetch(IDENTITY)
+        watcher.fetch(IDENTITY)
 
 
-def test_material_of_another_identity_is_refused(delivery: Delivery, vault: Vault, hierarchy: Hierarchy) -> None:
+def test_material_of_another_identity_is_refused(watcher: Watcher, vault: Vault, hierarchy: Hierarchy) -> None:
     """The names are those of the settings."""
     other = hierarchy.issue(["ledger.mtls.svc.cluster.local"])
     vault.current[TELLER_SECRET] = SecretVersion("v", write_material(other, {}))
 
     with pytest.raises(MaterialRejected, match="ledger"):
-        delivery.fetch(IDENTITY)
+        watcher.fetch(IDENTITY)
 
 
 def test_a_running_proxy_never_goes_back_to_an_older_certificate(
-    delivery: Delivery, vault: Vault, hierarchy: Hierarchy
+    watcher: Watcher, vault: Vault, hierarchy: Hierarchy
 ) -> None:
     """Nor is an equal one a reason to refuse."""
     import datetime as dt  # noqa: PLC0415 -- of this test only
 
-    checked = delivery.fetch(IDENTITY)
-    served = delivery.install(checked)
-    refuse_older(checked, served)
+    watcher.install(IDENTITY)
+    served = watcher.secrets[IDENTITY.name]
+    refuse_older(served, watcher.fetch(IDENTITY))
     older = hierarchy.issue([TELLER_NAME], not_before=dt.datetime.now(dt.UTC) - dt.timedelta(days=30))
     vault.current[TELLER_SECRET] = SecretVersion(older.version_id, write_material(older, {}))
 
     with pytest.raises(MaterialRejected, match="redeploy"):
-        refuse_older(delivery.fetch(IDENTITY), served)
+        refuse_older(served, watcher.fetch(IDENTITY))
 
 
 @pytest.mark.parametrize(
@@ -180,7 +212,7 @@ def test_a_running_proxy_never_goes_back_to_an_older_certificate(
     ],
 )
 def test_a_value_no_check_foresaw_is_malformed_and_not_quoted(
-    delivery: Delivery, vault: Vault, field: str, change: Callable[[str], str], told: str
+    watcher: Watcher, vault: Vault, field: str, change: Callable[[str], str], told: str
 ) -> None:
     """The error is of its type, names the secret, and has no cause that would hold the value."""
     wanted = TRUST if field == "TrustBundle" else IDENTITY
@@ -190,7 +222,7 @@ def test_a_value_no_check_foresaw_is_malformed_and_not_quoted(
     vault.current[secret] = SecretVersion("v", json.dumps(value))
 
     with pytest.raises(SecretMalformed, match=told) as refusal:
-        delivery.fetch(wanted)
+        watcher.fetch(wanted)
 
     assert str(refusal.value).startswith(secret)
     assert refusal.value.__suppress_context__
@@ -198,19 +230,18 @@ def test_a_value_no_check_foresaw_is_malformed_and_not_quoted(
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"Schema":' + "1" * 5000 + "}"], ids=["nested", "number"])
-def test_json_no_parser_takes_is_malformed(delivery: Delivery, vault: Vault, text: str) -> None:
+def test_json_no_parser_takes_is_malformed(watcher: Watcher, vault: Vault, text: str) -> None:
     """Nested too deeply, or a number too long."""
     for wanted in (TRUST, IDENTITY):
         vault.current[wanted.reference.secret] = SecretVersion("v", text)
 
         with pytest.raises(SecretMalformed, match="not JSON"):
-            delivery.fetch(wanted)
+            watcher.fetch(wanted)
 
 
-def test_nothing_secret_shows_in_a_representation(delivery: Delivery, material: Material) -> None:
+def test_nothing_secret_shows_in_a_representation(watcher: Watcher, material: Material) -> None:
     """What passes through the log's hands by mistake is a name and a version."""
-    checked = delivery.fetch(IDENTITY)
-    shown = f"{checked!r} {delivery.install(checked)!r}"
+    shown = f"{watcher.install(IDENTITY)!r} {watcher.secrets[IDENTITY.name].content!r}"
 
     assert material.passphrase.reveal() not in shown
     assert "PRIVATE KEY" not in shown

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from entrypoint.judging import der
-from entrypoint.judging.preflight import check_material, check_trust_bundle, validity
+from entrypoint.judging.preflight import certificate_fields, check_material, check_trust_bundle
 from evidence.fixtures.pki import Hierarchy, KeyAlgorithm
 from meshcert.errors import MaterialRejected
 from meshcert.material import EncryptedPrivateKey, Passphrase, TrustBundle, join_certificates
+from meshcert.material.certificate_facts import certificate_facts
 from meshcert.san import san_of
 
 if TYPE_CHECKING:
@@ -157,10 +158,11 @@ def test_validity_is_read_for_both_forms_of_time(hierarchy: Hierarchy) -> None:
     start = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
     for end in (dt.datetime(2049, 12, 31, 23, 59, 59, tzinfo=dt.UTC), dt.datetime(2051, 1, 1, tzinfo=dt.UTC)):
         leaf = hierarchy.issue([NAME], not_before=start, not_after=end).certificate
-        found = der.validity(_der(leaf))
+        found = der.read_certificate(_der(leaf))
 
-        assert found == (start.timestamp(), end.timestamp())
-        assert validity(leaf).not_before == start.timestamp()
+        assert (found.not_before, found.not_after) == (start.timestamp(), end.timestamp())
+        assert certificate_fields(f"\n{leaf}\n") == found
+        assert found.serial == int(certificate_facts(leaf).serial_number, 16)
 
 
 def test_cut_and_changed_der_is_an_error_of_its_type_only(material: Material) -> None:
@@ -169,7 +171,7 @@ def test_cut_and_changed_der_is_an_error_of_its_type_only(material: Material) ->
     for at in range(len(whole)):
         for broken in (whole[:at], whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :]):
             try:
-                der.validity(broken)
+                der.read_certificate(broken)
             except ValueError as error:
                 assert str(error) == "it is no certificate"  # noqa: PT017 -- most changes leave it readable
     key = material.private_key.reveal()

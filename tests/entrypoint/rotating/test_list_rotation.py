@@ -10,14 +10,18 @@ import pytest
 
 from entrypoint.aws.retrying import ProcessClock
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
-from entrypoint.envoy.handover import Verdict
+from entrypoint.envoy.admin import Admin
+from entrypoint.envoy.handover import EnvoyResource, Verdict
 from entrypoint.judging.revocation import Lists
 from entrypoint.log import Log
-from entrypoint.rotating.delivery import Delivery, Served
+from entrypoint.rotating.resuming import resume
 from entrypoint.rotating.rotation import Rotation
+from entrypoint.rotating.secret import secrets_of
+from entrypoint.rotating.source import SecretSource
+from entrypoint.rotating.standing import Standings
 from entrypoint.settings import Settings
+from entrypoint.trial.trial import Trial
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_SECRET, teller
-from meshcert.envoy import discovery_response
 from meshcert.errors import AwsUnavailable
 from meshcert.material.document import write_material, write_trust_bundle
 from meshcert.proxy import Revocation, RotationMode
@@ -26,9 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from entrypoint.envoy.acceptance import SecretCounters
     from evidence.fixtures.pki import Hierarchy
-    from meshcert.envoy.api import Json
     from meshcert.material import Material, TrustBundle
 
 TRUST = "trust/colorgateway"
@@ -37,49 +39,49 @@ TRUST = "trust/colorgateway"
 class Envoy:
     """Takes over what it is handed, or nothing."""
 
-    look_every_s = 0.01
+    ask_every_s = 0.01
 
     def __init__(self) -> None:
-        self.handed: dict[str, bytes] = {}
+        self.handed: dict[str, EnvoyResource] = {}
         self.installed: list[tuple[str, str]] = []
         self.rejecting = False
 
-    def install(self, name: str, resource: Json, version: str) -> bytes:
+    def put(self, name: str, resource: EnvoyResource) -> None:
         """As every handover."""
-        self.installed.append((name, version))
-        self.handed[name] = json.dumps(discovery_response(resource, version)).encode()
-        return self.handed[name]
+        self.installed.append((name, resource.version))
+        self.handed[name] = resource
 
-    def begin(self) -> None:
-        """As every handover."""
+    def hand(self, name: str, resource: EnvoyResource) -> Envoy:
+        """As every handover; it is the ticket of everything."""
+        self.put(name, resource)
+        return self
 
-    def write(self, name: str, content: bytes) -> None:
-        """As every handover."""
-        self.handed[name] = content
-
-    def read(self, name: str) -> bytes:
-        """As every handover."""
-        return self.handed.get(name, b"")
-
-    def before(self, name: str) -> SecretCounters | None:
-        """As every handover."""
-        from entrypoint.envoy.acceptance import SecretCounters  # noqa: PLC0415 -- of this method only
-
-        return SecretCounters() if name in self.handed else None
-
-    def verdict(self, name: str, version: str, before: SecretCounters) -> Verdict | None:
+    def verdict(self) -> Verdict | None:
         """At once."""
-        del name, version, before
         return Verdict(accepted=not self.rejecting, reason="Envoy rejected it" if self.rejecting else "")
+
+    def restore(self, name: str, resource: EnvoyResource | None) -> None:
+        """As every handover."""
+        assert resource
+        self.handed[name] = resource
 
     def first_verdicts(self, names: Iterable[str]) -> Mapping[str, Verdict]:
         """All of them."""
         return {name: Verdict(accepted=True) for name in names}
 
+    def earlier(self, names: Iterable[str]) -> Mapping[str, EnvoyResource]:
+        """As every handover."""
+        return {name: self.handed[name] for name in names}
+
     def context(self) -> dict[str, Any]:
         """The validation context of the bundle it has."""
-        found: dict[str, Any] = json.loads(self.handed[TRUST])["resources"][0]["validation_context"]
+        found: dict[str, Any] = self.handed[TRUST].body["validation_context"]
         return found
+
+
+class _SilentAdmin(Admin):
+    def get(self, path: str) -> str:
+        raise ConnectionRefusedError(path)
 
 
 class World:
@@ -105,14 +107,21 @@ class World:
     def watcher(self) -> Rotation:
         """A new one, which finds what its forerunner has handed over."""
         revocation: Any = self
-        delivery = Delivery(self, self.envoy, time.time, revocation)
-        if not self.envoy.handed:
-            from entrypoint.rotating.delivery import wanted_secrets  # noqa: PLC0415 -- of this method only
-
-            for wanted in wanted_secrets(self.settings.proxy):
-                delivery.install(delivery.fetch(wanted))
+        source = SecretSource(self, time.time, revocation)
+        secrets = secrets_of(self.settings.proxy, self.envoy)
         log = Log("debug", lambda line: self.lines.append(json.loads(line)))
-        return Rotation(self.settings, delivery, log, ProcessClock(monotonic=lambda: self.now, sleep=self._sleep))
+        if self.envoy.handed:
+            resume(secrets, self.envoy, source, log, self._sleep)
+        else:
+            for secret in secrets.values():
+                secret.put(source.fetch(secret.wanted))
+        clock = ProcessClock(monotonic=lambda: self.now, sleep=self._sleep)
+        trial, admin = Trial(self.settings.proxy, self.settings.addresses, str, log), _SilentAdmin("")
+        standings = Standings(self.settings.proxy, secrets, admin)
+        proxy = self.settings.proxy
+        return Rotation(
+            proxy, secrets, source, trial=trial, standings=standings, acknowledgements=None, log=log, clock=clock
+        )
 
     def labels(self, secret: str) -> SecretLabels:
         """As Secrets Manager."""
@@ -163,7 +172,7 @@ def test_lists_that_are_taken_away_are_gone_from_envoy(world: World) -> None:
     world.rotation.look()
 
     assert "crl" not in world.envoy.context()
-    assert Served(world.envoy.installed[-1][1]).version == "bundle-1"
+    assert world.envoy.installed[-1][1] == "bundle-1"
 
 
 def test_trouble_is_told_once_and_its_end_too(world: World) -> None:

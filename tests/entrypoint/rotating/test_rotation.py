@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,17 +12,11 @@ from entrypoint.aws.retrying import ProcessClock
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.container.restarts import FIRST_S, MOST_S, SOUND_AFTER_S, Restarts
 from entrypoint.envoy.acceptance import SecretCounters, secret_counters
-from entrypoint.envoy.handover import FileHandover
-from entrypoint.envoy.install import SecretFiles
-from entrypoint.log import Log
 from entrypoint.rotating.acknowledgements import LONGEST_WRITE_S
-from entrypoint.rotating.delivery import Delivery, wanted_secrets
-from entrypoint.rotating.first_delivery import FirstDelivery
 from entrypoint.rotating.rotation import Rotation
-from entrypoint.settings import Settings
-from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_SECRET
 from meshcert.errors import AwsUnavailable
-from meshcert.material.document import write_material, write_trust_bundle
+from tests.entrypoint.rotating.world import World
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,88 +24,9 @@ if TYPE_CHECKING:
     from evidence.fixtures.pki import Hierarchy
     from meshcert.material import Material
 
-TRUST, IDENTITY = wanted_secrets(teller())
 
-
-class Envoy:
-    """An admin interface whose Envoy serves what lies in the folder, or rejects it."""
-
-    def __init__(self, delivery: Delivery) -> None:
-        self._delivery = delivery
-        self.rejecting = False
-        self.silent = False
-        self.silent_after = -1
-        self._version = ""
-        self._rejected = 0
-
-    def get(self, path: str) -> str:
-        """The counters as Envoy words them."""
-        assert path.startswith("/stats?filter=")
-        if self.silent_after == 0:
-            self.silent = True
-        self.silent_after -= 1
-        if self.silent:
-            raise ConnectionRefusedError
-        installed = self._delivery.served(IDENTITY).version
-        if installed != self._version:
-            if self.rejecting:
-                self._rejected += 1
-            else:
-                self._version = installed
-        return (
-            f"sds.identity/colorteller.update_rejected: {self._rejected}\n"
-            "sds.identity/colorteller.update_success: 1\n"
-            "sds.identity/colorteller.update_failure: 0\n"
-            f'sds.identity/colorteller.version_text: "{self._version}"\n'
-            "sds.trust/colorgateway.update_success: 1\n"
-        )
-
-
-class World:
-    """One watcher after a good start."""
-
-    def __init__(self, folder: Path, hierarchy: Hierarchy, material: Material) -> None:
-        self.hierarchy = hierarchy
-        self.material = material
-        self.lines: list[bytes] = []
-        self.now = 0.0
-        self.quarantined: set[str] = set()
-        self.vault = {
-            TELLER_SECRET: SecretVersion(material.version_id, write_material(material, {})),
-            GATEWAY_TRUST: SecretVersion("trust-1", write_trust_bundle(hierarchy.trust_bundle)),
-        }
-        environ = {
-            "MESHCERT_PROXY": teller().to_json(),
-            "AWS_REGION": "eu-west-1",
-            "MESHCERT_MATERIAL_DIR": str(folder),
-        }
-        self.settings = Settings.from_environ(environ)
-        handover = FileHandover(SecretFiles(str(folder / "secrets")), lambda: self.envoy)  # type: ignore[arg-type, return-value]  # Envoy itself answers in tests/envoy
-        self.delivery = Delivery(self, handover, time.time)
-        log = Log("debug", self.lines.append)
-        clock = ProcessClock(monotonic=lambda: self.now, sleep=self._sleep, jitter=lambda: 1.0)
-        FirstDelivery(self.settings, self.delivery, log, clock).install(deadline=60.0)
-        self.lines.clear()
-        self.envoy = Envoy(self.delivery)
-        self.rotation = Rotation(self.settings, self.delivery, log, clock)
-        self.rotation._standings._admin = self.envoy  # type: ignore[assignment]  # the same
-
-    def labels(self, secret: str) -> SecretLabels:
-        """As Secrets Manager."""
-        return SecretLabels(self.vault[secret].version_id, frozenset(self.quarantined))
-
-    def current_value(self, secret: str) -> SecretVersion:
-        """As Secrets Manager."""
-        return self.vault[secret]
-
-    def publish(self, *, not_before: dt.datetime | None = None) -> Material:
-        """Another version, newer unless told."""
-        newer = self.hierarchy.issue([TELLER_NAME], not_before=not_before)
-        self.vault[TELLER_SECRET] = SecretVersion(newer.version_id, write_material(newer, {}))
-        return newer
-
-    def _sleep(self, seconds: float) -> None:
-        self.now += seconds
+class EnoughError(Exception):
+    """The test has seen what it wanted to see."""
 
 
 @pytest.fixture
@@ -129,7 +43,7 @@ def test_a_version_envoy_rejects_is_taken_back_and_not_tried_again(world: World)
     for _ in range(3):
         world.rotation.look()
 
-    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert world.in_file == world.material.version_id
     assert len(world.lines) == 1
     assert b"Envoy rejected it" in world.lines[0]
 
@@ -137,7 +51,7 @@ def test_a_version_envoy_rejects_is_taken_back_and_not_tried_again(world: World)
     newer = world.publish()
     world.rotation.look()
 
-    assert world.delivery.served(IDENTITY).version == newer.version_id
+    assert world.in_file == newer.version_id
     assert b"secret-rotated" in world.lines[-1]
 
 
@@ -147,53 +61,53 @@ def test_a_label_moved_back_takes_no_running_proxy_along_unless_its_version_is_q
     world.quarantined = {"another"}
     for _ in range(2):
         world.rotation.look()
-    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert world.in_file == world.material.version_id
     assert len(world.lines) == 1
     assert b"older than the one served" in world.lines[0]
 
     world.quarantined = {world.material.version_id}
     world.rotation.look()
 
-    assert world.delivery.served(IDENTITY).version == older.version_id
+    assert world.in_file == older.version_id
     assert b"secret-rotated" in world.lines[-1]
 
 
 def test_a_certificate_that_expires_is_served_on_and_told_once(world: World) -> None:
     """Nothing else would be better; the first version after it is taken over as ever."""
-    world.rotation._expiry._now = lambda: time.time() + 400 * 86400  # the watcher's clock alone: others still read it
+    world.days_ahead_at_expiry = 400
     world.rotation.look()
     world.rotation.look()
 
     told = [json.loads(line) for line in world.lines if b"certificate-expired" in line]
     assert [line["secret"] for line in told] == ["identity/colorteller"]
-    assert world.rotation._standings._expired[IDENTITY.name].startswith("the served certificate expired on 20")
-    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert world.identity.expired.startswith("the served certificate expired on 20")
+    assert world.in_file == world.material.version_id
 
     newer = world.publish()
-    world.rotation._expiry._now = time.time
+    world.days_ahead_at_expiry = 0
     world.rotation.look()
 
-    assert world.delivery.served(IDENTITY).version == newer.version_id
-    assert world.rotation._standings._expired[IDENTITY.name] == ""
+    assert world.in_file == newer.version_id
+    assert world.identity.expired == ""
 
 
 @pytest.mark.parametrize(("days", "problem"), [(-366, "not valid before"), (4000, "expired on")])
 def test_a_clock_that_is_a_year_and_more_off_costs_no_served_certificate(world: World, days: int, problem: str) -> None:
     """New versions seem bad to it and wait; with the right time again they are taken over."""
     newer = world.publish()
-    world.delivery._now = lambda: time.time() + days * 86400
+    world.days_ahead = days
     world.rotation.look()
 
     (told,) = [
         json.loads(line) for line in world.lines if b"identity/colorteller" in line and b"rotation-waits" in line
     ]
     assert (told["stage"], problem in told["reason"]) == ("preflight", True)
-    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert world.in_file == world.material.version_id
 
-    world.delivery._now = time.time
+    world.days_ahead = 0
     world.rotation.look()
 
-    assert world.delivery.served(IDENTITY).version == newer.version_id
+    assert world.in_file == newer.version_id
 
 
 def test_a_quarantined_version_is_never_taken_over(world: World) -> None:
@@ -205,30 +119,31 @@ def test_a_quarantined_version_is_never_taken_over(world: World) -> None:
     for _ in range(2):
         world.rotation.look()
 
-    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert world.in_file == world.material.version_id
     assert len(world.lines) == 1
     assert b"is QUARANTINED after a failed rollout" in world.lines[0]
     world.quarantined = {world.material.version_id}
     world.vault[TELLER_SECRET] = value
     world.rotation.look()
-    assert world.delivery.served(IDENTITY).version == newer.version_id
+    assert world.in_file == newer.version_id
 
 
 def test_what_was_refused_is_said_until_the_current_version_is_served(world: World) -> None:
     """A label that goes back ends it, one that returns to the refused version does not, a good version does."""
-    standings = world.rotation._standings
+    secret = world.identity
     world.envoy.rejecting = True
     bad = world.publish()
     world.rotation.look()
-    assert standings._refusals["identity/colorteller"].version == bad.version_id
+    assert secret.refusal
+    assert secret.refusal.version == bad.version_id
 
     value, world.vault[TELLER_SECRET] = world.vault[TELLER_SECRET], SecretVersion(world.material.version_id, "")
     world.rotation.look()
-    assert standings._refusals == {}
+    assert secret.refusal is None
 
     world.vault[TELLER_SECRET] = value
     world.rotation.look()
-    assert standings._refusals["identity/colorteller"] == (
+    assert secret.refusal == (
         bad.version_id,
         "envoy: identity/colorteller: Envoy rejected it",
     )
@@ -236,8 +151,8 @@ def test_what_was_refused_is_said_until_the_current_version_is_served(world: Wor
     world.envoy.rejecting = False
     world.publish()
     world.rotation.look()
-    assert standings._refusals == {}
-    assert standings._troubles == {}
+    assert secret.refusal is None
+    assert secret.trouble == ""
 
 
 def test_acknowledging_never_delays_a_look(world: World) -> None:
@@ -252,21 +167,14 @@ def test_acknowledging_never_delays_a_look(world: World) -> None:
             self.due_at = world.now + 25.0
             world.now += LONGEST_WRITE_S
 
-    class EnoughError(Exception):
-        pass
+    class Looking(Rotation):
+        def look(self) -> None:
+            events.append(("looked", world.now))
+            if len(events) > 6:
+                raise EnoughError
 
-    def look() -> None:
-        events.append(("looked", world.now))
-        if len(events) > 6:
-            raise EnoughError
-
-    telling: Any = Telling()
-    world.rotation._acknowledgements = telling
-    world.rotation._standings.read = dict  # type: ignore[method-assign]  # what is told does not count here
-    world.rotation._proxy = world.settings.proxy._replace(poll_interval_s=60.0)
-    world.rotation.look = look  # type: ignore[method-assign]  # only its time counts here
     with pytest.raises(EnoughError):
-        world.rotation.run()
+        world.watch(Looking, acknowledgements=Telling()).run()
 
     assert events == [
         ("told", 0.0),
@@ -294,14 +202,14 @@ def test_an_envoy_that_does_not_answer_is_told_once_and_gets_the_version_later(w
     for _ in range(3):
         world.rotation.look()
 
-    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert world.in_file == world.material.version_id
     assert len(world.lines) == 1
     assert b"interface does not answer" in world.lines[0]
 
     world.envoy.silent = False
     world.rotation.look()
 
-    assert world.delivery.served(IDENTITY).version == newer.version_id
+    assert world.in_file == newer.version_id
     assert b"secret-rotated" in world.lines[-1]
 
 
@@ -325,7 +233,7 @@ def test_a_version_envoy_did_not_judge_in_time_is_judged_by_a_later_look(world: 
         world.rotation.look()
 
     served = world.material if rejecting else newer
-    assert world.delivery.served(IDENTITY).version == served.version_id
+    assert world.in_file == served.version_id
     assert len(world.lines) == 2
     assert (b"Envoy rejected it" if rejecting else b"rotation-confirmed") in world.lines[1]
 
@@ -342,7 +250,7 @@ def test_the_last_good_version_comes_back_when_two_in_a_row_fail(world: World) -
     for _ in range(2):
         world.rotation.look()
 
-    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert world.in_file == world.material.version_id
 
 
 @pytest.mark.parametrize("error", [TypeError("sesame"), KeyError("sesame"), RecursionError("sesame")])
@@ -360,7 +268,7 @@ def test_an_unforeseen_error_of_one_secret_does_not_stop_the_others(world: World
     for _ in range(2):
         world.rotation.look()
 
-    assert world.delivery.served(IDENTITY).version == newer.version_id
+    assert world.in_file == newer.version_id
     log = b"".join(world.lines)
     assert log.count(b"internal fault: " + type(error).__name__.encode()) == 1
     assert b"test_rotation.py:" in log
@@ -374,9 +282,7 @@ def test_all_failing_secrets_of_a_look_share_one_time_to_try_again(world: World)
         raise AwsUnavailable("secretsmanager:DescribeSecret", secret, "Throttling")
 
     world.labels = labels  # type: ignore[method-assign]  # nothing of this world answers
-    world.rotation._proxy = world.settings.proxy._replace(poll_interval_s=60.0)
-
-    world.rotation.look()
+    world.watch(Rotation, poll_interval_s=60.0).look()
 
     assert 12.0 < world.now <= 24.0
     assert len(world.lines) == 2
@@ -386,19 +292,15 @@ def test_a_slow_look_shortens_the_wait_for_the_next(world: World) -> None:
     """The poll interval is the longest time between two looks."""
     looks: list[float] = []
 
-    class EnoughError(Exception):
-        pass
+    class Looking(Rotation):
+        def look(self) -> None:
+            looks.append(world.now)
+            if len(looks) == 4:
+                raise EnoughError
+            world.now += (3.0, 500.0, 0.0)[len(looks) - 1]
 
-    def look() -> None:
-        looks.append(world.now)
-        if len(looks) == 4:
-            raise EnoughError
-        world.now += (3.0, 500.0, 0.0)[len(looks) - 1]
-
-    world.rotation._proxy = world.settings.proxy._replace(poll_interval_s=60.0)
-    world.rotation.look = look  # type: ignore[method-assign]  # only its duration counts here
     with pytest.raises(EnoughError):
-        world.rotation.run()
+        world.watch(Looking, poll_interval_s=60.0).run()
 
     assert looks == pytest.approx([60.0, 120.0, 620.0, 680.0])
 
@@ -414,19 +316,16 @@ def test_a_full_folder_is_told_once_and_the_last_good_version_stays(world: World
 
     assert len(world.lines) == 1
     assert b"the material folder cannot be written" in world.lines[0]
-    assert world.delivery.served(IDENTITY).version == world.material.version_id
+    assert world.in_file == world.material.version_id
 
     in_the_way.rmdir()
     world.rotation.look()
-    assert world.delivery.served(IDENTITY).version == newer.version_id
+    assert world.in_file == newer.version_id
 
 
 def test_jitter_only_shortens_the_poll_interval(world: World) -> None:
     """From 80 % to all of it."""
     waits = []
-
-    class EnoughError(Exception):
-        pass
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
@@ -434,12 +333,11 @@ def test_jitter_only_shortens_the_poll_interval(world: World) -> None:
             raise EnoughError
 
     random_numbers = iter([0.0, 1.0])
-    world.rotation._clock = ProcessClock(lambda: world.now, sleep, lambda: next(random_numbers))
+    clock = ProcessClock(lambda: world.now, sleep, lambda: next(random_numbers))
     with pytest.raises(EnoughError):
-        world.rotation.run()
+        world.watch(Rotation, poll_interval_s=60.0, clock=clock).run()
 
-    interval = world.settings.proxy.poll_interval_s
-    assert waits == pytest.approx([0.8 * interval, interval])
+    assert waits == pytest.approx([48.0, 60.0])
 
 
 def test_counters_are_read_by_secret() -> None:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from entrypoint.envoy.acceptance import Leaf, served_leaves
-from entrypoint.rotating.delivery import Served
+from entrypoint.envoy.handover import EnvoyResource
+from entrypoint.judging.preflight import certificate_fields
+from entrypoint.rotating.secret import SecretContent, secrets_of
 from entrypoint.rotating.standing import LONGEST_REASON, Stage, Standing, Standings
 from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_SECRET, TELLER_NAME, TELLER_SECRET, gateway, teller
-from meshcert.envoy import discovery_response, identity_resource
+from meshcert.envoy import identity_resource
 from meshcert.material.certificate_facts import certificate_facts
 from meshcert.proxy import SecretReference
 from meshcert.san import Dns, San, Uri
 
 if TYPE_CHECKING:
     from entrypoint.envoy.admin import Admin
+    from entrypoint.rotating.secret import Secret
     from evidence.fixtures.pki import Hierarchy
     from meshcert.material import Material
+    from meshcert.proxy import ProxySettings
 
 
 class Envoy:
@@ -51,14 +55,38 @@ def _shown(material: Material) -> dict[str, Any]:
     return {"ca_cert": [], "cert_chain": [leaf, {"serial_number": "01", "expiration_time": "no date"}]}
 
 
-def _served(material: Material) -> Served:
+class Ways:
+    """Takes everything, and has no verdict yet."""
+
+    def put(self, name: str, resource: EnvoyResource) -> None:
+        """Nothing more."""
+
+    def hand(self, name: str, resource: EnvoyResource) -> Ways:
+        """Nothing more."""
+        del name, resource
+        return self
+
+    def verdict(self) -> None:
+        """There is none."""
+
+
+def _content(material: Material) -> SecretContent:
     resource = identity_resource("identity/colorteller", material)
-    return Served(material.version_id, 0, json.dumps(discovery_response(resource, material.version_id)).encode())
+    return SecretContent(EnvoyResource(material.version_id, resource), certificate_fields(material.certificate))
 
 
-def _standings(envoy: Envoy, *handed: Served) -> Standings:
-    admin: Any = envoy
-    return Standings(teller(), admin, lambda _: handed)
+def _secrets(proxy: ProxySettings | None = None) -> dict[str, Secret]:
+    ways: Any = Ways()
+    return secrets_of(proxy or teller(), ways)
+
+
+def _standings(envoy: Envoy, *handed: Material) -> Standings:
+    """Of a watcher that started with the first of these and has handed the others over."""
+    secrets, admin = _secrets(), cast("Admin", envoy)
+    secret = secrets["identity/colorteller"]
+    for number, material in enumerate(handed):
+        (secret.hand if number else secret.put)(_content(material))
+    return Standings(teller(), secrets, admin)
 
 
 def _good(material: Material) -> Standing:
@@ -70,7 +98,7 @@ def test_what_is_served_is_envoys_word_and_not_what_lies_in_the_file(hierarchy: 
     """The file holds a newer version that Envoy has not taken over."""
     newer = hierarchy.issue([TELLER_NAME])
 
-    assert _standings(Envoy(material), _served(newer)).read() == {"colorteller": _good(material)}
+    assert _standings(Envoy(material), newer).read() == {"colorteller": _good(material)}
 
 
 def test_of_two_certificates_with_its_names_the_one_of_the_version_is_shown(
@@ -80,7 +108,7 @@ def test_of_two_certificates_with_its_names_the_one_of_the_version_is_shown(
     other = hierarchy.issue([TELLER_NAME, "other.local"])
     unrelated = hierarchy.issue(["unrelated.local"])
 
-    standings = _standings(Envoy(material, other, unrelated), _served(other), _served(material))
+    standings = _standings(Envoy(material, other, unrelated), material, other)
 
     assert standings.read() == {"colorteller": _good(material)}
 
@@ -118,10 +146,10 @@ def test_a_silent_envoy_is_told_beside_what_it_said_last(material: Material) -> 
 
 def test_a_refusal_outlives_troubles_and_ends_when_the_current_version_is_served(material: Material) -> None:
     """A trouble ends with the look that had it; the refusal is told before it."""
-    standings = _standings(Envoy(material))
-    name = "identity/colorteller"
-    standings.refuse(name, "v9", Stage.PREFLIGHT, "Certificate:\n  it has\texpired " + "x" * 300)
-    standings.trouble(name, Stage.FETCH, "throttled")
+    secrets, admin = _secrets(), cast("Admin", Envoy(material))
+    secret, standings = secrets["identity/colorteller"], Standings(teller(), secrets, admin)
+    secret.refuse("v9", "preflight: Certificate:\n  it has\texpired " + "x" * 300)
+    secret.complain("v9", Stage.FETCH, "throttled")
 
     (standing,) = standings.read().values()
     assert standing[:3] == _good(material)[:3]
@@ -129,22 +157,25 @@ def test_a_refusal_outlives_troubles_and_ends_when_the_current_version_is_served
     assert standing.error.startswith("preflight: Certificate: it has expired xxx")
     assert len(standing.error) == LONGEST_REASON == 256
 
-    standings.begin_look(name)
-    standings.accept(name)
+    secret.begin_look()
+    secret.settle()
     assert standings.read() == {"colorteller": _good(material)}
 
 
 def test_that_what_is_served_has_expired_is_said_first(material: Material) -> None:
     """Why nothing newer is there comes after it."""
-    standings = _standings(Envoy(material))
-    standings.expired("identity/colorteller", "the served certificate expired on 2026-11-22T00:00:00Z")
-    standings.trouble("identity/colorteller", Stage.FETCH, "throttled")
+    secrets, admin = _secrets(), cast("Admin", Envoy(material))
+    secret, standings = secrets["identity/colorteller"], Standings(teller(), secrets, admin)
+    secret.hand(_content(material))
+    ends = certificate_facts(material.certificate).not_after
+    secret.check_expiry(ends.timestamp())
+    secret.complain("v9", Stage.FETCH, "throttled")
 
     (standing,) = standings.read().values()
-    assert standing.error == "the served certificate expired on 2026-11-22T00:00:00Z; fetch: throttled"
+    assert standing.error == f"the served certificate expired on {ends:%Y-%m-%dT%H:%M:%SZ}; fetch: throttled"
 
-    standings.expired("identity/colorteller", "")
-    standings.begin_look("identity/colorteller")
+    secret.check_expiry(ends.timestamp() - 1)
+    secret.begin_look()
     assert standings.read() == {"colorteller": _good(material)}
 
 
@@ -163,7 +194,7 @@ def test_envoys_certificates_have_uris_for_names_too() -> None:
     def serial(*names: San) -> str:
         odd: Any = Odd()
         proxy = teller(identities={"colorteller": SecretReference(TELLER_SECRET, names)})
-        return Standings(proxy, odd, lambda _: ()).read()["colorteller"].serial_number
+        return Standings(proxy, _secrets(proxy), odd).read()["colorteller"].serial_number
 
     assert serial(Dns("a.local"), Uri("spiffe://a.example/W")) == serial(Uri("spiffe://a.example/W")) == "0a"
     assert serial(Uri("spiffe://a.example/w")) == serial(Dns("a.example")) == ""
@@ -171,11 +202,11 @@ def test_envoys_certificates_have_uris_for_names_too() -> None:
 
 def test_only_identities_that_envoy_uses_are_told(material: Material) -> None:
     """A gateway's own, and never a trust bundle."""
-    admin: Any = Envoy(material)
+    admin = cast("Admin", Envoy(material))
     unused = {"spare": SecretReference(TELLER_SECRET, (Dns(TELLER_NAME),))}
     proxy = gateway(identities={"colorgateway": SecretReference(GATEWAY_SECRET, (Dns(GATEWAY_NAME),)), **unused})
 
-    assert Standings(proxy, admin, lambda _: ()).read().keys() == {"colorgateway"}
+    assert Standings(proxy, _secrets(proxy), admin).read().keys() == {"colorgateway"}
 
 
 @pytest.mark.parametrize(

@@ -9,23 +9,24 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
-from entrypoint.envoy.acceptance import SecretCounters
-from entrypoint.envoy.handover import Verdict
+from entrypoint.envoy.handover import EnvoyResource, EnvoySilent, Verdict
 from entrypoint.log import Log
-from entrypoint.rotating.delivery import Delivery, Served, wanted_secrets
+from entrypoint.rotating.resuming import resume
+from entrypoint.rotating.secret import secrets_of, wanted_secrets
+from entrypoint.rotating.source import SecretSource
 from entrypoint.xds.board import Board
-from entrypoint.xds.handover import SocketHandover, ask_envoy, resume
+from entrypoint.xds.handover import SocketHandover
 from entrypoint.xds.messages import secret_body
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.envoy import identity_resource
 from meshcert.material.document import write_material, write_trust_bundle
 
 if TYPE_CHECKING:
+    from entrypoint.rotating.secret import Secret
     from evidence.fixtures.pki import Hierarchy
     from meshcert.material import Material
 
 TRUST, IDENTITY = wanted_secrets(teller())
-NOTHING = SecretCounters()
 
 
 class World:
@@ -45,8 +46,21 @@ class World:
     def new_watcher(self) -> None:
         """Nothing in memory."""
         self.board = Board([TRUST.name, IDENTITY.name])
-        self.handover = SocketHandover(self.board, lambda: None)
-        self.delivery = Delivery(self, self.handover, time.time)
+        admin: Any = self
+        self.handover = SocketHandover(self.board, lambda: admin)
+        self.secrets = secrets_of(teller(), self.handover)
+        self.source = SecretSource(self, time.time)
+
+    @property
+    def identity(self) -> Secret:
+        """The teller's."""
+        return self.secrets[IDENTITY.name]
+
+    def put(self) -> EnvoyResource:
+        """Offer the current version of the identity, as at a start."""
+        content = self.source.fetch(IDENTITY)
+        self.identity.put(content)
+        return content.envoy
 
     def labels(self, secret: str) -> SecretLabels:
         """As Secrets Manager."""
@@ -75,9 +89,7 @@ class World:
     def follow_up(self) -> None:
         """What a new watcher does first."""
         self.new_watcher()
-        admin: Any = self
-        ask_envoy(self.handover, admin, lambda _: None, self.log)
-        resume(self.handover, self.delivery, (TRUST, IDENTITY), self.log)
+        resume(self.secrets, self.handover, self.source, self.log, lambda _: None)
 
 
 @pytest.fixture
@@ -88,20 +100,18 @@ def world(hierarchy: Hierarchy, material: Material) -> World:
 
 def test_an_installed_secret_is_offered_and_judged_by_envoys_word(world: World, material: Material) -> None:
     """Not by its having been put up."""
-    assert world.delivery.served(IDENTITY) == Served("", 0, b"")
-    served = world.delivery.install(world.delivery.fetch(IDENTITY))
+    assert world.identity.content is None
+    world.identity.hand(world.source.fetch(IDENTITY))
 
     offer = world.board.up(IDENTITY.name)
     assert offer == (material.version_id, secret_body(identity_resource(IDENTITY.name, material)))
-    assert world.delivery.served(IDENTITY) == served
-    before = world.handover.before(IDENTITY.name)
-    assert before == NOTHING
-    assert world.handover.verdict(IDENTITY.name, served.version, NOTHING) is None
+    assert world.identity.version == material.version_id
+    assert world.identity.verdict() is None
     assert world.handover.first_verdicts([IDENTITY.name]) == {}
 
     world.board.accepted(IDENTITY.name, offer)
 
-    assert world.handover.verdict(IDENTITY.name, served.version, NOTHING) == Verdict(accepted=True)
+    assert world.identity.verdict() == Verdict(accepted=True)
     assert world.handover.first_verdicts([IDENTITY.name, TRUST.name]) == {IDENTITY.name: Verdict(accepted=True)}
 
 
@@ -110,34 +120,36 @@ def test_a_refusal_is_told_in_envoys_words_and_the_good_one_is_offered_again(
     world: World, hierarchy: Hierarchy, said: str, told: str
 ) -> None:
     """The rotation's own taking back then changes nothing more."""
-    served = world.delivery.install(world.delivery.fetch(IDENTITY))
+    served = world.put()
     good = world.board.up(IDENTITY.name)
     assert good
     world.board.accepted(IDENTITY.name, good)
     newer = hierarchy.issue([TELLER_NAME])
     world.vault[TELLER_SECRET] = SecretVersion(newer.version_id, write_material(newer, {}))
-    world.delivery.install(world.delivery.fetch(IDENTITY))
+    world.identity.hand(world.source.fetch(IDENTITY))
     bad = world.board.up(IDENTITY.name)
     assert bad
 
     world.board.refused(IDENTITY.name, bad, said)
 
-    assert world.handover.verdict(IDENTITY.name, newer.version_id, NOTHING) == Verdict(accepted=False, reason=told)
     assert world.board.up(IDENTITY.name) == good
-    world.delivery.restore(IDENTITY, served)
+    assert world.identity.verdict() == Verdict(accepted=False, reason=told)
     assert world.board.up(IDENTITY.name) == good
-    assert world.delivery.served(IDENTITY) == served
+    assert world.identity.content
+    assert world.identity.content.envoy == served
+    assert world.identity.rejected == (newer.version_id, told)
 
 
 def test_a_new_watcher_has_what_envoy_serves_at_hand_again(world: World, material: Material) -> None:
     """Fetched anew, key included; Envoy is asked until it answers, which is told once."""
-    served = world.delivery.install(world.delivery.fetch(IDENTITY))
+    served = world.put()
     world.envoy_shows(material)
     world.silences = 3
 
     world.follow_up()
 
-    assert world.delivery.served(IDENTITY) == served
+    assert world.identity.content
+    assert world.identity.content.envoy == served
     assert world.board.up(IDENTITY.name)
     assert world.board.up(TRUST.name) is None  # Envoy does not have it
     assert b"".join(world.lines).count(b"envoy-silent") == 1
@@ -147,30 +159,36 @@ def test_a_new_watcher_offers_no_other_version_by_itself(
     world: World, hierarchy: Hierarchy, material: Material
 ) -> None:
     """Whether Envoy should have it is the rotation's decision, which knows what is served, its age included."""
-    served = world.delivery.install(world.delivery.fetch(IDENTITY))
+    world.put()
+    leaf = world.identity.content and world.identity.content.leaf
     world.envoy_shows(material)
     newer = hierarchy.issue([TELLER_NAME])
     world.vault[TELLER_SECRET] = SecretVersion(newer.version_id, write_material(newer, {}))
 
     world.follow_up()
 
-    known = world.delivery.served(IDENTITY)
-    assert (known.version, known.not_before) == (served.version, served.not_before)
+    assert world.identity.version == material.version_id
+    assert world.identity.content
+    assert world.identity.content.leaf == leaf
     assert world.board.up(IDENTITY.name) is None
-    world.delivery.install(world.delivery.fetch(IDENTITY))
-    world.delivery.restore(IDENTITY, known)
+    world.identity.hand(world.source.fetch(IDENTITY))
+    bad = world.board.up(IDENTITY.name)
+    assert bad
+    world.board.refused(IDENTITY.name, bad, "bad key")
+    assert world.identity.verdict()
+    assert world.identity.version == material.version_id
     assert world.board.up(IDENTITY.name) is None  # a key that reads [redacted] is never offered
 
 
 def test_what_cannot_be_fetched_again_is_told_and_left_to_the_rotation(world: World, material: Material) -> None:
     """Envoy keeps what it has."""
-    world.delivery.install(world.delivery.fetch(IDENTITY))
+    world.put()
     world.envoy_shows(material)
     world.vault[TELLER_SECRET] = SecretVersion("v", "garbage")
 
     world.follow_up()
 
-    assert world.delivery.served(IDENTITY).version == material.version_id
+    assert world.identity.version == material.version_id
     assert b"secret-not-at-hand" in b"".join(world.lines)
     assert b"garbage" not in b"".join(world.lines)
 
@@ -183,16 +201,14 @@ def test_what_cannot_be_fetched_again_is_told_and_left_to_the_rotation(world: Wo
 def test_a_dump_that_cannot_be_read_counts_as_silence(world: World, dump: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is handed over on a guess."""
     monkeypatch.setattr(world, "get", lambda _: dump)
-    admin: Any = world
 
-    with pytest.raises(OSError, match="/config_dump"):
-        world.handover.learn(admin)
+    with pytest.raises(EnvoySilent, match="/config_dump"):
+        world.handover.earlier([IDENTITY.name])
 
 
 def test_no_part_of_the_key_shows_in_a_representation(world: World, material: Material) -> None:
     """Whatever passes through the log's hands by mistake."""
-    checked = world.delivery.fetch(IDENTITY)
-    shown = f"{checked!r} {world.delivery.install(checked)!r} {world.board.up(IDENTITY.name)!r}"
+    shown = f"{world.put()!r} {world.identity.content!r} {world.board.up(IDENTITY.name)!r}"
 
     assert material.passphrase.reveal() not in shown
     assert "PRIVATE KEY" not in shown

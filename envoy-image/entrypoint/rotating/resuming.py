@@ -1,0 +1,69 @@
+"""The start of a watcher whose predecessor has died: it goes on from what Envoy serves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from entrypoint.envoy.handover import EnvoySilent
+from entrypoint.rotating.secret import SecretContent
+from meshcert.errors import MeshcertError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from entrypoint.envoy.handover import EnvoyResource, Handover
+    from entrypoint.log import Log
+    from entrypoint.rotating.secret import Secret
+    from entrypoint.rotating.source import SecretSource
+
+ASK_ENVOY_EVERY_S = 0.2
+
+
+def resume(
+    secrets: Mapping[str, Secret],
+    handover: Handover,
+    source: SecretSource,
+    log: Log,
+    sleep: Callable[[float], object],
+) -> None:
+    """
+    Take up what an earlier watcher handed over, and have it at hand again. It returns when Envoy has answered.
+
+    Without knowing what is served nothing may be handed over: it could be older. What only Envoy has completely is
+    fetched anew. AWS may hold another version by now, or not answer; Envoy then keeps what it has, and the rotation
+    goes on from there.
+
+    Args:
+        secrets: Every secret of the proxy, by SDS name.
+        handover: Knows, or asks Envoy, what was handed over.
+        source: Fetches and checks.
+        log: Takes ``envoy-silent`` and ``secret-not-at-hand``.
+        sleep: Waits that many seconds.
+    """
+    for name, envoy in _earlier(secrets, handover, log, sleep).items():
+        secrets[name].content = SecretContent.of_envoy(envoy)
+    for secret in secrets.values():
+        if secret.content and secret.content.envoy.complete:
+            continue
+        try:
+            content = source.fetch(secret.wanted)
+        except MeshcertError as error:
+            log.warning("secret-not-at-hand", secret=secret.name, error=type(error).__name__, reason=str(error))
+            continue
+        # A bundle's lists may be newer by now, which makes it no other version of the secret.
+        if content.version_id == secret.version_id:
+            secret.put(content)
+
+
+def _earlier(
+    secrets: Mapping[str, Secret], handover: Handover, log: Log, sleep: Callable[[float], object]
+) -> Mapping[str, EnvoyResource]:
+    silent = False
+    while True:
+        try:
+            return handover.earlier(secrets)
+        except EnvoySilent as error:
+            if not silent:
+                log.warning("envoy-silent", reason=str(error))
+            silent = True
+            sleep(ASK_ENVOY_EVERY_S)

@@ -1,0 +1,150 @@
+"""A secret of this proxy: the first kind of resource that Envoy is delivered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from entrypoint.judging.preflight import certificate_fields
+from entrypoint.log import iso_time
+from entrypoint.rotating.resource import Resource
+from meshcert.envoy import identity_name, secrets_used, trust_name
+from meshcert.material import split_certificates
+
+if TYPE_CHECKING:
+    from entrypoint.envoy.handover import EnvoyResource, Handover
+    from entrypoint.judging.der import CertificateFields
+    from meshcert.material import TrustBundle
+    from meshcert.proxy import ProxySettings, SecretReference
+
+
+class WantedSecret(NamedTuple):
+    """
+    A secret that this proxy needs.
+
+    Args:
+        name: SDS name.
+        reference: Where it comes from, and what must be in it.
+        is_identity: True if it holds material, false if it holds a trust bundle.
+    """
+
+    name: str
+    reference: SecretReference
+    is_identity: bool
+
+
+class SecretContent(NamedTuple):
+    """
+    One version of a secret, in the form that Envoy is handed, with the facts that this container needs of it.
+
+    Args:
+        envoy: What Envoy is handed. Its version is the VersionId; of a bundle with revocation lists, a dot and what
+            tells the lists apart follow.
+        leaf: Of an identity's certificate; None for a trust bundle.
+        roots: Of a trust bundle, PEM; empty for an identity.
+        bundle: Says where revocation lists lie; None for an identity, and for a bundle that an earlier watcher fetched.
+        trouble: What is wrong with the revocation lists; empty if nothing is.
+    """
+
+    envoy: EnvoyResource
+    leaf: CertificateFields | None = None
+    roots: str = ""
+    bundle: TrustBundle | None = None
+    trouble: str = ""
+
+    @property
+    def version_id(self) -> str:
+        """The VersionId; a VersionId has no dot."""
+        return self.envoy.version.partition(".")[0]
+
+    @classmethod
+    def of_envoy(cls, envoy: EnvoyResource) -> SecretContent:
+        """
+        Read what an earlier watcher handed over.
+
+        Raises:
+            ValueError: If it holds a certificate that is not one.
+        """
+        chain = envoy.body.get("tls_certificate", {}).get("certificate_chain", {}).get("inline_string", "")
+        roots = envoy.body.get("validation_context", {}).get("trusted_ca", {}).get("inline_string", "")
+        leaf = next(iter(split_certificates(str(chain))), "")
+        return cls(envoy, certificate_fields(leaf) if leaf else None, str(roots))
+
+
+class Secret(Resource[SecretContent]):
+    """
+    A secret of this proxy.
+
+    Args:
+        wanted: Which one.
+        handover: The way to Envoy.
+        used: Whether Envoy asks for it.
+    """
+
+    def __init__(self, wanted: WantedSecret, handover: Handover, *, used: bool) -> None:
+        super().__init__(wanted.name, handover, used=used)
+        self.wanted = wanted
+        self.expired = ""
+        """That the served certificate has expired, in words; empty if it has not."""
+        self.lists_trouble = ""
+        """What keeps peers from being looked up in revocation lists; empty if nothing does."""
+        self.newer = ""
+        """The newer version that a person was told of and that only a deployment takes over."""
+        self._expiry_told = ""
+
+    @property
+    def version_id(self) -> str:
+        """The VersionId of what Envoy was handed last; empty if nothing was."""
+        return self.content.version_id if self.content else ""
+
+    @property
+    def roots(self) -> str:
+        """The roots that Envoy was handed last, PEM; empty if there are none."""
+        return self.content.roots if self.content else ""
+
+    def check_expiry(self, now: float) -> str:
+        """
+        Look whether the served certificate has expired; it stays, since an empty Envoy would be no better.
+
+        Args:
+            now: Seconds since 1970, UTC.
+
+        Returns:
+            When it expired (:func:`entrypoint.log.iso_time`) if a person has not been told yet; otherwise empty.
+        """
+        self.expired = ""
+        leaf = self.content.leaf if self.content else None
+        if leaf is None or now < leaf.not_after:
+            return ""
+        since = iso_time(leaf.not_after)
+        self.expired = f"the served certificate expired on {since}"
+        if self._expiry_told == self.version:
+            return ""
+        self._expiry_told = self.version
+        return since
+
+    def note_lists(self, trouble: str) -> bool:
+        """Note what is wrong with the revocation lists; True if that has changed."""
+        news = trouble != self.lists_trouble
+        self.lists_trouble = trouble
+        return news
+
+    def note_newer(self, version: str) -> bool:
+        """Note a version that only a deployment takes over; True if a person has not been told of it yet."""
+        news = version != self.newer
+        self.newer = version
+        return news
+
+
+def wanted_secrets(proxy: ProxySettings) -> tuple[WantedSecret, ...]:
+    """Every secret that the settings name, trust bundles first: they are published first, too."""
+    bundles, identities = proxy.trust_bundles.items(), proxy.identities.items()
+    return (
+        *(WantedSecret(trust_name(name), reference, is_identity=False) for name, reference in bundles),
+        *(WantedSecret(identity_name(name), reference, is_identity=True) for name, reference in identities),
+    )
+
+
+def secrets_of(proxy: ProxySettings, handover: Handover) -> dict[str, Secret]:
+    """Every secret of a proxy by its SDS name, nothing handed over yet."""
+    used = secrets_used(proxy)
+    return {wanted.name: Secret(wanted, handover, used=wanted.name in used) for wanted in wanted_secrets(proxy)}

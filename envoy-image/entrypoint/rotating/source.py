@@ -1,0 +1,103 @@
+"""From a secret's value to what Envoy may be handed: read it, judge it."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Protocol
+
+from entrypoint.envoy.handover import EnvoyResource
+from entrypoint.judging import preflight
+from entrypoint.rotating.secret import SecretContent
+from meshcert.envoy import identity_resource, trust_resource
+from meshcert.errors import SecretMalformed, VersionQuarantined
+from meshcert.material.document import read_material, read_trust_bundle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
+    from entrypoint.judging.revocation import RevocationLists
+    from entrypoint.rotating.secret import WantedSecret
+    from meshcert.material import TrustBundle
+
+
+class Secrets(Protocol):
+    """Where secrets are kept; :class:`entrypoint.aws.secrets_manager.SecretsReader` in the container."""
+
+    def labels(self, secret: str) -> SecretLabels:
+        """The versions that its labels stand on."""
+
+    def current_value(self, secret: str) -> SecretVersion:
+        """The version that AWSCURRENT stands on."""
+
+
+class SecretSource:
+    """
+    Fetches secrets and checks them.
+
+    Args:
+        secrets: Where they are kept.
+        now: Seconds since 1970, UTC.
+        revocation: Revocation lists; None if no bundle asks for them.
+    """
+
+    def __init__(self, secrets: Secrets, now: Callable[[], float], revocation: RevocationLists | None = None) -> None:
+        self._secrets = secrets
+        self._now = now
+        self._revocation = revocation
+
+    def labels(self, wanted: WantedSecret) -> SecretLabels:
+        """The versions that the secret's labels stand on in AWS; raises as :meth:`fetch` does."""
+        return self._secrets.labels(wanted.reference.secret)
+
+    def fetch(self, wanted: WantedSecret) -> SecretContent:
+        """
+        The current version, fit to be served.
+
+        Raises:
+            NotReady: If AWS cannot answer now, or the export function has not published yet.
+            Rejected: If AWS says no, or the value must not be served: it is bad, or its rollout failed.
+        """
+        secret = wanted.reference.secret
+        value = self._secrets.current_value(secret)
+        if value.quarantined:
+            raise VersionQuarantined(secret, value.version_id)
+        try:
+            return self._checked(wanted, value)
+        except (ValueError, TypeError, RecursionError, ssl.SSLError) as error:
+            # A value none of the checks foresaw. The error may quote it: only its kind is told, and its cause left out.
+            raise SecretMalformed(secret, f"it cannot be read or checked ({type(error).__name__})") from None
+
+    def with_lists(self, wanted: WantedSecret, served: SecretContent) -> SecretContent:
+        """
+        The trust bundle that is served, with the revocation lists of now; raises as :meth:`fetch` does.
+
+        Args:
+            wanted: A trust bundle.
+            served: What Envoy was handed.
+        """
+        bundle = served.bundle
+        if bundle is None:
+            # An earlier watcher has handed it over. The current version may be newer, and says where lists lie.
+            secret = wanted.reference.secret
+            current = read_trust_bundle(self._secrets.current_value(secret).text, secret)
+            bundle = current._replace(certificates=served.roots)
+        return self._with_lists(wanted, served.version_id, bundle)
+
+    def _checked(self, wanted: WantedSecret, value: SecretVersion) -> SecretContent:
+        secret = wanted.reference.secret
+        if not wanted.is_identity:
+            bundle = read_trust_bundle(value.text, secret)
+            preflight.check_trust_bundle(bundle, secret, self._now())
+            return self._with_lists(wanted, value.version_id, bundle)
+        material = read_material(value.text, secret)
+        leaf = preflight.check_material(material, wanted.reference.names, secret, self._now())
+        return SecretContent(EnvoyResource(value.version_id, identity_resource(wanted.name, material)), leaf)
+
+    def _with_lists(self, wanted: WantedSecret, version: str, bundle: TrustBundle) -> SecretContent:
+        if self._revocation is None:
+            envoy = EnvoyResource(version, trust_resource(wanted.name, bundle))
+            return SecretContent(envoy, None, bundle.certificates, bundle)
+        lists = self._revocation.look(bundle, wanted.reference.revocation, wanted.name)
+        envoy = EnvoyResource(lists.version(version), trust_resource(wanted.name, bundle, lists.pem))
+        return SecretContent(envoy, None, bundle.certificates, bundle, lists.problem)
