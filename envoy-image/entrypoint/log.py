@@ -21,7 +21,7 @@ DEFAULT_LEVEL = "info"
 
 def iso_time(seconds: float) -> str:
     """
-    A time to the second, as people and programs read it, for example ``2026-11-22T10:13:48Z``.
+    A time to the second in RFC 3339's form, for example ``2026-11-22T10:13:48Z``.
 
     Args:
         seconds: Since 1970, UTC.
@@ -68,7 +68,7 @@ class Log:
 
 
 def place_of(error: BaseException) -> str:
-    """Where an error was raised, as ``file:line`` of the innermost frames; no values."""
+    """The place where an error was raised, as ``file:line`` of the innermost frames; no values."""
     places = []
     frame = error.__traceback__
     while frame is not None:
@@ -79,6 +79,6 @@ def place_of(error: BaseException) -> str:
 
 def _to_stdout(line: bytes) -> None:
     # One write for the whole line: the supervisor, the watcher and Envoy share this descriptor.
-    # Nobody may be listening any more, which is no reason to stop.
+    # Nobody may be reading any more, which is no reason to stop.
     with suppress(OSError):
         os.write(1, line)

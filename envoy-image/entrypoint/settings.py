@@ -44,14 +44,12 @@ _HIGHEST_PORT = 65535
 
 class Settings(NamedTuple):
     """
-    What one container is told.
+    The settings of one container.
 
     Args:
-        proxy: What Envoy is for.
         region: AWS region of the secrets.
-        endpoint: Where Secrets Manager answers.
-        addresses: Where Envoy listens and looks.
-        paths: Files of the material folder.
+        endpoint: Secrets Manager's.
+        addresses: On which Envoy listens, and of what it asks.
         start_deadline_s: Longest time from start to installed secrets, seconds.
     """
 
@@ -66,9 +64,6 @@ class Settings(NamedTuple):
     def from_environ(cls, environ: Mapping[str, str]) -> Settings:
         """
         Read a container's environment.
-
-        Args:
-            environ: The variables.
 
         Raises:
             SettingsInvalid: With every fault of every variable.
@@ -124,7 +119,7 @@ def _proxy(text: str, faults: list[Fault]) -> ProxySettings | None:
 
 
 def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
-    """What is well-formed, but cannot be turned into a configuration that Envoy accepts: place and problem."""
+    """Place and problem of settings that are well-formed, but of which Envoy would not accept a configuration."""
     if not proxy.listeners:
         yield "listeners", "there is none"
     if not proxy.application_port and not proxy.routes:

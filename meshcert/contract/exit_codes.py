@@ -1,4 +1,4 @@
-"""Why the container ended. ECS shows the code as the container's exit code."""
+"""The container's exit codes, which ECS shows."""
 
 from __future__ import annotations
 

@@ -50,11 +50,9 @@ class _Credentials(NamedTuple):
 
 class EndpointCredentials:
     """
-    Fetches and keeps an endpoint's credentials; the connection for the first fetch is made at once.
+    Fetches an endpoint's credentials and keeps them; the connection for the first fetch is made at once.
 
     Args:
-        where: The endpoint.
-        bootstrap: Of this process.
         now: Seconds since 1970, UTC.
     """
 
@@ -69,13 +67,13 @@ class EndpointCredentials:
 
     def provider(self, timeout_s: float) -> Any:
         """
-        A provider with credentials that are good for minutes at least, if the endpoint answers.
+        A provider whose credentials are good for five minutes or more, as long as the endpoint answers.
 
         Args:
-            timeout_s: Longest wait for the connection and for the answer, each, seconds.
+            timeout_s: Longest wait, for the connection and for the answer each, seconds.
 
         Raises:
-            ConnectionError: If there are none, and those kept have ended.
+            ConnectionError: If the endpoint gives none, and the kept ones have ended.
         """
         if self._kept is None or self._kept.expires - self._now() < REFRESH_BEFORE_S:
             try:
@@ -103,18 +101,13 @@ class EndpointCredentials:
 
 
 class ChainCredentials:
-    """
-    Credentials wherever else AWS programs find them: environment, profile, instance metadata.
-
-    Args:
-        bootstrap: Of this process.
-    """
+    """Credentials from the other places where AWS programs look: environment, profile, instance metadata."""
 
     def __init__(self, bootstrap: ClientBootstrap) -> None:
         self._chain = auth.AwsCredentialsProvider.new_default_chain(bootstrap)
 
     def provider(self, timeout_s: float) -> Any:
-        """A provider that keeps and renews what it finds; looking fails when a request is signed."""
+        """Awscrt's own provider, which keeps and renews what it finds. If it finds nothing, signing fails."""
         del timeout_s
         return self._chain
 
@@ -128,7 +121,6 @@ def find_credentials(
     Args:
         environ: Its environment. Keys in it win over the platform's, as with every AWS program.
         endpoint: Gives the platform's endpoint; may raise ValueError.
-        bootstrap: Of this process.
     """
     where = None if environ.get("AWS_ACCESS_KEY_ID") else endpoint()
     return EndpointCredentials(where, bootstrap) if where else ChainCredentials(bootstrap)

@@ -1,4 +1,4 @@
-"""Where the AWS services answer that this container asks."""
+"""The endpoints of the AWS services that this container asks."""
 
 from __future__ import annotations
 
@@ -52,25 +52,25 @@ class Endpoint(NamedTuple):
 
 
 def secrets_manager_endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
-    """Secrets Manager's; see :func:`_endpoint`."""
+    """Secrets Manager's endpoint; ValueError as of :func:`object_endpoint`."""
     return _endpoint("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", region, environ)
 
 
 def dynamodb_endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
-    """DynamoDB's; see :func:`_endpoint`."""
+    """DynamoDB's endpoint; ValueError as of :func:`object_endpoint`."""
     return _endpoint("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB", region, environ)
 
 
 def object_endpoint(region: str, environ: Mapping[str, str], bucket: str) -> tuple[Endpoint, str]:
     """
-    Amazon S3's for the objects of a bucket, and what stands before each object's path.
+    Amazon S3's endpoint for the objects of a bucket, and the prefix of each object's path.
 
-    AWS itself has a host name for every bucket. An endpoint of somebody else's need not, so the bucket then stands in
-    the path, which S3 understands as well.
+    AWS has a host name for every bucket. An endpoint that the environment names need not have one, so the bucket then
+    stands in the path, which S3 understands as well.
 
     Args:
         region: Of the bucket.
-        environ: May hold ``AWS_ENDPOINT_URL_S3``; see :func:`_endpoint`.
+        environ: May hold ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL`` and ``AWS_USE_FIPS_ENDPOINT``.
         bucket: Its name, without dots.
 
     Raises:

@@ -18,11 +18,9 @@ LARGEST_ANSWER = 1 << 20
 
 def connect(endpoint: Endpoint, bootstrap: io.ClientBootstrap, authorities: str = "") -> Any:
     """
-    A connection on its way, as a future.
+    Begin a connection; the answer is awscrt's future.
 
     Args:
-        endpoint: Where to.
-        bootstrap: Of this process.
         authorities: File with the CA certificates that the endpoint's is checked against; empty takes the system's.
     """
     options = io.SocketOptions()
@@ -58,11 +56,10 @@ def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> Ht
 
     Args:
         connection: An open one. After an error it must not be used again: a late answer would be taken for another's.
-        request: What to send.
         timeout_s: Longest wait for the whole answer, seconds.
 
     Raises:
-        ConnectionError: If there is no whole answer in time, or it is too large.
+        ConnectionError: If the whole answer does not come in time, or is larger than :data:`LARGEST_ANSWER`.
     """
     answer = _Answer()
     try:
@@ -78,10 +75,9 @@ def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> Ht
 
 def result(future: Any, what: str, timeout_s: float) -> Any:
     """
-    What a future of awscrt comes to.
+    The result of a future of awscrt.
 
     Args:
-        future: Of any awscrt call.
         what: What is waited for, in words for errors.
         timeout_s: Longest wait, seconds.
 

@@ -46,7 +46,7 @@ class StoredObject(NamedTuple):
 
 class ObjectStorage:
     """
-    Reads objects. Only what fails on a kept connection is tried once more, on a new one.
+    Reads objects. A request that fails on a kept connection is sent once more, on a new one.
 
     Args:
         region: Of every bucket.
@@ -69,14 +69,14 @@ class ObjectStorage:
         Args:
             bucket: Its bucket.
             key: Its key.
-            entity_tag: Of what the caller has already; empty: nothing.
+            entity_tag: Of the object that the caller has already; empty if it has none.
 
         Returns:
-            The object; None if it is what the caller has.
+            The object; None if the caller has it already.
 
         Raises:
             AwsUnavailable: If S3 cannot answer now.
-            AwsRefused: If S3 says no. Whoever may not list a bucket is told AccessDenied of an object that is missing.
+            AwsRefused: If S3 says no. A missing object is AccessDenied for those who may not list the bucket.
         """
         name = f"s3://{bucket}/{key}"
         try:

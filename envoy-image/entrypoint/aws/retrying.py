@@ -44,7 +44,7 @@ class ProcessClock(NamedTuple):
 
 def delay(attempt: int, jitter: float) -> float:
     """
-    How long to wait after an attempt, seconds: doubling, between half and all of it at random.
+    Seconds to wait after an attempt: doubling, and from half to all of that at random.
 
     Args:
         attempt: 0 for the first one.
@@ -57,14 +57,13 @@ def until(deadline: float, attempt: Callable[[], _Result], clock: ProcessClock) 
     """
     The result of the first attempt that succeeds.
 
-    What heals by itself is tried again until the deadline; what needs a person is final at once, except a refusal
-    that a fresh role may meet, which is final after 15 seconds. A quarantined version heals: the one who put that label
-    there takes AWSCURRENT away from it next.
+    An error that heals by itself is tried again until the deadline. One that needs a person is final at once, except a
+    refusal that a fresh role may meet, which is final after 15 seconds. A quarantined version heals: whoever put that
+    label there moves AWSCURRENT away from it next.
 
     Args:
         deadline: On the clock's ``monotonic``; one attempt is made even if it is over.
         attempt: Raises :class:`~meshcert.errors.MeshcertError` when it fails.
-        clock: Of this process.
 
     Raises:
         MeshcertError: The last attempt's.

@@ -1,4 +1,4 @@
-"""HTTP connections that sign their requests."""
+"""HTTP connections that sign their requests (Signature Version 4)."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 class Session(NamedTuple):
     """
-    What all connections of this process share.
+    Shared by all connections of this process.
 
     Args:
         bootstrap: awscrt's, with its thread.
-        credentials: Of the container; their fetch has begun.
+        credentials: This container's; their fetch has begun.
         authorities: File with the CA certificates that AWS's are checked against, PEM; empty takes the system's.
     """
 
@@ -54,13 +54,11 @@ class SignedConnection:
     """
     Sends requests to one endpoint with the credentials of the container.
 
-    The connection is made ahead and kept; a broken one is made again by the next call.
+    The connection is made at once and kept; a broken one is made again by the next call.
 
     Args:
-        endpoint: Where to connect.
         region: For the signature.
         service: For the signature, for example ``secretsmanager``.
-        session: Of this process.
     """
 
     def __init__(self, endpoint: Endpoint, region: str, service: str, session: Session) -> None:

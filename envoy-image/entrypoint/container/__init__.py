@@ -1,1 +1,1 @@
-"""What a container is: its processes, its files, why it ends, how it drains."""
+"""The container: its processes, its files, its exit codes, its draining."""

@@ -27,7 +27,7 @@ FINISH_S = 5.0
 
 
 def drain_time(environ: Mapping[str, str]) -> float:
-    """How long to go on accepting after SIGTERM, seconds; the default if the setting is no number."""
+    """Seconds to go on accepting after SIGTERM; the default if the setting is not a number."""
     try:
         return float(environ.get(DRAIN) or DEFAULT_DRAIN_S)
     except ValueError:
@@ -35,12 +35,7 @@ def drain_time(environ: Mapping[str, str]) -> float:
 
 
 class Drain:
-    """
-    One Envoy's way out.
-
-    Args:
-        environ: The container's environment.
-    """
+    """Drains one Envoy."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         from entrypoint.envoy.admin import Admin  # an HTTP client the supervisor needs only here
@@ -50,7 +45,7 @@ class Drain:
         self._accept_until = 0.0
 
     def begin(self) -> None:
-        """Tell Envoy. An Envoy that does not answer is stopped all the same when the time is over."""
+        """Ask Envoy to drain. If it does not answer, it is stopped all the same when the time is over."""
         self._accept_until = time.monotonic() + self.accept_s
         for path in ("/healthcheck/fail", "/drain_listeners?graceful&skip_exit"):
             try:
@@ -59,7 +54,7 @@ class Drain:
                 continue
 
     def finished(self) -> bool:
-        """Whether Envoy may be stopped: the time is over, and no request is in flight or none will end soon."""
+        """True once Envoy may be stopped: time is up, and no request is in flight or FINISH_S is over as well."""
         over = time.monotonic() - self._accept_until
         return over >= FINISH_S or (over >= 0 and self._requests_in_flight() == 0)
 

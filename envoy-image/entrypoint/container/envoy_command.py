@@ -1,4 +1,4 @@
-"""How Envoy is called."""
+"""The command that starts Envoy."""
 
 from __future__ import annotations
 

@@ -26,6 +26,6 @@ class Paths:
         self.envoy_config = f"{self.folder}/envoy.json"
         """The named pipe Envoy reads its configuration from, once."""
         self.sds_socket = f"{self.folder}/sds.sock"
-        """Where Envoy asks for its secrets when they are not files."""
+        """The socket on which Envoy asks for its secrets if they are not files."""
         self.delivered = f"{self.folder}/delivered"
         """Exists once Envoy has accepted every secret."""

@@ -1,4 +1,4 @@
-"""What a process of this container asks of the kernel."""
+"""Limits and signals that this container's processes ask of the kernel."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What the watcher tells the supervisor, one byte each, through a pipe."""
+"""The reports of the watcher to the supervisor, one byte each, through a pipe."""
 
 from __future__ import annotations
 
 INSTALLED = b"i"
-"""Every secret lies in its file or can be had over the socket, and the configuration is written."""
+"""Every secret is in its file or offered over the socket, and Envoy's configuration is written."""
 ACCEPTED = b"a"
 """Envoy has accepted every secret."""

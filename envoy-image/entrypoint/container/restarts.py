@@ -1,4 +1,4 @@
-"""How long to wait before a child that died is started again."""
+"""The wait before a child that died is started again."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Restarts:
         self._early_deaths = 0
 
     def started(self, now: float) -> None:
-        """Note a start; ``now`` is on the monotonic clock, seconds."""
+        """Note a start; ``now`` is in seconds on the monotonic clock."""
         self._started = now
 
     def delay_after_end(self, now: float) -> float:
-        """Note an end, and say how long to wait, seconds."""
+        """Note an end, and return the seconds to wait."""
         sound = now - self._started >= SOUND_AFTER_S
         self._early_deaths = 1 if sound else self._early_deaths + 1
         return min(FIRST_S * 2.0 ** min(self._early_deaths - 1, 16), MOST_S)

@@ -1,1 +1,1 @@
-"""What Envoy says, and what it is handed."""
+"""Envoy itself: its administration interface, and handing resources to it."""

@@ -1,4 +1,4 @@
-"""What Envoy made of the secrets it was handed, as it says itself."""
+"""Envoy's own account of its secrets: counters and certificates."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def secret_counters(admin: Admin) -> dict[str, SecretCounters]:
 
 class Leaf(NamedTuple):
     """
-    A certificate that Envoy presents.
+    A certificate in one of Envoy's TLS contexts.
 
     Args:
-        serial: Lower-case hex, whole bytes.
+        serial: Its serial number, lower-case hex, whole bytes.
         not_after: End of its validity, seconds since 1970, UTC.
         names: Its DNS names and URIs.
     """

@@ -11,10 +11,10 @@ TIMEOUT_S = 2.0
 
 class Admin:
     """
-    Asks one Envoy.
+    The administration interface of one Envoy.
 
     Args:
-        address: Its admin address, without the port.
+        address: Its address, without the port.
     """
 
     def __init__(self, address: str) -> None:
@@ -31,7 +31,7 @@ class Admin:
 
     def post(self, path: str) -> None:
         """
-        Give an order.
+        Call a path that changes something.
 
         Raises:
             OSError: If Envoy does not answer within 2 seconds, or not with 200.

@@ -1,4 +1,4 @@
-"""The only code that writes secrets: one SDS resource file each, replaced in one step."""
+"""The files through which Envoy gets its secrets: one each, replaced in one step. No other code writes secrets."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What must not be served: material, trust bundles and revocation lists, judged before Envoy sees them."""
+"""Checks of material, trust bundles and revocation lists, before Envoy sees them."""

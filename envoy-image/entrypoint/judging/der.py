@@ -78,7 +78,7 @@ def key_encryption(private_key: str) -> str:
         For example ``PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1``.
 
     Raises:
-        ValueError: If it is no encrypted PKCS#8.
+        ValueError: If it is not an encrypted PKCS#8.
     """
     body = private_key.partition(_BEGIN)[2].partition(_END)[0]
     try:

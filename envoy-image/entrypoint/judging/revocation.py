@@ -1,5 +1,5 @@
 """
-The revocation lists of a trust bundle: fetched, checked, kept while they are good, and what becomes of peers without.
+The revocation lists of a trust bundle: fetched, checked, and kept while they are good.
 
 A CA makes a new list long before the old one ends, so a list that cannot be fetched for a while changes nothing. Only
 when a CA has no list that is still good does the policy decide: ``fail_open`` takes *all* lists of the bundle away,
@@ -29,7 +29,7 @@ _SKEW_S = 300.0
 
 
 class Storage(Protocol):
-    """Where lists lie; :class:`entrypoint.aws.object_storage.ObjectStorage` in the container."""
+    """Keeps lists; :class:`entrypoint.aws.object_storage.ObjectStorage` in the container."""
 
     def read(self, bucket: str, key: str, entity_tag: str = "") -> StoredObject | None:
         """An object; None if it is the one of this entity tag."""
@@ -39,12 +39,11 @@ def revocation_lists(
     environ: Mapping[str, str], region: str, session: Session, now: Callable[[], float]
 ) -> RevocationLists:
     """
-    Those of a container, read with its credentials.
+    The lists that this container may read, with its credentials.
 
     Args:
-        environ: Says where Amazon S3 answers.
+        environ: May name Amazon S3's endpoint.
         region: Of the bucket.
-        session: Of this process.
         now: Seconds since 1970, UTC.
     """
     from entrypoint.aws.object_storage import ObjectStorage  # tests have storage of their own
@@ -54,13 +53,13 @@ def revocation_lists(
     return RevocationLists(storage, now)
 
 
-class Lists(NamedTuple):
+class UsableLists(NamedTuple):
     """
-    What Envoy is to be handed with a trust bundle.
+    The lists that Envoy is handed with a trust bundle.
 
     Args:
-        pem: The lists; empty: Envoy shall look at none.
-        problem: What a person must know; empty: every CA has a list that is good, or none is asked for.
+        pem: The lists, one after the other; empty if Envoy is to look at none.
+        problem: Told to a person; empty if every CA has a good list, or none is asked for.
     """
 
     pem: str = ""
@@ -83,10 +82,10 @@ class _Kept(NamedTuple):
 
 class RevocationLists:
     """
-    Remembers the lists it has found good.
+    Fetches lists and remembers the good ones.
 
     Args:
-        storage: Where lists lie.
+        storage: Keeps the lists.
         now: Seconds since 1970, UTC.
     """
 
@@ -95,20 +94,20 @@ class RevocationLists:
         self._now = now
         self._kept: dict[ListSource, _Kept] = {}
 
-    def look(self, bundle: TrustBundle, revocation: Revocation, subject: str) -> Lists:
+    def current(self, bundle: TrustBundle, revocation: Revocation, subject: str) -> UsableLists:
         """
-        The lists of every CA of a bundle, as they are now.
+        The present lists of every CA of a bundle.
 
         Args:
             bundle: Says where they lie.
-            revocation: What is to be done about a CA without a good list.
-            subject: What the bundle is called in the refusal.
+            revocation: Decides when a CA has no good list.
+            subject: The bundle's name, for the error.
 
         Raises:
             AwsUnavailable: If peers must be refused without lists and there is not one: Envoy would then let all in.
         """
         if revocation is Revocation.NONE:
-            return Lists()
+            return UsableLists()
         problems = [] if bundle.lists else ["the trust bundle does not say where lists lie: deploy the stacks again"]
         usable, found, outage = not problems, [], ""
         for source in bundle.lists:
@@ -125,14 +124,14 @@ class RevocationLists:
             if problem:
                 problems.append(f"s3://{source.bucket}/{source.key}: {problem.removeprefix('; ')}")
         if revocation is Revocation.FAIL_OPEN and not usable:
-            return Lists("", f"revoked peers pass: {'; '.join(problems)}")
+            return UsableLists("", f"revoked peers pass: {'; '.join(problems)}")
         if not found:
             raise AwsUnavailable("s3:GetObject", subject, f"no revocation list (fail_closed): {'; '.join(problems)}")
         effect = "" if usable else "peers of these CAs are refused: "
-        return Lists("".join(found), f"{effect}{'; '.join(problems)}" if problems else "")
+        return UsableLists("".join(found), f"{effect}{'; '.join(problems)}" if problems else "")
 
     def _refresh(self, source: ListSource) -> tuple[str, str]:
-        """Take a newer list over; what keeps it from that, if anything does, and again if S3 does not answer."""
+        """Fetch a newer list. Returns what went wrong, empty if nothing, and the same again if S3 does not answer."""
         kept = self._kept.get(source)
         try:
             stored = self._storage.read(source.bucket, source.key, kept.entity_tag if kept else "")
@@ -143,7 +142,7 @@ class RevocationLists:
         return self._take_over(source, stored, kept) if stored else "", ""
 
     def _take_over(self, source: ListSource, stored: StoredObject, kept: _Kept | None) -> str:
-        """Keep what was fetched from now on; what is wrong with it, if anything is."""
+        """Keep what was fetched. Returns what is wrong with it, if anything is."""
         try:
             newer = read_revocation_list(stored.body, ssl.PEM_cert_to_DER_cert(source.authority.strip()))
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""From a secret's value to what Envoy may be handed: read it, judge it."""
+"""Secrets as Envoy may be handed them: fetched, read and checked."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Secrets(Protocol):
-    """Where secrets are kept; :class:`entrypoint.aws.secrets_manager.SecretsReader` in the container."""
+    """Keeps secrets; :class:`entrypoint.aws.secrets_manager.SecretsReader` in the container."""
 
     def labels(self, secret: str) -> SecretLabels:
         """The versions that its labels stand on."""
@@ -36,7 +36,7 @@ class SecretSource:
     Fetches secrets and checks them.
 
     Args:
-        secrets: Where they are kept.
+        secrets: Keeps them.
         now: Seconds since 1970, UTC.
         revocation: Revocation lists; None if no bundle asks for them.
     """
@@ -98,6 +98,6 @@ class SecretSource:
         if self._revocation is None:
             envoy = EnvoyResource(version, trust_resource(wanted.name, bundle))
             return SecretContent(envoy, None, bundle.certificates, bundle)
-        lists = self._revocation.look(bundle, wanted.reference.revocation, wanted.name)
+        lists = self._revocation.current(bundle, wanted.reference.revocation, wanted.name)
         envoy = EnvoyResource(lists.version(version), trust_resource(wanted.name, bundle, lists.pem))
         return SecretContent(envoy, None, bundle.certificates, bundle, lists.problem)

@@ -1,4 +1,4 @@
-"""Where a backend's tasks are: the addresses behind its name, asked for where Envoy asks."""
+"""The addresses behind a backend's name, from the DNS server that Envoy asks."""
 
 from __future__ import annotations
 
@@ -24,12 +24,11 @@ def addresses_of(host: str, resolver: str, timeout_s: float) -> list[str]:
     The IPv4 addresses of a name; Envoy's clusters ask for no others (``dns_lookup_family: V4_ONLY``).
 
     Args:
-        host: The name.
         resolver: ``host:port`` of the DNS server to ask; empty: the system's resolver, which keeps its own time.
         timeout_s: Longest wait for the given resolver, seconds.
 
     Raises:
-        OSError: If there is no answer, or it holds no address.
+        OSError: If there is no answer, or no address in it.
     """
     if resolver:
         return _asked(host, resolver, timeout_s)

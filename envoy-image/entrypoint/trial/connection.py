@@ -1,4 +1,4 @@
-"""One try of a client certificate: a connection to one endpoint, and what the server makes of the certificate."""
+"""One handshake with a client certificate: a connection to one endpoint, and the server's answer."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class TrialResult(NamedTuple):
 
 class Presented(NamedTuple):
     """
-    What a client presents; ``repr`` leaves it out.
+    A client's certificate and key; ``repr`` leaves them out.
 
     Args:
         certificate_chain: Leaf and issuers, PEM.
@@ -76,7 +76,7 @@ class Presented(NamedTuple):
 
 
 def presented(resource: Json) -> Presented | None:
-    """What a client presents with an SDS resource (:func:`meshcert.envoy.identity_resource`); None without its key."""
+    """Certificate and key of an SDS resource (:func:`meshcert.envoy.identity_resource`); None if the key is missing."""
     secret = resource.get("tls_certificate", {})
     fields = [
         secret.get(field, {}).get("inline_string", "") for field in ("certificate_chain", "private_key", "password")
@@ -163,7 +163,7 @@ def client_context(shown: Presented, roots: str, protocol: str) -> ssl.SSLContex
 
 
 def _is_meant(encrypted: ssl.SSLSocket, backend: Backend) -> bool:
-    """Whether Envoy would talk to this server at all."""
+    """True if Envoy would talk to this server at all."""
     if backend.tls is None:
         return False
     shown: Any = encrypted.getpeercert()
@@ -172,23 +172,23 @@ def _is_meant(encrypted: ssl.SSLSocket, backend: Backend) -> bool:
 
 
 def _hear(encrypted: ssl.SSLSocket, deadline: float) -> None:
-    """Return once the server has accepted our certificate; raises what it says otherwise."""
+    """Return once the server has accepted our certificate; raises its alert if it has not."""
     if encrypted.version() == "TLSv1.2":
         return  # its handshake ends with the server's word
     if encrypted.selected_alpn_protocol() == "h2":
         encrypted.settimeout(_left(deadline))
-        with suppress(OSError):  # who has refused us may not listen any more; its alert is read below
+        with suppress(OSError):  # a server that has refused us may not listen any more; its alert is read below
             encrypted.sendall(_HTTP2_BEGINNING)
         encrypted.recv(1)
         return
     encrypted.settimeout(min(SILENCE_S, _left(deadline)))
     with suppress(TimeoutError):
-        # No bytes are as good as some: who refuses says so by an alert, and not by an orderly end.
+        # Silence is as good as bytes: a server that refuses sends an alert, and does not end in order.
         encrypted.recv(1)
 
 
 def _judged(error: OSError) -> TrialResult:
-    """What an error says of our certificate: only an alert says something."""
+    """The result that an error stands for. Only an alert is an answer to our certificate."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return TrialResult(Acceptance.UNKNOWN, f"its own certificate is not accepted ({error.verify_message})")
     if isinstance(error, TimeoutError):

@@ -1,8 +1,8 @@
 """
 A new client certificate is tried before Envoy gets it: with one endpoint of each upstream it is presented to.
 
-What the pre-flight cannot know is whether the peers accept the certificate: their trust bundle may lack its root, they
-may demand another name, their revocation list may hold it. They are asked, by a real handshake.
+The pre-flight cannot know whether the peers accept the certificate: their trust bundle may lack its root, they may
+demand another name, their revocation list may hold it. They are asked, by a real handshake.
 
 Only while a proxy runs, and never at its start: a container must start whether its upstreams do or not, and it has no
 older certificate to stay with. A new trust bundle needs no trial: it judges others.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from meshcert.proxy import Backend, ProxySettings
 
 LONGEST_TRIAL_S = 2.0
-"""Whoever has not answered by then does not keep a rotation waiting, seconds, for all upstreams together."""
+"""Seconds for all upstreams together. One that has not answered by then does not hold up a rotation."""
 MOST_AT_ONCE = 8
 
 _REMEDY = "Its proxy logs why (event connection-refused): mend its trust or names, or the certificate"
@@ -49,10 +49,9 @@ class Trial:
     Tries client certificates.
 
     Args:
-        proxy: Of the container.
         addresses: Names the DNS server that Envoy asks.
         trusted: Gives the roots Envoy holds under a trust bundle's SDS name, PEM; empty if it holds none.
-        log: For what a person must know.
+        log: Takes ``certificate-tried``.
     """
 
     def __init__(self, proxy: ProxySettings, addresses: Addresses, trusted: Callable[[str], str], log: Log) -> None:

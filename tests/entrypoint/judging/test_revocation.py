@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 
 from entrypoint.aws.object_storage import StoredObject
-from entrypoint.judging.revocation import Lists, RevocationLists
+from entrypoint.judging.revocation import RevocationLists, UsableLists
 from entrypoint.judging.revocation_list import read_revocation_list
 from evidence.fixtures.pki import Hierarchy
 from meshcert.errors import AwsRefused, AwsUnavailable
@@ -163,9 +163,9 @@ class World:
             "crl/root.crl": self.hierarchy.revocation_list(by="root", **changes),
         }
 
-    def look(self, revocation: Revocation = Revocation.FAIL_OPEN) -> Lists:
+    def look(self, revocation: Revocation = Revocation.FAIL_OPEN) -> UsableLists:
         """One look."""
-        return self.lists.look(self.bundle, revocation, "trust/colorteller")
+        return self.lists.current(self.bundle, revocation, "trust/colorteller")
 
 
 @pytest.fixture
@@ -189,7 +189,7 @@ class TestGoodLists:
         """`revocation: none`."""
         world.bucket.error = AwsUnavailable("s3:GetObject", "x", "must not be asked")
 
-        assert world.look(Revocation.NONE) == Lists()
+        assert world.look(Revocation.NONE) == UsableLists()
 
     def test_a_list_is_read_once(self, world: World) -> None:
         """Later looks send its entity tag, and S3 sends nothing back."""
@@ -206,7 +206,7 @@ class TestGoodLists:
 
         assert after.version("abc") != before.version("abc")
         assert all(lists.version("abc").startswith("abc.") for lists in (before, after))
-        assert Lists().version("abc") == "abc"
+        assert UsableLists().version("abc") == "abc"
 
 
 class TestFailOpen:

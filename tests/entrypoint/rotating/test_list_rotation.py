@@ -12,7 +12,7 @@ from entrypoint.aws.retrying import ProcessClock
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.admin import Admin
 from entrypoint.envoy.handover import EnvoyResource, Verdict
-from entrypoint.judging.revocation import Lists
+from entrypoint.judging.revocation import UsableLists
 from entrypoint.log import Log
 from entrypoint.rotating.resuming import resume
 from entrypoint.rotating.rotation import Rotation
@@ -89,7 +89,7 @@ class World:
 
     def __init__(self, folder: Path, hierarchy: Hierarchy, material: Material, rotation: RotationMode) -> None:
         self.lines: list[dict[str, Any]] = []
-        self.lists: Lists | AwsUnavailable = Lists("first")
+        self.lists: UsableLists | AwsUnavailable = UsableLists("first")
         self.vault = {
             TELLER_SECRET: SecretVersion(material.version_id, write_material(material, {})),
             GATEWAY_TRUST: SecretVersion("bundle-1", write_trust_bundle(hierarchy.trust_bundle)),
@@ -131,7 +131,7 @@ class World:
         """As Secrets Manager."""
         return self.vault[secret]
 
-    def look(self, bundle: TrustBundle, revocation: Revocation, subject: str) -> Lists:
+    def current(self, bundle: TrustBundle, revocation: Revocation, subject: str) -> UsableLists:
         """As :class:`entrypoint.judging.revocation.RevocationLists`."""
         del bundle, subject
         assert revocation is Revocation.FAIL_OPEN
@@ -156,19 +156,19 @@ def world(request: pytest.FixtureRequest, tmp_path: Path, hierarchy: Hierarchy, 
 def test_a_newer_list_is_handed_over_once(world: World, hierarchy: Hierarchy) -> None:
     """With the same roots, under the version of the same secret."""
     world.rotation.look()
-    world.lists = Lists("second")
+    world.lists = UsableLists("second")
     world.rotation.look()
     world.rotation.look()
 
     assert world.envoy.context()["crl"] == {"inline_string": "second"}
     assert world.envoy.context()["trusted_ca"] == {"inline_string": hierarchy.trust_bundle.certificates}
     versions = [version for name, version in world.envoy.installed if name == TRUST]
-    assert versions == [Lists("first").version("bundle-1"), Lists("second").version("bundle-1")]
+    assert versions == [UsableLists("first").version("bundle-1"), UsableLists("second").version("bundle-1")]
 
 
 def test_lists_that_are_taken_away_are_gone_from_envoy(world: World) -> None:
     """Failing open."""
-    world.lists = Lists("", "revoked peers pass: they are missing")
+    world.lists = UsableLists("", "revoked peers pass: they are missing")
     world.rotation.look()
 
     assert "crl" not in world.envoy.context()
@@ -177,10 +177,10 @@ def test_lists_that_are_taken_away_are_gone_from_envoy(world: World) -> None:
 
 def test_trouble_is_told_once_and_its_end_too(world: World) -> None:
     """A line each, however often it is looked at."""
-    world.lists = Lists("first", "S3: HTTP 503")
+    world.lists = UsableLists("first", "S3: HTTP 503")
     world.rotation.look()
     world.rotation.look()
-    world.lists = Lists("first")
+    world.lists = UsableLists("first")
     world.rotation.look()
     world.rotation.look()
 
@@ -201,7 +201,7 @@ def test_lists_that_envoy_rejects_are_taken_back_and_not_tried_again(world: Worl
     """It is said until others come."""
     world.rotation.look()
     world.envoy.rejecting = True
-    world.lists = Lists("bad")
+    world.lists = UsableLists("bad")
     world.rotation.look()
     tried = len(world.envoy.installed)
     world.rotation.look()
@@ -212,7 +212,7 @@ def test_lists_that_envoy_rejects_are_taken_back_and_not_tried_again(world: Worl
     assert not world.told("revocation-lists-good")
 
     world.envoy.rejecting = False
-    world.lists = Lists("better")
+    world.lists = UsableLists("better")
     world.rotation.look()
     assert world.envoy.context()["crl"] == {"inline_string": "better"}
     assert world.told("revocation-lists-good")
@@ -224,10 +224,10 @@ def test_a_new_watcher_keeps_the_roots_that_are_served(world: World, hierarchy: 
 
     world.vault[GATEWAY_TRUST] = SecretVersion("bundle-2", write_trust_bundle(AnotherHierarchy().trust_bundle))
     world.rotation = world.watcher()
-    world.lists = Lists("second")
+    world.lists = UsableLists("second")
     world.rotation.look()
 
     reloads = world.settings.proxy.rotation is RotationMode.RELOAD
     served = world.envoy.installed[-1][1]
-    assert served == Lists("second").version("bundle-2" if reloads else "bundle-1")
+    assert served == UsableLists("second").version("bundle-2" if reloads else "bundle-1")
     assert (world.envoy.context()["trusted_ca"]["inline_string"] != hierarchy.trust_bundle.certificates) == reloads

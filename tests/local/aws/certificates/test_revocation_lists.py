@@ -186,10 +186,10 @@ def test_a_task_reads_the_lists_it_may_read_through_the_proxys_own_client(fresh_
     bundle = TrustBundle(pem, (ListSource(BUCKET, _key(ca), pem),))
     lists = RevocationLists(storage, time.time)
 
-    first = lists.look(bundle, Revocation.FAIL_CLOSED, "trust/color")
-    again = lists.look(bundle, Revocation.FAIL_CLOSED, "trust/color")
+    first = lists.current(bundle, Revocation.FAIL_CLOSED, "trust/color")
+    again = lists.current(bundle, Revocation.FAIL_CLOSED, "trust/color")
     _revoked(fresh_aws, ca)
-    after = lists.look(bundle, Revocation.FAIL_CLOSED, "trust/color")
+    after = lists.current(bundle, Revocation.FAIL_CLOSED, "trust/color")
 
     assert [each.problem for each in (first, again, after)] == [""] * 3
     assert first == again != after
