@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from meshcert.contract.aws_errors import TRANSIENT
 from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
@@ -28,9 +28,9 @@ class JsonConnection(Protocol):
         """Status and body of the answer; ConnectionError if there is none."""
 
 
-class JsonService(NamedTuple):
+class JsonService:
     """
-    How a service names its calls.
+    One AWS service.
 
     Args:
         name: As in an IAM action, for example ``secretsmanager``.
@@ -38,9 +38,10 @@ class JsonService(NamedTuple):
         version: Of AWS's JSON protocol: ``1.0`` or ``1.1``.
     """
 
-    name: str
-    target: str
-    version: str
+    def __init__(self, name: str, target: str, version: str) -> None:
+        self._name = name
+        self._target = target
+        self._version = version
 
     def call(
         self,
@@ -66,10 +67,10 @@ class JsonService(NamedTuple):
             IdentityMissing: If there is no such resource.
         """
         headers = [
-            ("Content-Type", f"application/x-amz-json-{self.version}"),
-            ("X-Amz-Target", f"{self.target}.{operation}"),
+            ("Content-Type", f"application/x-amz-json-{self._version}"),
+            ("X-Amz-Target", f"{self._target}.{operation}"),
         ]
-        action = f"{self.name}:{operation}"
+        action = f"{self._name}:{operation}"
         try:
             status, body = connection.post(headers, json.dumps(question).encode(), timeout_s)
         except ConnectionError as error:

@@ -48,7 +48,7 @@ class Refusal(NamedTuple):
     reason: str
 
 
-class Unjudged(NamedTuple, Generic[ContentT]):
+class Unjudged(Generic[ContentT]):
     """
     A version that Envoy was handed and has not judged yet.
 
@@ -58,9 +58,10 @@ class Unjudged(NamedTuple, Generic[ContentT]):
         ticket: Is asked for the verdict.
     """
 
-    content: ContentT
-    good: ContentT | None
-    ticket: Ticket
+    def __init__(self, content: ContentT, good: ContentT | None, ticket: Ticket) -> None:
+        self.content = content
+        self.good = good
+        self.ticket = ticket
 
 
 class Resource(Generic[ContentT]):
@@ -132,14 +133,14 @@ class Resource(Generic[ContentT]):
         """
         if self.unjudged is None:
             return Verdict(accepted=True)
-        verdict = self.unjudged.ticket.verdict()
+        judged = self.unjudged
+        verdict = judged.ticket.verdict()
         if verdict is None:
             return None
-        refused, good, _ = self.unjudged
         self.unjudged = None
         if not verdict.accepted:
-            self.rejected = Refusal(refused.envoy.version, verdict.reason)
-            self.content = good
+            self.rejected = Refusal(judged.content.envoy.version, verdict.reason)
+            self.content = judged.good
             self.restore()
         return verdict
 
