@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from entrypoint.log import Log
     from entrypoint.platform import WorkloadPlatform
     from entrypoint.rotating.first_delivery import FirstDelivery
-    from entrypoint.rotating.rotation import Rotation
+    from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.secret import Secret
     from entrypoint.rotating.source import SecretSource
     from entrypoint.settings import Settings
@@ -106,7 +106,7 @@ def _run(arguments: WatcherArguments) -> int:
         code = exit_code_of(error)
         log.error("start-failed", error=type(error).__name__, reason=str(error), exit_code=code)  # noqa: TRY400  ours
         return code
-    return _rotation(arguments, settings, aws, parts, log).run()
+    return _polling(arguments, settings, aws, parts, log).run()
 
 
 class _Aws(NamedTuple):
@@ -161,22 +161,20 @@ def _parts(arguments: WatcherArguments, settings: Settings, aws: _Aws, log: Log)
     return _Parts(secrets, source, handover, first, serve, resumes)
 
 
-def _rotation(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: _Parts, log: Log) -> Rotation:
+def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: _Parts, log: Log) -> Polling:
     # None of this is part of a start: Envoy has its secrets by now.
     from entrypoint.rotating.acknowledgements import acknowledgement_writer
+    from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.rotation import Rotation
     from entrypoint.rotating.standing import Standings
     from entrypoint.trial.trial import Trial
 
-    return Rotation(
-        settings.proxy,
-        parts.secrets,
-        parts.source,
-        trial=Trial(settings.proxy, settings.addresses, lambda name: parts.secrets[name].roots, log),
-        standings=Standings(settings.proxy, parts.secrets, _admin(settings)),
-        acknowledgements=acknowledgement_writer(settings, arguments.environ, aws.platform, aws.session, log),
-        log=log,
-    )
+    proxy, secrets = settings.proxy, parts.secrets
+    trial = Trial(proxy, settings.addresses, lambda name: secrets[name].roots, log)
+    standings = Standings(proxy, secrets, _admin(settings))
+    rotation = Rotation(proxy, secrets, parts.source, trial=trial, standings=standings, log=log)
+    acknowledgements = acknowledgement_writer(settings, arguments.environ, aws.platform, aws.session, log)
+    return Polling(proxy.poll_interval_s, rotation.look, standings, acknowledgements)
 
 
 def _revocation_lists(arguments: WatcherArguments, settings: Settings, session: Session) -> RevocationLists | None:

@@ -85,7 +85,7 @@ def test_help_lists_every_exit_code() -> None:
 def test_what_the_start_loads_is_not_what_acknowledging_needs() -> None:
     """The start's own modules import neither: the watcher does, once Envoy has accepted its secrets."""
     later = (
-        *("rotating.rotation", "rotating.acknowledgements", "rotating.standing"),
+        *("rotating.polling", "rotating.rotation", "rotating.acknowledgements", "rotating.standing"),
         *("aws.dynamodb", "platform.task_metadata"),
     )
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Never
+from typing import TYPE_CHECKING
 
 from entrypoint.aws.retrying import ProcessClock, until
 from entrypoint.envoy.handover import EnvoySilent
 from entrypoint.log import place_of
-from entrypoint.rotating.acknowledgements import LONGEST_WRITE_S
 from entrypoint.rotating.standing import Stage, reason_of
 from meshcert.errors import Fault, MaterialRejected, MeshcertError, SecretMalformed, VersionQuarantined
 from meshcert.proxy import Revocation, RotationMode
@@ -19,15 +18,12 @@ if TYPE_CHECKING:
     from entrypoint.aws.secrets_manager import SecretLabels
     from entrypoint.envoy.handover import Verdict
     from entrypoint.log import Log
-    from entrypoint.rotating.acknowledgements import AcknowledgementWriter
     from entrypoint.rotating.secret import Secret, SecretContent
     from entrypoint.rotating.source import SecretSource
     from entrypoint.rotating.standing import Standings
     from entrypoint.trial.trial import Trial
     from meshcert.proxy import ProxySettings
 
-_SHORTEST_WAIT = 0.8
-"""Part of the poll interval that is always waited; the rest is jitter, so that tasks do not ask in step."""
 _RETRY_FOR = 0.4
 """Part of the poll interval in which the failing calls of one look are repeated."""
 
@@ -38,21 +34,19 @@ class _LookEnded(Exception):
 
 class Rotation:
     """
-    Looks at the secrets for ever.
+    Takes new versions of the secrets over.
 
     A new version is handed over only after the pre-flight, and a certificate that upstreams are shown only after a
     trial with them. Whatever goes wrong, Envoy keeps the last good version, the reason is logged once, with the
     :class:`~entrypoint.rotating.standing.Stage` at which it went wrong, and the next look tries again.
 
     Args:
-        proxy: Says how often to look, and whether running tasks take new versions over.
+        proxy: Says whether running tasks take new versions over, and how often they are looked for.
         secrets: Every secret of the proxy, by SDS name, after the first delivery.
         source: Fetches and checks.
         trial: Tries client certificates with the upstreams.
-        standings: Reads how each identity stands, and asks Envoy for that.
-        acknowledgements: Takes the standings; None if nobody wants to know.
-        log: For what a person must know.
-        clock: For waiting.
+        standings: Knows what Envoy says that it serves.
+        log: Takes every event of a rotation.
     """
 
     def __init__(
@@ -63,7 +57,6 @@ class Rotation:
         *,
         trial: Trial,
         standings: Standings,
-        acknowledgements: AcknowledgementWriter | None,
         log: Log,
         clock: ProcessClock | None = None,
     ) -> None:
@@ -72,21 +65,8 @@ class Rotation:
         self._source = source
         self._trial = trial
         self._standings = standings
-        self._acknowledgements = acknowledgements
         self._log = log
         self._clock = clock or ProcessClock()
-
-    def run(self) -> Never:
-        """Look, again and again, a poll interval at most from the beginning of one look to that of the next."""
-        began = self._clock.monotonic()
-        self.acknowledge()
-        while True:
-            jitter = _SHORTEST_WAIT + (1 - _SHORTEST_WAIT) * self._clock.jitter()
-            looks_at = began + self._proxy.poll_interval_s * jitter
-            self._wait_until(looks_at)
-            began = self._clock.monotonic()
-            self.look()
-            self.acknowledge()
 
     def look(self) -> None:
         """Look at every secret once; what goes wrong with one does not keep the others from it."""
@@ -102,21 +82,6 @@ class Rotation:
                 self._log.error("certificate-expired", secret=secret.name, version=secret.version, not_after=since)
             if secret.wanted.reference.revocation is not Revocation.NONE and not secret.unjudged:
                 self._look_at_lists(secret)
-
-    def acknowledge(self) -> None:
-        """Say what this task serves, if that has changed or was said long ago."""
-        if self._acknowledgements:
-            self._acknowledgements.write(self._standings.read())
-
-    def _wait_until(self, looks_at: float) -> None:
-        """Wait for the next look, and acknowledge meanwhile, unless that could delay the look."""
-        while self._acknowledgements:
-            due_at = self._acknowledgements.due_at
-            if not self._clock.monotonic() < due_at < looks_at - LONGEST_WRITE_S:
-                break
-            self._clock.sleep(due_at - self._clock.monotonic())
-            self.acknowledge()
-        self._clock.sleep(max(0.0, looks_at - self._clock.monotonic()))
 
     def _look_at(self, secret: Secret, retry_until: float) -> None:
         secret.begin_look()

@@ -119,9 +119,7 @@ class World:
         trial, admin = Trial(self.settings.proxy, self.settings.addresses, str, log), _SilentAdmin("")
         standings = Standings(self.settings.proxy, secrets, admin)
         proxy = self.settings.proxy
-        return Rotation(
-            proxy, secrets, source, trial=trial, standings=standings, acknowledgements=None, log=log, clock=clock
-        )
+        return Rotation(proxy, secrets, source, trial=trial, standings=standings, log=log, clock=clock)
 
     def labels(self, secret: str) -> SecretLabels:
         """As Secrets Manager."""

@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from entrypoint.aws.retrying import ProcessClock
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.container.restarts import FIRST_S, MOST_S, SOUND_AFTER_S, Restarts
 from entrypoint.envoy.acceptance import SecretCounters, secret_counters
-from entrypoint.rotating.acknowledgements import LONGEST_WRITE_S
-from entrypoint.rotating.rotation import Rotation
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_SECRET
 from meshcert.errors import AwsUnavailable
 from tests.entrypoint.rotating.world import World
@@ -23,10 +20,6 @@ if TYPE_CHECKING:
 
     from evidence.fixtures.pki import Hierarchy
     from meshcert.material import Material
-
-
-class EnoughError(Exception):
-    """The test has seen what it wanted to see."""
 
 
 @pytest.fixture
@@ -155,40 +148,6 @@ def test_what_was_refused_is_said_until_the_current_version_is_served(world: Wor
     assert secret.trouble == ""
 
 
-def test_acknowledging_never_delays_a_look(world: World) -> None:
-    """Between two looks it is done only with time to spare; else after the look."""
-    events: list[tuple[str, float]] = []
-
-    class Telling:
-        due_at = 0.0
-
-        def write(self, _: object) -> None:
-            events.append(("told", world.now))
-            self.due_at = world.now + 25.0
-            world.now += LONGEST_WRITE_S
-
-    class Looking(Rotation):
-        def look(self) -> None:
-            events.append(("looked", world.now))
-            if len(events) > 6:
-                raise EnoughError
-
-    with pytest.raises(EnoughError):
-        world.watch(Looking, acknowledgements=Telling()).run()
-
-    assert events == [
-        ("told", 0.0),
-        ("told", 25.0),
-        ("looked", 60.0),
-        ("told", 60.0),
-        ("told", 85.0),
-        ("looked", 120.0),
-        ("told", 120.0),
-        ("told", 145.0),
-        ("looked", 180.0),
-    ]
-
-
 def test_an_envoy_that_does_not_answer_is_told_once_and_gets_the_version_later(world: World) -> None:
     """Without its counters of before, an old rejection would be taken for one of the new version."""
     world.envoy.rejecting = True
@@ -282,27 +241,10 @@ def test_all_failing_secrets_of_a_look_share_one_time_to_try_again(world: World)
         raise AwsUnavailable("secretsmanager:DescribeSecret", secret, "Throttling")
 
     world.labels = labels  # type: ignore[method-assign]  # nothing of this world answers
-    world.watch(Rotation, poll_interval_s=60.0).look()
+    world.rotation.look()
 
     assert 12.0 < world.now <= 24.0
     assert len(world.lines) == 2
-
-
-def test_a_slow_look_shortens_the_wait_for_the_next(world: World) -> None:
-    """The poll interval is the longest time between two looks."""
-    looks: list[float] = []
-
-    class Looking(Rotation):
-        def look(self) -> None:
-            looks.append(world.now)
-            if len(looks) == 4:
-                raise EnoughError
-            world.now += (3.0, 500.0, 0.0)[len(looks) - 1]
-
-    with pytest.raises(EnoughError):
-        world.watch(Looking, poll_interval_s=60.0).run()
-
-    assert looks == pytest.approx([60.0, 120.0, 620.0, 680.0])
 
 
 def test_a_full_folder_is_told_once_and_the_last_good_version_stays(world: World, tmp_path: Path) -> None:
@@ -321,23 +263,6 @@ def test_a_full_folder_is_told_once_and_the_last_good_version_stays(world: World
     in_the_way.rmdir()
     world.rotation.look()
     assert world.in_file == newer.version_id
-
-
-def test_jitter_only_shortens_the_poll_interval(world: World) -> None:
-    """From 80 % to all of it."""
-    waits = []
-
-    def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 2:
-            raise EnoughError
-
-    random_numbers = iter([0.0, 1.0])
-    clock = ProcessClock(lambda: world.now, sleep, lambda: next(random_numbers))
-    with pytest.raises(EnoughError):
-        world.watch(Rotation, poll_interval_s=60.0, clock=clock).run()
-
-    assert waits == pytest.approx([48.0, 60.0])
 
 
 def test_counters_are_read_by_secret() -> None:

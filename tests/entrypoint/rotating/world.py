@@ -120,20 +120,15 @@ class World:
         first = FirstDelivery(self.settings, self.secrets, self.source, self.handover, log=self.log, clock=self.clock)
         first.install(deadline=60.0)
         self.lines.clear()
-        self.rotation = self.watch(Rotation)
-
-    def watch(
-        self, kind: type[Rotation], poll_interval_s: float = 60.0, clock: ProcessClock | None = None, **changes: Any
-    ) -> Rotation:
-        """A rotation of this kind over the world's secrets."""
         trial: Any = self.upstreams
-        return kind(
-            self.settings.proxy._replace(poll_interval_s=poll_interval_s),
+        self.rotation = Rotation(
+            self.settings.proxy._replace(poll_interval_s=60.0),
             self.secrets,
             self.source,
-            **{"trial": trial, "standings": self.standings, "acknowledgements": None} | changes,
+            trial=trial,
+            standings=self.standings,
             log=self.log,
-            clock=clock or self.clock,
+            clock=self.clock,
         )
 
     @property
