@@ -1,13 +1,15 @@
 """
-One resource that Envoy is delivered, version after version: where it stands, and what a person has been told of it.
+One resource that Envoy is delivered, version after version: its state, and what a person has been told of it.
 
 ::
 
-    wanted ── checked ── handed ── served
-                 │          └── refused by Envoy, taken back
-                 └── refused here, or quarantined
+    nothing ── put ──▶ Served ◀── accepted ── Unjudged ── refused ──▶ Served, as it was before
+                         │                       ▲
+                         └─────── hand ──────────┘
 
-What is delivered (secrets are the first kind) adds where versions come from and how they are checked.
+A version that is wanted and fails its checks, or is quarantined, never gets as far as :meth:`Resource.hand`: it is a
+:class:`Refusal`, as is one that Envoy refused. What is delivered (secrets are the first kind) adds where versions come
+from and how they are checked.
 """
 
 from __future__ import annotations
@@ -48,12 +50,19 @@ class Refusal(NamedTuple):
     reason: str
 
 
+class Served(Generic[ContentT]):
+    """The state of a resource of which Envoy owes no verdict: it has accepted this version, or does not use it."""
+
+    def __init__(self, content: ContentT) -> None:
+        self.content = content
+
+
 class Unjudged(Generic[ContentT]):
     """
-    A version that Envoy was handed and has not judged yet.
+    The state of a resource of which Envoy was handed a version that it has not judged yet.
 
     Args:
-        content: The version.
+        content: That version.
         good: What Envoy serves meanwhile, and goes back to if it refuses; None if it serves nothing.
         ticket: Is asked for the verdict.
     """
@@ -77,10 +86,8 @@ class Resource(Generic[ContentT]):
     def __init__(self, name: str, handover: Handover, *, used: bool) -> None:
         self.name = name
         self.used = used
-        self.content: ContentT | None = None
-        """What Envoy was handed last and has not refused; None if nothing was."""
-        self.unjudged: Unjudged[ContentT] | None = None
-        """Set while Envoy's verdict on :attr:`content` is due."""
+        self.state: Served[ContentT] | Unjudged[ContentT] | None = None
+        """None until something is handed over."""
         self.rejected = Refusal("", "")
         """The version that Envoy refused last. It is never handed over again."""
         self.refusal: Refusal | None = None
@@ -91,6 +98,16 @@ class Resource(Generic[ContentT]):
         self._told: tuple[str, str] | None = None
 
     @property
+    def content(self) -> ContentT | None:
+        """What Envoy was handed last and has not refused; None if nothing was."""
+        return self.state.content if self.state else None
+
+    @property
+    def unjudged(self) -> bool:
+        """True while Envoy's verdict is due."""
+        return isinstance(self.state, Unjudged)
+
+    @property
     def version(self) -> str:
         """The ``version_info`` of what Envoy was handed last; empty if nothing was."""
         return self.content.envoy.version if self.content else ""
@@ -98,13 +115,17 @@ class Resource(Generic[ContentT]):
     @property
     def in_envoy(self) -> tuple[ContentT, ...]:
         """What Envoy may be serving: what it was handed last, and if it has not judged that yet, what it had before."""
-        candidates = (self.content, self.unjudged.good) if self.unjudged else (self.content,)
-        return tuple(content for content in candidates if content)
+        before = self.state.good if isinstance(self.state, Unjudged) else None
+        return tuple(content for content in (self.content, before) if content)
+
+    def take_up(self, content: ContentT) -> None:
+        """Go on from what Envoy was handed already; nothing is handed over."""
+        self.state = Served(content)
 
     def put(self, content: ContentT) -> None:
         """Hand over a version that needs no verdict; raises OSError if that is not possible."""
         self._handover.put(self.name, content.envoy)
-        self.content, self.unjudged = content, None
+        self.state = Served(content)
 
     def hand(self, content: ContentT) -> None:
         """
@@ -118,8 +139,8 @@ class Resource(Generic[ContentT]):
             self.put(content)
             return
         ticket = self._handover.hand(self.name, content.envoy)
-        good = self.unjudged.good if self.unjudged else self.content
-        self.content, self.unjudged = content, Unjudged(content, good, ticket)
+        good = self.state.good if isinstance(self.state, Unjudged) else self.content
+        self.state = Unjudged(content, good, ticket)
 
     def verdict(self) -> Verdict | None:
         """
@@ -131,16 +152,17 @@ class Resource(Generic[ContentT]):
         Raises:
             OSError: If a refused version cannot be taken back.
         """
-        if self.unjudged is None:
+        handed = self.state
+        if not isinstance(handed, Unjudged):
             return Verdict(accepted=True)
-        judged = self.unjudged
-        verdict = judged.ticket.verdict()
+        verdict = handed.ticket.verdict()
         if verdict is None:
             return None
-        self.unjudged = None
-        if not verdict.accepted:
-            self.rejected = Refusal(judged.content.envoy.version, verdict.reason)
-            self.content = judged.good
+        if verdict.accepted:
+            self.state = Served(handed.content)
+        else:
+            self.rejected = Refusal(handed.content.envoy.version, verdict.reason)
+            self.state = Served(handed.good) if handed.good else None
             self.restore()
         return verdict
 

@@ -41,7 +41,7 @@ def resume(
         sleep: Waits that many seconds.
     """
     for name, envoy in _earlier(secrets, handover, log, sleep).items():
-        secrets[name].content = SecretContent.of_envoy(envoy)
+        secrets[name].take_up(SecretContent.of_envoy(envoy))
     for secret in secrets.values():
         if secret.content and secret.content.envoy.complete:
             continue

@@ -145,7 +145,7 @@ class Rotation:
         if secret.content is None:
             return ""
         content = self._source.with_lists(secret.wanted, secret.content)
-        secret.content = secret.content._replace(bundle=content.bundle)
+        secret.take_up(secret.content._replace(bundle=content.bundle))
         if content.envoy.version == secret.rejected.version:
             return secret.rejected.reason
         if content.envoy.version != secret.version:

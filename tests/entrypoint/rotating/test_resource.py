@@ -91,7 +91,7 @@ def test_a_version_is_handed_and_then_served(resource: Resource[Endpoints], envo
     envoy.judgement = ACCEPTED
 
     assert resource.verdict() == ACCEPTED
-    assert resource.unjudged is None
+    assert not resource.unjudged
     assert [found.hosts for found in resource.in_envoy] == [("10.0.0.2",)]
     assert envoy.has == ["v1", "v2"]
 
@@ -121,7 +121,20 @@ def test_a_hand_over_that_fails_changes_nothing(resource: Resource[Endpoints], e
 
     assert resource.version == "v2"
     assert resource.unjudged
-    assert resource.unjudged.good == _version(1)
+    assert [found.hosts for found in resource.in_envoy] == [("10.0.0.2",), ("10.0.0.1",)]
+
+
+def test_a_refused_version_that_cannot_be_taken_back_is_not_tried_again(
+    resource: Resource[Endpoints], envoy: Envoy
+) -> None:
+    """Envoy itself keeps the last good one."""
+    resource.hand(_version(2))
+    envoy.judgement, envoy.failing = REFUSED, OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        resource.verdict()
+
+    assert (resource.rejected.version, resource.version, resource.unjudged) == ("v2", "v1", False)
 
 
 def test_the_wait_for_a_verdict_has_an_end(resource: Resource[Endpoints]) -> None:
@@ -141,7 +154,7 @@ def test_what_envoy_does_not_use_needs_no_verdict(envoy: Envoy) -> None:
 
     unused.hand(_version(1))
 
-    assert (envoy.has, unused.verdict(), unused.unjudged) == (["v1"], ACCEPTED, None)
+    assert (envoy.has, unused.verdict(), unused.unjudged) == (["v1"], ACCEPTED, False)
 
 
 def test_a_complaint_is_told_once_until_it_changes_or_ends(resource: Resource[Endpoints]) -> None:

@@ -65,7 +65,7 @@ class Upstream(TlsServer):
         self._context.verify_mode = ssl.CERT_REQUIRED
         self._context.load_verify_locations(cadata=roots)
         self._context.num_tickets = 0  # Envoy sends none either, before it has something else to say
-        self._behave = behave
+        self.behave = behave
         self.connections = 0
 
     def speak_http2(self) -> None:
@@ -79,7 +79,7 @@ class Upstream(TlsServer):
     def _answer(self, plain: socket.socket) -> None:
         self.connections += 1
         with self._context.wrap_socket(plain, server_side=True) as encrypted:
-            self._behave(encrypted)
+            self.behave(encrypted)
 
 
 class Scene:
@@ -179,7 +179,7 @@ def test_a_certificate_that_the_upstream_refuses_is_rejected_with_its_alert(
     with Upstream(scene.teller, scene.gateways.root_pem, version) as upstream:
         if protocol == "grpc":
             upstream.speak_http2()
-            upstream._behave = lambda peer: peer.sendall(_SETTINGS)
+            upstream.behave = lambda peer: peer.sendall(_SETTINGS)
         with pytest.raises(MaterialRejected) as rejected:
             scene.try_with(stranger, upstream.port, protocol=protocol)
 
