@@ -7,12 +7,21 @@ from typing import TYPE_CHECKING
 import pytest
 from awscrt import io
 
+from entrypoint.aws.credentials import ChainCredentials
 from entrypoint.aws.endpoint import Endpoint
+from entrypoint.aws.signed_connection import Session
+from entrypoint.log import Log
 from entrypoint.platform import platform_of
+from entrypoint.rotating.acknowledgements import acknowledgement_writer
+from entrypoint.settings import Settings
+from evidence.fixtures.proxies import teller
 from evidence.fixtures.secrets_api import SecretsApi
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from meshcert.errors import Fault
 
 
 @pytest.fixture
@@ -66,3 +75,34 @@ def test_an_endpoint_that_is_not_a_url_is_a_fault_unless_nobody_needs_it() -> No
     assert not [*platform_of(environ | {"AWS_ACCESS_KEY_ID": "A"}).faults()]
     with pytest.raises(ValueError, match="not an http or https URL"):
         platform_of(environ).credentials()
+
+
+class Elsewhere:
+    """Another platform, which has no credentials endpoint and does not say which instance this is."""
+
+    def faults(self) -> Iterator[Fault]:
+        """Nothing can be wrong with it."""
+        return iter(())
+
+    def credentials(self) -> None:
+        """None."""
+
+    def anonymous(self) -> str:
+        """The reason."""
+        return "there is no downward API"
+
+    def instance(self, bootstrap: io.ClientBootstrap) -> str:
+        """Nobody may ask."""
+        raise NotImplementedError
+
+
+def test_another_platform_is_asked_in_the_same_way(tmp_path: Path) -> None:
+    """What depends on a platform takes it from the wiring and knows no name of ECS."""
+    lines: list[bytes] = []
+    environ = {"MESHCERT_PROXY": teller(acknowledgements="table").to_json(), "AWS_REGION": "eu-west-1"}
+    settings = Settings.from_environ(environ | {"MESHCERT_MATERIAL_DIR": str(tmp_path)})
+    session = Session.begin({}, Elsewhere().credentials)
+
+    assert type(session.credentials) is ChainCredentials
+    assert acknowledgement_writer(settings, environ, Elsewhere(), session, Log("info", lines.append)) is None
+    assert b'"event": "acknowledgements-off", "reason": "there is no downward API"' in lines[0]

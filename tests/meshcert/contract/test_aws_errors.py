@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
-from entrypoint.aws.http_exchange import Answer
+from entrypoint.aws.http_exchange import HttpAnswer
 from entrypoint.aws.object_storage import ObjectStorage
-from entrypoint.aws.secrets_manager import SecretsManager
+from entrypoint.aws.secrets_manager import SecretsReader
 from meshcert.contract.aws_errors import TRANSIENT
 from meshcert.errors import AwsUnavailable, MeshcertError
 from tests.meshcert.aws.test_errors import client_error, mapped
@@ -31,8 +31,8 @@ class _Says:
     def post(self, _headers: list[tuple[str, str]], _body: bytes, _timeout_s: float) -> tuple[int, bytes]:
         return 400, json.dumps({"__type": self._code}).encode()
 
-    def get(self, _path: str, _headers: list[tuple[str, str]], _timeout_s: float) -> Answer:
-        return Answer(400, f"<Error><Code>{self._code}</Code></Error>".encode(), "")
+    def get(self, _path: str, _headers: list[tuple[str, str]], _timeout_s: float) -> HttpAnswer:
+        return HttpAnswer(400, f"<Error><Code>{self._code}</Code></Error>".encode(), "")
 
 
 def _of_a_function(code: str) -> MeshcertError:
@@ -41,7 +41,7 @@ def _of_a_function(code: str) -> MeshcertError:
 
 def _of_the_container(code: str) -> MeshcertError:
     with pytest.raises(MeshcertError) as caught:
-        SecretsManager(_Says(code)).current_value("secret")
+        SecretsReader(_Says(code)).current_value("secret")
     return caught.value
 
 
