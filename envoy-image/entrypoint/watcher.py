@@ -23,10 +23,7 @@ if TYPE_CHECKING:
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
     from entrypoint.platform import WorkloadPlatform
-    from entrypoint.rotating.first_delivery import FirstDelivery
     from entrypoint.rotating.polling import Polling
-    from entrypoint.rotating.secret import Secret
-    from entrypoint.rotating.source import SecretSource
     from entrypoint.settings import Settings
 
 
@@ -90,7 +87,7 @@ def _run(arguments: WatcherArguments) -> int:
     try:
         settings = Settings.from_environ(arguments.environ)
         assert aws is not None
-        parts = _parts(arguments, settings, aws, log)
+        parts = _Parts(arguments, settings, aws, log)
         if not parts.resumes:
             parts.first.install(arguments.started + settings.start_deadline_s)
             arguments.report(INSTALLED)
@@ -133,32 +130,24 @@ def _begin_aws(environ: Mapping[str, str]) -> _Aws | None:
     return _Aws(platform, session, SignedConnection(endpoint, region, "secretsmanager", session))
 
 
-class _Parts(NamedTuple):
-    """What a watcher's start is made of."""
+class _Parts:
+    """The parts of a watcher's start, put together."""
 
-    secrets: Mapping[str, Secret]
-    source: SecretSource
-    handover: Handover
-    first: FirstDelivery
-    serve: Callable[[], object]
-    resumes: bool
+    def __init__(self, arguments: WatcherArguments, settings: Settings, aws: _Aws, log: Log) -> None:
+        from entrypoint.aws.secrets_manager import SecretsReader
+        from entrypoint.rotating.first_delivery import FirstDelivery
+        from entrypoint.rotating.secret import secrets_of
+        from entrypoint.rotating.source import SecretSource
+        from meshcert.proxy import DeliveryMode
 
-
-def _parts(arguments: WatcherArguments, settings: Settings, aws: _Aws, log: Log) -> _Parts:
-    from entrypoint.aws.secrets_manager import SecretsReader
-    from entrypoint.rotating.first_delivery import FirstDelivery
-    from entrypoint.rotating.secret import secrets_of
-    from entrypoint.rotating.source import SecretSource
-    from meshcert.proxy import DeliveryMode
-
-    over_socket = settings.proxy.delivery is DeliveryMode.SDS
-    handover, serve = _over_socket(arguments, settings, log) if over_socket else _by_files(settings)
-    secrets = secrets_of(settings.proxy, handover)
-    source = SecretSource(SecretsReader(aws.connection), time.time, _revocation_lists(arguments, settings, aws.session))
-    first = FirstDelivery(settings, secrets, source, handover, log=log)
-    # What an earlier watcher had in memory died with it; until Envoy has all of it, that is a new start.
-    resumes = arguments.accepted if over_socket else arguments.installed
-    return _Parts(secrets, source, handover, first, serve, resumes)
+        over_socket = settings.proxy.delivery is DeliveryMode.SDS
+        self.handover, self.serve = _over_socket(arguments, settings, log) if over_socket else _by_files(settings)
+        self.secrets = secrets_of(settings.proxy, self.handover)
+        lists = _revocation_lists(arguments, settings, aws.session)
+        self.source = SecretSource(SecretsReader(aws.connection), time.time, lists)
+        self.first = FirstDelivery(settings, self.secrets, self.source, self.handover, log=log)
+        # What an earlier watcher had in memory died with it; until Envoy has all of it, that is a new start.
+        self.resumes = arguments.accepted if over_socket else arguments.installed
 
 
 def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: _Parts, log: Log) -> Polling:
