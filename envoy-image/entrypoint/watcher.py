@@ -17,12 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from socket import socket
 
-    from entrypoint.aws.signed_connection import Session, SignedConnection
+    from entrypoint.aws.signed_connection import Session
     from entrypoint.envoy.admin import Admin
     from entrypoint.envoy.handover import Handover
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
-    from entrypoint.platform import WorkloadPlatform
     from entrypoint.rotating.polling import Polling
     from entrypoint.settings import Settings
 
@@ -106,28 +105,27 @@ def _run(arguments: WatcherArguments) -> int:
     return _polling(arguments, settings, aws, parts, log).run()
 
 
-class _Aws(NamedTuple):
-    """What is begun before anything else is loaded."""
+class _Aws:
+    """What is begun before anything else is loaded: credentials and the connection to AWS are on their way."""
 
-    platform: WorkloadPlatform
-    session: Session
-    connection: SignedConnection
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        from entrypoint.aws.endpoint import secrets_manager_endpoint  # the supervisor needs none of this
+        from entrypoint.aws.signed_connection import Session, SignedConnection
+        from entrypoint.platform import platform_of
+
+        region = environ.get("AWS_REGION", "")
+        endpoint = secrets_manager_endpoint(region, environ)
+        self.platform = platform_of(environ)
+        self.session = Session.begin(environ, self.platform.credentials)
+        self.connection = SignedConnection(endpoint, region, "secretsmanager", self.session)
 
 
 def _begin_aws(environ: Mapping[str, str]) -> _Aws | None:
-    """Credentials and the connection to AWS, on their way; None if the environment is wrong, as the settings report."""
-    from entrypoint.aws.endpoint import secrets_manager_endpoint  # the supervisor needs none of this
-    from entrypoint.aws.signed_connection import Session, SignedConnection
-    from entrypoint.platform import platform_of
-
-    platform = platform_of(environ)
-    region = environ.get("AWS_REGION", "")
+    """None if the environment is wrong, as the settings report."""
     try:
-        endpoint = secrets_manager_endpoint(region, environ)
-        session = Session.begin(environ, platform.credentials)
+        return _Aws(environ)
     except ValueError:
         return None
-    return _Aws(platform, session, SignedConnection(endpoint, region, "secretsmanager", session))
 
 
 class _Parts:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from awscrt import auth, http
 
@@ -28,7 +28,7 @@ REFRESH_BEFORE_S = 300.0
 _OK = 200
 
 
-class CredentialsEndpoint(NamedTuple):
+class CredentialsEndpoint:
     """
     Where a platform gives this container its credentials.
 
@@ -38,14 +38,10 @@ class CredentialsEndpoint(NamedTuple):
         token: Reads the ``Authorization`` header, empty for none; ConnectionError if it cannot be read.
     """
 
-    endpoint: Endpoint
-    path: str
-    token: Callable[[], str]
-
-
-class _Credentials(NamedTuple):
-    provider: Any
-    expires: float
+    def __init__(self, endpoint: Endpoint, path: str, token: Callable[[], str]) -> None:
+        self.endpoint = endpoint
+        self.path = path
+        self.token = token
 
 
 class EndpointCredentials:
@@ -59,11 +55,12 @@ class EndpointCredentials:
     def __init__(
         self, where: CredentialsEndpoint, bootstrap: ClientBootstrap, now: Callable[[], float] = time.time
     ) -> None:
-        self._endpoint, self._path, self._token = where
+        self._where = where
         self._bootstrap = bootstrap
         self._now = now
-        self._kept: _Credentials | None = None
-        self._connecting = connect(self._endpoint, bootstrap)
+        self._kept: Any = None
+        self._expires = 0.0
+        self._connecting = connect(where.endpoint, bootstrap)
 
     def provider(self, timeout_s: float) -> Any:
         """
@@ -75,23 +72,24 @@ class EndpointCredentials:
         Raises:
             ConnectionError: If the endpoint gives none, and the kept ones have ended.
         """
-        if self._kept is None or self._kept.expires - self._now() < REFRESH_BEFORE_S:
+        if self._expires - self._now() < REFRESH_BEFORE_S:
             try:
-                self._kept = self._fetch(timeout_s)
+                self._kept, self._expires = self._fetch(timeout_s)
             except ConnectionError:
-                if self._kept is None or self._kept.expires <= self._now():
+                if self._expires <= self._now():
                     raise
-        return self._kept.provider
+        return self._kept
 
-    def _fetch(self, timeout_s: float) -> _Credentials:
-        connecting, self._connecting = self._connecting or connect(self._endpoint, self._bootstrap), None
+    def _fetch(self, timeout_s: float) -> tuple[Any, float]:
+        """A provider, and when its credentials end, seconds since 1970, UTC."""
+        connecting, self._connecting = self._connecting or connect(self._where.endpoint, self._bootstrap), None
         connection = result(connecting, "credentials", timeout_s)
-        headers = [("Host", self._endpoint.authority), ("Accept", "application/json")]
-        if token := self._token():
+        headers = [("Host", self._where.endpoint.authority), ("Accept", "application/json")]
+        if token := self._where.token():
             headers.append(("Authorization", token))
         try:
             status, body, _ = exchange(
-                connection, http.HttpRequest("GET", self._path, http.HttpHeaders(headers)), timeout_s
+                connection, http.HttpRequest("GET", self._where.path, http.HttpHeaders(headers)), timeout_s
             )
         finally:
             connection.close()
@@ -126,7 +124,7 @@ def find_credentials(
     return EndpointCredentials(where, bootstrap) if where else ChainCredentials(bootstrap)
 
 
-def _parsed(body: bytes) -> _Credentials:
+def _parsed(body: bytes) -> tuple[Any, float]:
     try:
         answer = json.loads(body)
         expires = datetime.fromisoformat(answer["Expiration"])
@@ -136,4 +134,4 @@ def _parsed(body: bytes) -> _Credentials:
     except (ValueError, KeyError, TypeError):
         # What cannot be read may be half a credential: it is not quoted.
         raise ConnectionError("no credentials: the container's endpoint answers something else") from None
-    return _Credentials(provider, expires.timestamp())
+    return provider, expires.timestamp()

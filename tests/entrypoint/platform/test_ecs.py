@@ -60,8 +60,8 @@ def test_the_tasks_own_endpoint_wins_over_one_of_a_url() -> None:
 
     assert given
     assert both
-    assert given[:2] == (Endpoint("127.0.0.1", 9, tls=False), "/x")
-    assert both[:2] == (Endpoint("169.254.170.2", 80, tls=False), "/v2/credentials?id=1")
+    assert (given.endpoint, given.path) == (Endpoint("127.0.0.1", 9, tls=False), "/x")
+    assert (both.endpoint, both.path) == (Endpoint("169.254.170.2", 80, tls=False), "/v2/credentials?id=1")
     assert platform_of({}).credentials() is None
 
 
