@@ -149,7 +149,7 @@ class Supervisor:
                 os._exit(exit_codes.ENVOY)
 
     def _start_watcher(self) -> None:
-        if _secrets_over_socket(self._environ):
+        if secrets_over_socket(self._environ):
             from entrypoint.grpc import socket as sds_socket  # it loads what file delivery does not need
 
             self._sds_socket = sds_socket.kept(self._sds_socket, self._environ, self._paths.sds_socket)
@@ -300,15 +300,18 @@ class Supervisor:
             os.waitpid(self._envoy, 0)
 
 
-def _secrets_over_socket(environ: Mapping[str, str]) -> bool:
+def secrets_over_socket(environ: Mapping[str, str]) -> bool:
     """
     Whether Envoy asks for its secrets over the socket, which then has to be there before the watcher.
 
     Settings that cannot be read say no here; the watcher reports what is wrong with them.
     """
+    text = environ.get(PROXY, "")
+    if '"sds"' not in text:
+        return False  # the word decides nothing, but without it Envoy need not wait for the parser to load
     import json  # the watcher needs it as well, and inherits it
 
     try:
-        return bool(json.loads(environ.get(PROXY, "")).get("delivery") == "sds")
+        return bool(json.loads(text).get("delivery") == "sds")
     except (ValueError, AttributeError, RecursionError):
         return False
