@@ -150,9 +150,9 @@ class Supervisor:
 
     def _start_watcher(self) -> None:
         if "sds" in self._environ.get(PROXY, ""):
-            from entrypoint.grpc import socket as sds_socket  # it loads what file delivery does not need
+            from entrypoint import sockets  # it loads what file delivery does not need
 
-            self._sds_socket = sds_socket.kept(self._sds_socket, self._environ, self._paths.sds_socket)
+            self._sds_socket = sockets.kept(self._sds_socket, self._environ, self._paths.sds_socket)
         reader, writer = os.pipe()
         supervisor = os.getpid()
         self._restarts.started(time.monotonic())

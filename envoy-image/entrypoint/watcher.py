@@ -142,27 +142,28 @@ def _over_socket(task: Task, settings: Settings, log: Log) -> SocketHandover:
     import threading
 
     from entrypoint.rotating.delivery import wanted_secrets
-    from entrypoint.xds.board import Board
     from entrypoint.xds.handover import SocketHandover
+    from entrypoint.xds.resources import ResourceStore
+    from entrypoint.xds.secrets import SECRETS
     from meshcert.errors import Fault, SettingsInvalid
 
     if (listener := task.sds_socket) is None:
         problem = f"no socket could be made in {settings.paths.folder}"
         raise SettingsInvalid("environment", (Fault(MATERIAL_DIR, problem, "An earlier line of this log says why"),))
-    board = Board(wanted.name for wanted in wanted_secrets(settings.proxy))
+    store = ResourceStore(SECRETS, (wanted.name for wanted in wanted_secrets(settings.proxy)))
 
     def in_thread() -> None:
         try:
-            from entrypoint.grpc.server import serve
+            from entrypoint.sockets import serve
 
-            serve(listener, board, log, task.supervisor)
+            serve(listener, store, log, task.supervisor)
         except Exception as error:  # noqa: BLE001  without this thread Envoy gets nothing: a new watcher has one
             from entrypoint.log import place_of
 
             log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
             os._exit(exit_codes.INTERNAL)
 
-    return SocketHandover(board, threading.Thread(target=in_thread, name="sds", daemon=True).start)
+    return SocketHandover(store, threading.Thread(target=in_thread, name="sds", daemon=True).start)
 
 
 def _resume(handover: Handover, delivery: Delivery, settings: Settings, log: Log) -> None:

@@ -6,8 +6,8 @@ import json
 from typing import TYPE_CHECKING
 
 from entrypoint.envoy.handover import REJECTED, Verdict
-from entrypoint.xds.board import Offer
-from entrypoint.xds.messages import secret_body
+from entrypoint.xds.resources import VersionedResource
+from entrypoint.xds.secrets import secret_body
 from meshcert.envoy.secrets import discovery_response
 from meshcert.errors import MeshcertError
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from entrypoint.envoy.admin import Admin
     from entrypoint.log import Log
     from entrypoint.rotating.delivery import Delivery, Wanted
-    from entrypoint.xds.board import Board
+    from entrypoint.xds.resources import ResourceStatus, ResourceStore
     from meshcert.envoy.api import Json
 
 ASK_ENVOY_EVERY_S = 0.2
@@ -26,24 +26,24 @@ ASK_ENVOY_EVERY_S = 0.2
 
 class SocketHandover:
     """
-    By the socket: secrets are put up on the board, and Envoy's own word on each arrives there.
+    By the socket: secrets are offered in a store, and Envoy's ACK or NACK of each arrives there.
 
     Args:
-        board: From which the server takes them.
+        store: From which the server takes them.
         serve: Starts the server.
     """
 
     look_every_s = 0.002
 
-    def __init__(self, board: Board, serve: Callable[[], object]) -> None:
-        self._board = board
+    def __init__(self, store: ResourceStore, serve: Callable[[], object]) -> None:
+        self._store = store
         self._serve = serve
         self._handed: dict[str, bytes] = {}
         self._shown_by_envoy: dict[str, bytes] = {}
 
     def install(self, name: str, resource: Json, version: str) -> bytes:
         """Offer it from now on; see :meth:`entrypoint.envoy.handover.Handover.install`."""
-        self._board.put_up(name, Offer(version, secret_body(resource)))
+        self._store.offer(name, VersionedResource(version, secret_body(resource)))
         self._handed[name] = json.dumps(discovery_response(resource, version)).encode()
         return self._handed[name]
 
@@ -55,17 +55,17 @@ class SocketHandover:
         """Offer it again, or nothing if only Envoy has it; see :meth:`entrypoint.envoy.handover.Handover.write`."""
         self._handed[name] = content
         if not content or content == self._shown_by_envoy.get(name):
-            self._board.take_down(name)
+            self._store.withdraw(name)
             return
         response = json.loads(content)
-        self._board.put_up(name, Offer(response["version_info"], secret_body(response["resources"][0])))
+        self._store.offer(name, VersionedResource(response["version_info"], secret_body(response["resources"][0])))
 
     def read(self, name: str) -> bytes:
         """Of what an earlier watcher handed over, not the key; see :meth:`entrypoint.envoy.handover.Handover.read`."""
         return self._handed.get(name, b"")
 
     def before(self, name: str) -> SecretCounters | None:
-        """Nothing: Envoy's word comes with the version it is about."""
+        """Nothing: Envoy's answer comes with the version it is about."""
         del name
         from entrypoint.envoy.acceptance import SecretCounters  # not needed to install
 
@@ -74,11 +74,11 @@ class SocketHandover:
     def verdict(self, name: str, version: str, before: SecretCounters) -> Verdict | None:
         """An ACK or a NACK; see :meth:`entrypoint.envoy.handover.Handover.verdict`."""
         del before
-        return _verdict(self._board.word(name, version))
+        return _verdict(self._store.status(name, version))
 
     def first_verdicts(self, names: Iterable[str]) -> Mapping[str, Verdict]:
         """See :meth:`entrypoint.envoy.handover.Handover.first_verdicts`."""
-        return {name: verdict for name in names if (verdict := _verdict(self._board.word(name)))}
+        return {name: verdict for name in names if (verdict := _verdict(self._store.status(name)))}
 
     def learn(self, admin: Admin) -> None:
         """
@@ -147,8 +147,10 @@ def ask_envoy(handover: SocketHandover, admin: Admin, sleep: Callable[[float], o
             sleep(ASK_ENVOY_EVERY_S)
 
 
-def _verdict(word: Verdict | None) -> Verdict | None:
-    """Envoy's word, with ours before its reason for a refusal."""
-    if word is None or word.accepted:
-        return word
-    return word._replace(reason=f"{REJECTED}: {word.reason}" if word.reason else REJECTED)
+def _verdict(status: ResourceStatus | None) -> Verdict | None:
+    """The verdict that Envoy's ACK or NACK is; ours comes before its reason for a refusal."""
+    if status is None:
+        return None
+    if status.acknowledged:
+        return Verdict(accepted=True)
+    return Verdict(accepted=False, reason=f"{REJECTED}: {status.reason}" if status.reason else REJECTED)

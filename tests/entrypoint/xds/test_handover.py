@@ -13,9 +13,9 @@ from entrypoint.envoy.acceptance import SecretCounters
 from entrypoint.envoy.handover import Verdict
 from entrypoint.log import Log
 from entrypoint.rotating.delivery import Delivery, Served, wanted_secrets
-from entrypoint.xds.board import Board
 from entrypoint.xds.handover import SocketHandover, ask_envoy, resume
-from entrypoint.xds.messages import secret_body
+from entrypoint.xds.resources import ResourceStore
+from entrypoint.xds.secrets import SECRETS, secret_body
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.envoy import identity_resource
 from meshcert.material.document import write_material, write_trust_bundle
@@ -44,8 +44,8 @@ class World:
 
     def new_watcher(self) -> None:
         """Nothing in memory."""
-        self.board = Board([TRUST.name, IDENTITY.name])
-        self.handover = SocketHandover(self.board, lambda: None)
+        self.store = ResourceStore(SECRETS, [TRUST.name, IDENTITY.name])
+        self.handover = SocketHandover(self.store, lambda: None)
         self.delivery = Delivery(self, self.handover, time.time)
 
     def versions(self, secret: str) -> Versions:
@@ -87,11 +87,11 @@ def world(hierarchy: Hierarchy, material: Material) -> World:
 
 
 def test_an_installed_secret_is_offered_and_judged_by_envoys_word(world: World, material: Material) -> None:
-    """Not by its having been put up."""
+    """Not by its having been offered."""
     assert world.delivery.served(IDENTITY) == Served("", 0, b"")
     served = world.delivery.install(world.delivery.fetch(IDENTITY))
 
-    offer = world.board.up(IDENTITY.name)
+    offer = world.store.offered(IDENTITY.name)
     assert offer == (material.version_id, secret_body(identity_resource(IDENTITY.name, material)))
     assert world.delivery.served(IDENTITY) == served
     before = world.handover.before(IDENTITY.name)
@@ -99,7 +99,7 @@ def test_an_installed_secret_is_offered_and_judged_by_envoys_word(world: World, 
     assert world.handover.verdict(IDENTITY.name, served.version, NOTHING) is None
     assert world.handover.first_verdicts([IDENTITY.name]) == {}
 
-    world.board.accepted(IDENTITY.name, offer)
+    world.store.acknowledge(IDENTITY.name, offer)
 
     assert world.handover.verdict(IDENTITY.name, served.version, NOTHING) == Verdict(accepted=True)
     assert world.handover.first_verdicts([IDENTITY.name, TRUST.name]) == {IDENTITY.name: Verdict(accepted=True)}
@@ -111,21 +111,21 @@ def test_a_refusal_is_told_in_envoys_words_and_the_good_one_is_offered_again(
 ) -> None:
     """The rotation's own taking back then changes nothing more."""
     served = world.delivery.install(world.delivery.fetch(IDENTITY))
-    good = world.board.up(IDENTITY.name)
+    good = world.store.offered(IDENTITY.name)
     assert good
-    world.board.accepted(IDENTITY.name, good)
+    world.store.acknowledge(IDENTITY.name, good)
     newer = hierarchy.issue([TELLER_NAME])
     world.vault[TELLER_SECRET] = SecretVersion(newer.version_id, write_material(newer, {}))
     world.delivery.install(world.delivery.fetch(IDENTITY))
-    bad = world.board.up(IDENTITY.name)
+    bad = world.store.offered(IDENTITY.name)
     assert bad
 
-    world.board.refused(IDENTITY.name, bad, said)
+    world.store.refuse(IDENTITY.name, bad, said)
 
     assert world.handover.verdict(IDENTITY.name, newer.version_id, NOTHING) == Verdict(accepted=False, reason=told)
-    assert world.board.up(IDENTITY.name) == good
+    assert world.store.offered(IDENTITY.name) == good
     world.delivery.restore(IDENTITY, served)
-    assert world.board.up(IDENTITY.name) == good
+    assert world.store.offered(IDENTITY.name) == good
     assert world.delivery.served(IDENTITY) == served
 
 
@@ -138,8 +138,8 @@ def test_a_new_watcher_has_what_envoy_serves_at_hand_again(world: World, materia
     world.follow_up()
 
     assert world.delivery.served(IDENTITY) == served
-    assert world.board.up(IDENTITY.name)
-    assert world.board.up(TRUST.name) is None  # Envoy does not have it
+    assert world.store.offered(IDENTITY.name)
+    assert world.store.offered(TRUST.name) is None  # Envoy does not have it
     assert b"".join(world.lines).count(b"envoy-silent") == 1
 
 
@@ -156,10 +156,10 @@ def test_a_new_watcher_offers_no_other_version_by_itself(
 
     known = world.delivery.served(IDENTITY)
     assert (known.version, known.not_before) == (served.version, served.not_before)
-    assert world.board.up(IDENTITY.name) is None
+    assert world.store.offered(IDENTITY.name) is None
     world.delivery.install(world.delivery.fetch(IDENTITY))
     world.delivery.restore(IDENTITY, known)
-    assert world.board.up(IDENTITY.name) is None  # a key that reads [redacted] is never offered
+    assert world.store.offered(IDENTITY.name) is None  # a key that reads [redacted] is never offered
 
 
 def test_what_cannot_be_fetched_again_is_told_and_left_to_the_rotation(world: World, material: Material) -> None:
@@ -192,7 +192,7 @@ def test_a_dump_that_cannot_be_read_counts_as_silence(world: World, dump: str, m
 def test_no_part_of_the_key_shows_in_a_representation(world: World, material: Material) -> None:
     """Whatever passes through the log's hands by mistake."""
     checked = world.delivery.fetch(IDENTITY)
-    shown = f"{checked!r} {world.delivery.install(checked)!r} {world.board.up(IDENTITY.name)!r}"
+    shown = f"{checked!r} {world.delivery.install(checked)!r} {world.store.offered(IDENTITY.name)!r}"
 
     assert material.passphrase.reveal() not in shown
     assert "PRIVATE KEY" not in shown
