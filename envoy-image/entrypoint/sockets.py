@@ -1,5 +1,5 @@
 """
-The Unix sockets of this container: what is served on each, and to whom. The one place that knows both gRPC and xDS.
+The Unix sockets of this container: what is served on each, and to whom. Services and sockets meet here only.
 
 The supervisor binds a socket before Envoy is started and never closes it. So Envoy always finds somebody listening,
 also while a watcher that died is being replaced: its connection waits in the queue until the next one accepts.
@@ -12,7 +12,6 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from entrypoint.grpc.socket import bind, is_at, parent_of
 from meshcert.contract.environment import LOG_LEVEL, PROXY
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
 
     Settings that cannot be read count as no; the watcher reports what is wrong with them.
     """
-    with suppress(ValueError, AttributeError):
+    with suppress(ValueError, AttributeError, RecursionError):
         return bool(json.loads(environ.get(PROXY, "")).get("delivery") == "sds")
     return False
 
@@ -52,6 +51,8 @@ def kept(listener: socket | None, environ: Mapping[str, str], path: str) -> sock
     """
     if not is_wanted(environ):
         return None
+    from entrypoint.grpc.socket import bind, is_at  # file delivery needs none of it
+
     if listener is not None:
         if is_at(listener, path):
             return listener
@@ -83,8 +84,9 @@ def discovery_socket(listener: socket, secrets: ResourceStore, log: Log, supervi
         supervisor: Process id of Envoy's parent.
     """
     from entrypoint.grpc.server import ServedSocket  # it loads HTTP/2
+    from entrypoint.grpc.socket import parent_of
     from entrypoint.log import WarningsOnce
-    from entrypoint.xds.subscriptions import Clients, discovery_services
+    from entrypoint.xds.subscriptions import discovery_services
 
     warnings = WarningsOnce(log)
 
@@ -95,6 +97,5 @@ def discovery_socket(listener: socket, secrets: ResourceStore, log: Log, supervi
     def warn_of_unknown(asked: str) -> None:
         warnings.warning("sds-unknown-secret", asked=asked[:_LONGEST_NAME])
 
-    clients = Clients(lambda peer: peer.attributes["envoy"], warn_of_unknown)
-    services = discovery_services(secrets, clients)
+    services = discovery_services(secrets, lambda peer: peer.attributes["envoy"], warn_of_unknown)
     return ServedSocket("sds", listener, services, {os.getuid()}, attributes_of=attributes_of)

@@ -20,7 +20,7 @@ from entrypoint.container.paths import Paths
 from entrypoint.container.reports import ACCEPTED, INSTALLED
 from entrypoint.container.restarts import Restarts
 from meshcert.contract import exit_codes
-from meshcert.contract.environment import LOG_LEVEL, PROXY
+from meshcert.contract.environment import LOG_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,10 +149,9 @@ class Supervisor:
                 os._exit(exit_codes.ENVOY)
 
     def _start_watcher(self) -> None:
-        if "sds" in self._environ.get(PROXY, ""):
-            from entrypoint import sockets  # it loads what file delivery does not need
+        from entrypoint import sockets  # the watcher needs what it loads, and inherits it
 
-            self._sds_socket = sockets.kept(self._sds_socket, self._environ, self._paths.sds_socket)
+        self._sds_socket = sockets.kept(self._sds_socket, self._environ, self._paths.sds_socket)
         reader, writer = os.pipe()
         supervisor = os.getpid()
         self._restarts.started(time.monotonic())

@@ -20,7 +20,7 @@ from entrypoint.grpc.socket import Peer, is_at
 from entrypoint.grpc.wire import field
 from entrypoint.xds.resources import ResourceStatus, ResourceStore, VersionedResource
 from entrypoint.xds.secrets import SECRETS
-from entrypoint.xds.subscriptions import Clients, discovery_services
+from entrypoint.xds.subscriptions import discovery_services
 from evidence.fixtures.container import eventually
 from evidence.fixtures.hostile_input import Reader, spoil
 from tests.entrypoint.grpc.clients import Served
@@ -149,7 +149,7 @@ def test_a_spoiled_conversation_is_the_clients_fault_and_nothing_else() -> None:
     def converse(data: bytes) -> None:
         store = ResourceStore(SECRETS, [TELLER])
         store.offer(TELLER, VersionedResource("v1", field(2, "of v1")))
-        services = discovery_services(store, Clients(is_envoy=lambda _: True, on_unknown=lambda _: None))
+        services = discovery_services(store, lambda _: True, lambda _: None)
         connection = ServerConnection(services, Peer(0, 0), Limits())
         connection.receive(data)
         store.offer(TELLER, VersionedResource("v2", field(2, "x" * 100_000)))
@@ -183,6 +183,6 @@ def test_only_settings_that_ask_for_it_have_a_socket() -> None:
     wanted = {"MESHCERT_PROXY": '{"schema": 1, "delivery": "sds"}'}
 
     assert sockets.is_wanted(wanted)
-    for text in ("", "sds", "[]", '"sds"', '{"delivery": "file", "name": "sds"}', "{"):
+    for text in ("", "sds", "[]", '"sds"', '{"delivery": "file", "name": "sds"}', "{", "[" * 100_000):
         assert not sockets.is_wanted({"MESHCERT_PROXY": text})
     assert not sockets.is_wanted({})

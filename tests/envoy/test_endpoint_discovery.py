@@ -15,7 +15,7 @@ from entrypoint.grpc.server import ServedSocket, Server
 from entrypoint.grpc.socket import bind
 from entrypoint.log import Log
 from entrypoint.xds.resources import ResourceStatus, ResourceStore
-from entrypoint.xds.subscriptions import Clients, discovery_services
+from entrypoint.xds.subscriptions import discovery_services
 from evidence.fixtures.container import eventually
 from tests.entrypoint.xds.endpoints import ENDPOINTS, endpoints
 
@@ -49,8 +49,8 @@ def admin(
 ) -> Iterator[Admin]:
     """Of an Envoy with one cluster, whose endpoints it asks for."""
     address, path = new_address(), str(tmp_path / "xds.sock")
-    clients = Clients(is_envoy=lambda _: True, on_unknown=lambda _: None)
-    served = ServedSocket("xds", bind(path), discovery_services(store, clients), {os.getuid()})
+    services = discovery_services(store, lambda _: True, lambda _: None)
+    served = ServedSocket("xds", bind(path), services, {os.getuid()})
     server = Server("xds", [served], Log("debug"))
     store.on_change(server.wake)
     threading.Thread(target=server.run, daemon=True).start()

@@ -12,7 +12,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from entrypoint.grpc.framing import CallEnded, Status
 from entrypoint.grpc.service import Unary
@@ -36,30 +36,25 @@ _MOST_UNANSWERED = 16
 """Responses that may wait for an ACK or NACK; for a client that never sends one, older ones are forgotten."""
 
 
-class Clients(NamedTuple):
+def discovery_services(
+    store: ResourceStore, is_envoy: Callable[[Peer], bool], on_unknown: Callable[[str], object]
+) -> Services:
     """
-    What the subscriptions have to know of clients.
+    Return the methods by which clients get the resources of a store: stream, delta and fetch.
 
     Args:
         is_envoy: Tells whether a client is Envoy: its ACKs and NACKs count. Others only read.
         on_unknown: Called with every name that a client asks for and that does not exist.
     """
-
-    is_envoy: Callable[[Peer], bool]
-    on_unknown: Callable[[str], object]
-
-
-def discovery_services(store: ResourceStore, clients: Clients) -> Services:
-    """Return the methods by which clients get the resources of a store: stream, delta and fetch."""
     path, plural = f"/{store.type.service}/", store.type.plural
 
     def stream(variant: type[Subscription], call: Invocation) -> Subscription:
-        return variant(store, is_envoy=clients.is_envoy(call.peer), on_unknown=clients.on_unknown)
+        return variant(store, is_envoy=is_envoy(call.peer), on_unknown=on_unknown)
 
     return {
         f"{path}Stream{plural}": partial(stream, StateOfTheWorld),
         f"{path}Delta{plural}": partial(stream, Delta),
-        f"{path}Fetch{plural}": lambda _: Unary(partial(fetch, store, clients.on_unknown)),
+        f"{path}Fetch{plural}": lambda _: Unary(partial(fetch, store, on_unknown)),
     }
 
 
@@ -69,7 +64,7 @@ class Subscription(ABC):
 
     Args:
         is_envoy: Whether this client's ACKs and NACKs count.
-        on_unknown: As in :class:`Clients`.
+        on_unknown: Called with every name that the client asks for and that does not exist.
     """
 
     awaits_request = False

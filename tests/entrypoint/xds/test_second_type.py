@@ -16,7 +16,7 @@ from entrypoint.grpc.server import ServedSocket
 from entrypoint.grpc.wire import field
 from entrypoint.xds.resources import ResourceStatus, ResourceStore, VersionedResource
 from entrypoint.xds.secrets import SECRETS
-from entrypoint.xds.subscriptions import Clients, discovery_services
+from entrypoint.xds.subscriptions import discovery_services
 from evidence.fixtures.container import eventually
 from tests.entrypoint.grpc.clients import Served
 from tests.entrypoint.xds.endpoints import ENDPOINTS, endpoints
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from entrypoint.log import Log
 
 TELLER, SECRET = "colorteller", "identity/colorteller"
-CLIENTS = Clients(is_envoy=lambda _: True, on_unknown=lambda _: None)
 
 
 class Both(Served):
@@ -39,8 +38,10 @@ class Both(Served):
         self.secrets, self.endpoints = ResourceStore(SECRETS, [SECRET]), ResourceStore(ENDPOINTS, [TELLER])
 
         def socket_of(wire: socket.socket, _: Log) -> ServedSocket:
-            services = {**discovery_services(self.secrets, CLIENTS), **discovery_services(self.endpoints, CLIENTS)}
-            return ServedSocket("xds", wire, services, {uid})
+            services = [
+                discovery_services(one, lambda _: True, lambda _: None) for one in (self.secrets, self.endpoints)
+            ]
+            return ServedSocket("xds", wire, {**services[0], **services[1]}, {uid})
 
         super().__init__(path, socket_of)
         for store in (self.secrets, self.endpoints):
