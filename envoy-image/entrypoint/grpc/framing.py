@@ -12,10 +12,8 @@ class Status(IntEnum):
 
     OK = 0
     INVALID_ARGUMENT = 3
-    PERMISSION_DENIED = 7
     RESOURCE_EXHAUSTED = 8
     UNIMPLEMENTED = 12
-    INTERNAL = 13
     UNAVAILABLE = 14
 
 
