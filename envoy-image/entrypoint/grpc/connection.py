@@ -26,7 +26,6 @@ from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
 from entrypoint.grpc.framing import CallEnded, Deframer, Status, frame, percent_encoded
-from entrypoint.grpc.service import Invocation
 from entrypoint.grpc.wire import WireFault
 
 if TYPE_CHECKING:
@@ -187,7 +186,7 @@ class ServerConnection:
             if (method := self._services.get(text.get(":path", ""))) is None:
                 raise CallEnded(Status.UNIMPLEMENTED, f"there is {', '.join(self._services)}")
             metadata = {name: value for name, value in text.items() if not name.startswith(":")}
-            call.stream = method(Invocation(metadata, self._peer))
+            call.stream = method(metadata, self._peer)
 
     def _read(self, call: _ServerCall, data: bytes) -> None:
         if call.end or call.stream is None:

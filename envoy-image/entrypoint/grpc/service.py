@@ -4,33 +4,18 @@ A gRPC service as the server sees it: a function for each method, which makes on
 A service with a unary method and one that goes on answering until the client leaves::
 
     services = {
-        "/weather.Station/Read": lambda call: Unary(read),
-        "/weather.Station/Watch": lambda call: Watch(call.metadata, call.peer.uid),
+        "/weather.Station/Read": lambda metadata, peer: Unary(read),
+        "/weather.Station/Watch": lambda metadata, peer: Watch(metadata.get("language"), peer.uid),
     }
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Protocol
 
 from entrypoint.grpc.framing import CallEnded, Status
-
-if TYPE_CHECKING:
-    from entrypoint.grpc.socket import Peer
-
-
-class Invocation(NamedTuple):
-    """
-    What is known when a call begins.
-
-    Args:
-        metadata: The request's headers except HTTP/2's own (``:path`` and so on); names are in lower case.
-        peer: The process that calls.
-    """
-
-    metadata: Mapping[str, str]
-    peer: Peer
+from entrypoint.grpc.socket import Peer
 
 
 class Stream(Protocol):
@@ -57,8 +42,12 @@ class Stream(Protocol):
         """Something may have changed: the server was woken. This may come before the first request."""
 
 
-Method = Callable[[Invocation], Stream]
-"""Makes the stream of one call; it may raise :class:`~entrypoint.grpc.framing.CallEnded` to refuse the call at once."""
+Method = Callable[[Mapping[str, str], Peer], Stream]
+"""
+Makes the stream of one call, or raises :class:`~entrypoint.grpc.framing.CallEnded` to refuse it at once.
+
+It is given the call's metadata, names in lower case, and the process that calls.
+"""
 
 Services = Mapping[str, Method]
 """Methods by path: ``/package.Service/Method``."""

@@ -25,9 +25,9 @@ from entrypoint.xds.messages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from entrypoint.grpc.service import Invocation, Services
+    from entrypoint.grpc.service import Services
     from entrypoint.grpc.socket import Peer
     from entrypoint.xds.resources import ResourceStore, ResourceType, VersionedResource
 
@@ -48,13 +48,13 @@ def discovery_services(
     """
     path, plural = f"/{store.type.service}/", store.type.plural
 
-    def stream(variant: type[Subscription], call: Invocation) -> Subscription:
-        return variant(store, is_envoy=is_envoy(call.peer), on_unknown=on_unknown)
+    def stream(variant: type[Subscription], _metadata: Mapping[str, str], peer: Peer) -> Subscription:
+        return variant(store, is_envoy=is_envoy(peer), on_unknown=on_unknown)
 
     return {
         f"{path}Stream{plural}": partial(stream, StateOfTheWorld),
         f"{path}Delta{plural}": partial(stream, Delta),
-        f"{path}Fetch{plural}": lambda _: Unary(partial(fetch, store, on_unknown)),
+        f"{path}Fetch{plural}": lambda _metadata, _peer: Unary(partial(fetch, store, on_unknown)),
     }
 
 

@@ -21,9 +21,10 @@ from entrypoint.grpc.wire import fields
 from entrypoint.log import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from entrypoint.grpc.service import Invocation, Services
+    from entrypoint.grpc.service import Services
+    from entrypoint.grpc.socket import Peer
 
 READ, TALK, WATCH = "/tests.News/Read", "/tests.News/Talk", "/tests.News/Watch"
 GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -34,16 +35,16 @@ class News:
 
     def __init__(self, headline: bytes = b"first") -> None:
         self.headline = headline
-        self.calls: list[Invocation] = []
+        self.calls: list[tuple[Mapping[str, str], Peer]] = []
 
     def services(self) -> Services:
         """One request and one answer; requests and answers at will; one request, and answers until the client goes."""
-        return {READ: lambda _: Unary(lambda _: self.headline), TALK: lambda _: Talk(self), WATCH: self.watch}
+        return {READ: lambda *_: Unary(lambda _: self.headline), TALK: lambda *_: Talk(self), WATCH: self.watch}
 
-    def watch(self, call: Invocation) -> Watch:
+    def watch(self, metadata: Mapping[str, str], peer: Peer) -> Watch:
         """As the SPIFFE Workload API demands: no call without its header, none before there is something to tell."""
-        self.calls.append(call)
-        if call.metadata.get("workload.spiffe.io") != "true":
+        self.calls.append((metadata, peer))
+        if metadata.get("workload.spiffe.io") != "true":
             raise CallEnded(Status.INVALID_ARGUMENT, "security header missing from request")
         if not self.headline:
             raise CallEnded(Status.UNAVAILABLE, "there is no news yet")
