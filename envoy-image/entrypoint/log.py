@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 LEVELS = ("debug", "info", "warning", "error")
 DEFAULT_LEVEL = "info"
+_MOST_WARNINGS = 50
 
 
 def iso_time(seconds: float) -> str:
@@ -65,6 +66,21 @@ class Log:
         at = f"{iso_time(now).removesuffix('Z')}.{int(now % 1 * 1000):03d}Z"
         line = json.dumps({"at": at, "level": LEVELS[level], "event": event, **fields}, default=str)
         self._write(line.encode() + b"\n")
+
+
+class WarningsOnce:
+    """Writes each warning once, and 50 at most: a client could cause one a thousand times a second."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._written: set[str] = set()
+
+    def warning(self, event: str, **fields: str | int) -> None:
+        """Write it unless it was written before."""
+        warning = f"{event} {fields}"
+        if warning not in self._written and len(self._written) < _MOST_WARNINGS:
+            self._written.add(warning)
+            self._log.warning(event, **fields)
 
 
 def place_of(error: BaseException) -> str:

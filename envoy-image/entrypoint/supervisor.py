@@ -20,7 +20,7 @@ from entrypoint.container.paths import Paths
 from entrypoint.container.reports import ACCEPTED, INSTALLED
 from entrypoint.container.restarts import Restarts
 from meshcert.contract import exit_codes
-from meshcert.contract.environment import LOG_LEVEL, PROXY
+from meshcert.contract.environment import LOG_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -149,10 +149,9 @@ class Supervisor:
                 os._exit(exit_codes.ENVOY)
 
     def _start_watcher(self) -> None:
-        if secrets_over_socket(self._environ):
-            from entrypoint.grpc import socket as sds_socket  # it loads what file delivery does not need
+        from entrypoint import sockets  # the watcher needs what it loads, and inherits it
 
-            self._sds_socket = sds_socket.kept(self._sds_socket, self._environ, self._paths.sds_socket)
+        self._sds_socket = sockets.kept(self._sds_socket, self._environ, self._paths.sds_socket)
         reader, writer = os.pipe()
         supervisor = os.getpid()
         self._restarts.started(time.monotonic())
@@ -298,20 +297,3 @@ class Supervisor:
         if self._envoy:
             os.kill(self._envoy, signal.SIGKILL)
             os.waitpid(self._envoy, 0)
-
-
-def secrets_over_socket(environ: Mapping[str, str]) -> bool:
-    """
-    Whether Envoy asks for its secrets over the socket, which then has to be there before the watcher.
-
-    Settings that cannot be read say no here; the watcher reports what is wrong with them.
-    """
-    text = environ.get(PROXY, "")
-    if '"sds"' not in text:
-        return False  # the word decides nothing, but without it Envoy need not wait for the parser to load
-    import json  # the watcher needs it as well, and inherits it
-
-    try:
-        return bool(json.loads(text).get("delivery") == "sds")
-    except (ValueError, AttributeError, RecursionError):
-        return False

@@ -191,27 +191,28 @@ def _over_socket(arguments: WatcherArguments, settings: Settings, log: Log) -> t
     import threading
 
     from entrypoint.rotating.secret import wanted_secrets
-    from entrypoint.xds.board import Board
     from entrypoint.xds.handover import SocketHandover
+    from entrypoint.xds.resources import ResourceStore
+    from entrypoint.xds.secrets import SECRETS
     from meshcert.errors import Fault, SettingsInvalid
 
     if (listener := arguments.sds_socket) is None:
         problem = f"no socket could be made in {settings.paths.folder}"
         raise SettingsInvalid("environment", (Fault(MATERIAL_DIR, problem, "An earlier line of this log says why"),))
-    board = Board(wanted.name for wanted in wanted_secrets(settings.proxy))
+    store = ResourceStore(SECRETS, (wanted.name for wanted in wanted_secrets(settings.proxy)))
 
     def in_thread() -> None:
         try:
-            from entrypoint.grpc.server import serve
+            from entrypoint.sockets import serve
 
-            serve(listener, board, log, arguments.supervisor)
+            serve(listener, store, log, arguments.supervisor)
         except Exception as error:  # noqa: BLE001  without this thread Envoy gets nothing: a new watcher has one
             from entrypoint.log import place_of
 
             log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
             os._exit(exit_codes.INTERNAL)
 
-    handover = SocketHandover(board, lambda: _admin(settings))
+    handover = SocketHandover(store, lambda: _admin(settings))
     return handover, threading.Thread(target=in_thread, name="sds", daemon=True).start
 
 

@@ -117,7 +117,9 @@ def test_the_start_loads_http2_for_nobody_who_waits() -> None:
         "rotating.source",
         "envoy.handover",
         "xds.handover",
-        "xds.board",
+        "xds.resources",
+        "xds.secrets",
+        "sockets",
         "settings",
     )
 

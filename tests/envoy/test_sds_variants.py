@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 from entrypoint.envoy.admin import Admin
-from entrypoint.envoy.handover import EnvoyResource, Verdict
-from entrypoint.grpc import socket as sds_socket
-from entrypoint.grpc.server import Owner, Server
+from entrypoint.envoy.handover import EnvoyResource
+from entrypoint.grpc.socket import bind
 from entrypoint.log import Log
-from entrypoint.xds.board import Board
+from entrypoint.sockets import serve
 from entrypoint.xds.handover import SocketHandover
+from entrypoint.xds.resources import ResourceStatus, ResourceStore
+from entrypoint.xds.secrets import SECRETS
 from evidence.fixtures.container import eventually
 from evidence.fixtures.proxies import TELLER_NAME, teller
 from meshcert.envoy import Addresses, bootstrap, identity_resource, secrets_used, trust_resource
@@ -31,12 +32,13 @@ if TYPE_CHECKING:
 
 IDENTITY, TRUST = "identity/colorteller", "trust/colorgateway"
 SETTINGS = teller(delivery=DeliveryMode.SDS)
+ACKNOWLEDGED = ResourceStatus(acknowledged=True)
 
 
 class Pair(NamedTuple):
     """An Envoy and the service it asks."""
 
-    board: Board
+    store: ResourceStore
     handover: SocketHandover
     admin: Admin
 
@@ -52,16 +54,15 @@ def pair(
 ) -> Iterator[Pair]:
     """A teller's Envoy that speaks one of the variants, and has nothing yet."""
     address, path = new_address(), str(tmp_path / "sds.sock")
-    board = Board(secrets_used(SETTINGS))
-    server = Server(sds_socket.bind(path), board, Log("debug"), Owner(os.getuid(), os.getpid()))
-    threading.Thread(target=server.run, daemon=True).start()
+    store = ResourceStore(SECRETS, secrets_used(SETTINGS))
+    threading.Thread(target=serve, args=(bind(path), store, Log("debug"), os.getpid()), daemon=True).start()
     configuration = json.dumps(bootstrap(SETTINGS, Addresses("", address, address, sds_socket=path)))
     config = tmp_path / "envoy.json"
     config.write_text(configuration.replace('"api_type": "GRPC"', f'"api_type": "{request.param}"'))
     arguments = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
     with subprocess.Popen([envoy_binary, "-c", config, *arguments]) as envoy:
         try:
-            yield Pair(board, SocketHandover(board, lambda: Admin(address)), Admin(address))
+            yield Pair(store, SocketHandover(store, lambda: Admin(address)), Admin(address))
         finally:
             envoy.kill()
 
@@ -74,24 +75,22 @@ def _state(pair: Pair) -> str:
 
 
 def test_envoy_waits_takes_refuses_and_goes_on(pair: Pair, hierarchy: Hierarchy, material: Material) -> None:
-    """First secrets, a refusal with its reason, a newer version; each word is heard."""
+    """First secrets, a refusal with its reason, a newer version; each answer is heard."""
     eventually(lambda: "503" in _state(pair), "it waits")
     pair.handover.put(TRUST, EnvoyResource("t1", trust_resource(TRUST, hierarchy.trust_bundle)))
     pair.handover.put(IDENTITY, EnvoyResource("v1", identity_resource(IDENTITY, material)))
     eventually(lambda: _state(pair) == "LIVE", "LIVE")
-    eventually(
-        lambda: pair.board.word(IDENTITY, "v1") == pair.board.word(TRUST, "t1") == Verdict(accepted=True), "ACKs"
-    )
+    eventually(lambda: pair.store.status(IDENTITY, "v1") == pair.store.status(TRUST, "t1") == ACKNOWLEDGED, "ACKs")
 
     other: Any = identity_resource(IDENTITY, hierarchy.issue([TELLER_NAME]))
     other["tls_certificate"]["certificate_chain"] = {"inline_string": material.presented_chain}
     pair.handover.put(IDENTITY, EnvoyResource("v2", other))
-    word = eventually(lambda: pair.board.word(IDENTITY, "v2"), "a NACK")
-    assert not word.accepted
-    assert "KEY_VALUES_MISMATCH" in word.reason
+    status = eventually(lambda: pair.store.status(IDENTITY, "v2"), "a NACK")
+    assert not status.acknowledged
+    assert "KEY_VALUES_MISMATCH" in status.reason
     assert pair.version() == "v1"
 
     newer = hierarchy.issue([TELLER_NAME])
     pair.handover.put(IDENTITY, EnvoyResource("v3", identity_resource(IDENTITY, newer)))
-    eventually(lambda: pair.board.word(IDENTITY, "v3") == Verdict(accepted=True), "the next ACK")
+    eventually(lambda: pair.store.status(IDENTITY, "v3") == ACKNOWLEDGED, "the next ACK")
     assert pair.version() == "v3"

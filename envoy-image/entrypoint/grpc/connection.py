@@ -1,5 +1,5 @@
 """
-One client of the Secret Discovery Service: gRPC over HTTP/2, bytes in and bytes out, without a socket.
+One client's connection: gRPC over HTTP/2, bytes in and bytes out, without a socket.
 
 HTTP/2 is ``h2``'s: its import takes 25 ms and 1.6 MB, which a thread does while Envoy is loading; ``grpcio`` would add
 13 MB and 19 MB of image, and asyncio another 15 ms.
@@ -25,99 +25,100 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 
-from entrypoint.grpc.framing import CallRefused, Deframer, Status, frame, percent_encoded
+from entrypoint.grpc.framing import CallEnded, Deframer, Status, frame, percent_encoded
 from entrypoint.grpc.wire import WireFault
-from entrypoint.xds.subscriptions import Delta, StateOfTheWorld, fetch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterable, Iterator
 
-    from entrypoint.xds.board import Board
-    from entrypoint.xds.subscriptions import Subscription
+    from entrypoint.grpc.service import Services, Stream
+    from entrypoint.grpc.socket import Peer
 
-SERVICE = "/envoy.service.secret.v3.SecretDiscoveryService/"
-MOST_STREAMS = 256
-"""At once on one connection; Envoy has one for each secret."""
 LONGEST_FRAME = 128 * 1024
 """Bytes that may come without a frame being complete; h2 itself would collect 16 MB of one before it refuses it."""
 MOST_UNFINISHED = 16 * 1024 * 1024
-"""Bytes of unfinished requests that are kept for one connection: what Envoy could have with that many streams."""
+"""Bytes of unfinished requests that are kept for one connection: what Envoy could have with 256 streams."""
 MOST_UNSENT = 4 * 1024 * 1024
 """Bytes that may wait for a client to take them."""
 MOST_EVENTS = 1_000
-"""That one piece of 64 KiB may hold; Envoy's have a few."""
+"""Frames that one piece of 64 KiB may hold; Envoy's have a few."""
 
 _GRPC = "application/grpc"
 
 
+class Limits(NamedTuple):
+    """
+    What the clients of one socket may take.
+
+    Args:
+        connections: Open at once; counted apart for peers that differ in user or attributes. Envoy has one.
+        streams: Open at once on one connection. Envoy has one for each resource.
+        message: Bytes of one request. The first request of each of Envoy's streams names all its extensions and has
+            60 KB; later ones have a hundred bytes.
+        patience_s: How long a client may take to finish what it has begun to send, or to take what it is sent.
+    """
+
+    connections: int = 16
+    streams: int = 256
+    message: int = 256 * 1024
+    patience_s: float = 10.0
+
+
 class ClientFault(Exception):
-    """A client that broke a rule of HTTP/2 or took more than its share: its connection is to be closed."""
+    """A client that broke a rule of HTTP/2 or exceeded a limit: its connection has to be closed."""
 
 
-class _Call:
-    """One stream: what has arrived, what is to be sent, and how it ends."""
+class _ServerCall:
+    """One HTTP/2 stream: what has arrived, what is to be sent, and how it ends."""
 
-    def __init__(self, subscription: Subscription | None) -> None:
-        self.subscription = subscription
-        self.deframer = Deframer()
-        self.requests: list[bytes] = []
+    def __init__(self, largest_message: int) -> None:
+        self.stream: Stream | None = None
+        self.deframer = Deframer(largest_message)
         self.unsent = bytearray()
         self.end: tuple[Status, str] | None = None
-        self.begun = False
-        self.client_is_done = False
+        self.half_closed = False
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the client owes the rest of a message, or of a single request."""
-        return bool(len(self.deframer)) or (self.subscription is None and self.end is None)
+        """True while the client owes a request or the rest of one."""
+        return bool(len(self.deframer)) or bool(self.end is None and self.stream and self.stream.awaits_request)
+
+    def send(self, messages: Iterable[bytes]) -> None:
+        for message in messages:
+            self.unsent += frame(message)
 
 
-class Client(NamedTuple):
+class ServerConnection:
     """
-    Whom a connection is with.
+    The server's end of one connection.
 
     Args:
-        is_envoy: Whether its word on a secret counts.
-        on_unknown: Told of every secret's name it asks for that is none.
+        services: Every method that this client may call.
+        peer: The client.
     """
 
-    is_envoy: bool
-    on_unknown: Callable[[str], object]
-
-
-class Connection:
-    """
-    What one client sends and is sent.
-
-    Args:
-        board: Where the secrets are.
-        client: Whom it is with.
-    """
-
-    def __init__(self, board: Board, client: Client) -> None:
-        self._board = board
-        self._client = client
-        self._calls: dict[int, _Call] = {}
+    def __init__(self, services: Services, peer: Peer, limits: Limits) -> None:
+        self._services = services
+        self._peer = peer
+        self._limits = limits
+        self._calls: dict[int, _ServerCall] = {}
         self._greeted = False
-        self._of_one_frame = 0
+        self._incomplete_frame = 0
         self._http = H2Connection(H2Configuration(client_side=False, header_encoding=None))
-        self._http.local_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = MOST_STREAMS
+        self._http.local_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = limits.streams
         self._http.initiate_connection()
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether the client owes something: its greeting, or the rest of a message."""
+        """True while the client owes something: its HTTP/2 preface, a request, or the rest of one."""
         return not self._greeted or any(call.is_unfinished for call in self._calls.values())
 
     def receive(self, data: bytes) -> bytes:
         """
-        Take what has arrived.
+        Take what has arrived, and return what to send.
 
         Args:
             data: At most 64 KiB.
-
-        Returns:
-            What to send.
 
         Raises:
             ClientFault: If the connection must be closed.
@@ -126,8 +127,8 @@ class Connection:
             events = self._http.receive_data(data)
             if len(events) > MOST_EVENTS:
                 raise ClientFault("too many frames at once")
-            self._of_one_frame = 0 if events else self._of_one_frame + len(data)
-            if self._of_one_frame > LONGEST_FRAME:
+            self._incomplete_frame = 0 if events else self._incomplete_frame + len(data)
+            if self._incomplete_frame > LONGEST_FRAME:
                 raise ClientFault("a frame that is too long")
             for event in events:
                 self._on(event)
@@ -135,19 +136,20 @@ class Connection:
             raise ClientFault(type(error).__name__) from None
         if sum(len(call.deframer) for call in self._calls.values()) > MOST_UNFINISHED:
             raise ClientFault("too many unfinished requests")
-        return self._sent()
+        return self._to_send()
 
-    def news(self) -> bytes:
-        """What to send because the board has changed; raises as :meth:`receive` does."""
+    def update(self) -> bytes:
+        """Ask every open call for news, and return what to send; raises as :meth:`receive` does."""
         for call in self._calls.values():
-            if call.subscription and call.begun and call.end is None and (message := call.subscription.news()):
-                call.unsent += frame(message)
-        return self._sent()
+            if call.stream and call.end is None:
+                with _ending(call):
+                    call.send(call.stream.update())
+        return self._to_send()
 
-    def _sent(self) -> bytes:
+    def _to_send(self) -> bytes:
         try:
-            for stream in tuple(self._calls):
-                self._flush(stream)
+            for number in tuple(self._calls):
+                self._flush(number)
         except ProtocolError as error:
             raise ClientFault(type(error).__name__) from None
         if sum(len(call.unsent) for call in self._calls.values()) > MOST_UNSENT:
@@ -156,89 +158,77 @@ class Connection:
 
     def _on(self, event: Event) -> None:
         match event:
-            case RequestReceived(stream_id=int(stream), headers=headers):
-                self._begin(stream, {bytes(name): bytes(value) for name, value in headers or ()})
-            case DataReceived(stream_id=int(stream), data=data, flow_controlled_length=length):
-                self._http.acknowledge_received_data(length or 0, stream)
-                if call := self._calls.get(stream):
+            case RequestReceived(stream_id=int(number), headers=headers):
+                self._begin(number, {bytes(name): bytes(value) for name, value in headers or ()})
+            case DataReceived(stream_id=int(number), data=data, flow_controlled_length=length):
+                self._http.acknowledge_received_data(length or 0, number)
+                if call := self._calls.get(number):
                     self._read(call, data or b"")
-            case StreamEnded(stream_id=int(stream)):
-                if call := self._calls.get(stream):
-                    call.client_is_done = True
-                    self._finish(call)
-            case StreamReset(stream_id=int(stream)):
-                self._calls.pop(stream, None)
+            case StreamEnded(stream_id=int(number)):
+                if call := self._calls.get(number):
+                    call.half_closed = True
+                    self._half_close(call)
+            case StreamReset(stream_id=int(number)):
+                self._calls.pop(number, None)
             case RemoteSettingsChanged():
                 self._greeted = True
             case WindowUpdated():
                 pass  # everything is flushed after every piece
 
-    def _begin(self, stream: int, headers: dict[bytes, bytes]) -> None:
+    def _begin(self, number: int, headers: dict[bytes, bytes]) -> None:
         if headers.get(b":method") != b"POST" or not headers.get(b"content-type", b"").startswith(_GRPC.encode()):
-            self._http.send_headers(stream, [(":status", "415")], end_stream=True)
+            self._http.send_headers(number, [(":status", "415")], end_stream=True)
             return
-        path = headers.get(b":path", b"").decode(errors="replace")
-        called = path.removeprefix(SERVICE) if path.startswith(SERVICE) else ""
-        kind = {"StreamSecrets": StateOfTheWorld, "DeltaSecrets": Delta}.get(called)
-        is_envoy, on_unknown = self._client
-        call = _Call(kind(self._board, is_envoy=is_envoy, on_unknown=on_unknown) if kind else None)
-        if not kind and called != "FetchSecrets":
-            call.end = Status.UNIMPLEMENTED, "there is StreamSecrets, DeltaSecrets and FetchSecrets"
-        self._calls[stream] = call
-        self._http.send_headers(stream, [(":status", "200"), ("content-type", _GRPC)])
+        call = self._calls[number] = _ServerCall(self._limits.message)
+        self._http.send_headers(number, [(":status", "200"), ("content-type", _GRPC)])
+        text = {name.decode(errors="replace"): value.decode(errors="replace") for name, value in headers.items()}
+        with _ending(call):
+            if (method := self._services.get(text.get(":path", ""))) is None:
+                raise CallEnded(Status.UNIMPLEMENTED, f"there is {', '.join(self._services)}")
+            metadata = {name: value for name, value in text.items() if not name.startswith(":")}
+            call.stream = method(metadata, self._peer)
 
-    def _read(self, call: _Call, data: bytes) -> None:
-        if call.end:
+    def _read(self, call: _ServerCall, data: bytes) -> None:
+        if call.end or call.stream is None:
             return
         with _ending(call):
             for message in call.deframer.feed(data):
-                call.begun = True
-                if call.subscription is None:
-                    call.requests.append(message)
-                    if len(call.requests) > 1:
-                        raise CallRefused(Status.INVALID_ARGUMENT, "FetchSecrets takes one request")
-                elif answer := call.subscription.receive(message):
-                    call.unsent += frame(answer)
+                call.send(call.stream.receive(message))
 
-    def _finish(self, call: _Call) -> None:
-        """The client has said all it will say on this stream."""
-        if call.end:
+    def _half_close(self, call: _ServerCall) -> None:
+        if call.end or call.stream is None:
             return
         with _ending(call):
             if len(call.deframer):
-                raise CallRefused(Status.INVALID_ARGUMENT, "the last message is not whole")
-            if call.subscription is None:
-                if not call.requests:
-                    raise CallRefused(Status.INVALID_ARGUMENT, "FetchSecrets takes one request")
-                call.unsent += frame(fetch(self._board, call.requests[0], self._client.on_unknown))
-            call.end = Status.OK, ""
+                raise CallEnded(Status.INVALID_ARGUMENT, "the last message is incomplete")
+            call.send(call.stream.half_close())
 
-    def _flush(self, stream: int) -> None:
-        """Send as much as the client's windows allow; when everything is sent, the end, if it has come."""
-        call = self._calls[stream]
+    def _flush(self, number: int) -> None:
+        """Send as much as the client's windows allow; when everything is sent, the status, if the call has ended."""
+        call = self._calls[number]
         while call.unsent:
-            window = min(self._http.local_flow_control_window(stream), self._http.max_outbound_frame_size)
+            window = min(self._http.local_flow_control_window(number), self._http.max_outbound_frame_size)
             if window <= 0:
                 return
-            self._http.send_data(stream, bytes(call.unsent[:window]))
+            self._http.send_data(number, bytes(call.unsent[:window]))
             del call.unsent[:window]
         if call.end:
             status, reason = call.end
             trailers = [("grpc-status", str(int(status)))]
             if reason:
                 trailers.append(("grpc-message", percent_encoded(reason)))
-            self._http.send_headers(stream, trailers, end_stream=True)
-            del self._calls[stream]
-            if not call.client_is_done:
-                self._http.reset_stream(stream, ErrorCodes.NO_ERROR)
+            self._http.send_headers(number, trailers, end_stream=True)
+            del self._calls[number]
+            if not call.half_closed:
+                self._http.reset_stream(number, ErrorCodes.NO_ERROR)
 
 
 @contextmanager
-def _ending(call: _Call) -> Iterator[None]:
-    """What goes wrong with a request ends its call, not the connection."""
+def _ending(call: _ServerCall) -> Iterator[None]:
+    """A fault of a request ends its call, not the connection."""
     try:
         yield
-    except CallRefused as refusal:
-        call.end = refusal.status, refusal.reason
+    except CallEnded as ended:
+        call.end = ended.status, ended.reason
     except WireFault as fault:
         call.end = Status.INVALID_ARGUMENT, str(fault)

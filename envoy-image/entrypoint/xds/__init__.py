@@ -1,1 +1,1 @@
-"""Envoy's discovery protocol over gRPC."""
+"""Envoy's discovery protocol, xDS, over gRPC. Only ``secrets`` and ``handover`` know what a secret is."""

@@ -6,15 +6,15 @@ import json
 from typing import TYPE_CHECKING
 
 from entrypoint.envoy.handover import REJECTED, EnvoyResource, EnvoySilent, Verdict
-from entrypoint.xds.board import Offer
-from entrypoint.xds.messages import secret_body
+from entrypoint.xds.resources import VersionedResource
+from entrypoint.xds.secrets import secret_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from entrypoint.envoy.admin import Admin
     from entrypoint.envoy.handover import Ticket
-    from entrypoint.xds.board import Board
+    from entrypoint.xds.resources import ResourceStatus, ResourceStore
 
 
 class SocketHandover:
@@ -22,35 +22,35 @@ class SocketHandover:
     Secrets over the socket; Envoy's ACK or NACK is the verdict. See :class:`entrypoint.envoy.handover.Handover`.
 
     Args:
-        board: From which the server takes them.
+        store: From which the server takes them.
         admin: Gives Envoy's administration interface. It is called when that is needed first, because of what it loads.
     """
 
     ask_every_s = 0.002
 
-    def __init__(self, board: Board, admin: Callable[[], Admin]) -> None:
-        self._board = board
+    def __init__(self, store: ResourceStore, admin: Callable[[], Admin]) -> None:
+        self._store = store
         self._admin = admin
 
     def put(self, name: str, resource: EnvoyResource) -> None:
         """Offer it from now on."""
-        self._board.put_up(name, Offer(resource.version, secret_body(resource.body)))
+        self._store.offer(name, VersionedResource(resource.version, secret_body(resource.body)))
 
     def hand(self, name: str, resource: EnvoyResource) -> Ticket:
-        """Offer it from now on; Envoy's word comes with the version that it is about."""
+        """Offer it from now on; Envoy's answer comes with the version that it is about."""
         self.put(name, resource)
-        return _SocketTicket(self._board, name, resource.version)
+        return _SocketTicket(self._store, name, resource.version)
 
     def restore(self, name: str, resource: EnvoyResource | None) -> None:
         """Offer it again, or nothing if there is nothing complete: Envoy keeps what it has."""
         if resource and resource.complete:
             self.put(name, resource)
         else:
-            self._board.take_down(name)
+            self._store.withdraw(name)
 
     def first_verdicts(self, names: Iterable[str]) -> Mapping[str, Verdict]:
-        """Envoy's first word on each."""
-        return {name: verdict for name in names if (verdict := _verdict(self._board.word(name)))}
+        """Envoy's first answer to each."""
+        return {name: verdict for name in names if (verdict := _verdict(self._store.status(name)))}
 
     def earlier(self, names: Iterable[str]) -> Mapping[str, EnvoyResource]:
         """Ask Envoy, which shows versions and certificates and no key."""
@@ -69,17 +69,19 @@ class SocketHandover:
 
 
 class _SocketTicket:
-    def __init__(self, board: Board, name: str, version: str) -> None:
-        self._board = board
+    def __init__(self, store: ResourceStore, name: str, version: str) -> None:
+        self._store = store
         self._name = name
         self._version = version
 
     def verdict(self) -> Verdict | None:
-        return _verdict(self._board.word(self._name, self._version))
+        return _verdict(self._store.status(self._name, self._version))
 
 
-def _verdict(word: Verdict | None) -> Verdict | None:
-    """Envoy's word, with ours before its reason for a refusal."""
-    if word is None or word.accepted:
-        return word
-    return word._replace(reason=f"{REJECTED}: {word.reason}" if word.reason else REJECTED)
+def _verdict(status: ResourceStatus | None) -> Verdict | None:
+    """The verdict that Envoy's ACK or NACK is; ours comes before its reason for a refusal."""
+    if status is None:
+        return None
+    if status.acknowledged:
+        return Verdict(accepted=True)
+    return Verdict(accepted=False, reason=f"{REJECTED}: {status.reason}" if status.reason else REJECTED)

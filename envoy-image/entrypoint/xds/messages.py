@@ -1,8 +1,7 @@
 """
-The messages of Envoy's Secret Discovery Service: requests read, answers written.
+The messages of xDS: requests read, responses written.
 
-Field numbers are those of ``envoy/service/discovery/v3/discovery.proto`` and
-``envoy/extensions/transport_sockets/tls/v3/{common,secret}.proto``; tests compare with the generated messages.
+Field numbers are those of ``envoy/service/discovery/v3/discovery.proto``; tests compare with the generated messages.
 """
 
 from __future__ import annotations
@@ -10,41 +9,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from entrypoint.grpc.wire import WireFault, bytes_of, field, fields, text_of
-from meshcert.envoy.api import SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from meshcert.envoy.api import Json
-
-    _Fields = Mapping[str, "tuple[int, _Fields]"]
+    from collections.abc import Iterable
 
 MOST_NAMES = 1_000
 """Names in one request, at most."""
 
-_DATA_SOURCE: _Fields = {"inline_string": (3, {})}
-_SECRET: _Fields = {
-    "name": (1, {}),
-    "tls_certificate": (
-        2,
-        {"certificate_chain": (1, _DATA_SOURCE), "private_key": (2, _DATA_SOURCE), "password": (3, _DATA_SOURCE)},
-    ),
-    "validation_context": (
-        4,
-        {"trusted_ca": (1, _DATA_SOURCE), "crl": (7, _DATA_SOURCE), "only_verify_leaf_cert_crl": (14, {})},
-    ),
-}
 
-
-class Request(NamedTuple):
+class DiscoveryRequest(NamedTuple):
     """
-    A ``DiscoveryRequest``: what a client wants to know of, and what it made of the last answer.
+    A client's wishes, and what it made of the last response.
 
     Args:
-        names: ``resource_names``; none on a first request means all.
-        nonce: ``response_nonce``: the answer this is about; empty on a first request.
-        refusal: Why it refused that answer; None if it did not.
-        type_url: What kind of resource; empty where the service says it.
+        names: ``resource_names``; none in a first request means all.
+        nonce: ``response_nonce``: of the response that this is about; empty in a first request.
+        refusal: Why the client refused that response; None if it did not.
+        type_url: May be empty where the service serves one type.
     """
 
     names: tuple[str, ...] = ()
@@ -53,16 +34,14 @@ class Request(NamedTuple):
     type_url: str = ""
 
 
-class DeltaRequest(NamedTuple):
+class DeltaDiscoveryRequest(NamedTuple):
     """
-    A ``DeltaDiscoveryRequest``.
+    A change of a client's wishes, and what it made of a response.
 
     Args:
-        subscribe: Names it wants to know of from now on.
-        unsubscribe: Names it no longer wants to know of.
-        nonce: As in :class:`Request`.
-        refusal: As in :class:`Request`.
-        type_url: As in :class:`Request`.
+        subscribe: Names that it wants from now on.
+        unsubscribe: Names that it no longer wants.
+        nonce: As in :class:`DiscoveryRequest`; so are the rest.
     """
 
     subscribe: tuple[str, ...] = ()
@@ -72,12 +51,12 @@ class DeltaRequest(NamedTuple):
     type_url: str = ""
 
 
-def read_request(message: bytes) -> Request:
+def read_request(message: bytes) -> DiscoveryRequest:
     """
-    A ``DiscoveryRequest``; what it says it has, its node and the rest are left unread.
+    Read a ``DiscoveryRequest``, without the versions that the client has and its node.
 
     Raises:
-        WireFault: If it is none.
+        WireFault: If it cannot be read.
     """
     texts = {4: "", 5: ""}
     names: list[str] = []
@@ -89,15 +68,15 @@ def read_request(message: bytes) -> Request:
             names.append(text_of(value))
         elif number == 6:
             refusal = _status_message(bytes_of(value))
-    return Request(_bounded(names), texts[5], refusal, texts[4])
+    return DiscoveryRequest(_bounded(names), texts[5], refusal, texts[4])
 
 
-def read_delta_request(message: bytes) -> DeltaRequest:
+def read_delta_request(message: bytes) -> DeltaDiscoveryRequest:
     """
-    A ``DeltaDiscoveryRequest``; what it says it has, its node and the rest are left unread.
+    Read a ``DeltaDiscoveryRequest``, without the versions that the client has and its node.
 
     Raises:
-        WireFault: If it is none.
+        WireFault: If it cannot be read.
     """
     texts = {2: "", 6: ""}
     names: dict[int, list[str]] = {3: [], 4: []}
@@ -109,52 +88,39 @@ def read_delta_request(message: bytes) -> DeltaRequest:
             names[number].append(text_of(value))
         elif number == 7:
             refusal = _status_message(bytes_of(value))
-    return DeltaRequest(_bounded(names[3]), _bounded(names[4]), texts[6], refusal, texts[2])
+    return DeltaDiscoveryRequest(_bounded(names[3]), _bounded(names[4]), texts[6], refusal, texts[2])
 
 
-def secret_body(resource: Json) -> bytes:
+def named_resource(type_url: str, name: str, body: bytes) -> bytes:
+    """Write a resource as ``google.protobuf.Any``. The name is field 1 of every xDS type."""
+    return field(1, type_url) + field(2, field(1, name) + body)
+
+
+def write_response(type_url: str, version: str, nonce: str, resources: Iterable[bytes]) -> bytes:
     """
-    A secret (``tls.v3.Secret``) without its name, which each client gets as it asked for it.
-
-    Args:
-        resource: From :mod:`meshcert.envoy.secrets`.
-
-    Raises:
-        KeyError: If it has a field this does not know: leaving one out could make Envoy trust too much.
-    """
-    return _encoded({key: value for key, value in resource.items() if key not in {"@type", "name"}}, _SECRET)
-
-
-def named_secret(name: str, body: bytes) -> bytes:
-    """The secret as ``google.protobuf.Any`` under this name."""
-    return field(1, SECRET) + field(2, field(_SECRET["name"][0], name) + body)
-
-
-def write_response(version: str, nonce: str, secrets: Iterable[bytes]) -> bytes:
-    """
-    A ``DiscoveryResponse``.
+    Write a ``DiscoveryResponse``.
 
     Args:
         version: ``version_info``.
         nonce: By which the client will refer to it.
-        secrets: From :func:`named_secret`.
+        resources: From :func:`named_resource`.
     """
-    resources = b"".join(field(2, secret) for secret in secrets)
-    return field(1, version) + resources + field(4, SECRET) + field(5, nonce)
+    written = b"".join(field(2, resource) for resource in resources)
+    return field(1, version) + written + field(4, type_url) + field(5, nonce)
 
 
-def write_delta_response(version: str, nonce: str, secrets: Iterable[tuple[str, str, bytes]]) -> bytes:
+def write_delta_response(type_url: str, version: str, nonce: str, resources: Iterable[tuple[str, str, bytes]]) -> bytes:
     """
-    A ``DeltaDiscoveryResponse``.
+    Write a ``DeltaDiscoveryResponse``.
 
     Args:
-        version: ``system_version_info``: what Envoy's statistics show.
+        version: ``system_version_info``: Envoy's statistics show it.
         nonce: By which the client will refer to it.
-        secrets: Name, version and what :func:`named_secret` makes of each.
+        resources: Name, version and what :func:`named_resource` makes of each.
     """
-    resources = (field(1, own) + field(2, secret) + field(3, name) for name, own, secret in secrets)
-    written = b"".join(field(2, resource) for resource in resources)
-    return field(1, version) + written + field(4, SECRET) + field(5, nonce)
+    messages = (field(1, own) + field(2, resource) + field(3, name) for name, own, resource in resources)
+    written = b"".join(field(2, message) for message in messages)
+    return field(1, version) + written + field(4, type_url) + field(5, nonce)
 
 
 def _status_message(status: bytes) -> str:
@@ -166,11 +132,3 @@ def _bounded(names: list[str]) -> tuple[str, ...]:
     if len(names) > MOST_NAMES:
         raise WireFault(f"it names more than {MOST_NAMES} resources")
     return tuple(names)
-
-
-def _encoded(values: Json, known: _Fields) -> bytes:
-    message = b""
-    for name, value in values.items():
-        number, inner = known[name]
-        message += field(number, _encoded(value, inner) if isinstance(value, dict) else value)
-    return message

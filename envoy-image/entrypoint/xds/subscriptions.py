@@ -1,208 +1,241 @@
 """
-What one stream of a client is about: which secrets, what it was sent, and what it made of that.
+One stream of an xDS client: what it asks for, what it was sent, and what it made of that.
 
-On a new stream everything is sent, also to a client that says it has that version: sameness of content is cheap to see
-for Envoy, and what a watcher that died had sent is not known here.
+A new stream is sent everything, even if the client says that it has that version: Envoy sees cheaply that nothing has
+changed, and what an earlier watcher had sent is not known here.
 
-The two ways of xDS, by its rules (https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol). No sockets here.
+Both variants follow the rules of https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from entrypoint.grpc.framing import CallRefused, Status
+from entrypoint.grpc.framing import CallEnded, Status
+from entrypoint.grpc.service import Unary
 from entrypoint.xds.messages import (
-    named_secret,
+    named_resource,
     read_delta_request,
     read_request,
     write_delta_response,
     write_response,
 )
-from meshcert.envoy.api import SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
-    from entrypoint.xds.board import Board, Offer
+    from entrypoint.grpc.service import Services
+    from entrypoint.grpc.socket import Peer
+    from entrypoint.xds.resources import ResourceStore, ResourceType, VersionedResource
 
 _ALL = "*"
 _MOST_UNANSWERED = 16
-"""Answers whose verdict is waited for; of a client that never gives one, older ones are forgotten."""
+"""Responses that may wait for an ACK or NACK; for a client that never sends one, older ones are forgotten."""
+
+
+def discovery_services(
+    store: ResourceStore, is_envoy: Callable[[Peer], bool], on_unknown: Callable[[str], object]
+) -> Services:
+    """
+    Return the methods by which clients get the resources of a store: stream, delta and fetch.
+
+    Args:
+        is_envoy: Tells whether a client is Envoy: its ACKs and NACKs count. Others only read.
+        on_unknown: Called with every name that a client asks for and that does not exist.
+    """
+    path, plural = f"/{store.type.service}/", store.type.plural
+
+    def stream(variant: type[Subscription], _metadata: Mapping[str, str], peer: Peer) -> Subscription:
+        return variant(store, is_envoy=is_envoy(peer), on_unknown=on_unknown)
+
+    return {
+        f"{path}Stream{plural}": partial(stream, StateOfTheWorld),
+        f"{path}Delta{plural}": partial(stream, Delta),
+        f"{path}Fetch{plural}": lambda _metadata, _peer: Unary(partial(fetch, store, on_unknown)),
+    }
 
 
 class Subscription(ABC):
     """
-    One stream.
+    One stream; a :class:`entrypoint.grpc.service.Stream`.
 
     Args:
-        board: Where the secrets are.
-        is_envoy: Whether this client's word counts on the board; others only read.
-        on_unknown: Told of every name that is none.
+        is_envoy: Whether this client's ACKs and NACKs count.
+        on_unknown: Called with every name that the client asks for and that does not exist.
     """
 
-    def __init__(self, board: Board, *, is_envoy: bool, on_unknown: Callable[[str], object]) -> None:
-        self._board = board
+    awaits_request = False
+
+    def __init__(self, store: ResourceStore, *, is_envoy: bool, on_unknown: Callable[[str], object]) -> None:
+        self._store = store
         self._is_envoy = is_envoy
         self._on_unknown = on_unknown
-        self._asked: dict[str, str] = {}
-        self._last: dict[str, Offer] = {}
-        self._taken: dict[str, Offer] = {}
-        self._refused: dict[str, Offer] = {}
-        self._sent: dict[str, dict[str, Offer]] = {}
+        # By the names that the client uses:
+        self._names: dict[str, str] = {}
+        self._sent: dict[str, VersionedResource] = {}
+        self._acknowledged: dict[str, VersionedResource] = {}
+        self._refused: dict[str, VersionedResource] = {}
+        self._unanswered: dict[str, dict[str, VersionedResource]] = {}
         self._nonce = 0
-        self._wants_all = False
         self._begun = False
 
     @abstractmethod
-    def receive(self, message: bytes) -> bytes | None:
+    def receive(self, message: bytes) -> list[bytes]:
         """
-        Take one request.
-
-        Args:
-            message: From the client.
-
-        Returns:
-            What to send; None if there is nothing.
+        Take one request, and return the responses to send.
 
         Raises:
-            WireFault: If it is no such message.
-            CallRefused: If it asks for another kind of resource.
+            WireFault: If it cannot be read.
+            CallEnded: If it asks for another type of resource.
         """
 
     @abstractmethod
-    def news(self) -> bytes | None:
-        """What to send because the board has changed; None if nothing that this stream is about has."""
+    def update(self) -> list[bytes]:
+        """Return the responses to send because the store has changed."""
+
+    def half_close(self) -> list[bytes]:
+        """End the call: a client that sends nothing more can acknowledge nothing more."""
+        raise CallEnded(Status.OK)
 
     def _subscribe(self, names: Iterable[str]) -> None:
         for asked in names:
-            if name := self._board.known_as(asked):
-                self._asked[asked] = name
+            if name := self._store.name_of(asked):
+                self._names[asked] = name
             else:
                 self._on_unknown(asked)
 
-    def _judge(self, nonce: str, refusal: str | None) -> None:
-        """What the client made of an answer."""
-        for asked, offer in self._sent.pop(nonce, {}).items():
-            name = self._board.known_as(asked)
+    def _note_answer(self, nonce: str, refusal: str | None) -> None:
+        """An ACK, or a NACK with the client's reason."""
+        for asked, resource in self._unanswered.pop(nonce, {}).items():
+            name = self._store.name_of(asked)
             if refusal is None:
-                self._taken[asked] = offer
+                self._acknowledged[asked] = resource
                 if self._is_envoy:
-                    self._board.accepted(name, offer)
+                    self._store.acknowledge(name, resource)
                 continue
-            self._refused[asked] = offer
-            if self._last.get(asked) == offer and asked in self._taken:
-                self._last[asked] = self._taken[asked]  # it keeps that
+            self._refused[asked] = resource
+            if self._sent.get(asked) == resource and asked in self._acknowledged:
+                self._sent[asked] = self._acknowledged[asked]  # it keeps that
             if self._is_envoy:
-                self._board.refused(name, offer, refusal)
+                self._store.refuse(name, resource, refusal)
 
-    def _to_send(self) -> dict[str, Offer]:
+    def _to_send(self) -> dict[str, VersionedResource]:
         """What this client was not sent yet, and has not refused."""
         found = {}
-        for asked, name in self._asked.items():
-            offer = self._board.up(name)
-            if offer and offer != self._last.get(asked) and offer != self._refused.get(asked):
-                found[asked] = offer
+        for asked, name in self._names.items():
+            resource = self._store.offered(name)
+            if resource and resource != self._sent.get(asked) and resource != self._refused.get(asked):
+                found[asked] = resource
         return found
 
-    def _note_sent(self, offers: dict[str, Offer]) -> str:
+    def _note_sent(self, resources: dict[str, VersionedResource]) -> str:
         """The nonce under which these are sent."""
         self._nonce += 1
-        self._last |= offers
-        self._sent[str(self._nonce)] = offers
-        if len(self._sent) > _MOST_UNANSWERED:
-            del self._sent[next(iter(self._sent))]
+        self._sent |= resources
+        self._unanswered[str(self._nonce)] = resources
+        if len(self._unanswered) > _MOST_UNANSWERED:
+            del self._unanswered[next(iter(self._unanswered))]
         return str(self._nonce)
 
 
 class StateOfTheWorld(Subscription):
-    """``StreamSecrets``: an answer holds everything the stream is about; Envoy has a stream for each secret."""
+    """A response holds everything that the stream is about; Envoy has a stream for each resource."""
 
-    def receive(self, message: bytes) -> bytes | None:
+    _wants_all = False
+
+    def receive(self, message: bytes) -> list[bytes]:
         """Take one ``DiscoveryRequest``; see :meth:`Subscription.receive`."""
         request = read_request(message)
-        check_type(request.type_url)
+        check_type(self._store.type, request.type_url)
         if request.nonce:
-            self._judge(request.nonce, request.refusal)
+            self._note_answer(request.nonce, request.refusal)
             if request.nonce != str(self._nonce):
-                return None  # it was written before the last answer arrived; what it asks for may be out of date
+                return []  # it was written before the last response arrived; what it asks for may be out of date
         self._wants_all = self._wants_all or not (request.names or self._begun)
-        names = self._board.names if self._wants_all else request.names
+        names = self._store.names if self._wants_all else request.names
         self._begun = True
-        self._asked = {asked: self._asked[asked] for asked in names if asked in self._asked}
-        self._subscribe(asked for asked in names if asked not in self._asked)
-        return self.news()
+        self._names = {asked: self._names[asked] for asked in names if asked in self._names}
+        self._subscribe(asked for asked in names if asked not in self._names)
+        return self.update()
 
-    def news(self) -> bytes | None:
-        """See :meth:`Subscription.news`."""
+    def update(self) -> list[bytes]:
+        """See :meth:`Subscription.update`."""
         if not self._to_send():
-            return None
-        offers = {asked: offer for asked, name in self._asked.items() if (offer := self._board.up(name))}
-        secrets = [named_secret(asked, offer.body) for asked, offer in offers.items()]
-        return write_response(version_of(offers), self._note_sent(offers), secrets)
+            return []
+        resources = {asked: resource for asked, name in self._names.items() if (resource := self._store.offered(name))}
+        nonce = self._note_sent(resources)
+        return [write_response(self._store.type.url, version_of(resources), nonce, _named(self._store, resources))]
 
 
 class Delta(Subscription):
-    """``DeltaSecrets``: an answer holds what has changed."""
+    """A response holds what has changed."""
 
-    def receive(self, message: bytes) -> bytes | None:
+    def receive(self, message: bytes) -> list[bytes]:
         """Take one ``DeltaDiscoveryRequest``; see :meth:`Subscription.receive`."""
         request = read_delta_request(message)
-        check_type(request.type_url)
+        check_type(self._store.type, request.type_url)
         if request.nonce:
-            self._judge(request.nonce, request.refusal)
+            self._note_answer(request.nonce, request.refusal)
         for asked in request.unsubscribe:
-            for kept in (self._asked, self._last, self._taken, self._refused):
+            for kept in (self._names, self._sent, self._acknowledged, self._refused):
                 kept.pop(asked, None)
         names = request.subscribe
         if _ALL in names or not (names or self._begun):
-            names = (*(name for name in names if name != _ALL), *self._board.names)
+            names = (*(name for name in names if name != _ALL), *self._store.names)
         for asked in names:
-            self._last.pop(asked, None)  # who subscribes again has lost it
+            self._sent.pop(asked, None)  # a client that subscribes again has lost it
         self._begun = True
         self._subscribe(names)
-        return self.news()
+        return self.update()
 
-    def news(self) -> bytes | None:
-        """See :meth:`Subscription.news`."""
-        offers = self._to_send()
-        if not offers:
-            return None
-        secrets = [(asked, offer.version, named_secret(asked, offer.body)) for asked, offer in offers.items()]
-        return write_delta_response(version_of(offers), self._note_sent(offers), secrets)
+    def update(self) -> list[bytes]:
+        """See :meth:`Subscription.update`."""
+        resources = self._to_send()
+        if not resources:
+            return []
+        versions = [resource.version for resource in resources.values()]
+        named = zip(resources, versions, _named(self._store, resources), strict=True)
+        nonce = self._note_sent(resources)
+        return [write_delta_response(self._store.type.url, version_of(resources), nonce, named)]
 
 
-def fetch(board: Board, message: bytes, on_unknown: Callable[[str], object]) -> bytes:
+def fetch(store: ResourceStore, on_unknown: Callable[[str], object], message: bytes) -> bytes:
     """
-    The answer to ``FetchSecrets``: one ``DiscoveryRequest``, one ``DiscoveryResponse``.
+    Answer one ``DiscoveryRequest``, outside a stream, with one ``DiscoveryResponse``.
 
     Raises:
-        WireFault: If it is no such message.
-        CallRefused: If it asks for another kind of resource, or a secret is not there yet.
+        WireFault: If the request cannot be read.
+        CallEnded: If it asks for another type of resource, or for a resource that is not offered yet.
     """
     request = read_request(message)
-    check_type(request.type_url)
-    offers = {}
-    for asked in request.names or board.names:
-        if not (name := board.known_as(asked)):
+    check_type(store.type, request.type_url)
+    resources = {}
+    for asked in request.names or store.names:
+        if not (name := store.name_of(asked)):
             on_unknown(asked)
-        elif offer := board.up(name):
-            offers[asked] = offer
+        elif resource := store.offered(name):
+            resources[asked] = resource
         else:
-            raise CallRefused(Status.UNAVAILABLE, f"{name} is not there yet")
-    return write_response(version_of(offers), "", [named_secret(asked, offer.body) for asked, offer in offers.items()])
+            raise CallEnded(Status.UNAVAILABLE, f"{name} is not there yet")
+    return write_response(store.type.url, version_of(resources), "", _named(store, resources))
 
 
-def check_type(type_url: str) -> None:
-    """Raise CallRefused if this is not the type of secrets; a client may leave it out."""
-    if type_url not in {"", SECRET}:
-        raise CallRefused(Status.INVALID_ARGUMENT, "this server has secrets only")
+def check_type(kind: ResourceType, url: str) -> None:
+    """Raise CallEnded if a request names another type; it may name none."""
+    if url not in {"", kind.url}:
+        raise CallEnded(Status.INVALID_ARGUMENT, f"{kind.service} has {kind.url} only")
 
 
-def version_of(offers: dict[str, Offer]) -> str:
-    """One version for all of them: of a single secret its VersionId, else SHA-256 over names and VersionIds."""
-    if len(offers) == 1:
-        return next(iter(offers.values())).version
-    return sha256("".join(f"{asked}={offers[asked].version}\n" for asked in sorted(offers)).encode()).hexdigest()
+def version_of(resources: dict[str, VersionedResource]) -> str:
+    """Return one version for all: of a single resource its own, else SHA-256 over all names and versions."""
+    if len(resources) == 1:
+        return next(iter(resources.values())).version
+    text = "".join(f"{asked}={resources[asked].version}\n" for asked in sorted(resources))
+    return sha256(text.encode()).hexdigest()
+
+
+def _named(store: ResourceStore, resources: dict[str, VersionedResource]) -> list[bytes]:
+    return [named_resource(store.type.url, asked, resource.body) for asked, resource in resources.items()]

@@ -1,300 +1,247 @@
-"""The discovery service on its socket: asked by gRPC's own client, and by clients that keep to no rule."""
+"""The server on its sockets, with a service of the tests' own: gRPC's own client, and clients that keep to no rule."""
 
 from __future__ import annotations
 
-import json
 import os
-import socket
 import stat
-import threading
+import subprocess
+import sys
 from contextlib import suppress
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from envoy.service.discovery.v3 import discovery_pb2
-from envoy.service.secret.v3 import sds_pb2_grpc
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 
-from entrypoint.envoy.handover import Verdict
-from entrypoint.grpc import server as sds_server
-from entrypoint.grpc import socket as sds_socket
-from entrypoint.grpc.connection import MOST_STREAMS, SERVICE, Client, ClientFault, Connection
-from entrypoint.grpc.framing import LARGEST_MESSAGE, frame
-from entrypoint.grpc.server import MOST_CLIENTS, Owner, Server
-from entrypoint.grpc.wire import field
-from entrypoint.log import Log
-from entrypoint.xds.board import Board, Offer
+from entrypoint.grpc import server as grpc_server
+from entrypoint.grpc import socket as grpc_socket
+from entrypoint.grpc.connection import ClientFault, Limits, ServerConnection
+from entrypoint.grpc.framing import frame
+from entrypoint.grpc.server import ServedSocket
+from entrypoint.grpc.socket import Peer
 from evidence.fixtures.container import eventually
 from evidence.fixtures.hostile_input import Reader, spoil
+from tests.entrypoint.grpc.clients import GREETING, READ, TALK, WATCH, News, Polite, Raw, Served, news_socket, read
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterator
     from pathlib import Path
 
-TELLER, TRUST = "identity/colorteller", "trust/colorgateway"
-STREAM = f"{SERVICE}StreamSecrets"
-GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-
-
-class Served:
-    """A running server, its board, and what it logs."""
-
-    def __init__(self, path: str, owner: Owner) -> None:
-        self.path = path
-        self.lines: list[bytes] = []
-        self.board = Board([TRUST, TELLER])
-        self.listener = sds_socket.bind(path)
-        server = Server(self.listener, self.board, Log("debug", self.lines.append), owner)
-        threading.Thread(target=server.run, daemon=True).start()
-        self.board.put_up(TELLER, Offer("v1", field(2, "of v1")))
-
-    def events(self, event: str) -> list[dict[str, Any]]:
-        """The log's lines with this event."""
-        return [line for line in map(json.loads, self.lines) if line["event"] == event]
-
-    def still_serves(self) -> None:
-        """Fails unless a well-behaved client gets its answer."""
-        with grpc.insecure_channel(f"unix:{self.path}") as channel:
-            answer = sds_pb2_grpc.SecretDiscoveryServiceStub(channel).FetchSecrets(_request(TELLER), timeout=5)
-        assert answer.version_info == self.board.up(TELLER).version  # type: ignore[union-attr]  # it is up
+LIMITS = Limits()
+WITH_HEADER = [("workload.spiffe.io", "true")]
 
 
 @pytest.fixture
-def served(tmp_path: Path) -> Served:
-    """A server to which this process is Envoy."""
-    return Served(str(tmp_path / "sds.sock"), Owner(os.getuid(), os.getppid()))
+def news() -> News:
+    """What is served."""
+    return News()
 
 
 @pytest.fixture
-def stub(served: Served) -> Iterator[Any]:
+def served(tmp_path: Path, news: News) -> Served:
+    """A server for this process's user."""
+    return Served(str(tmp_path / "grpc.sock"), news_socket(news))
+
+
+@pytest.fixture
+def channel(served: Served) -> Iterator[grpc.Channel]:
     """The client that gRPC itself has, connected to it."""
     with grpc.insecure_channel(f"unix:{served.path}") as channel:
-        yield sds_pb2_grpc.SecretDiscoveryServiceStub(channel)
+        yield channel
 
 
-class Raw:
-    """A client that sends what it is told, byte by byte if need be; a context."""
-
-    def __init__(self, served: Served) -> None:
-        self.wire = socket.socket(socket.AF_UNIX)
-        self.wire.connect(served.path)  # before the timeout is set: then it waits for its turn in the queue
-        self.wire.settimeout(5)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.wire.close()
-
-    def is_closed_by_the_server(self) -> bool:
-        """Whether the other end hangs up; it reads whatever comes before."""
-        with suppress(ConnectionError):
-            while self.wire.recv(65_536):
-                pass
-        return True
+def _code_of(call: Any) -> grpc.StatusCode:
+    """With what a call ends that ends with an error."""
+    with pytest.raises(grpc.RpcError) as refusal:
+        list(call)
+    code = refusal.value.code()
+    assert isinstance(code, grpc.StatusCode)
+    return code
 
 
-class Polite(Raw):
-    """A client that speaks HTTP/2."""
-
-    def __init__(self, served: Served) -> None:
-        super().__init__(served)
-        self.http = H2Connection(H2Configuration(client_side=True))
-        self.http.initiate_connection()
-
-    def call(self, path: str = STREAM, *, end: bool = False, **headers: str) -> int:
-        """A new stream's number."""
-        stream = self.http.get_next_available_stream_id()
-        plain = {":method": "POST", ":path": path, ":scheme": "http", ":authority": "sds", "te": "trailers"}
-        plain |= {"content-type": "application/grpc"} | {
-            name.replace("_", "-"): value for name, value in headers.items()
-        }
-        self.http.send_headers(stream, list(plain.items()), end_stream=end)
-        return stream
-
-    def send(self) -> None:
-        """Send what has been prepared."""
-        with suppress(ConnectionError):
-            self.wire.sendall(self.http.data_to_send())
+def test_a_call_may_have_one_request_and_one_answer(channel: grpc.Channel) -> None:
+    """Not none, and not two."""
+    assert channel.unary_unary(READ)(b"", timeout=5) == b"first"
+    stream = channel.stream_unary(READ)
+    for requests in ([], [b"", b""]):
+        with pytest.raises(grpc.RpcError) as refusal:
+            stream(iter(requests), timeout=5)
+        assert refusal.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
 
-def _request(*names: str, **fields: Any) -> Any:
-    return discovery_pb2.DiscoveryRequest(resource_names=names, **fields)
-
-
-def test_a_stream_is_answered_pushed_to_and_heard(stub: Any, served: Served) -> None:
-    """First answer, ACK, a newer version, NACK: by gRPC's own client."""
+def test_a_call_may_have_requests_and_answers_at_will(channel: grpc.Channel, served: Served, news: News) -> None:
+    """It is answered, told what is new, and ended with OK when the client has said everything."""
     requests: SimpleQueue[Any] = SimpleQueue()
-    answers = stub.StreamSecrets(iter(requests.get, None), timeout=10)
-    requests.put(_request(TELLER))
-    first = next(answers)
-    requests.put(_request(TELLER, response_nonce=first.nonce))
-    eventually(lambda: served.board.word(TELLER, "v1") == Verdict(accepted=True), "the ACK")
+    answers = channel.stream_stream(TALK)(iter(requests.get, None), timeout=10)
+    requests.put(b"")
+    assert next(answers) == b"first"
 
-    served.board.put_up(TELLER, Offer("v2", field(2, "of v2")))
-    second = next(answers)
-    requests.put(_request(TELLER, response_nonce=second.nonce, error_detail={"message": "no"}))
-    eventually(lambda: served.board.word(TELLER, "v2") == Verdict(accepted=False, reason="no"), "the NACK")
+    news.headline = b"second"
+    served.server.wake()
+    assert next(answers) == b"second"
 
     requests.put(None)
-    assert [first.version_info, second.version_info] == ["v1", "v2"]
     assert list(answers) == []
     assert answers.code() is grpc.StatusCode.OK
 
 
-def test_the_delta_variant_is_answered_too(stub: Any, served: Served) -> None:
-    """By gRPC's own client."""
-    requests: SimpleQueue[Any] = SimpleQueue()
-    answers = stub.DeltaSecrets(iter(requests.get, None), timeout=10)
-    requests.put(discovery_pb2.DeltaDiscoveryRequest(resource_names_subscribe=[TELLER]))
-    (resource,) = next(answers).resources
+def test_a_call_may_stay_open_after_the_clients_only_request(channel: grpc.Channel, served: Served, news: News) -> None:
+    """Answered at once, then told all that is new, until the client goes."""
+    with grpc.insecure_channel(f"unix:{served.path}", [("grpc.use_local_subchannel_pool", 1)]) as another:
+        calls = [one.unary_stream(WATCH)(b"", metadata=WITH_HEADER, timeout=10) for one in (channel, another)]
+        assert [next(call) for call in calls] == [b"first"] * 2
+        for headline in (b"second", b"third"):
+            news.headline = headline
+            served.server.wake()
+            assert [next(call) for call in calls] == [headline] * 2
+        for call in calls:
+            call.cancel()
 
-    served.board.put_up(TELLER, Offer("v2", field(2, "of v2")))
-
-    assert [resource.version, next(answers).resources[0].version] == ["v1", "v2"]
-    requests.put(None)
-
-
-def test_a_call_that_cannot_be_served_ends_with_its_status(stub: Any) -> None:
-    """Not there yet, another kind of resource, another method."""
-    codes = []
-    for call, request in (
-        (stub.FetchSecrets, _request(TRUST)),
-        (stub.FetchSecrets, _request(type_url="type.googleapis.com/a.B")),
-        (stub.FetchSecrets, _request(*["x" * 300] * 1000)),
-    ):
-        with pytest.raises(grpc.RpcError) as refusal:
-            call(request, timeout=5)
-        codes.append(refusal.value.code())
-
-    assert codes == [
-        grpc.StatusCode.UNAVAILABLE,
-        grpc.StatusCode.INVALID_ARGUMENT,
-        grpc.StatusCode.RESOURCE_EXHAUSTED,
-    ]
+    assert {peer.pid for _, peer in news.calls} == {os.getpid()}
+    assert len(served.events("sds-client")) == 2
+    assert read(served.path) == b"third"
 
 
-def test_another_service_is_not_implemented(served: Served) -> None:
-    """A control plane's, for example."""
-    with grpc.insecure_channel(f"unix:{served.path}") as channel:
-        call = channel.unary_unary("/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters")
-        with pytest.raises(grpc.RpcError) as refusal:
-            call(b"", timeout=5)
+def test_a_call_is_judged_by_its_metadata_before_its_first_request(channel: grpc.Channel, news: News) -> None:
+    """Or refused because there is nothing to tell yet."""
+    watch = channel.unary_stream(WATCH)
+
+    assert _code_of(watch(b"", timeout=5)) is grpc.StatusCode.INVALID_ARGUMENT
+    assert _code_of(watch(b"", metadata=[("workload.spiffe.io", "1")], timeout=5)) is grpc.StatusCode.INVALID_ARGUMENT
+    news.headline = b""
+    assert _code_of(watch(b"", metadata=WITH_HEADER, timeout=5)) is grpc.StatusCode.UNAVAILABLE
+    assert not any(name.startswith(":") for metadata, _ in news.calls for name in metadata)
+
+
+def test_a_method_that_does_not_exist_is_not_implemented(channel: grpc.Channel) -> None:
+    """A control plane's, for example; it is told what there is."""
+    with pytest.raises(grpc.RpcError) as refusal:
+        channel.unary_unary("/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters")(b"", timeout=5)
 
     assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert READ in refusal.value.details()
 
 
-def test_a_large_secret_passes_a_client_that_takes_little_at_a_time(served: Served) -> None:
+def test_each_socket_has_its_own_services_users_and_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One server, one thread: what is on the one is not on the other."""
+    uid, secret, public = os.getuid(), News(b"secret"), News(b"public")
+    path = str(tmp_path / "public.sock")
+    shared = ServedSocket(
+        "workload",
+        grpc_socket.bind(path, 0o666),
+        {READ: public.services()[READ], WATCH: public.watch},
+        {uid + 1, uid + 2},
+        Limits(connections=1, message=100),
+    )
+    served = Served(str(tmp_path / "private.sock"), news_socket(secret), shared)
+    users = iter([uid, uid + 1, uid + 2, uid + 3, uid + 2])
+    monkeypatch.setattr(grpc_server, "peer_of", lambda _: Peer(os.getpid(), next(users)))
+
+    assert read(served.path) == b"secret"
+    options = [("grpc.use_local_subchannel_pool", 1)]
+    with (
+        grpc.insecure_channel(f"unix:{path}", options) as first,
+        grpc.insecure_channel(f"unix:{path}", options) as second,
+    ):
+        assert first.unary_unary(READ)(b"", timeout=5) == b"public"
+        assert second.unary_unary(READ)(b"", timeout=5) == b"public"
+        calls = [one.unary_stream(WATCH)(b"", metadata=WITH_HEADER, timeout=10) for one in (first, second)]
+        assert [next(call) for call in calls] == [b"public"] * 2
+        assert {peer.uid for _, peer in public.calls} == {uid + 1, uid + 2}
+        assert _code_of(first.stream_stream(TALK)(iter([b""]), timeout=5)) is grpc.StatusCode.UNIMPLEMENTED
+        too_long = first.unary_stream(WATCH)(b"x" * 101, metadata=WITH_HEADER, timeout=5)
+        assert _code_of(too_long) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        with Raw(path) as stranger, Raw(path) as one_more:
+            assert stranger.wire.recv(1) == one_more.wire.recv(1) == b""
+
+    assert [line["reason"] for line in served.events("workload-client-refused")] == [
+        "it is another user's",
+        "there are 1 connections already",
+    ]
+    assert stat.S_IMODE(os.stat(path).st_mode) == 0o666  # noqa: PTH116 -- one way of the two
+
+
+def test_the_server_knows_nothing_of_what_it_serves() -> None:
+    """Neither xDS nor secrets nor Envoy is loaded with it."""
+    program = "import sys, entrypoint.grpc.server; print(*(name for name in sys.modules if 'entrypoint' in name))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env={"PYTHONPATH": _path()}
+    )
+
+    parts = {name.split(".")[1] for name in done.stdout.split() if "." in name}
+    assert parts == {"grpc", "log"}
+
+
+def _path() -> str:
+    return os.pathsep.join(sys.path)
+
+
+def test_a_large_answer_passes_a_client_that_takes_little_at_a_time(served: Served, news: News) -> None:
     """HTTP/2's windows are respected: 300 KB through 64 KiB of them."""
-    body = field(2, "x" * 300_000)
-    served.board.put_up(TELLER, Offer("v2", body))
+    news.headline = b"x" * 300_000
     options = [("grpc.http2.lookahead_bytes", 0), ("grpc.http2.bdp_probe", 0)]
     with grpc.insecure_channel(f"unix:{served.path}", options=options) as channel:
-        answer = sds_pb2_grpc.SecretDiscoveryServiceStub(channel).FetchSecrets(_request(TELLER), timeout=5)
-
-    assert answer.resources[0].value.endswith(body)
+        assert channel.unary_unary(READ)(b"", timeout=5) == news.headline
 
 
-def test_the_socket_is_for_its_user_alone_and_replaces_an_old_one(served: Served) -> None:
+def test_a_socket_is_for_its_user_alone_and_replaces_an_old_one(served: Served) -> None:
     """0600; a file that a container of the past left is in nobody's way."""
     assert stat.S_IMODE(os.stat(served.path).st_mode) == 0o600  # noqa: PTH116 -- one way of the two
-    assert sds_socket.is_at(served.listener, served.path)
+    assert grpc_socket.is_at(served.listener, served.path)
 
-    with sds_socket.bind(served.path) as newer:
-        assert sds_socket.is_at(newer, served.path)
+    with grpc_socket.bind(served.path) as newer:
+        assert grpc_socket.is_at(newer, served.path)
         os.unlink(served.path)  # noqa: PTH108 -- the same
-        assert not sds_socket.is_at(newer, served.path)
-
-
-def test_a_socket_is_kept_as_long_as_its_path_leads_to_it(tmp_path: Path) -> None:
-    """Then there is a new one; and none where secrets are files."""
-    path, wanted = str(tmp_path / "kept.sock"), {"MESHCERT_PROXY": '{"delivery": "sds"}'}
-    first = sds_socket.kept(None, wanted, path)
-    assert first
-    assert sds_socket.kept(first, wanted, path) is first
-
-    os.unlink(path)  # noqa: PTH108 -- one way of the two
-    second = sds_socket.kept(first, wanted, path)
-
-    assert second
-    assert first.fileno() == -1
-    assert sds_socket.is_at(second, path)
-    second.close()
-    assert sds_socket.kept(None, {}, path) is None
-    assert sds_socket.kept(None, wanted, f"{path}/no-folder") is None
+        assert not grpc_socket.is_at(newer, served.path)
 
 
 def test_the_kernels_word_on_the_peer_is_asked(served: Served) -> None:
     """Process and user."""
-    with Raw(served) as client:
-        assert sds_socket.peer_of(client.wire) == (os.getpid(), os.getuid())
-    assert sds_socket.parent_of(os.getpid()) == os.getppid()
-    assert sds_socket.parent_of(2**22 + 1) == 0
+    with Raw(served.path) as client:
+        assert grpc_socket.peer_of(client.wire) == Peer(os.getpid(), os.getuid())
+    assert grpc_socket.parent_of(os.getpid()) == os.getppid()
+    assert grpc_socket.parent_of(2**22 + 1) == 0
 
 
-def test_another_users_connection_is_closed_unheard(tmp_path: Path) -> None:
+def test_another_users_connection_is_closed_unheard(tmp_path: Path, news: News) -> None:
     """Told once, with the user's number."""
-    served = Served(str(tmp_path / "other.sock"), Owner(os.getuid() + 1, os.getppid()))
+    served = Served(str(tmp_path / "other.sock"), news_socket(news, users={os.getuid() + 1}))
 
     for _ in range(3):
-        with Raw(served) as client:
+        with Raw(served.path) as client:
             assert client.wire.recv(1) == b""
 
     (line,) = served.events("sds-client-refused")
     assert (line["uid"], line["reason"]) == (os.getuid(), "it is another user's")
 
 
-def test_a_client_that_is_not_envoy_only_reads(tmp_path: Path) -> None:
-    """Its refusal is no reason to go back."""
-    served = Served(str(tmp_path / "other.sock"), Owner(os.getuid(), os.getpid()))
-    requests: SimpleQueue[Any] = SimpleQueue()
-    with grpc.insecure_channel(f"unix:{served.path}") as channel:
-        answers = sds_pb2_grpc.SecretDiscoveryServiceStub(channel).StreamSecrets(iter(requests.get, None), timeout=10)
-        requests.put(_request(TELLER))
-        requests.put(_request(TELLER, response_nonce=next(answers).nonce, error_detail={"message": "no"}))
-        requests.put(None)
-        assert list(answers) == []
-
-    assert served.board.word(TELLER) is None
-    assert served.board.up(TELLER)
-
-
-def test_an_unknown_name_is_told_once(stub: Any, served: Served) -> None:
-    """However often it is asked for; a long one is cut."""
-    for _ in range(3):
-        assert list(stub.FetchSecrets(_request("x" * 200), timeout=5).resources) == []
-
-    (line,) = served.events("sds-unknown-secret")
-    assert line["asked"] == "x" * 100
-
-
 def test_who_breaks_http2_is_hung_up_on_and_the_others_are_served(served: Served) -> None:
     """Garbage, HTTP/1.1, a greeting and then garbage, a frame larger than allowed."""
     endless = GREETING + b"\xff\xff\xff\x04\0\0\0\0\0" + b"\xff" * 200_000
     for data in (b"\0" * 64, b"GET / HTTP/1.1\r\n\r\n", GREETING + b"\0\0\x01\x04\0\0\0\0\0a", endless):
-        with Raw(served) as client, suppress(ConnectionError):
+        with Raw(served.path) as client, suppress(ConnectionError):
             client.wire.sendall(data)
             assert client.is_closed_by_the_server()
 
     assert served.events("sds-client-closed")
-    served.still_serves()
+    assert read(served.path)
 
 
 @pytest.mark.parametrize(
     "data",
     [b"\0\0\0\0\x02\x1a\x05", b"\x01\0\0\0\x01a", b"\0\xff\xff\xff\xff",
-     b"\0" + (LARGEST_MESSAGE + 1).to_bytes(4, "big")],
+     b"\0" + (LIMITS.message + 1).to_bytes(4, "big")],
     ids=["no message", "compressed", "4 GB", "too large"],
 )  # fmt: skip
 def test_who_breaks_grpc_loses_the_call_alone(served: Served, data: bytes) -> None:
     """The connection's other streams go on."""
-    with Polite(served) as client:
+    with Polite(served.path) as client:
         good, bad = client.call(), client.call()
         client.http.send_data(bad, data)
-        client.http.send_data(good, frame(_request(TELLER).SerializeToString()))
+        client.http.send_data(good, frame(b""))
         client.send()
         seen: dict[str, list[int]] = {"DataReceived": [], "TrailersReceived": [], "StreamReset": []}
         while not (seen["DataReceived"] and seen["TrailersReceived"]):
@@ -304,12 +251,12 @@ def test_who_breaks_grpc_loses_the_call_alone(served: Served, data: bytes) -> No
 
     assert seen["DataReceived"] == [good]
     assert seen["TrailersReceived"] == [bad]
-    served.still_serves()
+    assert read(served.path)
 
 
 def test_what_is_no_grpc_call_is_answered_so(served: Served) -> None:
     """415, as gRPC over HTTP/2 demands."""
-    with Polite(served) as client:
+    with Polite(served.path) as client:
         client.call(content_type="text/html", end=True)
         client.send()
         statuses: list[bytes | str] = []
@@ -324,28 +271,45 @@ def test_what_is_no_grpc_call_is_answered_so(served: Served) -> None:
 
 def test_streams_and_connections_have_limits(served: Served) -> None:
     """One more than allowed is refused; the others stay."""
-    with Polite(served) as client:
-        for _ in range(MOST_STREAMS + 1):
+    with Polite(served.path) as client:
+        for _ in range(LIMITS.streams + 1):
             client.call()
         client.send()
         assert client.is_closed_by_the_server()
 
-    clients = [Polite(served) for _ in range(MOST_CLIENTS)]
+    clients = [Polite(served.path) for _ in range(LIMITS.connections)]
     for client in clients:
         client.send()
-    with Raw(served) as one_more:
+    with Raw(served.path) as one_more:
         assert one_more.is_closed_by_the_server()
     assert [line["reason"] for line in served.events("sds-client-refused")] == ["there are 16 connections already"]
     for client in clients:
         client.wire.close()
-    eventually(lambda: len(served.events("sds-client")) >= MOST_CLIENTS, "seen")
-    served.still_serves()
+    eventually(lambda: len(served.events("sds-client")) >= LIMITS.connections, "seen")
+    assert read(served.path)
+
+
+def test_connections_of_peers_that_differ_are_counted_apart(tmp_path: Path, news: News) -> None:
+    """Whoever fills the socket keeps nobody of another kind out."""
+    kinds = iter([True, False, True])
+    limits = Limits(connections=1)
+    found = news_socket(news, limits=limits, attributes_of=lambda _: {"envoy": next(kinds)})
+    served = Served(str(tmp_path / "kinds.sock"), found)
+
+    with Polite(served.path) as envoy, Polite(served.path) as other, Raw(served.path) as one_more:
+        assert one_more.is_closed_by_the_server()
+        for client in (envoy, other):
+            client.call()
+            client.send()
+            assert client.wire.recv(1)
+
+    assert [line["envoy"] for line in served.events("sds-client")] == [True, False]
 
 
 def test_a_flood_of_frames_is_hung_up_on(served: Served) -> None:
     """Thousands of pings in one piece, and answers that nobody reads."""
     ping = b"\0\0\x08\x06\0\0\0\0\0" + b"p" * 8
-    with Polite(served) as client:
+    with Polite(served.path) as client:
         client.send()
         with suppress(ConnectionError, TimeoutError):
             for _ in range(200):
@@ -353,28 +317,29 @@ def test_a_flood_of_frames_is_hung_up_on(served: Served) -> None:
         assert client.is_closed_by_the_server()
 
     assert any("too many frames" in line["reason"] for line in served.events("sds-client-closed"))
-    served.still_serves()
+    assert read(served.path)
 
 
-@pytest.mark.parametrize("part", ["nothing", "half a greeting", "half a request"])
-def test_who_does_not_finish_is_hung_up_on(served: Served, part: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("part", ["nothing", "half a greeting", "half a request", "no request"])
+def test_who_does_not_finish_is_hung_up_on(tmp_path: Path, news: News, part: str) -> None:
     """After a while; who says nothing between two requests may stay for ever."""
-    monkeypatch.setattr(sds_server, "PATIENCE_S", 0.3)
-    monkeypatch.setattr(sds_server, "_LOOK_EVERY_S", 0.05)
-    with Polite(served) as quiet, Polite(served) as client:
-        for one in (quiet, client):
-            stream = one.call()
-            one.http.send_data(stream, frame(_request(TELLER).SerializeToString()))
+    served = Served(str(tmp_path / "grpc.sock"), news_socket(news, limits=Limits(patience_s=0.3)))
+    with Polite(served.path) as quiet, Polite(served.path) as client:
+        stream = quiet.call()
+        quiet.http.send_data(stream, frame(b""))
         quiet.send()
-        client.http.send_data(stream, b"\0\0\0\0\x09a")
+        if part == "no request":
+            client.call(READ)
+        else:
+            client.http.send_data(client.call(), b"\0\0\0\0\x09a")
         whole = client.http.data_to_send()
-        client.wire.sendall({"nothing": b"", "half a greeting": GREETING[:9], "half a request": whole}[part])
+        client.wire.sendall({"nothing": b"", "half a greeting": GREETING[:9]}.get(part, whole))
 
         assert client.is_closed_by_the_server()
 
         assert [line["reason"] for line in served.events("sds-client-closed")] == ["it takes too long"]
-        served.board.put_up(TELLER, Offer("v2", field(2, "of v2")))
-        quiet.wire.settimeout(5)
+        news.headline = b"of v2"
+        served.server.wake()
         eventually(lambda: b"of v2" in quiet.wire.recv(65_536), "the news")
 
 
@@ -382,21 +347,35 @@ def test_a_fault_of_the_server_ends_neither_the_thread_nor_the_next_client(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Told by kind and place; its words could be secret."""
-    monkeypatch.setattr(sds_server, "_AFTER_A_FAULT_S", 0.01)
-    real = sds_socket.peer_of
+    monkeypatch.setattr(grpc_server, "_AFTER_A_FAULT_S", 0.01)
+    real = grpc_socket.peer_of
     faults = iter([TypeError("sesame"), KeyError("sesame")])
 
-    def peer_of(wire: socket.socket) -> sds_socket.Peer:
+    def peer_of(wire: socket.socket) -> Peer:
         if fault := next(faults, None):
             raise fault
         return real(wire)
 
-    monkeypatch.setattr(sds_server, "peer_of", peer_of)
-    with Raw(served), Raw(served):
+    monkeypatch.setattr(grpc_server, "peer_of", peer_of)
+    with Raw(served.path), Raw(served.path):
         eventually(lambda: len(served.events("sds-fault")) == 2, "both told")
 
-    served.still_serves()
+    assert read(served.path)
     assert b"sesame" not in b"".join(served.lines)
+
+
+def test_a_fault_of_a_service_ends_the_connection_that_met_it(
+    served: Served, news: News, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Told by kind and place; its words could be secret."""
+    monkeypatch.setattr(news, "headline", 7)
+    with pytest.raises(grpc.RpcError) as refusal:
+        read(served.path)
+    monkeypatch.undo()
+
+    assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert any(line["reason"].startswith("TypeError at ") for line in served.events("sds-client-closed"))
+    assert read(served.path) == b"first"
 
 
 def test_random_bytes_after_a_good_greeting_never_stop_the_service(served: Served) -> None:
@@ -405,7 +384,7 @@ def test_random_bytes_after_a_good_greeting_never_stop_the_service(served: Serve
 
     source = random.Random(20261122)  # noqa: S311 -- the same every time
     for _ in range(200):
-        with Polite(served) as client:
+        with Polite(served.path) as client:
             client.call()
             data = client.http.data_to_send()
             for _ in range(source.randrange(1, 8)):
@@ -415,38 +394,28 @@ def test_random_bytes_after_a_good_greeting_never_stop_the_service(served: Serve
             with suppress(ConnectionError):
                 client.wire.sendall(data)
 
-    served.still_serves()
+    assert read(served.path)
     assert not served.events("sds-fault")
     assert not [line for line in served.events("sds-client-closed") if " at " in line["reason"]]
 
 
 def test_a_spoiled_conversation_is_the_clients_fault_and_nothing_else() -> None:
-    """All three calls of a good one, with bytes changed, cut, moved or doubled, and news in the end."""
+    """Calls of all three kinds, with bytes changed, cut, moved or doubled, and news in the end."""
     http = H2Connection(H2Configuration(client_side=True))
     http.initiate_connection()
-    for number, called in enumerate(("StreamSecrets", "DeltaSecrets", "FetchSecrets")):
-        headers = {":method": "POST", ":path": f"{SERVICE}{called}", ":scheme": "http", ":authority": "sds"}
-        http.send_headers(2 * number + 1, [*headers.items(), ("content-type", "application/grpc")])
-        http.send_data(2 * number + 1, frame(field(3, TELLER)), end_stream=called == "FetchSecrets")
+    for number, path in enumerate((TALK, WATCH, READ)):
+        headers = {":method": "POST", ":path": path, ":scheme": "http", ":authority": "tests"}
+        headers |= {"content-type": "application/grpc", "workload.spiffe.io": "true"}
+        http.send_headers(2 * number + 1, list(headers.items()))
+        http.send_data(2 * number + 1, frame(b"\x0a\x01a"), end_stream=path != TALK)
 
     def converse(data: bytes) -> None:
-        board = Board([TELLER])
-        board.put_up(TELLER, Offer("v1", field(2, "of v1")))
-        connection = Connection(board, Client(is_envoy=True, on_unknown=lambda _: None))
+        news = News()
+        connection = ServerConnection(news.services(), Peer(0, 0), LIMITS)
         connection.receive(data)
-        board.put_up(TELLER, Offer("v2", field(2, "x" * 100_000)))
-        connection.news()
+        news.headline = b"x" * 100_000
+        connection.update()
 
     good = http.data_to_send()
     converse(good)
     assert spoil(Reader("conversation", converse, (ClientFault,), (good,)), 300) > 200
-
-
-def test_only_settings_that_ask_for_it_have_a_socket() -> None:
-    """Broken ones are told by the watcher."""
-    wanted = {"MESHCERT_PROXY": '{"schema": 1, "delivery": "sds"}'}
-
-    assert sds_socket.is_wanted(wanted)
-    for text in ("", "sds", "[]", '"sds"', '{"delivery": "file", "name": "sds"}', "{"):
-        assert not sds_socket.is_wanted({"MESHCERT_PROXY": text})
-    assert not sds_socket.is_wanted({})

@@ -14,9 +14,9 @@ from entrypoint.log import Log
 from entrypoint.rotating.resuming import resume
 from entrypoint.rotating.secret import secrets_of, wanted_secrets
 from entrypoint.rotating.source import SecretSource
-from entrypoint.xds.board import Board
 from entrypoint.xds.handover import SocketHandover
-from entrypoint.xds.messages import secret_body
+from entrypoint.xds.resources import ResourceStore
+from entrypoint.xds.secrets import SECRETS, secret_body
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.envoy import identity_resource
 from meshcert.material.document import write_material, write_trust_bundle
@@ -45,9 +45,9 @@ class World:
 
     def new_watcher(self) -> None:
         """Nothing in memory."""
-        self.board = Board([TRUST.name, IDENTITY.name])
+        self.store = ResourceStore(SECRETS, [TRUST.name, IDENTITY.name])
         admin: Any = self
-        self.handover = SocketHandover(self.board, lambda: admin)
+        self.handover = SocketHandover(self.store, lambda: admin)
         self.secrets = secrets_of(teller(), self.handover)
         self.source = SecretSource(self, time.time)
 
@@ -99,17 +99,17 @@ def world(hierarchy: Hierarchy, material: Material) -> World:
 
 
 def test_an_installed_secret_is_offered_and_judged_by_envoys_word(world: World, material: Material) -> None:
-    """Not by its having been put up."""
+    """Not by its having been offered."""
     assert world.identity.content is None
     world.identity.hand(world.source.fetch(IDENTITY))
 
-    offer = world.board.up(IDENTITY.name)
+    offer = world.store.offered(IDENTITY.name)
     assert offer == (material.version_id, secret_body(identity_resource(IDENTITY.name, material)))
     assert world.identity.version == material.version_id
     assert world.identity.verdict() is None
     assert world.handover.first_verdicts([IDENTITY.name]) == {}
 
-    world.board.accepted(IDENTITY.name, offer)
+    world.store.acknowledge(IDENTITY.name, offer)
 
     assert world.identity.verdict() == Verdict(accepted=True)
     assert world.handover.first_verdicts([IDENTITY.name, TRUST.name]) == {IDENTITY.name: Verdict(accepted=True)}
@@ -121,20 +121,20 @@ def test_a_refusal_is_told_in_envoys_words_and_the_good_one_is_offered_again(
 ) -> None:
     """The rotation's own taking back then changes nothing more."""
     served = world.put()
-    good = world.board.up(IDENTITY.name)
+    good = world.store.offered(IDENTITY.name)
     assert good
-    world.board.accepted(IDENTITY.name, good)
+    world.store.acknowledge(IDENTITY.name, good)
     newer = hierarchy.issue([TELLER_NAME])
     world.vault[TELLER_SECRET] = SecretVersion(newer.version_id, write_material(newer, {}))
     world.identity.hand(world.source.fetch(IDENTITY))
-    bad = world.board.up(IDENTITY.name)
+    bad = world.store.offered(IDENTITY.name)
     assert bad
 
-    world.board.refused(IDENTITY.name, bad, said)
+    world.store.refuse(IDENTITY.name, bad, said)
 
-    assert world.board.up(IDENTITY.name) == good
+    assert world.store.offered(IDENTITY.name) == good
     assert world.identity.verdict() == Verdict(accepted=False, reason=told)
-    assert world.board.up(IDENTITY.name) == good
+    assert world.store.offered(IDENTITY.name) == good
     assert world.identity.content
     assert world.identity.content.envoy == served
     assert world.identity.rejected == (newer.version_id, told)
@@ -150,8 +150,8 @@ def test_a_new_watcher_has_what_envoy_serves_at_hand_again(world: World, materia
 
     assert world.identity.content
     assert world.identity.content.envoy == served
-    assert world.board.up(IDENTITY.name)
-    assert world.board.up(TRUST.name) is None  # Envoy does not have it
+    assert world.store.offered(IDENTITY.name)
+    assert world.store.offered(TRUST.name) is None  # Envoy does not have it
     assert b"".join(world.lines).count(b"envoy-silent") == 1
 
 
@@ -170,14 +170,14 @@ def test_a_new_watcher_offers_no_other_version_by_itself(
     assert world.identity.version == material.version_id
     assert world.identity.content
     assert world.identity.content.leaf == leaf
-    assert world.board.up(IDENTITY.name) is None
+    assert world.store.offered(IDENTITY.name) is None
     world.identity.hand(world.source.fetch(IDENTITY))
-    bad = world.board.up(IDENTITY.name)
+    bad = world.store.offered(IDENTITY.name)
     assert bad
-    world.board.refused(IDENTITY.name, bad, "bad key")
+    world.store.refuse(IDENTITY.name, bad, "bad key")
     assert world.identity.verdict()
     assert world.identity.version == material.version_id
-    assert world.board.up(IDENTITY.name) is None  # a key that reads [redacted] is never offered
+    assert world.store.offered(IDENTITY.name) is None  # a key that reads [redacted] is never offered
 
 
 def test_what_cannot_be_fetched_again_is_told_and_left_to_the_rotation(world: World, material: Material) -> None:
@@ -208,7 +208,7 @@ def test_a_dump_that_cannot_be_read_counts_as_silence(world: World, dump: str, m
 
 def test_no_part_of_the_key_shows_in_a_representation(world: World, material: Material) -> None:
     """Whatever passes through the log's hands by mistake."""
-    shown = f"{world.put()!r} {world.identity.content!r} {world.board.up(IDENTITY.name)!r}"
+    shown = f"{world.put()!r} {world.identity.content!r} {world.store.offered(IDENTITY.name)!r}"
 
     assert material.passphrase.reveal() not in shown
     assert "PRIVATE KEY" not in shown

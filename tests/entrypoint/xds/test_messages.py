@@ -1,4 +1,4 @@
-"""The discovery service's messages: the same bytes as the generated code's, and nothing but WireFault from bad ones."""
+"""The messages of xDS: the same bytes as the generated code's, and nothing but WireFault from bad ones."""
 
 from __future__ import annotations
 
@@ -9,26 +9,23 @@ import pytest
 from envoy.extensions.transport_sockets.tls.v3 import secret_pb2
 from envoy.service.discovery.v3 import discovery_pb2
 
-from entrypoint.grpc.framing import LARGEST_MESSAGE, CallRefused, Deframer, Status, frame, percent_encoded
-from entrypoint.grpc.wire import WireFault, field, fields
+from entrypoint.grpc.wire import WireFault, field
 from entrypoint.xds.messages import (
     MOST_NAMES,
-    DeltaRequest,
-    Request,
-    named_secret,
+    DeltaDiscoveryRequest,
+    DiscoveryRequest,
+    named_resource,
     read_delta_request,
     read_request,
-    secret_body,
     write_delta_response,
-    write_response,
 )
-from meshcert.envoy import identity_resource, trust_resource
+from entrypoint.xds.secrets import secret_body
+from meshcert.envoy import identity_resource
 from meshcert.envoy.api import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from evidence.fixtures.pki import Hierarchy
     from meshcert.material import Material
 
 READERS = {"request": read_request, "delta request": read_delta_request}
@@ -60,18 +57,18 @@ def _full_delta_request() -> Any:
 
 def test_a_request_is_read_as_the_generated_code_writes_it() -> None:
     """Everything that counts; the node is passed over."""
-    assert read_request(_full_request().SerializeToString()) == Request(
+    assert read_request(_full_request().SerializeToString()) == DiscoveryRequest(
         ("identity/a", "trust/b"), "7", "KEY_VALUES_MISMATCH, nö", SECRET
     )
-    assert read_request(b"") == Request()
+    assert read_request(b"") == DiscoveryRequest()
 
 
 def test_a_delta_request_is_read_as_the_generated_code_writes_it() -> None:
     """The same."""
     read = read_delta_request(_full_delta_request().SerializeToString())
 
-    assert read == DeltaRequest(("a", "b"), ("c",), "8", "no", SECRET)
-    assert read_delta_request(b"") == DeltaRequest()
+    assert read == DeltaDiscoveryRequest(("a", "b"), ("c",), "8", "no", SECRET)
+    assert read_delta_request(b"") == DeltaDiscoveryRequest()
 
 
 def test_a_refusal_without_words_is_a_refusal() -> None:
@@ -82,52 +79,12 @@ def test_a_refusal_without_words_is_a_refusal() -> None:
     assert read_request(request.SerializeToString()).refusal == ""
 
 
-def test_secrets_are_written_as_the_generated_code_reads_them(material: Material, hierarchy: Hierarchy) -> None:
-    """Certificate, key, passphrase and roots arrive, under the name that was asked for."""
-    identity = identity_resource("identity/a", material)
-    trust = trust_resource("trust/b", hierarchy.trust_bundle)
-    secrets = [named_secret("a", secret_body(identity)), named_secret("trust/b", secret_body(trust))]
-
-    response = discovery_pb2.DiscoveryResponse.FromString(write_response("v1", "7", secrets))
-
-    assert (response.version_info, response.nonce, response.type_url) == ("v1", "7", SECRET)
-    first, second = (secret_pb2.Secret.FromString(resource.value) for resource in response.resources)
-    assert {resource.type_url for resource in response.resources} == {SECRET}
-    certificate = first.tls_certificate
-    assert first.name == "a"
-    assert certificate.certificate_chain.inline_string == material.presented_chain
-    assert certificate.private_key.inline_string == material.private_key.reveal()
-    assert certificate.password.inline_string == material.passphrase.reveal()
-    assert second.validation_context.trusted_ca.inline_string == trust["validation_context"]["trusted_ca"][
-        "inline_string"]  # fmt: skip
-
-
-def test_revocation_lists_are_written_too(hierarchy: Hierarchy) -> None:
-    """A field that got lost would make Envoy trust a revoked peer."""
-    trust = trust_resource("trust/b", hierarchy.trust_bundle)
-    trust["validation_context"] |= {"crl": {"inline_string": "PEM"}, "only_verify_leaf_cert_crl": True}
-
-    secret = secret_pb2.Secret.FromString(field(1, "trust/b") + secret_body(trust))
-
-    assert secret.validation_context.crl.inline_string == "PEM"
-    assert secret.validation_context.only_verify_leaf_cert_crl
-
-
-def test_a_field_the_codec_does_not_know_is_refused_and_never_dropped(hierarchy: Hierarchy) -> None:
-    """What is said of a secret reaches Envoy whole or not at all."""
-    trust = trust_resource("trust/b", hierarchy.trust_bundle)
-    trust["validation_context"]["verify_certificate_hash"] = "00"
-
-    with pytest.raises(KeyError, match="verify_certificate_hash"):
-        secret_body(trust)
-
-
 def test_a_delta_answer_is_written_as_the_generated_code_reads_it(material: Material) -> None:
     """Each resource with its own name and version."""
-    secret = named_secret("identity/a", secret_body(identity_resource("identity/a", material)))
+    secret = named_resource(SECRET, "identity/a", secret_body(identity_resource("identity/a", material)))
 
     response = discovery_pb2.DeltaDiscoveryResponse.FromString(
-        write_delta_response("v7", "9", [("identity/a", "v1", secret)])
+        write_delta_response(SECRET, "v7", "9", [("identity/a", "v1", secret)])
     )
 
     (resource,) = response.resources
@@ -189,48 +146,3 @@ def test_random_damage_leads_to_nothing_but_wire_faults(read: Callable[[bytes], 
             outcomes["fault"] += 1
 
     assert all(count > 100 for count in outcomes.values()), outcomes
-
-
-def test_long_messages_are_read_in_linear_time() -> None:
-    """64 KB of one-byte fields, the worst there is."""
-    import time  # noqa: PLC0415 -- of this test only
-
-    began = time.process_time()
-    count = sum(1 for _ in fields(b"\x08\x01" * (LARGEST_MESSAGE // 8)))
-
-    assert count == LARGEST_MESSAGE // 8
-    assert time.process_time() - began < 0.5
-
-
-def test_messages_are_put_together_from_any_pieces() -> None:
-    """Byte by byte, or several in one piece."""
-    messages = [b"", b"a", b"b" * 300]
-    stream = b"".join(map(frame, messages))
-
-    byte_by_byte, at_once = Deframer(), Deframer()
-
-    assert [message for byte in stream for message in byte_by_byte.feed(bytes([byte]))] == messages
-    assert at_once.feed(stream + b"\0\0") == messages
-    assert (len(byte_by_byte), len(at_once)) == (0, 2)
-
-
-@pytest.mark.parametrize(
-    ("prefix", "status"),
-    [
-        (b"\x01\0\0\0\x01", Status.UNIMPLEMENTED),
-        (b"\0" + (LARGEST_MESSAGE + 1).to_bytes(4, "big"), Status.RESOURCE_EXHAUSTED),
-        (b"\0\xff\xff\xff\xff", Status.RESOURCE_EXHAUSTED),
-    ],
-    ids=["compressed", "too large", "4 GB"],
-)
-def test_a_message_that_will_not_be_taken_is_refused_by_its_prefix(prefix: bytes, status: Status) -> None:
-    """Before a byte of it is kept."""
-    with pytest.raises(CallRefused) as refusal:
-        Deframer().feed(prefix)
-
-    assert refusal.value.status is status
-
-
-def test_a_status_message_is_percent_encoded() -> None:
-    """As gRPC demands of what is not printable ASCII."""
-    assert percent_encoded("100 % nö\n") == "100 %25 n%C3%B6%0A"

@@ -1,0 +1,105 @@
+"""
+The Unix sockets of this container: what is served on each, and to whom. Services and sockets meet here only.
+
+The supervisor binds a socket before Envoy is started and never closes it. So Envoy always finds somebody listening,
+also while a watcher that died is being replaced: its connection waits in the queue until the next one accepts.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from meshcert.contract.environment import LOG_LEVEL, PROXY
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from socket import socket
+    from typing import Never
+
+    from entrypoint.grpc.server import ServedSocket
+    from entrypoint.grpc.socket import Peer
+    from entrypoint.log import Log
+    from entrypoint.xds.resources import ResourceStore
+
+_LONGEST_NAME = 100
+
+
+def is_wanted(environ: Mapping[str, str]) -> bool:
+    """
+    Return whether this container's secrets are delivered over a socket.
+
+    Settings that cannot be read count as no; the watcher reports what is wrong with them.
+    """
+    text = environ.get(PROXY, "")
+    if '"sds"' not in text:
+        return False  # the word decides nothing, but without it Envoy need not wait for the parser to load
+    import json  # the watcher needs it as well, and inherits it
+
+    try:
+        return bool(json.loads(text).get("delivery") == "sds")
+    except (ValueError, AttributeError, RecursionError):
+        return False
+
+
+def kept(listener: socket | None, environ: Mapping[str, str], path: str) -> socket | None:
+    """
+    Return the socket for Envoy: the one at hand, or a new one if its path no longer leads to it.
+
+    Args:
+        listener: The one at hand; None at first.
+        environ: The container's environment.
+
+    Returns:
+        None if secrets are not delivered over it, or if it cannot be bound, which is logged.
+    """
+    if not is_wanted(environ):
+        return None
+    from entrypoint.grpc.socket import bind, is_at  # file delivery needs none of it
+
+    if listener is not None:
+        if is_at(listener, path):
+            return listener
+        listener.close()
+    try:
+        return bind(path)
+    except OSError as error:
+        from entrypoint.log import Log
+
+        # The watcher ends the container for it; it has the exit codes.
+        Log(environ.get(LOG_LEVEL, "")).error("sds-socket-not-bound", reason=str(error))
+        return None
+
+
+def serve(listener: socket, secrets: ResourceStore, log: Log, supervisor: int) -> Never:
+    """Serve for ever, as :func:`discovery_socket` says; the work of a thread."""
+    from entrypoint.grpc.server import Server
+
+    server = Server("sds", [discovery_socket(listener, secrets, log, supervisor)], log)
+    secrets.on_change(server.wake)
+    server.run()
+
+
+def discovery_socket(listener: socket, secrets: ResourceStore, log: Log, supervisor: int) -> ServedSocket:
+    """
+    Return the socket over which Envoy gets its secrets. Other programs of this user may read them too.
+
+    Args:
+        supervisor: Process id of Envoy's parent.
+    """
+    from entrypoint.grpc.server import ServedSocket  # it loads HTTP/2
+    from entrypoint.grpc.socket import parent_of
+    from entrypoint.log import WarningsOnce
+    from entrypoint.xds.subscriptions import discovery_services
+
+    warnings = WarningsOnce(log)
+
+    def attributes_of(peer: Peer) -> dict[str, bool]:
+        # A parent that cannot be seen says nothing against it: other users are out already.
+        return {"envoy": parent_of(peer.pid) in {0, supervisor}}
+
+    def warn_of_unknown(asked: str) -> None:
+        warnings.warning("sds-unknown-secret", asked=asked[:_LONGEST_NAME])
+
+    services = discovery_services(secrets, lambda peer: peer.attributes["envoy"], warn_of_unknown)
+    return ServedSocket("sds", listener, services, {os.getuid()}, attributes_of=attributes_of)
