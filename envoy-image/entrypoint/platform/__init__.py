@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from meshcert.errors import Fault
 
 
-class WorkloadPlatform(Protocol):
+class ContainerPlatform(Protocol):
     """What the entrypoint asks of the platform that runs it."""
 
     def faults(self) -> Iterator[Fault]:
@@ -29,7 +29,7 @@ class WorkloadPlatform(Protocol):
         """This instance's name, the same for its whole life; ConnectionError if the platform does not answer now."""
 
 
-def platform_of(environ: Mapping[str, str]) -> WorkloadPlatform:
+def platform_of(environ: Mapping[str, str]) -> ContainerPlatform:
     """
     The platform that this container runs on.
 

@@ -24,7 +24,7 @@ ECS_HOST = "http://169.254.170.2"
 
 class Ecs:
     """
-    A task of Amazon ECS; see :class:`entrypoint.platform.WorkloadPlatform`.
+    A task of Amazon ECS; see :class:`entrypoint.platform.ContainerPlatform`.
 
     Args:
         environ: The container's environment.

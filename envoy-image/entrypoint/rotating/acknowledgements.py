@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from entrypoint.aws.dynamodb import Value
     from entrypoint.aws.signed_connection import Session
     from entrypoint.log import Log
-    from entrypoint.platform import WorkloadPlatform
+    from entrypoint.platform import ContainerPlatform
     from entrypoint.rotating.standing import Standing
     from entrypoint.settings import Settings
     from meshcert.proxy import ProxySettings
@@ -153,7 +153,7 @@ def _secret(standing: Standing) -> dict[str, Value]:
 
 
 def acknowledgement_writer(
-    settings: Settings, environ: Mapping[str, str], platform: WorkloadPlatform, session: Session, log: Log
+    settings: Settings, environ: Mapping[str, str], platform: ContainerPlatform, session: Session, log: Log
 ) -> AcknowledgementWriter | None:
     """
     This container's acknowledgements; None if they are off, or if the platform cannot say which task this is.
