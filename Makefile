@@ -64,10 +64,11 @@ test: $(SETUP) ## All tests, against the local AWS and the real Envoy
 	@python -m pytest --numprocesses 3 --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
-check: $(VENV) ## Lint, formatting, types, Dockerfiles
+check: $(VENV) ## Lint, formatting, types, who imports whom, Dockerfiles
 	@ruff check .
 	@ruff format --check .
 	@mypy .
+	@PYTHONPATH=.:envoy-image lint-imports --no-logo --no-cache
 	@hadolint envoy-image/Dockerfile examples/color/colorteller/Dockerfile
 
 .PHONY: bench

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from meshcert.cli.__main__ import cli
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.envoy.listeners import REQUEST_TIMEOUT_S
 from meshcert.mesh.issuance import MOST_NAMES
@@ -47,6 +48,7 @@ def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:
     told = {re.findall(r"meshcert (\w+)", command)[0] for command, _ in rows(PAGE, "| command | does |")}
 
     assert told == FOR_MESH_FILES
+    assert set(cli.commands) >= FOR_MESH_FILES
 
 
 def test_the_limits_are_those_of_the_code() -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from entrypoint.aws.credentials import CredentialsEndpoint
 from entrypoint.aws.endpoint import parse_endpoint
+from meshcert.contract.environment import METADATA_URI
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -18,7 +19,6 @@ RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
 FULL_URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"  # noqa: S105  the name of a variable
 TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"  # noqa: S105  the same
-METADATA_URI = "ECS_CONTAINER_METADATA_URI_V4"
 ECS_HOST = "http://169.254.170.2"
 
 

@@ -10,7 +10,7 @@ from awscrt import http
 
 from entrypoint.aws.endpoint import parse_endpoint
 from entrypoint.aws.http_exchange import connect, exchange, result
-from entrypoint.platform.ecs import METADATA_URI
+from meshcert.contract.environment import METADATA_URI
 
 if TYPE_CHECKING:
     from awscrt.io import ClientBootstrap
