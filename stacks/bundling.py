@@ -23,7 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "lambdas" / "requirements.txt"
 CONSTRAINTS = ROOT / "constraints.txt"
 # What only people and proxies run stays out: no function reads a mesh file or writes Envoy's configuration.
-NOT_IN_FUNCTIONS = shutil.ignore_patterns("__pycache__", "mesh", "envoy", "cli", "requirements.txt")
+NOT_IN_FUNCTIONS = shutil.ignore_patterns(
+    "mesh", "envoy", "cli", "requirements.txt", "ruff.toml", ".ruff_cache", "__pycache__"
+)
 
 
 def function_code(platform: Platform) -> lambda_.Code:

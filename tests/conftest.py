@@ -8,6 +8,7 @@ import resource
 import time
 from typing import TYPE_CHECKING
 
+import boto3
 import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
@@ -67,11 +68,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture(autouse=True)
 def clean_environ() -> Iterator[None]:
-    """No test leaves a trace in the environment."""
+    """No test leaves a trace in the environment, nor in the session that boto3 made of it."""
     before = dict(os.environ)
     yield
     os.environ.clear()
     os.environ.update(before)
+    boto3.DEFAULT_SESSION = None
 
 
 @pytest.fixture(autouse=True)

@@ -52,7 +52,8 @@ RENEWAL_REMEDIES = {
 _ECHO = "AWS_ACM_RENEWAL_STATE_CHANGE"
 """How AWS Health repeats what ACM has said of a renewal."""
 _ISSUING = ("ISSUANCE", "RENEWAL")
-_STATES = {"PENDING_VALIDATION": IssuanceState.PENDING, "ISSUED": IssuanceState.ISSUED}
+_PENDING = "PENDING_VALIDATION"
+_STATES = {_PENDING: IssuanceState.PENDING, "ISSUED": IssuanceState.ISSUED}
 
 
 class RenewalCalls(Protocol):
@@ -120,8 +121,8 @@ class AcmIssuer:
             return replace(seen, version=known[seen.serial_number])
         try:
             serial_number, version = self._calls.version(reference)
-        except CertificatePending as pending:
-            return replace(seen, state=IssuanceState.PENDING, status=pending.status)
+        except CertificatePending:
+            return replace(seen, state=IssuanceState.PENDING, status=_PENDING)
         if serial_number != seen.serial_number:
             # Renewed between the two questions: the facts belong to the certificate before.
             seen = issuance(reference, self._calls.describe(reference))

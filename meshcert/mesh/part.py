@@ -42,8 +42,8 @@ class Part(BaseModel):
     """
     Any part of the file: frozen, and unknown keys are faults.
 
-    Where proxy settings or the lifecycle have a class of the same name, the part's is ``Declared…``; the JSON Schema
-    keeps the plain name.
+    Where proxy settings or the lifecycle have a class of the same name, the part's is ``Declared…``; in the JSON
+    Schema the title keeps the plain name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)

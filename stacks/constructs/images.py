@@ -26,6 +26,8 @@ ENVOY_CONTEXT = [
     "!meshcert",
     "!meshcert/**",
     "**/__pycache__",
+    "**/ruff.toml",
+    "**/.ruff_cache",
     "meshcert/aws",
     "meshcert/mesh",
 ]

@@ -142,10 +142,12 @@ class Rotation:
 
     def _take_over_lists(self, secret: Secret) -> str:
         """What is wrong with the lists; empty if nothing is."""
-        if secret.content is None:
+        if (served := secret.content) is None:
             return ""
-        content = self._source.with_lists(secret.wanted, secret.content)
-        secret.take_up(secret.content._replace(bundle=content.bundle))
+        if (bundle := served.bundle) is None:
+            bundle = self._source.served_bundle(secret.wanted, served)
+            secret.take_up(served._replace(bundle=bundle))
+        content = self._source.with_lists(secret.wanted, served.version_id, bundle)
         if content.envoy.version == secret.rejected.version:
             return secret.rejected.reason
         if content.envoy.version != secret.version:

@@ -68,36 +68,31 @@ class SecretSource:
             # A value none of the checks foresaw. The error may quote it: only its kind is told, and its cause left out.
             raise SecretMalformed(secret, f"it cannot be read or checked ({type(error).__name__})") from None
 
-    def with_lists(self, wanted: WantedSecret, served: SecretContent) -> SecretContent:
+    def served_bundle(self, wanted: WantedSecret, served: SecretContent) -> TrustBundle:
         """
-        The trust bundle that is served, with the revocation lists of now; raises as :meth:`fetch` does.
+        The trust bundle that an earlier watcher has handed over.
 
-        Args:
-            wanted: A trust bundle.
-            served: What Envoy was handed.
+        The current version, which may be newer, says where its lists lie. Raises as :meth:`fetch` does.
         """
-        bundle = served.bundle
-        if bundle is None:
-            # An earlier watcher has handed it over. The current version may be newer, and says where lists lie.
-            secret = wanted.reference.secret
-            current = read_trust_bundle(self._secrets.current_value(secret).text, secret)
-            bundle = current._replace(certificates=served.roots)
-        return self._with_lists(wanted, served.version_id, bundle)
+        secret = wanted.reference.secret
+        current = read_trust_bundle(self._secrets.current_value(secret).text, secret)
+        return current._replace(certificates=served.roots)
+
+    def with_lists(self, wanted: WantedSecret, version_id: str, bundle: TrustBundle) -> SecretContent:
+        """A trust bundle with the revocation lists of now; raises as :meth:`fetch` does."""
+        if self._revocation is None:
+            envoy = EnvoyResource(version_id, trust_resource(wanted.name, bundle))
+            return SecretContent(envoy, None, bundle.certificates, bundle)
+        lists = self._revocation.current(bundle, wanted.reference.revocation, wanted.name)
+        envoy = EnvoyResource(lists.version(version_id), trust_resource(wanted.name, bundle, lists.pem))
+        return SecretContent(envoy, None, bundle.certificates, bundle, lists.problem)
 
     def _checked(self, wanted: WantedSecret, value: SecretVersion) -> SecretContent:
         secret = wanted.reference.secret
         if not wanted.is_identity:
             bundle = read_trust_bundle(value.text, secret)
             preflight.check_trust_bundle(bundle, secret, self._now())
-            return self._with_lists(wanted, value.version_id, bundle)
+            return self.with_lists(wanted, value.version_id, bundle)
         material = read_material(value.text, secret)
         leaf = preflight.check_material(material, wanted.reference.names, secret, self._now())
         return SecretContent(EnvoyResource(value.version_id, identity_resource(wanted.name, material)), leaf)
-
-    def _with_lists(self, wanted: WantedSecret, version: str, bundle: TrustBundle) -> SecretContent:
-        if self._revocation is None:
-            envoy = EnvoyResource(version, trust_resource(wanted.name, bundle))
-            return SecretContent(envoy, None, bundle.certificates, bundle)
-        lists = self._revocation.current(bundle, wanted.reference.revocation, wanted.name)
-        envoy = EnvoyResource(lists.version(version), trust_resource(wanted.name, bundle, lists.pem))
-        return SecretContent(envoy, None, bundle.certificates, bundle, lists.problem)

@@ -89,6 +89,7 @@ class World:
 
     def __init__(self, folder: Path, hierarchy: Hierarchy, material: Material, rotation: RotationMode) -> None:
         self.lines: list[dict[str, Any]] = []
+        self.read: list[str] = []
         self.lists: UsableLists | AwsUnavailable = UsableLists("first")
         self.vault = {
             TELLER_SECRET: SecretVersion(material.version_id, write_material(material, {})),
@@ -127,6 +128,7 @@ class World:
 
     def current_value(self, secret: str) -> SecretVersion:
         """As Secrets Manager."""
+        self.read.append(secret)
         return self.vault[secret]
 
     def current(self, bundle: TrustBundle, revocation: Revocation, subject: str) -> UsableLists:
@@ -214,6 +216,18 @@ def test_lists_that_envoy_rejects_are_taken_back_and_not_tried_again(world: Worl
     world.rotation.look()
     assert world.envoy.context()["crl"] == {"inline_string": "better"}
     assert world.told("revocation-lists-good")
+
+
+def test_a_new_watcher_reads_a_bundle_once_also_while_its_lists_cannot_be_had(world: World) -> None:
+    """Every reading of a secret is paid for, and S3 may refuse for ever."""
+    world.rotation = world.watcher()
+    world.lists = AwsUnavailable("s3:GetObject", TRUST, "AccessDenied")
+    world.read.clear()
+    for _ in range(10):
+        world.rotation.look()
+
+    assert world.read.count(GATEWAY_TRUST) <= 1
+    assert "s3:GetObject" in world.told("revocation-lists")[-1]
 
 
 def test_a_new_watcher_keeps_the_roots_that_are_served(world: World, hierarchy: Hierarchy) -> None:

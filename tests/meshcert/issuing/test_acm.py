@@ -110,7 +110,7 @@ class Acm:
     def version(self, certificate_arn: str) -> tuple[str, str]:
         """GetCertificate."""
         if not self._holds:
-            raise CertificatePending(certificate_arn, "PENDING_VALIDATION")
+            raise CertificatePending(certificate_arn, "being issued")
         return self._holds, f"version of {self._holds}"
 
     def renew(self, certificate_arn: str) -> None:
