@@ -101,11 +101,11 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
     if event.get("ResourceType") == TRUST_BUNDLE_TYPE:
         order = read_trust_bundle(properties, deployment.mesh)
         _refuse_dropped_root(order, event, deployment.table)
-        published = _patiently(deployment, lambda: export_trust_bundle(order, deployment.sources))
+        published = _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
         return published.subject, published
     if event.get("ResourceType") == IDENTITY_TYPE:
         identity = read_identity(properties, deployment.mesh, _owner(event))
-        return identity.name, _patiently(deployment, lambda: _deploy(identity, event, deployment))
+        return identity.name, _retry(deployment, lambda: _deploy(identity, event, deployment))
     fault = Fault("ResourceType", f"{event.get('ResourceType')} is not ours", f"Use {IDENTITY_TYPE}")
     raise RequestInvalid("custom resource", (fault,))
 
@@ -189,13 +189,13 @@ def _forget(event: Event, deployment: Deployment) -> str:
     """
     physical_id = _physical_id(event)
     if event.get("ResourceType") == IDENTITY_TYPE and physical_id != _NOTHING_CREATED:
-        _patiently(deployment, lambda: deployment.table.forget(physical_id, _owner(event)))
+        _retry(deployment, lambda: deployment.table.forget(physical_id, _owner(event)))
         # A look at an identity that is no longer declared deletes what was remembered of it.
         _have_looked_at(physical_id, deployment)
     return physical_id
 
 
-def _patiently(deployment: Deployment, step: Callable[[], _Result]) -> _Result:
+def _retry(deployment: Deployment, step: Callable[[], _Result]) -> _Result:
     """Repeat a step as long as its error may heal, with pauses that double up to eight seconds."""
     clock: Clock = deployment.sources.clock
     start, pause_s = clock.now(), 1.0
