@@ -37,7 +37,7 @@ def renewal_ports(settings: RenewalSettings, stream: str) -> Ports:
     # A call that hangs must leave time for the others: the function has 120 seconds.
     config = Config(connect_timeout=5, read_timeout=10)
     # ACM answers ten calls a second for a whole account, and a lease that is not given back blocks until it ends:
-    # these two get more than the usual three attempts before a look gives up.
+    # calls to ACM and DynamoDB get more than the usual three attempts before a look gives up.
     retried = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
     # A second export during the first would only race with it. If an export fails, the next look repeats it.
     single_attempt = Config(connect_timeout=5, read_timeout=EXPORT_WITHIN_S, retries={"total_max_attempts": 1})

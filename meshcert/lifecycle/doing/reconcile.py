@@ -1,4 +1,4 @@
-"""Look, plan, take the step, look again, until there is nothing to do now; under a lease: one works at a time."""
+"""Look, plan, take the step and look again until there is nothing to do now. A lease admits one run at a time."""
 
 from __future__ import annotations
 
@@ -46,12 +46,11 @@ class Reconciled:
     The result of a run.
 
     Args:
-        identity: Its name.
-        steps: The steps it took.
-        plan: The plan at the end; None if another look has seen to it, somebody else is at work on the identity, or it
+        steps: The steps that were taken.
+        plan: The plan at the end; None if another look has covered this one, another run has the lease, or the identity
             is not declared.
         seen: The last look.
-        memory: What is remembered after it.
+        memory: The memory at the end.
     """
 
     identity: str
@@ -63,23 +62,24 @@ class Reconciled:
 
 def reconcile(look: Look, owner: str, ports: Ports, until: dt.datetime | None = None) -> Reconciled:
     """
-    Bring one identity as far as it gets now.
+    Take every step that an identity needs and that can be taken now.
 
-    A run that finds another one at work leaves a mark and ends; the other one looks again before it ends. So an event
-    that comes during a look does not wait for a tick: a failed instance has ten seconds to be answered.
+    A run that finds another one at work leaves a mark and ends; the other run sees the mark and looks again before it
+    ends. So an event that comes during a look does not wait for a tick: meshcert must respond to a failed instance
+    within ten seconds.
 
     Args:
-        look: Which identity, and who says so.
+        look: The identity, and who asks.
         owner: Names this run: the Lambda request id.
-        ports: Where it looks, and what steps are taken with.
-        until: From then on the run does not begin anew, whoever wants it; None if there is time enough.
+        until: After this time the run does not look again, even if it is asked to; None sets no limit.
 
     Returns:
-        What was done, what is planned, what was seen. An error of AWS's about a step is part of it: the next look sees
-        what became of the step. No plan if another look has seen to it.
+        The steps taken, the plan and the observation. An error of AWS about a step is part of the result: the next look
+        sees the step's effect. There is no plan if another look has covered this one.
 
     Raises:
-        LeaseTaken: If an order found somebody else at work: it has to come again. Mere looks leave a mark and go.
+        LeaseTaken: If an order found another run at work; its message must come again. Other looks leave a mark and
+            end.
         LeaseLost: If this run took so long that another one has taken over.
         MeshcertError: If the tables cannot be reached.
     """
@@ -94,7 +94,7 @@ def reconcile(look: Look, owner: str, ports: Ports, until: dt.datetime | None = 
 
 
 def _once(look: Look, owner: str, ports: Ports) -> tuple[Reconciled, bool]:
-    """One look with its steps, and whether somebody wanted the identity during it."""
+    """The result of one look with its steps, and whether another look wanted the identity meanwhile."""
     if _has_been_seen(look, ports):
         return Reconciled(look.identity), False
     identity = ports.declared.find(look.identity)
@@ -116,7 +116,7 @@ def _once(look: Look, owner: str, ports: Ports) -> tuple[Reconciled, bool]:
 
 
 def _has_been_seen(look: Look, ports: Ports) -> bool:
-    """Another look has made this one needless; the issuer's answers have a quota."""
+    """True if another look has made this one unnecessary; the issuer's answers have a quota."""
     return look.seen_since is not None and ports.table.looked_since(look.identity, look.seen_since)
 
 
@@ -148,29 +148,33 @@ def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
 
 
 class _OwnedMemory:
-    """The one memory of a run. Only its changes go round: what it has forgotten comes back from nowhere."""
+    """
+    The only copy of the memory during a run.
+
+    Other code gets or gives changes to it, never a copy: something forgotten cannot come back through an old copy.
+    """
 
     def __init__(self, lease: Lease, table: LifecycleTable) -> None:
         self.memory = lease.memory
         self._lease, self._table = lease, table
 
     def change(self, change: Change) -> None:
-        """Remember something; it is written down with the lease's end."""
+        """Apply a change; it is written when the lease is given back."""
         self.memory = change(self.memory)
 
     def save(self, change: Change) -> None:
-        """Remember something that is written down at once, or not at all."""
+        """Apply a change and write it at once; if that fails, nothing is changed."""
         changed = change(self.memory)
         self._table.save(self._lease, changed)
         self.memory = changed
 
     def release(self, look_at: dt.datetime | None) -> bool:
-        """Write it down and give the lease back; whether somebody wanted it meanwhile."""
+        """Write the memory and give the lease back; true if another look wanted the identity meanwhile."""
         return self._table.release(self._lease, self.memory, look_at)
 
 
 class _Run:
-    """One run over one identity, its lease held."""
+    """One run for one identity, while its lease is held."""
 
     def __init__(self, identity: Identity, look: Look, lease: Lease, ports: Ports) -> None:
         self._identity = identity
@@ -202,7 +206,7 @@ class _Run:
         return Reconciled(self._identity.name, tuple(steps), planned, seen, self._owned.memory)
 
     def leave(self, look_at: dt.datetime | None) -> bool:
-        """Give the lease back, whatever has happened; whether somebody wanted it meanwhile."""
+        """Give the lease back in any case; true if another look wanted the identity meanwhile."""
         try:
             return self._owned.release(look_at)
         except LeaseLost:
@@ -236,7 +240,7 @@ class _Run:
             self._write_down_end(memory.order, "dropped: a later order took its place")
 
     def _refuse_order(self, seen: Observation, planned: Plan) -> None:
-        """A roll back that is not the next step has nothing to go back to; that is written down, and all."""
+        """Refuse an order to roll back that is not the next step: there is no version to go back to."""
         order = self._owned.memory.order
         if order is None or order.kind != ROLL_BACK or isinstance(seen.labels, Unknown):
             return
@@ -244,7 +248,12 @@ class _Run:
             self._end_order("refused: there is no good version to go back to")
 
     def _end_order(self, outcome: str) -> None:
-        """Forgotten first: a run that ends here leaves a line unwritten, never two that contradict each other."""
+        """
+        Delete the order, then record its outcome.
+
+        In this order, a run that ends in between leaves a line unwritten; it never leaves two lines that contradict
+        each other.
+        """
         order = self._owned.memory.order
         if order:
             self._owned.save(lambda memory: replace(memory, order=None))
