@@ -88,7 +88,7 @@ def reconcile(look: Look, owner: str, ports: Ports, until: dt.datetime | None = 
         if not wanted or (until and ports.clock.now() >= until):
             break
         again, wanted = _once(Look(look.identity, MEANWHILE), owner, ports)
-        # Without a plan somebody else was quicker and looks for it, or the identity is gone.
+        # Without a plan, another run was quicker and looks in place of this one, or the identity is gone.
         result = replace(again if again.plan else result, steps=(*result.steps, *again.steps))
     return result
 
@@ -127,9 +127,9 @@ def _take(look: Look, owner: str, ports: Ports) -> Lease | None:
     if lease is None and look.order:
         raise LeaseTaken(look.identity)
     if lease is None and look.brings_news:
-        # The clock's looks leave no mark: each would be a reason for the next, and none would ever be the last.
+        # The clock's looks leave no mark: each mark would cause another look, without an end.
         table.want(look.identity, now)
-        # Who has it now sees the mark; the one before may have given it back just before the mark was made.
+        # An owner from now on sees the mark. The owner so far may have given the lease back just before it.
         lease = table.take(look.identity, owner, now, until)
     return lease
 
@@ -142,7 +142,7 @@ def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
         return None
     waits = [wait.again_s or policy.look_again_s for wait in result.plan.waits]
     if result.plan.step.acts:
-        # It failed, takes its time, or was one too many: whatever else may wait, it does not wait for that.
+        # The step failed, is slow, or was one too many: it must not wait for the longer waits of the plan.
         waits.append(policy.look_again_s)
     return result.seen.now + dt.timedelta(seconds=min(waits))
 
@@ -200,7 +200,7 @@ class _Run:
             self._write_down(taken)
             steps.append(taken)
             if not taken.done or planned.step.action in _SLOW:
-                # What failed is not repeated at once.
+                # A failed step is not repeated at once.
                 break
             known = taken.issuance
         return Reconciled(self._identity.name, tuple(steps), planned, seen, self._owned.memory)
@@ -212,7 +212,7 @@ class _Run:
         except LeaseLost:
             raise
         except MeshcertError as error:
-            # It runs out by itself, and the mark it was taken with has a later tick look again.
+            # The lease runs out by itself; taking it marked the identity unsettled, so a later tick looks again.
             logger.warning("the lease of %s was not given back: %s", self._identity.name, error)
             return False
 
@@ -225,7 +225,7 @@ class _Run:
         elif before and seen.now - before.at > ORDERS_KEPT:
             self._end_order("dropped: it could not be carried out within a day")
         elif before != after:
-            # It has learned its version: a run that ends after the next call is seen to have carried the order out.
+            # Save the order's version: if this run dies after the next call, a later one can tell that it was done.
             self._owned.save(learn)
         self._owned.change(learn)
         return seen
@@ -284,5 +284,5 @@ class _Run:
         try:
             self._ports.audit.record(entry)
         except MeshcertError as error:
-            # The function's own log has the line then; no rotation waits for it.
+            # The function's own log has the line then; a rotation does not wait for the audit log.
             logger.error("not in the audit log (%s): %s", error, entry.to_json())  # noqa: TRY400  ours, no traceback
