@@ -29,8 +29,10 @@ class ServiceUse:
 
 IDENTITY_SCHEMA = 1
 """
-Of an identity's row in the table ``identities``. A new number has every identity's custom resource run again at the
-next deploy, so that rows of the schema before, which nobody reads any more, are written anew.
+Schema of an identity's row in the table ``identities``.
+
+A new number makes every identity's custom resource run again at the next deploy, which rewrites rows of the earlier
+schema. No program reads those any more.
 """
 
 
