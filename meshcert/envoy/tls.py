@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshcert.san import San
 
 ALPN = {"http": ["h2", "http/1.1"], "http2": ["h2"], "grpc": ["h2"]}
-"""The protocols that a listener offers, by its own; ``tcp`` offers none."""
+"""The protocols that a listener offers by ALPN, by its own protocol; ``tcp`` offers none."""
 
 
 def downstream_socket(tls: ListenerTls, protocol: str, source: SecretSource) -> Json:

@@ -47,10 +47,10 @@ RENEWAL_REMEDIES = {
     "PCA_LIMIT_EXCEEDED": "a quota of AWS Private CA is used up: ask AWS to raise it",
     "SLR_NOT_FOUND": "create ACM's service-linked role in this account (iam:CreateServiceLinkedRole)",
 }
-"""What ACM's RenewalStatusReason asks for (ACM user guide, "Handling exceptions")."""
+"""Remedies for ACM's RenewalStatusReason (ACM user guide, "Handling exceptions")."""
 
 _ECHO = "AWS_ACM_RENEWAL_STATE_CHANGE"
-"""How AWS Health repeats what ACM has said of a renewal."""
+"""AWS Health's code for events that repeat ACM's own about a renewal."""
 _ISSUING = ("ISSUANCE", "RENEWAL")
 _STATES = {"PENDING_VALIDATION": IssuanceState.PENDING, "ISSUED": IssuanceState.ISSUED}
 

@@ -79,8 +79,8 @@ class BegunRollout:
         replaces: The service's newest deployment before it. Any newer one began after the version became current.
         deployment: The deployment's id; empty if the run ended before it was known.
         tries: Number of deployments so far for this version.
-        after_failure: Whether the deployment before it, of another version, had failed. If so, its own failures say
-            nothing about its version.
+        after_failure: Whether the deployment before it had failed for a reason other than this version. If so, failures
+            of this deployment say nothing about the version.
     """
 
     version: str

@@ -17,7 +17,7 @@ from meshcert.material import EncryptedPrivateKey, ListSource, Material, Passphr
 SCHEMA = 1
 
 PLACEHOLDER = json.dumps({"Schema": SCHEMA, "Placeholder": "Written by the template; the export function replaces it."})
-"""What the template seeds a secret with. Constant: another text would make CloudFormation write a new version."""
+"""The value with which the template creates a secret. A changed text would make CloudFormation write a new version."""
 
 _PLAIN = re.compile(r"[\w.-][\w./-]*", re.ASCII)
 """Names of buckets and keys that no URL has to escape."""

@@ -83,7 +83,7 @@ class CurrentValue:
 
 
 class PublishedValues(Protocol):
-    """Secrets Manager: reads current values."""
+    """Secrets Manager: reads current values, which only the export role and the verify role may."""
 
     def current_value(self, secret_id: str) -> CurrentValue:
         """

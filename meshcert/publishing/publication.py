@@ -31,9 +31,9 @@ class Outcome(StrEnum):
     PUBLISHED = "published"
     """The version is now the current one."""
     ALREADY_CURRENT = "already_current"
-    """It was the current one; nothing readers see has changed."""
+    """It was current already; readers see no change."""
     WITHHELD = "withheld"
-    """It was rolled back: it was taken out of ACM, which renews only what was, and published nowhere."""
+    """It was rolled back, so it is not published; it was exported because ACM renews only exported certificates."""
 
 
 def version_labelled(labels: LabelsByVersion, label: str) -> str | None:

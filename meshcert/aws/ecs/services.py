@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WORDS = Words("ECS", "task")
 _PAGE = 100
-"""Tasks in one answer of ListTasks, and in one question of DescribeTasks."""
+"""Tasks in one answer of ListTasks, and in one call of DescribeTasks."""
 
 
 class EcsServices:

@@ -54,7 +54,7 @@ def asked(
     message: Message, ports: Ports, scope: Scope, left_s: Callable[[], float]
 ) -> Iterator[tuple[Look, dt.datetime]]:
     """
-    The looks that a message asks for, each with its latest time to begin again.
+    The looks that a message asks for, each with the time after which it may not begin again.
 
     Args:
         message: From the queue ``looks`` or ``orders``. Orders are taken only from ``orders``, to which few may send.

@@ -24,7 +24,7 @@ class Action(StrEnum):
     STOP_INSTANCE = "stop task"
     """Stop an instance that did not take the current version over; the platform replaces it."""
     PROVE = "prove"
-    """Every instance serves the current version: it is the one to go back to from now on."""
+    """Label the current version, which every instance serves, as the one to go back to."""
     WAIT = "wait"
     """Something is expected to happen by itself."""
     NOTHING = "nothing"

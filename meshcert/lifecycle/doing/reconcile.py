@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_STEPS = 12
-"""Steps in one run: a plan that never ends would be a fault of ours, and must not keep a function busy."""
+"""Largest number of steps in one run, so that a plan that never ends, which would be a bug, cannot block a function."""
 MOST_LOOKS_AGAIN = 3
-"""How often one run begins anew because somebody wanted the identity meanwhile; a tick goes on from there."""
+"""How often a run looks again because the identity was wanted meanwhile; after that, a tick continues."""
 MEANWHILE = "an event that came meanwhile"
-"""Who caused such a look: it left no more than a mark."""
+"""The cause recorded for such a look: the event itself has left only a mark."""
 _SLOW = {Action.RENEW, Action.STOP_INSTANCE}
-"""Steps whose effect takes its time: the same run would not see it."""
+"""Steps whose effect comes too late for the same run to see it."""
 ORDERS_KEPT = dt.timedelta(days=1)
 """An order that could not be carried out in this time is dropped."""
 
