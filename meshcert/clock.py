@@ -1,4 +1,4 @@
-"""Time: what a use case asks for, and the machine's own."""
+"""Time: the port that use cases ask, and the machine's clock."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Time, so that tests own it."""
+    """The time, as a port, so that tests control it."""
 
     def now(self) -> dt.datetime:
-        """The time, aware, UTC."""
+        """The present time, aware, UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait. Only the wait for a fresh deployment calls this; see :mod:`meshcert.deploying.custom_resource`."""
+        """Wait. Only the wait for a fresh deploy calls this; see :mod:`meshcert.deploying.custom_resource`."""
         ...
 
 
@@ -23,7 +23,7 @@ class SystemClock:
     """The machine's clock; implements :class:`Clock`."""
 
     def now(self) -> dt.datetime:
-        """The time, aware, UTC."""
+        """The present time, aware, UTC."""
         return dt.datetime.now(dt.UTC)
 
     def sleep(self, seconds: float) -> None:

@@ -1,5 +1,5 @@
 """
-Every error this package raises.
+The errors that this package raises.
 
 ::
 
@@ -7,9 +7,9 @@ Every error this package raises.
     ├── NotReady                 heals by itself: try again later
     │   ├── CertificatePending       ACM has not issued, or not yet renewed
     │   ├── SecretNotPublished       the secret still holds the template's placeholder
-    │   ├── PublicationRaced         somebody else moved a secret's label in the meantime
-    │   ├── LeaseTaken               somebody else is at work on the identity
-    │   ├── LeaseLost                this run took too long: somebody else is at work by now
+    │   ├── PublicationRaced         another run moved a secret's label meanwhile
+    │   ├── LeaseTaken               another run holds the identity's lease
+    │   ├── LeaseLost                this run took too long, and another has taken over
     │   └── AwsUnavailable           throttling, timeouts, 5xx, a fresh role whose rights have not arrived
     └── Rejected                 a person has to act
         ├── SettingsInvalid          the environment of a program, all faults at once
@@ -19,14 +19,14 @@ Every error this package raises.
         ├── MaterialRejected         the pre-flight found faults, all at once
         ├── NamesReplaced            certificate names added and removed in one deploy
         ├── RootReplaced             a certificate moves to a CA that its peers did not trust before
-        ├── RootInUse                a root is dropped that a certificate in use leads to
+        ├── RootInUse                a root is removed that a certificate in use leads to
         ├── CertificateUnusable      ACM failed to issue it, or it is revoked or expired
         ├── VersionQuarantined       a bad rollout: this version is never published again
         ├── ExportFailed             the export function refused, and said why
         ├── VerifyFailed             the verify function refused, and said why
-        ├── IdentityMissing          a certificate, secret or CA that is not there
-        └── AwsRefused               a request AWS calls invalid
-            └── AccessDenied             the role may not; a fresh role may in a minute
+        ├── IdentityMissing          a certificate, secret or CA does not exist
+        └── AwsRefused               AWS refused a request
+            └── AccessDenied             a right is missing; a fresh role may get it in a minute
 
 Errors carry data (names, ARNs, serial numbers) and never material. Messages name the thing and the next step.
 """
@@ -40,24 +40,23 @@ if TYPE_CHECKING:
 
 
 class MeshcertError(Exception):
-    """The root of the tree; never raised itself."""
+    """The base of all errors; never raised itself."""
 
 
 class NotReady(MeshcertError):
-    """Something that heals without a person."""
+    """An error that heals without a person."""
 
 
 class Rejected(MeshcertError):
-    """Something that needs a person."""
+    """An error that needs a person."""
 
 
 class CertificatePending(NotReady):
     """
-    ACM has no issued certificate under this ARN yet.
+    ACM has not issued a certificate under this ARN yet.
 
     Args:
-        certificate_arn: The ACM certificate.
-        status: ACM's status of it, for example ``PENDING_VALIDATION``.
+        status: ACM's status of the certificate, for example ``PENDING_VALIDATION``.
     """
 
     def __init__(self, certificate_arn: str, status: str) -> None:
@@ -68,7 +67,7 @@ class CertificatePending(NotReady):
 
 class SecretNotPublished(NotReady):
     """
-    The secret exists, but the export function has not published into it.
+    The secret exists, but the export function has not published anything in it yet.
 
     Args:
         secret: Name or ARN of the secret.
@@ -83,9 +82,9 @@ class SecretNotPublished(NotReady):
 
 class PublicationRaced(NotReady):
     """
-    A label of a secret sits on another version than the one it was last seen on.
+    A secret's staging label is no longer on the version on which it was last seen.
 
-    Another run published at the same time; the next look sees what it did.
+    Another run published at the same time; the next look sees its result.
 
     Args:
         secret: Name or ARN of the secret.
@@ -99,12 +98,7 @@ class PublicationRaced(NotReady):
 
 
 class LeaseTaken(NotReady):
-    """
-    Somebody else is at work on an identity.
-
-    Args:
-        identity: Its name.
-    """
+    """Another run holds an identity's lease."""
 
     def __init__(self, identity: str) -> None:
         self.identity = identity
@@ -112,12 +106,7 @@ class LeaseTaken(NotReady):
 
 
 class LeaseLost(NotReady):
-    """
-    A run took longer than its lease, and somebody else is at work by now.
-
-    Args:
-        identity: Name of the identity.
-    """
+    """A run took longer than its lease, and another run has taken over."""
 
     def __init__(self, identity: str) -> None:
         self.identity = identity
@@ -130,8 +119,8 @@ class AwsUnavailable(NotReady):
 
     Args:
         operation: The call, for example ``secretsmanager:GetSecretValue``.
-        resource: What it was about: a name or an ARN.
-        reason: AWS's error code, or what happened to the connection.
+        resource: The name or ARN that the call was about.
+        reason: AWS's error code, or the connection's fault.
     """
 
     def __init__(self, operation: str, resource: str, reason: str) -> None:
@@ -143,13 +132,13 @@ class AwsUnavailable(NotReady):
 
 class AwsRefused(Rejected):
     """
-    AWS understood the request and said no.
+    AWS refused a request.
 
     Args:
         operation: The call, for example ``acm:ExportCertificate``.
-        resource: What it was about: a name or an ARN.
+        resource: The name or ARN that the call was about.
         code: AWS's error code, for example ``AccessDeniedException``.
-        message: AWS's own sentence.
+        message: AWS's own message.
     """
 
     def __init__(self, operation: str, resource: str, code: str, message: str = "") -> None:
@@ -160,16 +149,19 @@ class AwsRefused(Rejected):
 
 
 class AccessDenied(AwsRefused):
-    """AWS denied the call. Rights of a fresh role take up to a minute to arrive; after that they are missing."""
+    """
+    AWS denied the call because the caller lacks a right.
+
+    Rights of a fresh role take up to a minute to arrive; if they have not arrived by then, they are missing.
+    """
 
 
 class CertificateUnusable(Rejected):
     """
-    ACM says of a certificate that it will never be, or is no longer, good to use.
+    A certificate that ACM could not issue, or that is revoked or expired.
 
     Args:
-        certificate_arn: The ACM certificate.
-        status: ACM's status of it: ``FAILED``, ``REVOKED``, ``EXPIRED`` and the like.
+        status: ACM's status of the certificate: ``FAILED``, ``REVOKED``, ``EXPIRED`` and the like.
         reason: ACM's failure reason, for example ``PCA_INVALID_STATE``; may be empty.
     """
 
@@ -190,7 +182,6 @@ class VersionQuarantined(Rejected):
 
     Args:
         secret: Name or ARN of the secret.
-        version_id: The quarantined version.
     """
 
     def __init__(self, secret: str, version_id: str) -> None:
@@ -204,11 +195,11 @@ class VersionQuarantined(Rejected):
 
 class IdentityMissing(Rejected):
     """
-    Something an identity is made of does not exist.
+    A resource that an identity needs does not exist.
 
     Args:
-        resource: Name or ARN of what is missing.
-        remedy: The next step, a sentence.
+        resource: Name or ARN of the missing resource.
+        remedy: The next step, as a sentence.
     """
 
     def __init__(self, resource: str, remedy: str) -> None:
@@ -218,11 +209,11 @@ class IdentityMissing(Rejected):
 
 class SecretMalformed(Rejected):
     """
-    A secret's value cannot be read as what it should be.
+    A secret's value cannot be read.
 
     Args:
         secret: Name or ARN of the secret.
-        fault: What is wrong with it; names fields, never values.
+        fault: What is wrong with the value; names fields, never values.
     """
 
     def __init__(self, secret: str, fault: str) -> None:
@@ -233,10 +224,10 @@ class SecretMalformed(Rejected):
 
 class Fault(NamedTuple):
     """
-    One thing wrong with a mesh file, an environment or some material.
+    One fault in a mesh file, an environment or some material.
 
     Args:
-        place: Where: ``identities.colorteller.dns_names[0]``, ``MESHCERT_PROXY``, ``certificate``.
+        place: Where it is, for example ``identities.colorteller.dns_names[0]``, ``MESHCERT_PROXY``, ``certificate``.
         problem: What is wrong there.
         remedy: What to do about it.
     """
@@ -250,7 +241,7 @@ class Fault(NamedTuple):
 
 
 class _Faulty(Rejected):
-    """Several faults of one thing, all told at once."""
+    """Several faults of one thing, all reported at once."""
 
     def __init__(self, subject: str, faults: tuple[Fault, ...]) -> None:
         self.subject = subject
@@ -278,12 +269,12 @@ class NamesReplaced(Rejected):
     """
     A deploy adds and removes names of one identity at once.
 
-    Peers check names while both the old and the new certificate are served, so this is done in two deploys.
+    While the old and the new certificate are both served, peers check the names of both. So such a change takes two
+    deploys.
 
     Args:
-        identity: Name of the identity.
-        added: Names only the new certificate has.
-        removed: Names only the old certificate has.
+        added: Names that only the new certificate has.
+        removed: Names that only the old certificate has.
     """
 
     def __init__(self, identity: str, added: frozenset[San], removed: frozenset[San]) -> None:
@@ -300,13 +291,13 @@ class NamesReplaced(Rejected):
 
 class RootReplaced(Rejected):
     """
-    A deploy moves an identity to another hierarchy, and its peers do not trust both at that time.
+    A deploy moves an identity to another hierarchy while some peer does not trust both hierarchies.
 
-    Peers see the old and the new certificate for a while, so the roots are added before and dropped after the move.
+    Peers see both certificates for a while. So the new root is added before the move, and the old one is removed after
+    it.
 
     Args:
-        identity: Name of the identity.
-        untrusted: The root CA that not every peer trusts around the move, ARN.
+        untrusted: ARN of the root CA that some peer does not trust during the move.
     """
 
     def __init__(self, identity: str, untrusted: str) -> None:
@@ -322,12 +313,12 @@ class RootReplaced(Rejected):
 
 class RootInUse(Rejected):
     """
-    A deploy takes a root out of a trust bundle against which running tasks check a certificate that leads to it.
+    A deploy removes a root from a trust bundle while running tasks need it to verify a certificate.
 
     Args:
-        hierarchy: Whose trust bundle.
-        identity: Whose certificate.
-        root: The root CA, ARN.
+        hierarchy: The trust bundle's hierarchy.
+        identity: The identity whose certificate leads to the root.
+        root: ARN of the root CA.
     """
 
     def __init__(self, hierarchy: str, identity: str, root: str) -> None:
@@ -350,9 +341,8 @@ class ExportFailed(Rejected):
     The export function refused.
 
     Args:
-        identity: Name of the identity.
-        error: Name of the error it raised, for example ``MaterialRejected``.
-        message: What it said.
+        error: Name of the function's error, for example ``MaterialRejected``.
+        message: Message of that error.
     """
 
     def __init__(self, identity: str, error: str, message: str) -> None:
@@ -363,12 +353,11 @@ class ExportFailed(Rejected):
 
 class VerifyFailed(Rejected):
     """
-    The verify function could not check what is published.
+    The verify function could not check the published material.
 
     Args:
-        identity: Name of the identity.
-        error: Name of the error it raised, for example ``AccessDenied``.
-        message: What it said.
+        error: Name of the function's error, for example ``AccessDenied``.
+        message: Message of that error.
     """
 
     def __init__(self, identity: str, error: str, message: str) -> None:

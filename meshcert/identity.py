@@ -18,8 +18,7 @@ class ServiceUse:
     An ECS service that serves an identity.
 
     Args:
-        name: Name of the service.
-        rotation: How it takes a new version over.
+        rotation: How it takes over a new version.
         poll_interval_s: Longest time until a running task notices a new version, seconds.
     """
 
@@ -30,8 +29,10 @@ class ServiceUse:
 
 IDENTITY_SCHEMA = 1
 """
-Of an identity's row in the table ``identities``. A new number has every identity's custom resource run again at the
-next deploy, so that rows of the schema before, which nobody reads any more, are written anew.
+Schema of an identity's row in the table ``identities``.
+
+A new number makes every identity's custom resource run again at the next deploy, which rewrites rows of the earlier
+schema. No program reads those any more.
 """
 
 
@@ -42,14 +43,15 @@ class Identity:
 
     Args:
         name: Name of the identity in the mesh file.
-        certificate_arn: The ACM certificate that carries its names.
+        certificate_arn: ARN of the ACM certificate that carries its names.
         secret_id: ARN of the secret that holds its material.
-        root_certificate_authority_arn: The root CA of its hierarchy.
-        names: What its certificate must carry, exactly these.
-        peer_rules: For every peer that checks names: the names it accepts, of which the certificate must have one.
+        root_certificate_authority_arn: ARN of the root CA of its hierarchy.
+        names: The names that its certificate must carry: these and no others.
+        peer_rules: For each peer that checks names, the names it accepts. The certificate must have one of them.
         owner: The CloudFormation resource that declares it.
-        certificate_authority_arns: The CAs of its hierarchy: the one that signs its certificate first, the root last.
-        services: The services that serve it, in the mesh file's order: a rollout takes one after the other.
+        certificate_authority_arns: ARNs of the CAs of its hierarchy, the one that signs its certificate first, the root
+            last.
+        services: The services that serve it, in the order of the mesh file and of a rollout.
     """
 
     name: str
@@ -67,11 +69,11 @@ class Declared(Protocol):
     """The table ``identities``, read only."""
 
     def find(self, name: str) -> Identity | None:
-        """An identity by its name."""
+        """An identity by its name; None if it is not declared."""
         ...
 
     def find_by_certificate(self, certificate_arn: str) -> Identity | None:
-        """The identity whose certificate this is."""
+        """The identity whose certificate has this ARN; None if there is none."""
         ...
 
     def names(self) -> Iterator[str]:
@@ -80,21 +82,20 @@ class Declared(Protocol):
 
 
 class IdentityTable(Declared, Protocol):
-    """The table ``identities``: what the deploy function knows from one deploy to the next."""
+    """The table ``identities``: the identities as of the latest deploy."""
 
     def remember(self, identity: Identity) -> None:
-        """Write an identity's row; attributes that other programs keep in it stay."""
+        """Write an identity's row; attributes of other programs in it stay."""
         ...
 
     def forget(self, name: str, owner: str) -> None:
         """
-        Delete an identity's row. Nothing happens when there is none, or when it belongs to another resource by now.
+        Delete an identity's row. Nothing happens if there is none, or if it belongs to another resource by now.
 
         When a resource is renamed in a template, CloudFormation creates the new one before it deletes the old one:
-        the row is then the new one's.
+        the row then belongs to the new one.
 
         Args:
-            name: Name of the identity.
-            owner: The CloudFormation resource that goes.
+            owner: The CloudFormation resource that is deleted.
         """
         ...

@@ -1,8 +1,8 @@
 """
 One proxy's settings, as the stacks write them into ``MESHCERT_PROXY`` and the Envoy image reads them.
 
-The mesh file's words become one flat description: which secrets to fetch, where to listen, where to send requests, and
-what to demand of peers. :mod:`meshcert.envoy` turns it into Envoy's configuration.
+They are a flat description of the mesh file's part for the proxy: which secrets to fetch, where to listen, where to
+send requests, and what to require of peers. :mod:`meshcert.envoy` turns it into Envoy's configuration.
 """
 
 from __future__ import annotations
@@ -62,12 +62,11 @@ class ListenerTls(NamedTuple):
     A listener's TLS.
 
     Args:
-        mode: STRICT, PERMISSIVE or DISABLED.
-        certificate: Key into :attr:`ProxySettings.identities`: what the listener presents.
+        certificate: Key into :attr:`ProxySettings.identities`: the certificate to present.
         trust: Key into :attr:`ProxySettings.trust_bundles`: client certificates are required and checked against it.
-            Empty: one-way TLS, clients stay anonymous.
-        subject_alternative_names: A client's certificate must have one of them; empty accepts any name that ``trust``
-            has signed.
+            Empty for one-way TLS with anonymous clients.
+        subject_alternative_names: A client's certificate must have one of them; empty accepts every certificate that
+            ``trust`` verifies.
     """
 
     mode: TlsMode
@@ -81,9 +80,7 @@ class Listener(NamedTuple):
     A port on which a proxy accepts connections.
 
     Args:
-        port: TCP port.
         protocol: ``http`` (HTTP/1.1 and HTTP/2 as the client asks), ``http2``, ``grpc`` or ``tcp``.
-        tls: Its TLS.
     """
 
     port: int
@@ -96,9 +93,10 @@ class BackendTls(NamedTuple):
     A proxy's TLS towards a backend.
 
     Args:
-        trust: Key into :attr:`ProxySettings.trust_bundles`: the backend's certificate is checked against it.
-        certificate: Key into :attr:`ProxySettings.identities`: what the proxy presents. Empty: it stays anonymous.
-        subject_alternative_names: The backend's certificate must have one of them; empty: its host.
+        trust: Key into :attr:`ProxySettings.trust_bundles`: for checking the backend's certificate.
+        certificate: Key into :attr:`ProxySettings.identities`: the certificate to present. Empty for an anonymous
+            client.
+        subject_alternative_names: The backend's certificate must have one of them; if empty, the backend's host.
     """
 
     trust: str
@@ -108,14 +106,14 @@ class BackendTls(NamedTuple):
 
 class Backend(NamedTuple):
     """
-    A service this proxy calls.
+    A service that a proxy calls.
 
     Args:
-        name: Name of the virtual node; Envoy's cluster has the same.
+        name: Name of the virtual node, and of Envoy's cluster.
         host: DNS name under which Cloud Map answers with the addresses of its healthy tasks.
         port: TCP port of its listener.
         protocol: Protocol of its listener.
-        tls: TLS towards it; None calls it in plain text.
+        tls: TLS for calls; None for plain text.
     """
 
     name: str
@@ -127,7 +125,7 @@ class Backend(NamedTuple):
 
 class Route(NamedTuple):
     """
-    Which backend answers a path.
+    The backend for requests below a path.
 
     Args:
         prefix: Path prefix; the longest one wins.
@@ -144,10 +142,10 @@ class SecretReference(NamedTuple):
 
     Args:
         secret: Its ARN or name.
-        names: What its certificate must carry; empty for trust bundles.
-        also_trust: Hierarchies whose roots are in a trust bundle besides its own. The proxy does not read it: a
-            change of it makes ECS start new tasks, so that a deploy ends when every task knows the roots.
-        revocation: Of a trust bundle: whether peers' certificates are looked up in revocation lists.
+        names: Names that its certificate must carry; empty for trust bundles.
+        also_trust: Further hierarchies whose roots are in a trust bundle. The proxy does not read it, but a change
+            makes ECS start new tasks, so a deploy ends only when every task knows the roots.
+        revocation: For a trust bundle: whether peers' certificates are checked against revocation lists.
     """
 
     secret: str
@@ -158,27 +156,24 @@ class SecretReference(NamedTuple):
 
 class ProxySettings(NamedTuple):
     """
-    Everything one Envoy has to know.
+    The settings of one Envoy and its entrypoint.
 
     Args:
-        mesh: Name of the mesh.
         name: Name of the virtual gateway or virtual node.
-        service: Name of the ECS service.
-        listeners: Where it accepts connections.
-        identities: Secrets with its own material, by identity name.
-        trust_bundles: Secrets with the roots its peers are checked against, by hierarchy name.
+        listeners: The ports that it accepts connections on.
+        identities: Secrets with the proxy's own material, by identity name.
+        trust_bundles: Secrets with the roots that verify its peers, by hierarchy name.
         backends: The services it calls.
-        routes: A virtual gateway's routes; empty for a virtual node, whose listeners lead to its application.
+        routes: A virtual gateway's routes; empty for a virtual node, whose listeners forward to its application.
         application_port: TCP port of the application in the same task; 0 for a virtual gateway.
-        rotation: What happens when a secret has a new version.
-        delivery: How Envoy gets its secrets.
+        rotation: How a new version of a secret is taken over.
         poll_interval_s: Longest time between two looks at the secrets, seconds; jitter only shortens it.
-        max_connection_duration_s: Longest life of a connection on either side, seconds: only new connections see a new
-            certificate (:mod:`meshcert.envoy.connection_cap`). A tenth of the shortest certificate's life if that is
-            less.
-        cut_tcp_sessions: Whether that goes for ``tcp`` as well, which cannot ask anybody to leave: sessions are cut.
-        acknowledgements: DynamoDB table in which each task says what its Envoy serves; empty: it says nothing.
-        acknowledge_every_s: How often it says so when nothing has changed, seconds.
+        max_connection_duration_s: Longest life of a connection on either side, seconds, because only new connections
+            use a new certificate (:mod:`meshcert.envoy.connection_cap`). A tenth of the shortest certificate's lifetime
+            if that is less.
+        cut_tcp_sessions: Whether the limit also holds for ``tcp``, where sessions can only be cut.
+        acknowledgements: DynamoDB table in which each task reports what its Envoy serves; empty for no reports.
+        acknowledge_every_s: Interval of reports when nothing has changed, seconds.
     """
 
     mesh: str
@@ -207,12 +202,9 @@ class ProxySettings(NamedTuple):
         """
         Read what :meth:`to_json` wrote.
 
-        Args:
-            text: The JSON.
-
         Raises:
-            ValueError: If it is not JSON, of another schema, or a field is missing, unknown or of the wrong kind. The
-                message says which.
+            ValueError: If it is not JSON or has another schema, or if a field is missing, unknown or of the wrong type.
+                The message says which.
         """
         try:
             values = json.loads(text)
@@ -241,7 +233,7 @@ class ProxySettings(NamedTuple):
 
 
 def _plain(value: Any) -> Any:
-    """Named tuples as JSON objects and names as their text, at any depth."""
+    """A value with named tuples as JSON objects and SANs as their texts, at any depth."""
     if hasattr(value, "_asdict"):
         return {name: _plain(part) for name, part in value._asdict().items()}
     if isinstance(value, dict):

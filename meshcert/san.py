@@ -1,8 +1,8 @@
 """
-Subject alternative names (RFC 5280 section 4.2.1.6): what a certificate proves, and what a peer demands.
+Subject alternative names (RFC 5280 section 4.2.1.6): the names that a certificate proves and that a peer demands.
 
-On the wire (settings, rows, properties, a mesh file) a name is its text. A URI has ``://`` in it, no DNS name has.
-Loaded at every start of the container: it imports nothing.
+On the wire (settings, rows, properties, a mesh file) a name is its text. A URI contains ``://``; a DNS name does not.
+This module imports nothing, because every container loads it at its start.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ class SanInvalid(ValueError):
     A declared name that no certificate could carry.
 
     Args:
-        place: Where it stands: ``identities.colorteller.names[0]``.
-        problem: What is wrong with it.
+        place: Where it stands, for example ``identities.colorteller.names[0]``.
+        problem: What is wrong with the name.
     """
 
     def __init__(self, place: str, problem: str) -> None:
@@ -57,30 +57,30 @@ class _Name:
 
 class Dns(_Name):
     """
-    A DNS name. It keeps its spelling; names that differ only in the case of ASCII letters are equal (RFC 4343).
+    A DNS name. It keeps its spelling; names are equal if they differ only in the case of ASCII letters (RFC 4343).
 
     Args:
-        text: Not checked: certificates carry whatever their CA put in. :func:`parse_san` checks.
+        text: Not checked: certificates may contain any text. :func:`parse_san` checks.
     """
 
     __slots__ = ()
 
     def __init__(self, text: str) -> None:
-        # str.lower() would make an ASCII letter of a few others, the Kelvin sign among them.
+        # str.lower() would turn a few other characters, such as the Kelvin sign, into ASCII letters.
         super().__init__(text, text.lower() if text.isascii() else text)
 
     def proves(self, demanded: San) -> bool:
-        """Whether it satisfies a peer that demands a name; ``*.`` stands for one whole label (RFC 9525 section 6.3)."""
+        """True if this name satisfies a demanded one; ``*.`` stands for one whole label (RFC 9525 section 6.3)."""
         parent = str(demanded).partition(".")[2]
         return self == demanded or (isinstance(demanded, Dns) and parent != "" and self == Dns(f"*.{parent}"))
 
 
 class Uri(_Name):
     """
-    A URI. Two are equal if every character is: scheme and trust domain of a SPIFFE ID are in lower case by rule.
+    A URI. Two are equal only if all characters are: a SPIFFE ID's scheme and trust domain are always in lower case.
 
     Args:
-        text: Not checked: certificates carry whatever their CA put in. :func:`parse_san` checks.
+        text: Not checked: certificates may contain any text. :func:`parse_san` checks.
     """
 
     __slots__ = ()
@@ -89,7 +89,7 @@ class Uri(_Name):
         super().__init__(text, text)
 
     def proves(self, demanded: San) -> bool:
-        """Whether it satisfies a peer that demands a name: it is that name."""
+        """True if this is the demanded name."""
         return self == demanded
 
 
@@ -97,7 +97,7 @@ San = Dns | Uri
 
 
 def san_of(text: str) -> San:
-    """A name as its text says which kind it is; nothing else is checked."""
+    """The name with this text, a URI or a DNS name; nothing else is checked."""
     return Uri(text) if "://" in text else Dns(text)
 
 
@@ -106,7 +106,7 @@ def parse_san(text: object, place: str) -> San:
     A declared name, checked: a DNS name, with or without a leading ``*.``, or the SPIFFE ID of a workload.
 
     Args:
-        text: Its text, as it came.
+        text: The value as declared; need not be text.
         place: Where it stands, for the error.
 
     Raises:
@@ -125,11 +125,11 @@ def parse_sans(texts: object, place: str) -> tuple[San, ...]:
     Declared names, each checked by :func:`parse_san`.
 
     Args:
-        texts: A list of their texts, as it came.
+        texts: The value as declared; need not be a list.
         place: Where the list stands, for the error.
 
     Raises:
-        SanInvalid: If it is not a list, or with the first name that is wrong.
+        SanInvalid: If it is not a list, or for the first name that is wrong.
     """
     if not isinstance(texts, list | tuple):
         raise SanInvalid(place, f"{texts!r} is not a list of names")
@@ -144,7 +144,11 @@ def _dns_problem(text: str) -> str:
 
 
 def _spiffe_problem(text: str) -> str:
-    """By SPIFFE-ID.md, sections 2.1 to 2.3: Envoy compares texts and checks none of it."""
+    """
+    The fault in a SPIFFE ID, by SPIFFE-ID.md, sections 2.1 to 2.3; empty if it has none.
+
+    Envoy only compares texts and checks none of these rules.
+    """
     scheme, _, rest = text.partition("://")
     domain, _, path = rest.partition("/")
     segments = path.split("/")

@@ -1,7 +1,7 @@
 """
-What each function reads from its environment: one frozen dataclass a function, all faults in one error.
+The environment of each function, as a frozen dataclass; one error lists all faults.
 
-A stack writes these variables with the same class.
+Stacks write these variables with the same classes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DEPLOY_AGAIN = "Set it on the function; a deploy of the stacks does"
 @dataclass(frozen=True)
 class FunctionSettings:
     """
-    What every function is told; settings without a default must be set.
+    The settings of every function; those without a default must be set.
 
     Args:
         mesh: ``MESHCERT_MESH``: name of the mesh.
@@ -39,7 +39,7 @@ class FunctionSettings:
         Read the environment.
 
         Args:
-            environ: ``os.environ``, or what a stack puts there.
+            environ: ``os.environ``, or the variables that a stack writes.
 
         Raises:
             SettingsInvalid: With every variable that is missing or wrong.
@@ -58,7 +58,7 @@ class FunctionSettings:
         return cls(**values)
 
     def to_environ(self) -> dict[str, str]:
-        """The variables that :meth:`from_environ` reads: of each setting that has no default or differs from it."""
+        """The variables that :meth:`from_environ` reads, without those of settings that have their default."""
         variables: dict[str, str] = {}
         for setting in fields(self):
             value = getattr(self, setting.name)
@@ -102,8 +102,8 @@ class RenewalSettings(FunctionSettings):
         export_function: ``MESHCERT_EXPORT_FUNCTION``: name of the export function.
         cluster: ``MESHCERT_CLUSTER``: name of the ECS cluster.
         audit_log_group: ``MESHCERT_AUDIT_LOG_GROUP``: name of the log group of actions.
-        lease_s: ``MESHCERT_LEASE_S``: how long a lease lasts, seconds; longer than the function may run (120).
-        policy: ``MESHCERT_POLICY_…``: when things are due.
+        lease_s: ``MESHCERT_LEASE_S``: length of a lease, seconds; longer than the function may run (120).
+        policy: ``MESHCERT_POLICY_…``: thresholds and intervals.
     """
 
     lifecycle_table: str
@@ -123,7 +123,7 @@ class DispatchSettings(FunctionSettings):
     Args:
         lifecycle_table: ``MESHCERT_LIFECYCLE_TABLE``: name of the table ``lifecycle``.
         looks_queue_url: ``MESHCERT_LOOKS_QUEUE_URL``: URL of the queue ``looks``.
-        looks_per_second: ``MESHCERT_LOOKS_PER_SECOND``: how fast looks are handed out.
+        looks_per_second: ``MESHCERT_LOOKS_PER_SECOND``: largest number of looks a second.
     """
 
     lifecycle_table: str
@@ -132,14 +132,14 @@ class DispatchSettings(FunctionSettings):
 
 
 class _Reader:
-    """Reads variables and collects what is wrong with them."""
+    """Reads variables and collects their faults."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
         self._faults: list[Fault] = []
 
     def text(self, variable: str) -> str:
-        """A variable that must be set; blank counts as missing."""
+        """The value of a variable that must be set; blank counts as missing."""
         value = self._environ.get(variable, "").strip()
         if not value:
             self._faults.append(Fault(variable, "it is not set", _DEPLOY_AGAIN))
@@ -160,7 +160,7 @@ class _Reader:
         return value
 
     def policy(self) -> Policy:
-        """The policy; each of its variables is tried alone, so that every fault is told."""
+        """The policy; each variable is read by itself, so that every fault is found."""
         defaults = {f"{POLICY_PREFIX}{setting.name.upper()}": setting.default for setting in fields(Policy)}
         given = {name: text for name, text in self._environ.items() if name.startswith(POLICY_PREFIX)}
         good = {}
@@ -179,7 +179,7 @@ class _Reader:
         return Policy.from_environ(good)
 
     def require_valid(self, function: str) -> None:
-        """Raise SettingsInvalid with every fault, if there is one."""
+        """Raise SettingsInvalid with every fault, if there are any."""
         if self._faults:
             raise SettingsInvalid(f"the {function} function's environment", tuple(self._faults))
 

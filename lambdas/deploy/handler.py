@@ -1,4 +1,4 @@
-"""The deploy function: CloudFormation's door to the export; brings an identity, or a trust bundle, in line."""
+"""The deploy function: publishes an identity or a trust bundle on request of CloudFormation."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 SERVICE = "meshcert-deploy"
 
 logger = Logger(service=SERVICE)
-# No service: the mesh is the only dimension, and each further one would be paid for.
+# No service name: the mesh is the only dimension, because every further one costs money.
 metrics = EphemeralMetrics(namespace="meshcert", service="")
-# The core logs through the standard library; its loggers write as this one does.
+# meshcert logs through the standard library; its loggers get this one's format.
 logging.getLogger("meshcert")
 copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
 
 @lru_cache(maxsize=1)
 def build() -> Deployment:
-    """The use cases' ports on AWS, as the environment says; made on first use, so that importing needs none."""
+    """The ports on AWS, from the environment; made on first use, so that importing needs no environment."""
     settings = DeploySettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
     config = Config(connect_timeout=5, read_timeout=10)
@@ -63,21 +63,20 @@ def build() -> Deployment:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """
-    Bring what a custom resource declares in line, and answer CloudFormation.
+    Bring an identity or a trust bundle up to date, and answer CloudFormation.
 
-    Trigger: CloudFormation, which alone may invoke this function and waits for its answer.
+    Trigger: CloudFormation, which waits for the answer. Nobody else may invoke this function.
 
     Args:
-        event: The request.
-        context: Lambda's.
+        event: A request of CloudFormation.
 
     Returns:
-        The status that CloudFormation was sent.
+        The status that was sent to CloudFormation.
 
     Raises:
-        RequestInvalid: If it is no request of CloudFormation's: there is nobody to answer.
+        RequestInvalid: If the event is not a request of CloudFormation, so that there is nobody to answer.
         AwsUnavailable: If the answer could not be delivered. AWS runs the function twice more, after one and two
-            minutes, and then gives the request to the dead-letter queue.
+            minutes, and then puts the request into the dead-letter queue.
     """
     response_url = event.get("ResponseURL")
     if not isinstance(response_url, str) or not response_url:

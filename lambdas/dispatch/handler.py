@@ -1,4 +1,4 @@
-"""The dispatch function: at a tick the unsettled identities are looked at, at a sweep all of them."""
+"""The dispatch function: sends looks for the unsettled identities at a tick, and for all of them at a sweep."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ if TYPE_CHECKING:
 SERVICE = "meshcert-dispatch"
 
 logger = Logger(service=SERVICE)
-# No service: the mesh is the only dimension, and each further one would be paid for.
+# No service name: the mesh is the only dimension, because every further one costs money.
 metrics = EphemeralMetrics(namespace="meshcert", service="")
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-# The core logs through the standard library; its loggers write as this one does.
+# meshcert logs through the standard library; its loggers get this one's format.
 logging.getLogger("meshcert")
 copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
 
 @lru_cache(maxsize=1)
 def build() -> DispatchPorts:
-    """The use case's ports on AWS, as the environment says; made on first use, so that importing needs none."""
+    """The ports on AWS, from the environment; made on first use, so that importing needs no environment."""
     settings = DispatchSettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
     config = Config(connect_timeout=5, read_timeout=10)
@@ -64,16 +64,14 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
     """
     Send a look for each identity that is due.
 
-    Trigger: the queue ``dispatch``, which EventBridge Scheduler sends ``{"dispatch": "tick"}`` every minute and
+    Trigger: the queue ``dispatch``, to which EventBridge Scheduler sends ``{"dispatch": "tick"}`` every minute and
     ``{"dispatch": "sweep"}`` every hour.
 
     Args:
-        event: A batch of SQS's.
-        context: Lambda's.
+        event: A batch of SQS messages.
 
     Returns:
-        The messages that have to come again. Looks that were sent before an error are sent twice then, which changes
-        nothing.
+        The messages that must come again. Looks that were sent before an error are then sent twice, which does no harm.
 
     Raises:
         SettingsInvalid: If the environment is wrong; all messages come again.
@@ -86,7 +84,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
 
 def _work(record: SQSRecord) -> None:
-    """One message; an error has it come again."""
+    """Carry out one message; after an error it comes again."""
     try:
         done = dispatch(record.body, build())
     except MeshcertError as error:

@@ -1,4 +1,4 @@
-"""The export function: takes one identity's certificate out of ACM and publishes it."""
+"""The export function: exports an identity's certificate from ACM and publishes it."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ if TYPE_CHECKING:
 
 SERVICE = "meshcert-export"
 _ABOUT_MATERIAL = (CertificateUnusable, MaterialRejected, SecretMalformed, VersionQuarantined)
-"""What is wrong with a certificate or a key; other refusals are AWS's, or of the call itself."""
+"""Errors about a certificate or a key; other refusals are about AWS, or about the call itself."""
 
 logger = Logger(service=SERVICE)
-# No service: the mesh is the only dimension, and each further one would be paid for.
+# No service name: the mesh is the only dimension, because every further one costs money.
 metrics = EphemeralMetrics(namespace="meshcert", service="")
-# The core logs through the standard library; its loggers write as this one does.
+# meshcert logs through the standard library; its loggers get this one's format.
 logging.getLogger("meshcert")
 copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
@@ -54,12 +54,10 @@ copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 @dataclass(frozen=True)
 class ExportPorts:
     """
-    What a call is carried out with.
+    The ports that a call needs.
 
     Args:
-        sources: Where material comes from and goes to.
-        values: Reads what proxies read, to leave a newer certificate alone.
-        table: The table ``identities``.
+        values: Reads current values, so that an older certificate does not replace a newer one.
     """
 
     sources: Sources
@@ -69,16 +67,16 @@ class ExportPorts:
 
 @lru_cache(maxsize=1)
 def build() -> ExportPorts:
-    """The use cases' ports on AWS, as the environment says; made on first use, so that importing needs none."""
+    """The ports on AWS, from the environment; made on first use, so that importing needs no environment."""
     settings = ExportSettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
     # A call that hangs must leave time for another: the function has 60 seconds.
     config = Config(connect_timeout=5, read_timeout=10)
-    # ACM answers ten questions a second for a whole account: it is asked more often than the usual three times.
-    stubborn = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
+    # ACM answers ten calls a second for a whole account: its calls get more than the usual three attempts.
+    retried = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
     vault = SecretsManager(boto3.client("secretsmanager", config=config))
     sources = Sources(
-        certificates=Acm(boto3.client("acm", config=stubborn)),
+        certificates=Acm(boto3.client("acm", config=retried)),
         authorities=PrivateCa(boto3.client("acm-pca", config=config)),
         vault=vault,
         clock=SystemClock(),
@@ -91,21 +89,20 @@ def build() -> ExportPorts:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
-    Bring an identity in line.
+    Publish the certificate that ACM holds for an identity.
 
     Triggers: only direct calls. ``{"identity": NAME, "version": VERSION}`` from the renewal function, which has seen
-    that ACM holds that version; ``{"identity": NAME}`` from whoever administers the account. It acts on rows of the
-    table ``identities`` alone, whoever calls.
+    that version in ACM; ``{"identity": NAME}`` from an administrator of the account. Whoever calls, it acts only on
+    identities in the table ``identities``.
 
     Args:
-        event: One of the two.
-        context: Lambda's.
+        event: One of these two.
 
     Returns:
-        ``outcome`` and public facts.
+        ``outcome`` and public facts about the certificate.
 
     Raises:
-        MeshcertError: The caller sees it; AWS does not run the function again.
+        MeshcertError: The caller gets the error; AWS does not run the function again.
     """
     del context
     try:
@@ -116,7 +113,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, A
 
 
 def _kind(error: MeshcertError) -> str:
-    """Whom an error is for: nobody yet, whoever knows the certificate, or whoever knows the account."""
+    """
+    The kind of an error, by who has to act.
+
+    It is for nobody yet, for a person who knows the certificate, or for a person who knows the account.
+    """
     if isinstance(error, NotReady):
         return "NotReady"
     return "Rejected" if isinstance(error, _ABOUT_MATERIAL) else "Refused"
@@ -139,7 +140,7 @@ def _answer(event: dict[str, Any]) -> dict[str, Any]:
 
 
 def _find(name: str, table: IdentityTable) -> Identity:
-    # A property, not a dimension: each identity's own metrics would be paid for.
+    # A property and not a dimension: metrics of each identity would cost money.
     metrics.add_metadata("identity", name)
     identity = table.find(name)
     if identity is None:

@@ -1,4 +1,4 @@
-"""The renewal function: looks at identities, one message after the other, and takes the steps that are missing."""
+"""The renewal function: looks at identities, message by message, and takes the steps that are missing."""
 
 from __future__ import annotations
 
@@ -38,35 +38,35 @@ if TYPE_CHECKING:
 SERVICE = "meshcert-renewal"
 
 logger = Logger(service=SERVICE)
-# No service: the mesh is the only dimension, and each further one would be paid for.
+# No service name: the mesh is the only dimension, because every further one costs money.
 metrics = EphemeralMetrics(namespace="meshcert", service="")
-# A whole batch that comes again (an order whose identity is being worked on) is no failure of the function.
+# A whole batch that comes again, for example an order for a leased identity, is not a failure of the function.
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
-# The core logs through the standard library; its loggers write as this one does.
+# meshcert logs through the standard library; its loggers get this one's format.
 logging.getLogger("meshcert")
 copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
 
 @lru_cache(maxsize=1)
 def build() -> tuple[RenewalSettings, Ports]:
-    """Settings, and ports on AWS; made on first use, so that importing needs no environment."""
+    """The settings, and the ports on AWS; made on first use, so that importing needs no environment."""
     settings = RenewalSettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
-    # Lambda's name for this process's own log stream: an action is found in both logs.
+    # The audit log's stream has the name of this process's own log stream, so an action can be found in both.
     return settings, renewal_ports(settings, os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", SERVICE))
 
 
 @logger.inject_lambda_context
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     """
-    Look at the identities that a batch of messages is about.
+    Look at the identities that a batch of messages is about, and take their next steps.
 
-    Triggers: the queues ``looks`` (EventBridge's events, the dispatch function) and ``orders`` (operators).
+    Triggers: the queues ``looks`` (events of EventBridge, and the dispatch function) and ``orders`` (operators).
 
     Returns:
-        The messages that have to come again: SQS shows them once more after their visibility timeout, and gives them
-        to the queue's dead letters after too many tries. What AWS answered to a step is no reason for it: the identity
-        stays unsettled, and the next tick looks again.
+        The messages that must come again: SQS delivers them again after their visibility timeout, and moves them to the
+        dead-letter queue after too many attempts. An error of AWS about a step is not a reason: the identity stays
+        unsettled, and the next tick looks again.
 
     Raises:
         SettingsInvalid: If the environment is wrong; all messages come again.
@@ -79,7 +79,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 
 
 def _work(record: SQSRecord, lambda_context: LambdaContext) -> None:
-    """One message; an error has it come again."""
+    """Carry out one message; after an error it comes again."""
     settings, ports = build()
     scope = Scope.around(lambda_context.invoked_function_arn, settings.mesh, settings.cluster)
 
@@ -93,7 +93,7 @@ def _work(record: SQSRecord, lambda_context: LambdaContext) -> None:
         logger.warning("the message comes again", extra={"message_id": record.message_id, "why": str(error)})
         raise
     except Exception:
-        # The batch goes on, and after its last try the message is among the dead letters: the reason stands here.
+        # The batch goes on. After the last attempt the message is a dead letter, and the reason is only in this log.
         logger.exception("the message failed unexpectedly", extra={"message_id": record.message_id})
         raise
 
@@ -112,7 +112,7 @@ def _message(record: SQSRecord) -> Message:
 def _tell(look: Look, result: Reconciled, policy: Policy) -> None:
     for name, measure in measures(result, policy).items():
         metrics.add_metric(name=name, unit=measure.unit, value=measure.value)
-    # A property, not a dimension: each identity's own metrics would be paid for.
+    # A property and not a dimension: metrics of each identity would cost money.
     metrics.add_metadata("identity", result.identity)
     metrics.flush_metrics()
     logger.info(

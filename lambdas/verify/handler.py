@@ -1,4 +1,4 @@
-"""The verify function: checks what an identity's proxies read, key and all; it can change nothing."""
+"""The verify function: checks an identity's published material, including its key; it can change nothing."""
 
 from __future__ import annotations
 
@@ -32,24 +32,16 @@ if TYPE_CHECKING:
 SERVICE = "meshcert-verify"
 
 logger = Logger(service=SERVICE)
-# No service: the mesh is the only dimension, and each further one would be paid for.
+# No service name: the mesh is the only dimension, because every further one costs money.
 metrics = EphemeralMetrics(namespace="meshcert", service="")
-# The core logs through the standard library; its loggers write as this one does.
+# meshcert logs through the standard library; its loggers get this one's format.
 logging.getLogger("meshcert")
 copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
 
 @dataclass(frozen=True)
 class VerifyPorts:
-    """
-    What a call is carried out with.
-
-    Args:
-        table: The table ``identities``.
-        values: Reads what proxies read.
-        authorities: Gives the root CA's own certificate.
-        clock: Time.
-    """
+    """The ports that a call needs."""
 
     table: IdentityTable
     values: PublishedValues
@@ -59,7 +51,7 @@ class VerifyPorts:
 
 @lru_cache(maxsize=1)
 def build() -> VerifyPorts:
-    """The use case's ports on AWS, as the environment says; made on first use, so that importing needs none."""
+    """The ports on AWS, from the environment; made on first use, so that importing needs no environment."""
     settings = VerifySettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
     # A call that hangs must leave time for another: the function has 60 seconds.
@@ -77,20 +69,16 @@ def build() -> VerifyPorts:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
-    The pre-flight of what an identity's proxies read now.
+    Repeat the pre-flight on an identity's published material.
 
-    Trigger: only direct calls, ``{"verify": NAME}``, from operators. It reads the secrets of declared identities and
-    answers sentences: whoever may invoke it sees no material, and can have nothing changed.
-
-    Args:
-        event: The call.
-        context: Lambda's.
+    Trigger: only direct calls, ``{"verify": NAME}``, from operators. It reads the secrets of declared identities, but
+    answers only with sentences: its callers see no material and cannot change anything.
 
     Returns:
-        Public facts and ``faults``, sentences; none if all is well.
+        Public facts and ``faults``, a sentence for each; empty if there are none.
 
     Raises:
-        MeshcertError: The caller sees it; AWS does not run the function again.
+        MeshcertError: The caller gets the error; AWS does not run the function again.
     """
     del context
     try:
@@ -111,7 +99,7 @@ def _answer(event: dict[str, Any]) -> dict[str, Any]:
 
 def _verify(name: str) -> dict[str, Any]:
     parts = build()
-    # A property, not a dimension: each identity's own metrics would be paid for.
+    # A property and not a dimension: metrics of each identity would cost money.
     metrics.add_metadata("identity", name)
     identity = parts.table.find(name)
     if identity is None:

@@ -1,6 +1,6 @@
 """
-The ports of publishing and lifecycle on AWS: the only place that knows boto3.
+The ports of publishing and lifecycle on AWS: the only package that uses boto3.
 
-Where requests go is the environment's business (``AWS_ENDPOINT_URL``, ``AWS_REGION``), and so are their retries
-(``AWS_RETRY_MODE=standard``). Nothing here logs a request or an answer.
+The environment decides where requests go (``AWS_ENDPOINT_URL``, ``AWS_REGION``) and how they are retried
+(``AWS_RETRY_MODE=standard``). Requests and answers are never logged.
 """

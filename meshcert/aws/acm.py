@@ -46,7 +46,7 @@ class Acm:
             aws_errors("acm:ExportCertificate", reference, carries_material=True),
             still_issuing(reference),
         ):
-            # Raw bytes: boto3 encodes blobs on the wire by itself.
+            # Raw bytes: boto3 does the base64 encoding.
             answer = self._client.export_certificate(CertificateArn=reference, Passphrase=passphrase.reveal().encode())
         return Material(
             certificate=answer["Certificate"],
@@ -59,10 +59,7 @@ class Acm:
 @contextmanager
 def still_issuing(certificate_arn: str) -> Iterator[None]:
     """
-    Tell a certificate that ACM is still issuing from what ACM cannot answer now: both have codes alike.
-
-    Args:
-        certificate_arn: The certificate.
+    Raise CertificatePending if ACM is still issuing a certificate, which :func:`aws_errors` would take for an outage.
 
     Raises:
         CertificatePending: For ACM's RequestInProgressException.

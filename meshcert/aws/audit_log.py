@@ -1,4 +1,4 @@
-"""The log of actions in CloudWatch Logs: written a line at a time, read back by the CLI."""
+"""The audit log of actions in CloudWatch Logs: functions write a line for each action, the CLI reads them."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ class AuditLog:
 
     Args:
         client: boto3's ``logs`` client.
-        log_group: Name of the log group, which exists.
-        stream: Name of the log stream, which is made on first use: one for each writer.
+        stream: Name of the log stream, created on first use. Each writer needs its own.
     """
 
     def __init__(self, client: Any, log_group: str, stream: str) -> None:
@@ -49,7 +48,7 @@ class AuditLog:
             )
         rejected = answer.get("rejectedLogEventsInfo")
         if rejected:
-            # An answer of 200 and no line: CloudWatch takes nothing older than 14 days or 2 hours ahead of its clock.
+            # No line in spite of status 200: CloudWatch refuses times 14 days old or 2 hours ahead of its clock.
             raise AwsRefused("logs:PutLogEvents", self._log_group, "RejectedLogEvents", ", ".join(sorted(rejected)))
 
     def _begin(self) -> None:
@@ -66,16 +65,14 @@ class AuditLog:
 
 def history(client: Any, log_group: str, identity: str, since: dt.datetime) -> Iterator[AuditEntry]:
     """
-    What was done for an identity, oldest first.
+    The actions taken for an identity, oldest first.
 
     Args:
         client: boto3's ``logs`` client.
-        log_group: Name of the log group.
-        identity: Name of the identity.
-        since: Actions from this time on.
+        since: The time from which on actions count.
 
     Yields:
-        Entries, page by page; lines that are none are left out.
+        Entries, page by page. Lines that are not entries are left out.
 
     Raises:
         IdentityMissing: If there is no such log group.
@@ -90,7 +87,7 @@ def history(client: Any, log_group: str, identity: str, since: dt.datetime) -> I
             answer = client.filter_log_events(**question)
         for event in answer.get("events", []):
             entry = _read(event.get("message", ""))
-            # In a filter pattern * stands for any text.
+            # In the filter pattern, a * in the name would stand for any text.
             if entry is not None and entry.identity == identity:
                 yield entry
         if not answer.get("nextToken"):
@@ -102,7 +99,7 @@ def _read(line: str) -> AuditEntry | None:
     try:
         document = json.loads(line)
         at = dt.datetime.fromisoformat(document["at"]).astimezone(dt.UTC)
-        # A later version may say more.
+        # A later version may write more fields.
         known = {name: str(value) for name, value in document.items() if name in _FIELDS}
         return AuditEntry(at=at, **known)
     except (AttributeError, KeyError, TypeError, ValueError):

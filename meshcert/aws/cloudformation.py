@@ -22,14 +22,14 @@ _TIMEOUT = urllib3.Timeout(connect=5, read=10)
 
 def send_answer(response_url: str, answer: Mapping[str, Any]) -> None:
     """
-    Tell CloudFormation how a custom resource's request went.
+    Send CloudFormation the answer to a custom resource's request.
 
     Args:
-        response_url: The request's ``ResponseURL``. It is a credential: whoever has it can answer.
+        response_url: The request's ``ResponseURL``. It is a credential: anyone who has it can answer.
         answer: The answer's fields, at most 4,096 bytes as JSON.
 
     Raises:
-        AwsUnavailable: If it could not be delivered. CloudFormation waits for an hour then.
+        AwsUnavailable: If the answer could not be delivered. CloudFormation then waits for up to an hour.
     """
     resource = str(answer.get("LogicalResourceId", "custom resource"))
     try:

@@ -1,7 +1,7 @@
 """
-AWS's errors become ours, in one place.
+Translates errors of AWS into errors of meshcert.
 
-Codes are grouped by what a caller can do about them. A code that is in no group is judged by its HTTP status.
+Codes are grouped by what a caller can do about them. For a code in no group, the HTTP status decides.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ DENIED = frozenset(
         "AccessDenied",
         "AccessDeniedException",
         "EC2AccessDeniedException",
-        "InvalidClientTokenId",  # a fresh role's credentials, not known everywhere yet
+        "InvalidClientTokenId",  # credentials of a fresh role that AWS does not know everywhere yet
         "KMSAccessDeniedException",
         "KmsAccessDenied",
         "UnauthorizedOperation",
@@ -41,7 +41,7 @@ DENIED = frozenset(
 )
 MISSING = frozenset(
     {
-        "AWS.SimpleQueueService.NonExistentQueue",  # what SQS says in place of QueueDoesNotExist to clients of any age
+        "AWS.SimpleQueueService.NonExistentQueue",  # SQS sends this for QueueDoesNotExist
         "ClusterNotFoundException",
         "QueueDoesNotExist",
         "ResourceNotFoundException",
@@ -122,19 +122,19 @@ _DEPLOY_AGAIN = "Deploy the stacks again: CloudFormation creates it"
 @contextmanager
 def aws_errors(operation: str, resource: str, *, carries_material: bool = False) -> Iterator[None]:
     """
-    Raise our errors for AWS's.
+    Translate errors of AWS that are raised in the block.
 
     Args:
         operation: The call, ``service:Operation``.
-        resource: What it is about: a name or an ARN.
+        resource: The name or ARN that the call is about.
         carries_material: The request holds a key or a passphrase. AWS quotes requests in its messages ("Value '...'
-            failed to satisfy constraint"), so then neither the message nor the original error is kept.
+            failed to satisfy constraint"), so neither the message nor the original error is kept then.
 
     Raises:
         AwsUnavailable: For throttling, server errors and connections that fail.
-        AccessDenied: If the role may not.
+        AccessDenied: If the role may not make the call.
         IdentityMissing: If the resource does not exist.
-        AwsRefused: For everything else that AWS says.
+        AwsRefused: For every other error.
     """
     try:
         yield
@@ -146,7 +146,7 @@ def aws_errors(operation: str, resource: str, *, carries_material: bool = False)
 
 
 def error_code(exc: ClientError) -> str:
-    """AWS's code for an error, for example ``ThrottlingException``."""
+    """The code of an AWS error, for example ``ThrottlingException``."""
     return str(exc.response.get("Error", {}).get("Code", "Unknown"))
 
 

@@ -21,7 +21,7 @@ class PrivateCa:
 
     Args:
         client: boto3's ``acm-pca`` client.
-        clock: Says when what is known of a CA is too old; the machine's own if none is given.
+        clock: Tells when a cached answer is too old; by default the machine's clock.
     """
 
     def __init__(self, client: Any, clock: Clock | None = None) -> None:

@@ -24,34 +24,33 @@ if TYPE_CHECKING:
     from meshcert.settings import RenewalSettings
 
 EXPORT_WITHIN_S = 55
-"""How long an export is waited for, seconds: most of the 60 that the export function has."""
+"""Longest wait for an export, seconds: most of the 60 that the export function may run."""
 
 
 def renewal_ports(settings: RenewalSettings, stream: str) -> Ports:
     """
-    The ports of one process; none of them asks AWS before it is used.
+    The ports of one process; creating them makes no call to AWS.
 
     Args:
-        settings: The function's environment.
-        stream: Name of the audit log's stream that this process writes.
+        stream: Name of the log stream that this process writes in the audit log.
     """
     # A call that hangs must leave time for the others: the function has 120 seconds.
     config = Config(connect_timeout=5, read_timeout=10)
-    # ACM answers ten questions a second for a whole account, and a lease that is not given back costs its whole length:
-    # these two are asked more often than the usual three times before a look gives up.
-    stubborn = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
-    # An export that is repeated while the first one still runs would only race with it: the next look repeats it.
-    patient = Config(connect_timeout=5, read_timeout=EXPORT_WITHIN_S, retries={"total_max_attempts": 1})
-    tables = boto3.resource("dynamodb", config=stubborn)
+    # ACM answers ten calls a second for a whole account, and a lease that is not given back blocks until it ends:
+    # calls to ACM and DynamoDB get more than the usual three attempts before a look gives up.
+    retried = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
+    # A second export during the first would only race with it. If an export fails, the next look repeats it.
+    single_attempt = Config(connect_timeout=5, read_timeout=EXPORT_WITHIN_S, retries={"total_max_attempts": 1})
+    tables = boto3.resource("dynamodb", config=retried)
     clock = SystemClock()
     return Ports(
-        issuer=AcmIssuer(AcmRenewals(boto3.client("acm", config=stubborn))),
+        issuer=AcmIssuer(AcmRenewals(boto3.client("acm", config=retried))),
         labels=SecretsManager(boto3.client("secretsmanager", config=config)),
         platform=EcsServices(boto3.client("ecs", config=config), settings.cluster),
         acknowledgements=AcknowledgementRows(tables.Table(settings.acknowledgements_table)),
         authorities=PrivateCa(boto3.client("acm-pca", config=config), clock),
         clock=clock,
-        exporter=ExportFunction(boto3.client("lambda", config=patient), settings.export_function),
+        exporter=ExportFunction(boto3.client("lambda", config=single_attempt), settings.export_function),
         declared=Identities(tables.Table(settings.identities_table)),
         table=LifecycleRows(tables.Table(settings.lifecycle_table)),
         audit=AuditLog(boto3.client("logs", config=config), settings.audit_log_group, stream),

@@ -1,4 +1,4 @@
-"""Certificates in ACM, to watch and to renew: nothing here can export one."""
+"""Certificates in ACM, observed and renewed; nothing here can export one."""
 
 from __future__ import annotations
 

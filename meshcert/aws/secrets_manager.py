@@ -58,7 +58,7 @@ class SecretsManager:
                     **{name: version for name, version in versions.items() if version is not None},
                 )
             except ClientError as exc:
-                # The code for a label that is not on RemoveFromVersionId; nothing else in this request can be wrong.
+                # AWS answers so if the label is not on RemoveFromVersionId; nothing else in this request can be wrong.
                 if error_code(exc) == "InvalidParameterException":
                     raise PublicationRaced(secret_id, label) from exc
                 raise

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from meshcert.cli.costs import Estimate
 
 SCHEMA = 1
-"""Of every JSON document; a key that is there stays, another meaning is another number."""
+"""Schema of every JSON document. Keys are never removed; a changed meaning gets a new number."""
 _MESH_FILE = Path("mesh.yaml")
 _EPILOGUE = "\b\nExit codes:\n" + "\n".join(
     f"  {code:>3}  {meaning}" for code, meaning in exit_codes.EXIT_CODES.items()
@@ -242,15 +242,15 @@ def main(arguments: Sequence[str] | None = None, opened: Callable[..., Account] 
     Run one command.
 
     Args:
-        arguments: The command line; this process's own if none is given.
-        opened: Gives the mesh of a name in an environment.
+        arguments: The command line; by default that of this process.
+        opened: Opens a mesh by its name and an environment.
 
     Returns:
         The exit code.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            # A terminal that has no arrow shows a question mark.
+            # A terminal without an arrow shows a question mark.
             stream.reconfigure(errors="replace")
     try:
         ended = cli.main(args=arguments, prog_name="meshcert", standalone_mode=False, obj=opened)

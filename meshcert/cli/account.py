@@ -1,4 +1,4 @@
-"""A mesh as an operator reaches it: the lifecycle's own ports on AWS, read only, and two ways to ask for something."""
+"""An operator's access to a mesh: the lifecycle's ports on AWS, read only, the orders queue and the verify function."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.memory import Memory
 
 _LOOKS = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
-# The verify function may run for 60 seconds, and is not to be called twice.
+# The verify function may run for 60 seconds, and must not be called twice.
 _CALLS = Config(retries={"total_max_attempts": 1}, connect_timeout=5, read_timeout=70)
 
 
@@ -46,7 +46,7 @@ class Remembered(Protocol):
     """The table ``lifecycle``, read only."""
 
     def memory(self, identity: str) -> Memory:
-        """What is remembered of an identity; nothing for one that was never looked at."""
+        """The memory of an identity; empty for one that was never looked at."""
         ...
 
 
@@ -55,15 +55,14 @@ class Orders(Protocol):
 
     def send(self, order: str, identity: str, reason: str) -> str:
         """
-        Have something done.
+        Send an order to the renewal function.
 
         Args:
             order: ``renew`` or ``rollback``.
-            identity: For which identity.
             reason: In the operator's own words; it goes into the audit log.
 
         Returns:
-            The message's id.
+            The id of the SQS message.
         """
         ...
 
@@ -72,7 +71,7 @@ class Verifier(Protocol):
     """The verify function."""
 
     def verify(self, identity: str) -> dict[str, Any]:
-        """The pre-flight of an identity's current version: public facts and ``faults``."""
+        """The result of the pre-flight of an identity's current version: public facts and ``faults``."""
         ...
 
 
@@ -80,38 +79,30 @@ class History(Protocol):
     """The audit log."""
 
     def __call__(self, identity: str, since: dt.datetime) -> Iterator[AuditEntry]:
-        """An identity's actions since then, the oldest first."""
+        """An identity's actions since a time, oldest first."""
         ...
 
 
 class Pauses(Protocol):
-    """Time that is waited."""
+    """Time for waits, so that tests own it."""
 
     def monotonic(self) -> float:
-        """Seconds since some moment."""
+        """Seconds since an arbitrary moment."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Let some pass."""
+        """Wait."""
         ...
 
 
 @dataclass(frozen=True)
 class Account:
     """
-    What the commands work with.
+    The ports and settings that the commands work with.
 
     Args:
-        mesh: Name of the mesh.
-        region: Where it is.
-        declared: What is declared.
-        observers: Where to look.
-        remembered: What looks have remembered.
-        orders: For ``renew`` and ``rollback``.
-        verifier: For ``verify``.
-        history: For ``history``.
-        policy: When things are due; as the renewal function has it, unless that was given other settings.
-        pauses: For waits.
+        policy: The defaults and the environment's settings: the same as the renewal function's only if it was given the
+            same ones.
     """
 
     mesh: str
@@ -128,15 +119,15 @@ class Account:
 
 def connect(mesh: str, environ: Mapping[str, str]) -> Account:
     """
-    A mesh in the account and region of the environment's credentials; asks AWS nothing yet.
+    Access to a mesh in the account and region of the environment's credentials. Makes no call to AWS.
 
     Args:
-        mesh: Its name in the mesh file.
-        environ: ``AWS_REGION``, which boto3 itself does not read; and the ``MESHCERT_POLICY_…`` variables of the
-            renewal function, where those were changed.
+        mesh: Name of the mesh.
+        environ: ``AWS_REGION``, which boto3 itself does not read; and the renewal function's ``MESHCERT_POLICY_…``
+            variables, if they were changed.
 
     Raises:
-        SettingsInvalid: If one of these is no number.
+        SettingsInvalid: If a ``MESHCERT_POLICY_…`` variable is not a number.
         AwsRefused: If the environment has no region, or names a profile that does not exist.
     """
     try:
@@ -184,7 +175,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
 
 
 class _Shared:
-    """A DynamoDB ``Table`` for several threads: boto3 promises that of clients alone."""
+    """A DynamoDB ``Table`` that several threads may use: boto3 promises thread safety only for clients."""
 
     def __init__(self, table: Any) -> None:
         self._table = table

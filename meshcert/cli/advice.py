@@ -1,4 +1,4 @@
-"""One clear line for each way a command can fail, with the next step and the exit code."""
+"""A clear line for each way in which a command can fail, with the next step and the exit code."""
 
 from __future__ import annotations
 
@@ -51,19 +51,11 @@ _CREDENTIALS = {
         ("CredentialRetrievalError", "MetadataRetrievalError"), ("your AWS credentials could not be got", _SIGN_IN)
     ),
 }
-"""What is wrong with who asks, by AWS's or botocore's code."""
+"""What is wrong with the operator's credentials, by AWS's or botocore's code."""
 
 
 def advice(error: MeshcertError) -> tuple[str, int]:
-    """
-    What to tell of an error.
-
-    Args:
-        error: What ended a command.
-
-    Returns:
-        A line with the next step, and the exit code.
-    """
+    """The line that tells an operator of an error, with the next step; and the exit code."""
     code = _code(error)
     if code in _CREDENTIALS:
         what, remedy = _CREDENTIALS[code]
@@ -80,7 +72,7 @@ def advice(error: MeshcertError) -> tuple[str, int]:
 
 
 def session_expired(error: MeshcertError) -> bool:
-    """Whether the operator has to sign in again; a function gets fresh credentials by itself."""
+    """True if the operator has to sign in again; a function gets fresh credentials by itself."""
     return _code(error) in _EXPIRED
 
 

@@ -1,7 +1,7 @@
 """
-What a mesh costs a month in AWS, from what it consists of: an estimate, and each line says how it comes about.
+An estimate of what a mesh costs a month in AWS; each line says how it comes about.
 
-Only what meshcert causes: the services' own tasks, NAT gateways and load balancers run anyway.
+It covers only what meshcert causes: the services' own tasks, NAT gateways and load balancers run anyway.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from meshcert.issuing.acm import ACM
 from meshcert.proxy import ACKNOWLEDGE_EVERY_S
 
 PRICES_OF = dt.date(2026, 11, 21)
-"""The prices are list prices of us-east-1, as far as they were known that day."""
+"""Date of the prices: list prices of us-east-1, as far as they were known then."""
 
 ALARMS = 41
 """Alarms of the renewal stack (``stacks/runbook.py``)."""
@@ -24,13 +24,13 @@ QUEUES = 3
 """Queues at which Lambda listens: looks, orders, dispatch."""
 
 HOURS = 730
-"""In a month, as AWS counts."""
+"""Hours in a month, as AWS counts."""
 SECONDS = HOURS * 3600
 
 CERTIFICATE_AUTHORITY = 400.0
 """A general-purpose private CA, a month (aws.amazon.com/private-ca/pricing)."""
 CERTIFICATE_TIERS = ((1_000, 0.75), (10_000, 0.35), (float("inf"), 0.001))
-"""Certificates of a month up to a number, each (not confirmed by AWS's own page)."""
+"""Price of each certificate up to a number a month (not confirmed by AWS's own page)."""
 SECRET = 0.40
 """A secret, a month; the same for Secrets Manager calls by 10,000."""
 SECRET_CALLS = 0.05 / 10_000
@@ -58,8 +58,7 @@ class Poll:
     A service that looks for new versions.
 
     Args:
-        tasks: Number of its tasks.
-        secrets: Number of secrets each of them watches.
+        secrets: Number of secrets that each task watches.
         interval_s: Longest time between two looks, seconds; a task waits nine tenths of it on average.
     """
 
@@ -71,15 +70,12 @@ class Poll:
 @dataclass(frozen=True)
 class Usage:
     """
-    What a mesh consists of.
+    The parts of a mesh that cost money.
 
     Args:
-        authorities: Number of CAs.
-        identities: Number of identities: one certificate and one secret each.
-        trust_bundles: Number of hierarchies: one secret each.
+        identities: Number of identities, with one certificate and one secret each.
+        trust_bundles: Number of hierarchies, with one secret each.
         polls: The services that look for new versions.
-        alarms: Number of alarms.
-        metrics: Number of metrics.
     """
 
     authorities: int
@@ -96,9 +92,9 @@ class Line:
     One line of an estimate.
 
     Args:
-        what: What is paid for.
-        quantity: How much of it, for people.
-        dollars: A month.
+        what: The thing that is paid for.
+        quantity: Its quantity, shown to people.
+        dollars: US dollars a month.
     """
 
     what: str
@@ -109,12 +105,12 @@ class Line:
 @dataclass(frozen=True)
 class Estimate:
     """
-    What a mesh costs and calls a month.
+    The costs and calls of a mesh in a month.
 
     Args:
-        certificates: Certificates issued.
-        api_calls: Calls to ACM and Secrets Manager.
-        lines: What is paid for.
+        certificates: Number of certificates issued.
+        api_calls: Number of calls to ACM and Secrets Manager.
+        lines: The costs.
     """
 
     certificates: float
@@ -123,17 +119,12 @@ class Estimate:
 
     @property
     def dollars(self) -> float:
-        """Altogether, a month."""
+        """The sum of all costs, US dollars a month."""
         return sum(line.dollars for line in self.lines)
 
 
 def estimate(usage: Usage) -> Estimate:
-    """
-    What a mesh costs a month.
-
-    Args:
-        usage: What it consists of.
-    """
+    """The costs and calls of a mesh in a month."""
     renewed_at = ACM.fractions.renews_itself or ACM.fractions.own_renewal
     certificates = usage.identities * (HOURS / 24) / (CERTIFICATE_DAYS * renewed_at)
     secrets = usage.identities + usage.trust_bundles
@@ -164,10 +155,10 @@ def estimate(usage: Usage) -> Estimate:
 
 def certificate_dollars(certificates: float) -> float:
     """
-    What certificates of one month cost.
+    The price of the certificates of one month, US dollars.
 
     Args:
-        certificates: Their number; of a small mesh it is a fraction.
+        certificates: Their number; a fraction for a small mesh.
     """
     dollars, before = 0.0, 0.0
     for upto, each in CERTIFICATE_TIERS:

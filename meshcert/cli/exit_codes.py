@@ -1,4 +1,4 @@
-"""What the exit codes of ``meshcert`` mean to scripts."""
+"""The exit codes of ``meshcert``, for scripts."""
 
 from __future__ import annotations
 

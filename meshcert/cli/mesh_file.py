@@ -1,4 +1,4 @@
-"""``meshcert check`` and ``meshcert schema``: about a mesh file, without AWS."""
+"""``meshcert check`` and ``meshcert schema``, which work on a mesh file without AWS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and what of them makes no sense."""
+"""Arguments and options that several commands share, and the checks of their values."""
 
 from __future__ import annotations
 
@@ -15,21 +15,16 @@ _PERIODS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 def require_names(_: click.Context, parameter: click.Parameter, value: Any) -> Any:
     """
-    Refuse what cannot be a name, before AWS says so of a key or a table in many words.
+    The names in an argument, after a check that each can be a name.
 
-    Args:
-        parameter: What is being read.
-        value: A name or several.
-
-    Returns:
-        The value.
+    Without it, AWS would refuse the name later, with an error about a key or a table.
 
     Raises:
-        click.BadParameter: If one of them is no name.
+        click.BadParameter: If one of them cannot be a name.
     """
     names = [value] if isinstance(value, str) else value
     if isinstance(parameter, click.Option):
-        # Left out, it is the mesh of this folder's mesh file.
+        # Without it, the mesh is that of the mesh file in this folder.
         names = [name for name in names if name]
     for name in names:
         if not NAME.fullmatch(name):
@@ -59,17 +54,16 @@ wait_option = click.option(
 
 def ago(now: dt.datetime, span: str) -> dt.datetime:
     """
-    The time a span ago.
+    The time that lies a span before another.
 
     Args:
-        now: The time, UTC.
-        span: A number and m, h, d or w.
+        span: A number followed by m, h, d or w.
 
     Returns:
-        That time; not before 1970, where AWS's times begin.
+        That time, but no earlier than 1970, where AWS's times begin.
 
     Raises:
-        click.UsageError: If it is no span.
+        click.UsageError: If it is not a span.
     """
     number, unit = span[:-1], span[-1:]
     if unit not in _PERIODS or not number.isascii() or not number.isdecimal():

@@ -1,4 +1,4 @@
-"""Renewals and roll backs on order: what one would do, and what comes of it."""
+"""Renewals and roll backs on order: their effect beforehand, and their outcome."""
 
 from __future__ import annotations
 
@@ -33,11 +33,9 @@ _ENDED = ("refused", "dropped")
 
 def foresee(account: Account, looked: Sight, order: str, reason: str) -> Plan:
     """
-    What the renewal function would do first if it were given an order now.
+    The plan that the renewal function would make if it were given an order now.
 
     Args:
-        account: The mesh.
-        looked: The identity.
         order: ``renew`` or ``rollback``.
         reason: In the operator's own words.
     """
@@ -46,13 +44,13 @@ def foresee(account: Account, looked: Sight, order: str, reason: str) -> Plan:
 
 
 def is_futile(looked: Sight, order: str, foreseen: Plan) -> bool:
-    """Whether the renewal function would refuse an order: a roll back with nothing to go back to."""
+    """True if the renewal function would refuse an order: a roll back with no version to go back to."""
     seen = looked.seen
     return order == ROLL_BACK and not isinstance(seen.labels, Unknown) and foreseen.step.action is not Action.ROLL_BACK
 
 
 def described(foreseen: Plan) -> str:
-    """The first step of a plan, for people."""
+    """The first step of a plan, in words."""
     step = foreseen.step
     if step.action is Action.ROLL_BACK:
         return f"leave {short(step.away_from)} and go back to {short(step.version)}"
@@ -64,12 +62,11 @@ def described(foreseen: Plan) -> str:
 @dataclass
 class Watch:
     """
-    Follows what comes of an order: each change of the plan and each action written down is a line.
+    Follows an order to its outcome: each change of the plan and each recorded action is a line.
 
     Args:
-        account: The mesh.
-        before: The identity as it was before the order.
-        tell: Takes the lines.
+        before: The identity before the order.
+        tell: Called with each line.
     """
 
     account: Account
@@ -85,16 +82,16 @@ class Watch:
 
     def follow(self, wait_s: float) -> Sight:
         """
-        Look until another version is current and settled, the order is refused, or the time is over.
+        Look until another version is current and settled, the order is refused, or the time is up.
 
         Args:
             wait_s: The longest time, seconds.
 
         Returns:
-            The last look that AWS answered.
+            The identity as it was when AWS last answered.
 
         Raises:
-            Rejected: If AWS refuses, or the identity is not declared any more.
+            Rejected: If AWS refuses, or the identity is no longer declared.
             AwsUnavailable: If the operator's session has expired.
         """
         pauses = self.account.pauses
@@ -116,14 +113,14 @@ class Watch:
             pauses.sleep(LOOK_EVERY_S)
 
     def exit_code(self, now: Sight) -> int:
-        """What a script should know of the outcome."""
+        """The exit code that tells a script the outcome."""
         if self.refused:
             return exit_codes.NEEDS_A_PERSON
         code = exit_code(now)
         return exit_codes.UNSETTLED if code == exit_codes.SETTLED and not self.is_done(now) else code
 
     def is_done(self, now: Sight) -> bool:
-        """Whether another version than before the order is current, and all is settled."""
+        """True if another version than before the order is current, and the identity is settled."""
         self._left = self._left or now.seen.current
         return now.seen.current != self._left and now.plan.settled
 
@@ -146,7 +143,7 @@ class Watch:
         try:
             return list(self.account.history(self.before.name, self._since))
         except MeshcertError:
-            # Only lines on the way: what is seen tells the outcome.
+            # The lines only show progress; the outcome is read from the next look.
             return []
 
 

@@ -1,4 +1,4 @@
-"""What each command reads and which rights it needs: for its help, and for those who make roles of their own."""
+"""The data that each command reads and the rights it needs, for its help and for people who write roles."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ RIGHTS = {
 
 
 def needs(command: str) -> str:
-    """The end of a command's help: what it reads, and its rights."""
+    """The end of a command's help text: what the command reads, and its rights."""
     return f"Reads: {READS[command]}.\n\nRights: {', '.join(RIGHTS[command])}."

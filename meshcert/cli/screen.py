@@ -1,4 +1,4 @@
-"""What people see, made for 100 columns: identities with their tasks, plans, findings, costs and actions."""
+"""Text for people, made for 100 columns: identities with their tasks, plans, findings, costs and actions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WIDTH = 100
 _SHORT = 8
 _LABEL = 12
 _SILENT_S = 900.0
-"""A task repeats what it serves every five minutes."""
+"""A task that is silent for longer is reported; tasks send an acknowledgement every five minutes."""
 _STATES = {
     exit_codes.SETTLED: ("settled", "green"),
     exit_codes.UNSETTLED: ("under way", "yellow"),
@@ -40,21 +40,21 @@ _STATES = {
 
 class Screen:
     """
-    Standard output, in colours if it is a terminal.
+    Writes to standard output, in colours if it is a terminal.
 
     Args:
-        console: Where to; its own if none is given.
+        console: The console to write to; by default its own.
     """
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
 
     def line(self, *parts: str | tuple[str, str]) -> None:
-        """One line, never broken; a part may come with its style."""
+        """Write one line, never broken; a part may come with its style."""
         self._console.print(Text.assemble(*parts), soft_wrap=True)
 
     def paragraph(self, first: str, text: str, style: str = "", *, width: int = _LABEL) -> None:
-        """A label, and text that goes on below itself; names and ARNs stay whole."""
+        """Write a label and beside it a text, which may take several lines; names and ARNs are not broken."""
         indent = " " * (2 + width + 1)
         lines = textwrap.wrap(
             text, max(self._console.width, 60) - len(indent), break_long_words=False, break_on_hyphens=False
@@ -64,7 +64,7 @@ class Screen:
 
 
 def show_status(screen: Screen, account: Account, surveyed: Survey, *, unsettled_only: bool = False) -> None:
-    """Declared, issued, published and served, for each identity and task."""
+    """Show what is declared, issued, published and served, for each identity and task."""
     _head(screen, account, surveyed)
     for sight in _chosen(surveyed, unsettled_only=unsettled_only):
         document = sight.document()
@@ -86,7 +86,7 @@ def show_status(screen: Screen, account: Account, surveyed: Survey, *, unsettled
 def show_plan(
     screen: Screen, account: Account, surveyed: Survey, month: Estimate | None, *, unsettled_only: bool = False
 ) -> None:
-    """What would be done next, for each identity, what a person should know, and what the mesh costs."""
+    """Show the next step of each identity, the findings, and the mesh's costs if they are given."""
     _head(screen, account, surveyed)
     screen.line()
     sights = _chosen(surveyed, unsettled_only=unsettled_only)
@@ -106,7 +106,7 @@ def show_plan(
 
 
 def show_history(screen: Screen, entries: Iterable[AuditEntry]) -> None:
-    """What was done for an identity, the oldest first: two lines each."""
+    """Show actions in the order given, two lines each."""
     for entry in entries:
         what = entry.action + (f" {entry.service}" if entry.service else "")
         style = "green" if entry.outcome.startswith("done") else "red"
@@ -116,7 +116,7 @@ def show_history(screen: Screen, entries: Iterable[AuditEntry]) -> None:
 
 
 def show_verdict(screen: Screen, verdict: dict[str, Any]) -> None:
-    """What the pre-flight of the current version found."""
+    """Show the result of the pre-flight of the current version."""
     version, serial_number = short(verdict["version_id"]), verdict["serial_number"]
     about = f"version {version}, serial {serial_number}, until {verdict['not_after']}"
     if not verdict["faults"]:
@@ -128,13 +128,13 @@ def show_verdict(screen: Screen, verdict: dict[str, Any]) -> None:
 
 
 def short(name: str | None) -> str:
-    """The beginning of a version's or task's name, the end of a deployment's or ARN: enough for people."""
+    """The start of a version's or task's name, or the end of a deployment's or ARN: enough to tell them apart."""
     name = name or ""
     return f"…{name[-_SHORT:]}" if "/" in name else name[:_SHORT]
 
 
 def duration(seconds: float) -> str:
-    """A time span in the largest unit that tells something."""
+    """A time span in the largest unit that is precise enough."""
     for unit, length in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if abs(seconds) >= 2 * length:
             return f"{seconds / length:.0f} {unit}"
@@ -172,7 +172,7 @@ def _next(document: dict[str, Any], sight: Sight) -> str:
 
 
 def _then(sight: Sight) -> str:
-    """What a first step is followed by, until the identity is settled again."""
+    """The steps that follow a first step until the identity is settled again, in words."""
     action = str(sight.plan.step.action)
     after = {"renew": ("ACM issues it", "export"), "export": ()}.get(action)
     if after is None:
@@ -199,7 +199,7 @@ def _issued_note(document: dict[str, Any]) -> tuple[str, str]:
     issued = document["issued"]
     if issued["status"] == "ISSUED":
         return "", ""
-    # Why is among the findings.
+    # The reason is among the findings.
     return issued["status"], "red"
 
 
@@ -249,7 +249,7 @@ def _task_note(task: dict[str, Any], current: str | None, sight: Sight) -> tuple
 
 
 def _show_findings(screen: Screen, sights: Sequence[Sight]) -> None:
-    """By kind: in a large mesh one cause has many identities."""
+    """Show findings by kind: in a large mesh, one cause affects many identities."""
     found: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for sight in sights:
         for finding in sight.document()["findings"]:

@@ -1,4 +1,4 @@
-"""What one look at an identity comes to: the facts that people and scripts are shown."""
+"""The facts about an identity that people and scripts are shown, from one look at it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.observation import Acknowledgement, Instance, Observation, Workload
     from meshcert.lifecycle.policy import Policy
 
-# A finding's own remedy is about the renewal function's rights and calls; here they are the operator's.
+# A finding's own remedy is about rights and calls of the renewal function; here they are the operator's.
 _YOURS = {
     Kind.AWS_DENIED: "Run it with the operator role (output OperatorRole of the renewal stack); your own lacks this",
     Kind.AWS_UNAVAILABLE: "Run it again in a minute; the renewal function keeps asking by itself",
@@ -28,13 +28,12 @@ _YOURS = {
 @dataclass(frozen=True)
 class Sight:
     """
-    One identity, seen and planned.
+    One identity, observed and planned.
 
     Args:
-        seen: The look.
-        memory: What is remembered of it and of earlier ones.
+        seen: Its state.
+        memory: Its memory, with this look.
         plan: What the renewal function would do next.
-        policy: When things are due.
     """
 
     seen: Observation
@@ -49,9 +48,9 @@ class Sight:
 
     def document(self) -> dict[str, Any]:
         """
-        Everything about it, for scripts and for the screen.
+        Everything about the identity, for scripts and for the screen.
 
-        Every key is always there; what is not known is None, times are aware, lifetimes are fractions.
+        Every key is always there. Unknown values are None, times are aware, lifetimes are fractions.
         """
         return {
             "identity": self.name,
@@ -78,7 +77,7 @@ class Sight:
         }
 
     def _due(self) -> dict[str, Any]:
-        """When the issuer renews what it holds by itself, and when meshcert asks it to."""
+        """When the issuer renews the certificate by itself, and when meshcert asks for it."""
         itself = self.seen.issuer.fractions.renews_itself
         validity = self.seen.issuance.validity if isinstance(self.seen.issuance, Issuance) else None
         return {
@@ -135,12 +134,12 @@ class Sight:
         serial_number, validity = self._known(said.version)
         issued = self.seen.issuance.validity if isinstance(self.seen.issuance, Issuance) else None
         if validity is None and said.not_after and issued:
-            # A task says only when it ends: it began as long before that as the certificate we know.
+            # A task reports only the end; the lifetime is taken from the certificate that we know.
             validity = ValidityPeriod(said.not_after - (issued.not_after - issued.not_before), said.not_after)
         return said.serial_number or serial_number, validity
 
     def _known(self, version: str) -> tuple[str, ValidityPeriod | None]:
-        """Serial number and validity of what a version holds, if ACM has ever shown it."""
+        """Serial number and validity of a version's certificate, if ACM has ever shown it."""
         for serial_number, known in self.memory.certificates.items():
             if version and known.version == version:
                 return serial_number, ValidityPeriod(known.not_before, known.not_after)
@@ -159,7 +158,7 @@ class Sight:
 
 
 def service_of(seen: Observation, name: str) -> Workload | None:
-    """A service as it was seen; None if it does not exist or could not be looked at."""
+    """A service as it was observed; None if it does not exist or could not be looked at."""
     return None if isinstance(seen.services, Unknown) else seen.services.get(name)
 
 

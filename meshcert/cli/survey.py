@@ -1,4 +1,4 @@
-"""Identities looked at as the renewal function would, at a pace that leaves it room, and what they come to."""
+"""Looks at identities as the renewal function does, at a pace that leaves it enough of the quota."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from meshcert.cli.account import Account, Pauses
 
 A_SECOND = 4.0
-"""Looks a second: ACM answers ten questions a second for a whole account, and the renewal function asks too."""
+"""Looks a second: ACM answers ten calls a second for a whole account, and the renewal function asks too."""
 AT_FIRST = 10
 """Looks without a pause."""
 AT_ONCE = 4
@@ -37,11 +37,11 @@ _NOTHING_TO_DO = {Kind.ROLLED_BACK}
 @dataclass(frozen=True)
 class Survey:
     """
-    A mesh, looked at.
+    The result of looking at identities of a mesh.
 
     Args:
-        sights: What was seen, in the order asked for.
-        unreadable: Names of rows that another schema wrote, or that somebody broke.
+        sights: The identities, in the order asked for.
+        unreadable: Names of rows that have another schema or are broken.
         whole: Whether these are all identities of the mesh.
     """
 
@@ -51,7 +51,7 @@ class Survey:
 
     @property
     def exit_code(self) -> int:
-        """What a script should know of it, the gravest first."""
+        """The exit code of a command: that of the most serious state."""
         found = {exit_code(sight) for sight in self.sights}
         if self.unreadable:
             found.add(exit_codes.NEEDS_A_PERSON)
@@ -63,12 +63,11 @@ _GRAVEST_FIRST = (exit_codes.NEEDS_A_PERSON, exit_codes.REFUSED, exit_codes.UNAV
 
 def survey(account: Account, names: Sequence[str], tell: Callable[[str], None]) -> Survey:
     """
-    Look at identities; nothing is changed.
+    The state of identities. Nothing is changed.
 
     Args:
-        account: The mesh.
-        names: Which; none means all that are declared, in alphabetical order.
-        tell: Takes a line when it takes long.
+        names: Names of identities; if empty, all that are declared, in alphabetical order.
+        tell: Called with a line of progress if it takes long.
 
     Raises:
         IdentityMissing: If one of the names is not declared, or the mesh is not deployed.
@@ -96,11 +95,7 @@ def survey(account: Account, names: Sequence[str], tell: Callable[[str], None]) 
 
 def sight(account: Account, name: str) -> Sight:
     """
-    Look at one identity.
-
-    Args:
-        account: The mesh.
-        name: Its name.
+    The state of one identity.
 
     Raises:
         IdentityMissing: If it is not declared, or the mesh is not deployed.
@@ -114,7 +109,7 @@ def sight(account: Account, name: str) -> Sight:
 
 def require_declared(account: Account, name: str) -> None:
     """
-    Make sure of a name before something is asked for under it.
+    Check that an identity is declared, before anything is requested for it.
 
     Raises:
         IdentityMissing: If it is not declared, or the mesh is not deployed.
@@ -128,7 +123,7 @@ def require_declared(account: Account, name: str) -> None:
 
 
 def exit_code(looked: Sight) -> int:
-    """What a script should know of one identity, the gravest first."""
+    """The exit code for one identity: that of its most serious state."""
     findings = {finding.kind for finding in looked.plan.findings} - _NOTHING_TO_DO
     if findings - {Kind.AWS_DENIED, Kind.AWS_UNAVAILABLE}:
         return exit_codes.NEEDS_A_PERSON
@@ -140,13 +135,13 @@ def exit_code(looked: Sight) -> int:
 
 
 def usage(sights: Sequence[Sight]) -> Usage:
-    """What a mesh consists of, for its costs."""
+    """The parts of a mesh that cost money, counted from its identities."""
     identities = [looked.seen.identity for looked in sights]
     polls: dict[str, Poll] = {}
     for looked in sights:
         for use in looked.seen.identity.services:
             service = service_of(looked.seen, use.name)
-            # Its identities' secrets, and the trust bundle of its peers.
+            # It polls its identities' secrets, and the trust bundle for its peers.
             secrets = polls[use.name].secrets + 1 if use.name in polls else 2
             polls[use.name] = Poll(service.desired_count if service else 0, secrets, use.poll_interval_s)
     return Usage(
@@ -160,7 +155,7 @@ def usage(sights: Sequence[Sight]) -> Usage:
 
 
 class _Pace:
-    """Keeps looks under the quota, and tells people who wait."""
+    """Keeps looks below the quota, and tells people who wait for them."""
 
     def __init__(self, pauses: Pauses, looks: int, tell: Callable[[str], None]) -> None:
         self._pauses, self._looks, self._tell = pauses, looks, tell
@@ -194,7 +189,7 @@ def _declared(account: Account) -> list[str]:
 
 def _sight(account: Account, name: str) -> Sight | None:
     try:
-        # Of a table, this says that the table is missing: a missing row is no error.
+        # For a table, this error means that the table is missing: a missing row is not an error.
         identity = account.declared.find(name)
         memory = account.remembered.memory(name)
     except IdentityMissing as error:

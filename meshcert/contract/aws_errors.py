@@ -1,4 +1,4 @@
-"""Which errors of AWS pass by themselves, by their code."""
+"""Codes of AWS errors that pass by themselves."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TRANSIENT = frozenset(
         "RequestExpired",
         "RequestTimeout",
         "RequestTimeoutException",
-        # What it is about is being changed.
+        # The resource is being changed.
         "InvalidStateException",  # acm-pca: a CA whose certificate is still being installed
         "PriorRequestNotComplete",
         "ReplicatedWriteConflictException",
@@ -56,4 +56,4 @@ TRANSIENT = frozenset(
         "SubnetIPAddressLimitReachedException",
     }
 )
-"""Codes after which the same call may succeed later with nobody's help. Server errors (HTTP 5xx) do so too."""
+"""Codes after which the same call may succeed later without help. The same goes for server errors (HTTP 5xx)."""

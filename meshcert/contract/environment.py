@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 PREFIX = "MESHCERT_"
-"""A function's setting has the variable of its own name in capital letters, after this."""
+"""Prefix of every variable. For a function's setting, its name in capital letters follows."""
 POLICY_PREFIX = "MESHCERT_POLICY_"
-"""The same for a setting of the policy."""
+"""Prefix of a policy setting's variable; its name in capital letters follows."""
 LEASE_S = "MESHCERT_LEASE_S"
-"""One of these settings: how long a lease lasts."""
+"""How long a lease lasts, seconds."""
 MESH = "MESHCERT_MESH"
-"""Name of the mesh: of the functions, and the command line's default."""
+"""Name of the mesh: set for the functions, and the command line's default."""
 
 PROXY = "MESHCERT_PROXY"
-"""What the container's Envoy is for: :class:`meshcert.proxy.ProxySettings` as JSON."""
+"""The proxy's settings: :class:`meshcert.proxy.ProxySettings` as JSON."""
 MATERIAL_DIR = "MESHCERT_MATERIAL_DIR"
 LISTEN_ADDRESS = "MESHCERT_LISTEN_ADDRESS"
 LOOPBACK_ADDRESS = "MESHCERT_LOOPBACK_ADDRESS"

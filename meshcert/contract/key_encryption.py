@@ -1,4 +1,4 @@
-"""How an encrypted private key (PKCS#8) says what it is encrypted with, and which of these Envoy opens."""
+"""Object identifiers in encrypted private keys (PKCS#8), and the encryptions that Envoy can open."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ OPENED_BY_ENVOY = frozenset(
     f"PBES2 with AES-{bits}-CBC and PBKDF2 {prf}" for bits in (128, 192, 256) for prf in ("HMAC-SHA1", "HMAC-SHA256")
 )
 """
-What a published key may be encrypted with.
+The encryptions that a published key may have.
 
 BoringSSL refuses every other HMAC (``UNSUPPORTED_PRF``) and scrypt (``UNSUPPORTED_KEY_DERIVATION_FUNCTION``).
 Envoy 1.40 opens PBES2 with 3DES too, and PBES1 SHA1 with 3DES, RC2-40 and RC4; they are left out: no issuer uses them.

@@ -1,8 +1,8 @@
-"""How long what AWS issues lives."""
+"""Lifetimes of certificates that ACM issues."""
 
 from __future__ import annotations
 
 CERTIFICATE_DAYS = 395
-"""Of every private ACM certificate; ACM offers no choice."""
+"""Lifetime of every private certificate from ACM, which offers no choice."""
 RENEWED_BEFORE_END_DAYS = 60
-"""When ACM renews one by itself (ACM user guide, "Managed renewal")."""
+"""Days before the end at which ACM renews a certificate by itself (ACM user guide, "Managed renewal")."""

@@ -1,4 +1,4 @@
-"""Staging labels of a secret's versions: those of AWS Secrets Manager, and our own."""
+"""Staging labels of a secret's versions: those of AWS Secrets Manager, and those of meshcert."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ CURRENT = "AWSCURRENT"
 PENDING = "AWSPENDING"
 PREVIOUS = "AWSPREVIOUS"
 LAST_GOOD = "LASTGOOD"
-"""The version that was served and proven last, and to which a bad rollout goes back."""
+"""On the version that was last proven good, to which a bad rollout goes back."""
 QUARANTINED = "QUARANTINED"
-"""The renewal function puts it on a version whose rollout failed."""
+"""On a version whose rollout failed; the renewal function puts it there."""

@@ -2,11 +2,11 @@
 The custom resources ``Custom::MeshcertIdentity`` and ``Custom::MeshcertTrustBundle``.
 
 CloudFormation waits up to an hour for an answer and rolls back on ``FAILED``, so every request is answered, and every
-reason says what to do next. While a deploy is fresh, rights and certificates may take up to a minute to arrive: this
-is the only place that waits for them.
+reason says what to do next. In a fresh deploy, rights and certificates may take up to a minute to arrive; only this
+module waits for them.
 
-A request that Lambda repeats after CloudFormation has moved on is carried out once more: nothing in requests
-tells their order. The next deploy puts right what that brings back.
+A request that Lambda repeats after CloudFormation has moved on is carried out again, because requests do not show their
+order. It may restore an outdated state; the next deploy corrects that.
 """
 
 from __future__ import annotations
@@ -55,11 +55,9 @@ class Deployment:
     Everything needed to carry out a request.
 
     Args:
-        mesh: Name of the mesh this function belongs to.
-        sources: Where material comes from and goes to.
-        table: The table ``identities``.
-        marks: The table ``lifecycle``, to have services take over what a deploy has published.
-        patience_s: How long to wait for rights and certificates of a fresh deploy, seconds.
+        mesh: Name of the mesh that this function belongs to.
+        marks: The table ``lifecycle``, to request a look at an identity once its material is published.
+        patience_s: Longest wait for rights and certificates of a fresh deploy, seconds.
     """
 
     mesh: str
@@ -71,14 +69,13 @@ class Deployment:
 
 def answer(event: Event, build: Callable[[], Deployment], log: str) -> dict[str, Any]:
     """
-    Carry out a request of CloudFormation's.
+    Carry out a request of CloudFormation, and return the answer to send.
 
-    Create and Update bring the identity or trust bundle in line and remember the identity. Delete forgets the
-    identity and leaves CA, certificate and secret to CloudFormation.
+    Create and Update bring the identity or trust bundle up to date and write the identity's row. Delete removes the row
+    and leaves CA, certificate and secret to CloudFormation.
 
     Args:
-        event: The request.
-        build: Gives what it is carried out with; if that fails, the answer says so.
+        build: Makes the ports that the request needs. If it fails, the answer says so.
         log: Where a person finds the log of this call: the log group and the request's id.
 
     Returns:
@@ -104,11 +101,11 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
     if event.get("ResourceType") == TRUST_BUNDLE_TYPE:
         order = read_trust_bundle(properties, deployment.mesh)
         _refuse_dropped_root(order, event, deployment.table)
-        published = _patiently(deployment, lambda: export_trust_bundle(order, deployment.sources))
+        published = _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
         return published.subject, published
     if event.get("ResourceType") == IDENTITY_TYPE:
         identity = read_identity(properties, deployment.mesh, _owner(event))
-        return identity.name, _patiently(deployment, lambda: _deploy(identity, event, deployment))
+        return identity.name, _retry(deployment, lambda: _deploy(identity, event, deployment))
     fault = Fault("ResourceType", f"{event.get('ResourceType')} is not ours", f"Use {IDENTITY_TYPE}")
     raise RequestInvalid("custom resource", (fault,))
 
@@ -117,14 +114,14 @@ def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportR
     _refuse_replaced_names(identity, event, deployment.table)
     _refuse_replaced_root(identity, event, deployment.table)
     published = export_identity(identity, deployment.sources)
-    # After it, so that the row always tells what was published, also to the check of names above.
+    # Only now, so that the row always shows what is published; the check of names above relies on that.
     deployment.table.remember(identity)
     _have_looked_at(identity.name, deployment)
     return published
 
 
 def _have_looked_at(identity: str, deployment: Deployment) -> None:
-    """Have the renewal function look now. A sweep will anyway, within the hour: no deploy fails for this."""
+    """Request a look from the renewal function. A failure does not fail the deploy: a sweep looks within the hour."""
     try:
         deployment.marks.want(identity, deployment.sources.clock.now())
     except MeshcertError as error:
@@ -135,8 +132,8 @@ def _refuse_replaced_names(identity: Identity, event: Event, table: IdentityTabl
     """
     Refuse a one-step change of names, before anything is touched.
 
-    The row tells the names before, not the request: the rollback of a refused update comes as an update from the
-    refused names back to the published ones, and must pass.
+    The earlier names are read from the row and not from the request: after a refused update, CloudFormation rolls back
+    with an update from the refused names to the published ones, and that must pass.
     """
     row = table.find(identity.name)
     old = event.get("OldResourceProperties", {})
@@ -156,7 +153,8 @@ def _refuse_replaced_root(identity: Identity, event: Event, table: IdentityTable
     Refuse a move to another root CA that peers did not trust before this deploy, or that drops the old one with it.
 
     Bundles are published first, but a running task learns of a new root a poll interval later, or only when the
-    services stack replaces it. What peers trusted before, CloudFormation tells; where the identity was, its row.
+    services stack replaces the task. CloudFormation says which roots peers trusted before; the row says which root the
+    identity had.
     """
     row, old = table.find(identity.name), event.get("OldResourceProperties", {})
     if row is None or row.root_certificate_authority_arn == identity.root_certificate_authority_arn:
@@ -170,10 +168,10 @@ def _refuse_replaced_root(identity: Identity, event: Event, table: IdentityTable
 
 def _refuse_dropped_root(order: TrustBundleRequest, event: Event, table: IdentityTable) -> None:
     """
-    Refuse to take out a root that a certificate leads to which running tasks check against this bundle.
+    Refuse to remove a root from a bundle while running tasks need it to verify a certificate.
 
-    Who checked what before this deploy, CloudFormation tells; which CA has signed it, the identity's row. The rollback
-    of a refused move passes: its identity's row still names the old root.
+    CloudFormation says which identities were checked against the bundle before this deploy; their rows say which root
+    their certificates lead to. The rollback of a refused move passes: its identity's row still names the old root.
     """
     before = event.get("OldResourceProperties", {})
     dropped = trusted_roots(before) - frozenset(order.root_certificate_authority_arns)
@@ -184,17 +182,21 @@ def _refuse_dropped_root(order: TrustBundleRequest, event: Event, table: Identit
 
 
 def _forget(event: Event, deployment: Deployment) -> str:
-    """The physical id is the identity's name, unless nothing was created or it is a trust bundle: no row then."""
+    """
+    Delete an identity's row, and return the physical id.
+
+    It is the identity's name, unless nothing was created or it is a trust bundle; then there is no row.
+    """
     physical_id = _physical_id(event)
     if event.get("ResourceType") == IDENTITY_TYPE and physical_id != _NOTHING_CREATED:
-        _patiently(deployment, lambda: deployment.table.forget(physical_id, _owner(event)))
-        # Whoever looks at an identity that is gone forgets what was remembered of it.
+        _retry(deployment, lambda: deployment.table.forget(physical_id, _owner(event)))
+        # A look at an identity that is no longer declared deletes what was remembered of it.
         _have_looked_at(physical_id, deployment)
     return physical_id
 
 
-def _patiently(deployment: Deployment, step: Callable[[], _Result]) -> _Result:
-    """Repeat a step while what stops it may heal, with pauses that double up to eight seconds."""
+def _retry(deployment: Deployment, step: Callable[[], _Result]) -> _Result:
+    """Repeat a step as long as its error may heal, with pauses that double up to eight seconds."""
     clock: Clock = deployment.sources.clock
     start, pause_s = clock.now(), 1.0
     while True:
@@ -213,7 +215,7 @@ def _physical_id(event: Event) -> str:
     """
     The physical id in the answer to a failed request.
 
-    For a create, it is the id of the resource it would have made: CloudFormation deletes what was made under this id.
+    For a failed create, it is the id that the resource would have had: CloudFormation then sends a delete with this id.
     """
     given, declared = event.get("PhysicalResourceId"), event.get("ResourceProperties", {}).get("Identity")
     name = given or (declared if event.get("ResourceType") == IDENTITY_TYPE else None)

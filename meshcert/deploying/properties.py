@@ -3,18 +3,18 @@ The properties of our custom resources, as CloudFormation sends them: every scal
 
 Identity: ``Mesh``, ``Identity``, ``CertificateArn``, ``SecretId``, ``RootCertificateAuthorityArn``,
 ``CertificateAuthorityArns``, ``Names``, ``PeerNames``, ``TrustedByPeers`` and ``Services``. A name is a DNS name or a
-SPIFFE ID. Each element of ``PeerNames`` is one peer's rule: the list of names of which the certificate must have one,
-or a single name. ``TrustedByPeers`` are the root CAs that every peer trusts; empty if no peer in the mesh checks the
-certificate. ``CertificateAuthorityArns`` begins with the CA that signs the certificate and ends with the root, which
-alone is there in a hierarchy of one tier. Each element of ``Services`` has ``Name``, ``Rotation`` (``reload`` or
-``redeploy``) and ``PollIntervalS`` (seconds), in the order of a rollout.
+SPIFFE ID. Each element of ``PeerNames`` is the rule of one peer: a name that the certificate must have, or a list of
+names of which it must have one. ``TrustedByPeers`` are the root CAs that every peer trusts; empty if no peer in the
+mesh checks the certificate. ``CertificateAuthorityArns`` begins with the CA that signs the certificate and ends with
+the root; a hierarchy of one tier has only the root. Each element of ``Services`` has ``Name``, ``Rotation`` (``reload``
+or ``redeploy``) and ``PollIntervalS`` (seconds), in the order of a rollout.
 
 Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthorityArn`` (one, or a list while one root
 replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``Bucket`` and ``CertificateAuthorityArn``
-of each. ``Identities`` are those whose certificates peers check against it.
+of each. ``Identities`` lists the identities whose certificates peers check against the bundle.
 
-Others are not read. ``Schema`` of an identity and ``Reissue`` of a trust bundle are there to change: with a new schema
-of rows, or when a root is reissued, CloudFormation then asks for an update.
+Other properties are not read. ``Schema`` of an identity changes with the schema of rows, and ``Reissue`` of a trust
+bundle changes when a root is reissued: the change makes CloudFormation send an update.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
 
     Args:
         properties: ``ResourceProperties``.
-        mesh: The mesh the function belongs to.
+        mesh: The mesh that the function belongs to.
         owner: The CloudFormation resource that declares it.
 
     Raises:
@@ -79,11 +79,11 @@ def trusted_by_peers(properties: Mapping[str, Any]) -> frozenset[str]:
     The root CAs that every peer of an identity trusts.
 
     Args:
-        properties: ``ResourceProperties`` or ``OldResourceProperties`` of an identity. Stacks of before this property
-            let peers trust the identity's own root.
+        properties: ``ResourceProperties`` or ``OldResourceProperties`` of an identity. In stacks older than
+            ``TrustedByPeers``, peers trust the identity's own root.
 
     Returns:
-        Their ARNs; empty if no peer in the mesh checks its certificate.
+        The ARNs; empty if no peer in the mesh checks the identity's certificate.
     """
     own = properties.get("RootCertificateAuthorityArn", "")
     return frozenset(map(str, properties.get("TrustedByPeers", [own])))
@@ -91,10 +91,10 @@ def trusted_by_peers(properties: Mapping[str, Any]) -> frozenset[str]:
 
 def trusted_roots(properties: Mapping[str, Any]) -> frozenset[str]:
     """
-    The root CAs of a trust bundle.
+    The ARNs of a trust bundle's root CAs.
 
     Args:
-        properties: ``ResourceProperties`` or ``OldResourceProperties`` of a trust bundle, or nothing.
+        properties: ``ResourceProperties`` or ``OldResourceProperties`` of a trust bundle; may be empty.
     """
     roots = properties.get("RootCertificateAuthorityArn", [])
     return frozenset(map(str, [roots] if isinstance(roots, str) else roots))
@@ -106,7 +106,7 @@ def read_trust_bundle(properties: Mapping[str, Any], mesh: str) -> TrustBundleRe
 
     Args:
         properties: ``ResourceProperties``.
-        mesh: The mesh the function belongs to.
+        mesh: The mesh that the function belongs to.
 
     Raises:
         RequestInvalid: With every property that is missing or wrong.

@@ -1,7 +1,7 @@
 """
 Envoy's configuration for one proxy, as plain dictionaries ready for ``json.dumps``.
 
-Pure functions: :class:`~meshcert.proxy.ProxySettings` and a few :class:`Addresses` in, Envoy's v3 API out. Field names
+Pure functions turn :class:`~meshcert.proxy.ProxySettings` and a few :class:`Addresses` into Envoy's v3 API. Field names
 in the docstrings are Envoy's (https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/api). Only the standard library is
 used, because this runs at the start of every container.
 """

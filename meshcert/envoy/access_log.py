@@ -1,4 +1,4 @@
-"""One JSON line for each TLS handshake that failed, in either role, with its cause."""
+"""A JSON line for each TLS handshake that failed, in either role, with its cause."""
 
 from __future__ import annotations
 
@@ -20,12 +20,11 @@ def refused_clients(listener: str, settings: ProxySettings) -> Json:
     """
     A listener's access log (``config.accesslog.v3.AccessLog``) of failed TLS handshakes.
 
-    Envoy has one counter, ``ssl.fail_verify_error``, for many faults of a peer; the transport failure reason is what
+    Envoy counts many faults of a peer in one counter, ``ssl.fail_verify_error``; only the transport failure reason
     tells them apart.
 
     Args:
-        listener: Its name, written into every line.
-        settings: Whose mesh and service are written into every line.
+        listener: The listener's name, written into every line.
     """
     return _refusals(
         "connection.transport_failure_reason",
@@ -48,13 +47,10 @@ def refused_clients(listener: str, settings: ProxySettings) -> Json:
 
 def refused_backends(settings: ProxySettings) -> Json:
     """
-    An access log of TLS handshakes with a backend that failed, for a router's ``upstream_log`` or a TCP proxy.
+    An access log of failed TLS handshakes with backends, for a router's ``upstream_log`` or a TCP proxy.
 
-    One line for each try, also where the next one reached a better task and nobody noticed. Envoy keeps no facts of a
-    certificate that it refuses as a client, but for the names in the reason of a wrong name.
-
-    Args:
-        settings: Whose mesh and service are written into every line.
+    It has one line for each attempt, even if the next one succeeded with another task. Envoy keeps no facts about a
+    certificate that it refuses as a client, except the names in the reason for a wrong name.
     """
     line = _refusals(
         "upstream.transport_failure_reason",
@@ -67,13 +63,13 @@ def refused_backends(settings: ProxySettings) -> Json:
         },
         settings,
     )
-    # UF: no connection came about. Every request passes here, so the cheap question comes first.
+    # UF: the connection failed. Every request is checked here, so the cheap test comes first.
     first = {"response_flag_filter": {"flags": ["UF"]}}
     return line | {"filter": {"and_filter": {"filters": [first, line["filter"]]}}}
 
 
 def _refusals(reason: str, fields: Json, settings: ProxySettings) -> Json:
-    # A backend that is just not there has a reason too, "delayed connect error": that is no refusal.
+    # An unreachable backend has a reason too, "delayed connect error", but that is not a refusal.
     return {
         **extension(
             "envoy.access_loggers.stdout",

@@ -1,4 +1,4 @@
-"""Where one Envoy listens, and where it finds what the settings do not say."""
+"""Addresses and paths that an Envoy needs besides its settings."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from meshcert.contract.container import LOOPBACK
 
 class Addresses(NamedTuple):
     """
-    What differs between two containers with the same settings.
+    Addresses and paths that may differ between two containers with the same settings.
 
     Args:
-        secrets_directory: Folder with one SDS resource file per secret.
-        listen: Address the listeners bind.
+        secrets_directory: Folder with an SDS resource file for each secret.
+        listen: Address that the listeners bind.
         loopback: Address of the application in the same task, and of Envoy's admin interface.
-        dns_resolver: ``host:port`` of the DNS server to ask; empty: those of ``/etc/resolv.conf``.
-        sds_socket: Path of the Unix socket that serves secrets, where they are not files.
+        dns_resolver: ``host:port`` of the DNS server; empty for those of ``/etc/resolv.conf``.
+        sds_socket: Path of the Unix socket that serves secrets if they are not delivered as files.
     """
 
     secrets_directory: str

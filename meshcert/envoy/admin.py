@@ -1,4 +1,4 @@
-"""Envoy's administration interface: loopback only, and only what this product and its operators need."""
+"""Envoy's administration interface, on loopback only, with only the paths that meshcert and its operators need."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ if TYPE_CHECKING:
 
 EXACT_PATHS = ("/ready", "/certs", "/server_info", "/listeners", "/clusters", "/healthcheck/fail")
 PREFIX_PATHS = ("/stats", "/config_dump", "/drain_listeners")
-"""Those that take parameters."""
+"""Paths that take parameters."""
 
 
 def admin(addresses: Addresses) -> Json:
     """
-    ``bootstrap.v3.Admin``: what is not listed in ``allow_paths`` is answered with 403.
+    ``bootstrap.v3.Admin``. Envoy answers 403 for every path that is not in ``allow_paths``.
 
     ``/quitquitquit``, ``/logging``, ``/runtime_modify`` and the profilers are not listed. ``/config_dump`` is: Envoy
     writes ``[redacted]`` where a key or passphrase was. No ``access_log``: the health check would fill it.
-
-    Args:
-        addresses: Whose loopback address is bound.
     """
     return {
         "address": socket_address(addresses.loopback, ADMIN_PORT),

@@ -1,4 +1,4 @@
-"""``@type`` of every Envoy message that is written here, and how a typed extension is spelled."""
+"""The ``@type`` of every Envoy message used here, and the form of a typed extension."""
 
 from __future__ import annotations
 

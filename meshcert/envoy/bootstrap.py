@@ -1,4 +1,4 @@
-"""The whole configuration of one Envoy."""
+"""The whole configuration of an Envoy."""
 
 from __future__ import annotations
 
@@ -19,13 +19,7 @@ MAX_DOWNSTREAM_CONNECTIONS = 50_000
 
 
 def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
-    """
-    Envoy's configuration (``bootstrap.v3.Bootstrap``) for these settings. It holds no key: secrets come by SDS.
-
-    Args:
-        settings: What the proxy is for.
-        addresses: What differs between two containers with the same settings.
-    """
+    """Envoy's configuration (``bootstrap.v3.Bootstrap``) for these settings. It holds no keys: secrets come by SDS."""
     clusters = [backend_cluster(backend, settings, addresses) for backend in settings.backends]
     if settings.application_port:
         clusters.append(application_cluster(settings, addresses))
@@ -70,6 +64,6 @@ def _resolver(address: str) -> Json:
         "envoy.network.dns_resolver.cares",
         CARES_RESOLVER,
         resolvers=[socket_address(host, int(port))],
-        # Cloud Map's names are complete; a search list would only add questions.
+        # Cloud Map's names are complete; a search list would only add queries.
         dns_resolver_options={"no_default_search_domain": True},
     )

@@ -1,14 +1,14 @@
 """
-Why a TLS handshake failed, as one word of a small closed set.
+The cause of a failed TLS handshake, as one word of a small closed set.
 
-BoringSSL's own words hold names that the peer has chosen (``certificate_SANs_are_[...]``): good to read, but a metric
-has a price for every value of a dimension. So Envoy adds the cause to the line it writes, by a CEL expression.
+BoringSSL's own texts contain names that the peer has chosen (``certificate_SANs_are_[...]``). They are good to read,
+but every value of a metric's dimension costs money. So a CEL expression in Envoy adds the cause to the line it logs.
 """
 
 from __future__ import annotations
 
 CAUSES: dict[str, tuple[str, ...]] = {
-    # First: what follows these words is the peer's own, and must not look like another cause.
+    # First, because the peer chooses the text after these words, which must not look like another cause.
     "wrong-name": ("SAN matcher",),
     "no-certificate": ("PEER_DID_NOT_RETURN_A_CERTIFICATE",),
     "expired": ("certificate has expired",),
@@ -19,7 +19,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "issuer-no-ca": ("invalid CA certificate",),
     "path-too-long": ("path length constraint exceeded",),
     "bad-signature": ("certificate signature failure",),
-    # Before "self-signed", whose words are a part of these.
+    # Before "self-signed", whose text is a part of this one.
     "unknown-issuer": ("unable to get local issuer certificate", "in certificate chain"),
     "self-signed": ("self signed certificate", "self-signed certificate"),
     "malformed": ("DECODE_ERROR",),
@@ -29,19 +29,19 @@ CAUSES: dict[str, tuple[str, ...]] = {
     "refused-by-peer": ("_ALERT_",),
     "unreadable": ("BAD_RECORD_MAC",),
 }
-"""Cause to texts of which Envoy's reason has one; the first cause that fits is taken."""
+"""The texts in Envoy's reason that show each cause; the first cause that fits is taken."""
 OTHER = "other"
-"""The cause of what fits none."""
+"""The cause of a reason that fits none of these."""
 
 
 def cause_expression(reason: str) -> str:
     """
-    A CEL expression that gives the cause.
+    A CEL expression whose value is the cause.
 
-    The attribute has spaces where the access log's command operators write underscores.
+    Unlike the access log's command operators, the attribute keeps spaces and does not replace them with underscores.
 
     Args:
-        reason: The attribute with Envoy's reason, for example ``connection.transport_failure_reason``.
+        reason: The attribute that holds Envoy's reason, for example ``connection.transport_failure_reason``.
     """
     expression = f"'{OTHER}'"
     for cause, texts in reversed(CAUSES.items()):

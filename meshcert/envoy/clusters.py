@@ -1,4 +1,4 @@
-"""Where a proxy sends requests: its application, or the backends Cloud Map knows."""
+"""The clusters that a proxy sends requests to: its application, or the backends that Cloud Map knows."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ APPLICATION_CLUSTER = "application"
 CONNECT_TIMEOUT_S = 2.0
 DNS_REFRESH_S = 1.0
 """
-How often a backend's addresses are asked for, seconds.
+Interval at which a backend's addresses are queried, seconds.
 
 Short, because it adds to Cloud Map's TTL in the time a stopping task must go on accepting. The VPC's resolver takes
-1,024 questions a second from each network interface.
+1,024 queries a second from each network interface.
 """
 BACKEND_IDLE_S = 60.0
 """An idle connection to a backend is closed after this, long before the backend's own Envoy would (one hour): a
@@ -30,20 +30,16 @@ request never meets a connection that is just being closed."""
 APPLICATION_IDLE_S = 4.0
 """The same for the application. Many servers close an idle connection after 5 seconds."""
 NO_LIMIT = 100_000
-"""More than a proxy can have at once: what it may accept ends earlier, at ``MAX_DOWNSTREAM_CONNECTIONS``."""
+"""More than a proxy can have at once: ``MAX_DOWNSTREAM_CONNECTIONS`` limits it earlier."""
 MIN_RETRY_CONCURRENCY = 1_000
-"""Requests that may be on their second try at once, however few are active."""
+"""Number of requests that may be retried at once, however few are active."""
 
 
 def application_cluster(settings: ProxySettings, addresses: Addresses) -> Json:
     """
     The cluster of a virtual node's own application: plain text on the loopback address.
 
-    It speaks HTTP/2 if a listener is ``http2`` or ``grpc``, else HTTP/1.1.
-
-    Args:
-        settings: Of a virtual node.
-        addresses: Whose loopback address is called.
+    It speaks HTTP/2 if a listener is ``http2`` or ``grpc``, otherwise HTTP/1.1.
     """
     protocols = {listener.protocol for listener in settings.listeners}
     protocol = "http2" if protocols & {"http2", "grpc"} else "http"
@@ -54,14 +50,7 @@ def application_cluster(settings: ProxySettings, addresses: Addresses) -> Json:
 
 
 def backend_cluster(backend: Backend, settings: ProxySettings, addresses: Addresses) -> Json:
-    """
-    The cluster of one backend (``clusters.dns.v3.DnsCluster``): Cloud Map's healthy tasks are its hosts.
-
-    Args:
-        backend: The service to call.
-        settings: Whose connection duration limits its connections.
-        addresses: Where the SDS resource files are.
-    """
+    """The cluster of one backend (``clusters.dns.v3.DnsCluster``): its hosts are the healthy tasks in Cloud Map."""
     cluster = _cluster(backend.name, backend.host, backend.port) | {
         "cluster_type": extension(
             "envoy.clusters.dns",
@@ -80,12 +69,7 @@ def backend_cluster(backend: Backend, settings: ProxySettings, addresses: Addres
 
 
 def sds_cluster(addresses: Addresses) -> Json:
-    """
-    The cluster that serves secrets: HTTP/2 on a Unix socket of the same container.
-
-    Args:
-        addresses: Where the socket is.
-    """
+    """The cluster that serves secrets: HTTP/2 on a Unix socket in the same container."""
     endpoint = {"endpoint": {"address": {"pipe": {"path": addresses.sds_socket}}}}
     return {
         "name": SDS_CLUSTER,
@@ -113,10 +97,10 @@ def _cluster(name: str, host: str, port: int) -> Json:
 
 def _circuit_breaker() -> Json:
     """
-    ``cluster.v3.CircuitBreakers.Thresholds`` that never open: a sidecar must not be the limit of its service.
+    ``cluster.v3.CircuitBreakers.Thresholds`` that never open: a sidecar must not limit its service.
 
-    Envoy's defaults are 1,024 connections and requests, and 3 retries at once. With 3, the fourth of the callers that
-    meet a stopped backend at the same moment gets 503 although other backends would have answered.
+    Envoy's defaults are 1,024 connections and requests, and 3 retries at once. With 3, if four callers meet a stopped
+    backend at the same moment, one gets 503 although other backends would have answered.
     """
     return {
         "max_connections": NO_LIMIT,

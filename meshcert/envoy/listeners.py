@@ -1,4 +1,4 @@
-"""Where a proxy accepts connections, and what it does with their requests."""
+"""The listeners on which a proxy accepts connections, and the handling of their requests."""
 
 from __future__ import annotations
 
@@ -28,25 +28,18 @@ if TYPE_CHECKING:
 REQUEST_TIMEOUT_S = 15.0
 """Longest time for one HTTP request, seconds; none for gRPC, whose streams may live long."""
 HANDSHAKE_TIMEOUT_S = 10.0
-"""Longest time for a TLS handshake, seconds. Envoy has none of its own: who connects and says nothing would stay."""
+"""Longest time for a TLS handshake, seconds. Envoy has no limit of its own: a silent client would stay connected."""
 TCP_EARLY_BYTES = 16_384
-"""What a client may send before its connection to the application or the backend stands, bytes: one TLS record."""
+"""Bytes that a client may send before its upstream connection is established: one TLS record."""
 
 
 def listener_name(port: int) -> str:
-    """Name and ``stat_prefix`` of the listener on a port: its counters are ``listener.ingress_<port>.ssl.*``."""
+    """Name and ``stat_prefix`` of the listener on a port; its counters are ``listener.ingress_<port>.ssl.*``."""
     return f"ingress_{port}"
 
 
 def ingress_listener(listener: Listener, settings: ProxySettings, addresses: Addresses) -> Json:
-    """
-    One listener (``listener.v3.Listener``) with a filter chain for TLS, for plain text, or for both.
-
-    Args:
-        listener: Where and how to accept.
-        settings: Where requests go.
-        addresses: What to bind, and where the SDS resource files are.
-    """
+    """One listener (``listener.v3.Listener``) with a filter chain for TLS, for plain text, or for both."""
     name = listener_name(listener.port)
     result: Json = {
         "name": name,
@@ -86,18 +79,18 @@ def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -
         "use_remote_address": bool(settings.routes),
         "route_config": {
             "name": stat_prefix,
-            # Envoy passes this header of its own on when a client sends it. No route rewrites a path, so whatever is in
-            # it was invented by the client.
+            # Envoy passes this header of its own on when a client sends it. No route rewrites a path, so the client
+            # must have made its value up.
             "request_headers_to_remove": ["x-envoy-original-path"],
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(listener, settings)}],
         },
         "http_filters": [extension("envoy.filters.http.router", ROUTER, **_told_backends("upstream_log", settings))],
     }
     if listener.protocol == "grpc":
-        # Envoy would reset a stream that is quiet for 5 minutes; a subscription may well be.
+        # By default, Envoy resets a stream that is quiet for 5 minutes; a subscription may be quiet for longer.
         fields["stream_idle_timeout"] = "0s"
     if tls and listener.tls.trust:
-        # The application learns who called. Whatever the client wrote into the header itself is dropped.
+        # The application learns who called. A value that the client sends in this header is dropped.
         fields["forward_client_cert_details"] = "SANITIZE_SET"
         fields["set_current_client_cert_details"] = {"subject": True, "uri": True, "dns": True}
     return extension("envoy.filters.network.http_connection_manager", HTTP_CONNECTION_MANAGER, **fields)
@@ -105,11 +98,11 @@ def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -
 
 def _tcp_proxy(stat_prefix: str, settings: ProxySettings, *, tls: bool) -> Json:
     """
-    ``tcp_proxy.v3.TcpProxy``. Behind TLS it connects onwards only when the handshake is done.
+    ``tcp_proxy.v3.TcpProxy``. Behind TLS, it connects upstream only after the handshake.
 
-    Else a client without a certificate would make the application accept a connection, and hear its greeting sent.
-    A session that shows a certificate on either side keeps an old one, or a revoked one, for ever, unless the settings
-    have it cut at the connection's cap.
+    Otherwise a client without a certificate could make the application accept a connection and send its greeting. A
+    session keeps its certificates on both sides, even old or revoked ones, until it ends, unless the settings cut it at
+    the connection cap.
     """
     cluster = settings.routes[0].backend if settings.routes else APPLICATION_CLUSTER
     fields: Json = {"stat_prefix": stat_prefix, "cluster": cluster, **_told_backends("access_log", settings)}
@@ -123,12 +116,12 @@ def _tcp_proxy(stat_prefix: str, settings: ProxySettings, *, tls: bool) -> Json:
 
 
 def _told_backends(field: str, settings: ProxySettings) -> Json:
-    """The field with the log of refused backends; a virtual node's listeners lead to its application alone."""
+    """The field with the log of refused backends; empty for a virtual node, which calls only its application."""
     return {field: [refused_backends(settings)]} if settings.routes else {}
 
 
 def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:
-    """``route.v3.Route`` list, longest prefix first: Envoy takes the first one that matches."""
+    """The ``route.v3.Route`` list, longest prefix first: Envoy takes the first route that matches."""
     targets = [(route.prefix, route.backend) for route in settings.routes] or [("/", APPLICATION_CLUSTER)]
     timeout = "0s" if listener.protocol == "grpc" else duration(REQUEST_TIMEOUT_S)
     return [
@@ -142,10 +135,11 @@ def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:
 
 def _retry_policy() -> Json:
     """
-    ``route.v3.RetryPolicy`` for requests that surely were not processed: any method may be repeated.
+    ``route.v3.RetryPolicy`` for requests that certainly were not processed, whatever their method.
 
-    The connection was never made, the peer refused the stream unread (HTTP/2 REFUSED_STREAM, also after GOAWAY), or
-    the connection broke before the request was sent. That is what a stopping or rotating backend does to a caller.
+    These are requests whose connection was never made, whose stream the peer refused unread (HTTP/2 REFUSED_STREAM,
+    also after GOAWAY), or whose connection broke before they were sent. A stopping or rotating backend causes all
+    three.
     """
     return {
         "retry_on": "connect-failure,refused-stream,reset-before-request",

@@ -1,4 +1,4 @@
-"""Secrets as Envoy's Secret Discovery Service (SDS) delivers them: their names, their source, their content."""
+"""Secrets as Envoy's Secret Discovery Service (SDS) delivers them: names, sources and content."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
     SecretSource = Callable[[str], Json]
-    """Where Envoy gets the secret of an SDS name from, as ``tls.v3.SdsSecretConfig``."""
+    """Gives the source of the secret of an SDS name, as ``tls.v3.SdsSecretConfig``."""
 
 SDS_CLUSTER = "meshcert/sds"
 """Name of the cluster that serves secrets; no backend can have a name with a slash."""
@@ -26,8 +26,8 @@ def identity_name(identity: str) -> str:
     """
     The SDS name of an identity's material, for example ``identity/colorteller``.
 
-    Unique over identities and trust bundles: Envoy would give two sources of one name the same counters. The counters
-    are called after it: ``sds.identity/colorteller.update_success``.
+    Names are unique over identities and trust bundles, because Envoy gives two sources of the same name the same
+    counters. The counters carry the name: ``sds.identity/colorteller.update_success``.
     """
     return f"identity/{identity}"
 
@@ -38,18 +38,12 @@ def trust_name(hierarchy: str) -> str:
 
 
 def file_name(name: str) -> str:
-    """The file that holds the secret of this SDS name."""
+    """The name of the file that holds the secret of an SDS name."""
     return name.replace("/", "-") + ".json"
 
 
 def secret_source(settings: ProxySettings, addresses: Addresses) -> SecretSource:
-    """
-    Where Envoy gets its secrets from under these settings.
-
-    Args:
-        settings: Whose delivery counts.
-        addresses: Where the SDS resource files are.
-    """
+    """The function that gives the source of each secret under these settings."""
     if settings.delivery is DeliveryMode.SDS:
         return served_secret
     return lambda name: secret_file(name, addresses.secrets_directory)
@@ -57,13 +51,10 @@ def secret_source(settings: ProxySettings, addresses: Addresses) -> SecretSource
 
 def served_secret(name: str) -> Json:
     """
-    A secret that Envoy asks :data:`SDS_CLUSTER` for.
+    The source of a secret that Envoy requests from :data:`SDS_CLUSTER`.
 
-    It waits for the first answer for ever, and listens on no port meanwhile. With Envoy's own retry policy (up to 30
-    seconds) it could miss a new version for that long after the other end was restarted.
-
-    Args:
-        name: SDS name.
+    Envoy waits for the first answer without limit, and opens no port meanwhile. After a restart of the other end,
+    Envoy's default retry policy could delay a new version by up to 30 seconds.
     """
     service = {
         "envoy_grpc": {
@@ -88,13 +79,12 @@ def served_secret(name: str) -> Json:
 
 def secret_file(name: str, directory: str) -> Json:
     """
-    A secret that Envoy reads from a file.
+    The source of a secret that Envoy reads from a file.
 
-    ``watched_directory`` makes Envoy take a new file over as soon as it is moved into the folder; without it, some
-    ways of replacing the file go unseen.
+    ``watched_directory`` makes Envoy load a new file as soon as it is moved into the folder; without it, some ways of
+    replacing the file go unnoticed.
 
     Args:
-        name: SDS name.
         directory: Folder with the resource files.
     """
     return {
@@ -111,14 +101,13 @@ def secret_file(name: str, directory: str) -> Json:
 
 def identity_resource(name: str, material: Material) -> Json:
     """
-    Material as ``tls.v3.Secret.tls_certificate``, everything inline.
+    Material as ``tls.v3.Secret.tls_certificate``, with everything inline.
 
-    Certificate, key and passphrase are one resource, so that no reader can see a torn pair. The key stays encrypted;
-    Envoy opens it with ``password``.
+    Certificate, key and passphrase are one resource, so that no reader can see parts of two versions. The key stays
+    encrypted; Envoy decrypts it with ``password``.
 
     Args:
-        name: SDS name.
-        material: What to present. It is revealed in the answer.
+        material: Its key and passphrase are revealed in the result.
     """
     return {
         "@type": SECRET,
@@ -135,13 +124,11 @@ def trust_resource(name: str, bundle: TrustBundle, revocation_lists: str = "") -
     """
     Roots as ``tls.v3.Secret.validation_context``.
 
-    Only the certificates are handed over: other PEM blocks beside them would make Envoy reject the whole bundle.
+    It contains only the certificates: other PEM blocks among them would make Envoy reject the whole bundle.
 
     Args:
-        name: SDS name.
-        bundle: The roots.
-        revocation_lists: Lists of revoked certificates, PEM. With any, Envoy refuses each peer in whose chain is a CA
-            without a list, or with one that has ended. Empty: Envoy looks at none.
+        revocation_lists: Revocation lists, PEM. If there are any, Envoy refuses each peer with a CA in its chain whose
+            list is missing or has expired. Empty: Envoy does not check revocation.
     """
     context: Json = {"trusted_ca": {"inline_string": join_certificates(split_certificates(bundle.certificates))}}
     if revocation_lists:
@@ -162,9 +149,10 @@ def discovery_response(resource: Json, version: str) -> Json:
 
 def secrets_used(settings: ProxySettings) -> tuple[str, ...]:
     """
-    SDS names that Envoy subscribes to under these settings, sorted.
+    The SDS names that Envoy subscribes to under these settings, sorted.
 
-    A declared secret that no listener or backend names is fetched, but Envoy never asks for it and has no counters.
+    A declared secret that no listener or backend uses is fetched, but Envoy never asks for it and has no counters for
+    it.
     """
     names: set[str] = set()
     for listener in settings.listeners:

@@ -1,4 +1,4 @@
-"""TLS contexts of both directions."""
+"""TLS contexts for both directions."""
 
 from __future__ import annotations
 
@@ -16,19 +16,18 @@ if TYPE_CHECKING:
     from meshcert.san import San
 
 ALPN = {"http": ["h2", "http/1.1"], "http2": ["h2"], "grpc": ["h2"]}
-"""What a listener offers, by its protocol; ``tcp`` offers nothing."""
+"""The protocols that a listener offers by ALPN, by its own protocol; ``tcp`` offers none."""
 
 
 def downstream_socket(tls: ListenerTls, protocol: str, source: SecretSource) -> Json:
     """
     A listener's transport socket (``tls.v3.DownstreamTlsContext``).
 
-    ``require_client_certificate`` is always written: Envoy's default for it is about to change.
+    ``require_client_certificate`` is always written, because Envoy's default for it is about to change.
 
     Args:
-        tls: Of the listener; its mode is not looked at.
-        protocol: Of the listener; decides ``alpn_protocols``.
-        source: Where its secrets come from.
+        tls: The listener's TLS; its mode is ignored.
+        protocol: The listener's protocol, which decides ``alpn_protocols``.
     """
     common = _common_tls_context(tls.certificate, tls.trust, tls.subject_alternative_names, source)
     if protocol in ALPN:
@@ -45,12 +44,7 @@ def upstream_socket(backend: Backend, tls: BackendTls, source: SecretSource) -> 
     """
     A cluster's transport socket (``tls.v3.UpstreamTlsContext``).
 
-    ``sni`` is the backend's host, which is also the name its certificate must carry where the settings list none.
-
-    Args:
-        backend: The service to call.
-        tls: How to call it.
-        source: Where its secrets come from.
+    ``sni`` is the backend's host. Its certificate must carry that name, too, unless the settings list others.
     """
     names = tls.subject_alternative_names or (Dns(backend.host),)
     common = _common_tls_context(tls.certificate, tls.trust, names, source)
@@ -60,7 +54,7 @@ def upstream_socket(backend: Backend, tls: BackendTls, source: SecretSource) -> 
 
 
 def _common_tls_context(certificate: str, trust: str, names: Sequence[San], source: SecretSource) -> Json:
-    # As a client Envoy stops at TLS 1.2 unless told otherwise, so both ends of the range are always written.
+    # As a client, Envoy uses at most TLS 1.2 by default, so both ends of the range are always written.
     common: Json = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
     }
@@ -79,5 +73,5 @@ def _common_tls_context(certificate: str, trust: str, names: Sequence[San], sour
 
 
 def _matcher(name: San) -> Json:
-    """``tls.v3.SubjectAltNameMatcher``; it says yes where :meth:`meshcert.san.Dns.proves` does."""
+    """``tls.v3.SubjectAltNameMatcher``, which accepts the same names as :meth:`meshcert.san.Dns.proves`."""
     return {"san_type": "DNS" if isinstance(name, Dns) else "URI", "matcher": {"exact": str(name)}}

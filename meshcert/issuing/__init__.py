@@ -1,5 +1,5 @@
 """
-Who issues certificates: what an issuer says, does and can. ACM is one.
+Issuers of certificates: their state, their calls and their abilities. ACM is the only one so far.
 
-The lifecycle speaks of issuances alone, so another issuer is a module here and its stack.
+The lifecycle knows only issuances, so a further issuer is a module here and a stack.
 """

@@ -1,8 +1,8 @@
 """
-ACM as an issuer: private certificates, which ACM renews by itself once they were exported.
+ACM as an issuer of private certificates, which it renews by itself once they have been exported.
 
-The shapes of its events: ACM user guide, "Amazon EventBridge support for ACM"; AWS Health user guide, "Event schema".
-Every field of a detail is optional.
+The shapes of its events are documented in ACM user guide, "Amazon EventBridge support for ACM"; AWS Health user guide,
+"Event schema". Every field of a detail is optional.
 """
 
 from __future__ import annotations
@@ -47,21 +47,21 @@ RENEWAL_REMEDIES = {
     "PCA_LIMIT_EXCEEDED": "a quota of AWS Private CA is used up: ask AWS to raise it",
     "SLR_NOT_FOUND": "create ACM's service-linked role in this account (iam:CreateServiceLinkedRole)",
 }
-"""What ACM's RenewalStatusReason asks for (ACM user guide, "Handling exceptions")."""
+"""Remedies for ACM's RenewalStatusReason (ACM user guide, "Handling exceptions")."""
 
 _ECHO = "AWS_ACM_RENEWAL_STATE_CHANGE"
-"""How AWS Health repeats what ACM has said of a renewal."""
+"""AWS Health's code for events that repeat ACM's own about a renewal."""
 _ISSUING = ("ISSUANCE", "RENEWAL")
 _PENDING = "PENDING_VALIDATION"
 _STATES = {_PENDING: IssuanceState.PENDING, "ISSUED": IssuanceState.ISSUED}
 
 
 class RenewalCalls(Protocol):
-    """The calls to ACM that watch and renew; :class:`meshcert.aws.renewals.AcmRenewals` makes them."""
+    """The calls to ACM that observe and renew; :class:`meshcert.aws.renewals.AcmRenewals` makes them."""
 
     def describe(self, certificate_arn: str) -> Mapping[str, Any]:
         """
-        ACM's description of a certificate (acm:DescribeCertificate), times aware.
+        ACM's description of a certificate (acm:DescribeCertificate), with aware times.
 
         Raises:
             IdentityMissing: If there is no such certificate.
@@ -73,7 +73,7 @@ class RenewalCalls(Protocol):
         Serial number and secret version of the certificate that ACM holds now (acm:GetCertificate).
 
         Raises:
-            CertificatePending: If it is not issued yet.
+            CertificatePending: If the certificate is not issued yet.
             IdentityMissing: If there is no such certificate.
         """
         ...
@@ -84,12 +84,7 @@ class RenewalCalls(Protocol):
 
 
 class AcmIssuer:
-    """
-    :class:`meshcert.issuing.issuer.Issuer`.
-
-    Args:
-        calls: To ACM.
-    """
+    """:class:`meshcert.issuing.issuer.Issuer`."""
 
     can = ACM
 
@@ -101,7 +96,7 @@ class AcmIssuer:
         detail, resources = event["detail"], _texts(event.get("resources"))
         match event.get("source"):
             case "aws.acm":
-                # We declare no imported certificate; any other field may be missing.
+                # A mesh declares no imported certificate; any other field may be missing.
                 issuing = detail.get("Action", "RENEWAL") in _ISSUING
                 return News(tuple(resources[:1]) if issuing else ())
             case "aws.health":
@@ -124,7 +119,7 @@ class AcmIssuer:
         except CertificatePending:
             return replace(seen, state=IssuanceState.PENDING, status=_PENDING)
         if serial_number != seen.serial_number:
-            # Renewed between the two questions: the facts belong to the certificate before.
+            # It was renewed between the two calls: the facts are those of the earlier certificate.
             seen = issuance(reference, self._calls.describe(reference))
         if serial_number != seen.serial_number:
             raise AwsUnavailable("acm:GetCertificate", reference, "it shows two certificates at once")
@@ -137,16 +132,15 @@ class AcmIssuer:
 
 def issuance(certificate_arn: str, description: Mapping[str, Any]) -> Issuance:
     """
-    Read ACM's description of a certificate; the version is left empty.
+    An issuance without its version, read from ACM's description of the certificate.
 
     Args:
-        certificate_arn: The certificate.
-        description: From DescribeCertificate, times aware.
+        description: From DescribeCertificate, with aware times.
     """
     status = str(description["Status"])
     state = _STATES.get(status, IssuanceState.UNUSABLE)
     renewal = description.get("RenewalSummary", {})
-    # ACM's RenewalEligibility: false from issue or renewal until it has been exported.
+    # RenewalEligibility is false from issue or renewal until the certificate has been exported.
     renewable = description.get("RenewalEligibility") == "ELIGIBLE"
     return Issuance(
         reference=certificate_arn,
@@ -174,7 +168,11 @@ def _trouble(status: str, reason: str) -> str:
 
 
 def _serial_number(shown: str) -> str:
-    """ACM shows bytes with colons between them; a leading zero byte belongs to the encoding, not to the number."""
+    """
+    A serial number as whole bytes in lower-case hex, without colons.
+
+    ACM writes colons between the bytes; a leading zero byte belongs to the encoding and not to the number.
+    """
     digits = shown.replace(":", "")
     if not digits:
         return ""
@@ -185,5 +183,5 @@ def _serial_number(shown: str) -> str:
 def _validity(description: Mapping[str, Any]) -> ValidityPeriod | None:
     if "NotBefore" not in description or "NotAfter" not in description:
         return None
-    # boto3 gives times in the machine's own time zone.
+    # boto3 returns times in the machine's own time zone.
     return ValidityPeriod(description["NotBefore"].astimezone(dt.UTC), description["NotAfter"].astimezone(dt.UTC))

@@ -1,8 +1,8 @@
 """
-The seam between meshcert and an issuer of certificates.
+The interface between meshcert and an issuer of certificates.
 
-It has two sides, and no program has both: the renewal function observes and renews (:class:`Issuer`) without a way to a
-private key; the export function takes material out (:class:`MaterialSource`).
+It has two halves, and no program has both. The renewal function observes and renews (:class:`Issuer`) and cannot reach
+a private key; the export function exports material (:class:`MaterialSource`).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Fractions:
     """
-    Parts of a certificate's lifetime that are gone when something happens: 0 at issue, 1 at the end.
+    When things happen in a certificate's lifetime, as fractions of it: 0 at issue, 1 at the end.
 
     Args:
-        renews_itself: The issuer renews without being asked; None if it never does.
-        own_renewal: We ask for a renewal that has not come.
-        warning: An alarm says that the renewed certificate is not published, or not served.
-        page: The same alarm, once more: now a person has to act.
+        renews_itself: When the issuer renews without being asked; None if it never does.
+        own_renewal: When meshcert asks for a renewal that has not come.
+        warning: When an alarm says that the renewed certificate is not published, or not served.
+        page: When the same alarm is raised again, because a person has to act now.
     """
 
     renews_itself: float | None
@@ -39,7 +39,7 @@ class Fractions:
 @dataclass(frozen=True)
 class Remedies:
     """
-    The next step for a person, by an issuer's fault.
+    The next step for a person, for each fault of an issuer.
 
     Args:
         missing: The certificate does not exist.
@@ -55,16 +55,16 @@ class Remedies:
 @dataclass(frozen=True)
 class Abilities:
     """
-    The abilities of an issuer.
+    The abilities and limits of an issuer.
 
     Args:
-        name: How it is called in sentences.
-        renews_on_order: It renews when asked to.
-        exports_again: The same material can be taken out again.
-        revokes: It can revoke what it has issued.
+        name: Its name in sentences.
+        renews_on_order: It renews on request.
+        exports_again: The same material can be exported again.
+        revokes: It can revoke certificates.
         fractions: When it renews, and when somebody has to act.
-        looks_per_second: How many identities may be looked at in a second, because of its quotas.
-        remedies: What a person does about its faults.
+        looks_per_second: How many identities may be looked at in a second under its quotas.
+        remedies: What a person can do about its faults.
     """
 
     name: str
@@ -77,7 +77,7 @@ class Abilities:
 
 
 class IssuanceState(StrEnum):
-    """How far an issuance is."""
+    """The state of an issuance."""
 
     PENDING = "pending"
     """It is being issued."""
@@ -88,7 +88,7 @@ class IssuanceState(StrEnum):
 
 @dataclass(frozen=True)
 class ValidityPeriod:
-    """The time in which a certificate is valid; a CA dates its begin back. UTC."""
+    """The time in which a certificate is valid, UTC. CAs set its start back a little before the issue."""
 
     not_before: dt.datetime
     not_after: dt.datetime
@@ -100,17 +100,16 @@ class Issuance:
     An identity's certificate as its issuer has it now.
 
     Args:
-        reference: What the issuer calls it: an ARN of ACM's.
-        state: How far it is.
-        status: The issuer's own word for the state, for people.
+        reference: The issuer's name for it: for ACM, the certificate's ARN.
+        status: The issuer's own word for the state, shown to people.
         reason: Why it is unusable, in the issuer's words; may be empty.
         serial_number: Lower-case hex, whole bytes, no colons; empty before it is issued.
         validity: None before it is issued.
         version: Name of the secret version that holds it; see :func:`meshcert.material.certificate_version`.
-        renewable: It would be renewed now if that were asked for.
-        to_take_out: It has to be taken out, again if it is published already, before it is renewed.
+        renewable: The issuer would renew it now on request.
+        to_take_out: It must be exported, again if it is published already, before it can be renewed.
         renewing: A renewal is under way.
-        trouble: Why the latest renewal does not come, and what to do about it; empty if all is well.
+        trouble: Why the latest renewal is held up, and what to do about it; empty if it is not.
     """
 
     reference: str
@@ -126,17 +125,17 @@ class Issuance:
     trouble: str = ""
 
     def taken_out(self) -> Issuance:
-        """The same after its material was taken out."""
+        """The same issuance after an export of its material."""
         return replace(self, to_take_out=False, renewable=self.renewable or self.to_take_out)
 
 
 class News(NamedTuple):
     """
-    Issuances that an event is about.
+    The issuances that an event is about.
 
     Args:
         references: The issuances that have changed.
-        echo: Another event, sent at the same time, has said so too.
+        echo: The issuer sends another event with the same news at the same time.
     """
 
     references: tuple[str, ...] = ()
@@ -144,47 +143,47 @@ class News(NamedTuple):
 
 
 class IssuanceView(Protocol):
-    """An issuer, to look at."""
+    """An issuer that can only be observed."""
 
     @property
     def can(self) -> Abilities:
-        """Its abilities."""
+        """The issuer's abilities."""
         ...
 
     def news(self, event: Mapping[str, Any]) -> News:
         """
-        The issuances that an event is about; no call is made.
+        The issuances that an event is about; makes no call.
 
         Args:
-            event: As EventBridge delivers it; its detail is an object. It may come from any source.
+            event: As EventBridge delivers it, with an object as its detail. It may come from any source.
         """
         ...
 
     def observe(self, reference: str, known: Mapping[str, str]) -> Issuance:
         """
-        An issuance as it is now.
+        The state of an issuance now.
 
         Args:
-            reference: Which.
-            known: Secret versions by serial number, of certificates that were seen before: the issuer is not asked for
-                these again.
+            known: The secret versions of certificates that were seen before, by serial number: the issuer is not asked
+                for them again.
 
         Raises:
             IdentityMissing: If there is no such issuance.
-            AwsUnavailable: If the issuer cannot say now, or contradicts itself in the middle of a renewal.
+            AwsUnavailable: If the issuer does not answer now, or its answers differ because a renewal came between
+                them.
         """
         ...
 
 
 class Issuer(IssuanceView, Protocol):
-    """An issuer, without a way to a private key."""
+    """An issuer that can be observed and asked to renew, without access to private keys."""
 
     def renew(self, reference: str) -> None:
         """
-        Ask for a new certificate. One that is under way already is as good.
+        Ask for a new certificate. A renewal that is already under way counts as one.
 
         Raises:
-            AwsRefused: If it cannot be renewed, for example because it was not taken out since it was issued.
+            AwsRefused: If it cannot be renewed, for example because it has not been exported since it was issued.
             IdentityMissing: If there is no such issuance.
         """
         ...
@@ -207,25 +206,24 @@ class IssuedCertificate:
 
 
 class MaterialSource(Protocol):
-    """The side of an issuer that gives private keys; only the export role has it."""
+    """The half of an issuer's interface that gives access to private keys; only the export role has it."""
 
     def look(self, reference: str) -> IssuedCertificate:
         """
-        The public half of an issuance as it is now.
+        The public half of an issuance now.
 
         Raises:
             CertificatePending: If it is not issued yet.
-            CertificateUnusable: If it failed, is revoked or has expired.
+            CertificateUnusable: If issuing it failed, or it is revoked or expired.
             IdentityMissing: If there is no such issuance.
         """
         ...
 
     def export(self, reference: str, passphrase: Passphrase) -> Material:
         """
-        Take certificate, chain and private key out.
+        Export certificate, chain and private key.
 
         Args:
-            reference: Which issuance.
             passphrase: Encrypts the private key.
 
         Raises:

@@ -16,15 +16,15 @@ class AuditEntry:
     One action.
 
     Args:
-        at: When, UTC.
-        identity: For which identity.
-        action: What, a :class:`~meshcert.lifecycle.deciding.steps.Action`.
-        why: The reason.
-        by: Who caused the look: an event's id, ``tick``, ``sweep``, or SQS's SenderId of an order.
+        at: When it was taken, UTC.
+        identity: The identity's name.
+        action: Of :class:`~meshcert.lifecycle.deciding.steps.Action`.
+        why: The reason, shown to people.
+        by: Who caused the look: an event's id, ``tick``, ``sweep``, or the SenderId that SQS gives an order.
         before: The version, rollout or instance before.
-        after: That after it; empty if the action failed.
-        outcome: ``done``, or why not.
-        service: The service it was about, if one.
+        after: The one after it; empty if the action failed.
+        outcome: ``done``, or the error.
+        service: The service it was about, if any.
     """
 
     at: dt.datetime

@@ -1,8 +1,8 @@
 """
-What is remembered of an identity between two looks, and nowhere else to be seen.
+The memory of an identity between two looks: only facts that cannot be read elsewhere.
 
-The issuer, the secret's labels and the platform are the truth; this only says what we asked for and when. Lost, it is
-made anew: at worst a wait begins again.
+Issuer, secret labels and platform show the present state; the memory adds what meshcert asked for, and when. If it is
+lost, it is built anew; at worst, a wait begins again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 SCHEMA = 1
 RENEW, ROLL_BACK = "renew", "rollback"
-"""What an operator can order."""
+"""Orders of an operator."""
 _CERTIFICATES_KEPT = 8
 _MESSAGES_KEPT = 8
 _TIMES = {"at", "since", "not_before", "not_after"}
@@ -28,9 +28,7 @@ class KnownCertificate:
 
     Args:
         version: The secret version that holds it.
-        certificate_arn: What the issuer calls it; stored under this name since ACM was the only one.
-        not_before: Start of its validity.
-        not_after: Its end.
+        certificate_arn: The issuer's name for it; the field's name dates from when ACM was the only issuer.
     """
 
     version: str
@@ -45,11 +43,8 @@ class CurrentVersion:
     The version that proxies read.
 
     Args:
-        version: The secret version.
-        since: When it was first seen to be the current one.
-        certificate_arn: What the issuer calls the certificate that it holds; empty if it has never shown it to us.
-        not_before: Start of that certificate's validity.
-        not_after: Its end.
+        since: When it was first seen as the current version.
+        certificate_arn: The issuer's name for the certificate in it; empty if the issuer has never shown it to us.
     """
 
     version: str
@@ -65,9 +60,8 @@ class RenewalRequest:
     A renewal that was asked for.
 
     Args:
-        version: The version whose certificate was to be renewed.
-        at: When.
-        tries: How often so far, for this version.
+        version: The version that was to be renewed.
+        tries: Number of requests so far for this version.
     """
 
     version: str
@@ -78,16 +72,15 @@ class RenewalRequest:
 @dataclass(frozen=True)
 class BegunRollout:
     """
-    A deployment we began, or were about to.
+    A deployment that we began, or were about to begin.
 
     Args:
-        version: The version it takes to the service.
-        replaces: The service's newest deployment before it: any newer one began after the version was current.
-        at: When.
-        deployment: Its id; empty if we ended before we learned it.
-        tries: How often so far, for this version.
-        after_failure: Whether the deployment before it had failed, not for this version: its own failures then say
-            nothing about the version.
+        version: The version that it brings to the service.
+        replaces: The service's newest deployment before it. Any newer one began after the version became current.
+        deployment: The deployment's id; empty if the run ended before it was known.
+        tries: Number of deployments so far for this version.
+        after_failure: Whether the deployment before it had failed for a reason other than this version. If so, failures
+            of this deployment say nothing about the version.
     """
 
     version: str
@@ -104,10 +97,10 @@ class Quarantine:
     The latest roll back.
 
     Args:
-        version: The bad version.
-        reason: Why it is bad.
-        at: When it was found to be.
-        count: How many versions in a row were bad.
+        version: The version that was rolled back.
+        reason: Why it is bad, shown to people.
+        at: When the version was found to be bad.
+        count: Number of bad versions in a row.
     """
 
     version: str
@@ -122,12 +115,11 @@ class Failure:
     A step that failed, and has not succeeded since.
 
     Args:
-        version: The version it is about.
-        why: The last error.
-        since: When it failed first.
-        at: When it failed last.
-        count: How often.
-        refused: Whether the last error was one that a person has to mend.
+        why: The last error's text.
+        since: When it first failed.
+        at: When it last failed.
+        count: Number of failures.
+        refused: Whether the last error needs a person.
     """
 
     version: str
@@ -141,15 +133,15 @@ class Failure:
 @dataclass(frozen=True)
 class Order:
     """
-    An operator's wish.
+    An operator's order.
 
     Args:
         kind: ``renew`` or ``rollback``.
-        by: Who sent it, as SQS says.
+        by: Who sent it: SQS's SenderId.
         reason: The operator's own words.
         at: When it was taken up.
-        version: What it is about: the issued version that is to be renewed, or the published one that is to be left.
-            Once that is another, the order has been carried out. Empty until it was seen.
+        version: The issued version that is to be renewed, or the published one that is to be left; empty until it is
+            known. Once another version has replaced it, the order has been carried out.
     """
 
     kind: str
@@ -162,18 +154,19 @@ class Order:
 @dataclass(frozen=True)
 class Memory:
     """
-    Everything that is remembered of one identity.
+    Everything that is remembered about one identity.
 
     Args:
         publication: The version that was current at the last look.
         renewal: The last renewal asked for.
         rollouts: The last deployment of each service.
         quarantine: The last roll back.
-        order: What an operator wants and has not got yet.
-        messages: SQS's ids of the last orders taken up: the same message coming again is the same order.
-        certificates: What the issuer has shown, by serial number, the latest ones: saves asking it again.
-        looked_at: The last look that saw everything.
-        failures: The steps that fail, by their names.
+        order: An operator's order that has not been carried out yet.
+        messages: SQS's ids of the latest orders, by which a repeated message is recognised.
+        certificates: The latest certificates that the issuer has shown, by serial number, so that it is not asked
+            again.
+        looked_at: When everything was last seen in one look.
+        failures: Steps that failed last time, by name.
     """
 
     publication: CurrentVersion | None = None
@@ -187,49 +180,49 @@ class Memory:
     failures: dict[str, Failure] = field(default_factory=dict)
 
     def knowing(self, serial_number: str, certificate: KnownCertificate) -> Memory:
-        """The same, and the certificate with that serial number."""
+        """A copy with the certificate of a serial number added."""
         others = {serial: known for serial, known in self.certificates.items() if serial != serial_number}
         latest = dict(list(others.items())[-(_CERTIFICATES_KEPT - 1) :])
         return replace(self, certificates=latest | {serial_number: certificate})
 
     def holding(self, version: str) -> KnownCertificate | None:
-        """The certificate that a version holds."""
+        """The certificate that a version holds; None if it is not known."""
         return next((known for known in self.certificates.values() if known.version == version), None)
 
     def ordered(self, order: Order, message: str) -> Memory:
         """
-        The same, with an order that came with a message; it takes the place of any before.
+        A copy with an order that came with a message; it replaces any earlier order.
 
-        What failed is forgotten: whoever orders something has mended the cause, or wants to see it tried.
+        Failures are forgotten: an operator who orders something has fixed the cause, or wants to see it tried again.
         """
         return replace(self, order=order, messages=(*self.messages, message)[-_MESSAGES_KEPT:], failures={})
 
     def renewing(self, version: str, at: dt.datetime) -> Memory:
-        """The same, with a renewal that was asked for; an order to renew has been carried out by it."""
+        """A copy with a renewal that was asked for; an order to renew is thereby carried out."""
         before = self.renewal
         tries = before.tries + 1 if before and before.version == version else 1
         return replace(self._without_order(RENEW), renewal=RenewalRequest(version, at, tries))
 
     def quarantining(self, version: str, reason: str, at: dt.datetime) -> Memory:
-        """The same, with a bad version; one that is quarantined already stays as it was."""
+        """A copy with a bad version; one that is quarantined already is not changed."""
         before = self.quarantine
         if before and before.version == version:
             return self
         return replace(self, quarantine=Quarantine(version, reason, at, before.count + 1 if before else 1))
 
     def rolled_back(self) -> Memory:
-        """The same, with an order to roll back carried out."""
+        """A copy in which an order to roll back has been carried out."""
         return self._without_order(ROLL_BACK)
 
     def proving(self) -> Memory:
-        """The same, with a version proven good: the next bad one is the first in a row."""
+        """A copy with a version proven good: the next bad version is the first in a row."""
         return replace(self, quarantine=replace(self.quarantine, count=0) if self.quarantine else None)
 
     def deploying(self, service: str, rollout: BegunRollout) -> Memory:
         """
-        The same, with a deployment of a service that is about to begin; it has no id yet.
+        A copy with a deployment of a service that is about to begin; it has no id yet.
 
-        Another one of the same version is one more try, unless the one before never began.
+        A further deployment of the same version counts as one more try, unless the one before never began.
         """
         before = self.rollouts.get(service)
         if before and before.version == rollout.version:
@@ -239,7 +232,7 @@ class Memory:
         return replace(self, rollouts=self.rollouts | {service: rollout})
 
     def deployed(self, service: str, deployment: str) -> Memory:
-        """The same, with the id of the deployment that was about to begin."""
+        """A copy with the id of the deployment that was about to begin."""
         begun = replace(self.rollouts[service], deployment=deployment)
         return replace(self, rollouts=self.rollouts | {service: begun})
 
@@ -255,7 +248,8 @@ class Memory:
         """
         Read what :meth:`to_json` wrote.
 
-        What another schema wrote, or cannot be read, is forgotten: memory is never needed, and no look may fail for it.
+        A text of another schema, or one that cannot be read, gives an empty memory: no look may fail because of its
+        memory.
         """
         try:
             document = json.loads(text)
@@ -280,15 +274,15 @@ class Memory:
 
 Change = Callable[[Memory], Memory]
 """
-What to remember from now on, of what is remembered now.
+A change of the memory: a function from the present memory to the new one.
 
-A run has one memory, and one owner of it. Who only learns something says how the memory changes and holds none himself:
-nothing that was forgotten meanwhile comes back.
+A run has one memory, with one owner. Other code describes how the memory changes and holds no copy of it, so nothing
+that was forgotten meanwhile comes back.
 """
 
 
 def _plain(value: Any) -> Any:
-    # Not dataclasses.asdict: it copies every time deeply, and a fleet is written down at every look.
+    # dataclasses.asdict makes deep copies, which is slow, and a fleet's memory is written at every look.
     return value.isoformat() if isinstance(value, dt.datetime) else vars(value)
 
 

@@ -1,8 +1,8 @@
 """
-What is: all that one look at an identity has found, as plain values.
+The present state of an identity, as one look has found it, in plain values.
 
-A part that could not be looked at is :class:`Unknown`, one that does not exist is :class:`Missing`: a plan goes on with
-the others. Times are aware, UTC.
+A part that could not be looked at is :class:`Unknown`, one that does not exist is :class:`Missing`: a plan is made from
+the other parts. Times are aware, UTC.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Unknown:
     """
-    AWS could not say now, or would not.
+    A part that could not be looked at: AWS did not answer, or denied the call.
 
     Args:
-        reason: Why, for people.
-        denied: Whether AWS refused; otherwise it may answer later.
+        reason: The reason, shown to people.
+        denied: Whether AWS denied the call; otherwise it may answer later.
     """
 
     reason: str
@@ -39,17 +39,17 @@ class Unknown:
 @dataclass(frozen=True)
 class Missing:
     """
-    It does not exist.
+    A part that does not exist.
 
     Args:
-        what: What is missing, and how it comes back.
+        what: What is missing, and how to bring it back.
     """
 
     what: str
 
 
 class RolloutState(StrEnum):
-    """How far a rollout is; the values are shown to people and scripts."""
+    """The state of a rollout; the values are shown to people and scripts."""
 
     IN_PROGRESS = "IN_PROGRESS"
     COMPLETED = "COMPLETED"
@@ -58,11 +58,11 @@ class RolloutState(StrEnum):
 
 class Words(NamedTuple):
     """
-    How a platform calls things, in sentences for people.
+    A platform's own words, for sentences shown to people.
 
     Args:
-        platform: Itself.
-        instance: An instance of a workload.
+        platform: The platform's name.
+        instance: Its word for an instance of a workload.
     """
 
     platform: str
@@ -72,12 +72,12 @@ class Words(NamedTuple):
 @dataclass(frozen=True)
 class Rollout:
     """
-    A service's newest rollout: instances that start one after the other and take the place of those before.
+    A service's newest rollout: new instances start one after the other and replace the earlier ones.
 
     Args:
         id: The platform's own name for it.
-        state: How far it is. One that was stopped or taken back counts as failed.
-        failed: Instances of it that failed, one after the other; a healthy one takes this back to 0.
+        state: A rollout that was stopped or rolled back counts as failed.
+        failed: Number of instances of it that failed in a row; a healthy one resets it to 0.
         reason: The platform's own sentence.
     """
 
@@ -90,13 +90,13 @@ class Rollout:
 @dataclass(frozen=True)
 class Instance:
     """
-    An instance of a workload that the platform wants to run: a task of ECS's.
+    An instance of a workload that the platform wants to run: on ECS, a task.
 
     Args:
         id: The platform's own name for it.
         rollout: The rollout that started it.
         running: It has started and is not being stopped.
-        started_at: When it was running first; None before that.
+        started_at: When it first ran; None before that.
     """
 
     id: str
@@ -111,15 +111,12 @@ class Workload:
     A workload as the platform shows it.
 
     Args:
-        name: Its name.
         desired_count: Number of instances it should have.
-        instances: Those that the platform wants to run.
-        rollout: The newest rollout.
-        words: How the platform calls things.
-        failures: How instances of that rollout ended that failed on what they were to serve: Envoy ended by itself, or
-            a health check failed. In the platform's words.
-        excused: How instances of that rollout ended that failed and say nothing about what they were to serve: an image
-            that cannot be pulled, no capacity, AWS out of reach or refusing, the application's own end.
+        instances: The instances that the platform wants to run.
+        failures: How instances of the newest rollout failed because of the material they were to serve, in the
+            platform's words: Envoy ended by itself, or a health check failed.
+        excused: How instances of the newest rollout failed for other reasons: an image that cannot be pulled, no
+            capacity, AWS unreachable or refusing, an application that ended by itself.
     """
 
     name: str
@@ -132,12 +129,12 @@ class Workload:
 
     @property
     def rolling_out(self) -> bool:
-        """Its newest rollout is still under way."""
+        """True if the newest rollout is still under way."""
         return self.rollout.state is RolloutState.IN_PROGRESS
 
     @property
     def steady(self) -> bool:
-        """It runs what it should: nothing is being started, stopped or rolled out."""
+        """True if it runs as it should: no instance is being started, stopped or rolled out."""
         running = sum(instance.running for instance in self.instances)
         return not self.rolling_out and running == len(self.instances) == self.desired_count
 
@@ -145,15 +142,15 @@ class Workload:
 @dataclass(frozen=True)
 class Acknowledgement:
     """
-    The version of one identity that an instance says it serves.
+    The version of one identity that an instance reports to serve.
 
     Args:
-        at: When it said so.
+        at: When it reported this.
         version: The version its Envoy serves.
-        serial_number: That of the certificate its Envoy serves, lower-case hex.
-        not_after: End of that certificate's validity; None if it did not say.
-        refused: A version it would not take over.
-        error: Why.
+        serial_number: Serial number of the certificate its Envoy serves, lower-case hex.
+        not_after: End of that certificate's validity; None if not reported.
+        refused: A version that it refused to take over.
+        error: Why it refused that version.
     """
 
     at: dt.datetime
@@ -170,7 +167,6 @@ class Authority:
     A CA of the identity's hierarchy.
 
     Args:
-        arn: Its ARN.
         not_after: End of its certificate's validity.
     """
 
@@ -181,16 +177,16 @@ class Authority:
 @dataclass(frozen=True)
 class Observation:
     """
-    One look at one identity.
+    The state of one identity at one look.
 
     Args:
-        identity: What is declared.
-        now: When the look was.
-        issuer: What the issuer of its certificate can.
-        issuance: What the issuer says.
+        identity: The identity as declared.
+        now: The time of the look.
+        issuer: The abilities of its issuer.
+        issuance: Its certificate, as the issuer has it.
         labels: The secret's staging labels by version.
-        services: What the platform says, by service; None for a service that does not exist.
-        acknowledgements: What running instances said of the identity, by instance.
+        services: Its services as the platform shows them, by name; None for a service that does not exist.
+        acknowledgements: The latest acknowledgement of the identity, by running instance.
         authorities: The hierarchy's CAs, the one that signs the identity's certificate first.
     """
 
@@ -205,18 +201,18 @@ class Observation:
 
     @property
     def whole(self) -> bool:
-        """Every part could be looked at."""
+        """True if every part could be looked at."""
         parts = (self.issuance, self.labels, self.services, self.acknowledgements, self.authorities)
         return not any(isinstance(part, Unknown) for part in parts)
 
     @property
     def current(self) -> str:
-        """The version that proxies read; empty if none, or if that is not known."""
+        """The version that proxies read; empty if there is none, or if it is not known."""
         return self._labelled(CURRENT)
 
     @property
     def last_good(self) -> str:
-        """The version that was served and proven last."""
+        """The version that was last proven good."""
         return self._labelled(LAST_GOOD)
 
     @property
@@ -226,7 +222,7 @@ class Observation:
 
     @property
     def quarantined(self) -> str:
-        """The version whose rollout failed last."""
+        """The version that was rolled back last."""
         return self._labelled(QUARANTINED)
 
     def _labelled(self, label: str) -> str:

@@ -1,4 +1,4 @@
-"""When things are due: thresholds are fractions of a lifetime, intervals seconds; both scale to minutes in tests."""
+"""When steps are due. Thresholds are fractions of a lifetime, intervals are seconds; tests shorten both."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Policy:
     """
-    The lifecycle's settings, for the certificates of one issuer; the defaults are those for ACM.
+    The lifecycle's settings for the certificates of one issuer; the defaults are those for ACM.
 
     Args:
         back_dating_s: How far NotBefore lies before the time of issue (AWS Private CA: 60 minutes).
-        renew_at: Fraction of the lifetime gone at which we ask for a renewal that did not come by itself.
+        renew_at: Elapsed fraction of the lifetime at which we ask for a renewal that did not come by itself.
         renewal_patience_s: A renewal request without effect is made again after this (ACM gives up after 72 hours:
             ACM user guide, "Check a certificate's renewal status").
-        shortest_between_renewals_s: Ordered renewals closer together are done as one: Secrets Manager keeps every
-            version of the last 24 hours and has room for 100 (secretsmanager:PutSecretValue); these are 96 at most.
+        shortest_between_renewals_s: Ordered renewals closer together are done as one. Secrets Manager keeps every
+            version of the last 24 hours, up to 100 (secretsmanager:PutSecretValue); this allows 96 at most.
         acknowledge_within_s: Time for running instances to serve a new version, beyond their poll interval.
         pause_between_services_s: Rest between the deployments of two services.
-        deployment_within_s: A service that takes longer to take a version over is reported, and holds up the identity's
-            other services no more.
-        retry_first_s: Wait before the second renewal after a quarantine, before the second repetition of a step that
-            was refused, and before a failed deployment of a good version is repeated; doubles each time. The first
-            renewal after a quarantine and the first repetition do not wait.
+        deployment_within_s: A service that needs longer to take a version over is reported, and no longer holds up the
+            identity's other services.
+        retry_first_s: Wait before the second renewal after a quarantine, the second repetition of a refused step, and
+            the repetition of a failed deployment of a good version; doubles each time. The first renewal after a
+            quarantine and the first repetition do not wait.
         retry_longest_s: Longest of these waits.
-        look_again_s: An unsettled identity is looked at again after this.
+        look_again_s: Time until an unsettled identity is looked at again.
         ca_margin: A CA must outlive the end of the certificate renewed next by this fraction of a leaf's lifetime.
     """
 
@@ -57,27 +57,27 @@ class Policy:
         return cls(renew_at=issuer.fractions.own_renewal)
 
     def issued_at(self, validity: ValidityPeriod) -> dt.datetime:
-        """When a certificate was issued: a CA dates NotBefore back."""
+        """When a certificate was issued. CAs set NotBefore to an earlier time."""
         return validity.not_before + dt.timedelta(seconds=self.back_dating_s)
 
     def lifetime(self, validity: ValidityPeriod) -> dt.timedelta:
-        """From issue to end; at least a microsecond, so that fractions of it exist."""
+        """Time from issue to end; at least a microsecond, so that it can be divided."""
         return max(validity.not_after - self.issued_at(validity), dt.timedelta(microseconds=1))
 
     def fraction_gone(self, validity: ValidityPeriod, now: dt.datetime) -> float:
-        """Part of the lifetime that is gone: 0 at issue, 1 at the end, more after it."""
+        """The elapsed fraction of the lifetime: 0 at issue, 1 at the end, more after it."""
         return (now - self.issued_at(validity)) / self.lifetime(validity)
 
     def at(self, validity: ValidityPeriod, fraction: float) -> dt.datetime:
-        """The time at which that fraction of the lifetime is gone."""
+        """The time at which a fraction of the lifetime has elapsed."""
         return self.issued_at(validity) + self.lifetime(validity) * fraction
 
     def retry_after_s(self, tries: int) -> float:
-        """How long to wait after that many failures, seconds: none after none, then doubling."""
+        """How long to wait after a number of failures, seconds: 0 after none, then doubling."""
         return 0.0 if tries < 1 else min(self.retry_longest_s, self.retry_first_s * 2.0 ** min(tries - 1, 32))
 
     def to_environ(self) -> dict[str, str]:
-        """The variables that :meth:`from_environ` reads: of each setting that differs from its default."""
+        """The variables that :meth:`from_environ` reads, for each setting that differs from its default."""
         default = Policy()
         return {
             _variable(field.name): f"{getattr(self, field.name):g}"
@@ -88,10 +88,10 @@ class Policy:
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Policy:
         """
-        Read the settings from ``MESHCERT_POLICY_…`` variables; those that are not set have their defaults.
+        Read the settings from ``MESHCERT_POLICY_…`` variables; a variable that is not set leaves the default.
 
         Raises:
-            ValueError: If one is not a number from 0 on; names the variable.
+            ValueError: If a value is negative or not a number; the message names the variable.
         """
         values: dict[str, float] = {}
         for field in fields(cls):

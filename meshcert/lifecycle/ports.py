@@ -1,8 +1,8 @@
 """
-What the lifecycle needs from outside: only the methods it calls.
+The ports of the lifecycle: only the methods that it calls.
 
-As in :mod:`meshcert.publishing.ports`, implementations raise :mod:`meshcert.errors` and nothing else for what AWS
-answers. None of them can reach a private key.
+As in :mod:`meshcert.publishing.ports`, implementations raise only :mod:`meshcert.errors` for an answer of AWS. None of
+them can reach a private key.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 
 
 class WorkloadPlatform(Protocol):
-    """Where workloads run: the services of one cluster."""
+    """The platform that runs the workloads: the services of one cluster."""
 
     def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
         """
-        The services that an event is about, as :meth:`identities_of` takes them; no call is made.
+        The services that an event is about, as :meth:`identities_of` takes them; makes no call.
 
         Args:
-            event: As EventBridge delivers it; its detail is an object. It may come from any source.
+            event: As EventBridge delivers it, with an object as its detail. It may come from any source.
         """
         ...
 
     def look(self, name: str) -> Workload | None:
-        """A service as it is; None if it does not exist or is being deleted."""
+        """The present state of a service; None if it does not exist or is being deleted."""
         ...
 
     def roll_out(self, name: str) -> str:
         """
-        Begin a new rollout of a service, on top of whatever is under way.
+        Begin a new rollout of a service, even if another one is under way.
 
         Returns:
-            Its id.
+            The rollout's id.
 
         Raises:
             IdentityMissing: If there is no such service.
@@ -54,21 +54,21 @@ class WorkloadPlatform(Protocol):
 
     def stop(self, instance: str, reason: str) -> None:
         """
-        Stop an instance; the platform starts another. Nothing happens when it has stopped already.
+        Stop an instance; the platform starts another. Nothing happens if it has stopped already.
 
         Args:
-            instance: Its id.
+            instance: The instance's id.
             reason: Shown by the platform beside the stopped instance.
         """
         ...
 
     def identities_of(self, service_arn: str) -> tuple[str, ...]:
-        """The identities whose names the service's tags carry; empty for a service that is not ours or is gone."""
+        """The identities named in a service's tags; none for a service that is not of this mesh or is gone."""
         ...
 
 
 class AcknowledgementTable(Protocol):
-    """The table in which instances say what they serve."""
+    """The table in which instances report what they serve."""
 
     def of(self, service: str) -> Mapping[str, Mapping[str, Acknowledgement]]:
         """Acknowledgements by instance and identity; rows that make no sense are left out."""
@@ -76,18 +76,17 @@ class AcknowledgementTable(Protocol):
 
 
 class Exporter(Protocol):
-    """The export function: the only one that can reach a private key."""
+    """The export function, the only one that can reach a private key."""
 
     def export(self, identity: str, version: str) -> str:
         """
-        Have it take an identity's material out of its issuer and publish it.
+        Have an identity's material exported from its issuer and published.
 
         Args:
-            identity: Its name.
-            version: The version that the issuer was seen to hold.
+            version: The version that the issuer held when it was last looked at.
 
         Returns:
-            The version that came out; another one if it was renewed in between.
+            The version that was exported: another one if the issuer has renewed the certificate meanwhile.
 
         Raises:
             ExportFailed: With the reason the function gave.
@@ -101,7 +100,7 @@ class Authorities(Protocol):
 
     def not_after(self, certificate_authority_arn: str) -> dt.datetime:
         """
-        End of a CA certificate's validity. May be up to an hour old: it changes with a reissue only.
+        End of a CA certificate's validity. May be up to an hour old: only a reissue changes it.
 
         Raises:
             IdentityMissing: If there is no such CA.
@@ -115,10 +114,9 @@ class Lease:
     The right to act for an identity.
 
     Args:
-        identity: Its name.
-        owner: Who has it: the Lambda request id.
-        wanted: How often others had found it taken when it was taken over.
-        memory: What is remembered.
+        owner: The holder's Lambda request id.
+        wanted: How often others had found the lease taken, up to when it was taken over.
+        memory: The memory of the identity.
     """
 
     identity: str
@@ -131,83 +129,80 @@ class LifecycleTable(Protocol):
     """
     The table ``lifecycle``: one row for each identity.
 
-    Every write but :meth:`want` is conditional on the owner: who lost the lease by taking too long writes nothing more.
+    Every write except :meth:`want` requires the lease: a run that lost its lease by taking too long can write nothing
+    more.
     """
 
     def take(self, identity: str, owner: str, now: dt.datetime, until: dt.datetime) -> Lease | None:
         """
-        Take the lease and mark the identity unsettled; a row that does not exist is made.
+        Take the lease and mark the identity unsettled; a missing row is created.
 
         Args:
-            identity: Its name.
-            owner: Who wants it. Taking it again is allowed: a message that comes back finds its own lease.
-            now: The time.
-            until: When others may take it.
+            owner: Who takes it. An owner may take its own lease again, as a repeated message does.
+            until: When others may take the lease.
 
         Returns:
-            None if somebody else has it.
+            The lease; None if another owner has it.
         """
         ...
 
     def looked_since(self, identity: str, time: dt.datetime) -> bool:
         """
-        Somebody has taken the lease at this time or later.
+        True if the lease was taken at this time or later.
 
-        That look has seen what had happened by then. If that look came to nothing, the identity is unsettled.
+        The look that took it has seen everything up to then. If that look failed, the identity is still unsettled.
         """
         ...
 
     def want(self, identity: str, now: dt.datetime) -> None:
         """
-        Say that somebody found the lease taken.
+        Record that a look found the lease taken.
 
-        The identity is unsettled then, whether its owner still has the lease or has given it back in the meantime.
+        This marks the identity unsettled, whether the owner still holds the lease or has given it back meanwhile.
         """
         ...
 
     def save(self, lease: Lease, memory: Memory) -> None:
         """
-        Remember something while holding the lease.
+        Write an identity's memory while holding its lease.
 
         Raises:
-            LeaseLost: If somebody else has it by now.
+            LeaseLost: If another owner has the lease by now.
         """
         ...
 
     def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> bool:
         """
-        Give the lease back.
+        Write the memory and give the lease back.
 
         Args:
-            lease: The lease.
-            memory: What to remember.
-            look_at: When the next tick may look; None if the identity is settled. It stays unsettled nevertheless if
-                somebody wanted it meanwhile.
+            look_at: When the next tick may look; None if the identity is settled. Even then it stays unsettled if
+                another look wanted it meanwhile.
 
         Returns:
-            True if somebody wanted it meanwhile: what they came for has not been looked at.
+            True if another look wanted the identity meanwhile: it still has to be made.
 
         Raises:
-            LeaseLost: If somebody else has it by now.
+            LeaseLost: If another owner has the lease by now.
         """
         ...
 
     def forget(self, lease: Lease) -> None:
         """
-        Delete the row of an identity that is not declared any more.
+        Delete the row of an identity that is no longer declared.
 
         Raises:
-            LeaseLost: If somebody else has the lease by now.
+            LeaseLost: If another owner has the lease by now.
         """
         ...
 
     def unsettled(self, now: dt.datetime) -> Iterator[str]:
-        """The names of the unsettled identities that may be looked at, those due longest first, page by page."""
+        """The names of the unsettled identities that may be looked at now, those due longest first, page by page."""
         ...
 
 
 class Audit(Protocol):
-    """The log of actions."""
+    """The audit log: a line for each action."""
 
     def record(self, entry: AuditEntry) -> None:
         """Write a line."""
@@ -219,10 +214,10 @@ class Messages(Protocol):
 
     def send(self, messages: Mapping[str, int], because: str) -> None:
         """
-        Have identities looked at.
+        Send a look for each identity.
 
         Args:
-            messages: Seconds to wait, by identity; at most 900.
+            messages: Delay of each identity's look, seconds; at most 900.
             because: ``tick`` or ``sweep``.
         """
         ...
@@ -230,17 +225,7 @@ class Messages(Protocol):
 
 @dataclass(frozen=True)
 class Observers:
-    """
-    Where a look looks.
-
-    Args:
-        issuer: Who issues the certificates.
-        labels: Secrets Manager.
-        platform: Where the workloads run.
-        acknowledgements: What instances say.
-        authorities: AWS Private CA.
-        clock: Time.
-    """
+    """The ports that a look reads from."""
 
     issuer: IssuanceView
     labels: Labels
@@ -253,14 +238,11 @@ class Observers:
 @dataclass(frozen=True)
 class Ports(Observers):
     """
-    All that the renewal function works with: where it looks, what it does, and when.
+    The ports and settings of the renewal function.
 
     Args:
-        exporter: The export function.
-        declared: The declared identities.
         table: Leases and memory.
-        audit: The log of actions.
-        policy: When things are due.
+        policy: Thresholds and intervals.
         lease_s: Length of a lease, seconds: at least as long as the function may run.
     """
 

@@ -1,7 +1,7 @@
 """
-Certificate, chain, encrypted private key and passphrase that belong together, and what is written in them.
+Certificate, chain, encrypted private key and passphrase that belong together; their facts and their JSON.
 
-Loading the package costs the standard library only: it is part of every container's start.
+Importing the package loads only the standard library, because every container imports it at its start.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ class CertificateFacts:
 
     Args:
         serial_number: Lower-case hex, whole bytes, no colons: as Envoy's ``/certs`` shows it.
-        not_before: Start of its validity, UTC.
-        not_after: End of its validity, UTC.
+        not_before: Start of the validity, UTC.
+        not_after: End of the validity, UTC.
         names: See :func:`sans_of`.
     """
 
@@ -35,7 +35,7 @@ class CertificateFacts:
     names: tuple[San, ...]
 
     def as_document(self) -> dict[str, Any]:
-        """The fields that stand beside the material in its secret; times are ISO 8601, UTC."""
+        """The fields that are stored beside the material in its secret; times are ISO 8601, UTC."""
         return {
             "SerialNumber": self.serial_number,
             "NotBefore": self.not_before.isoformat(),
@@ -65,7 +65,7 @@ def certificate_facts(certificate: str) -> CertificateFacts:
 
 
 def sans_of(certificate: x509.Certificate) -> tuple[San, ...]:
-    """The DNS names and URIs of its subject alternative name extension, in their order; other kinds are left out."""
+    """A certificate's DNS names and URIs, in the order of its extension; other kinds of names are left out."""
     names: list[San] = []
     for name in extension_of(certificate, x509.SubjectAlternativeName) or ():
         if isinstance(name, x509.DNSName):
@@ -76,16 +76,7 @@ def sans_of(certificate: x509.Certificate) -> tuple[San, ...]:
 
 
 def extension_of(certificate: x509.Certificate, kind: type[_Extension]) -> _Extension | None:
-    """
-    An extension's value.
-
-    Args:
-        certificate: The certificate.
-        kind: The extension's type.
-
-    Returns:
-        None if the certificate does not have it.
-    """
+    """The value of a certificate's extension; None if the certificate does not have it."""
     try:
         return certificate.extensions.get_extension_for_class(kind).value
     except x509.ExtensionNotFound:

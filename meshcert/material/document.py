@@ -1,8 +1,8 @@
 """
 The JSON inside a secret, schema 1.
 
-The field names are those of ACM's ExportCertificate answer. The passphrase is the real one: boto3 encodes blobs on the
-wire by itself. A trust bundle's secret holds certificates only.
+The field names are those of ACM's ExportCertificate answer. The passphrase is stored as it is, not in base64. A trust
+bundle's secret holds certificates only.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from meshcert.material import EncryptedPrivateKey, ListSource, Material, Passphr
 SCHEMA = 1
 
 PLACEHOLDER = json.dumps({"Schema": SCHEMA, "Placeholder": "Written by the template; the export function replaces it."})
-"""What the template seeds a secret with. Constant: another text would make CloudFormation write a new version."""
+"""The value with which the template creates a secret. A changed text would make CloudFormation write a new version."""
 
 _PLAIN = re.compile(r"[\w.-][\w./-]*", re.ASCII)
 """Names of buckets and keys that no URL has to escape."""
@@ -28,11 +28,10 @@ def write_material(material: Material, facts: dict[str, Any]) -> str:
     The value of an identity's secret.
 
     Args:
-        material: What to publish.
-        facts: Public facts to stand beside it (serial number, validity, names), for people who look.
+        facts: Public facts to store beside it for people: serial number, validity, names.
 
     Returns:
-        JSON; it contains the encrypted key and its passphrase.
+        JSON that contains the encrypted key and its passphrase.
     """
     return json.dumps(
         {
@@ -59,8 +58,8 @@ def read_material(text: str, secret: str) -> Material:
 
     Raises:
         SecretNotPublished: If it is the template's placeholder.
-        SecretMalformed: If it is not JSON, of another schema, lacks a field, or a field is not text, or not
-            PEM of its kind.
+        SecretMalformed: If it is not JSON, has another schema, or lacks a field; or if a field is not text or not PEM
+            of its kind.
     """
     fields = _fields(text, secret, ("Certificate", "CertificateChain", "PrivateKey", "Passphrase"))
     for name in ("Certificate", "CertificateChain"):
@@ -76,7 +75,7 @@ def read_material(text: str, secret: str) -> Material:
 
 
 def write_trust_bundle(bundle: TrustBundle) -> str:
-    """The value of a trust bundle's secret; nothing about revocation is in it where nobody asks for it."""
+    """The value of a trust bundle's secret; without revocation lists, it has no field for them."""
     lists = [{"Bucket": each.bucket, "Key": each.key, "Authority": each.authority} for each in bundle.lists]
     value: dict[str, Any] = {"Schema": SCHEMA, "TrustBundle": bundle.certificates}
     return json.dumps(value | ({"RevocationLists": lists} if lists else {}))
@@ -92,8 +91,8 @@ def read_trust_bundle(text: str, secret: str) -> TrustBundle:
 
     Raises:
         SecretNotPublished: If it is the template's placeholder.
-        SecretMalformed: If it is not JSON, of another schema, holds no certificate, or says wrongly where revocation
-            lists lie.
+        SecretMalformed: If it is not JSON, has another schema, holds no certificate, or describes revocation lists
+            wrongly.
     """
     fields = _fields(text, secret, ("TrustBundle",))
     _require_certificates(fields["TrustBundle"], "TrustBundle", secret)
@@ -109,13 +108,13 @@ def _list_sources(value: object, secret: str) -> tuple[ListSource, ...]:
         ):
             return sources
     except (KeyError, TypeError):
-        # Not the shape that :func:`write_trust_bundle` writes; what it is instead does not matter.
+        # The value does not have the shape that :func:`write_trust_bundle` writes.
         pass
     raise SecretMalformed(secret, "RevocationLists is no list of Bucket, Key and Authority")
 
 
 def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """The whole value; these fields of it are texts."""
+    """All fields of a value; those in ``names`` have been checked to be text."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -134,7 +133,7 @@ def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, Any]:
         try:
             value[name].encode()
         except UnicodeEncodeError:
-            # JSON can escape half a surrogate pair, which is no character; the error itself would hold the value.
+            # JSON can escape half a surrogate pair, which is not a character; the original error would hold the value.
             raise SecretMalformed(secret, f"{name} is not Unicode text") from None
     return value
 

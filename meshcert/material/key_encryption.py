@@ -1,5 +1,5 @@
 """
-How a private key is encrypted, read from its PKCS#8 header without opening it.
+Describe how a private key is encrypted, from its PKCS#8 header, without decrypting it.
 
 Envoy opens fewer forms than OpenSSL and ``cryptography`` do: :mod:`meshcert.contract.key_encryption` lists them.
 """
@@ -56,13 +56,11 @@ class _Pbkdf2Parameters:
 
 def describe_encryption(private_key: EncryptedPrivateKey) -> str:
     """
-    How a private key is encrypted, in words; nothing of the key is in them.
-
-    Args:
-        private_key: PKCS#8 PEM.
+    The encryption of a private key in words, without anything of the key.
 
     Returns:
-        For example ``PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1``; ``no readable PKCS#8 encryption`` if it is none.
+        For example ``PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1``; ``no readable PKCS#8 encryption`` if the header
+        cannot be read.
     """
     found = _PEM.search(private_key.reveal())
     try:

@@ -1,8 +1,8 @@
 """
-What a proxy needs to prove an identity, and what it needs to check a peer.
+The material with which a proxy proves an identity, and the roots against which it checks a peer.
 
-Two types of text are secret: the encrypted private key and its passphrase. Both show themselves as a digest or as
-``***`` wherever Python prints them; :meth:`reveal` is the one deliberate way to their content.
+Two types of text are secret: the encrypted private key and its passphrase. Wherever Python prints them, they appear as
+a digest or as ``***``; only :meth:`reveal` gives their content.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The content. Whoever calls this answers for where it goes."""
+        """The content. The caller is responsible for where it goes."""
         return self._text
 
     def __repr__(self) -> str:
@@ -50,7 +50,7 @@ class _Secret:
 
 
 class Passphrase(_Secret):
-    """Opens an encrypted private key. ASCII without ``#``, ``$`` and ``%`` (acm:ExportCertificate)."""
+    """The passphrase of an encrypted private key. ASCII without ``#``, ``$`` and ``%`` (acm:ExportCertificate)."""
 
     __slots__ = ()
 
@@ -68,15 +68,13 @@ class EncryptedPrivateKey(_Secret):
 
 class Material(NamedTuple):
     """
-    A certificate, its chain, its encrypted private key and the passphrase: they belong together.
+    A certificate, its chain, its encrypted private key and the passphrase, which belong together.
 
     Nothing is checked here; :mod:`meshcert.publishing.preflight` does that.
 
     Args:
         certificate: The leaf, PEM.
         certificate_chain: Its issuers as ACM exports them: issuing CA first, root last, PEM.
-        private_key: The leaf's key, encrypted.
-        passphrase: Opens ``private_key``.
     """
 
     certificate: str
@@ -86,16 +84,16 @@ class Material(NamedTuple):
 
     @property
     def version_id(self) -> str:
-        """The secret version this material is published as; see :func:`certificate_version`."""
+        """The id of the secret version that holds this material; see :func:`certificate_version`."""
         return certificate_version(self.certificate)
 
     @property
     def presented_chain(self) -> str:
         """
-        What a TLS peer is sent, and Envoy's ``certificate_chain``: the leaf, then the issuers without the root.
+        The certificates that a TLS peer is sent (Envoy's ``certificate_chain``): the leaf and its issuers but the root.
 
-        The root is left out because a peer trusts its own copy or none (RFC 8446 section 4.4.2). The last
-        certificate of a chain is its root; a chain of one is a single-tier hierarchy.
+        The root is left out because a peer trusts only its own copy of it (RFC 8446 section 4.4.2). The last
+        certificate of a chain is the root; a chain of one certificate is that of a single-tier hierarchy.
         """
         issuers = split_certificates(self.certificate_chain)
         return join_certificates([*split_certificates(self.certificate), *issuers[:-1]])
@@ -103,12 +101,10 @@ class Material(NamedTuple):
 
 class ListSource(NamedTuple):
     """
-    Where a CA's revocation list (CRL) lies, and who signs it.
+    The location of a CA's revocation list (CRL), and the CA that signs it.
 
     Args:
-        bucket: The S3 bucket.
-        key: The object's key.
-        authority: The CA's own certificate, PEM: the list must be signed with its key.
+        authority: The CA's own certificate, PEM. The list must be signed with its key.
     """
 
     bucket: str
@@ -118,11 +114,11 @@ class ListSource(NamedTuple):
 
 class TrustBundle(NamedTuple):
     """
-    The roots that a peer of one hierarchy is checked against.
+    The roots against which the certificates of a hierarchy are checked.
 
     Args:
         certificates: One or more self-signed CA certificates, PEM.
-        lists: The revocation list of every CA below them, and of themselves; empty if nobody asks for revocation.
+        lists: The revocation lists of these roots and of every CA below them; empty if revocation is not checked.
     """
 
     certificates: str
@@ -131,9 +127,9 @@ class TrustBundle(NamedTuple):
     @property
     def version_id(self) -> str:
         """
-        The secret version this bundle is published as: SHA-256 over its certificates' DER, sorted.
+        The id of the secret version that holds this bundle: SHA-256 over its certificates' DER, sorted.
 
-        Where revocation lists lie is in it, too.
+        It also covers the locations of the revocation lists.
         """
         parts = sorted(ssl.PEM_cert_to_DER_cert(pem) for pem in split_certificates(self.certificates))
         parts += sorted(
@@ -145,10 +141,11 @@ class TrustBundle(NamedTuple):
 
 def certificate_version(certificate: str) -> str:
     """
-    The name of the secret version that holds a certificate: lower-case hex SHA-256 of its DER, 64 characters.
+    The id of the secret version that holds a certificate: SHA-256 of its DER, 64 lower-case hex digits.
 
-    64 is the longest ClientRequestToken (secretsmanager:PutSecretValue), and the token becomes the VersionId: whether
-    a certificate is published is answered without reading the secret.
+    Secrets Manager takes the ClientRequestToken, of at most 64 characters, as the VersionId
+    (secretsmanager:PutSecretValue). So a program can tell whether a certificate is published without reading the
+    secret.
 
     Args:
         certificate: One certificate, PEM.
@@ -160,10 +157,10 @@ def certificate_version(certificate: str) -> str:
 
 
 def split_certificates(pem: str) -> list[str]:
-    """The certificates of a PEM text, in their order; text between them is dropped."""
+    """The certificates of a PEM text, in order; text between them is dropped."""
     return _CERTIFICATE.findall(pem)
 
 
 def join_certificates(certificates: Iterable[str]) -> str:
-    """One PEM text with a line break after each certificate: Envoy refuses blocks that touch."""
+    """One PEM text with a line break after each certificate: Envoy refuses blocks without one between them."""
     return "".join(pem.strip() + "\n" for pem in certificates)

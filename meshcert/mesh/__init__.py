@@ -1,7 +1,7 @@
 """
-The mesh file: what a person declares, checked as a whole, and the settings that follow for each proxy.
+The mesh file: what a person declares, checked as a whole, and the settings of each proxy that follow from it.
 
-Only the CDK app, the stacks and the command line import it; functions and the image know nothing of pydantic.
+Only the CDK app, the stacks and the command line import it; functions and the image do not contain pydantic.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The faults that the checks of a mesh file find."""
+"""The faults that the checks of a mesh file have found."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Findings:
     The faults of one file.
 
     Args:
-        doubtful: Places that hold stand-ins (:mod:`meshcert.mesh.mending`): no fault may rest on one.
+        doubtful: Places that hold stand-ins (:mod:`meshcert.mesh.mending`): no fault may depend on one.
     """
 
     def __init__(self, doubtful: Iterable[str] = ()) -> None:
@@ -32,27 +32,26 @@ class Findings:
 
     def add(self, place: str, problem: str, remedy: str, *, given: Iterable[str] = ()) -> None:
         """
-        Report a fault, unless its ground is doubtful.
+        Report a fault, unless a place that it depends on is doubtful.
 
         Args:
             place: Where it is.
             problem: What is wrong there.
             remedy: What to do about it.
-            given: Other places that it rests on.
+            given: Other places that it depends on.
         """
         if not any(self._is_doubtful(ground) for ground in (place, *given)):
             self._faults.setdefault((place, problem), Fault(place, problem, remedy))
 
     def doubt(self, place: str) -> None:
-        """From now on report no fault that depends on ``place``: its value is wrong, and the right one is unknown."""
+        """From now on, report no fault that depends on ``place``: its value is wrong, and the right one is unknown."""
         self._doubtful.add(place)
 
     def require_known(self, mesh: Mesh, place: str, section: str, name: str) -> bool:
         """
-        True if ``name`` is declared in a section of the file; if not, that is reported as a fault.
+        True if ``name`` is declared in a section of the file; otherwise a fault is reported.
 
         Args:
-            mesh: The mesh.
             place: Where the name is used.
             section: ``hierarchies``, ``identities``, ``virtual_gateways`` or ``virtual_nodes``.
             name: The name that is used.

@@ -1,4 +1,4 @@
-"""Reading a mesh file: a :class:`~meshcert.mesh.mesh.Mesh`, or everything that is wrong with the file."""
+"""Read a mesh file: the result is a :class:`~meshcert.mesh.mesh.Mesh`, or every fault of the file."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Reading:
 
     Args:
         mesh: The mesh; None if there are faults.
-        faults: Everything that is wrong, in the file's order.
-        source: The text's lines.
+        faults: Every fault, in the file's order.
+        source: The text, with the line of each place.
     """
 
     mesh: Mesh | None
@@ -41,10 +41,7 @@ def load_mesh(path: Path) -> Mesh:
     """
     The mesh that a file describes, complete and free of contradictions.
 
-    Not checked: whether the applications' folders exist, and what is deployed already.
-
-    Args:
-        path: The mesh file.
+    Not checked: whether the applications' folders exist, or what is deployed already.
 
     Raises:
         MeshInvalid: If it cannot be read or deployed; it lists all faults at once.
@@ -63,12 +60,7 @@ def load_mesh(path: Path) -> Mesh:
 
 
 def read_mesh(text: bytes) -> Reading:
-    """
-    The mesh that a text describes, or its faults; never raises.
-
-    Args:
-        text: YAML.
-    """
+    """The mesh that a YAML text describes, or its faults; never raises."""
     source = read_yaml(text)
     if source.values is None:
         return Reading(None, tuple(source.faults), source)
@@ -93,5 +85,5 @@ def _validate(values: object) -> tuple[Mesh | None, list[ErrorDetails]]:
         return Mesh.model_validate(values), []
     except ValidationError as error:
         errors = error.errors(include_url=False)
-        # Pydantic does not count items that are wrong themselves, but a list of one wrong item is not an empty list.
+        # Pydantic does not count wrong items; but a list of one wrong item is not an empty list.
         return None, [each for each in errors if each["type"] != "too_short" or not each["input"]]

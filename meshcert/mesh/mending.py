@@ -1,8 +1,9 @@
 """
-A faulty file made whole enough to be checked further, so that one run reports everything.
+Complete a faulty file so that it can be checked further, and one run reports every fault.
 
-What pydantic refuses is taken out, or replaced by the field's example. Such places are *doubtful*: nothing that rests
-on them is reported (:mod:`meshcert.mesh.findings`), since it would be about our stand-in and not about the file.
+Values that pydantic refuses are removed, or replaced by the field's example. Such places are *doubtful*: faults that
+depend on them are not reported (:mod:`meshcert.mesh.findings`), since they would be about our stand-in and not about
+the file.
 """
 
 from __future__ import annotations
@@ -27,9 +28,8 @@ def mend(values: Any, errors: Iterable[ErrorDetails], root: type[BaseModel]) -> 
     A copy of ``values`` that the model accepts, and the places that no longer say what the file said.
 
     Args:
-        values: What the file says.
-        errors: All that pydantic found in it.
-        root: The model.
+        values: The content of the file.
+        errors: Every error that pydantic found in it.
     """
     mended = copy.deepcopy(values) if isinstance(values, dict) else stand_in(root)
     replaced: set[tuple[str | int, ...]] = set()
@@ -48,7 +48,7 @@ def mend(values: Any, errors: Iterable[ErrorDetails], root: type[BaseModel]) -> 
 
 
 def stand_in(annotation: Any, field: FieldInfo | None = None) -> Any:
-    """The smallest value that a place accepts: examples where something is required, nothing where it is not."""
+    """The smallest value that a place accepts: examples for required fields, and no optional ones."""
     if part := as_part(annotation):
         return {key: stand_in(inner.annotation, inner) for key, inner in fields(part).items() if inner.is_required()}
     if field is not None and field.examples:
@@ -59,7 +59,7 @@ def stand_in(annotation: Any, field: FieldInfo | None = None) -> Any:
 
 
 def _remove(values: Any, parts: tuple[str | int, ...], root: type[BaseModel]) -> set[str]:
-    """Take an unknown key out; the known one it was probably meant to be becomes doubtful."""
+    """Remove an unknown key. The known key that was probably meant becomes doubtful."""
     container: Any = values
     around: Any = root
     for step in parts[:-1]:
@@ -71,7 +71,7 @@ def _remove(values: Any, parts: tuple[str | int, ...], root: type[BaseModel]) ->
 
 
 def _replace(values: Any, parts: tuple[str | int, ...], root: type[BaseModel]) -> tuple[str | int, ...]:
-    """Replace the smallest part around a fault that can be replaced, and return the way to it."""
+    """Replace the smallest part around a fault that can be replaced, and return its place."""
     container: Any = values
     annotation: Any = root
     target: tuple[Any, int, Any, FieldInfo | None] = (values, 0, root, None)

@@ -1,4 +1,4 @@
-"""The whole mesh file, and what follows from it."""
+"""The whole mesh file, and facts that follow from it."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ class Mesh(Part):
 
     def peer_names(self, identity: str) -> tuple[San, ...]:
         """
-        The names of an identity that its peers' rules ask for: without them, the peers refuse its certificate.
+        The names of an identity that rules of its peers list. A certificate without them would be refused.
 
         Returns:
-            The names in the identity's order; empty if no peer names any.
+            The names in the identity's order; empty if no peer lists any.
 
         Raises:
             KeyError: If there is no such identity.
@@ -128,7 +128,7 @@ class Mesh(Part):
 
     def trusted_by_peers(self, identity: str) -> tuple[str, ...]:
         """
-        The hierarchies that every peer of an identity trusts: its certificate may come from each of them.
+        The hierarchies that every peer of an identity trusts: its certificate may come from any of them.
 
         Returns:
             Their names; empty if no peer in the mesh checks its certificate.
@@ -146,7 +146,7 @@ class Mesh(Part):
         )
 
     def calls(self) -> Iterator[tuple[str, int, DeclaredBackend]]:
-        """Every call that the mesh allows: name of the virtual gateway, index of the backend, the backend."""
+        """Every call that the mesh allows: the virtual gateway's name, the backend's index, the backend."""
         for name, gateway in self.virtual_gateways.items():
             for index, backend in enumerate(gateway.backends):
                 yield name, index, backend

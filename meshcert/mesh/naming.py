@@ -1,4 +1,4 @@
-"""Rules for names: of the file's own parts, and DNS names in certificates."""
+"""Rules for the names of the file's parts, and for DNS names in certificates."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LONGEST_COMMON_NAME = 64
 
 def name_problem(name: str, longest: int) -> tuple[str, str] | None:
     """
-    The fault in the name of a part, which may have ``longest`` characters.
+    The fault in the name of a part, which may have up to ``longest`` characters.
 
     Returns:
-        Problem and remedy, or None if it is a good name.
+        Problem and remedy, or None if the name is valid.
     """
     if not NAME.fullmatch(name):
         return (
@@ -39,7 +39,7 @@ def name_problem(name: str, longest: int) -> tuple[str, str] | None:
 
 def dns_name_problem(name: str) -> tuple[str, str] | None:
     """
-    The fault in a DNS name, by ACM's rules and ours.
+    The fault in a DNS name, by the rules of ACM and of meshcert.
 
     Returns:
         Problem and remedy, or None if ACM would put it into a certificate.
@@ -70,18 +70,17 @@ def dns_name_problem(name: str) -> tuple[str, str] | None:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """The known word that ``word`` was probably meant to be; empty if none is like it."""
+    """The known word that ``word`` was probably meant to be; empty if none is similar."""
     return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)), "")
 
 
 def suggestion(word: str, known: Iterable[str], otherwise: str) -> str:
     """
-    A remedy for a word that is not known.
+    A remedy for an unknown word.
 
     Args:
-        word: What was written.
-        known: What could have been written.
-        otherwise: The remedy if nothing known is like it.
+        known: The words that could have been meant.
+        otherwise: The remedy if no known word is similar.
     """
     likely = nearest(word, known)
     return f"Did you mean {likely}?" if likely else otherwise

@@ -19,7 +19,11 @@ Seconds = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
 
 
 def _text_as(kind: Callable[[str], San]) -> GetPydanticSchema:
-    """A text in the file is a name from there on. What it looks like is for the checks, which have remedies."""
+    """
+    A type whose texts in the file become SANs.
+
+    Their form is not checked here: the checks do that, with remedies.
+    """
     return GetPydanticSchema(
         lambda *_: core_schema.no_info_after_validator_function(
             kind, core_schema.str_schema(), serialization=core_schema.to_string_ser_schema()
@@ -30,7 +34,7 @@ def _text_as(kind: Callable[[str], San]) -> GetPydanticSchema:
 DnsName = Annotated[Dns, _text_as(Dns)]
 AnyName = Annotated[San, _text_as(san_of)]
 
-# What editors are told beyond shape and type; the checks say the same with a remedy.
+# Hints for editors beyond shape and type; the checks enforce the same rules, with a remedy.
 NAME_SCHEMA: dict[str, Any] = {"pattern": f"^{NAME.pattern}$"}
 DNS_NAMES_SCHEMA: dict[str, Any] = {
     "items": {"type": "string", "pattern": f"^{DNS_NAME.pattern}$"},

@@ -1,4 +1,4 @@
-"""From the mesh file's words to one proxy's settings."""
+"""Turn the mesh file into the settings of one proxy."""
 
 from __future__ import annotations
 
@@ -41,12 +41,11 @@ class SecretIds:
 
 def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -> proxy.ProxySettings:
     """
-    The settings of a service's Envoy, with the secrets it needs and no others.
+    The settings of a service's Envoy, with only the secrets that it needs.
 
     Args:
         mesh: A mesh that :func:`~meshcert.mesh.load_mesh` has checked.
-        service: Name of the service.
-        secrets: Where the secrets are; None: under their conventional names.
+        secrets: Ids of the secrets; None for those of the naming convention.
 
     Raises:
         KeyError: If there is no such service, or ``secrets`` lacks one that its proxy needs.

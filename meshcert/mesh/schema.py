@@ -11,7 +11,7 @@ def json_schema() -> dict[str, Any]:
     """
     The JSON Schema (2020-12) of a mesh file.
 
-    It says what may be written where; what two places must have in common, only ``check`` knows.
+    It describes what may be written in each place. Only ``check`` knows what two places must have in common.
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",

@@ -1,4 +1,4 @@
-"""A YAML text as plain values, with the line of each; a key written twice and broken YAML are faults."""
+"""Read YAML into plain values, with the line of each; broken YAML and keys written twice are faults."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Source:
     The content of a YAML text.
 
     Args:
-        values: Its content; None if it cannot be read.
+        values: The text's content; None if it cannot be read.
         faults: What is wrong with it as YAML.
         lines: The line of each place, counted from 1.
     """
@@ -40,7 +40,7 @@ class Source:
     lines: dict[str, int] = field(default_factory=dict)
 
     def line(self, place: str) -> int:
-        """The line of a place, or of the nearest part around it that the text has; 1 for the whole file."""
+        """The line of a place, or of the nearest part around it that is in the text; 1 for the whole file."""
         while place not in self.lines and place:
             place = place[: max(place.rfind("."), place.rfind("["), 0)]
         return self.lines.get(place, 1)
@@ -64,7 +64,7 @@ def read_yaml(text: bytes) -> Source:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's plain types, keys as text: `on:` and `1:` are names here."""
+    """Loads YAML with keys as text: `on:` and `1:` are names here."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         """The mapping with its keys as they are written."""
@@ -76,7 +76,7 @@ class _Loader(yaml.SafeLoader):
 
 
 def _note(node: yaml.Node, parts: tuple[str | int, ...], source: Source, around: set[int]) -> None:
-    """Remember the lines below ``node`` and report keys written twice; ``around`` ends circular aliases."""
+    """Record the lines below ``node`` and report keys written twice; ``around`` stops circular aliases."""
     if id(node) in around:
         raise yaml.MarkedYAMLError(problem="an alias that contains itself", problem_mark=node.start_mark)
     around = around | {id(node)}

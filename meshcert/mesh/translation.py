@@ -1,4 +1,4 @@
-"""Pydantic's errors as faults: where, what is wrong in the reader's words, and what to write instead."""
+"""Turn pydantic's errors into faults: where, what is wrong in the reader's words, and what to write instead."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def bare(annotation: Any) -> Any:
 
 
 def as_part(annotation: Any) -> type[BaseModel] | None:
-    """The model an annotation stands for, if it is one."""
+    """The model that an annotation stands for; None if it is not one."""
     kind = bare(annotation)
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
 def fields(part: type[BaseModel]) -> Mapping[str, FieldInfo]:
-    """A model's fields by the keys people write."""
+    """A model's fields, by the keys that people write."""
     return {field.alias or name: field for name, field in part.model_fields.items()}
 
 
 def below(annotation: Any, step: str | int) -> Any:
-    """The annotation one step further down a place; None where the model knows no such step."""
+    """The annotation one step below another; None if the model has no such step."""
     kind = bare(annotation)
     if part := as_part(kind):
         field = fields(part).get(str(step))
@@ -65,7 +65,6 @@ def translate(error: ErrorDetails, root: type[BaseModel]) -> Fault:
     One of pydantic's errors as a fault.
 
     Args:
-        error: The error.
         root: The model that was validated.
     """
     place = place_of(error["loc"])
@@ -119,7 +118,7 @@ def _example(field: FieldInfo | None) -> str:
 
 
 def shown(value: object) -> str:
-    """A value as a reader of YAML knows it."""
+    """A value as it is written in YAML."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):

@@ -1,1 +1,1 @@
-"""Material is taken out, checked, and becomes the version of a secret that proxies read."""
+"""Material leaves its issuer, is checked, and becomes the version of a secret that proxies read."""

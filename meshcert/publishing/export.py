@@ -1,8 +1,8 @@
 """
-Bring one identity, or one trust bundle, in line: its secret holds what ACM and the CA hold now.
+Bring the secret of one identity, or of one trust bundle, up to date with ACM and its CAs.
 
-Nothing here asks why it was called. It compares what is with what should be and takes the steps that are missing, so
-calling it twice, late or for nothing changes nothing.
+The use cases do not ask why they were called. They compare the present state with the wanted one and take only the
+missing steps, so calling them twice, late or for nothing changes nothing.
 """
 
 from __future__ import annotations
@@ -41,15 +41,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Sources:
-    """
-    Where material comes from and goes to.
-
-    Args:
-        certificates: The issuer.
-        authorities: AWS Private CA.
-        vault: Secrets Manager.
-        clock: Time.
-    """
+    """The ports that material is read from and published through."""
 
     certificates: MaterialSource
     authorities: CertificateAuthorities
@@ -59,14 +51,14 @@ class Sources:
 
 @dataclass(frozen=True)
 class RevocationListRequest:
-    """A revocation list that proxies are to look at: the S3 bucket it lies in, and the CA that writes and signs it."""
+    """A revocation list that proxies check peers against: its S3 bucket, and the CA that writes and signs it."""
 
     bucket: str
     certificate_authority_arn: str
 
     @property
     def key(self) -> str:
-        """Where in the bucket it lies."""
+        """The list's key in the bucket."""
         return naming.revocation_list(self.certificate_authority_arn.rpartition("/")[2])
 
 
@@ -78,8 +70,9 @@ class TrustBundleRequest:
     Args:
         hierarchy: Name of the hierarchy in the mesh file.
         secret_id: ARN of the secret that holds it.
-        root_certificate_authority_arns: The root CAs whose certificates are in it; several while one replaces another.
-        lists: The revocation list of every CA of these hierarchies; empty if they make none.
+        root_certificate_authority_arns: The root CAs whose certificates are in it; several while one root replaces
+            another.
+        lists: The revocation lists of all CAs in these hierarchies; empty if they write none.
     """
 
     hierarchy: str
@@ -91,13 +84,12 @@ class TrustBundleRequest:
 @dataclass(frozen=True)
 class ExportResult:
     """
-    What a secret holds after the call.
+    The state of a secret after an export.
 
     Args:
-        subject: The identity or the trust bundle.
-        outcome: Whether the call changed it.
-        version_id: The current version.
-        facts: What is public about the certificate; None for a trust bundle.
+        subject: The identity's name, or ``trust-bundle/`` and the hierarchy's name.
+        outcome: What the call changed.
+        facts: Public facts about the certificate; None for a trust bundle.
     """
 
     subject: str
@@ -106,7 +98,7 @@ class ExportResult:
     facts: CertificateFacts | None = None
 
     def summary(self) -> dict[str, str]:
-        """Small, public and JSON: for logs and for whoever invoked the function."""
+        """A short public summary that can be written as JSON, for logs and for the function's caller."""
         summary = {"subject": self.subject, "outcome": str(self.outcome), "version_id": self.version_id}
         if self.facts:
             summary |= {
@@ -118,37 +110,36 @@ class ExportResult:
 
 def export_identity(identity: Identity, sources: Sources, values: PublishedValues | None = None) -> ExportResult:
     """
-    An identity's secret holds the certificate that ACM holds, checked, and ACM can renew it.
+    Publish the certificate that ACM holds for an identity, unless it is published already.
 
-    The public half is checked on every call, so a deploy whose peers accept only names that the certificate lacks is
-    refused even when nothing is to be published. The private key leaves ACM only if the certificate is not current
-    yet, or if ACM says it cannot be renewed: an export lost between ACM's renewal and this call would otherwise stop
-    all renewals to come. Exporting a published certificate once more changes nothing but that.
+    The public half is checked on every call, even if there is nothing to publish: a deploy is refused if its peers
+    accept only names that the certificate lacks. The private key leaves ACM only if the certificate is not current yet,
+    or if ACM says that it cannot be renewed. The second case makes up for an export that was lost after a renewal,
+    which would otherwise block all further renewals. Exporting a published certificate again has no other effect.
 
     Args:
-        identity: Whose material.
-        sources: Where it comes from and goes to.
-        values: Where the current value is read, to leave a newer certificate alone. None lets an older certificate
-            take the place of a newer one: a deploy that is rolled back means that.
+        values: Used to read the current value, so that an older certificate does not replace a newer one. None allows
+            that, as the rollback of a deploy needs.
 
     Returns:
-        What the secret holds now.
+        The state of the secret now.
 
     Raises:
         CertificatePending: If ACM has not issued the certificate yet.
-        MaterialRejected: If the pre-flight found faults; the secret is as it was.
-        PublicationRaced: If a newer certificate is current by now; it stays so.
-        VersionQuarantined: If the certificate was rolled back; the secret is as it was, and ACM can renew it.
+        MaterialRejected: If the pre-flight found faults; the secret is unchanged.
+        PublicationRaced: If a newer certificate has become current meanwhile; it stays current.
+        VersionQuarantined: If the certificate was rolled back; the secret is unchanged, and ACM can renew the
+            certificate.
         MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
     """
-    # Before ACM is looked at: see publish's argument ``seen``.
+    # Read before ACM is asked: see the argument ``seen`` of publish.
     seen = sources.vault.labels(identity.secret_id)
     issued = sources.certificates.look(identity.certificate_arn)
     expected = expectation(identity, sources.authorities, sources.clock)
     verify_certificate(issued.certificate, issued.certificate_chain, expected)
     version_id = certificate_version(issued.certificate)
     if not issued.to_take_out:
-        # Otherwise it is exported first and refused afterwards: only a renewal leads out of a quarantine.
+        # Otherwise it is exported first and refused later: only a renewal ends a quarantine, and it needs an export.
         require_publishable(seen, identity.secret_id, version_id)
     if version_labelled(seen, CURRENT) == version_id and not issued.to_take_out:
         remove_pending(sources.vault, identity.secret_id, version_id, seen)
@@ -161,23 +152,22 @@ def export_identity(identity: Identity, sources: Sources, values: PublishedValue
 
 def export_issued(identity: Identity, version_id: str, sources: Sources, values: PublishedValues) -> ExportResult:
     """
-    As :func:`export_identity`, for a caller that has looked at ACM itself: ACM is asked for the export alone.
+    Like :func:`export_identity`, for a caller that knows which version ACM holds: ACM is asked only for the export.
 
-    ACM answers ten looks a second for a whole account, and the renewal function has just had one.
+    ACM answers ten DescribeCertificate calls a second for a whole account, and the renewal function has just made one.
 
     Args:
-        identity: Whose material.
-        version_id: The version that ACM was seen to hold.
-        sources: Where it comes from and goes to.
-        values: Where the current value is read, to leave a newer certificate alone.
+        version_id: The version that ACM held when the caller looked.
+        values: Used to read the current value, so that an older certificate does not replace a newer one.
 
     Returns:
-        What came out of ACM, and what became of it. A version that was rolled back is withheld; ACM can renew it now.
+        The version that was exported, and the outcome. A version that was rolled back is withheld; ACM can renew it
+        now.
 
     Raises:
         CertificatePending: If ACM has not issued the certificate yet.
-        MaterialRejected: If the pre-flight found faults; the secret is as it was.
-        PublicationRaced: If a newer certificate is current by now; it stays so.
+        MaterialRejected: If the pre-flight found faults; the secret is unchanged.
+        PublicationRaced: If a newer certificate has become current meanwhile; it stays current.
         MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
     """
     seen = sources.vault.labels(identity.secret_id)
@@ -194,25 +184,21 @@ def export_issued(identity: Identity, version_id: str, sources: Sources, values:
 
 def export_trust_bundle(order: TrustBundleRequest, sources: Sources) -> ExportResult:
     """
-    A trust bundle's secret holds the certificates that its root CAs have now.
+    Publish the present certificates of a trust bundle's root CAs, unless they are published already.
 
-    A root's reissued certificate, of the same subject and key, takes the place of the one before: leaves under either
-    verify against both.
-
-    Args:
-        order: Which bundle.
-        sources: Where it comes from and goes to.
+    A root certificate that was reissued with the same subject and key replaces the earlier one: leaves issued under
+    either verify against both.
 
     Returns:
-        What the secret holds now.
+        The state of the secret now.
 
     Raises:
-        MaterialRejected: If a certificate is no root's, or not valid now; the secret is as it was.
+        MaterialRejected: If a certificate is not a root's, or is not valid now; the secret is unchanged.
         MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
     """
     seen = sources.vault.labels(order.secret_id)
     roots = [sources.authorities.certificate(arn) for arn in order.root_certificate_authority_arns]
-    # Whoever reads a list checks that its CA has signed it, and an issuing CA is in no bundle of roots.
+    # A list's reader checks its CA's signature, and a bundle of roots does not contain issuing CAs.
     lists = ((each, sources.authorities.certificate(each.certificate_authority_arn)) for each in order.lists)
     listed = (ListSource(each.bucket, each.key, certificate) for each, certificate in lists)
     bundle = TrustBundle(join_certificates(roots), tuple(listed))
@@ -224,22 +210,15 @@ def export_trust_bundle(order: TrustBundleRequest, sources: Sources) -> ExportRe
 
 def new_passphrase() -> Passphrase:
     """
-    64 random characters, 384 bits, of the alphabet that acm:ExportCertificate takes: no ``#``, ``$`` or ``%``.
+    A random passphrase of 64 characters (384 bits) without ``#``, ``$`` and ``%``, which acm:ExportCertificate refuses.
 
-    Made anew for every export, never at import: a snapshot of the process would share it.
+    Every export gets its own. It is never made at import, where copies of a process snapshot would share it.
     """
     return Passphrase(secrets.token_urlsafe(48))
 
 
 def expectation(identity: Identity, authorities: CertificateAuthorities, clock: Clock) -> Expectation:
-    """
-    What an identity's certificate must be now.
-
-    Args:
-        identity: Whose certificate.
-        authorities: Gives the root CA's own certificate.
-        clock: Time.
-    """
+    """The requirements on an identity's certificate at this moment."""
     return Expectation(
         identity=identity.name,
         names=identity.names,
@@ -251,14 +230,18 @@ def expectation(identity: Identity, authorities: CertificateAuthorities, clock: 
 
 @dataclass(frozen=True)
 class _Exported:
-    """What came out of ACM, checked."""
+    """Material exported from ACM, and checked."""
 
     material: Material
     facts: CertificateFacts
 
 
 def _take_out(identity: Identity, expected: Expectation, sources: Sources) -> _Exported:
-    """A renewal may have come since ACM was looked at: what counts is the certificate that comes out."""
+    """
+    Export and check the material that ACM holds now.
+
+    ACM may have renewed the certificate since it was looked at; the exported certificate is the one that counts.
+    """
     exported = sources.certificates.export(identity.certificate_arn, new_passphrase())
     material = verify_material(exported, expected)
     return _Exported(material, certificate_facts(material.certificate))
@@ -275,8 +258,8 @@ def _require_newer(identity: Identity, exported: _Exported, values: PublishedVal
     """
     Refuse a certificate that is older than the current one.
 
-    A deploy publishes a new certificate before it writes the identity's row: until then, whoever goes by the row
-    exports the certificate of before.
+    A deploy publishes a new certificate before it writes the identity's row. Until then, a caller that reads the row
+    exports the earlier certificate.
     """
     version_id = version_labelled(seen, CURRENT)
     if version_id in {None, exported.material.version_id}:
@@ -285,7 +268,7 @@ def _require_newer(identity: Identity, exported: _Exported, values: PublishedVal
     try:
         before = certificate_facts(read_material(current.value, identity.secret_id).certificate)
     except (SecretNotPublished, SecretMalformed, ValueError):
-        # Nothing that a proxy could read: any certificate is newer.
+        # No proxy can read the current value: any certificate is newer.
         return
     if current.version_id != version_id or exported.facts.not_before < before.not_before:
         raise PublicationRaced(identity.secret_id, CURRENT)

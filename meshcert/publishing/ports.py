@@ -1,9 +1,9 @@
 """
-What the use cases need from outside: only the methods they call.
+The ports of publishing: only the methods that its use cases call.
 
-:mod:`meshcert.aws` implements these against AWS, the tests in memory. Every implementation raises the errors of
-:mod:`meshcert.errors` and nothing else for what AWS answers: :class:`~meshcert.errors.AwsUnavailable` and the rest of
-``NotReady`` where trying again helps, ``Rejected`` where it does not.
+:mod:`meshcert.aws` implements them on AWS, the tests in memory. For an answer of AWS, every implementation raises only
+errors of :mod:`meshcert.errors`: a ``NotReady``, such as :class:`~meshcert.errors.AwsUnavailable`, where trying again
+helps, and a ``Rejected`` where it does not.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ class CertificateAuthorities(Protocol):
 
 
 class Labels(Protocol):
-    """Secrets Manager: staging labels, no way to write or read a value."""
+    """Secrets Manager: reads and moves staging labels; cannot read or write a value."""
 
     def labels(self, secret_id: str) -> Mapping[str, frozenset[str]]:
         """
-        The staging labels of each version that has any, by version id.
+        The staging labels of every version that has at least one, by version id.
 
         Raises:
             IdentityMissing: If there is no such secret, or it is scheduled for deletion.
@@ -46,10 +46,8 @@ class Labels(Protocol):
         Move a staging label. ``AWSPREVIOUS`` follows ``AWSCURRENT`` by itself.
 
         Args:
-            secret_id: The secret.
-            label: The label.
-            to: The version that gets it; None only removes it.
-            away_from: The version that has it now; None if no version has.
+            to: The version that gets the label; None only removes it.
+            away_from: The version that has the label now; None if no version has it.
 
         Raises:
             PublicationRaced: If the label is not on ``away_from``.
@@ -58,14 +56,13 @@ class Labels(Protocol):
 
 
 class SecretVault(Labels, Protocol):
-    """Secrets Manager: versions of secrets and their staging labels, no way to read a value."""
+    """Secrets Manager: writes versions and moves staging labels; cannot read a value."""
 
     def put_pending(self, secret_id: str, version_id: str, value: str) -> None:
         """
-        Store a version labelled ``AWSPENDING``. A version of this id that exists already is left as it is.
+        Store a version labelled ``AWSPENDING``. A version with this id that exists already stays as it is.
 
         Args:
-            secret_id: The secret.
             version_id: 32 to 64 characters.
             value: At most 65,536 bytes.
         """
@@ -75,11 +72,10 @@ class SecretVault(Labels, Protocol):
 @dataclass(frozen=True)
 class CurrentValue:
     """
-    What proxies read from a secret.
+    The current value of a secret, which proxies read.
 
     Args:
-        version_id: The current version.
-        value: Its value; never to be logged.
+        value: Never to be logged.
     """
 
     version_id: str
@@ -87,7 +83,7 @@ class CurrentValue:
 
 
 class PublishedValues(Protocol):
-    """Secrets Manager: current values. Only the export role may read them."""
+    """Secrets Manager: reads current values, which only the export role and the verify role may."""
 
     def current_value(self, secret_id: str) -> CurrentValue:
         """
@@ -100,14 +96,13 @@ class PublishedValues(Protocol):
 
 
 class LookMarks(Protocol):
-    """The table ``lifecycle``, for who only asks that an identity be looked at."""
+    """The table ``lifecycle``, for callers that only request a look at an identity."""
 
     def want(self, identity: str, now: dt.datetime) -> None:
         """
-        Have the next tick look at an identity.
+        Request a look at an identity at the next tick.
 
         Args:
-            identity: Its name; it need not be declared any more.
-            now: The time.
+            identity: The identity's name. The identity may have been removed from the mesh.
         """
         ...

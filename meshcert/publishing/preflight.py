@@ -1,10 +1,10 @@
 """
-The pre-flight: may this material be served?
+The pre-flight: checks that material may be served.
 
-The path from the leaf to the trust anchor is built and judged by ``cryptography``'s X.509 verification, in both roles
-of mutual TLS. Around it stand checks whose faults can be named one by one, so that a person sees all of them at once.
+The path from the leaf to the trust anchor is built and verified by ``cryptography``'s X.509 verification, in both roles
+of mutual TLS. Further checks name single faults, so that a person sees all of them at once.
 
-Not checked: revocation (nothing here reads CRLs or OCSP), and whether a peer really trusts the anchor.
+Not checked: revocation (no CRL or OCSP answer is read), and whether a peer really trusts the anchor.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class Expectation:
     The requirements on a certificate.
 
     Args:
-        identity: Its name, for messages.
-        names: Its DNS names and URIs, exactly these, in any order.
-        peer_rules: For every peer that checks names: the names it accepts, of which the certificate must have one.
+        identity: The identity's name, for messages.
+        names: The DNS names and URIs that it must have: these and no others, in any order.
+        peer_rules: For each peer that checks names, the names it accepts. The certificate must have one of them.
         trust_anchors: The hierarchy's root certificates, PEM, as the CA itself gives them.
-        at: When it must be valid, aware.
+        at: The time at which it must be valid, aware.
     """
 
     identity: str
@@ -60,12 +60,11 @@ class Expectation:
 
 def verify_certificate(certificate: str, certificate_chain: str, expected: Expectation) -> None:
     """
-    Check what is public: the path to a trust anchor in both roles, validity, names and usages.
+    Check the public half: the path to a trust anchor in both roles, validity, names and usages.
 
     Args:
         certificate: The leaf, PEM.
         certificate_chain: Its issuers in any order, with or without the root, PEM.
-        expected: The requirements.
 
     Raises:
         MaterialRejected: With every fault found.
@@ -79,12 +78,8 @@ def verify_material(material: Material, expected: Expectation) -> Material:
     """
     Check everything that :func:`verify_certificate` checks, and the private key.
 
-    Args:
-        material: What ACM exported.
-        expected: The requirements on its certificate.
-
     Returns:
-        The same material; its chain in order, issuing CA first and the trust anchor last, whatever order it came in.
+        The same material with its chain in order: issuing CA first, trust anchor last.
 
     Raises:
         MaterialRejected: With every fault found.
@@ -98,12 +93,11 @@ def verify_material(material: Material, expected: Expectation) -> Material:
 
 def verify_trust_bundle(bundle: TrustBundle, hierarchy: str, at: dt.datetime) -> None:
     """
-    Check that a trust bundle holds self-signed CA certificates, valid now.
+    Check that a trust bundle holds only self-signed CA certificates that are valid at a given time.
 
     Args:
-        bundle: What to publish.
-        hierarchy: Its name, for messages.
-        at: When its certificates must be valid, aware.
+        hierarchy: The hierarchy's name, for messages.
+        at: The time at which its certificates must be valid, aware.
 
     Raises:
         MaterialRejected: With every fault found.
@@ -179,7 +173,11 @@ def _usage_faults(leaf: x509.Certificate) -> Iterator[Fault]:
 
 
 def _peers_take_its_key(leaf: x509.Certificate) -> bool:
-    """Envoy takes a peer's RSA key of any size, and as a client no P-521 and no Ed25519 (docs/proxy.md)."""
+    """
+    True if Envoy accepts the leaf's key from a peer.
+
+    Envoy accepts RSA keys of any size; as a client it refuses P-521 and Ed25519 (docs/proxy.md).
+    """
     try:
         key = leaf.public_key()
     except (ValueError, UnsupportedAlgorithm):
@@ -192,7 +190,12 @@ def _peers_take_its_key(leaf: x509.Certificate) -> bool:
 def _path(
     leaf: x509.Certificate, issuers: list[x509.Certificate], anchors: list[x509.Certificate], at: dt.datetime
 ) -> tuple[list[x509.Certificate], list[Fault]]:
-    """Leaf to trust anchor, judged at a moment in the leaf's validity: its own faults must not hide the path's."""
+    """
+    The path from the leaf to a trust anchor, and its faults.
+
+    It is verified at a time at which the leaf is valid, so that a leaf that has expired does not hide faults of the
+    path.
+    """
     moment = min(max(at, leaf.not_valid_before_utc), leaf.not_valid_after_utc)
     verifier = (
         PolicyBuilder()
@@ -215,11 +218,11 @@ def _path(
 def _role_faults(
     leaf: x509.Certificate, issuers: list[x509.Certificate], anchors: list[x509.Certificate], expected: Expectation
 ) -> Iterator[Fault]:
-    """The library's own full policy in both roles: it knows rules that have no check above."""
+    """Faults found by the library's own full policy in both roles: it has rules that no check above covers."""
     policy = PolicyBuilder().store(Store(anchors)).time(expected.at)
     try:
         policy.build_client_verifier().verify(leaf, issuers)
-        # The library knows a server by its DNS name only; without one, that its usages suit a server is seen above.
+        # The library identifies a server only by a DNS name. Without one, the checks above cover a server's usages.
         if host := next((str(name) for name in expected.names if isinstance(name, Dns)), ""):
             policy.build_server_verifier(x509.DNSName(_concrete(host))).verify(leaf, issuers)
     except VerificationError as error:

@@ -1,8 +1,9 @@
 """
-A version of a secret becomes the one that proxies read.
+Make a version of a secret the one that proxies read.
 
-Store it as ``AWSPENDING``, move ``AWSCURRENT`` onto it, take ``AWSPENDING`` off. A crash between any two steps leaves a
-state from which the same call goes on: the version's id says what is in it, so storing it twice is storing it once.
+The version is stored as ``AWSPENDING``, ``AWSCURRENT`` is moved onto it, and ``AWSPENDING`` is taken off. After a crash
+between any two steps, the same call continues: the version's id is derived from its content, so storing it again
+changes nothing.
 """
 
 from __future__ import annotations
@@ -25,14 +26,14 @@ logger = logging.getLogger(__name__)
 
 
 class Outcome(StrEnum):
-    """What became of a publication."""
+    """The outcome of a publication."""
 
     PUBLISHED = "published"
     """The version is now the current one."""
     ALREADY_CURRENT = "already_current"
-    """It was the current one; nothing readers see has changed."""
+    """It was current already; readers see no change."""
     WITHHELD = "withheld"
-    """It was rolled back: it was taken out of ACM, which renews only what was, and published nowhere."""
+    """It was rolled back, so it is not published; it was exported because ACM renews only exported certificates."""
 
 
 def version_labelled(labels: LabelsByVersion, label: str) -> str | None:
@@ -42,11 +43,9 @@ def version_labelled(labels: LabelsByVersion, label: str) -> str | None:
 
 def is_withheld(labels: LabelsByVersion, version_id: str) -> bool:
     """
-    Whether a version was rolled back. One that is current stays so: moving labels back is the renewal function's task.
+    True if a version was rolled back and is not current.
 
-    Args:
-        labels: The secret's labels.
-        version_id: The version.
+    A quarantined version that is still current is not withheld: only the renewal function moves labels back.
     """
     own = labels.get(version_id, frozenset())
     return QUARANTINED in own and CURRENT not in own
@@ -55,11 +54,6 @@ def is_withheld(labels: LabelsByVersion, version_id: str) -> bool:
 def require_publishable(labels: LabelsByVersion, secret_id: str, version_id: str) -> None:
     """
     Refuse a version that was rolled back.
-
-    Args:
-        labels: The secret's labels.
-        secret_id: The secret, for the message.
-        version_id: The version about to be published.
 
     Raises:
         VersionQuarantined: If it is quarantined and not current.
@@ -70,23 +64,21 @@ def require_publishable(labels: LabelsByVersion, secret_id: str, version_id: str
 
 def publish(vault: SecretVault, secret_id: str, version_id: str, value: str, seen: LabelsByVersion) -> Outcome:
     """
-    Make a version current, safely to be repeated.
+    Make a version current. Repeating the call is safe.
 
     Args:
-        vault: Where secrets live.
-        secret_id: The secret.
-        version_id: Names the content: the same content always has the same id. If the version is stored already, its
-            bytes stay (every export encrypts the key anew) and only the labels move.
+        version_id: Identifies the content: the same content always has the same id. If the version is stored already,
+            its bytes stay (every export encrypts the key anew) and only the labels move.
         value: The secret's new value, checked by the caller.
-        seen: The labels as they were *before* the caller looked at what to publish. ``AWSCURRENT`` is moved away from
-            where it was then, so that a slower run cannot put an older certificate over a newer one.
+        seen: The labels as they were *before* the caller looked at what to publish. ``AWSCURRENT`` is moved only from
+            the version that had it then, so that a slower run cannot replace a newer certificate with an older one.
 
     Returns:
-        Whether anything changed for readers.
+        Whether readers see a change.
 
     Raises:
         VersionQuarantined: If the version was rolled back.
-        PublicationRaced: If another run moved ``AWSCURRENT`` to a third version since ``seen``.
+        PublicationRaced: If another run has moved ``AWSCURRENT`` to a third version since ``seen``.
     """
     require_publishable(seen, secret_id, version_id)
     if version_labelled(seen, CURRENT) == version_id:
@@ -100,12 +92,9 @@ def publish(vault: SecretVault, secret_id: str, version_id: str, value: str, see
 
 def remove_pending(vault: SecretVault, secret_id: str, version_id: str, labels: LabelsByVersion) -> None:
     """
-    Take ``AWSPENDING`` off a version that has it: a publication's last step.
+    Take ``AWSPENDING`` off a version if it has the label: the last step of a publication.
 
     Args:
-        vault: Where secrets live.
-        secret_id: The secret.
-        version_id: The version.
         labels: The secret's labels as last seen.
     """
     if PENDING not in labels.get(version_id, frozenset()):
@@ -113,7 +102,7 @@ def remove_pending(vault: SecretVault, secret_id: str, version_id: str, labels: 
     try:
         vault.move_label(secret_id, PENDING, to=None, away_from=version_id)
     except PublicationRaced:
-        # Two runs may both want it gone, and it is.
+        # Another run may have taken the label off meanwhile; that is as good.
         logger.debug("%s has left version %s of %s", PENDING, version_id, secret_id)
 
 

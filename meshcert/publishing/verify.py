@@ -1,4 +1,4 @@
-"""Is what proxies read now still good? The pre-flight again, on the current value of an identity's secret."""
+"""Repeat the pre-flight on the current value of an identity's secret."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Verified:
     """
-    What was found.
+    The result of checking an identity's published material.
 
     Args:
-        subject: The identity.
+        subject: The identity's name.
         version_id: The current version; empty if there is none.
-        facts: What is public about the certificate in it; None if there is none that can be read.
-        faults: What is wrong with it, sentences; empty if it is good.
+        facts: Public facts about its certificate; None if no certificate can be read.
+        faults: A sentence for each fault; empty if there is none.
     """
 
     subject: str
@@ -36,7 +36,7 @@ class Verified:
     faults: tuple[str, ...] = ()
 
     def summary(self) -> dict[str, Any]:
-        """Public and JSON, for whoever asked; ``not_after`` is ISO 8601, UTC."""
+        """A public summary that can be written as JSON; ``not_after`` is ISO 8601, UTC."""
         return {
             "subject": self.subject,
             "version_id": self.version_id,
@@ -50,20 +50,15 @@ def verify_published(
     identity: Identity, values: PublishedValues, authorities: CertificateAuthorities, clock: Clock
 ) -> Verified:
     """
-    Check what proxies read now as strictly as a publication does. Nothing is changed.
-
-    Args:
-        identity: Whose secret.
-        values: Reads it.
-        authorities: Gives the root CA's own certificate.
-        clock: Time.
+    Check an identity's published material as strictly as before a publication. Nothing is changed.
 
     Returns:
-        Every fault found. A secret that is missing, holds the template's placeholder or cannot be read is a fault too.
+        Every fault found. A missing or unreadable secret, or one that still holds the template's placeholder, is a
+        fault too.
 
     Raises:
-        AwsUnavailable: If AWS cannot say now.
-        AwsRefused: If AWS denies a call, for example for a key that is disabled.
+        AwsUnavailable: If AWS does not answer now.
+        AwsRefused: If AWS denies a call, for example because a key is disabled.
     """
     version_id, facts = "", None
     try:
@@ -89,7 +84,7 @@ def _facts(material: Material, secret: str) -> CertificateFacts:
 
 
 def _name_faults(material: Material, version_id: str) -> tuple[str, ...]:
-    """A version is named after its certificate: one that is not was written by somebody else."""
+    """A fault if the version is not named after its certificate: then another program has written it."""
     if material.version_id == version_id:
         return ()
     problem = f"it is named {version_id}, and its certificate would be {material.version_id}"

@@ -1,4 +1,4 @@
-"""What ECS's descriptions of a service's deployments and stopped tasks mean; no calls."""
+"""Interprets ECS's descriptions of deployments and stopped tasks; makes no calls."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ EXCUSED = frozenset(
 @dataclass(frozen=True)
 class Failed:
     """
-    Why tasks of a deployment failed, the first to stop first.
+    The reasons why tasks of a deployment failed, in the order in which the tasks stopped.
 
     Args:
-        failures: Of those that failed on what they were to serve.
-        excused: Of those that say nothing about it.
+        failures: Of tasks whose failure may come from the material they were to serve.
+        excused: Of tasks whose failure says nothing about the material.
     """
 
     failures: tuple[str, ...] = ()
@@ -45,13 +45,13 @@ class Failed:
 
 def primary(service: Mapping[str, Any]) -> Mapping[str, Any]:
     """
-    The deployment that a service is to run.
+    The deployment that ECS keeps a service at.
 
     Args:
         service: From DescribeServices or UpdateService.
 
     Returns:
-        One without an id for a service that has no deployments (its controller is EXTERNAL).
+        A deployment without an id if the service has none (its controller is EXTERNAL).
     """
     deployments: list[Mapping[str, Any]] = service.get("deployments", [])
     found = [deployment for deployment in deployments if deployment["status"] == "PRIMARY"]
@@ -59,7 +59,7 @@ def primary(service: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def rolls(service: Mapping[str, Any]) -> bool:
-    """ECS itself replaces the service's tasks: only such services have a history of deployments."""
+    """True if ECS itself replaces the service's tasks; only such services have a history of deployments."""
     controller: Mapping[str, str] = service.get("deploymentController", {})
     return controller.get("type", "ECS") == "ECS" and bool(service.get("deployments"))
 
@@ -68,8 +68,8 @@ def newest(service: Mapping[str, Any]) -> Rollout:
     """
     A service's newest deployment.
 
-    That is the primary one, unless ECS rolls a newer one back: then an older one is primary again, and the newer one
-    has failed.
+    It is the primary one, unless ECS is rolling a newer one back: then an older deployment is primary again, and the
+    newer one has failed.
 
     Args:
         service: From DescribeServices.
@@ -88,21 +88,21 @@ def newest(service: Mapping[str, Any]) -> Rollout:
 
 def as_recorded(seen: Rollout, begun: dt.datetime, records: Iterable[Mapping[str, Any]]) -> Rollout:
     """
-    A deployment that is under way, unless the service's history says that it was stopped or rolled back.
+    A deployment under way, corrected if the service's history shows that it was stopped or rolled back.
 
     Args:
-        seen: What DescribeServices shows.
+        seen: The deployment as DescribeServices shows it.
         begun: When it was created.
         records: From ListServiceDeployments.
     """
     latest = max(records, key=lambda record: record["createdAt"], default=None)
     if latest is None:
         return seen
-    # A revision has the number of its deployment.
+    # A service revision has the same number as its deployment.
     number = str(latest.get("targetServiceRevisionArn", "")).rpartition("/")[2]
     is_it = seen.id == f"ecs-svc/{number}"
     if not is_it and latest["createdAt"] < begun:
-        # The record of what this deployment replaced; its own is not there yet.
+        # This record is of the deployment before; the new one has no record yet.
         return seen
     status, reason = str(latest["status"]), str(latest.get("statusReason", ""))
     if status != "STOPPED" and not status.startswith("ROLLBACK_"):
@@ -117,18 +117,18 @@ def as_recorded(seen: Rollout, begun: dt.datetime, records: Iterable[Mapping[str
 
 def failed(tasks: Iterable[Mapping[str, Any]], deployment: str) -> Failed:
     """
-    The tasks of a deployment that failed, and whether the material they were to serve may be to blame.
+    The reasons why tasks of a deployment failed, split by whether the material they were to serve may be to blame.
 
-    A task counts as soon as its stopCode, or a container's exit code, is known: Fargate takes half a minute and more
-    from there to its last status.
+    A task counts as soon as its stopCode, or a container's exit code, is known: on Fargate, its last status comes half
+    a minute later or more.
 
     Args:
-        tasks: Tasks that ECS does not want to run any more, from DescribeTasks.
+        tasks: From DescribeTasks: tasks that ECS no longer wants to run.
         deployment: Id of the deployment.
 
     Returns:
-        A reason for each task that failed by itself; none for those that were stopped by the scheduler to make room,
-        by a person, or by AWS to take its machine back.
+        A reason for each task that failed by itself. Tasks are left out that were stopped by the scheduler to make
+        room, by a person, or by AWS to take back the machine.
     """
     ours = [task for task in tasks if task.get("startedBy") == deployment and _failed(task)]
     ours.sort(key=lambda task: (task.get("stoppingAt", task.get("createdAt")), task["taskArn"]))
@@ -149,7 +149,7 @@ def _deployment(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> Ro
 
 def _state(deployment: Mapping[str, Any], service: Mapping[str, Any]) -> RolloutState:
     if "rolloutState" not in deployment:
-        # Not shown behind a Classic Load Balancer and for other controllers (ecs:Deployment).
+        # ECS leaves it out behind a Classic Load Balancer and for other controllers (ecs:Deployment).
         done = len(service["deployments"]) == 1 and deployment["runningCount"] == deployment["desiredCount"]
         return RolloutState.COMPLETED if done else RolloutState.IN_PROGRESS
     try:
@@ -170,11 +170,11 @@ def _failed(task: Mapping[str, Any]) -> bool:
 
 
 def _blames_material(task: Mapping[str, Any]) -> bool:
-    """Of a task that failed."""
+    """True if a task's failure may come from the material that it was to serve."""
     if task.get("stopCode") == "ServiceSchedulerInitiated":
-        # A health check: Envoy is not ready, or its peers and callers do not get through.
+        # A health check failed: Envoy is not ready, or its peers and callers do not get through.
         return True
-    # Also in a task that never was RUNNING: an application that waits for a healthy Envoy has not begun by then.
+    # Counts even if the task never was RUNNING: an application that waits for a healthy Envoy has not started then.
     codes = [each.get("exitCode") for each in task.get("containers", []) if each["name"] == ENVOY_CONTAINER]
     return any(code is not None and code not in EXCUSED for code in codes)
 

@@ -1,8 +1,8 @@
 """
-What ECS's events are about; no calls.
+Finds the services that an event of ECS is about; makes no calls.
 
-Their shapes: Amazon ECS developer guide, "Amazon ECS service deployment state change events" and "Amazon ECS task state
-change events". Every field of a detail is optional.
+The shapes of events: Amazon ECS developer guide, "Amazon ECS service deployment state change events" and "Amazon ECS
+task state change events". Every field of a detail is optional.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _LONGEST = 300
 
 def services_of(event: Mapping[str, Any]) -> tuple[str, ...]:
     """
-    ARNs of the services that an event is about.
+    The ARNs of the services that an event is about.
 
     Args:
-        event: As EventBridge delivers it; its detail is an object. It may come from any source.
+        event: As EventBridge delivers it, with an object as its detail. It may come from any source.
     """
     if event.get("source") != "aws.ecs":
         return ()
@@ -32,7 +32,7 @@ def services_of(event: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _service_of(task: Mapping[str, Any]) -> str:
-    """The ARN of a task's service: a task names its service's name and its cluster's ARN."""
+    """The ARN of a task's service, made from the service's name and the cluster's ARN in the task."""
     kind, _, name = _text(task.get("group")).partition(":")
     cluster = _text(task.get("clusterArn"))
     return f"{cluster.replace(':cluster/', ':service/')}/{name}" if kind == "service" else ""

@@ -1,4 +1,4 @@
-"""Services of one ECS cluster: looked at, deployed anew, told apart by their tags."""
+"""The services of one ECS cluster: observed, deployed anew, and assigned to identities by their tags."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 WORDS = Words("ECS", "task")
 _PAGE = 100
-"""Tasks in one answer of ListTasks, and in one question of DescribeTasks."""
+"""Tasks in one answer of ListTasks, and in one call of DescribeTasks."""
 
 
 class EcsServices:
@@ -28,7 +28,6 @@ class EcsServices:
 
     Args:
         client: boto3's ``ecs`` client.
-        cluster: Name of the cluster.
     """
 
     def __init__(self, client: Any, cluster: str) -> None:
@@ -45,14 +44,14 @@ class EcsServices:
             service = self._describe(name)
             if service is None:
                 return None
-            # The tasks after the service: those of a deployment that is complete are its own, whatever comes next.
+            # Tasks are listed after the service is described, so a complete deployment is seen with its own tasks.
             deployment = self._newest(service)
             tasks = [task for task in self._tasks(name, "RUNNING") if task["desiredStatus"] == "RUNNING"]
             failed = deployments.Failed()
             if deployment.state is not RolloutState.COMPLETED:
                 failed = deployments.failed(self._tasks(name, "STOPPED"), deployment.id)
         except IdentityMissing:
-            # Deleted between two of the questions, or its cluster was.
+            # The service or its cluster was deleted between two calls.
             return None
         return Workload(
             name=name,
@@ -76,7 +75,7 @@ class EcsServices:
             try:
                 self._client.stop_task(cluster=self._cluster, task=instance, reason=reason)
             except ClientError as exc:
-                # The code for a task that ECS no longer knows; nothing else in this request can be wrong.
+                # ECS answers so for a task it no longer knows; nothing else in this request can be wrong.
                 if error_code(exc) != "InvalidParameterException":
                     raise
 
@@ -105,7 +104,7 @@ class EcsServices:
         if seen.state is not RolloutState.IN_PROGRESS or not deployments.rolls(service):
             return seen
         begun = deployments.primary(service)["createdAt"]
-        # What was put on record before it cannot be about it; ECS may write the two in either order.
+        # Older records cannot be about it. The minute allows for ECS writing record and deployment in either order.
         since = {"after": begun - dt.timedelta(minutes=1)}
         with aws_errors("ecs:ListServiceDeployments", service["serviceName"]):
             records = self._client.list_service_deployments(
@@ -121,7 +120,7 @@ class EcsServices:
             if listed["taskArns"]:
                 with aws_errors("ecs:DescribeTasks", name):
                     described = self._client.describe_tasks(cluster=self._cluster, tasks=listed["taskArns"])
-                # Tasks that are gone by now are among the answer's failures.
+                # Tasks that are gone by now are listed as failures in the answer.
                 yield from described["tasks"]
             if not listed.get("nextToken"):
                 return
@@ -131,7 +130,7 @@ class EcsServices:
         try:
             tags: list[Mapping[str, str]] = self._client.list_tags_for_resource(resourceArn=service_arn)["tags"]
         except ClientError as exc:
-            # "The specified cluster is inactive", and the same of a service.
+            # AWS's sentence is "The specified cluster is inactive", or the same about a service.
             if error_code(exc) == "InvalidParameterException":
                 return []
             raise

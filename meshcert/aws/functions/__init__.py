@@ -1,1 +1,1 @@
-"""AWS Lambda: one function asks another."""
+"""Calls from one Lambda function to another."""

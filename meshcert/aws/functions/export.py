@@ -1,4 +1,4 @@
-"""The export function, called and waited for."""
+"""Calls the export function and waits for its answer."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ class ExportFunction:
     :class:`meshcert.lifecycle.ports.Exporter`.
 
     Args:
-        client: boto3's ``lambda`` client. Its read timeout has to be longer than the function may run; botocore
-            repeats a call that timed out, and the function then runs twice at a time.
-        function_name: Name or ARN of the function.
+        client: boto3's ``lambda`` client. Its read timeout must be longer than the function may run: botocore repeats a
+            call that timed out, and two runs of the function would then overlap.
     """
 
     def __init__(self, client: Any, function_name: str) -> None:

@@ -1,4 +1,4 @@
-"""A function of ours, called and waited for."""
+"""Calls another function of the mesh and waits for its answer."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _OPERATION = "lambda:Invoke"
-# It ran out of time or memory, or its process ended; AWS's own failures besides (Lambda developer guide, "Invocation
-# errors"). Older functions' time-outs have no errorType at all.
+# The function ran out of time or memory, its process ended, or Lambda failed (Lambda developer guide, "Invocation
+# errors"). Time-outs of older functions have no errorType at all.
 _CRASHES = frozenset({"", "Runtime.ExitError", "Runtime.Unknown", "Sandbox.Failure", "Sandbox.Timedout"})
 
 
@@ -21,18 +21,16 @@ def call(
     client: Any, function_name: str, event: Mapping[str, str], refusal: Callable[[str, str], MeshcertError]
 ) -> dict[str, Any]:
     """
-    A function's answer.
+    Call a function, and return its answer.
 
     Args:
-        client: boto3's ``lambda`` client. Its read timeout has to be longer than the function may run; botocore
-            repeats a call that timed out, and the function then runs twice at a time.
-        function_name: Name or ARN of the function.
-        event: What it is asked.
-        refusal: Makes our error of the name and the message of one that the function raised.
+        client: boto3's ``lambda`` client. Its read timeout must be longer than the function may run: botocore repeats a
+            call that timed out, and two runs of the function would then overlap.
+        refusal: Makes the error to raise from the name and the message of the error that the function raised.
 
     Raises:
-        AwsUnavailable: If the function did not answer, or said that it heals by itself.
-        MeshcertError: What ``refusal`` makes, or what AWS says of the call.
+        AwsUnavailable: If the function did not answer, or raised an error that heals by itself.
+        MeshcertError: Made by ``refusal``, or if AWS refuses the call.
     """
     with aws_errors(_OPERATION, function_name):
         answer = client.invoke(

@@ -1,4 +1,4 @@
-"""The verify function, called and waited for."""
+"""Calls the verify function and waits for its answer."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from meshcert.errors import VerifyFailed
 
 class VerifyFunction:
     """
-    Has what is published checked where its key may be read.
+    Checks published material through the verify function, which may read its key.
 
     Args:
-        client: boto3's ``lambda`` client. Its read timeout has to be longer than the function may run.
-        function_name: Name or ARN of the function.
+        client: boto3's ``lambda`` client. Its read timeout must be longer than the function may run.
     """
 
     def __init__(self, client: Any, function_name: str) -> None:
@@ -24,17 +23,14 @@ class VerifyFunction:
 
     def verify(self, identity: str) -> dict[str, Any]:
         """
-        What the function says of the version that an identity's proxies read.
-
-        Args:
-            identity: Its name.
+        The function's report on the version that an identity's proxies read.
 
         Returns:
             ``subject``, ``version_id``, ``serial_number``, ``not_after`` and ``faults``; no material.
 
         Raises:
             VerifyFailed: With the reason the function gave.
-            AwsUnavailable: If the function did not answer, or said that it heals by itself.
-            MeshcertError: What AWS says of the call.
+            AwsUnavailable: If the function did not answer, or raised an error that heals by itself.
+            MeshcertError: If AWS refuses the call.
         """
         return call(self._client, self._function_name, {"verify": identity}, partial(VerifyFailed, identity))

@@ -1,1 +1,1 @@
-"""Amazon SQS: looks and orders."""
+"""Queues in Amazon SQS: looks and orders."""

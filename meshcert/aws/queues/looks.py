@@ -22,7 +22,6 @@ class LooksQueue:
 
     Args:
         client: boto3's ``sqs`` client.
-        url: The queue's URL.
     """
 
     def __init__(self, client: Any, url: str) -> None:
@@ -34,7 +33,7 @@ class LooksQueue:
         See :meth:`meshcert.lifecycle.ports.Messages.send`.
 
         Raises:
-            AwsUnavailable: If SQS would not take some of them twice; all others are in the queue.
+            AwsUnavailable: If SQS refused some messages twice; all others are in the queue.
         """
         entries = [
             {
@@ -52,7 +51,7 @@ class LooksQueue:
             raise AwsUnavailable(_OPERATION, self._url, f"{len(still_refused)} of {len(entries)} not taken: {codes}")
 
     def _send(self, entries: list[dict[str, Any]]) -> dict[str, str]:
-        """The codes of the entries that SQS did not take, by their ids."""
+        """The error codes of the entries that SQS refused, by their ids."""
         refused: dict[str, str] = {}
         for start in range(0, len(entries), _BATCH):
             with aws_errors(_OPERATION, self._url):

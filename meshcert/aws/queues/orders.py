@@ -1,4 +1,4 @@
-"""The queue in which operators order something."""
+"""The queue of operators' orders in SQS."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from meshcert.aws.errors import aws_errors
 
 class OrdersQueue:
     """
-    Sends orders to the renewal function; who sent one, SQS itself writes beside it.
+    Sends orders to the renewal function; SQS adds who sent them.
 
     Args:
         client: boto3's ``sqs`` client.
-        name: The queue's name.
     """
 
     def __init__(self, client: Any, name: str) -> None:
@@ -23,18 +22,17 @@ class OrdersQueue:
 
     def send(self, order: str, identity: str, reason: str) -> str:
         """
-        Send one.
+        Send an order.
 
         Args:
             order: ``renew`` or ``rollback``.
-            identity: Name of the identity.
             reason: In the operator's own words.
 
         Returns:
-            The message's id.
+            The id of the SQS message.
 
         Raises:
-            AwsUnavailable: If SQS cannot take it now.
+            AwsUnavailable: If SQS cannot take the message now.
             AwsRefused: If the caller may not send.
             IdentityMissing: If there is no such queue.
         """

@@ -1,1 +1,1 @@
-"""Amazon DynamoDB: identities, what is remembered of them, what tasks say."""
+"""Tables in Amazon DynamoDB: identities, the memory of the lifecycle, acknowledgements of tasks."""

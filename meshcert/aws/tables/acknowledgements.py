@@ -1,4 +1,4 @@
-"""The table ``acknowledgements`` in DynamoDB; tasks write it, nobody here does."""
+"""The table ``acknowledgements`` in DynamoDB, read only: tasks write it."""
 
 from __future__ import annotations
 
@@ -57,7 +57,11 @@ class AcknowledgementRows:
 
 
 def _read(row: Mapping[str, Any]) -> Mapping[str, Acknowledgement] | None:
-    """What a row says. Tasks write rows themselves, and a task may be anybody's: nothing in one is relied upon."""
+    """
+    The acknowledgements in a row; None if it makes no sense.
+
+    Tasks write these rows, and a task may run anybody's code, so every field is checked.
+    """
     try:
         if row[field.SCHEMA] != field.SCHEMA_VERSION or not isinstance(row[field.TASK], str):
             return None

@@ -44,7 +44,7 @@ class Identities:
             "services": [_service_row(use) for use in identity.services],
             "schema": IDENTITY_SCHEMA,
         }
-        # UpdateItem, not PutItem: other programs keep attributes of their own in the row.
+        # UpdateItem and not PutItem: other programs keep attributes of their own in the row.
         with aws_errors("dynamodb:UpdateItem", identity.name):
             self._table.update_item(
                 Key={"name": identity.name},
@@ -95,7 +95,7 @@ class Identities:
         while True:
             with aws_errors("dynamodb:Scan", "identities"):
                 answer = self._table.scan(**question)
-            # Rows of a schema we cannot read are somebody else's to look after.
+            # Rows of an unknown schema belong to another version of meshcert.
             yield from (row["name"] for row in answer["Items"] if row.get("schema") == IDENTITY_SCHEMA)
             if "LastEvaluatedKey" not in answer:
                 return
@@ -103,7 +103,7 @@ class Identities:
 
 
 def _service_row(use: ServiceUse) -> dict[str, Any]:
-    # DynamoDB keeps decimals; boto3 refuses floats.
+    # DynamoDB stores decimals; boto3 refuses floats.
     return {"name": use.name, "rotation": str(use.rotation), "poll_interval_s": Decimal(str(use.poll_interval_s))}
 
 
@@ -121,7 +121,7 @@ def _read(row: Mapping[str, Any]) -> Identity | None:
                 parse_sans(rule, f"peer_names[{number}]") for number, rule in enumerate(row["peer_names"])
             ),
             owner=row["owner"],
-            # Rows written before these were known have none until the next deploy.
+            # Rows of earlier versions lack these fields until the next deploy.
             certificate_authority_arns=tuple(row.get("certificate_authority_arns", ())),
             services=tuple(_service(use) for use in row.get("services", ())),
         )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _UNSETTLED = "yes"
 _NAMES = {f"#{name}": name for name in ("owner", "until", "began", "wanted", "unsettled", "look_at", "memory", "name")}
 _MINE = "#owner = :owner"
-# What has another type compares with nothing: without this, a row that somebody broke could never be taken again.
+# A value of another type fails every comparison: without the last condition, a broken row could never be taken again.
 _FREE = "attribute_not_exists(#owner) OR #until <= :now OR NOT attribute_type(#until, :number)"
 _STILL_WANTED_AS_MUCH = "(#wanted = :wanted OR NOT attribute_type(#wanted, :number))"
 
@@ -29,9 +29,9 @@ class LifecycleRows:
     """
     :class:`meshcert.lifecycle.ports.LifecycleTable`.
 
-    Times are epoch seconds. A row has ``owner`` and ``until`` while somebody works on its identity, and ``began`` from
-    when he, or the last one, does; ``unsettled`` and ``look_at`` while a tick has to look; ``wanted`` counts who found
-    the lease taken, ``memory`` is JSON.
+    Times are epoch seconds. A row has ``owner`` and ``until`` while a run holds its lease; ``began`` is when the latest
+    lease was taken. It has ``unsettled`` and ``look_at`` while a tick has to look. ``wanted`` counts the requests that
+    found the lease taken; ``memory`` is JSON.
 
     Args:
         table: boto3's DynamoDB ``Table``; partition key ``name``, sparse index ``unsettled`` on ``unsettled`` and
@@ -43,7 +43,7 @@ class LifecycleRows:
 
     def take(self, identity: str, owner: str, now: dt.datetime, until: dt.datetime) -> Lease | None:
         """See :meth:`meshcert.lifecycle.ports.LifecycleTable.take`."""
-        # If the owner ends without a word, the first tick after the lease looks.
+        # If the owner dies, the first tick after the end of the lease looks.
         row = self._update(
             identity,
             "SET #owner = :owner, #until = :until, #began = :now, #unsettled = :unsettled, #look_at = :until",
@@ -68,7 +68,7 @@ class LifecycleRows:
 
     def want(self, identity: str, now: dt.datetime) -> None:
         """See :meth:`meshcert.lifecycle.ports.LifecycleTable.want`."""
-        # Marked here too: the owner may have given the lease back by now.
+        # Mark it unsettled here too: the owner may have given the lease back by now.
         mark = "SET #unsettled = :unsettled, #look_at = :now"
         values = {":unsettled": _UNSETTLED, ":now": _seconds(now), ":one": 1, ":number": "N"}
         countable = "attribute_not_exists(#wanted) OR attribute_type(#wanted, :number)"
@@ -92,7 +92,7 @@ class LifecycleRows:
             unwanted |= {":unsettled": _UNSETTLED, ":look_at": _seconds(look_at)}
         if self._update(lease.identity, change, f"{_MINE} AND {_STILL_WANTED_AS_MUCH}", unwanted) is not None:
             return False
-        # Whoever wanted it meanwhile has marked it: the mark and its time stay.
+        # A request that came meanwhile has marked the row unsettled: the mark and its time stay.
         if self._update(lease.identity, "SET #memory = :memory REMOVE #owner, #until", _MINE, values) is None:
             raise LeaseLost(lease.identity)
         return True
@@ -130,13 +130,10 @@ class LifecycleRows:
 
     def memory(self, identity: str) -> Memory:
         """
-        What is remembered of an identity, without taking its lease: for people who look.
-
-        Args:
-            identity: Its name.
+        The memory of an identity, read without taking its lease.
 
         Returns:
-            An empty memory if there is no row, or one that cannot be read.
+            An empty memory if there is no row, or if the row cannot be read.
         """
         return _memory(self._row(identity))
 
@@ -148,7 +145,7 @@ class LifecycleRows:
     def _update(
         self, identity: str, change: str, condition: str, values: Mapping[str, Any]
     ) -> Mapping[str, Any] | None:
-        """The row as it is now; None if the condition does not hold."""
+        """The row after the update; None if the condition does not hold."""
         names = {name: attribute for name, attribute in _NAMES.items() if name in f"{change} {condition}"}
         with aws_errors("dynamodb:UpdateItem", identity):
             try:
@@ -169,7 +166,7 @@ class LifecycleRows:
 
 
 def _seconds(time: dt.datetime) -> Decimal:
-    """DynamoDB keeps decimals; boto3 refuses floats."""
+    """A time as epoch seconds, in the decimals that DynamoDB stores; boto3 refuses floats."""
     return Decimal(str(time.timestamp()))
 
 

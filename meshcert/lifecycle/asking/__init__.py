@@ -1,1 +1,1 @@
-"""Who asks for a look at an identity: events, the clock, an operator."""
+"""Requests for a look at an identity: from events, from the clock, and from operators."""

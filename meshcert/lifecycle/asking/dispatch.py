@@ -1,9 +1,9 @@
 """
 Tick and sweep: have identities looked at, no faster than their issuer answers.
 
-An issuer's answers have a quota (:class:`meshcert.issuing.issuer.Abilities`), so looks are spread over time by the
-queue's delay. A tick sends no more looks than are done before the next tick comes, those first
-that are due longest: identities that have to wait for their turn are not sent a second time meanwhile.
+An issuer's answers have a quota (:class:`meshcert.issuing.issuer.Abilities`), so the queue's delay spreads looks over
+time. A tick sends only as many looks as are done before the next tick, those that are due longest first. The others are
+left to the next tick, so that no identity is sent twice.
 """
 
 from __future__ import annotations
@@ -36,11 +36,9 @@ class DispatchPorts:
     The ports of the dispatch function.
 
     Args:
-        table: Which identities are unsettled.
-        declared: Which there are.
-        messages: The queue of looks.
-        clock: Time.
-        looks_per_second: How fast looks may follow each other.
+        table: Lists the unsettled identities.
+        declared: Lists all identities.
+        looks_per_second: Largest number of looks a second.
     """
 
     table: LifecycleTable
@@ -57,8 +55,8 @@ class Dispatched:
 
     Args:
         kind: ``tick`` or ``sweep``.
-        identities: How many identities there are to look at.
-        sent: To how many of them a look was sent now.
+        identities: Number of identities to look at.
+        sent: Number of looks sent now.
     """
 
     kind: str
@@ -72,13 +70,12 @@ def dispatch(body: str, ports: DispatchPorts) -> Dispatched | None:
 
     Args:
         body: ``{"dispatch": "tick"}`` or ``{"dispatch": "sweep"}``.
-        ports: Where identities are found and looks sent.
 
     Returns:
-        The looks that were sent; None if the message makes no sense, which a repetition would not mend.
+        The number of looks sent; None if the message makes no sense, so that repeating it is useless.
 
     Raises:
-        MeshcertError: If a table or the queue cannot be reached: the message has to come again.
+        MeshcertError: If a table or the queue cannot be reached: the message must come again.
     """
     try:
         document = json.loads(body)
@@ -94,7 +91,7 @@ def dispatch(body: str, ports: DispatchPorts) -> Dispatched | None:
 
 
 def tick(ports: DispatchPorts) -> Dispatched:
-    """Have the unsettled identities looked at, as many as there is time for until the next tick."""
+    """Send looks for the unsettled identities, as many as are done before the next tick."""
     unsettled = list(ports.table.unsettled(ports.clock.now()))
     now = unsettled[: max(1, int(ports.looks_per_second * TICK_S))]
     _send(ports, now, TICK)
@@ -102,7 +99,7 @@ def tick(ports: DispatchPorts) -> Dispatched:
 
 
 def sweep(ports: DispatchPorts) -> Dispatched:
-    """Have all identities looked at."""
+    """Send a look for every identity."""
     names = list(ports.declared.names())
     _send(ports, names, SWEEP)
     return Dispatched(SWEEP, len(names), len(names))
@@ -111,6 +108,6 @@ def sweep(ports: DispatchPorts) -> Dispatched:
 def _send(ports: DispatchPorts, names: Sequence[str], because: str) -> None:
     if not names:
         return
-    # More than fit into the longest delay go faster, evenly, rather than all at its end.
+    # If there are too many for the longest delay, all go faster, evenly; they do not pile up at its end.
     rate = max(ports.looks_per_second, len(names) / (LONGEST_DELAY_S + 1))
     ports.messages.send({name: int(number / rate) for number, name in enumerate(names)}, because)

@@ -9,21 +9,21 @@ if TYPE_CHECKING:
     import datetime as dt
 
 TICK, SWEEP = "tick", "sweep"
-"""What the clock asks for."""
+"""The looks that the clock asks for."""
 
 
 @dataclass(frozen=True)
 class Look:
     """
-    Look at an identity now.
+    A request to look at an identity now.
 
     Args:
-        identity: Its name.
-        by: Who says so: an event's id and type, ``tick``, ``sweep``, or SQS's SenderId of an order.
-        order: ``renew`` or ``rollback`` if an operator wants that; empty for a mere look.
+        by: Who asks: an event's id and type, ``tick``, ``sweep``, or the SenderId that SQS gives an order.
+        order: ``renew`` or ``rollback`` if an operator wants that; empty for a look without an order.
         reason: The operator's own words.
-        message: SQS's MessageId of an order: a message that comes twice is one order.
-        seen_since: A look that began then or later has seen what this one is about; None: none has.
+        message: SQS's MessageId of an order. A message that comes twice counts as one order.
+        seen_since: This look is unnecessary if another one has begun at this time or later; None if it is needed in any
+            case.
     """
 
     identity: str
@@ -35,5 +35,5 @@ class Look:
 
     @property
     def brings_news(self) -> bool:
-        """Something has happened; the clock only asks again."""
+        """True if something has happened; false if only the clock asks again."""
         return self.by not in {TICK, SWEEP}

@@ -1,4 +1,4 @@
-"""From a message in a queue to the looks that it asks for, as long as there is time for them."""
+"""Turn a message of a queue into looks, as long as there is time for them."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LEAST_LEFT = 1 / 7
-"""With less time left than this part of a lease, no further look is begun: its message comes again."""
+"""If less time is left than this fraction of a lease, no further look is begun: its message comes again."""
 TICK_OF_USE = dt.timedelta(minutes=3)
-"""A tick's look that was sent longer ago is of no use: its delay was a minute at most, others have come since."""
+"""A look of a tick older than this is useless: its delay was a minute at most, and later ticks have sent others."""
 
 
 class TimeIsUp(NotReady):
-    """The function is about to be ended: what it has not begun comes again."""
+    """The function is about to be ended; messages it has not begun come again."""
 
 
 @dataclass(frozen=True)
 class Message:
     """
-    A message of SQS's.
+    A message from SQS.
 
     Args:
-        id: SQS's MessageId; it stays when the message comes again.
-        body: What was sent.
-        queue: The name of the queue it came from.
+        id: SQS's MessageId; it stays the same when the message comes again.
+        body: The text that was sent.
+        queue: The queue's name.
         sender: SQS's SenderId.
-        sent: When SQS took it; None if that is not known.
+        sent: When SQS took it; None if unknown.
     """
 
     id: str
@@ -54,20 +54,18 @@ def asked(
     message: Message, ports: Ports, scope: Scope, left_s: Callable[[], float]
 ) -> Iterator[tuple[Look, dt.datetime]]:
     """
-    The looks that a message asks for, each when it is to be taken.
+    The looks that a message asks for, each with the time after which it may not begin again.
 
     Args:
-        message: From the queue ``looks`` or ``orders``. An order counts only from its own queue, which few may send to.
-        ports: Where names are looked up.
-        scope: The mesh's own account, region and cluster.
+        message: From the queue ``looks`` or ``orders``. Orders are taken only from ``orders``, to which few may send.
         left_s: Seconds until the function is ended.
 
     Yields:
-        A look, and until when it may begin anew.
+        A look, and the time after which it may not begin again.
 
     Raises:
-        TimeIsUp: If there is too little time for the next look: the message has to come again.
-        MeshcertError: If a table or the platform cannot be reached: the message has to come again.
+        TimeIsUp: If there is too little time for the next look: the message must come again.
+        MeshcertError: If a table or the platform cannot be reached: the message must come again.
     """
     _begin_until(left_s(), ports)
     for look in _looks(message, ports, scope):
@@ -87,7 +85,7 @@ def _looks(message: Message, ports: Ports, scope: Scope) -> tuple[Look, ...]:
     found = looks(message.body, ports, scope, message.sent)
     if message.sent is None or ports.clock.now() - message.sent <= TICK_OF_USE:
         return found
-    # After hours of outage thousands of them would stand before the first real event.
+    # After an outage of hours, thousands of them would be queued before the first real event.
     stale = [look.identity for look in found if look.by == TICK]
     if stale:
         logger.debug("a tick of long ago: another has come since", extra={"identities": stale})

@@ -1,8 +1,8 @@
 """
-What a message asks to be looked at.
+Find the identities that a message is about.
 
-Events are hints: one that is about nothing of ours, or that makes no sense, asks for nothing and is not an error. What
-they mean, the issuer and the platform know.
+Events are hints. An event that is about nothing in this mesh, or that makes no sense, asks for nothing and is not an
+error. The issuer and the platform interpret their own events.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 SHOWS_WITHIN = dt.timedelta(seconds=2)
-"""From the time that something happens until a look shows it: AWS may answer from an older state."""
+"""Longest time until a look shows something that has happened: AWS may answer from an older state."""
 ECHOES_WITHIN = dt.timedelta(minutes=1)
 """
-How long after a look an event that repeats another one (:class:`meshcert.issuing.issuer.News`) asks for nothing new.
+Time after a look in which an event that repeats another one (:class:`meshcert.issuing.issuer.News`) asks for no look.
 
-An issuer's answers have a quota, so when a fleet is renewed every look counts. If the first event was lost, a tick
-looks at those that wait for a renewal, and a sweep at all.
+An issuer's answers have a quota, so every look counts when a fleet is renewed. If the first event was lost, a tick
+looks at identities that wait for a renewal, and a sweep at all of them.
 """
 _LONGEST_NAME = 64
 _LONGEST_REASON = 256
@@ -43,13 +43,11 @@ _ARN_PARTS = 6
 @dataclass(frozen=True)
 class Scope:
     """
-    The account, region and cluster of this mesh; nothing else concerns it.
+    The account, region and cluster of a mesh. Resources elsewhere are ignored.
 
     Args:
-        mesh: Its name.
         account: The AWS account's number.
-        region: Its region, for example ``eu-west-1``.
-        cluster: Name of the ECS cluster.
+        region: For example ``eu-west-1``.
     """
 
     mesh: str
@@ -60,11 +58,10 @@ class Scope:
     @classmethod
     def around(cls, function_arn: str, mesh: str, cluster: str) -> Scope:
         """
-        The mesh that a function works for.
+        The scope of a function's mesh.
 
         Args:
-            function_arn: Its ARN, as Lambda's context has it (``invoked_function_arn``).
-            mesh: Name of the mesh.
+            function_arn: From Lambda's context (``invoked_function_arn``).
             cluster: Name or ARN of the ECS cluster.
         """
         parts = function_arn.split(":")
@@ -72,16 +69,16 @@ class Scope:
 
     @property
     def orders_queue(self) -> str:
-        """Name of the queue that orders come from."""
+        """Name of the queue ``orders`` of this mesh."""
         return naming.queue(self.mesh, "orders")
 
     def has(self, arn: str) -> bool:
-        """The ARN is one of this account and region."""
+        """True if an ARN belongs to this account and region."""
         parts = arn.split(":", _ARN_PARTS - 1)
         return len(parts) == _ARN_PARTS and parts[0] == "arn" and (parts[3], parts[4]) == (self.region, self.account)
 
     def has_service(self, arn: str) -> bool:
-        """The ARN is that of a service in this cluster."""
+        """True if an ARN is that of a service in this cluster."""
         return self.has(arn) and arn.split(":", _ARN_PARTS - 1)[-1].startswith(f"service/{self.cluster}/")
 
 
@@ -90,27 +87,25 @@ def looks(body: str, ports: Ports, scope: Scope, sent: dt.datetime | None = None
     The looks that a message of the queue ``looks`` asks for.
 
     Args:
-        body: An event of EventBridge's, or ``{"look": IDENTITY, "because": "tick"}``.
-        ports: Where names are looked up.
-        scope: The mesh's own account, region and cluster.
-        sent: When SQS took the message; None if nobody knows.
+        body: An event from EventBridge, or ``{"look": IDENTITY, "because": "tick"}``.
+        sent: When SQS took the message; None if unknown.
 
     Returns:
-        Nothing if it is about nothing of ours; orders are not taken from this queue.
+        The looks; none if the message is about nothing in this mesh, or is an order, which this queue does not take.
 
     Raises:
-        MeshcertError: If a table or ECS cannot be reached: the message has to come again.
+        MeshcertError: If a table or ECS cannot be reached: the message must come again.
     """
     message = _document(body)
     since = _seen_since(message, ports, sent)
     name = message.get("look")
     if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME:
         because = message.get("because")
-        # Only what is known goes into the log of actions: whoever may send here could write any name.
+        # Only known names go into the audit log: anyone who may send to this queue could write any name.
         by = because if because in (TICK, SWEEP) else "a message"
         return (Look(name, by, seen_since=since),)
     by = " ".join(filter(None, ("event", _text(message.get("id"), 64), _text(message.get("detail-type"), 64))))
-    # Two resources of one event may belong to one identity.
+    # Two resources of one event may belong to the same identity.
     found = tuple(Look(name, by, seen_since=since) for name in dict.fromkeys(_of_event(message, ports, scope)))
     if not found:
         logger.debug("nothing to look at: %s", body[:1000])
@@ -125,14 +120,14 @@ def ordered(body: str, by: str, message_id: str, ports: Ports) -> tuple[Look, ..
         body: ``{"order": "renew" or "rollback", "identity": IDENTITY, "reason": TEXT}``.
         by: Who sent it: SQS's SenderId.
         message_id: SQS's MessageId.
-        ports: Where names are looked up, and refused orders written down.
+        ports: For finding the identity, and for recording refused orders.
 
     Returns:
-        One look, or nothing if the order makes no sense: coming again would not mend it, so it is written into the log
-        of actions as refused, and ends there.
+        One look, or none if the order makes no sense. Such an order is recorded in the audit log as refused and
+        dropped: repeating it would not help.
 
     Raises:
-        MeshcertError: If the table of identities cannot be reached: the message has to come again.
+        MeshcertError: If the table of identities cannot be reached: the message must come again.
     """
     message = _document(body)
     order, name = _text(message.get("order"), _LONGEST_NAME), _text(message.get("identity"), _LONGEST_NAME)

@@ -1,1 +1,1 @@
-"""What comes next. Pure: no module here does any I/O."""
+"""Decides the next step for an identity. Pure: no module here does any I/O."""

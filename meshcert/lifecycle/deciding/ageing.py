@@ -1,4 +1,4 @@
-"""CA certificates age too, and AWS sends no event about it."""
+"""The age of CA certificates: they expire too, and AWS sends no event about it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,11 @@ if TYPE_CHECKING:
 
 def authorities(seen: Observation, policy: Policy) -> Concern:
     """
-    Every CA of the hierarchy outlives the certificate that is renewed next, or a person is told in time.
+    A finding for each CA that may expire before the certificate that is renewed next.
 
     No certificate may end after its CA's (AWS Private CA user guide, "CA lifecycle"): with less than a leaf's lifetime
-    left, a CA stops all renewals. The finding comes one whole renewal earlier, so there is most of a leaf's lifetime to
-    act on it.
-
-    Args:
-        seen: One look.
-        policy: When things are due.
+    left, a CA stops all renewals. The finding comes one whole renewal earlier, so a person has most of a leaf's
+    lifetime to act.
     """
     if isinstance(seen.authorities, Missing):
         return Concern(findings=(Finding(Kind.CA_MISSING, seen.authorities.what),))

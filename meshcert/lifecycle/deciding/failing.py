@@ -1,4 +1,4 @@
-"""Steps that keep failing: a person is told, and what only a person can mend is tried again ever later. Pure."""
+"""Steps that fail again and again: report them to a person, and repeat refused ones ever more rarely. Pure."""
 
 from __future__ import annotations
 
@@ -19,22 +19,14 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.policy import Policy
 
 TOLD_AFTER_REFUSALS = 2
-"""The rights of a fresh role take up to a minute to arrive: the first refusal wakes nobody."""
+"""Rights of a fresh role take up to a minute to arrive, so the first refusal is not reported."""
 TOLD_AFTER_TRIES = 5
-"""What heals by itself has had five ticks to do so."""
+"""An error that may heal by itself has had five ticks to do so."""
 _LONGEST_REASON = 300
 
 
 def having_failed(memory: Memory, step: Step, error: MeshcertError, now: dt.datetime) -> Memory:
-    """
-    The memory once a step has failed.
-
-    Args:
-        memory: What was remembered before.
-        step: The step.
-        error: Why.
-        now: The time.
-    """
+    """The memory after a step has failed."""
     why = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
     before = _failure(memory, step)
     since, count = (before.since, before.count + 1) if before else (now, 1)
@@ -43,28 +35,22 @@ def having_failed(memory: Memory, step: Step, error: MeshcertError, now: dt.date
 
 
 def having_succeeded(memory: Memory, step: Step) -> Memory:
-    """The memory once a step was taken."""
+    """The memory after a step was taken."""
     return only(memory, frozenset(memory.failures) - {step.name})
 
 
 def only(memory: Memory, wanted: frozenset[str]) -> Memory:
-    """The memory when only these steps are still wanted."""
+    """The memory with only the failures of these steps."""
     return replace(memory, failures={name: failure for name, failure in memory.failures.items() if name in wanted})
 
 
 def held_back(concern: Concern, memory: Memory, now: dt.datetime, policy: Policy) -> Concern:
     """
-    A concern whose step may have failed before: then a person is told, and may have to act before it is tried again.
-
-    Args:
-        concern: What it wants.
-        memory: What earlier looks remembered.
-        now: The time.
-        policy: How long to wait.
+    A concern whose step waits, and is reported to a person, if it has failed before.
 
     Returns:
-        The same, unless its step has failed for this very version. The first repetition comes with the next tick, as
-        after any failure; a roll back is repeated with every tick, whatever the error.
+        The same concern, unless its step has failed for this very version. The first repetition comes with the next
+        tick, as after any failure. A roll back is repeated at every tick, whatever the error.
     """
     step = concern.step
     failure = _failure(memory, step) if step and step.acts and not concern.failing else None
@@ -82,6 +68,10 @@ def held_back(concern: Concern, memory: Memory, now: dt.datetime, policy: Policy
 
 
 def _failure(memory: Memory, step: Step) -> Failure | None:
-    """The failure of this step for the same version: another version begins anew."""
+    """
+    The failure of this step for the same version; None if it has not failed.
+
+    Failures for another version do not count.
+    """
     failure = memory.failures.get(step.name)
     return failure if failure and failure.version == step.version else None

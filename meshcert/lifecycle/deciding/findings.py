@@ -1,4 +1,4 @@
-"""What a person should know about an identity, each with what to do. Alarms and the runbook are made from it."""
+"""Findings about an identity for a person, each with a remedy. Alarms and the runbook are made from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StrEnum):
-    """A fault's kind; the value is the name of its metric, counted once for every look that finds it."""
+    """The kind of a finding. Its value is the name of a metric, counted once for each look that has the finding."""
 
     CERTIFICATE_MISSING = "CertificateMissing"
     CERTIFICATE_UNUSABLE = "CertificateUnusable"
@@ -46,11 +46,11 @@ REMEDIES: dict[Kind, str] = {
     Kind.AWS_DENIED: "Deploy the stacks again; if it stays, a policy of your account denies the call",
     Kind.AWS_UNAVAILABLE: "Nothing: it is tried again every minute",
 }
-"""What to do about each; about those that are the issuer's, it says so itself."""
+"""The remedy for each kind; for findings about the issuer, the issuer gives its own."""
 
 
 def remedies(issuer: Abilities) -> dict[Kind, str]:
-    """The remedy for each kind of finding, for identities whose certificates come from this issuer."""
+    """The remedy for each kind of finding, for certificates of this issuer."""
     theirs = issuer.remedies
     return {
         Kind.CERTIFICATE_MISSING: theirs.missing,
@@ -63,12 +63,11 @@ def remedies(issuer: Abilities) -> dict[Kind, str]:
 @dataclass(frozen=True)
 class Finding:
     """
-    Something a person should know.
+    A fault that a person should know of.
 
     Args:
-        kind: What it is.
-        detail: Which, and why.
-        issuer: What the issuer says is to be done; empty for a finding that is not about the issuer.
+        detail: What is at fault, and why.
+        issuer: The issuer's own remedy; empty for a finding that is not about the issuer.
     """
 
     kind: Kind

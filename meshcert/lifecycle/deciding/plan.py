@@ -1,9 +1,9 @@
 """
-What to do next for one identity, and why: pure, from an observation and the memory.
+Plan the next step for one identity, with its reason. Pure: from an observation and the memory.
 
-Concerns are asked in their order of urgency: a bad version goes back first, then the newest certificate is published,
-then services take it over, then it is renewed. The first concern that can act does; one that has to wait keeps no other
-from acting. The table of cases in ``tests/meshcert/lifecycle/deciding/test_plan.py`` is this module's documentation.
+Concerns are checked in order of urgency: a bad version is rolled back first, then the newest certificate is published,
+then services take it over, then it is renewed. The first concern that can act does; one that has to wait does not keep
+others from acting. The table of cases in ``tests/meshcert/lifecycle/deciding/test_plan.py`` documents this module.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Plan:
     """
-    The next step of one identity.
+    The next step for an identity.
 
     Args:
-        step: What to do now; ``wait`` or ``nothing`` if there is nothing to do.
-        waits: What is expected to happen by itself.
-        findings: What a person should know.
+        step: The step to take now; ``wait`` or ``nothing`` if there is none.
+        waits: Steps that only wait for something to happen by itself.
+        findings: Faults that a person should know of.
         failing: Names of the steps that are wanted and have failed before.
     """
 
@@ -45,22 +45,12 @@ class Plan:
 
     @property
     def settled(self) -> bool:
-        """There is nothing to do and nothing to wait for: the next sweep is soon enough."""
+        """True if there is nothing to do and nothing to wait for: the next sweep is soon enough."""
         return self.step.action is Action.NOTHING and not self.waits
 
 
 def plan(seen: Observation, memory: Memory, policy: Policy) -> Plan:
-    """
-    The next step for an identity.
-
-    Args:
-        seen: One look.
-        memory: What earlier looks remembered, and what an operator wants.
-        policy: When things are due.
-
-    Returns:
-        The step, what is waited for, and what a person should know.
-    """
+    """The next step for an identity, the steps that wait, and the findings for a person."""
     wanted = (
         rollback.go_back(seen, memory),
         _publish(seen, memory),
@@ -79,7 +69,7 @@ def plan(seen: Observation, memory: Memory, policy: Policy) -> Plan:
 
 
 def _publish(seen: Observation, memory: Memory) -> Concern:
-    """The newest certificate of the issuer's is the current version, and can be renewed again."""
+    """The step that makes the issuer's newest certificate the current version, exported so that it can be renewed."""
     if isinstance(seen.labels, Missing):
         return Concern(findings=(Finding(Kind.SECRET_MISSING, seen.labels.what),))
     if isinstance(seen.labels, Unknown):
@@ -127,7 +117,12 @@ def _is_older(issued: Issuance, before: CurrentVersion) -> bool:
 
 
 def _renew(seen: Observation, memory: Memory, policy: Policy) -> Concern:
-    """When the issuer has not renewed by our threshold, on order, or when a version is bad, it is asked to."""
+    """
+    The step that asks the issuer for a renewal.
+
+    It is due when the issuer has not renewed by our threshold, when a renewal was ordered, or when the issued version
+    is bad.
+    """
     issued = seen.issuance
     if not isinstance(issued, Issuance) or not issued.validity or not _is_valid(seen, issued):
         return Concern()
@@ -156,7 +151,7 @@ def _renewal(
     if why:
         return Step(Action.RENEW, why, version=issued.version)
     if issued.renewing:
-        # Its own renewal has weeks to come, an event tells when it has, and a sweep sees it without one.
+        # The issuer's own renewal may take weeks. An event tells when it is done; if that is lost, a sweep sees it.
         return waiting(f"{seen.issuer.name} is renewing the certificate", again_s=policy.retry_first_s)
     return None
 
@@ -176,9 +171,9 @@ def _why_renew(seen: Observation, memory: Memory, issued: Issuance, validity: Va
 
 def _too_soon_s(seen: Observation, memory: Memory, issued: Issuance, policy: Policy, *, ordered: bool) -> float:
     """
-    How long a renewal has to wait because of the one before, seconds.
+    How long a renewal has to wait after the one before, seconds.
 
-    Orders that come close together are one renewal. After one bad version the next is asked for at once, after several
+    Orders that come close together are one renewal. After one bad version the next is requested at once, after several
     in a row ever later.
     """
     published, quarantine = memory.publication, memory.quarantine

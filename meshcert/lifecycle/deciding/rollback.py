@@ -1,4 +1,4 @@
-"""Whether the published version is bad, and which one to go back to: pure."""
+"""Decide whether the published version is bad, and which version to go back to. Pure."""
 
 from __future__ import annotations
 
@@ -19,15 +19,11 @@ if TYPE_CHECKING:
 
 def go_back(seen: Observation, memory: Memory) -> Concern:
     """
-    Leave a bad version, if there is a good one to go back to.
+    The step that leaves a bad version, if there is a good one to go back to.
 
-    Bad is what is quarantined (a roll back was interrupted), what an instance of our own rollout failed with, what
-    a running instance refused, and what an operator says is bad. A version that has been proven good is not bad because
-    an instance fails later, and no version is because an image could not be pulled: that is somebody else's fault.
-
-    Args:
-        seen: One look.
-        memory: What earlier looks remembered, and what an operator wants.
+    A version is bad if it is quarantined (a roll back was interrupted), if an instance of our own rollout failed with
+    it, if a running instance refused it, or if an operator says so. An instance that fails later does not make a proven
+    version bad, nor does an image that could not be pulled.
     """
     if isinstance(seen.labels, Missing | Unknown) or not seen.current:
         return Concern()
@@ -45,8 +41,8 @@ def _good_one(seen: Observation, memory: Memory) -> str:
     """
     The version to go back to.
 
-    Whoever orders a roll back of a proven version means the one before it. Until that one is proven again, the version
-    that was left is still labelled as the last good one: being quarantined says more.
+    An order to roll back a proven version means the version before it. Until that one is proven again, the version that
+    was left still has the label of the last good one; its quarantine outweighs that.
     """
     if seen.last_good and seen.last_good not in {seen.current, seen.quarantined}:
         return seen.last_good
@@ -73,7 +69,7 @@ def _why_bad(seen: Observation, memory: Memory) -> str:
 
 
 def _failures(seen: Observation, memory: Memory) -> Iterator[str]:
-    """Reasons against a version that is not proven yet."""
+    """Reasons against a version that has not been proven yet."""
     for use, service in services_in_order(seen, memory):
         if service is None:
             continue
@@ -90,13 +86,13 @@ def _failures(seen: Observation, memory: Memory) -> Iterator[str]:
 
 
 def _tells(seen: Observation, memory: Memory, service: Workload) -> bool:
-    """Failures of the service's newest rollout speak against the published version."""
+    """True if failures of the service's newest rollout are evidence against the published version."""
     rollout = memory.rollouts.get(service.name)
     return rollout is not None and not rollout.after_failure and deployed_version(memory, service) == seen.current
 
 
 def _remind(memory: Memory) -> Concern:
-    """Say again that a version was rolled back, until another one is proven."""
+    """Report again that a version was rolled back, until another one is proven."""
     quarantine = memory.quarantine
     if quarantine is None or not quarantine.count:
         return Concern()

@@ -1,4 +1,4 @@
-"""How a version gets from the secret into running proxies, service by service: pure."""
+"""Bring a version from the secret into running proxies, service by service. Pure."""
 
 from __future__ import annotations
 
@@ -23,14 +23,7 @@ if TYPE_CHECKING:
 
 
 def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
-    """
-    Every service serves the current version, or the first that does not gets the next step.
-
-    Args:
-        seen: One look.
-        memory: What earlier looks remembered.
-        policy: When things are due.
-    """
+    """The next step until every service serves the current version."""
     if isinstance(seen.labels, Missing | Unknown) or not seen.current or not is_published(seen.current):
         return Concern()
     for unknown, what in ((seen.services, "the services"), (seen.acknowledgements, "the acknowledgements")):
@@ -51,14 +44,14 @@ def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
             if by_deployment(use)
             else _reloaded(seen, memory, use, service, policy)
         )
-        # Here and not for all of them together: who is refused keeps no other service from its turn.
+        # For each service, not for all together: a service whose step is refused does not hold up the others.
         concern = held_back(concern, memory, seen.now, policy)
         findings += concern.findings
         failing += concern.failing
         if concern.step and (step is None or (concern.step.acts and not step.acts and not held_up)):
             step = concern.step
-        # One after the other, but who never gets there must not make the others' certificates expire, and away from a
-        # bad version nobody waits for instances that go by themselves.
+        # One after the other. But a service that never finishes must not let the others' certificates expire; and when
+        # a bad version has to go, nothing waits for instances that take the new version over by themselves.
         waits_for_it = by_deployment(use) or not urgent
         waits_for_it &= concern.step is not None and not concern.failing
         held_up |= waits_for_it and not _is_late(seen, memory, service, policy.deployment_within_s)
@@ -66,13 +59,7 @@ def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
 
 
 def prove(seen: Observation, memory: Memory) -> Concern:
-    """
-    The version that every instance serves is the one to go back to from now on.
-
-    Args:
-        seen: One look.
-        memory: What earlier looks remembered.
-    """
+    """The step that marks a version as the last good one, once every instance serves it."""
     if isinstance(seen.labels, Missing | Unknown) or not seen.current or seen.last_good == seen.current:
         return Concern()
     if isinstance(seen.services, Unknown) or isinstance(seen.acknowledgements, Unknown):
@@ -91,24 +78,28 @@ def prove(seen: Observation, memory: Memory) -> Concern:
 
 
 def is_published(version: str) -> bool:
-    """The version was published: its name is a SHA-256, unlike that of the template's placeholder."""
+    """True if a version was published: its id is a SHA-256, unlike that of the template's placeholder."""
     return len(version) == _VERSION_LENGTH
 
 
 def services_in_order(seen: Observation, memory: Memory) -> Iterator[tuple[ServiceUse, Workload | None]]:
-    """The identity's services in their order, but first those whose deployment of a bad version is to be superseded."""
+    """
+    The identity's services in the order of a rollout.
+
+    Services whose deployment of a bad version must be superseded come first.
+    """
     services: Mapping[str, Workload | None] = {} if isinstance(seen.services, Unknown) else seen.services
     declared = [(use, services.get(use.name)) for use in seen.identity.services]
     yield from sorted(declared, key=lambda entry: entry[1] is None or not _deploys_bad(seen, memory, entry[1]))
 
 
 def by_deployment(use: ServiceUse) -> bool:
-    """The service takes versions over by new rollouts."""
+    """True if the service takes versions over by new rollouts."""
     return use.rotation is RotationMode.REDEPLOY
 
 
 def deployed_version(memory: Memory, service: Workload) -> str:
-    """The version our latest deployment of a service takes there, if it is the service's newest deployment."""
+    """The version that our deployment brings to a service; empty unless it is the service's newest deployment."""
     rollout = memory.rollouts.get(service.name)
     if rollout is None or service.rollout.id == rollout.replaces:
         return ""
@@ -118,13 +109,13 @@ def deployed_version(memory: Memory, service: Workload) -> str:
 
 
 def _deploys_bad(seen: Observation, memory: Memory, service: Workload) -> bool:
-    """The newest rollout is ours, of the version that was rolled back, and may start more instances."""
+    """True if the newest rollout is ours, is of the version that was rolled back, and may start more instances."""
     bad = seen.quarantined
     return bool(bad) and seen.current != bad == deployed_version(memory, service) and not _succeeded(service)
 
 
 def _bad_is_served(seen: Observation) -> bool:
-    """An instance still serves the version that was rolled back."""
+    """True if an instance still serves the version that was rolled back."""
     bad = seen.quarantined
     if not bad or bad == seen.current or isinstance(seen.acknowledgements, Unknown):
         return False
@@ -136,14 +127,14 @@ def _succeeded(service: Workload) -> bool:
 
 
 def acknowledged(seen: Observation, service: Workload) -> Iterator[tuple[Instance, Acknowledgement | None]]:
-    """Each instance that the platform lists, and what it has said; rows of others do not count."""
+    """Each instance that the platform lists, with its acknowledgement; None if it has sent none."""
     rows: Mapping[str, Acknowledgement] = {} if isinstance(seen.acknowledgements, Unknown) else seen.acknowledgements
     for instance in service.instances:
         yield instance, rows.get(instance.id)
 
 
 def _stale(seen: Observation, service: Workload, policy: Policy) -> list[Instance]:
-    """The instances that are behind and will not catch up; others have only just started."""
+    """The instances that are behind and will not catch up; those that have only just started are left out."""
     youngest = seen.now - dt.timedelta(seconds=policy.acknowledge_within_s)
     return [
         instance
@@ -154,7 +145,7 @@ def _stale(seen: Observation, service: Workload, policy: Policy) -> list[Instanc
 
 
 def _behind(seen: Observation, service: Workload) -> list[Instance]:
-    """The instances that do not say they serve the current version."""
+    """The instances that have not acknowledged the current version."""
     return [
         instance
         for instance, acknowledgement in acknowledged(seen, service)
@@ -178,7 +169,7 @@ def _redeployed(seen: Observation, memory: Memory, service: Workload, policy: Po
     late = _is_late(seen, memory, service, policy.acknowledge_within_s)
     arriving = not _stale(seen, service, policy)
     if ours:
-        # A new instance that serves an older version has read it too early; one that says nothing would say no more.
+        # A new instance with an older version has read it too early. Replacing one that is silent would not help.
         arriving = _succeeded(service) and not (late and _serves_another(seen, service))
     if arriving:
         return _overdue(seen, service, behind, late=late)
@@ -211,7 +202,11 @@ def _watched(seen: Observation, memory: Memory, service: Workload, policy: Polic
 
 
 def _repeat(seen: Observation, memory: Memory, service: Workload, policy: Policy) -> Concern:
-    """Our deployment failed, and there is nothing to go back to or the version is proven: try again, ever later."""
+    """
+    Try a failed deployment of ours again, after ever longer pauses.
+
+    It is repeated if there is no version to go back to, or if the version has been proven.
+    """
     rollout = memory.rollouts[service.name]
     left_s = policy.retry_after_s(rollout.tries) - (seen.now - rollout.at).total_seconds()
     text = f"{service.words.platform} does not show the deployment of {service.name} yet"
@@ -253,7 +248,7 @@ def _reloaded(seen: Observation, memory: Memory, use: ServiceUse, service: Workl
         return Concern()
     late = _is_late(seen, memory, service, use.poll_interval_s + policy.acknowledge_within_s)
     concern = _overdue(seen, service, behind, late=late)
-    # Who started after the version was current has read it: replacing it would change nothing.
+    # An instance that started after the version was current has read it: replacing it would change nothing.
     laggards = [
         instance
         for instance in behind
@@ -262,7 +257,7 @@ def _reloaded(seen: Observation, memory: Memory, use: ServiceUse, service: Workl
     if not late or not laggards or not service.steady:
         return concern
     if len(behind) == len(service.instances):
-        # Nobody serves it, so nobody knows whether a new instance could: it has to start before the old one stops.
+        # No instance serves it, so a new one may fail: it has to start before the old one stops.
         anew = _deployed_anew(seen, memory, service, behind, policy)
         return Concern(anew.step, (*concern.findings, *anew.findings))
     first = min(laggards, key=lambda instance: instance.id)
@@ -277,7 +272,7 @@ def _since(seen: Observation, memory: Memory) -> dt.datetime:
 
 
 def _is_late(seen: Observation, memory: Memory, service: Workload, allowed_s: float) -> bool:
-    """The time in which a service's instances should serve the current version is over."""
+    """True if the time is over in which a service's instances should have taken over the current version."""
     rollout = memory.rollouts.get(service.name)
     since = _since(seen, memory)
     if rollout and rollout.version == seen.current:

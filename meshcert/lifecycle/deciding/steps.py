@@ -1,4 +1,4 @@
-"""The steps a plan is made of."""
+"""The steps that plans are made of."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Action(StrEnum):
     STOP_INSTANCE = "stop task"
     """Stop an instance that did not take the current version over; the platform replaces it."""
     PROVE = "prove"
-    """Every instance serves the current version: it is the one to go back to from now on."""
+    """Label the current version, which every instance serves, as the one to go back to."""
     WAIT = "wait"
     """Something is expected to happen by itself."""
     NOTHING = "nothing"
@@ -34,17 +34,14 @@ class Action(StrEnum):
 @dataclass(frozen=True)
 class Step:
     """
-    One step.
+    A step for an identity.
 
     Args:
-        action: What to do.
-        why: The reason, for people.
+        why: The reason, shown to people.
         version: The secret version it is about.
-        away_from: The version a label leaves.
-        service: The service it is about.
-        replaces: The service's newest rollout before the one that begins.
-        instance: The instance it is about.
-        again_s: Of a wait: look again after this, seconds; 0 leaves it to the policy.
+        away_from: The version that loses its label.
+        replaces: The service's newest rollout before this step begins another.
+        again_s: For a wait, when to look again, seconds from now; 0 leaves it to the policy.
     """
 
     action: Action
@@ -58,12 +55,12 @@ class Step:
 
     @property
     def name(self) -> str:
-        """The action, and the service it is about."""
+        """The action, with the service it is about."""
         return f"{self.action} {self.service}".rstrip()
 
     @property
     def acts(self) -> bool:
-        """It changes something."""
+        """True if the step changes something."""
         return self.action not in {Action.WAIT, Action.NOTHING}
 
 
@@ -78,9 +75,9 @@ class Concern:
     One concern of a plan, and the step it wants.
 
     Args:
-        step: To do or to wait for; None if all is well.
-        findings: What a person should know.
-        failing: Names of steps that it wants and that have failed before.
+        step: The step to take, or a wait; None if all is well.
+        findings: Faults that a person should know of.
+        failing: Names of wanted steps that have failed before.
     """
 
     step: Step | None = None

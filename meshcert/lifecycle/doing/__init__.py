@@ -1,1 +1,1 @@
-"""Take the next step, and look again, under a lease."""
+"""Takes the next step, and looks again, under a lease."""

@@ -1,4 +1,8 @@
-"""Take one step; each is safe to repeat: a run that ends in the middle of it is followed by a look that sees so."""
+"""
+Take one step.
+
+Every step is safe to repeat: if a run ends in the middle of one, the next look sees how far it got.
+"""
 
 from __future__ import annotations
 
@@ -30,16 +34,15 @@ def _as_it_is(memory: Memory) -> Memory:
 @dataclass(frozen=True)
 class TakenStep:
     """
-    A step that was taken.
+    A step that was taken, or that failed.
 
     Args:
-        step: The step.
-        change: What to remember of it.
+        change: The change to the memory.
         done: Whether AWS did all of it.
-        outcome: ``done``, or why not.
+        outcome: ``done``, or the error.
         before: The version, rollout or instance before.
-        after: That after it.
-        issuance: What the issuer holds now; None if it has to be asked.
+        after: The one after it.
+        issuance: The issuance now; None if the issuer has to be asked.
     """
 
     step: Step
@@ -53,26 +56,24 @@ class TakenStep:
 
 def apply(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     """
-    Take one step.
+    Take a step of a plan.
 
     Args:
-        step: From a plan.
-        seen: What the plan was made of.
-        ports: What it is taken with.
-        save: Remembers something at once, before AWS is called: a call that may not be made twice.
+        seen: The observation that the plan was made from.
+        save: Writes a change of the memory at once, before a call to AWS that must not be made twice.
 
     Returns:
-        What became of it. An error of AWS's is an outcome: the next look sees the rest.
+        The step with its outcome. An error of AWS is an outcome too: the next look sees the rest.
 
     Raises:
-        LeaseLost: If somebody else works on the identity by now.
+        LeaseLost: If another run has taken over the identity.
     """
     try:
         taken = _STEPS[step.action](step, seen, ports, save)
     except LeaseLost:
         raise
     except MeshcertError as error:
-        # What was saved stays: the call may have had its effect although no answer came.
+        # A saved change stays: the call may have had its effect although no answer came.
         failed = partial(having_failed, step=step, error=error, now=seen.now)
         return TakenStep(step, failed, done=False, outcome=f"{type(error).__name__}: {error}", before=step.away_from)
     return replace(taken, change=lambda memory: having_succeeded(taken.change(memory), step))
@@ -95,7 +96,7 @@ def _export(step: Step, seen: Observation, ports: Ports, save: Callable[[Change]
 def _roll_back(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     bad, secret = step.away_from, seen.identity.secret_id
     save(lambda memory: memory.quarantining(bad, step.why, seen.now))
-    # The quarantine first: ending between the two leaves a current version that says itself that it is bad.
+    # Quarantine first: if the run ends between the two calls, the current version is labelled as bad.
     if seen.quarantined != bad:
         ports.labels.move_label(secret, QUARANTINED, to=bad, away_from=seen.quarantined or None)
     ports.labels.move_label(secret, CURRENT, to=step.version, away_from=bad)
@@ -105,7 +106,7 @@ def _roll_back(step: Step, seen: Observation, ports: Ports, save: Callable[[Chan
 def _redeploy(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     name = step.service
     rollout = BegunRollout(step.version, step.replaces, seen.now, after_failure=_has_failed(seen, name))
-    # The platform begins a rollout for every call: what it replaces tells the next look whether this one was made.
+    # Every call begins another rollout. From the one that it replaces, the next look tells whether this call was made.
     save(lambda memory: memory.deploying(name, rollout))
     begun = ports.platform.roll_out(name)
     change = partial(Memory.deployed, service=name, deployment=begun)

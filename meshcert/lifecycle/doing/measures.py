@@ -1,4 +1,4 @@
-"""What one run is measured by: pure, from what it saw and did."""
+"""The metrics of one run, from its observation and its steps. Pure."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ class Measure(NamedTuple):
     A metric's value.
 
     Args:
-        value: The value.
         unit: CloudWatch's word: ``Count``, ``Percent`` or ``Seconds``.
     """
 
@@ -45,15 +44,12 @@ def measures(result: Reconciled, policy: Policy) -> Mapping[str, Measure]:
     """
     The metrics of a run.
 
-    What is not known has no value: an alarm on a missing value and one on a bad value are two alarms.
-
-    Args:
-        result: What the run came to.
-        policy: How lifetimes are counted.
+    A metric that is not known is left out: missing values and bad values have separate alarms.
 
     Returns:
-        Values by metric name. Lifetimes are percent of a certificate's lifetime that is gone, more than 100 once it has
-        expired: as its issuer holds it, as proxies read it, and the oldest that an instance serves.
+        Values by metric name. For lifetimes, they are the percentage of a certificate's lifetime that has elapsed,
+        above 100 once it has expired: of the issued certificate, of the published one, and of the oldest one that an
+        instance serves.
     """
     counts = Counter({"Looks": 1})
     counts.update(COUNTED[taken.step.action] if taken.done else "StepsFailed" for taken in result.steps)
@@ -90,7 +86,7 @@ def _published(seen: Observation, memory: Memory) -> ValidityPeriod | None:
 
 
 def _served(seen: Observation, published: ValidityPeriod | None) -> Iterator[ValidityPeriod]:
-    """The validity of what each instance that the platform lists serves."""
+    """The validity of the certificate that each listed instance serves."""
     if isinstance(seen.services, Unknown) or isinstance(seen.acknowledgements, Unknown):
         return
     issued = seen.issuance.validity if isinstance(seen.issuance, Issuance) else None
@@ -101,5 +97,5 @@ def _served(seen: Observation, published: ValidityPeriod | None) -> Iterator[Val
             if said and said.version == seen.current and published:
                 yield published
             elif said and said.not_after and like:
-                # An instance says only when it ends: it began as long before that as the certificates we know.
+                # An instance reports only the end; the lifetime is taken from the certificates that we know.
                 yield ValidityPeriod(said.not_after - (like.not_after - like.not_before), said.not_after)

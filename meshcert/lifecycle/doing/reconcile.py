@@ -1,4 +1,4 @@
-"""Look, plan, take the step, look again, until there is nothing to do now; under a lease: one works at a time."""
+"""Look, plan, take the step and look again until there is nothing to do now. A lease admits one run at a time."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_STEPS = 12
-"""Steps in one run: a plan that never ends would be a fault of ours, and must not keep a function busy."""
+"""Largest number of steps in one run, so that a plan that never ends, which would be a bug, cannot block a function."""
 MOST_LOOKS_AGAIN = 3
-"""How often one run begins anew because somebody wanted the identity meanwhile; a tick goes on from there."""
+"""How often a run looks again because the identity was wanted meanwhile; after that, a tick continues."""
 MEANWHILE = "an event that came meanwhile"
-"""Who caused such a look: it left no more than a mark."""
+"""The cause recorded for such a look: the event itself has left only a mark."""
 _SLOW = {Action.RENEW, Action.STOP_INSTANCE}
-"""Steps whose effect takes its time: the same run would not see it."""
+"""Steps whose effect comes too late for the same run to see it."""
 ORDERS_KEPT = dt.timedelta(days=1)
 """An order that could not be carried out in this time is dropped."""
 
@@ -46,12 +46,11 @@ class Reconciled:
     The result of a run.
 
     Args:
-        identity: Its name.
-        steps: The steps it took.
-        plan: The plan at the end; None if another look has seen to it, somebody else is at work on the identity, or it
+        steps: The steps that were taken.
+        plan: The plan at the end; None if another look has covered this one, another run has the lease, or the identity
             is not declared.
         seen: The last look.
-        memory: What is remembered after it.
+        memory: The memory at the end.
     """
 
     identity: str
@@ -63,23 +62,24 @@ class Reconciled:
 
 def reconcile(look: Look, owner: str, ports: Ports, until: dt.datetime | None = None) -> Reconciled:
     """
-    Bring one identity as far as it gets now.
+    Take every step that an identity needs and that can be taken now.
 
-    A run that finds another one at work leaves a mark and ends; the other one looks again before it ends. So an event
-    that comes during a look does not wait for a tick: a failed instance has ten seconds to be answered.
+    A run that finds another one at work leaves a mark and ends; the other run sees the mark and looks again before it
+    ends. So an event that comes during a look does not wait for a tick: meshcert must respond to a failed instance
+    within ten seconds.
 
     Args:
-        look: Which identity, and who says so.
+        look: The identity, and who asks.
         owner: Names this run: the Lambda request id.
-        ports: Where it looks, and what steps are taken with.
-        until: From then on the run does not begin anew, whoever wants it; None if there is time enough.
+        until: After this time the run does not look again, even if it is asked to; None sets no limit.
 
     Returns:
-        What was done, what is planned, what was seen. An error of AWS's about a step is part of it: the next look sees
-        what became of the step. No plan if another look has seen to it.
+        The steps taken, the plan and the observation. An error of AWS about a step is part of the result: the next look
+        sees the step's effect. There is no plan if another look has covered this one.
 
     Raises:
-        LeaseTaken: If an order found somebody else at work: it has to come again. Mere looks leave a mark and go.
+        LeaseTaken: If an order found another run at work; its message must come again. Other looks leave a mark and
+            end.
         LeaseLost: If this run took so long that another one has taken over.
         MeshcertError: If the tables cannot be reached.
     """
@@ -88,13 +88,13 @@ def reconcile(look: Look, owner: str, ports: Ports, until: dt.datetime | None = 
         if not wanted or (until and ports.clock.now() >= until):
             break
         again, wanted = _once(Look(look.identity, MEANWHILE), owner, ports)
-        # Without a plan somebody else was quicker and looks for it, or the identity is gone.
+        # Without a plan, another run was quicker and looks in place of this one, or the identity is gone.
         result = replace(again if again.plan else result, steps=(*result.steps, *again.steps))
     return result
 
 
 def _once(look: Look, owner: str, ports: Ports) -> tuple[Reconciled, bool]:
-    """One look with its steps, and whether somebody wanted the identity during it."""
+    """The result of one look with its steps, and whether another look wanted the identity meanwhile."""
     if _has_been_seen(look, ports):
         return Reconciled(look.identity), False
     identity = ports.declared.find(look.identity)
@@ -116,7 +116,7 @@ def _once(look: Look, owner: str, ports: Ports) -> tuple[Reconciled, bool]:
 
 
 def _has_been_seen(look: Look, ports: Ports) -> bool:
-    """Another look has made this one needless; the issuer's answers have a quota."""
+    """True if another look has made this one unnecessary; the issuer's answers have a quota."""
     return look.seen_since is not None and ports.table.looked_since(look.identity, look.seen_since)
 
 
@@ -127,9 +127,9 @@ def _take(look: Look, owner: str, ports: Ports) -> Lease | None:
     if lease is None and look.order:
         raise LeaseTaken(look.identity)
     if lease is None and look.brings_news:
-        # The clock's looks leave no mark: each would be a reason for the next, and none would ever be the last.
+        # The clock's looks leave no mark: each mark would cause another look, without an end.
         table.want(look.identity, now)
-        # Who has it now sees the mark; the one before may have given it back just before the mark was made.
+        # An owner from now on sees the mark. The owner so far may have given the lease back just before it.
         lease = table.take(look.identity, owner, now, until)
     return lease
 
@@ -142,35 +142,39 @@ def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
         return None
     waits = [wait.again_s or policy.look_again_s for wait in result.plan.waits]
     if result.plan.step.acts:
-        # It failed, takes its time, or was one too many: whatever else may wait, it does not wait for that.
+        # The step failed, is slow, or was one too many: it must not wait for the longer waits of the plan.
         waits.append(policy.look_again_s)
     return result.seen.now + dt.timedelta(seconds=min(waits))
 
 
 class _OwnedMemory:
-    """The one memory of a run. Only its changes go round: what it has forgotten comes back from nowhere."""
+    """
+    The only copy of the memory during a run.
+
+    Other code gets or gives changes to it, never a copy: something forgotten cannot come back through an old copy.
+    """
 
     def __init__(self, lease: Lease, table: LifecycleTable) -> None:
         self.memory = lease.memory
         self._lease, self._table = lease, table
 
     def change(self, change: Change) -> None:
-        """Remember something; it is written down with the lease's end."""
+        """Apply a change; it is written when the lease is given back."""
         self.memory = change(self.memory)
 
     def save(self, change: Change) -> None:
-        """Remember something that is written down at once, or not at all."""
+        """Apply a change and write it at once; if that fails, nothing is changed."""
         changed = change(self.memory)
         self._table.save(self._lease, changed)
         self.memory = changed
 
     def release(self, look_at: dt.datetime | None) -> bool:
-        """Write it down and give the lease back; whether somebody wanted it meanwhile."""
+        """Write the memory and give the lease back; true if another look wanted the identity meanwhile."""
         return self._table.release(self._lease, self.memory, look_at)
 
 
 class _Run:
-    """One run over one identity, its lease held."""
+    """One run for one identity, while its lease is held."""
 
     def __init__(self, identity: Identity, look: Look, lease: Lease, ports: Ports) -> None:
         self._identity = identity
@@ -196,19 +200,19 @@ class _Run:
             self._write_down(taken)
             steps.append(taken)
             if not taken.done or planned.step.action in _SLOW:
-                # What failed is not repeated at once.
+                # A failed step is not repeated at once.
                 break
             known = taken.issuance
         return Reconciled(self._identity.name, tuple(steps), planned, seen, self._owned.memory)
 
     def leave(self, look_at: dt.datetime | None) -> bool:
-        """Give the lease back, whatever has happened; whether somebody wanted it meanwhile."""
+        """Give the lease back in any case; true if another look wanted the identity meanwhile."""
         try:
             return self._owned.release(look_at)
         except LeaseLost:
             raise
         except MeshcertError as error:
-            # It runs out by itself, and the mark it was taken with has a later tick look again.
+            # The lease runs out by itself; taking it marked the identity unsettled, so a later tick looks again.
             logger.warning("the lease of %s was not given back: %s", self._identity.name, error)
             return False
 
@@ -221,7 +225,7 @@ class _Run:
         elif before and seen.now - before.at > ORDERS_KEPT:
             self._end_order("dropped: it could not be carried out within a day")
         elif before != after:
-            # It has learned its version: a run that ends after the next call is seen to have carried the order out.
+            # Save the order's version: if this run dies after the next call, a later one can tell that it was done.
             self._owned.save(learn)
         self._owned.change(learn)
         return seen
@@ -236,7 +240,7 @@ class _Run:
             self._write_down_end(memory.order, "dropped: a later order took its place")
 
     def _refuse_order(self, seen: Observation, planned: Plan) -> None:
-        """A roll back that is not the next step has nothing to go back to; that is written down, and all."""
+        """Refuse an order to roll back that is not the next step: there is no version to go back to."""
         order = self._owned.memory.order
         if order is None or order.kind != ROLL_BACK or isinstance(seen.labels, Unknown):
             return
@@ -244,7 +248,12 @@ class _Run:
             self._end_order("refused: there is no good version to go back to")
 
     def _end_order(self, outcome: str) -> None:
-        """Forgotten first: a run that ends here leaves a line unwritten, never two that contradict each other."""
+        """
+        Delete the order, then record its outcome.
+
+        In this order, a run that ends in between leaves a line unwritten; it never leaves two lines that contradict
+        each other.
+        """
         order = self._owned.memory.order
         if order:
             self._owned.save(lambda memory: replace(memory, order=None))
@@ -275,5 +284,5 @@ class _Run:
         try:
             self._ports.audit.record(entry)
         except MeshcertError as error:
-            # The function's own log has the line then; no rotation waits for it.
+            # The function's own log has the line then; a rotation does not wait for the audit log.
             logger.error("not in the audit log (%s): %s", error, entry.to_json())  # noqa: TRY400  ours, no traceback

@@ -1,1 +1,1 @@
-"""What is: the certificate, the labels of the secret, the services."""
+"""The present state of an identity: its certificate, the labels of its secret, its services."""

@@ -1,4 +1,4 @@
-"""One look: issuer, secret, platform, instances and CAs are asked, and no part that fails hides the others."""
+"""Look at an identity: ask issuer, secret, platform, instances and CAs. A part that fails does not hide the others."""
 
 from __future__ import annotations
 
@@ -29,18 +29,17 @@ _Seen = TypeVar("_Seen")
 
 def observe(identity: Identity, memory: Memory, observers: Observers, known: Issuance | None = None) -> Observation:
     """
-    One look at one identity.
+    The state of an identity, as its issuer, its secret and its services show it now.
 
     Args:
-        identity: What is declared.
-        memory: What earlier looks remembered; saves asking the issuer for a certificate that it has shown.
-        observers: Where to look.
-        known: What the issuer holds, if that has just been seen: its answers have a quota.
+        memory: From earlier looks. The issuer is not asked for certificates that it has shown before.
+        known: The issuance, if it has just been seen: the issuer's answers have a quota.
 
     Returns:
-        Everything that was found; parts that could not be looked at say so.
+        Everything that was found; parts that could not be looked at are
+        :class:`~meshcert.lifecycle.observation.Unknown`.
     """
-    # The labels first: a certificate that is newer than them is published by the next look, never the other way round.
+    # Labels first: a certificate newer than the labels is published by the next look; the reverse would be an error.
     labels = _attempt(partial(observers.labels.labels, identity.secret_id))
     issuance: Issuance | Missing | Unknown | None = known
     if issuance is None:
@@ -72,13 +71,7 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
 
 
 def remembered(memory: Memory, seen: Observation) -> Memory:
-    """
-    The memory after a look.
-
-    Args:
-        memory: What was remembered before it.
-        seen: The look.
-    """
+    """The memory after a look."""
     issued = seen.issuance if isinstance(seen.issuance, Issuance) else None
     if issued and issued.version and issued.validity:
         validity = issued.validity
@@ -95,7 +88,7 @@ def remembered(memory: Memory, seen: Observation) -> Memory:
 def _of_tasks(
     identity: Identity, service: Workload | Missing | Unknown | None, said: Mapping[str, Mapping[str, Acknowledgement]]
 ) -> dict[str, Acknowledgement]:
-    """Acknowledgements by a service's own instances; its role may write rows that name others."""
+    """Acknowledgements of a service's own instances: its role could write rows of other instances too."""
     if not isinstance(service, Workload):
         return {}
     rows = {instance.id: said.get(instance.id, {}) for instance in service.instances}
@@ -127,7 +120,7 @@ def _publication(seen: Observation, memory: Memory) -> CurrentVersion:
 
 
 def _outstanding(order: Order | None, seen: Observation, issued: str) -> Order | None:
-    """The rest of an order: nothing once the version that it is about has gone."""
+    """An order as far as it is still open: None once another version has replaced the one that it is about."""
     is_now = issued if order and order.kind == RENEW else seen.current
     if order is None or not is_now or order.version == is_now:
         return order

@@ -1,7 +1,8 @@
 """
 Checks of a mesh file: places that contradict each other, and values that AWS or Envoy would refuse.
 
-Each check reports its faults to :class:`meshcert.mesh.findings.Findings`, with the places they depend on. None raises.
+Each check reports its faults to :class:`meshcert.mesh.findings.Findings`, with the places they depend on. They never
+raise.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def check(mesh: Mesh, findings: Findings) -> None:
-    """Report everything that the types cannot say."""
+    """Report every fault that types cannot express."""
     for one in (
         check_names,
         check_validity,

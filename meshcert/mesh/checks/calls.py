@@ -1,4 +1,4 @@
-"""Checks of what the proxies do: could each connection that the file describes ever succeed?"""
+"""Checks of the connections that the file describes: each must be able to succeed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PLAIN = DeclaredListenerTls(mode=TlsMode.DISABLED)
 
 
 def check_routes(mesh: Mesh, findings: Findings) -> None:
-    """Each route leads to a backend of its gateway, each backend to a virtual node."""
+    """Report routes that lead to no backend of their gateway, and backends that are not virtual nodes."""
     for name, gateway in mesh.virtual_gateways.items():
         place = f"virtual_gateways.{name}"
         _check_backends(mesh, place, gateway, findings)
@@ -57,7 +57,7 @@ def check_routes(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_listeners(mesh: Mesh, findings: Findings) -> None:
-    """Each listener presents a certificate if it speaks TLS, and accepts names that exist."""
+    """Report listeners that speak TLS without a certificate, or accept names that do not exist."""
     listeners: list[tuple[str, DeclaredListenerTls | None]] = []
     for name, gateway in mesh.virtual_gateways.items():
         listeners += [(f"virtual_gateways.{name}.listeners[{i}].tls", it.tls) for i, it in enumerate(gateway.listeners)]
@@ -69,7 +69,7 @@ def check_listeners(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_calls(mesh: Mesh, findings: Findings) -> None:
-    """Each gateway and each of its backends agree on TLS and accept each other's certificates."""
+    """Report gateways and backends that disagree on TLS or refuse each other's certificates."""
     for name, index, backend in mesh.calls():
         gateway = mesh.virtual_gateways[name]
         own = f"virtual_gateways.{name}.backends[{index}].client_policy.tls"
@@ -135,7 +135,11 @@ def _check_references(mesh: Mesh, place: str, client: ClientTls, findings: Findi
 
 
 def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:
-    """A name that no identity has is a typing error, or lets in whoever gets it signed one day."""
+    """
+    Report accepted names that no identity has.
+
+    Such a name is a typing error, or admits anyone who gets it signed one day.
+    """
     hierarchy = validation.trust.hierarchy
     signed = _signed(mesh, hierarchy)
     said = " or ".join(mesh.trusted(hierarchy))
@@ -161,7 +165,7 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
 
 
 def _signed(mesh: Mesh, hierarchy: str) -> list[San]:
-    """Every name that passes where this hierarchy is trusted."""
+    """Every name that is accepted where this hierarchy is trusted."""
     trusted = mesh.trusted(hierarchy)
     identities = [identity for identity in mesh.identities.values() if identity.hierarchy in trusted]
     return [name for identity in identities for name in identity.names]
@@ -181,12 +185,9 @@ class _CallCheck:
     One call from a gateway to a virtual node.
 
     Args:
-        mesh: The mesh.
-        findings: Where faults go.
-        backend: The gateway's backend.
-        policy: Place of the client policy's TLS that holds for it.
+        policy: Place of the client policy's TLS that applies to the backend.
         listener: Place of the node's listener TLS.
-        grounds: Places that every fault of the call rests on.
+        grounds: Places that every fault of the call depends on.
     """
 
     mesh: Mesh
@@ -225,7 +226,7 @@ class _CallCheck:
             self._check_client(client, listener.validation)
 
     def _check_backend(self, validation: Validation, presented: str) -> None:
-        """The gateway accepts the node's certificate."""
+        """Report why the gateway would refuse the node's certificate."""
         identity = self.mesh.identities.get(presented)
         if identity is None or validation.trust.hierarchy not in self.mesh.hierarchies:
             return
@@ -257,7 +258,7 @@ class _CallCheck:
             _check_names_exist(self.mesh, f"{self.policy}.validation", validation, self.findings)
 
     def _check_client(self, client: ClientTls, validation: Validation) -> None:
-        """The node accepts the gateway's certificate."""
+        """Report why the node would refuse the gateway's certificate."""
         certificate = f"{self.policy}.certificate"
         hierarchy = validation.trust.hierarchy
         if hierarchy not in self.mesh.hierarchies:
@@ -292,7 +293,7 @@ class _CallCheck:
                 *_grounds([presented]),
             )
         elif accepted & set(_signed(self.mesh, hierarchy)) and not accepted & set(identity.names):
-            # Names that nobody has are reported at the listener, once and not for each caller.
+            # Names that no identity has are reported once at the listener, not for each caller.
             self._add(
                 f"{certificate}.identity",
                 f"{self._node} accepts {_listed(validation.names)}, and {presented} has none of these names, {_NEVER}",

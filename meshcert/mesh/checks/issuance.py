@@ -1,4 +1,4 @@
-"""Checks of hierarchies and identities: what a CA can sign, and for how long."""
+"""Checks of hierarchies and identities: what their CAs can sign, and for how long."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _LEAST_SIGNING_YEARS = CERTIFICATE_DAYS // _DAYS_IN_A_YEAR + 1
 
 
 def check_validity(mesh: Mesh, findings: Findings) -> None:
-    """No certificate may outlive the CA that signs it: AWS Private CA refuses to issue it."""
+    """Report certificates that outlive the CA that signs them: AWS Private CA refuses to issue these."""
     for name, hierarchy in mesh.hierarchies.items():
         _check_validity(f"hierarchies.{name}", hierarchy, findings)
 
 
 def check_identities(mesh: Mesh, findings: Findings) -> None:
-    """Each identity has a hierarchy, and a key that its CA can sign."""
+    """Report identities without a hierarchy, or with a key that their CA cannot sign."""
     for name, identity in mesh.identities.items():
         place = f"identities.{name}"
         if not findings.require_known(mesh, f"{place}.hierarchy", "hierarchies", identity.hierarchy):
@@ -40,7 +40,7 @@ def check_identities(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_trust(mesh: Mesh, findings: Findings) -> None:
-    """``also_trust`` lists other hierarchies of the file, each once."""
+    """Report entries of ``also_trust`` that are not other hierarchies of the file, or are listed twice."""
     for name, hierarchy in mesh.hierarchies.items():
         for index, other in enumerate(hierarchy.also_trust):
             place = f"hierarchies.{name}.also_trust[{index}]"
@@ -55,7 +55,7 @@ def check_trust(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_revocation(mesh: Mesh, findings: Findings) -> None:
-    """``stale_lists`` stands only where revocation lists are written."""
+    """Report ``stale_lists`` where no revocation lists are written."""
     for name, hierarchy in mesh.hierarchies.items():
         if not hierarchy.writes_lists and "stale_lists" in hierarchy.model_fields_set:
             place = f"hierarchies.{name}.stale_lists"
@@ -64,7 +64,11 @@ def check_revocation(mesh: Mesh, findings: Findings) -> None:
 
 
 def _check_same_revocation(mesh: Mesh, names: tuple[str, str], place: str, findings: Findings) -> None:
-    """Envoy looks up everybody in lists, or nobody: it would refuse the peers of the hierarchy without lists."""
+    """
+    Report hierarchies trusted together of which only some write revocation lists.
+
+    Envoy checks revocation for all peers or for none, and would refuse the peers of a hierarchy without lists.
+    """
     one, other = (mesh.hierarchies[name].revocation_policy for name in names)
     if one is not other:
         findings.add(

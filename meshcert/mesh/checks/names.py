@@ -1,4 +1,4 @@
-"""Checks of names: of the parts, and of what they prove."""
+"""Checks of names: those of the file's parts, and those in certificates."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SECTIONS = ("hierarchies", "identities", "virtual_gateways", "virtual_nodes", "
 
 
 def check_names(mesh: Mesh, findings: Findings) -> None:
-    """Names of the mesh and of its parts: form, length, reserved words."""
+    """Report faults in the names of the mesh and its parts: form, length, reserved words."""
     if fault := name_problem(mesh.name, LONGEST_MESH_NAME):
         findings.add("mesh.name", *fault)
-    # A namespace of one label is fine: the service's name before it makes two.
+    # A namespace of one label is valid: with the service's name in front, there are two labels.
     if fault := dns_name_problem(f"service.{mesh.namespace}"):
         findings.add("mesh.namespace", *fault)
     for section in _SECTIONS:
@@ -40,7 +40,7 @@ def check_names(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_dns_names(mesh: Mesh, findings: Findings) -> None:
-    """The identities' DNS names: form, number, and that each belongs to one identity."""
+    """Report faults in the identities' DNS names: form, number, and names that belong to two identities."""
     owners: dict[San, str] = {}
     for identity, declared in mesh.identities.items():
         place = f"identities.{identity}.dns_names"

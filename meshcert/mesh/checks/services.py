@@ -27,7 +27,7 @@ _FARGATE_MEMORY_MIB: dict[int, Iterable[int]] = {
 
 
 def check_services(mesh: Mesh, findings: Findings) -> None:
-    """Each service runs exactly one proxy; virtual nodes have an application; cpu and memory fit."""
+    """Report services without exactly one proxy, virtual nodes without application, and impossible cpu and memory."""
     for name, service in mesh.services.items():
         place = f"services.{name}"
         ways = (f"{place}.virtual_gateway", f"{place}.virtual_node")
@@ -48,7 +48,7 @@ def check_services(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_each_proxy_runs_once(mesh: Mesh, findings: Findings) -> None:
-    """Each virtual gateway and virtual node belongs to exactly one service."""
+    """Report virtual gateways and virtual nodes that do not belong to exactly one service."""
     for kind, section in (("virtual_gateway", "virtual_gateways"), ("virtual_node", "virtual_nodes")):
         runs: dict[str, str] = {}
         for name, service in mesh.services.items():
@@ -72,7 +72,7 @@ def check_each_proxy_runs_once(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_ports(mesh: Mesh, findings: Findings) -> None:
-    """No two listeners of a task share a port: Envoy's own, its admin interface, the application."""
+    """Report listeners of one task that share a port, also with Envoy's admin interface or the application."""
     for section in ("virtual_gateways", "virtual_nodes"):
         for name, proxy in getattr(mesh, section).items():
             taken = {ADMIN_PORT: ("Envoy's admin interface", "")}
