@@ -11,12 +11,7 @@ if TYPE_CHECKING:
 
 
 class Paths:
-    """
-    Where things lie, from the environment.
-
-    Args:
-        environ: The process's environment.
-    """
+    """The paths of the files, as the environment decides."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.folder = environ.get(environment.MATERIAL_DIR) or container.MATERIAL_DIR

@@ -1,4 +1,4 @@
-"""The wait before a child that died is started again."""
+"""The wait before a child that has died is started again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SOUND_AFTER_S = 120.0
 
 
 class Restarts:
-    """Doubles the wait with every early death."""
+    """A wait that doubles with every early death."""
 
     def __init__(self) -> None:
         self._started = 0.0
