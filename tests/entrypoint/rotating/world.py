@@ -89,9 +89,9 @@ class World:
         self.lines: list[bytes] = []
         self.now = 0.0
         self.days_ahead = 0
-        """The clock by which versions are checked."""
+        """Days that the clock for checking versions is ahead."""
         self.days_ahead_at_expiry = 0
-        """The clock by which the served certificate expires."""
+        """Days that the clock for the expiry of the served certificate is ahead."""
         self.quarantined: set[str] = set()
         self.vault = {
             TELLER_SECRET: SecretVersion(material.version_id, write_material(material, {})),
