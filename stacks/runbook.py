@@ -90,7 +90,7 @@ FINDINGS: dict[Kind, str] = {
     Kind.AWS_DENIED: "AWS refuses a call that the renewal function needs",
     Kind.AWS_UNAVAILABLE: "AWS has not answered for a quarter of an hour",
 }
-"""What each finding of a look means; what to do about it says :func:`meshcert.lifecycle.deciding.findings.remedies`."""
+"""The meaning of each finding of a look; its remedy is in :func:`meshcert.lifecycle.deciding.findings.remedies`."""
 
 # Those that may heal by themselves: how many of the last thirty minutes must have seen them.
 _OFTEN = {Kind.AWS_DENIED: 3, Kind.AWS_UNAVAILABLE: 15}
@@ -112,7 +112,7 @@ LIFETIMES = {
         "`meshcert status` names the task; read its log (event rotation-waits), stop it if nothing else helps",
     ),
 }
-"""Percent of a lifetime gone that is too much, by what is looked at; ACM itself renews at 84.8 %."""
+"""The percentages of a lifetime at which alarms go off, by subject; ACM itself renews at 84.8 %."""
 
 QUEUES = {
     # The last look of a dispatch is delayed by 15 minutes, and a failed one comes again after 12.
@@ -120,7 +120,7 @@ QUEUES = {
     "orders": 10,
     "dispatch": 10,
 }
-"""Minutes after which a message waits too long."""
+"""Minutes after which a message has waited too long."""
 
 FUNCTIONS = ("export", "deploy", "verify", "renewal", "dispatch")
 

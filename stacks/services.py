@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from stacks.runtime import Platform
 
 ADDRESSES = "10.0.0.0/16"
-"""The network's own range; nobody outside it reaches a gateway unless you say so."""
+"""The network's address range; nobody outside it reaches a gateway unless you allow it."""
 
 # Free of charge, unlike interface endpoints (Amazon VPC guide, "Gateway endpoints").
 GATEWAYS = {

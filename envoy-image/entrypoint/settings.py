@@ -34,7 +34,7 @@ REGION = "AWS_REGION"
 
 DEFAULT_START_DEADLINE_S = 60.0
 LONGEST_SOCKET_PATH = 107
-"""Bytes; ``sun_path`` of unix(7) is one longer, for the zero at its end."""
+"""Most bytes of a socket's path; ``sun_path`` of unix(7) is one longer, for the zero at its end."""
 PROTOCOLS = ("http", "http2", "grpc", "tcp")
 
 _REDEPLOY = "The services stack writes it: deploy that again"

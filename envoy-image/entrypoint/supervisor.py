@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from entrypoint.log import Log
 
 ENVOY_STOP_S = 3.0
-"""From SIGTERM to SIGKILL for Envoy, seconds."""
+"""Seconds from SIGTERM to SIGKILL for Envoy."""
 
 
 def run(environ: Mapping[str, str]) -> int:

@@ -31,9 +31,9 @@ class Alarms(Construct):
     def __init__(self, scope: Construct, construct_id: str, *, mesh: str, identities: int) -> None:
         super().__init__(scope, construct_id)
         self.topic = self._topic(mesh)
-        """Tells of every alarm, and of its end."""
+        """The topic that every alarm notifies, when it begins and when it ends."""
         self.alarms = [self._alarm(mesh, alarm) for alarm in alarms(mesh, identities)]
-        """In the runbook's order."""
+        """The alarms, in the runbook's order."""
 
     def _topic(self, mesh: str) -> sns.Topic:
         """

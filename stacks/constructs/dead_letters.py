@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 KEPT = Duration.days(14)
-"""How long dead letters wait for a person: the longest SQS offers."""
+"""How long dead letters wait for a person: the longest time that SQS allows."""
 
 
 def dead_letter_queue(scope: Construct, *, mesh: str, name: str) -> sqs.Queue:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from stacks.constructs.revocation_bucket import RevocationBucket
 
 LIST_DAYS = 7
-"""How long a revocation list is good; Private CA makes the next one when half of it is over, or at a revocation."""
+"""Days that a revocation list is valid; Private CA makes the next one after half of them, or at a revocation."""
 ACM_ACTIONS = ["IssueCertificate", "GetCertificate", "ListPermissions"]
 
 
@@ -63,7 +63,7 @@ class HierarchyAuthorities(Construct):
         self.issuing_arn = issuing.attr_arn
         """ARN of the CA that signs leaves: the issuing CA, or the root CA of a single-tier hierarchy."""
         self.arns = tuple(dict.fromkeys((issuing.attr_arn, root.attr_arn)))
-        """ARNs of all its CAs: the one that signs leaves first, the root last."""
+        """ARNs of all CAs of the hierarchy: the one that signs leaves first, the root last."""
 
     def _authority(self, role: str, kind: str) -> acmpca.CfnCertificateAuthority:
         hierarchy = self._hierarchy

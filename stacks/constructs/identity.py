@@ -152,7 +152,7 @@ class TrustBundleResources(Construct):
                 **({"RevocationLists": lists} if lists else {}),
             },
         )
-        """Done when the bundle is current in its secret."""
+        """The custom resource that is complete once the bundle is current in its secret."""
 
 
 class IdentityResources(Construct):

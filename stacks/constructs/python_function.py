@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stacks.runtime import Platform
 
 RETRIES = 2
-"""How often Lambda repeats a failed asynchronous call: the most it offers."""
+"""How often Lambda repeats a failed asynchronous call: the most it allows."""
 
 
 class PythonFunction(Construct):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 METRIC = "PeersRefused"
 DIMENSIONS = ("mesh", "service", "cause")
-"""Fields of the line. CloudWatch takes three at most, and every value that occurs has its price."""
+"""The fields of the line that become dimensions: three at most, and each value that occurs costs money."""
 
 
 def count_refused_peers(scope: Construct, log_group: logs.ILogGroup) -> None:

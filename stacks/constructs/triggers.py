@@ -62,7 +62,7 @@ SCHEDULES = {
     "tick": ("rate(1 minute)", "Looks at the identities that are not settled", Duration.minutes(5)),
     "sweep": ("rate(1 hour)", "Looks at every identity, whatever events said", Duration.minutes(30)),
 }
-"""The schedules: expression, description, and how old an undelivered one may become."""
+"""The schedules: expression, description, and how long delivery of a message is tried."""
 
 
 class EventRules(Construct):

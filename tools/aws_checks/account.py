@@ -51,7 +51,7 @@ READS = frozenset(
         "sts:GetCallerIdentity",
     }
 )
-"""Every call this command can make, as IAM names them. None of them returns a private key or a passphrase."""
+"""All calls that this command can make, by their IAM names. None of them returns a private key or a passphrase."""
 
 _CLIENTS = {"elasticloadbalancing": "elbv2"}
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KEPT = dt.timedelta(days=455)
 """How long CloudWatch keeps hourly figures: fifteen months."""
 FUNCTIONS = {"export": "identities", "deploy": "identities", "renewal": "renewal", "dispatch": "renewal"}
-"""Which stack a function is in."""
+"""The stack of each function."""
 _DAY_S = 86400
 _METRICS_TAKE = dt.timedelta(minutes=15)
 _RULE = "AWS::Events::Rule"

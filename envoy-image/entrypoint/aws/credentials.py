@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from entrypoint.aws.endpoint import Endpoint
 
 REFRESH_BEFORE_S = 300.0
-"""New credentials are fetched this long before the old ones end, seconds; ECS renews them earlier than that."""
+"""New credentials are fetched this long before the old ones expire, seconds; ECS renews them even earlier."""
 _OK = 200
 
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REQUEST_TIMEOUT_S = 1.0
-"""For each of credentials, signature, connection and answer, seconds; together they take tens of milliseconds."""
+"""Longest wait for each of credentials, signature, connection and answer, seconds; all take tens of milliseconds."""
 
 _SERVICE = JsonService("dynamodb", "DynamoDB_20120810", "1.0")
 

@@ -23,7 +23,7 @@ _URL = re.compile(
     r"(?P<path>/[^\s?#]*)?(?P<query>\?[^\s#]*)?",
     re.IGNORECASE,
 )
-"""By hand: importing ``urllib.parse``, which brings ``ipaddress``, is a fiftieth of the start."""
+"""A pattern instead of ``urllib.parse``, whose import, with ``ipaddress``, takes a fiftieth of the start."""
 _PORTS = range(1, 65_536)
 
 CA_BUNDLE = "AWS_CA_BUNDLE"

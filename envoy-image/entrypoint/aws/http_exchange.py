@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 3.0
 LARGEST_ANSWER = 1 << 20
-"""Bytes; a secret has at most 64 KiB, and no answer may fill the memory."""
+"""Most bytes of an answer, so that none can fill the memory; a secret has at most 64 KiB."""
 
 
 def connect(endpoint: Endpoint, bootstrap: io.ClientBootstrap, authorities: str = "") -> Any:

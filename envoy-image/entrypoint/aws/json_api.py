@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 REQUEST_TIMEOUT_S = 3.0
-"""For each of connection, signature and answer, seconds; an answer takes tens of milliseconds."""
+"""Longest wait for each of connection, signature and answer, seconds; an answer takes tens of milliseconds."""
 
 FRESH_ROLE_CODES = frozenset({"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
-"""Refusals that a role or session made seconds ago may still meet."""
+"""Refusals that a role or session which is only seconds old may still meet."""
 
 _SERVER_ERROR = 500
 _OK = 200

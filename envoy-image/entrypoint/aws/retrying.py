@@ -17,7 +17,7 @@ _Result = TypeVar("_Result")
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 3.0
 FRESH_ROLE_GRACE_S = 15.0
-"""A refusal that a fresh role may meet is final after this, seconds."""
+"""Seconds after which a refusal that a new role may meet is final."""
 
 
 def _any_fraction() -> float:

@@ -16,7 +16,7 @@ class Paths:
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.folder = environ.get(environment.MATERIAL_DIR) or container.MATERIAL_DIR
         self.secrets = f"{self.folder}/secrets"
-        """Folder of the SDS resource files. Envoy watches it: it is never removed and made again."""
+        """Folder of the SDS resource files. Envoy watches it, so it is never removed and made again."""
         self.bootstrap = f"{self.folder}/bootstrap.json"
         self.envoy_config = f"{self.folder}/envoy.json"
         """The named pipe Envoy reads its configuration from, once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 FIRST_S = 0.5
 MOST_S = 60.0
 SOUND_AFTER_S = 120.0
-"""A child that lived this long was sound: its end starts a new count, seconds."""
+"""A child that lived this many seconds was sound: its end starts a new count."""
 
 
 class Restarts:

@@ -62,7 +62,7 @@ class Handover(Protocol):
     """A way to hand resources to Envoy, by their xDS names."""
 
     ask_every_s: float
-    """How often it is worth asking for a verdict, seconds."""
+    """Seconds between two questions for a verdict; asking more often gains nothing."""
 
     def put(self, name: str, resource: EnvoyResource) -> None:
         """

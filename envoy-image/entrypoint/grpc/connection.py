@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from entrypoint.grpc.socket import Peer
 
 LONGEST_FRAME = 128 * 1024
-"""Bytes that may come without a frame being complete; h2 itself would collect 16 MB of one before it refuses it."""
+"""Most bytes of an incomplete frame; h2 alone would collect 16 MB before it refuses one."""
 MOST_UNFINISHED = 16 * 1024 * 1024
-"""Bytes of unfinished requests that are kept for one connection: what Envoy could have with 256 streams."""
+"""Most bytes of unfinished requests that are kept for one connection: what Envoy could have with 256 streams."""
 MOST_UNSENT = 4 * 1024 * 1024
-"""Bytes that may wait for a client to take them."""
+"""Most bytes that may wait for a client to read them."""
 MOST_EVENTS = 1_000
-"""Frames that one piece of 64 KiB may hold; Envoy's have a few."""
+"""Most frames in one piece of 64 KiB; Envoy's pieces have a few."""
 
 _GRPC = "application/grpc"
 

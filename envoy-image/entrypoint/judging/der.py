@@ -27,7 +27,7 @@ _SERIAL_NUMBER = 0
 _VALIDITY = 3
 _SUBJECT = 4
 _PUBLIC_KEY = 5
-"""Places in ``TBSCertificate`` (RFC 5280 section 4.1), the optional version not counted."""
+"""Positions in ``TBSCertificate`` (RFC 5280 section 4.1), not counting the optional version."""
 
 _BEGIN = "-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _END = "-----END ENCRYPTED PRIVATE KEY-----"

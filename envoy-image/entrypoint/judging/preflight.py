@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from meshcert.san import San
 
 _NO_CHECK_TIME = 0x200000
-"""X509_V_FLAG_NO_CHECK_TIME: times are judged one by one, so that every fault is told at once."""
+"""X509_V_FLAG_NO_CHECK_TIME: times are judged one by one, so that all faults are reported together."""
 _ISSUER_CODES = frozenset({2, 18, 19, 20, 21})
-"""X509_V_ERR_*: an issuer is not there, or the last certificate is not self-signed."""
+"""X509_V_ERR_*: an issuer is missing, or the last certificate is not self-signed."""
 _PURPOSE_CODE = 26
 """X509_V_ERR_INVALID_PURPOSE."""
 
@@ -38,12 +38,12 @@ _KEY_ALGORITHMS = {
     bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107"): "P-256",
     bytes.fromhex("301006072a8648ce3d020106052b81040022"): "P-384",
 }
-"""AlgorithmIdentifier, DER (RFC 3279 section 2.3.1, RFC 5480 section 2.1.1). As a client Envoy takes no others."""
+"""AlgorithmIdentifier, DER (RFC 3279 section 2.3.1, RFC 5480 section 2.1.1). As a client, Envoy accepts no others."""
 _CIPHERS = "DEFAULT:@SECLEVEL=2"
 """OpenSSL's level 2 refuses RSA below 2048 bits and SHA-1 signatures. A build of Python may have another default."""
 
 _MOST_FLIGHTS = 8
-"""A TLS handshake takes two or three turns of either side."""
+"""Most turns of each side in a TLS handshake, which takes two or three."""
 
 _EXPORT_AGAIN = "Have it exported and published again"
 _RENEW = "Have the certificate renewed, then exported and published again"

@@ -29,7 +29,7 @@ _SIGNATURES = {
     "1.2.840.10045.4.3.3": ("EC", "sha384"),
     "1.2.840.10045.4.3.4": ("EC", "sha512"),
 }
-"""What the CAs of a mesh file sign with; awscrt checks an RSA signature over SHA-256 only."""
+"""The signature algorithms of a mesh file's CAs; awscrt checks RSA signatures only over SHA-256."""
 
 
 class _RefusedError(ValueError):

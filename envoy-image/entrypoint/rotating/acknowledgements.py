@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
 LONGEST_WRITE_S = 10.0
-"""Longest time of one attempt, when every wait in it lasts as long as it may, seconds."""
+"""Longest time of one attempt, in which every wait takes its full limit, seconds."""
 
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 60.0
 _KEPT_AFTER_S = 86_400
-"""A task that is gone is remembered this long, beyond three intervals, seconds."""
+"""Seconds for which the row of a task that is gone is kept, beyond three intervals."""
 
 
 class ItemTable(Protocol):
@@ -73,7 +73,7 @@ class AcknowledgementWriter:
         self._attempts = 0
         self._reasons: set[str] = set()
         self.due_at = 0.0
-        """When the row is to be written next if nothing changes, on the monotonic clock."""
+        """When the row is written next if nothing changes, in monotonic time."""
 
     def write(self, standings: Mapping[str, Standing]) -> None:
         """

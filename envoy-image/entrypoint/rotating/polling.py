@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from entrypoint.rotating.standing import Standings
 
 _SHORTEST_WAIT = 0.8
-"""Part of the interval that is always waited; the rest is jitter, so that tasks do not ask in step."""
+"""Fraction of the interval that is always waited; the rest is jitter, so that tasks do not ask in step."""
 
 
 class Polling:

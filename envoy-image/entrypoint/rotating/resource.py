@@ -87,9 +87,9 @@ class Resource(Generic[ContentT]):
         self.rejected = Refusal("", "")
         """The version that Envoy refused last. It is never handed over again."""
         self.refusal: Refusal | None = None
-        """The version that is current and not taken over, until a current one is served."""
+        """The current version that is not taken over; None again once the current version is served."""
         self.trouble = ""
-        """What kept the last look from this resource, other than the version itself; empty if nothing did."""
+        """What was in the way of the last look, apart from the version itself; empty if nothing was."""
         self._handover = handover
         self._told: tuple[str, str] | None = None
 

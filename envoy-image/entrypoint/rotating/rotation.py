@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
 _RETRY_FOR = 0.4
-"""Part of the poll interval in which the failing calls of one look are repeated."""
+"""Fraction of the poll interval for which the failing calls of one look are repeated."""
 
 
 class _LookEnded(Exception):

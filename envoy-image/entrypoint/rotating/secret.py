@@ -82,11 +82,11 @@ class Secret(Resource[SecretContent]):
         super().__init__(wanted.name, handover, used=used)
         self.wanted = wanted
         self.expired = ""
-        """That the served certificate has expired, in words; empty if it has not."""
+        """A text that says that the served certificate has expired; empty if it has not."""
         self.lists_trouble = ""
-        """What keeps peers from being looked up in revocation lists; empty if nothing does."""
+        """Why peers are not looked up in revocation lists; empty if they are."""
         self.newer = ""
-        """The newer version that a person was told of and that only a deployment takes over."""
+        """The newer version that was logged and that only a deployment takes over."""
         self._expiry_told = ""
 
     @property

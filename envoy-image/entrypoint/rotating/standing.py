@@ -29,15 +29,15 @@ class Stage(StrEnum):
     """
 
     FETCH = "fetch"
-    """AWS does not give it."""
+    """AWS does not return it."""
     PREFLIGHT = "preflight"
     """It must not be served."""
     TRIAL = "trial"
     """An upstream refuses it."""
     ENVOY = "envoy"
-    """Envoy cannot be handed it, or does not take it."""
+    """It cannot be handed to Envoy, or Envoy refuses it."""
     SERVED = "served"
-    """Envoy serves something else than what it was handed."""
+    """Envoy serves something other than it was handed."""
 
 
 class Standing(NamedTuple):

@@ -24,10 +24,10 @@ CONNECT_S = 0.5
 """Longest wait for a connection to one address, seconds: both ends are in one VPC."""
 SILENCE_S = 0.5
 """
-How long a server that has nothing to say may think about a certificate, seconds.
+Seconds after which a silent server counts as having accepted a certificate.
 
 In TLS 1.3 the client is done before the server has looked at its certificate. Envoy 1.40 sends its alert 0.2 to 0.5 ms
-later (median; 7 ms at most in 1,200 refused handshakes), and nothing at all if it is content.
+later (median; 7 ms at most in 1,200 refused handshakes), and nothing at all if it accepts.
 """
 MOST_ADDRESSES = 3
 
@@ -41,7 +41,7 @@ class Acceptance(Enum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     UNKNOWN = "unknown"
-    """It could not be reached, or broke off without a word."""
+    """It could not be reached, or broke off without an alert."""
 
 
 class TrialResult(NamedTuple):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_NAMES = 1_000
-"""Names in one request, at most."""
+"""Most names in one request."""
 
 
 class DiscoveryRequest(NamedTuple):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 LONGEST_REASON = 500
-"""Characters that are kept of Envoy's reason for a refusal."""
+"""Most characters that are kept of Envoy's reason for a refusal."""
 
 
 def _no_aliases(_names: tuple[str, ...]) -> Mapping[str, str]:

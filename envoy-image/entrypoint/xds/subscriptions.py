@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _ALL = "*"
 _MOST_UNANSWERED = 16
-"""Responses that may wait for an ACK or NACK; for a client that never sends one, older ones are forgotten."""
+"""Most responses that wait for an ACK or NACK; if a client never sends one, older responses are forgotten."""
 
 
 def discovery_services(
