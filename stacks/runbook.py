@@ -43,13 +43,12 @@ class Alarm:
         remedy: What to do.
         threshold: The figure that is too high; with ``below``, any lower figure is too low.
         namespace: Whose metric it is.
-        dimensions: Of the metric.
         statistic: ``Maximum`` or ``Sum``.
         below: Makes the alarm go off *below* the threshold.
         period_s: Length of a period, seconds.
         periods: How many periods are looked at.
         to_alarm: How many of them must be bad.
-        missing: What a period without a figure counts as.
+        missing: How a period without a figure is judged.
     """
 
     name: str

@@ -42,7 +42,7 @@ DNS_TTL = Duration.seconds(5)
 @dataclass(frozen=True)
 class Surroundings:
     """
-    What the services of a mesh have in common.
+    Everything that the services of a mesh have in common.
 
     Args:
         authorities: The CAs of every hierarchy.
@@ -72,7 +72,7 @@ class EnvoyService(Construct):
     Args:
         scope: The stack.
         construct_id: Name of the service in the mesh file.
-        surroundings: What it shares with the others.
+        surroundings: Everything that it has in common with the others.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, surroundings: Surroundings) -> None:

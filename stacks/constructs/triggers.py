@@ -1,4 +1,4 @@
-"""What triggers a look: events of ACM, AWS Health and Amazon ECS, and the clock."""
+"""The triggers of a look: events of ACM, AWS Health and Amazon ECS, and the clock."""
 
 from __future__ import annotations
 

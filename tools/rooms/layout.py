@@ -38,7 +38,7 @@ class Layout:
     A graph that is ready to draw.
 
     Args:
-        labels: What is written on each room.
+        labels: The text on each room.
         centres: The middle of each room, x and y.
         ways: The points of each arrow, from the lower edge of a room to the upper edge of another. One that points up
             leaves at the upper edge and arrives at the lower.

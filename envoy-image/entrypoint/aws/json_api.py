@@ -33,9 +33,9 @@ class JsonService:
     One AWS service.
 
     Args:
-        name: As in an IAM action, for example ``secretsmanager``.
+        name: The service's name in IAM actions, for example ``secretsmanager``.
         target: The part before the operation in ``X-Amz-Target``.
-        version: Of AWS's JSON protocol: ``1.0`` or ``1.1``.
+        version: The version of AWS's JSON protocol: ``1.0`` or ``1.1``.
     """
 
     def __init__(self, name: str, target: str, version: str) -> None:

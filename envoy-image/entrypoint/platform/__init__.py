@@ -1,4 +1,4 @@
-"""Who this workload instance is and where its AWS credentials come from. Amazon ECS is the first platform."""
+"""The platform: which workload instance this is, and where its AWS credentials come from. Amazon ECS is the first."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ UNSEEN = "Envoy names this version, but shows no single certificate that carries
 
 class Stage(StrEnum):
     """
-    How far a version has got on its way into Envoy; the log and the acknowledgements name it with each error.
+    The step of a version on its way into Envoy; the log and the acknowledgements name it with each error.
 
     For an operator every stage means the same: the rotation has failed, and Envoy serves the last good version.
     """

@@ -143,7 +143,7 @@ def client_context(shown: Presented, roots: str, protocol: str) -> ssl.SSLContex
     Names are compared after the handshake: the name that is called may differ from the one that is demanded.
 
     Args:
-        roots: What the server's certificate is checked against, PEM.
+        roots: The roots that the server's certificate is checked against, PEM.
         protocol: The protocol of the backend's listener.
 
     Raises:

@@ -26,7 +26,7 @@ class ResourceType(NamedTuple):
     A type of xDS resource, with what is common to all its resources.
 
     Args:
-        url: Of the protobuf type, with ``type.googleapis.com/``.
+        url: URL of the protobuf type, with ``type.googleapis.com/``.
         service: The gRPC service that serves it, with its package.
         plural: Ends the names of the service's methods, as ``Secrets`` in ``StreamSecrets``.
         aliases: Other names that clients may ask for, with the name that each stands for.
