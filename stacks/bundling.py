@@ -1,4 +1,4 @@
-"""The functions' code: wheels from pip beside our package, put together without Docker. Only this file knows pip."""
+"""The functions' code: our package beside wheels from pip, without Docker. Only this file knows pip."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 REQUIREMENTS = ROOT / "lambdas" / "requirements.txt"
 CONSTRAINTS = ROOT / "constraints.txt"
-# What only people and proxies run stays out: no function reads a mesh file or writes Envoy's configuration.
+# Left out because only people and proxies run it: no function reads a mesh file or writes Envoy's configuration.
 NOT_IN_FUNCTIONS = shutil.ignore_patterns(
     "mesh", "envoy", "cli", "requirements.txt", "ruff.toml", ".ruff_cache", "__pycache__"
 )
@@ -32,8 +32,8 @@ def function_code(platform: Platform) -> lambda_.Code:
     """
     One bundle for all functions: wheels for the platform, ``meshcert`` and the handlers' folders.
 
-    Its hash is that of the result: with the hash of a source folder, an edit elsewhere in ``meshcert/`` would never
-    be shipped.
+    Its hash is that of the result. With the hash of the source folder ``lambdas/``, an edit in ``meshcert/`` would
+    never be deployed.
     """
     return lambda_.Code.from_asset(
         str(ROOT / "lambdas"),
@@ -48,7 +48,11 @@ class _Bundle:
         self._platform = platform
 
     def try_bundle(self, output_dir: str, *_options: Any, **_more: Any) -> bool:
-        """Fill ``output_dir``; a failure raises: returning False would send the CDK to Docker and hide the cause."""
+        """
+        Fill ``output_dir``; the answer is always true.
+
+        A failure raises instead: with False, the CDK would go on to Docker and hide the cause.
+        """
         lay_out_bundle(Path(output_dir), self._platform)
         return True
 
@@ -59,7 +63,6 @@ def lay_out_bundle(target: Path, platform: Platform) -> None:
 
     Args:
         target: An empty folder.
-        platform: Where the functions run.
 
     Raises:
         CalledProcessError: If pip fails; its own text has gone to standard error.
@@ -71,7 +74,7 @@ def lay_out_bundle(target: Path, platform: Platform) -> None:
 
 
 def _wheels(platform: Platform) -> Path:
-    """The unpacked wheels, installed once for each set of pins: pip takes longer than the rest of the synthesis."""
+    """The folder of unpacked wheels, installed once for each set of pins: pip is slower than the rest of synthesis."""
     pins = hashlib.sha256(REQUIREMENTS.read_bytes() + CONSTRAINTS.read_bytes()).hexdigest()[:16]
     folder = ROOT / "build" / "wheels" / f"{platform.architecture}-{platform.python}-{pins}"
     if folder.exists():
@@ -80,13 +83,13 @@ def _wheels(platform: Platform) -> Path:
     # A folder of its own: two syntheses may install at once, and the first to finish wins.
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder.parent))
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    # Without --no-compile pip adds .pyc files of the Python that runs it, not of the functions'.
+    # Without --no-compile, pip would add .pyc files for the Python that runs it, not for the functions'.
     command += ["--no-compile", "--target", str(partial), "--only-binary=:all:", "--implementation", "cp"]
     command += ["--python-version", platform.python]
     for tag in WHEEL_PLATFORMS[platform.architecture]:
         command += ["--platform", tag]
     command += ["--requirement", str(REQUIREMENTS), "--constraint", str(CONSTRAINTS)]
-    # jsii owns standard output; what pip has to say goes beside it.
+    # Standard output belongs to jsii, so pip's goes to standard error.
     subprocess.run(command, check=True, stdout=sys.stderr)
     try:
         partial.rename(folder)

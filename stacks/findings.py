@@ -1,4 +1,4 @@
-"""cdk-nag findings that we accept, each with its reason where the resource is made."""
+"""Accepting cdk-nag findings, each with its reason, next to the resource it is about."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ def accept(construct: IConstruct, finding: str, reason: str) -> None:
     Accept one finding of one construct.
 
     Args:
-        construct: What the finding is about.
         finding: The rule, with the finding in brackets where a rule has several (``AwsSolutions-IAM5[Resource::*]``).
-        reason: Why it is right here, a sentence a security engineer accepts.
+        reason: Why it is right here: a sentence that convinces a security engineer.
     """
     Validations.of(construct).acknowledge(Acknowledgment(id=finding, reason=reason))

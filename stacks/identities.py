@@ -27,14 +27,10 @@ if TYPE_CHECKING:
 
 class IdentitiesStack(Stack):
     """
-    Certificates, secrets, the tables, and the three functions that reach private keys.
+    The stack of certificates, secrets, tables, and the three functions that reach private keys.
 
     Args:
-        scope: The app.
-        construct_id: The stack's name.
-        mesh: The mesh file.
-        pki: The CAs; only their ARNs cross over.
-        platform: Where the functions run.
+        pki: The stack of the CAs; only their ARNs are imported.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, pki: PkiStack, platform: Platform) -> None:
@@ -72,7 +68,7 @@ class IdentitiesStack(Stack):
             timeout=Duration.seconds(60),
         )
         self._grant(export.role, name)
-        # CloudFormation's own door to the same work: told apart, IAM can say who may use which.
+        # The same work for CloudFormation. As a function of its own, IAM can say who may invoke which.
         deploy = PythonFunction(
             self,
             "Deploy",
@@ -81,7 +77,7 @@ class IdentitiesStack(Stack):
             settings=DeploySettings(name, identities.table_name, lifecycle.table_name),
             timeout=Duration.minutes(5),
             role=export.role,
-            # Later than CloudFormation waits for an answer, a repeated request would bring an older state back.
+            # Once CloudFormation has stopped waiting for an answer, a retried request would bring an older state back.
             asynchronous=PUBLISHED_WITHIN,
         )
 
@@ -120,12 +116,12 @@ class IdentitiesStack(Stack):
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            # No truth is in a table: a deploy writes the identities again, a look at AWS tells the rest.
+            # A table holds nothing that is lost for ever: a deploy writes the identities again, looks find the rest.
             removal_policy=RemovalPolicy.DESTROY,
         )
 
     def _acknowledgements(self, mesh: str) -> None:
-        """What each task says its Envoy serves; rows of tasks that are gone expire."""
+        """The table in which each task says what its Envoy serves; rows of tasks that are gone expire."""
         table = dynamodb.Table(
             self,
             "Acknowledgements",
@@ -140,9 +136,9 @@ class IdentitiesStack(Stack):
 
     def _verify_function(self, mesh: str, platform: Platform) -> None:
         """
-        Reads what proxies read and says what is wrong with it: operators may invoke it.
+        The function that reads what proxies read and says what is wrong with it; operators may invoke it.
 
-        Its role is its own, so that whoever has something checked can have nothing exported or published.
+        It has a role of its own, so that an operator who has secrets verified can have nothing exported or published.
         """
         identities, rights = naming.identities_table(mesh), MeshRights(mesh)
         function = PythonFunction(
@@ -164,7 +160,7 @@ class IdentitiesStack(Stack):
         )
 
     def _through_secrets_manager(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """On the secrets' key, for what Secrets Manager does on a role's behalf."""
+        """A statement on the secrets' key, for what Secrets Manager does on a role's behalf."""
         return iam.PolicyStatement(
             sid=sid,
             actions=list(actions),
@@ -174,10 +170,10 @@ class IdentitiesStack(Stack):
 
     def _grant(self, role: iam.Role, mesh: str) -> None:
         """
-        What the export role may do, and nothing besides; a test compares it with what it does.
+        Give the export role its rights; a test compares them with the calls it makes.
 
-        The policy belongs to the role, which the custom resources wait for: the rights are there before they run, and
-        still there when they are deleted.
+        The custom resources wait for the role and so for its policy: the rights are there before they are created, and
+        still there while they are deleted.
         """
         rights = MeshRights(mesh)
         identities = naming.identities_table(mesh)
@@ -194,9 +190,9 @@ class IdentitiesStack(Stack):
                     "secretsmanager:PutSecretValue",
                     "secretsmanager:UpdateSecretVersionStage",
                 ),
-                # What is current may be newer than what ACM gives; it then stays.
+                # The current version may be newer than what ACM gives; then it stays current.
                 rights.identity_secrets("CompareSecrets", "secretsmanager:GetSecretValue"),
-                # Who changes a value needs both (Secrets Manager user guide, "Permissions for the KMS key").
+                # Changing a value needs both (Secrets Manager user guide, "Permissions for the KMS key").
                 self._through_secrets_manager("EncryptSecrets", "kms:GenerateDataKey", "kms:Decrypt"),
                 rights.table(
                     "RememberIdentities", identities, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"

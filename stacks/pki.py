@@ -1,4 +1,4 @@
-"""The CA hierarchies: what must outlive all code, so it has a stack of its own."""
+"""The CA hierarchies, in a stack of their own because they must outlive all code."""
 
 from __future__ import annotations
 
@@ -16,14 +16,7 @@ if TYPE_CHECKING:
 
 
 class PkiStack(Stack):
-    """
-    One root CA, or a root CA and its issuing CA, for each hierarchy of the mesh file.
-
-    Args:
-        scope: The app.
-        construct_id: The stack's name.
-        mesh: The mesh file.
-    """
+    """The stack with one root CA, or a root CA and its issuing CA, for each hierarchy of the mesh file."""
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh) -> None:
         super().__init__(
@@ -41,8 +34,8 @@ class PkiStack(Stack):
             )
             self.hierarchies[name] = authorities
             CfnOutput(self, f"{name}RootCa", value=authorities.root_arn)
-            # Exported by hand and always: an export that came and went with its users could not be removed while
-            # the next stack still imports it.
+            # Exported always: the CDK would drop an export with its last user, and CloudFormation refuses that
+            # while the next stack still imports it.
             self.export_value(authorities.root_arn)
             if authorities.issuing_arn != authorities.root_arn:
                 self.export_value(authorities.issuing_arn)

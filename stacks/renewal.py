@@ -1,4 +1,4 @@
-"""The lifecycle: what makes us look, the functions that look and act, and what people see of it."""
+"""The lifecycle: what triggers looks, the functions that look and act, and what people see of it."""
 
 from __future__ import annotations
 
@@ -29,32 +29,23 @@ LOOKS, ORDERS, DISPATCH = "looks", "orders", "dispatch"
 
 def looks_at_once(identities: int) -> int:
     """
-    How many looks of a mesh may be under way at the same time.
+    The number of looks of a mesh that may run at the same time.
 
-    An account begins with ten concurrent executions of Lambda for all of its functions (Lambda developer guide, "Lambda
-    quotas": new accounts have less than 1,000), and each look may wait for the export function, which is another one.
-    A small mesh must leave room for that, and for the account's own functions; more than ten gain nothing, for ACM
-    answers ten calls a second. SQS mappings take no number below two.
-
-    Args:
-        identities: Number of identities of the mesh.
+    A new account may have only ten concurrent Lambda executions for all of its functions (Lambda developer guide,
+    "Lambda quotas": new accounts have less than 1,000), and each look may wait for the export function, which is
+    another one. A small mesh must leave room for that, and for the account's own functions. More than ten gain nothing,
+    because ACM answers ten calls a second. SQS mappings accept no number below two.
     """
     return min(10, 2 + identities // 20)
 
 
 class RenewalStack(Stack):
     """
-    Queues, rules, schedules, the renewal and the dispatch function, alarms, the dashboard and the operator's role.
+    The stack of queues, rules, schedules, two functions, alarms, the dashboard and the operator's role.
 
-    It knows the other stacks' parts by their names alone, so it can be deleted at any time and stops nothing but the
-    lifecycle. The log group of actions outlives it: a second create finds that name taken, so it has to import the log
-    group first (``cdk import``).
-
-    Args:
-        scope: The app.
-        construct_id: The stack's name.
-        mesh: The mesh file.
-        platform: Where the functions run.
+    It knows the parts of other stacks only by name, so it can be deleted at any time, and that stops nothing but the
+    lifecycle. The audit log group outlives it: to create the stack again, import the log group first (``cdk import``),
+    because its name is taken.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, platform: Platform) -> None:
@@ -65,7 +56,7 @@ class RenewalStack(Stack):
 
         looks = self._queue(LOOKS, visibility=Duration.seconds(720), tries=5, kept=Duration.days(1))
         orders = self._queue(ORDERS, visibility=Duration.seconds(150), tries=10, kept=Duration.days(1))
-        # A tick or sweep of an hour ago is of no use: others have come since.
+        # A tick or sweep of an hour ago is useless: others have come since.
         dispatches = self._queue(DISPATCH, visibility=Duration.seconds(360), tries=3, kept=Duration.hours(1))
         undelivered = undelivered_queue(self, mesh=self._mesh)
         rules = EventRules(self, "Events", target=looks.queue, undelivered=undelivered)
@@ -91,10 +82,10 @@ class RenewalStack(Stack):
 
     def _audit(self) -> logs.LogGroup:
         """
-        A line for every action, kept for ten years: as long as the default life of a root CA.
+        The audit log group: a line for every action, kept for ten years, the default life of a root CA.
 
-        The longest rule we know asks for six (HIPAA, 45 CFR 164.316), PCI DSS 10.5.1 for one; a mesh writes some
-        kilobytes a year. It outlives the stack: who did what must not go with the stack that did it.
+        The longest rule we know of asks for six years (HIPAA, 45 CFR 164.316), PCI DSS 10.5.1 for one; a mesh writes
+        some kilobytes a year. It outlives the stack: the record of who did what must not be deleted along with it.
         """
         return logs.LogGroup(
             self,
@@ -105,7 +96,7 @@ class RenewalStack(Stack):
         )
 
     def _renewal_function(self) -> PythonFunction:
-        """Observes, plans and acts; it has no way to a private key."""
+        """The function that observes, plans and acts; it cannot reach a private key."""
         mesh, rights = self._mesh, self._rights
         identities, lifecycle = naming.identities_table(mesh), naming.lifecycle_table(mesh)
         acknowledgements = naming.acknowledgements_table(mesh)
@@ -159,7 +150,7 @@ class RenewalStack(Stack):
         return function
 
     def _dispatch_function(self, looks: WorkQueue) -> PythonFunction:
-        """Turns a tick or a sweep into one look for each identity."""
+        """The function that turns a tick or a sweep into a look for each identity."""
         mesh, rights = self._mesh, self._rights
         identities, lifecycle = naming.identities_table(mesh), naming.lifecycle_table(mesh)
         function = PythonFunction(
@@ -182,13 +173,13 @@ class RenewalStack(Stack):
         return function
 
     def _operator_role(self) -> iam.Role:
-        """What the command ``meshcert`` needs: to see everything but keys, to order, and to have keys verified."""
+        """The role for the command ``meshcert``: it sees everything but keys, gives orders, and has keys verified."""
         mesh, rights = self._mesh, self._rights
         role = iam.Role(
             self,
             "Operator",
             role_name=naming.role(mesh, Aws.REGION, naming.OPERATOR_ROLE),
-            # The account decides by its own policies which of its people may assume it.
+            # The account's own policies decide who may assume it.
             assumed_by=iam.AccountRootPrincipal(),
             description=f"meshcert {mesh}: operators run meshcert plan, status, renew, rollback, history and verify",
             max_session_duration=Duration.hours(4),

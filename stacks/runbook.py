@@ -1,4 +1,4 @@
-"""The runbook: every alarm of a mesh, what it means and what to do. Alarms are made from this table."""
+"""The runbook: every alarm of a mesh, what it means and what to do. The alarms are made from this table."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MINUTE_S = 60
 SWEEP_S = 3600
 NAMESPACE = "meshcert"
 _LOOK = "`meshcert plan` names the identity"
-# A settled identity is looked at once an hour: what a look found holds until the next one was due.
+# A settled identity is looked at once an hour: what a look found holds until the next one is due.
 _UNTIL_THE_NEXT_SWEEP = 75
 
 _AT = ACM.fractions
@@ -25,7 +25,7 @@ def _percent(fraction: float) -> int:
 
 
 class MissingData(StrEnum):
-    """The state of an alarm in minutes without a figure, by CloudWatch's name."""
+    """The state of an alarm in periods without a figure, by CloudWatch's name."""
 
     GOOD = "notBreaching"
     BAD = "breaching"
@@ -35,22 +35,20 @@ class MissingData(StrEnum):
 @dataclass(frozen=True)
 class Alarm:
     """
-    An alarm: it goes off when the figure reaches the threshold in ``to_alarm`` of the last ``periods`` periods.
+    An alarm that goes off when the figure reaches the threshold in ``to_alarm`` of the last ``periods`` periods.
 
     Args:
-        name: Its name after the mesh's.
+        name: Its name, without the mesh's in front.
         means: What has happened.
         remedy: What to do.
-        metric: Name of the metric.
-        threshold: The figure that is too much; with ``below`` too little.
+        threshold: The figure that is too high; with ``below``, any lower figure is too low.
         namespace: Whose metric it is.
-        dimensions: Of the metric.
         statistic: ``Maximum`` or ``Sum``.
-        below: A figure *below* the threshold is the bad one.
+        below: Makes the alarm go off *below* the threshold.
         period_s: Length of a period, seconds.
         periods: How many periods are looked at.
         to_alarm: How many of them must be bad.
-        missing: What a period without a figure counts as.
+        missing: How a period without a figure is judged.
     """
 
     name: str
@@ -91,7 +89,7 @@ FINDINGS: dict[Kind, str] = {
     Kind.AWS_DENIED: "AWS refuses a call that the renewal function needs",
     Kind.AWS_UNAVAILABLE: "AWS has not answered for a quarter of an hour",
 }
-"""What each finding of a look means; what to do about it says :func:`meshcert.lifecycle.deciding.findings.remedies`."""
+"""The meaning of each finding of a look; its remedy is in :func:`meshcert.lifecycle.deciding.findings.remedies`."""
 
 # Those that may heal by themselves: how many of the last thirty minutes must have seen them.
 _OFTEN = {Kind.AWS_DENIED: 3, Kind.AWS_UNAVAILABLE: 15}
@@ -113,7 +111,7 @@ LIFETIMES = {
         "`meshcert status` names the task; read its log (event rotation-waits), stop it if nothing else helps",
     ),
 }
-"""Percent of a lifetime gone that is too much, by what is looked at; ACM itself renews at 84.8 %."""
+"""The percentages of a lifetime at which alarms go off, by subject; ACM itself renews at 84.8 %."""
 
 QUEUES = {
     # The last look of a dispatch is delayed by 15 minutes, and a failed one comes again after 12.
@@ -121,7 +119,7 @@ QUEUES = {
     "orders": 10,
     "dispatch": 10,
 }
-"""Minutes after which a message waits too long."""
+"""Minutes after which a message has waited too long."""
 
 FUNCTIONS = ("export", "deploy", "verify", "renewal", "dispatch")
 
@@ -131,9 +129,8 @@ def alarms(mesh: str, identities: int = 1) -> tuple[Alarm, ...]:
     Every alarm of a mesh, the lifecycle's first.
 
     Args:
-        mesh: Name of the mesh.
-        identities: Number of identities that its mesh file declares. A mesh without any has nothing to look at, and no
-            alarm on that.
+        identities: Number of identities that its mesh file declares. A mesh without any is never looked at, so it gets
+            no alarm about that.
     """
     return (
         *(_lifetime(mesh, what, percent) for what, (percents, _, _) in LIFETIMES.items() for percent in percents),
@@ -209,7 +206,7 @@ def _work(mesh: str) -> tuple[Alarm, ...]:
             means="An identity has not been seen whole for more than two sweeps",
             remedy=f"{_LOOK} and what could not be looked at",
             metric="SecondsSinceLook",
-            # A sweep's last look comes up to 15 minutes after its first.
+            # A sweep's last look may come 15 minutes after its first.
             threshold=2 * SWEEP_S + 15 * MINUTE_S,
             namespace=NAMESPACE,
             dimensions=_ours(mesh),
@@ -254,10 +251,10 @@ def _clock(mesh: str) -> tuple[Alarm, ...]:
 
 def _silence(mesh: str, identities: int) -> tuple[Alarm, ...]:
     """
-    Dead-man's switches: what is never looked at has no finding, and so no alarm of its own.
+    Alarms that go off when nothing is looked at: then there are no findings, and no other alarm would notice.
 
-    Sweeps may come and find nothing, and their looks may get lost. Two hours are longer than a deploy takes, in which
-    the table of identities and these alarms do not change at the same moment.
+    Sweeps may come and find nothing, and their looks may get lost. Two hours are longer than a deploy, during which the
+    table of identities and these alarms do not change at the same moment.
     """
     return (
         Alarm(
@@ -319,7 +316,7 @@ def _dead_letters(mesh: str, queue: str) -> Alarm:
         dimensions=(("QueueName", naming.queue(mesh, queue)),),
         statistic="Maximum",
         period_s=5 * MINUTE_S,
-        # SQS stops telling figures of a queue that nobody has touched for six hours; what lies there still does.
+        # SQS reports no figures for a queue that has been idle for six hours, although messages may still wait in it.
         missing=MissingData.UNCHANGED,
     )
 

@@ -1,4 +1,4 @@
-"""What a deploy may choose about the machines it runs on: processor architecture and the functions' Python."""
+"""The choices of a deploy about its machines: processor architecture and the functions' Python."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 @dataclass(frozen=True)
 class Platform:
     """
-    Where functions and tasks run.
+    The platform that functions and tasks run on.
 
     Args:
         architecture: ``arm64`` (the default in cdk.json: cheaper) or ``x86_64``.
@@ -70,5 +70,5 @@ class Platform:
 
     @property
     def image_platform(self) -> ecr_assets.Platform:
-        """What images are built for."""
+        """The platform that images are built for."""
         return ecr_assets.Platform.LINUX_ARM64 if self.architecture == "arm64" else ecr_assets.Platform.LINUX_AMD64

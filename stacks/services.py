@@ -1,4 +1,4 @@
-"""The workloads: a network, a cluster, and each service of the mesh file behind its Envoy."""
+"""The workloads: a network, a cluster, and every service of the mesh file behind its Envoy."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from stacks.runtime import Platform
 
 ADDRESSES = "10.0.0.0/16"
-"""The network's own range; nobody outside it reaches a gateway unless you say so."""
+"""The network's address range; nobody outside it reaches a gateway unless you allow it."""
 
-# Without charge, unlike interface endpoints (Amazon VPC guide, "Gateway endpoints").
+# Free of charge, unlike interface endpoints (Amazon VPC guide, "Gateway endpoints").
 GATEWAYS = {
     "Layers": ec2.GatewayVpcEndpointAwsService.S3,
     "Tables": ec2.GatewayVpcEndpointAwsService.DYNAMODB,
@@ -42,15 +42,11 @@ ENDPOINTS = {
 
 class ServicesStack(Stack):
     """
-    Network, cluster, service discovery, services and the gateways' load balancers.
+    The stack of network, cluster, service discovery, services and the gateways' load balancers.
 
     Args:
-        scope: The app.
-        construct_id: The stack's name.
-        mesh: The mesh file.
-        pki: The CAs, for the names of their revocation lists.
+        pki: The stack of the CAs, for the names of their revocation lists.
         key: Encrypts the secrets the tasks read.
-        platform: What the images are built for.
     """
 
     def __init__(
@@ -117,7 +113,7 @@ class ServicesStack(Stack):
         return vpc, tuple(endpoints)
 
     def _execution_role(self, mesh: str) -> iam.Role:
-        """What ECS itself does for every task: pull images and write logs. It can read no secret."""
+        """The role with which ECS pulls images and writes logs for every task; it can read no secret."""
         role = iam.Role(
             self,
             "ExecutionRole",

@@ -17,7 +17,7 @@ import httpx
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILES = (ROOT / "envoy-image" / "Dockerfile", ROOT / "examples" / "color" / "colorteller" / "Dockerfile")
-# Image indexes first: one digest for all architectures (OCI image spec, image-index; Docker's manifest list).
+# Image indexes first: they have one digest for all architectures (OCI image spec, image-index; Docker's manifest list).
 INDEXES = "application/vnd.oci.image.index.v1+json, application/vnd.docker.distribution.manifest.list.v2+json"
 FROM = re.compile(
     r"^(?P<start>FROM\s+(?:--platform=\S+\s+)?)(?P<image>[^\s@]+)(?:@sha256:[0-9a-f]{64})?(?P<end>(?:\s+AS\s+\S+)?)\s*$",
@@ -30,7 +30,6 @@ class RegistryFailed(Exception):
     A registry did not name a digest.
 
     Args:
-        image: The image that was asked for.
         reason: What happened.
     """
 
@@ -71,9 +70,6 @@ class Image:
         """
         Ask the registry.
 
-        Args:
-            client: An HTTP client.
-
         Returns:
             ``sha256:`` and 64 hexadecimal digits.
 
@@ -101,12 +97,8 @@ def pin(dockerfile: str, client: httpx.Client) -> str:
     """
     A Dockerfile with a digest behind every image it starts from.
 
-    Args:
-        dockerfile: Its text.
-        client: An HTTP client.
-
     Raises:
-        RegistryFailed: If a digest cannot be had.
+        RegistryFailed: If no registry names a digest.
     """
     lines, stages = [], set()
     for line in dockerfile.splitlines():

@@ -18,7 +18,7 @@ exit codes:"""
 
 
 def main(arguments: list[str]) -> int:
-    """Run until Envoy or the container ends; the answer is the exit code."""
+    """Run until Envoy or the container ends, and return the exit code."""
     if arguments:
         print(_USAGE)
         print("\n".join(f"  {code:>3}  {cause}" for code, cause in EXIT_CODES.items()))

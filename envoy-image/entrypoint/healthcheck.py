@@ -1,7 +1,7 @@
 """
 ``python -m entrypoint.healthcheck``: exit code 0 once Envoy is LIVE and has accepted every secret, else 1.
 
-It never looks at a certificate's age: ECS would kill a task that it cannot replace while AWS is out.
+It ignores the certificates' age: ECS would kill a task that it cannot replace while AWS is down.
 """
 
 from __future__ import annotations
@@ -22,17 +22,12 @@ TIMEOUT_S = 2.0
 
 
 def healthy(environ: Mapping[str, str]) -> bool:
-    """
-    Whether this container may get traffic.
-
-    Args:
-        environ: Its environment.
-    """
+    """True if this container may get traffic."""
     return os.path.exists(Paths(environ).delivered) and _is_live(environ.get(LOOPBACK_ADDRESS) or LOOPBACK)
 
 
 def _is_live(address: str) -> bool:
-    """GET /ready by hand: only the status line matters, and importing an HTTP client takes longer than all of this."""
+    """True if GET /ready says so; by hand, because importing an HTTP client takes longer than all of this."""
     try:
         with socket.create_connection((address, ADMIN_PORT), TIMEOUT_S) as connection:
             connection.sendall(f"GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())

@@ -1,7 +1,7 @@
 """
-One JSON line an event on standard output.
+Log events, one JSON line each, on standard output.
 
-``logging`` is not used: its import costs more time than all the lines of a start (and 3 MB of the supervisor).
+``logging`` is not used: its import takes more time than all log lines of a start, and 3 MB in the supervisor.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ _MOST_WARNINGS = 50
 
 def iso_time(seconds: float) -> str:
     """
-    A time to the second in RFC 3339's form, for example ``2026-11-22T10:13:48Z``.
+    The time in RFC 3339's form, in whole seconds, for example ``2026-11-22T10:13:48Z``.
 
     Args:
-        seconds: Since 1970, UTC.
+        seconds: Seconds since 1970, UTC.
     """
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 class Log:
     """
-    Writes events of a level and above.
+    Writes log events of at least one level.
 
     Args:
         level: One of :data:`LEVELS`; anything else counts as ``info``.
-        write: Takes one line; standard output unless told.
+        write: Takes one line; by default, standard output.
     """
 
     def __init__(self, level: str = DEFAULT_LEVEL, write: Callable[[bytes], Any] | None = None) -> None:
@@ -44,19 +44,19 @@ class Log:
         self._write = write or _to_stdout
 
     def debug(self, event: str, **fields: Any) -> None:
-        """Something only a developer asks for."""
+        """Log something that only a developer asks for."""
         self._event(0, event, fields)
 
     def info(self, event: str, **fields: Any) -> None:
-        """Something that went as it should."""
+        """Log something that went as it should."""
         self._event(1, event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
-        """Something that heals, or should be looked at."""
+        """Log something that heals by itself, or that someone should look at."""
         self._event(2, event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
-        """Something a person must look at."""
+        """Log something that someone must look at."""
         self._event(3, event, fields)
 
     def _event(self, level: int, event: str, fields: dict[str, Any]) -> None:
@@ -69,14 +69,14 @@ class Log:
 
 
 class WarningsOnce:
-    """Writes each warning once, and 50 at most: a client could cause one a thousand times a second."""
+    """Writes each warning once, and 50 at most, because a client could cause one a thousand times a second."""
 
     def __init__(self, log: Log) -> None:
         self._log = log
         self._written: set[str] = set()
 
     def warning(self, event: str, **fields: str | int) -> None:
-        """Write it unless it was written before."""
+        """Write the warning unless it was written before."""
         warning = f"{event} {fields}"
         if warning not in self._written and len(self._written) < _MOST_WARNINGS:
             self._written.add(warning)
@@ -95,6 +95,6 @@ def place_of(error: BaseException) -> str:
 
 def _to_stdout(line: bytes) -> None:
     # One write for the whole line: the supervisor, the watcher and Envoy share this descriptor.
-    # Nobody may be reading any more, which is no reason to stop.
+    # A reader that has gone away is not a reason to stop.
     with suppress(OSError):
         os.write(1, line)

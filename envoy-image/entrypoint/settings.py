@@ -1,4 +1,4 @@
-"""The environment of the Envoy container, read once, all faults at once."""
+"""The settings of the Envoy container, read once from its environment; all faults are reported together."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ REGION = "AWS_REGION"
 
 DEFAULT_START_DEADLINE_S = 60.0
 LONGEST_SOCKET_PATH = 107
-"""Bytes; ``sun_path`` of unix(7) is one longer, for the zero at its end."""
+"""Most bytes of a socket's path; ``sun_path`` of unix(7) is one longer, for the zero at its end."""
 PROTOCOLS = ("http", "http2", "grpc", "tcp")
 
 _REDEPLOY = "The services stack writes it: deploy that again"
@@ -47,10 +47,9 @@ class Settings(NamedTuple):
     The settings of one container.
 
     Args:
-        region: AWS region of the secrets.
-        endpoint: Secrets Manager's.
-        addresses: On which Envoy listens, and of what it asks.
-        start_deadline_s: Longest time from start to installed secrets, seconds.
+        endpoint: The endpoint of Secrets Manager.
+        addresses: The addresses that Envoy listens on, and those it uses for itself and DNS.
+        start_deadline_s: Longest time from the start until the secrets are installed, seconds.
     """
 
     proxy: ProxySettings
@@ -119,7 +118,7 @@ def _proxy(text: str, faults: list[Fault]) -> ProxySettings | None:
 
 
 def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
-    """Place and problem of settings that are well-formed, but of which Envoy would not accept a configuration."""
+    """Place and problem of settings that are well-formed but would give a configuration that Envoy refuses."""
     if not proxy.listeners:
         yield "listeners", "there is none"
     if not proxy.application_port and not proxy.routes:

@@ -1,8 +1,8 @@
 """
-The Unix sockets of this container: what is served on each, and to whom. Services and sockets meet here only.
+This container's Unix sockets: what is served on each, and to whom. Services and sockets meet only here.
 
-The supervisor binds a socket before Envoy is started and never closes it. So Envoy always finds somebody listening,
-also while a watcher that died is being replaced: its connection waits in the queue until the next one accepts.
+The supervisor binds a socket before it starts Envoy, and never closes it. So Envoy can always connect, even while a
+watcher that died is being replaced: its connection waits in the queue until the next watcher accepts it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
     """
     Return whether this container's secrets are delivered over a socket.
 
-    Settings that cannot be read count as no; the watcher reports what is wrong with them.
+    If the settings cannot be read, they are not; the watcher reports what is wrong.
     """
     text = environ.get(PROXY, "")
     if '"sds"' not in text:
@@ -44,14 +44,13 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
 
 def kept(listener: socket | None, environ: Mapping[str, str], path: str) -> socket | None:
     """
-    Return the socket for Envoy: the one at hand, or a new one if its path no longer leads to it.
+    Return the socket for Envoy: the existing one, or a new one if the path no longer leads to it.
 
     Args:
-        listener: The one at hand; None at first.
-        environ: The container's environment.
+        listener: The existing socket; None at first.
 
     Returns:
-        None if secrets are not delivered over it, or if it cannot be bound, which is logged.
+        None if secrets are not delivered over a socket, or if it cannot be bound, which is logged.
     """
     if not is_wanted(environ):
         return None
@@ -66,13 +65,13 @@ def kept(listener: socket | None, environ: Mapping[str, str], path: str) -> sock
     except OSError as error:
         from entrypoint.log import Log
 
-        # The watcher ends the container for it; it has the exit codes.
+        # The watcher then ends the container, with the right exit code.
         Log(environ.get(LOG_LEVEL, "")).error("sds-socket-not-bound", reason=str(error))
         return None
 
 
 def serve(listener: socket, secrets: ResourceStore, log: Log, supervisor: int) -> Never:
-    """Serve for ever, as :func:`discovery_socket` says; the work of a thread."""
+    """Serve :func:`discovery_socket` for ever, in a thread of its own."""
     from entrypoint.grpc.server import Server
 
     server = Server("sds", [discovery_socket(listener, secrets, log, supervisor)], log)
@@ -82,7 +81,7 @@ def serve(listener: socket, secrets: ResourceStore, log: Log, supervisor: int) -
 
 def discovery_socket(listener: socket, secrets: ResourceStore, log: Log, supervisor: int) -> ServedSocket:
     """
-    Return the socket over which Envoy gets its secrets. Other programs of this user may read them too.
+    Return the socket over which Envoy gets its secrets. Other programs of the same user may read them too.
 
     Args:
         supervisor: Process id of Envoy's parent.
@@ -95,7 +94,7 @@ def discovery_socket(listener: socket, secrets: ResourceStore, log: Log, supervi
     warnings = WarningsOnce(log)
 
     def attributes_of(peer: Peer) -> dict[str, bool]:
-        # A parent that cannot be seen says nothing against it: other users are out already.
+        # A parent that cannot be seen is accepted: other users are refused anyway.
         return {"envoy": parent_of(peer.pid) in {0, supervisor}}
 
     def warn_of_unknown(asked: str) -> None:

@@ -2,7 +2,7 @@
 PID 1: starts Envoy and the watcher, forwards what they need to know, and decides when the container ends.
 
 Envoy is started at once, with a named pipe for its configuration: it loads its 100 MB while the secrets are fetched,
-and goes on the moment they are installed. The watcher is a fork of this process, so Python starts only once.
+and goes on as soon as they are installed. The watcher is a fork of this process, so Python starts only once.
 """
 
 from __future__ import annotations
@@ -30,15 +30,12 @@ if TYPE_CHECKING:
     from entrypoint.log import Log
 
 ENVOY_STOP_S = 3.0
-"""From SIGTERM to SIGKILL for Envoy, seconds."""
+"""Seconds from SIGTERM to SIGKILL for Envoy."""
 
 
 def run(environ: Mapping[str, str]) -> int:
     """
     Run the container.
-
-    Args:
-        environ: Its environment.
 
     Returns:
         The exit code: in :data:`~meshcert.contract.exit_codes.EXIT_CODES`, or 128 plus the signal that killed Envoy.
@@ -47,12 +44,7 @@ def run(environ: Mapping[str, str]) -> int:
 
 
 class Supervisor:
-    """
-    The container's life.
-
-    Args:
-        environ: Its environment.
-    """
+    """The processes of one container, from start to end."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -74,7 +66,7 @@ class Supervisor:
         self._log_writer: Log | None = None
 
     def run(self) -> int:
-        """Supervise until the end; the answer is the exit code."""
+        """Supervise until the container ends, and return the exit code."""
         process.no_core_dumps()
         os.umask(0o077)
         self._catch_signals()
@@ -100,7 +92,7 @@ class Supervisor:
         return self._log_writer
 
     def _forget_earlier_life(self) -> None:
-        """A container that is restarted in its task may find what the last one left: above all its green mark."""
+        """Remove what an earlier container of this task left, above all its mark for the health check."""
         for path in (self._paths.delivered, self._paths.bootstrap, self._paths.envoy_config):
             with suppress(OSError):
                 os.unlink(path)
@@ -120,14 +112,14 @@ class Supervisor:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
-        # A terminal sends Ctrl-C to the whole group; what then happens is the supervisor's decision alone.
+        # A terminal sends Ctrl-C to the whole group, but only the supervisor decides what happens then.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def _start_envoy(self) -> None:
         try:
             os.mkfifo(self._paths.envoy_config, 0o600)
         except OSError as error:
-            # The watcher looks at the same folder and lists this among the faults of the settings.
+            # The watcher checks the same folder and reports this with the other faults of the settings.
             self._log.debug("envoy-not-started", reason=str(error))
             return
         from entrypoint.container.envoy_command import envoy_command  # not before the watcher is started
@@ -138,7 +130,7 @@ class Supervisor:
         if self._envoy == 0:
             try:
                 self._become_child()
-                # Python ignores it, which a program would inherit. The watcher goes on ignoring it: a closed standard
+                # Python ignores it, and a program would inherit that. The watcher keeps ignoring it: a closed standard
                 # output must not end it.
                 signal.signal(signal.SIGPIPE, signal.SIG_DFL)
                 process.end_with_parent(supervisor)

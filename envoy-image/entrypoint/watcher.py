@@ -1,7 +1,7 @@
 """
-The child that holds keys: fetch, pre-flight and install at start, then look for new versions for ever.
+The child that holds keys: it fetches, checks and installs at start, then looks for new versions for ever.
 
-The AWS runtime is loaded first, because it then connects and gets credentials while Python loads the rest.
+The AWS runtime is loaded first, so that it connects and gets credentials while Python loads the rest.
 """
 
 from __future__ import annotations
@@ -28,15 +28,13 @@ if TYPE_CHECKING:
 
 class WatcherArguments(NamedTuple):
     """
-    What the supervisor tells the watcher.
+    The arguments that the supervisor passes to the watcher.
 
     Args:
-        environ: The container's environment.
-        started: When the container started, on the monotonic clock.
-        supervisor: Process id of the supervisor.
+        started: When the container started, in monotonic time.
         installed: True if an earlier watcher has handed every secret over.
         accepted: True if Envoy has accepted every secret.
-        report: Takes a byte of :mod:`entrypoint.container.reports`.
+        report: Sends a byte of :mod:`entrypoint.container.reports` to the supervisor.
         sds_socket: The socket on which Envoy asks for its secrets; None if they are files.
     """
 
@@ -51,13 +49,10 @@ class WatcherArguments(NamedTuple):
 
 def run(arguments: WatcherArguments) -> int:
     """
-    Watch until something ends it.
-
-    Args:
-        arguments: From the supervisor.
+    Watch until something ends that, and return the reason.
 
     Returns:
-        Why it ended, one of :data:`meshcert.contract.exit_codes.EXIT_CODES`.
+        One of :data:`meshcert.contract.exit_codes.EXIT_CODES`.
     """
     try:
         return _run(arguments)
@@ -72,7 +67,7 @@ def run(arguments: WatcherArguments) -> int:
 def _run(arguments: WatcherArguments) -> int:
     aws = _begin_aws(arguments.environ)
 
-    # Everything else is loaded while the connection is being made and credentials are fetched.
+    # Everything else is loaded while the connection is being made and the credentials are fetched.
     from entrypoint.container import process
     from entrypoint.container.reports import ACCEPTED, INSTALLED
     from entrypoint.log import Log
@@ -106,7 +101,7 @@ def _run(arguments: WatcherArguments) -> int:
 
 
 class _Aws:
-    """What is begun before anything else is loaded: credentials and the connection to AWS are on their way."""
+    """The AWS session and connection, begun before anything else is loaded."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         from entrypoint.aws.endpoint import secrets_manager_endpoint  # the supervisor needs none of this
@@ -121,7 +116,7 @@ class _Aws:
 
 
 def _begin_aws(environ: Mapping[str, str]) -> _Aws | None:
-    """None if the environment is wrong, as the settings report."""
+    """Begin the session and the connection; None if the environment is wrong, which the settings report."""
     try:
         return _Aws(environ)
     except ValueError:
@@ -144,12 +139,12 @@ class _Parts:
         lists = _revocation_lists(arguments, settings, aws.session)
         self.source = SecretSource(SecretsReader(aws.connection), time.time, lists)
         self.first = FirstDelivery(settings, self.secrets, self.source, self.handover, log=log)
-        # What an earlier watcher had in memory died with it; until Envoy has all of it, that is a new start.
+        # What an earlier watcher had in memory is lost; until Envoy has all of it, this is a new start.
         self.resumes = arguments.accepted if over_socket else arguments.installed
 
 
 def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: _Parts, log: Log) -> Polling:
-    # None of this is part of a start: Envoy has its secrets by now.
+    # None of this delays a start: Envoy has its secrets by now.
     from entrypoint.rotating.acknowledgements import acknowledgement_writer
     from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.rotation import Rotation
@@ -184,9 +179,9 @@ def _by_files(settings: Settings) -> tuple[Handover, Callable[[], object]]:
 
 def _over_socket(arguments: WatcherArguments, settings: Settings, log: Log) -> tuple[Handover, Callable[[], object]]:
     """
-    Secrets for the socket. HTTP/2 is loaded by the server's thread, so while Envoy reads its configuration.
+    The handover over the socket, and how to start its server, whose thread loads HTTP/2 while Envoy starts.
 
-    Beside the fetch it would be in the way of the checks: only one thread of Python runs at a time.
+    Loaded during the fetch, it would delay the checks: only one Python thread runs at a time.
     """
     import threading
 

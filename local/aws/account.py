@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ministack.core import responses
 
@@ -14,12 +14,15 @@ from local.aws.faults.calls import CallLog
 from local.aws.faults.event_modes import EventModes
 from local.aws.faults.faults import Faults
 from local.aws.faults.quotas import Quotas
+from local.aws.per_account import PerAccount
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from local.aws.certificates.authority import CertificateAuthority
     from local.aws.config import CertificateTimes
+
+_Part = TypeVar("_Part")
 
 _ACCOUNT_OF_ARN = 4
 
@@ -66,14 +69,14 @@ class Accounts:
     """
 
     def __init__(self, times: CertificateTimes) -> None:
-        self.times = times
+        self._times = times
         self._accounts: dict[str, Account] = {}
         self._lock = threading.Lock()
 
     def __getitem__(self, account_id: str) -> Account:
         with self._lock:
             if account_id not in self._accounts:
-                certificates = PrivateCertificates(self.times, self.authority)
+                certificates = PrivateCertificates(self._times, self.authority)
                 self._accounts[account_id] = Account(account_id, certificates)
             return self._accounts[account_id]
 
@@ -85,6 +88,10 @@ class Accounts:
     def current(self) -> Account:
         """The account of the request that is being served."""
         return self[responses.get_account_id()]
+
+    def part(self, of: Callable[[Account], _Part]) -> PerAccount[_Part]:
+        """What ``of`` takes out of an account, for each account."""
+        return PerAccount(lambda account_id: of(self[account_id]), lambda: [account.id for account in self])
 
     def authority(self, arn: str) -> CertificateAuthority:
         """

@@ -91,13 +91,15 @@ def _install(config: Config) -> None:
     control.at_stop(hooks.require(lambda_runtime, "reset"))
     messages.install()
     resource_type.install()
-    private_ca.install(accounts)
-    acm.install(config, accounts)
-    certificate_templates.install(accounts)
+    certificates = accounts.part(lambda account: account.certificates)
+    authorities = accounts.part(lambda account: account.authorities)
+    private_ca.install(authorities, accounts.authority, config.certificates)
+    acm.install(config, certificates)
+    certificate_templates.install(certificates, authorities, accounts.authority, config.certificates)
     _patch(config, accounts)
     balancers = load_balancer.install(config)
     ecs.install(config, balancers)
-    discovery.install(config, accounts, balancers)
+    discovery.install(config, accounts.part(lambda account: account.discovered), balancers)
     _stand_between(accounts)
     control.install(config)
 
@@ -111,9 +113,14 @@ def _patch(config: Config, accounts: Accounts) -> None:
     secrets_manager.install()
     planted_versions.install()
     kms.install()
-    iam.install(config, accounts)
+    iam.install(
+        config,
+        accounts.part(lambda account: account.decisions),
+        accounts.part(lambda account: account.certificates),
+        accounts.part(lambda account: account.authorities),
+    )
     event_targets.install()
-    event_modes.install(accounts)
+    event_modes.install(accounts.part(lambda account: account.event_modes))
     function_code.install()
     function_python.install(config)
     function_sessions.install()
@@ -121,9 +128,9 @@ def _patch(config: Config, accounts: Accounts) -> None:
     function_dead_letters.install()
     queues.install()
     event_source_mappings.install()
-    loops.install(accounts)
+    loops.install(accounts.part(lambda account: account.stopped_loops))
     scheduler.install()
-    crashes.install(accounts)
+    crashes.install(accounts.part(lambda account: account.killed_functions))
     log_rights.install()
     log_filters.install()
     embedded_metrics.install()
@@ -135,9 +142,11 @@ def _patch(config: Config, accounts: Accounts) -> None:
 def _stand_between(accounts: Accounts) -> None:
     """Install the guards of API requests. The first one added is the first one a request meets."""
     operations.install()
-    calls.install(accounts)
-    faults.install(accounts)
-    quotas.install(accounts)
+    calls.install(accounts.part(lambda account: account.calls))
+    faults.install(
+        accounts.part(lambda account: account.faults), accounts.part(lambda account: account.killed_functions)
+    )
+    quotas.install(accounts.part(lambda account: account.quotas))
 
 
 async def _serve(config: Config) -> None:

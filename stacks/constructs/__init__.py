@@ -1,1 +1,1 @@
-"""What the stacks are built from: a hierarchy, an identity, a Python function, a service behind Envoy."""
+"""The building blocks of the stacks: a hierarchy, an identity, a Python function, a service behind Envoy."""

@@ -1,4 +1,4 @@
-"""The runbook's alarms, and the topic that tells people of them."""
+"""The runbook's alarms, and the topic that notifies people of them."""
 
 from __future__ import annotations
 
@@ -22,35 +22,32 @@ MISSING = {
 
 class Alarms(Construct):
     """
-    All alarms of a mesh, each with its line of the runbook.
+    All alarms of a mesh: one for each entry of the runbook.
 
     Args:
-        scope: The stack.
-        construct_id: Its id.
-        mesh: Name of the mesh.
         identities: Number of identities that its mesh file declares.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: str, identities: int) -> None:
         super().__init__(scope, construct_id)
         self.topic = self._topic(mesh)
-        """Tells of every alarm, and of its end."""
+        """The topic that every alarm notifies, when it begins and when it ends."""
         self.alarms = [self._alarm(mesh, alarm) for alarm in alarms(mesh, identities)]
-        """In the runbook's order."""
+        """The alarms, in the runbook's order."""
 
     def _topic(self, mesh: str) -> sns.Topic:
         """
-        A topic that CloudWatch may write to, and a key of its own that CloudWatch may use.
+        A topic that CloudWatch may publish to, with its own key that CloudWatch may use.
 
-        Without both, alarms change their state and nobody hears of it (SNS guide, "Enable compatibility between event
-        sources from AWS services and encrypted topics"). AWS's own key for SNS cannot be used: its policy is AWS's.
+        Without both, alarms change state and nobody is notified (SNS guide, "Enable compatibility between event sources
+        from AWS services and encrypted topics"). AWS's own key for SNS will not do: only AWS can change its policy.
         """
         key = kms.Key(
             self,
             "Key",
             description=f"meshcert {mesh}: encrypts the alarms' messages",
             enable_key_rotation=True,
-            # Messages are on their way for seconds: nothing that must be read later is lost with the key.
+            # A message is in transit for seconds: when the key is gone, nothing that must be read later is lost.
             removal_policy=RemovalPolicy.DESTROY,
         )
         topic = sns.Topic(self, "Topic", topic_name=naming.topic(mesh), master_key=key, enforce_ssl=True)
@@ -96,7 +93,7 @@ class Alarms(Construct):
             datapoints_to_alarm=row.to_alarm,
             treat_missing_data=MISSING[row.missing],
         )
-        # The topic's policy too: an alarm finds its state, and tells of it, within seconds.
+        # They need the topic's policy too: an alarm finds its state within seconds, and sends it to the topic.
         alarm.node.add_dependency(self.topic)
         alarm.add_alarm_action(actions.SnsAction(self.topic))
         alarm.add_ok_action(actions.SnsAction(self.topic))

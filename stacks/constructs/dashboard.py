@@ -1,4 +1,4 @@
-"""One dashboard that reads like the diagram of the lifecycle: from what makes us look, down to what proxies serve."""
+"""One dashboard, laid out like the diagram of the lifecycle: from what triggers a look down to what proxies serve."""
 
 from __future__ import annotations
 
@@ -40,11 +40,7 @@ class LifecycleDashboard(Construct):
     The dashboard.
 
     Args:
-        scope: The stack.
-        construct_id: Its id.
-        mesh: Name of the mesh.
-        rules: The rules on events, by name.
-        alarms: All alarms.
+        rules: The EventBridge rules, by name.
     """
 
     def __init__(
@@ -148,7 +144,7 @@ class LifecycleDashboard(Construct):
         ]
 
     def _refused_peers(self) -> cloudwatch.IMetric:
-        """Whatever services and causes there are: a cause has a metric only once it has occurred."""
+        """Refused peers of every service and cause, found by search: a cause has a metric only once it has occurred."""
         dimensions = ",".join((NAMESPACE, *DIMENSIONS))
         return cloudwatch.MathExpression(
             expression=f"SEARCH('{{{dimensions}}} MetricName=\"{METRIC}\" mesh=\"{self._mesh}\"', 'Sum', 300)",

@@ -1,4 +1,4 @@
-"""Queues for what failed, where it waits for a person."""
+"""Queues where failed messages wait for a person."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
     from constructs import Construct
 
 KEPT = Duration.days(14)
-"""How long dead letters wait for a person: the longest SQS offers."""
+"""How long dead letters wait for a person: the longest time that SQS allows."""
 
 
 def dead_letter_queue(scope: Construct, *, mesh: str, name: str) -> sqs.Queue:
     """
-    A queue for what failed, named ``…-NAME-dead-letters``.
+    A queue for failed messages, named ``…-NAME-dead-letters``.
 
-    Encrypted with SQS's own key: with it every AWS service can write here that the queue's policy lets in.
+    It is encrypted with SQS's own key, so that any AWS service that the queue's policy admits can send to it.
     """
     return _for_failures(scope, "DeadLetters", naming.queue(mesh, f"{name}-dead-letters"))
 
 
 def undelivered_queue(scope: Construct, *, mesh: str) -> sqs.Queue:
-    """The queue for what EventBridge could not deliver."""
+    """The queue for events that EventBridge could not deliver."""
     return _for_failures(scope, "Undelivered", naming.queue(mesh, "undelivered"))
 
 

@@ -1,4 +1,4 @@
-"""One service of the mesh: its Envoy, its application, and exactly the rights of its identity."""
+"""One service of the mesh: its Envoy, its application, and the rights of its identity, no more."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SUBNETS = "Services"
 """Name of the subnets the tasks run in."""
-# More than the entrypoint's 15 s of drain, 5 s for requests in flight and 3 s for Envoy's end; Fargate's most is 120.
+# More than the entrypoint's 15 s of drain, 5 s for requests in flight and 3 s for Envoy to end; Fargate allows 120.
 STOP_TIMEOUT = Duration.seconds(60)
 DNS_TTL = Duration.seconds(5)
 
@@ -42,18 +42,16 @@ DNS_TTL = Duration.seconds(5)
 @dataclass(frozen=True)
 class Surroundings:
     """
-    What all services of a mesh share.
+    Everything that the services of a mesh have in common.
 
     Args:
-        mesh: The mesh file.
         authorities: The CAs of every hierarchy.
-        cluster: Where the tasks run.
-        namespace: Where Cloud Map answers for them.
+        namespace: The Cloud Map namespace they are registered in.
         key: Encrypts the secrets they read.
         execution_role: Pulls images and writes logs.
         envoy: The Envoy image.
-        endpoints: The network's own ways to AWS's APIs; empty if it has a NAT gateway.
-        platform: Processor architecture.
+        endpoints: The network's VPC endpoints for AWS's APIs; empty if it has a NAT gateway.
+        platform: Decides the processor architecture.
     """
 
     mesh: Mesh
@@ -74,7 +72,7 @@ class EnvoyService(Construct):
     Args:
         scope: The stack.
         construct_id: Name of the service in the mesh file.
-        surroundings: What it shares with the others.
+        surroundings: Everything that it has in common with the others.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, surroundings: Surroundings) -> None:
@@ -118,7 +116,7 @@ class EnvoyService(Construct):
             "Group",
             vpc=surroundings.cluster.vpc,
             description=f"Tasks of {construct_id}",
-            # Envoy reaches AWS's endpoints, DNS and its backends; what a backend admits, its own group says.
+            # Envoy calls AWS's endpoints, DNS and its backends; a backend's own security group says whom it admits.
             allow_all_outbound=True,
         )
         self.service = ecs.FargateService(
@@ -133,7 +131,7 @@ class EnvoyService(Construct):
             security_groups=[self.group],
             min_healthy_percent=100,
             max_healthy_percent=200,
-            # Not rolled back by ECS: its rollback would read the same secret again (the label must move first).
+            # No rollback by ECS: its tasks would read the same secret version again (the label must move first).
             circuit_breaker=ecs.DeploymentCircuitBreaker(enable=True, rollback=False),
             cloud_map_options=ecs.CloudMapOptions(
                 name=construct_id,
@@ -149,7 +147,7 @@ class EnvoyService(Construct):
                 f"{naming.IDENTITY_TAG_PREFIX}{identity}", "", include_resource_types=["AWS::ECS::Service"]
             )
 
-        # Tasks that start before there is a way to AWS's APIs, or a right to pull, would trip the circuit breaker.
+        # Tasks that start before they can reach AWS's APIs, or may pull images, would trip the circuit breaker.
         subnets = surroundings.cluster.vpc.select_subnets(subnet_group_name=SUBNETS).subnets
         self.service.node.add_dependency(
             *(subnet.internet_connectivity_established for subnet in subnets),
@@ -162,7 +160,7 @@ class EnvoyService(Construct):
         self.group.add_ingress_rule(caller.group, ec2.Port.tcp(port), "A caller in the mesh")
 
     def _task_role(self) -> iam.Role:
-        """Its own identity's secret, its peers' trust bundles, the key that opens them, and its acknowledgements."""
+        """A role that reads its own identity and its peers' trust bundles, and writes its own acknowledgements."""
         mesh = self._surroundings.mesh.name
         role = iam.Role(
             self,
@@ -174,7 +172,7 @@ class EnvoyService(Construct):
         references = [*self.proxy.identities.values(), *self.proxy.trust_bundles.values()]
         if not references:
             return role
-        # Six characters: what Secrets Manager appends to a name. A longer wildcard would match other secrets too.
+        # Secrets Manager appends six characters to a name. A wider wildcard would match other secrets too.
         secrets = [
             f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:{reference.secret}-??????"
             for reference in references
@@ -186,7 +184,7 @@ class EnvoyService(Construct):
                 resources=secrets,
             )
         )
-        # Said explicitly: the CDK's grant on a key of another stack adds nothing to that key's policy.
+        # Written out, because the CDK's grant on another stack's key adds nothing to that key's policy.
         role.add_to_policy(
             iam.PolicyStatement(
                 sid="DecryptItsSecrets",
@@ -207,7 +205,7 @@ class EnvoyService(Construct):
         return role
 
     def _revocation_lists(self) -> list[str]:
-        """ARNs of the lists of every CA that its peers' certificates may come from."""
+        """ARNs of the revocation lists of every CA that may have issued a peer's certificate."""
         mesh, authorities = self._surroundings.mesh, self._surroundings.authorities
         listed = dict.fromkeys(name for bundle in self.proxy.trust_bundles for name in mesh.listed(bundle))
         return [
@@ -237,7 +235,7 @@ class EnvoyService(Construct):
             ),
             logging=ecs.LogDrivers.aws_logs(stream_prefix="envoy", log_group=self._logs),
         )
-        # The CDK's own options for tmpfs know no values: who owns it and who may read it would be lost.
+        # The CDK's own tmpfs options take no values, so owner and mode would be lost.
         task.node.default_child.add_property_override(  # type: ignore[union-attr] # it is the L1 task definition
             "ContainerDefinitions.0.LinuxParameters.Tmpfs",
             [

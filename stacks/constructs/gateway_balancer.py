@@ -18,16 +18,12 @@ if TYPE_CHECKING:
 
 class GatewayBalancer(Construct):
     """
-    An internal network load balancer before a virtual gateway.
+    An internal network load balancer in front of a virtual gateway.
 
-    Internal on purpose: who opens it to the Internet decides so in their own stack, with their own rules.
+    It is internal on purpose: opening it to the Internet is a decision for a stack of your own, with your own rules.
 
     Args:
-        scope: The stack.
-        construct_id: Its id.
-        vpc: The network.
-        clients: Address range (CIDR) of those who may connect.
-        target: The gateway's service.
+        clients: Address range (CIDR) that may connect.
     """
 
     def __init__(
@@ -59,7 +55,7 @@ class GatewayBalancer(Construct):
                         container_name=naming.ENVOY_CONTAINER, container_port=listener.port
                     )
                 ],
-                # A network load balancer may send new connections to a target for two minutes after it left.
+                # A network load balancer may send new connections to a target for two minutes after its deregistration.
                 deregistration_delay=Duration.seconds(120),
                 health_check=elb.HealthCheck(protocol=elb.Protocol.TCP, interval=Duration.seconds(10)),
             )

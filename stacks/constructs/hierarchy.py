@@ -13,23 +13,22 @@ if TYPE_CHECKING:
     from stacks.constructs.revocation_bucket import RevocationBucket
 
 LIST_DAYS = 7
-"""How long a revocation list is good; Private CA makes the next one when half of it is over, or at a revocation."""
+"""Days that a revocation list is valid; Private CA makes the next one after half of them, or at a revocation."""
 ACM_ACTIONS = ["IssueCertificate", "GetCertificate", "ListPermissions"]
 
 
 class HierarchyAuthorities(Construct):
     """
-    The CAs of one hierarchy, active, with ACM allowed to renew under the one that issues.
+    The CAs of one hierarchy, active, with permission for ACM to renew what the issuing one has signed.
 
-    Everything is kept when it leaves the template and when the stack is deleted, but not when its creation fails: a
-    lost CA cannot be made again, and a forgotten one costs $400 a month.
+    Every CA is kept when it leaves the template and when the stack is deleted, because a lost CA cannot be made again.
+    It is not kept when its creation fails, because a forgotten one costs $400 a month.
 
     Args:
-        scope: The stack.
         construct_id: Name of the hierarchy.
         hierarchy: Its declaration in the mesh file. A higher ``reissue`` makes new CA certificates on the same keys:
             the CAs, their ARNs and what they have issued stay.
-        lists: Where its CAs write revocation lists; None if they make none.
+        lists: The bucket its CAs write revocation lists to; None if they write none.
     """
 
     def __init__(
@@ -49,7 +48,7 @@ class HierarchyAuthorities(Construct):
             activation = self._activation(
                 "Issuing", issuing, certificate, chain=activation.attr_complete_certificate_chain
             )
-        # Requesting works without this permission; the renewal eleven months later does not.
+        # A request works without this permission; the renewal eleven months later does not.
         permission = acmpca.CfnPermission(
             self,
             # Named after its CA: a change of tiers makes another one, instead of a second one that AWS refuses.
@@ -64,7 +63,7 @@ class HierarchyAuthorities(Construct):
         self.issuing_arn = issuing.attr_arn
         """ARN of the CA that signs leaves: the issuing CA, or the root CA of a single-tier hierarchy."""
         self.arns = tuple(dict.fromkeys((issuing.attr_arn, root.attr_arn)))
-        """ARNs of all its CAs: the one that signs leaves first, the root last."""
+        """ARNs of all CAs of the hierarchy: the one that signs leaves first, the root last."""
 
     def _authority(self, role: str, kind: str) -> acmpca.CfnCertificateAuthority:
         hierarchy = self._hierarchy
@@ -82,13 +81,13 @@ class HierarchyAuthorities(Construct):
             ),
         )
         if self._lists and self._lists.policy:
-            # Private CA writes a trial object when it is told to make lists.
+            # Private CA writes a test object when revocation lists are switched on.
             authority.node.add_dependency(self._lists.policy)
         _keep(authority)
         return authority
 
     def _revocation(self) -> acmpca.CfnCertificateAuthority.RevocationConfigurationProperty:
-        """Said also where there are no lists, so that they can be switched off again; a CA is updated in place."""
+        """The revocation configuration. No lists is written out too, so that an update can switch them off."""
         kind = acmpca.CfnCertificateAuthority
         lists = kind.CrlConfigurationProperty(enabled=False)
         if self._lists:
@@ -99,7 +98,7 @@ class HierarchyAuthorities(Construct):
                 s3_bucket_name=self._lists.bucket_name,
                 s3_object_acl="BUCKET_OWNER_FULL_CONTROL",
                 expiration_in_days=LIST_DAYS,
-                # The bucket is private: its URL in each certificate would be an address where nobody gets an answer.
+                # The bucket is private: its URL in a certificate would be an address that nobody can read from.
                 crl_distribution_point_extension_configuration=kind.CrlDistributionPointExtensionConfigurationProperty(
                     omit_extension=True
                 ),

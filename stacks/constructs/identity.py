@@ -1,4 +1,4 @@
-"""An identity and a trust bundle: a secret each, and the custom resource that has the deploy function fill it."""
+"""Identities and trust bundles: each a secret, and the custom resource that has the deploy function fill it."""
 
 from __future__ import annotations
 
@@ -32,20 +32,17 @@ PUBLISHED_WITHIN = Duration.minutes(6)
 
 class PublishedSecret(secretsmanager.Secret):
     """
-    A secret that only the export role publishes into; a deploy may still write its placeholder.
+    A secret that only the export role may publish to; a deploy may still write its placeholder.
 
-    Reading is not denied: who may read, the roles' own policies say.
+    Its policy does not limit reading: the roles' own policies do.
 
-    It is kept when it leaves the template: a redeploy adopts it (docs/deploying.md), and running tasks still read it.
+    It is kept when it leaves the template: running tasks still read it, and a redeploy adopts it (docs/deploying.md).
 
     Args:
-        scope: The construct it belongs to.
-        construct_id: Its id.
-        mesh: Name of the mesh.
         name: The secret's name.
-        description: What it holds, for people who look.
+        description: What it holds, for people.
         key: Encrypts it.
-        movers: The owners of roles that may move its labels.
+        movers: Owners of the roles that may move its labels.
     """
 
     def __init__(
@@ -65,7 +62,7 @@ class PublishedSecret(secretsmanager.Secret):
             secret_name=name,
             description=description,
             encryption_key=key,
-            # Constant on purpose: any change of this text would make CloudFormation publish it over the material.
+            # Constant on purpose: if this text changed, CloudFormation would publish it over the material.
             secret_string_value=SecretValue.unsafe_plain_text(PLACEHOLDER),
             removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
@@ -81,7 +78,7 @@ class PublishedSecret(secretsmanager.Secret):
         def named(*owners: str) -> list[str]:
             return [f"{roles}/{naming.role(mesh, Aws.REGION, owner)}" for owner in owners]
 
-        # Denied by value and label only: whoever administers the account keeps policy, describe and delete actions,
+        # Only values and labels are denied: administrators keep the policy, describe and delete actions,
         # so a mistake here cannot lock anyone out.
         for sid, action, allowed in (
             ("OnlyTheExportFunctionWrites", "secretsmanager:PutSecretValue", named(naming.EXPORT_ROLE)),
@@ -102,14 +99,11 @@ class PublishedSecret(secretsmanager.Secret):
 
 class TrustBundleResources(Construct):
     """
-    The roots that peers of one hierarchy are checked against.
+    The secret with the roots that peers of one hierarchy are checked against.
 
     Args:
-        scope: The stack.
-        construct_id: Its id.
-        mesh: The mesh file.
         hierarchy: Name of the hierarchy.
-        authorities: The CAs of every hierarchy: the roots of those that are trusted together with it are in it, too.
+        authorities: The CAs of every hierarchy; the bundle also holds the roots of those it is trusted together with.
         key: Encrypts the secret.
         deploy: Publishes into it.
     """
@@ -151,14 +145,14 @@ class TrustBundleResources(Construct):
                 "Mesh": mesh.name,
                 "Hierarchy": hierarchy,
                 "SecretId": secret.secret_arn,
-                # One alone is no list, as ever: another shape would have every bundle published again.
+                # One alone stays a string, as it always was: another shape would have every bundle published again.
                 "RootCertificateAuthorityArn": roots if len(roots) > 1 else roots[0],
                 "Reissue": reissues if len(reissues) > 1 else reissues[0],
                 "Identities": list(mesh.checked_against(hierarchy)),
                 **({"RevocationLists": lists} if lists else {}),
             },
         )
-        """Done when the bundle is current in its secret."""
+        """The custom resource that is complete once the bundle is current in its secret."""
 
 
 class IdentityResources(Construct):
@@ -166,10 +160,8 @@ class IdentityResources(Construct):
     A private ACM certificate and the secret with its exported material.
 
     Args:
-        scope: The stack.
-        construct_id: Its id.
         name: The identity's name in the mesh file.
-        mesh: The mesh file: declares the identity, and the names its peers will ask for.
+        mesh: Declares the identity, and the names its peers will ask for.
         authorities: The CAs of every hierarchy, those that issue it among them.
         key: Encrypts the secret.
         deploy: Publishes into it.
@@ -224,19 +216,19 @@ class IdentityResources(Construct):
                 "PeerNames": [str(demanded) for demanded in mesh.peer_names(name)],
                 "TrustedByPeers": [authorities[trusted].root_arn for trusted in mesh.trusted_by_peers(name)],
                 "Services": _served_by(mesh, name),
-                # Not read: a change of it has CloudFormation ask for an update, which writes the row anew.
+                # Nobody reads it: a change makes CloudFormation send an update, which writes the row again.
                 "Schema": str(IDENTITY_SCHEMA),
             },
         )
 
     def published_after(self, bundles: Iterable[TrustBundleResources]) -> None:
-        """Peers must know a root before anybody presents what it has signed."""
+        """Have this published after the trust bundles: peers must know a root before they meet its certificates."""
         for bundle in bundles:
             self._published.node.add_dependency(bundle.published)
 
 
 def _served_by(mesh: Mesh, identity: str) -> list[dict[str, str]]:
-    """The services whose proxies hold the identity, in the mesh file's order: a rollout takes them in it."""
+    """The services whose proxies hold the identity, in the mesh file's order, which is also a rollout's."""
     return [
         {"Name": name, "Rotation": service.rotation.value, "PollIntervalS": f"{service.poll_interval_s:g}"}
         for name, service in mesh.services.items()
@@ -254,6 +246,6 @@ def _have_published(scope: Construct, kind: str, deploy: PythonFunction, propert
         service_timeout=PUBLISHED_WITHIN,
         properties=properties,
     )
-    # Everything about the function and its role, not the function alone: its rights must be there before it runs.
+    # On the whole construct, not the function alone: the rights of its role must be there before it runs.
     published.node.add_dependency(deploy, deploy.role)
     return published

@@ -34,7 +34,7 @@ ENVOY_CONTEXT = [
 
 
 def envoy_image(platform: Platform) -> ecs.ContainerImage:
-    """Envoy with our entrypoint: the same image for every service."""
+    """The image with Envoy and our entrypoint, the same for every service."""
     return ecs.ContainerImage.from_asset(
         str(ROOT),
         file="envoy-image/Dockerfile",
@@ -47,19 +47,18 @@ def envoy_image(platform: Platform) -> ecs.ContainerImage:
 
 def application_image(scope: Construct, image: str, platform: Platform) -> ecs.ContainerImage:
     """
-    An application.
+    The image of an application.
 
     Args:
-        scope: The service it belongs to.
-        image: A folder of this repository with a Dockerfile, an image in Amazon ECR, or one in a public registry.
-        platform: What a folder's image is built for.
+        image: A folder of this repository with a Dockerfile, an image in Amazon ECR, or an image in a public registry.
+        platform: The platform that a folder's image is built for.
     """
     context = ROOT / image
     if context.is_dir():
         return ecs.ContainerImage.from_asset(str(context), platform=platform.image_platform)
     if found := ECR_IMAGE.fullmatch(image):
         account, region, name, version = found.groups()
-        # Through its repository, so that the execution role may pull from it.
+        # By its repository, so that the CDK grants the execution role to pull from it.
         repository = ecr.Repository.from_repository_attributes(
             scope,
             "Repository",

@@ -1,4 +1,4 @@
-"""A Lambda function as all of ours are: our bundle, a role with its own name, kept logs."""
+"""A Lambda function like all of ours: the common bundle, a role with its own name, and a log group that is kept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stacks.runtime import Platform
 
 RETRIES = 2
-"""How often Lambda repeats a failed asynchronous call: the most it offers."""
+"""How often Lambda repeats a failed asynchronous call: the most it allows."""
 
 
 class PythonFunction(Construct):
@@ -28,11 +28,8 @@ class PythonFunction(Construct):
     The function ``lambdas/NAME/handler.py``.
 
     Args:
-        scope: The stack.
-        construct_id: Its id.
-        name: The handler's folder; names the function, its log group and its role.
-        platform: Architecture and Python.
-        settings: What the handler reads from its environment.
+        name: The handler's folder. The function, its log group and its role are named after it.
+        settings: Become the environment that the handler reads.
         timeout: Longest run.
         role: Another function's role, to share it; None makes one that is named after this function.
         asynchronous: Callers do not wait for it, so Lambda tries again for so long and keeps what failed in a
@@ -61,7 +58,7 @@ class PythonFunction(Construct):
             retention=logs.RetentionDays.ONE_YEAR,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        # A role of our own, not AWSLambdaBasicExecutionRole: that one may write to every log group of the account.
+        # Not AWSLambdaBasicExecutionRole, which may write to every log group of the account.
         self.role = role or iam.Role(
             self,
             "Role",

@@ -1,4 +1,4 @@
-"""How often a service's Envoy refused a peer, by cause, as a CloudWatch metric."""
+"""A CloudWatch metric of the peers that a service's Envoy refused, by cause."""
 
 from __future__ import annotations
 
@@ -15,20 +15,19 @@ if TYPE_CHECKING:
 
 METRIC = "PeersRefused"
 DIMENSIONS = ("mesh", "service", "cause")
-"""Fields of the line. CloudWatch takes three at most, and every value that occurs has its price."""
+"""The fields of the line that become dimensions: three at most, and each value that occurs costs money."""
 
 
 def count_refused_peers(scope: Construct, log_group: logs.ILogGroup) -> None:
     """
-    Count the lines about refused peers, clients and backends alike.
+    Count the log lines about refused peers, clients and backends alike.
 
-    A metric exists only for causes that have occurred, and is paid for in hours in which they do; the causes are a
-    closed set (:data:`meshcert.envoy.causes.CAUSES`), whatever a peer writes into its certificate. One filter for both
-    kinds of peer: each would be one more of the 500 resources that the stack may have.
+    A metric exists only for causes that have occurred, and costs money only in hours in which they occur. The causes
+    are a closed set (:data:`meshcert.envoy.causes.CAUSES`), whatever a peer writes into its certificate. Both kinds of
+    peer share one filter, because a stack may have no more than 500 resources.
 
     Args:
-        scope: The service.
-        log_group: Of its containers.
+        log_group: Gets the lines of the service's containers.
     """
     logs.MetricFilter(
         scope,

@@ -16,24 +16,19 @@ if TYPE_CHECKING:
 
 
 def bucket_name(mesh: str) -> str:
-    """Its name, in the stack's account and region: policies of other stacks need no import."""
+    """The bucket's name in the stack's account and region, known to other stacks' policies without an import."""
     return naming.revocation_bucket(mesh, Aws.ACCOUNT_ID, Aws.REGION)
 
 
 class RevocationBucket(s3.Bucket):
     """
-    Private, encrypted, TLS only; Private CA writes, and each task reads the lists of the CAs it trusts.
+    A private, encrypted bucket over TLS only: Private CA writes to it, and tasks read the lists of the CAs they trust.
 
-    A list is public by nature and signed by its CA, so S3's own encryption does: a KMS key would have to admit Private
-    CA and every task for nothing. Old versions are not kept: a list says all that the one before said, has a number
-    that only grows, and nobody takes an older one back.
+    A list is public by nature and signed by its CA, so S3's own encryption is enough: a KMS key would have to admit
+    Private CA and every task, and protect nothing. Old versions are not kept: each list includes what the one before
+    said, its number only grows, and nobody goes back to an older one.
 
-    It outlives the stack, as the CAs do that write to it.
-
-    Args:
-        scope: The stack.
-        construct_id: Its id.
-        mesh: Name of the mesh.
+    It outlives the stack, like the CAs that write to it.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: str) -> None:
@@ -54,8 +49,8 @@ class RevocationBucket(s3.Bucket):
             "AwsSolutions-S1",
             "It holds signed public lists; who wrote one, its signature says, and CloudTrail tells who read it.",
         )
-        # As in the Private CA guide, "Access policies for CRLs in Amazon S3". A CA is checked against it while it is
-        # made, so no ARN of one can stand here yet.
+        # As in the Private CA guide, "Access policies for CRLs in Amazon S3". Private CA checks access while it creates
+        # a CA, so the policy cannot name the CA's ARN.
         self.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="PrivateCaWritesLists",

@@ -1,7 +1,7 @@
 """
 Rights on the parts of one mesh, and on nothing beyond: every statement is limited by name, by prefix or by tag.
 
-What a part is called says :mod:`meshcert.naming`, so a policy can name it before it exists and without an import from
+A part's name comes from :mod:`meshcert.naming`, so a policy can name it before it exists, and without an import from
 another stack.
 """
 
@@ -22,87 +22,81 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class MeshRights:
-    """
-    Makes statements for one mesh in the stack's account and region.
-
-    Args:
-        mesh: Name of the mesh.
-    """
+    """Makes policy statements for one mesh in the stack's account and region."""
 
     mesh: str
 
     def certificates(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """On the mesh's ACM certificates; ACM makes up their ids, so the tag tells them."""
+        """A statement on the mesh's ACM certificates, recognised by their tag: ACM makes up their ids."""
         return self._tagged(sid, actions, self.arn("acm", "certificate/*"))
 
     def certificates_of_the_account(self, sid: str, *actions: str) -> iam.PolicyStatement:
         """
-        On every ACM certificate of the account and region: for what is public, and read only.
+        A statement on every ACM certificate of the account and region, only for reading what is public.
 
-        A certificate that is gone has no tag. Whoever may only see tagged ones is denied, and never told that it is
-        gone.
+        A certificate that is gone has no tag: a role that may see only tagged ones is denied, and never learns that
+        it is gone.
         """
         return _allow(sid, actions, self.arn("acm", "certificate/*"))
 
     def authorities(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """On the mesh's CAs, told by their tag."""
+        """A statement on the mesh's CAs, recognised by their tag."""
         return self._tagged(sid, actions, self.arn("acm-pca", "certificate-authority/*"))
 
     def secrets(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """On all of the mesh's secrets: identities' and trust bundles."""
+        """A statement on all secrets of the mesh: identities and trust bundles."""
         return _allow(sid, actions, self.arn("secretsmanager", f"secret:meshcert/{self.mesh}/*"))
 
     def identity_secrets(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """On the secrets with identities' material."""
+        """A statement on the secrets with identities' material."""
         prefix = naming.identity_secret(self.mesh, "*")
         return _allow(sid, actions, self.arn("secretsmanager", f"secret:{prefix}"))
 
     def table(self, sid: str, name: str, *actions: str, index: str = "") -> iam.PolicyStatement:
-        """On a table, or on one index of it alone."""
+        """A statement on a table, or on one index of it alone."""
         resource = f"table/{name}/index/{index}" if index else f"table/{name}"
         return _allow(sid, actions, self.arn("dynamodb", resource))
 
     def services(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """On the ECS services of the mesh's cluster."""
+        """A statement on the ECS services of the mesh's cluster."""
         return _allow(sid, actions, self._of_cluster("service"))
 
     def tasks(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """On the tasks of the mesh's cluster."""
+        """A statement on the tasks of the mesh's cluster."""
         return _allow(sid, actions, self._of_cluster("task"))
 
     def task_lists(self, sid: str) -> iam.PolicyStatement:
-        """Listing tasks, which has no resource of its own: of the mesh's cluster only."""
+        """A statement to list the tasks of the mesh's cluster: a condition, since the action has no resource."""
         cluster = self.arn("ecs", f"cluster/{naming.cluster(self.mesh)}")
         statement = _allow(sid, ["ecs:ListTasks"], "*")
         statement.add_condition("ArnEquals", {"ecs:cluster": cluster})
         return statement
 
     def function(self, sid: str, name: str) -> iam.PolicyStatement:
-        """Invoking one of the mesh's functions."""
+        """A statement to invoke one of the mesh's functions."""
         return _allow(
             sid, ["lambda:InvokeFunction"], self.arn("lambda", f"function:{naming.function(self.mesh, name)}")
         )
 
     def queue(self, sid: str, name: str, *actions: str) -> iam.PolicyStatement:
-        """On one of the mesh's queues."""
+        """A statement on one of the mesh's queues."""
         return _allow(sid, actions, self.arn("sqs", naming.queue(self.mesh, name)))
 
     def received_by_lambda(self, sid: str, *names: str) -> iam.PolicyStatement:
-        """What Lambda does with a function's role to take messages from queues (Lambda guide, "Using Amazon SQS")."""
+        """A statement that lets Lambda take a function's messages from queues (Lambda guide, "Using Amazon SQS")."""
         queues = [self.arn("sqs", naming.queue(self.mesh, name)) for name in names]
         return _allow(sid, ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], *queues)
 
     def audit(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """On the log group of actions and its streams."""
+        """A statement on the audit log group and its streams."""
         return _allow(sid, actions, self._audit)
 
     def attach(self, role: iam.Role, statements: Iterable[iam.PolicyStatement]) -> None:
         """
-        Give a role these rights, in a policy that belongs to it: whoever waits for the role waits for its rights.
+        Give a role these rights, in a policy that belongs to it: what waits for the role waits for its rights.
 
         Args:
-            role: The role.
-            statements: Statements of this object, and others that name their resources exactly.
+            statements: From this object, or others that name their resources exactly.
         """
         statements = list(statements)
         policy = iam.Policy(role, "Rights", statements=statements, roles=[role])
@@ -120,7 +114,7 @@ class MeshRights:
         return self.arn("logs", f"log-group:{naming.log_group(self.mesh, naming.AUDIT)}:*")
 
     def _wildcards(self) -> dict[str, str]:
-        """Every resource with a wildcard that a statement of ours may name, and why that is right."""
+        """Every wildcard resource that a statement made here may name, and the reason why it is right."""
         in_cluster = "The prefix is the mesh's own cluster; ids of tasks are made up by ECS."
         return {
             self.arn("acm", "certificate/*"): (
@@ -155,7 +149,7 @@ def _allow(sid: str, actions: Iterable[str], *resources: str) -> iam.PolicyState
 
 
 def _as_told(resource: str) -> str:
-    """A resource as cdk-nag writes it in a finding: parameters in angle brackets."""
+    """The resource as cdk-nag writes it in a finding, with parameters in angle brackets."""
     for token, name in (
         (Aws.PARTITION, "Partition"),
         (Aws.REGION, "Region"),

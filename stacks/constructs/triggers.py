@@ -1,4 +1,4 @@
-"""What makes us look: events of ACM, AWS Health and Amazon ECS, and the clock."""
+"""The triggers of a look: events of ACM, AWS Health and Amazon ECS, and the clock."""
 
 from __future__ import annotations
 
@@ -50,30 +50,28 @@ PATTERNS: dict[str, tuple[str, events.EventPattern]] = {
     ),
     "TaskStopped": (
         "A task ends: it may be the first one that failed on a new certificate",
-        # Its last status comes later: Fargate takes the network down before, half a minute and more.
+        # The last status comes half a minute or more later: Fargate takes the network down first.
         events.EventPattern(
             source=["aws.ecs"], detail_type=["ECS Task State Change"], detail={"desiredStatus": ["STOPPED"]}
         ),
     ),
 }
-"""The rules' events by source and type, never by ARN: a certificate that is replaced must not fall out of a list."""
+"""The rules' patterns, by source and type and never by ARN, so that a replaced certificate is not missed."""
 
 SCHEDULES = {
     "tick": ("rate(1 minute)", "Looks at the identities that are not settled", Duration.minutes(5)),
     "sweep": ("rate(1 hour)", "Looks at every identity, whatever events said", Duration.minutes(30)),
 }
-"""The schedules: expression, description, and how old an undelivered one may become."""
+"""The schedules: expression, description, and how long delivery of a message is tried."""
 
 
 class EventRules(Construct):
     """
-    The rules, each with retries for a day and a queue for what could not be delivered even so.
+    The EventBridge rules, each with retries for a day and a queue for events that even then were not delivered.
 
     Args:
-        scope: The stack.
-        construct_id: Its id.
         target: Gets the events as they are.
-        undelivered: Gets those that the target did not take.
+        undelivered: Gets the events that the target did not take.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, target: sqs.Queue, undelivered: sqs.Queue) -> None:
@@ -100,12 +98,9 @@ class EventRules(Construct):
 
 class ClockSchedules(Construct):
     """
-    Tick and sweep, sent by a role that can do nothing else.
+    The schedules of tick and sweep, sent with a role that can do nothing else.
 
     Args:
-        scope: The stack.
-        construct_id: Its id.
-        mesh: Name of the mesh.
         target: Gets ``{"dispatch": "tick"}`` and ``{"dispatch": "sweep"}``.
         undelivered: Gets what the target did not take.
     """
@@ -117,7 +112,7 @@ class ClockSchedules(Construct):
         role = iam.Role(
             self,
             "Role",
-            # Only for schedules of this account: otherwise another account's schedule could make use of the role
+            # Only for schedules of this account: otherwise another account's schedule could use the role
             # (EventBridge Scheduler guide, "Confused deputy prevention").
             assumed_by=iam.ServicePrincipal(
                 "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
@@ -147,5 +142,5 @@ class ClockSchedules(Construct):
                     dead_letter_config=scheduler.CfnSchedule.DeadLetterConfigProperty(arn=undelivered.queue_arn),
                 ),
             )
-            # The first one comes at once: the role must be allowed to send by then.
+            # The first message comes at once, so the role must be allowed to send by then.
             schedule.node.add_dependency(role)

@@ -1,4 +1,4 @@
-"""A queue that feeds a function, and the queue for what the function could not do."""
+"""A queue that feeds a function, and the queue for messages that the function failed on."""
 
 from __future__ import annotations
 
@@ -19,16 +19,13 @@ if TYPE_CHECKING:
 
 class WorkQueue(Construct):
     """
-    A queue with its dead letters.
+    A queue with its dead-letter queue.
 
     Args:
-        scope: The stack.
-        construct_id: Its id.
-        mesh: Name of the mesh.
-        name: Names the queue, and its dead-letter queue.
-        visibility: How long a message that was taken stays hidden: its next try comes after this.
-        tries: How often a message is taken before it is a dead letter.
-        kept: How long a message that nobody takes is of use.
+        name: The queue and its dead-letter queue are named after it.
+        visibility: How long a received message stays hidden; it is tried again after that.
+        tries: How often a message is received before it goes to the dead-letter queue.
+        kept: How long an unreceived message is kept.
     """
 
     def __init__(
@@ -57,10 +54,10 @@ class WorkQueue(Construct):
 
     def feed(self, function: PythonFunction, *, batch_size: int, at_once: int) -> None:
         """
-        Have a function called with messages; those it reports as failed come again, the others are done.
+        Have a function called with the messages; the ones it reports as failed come again, the others are deleted.
 
         Args:
-            function: Its role may receive from the queue.
+            function: Its role must be allowed to receive from the queue.
             batch_size: Most messages in one call.
             at_once: Most calls at the same time.
         """

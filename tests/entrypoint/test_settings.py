@@ -1,4 +1,4 @@
-"""The container's environment: everything wrong with it is told at once."""
+"""The container's environment: all its faults are reported together."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_every_fault_is_listed_at_once(environ: dict[str, str]) -> None:
     ids=["not JSON", "no object", "another schema", "nothing in it", "wrong kind"],
 )
 def test_proxy_settings_that_cannot_be_read_are_a_fault_and_no_traceback(environ: dict[str, str], text: str) -> None:
-    """Whatever the variable holds."""
+    """This holds for any text in the variable."""
     assert _places(environ | {"MESHCERT_PROXY": text}) == ["MESHCERT_PROXY"]
 
 
@@ -136,7 +136,7 @@ def test_names_are_texts_in_the_variable() -> None:
 def test_a_name_that_is_none_is_refused_with_its_place(
     environ: dict[str, str], way: tuple[Any, ...], place: str
 ) -> None:
-    """Envoy would take it, and every peer would be refused."""
+    """Envoy would accept it, and then refuse every peer."""
     written = json.loads(gateway().to_json())
     holder = written
     for step in way[:-1]:
@@ -261,7 +261,7 @@ def test_dynamodb_may_be_elsewhere_than_secrets_manager() -> None:
 
 
 def test_the_services_stack_names_the_table_of_acknowledgements() -> None:
-    """And leaves the interval at its default."""
+    """The interval stays at its default."""
     mesh = load_mesh(Path(__file__).resolve().parents[2] / "mesh.yaml")
 
     for service in mesh.services:

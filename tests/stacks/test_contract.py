@@ -1,4 +1,4 @@
-"""What the stacks write into an environment is what the program there reads: each with the program's own settings."""
+"""The environments that the stacks write, read back with each program's own settings."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_function_understands_its_environment(templates: Templates, name: str,
 
 
 def test_every_function_has_its_settings_tested_here(templates: Templates) -> None:
-    """A sixth function would need a line above."""
+    """A sixth function needs a line in the table above."""
     names = {function.properties["FunctionName"] for function in templates.resources("AWS::Lambda::Function")}
 
     assert names == {f"meshcert-color-{name}" for name in ("export", "deploy", "verify", "renewal", "dispatch")}

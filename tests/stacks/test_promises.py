@@ -1,4 +1,4 @@
-"""What the templates promise to people who read policies."""
+"""Promises of the templates to people who read policies."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_cloud_map_forgets_a_task_within_ten_seconds(templates: Templates) -> No
 
 
 def test_every_resource_that_can_be_tagged_names_its_mesh(templates: Templates) -> None:
-    """The functions' rights end at this tag."""
+    """The functions' rights are limited by this tag."""
     for kind in (
         "AWS::CertificateManager::Certificate",
         "AWS::ACMPCA::CertificateAuthority",

@@ -1,4 +1,4 @@
-"""What the renewal stack promises: what makes it look, what it keeps of what failed, and what people hear of it."""
+"""Promises of the renewal stack: what triggers looks, which failures are kept, and how people are notified."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _patterns(templates: Templates) -> Iterator[dict[str, Any]]:
 
 
 def test_rules_hear_of_certificates_deployments_and_stopped_tasks(templates: Templates) -> None:
-    """Source and type by source and type, as AWS sends them."""
+    """Each source and type is written as AWS sends it."""
     heard = {
         (source, kind): pattern.get("detail", {})
         for pattern in _patterns(templates)
@@ -232,7 +232,7 @@ def test_cloudwatch_may_really_tell_people_of_an_alarm(templates: Templates) -> 
 
 
 def test_every_alarm_tells_the_topic_of_its_begin_and_end(templates: Templates) -> None:
-    """And the topic lets CloudWatch in before the first alarm finds its state."""
+    """The topic admits CloudWatch before the first alarm finds its state."""
     (topic,) = templates.resources("AWS::SNS::Topic")
     (policy,) = templates.resources("AWS::SNS::TopicPolicy")
     for alarm in templates.resources("AWS::CloudWatch::Alarm"):
@@ -255,7 +255,7 @@ def test_every_alarm_says_what_it_means_and_what_to_do(templates: Templates) -> 
 
 @pytest.mark.parametrize("kind", list(Kind))
 def test_every_finding_has_an_alarm_with_its_remedy(templates: Templates, kind: Kind) -> None:
-    """What a look finds once an hour stays an alarm until the next sweep."""
+    """A finding of an hourly look keeps the alarm on until the next sweep."""
     alarm = _alarms(templates)[kind.value]
 
     assert (alarm["Namespace"], alarm["MetricName"]) == ("meshcert", kind.value)
@@ -290,7 +290,7 @@ def test_the_oldest_certificate_sets_an_alarm_off(templates: Templates, name: st
     ("name", "metric", "within_s"), [("TickMissed", "Ticks", 600), ("SweepMissed", "Sweeps", 7200)]
 )
 def test_silence_of_the_clock_is_an_alarm(templates: Templates, name: str, metric: str, within_s: int) -> None:
-    """No figure at all counts as bad: whoever should send it is what has failed."""
+    """A missing figure counts as bad, because the sender itself may have failed."""
     alarm = _alarms(templates)[name]
 
     assert (alarm["MetricName"], alarm["TreatMissingData"]) == (metric, "breaching")
@@ -315,7 +315,7 @@ def test_a_lifecycle_that_looks_at_nothing_is_an_alarm(
 
 
 def test_a_mesh_without_identities_is_not_expected_to_be_looked_at() -> None:
-    """Its CAs alone need no look; the clock is watched even so."""
+    """CAs alone need no looks, but the clock is still watched."""
     names = {alarm.name for alarm in alarms("color", identities=0)}
 
     assert not names & {"IdentitiesMissing", "LooksMissed"}
@@ -348,7 +348,7 @@ def test_every_queue_for_failures_is_watched_and_every_other_queues_age(template
 
 
 def test_every_functions_errors_are_watched(templates: Templates) -> None:
-    """All five."""
+    """All five functions have an alarm."""
     watched = {
         alarm["Dimensions"][0]["Value"] for alarm in _alarms(templates).values() if alarm["MetricName"] == "Errors"
     }

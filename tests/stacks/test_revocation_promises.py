@@ -1,4 +1,4 @@
-"""What the templates promise about revocation lists: who writes them, who reads them, and that nobody else does."""
+"""Promises about revocation lists: who writes them, who reads them, and that nobody else does."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def mesh_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def listed(mesh_path: Path) -> Templates:
-    """Its templates."""
+    """The templates of that mesh file."""
     return synthesise(mesh_path.parent / "out", mesh=str(mesh_path))
 
 
@@ -73,7 +73,7 @@ def test_without_lists_there_is_no_bucket_and_it_is_said(templates: Templates) -
 
 
 def test_the_bucket_is_private_and_outlives_the_stack(listed: Templates) -> None:
-    """As the CAs do that write to it; its name is known beforehand."""
+    """So do the CAs that write to it; its name is known in advance."""
     (bucket,) = listed.resources("AWS::S3::Bucket")
 
     assert bucket.definition["DeletionPolicy"] == "RetainExceptOnCreate"
@@ -84,7 +84,7 @@ def test_the_bucket_is_private_and_outlives_the_stack(listed: Templates) -> None
 
 
 def test_private_ca_alone_writes_for_this_account_and_over_tls(listed: Templates) -> None:
-    """Before a CA is told to: it tries at once."""
+    """The policy is there before a CA is told to write, because it tries at once."""
     (policy,) = listed.resources("AWS::S3::BucketPolicy")
     deny, allow = policy.properties["PolicyDocument"]["Statement"]
 
@@ -140,7 +140,7 @@ def _plain(value: dict[str, Any]) -> Any:
 
 
 def test_cdk_nag_finds_nothing_about_lists(mesh_path: Path, tmp_path: Path) -> None:
-    """What it says of the bucket is mended, or accepted with its reason."""
+    """Every finding about the bucket is mended, or accepted with its reason."""
     app = build(App(outdir=str(tmp_path), context={**CONTEXT, "mesh": str(mesh_path)}))
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 

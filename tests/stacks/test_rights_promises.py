@@ -1,4 +1,4 @@
-"""What the policies promise: who may do what, on what, and nothing besides."""
+"""Promises of the policies: who may do what, on what, and nothing else."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_only_the_export_role_may_export_issue_or_put(templates: Templates) -> N
 
 
 def test_the_functions_that_export_share_one_role_and_the_others_have_their_own(templates: Templates) -> None:
-    """Two doors to the same work; everybody else's role is named after its owner."""
+    """The two functions do the same work; every other role is named after its owner."""
     roles = {role.logical_id: role for role in templates.resources("AWS::IAM::Role")}
     used = {
         function.properties["FunctionName"]: roles[function.properties["Role"]["Fn::GetAtt"][0]]
@@ -143,7 +143,7 @@ def test_the_verify_role_reads_identities_secrets_and_changes_nothing(templates:
 
 
 def test_the_renewal_role_writes_no_table_but_its_own(templates: Templates) -> None:
-    """What is declared and what tasks say is read only: nobody who holds this role can forge it."""
+    """The role may only read what is declared and what tasks acknowledge, so it cannot forge either."""
     assert _on(templates, "RenewalRole", "dynamodb:UpdateItem") == ["table/meshcert-color-lifecycle"]
     assert _on(templates, "RenewalRole", "dynamodb:DeleteItem") == ["table/meshcert-color-lifecycle"]
     assert _on(templates, "RenewalRole", "dynamodb:GetItem") == [
@@ -187,7 +187,7 @@ def test_the_dispatch_role_pages_tables_and_sends_looks(templates: Templates) ->
 
 
 def test_the_operator_reads_orders_and_has_keys_verified(templates: Templates) -> None:
-    """What the command meshcert needs; it changes nothing but the orders queue."""
+    """The role has what the command meshcert needs; it changes nothing but the orders queue."""
     assert _granted(templates, "Operator") == {
         "acm-pca:GetCertificateAuthorityCertificate",
         "acm:DescribeCertificate",
@@ -210,7 +210,7 @@ def test_the_operator_reads_orders_and_has_keys_verified(templates: Templates) -
 
 
 def test_only_people_of_the_account_can_become_operator(templates: Templates) -> None:
-    """The account's own policies then say which of them."""
+    """The account's own policies decide which people."""
     (operator,) = (role for role in templates.resources("AWS::IAM::Role") if role.logical_id.startswith("Operator"))
     (statement,) = operator.properties["AssumeRolePolicyDocument"]["Statement"]
 

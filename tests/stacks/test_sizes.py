@@ -1,4 +1,4 @@
-"""How large a mesh the stacks carry: CloudFormation's and IAM's limits, at the size that still fits."""
+"""The largest mesh that the stacks support within CloudFormation's and IAM's limits."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_renewal_stack_does_not_grow_with_the_mesh(large: Templates, templat
 
 
 def test_every_roles_policies_fit_iam(large: Templates) -> None:
-    """What the CDK itself makes too long it moves into managed policies; ours stay inline."""
+    """The CDK moves policies that are too long into managed ones; ours stay inline."""
     written: dict[str, int] = {}
     for policy in large.resources("AWS::IAM::Policy"):
         for role in policy.properties["Roles"]:

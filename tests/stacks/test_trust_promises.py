@@ -1,4 +1,4 @@
-"""What the templates of the three steps promise: add a root, move identities, drop the old root."""
+"""Promises of the templates of three steps: add a root, move identities, drop the old root."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _named(value: object) -> list[str]:
 def test_a_bundle_has_the_roots_of_all_that_is_trusted_together(
     templates: Templates, steps: dict[str, Templates]
 ) -> None:
-    """Its own root first; one root alone is no list, so that nothing changes for who adds none."""
+    """Its own root comes first; a single root stays a string, so that nothing changes for a bundle that adds none."""
     assert isinstance(_bundle(templates, "colorteller")["RootCertificateAuthorityArn"], dict)
     for step in STEPS:
         bundle = _bundle(steps[step], "colorteller")

@@ -51,21 +51,21 @@ READS = frozenset(
         "sts:GetCallerIdentity",
     }
 )
-"""Every call this command can make, as IAM names them. None of them returns a private key or a passphrase."""
+"""All calls that this command can make, by their IAM names. None of them returns a private key or a passphrase."""
 
 _CLIENTS = {"elasticloadbalancing": "elbv2"}
 
 
 class CallNotListed(Exception):
-    """A check asked for a call that is not among :data:`READS`: a mistake in this program, found by its tests."""
+    """A check made a call that is not in :data:`READS`: a mistake in this program, which its tests find."""
 
 
 class Account:
     """
-    An AWS account in one region, to be read.
+    Read access to an AWS account in one region.
 
     Args:
-        client: Makes a boto3 client for a service.
+        client: Makes the boto3 client of a service.
     """
 
     def __init__(self, client: Callable[[str], Any]) -> None:
@@ -75,14 +75,14 @@ class Account:
 
     def read(self, action: str, **arguments: Any) -> Mapping[str, Any]:
         """
-        What AWS answers, all pages of it; the same question is asked once.
+        The answer of AWS, all pages of it; a question that was asked before is not asked again.
 
         Args:
             action: One of :data:`READS`.
             **arguments: As boto3 takes them.
 
         Raises:
-            CallNotListed: If the call is not in the list: this command can do nothing else.
+            CallNotListed: If the call is not in the list, which keeps this command from doing anything else.
             MeshcertError: If AWS gives no answer; see :mod:`meshcert.aws`.
         """
         if action not in READS:

@@ -1,4 +1,4 @@
-"""Who hears of what: the alarms as deployed, and the topic they tell."""
+"""Checks of notification: the alarms as deployed, and the topic that they notify."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class AlarmsSeen:
     The alarms of a mesh.
 
     Args:
-        declared: Names of those in the deployed template.
+        declared: Names of the alarms in the deployed template.
         found: ``MetricAlarms`` of cloudwatch:DescribeAlarms.
-        topic: ARN of the topic they should tell.
+        topic: ARN of the topic that they should notify.
     """
 
     declared: Sequence[str]
@@ -53,7 +53,7 @@ def _subscriptions(deployment: Deployment, _mesh: str) -> tuple[int, int]:
 
 
 def judge_alarms(seen: AlarmsSeen) -> Judgement:
-    """All there, each telling the topic; those that are on are named, and their own descriptions say what to do."""
+    """Judge whether every alarm is there and notifies the topic; name the ones that are on."""
     found = {alarm["AlarmName"]: alarm for alarm in seen.found}
     faults = [f"{name} does not exist" for name in sorted(set(seen.declared) - set(found))]
     ours = [found[name] for name in sorted(set(seen.declared) & set(found))]
@@ -67,7 +67,7 @@ def judge_alarms(seen: AlarmsSeen) -> Judgement:
 
 
 def judge_subscriptions(seen: tuple[int, int]) -> Judgement:
-    """Somebody has to hear of an alarm; whom, only the account's owner knows."""
+    """Judge whether the topic has a confirmed subscription; only the account's owner knows whose it should be."""
     subscribed, pending = seen
     text = f"{subscribed} subscribed, {pending} to be confirmed"
     if subscribed:

@@ -1,4 +1,4 @@
-"""The private CAs: active, permitted to ACM, and alive for longer than what they sign."""
+"""Checks of the private CAs: active, open to ACM, and valid for longer than what they sign."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ ACM_ACTIONS = {"IssueCertificate", "GetCertificate", "ListPermissions"}
 @dataclass(frozen=True)
 class LivesSeen:
     """
-    How long a hierarchy's CAs live.
+    The ends of the lives of a hierarchy's CAs.
 
     Args:
-        ends: End of the certificate of each CA, root first.
+        ends: When the certificate of each CA ends, root first.
         now: The time, UTC.
     """
 
@@ -63,7 +63,7 @@ def _tags(deployment: Deployment, hierarchy: str) -> tuple[str, list[str]]:
 
 
 def judge_state(authorities: list[Mapping[str, Any]]) -> Judgement:
-    """Active, and of the only mode that ACM can issue from."""
+    """Judge whether every CA is active, and of the only usage mode that ACM can issue from."""
     states = [(each["Type"], each["Status"], each.get("UsageMode", "GENERAL_PURPOSE")) for each in authorities]
     text = "; ".join(f"{kind} is {status}, {mode}" for kind, status, mode in states)
     if all((status, mode) == ("ACTIVE", "GENERAL_PURPOSE") for _, status, mode in states):
@@ -74,7 +74,7 @@ def judge_state(authorities: list[Mapping[str, Any]]) -> Judgement:
 
 
 def judge_life(seen: LivesSeen) -> Judgement:
-    """The CA that signs leaves must outlive a leaf issued today; a root, its issuing CA."""
+    """Judge whether the CA that signs leaves outlives a leaf issued today, and a root its issuing CA."""
     *_, signing = seen.ends
     latest = signing - LONGEST_LIFE
     text = f"it ends on {signing:%Y-%m-%d}; a new certificate fits below it until {latest:%Y-%m-%d}"
@@ -87,7 +87,7 @@ def judge_life(seen: LivesSeen) -> Judgement:
 
 
 def judge_permission(permissions: Mapping[str, frozenset[str]]) -> Judgement:
-    """Requesting works without it; the renewal eleven months later does not."""
+    """Judge ACM's permission: requests work without it, the renewal eleven months later does not."""
     actions = permissions.get(ACM, frozenset())
     text = f"{ACM} may {', '.join(sorted(actions)) or 'nothing'}"
     if actions >= ACM_ACTIONS:
@@ -100,7 +100,7 @@ def judge_permission(permissions: Mapping[str, frozenset[str]]) -> Judgement:
 
 
 def judge_tags(seen: tuple[str, list[str]]) -> Judgement:
-    """The export function may read the certificates of CAs with this tag only."""
+    """Judge the CAs' tag: the export function may read the certificates of CAs with this tag only."""
     mesh, values = seen
     text = f"{naming.TAG} is {', '.join(values)}"
     if all(value == mesh for value in values):

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from tools.aws_checks.deployment import Deployment
 
 BACK_DATING = dt.timedelta(minutes=60)
-# ACM says "13 months (395 days)": thirteen calendar months are 393 to 397 days, and its own samples count those.
+# ACM says "13 months (395 days)": thirteen calendar months are 393 to 397 days, and ACM's own examples show those.
 SHORTEST_LIFE = dt.timedelta(days=393)
 LONGEST_LIFE = dt.timedelta(days=398)
 _ISSUING_TAKES = dt.timedelta(minutes=15)
 _PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
-# acm:DescribeCertificate, RenewalStatusReason; what each asks for.
+# The remedy for each RenewalStatusReason of acm:DescribeCertificate.
 _RENEWAL_REMEDIES = {
     "PCA_ACCESS_DENIED": "See ca-permission",
     "PCA_INVALID_DURATION": "The CA ends too soon: see ca-life",
@@ -46,7 +46,7 @@ class LeafSeen:
         certificate: The leaf, PEM.
         description: ``Certificate`` of acm:DescribeCertificate.
         declared: The identity's names in the mesh file.
-        published: The secret's current version holds this very leaf.
+        published: True if the secret's current version holds this leaf.
     """
 
     certificate: str
@@ -105,7 +105,7 @@ def _tags(deployment: Deployment, identity: str) -> tuple[str, Mapping[str, str]
 
 
 def judge_purposes(seen: LeafSeen) -> Judgement:
-    """Both purposes, or one side of every mutual handshake refuses it."""
+    """Judge the purposes: without both, one side of every mutual handshake refuses the certificate."""
     usage = extension_of(seen.leaf, x509.ExtendedKeyUsage)
     purposes = [_PURPOSES.get(oid, oid.dotted_string) for oid in usage] if usage is not None else []
     told = ", ".join(usage["Name"] for usage in seen.description.get("ExtendedKeyUsages", [])) or "nothing"
@@ -118,7 +118,7 @@ def judge_purposes(seen: LeafSeen) -> Judgement:
 
 
 def judge_names(seen: LeafSeen) -> Judgement:
-    """The names of the mesh file, no more and no fewer."""
+    """Judge whether the names are those of the mesh file, no more and no fewer."""
     names = sans_of(seen.leaf)
     told, declared = (", ".join(str(name) for name in each) for each in (names, seen.declared))
     if set(names) == set(seen.declared):
@@ -127,7 +127,7 @@ def judge_names(seen: LeafSeen) -> Judgement:
 
 
 def judge_chain(seen: ChainSeen) -> Judgement:
-    """Issuing CA first, root last: the proxy presents all but the last."""
+    """Judge the order of the chain, issuing CA first and root last: the proxy presents all but the last."""
     chain = [x509.load_pem_x509_certificate(pem.encode()) for pem in split_certificates(seen.chain)]
     leaf, root = (x509.load_pem_x509_certificate(pem.encode()) for pem in (seen.certificate, seen.root))
     text = " → ".join(certificate.subject.rfc4514_string() for certificate in chain) or "an empty chain"
@@ -143,7 +143,7 @@ def judge_chain(seen: ChainSeen) -> Judgement:
 
 
 def judge_lifetime(seen: LeafSeen) -> Judgement:
-    """Thirteen months from the time of issue."""
+    """Judge whether the certificate is valid for thirteen months from the time of issue."""
     leaf = seen.leaf
     life = leaf.not_valid_after_utc - leaf.not_valid_before_utc - BACK_DATING
     text = f"{life / dt.timedelta(days=1):.2f} days, until {leaf.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
@@ -155,7 +155,7 @@ def judge_lifetime(seen: LeafSeen) -> Judgement:
 
 
 def judge_back_dating(seen: LeafSeen) -> Judgement:
-    """An hour before the time of issue; only a first certificate shows it."""
+    """Judge whether validity begins an hour before the time of issue; only a first certificate shows that."""
     if "RenewalSummary" in seen.description:
         return undecided("it has been renewed, and ACM keeps no time of issue of a renewal")
     issued = seen.description.get("IssuedAt") or seen.description.get("CreatedAt")
@@ -164,14 +164,14 @@ def judge_back_dating(seen: LeafSeen) -> Judgement:
     issued = issued.astimezone(dt.UTC)
     back = issued - seen.leaf.not_valid_before_utc
     text = f"NotBefore lies {back / dt.timedelta(minutes=1):.1f} min before {issued:%Y-%m-%d %H:%M:%S} UTC"
-    # The request comes before the issue, so what is left of the hour is a little less.
+    # The request comes before the issue, so a little less than the hour is left.
     if BACK_DATING - _ISSUING_TAKES <= back <= BACK_DATING + _ISSUING_TAKES:
         return confirmed(text)
     return contradicted(text, "Please report it: lives are counted from NotBefore plus 60 minutes")
 
 
 def judge_export(seen: LeafSeen) -> Judgement:
-    """The template does not ask for it; AWS's text on that is about public certificates."""
+    """Judge whether it can be exported: the template does not ask for that, as AWS demands for public ones."""
     option = seen.description.get("Options", {}).get("Export", "not set")
     if seen.published:
         return confirmed(f"its export is the secret's current version; Options.Export is {option}")
@@ -179,7 +179,7 @@ def judge_export(seen: LeafSeen) -> Judgement:
 
 
 def judge_renewable(seen: LeafSeen) -> Judgement:
-    """What is exported can be renewed, by ACM itself and on request."""
+    """Judge whether ACM can renew the certificate, by itself and on request."""
     eligibility = seen.description.get("RenewalEligibility", "absent")
     text = f"RenewalEligibility is {eligibility}"
     if eligibility == "ELIGIBLE":
@@ -190,7 +190,7 @@ def judge_renewable(seen: LeafSeen) -> Judgement:
 
 
 def judge_renewal(seen: LeafSeen) -> Judgement:
-    """A renewal that hangs keeps its state for ever: nothing fails, and the certificate expires."""
+    """Judge the state of the renewal: one that hangs does so until the certificate expires."""
     summary = seen.description.get("RenewalSummary")
     if summary is None:
         return undecided("not renewed yet", "Run this again after the first renewal, or after acm:RenewCertificate")
@@ -204,7 +204,7 @@ def judge_renewal(seen: LeafSeen) -> Judgement:
 
 
 def judge_tag(seen: tuple[str, Mapping[str, str]]) -> Judgement:
-    """The export function's rights hang on this tag."""
+    """Judge the certificate's tag, on which the export function's rights depend."""
     mesh, tags = seen
     text = f"{naming.TAG} is {tags.get(naming.TAG, 'absent')}"
     if tags.get(naming.TAG) == mesh:
@@ -217,9 +217,8 @@ def renewed(deployment: Deployment, since: dt.datetime, until: dt.datetime) -> l
     The identities whose certificate ACM has renewed.
 
     Args:
-        deployment: The mesh.
-        since: Renewals before do not count.
-        until: Renewals after do not count.
+        since: Earlier renewals do not count.
+        until: Later renewals do not count.
     """
     found = []
     for identity in deployment.mesh.identities:

@@ -1,4 +1,4 @@
-"""A deployed mesh as its mesh file names it: where each of its parts is in the account."""
+"""A deployed mesh: where each part that the mesh file names is in the account."""
 
 from __future__ import annotations
 
@@ -24,9 +24,7 @@ class NotDeployed(Exception):
     The mesh's stacks are not in this account and region.
 
     Args:
-        stack: The stack that was looked for.
-        account_id: Where.
-        region: Where.
+        stack: Name of the missing stack.
     """
 
     def __init__(self, stack: str, account_id: str, region: str) -> None:
@@ -43,10 +41,7 @@ class Deployment:
     A deployed mesh.
 
     Args:
-        mesh: Its mesh file.
-        account: Answers questions.
         partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
-        region: Where it is deployed.
         account_id: Twelve digits.
         now: The time, UTC.
     """
@@ -61,12 +56,9 @@ class Deployment:
     @classmethod
     def find(cls, mesh: Mesh, account: Account, region: str, now: dt.datetime) -> Deployment:
         """
-        The mesh in the account that the credentials belong to.
+        The mesh as deployed to the account that the credentials belong to.
 
         Args:
-            mesh: The mesh file.
-            account: The account.
-            region: Its region.
             now: The time, UTC.
 
         Raises:
@@ -79,7 +71,7 @@ class Deployment:
         try:
             account.read("cloudformation:DescribeStacks", StackName=stack)
         except AccessDenied:
-            # What needs the stacks will say so; the rest can be checked without.
+            # The checks that need the stacks will say so; the others work without.
             return deployment
         except AwsRefused as error:
             # CloudFormation has no error code of its own for a stack that does not exist.
@@ -103,7 +95,7 @@ class Deployment:
         return f"arn:{self.partition}:{service}:{region}:{self.account_id}:{resource}"
 
     def role_arn(self, owner: str) -> str:
-        """The role of a function, of operators, or of a service's tasks."""
+        """The ARN of the role of a function, of operators, or of a service's tasks."""
         return self.arn("iam", f"role/{naming.role(self.name, self.region, owner)}")
 
     def resources(self, part: str, kind: str) -> dict[str, Mapping[str, Any]]:
@@ -122,7 +114,7 @@ class Deployment:
         return found
 
     def declared(self, part: str, kind: str) -> dict[str, Mapping[str, Any]]:
-        """What the deployed template says of its resources of a type: logical id → properties."""
+        """The resources of a type in the deployed template: logical id → properties."""
         template = self.account.read("cloudformation:GetTemplate", StackName=self.stack(part))["TemplateBody"]
         return {
             logical_id: resource.get("Properties", {})
@@ -132,10 +124,10 @@ class Deployment:
 
     def certificate_arn(self, identity: str) -> str:
         """
-        The ACM certificate of an identity.
+        The ARN of an identity's ACM certificate.
 
         Raises:
-            IdentityMissing: If the export function has not noted it down.
+            IdentityMissing: If the export function has not recorded it.
         """
         table = naming.identities_table(self.name)
         answer = self.account.read("dynamodb:GetItem", TableName=table, Key={"name": {"S": identity}})
@@ -148,8 +140,7 @@ class Deployment:
         Private CA's description of a CA of this mesh.
 
         Args:
-            hierarchy: Name of the hierarchy.
-            role: ``root`` or ``issuing``; of a single tier both are the root CA.
+            role: ``root`` or ``issuing``; with a single tier, both mean the root CA.
 
         Raises:
             IdentityMissing: If the stack has no such CA.
@@ -174,7 +165,7 @@ class Deployment:
         return self._certificate(self.authority(hierarchy, "root")["Arn"])
 
     def trust_bundle(self, hierarchy: str) -> TrustBundle:
-        """What a hierarchy's trust bundle should hold: the roots of all it is trusted with, and where lists lie."""
+        """A hierarchy's trust bundle as it should be: roots, and where revocation lists are."""
         bucket = naming.revocation_bucket(self.name, self.account_id, self.region)
         arns = [str(authority["Arn"]) for name in self.mesh.listed(hierarchy) for authority in self.authorities(name)]
         lists = (
@@ -192,11 +183,11 @@ class Deployment:
         return {version: frozenset(labels) for version, labels in answer.get("VersionIdsToStages", {}).items()}
 
     def current_version(self, secret_id: str) -> str:
-        """The version of a secret that readers get; empty if it has none."""
+        """The version id of a secret's current version; empty if it has none."""
         return version_labelled(self.labels(secret_id), CURRENT) or ""
 
     def secrets(self) -> dict[str, str]:
-        """All secrets of the mesh: what they are for → name."""
+        """All secrets of the mesh: purpose → name."""
         identities = {name: naming.identity_secret(self.name, name) for name in self.mesh.identities}
         bundles = {f"trust in {name}": naming.trust_bundle_secret(self.name, name) for name in self.mesh.hierarchies}
         return identities | bundles

@@ -1,4 +1,4 @@
-"""What makes the lifecycle look: rules, schedules, queues and functions, and what became of it all so far."""
+"""Checks of what makes the lifecycle run: rules, schedules, queues and functions, and their results so far."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 KEPT = dt.timedelta(days=455)
 """How long CloudWatch keeps hourly figures: fifteen months."""
 FUNCTIONS = {"export": "identities", "deploy": "identities", "renewal": "renewal", "dispatch": "renewal"}
-"""Which stack a function is in."""
+"""The stack of each function."""
 _DAY_S = 86400
 _METRICS_TAKE = dt.timedelta(minutes=15)
 _RULE = "AWS::Events::Rule"
@@ -33,12 +33,12 @@ _DEPLOY = "deploy the renewal stack again"
 @dataclass(frozen=True)
 class RuleSeen:
     """
-    A rule, and the queue it fills.
+    A rule and the queue it sends to.
 
     Args:
         rule: Answer of events:DescribeRule.
         targets: ``Targets`` of events:ListTargetsByRule.
-        pattern: What the deployed template says it hears of.
+        pattern: Its event pattern in the deployed template.
         queue: ARN of the looks queue.
         policy: The queue's resource policy, JSON; empty if it has none.
     """
@@ -53,12 +53,13 @@ class RuleSeen:
 @dataclass(frozen=True)
 class MetricsSeen:
     """
-    What became of a rule's events in the last fifteen months.
+    The numbers of a rule's events in the last fifteen months.
 
     Args:
         matched: Events the rule matched.
-        failed: Deliveries that EventBridge gave up.
-        renewed: Identities whose certificate ACM says it has renewed since the rule is there, if it hears of that.
+        failed: Deliveries that EventBridge has given up.
+        renewed: Identities whose certificate ACM has renewed since the rule last changed; empty if the rule does not
+            match renewals.
     """
 
     matched: int
@@ -106,7 +107,7 @@ def _metrics(deployment: Deployment, logical_id: str) -> MetricsSeen:
     matched, failed = (int(sum(point["Sum"] for point in points)) for points in counts)
     if deployment.declared("renewal", _RULE)[logical_id]["EventPattern"]["source"] != ["aws.acm"]:
         return MetricsSeen(matched, failed, [])
-    # A new rule starts to count anew; figures take some minutes to arrive.
+    # A new rule starts counting from zero, and figures arrive some minutes late.
     changed = rule["LastUpdatedTimestamp"]
     return MetricsSeen(matched, failed, renewed(deployment, changed, deployment.now - _METRICS_TAKE))
 
@@ -140,7 +141,7 @@ def _mapping(deployment: Deployment, logical_id: str) -> Mapping[str, Any]:
 
 
 def _queues_for_failures(deployment: Deployment) -> dict[str, str]:
-    """Logical id → URL of every queue in which something lies only if it failed."""
+    """Logical id → URL of every queue that holds only what has failed."""
     urls = {
         logical_id: str(queue["PhysicalResourceId"])
         for stack in ("identities", "renewal")
@@ -172,7 +173,7 @@ def _expiry_warning(deployment: Deployment, _subject: str) -> int | None:
 
 
 def judge_rule(seen: RuleSeen) -> Judgement:
-    """Enabled, with the template's pattern, retries and a queue for what fails, and the looks queue lets it in."""
+    """Judge a rule: enabled, the template's pattern, retries, a failure queue, and admitted by the looks queue."""
     target = next((each for each in seen.targets if each["Arn"] == seen.queue), None)
     faults = [] if seen.rule["State"] == "ENABLED" else [f"it is {seen.rule['State']}"]
     if json.loads(seen.rule["EventPattern"]) != seen.pattern:
@@ -191,7 +192,7 @@ def judge_rule(seen: RuleSeen) -> Judgement:
 
 
 def judge_metrics(seen: MetricsSeen) -> Judgement:
-    """Nothing before the first event; after a renewal, as many matches as there must be."""
+    """Judge a rule's events: delivered if there were any, and there must be some after a renewal."""
     text = f"{seen.matched} matched, {seen.failed} failed in 15 months"
     if seen.failed:
         return contradicted(text, "See dead-letters: the queue for what was not delivered")
@@ -206,7 +207,7 @@ def judge_metrics(seen: MetricsSeen) -> Judgement:
 
 
 def judge_schedule(seen: tuple[Mapping[str, Any], Mapping[str, Any]]) -> Judgement:
-    """Enabled, as often as the template says, with the template's message."""
+    """Judge a schedule: enabled, with the template's interval and message."""
     declared, found = seen
     text = f"{found['ScheduleExpression']}, {found.get('State', 'ENABLED')}"
     same = found["ScheduleExpression"] == declared["ScheduleExpression"]
@@ -217,7 +218,7 @@ def judge_schedule(seen: tuple[Mapping[str, Any], Mapping[str, Any]]) -> Judgeme
 
 
 def judge_mapping(mapping: Mapping[str, Any]) -> Judgement:
-    """Enabled, and single messages of a batch may fail."""
+    """Judge a mapping of a queue: enabled, and a single message of a batch may fail."""
     queue = mapping["EventSourceArn"].rpartition(":")[2]
     text = f"{queue} → {mapping['FunctionArn'].rpartition(':')[2]}, {mapping['State']}"
     if mapping["State"] not in {"Enabled", "Creating", "Enabling", "Updating"}:
@@ -228,7 +229,7 @@ def judge_mapping(mapping: Mapping[str, Any]) -> Judgement:
 
 
 def judge_waiting(waiting: int) -> Judgement:
-    """Nothing that failed is waiting for a person."""
+    """Judge whether a failed message waits for a person."""
     if waiting == 0:
         return confirmed("empty")
     return contradicted(
@@ -237,7 +238,7 @@ def judge_waiting(waiting: int) -> Judgement:
 
 
 def judge_function(seen: tuple[Mapping[str, Any], Mapping[str, Any]]) -> Judgement:
-    """The runtime and processor of the template, and ready to run."""
+    """Judge a function: the template's runtime and processor, and ready to run."""
     declared, found = seen
     architectures = declared.get("Architectures", ["x86_64"])
     states = (found.get("State", "Active"), found.get("LastUpdateStatus", "Successful"))
@@ -247,14 +248,14 @@ def judge_function(seen: tuple[Mapping[str, Any], Mapping[str, Any]]) -> Judgeme
             f"{text}; the template says {declared['Runtime']} on {', '.join(architectures)}",
             "Its wheels would not load: deploy its stack again",
         )
-    # Lambda puts a function that is not called for weeks to sleep; the next call wakes it.
+    # Lambda deactivates a function that is not called for weeks; the next call activates it.
     if states[0] in {"Active", "Inactive"} and states[1] == "Successful":
         return confirmed(text)
     return contradicted(text, str(found.get("StateReason") or found.get("LastUpdateStatusReason") or "Deploy again"))
 
 
 def judge_expiry_warning(days: int | None) -> Judgement:
-    """``DaysBeforeExpiry`` of the account."""
+    """Judge the account's ``DaysBeforeExpiry``."""
     if days is None:
         return undecided("GetAccountConfiguration names no number of days")
     text = f"{days} days before expiry"
@@ -264,9 +265,9 @@ def judge_expiry_warning(days: int | None) -> Judgement:
 
 
 def _admits(statement: Mapping[str, Any], rule: str) -> bool:
-    """Whether a statement of the queue's policy lets EventBridge send to it for this rule."""
+    """True if a statement of the queue's policy lets EventBridge send to the queue for this rule."""
     conditions = statement.get("Condition", {}).values()
-    # AWS writes the key in capitals of its own.
+    # AWS spells the key with capitals of its own.
     sources = [value for condition in conditions for key, value in condition.items() if key.lower() == "aws:sourcearn"]
     principal = {"Service": "events.amazonaws.com"}
     return statement["Effect"] == "Allow" and statement.get("Principal") == principal and rule in sources

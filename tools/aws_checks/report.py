@@ -1,4 +1,4 @@
-"""The findings as a person or a program reads them."""
+"""The findings as text for a person, or as JSON for a program."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ _STYLES = {Verdict.CONFIRMED: "green", Verdict.CONTRADICTED: "bold red", Verdict
 
 def as_json(deployment: Deployment, findings: Sequence[Finding]) -> str:
     """
-    Everything that was found, as one JSON document.
+    The JSON document with all findings.
 
     Args:
-        deployment: The mesh that was looked at.
         findings: In the report's order.
     """
     document = {
@@ -43,11 +42,9 @@ def as_json(deployment: Deployment, findings: Sequence[Finding]) -> str:
 
 def print_table(console: Console, deployment: Deployment, findings: Sequence[Finding]) -> None:
     """
-    A table with each assumption above what was found of it, and a last line with the counts.
+    Print a table of the findings under their assumptions, and a last line with the counts.
 
     Args:
-        console: Where to.
-        deployment: The mesh that was looked at.
         findings: In the report's order.
     """
     title = f"Mesh {deployment.name} in account {deployment.account_id}, {deployment.region}"
@@ -58,7 +55,7 @@ def print_table(console: Console, deployment: Deployment, findings: Sequence[Fin
     table.add_column("verdict", width=len(Verdict.CONTRADICTED), no_wrap=True)
     table.add_column("what to do", ratio=4)
     previous = ""
-    # Subjects of which AWS says the same share a row.
+    # Subjects with the same answer from AWS share a row.
     for finding, subjects in _grouped(findings):
         if finding.check != previous:
             table.add_section()

@@ -1,4 +1,4 @@
-"""What the roles may do, as IAM's own simulator evaluates their policies. Nothing is tried out."""
+"""Checks of the roles' rights, by IAM's own policy simulator. No action is carried out."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _READERS = (naming.EXPORT_ROLE, naming.VERIFY_ROLE)
 @dataclass(frozen=True)
 class Case:
     """
-    A request as the simulator gets it, and the answer we intend.
+    A request for the simulator, and the answer that we intend.
 
     Args:
         action: For example ``acm:ExportCertificate``.
-        resource: ARN of what it is about.
+        resource: ARN of the resource.
         allowed: The intended answer.
         circumstances: In words, for example ``of another mesh``.
         context: Condition keys that the request has.
@@ -53,7 +53,7 @@ class Decision:
         case: The request.
         outcome: ``allowed``, ``implicitDeny`` or ``explicitDeny``.
         missing: Condition keys that policies ask for and the request does not have.
-        by_organization: A policy of the organization denies it.
+        by_organization: True if a policy of the organization denies it.
     """
 
     case: Case
@@ -63,18 +63,17 @@ class Decision:
 
     @property
     def as_intended(self) -> bool:
-        """Whether the answer is the intended one."""
+        """True if the answer is the intended one."""
         return (self.outcome == "allowed") == self.case.allowed
 
 
 @dataclass(frozen=True)
 class RightsSeen:
     """
-    Everything asked about one role.
+    All answers about one role.
 
     Args:
-        decisions: The answers.
-        reads_context: The simulator takes notice of condition keys: an allowing policy of our own was found to allow.
+        reads_context: True if the simulator heeds condition keys: it allowed what a policy of our own surely allows.
     """
 
     decisions: Sequence[Decision]
@@ -212,7 +211,7 @@ def _key(deployment: Deployment, role: str) -> RightsSeen:
 def _simulate(deployment: Deployment, role: str, cases: Sequence[Case]) -> RightsSeen:
     decisions = [_decide(deployment, role, case) for case in cases]
     doubtful = next((each for each in decisions if each.case.context and not each.as_intended), None)
-    # A control: a policy that surely allows it. A simulator that denies that too does not look at condition keys.
+    # A control: a policy that surely allows it. A simulator that denies this too does not heed condition keys.
     return RightsSeen(decisions, doubtful is None or _allowed_by_its_own_policy(deployment, doubtful.case))
 
 
@@ -255,7 +254,7 @@ def _entries(case: Case) -> list[dict[str, Any]]:
 
 
 def judge_rights(seen: RightsSeen) -> Judgement:
-    """Every answer as intended; an answer that the simulator could not give properly decides nothing."""
+    """Judge whether every answer is the intended one; an answer that the simulator cannot know decides nothing."""
     wrong = [decision for decision in seen.decisions if not decision.as_intended]
     if not wrong:
         allowed = [str(each.case) for each in seen.decisions if each.case.allowed]

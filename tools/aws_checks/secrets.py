@@ -1,4 +1,4 @@
-"""What is published: versions, their labels, and who may write. No value is ever read."""
+"""Checks of what is published: versions, labels, and who may write. No value is ever read."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _PUBLISH = "`meshcert plan` says what is to come, the export function's log what
 @dataclass(frozen=True)
 class VersionSeen:
     """
-    What is published, and what should be.
+    The published version and the expected one.
 
     Args:
-        expected: The version named after what ACM or Private CA holds now.
+        expected: The version that is named after what ACM or Private CA holds now.
         labels: Staging labels by version id.
     """
 
@@ -41,7 +41,7 @@ class VersionSeen:
 @dataclass(frozen=True)
 class PolicySeen:
     """
-    Who may write into a secret.
+    The rights to write to a secret.
 
     Args:
         document: Its resource policy as JSON; empty if it has none.
@@ -55,12 +55,12 @@ class PolicySeen:
 @dataclass(frozen=True)
 class KeySeen:
     """
-    What encrypts a secret.
+    The key that encrypts a secret.
 
     Args:
-        key_id: As the secret names its key; empty for AWS's own.
+        key_id: The key that the secret names; empty for AWS's own.
         key: ``KeyMetadata`` of the mesh's key.
-        rotates: AWS rotates that key's material.
+        rotates: True if AWS rotates that key's material.
     """
 
     key_id: str
@@ -123,7 +123,7 @@ def _key(deployment: Deployment, subject: str) -> KeySeen:
 
 
 def judge_version(seen: VersionSeen) -> Judgement:
-    """The current version is the one named after what is issued."""
+    """Judge whether the current version is the one that is named after what is issued."""
     current = version_labelled(seen.labels, CURRENT) or "none"
     if current == seen.expected:
         return confirmed(f"{CURRENT} is {_short(current)}, {len(current)} characters, the SHA-256 of what is issued")
@@ -133,7 +133,7 @@ def judge_version(seen: VersionSeen) -> Judgement:
 
 
 def judge_pending(labels: Mapping[str, frozenset[str]]) -> Judgement:
-    """A publication takes its own label off at its end."""
+    """Judge whether a publication hangs: it removes its own label when it ends."""
     pending = version_labelled(labels, PENDING)
     if pending is None:
         return confirmed("; ".join(f"{_short(version)}: {', '.join(sorted(own))}" for version, own in labels.items()))
@@ -144,7 +144,7 @@ def judge_pending(labels: Mapping[str, frozenset[str]]) -> Judgement:
 
 
 def judge_stored(stored: int) -> Judgement:
-    """AWS removes versions without labels, but none younger than a day."""
+    """Judge the number of versions: AWS removes the ones without labels, once they are a day old."""
     text = f"{stored} of {MOST_VERSIONS}"
     if stored < MOST_VERSIONS // 2:
         return confirmed(text)
@@ -154,7 +154,7 @@ def judge_stored(stored: int) -> Judgement:
 
 
 def judge_policy(seen: PolicySeen) -> Judgement:
-    """The three denials of the template, and nothing beside them."""
+    """Judge whether the policy has the template's three denials and nothing else."""
     expected = set(seen.writers.items())
     statements = json.loads(seen.document)["Statement"] if seen.document else []
     found = {denial for statement in statements if (denial := _denial(statement))}
@@ -171,7 +171,7 @@ def judge_policy(seen: PolicySeen) -> Judgement:
 
 
 def judge_key(seen: KeySeen) -> Judgement:
-    """The mesh's own key, in order."""
+    """Judge whether the secret uses the mesh's own key, enabled and rotated."""
     alias, state = seen.key["KeyId"], seen.key["KeyState"]
     text = f"{seen.key_id.rsplit('/', 1)[-1] or 'aws/secretsmanager'}; the mesh's key {alias} is {state}"
     if not seen.key_id.endswith(alias):
@@ -182,9 +182,9 @@ def judge_key(seen: KeySeen) -> Judgement:
 
 
 def _denial(statement: Mapping[str, Any]) -> tuple[str, frozenset[str]] | None:
-    """Action and exempted roles of a statement that denies one action to everybody else, or None."""
+    """Action and exempted roles of a statement that denies one action to everyone else; otherwise None."""
     action, principal = statement.get("Action"), statement.get("Principal")
-    # AWS keeps a list of one as it came, or unpacks it; "*" and {"AWS": "*"} mean the same.
+    # AWS keeps a list of one as it came, or unpacks it. "*" and {"AWS": "*"} mean the same.
     (action,) = action if isinstance(action, list) and len(action) == 1 else (action,)
     everybody = principal in ("*", {"AWS": "*"}, {"AWS": ["*"]})
     exempt = statement.get("Condition", {}).get("ArnNotLike", {}).get("aws:PrincipalArn")

@@ -1,4 +1,4 @@
-"""What runs: tasks with their tmpfs, services, load balancers, and the names that lead to them."""
+"""Checks of what runs: tasks with their tmpfs, services, load balancers, and DNS names."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def _targets(deployment: Deployment, name: str) -> list[Mapping[str, Any]]:
 
 
 def judge_tmpfs(seen: TmpfsSeen) -> Judgement:
-    """Kept as declared, and a task of this definition lives with it."""
+    """Judge whether ECS keeps the tmpfs as declared, and a task with it is healthy."""
     declared = [{name[0].lower() + name[1:]: value for name, value in each.items()} for each in seen.declared]
     kept = seen.container.get("linuxParameters", {}).get("tmpfs", [])
     options = "; ".join(f"{each['containerPath']} {','.join(each.get('mountOptions', []))}" for each in kept)
@@ -109,7 +109,7 @@ def judge_tmpfs(seen: TmpfsSeen) -> Judgement:
 
 
 def judge_steady(service: Mapping[str, Any]) -> Judgement:
-    """One finished deployment with all its tasks, and ECS does not roll back by itself."""
+    """Judge whether a service has one finished deployment with all its tasks, and no rollback by ECS."""
     deployments = service["deployments"]
     states = ", ".join(str(each.get("rolloutState", each["status"])) for each in deployments)
     text = f"{service['runningCount']} of {service['desiredCount']} tasks, deployments: {states}"
@@ -129,7 +129,7 @@ def judge_steady(service: Mapping[str, Any]) -> Judgement:
 
 
 def judge_registrations(registrations: Sequence[Mapping[str, Any]]) -> Judgement:
-    """Address records, short enough for callers to follow a replacement."""
+    """Judge the DNS records: addresses, with a TTL short enough for callers to follow a replaced task."""
     records = [record for each in registrations for record in each.get("DnsConfig", {}).get("DnsRecords", [])]
     text = ", ".join(f"{record['Type']} {record['TTL']} s" for record in records) or "not in Cloud Map"
     if records and all(record["Type"] == "A" and record["TTL"] <= LONGEST_TTL_S for record in records):
@@ -138,7 +138,7 @@ def judge_registrations(registrations: Sequence[Mapping[str, Any]]) -> Judgement
 
 
 def judge_targets(targets: Sequence[Mapping[str, Any]]) -> Judgement:
-    """Security groups and health check let the load balancer through."""
+    """Judge whether the load balancer finds its targets healthy."""
     states = [target["TargetHealth"]["State"] for target in targets]
     reasons = sorted({target["TargetHealth"]["Reason"] for target in targets if "Reason" in target["TargetHealth"]})
     text = ", ".join([*states, *reasons]) or "no target"

@@ -1,4 +1,4 @@
-"""A check: something we assume of AWS, what AWS says of it here, and what follows from that."""
+"""Checks: something we assume about AWS, what AWS says about it in this account, and what follows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Facts = TypeVar("Facts")
 
-# Codes that meshcert.aws does not need to tell apart: only this command asks for roles, keys, clusters and queues.
+# Codes that meshcert.aws need not distinguish: only this command asks for roles, keys, clusters and queues.
 _NOT_THERE = {
     "ClusterNotFoundException",
     "NamespaceNotFound",
@@ -27,12 +27,12 @@ _NOT_THERE = {
 }
 
 
-# Amazon SNS's word for a denied call.
+# Amazon SNS's code for a denied call.
 _DENIED = {"AuthorizationError"}
 
 
 class Verdict(StrEnum):
-    """What became of an assumption."""
+    """The outcome for an assumption."""
 
     CONFIRMED = "confirmed"
     CONTRADICTED = "contradicted"
@@ -42,7 +42,7 @@ class Verdict(StrEnum):
 @dataclass(frozen=True)
 class Judgement:
     """
-    What AWS says of one subject, weighed.
+    The judgement of one subject.
 
     Args:
         verdict: Whether the assumption holds.
@@ -61,9 +61,7 @@ class Finding:
     The judgement of one check on one subject.
 
     Args:
-        check: Name of the check.
-        assumption: What we assume.
-        subject: What was looked at: an identity, a hierarchy, a service, a role.
+        subject: Name of what was checked: an identity, a hierarchy, a service, a role.
         seen: What AWS says here.
         verdict: Whether the assumption holds here.
         remedy: What to do; empty if nothing has to be done.
@@ -84,14 +82,14 @@ class Finding:
 @dataclass(frozen=True)
 class Check(Generic[Facts]):
     """
-    One assumption and how to find out.
+    An assumption and how to check it.
 
     Args:
         name: Its name in JSON.
-        assumption: What we assume, a sentence.
-        subjects: Names of what it holds for.
+        assumption: What we assume, as a sentence.
+        subjects: Names of everything it is about.
         look: Asks AWS about one subject; raises :class:`~meshcert.errors.MeshcertError` if there is no answer.
-        judge: Weighs the answer; asks nobody.
+        judge: Judges the answer; calls nothing.
     """
 
     name: str
@@ -101,7 +99,7 @@ class Check(Generic[Facts]):
     judge: Callable[[Facts], Judgement]
 
     def findings(self, deployment: Deployment) -> Iterator[Finding]:
-        """One finding for each subject; no answer of AWS stops the check."""
+        """One finding for each subject; whatever AWS answers, the check goes on."""
         try:
             subjects = list(self.subjects(deployment))
         except MeshcertError as error:
@@ -116,7 +114,7 @@ class Check(Generic[Facts]):
         except MeshcertError as error:
             return no_answer(error)
         except (LookupError, TypeError, ValueError, StopIteration) as error:
-            # The whole point is to learn how AWS differs from what we think: no answer may stop the other checks.
+            # The point is to learn how AWS differs from what we think, so no answer may stop the other checks.
             return undecided(f"the answer is not of the form we expect: {error!r}", "Please report it")
 
     def _finding(self, subject: str, judgement: Judgement) -> Finding:
@@ -124,25 +122,25 @@ class Check(Generic[Facts]):
 
 
 def confirmed(seen: str) -> Judgement:
-    """It is as we assume."""
+    """The judgement that the assumption holds."""
     return Judgement(Verdict.CONFIRMED, seen)
 
 
 def contradicted(seen: str, remedy: str) -> Judgement:
-    """It is not as we assume."""
+    """The judgement that the assumption does not hold."""
     return Judgement(Verdict.CONTRADICTED, seen, remedy)
 
 
 def undecided(seen: str, remedy: str = "") -> Judgement:
-    """What AWS says does not answer the question, or not yet."""
+    """The judgement that AWS's answer does not decide the question, or not yet."""
     return Judgement(Verdict.UNDECIDED, seen, remedy)
 
 
 def no_answer(error: MeshcertError) -> Judgement:
     """
-    The judgement when AWS did not tell.
+    The judgement when AWS gave no answer.
 
-    Something that a deploy creates and that is not there is a contradiction; everything else leaves the question open.
+    If something that a deploy creates is missing, that is a contradiction; any other error leaves the question open.
     """
     if isinstance(error, IdentityMissing) or (isinstance(error, AwsRefused) and error.code in _NOT_THERE):
         return contradicted(str(error), "Deploy the stacks again, and look at their events if it stays missing")

@@ -1,4 +1,4 @@
-"""Draw the rooms as an SVG, and write them as text."""
+"""The picture of the rooms as an SVG, and as text."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def write(graph: RoomGraph) -> str:
 
 
 def _size(room: Room) -> str:
-    """Files and lines, the lines in round figures so that a small change of code does not change the picture."""
+    """Files and lines; the lines are rounded, so that a small change of code does not change the picture."""
     files = "1 file" if room.files == 1 else f"{room.files} files"
     lines = f"{round(room.lines, -2):,}" if room.lines >= _ROUND else f"< {_ROUND}"
     return f"{files}, {lines} lines"
@@ -81,7 +81,7 @@ def _mark(graph: RoomGraph, arrow: Arrow) -> str:
 
 
 def _key(graph: RoomGraph) -> list[str]:
-    """Which colour is which folder, and what is not drawn."""
+    """The legend: the colour of each folder, and what is not drawn."""
     lines, x = [], float(MARGIN)
     for source, (fill, edge) in _COLOURS.items():
         if any(room.source == source for room in graph.rooms.values()):
@@ -126,7 +126,7 @@ def _arrow(graph: RoomGraph, layout: Layout, arrow: Arrow) -> str:
 
 
 def _curve(points: Sequence[tuple[float, float]]) -> str:
-    """Through all points, upright at each of them."""
+    """A curve through all points, vertical at each of them."""
     path = f"M{points[0][0]:.1f} {points[0][1]:.1f}"
     for (x1, y1), (x2, y2) in pairwise(points):
         bend = (y2 - y1) / 2

@@ -1,4 +1,4 @@
-"""Put the files into rooms, and the rooms onto floors: whoever imports stands above what is imported."""
+"""Put the files into rooms, and the rooms onto floors: a room stands above the rooms that it imports."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 Arrow = tuple[str, str]
 
-# Drawn as one room with the folders inside: those are a shelf for each handler, AWS service or kind of check.
+# Drawn as one room with their subfolders, one for each handler, AWS service or kind of check.
 WHOLE = ("lambdas", "meshcert/aws", "meshcert/mesh")
 
 
 @dataclass(frozen=True)
 class Room:
     """
-    A folder; or files that lie loose in a folder of rooms, those of one floor together.
+    A folder, or the loose files on one floor of a folder that contains rooms.
 
     Args:
         name: The folder's path, and the loose files' names if it is not the whole folder.
@@ -41,7 +41,7 @@ class RoomGraph:
     Args:
         floors: Names of the rooms on each floor, the top floor first.
         arrows: How many imports lead from a room to another.
-        upward: The arrows that close a circle, which is why no floor is right for both of their rooms.
+        upward: The arrows that close a circle and therefore cannot point down.
     """
 
     rooms: Mapping[str, Room]
@@ -50,7 +50,7 @@ class RoomGraph:
     upward: frozenset[Arrow]
 
     def direct(self) -> list[Arrow]:
-        """The arrows to draw: without those that only repeat a longer way down."""
+        """The arrows to draw; one that only repeats a longer way down is left out."""
         down = [arrow for arrow in self.arrows if arrow not in self.upward]
         below = _below(down)
         implied = {
@@ -63,7 +63,7 @@ class RoomGraph:
 
 def build(files: Collection[File]) -> RoomGraph:
     """Put these files into rooms, and the rooms onto floors."""
-    # Loose files get floors of their own first: those that share one become a room.
+    # Loose files get floors of their own first; the ones that share a floor become a room.
     places = _places(files)
     arrows = _between(files, places)
     upward = _closing(arrows)
@@ -83,7 +83,7 @@ def build(files: Collection[File]) -> RoomGraph:
 
 
 def _places(files: Iterable[File]) -> dict[str, str]:
-    """For each file its folder, or itself where it lies loose beside rooms."""
+    """For each file its folder, or the file itself where it lies beside rooms."""
     folders = {path: _whole(folder) for path, folder in ((file.path, file.folder) for file in files)}
     parents = {folder.rpartition("/")[0] for folder in folders.values()}
     return {path: path if folder in parents else folder for path, folder in folders.items()}
@@ -116,13 +116,13 @@ def _rooms(
 
 
 def _between(files: Iterable[File], places: Mapping[str, str]) -> Counter[Arrow]:
-    """How many files of a place import how many of another: pairs of files."""
+    """The number of imports from each place to another, counted in pairs of files."""
     pairs = ((places.get(file.path), places.get(path)) for file in files for path in file.imports)
     return Counter((start, end) for start, end in pairs if start and end and start != end)
 
 
 def _closing(arrows: Mapping[Arrow, int]) -> frozenset[Arrow]:
-    """The arrows without which there is no circle: in each the one with the fewest imports."""
+    """The arrows whose removal breaks every circle: in each circle, the one with the fewest imports."""
     closing: set[Arrow] = set()
     while True:
         left = [arrow for arrow in arrows if arrow not in closing]
@@ -134,7 +134,7 @@ def _closing(arrows: Mapping[Arrow, int]) -> frozenset[Arrow]:
 
 
 def _below(arrows: Collection[Arrow]) -> dict[str, set[str]]:
-    """For each room the ones that an arrow, or several in a row, lead to."""
+    """For each room, the rooms that can be reached from it along arrows."""
     below: dict[str, set[str]] = {end: set() for arrow in arrows for end in arrow}
     before = -1
     while before != (size := sum(map(len, below.values()))):
@@ -145,7 +145,7 @@ def _below(arrows: Collection[Arrow]) -> dict[str, set[str]]:
 
 
 def _heights(places: Iterable[str], arrows: Collection[Arrow]) -> dict[str, int]:
-    """How many floors up each place is: one above the highest that it leads to. There must be no circle."""
+    """The floor of each place: one above the highest that it leads to. There must be no circle."""
     heights = dict.fromkeys(sorted(set(places)), 0)
     changed = True
     while changed:
@@ -158,7 +158,7 @@ def _heights(places: Iterable[str], arrows: Collection[Arrow]) -> dict[str, int]
 
 
 def _raised(heights: Mapping[str, int], arrows: Collection[Arrow]) -> dict[str, int]:
-    """The same with each room that is pulled up at least as much as down right below those that import it."""
+    """The same floors, with a room moved up to just below its importers unless more arrows pull it down."""
     raised = dict(heights)
     for name in sorted(heights, key=lambda name: (-heights[name], name)):
         above = [raised[start] for start, end in arrows if end == name]

@@ -1,4 +1,4 @@
-"""Where each room of the picture stands, and through which points its arrows go."""
+"""The layout of the picture: where each room stands, and through which points its arrows go."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _LANES = ("stacks", "lambdas", "meshcert", "envoy-image")
 
 
 class Spot(NamedTuple):
-    """A room, or the place where arrows to a room further down cross a floor."""
+    """A room, or the point at which arrows to a room further down cross a floor."""
 
     room: str
     floor: int
@@ -38,13 +38,12 @@ class Layout:
     A graph that is ready to draw.
 
     Args:
-        labels: What is written on each room.
+        labels: The text on each room.
         centres: The middle of each room, x and y.
-        widths: How wide each room is.
         ways: The points of each arrow, from the lower edge of a room to the upper edge of another. One that points up
             leaves at the upper edge and arrives at the lower.
-        width: Of the whole picture.
-        height: Of the whole picture.
+        width: Width of the whole picture.
+        height: Height of the whole picture.
     """
 
     labels: Mapping[str, str]
@@ -56,7 +55,7 @@ class Layout:
 
 
 def lay_out(graph: RoomGraph) -> Layout:
-    """Give every room its place: arrows short, few of them crossing, each part of the product in a lane of its own."""
+    """Place the rooms: short arrows, few crossings, and a lane for each part of the product."""
     floor_of = {name: floor for floor, names in enumerate(graph.floors) for name in names}
     labels = {name: _label(name) for name in floor_of}
     widths = {name: max(136.0, len(label) * _LETTER + 24) for name, label in labels.items()}
@@ -74,13 +73,13 @@ def lay_out(graph: RoomGraph) -> Layout:
 
 
 def _label(name: str) -> str:
-    """A room's name without the part of the path that its colour tells."""
+    """A room's name without the part of the path that its colour shows."""
     source = next(source for source in SOURCES if name.startswith(source))
     return name.removeprefix(source).lstrip("/: ") or name
 
 
 def _chain(arrow: Arrow, floor_of: Mapping[str, int]) -> list[Spot]:
-    """From room to room, crossing the floors between; arrows to the same room cross a floor at the same spot."""
+    """The spots of an arrow, one on each floor; arrows to the same room cross a floor at the same spot."""
     start, end = arrow
     between = range(floor_of[start] + 1, floor_of[end])
     crossings = [Spot(end, floor, crossing=True) for floor in between]
@@ -94,7 +93,7 @@ def _width(spot: Spot, widths: Mapping[str, float]) -> float:
 def _columns(
     graph: RoomGraph, spots: Sequence[Spot], links: Sequence[tuple[Spot, Spot]], widths: Mapping[str, float]
 ) -> dict[Spot, float]:
-    """The x of each spot: again and again nearer to the middle of its neighbours, as far as the floor has room."""
+    """The x of each spot, moved repeatedly towards the middle of its neighbours as far as the floor has room."""
     around: dict[Spot, list[Spot]] = {spot: [] for spot in spots}
     for above, below in links:
         pull = _STRAIGHT if above.crossing and below.crossing else 1
@@ -119,7 +118,7 @@ def _lane(graph: RoomGraph, spot: Spot) -> int:
 
 
 def _apart(order: Sequence[Spot], wish: Mapping[Spot, float], widths: Mapping[str, float]) -> dict[Spot, float]:
-    """As wished, but in this order and with gaps: the middle between making room rightwards and leftwards."""
+    """Positions near the wished ones, in this order and with gaps: the mean of moving right and moving left."""
     rightwards: dict[Spot, float] = {}
     for before, spot in zip([None, *order], order, strict=False):
         least = rightwards[before] + _distance(before, spot, widths) if before else wish[spot]
@@ -160,6 +159,6 @@ def _ways(
 
 
 def _edge(centre: tuple[float, float], width: float, towards: tuple[float, float], dy: float) -> tuple[float, float]:
-    """Where on the upper or lower edge of a room an arrow touches it: a little towards where it comes from or goes."""
+    """The point at which an arrow touches a room's edge, a little towards its other end."""
     reach = width * 0.36
     return centre[0] + max(-reach, min(reach, (towards[0] - centre[0]) * 0.3)), centre[1] + dy

@@ -1,4 +1,4 @@
-"""Read which file imports which."""
+"""Reading which file imports which."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-# Folders that are read, and the name under which Python finds each: "envoy-image" could not be imported.
+# The folders that are read, and the name by which Python imports each: "envoy-image" cannot be imported.
 SOURCES = {"meshcert": "meshcert", "lambdas": "lambdas", "stacks": "stacks", "envoy-image/entrypoint": "entrypoint"}
 
 
@@ -20,8 +20,8 @@ class File:
 
     Args:
         path: Relative to the root of the repository.
-        imports: Paths of the files it imports. One that waits inside a function, or is there for the type checker
-            only, counts like any other.
+        imports: Paths of the files it imports. An import inside a function, or for the type checker only, counts like
+            any other.
     """
 
     path: str
@@ -40,7 +40,7 @@ class File:
 
 
 def read_files(root: Path) -> list[File]:
-    """Every Python file of the product, by path, with what it imports of the product."""
+    """Every Python file of the product, ordered by path."""
     modules = {}
     for folder, package in SOURCES.items():
         for path in sorted((root / folder).rglob("*.py")):

@@ -1,5 +1,5 @@
 """
-AWS credentials of this container: from the endpoint that its platform names, or wherever AWS programs look.
+This container's AWS credentials: from the endpoint that its platform names, or from where AWS programs look.
 
 awscrt's default chain would find them too. It is asked only where there is no such endpoint, because making it reads
 the machine's CA bundle twice: a fifth of the time Envoy itself takes to start.
@@ -24,18 +24,17 @@ if TYPE_CHECKING:
     from entrypoint.aws.endpoint import Endpoint
 
 REFRESH_BEFORE_S = 300.0
-"""New credentials are fetched this long before the old ones end, seconds; ECS renews them earlier than that."""
+"""New credentials are fetched this long before the old ones expire, seconds; ECS renews them even earlier."""
 _OK = 200
 
 
 class CredentialsEndpoint:
     """
-    Where a platform gives this container its credentials.
+    The endpoint from which a platform gives this container its credentials.
 
     Args:
-        endpoint: The host.
         path: Absolute, with its query.
-        token: Reads the ``Authorization`` header, empty for none; ConnectionError if it cannot be read.
+        token: Returns the ``Authorization`` header, empty for none; raises ConnectionError if it cannot be read.
     """
 
     def __init__(self, endpoint: Endpoint, path: str, token: Callable[[], str]) -> None:
@@ -46,10 +45,10 @@ class CredentialsEndpoint:
 
 class EndpointCredentials:
     """
-    Fetches an endpoint's credentials and keeps them; the connection for the first fetch is made at once.
+    Credentials from an endpoint, kept until they run out; the connection for the first fetch is made at once.
 
     Args:
-        now: Seconds since 1970, UTC.
+        now: Returns seconds since 1970, UTC.
     """
 
     def __init__(
@@ -64,13 +63,13 @@ class EndpointCredentials:
 
     def provider(self, timeout_s: float) -> Any:
         """
-        A provider whose credentials are good for five minutes or more, as long as the endpoint answers.
+        A provider whose credentials are valid for five more minutes at least, as long as the endpoint answers.
 
         Args:
-            timeout_s: Longest wait, for the connection and for the answer each, seconds.
+            timeout_s: Longest wait for the connection, and again for the answer, seconds.
 
         Raises:
-            ConnectionError: If the endpoint gives none, and the kept ones have ended.
+            ConnectionError: If the endpoint gives none, and the kept ones have expired.
         """
         if self._expires - self._now() < REFRESH_BEFORE_S:
             try:
@@ -81,7 +80,7 @@ class EndpointCredentials:
         return self._kept
 
     def _fetch(self, timeout_s: float) -> tuple[Any, float]:
-        """A provider, and when its credentials end, seconds since 1970, UTC."""
+        """A provider, and when its credentials expire, seconds since 1970, UTC."""
         connecting, self._connecting = self._connecting or connect(self._where.endpoint, self._bootstrap), None
         connection = result(connecting, "credentials", timeout_s)
         headers = [("Host", self._where.endpoint.authority), ("Accept", "application/json")]
@@ -105,7 +104,7 @@ class ChainCredentials:
         self._chain = auth.AwsCredentialsProvider.new_default_chain(bootstrap)
 
     def provider(self, timeout_s: float) -> Any:
-        """Awscrt's own provider, which keeps and renews what it finds. If it finds nothing, signing fails."""
+        """The provider of awscrt, which keeps and renews what it finds. If it finds nothing, signing fails."""
         del timeout_s
         return self._chain
 
@@ -117,8 +116,8 @@ def find_credentials(
     This container's credentials.
 
     Args:
-        environ: Its environment. Keys in it win over the platform's, as with every AWS program.
-        endpoint: Gives the platform's endpoint; may raise ValueError.
+        environ: Keys in it take precedence over the platform's, as in every AWS program.
+        endpoint: Returns the platform's endpoint; may raise ValueError.
     """
     where = None if environ.get("AWS_ACCESS_KEY_ID") else endpoint()
     return EndpointCredentials(where, bootstrap) if where else ChainCredentials(bootstrap)
@@ -132,6 +131,6 @@ def _parsed(body: bytes) -> tuple[Any, float]:
             answer["AccessKeyId"], answer["SecretAccessKey"], answer["Token"]
         )
     except (ValueError, KeyError, TypeError):
-        # What cannot be read may be half a credential: it is not quoted.
+        # The answer is not quoted, because an unreadable one may still contain part of a credential.
         raise ConnectionError("no credentials: the container's endpoint answers something else") from None
     return provider, expires.timestamp()

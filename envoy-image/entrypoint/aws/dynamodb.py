@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 REQUEST_TIMEOUT_S = 1.0
-"""For each of credentials, signature, connection and answer, seconds; together they take tens of milliseconds."""
+"""Longest wait for each of credentials, signature, connection and answer, seconds; all take tens of milliseconds."""
 
 _SERVICE = JsonService("dynamodb", "DynamoDB_20120810", "1.0")
 
@@ -28,11 +28,11 @@ class OneRequestConnection(JsonConnection, Protocol):
 
 class DynamoDb:
     """
-    Writes items. Nothing is repeated here.
+    Writes items to DynamoDB, without retries.
 
     Args:
-        connect: Begins a connection to the region's endpoint. Each request has its own: DynamoDB closes idle ones
-            sooner than the next is due. May raise ValueError if the environment's endpoint is not a URL.
+        connect: Begins a connection to the region's endpoint. Each request gets a new one: DynamoDB closes an idle one
+            before the next request is due. May raise ValueError if the environment's endpoint is not a URL.
     """
 
     def __init__(self, connect: Callable[[], OneRequestConnection]) -> None:
@@ -43,12 +43,11 @@ class DynamoDb:
         Replace an item (dynamodb:PutItem).
 
         Args:
-            table: Its name.
-            item: All attributes, the key's among them.
+            item: All attributes, including the key.
 
         Raises:
             AwsUnavailable: If AWS cannot answer now.
-            AwsRefused: If AWS says no.
+            AwsRefused: If AWS refuses.
             IdentityMissing: If there is no such table.
         """
         try:

@@ -23,7 +23,7 @@ _URL = re.compile(
     r"(?P<path>/[^\s?#]*)?(?P<query>\?[^\s#]*)?",
     re.IGNORECASE,
 )
-"""By hand: importing ``urllib.parse``, which brings ``ipaddress``, is a fiftieth of the start."""
+"""A pattern instead of ``urllib.parse``, whose import, with ``ipaddress``, takes a fiftieth of the start."""
 _PORTS = range(1, 65_536)
 
 CA_BUNDLE = "AWS_CA_BUNDLE"
@@ -36,9 +36,7 @@ class Endpoint(NamedTuple):
     One HTTP(S) endpoint.
 
     Args:
-        host: DNS name or address.
-        port: TCP port.
-        tls: Whether it speaks HTTPS.
+        tls: True for HTTPS.
     """
 
     host: str
@@ -47,17 +45,17 @@ class Endpoint(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """The ``Host`` header: the port is left out where it is the scheme's own."""
+        """The ``Host`` header, without the port if it is the scheme's default."""
         return self.host if self.port == (443 if self.tls else 80) else f"{self.host}:{self.port}"
 
 
 def secrets_manager_endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
-    """Secrets Manager's endpoint; ValueError as of :func:`object_endpoint`."""
+    """Secrets Manager's endpoint; raises ValueError as :func:`object_endpoint` does."""
     return _endpoint("secretsmanager", "AWS_ENDPOINT_URL_SECRETS_MANAGER", region, environ)
 
 
 def dynamodb_endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
-    """DynamoDB's endpoint; ValueError as of :func:`object_endpoint`."""
+    """DynamoDB's endpoint; raises ValueError as :func:`object_endpoint` does."""
     return _endpoint("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB", region, environ)
 
 
@@ -65,11 +63,10 @@ def object_endpoint(region: str, environ: Mapping[str, str], bucket: str) -> tup
     """
     Amazon S3's endpoint for the objects of a bucket, and the prefix of each object's path.
 
-    AWS has a host name for every bucket. An endpoint that the environment names need not have one, so the bucket then
-    stands in the path, which S3 understands as well.
+    AWS has a host name for every bucket. An endpoint from the environment need not have one, so the bucket then goes
+    into the path, which S3 understands too.
 
     Args:
-        region: Of the bucket.
         environ: May hold ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL`` and ``AWS_USE_FIPS_ENDPOINT``.
         bucket: Its name, without dots.
 
@@ -88,9 +85,9 @@ def _endpoint(service: str, variable: str, region: str, environ: Mapping[str, st
 
     Args:
         service: First part of its DNS name.
-        variable: May hold its URL, as every AWS SDK reads it; before ``AWS_ENDPOINT_URL``.
+        variable: Name of the service's own variable, which takes precedence over ``AWS_ENDPOINT_URL``.
         region: For example ``eu-west-1``; decides the partition.
-        environ: May hold ``AWS_ENDPOINT_URL`` and ``AWS_USE_FIPS_ENDPOINT``, too.
+        environ: May also hold ``AWS_ENDPOINT_URL`` and ``AWS_USE_FIPS_ENDPOINT``.
 
     Raises:
         ValueError: If the environment's URL is not HTTP(S).
@@ -107,10 +104,10 @@ def _endpoint(service: str, variable: str, region: str, environ: Mapping[str, st
 
 def authorities_file(environ: Mapping[str, str]) -> str:
     """
-    The file with the CA certificates that AWS's are checked against, PEM; empty takes the system's.
+    The path of the CA certificates that AWS's are checked against, PEM; empty for the system's.
 
     Args:
-        environ: May hold ``AWS_CA_BUNDLE``, as every AWS SDK reads it.
+        environ: May hold ``AWS_CA_BUNDLE``, which every AWS SDK reads.
 
     Raises:
         ValueError: If that file cannot be read.
@@ -124,9 +121,6 @@ def authorities_file(environ: Mapping[str, str]) -> str:
 def parse_endpoint(url: str) -> tuple[Endpoint, str]:
     """
     The endpoint and the path of a URL.
-
-    Args:
-        url: With its scheme.
 
     Raises:
         ValueError: If it is not HTTP(S). The URL is not in the message: it could hold credentials.

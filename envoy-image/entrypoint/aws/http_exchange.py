@@ -1,4 +1,4 @@
-"""HTTP over awscrt (AWS's own C runtime), with an end to every wait: awscrt has no read timeout of its own."""
+"""HTTP over awscrt (AWS's own C runtime) with a limit on every wait, because awscrt has no read timeout."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_S = 3.0
 LARGEST_ANSWER = 1 << 20
-"""Bytes; a secret has at most 64 KiB, and no answer may fill the memory."""
+"""Most bytes of an answer, so that none can fill the memory; a secret has at most 64 KiB."""
 
 
 def connect(endpoint: Endpoint, bootstrap: io.ClientBootstrap, authorities: str = "") -> Any:
     """
-    Begin a connection; the answer is awscrt's future.
+    Begin a connection, and return awscrt's future.
 
     Args:
-        authorities: File with the CA certificates that the endpoint's is checked against; empty takes the system's.
+        authorities: Path of the CA certificates that the endpoint's is checked against; empty for the system's.
     """
     options = io.SocketOptions()
     options.connect_timeout_ms = int(CONNECT_TIMEOUT_S * 1000)
@@ -40,9 +40,7 @@ class HttpAnswer(NamedTuple):
     The answer to one request.
 
     Args:
-        status: HTTP status.
-        body: Its body.
-        entity_tag: Its ETag; empty if it has none.
+        entity_tag: The ETag; empty if there is none.
     """
 
     status: int
@@ -55,7 +53,7 @@ def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> Ht
     The answer to one request.
 
     Args:
-        connection: An open one. After an error it must not be used again: a late answer would be taken for another's.
+        connection: Open. After an error it must not be used again: a late answer would be taken for the next one's.
         timeout_s: Longest wait for the whole answer, seconds.
 
     Raises:
@@ -75,10 +73,10 @@ def exchange(connection: Any, request: http.HttpRequest, timeout_s: float) -> Ht
 
 def result(future: Any, what: str, timeout_s: float) -> Any:
     """
-    The result of a future of awscrt.
+    The result of an awscrt future.
 
     Args:
-        what: What is waited for, in words for errors.
+        what: What is being waited for, for error messages.
         timeout_s: Longest wait, seconds.
 
     Raises:

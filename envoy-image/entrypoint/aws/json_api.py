@@ -1,4 +1,4 @@
-"""One call of an AWS service that speaks JSON, and what its answer means."""
+"""One call to an AWS service that speaks JSON, and what its answer means."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 REQUEST_TIMEOUT_S = 3.0
-"""For each of connection, signature and answer, seconds; an answer takes tens of milliseconds."""
+"""Longest wait for each of connection, signature and answer, seconds; an answer takes tens of milliseconds."""
 
 FRESH_ROLE_CODES = frozenset({"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
-"""Refusals that a role or session made seconds ago may still meet."""
+"""Refusals that a role or session which is only seconds old may still meet."""
 
 _SERVER_ERROR = 500
 _OK = 200
@@ -33,9 +33,9 @@ class JsonService:
     One AWS service.
 
     Args:
-        name: As in an IAM action, for example ``secretsmanager``.
-        target: What stands before the operation in ``X-Amz-Target``.
-        version: Of AWS's JSON protocol: ``1.0`` or ``1.1``.
+        name: The service's name in IAM actions, for example ``secretsmanager``.
+        target: The part before the operation in ``X-Amz-Target``.
+        version: The version of AWS's JSON protocol: ``1.0`` or ``1.1``.
     """
 
     def __init__(self, name: str, target: str, version: str) -> None:
@@ -52,18 +52,17 @@ class JsonService:
         timeout_s: float = REQUEST_TIMEOUT_S,
     ) -> dict[str, Any]:
         """
-        The answer to one call. Nothing is repeated here: see :mod:`entrypoint.aws.retrying`.
+        The answer to one call, without retries; for those see :mod:`entrypoint.aws.retrying`.
 
         Args:
             connection: To the service's endpoint in this region.
             operation: For example ``GetSecretValue``.
-            resource: The secret or table that the call is about, for errors.
-            question: The call's parameters.
-            timeout_s: For each of credentials, signature, connection and answer, seconds.
+            resource: The secret or table that the call is about, for error messages.
+            timeout_s: Longest wait for each of credentials, signature, connection and answer, seconds.
 
         Raises:
             AwsUnavailable: If AWS cannot answer now.
-            AwsRefused: If AWS says no.
+            AwsRefused: If AWS refuses.
             IdentityMissing: If there is no such resource.
         """
         headers = [
@@ -86,13 +85,12 @@ class JsonService:
 
 def error_of(action: str, resource: str, status: int, answer: Any) -> MeshcertError:
     """
-    The error that an answer other than a good one stands for.
+    The error that a failed call's answer stands for.
 
     Args:
-        action: The call, as an IAM action.
+        action: The call's IAM action.
         resource: The secret or table that it was about.
-        status: HTTP status.
-        answer: The decoded body; anything but an object counts as garbage.
+        answer: The decoded body; anything but a JSON object counts as unreadable.
     """
     if not isinstance(answer, dict):
         return AwsUnavailable(action, resource, f"HTTP {status} with a body that is no JSON object")

@@ -1,4 +1,4 @@
-"""The one call that this container makes to Amazon S3: an object, if it has changed."""
+"""The one call that this container makes to Amazon S3: get an object if it has changed."""
 
 from __future__ import annotations
 
@@ -36,8 +36,7 @@ class StoredObject(NamedTuple):
     An object's content.
 
     Args:
-        body: The bytes.
-        entity_tag: Names them; empty if S3 told none.
+        entity_tag: The ETag of this content; empty if S3 gave none.
     """
 
     body: bytes
@@ -46,11 +45,11 @@ class StoredObject(NamedTuple):
 
 class ObjectStorage:
     """
-    Reads objects. A request that fails on a kept connection is sent once more, on a new one.
+    Reads objects from S3. A request that fails on a kept connection is sent again on a new one, once.
 
     Args:
-        region: Of every bucket.
-        environ: Says where Amazon S3 answers.
+        region: Region of all buckets.
+        environ: May name another endpoint for Amazon S3.
         connect: Makes a connection to an endpoint.
     """
 
@@ -64,19 +63,18 @@ class ObjectStorage:
 
     def read(self, bucket: str, key: str, entity_tag: str = "") -> StoredObject | None:
         """
-        An object (s3:GetObject).
+        Get an object (s3:GetObject) unless the caller has it already.
 
         Args:
-            bucket: Its bucket.
-            key: Its key.
-            entity_tag: Of the object that the caller has already; empty if it has none.
+            entity_tag: ETag of the content that the caller has; empty if it has none.
 
         Returns:
             The object; None if the caller has it already.
 
         Raises:
             AwsUnavailable: If S3 cannot answer now.
-            AwsRefused: If S3 says no. A missing object is AccessDenied for those who may not list the bucket.
+            AwsRefused: If S3 refuses. It answers AccessDenied for a missing object too, unless the role may list the
+                bucket.
         """
         name = f"s3://{bucket}/{key}"
         try:
@@ -98,7 +96,7 @@ class ObjectStorage:
         try:
             return connection.get(f"{prefix}/{key}", headers, REQUEST_TIMEOUT_S)
         except ConnectionError:
-            # S3 ends a connection that has been idle; that may come to light only while it is used.
+            # S3 closes idle connections, which may show only when one is used again.
             if not kept:
                 raise
             return connection.get(f"{prefix}/{key}", headers, REQUEST_TIMEOUT_S)

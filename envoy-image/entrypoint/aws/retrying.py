@@ -1,4 +1,4 @@
-"""A call that fails is repeated, until a deadline."""
+"""Repeating a call that fails, until a deadline."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _Result = TypeVar("_Result")
 FIRST_DELAY_S = 0.1
 LONGEST_DELAY_S = 3.0
 FRESH_ROLE_GRACE_S = 15.0
-"""A refusal that a fresh role may meet is final after this, seconds."""
+"""Seconds after which a refusal that a new role may meet is final."""
 
 
 def _any_fraction() -> float:
-    """A random number from 0 to 1; the module ``random`` would be loaded for this alone."""
+    """A random number from 0 to 1, without loading the module ``random`` for this alone."""
     return int.from_bytes(os.urandom(4), "big") / 2**32
 
 
 class ProcessClock(NamedTuple):
     """
-    The time, and the means to wait; tests bring their own.
+    The time, and a way to wait; tests bring their own.
 
     Args:
-        monotonic: Seconds since any fixed moment.
+        monotonic: Returns seconds since any fixed moment.
         sleep: Waits that many seconds.
-        jitter: A random number from 0 to 1.
-        now: Seconds since 1970, UTC.
+        jitter: Returns a random number from 0 to 1.
+        now: Returns seconds since 1970, UTC.
     """
 
     monotonic: Callable[[], float] = time.monotonic
@@ -44,10 +44,10 @@ class ProcessClock(NamedTuple):
 
 def delay(attempt: int, jitter: float) -> float:
     """
-    Seconds to wait after an attempt: doubling, and from half to all of that at random.
+    The wait after an attempt, seconds: it doubles each time, and is cut by up to a half at random.
 
     Args:
-        attempt: 0 for the first one.
+        attempt: 0 for the first attempt.
         jitter: From 0 to 1.
     """
     return min(LONGEST_DELAY_S, FIRST_DELAY_S * 2.0 ** min(attempt, 16)) * (0.5 + 0.5 * jitter)
@@ -57,12 +57,12 @@ def until(deadline: float, attempt: Callable[[], _Result], clock: ProcessClock) 
     """
     The result of the first attempt that succeeds.
 
-    An error that heals by itself is tried again until the deadline. One that needs a person is final at once, except a
-    refusal that a fresh role may meet, which is final after 15 seconds. A quarantined version heals: whoever put that
-    label there moves AWSCURRENT away from it next.
+    After an error that heals by itself, the call is repeated until the deadline. One that needs a person is final at
+    once, except a refusal that a new role may meet, which is final after 15 seconds. A quarantined version heals: the
+    function that sets this label moves AWSCURRENT to another version next.
 
     Args:
-        deadline: On the clock's ``monotonic``; one attempt is made even if it is over.
+        deadline: In the clock's ``monotonic`` time; one attempt is made even if it has passed.
         attempt: Raises :class:`~meshcert.errors.MeshcertError` when it fails.
 
     Raises:

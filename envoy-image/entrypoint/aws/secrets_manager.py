@@ -1,4 +1,4 @@
-"""The two calls that this container makes to AWS Secrets Manager: where the labels stand, and the current value."""
+"""The two calls that this container makes to AWS Secrets Manager: the versions' labels, and the current value."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SecretVersion(NamedTuple):
     Args:
         version_id: Its VersionId.
         text: Its SecretString; not shown by ``repr``.
-        quarantined: Whether its rollout failed.
+        quarantined: True if its rollout failed.
     """
 
     version_id: str
@@ -36,10 +36,10 @@ class SecretVersion(NamedTuple):
 
 class SecretLabels(NamedTuple):
     """
-    The versions that a secret's labels stand on.
+    The versions that a secret's staging labels are attached to.
 
     Args:
-        current: VersionId that AWSCURRENT stands on; empty if on none.
+        current: VersionId that is labelled AWSCURRENT; empty if there is none.
         quarantined: VersionIds whose rollout failed.
     """
 
@@ -49,7 +49,7 @@ class SecretLabels(NamedTuple):
 
 class SecretsReader:
     """
-    Reads secrets. Nothing is repeated here: see :mod:`entrypoint.aws.retrying`.
+    Reads secrets, without retries; for those see :mod:`entrypoint.aws.retrying`.
 
     Args:
         connection: To Secrets Manager's endpoint in this region.
@@ -60,14 +60,14 @@ class SecretsReader:
 
     def labels(self, secret: str) -> SecretLabels:
         """
-        The versions that its labels stand on (secretsmanager:DescribeSecret); the value is not read.
+        The versions that its labels are attached to (secretsmanager:DescribeSecret); the value is not read.
 
         Args:
             secret: ARN or name.
 
         Raises:
             AwsUnavailable: If AWS cannot answer now.
-            AwsRefused: If AWS says no.
+            AwsRefused: If AWS refuses.
             IdentityMissing: If there is no such secret.
         """
         answer = _SERVICE.call(self._connection, "DescribeSecret", secret, {"SecretId": secret})
@@ -79,14 +79,14 @@ class SecretsReader:
 
     def current_value(self, secret: str) -> SecretVersion:
         """
-        The version that AWSCURRENT stands on (secretsmanager:GetSecretValue).
+        The version that is labelled AWSCURRENT (secretsmanager:GetSecretValue).
 
         Args:
             secret: ARN or name.
 
         Raises:
             AwsUnavailable: If AWS cannot answer now.
-            AwsRefused: If AWS says no.
+            AwsRefused: If AWS refuses.
             IdentityMissing: If there is no such secret, or no current version.
         """
         question = {"SecretId": secret, "VersionStage": CURRENT}

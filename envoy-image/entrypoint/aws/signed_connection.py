@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 class Session(NamedTuple):
     """
-    Shared by all connections of this process.
+    The session that all connections of this process share.
 
     Args:
-        bootstrap: awscrt's, with its thread.
-        credentials: This container's; their fetch has begun.
-        authorities: File with the CA certificates that AWS's are checked against, PEM; empty takes the system's.
+        bootstrap: The awscrt bootstrap with its thread.
+        credentials: This container's credentials; fetching them has begun.
+        authorities: Path of the CA certificates that AWS's are checked against, PEM; empty for the system's.
     """
 
     bootstrap: io.ClientBootstrap
@@ -35,7 +35,7 @@ class Session(NamedTuple):
     @classmethod
     def begin(cls, environ: Mapping[str, str], endpoint: Callable[[], CredentialsEndpoint | None]) -> Session:
         """
-        A session with the credentials that the environment leads to.
+        A session with the credentials that the environment or the platform provides.
 
         Args:
             environ: May hold keys, and the authorities that TLS trusts.
@@ -52,9 +52,9 @@ class Session(NamedTuple):
 
 class SignedConnection:
     """
-    Sends requests to one endpoint with the credentials of the container.
+    Sends signed requests to one endpoint, with the container's credentials.
 
-    The connection is made at once and kept; a broken one is made again by the next call.
+    The connection is made at once and kept; if it breaks, the next call makes a new one.
 
     Args:
         region: For the signature.
@@ -74,8 +74,7 @@ class SignedConnection:
 
         Args:
             headers: Besides ``Host``, ``Content-Length`` and those of the signature.
-            body: Of the request.
-            timeout_s: Longest time for each of credentials, connection and answer, seconds.
+            timeout_s: Longest wait for each of credentials, connection and answer, seconds.
 
         Returns:
             Status and body of the answer.
@@ -92,12 +91,12 @@ class SignedConnection:
         Ask Amazon S3 for an object.
 
         Args:
-            path: Absolute, of letters, digits, ``-``, ``.`` and ``/`` alone: nothing in it is escaped.
+            path: Absolute, and only letters, digits, ``-``, ``.`` and ``/``: nothing in it is escaped.
             headers: Besides ``Host`` and those of the signature.
-            timeout_s: As of :meth:`post`.
+            timeout_s: As in :meth:`post`.
 
         Raises:
-            ConnectionError: As of :meth:`post`.
+            ConnectionError: As in :meth:`post`.
         """
         request = http.HttpRequest("GET", path, http.HttpHeaders(headers))
         # S3 alone wants the body's hash as a header, and the path signed as it is sent (S3 API, "Signature V4").
@@ -109,7 +108,7 @@ class SignedConnection:
         return self._send(request, of_s3, timeout_s)
 
     def close(self) -> None:
-        """Give the connection up, also one that is still being made; this object is not used again."""
+        """Close the connection, even one that is still being made; this object must not be used again."""
         self._connecting.add_done_callback(_close)
 
     def _send(self, request: http.HttpRequest, signing_options: dict[str, Any], timeout_s: float) -> HttpAnswer:
@@ -128,7 +127,7 @@ class SignedConnection:
             raise
 
     def _open(self, timeout_s: float) -> Any:
-        """The kept connection, or a new one where it was closed meanwhile."""
+        """The kept connection, or a new one if it was closed meanwhile."""
         connection = result(self._connecting, "connection", timeout_s)
         if not connection.is_open():
             self._connecting = connect(self._endpoint, self._bootstrap, self._authorities)

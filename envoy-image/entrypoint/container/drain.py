@@ -1,8 +1,8 @@
 """
 Stopping without a failed request.
 
-ECS takes a task out of Cloud Map, then sends SIGTERM. Clients still know the address for the record's TTL (5 s) and
-until they ask again (1 s), so the proxy goes on accepting that long; it only asks clients to leave, with
+ECS takes a task out of Cloud Map, then sends SIGTERM. Clients keep the address for the record's TTL (5 s) and until
+they ask again (1 s), so the proxy goes on accepting connections for that long and only asks clients to leave, with
 ``Connection: close`` and GOAWAY. Then it waits for requests in flight. All of it fits the stacks' stopTimeout (60 s).
 """
 
@@ -27,7 +27,7 @@ FINISH_S = 5.0
 
 
 def drain_time(environ: Mapping[str, str]) -> float:
-    """Seconds to go on accepting after SIGTERM; the default if the setting is not a number."""
+    """The seconds to go on accepting after SIGTERM; the default if the setting is not a number."""
     try:
         return float(environ.get(DRAIN) or DEFAULT_DRAIN_S)
     except ValueError:
@@ -45,7 +45,7 @@ class Drain:
         self._accept_until = 0.0
 
     def begin(self) -> None:
-        """Ask Envoy to drain. If it does not answer, it is stopped all the same when the time is over."""
+        """Ask Envoy to drain. If it does not answer, it is stopped when the time is over all the same."""
         self._accept_until = time.monotonic() + self.accept_s
         for path in ("/healthcheck/fail", "/drain_listeners?graceful&skip_exit"):
             try:
@@ -54,7 +54,7 @@ class Drain:
                 continue
 
     def finished(self) -> bool:
-        """True once Envoy may be stopped: time is up, and no request is in flight or FINISH_S is over as well."""
+        """True once Envoy may be stopped: the drain time is over, and so are all requests in flight, or FINISH_S."""
         over = time.monotonic() - self._accept_until
         return over >= FINISH_S or (over >= 0 and self._requests_in_flight() == 0)
 

@@ -21,7 +21,6 @@ def envoy_command(config: str, environ: Mapping[str, str]) -> list[str]:
 
     Args:
         config: Path of its configuration.
-        environ: The container's environment.
     """
     return [
         "envoy",
@@ -30,7 +29,7 @@ def envoy_command(config: str, environ: Mapping[str, str]) -> list[str]:
         # One worker for each CPU this container may use; Envoy would count the host's.
         *("--concurrency", str(len(os.sched_getaffinity(0)))),
         *("--drain-time-s", str(max(1, int(drain_time(environ))))),
-        # A refused connection is in the log a quarter of a second later, not ten.
+        # A refused connection is logged within a quarter of a second, not ten seconds.
         *("--file-flush-interval-msec", "250"),
         *("--log-level", _LOG_LEVELS.get(environ.get(LOG_LEVEL, ""), "warning")),
     ]

@@ -11,17 +11,12 @@ if TYPE_CHECKING:
 
 
 class Paths:
-    """
-    Where things lie, from the environment.
-
-    Args:
-        environ: The process's environment.
-    """
+    """The paths of the files, as the environment decides."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.folder = environ.get(environment.MATERIAL_DIR) or container.MATERIAL_DIR
         self.secrets = f"{self.folder}/secrets"
-        """Folder of the SDS resource files. Envoy watches it: it is never removed and made again."""
+        """Folder of the SDS resource files. Envoy watches it, so it is never removed and made again."""
         self.bootstrap = f"{self.folder}/bootstrap.json"
         self.envoy_config = f"{self.folder}/envoy.json"
         """The named pipe Envoy reads its configuration from, once."""

@@ -1,4 +1,4 @@
-"""Limits and signals that this container's processes ask of the kernel."""
+"""Limits and signals that this container's processes set with the kernel."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PR_SET_DUMPABLE = 4
 
 def no_core_dumps() -> None:
     """
-    No core file of this process and its children, which would hold keys.
+    Forbid core files of this process and its children, because they would hold keys.
 
     The limit is one byte, not zero: Linux ignores zero when ``core_pattern`` names a program (core(5)), and takes one
     byte as "never" in both cases (``do_coredump`` in fs/coredump.c).
@@ -22,10 +22,10 @@ def no_core_dumps() -> None:
 
 def end_with_parent(parent: int) -> None:
     """
-    Have the kernel kill this process when its parent ends (prctl PR_SET_PDEATHSIG; kept across ``exec``).
+    Have the kernel kill this process when its parent ends (prctl PR_SET_PDEATHSIG, which ``exec`` preserves).
 
     Args:
-        parent: Process id of the parent. If it has ended already, this process ends here.
+        parent: Process id of the parent. If it has already ended, this process ends now.
     """
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:

@@ -1,4 +1,4 @@
-"""The reports of the watcher to the supervisor, one byte each, through a pipe."""
+"""The watcher's reports to the supervisor, one byte each, through a pipe."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""The wait before a child that died is started again."""
+"""The wait before a child that has died is started again."""
 
 from __future__ import annotations
 
 FIRST_S = 0.5
 MOST_S = 60.0
 SOUND_AFTER_S = 120.0
-"""A child that lived this long was sound: its end starts a new count, seconds."""
+"""A child that lived this many seconds was sound: its end starts a new count."""
 
 
 class Restarts:
-    """Doubles the wait with every early death."""
+    """A wait that doubles with every early death."""
 
     def __init__(self) -> None:
         self._started = 0.0

@@ -1,4 +1,4 @@
-"""Envoy's own account of its secrets: counters and certificates."""
+"""Envoy's own report on its secrets: counters and certificates."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class SecretCounters(NamedTuple):
 
     Args:
         accepted: ``update_success``.
-        rejected: ``update_rejected``: the content was refused, the last good one stays.
-        failed: ``update_failure``: the file could not be read as a DiscoveryResponse. And ``key_rotation_failed``: a
-            file that it names could not; ours names none.
-        version: ``version_text``: what is served.
+        rejected: ``update_rejected``: the content was refused, and the last good one stays.
+        failed: ``update_failure``, when the file cannot be read as a DiscoveryResponse, plus ``key_rotation_failed``,
+            when a file that it names cannot be read; ours names none.
+        version: ``version_text``: the version that is served.
     """
 
     accepted: int = 0
@@ -65,9 +65,9 @@ class Leaf(NamedTuple):
     A certificate in one of Envoy's TLS contexts.
 
     Args:
-        serial: Its serial number, lower-case hex, whole bytes.
+        serial: Serial number, lower-case hex, whole bytes.
         not_after: End of its validity, seconds since 1970, UTC.
-        names: Its DNS names and URIs.
+        names: DNS names and URIs.
     """
 
     serial: str
@@ -91,7 +91,7 @@ def served_leaves(admin: Admin) -> frozenset[Leaf]:
 
 
 def whole_bytes(serial: int) -> str:
-    """A serial number as Envoy and :class:`meshcert.material.certificate_facts.CertificateFacts` show it."""
+    """A serial number in the form that Envoy and :class:`meshcert.material.certificate_facts.CertificateFacts` use."""
     digits = f"{serial:x}"
     return digits.zfill(len(digits) + len(digits) % 2)
 
@@ -105,7 +105,7 @@ def _leaf(certificate: dict[str, Any]) -> Leaf:
 
 
 def _names(listed: Iterable[dict[str, str]]) -> Iterator[San]:
-    """Envoy's ``SubjectAlternateName``: each has one key, its kind."""
+    """The names in Envoy's ``SubjectAlternateName`` objects, each of which has one key, its kind."""
     for name in listed:
         if "dns" in name:
             yield Dns(name["dns"])

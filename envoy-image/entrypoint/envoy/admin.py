@@ -1,4 +1,4 @@
-"""Envoy's administration interface, as this container asks it."""
+"""Envoy's administration interface, as far as this container uses it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Admin:
     The administration interface of one Envoy.
 
     Args:
-        address: Its address, without the port.
+        address: The address without the port.
     """
 
     def __init__(self, address: str) -> None:

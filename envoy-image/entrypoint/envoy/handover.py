@@ -1,4 +1,4 @@
-"""Handing resources to Envoy and hearing what it made of them: the same form for files and socket, and the files."""
+"""Handing resources to Envoy and getting its verdicts: the protocol that files and socket share, and the files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Verdict(NamedTuple):
 
     Args:
         accepted: True if Envoy serves it.
-        reason: Why not, with Envoy's own words where they are known.
+        reason: Why not, in Envoy's own words where they are known.
     """
 
     accepted: bool
@@ -35,12 +35,12 @@ class Verdict(NamedTuple):
 
 class EnvoyResource(NamedTuple):
     """
-    One version of a resource, as Envoy is handed it; ``repr`` shows the version alone.
+    One version of a resource in the form that Envoy is handed; ``repr`` shows the version alone.
 
     Args:
         version: Its ``version_info``.
         body: Its message as JSON. A secret's contains the encrypted key.
-        complete: False if Envoy alone has all of it, because it shows no keys. It cannot be handed over again then.
+        complete: False if only Envoy has all of it, because Envoy shows no keys. Then it cannot be handed over again.
     """
 
     version: str
@@ -59,17 +59,17 @@ class Ticket(Protocol):
 
 
 class Handover(Protocol):
-    """The way to Envoy. Resources are told apart by their xDS names."""
+    """A way to hand resources to Envoy, by their xDS names."""
 
     ask_every_s: float
-    """How often it is worth asking for a verdict, seconds."""
+    """Seconds between two questions for a verdict; asking more often gains nothing."""
 
     def put(self, name: str, resource: EnvoyResource) -> None:
         """
-        Hand over a version that needs no verdict: Envoy has not started yet, or does not use it.
+        Hand over a version that needs no verdict, because Envoy has not started yet or does not use the resource.
 
         Raises:
-            OSError: If that is not possible; what was handed over before stays.
+            OSError: If that fails; what was handed over before stays.
         """
 
     def hand(self, name: str, resource: EnvoyResource) -> Ticket:
@@ -77,22 +77,22 @@ class Handover(Protocol):
         Hand over a version and return the ticket for its verdict.
 
         Raises:
-            EnvoySilent: If the verdict could not be told from an earlier one. Nothing is handed over.
+            EnvoySilent: If the verdict could not be distinguished from an earlier one. Nothing is handed over.
             OSError: As :meth:`put`.
         """
 
     def restore(self, name: str, resource: EnvoyResource | None) -> None:
-        """Go back to what Envoy serves; None if it serves nothing. Raises as :meth:`put`."""
+        """Go back to what Envoy serves (None if it serves nothing). Raises as :meth:`put` does."""
 
     def first_verdicts(self, names: Iterable[str]) -> Mapping[str, Verdict]:
-        """Envoy's verdicts on the first version of each, as far as there are any."""
+        """Envoy's verdicts on the first version of each resource, as far as there are any."""
 
     def earlier(self, names: Iterable[str]) -> Mapping[str, EnvoyResource]:
         """
-        Return what an earlier watcher handed over.
+        Return the resources that an earlier watcher handed over.
 
         Raises:
-            EnvoySilent: If Envoy alone knows, and does not say.
+            EnvoySilent: If only Envoy knows them, and it does not answer.
         """
 
 
@@ -101,8 +101,8 @@ class FileHandover:
     Resources in files that Envoy watches; the verdict is read from its counters. See :class:`Handover`.
 
     Args:
-        files: Where they lie.
-        admin: Gives Envoy's administration interface. It is called when that is needed first, because of what it loads.
+        admin: Returns Envoy's administration interface. It is called only when that is first needed, because of what it
+            loads.
     """
 
     ask_every_s = 0.002
@@ -116,13 +116,13 @@ class FileHandover:
         self._files.install(name, resource.body, resource.version)
 
     def hand(self, name: str, resource: EnvoyResource) -> Ticket:
-        """Replace the file; the ticket keeps the counters of before."""
+        """Replace the file; the ticket keeps the counters from before."""
         ticket = _FileTicket(self, name, resource.version)
         self.put(name, resource)
         return ticket
 
     def restore(self, name: str, resource: EnvoyResource | None) -> None:
-        """Replace the file, if there is something to replace it by."""
+        """Replace the file if there is a version to go back to."""
         if resource:
             self.put(name, resource)
 
@@ -168,7 +168,7 @@ class FileHandover:
 
 
 class _FileTicket:
-    """A verdict shows by the version that is served, or by a counter that has grown."""
+    """The ticket for a file: the version that is served, or a counter that has grown, shows the verdict."""
 
     def __init__(self, handover: FileHandover, name: str, version: str) -> None:
         self._handover = handover

@@ -1,4 +1,4 @@
-"""The files through which Envoy gets its secrets: one each, replaced in one step. No other code writes secrets."""
+"""The files through which Envoy gets its secrets, one each, replaced atomically. No other code writes secrets."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 class SecretFiles:
     """
-    The folder Envoy takes secrets from.
+    The folder from which Envoy reads secrets.
 
     Args:
-        directory: Its path. The folder is made if it is not there, and never removed: Envoy would lose its watch.
+        directory: Made if it does not exist, and never removed, because Envoy would lose its watch on it.
     """
 
     def __init__(self, directory: str) -> None:
@@ -28,7 +28,7 @@ class SecretFiles:
         """
         Hand one secret to Envoy.
 
-        The file is complete before it gets its name, and Envoy notices the rename. It is not synced to a disk: the
+        The file is complete before it gets its name, and Envoy notices the rename. Nothing is synced, because the
         folder is a tmpfs.
 
         Args:
@@ -37,14 +37,14 @@ class SecretFiles:
             version: Its ``version_info``.
 
         Raises:
-            OSError: If the folder is full or gone; what was installed before stays.
+            OSError: If the folder is full or missing; what was installed before stays.
         """
         os.makedirs(self._directory, 0o700, exist_ok=True)
         content = json.dumps(discovery_response(resource, version)).encode()
         write_private(f"{self._directory}/{file_name(name)}", content)
 
     def read(self, name: str) -> bytes:
-        """The file of this name; empty if there is none."""
+        """The content of a secret's file; empty if there is no file."""
         try:
             with open(f"{self._directory}/{file_name(name)}", "rb") as file:
                 return file.read()
@@ -54,7 +54,7 @@ class SecretFiles:
 
 def write_private(path: str, content: bytes) -> None:
     """
-    Replace a file by one that only this user can read, in one step. A hidden file is written beside it first.
+    Replace a file atomically by one that only this user can read. A hidden file is written beside it first.
 
     Raises:
         OSError: If it cannot be written; the old file stays.

@@ -1,8 +1,8 @@
 """
-One client's connection: gRPC over HTTP/2, bytes in and bytes out, without a socket.
+One client's connection: gRPC over HTTP/2 as bytes in and bytes out, without a socket.
 
-HTTP/2 is ``h2``'s: its import takes 25 ms and 1.6 MB, which a thread does while Envoy is loading; ``grpcio`` would add
-13 MB and 19 MB of image, and asyncio another 15 ms.
+``h2`` speaks HTTP/2. Its import takes 25 ms and 1.6 MB, in a thread while Envoy is loading; ``grpcio`` would add 13 MB
+of memory and 19 MB of image, and asyncio another 15 ms.
 """
 
 from __future__ import annotations
@@ -35,27 +35,27 @@ if TYPE_CHECKING:
     from entrypoint.grpc.socket import Peer
 
 LONGEST_FRAME = 128 * 1024
-"""Bytes that may come without a frame being complete; h2 itself would collect 16 MB of one before it refuses it."""
+"""Most bytes of an incomplete frame; h2 alone would collect 16 MB before it refuses one."""
 MOST_UNFINISHED = 16 * 1024 * 1024
-"""Bytes of unfinished requests that are kept for one connection: what Envoy could have with 256 streams."""
+"""Most bytes of unfinished requests that are kept for one connection: what Envoy could have with 256 streams."""
 MOST_UNSENT = 4 * 1024 * 1024
-"""Bytes that may wait for a client to take them."""
+"""Most bytes that may wait for a client to read them."""
 MOST_EVENTS = 1_000
-"""Frames that one piece of 64 KiB may hold; Envoy's have a few."""
+"""Most frames in one piece of 64 KiB; Envoy's pieces have a few."""
 
 _GRPC = "application/grpc"
 
 
 class Limits(NamedTuple):
     """
-    What the clients of one socket may take.
+    The limits for the clients of one socket.
 
     Args:
-        connections: Open at once; counted apart for peers that differ in user or attributes. Envoy has one.
-        streams: Open at once on one connection. Envoy has one for each resource.
-        message: Bytes of one request. The first request of each of Envoy's streams names all its extensions and has
-            60 KB; later ones have a hundred bytes.
-        patience_s: How long a client may take to finish what it has begun to send, or to take what it is sent.
+        connections: Open connections at once, counted separately for each user and set of attributes. Envoy has one.
+        streams: Open streams at once on one connection. Envoy has one for each resource.
+        message: Size of one request, bytes. The first request of each of Envoy's streams names all its extensions and
+            has 60 KB; later ones have a hundred bytes.
+        patience_s: Longest time for a client to finish what it has begun to send, or to read what it is sent, seconds.
     """
 
     connections: int = 16
@@ -65,11 +65,11 @@ class Limits(NamedTuple):
 
 
 class ClientFault(Exception):
-    """A client that broke a rule of HTTP/2 or exceeded a limit: its connection has to be closed."""
+    """A client broke a rule of HTTP/2 or exceeded a limit: its connection must be closed."""
 
 
 class _ServerCall:
-    """One HTTP/2 stream: what has arrived, what is to be sent, and how it ends."""
+    """The state of one HTTP/2 stream: what has arrived, what is to be sent, and how it ends."""
 
     def __init__(self, largest_message: int) -> None:
         self.stream: Stream | None = None
@@ -93,8 +93,7 @@ class ServerConnection:
     The server's end of one connection.
 
     Args:
-        services: Every method that this client may call.
-        peer: The client.
+        services: All methods that this client may call.
     """
 
     def __init__(self, services: Services, peer: Peer, limits: Limits) -> None:
@@ -204,7 +203,7 @@ class ServerConnection:
             call.send(call.stream.half_close())
 
     def _flush(self, number: int) -> None:
-        """Send as much as the client's windows allow; when everything is sent, the status, if the call has ended."""
+        """Send as much as the client's windows allow, and after everything the status, if the call has ended."""
         call = self._calls[number]
         while call.unsent:
             window = min(self._http.local_flow_control_window(number), self._http.max_outbound_frame_size)

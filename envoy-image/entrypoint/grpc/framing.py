@@ -8,7 +8,7 @@ _PREFIX = 5
 
 
 class Status(IntEnum):
-    """The gRPC status codes in use here."""
+    """The gRPC status codes that are used here."""
 
     OK = 0
     INVALID_ARGUMENT = 3
@@ -32,7 +32,7 @@ class CallEnded(Exception):
 
 
 def frame(message: bytes) -> bytes:
-    """The message, uncompressed, with its length before it."""
+    """The message as gRPC sends it: uncompressed, after its length."""
     return b"\0" + len(message).to_bytes(4, "big") + message
 
 
@@ -41,7 +41,7 @@ class Deframer:
     Puts messages together from the pieces in which they arrive.
 
     Args:
-        largest_message: Bytes.
+        largest_message: Size in bytes.
     """
 
     def __init__(self, largest_message: int) -> None:
@@ -49,7 +49,7 @@ class Deframer:
         self._pending = bytearray()
 
     def __len__(self) -> int:
-        """Bytes kept of a message that is not complete."""
+        """The number of bytes kept of an incomplete message."""
         return len(self._pending)
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -75,5 +75,5 @@ class Deframer:
 
 
 def percent_encoded(reason: str) -> str:
-    """The text as ``grpc-message`` has it: printable ASCII, everything else as ``%XX`` of its UTF-8."""
+    """The text as ``grpc-message`` holds it: printable ASCII, and everything else as ``%XX`` of its UTF-8."""
     return "".join(chr(byte) if 0x20 <= byte < 0x7F and byte != 0x25 else f"%{byte:02X}" for byte in reason.encode())

@@ -1,8 +1,8 @@
 """
-Serves gRPC on Unix sockets, in one thread.
+A gRPC server on Unix sockets, in one thread.
 
-A client can end its own connection at most. A fault in here ends all connections at most, and clients connect anew.
-No other thread ever waits for this one.
+The most a client can do is end its own connection. The most a fault in here can do is end all connections, and clients
+connect again. No other thread ever waits for this one.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _PIECE = 65_536
 
 class ServedSocket(NamedTuple):
     """
-    A socket, what is served on it, and to whom.
+    A socket, the services on it, and the users that may connect.
 
     Args:
-        name: Begins the names of its log events, as ``NAME-client``.
+        name: The names of its log events begin with it, for example ``NAME-client``.
         listener: From :func:`entrypoint.grpc.socket.bind`. It stays open when the server ends.
         services: All that can be called on this socket.
         users: The only users (uid) that may connect.
-        attributes_of: Asked once for each connection. Its answer is handed to the services as
+        attributes_of: Called once for each connection. Its result is passed to the services as
             :attr:`~entrypoint.grpc.socket.Peer.attributes`, and logged.
     """
 
@@ -49,7 +49,7 @@ class ServedSocket(NamedTuple):
 
 
 class _Accepted:
-    """A client's connection, and since when the client owes something."""
+    """A client's connection, and when the client began to owe something."""
 
     def __init__(self, wire: socket.socket, served: ServedSocket, peer: Peer) -> None:
         self.wire = wire
@@ -61,7 +61,7 @@ class _Accepted:
         self._unfinished_since = 0.0
 
     def note(self, now: float, *, took_some: bool) -> None:
-        """Note whether the client owes something now; ``took_some`` if it has just read some of what it was sent."""
+        """Note whether the client owes something now; with ``took_some`` it has just read some of what it was sent."""
         if not self.unsent:
             self._unsent_since = 0.0
         elif took_some or not self._unsent_since:
@@ -79,10 +79,10 @@ class _Accepted:
 
 class Server:
     """
-    Serves until the process ends.
+    A server that runs until the process ends.
 
     Args:
-        name: Begins the event ``NAME-fault``, a fault of the server's own.
+        name: The event of a fault in the server itself is ``NAME-fault``.
     """
 
     def __init__(self, name: str, sockets: Sequence[ServedSocket], log: Log) -> None:
@@ -155,7 +155,7 @@ class Server:
             self._attend(one, selectors.EVENT_WRITE, update=True)
 
     def _admitted(self, served: ServedSocket, wire: socket.socket) -> _Accepted | None:
-        """The new client; None if it may not stay."""
+        """The new client, or None if it is turned away."""
         refused = f"{served.name}-client-refused"
         try:
             peer = peer_of(wire)

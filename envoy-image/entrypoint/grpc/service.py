@@ -1,5 +1,5 @@
 """
-A gRPC service as the server sees it: a function for each method, which makes one :class:`Stream` for each call.
+A gRPC service as the server sees it: for each method, a function that makes one :class:`Stream` for each call.
 
 A service with a unary method and one that goes on answering until the client leaves::
 
@@ -36,10 +36,10 @@ class Stream(Protocol):
         """Take one request."""
 
     def half_close(self) -> Iterable[bytes]:
-        """The client has sent its last request. A client with a single request says so together with it."""
+        """Note that the client has sent its last request. With a single request, that is said together with it."""
 
     def update(self) -> Iterable[bytes]:
-        """Something may have changed: the server was woken. This may come before the first request."""
+        """Note that something may have changed: the server was woken. This may come before the first request."""
 
 
 Method = Callable[[Mapping[str, str], Peer], Stream]
@@ -58,7 +58,7 @@ class Unary:
     A call with one request and one response.
 
     Args:
-        respond: Makes the response; may raise as a :class:`Stream` may.
+        respond: Makes the response; may raise what a :class:`Stream` may raise.
     """
 
     awaits_request = True

@@ -22,9 +22,9 @@ class Peer(NamedTuple):
     The process at the other end, as the kernel names it (``SO_PEERCRED``, unix(7)).
 
     Args:
-        pid: When it connected; 0 if it is in a PID namespace that cannot be seen from here.
+        pid: Its id when it connected; 0 if it is in a PID namespace that cannot be seen from here.
         uid: Its user.
-        attributes: What the socket's owner says of it: see :class:`entrypoint.grpc.server.ServedSocket`.
+        attributes: From ``attributes_of`` of its :class:`entrypoint.grpc.server.ServedSocket`.
     """
 
     pid: int
@@ -34,10 +34,10 @@ class Peer(NamedTuple):
 
 def bind(path: str, mode: int = 0o600) -> socket.socket:
     """
-    Return a listening, non-blocking socket; one that an earlier container left at this path is replaced.
+    Return a listening, non-blocking socket, and replace one that an earlier container left at this path.
 
     Args:
-        mode: Its permissions: whoever may write to it may connect.
+        mode: Its permissions; a user that may write to it may connect.
 
     Raises:
         OSError: If the path cannot be bound.
@@ -60,7 +60,7 @@ def bind(path: str, mode: int = 0o600) -> socket.socket:
 
 
 def is_at(listener: socket.socket, path: str) -> bool:
-    """Return whether a socket bound to this path is still to be found there. Only this program binds in the folder."""
+    """Return whether a socket bound to this path is still there. Only this program binds in the folder."""
     try:
         return listener.getsockname() == path and stat.S_ISSOCK(os.stat(path).st_mode)
     except OSError:
@@ -79,10 +79,10 @@ def peer_of(connection: socket.socket) -> Peer:
 
 
 def parent_of(pid: int) -> int:
-    """Return a process's parent; 0 if the process has ended or may not be looked at."""
+    """Return a process's parent; 0 if the process has ended or cannot be seen."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # The second field is the program's name in brackets, which may itself hold brackets and blanks.
+            # The second field is the program's name in brackets, and may itself contain brackets and spaces.
             return int(file.read().rpartition(b")")[2].split()[1])
     except (OSError, ValueError, IndexError):
         return 0

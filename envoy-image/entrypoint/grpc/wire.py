@@ -1,8 +1,8 @@
 """
 Protocol Buffers on the wire, as much as the services here need (https://protobuf.dev/programming-guides/encoding).
 
-By hand, because generated messages cost what a start does not have: importing those of xds-protos takes 50 ms and
-4.6 MB, with grpcio 85 ms and 16 MB; this takes under 1 ms (2 cores, medians of 3; the watcher may have 45 MB).
+Written by hand, because a start cannot afford generated messages: importing those of xds-protos takes 50 ms and 4.6 MB,
+with grpcio 85 ms and 16 MB; this takes under 1 ms (2 cores, medians of 3; the watcher may use 45 MB).
 """
 
 from __future__ import annotations
@@ -18,15 +18,12 @@ _HIGHEST_FIELD = 2**29 - 1
 
 
 class WireFault(ValueError):
-    """A message that cannot be read; the text quotes none of its bytes."""
+    """A message cannot be read; the text quotes none of its bytes."""
 
 
 def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """
     Read a message: the number of each field, in order, with an integer or the bytes.
-
-    Args:
-        message: May hold anything.
 
     Raises:
         WireFault: At the first fault. What came before it has been yielded.
@@ -84,7 +81,7 @@ def field(number: int, value: str | bytes | int) -> bytes:
     Write one field of a message.
 
     Args:
-        value: A text, bytes, a message, an integer from 0 on or a truth value. An empty one is left out, as in proto3.
+        value: Text, bytes, a message, a non-negative integer or a boolean. An empty value is left out, as in proto3.
     """
     if not value:
         return b""

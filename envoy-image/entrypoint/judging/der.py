@@ -2,7 +2,7 @@
 A few fields of keys and certificates, read from DER without an X.509 library.
 
 ``cryptography`` would read them all; its import costs a third of this container's start and 16 MB of its image.
-Nothing here decides about trust: signatures, chains and names are judged by OpenSSL.
+Nothing here decides about trust: OpenSSL judges signatures, chains and names.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _SERIAL_NUMBER = 0
 _VALIDITY = 3
 _SUBJECT = 4
 _PUBLIC_KEY = 5
-"""Places in ``TBSCertificate`` (RFC 5280 section 4.1), the optional version not counted."""
+"""Positions in ``TBSCertificate`` (RFC 5280 section 4.1), not counting the optional version."""
 
 _BEGIN = "-----BEGIN ENCRYPTED PRIVATE KEY-----"
 _END = "-----END ENCRYPTED PRIVATE KEY-----"
@@ -35,12 +35,12 @@ _END = "-----END ENCRYPTED PRIVATE KEY-----"
 
 class Element(NamedTuple):
     """
-    One value of DER.
+    A DER value.
 
     Args:
-        tag: Its type.
-        content: Without tag and length.
-        encoding: With tag and length: what a signature is over.
+        tag: The type.
+        content: The value without tag and length.
+        encoding: The value with tag and length, over which signatures are made.
     """
 
     tag: int
@@ -50,14 +50,13 @@ class Element(NamedTuple):
 
 class CertificateFields(NamedTuple):
     """
-    What this container reads of a certificate itself.
+    The fields of a certificate that this container reads itself.
 
     Args:
-        serial: Its serial number.
-        not_before: Start of its validity, seconds since 1970, UTC.
-        not_after: End of its validity, seconds since 1970, UTC.
-        subject: Its subject's name, DER, without tag and length.
-        public_key: Its ``SubjectPublicKeyInfo``, DER.
+        not_before: Start of validity, seconds since 1970, UTC.
+        not_after: End of validity, seconds since 1970, UTC.
+        subject: The subject's name, DER, without tag and length.
+        public_key: The ``SubjectPublicKeyInfo``, DER.
     """
 
     serial: int
@@ -69,7 +68,7 @@ class CertificateFields(NamedTuple):
 
 def key_encryption(private_key: str) -> str:
     """
-    How an encrypted private key is encrypted, in words; nothing of the key is in them.
+    A description of how an encrypted private key is encrypted, without anything of the key itself.
 
     Args:
         private_key: PKCS#8 PEM.
@@ -78,7 +77,7 @@ def key_encryption(private_key: str) -> str:
         For example ``PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1``.
 
     Raises:
-        ValueError: If it is not an encrypted PKCS#8.
+        ValueError: If it is not an encrypted PKCS#8 key.
     """
     body = private_key.partition(_BEGIN)[2].partition(_END)[0]
     try:
@@ -91,7 +90,7 @@ def key_encryption(private_key: str) -> str:
 
 def read_certificate(certificate: bytes) -> CertificateFields:
     """
-    Read a certificate, DER; nothing in it is judged.
+    Read a DER certificate; nothing in it is judged.
 
     Raises:
         ValueError: If it is not a certificate.
@@ -112,7 +111,7 @@ def read_certificate(certificate: bytes) -> CertificateFields:
 
 
 def elements(data: bytes) -> Iterator[Element]:
-    """The elements that follow each other in ``data`` (X.690 section 8.1, definite lengths only)."""
+    """The consecutive elements in ``data`` (X.690 section 8.1, definite lengths only)."""
     at = 0
     while at < len(data):
         begin, tag, length = at, data[at], data[at + 1]
@@ -141,7 +140,7 @@ def _derivation(element: Element) -> str:
     name = dotted(identifier)
     if name != PBKDF2:
         return NAMES.get(name, name)
-    # PBKDF2's parameters: salt, iterations, length and pseudo-random function; HMAC-SHA1 if that is left out.
+    # PBKDF2's parameters: salt, iterations, length and pseudo-random function, which defaults to HMAC-SHA1.
     functions = [_first(item) for item in elements(rest[0].content) if item.tag == _SEQUENCE]
     function = functions[0] if functions else HMAC_SHA1
     return f"PBKDF2 {NAMES.get(function, function)}"
@@ -169,7 +168,7 @@ def seconds(element: Element) -> int:
     """A time of RFC 5280 in seconds since 1970, UTC; ValueError if the element is not one."""
     text = element.content.decode("ascii")
     if element.tag == _UTC_TIME:
-        # RFC 5280 section 4.1.2.5.1: two-digit years below 50 are of this century.
+        # RFC 5280 section 4.1.2.5.1: two-digit years below 50 belong to this century.
         text = ("20" if int(text[:2]) < 50 else "19") + text
     if len(text) != len("YYYYMMDDhhmmssZ") or text[-1] != "Z":
         raise ValueError("no time of RFC 5280")

@@ -1,4 +1,4 @@
-"""Text that OpenSSL insists on reading from a file, kept in memory."""
+"""A file in memory, for text that OpenSSL reads only from files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 @contextmanager
 def memory_file(text: str) -> Iterator[str]:
     """
-    A path under which this process reads the text from memory, for as long as the context lasts.
+    A path from which this process can read the text while the context lasts; it leads to memory.
 
-    ``SSLContext.load_cert_chain`` takes paths only. A memory file (memfd_create(2)) is on no file system, and others
-    cannot open it: this process's descriptors are hidden (:func:`entrypoint.container.process.hide_memory`).
+    ``SSLContext.load_cert_chain`` takes only paths. A memory file (memfd_create(2)) is on no disk, and no other process
+    can open it, because this one's descriptors are hidden (:func:`entrypoint.container.process.hide_memory`).
     """
     descriptor = os.memfd_create("material", os.MFD_CLOEXEC)
     try:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def names_of(certificate: Mapping[str, Any]) -> frozenset[San]:
     """
-    Its DNS names and URIs; other kinds are left out.
+    The certificate's DNS names and URIs; other kinds are left out.
 
     Args:
         certificate: From :meth:`ssl.SSLSocket.getpeercert`.

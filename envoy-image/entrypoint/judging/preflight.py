@@ -1,9 +1,9 @@
 """
-The last check before Envoy gets material. Envoy makes none: it serves an expired certificate as happily as a good one.
+The last check before Envoy gets material. Envoy itself checks nothing: it serves an expired certificate like any other.
 
 OpenSSL (through ``ssl``) shakes hands with itself in memory, once, with the material in both roles of mutual TLS and
-the material's own root as the only trust anchor. The key lies in a memory file while OpenSSL reads it, never on a disk.
-Not checked: whether any peer trusts that root, and revocation.
+the material's own root as the only trust anchor. The key is in a memory file while OpenSSL reads it, never on a disk.
+Not checked are revocation, and whether any peer trusts that root.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from meshcert.san import San
 
 _NO_CHECK_TIME = 0x200000
-"""X509_V_FLAG_NO_CHECK_TIME: times are judged one by one, so that every fault is told at once."""
+"""X509_V_FLAG_NO_CHECK_TIME: times are judged one by one, so that all faults are reported together."""
 _ISSUER_CODES = frozenset({2, 18, 19, 20, 21})
-"""X509_V_ERR_*: an issuer is not there, or the last certificate is not self-signed."""
+"""X509_V_ERR_*: an issuer is missing, or the last certificate is not self-signed."""
 _PURPOSE_CODE = 26
 """X509_V_ERR_INVALID_PURPOSE."""
 
@@ -38,12 +38,12 @@ _KEY_ALGORITHMS = {
     bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107"): "P-256",
     bytes.fromhex("301006072a8648ce3d020106052b81040022"): "P-384",
 }
-"""AlgorithmIdentifier, DER (RFC 3279 section 2.3.1, RFC 5480 section 2.1.1). As a client Envoy takes no others."""
+"""AlgorithmIdentifier, DER (RFC 3279 section 2.3.1, RFC 5480 section 2.1.1). As a client, Envoy accepts no others."""
 _CIPHERS = "DEFAULT:@SECLEVEL=2"
 """OpenSSL's level 2 refuses RSA below 2048 bits and SHA-1 signatures. A build of Python may have another default."""
 
 _MOST_FLIGHTS = 8
-"""A TLS handshake takes two or three turns of either side."""
+"""Most turns of each side in a TLS handshake, which takes two or three."""
 
 _EXPORT_AGAIN = "Have it exported and published again"
 _RENEW = "Have the certificate renewed, then exported and published again"
@@ -54,13 +54,12 @@ def check_material(material: Material, names: Iterable[San], subject: str, now: 
     Refuse material that must not be served, and return the fields of its certificate.
 
     Args:
-        material: To judge.
-        names: What its certificate must carry; other names beside them do no harm.
-        subject: The secret's name, for the refusal.
+        names: The names its certificate must carry; it may carry others as well.
+        subject: The secret's name, for the error.
         now: Seconds since 1970, UTC.
 
     Raises:
-        MaterialRejected: With every fault found.
+        MaterialRejected: If there are faults; it lists all of them.
     """
     faults: list[Fault] = []
     certificates: list[tuple[str, CertificateFields]] = []
@@ -87,15 +86,14 @@ def check_material(material: Material, names: Iterable[San], subject: str, now: 
 
 def check_trust_bundle(bundle: TrustBundle, subject: str, now: float) -> None:
     """
-    Refuse a trust bundle with which every peer would be refused, or which holds something other than roots.
+    Refuse a trust bundle that would make Envoy refuse every peer, or that holds anything but roots.
 
     Args:
-        bundle: To judge.
-        subject: The secret's name, for the refusal.
+        subject: The secret's name, for the error.
         now: Seconds since 1970, UTC.
 
     Raises:
-        MaterialRejected: With every fault found.
+        MaterialRejected: If there are faults; it lists all of them.
     """
     faults = []
     ends = []
@@ -119,7 +117,7 @@ def check_trust_bundle(bundle: TrustBundle, subject: str, now: float) -> None:
 
 def certificate_fields(certificate: str) -> CertificateFields:
     """
-    Read a certificate, PEM; nothing in it is judged.
+    Read a PEM certificate; nothing in it is judged.
 
     Raises:
         ValueError: If it is not a certificate.
@@ -169,7 +167,7 @@ def _handshake_faults(material: Material, names: Iterable[San]) -> Iterator[Faul
     try:
         presented = _shake_hands(server, client)
     except ssl.SSLCertVerificationError:
-        # One of the roles failed. Each is looked at alone, to name every fault and to read the names all the same.
+        # One of the roles failed. Each is checked on its own, to name every fault and still read the names.
         for role, trusting, other in (("serverAuth", client, server), ("clientAuth", server, client)):
             other.verify_mode = ssl.CERT_NONE
             try:
@@ -187,14 +185,14 @@ def _handshake_faults(material: Material, names: Iterable[San]) -> Iterator[Faul
             told = ", ".join(sorted(str(name) for name in carried)) or "none"
             remedy = f"It carries {told}: check which secret this proxy is given"
             yield Fault("Certificate", f"it lacks the name(s) {', '.join(missing)}", remedy)
-    # Nobody is verified any more: OpenSSL only counts the CA certificates that it knows, and the root is one.
+    # Nothing is verified here: OpenSSL only counts the CA certificates that it has loaded, and the root is one.
     client.load_verify_locations(cadata=material.certificate)
     if client.cert_store_stats()["x509_ca"] > 1:
         yield Fault("Certificate", "it is a CA's, not a leaf", _EXPORT_AGAIN)
 
 
 def _context(protocol: ssl._SSLMethod, material: Material) -> ssl.SSLContext:
-    """A context that presents the material and trusts nothing but the last certificate of its chain."""
+    """A context that presents the material and trusts only the last certificate of its chain."""
     context = ssl.SSLContext(protocol)
     context.check_hostname = False
     context.set_ciphers(_CIPHERS)
@@ -209,7 +207,7 @@ def _context(protocol: ssl._SSLMethod, material: Material) -> ssl.SSLContext:
 def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> Any:
     """Return one side's view of its verified peer; raises the error of a side that refuses the other."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
-    # The client's end comes first: it speaks first.
+    # The client comes first, because it speaks first.
     ends = [client.wrap_bio(to_client, to_server), server.wrap_bio(to_server, to_client, server_side=True)]
     open_ends = list(ends)
     for _ in range(_MOST_FLIGHTS):
@@ -228,7 +226,7 @@ def _loading_fault(error: ssl.SSLError) -> Fault:
     if error.reason in {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"}:
         return Fault("PrivateKey", "it belongs to another certificate", _EXPORT_AGAIN)
     if error.reason is None:
-        # The certificates and the key's outer form were read before, so what is left is its decryption.
+        # The certificates and the key's outer form were read before, so only its decryption can have failed.
         return Fault("Passphrase", "it does not open the private key", _EXPORT_AGAIN)
     return Fault("Certificate", f"OpenSSL does not load it ({error.reason})", _EXPORT_AGAIN)
 

@@ -1,9 +1,9 @@
 """
-The revocation lists of a trust bundle: fetched, checked, and kept while they are good.
+The revocation lists of a trust bundle: fetched, checked, and kept while they are valid.
 
-A CA makes a new list long before the old one ends, so a list that cannot be fetched for a while changes nothing. Only
-when a CA has no list that is still good does the policy decide: ``fail_open`` takes *all* lists of the bundle away,
-since Envoy would refuse good peers of the CA without one; ``fail_closed`` leaves that to Envoy.
+A CA makes a new list long before the old one expires, so it does not matter if none can be fetched for a while. Only
+when a CA has no valid list left does the policy decide: ``fail_open`` removes *all* lists of the bundle, since Envoy
+would refuse even good peers of the CA that has none; ``fail_closed`` lets Envoy do that.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ _SKEW_S = 300.0
 
 
 class Storage(Protocol):
-    """Keeps lists; :class:`entrypoint.aws.object_storage.ObjectStorage` in the container."""
+    """Stores lists; :class:`entrypoint.aws.object_storage.ObjectStorage` in the container."""
 
     def read(self, bucket: str, key: str, entity_tag: str = "") -> StoredObject | None:
-        """An object; None if it is the one of this entity tag."""
+        """An object, or None if it still has this entity tag."""
 
 
 def revocation_lists(
     environ: Mapping[str, str], region: str, session: Session, now: Callable[[], float]
 ) -> RevocationLists:
     """
-    The lists that this container may read, with its credentials.
+    The source of revocation lists, read from S3 with this container's credentials.
 
     Args:
         environ: May name Amazon S3's endpoint.
-        region: Of the bucket.
-        now: Seconds since 1970, UTC.
+        region: The bucket's region.
+        now: Returns seconds since 1970, UTC.
     """
     from entrypoint.aws.object_storage import ObjectStorage  # tests have storage of their own
     from entrypoint.aws.signed_connection import SignedConnection
@@ -58,8 +58,8 @@ class UsableLists(NamedTuple):
     The lists that Envoy is handed with a trust bundle.
 
     Args:
-        pem: The lists, one after the other; empty if Envoy is to look at none.
-        problem: Told to a person; empty if every CA has a good list, or none is asked for.
+        pem: The lists, one after the other; empty if Envoy should use none.
+        problem: For the log; empty if every CA has a valid list, or no lists are wanted.
     """
 
     pem: str = ""
@@ -82,11 +82,10 @@ class _Kept(NamedTuple):
 
 class RevocationLists:
     """
-    Fetches lists and remembers the good ones.
+    Fetches lists and remembers the valid ones.
 
     Args:
-        storage: Keeps the lists.
-        now: Seconds since 1970, UTC.
+        now: Returns seconds since 1970, UTC.
     """
 
     def __init__(self, storage: Storage, now: Callable[[], float]) -> None:
@@ -96,22 +95,22 @@ class RevocationLists:
 
     def current(self, bundle: TrustBundle, revocation: Revocation, subject: str) -> UsableLists:
         """
-        The present lists of every CA of a bundle.
+        The current lists of all CAs of a bundle.
 
         Args:
-            bundle: Says where they lie.
-            revocation: Decides when a CA has no good list.
+            bundle: Says where the lists are.
+            revocation: The policy for a CA that has no valid list.
             subject: The bundle's name, for the error.
 
         Raises:
-            AwsUnavailable: If peers must be refused without lists and there is not one: Envoy would then let all in.
+            AwsUnavailable: If peers must be refused without lists, and there is none: Envoy would admit everyone.
         """
         if revocation is Revocation.NONE:
             return UsableLists()
         problems = [] if bundle.lists else ["the trust bundle does not say where lists lie: deploy the stacks again"]
         usable, found, outage = not problems, [], ""
         for source in bundle.lists:
-            # Whoever has waited for S3 once in a look does not wait for it again: other secrets have to be looked at.
+            # Once S3 has kept this look waiting, the other lists are not fetched: other secrets have to be looked at.
             problem, outage = (outage, outage) if outage else self._refresh(source)
             kept = self._kept.get(source)
             if kept is None:
@@ -131,7 +130,7 @@ class RevocationLists:
         return UsableLists("".join(found), f"{effect}{'; '.join(problems)}" if problems else "")
 
     def _refresh(self, source: ListSource) -> tuple[str, str]:
-        """Fetch a newer list. Returns what went wrong, empty if nothing, and the same again if S3 does not answer."""
+        """Fetch a newer list. Returns what went wrong, and the same again if S3 did not answer; empty if nothing."""
         kept = self._kept.get(source)
         try:
             stored = self._storage.read(source.bucket, source.key, kept.entity_tag if kept else "")
@@ -142,7 +141,7 @@ class RevocationLists:
         return self._take_over(source, stored, kept) if stored else "", ""
 
     def _take_over(self, source: ListSource, stored: StoredObject, kept: _Kept | None) -> str:
-        """Keep what was fetched. Returns what is wrong with it, if anything is."""
+        """Keep what was fetched. Returns what is wrong with it; empty if nothing is."""
         try:
             newer = read_revocation_list(stored.body, ssl.PEM_cert_to_DER_cert(source.authority.strip()))
         except ValueError as error:

@@ -1,7 +1,7 @@
 """
 One certificate revocation list (CRL): read, and its signature checked.
 
-awscrt, which is loaded anyway, checks the signature. Envoy looks up the certificates in it.
+awscrt, which is loaded anyway, checks the signature. Envoy looks up certificates in the list.
 """
 
 from __future__ import annotations
@@ -29,22 +29,21 @@ _SIGNATURES = {
     "1.2.840.10045.4.3.3": ("EC", "sha384"),
     "1.2.840.10045.4.3.4": ("EC", "sha512"),
 }
-"""What the CAs of a mesh file sign with; awscrt checks an RSA signature over SHA-256 only."""
+"""The signature algorithms of a mesh file's CAs; awscrt checks RSA signatures only over SHA-256."""
 
 
 class _RefusedError(ValueError):
-    """It is a list that cannot be used."""
+    """The list cannot be used."""
 
 
 class RevocationList(NamedTuple):
     """
-    A list whose signature is good.
+    A list with a valid signature.
 
     Args:
-        number: Grows with each list of a CA (RFC 5280 section 5.2.3).
+        number: Increases with each list of a CA (RFC 5280 section 5.2.3).
         this_update: When it was made, seconds since 1970, UTC.
-        next_update: When it ends, seconds since 1970, UTC: Envoy refuses every certificate of this CA from then on.
-        pem: The list, PEM.
+        next_update: When it expires, seconds since 1970, UTC: from then on, Envoy refuses every certificate of this CA.
     """
 
     number: int
@@ -54,7 +53,7 @@ class RevocationList(NamedTuple):
 
 
 class _CertificateList(NamedTuple):
-    """A list as it is written, nothing checked."""
+    """The fields of a list, unchecked."""
 
     signed: bytes
     algorithm: str
@@ -66,14 +65,14 @@ class _CertificateList(NamedTuple):
 
 def read_revocation_list(encoded: bytes, authority: bytes) -> RevocationList:
     """
-    Read a list that the CA has signed. Its times are not judged here.
+    Read a list and check that the CA has signed it; its times are not judged.
 
     Args:
         encoded: The list, DER.
         authority: The CA's own certificate, DER.
 
     Raises:
-        ValueError: If it is not a list, another CA's, partial, or its signature is bad; the message says which.
+        ValueError: If it is not a list, is another CA's, is partial, or has a bad signature; the message says which.
     """
     try:
         parts = _read(encoded)
@@ -92,14 +91,14 @@ def read_revocation_list(encoded: bytes, authority: bytes) -> RevocationList:
 
 
 def _read(encoded: bytes) -> _CertificateList:
-    """``CertificateList`` of RFC 5280 section 5.1."""
+    """Read a ``CertificateList`` (RFC 5280 section 5.1)."""
     (whole,) = der.elements(encoded)
     signed, algorithm, signature = der.elements(whole.content)
     if (whole.tag, signed.tag, signature.tag) != (_SEQUENCE, _SEQUENCE, _BIT_STRING) or signature.content[0] != 0:
         raise ValueError("it is no revocation list")
     fields = [field for field in der.elements(signed.content) if field.tag != _INTEGER]
     inner, issuer, *_ = fields
-    # A second signature algorithm stands inside of what is signed; they must agree (section 5.1.1.2).
+    # The signed part names the signature algorithm too; the two must agree (section 5.1.1.2).
     if inner.encoding != algorithm.encoding:
         raise _RefusedError("it names two signature algorithms")
     times = [der.seconds(field) for field in fields if field.tag in _TIMES]
@@ -114,7 +113,7 @@ def _number(wrapped: list[der.Element]) -> int:
     """
     The list's number, 0 if it has none; a critical extension is refused.
 
-    A critical one makes it a part of a list: delta lists and partitions are marked so, and Envoy reads neither.
+    A critical extension marks a delta list or a part of a list, and Envoy reads neither.
     """
     number = 0
     for extension in der.elements(next(der.elements(wrapped[0].content)).content) if wrapped else ():

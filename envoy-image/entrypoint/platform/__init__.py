@@ -1,4 +1,4 @@
-"""Who this workload instance is and where its AWS credentials come from. Amazon ECS is the first platform."""
+"""The platform: which workload instance this is, and where its AWS credentials come from. Amazon ECS is the first."""
 
 from __future__ import annotations
 
@@ -14,28 +14,23 @@ if TYPE_CHECKING:
 
 
 class ContainerPlatform(Protocol):
-    """What the entrypoint asks of the platform that runs it."""
+    """The platform that runs this container."""
 
     def faults(self) -> Iterator[Fault]:
-        """What is wrong with the platform's part of the environment."""
+        """The faults in the platform's part of the environment."""
 
     def credentials(self) -> CredentialsEndpoint | None:
-        """The endpoint of this instance's credentials, None if it has none; ValueError if its URL is not HTTP(S)."""
+        """The endpoint of this instance's credentials, or None; raises ValueError if its URL is not HTTP(S)."""
 
     def anonymous(self) -> str:
-        """Why the platform cannot say which instance this is; empty if it can."""
+        """The reason why the platform cannot say which instance this is; empty if it can."""
 
     def instance(self, bootstrap: ClientBootstrap) -> str:
-        """This instance's name, the same for its whole life; ConnectionError if the platform does not answer now."""
+        """This instance's name, which never changes; raises ConnectionError if the platform does not answer now."""
 
 
 def platform_of(environ: Mapping[str, str]) -> ContainerPlatform:
-    """
-    The platform that this container runs on.
-
-    Args:
-        environ: The container's environment.
-    """
+    """The platform that this container runs on."""
     from entrypoint.platform.ecs import Ecs
 
     return Ecs(environ)

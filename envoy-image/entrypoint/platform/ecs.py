@@ -1,4 +1,4 @@
-"""Amazon ECS: a container learns from its environment where its task's credentials and metadata are."""
+"""Amazon ECS, whose containers learn from the environment where the task's credentials and metadata are."""
 
 from __future__ import annotations
 
@@ -23,18 +23,13 @@ ECS_HOST = "http://169.254.170.2"
 
 
 class Ecs:
-    """
-    A task of Amazon ECS; see :class:`entrypoint.platform.ContainerPlatform`.
-
-    Args:
-        environ: The container's environment.
-    """
+    """An Amazon ECS task; see :class:`entrypoint.platform.ContainerPlatform`."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
 
     def faults(self) -> Iterator[Fault]:
-        """A credentials endpoint that is not a URL. Nobody needs one where there are keys in the environment."""
+        """A fault if the credentials endpoint is not a URL, unless keys in the environment make it unnecessary."""
         if not self._environ.get("AWS_ACCESS_KEY_ID") and (url := self._environ.get(FULL_URI)):
             try:
                 parse_endpoint(url)
@@ -50,7 +45,7 @@ class Ecs:
         return CredentialsEndpoint(*parse_endpoint(url), self._token) if url else None
 
     def anonymous(self) -> str:
-        """That there is no metadata endpoint; empty if there is one."""
+        """The reason, if there is no metadata endpoint; otherwise empty."""
         if self._environ.get(METADATA_URI):
             return ""
         return f"{METADATA_URI} is not set, so this is no task of ECS"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from awscrt.io import ClientBootstrap
 
 TIMEOUT_S = 1.0
-"""For each of connection and answer, seconds; both are on this host."""
+"""Longest wait for each of connection and answer, seconds; the endpoint is on this host."""
 
 _TASK_ARN = re.compile(r"arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task/[A-Za-z0-9_/-]{1,512}")
 _OK = 200

@@ -1,8 +1,8 @@
 """
 Acknowledgements: what this task serves, in one row of a DynamoDB table that the renewal function reads.
 
-They are never urgent for the proxy itself. They are written between two looks at the secrets, every wait has an end,
-and a failure costs a log line.
+They are never urgent for the proxy itself: they are written between two looks at the secrets, every wait has a limit,
+and a failure is logged and nothing more.
 """
 
 from __future__ import annotations
@@ -29,29 +29,28 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
 LONGEST_WRITE_S = 10.0
-"""Longest time of one attempt, when every wait in it lasts as long as it may, seconds."""
+"""Longest time of one attempt, in which every wait takes its full limit, seconds."""
 
 _FIRST_RETRY_S = 1.0
 _LONGEST_RETRY_S = 60.0
 _KEPT_AFTER_S = 86_400
-"""A task that is gone is remembered this long, beyond three intervals, seconds."""
+"""Seconds for which the row of a task that is gone is kept, beyond three intervals."""
 
 
 class ItemTable(Protocol):
-    """Takes rows; :class:`entrypoint.aws.dynamodb.DynamoDb` in the container."""
+    """Stores rows; :class:`entrypoint.aws.dynamodb.DynamoDb` in the container."""
 
     def put(self, table: str, item: Mapping[str, Value]) -> None:
-        """Replace a row; MeshcertError if that fails."""
+        """Replace a row; raises MeshcertError if that fails."""
 
 
 class AcknowledgementWriter:
     """
-    Writes a change at once, and the same again from time to time. Only the last state counts; missed ones stay missed.
+    Writes a change at once, and repeats it from time to time. Only the latest state counts; missed ones stay missed.
 
     Args:
         proxy: Names the table, the service and the interval.
-        table: Takes the row.
-        find_task: Gives this task's ARN; ConnectionError if the platform does not say it now.
+        find_task: Returns this task's ARN; raises ConnectionError if the platform does not answer now.
         log: Takes ``acknowledgement-waits``, ``acknowledgement-recovered`` and ``acknowledged``.
         clock: For intervals and the time.
     """
@@ -74,14 +73,14 @@ class AcknowledgementWriter:
         self._attempts = 0
         self._reasons: set[str] = set()
         self.due_at = 0.0
-        """When the row is to be written next if nothing changes, on the monotonic clock."""
+        """When the row is written next if nothing changes, in monotonic time."""
 
     def write(self, standings: Mapping[str, Standing]) -> None:
         """
         Write this task's row if it is due or something has changed; never raises.
 
         Args:
-            standings: By identity name; empty if that is not known yet.
+            standings: By identity name; empty while they are unknown.
         """
         if not standings:
             return
@@ -126,10 +125,10 @@ def row(proxy: ProxySettings, task: str, at: int, standings: Mapping[str, Standi
     A task's row.
 
     Args:
-        proxy: Names the service. That name is the row's key, not the one in the task's metadata: it is the only one
-            that the task's role may write.
+        proxy: Names the service. The row's key is this name, not the one in the task's metadata, because the task's
+            role may write no other key.
         task: The task's ARN.
-        at: The time of this row, seconds since 1970, UTC.
+        at: When the row is written, seconds since 1970, UTC.
         standings: By identity name.
     """
     return {
@@ -159,11 +158,9 @@ def acknowledgement_writer(
     This container's acknowledgements; None if they are off, or if the platform cannot say which task this is.
 
     Args:
-        settings: Of the container.
-        environ: Its environment, which may name DynamoDB's endpoint.
+        environ: May name DynamoDB's endpoint.
         platform: Says which task this is.
-        session: Of this process.
-        log: Takes ``acknowledgements-off`` as well.
+        log: Also takes ``acknowledgements-off``.
     """
     if not settings.proxy.acknowledgements or not settings.proxy.identities:
         return None

@@ -1,4 +1,4 @@
-"""The start of a container: all secrets or none, then Envoy's word that it took them."""
+"""The start of a container: all secrets are handed over or none, then Envoy must accept them."""
 
 from __future__ import annotations
 
@@ -51,21 +51,17 @@ _EXIT_CODES: tuple[tuple[type[MeshcertError], int], ...] = (
 
 
 def exit_code_of(error: MeshcertError) -> int:
-    """The exit code of a container that this error ends."""
+    """The exit code of a container that ends with this error."""
     return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), exit_codes.INTERNAL)
 
 
 class FirstDelivery:
     """
-    Gets one container's Envoy going.
+    The first delivery of secrets to one container's Envoy.
 
     Args:
-        settings: Of the container.
-        secrets: Every secret of the proxy, by SDS name, nothing handed over yet.
-        source: Fetches and checks.
-        handover: Knows Envoy's first verdicts.
-        log: For what a person must know.
-        clock: For waiting.
+        secrets: All secrets of the proxy, by SDS name; none is handed over yet.
+        handover: Returns Envoy's first verdicts.
     """
 
     def __init__(
@@ -89,16 +85,16 @@ class FirstDelivery:
         """
         Hand every secret over and write Envoy's configuration.
 
-        Nothing is handed over unless every secret is good. Each bad one is logged, not only the first. No connection is
-        allowed more than a tenth of the life of these certificates: later ones live as long, since that is decided
-        where they are declared.
+        Nothing is handed over unless every secret is good; each bad one is logged, not only the first. A connection may
+        last for a tenth of these certificates' lifetime at most; later ones have the same lifetime, because that is
+        set where they are declared.
 
         Args:
-            deadline: On the monotonic clock.
+            deadline: In monotonic time.
 
         Raises:
             SettingsInvalid: If the material folder is full or cannot be written.
-            MeshcertError: The gravest of what went wrong.
+            MeshcertError: The gravest of the errors.
         """
         fetched: list[tuple[Secret, SecretContent]] = []
         errors: list[MeshcertError] = []
@@ -112,7 +108,7 @@ class FirstDelivery:
                 if isinstance(error, AwsUnavailable) and self._clock.monotonic() >= deadline:
                     break  # the others would only wait for the same AWS
         if errors:
-            # What a person has to repair tells more than what may heal by itself.
+            # An error that a person has to repair tells more than one that may heal by itself.
             raise next((error for error in errors if isinstance(error, Rejected)), errors[0])
         with self._writing():
             for secret, content in fetched:
@@ -129,12 +125,12 @@ class FirstDelivery:
 
     def wait_for_envoy(self) -> None:
         """
-        Return once Envoy has accepted every secret it uses, and leave the mark the health check looks for.
+        Wait until Envoy has accepted every secret it uses, then leave the mark that the health check looks for.
 
-        No deadline: while this waits, the health check is red and ECS decides.
+        There is no deadline: while this waits, the health check fails and ECS decides.
 
         Raises:
-            MaterialRejected: If Envoy rejected one; it names each.
+            MaterialRejected: If Envoy has rejected secrets; it names each of them.
             SettingsInvalid: If the material folder cannot be written.
         """
         names = secrets_used(self._settings.proxy)
@@ -156,7 +152,7 @@ class FirstDelivery:
             raise SettingsInvalid("environment", (fault,)) from error
 
     def _all_accepted(self, names: tuple[str, ...]) -> bool:
-        # Nothing is said while Envoy is still starting, or has ended, which the supervisor sees.
+        # Not logged: Envoy may still be starting, or may have ended, which the supervisor notices.
         verdicts = self._handover.first_verdicts(names)
         remedy = "Envoy's own line in this log says why"
         faults = [Fault(name, verdict.reason, remedy) for name, verdict in verdicts.items() if not verdict.accepted]

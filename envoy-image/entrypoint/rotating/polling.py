@@ -14,18 +14,17 @@ if TYPE_CHECKING:
     from entrypoint.rotating.standing import Standings
 
 _SHORTEST_WAIT = 0.8
-"""Part of the interval that is always waited; the rest is jitter, so that tasks do not ask in step."""
+"""Fraction of the interval that is always waited; the rest is jitter, so that tasks do not ask in step."""
 
 
 class Polling:
     """
-    Looks, for ever, and acknowledges after each look and when it is due.
+    Looks for ever, and acknowledges after each look and whenever that is due.
 
     Args:
-        interval_s: Longest time from the beginning of one look to that of the next, seconds; jitter only shortens it.
-        look: Looks once.
-        standings: Reads what is acknowledged.
-        acknowledgements: Takes it; None if they are off.
+        interval_s: Longest time from the start of one look to the start of the next, seconds; jitter only shortens it.
+        standings: Returns what is acknowledged.
+        acknowledgements: Writes that; None if acknowledgements are off.
     """
 
     def __init__(
@@ -43,7 +42,7 @@ class Polling:
         self._clock = clock or ProcessClock()
 
     def run(self) -> Never:
-        """Acknowledge, then look and acknowledge again and again."""
+        """Acknowledge, then look and acknowledge for ever."""
         began = self._clock.monotonic()
         self._acknowledge()
         while True:

@@ -1,5 +1,5 @@
 """
-One resource that Envoy is delivered, version after version: its state, and what a person has been told of it.
+One resource that is delivered to Envoy, version after version: its state, and what has been logged about it.
 
 ::
 
@@ -7,9 +7,9 @@ One resource that Envoy is delivered, version after version: its state, and what
                          │                       ▲
                          └─────── hand ──────────┘
 
-A version that is wanted and fails its checks, or is quarantined, never gets as far as :meth:`Resource.hand`: it is a
-:class:`Refusal`, as is one that Envoy refused. What is delivered (secrets are the first kind) adds where versions come
-from and how they are checked.
+A wanted version that fails its checks, or is quarantined, never reaches :meth:`Resource.hand`: it becomes a
+:class:`Refusal`, as does one that Envoy has refused. Each kind of resource (secrets are the first) adds where versions
+come from and how they are checked.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ CONFIRM_S = 5.0
 
 
 class Content(Protocol):
-    """One version of a resource with what is known of it."""
+    """One version of a resource, with what is known about it."""
 
     @property
     def envoy(self) -> EnvoyResource:
-        """What Envoy is handed."""
+        """The form that Envoy is handed."""
 
 
 ContentT = TypeVar("ContentT", bound=Content)
@@ -39,11 +39,10 @@ ContentT = TypeVar("ContentT", bound=Content)
 
 class Refusal(NamedTuple):
     """
-    A version that Envoy must not have, or does not want.
+    A version that Envoy must not get, or has refused.
 
     Args:
-        version: Its ``version_info``, or the VersionId alone if it was never read.
-        reason: In words.
+        version: The ``version_info``, or just the VersionId if the version was never read.
     """
 
     version: str
@@ -51,7 +50,7 @@ class Refusal(NamedTuple):
 
 
 class Served(Generic[ContentT]):
-    """The state of a resource of which Envoy owes no verdict: it has accepted this version, or does not use it."""
+    """The state while no verdict is due: Envoy has accepted this version, or does not use the resource."""
 
     def __init__(self, content: ContentT) -> None:
         self.content = content
@@ -59,12 +58,11 @@ class Served(Generic[ContentT]):
 
 class Unjudged(Generic[ContentT]):
     """
-    The state of a resource of which Envoy was handed a version that it has not judged yet.
+    The state while Envoy has a version that it has not judged yet.
 
     Args:
-        content: That version.
-        good: What Envoy serves meanwhile, and goes back to if it refuses; None if it serves nothing.
-        ticket: Is asked for the verdict.
+        good: The version that Envoy serves meanwhile, and returns to if it refuses the new one; None if there is none.
+        ticket: Knows the verdict.
     """
 
     def __init__(self, content: ContentT, good: ContentT | None, ticket: Ticket) -> None:
@@ -78,9 +76,7 @@ class Resource(Generic[ContentT]):
     A resource of this proxy.
 
     Args:
-        name: Its xDS name.
-        handover: The way to Envoy.
-        used: Whether Envoy asks for it; otherwise there are no verdicts.
+        used: True if Envoy asks for it; otherwise there are no verdicts.
     """
 
     def __init__(self, name: str, handover: Handover, *, used: bool) -> None:
@@ -91,15 +87,15 @@ class Resource(Generic[ContentT]):
         self.rejected = Refusal("", "")
         """The version that Envoy refused last. It is never handed over again."""
         self.refusal: Refusal | None = None
-        """The version that is current and not taken over, until a current one is served."""
+        """The current version that is not taken over; None again once the current version is served."""
         self.trouble = ""
-        """What kept the last look from this resource, other than the version itself; empty if nothing did."""
+        """What was in the way of the last look, apart from the version itself; empty if nothing was."""
         self._handover = handover
         self._told: tuple[str, str] | None = None
 
     @property
     def content(self) -> ContentT | None:
-        """What Envoy was handed last and has not refused; None if nothing was."""
+        """The version that Envoy was handed last and has not refused; None if there is none."""
         return self.state.content if self.state else None
 
     @property
@@ -109,31 +105,31 @@ class Resource(Generic[ContentT]):
 
     @property
     def version(self) -> str:
-        """The ``version_info`` of what Envoy was handed last; empty if nothing was."""
+        """The ``version_info`` of the version that Envoy was handed last; empty if there is none."""
         return self.content.envoy.version if self.content else ""
 
     @property
     def in_envoy(self) -> tuple[ContentT, ...]:
-        """What Envoy may be serving: what it was handed last, and if it has not judged that yet, what it had before."""
+        """The versions that Envoy may serve: the last one, and the one before it if the last one is not judged yet."""
         before = self.state.good if isinstance(self.state, Unjudged) else None
         return tuple(content for content in (self.content, before) if content)
 
     def take_up(self, content: ContentT) -> None:
-        """Go on from what Envoy was handed already; nothing is handed over."""
+        """Note a version that Envoy has already; nothing is handed over."""
         self.state = Served(content)
 
     def put(self, content: ContentT) -> None:
-        """Hand over a version that needs no verdict; raises OSError if that is not possible."""
+        """Hand over a version that needs no verdict; raises OSError if that fails."""
         self._handover.put(self.name, content.envoy)
         self.state = Served(content)
 
     def hand(self, content: ContentT) -> None:
         """
-        Hand over a version. Envoy's verdict is due then, unless Envoy does not use this resource.
+        Hand over a version. Envoy's verdict is then due, unless it does not use this resource.
 
         Raises:
-            EnvoySilent: If the verdict could not be told from an earlier one.
-            OSError: If it is not possible. In both cases nothing changes.
+            EnvoySilent: If the verdict could not be distinguished from an earlier one.
+            OSError: If that fails. In both cases nothing changes.
         """
         if not self.used:
             self.put(content)
@@ -144,7 +140,7 @@ class Resource(Generic[ContentT]):
 
     def verdict(self) -> Verdict | None:
         """
-        Ask for the verdict that is due. If it is a refusal, what Envoy serves is handed over again.
+        Ask for the verdict that is due. After a refusal, the version that Envoy serves is handed over again.
 
         Returns:
             None if Envoy has not judged yet.
@@ -167,7 +163,7 @@ class Resource(Generic[ContentT]):
         return verdict
 
     def await_verdict(self, clock: ProcessClock) -> Verdict | None:
-        """Wait for the verdict that is due, 5 seconds at most; otherwise as :meth:`verdict`."""
+        """Wait up to 5 seconds for the verdict that is due; otherwise like :meth:`verdict`."""
         deadline = clock.monotonic() + CONFIRM_S
         while clock.monotonic() < deadline:
             verdict = self.verdict()
@@ -177,26 +173,26 @@ class Resource(Generic[ContentT]):
         return None
 
     def restore(self) -> None:
-        """Hand over again what Envoy should be serving; raises OSError if that is not possible."""
+        """Hand over again the version that Envoy should serve; raises OSError if that fails."""
         self._handover.restore(self.name, self.content.envoy if self.content else None)
 
     def begin_look(self) -> None:
-        """Forget what kept the last look from it. A refusal stays."""
+        """Forget what was in the way of the last look. A refusal stays."""
         self.trouble = ""
 
     def refuse(self, version: str, reason: str) -> None:
-        """This version, which is current, is not taken over."""
+        """Note that this version, the current one, is not taken over."""
         self.refusal = Refusal(version, reason)
 
     def complain(self, version: str, stage: str, reason: str) -> bool:
-        """Note what keeps this look from it; True if a person has not been told so yet."""
+        """Note what is in the way of this look; True if that is new and must be logged."""
         self.trouble = f"{stage}: {reason}"
         news = self._told != (version, reason)
         self._told = version, reason
         return news
 
     def settle(self) -> bool:
-        """The current version is served; True if a person was told of trouble before."""
+        """Note that the current version is served; True if trouble was logged before."""
         self.refusal = None
         recovered = self._told is not None
         self._told = None

@@ -1,4 +1,4 @@
-"""The start of a watcher whose predecessor has died: it goes on from what Envoy serves."""
+"""The start of a watcher whose predecessor has died: it goes on with what Envoy serves."""
 
 from __future__ import annotations
 
@@ -27,16 +27,15 @@ def resume(
     sleep: Callable[[float], object],
 ) -> None:
     """
-    Take up what an earlier watcher handed over, and have it at hand again. It returns when Envoy has answered.
+    Take up what an earlier watcher handed over, and keep it at hand. Returns when Envoy has answered.
 
-    Without knowing what is served nothing may be handed over: it could be older. What only Envoy has completely is
-    fetched anew. AWS may hold another version by now, or not answer; Envoy then keeps what it has, and the rotation
-    goes on from there.
+    Nothing may be handed over before it is known what is served, because it could be older. Secrets that only Envoy
+    has completely are fetched again. If AWS has another version by now, or does not answer, Envoy keeps what it has,
+    and the rotation goes on from there.
 
     Args:
-        secrets: Every secret of the proxy, by SDS name.
-        handover: Knows, or asks Envoy, what was handed over.
-        source: Fetches and checks.
+        secrets: All secrets of the proxy, by SDS name.
+        handover: Finds out what was handed over, from Envoy if necessary.
         log: Takes ``envoy-silent`` and ``secret-not-at-hand``.
         sleep: Waits that many seconds.
     """
@@ -50,7 +49,7 @@ def resume(
         except MeshcertError as error:
             log.warning("secret-not-at-hand", secret=secret.name, error=type(error).__name__, reason=str(error))
             continue
-        # A bundle's lists may be newer by now, which makes it no other version of the secret.
+        # A bundle's lists may be newer by now; it is still the same version of the secret.
         if content.version_id == secret.version_id:
             secret.put(content)
 

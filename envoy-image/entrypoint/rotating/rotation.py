@@ -1,4 +1,4 @@
-"""New versions of the secrets, while Envoy runs."""
+"""Taking over new versions of the secrets while Envoy runs."""
 
 from __future__ import annotations
 
@@ -25,28 +25,25 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
 _RETRY_FOR = 0.4
-"""Part of the poll interval in which the failing calls of one look are repeated."""
+"""Fraction of the poll interval for which the failing calls of one look are repeated."""
 
 
 class _LookEnded(Exception):
-    """This look at one secret is over; what kept it from going on has been told."""
+    """This look at one secret is over; the reason has been logged."""
 
 
 class Rotation:
     """
-    Takes new versions of the secrets over.
+    Takes over new versions of the secrets.
 
-    A new version is handed over only after the pre-flight, and a certificate that upstreams are shown only after a
-    trial with them. Whatever goes wrong, Envoy keeps the last good version, the reason is logged once, with the
+    A new version is handed over only after the pre-flight, and a certificate that is shown to upstreams only after a
+    trial with them. Whatever goes wrong, Envoy keeps the last good version, the reason is logged once with the
     :class:`~entrypoint.rotating.standing.Stage` at which it went wrong, and the next look tries again.
 
     Args:
-        proxy: Says whether running tasks take new versions over, and how often they are looked for.
-        secrets: Every secret of the proxy, by SDS name, after the first delivery.
-        source: Fetches and checks.
-        trial: Tries client certificates with the upstreams.
-        standings: Knows what Envoy says that it serves.
-        log: Takes every event of a rotation.
+        proxy: Says whether running tasks take over new versions, and how often they look for them.
+        secrets: All secrets of the proxy, by SDS name, after the first delivery.
+        standings: Knows which versions Envoy says it serves.
     """
 
     def __init__(
@@ -69,7 +66,7 @@ class Rotation:
         self._clock = clock or ProcessClock()
 
     def look(self) -> None:
-        """Look at every secret once; what goes wrong with one does not keep the others from it."""
+        """Look at every secret once; trouble with one does not affect the others."""
         retry_until = self._clock.monotonic() + self._proxy.poll_interval_s * _RETRY_FOR
         for secret in self._secrets:
             try:
@@ -125,9 +122,9 @@ class Rotation:
 
     def _look_at_lists(self, secret: Secret) -> None:
         """
-        Hand over newer revocation lists with the bundle that is served, whatever the rotation.
+        Hand over newer revocation lists with the bundle that is served, whatever kind of rotation is configured.
 
-        A list is no rollout: nobody takes it back, and a task that reads once would let revoked peers in for ever.
+        A list is not a rollout: it is never rolled back, and a task that read it only once would admit revoked peers.
         """
         trouble = ""
         try:
@@ -141,7 +138,7 @@ class Rotation:
             tell("revocation-lists" if trouble else "revocation-lists-good", secret=secret.name, reason=trouble)
 
     def _take_over_lists(self, secret: Secret) -> str:
-        """What is wrong with the lists; empty if nothing is."""
+        """Take over newer lists, and return what is wrong with them; empty if nothing is."""
         if (served := secret.content) is None:
             return ""
         if (bundle := served.bundle) is None:
@@ -159,7 +156,7 @@ class Rotation:
         return content.trouble
 
     def _keep(self, secret: Secret) -> None:
-        """The current version is the one that Envoy was handed: see that it serves it."""
+        """Make sure that Envoy serves the current version, which it was handed before."""
         if secret.unjudged:
             secret.trouble = f"{Stage.SERVED}: {_not_confirmed(secret.version_id)}"
             return
@@ -172,7 +169,7 @@ class Rotation:
             self._log.info("watch-recovered", secret=secret.name, version=secret.version_id)
 
     def _await_verdict(self, secret: Secret) -> None:
-        """Raises MaterialRejected if Envoy refuses what it was handed."""
+        """Wait for Envoy's verdict; raises MaterialRejected if it is a refusal."""
         version, began = secret.version, self._clock.monotonic()
         verdict = secret.await_verdict(self._clock)
         if verdict is None:
@@ -184,7 +181,7 @@ class Rotation:
         self._log.info("secret-rotated", secret=secret.name, version=version, served_after_ms=took_ms)
 
     def _judge(self, secret: Secret) -> None:
-        """Ask again for a verdict that was not there in time; raises MaterialRejected if it is a refusal."""
+        """Ask again for a verdict that did not come in time; raises MaterialRejected if it is a refusal."""
         version = secret.version
         verdict = secret.verdict()
         if verdict is None:
@@ -196,24 +193,23 @@ class Rotation:
     @contextmanager
     def _at(self, stage: Stage, secret: Secret, version: str) -> Iterator[None]:
         """
-        Tell, with the stage, what goes wrong, and end this look at the secret with :class:`_LookEnded`.
+        Log what goes wrong, with the stage, and end this look at the secret with :class:`_LookEnded`.
 
         Args:
             stage: How far the version has got.
-            secret: Whose version.
-            version: Which one, for the log and the mesh.
+            version: For the log and the mesh.
         """
         try:
             yield
         except (MaterialRejected, SecretMalformed, VersionQuarantined) as error:
-            # AWS has given the version; it is the version itself that must not be served.
+            # AWS has answered; it is the version itself that must not be served.
             stage = Stage.PREFLIGHT if stage is Stage.FETCH else stage
             secret.refuse(version, f"{stage}: {reason_of(error)}")
             reason = f"{type(error).__name__}: {error}"
         except MeshcertError as error:
             reason = f"{type(error).__name__}: {error}"
         except EnvoySilent:
-            # Without its counters a rejection of long ago could not be told from one of this version.
+            # Without Envoy's counters, an old rejection could not be distinguished from one of this version.
             reason = "Envoy's administration interface does not answer"
         except OSError as error:
             reason = f"the material folder cannot be written: {error.strerror}"
@@ -231,13 +227,13 @@ class Rotation:
 
 def refuse_older(secret: Secret, content: SecretContent) -> None:
     """
-    Refuse to go back in time.
+    Refuse a certificate that is older than the one that is served.
 
-    A stale answer of AWS, or a label moved by hand, must not take a running proxy to an older certificate. A rollback
-    puts QUARANTINED on the version that is served first: then nobody calls this.
+    A stale answer of AWS, or a label moved by hand, must not take a running proxy back to an older certificate. A
+    rollback first labels the served version QUARANTINED, and then this is not called.
 
     Raises:
-        MaterialRejected: If the content's certificate was issued before the one that is served.
+        MaterialRejected: If the content's certificate was issued before the served one.
     """
     served = secret.content.leaf if secret.content else None
     if served and content.leaf and content.leaf.not_before < served.not_before:

@@ -1,4 +1,4 @@
-"""A secret of this proxy: the first kind of resource that Envoy is delivered."""
+"""A secret of this proxy: the first kind of resource that is delivered to Envoy."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class WantedSecret(NamedTuple):
     Args:
         name: SDS name.
         reference: Where it comes from, and what must be in it.
-        is_identity: True if it holds material, false if it holds a trust bundle.
+        is_identity: True if it holds material, False if it holds a trust bundle.
     """
 
     name: str
@@ -34,14 +34,14 @@ class WantedSecret(NamedTuple):
 
 class SecretContent(NamedTuple):
     """
-    One version of a secret, in the form that Envoy is handed, with the facts that this container needs of it.
+    One version of a secret in the form that Envoy is handed, with the facts that this container needs.
 
     Args:
-        envoy: What Envoy is handed. Its version is the VersionId; of a bundle with revocation lists, a dot and what
-            tells the lists apart follow.
-        leaf: Of an identity's certificate; None for a trust bundle.
-        roots: Of a trust bundle, PEM; empty for an identity.
-        bundle: Says where revocation lists lie; None for an identity, and for a bundle that an earlier watcher fetched.
+        envoy: The form that Envoy is handed. Its version is the VersionId; for a bundle with revocation lists, followed
+            by a dot and a text that identifies the lists.
+        leaf: The fields of an identity's certificate; None for a trust bundle.
+        roots: A trust bundle's roots, PEM; empty for an identity.
+        bundle: Says where revocation lists are; None for an identity, and for a bundle that an earlier watcher fetched.
         trouble: What is wrong with the revocation lists; empty if nothing is.
     """
 
@@ -53,7 +53,7 @@ class SecretContent(NamedTuple):
 
     @property
     def version_id(self) -> str:
-        """The VersionId; a VersionId has no dot."""
+        """The VersionId, which has no dot."""
         return self.envoy.version.partition(".")[0]
 
     @classmethod
@@ -62,7 +62,7 @@ class SecretContent(NamedTuple):
         Read what an earlier watcher handed over.
 
         Raises:
-            ValueError: If it holds a certificate that is not one.
+            ValueError: If it holds something else in a certificate's place.
         """
         chain = envoy.body.get("tls_certificate", {}).get("certificate_chain", {}).get("inline_string", "")
         roots = envoy.body.get("validation_context", {}).get("trusted_ca", {}).get("inline_string", "")
@@ -75,25 +75,23 @@ class Secret(Resource[SecretContent]):
     A secret of this proxy.
 
     Args:
-        wanted: Which one.
-        handover: The way to Envoy.
-        used: Whether Envoy asks for it.
+        used: True if Envoy asks for it.
     """
 
     def __init__(self, wanted: WantedSecret, handover: Handover, *, used: bool) -> None:
         super().__init__(wanted.name, handover, used=used)
         self.wanted = wanted
         self.expired = ""
-        """That the served certificate has expired, in words; empty if it has not."""
+        """A text that says that the served certificate has expired; empty if it has not."""
         self.lists_trouble = ""
-        """What keeps peers from being looked up in revocation lists; empty if nothing does."""
+        """Why peers are not looked up in revocation lists; empty if they are."""
         self.newer = ""
-        """The newer version that a person was told of and that only a deployment takes over."""
+        """The newer version that was logged and that only a deployment takes over."""
         self._expiry_told = ""
 
     @property
     def version_id(self) -> str:
-        """The VersionId of what Envoy was handed last; empty if nothing was."""
+        """The VersionId of the version that Envoy was handed last; empty if there is none."""
         return self.content.version_id if self.content else ""
 
     @property
@@ -103,13 +101,13 @@ class Secret(Resource[SecretContent]):
 
     def check_expiry(self, now: float) -> str:
         """
-        Look whether the served certificate has expired; it stays, since an empty Envoy would be no better.
+        Check whether the served certificate has expired; it stays, because an Envoy without one would be no better.
 
         Args:
             now: Seconds since 1970, UTC.
 
         Returns:
-            When it expired (:func:`entrypoint.log.iso_time`) if a person has not been told yet; otherwise empty.
+            When it expired (:func:`entrypoint.log.iso_time`) if that is still to be logged; otherwise empty.
         """
         self.expired = ""
         leaf = self.content.leaf if self.content else None
@@ -129,14 +127,14 @@ class Secret(Resource[SecretContent]):
         return news
 
     def note_newer(self, version: str) -> bool:
-        """Note a version that only a deployment takes over; True if a person has not been told of it yet."""
+        """Note a version that only a deployment takes over; True if that is still to be logged."""
         news = version != self.newer
         self.newer = version
         return news
 
 
 def wanted_secrets(proxy: ProxySettings) -> tuple[WantedSecret, ...]:
-    """Every secret that the settings name, trust bundles first: they are published first, too."""
+    """Every secret that the settings name, trust bundles first, in the order in which they are published."""
     bundles, identities = proxy.trust_bundles.items(), proxy.identities.items()
     return (
         *(WantedSecret(trust_name(name), reference, is_identity=False) for name, reference in bundles),

@@ -1,4 +1,4 @@
-"""Secrets as Envoy may be handed them: fetched, read and checked."""
+"""The source of secrets, which fetches, reads and checks them before Envoy gets them."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 
 class Secrets(Protocol):
-    """Keeps secrets; :class:`entrypoint.aws.secrets_manager.SecretsReader` in the container."""
+    """Stores secrets; :class:`entrypoint.aws.secrets_manager.SecretsReader` in the container."""
 
     def labels(self, secret: str) -> SecretLabels:
-        """The versions that its labels stand on."""
+        """The versions that its labels are attached to."""
 
     def current_value(self, secret: str) -> SecretVersion:
-        """The version that AWSCURRENT stands on."""
+        """The version that is labelled AWSCURRENT."""
 
 
 class SecretSource:
@@ -36,9 +36,8 @@ class SecretSource:
     Fetches secrets and checks them.
 
     Args:
-        secrets: Keeps them.
-        now: Seconds since 1970, UTC.
-        revocation: Revocation lists; None if no bundle asks for them.
+        now: Returns seconds since 1970, UTC.
+        revocation: The revocation lists; None if no bundle needs them.
     """
 
     def __init__(self, secrets: Secrets, now: Callable[[], float], revocation: RevocationLists | None = None) -> None:
@@ -47,16 +46,16 @@ class SecretSource:
         self._revocation = revocation
 
     def labels(self, wanted: WantedSecret) -> SecretLabels:
-        """The versions that the secret's labels stand on in AWS; raises as :meth:`fetch` does."""
+        """The versions that the secret's labels are attached to; raises as :meth:`fetch` does."""
         return self._secrets.labels(wanted.reference.secret)
 
     def fetch(self, wanted: WantedSecret) -> SecretContent:
         """
-        The current version, fit to be served.
+        The current version, after all checks.
 
         Raises:
             NotReady: If AWS cannot answer now, or the export function has not published yet.
-            Rejected: If AWS says no, or the value must not be served: it is bad, or its rollout failed.
+            Rejected: If AWS refuses, or the value must not be served because it is bad or its rollout failed.
         """
         secret = wanted.reference.secret
         value = self._secrets.current_value(secret)
@@ -65,7 +64,7 @@ class SecretSource:
         try:
             return self._checked(wanted, value)
         except (ValueError, TypeError, RecursionError, ssl.SSLError) as error:
-            # A value none of the checks foresaw. The error may quote it: only its kind is told, and its cause left out.
+            # A value that no check foresaw. The error may quote it, so only its type is told, and no cause.
             raise SecretMalformed(secret, f"it cannot be read or checked ({type(error).__name__})") from None
 
     def served_bundle(self, wanted: WantedSecret, served: SecretContent) -> TrustBundle:

@@ -1,4 +1,4 @@
-"""How this task's identities stand: what Envoy serves, and which version it has not taken over."""
+"""The standing of this task's identities: what Envoy serves, and which version it has not taken over."""
 
 from __future__ import annotations
 
@@ -23,33 +23,33 @@ UNSEEN = "Envoy names this version, but shows no single certificate that carries
 
 class Stage(StrEnum):
     """
-    How far a version got on its way into Envoy; what goes wrong is told with it, in the log and to the mesh.
+    The step of a version on its way into Envoy; the log and the acknowledgements name it with each error.
 
-    Whichever it is, to an operator it is one thing, a rotation that failed: Envoy serves the last good version.
+    For an operator every stage means the same: the rotation has failed, and Envoy serves the last good version.
     """
 
     FETCH = "fetch"
-    """AWS does not give it."""
+    """AWS does not return it."""
     PREFLIGHT = "preflight"
     """It must not be served."""
     TRIAL = "trial"
     """An upstream refuses it."""
     ENVOY = "envoy"
-    """Envoy cannot be handed it, or does not take it."""
+    """It cannot be handed to Envoy, or Envoy refuses it."""
     SERVED = "served"
-    """Envoy serves something else than what it was handed."""
+    """Envoy serves something other than it was handed."""
 
 
 class Standing(NamedTuple):
     """
-    How one identity stands in this task.
+    The standing of one identity in this task.
 
     Args:
         version: VersionId that Envoy serves; empty if it serves none.
-        serial_number: Of the certificate Envoy shows for it, lower-case hex; empty if it shows none.
+        serial_number: Serial number of the certificate that Envoy shows for it, lower-case hex; empty if it shows none.
         not_after: End of that certificate's validity, seconds since 1970, UTC; 0 if it shows none.
         refused: VersionId that this task would not take over; empty if there is none.
-        error: Why, or what else is wrong, the :class:`Stage` first; at most 256 characters.
+        error: The reason for that, or what else is wrong, after the :class:`Stage`; at most 256 characters.
     """
 
     version: str
@@ -60,14 +60,7 @@ class Standing(NamedTuple):
 
 
 class Standings:
-    """
-    How each identity of a proxy stands: what Envoy says of it, and what became of versions that it has not got.
-
-    Args:
-        proxy: Of the container.
-        secrets: Its secrets, by SDS name.
-        admin: Of its Envoy.
-    """
+    """The standing of each identity of a proxy: what Envoy says about it, and why it does not have a newer version."""
 
     def __init__(self, proxy: ProxySettings, secrets: Mapping[str, Secret], admin: Admin) -> None:
         self._secrets = secrets
@@ -76,7 +69,7 @@ class Standings:
         self._said: dict[str, Standing] = {}
 
     def shown(self, name: str) -> str | None:
-        """The version that Envoy itself says it serves under an SDS name; None if it does not answer."""
+        """The version that Envoy says it serves under an SDS name; None if it does not answer."""
         try:
             return secret_counters(self._admin).get(name, SecretCounters()).version
         except OSError:
@@ -84,9 +77,9 @@ class Standings:
 
     def read(self) -> dict[str, Standing]:
         """
-        How each identity stands, by its name in the mesh.
+        The standing of each identity, by its name in the mesh.
 
-        If Envoy does not answer, that is what it said last, with an error; empty if it never said anything.
+        If Envoy does not answer, these are its last answers with an error added; empty if it has never answered.
         """
         silent = ""
         try:
@@ -120,8 +113,8 @@ def _leaf(secret: Secret, version: str, carriers: list[Leaf]) -> Leaf | None:
     """
     The certificate of this version among those that carry the identity's names.
 
-    ``/certs`` does not say which secret a certificate came from. Where two identities share names, the one that was
-    handed over under this version is looked for.
+    ``/certs`` does not say which secret a certificate came from. If two identities share names, the certificate that
+    was handed over with this version is the right one.
     """
     if len(carriers) > 1:
         handed = (content for content in secret.in_envoy if content.envoy.version == version)
@@ -131,7 +124,7 @@ def _leaf(secret: Secret, version: str, carriers: list[Leaf]) -> Leaf | None:
 
 
 def reason_of(error: Exception) -> str:
-    """An error in one line: faults without their remedies, which are in the log."""
+    """The error in one line, without the remedies, which are in the log."""
     if isinstance(error, MaterialRejected):
         return "; ".join(f"{fault.place}: {fault.problem}" for fault in error.faults)
     return str(error)

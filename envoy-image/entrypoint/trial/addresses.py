@@ -1,4 +1,4 @@
-"""The addresses behind a backend's name, from the DNS server that Envoy asks."""
+"""The addresses of a backend's name, from the DNS server that Envoy asks."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _ADDRESS_BYTES = 4
 
 def addresses_of(host: str, resolver: str, timeout_s: float) -> list[str]:
     """
-    The IPv4 addresses of a name; Envoy's clusters ask for no others (``dns_lookup_family: V4_ONLY``).
+    The IPv4 addresses of a name, the only ones that Envoy's clusters use (``dns_lookup_family: V4_ONLY``).
 
     Args:
-        resolver: ``host:port`` of the DNS server to ask; empty: the system's resolver, which keeps its own time.
-        timeout_s: Longest wait for the given resolver, seconds.
+        resolver: ``host:port`` of the DNS server to ask; empty for the system's resolver, which has its own time limit.
+        timeout_s: Longest wait for the named DNS server, seconds.
 
     Raises:
         OSError: If there is no answer, or no address in it.
@@ -37,7 +37,7 @@ def addresses_of(host: str, resolver: str, timeout_s: float) -> list[str]:
 
 
 def _asked(host: str, resolver: str, timeout_s: float) -> list[str]:
-    """One question by RFC 1035, without a library: the image has none, and only a set resolver needs it."""
+    """Ask one question (RFC 1035) without a library: the image has none, and only a named DNS server needs this."""
     server, _, port = resolver.rpartition(":")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as connection:
         connection.settimeout(timeout_s)
@@ -61,7 +61,7 @@ def _question(host: str) -> bytes:
 
 
 def _addresses(answer: bytes) -> Iterator[str]:
-    """The answer section's A records, whatever name they stand under: a CNAME leads to them."""
+    """The addresses of all A records in the answer, under any name, because a CNAME may lead to them."""
     place = _after_name(answer, _HEADER_BYTES) + len(_TYPE_A + _CLASS_IN)
     for _ in range(int.from_bytes(answer[6:8], "big")):
         place = _after_name(answer, place)

@@ -1,4 +1,4 @@
-"""One handshake with a client certificate: a connection to one endpoint, and the server's answer."""
+"""A handshake with a client certificate: the connection to one endpoint, and the server's answer."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ CONNECT_S = 0.5
 """Longest wait for a connection to one address, seconds: both ends are in one VPC."""
 SILENCE_S = 0.5
 """
-How long a server that has nothing to say may think about a certificate, seconds.
+Seconds after which a silent server counts as having accepted a certificate.
 
 In TLS 1.3 the client is done before the server has looked at its certificate. Envoy 1.40 sends its alert 0.2 to 0.5 ms
-later (median; 7 ms at most in 1,200 refused handshakes), and nothing at all if it is content.
+later (median; 7 ms at most in 1,200 refused handshakes), and nothing at all if it accepts.
 """
 MOST_ADDRESSES = 3
 
@@ -36,20 +36,20 @@ _HTTP2_BEGINNING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 
 
 class Acceptance(Enum):
-    """How a server took a client certificate."""
+    """The ways in which a server takes a client certificate."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
     UNKNOWN = "unknown"
-    """It could not be reached, or broke off without a word."""
+    """It could not be reached, or broke off without an alert."""
 
 
 class TrialResult(NamedTuple):
     """
-    How one handshake ended.
+    The result of one handshake.
 
     Args:
-        outcome: How the server took the certificate.
+        outcome: Whether the server accepted the certificate.
         reason: The server's TLS alert, or what went wrong; empty if it accepted.
     """
 
@@ -59,12 +59,12 @@ class TrialResult(NamedTuple):
 
 class Presented(NamedTuple):
     """
-    A client's certificate and key; ``repr`` leaves them out.
+    A client's certificate and key, which ``repr`` does not show.
 
     Args:
         certificate_chain: Leaf and issuers, PEM.
         private_key: Encrypted PKCS#8, PEM.
-        passphrase: Opens the key.
+        passphrase: The key's passphrase.
     """
 
     certificate_chain: str
@@ -76,7 +76,7 @@ class Presented(NamedTuple):
 
 
 def presented(resource: Json) -> Presented | None:
-    """Certificate and key of an SDS resource (:func:`meshcert.envoy.identity_resource`); None if the key is missing."""
+    """The certificate and key of an SDS resource (:func:`meshcert.envoy.identity_resource`); None without a key."""
     secret = resource.get("tls_certificate", {})
     fields = [
         secret.get(field, {}).get("inline_string", "") for field in ("certificate_chain", "private_key", "password")
@@ -87,15 +87,14 @@ def presented(resource: Json) -> Presented | None:
 
 def connected(addresses: Iterable[str], port: int, deadline: float) -> tuple[socket.socket, str]:
     """
-    A connection to the first address that takes one, and that address.
+    A connection to the first address that accepts one, and that address.
 
     Args:
-        addresses: To be tried in order, three at most.
-        port: TCP port.
-        deadline: On the monotonic clock.
+        addresses: They are tried in order, three at most.
+        deadline: In monotonic time.
 
     Raises:
-        OSError: The last address's.
+        OSError: If no address accepts one; it is the last address's error.
     """
     failed = OSError("it has no address")
     for address in list(addresses)[:MOST_ADDRESSES]:
@@ -104,7 +103,7 @@ def connected(addresses: Iterable[str], port: int, deadline: float) -> tuple[soc
         except OSError as error:
             failed = error
         else:
-            # Two small writes follow each other: the second one would wait 40 ms for the first one's ACK.
+            # Of two small writes in a row, the second would wait 40 ms for the ACK of the first.
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return connection, address
     raise failed
@@ -112,17 +111,17 @@ def connected(addresses: Iterable[str], port: int, deadline: float) -> tuple[soc
 
 def shake_hands(connection: socket.socket, backend: Backend, context: ssl.SSLContext, deadline: float) -> TrialResult:
     """
-    Shake hands and read; the connection is closed afterwards.
+    Shake hands and read, then close the connection.
 
-    The read is what tells: in TLS 1.3 the server's refusal comes after the client's handshake. To have something to
-    read, an HTTP/2 connection is begun where the server speaks HTTP/2, and never a request. Anyone else may be silent.
-    The application behind a ``tcp`` listener sees a connection that ends without a byte.
+    Only the read gives the answer: in TLS 1.3 the server's refusal comes after the client's handshake. To have
+    something to read, an HTTP/2 connection is begun if the server speaks HTTP/2, but no request. Any other server may
+    be silent. The application behind a ``tcp`` listener sees a connection that ends without a byte.
 
     Args:
         connection: To one endpoint.
-        backend: Whose endpoint it is.
+        backend: The backend that the endpoint belongs to.
         context: From :func:`client_context`.
-        deadline: On the monotonic clock.
+        deadline: In monotonic time.
     """
     try:
         connection.settimeout(_left(deadline))
@@ -139,14 +138,13 @@ def shake_hands(connection: socket.socket, backend: Backend, context: ssl.SSLCon
 
 def client_context(shown: Presented, roots: str, protocol: str) -> ssl.SSLContext:
     """
-    TLS as Envoy speaks it to a backend (:func:`meshcert.envoy.tls.upstream_socket`).
+    A TLS context with Envoy's settings for a backend (:func:`meshcert.envoy.tls.upstream_socket`).
 
-    Names are compared after the handshake: the one that is called need not be the one that is demanded.
+    Names are compared after the handshake: the name that is called may differ from the one that is demanded.
 
     Args:
-        shown: The client's certificate and key.
-        roots: What the server's certificate is checked against, PEM.
-        protocol: Of the backend's listener.
+        roots: The roots that the server's certificate is checked against, PEM.
+        protocol: The protocol of the backend's listener.
 
     Raises:
         ssl.SSLError: If OpenSSL cannot load one of them.
@@ -163,7 +161,7 @@ def client_context(shown: Presented, roots: str, protocol: str) -> ssl.SSLContex
 
 
 def _is_meant(encrypted: ssl.SSLSocket, backend: Backend) -> bool:
-    """True if Envoy would talk to this server at all."""
+    """True if Envoy would accept this server."""
     if backend.tls is None:
         return False
     shown: Any = encrypted.getpeercert()
@@ -172,7 +170,7 @@ def _is_meant(encrypted: ssl.SSLSocket, backend: Backend) -> bool:
 
 
 def _hear(encrypted: ssl.SSLSocket, deadline: float) -> None:
-    """Return once the server has accepted our certificate; raises its alert if it has not."""
+    """Return once the server has accepted our certificate; raises its alert if it refuses."""
     if encrypted.version() == "TLSv1.2":
         return  # its handshake ends with the server's word
     if encrypted.selected_alpn_protocol() == "h2":
@@ -183,12 +181,12 @@ def _hear(encrypted: ssl.SSLSocket, deadline: float) -> None:
         return
     encrypted.settimeout(min(SILENCE_S, _left(deadline)))
     with suppress(TimeoutError):
-        # Silence is as good as bytes: a server that refuses sends an alert, and does not end in order.
+        # Silence counts as much as bytes: a server that refuses sends an alert, and does not close in order.
         encrypted.recv(1)
 
 
 def _judged(error: OSError) -> TrialResult:
-    """The result that an error stands for. Only an alert is an answer to our certificate."""
+    """The result for an error. Only an alert is an answer to our certificate."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return TrialResult(Acceptance.UNKNOWN, f"its own certificate is not accepted ({error.verify_message})")
     if isinstance(error, TimeoutError):

@@ -1,11 +1,11 @@
 """
-A new client certificate is tried before Envoy gets it: with one endpoint of each upstream it is presented to.
+The trial of a new client certificate before Envoy gets it, with one endpoint of each upstream that will see it.
 
 The pre-flight cannot know whether the peers accept the certificate: their trust bundle may lack its root, they may
-demand another name, their revocation list may hold it. They are asked, by a real handshake.
+demand another name, their revocation list may contain it. So a real handshake asks them.
 
-Only while a proxy runs, and never at its start: a container must start whether its upstreams do or not, and it has no
-older certificate to stay with. A new trust bundle needs no trial: it judges others.
+There is a trial only while a proxy runs, never at its start: a container must start even if its upstreams do not, and
+it has no older certificate to keep. A new trust bundle needs no trial, because it judges others.
 """
 
 from __future__ import annotations
@@ -50,8 +50,7 @@ class Trial:
 
     Args:
         addresses: Names the DNS server that Envoy asks.
-        trusted: Gives the roots Envoy holds under a trust bundle's SDS name, PEM; empty if it holds none.
-        log: Takes ``certificate-tried``.
+        trusted: Returns the roots that Envoy holds under a trust bundle's SDS name, PEM; empty if it holds none.
     """
 
     def __init__(self, proxy: ProxySettings, addresses: Addresses, trusted: Callable[[str], str], log: Log) -> None:
@@ -64,17 +63,17 @@ class Trial:
         """
         Refuse a certificate that an upstream refuses.
 
-        An upstream that cannot be reached, or is not what it should be, refuses nothing. Nor does one that refuses the
-        served certificate as well: staying with that one would not help.
+        An upstream that cannot be reached, or is not the right server, does not count as refusing. Nor does one that
+        refuses the served certificate too, because keeping that one would not help.
 
         Args:
             name: SDS name of the identity.
             version: The new material's VersionId, for the log.
             new: The new material as an SDS resource.
-            served: What Envoy serves now. Without its key, which a restarted watcher may not have, nothing is refused.
+            served: What Envoy serves. Without its key, which a restarted watcher may lack, nothing is refused.
 
         Raises:
-            MaterialRejected: With one fault for each upstream that accepts what is served and refuses what is new.
+            MaterialRejected: With one fault for each upstream that accepts the served and refuses the new one.
         """
         shown = presented(new)
         answers = self._answers(name, shown, presented(served)) if shown else {}
@@ -100,11 +99,11 @@ class Trial:
         waiting = iter(backends)
 
         def ask() -> None:
-            # Shared by all threads: each backend is taken once.
+            # All threads share it, so each backend is taken once.
             for backend in waiting:
                 found.put((backend.name, questions.ask(backend)))
 
-        # Not waited for when the time is over: the system's resolver cannot be interrupted.
+        # Threads are not joined when the time is over, because the system's resolver cannot be interrupted.
         for _ in range(min(MOST_AT_ONCE, len(backends))):
             Thread(target=ask, daemon=True).start()
         answers = {backend.name: TrialResult(Acceptance.UNKNOWN, "it does not answer in time") for backend in backends}
@@ -124,7 +123,7 @@ class _Questions:
         self._contexts: dict[tuple[Presented, str, str], ssl.SSLContext] = {}
 
     def ask(self, backend: Backend) -> TrialResult:
-        """The backend's answer, refused only if it accepts what is served at the same address; never raises."""
+        """The backend's answer, refused only if it accepts what is served at the same address. Never raises."""
         try:
             addresses = addresses_of(backend.host, self._resolver, max(0.001, self.deadline - time.monotonic()))
             answer, address = self._shown(self._new, backend, addresses)
@@ -150,7 +149,7 @@ class _Questions:
         return shake_hands(connection, backend, context, self.deadline), address
 
     def _context(self, what: Presented, backend: Backend) -> ssl.SSLContext:
-        """One for all backends of a kind: to open a key takes longer than a handshake."""
+        """A context that all backends of a kind share, because opening a key takes longer than a handshake."""
         trust = backend.tls.trust if backend.tls else ""
         kind = (what, trust, backend.protocol)
         if kind not in self._contexts:

@@ -22,8 +22,9 @@ class SocketHandover:
     Secrets over the socket; Envoy's ACK or NACK is the verdict. See :class:`entrypoint.envoy.handover.Handover`.
 
     Args:
-        store: From which the server takes them.
-        admin: Gives Envoy's administration interface. It is called when that is needed first, because of what it loads.
+        store: The resources that the server offers.
+        admin: Returns Envoy's administration interface. It is called only when that is first needed, because of what it
+            loads.
     """
 
     ask_every_s = 0.002
@@ -37,12 +38,12 @@ class SocketHandover:
         self._store.offer(name, VersionedResource(resource.version, secret_body(resource.body)))
 
     def hand(self, name: str, resource: EnvoyResource) -> Ticket:
-        """Offer it from now on; Envoy's answer comes with the version that it is about."""
+        """Offer it from now on; Envoy's answer names the version that it is about."""
         self.put(name, resource)
         return _SocketTicket(self._store, name, resource.version)
 
     def restore(self, name: str, resource: EnvoyResource | None) -> None:
-        """Offer it again, or nothing if there is nothing complete: Envoy keeps what it has."""
+        """Offer it again, or nothing if it is missing or incomplete: Envoy keeps what it has."""
         if resource and resource.complete:
             self.put(name, resource)
         else:
@@ -79,7 +80,7 @@ class _SocketTicket:
 
 
 def _verdict(status: ResourceStatus | None) -> Verdict | None:
-    """The verdict that Envoy's ACK or NACK is; ours comes before its reason for a refusal."""
+    """The verdict for Envoy's ACK or NACK, with a text of ours before its reason for a refusal."""
     if status is None:
         return None
     if status.acknowledged:

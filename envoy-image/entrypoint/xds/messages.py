@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MOST_NAMES = 1_000
-"""Names in one request, at most."""
+"""Most names in one request."""
 
 
 class DiscoveryRequest(NamedTuple):
     """
-    A client's wishes, and what it made of the last response.
+    A client's subscriptions, and its answer to the last response.
 
     Args:
         names: ``resource_names``; none in a first request means all.
-        nonce: ``response_nonce``: of the response that this is about; empty in a first request.
+        nonce: ``response_nonce``: identifies the response that this answers; empty in a first request.
         refusal: Why the client refused that response; None if it did not.
         type_url: May be empty where the service serves one type.
     """
@@ -36,12 +36,12 @@ class DiscoveryRequest(NamedTuple):
 
 class DeltaDiscoveryRequest(NamedTuple):
     """
-    A change of a client's wishes, and what it made of a response.
+    A change of a client's subscriptions, and its answer to a response.
 
     Args:
         subscribe: Names that it wants from now on.
         unsubscribe: Names that it no longer wants.
-        nonce: As in :class:`DiscoveryRequest`; so are the rest.
+        nonce: As in :class:`DiscoveryRequest`, like the other fields.
     """
 
     subscribe: tuple[str, ...] = ()
@@ -102,7 +102,7 @@ def write_response(type_url: str, version: str, nonce: str, resources: Iterable[
 
     Args:
         version: ``version_info``.
-        nonce: By which the client will refer to it.
+        nonce: The client's answer will refer to it.
         resources: From :func:`named_resource`.
     """
     written = b"".join(field(2, resource) for resource in resources)
@@ -115,8 +115,8 @@ def write_delta_response(type_url: str, version: str, nonce: str, resources: Ite
 
     Args:
         version: ``system_version_info``: Envoy's statistics show it.
-        nonce: By which the client will refer to it.
-        resources: Name, version and what :func:`named_resource` makes of each.
+        nonce: The client's answer will refer to it.
+        resources: Name, version and :func:`named_resource` of each.
     """
     messages = (field(1, own) + field(2, resource) + field(3, name) for name, own, resource in resources)
     written = b"".join(field(2, message) for message in messages)
@@ -124,7 +124,7 @@ def write_delta_response(type_url: str, version: str, nonce: str, resources: Ite
 
 
 def _status_message(status: bytes) -> str:
-    """``google.rpc.Status.message``."""
+    """Read ``google.rpc.Status.message``."""
     return next((text_of(value) for number, value in fields(status) if number == 2), "")
 
 

@@ -1,5 +1,5 @@
 """
-The resources of one type that Envoy is offered, and what it said of each. In memory only.
+The resources of one type that Envoy is offered, and its answer to each. In memory only.
 
 The thread that rotates and the thread that serves share a :class:`ResourceStore` and nothing else. Every call takes
 microseconds, so neither waits for the other.
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 LONGEST_REASON = 500
-"""Characters that are kept of Envoy's reason for a refusal."""
+"""Most characters that are kept of Envoy's reason for a refusal."""
 
 
 def _no_aliases(_names: tuple[str, ...]) -> Mapping[str, str]:
@@ -23,13 +23,13 @@ def _no_aliases(_names: tuple[str, ...]) -> Mapping[str, str]:
 
 class ResourceType(NamedTuple):
     """
-    A type of xDS resource: what is the same for all resources of the type.
+    A type of xDS resource, with what is common to all its resources.
 
     Args:
-        url: Of the protobuf type, with ``type.googleapis.com/``.
+        url: URL of the protobuf type, with ``type.googleapis.com/``.
         service: The gRPC service that serves it, with its package.
         plural: Ends the names of the service's methods, as ``Secrets`` in ``StreamSecrets``.
-        aliases: Other names that clients may ask for, and the name that each stands for.
+        aliases: Other names that clients may ask for, with the name that each stands for.
     """
 
     url: str
@@ -43,8 +43,8 @@ class VersionedResource(NamedTuple):
     One version of one resource; ``repr`` shows the version alone.
 
     Args:
-        version: Two resources with the same version may differ; then the newer is sent and judged anew.
-        body: Its protobuf message without the name, field 1: each client gets it under the name that it asked for.
+        version: Two resources with the same version may differ; the newer one is then sent and judged again.
+        body: Its protobuf message without the name (field 1), because each client gets it under the name it asked for.
     """
 
     version: str
@@ -56,11 +56,11 @@ class VersionedResource(NamedTuple):
 
 class ResourceStatus(NamedTuple):
     """
-    What Envoy said of a resource.
+    Envoy's answer to a resource.
 
     Args:
-        acknowledged: It applied it (an ACK); otherwise it refused it (a NACK).
-        reason: For the refusal, in Envoy's words; may be empty.
+        acknowledged: True if Envoy applied it (an ACK), False if Envoy refused it (a NACK).
+        reason: Why Envoy refused it, in its own words; may be empty.
     """
 
     acknowledged: bool
@@ -69,12 +69,12 @@ class ResourceStatus(NamedTuple):
 
 class ResourceStore:
     """
-    What one proxy is offered of one type.
+    The resources of one type that one proxy is offered.
 
     When Envoy refuses a version, the last one that it acknowledged is offered again at once.
 
     Args:
-        names: All names that there are; a resource may come later.
+        names: All names that exist; their resources may come later.
     """
 
     def __init__(self, kind: ResourceType, names: Iterable[str]) -> None:
@@ -92,7 +92,7 @@ class ResourceStore:
         return self._asked_as.get(asked, "")
 
     def on_change(self, call: Callable[[], object]) -> None:
-        """Have this called after every :meth:`offer`, by the thread that offers."""
+        """Have this called after every :meth:`offer`, in the thread that offers."""
         self._on_change = call
 
     def offer(self, name: str, resource: VersionedResource) -> None:
@@ -115,10 +115,10 @@ class ResourceStore:
 
     def status(self, name: str, version: str = "") -> ResourceStatus | None:
         """
-        Return what Envoy said of this version since it was offered; None if it has said nothing yet.
+        Return Envoy's answer to this version since it was offered; None if there is none yet.
 
         Args:
-            version: Without it, any version counts, and an ACK before a NACK.
+            version: If empty, any version counts, and an ACK takes precedence over a NACK.
         """
         with self._lock:
             good = self._last_good.get(name)

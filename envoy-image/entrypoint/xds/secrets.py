@@ -39,7 +39,7 @@ def plain_names(names: tuple[str, ...]) -> Mapping[str, str]:
 
     Args:
         names: From :func:`meshcert.envoy.identity_name` and ``trust_name``. A plain name that an identity shares with a
-            hierarchy is left out: it would be a guess.
+            hierarchy is left out, because it is ambiguous.
     """
     plain = [name.partition("/")[2] for name in names]
     return {short: name for short, name in zip(plain, names, strict=True) if plain.count(short) == 1}
@@ -53,7 +53,7 @@ def secret_body(resource: Json) -> bytes:
         resource: From :mod:`meshcert.envoy.secrets`.
 
     Raises:
-        KeyError: If it has a field that is not known here: leaving one out could make Envoy trust too much.
+        KeyError: If it has an unknown field: leaving one out could make Envoy trust too much.
     """
     return _encoded({key: value for key, value in resource.items() if key not in {"@type", "name"}}, _SECRET)
 

@@ -1,8 +1,8 @@
 """
-One stream of an xDS client: what it asks for, what it was sent, and what it made of that.
+One stream of an xDS client: what it asks for, what it was sent, and its answers.
 
-A new stream is sent everything, even if the client says that it has that version: Envoy sees cheaply that nothing has
-changed, and what an earlier watcher had sent is not known here.
+A new stream is sent everything, even if the client says that it has that version already: it is cheap for Envoy to see
+that nothing has changed, and this watcher does not know what an earlier one sent.
 
 Both variants follow the rules of https://www.envoyproxy.io/docs/envoy/v1.40.0/api-docs/xds_protocol.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _ALL = "*"
 _MOST_UNANSWERED = 16
-"""Responses that may wait for an ACK or NACK; for a client that never sends one, older ones are forgotten."""
+"""Most responses that wait for an ACK or NACK; if a client never sends one, older responses are forgotten."""
 
 
 def discovery_services(
@@ -43,7 +43,7 @@ def discovery_services(
     Return the methods by which clients get the resources of a store: stream, delta and fetch.
 
     Args:
-        is_envoy: Tells whether a client is Envoy: its ACKs and NACKs count. Others only read.
+        is_envoy: True if a client is Envoy, whose ACKs and NACKs count. Others only read.
         on_unknown: Called with every name that a client asks for and that does not exist.
     """
     path, plural = f"/{store.type.service}/", store.type.plural
@@ -60,10 +60,10 @@ def discovery_services(
 
 class Subscription(ABC):
     """
-    One stream; a :class:`entrypoint.grpc.service.Stream`.
+    One stream of a client; implements :class:`entrypoint.grpc.service.Stream`.
 
     Args:
-        is_envoy: Whether this client's ACKs and NACKs count.
+        is_envoy: True if this client's ACKs and NACKs count.
         on_unknown: Called with every name that the client asks for and that does not exist.
     """
 
@@ -108,7 +108,7 @@ class Subscription(ABC):
                 self._on_unknown(asked)
 
     def _note_answer(self, nonce: str, refusal: str | None) -> None:
-        """An ACK, or a NACK with the client's reason."""
+        """Note an ACK, or a NACK with the client's reason."""
         for asked, resource in self._unanswered.pop(nonce, {}).items():
             name = self._store.name_of(asked)
             if refusal is None:
@@ -123,7 +123,7 @@ class Subscription(ABC):
                 self._store.refuse(name, resource, refusal)
 
     def _to_send(self) -> dict[str, VersionedResource]:
-        """What this client was not sent yet, and has not refused."""
+        """The resources that this client has neither been sent nor refused."""
         found = {}
         for asked, name in self._names.items():
             resource = self._store.offered(name)
@@ -132,7 +132,7 @@ class Subscription(ABC):
         return found
 
     def _note_sent(self, resources: dict[str, VersionedResource]) -> str:
-        """The nonce under which these are sent."""
+        """Note what is being sent, and return the nonce for it."""
         self._nonce += 1
         self._sent |= resources
         self._unanswered[str(self._nonce)] = resources
@@ -142,7 +142,7 @@ class Subscription(ABC):
 
 
 class StateOfTheWorld(Subscription):
-    """A response holds everything that the stream is about; Envoy has a stream for each resource."""
+    """A stream whose responses hold everything it is about; Envoy has one for each resource."""
 
     _wants_all = False
 
@@ -171,7 +171,7 @@ class StateOfTheWorld(Subscription):
 
 
 class Delta(Subscription):
-    """A response holds what has changed."""
+    """A stream whose responses hold what has changed."""
 
     def receive(self, message: bytes) -> list[bytes]:
         """Take one ``DeltaDiscoveryRequest``; see :meth:`Subscription.receive`."""
@@ -230,7 +230,7 @@ def check_type(kind: ResourceType, url: str) -> None:
 
 
 def version_of(resources: dict[str, VersionedResource]) -> str:
-    """Return one version for all: of a single resource its own, else SHA-256 over all names and versions."""
+    """Return one version for all: that of a single resource, or else a SHA-256 over all names and versions."""
     if len(resources) == 1:
         return next(iter(resources.values())).version
     text = "".join(f"{asked}={resources[asked].version}\n" for asked in sorted(resources))

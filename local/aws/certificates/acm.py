@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from local.aws.account import Account, Accounts
     from local.aws.certificates.private_certificate import PrivateCertificate
+    from local.aws.certificates.private_certificates import PrivateCertificates
     from local.aws.config import Config
+    from local.aws.per_account import PerAccount
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -29,39 +30,43 @@ Answer = dict[str, Any]
 _LISTED_BY_DEFAULT = ("RSA_1024", "RSA_2048")
 
 
-def install(config: Config, accounts: Accounts) -> None:
+def install(config: Config, certificates: PerAccount[PrivateCertificates]) -> None:
     """Put private certificates in front of MiniStack's service and offer ACM's daily run as a control endpoint."""
     hooks.require(public_acm, "_certificates")
     operations: dict[str, json_service.Operation] = {
-        **{name: functools.partial(_in_account, accounts, operation) for name, operation in _IN_ACCOUNT.items()},
-        **{name: functools.partial(_on_one, accounts, operation) for name, operation in _ON_ONE.items()},
+        **{name: functools.partial(_in_account, certificates, operation) for name, operation in _IN_ACCOUNT.items()},
+        **{name: functools.partial(_on_one, certificates, operation) for name, operation in _ON_ONE.items()},
     }
     handlers = hooks.require(gateway, "SERVICE_HANDLERS")
     handlers["acm"] = json_service.handler(
         operations, off_loop=frozenset({"RequestCertificate"}), fallback=handlers["acm"]
     )
-    control.route("/_local/acm/day", lambda _: managed_renewal.day(accounts.current.certificates.all()))
-    managed_renewal.live_by_the_clock(config, accounts)
+    control.route("/_local/acm/day", lambda _: managed_renewal.day(certificates.current.all()))
+    managed_renewal.live_by_the_clock(config, certificates)
 
 
 def _in_account(
-    accounts: Accounts, operation: Callable[[Account, Request], Answer | None], request: Request
+    certificates: PerAccount[PrivateCertificates],
+    operation: Callable[[PrivateCertificates, Request], Answer | None],
+    request: Request,
 ) -> Answer | None:
-    return operation(accounts.current, request)
+    return operation(certificates.current, request)
 
 
 def _on_one(
-    accounts: Accounts, operation: Callable[[PrivateCertificate, Request], Answer | None], request: Request
+    certificates: PerAccount[PrivateCertificates],
+    operation: Callable[[PrivateCertificate, Request], Answer | None],
+    request: Request,
 ) -> Answer | None:
     """Carry out an operation on the private certificate that the request names; None leaves it to MiniStack."""
-    certificate = accounts.current.certificates.find(request.get("CertificateArn", ""))
+    certificate = certificates.current.find(request.get("CertificateArn", ""))
     return None if certificate is None else operation(certificate, request) or {}
 
 
-def _request(account: Account, request: Request) -> Answer | None:
+def _request(certificates: PrivateCertificates, request: Request) -> Answer | None:
     if not request.get("CertificateAuthorityArn"):
         return None
-    return {"CertificateArn": account.certificates.request(request).arn}
+    return {"CertificateArn": certificates.request(request).arn}
 
 
 def _describe(certificate: PrivateCertificate, _request: Request) -> Answer:
@@ -79,9 +84,9 @@ def _get(certificate: PrivateCertificate, _request: Request) -> Answer:
     return {"Certificate": pem(_issued(certificate)), "CertificateChain": certificate.chain}
 
 
-def _export(account: Account, request: Request) -> Answer:
+def _export(certificates: PrivateCertificates, request: Request) -> Answer:
     arn = request["CertificateArn"]
-    certificate = account.certificates.find(arn)
+    certificate = certificates.find(arn)
     if certificate is None:
         if arn in public_acm._certificates:
             raise ServiceError("ValidationException", f"Certificate ARN: {arn} is not a private certificate")
@@ -106,8 +111,8 @@ def _renew(certificate: PrivateCertificate, _request: Request) -> None:
     managed_renewal.start(certificate)
 
 
-def _delete(account: Account, request: Request) -> Answer | None:
-    return {} if account.certificates.delete(request["CertificateArn"]) else None
+def _delete(certificates: PrivateCertificates, request: Request) -> Answer | None:
+    return {} if certificates.delete(request["CertificateArn"]) else None
 
 
 def _add_tags(certificate: PrivateCertificate, request: Request) -> None:
@@ -128,12 +133,12 @@ def _update_options(certificate: PrivateCertificate, request: Request) -> None:
     certificate.options = request["Options"]
 
 
-def _list(account: Account, request: Request) -> Answer:
+def _list(certificates: PrivateCertificates, request: Request) -> Answer:
     """ListCertificates, which leaves out EC keys unless they are asked for."""
     key_types = (request.get("Includes") or {}).get("keyTypes") or _LISTED_BY_DEFAULT
     statuses = request.get("CertificateStatuses") or []
     summaries = [acm_shapes.public_summary(record) for record in public_acm._certificates.values()]
-    summaries += [acm_shapes.summary(certificate) for certificate in account.certificates.in_region()]
+    summaries += [acm_shapes.summary(certificate) for certificate in certificates.in_region()]
     chosen = [
         summary
         for summary in summaries
@@ -144,7 +149,7 @@ def _list(account: Account, request: Request) -> Answer:
     return {"CertificateSummaryList": chosen[start : start + size], **more}
 
 
-_IN_ACCOUNT: dict[str, Callable[[Account, Request], Answer | None]] = {
+_IN_ACCOUNT: dict[str, Callable[[PrivateCertificates, Request], Answer | None]] = {
     "RequestCertificate": _request,
     "ExportCertificate": _export,
     "DeleteCertificate": _delete,

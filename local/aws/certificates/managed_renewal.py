@@ -22,9 +22,10 @@ from local.aws.certificates.private_certificate import failure_reason
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
-    from local.aws.account import Accounts
     from local.aws.certificates.private_certificate import PrivateCertificate
+    from local.aws.certificates.private_certificates import PrivateCertificates
     from local.aws.config import Config
+    from local.aws.per_account import PerAccount
 
 logger = logging.getLogger(__name__)
 
@@ -38,20 +39,20 @@ _STUCK_DAYS = 3
 _running = threading.Lock()
 
 
-def live_by_the_clock(config: Config, accounts: Accounts) -> None:
+def live_by_the_clock(config: Config, certificates: PerAccount[PrivateCertificates]) -> None:
     """Run :func:`day` for every account each ``acm_day_s`` seconds until the end; not at all if that is 0."""
-    every_s, ending = accounts.times.acm_day_s, threading.Event()
+    every_s, ending = config.certificates.acm_day_s, threading.Event()
     if every_s <= 0:
         return
 
     def live() -> None:
         while not ending.wait(every_s):
-            for account in accounts:
-                with responses.request_scope(account.id, config.region):
+            for account_id, of_account in certificates.items():
+                with responses.request_scope(account_id, config.region):
                     try:
-                        day(account.certificates.all(), once_a_day=True)
+                        day(of_account.all(), once_a_day=True)
                     except Exception:
-                        logger.exception("ACM's day in account %s failed", account.id)
+                        logger.exception("ACM's day in account %s failed", account_id)
 
     threading.Thread(target=live, daemon=True, name="acm-days").start()
     control.at_stop(ending.set)

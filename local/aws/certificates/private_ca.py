@@ -19,48 +19,58 @@ from local.aws.json_service import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.aws.account import Accounts
+    from local.aws.certificates.authorities import Authorities
     from local.aws.certificates.authority import CertificateAuthority
+    from local.aws.config import CertificateTimes
+    from local.aws.per_account import PerAccount
+
+    Find = Callable[[str], CertificateAuthority]
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
 
 
-def install(accounts: Accounts) -> None:
-    """Register the service with MiniStack's router."""
+def install(of_accounts: PerAccount[Authorities], find: Find, times: CertificateTimes) -> None:
+    """
+    Register the service with MiniStack's router.
+
+    Args:
+        of_accounts: The CAs of each account.
+        find: Returns the CA that an ARN names, of whichever account.
+    """
     hooks.require(router, "SERVICE_PATTERNS")["acm-pca"] = {
         "target_prefixes": ["ACMPrivateCA"],
         "host_patterns": [r"acm-pca\."],
         "credential_scope": "acm-pca",
     }
-    operations = {name: functools.partial(_on_authority, accounts, operation) for name, operation in _ON_ONE.items()}
-    operations["CreateCertificateAuthority"] = functools.partial(_create, accounts)
-    operations["ListCertificateAuthorities"] = functools.partial(_list, accounts)
-    operations["IssueCertificate"] = functools.partial(_issue, accounts)
+    operations = {name: functools.partial(_on_authority, find, operation) for name, operation in _ON_ONE.items()}
+    operations["CreateCertificateAuthority"] = functools.partial(_create, of_accounts)
+    operations["ListCertificateAuthorities"] = functools.partial(_list, of_accounts)
+    operations["IssueCertificate"] = functools.partial(_issue, find, times)
     handler = json_service.handler(operations, off_loop=frozenset({"CreateCertificateAuthority"}))
     hooks.require(gateway, "SERVICE_HANDLERS")["acm-pca"] = handler
 
 
 def _on_authority(
-    accounts: Accounts, operation: Callable[[CertificateAuthority, Request], Answer | None], request: Request
+    find: Find, operation: Callable[[CertificateAuthority, Request], Answer | None], request: Request
 ) -> Answer:
     """Carry out an operation on the CA that the request names."""
-    ca = accounts.authority(request.get("CertificateAuthorityArn") or request["ResourceArn"])
+    ca = find(request.get("CertificateAuthorityArn") or request["ResourceArn"])
     return operation(ca, request) or {}
 
 
-def _create(accounts: Accounts, request: Request) -> Answer:
-    return {"CertificateAuthorityArn": accounts.current.authorities.create(request).arn}
+def _create(of_accounts: PerAccount[Authorities], request: Request) -> Answer:
+    return {"CertificateAuthorityArn": of_accounts.current.create(request).arn}
 
 
-def _list(accounts: Accounts, _request: Request) -> Answer:
-    return {"CertificateAuthorities": [authorities.describe(ca) for ca in accounts.current.authorities.in_region()]}
+def _list(of_accounts: PerAccount[Authorities], _request: Request) -> Answer:
+    return {"CertificateAuthorities": [authorities.describe(ca) for ca in of_accounts.current.in_region()]}
 
 
-def _issue(accounts: Accounts, request: Request) -> Answer:
-    ca = accounts.authority(request["CertificateAuthorityArn"])
+def _issue(find: Find, times: CertificateTimes, request: Request) -> Answer:
+    ca = find(request["CertificateAuthorityArn"])
     decoded = {**request, "Csr": _decoded(request["Csr"], "MalformedCSRException")}
-    return {"CertificateArn": authorities.issue(ca, decoded, accounts.times).arn}
+    return {"CertificateArn": authorities.issue(ca, decoded, times).arn}
 
 
 def _describe(ca: CertificateAuthority, _request: Request) -> Answer:

@@ -14,25 +14,45 @@ from local.aws.json_service import ServiceError
 from local.aws.resource_type import Created, Properties, ResourceType
 
 if TYPE_CHECKING:
-    from local.aws.account import Accounts
+    from collections.abc import Callable
+
+    from local.aws.certificates.authorities import Authorities
     from local.aws.certificates.authority import CertificateAuthority
+    from local.aws.certificates.private_certificates import PrivateCertificates
+    from local.aws.config import CertificateTimes
+    from local.aws.per_account import PerAccount
+
+    Find = Callable[[str], CertificateAuthority]
 
 _CERTIFICATE = "AWS::CertificateManager::Certificate"
 
 
-def install(accounts: Accounts) -> None:
-    """Register them; a certificate without a CA stays MiniStack's."""
-    for resource_type in (*_authority_types(accounts), _certificate_type(accounts)):
+def install(
+    certificates: PerAccount[PrivateCertificates],
+    of_accounts: PerAccount[Authorities],
+    find: Find,
+    times: CertificateTimes,
+) -> None:
+    """
+    Register them; a certificate without a CA stays MiniStack's.
+
+    Args:
+        of_accounts: The CAs of each account.
+        find: Returns the CA that an ARN names, of whichever account.
+    """
+    for resource_type in (*_authority_types(of_accounts, find, times), _certificate_type(certificates)):
         resource_type.register()
 
 
-def _authority_types(accounts: Accounts) -> tuple[ResourceType, ...]:
+def _authority_types(
+    of_accounts: PerAccount[Authorities], find: Find, times: CertificateTimes
+) -> tuple[ResourceType, ...]:
     return (
         ResourceType(
             "AWS::ACMPCA::CertificateAuthority",
-            create=partial(_create_authority, accounts),
-            update=partial(_update_authority, accounts),
-            delete=partial(_delete_authority, accounts),
+            create=partial(_create_authority, of_accounts),
+            update=partial(_update_authority, find),
+            delete=partial(_delete_authority, find),
             replacing=(
                 "Type",
                 "KeyAlgorithm",
@@ -47,7 +67,7 @@ def _authority_types(accounts: Accounts) -> tuple[ResourceType, ...]:
         ),
         ResourceType(
             "AWS::ACMPCA::Certificate",
-            create=partial(_issue, accounts),
+            create=partial(_issue, find, times),
             replacing=(
                 "CertificateAuthorityArn",
                 "CertificateSigningRequest",
@@ -61,31 +81,31 @@ def _authority_types(accounts: Accounts) -> tuple[ResourceType, ...]:
         ),
         ResourceType(
             "AWS::ACMPCA::CertificateAuthorityActivation",
-            create=partial(_activate, accounts),
-            update=partial(_reactivate, accounts),
-            delete=partial(_deactivate, accounts),
+            create=partial(_activate, find),
+            update=partial(_reactivate, find),
+            delete=partial(_deactivate, find),
             replacing=("CertificateAuthorityArn",),
         ),
         ResourceType(
             "AWS::ACMPCA::Permission",
-            create=partial(_permit, accounts),
-            delete=partial(_forbid, accounts),
+            create=partial(_permit, find),
+            delete=partial(_forbid, find),
             replacing=("CertificateAuthorityArn", "Principal", "Actions", "SourceAccount"),
         ),
     )
 
 
-def _certificate_type(accounts: Accounts) -> ResourceType:
+def _certificate_type(of_accounts: PerAccount[PrivateCertificates]) -> ResourceType:
     original = hooks.require(provisioners, "_RESOURCE_HANDLERS")[_CERTIFICATE]
 
     def create(logical_id: str, properties: Properties, stack: str) -> Created:
         if properties.get("CertificateAuthorityArn"):
-            return _request_certificate(accounts, properties)
+            return _request_certificate(of_accounts.current, properties)
         created: Created = original["create"](logical_id, properties, stack)
         return created
 
     def update(arn: str, old: Properties, new: Properties, stack: str) -> Created:
-        certificate = accounts.current.certificates.find(arn)
+        certificate = of_accounts.current.find(arn)
         if certificate is None:
             updated: Created = original["update"](arn, old, new, stack)
             return updated
@@ -94,7 +114,7 @@ def _certificate_type(accounts: Accounts) -> ResourceType:
         return _arn(arn)
 
     def delete(arn: str, properties: Properties) -> None:
-        if not accounts.current.certificates.delete(arn):
+        if not of_accounts.current.delete(arn):
             original["delete"](arn, properties)
 
     return ResourceType(
@@ -108,8 +128,7 @@ def _certificate_type(accounts: Accounts) -> ResourceType:
     )
 
 
-def _request_certificate(accounts: Accounts, properties: Properties) -> Created:
-    certificates = accounts.current.certificates
+def _request_certificate(certificates: PrivateCertificates, properties: Properties) -> Created:
     certificate = certificates.request({**properties, "Options": _options(properties)})
     if certificate.status != "ISSUED":
         certificates.delete(certificate.arn)
@@ -123,13 +142,15 @@ def _arn(arn: str) -> Created:
     return arn, {"CertificateArn": arn, "Arn": arn}
 
 
-def _create_authority(accounts: Accounts, _logical_id: str, properties: Properties, _stack: str) -> Created:
+def _create_authority(
+    of_accounts: PerAccount[Authorities], _logical_id: str, properties: Properties, _stack: str
+) -> Created:
     configuration = {
         name: properties[name]
         for name in ("KeyAlgorithm", "SigningAlgorithm", "Subject", "CsrExtensions")
         if name in properties
     }
-    ca = accounts.current.authorities.create(
+    ca = of_accounts.current.create(
         {
             "CertificateAuthorityConfiguration": {"Subject": {}, **configuration},
             "CertificateAuthorityType": properties["Type"],
@@ -146,8 +167,8 @@ def _described(ca: CertificateAuthority) -> Created:
     return ca.arn, {"Arn": ca.arn, "CertificateSigningRequest": pem(ca.request)}
 
 
-def _update_authority(accounts: Accounts, arn: str, old: Properties, new: Properties, _stack: str) -> Created:
-    ca = accounts.authority(arn)
+def _update_authority(find: Find, arn: str, old: Properties, new: Properties, _stack: str) -> Created:
+    ca = find(arn)
     authorities.revoke_by(ca, new.get("RevocationConfiguration") or {})
     for tag in old.get("Tags") or []:
         ca.tags.pop(tag["Key"], None)
@@ -155,51 +176,51 @@ def _update_authority(accounts: Accounts, arn: str, old: Properties, new: Proper
     return _described(ca)
 
 
-def _delete_authority(accounts: Accounts, arn: str, _properties: Properties) -> None:
+def _delete_authority(find: Find, arn: str, _properties: Properties) -> None:
     try:
-        authorities.delete(accounts.authority(arn))
+        authorities.delete(find(arn))
     except ServiceError as error:
         if error.code != "ResourceNotFoundException":
             raise
 
 
-def _issue(accounts: Accounts, _logical_id: str, properties: Properties, _stack: str) -> Created:
-    ca = accounts.authority(properties["CertificateAuthorityArn"])
+def _issue(find: Find, times: CertificateTimes, _logical_id: str, properties: Properties, _stack: str) -> Created:
+    ca = find(properties["CertificateAuthorityArn"])
     request = {**properties, "Csr": properties["CertificateSigningRequest"]}
-    issued = authorities.issue(ca, request, accounts.times)
+    issued = authorities.issue(ca, request, times)
     return issued.arn, {"Arn": issued.arn, "Certificate": pem(issued.certificate)}
 
 
-def _activate(accounts: Accounts, _logical_id: str, properties: Properties, _stack: str) -> Created:
-    ca = accounts.authority(properties["CertificateAuthorityArn"])
+def _activate(find: Find, _logical_id: str, properties: Properties, _stack: str) -> Created:
+    ca = find(properties["CertificateAuthorityArn"])
     ca.install(properties["Certificate"], properties.get("CertificateChain") or "")
     ca.change_state(properties.get("Status") or "ACTIVE")
     revocation_lists.write(ca)
     return ca.arn, {"CompleteCertificateChain": ca.complete_chain}
 
 
-def _reactivate(accounts: Accounts, _physical_id: str, _old: Properties, new: Properties, stack: str) -> Created:
+def _reactivate(find: Find, _physical_id: str, _old: Properties, new: Properties, stack: str) -> Created:
     """A reissued certificate or another status, on the same CA and key."""
-    return _activate(accounts, "", new, stack)
+    return _activate(find, "", new, stack)
 
 
-def _deactivate(accounts: Accounts, arn: str, _properties: Properties) -> None:
+def _deactivate(find: Find, arn: str, _properties: Properties) -> None:
     try:
-        ca = accounts.authority(arn)
+        ca = find(arn)
     except ServiceError:
         return
     if ca.state == "ACTIVE":
         ca.change_state("DISABLED")
 
 
-def _permit(accounts: Accounts, _logical_id: str, properties: Properties, _stack: str) -> Created:
-    authorities.permit(accounts.authority(properties["CertificateAuthorityArn"]), properties)
+def _permit(find: Find, _logical_id: str, properties: Properties, _stack: str) -> Created:
+    authorities.permit(find(properties["CertificateAuthorityArn"]), properties)
     return f"{properties['CertificateAuthorityArn']}|{properties['Principal']}", {}
 
 
-def _forbid(accounts: Accounts, _physical_id: str, properties: Properties) -> None:
+def _forbid(find: Find, _physical_id: str, properties: Properties) -> None:
     try:
-        authorities.forbid(accounts.authority(properties["CertificateAuthorityArn"]), properties)
+        authorities.forbid(find(properties["CertificateAuthorityArn"]), properties)
     except ServiceError as error:
         if error.code != "ResourceNotFoundException":
             raise

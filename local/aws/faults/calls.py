@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from local.aws import control, operations
 
 if TYPE_CHECKING:
-    from local.aws.account import Accounts
     from local.aws.operations import Exchange, Onward, Request
+    from local.aws.per_account import PerAccount
 
 
 class CallLog:
@@ -28,19 +28,19 @@ class CallLog:
             self.calls.append((request.service, request.action))
 
 
-def install(accounts: Accounts) -> None:
+def install(logs: PerAccount[CallLog]) -> None:
     """Watch the requests from outside: a call is recorded whatever becomes of it."""
 
     def configure(value: Any) -> list[tuple[str, str]]:
         """``{"role": ROLE}`` begins anew, ``{"role": null}`` ends; anything else only asks."""
-        log = accounts.current.calls
+        log = logs.current
         if isinstance(value, dict) and "role" in value:
             log.watch(str(value["role"] or ""))
         return log.calls
 
     async def record(exchange: Exchange, onward: Onward) -> None:
-        accounts[exchange.request.account].calls.note(exchange.request)
+        logs[exchange.request.account].note(exchange.request)
         await onward()
 
     control.route("/_local/calls", configure)
-    operations.guard(lambda: any(account.calls.role for account in accounts), record)
+    operations.guard(lambda: any(log.role for log in logs.values()), record)

@@ -14,8 +14,8 @@ from local.aws import hooks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.aws.account import Account, Accounts
     from local.aws.operations import Request
+    from local.aws.per_account import PerAccount
 
 logger = logging.getLogger(__name__)
 
@@ -24,18 +24,19 @@ _CONNECTIONS = Path("/proc/net/tcp")
 _LOCAL, _INODE = 1, 9
 
 
-def install(accounts: Accounts) -> None:
+def install(killed_functions: PerAccount[set[str]]) -> None:
     """Make sure that the workers can be found, and report how they died."""
     for name in ("_workers", "_lock"):
         hooks.require(lambda_runtime, name)
-    hooks.wrap(lambda_svc, "_execute_function_warm", lambda inner: _report_signal(inner, accounts))
+    hooks.wrap(lambda_svc, "_execute_function_warm", lambda inner: _report_signal(inner, killed_functions))
 
 
-def kill(account: Account, request: Request) -> bool:
+def kill(killed_functions: set[str], request: Request) -> bool:
     """
     Kill the process that sent a request, as the kernel does when memory runs out (SIGKILL).
 
     Args:
+        killed_functions: Gets the name of the function.
         request: Signed by a function's role; the process is found by the function, and among several by its
             connection.
 
@@ -49,7 +50,7 @@ def kill(account: Account, request: Request) -> bool:
     processes = [worker._proc for worker in busy if worker._proc is not None]
     senders = [process for process in processes if _holds(process.pid, request.port)] or processes
     for process in senders:
-        account.killed_functions.add(request.session)
+        killed_functions.add(request.session)
         logger.warning("killed %s (pid %d) at %s:%s", request.session, process.pid, request.service, request.action)
         process.kill()
     return bool(senders)
@@ -71,14 +72,16 @@ def _holds(pid: int, port: int) -> bool:
         return False
 
 
-def _report_signal(inner: Callable[..., dict[str, Any]], accounts: Accounts) -> Callable[..., dict[str, Any]]:
+def _report_signal(
+    inner: Callable[..., dict[str, Any]], killed_functions: PerAccount[set[str]]
+) -> Callable[..., dict[str, Any]]:
     """Lambda's words for a killed process: :mod:`local.aws.patches.functions.errors` knows only that it ended."""
 
     def execute(function: dict[str, Any], event: Any, request_id: str) -> dict[str, Any]:
         answer = inner(function, event, request_id)
         body = answer.get("body")
         name = str((function.get("config") or function).get("FunctionName", ""))[:64]
-        killed = accounts.current.killed_functions
+        killed = killed_functions.current
         if isinstance(body, dict) and body.get("errorType") == _EXITED and name in killed:
             killed.discard(name)
             body["errorMessage"] = f"RequestId: {request_id} Error: Runtime exited with error: signal: killed"

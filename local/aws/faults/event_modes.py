@@ -21,7 +21,7 @@ from ministack.services import eventbridge
 from local.aws import control, hooks
 
 if TYPE_CHECKING:
-    from local.aws.account import Accounts
+    from local.aws.per_account import PerAccount
 
 logger = logging.getLogger(__name__)
 
@@ -170,20 +170,20 @@ class EventModes:
                 logger.exception("event %s of %s could not be delivered", event["DetailType"], event["Source"])
 
 
-def install(accounts: Accounts) -> None:
+def install(modes: PerAccount[EventModes]) -> None:
     """Bend what EventBridge dispatches, whoever sent it, as ``/_local/events/modes`` says."""
 
     def configure(value: Any) -> dict[str, Any]:
         """A list replaces the modes; anything else only asks."""
-        modes = accounts.current.event_modes
+        current = modes.current
         if isinstance(value, list):
-            modes.replace([Mode(**mode) for mode in value])
-        return modes.describe()
+            current.replace([Mode(**mode) for mode in value])
+        return current.describe()
 
     def dispatch_bent(inner: Callable[[Event], None]) -> Callable[..., None]:
         def dispatch(event: Event, view: Any = None) -> None:
             del view
-            accounts.current.event_modes.pass_on(event, inner)
+            modes.current.pass_on(event, inner)
 
         return dispatch
 

@@ -15,8 +15,8 @@ from local.aws.faults.buckets import TokenBucket
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
 
-    from local.aws.account import Account, Accounts
     from local.aws.operations import Exchange, Onward, Request
+    from local.aws.per_account import PerAccount
 
 KINDS = frozenset({"throttle", "500", "503", "latency", "hang", "cut", "bucket", "kill"})
 WHEN = frozenset({"before", "after"})
@@ -123,31 +123,39 @@ class Faults:
         return {"rules": len(self._rules), "hits": dict(self._hits)}
 
 
-def install(accounts: Accounts) -> None:
-    """Serve ``/_local/faults`` and stand in front of every service."""
+def install(faults: PerAccount[Faults], killed_functions: PerAccount[set[str]]) -> None:
+    """
+    Serve ``/_local/faults`` and stand in front of every service.
+
+    Args:
+        killed_functions: Gets the functions that a fault kills.
+    """
 
     def configure(value: Any) -> dict[str, Any]:
         """A list replaces the rules; anything else only asks."""
-        faults = accounts.current.faults
+        current = faults.current
         if isinstance(value, list):
-            faults.replace([Rule(**rule) for rule in value])
-        return faults.report()
+            current.replace([Rule(**rule) for rule in value])
+        return current.report()
 
     async def strike(exchange: Exchange, onward: Onward) -> None:
-        await _strike(accounts[exchange.request.account], exchange, onward)
+        account = exchange.request.account
+        await _strike(faults[account], killed_functions[account], exchange, onward)
 
     control.route("/_local/faults", configure)
-    operations.guard(lambda: any(account.faults for account in accounts), strike)
+    operations.guard(lambda: any(faults.values()), strike)
 
 
-async def _strike(account: Account, exchange: Exchange, onward: Onward) -> None:
-    faults, request = account.faults, exchange.request
+async def _strike(faults: Faults, killed_functions: set[str], exchange: Exchange, onward: Onward) -> None:
+    request = exchange.request
     rule = faults.first_to_strike(request)
     if rule is None:
         await onward()
         return
     if rule.kind == "kill":
-        await _crash(rule, account, exchange, onward)
+        await _crash(rule, killed_functions, exchange, onward)
+        faults.count(rule, request)
+        await exchange.gone()
         return
     faults.count(rule, request)
     if rule.kind == "latency":
@@ -166,7 +174,7 @@ async def _strike(account: Account, exchange: Exchange, onward: Onward) -> None:
         await exchange.throttle("fault on purpose")
 
 
-async def _crash(rule: Rule, account: Account, exchange: Exchange, onward: Onward) -> None:
+async def _crash(rule: Rule, killed_functions: set[str], exchange: Exchange, onward: Onward) -> None:
     """
     End the process that asks, before or after the service has done it.
 
@@ -176,10 +184,8 @@ async def _crash(rule: Rule, account: Account, exchange: Exchange, onward: Onwar
     if rule.when == "after":
         exchange.send = _discard
         await onward()
-    if not await asyncio.to_thread(crashes.kill, account, exchange.request):
+    if not await asyncio.to_thread(crashes.kill, killed_functions, exchange.request):
         raise RuntimeError(f"nothing to kill: {exchange.request.role} is not the role of a running function")
-    account.faults.count(rule, exchange.request)
-    await exchange.gone()
 
 
 async def _discard(_message: MutableMapping[str, Any]) -> None:

@@ -10,8 +10,8 @@ from local.aws import control, operations
 from local.aws.faults.buckets import TokenBucket
 
 if TYPE_CHECKING:
-    from local.aws.account import Accounts
     from local.aws.operations import Exchange, Onward, Request
+    from local.aws.per_account import PerAccount
 
 
 @dataclass(frozen=True)
@@ -126,21 +126,21 @@ class Quotas:
         return {"on": self.on, "apis": apis}
 
 
-def install(accounts: Accounts) -> None:
+def install(quotas: PerAccount[Quotas]) -> None:
     """Serve ``/_local/quotas`` and stand behind the faults: what a fault refuses takes no token."""
 
     def configure(value: Any) -> dict[str, Any]:
         """``{"on": true, "rates": {...}}`` begins anew; anything without ``on`` only asks."""
-        quotas = accounts.current.quotas
+        current = quotas.current
         if isinstance(value, dict) and "on" in value:
-            quotas.set(on=bool(value["on"]), rates=value.get("rates"))
-        return quotas.report()
+            current.set(on=bool(value["on"]), rates=value.get("rates"))
+        return current.report()
 
     async def limit(exchange: Exchange, onward: Onward) -> None:
-        if accounts[exchange.request.account].quotas.admits(exchange.request):
+        if quotas[exchange.request.account].admits(exchange.request):
             await onward()
         else:
             await exchange.throttle("Rate exceeded")
 
     control.route("/_local/quotas", configure)
-    operations.guard(lambda: any(account.quotas.on for account in accounts), limit)
+    operations.guard(lambda: any(one.on for one in quotas.values()), limit)

@@ -22,8 +22,12 @@ from local.aws.iam import ecs as iam_ecs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.aws.account import Account, Accounts
+    from local.aws.certificates.authorities import Authorities
+    from local.aws.certificates.private_certificates import PrivateCertificates
     from local.aws.config import Config
+    from local.aws.per_account import PerAccount
+
+    Decisions = dict[tuple[str, str, str, bool], None]
 
 _ROOT = "root"
 # Carries the parsed request from where MiniStack collects condition keys to where it evaluates; no policy sees it.
@@ -72,36 +76,46 @@ def role_session(role_arn: str, name: str, service: str = "ecs-tasks.amazonaws.c
     return {"AWS_ACCESS_KEY_ID": key_id, "AWS_SECRET_ACCESS_KEY": secret, "AWS_SESSION_TOKEN": token}
 
 
-def install(config: Config, accounts: Accounts) -> None:
-    """Fill in the missing condition keys and record what the evaluator decides."""
+def install(
+    config: Config,
+    log: PerAccount[Decisions],
+    certificates: PerAccount[PrivateCertificates],
+    authorities: PerAccount[Authorities],
+) -> None:
+    """
+    Fill in the missing condition keys and record what the evaluator decides.
+
+    Args:
+        log: Gets every decision: role name, action, resource ARN, and whether it was allowed.
+        certificates: Conditions on their tags can be written.
+        authorities: The same.
+    """
     hooks.require(sts, "register_session")
     if not hooks.require(gateway, "AUTH"):
         raise RuntimeError("MiniStack was imported before AUTH=true was set: IAM would not be enforced")
     # What services do by themselves (EventBridge, Scheduler, CloudWatch, SNS) comes over TLS: policies deny all else.
     origin = contextvars.ContextVar("meshcert_request_origin", default=(config.host, True))
     hooks.replace(iam_evaluator, "_request_origin", origin)
-    hooks.wrap(iam_evaluator, "enforce", lambda inner: _enforce(inner, accounts))
+    hooks.wrap(iam_evaluator, "enforce", lambda inner: _enforce(inner, log))
     hooks.wrap(iam_evaluator, "_resolve_condition_key", _condition_key)
     hooks.wrap(iam_actions, "extract_resource_arn", _resource_arn)
     hooks.wrap(iam_actions, "request_tag_context", _request_context)
     hooks.require(iam_actions, "SERVICE_TO_IAM_NAMESPACE")["acm-pca"] = "acm-pca"
     collectors = hooks.require(tagging, "_RESOURCE_TAG_COLLECTORS")
-    collectors["acm"] = lambda: _certificate_tags(accounts)
-    collectors["acm-pca"] = lambda: _authority_tags(accounts)
+    collectors["acm"] = lambda: _certificate_tags(certificates.current)
+    collectors["acm-pca"] = lambda: _authority_tags(authorities.current)
     collectors["ecs"] = hooks.require(tagging, "_collect_ecs")
-    control.route("/_local/iam/log", lambda _: decisions(accounts.current))
+    control.route("/_local/iam/log", lambda _: decisions(log.current))
 
 
-def decisions(account: Account) -> list[dict[str, Any]]:
+def decisions(log: Decisions) -> list[dict[str, Any]]:
     """
     Every request that was evaluated since the start or the last reset, without repetitions, in the order first seen.
 
     Returns:
         Entries of ``role`` (role name, or ``root``), ``action``, ``resource`` (ARN or ``*``) and ``allowed``.
     """
-    return [
-        dict(zip(("role", "action", "resource", "allowed"), entry, strict=True)) for entry in list(account.decisions)
-    ]
+    return [dict(zip(("role", "action", "resource", "allowed"), entry, strict=True)) for entry in list(log)]
 
 
 def _role(name: str) -> dict[str, Any] | None:
@@ -120,7 +134,7 @@ def _trusts(document: str | dict[str, Any], service: str) -> bool:
     return False
 
 
-def _enforce(inner: Callable[..., Any], accounts: Accounts) -> Callable[..., Any]:
+def _enforce(inner: Callable[..., Any], log: PerAccount[Decisions]) -> Callable[..., Any]:
     def enforce(  # noqa: PLR0917 - the evaluator's own signature, which MiniStack calls
         access_key_id: str,
         iam_action: str,
@@ -136,7 +150,7 @@ def _enforce(inner: Callable[..., Any], accounts: Accounts) -> Callable[..., Any
             context = {**_resource_tags(arn), **keys, **_item_keys(service, iam_action, arn, request)}
             denied = inner(access_key_id, iam_action, service, region, arn, context)
             if not isinstance(denied, iam_evaluator.AuthError):
-                accounts.current.decisions[_caller(access_key_id), iam_action, arn, denied is None] = None
+                log.current[_caller(access_key_id), iam_action, arn, denied is None] = None
             if denied is not None:
                 break
         return denied
@@ -170,14 +184,14 @@ def _resource_tags(arn: str) -> dict[str, str]:
     return {f"aws:ResourceTag/{key}": value for key, value in (tagging.resource_tags(arn) or {}).items()}
 
 
-def _certificate_tags(accounts: Accounts) -> list[tuple[str, list[dict[str, str]]]]:
-    private = [(certificate.arn, certificate.tags) for certificate in accounts.current.certificates.in_region()]
+def _certificate_tags(certificates: PrivateCertificates) -> list[tuple[str, list[dict[str, str]]]]:
+    private = [(certificate.arn, certificate.tags) for certificate in certificates.in_region()]
     return private + [(arn, list(record.get("Tags") or [])) for arn, record in acm._certificates.items()]
 
 
-def _authority_tags(accounts: Accounts) -> list[tuple[str, list[dict[str, str]]]]:
-    authorities = accounts.current.authorities.in_region()
-    return [(ca.arn, [{"Key": key, "Value": value} for key, value in ca.tags.items()]) for ca in authorities]
+def _authority_tags(authorities: Authorities) -> list[tuple[str, list[dict[str, str]]]]:
+    region = authorities.in_region()
+    return [(ca.arn, [{"Key": key, "Value": value} for key, value in ca.tags.items()]) for ca in region]
 
 
 def _condition_key(inner: Callable[..., Any]) -> Callable[..., Any]:

@@ -32,8 +32,8 @@ from ministack.services import lambda_svc, sqs
 from local.aws import control, hooks, messages
 
 if TYPE_CHECKING:
-    from local.aws.account import Accounts
     from local.aws.json_service import Response, ServiceHandler
+    from local.aws.per_account import PerAccount
 
 logger = logging.getLogger(__name__)
 
@@ -47,16 +47,21 @@ _inbound: contextvars.ContextVar[Lineage] = contextvars.ContextVar("lambda_linea
 _header: contextvars.ContextVar[str] = contextvars.ContextVar("sqs_trace_header", default="")
 
 
-def install(accounts: Accounts) -> None:
-    """Carry the lineage from function to message to function, and stop a chain that comes back too often."""
+def install(stopped: PerAccount[list[dict[str, Any]]]) -> None:
+    """
+    Carry the lineage from function to message to function, and stop a chain that comes back too often.
+
+    Args:
+        stopped: Gets the chains that were stopped, in order.
+    """
     hooks.require(sqs, "_queue_by_arn")
     handlers = hooks.require(gateway, "SERVICE_HANDLERS")
     handlers["sqs"] = _noting(handlers["sqs"], _header.set)
     handlers["lambda"] = _noting(handlers["lambda"], lambda header: _inbound.set(lineage_of(header)))
     hooks.wrap(sqs, "_build_send_sys_attrs", _with_header)
     hooks.wrap(lambda_svc, "_xray_trace_id_for_invocation", _traced)
-    hooks.wrap(lambda_svc, "_run_sqs_batch", lambda inner: _stop_loops(inner, accounts))
-    control.route("/_local/lambda/loops", lambda _: {"limit": LIMIT, "stopped": list(accounts.current.stopped_loops)})
+    hooks.wrap(lambda_svc, "_run_sqs_batch", lambda inner: _stop_loops(inner, stopped))
+    control.route("/_local/lambda/loops", lambda _: {"limit": LIMIT, "stopped": list(stopped.current)})
 
 
 def lineage_of(header: str) -> dict[str, int]:
@@ -101,13 +106,13 @@ def _traced(inner: Callable[..., str | None]) -> Callable[..., str | None]:
     return trace_id
 
 
-def _stop_loops(inner: Callable[..., None], accounts: Accounts) -> Callable[..., None]:
+def _stop_loops(inner: Callable[..., None], stopped: PerAccount[list[dict[str, Any]]]) -> Callable[..., None]:
     def run(mapping: Any, function: dict[str, Any], event: dict[str, Any], batch: list[Any], *queue: str) -> None:
         chains = {message["id"]: lineage_of((message.get("sys") or {}).get("AWSTraceHeader", "")) for message in batch}
         name = _hash(function["config"])
         looping = [] if _may_loop(function) else [one for one in batch if chains[one["id"]].get(name, 0) >= LIMIT]
         for message in looping:
-            accounts.current.stopped_loops.append(_stop(mapping, function, message))
+            stopped.current.append(_stop(mapping, function, message))
         going = [message for message in batch if message not in looping]
         ids = {message["id"] for message in going}
         records = [record for record in event["Records"] if record["messageId"] in ids]

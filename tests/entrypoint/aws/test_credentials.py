@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 HOUR = 3600.0
 LIFETIME_S = 6 * HOUR
-"""Of the stand-in's credentials."""
+"""The lifetime of the stand-in's credentials."""
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def api() -> Iterator[SecretsApi]:
 
 @pytest.fixture(scope="module")
 def bootstrap() -> io.ClientBootstrap:
-    """Of this process."""
+    """The awscrt bootstrap of this process."""
     group = io.EventLoopGroup(1)
     return io.ClientBootstrap(group, io.DefaultHostResolver(group))
 
@@ -63,7 +63,7 @@ def _access_key(credentials: EndpointCredentials) -> str:
 def test_credentials_are_fetched_once_and_renewed_before_they_end(
     api: SecretsApi, bootstrap: io.ClientBootstrap
 ) -> None:
-    """Five minutes before."""
+    """Five minutes before they expire."""
     now = Time()
     credentials = _task_credentials(api, bootstrap, now)
 
@@ -80,7 +80,7 @@ def test_credentials_are_fetched_once_and_renewed_before_they_end(
 def test_old_credentials_serve_until_they_end_when_the_endpoint_is_out(
     api: SecretsApi, bootstrap: io.ClientBootstrap
 ) -> None:
-    """Then there are none, and the error says so."""
+    """After that there are none, and the error says so."""
     now = Time()
     credentials = _task_credentials(api, bootstrap, now)
     _access_key(credentials)
@@ -98,7 +98,7 @@ def test_old_credentials_serve_until_they_end_when_the_endpoint_is_out(
 
 
 def test_the_token_may_lie_in_a_file(api: SecretsApi, bootstrap: io.ClientBootstrap, tmp_path: Path) -> None:
-    """It is read anew for each fetch, without its line break."""
+    """It is read again for each fetch, and its line break is dropped."""
     file = tmp_path / "token"
     url = api.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
     environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": url, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(file)}
@@ -112,7 +112,7 @@ def test_the_token_may_lie_in_a_file(api: SecretsApi, bootstrap: io.ClientBootst
 
 
 def test_an_endpoint_that_answers_something_else_is_not_quoted(api: SecretsApi, bootstrap: io.ClientBootstrap) -> None:
-    """What cannot be read may be half a credential."""
+    """An unreadable answer may contain part of a credential."""
     elsewhere = api.environment | {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{api.url}/else"}
     credentials = EndpointCredentials(_of_task(elsewhere), bootstrap)
 
@@ -133,5 +133,5 @@ def test_an_endpoint_that_answers_something_else_is_not_quoted(api: SecretsApi, 
 def test_keys_in_the_environment_win_over_the_task_role(
     environ: dict[str, str], kind: type[object], bootstrap: io.ClientBootstrap
 ) -> None:
-    """As with every AWS program; without either, awscrt's own chain looks."""
+    """Like in every AWS program; with neither, awscrt's own chain looks for credentials."""
     assert type(find_credentials(environ, Ecs(environ).credentials, bootstrap)) is kind

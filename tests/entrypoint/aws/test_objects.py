@@ -1,4 +1,4 @@
-"""Amazon S3 as the proxy asks it: the right host, what changed alone, and every way of not answering."""
+"""How the proxy asks Amazon S3: the right host, only what has changed, and every way of not answering."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KEY = "crl/a.crl"
 @pytest.mark.parametrize("fips", [False, True])
 @pytest.mark.parametrize("region", ["eu-west-1", "us-east-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"])
 def test_hosts_are_those_of_the_aws_sdk(region: str, *, fips: bool) -> None:
-    """botocore, which the image does without, sends the same request to the same host; China has no FIPS."""
+    """botocore, which the image does not have, sends the same request to the same host; China has no FIPS endpoint."""
     if fips and region == "cn-north-1":
         return
     client = botocore.session.Session().create_client(
@@ -95,7 +95,7 @@ def test_an_object_is_asked_for_by_its_tag_on_one_connection() -> None:
 
 
 def test_what_has_not_changed_is_not_sent() -> None:
-    """Only to who has something already."""
+    """This applies only if the caller has something already."""
     storage = _storage(Wire(lambda: HttpAnswer(304, b"", '"1"')))
 
     assert storage.read(BUCKET, KEY, '"1"') is None
@@ -119,7 +119,7 @@ def test_what_has_not_changed_is_not_sent() -> None:
 def test_a_refusal_is_told_from_an_outage(
     status: int, body: bytes, kind: type[AwsRefused | AwsUnavailable], said: str
 ) -> None:
-    """By S3's own code where it gives one."""
+    """S3's own code decides, where it gives one."""
     with pytest.raises(kind, match=said) as error:
         _storage(Wire(lambda: HttpAnswer(status, body, ""))).read(BUCKET, KEY)
 
@@ -127,7 +127,7 @@ def test_a_refusal_is_told_from_an_outage(
 
 
 def test_a_connection_that_s3_has_ended_meanwhile_is_made_again() -> None:
-    """Once, and not for the first question: that one was asked on a new connection."""
+    """Once, and not for the first request, which is sent on a new connection anyway."""
     ends: list[bool] = []
 
     def answer() -> HttpAnswer:
@@ -148,7 +148,7 @@ def test_a_connection_that_s3_has_ended_meanwhile_is_made_again() -> None:
 
 
 def test_no_answer_and_no_url_are_outages() -> None:
-    """A broken connection; an endpoint that is none."""
+    """A broken connection, and an endpoint that is not a URL."""
 
     def broken() -> HttpAnswer:
         raise ConnectionError("no answer within 3 s")

@@ -1,4 +1,4 @@
-"""Secrets on the tmpfs: one file each, replaced in one step, for nobody else's eyes."""
+"""Secrets on the tmpfs: one private file each, replaced atomically."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Vault:
         self.current: dict[str, SecretVersion] = {}
 
     def labels(self, secret: str) -> SecretLabels:
-        """Where its label stands."""
+        """The version that its label is attached to."""
         return SecretLabels(self.current[secret].version_id)
 
     def current_value(self, secret: str) -> SecretVersion:
@@ -50,12 +50,12 @@ class Vault:
 
 
 def no_envoy() -> Never:
-    """Nobody asks it in these tests."""
+    """Fail: no test here asks Envoy."""
     raise AssertionError
 
 
 class Watcher:
-    """From the vault into a folder, now."""
+    """A watcher that delivers from the vault into a folder, at the present time."""
 
     def __init__(self, vault: Vault, folder: Path) -> None:
         self.handover = FileHandover(SecretFiles(str(folder)), no_envoy)
@@ -73,13 +73,13 @@ class Watcher:
         return content.envoy
 
     def in_file(self, wanted: WantedSecret) -> EnvoyResource | None:
-        """What lies there."""
+        """The secret in the file."""
         return self.handover.earlier([wanted.name]).get(wanted.name)
 
 
 @pytest.fixture
 def vault(hierarchy: Hierarchy, material: Material) -> Vault:
-    """What the teller needs."""
+    """The secrets that the teller needs."""
     vault = Vault()
     vault.current = {
         TELLER_SECRET: SecretVersion(material.version_id, write_material(material, {"SerialNumber": "0a"})),
@@ -90,12 +90,12 @@ def vault(hierarchy: Hierarchy, material: Material) -> Vault:
 
 @pytest.fixture
 def watcher(vault: Vault, tmp_path: Path) -> Watcher:
-    """From the vault into a folder, now."""
+    """A watcher that delivers from the vault into a folder, at the present time."""
     return Watcher(vault, tmp_path / "secrets")
 
 
 def test_trust_bundles_are_fetched_before_identities() -> None:
-    """As they are published."""
+    """This is the order in which they are published."""
     assert [wanted.name for wanted in (TRUST, IDENTITY)] == ["trust/colorgateway", "identity/colorteller"]
 
 
@@ -187,7 +187,7 @@ def test_material_of_another_identity_is_refused(watcher: Watcher, vault: Vault,
 def test_a_running_proxy_never_goes_back_to_an_older_certificate(
     watcher: Watcher, vault: Vault, hierarchy: Hierarchy
 ) -> None:
-    """Nor is an equal one a reason to refuse."""
+    """A certificate of the same age is not refused."""
     import datetime as dt  # noqa: PLC0415 -- of this test only
 
     watcher.install(IDENTITY)
@@ -240,7 +240,7 @@ def test_json_no_parser_takes_is_malformed(watcher: Watcher, vault: Vault, text:
 
 
 def test_nothing_secret_shows_in_a_representation(watcher: Watcher, material: Material) -> None:
-    """What passes through the log's hands by mistake is a name and a version."""
+    """If one is logged by mistake, only a name and a version appear."""
     shown = f"{watcher.install(IDENTITY)!r} {watcher.secrets[IDENTITY.name].content!r}"
 
     assert material.passphrase.reveal() not in shown

@@ -1,4 +1,4 @@
-"""A server under test, with a service of the tests' own, and clients that keep to as few rules as they are told."""
+"""The server under test with the tests' own service, and clients that can break any rule."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
 class News:
-    """What the service of the tests' own tells: the latest headline. It has a method of each kind."""
+    """The tests' own service, which tells the latest headline. It has a method of each kind."""
 
     def __init__(self, headline: bytes = b"first") -> None:
         self.headline = headline
@@ -42,7 +42,7 @@ class News:
         return {READ: lambda *_: Unary(lambda _: self.headline), TALK: lambda *_: Talk(self), WATCH: self.watch}
 
     def watch(self, metadata: Mapping[str, str], peer: Peer) -> Watch:
-        """As the SPIFFE Workload API demands: no call without its header, none before there is something to tell."""
+        """Like the SPIFFE Workload API: a call needs a header, and there must be something to tell."""
         self.calls.append((metadata, peer))
         if metadata.get("workload.spiffe.io") != "true":
             raise CallEnded(Status.INVALID_ARGUMENT, "security header missing from request")
@@ -61,7 +61,7 @@ class Talk:
         self._told = news.headline
 
     def receive(self, message: bytes) -> list[bytes]:
-        """The headline; a request that is no message is refused."""
+        """The headline; a request that cannot be read is refused."""
         list(fields(message))
         self._told = self._news.headline
         return [self._told]
@@ -132,7 +132,7 @@ class Raw:
         self.wire.close()
 
     def is_closed_by_the_server(self) -> bool:
-        """Whether the other end hangs up; it reads whatever comes before."""
+        """True if the other end hangs up; anything that comes before is read and dropped."""
         with suppress(ConnectionError):
             while self.wire.recv(65_536):
                 pass

@@ -12,7 +12,7 @@ LARGEST_MESSAGE = Limits().message
 
 
 def test_long_messages_are_read_in_linear_time() -> None:
-    """64 KB of one-byte fields, the worst there is."""
+    """64 KB of one-byte fields is the worst case."""
     import time  # noqa: PLC0415 -- of this test only
 
     began = time.process_time()
@@ -44,7 +44,7 @@ def test_messages_are_put_together_from_any_pieces() -> None:
     ids=["compressed", "too large", "4 GB"],
 )
 def test_a_message_that_will_not_be_taken_is_refused_by_its_prefix(prefix: bytes, status: Status) -> None:
-    """Before a byte of it is kept."""
+    """Nothing of it is kept."""
     with pytest.raises(CallEnded) as refusal:
         Deframer(LARGEST_MESSAGE).feed(prefix)
 
@@ -52,5 +52,5 @@ def test_a_message_that_will_not_be_taken_is_refused_by_its_prefix(prefix: bytes
 
 
 def test_a_status_message_is_percent_encoded() -> None:
-    """As gRPC demands of what is not printable ASCII."""
+    """Everything but printable ASCII is, as gRPC demands."""
     assert percent_encoded("100 % nö\n") == "100 %25 n%C3%B6%0A"

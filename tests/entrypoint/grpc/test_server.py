@@ -1,4 +1,4 @@
-"""The server on its sockets, with a service of the tests' own: gRPC's own client, and clients that keep to no rule."""
+"""The server on its sockets with the tests' own service: gRPC's own client, and clients that break the rules."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ WITH_HEADER = [("workload.spiffe.io", "true")]
 
 @pytest.fixture
 def news() -> News:
-    """What is served."""
+    """The service."""
     return News()
 
 
@@ -48,13 +48,13 @@ def served(tmp_path: Path, news: News) -> Served:
 
 @pytest.fixture
 def channel(served: Served) -> Iterator[grpc.Channel]:
-    """The client that gRPC itself has, connected to it."""
+    """A connection of gRPC's own client to it."""
     with grpc.insecure_channel(f"unix:{served.path}") as channel:
         yield channel
 
 
 def _code_of(call: Any) -> grpc.StatusCode:
-    """With what a call ends that ends with an error."""
+    """The status code of a call that ends with an error."""
     with pytest.raises(grpc.RpcError) as refusal:
         list(call)
     code = refusal.value.code()
@@ -63,7 +63,7 @@ def _code_of(call: Any) -> grpc.StatusCode:
 
 
 def test_a_call_may_have_one_request_and_one_answer(channel: grpc.Channel) -> None:
-    """Not none, and not two."""
+    """No request is too few, and two are too many."""
     assert channel.unary_unary(READ)(b"", timeout=5) == b"first"
     stream = channel.stream_unary(READ)
     for requests in ([], [b"", b""]):
@@ -106,7 +106,7 @@ def test_a_call_may_stay_open_after_the_clients_only_request(channel: grpc.Chann
 
 
 def test_a_call_is_judged_by_its_metadata_before_its_first_request(channel: grpc.Channel, news: News) -> None:
-    """Or refused because there is nothing to tell yet."""
+    """It may also be refused because there is nothing to tell yet."""
     watch = channel.unary_stream(WATCH)
 
     assert _code_of(watch(b"", timeout=5)) is grpc.StatusCode.INVALID_ARGUMENT
@@ -117,7 +117,7 @@ def test_a_call_is_judged_by_its_metadata_before_its_first_request(channel: grpc
 
 
 def test_a_method_that_does_not_exist_is_not_implemented(channel: grpc.Channel) -> None:
-    """A control plane's, for example; it is told what there is."""
+    """For example one of a control plane; the client is told which methods exist."""
     with pytest.raises(grpc.RpcError) as refusal:
         channel.unary_unary("/envoy.service.cluster.v3.ClusterDiscoveryService/FetchClusters")(b"", timeout=5)
 
@@ -126,7 +126,7 @@ def test_a_method_that_does_not_exist_is_not_implemented(channel: grpc.Channel) 
 
 
 def test_each_socket_has_its_own_services_users_and_limits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One server, one thread: what is on the one is not on the other."""
+    """One server in one thread, but each socket serves only its own."""
     uid, secret, public = os.getuid(), News(b"secret"), News(b"public")
     path = str(tmp_path / "public.sock")
     shared = ServedSocket(
@@ -188,7 +188,7 @@ def test_a_large_answer_passes_a_client_that_takes_little_at_a_time(served: Serv
 
 
 def test_a_socket_is_for_its_user_alone_and_replaces_an_old_one(served: Served) -> None:
-    """0600; a file that a container of the past left is in nobody's way."""
+    """Mode 0600; a file that an earlier container left is replaced."""
     assert stat.S_IMODE(os.stat(served.path).st_mode) == 0o600  # noqa: PTH116 -- one way of the two
     assert grpc_socket.is_at(served.listener, served.path)
 
@@ -199,7 +199,7 @@ def test_a_socket_is_for_its_user_alone_and_replaces_an_old_one(served: Served) 
 
 
 def test_the_kernels_word_on_the_peer_is_asked(served: Served) -> None:
-    """Process and user."""
+    """It names process and user."""
     with Raw(served.path) as client:
         assert grpc_socket.peer_of(client.wire) == Peer(os.getpid(), os.getuid())
     assert grpc_socket.parent_of(os.getpid()) == os.getppid()
@@ -207,7 +207,7 @@ def test_the_kernels_word_on_the_peer_is_asked(served: Served) -> None:
 
 
 def test_another_users_connection_is_closed_unheard(tmp_path: Path, news: News) -> None:
-    """Told once, with the user's number."""
+    """It is logged once, with the user's id."""
     served = Served(str(tmp_path / "other.sock"), news_socket(news, users={os.getuid() + 1}))
 
     for _ in range(3):
@@ -290,7 +290,7 @@ def test_streams_and_connections_have_limits(served: Served) -> None:
 
 
 def test_connections_of_peers_that_differ_are_counted_apart(tmp_path: Path, news: News) -> None:
-    """Whoever fills the socket keeps nobody of another kind out."""
+    """A client that fills the socket shuts out only clients of its own kind."""
     kinds = iter([True, False, True])
     limits = Limits(connections=1)
     found = news_socket(news, limits=limits, attributes_of=lambda _: {"envoy": next(kinds)})
@@ -322,7 +322,7 @@ def test_a_flood_of_frames_is_hung_up_on(served: Served) -> None:
 
 @pytest.mark.parametrize("part", ["nothing", "half a greeting", "half a request", "no request"])
 def test_who_does_not_finish_is_hung_up_on(tmp_path: Path, news: News, part: str) -> None:
-    """After a while; who says nothing between two requests may stay for ever."""
+    """After a while; a client that is silent between two requests may stay for ever."""
     served = Served(str(tmp_path / "grpc.sock"), news_socket(news, limits=Limits(patience_s=0.3)))
     with Polite(served.path) as quiet, Polite(served.path) as client:
         stream = quiet.call()
@@ -346,7 +346,7 @@ def test_who_does_not_finish_is_hung_up_on(tmp_path: Path, news: News, part: str
 def test_a_fault_of_the_server_ends_neither_the_thread_nor_the_next_client(
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Told by kind and place; its words could be secret."""
+    """Its type and place are logged; its text could be secret."""
     monkeypatch.setattr(grpc_server, "_AFTER_A_FAULT_S", 0.01)
     real = grpc_socket.peer_of
     faults = iter([TypeError("sesame"), KeyError("sesame")])
@@ -367,7 +367,7 @@ def test_a_fault_of_the_server_ends_neither_the_thread_nor_the_next_client(
 def test_a_fault_of_a_service_ends_the_connection_that_met_it(
     served: Served, news: News, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Told by kind and place; its words could be secret."""
+    """Its type and place are logged; its text could be secret."""
     monkeypatch.setattr(news, "headline", 7)
     with pytest.raises(grpc.RpcError) as refusal:
         read(served.path)
@@ -400,7 +400,7 @@ def test_random_bytes_after_a_good_greeting_never_stop_the_service(served: Serve
 
 
 def test_a_spoiled_conversation_is_the_clients_fault_and_nothing_else() -> None:
-    """Calls of all three kinds, with bytes changed, cut, moved or doubled, and news in the end."""
+    """Calls of all three kinds, with bytes changed, cut, moved or doubled, then news."""
     http = H2Connection(H2Configuration(client_side=True))
     http.initiate_connection()
     for number, path in enumerate((TALK, WATCH, READ)):

@@ -1,4 +1,4 @@
-"""What is handed to Envoy, and what never is."""
+"""The pre-flight: which material may be handed to Envoy, and which never is."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_bad_material_is_refused_with_a_message_a_person_can_act_on(
 
 
 def test_every_fault_of_one_secret_is_told_at_once(hierarchy: Hierarchy) -> None:
-    """Expired, for servers only, under another name, and with a key Envoy cannot open."""
+    """A certificate that is expired, for servers only, for another name, and has a key that Envoy cannot open."""
     material = hierarchy.issue(
         ["a.local"],
         not_before=_now() - 9 * DAY,
@@ -142,7 +142,7 @@ def test_an_expired_issuing_ca_is_told_apart_from_an_expired_leaf() -> None:
 
 
 def test_the_clock_is_the_callers(material: Material) -> None:
-    """The same material expires when time goes on."""
+    """The same material is refused once the caller's time is past its end."""
     year_after_next = time.time() + 800 * 86400
 
     assert "it expired on" in _faults(material, now=year_after_next)[0]

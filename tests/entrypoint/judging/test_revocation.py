@@ -1,4 +1,4 @@
-"""Revocation lists: whose they are, how long they are good, and what becomes of peers without one."""
+"""Revocation lists: who signed them, how long they are valid, and what happens to peers without one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _der(pem: str) -> bytes:
 
 
 class TestOneList:
-    """What is read of a list, and what refuses it."""
+    """Reading one list, and the reasons to refuse it."""
 
     @pytest.mark.parametrize("key", ALGORITHMS)
     def test_a_list_of_the_ca_is_taken_whole(self, key: KeyAlgorithm) -> None:
@@ -52,14 +52,14 @@ class TestOneList:
         assert x509.load_pem_x509_crl(found.pem.encode()) == expected
 
     def test_a_list_without_a_number_counts_as_the_first(self) -> None:
-        """RFC 5280 wants one; nothing is lost without."""
+        """RFC 5280 demands a number, but nothing is lost without it."""
         hierarchy = Hierarchy()
 
         assert read_revocation_list(hierarchy.revocation_list(number=None), _der(hierarchy.root_pem)).number == 0
 
     @pytest.mark.parametrize("key", ALGORITHMS)
     def test_another_key_of_the_same_name_did_not_sign_it(self, key: KeyAlgorithm) -> None:
-        """Whoever can write into the bucket cannot make a list."""
+        """Write access to the bucket is not enough to make a list."""
         ours, theirs = Hierarchy(1, key), Hierarchy(1, "EC_prime256v1" if key != "EC_prime256v1" else "RSA_2048")
 
         for forged in (theirs.revocation_list(), Hierarchy(1, key).revocation_list()):
@@ -170,12 +170,12 @@ class World:
 
 @pytest.fixture
 def world() -> World:
-    """Lists where they belong, good for a week."""
+    """Both lists are in the bucket, valid for a week."""
     return World()
 
 
 class TestGoodLists:
-    """The usual."""
+    """The usual case."""
 
     @pytest.mark.parametrize("revocation", [Revocation.FAIL_OPEN, Revocation.FAIL_CLOSED])
     def test_every_ca_of_the_chain_has_its_list(self, world: World, revocation: Revocation) -> None:
@@ -210,7 +210,7 @@ class TestGoodLists:
 
 
 class TestFailOpen:
-    """The default: a list that is missing takes all of them away, and that is told."""
+    """The default: a missing list removes all of them, and that is logged."""
 
     @pytest.mark.parametrize("missing", ["crl/issuing.crl", "crl/root.crl"])
     def test_one_missing_list_takes_the_others_away(self, world: World, missing: str) -> None:
@@ -224,7 +224,7 @@ class TestFailOpen:
         assert "AccessDenied" in found.problem
 
     def test_an_outage_changes_nothing_while_the_lists_at_hand_are_good(self, world: World) -> None:
-        """It is told all the same."""
+        """It is logged all the same."""
         before = world.look()
         world.bucket.error = AwsUnavailable("s3:GetObject", "x", "HTTP 503")
 
@@ -255,7 +255,7 @@ class TestFailOpen:
         assert "the list at hand ended on" in found.problem
 
     def test_they_come_back_with_the_next_good_list(self, world: World) -> None:
-        """Without a restart."""
+        """No restart is needed."""
         good = dict(world.bucket.objects)
         world.bucket.objects.clear()
         world.look()
@@ -274,7 +274,7 @@ class TestFailOpen:
 
 
 class TestFailClosed:
-    """Peers are refused rather than let in unchecked."""
+    """Peers are refused rather than admitted unchecked."""
 
     def test_with_one_list_missing_envoy_gets_the_other_and_refuses(self, world: World) -> None:
         """Handing over none would let everybody in."""
@@ -304,7 +304,7 @@ class TestFailClosed:
 
 
 class TestRefusedLists:
-    """A list that came, and is not taken: the one before stays."""
+    """A list that is fetched and refused: the one before stays."""
 
     def test_an_older_list_does_not_bring_a_revoked_peer_back(self, world: World) -> None:
         """Somebody put an old object back."""

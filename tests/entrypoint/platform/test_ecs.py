@@ -1,4 +1,4 @@
-"""What a task learns of itself from its environment."""
+"""What a task learns about itself from its environment."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ def api() -> Iterator[SecretsApi]:
 
 @pytest.fixture(scope="module")
 def bootstrap() -> io.ClientBootstrap:
-    """Of this process."""
+    """The awscrt bootstrap of this process."""
     group = io.EventLoopGroup(1)
     return io.ClientBootstrap(group, io.DefaultHostResolver(group))
 
 
 def test_the_instance_is_the_task(api: SecretsApi, bootstrap: io.ClientBootstrap) -> None:
-    """By the ARN that its metadata says."""
+    """Its name is the ARN in the task metadata."""
     platform = platform_of(api.environment)
 
     assert platform.anonymous() == ""
@@ -47,7 +47,7 @@ def test_the_instance_is_the_task(api: SecretsApi, bootstrap: io.ClientBootstrap
 
 
 def test_a_container_that_is_no_task_has_no_name() -> None:
-    """Nobody is asked then, and the reason can be logged."""
+    """Then no endpoint is asked, and the reason can be logged."""
     assert platform_of({}).anonymous() == "ECS_CONTAINER_METADATA_URI_V4 is not set, so this is no task of ECS"
 
 
@@ -66,7 +66,7 @@ def test_the_tasks_own_endpoint_wins_over_one_of_a_url() -> None:
 
 
 def test_an_endpoint_that_is_not_a_url_is_a_fault_unless_nobody_needs_it() -> None:
-    """Keys in the environment win."""
+    """Keys in the environment make it unnecessary."""
     environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "ftp://x"}
 
     (fault,) = platform_of(environ).faults()
@@ -81,7 +81,7 @@ class Elsewhere:
     """Another platform, which has no credentials endpoint and does not say which instance this is."""
 
     def faults(self) -> Iterator[Fault]:
-        """Nothing can be wrong with it."""
+        """It has none."""
         return iter(())
 
     def credentials(self) -> None:
@@ -92,12 +92,12 @@ class Elsewhere:
         return "there is no downward API"
 
     def instance(self, bootstrap: io.ClientBootstrap) -> str:
-        """Nobody may ask."""
+        """Must not be called."""
         raise NotImplementedError
 
 
 def test_another_platform_is_asked_in_the_same_way(tmp_path: Path) -> None:
-    """What depends on a platform takes it from the wiring and knows no name of ECS."""
+    """Code that depends on a platform gets it from the wiring, and knows nothing of ECS."""
     lines: list[bytes] = []
     environ = {"MESHCERT_PROXY": teller(acknowledgements="table").to_json(), "AWS_REGION": "eu-west-1"}
     settings = Settings.from_environ(environ | {"MESHCERT_MATERIAL_DIR": str(tmp_path)})

@@ -1,4 +1,4 @@
-"""When a task says what it serves, and what it says, with a clock, an Envoy and a table that obey the test."""
+"""When and what a task acknowledges, with a clock, an Envoy and a table that the test controls."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Task:
         self.tell = self.acknowledgements.write
 
     def put(self, table: str, item: Mapping[str, Value]) -> None:
-        """As DynamoDB."""
+        """Stand in for DynamoDB."""
         assert table == TABLE
         self.attempts += 1
         if self.failing:
@@ -52,7 +52,7 @@ class Task:
         self.rows.append(item)
 
     def find(self) -> str:
-        """As the task metadata endpoint."""
+        """Stand in for the task metadata endpoint."""
         if self.metadata_failing:
             raise self.metadata_failing
         return TASK
@@ -159,7 +159,7 @@ def test_a_change_does_not_wait_for_the_back_off_of_an_older_state() -> None:
 
 @pytest.mark.parametrize("error", [RuntimeError("sesame"), KeyError("sesame"), ValueError("sesame")])
 def test_an_unforeseen_error_is_told_by_its_place_and_goes_no_further(error: Exception) -> None:
-    """Its words could be anything."""
+    """Its text could contain anything."""
     task = Task()
     task.failing = error
 
@@ -170,7 +170,7 @@ def test_an_unforeseen_error_is_told_by_its_place_and_goes_no_further(error: Exc
 
 
 def test_a_task_that_does_not_know_itself_writes_nothing_until_it_does() -> None:
-    """The metadata endpoint is asked again, with the same back-off, and once it has answered never more."""
+    """The metadata endpoint is asked with the same back-off until it has answered once."""
     task = Task()
     task.metadata_failing = ConnectionError("no task metadata: the container's endpoint answers 404")
     task.tell(GOOD)
@@ -204,7 +204,7 @@ class Wire:
         return self.answer
 
     def close(self) -> None:
-        """As a connection."""
+        """Note that the connection is closed."""
         self.closed += 1
 
 

@@ -1,4 +1,4 @@
-"""Fetching: what AWS's answers mean, and how long a container tries."""
+"""Fetching: the meaning of AWS's answers, and how long a container tries."""
 
 from __future__ import annotations
 
@@ -141,13 +141,13 @@ def test_a_secret_version_never_shows_its_text() -> None:
 def test_every_answer_but_a_good_one_is_an_error_of_its_kind(
     answer: tuple[int, bytes] | ConnectionError, kind: type[MeshcertError]
 ) -> None:
-    """What heals by itself is told from what a person must repair; the secret is named."""
+    """Errors that heal by themselves are distinct from those that a person must repair; the secret is named."""
     with pytest.raises(kind, match=SECRET):
         SecretsReader(Wire(answer)).current_value(SECRET)
 
 
 def test_garbage_is_never_quoted() -> None:
-    """A body that is no JSON could be half a key."""
+    """A body that is not JSON could be half a key."""
     with pytest.raises(AwsUnavailable) as error:
         SecretsReader(Wire((200, b'{"SecretString": "half a ke'))).current_value(SECRET)
 

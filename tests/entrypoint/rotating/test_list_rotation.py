@@ -47,12 +47,12 @@ class Envoy:
         self.rejecting = False
 
     def put(self, name: str, resource: EnvoyResource) -> None:
-        """As every handover."""
+        """See :class:`entrypoint.envoy.handover.Handover`."""
         self.installed.append((name, resource.version))
         self.handed[name] = resource
 
     def hand(self, name: str, resource: EnvoyResource) -> Envoy:
-        """As every handover; it is the ticket of everything."""
+        """See :class:`entrypoint.envoy.handover.Handover`; this object is every ticket."""
         self.put(name, resource)
         return self
 
@@ -61,7 +61,7 @@ class Envoy:
         return Verdict(accepted=not self.rejecting, reason="Envoy rejected it" if self.rejecting else "")
 
     def restore(self, name: str, resource: EnvoyResource | None) -> None:
-        """As every handover."""
+        """See :class:`entrypoint.envoy.handover.Handover`."""
         assert resource
         self.handed[name] = resource
 
@@ -70,7 +70,7 @@ class Envoy:
         return {name: Verdict(accepted=True) for name in names}
 
     def earlier(self, names: Iterable[str]) -> Mapping[str, EnvoyResource]:
-        """As every handover."""
+        """See :class:`entrypoint.envoy.handover.Handover`."""
         return {name: self.handed[name] for name in names}
 
     def context(self) -> dict[str, Any]:
@@ -106,7 +106,7 @@ class World:
         self.rotation = self.watcher()
 
     def watcher(self) -> Rotation:
-        """A new one, which finds what its forerunner has handed over."""
+        """A new watcher, which finds what the one before it has handed over."""
         revocation: Any = self
         source = SecretSource(self, time.time, revocation)
         secrets = secrets_of(self.settings.proxy, self.envoy)
@@ -123,16 +123,16 @@ class World:
         return Rotation(proxy, secrets, source, trial=trial, standings=standings, log=log, clock=clock)
 
     def labels(self, secret: str) -> SecretLabels:
-        """As Secrets Manager."""
+        """Stand in for Secrets Manager."""
         return SecretLabels(self.vault[secret].version_id)
 
     def current_value(self, secret: str) -> SecretVersion:
-        """As Secrets Manager."""
+        """Stand in for Secrets Manager."""
         self.read.append(secret)
         return self.vault[secret]
 
     def current(self, bundle: TrustBundle, revocation: Revocation, subject: str) -> UsableLists:
-        """As :class:`entrypoint.judging.revocation.RevocationLists`."""
+        """See :class:`entrypoint.judging.revocation.RevocationLists`."""
         del bundle, subject
         assert revocation is Revocation.FAIL_OPEN
         if isinstance(self.lists, AwsUnavailable):
@@ -140,7 +140,7 @@ class World:
         return self.lists
 
     def told(self, event: str) -> list[str]:
-        """What the log says of it."""
+        """The reasons in the log's lines with this event."""
         return [line["reason"] for line in self.lines if line["event"] == event]
 
     def _sleep(self, seconds: float) -> None:
@@ -149,7 +149,7 @@ class World:
 
 @pytest.fixture(params=list(RotationMode))
 def world(request: pytest.FixtureRequest, tmp_path: Path, hierarchy: Hierarchy, material: Material) -> World:
-    """For either rotation: a list is no rollout."""
+    """For both kinds of rotation: a list is not a rollout."""
     return World(tmp_path, hierarchy, material, request.param)
 
 
@@ -176,7 +176,7 @@ def test_lists_that_are_taken_away_are_gone_from_envoy(world: World) -> None:
 
 
 def test_trouble_is_told_once_and_its_end_too(world: World) -> None:
-    """A line each, however often it is looked at."""
+    """One line each, however many looks there are."""
     world.lists = UsableLists("first", "S3: HTTP 503")
     world.rotation.look()
     world.rotation.look()
@@ -198,7 +198,7 @@ def test_an_error_keeps_what_is_served(world: World) -> None:
 
 
 def test_lists_that_envoy_rejects_are_taken_back_and_not_tried_again(world: World) -> None:
-    """It is said until others come."""
+    """The log says so until other lists come."""
     world.rotation.look()
     world.envoy.rejecting = True
     world.lists = UsableLists("bad")

@@ -27,7 +27,7 @@ class Watch:
         self.now = 0.0
 
     def read(self) -> dict[str, object]:
-        """As :class:`entrypoint.rotating.standing.Standings`."""
+        """See :class:`entrypoint.rotating.standing.Standings`."""
         return {}
 
     def sleep(self, seconds: float) -> None:

@@ -34,32 +34,32 @@ class Envoy:
         self.failing: OSError | None = None
 
     def put(self, name: str, resource: EnvoyResource) -> None:
-        """As every handover."""
+        """See :class:`entrypoint.envoy.handover.Handover`."""
         assert name == "endpoints/ledger"
         if self.failing:
             raise self.failing
         self.has.append(resource.version)
 
     def hand(self, name: str, resource: EnvoyResource) -> Envoy:
-        """As every handover; it is the ticket of everything."""
+        """See :class:`entrypoint.envoy.handover.Handover`; this object is every ticket."""
         self.put(name, resource)
         return self
 
     def verdict(self) -> Verdict | None:
-        """What the test says."""
+        """The verdict that the test has set."""
         return self.judgement
 
     def restore(self, name: str, resource: EnvoyResource | None) -> None:
-        """As every handover."""
+        """See :class:`entrypoint.envoy.handover.Handover`."""
         if resource:
             self.put(name, resource)
 
     def first_verdicts(self, names: Iterable[str]) -> Mapping[str, Verdict]:
-        """None of these tests starts an Envoy."""
+        """Must not be called: no test here starts an Envoy."""
         raise NotImplementedError
 
     def earlier(self, names: Iterable[str]) -> Mapping[str, EnvoyResource]:
-        """Nor follows another watcher."""
+        """Must not be called: no watcher here follows another."""
         raise NotImplementedError
 
 
@@ -97,7 +97,7 @@ def test_a_version_is_handed_and_then_served(resource: Resource[Endpoints], envo
 
 
 def test_a_version_that_envoy_refuses_is_taken_back_and_remembered(resource: Resource[Endpoints], envoy: Envoy) -> None:
-    """What comes back is the last one that it took, not the last one that it was handed."""
+    """Envoy gets back the last version that it accepted, not the last one that it was handed."""
     resource.hand(_version(2))
     resource.hand(_version(3))
     envoy.judgement = REFUSED
@@ -112,7 +112,7 @@ def test_a_version_that_envoy_refuses_is_taken_back_and_remembered(resource: Res
 
 @pytest.mark.parametrize("error", [EnvoySilent(), OSError("full")])
 def test_a_hand_over_that_fails_changes_nothing(resource: Resource[Endpoints], envoy: Envoy, error: OSError) -> None:
-    """Nor does it forget that a verdict on an earlier version is due."""
+    """A verdict on an earlier version is still due, too."""
     resource.hand(_version(2))
     envoy.failing = error
 

@@ -1,4 +1,4 @@
-"""What a task says of an identity: Envoy's word about what is served, and what the task itself would not take over."""
+"""The standing of an identity: what Envoy says it serves, and what the task itself has refused."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Envoy:
         self.silent = False
 
     def get(self, path: str) -> str:
-        """What Envoy says under a path."""
+        """The text under a path."""
         if self.silent:
             raise ConnectionRefusedError
         if path == "/certs":
@@ -56,7 +56,7 @@ def _shown(material: Material) -> dict[str, Any]:
 
 
 class Ways:
-    """Takes everything, and has no verdict yet."""
+    """A handover that takes everything and has no verdicts yet."""
 
     def put(self, name: str, resource: EnvoyResource) -> None:
         """Nothing more."""
@@ -81,7 +81,7 @@ def _secrets(proxy: ProxySettings | None = None) -> dict[str, Secret]:
 
 
 def _standings(envoy: Envoy, *handed: Material) -> Standings:
-    """Of a watcher that started with the first of these and has handed the others over."""
+    """The standings of a watcher that started with the first of these and has handed over the others."""
     secrets, admin = _secrets(), cast("Admin", envoy)
     secret = secrets["identity/colorteller"]
     for number, material in enumerate(handed):
@@ -117,7 +117,7 @@ def test_of_two_certificates_with_its_names_the_one_of_the_version_is_shown(
 def test_a_certificate_that_cannot_be_told_is_not_guessed(
     hierarchy: Hierarchy, material: Material, materials: int
 ) -> None:
-    """None with its names, or two of which none was handed over: the version stands alone, with an error."""
+    """With no certificate of its names, or two that were never handed over, only the version is told, and an error."""
     envoy = Envoy(material, *(hierarchy.issue([TELLER_NAME]) for _ in range(materials)))
     if not materials:
         envoy.materials = (hierarchy.issue(["unrelated.local"]),)
@@ -129,7 +129,7 @@ def test_a_certificate_that_cannot_be_told_is_not_guessed(
 
 
 def test_a_silent_envoy_is_told_beside_what_it_said_last(material: Material) -> None:
-    """Nothing at all if it never said anything."""
+    """If it has never answered, there are no standings."""
     envoy = Envoy(material)
     standings = _standings(envoy)
     envoy.silent = True
@@ -163,7 +163,7 @@ def test_a_refusal_outlives_troubles_and_ends_when_the_current_version_is_served
 
 
 def test_that_what_is_served_has_expired_is_said_first(material: Material) -> None:
-    """Why nothing newer is there comes after it."""
+    """The reason why there is nothing newer comes after it."""
     secrets, admin = _secrets(), cast("Admin", Envoy(material))
     secret, standings = secrets["identity/colorteller"], Standings(teller(), secrets, admin)
     secret.hand(_content(material))

@@ -75,7 +75,7 @@ class Upstreams:
     refusing = False
 
     def refuse_if_upstreams_do(self, name: str, *_: object) -> None:
-        """As :class:`entrypoint.trial.trial.Trial`."""
+        """See :class:`entrypoint.trial.trial.Trial`."""
         if self.refusing:
             raise MaterialRejected(name, (Fault("upstream ledger", "it refuses it (unknown_ca)", "Mend its trust"),))
 
@@ -89,9 +89,9 @@ class World:
         self.lines: list[bytes] = []
         self.now = 0.0
         self.days_ahead = 0
-        """Of the clock by which versions are checked."""
+        """Days that the clock for checking versions is ahead."""
         self.days_ahead_at_expiry = 0
-        """Of the clock by which the served certificate expires."""
+        """Days that the clock for the expiry of the served certificate is ahead."""
         self.quarantined: set[str] = set()
         self.vault = {
             TELLER_SECRET: SecretVersion(material.version_id, write_material(material, {})),
@@ -142,11 +142,11 @@ class World:
         return self.handover.earlier([IDENTITY.name])[IDENTITY.name].version
 
     def labels(self, secret: str) -> SecretLabels:
-        """As Secrets Manager."""
+        """Stand in for Secrets Manager."""
         return SecretLabels(self.vault[secret].version_id, frozenset(self.quarantined))
 
     def current_value(self, secret: str) -> SecretVersion:
-        """As Secrets Manager."""
+        """Stand in for Secrets Manager."""
         return self.vault[secret]
 
     def publish(self, *, not_before: dt.datetime | None = None) -> Material:

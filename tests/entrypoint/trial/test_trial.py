@@ -108,7 +108,7 @@ class Scene:
         )
 
     def undecided(self) -> dict[str, str]:
-        """What the last line says of upstreams that have decided nothing."""
+        """The upstreams without a decision in the log's last line."""
         assert self.events[-1]["event"] == "certificate-tried"
         return dict(self.events[-1]["undecided"])
 
@@ -143,7 +143,7 @@ def test_a_certificate_that_the_upstream_accepts_passes(scene: Scene, version: s
 def test_a_server_that_speaks_or_says_good_bye_has_accepted(
     scene: Scene, behave: Callable[[ssl.SSLSocket], object]
 ) -> None:
-    """As databases do, and as a proxy whose application does not run."""
+    """Databases do this, and so does a proxy whose application is down."""
     with Upstream(scene.teller, scene.gateways.root_pem, behave=behave) as upstream:
         scene.try_with(scene.gateways.issue([GATEWAY_NAME]), upstream.port, protocol="tcp")
 
@@ -173,7 +173,7 @@ def test_with_http2_nobody_waits_in_vain(scene: Scene) -> None:
 def test_a_certificate_that_the_upstream_refuses_is_rejected_with_its_alert(
     scene: Scene, version: ssl.TLSVersion, protocol: str
 ) -> None:
-    """Also in TLS 1.3, where the client's handshake succeeds first."""
+    """This holds in TLS 1.3 too, where the client's handshake succeeds first."""
     stranger = Hierarchy(1, name="colorgateway").issue([GATEWAY_NAME])
 
     with Upstream(scene.teller, scene.gateways.root_pem, version) as upstream:
@@ -220,7 +220,7 @@ def test_an_upstream_that_refuses_the_served_certificate_as_well_refuses_nothing
 
 
 def test_without_a_served_certificate_there_is_nothing_to_stay_with(scene: Scene) -> None:
-    """So nothing is refused."""
+    """Then nothing is refused."""
     with Upstream(scene.teller, Hierarchy(1).root_pem) as upstream:
         scene.try_with(scene.gateways.issue([GATEWAY_NAME]), upstream.port, served=False)
 
@@ -247,7 +247,7 @@ def _reset(connection: ssl.SSLSocket) -> None:
 
 
 def test_an_upstream_that_breaks_off_refuses_nothing(scene: Scene) -> None:
-    """Without an alert it is no word about the certificate."""
+    """Without an alert, it says nothing about the certificate."""
     with Upstream(scene.teller, scene.gateways.root_pem, behave=_reset) as upstream:
         scene.try_with(scene.gateways.issue([GATEWAY_NAME]), upstream.port, protocol="tcp")
 
@@ -291,7 +291,7 @@ def test_an_upstream_that_is_somebody_else_refuses_nothing(scene: Scene) -> None
 def test_an_upstream_that_cannot_be_reached_refuses_nothing(
     scene: Scene, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And keeps nobody waiting for long."""
+    """It does not hold up the trial for long, either."""
     monkeypatch.setattr(trial, "LONGEST_TRIAL_S", 0.5)
     began = time.monotonic()
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -385,14 +385,14 @@ def test_a_trial_leaves_nothing_behind(scene: Scene) -> None:
 
 
 def test_a_resolver_is_asked_for_every_address(cloud_map: CloudMap) -> None:
-    """As many as it knows."""
+    """It gives all addresses that it knows."""
     cloud_map.records["many.local"] = [f"127.0.1.{n}" for n in range(1, 9)]
 
     assert addresses_of("many.local", cloud_map.resolver, 1.0) == [f"127.0.1.{n}" for n in range(1, 9)]
 
 
 def test_without_a_resolver_the_systems_is_asked() -> None:
-    """Which knows this host's own name."""
+    """It knows this host's own name."""
     assert addresses_of("localhost", "", 1.0) == ["127.0.0.1"]
 
 
@@ -410,7 +410,7 @@ def test_without_a_resolver_the_systems_is_asked() -> None:
     ids=["empty", "a byte", "noise", "records missing", "cut", "no such name", "another question"],
 )
 def test_a_bad_dns_answer_is_no_address(answer: bytes) -> None:
-    """Whoever sent it."""
+    """This holds whoever sent it."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as server:
         server.bind(("127.0.0.1", 0))
 

@@ -44,7 +44,7 @@ class World:
         self.new_watcher()
 
     def new_watcher(self) -> None:
-        """Nothing in memory."""
+        """Replace the watcher by one with nothing in memory."""
         self.store = ResourceStore(SECRETS, [TRUST.name, IDENTITY.name])
         admin: Any = self
         self.handover = SocketHandover(self.store, lambda: admin)
@@ -63,15 +63,15 @@ class World:
         return content.envoy
 
     def labels(self, secret: str) -> SecretLabels:
-        """As Secrets Manager."""
+        """Stand in for Secrets Manager."""
         return SecretLabels(self.vault[secret].version_id)
 
     def current_value(self, secret: str) -> SecretVersion:
-        """As Secrets Manager."""
+        """Stand in for Secrets Manager."""
         return self.vault[secret]
 
     def get(self, path: str) -> str:
-        """As Envoy's administration interface."""
+        """Stand in for Envoy's administration interface."""
         assert path == "/config_dump?resource=dynamic_active_secrets"
         if self.silences:
             self.silences -= 1
@@ -87,7 +87,7 @@ class World:
         self.dump = {"configs": [entry, {"name": TRUST.name, "secret": {"name": TRUST.name}}]}
 
     def follow_up(self) -> None:
-        """What a new watcher does first."""
+        """Do what a new watcher does first."""
         self.new_watcher()
         resume(self.secrets, self.handover, self.source, self.log, lambda _: None)
 
@@ -99,7 +99,7 @@ def world(hierarchy: Hierarchy, material: Material) -> World:
 
 
 def test_an_installed_secret_is_offered_and_judged_by_envoys_word(world: World, material: Material) -> None:
-    """Not by its having been offered."""
+    """That it was offered is not enough."""
     assert world.identity.content is None
     world.identity.hand(world.source.fetch(IDENTITY))
 
@@ -158,7 +158,7 @@ def test_a_new_watcher_has_what_envoy_serves_at_hand_again(world: World, materia
 def test_a_new_watcher_offers_no_other_version_by_itself(
     world: World, hierarchy: Hierarchy, material: Material
 ) -> None:
-    """Whether Envoy should have it is the rotation's decision, which knows what is served, its age included."""
+    """The rotation decides whether Envoy should get it, because it knows what is served and how old that is."""
     world.put()
     leaf = world.identity.content and world.identity.content.leaf
     world.envoy_shows(material)
@@ -207,7 +207,7 @@ def test_a_dump_that_cannot_be_read_counts_as_silence(world: World, dump: str, m
 
 
 def test_no_part_of_the_key_shows_in_a_representation(world: World, material: Material) -> None:
-    """Whatever passes through the log's hands by mistake."""
+    """This holds even if one is logged by mistake."""
     shown = f"{world.put()!r} {world.identity.content!r} {world.store.offered(IDENTITY.name)!r}"
 
     assert material.passphrase.reveal() not in shown

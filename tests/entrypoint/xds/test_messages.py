@@ -56,7 +56,7 @@ def _full_delta_request() -> Any:
 
 
 def test_a_request_is_read_as_the_generated_code_writes_it() -> None:
-    """Everything that counts; the node is passed over."""
+    """Everything that counts is read; the node is passed over."""
     assert read_request(_full_request().SerializeToString()) == DiscoveryRequest(
         ("identity/a", "trust/b"), "7", "KEY_VALUES_MISMATCH, nö", SECRET
     )
@@ -64,7 +64,7 @@ def test_a_request_is_read_as_the_generated_code_writes_it() -> None:
 
 
 def test_a_delta_request_is_read_as_the_generated_code_writes_it() -> None:
-    """The same."""
+    """Everything that counts is read; the node is passed over."""
     read = read_delta_request(_full_delta_request().SerializeToString())
 
     assert read == DeltaDiscoveryRequest(("a", "b"), ("c",), "8", "no", SECRET)

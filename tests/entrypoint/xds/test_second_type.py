@@ -52,7 +52,7 @@ class Both(Served):
 
 @pytest.fixture
 def both(tmp_path: Path) -> Both:
-    """For this process's user."""
+    """A server for this process's user."""
     return Both(str(tmp_path / "xds.sock"), tmp_path.stat().st_uid)
 
 
@@ -64,7 +64,7 @@ def channel(both: Both) -> Iterator[grpc.Channel]:
 
 
 def _address(resource: Any) -> str:
-    """Of the only endpoint; read by the generated code."""
+    """The address of the only endpoint, read by the generated code."""
     assignment = endpoint_pb2.ClusterLoadAssignment.FromString(resource.value)
     assert assignment.cluster_name == TELLER
     (found,) = (one.endpoint.address.socket_address for one in assignment.endpoints[0].lb_endpoints)

@@ -54,7 +54,7 @@ def test_revocation_lists_are_written_too(hierarchy: Hierarchy) -> None:
 
 
 def test_a_field_the_codec_does_not_know_is_refused_and_never_dropped(hierarchy: Hierarchy) -> None:
-    """What is said of a secret reaches Envoy whole or not at all."""
+    """A secret reaches Envoy with all its fields or not at all."""
     trust = trust_resource("trust/b", hierarchy.trust_bundle)
     trust["validation_context"]["verify_certificate_hash"] = "00"
 

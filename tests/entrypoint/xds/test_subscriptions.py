@@ -29,7 +29,7 @@ def _secret(version: str) -> VersionedResource:
 
 @pytest.fixture
 def store() -> ResourceStore:
-    """A teller's, both secrets up."""
+    """A store in which both of the teller's secrets are offered."""
     store = ResourceStore(SECRETS, [TRUST, TELLER])
     store.offer(TELLER, _secret("v1"))
     store.offer(TRUST, _secret("t1"))
@@ -63,7 +63,7 @@ class Client:
         return self.says(*names, response_nonce=answer.nonce, error_detail={"message": reason})
 
     def update(self) -> Any:
-        """What it is sent because the store has changed."""
+        """The responses that are sent because the store has changed."""
         return self._read(self.stream.update())
 
     def _read(self, messages: list[bytes]) -> Any:
@@ -99,7 +99,7 @@ def test_a_client_is_sent_what_it_asks_for_and_then_only_what_changes(store: Res
 
 
 def test_an_ack_is_the_acceptance(store: ResourceStore) -> None:
-    """Not the sending."""
+    """Sending is not."""
     envoy = Client(store)
     answer = envoy.says(TELLER)
     assert store.status(TELLER, "v1") is store.status(TELLER) is None
@@ -206,7 +206,7 @@ def test_a_secret_that_comes_later_is_waited_for() -> None:
 
 @pytest.mark.parametrize("kind", [StateOfTheWorld, Delta])
 def test_no_names_at_first_are_all_names(store: ResourceStore, kind: type[Subscription]) -> None:
-    """And stay so when the answer is acknowledged without names."""
+    """This stays so when the answer is acknowledged without names."""
     everything = Client(store, kind)
 
     answer = everything.says()
@@ -219,7 +219,7 @@ def test_no_names_at_first_are_all_names(store: ResourceStore, kind: type[Subscr
 
 
 def test_a_plain_name_is_answered_where_it_is_the_only_one(store: ResourceStore) -> None:
-    """As SPIRE's agent names secrets; under the name that was asked for."""
+    """SPIRE's agent uses such names; the secret is sent under the name that was asked for."""
     envoy = Client(store)
 
     answer = envoy.says("colorteller")
@@ -232,7 +232,7 @@ def test_a_plain_name_is_answered_where_it_is_the_only_one(store: ResourceStore)
 @pytest.mark.parametrize("asked", ["both", "ledger", "identity/", "", "identity/a/b", "*", "trust/colorteller"])
 @pytest.mark.parametrize("kind", [StateOfTheWorld, Delta])
 def test_a_name_that_is_none_or_two_gets_nothing(asked: str, kind: type[Subscription]) -> None:
-    """It is told to the log."""
+    """The name is logged."""
     store = ResourceStore(SECRETS, ["identity/both", "trust/both", TELLER])
     client = Client(store, kind)
 
@@ -255,7 +255,7 @@ def test_versions_of_several_secrets_are_one(store: ResourceStore) -> None:
 
 
 def test_names_may_change_on_the_way(store: ResourceStore) -> None:
-    """What is no longer named is no longer sent."""
+    """A resource that is no longer named is no longer sent."""
     client = Client(store)
     answer = client.says(TELLER)
 
@@ -312,7 +312,7 @@ def test_fetching_answers_once(store: ResourceStore) -> None:
 
 @pytest.mark.parametrize("kind", [StateOfTheWorld, Delta])
 def test_other_resources_than_secrets_are_refused(store: ResourceStore, kind: type[Subscription]) -> None:
-    """This is no control plane."""
+    """This is not a control plane."""
     with pytest.raises(CallEnded) as refusal:
         Client(store, kind).says(type_url="type.googleapis.com/envoy.config.cluster.v3.Cluster")
 
@@ -320,7 +320,7 @@ def test_other_resources_than_secrets_are_refused(store: ResourceStore, kind: ty
 
 
 def test_a_client_that_never_answers_is_not_remembered_for_ever(store: ResourceStore) -> None:
-    """However often a secret changes."""
+    """This holds however often a secret changes."""
     client = Client(store)
     answers = [client.says(TELLER)]
 
@@ -335,5 +335,5 @@ def test_a_client_that_never_answers_is_not_remembered_for_ever(store: ResourceS
 
 
 def test_nothing_secret_shows_in_a_representation() -> None:
-    """What passes through the log's hands by mistake is a version."""
+    """If one is logged by mistake, only a version appears."""
     assert repr(_secret("v1")) == "<VersionedResource v1>"

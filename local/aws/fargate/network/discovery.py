@@ -15,9 +15,9 @@ from local.aws import control, hooks
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from local.aws.account import Accounts
     from local.aws.config import Config
     from local.aws.fargate.network.load_balancer import Balancers
+    from local.aws.per_account import PerAccount
 
 _LOAD_BALANCER_TTL_S = 60
 _NEGATIVE_TTL_S = 1
@@ -25,12 +25,17 @@ _NEGATIVE_TTL_S = 1
 _MOST_ANSWERS = 8
 
 
-def install(config: Config, accounts: Accounts, balancers: Balancers) -> None:
-    """Answer DNS queries over UDP and TCP on the configured address."""
+def install(config: Config, discovered: PerAccount[set[str]], balancers: Balancers) -> None:
+    """
+    Answer DNS queries over UDP and TCP on the configured address.
+
+    Args:
+        discovered: Gets the ids of the services that ever had an instance.
+    """
     for name in ("_namespaces", "_services", "_instances", "_instance_health_status"):
         hooks.require(servicediscovery, name)
-    resolver = Resolver(config, accounts, balancers)
-    hooks.wrap(servicediscovery, "_register_instance", lambda inner: _remembered(inner, accounts))
+    resolver = Resolver(config, discovered, balancers)
+    hooks.wrap(servicediscovery, "_register_instance", lambda inner: _remembered(inner, discovered))
     for tcp in (False, True):
         quiet = DNSLogger("error", logf=_discard)
         server = DNSServer(resolver, address=config.host, port=config.dns_port, tcp=tcp, logger=quiet)
@@ -45,12 +50,12 @@ class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
     Answers for Cloud Map namespaces and load balancers; other names are refused, since nothing here recurses.
 
     Args:
-        accounts: Its accounts; the configured one is asked.
+        discovered: Ids of the services that ever had an instance.
     """
 
-    def __init__(self, config: Config, accounts: Accounts, balancers: Balancers) -> None:
+    def __init__(self, config: Config, discovered: PerAccount[set[str]], balancers: Balancers) -> None:
         self._scope = (config.account, config.region)
-        self._accounts = accounts
+        self._discovered = discovered
         self._balancers = balancers
 
     def resolve(self, request: Any, handler: object) -> Any:
@@ -73,7 +78,7 @@ class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
 
     def _answer_service(self, reply: Any, service: dict[str, Any]) -> None:
         addresses = _healthy_addresses(service["Id"])
-        if not addresses and service["Id"] not in self._accounts.current.discovered:
+        if not addresses and service["Id"] not in self._discovered.current:
             # Route 53 would deny the name. But clients take an empty answer for the truth and drop the hosts they know
             # (Envoy answers 503 then), and before the first instance it says no more than that things are starting.
             reply.header.rcode = RCODE.SERVFAIL
@@ -92,11 +97,13 @@ class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
             reply.add_answer(RR(reply.q.qname, QTYPE.A, rdata=A(address), ttl=ttl))
 
 
-def _remembered(inner: Callable[[dict[str, Any]], Any], accounts: Accounts) -> Callable[[dict[str, Any]], Any]:
+def _remembered(
+    inner: Callable[[dict[str, Any]], Any], discovered: PerAccount[set[str]]
+) -> Callable[[dict[str, Any]], Any]:
     """Note which services ever had an instance."""
 
     def register(request: dict[str, Any]) -> Any:
-        accounts.current.discovered.add(request.get("ServiceId", ""))
+        discovered.current.add(request.get("ServiceId", ""))
         return inner(request)
 
     return register

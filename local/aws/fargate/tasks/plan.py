@@ -9,10 +9,10 @@ from ministack.services import ecs
 
 from local.aws.fargate.containers.container import ContainerPlan
 from local.aws.fargate.containers.definitions import ContainerDefinition
-from local.aws.fargate.containers.environment import container_environment, local_settings, platform_settings
 from local.aws.fargate.containers.images import Image, ImageNotFoundError
 from local.aws.fargate.containers.logs import ContainerLog, LogGroupMissingError
 from local.aws.fargate.containers.sandbox import Program
+from local.aws.fargate.tasks.environment import container_environment, local_settings, platform_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
