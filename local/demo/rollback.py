@@ -1,4 +1,4 @@
-"""The story of a bad version: past every check into a rollout, and back again, with nobody noticing."""
+"""The story of a bad version: past the export into a rollout, refused by the first task, and back unnoticed."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class RollbackStory(Scene):
             with self.stage.step("The version in use is proven good, and becomes the one to go back to"):
                 good = self.proven(TELLER)
             old_serial = self.running.serial(TELLER)
-            with self.stage.step("ACM renews, and a version that Envoy cannot open is planted past every check"):
+            with self.stage.step("ACM renews, and a version that Envoy cannot open is planted past the export"):
                 bad = self._plant()
             with _Witness(self.running, good, bad, old_serial) as witness:
                 with self.stage.step("The rollout: its first task fails, the label goes back, ECS is redeployed"):

@@ -19,4 +19,4 @@ EXIT_CODES = {
     REFUSED: "AWS refused: credentials, or rights that the operator role would have",
     INTERRUPTED: "Ctrl-C; an order that was sent stays",
 }
-"""Every code that a command ends with; 1 is a fault of the program, with its traceback."""
+"""Every code that an operator's command ends with; 1 is a fault of the program, with its traceback."""

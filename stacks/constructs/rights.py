@@ -1,5 +1,7 @@
 """
-Rights on the parts of one mesh, and on nothing beyond: every statement is limited by name, by prefix or by tag.
+Rights on the parts of one mesh: every statement but one is limited by name, by prefix or by tag.
+
+The one reads what is public of any ACM certificate in the account (``certificates_of_the_account``).
 
 A part's name comes from :mod:`meshcert.naming`, so a policy can name it before it exists, and without an import from
 another stack.

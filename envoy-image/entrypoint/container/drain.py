@@ -2,8 +2,9 @@
 Stopping without a failed request.
 
 ECS takes a task out of Cloud Map, then sends SIGTERM. Clients keep the address for the record's TTL (5 s) and until
-they ask again (1 s), so the proxy goes on accepting connections for that long and only asks clients to leave, with
-``Connection: close`` and GOAWAY. Then it waits for requests in flight. All of it fits the stacks' stopTimeout (60 s).
+they ask again (1 s), so the proxy goes on accepting connections for longer than that (15 s unless it is set) and only
+asks clients to leave, with ``Connection: close`` and GOAWAY. Then it waits for requests in flight. All of it fits the
+stacks' stopTimeout (60 s).
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Drain:
                 continue
 
     def finished(self) -> bool:
-        """True once Envoy may be stopped: the drain time is over, and so are all requests in flight, or FINISH_S."""
+        """True once accepting has ended and no request is in flight, or FINISH_S has passed since."""
         over = time.monotonic() - self._accept_until
         return over >= FINISH_S or (over >= 0 and self._requests_in_flight() == 0)
 

@@ -1,5 +1,5 @@
 """
-The last check before Envoy gets material. Envoy itself checks nothing: it serves an expired certificate like any other.
+The last check before Envoy gets material. Envoy checks little: it serves an expired certificate like any other.
 
 OpenSSL (through ``ssl``) shakes hands with itself in memory, once, with the material in both roles of mutual TLS and
 the material's own root as the only trust anchor. The key is in a memory file while OpenSSL reads it, never on a disk.

@@ -3,7 +3,7 @@ The revocation lists of a trust bundle: fetched, checked, and kept while they ar
 
 A CA makes a new list long before the old one expires, so it does not matter if none can be fetched for a while. Only
 when a CA has no valid list left does the policy decide: ``fail_open`` removes *all* lists of the bundle, since Envoy
-would refuse even good peers of the CA that has none; ``fail_closed`` lets Envoy do that.
+would refuse even good peers of a CA without a valid list; ``fail_closed`` lets Envoy do that.
 """
 
 from __future__ import annotations
