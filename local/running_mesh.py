@@ -11,7 +11,7 @@ import httpx
 
 from meshcert import naming
 from meshcert.contract.container import ADMIN_PORT
-from meshcert.contract.staging_labels import CURRENT
+from meshcert.contract.staging_labels import CURRENT, LAST_GOOD
 from meshcert.material.document import read_trust_bundle
 
 if TYPE_CHECKING:
@@ -222,6 +222,12 @@ class RunningMesh:
         key, table = {"name": {"S": identity}}, naming.lifecycle_table(self.name)
         row = self.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
         return row is not None and "unsettled" not in row
+
+    def proven_version(self, identity: str) -> str:
+        """The current version, once it is the one to go back to and nothing is left to do; empty before."""
+        current = self.current_version(identity)
+        good = current == self.version_labelled(identity, LAST_GOOD)
+        return current if good and self.is_settled(identity) else ""
 
     def certificate(self, identity: str) -> dict[str, Any]:
         """ACM's description of an identity's certificate."""

@@ -15,7 +15,6 @@ from local.gateway_client import Gateway
 from local.running_mesh import RunningMesh, wait_until
 from local.ticking import Ticking
 from meshcert.contract.container import ADMIN_PORT
-from meshcert.contract.staging_labels import CURRENT, LAST_GOOD
 from meshcert.mesh import load_mesh
 
 if TYPE_CHECKING:
@@ -119,18 +118,13 @@ class Scene(ABC):
         """
         # Sweeps in haste: a tick leaves an identity alone until it is due again, up to a minute.
         with Ticking(self.aws, self.mesh.name, sweep_every_s=SWEEP_EVERY_S):
-            version = wait_until(lambda: self._proven(identity), f"{identity}: settled", within_s=90)
+            version = wait_until(lambda: self.running.proven_version(identity), f"{identity}: settled", within_s=90)
         # None of them may still be on its way: it would see what comes next before anybody is told.
         wait_until(self._nothing_is_queued, "empty queues", within_s=90)
         return version
 
     def _nothing_is_queued(self) -> bool:
         return not any(self.running.queued(queue) for queue in ("dispatch", "looks"))
-
-    def _proven(self, identity: str) -> str:
-        current = self.running.version_labelled(identity, CURRENT)
-        good = current == self.running.version_labelled(identity, LAST_GOOD)
-        return current if good and self.running.is_settled(identity) else ""
 
     def acm_renews(self) -> None:
         """ACM's day comes: every exported certificate that is due is renewed."""

@@ -15,7 +15,6 @@ from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from meshcert import naming
 from meshcert.contract.environment import LEASE_S, POLICY_PREFIX
-from meshcert.contract.staging_labels import LAST_GOOD
 from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
 from tests.e2e.demo_command import DemoCommand
@@ -111,9 +110,7 @@ class PlayedDemo:
 
     def is_proven(self, identity: str) -> bool:
         """Whether what is published is served by every task and is the version to go back to; nothing is left to do."""
-        current = self.mesh.current_version(identity)
-        good = self.mesh.version_labelled(identity, LAST_GOOD) == current
-        return good and self.mesh.is_settled(identity)
+        return bool(self.mesh.proven_version(identity))
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from local.gateway_client import Gateway, SteadyClient
 from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from local.ticking import Ticking
-from meshcert.contract.staging_labels import LAST_GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,6 +131,4 @@ def _has_left(mesh: RunningMesh, identity: str, version: str) -> bool:
 
 
 def _is_proven(mesh: RunningMesh, identity: str) -> bool:
-    good = mesh.version_labelled(identity, LAST_GOOD) == mesh.current_version(identity)
-    serves = mesh.served_by_all(identity) == {mesh.serial(identity)}
-    return good and serves and mesh.is_settled(identity)
+    return bool(mesh.proven_version(identity)) and mesh.served_by_all(identity) == {mesh.serial(identity)}
