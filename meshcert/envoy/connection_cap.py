@@ -18,7 +18,7 @@ SHARE_OF_LIFETIME = 0.1
 """Largest fraction of a certificate's lifetime that a connection may live."""
 SHORTEST_CAP_S = 1.0
 """Shortest cap, seconds: below it, a proxy would be busy with handshakes."""
-LONGEST_DRAIN_S = 5.0
+LONGEST_CONNECTION_DRAIN_S = 5.0
 """Longest time in which a client is asked to leave before its connection ends, seconds; Envoy's own default."""
 
 
@@ -70,4 +70,4 @@ def cut_connections(cap_s: float) -> Json:
 
 
 def _drain_s(cap_s: float) -> float:
-    return min(LONGEST_DRAIN_S, cap_s / 10)
+    return min(LONGEST_CONNECTION_DRAIN_S, cap_s / 10)
