@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.cdk import ROOT, CdkCli
+from local.cdk import ROOT
 from local.running_mesh import RunningMesh, wait_until
 from meshcert import naming
 from meshcert.mesh import load_mesh
@@ -44,7 +44,10 @@ LEFT_OPEN = {
 @pytest.fixture(scope="module")
 def mesh(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> RunningMesh:
     """The demo's mesh, deployed and steady."""
-    aws.deploy(CdkCli(aws.environment()).synth(MESH, tmp_path_factory.mktemp("assembly")))
+    folder = tmp_path_factory.mktemp("assembly")
+    synth = [sys.executable, "-m", "tests.e2e.assemblies", str(folder), str(MESH)]
+    subprocess.run(synth, cwd=ROOT, env={**os.environ, **aws.environment()}, check=True)
+    aws.deploy(folder / MESH.stem)
     running = RunningMesh(aws, load_mesh(MESH).name, aws.resolve)
     running.wait_until_steady(["colorgateway", "colorteller"])
     return running
