@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from evidence.soak.report import ROOT, Outcome, add_run, commit, table
+from evidence.soak.report import REPORT, Outcome, add_run, commit, table
 from evidence.soak.runs import RUNS
 
 WIDTH_WITHOUT_TERMINAL = 160
@@ -29,9 +29,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("names", nargs="*", metavar="run", help="which to run; all of them if none is named")
     parser.add_argument("--seed", type=int, default=1, help="order of the crash boundaries (default %(default)s)")
-    parser.add_argument(
-        "--output", type=Path, default=ROOT / "docs" / "soak.json", help="the report (default docs/soak.json)"
-    )
+    parser.add_argument("--output", type=Path, default=REPORT, help="the report (default docs/soak.json)")
     return parser
 
 

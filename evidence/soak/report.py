@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
+REPORT = ROOT / "docs" / "soak.json"
 
 
 @dataclass(frozen=True)
@@ -38,10 +39,12 @@ class Outcome:
 
 
 def commit() -> str:
-    """The commit that is checked out, with ``-dirty`` behind it if files were changed since."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    """The commit that is checked out, with ``-dirty`` behind it if a file was changed since; the report is none."""
+    command = ["git", "rev-parse", "HEAD"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
+    changed = ["git", "diff", "--quiet", "HEAD", "--", ".", f":!{REPORT.relative_to(ROOT)}"]
+    dirty = subprocess.run(changed, cwd=ROOT, check=False).returncode != 0
+    return f"{done.stdout.strip()}-dirty" if dirty else done.stdout.strip()
 
 
 def add_run(path: Path, head: Mapping[str, Any], name: str, outcome: Outcome) -> None:
