@@ -37,7 +37,7 @@ from local.aws.patches import (
     scheduler,
     secrets_manager,
 )
-from local.aws.patches.cloudformation import dropped_properties, taken_names
+from local.aws.patches.cloudformation import buckets, dropped_properties, replacements, security_groups, taken_names
 from local.aws.patches.cloudformation import network as network_types
 from local.aws.patches.cloudformation import secrets as secret_types
 from local.aws.patches.cloudwatch import alarm_actions, alarms, embedded_metrics
@@ -109,7 +109,6 @@ def _patch(config: Config, accounts: Accounts) -> None:
     network_types.install()
     dropped_properties.install()
     secret_types.install()
-    taken_names.install()
     secrets_manager.install()
     planted_versions.install()
     kms.install()
@@ -137,6 +136,11 @@ def _patch(config: Config, accounts: Accounts) -> None:
     alarm_actions.install()
     alarms.install()
     registry.install()
+    # What AWS does with the resources of any type, so after all types.
+    taken_names.install()
+    replacements.install()
+    security_groups.install()
+    buckets.install()
 
 
 def _stand_between(accounts: Accounts) -> None:
