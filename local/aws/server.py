@@ -36,6 +36,7 @@ from local.aws.patches import (
     registry,
     scheduler,
     secrets_manager,
+    sizes,
 )
 from local.aws.patches.cloudformation import buckets, dropped_properties, replacements, security_groups, taken_names
 from local.aws.patches.cloudformation import network as network_types
@@ -141,6 +142,7 @@ def _patch(config: Config, accounts: Accounts) -> None:
     replacements.install()
     security_groups.install()
     buckets.install()
+    sizes.install()
 
 
 def _stand_between(accounts: Accounts) -> None:

@@ -174,6 +174,13 @@ def registry(stock: Unpatched) -> bool:
     return not ecr.describe_images(repositoryName="empty", imageIds=[{"imageTag": "none"}])["imageDetails"]
 
 
+def sizes(stock: Unpatched) -> bool:
+    """A task definition of more than 64 KB is registered."""
+    container = {"name": "app", "image": "app", "command": ["x" * 65_536]}
+    made = stock.client("ecs").register_task_definition(family="large", containerDefinitions=[container])
+    return bool(made["taskDefinition"]["revision"])
+
+
 def cloudformation_network(stock: Unpatched) -> bool:
     """A template with an address is refused."""
     try:
@@ -295,6 +302,7 @@ STILL_NEEDED: dict[str, Callable[[Unpatched], bool]] = {
     "scheduler": scheduler,
     "secret_versions": secret_versions,
     "secrets_manager": secrets_manager,
+    "sizes": sizes,
 }
 
 
