@@ -68,6 +68,8 @@ class LocalAws:
         images: Folder of the laid-out container images.
         account: Twelve-digit account id.
         region: Region name.
+        cpu_quota: Whether its tasks get no more than their CPU units, where cgroups permit that
+            (:mod:`local.aws.fargate.containers.cpu_quota`).
     """
 
     directory: Path
@@ -75,6 +77,7 @@ class LocalAws:
     images: Path = ROOT / "build" / "images"
     account: str = ACCOUNT
     region: str = REGION
+    cpu_quota: bool = False
     _config: Config | None = field(default=None, init=False, repr=False)
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
 
@@ -207,6 +210,13 @@ class LocalAws:
         """Forget everything: all resources of all services, in about 0.1 s."""
         self.control("POST", "/_ministack/reset", {})
 
+    def cpu_shares(self) -> str:
+        """In words: whether its tasks get no more CPU than their units, and why not."""
+        answer = self.control("GET", "/_local/cpu")
+        if answer["enforced"]:
+            return "CPU: no task gets more than its units (cgroup quota)"
+        return f"CPU: tasks get more than their units, which Fargate does not give them ({answer['reason']})"
+
     def resolve(self, name: str) -> str:
         """
         The first address that its DNS has for a name of a load balancer or of Cloud Map.
@@ -250,6 +260,7 @@ class LocalAws:
             region=self.region,
             function_python=_interpreter("MESHCERT_FUNCTION_PYTHON", "venv-lambda"),
             certificates=self.certificates,
+            cpu_quota=self.cpu_quota,
         )
 
     def _start(self, host: str) -> None:

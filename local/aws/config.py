@@ -57,6 +57,7 @@ class Config:
         region: Region name.
         function_python: Interpreter for Lambda functions: an environment that holds boto3 and nothing else, as on AWS.
         certificates: The times of ACM and Private CA.
+        cpu_quota: Whether a task gets no more than its CPU units, where cgroups permit that.
     """
 
     directory: Path
@@ -68,6 +69,7 @@ class Config:
     region: str
     function_python: Path
     certificates: CertificateTimes = field(default_factory=CertificateTimes)
+    cpu_quota: bool = False
 
     @property
     def endpoint(self) -> str:

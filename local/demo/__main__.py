@@ -47,6 +47,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--keep", action="store_true", help="leave it running and print how to look round; Ctrl-C ends it"
     )
+    parser.add_argument(
+        "--cpu-quota",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="give no task more CPU than its units, as Fargate does, where cgroups permit that",
+    )
     parser.add_argument("--started", type=float, default=time.time(), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -61,12 +67,13 @@ def main() -> int:
     stage.title(kind.TITLE)
     path = Path("build") / ("-".join(filter(None, ("demo", arguments.story))) + ".json")
     folder = Path(tempfile.mkdtemp(prefix="meshcert-demo-"))
-    aws = LocalAws(folder / "aws", certificates=kind.TIMES)
+    aws = LocalAws(folder / "aws", certificates=kind.TIMES, cpu_quota=arguments.cpu_quota)
     try:
         with ExitStack() as running:
             with stage.step("Starting the local AWS (IAM enforced)"):
                 aws.__enter__()
             running.callback(_stop, stage, aws)
+            stage.say(aws.cpu_shares())
             story = kind(stage, aws, folder)
             result = story.play()
             path.parent.mkdir(exist_ok=True)
