@@ -70,6 +70,7 @@ class LocalAws:
         region: Region name.
         cpu_quota: Whether its tasks get no more than their CPU units, where cgroups permit that
             (:mod:`local.aws.fargate.containers.cpu_quota`).
+        other_clusters_tasks_per_s: How many tasks of other clusters send their events to the account's default bus.
     """
 
     directory: Path
@@ -78,6 +79,7 @@ class LocalAws:
     account: str = ACCOUNT
     region: str = REGION
     cpu_quota: bool = False
+    other_clusters_tasks_per_s: float = 0.0
     _config: Config | None = field(default=None, init=False, repr=False)
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
 
@@ -261,6 +263,7 @@ class LocalAws:
             function_python=_interpreter("MESHCERT_FUNCTION_PYTHON", "venv-lambda"),
             certificates=self.certificates,
             cpu_quota=self.cpu_quota,
+            other_clusters_tasks_per_s=self.other_clusters_tasks_per_s,
         )
 
     def _start(self, host: str) -> None:

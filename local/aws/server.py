@@ -23,7 +23,7 @@ from local.aws.certificates import acm, private_ca
 from local.aws.certificates import templates as certificate_templates
 from local.aws.fargate import ecs
 from local.aws.fargate.network import discovery, load_balancer
-from local.aws.faults import calls, crashes, event_modes, faults, planted_versions, quotas
+from local.aws.faults import calls, crashes, event_modes, faults, other_clusters, planted_versions, quotas
 from local.aws.iam import evaluation as iam
 from local.aws.patches import (
     event_source_mappings,
@@ -102,6 +102,7 @@ def _install(config: Config) -> None:
     ecs.install(config, balancers)
     discovery.install(config, accounts.part(lambda account: account.discovered), balancers)
     _stand_between(accounts)
+    other_clusters.install(config, accounts.part(lambda account: account.other_clusters))
     control.install(config)
 
 
