@@ -41,7 +41,7 @@ def deploy(aws: Clients, name: str, resources: dict[str, Any], outputs: dict[str
         cloudformation.create_stack(**call)
     else:
         cloudformation.update_stack(**call)
-    return str(eventually(lambda: _settled(cloudformation, name), f"stack {name}", within_s=30))
+    return str(eventually(lambda: _settled(cloudformation, name), f"stack {name}", within_s=300))
 
 
 def delete(aws: Clients, name: str) -> str:
@@ -49,7 +49,7 @@ def delete(aws: Clients, name: str) -> str:
     cloudformation = aws.client("cloudformation")
     stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
     cloudformation.delete_stack(StackName=name)
-    return str(eventually(lambda: _settled(cloudformation, stack_id), f"deletion of {name}", within_s=30))
+    return str(eventually(lambda: _settled(cloudformation, stack_id), f"deletion of {name}", within_s=300))
 
 
 def outputs_of(aws: Clients, name: str) -> dict[str, str]:

@@ -175,7 +175,7 @@ def test_a_rollback_is_the_old_deployment_in_progress_again(aws: LocalAws, liste
     arn, good_id = service.describe()["serviceArn"], service.steady()
     bad_id = service.redeploy("exit")
 
-    eventually(lambda: len(listener.outcomes(arn, good_id)) == 4, "the rollback's events", within_s=20)
+    eventually(lambda: len(listener.outcomes(arn, good_id)) == 4, "the rollback's events", within_s=120)
 
     assert listener.outcomes(arn, bad_id)[-1][1] == "SERVICE_DEPLOYMENT_FAILED"
     assert listener.outcomes(arn, good_id)[2:] == [
