@@ -53,6 +53,13 @@ def _arguments() -> argparse.Namespace:
         default=False,
         help="give no task more CPU than its units, as Fargate does, where cgroups permit that",
     )
+    parser.add_argument(
+        "--other-clusters",
+        type=float,
+        default=0.0,
+        metavar="TASKS",
+        help="have so many tasks of other clusters begin and end each second: AWS sends their events to every rule",
+    )
     parser.add_argument("--started", type=float, default=time.time(), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -67,7 +74,12 @@ def main() -> int:
     stage.title(kind.TITLE)
     path = Path("build") / ("-".join(filter(None, ("demo", arguments.story))) + ".json")
     folder = Path(tempfile.mkdtemp(prefix="meshcert-demo-"))
-    aws = LocalAws(folder / "aws", certificates=kind.TIMES, cpu_quota=arguments.cpu_quota)
+    aws = LocalAws(
+        folder / "aws",
+        certificates=kind.TIMES,
+        cpu_quota=arguments.cpu_quota,
+        other_clusters_tasks_per_s=arguments.other_clusters,
+    )
     try:
         with ExitStack() as running:
             with stage.step("Starting the local AWS (IAM enforced)"):
