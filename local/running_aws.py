@@ -33,7 +33,8 @@ _PORT = 4566
 _DNS_PORT = 10053
 _NETWORKS = range(64, 192)
 _ATTEMPTS = 5
-_START_S = 30.0
+# On a busy machine the imports alone take half a minute.
+_START_S = 120.0
 _STOP_S = 15.0
 _CONTROL_S = 60.0
 _ROOT_KEY = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -68,6 +69,9 @@ class LocalAws:
         images: Folder of the laid-out container images.
         account: Twelve-digit account id.
         region: Region name.
+        cpu_quota: Whether its tasks get no more than their CPU units, where cgroups permit that
+            (:mod:`local.aws.fargate.containers.cpu_quota`).
+        other_clusters_tasks_per_s: How many tasks of other clusters send their events to the account's default bus.
     """
 
     directory: Path
@@ -75,6 +79,8 @@ class LocalAws:
     images: Path = ROOT / "build" / "images"
     account: str = ACCOUNT
     region: str = REGION
+    cpu_quota: bool = False
+    other_clusters_tasks_per_s: float = 0.0
     _config: Config | None = field(default=None, init=False, repr=False)
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
 
@@ -96,7 +102,7 @@ class LocalAws:
         Start it and wait until it answers.
 
         Raises:
-            LocalAwsFailed: If it ends or stays silent for 30 seconds.
+            LocalAwsFailed: If it ends or stays silent for two minutes.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         networks = random.SystemRandom().sample(_NETWORKS, len(_NETWORKS))
@@ -207,6 +213,13 @@ class LocalAws:
         """Forget everything: all resources of all services, in about 0.1 s."""
         self.control("POST", "/_ministack/reset", {})
 
+    def cpu_shares(self) -> str:
+        """In words: whether its tasks get no more CPU than their units, and why not."""
+        answer = self.control("GET", "/_local/cpu")
+        if answer["enforced"]:
+            return "CPU: no task gets more than its units (cgroup quota)"
+        return f"CPU: tasks get more than their units, which Fargate does not give them ({answer['reason']})"
+
     def resolve(self, name: str) -> str:
         """
         The first address that its DNS has for a name of a load balancer or of Cloud Map.
@@ -250,6 +263,8 @@ class LocalAws:
             region=self.region,
             function_python=_interpreter("MESHCERT_FUNCTION_PYTHON", "venv-lambda"),
             certificates=self.certificates,
+            cpu_quota=self.cpu_quota,
+            other_clusters_tasks_per_s=self.other_clusters_tasks_per_s,
         )
 
     def _start(self, host: str) -> None:

@@ -14,6 +14,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from evidence.fixtures.pki import Hierarchy
 from local.aws.config import CertificateTimes
+from local.aws.fargate.containers import cpu_quota
 from local.running_aws import LocalAws
 from tests.meshcert.publishing.world import World
 
@@ -53,6 +54,12 @@ class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xd
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcessForWhatIsShared:
     """How ``make test`` divides the tests between its processes."""
     return OneProcessForWhatIsShared(config, log)
+
+
+def pytest_report_header() -> str:
+    """Whether tests that ask for it see a task's share of CPU enforced."""
+    why = cpu_quota.refusal()
+    return f"CPU shares of local tasks: {'not enforced, ' + why if why else 'enforced where a test asks for it'}"
 
 
 @pytest.hookimpl(trylast=True)

@@ -13,6 +13,7 @@ from local.aws.certificates.private_certificates import PrivateCertificates
 from local.aws.faults.calls import CallLog
 from local.aws.faults.event_modes import EventModes
 from local.aws.faults.faults import Faults
+from local.aws.faults.other_clusters import OtherClusters
 from local.aws.faults.quotas import Quotas
 from local.aws.per_account import PerAccount
 
@@ -39,6 +40,7 @@ class Account:
         faults: What goes wrong with requests that the account's principals sign.
         quotas: How many requests a second its principals may make.
         event_modes: How its events misbehave.
+        other_clusters: Tasks of other clusters, whose events everybody hears.
         calls: The recorded calls of one role.
         decisions: What IAM has decided (role name, action, resource ARN, whether it was allowed), in the order first
             seen.
@@ -53,6 +55,7 @@ class Account:
     faults: Faults = field(default_factory=Faults)
     quotas: Quotas = field(default_factory=Quotas)
     event_modes: EventModes = field(default_factory=EventModes)
+    other_clusters: OtherClusters = field(default_factory=OtherClusters)
     calls: CallLog = field(default_factory=CallLog)
     decisions: dict[tuple[str, str, str, bool], None] = field(default_factory=dict)
     stopped_loops: list[dict[str, Any]] = field(default_factory=list)
@@ -110,3 +113,4 @@ class Accounts:
         for account in ended.values():
             account.certificates.forget()
             account.event_modes.forget()
+            account.other_clusters.end()

@@ -57,6 +57,9 @@ class Config:
         region: Region name.
         function_python: Interpreter for Lambda functions: an environment that holds boto3 and nothing else, as on AWS.
         certificates: The times of ACM and Private CA.
+        cpu_quota: Whether a task gets no more than its CPU units, where cgroups permit that.
+        other_clusters_tasks_per_s: How many tasks of other clusters begin and end each second, as far as the default
+            bus hears of them.
     """
 
     directory: Path
@@ -68,6 +71,8 @@ class Config:
     region: str
     function_python: Path
     certificates: CertificateTimes = field(default_factory=CertificateTimes)
+    cpu_quota: bool = False
+    other_clusters_tasks_per_s: float = 0.0
 
     @property
     def endpoint(self) -> str:

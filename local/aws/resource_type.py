@@ -33,8 +33,7 @@ class ResourceType:
             attributes (what ``Fn::GetAtt`` gives). Raises ValueError to fail the resource.
         delete: Takes physical id and properties.
         update: Takes physical id, old properties, new properties and stack name; returns what ``create`` does. Without
-            one, nothing but the properties in ``replacing`` may change.
-        replacing: Properties whose change makes a new resource; the old one is deleted after the update succeeded.
+            one, nothing but the replacing properties may change (:mod:`local.aws.replacing_properties`).
         tagged: Whether stack tags are merged into its property ``Tags``.
         slow: Whether it makes keys and must run on a worker thread.
     """
@@ -43,7 +42,6 @@ class ResourceType:
     create: Callable[[str, Properties, str], Created]
     delete: Callable[[str, Properties], None] = _deletes_nothing
     update: Callable[[str, Properties, Properties, str], Created] | None = None
-    replacing: tuple[str, ...] = ()
     tagged: bool = False
     slow: bool = False
 
@@ -53,8 +51,6 @@ class ResourceType:
         handlers[self.name] = {"create": self.create, "delete": self.delete}
         if self.update:
             handlers[self.name]["update"] = self.update
-        if self.replacing:
-            hooks.require(provisioners, "_REPLACING_PROPERTIES")[self.name] = self.replacing
         if self.tagged:
             hooks.require(provisioners, "_STACK_TAG_PROPERTY")[self.name] = ("Tags", "list")
         if self.slow:

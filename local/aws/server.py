@@ -23,7 +23,7 @@ from local.aws.certificates import acm, private_ca
 from local.aws.certificates import templates as certificate_templates
 from local.aws.fargate import ecs
 from local.aws.fargate.network import discovery, load_balancer
-from local.aws.faults import calls, crashes, event_modes, faults, planted_versions, quotas
+from local.aws.faults import calls, crashes, event_modes, faults, other_clusters, planted_versions, quotas
 from local.aws.iam import evaluation as iam
 from local.aws.patches import (
     event_source_mappings,
@@ -36,8 +36,9 @@ from local.aws.patches import (
     registry,
     scheduler,
     secrets_manager,
+    sizes,
 )
-from local.aws.patches.cloudformation import dropped_properties, taken_names
+from local.aws.patches.cloudformation import buckets, dropped_properties, replacements, security_groups, taken_names
 from local.aws.patches.cloudformation import network as network_types
 from local.aws.patches.cloudformation import secrets as secret_types
 from local.aws.patches.cloudwatch import alarm_actions, alarms, embedded_metrics
@@ -101,6 +102,7 @@ def _install(config: Config) -> None:
     ecs.install(config, balancers)
     discovery.install(config, accounts.part(lambda account: account.discovered), balancers)
     _stand_between(accounts)
+    other_clusters.install(config, accounts.part(lambda account: account.other_clusters))
     control.install(config)
 
 
@@ -109,7 +111,6 @@ def _patch(config: Config, accounts: Accounts) -> None:
     network_types.install()
     dropped_properties.install()
     secret_types.install()
-    taken_names.install()
     secrets_manager.install()
     planted_versions.install()
     kms.install()
@@ -137,6 +138,12 @@ def _patch(config: Config, accounts: Accounts) -> None:
     alarm_actions.install()
     alarms.install()
     registry.install()
+    # What AWS does with the resources of any type, so after all types.
+    taken_names.install()
+    replacements.install()
+    security_groups.install()
+    buckets.install()
+    sizes.install()
 
 
 def _stand_between(accounts: Accounts) -> None:

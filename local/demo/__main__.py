@@ -47,6 +47,19 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--keep", action="store_true", help="leave it running and print how to look round; Ctrl-C ends it"
     )
+    parser.add_argument(
+        "--cpu-quota",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="give no task more CPU than its units, as Fargate does, where cgroups permit that",
+    )
+    parser.add_argument(
+        "--other-clusters",
+        type=float,
+        default=0.0,
+        metavar="TASKS",
+        help="have so many tasks of other clusters begin and end each second: AWS sends their events to every rule",
+    )
     parser.add_argument("--started", type=float, default=time.time(), help=argparse.SUPPRESS)
     return parser.parse_args()
 
@@ -61,12 +74,18 @@ def main() -> int:
     stage.title(kind.TITLE)
     path = Path("build") / ("-".join(filter(None, ("demo", arguments.story))) + ".json")
     folder = Path(tempfile.mkdtemp(prefix="meshcert-demo-"))
-    aws = LocalAws(folder / "aws", certificates=kind.TIMES)
+    aws = LocalAws(
+        folder / "aws",
+        certificates=kind.TIMES,
+        cpu_quota=arguments.cpu_quota,
+        other_clusters_tasks_per_s=arguments.other_clusters,
+    )
     try:
         with ExitStack() as running:
             with stage.step("Starting the local AWS (IAM enforced)"):
                 aws.__enter__()
             running.callback(_stop, stage, aws)
+            stage.say(aws.cpu_shares())
             story = kind(stage, aws, folder)
             result = story.play()
             path.parent.mkdir(exist_ok=True)

@@ -25,11 +25,12 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     """A gateway that calls 50 nodes, each a service with an identity of its own."""
     folder = tmp_path_factory.mktemp("large")
     file = folder / "mesh.yaml"
-    file.write_text(yaml.safe_dump(_mesh([f"service-{number}" for number in range(SERVICES)]), sort_keys=False))
+    file.write_text(yaml.safe_dump(mesh_of([f"service-{number}" for number in range(SERVICES)]), sort_keys=False))
     return synthesise(folder / "assembly", mesh=str(file))
 
 
-def _mesh(names: list[str]) -> dict[str, Any]:
+def mesh_of(names: list[str]) -> dict[str, Any]:
+    """A mesh file's values: the first service is a gateway behind a load balancer, and calls all the others."""
     mesh: dict[str, Any] = yaml.safe_load((ROOT / "mesh.yaml").read_text())
     namespace = mesh["mesh"]["namespace"]
     gateway, *nodes = names

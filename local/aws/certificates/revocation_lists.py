@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import s3
 
-from local.aws import hooks
+from local.aws import hooks, messages
 from local.aws.certificates import x509_signing
 from local.aws.json_service import ServiceError
 
@@ -24,20 +24,27 @@ if TYPE_CHECKING:
 _WRITER = "acm-pca.amazonaws.com"
 _NEEDED = {"s3:PutObject", "s3:PutObjectAcl", "s3:GetBucketAcl", "s3:GetBucketLocation"}
 _OWNER = "BUCKET_OWNER_FULL_CONTROL"
+# Private CA guide, "CRL structure": it stays in the bucket, so that CloudFormation cannot delete the bucket any more.
+_TEST_OBJECT = "acm-pca-permission-test-key"
+_GENERATION = "ACM Private CA CRL Generation"
 _OK = 200
 
 
 def require_writable(revocation: dict[str, Any]) -> None:
     """
-    Make sure that lists can be written as a ``RevocationConfiguration`` says.
+    Make sure that lists can be written as a ``RevocationConfiguration`` says, by writing an object that stays there.
 
     Raises:
         ServiceError: If the bucket is missing, does not let Private CA write, or takes no public objects while the
             configuration asks for them.
     """
     lists = _enabled(revocation)
-    if lists is None:
-        return
+    if lists is not None:
+        _require_permission(lists)
+        _put(lists, _TEST_OBJECT, b"")
+
+
+def _require_permission(lists: dict[str, Any]) -> None:
     name = str(lists.get("S3BucketName"))
     if hooks.require(s3, "_ensure_bucket")(name) is None:
         raise ServiceError("InvalidArgsException", f"The bucket {name} does not exist or cannot be reached")
@@ -50,21 +57,35 @@ def require_writable(revocation: dict[str, Any]) -> None:
 
 
 def write(ca: CertificateAuthority) -> None:
-    """Write the list of an authority that has a certificate and is told to make lists."""
+    """
+    Write the list of an authority that has a certificate and is told to make lists, and send the event about it.
+
+    A bucket that does not let Private CA write any more fails no call: the list grows old, and only the event tells.
+    """
     lists = _enabled(ca.revocation)
     if lists is None or ca.certificate is None:
+        return
+    try:
+        _require_permission(lists)
+    except ServiceError:
+        reason = "Failed to write CRL to S3. Check your S3 bucket permissions."
+        messages.emit("aws.acm-pca", _GENERATION, [ca.arn], {"result": "failure", "reason": reason})
         return
     ca.list_number = max(ca.list_number + 1, int(time.time() * 1000))
     now = datetime.now(UTC).replace(microsecond=0)
     signer = x509_signing.Signer(ca.certificate.subject, ca.key, ca.configuration["SigningAlgorithm"])
     period = x509_signing.Period(now, now + timedelta(days=int(lists["ExpirationInDays"])))
     body = x509_signing.revocation_list(ca.revoked, signer, period, ca.list_number)
-    key = f"crl/{ca.arn.rpartition('/')[2]}.crl"
+    _put(lists, f"crl/{ca.arn.rpartition('/')[2]}.crl", body)
+    messages.emit("aws.acm-pca", _GENERATION, [ca.arn], {"result": "success"})
+
+
+def _put(lists: dict[str, Any], key: str, body: bytes) -> None:
     status, _, answer = hooks.require(s3, "_put_object")(
         lists["S3BucketName"], key, body, {"x-amz-acl": "bucket-owner-full-control"}
     )
     if status != _OK:
-        raise RuntimeError(f"the list of {ca.arn} could not be written: {answer!r}")
+        raise RuntimeError(f"{lists['S3BucketName']}/{key} could not be written: {answer!r}")
 
 
 def _enabled(revocation: dict[str, Any]) -> dict[str, Any] | None:

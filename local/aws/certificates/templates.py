@@ -53,30 +53,12 @@ def _authority_types(
             create=partial(_create_authority, of_accounts),
             update=partial(_update_authority, find),
             delete=partial(_delete_authority, find),
-            replacing=(
-                "Type",
-                "KeyAlgorithm",
-                "SigningAlgorithm",
-                "Subject",
-                "UsageMode",
-                "CsrExtensions",
-                "KeyStorageSecurityStandard",
-            ),
             tagged=True,
             slow=True,
         ),
         ResourceType(
             "AWS::ACMPCA::Certificate",
             create=partial(_issue, find, times),
-            replacing=(
-                "CertificateAuthorityArn",
-                "CertificateSigningRequest",
-                "SigningAlgorithm",
-                "TemplateArn",
-                "Validity",
-                "ValidityNotBefore",
-                "ApiPassthrough",
-            ),
             slow=True,
         ),
         ResourceType(
@@ -84,13 +66,11 @@ def _authority_types(
             create=partial(_activate, find),
             update=partial(_reactivate, find),
             delete=partial(_deactivate, find),
-            replacing=("CertificateAuthorityArn",),
         ),
         ResourceType(
             "AWS::ACMPCA::Permission",
             create=partial(_permit, find),
             delete=partial(_forbid, find),
-            replacing=("CertificateAuthorityArn", "Principal", "Actions", "SourceAccount"),
         ),
     )
 
@@ -122,7 +102,6 @@ def _certificate_type(of_accounts: PerAccount[PrivateCertificates]) -> ResourceT
         create=create,
         update=update,
         delete=delete,
-        replacing=hooks.require(provisioners, "_ACM_REPLACEMENT_PROPERTIES"),
         tagged=True,
         slow=True,
     )

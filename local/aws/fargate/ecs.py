@@ -10,7 +10,7 @@ from ministack.core.responses import error_response_json, json_response, request
 from ministack.services import ecs
 
 from local.aws import control, hooks
-from local.aws.fargate.containers import sandbox
+from local.aws.fargate.containers import cpu_quota, sandbox
 from local.aws.fargate.network import addresses, registrations
 from local.aws.fargate.services import api, templates
 from local.aws.fargate.services.scheduler import Scheduler
@@ -122,7 +122,13 @@ def install(config: Config, balancers: Balancers) -> None:
         "/_local/addresses",
         lambda _: {"load_balancers": balancers.listening(), "tasks": cluster.addresses()},
     )
+    control.route("/_local/cpu", lambda _: {"enforced": config.cpu_quota and not cpu_quota.refusal(), **_why(config)})
     control.at_stop(cluster.close)
+
+
+def _why(config: Config) -> dict[str, str]:
+    """Why a task may use more CPU than its units; empty if it may not."""
+    return {"reason": cpu_quota.refusal() if config.cpu_quota else "switched off"}
 
 
 def _without_stop(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -102,7 +102,6 @@ def install() -> None:
         create=_provision,
         update=_change,
         delete=_remove,
-        replacing=("Name", "GroupName"),
     ).register()
     control.route("/_local/scheduler/advance", _advance)
     control.at_reset(_forget_all)

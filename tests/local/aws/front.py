@@ -62,7 +62,7 @@ class Front:
     def resolve(self, name: str = NAME, kind: str = "A", *, tcp: bool = False) -> DNSRecord:
         """Ask the local AWS's DNS server."""
         config = self.aws.config
-        return DNSRecord.parse(DNSRecord.question(name, kind).send(config.host, config.dns_port, tcp=tcp, timeout=3))
+        return DNSRecord.parse(DNSRecord.question(name, kind).send(config.host, config.dns_port, tcp=tcp, timeout=60))
 
     def addresses(self) -> set[str]:
         """What the service's name resolves to."""
@@ -94,7 +94,7 @@ class Front:
 
 
 def _resources(color: str, image: str, healthy: str) -> dict[str, Any]:
-    check = {"Command": ["CMD", "python", "/app/health.py"], "Interval": 1, "Timeout": 2, "Retries": 2}
+    check = {"Command": ["CMD", "python", "/app/health.py"], "Interval": 1, "Timeout": 60, "Retries": 2}
     environment = [{"Name": "COLOR", "Value": color}, {"Name": "HEALTHY", "Value": healthy}]
     app = {
         "Name": "app",

@@ -129,7 +129,7 @@ def assert_chain_leads_to(root_pem: str, leaf_pem: str, chain_pem: str, at: date
     verifier.verify(leaf, [issuer for issuer in issuers if issuer != anchor])
 
 
-def eventually(look: Callable[[], _Seen], what: str, *, within_s: float = 10.0) -> _Seen:
+def eventually(look: Callable[[], _Seen], what: str, *, within_s: float = 60.0) -> _Seen:
     """What ``look`` returns as soon as it is true; fails when it is not in time."""
     deadline = time.monotonic() + within_s
     while not (seen := look()):

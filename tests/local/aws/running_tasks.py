@@ -73,7 +73,7 @@ _PROGRAM = """
 
 _HEALTH_CHECK = """
     import os, sys, urllib.request
-    urllib.request.urlopen(f"http://{os.environ['MESHCERT_LISTEN_ADDRESS']}:8080/health", timeout=1)
+    urllib.request.urlopen(f"http://{os.environ['MESHCERT_LISTEN_ADDRESS']}:8080/health", timeout=30)
 """
 
 _DOCKERFILE = """
@@ -103,7 +103,7 @@ def build_image(aws: LocalAws, folder: Path, reference: str = IMAGE) -> None:
 
 def health_check(interval: int = 1) -> dict[str, Any]:
     """A definition's healthCheck that asks the program itself."""
-    return {"command": ["CMD", "python", "/app/health.py"], "interval": interval, "timeout": 2, "retries": 2}
+    return {"command": ["CMD", "python", "/app/health.py"], "interval": interval, "timeout": 60, "retries": 2}
 
 
 def container(name: str = "app", **more: Any) -> dict[str, Any]:
@@ -226,7 +226,7 @@ class RunningService:
             deployment = self.deployments().get(deployment_id, {})
             return deployment if wanted.items() <= deployment.items() else {}
 
-        return eventually(look, f"deployment {wanted} (are {self.deployments()})", within_s=20)
+        return eventually(look, f"deployment {wanted} (are {self.deployments()})", within_s=120)
 
     def steady(self) -> str:
         """Wait until its only deployment is complete; returns that one's id."""
@@ -235,7 +235,7 @@ class RunningService:
             [(deployment_id, newest), *others] = self.deployments().items()
             return deployment_id if newest["rolloutState"] == "COMPLETED" and not others else ""
 
-        return eventually(look, f"{self.name} to be steady (is {self.deployments()})", within_s=20)
+        return eventually(look, f"{self.name} to be steady (is {self.deployments()})", within_s=120)
 
     def history(self) -> list[dict[str, Any]]:
         """Its service deployments as DescribeServiceDeployments shows them, the newest first."""
@@ -269,7 +269,7 @@ def get(url: str, **headers: str) -> tuple[int, str]:
     """GET a URL; status and body, whatever the status."""
     request = urllib.request.Request(url, headers=headers)  # noqa: S310 - loopback http
     try:
-        with urllib.request.urlopen(request, timeout=3) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310 - as above
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

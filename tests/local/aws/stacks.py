@@ -11,6 +11,7 @@ from tests.local.aws.refusals import ClientError
 if TYPE_CHECKING:
     from tests.local.aws.roles import Clients
 
+_IN_A_REQUEST = 51_200
 _SETTLED = ("_COMPLETE", "_FAILED")
 
 
@@ -31,7 +32,7 @@ def deploy(aws: Clients, name: str, resources: dict[str, Any], outputs: dict[str
     template = {"Resources": resources, "Outputs": {key: {"Value": value} for key, value in (outputs or {}).items()}}
     call = {
         "StackName": name,
-        "TemplateBody": json.dumps(template),
+        **_source(aws, json.dumps(template)),
         "Capabilities": ["CAPABILITY_NAMED_IAM"],
     }
     try:
@@ -40,7 +41,7 @@ def deploy(aws: Clients, name: str, resources: dict[str, Any], outputs: dict[str
         cloudformation.create_stack(**call)
     else:
         cloudformation.update_stack(**call)
-    return str(eventually(lambda: _settled(cloudformation, name), f"stack {name}", within_s=30))
+    return str(eventually(lambda: _settled(cloudformation, name), f"stack {name}", within_s=300))
 
 
 def delete(aws: Clients, name: str) -> str:
@@ -48,7 +49,7 @@ def delete(aws: Clients, name: str) -> str:
     cloudformation = aws.client("cloudformation")
     stack_id = cloudformation.describe_stacks(StackName=name)["Stacks"][0]["StackId"]
     cloudformation.delete_stack(StackName=name)
-    return str(eventually(lambda: _settled(cloudformation, stack_id), f"deletion of {name}", within_s=30))
+    return str(eventually(lambda: _settled(cloudformation, stack_id), f"deletion of {name}", within_s=300))
 
 
 def outputs_of(aws: Clients, name: str) -> dict[str, str]:
@@ -62,6 +63,16 @@ def reasons_of(aws: Clients, name: str) -> str:
     events = aws.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
     failed = [event for event in events if event["ResourceStatus"].endswith("_FAILED")]
     return "\n".join(f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in failed)
+
+
+def _source(aws: Clients, template: str) -> dict[str, str]:
+    """How a template is handed over: in the request, or in a bucket if it is larger than a request may be."""
+    if len(template) <= _IN_A_REQUEST:
+        return {"TemplateBody": template}
+    s3 = aws.client("s3")
+    s3.create_bucket(Bucket="templates", CreateBucketConfiguration={"LocationConstraint": s3.meta.region_name})
+    s3.put_object(Bucket="templates", Key="template", Body=template)
+    return {"TemplateURL": f"{s3.meta.endpoint_url}/templates/template"}
 
 
 def _settled(cloudformation: Any, name: str) -> str:

@@ -18,6 +18,8 @@ from local.aws.fargate.containers import sandbox
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from local.aws.fargate.containers.cpu_quota import CpuQuota
+
 _SIGNALLED = 128
 # Where the product keeps key material; only the runner without namespaces must say another place.
 _MATERIAL_PATH, _MATERIAL_VARIABLE = "/run/meshcert", "MESHCERT_MATERIAL_DIR"
@@ -46,12 +48,14 @@ class ContainerPlan:
         program: What runs in it.
         environment: All of its environment.
         log: Called with each line it writes, without the line's end.
+        quota: Its task's share of CPU; None for no limit.
     """
 
     name: str
     program: sandbox.Program
     environment: Mapping[str, str]
     log: Callable[[bytes], None]
+    quota: CpuQuota | None = None
 
 
 class Container:
@@ -91,7 +95,7 @@ class Container:
         with os.fdopen(reading, "rb") as report:
             try:
                 self._process = subprocess.Popen(
-                    sandbox.start_command(program, writing, namespaces=self._namespaces),
+                    self._limited(sandbox.start_command(program, writing, namespaces=self._namespaces)),
                     env=self._environment,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,
@@ -126,7 +130,7 @@ class Container:
     def run(self, argv: list[str], timeout_s: float) -> bool:
         """Run ``argv`` inside the container; True if it exits with 0 within ``timeout_s`` seconds."""
         process = subprocess.Popen(
-            sandbox.enter_command(self._first_process, argv, namespaces=self._namespaces),
+            self._limited(sandbox.enter_command(self._first_process, argv, namespaces=self._namespaces)),
             env=self._environment,
             cwd=self._plan.program.cwd,
             stdin=subprocess.DEVNULL,
@@ -142,6 +146,9 @@ class Container:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    def _limited(self, command: list[str]) -> list[str]:
+        return self._plan.quota.joining(command) if self._plan.quota else command
 
     def _without_mounts(self) -> sandbox.Program:
         """Memory-backed folders that only this user can read stand in for tmpfs mounts."""

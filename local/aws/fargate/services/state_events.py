@@ -19,6 +19,11 @@ _DEPLOYMENT_EVENTS = {
     "COMPLETED": ("INFO", "SERVICE_DEPLOYMENT_COMPLETED"),
     "FAILED": ("ERROR", "SERVICE_DEPLOYMENT_FAILED"),
 }
+# What the service itself says at the same time (ECS developer guide, "Amazon ECS service action events").
+_SERVICE_ACTIONS = {
+    "COMPLETED": ("INFO", "SERVICE_STEADY_STATE"),
+    "FAILED": ("WARN", "SERVICE_TASK_START_IMPAIRED"),
+}
 
 
 def task_changed(record: dict[str, Any]) -> None:
@@ -28,7 +33,7 @@ def task_changed(record: dict[str, Any]) -> None:
 
 
 def deployment_changed(service: dict[str, Any], deployment: dict[str, Any]) -> None:
-    """Send ``ECS Deployment State Change`` for the deployment's present rollout state."""
+    """Send ``ECS Deployment State Change`` for the deployment's present rollout state, and ``ECS Service Action``."""
     kind, name = _DEPLOYMENT_EVENTS[deployment["rolloutState"]]
     detail = {
         "eventType": kind,
@@ -38,6 +43,10 @@ def deployment_changed(service: dict[str, Any], deployment: dict[str, Any]) -> N
         "reason": deployment["rolloutStateReason"],
     }
     _send("ECS Deployment State Change", service["serviceArn"], detail)
+    if deployment["rolloutState"] in _SERVICE_ACTIONS:
+        kind, name = _SERVICE_ACTIONS[deployment["rolloutState"]]
+        action = {"eventType": kind, "eventName": name, "clusterArn": service["clusterArn"], "createdAt": now_iso()}
+        _send("ECS Service Action", service["serviceArn"], action)
 
 
 def _send(kind: str, resource: str, detail: dict[str, Any]) -> None:

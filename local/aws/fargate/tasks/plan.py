@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.services import ecs
 
+from local.aws.fargate.containers import cpu_quota
 from local.aws.fargate.containers.container import ContainerPlan
 from local.aws.fargate.containers.definitions import ContainerDefinition
 from local.aws.fargate.containers.images import Image, ImageNotFoundError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.aws.config import Config
+    from local.aws.fargate.containers.cpu_quota import CpuQuota
     from local.aws.fargate.network.addresses import Addresses
     from local.aws.fargate.tasks.credentials import CredentialsEndpoint, Grant
 
@@ -71,6 +73,7 @@ class TaskPlan:
     address: str
     containers: list[tuple[ContainerDefinition, ContainerPlan]] = field(default_factory=list)
     _grant: Grant | None = None
+    _quota: CpuQuota | None = None
     _logs: list[ContainerLog] = field(default_factory=list)
 
     def prepare(self) -> None:
@@ -82,6 +85,10 @@ class TaskPlan:
         """
         role = self.definition.get("taskRoleArn")
         try:
+            if self.host.config.cpu_quota and not cpu_quota.refusal() and self.definition.get("cpu"):
+                self._quota = cpu_quota.open_quota(
+                    self.record["taskArn"].rsplit("/", 1)[-1], int(self.definition["cpu"])
+                )
             if role:
                 self._grant = self.host.credentials.grant(role, self.record["taskArn"].rsplit("/", 1)[-1])
             for value in self.definition["containerDefinitions"]:
@@ -101,6 +108,8 @@ class TaskPlan:
         """Give back what :meth:`prepare` took."""
         if self._grant is not None:
             self.host.credentials.revoke(self._grant)
+        if self._quota is not None:
+            self._quota.remove()
         for log in self._logs:
             log.close()
 
@@ -125,6 +134,7 @@ class TaskPlan:
                 image, definition, platform_settings(config, token, self._grant), local_settings(config, self.address)
             ),
             log.write,
+            self._quota,
         )
 
     def _log_name(self, container: str) -> str:

@@ -124,11 +124,14 @@ class TaskRun:
             state_events.task_changed(self.record)
 
     def _start(self) -> None:
+        self._publish()
         if not ecs._mark_task_pending(self.arn, self.record):
             return
         self._attach_address()
         self._publish()
-        ecs._mark_task_activating(self.arn, self.record)
+        if ecs._mark_task_activating(self.arn, self.record):
+            ecs._bump_task_version(self.record)
+            self._publish()
         self._plan.prepare()
         self._parts = [Part(definition, plan, self._note) for definition, plan in self._plan.containers]
         checked = [part.definition.essential and part.definition.health_check is not None for part in self._parts]
@@ -141,6 +144,13 @@ class TaskRun:
             self.record["_running_since"] = time.monotonic()
             self._publish()
             self._note()
+
+    def _enter(self, status: str) -> None:
+        """Change ``lastStatus``, and say so."""
+        with ecs.resource_lock("ecs-task", self.arn):
+            ecs._bump_task_version(self.record)
+            self.record["lastStatus"] = status
+        self._publish()
 
     def _attach_address(self) -> None:
         attachment = {
@@ -203,8 +213,7 @@ class TaskRun:
         """Stop the containers in the reverse order of their dependencies."""
         if self.record.get("_announced"):
             self._hurried.wait(DEREGISTRATION_DELAY_S)
-        with ecs.resource_lock("ecs-task", self.arn):
-            self.record["lastStatus"] = "STOPPING"
+        self._enter("STOPPING")
         while running := [part for part in self._parts if part.running]:
             needed = {name for part in running for name in part.definition.depends_on}
             last = [part for part in running if part.definition.name not in needed] or running
@@ -225,6 +234,8 @@ class TaskRun:
                 container["exitCode"] = part.exit_code
             for container in self.record["containers"]:
                 container["lastStatus"] = "STOPPED"
+        self._enter("DEPROVISIONING")
+        with ecs.resource_lock("ecs-task", self.arn):
             ecs._bump_task_version(self.record)
             now = now_iso()
             self.record.update(lastStatus="STOPPED", stoppedAt=now, executionStoppedAt=now)

@@ -125,24 +125,24 @@ def _rule(properties: Properties) -> dict[str, Any]:
 
 def _rule_type(name: str, authorize: str, revoke: str) -> ResourceType:
     def create(_logical_id: str, properties: Properties, _stack: str) -> Created:
-        _call(authorize, **_rule(properties))
+        try:
+            _call(authorize, **_rule(properties))
+        except ValueError as error:
+            # CloudFormation takes the older twin for its own, and revokes it one day.
+            if "InvalidPermission.Duplicate" not in str(error):
+                raise
         rule = f"sgr-{uuid.uuid4().hex[:17]}"
-        return rule, {"Id": rule}
-
-    def update(rule: str, old: Properties, new: Properties, _stack: str) -> Created:
-        _call(revoke, **_rule(old))
-        _call(authorize, **_rule(new))
         return rule, {"Id": rule}
 
     def delete(_rule_id: str, properties: Properties) -> None:
         if properties["GroupId"] in ec2._security_groups:
             _call(revoke, **_rule(properties))
 
-    return ResourceType(name, create=create, update=update, delete=delete)
+    return ResourceType(name, create=create, update=_unchanged, delete=delete)
 
 
 def _unchanged(physical_id: str, _old: Properties, _new: Properties, _stack: str) -> Created:
-    """Tags, the only property that may change in place, are not kept for these."""
+    """Tags and descriptions, which alone may change in place, are not kept for these."""
     if physical_id.startswith("nat-"):
         return physical_id, {"NatGatewayId": physical_id}
     for allocation, address in ec2._addresses.items():
@@ -157,7 +157,6 @@ _TYPES = (
         create=_create_address,
         update=_unchanged,
         delete=_delete_address,
-        replacing=("Domain",),
         tagged=True,
     ),
     ResourceType(
@@ -165,7 +164,6 @@ _TYPES = (
         create=_create_nat_gateway,
         update=_unchanged,
         delete=_delete_nat_gateway,
-        replacing=("AllocationId", "ConnectivityType", "SubnetId"),
         tagged=True,
     ),
     ResourceType(
@@ -173,7 +171,6 @@ _TYPES = (
         create=_create_flow_log,
         update=_unchanged,
         delete=_delete_flow_log,
-        replacing=("ResourceId", "ResourceType", "TrafficType", "LogDestinationType", "LogGroupName", "LogDestination"),
         tagged=True,
     ),
     _rule_type("AWS::EC2::SecurityGroupIngress", "_authorize_sg_ingress", "_revoke_sg_ingress"),

@@ -41,7 +41,6 @@ def install() -> None:
         create=_create_policy,
         update=_update_policy,
         delete=_delete_policy,
-        replacing=("SecretId",),
     ).register()
 
 

@@ -28,6 +28,15 @@ TIMES = CertificateTimes(
     acm_day_s=DAY_S / 5,
 )
 
+_LIFETIME = ("CertificateType", "DomainValidationMethod", "CertificateExpirationDate", "InUse", "Exported")
+# What each event says beside the certificate's name (ACM user guide, "Amazon EventBridge support for ACM").
+SHAPES = {
+    "ACM Certificate Approaching Expiration": {"DaysToExpiry"},
+    "ACM Certificate Available": {"Action", "DaysToExpiry", "CertificateCreatedDate", *_LIFETIME},
+    "ACM Certificate Expired": {"CertificateCreatedDate", *_LIFETIME},
+    "ACM Certificate Renewal Action Required": {"RenewalStatusReason", "DaysToExpiry", *_LIFETIME},
+}
+
 
 @pytest.fixture
 def seen(fresh_aws: LocalAws) -> Queue:
@@ -63,6 +72,9 @@ def test_a_life_that_acm_cannot_prolong_ends_with_its_warnings(fresh_aws: LocalA
     eventually(lambda: ended() and health_of(events, "AWS_ACM_RENEWAL_STATE_CHANGE"), "Health's event of the expiry")
     assert health_of(events, "AWS_ACM_RENEWAL_STATE_CHANGE") == [arn]
     assert described(fresh_aws, arn)["Status"] == "EXPIRED"
+    said = {event["detail-type"]: event for event in events if event["source"] == "aws.acm"}
+    assert {kind: event["detail"].keys() - {"CommonName"} for kind, event in said.items()} == SHAPES
+    assert all(event["resources"] == [arn] and arn not in json.dumps(event["detail"]) for event in said.values())
 
 
 def test_a_due_renewal_comes_by_itself_and_health_says_so(fresh_aws: LocalAws, seen: Queue) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import ssl
 import time
@@ -22,7 +23,8 @@ from tests.local.aws.certificates.test_templates import activated, authority, si
 from tests.local.aws.hierarchies import end_entity_request, issue, parsed, request_of, root
 from tests.local.aws.refusals import ClientError, code_of
 from tests.local.aws.roles import new_role
-from tests.local.aws.stacks import deploy, outputs_of, reasons_of
+from tests.local.aws.stacks import delete, deploy, outputs_of, reasons_of
+from tests.local.aws.triggers import new_queue
 
 if TYPE_CHECKING:
     from local.running_aws import LocalAws
@@ -166,6 +168,56 @@ def test_a_bucket_without_a_policy_for_private_ca_is_refused(fresh_aws: LocalAws
 
     assert code_of(error) == "InvalidArgsException"
     assert request_of(pca, arn)
+
+
+def test_private_ca_leaves_a_test_object_in_the_bucket(fresh_aws: LocalAws, ca: str) -> None:
+    """Beside the list, and also before there is one."""
+    found = fresh_aws.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"]
+
+    assert sorted(item["Key"] for item in found) == ["acm-pca-permission-test-key", _key(ca)]
+
+
+def test_a_stack_that_fails_after_its_ca_cannot_delete_the_bucket(fresh_aws: LocalAws) -> None:
+    """The test object lies in it: the first deploy ends in ROLLBACK_FAILED, and the bucket's name stays taken."""
+    group = {"Type": "AWS::Logs::LogGroup", "Properties": {"LogGroupName": "one-name"}}
+    twice = {"First": group, "Second": {**group, "DependsOn": ["RootActivation", "First"]}}
+
+    status = deploy(fresh_aws, "color-pki", _stack() | twice)
+
+    assert status == "ROLLBACK_FAILED"
+    assert "not empty" in reasons_of(fresh_aws, "color-pki")
+    assert [bucket["Name"] for bucket in fresh_aws.client("s3").list_buckets()["Buckets"]] == [BUCKET]
+
+
+def test_a_stack_with_lists_is_not_deleted_until_its_bucket_is_empty(fresh_aws: LocalAws, ca: str) -> None:
+    """DELETE_FAILED, with all else gone; after the objects are, it goes."""
+    del ca
+    bucket = fresh_aws.client("s3")
+
+    first = delete(fresh_aws, "color-pki")
+    for item in bucket.list_objects_v2(Bucket=BUCKET)["Contents"]:
+        bucket.delete_object(Bucket=BUCKET, Key=item["Key"])
+    second = delete(fresh_aws, "color-pki")
+
+    assert (first, second) == ("DELETE_FAILED", "DELETE_COMPLETE")
+
+
+def test_without_the_buckets_policy_no_list_is_written_and_only_an_event_tells(fresh_aws: LocalAws, ca: str) -> None:
+    """The revocation itself succeeds; the list that peers read stays the old one."""
+    heard = new_queue(fresh_aws, "heard")
+    events = fresh_aws.client("events")
+    events.put_rule(Name="lists", EventPattern=json.dumps({"source": ["aws.acm-pca"]}))
+    events.put_targets(Rule="lists", Targets=[{"Id": "queue", "Arn": heard.arn}])
+    _revoked(fresh_aws, ca)
+    fresh_aws.client("s3").delete_bucket_policy(Bucket=BUCKET)
+    _revoked(fresh_aws, ca)
+
+    assert len(_read(fresh_aws, ca)) == 1
+    good, bad = (json.loads(message["Body"]) for message in heard.take(2))
+    assert {event["detail-type"] for event in (good, bad)} == {"ACM Private CA CRL Generation"}
+    assert (good["resources"], good["detail"]) == ([ca], {"result": "success"})
+    assert bad["detail"]["result"] == "failure"
+    assert bad["detail"]["reason"].startswith("Failed to write CRL to S3.")
 
 
 def test_a_task_reads_the_lists_it_may_read_through_the_proxys_own_client(fresh_aws: LocalAws, ca: str) -> None:

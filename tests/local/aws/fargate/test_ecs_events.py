@@ -25,6 +25,9 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
         yield local_aws
 
 
+DEPLOYMENT, ACTION = "ECS Deployment State Change", "ECS Service Action"
+
+
 class Listener:
     """A queue that a rule fills with all events of aws.ecs."""
 
@@ -51,8 +54,8 @@ class Listener:
     def outcomes(self, service_arn: str, deployment_id: str) -> list[tuple[str, str, str]]:
         """Type, name and reason of every event about one deployment."""
         events = self.about(service_arn)
-        assert {event["detail-type"] for event in events} <= {"ECS Deployment State Change"}
-        details = [event["detail"] for event in events if event["detail"]["deploymentId"] == deployment_id]
+        assert {event["detail-type"] for event in events} <= {DEPLOYMENT, ACTION}
+        details = [event["detail"] for event in events if event["detail"].get("deploymentId") == deployment_id]
         return [(detail["eventType"], detail["eventName"], detail["reason"]) for detail in details]
 
 
@@ -96,7 +99,7 @@ def test_a_task_that_fails_says_of_which_service_and_deployment_and_how(
 def test_a_stopped_task_says_that_it_will_end_and_that_it_ended(
     aws: LocalAws, listener: Listener, tmp_path: Path
 ) -> None:
-    """StopTask is heard with desiredStatus STOPPED before the task is; a running task's events have no stopCode."""
+    """Every status has its event: desiredStatus is STOPPED in four of them, and a running task's have no stopCode."""
     service = RunningService.create(aws, tmp_path / "fate", count=1)
     service.steady()
     [task] = service.tasks()
@@ -110,9 +113,13 @@ def test_a_stopped_task_says_that_it_will_end_and_that_it_ended(
         return found if found[-1][1] == "STOPPED" else []
 
     assert eventually(states, "the task's last event") == [
+        ("RUNNING", "PROVISIONING", ""),
         ("RUNNING", "PENDING", ""),
+        ("RUNNING", "ACTIVATING", ""),
         ("RUNNING", "RUNNING", ""),
         ("STOPPED", "DEACTIVATING", "UserInitiated"),
+        ("STOPPED", "STOPPING", "UserInitiated"),
+        ("STOPPED", "DEPROVISIONING", "UserInitiated"),
         ("STOPPED", "STOPPED", "UserInitiated"),
     ]
 
@@ -137,6 +144,30 @@ def test_a_deployment_says_how_it_went(aws: LocalAws, listener: Listener, tmp_pa
     ]
 
 
+def test_a_service_says_that_it_is_steady_or_cannot_start_its_tasks(
+    aws: LocalAws, listener: Listener, tmp_path: Path
+) -> None:
+    """``ECS Service Action`` has a name and the cluster, and no deployment."""
+    on = {"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": True, "rollback": False}}}
+    service = RunningService.create(aws, tmp_path / "fate", count=1, **on)
+    described, _ = service.describe(), service.steady()
+    service.reaches(service.redeploy("exit"), rolloutState="FAILED")
+
+    def actions() -> list[dict[str, Any]]:
+        heard = listener.about(described["serviceArn"])
+        return [event["detail"] for event in heard if event["detail-type"] == ACTION]
+
+    eventually(lambda: len(actions()) == 2, "two actions")
+    found = actions()
+
+    assert [(detail["eventType"], detail["eventName"]) for detail in found] == [
+        ("INFO", "SERVICE_STEADY_STATE"),
+        ("WARN", "SERVICE_TASK_START_IMPAIRED"),
+    ]
+    assert {detail["clusterArn"] for detail in found} == {described["clusterArn"]}
+    assert all(detail.keys() == {"eventType", "eventName", "clusterArn", "createdAt"} for detail in found)
+
+
 def test_a_rollback_is_the_old_deployment_in_progress_again(aws: LocalAws, listener: Listener, tmp_path: Path) -> None:
     """After FAILED the last completed deployment says that it is rolled back to, then that it completed."""
     on = {"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}}
@@ -144,7 +175,7 @@ def test_a_rollback_is_the_old_deployment_in_progress_again(aws: LocalAws, liste
     arn, good_id = service.describe()["serviceArn"], service.steady()
     bad_id = service.redeploy("exit")
 
-    eventually(lambda: len(listener.outcomes(arn, good_id)) == 4, "the rollback's events", within_s=20)
+    eventually(lambda: len(listener.outcomes(arn, good_id)) == 4, "the rollback's events", within_s=120)
 
     assert listener.outcomes(arn, bad_id)[-1][1] == "SERVICE_DEPLOYMENT_FAILED"
     assert listener.outcomes(arn, good_id)[2:] == [
@@ -155,8 +186,8 @@ def test_a_rollback_is_the_old_deployment_in_progress_again(aws: LocalAws, liste
         ),
         ("INFO", "SERVICE_DEPLOYMENT_COMPLETED", f"ECS deployment {good_id} completed."),
     ]
-    order = [(event["detail"]["deploymentId"], event["detail"]["eventName"]) for event in listener.about(arn)]
-    assert order[-3][1] == "SERVICE_DEPLOYMENT_FAILED"
+    order = [event["detail"]["eventName"] for event in listener.about(arn) if event["detail-type"] == DEPLOYMENT]
+    assert order[-3] == "SERVICE_DEPLOYMENT_FAILED"
 
 
 def test_without_a_circuit_breaker_no_failure_is_heard(aws: LocalAws, listener: Listener, tmp_path: Path) -> None:

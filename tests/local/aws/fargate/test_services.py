@@ -156,7 +156,7 @@ def test_every_step_of_a_task_is_an_event(front: Front) -> None:
 
     task = front.tasks[0]
     mine = [event for event in events if event["resources"] == [task.arn]]
-    assert [event["detail"]["lastStatus"] for event in mine] == ["PENDING", "RUNNING"]
+    assert [event["detail"]["lastStatus"] for event in mine] == ["PROVISIONING", "PENDING", "ACTIVATING", "RUNNING"]
     assert mine[0]["source"] == "aws.ecs"
     assert mine[0]["detail-type"] == "ECS Task State Change"
     assert mine[-1]["detail"]["group"] == "service:teller"

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from tests.local.aws.bundles import new_function
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.roles import new_role
-from tests.local.aws.stacks import deploy
+from tests.local.aws.stacks import delete, deploy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -174,6 +174,13 @@ def registry(stock: Unpatched) -> bool:
     return not ecr.describe_images(repositoryName="empty", imageIds=[{"imageTag": "none"}])["imageDetails"]
 
 
+def sizes(stock: Unpatched) -> bool:
+    """A task definition of more than 64 KB is registered."""
+    container = {"name": "app", "image": "app", "command": ["x" * 65_536]}
+    made = stock.client("ecs").register_task_definition(family="large", containerDefinitions=[container])
+    return bool(made["taskDefinition"]["revision"])
+
+
 def cloudformation_network(stock: Unpatched) -> bool:
     """A template with an address is refused."""
     try:
@@ -194,6 +201,35 @@ def cloudformation_taken_names(stock: Unpatched) -> bool:
     stock.client("secretsmanager").create_secret(Name="taken", SecretString="mine")
     secret = {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "taken", "SecretString": "theirs"}}
     return deploy(stock, "taking", {"Secret": secret}) == "CREATE_COMPLETE"
+
+
+def cloudformation_replacements(stock: Unpatched) -> bool:
+    """An update that drops a Cloud Map service's custom health succeeds."""
+    vpc = {"Type": "AWS::EC2::VPC", "Properties": {"CidrBlock": "10.0.0.0/16"}}
+    named = {"Name": "probe.local", "Vpc": {"Ref": "Vpc"}}
+    namespace = {"Type": "AWS::ServiceDiscovery::PrivateDnsNamespace", "Properties": named}
+    service: dict[str, Any] = {"Name": "teller", "NamespaceId": {"Ref": "Namespace"}}
+    status = ""
+    for health in ({"HealthCheckCustomConfig": {"FailureThreshold": 1}}, {}):
+        teller = {"Type": "AWS::ServiceDiscovery::Service", "Properties": {**service, **health}}
+        status = deploy(stock, "map", {"Vpc": vpc, "Namespace": namespace, "Teller": teller})
+    return status == "UPDATE_COMPLETE"
+
+
+def cloudformation_security_groups(stock: Unpatched) -> bool:
+    """A rule is authorized twice."""
+    ec2 = stock.client("ec2")
+    group = ec2.create_security_group(GroupName="twice", Description="twice")["GroupId"]
+    rule = {"IpProtocol": "tcp", "FromPort": 443, "ToPort": 443, "IpRanges": [{"CidrIp": "10.0.0.0/16"}]}
+    made = [ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])["Return"] for _ in range(2)]
+    return all(made)
+
+
+def cloudformation_buckets(stock: Unpatched) -> bool:
+    """A bucket goes with the object in it."""
+    deploy(stock, "bucket", {"It": {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "probe-bucket"}}})
+    stock.client("s3").put_object(Bucket="probe-bucket", Key="kept", Body=b"")
+    return delete(stock, "bucket") == "DELETE_COMPLETE"
 
 
 def cloudformation_dropped_properties(stock: Unpatched) -> bool:
@@ -239,9 +275,12 @@ def cloudwatch_alarm_actions(stock: Unpatched) -> bool:
 
 
 STILL_NEEDED: dict[str, Callable[[Unpatched], bool]] = {
+    "cloudformation/buckets": cloudformation_buckets,
     "cloudformation/dropped_properties": cloudformation_dropped_properties,
     "cloudformation/network": cloudformation_network,
+    "cloudformation/replacements": cloudformation_replacements,
     "cloudformation/secrets": cloudformation_secrets,
+    "cloudformation/security_groups": cloudformation_security_groups,
     "cloudformation/taken_names": cloudformation_taken_names,
     "cloudwatch/alarm_actions": cloudwatch_alarm_actions,
     "cloudwatch/alarm_state": cloudwatch_alarms,
@@ -263,6 +302,7 @@ STILL_NEEDED: dict[str, Callable[[Unpatched], bool]] = {
     "scheduler": scheduler,
     "secret_versions": secret_versions,
     "secrets_manager": secrets_manager,
+    "sizes": sizes,
 }
 
 

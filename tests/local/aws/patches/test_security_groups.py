@@ -1,0 +1,87 @@
+"""Rules that are there twice: one is, and whoever goes first takes it along."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.local.aws.patches.test_cloudformation_types import resource
+from tests.local.aws.refusals import ClientError, code_of
+from tests.local.aws.stacks import deploy, outputs_of
+
+if TYPE_CHECKING:
+    from local.running_aws import LocalAws
+
+GROUP = {"Fn::GetAtt": ["Group", "GroupId"]}
+PORT = {"IpProtocol": "tcp", "FromPort": 9443, "ToPort": 9443}
+FROM_VPC = {**PORT, "CidrIp": "10.0.0.0/16"}
+RULE = resource("AWS::EC2::SecurityGroupIngress", GroupId=GROUP, **FROM_VPC)
+RENAMED = resource("AWS::EC2::SecurityGroupIngress", GroupId=GROUP, **FROM_VPC, Description="the same in other words")
+
+
+def with_group(*own: dict[str, Any], **rules: dict[str, Any]) -> dict[str, Any]:
+    """A security group with rules of its own, and rules beside it."""
+    properties = {"SecurityGroupIngress": list(own)} if own else {}
+    return {
+        "Vpc": resource("AWS::EC2::VPC", CidrBlock="10.0.0.0/16"),
+        "Group": resource("AWS::EC2::SecurityGroup", GroupDescription="g", VpcId={"Ref": "Vpc"}, **properties),
+        **rules,
+    }
+
+
+def rules_after(aws: LocalAws, resources: dict[str, Any]) -> int:
+    """How many rules let traffic into the group once the stack is deployed, which must succeed."""
+    assert deploy(aws, "groups", resources, {"Group": GROUP}) in {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
+    group = outputs_of(aws, "groups")["Group"]
+    [described] = aws.client("ec2").describe_security_groups(GroupIds=[group])["SecurityGroups"]
+    return len(described["IpPermissions"])
+
+
+@pytest.mark.parametrize(
+    ("both", "one"),
+    [
+        (with_group(Old=RULE, New=RENAMED), with_group(New=RENAMED)),
+        (with_group(FROM_VPC, New=RENAMED), with_group(New=RENAMED)),
+        (with_group(FROM_VPC, Old=RULE), with_group(FROM_VPC)),
+        (with_group(FROM_VPC, {**FROM_VPC, "Description": "again"}), with_group(FROM_VPC)),
+    ],
+    ids=["two resources", "own and resource", "resource and own", "two of its own"],
+)
+def test_a_duplicate_is_ignored_and_the_rule_goes_with_either(
+    fresh_aws: LocalAws, both: dict[str, Any], one: dict[str, Any]
+) -> None:
+    """CloudFormation reports success both times, and in the end nothing is let in."""
+    assert rules_after(fresh_aws, both) == 1
+    assert rules_after(fresh_aws, one) == 0
+
+
+def test_a_rule_that_moves_to_another_logical_id_is_lost(fresh_aws: LocalAws) -> None:
+    """The new one is made first and ignored as a duplicate; then the old one is revoked."""
+    assert rules_after(fresh_aws, with_group(Old=RULE)) == 1
+    assert rules_after(fresh_aws, with_group(New=RULE)) == 0
+
+
+def test_another_description_changes_in_place_and_another_port_replaces(fresh_aws: LocalAws) -> None:
+    """Neither loses the rule."""
+    other = resource("AWS::EC2::SecurityGroupIngress", GroupId=GROUP, **{**FROM_VPC, "FromPort": 8443, "ToPort": 9443})
+
+    assert rules_after(fresh_aws, with_group(Rule=RULE)) == 1
+    assert rules_after(fresh_aws, with_group(Rule=RENAMED)) == 1
+    assert rules_after(fresh_aws, with_group(Rule=other)) == 1
+
+
+@pytest.mark.parametrize("direction", ["ingress", "egress"])
+def test_ec2_refuses_a_rule_that_is_there(fresh_aws: LocalAws, direction: str) -> None:
+    """Whatever its description."""
+    ec2 = fresh_aws.client("ec2")
+    group = ec2.create_security_group(GroupName="g", Description="g")["GroupId"]
+    authorize = getattr(ec2, f"authorize_security_group_{direction}")
+    authorize(GroupId=group, IpPermissions=[{**PORT, "IpRanges": [{"CidrIp": "10.0.0.0/16"}]}])
+
+    with pytest.raises(ClientError) as refused:
+        authorize(
+            GroupId=group, IpPermissions=[{**PORT, "IpRanges": [{"CidrIp": "10.0.0.0/16", "Description": "again"}]}]
+        )
+
+    assert code_of(refused) == "InvalidPermission.Duplicate"
