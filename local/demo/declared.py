@@ -40,7 +40,7 @@ class Talk(NamedTuple):
         return not self.why_not
 
 
-class _Counted(NamedTuple):
+class Counted(NamedTuple):
     """
     What a pair's two Envoys have counted since they started.
 
@@ -79,10 +79,11 @@ def talk(running: RunningMesh, mesh: Mesh, pair: Pair, asking: Asking | None) ->
         return Talk(pair, said, f"an Envoy answered {said}: {response.text[:80]}")
     after = _counted(running, mesh, pair)
     counted = f"ssl.handshake {after.handshakes}, ssl.no_certificate {after.anonymous}"
-    return Talk(pair, said, "; ".join(_missing(pair.manner, before, after)), "" if _plain(pair) else counted)
+    return Talk(pair, said, "; ".join(missing(pair.manner, before, after)), "" if _plain(pair) else counted)
 
 
-def _missing(manner: Manner, before: _Counted, after: _Counted) -> Iterable[str]:
+def missing(manner: Manner, before: Counted, after: Counted) -> Iterable[str]:
+    """What two Envoys' counters around an answered request do not show of it; nothing if they show it whole."""
     if after.requests <= before.requests:
         yield f"the callee's Envoy has counted no request ({manner})"
     if after.sent is not None and before.sent is not None and after.sent <= before.sent:
@@ -95,7 +96,7 @@ def _missing(manner: Manner, before: _Counted, after: _Counted) -> Iterable[str]
         yield f"{after.anonymous} clients presented no certificate"
 
 
-def _counted(running: RunningMesh, mesh: Mesh, pair: Pair) -> _Counted:
+def _counted(running: RunningMesh, mesh: Mesh, pair: Pair) -> Counted:
     callee = pair.callee
     name = listener_name(callee.listener.port)
     way = f"{name}_{'plain' if _plain(pair) else 'tls'}"
@@ -110,7 +111,7 @@ def _counted(running: RunningMesh, mesh: Mesh, pair: Pair) -> _Counted:
         at_caller = running.counters(pair.caller.name, rf"{cluster}(upstream_rq_total|ssl\.handshake)")
         sent = at_caller.get(f"cluster.{backend.name}.upstream_rq_total", 0)
         started = at_caller.get(f"cluster.{backend.name}.ssl.handshake", 0)
-    return _Counted(
+    return Counted(
         requests=at_callee.get(f"http.{way}.downstream_rq_total", 0),
         handshakes=at_callee.get(f"listener.{name}.ssl.handshake", 0),
         anonymous=at_callee.get(f"listener.{name}.ssl.no_certificate", 0),

@@ -126,7 +126,7 @@ class Proof(Scene):
             self,
             clients,
             before="Every identity settles after the deploy",
-            text="ACM's day comes: it renews; export, publication, Envoys reload or are redeployed, clients keep asking",
+            text="ACM's day comes: it renews; export, publication, reload or redeployment, and clients keep asking",
             when_served=clients_renew,
         )
         return ProofResult(

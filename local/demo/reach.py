@@ -81,7 +81,7 @@ def commands(mesh: Mesh, running: RunningMesh, roots: Path) -> dict[str, str]:
         read = f"aws secretsmanager get-secret-value --secret-id {secret} --query SecretString --output text | jq -r"
         file = f"{roots.parent / identity}.pem"
         found[f"Fetch the certificate of {identity}; curl asks for the passphrase"] = (
-            f"{read} '.Certificate, .CertificateChain, .PrivateKey' > {file}; {read} .Passphrase"
+            f"(umask 077; {read} '.Certificate, .CertificateChain, .PrivateKey' > {file}); {read} .Passphrase"
         )
     for question in questions:
         found[f"Ask {question.service}:{question.listener.port}{question.path}"] = _curl(mesh, running, question, roots)

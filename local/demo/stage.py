@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LONGEST_DETAIL = 72
-TOLD_EVERY_S = 10.0
-"""How often a long step says how far it is where there is no terminal to show it all the time."""
 WIDTH_WITHOUT_TERMINAL = 120
 
 
@@ -29,10 +28,12 @@ class Stage:
     Args:
         started: When the command began, Unix time in seconds: installs count too.
         on_detail: Called with every line of progress, shown or not.
+        told_every_s: How often a long step says how far it is where no terminal shows it all the time, seconds.
     """
 
     started: float
     on_detail: Callable[[str], object] = str
+    told_every_s: float = 10.0
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
 
     def __post_init__(self) -> None:
@@ -51,28 +52,36 @@ class Stage:
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Something that takes time: a spinner while it runs, a line with its seconds when it is done."""
-        began = self._began = self._told = time.monotonic()
+        """
+        Something that takes time: a line with its seconds when it is done.
+
+        Meanwhile a terminal shows a spinner; other outputs get a line every ten seconds.
+        """
+        began = time.monotonic()
+        self._text, self._detail = text, ""
+        done = Event()
         with self.console.status(text) as self._status:
-            self._text = text
+            if not self.console.is_terminal:
+                Thread(target=self._tell, args=(began, done), daemon=True).start()
             try:
                 yield
             except BaseException:
                 self.console.print(f"[red]✗[/red] {text}")
                 raise
+            finally:
+                done.set()
         self.console.print(f"[green]✓[/green] {text} [dim]{time.monotonic() - began:.1f} s[/dim]")
 
     def detail(self, line: str) -> None:
-        """One line of progress inside a step; terminals show the last one, other outputs one now and then."""
+        """One line of progress inside a step; the last one is shown."""
         self.on_detail(line)
-        shown = escape(line.strip()[:LONGEST_DETAIL])
-        if not shown:
-            return
-        self._status.update(f"{self._text} [dim]{shown}[/dim]")
-        now = time.monotonic()
-        if not self.console.is_terminal and now - self._told >= TOLD_EVERY_S:
-            self._told = now
-            self.console.print(f"  … {now - self._began:.0f} s: {shown}")
+        if line.strip():
+            self._detail = escape(line.strip()[:LONGEST_DETAIL])
+            self._status.update(f"{self._text} [dim]{self._detail}[/dim]")
+
+    def _tell(self, began: float, done: Event) -> None:
+        while not done.wait(self.told_every_s):
+            self.console.print(f"  … {time.monotonic() - began:.0f} s: {self._detail or self._text}")
 
     def plain(self, text: str) -> str:
         """Somebody else's text, so that :meth:`say` prints it as it is."""

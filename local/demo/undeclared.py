@@ -72,7 +72,7 @@ def try_undeclared(
     for pair, made in attempts.items():
         clients.setdefault(pair.callee.service, []).extend(one.client for one in made.values() if not one.admitted)
     logged = {service: refusals(running, service, addresses) for service, addresses in clients.items()}
-    return [_verdict(pair, made, logged[pair.callee.service]) for pair, made in attempts.items()]
+    return [judge(pair, made, logged[pair.callee.service]) for pair, made in attempts.items()]
 
 
 def refusals(running: RunningMesh, service: str, clients: Sequence[str]) -> dict[str, Refusal]:
@@ -112,7 +112,14 @@ def _attempts(
     }
 
 
-def _verdict(pair: Pair, made: Mapping[str | None, Attempt], logged: Mapping[str, Refusal]) -> Verdict:
+def judge(pair: Pair, made: Mapping[str | None, Attempt], logged: Mapping[str, Refusal]) -> Verdict:
+    """
+    What attempts say about an undeclared pair.
+
+    Args:
+        made: One attempt for each identity that the caller can present.
+        logged: The lines of the callee's access log, by the client's address and port.
+    """
     admitted = tuple(identity for identity, one in made.items() if one.admitted)
     known = [logged.get(one.client) for one in made.values() if not one.admitted]
     causes = tuple(dict.fromkeys(each.cause for each in known if each))
