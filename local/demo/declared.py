@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from local.running_mesh import RunningMesh
     from meshcert.mesh import Mesh
 
+HINT = ". Does the application listen on MESHCERT_LOOPBACK_ADDRESS and PORT? See docs/demo.md"
+
 
 class Talk(NamedTuple):
     """
@@ -76,7 +78,7 @@ def talk(running: RunningMesh, mesh: Mesh, pair: Pair, asking: Asking | None) ->
         return Talk(pair, "", f"no answer: {error!r}")
     said = asking.said(response)
     if not asking.answered(response):
-        return Talk(pair, said, f"an Envoy answered {said}: {response.text[:80]}")
+        return Talk(pair, said, f"an Envoy answered {said}: {response.text[:80]}{HINT}")
     after = _counted(running, mesh, pair)
     counted = f"ssl.handshake {after.handshakes}, ssl.no_certificate {after.anonymous}"
     return Talk(pair, said, "; ".join(missing(pair.manner, before, after)), "" if _plain(pair) else counted)

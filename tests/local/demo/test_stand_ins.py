@@ -45,6 +45,15 @@ def test_an_application_that_is_not_here_gets_a_stand_in_for_its_protocol(tmp_pa
     assert all((ROOT / image / "Dockerfile").is_file() for image in images.values())
 
 
+def test_the_stand_ins_libraries_are_those_of_the_local_aws() -> None:
+    """Both serve with hypercorn, in the same versions: what one of them is spared, so is the other."""
+    pins = (APPLICATIONS / "web" / "requirements.txt").read_text().lower().split()
+    constraints = (ROOT / "local" / "constraints.txt").read_text().lower().split()
+
+    assert pins
+    assert set(pins) <= set(constraints)
+
+
 def test_nobody_waits_for_what_the_file_has_longer(tmp_path: Path) -> None:
     """Polls and connections are short; what is shorter already stays, and what was changed is told."""
     values = yaml.safe_load(SHOP.read_text())
