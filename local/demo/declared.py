@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from local.demo.questions import Asking
     from local.running_mesh import RunningMesh
     from meshcert.mesh import Mesh
-
-HINT = ". Does the application listen on MESHCERT_LOOPBACK_ADDRESS and PORT? See docs/demo.md"
+LONGEST_TEXT = 80
 
 
 class Talk(NamedTuple):
@@ -70,16 +69,21 @@ def talk(running: RunningMesh, mesh: Mesh, pair: Pair, asking: Asking | None) ->
     """
     if asking is None:
         return Talk(pair, "", "the mesh file has no route to it, or no listener that lets anybody in")
-    before = _counted(running, mesh, pair)
     try:
+        before = _counted(running, mesh, pair)
         with asking.client() as client:
             response = asking.ask(client)
+        after = _counted(running, mesh, pair)
     except (httpx.HTTPError, OSError, LookupError) as error:
         return Talk(pair, "", f"no answer: {error!r}")
     said = asking.said(response)
     if not asking.answered(response):
-        return Talk(pair, said, f"an Envoy answered {said}: {response.text[:80]}{HINT}")
-    after = _counted(running, mesh, pair)
+        told = response.headers.get("grpc-message") or response.text[:LONGEST_TEXT]
+        protocol = pair.callee.listener.protocol
+        hint = (
+            f"Does the application listen on MESHCERT_LOOPBACK_ADDRESS and PORT, in {protocol}? docs/demo.md says more"
+        )
+        return Talk(pair, said, f"an Envoy answered {said} {told}. {hint}")
     counted = f"ssl.handshake {after.handshakes}, ssl.no_certificate {after.anonymous}"
     return Talk(pair, said, "; ".join(missing(pair.manner, before, after)), "" if _plain(pair) else counted)
 

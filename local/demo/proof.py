@@ -189,9 +189,13 @@ class Proof(Scene):
         refused = sorted((one for one in verdicts if one.refused), key=lambda one: one.causes)
         for causes, group in itertools.groupby(refused, key=lambda one: one.causes):
             self.stage.say(f"refused, {', '.join(causes)}: {', '.join(str(one.pair) for one in group)}")
+        for callee in dict.fromkeys(one.pair.callee for one in verdicts if one.trusted):
+            trusted = [one.pair for one in verdicts if one.trusted and one.pair.callee == callee]
+            callers = ", ".join(pair.caller.name for pair in trusted)
+            self.stage.say(f"[yellow]trusted, though nobody declared it: {callers} → {callee.name}[/yellow]")
+            for reason in dict.fromkeys(map(_why, trusted)):
+                self.stage.say(f"  {reason}")
         for one in verdicts:
-            if one.trusted:
-                self.stage.say(f"[yellow]trusted, though nobody declared it: {one.pair}[/yellow] ({_why(one.pair)})")
             if one.wrong:
                 self.stage.say(f"[red]{one.pair}: {self.stage.plain(one.wrong)}[/red]")
         return verdicts

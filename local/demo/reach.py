@@ -30,7 +30,8 @@ def ways_to(mesh: Mesh) -> Iterator[tuple[str, str]]:
     pairs = [pair for pair in pairs_of(mesh) if pair.declared]
     for service in mesh.services:
         for listener in proxy_settings(mesh, service).listeners:
-            place = f"{service}:{listener.port} ({listener.protocol})"
+            mode = "" if listener.tls.mode is TlsMode.STRICT else f", {listener.tls.mode}"
+            place = f"{service}:{listener.port} ({listener.protocol}{mode})"
             if mesh.services[service].virtual_gateway and lets_in(mesh, listener, None):
                 yield place, f"anybody, {_url(mesh, service, listener)}"
             for pair in pairs:

@@ -70,7 +70,8 @@ def try_undeclared(
     attempts = {pair: _attempts(running, mesh, pair, materials) for pair in pairs if not pair.declared}
     clients: dict[str, list[str]] = {}
     for pair, made in attempts.items():
-        clients.setdefault(pair.callee.service, []).extend(one.client for one in made.values() if not one.admitted)
+        refused = [one.client for one in made.values() if one.client and not one.admitted]
+        clients.setdefault(pair.callee.service, []).extend(refused)
     logged = {service: refusals(running, service, addresses) for service, addresses in clients.items()}
     return [judge(pair, made, logged[pair.callee.service]) for pair, made in attempts.items()]
 
@@ -102,14 +103,19 @@ def _attempts(
     """Connect to one task of the callee with each identity of the caller."""
     address = running.tasks(pair.callee.service)[0].address
     port, name = pair.callee.listener.port, f"{pair.callee.service}.{mesh.namespace}"
-    if pair.manner is Manner.PLAIN:
-        # There is no TLS port: whoever can connect is in.
-        with socket.create_connection((address, port), timeout=TIMEOUT_S) as connection:
-            in_plain = Attempt("{}:{}".format(*connection.getsockname()), admitted=True)
-        return dict.fromkeys(pair.presented, in_plain)
-    return {
-        identity: attempt(address, port, name, materials[identity] if identity else None) for identity in pair.presented
-    }
+    made: dict[str | None, Attempt] = {}
+    for identity in pair.presented:
+        try:
+            if pair.manner is Manner.PLAIN:
+                # There is no TLS port: whoever can connect is in.
+                with socket.create_connection((address, port), timeout=TIMEOUT_S) as connection:
+                    made[identity] = Attempt("{}:{}".format(*connection.getsockname()), admitted=True)
+            else:
+                made[identity] = attempt(address, port, name, materials[identity] if identity else None)
+        except OSError:
+            # No connection at all is no refusal: nothing in the log will explain it.
+            made[identity] = Attempt("", admitted=False)
+    return made
 
 
 def judge(pair: Pair, made: Mapping[str | None, Attempt], logged: Mapping[str, Refusal]) -> Verdict:

@@ -63,4 +63,4 @@ def test_a_mesh_files_proof_is_derived_from_it(tmp_path: Path) -> None:
     assert result.failed == 0
     assert result.renewed == 5
     assert "catalog: registry.example.com/shop/catalog:1.4 is not a folder here; a stand-in that speaks grpc" in said
-    assert "trusted, though nobody declared it: partner → search:9443 (its listener names nobody" in said
+    assert "trusted, though nobody declared it: partner → search:9443\n    its listener names nobody" in said
