@@ -70,7 +70,9 @@ def renew_under_load(
     services = {name: presenters(scene.mesh, name) for name in names}
     tasks = {name: _tasks(scene, services[name]) for name in names}
     watches = {name: scene.watch(name, versions[name]) for name in names}
-    with scene.stage.step(text), Ticking(scene.aws, scene.mesh.name), ExitStack() as asking:
+    # A tick is a message for each identity that is not settled: more than the functions work off would only queue.
+    ticking = Ticking(scene.aws, scene.mesh.name, every_s=max(1.0, len(names) / 4))
+    with scene.stage.step(text), ticking, ExitStack() as asking:
         for client in clients:
             asking.enter_context(client)
         for watch in watches.values():

@@ -14,7 +14,7 @@ from local.demo.pairs import presenters
 from local.demo.result import ENOUGH_REQUESTS
 from local.gateway_client import Gateway
 from local.running_mesh import RunningMesh, wait_until
-from local.ticking import Ticking
+from local.ticking import dispatch
 from meshcert.mesh import load_mesh
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ MUTUAL = ROOT / "examples" / "color" / "mutual.yaml"
 GATEWAY, TELLER = "colorgateway", "colorteller"
 ANSWER = "yellow"
 WATCH_EVERY_S = 0.02
-SWEEP_EVERY_S = 2.0
+SWEEP_EVERY_S = 1.0
 
 
 @dataclass
@@ -124,19 +124,25 @@ class Scene(ABC):
         return self.all_proven([identity])[identity]
 
     def all_proven(self, identities: Iterable[str]) -> dict[str, str]:
-        """Wait until identities are settled; returns the version of each."""
-        # Sweeps in haste: a tick leaves an identity alone until it is due again, up to a minute.
-        with Ticking(self.aws, self.mesh.name, sweep_every_s=SWEEP_EVERY_S):
-            versions = {
-                name: wait_until(
-                    lambda name=name: self.running.proven_version(name),  # type: ignore[misc]  # mypy cannot infer the lambda's default
-                    f"{name}: settled",
-                    within_s=self.patience_s,
-                )
-                for name in identities
-            }
-        # None of them may still be on its way: it would see what comes next before anybody is told.
-        wait_until(self._nothing_is_queued, "empty queues", within_s=self.patience_s)
+        """
+        Wait until identities are settled; returns the version of each.
+
+        A sweep looks at every identity, where a tick leaves one alone until it is due again. The next one comes when
+        nobody is busy with the last: on a busy machine a queue would only grow. So nothing is on its way at the end,
+        either, that would see what comes next before anybody is told.
+        """
+        names, versions = list(identities), dict[str, str]()
+
+        def settled() -> bool:
+            dispatch(self.aws, self.mesh.name, "sweep")
+            wait_until(self._nothing_is_queued, "empty queues", within_s=self.patience_s)
+            versions.update({name: self.running.proven_version(name) for name in names if not versions.get(name)})
+            waiting = [name for name in names if not versions[name]]
+            if waiting:
+                self.stage.detail(f"waiting for {', '.join(waiting)}")
+            return not waiting
+
+        wait_until(settled, f"settled: {', '.join(names)}", within_s=self.patience_s, every_s=SWEEP_EVERY_S)
         return versions
 
     def watch(self, identity: str, version: str) -> Watch:
