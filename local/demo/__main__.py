@@ -76,27 +76,32 @@ def figures_of(arguments: argparse.Namespace) -> Path:
 def main(words: Sequence[str] | None = None) -> int:
     """Play the demo and say how it went; returns the exit code."""
     arguments = _arguments(words)
+    stage = Stage(started=arguments.started)
+    kind = Proof if arguments.mesh else STORIES.get(arguments.story, Story)
+    stage.title(kind.TITLE)
+    if arguments.mesh:
+        try:
+            load_mesh(arguments.mesh)
+        except MeshInvalid as error:
+            stage.refused(error)
+            return FAULTS
     # A job in the background of a script inherits Ctrl-C as ignored, and would hand that on to all that it starts.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     # A SIGTERM must clean up in the same way.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    stage = Stage(started=arguments.started)
-    kind = Proof if arguments.mesh else STORIES.get(arguments.story, Story)
-    stage.title(kind.TITLE)
-    BUILD.mkdir(exist_ok=True)
+    path = figures_of(arguments)
+    path.parent.mkdir(exist_ok=True)
+    # Those of another run are not those of one that stops.
+    path.unlink(missing_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="meshcert-demo-"))
     aws = LocalAws(folder / "aws", certificates=kind.TIMES)
     try:
-        if arguments.mesh:
-            # Before anything is started: a fault of the file is told at once.
-            load_mesh(arguments.mesh)
         with ExitStack() as running:
             with stage.step("Starting the local AWS (IAM enforced)"):
                 aws.__enter__()
             running.callback(_stop, stage, aws)
             scene = Proof(stage, aws, folder, arguments.mesh) if arguments.mesh else kind(stage, aws, folder)
             result = scene.play()
-            path = figures_of(arguments)
             path.write_text(result.to_json() + "\n")
             stage.result(result.claims, path)
             stage.ways(ways_to(scene.mesh))
@@ -104,9 +109,6 @@ def main(words: Sequence[str] | None = None) -> int:
                 stage.look_round(commands(scene.mesh, scene.running, TRUST_BUNDLE))
                 with suppress(KeyboardInterrupt):
                     signal.pause()
-    except MeshInvalid as error:
-        stage.refused(error)
-        return FAULTS
     except (CdkFailed, LocalAwsFailed, NotSettled) as error:
         shutil.copy(aws.log_path, LOG)
         stage.failed(error, LOG)
