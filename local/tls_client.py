@@ -12,7 +12,8 @@ from meshcert.material import join_certificates
 if TYPE_CHECKING:
     from meshcert.material import Material
 
-TIMEOUT_S = 5.0
+TIMEOUT_S = 20.0
+"""Generous: on a busy machine a listener that has not answered yet has refused nobody."""
 
 
 def load_certificate(context: ssl.SSLContext, material: Material) -> None:

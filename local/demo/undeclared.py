@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from local.demo.pairs import Manner, Pair
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 
 CAUSES = frozenset({"no-certificate", "unknown-issuer", "wrong-name", "bad-signature"})
 """Why a listener refuses a good certificate of somebody whom it does not trust. Any other cause would prove nothing."""
-LOGGED_WITHIN_S = 30.0
+LOGGED_WITHIN_S = 60.0
+TRIES = 3
+"""Connections that are made until there is one that the listener has judged."""
 
 
 class Refusal(NamedTuple):
@@ -80,7 +83,7 @@ def refusals(running: RunningMesh, service: str, clients: Sequence[str]) -> dict
     """
     The lines of a service's access log about clients that it refused, by the client's address and port.
 
-    Waits up to half a minute for the lines about ``clients``; those that have not come by then are not there.
+    Waits up to a minute for the lines about ``clients``; those that have not come by then are not there.
     """
     found: dict[str, Refusal] = {}
 
@@ -103,19 +106,23 @@ def _attempts(
     """Connect to one task of the callee with each identity of the caller."""
     address = running.tasks(pair.callee.service)[0].address
     port, name = pair.callee.listener.port, f"{pair.callee.service}.{mesh.namespace}"
-    made: dict[str | None, Attempt] = {}
-    for identity in pair.presented:
-        try:
-            if pair.manner is Manner.PLAIN:
-                # There is no TLS port: whoever can connect is in.
-                with socket.create_connection((address, port), timeout=TIMEOUT_S) as connection:
-                    made[identity] = Attempt("{}:{}".format(*connection.getsockname()), admitted=True)
-            else:
-                made[identity] = attempt(address, port, name, materials[identity] if identity else None)
-        except OSError:
-            # No connection at all is no refusal: nothing in the log will explain it.
-            made[identity] = Attempt("", admitted=False)
-    return made
+    plain = pair.manner is Manner.PLAIN
+    return {
+        identity: _connect(address, port, name, materials[identity] if identity else None, plain=plain)
+        for identity in pair.presented
+    }
+
+
+def _connect(address: str, port: int, name: str, material: Material | None, *, plain: bool) -> Attempt:
+    for _ in range(TRIES):
+        with suppress(OSError):
+            if not plain:
+                return attempt(address, port, name, material)
+            # There is no TLS port: whoever can connect is in.
+            with socket.create_connection((address, port), timeout=TIMEOUT_S) as connection:
+                return Attempt("{}:{}".format(*connection.getsockname()), admitted=True)
+    # No connection at all is no refusal: nothing in the log will explain it.
+    return Attempt("", admitted=False)
 
 
 def judge(pair: Pair, made: Mapping[str | None, Attempt], logged: Mapping[str, Refusal]) -> Verdict:
