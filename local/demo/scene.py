@@ -134,13 +134,14 @@ class Scene(ABC):
         names, versions = list(identities), dict[str, str]()
 
         def settled() -> bool:
-            dispatch(self.aws, self.mesh.name, "sweep")
-            wait_until(self._nothing_is_queued, "empty queues", within_s=self.patience_s)
+            idle = self._nothing_is_queued()
             versions.update({name: self.running.proven_version(name) for name in names if not versions.get(name)})
             waiting = [name for name in names if not versions[name]]
             if waiting:
                 self.stage.detail(f"waiting for {', '.join(waiting)}")
-            return not waiting
+            if waiting and idle:
+                dispatch(self.aws, self.mesh.name, "sweep")
+            return idle and not waiting
 
         wait_until(settled, f"settled: {', '.join(names)}", within_s=self.patience_s, every_s=SWEEP_EVERY_S)
         return versions
