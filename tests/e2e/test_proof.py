@@ -35,7 +35,7 @@ class ThroughTheApi(CdkCli):
         self.aws.deploy(assembly)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_mesh_files_proof_is_derived_from_it(tmp_path: Path) -> None:
     """
     The shop, with one listener that names nobody.
