@@ -87,7 +87,7 @@ def test_ctrl_c_ends_a_demo_that_was_started_with_ctrl_c_ignored() -> None:
         assert process.stdout
         try:
             for line in process.stdout:
-                if "Starting the local AWS" in line:
+                if line.startswith("✓ Starting the local AWS"):
                     break
             process.send_signal(signal.SIGINT)
             said = process.stdout.read()
