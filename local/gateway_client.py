@@ -1,12 +1,11 @@
-"""Clients of a gateway: one that checks its certificate, one that keeps asking, one without a certificate."""
+"""Clients of a gateway: one that checks its certificate, and one that keeps asking."""
 
 from __future__ import annotations
 
-import socket
 import ssl
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import httpx
 
@@ -16,6 +15,19 @@ if TYPE_CHECKING:
     from meshcert.material import TrustBundle
 
 ASK_TIMEOUT_S = 5.0
+
+
+class Asked(Protocol):
+    """Whom a client asks, and what."""
+
+    def client(self) -> httpx.Client:
+        """A client with no connection yet."""
+
+    def ask(self, client: httpx.Client) -> httpx.Response:
+        """One request; raises httpx.HTTPError, OSError or LookupError when it gets no answer."""
+
+    def said(self, response: httpx.Response) -> str:
+        """What an answer says; two answers are equal if this is."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +57,11 @@ class Gateway:
         """One request; raises httpx.HTTPError when it gets no answer."""
         return client.get("/color", headers={"host": self.server_name}, extensions={"sni_hostname": self.server_name})
 
+    def said(self, response: httpx.Response) -> str:
+        """The text of a good answer, or the status and the beginning of another one."""
+        good = response.status_code == httpx.codes.OK
+        return response.text.strip() if good else f"{response.status_code} {response.text[:80]}"
+
 
 @dataclass
 class SteadyClient:
@@ -53,11 +70,11 @@ class SteadyClient:
 
     Args:
         gateway: Whom it asks.
-        answer: The right answer's text; anything else counts as failed.
+        answer: What the right answer says; anything else counts as failed.
         pause_s: Pause between two requests, seconds.
     """
 
-    gateway: Gateway
+    gateway: Asked
     answer: str
     pause_s: float = 0.005
     requests: int = 0
@@ -78,43 +95,14 @@ class SteadyClient:
     def _keep_asking(self) -> None:
         client = self.gateway.client()
         while not self._stop.wait(self.pause_s):
-            if self.requests % 2:
-                client.close()
-                client = self.gateway.client()
             try:
-                response = self.gateway.ask(client)
-                if response.status_code != httpx.codes.OK or response.text.strip() != self.answer:
-                    self.failures.append(f"{response.status_code} {response.text[:80]}")
-            except httpx.HTTPError as error:
+                if self.requests % 2:
+                    client.close()
+                    client = self.gateway.client()
+                said = self.gateway.said(self.gateway.ask(client))
+                if said != self.answer:
+                    self.failures.append(said)
+            except (httpx.HTTPError, OSError, LookupError) as error:
                 self.failures.append(repr(error))
             self.requests += 1
         client.close()
-
-
-def ask_without_certificate(address: str, port: int, server_name: str) -> tuple[int | None, str]:
-    """
-    Knock at a listener that demands client certificates, with none.
-
-    The server's certificate is not checked: this client is an intruder who does not care. In TLS 1.3 the client's
-    handshake is complete before the server has looked for its certificate, so it sends and reads as well.
-
-    Args:
-        address: IP address of a task.
-        server_name: Sent as SNI.
-
-    Returns:
-        The HTTP status, or None if no answer came, and what happened to the connection.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    try:
-        with (
-            socket.create_connection((address, port), timeout=ASK_TIMEOUT_S) as plain,
-            context.wrap_socket(plain, server_hostname=server_name) as connection,
-        ):
-            connection.sendall(f"GET /color HTTP/1.1\r\nHost: {server_name}\r\n\r\n".encode())
-            answer = connection.recv(64)
-    except OSError as error:
-        return None, str(error)
-    return (int(answer.split()[1]), "answered") if answer else (None, "the connection was closed")

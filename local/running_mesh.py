@@ -6,19 +6,20 @@ import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
 
 import httpx
 
 from meshcert import naming
 from meshcert.contract.container import ADMIN_PORT
 from meshcert.contract.staging_labels import CURRENT, LAST_GOOD
-from meshcert.material.document import read_trust_bundle
+from meshcert.material.document import read_material, read_trust_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.running_aws import LocalAws
-    from meshcert.material import TrustBundle
+    from meshcert.material import Material, TrustBundle
 
 _Seen = TypeVar("_Seen")
 
@@ -89,13 +90,22 @@ class Task:
         response.raise_for_status()
         return response
 
+    def counters(self, pattern: str) -> dict[str, int]:
+        """
+        The counters of its Envoy whose whole names match a regular expression.
+
+        Args:
+            pattern: As RE2 has it, which is Envoy's.
+        """
+        stats = self.admin(f"/stats?format=json&filter={quote(f'^({pattern})$')}").json()["stats"]
+        return {stat["name"]: stat["value"] for stat in stats if "name" in stat}
+
     def tls_counters(self) -> TlsCounters:
         """The TLS counters of its listeners, added up."""
-        stats = self.admin("/stats?format=json&filter=^listener%5C..*ssl%5C.(handshake|no_certificate)$").json()
         totals = {"handshake": 0, "no_certificate": 0}
-        for stat in stats["stats"]:
-            if "name" in stat and not stat["name"].startswith("listener.admin."):
-                totals[stat["name"].rsplit(".", 1)[-1]] += stat["value"]
+        for name, value in self.counters(r"listener\..*ssl\.(handshake|no_certificate)").items():
+            if not name.startswith("listener.admin."):
+                totals[name.rsplit(".", 1)[-1]] += value
         return TlsCounters(**totals)
 
     def served_serials(self) -> set[str]:
@@ -191,6 +201,20 @@ class RunningMesh:
         value = self.client("secretsmanager").get_secret_value(SecretId=secret)
         return read_trust_bundle(value["SecretString"], secret)
 
+    def material(self, identity: str) -> Material:
+        """The current material of an identity: what one of its tasks, or a client outside the mesh, would read."""
+        secret = naming.identity_secret(self.name, identity)
+        value = self.client("secretsmanager").get_secret_value(SecretId=secret)
+        return read_material(value["SecretString"], secret)
+
+    def counters(self, service: str, pattern: str) -> dict[str, int]:
+        """The counters that :meth:`Task.counters` reads, added up over a service's running tasks."""
+        totals: dict[str, int] = {}
+        for task in self.tasks(service):
+            for name, value in task.counters(pattern).items():
+                totals[name] = totals.get(name, 0) + value
+        return totals
+
     def stopped_tasks(self, service: str) -> list[tuple[str, bool]]:
         """The ARNs of a service's stopped tasks, each with whether it failed: ended by itself, with an error."""
         ecs, cluster = self.client("ecs"), naming.cluster(self.name)
@@ -206,6 +230,14 @@ class RunningMesh:
             return {serial for task in self.tasks(service) for serial in task.served_serials()}
         except httpx.HTTPError:
             return set()
+
+    def all_serve(self, service: str, serial: str, instead_of: str) -> bool:
+        """True if each of a service's running tasks serves one certificate and none the other; False if none runs."""
+        try:
+            served = [task.served_serials() for task in self.tasks(service)]
+        except httpx.HTTPError:
+            return False
+        return bool(served) and all(serial in each and instead_of not in each for each in served)
 
     def version_labelled(self, identity: str, label: str) -> str:
         """The version of an identity's secret that has a staging label; empty if none has."""

@@ -33,6 +33,7 @@ BESIDE_THE_OTHERS = (
     "test_stories.py::",
     "test_upgrade.py::",
     "test_lifetimes.py::",
+    "test_proof.py::",
 )
 
 

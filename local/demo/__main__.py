@@ -1,4 +1,4 @@
-"""Run the demo: ``python -m local.demo``; exit code 0 when everything was proven, 1 when something was not."""
+"""Run the demo: ``python -m local.demo``; exit code 0 if everything was proven, 1 if not, 2 for wrong arguments."""
 
 from __future__ import annotations
 
@@ -14,35 +14,51 @@ from typing import TYPE_CHECKING
 
 from local.cdk import CdkFailed
 from local.demo.lost_event import LostEventStory
+from local.demo.proof import Proof
+from local.demo.reach import commands, ways_to
 from local.demo.rollback import RollbackStory
 from local.demo.sds import SdsStory
 from local.demo.stage import Stage
 from local.demo.story import Story
 from local.running_aws import LocalAws, LocalAwsFailed
 from local.running_mesh import NotSettled
+from meshcert.errors import MeshInvalid
+from meshcert.mesh import load_mesh
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from local.demo.scene import Scene
 
-STORIES: dict[str, type[Scene]] = {"": Story, "rollback": RollbackStory, "lost-event": LostEventStory, "sds": SdsStory}
-TRUST_BUNDLE = Path("build/demo-trust-bundle.pem")
-LOG = Path("build/demo-local-aws.log")
+STORIES: dict[str, type[Scene]] = {"rollback": RollbackStory, "lost-event": LostEventStory, "sds": SdsStory}
+BUILD = Path("build")
+TRUST_BUNDLE = BUILD / "demo-trust-bundle.pem"
+LOG = BUILD / "demo-local-aws.log"
+FAULTS = 2
+"""Exit code for a mesh file with faults, as for other wrong arguments."""
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="make demo",
         description="Deploys the Color mesh to a local AWS on this machine, proves mutual TLS between two real Envoys, "
         "refuses a client without a certificate, and carries a certificate renewal through while a client keeps "
         "asking. Needs no AWS account and no Docker.",
-        epilog="Everything it measured is left in build/demo.json, that of a story in build/demo-STORY.json.",
+        epilog="Everything it measured is left in build/demo.json, that of a story in build/demo-STORY.json, that of a "
+        "mesh file in build/demo-STEM.json.",
     )
-    parser.add_argument(
+    kinds = parser.add_mutually_exclusive_group()
+    kinds.add_argument(
         "--story",
         choices=[*STORIES],
-        default="",
         help="rollback: a version that Envoy cannot open rolls out and goes back; lost-event: the sweep heals it; "
         "sds: the demo itself, with secrets over a socket instead of files",
+    )
+    kinds.add_argument(
+        "--mesh",
+        type=Path,
+        metavar="FILE",
+        help="a mesh file: every declared pair talks, every other is refused, every identity is renewed under load",
     )
     parser.add_argument(
         "--keep", action="store_true", help="leave it running and print how to look round; Ctrl-C ends it"
@@ -61,18 +77,35 @@ def _arguments() -> argparse.Namespace:
         help="have so many tasks of other clusters begin and end each second: AWS sends their events to every rule",
     )
     parser.add_argument("--started", type=float, default=time.time(), help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(words)
 
 
-def main() -> int:
+def figures_of(arguments: argparse.Namespace) -> Path:
+    """The file that the figures of a run are left in."""
+    name = arguments.mesh.stem if arguments.mesh else arguments.story
+    return BUILD / ("-".join(filter(None, ("demo", name))) + ".json")
+
+
+def main(words: Sequence[str] | None = None) -> int:
     """Play the demo and say how it went; returns the exit code."""
-    arguments = _arguments()
-    # make forwards Ctrl-C to its children; a SIGTERM must clean up in the same way.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    arguments = _arguments(words)
     stage = Stage(started=arguments.started)
-    kind = STORIES[arguments.story]
+    kind = Proof if arguments.mesh else STORIES.get(arguments.story, Story)
     stage.title(kind.TITLE)
-    path = Path("build") / ("-".join(filter(None, ("demo", arguments.story))) + ".json")
+    if arguments.mesh:
+        try:
+            load_mesh(arguments.mesh)
+        except MeshInvalid as error:
+            stage.refused(error)
+            return FAULTS
+    # A job in the background of a script inherits Ctrl-C as ignored, and would hand that on to all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A SIGTERM must clean up in the same way.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    path = figures_of(arguments)
+    path.parent.mkdir(exist_ok=True)
+    # Those of another run are not those of one that stops.
+    path.unlink(missing_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="meshcert-demo-"))
     aws = LocalAws(
         folder / "aws",
@@ -86,17 +119,16 @@ def main() -> int:
                 aws.__enter__()
             running.callback(_stop, stage, aws)
             stage.say(aws.cpu_shares())
-            story = kind(stage, aws, folder)
-            result = story.play()
-            path.parent.mkdir(exist_ok=True)
+            scene = Proof(stage, aws, folder, arguments.mesh) if arguments.mesh else kind(stage, aws, folder)
+            result = scene.play()
             path.write_text(result.to_json() + "\n")
             stage.result(result.claims, path)
+            stage.ways(ways_to(scene.mesh))
             if arguments.keep:
-                stage.look_round(aws, story.addresses(), story.trust_bundle(TRUST_BUNDLE))
+                stage.look_round(commands(scene.mesh, scene.running, TRUST_BUNDLE))
                 with suppress(KeyboardInterrupt):
                     signal.pause()
     except (CdkFailed, LocalAwsFailed, NotSettled) as error:
-        path.parent.mkdir(exist_ok=True)
         shutil.copy(aws.log_path, LOG)
         stage.failed(error, LOG)
         return 1

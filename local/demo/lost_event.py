@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from local.demo.result import Result
-from local.demo.scene import ANSWER, GATEWAY, TELLER, Scene, Watch
+from local.demo.scene import ANSWER, GATEWAY, TELLER, Scene
 from local.gateway_client import SteadyClient
 from local.running_mesh import wait_until
 from local.ticking import Ticking, dispatch
@@ -79,7 +79,7 @@ class LostEventStory(Scene):
                 stale = all(self.running.current_version(name) == versions[name] for name in names)
                 lost = self.aws.control("GET", "/_local/events/modes")["counts"].get("lost", 0)
             with self.stage.step("The hourly sweep comes: exported, published, served"):
-                watches = {name: Watch(self.running, name, versions[name]) for name in names}
+                watches = {name: self.watch(name, versions[name]) for name in names}
                 began = time.monotonic()
                 for watch in watches.values():
                     watch.start()

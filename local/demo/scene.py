@@ -1,4 +1,4 @@
-"""The setting that every story of the demo shares: a local AWS, the Color mesh, a gateway to ask, Envoys to watch."""
+"""The setting that every story of the demo shares: a local AWS, a mesh, a gateway to ask, Envoys to watch."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from local.aws.config import CertificateTimes
 from local.cdk import ROOT, CdkCli
+from local.demo.pairs import presenters
 from local.demo.result import ENOUGH_REQUESTS
 from local.gateway_client import Gateway
 from local.running_mesh import RunningMesh, wait_until
-from local.ticking import Ticking
-from meshcert.contract.container import ADMIN_PORT
+from local.ticking import dispatch
 from meshcert.mesh import load_mesh
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from local.demo.result import Result
@@ -30,7 +31,7 @@ MUTUAL = ROOT / "examples" / "color" / "mutual.yaml"
 GATEWAY, TELLER = "colorgateway", "colorteller"
 ANSWER = "yellow"
 WATCH_EVERY_S = 0.02
-SWEEP_EVERY_S = 2.0
+SWEEP_EVERY_S = 1.0
 
 
 @dataclass
@@ -49,14 +50,17 @@ class Scene(ABC):
     folder: Path
     TITLE: ClassVar[str]
     MESH: ClassVar[Path] = MUTUAL
-    """The mesh file that is deployed, with mutual TLS."""
+    """The mesh file of the stories that play on the Color mesh."""
     # Certificates 340 days old: past the 60 days before expiry at which ACM renews, before any alarm of ours.
     TIMES: ClassVar[CertificateTimes] = CertificateTimes(born_days_ago=340)
+    path: Path = field(init=False)
+    """The mesh file that is deployed."""
     running: RunningMesh = field(init=False)
     cdk: CdkCli = field(init=False)
 
     def __post_init__(self) -> None:
-        self.mesh = load_mesh(self.MESH)
+        self.path = self._mesh_file()
+        self.mesh = load_mesh(self.path)
         self.running = RunningMesh(self.aws, self.mesh.name, self.aws.resolve)
         self.cdk = CdkCli(self.aws.environment(), self.stage.detail)
 
@@ -64,22 +68,33 @@ class Scene(ABC):
     def play(self) -> Result:
         """Play all of it; raises when a step does not get through."""
 
+    @property
+    def services(self) -> list[str]:
+        """The services that have tasks."""
+        return [name for name, service in self.mesh.services.items() if service.desired_count]
+
+    @property
+    def patience_s(self) -> float:
+        """How long something may take that concerns every part of the mesh, seconds."""
+        return 90.0 + 10.0 * (len(self.mesh.services) + len(self.mesh.identities))
+
     def stand_up(self) -> None:
-        """Bootstrap the account and deploy the mesh with mutual TLS."""
+        """Bootstrap the account and deploy the mesh."""
         with self.stage.step("Bootstrapping the account and synthesising the app, with the real CDK"):
             self.cdk.bootstrap()
-            assembly = self.cdk.synth(self.MESH, self.folder / "mutual")
-        self.deploy(assembly, "Deploying: CAs, certificates, functions, two services with mutual TLS, renewal")
+            assembly = self.cdk.synth(self.path, self.folder / "assembly")
+        count = len(self.mesh.services)
+        self.deploy(assembly, f"Deploying: CAs, certificates, functions, {count} services, renewal")
 
     def deploy(self, assembly: Path, text: str) -> None:
         """Deploy a cloud assembly and wait for healthy tasks."""
         with self.stage.step(text):
             self.cdk.deploy(assembly)
             self.stage.detail("waiting for healthy tasks")
-            self.running.wait_until_steady([GATEWAY, TELLER])
+            self.running.wait_until_steady(list(self.mesh.services), within_s=self.patience_s)
 
     def gateway(self) -> Gateway:
-        """The gateway as clients find it."""
+        """The Color mesh's gateway as clients find it."""
         listener = self.mesh.virtual_gateways[GATEWAY].listeners[0]
         return Gateway(
             address=self.running.gateway_address(GATEWAY),
@@ -88,23 +103,13 @@ class Scene(ABC):
             trust=self.running.trust_bundle(self.mesh.identities[GATEWAY].hierarchy),
         )
 
-    def wait_for_enough(self, asking: SteadyClient) -> None:
-        """Until a client has asked often enough for its failures to mean something."""
-        wait_until(lambda: asking.requests >= ENOUGH_REQUESTS, f"{ENOUGH_REQUESTS} requests", within_s=60)
-
-    def addresses(self) -> dict[str, str]:
-        """The addresses of the load balancer and of each task's Envoy admin interface."""
-        gateway = self.gateway()
-        found = {"gateway": f"{gateway.address}:{gateway.port}"}
-        for service in (GATEWAY, TELLER):
-            for task in self.running.tasks(service):
-                found[f"{service}, Envoy admin"] = f"{task.address}:{ADMIN_PORT}"
-        return found
-
-    def trust_bundle(self, path: Path) -> Path:
-        """Write the roots that clients of the gateway need to a file; returns its path."""
-        path.write_text(self.gateway().trust.certificates)
-        return path
+    def wait_for_enough(self, *asking: SteadyClient) -> None:
+        """Until clients have asked often enough, all together, for their failures to mean something."""
+        wait_until(
+            lambda: sum(client.requests for client in asking) >= ENOUGH_REQUESTS,
+            f"{ENOUGH_REQUESTS} requests",
+            within_s=60,
+        )
 
     def proven(self, identity: str) -> str:
         """
@@ -116,37 +121,71 @@ class Scene(ABC):
         Returns:
             The version.
         """
-        # Sweeps in haste: a tick leaves an identity alone until it is due again, up to a minute.
-        with Ticking(self.aws, self.mesh.name, sweep_every_s=SWEEP_EVERY_S):
-            version = wait_until(lambda: self.running.proven_version(identity), f"{identity}: settled", within_s=90)
-        # None of them may still be on its way: it would see what comes next before anybody is told.
-        wait_until(self._nothing_is_queued, "empty queues", within_s=90)
-        return version
+        return self.all_proven([identity])[identity]
 
-    def _nothing_is_queued(self) -> bool:
-        return not any(self.running.queued(queue) for queue in ("dispatch", "looks"))
+    def all_proven(self, identities: Iterable[str]) -> dict[str, str]:
+        """
+        Wait until identities are settled; returns the version of each.
+
+        A sweep looks at every identity, where a tick leaves one alone until it is due again. The next one comes when
+        nobody is busy with the last: on a busy machine a queue would only grow. So nothing is on its way at the end,
+        either, that would see what comes next before anybody is told.
+        """
+        names, versions = list(identities), dict[str, str]()
+
+        def settled() -> bool:
+            idle = self._nothing_is_queued()
+            versions.update({name: self.running.proven_version(name) for name in names if not versions.get(name)})
+            waiting = [name for name in names if not versions[name]]
+            if waiting:
+                self.stage.detail(f"waiting for {', '.join(waiting)}")
+            if waiting and idle:
+                dispatch(self.aws, self.mesh.name, "sweep")
+            return idle and not waiting
+
+        wait_until(settled, f"settled: {', '.join(names)}", within_s=self.patience_s, every_s=SWEEP_EVERY_S)
+        return versions
+
+    def watch(self, identity: str, version: str) -> Watch:
+        """One who sees the successor of an identity's current version become served; not started yet."""
+        # All of them together ask as often as two would.
+        every_s = WATCH_EVERY_S * max(1.0, len(self.mesh.identities) / 2)
+        return Watch(self.running, identity, version, presenters(self.mesh, identity), every_s)
 
     def acm_renews(self) -> None:
         """ACM's day comes: every exported certificate that is due is renewed."""
         self.aws.control("POST", "/_local/acm/day")
 
+    def _mesh_file(self) -> Path:
+        return self.MESH
+
+    def _nothing_is_queued(self) -> bool:
+        return not any(self.running.queued(queue) for queue in ("dispatch", "looks"))
+
 
 class Watch(threading.Thread):
     """
-    Sees when an identity's new version becomes current and when every task of its service serves it.
+    Sees when an identity's new version becomes current and when every task of its services serves it.
 
     Args:
-        identity: The identity; its service has the same name.
+        identity: The identity.
         version: The version that is current now.
+        services: The services that present it; none for a client outside the mesh, which is told by its secret alone.
+        every_s: Pause between two looks, seconds.
     """
 
-    def __init__(self, running: RunningMesh, identity: str, version: str) -> None:
+    def __init__(
+        self, running: RunningMesh, identity: str, version: str, services: Sequence[str], every_s: float
+    ) -> None:
         super().__init__(daemon=True)
         # A mesh of its own: boto3 clients are shared between threads only by those who read the small print.
         self._running = RunningMesh(running.aws, running.name, running.resolve)
         self._identity = identity
         self._version = version
+        self._services = services
+        self._every_s = every_s
         self._error: BaseException | None = None
+        self.old_serial = running.serial(identity)
         self.serial = ""
         self.served_after_s = 0.0
 
@@ -165,14 +204,14 @@ class Watch(threading.Thread):
 
     def _watch(self) -> None:
         name = self._identity
-        wait_until(self._promoted, f"{name}: a new current version", within_s=90, every_s=WATCH_EVERY_S)
+        wait_until(self._promoted, f"{name}: a new current version", within_s=150, every_s=self._every_s)
         promoted = time.monotonic()
         self.serial = self._running.serial(name)
-        wait_until(self._served, f"{name}: served by every task", within_s=120, every_s=WATCH_EVERY_S)
+        wait_until(self._served, f"{name}: served by every task", within_s=180, every_s=self._every_s)
         self.served_after_s = time.monotonic() - promoted
 
     def _promoted(self) -> bool:
         return self._running.current_version(self._identity) != self._version
 
     def _served(self) -> bool:
-        return self._running.served_by_all(self._identity) == {self.serial}
+        return all(self._running.all_serve(service, self.serial, self.old_serial) for service in self._services)

@@ -5,18 +5,16 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from meshcert import naming
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
-
-    from local.running_aws import LocalAws
 
 LONGEST_DETAIL = 72
 WIDTH_WITHOUT_TERMINAL = 120
@@ -30,10 +28,12 @@ class Stage:
     Args:
         started: When the command began, Unix time in seconds: installs count too.
         on_detail: Called with every line of progress, shown or not.
+        told_every_s: How often a long step says how far it is where no terminal shows it all the time, seconds.
     """
 
     started: float
     on_detail: Callable[[str], object] = str
+    told_every_s: float = 10.0
     console: Console = field(default_factory=lambda: Console(highlight=False, soft_wrap=True))
 
     def __post_init__(self) -> None:
@@ -52,22 +52,40 @@ class Stage:
 
     @contextmanager
     def step(self, text: str) -> Iterator[None]:
-        """Something that takes time: a spinner while it runs, a line with its seconds when it is done."""
+        """
+        Something that takes time: a line with its seconds when it is done.
+
+        Meanwhile a terminal shows a spinner; other outputs get a line every ten seconds.
+        """
         began = time.monotonic()
+        self._text, self._detail = text, ""
+        done = Event()
         with self.console.status(text) as self._status:
-            self._text = text
+            if not self.console.is_terminal:
+                Thread(target=self._tell, args=(began, done), daemon=True).start()
             try:
                 yield
             except BaseException:
                 self.console.print(f"[red]✗[/red] {text}")
                 raise
+            finally:
+                done.set()
         self.console.print(f"[green]✓[/green] {text} [dim]{time.monotonic() - began:.1f} s[/dim]")
 
     def detail(self, line: str) -> None:
-        """One line of progress inside a step; only terminals show it, and only the last one."""
+        """One line of progress inside a step; the last one is shown."""
         self.on_detail(line)
         if line.strip():
-            self._status.update(f"{self._text} [dim]{line.strip()[:LONGEST_DETAIL]}[/dim]")
+            self._detail = escape(line.strip()[:LONGEST_DETAIL])
+            self._status.update(f"{self._text} [dim]{self._detail}[/dim]")
+
+    def _tell(self, began: float, done: Event) -> None:
+        while not done.wait(self.told_every_s):
+            self.console.print(f"  … {time.monotonic() - began:.0f} s: {self._detail or self._text}")
+
+    def plain(self, text: str) -> str:
+        """Somebody else's text, so that :meth:`say` prints it as it is."""
+        return escape(text)
 
     def say(self, text: str) -> None:
         """A finding, below its step."""
@@ -91,30 +109,31 @@ class Stage:
         self.console.print(table)
         self.console.print(f"\ninstall {self.install_s:.0f} s, total {self.total_s:.0f} s; figures in {path}")
 
-    def look_round(self, aws: LocalAws, addresses: dict[str, str], trust_bundle: Path) -> None:
+    def ways(self, ways: Iterable[tuple[str, str]]) -> None:
+        """
+        How each service is reached.
+
+        Args:
+            ways: A service's listener, and who reaches it how.
+        """
+        self.console.print("\n[bold]How each service is reached[/bold]")
+        for place, way in ways:
+            self.console.print(f"  {escape(f'{place:30} {way}')}")
+
+    def refused(self, error: Exception) -> None:
+        """Why the mesh file cannot be deployed."""
+        self.console.print(f"[red]{escape(str(error))}[/red]")
+
+    def look_round(self, commands: Mapping[str, str]) -> None:
         """
         How to look at what was left running, and how to stop it.
 
         Args:
-            addresses: What listens where: name of a load balancer or task, address and port.
-            trust_bundle: File with the roots that the gateway's clients need.
+            commands: Lines for a shell, one after the other, each by what it is for.
         """
-        environment = aws.environment()
-        names = ("AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION")
-        settings = " ".join(f"{name}={environment[name]}" for name in names)
-        self.console.print("\n[bold]It keeps running.[/bold]")
-        for name, address in addresses.items():
-            self.console.print(f"  {name:38} {address}")
-        gateway = addresses["gateway"]
-        host, port = "colorgateway.mtls.svc.cluster.local", gateway.rpartition(":")[2]
-        self.console.print("\nAsk the gateway, look at what Envoy serves, look at the secret's versions:")
-        for line in (
-            f"curl --cacert {trust_bundle} --resolve {host}:{port}:{gateway.partition(':')[0]} https://{host}:{port}/color",
-            f"curl http://{addresses['colorteller, Envoy admin']}/certs",
-            f"{settings} aws secretsmanager describe-secret --secret-id "
-            + naming.identity_secret("color", "colorteller"),
-        ):
-            self.console.print(f"  {line}")
+        self.console.print("\n[bold]It keeps running.[/bold] In another terminal, in this folder:")
+        for purpose, command in commands.items():
+            self.console.print(f"\n  [dim]# {escape(purpose)}[/dim]\n  {escape(command)}")
         self.console.print("\nPress Ctrl-C to stop it.")
 
     def failed(self, error: Exception, log: Path) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
+from local.demo.renewal import renew_under_load
 from local.demo.result import DemoResult, Refused, Renewal, Seconds
-from local.demo.scene import ANSWER, GATEWAY, ONE_WAY, TELLER, Scene, Watch
-from local.gateway_client import SteadyClient, ask_without_certificate
-from local.running_mesh import TlsCounters, wait_until
-from local.ticking import Ticking
-from meshcert.envoy.access_log import REFUSED_EVENT
+from local.demo.scene import ANSWER, GATEWAY, ONE_WAY, TELLER, Scene
+from local.demo.undeclared import refusals
+from local.gateway_client import SteadyClient
+from local.tls_client import attempt
+
+if TYPE_CHECKING:
+    from local.running_mesh import TlsCounters
 
 
 class Story(Scene):
@@ -56,54 +60,35 @@ class Story(Scene):
     def _refuse(self) -> Refused:
         with self.stage.step("A client without a certificate, straight to the teller"):
             listener = self.mesh.virtual_nodes[TELLER].listeners[0]
-            status, _ = ask_without_certificate(
+            name = str(self.mesh.identities[TELLER].dns_names[0])
+            one = attempt(
                 self.running.task(TELLER).address,
                 listener.port_mapping.port,
-                str(self.mesh.identities[TELLER].dns_names[0]),
+                name,
+                material=None,
+                request=f"GET /color HTTP/1.1\r\nHost: {name}\r\n\r\n".encode(),
             )
-            reason = wait_until(self._refusal, "the refusal in the teller's access log", within_s=15)
+            refusal = refusals(self.running, TELLER, [one.client]).get(one.client)
+        reason = refusal.reason if refusal else ""
         self.stage.say(f"refused; the teller's access log says why: {reason}")
-        return Refused(status, reason)
-
-    def _refusal(self) -> str:
-        refusals = (line for line in self.running.log_lines(TELLER) if line.get("event") == REFUSED_EVENT)
-        return next((str(line["reason"]) for line in refusals), "")
+        return Refused(int(one.answer.split()[1]) if one.answer else None, reason)
 
     def _renew(self) -> Renewal:
-        names = [GATEWAY, TELLER]
-        with self.stage.step("Both identities settle after the deploys"):
-            versions = {name: self.proven(name) for name in names}
-        old = {name: self.running.serial(name) for name in names}
-        tasks = {name: self.running.task(name).arn for name in names}
-        watches = {name: Watch(self.running, name, versions[name]) for name in names}
-        text = "ACM's day comes: it renews; export, publication, the gateway reloads, the teller is redeployed"
-        with (
-            self.stage.step(text),
-            Ticking(self.aws, self.mesh.name),
-            SteadyClient(self.gateway(), ANSWER) as asking,
-        ):
-            for watch in watches.values():
-                watch.start()
-            self.acm_renews()
-            for watch in watches.values():
-                watch.join()
-            self.stage.detail("served; the client goes on asking")
-            self.wait_for_enough(asking)
-            settled = {name: self.proven(name) for name in names}
-        for name, watch in watches.items():
-            serials = f"…{old[name][-8:]} → …{watch.serial[-8:]}"
-            task = "the same task" if self.running.task(name).arn == tasks[name] else "a new task"
-            self.stage.say(f"{name}: {serials}, served by {task} {watch.served_after_s:.2f} s after promotion")
-        self.stage.say(f"{asking.requests} requests meanwhile, {len(asking.failures)} failed")
-        for failure in asking.failures[:3]:
-            self.stage.say(f"[red]{failure}[/red]")
+        asking = SteadyClient(self.gateway(), ANSWER)
+        renewed = renew_under_load(
+            self,
+            [asking],
+            before="Both identities settle after the deploys",
+            text="ACM's day comes: it renews; export, publication, the gateway reloads, the teller is redeployed",
+        )
+        teller = renewed[TELLER]
         return Renewal(
-            old_serial=old[TELLER],
-            new_serial=watches[TELLER].serial,
-            served_after_s=round(watches[GATEWAY].served_after_s, 2),
-            redeployed_after_s=round(watches[TELLER].served_after_s, 2),
-            new_task=self.running.task(TELLER).arn != tasks[TELLER],
-            proven=all(settled[name] != versions[name] for name in names),
+            old_serial=teller.old_serial,
+            new_serial=teller.serial,
+            served_after_s=renewed[GATEWAY].served_after_s,
+            redeployed_after_s=teller.served_after_s,
+            new_task=bool(teller.new_tasks),
+            proven=all(one.settled for one in renewed.values()),
             requests=asking.requests,
             failed=len(asking.failures),
         )

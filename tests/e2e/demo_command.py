@@ -37,11 +37,11 @@ class DemoCommand:
     def __enter__(self) -> Self:
         FIGURES.unlink(missing_ok=True)
         # What the make that runs the tests was told is not meant for this one.
-        of_make = ("MAKE", "MFLAGS", "ARGS", "STORY")
+        of_make = ("MAKE", "MFLAGS", "ARGS", "STORY", "MESH")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(of_make)}
         self._process = subprocess.Popen(
-            # A shell starts its background jobs with Ctrl-C ignored, and children inherit that.
-            ["env", "--default-signal=INT", "make", "demo", "ARGS=--keep"],
+            # As a script's shell starts its background jobs: Ctrl-C is ignored, and children inherit that.
+            ["env", "--ignore-signal=INT", "make", "demo", "ARGS=--keep"],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,

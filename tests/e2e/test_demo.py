@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,8 +14,10 @@ from cryptography import x509
 
 from evidence.fixtures.audit import actions
 from evidence.fixtures.canary import search_files, search_processes, search_texts, secrets_of
+from local.aws.fargate.network.addresses import TASKS
 from local.cdk import ROOT
 from meshcert import naming
+from meshcert.cli.exit_codes import UNSETTLED
 from meshcert.contract.staging_labels import LAST_GOOD, QUARANTINED
 from meshcert.material.document import read_material
 
@@ -31,6 +35,29 @@ def test_the_readmes_demo_command_proves_what_it_says(demo: PlayedDemo) -> None:
     assert all(seen for seen, _ in demo.result.claims.values())
     assert not any("NO" in line.split() for line in demo.printed)
     assert demo.result.seconds.total >= demo.result.seconds.deploy > 0
+
+
+def test_what_it_prints_works_in_another_terminal_and_stays_true(demo: PlayedDemo) -> None:
+    """Both versions of the AWS CLI find the region, meshcert finds the mesh, and no line has a task's address."""
+    kept = demo.printed[demo.printed.index("It keeps running. In another terminal, in this folder:") :]
+    (settings,) = (line for line in kept if line.startswith("  export "))
+    (status,) = (line for line in kept if line.endswith("status"))
+    asked = subprocess.run(
+        ["bash", "-c", f"{settings}\n{status}"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert f"AWS_REGION={demo.aws.region} AWS_DEFAULT_REGION={demo.aws.region}" in settings
+    assert asked.returncode in {0, UNSETTLED}, asked.stderr
+    assert all(identity in asked.stdout for identity in IDENTITIES)
+    network = ".".join(demo.aws.config.host.split(".")[:2])
+    found = [int(third) for third in re.findall(rf"{re.escape(network)}\.(\d+)\.", "\n".join(kept))]
+    assert found
+    assert not set(found) & set(TASKS)
 
 
 def test_one_way_tls_shows_a_client_without_a_certificate(demo: PlayedDemo) -> None:

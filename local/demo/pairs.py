@@ -1,0 +1,169 @@
+"""
+Who may talk to whom: every pair of a caller and somebody else's listener, derived from the mesh file alone.
+
+A pair is declared if the caller names the callee among its backends or, for a client outside the mesh, if the listener
+names the client. Every other pair is undeclared: its caller must be refused, unless the listener trusts it anyway.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from meshcert.mesh import proxy_settings
+from meshcert.proxy import TlsMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshcert.mesh import Mesh
+    from meshcert.proxy import Backend, Listener, ProxySettings
+
+
+class Manner(StrEnum):
+    """How a declared pair talks."""
+
+    MUTUAL = "mutual TLS"
+    ONE_WAY = "one-way TLS"
+    PLAIN = "plain text"
+
+
+class Caller(NamedTuple):
+    """
+    Somebody who may call.
+
+    Args:
+        name: Name of a service, or of an identity that no service presents: a client outside the mesh.
+        identities: The identities it can present; empty: none.
+        outside: Whether it is a client outside the mesh.
+    """
+
+    name: str
+    identities: tuple[str, ...]
+    outside: bool = False
+
+
+class Callee(NamedTuple):
+    """
+    A listener that may be called.
+
+    Args:
+        service: The service whose Envoy has it.
+        proxy: Name of the virtual gateway or virtual node.
+        listener: The listener.
+    """
+
+    service: str
+    proxy: str
+    listener: Listener
+
+    @property
+    def name(self) -> str:
+        """For example ``orders:9443``."""
+        return f"{self.service}:{self.listener.port}"
+
+    @property
+    def asks_for_certificates(self) -> bool:
+        """Whether it can refuse anybody."""
+        return self.listener.tls.mode is not TlsMode.DISABLED and bool(self.listener.tls.trust)
+
+
+class Pair(NamedTuple):
+    """
+    A caller and somebody else's listener.
+
+    Args:
+        declared: Whether the mesh file lets them talk.
+        manner: How they talk, or would.
+        trusted: The caller's identities that the listener's rules let in; None stands for no certificate at all.
+    """
+
+    caller: Caller
+    callee: Callee
+    declared: bool
+    manner: Manner
+    trusted: tuple[str | None, ...]
+
+    @property
+    def presented(self) -> tuple[str | None, ...]:
+        """What the caller can present, one after the other; None is no certificate."""
+        return self.caller.identities or (None,)
+
+    def __str__(self) -> str:
+        return f"{self.caller.name} → {self.callee.name}"
+
+
+def pairs_of(mesh: Mesh) -> tuple[Pair, ...]:
+    """
+    Every pair of a mesh, in the order of its file: callers first, then listeners.
+
+    A service without tasks (``desired_count: 0``) is in no pair. A virtual gateway's listener that asks for no
+    certificate is there for anybody, so it is in no pair either.
+    """
+    settings = {name: proxy_settings(mesh, name) for name, service in mesh.services.items() if service.desired_count}
+    callees = [
+        callee
+        for name, proxy in settings.items()
+        for callee in (Callee(name, proxy.name, listener) for listener in proxy.listeners)
+        if callee.asks_for_certificates or not mesh.services[name].virtual_gateway
+    ]
+    services = [Caller(name, tuple(proxy.identities)) for name, proxy in settings.items()]
+    outside = [Caller(name, (name,), outside=True) for name in outside_identities(mesh)]
+    return tuple(
+        _pair(mesh, caller, callee, settings.get(caller.name) if not caller.outside else None)
+        for caller in (*services, *outside)
+        for callee in callees
+        if caller.outside or caller.name != callee.service
+    )
+
+
+def outside_identities(mesh: Mesh) -> tuple[str, ...]:
+    """The identities that no service presents: those of clients outside the mesh."""
+    presented = {identity for name in mesh.services for identity in proxy_settings(mesh, name).identities}
+    return tuple(identity for identity in mesh.identities if identity not in presented)
+
+
+def presenters(mesh: Mesh, identity: str) -> tuple[str, ...]:
+    """The services with tasks whose Envoys present an identity."""
+    return tuple(
+        name
+        for name, service in mesh.services.items()
+        if service.desired_count and identity in proxy_settings(mesh, name).identities
+    )
+
+
+def backend_for(mesh: Mesh, settings: ProxySettings, callee: Callee) -> Backend | None:
+    """The backend by which a proxy calls a listener; None if it declares none."""
+    found = (each for each in settings.backends if each.name == callee.proxy and each.port == callee.listener.port)
+    return next((each for each in found if mesh.service_of(each.name) == callee.service), None)
+
+
+def lets_in(mesh: Mesh, listener: Listener, identity: str | None) -> bool:
+    """Whether a listener's rules let in whoever presents an identity; None presents nothing."""
+    tls = listener.tls
+    if tls.mode is TlsMode.DISABLED or not tls.trust:
+        return True
+    if identity is None or mesh.identities[identity].hierarchy not in mesh.trusted(tls.trust):
+        return False
+    return not tls.subject_alternative_names or _named(mesh, listener, identity)
+
+
+def _pair(mesh: Mesh, caller: Caller, callee: Callee, settings: ProxySettings | None) -> Pair:
+    presented: Iterable[str | None] = caller.identities or (None,)
+    trusted = tuple(identity for identity in presented if lets_in(mesh, callee.listener, identity))
+    manner = Manner.MUTUAL if callee.asks_for_certificates else Manner.ONE_WAY
+    if callee.listener.tls.mode is TlsMode.DISABLED:
+        manner = Manner.PLAIN
+    if settings is None:
+        named = any(identity and _named(mesh, callee.listener, identity) for identity in trusted)
+        return Pair(caller, callee, named, manner, trusted)
+    backend = backend_for(mesh, settings, callee)
+    if backend is not None and backend.tls is None:
+        manner = Manner.PLAIN
+    return Pair(caller, callee, backend is not None, manner, trusted)
+
+
+def _named(mesh: Mesh, listener: Listener, identity: str) -> bool:
+    """Whether a listener's rules list one of an identity's names."""
+    demanded = listener.tls.subject_alternative_names
+    return any(name.proves(each) for name in mesh.identities[identity].names for each in demanded)

@@ -1,0 +1,210 @@
+"""The proof of any mesh file: who talks, who is refused, and that every identity is renewed while clients ask."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from local.demo.declared import Talk, talk
+from local.demo.pairs import pairs_of
+from local.demo.questions import Asking, question_for
+from local.demo.renewal import renew_under_load
+from local.demo.result import ENOUGH_REQUESTS, Result
+from local.demo.scene import Scene
+from local.demo.stand_ins import prepare
+from local.demo.undeclared import Verdict, try_undeclared
+from local.gateway_client import SteadyClient
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from local.demo.pairs import Pair
+    from meshcert.material import Material
+
+PAUSE_S = 0.005
+"""Between two requests of all clients together, seconds."""
+
+
+@dataclass(frozen=True)
+class PairsCounted:
+    """
+    The pairs of a mesh.
+
+    Args:
+        declared: Pairs that the mesh file lets talk.
+        talk: How many of them do, as it declares.
+        undeclared: All other pairs.
+        refused: How many of them are refused, with the cause in the callee's log.
+        trusted_undeclared: How many of them the listener lets in, because its rules name nobody or too many.
+    """
+
+    declared: int
+    talk: int
+    undeclared: int
+    refused: int
+    trusted_undeclared: int
+
+
+@dataclass(frozen=True)
+class ProofResult(Result):
+    """
+    What the proof has measured; ``build/demo-STEM.json`` is this, as JSON.
+
+    Args:
+        requests: Requests during the renewal, over all declared pairs.
+        failed: How many of them failed.
+        renewed: Identities whose renewal was carried through: served by every Envoy that presents them, and proven.
+        identities: All of them; a figure for people, which the JSON leaves out.
+    """
+
+    pairs: PairsCounted
+    requests: int
+    failed: int
+    renewed: int
+    identities: int
+
+    def to_json(self) -> str:
+        """The figures as indented JSON."""
+        figures = json.loads(super().to_json())
+        del figures["identities"]
+        return json.dumps(figures, indent=2)
+
+    @property
+    def claims(self) -> dict[str, tuple[bool, str]]:
+        """Each thing the proof says: whether it was seen, and the figures."""
+        pairs = self.pairs
+        trusted = f", {pairs.trusted_undeclared} let in by their rules" if pairs.trusted_undeclared else ""
+        return {
+            "every declared pair talks, as both Envoys count": (
+                pairs.talk == pairs.declared > 0,
+                f"{pairs.talk} of {pairs.declared}",
+            ),
+            "every other pair is refused, as the callee's log says": (
+                pairs.undeclared == pairs.refused + pairs.trusted_undeclared,
+                f"{pairs.refused} of {pairs.undeclared}{trusted}",
+            ),
+            "every identity is renewed": (self.renewed == self.identities > 0, f"{self.renewed} of {self.identities}"),
+            f"no request fails meanwhile (of at least {ENOUGH_REQUESTS})": (
+                self.failed == 0 and self.requests >= ENOUGH_REQUESTS,
+                f"{self.requests} requests, {self.failed} failed",
+            ),
+        }
+
+
+@dataclass
+class Proof(Scene):
+    """
+    The proof of one mesh file.
+
+    Args:
+        file: The mesh file.
+    """
+
+    file: Path
+    TITLE = "meshcert demo: every pair of a mesh file, on this machine, without AWS"
+
+    def play(self) -> ProofResult:
+        """Play all of it; raises when a step does not get through."""
+        self._tell_what_is_deployed()
+        self.stand_up()
+        with self.stage.step("Reading every identity's certificate, as its tasks do"):
+            materials = {name: self.running.material(name) for name in self.mesh.identities}
+        pairs = pairs_of(self.mesh)
+        askings = {pair: self._asking(pair, materials) for pair in pairs if pair.declared}
+        talks = self._talk(askings)
+        verdicts = self._try(pairs, materials)
+        asked = [(askings[one.pair], one.answer) for one in talks if one.talks]
+        clients = [SteadyClient(asking, answer, PAUSE_S * len(asked)) for asking, answer in asked if asking]
+
+        def clients_renew() -> None:
+            materials.update({name: self.running.material(name) for name in self.mesh.identities})
+
+        renewed = renew_under_load(
+            self,
+            clients,
+            before="Every identity settles after the deploy",
+            text="ACM's day comes: it renews; export, publication, reload or redeployment, and clients keep asking",
+            when_served=clients_renew,
+        )
+        return ProofResult(
+            pairs=PairsCounted(
+                declared=len(talks),
+                talk=sum(one.talks for one in talks),
+                undeclared=len(verdicts),
+                refused=sum(one.refused for one in verdicts),
+                trusted_undeclared=sum(one.trusted for one in verdicts),
+            ),
+            requests=sum(client.requests for client in clients),
+            failed=sum(len(client.failures) for client in clients),
+            renewed=sum(one.done for one in renewed.values()),
+            identities=len(self.mesh.identities),
+        )
+
+    def _mesh_file(self) -> Path:
+        self._prepared = prepare(self.file, self.folder)
+        return self._prepared.path
+
+    def _tell_what_is_deployed(self) -> None:
+        for service, protocol in self._prepared.stand_ins.items():
+            image = self._prepared.images[service]
+            self.stage.say(
+                f"{service}: {image} is not a folder here; a stand-in that speaks {protocol} takes its place"
+            )
+        if self._prepared.hastened:
+            self.stage.say(f"shorter than in the file, so that nobody waits: {', '.join(self._prepared.hastened)}")
+
+    def _asking(self, pair: Pair, materials: dict[str, Material]) -> Asking | None:
+        question = question_for(self.mesh, pair)
+        if question is None:
+            return None
+        host = f"{question.service}.{self.mesh.namespace}"
+        name, roots = host, ""
+        if question.tls:
+            identity = self.mesh.identities[question.listener.tls.certificate]
+            name = str(identity.names[0])
+            roots = self.running.trust_bundle(identity.hierarchy).certificates
+        if self.mesh.services[question.service].load_balancer:
+            balancer = self.running.gateway_address(question.service)
+            return Asking(question, lambda: balancer, name, roots, materials)
+        return Asking(question, lambda: self.running.resolve(host), name, roots, materials)
+
+    def _talk(self, askings: dict[Pair, Asking | None]) -> list[Talk]:
+        with self.stage.step(f"Every declared pair is asked once ({len(askings)})"):
+            talks = [talk(self.running, self.mesh, pair, asking) for pair, asking in askings.items()]
+        for one in talks:
+            told = f"answer {one.answer}; callee's Envoy: {one.counted or one.pair.manner}"
+            seen = f"{one.pair}, {one.pair.manner}: {told}"
+            self.stage.say(
+                self.stage.plain(seen) if one.talks else f"[red]{one.pair}: {self.stage.plain(one.why_not)}[/red]"
+            )
+        return talks
+
+    def _try(self, pairs: Sequence[Pair], materials: dict[str, Material]) -> list[Verdict]:
+        count = sum(not pair.declared for pair in pairs)
+        with self.stage.step(f"Every other pair is tried, straight at the callee ({count})"):
+            verdicts = try_undeclared(self.running, self.mesh, pairs, materials)
+        refused = sorted((one for one in verdicts if one.refused), key=lambda one: one.causes)
+        for causes, group in itertools.groupby(refused, key=lambda one: one.causes):
+            self.stage.say(f"refused, {', '.join(causes)}: {', '.join(str(one.pair) for one in group)}")
+        for callee in dict.fromkeys(one.pair.callee for one in verdicts if one.trusted):
+            trusted = [one.pair for one in verdicts if one.trusted and one.pair.callee == callee]
+            callers = ", ".join(pair.caller.name for pair in trusted)
+            self.stage.say(f"[yellow]trusted, though nobody declared it: {callers} → {callee.name}[/yellow]")
+            for reason in dict.fromkeys(map(_why, trusted)):
+                self.stage.say(f"  {reason}")
+        for one in verdicts:
+            if one.wrong:
+                self.stage.say(f"[red]{one.pair}: {self.stage.plain(one.wrong)}[/red]")
+        return verdicts
+
+
+def _why(pair: Pair) -> str:
+    tls = pair.callee.listener.tls
+    if not pair.callee.asks_for_certificates:
+        return "its listener asks nobody for a certificate"
+    if not tls.subject_alternative_names:
+        return f"its listener names nobody, so it trusts whomever {tls.trust} has signed"
+    return "its listener names the caller, which does not name it among its backends"

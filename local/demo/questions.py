@@ -1,0 +1,164 @@
+"""How a declared pair is asked: through the caller's own Envoy, or as a client outside the mesh."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import httpx
+from h2.events import ConnectionTerminated
+
+from local.demo.pairs import backend_for, lets_in, outside_identities
+from local.gateway_client import ASK_TIMEOUT_S
+from local.tls_client import load_certificate
+from meshcert.mesh import proxy_settings
+from meshcert.proxy import TlsMode
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from local.demo.pairs import Pair
+    from meshcert.material import Material
+    from meshcert.mesh import Mesh
+    from meshcert.proxy import Listener, ProxySettings
+
+METHOD = "Ask"
+"""The gRPC method that is called; a stand-in answers every one."""
+_FROM_ENVOY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
+_GRPC_FROM_ENVOY = {"4", "14"}  # DEADLINE_EXCEEDED, UNAVAILABLE
+
+
+@dataclass(frozen=True)
+class Question:
+    """
+    One request that shows a pair at work.
+
+    Args:
+        service: The service that is asked.
+        listener: Its listener that is asked.
+        identity: What the client presents; None: nothing, since nothing is asked for.
+        path: The request's path.
+        grpc: Whether it is a unary gRPC call.
+    """
+
+    service: str
+    listener: Listener
+    identity: str | None
+    path: str
+    grpc: bool = False
+
+    @property
+    def tls(self) -> bool:
+        """Whether the client speaks TLS."""
+        return self.listener.tls.mode is not TlsMode.DISABLED
+
+    @property
+    def http2(self) -> bool:
+        """Whether the request is HTTP/2; HTTP/1.1 if not."""
+        return self.grpc or self.listener.protocol in {"http2", "grpc"}
+
+
+def question_for(mesh: Mesh, pair: Pair) -> Question | None:
+    """The request by which a declared pair is seen to talk; None if the mesh file leaves no way to make it."""
+    callee = pair.callee
+    if pair.caller.outside:
+        named = next((identity for identity in pair.trusted if identity), None)
+        routes = proxy_settings(mesh, callee.service).routes
+        return Question(callee.service, callee.listener, named, routes[0].prefix if routes else "/")
+    settings = proxy_settings(mesh, pair.caller.name)
+    backend = backend_for(mesh, settings, callee)
+    way_in = _way_in(mesh, settings)
+    if backend is None or way_in is None:
+        return None
+    prefixes = [route.prefix for route in settings.routes if route.backend == backend.name]
+    if not prefixes:
+        return None
+    grpc = backend.protocol == "grpc"
+    path = prefixes[0]
+    if grpc:
+        path += METHOD if path.endswith("/") else f"/{METHOD}"
+    return Question(pair.caller.name, *way_in, path, grpc)
+
+
+def _way_in(mesh: Mesh, settings: ProxySettings) -> tuple[Listener, str | None] | None:
+    """A listener of a gateway and whom it lets in: anybody if possible, else a client outside, else another."""
+    for identity in (None, *outside_identities(mesh), *mesh.identities):
+        for listener in settings.listeners:
+            if listener.protocol != "tcp" and lets_in(mesh, listener, identity):
+                return listener, identity
+    return None
+
+
+@dataclass(frozen=True)
+class Asking:
+    """
+    A question with all that it takes to ask it: one of those whom a :class:`local.gateway_client.SteadyClient` asks.
+
+    Args:
+        question: The question.
+        address: Finds the address to connect to.
+        server_name: The name that the server's certificate must carry, and the request's authority.
+        roots: What the server's certificate is checked against, PEM; empty without TLS.
+        materials: The current material of each client, by identity; it may change at any time.
+    """
+
+    question: Question
+    address: Callable[[], str]
+    server_name: str
+    roots: str
+    materials: Mapping[str, Material]
+
+    def client(self) -> httpx.Client:
+        """A client with no connection yet, which presents the material of now."""
+        question = self.question
+        context: ssl.SSLContext | bool = False
+        if question.tls:
+            context = ssl.create_default_context(cadata=self.roots)
+            if question.identity:
+                load_certificate(context, self.materials[question.identity])
+        url = f"http{'s' if question.tls else ''}://{self.address()}:{question.listener.port}"
+        return httpx.Client(
+            verify=context,
+            base_url=url,
+            timeout=ASK_TIMEOUT_S,
+            trust_env=False,
+            http1=not question.http2,
+            http2=question.http2,
+        )
+
+    def ask(self, client: httpx.Client) -> httpx.Response:
+        """
+        One request; raises httpx.HTTPError, OSError or LookupError when it gets no answer.
+
+        httpx gives a request up when HTTP/2's goodbye in good order (GOAWAY without an error) comes before its answer,
+        which would still have come (RFC 9113 section 6.8). Such a one is asked again on a new connection.
+        """
+        try:
+            return self._send(client)
+        except httpx.RemoteProtocolError as error:
+            event = error.__cause__.args[0] if error.__cause__ and error.__cause__.args else None
+            if not isinstance(event, ConnectionTerminated) or event.error_code:
+                raise
+        with self.client() as another:
+            return self._send(another)
+
+    def said(self, response: httpx.Response) -> str:
+        """Status, and that of gRPC if it came without a message."""
+        status = response.headers.get("grpc-status")
+        return str(response.status_code) + (f" grpc-status {status}" if status else "")
+
+    def answered(self, response: httpx.Response) -> bool:
+        """Whether somebody behind the Envoys has answered, whatever he said; they themselves give none of these."""
+        by_envoy = response.status_code in _FROM_ENVOY or response.headers.get("grpc-status") in _GRPC_FROM_ENVOY
+        return not by_envoy
+
+    def _send(self, client: httpx.Client) -> httpx.Response:
+        extensions = {"sni_hostname": self.server_name}
+        headers = {"host": self.server_name}
+        if not self.question.grpc:
+            return client.get(self.question.path, headers=headers, extensions=extensions)
+        headers |= {"content-type": "application/grpc", "te": "trailers"}
+        message = b"\0\0\0\0\0"  # an empty message: not compressed, of length 0
+        return client.post(self.question.path, headers=headers, content=message, extensions=extensions)

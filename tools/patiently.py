@@ -1,0 +1,50 @@
+"""
+Run a long command that says nothing: ``patiently.py WHAT COMMAND...``.
+
+Says every ten seconds that it is still at it, and what the command's last line was; if the command fails, prints all of
+its output. Ends with its exit code. It runs before anything is installed, with the standard library alone.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+
+TOLD_EVERY_S = 10.0
+LONGEST_LINE = 80
+
+
+def run(what: str, command: list[str], told_every_s: float = TOLD_EVERY_S) -> int:
+    """
+    Run a command to its end.
+
+    Args:
+        what: What it does, for the lines.
+        told_every_s: Between two lines, seconds.
+
+    Returns:
+        Its exit code.
+    """
+    began = time.monotonic()
+    lines: list[str] = []
+    done = threading.Event()
+
+    def tell() -> None:
+        while not done.wait(told_every_s):
+            last = lines[-1].strip()[:LONGEST_LINE] if lines else ""
+            sys.stdout.write(f"{what}: {time.monotonic() - began:.0f} s{f', {last}' if last else ''}\n")
+            sys.stdout.flush()
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        threading.Thread(target=tell, daemon=True).start()
+        lines.extend(process.stdout or ())
+    done.set()
+    if process.returncode:
+        sys.stdout.write("".join(lines))
+    return process.returncode
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1], sys.argv[2:]))
