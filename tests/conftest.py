@@ -34,6 +34,7 @@ BESIDE_THE_OTHERS = (
     "test_upgrade.py::",
     "test_lifetimes.py::",
     "test_proof.py::",
+    "test_verify_aws_on_local_aws.py::",
 )
 
 
@@ -49,7 +50,7 @@ class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xd
             return file
         if not f"{name}::{test}".startswith(BESIDE_THE_OTHERS):
             return folder
-        return file if name in {"test_lifetimes.py", "test_upgrade.py"} else nodeid
+        return nodeid if name in {"test_stories.py", "test_proof.py"} else file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcessForWhatIsShared:

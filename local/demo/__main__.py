@@ -117,7 +117,8 @@ def main(words: Sequence[str] | None = None) -> int:
         with ExitStack() as running:
             with stage.step("Starting the local AWS (IAM enforced)"):
                 aws.__enter__()
-            running.callback(_stop, stage, aws)
+                # Within the step: whoever reads that it is done may press Ctrl-C at once.
+                running.callback(_stop, stage, aws)
             stage.say(aws.cpu_shares())
             scene = Proof(stage, aws, folder, arguments.mesh) if arguments.mesh else kind(stage, aws, folder)
             result = scene.play()
