@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from local.demo.questions import Asking
     from local.running_mesh import RunningMesh
     from meshcert.mesh import Mesh
+
 LONGEST_TEXT = 80
 
 

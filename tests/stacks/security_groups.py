@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tests.stacks.synthesis import Resource, Templates
 
@@ -110,22 +110,15 @@ class SecurityGroups:
             Way(source, target, port)
             for source, target in pairs
             for port in self.ports
-            if self._leaves(source, target, port) and self._enters(source, target, port)
+            if self._permits(self._egress, source, target, port) and self._permits(self._ingress, target, source, port)
         }
 
-    def _leaves(self, source: str, target: str, port: int) -> bool:
-        if source not in self._groups:
+    def _permits(self, rules: Mapping[str, Sequence[Rule]], member: str, other: str, port: int) -> bool:
+        """Whether one end's rules, of one direction, let the connection through; who has no group has no rules."""
+        if member not in self._groups:
             return True
-        peer = self._groups.get(target)
-        rules = self._egress[self._groups[source]]
-        return any(rule.admits(port, peer, self._addresses_of(target)) for rule in rules)
-
-    def _enters(self, source: str, target: str, port: int) -> bool:
-        if target not in self._groups:
-            return True
-        peer = self._groups.get(source)
-        rules = self._ingress[self._groups[target]]
-        return any(rule.admits(port, peer, self._addresses_of(source)) for rule in rules)
+        peer, addresses = self._groups.get(other), self._addresses_of(other)
+        return any(rule.admits(port, peer, addresses) for rule in rules[self._groups[member]])
 
     def _addresses_of(self, member: str) -> str:
         return _EVERYWHERE if member == OUTSIDE else self._addresses

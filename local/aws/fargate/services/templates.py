@@ -21,8 +21,6 @@ _SERVICE = "AWS::ECS::Service"
 _VERBATIM = frozenset({"Options", "DockerLabels", "DriverOpts", "Labels"})
 _STEADY_STATE_DEADLINE_S = 600.0
 _LOOK_AGAIN_S = 0.1
-# A change of these replaces the service on AWS; the rest is updated in place.
-_REPLACING = ("ServiceName", "Cluster", "LaunchType", "SchedulingStrategy")
 
 
 def install() -> None:
@@ -31,7 +29,6 @@ def install() -> None:
     for operation, replacement in (("create", _create), ("update", _update), ("delete", _delete)):
         hooks.require(provisioners, f"_ecs_service_{operation}")
         provisioners._RESOURCE_HANDLERS[_SERVICE][operation] = replacement
-    provisioners._RESOURCE_HANDLERS[_SERVICE]["update_with_logical_id"] = True
     # Tasks call the API while they start, so a provisioner that waits for them must not block the event loop. And an
     # update that failed because its deployment did has to be sent back: the service runs what was deployed.
     for name in ("_runs_on_worker_thread", "_sends_back_failed_update"):
@@ -76,13 +73,7 @@ def _create(logical_id: str, properties: dict[str, Any], stack: str) -> tuple[st
     return service["serviceArn"], _attributes(service)
 
 
-def _update(
-    physical_id: str, old: dict[str, Any], new: dict[str, Any], stack: str, logical_id: str | None = None
-) -> tuple[str, dict[str, str]]:
-    if any(old.get(name) != new.get(name) for name in _REPLACING):
-        created = _create(logical_id or physical_id, new, stack)
-        provisioners._delete_predecessor(_delete, physical_id, old)
-        return created
+def _update(physical_id: str, old: dict[str, Any], new: dict[str, Any], _stack: str) -> tuple[str, dict[str, str]]:
     changed = {name: new[name] for name in new if old.get(name) != new[name] and name != "Tags"}
     record = _record(physical_id)
     if record is not None and "ServiceRegistries" in changed:
