@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from meshcert.cli.terminal import tell_aside, tell_json, tell_lines
 from meshcert.mesh.loading import read_mesh
 from meshcert.mesh.schema import json_schema
 
@@ -49,9 +49,12 @@ def check(file: Path, *, as_document: bool) -> None:
         reading = read_mesh(file.read_bytes())
     except OSError as error:
         problem = f"{file} cannot be read: {error.strerror}. Name a mesh file, for example mesh.yaml"
-        click.echo(f"meshcert: {problem}", err=True)
+        tell_aside(f"meshcert: {problem}")
         sys.exit(UNREADABLE)
-    click.echo(_as_json(file, reading) if as_document else _as_text(file, reading))
+    if as_document:
+        tell_json(_as_document(file, reading))
+    else:
+        tell_lines(_as_text(file, reading))
     sys.exit(FAULTS if reading.faults else 0)
 
 
@@ -63,10 +66,10 @@ def schema() -> None:
     The schema knows what may be written where. What must fit together (a key its CA can sign, a name the peer accepts),
     only `check` knows.
     """
-    click.echo(json.dumps(json_schema(), indent=2))
+    tell_json(json_schema())
 
 
-def _as_json(path: Path, reading: Reading) -> str:
+def _as_document(path: Path, reading: Reading) -> dict[str, Any]:
     faults = [
         {
             "line": reading.source.line(fault.place),
@@ -76,13 +79,13 @@ def _as_json(path: Path, reading: Reading) -> str:
         }
         for fault in reading.faults
     ]
-    return json.dumps({"file": str(path), "faults": faults}, indent=2)
+    return {"file": str(path), "faults": faults}
 
 
-def _as_text(path: Path, reading: Reading) -> str:
+def _as_text(path: Path, reading: Reading) -> list[str]:
     if reading.mesh is None:
         lines = [f"{path}:{reading.source.line(fault.place)}: {fault}" for fault in reading.faults]
-        return "\n".join([*lines, f"{len(lines)} fault{'s' if len(lines) > 1 else ''}"])
+        return [*lines, f"{len(lines)} fault{'s' if len(lines) > 1 else ''}"]
     mesh = reading.mesh
     counts = {
         "hierarchies": len(mesh.hierarchies),
@@ -90,4 +93,4 @@ def _as_text(path: Path, reading: Reading) -> str:
         "proxies": len(mesh.virtual_gateways) + len(mesh.virtual_nodes),
         "services": len(mesh.services),
     }
-    return f"{path}: mesh {mesh.name}: {', '.join(f'{n} {name}' for name, n in counts.items())}; no fault"
+    return [f"{path}: mesh {mesh.name}: {', '.join(f'{n} {name}' for name, n in counts.items())}; no fault"]
