@@ -179,14 +179,18 @@ def _discovery(
     from entrypoint.aws.endpoint import cloud_map_endpoint
     from entrypoint.aws.signed_connection import SignedConnection
     from entrypoint.rotating.discovery import Discovery
+    from meshcert.contract.discovery import ANSWER_WITHIN_S
 
     endpoint = cloud_map_endpoint(settings.region, arguments.environ)
     connection = SignedConnection(endpoint, settings.region, "servicediscovery", session)
 
     def resolve(host: str) -> tuple[str, ...]:
-        from entrypoint.rotating.name_lookup import addresses_of  # only while Cloud Map does not answer
+        from entrypoint.trial.addresses import addresses_of  # only while Cloud Map does not answer
 
-        return addresses_of(host, settings.addresses.dns_resolver)
+        try:
+            return tuple(addresses_of(host, settings.addresses.dns_resolver, ANSWER_WITHIN_S))
+        except (OSError, ValueError):
+            return ()
 
     reader = CloudMapReader(connection, settings.proxy.cloud_map_namespace)
     return Discovery(settings.proxy, reader, resolve, handover, resumes=resumes, log=log)

@@ -115,7 +115,8 @@ class _Task(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Say who it is."""
-        body = str(self.server.server_address[0]).encode()
+        address, _ = self.request.getsockname()
+        body = address.encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

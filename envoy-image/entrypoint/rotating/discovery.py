@@ -159,6 +159,6 @@ class Discovery:
         if not addresses and each.tasks:
             return  # no answer, or a denial that a resolver has kept: what was found before is the better guess
         try:
-            each.take([TaskAddress(address) for address in addresses], FoundBy.DNS, self._clock.now())
+            each.take([TaskAddress(address) for address in sorted(set(addresses))], FoundBy.DNS, self._clock.now())
         except OSError as error:
             self._log.warning("endpoints-not-delivered", backend=each.backend.name, reason=str(error))

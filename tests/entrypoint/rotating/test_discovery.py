@@ -18,6 +18,8 @@ from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError
 from meshcert.proxy import Backend
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from entrypoint.envoy.handover import EnvoyResource
 
 ACTION = "servicediscovery:DiscoverInstances"
@@ -199,7 +201,7 @@ def test_the_first_question_is_repeated_for_a_moment() -> None:
 def test_questions_come_more_rarely_while_they_fail_and_as_often_as_before_afterwards() -> None:
     """A throttled account is not helped by being asked more."""
     world = World()
-    looks = iter([DOWN, DOWN, DOWN, DOWN, (FIRST,), (FIRST,)])
+    looks: Iterator[tuple[TaskAddress, ...] | MeshcertError] = iter([DOWN, DOWN, DOWN, DOWN, (FIRST,), (FIRST,)])
 
     def next_look(seconds: float) -> None:
         world.waits.append(seconds)
