@@ -19,10 +19,10 @@ def tell(line: str) -> None:
     click.echo(printable(line))
 
 
-def tell_lines(lines: Iterable[str]) -> None:
-    """Write lines to standard output."""
+def tell_lines(lines: Iterable[str], *, aside: bool = False) -> None:
+    """Write lines to standard output, or beside it to standard error."""
     for line in lines:
-        tell(line)
+        click.echo(printable(line), err=aside)
 
 
 def tell_aside(line: str) -> None:
