@@ -92,7 +92,7 @@ def measure(rounds: int, connections: int, roles: tuple[Role, ...], console: Con
     addresses = loopback_addresses()
     with memory_folder() as folder:
         image = lay_out_image(folder / "image", installed_envoy())
-        seen = []
+        seen: list[Seen] = []
         for role in roles:
             for ending in Ending:
                 place = folder / f"{role.name}-{ending.name}"
