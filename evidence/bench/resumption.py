@@ -25,17 +25,9 @@ from evidence.bench.start import Launch, Started
 from evidence.bench.ways import envoy_arguments
 from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.container import installed_envoy, lay_out_image, memory_folder
-from evidence.fixtures.ended_peers import (
-    OURS,
-    PEER,
-    Ending,
-    ReturningClient,
-    Role,
-    answering,
-    come_back,
-    proxy_settings,
-)
+from evidence.fixtures.ended_peers import OURS, PEER, PORT, Ending, Role, Seen, come_back, proxy_settings
 from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.tls_sessions import ReturningClient, answering
 from meshcert.envoy import (
     Addresses,
     bootstrap,
@@ -149,7 +141,7 @@ def _handshakes_per_s(folder: Path, addresses: Iterator[str], connections: int, 
     launch = Launch([str(installed_envoy()), *envoy_arguments(file)], dict(os.environ), address, secrets_used(settings))
     with answering(address, settings.application_port), Started(launch, here) as envoy:
         envoy.live_after_ms()
-        client = ReturningClient(address, context)
+        client = ReturningClient(address, PORT, context)
         client.call()
         before = _cpu_s(envoy.pid)
         answers = [client.call() for _ in range(connections)]
