@@ -39,6 +39,8 @@ class Change:
     what: str
 
 
+NEW_TASKS = {"AWS::ECS::TaskDefinition"}
+"""Replaced by every deploy that brings another image: a revision is never changed."""
 # Every difference, and what a deployed mesh sees of it: the CHANGELOG says so.
 CHANGES = {
     Change("renewal", "AWS::Events::Rule", "EventPattern"): "ECS events of other clusters no longer come",
@@ -46,6 +48,7 @@ CHANGES = {
     Change("services", "AWS::IAM::Role", "AssumeRolePolicyDocument"): "tasks' roles are for ECS in this account alone",
     Change("services", "AWS::EC2::VPCEndpoint", ADDED): "S3 and DynamoDB are reached beside the NAT gateway",
     Change("services", "AWS::ECS::Service", "DependsOn"): "a new service waits for these endpoints",
+    Change("services", "AWS::ServiceDiscovery::Service", "DependsOn"): "the same",
 }
 
 
@@ -65,8 +68,10 @@ def test_every_change_is_told(changes: set[Change]) -> None:
 
 
 def test_no_change_replaces_a_resource_or_takes_one_away(changes: set[Change]) -> None:
-    """A replaced resource is another one for a while: another address, or a name that is taken."""
-    assert not [change for change in changes if change.what in REPLACING.get(change.kind, ())]
+    """Another resource would have another address for a while, or a name that is taken."""
+    replaced = {change for change in changes if change.what in REPLACING.get(change.kind, ())}
+
+    assert {change.kind for change in replaced} <= NEW_TASKS
 
 
 def _templates(tree: Path, out: Path) -> dict[str, dict[str, Any]]:
