@@ -17,10 +17,12 @@ class Paths:
         self.folder = environ.get(environment.MATERIAL_DIR) or container.MATERIAL_DIR
         self.secrets = f"{self.folder}/secrets"
         """Folder of the SDS resource files. Envoy watches it, so it is never removed and made again."""
+        self.endpoints = f"{self.folder}/endpoints"
+        """Folder of the EDS resource files, which Envoy watches too."""
         self.bootstrap = f"{self.folder}/bootstrap.json"
         self.envoy_config = f"{self.folder}/envoy.json"
         """The named pipe Envoy reads its configuration from, once."""
         self.sds_socket = f"{self.folder}/sds.sock"
-        """The socket on which Envoy asks for its secrets if they are not files."""
+        """The socket on which Envoy asks for its secrets and endpoints if they are not files."""
         self.delivered = f"{self.folder}/delivered"
         """Exists once Envoy has accepted every secret."""
