@@ -13,6 +13,7 @@ from meshcert.mesh.checks.calls import check_calls, check_listeners, check_route
 from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
 from meshcert.mesh.checks.names import check_dns_names, check_names
 from meshcert.mesh.checks.services import check_each_proxy_runs_once, check_ports, check_services
+from meshcert.mesh.checks.timeouts import check_timeouts
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
@@ -31,6 +32,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_listeners,
         check_routes,
         check_calls,
+        check_timeouts,
         check_services,
         check_each_proxy_runs_once,
         check_ports,
