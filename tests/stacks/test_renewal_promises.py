@@ -88,7 +88,7 @@ def test_rules_hear_of_certificates_deployments_and_stopped_tasks(templates: Tem
         ("aws.ecs", "ECS Deployment State Change"): {},
         ("aws.ecs", "ECS Task State Change"): {
             "desiredStatus": ["STOPPED"],
-            "clusterArn": ["arn:aws:ecs:AWS::Region:AWS::AccountId:cluster/meshcert-color"],
+            "clusterArn": ["arn:AWS::Partition:ecs:AWS::Region:AWS::AccountId:cluster/meshcert-color"],
             "group": [{"prefix": "service:"}],
         },
     }
@@ -103,7 +103,9 @@ def test_rules_name_no_certificate_and_of_ecs_the_meshs_cluster_alone(templates:
     }
 
     assert resources == {
-        ("ECS Deployment State Change",): [{"prefix": "arn:aws:ecs:AWS::Region:AWS::AccountId:service/meshcert-color/"}]
+        ("ECS Deployment State Change",): [
+            {"prefix": "arn:AWS::Partition:ecs:AWS::Region:AWS::AccountId:service/meshcert-color/"}
+        ]
     }
 
 
