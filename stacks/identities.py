@@ -189,7 +189,11 @@ class IdentitiesStack(Stack):
             role,
             [
                 rights.certificates(
-                    "ExportCertificates", "acm:DescribeCertificate", "acm:GetCertificate", "acm:ExportCertificate"
+                    "ExportCertificates",
+                    "acm:DescribeCertificate",
+                    "acm:GetCertificate",
+                    "acm:ListTagsForCertificate",
+                    "acm:ExportCertificate",
                 ),
                 rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
                 rights.secrets(

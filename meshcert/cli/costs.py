@@ -7,7 +7,8 @@ It covers only what meshcert causes: the services' own tasks, NAT gateways and l
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.issuing.acm import ACM
@@ -121,6 +122,12 @@ class Estimate:
     def dollars(self) -> float:
         """The sum of all costs, US dollars a month."""
         return sum(line.dollars for line in self.lines)
+
+    def document(self) -> dict[str, Any]:
+        """The estimate for scripts."""
+        lines = [asdict(line) for line in self.lines]
+        totals = {"certificates": self.certificates, "api_calls": self.api_calls, "dollars": self.dollars}
+        return {**totals, "lines": lines}
 
 
 def estimate(usage: Usage) -> Estimate:
