@@ -6,3 +6,6 @@ never appear here, boto3 only in :mod:`meshcert.aws`, pydantic only in :mod:`mes
 image imports (:mod:`~meshcert.material.document`, :mod:`~meshcert.errors`, :mod:`~meshcert.material`,
 :mod:`~meshcert.proxy` and :mod:`meshcert.envoy`) need only the standard library.
 """
+
+VERSION = "0.2.0"
+"""The version of all of it: functions, image, stacks and command line are released together."""

@@ -5,59 +5,51 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
-import os
 import sys
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from meshcert import VERSION
 from meshcert.cli import exit_codes, mesh_file, screen
 from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
 from meshcert.cli.costs import estimate
 from meshcert.cli.options import (
+    ChosenMesh,
     ago,
+    group_mesh_option,
     json_option,
+    mesh_option,
     name_argument,
     names_argument,
+    offline_option,
     reason_option,
-    require_names,
     unsettled_option,
     wait_option,
 )
 from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
-from meshcert.cli.screen import Screen
+from meshcert.cli.screen import SCHEMA, Screen
 from meshcert.cli.survey import require_declared, sight, survey, usage
-from meshcert.contract.environment import MESH
 from meshcert.errors import MeshcertError
-from meshcert.mesh import load_mesh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from meshcert.cli.account import Account
-    from meshcert.cli.costs import Estimate
 
-SCHEMA = 1
-"""Schema of every JSON document. Keys are never removed; a changed meaning gets a new number."""
-_MESH_FILE = Path("mesh.yaml")
 _EPILOGUE = "\b\nExit codes:\n" + "\n".join(
     f"  {code:>3}  {meaning}" for code, meaning in exit_codes.EXIT_CODES.items()
 )
 
 
-@click.group(epilog=_EPILOGUE, context_settings={"max_content_width": screen.WIDTH})
-@click.option(
-    "--mesh",
-    envvar=MESH,
-    default="",
-    metavar="NAME",
-    callback=require_names,
-    help="Name of the mesh, or MESHCERT_MESH; left out: that of ./mesh.yaml.",
+@click.group(
+    epilog=_EPILOGUE, context_settings={"max_content_width": screen.WIDTH, "help_option_names": ["-h", "--help"]}
 )
+@click.version_option(VERSION, prog_name="meshcert", message="%(prog)s %(version)s")
+@group_mesh_option
 @click.pass_context
 def cli(context: click.Context, mesh: str) -> None:
     """
@@ -67,28 +59,34 @@ def cli(context: click.Context, mesh: str) -> None:
     AWS_REGION, AWS_PROFILE or other credentials, and AWS_ENDPOINT_URL for a local AWS. The role in the renewal stack's
     output OperatorRole may run every command, and can reach no private key.
     """
-    opened = context.obj
-    context.obj = lambda: opened(mesh or _mesh_of_this_folder(), os.environ)
+    context.obj = ChosenMesh(context.obj, mesh)
 
 
 @cli.command(short_help="What would be done next, why, and what a month costs.", epilog=needs("plan"))
 @names_argument
 @unsettled_option
+@offline_option
 @json_option
+@mesh_option
 @click.pass_obj
-def plan(account: Callable[[], Account], names: Sequence[str], *, unsettled_only: bool, as_document: bool) -> None:
+def plan(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, offline: bool, as_document: bool) -> None:
     """
     What would be done next, and why; changes nothing.
 
     Then what a person should know, with remedies. Of a whole mesh also the certificates, API calls and dollars of a
-    month.
+    month. With --offline AWS is not asked: a mesh file is checked and priced before anything is deployed.
     """
-    mesh = account()
+    if offline:
+        if names or unsettled_only:
+            raise click.UsageError("--offline is about a whole mesh file: leave NAME and --unsettled out")
+        sys.exit(mesh_file.show_offline(chosen.file(), as_document=as_document))
+    mesh = chosen.account()
     surveyed = survey(mesh, names, _on_stderr)
     month = estimate(usage(surveyed.sights)) if surveyed.whole else None
     if as_document:
         identities = [one.document() for one in surveyed.sights]
-        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable), month=_month(month))
+        document = month.document() if month else None
+        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable), month=document)
     else:
         screen.show_plan(Screen(), mesh, surveyed, month, unsettled_only=unsettled_only)
     sys.exit(surveyed.exit_code)
@@ -98,15 +96,16 @@ def plan(account: Callable[[], Account], names: Sequence[str], *, unsettled_only
 @names_argument
 @unsettled_option
 @json_option
+@mesh_option
 @click.pass_obj
-def status(account: Callable[[], Account], names: Sequence[str], *, unsettled_only: bool, as_document: bool) -> None:
+def status(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, as_document: bool) -> None:
     """
     What is declared, issued, published and served.
 
     For each identity, and for each task that serves it: version, serial number, time left, how much of the lifetime is
     gone, what is wrong and what to do.
     """
-    mesh = account()
+    mesh = chosen.account()
     surveyed = survey(mesh, names, _on_stderr)
     if as_document:
         identities = [one.document() for one in surveyed.sights]
@@ -121,10 +120,11 @@ def status(account: Callable[[], Account], names: Sequence[str], *, unsettled_on
 @reason_option
 @wait_option
 @json_option
+@mesh_option
 @click.pass_obj
-def renew(account: Callable[[], Account], name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
+def renew(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
     """Order a new certificate now; orders that come close together are one renewal."""
-    _order(account(), "renew", name, reason, wait_s, as_document=as_document)
+    _order(chosen.account(), "renew", name, reason, wait_s, as_document=as_document)
 
 
 @cli.command(short_help="Order the published version away, back to the last good one.", epilog=needs("rollback"))
@@ -132,25 +132,27 @@ def renew(account: Callable[[], Account], name: str, reason: str, wait_s: float,
 @reason_option
 @wait_option
 @json_option
+@mesh_option
 @click.pass_obj
-def rollback(account: Callable[[], Account], name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
+def rollback(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
     """
     Order the published version away: proxies go back to the last good one.
 
     The version is quarantined and never published again; a fresh renewal follows by itself. Refused at once if there is
     nothing to go back to.
     """
-    _order(account(), "rollback", name, reason, wait_s, as_document=as_document)
+    _order(chosen.account(), "rollback", name, reason, wait_s, as_document=as_document)
 
 
 @cli.command(short_help="What was done for an identity, when, why and by whom.", epilog=needs("history"))
 @name_argument
 @click.option("--since", default="30d", show_default=True, metavar="SPAN", help="For example 90m, 12h, 30d, 8w.")
 @json_option
+@mesh_option
 @click.pass_obj
-def history(account: Callable[[], Account], name: str, since: str, *, as_document: bool) -> None:
+def history(chosen: ChosenMesh, name: str, since: str, *, as_document: bool) -> None:
     """What was done for an identity: when, why, by whom, before and after; also for one that is gone."""
-    mesh = account()
+    mesh = chosen.account()
     begin = ago(mesh.observers.clock.now(), since)
     entries = list(mesh.history(name, begin))
     if not entries:
@@ -166,10 +168,11 @@ def history(account: Callable[[], Account], name: str, since: str, *, as_documen
 @cli.command(short_help="Check what is published, key and all, where the key is.", epilog=needs("verify"))
 @name_argument
 @json_option
+@mesh_option
 @click.pass_obj
-def verify(account: Callable[[], Account], name: str, *, as_document: bool) -> None:
+def verify(chosen: ChosenMesh, name: str, *, as_document: bool) -> None:
     """The whole pre-flight of the published version, run inside the verify function: the key stays there."""
-    mesh = account()
+    mesh = chosen.account()
     require_declared(mesh, name)
     answer = mesh.verifier.verify(name)
     texts = {key: str(answer.get(key, "")) for key in ("subject", "version_id", "serial_number", "not_after")}
@@ -218,23 +221,9 @@ def _on_stderr(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _month(month: Estimate | None) -> dict[str, Any] | None:
-    if month is None:
-        return None
-    lines = [asdict(line) for line in month.lines]
-    totals = {"certificates": month.certificates, "api_calls": month.api_calls, "dollars": month.dollars}
-    return {**totals, "lines": lines}
-
-
 def _print_json(mesh: Account, **content: Any) -> None:
     head = {"schema": SCHEMA, "mesh": mesh.mesh, "region": mesh.region, "at": mesh.observers.clock.now()}
     click.echo(json.dumps(head | content, indent=2, default=dt.datetime.isoformat))
-
-
-def _mesh_of_this_folder() -> str:
-    if not _MESH_FILE.exists():
-        raise click.UsageError("which mesh? Give --mesh NAME, or go to the folder of its mesh.yaml")
-    return load_mesh(_MESH_FILE).name
 
 
 def main(arguments: Sequence[str] | None = None, opened: Callable[..., Account] = connect) -> int:

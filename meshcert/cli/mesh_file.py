@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from meshcert.cli import exit_codes
+from meshcert.cli.offline import offline_plan
+from meshcert.cli.options import DEFAULT_MESH_FILE, ChosenMesh, mesh_option
+from meshcert.cli.screen import SCHEMA, Screen, show_costs, show_workload
 from meshcert.mesh.loading import read_mesh
 from meshcert.mesh.schema import json_schema
 
@@ -36,23 +40,57 @@ Then write as the first line of the mesh file, for the YAML language server:
 
 
 @click.command(short_help="Report every fault of a mesh file.", epilog=_CHECK)
-@click.argument("file", type=click.Path(path_type=Path), default="mesh.yaml")
+@click.argument("file", type=click.Path(path_type=Path), required=False)
 @click.option("--json", "as_document", is_flag=True, help="The faults as JSON: line, place, problem, remedy.")
-def check(file: Path, *, as_document: bool) -> None:
+@mesh_option
+@click.pass_obj
+def check(chosen: ChosenMesh, file: Path | None, *, as_document: bool) -> None:
     """
     Report every fault of a mesh file at once.
 
     It is read as a deploy would read it: each fault comes with its line, its place, what is wrong and what to do.
     Nothing is sent anywhere; AWS is not asked.
     """
-    try:
-        reading = read_mesh(file.read_bytes())
-    except OSError as error:
-        problem = f"{file} cannot be read: {error.strerror}. Name a mesh file, for example mesh.yaml"
-        click.echo(f"meshcert: {problem}", err=True)
+    path = file or (chosen.file() if chosen.said else DEFAULT_MESH_FILE)
+    reading = _read(path)
+    if reading is None:
         sys.exit(UNREADABLE)
-    click.echo(_as_json(file, reading) if as_document else _as_text(file, reading))
+    click.echo(_as_json(path, reading) if as_document else _as_text(path, reading))
     sys.exit(FAULTS if reading.faults else 0)
+
+
+def show_offline(path: Path, *, as_document: bool) -> int:
+    """
+    Check a mesh file, and show what it would cost.
+
+    Returns:
+        The exit code: that of a wrong command line if the file has faults or cannot be read.
+    """
+    reading = _read(path)
+    if reading is None:
+        return exit_codes.USAGE
+    if reading.mesh is None:
+        click.echo(_as_json(path, reading) if as_document else _as_text(path, reading), err=not as_document)
+        return exit_codes.USAGE
+    planned = offline_plan(reading.mesh)
+    if as_document:
+        head = {"schema": SCHEMA, "mesh": reading.mesh.name, **_document(path, reading)}
+        click.echo(json.dumps(head | planned.document(), indent=2))
+        return exit_codes.SETTLED
+    click.echo(_as_text(path, reading))
+    screen = Screen()
+    show_costs(screen, planned.month)
+    show_workload(screen, planned.workload_dollars, planned.workload)
+    return exit_codes.SETTLED
+
+
+def _read(path: Path) -> Reading | None:
+    try:
+        return read_mesh(path.read_bytes())
+    except OSError as error:
+        problem = f"{path} cannot be read: {error.strerror}. Name a mesh file, for example mesh.yaml"
+        click.echo(f"meshcert: {problem}", err=True)
+        return None
 
 
 @click.command(short_help="Print the mesh file's JSON Schema for editors.", epilog=_SCHEMA)
@@ -67,6 +105,10 @@ def schema() -> None:
 
 
 def _as_json(path: Path, reading: Reading) -> str:
+    return json.dumps(_document(path, reading), indent=2)
+
+
+def _document(path: Path, reading: Reading) -> dict[str, Any]:
     faults = [
         {
             "line": reading.source.line(fault.place),
@@ -76,7 +118,7 @@ def _as_json(path: Path, reading: Reading) -> str:
         }
         for fault in reading.faults
     ]
-    return json.dumps({"file": str(path), "faults": faults}, indent=2)
+    return {"file": str(path), "faults": faults}
 
 
 def _as_text(path: Path, reading: Reading) -> str:

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from meshcert.contract.environment import MESH
+from meshcert.mesh import load_mesh
 from meshcert.mesh.naming import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from meshcert.cli.account import Account
+
+DEFAULT_MESH_FILE = Path("mesh.yaml")
+"""The mesh file of the folder."""
 
 _WAIT_S = 900.0
 _PERIODS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -23,9 +36,6 @@ def require_names(_: click.Context, parameter: click.Parameter, value: Any) -> A
         click.BadParameter: If one of them cannot be a name.
     """
     names = [value] if isinstance(value, str) else value
-    if isinstance(parameter, click.Option):
-        # Without it, the mesh is that of the mesh file in this folder.
-        names = [name for name in names if name]
     for name in names:
         if not NAME.fullmatch(name):
             problem = f"{name!r} is no name: lower-case letters, digits and hyphens"
@@ -33,11 +43,89 @@ def require_names(_: click.Context, parameter: click.Parameter, value: Any) -> A
     return value
 
 
+@dataclass
+class ChosenMesh:
+    """
+    The mesh that a command is about.
+
+    Args:
+        opened: Opens a mesh by its name and an environment.
+        said: The value of ``--mesh``, a name or a mesh file; empty for ``./mesh.yaml``.
+    """
+
+    opened: Callable[..., Account]
+    said: str = ""
+
+    def account(self) -> Account:
+        """
+        Access to the mesh in AWS; makes no call.
+
+        Raises:
+            click.UsageError: If no mesh was named, and this folder has no mesh.yaml.
+            MeshcertError: If the mesh file has faults, or the environment has no region.
+        """
+        name = load_mesh(self.file()).name if _is_file(self.said) else self.said
+        return self.opened(name, os.environ)
+
+    def file(self) -> Path:
+        """
+        The mesh file.
+
+        Raises:
+            click.UsageError: If this folder has no mesh.yaml, or that of another mesh.
+            MeshInvalid: If a mesh was named, and the mesh.yaml of this folder has faults.
+        """
+        if not self.said and not DEFAULT_MESH_FILE.exists():
+            raise click.UsageError("which mesh? Give --mesh NAME or FILE, or go to the folder of its mesh.yaml")
+        if not _is_file(self.said):
+            if DEFAULT_MESH_FILE.exists() and load_mesh(DEFAULT_MESH_FILE).name == self.said:
+                return DEFAULT_MESH_FILE
+            raise click.UsageError(f"this needs the mesh file of {self.said}: give --mesh FILE")
+        return Path(self.said or DEFAULT_MESH_FILE)
+
+
+def _is_file(mesh: str) -> bool:
+    return not mesh or "." in mesh or "/" in mesh
+
+
+def require_mesh(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    """
+    The value of ``--mesh``, which a command takes as well as ``meshcert`` itself; the command's counts.
+
+    Raises:
+        click.BadParameter: If it can be neither a name nor a file.
+    """
+    if not _is_file(value):
+        require_names(context, parameter, value)
+    if value and isinstance(context.obj, ChosenMesh):
+        context.obj.said = value
+    return value
+
+
+group_mesh_option = click.option(
+    "--mesh",
+    envvar=MESH,
+    default="",
+    metavar="NAME|FILE",
+    callback=require_mesh,
+    help="Name of the mesh or its mesh file, or MESHCERT_MESH; left out: ./mesh.yaml.",
+)
+mesh_option = click.option(
+    "--mesh",
+    default="",
+    metavar="NAME|FILE",
+    callback=require_mesh,
+    expose_value=False,
+    help="Name of the mesh or its mesh file; left out: ./mesh.yaml.",
+)
 names_argument = click.argument("names", nargs=-1, metavar="[NAME]...", callback=require_names)
 name_argument = click.argument("name", metavar="NAME", callback=require_names)
 json_option = click.option("--json", "as_document", is_flag=True, help="A JSON document on standard output.")
 unsettled_option = click.option(
     "--unsettled", "unsettled_only", is_flag=True, help="Show only identities that are not settled."
+)
+offline_option = click.option(
+    "--offline", is_flag=True, help="Check and price the mesh file (--mesh FILE); AWS is not asked."
 )
 reason_option = click.option("--reason", default="", help="Why; it goes into the audit log.")
 wait_option = click.option(

@@ -18,12 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from meshcert.cli.account import Account
-    from meshcert.cli.costs import Estimate
+    from meshcert.cli.costs import Estimate, Line
     from meshcert.cli.sights import Sight
     from meshcert.cli.survey import Survey
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.policy import Policy
 
+SCHEMA = 1
+"""Schema of every JSON document. Keys are never removed; a changed meaning gets a new number."""
 WIDTH = 100
 _SHORT = 8
 _LABEL = 12
@@ -102,7 +104,7 @@ def show_plan(
             screen.paragraph(label, why, "bold" if step.acts and number == 0 else "", width=len(label))
     _show_findings(screen, sights)
     if month:
-        _show_costs(screen, month)
+        show_costs(screen, month)
 
 
 def show_history(screen: Screen, entries: Iterable[AuditEntry]) -> None:
@@ -263,12 +265,24 @@ def _show_findings(screen: Screen, sights: Sequence[Sight]) -> None:
             screen.paragraph("", f"{name}: {detail}", width=3)
 
 
-def _show_costs(screen: Screen, month: Estimate) -> None:
+def show_costs(screen: Screen, month: Estimate) -> None:
+    """Show what meshcert adds to the bill each month, line by line."""
     screen.line()
     screen.line((f"About ${month.dollars:,.2f} a month", "bold"), f" (list prices, us-east-1, {PRICES_OF:%Y-%m-%d})")
-    for line in month.lines:
-        screen.line(f"  {line.what:<44} {line.quantity:<38} {line.dollars:>10,.2f}")
+    _show_lines(screen, month.lines)
     screen.line(f"  {month.certificates:.2f} certificates and {month.api_calls:,} calls to ACM and Secrets Manager")
+
+
+def show_workload(screen: Screen, dollars: float, lines: Iterable[Line]) -> None:
+    """Show what the services themselves cost each month, line by line."""
+    screen.line()
+    screen.line((f"About ${dollars:,.2f} a month", "bold"), " for what runs anyway, without traffic and logs")
+    _show_lines(screen, lines)
+
+
+def _show_lines(screen: Screen, lines: Iterable[Line]) -> None:
+    for line in lines:
+        screen.line(f"  {line.what:<44} {line.quantity:<38} {line.dollars:>10,.2f}")
 
 
 def when(time: dt.datetime) -> str:

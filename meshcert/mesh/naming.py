@@ -37,9 +37,12 @@ def name_problem(name: str, longest: int) -> tuple[str, str] | None:
     return None
 
 
-def dns_name_problem(name: str) -> tuple[str, str] | None:
+def dns_name_problem(name: str, namespace: str = "NAMESPACE") -> tuple[str, str] | None:
     """
     The fault in a DNS name, by the rules of ACM and of meshcert.
+
+    Args:
+        namespace: The mesh's, for an example of a whole name.
 
     Returns:
         Problem and remedy, or None if ACM would put it into a certificate.
@@ -47,6 +50,11 @@ def dns_name_problem(name: str) -> tuple[str, str] | None:
     labels = name.split(".")
     long = next((label for label in labels if len(label) > LONGEST_LABEL), "")
     rules = (
+        (
+            "://" in name,
+            f"{name!r} is a URI, and ACM puts nothing but DNS names into a certificate",
+            f"Write a DNS name, for example {_last_label(name)}.{namespace}",
+        ),
         (name.startswith("*."), f"{name!r} is a wildcard, and peers compare whole names", "Write out each name"),
         (
             name != name.lower(),
@@ -56,7 +64,7 @@ def dns_name_problem(name: str) -> tuple[str, str] | None:
         (
             len(labels) == 1,
             f"{name!r} has no dot, and ACM refuses names of one label",
-            f"Write the whole name, for example {name or 'myservice'}.mtls.svc.cluster.local",
+            f"Write the whole name, for example {_last_label(name)}.{namespace}",
         ),
         (len(name) > LONGEST_DNS_NAME, f"it has {len(name)} characters", f"Use at most {LONGEST_DNS_NAME}"),
         (bool(long), f"its label {long!r} has {len(long)} characters", f"Use at most {LONGEST_LABEL} between two dots"),
@@ -67,6 +75,12 @@ def dns_name_problem(name: str) -> tuple[str, str] | None:
         ),
     )
     return next(((problem, remedy) for broken, problem, remedy in rules if broken), None)
+
+
+def _last_label(name: str) -> str:
+    """The part of a name that could be the first label of a DNS name."""
+    label = re.sub(r"[^a-z0-9-]", "", name.rstrip("/").rpartition("/")[2].lower()).strip("-")
+    return label or "myservice"
 
 
 def nearest(word: str, known: Iterable[str]) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from meshcert.errors import Fault
 from meshcert.mesh.naming import suggestion
 from meshcert.mesh.source import place_of
+from meshcert.mesh.unsupported import instead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +74,8 @@ def translate(error: ErrorDetails, root: type[BaseModel]) -> Fault:
         around = below(around, step)
     part = as_part(around)
     key = str(error["loc"][-1]) if error["loc"] else ""
+    if part and error["type"] == "extra_forbidden" and (remedy := instead(part.__name__, key)):
+        return Fault(place, "not supported", remedy)
     return Fault(place, *_words(error, key, fields(part) if part else {}))
 
 

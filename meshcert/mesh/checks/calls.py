@@ -160,7 +160,7 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
                     *_grounds(mesh.identities),
                 ],
             )
-        elif isinstance(name, Dns) and (fault := dns_name_problem(str(name))):
+        elif isinstance(name, Dns) and (fault := dns_name_problem(str(name), mesh.namespace)):
             findings.add(f"{place}.subject_alternative_names.match.exact[{index}]", *fault)
 
 

@@ -51,7 +51,7 @@ def check_dns_names(mesh: Mesh, findings: Findings) -> None:
                 f"Keep at most {MOST_NAMES}, or make another identity of the rest",
             )
         for index, name in enumerate(declared.dns_names):
-            _check_dns_name(f"{place}[{index}]", str(name), findings, common=index == 0)
+            _check_dns_name(mesh, f"{place}[{index}]", str(name), findings, common=index == 0)
             owner = owners.setdefault(name, identity)
             if name in declared.dns_names[:index]:
                 findings.add(f"{place}[{index}]", f"{name} is written twice", "Remove one of them")
@@ -62,17 +62,20 @@ def check_dns_names(mesh: Mesh, findings: Findings) -> None:
                     "A name proves one workload: remove it here or there",
                     given=(f"identities.{owner}.dns_names",),
                 )
+        if any(dns_name_problem(str(name)) for name in declared.dns_names):
+            # Nothing is recommended that is a fault itself.
+            findings.doubt(place)
 
 
 def check_service_discovery(mesh: Mesh, findings: Findings) -> None:
     """Report names of virtual nodes' hosts that are no DNS names."""
     for name, node in mesh.virtual_nodes.items():
-        if node.service_discovery and (fault := dns_name_problem(node.service_discovery.dns)):
+        if node.service_discovery and (fault := dns_name_problem(node.service_discovery.dns, mesh.namespace)):
             findings.add(f"virtual_nodes.{name}.service_discovery.dns", *fault)
 
 
-def _check_dns_name(place: str, name: str, findings: Findings, *, common: bool) -> None:
-    if fault := dns_name_problem(name):
+def _check_dns_name(mesh: Mesh, place: str, name: str, findings: Findings, *, common: bool) -> None:
+    if fault := dns_name_problem(name, mesh.namespace):
         findings.add(place, *fault)
     elif common and len(name) > LONGEST_COMMON_NAME:
         findings.add(

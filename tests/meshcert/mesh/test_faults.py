@@ -87,6 +87,20 @@ NAMES = [
     ),
     Slip(
         "identities.colorteller.dns_names",
+        [TELLER_NAME, "spiffe://acme/teller"],
+        "is a URI, and ACM puts nothing but DNS names",
+        "for example teller.mtls.svc.cluster.local",
+        "identities.colorteller.dns_names[1]",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
+        ["spiffe://acme/teller"],
+        "is a URI, and ACM puts nothing but DNS names",
+        "for example teller.mtls.svc.cluster.local",
+        "identities.colorteller.dns_names[0]",
+    ),
+    Slip(
+        "identities.colorteller.dns_names",
         [TELLER_NAME, "*.mtls.local"],
         "wildcard",
         "each name",

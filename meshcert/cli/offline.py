@@ -1,0 +1,104 @@
+"""``meshcert plan --offline``: what a mesh file would deploy and cost, before there is anything in AWS."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from meshcert.cli.costs import ALARMS, HOURS, METRICS, Estimate, Line, Poll, Usage, estimate
+from meshcert.mesh import proxy_settings
+
+if TYPE_CHECKING:
+    from meshcert.mesh import Mesh
+
+ZONES = 2
+"""Availability zones of a mesh's network."""
+INTERFACE_ENDPOINTS = 5
+"""Interface endpoints of a mesh with ``egress: endpoints``, one in each zone."""
+
+CPU_HOUR = 0.03238
+"""A vCPU of Fargate on arm64, an hour; x86_64 costs a quarter more (aws.amazon.com/fargate/pricing)."""
+GIB_HOUR = 0.00356
+"""A GiB of memory of Fargate on arm64, an hour."""
+NAT_HOUR = 0.045 + 0.005
+"""A NAT gateway and its public address, an hour (aws.amazon.com/vpc/pricing)."""
+ENDPOINT_HOUR = 0.01
+"""An interface endpoint in one zone, an hour (aws.amazon.com/privatelink/pricing)."""
+BALANCER_HOUR = 0.0225
+"""A network load balancer, an hour (aws.amazon.com/elasticloadbalancing/pricing)."""
+ZONE = 0.50
+"""The private hosted zone of a Cloud Map namespace, a month (aws.amazon.com/route53/pricing)."""
+_CPU_UNITS, _MIB = 1024, 1024
+
+
+@dataclass(frozen=True)
+class OfflinePlan:
+    """
+    What a mesh file would cost.
+
+    Args:
+        month: What meshcert adds to the bill.
+        workload: What the services cost whoever runs them: tasks, network, load balancers; without traffic.
+    """
+
+    month: Estimate
+    workload: tuple[Line, ...]
+
+    @property
+    def workload_dollars(self) -> float:
+        """The sum of the workload's lines, US dollars a month."""
+        return sum(line.dollars for line in self.workload)
+
+    def document(self) -> dict[str, Any]:
+        """The plan for scripts."""
+        return {
+            "month": self.month.document(),
+            "workload": {"dollars": self.workload_dollars, "lines": [asdict(line) for line in self.workload]},
+        }
+
+
+def offline_plan(mesh: Mesh) -> OfflinePlan:
+    """What a mesh would cost; asks nobody."""
+    return OfflinePlan(estimate(declared_usage(mesh)), _workload(mesh))
+
+
+def declared_usage(mesh: Mesh) -> Usage:
+    """The parts of a mesh that cost money, counted in its file."""
+    polls = []
+    for name, service in mesh.services.items():
+        settings = proxy_settings(mesh, name)
+        secrets = len(settings.identities) + len(settings.trust_bundles)
+        polls.append(Poll(service.desired_count, secrets, service.poll_interval_s, len(settings.discovered)))
+    return Usage(
+        authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()),
+        identities=len(mesh.identities),
+        trust_bundles=len(mesh.hierarchies),
+        polls=tuple(polls),
+        alarms=ALARMS,
+        metrics=METRICS,
+    )
+
+
+def _workload(mesh: Mesh) -> tuple[Line, ...]:
+    services = mesh.services.values()
+    tasks = sum(service.desired_count for service in services)
+    cpus = sum(service.desired_count * service.cpu for service in services) / _CPU_UNITS
+    gib = sum(service.desired_count * service.memory_mib for service in services) / _MIB
+    balancers = sum(service.load_balancer for service in services)
+    if mesh.network.egress == "nat":
+        way_out = Line("NAT gateway with its address", "1", NAT_HOUR * HOURS)
+    else:
+        endpoints = INTERFACE_ENDPOINTS * ZONES
+        way_out = Line(
+            "interface endpoints", f"{INTERFACE_ENDPOINTS} in {ZONES} zones", endpoints * ENDPOINT_HOUR * HOURS
+        )
+    return (
+        Line(
+            "Fargate tasks, arm64",
+            f"{tasks}: {cpus:g} vCPU, {gib:g} GiB",
+            (cpus * CPU_HOUR + gib * GIB_HOUR) * HOURS,
+        ),
+        way_out,
+        Line("network load balancers", f"{balancers}", balancers * BALANCER_HOUR * HOURS),
+        Line("Cloud Map's hosted zone", "1", ZONE),
+    )

@@ -1,0 +1,251 @@
+"""
+Keys that people try because App Mesh or Amazon ECS has them: not supported here, and what to do instead.
+
+A key is found however it is written: ``taskRoleArn``, ``TaskRoleArn`` and ``task_role_arn`` are one. A remedy that
+names a key of the mesh file writes its whole path between backticks; a test holds it against the model.
+"""
+
+from __future__ import annotations
+
+_FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
+_OWN_NETWORK = "Each mesh makes a VPC, subnets and security groups of its own; yours cannot be given"
+_NO_ROLE = "The task's role reads its certificates and nothing else; let the application bring credentials of its own"
+_PREFIX_ONLY = "A route takes a path prefix and leads to one virtual node: `virtual_gateways.NAME.routes`"
+_IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
+_ONE_CONTAINER = "A task has Envoy and one application; run other containers as services of their own"
+_OWN_CA = "Each hierarchy makes CAs of its own; existing ones cannot be given"
+
+_EVERYWHERE = {
+    "tags": "Everything carries the tag meshcert:mesh; others are set by a CDK app of yours",
+    "metadata": _FLAT.format("write what is in it where it belongs."),
+    "meshowner": "A mesh belongs to one account and region",
+}
+_FILE = {
+    "meshname": _FLAT.format("write `mesh.name`, and the Cloud Map namespace beside it."),
+    "meshowner": "A mesh belongs to one account and region",
+    "spec": _FLAT.format("write what is in it under the name of the gateway or node, without spec."),
+    "virtualgateway": "Write it under `virtual_gateways`, by its name",
+    "virtualgatewayname": _FLAT.format("the name is the key under `virtual_gateways`."),
+    "virtualnode": "Write it under `virtual_nodes`, by its name",
+    "virtualnodename": _FLAT.format("the name is the key under `virtual_nodes`."),
+    "virtualrouter": _PREFIX_ONLY,
+    "virtualrouters": _PREFIX_ONLY,
+    "virtualroutername": _PREFIX_ONLY,
+    "virtualservice": "Name the virtual node itself: `virtual_gateways.NAME.backends`",
+    "virtualservices": "Name the virtual node itself: `virtual_gateways.NAME.backends`",
+    "virtualservicename": "Name the virtual node itself: `virtual_gateways.NAME.backends`",
+    "gatewayroute": _PREFIX_ONLY,
+    "gatewayroutes": _PREFIX_ONLY,
+    "gatewayroutename": _PREFIX_ONLY,
+    "route": _PREFIX_ONLY,
+    "routes": _PREFIX_ONLY,
+    "resources": "CloudFormation templates are not read. Write their gateways and nodes here, as in mesh.yaml",
+    "apiversion": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
+    "kind": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
+    "vpc": _OWN_NETWORK,
+    "cluster": "Each mesh makes an ECS cluster of its own; yours cannot be given",
+    "certificates": "Write them under `identities`",
+    "taskdefinitions": "Write them under `services`: each runs one proxy, and its application beside it",
+}
+_MESH = {
+    "spec": _FLAT.format("a mesh has a name and a namespace."),
+    "egressfilter": "`network.egress` says whether tasks reach the internet",
+    "servicediscovery": "Cloud Map, in the namespace of `mesh.namespace`; else `virtual_nodes.NAME.service_discovery`",
+    "region": "A mesh is deployed to the region of AWS_REGION",
+    "account": "A mesh is deployed to the account of your credentials",
+}
+_NETWORK = dict.fromkeys(
+    ("vpc", "vpcid", "cidr", "subnet", "subnets", "subnetids", "securitygroup", "securitygroups", "ipaddresses"),
+    _OWN_NETWORK,
+) | {
+    "ippreference": "Addresses are IPv4",
+    "natgateways": "One NAT gateway, or none: `network.egress`",
+}
+_HIERARCHY = {
+    **dict.fromkeys(("arn", "certificateauthorityarn", "certificateauthorityarns", "rootarn", "issuingarn"), _OWN_CA),
+    "usagemode": "ACM issues from general-purpose CAs only",
+    "parent": "A hierarchy is a root, or a root with one issuing CA: `hierarchies.NAME.tiers`",
+    "ocsp": "Revocation is by lists: `hierarchies.NAME.revocation`",
+    "crl": "Write revocation: crl. `hierarchies.NAME.revocation`",
+    "validityyears": "Write `hierarchies.NAME.root_validity_years`, `hierarchies.NAME.issuing_validity_years`",
+}
+_IDENTITY = {
+    **dict.fromkeys(
+        ("spiffe", "spiffeid", "uri", "uris", "urinames"),
+        "ACM's certificates carry DNS names only: `identities.NAME.dns_names`",
+    ),
+    "commonname": "The first of `identities.NAME.dns_names` is the common name too",
+    "domainname": "Write `identities.NAME.dns_names`: the first is the common name too",
+    "subject": "ACM puts the common name into it and nothing else: `identities.NAME.dns_names`",
+    "ipaddresses": "Peers are known by DNS names: `identities.NAME.dns_names`",
+    **dict.fromkeys(
+        ("validity", "validitydays", "lifetime", "duration", "renewbefore"),
+        "ACM's certificates live 395 days, and are renewed before anybody has to ask",
+    ),
+    **dict.fromkeys(
+        ("arn", "certificatearn"), "A certificate of your own cannot be given: meshcert requests one of the hierarchy"
+    ),
+}
+_PROXY = {
+    "spec": _FLAT.format("write what is in it one level up."),
+    "servicediscovery": "Callers find nodes by Cloud Map's API; for other hosts, `virtual_nodes.NAME.service_discovery`",
+    "logging": "Envoy logs refused peers and failed requests to the service's log group; nothing is to be set",
+    "healthcheck": "Envoy's own readiness is checked by ECS; nothing is to be set at a proxy",
+    "timeouts": "A timeout belongs to a listener, a route or a backend",
+    "weight": "Tasks of one service share its requests evenly; there are no weights",
+}
+_NODE = {
+    **_PROXY,
+    "backends": "A virtual node calls nobody yet. Let a gateway call: `virtual_gateways.NAME.backends`",
+    "backenddefaults": "A virtual node calls nobody yet. Let a gateway call: `virtual_gateways.NAME.backends`",
+    "routes": "A node leads to its application alone. Routes are a gateway's: `virtual_gateways.NAME.routes`",
+    "podselector": "A service names the node that it runs: `services.NAME.virtual_node`",
+    "application": "Write `services.NAME.application`, in the service that runs this node",
+}
+_LISTENER = {
+    "healthcheck": "Envoy's own readiness is checked by ECS; nothing is to be set at a listener",
+    "outlierdetection": "Envoy tries requests that surely were not processed at another task; nothing is to be set",
+    "connectionpool": "Envoy's own limits hold; nothing is to be set",
+    "port": "Write `virtual_nodes.NAME.listeners.port_mapping.port`",
+    "protocol": "Write `virtual_nodes.NAME.listeners.port_mapping.protocol`",
+}
+_CERTIFICATE = dict.fromkeys(
+    ("acm", "file", "sds", "arn", "certificatearn", "certificatechain", "privatekey", "secretname"),
+    "Name an identity of this file, certificate: {identity: NAME}; meshcert delivers it",
+)
+_TRUST = dict.fromkeys(
+    ("acm", "file", "sds", "certificateauthorityarns", "certificatechain", "secretname"),
+    "Name a hierarchy of this file, trust: {hierarchy: NAME}; meshcert delivers its roots",
+)
+_CLIENT_TLS = {
+    "enforce": "Left out or not, tls is enforced; for plain text leave tls out",
+    "ports": "A node has one listener, so the policy holds for its port",
+    "mode": "A client speaks TLS or not: leave tls out for plain text",
+}
+_BACKEND = {
+    "virtualservice": "Name the virtual node itself: `virtual_gateways.NAME.backends.virtual_node`",
+    "virtualservicename": "Name the virtual node itself: `virtual_gateways.NAME.backends.virtual_node`",
+}
+_ROUTE = {
+    **dict.fromkeys(
+        (
+            *("action", "headers", "hostname", "httproute", "http2route", "grpcroute", "method", "path", "priority"),
+            *("queryparameters", "rewrite", "target", "virtualservice", "weight", "weightedtargets"),
+        ),
+        _PREFIX_ONLY,
+    ),
+    "retrypolicy": "Envoy tries requests again only if they surely were not processed; nothing is to be set",
+}
+_APPLICATION = {
+    **dict.fromkeys(("env", "environment", "environmentfiles"), f"{_IN_IMAGE}, with ENV. PORT is set for it"),
+    "secrets": f"No secret reaches the container but its certificates. {_NO_ROLE}",
+    **dict.fromkeys(("command", "entrypoint", "args", "workingdirectory", "user"), _IN_IMAGE),
+    **dict.fromkeys(
+        ("cpu", "memory", "memoryreservation", "resources"),
+        "A task's size is the service's, for Envoy and application together: `services.NAME.cpu`, "
+        "Write `services.NAME.memory_mib`",
+    ),
+    **dict.fromkeys(
+        ("volumes", "mountpoints", "tmpfs", "readonlyrootfilesystem", "efs"),
+        "Its file system is read-only, without volumes. Keep state in a service outside the task",
+    ),
+    **dict.fromkeys(
+        ("ports", "portmappings", "containerport", "hostport"), "One port: `services.NAME.application.port`"
+    ),
+    **dict.fromkeys(("taskrole", "taskrolearn", "policy", "policies", "permissions", "role"), _NO_ROLE),
+    **dict.fromkeys(("sidecars", "containers", "dependson", "firelens", "initcontainers"), _ONE_CONTAINER),
+    **dict.fromkeys(
+        ("logging", "logconfiguration"), "Its output goes to the service's log group; nothing is to be set"
+    ),
+    **dict.fromkeys(
+        ("ulimits", "linuxparameters", "sysctls", "systemcontrols", "privileged", "capabilities"),
+        "Fargate's defaults hold; nothing is to be set",
+    ),
+    "dockerfile": "The file Dockerfile of the folder is built: `services.NAME.application.image`",
+    "repositorycredentials": "Use a registry that the execution role can read, such as ECR of this account",
+    "stoptimeout": "A task has 60 seconds to end; nothing is to be set",
+}
+_SERVICE = {
+    **{key: remedy for key, remedy in _APPLICATION.items() if key not in {"cpu", "memory", "resources"}},
+    "memory": "Write `services.NAME.memory_mib`",
+    "image": "Write `services.NAME.application.image`",
+    "port": "Write `services.NAME.application.port`",
+    **dict.fromkeys(("replicas", "count", "tasks", "scale"), "Write `services.NAME.desired_count`"),
+    **dict.fromkeys(
+        ("autoscaling", "scaling", "mincapacity", "maxcapacity", "mincount", "maxcount"),
+        "The number of tasks is fixed: `services.NAME.desired_count`",
+    ),
+    **dict.fromkeys(
+        (
+            "launchtype",
+            "capacityprovider",
+            "capacityproviders",
+            "capacityproviderstrategy",
+            "spot",
+            "requirescompatibilities",
+        ),
+        "Tasks run on Fargate, on demand",
+    ),
+    **dict.fromkeys(
+        ("vpc", "subnets", "securitygroups", "networkconfiguration", "networkmode", "assignpublicip"), _OWN_NETWORK
+    ),
+    "cluster": "Each mesh makes an ECS cluster of its own; yours cannot be given",
+    **dict.fromkeys(
+        ("loadbalancers", "targetgroup", "targetgroups", "targetgrouparn", "alb", "nlb"),
+        "An internal network load balancer before a gateway: `services.NAME.load_balancer`",
+    ),
+    **dict.fromkeys(
+        ("deploymentconfiguration", "minimumhealthypercent", "maximumpercent", "deploymentcontroller"),
+        "A deployment starts new tasks before it stops old ones; nothing is to be set",
+    ),
+    **dict.fromkeys(
+        ("enableexecutecommand", "executecommand"), "ECS Exec is off: a shell in the task would be the service"
+    ),
+    **dict.fromkeys(
+        ("serviceconnect", "serviceconnectconfiguration", "serviceregistries", "servicediscovery"),
+        "Callers find a service by Cloud Map, under its name in `mesh.namespace`",
+    ),
+    **dict.fromkeys(
+        ("taskdefinition", "containerdefinitions", "family"),
+        "meshcert writes the task definition; yours cannot be given",
+    ),
+    **dict.fromkeys(("executionrole", "executionrolearn"), "One execution role pulls images and writes logs for all"),
+    "proxyconfiguration": "Envoy is reached by its port; nothing is to be set",
+    "runtimeplatform": 'One architecture for all: `make deploy ARGS="-c architecture=x86_64"`',
+}
+
+UNSUPPORTED = {
+    "Mesh": _FILE,
+    "About": _MESH,
+    "Network": _NETWORK,
+    "Hierarchy": _HIERARCHY,
+    "DeclaredIdentity": _IDENTITY,
+    "VirtualGateway": _PROXY,
+    "VirtualNode": _NODE,
+    "GatewayListener": _LISTENER,
+    "NodeListener": _LISTENER,
+    "IdentityReference": _CERTIFICATE,
+    "Trust": _TRUST,
+    "ClientTls": _CLIENT_TLS,
+    "DeclaredBackend": _BACKEND,
+    "DeclaredRoute": _ROUTE,
+    "RouteMatch": _ROUTE,
+    "Application": _APPLICATION,
+    "DeclaredService": _SERVICE,
+}
+"""Part of the mesh file → key, in lower case without hyphens and underscores → what to do instead."""
+
+
+def instead(part: str, key: str) -> str:
+    """
+    What to do instead of a key that the mesh file does not have.
+
+    Args:
+        part: Name of the part's class.
+        key: The key as it is written.
+
+    Returns:
+        A remedy without a full stop; empty for a key that nobody is known to try there.
+    """
+    plain = key.replace("_", "").replace("-", "").lower()
+    return UNSUPPORTED.get(part, {}).get(plain) or _EVERYWHERE.get(plain, "")

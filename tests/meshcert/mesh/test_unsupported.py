@@ -1,0 +1,131 @@
+"""Keys of App Mesh and Amazon ECS that people try: not supported, and what to do instead."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_origin
+
+import pytest
+import yaml
+
+from meshcert.mesh import Mesh, read_mesh
+from meshcert.mesh.translation import as_part, below, fields
+from meshcert.mesh.unsupported import UNSUPPORTED, instead
+from tests.meshcert.mesh.mesh_slips import COLOR, GATEWAY, NODE_TLS, changed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydantic import BaseModel
+
+ROOT = Path(__file__).parents[3]
+
+TRIED = [
+    ("meshName", "mesh.name"),
+    ("spec", "without spec"),
+    ("virtualRouter", "virtual_gateways.NAME.routes"),
+    ("virtual_services", "virtual_gateways.NAME.backends"),
+    ("tags", "meshcert:mesh"),
+    ("mesh.region", "AWS_REGION"),
+    ("network.vpc_id", "a VPC, subnets and security groups of its own"),
+    ("network.subnets", "yours cannot be given"),
+    ("hierarchies.colorteller.certificate_authority_arn", "CAs of its own"),
+    ("identities.colorteller.spiffe_id", "identities.NAME.dns_names"),
+    ("identities.colorteller.validity_days", "395 days"),
+    ("virtual_nodes.colorteller.backends", "virtual_gateways.NAME.backends"),
+    ("virtual_nodes.colorteller.serviceDiscovery", "Cloud Map"),
+    ("virtual_nodes.colorteller.logging", "log group"),
+    ("virtual_nodes.colorteller.listeners[0].outlierDetection", "another task"),
+    (f"{NODE_TLS}.certificate.acm", "certificate: {identity: NAME}"),
+    (f"{NODE_TLS}.validation.trust.file", "trust: {hierarchy: NAME}"),
+    (f"{GATEWAY}.backends[0].virtualService", "virtual_gateways.NAME.backends.virtual_node"),
+    (f"{GATEWAY}.backends[0].client_policy.tls.enforce", "plain text"),
+    (f"{GATEWAY}.routes[0].weight", "path prefix"),
+    (f"{GATEWAY}.routes[0].match.headers", "path prefix"),
+    (f"{GATEWAY}.routes[0].retryPolicy", "surely were not processed"),
+    ("services.colorteller.environment", "Dockerfile"),
+    ("services.colorteller.application.environment", "Dockerfile"),
+    ("services.colorteller.application.secrets", "No secret"),
+    ("services.colorteller.application.command", "Dockerfile"),
+    ("services.colorteller.application.cpu", "services.NAME.cpu"),
+    ("services.colorteller.application.volumes", "read-only"),
+    ("services.colorteller.application.taskRoleArn", "credentials of its own"),
+    ("services.colorteller.application.sidecars", "services of their own"),
+    ("services.colorteller.task_role_arn", "credentials of its own"),
+    ("services.colorteller.TaskDefinition", "writes the task definition"),
+    ("services.colorteller.replicas", "services.NAME.desired_count"),
+    ("services.colorteller.auto_scaling", "fixed"),
+    ("services.colorteller.launchType", "Fargate"),
+    ("services.colorteller.security-groups", "security groups of its own"),
+    ("services.colorteller.enableExecuteCommand", "ECS Exec"),
+]
+"""A key in a place, and part of what is said about it."""
+
+
+@pytest.mark.parametrize(("place", "said"), TRIED)
+def test_what_people_try_is_called_unsupported_with_what_to_do_instead(place: str, said: str) -> None:
+    """Never "unknown key. Remove it": whoever writes it wants something."""
+    (fault,) = read_mesh(changed((place, {}))).faults
+
+    assert (fault.place, fault.problem) == (place, "not supported")
+    assert said in fault.remedy
+
+
+@pytest.mark.parametrize(
+    ("part", "key"), [(part, key) for part, keys in UNSUPPORTED.items() for key in keys], ids=lambda it: it
+)
+def test_every_remedy_names_keys_that_there_are_and_no_key_of_the_table_is_one(part: str, key: str) -> None:
+    """A key that becomes a field leaves the table, and a field that goes leaves the remedies."""
+    model = _parts()[part]
+    remedy = instead(part, key)
+
+    assert key not in {name.replace("_", "") for name in fields(model)}
+    assert not remedy.endswith(".")
+    for path in re.findall(r"`([a-z_.A-Z]+)`", remedy):
+        assert _is_in_the_file(path), path
+
+
+def test_a_pasted_app_mesh_definition_is_answered_in_this_files_words() -> None:
+    """No fault calls its parts unknown, or guesses."""
+    pasted = {"meshName": "apps", "virtualNodeName": "orders", "spec": {"listeners": [], "backends": []}}
+
+    faults = {fault.place: fault for fault in read_mesh(yaml.safe_dump(pasted).encode()).faults}
+
+    for key in pasted:
+        assert faults[key].problem == "not supported"
+        assert "App Mesh's resources are one file here" in faults[key].remedy
+    assert faults["mesh"].problem == "it is missing"
+
+
+def test_a_key_in_another_writing_is_still_a_slip_of_the_pen() -> None:
+    """App Mesh's own writing of a key that is here."""
+    listener = COLOR["virtual_nodes"]["colorteller"]["listeners"][0]
+    values = {"portMapping": listener["port_mapping"], "tls": listener["tls"]}
+
+    faults = read_mesh(changed(("virtual_nodes.colorteller.listeners[0]", values))).faults
+
+    assert "Did you mean port_mapping?" in {fault.remedy for fault in faults}
+
+
+def _parts() -> dict[str, type[BaseModel]]:
+    return {part.__name__: part for part in _below(Mesh)}
+
+
+def _below(part: type[BaseModel]) -> Iterator[type[BaseModel]]:
+    yield part
+    for field in fields(part).values():
+        for annotation in (field.annotation, below(field.annotation, 0), below(field.annotation, "NAME")):
+            if kind := as_part(annotation):
+                yield from _below(kind)
+
+
+def _is_in_the_file(path: str) -> bool:
+    annotation: Any = Mesh
+    for step in path.split("."):
+        annotation = below(annotation, step)
+        # A list's items are written without their number.
+        annotation = below(annotation, 0) if get_origin(annotation) is tuple else annotation
+        if annotation is None:
+            return False
+    return True
