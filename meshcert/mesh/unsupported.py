@@ -88,11 +88,14 @@ _IDENTITY = {
 }
 _PROXY = {
     "spec": _FLAT.format("write what is in it one level up."),
-    "servicediscovery": "Callers find nodes by Cloud Map's API; for other hosts, `virtual_nodes.NAME.service_discovery`",
     "logging": "Envoy logs refused peers and failed requests to the service's log group; nothing is to be set",
     "healthcheck": "Envoy's own readiness is checked by ECS; nothing is to be set at a proxy",
     "timeouts": "A timeout belongs to a listener, a route or a backend",
     "weight": "Tasks of one service share its requests evenly; there are no weights",
+}
+_GATEWAY = {
+    **_PROXY,
+    "servicediscovery": "Clients find a gateway by its load balancer: `services.NAME.load_balancer`",
 }
 _NODE = {
     **_PROXY,
@@ -220,7 +223,7 @@ UNSUPPORTED = {
     "Network": _NETWORK,
     "Hierarchy": _HIERARCHY,
     "DeclaredIdentity": _IDENTITY,
-    "VirtualGateway": _PROXY,
+    "VirtualGateway": _GATEWAY,
     "VirtualNode": _NODE,
     "GatewayListener": _LISTENER,
     "NodeListener": _LISTENER,
