@@ -25,6 +25,7 @@ from meshcert.clock import SystemClock
 from meshcert.errors import MeshcertError
 from meshcert.lifecycle.asking.dispatch import DispatchPorts, dispatch
 from meshcert.lifecycle.asking.looks import TICK
+from meshcert.printable import json_line
 from meshcert.settings import DispatchSettings
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 SERVICE = "meshcert-dispatch"
 
-logger = Logger(service=SERVICE)
+logger = Logger(service=SERVICE, json_serializer=json_line)
 # No service name: the mesh is the only dimension, because every further one costs money.
 metrics = EphemeralMetrics(namespace="meshcert", service="")
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -52,7 +53,7 @@ def build() -> DispatchPorts:
     tables = boto3.resource("dynamodb", config=config)
     return DispatchPorts(
         table=LifecycleRows(tables.Table(settings.lifecycle_table)),
-        declared=Identities(tables.Table(settings.identities_table)),
+        declared=Identities(tables.Table(settings.identities_table), settings.mesh),
         messages=LooksQueue(boto3.client("sqs", config=config), settings.looks_queue_url),
         clock=SystemClock(),
         looks_per_second=settings.looks_per_second,

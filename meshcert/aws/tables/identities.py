@@ -12,12 +12,17 @@ from meshcert.aws.errors import aws_errors, error_code
 from meshcert.identity import IDENTITY_SCHEMA, Identity, ServiceUse
 from meshcert.naming import IDENTITIES_BY_CERTIFICATE
 from meshcert.proxy import RotationMode
+from meshcert.publishing.ownership import is_identity_secret
 from meshcert.san import parse_sans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_TEXT = 2048
+"""Of an ARN (IAM reference, "Amazon Resource Names")."""
+_LONGEST_POLL_INTERVAL_S = 86400.0
 
 
 class Identities:
@@ -26,10 +31,12 @@ class Identities:
 
     Args:
         table: boto3's DynamoDB ``Table``; partition key ``name``, index ``by-certificate`` on ``certificate_arn``.
+        mesh: Name of the mesh. A row that names a secret other than its identity's own is not believed.
     """
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Any, mesh: str) -> None:
         self._table = table
+        self._mesh = mesh
 
     def remember(self, identity: Identity) -> None:
         """See :meth:`meshcert.identity.IdentityTable.remember`."""
@@ -71,7 +78,7 @@ class Identities:
         """See :meth:`meshcert.identity.Declared.find`."""
         with aws_errors("dynamodb:GetItem", name):
             row = self._table.get_item(Key={"name": name}, ConsistentRead=True).get("Item")
-        return _read(row) if row else None
+        return _read(row, self._mesh) if row else None
 
     def find_by_certificate(self, certificate_arn: str) -> Identity | None:
         """See :meth:`meshcert.identity.Declared.find_by_certificate`."""
@@ -107,28 +114,41 @@ def _service_row(use: ServiceUse) -> dict[str, Any]:
     return {"name": use.name, "rotation": str(use.rotation), "poll_interval_s": Decimal(str(use.poll_interval_s))}
 
 
-def _read(row: Mapping[str, Any]) -> Identity | None:
+def _read(row: Mapping[str, Any], mesh: str) -> Identity | None:
     if row.get("schema") != IDENTITY_SCHEMA:
         return None
     try:
-        return Identity(
-            name=row["name"],
-            certificate_arn=row["certificate_arn"],
-            secret_id=row["secret_id"],
-            root_certificate_authority_arn=row["root_certificate_authority_arn"],
+        identity = Identity(
+            name=_text(row["name"]),
+            certificate_arn=_text(row["certificate_arn"]),
+            secret_id=_text(row["secret_id"]),
+            root_certificate_authority_arn=_text(row["root_certificate_authority_arn"]),
             names=parse_sans(row["names"], "names"),
             peer_rules=tuple(
                 parse_sans(rule, f"peer_names[{number}]") for number, rule in enumerate(row["peer_names"])
             ),
-            owner=row["owner"],
+            owner=_text(row["owner"]),
             # Rows of earlier versions lack these fields until the next deploy.
-            certificate_authority_arns=tuple(row.get("certificate_authority_arns", ())),
+            certificate_authority_arns=tuple(map(_text, row.get("certificate_authority_arns", ()))),
             services=tuple(_service(use) for use in row.get("services", ())),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as exc:
         logger.warning("the row of identity %s cannot be read (%s): deploy the mesh again", row.get("name"), exc)
         return None
+    if is_identity_secret(identity.secret_id, mesh, identity.name):
+        return identity
+    logger.error("the row of identity %s names a secret that is not its own: deploy the mesh again", identity.name)
+    return None
 
 
 def _service(use: Mapping[str, Any]) -> ServiceUse:
-    return ServiceUse(use["name"], RotationMode(use["rotation"]), float(use["poll_interval_s"]))
+    poll_interval_s = float(use["poll_interval_s"])
+    if not 0 < poll_interval_s <= _LONGEST_POLL_INTERVAL_S:
+        raise ValueError("a poll interval of more than 0 seconds, and at most a day, was expected")
+    return ServiceUse(_text(use["name"]), RotationMode(use["rotation"]), poll_interval_s)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise TypeError(f"{type(value).__name__} is no text of a name's length")
+    return value
