@@ -38,6 +38,8 @@ _STATES = {
     exit_codes.REFUSED: ("not all could be seen", "red"),
     exit_codes.UNAVAILABLE: ("not all could be seen", "yellow"),
 }
+_OF_SEVERAL = {"needs a person": "need a person", "not all could be seen": "could not be seen whole"}
+"""A state's words when they are said of several identities."""
 
 
 class Screen:
@@ -146,8 +148,12 @@ def duration(seconds: float) -> str:
 def _head(screen: Screen, account: Account, surveyed: Survey) -> None:
     now = account.observers.clock.now()
     states = [_STATES[exit_code(sight)] for sight in surveyed.sights]
-    told = [(f", {states.count(state)} {state[0]}", state[1]) for state in dict.fromkeys(_STATES.values())]
-    parts = [part for part, state in zip(told, dict.fromkeys(_STATES.values()), strict=True) if state in states]
+    counts = {state: states.count(state) for state in dict.fromkeys(_STATES.values())}
+    told = [
+        (f", {count} {words if count == 1 else _OF_SEVERAL.get(words, words)}", style)
+        for (words, style), count in counts.items()
+    ]
+    parts = [part for part, count in zip(told, counts.values(), strict=True) if count]
     number = len(surveyed.sights)
     what = f"{number:,} {'identity' if number == 1 else 'identities'}"
     screen.line((account.mesh, "bold"), f" in {account.region}, {now:%Y-%m-%d %H:%M:%S} UTC: {what}", *parts)
