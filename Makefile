@@ -79,7 +79,7 @@ check: $(VENV) ## Lint, formatting, types, who imports whom, Dockerfiles
 
 .PHONY: bench
 bench: $(SETUP) ## Measure what we claim about speed; writes build/bench.json
-	@python -m evidence.bench $(ARGS)
+	@PYTHONPATH=envoy-image python -m evidence.bench $(ARGS)
 
 .PHONY: soak
 soak: $(SETUP) ## Lifetimes, every crash boundary, a fleet, spoiled input, rotations: hours; writes docs/soak.json (ARGS="lifetimes")

@@ -111,6 +111,11 @@ class Started:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     def live_after_ms(self) -> float:
         """
         Wait until Envoy says LIVE and has accepted its secrets.

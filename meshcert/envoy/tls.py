@@ -25,6 +25,11 @@ def downstream_socket(tls: ListenerTls, protocol: str, source: SecretSource) -> 
 
     ``require_client_certificate`` is always written, because Envoy's default for it is about to change.
 
+    A client whose certificate matters is judged at every connection. With a session ticket (RFC 5077; RFC 8446, 2.2) it
+    would be let in unseen after its certificate has expired, or after a revocation list has ended. So there are none:
+    neither ``disable_stateless_session_resumption`` (tickets) nor ``disable_stateful_session_resumption`` (session ids)
+    is left at its default.
+
     Args:
         tls: The listener's TLS; its mode is ignored.
         protocol: The listener's protocol, which decides ``alpn_protocols``.
@@ -32,25 +37,25 @@ def downstream_socket(tls: ListenerTls, protocol: str, source: SecretSource) -> 
     common = _common_tls_context(tls.certificate, tls.trust, tls.subject_alternative_names, source)
     if protocol in ALPN:
         common["alpn_protocols"] = ALPN[protocol]
-    return extension(
-        "envoy.transport_sockets.tls",
-        DOWNSTREAM_TLS,
-        require_client_certificate=bool(tls.trust),
-        common_tls_context=common,
-    )
+    fields: Json = {"require_client_certificate": bool(tls.trust), "common_tls_context": common}
+    if tls.trust:
+        fields |= {"disable_stateless_session_resumption": True, "disable_stateful_session_resumption": True}
+    return extension("envoy.transport_sockets.tls", DOWNSTREAM_TLS, **fields)
 
 
 def upstream_socket(backend: Backend, tls: BackendTls, source: SecretSource) -> Json:
     """
     A cluster's transport socket (``tls.v3.UpstreamTlsContext``).
 
-    ``sni`` is the backend's host. Its certificate must carry that name, too, unless the settings list others.
+    ``sni`` is the backend's host. Its certificate must carry that name, too, unless the settings list others. No
+    session is kept (``max_session_keys``): the backend is judged at every connection.
     """
     names = tls.subject_alternative_names or (Dns(backend.host),)
     common = _common_tls_context(tls.certificate, tls.trust, names, source)
     if backend.protocol in {"http2", "grpc"}:
         common["alpn_protocols"] = ["h2"]
-    return extension("envoy.transport_sockets.tls", UPSTREAM_TLS, sni=backend.host, common_tls_context=common)
+    fields: Json = {"sni": backend.host, "max_session_keys": 0, "common_tls_context": common}
+    return extension("envoy.transport_sockets.tls", UPSTREAM_TLS, **fields)
 
 
 def _common_tls_context(certificate: str, trust: str, names: Sequence[San], source: SecretSource) -> Json:

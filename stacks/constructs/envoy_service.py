@@ -20,7 +20,7 @@ from meshcert.mesh import proxy_settings
 from stacks.constructs.images import application_image
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.revocation_bucket import bucket_name
-from stacks.constructs.rights import MeshRights
+from stacks.constructs.rights import MeshRights, ecs_tasks
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class EnvoyService(Construct):
             self,
             "TaskRole",
             role_name=naming.role(mesh, Aws.REGION, self._name),
-            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            assumed_by=ecs_tasks(),
             description=f"meshcert {mesh}: tasks of {self._name}",
         )
         references = [*self.proxy.identities.values(), *self.proxy.trust_bundles.values()]
