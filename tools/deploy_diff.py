@@ -104,7 +104,7 @@ def compare(stack: str, old: Template, new: Template, replaced_before: set[str])
     Args:
         old: The deployed template.
         new: The template that would be deployed.
-        replaced_before: Names of exports whose values change with stacks deployed before; those of this stack are added.
+        replaced_before: Names of exports whose values change with stacks deployed before; this stack's are added.
     """
     before, after = old.get("Resources", {}), new.get("Resources", {})
     changes = {

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.cli.costs import ALARMS, HOURS, METRICS, Estimate, Line, Poll, Usage, estimate
 from meshcert.mesh import proxy_settings
-from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
+from meshcert.mesh.checks.limits import MOST_RESOURCES, ZONES, resources
 
 if TYPE_CHECKING:
     from meshcert.mesh import Mesh
 
-ZONES = 2
-"""Availability zones of a mesh's network."""
 INTERFACE_ENDPOINTS = 4
 """Interface endpoints of a mesh with ``egress: endpoints``, one in each zone."""
 
@@ -92,9 +90,11 @@ def _workload(mesh: Mesh) -> tuple[Line, ...]:
     if mesh.network.egress == "nat":
         way_out = Line("NAT gateway with its address", "1", NAT_HOUR * HOURS)
     else:
-        endpoints = INTERFACE_ENDPOINTS * ZONES
+        zones = len(mesh.network.availability_zones) or ZONES
         way_out = Line(
-            "interface endpoints", f"{INTERFACE_ENDPOINTS} in {ZONES} zones", endpoints * ENDPOINT_HOUR * HOURS
+            "interface endpoints",
+            f"{INTERFACE_ENDPOINTS} in {zones} zones",
+            INTERFACE_ENDPOINTS * zones * ENDPOINT_HOUR * HOURS,
         )
     return (
         Line(

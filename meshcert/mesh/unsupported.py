@@ -43,7 +43,6 @@ _FILE = {
     "apiversion": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
     "kind": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
     "vpc": _OWN_NETWORK,
-    "cluster": "Each mesh makes an ECS cluster of its own; yours cannot be given",
     "certificates": "Write them under `identities`",
     "taskdefinitions": "Write them under `services`: each runs one proxy, and its application beside it",
 }

@@ -69,7 +69,7 @@ def _role(stacks: Stacks) -> None:
 
 
 def _authority(stacks: Stacks) -> None:
-    resource(stacks, "AWS::ACMPCA::CertificateAuthority", "Teller")["KeyAlgorithm"] = "RSA_4096"
+    resource(stacks, "AWS::ACMPCA::CertificateAuthority", "Gateway")["KeyAlgorithm"] = "EC_secp384r1"
 
 
 def _rule(stacks: Stacks) -> None:

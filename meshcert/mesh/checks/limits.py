@@ -12,13 +12,15 @@ if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
 
+ZONES = 2
+"""Availability zones of a network whose file names none."""
 MOST_RESOURCES = 500
 """Resources of one stack."""
 
-NETWORK = 25
-"""Network, cluster, namespace and execution role, with a NAT gateway."""
-NETWORK_WITH_ENDPOINTS = 31
-"""The same with interface endpoints."""
+NETWORK, ZONE = 11, 8
+"""Network, gateway endpoints, cluster, namespace and execution role with a NAT gateway; subnets of a zone."""
+NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 17, 7
+"""The same with interface endpoints instead."""
 SERVICE = 8
 """Log group with its filter, role with its policy, task definition, security group, service, Cloud Map service."""
 CALL = 1
@@ -58,12 +60,19 @@ def resources(mesh: Mesh) -> dict[str, int]:
     return {
         "pki": AUTHORITY * tiers + PERMISSION * len(mesh.hierarchies) + LISTS * has_lists,
         "identities": FUNCTIONS + IDENTITY * len(mesh.identities) + TRUST_BUNDLE * len(mesh.hierarchies),
-        "services": (NETWORK if mesh.network.egress == "nat" else NETWORK_WITH_ENDPOINTS)
+        "services": _network(mesh)
         + SERVICE * len(mesh.services)
         + CALL * len(edges)
         + sum(BALANCER + BALANCED_PORT * ports for ports in balanced)
         + len(mesh.services) // SERVICES_A_POLICY,
     }
+
+
+def _network(mesh: Mesh) -> int:
+    zones = len(mesh.network.availability_zones) or ZONES
+    if mesh.network.egress == "nat":
+        return NETWORK + ZONE * zones
+    return NETWORK_WITH_ENDPOINTS + ZONE_WITH_ENDPOINTS * zones
 
 
 _EACH = {
@@ -75,7 +84,7 @@ _EACH = {
     "services": (
         "services",
         (
-            f"{NETWORK} for the network, {SERVICE} for each service, {CALL} for each call and "
+            f"{NETWORK + ZONE * ZONES} for the network, {SERVICE} for each service, {CALL} for each call and "
             f"{BALANCER + BALANCED_PORT} for each load balancer"
         ),
     ),
