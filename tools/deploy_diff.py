@@ -26,6 +26,7 @@ from botocore.exceptions import ClientError
 from meshcert.aws.errors import aws_errors
 from meshcert.cli.advice import advice
 from meshcert.errors import AwsRefused, MeshcertError
+from meshcert.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -319,9 +320,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 raise AwsRefused("sign in", "CloudFormation", "NoRegionError")
             client = session.client("cloudformation")
         for line in difference(client, assembled(options.assembly)):
-            sys.stdout.write(f"{line}\n")
+            sys.stdout.write(f"{printable(line)}\n")
     except MeshcertError as error:
-        sys.stderr.write(f"make diff: {advice(error)[0]}\n")
+        sys.stderr.write(f"make diff: {printable(advice(error)[0])}\n")
         return UNUSABLE
     return 0
 

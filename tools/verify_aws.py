@@ -47,6 +47,7 @@ from meshcert.aws.errors import aws_errors
 from meshcert.cli.advice import advice
 from meshcert.errors import MeshcertError
 from meshcert.mesh import load_mesh
+from meshcert.printable import printable
 from tools.aws_checks import CHECKS
 from tools.aws_checks.account import Account
 from tools.aws_checks.deployment import Deployment, NotDeployed
@@ -79,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             deployment = _deployment(options)
     except (MeshcertError, NotDeployed) as error:
         told = advice(error)[0] if isinstance(error, MeshcertError) else str(error)
-        progress.print(told, style="red", markup=False, soft_wrap=True)
+        progress.print(printable(told), style="red", markup=False, soft_wrap=True)
         return UNUSABLE
     findings: list[Finding] = []
     with progress.status("Asking AWS") as status:
