@@ -12,7 +12,7 @@ from meshcert.mesh.checks.limits import MOST_RESOURCES, ZONES, resources
 if TYPE_CHECKING:
     from meshcert.mesh import Mesh
 
-INTERFACE_ENDPOINTS = 4
+INTERFACE_ENDPOINTS = 5
 """Interface endpoints of a mesh with ``egress: endpoints``, one in each zone."""
 
 CPU_HOUR = 0.03238
@@ -70,7 +70,7 @@ def declared_usage(mesh: Mesh) -> Usage:
     for name, service in mesh.services.items():
         settings = proxy_settings(mesh, name)
         secrets = len(settings.identities) + len(settings.trust_bundles)
-        polls.append(Poll(service.desired_count, secrets, service.poll_interval_s))
+        polls.append(Poll(service.desired_count, secrets, service.poll_interval_s, len(settings.discovered)))
     return Usage(
         authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()),
         identities=len(mesh.identities),

@@ -258,7 +258,7 @@ def test_a_mesh_without_internet_reaches_aws_through_endpoints(tmp_path: Path) -
 
     assert not found.resources_if_any("AWS::EC2::NatGateway")
     endpoints = json.dumps([endpoint.properties for endpoint in found.resources("AWS::EC2::VPCEndpoint")])
-    for service in ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "s3", "dynamodb"):
+    for service in ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "s3", "dynamodb", "data-servicediscovery"):
         assert f".{service}" in endpoints, service
 
 

@@ -19,7 +19,7 @@ MOST_RESOURCES = 500
 
 NETWORK, ZONE = 11, 8
 """Network, gateway endpoints, cluster, namespace and execution role with a NAT gateway; subnets of a zone."""
-NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 17, 7
+NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
 """The same with interface endpoints instead."""
 SERVICE = 8
 """Log group with its filter, role with its policy, task definition, security group, service, Cloud Map service."""

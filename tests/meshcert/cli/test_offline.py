@@ -36,7 +36,7 @@ def test_a_mesh_file_is_priced_without_aws(capsys: pytest.CaptureFixture[str]) -
 
     printed = capsys.readouterr().out
     assert printed.startswith(f"{FILE}: mesh color: 2 hierarchies, 2 identities, 2 proxies, 2 services; no fault\n")
-    assert "About $1,215.46 a month" in printed
+    assert "About $1,216.04 a month" in printed
     assert "for what runs anyway" in printed
     assert max(map(len, printed.splitlines()[1:])) <= 100
 
@@ -68,7 +68,7 @@ def test_usage_is_counted_as_the_file_declares_it() -> None:
     assert [(poll.tasks, poll.secrets) for poll in usage.polls] == [(1, 2), (1, 2)]
 
 
-@pytest.mark.parametrize(("services", "dollars"), [(12, (420, 430)), (50, (455, 470))])
+@pytest.mark.parametrize(("services", "dollars"), [(12, (433, 443)), (50, (512, 527))])
 def test_one_hierarchy_of_one_ca_grows_by_the_service_a_little(
     services: int, dollars: tuple[int, int], tmp_path: Path
 ) -> None:
