@@ -38,6 +38,9 @@ SECRET = 0.40
 SECRET_CALLS = 0.05 / 10_000
 KEY = 1.0
 """A customer-managed KMS key, a month."""
+INSIGHTS_METRICS = 24
+"""Metrics of CloudWatch Container Insights for a service and its task family (ECS developer guide, "Container Insights
+metrics"; not confirmed by a bill)."""
 ALARM = 0.10
 METRIC = 0.30
 DASHBOARD = 3.0

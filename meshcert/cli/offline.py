@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshcert.cli.costs import ALARMS, HOURS, METRICS, Estimate, Line, Poll, Usage, estimate
+from meshcert.cli.costs import ALARMS, HOURS, INSIGHTS_METRICS, METRIC, METRICS, Estimate, Line, Poll, Usage, estimate
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.checks.limits import MOST_RESOURCES, ZONES, resources
 
@@ -91,10 +91,9 @@ def _workload(mesh: Mesh) -> tuple[Line, ...]:
         way_out = Line("NAT gateway with its address", "1", NAT_HOUR * HOURS)
     else:
         zones = len(mesh.network.availability_zones) or ZONES
+        endpoints = INTERFACE_ENDPOINTS * zones
         way_out = Line(
-            "interface endpoints",
-            f"{INTERFACE_ENDPOINTS} in {zones} zones",
-            INTERFACE_ENDPOINTS * zones * ENDPOINT_HOUR * HOURS,
+            "interface endpoints", f"{INTERFACE_ENDPOINTS} in {zones} zones", endpoints * ENDPOINT_HOUR * HOURS
         )
     return (
         Line(
@@ -105,4 +104,12 @@ def _workload(mesh: Mesh) -> tuple[Line, ...]:
         way_out,
         Line("network load balancers", f"{balancers}", balancers * BALANCER_HOUR * HOURS),
         Line("Cloud Map's hosted zone", "1", ZONE),
+        *_insights(mesh),
     )
+
+
+def _insights(mesh: Mesh) -> tuple[Line, ...]:
+    if not mesh.cluster.container_insights:
+        return ()
+    metrics = INSIGHTS_METRICS * len(mesh.services)
+    return (Line("Container Insights, without its logs", f"{metrics} metrics", metrics * METRIC),)
