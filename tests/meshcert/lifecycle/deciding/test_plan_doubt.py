@@ -7,7 +7,7 @@ Who says something against a version may lie, may have a clock that is off, or m
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -57,6 +57,8 @@ from tests.meshcert.lifecycle.observations import (
 )
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from tests.meshcert.lifecycle.observations import Looked
 
 OTHER = ServiceUse("other", RotationMode.RELOAD, 60.0)
@@ -74,13 +76,15 @@ def serves(version: str = V2) -> Acknowledgement:
     return Acknowledgement(NOW, version)
 
 
-def told(*uses: ServiceUse, since: object = MINUTE, memory: Memory | None = None, **rows: Acknowledgement) -> Looked:
+def told(
+    *uses: ServiceUse, since: dt.timedelta = MINUTE, memory: Memory | None = None, **rows: Acknowledgement
+) -> Looked:
     """Version 2 is published but not proven, and tasks say something; ``gateway_0`` is gateway's first task."""
     uses = uses or (GATEWAY,)
     said = {name.replace("_", "/"): row for name, row in rows.items()}
     tasks = {use.name: sum(name.startswith(f"{use.name}/") for name in said) for use in uses}
     services = {use.name: service(use, tasks=tasks[use.name], desired=tasks[use.name]) for use in uses}
-    return look(*uses, **NEW, services=services, said=said, memory=memory or remembers(V2, since))  # type: ignore[arg-type]
+    return look(*uses, **NEW, services=services, said=said, memory=memory or remembers(V2, since))
 
 
 def knowing(memory: Memory, gone: float, version: str = V1) -> Memory:
@@ -228,15 +232,15 @@ class TestVoices:
     def test_no_single_task_takes_a_label_back(self, tasks: dict[str, bool], hosts: set[str]) -> None:
         """Whatever it says, and whoever it says has told it."""
         liar, *others = tasks
-        rows = {liar: refuses(*hosts)} | {other: serves() for other in others}
+        rows: dict[str, Any] = {liar: refuses(*hosts)} | {other: serves() for other in others}
         seen, memory = told(**rows)
 
         assert plan(seen, memory, POLICY).step.action is not Action.ROLL_BACK
 
     @given(st.lists(st.booleans(), min_size=1, max_size=6), st.sampled_from([MINUTE, DAY]))
-    def test_no_single_host_takes_a_label_back(self, reached: list[bool], since: object) -> None:
+    def test_no_single_host_takes_a_label_back(self, reached: list[bool], since: dt.timedelta) -> None:
         """However many tasks it reaches, and under however many names."""
-        rows = {
+        rows: dict[str, Any] = {
             f"gateway_{number}": refuses(f"name-{number % 2}@10.0.0.7") if one else serves()
             for number, one in enumerate(reached)
         }
@@ -245,7 +249,7 @@ class TestVoices:
         assert plan(seen, memory, POLICY).step.action is not Action.ROLL_BACK
 
 
-FAILS = {"services": {"teller": service(TELLER, OURS, FAILED, failures=("exit code 65",))}}
+FAILS: dict[str, Any] = {"services": {"teller": service(TELLER, OURS, FAILED, failures=("exit code 65",))}}
 DEPLOYED = remembers(V2, MINUTE, rollouts={"teller": rollout(V2, MINUTE)})
 
 
