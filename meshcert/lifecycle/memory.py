@@ -179,15 +179,8 @@ class Memory:
     looked_at: dt.datetime | None = None
     failures: dict[str, Failure] = field(default_factory=dict)
 
-    def knowing(
-        self, serial_number: str, certificate: KnownCertificate, labelled: Collection[str] = frozenset()
-    ) -> Memory:
-        """
-        A copy with the certificate of a serial number added.
-
-        Args:
-            labelled: Versions that have a label; their certificates are kept, however many others came since.
-        """
+    def knowing(self, serial_number: str, certificate: KnownCertificate, labelled: Collection[str] = ()) -> Memory:
+        """A copy with the certificate of a serial number added; those of versions with a label are always kept."""
         others = {serial: known for serial, known in self.certificates.items() if serial != serial_number}
         latest = list(others)[-(_CERTIFICATES_KEPT - 1) :]
         kept = {serial: known for serial, known in others.items() if serial in latest or known.version in labelled}

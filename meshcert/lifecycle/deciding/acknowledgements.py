@@ -23,7 +23,7 @@ _UNNAMED = "an upstream that it does not name"
 
 
 @dataclass(frozen=True)
-class Refusal:
+class InstanceRefusal:
     """
     An instance's word against a version.
 
@@ -47,14 +47,14 @@ class Refusal:
         return f"{self.instance} of {self.service} refuses it{whom}: {self.error}"
 
 
-def refusals(seen: Observation, version: str) -> tuple[Refusal, ...]:
+def refusals(seen: Observation, version: str) -> tuple[InstanceRefusal, ...]:
     """The refusals of a version by instances that the platform lists, in a constant order."""
     if not version:
         return ()
     return tuple(sorted(_refusals(seen, version), key=lambda each: (each.service, each.instance)))
 
 
-def proof(seen: Observation, said: Iterable[Refusal]) -> tuple[Refusal, ...]:
+def proof(seen: Observation, said: Iterable[InstanceRefusal]) -> tuple[InstanceRefusal, ...]:
     """
     Those of some refusals that together prove a version bad; empty if they do not.
 
@@ -74,18 +74,18 @@ def proof(seen: Observation, said: Iterable[Refusal]) -> tuple[Refusal, ...]:
     return ()
 
 
-def as_doubt(version: str, said: tuple[Refusal, ...]) -> str:
+def as_doubt(version: str, said: tuple[InstanceRefusal, ...]) -> str:
     """A sentence that names who refuses a version; of many, the first three."""
     more = f"; and {len(said) - _NAMED} more" if len(said) > _NAMED else ""
     return f"{version}: {'; '.join(map(str, said[:_NAMED]))}{more}"
 
 
-def _addresses(said: Iterable[Refusal]) -> frozenset[str]:
+def _addresses(said: Iterable[InstanceRefusal]) -> frozenset[str]:
     """The upstream hosts by address alone: one host may serve several upstreams."""
     return frozenset(host.rpartition("@")[2] for each in said for host in each.upstreams)
 
 
-def _refusals(seen: Observation, version: str) -> Iterator[Refusal]:
+def _refusals(seen: Observation, version: str) -> Iterator[InstanceRefusal]:
     if isinstance(seen.services, Unknown) or isinstance(seen.acknowledgements, Unknown):
         return
     for use in seen.identity.services:
@@ -98,7 +98,7 @@ def _refusals(seen: Observation, version: str) -> Iterator[Refusal]:
             if not upstreams and row.error.startswith(REFUSED_BY_UPSTREAM):
                 # The image of a version before does not name them.
                 upstreams = frozenset({_UNNAMED})
-            yield Refusal(use.name, instance.id, row.error, row.version, upstreams)
+            yield InstanceRefusal(use.name, instance.id, row.error, row.version, upstreams)
 
 
 def _instances(seen: Observation) -> dict[str, int]:
