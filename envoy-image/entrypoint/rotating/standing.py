@@ -10,7 +10,7 @@ from meshcert.envoy import identity_name
 from meshcert.errors import MaterialRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from entrypoint.envoy.admin import Admin
     from entrypoint.rotating.secret import Secret
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST_REASON = 256
 SILENT = "Envoy's administration interface does not answer: this is what it said before"
+BY_DNS = "Cloud Map has not answered yet, so these backends are found by DNS: "
 UNSEEN = "Envoy names this version, but shows no single certificate that carries the identity's names"
 
 
@@ -62,12 +63,25 @@ class Standing(NamedTuple):
 
 
 class Standings:
-    """The standing of each identity of a proxy: what Envoy says about it, and why it does not have a newer version."""
+    """
+    The standing of each identity of a proxy: what Envoy says about it, and why it does not have a newer version.
 
-    def __init__(self, proxy: ProxySettings, secrets: Mapping[str, Secret], admin: Admin) -> None:
+    Args:
+        found_by_dns: Returns the backends that only DNS has named. It is told as an error of each identity, and is no
+            refusal: nothing goes back for it.
+    """
+
+    def __init__(
+        self,
+        proxy: ProxySettings,
+        secrets: Mapping[str, Secret],
+        admin: Admin,
+        found_by_dns: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
         self._secrets = secrets
         self._identities = {name: secret for name in proxy.identities if (secret := secrets[identity_name(name)]).used}
         self._admin = admin
+        self._found_by_dns = found_by_dns
         self._said: dict[str, Standing] = {}
 
     def shown(self, name: str) -> str | None:
@@ -106,7 +120,8 @@ class Standings:
         refused, refusal, hosts = secret.refusal or ("", "", ())
         unseen = "" if said.serial_number else UNSEEN
         doubts = (f"{each.name}: {each.lists_trouble}" for each in self._secrets.values() if each.lists_trouble)
-        reason = refusal or secret.trouble or silent or unseen or next(doubts, "")
+        by_dns = ", ".join(self._found_by_dns())
+        reason = refusal or secret.trouble or silent or unseen or next(doubts, "") or (by_dns and BY_DNS + by_dns)
         error = "; ".join(part for part in (secret.expired, reason) if part)
         return said._replace(refused=refused, error=_shortened(error), refused_by=" ".join(hosts)[:LONGEST_REASON])
 
