@@ -12,8 +12,8 @@ import meshcert
 from meshcert.cli import exit_codes
 from meshcert.cli.offline import offline_plan
 from meshcert.cli.options import DEFAULT_MESH_FILE, ChosenMesh, mesh_option
-from meshcert.cli.screen import SCHEMA, Screen, show_costs, show_workload
-from meshcert.cli.terminal import tell_aside, tell_json, tell_lines
+from meshcert.cli.screen import Screen, show_costs, show_lines
+from meshcert.cli.terminal import SCHEMA, tell_aside, tell_json, tell_lines
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.checks.limits import MOST_RESOURCES
 from meshcert.mesh.loading import read_mesh
@@ -93,7 +93,10 @@ def show_offline(path: Path, *, as_document: bool) -> int:
     tell_lines(_as_text(path, reading))
     screen = Screen()
     show_costs(screen, planned.month)
-    show_workload(screen, planned.workload_dollars, planned.workload)
+    screen.line()
+    dollars = f"About ${planned.workload_dollars:,.2f} a month"
+    screen.line((dollars, "bold"), " for what runs anyway, without traffic and logs")
+    show_lines(screen, planned.workload)
     sizes = ", ".join(f"{stack} {count}" for stack, count in planned.resources.items())
     screen.line()
     screen.line(("Resources", "bold"), f" of {MOST_RESOURCES} that a stack may have: {sizes}")

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.policy import Policy
 
-SCHEMA = 1
-"""Schema of every JSON document. Keys are never removed; a changed meaning gets a new number."""
 WIDTH = 100
 _SHORT = 8
 _LABEL = 12
@@ -284,18 +282,12 @@ def show_costs(screen: Screen, month: Estimate) -> None:
     """Show what meshcert adds to the bill each month, line by line."""
     screen.line()
     screen.line((f"About ${month.dollars:,.2f} a month", "bold"), f" (list prices, us-east-1, {PRICES_OF:%Y-%m-%d})")
-    _show_lines(screen, month.lines)
+    show_lines(screen, month.lines)
     screen.line(f"  {month.certificates:.2f} certificates and {month.api_calls:,} calls to ACM and Secrets Manager")
 
 
-def show_workload(screen: Screen, dollars: float, lines: Iterable[Line]) -> None:
-    """Show what the services themselves cost each month, line by line."""
-    screen.line()
-    screen.line((f"About ${dollars:,.2f} a month", "bold"), " for what runs anyway, without traffic and logs")
-    _show_lines(screen, lines)
-
-
-def _show_lines(screen: Screen, lines: Iterable[Line]) -> None:
+def show_lines(screen: Screen, lines: Iterable[Line]) -> None:
+    """Show lines of costs, US dollars at the end."""
     for line in lines:
         screen.line(f"  {line.what:<44} {line.quantity:<38} {line.dollars:>10,.2f}")
 
