@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
+
+from meshcert.clock import believed
 
 SCHEMA = 1
 RENEW, ROLL_BACK = "renew", "rollback"
@@ -179,11 +181,12 @@ class Memory:
     looked_at: dt.datetime | None = None
     failures: dict[str, Failure] = field(default_factory=dict)
 
-    def knowing(self, serial_number: str, certificate: KnownCertificate) -> Memory:
-        """A copy with the certificate of a serial number added."""
+    def knowing(self, serial_number: str, certificate: KnownCertificate, labelled: Collection[str] = ()) -> Memory:
+        """A copy with the certificate of a serial number added; those of versions with a label are always kept."""
         others = {serial: known for serial, known in self.certificates.items() if serial != serial_number}
-        latest = dict(list(others.items())[-(_CERTIFICATES_KEPT - 1) :])
-        return replace(self, certificates=latest | {serial_number: certificate})
+        latest = list(others)[-(_CERTIFICATES_KEPT - 1) :]
+        kept = {serial: known for serial, known in others.items() if serial in latest or known.version in labelled}
+        return replace(self, certificates=kept | {serial_number: certificate})
 
     def holding(self, version: str) -> KnownCertificate | None:
         """The certificate that a version holds; None if it is not known."""
@@ -265,7 +268,7 @@ class Memory:
                 certificates={
                     serial: _read(KnownCertificate, known) for serial, known in document["certificates"].items()
                 },
-                looked_at=dt.datetime.fromisoformat(document["looked_at"]) if document["looked_at"] else None,
+                looked_at=_field("at", document["looked_at"]),
                 failures={name: _read(Failure, failure) for name, failure in document["failures"].items()},
             )
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
@@ -291,4 +294,4 @@ def _read(kind: Any, value: dict[str, Any] | None) -> Any:
 
 
 def _field(name: str, value: Any) -> Any:
-    return dt.datetime.fromisoformat(value) if value and name in _TIMES else value
+    return believed(dt.datetime.fromisoformat(value)) if value and name in _TIMES else value

@@ -89,6 +89,7 @@ def test_the_renewal_role_does_its_work_and_nothing_else(templates: Templates) -
         "acm:DescribeCertificate",
         "acm:GetCertificate",
         "acm:RenewCertificate",
+        "dynamodb:BatchGetItem",
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
         "dynamodb:Query",
@@ -150,10 +151,9 @@ def test_the_renewal_role_writes_no_table_but_its_own(templates: Templates) -> N
         "table/meshcert-color-identities",
         "table/meshcert-color-lifecycle",
     ]
-    assert _on(templates, "RenewalRole", "dynamodb:Query") == [
-        "table/meshcert-color-acknowledgements",
-        "table/meshcert-color-identities/index/by-certificate",
-    ]
+    assert _on(templates, "RenewalRole", "dynamodb:Query") == ["table/meshcert-color-identities/index/by-certificate"]
+    for role in ("RenewalRole", "Operator"):
+        assert _on(templates, role, "dynamodb:BatchGetItem") == ["table/meshcert-color-acknowledgements"]
 
 
 def test_the_renewal_role_moves_labels_of_identities_only(templates: Templates) -> None:
@@ -192,8 +192,8 @@ def test_the_operator_reads_orders_and_has_keys_verified(templates: Templates) -
         "acm-pca:GetCertificateAuthorityCertificate",
         "acm:DescribeCertificate",
         "acm:GetCertificate",
+        "dynamodb:BatchGetItem",
         "dynamodb:GetItem",
-        "dynamodb:Query",
         "dynamodb:Scan",
         "ecs:DescribeServices",
         "ecs:DescribeTasks",
@@ -286,6 +286,24 @@ def test_a_task_acknowledges_for_its_own_service_only(templates: Templates, serv
     assert statement.conditions == {
         "ForAllValues:StringEquals": {"dynamodb:LeadingKeys": [service]},
         "Null": {"dynamodb:LeadingKeys": "false"},
+    }
+
+
+def test_a_caller_discovers_its_declared_backends_and_no_other_service(templates: Templates) -> None:
+    """Both actions have no resource: only the names in the condition limit them. Who calls nobody may ask nothing."""
+    statements = [statement for statement in templates.statements() if "servicediscovery" in str(statement.actions)]
+
+    (statement,) = statements
+    assert statement.role.startswith("colorgatewayTaskRole")
+    assert sorted(statement.actions) == [
+        "servicediscovery:DiscoverInstances",
+        "servicediscovery:DiscoverInstancesRevision",
+    ]
+    assert statement.conditions == {
+        "StringEquals": {
+            "servicediscovery:NamespaceName": "mtls.svc.cluster.local",
+            "servicediscovery:ServiceName": ["colorteller"],
+        }
     }
 
 
