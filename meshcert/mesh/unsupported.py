@@ -9,6 +9,7 @@ from __future__ import annotations
 
 _FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
 _OWN_NETWORK = "Each mesh makes a VPC, subnets and security groups of its own; yours cannot be given"
+_OWN_CLUSTER = "Each mesh makes an ECS cluster of its own; yours cannot be given"
 _NO_ROLE = "The task's role reads its certificates and nothing else; let the application bring credentials of its own"
 _PREFIX_ONLY = "A route takes a path prefix and leads to one virtual node: `virtual_gateways.NAME.routes`"
 _IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
@@ -43,14 +44,13 @@ _FILE = {
     "apiversion": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
     "kind": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
     "vpc": _OWN_NETWORK,
-    "cluster": "Each mesh makes an ECS cluster of its own; yours cannot be given",
     "certificates": "Write them under `identities`",
     "taskdefinitions": "Write them under `services`: each runs one proxy, and its application beside it",
 }
 _MESH = {
     "spec": _FLAT.format("a mesh has a name and a namespace."),
     "egressfilter": "`network.egress` says whether tasks reach the internet",
-    "servicediscovery": "Cloud Map, always: `mesh.namespace` is its namespace",
+    "servicediscovery": "Cloud Map, in the namespace of `mesh.namespace`; else `virtual_nodes.NAME.service_discovery`",
     "region": "A mesh is deployed to the region of AWS_REGION",
     "account": "A mesh is deployed to the account of your credentials",
 }
@@ -61,6 +61,7 @@ _NETWORK = dict.fromkeys(
     "ippreference": "Addresses are IPv4",
     "natgateways": "One NAT gateway, or none: `network.egress`",
 }
+_CLUSTER = dict.fromkeys(("arn", "clusterarn", "name", "clustername"), _OWN_CLUSTER)
 _HIERARCHY = {
     **dict.fromkeys(("arn", "certificateauthorityarn", "certificateauthorityarns", "rootarn", "issuingarn"), _OWN_CA),
     "usagemode": "ACM issues from general-purpose CAs only",
@@ -88,11 +89,14 @@ _IDENTITY = {
 }
 _PROXY = {
     "spec": _FLAT.format("write what is in it one level up."),
-    "servicediscovery": "Cloud Map, always: callers find a node under its service's name in `mesh.namespace`",
     "logging": "Envoy logs refused peers and failed requests to the service's log group; nothing is to be set",
     "healthcheck": "Envoy's own readiness is checked by ECS; nothing is to be set at a proxy",
     "timeouts": "A timeout belongs to a listener, a route or a backend",
     "weight": "Tasks of one service share its requests evenly; there are no weights",
+}
+_GATEWAY = {
+    **_PROXY,
+    "servicediscovery": "Clients find a gateway by its load balancer: `services.NAME.load_balancer`",
 }
 _NODE = {
     **_PROXY,
@@ -189,7 +193,7 @@ _SERVICE = {
     **dict.fromkeys(
         ("vpc", "subnets", "securitygroups", "networkconfiguration", "networkmode", "assignpublicip"), _OWN_NETWORK
     ),
-    "cluster": "Each mesh makes an ECS cluster of its own; yours cannot be given",
+    "cluster": _OWN_CLUSTER,
     **dict.fromkeys(
         ("loadbalancers", "targetgroup", "targetgroups", "targetgrouparn", "alb", "nlb"),
         "An internal network load balancer before a gateway: `services.NAME.load_balancer`",
@@ -218,9 +222,10 @@ UNSUPPORTED = {
     "Mesh": _FILE,
     "About": _MESH,
     "Network": _NETWORK,
+    "Cluster": _CLUSTER,
     "Hierarchy": _HIERARCHY,
     "DeclaredIdentity": _IDENTITY,
-    "VirtualGateway": _PROXY,
+    "VirtualGateway": _GATEWAY,
     "VirtualNode": _NODE,
     "GatewayListener": _LISTENER,
     "NodeListener": _LISTENER,
