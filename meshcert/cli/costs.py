@@ -18,7 +18,7 @@ from meshcert.proxy import ACKNOWLEDGE_EVERY_S
 PRICES_OF = dt.date(2026, 11, 21)
 """Date of the prices: list prices of us-east-1, as far as they were known then."""
 
-ALARMS = 41
+ALARMS = 43
 """Alarms of the renewal stack (``stacks/runbook.py``)."""
 METRICS = 9
 """Metrics that a healthy mesh writes every hour; the others cost something only in hours in which they happen."""
@@ -38,6 +38,9 @@ SECRET = 0.40
 SECRET_CALLS = 0.05 / 10_000
 KEY = 1.0
 """A customer-managed KMS key, a month."""
+INSIGHTS_METRICS = 24
+"""Metrics of CloudWatch Container Insights for a service and its task family (ECS developer guide, "Container Insights
+metrics"; not confirmed by a bill)."""
 ALARM = 0.10
 METRIC = 0.30
 DASHBOARD = 3.0

@@ -241,6 +241,8 @@ class EnvoyService(Construct):
 
     def _envoy(self, task: ecs.FargateTaskDefinition) -> ecs.ContainerDefinition:
         linux = ecs.LinuxParameters(self, "Linux", init_process_enabled=False)
+        # The image's user is nobody special, so nothing in it needs one.
+        linux.drop_capabilities(ecs.Capability.ALL)
         envoy = task.add_container(
             naming.ENVOY_CONTAINER,
             image=self._surroundings.envoy,

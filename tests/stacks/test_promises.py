@@ -134,6 +134,13 @@ def test_keys_live_in_memory_of_one_container_only(templates: Templates) -> None
             assert not {"Secrets", "VolumesFrom", "MountPoints"} & set(container), container["Name"]
 
 
+def test_envoys_container_has_no_capabilities(templates: Templates) -> None:
+    """Whoever breaks into it cannot even get those that Docker leaves to every container."""
+    for task in templates.resources("AWS::ECS::TaskDefinition"):
+        envoy = next(c for c in task.properties["ContainerDefinitions"] if c["Name"] == "envoy")
+        assert envoy["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
+
+
 def test_a_failed_deployment_stops_and_is_not_rolled_back_by_ecs(templates: Templates) -> None:
     """ECS's own rollback would start tasks that read the same secret version again."""
     for service in templates.resources("AWS::ECS::Service"):
