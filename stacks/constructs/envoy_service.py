@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, Fn, RemovalPolicy, Tags
+from aws_cdk import Aws, Duration, Fn, RemovalPolicy, Size, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -37,6 +37,10 @@ SUBNETS = "Services"
 # More than the entrypoint's 15 s of drain, 5 s for requests in flight and 3 s for Envoy to end; Fargate allows 120.
 STOP_TIMEOUT = Duration.seconds(60)
 DNS_TTL = Duration.seconds(5)
+
+
+LOG_BUFFER_MIB = 5
+"""Of log lines that a container's driver keeps while CloudWatch does not take them; later ones are lost."""
 
 
 @dataclass(frozen=True)
@@ -239,6 +243,15 @@ class EnvoyService(Construct):
             for arn in authorities[name].arns
         ]
 
+    def _log_driver(self, prefix: str) -> ecs.LogDriver:
+        """A driver for which no container waits: Docker's default blocks whoever writes while CloudWatch is out."""
+        return ecs.LogDrivers.aws_logs(
+            stream_prefix=prefix,
+            log_group=self._logs,
+            mode=ecs.AwsLogDriverMode.NON_BLOCKING,
+            max_buffer_size=Size.mebibytes(LOG_BUFFER_MIB),
+        )
+
     def _envoy(self, task: ecs.FargateTaskDefinition) -> ecs.ContainerDefinition:
         linux = ecs.LinuxParameters(self, "Linux", init_process_enabled=False)
         # The image's user is nobody special, so nothing in it needs one.
@@ -259,7 +272,7 @@ class EnvoyService(Construct):
                 retries=3,
                 start_period=Duration.seconds(60),
             ),
-            logging=ecs.LogDrivers.aws_logs(stream_prefix="envoy", log_group=self._logs),
+            logging=self._log_driver("envoy"),
         )
         # The CDK's own tmpfs options take no values, so owner and mode would be lost.
         task.node.default_child.add_property_override(  # type: ignore[union-attr] # it is the L1 task definition
@@ -288,5 +301,5 @@ class EnvoyService(Construct):
             essential=True,
             readonly_root_filesystem=True,
             environment={"PORT": str(application.port)},
-            logging=ecs.LogDrivers.aws_logs(stream_prefix="application", log_group=self._logs),
+            logging=self._log_driver("application"),
         )
