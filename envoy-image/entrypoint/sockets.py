@@ -42,9 +42,7 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
         return False
 
 
-def kept(
-    listener: socket | None, environ: Mapping[str, str], path: str, log: Callable[[], Log]
-) -> socket | None:
+def kept(listener: socket | None, environ: Mapping[str, str], path: str, log: Callable[[], Log]) -> socket | None:
     """
     Return the socket for Envoy: the existing one, or a new one if the path no longer leads to it.
 
