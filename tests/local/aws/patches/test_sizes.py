@@ -70,7 +70,7 @@ def put_item(aws: LocalAws, size: int) -> None:
     """A DynamoDB item: names and values count."""
     item = {"service": "s", "task": "t", "rest": ""}
     item["rest"] = "x" * (size - sum(len(name) + len(value) for name, value in item.items()))
-    new_acknowledgements_table(aws).put_item(Item=item)
+    new_acknowledgements_table(aws)[1].put_item(Item=item)
 
 
 def create_function(aws: LocalAws, size: int) -> None:
