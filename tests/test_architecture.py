@@ -13,8 +13,11 @@ OTHERS = ("local", "evidence", "tools")
 MOST_FILES = 15
 """In one folder of the product: more are a room that wants a wall."""
 LONG = {
+    "envoy-image/entrypoint/supervisor.py": "PID 1 from start to end: one class of short methods, one after the other",
+    "meshcert/publishing/preflight.py": "one check after the other, each short; together they are the pre-flight",
     "meshcert/errors.py": "the whole tree of errors in one place, as its own docstring draws it",
     "meshcert/mesh/checks/calls.py": "one rule after the other about who calls whom; each is short",
+    "meshcert/proxy.py": "the settings of one proxy, which two programs share, in one place",
     "stacks/runbook.py": "a table: one alarm, one answer",
     "local/running_aws.py": "one class, which everybody else starts a local AWS with",
     "tools/aws_checks/rights.py": "a table of rights, role by role",

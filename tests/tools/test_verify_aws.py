@@ -50,7 +50,7 @@ def _check(look: Callable[[Deployment, str], Any]) -> Check[Any]:
 
 def test_every_call_is_a_read_and_none_returns_a_key() -> None:
     """The list that the account is limited to holds reads by their names, and not the two that show material."""
-    reading = re.compile(r"[a-z-]+:(Describe|Get|List|Simulate)[A-Za-z]+")
+    reading = re.compile(r"[a-z-]+:(Describe|Discover|Get|List|Simulate)[A-Za-z]+")
 
     assert [action for action in READS if not reading.fullmatch(action)] == []
     assert READS.isdisjoint({"secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"})
@@ -184,7 +184,7 @@ def test_the_json_has_every_finding_and_the_counts(deployment: Deployment) -> No
         (["--mesh", "no-such.yaml"], "no-such.yaml"),
         (["--mesh", str(MESH)], "region"),
         (["--mesh", str(MESH), "--region", "eu-west-1"], "credentials"),
-        (["--mesh", str(MESH), "--profile", "no-such"], "no-such"),
+        (["--mesh", str(MESH), "--profile", "no-such"], "names no profile of yours"),
     ],
     ids=["mesh file", "region", "credentials", "profile"],
 )

@@ -1,10 +1,10 @@
 """
 Stopping without a failed request.
 
-ECS takes a task out of Cloud Map, then sends SIGTERM. Clients keep the address for the record's TTL (5 s) and until
-they ask again (1 s), so the proxy goes on accepting connections for longer than that (15 s unless it is set) and only
-asks clients to leave, with ``Connection: close`` and GOAWAY. Then it waits for requests in flight. All of it fits the
-stacks' stopTimeout (60 s).
+ECS takes a task out of Cloud Map and sends SIGTERM. Callers learn of it within 13 seconds
+(:data:`meshcert.contract.discovery.CALLERS_LEARN_S`), so the proxy goes on accepting connections for longer than that
+(15 s unless it is set) and only asks clients to leave, with ``Connection: close`` and GOAWAY. Then it waits for
+requests in flight. All of it fits the stacks' stopTimeout (60 s).
 """
 
 from __future__ import annotations
