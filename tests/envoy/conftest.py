@@ -95,7 +95,7 @@ class Start:
         if settings:
             settings = settings._replace(delivery=self.delivery)
         environment = {**self._api.environment, **environment}
-        container = Container(self._image, self._folder / address, address, settings, environment, self.output)
+        container = Container(self._image, self._folder / address, address, settings, environment, output=self.output)
         self._started.append(container)
         return self._open.enter_context(container)
 
