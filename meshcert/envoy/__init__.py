@@ -21,6 +21,7 @@ from meshcert.envoy.secrets import (
     trust_name,
     trust_resource,
 )
+from meshcert.envoy.ways_in import ways_in
 
 __all__ = [
     "ADMIN_PORT",
@@ -34,4 +35,5 @@ __all__ = [
     "secrets_used",
     "trust_name",
     "trust_resource",
+    "ways_in",
 ]

@@ -17,6 +17,7 @@ class Addresses(NamedTuple):
         loopback: Address of the application in the same task, and of Envoy's admin interface.
         dns_resolver: ``host:port`` of the DNS server; empty for those of ``/etc/resolv.conf``.
         sds_socket: Path of the Unix socket that serves secrets if they are not delivered as files.
+        ways_in: Path of the file with the listeners that wait for the application.
     """
 
     secrets_directory: str
@@ -24,6 +25,7 @@ class Addresses(NamedTuple):
     loopback: str = LOOPBACK
     dns_resolver: str = ""
     sds_socket: str = ""
+    ways_in: str = ""
 
 
 def socket_address(address: str, port: int) -> dict[str, Any]:
