@@ -110,10 +110,12 @@ class Backend(NamedTuple):
 
     Args:
         name: Name of the virtual node, and of Envoy's cluster.
-        host: DNS name under which Cloud Map answers with the addresses of its healthy tasks.
+        host: DNS name of its tasks: Cloud Map's, or any other.
         port: TCP port of its listener.
         protocol: Protocol of its listener.
         tls: TLS for calls; None for plain text.
+        cloud_map_service: Name of its service in Cloud Map, whose API is asked for the tasks; empty if ``host`` is
+            resolved by DNS.
     """
 
     name: str
@@ -121,6 +123,7 @@ class Backend(NamedTuple):
     port: int
     protocol: str
     tls: BackendTls | None = None
+    cloud_map_service: str = ""
 
 
 class Route(NamedTuple):
@@ -175,6 +178,7 @@ class ProxySettings(NamedTuple):
         cut_tcp_sessions: Whether the limit also holds for ``tcp``, where sessions can only be cut.
         acknowledgements: DynamoDB table in which each task reports what its Envoy serves; empty for no reports.
         acknowledge_every_s: Interval of reports when nothing has changed, seconds.
+        cloud_map_namespace: Cloud Map's HTTP name of the namespace in which backends are found; empty if no backend is.
     """
 
     mesh: str
@@ -194,6 +198,12 @@ class ProxySettings(NamedTuple):
     cut_tcp_sessions: bool = False
     acknowledgements: str = ""
     acknowledge_every_s: float = ACKNOWLEDGE_EVERY_S
+    cloud_map_namespace: str = ""
+
+    @property
+    def discovered(self) -> tuple[Backend, ...]:
+        """The backends whose tasks Cloud Map's API names; Envoy gets their endpoints as a resource of their own."""
+        return tuple(backend for backend in self.backends if backend.cloud_map_service)
 
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""

@@ -49,11 +49,10 @@ def main(environ: Mapping[str, str]) -> int:
         The exit code: 0 once drained, 64 if the environment is wrong.
     """
     log = Log(environ.get(LOG_LEVEL, ""))
-    try:
-        readiness = Readiness(environ, log)
-    except ValueError:
+    if not environ.get(APPLICATION_PORT, "").isdecimal():
         log.error("start-failed", reason=f"{APPLICATION_PORT} is no TCP port", exit_code=exit_codes.SETTINGS)
         return exit_codes.SETTINGS
+    readiness = Readiness(environ, log)
     signal.signal(signal.SIGTERM, _on_stop)
     signal.signal(signal.SIGINT, _on_stop)
     try:
@@ -69,15 +68,12 @@ class Readiness:
     The readiness of one task.
 
     Args:
-        environ: Names the application's port and, for HTTP, the path to ask for.
-
-    Raises:
-        ValueError: If the port is missing or no number.
+        environ: Has the application's port and, for HTTP, the path to ask for.
     """
 
     def __init__(self, environ: Mapping[str, str], log: Log) -> None:
         self._environ = environ
-        self._port = int(environ.get(APPLICATION_PORT, ""))
+        self._port = int(environ[APPLICATION_PORT])
         self._path = environ.get(HEALTH_CHECK_PATH, "")
         self._address = environ.get(LOOPBACK_ADDRESS) or LOOPBACK
         self._file = Paths(environ).ready

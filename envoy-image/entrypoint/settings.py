@@ -153,6 +153,10 @@ def _backend_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
     for number, backend in enumerate(proxy.backends):
         place = f"backends[{number}]"
         yield from _endpoint_faults(place, backend.port, backend.protocol)
+        if not isinstance(backend.cloud_map_service, str):
+            yield f"{place}.cloud_map_service", f"{backend.cloud_map_service!r} is no name of a service"
+        elif backend.cloud_map_service and not proxy.cloud_map_namespace:
+            yield f"{place}.cloud_map_service", "there is no cloud_map_namespace to find it in"
         if backend.tls:
             yield from _known(f"{place}.tls.trust", backend.tls.trust, proxy.trust_bundles)
         if backend.tls and backend.tls.certificate:
@@ -199,6 +203,7 @@ def _addresses(environ: Mapping[str, str], paths: Paths, faults: list[Fault]) ->
         secrets_directory=paths.secrets,
         sds_socket=paths.sds_socket,
         ways_in=paths.ways_in,
+        endpoints_directory=paths.endpoints,
         listen=environ.get(LISTEN_ADDRESS) or default.listen,
         loopback=environ.get(LOOPBACK_ADDRESS) or default.loopback,
         dns_resolver=resolver,

@@ -70,18 +70,21 @@ def kept(listener: socket | None, environ: Mapping[str, str], path: str) -> sock
         return None
 
 
-def serve(listener: socket, secrets: ResourceStore, log: Log, supervisor: int) -> Never:
+def serve(listener: socket, secrets: ResourceStore, endpoints: ResourceStore, log: Log, supervisor: int) -> Never:
     """Serve :func:`discovery_socket` for ever, in a thread of its own."""
     from entrypoint.grpc.server import Server
 
-    server = Server("sds", [discovery_socket(listener, secrets, log, supervisor)], log)
-    secrets.on_change(server.wake)
+    server = Server("sds", [discovery_socket(listener, secrets, endpoints, log, supervisor)], log)
+    for store in (secrets, endpoints):
+        store.on_change(server.wake)
     server.run()
 
 
-def discovery_socket(listener: socket, secrets: ResourceStore, log: Log, supervisor: int) -> ServedSocket:
+def discovery_socket(
+    listener: socket, secrets: ResourceStore, endpoints: ResourceStore, log: Log, supervisor: int
+) -> ServedSocket:
     """
-    Return the socket over which Envoy gets its secrets. Other programs of the same user may read them too.
+    Return the socket over which Envoy gets secrets and endpoints. Other programs of the same user may read them too.
 
     Args:
         supervisor: Process id of Envoy's parent.
@@ -100,5 +103,14 @@ def discovery_socket(listener: socket, secrets: ResourceStore, log: Log, supervi
     def warn_of_unknown(asked: str) -> None:
         warnings.warning("sds-unknown-secret", asked=asked[:_LONGEST_NAME])
 
-    services = discovery_services(secrets, lambda peer: peer.attributes["envoy"], warn_of_unknown)
+    def warn_of_unknown_backend(asked: str) -> None:
+        warnings.warning("eds-unknown-backend", asked=asked[:_LONGEST_NAME])
+
+    def is_envoy(peer: Peer) -> bool:
+        return bool(peer.attributes["envoy"])
+
+    services = {
+        **discovery_services(secrets, is_envoy, warn_of_unknown),
+        **discovery_services(endpoints, is_envoy, warn_of_unknown_backend),
+    }
     return ServedSocket("sds", listener, services, {os.getuid()}, attributes_of=attributes_of)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from entrypoint.envoy.handover import Handover
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
+    from entrypoint.rotating.discovery import Discovery
     from entrypoint.rotating.polling import Polling
     from entrypoint.settings import Settings
 
@@ -85,8 +86,10 @@ def _run(arguments: WatcherArguments) -> int:
         settings = Settings.from_environ(arguments.environ)
         assert aws is not None
         parts = _Parts(arguments, settings, aws, log)
+        parts.begin_discovery()
         if not parts.resumes:
             parts.first.install(arguments.started + settings.start_deadline_s)
+            parts.await_discovery()
             arguments.report(INSTALLED)
         parts.serve()
         if not arguments.accepted:
@@ -139,13 +142,58 @@ class _Parts:
         from meshcert.proxy import DeliveryMode
 
         over_socket = settings.proxy.delivery is DeliveryMode.SDS
-        self.handover, self.serve = _over_socket(arguments, settings, log) if over_socket else _by_files(settings)
+        ways = _over_socket(arguments, settings, log) if over_socket else _by_files(settings)
+        self.handover, endpoints, self.serve = ways
         self.secrets = secrets_of(settings.proxy, self.handover)
         lists = _revocation_lists(arguments, settings, aws.session)
         self.source = SecretSource(SecretsReader(aws.connection), time.time, lists)
         self.first = FirstDelivery(settings, self.secrets, self.source, self.handover, log=log)
         # What an earlier watcher had in memory is lost; until Envoy has all of it, this is a new start.
         self.resumes = arguments.accepted if over_socket else arguments.installed
+        self.discovery: Discovery | None = None
+        if settings.proxy.discovered:
+            self.discovery = _discovery(arguments, settings, aws.session, endpoints, log, resumes=self.resumes)
+        self._endpoints_are_files = not over_socket
+
+    def begin_discovery(self) -> None:
+        """Begin to ask for endpoints, while the secrets are fetched."""
+        if self.discovery is None:
+            return
+        if self._endpoints_are_files and not self.resumes:
+            with self.first.writing():
+                self.discovery.prepare()
+        self.discovery.start()
+
+    def await_discovery(self) -> None:
+        """Wait for endpoints if Envoy would start without them; over the socket it waits for them itself."""
+        if self.discovery is not None and self._endpoints_are_files:
+            from meshcert.envoy.endpoints import FIRST_ENDPOINTS_WITHIN_S  # loaded by the configuration
+
+            self.discovery.wait(FIRST_ENDPOINTS_WITHIN_S)
+
+
+def _discovery(
+    arguments: WatcherArguments, settings: Settings, session: Session, handover: Handover, log: Log, *, resumes: bool
+) -> Discovery:
+    from entrypoint.aws.cloud_map import CloudMapReader  # a proxy that calls nobody needs none of it
+    from entrypoint.aws.endpoint import cloud_map_endpoint
+    from entrypoint.aws.signed_connection import SignedConnection
+    from entrypoint.rotating.discovery import Discovery
+    from meshcert.contract.discovery import ANSWER_WITHIN_S
+
+    endpoint = cloud_map_endpoint(settings.region, arguments.environ)
+    connection = SignedConnection(endpoint, settings.region, "servicediscovery", session)
+
+    def resolve(host: str) -> tuple[str, ...]:
+        from entrypoint.trial.addresses import addresses_of  # only while Cloud Map does not answer
+
+        try:
+            return tuple(addresses_of(host, settings.addresses.dns_resolver, ANSWER_WITHIN_S))
+        except (OSError, ValueError):
+            return ()
+
+    reader = CloudMapReader(connection, settings.proxy.cloud_map_namespace)
+    return Discovery(settings.proxy, reader, resolve, handover, resumes=resumes, log=log)
 
 
 def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: _Parts, log: Log) -> Polling:
@@ -174,46 +222,55 @@ def _revocation_lists(arguments: WatcherArguments, settings: Settings, session: 
     return revocation_lists(arguments.environ, settings.region, session, time.time)
 
 
-def _by_files(settings: Settings) -> tuple[Handover, Callable[[], object]]:
+def _by_files(settings: Settings) -> tuple[Handover, Handover, Callable[[], object]]:
+    """The handovers of secrets and of endpoints; Envoy itself reads the files."""
     from entrypoint.envoy.handover import FileHandover
-    from entrypoint.envoy.install import SecretFiles
+    from entrypoint.envoy.install import ResourceFiles
 
-    handover = FileHandover(SecretFiles(settings.paths.secrets), lambda: _admin(settings))
-    return handover, lambda: None  # Envoy itself reads them
+    folders = (settings.paths.secrets, settings.paths.endpoints)
+    secrets, endpoints = (FileHandover(ResourceFiles(folder), lambda: _admin(settings)) for folder in folders)
+    return secrets, endpoints, lambda: None
 
 
-def _over_socket(arguments: WatcherArguments, settings: Settings, log: Log) -> tuple[Handover, Callable[[], object]]:
+def _over_socket(
+    arguments: WatcherArguments, settings: Settings, log: Log
+) -> tuple[Handover, Handover, Callable[[], object]]:
     """
-    The handover over the socket, and how to start its server, whose thread loads HTTP/2 while Envoy starts.
+    The handovers over the socket, and how to start its server, whose thread loads HTTP/2 while Envoy starts.
 
     Loaded during the fetch, it would delay the checks: only one Python thread runs at a time.
     """
     import threading
 
     from entrypoint.rotating.secret import wanted_secrets
+    from entrypoint.xds.endpoints import ENDPOINTS, endpoints_body
     from entrypoint.xds.handover import SocketHandover
     from entrypoint.xds.resources import ResourceStore
-    from entrypoint.xds.secrets import SECRETS
+    from entrypoint.xds.secrets import SECRETS, secret_body
     from meshcert.errors import Fault, SettingsInvalid
 
     if (listener := arguments.sds_socket) is None:
         problem = f"no socket could be made in {settings.paths.folder}"
         raise SettingsInvalid("environment", (Fault(MATERIAL_DIR, problem, "An earlier line of this log says why"),))
-    store = ResourceStore(SECRETS, (wanted.name for wanted in wanted_secrets(settings.proxy)))
+    secrets = ResourceStore(SECRETS, (wanted.name for wanted in wanted_secrets(settings.proxy)))
+    endpoints = ResourceStore(ENDPOINTS, (backend.name for backend in settings.proxy.discovered))
 
     def in_thread() -> None:
         try:
             from entrypoint.sockets import serve
 
-            serve(listener, store, log, arguments.supervisor)
+            serve(listener, secrets, endpoints, log, arguments.supervisor)
         except Exception as error:  # noqa: BLE001  without this thread Envoy gets nothing: a new watcher has one
             from entrypoint.log import place_of
 
             log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
             os._exit(exit_codes.INTERNAL)
 
-    handover = SocketHandover(store, lambda: _admin(settings))
-    return handover, threading.Thread(target=in_thread, name="sds", daemon=True).start
+    def admin() -> Admin:
+        return _admin(settings)
+
+    start = threading.Thread(target=in_thread, name="sds", daemon=True).start
+    return SocketHandover(secrets, secret_body, admin), SocketHandover(endpoints, endpoints_body, admin), start
 
 
 def _admin(settings: Settings) -> Admin:

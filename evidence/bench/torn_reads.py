@@ -122,12 +122,12 @@ def _pair(resource: dict[str, Any]) -> Pair:
 
 def _install_until_input_ends(folder: str) -> None:
     """The other process: says which pairs there are, installs them in turn, and says at the end how often."""
-    from entrypoint.envoy.install import SecretFiles  # noqa: PLC0415 -- only this process has it on its path
+    from entrypoint.envoy.install import ResourceFiles  # noqa: PLC0415 -- only this process has it on its path
 
     hierarchy = Hierarchy(2)
     materials = [hierarchy.issue([TELLER_NAME], key_algorithm=_ALGORITHMS[number % 2]) for number in range(VERSIONS)]
     resources = [(identity_resource(_NAME, material), material.version_id) for material in materials]
-    files = SecretFiles(folder)
+    files = ResourceFiles(folder)
     files.install(_NAME, *resources[0])
     print(json.dumps([_pair(resource) for resource, _ in resources]), flush=True)
     for installed, (resource, version) in enumerate(cycle(resources), start=1):

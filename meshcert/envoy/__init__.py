@@ -12,6 +12,7 @@ from meshcert.contract.container import ADMIN_PORT
 from meshcert.envoy.addresses import Addresses
 from meshcert.envoy.bootstrap import bootstrap
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
+from meshcert.envoy.endpoints import TaskAddress, endpoints_resource
 from meshcert.envoy.listeners import listener_name
 from meshcert.envoy.secrets import (
     discovery_response,
@@ -27,8 +28,10 @@ __all__ = [
     "ADMIN_PORT",
     "APPLICATION_CLUSTER",
     "Addresses",
+    "TaskAddress",
     "bootstrap",
     "discovery_response",
+    "endpoints_resource",
     "identity_name",
     "identity_resource",
     "listener_name",

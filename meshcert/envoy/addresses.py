@@ -16,7 +16,8 @@ class Addresses(NamedTuple):
         listen: Address that the listeners bind.
         loopback: Address of the application in the same task, and of Envoy's admin interface.
         dns_resolver: ``host:port`` of the DNS server; empty for those of ``/etc/resolv.conf``.
-        sds_socket: Path of the Unix socket that serves secrets if they are not delivered as files.
+        sds_socket: Path of the Unix socket that serves secrets and endpoints if they are not delivered as files.
+        endpoints_directory: Folder with an EDS resource file for each backend.
         ways_in: Path of the file with the listeners that wait for the application.
     """
 
@@ -26,6 +27,7 @@ class Addresses(NamedTuple):
     dns_resolver: str = ""
     sds_socket: str = ""
     ways_in: str = ""
+    endpoints_directory: str = ""
 
 
 def socket_address(address: str, port: int) -> dict[str, Any]:

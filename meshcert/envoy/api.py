@@ -25,6 +25,8 @@ DNS_CLUSTER = f"{_PREFIX}clusters.dns.v3.DnsCluster"
 CARES_RESOLVER = f"{_PREFIX}network.dns_resolver.cares.v3.CaresDnsResolverConfig"
 DOWNSTREAM_CONNECTIONS = f"{_PREFIX}resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
 
+CLUSTER_LOAD_ASSIGNMENT = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
+
 
 def extension(name: str, type_url: str, **fields: Any) -> Json:
     """``core.v3.TypedExtensionConfig``: a name and a ``typed_config`` of one type."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import DNS_CLUSTER, HTTP_PROTOCOL_OPTIONS, Json, duration, extension
 from meshcert.envoy.connection_cap import left_connections
+from meshcert.envoy.endpoints import endpoint_source
+from meshcert.envoy.host_health import host_health
 from meshcert.envoy.secrets import SDS_CLUSTER, secret_source
 from meshcert.envoy.tls import upstream_socket
 
@@ -50,15 +52,9 @@ def application_cluster(settings: ProxySettings, addresses: Addresses) -> Json:
 
 
 def backend_cluster(backend: Backend, settings: ProxySettings, addresses: Addresses) -> Json:
-    """The cluster of one backend (``clusters.dns.v3.DnsCluster``): its hosts are the healthy tasks in Cloud Map."""
-    cluster = _cluster(backend.name, backend.host, backend.port) | {
-        "cluster_type": extension(
-            "envoy.clusters.dns",
-            DNS_CLUSTER,
-            dns_lookup_family="V4_ONLY",
-            dns_refresh_rate=duration(DNS_REFRESH_S),
-            dns_failure_refresh_rate={"base_interval": "0.2s", "max_interval": duration(DNS_REFRESH_S)},
-        ),
+    """The cluster of one backend: its hosts are the tasks that Cloud Map's API names, or the addresses of its host."""
+    cluster: Json = {
+        **(_found_by_api(backend, settings, addresses) if backend.cloud_map_service else _found_by_dns(backend)),
         "ignore_health_on_host_removal": True,
     }
     if backend.tls is not None:
@@ -68,8 +64,32 @@ def backend_cluster(backend: Backend, settings: ProxySettings, addresses: Addres
     return cluster
 
 
+def _found_by_api(backend: Backend, settings: ProxySettings, addresses: Addresses) -> Json:
+    """The part of an EDS cluster."""
+    source = endpoint_source(backend.name, settings, addresses)
+    return {
+        **_limits(backend.name),
+        "type": "EDS",
+        "eds_cluster_config": {"eds_config": source},
+        **host_health(),
+    }
+
+
+def _found_by_dns(backend: Backend) -> Json:
+    """The part of a DNS cluster (``clusters.dns.v3.DnsCluster``)."""
+    return _cluster(backend.name, backend.host, backend.port) | {
+        "cluster_type": extension(
+            "envoy.clusters.dns",
+            DNS_CLUSTER,
+            dns_lookup_family="V4_ONLY",
+            dns_refresh_rate=duration(DNS_REFRESH_S),
+            dns_failure_refresh_rate={"base_interval": "0.2s", "max_interval": duration(DNS_REFRESH_S)},
+        ),
+    }
+
+
 def sds_cluster(addresses: Addresses) -> Json:
-    """The cluster that serves secrets: HTTP/2 on a Unix socket in the same container."""
+    """The cluster that serves secrets and endpoints: HTTP/2 on a Unix socket in the same container."""
     endpoint = {"endpoint": {"address": {"pipe": {"path": addresses.sds_socket}}}}
     return {
         "name": SDS_CLUSTER,
@@ -87,10 +107,14 @@ def sds_cluster(addresses: Addresses) -> Json:
 
 def _cluster(name: str, host: str, port: int) -> Json:
     endpoint = {"endpoint": {"address": socket_address(host, port)}}
+    assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}
+    return {**_limits(name), "load_assignment": assignment}
+
+
+def _limits(name: str) -> Json:
     return {
         "name": name,
         "connect_timeout": duration(CONNECT_TIMEOUT_S),
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
         "circuit_breakers": {"thresholds": [_circuit_breaker()]},
     }
 

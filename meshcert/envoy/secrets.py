@@ -38,7 +38,7 @@ def trust_name(hierarchy: str) -> str:
 
 
 def file_name(name: str) -> str:
-    """The name of the file that holds the secret of an SDS name."""
+    """The name of the file that holds the resource of an xDS name."""
     return name.replace("/", "-") + ".json"
 
 
@@ -53,8 +53,19 @@ def served_secret(name: str) -> Json:
     """
     The source of a secret that Envoy requests from :data:`SDS_CLUSTER`.
 
-    Envoy waits for the first answer without limit, and opens no port meanwhile. After a restart of the other end,
-    Envoy's default retry policy could delay a new version by up to 30 seconds.
+    Envoy waits for the first answer without limit, and opens no port meanwhile.
+    """
+    return {"name": name, "sds_config": served_over_socket(first_within="0s")}
+
+
+def served_over_socket(first_within: str) -> Json:
+    """
+    The source of resources that Envoy requests from :data:`SDS_CLUSTER` (``core.v3.ConfigSource``).
+
+    After a restart of the other end, Envoy's default retry policy could delay a new version by up to 30 seconds.
+
+    Args:
+        first_within: ``initial_fetch_timeout``; ``0s`` for none.
     """
     service = {
         "envoy_grpc": {
@@ -63,16 +74,13 @@ def served_secret(name: str) -> Json:
         }
     }
     return {
-        "name": name,
-        "sds_config": {
-            "resource_api_version": "V3",
-            "initial_fetch_timeout": "0s",
-            "api_config_source": {
-                "api_type": "GRPC",
-                "transport_api_version": "V3",
-                "grpc_services": [service],
-                "set_node_on_first_message_only": True,
-            },
+        "resource_api_version": "V3",
+        "initial_fetch_timeout": first_within,
+        "api_config_source": {
+            "api_type": "GRPC",
+            "transport_api_version": "V3",
+            "grpc_services": [service],
+            "set_node_on_first_message_only": True,
         },
     }
 

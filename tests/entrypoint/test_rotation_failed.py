@@ -10,7 +10,7 @@ import pytest
 
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.handover import EnvoyResource, FileHandover
-from entrypoint.envoy.install import SecretFiles
+from entrypoint.envoy.install import ResourceFiles
 from entrypoint.rotating.standing import Stage
 from evidence.fixtures.proxies import TELLER_SECRET
 from meshcert.errors import AwsUnavailable
@@ -120,7 +120,7 @@ def test_whichever_counter_envoy_counts_a_failure_with_is_its_refusal(counter: s
             return f"sds.other.{counter}: 9\n" + "".join(f"sds.{NAME}.{name}: {n}\n" for name, n in counts.items())
 
     admin: Any = Counting()
-    handover = FileHandover(SecretFiles(str(tmp_path)), lambda: admin)
+    handover = FileHandover(ResourceFiles(str(tmp_path)), lambda: admin)
     ticket = handover.hand(NAME, EnvoyResource("v", {}))
     counts["update_attempt"] = 3
     assert ticket.verdict() is None

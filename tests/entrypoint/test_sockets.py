@@ -18,6 +18,7 @@ from entrypoint.grpc.connection import ClientFault, Limits, ServerConnection
 from entrypoint.grpc.framing import frame
 from entrypoint.grpc.socket import Peer, is_at
 from entrypoint.grpc.wire import field
+from entrypoint.xds.endpoints import ENDPOINTS
 from entrypoint.xds.resources import ResourceStatus, ResourceStore, VersionedResource
 from entrypoint.xds.secrets import SECRETS
 from entrypoint.xds.subscriptions import discovery_services
@@ -39,7 +40,8 @@ class Secrets(Served):
 
     def __init__(self, path: str, supervisor: int) -> None:
         self.store = ResourceStore(SECRETS, [TRUST, TELLER])
-        super().__init__(path, lambda wire, log: sockets.discovery_socket(wire, self.store, log, supervisor))
+        endpoints = ResourceStore(ENDPOINTS, [])
+        super().__init__(path, lambda wire, log: sockets.discovery_socket(wire, self.store, endpoints, log, supervisor))
         self.store.on_change(self.server.wake)
         self.store.offer(TELLER, VersionedResource("v1", field(2, "of v1")))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.envoy.install import SecretFiles
+from entrypoint.envoy.install import ResourceFiles
 from evidence.fixtures.container import eventually
 from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME
 from meshcert.envoy import trust_resource
@@ -36,7 +36,7 @@ def stages(begin: tuple[Start, SecretsApi], new_address: Callable[[], str]) -> I
 
 def _install(stage: Stage, pki: PeerPki, lists: tuple[str, ...], version: str) -> None:
     """Hand Envoy the trust bundle with these lists, and wait until it has it."""
-    files = SecretFiles(str(stage.envoy.material_dir / "secrets"))
+    files = ResourceFiles(str(stage.envoy.material_dir / "secrets"))
     files.install(stage.trust, trust_resource(stage.trust, pki.trust_bundle, "".join(lists)), version)
     counter = f"sds.{stage.trust}.version_text"
     eventually(lambda: stage.envoy.stats(counter).get(counter) == version, "the lists taken over")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.envoy.install import SecretFiles
+from entrypoint.envoy.install import ResourceFiles
 from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 from meshcert.envoy import Addresses, bootstrap, identity_resource, trust_resource
 from meshcert.proxy import Backend, BackendTls, DeliveryMode, Listener, ListenerTls, ProxySettings, TlsMode
@@ -50,7 +50,7 @@ def test_envoy_accepts_the_configuration(
     envoy_binary: Path, tmp_path: Path, hierarchy: Hierarchy, settings: ProxySettings, delivery: DeliveryMode
 ) -> None:
     """Every TLS mode with every protocol; not even a deprecation is mentioned."""
-    files = SecretFiles(str(tmp_path / "secrets"))
+    files = ResourceFiles(str(tmp_path / "secrets"))
     for name in ("identity/colorteller", "identity/colorgateway"):
         files.install(name, identity_resource(name, hierarchy.issue([TELLER_NAME, GATEWAY_NAME])), "v1")
     for name in ("trust/colorteller", "trust/colorgateway"):

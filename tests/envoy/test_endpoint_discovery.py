@@ -1,4 +1,4 @@
-"""Another xDS type than secrets and the real Envoy: the endpoints of a cluster, a type of the tests' own."""
+"""Another xDS type than secrets and the real Envoy: the endpoints of a cluster."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from entrypoint.envoy.admin import Admin
 from entrypoint.grpc.server import ServedSocket, Server
 from entrypoint.grpc.socket import bind
 from entrypoint.log import Log
+from entrypoint.xds.endpoints import ENDPOINTS
 from entrypoint.xds.resources import ResourceStatus, ResourceStore
 from entrypoint.xds.subscriptions import discovery_services
 from evidence.fixtures.container import eventually
-from tests.entrypoint.xds.endpoints import ENDPOINTS, endpoints
+from tests.entrypoint.xds.endpoints import endpoints
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

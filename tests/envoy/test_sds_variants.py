@@ -15,9 +15,10 @@ from entrypoint.envoy.handover import EnvoyResource
 from entrypoint.grpc.socket import bind
 from entrypoint.log import Log
 from entrypoint.sockets import serve
+from entrypoint.xds.endpoints import ENDPOINTS
 from entrypoint.xds.handover import SocketHandover
 from entrypoint.xds.resources import ResourceStatus, ResourceStore
-from entrypoint.xds.secrets import SECRETS
+from entrypoint.xds.secrets import SECRETS, secret_body
 from evidence.fixtures.container import eventually
 from evidence.fixtures.proxies import TELLER_NAME, teller
 from meshcert.envoy import Addresses, bootstrap, identity_resource, secrets_used, trust_resource
@@ -55,14 +56,16 @@ def pair(
     """A teller's Envoy that speaks one of the variants, and has nothing yet."""
     address, path = new_address(), str(tmp_path / "sds.sock")
     store = ResourceStore(SECRETS, secrets_used(SETTINGS))
-    threading.Thread(target=serve, args=(bind(path), store, Log("debug"), os.getpid()), daemon=True).start()
+    threading.Thread(
+        target=serve, args=(bind(path), store, ResourceStore(ENDPOINTS, ()), Log("debug"), os.getpid()), daemon=True
+    ).start()
     configuration = json.dumps(bootstrap(SETTINGS, Addresses("", address, address, sds_socket=path)))
     config = tmp_path / "envoy.json"
     config.write_text(configuration.replace('"api_type": "GRPC"', f'"api_type": "{request.param}"'))
     arguments = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
     with subprocess.Popen([envoy_binary, "-c", config, *arguments]) as envoy:
         try:
-            yield Pair(store, SocketHandover(store, lambda: Admin(address)), Admin(address))
+            yield Pair(store, SocketHandover(store, secret_body, lambda: Admin(address)), Admin(address))
         finally:
             envoy.kill()
 

@@ -59,6 +59,11 @@ def dynamodb_endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
     return _endpoint("dynamodb", "AWS_ENDPOINT_URL_DYNAMODB", region, environ)
 
 
+def cloud_map_endpoint(region: str, environ: Mapping[str, str]) -> Endpoint:
+    """The endpoint of Cloud Map's ``DiscoverInstances``; raises ValueError as :func:`object_endpoint` does."""
+    return _endpoint("data-servicediscovery", "AWS_ENDPOINT_URL_SERVICEDISCOVERY", region, environ)
+
+
 def object_endpoint(region: str, environ: Mapping[str, str], bucket: str) -> tuple[Endpoint, str]:
     """
     Amazon S3's endpoint for the objects of a bucket, and the prefix of each object's path.

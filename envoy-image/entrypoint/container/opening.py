@@ -70,5 +70,6 @@ def ways_in_of(environ: Mapping[str, str], paths: Paths, log: Log) -> WaysIn | N
     try:
         return WaysIn(environ, paths)
     except OSError as error:
-        log.error("ways-in-stay-closed", port=WAYS_IN_PORT, reason=str(error))
-        return None
+        reason = str(error)
+    log.error("ways-in-stay-closed", port=WAYS_IN_PORT, reason=reason)
+    return None

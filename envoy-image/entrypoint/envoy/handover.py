@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from entrypoint.envoy.acceptance import SecretCounters
     from entrypoint.envoy.admin import Admin
-    from entrypoint.envoy.install import SecretFiles
+    from entrypoint.envoy.install import ResourceFiles
     from meshcert.envoy.api import Json
 
 REJECTED = "Envoy rejected it"
@@ -107,7 +107,7 @@ class FileHandover:
 
     ask_every_s = 0.002
 
-    def __init__(self, files: SecretFiles, admin: Callable[[], Admin]) -> None:
+    def __init__(self, files: ResourceFiles, admin: Callable[[], Admin]) -> None:
         self._files = files
         self._admin = admin
 

@@ -1,4 +1,4 @@
-"""The files through which Envoy gets its secrets, one each, replaced atomically. No other code writes secrets."""
+"""The files through which Envoy gets resources, one each, replaced atomically. No other code writes secrets."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from meshcert.envoy.api import Json
 
 
-class SecretFiles:
+class ResourceFiles:
     """
-    The folder from which Envoy reads secrets.
+    A folder from which Envoy reads resources of one type.
 
     Args:
         directory: Made if it does not exist, and never removed, because Envoy would lose its watch on it.
@@ -26,14 +26,14 @@ class SecretFiles:
 
     def install(self, name: str, resource: Json, version: str) -> None:
         """
-        Hand one secret to Envoy.
+        Hand one resource to Envoy.
 
         The file is complete before it gets its name, and Envoy notices the rename. Nothing is synced, because the
         folder is a tmpfs.
 
         Args:
-            name: SDS name.
-            resource: The secret as ``tls.v3.Secret``.
+            name: Its xDS name.
+            resource: A secret as ``tls.v3.Secret``, for example.
             version: Its ``version_info``.
 
         Raises:
@@ -44,7 +44,7 @@ class SecretFiles:
         write_private(f"{self._directory}/{file_name(name)}", content)
 
     def read(self, name: str) -> bytes:
-        """The content of a secret's file; empty if there is no file."""
+        """The content of a resource's file; empty if there is no file."""
         try:
             with open(f"{self._directory}/{file_name(name)}", "rb") as file:
                 return file.read()

@@ -112,7 +112,7 @@ class FirstDelivery:
         if errors:
             # An error that a person has to repair tells more than one that may heal by itself.
             raise next((error for error in errors if isinstance(error, Rejected)), errors[0])
-        with self._writing():
+        with self.writing():
             for secret, content in fetched:
                 secret.put(content)
                 self._log.info("secret-installed", secret=secret.name, version=secret.version)
@@ -147,12 +147,13 @@ class FirstDelivery:
         while not self._all_accepted(names):
             looks += 1
             self._clock.sleep(self._handover.ask_every_s if looks < _LOOK_SLOWER_AFTER else _LOOK_SLOWER_S)
-        with self._writing():
+        with self.writing():
             write_private(self._settings.paths.delivered, b"")
         self._log.info("secrets-accepted", secrets=len(names))
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
+        """Raise SettingsInvalid where the material folder cannot be written."""
         try:
             yield
         except OSError as error:

@@ -1,1 +1,1 @@
-"""Envoy's discovery protocol, xDS, over gRPC. Only ``secrets`` and ``handover`` know what a secret is."""
+"""Envoy's discovery protocol, xDS, over gRPC. What a resource holds, only ``secrets`` and ``endpoints`` know."""

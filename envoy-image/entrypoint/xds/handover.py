@@ -1,4 +1,4 @@
-"""Secrets handed to Envoy over the socket: in this process's memory, and in no file."""
+"""Resources handed to Envoy over the socket: in this process's memory, and in no file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from entrypoint.envoy.handover import REJECTED, EnvoyResource, EnvoySilent, Verdict
 from entrypoint.xds.resources import VersionedResource
-from entrypoint.xds.secrets import secret_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -15,27 +14,30 @@ if TYPE_CHECKING:
     from entrypoint.envoy.admin import Admin
     from entrypoint.envoy.handover import Ticket
     from entrypoint.xds.resources import ResourceStatus, ResourceStore
+    from meshcert.envoy.api import Json
 
 
 class SocketHandover:
     """
-    Secrets over the socket; Envoy's ACK or NACK is the verdict. See :class:`entrypoint.envoy.handover.Handover`.
+    Resources over the socket; Envoy's ACK or NACK is the verdict. See :class:`entrypoint.envoy.handover.Handover`.
 
     Args:
         store: The resources that the server offers.
+        body: Encodes a resource of the store's type, without its name.
         admin: Returns Envoy's administration interface. It is called only when that is first needed, because of what it
             loads.
     """
 
     ask_every_s = 0.002
 
-    def __init__(self, store: ResourceStore, admin: Callable[[], Admin]) -> None:
+    def __init__(self, store: ResourceStore, body: Callable[[Json], bytes], admin: Callable[[], Admin]) -> None:
         self._store = store
+        self._body = body
         self._admin = admin
 
     def put(self, name: str, resource: EnvoyResource) -> None:
         """Offer it from now on."""
-        self._store.offer(name, VersionedResource(resource.version, secret_body(resource.body)))
+        self._store.offer(name, VersionedResource(resource.version, self._body(resource.body)))
 
     def hand(self, name: str, resource: EnvoyResource) -> Ticket:
         """Offer it from now on; Envoy's answer names the version that it is about."""

@@ -9,19 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from entrypoint.grpc.wire import field
+from entrypoint.xds.encoding import encoded
 from entrypoint.xds.resources import ResourceType
 from meshcert.envoy.api import SECRET
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from entrypoint.xds.encoding import Fields
     from meshcert.envoy.api import Json
 
-    _Fields = Mapping[str, "tuple[int, _Fields]"]
-
-_DATA_SOURCE: _Fields = {"inline_string": (3, {})}
-_SECRET: _Fields = {
+_DATA_SOURCE: Fields = {"inline_string": (3, {})}
+_SECRET: Fields = {
     "tls_certificate": (
         2,
         {"certificate_chain": (1, _DATA_SOURCE), "private_key": (2, _DATA_SOURCE), "password": (3, _DATA_SOURCE)},
@@ -55,15 +54,7 @@ def secret_body(resource: Json) -> bytes:
     Raises:
         KeyError: If it has an unknown field: leaving one out could make Envoy trust too much.
     """
-    return _encoded({key: value for key, value in resource.items() if key not in {"@type", "name"}}, _SECRET)
-
-
-def _encoded(values: Json, known: _Fields) -> bytes:
-    message = b""
-    for name, value in values.items():
-        number, inner = known[name]
-        message += field(number, _encoded(value, inner) if isinstance(value, dict) else value)
-    return message
+    return encoded({key: value for key, value in resource.items() if key not in {"@type", "name"}}, _SECRET)
 
 
 SECRETS = ResourceType(SECRET, "envoy.service.secret.v3.SecretDiscoveryService", "Secrets", plain_names)

@@ -11,7 +11,7 @@ import pytest
 
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.handover import FileHandover
-from entrypoint.envoy.install import SecretFiles
+from entrypoint.envoy.install import ResourceFiles
 from entrypoint.judging.preflight import certificate_fields
 from entrypoint.log import Log
 from entrypoint.rotating.resuming import resume
@@ -58,7 +58,7 @@ class Watcher:
     """A watcher that delivers from the vault into a folder, at the present time."""
 
     def __init__(self, vault: Vault, folder: Path) -> None:
-        self.handover = FileHandover(SecretFiles(str(folder)), no_envoy)
+        self.handover = FileHandover(ResourceFiles(str(folder)), no_envoy)
         self.secrets = secrets_of(teller(), self.handover)
         self.source = SecretSource(vault, time.time)
 

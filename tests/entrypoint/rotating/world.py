@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from entrypoint.aws.retrying import ProcessClock
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.handover import FileHandover
-from entrypoint.envoy.install import SecretFiles
+from entrypoint.envoy.install import ResourceFiles
 from entrypoint.log import Log
 from entrypoint.rotating.first_delivery import FirstDelivery
 from entrypoint.rotating.rotation import Rotation
@@ -105,7 +105,7 @@ class World:
         self.settings = Settings.from_environ(environ)
         self.envoy = Envoy(lambda: self.in_file)
         admin: Any = self.envoy
-        self.handover = FileHandover(SecretFiles(str(folder / "secrets")), lambda: admin)
+        self.handover = FileHandover(ResourceFiles(str(folder / "secrets")), lambda: admin)
         self.secrets = secrets_of(self.settings.proxy, self.handover)
         self.source = SecretSource(self, lambda: time.time() + self.days_ahead * DAY_S)
         self.standings = Standings(self.settings.proxy, self.secrets, admin)

@@ -1,19 +1,12 @@
-"""An xDS type of the tests' own: the endpoints of clusters. All that a type is, in one file."""
+"""Endpoints of clusters with one task each, as tests offer them."""
 
 from __future__ import annotations
 
-from entrypoint.grpc.wire import field
-from entrypoint.xds.resources import ResourceType, VersionedResource
-
-ENDPOINTS = ResourceType(
-    "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment",
-    "envoy.service.endpoint.v3.EndpointDiscoveryService",
-    "Endpoints",
-)
+from entrypoint.xds.endpoints import endpoints_body
+from entrypoint.xds.resources import VersionedResource
+from meshcert.envoy.endpoints import TaskAddress, endpoints_resource
 
 
 def endpoints(version: str, address: str, port: int) -> VersionedResource:
     """A ``ClusterLoadAssignment`` with one endpoint."""
-    socket_address = field(2, address) + field(3, port)
-    lb_endpoint = field(1, field(1, field(1, socket_address)))
-    return VersionedResource(version, field(2, field(2, lb_endpoint)))
+    return VersionedResource(version, endpoints_body(endpoints_resource("any", port, [TaskAddress(address)])))

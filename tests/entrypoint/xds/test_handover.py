@@ -47,7 +47,7 @@ class World:
         """Replace the watcher by one with nothing in memory."""
         self.store = ResourceStore(SECRETS, [TRUST.name, IDENTITY.name])
         admin: Any = self
-        self.handover = SocketHandover(self.store, lambda: admin)
+        self.handover = SocketHandover(self.store, secret_body, lambda: admin)
         self.secrets = secrets_of(teller(), self.handover)
         self.source = SecretSource(self, time.time)
 

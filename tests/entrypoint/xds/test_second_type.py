@@ -14,12 +14,13 @@ from envoy.service.secret.v3 import sds_pb2_grpc
 
 from entrypoint.grpc.server import ServedSocket
 from entrypoint.grpc.wire import field
+from entrypoint.xds.endpoints import ENDPOINTS
 from entrypoint.xds.resources import ResourceStatus, ResourceStore, VersionedResource
 from entrypoint.xds.secrets import SECRETS
 from entrypoint.xds.subscriptions import discovery_services
 from evidence.fixtures.container import eventually
 from tests.entrypoint.grpc.clients import Served
-from tests.entrypoint.xds.endpoints import ENDPOINTS, endpoints
+from tests.entrypoint.xds.endpoints import endpoints
 
 if TYPE_CHECKING:
     import socket

@@ -1,0 +1,74 @@
+"""The one call that this container makes to AWS Cloud Map: the instances of a service."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from entrypoint.aws.json_api import JsonService
+from meshcert.contract.discovery import ANSWER_WITHIN_S, INSTANCE_ADDRESS, INSTANCE_ZONE
+from meshcert.envoy.endpoints import TaskAddress
+from meshcert.errors import AwsUnavailable
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from entrypoint.aws.json_api import JsonConnection
+
+MOST_INSTANCES = 1_000
+"""Most instances that one answer holds (Cloud Map API, ``DiscoverInstances``, MaxResults); the default is 100."""
+
+_SERVICE = JsonService("servicediscovery", "Route53AutoNaming_v20170314", "1.1")
+_ADDRESS = re.compile(r"(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}", re.ASCII)
+_ZONE = re.compile(r"[A-Za-z0-9-]{1,64}")
+
+
+class CloudMapReader:
+    """
+    Reads the tasks of services, without retries; for those see :mod:`entrypoint.aws.retrying`.
+
+    Args:
+        connection: To Cloud Map's data endpoint in this region.
+        namespace: HTTP name of the namespace.
+    """
+
+    def __init__(self, connection: JsonConnection, namespace: str) -> None:
+        self._connection = connection
+        self._namespace = namespace
+
+    def tasks(self, service: str, timeout_s: float = ANSWER_WITHIN_S) -> tuple[TaskAddress, ...]:
+        """
+        The tasks that are registered in a service, whatever Cloud Map says about their health.
+
+        Its word about health is some 30 seconds old (``HealthCheckCustomConfig``), and Envoy judges them itself.
+
+        Args:
+            timeout_s: Longest wait for each of credentials, signature, connection and answer, seconds.
+
+        Raises:
+            AwsUnavailable: If AWS cannot answer now.
+            AwsRefused: If AWS refuses, also because there is no such namespace or service.
+        """
+        question = {
+            "NamespaceName": self._namespace,
+            "ServiceName": service,
+            "MaxResults": MOST_INSTANCES,
+            "HealthStatus": "ALL",
+        }
+        answer = _SERVICE.call(self._connection, "DiscoverInstances", service, question, timeout_s)
+        instances = answer.get("Instances")
+        if not isinstance(instances, list):
+            raise AwsUnavailable("servicediscovery:DiscoverInstances", service, "the answer has no Instances")
+        found = (_task(instance) for instance in instances[:MOST_INSTANCES])
+        return tuple(sorted({task for task in found if task}))
+
+
+def _task(instance: Any) -> TaskAddress | None:
+    """Where an instance listens; None if it is none of a task: it has no IPv4 address."""
+    attributes = instance.get("Attributes") if isinstance(instance, dict) else None
+    if not isinstance(attributes, dict):
+        return None
+    address, zone = str(attributes.get(INSTANCE_ADDRESS, "")), str(attributes.get(INSTANCE_ZONE, ""))
+    if not _ADDRESS.fullmatch(address):
+        return None
+    return TaskAddress(address, zone if _ZONE.fullmatch(zone) else "")

@@ -1,0 +1,164 @@
+"""
+Finding the tasks of backends: Cloud Map is asked every few seconds, and Envoy gets its answers.
+
+An answer counts, also an empty one; no answer changes nothing: Envoy keeps the last good one for as long as it takes. A
+task that starts while Cloud Map does not answer has none, and asks DNS instead until Cloud Map is back.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Never
+
+from entrypoint.aws.retrying import ProcessClock, until
+from entrypoint.log import place_of
+from entrypoint.rotating.endpoints import BackendEndpoints, FoundBy
+from meshcert.contract.discovery import ANSWER_WITHIN_S, POLL_INTERVAL_S
+from meshcert.envoy.endpoints import TaskAddress
+from meshcert.errors import AwsUnavailable, MeshcertError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from entrypoint.envoy.handover import Handover
+    from entrypoint.log import Log
+    from meshcert.proxy import ProxySettings
+
+    class TaskReader(Protocol):
+        """Reads tasks; :class:`entrypoint.aws.cloud_map.CloudMapReader` in the container."""
+
+        def tasks(self, service: str, timeout_s: float) -> tuple[TaskAddress, ...]:
+            """The tasks registered in a service; raises MeshcertError if there is no answer."""
+
+
+FIRST_ANSWER_WITHIN_S = 2.0
+"""Time for Cloud Map's first answer, seconds; then DNS is asked."""
+LONGEST_PAUSE_S = 20.0
+"""Longest pause between two looks while they fail, seconds: a throttled account is not helped by being asked more."""
+_SHORTEST_PAUSE = 0.8
+"""Fraction of a pause that is always waited; the rest is jitter, so that tasks do not ask in step."""
+
+
+class Discovery:
+    """
+    The endpoints of every backend that Cloud Map knows, in a thread of their own.
+
+    Args:
+        resolve: Returns the addresses of a DNS name, none if there are none; used only while Cloud Map fails.
+        resumes: True if Envoy has endpoints from an earlier watcher: only Cloud Map's answer replaces them.
+    """
+
+    def __init__(
+        self,
+        proxy: ProxySettings,
+        reader: TaskReader,
+        resolve: Callable[[str], tuple[str, ...]],
+        handover: Handover,
+        *,
+        resumes: bool,
+        log: Log,
+        clock: ProcessClock | None = None,
+    ) -> None:
+        self._backends = [BackendEndpoints(backend, handover) for backend in proxy.discovered]
+        self._reader = reader
+        self._resolve = resolve
+        self._resumes = resumes
+        self._log = log
+        self._clock = clock or ProcessClock()
+        self._looked = threading.Event()
+        self._is_down = False
+
+    def start(self) -> None:
+        """Begin to ask, in a thread of its own."""
+        threading.Thread(target=self._run, name="discovery", daemon=True).start()
+
+    def prepare(self) -> None:
+        """Hand empty answers over, because Envoy does not start without its files; raises OSError if that fails."""
+        for each in self._backends:
+            each.put(())
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until every backend was asked for once; False if that takes longer."""
+        return self._looked.wait(seconds)
+
+    def found_by_dns(self) -> tuple[str, ...]:
+        """The backends that only DNS has named so far, sorted."""
+        return tuple(sorted(each.backend.name for each in self._backends if each.found_by is FoundBy.DNS))
+
+    def look(self, within_s: float = 0.0) -> bool:
+        """
+        Ask once for each backend.
+
+        Args:
+            within_s: Time for repeating questions that fail, seconds.
+
+        Returns:
+            False if there was no answer for some of them.
+        """
+        retry_until = self._clock.monotonic() + within_s
+        failed, down = False, ""
+        for each in tuple(self._backends):
+            reason = down or self._ask(each, retry_until)
+            if not reason:
+                continue
+            failed = True
+            if not down and self._is_down:
+                # The others would only wait for the same AWS. Next time they come first.
+                down = reason
+                self._backends.remove(each)
+                self._backends.append(each)
+            self._do_without(each, reason)
+        return not failed
+
+    def _run(self) -> Never:
+        failures = 0 if self.look(FIRST_ANSWER_WITHIN_S) else 1
+        self._looked.set()
+        while True:
+            pause = min(LONGEST_PAUSE_S, POLL_INTERVAL_S * 2.0 ** max(0, min(failures, 16) - 1))
+            self._clock.sleep(pause * (_SHORTEST_PAUSE + (1 - _SHORTEST_PAUSE) * self._clock.jitter()))
+            failures = 0 if self.look() else failures + 1
+
+    def _ask(self, each: BackendEndpoints, retry_until: float) -> str:
+        """Take Cloud Map's answer over; returns why there is none."""
+        self._is_down = False
+        try:
+            tasks = until(
+                retry_until,
+                lambda: self._reader.tasks(each.backend.cloud_map_service, ANSWER_WITHIN_S),
+                self._clock,
+            )
+            changed = each.take(tasks, FoundBy.API, self._clock.now())
+        except MeshcertError as error:
+            self._is_down = isinstance(error, AwsUnavailable)
+            return f"{type(error).__name__}: {error}"
+        except OSError as error:
+            return f"the material folder cannot be written: {error.strerror}"
+        except Exception as error:  # noqa: BLE001  the other backends, and later looks, must go on
+            return f"internal fault: {type(error).__name__} at {place_of(error)}"
+        if each.settle():
+            self._log.info("discovery-recovered", backend=each.backend.name, tasks=len(tasks))
+        elif changed:
+            self._log.debug("endpoints-changed", backend=each.backend.name, tasks=len(tasks))
+        return ""
+
+    def _do_without(self, each: BackendEndpoints, reason: str) -> None:
+        """Keep the last good answer, or ask DNS if there has been none."""
+        by_dns = each.found_by is FoundBy.DNS or (each.found_by is FoundBy.NOBODY and not self._resumes)
+        if by_dns:
+            self._look_up(each)
+        if each.complain(reason):
+            name = each.backend.name
+            if by_dns:
+                self._log.warning("found-by-dns", backend=name, tasks=len(each.tasks), reason=reason)
+            else:
+                self._log.warning("discovery-waits", backend=name, tasks=len(each.tasks), reason=reason)
+
+    def _look_up(self, each: BackendEndpoints) -> None:
+        addresses = self._resolve(each.backend.host)
+        if not addresses and each.tasks:
+            return  # no answer, or a denial that a resolver has kept: what was found before is the better guess
+        try:
+            each.take([TaskAddress(address) for address in sorted(set(addresses))], FoundBy.DNS, self._clock.now())
+        except OSError as error:
+            self._log.warning("endpoints-not-delivered", backend=each.backend.name, reason=str(error))

@@ -1,0 +1,63 @@
+"""The endpoints of a backend as Envoy's Endpoint Discovery Service (EDS) delivers them: their source and content."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
+
+from meshcert.envoy.addresses import Addresses, socket_address
+from meshcert.envoy.api import CLUSTER_LOAD_ASSIGNMENT, Json, duration
+from meshcert.envoy.secrets import file_name, served_over_socket
+from meshcert.proxy import DeliveryMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from meshcert.proxy import ProxySettings
+
+FIRST_ENDPOINTS_WITHIN_S = 5.0
+"""Longest wait of a starting Envoy for a backend's endpoints, seconds; without any, it answers 503 until they come."""
+
+
+class TaskAddress(NamedTuple):
+    """
+    Where one task of a backend listens.
+
+    Args:
+        address: IPv4.
+        zone: Its availability zone; empty if unknown.
+    """
+
+    address: str
+    zone: str = ""
+
+
+def endpoint_source(backend: str, settings: ProxySettings, addresses: Addresses) -> Json:
+    """The source of a backend's endpoints (``core.v3.ConfigSource``): they travel as the secrets do."""
+    if settings.delivery is DeliveryMode.SDS:
+        return served_over_socket(first_within=duration(FIRST_ENDPOINTS_WITHIN_S))
+    directory = addresses.endpoints_directory
+    return {
+        "resource_api_version": "V3",
+        "path_config_source": {
+            "path": f"{directory}/{file_name(backend)}",
+            "watched_directory": {"path": directory},
+        },
+    }
+
+
+def endpoints_resource(backend: str, port: int, tasks: Iterable[TaskAddress]) -> Json:
+    """
+    Tasks as ``endpoint.v3.ClusterLoadAssignment``, grouped by zone.
+
+    Envoy takes an empty one for what it is: the backend has no task, and requests get 503 at once.
+    """
+
+    def zone_of(task: TaskAddress) -> str:
+        return task.zone
+
+    localities: list[Json] = []
+    for zone, members in groupby(sorted(set(tasks), key=lambda task: (task.zone, task.address)), zone_of):
+        endpoints = [{"endpoint": {"address": socket_address(task.address, port)}} for task in members]
+        localities.append({**({"locality": {"zone": zone}} if zone else {}), "lb_endpoints": endpoints})
+    return {"@type": CLUSTER_LOAD_ASSIGNMENT, "cluster_name": backend, "endpoints": localities}

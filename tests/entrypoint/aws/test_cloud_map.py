@@ -1,0 +1,95 @@
+"""Cloud Map's answers, read safely: who registers instances is not always Amazon ECS."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from entrypoint.aws.cloud_map import MOST_INSTANCES, CloudMapReader
+from meshcert.envoy.endpoints import TaskAddress
+from meshcert.errors import AwsRefused, AwsUnavailable
+
+
+class _Wire:
+    def __init__(self, status: int, answer: Any) -> None:
+        self._answer = (status, json.dumps(answer).encode())
+        self.sent: tuple[list[tuple[str, str]], Any] = ([], None)
+
+    def post(self, headers: list[tuple[str, str]], body: bytes, timeout_s: float) -> tuple[int, bytes]:
+        """One answer to everything."""
+        assert timeout_s > 0
+        self.sent = (headers, json.loads(body))
+        return self._answer
+
+
+def _instance(**attributes: Any) -> dict[str, Any]:
+    return {"InstanceId": "1", "HealthStatus": "UNHEALTHY", "Attributes": attributes}
+
+
+def test_all_tasks_are_asked_for_whatever_their_health() -> None:
+    """Custom health is 30 seconds late, and the default of MaxResults would hide tasks."""
+    wire = _Wire(200, {"Instances": [_instance(AWS_INSTANCE_IPV4="10.0.0.1", AVAILABILITY_ZONE="eu-west-1a")]})
+
+    assert CloudMapReader(wire, "mesh.local").tasks("teller") == (TaskAddress("10.0.0.1", "eu-west-1a"),)
+
+    headers, question = wire.sent
+    assert ("X-Amz-Target", "Route53AutoNaming_v20170314.DiscoverInstances") in headers
+    assert question == {
+        "NamespaceName": "mesh.local",
+        "ServiceName": "teller",
+        "MaxResults": MOST_INSTANCES,
+        "HealthStatus": "ALL",
+    }
+
+
+@pytest.mark.parametrize(
+    "instance",
+    [
+        _instance(),
+        _instance(AWS_INSTANCE_IPV6="::1"),
+        _instance(AWS_INSTANCE_IPV4="10.0.0.256"),
+        _instance(AWS_INSTANCE_IPV4="10.0.0.1\n10.0.0.2"),
+        _instance(AWS_INSTANCE_IPV4="somewhere.else"),
+        _instance(AWS_INSTANCE_IPV4=["10.0.0.1"]),
+        {"InstanceId": "1", "Attributes": None},
+        {},
+        "instance",
+    ],
+)
+def test_what_is_no_task_is_left_out(instance: Any) -> None:
+    """One odd registration takes no good task out of Envoy: it would refuse the whole answer."""
+    wire = _Wire(200, {"Instances": [instance, _instance(AWS_INSTANCE_IPV4="10.0.0.1", AVAILABILITY_ZONE="\x1b[2J")]})
+
+    assert CloudMapReader(wire, "mesh.local").tasks("teller") == (TaskAddress("10.0.0.1"),)
+
+
+def test_an_answer_is_sorted_and_bounded() -> None:
+    """Cloud Map answers in any order: Envoy is not told of changes that are none."""
+    many = [_instance(AWS_INSTANCE_IPV4=f"10.0.{n // 250}.{n % 250}") for n in range(2 * MOST_INSTANCES, 0, -1)]
+
+    found = CloudMapReader(_Wire(200, {"Instances": many}), "mesh.local").tasks("teller")
+
+    assert len(found) == MOST_INSTANCES
+    assert list(found) == sorted(found)
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "error"),
+    [
+        (400, {"__type": "RequestLimitExceeded"}, AwsUnavailable),
+        (500, {"__type": "InternalServiceError"}, AwsUnavailable),
+        (200, {"InstancesRevision": 7}, AwsUnavailable),
+        (200, [], AwsUnavailable),
+        (400, {"__type": "com.amazonaws.servicediscovery#NamespaceNotFound"}, AwsRefused),
+        (400, {"__type": "ServiceNotFound"}, AwsRefused),
+        (400, {"__type": "AccessDeniedException"}, AwsRefused),
+    ],
+)
+def test_what_is_no_answer_is_told_from_an_empty_one(status: int, answer: Any, error: type[Exception]) -> None:
+    """Only an empty list means that there is no task."""
+    with pytest.raises(error):
+        CloudMapReader(_Wire(status, answer), "mesh.local").tasks("teller")
+
+    assert CloudMapReader(_Wire(200, {"Instances": []}), "mesh.local").tasks("teller") == ()

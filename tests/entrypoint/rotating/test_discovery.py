@@ -1,0 +1,239 @@
+"""What Envoy gets of Cloud Map's answers, and what it keeps without them: the rules, with a clock that obeys."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from entrypoint.aws.retrying import ProcessClock
+from entrypoint.container.drain import DEFAULT_DRAIN_S
+from entrypoint.log import Log
+from entrypoint.rotating.discovery import FIRST_ANSWER_WITHIN_S, LONGEST_PAUSE_S, Discovery
+from evidence.fixtures.proxies import gateway
+from meshcert.contract.discovery import CALLERS_LEARN_S, POLL_INTERVAL_S
+from meshcert.envoy.endpoints import TaskAddress
+from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError
+from meshcert.proxy import Backend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from entrypoint.envoy.handover import EnvoyResource
+
+ACTION = "servicediscovery:DiscoverInstances"
+DOWN = AwsUnavailable(ACTION, "teller", "InternalServiceError")
+DENIED = AwsRefused(ACTION, "teller", "AccessDeniedException", "no")
+UNKNOWN = AwsRefused(ACTION, "teller", "ServiceNotFound", "there is none")
+FIRST, SECOND, THIRD = (TaskAddress(f"10.0.0.{number}", "eu-west-1a") for number in (1, 2, 3))
+
+
+class _Ended(Exception):
+    """The test has seen enough."""
+
+
+class World:
+    """Cloud Map, DNS and Envoy around one discovery; time passes only when it waits."""
+
+    def __init__(self, *backends: str, resumes: bool = False) -> None:
+        self.answers: dict[str, tuple[TaskAddress, ...] | MeshcertError] = {}
+        self.dns: dict[str, tuple[str, ...]] = {}
+        self.asked: list[str] = []
+        self.envoy: dict[str, set[str]] = {}
+        self.handed = 0
+        self.full = False
+        self.now = 0.0
+        self.waits: list[float] = []
+        self.lines: list[dict[str, Any]] = []
+        named = tuple(
+            Backend(name, f"{name}.example", 9080, "http", cloud_map_service=name) for name in backends or ("teller",)
+        )
+        anything: Any = self
+        self.discovery = Discovery(
+            gateway(backends=named, cloud_map_namespace="example"),
+            anything,
+            lambda host: self.dns.get(host, ()),
+            anything,
+            resumes=resumes,
+            log=Log("debug", lambda line: self.lines.append(json.loads(line))),
+            clock=ProcessClock(lambda: self.now, self._wait, lambda: 1.0, lambda: self.now),
+        )
+
+    def _wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        self.now += seconds
+
+    def tasks(self, service: str, timeout_s: float) -> tuple[TaskAddress, ...]:
+        """Cloud Map's answer."""
+        assert timeout_s > 0
+        self.asked.append(service)
+        answer = self.answers[service]
+        if isinstance(answer, MeshcertError):
+            raise answer
+        return answer
+
+    def put(self, name: str, resource: EnvoyResource) -> None:
+        """Take endpoints as Envoy does."""
+        if self.full:
+            raise OSError(28, "No space left on device")
+        self.handed += 1
+        hosts = [
+            end["endpoint"]["address"]["socket_address"]
+            for each in resource.body["endpoints"]
+            for end in each["lb_endpoints"]
+        ]
+        self.envoy[name] = {host["address"] for host in hosts}
+
+    def events(self) -> list[str]:
+        """What was logged above the level debug."""
+        return [line["event"] for line in self.lines if line["level"] != "debug"]
+
+
+def test_an_answer_replaces_the_one_before_an_empty_one_too() -> None:
+    """A service that is scaled to nothing has no endpoints; what stays the same is not handed over again."""
+    world = World()
+    seen = []
+    for answer in ((FIRST, SECOND), (FIRST, SECOND), (), (THIRD,)):
+        world.answers["teller"] = answer
+        assert world.discovery.look()
+        seen.append(world.envoy["teller"])
+
+    assert seen == [{"10.0.0.1", "10.0.0.2"}, {"10.0.0.1", "10.0.0.2"}, set(), {"10.0.0.3"}]
+    assert world.handed == 3
+    assert world.events() == []
+
+
+@pytest.mark.parametrize("error", [DOWN, DENIED, UNKNOWN], ids=["down", "denied", "unknown"])
+def test_the_last_good_answer_serves_on_without_cloud_map(error: MeshcertError) -> None:
+    """For 120 looks, whatever DNS says meanwhile; one line when it begins, one when it is over."""
+    world = World()
+    world.answers["teller"] = (FIRST, SECOND)
+    world.discovery.look()
+    world.answers["teller"], world.dns["teller.example"] = error, ("10.9.9.9",)
+
+    assert not any(world.discovery.look() for _ in range(120))
+
+    assert world.envoy["teller"] == {"10.0.0.1", "10.0.0.2"}
+    assert world.discovery.found_by_dns() == ()
+    world.answers["teller"] = (THIRD,)
+    assert world.discovery.look()
+    assert world.envoy["teller"] == {"10.0.0.3"}
+    assert world.events() == ["discovery-waits", "discovery-recovered"]
+
+
+@pytest.mark.parametrize("error", [DOWN, DENIED, UNKNOWN], ids=["down", "denied", "unknown"])
+def test_a_task_that_starts_without_cloud_map_follows_dns_until_it_is_back(error: MeshcertError) -> None:
+    """It says for which backend; a denial that comes later is no better than what was found."""
+    world = World()
+    world.answers["teller"], world.dns["teller.example"] = error, ("10.0.0.1",)
+    world.discovery.look()
+    assert world.envoy["teller"] == {"10.0.0.1"}
+    assert world.discovery.found_by_dns() == ("teller",)
+
+    world.dns["teller.example"] = ("10.0.0.2", "10.0.0.3")
+    world.discovery.look()
+    world.dns["teller.example"] = ()
+    world.discovery.look()
+    assert world.envoy["teller"] == {"10.0.0.2", "10.0.0.3"}
+
+    world.answers["teller"] = (FIRST,)
+    world.discovery.look()
+    assert world.envoy["teller"] == {"10.0.0.1"}
+    assert world.discovery.found_by_dns() == ()
+    assert world.events() == ["found-by-dns", "discovery-recovered"]
+
+
+def test_a_callee_that_nobody_knows_yet_has_no_endpoints() -> None:
+    """Deployed after its caller: Envoy answers 503 at once, until the next look finds it."""
+    world = World()
+    world.answers["teller"] = UNKNOWN
+    world.discovery.look()
+
+    assert world.envoy["teller"] == set()
+
+
+def test_a_watcher_that_takes_over_leaves_envoy_what_it_has_until_cloud_map_answers() -> None:
+    """DNS knows less than the watcher that died did."""
+    world = World(resumes=True)
+    world.answers["teller"], world.dns["teller.example"] = DOWN, ("10.9.9.9",)
+    world.discovery.look()
+    assert world.envoy == {}
+
+    world.answers["teller"] = (FIRST,)
+    world.discovery.look()
+    assert world.envoy["teller"] == {"10.0.0.1"}
+
+
+def test_an_outage_is_asked_about_once_a_look_and_each_backend_gets_its_turn() -> None:
+    """Ten backends do not wait ten times for an answer, and none is left for last for ever."""
+    world = World("a", "b", "c")
+    world.answers.update(a=DOWN, b=(FIRST,), c=(SECOND,))
+    world.discovery.look()
+    assert world.asked == ["a"]
+
+    world.discovery.look()
+    assert world.asked == ["a", "b", "c", "a"]
+    assert (world.envoy["b"], world.envoy["c"]) == ({"10.0.0.1"}, {"10.0.0.2"})
+
+
+def test_a_refusal_about_one_backend_is_its_own() -> None:
+    """The others are asked all the same."""
+    world = World("a", "b")
+    world.answers.update(a=DENIED, b=(FIRST,))
+    world.discovery.look()
+
+    assert world.asked == ["a", "b"]
+    assert world.envoy == {"a": set(), "b": {"10.0.0.1"}}
+
+
+def test_the_first_question_is_repeated_for_a_moment() -> None:
+    """A role that is only seconds old, or a throttled account, is no reason for DNS."""
+    world = World()
+    world.answers["teller"] = DENIED
+
+    world.discovery.look(FIRST_ANSWER_WITHIN_S)
+
+    assert len(world.asked) > 3
+    assert world.now < FIRST_ANSWER_WITHIN_S
+
+
+def test_questions_come_more_rarely_while_they_fail_and_as_often_as_before_afterwards() -> None:
+    """A throttled account is not helped by being asked more."""
+    world = World()
+    looks: Iterator[tuple[TaskAddress, ...] | MeshcertError] = iter([DOWN, DOWN, DOWN, DOWN, (FIRST,), (FIRST,)])
+
+    def next_look(seconds: float) -> None:
+        world.waits.append(seconds)
+        world.now += max(seconds, FIRST_ANSWER_WITHIN_S)
+        answer = next(looks, None)
+        if answer is None:
+            raise _Ended
+        world.answers["teller"] = answer
+
+    world.answers["teller"] = DOWN
+    world._wait = next_look  # type: ignore[method-assign]
+    world.discovery._clock = ProcessClock(lambda: world.now, next_look, lambda: 1.0, lambda: world.now)
+    with pytest.raises(_Ended):
+        world.discovery._run()
+
+    poll = POLL_INTERVAL_S
+    pauses = [wait for wait in world.waits if wait >= poll]
+    assert pauses == [poll, 2 * poll, LONGEST_PAUSE_S, LONGEST_PAUSE_S, poll, poll]
+
+
+def test_a_full_folder_is_no_answer_and_the_next_look_tries_again() -> None:
+    """Envoy keeps what it has, and nothing counts as handed over that was not."""
+    world = World()
+    world.answers["teller"] = (FIRST,)
+    world.full = True
+    assert not world.discovery.look()
+    world.full = False
+    assert world.discovery.look()
+
+    assert world.envoy["teller"] == {"10.0.0.1"}
+
+
+def test_a_stopping_task_accepts_for_longer_than_callers_take_to_learn() -> None:
+    """Otherwise requests would meet a closed port."""
+    assert DEFAULT_DRAIN_S > CALLERS_LEARN_S

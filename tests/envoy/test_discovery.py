@@ -1,0 +1,126 @@
+"""The tasks of a backend, as Cloud Map's API names them and Envoy gets them: the whole container, the real Envoy."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from evidence.fixtures.cloud_map import CloudMap
+from evidence.fixtures.container import eventually, request
+from evidence.fixtures.proxies import TELLER_NAME, gateway
+from evidence.fixtures.registrations import NAMESPACE
+from meshcert.proxy import Backend
+from tests.envoy.conftest import both_deliveries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from evidence.fixtures.container import Container
+    from evidence.fixtures.secrets_api import SecretsApi
+    from meshcert.proxy import ProxySettings
+    from tests.envoy.conftest import Start
+
+TELLER = "colorteller"
+PORT = 9080
+POLLED_WITHIN_S = 12.0
+
+
+def caller() -> ProxySettings:
+    """A gateway to one backend in plain text, whose tasks Cloud Map names."""
+    backend = Backend(TELLER, TELLER_NAME, PORT, "http", cloud_map_service=TELLER)
+    return gateway(identities={}, trust_bundles={}, backends=(backend,), cloud_map_namespace=NAMESPACE)
+
+
+@pytest.fixture
+def new_task(new_address: Callable[[], str]) -> Iterator[Callable[[], str]]:
+    """Starts a task that answers with its address, and returns that."""
+    with ExitStack() as open_servers:
+
+        def start_task() -> str:
+            address = new_address()
+            server = ThreadingHTTPServer((address, PORT), _Task)
+            thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+            thread.start()
+            for end in (server.server_close, thread.join, server.shutdown):  # called in reverse
+                open_servers.callback(end)
+            return address
+
+        yield start_task
+
+
+def answers(edge: Container) -> str:
+    """Who answers one request, or the status if it fails."""
+    status, body = request(edge.address, PORT)
+    return body if status == 200 else str(status)
+
+
+def known(edge: Container) -> set[str]:
+    """The addresses that Envoy has for the backend."""
+    lines = edge.admin("/clusters")[1].splitlines()
+    return {line.split("::")[1].rpartition(":")[0] for line in lines if line.startswith(f"{TELLER}::1")}
+
+
+@both_deliveries
+def test_envoy_calls_the_tasks_that_cloud_map_names_and_follows_them(
+    start: Start, api: SecretsApi, new_task: Callable[[], str]
+) -> None:
+    """From the first request on; tasks come and go, all of them, and the zone goes with them."""
+    first, second = new_task(), new_task()
+    api.registrations.tasks[TELLER] = [first]
+    edge = start(caller())
+    edge.wait_until_healthy()
+
+    assert eventually(lambda: answers(edge) == first, "an answer")
+    assert f"{TELLER}::{first}:{PORT}::zone::eu-west-1a" in edge.admin("/clusters")[1]
+
+    api.registrations.tasks[TELLER] = [first, second]
+    eventually(lambda: known(edge) == {first, second}, "both", POLLED_WITHIN_S)
+    assert {answers(edge) for _ in range(4)} == {first, second}
+
+    api.registrations.tasks[TELLER] = []
+    eventually(lambda: not known(edge), "none", POLLED_WITHIN_S)
+    assert answers(edge) == "503"
+
+
+@both_deliveries
+def test_a_task_that_starts_while_cloud_map_is_out_asks_dns_until_it_is_back(
+    start: Start, api: SecretsApi, new_task: Callable[[], str], new_address: Callable[[], str]
+) -> None:
+    """The log names the backend; the API's answer replaces what DNS said."""
+    by_dns, by_api = new_task(), new_task()
+    api.registrations.silence = "broken"
+    api.registrations.tasks[TELLER] = [by_api]
+    with CloudMap(new_address()) as dns:
+        dns.records[TELLER_NAME] = [by_dns]
+        edge = start(caller(), MESHCERT_DNS_RESOLVER=dns.resolver)
+        edge.wait_until_healthy()
+
+        eventually(lambda: answers(edge) == by_dns, "an answer by DNS")
+        (told,) = edge.events("found-by-dns")
+        assert (told["backend"], told["tasks"]) == (TELLER, 1)
+        assert "DiscoverInstances" in told["reason"]
+
+        api.registrations.silence = None
+        eventually(lambda: known(edge) == {by_api}, "the API's answer", POLLED_WITHIN_S)
+        assert edge.events("discovery-recovered")
+
+
+class _Task(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        """Say who it is."""
+        address, _ = self.request.getsockname()
+        body = address.encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
