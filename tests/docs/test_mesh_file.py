@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from entrypoint.readiness import ASK_AGAIN_EVERY_S
 from meshcert.cli.__main__ import cli
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.envoy.listeners import REQUEST_TIMEOUT_S
 from meshcert.mesh.issuance import MOST_NAMES
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.proxies import VirtualNode
-from meshcert.mesh.services import Application, DeclaredService
+from meshcert.mesh.services import Application, ApplicationHealthCheck, DeclaredService
+from stacks.constructs.containers.task import LONGEST_START_PERIOD_S
 from tests.docs.pages import PAGES, rows
 from tests.stacks.test_sizes import SERVICES
 
@@ -43,6 +45,20 @@ def test_every_field_of_a_service_is_on_the_page() -> None:
         assert f"`{name}`" in PAGES[PAGE]
 
 
+def test_every_field_of_a_health_check_is_on_the_page() -> None:
+    """Default and meaning are the mesh file's own; the grace at which ECS's start period no longer is enough, too."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, "| field of `health_check` | default | means |")
+    ]
+
+    assert table == [
+        (name, str(field.default), field.description) for name, field in ApplicationHealthCheck.model_fields.items()
+    ]
+    assert f"every {ASK_AGAIN_EVERY_S:g} seconds" in PAGES[PAGE]
+    assert f"above {LONGEST_START_PERIOD_S} seconds" in PAGES[PAGE]
+
+
 def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:
     """The operator's commands are on a page of their own."""
     told = {re.findall(r"meshcert (\w+)", command)[0] for command, _ in rows(PAGE, "| command | does |")}
@@ -54,7 +70,7 @@ def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     """A limit that goes is taken from the page, and from the README's first screen."""
     assert "backends" not in VirtualNode.model_fields
-    assert set(Application.model_fields) == {"image", "port"}
+    assert set(Application.model_fields) == {"image", "port", "health_check"}
     assert f"| services in a mesh | {SERVICES}, " in LIMITS
     assert f"ends a request after {REQUEST_TIMEOUT_S:g} seconds" in LIMITS
     assert f"| {LONGEST_MESH_NAME} characters, {LONGEST_NAME} characters |" in LIMITS

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING
 from meshcert.mesh.checks.calls import check_calls, check_listeners, check_routes
 from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
 from meshcert.mesh.checks.names import check_dns_names, check_names
-from meshcert.mesh.checks.services import check_each_proxy_runs_once, check_ports, check_services
+from meshcert.mesh.checks.services import (
+    check_each_proxy_runs_once,
+    check_health_checks,
+    check_ports,
+    check_services,
+)
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
@@ -34,5 +39,6 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_services,
         check_each_proxy_runs_once,
         check_ports,
+        check_health_checks,
     ):
         one(mesh, findings)
