@@ -2,8 +2,8 @@
 The CDK app: one mesh file becomes four stacks.
 
 Context (``cdk deploy -c name=value``): ``mesh`` (path of the mesh file), ``architecture`` (``arm64`` or ``x86_64``) and
-``python`` (the functions' Python, for example ``3.13``). Nothing is looked up: synthesis is offline and the same
-everywhere.
+``python`` (the functions' Python, for example ``3.13``; with ``any-python`` one that Lambda may not have). Nothing is
+looked up: synthesis is offline and the same everywhere.
 """
 
 from __future__ import annotations

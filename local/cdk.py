@@ -107,6 +107,7 @@ def app_context(mesh: Path) -> dict[str, str]:
         "mesh": str(mesh),
         "architecture": {"aarch64": "arm64", "arm64": "arm64"}.get(platform.machine(), "x86_64"),
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+        "any-python": "true",
     }
 
 

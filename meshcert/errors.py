@@ -21,6 +21,7 @@ The errors that this package raises.
         ├── RootReplaced             a certificate moves to a CA that its peers did not trust before
         ├── RootInUse                a root is removed that a certificate in use leads to
         ├── CertificateUnusable      ACM failed to issue it, or it is revoked or expired
+        ├── CertificateNotOwned      a certificate was requested for another identity
         ├── VersionQuarantined       a bad rollout: this version is never published again
         ├── ExportFailed             the export function refused, and said why
         ├── VerifyFailed             the verify function refused, and said why
@@ -173,6 +174,25 @@ class CertificateUnusable(Rejected):
             f"{certificate_arn} is {status}"
             + (f" ({reason})" if reason else "")
             + ". Repair its CA if that is the cause, then have CloudFormation request a new certificate"
+        )
+
+
+class CertificateNotOwned(Rejected):
+    """
+    A certificate was not requested for the identity that it is to be published for.
+
+    Args:
+        owner: The identity whose tag it carries; empty if it has none.
+    """
+
+    def __init__(self, certificate_arn: str, identity: str, owner: str) -> None:
+        self.certificate_arn = certificate_arn
+        self.identity = identity
+        self.owner = owner
+        super().__init__(
+            f"{certificate_arn} was requested for {f'identity {owner}' if owner else 'no identity'} (tag "
+            f"meshcert:identity), not for {identity}: nothing was exported. Find out who asked for it (CloudTrail, "
+            f"lambda:Invoke), then deploy the stacks again"
         )
 
 

@@ -119,6 +119,9 @@ READINESS_CONTAINER = "readiness"
 AUDIT = "audit"
 """The log group with a line for every action; see :func:`log_group`."""
 
+IDENTITY_TAG = "meshcert:identity"
+"""A certificate carries the name of its identity under this tag; CloudFormation sets it with the request."""
+
 IDENTITY_TAG_PREFIX = "meshcert:identity/"
 """An ECS service carries a tag with this key prefix for each identity its proxy holds; ECS events find them by it."""
 

@@ -34,8 +34,14 @@ class IdentitiesStack(Stack):
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, pki: PkiStack, platform: Platform) -> None:
-        super().__init__(scope, construct_id, description=f"meshcert {mesh.name}: certificates, secrets, export")
+        super().__init__(
+            scope,
+            construct_id,
+            description=f"meshcert {mesh.name}: certificates, secrets, export",
+            termination_protection=mesh.about.deletion_protection,
+        )
         name = mesh.name
+        self._protected = mesh.about.deletion_protection
         self.key = kms.Key(
             self,
             "Key",
@@ -113,6 +119,7 @@ class IdentitiesStack(Stack):
             table_name=name,
             partition_key=_text("name"),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            deletion_protection=self._protected or None,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
@@ -130,6 +137,7 @@ class IdentitiesStack(Stack):
             sort_key=_text(acknowledgements.TASK),
             time_to_live_attribute=acknowledgements.EXPIRES,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            deletion_protection=self._protected or None,
             removal_policy=RemovalPolicy.DESTROY,
         )
         accept(table, "AwsSolutions-DDB3", "Running tasks write every row again within five minutes.")
@@ -181,7 +189,11 @@ class IdentitiesStack(Stack):
             role,
             [
                 rights.certificates(
-                    "ExportCertificates", "acm:DescribeCertificate", "acm:GetCertificate", "acm:ExportCertificate"
+                    "ExportCertificates",
+                    "acm:DescribeCertificate",
+                    "acm:GetCertificate",
+                    "acm:ListTagsForCertificate",
+                    "acm:ExportCertificate",
                 ),
                 rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
                 rights.secrets(

@@ -49,7 +49,12 @@ class RenewalStack(Stack):
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, platform: Platform) -> None:
-        super().__init__(scope, construct_id, description=f"meshcert {mesh.name}: renewal, rollout, rollback, alarms")
+        super().__init__(
+            scope,
+            construct_id,
+            description=f"meshcert {mesh.name}: renewal, rollout, rollback, alarms",
+            termination_protection=mesh.about.deletion_protection,
+        )
         self._mesh = mesh.name
         self._platform = platform
         self._rights = MeshRights(self._mesh)
@@ -59,7 +64,7 @@ class RenewalStack(Stack):
         # A tick or sweep of an hour ago is useless: others have come since.
         dispatches = self._queue(DISPATCH, visibility=Duration.seconds(360), tries=3, kept=Duration.hours(1))
         undelivered = undelivered_queue(self, mesh=self._mesh)
-        rules = EventRules(self, "Events", target=looks.queue, undelivered=undelivered)
+        rules = EventRules(self, "Events", mesh=self._mesh, target=looks.queue, undelivered=undelivered)
         ClockSchedules(self, "Clock", mesh=self._mesh, target=dispatches.queue, undelivered=undelivered)
 
         audit = self._audit()

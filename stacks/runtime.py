@@ -19,8 +19,11 @@ WHEEL_PLATFORMS = {
     "arm64": ("manylinux_2_28_aarch64", "manylinux2014_aarch64"),
     "x86_64": ("manylinux_2_28_x86_64", "manylinux2014_x86_64"),
 }
-# Lambda's runtimes that our wheels exist for (Lambda developer guide, "Lambda runtimes").
-PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+# Lambda's runtimes on Amazon Linux 2023, whose C library our wheels need: 3.11 runs on Amazon Linux 2, glibc 2.26
+# (Lambda developer guide, "Lambda runtimes").
+PYTHONS = ("3.12", "3.13", "3.14")
+GLIBC = (2, 34)
+"""Version of the C library in every one of these runtimes."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +44,16 @@ class Platform:
         """
         Read the context values ``architecture`` and ``python``.
 
+        With ``any-python`` the version is not compared with Lambda's runtimes: a local AWS runs functions with the
+        Python of its machine.
+
         Raises:
-            MeshInvalid: If the architecture is neither of the two, or Lambda has no such Python.
+            MeshInvalid: If the architecture is neither of the two, or Lambda has no such Python that suits.
         """
         architecture, python = node.get_context("architecture"), node.get_context("python")
-        if python not in PYTHONS:
-            fault = Fault("python", f"there is no runtime python{python}", f"Use one of {', '.join(PYTHONS)}")
+        if python not in PYTHONS and not node.try_get_context("any-python"):
+            problem = f"Lambda has no runtime python{python} on Amazon Linux 2023, which the functions' wheels need"
+            fault = Fault("python", problem, f"Use one of {', '.join(PYTHONS)}")
             raise MeshInvalid("context of the deploy", (fault,))
         if architecture not in WHEEL_PLATFORMS:
             fault = Fault("architecture", f"{architecture!r} is unknown", f"Use one of {', '.join(WHEEL_PLATFORMS)}")

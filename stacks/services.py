@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aws_cdk import Aws, CfnOutput, Stack
 from aws_cdk import aws_ec2 as ec2
@@ -15,6 +15,7 @@ from meshcert import naming
 from stacks.constructs.envoy_service import SUBNETS, EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer
 from stacks.constructs.images import envoy_image
+from stacks.constructs.rights import ecs_tasks
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 ADDRESSES = "10.0.0.0/16"
 """The network's address range; nobody outside it reaches a gateway unless you allow it."""
 
-# Free of charge, unlike interface endpoints (Amazon VPC guide, "Gateway endpoints").
+# Free of charge, unlike interface endpoints (Amazon VPC guide, "Gateway endpoints"): also beside a NAT gateway, which
+# takes money for every byte, and every image layer comes from S3.
 GATEWAYS = {
     "Layers": ec2.GatewayVpcEndpointAwsService.S3,
     "Tables": ec2.GatewayVpcEndpointAwsService.DYNAMODB,
@@ -52,7 +54,12 @@ class ServicesStack(Stack):
     def __init__(
         self, scope: Construct, construct_id: str, *, mesh: Mesh, pki: PkiStack, key: kms.IKey, platform: Platform
     ) -> None:
-        super().__init__(scope, construct_id, description=f"meshcert {mesh.name}: services behind Envoy")
+        super().__init__(
+            scope,
+            construct_id,
+            description=f"meshcert {mesh.name}: services behind Envoy",
+            termination_protection=mesh.about.deletion_protection,
+        )
         name = mesh.name
         vpc, endpoints = self._network(mesh)
         cluster = ecs.Cluster(
@@ -60,8 +67,16 @@ class ServicesStack(Stack):
             "Cluster",
             cluster_name=naming.cluster(name),
             vpc=vpc,
-            container_insights_v2=ecs.ContainerInsights.ENABLED,
+            container_insights_v2=(
+                ecs.ContainerInsights.ENABLED if mesh.cluster.container_insights else ecs.ContainerInsights.DISABLED
+            ),
         )
+        if not mesh.cluster.container_insights:
+            accept(
+                cluster,
+                "AwsSolutions-ECS4",
+                "Its metrics cost money for each service and nothing of ours reads them: the mesh file switches it on.",
+            )
         surroundings = Surroundings(
             mesh=mesh,
             authorities=pki.hierarchies,
@@ -81,7 +96,12 @@ class ServicesStack(Stack):
         for service, declared in mesh.services.items():
             if declared.load_balancer:
                 balancer = GatewayBalancer(
-                    self, f"{service}-balancer", vpc=vpc, clients=ADDRESSES, target=services[service]
+                    self,
+                    f"{service}-balancer",
+                    vpc=vpc,
+                    clients=ADDRESSES,
+                    target=services[service],
+                    protected=mesh.about.deletion_protection,
                 )
                 CfnOutput(self, f"{service}Address", value=balancer.dns_name)
 
@@ -92,7 +112,7 @@ class ServicesStack(Stack):
             self,
             "Network",
             ip_addresses=ec2.IpAddresses.cidr(ADDRESSES),
-            max_azs=2,
+            **_zones(mesh),
             nat_gateways=1 if through_nat else 0,
             subnet_configuration=[
                 ec2.SubnetConfiguration(
@@ -101,9 +121,10 @@ class ServicesStack(Stack):
                 ec2.SubnetConfiguration(name=SUBNETS, subnet_type=private),
             ],
         )
-        endpoints: list[ec2.IVpcEndpoint] = []
+        endpoints: list[ec2.IVpcEndpoint] = [
+            vpc.add_gateway_endpoint(name, service=service) for name, service in GATEWAYS.items()
+        ]
         if not through_nat:
-            endpoints += [vpc.add_gateway_endpoint(name, service=service) for name, service in GATEWAYS.items()]
             endpoints += [vpc.add_interface_endpoint(name, service=service) for name, service in ENDPOINTS.items()]
         accept(
             vpc,
@@ -118,10 +139,17 @@ class ServicesStack(Stack):
             self,
             "ExecutionRole",
             role_name=naming.role(mesh, Aws.REGION, naming.EXECUTION_ROLE),
-            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            assumed_by=ecs_tasks(),
             description=f"meshcert {mesh}: pulls images and writes logs for the tasks",
         )
         accept(
             role, "AwsSolutions-IAM5[Resource::*]", "ecr:GetAuthorizationToken, which the CDK grants, has no resource."
         )
         return role
+
+
+def _zones(mesh: Mesh) -> dict[str, Any]:
+    """Arguments of the network: the zones that the mesh file names, or the region's first two."""
+    if mesh.network.availability_zones:
+        return {"availability_zones": list(mesh.network.availability_zones)}
+    return {"max_azs": 2}

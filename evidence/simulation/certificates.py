@@ -94,6 +94,10 @@ class CertificateManager:
             issued.renewal_status = "PENDING_AUTO_RENEWAL"
             self._later(lambda: self._renew(certificate_arn))
 
+    def owner(self, certificate_arn: str) -> str:
+        """ListTagsForCertificate: the identity that the certificate was requested for."""
+        return self.certificates[certificate_arn].name.partition(".")[0]
+
     def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
         """ExportCertificate."""
         issued = self.certificates[certificate_arn]

@@ -50,7 +50,11 @@ _RENEWAL_TAKES_S = (2.0, 8.0)
 _EVENT_TAKES_S = (0.2, 1.0)
 _PRE_FLIGHT_TAKES_S = 0.1
 _ACM = {"describe": "acm:DescribeCertificate", "version": "acm:GetCertificate", "renew": "acm:RenewCertificate"}
-_EXPORTED = {"export": "acm:ExportCertificate", "certificate": "acm-pca:GetCertificateAuthorityCertificate"}
+_EXPORTED = {
+    "owner": "acm:ListTagsForCertificate",
+    "export": "acm:ExportCertificate",
+    "certificate": "acm-pca:GetCertificateAuthorityCertificate",
+}
 _VAULT = {
     "labels": "secretsmanager:DescribeSecret",
     "current_value": "secretsmanager:GetSecretValue",

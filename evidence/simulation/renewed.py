@@ -12,6 +12,7 @@ NEEDED = {
     "acm:RenewCertificate": (1, 5.0),
     "acm:DescribeCertificate": (2, 10.0),
     "acm:GetCertificate": (1, 10.0),
+    "acm:ListTagsForCertificate": (1, 10.0),
     "acm:ExportCertificate": (1, 10.0),
     "secretsmanager:PutSecretValue": (4, 50.0),
 }

@@ -14,14 +14,14 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from botocore.config import Config
 
 from meshcert.aws.acm import Acm
-from meshcert.aws.cloudformation import send_answer
+from meshcert.aws.cloudformation import require_response_url, send_answer
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
 from meshcert.deploying.custom_resource import Deployment, answer
-from meshcert.errors import Fault, RequestInvalid
+from meshcert.errors import RequestInvalid
 from meshcert.publishing.export import Sources
 from meshcert.settings import DeploySettings
 
@@ -54,7 +54,7 @@ def build() -> Deployment:
     return Deployment(
         mesh=settings.mesh,
         sources=sources,
-        table=Identities(tables.Table(settings.identities_table)),
+        table=Identities(tables.Table(settings.identities_table), settings.mesh),
         marks=LifecycleRows(tables.Table(settings.lifecycle_table)),
     )
 
@@ -65,7 +65,8 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, s
     """
     Bring an identity or a trust bundle up to date, and answer CloudFormation.
 
-    Trigger: CloudFormation, which waits for the answer. Nobody else may invoke this function.
+    Trigger: CloudFormation, which waits for the answer. Nobody else should invoke this function, but IAM cannot say so;
+    what a request names is therefore checked against what the mesh's and the resource's own names give.
 
     Args:
         event: A request of CloudFormation.
@@ -78,11 +79,11 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, s
         AwsUnavailable: If the answer could not be delivered. AWS runs the function twice more, after one and two
             minutes, and then puts the request into the dead-letter queue.
     """
-    response_url = event.get("ResponseURL")
-    if not isinstance(response_url, str) or not response_url:
+    try:
+        response_url = require_response_url(event.get("ResponseURL"), os.environ)
+    except RequestInvalid:
         _count("DeployFailed")
-        fault = Fault("ResponseURL", "it is missing: this is no request of CloudFormation's", "Invoke `export` instead")
-        raise RequestInvalid("custom resource", (fault,))
+        raise
     body = answer(event, build, f"log stream {context.log_stream_name}, request {context.aws_request_id}")
     send_answer(response_url, body)
     logger.info("answered CloudFormation", extra={"status": body["Status"], "resource": body["PhysicalResourceId"]})

@@ -52,7 +52,7 @@ def build() -> DispatchPorts:
     tables = boto3.resource("dynamodb", config=config)
     return DispatchPorts(
         table=LifecycleRows(tables.Table(settings.lifecycle_table)),
-        declared=Identities(tables.Table(settings.identities_table)),
+        declared=Identities(tables.Table(settings.identities_table), settings.mesh),
         messages=LooksQueue(boto3.client("sqs", config=config), settings.looks_queue_url),
         clock=SystemClock(),
         looks_per_second=settings.looks_per_second,

@@ -82,7 +82,7 @@ def build() -> ExportPorts:
         clock=SystemClock(),
     )
     table = boto3.resource("dynamodb", config=config).Table(settings.identities_table)
-    return ExportPorts(sources, vault, Identities(table))
+    return ExportPorts(sources, vault, Identities(table, settings.mesh))
 
 
 @logger.inject_lambda_context

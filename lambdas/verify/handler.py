@@ -58,7 +58,7 @@ def build() -> VerifyPorts:
     config = Config(connect_timeout=5, read_timeout=10)
     table = boto3.resource("dynamodb", config=config).Table(settings.identities_table)
     return VerifyPorts(
-        table=Identities(table),
+        table=Identities(table, settings.mesh),
         values=SecretsManager(boto3.client("secretsmanager", config=config)),
         authorities=PrivateCa(boto3.client("acm-pca", config=config)),
         clock=SystemClock(),

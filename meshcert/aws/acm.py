@@ -11,6 +11,7 @@ from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import CertificatePending, CertificateUnusable
 from meshcert.issuing.issuer import IssuedCertificate
 from meshcert.material import EncryptedPrivateKey, Material, Passphrase
+from meshcert.naming import IDENTITY_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,12 @@ class Acm:
             certificate_chain=answer.get("CertificateChain", ""),
             to_take_out=description.get("RenewalEligibility") != "ELIGIBLE",
         )
+
+    def owner(self, reference: str) -> str:
+        """See :meth:`meshcert.issuing.issuer.MaterialSource.owner`."""
+        with aws_errors("acm:ListTagsForCertificate", reference):
+            tags = self._client.list_tags_for_certificate(CertificateArn=reference)["Tags"]
+        return next((str(tag.get("Value", "")) for tag in tags if tag["Key"] == IDENTITY_TAG), "")
 
     def export(self, reference: str, passphrase: Passphrase) -> Material:
         """See :meth:`meshcert.issuing.issuer.MaterialSource.export`."""

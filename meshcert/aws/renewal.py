@@ -51,7 +51,7 @@ def renewal_ports(settings: RenewalSettings, stream: str) -> Ports:
         authorities=PrivateCa(boto3.client("acm-pca", config=config), clock),
         clock=clock,
         exporter=ExportFunction(boto3.client("lambda", config=single_attempt), settings.export_function),
-        declared=Identities(tables.Table(settings.identities_table)),
+        declared=Identities(tables.Table(settings.identities_table), settings.mesh),
         table=LifecycleRows(tables.Table(settings.lifecycle_table)),
         audit=AuditLog(boto3.client("logs", config=config), settings.audit_log_group, stream),
         policy=settings.policy,

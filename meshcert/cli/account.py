@@ -157,7 +157,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
     return Account(
         mesh=mesh,
         region=session.region_name,
-        declared=Identities(table(naming.identities_table(mesh))),
+        declared=Identities(table(naming.identities_table(mesh)), mesh),
         observers=Observers(
             issuer=AcmIssuer(AcmRenewals(client("acm"))),
             labels=SecretsManager(client("secretsmanager")),

@@ -13,6 +13,9 @@ Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthori
 replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``Bucket`` and ``CertificateAuthorityArn``
 of each. ``Identities`` lists the identities whose certificates peers check against the bundle.
 
+Secret and bucket must be those that the mesh's and the resource's own names give. The names to issue are in the
+certificate that CloudFormation requested; ``Names`` is only compared with it.
+
 Other properties are not read. ``Schema`` of an identity changes with the schema of rows, and ``Reissue`` of a trust
 bundle changes when a root is reissued: the change makes CloudFormation send an update.
 """
@@ -25,6 +28,7 @@ from meshcert.errors import Fault, RequestInvalid
 from meshcert.identity import Identity, ServiceUse
 from meshcert.proxy import RotationMode
 from meshcert.publishing.export import RevocationListRequest, TrustBundleRequest
+from meshcert.publishing.ownership import is_identity_secret, is_revocation_bucket, is_trust_bundle_secret
 from meshcert.san import SanInvalid, parse_san, parse_sans
 
 if TYPE_CHECKING:
@@ -55,6 +59,8 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
     if not authorities or authorities[-1] != properties.get("RootCertificateAuthorityArn"):
         problem = "it is not a list of CAs that ends with RootCertificateAuthorityArn"
         faults.append(Fault("CertificateAuthorityArns", problem, _REMEDY))
+    if not is_identity_secret(str(properties.get("SecretId")), mesh, str(properties.get("Identity"))):
+        faults.append(Fault("SecretId", "it is not the secret of this identity", _REMEDY))
     faults += _service_faults(properties.get("Services"))
     if faults:
         raise RequestInvalid(f"identity {properties.get('Identity', '')}", tuple(faults))
@@ -116,9 +122,15 @@ def read_trust_bundle(properties: Mapping[str, Any], mesh: str) -> TrustBundleRe
     arns = _texts([roots] if isinstance(roots, str) else roots)
     if not arns:
         faults.append(Fault("RootCertificateAuthorityArn", "it is missing or empty", _REMEDY))
+    if not is_trust_bundle_secret(str(properties.get("SecretId")), mesh, str(properties.get("Hierarchy"))):
+        faults.append(Fault("SecretId", "it is not the secret of this hierarchy's trust bundle", _REMEDY))
     lists = _lists(properties.get("RevocationLists", []))
     if lists is None:
         faults.append(Fault("RevocationLists", "it is no list of Bucket and CertificateAuthorityArn", _REMEDY))
+    for each in lists or ():
+        if not is_revocation_bucket(each.bucket, mesh, str(properties.get("SecretId", ""))):
+            problem = f"{each.bucket} is not the mesh's own bucket of revocation lists"
+            faults.append(Fault("RevocationLists", problem, _REMEDY))
     if faults:
         raise RequestInvalid(f"trust bundle {properties.get('Hierarchy', '')}", tuple(faults))
     return TrustBundleRequest(properties["Hierarchy"], properties["SecretId"], arns or (), lists or ())

@@ -219,6 +219,18 @@ class MaterialSource(Protocol):
         """
         ...
 
+    def owner(self, reference: str) -> str:
+        """
+        The identity that an issuance was requested for, as whoever requested it has recorded with the issuer.
+
+        Returns:
+            The identity's name; empty if nothing was recorded.
+
+        Raises:
+            IdentityMissing: If there is no such issuance.
+        """
+        ...
+
     def export(self, reference: str, passphrase: Passphrase) -> Material:
         """
         Export certificate, chain and private key.

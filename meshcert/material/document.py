@@ -16,7 +16,8 @@ from meshcert.material import EncryptedPrivateKey, ListSource, Material, Passphr
 
 SCHEMA = 1
 
-PLACEHOLDER = json.dumps({"Schema": SCHEMA, "Placeholder": "Written by the template; the export function replaces it."})
+# Written out, and never to change: CloudFormation would publish another text over every identity's material.
+PLACEHOLDER = '{"Schema": 1, "Placeholder": "Written by the template; the export function replaces it."}'
 """The value with which the template creates a secret. A changed text would make CloudFormation write a new version."""
 
 _PLAIN = re.compile(r"[\w.-][\w./-]*", re.ASCII)

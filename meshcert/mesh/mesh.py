@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, Strict
 
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.part import NAME_SCHEMA, Part
@@ -37,6 +37,8 @@ class About(Part):
     """Name of the mesh, at most 16 characters; stacks, secrets and roles carry it."""
     namespace: str = Field(examples=["mtls.svc.cluster.local"])
     """Cloud Map namespace; a service answers as SERVICE.NAMESPACE."""
+    deletion_protection: Annotated[bool, Strict()] = False
+    """`true`: AWS refuses to delete the mesh's tables, load balancers and stacks until a deploy says `false` again."""
 
 
 class Network(Part):
@@ -44,6 +46,17 @@ class Network(Part):
 
     egress: Egress = Egress.NAT
     """`nat`: a NAT gateway; `endpoints`: interface endpoints for AWS's APIs, and no way to the internet."""
+    availability_zones: tuple[str, ...] = Field(
+        default=(), examples=[["us-west-1a", "us-west-1c"]], json_schema_extra={"uniqueItems": True}
+    )
+    """The zones to use, two to six; empty: the region's first two. For a first deploy: subnets do not move."""
+
+
+class Cluster(Part):
+    """The ECS cluster the services run in."""
+
+    container_insights: Annotated[bool, Strict()] = False
+    """`true`: CloudWatch Container Insights for the cluster, which costs money; nothing of meshcert's reads it."""
 
 
 _KEYS: dict[str, Any] = {"propertyNames": {**NAME_SCHEMA, "maxLength": LONGEST_NAME}}
@@ -58,6 +71,8 @@ class Mesh(Part):
     """The mesh as a whole."""
     network: Network = Network()
     """The VPC the services run in."""
+    cluster: Cluster = Cluster()
+    """The ECS cluster the services run in."""
     hierarchies: dict[str, Hierarchy] = Field(json_schema_extra=_KEYS)
     """The private CAs, by name."""
     identities: dict[str, DeclaredIdentity] = Field(json_schema_extra=_KEYS)

@@ -18,6 +18,7 @@ from meshcert.errors import PublicationRaced, SecretMalformed, SecretNotPublishe
 from meshcert.material import ListSource, Passphrase, TrustBundle, certificate_version, join_certificates
 from meshcert.material.certificate_facts import CertificateFacts, certificate_facts
 from meshcert.material.document import read_material, write_material, write_trust_bundle
+from meshcert.publishing.ownership import require_own_certificate
 from meshcert.publishing.preflight import Expectation, verify_certificate, verify_material, verify_trust_bundle
 from meshcert.publishing.publication import (
     Outcome,
@@ -125,6 +126,7 @@ def export_identity(identity: Identity, sources: Sources, values: PublishedValue
         The state of the secret now.
 
     Raises:
+        CertificateNotOwned: If the certificate was requested for another identity.
         CertificatePending: If ACM has not issued the certificate yet.
         MaterialRejected: If the pre-flight found faults; the secret is unchanged.
         PublicationRaced: If a newer certificate has become current meanwhile; it stays current.
@@ -132,6 +134,7 @@ def export_identity(identity: Identity, sources: Sources, values: PublishedValue
             certificate.
         MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
     """
+    require_own_certificate(identity, sources.certificates)
     # Read before ACM is asked: see the argument ``seen`` of publish.
     seen = sources.vault.labels(identity.secret_id)
     issued = sources.certificates.look(identity.certificate_arn)
@@ -152,9 +155,10 @@ def export_identity(identity: Identity, sources: Sources, values: PublishedValue
 
 def export_issued(identity: Identity, version_id: str, sources: Sources, values: PublishedValues) -> ExportResult:
     """
-    Like :func:`export_identity`, for a caller that knows which version ACM holds: ACM is asked only for the export.
+    Like :func:`export_identity`, for a caller that knows which version ACM holds.
 
-    ACM answers ten DescribeCertificate calls a second for a whole account, and the renewal function has just made one.
+    ACM is asked only for the certificate's tags and for the export: it answers ten DescribeCertificate calls a second
+    for a whole account, and the renewal function has just made one.
 
     Args:
         version_id: The version that ACM held when the caller looked.
@@ -165,11 +169,13 @@ def export_issued(identity: Identity, version_id: str, sources: Sources, values:
         now.
 
     Raises:
+        CertificateNotOwned: If the certificate was requested for another identity.
         CertificatePending: If ACM has not issued the certificate yet.
         MaterialRejected: If the pre-flight found faults; the secret is unchanged.
         PublicationRaced: If a newer certificate has become current meanwhile; it stays current.
         MeshcertError: If AWS is unavailable, denies a call, or something does not exist.
     """
+    require_own_certificate(identity, sources.certificates)
     seen = sources.vault.labels(identity.secret_id)
     expected = expectation(identity, sources.authorities, sources.clock)
     exported = _take_out(identity, expected, sources)

@@ -18,7 +18,7 @@ from meshcert.mesh import proxy_settings
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.revocation_bucket import bucket_name
-from stacks.constructs.rights import MeshRights
+from stacks.constructs.rights import MeshRights, ecs_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,7 +163,7 @@ class EnvoyService(Construct):
             self,
             "TaskRole",
             role_name=naming.role(mesh, Aws.REGION, self._name),
-            assumed_by=iam.ServicePrincipal("ecs-tasks.amazonaws.com"),
+            assumed_by=ecs_tasks(),
             description=f"meshcert {mesh}: tasks of {self._name}",
         )
         references = [*self.proxy.identities.values(), *self.proxy.trust_bundles.values()]

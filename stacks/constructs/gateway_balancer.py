@@ -24,17 +24,24 @@ class GatewayBalancer(Construct):
 
     Args:
         clients: Address range (CIDR) that may connect.
+        protected: AWS refuses to delete it.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc, clients: str, target: EnvoyService
+        self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc, clients: str, target: EnvoyService, protected: bool
     ) -> None:
         super().__init__(scope, construct_id)
         group = ec2.SecurityGroup(
             self, "Group", vpc=vpc, description="Clients of the gateway", allow_all_outbound=False
         )
         balancer = elb.NetworkLoadBalancer(
-            self, "Balancer", vpc=vpc, internet_facing=False, cross_zone_enabled=True, security_groups=[group]
+            self,
+            "Balancer",
+            vpc=vpc,
+            internet_facing=False,
+            cross_zone_enabled=True,
+            security_groups=[group],
+            deletion_protection=protected or None,
         )
         accept(
             balancer,

@@ -189,7 +189,7 @@ class IdentityResources(Construct):
             domain_name=str(declared.dns_names[0]),
             subject_alternative_names=[str(name) for name in declared.dns_names[1:]] or None,
             key_algorithm=declared.key_algorithm,
-            tags=[CfnTag(key="meshcert:identity", value=name)],
+            tags=[CfnTag(key=naming.IDENTITY_TAG, value=name)],
         )
         secret = PublishedSecret(
             self,

@@ -28,7 +28,10 @@ class RevocationBucket(s3.Bucket):
     Private CA and every task, and protect nothing. Old versions are not kept: each list includes what the one before
     said, its number only grows, and nobody goes back to an older one.
 
-    It outlives the stack, like the CAs that write to it.
+    It outlives the stack with its policy, like the CAs that write to it: without the policy they could write no list
+    any more, and the last ones end within a week. Private CA writes a test object as soon as a CA is made, and
+    CloudFormation deletes no bucket that holds anything (template reference, "AWS::S3::Bucket"), so the bucket is kept
+    even when its own creation is rolled back: otherwise the rollback itself would fail.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, mesh: str) -> None:
@@ -42,7 +45,7 @@ class RevocationBucket(s3.Bucket):
             # It takes the one ACL that Private CA sets, bucket-owner-full-control, and no other (S3 guide, "Object
             # Ownership").
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+            removal_policy=RemovalPolicy.RETAIN,
         )
         accept(
             self,
@@ -66,3 +69,5 @@ class RevocationBucket(s3.Bucket):
                 },
             )
         )
+        assert self.policy is not None
+        self.policy.apply_removal_policy(RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)

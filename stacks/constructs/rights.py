@@ -146,6 +146,22 @@ class MeshRights:
         return statement
 
 
+def ecs_tasks() -> iam.ServicePrincipal:
+    """
+    The principal of a role for tasks: Amazon ECS, when it acts for this account and region.
+
+    Otherwise another account's tasks could be given the role (ECS developer guide, "Amazon ECS task IAM role": it asks
+    for both conditions against a confused deputy, and names no narrower ARN).
+    """
+    return iam.ServicePrincipal(
+        "ecs-tasks.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+            "ArnLike": {"aws:SourceArn": f"arn:{Aws.PARTITION}:ecs:{Aws.REGION}:{Aws.ACCOUNT_ID}:*"},
+        },
+    )
+
+
 def _allow(sid: str, actions: Iterable[str], *resources: str) -> iam.PolicyStatement:
     return iam.PolicyStatement(sid=sid, actions=list(actions), resources=list(resources))
 

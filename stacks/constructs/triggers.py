@@ -17,7 +17,7 @@ from meshcert import naming
 if TYPE_CHECKING:
     from aws_cdk import aws_sqs as sqs
 
-PATTERNS: dict[str, tuple[str, events.EventPattern]] = {
+ACM_AND_HEALTH: dict[str, tuple[str, events.EventPattern]] = {
     "CertificateChanged": (
         "ACM has renewed a certificate, or says that it could not",
         events.EventPattern(
@@ -44,25 +44,52 @@ PATTERNS: dict[str, tuple[str, events.EventPattern]] = {
             },
         ),
     ),
-    "DeploymentChanged": (
-        "A deployment of a service began, is complete, or has failed",
-        events.EventPattern(source=["aws.ecs"], detail_type=["ECS Deployment State Change"]),
-    ),
-    "TaskStopped": (
-        "A task ends: it may be the first one that failed on a new certificate",
-        # The last status comes half a minute or more later: Fargate takes the network down first.
-        events.EventPattern(
-            source=["aws.ecs"], detail_type=["ECS Task State Change"], detail={"desiredStatus": ["STOPPED"]}
-        ),
-    ),
 }
-"""The rules' patterns, by source and type and never by ARN, so that a replaced certificate is not missed."""
+"""Description and pattern by source and type, and never by ARN, so that a replaced certificate is not missed."""
 
 SCHEDULES = {
     "tick": ("rate(1 minute)", "Looks at the identities that are not settled", Duration.minutes(5)),
     "sweep": ("rate(1 hour)", "Looks at every identity, whatever events said", Duration.minutes(30)),
 }
 """The schedules: expression, description, and how long delivery of a message is tried."""
+
+
+def patterns(mesh: str) -> dict[str, tuple[str, events.EventPattern]]:
+    """
+    Description and pattern of every rule.
+
+    ECS sends the events of every task and service of the account (EventBridge reference, "Amazon ECS events"). Those of
+    other clusters would be a message and a run each, and real ones would wait behind them; the mesh's own cluster has a
+    name that never changes.
+    """
+    ecs = f"arn:{Aws.PARTITION}:ecs:{Aws.REGION}:{Aws.ACCOUNT_ID}"
+    cluster = naming.cluster(mesh)
+    return {
+        **ACM_AND_HEALTH,
+        "DeploymentChanged": (
+            "A deployment of a service began, is complete, or has failed",
+            events.EventPattern(
+                source=["aws.ecs"],
+                detail_type=["ECS Deployment State Change"],
+                # The event's detail does not name the cluster.
+                resources=events.Match.prefix(f"{ecs}:service/{cluster}/"),
+            ),
+        ),
+        "TaskStopped": (
+            "A task ends: it may be the first one that failed on a new certificate",
+            # The last status comes half a minute or more later: Fargate takes the network down first.
+            events.EventPattern(
+                source=["aws.ecs"],
+                detail_type=["ECS Task State Change"],
+                detail={
+                    "desiredStatus": ["STOPPED"],
+                    "clusterArn": [f"{ecs}:cluster/{cluster}"],
+                    # A task that somebody runs by hand in the cluster belongs to no service.
+                    "group": events.Match.prefix("service:"),
+                },
+            ),
+        ),
+    }
 
 
 class EventRules(Construct):
@@ -74,7 +101,9 @@ class EventRules(Construct):
         undelivered: Gets the events that the target did not take.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, target: sqs.Queue, undelivered: sqs.Queue) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, mesh: str, target: sqs.Queue, undelivered: sqs.Queue
+    ) -> None:
         super().__init__(scope, construct_id)
         self.rules = {
             name: events.Rule(
@@ -91,7 +120,7 @@ class EventRules(Construct):
                     )
                 ],
             )
-            for name, (description, pattern) in PATTERNS.items()
+            for name, (description, pattern) in patterns(mesh).items()
         }
         """The rules by name."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from evidence.fixtures.pki import Hierarchy
 from lambdas.deploy import handler
-from meshcert.aws.cloudformation import send_answer
+from meshcert.aws.cloudformation import require_response_url, send_answer
 from meshcert.errors import AwsUnavailable, RequestInvalid
 from tests.lambdas.invocation import Invocations
 from tests.meshcert.publishing.world import IDENTITY, ROOT, SECRET, TRUST
@@ -61,11 +61,19 @@ def cloudformation(failures: int = 0) -> Iterator[tuple[str, list[tuple[str, dic
         answers: ClassVar = []
 
     Taking.failures = failures
-    with HTTPServer(("127.0.0.1", 0), Taking) as server:
+    with served(Taking) as url:
+        yield url, Taking.answers
+
+
+@contextmanager
+def served(kind: type[CloudFormation]) -> Iterator[str]:
+    """A server of this kind, at a URL with a credential in it; the environment says that Amazon S3 is there."""
+    with HTTPServer(("127.0.0.1", 0), kind) as server, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
-            yield f"http://127.0.0.1:{server.server_port}/?signature=credential", Taking.answers
+            yield f"http://127.0.0.1:{server.server_port}/?signature=credential"
         finally:
             server.shutdown()
             thread.join()
@@ -116,6 +124,75 @@ class TestCloudFormation:
             run.invoke(request(url, IDENTITY))
 
         assert "MESHCERT_MESH: it is not set" in answers[0][1]["Reason"]
+
+    @pytest.mark.parametrize("status", [301, 303, 307, 308])
+    def test_a_redirect_of_the_bucket_is_not_followed(self, status: int) -> None:
+        """Amazon S3 sends none for a presigned URL; who does wants the function to ask somebody else."""
+        with cloudformation() as (elsewhere, answers):
+
+            class Redirecting(CloudFormation):
+                answers: ClassVar = []
+                failures: ClassVar = 0
+
+                def do_PUT(self) -> None:
+                    self.rfile.read(int(self.headers["Content-Length"]))
+                    self.send_response(status)
+                    self.send_header("Location", elsewhere)
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+
+            with served(Redirecting) as url, pytest.raises(AwsUnavailable, match=f"HTTP {status}"):
+                send_answer(url, {"LogicalResourceId": "Published"})
+
+        assert answers == []
+
+    @pytest.mark.parametrize(
+        "host",
+        [
+            "cloudformation-custom-resource-response-useast1.s3.amazonaws.com",
+            "cloudformation-custom-resource-response-eucentral1.s3.eu-central-1.amazonaws.com",
+            "cloudformation-custom-resource-response-euwest1.s3-eu-west-1.amazonaws.com",
+            "s3.dualstack.eu-west-1.amazonaws.com",
+            "bucket.s3.cn-north-1.amazonaws.com.cn",
+            "bucket.s3.us-gov-west-1.amazonaws.com",
+            "bucket.s3.eusc-de-east-1.amazonaws.eu",
+        ],
+    )
+    def test_amazon_s3_is_where_cloudformation_waits(self, host: str) -> None:
+        """Presigned URLs of its own buckets, in every partition and of every form."""
+        url = f"https://{host}/arn%3Aaws%3A/x?X-Amz-Signature=credential"
+
+        assert require_response_url(url, {}) == url
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://bucket.s3.amazonaws.com/x",
+            "https://bucket.s3.amazonaws.com.example/x",
+            "https://s3.amazonaws.com@example.com/x",
+            "https://example.com/s3.amazonaws.com/x",
+            "https://example.com#s3.amazonaws.com/x",
+            "https://bucket.s3.amazonaws.com:8443/x",
+            "https://evils3.amazonaws.com/x",
+            "https://s3-x-1234.eu-west-1.elb.amazonaws.com/x",
+            "https://x.execute-api.eu-west-1.amazonaws.com/s3.amazonaws.com/x",
+            "https://s3.x.eu-west-1.amazonaws.com/x",
+            "http://169.254.169.254/latest/meta-data/",
+            "http://127.0.0.1/x",
+            "file:///etc/passwd",
+            "https://bucket.s3.amazonaws.com/x\r\nHost: example.com",
+        ],
+    )
+    def test_no_answer_goes_anywhere_else(self, run: Invocations, world: World, url: str) -> None:
+        """Nothing is carried out either: nobody but CloudFormation asks so."""
+        before = dict(world.vault.secrets[SECRET].values)
+
+        with pytest.raises(RequestInvalid, match="not an https URL of Amazon S3's") as caught:
+            run.invoke(request(url, IDENTITY))
+
+        assert url not in str(caught.value)
+        assert dict(world.vault.secrets[SECRET].values) == before
+        assert run.metrics() == ["DeployFailed"]
 
     def test_a_stumbling_bucket_gets_its_answer_in_the_end(self) -> None:
         """The answer is worth retries: without it CloudFormation waits for an hour."""

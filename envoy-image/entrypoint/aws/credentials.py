@@ -8,12 +8,14 @@ the machine's CA bundle twice: a fifth of the time Envoy itself takes to start.
 from __future__ import annotations
 
 import json
+import re
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from awscrt import auth, http
 
+from entrypoint.aws.endpoint import parse_endpoint
 from entrypoint.aws.http_exchange import connect, exchange, result
 
 if TYPE_CHECKING:
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
 
     from entrypoint.aws.endpoint import Endpoint
 
+_WITHOUT_TLS = re.compile(r"127(\.[0-9]{1,3}){3}|::1|169\.254\.170\.2|169\.254\.170\.23|fd00:ec2::23")
+"""Where AWS's programs take credentials without TLS: loopback, and the addresses of ECS and EKS inside each host (AWS
+SDKs and Tools Reference Guide, "Container credential provider")."""
 REFRESH_BEFORE_S = 300.0
 """New credentials are fetched this long before the old ones expire, seconds; ECS renews them even earlier."""
 _OK = 200
@@ -41,6 +46,22 @@ class CredentialsEndpoint:
         self.endpoint = endpoint
         self.path = path
         self.token = token
+
+
+def credentials_endpoint(url: str, token: Callable[[], str]) -> CredentialsEndpoint:
+    """
+    The endpoint that a platform's URL names.
+
+    Args:
+        token: See :class:`CredentialsEndpoint`.
+
+    Raises:
+        ValueError: If it is not HTTP(S), or HTTP to a host that is not this one. The URL is not in the message.
+    """
+    endpoint, path = parse_endpoint(url)
+    if not endpoint.tls and not _WITHOUT_TLS.fullmatch(endpoint.host):
+        raise ValueError("it is http, and its host is neither loopback nor an address of ECS or EKS")
+    return CredentialsEndpoint(endpoint, path, token)
 
 
 class EndpointCredentials:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from entrypoint.aws.credentials import CredentialsEndpoint
-from entrypoint.aws.endpoint import parse_endpoint
+from entrypoint.aws.credentials import credentials_endpoint
 from meshcert.contract.environment import METADATA_URI
 
 if TYPE_CHECKING:
@@ -13,6 +12,7 @@ if TYPE_CHECKING:
 
     from awscrt.io import ClientBootstrap
 
+    from entrypoint.aws.credentials import CredentialsEndpoint
     from meshcert.errors import Fault
 
 RELATIVE_URI = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"
@@ -29,10 +29,10 @@ class Ecs:
         self._environ = environ
 
     def faults(self) -> Iterator[Fault]:
-        """A fault if the credentials endpoint is not a URL, unless keys in the environment make it unnecessary."""
+        """A fault if credentials must not be fetched where the environment says, unless it holds keys itself."""
         if not self._environ.get("AWS_ACCESS_KEY_ID") and (url := self._environ.get(FULL_URI)):
             try:
-                parse_endpoint(url)
+                credentials_endpoint(url, self._token)
             except ValueError as error:
                 from meshcert.errors import Fault  # loaded by the settings
 
@@ -42,7 +42,7 @@ class Ecs:
         """The endpoint that ECS gives every task with a task role."""
         path = self._environ.get(RELATIVE_URI)
         url = ECS_HOST + path if path else self._environ.get(FULL_URI)
-        return CredentialsEndpoint(*parse_endpoint(url), self._token) if url else None
+        return credentials_endpoint(url, self._token) if url else None
 
     def anonymous(self) -> str:
         """The reason, if there is no metadata endpoint; otherwise empty."""

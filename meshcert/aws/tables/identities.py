@@ -12,6 +12,7 @@ from meshcert.aws.errors import aws_errors, error_code
 from meshcert.identity import IDENTITY_SCHEMA, Identity, ServiceUse
 from meshcert.naming import IDENTITIES_BY_CERTIFICATE
 from meshcert.proxy import RotationMode
+from meshcert.publishing.ownership import is_identity_secret
 from meshcert.san import parse_sans
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ class Identities:
 
     Args:
         table: boto3's DynamoDB ``Table``; partition key ``name``, index ``by-certificate`` on ``certificate_arn``.
+        mesh: Name of the mesh. A row that names a secret other than its identity's own is not believed.
     """
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, table: Any, mesh: str) -> None:
         self._table = table
+        self._mesh = mesh
 
     def remember(self, identity: Identity) -> None:
         """See :meth:`meshcert.identity.IdentityTable.remember`."""
@@ -71,7 +74,7 @@ class Identities:
         """See :meth:`meshcert.identity.Declared.find`."""
         with aws_errors("dynamodb:GetItem", name):
             row = self._table.get_item(Key={"name": name}, ConsistentRead=True).get("Item")
-        return _read(row) if row else None
+        return _read(row, self._mesh) if row else None
 
     def find_by_certificate(self, certificate_arn: str) -> Identity | None:
         """See :meth:`meshcert.identity.Declared.find_by_certificate`."""
@@ -107,11 +110,11 @@ def _service_row(use: ServiceUse) -> dict[str, Any]:
     return {"name": use.name, "rotation": str(use.rotation), "poll_interval_s": Decimal(str(use.poll_interval_s))}
 
 
-def _read(row: Mapping[str, Any]) -> Identity | None:
+def _read(row: Mapping[str, Any], mesh: str) -> Identity | None:
     if row.get("schema") != IDENTITY_SCHEMA:
         return None
     try:
-        return Identity(
+        identity = Identity(
             name=row["name"],
             certificate_arn=row["certificate_arn"],
             secret_id=row["secret_id"],
@@ -128,6 +131,10 @@ def _read(row: Mapping[str, Any]) -> Identity | None:
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
         logger.warning("the row of identity %s cannot be read (%s): deploy the mesh again", row.get("name"), exc)
         return None
+    if is_identity_secret(identity.secret_id, mesh, identity.name):
+        return identity
+    logger.error("the row of identity %s names a secret that is not its own: deploy the mesh again", identity.name)
+    return None
 
 
 def _service(use: Mapping[str, Any]) -> ServiceUse:

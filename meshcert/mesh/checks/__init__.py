@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from meshcert.mesh.checks.calls import check_calls, check_listeners, check_routes
 from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
 from meshcert.mesh.checks.names import check_dns_names, check_names
+from meshcert.mesh.checks.network import check_network
 from meshcert.mesh.checks.services import (
     check_each_proxy_runs_once,
     check_health_checks,
@@ -28,6 +29,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
     """Report every fault that types cannot express."""
     for one in (
         check_names,
+        check_network,
         check_validity,
         check_trust,
         check_revocation,

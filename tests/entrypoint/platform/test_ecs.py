@@ -77,6 +77,40 @@ def test_an_endpoint_that_is_not_a_url_is_a_fault_unless_nobody_needs_it() -> No
         platform_of(environ).credentials()
 
 
+@pytest.mark.parametrize(
+    ("url", "taken"),
+    [
+        ("http://127.0.0.1:9/x", True),
+        ("http://127.8.9.10/x", True),
+        ("http://[::1]:80/x", True),
+        ("http://169.254.170.2/x", True),
+        ("http://169.254.170.23/v1/credentials", True),
+        ("http://[fd00:ec2::23]/v1/credentials", True),
+        ("https://credentials.example/x", True),
+        ("http://credentials.example/x", False),
+        ("http://localhost/x", False),
+        ("http://127.0.0.1.example/x", False),
+        ("http://169.254.169.254/latest/meta-data/", False),
+        ("http://169.254.170.2.example/x", False),
+        ("http://10.0.0.1/x", False),
+        ("http://[fd00:ec2::254]/x", False),
+        ("http://[::ffff:10.0.0.1]/x", False),
+    ],
+)
+def test_credentials_come_without_tls_from_this_host_alone(url: str, *, taken: bool) -> None:
+    """Loopback and the addresses of ECS and EKS, which are inside each host, as in every SDK of AWS."""
+    platform = platform_of({"AWS_CONTAINER_CREDENTIALS_FULL_URI": url})
+
+    assert [fault.problem for fault in platform.faults()] == (
+        [] if taken else ["it is http, and its host is neither loopback nor an address of ECS or EKS"]
+    )
+    if taken:
+        assert platform.credentials()
+        return
+    with pytest.raises(ValueError, match="neither loopback nor"):
+        platform.credentials()
+
+
 class Elsewhere:
     """Another platform, which has no credentials endpoint and does not say which instance this is."""
 

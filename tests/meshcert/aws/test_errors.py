@@ -250,10 +250,10 @@ class TestAdapters:
     @pytest.mark.parametrize("code", ["ConditionalCheckFailedException", "ResourceNotFoundException"])
     def test_forgetting_what_is_not_there_is_no_error(self, code: str) -> None:
         """No row, somebody else's row, no table."""
-        Identities(Answers(delete_item=client_error(code))).forget("colorteller", "owner")
+        Identities(Answers(delete_item=client_error(code)), "color").forget("colorteller", "owner")
 
     def test_a_row_of_another_schema_is_not_read(self) -> None:
         """A later version of the function may write rows that this one does not understand."""
         table = Answers(get_item={"Item": {"name": "colorteller", "schema": 2}})
 
-        assert Identities(table).find("colorteller") is None
+        assert Identities(table, "color").find("colorteller") is None

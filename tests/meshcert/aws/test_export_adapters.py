@@ -16,7 +16,7 @@ from meshcert.errors import IdentityMissing, SecretNotPublished
 from meshcert.identity import Identity
 from meshcert.material import split_certificates
 from meshcert.material.document import PLACEHOLDER, read_material, read_trust_bundle
-from meshcert.naming import IDENTITIES_BY_CERTIFICATE
+from meshcert.naming import IDENTITIES_BY_CERTIFICATE, IDENTITY_TAG
 from meshcert.publishing.export import TrustBundleRequest, export_identity, export_trust_bundle
 from meshcert.publishing.publication import Outcome
 from meshcert.san import Dns
@@ -169,7 +169,10 @@ class TestExportOnLocalAws:
         issuing_arn = subordinate(pca, root_arn)
         permit_acm(pca, issuing_arn)
         certificate = aws.client("acm").request_certificate(
-            DomainName=NAME, CertificateAuthorityArn=issuing_arn, KeyAlgorithm="EC_prime256v1"
+            DomainName=NAME,
+            CertificateAuthorityArn=issuing_arn,
+            KeyAlgorithm="EC_prime256v1",
+            Tags=[{"Key": IDENTITY_TAG, "Value": "colorteller"}],
         )
         return Identity(
             "colorteller", certificate["CertificateArn"], new_secret(), root_arn, (Dns(NAME),), ((Dns(NAME),),)

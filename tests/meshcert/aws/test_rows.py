@@ -98,6 +98,9 @@ class TestAcknowledgementRows:
         assert rows["arn:task/1"]["teller"].error == "x" * 256
 
 
+SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:meshcert/color/identity/teller-AbCdEf"
+
+
 class TestIdentityRows:
     """Rows that another version of the function wrote, or a person."""
 
@@ -110,7 +113,7 @@ class TestIdentityRows:
                 written.update(call["ExpressionAttributeValues"])
 
         names = (Dns("Teller.local"), Uri("spiffe://color.example/Teller"))
-        Identities(Table()).remember(Identity("teller", "arn:c", "arn:s", "arn:r", names, (names, names[:1])))
+        Identities(Table(), "color").remember(Identity("teller", "arn:c", "arn:s", "arn:r", names, (names, names[:1])))
 
         texts = ["Teller.local", "spiffe://color.example/Teller"]
         assert (written[":names"], written[":peer_names"]) == (texts, [texts, texts[:1]])
@@ -123,7 +126,7 @@ class TestIdentityRows:
         row = {
             "name": "teller",
             "certificate_arn": "arn:c",
-            "secret_id": "arn:s",
+            "secret_id": SECRET,
             "root_certificate_authority_arn": "arn:r",
             "names": ["teller.local"],
             "peer_names": [["teller.local"]],
@@ -131,7 +134,7 @@ class TestIdentityRows:
             "schema": Decimal(1),
         }
 
-        assert Identities(Answers(get_item={"Item": row | change})).find("teller") is None
+        assert Identities(Answers(get_item={"Item": row | change}), "color").find("teller") is None
         assert f"the row of identity teller cannot be read ({next(iter(change))}" in caplog.text
 
     def test_names_are_told_page_by_page_without_rows_of_other_schemas(self) -> None:
@@ -142,14 +145,14 @@ class TestIdentityRows:
             [{"name": "c", "schema": Decimal(1)}, {"name": "d"}, {"name": "e", "schema": "1"}],
         )
 
-        assert list(Identities(pages).names()) == ["a", "c"]
+        assert list(Identities(pages, "color").names()) == ["a", "c"]
 
     def test_a_row_from_before_services_were_known_is_read(self) -> None:
         """The next deploy fills them in."""
         row = {
             "name": "teller",
             "certificate_arn": "arn:c",
-            "secret_id": "arn:s",
+            "secret_id": SECRET,
             "root_certificate_authority_arn": "arn:r",
             "names": ["teller.local"],
             "peer_names": [["teller.local"]],
@@ -157,10 +160,39 @@ class TestIdentityRows:
             "schema": Decimal(1),
         }
 
-        found = Identities(Answers(get_item={"Item": row})).find("teller")
+        found = Identities(Answers(get_item={"Item": row}), "color").find("teller")
 
         assert found is not None
         assert (found.names, found.services, found.certificate_authority_arns) == ((Dns("teller.local"),), (), ())
+
+    @pytest.mark.parametrize(
+        "secret",
+        [
+            SECRET.replace("teller", "gateway"),
+            SECRET.replace("color", "other"),
+            SECRET.replace("identity", "trust"),
+            SECRET.removesuffix("-AbCdEf"),
+            f"{SECRET}-AbCdEf",
+            "mine",
+        ],
+    )
+    def test_a_row_that_names_another_secret_is_not_believed(
+        self, caplog: pytest.LogCaptureFixture, secret: str
+    ) -> None:
+        """Whoever writes the table must not have one identity's key published where another may read it."""
+        row = {
+            "name": "teller",
+            "certificate_arn": "arn:c",
+            "secret_id": secret,
+            "root_certificate_authority_arn": "arn:r",
+            "names": ["teller.local"],
+            "peer_names": [["teller.local"]],
+            "owner": "stack/Teller",
+            "schema": Decimal(1),
+        }
+
+        assert Identities(Answers(get_item={"Item": row}), "color").find("teller") is None
+        assert "the row of identity teller names a secret that is not its own" in caplog.text
 
     @pytest.mark.parametrize(
         "odd",
@@ -174,9 +206,9 @@ class TestIdentityRows:
         self, odd: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
         """The message tells how it is mended."""
-        row = {"name": "teller", "schema": Decimal(1), "certificate_arn": "arn:c", "secret_id": "arn:s", "owner": "o"}
+        row = {"name": "teller", "schema": Decimal(1), "certificate_arn": "arn:c", "secret_id": SECRET, "owner": "o"}
         row |= {"root_certificate_authority_arn": "arn:r", "names": [], "peer_names": [], **odd}
 
-        assert Identities(Answers(get_item={"Item": row})).find("teller") is None
+        assert Identities(Answers(get_item={"Item": row}), "color").find("teller") is None
         assert "the row of identity teller cannot be read" in caplog.text
         assert "deploy the mesh again" in caplog.text

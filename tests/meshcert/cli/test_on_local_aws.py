@@ -110,12 +110,15 @@ def identity(aws: LocalAws) -> Identity:
     """A mesh made by hand: tables, one identity that is published, a queue, an audit line, a verify function."""
     _new_table(aws, naming.lifecycle_table(MESH), "name")
     _new_table(aws, naming.acknowledgements_table(MESH), "service", "task")
-    declared = Identities(_new_table(aws, naming.identities_table(MESH), "name"))
+    declared = Identities(_new_table(aws, naming.identities_table(MESH), "name"), MESH)
     pca, acm = aws.client("acm-pca"), aws.client("acm")
     authority = root(pca)
     permit_acm(pca, authority)
     requested = acm.request_certificate(
-        DomainName=NAME, CertificateAuthorityArn=authority, KeyAlgorithm="EC_prime256v1"
+        DomainName=NAME,
+        CertificateAuthorityArn=authority,
+        KeyAlgorithm="EC_prime256v1",
+        Tags=[{"Key": naming.IDENTITY_TAG, "Value": "colorteller"}],
     )
     secret = aws.client("secretsmanager").create_secret(
         Name=naming.identity_secret(MESH, "colorteller"), SecretString=PLACEHOLDER

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 TELLER = Identity(
     name="colorteller",
     certificate_arn="arn:certificate/teller",
-    secret_id="arn:secret/teller",
+    secret_id="arn:aws:secretsmanager:eu-west-1:111122223333:secret:meshcert/color/identity/colorteller-AbCdEf",
     root_certificate_authority_arn="arn:root",
     names=(Dns("colorteller.mtls.svc.cluster.local"), Uri("spiffe://color.example/Teller")),
     peer_rules=((Dns("colorteller.mtls.svc.cluster.local"),), (Uri("spiffe://color.example/Teller"), Dns("old.local"))),

@@ -16,6 +16,7 @@ from tests.meshcert.publishing.world import BUNDLE, CERTIFICATE, IDENTITY, NAME,
 if TYPE_CHECKING:
     from tests.meshcert.publishing.world import World
 
+BUCKET = "meshcert-color-crl-111122223333-eu-west-1"
 OTHER_ROOT = f"{ROOT}-2"
 MOVED_CERTIFICATE = f"{CERTIFICATE}-2"
 
@@ -149,7 +150,7 @@ def test_a_root_that_no_running_task_needs_goes(world: World, *, moved: bool) ->
 
 
 def _lists(*arns: str) -> dict[str, Any]:
-    return {"RevocationLists": [{"Bucket": "b", "CertificateAuthorityArn": arn} for arn in arns]}
+    return {"RevocationLists": [{"Bucket": BUCKET, "CertificateAuthorityArn": arn} for arn in arns]}
 
 
 def test_a_bundle_says_where_revocation_lists_lie_and_who_signs_them(world: World, other: Hierarchy) -> None:
@@ -159,8 +160,8 @@ def test_a_bundle_says_where_revocation_lists_lie_and_who_signs_them(world: Worl
     assert answered["Status"] == "SUCCESS"
     bundle = read_trust_bundle(world.vault.current_value(BUNDLE).value, BUNDLE)
     assert bundle.lists == (
-        ListSource("b", "crl/teller-root.crl", world.hierarchy.root_pem),
-        ListSource("b", "crl/teller-root-2.crl", other.root_pem),
+        ListSource(BUCKET, "crl/teller-root.crl", world.hierarchy.root_pem),
+        ListSource(BUCKET, "crl/teller-root-2.crl", other.root_pem),
     )
     assert bundle.version_id == world.current(BUNDLE)
 

@@ -43,6 +43,7 @@ class InMemoryCertificates:
         self._issued: dict[str, Material] = {}
         self._renewable: dict[str, bool] = {}
         self._pending_looks: dict[str, int] = {}
+        self.owners: dict[str, str] = {}
         self.key_encryption: KeyEncryption = "pbes2-sha1"
 
     def issue(self, certificate_arn: str, material: Material, *, pending_looks: int = 0) -> None:
@@ -65,6 +66,10 @@ class InMemoryCertificates:
         return IssuedCertificate(
             material.certificate, material.certificate_chain, to_take_out=not self._renewable[certificate_arn]
         )
+
+    def owner(self, certificate_arn: str) -> str:
+        """ListTagsForCertificate: the tag with which CloudFormation requested the certificate."""
+        return self.owners.get(certificate_arn, "colorteller")
 
     def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
         """ExportCertificate."""

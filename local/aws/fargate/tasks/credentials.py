@@ -13,11 +13,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, ClassVar
 
 from local.aws.iam import evaluation as iam
+from local.aws.iam import service_roles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
+
+_ECS_TASKS = "ecs-tasks.amazonaws.com"
 
 # As on Fargate; a client asks again some minutes before.
 _VALID_FOR = dt.timedelta(hours=6)
@@ -56,13 +59,17 @@ class CredentialsEndpoint:
         self._base = f"http://{host}:{self._server.server_address[1]}"
         threading.Thread(target=self._server.serve_forever, daemon=True, name="task-credentials").start()
 
-    def grant(self, role_arn: str, session_name: str) -> Grant:
+    def grant(self, role_arn: str, task_arn: str) -> Grant:
         """
         Open the way to ``role_arn`` for one task.
 
         Raises:
-            ValueError: If the role does not exist or does not trust ECS tasks.
+            ValueError: If the role does not exist or does not trust ECS when it acts for this task.
         """
+        keys = {"aws:SourceAccount": task_arn.split(":")[4], "aws:SourceArn": task_arn}
+        if not service_roles.trusts(role_arn, _ECS_TASKS, keys):
+            raise ValueError(f"{_ECS_TASKS} was unable to assume the role {role_arn} for {task_arn}")
+        session_name = task_arn.rsplit("/", 1)[-1]
         iam.role_session(role_arn, session_name)
         path = f"/v2/credentials/{secrets.token_hex(16)}"
         grant = Grant(

@@ -90,7 +90,7 @@ class TaskPlan:
                     self.record["taskArn"].rsplit("/", 1)[-1], int(self.definition["cpu"])
                 )
             if role:
-                self._grant = self.host.credentials.grant(role, self.record["taskArn"].rsplit("/", 1)[-1])
+                self._grant = self.host.credentials.grant(role, self.record["taskArn"])
             for value in self.definition["containerDefinitions"]:
                 self.containers.append(self._container(value))
         except ImageNotFoundError as error:
