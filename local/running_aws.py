@@ -21,7 +21,7 @@ import boto3
 from dnslib import DNSRecord
 
 from local.assembly import deploy_assembly
-from local.aws.config import CertificateTimes, Config
+from local.aws.config import KIND, UNKIND, CertificateTimes, Config, TrafficBehaviour
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -72,6 +72,8 @@ class LocalAws:
         cpu_quota: Whether its tasks get no more than their CPU units, where cgroups permit that
             (:mod:`local.aws.fargate.containers.cpu_quota`).
         other_clusters_tasks_per_s: How many tasks of other clusters send their events to the account's default bus.
+        traffic: How callers come to know its tasks, and what happens when tasks stop. The default is the kind
+            behaviour; with ``MESHCERT_LOCAL_UNKIND=0.1`` in the environment it is AWS's at a tenth of its times.
     """
 
     directory: Path
@@ -81,6 +83,7 @@ class LocalAws:
     region: str = REGION
     cpu_quota: bool = False
     other_clusters_tasks_per_s: float = 0.0
+    traffic: TrafficBehaviour = field(default_factory=lambda: _traffic(os.environ.get("MESHCERT_LOCAL_UNKIND", "")))
     _config: Config | None = field(default=None, init=False, repr=False)
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
 
@@ -265,6 +268,7 @@ class LocalAws:
             certificates=self.certificates,
             cpu_quota=self.cpu_quota,
             other_clusters_tasks_per_s=self.other_clusters_tasks_per_s,
+            traffic=self.traffic,
         )
 
     def _start(self, host: str) -> None:
@@ -311,6 +315,11 @@ class LocalAws:
         if config is not None:
             shutil.rmtree(config.directory, ignore_errors=True)
         shutil.rmtree(self.directory / "cdk-home", ignore_errors=True)
+
+
+def _traffic(scale: str) -> TrafficBehaviour:
+    """AWS's behaviour at so many times its times, or the kind one for an empty text."""
+    return UNKIND.scaled(float(scale)) if scale else KIND
 
 
 def _interpreter(variable: str, environment: str) -> Path:

@@ -113,10 +113,10 @@ def parse_san(text: object, place: str) -> San:
         SanInvalid: If it is neither.
     """
     if not isinstance(text, str):
-        raise SanInvalid(place, f"{text!r} is not a name")
+        raise SanInvalid(place, f"{text!r:.200} is not a name")
     name = san_of(text)
     if problem := _dns_problem(text) if isinstance(name, Dns) else _spiffe_problem(text):
-        raise SanInvalid(place, f"{text!r} {problem}")
+        raise SanInvalid(place, f"{text!r:.300} {problem}")
     return name
 
 
@@ -132,7 +132,7 @@ def parse_sans(texts: object, place: str) -> tuple[San, ...]:
         SanInvalid: If it is not a list, or for the first name that is wrong.
     """
     if not isinstance(texts, list | tuple):
-        raise SanInvalid(place, f"{texts!r} is not a list of names")
+        raise SanInvalid(place, f"{texts!r:.200} is not a list of names")
     return tuple(parse_san(text, f"{place}[{number}]") for number, text in enumerate(texts))
 
 

@@ -132,7 +132,7 @@ class RenewalStack(Stack):
                 rights.table(
                     "LeaseAndRemember", lifecycle, "dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"
                 ),
-                rights.table("ReadAcknowledgements", acknowledgements, "dynamodb:Query"),
+                rights.table("ReadAcknowledgements", acknowledgements, "dynamodb:BatchGetItem"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),
                 rights.authorities("ReadAuthorities", "acm-pca:GetCertificateAuthorityCertificate"),
@@ -194,7 +194,7 @@ class RenewalStack(Stack):
             [
                 rights.table("ReadIdentities", naming.identities_table(mesh), "dynamodb:GetItem", "dynamodb:Scan"),
                 rights.table("ReadLifecycle", naming.lifecycle_table(mesh), "dynamodb:GetItem"),
-                rights.table("ReadAcknowledgements", naming.acknowledgements_table(mesh), "dynamodb:Query"),
+                rights.table("ReadAcknowledgements", naming.acknowledgements_table(mesh), "dynamodb:BatchGetItem"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("ReadCertificates", "acm:GetCertificate"),
                 rights.authorities("ReadAuthorities", "acm-pca:GetCertificateAuthorityCertificate"),

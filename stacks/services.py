@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 ADDRESSES = "10.0.0.0/16"
 """The network's address range; nobody outside it reaches a gateway unless you allow it."""
 
+DENIAL_S = 1
+"""How long resolvers remember that a service has no healthy task, seconds."""
+
 # Free of charge, unlike interface endpoints (Amazon VPC guide, "Gateway endpoints"): also beside a NAT gateway, which
 # takes money for every byte, and every image layer comes from S3.
 GATEWAYS = {
@@ -81,7 +84,7 @@ class ServicesStack(Stack):
             mesh=mesh,
             authorities=pki.hierarchies,
             cluster=cluster,
-            namespace=servicediscovery.PrivateDnsNamespace(self, "Namespace", name=mesh.namespace, vpc=vpc),
+            namespace=self._namespace(mesh, vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
             execution_role=self._execution_role(name),
@@ -132,6 +135,17 @@ class ServicesStack(Stack):
             "Flow logs are an account-wide choice with a price of their own; they hold nothing meshcert needs.",
         )
         return vpc, tuple(endpoints)
+
+    def _namespace(self, mesh: Mesh, vpc: ec2.IVpc) -> servicediscovery.PrivateDnsNamespace:
+        """
+        The Cloud Map namespace, whose denials last for a second.
+
+        Else the VPC's resolver remembers for minutes that a service had no task yet (aws-app-mesh-roadmap#221).
+        """
+        namespace = servicediscovery.PrivateDnsNamespace(self, "Namespace", name=mesh.namespace, vpc=vpc)
+        zone = namespace.node.default_child
+        zone.add_property_override("Properties.DnsProperties.SOA.TTL", DENIAL_S)  # type: ignore[union-attr] # the L1
+        return namespace
 
     def _execution_role(self, mesh: str) -> iam.Role:
         """The role with which ECS pulls images and writes logs for every task; it can read no secret."""

@@ -45,6 +45,7 @@ from rich.console import Console
 
 from meshcert.errors import MeshcertError
 from meshcert.mesh import load_mesh
+from meshcert.printable import printable
 from tools.aws_checks import CHECKS
 from tools.aws_checks.account import Account
 from tools.aws_checks.deployment import Deployment, NotDeployed
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         deployment = _deployment(options)
     except (MeshcertError, NotDeployed, BotoCoreError) as error:
-        progress.print(str(error), style="red", markup=False, soft_wrap=True)
+        progress.print(printable(str(error)), style="red", markup=False, soft_wrap=True)
         return UNUSABLE
     findings: list[Finding] = []
     with progress.status("Asking AWS") as status:

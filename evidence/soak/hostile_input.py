@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evidence.fixtures.hostile_input import checks, parsers, spoil
+from evidence.fixtures.hostile_rows import rows
 from evidence.soak.report import Outcome
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from evidence.fixtures.hostile_input import Reader
 
 PARSED, CHECKED = 1_000_000, 20_000
-"""Inputs for all parsers together, and for the pre-flight."""
+"""Inputs for all parsers together, and for those that do more: rows with what is made of them, the pre-flight."""
 _BATCH = 5_000
 """Inputs a call of hypothesis, which remembers every one of them."""
 
@@ -28,7 +29,7 @@ def spoil_all(say: Callable[[str], object], seed: int) -> Outcome:
     """
     faults: dict[str, tuple[str, ...]] = {}
     read: dict[str, int] = {}
-    for readers, inputs in ((parsers(), PARSED), (checks(), CHECKED)):
+    for readers, inputs in ((parsers(), PARSED), ([*rows(), *checks()], CHECKED)):
         for reader in readers:
             read[reader.name], fault = _spoil(reader, -(-inputs // len(readers)), seed)
             say(f"{reader.name}: {read[reader.name]} inputs: {fault or 'good'}")

@@ -22,6 +22,7 @@ from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
 from meshcert.deploying.custom_resource import Deployment, answer
 from meshcert.errors import RequestInvalid
+from meshcert.printable import json_line
 from meshcert.publishing.export import Sources
 from meshcert.settings import DeploySettings
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 SERVICE = "meshcert-deploy"
 
-logger = Logger(service=SERVICE)
+logger = Logger(service=SERVICE, json_serializer=json_line)
 # No service name: the mesh is the only dimension, because every further one costs money.
 metrics = EphemeralMetrics(namespace="meshcert", service="")
 # meshcert logs through the standard library; its loggers get this one's format.

@@ -25,6 +25,7 @@ from meshcert.clock import SystemClock
 from meshcert.errors import MeshcertError
 from meshcert.lifecycle.asking.dispatch import DispatchPorts, dispatch
 from meshcert.lifecycle.asking.looks import TICK
+from meshcert.printable import json_line
 from meshcert.settings import DispatchSettings
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 SERVICE = "meshcert-dispatch"
 
-logger = Logger(service=SERVICE)
+logger = Logger(service=SERVICE, json_serializer=json_line)
 # No service name: the mesh is the only dimension, because every further one costs money.
 metrics = EphemeralMetrics(namespace="meshcert", service="")
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)

@@ -30,6 +30,7 @@ from meshcert.errors import (
     SecretMalformed,
     VersionQuarantined,
 )
+from meshcert.printable import json_line
 from meshcert.publishing.export import Sources, export_identity, export_issued
 from meshcert.settings import ExportSettings
 
@@ -43,7 +44,7 @@ SERVICE = "meshcert-export"
 _ABOUT_MATERIAL = (CertificateUnusable, MaterialRejected, SecretMalformed, VersionQuarantined)
 """Errors about a certificate or a key; other refusals are about AWS, or about the call itself."""
 
-logger = Logger(service=SERVICE)
+logger = Logger(service=SERVICE, json_serializer=json_line)
 # No service name: the mesh is the only dimension, because every further one costs money.
 metrics = EphemeralMetrics(namespace="meshcert", service="")
 # meshcert logs through the standard library; its loggers get this one's format.

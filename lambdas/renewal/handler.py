@@ -23,6 +23,7 @@ from meshcert.lifecycle.asking.messages import Message, asked
 from meshcert.lifecycle.asking.triggers import Scope
 from meshcert.lifecycle.doing.measures import measures
 from meshcert.lifecycle.doing.reconcile import reconcile
+from meshcert.printable import json_line
 from meshcert.settings import RenewalSettings
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
 SERVICE = "meshcert-renewal"
 
-logger = Logger(service=SERVICE)
+logger = Logger(service=SERVICE, json_serializer=json_line)
 # No service name: the mesh is the only dimension, because every further one costs money.
 metrics = EphemeralMetrics(namespace="meshcert", service="")
 # A whole batch that comes again, for example an order for a leased identity, is not a failure of the function.

@@ -19,6 +19,7 @@ from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.aws.tables.identities import Identities
 from meshcert.clock import SystemClock
 from meshcert.errors import Fault, IdentityMissing, MeshcertError, RequestInvalid
+from meshcert.printable import json_line
 from meshcert.publishing.verify import verify_published
 from meshcert.settings import VerifySettings
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 SERVICE = "meshcert-verify"
 
-logger = Logger(service=SERVICE)
+logger = Logger(service=SERVICE, json_serializer=json_line)
 # No service name: the mesh is the only dimension, because every further one costs money.
 metrics = EphemeralMetrics(namespace="meshcert", service="")
 # meshcert logs through the standard library; its loggers get this one's format.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+import math
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 LEAF_LIFETIME_DAYS = 395
 
@@ -43,6 +44,81 @@ class CertificateTimes:
 
 
 @dataclass(frozen=True)
+class TrafficBehaviour:
+    """
+    How callers come to know a task's address, and what becomes of it when the task stops.
+
+    Two behaviours have names: :data:`UNKIND` is AWS's, :data:`KIND` spares callers what AWS does not spare them.
+
+    Args:
+        denies_from_the_start: Whether a name without a healthy instance is denied (NXDOMAIN) even before its first one;
+            else the query fails (SERVFAIL) until then.
+        resolver_keeps_answers: Whether a resolver stands between callers and the zone, and keeps every answer, a denial
+            too, for its TTL.
+        denial_s: How long a denial may be kept where the namespace does not say it (``DnsProperties.SOA.TTL``).
+        registers_running: Whether a task is registered as soon as it runs, and is unhealthy in Cloud Map until its
+            container health check passes; else it is registered when it is healthy.
+        custom_health_s: Seconds until a custom health status counts.
+        serves_on_s: Seconds between a task's deregistration and SIGTERM; None is AWS's: the deregistration delay of its
+            target groups, none if it has no target group.
+        target_lag_s: Seconds in which a network load balancer still gives new connections to a deregistered target.
+        stop_task_waits: Whether StopTask waits those seconds as the service scheduler does; else SIGTERM comes at once.
+        scale: Factor of all these times, and of the deregistration delay. What a namespace says is not scaled.
+    """
+
+    denies_from_the_start: bool
+    resolver_keeps_answers: bool
+    denial_s: float
+    registers_running: bool
+    custom_health_s: float
+    serves_on_s: float | None
+    target_lag_s: float
+    stop_task_waits: bool
+    scale: float = 1.0
+
+    def scaled(self, scale: float) -> Self:
+        """The same with times that are ``scale`` times AWS's."""
+        return replace(self, scale=scale)
+
+    @property
+    def denial_ttl(self) -> int:
+        """The TTL of a denial where the namespace says none, whole seconds, at least one."""
+        return max(1, math.ceil(self.denial_s * self.scale))
+
+
+KIND = TrafficBehaviour(
+    denies_from_the_start=False,
+    resolver_keeps_answers=False,
+    denial_s=1.0,
+    registers_running=False,
+    custom_health_s=0.0,
+    # About the lifetime of a Cloud Map record and one DNS refresh of an Envoy.
+    serves_on_s=2.0,
+    target_lag_s=0.0,
+    stop_task_waits=True,
+)
+"""Callers hear of a task when it is healthy, and it serves on until they have forgotten it."""
+
+UNKIND = TrafficBehaviour(
+    denies_from_the_start=True,
+    resolver_keeps_answers=True,
+    denial_s=300.0,
+    registers_running=True,
+    custom_health_s=30.0,
+    serves_on_s=None,
+    target_lag_s=120.0,
+    stop_task_waits=False,
+)
+"""
+AWS's behaviour.
+
+Sources: aws-app-mesh-roadmap#221 (300 s), ``HealthCheckCustomConfig`` in the Cloud Map API reference (30 s),
+containers-roadmap#343 and #1639 (no wait before SIGTERM), aws-load-balancer-controller#2366 (two minutes),
+amazon-ecs-agent#2316 (StopTask).
+"""
+
+
+@dataclass(frozen=True)
 class Config:
     """
     One local AWS.
@@ -60,6 +136,7 @@ class Config:
         cpu_quota: Whether a task gets no more than its CPU units, where cgroups permit that.
         other_clusters_tasks_per_s: How many tasks of other clusters begin and end each second, as far as the default
             bus hears of them.
+        traffic: How callers come to know a task's address, and what becomes of it when the task stops.
     """
 
     directory: Path
@@ -73,6 +150,7 @@ class Config:
     certificates: CertificateTimes = field(default_factory=CertificateTimes)
     cpu_quota: bool = False
     other_clusters_tasks_per_s: float = 0.0
+    traffic: TrafficBehaviour = KIND
 
     @property
     def endpoint(self) -> str:
@@ -98,4 +176,6 @@ class Config:
         """
         values: dict[str, Any] = json.loads(text)
         paths: dict[str, Any] = {name: Path(values.pop(name)) for name in ("directory", "images", "function_python")}
-        return cls(**paths, certificates=CertificateTimes(**values.pop("certificates", {})), **values)
+        times = CertificateTimes(**values.pop("certificates", {}))
+        traffic = TrafficBehaviour(**values.pop("traffic"))
+        return cls(**paths, certificates=times, traffic=traffic, **values)

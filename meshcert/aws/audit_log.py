@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from meshcert.aws.errors import aws_errors, error_code
+from meshcert.clock import believed
 from meshcert.errors import AwsRefused
 from meshcert.lifecycle.audit import AuditEntry
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 logger = logging.getLogger(__name__)
+
+_LONGEST_TEXT = 4096
 
 _FIELDS = frozenset(field.name for field in fields(AuditEntry)) - {"at"}
 
@@ -98,11 +101,11 @@ def history(client: Any, log_group: str, identity: str, since: dt.datetime) -> I
 def _read(line: str) -> AuditEntry | None:
     try:
         document = json.loads(line)
-        at = dt.datetime.fromisoformat(document["at"]).astimezone(dt.UTC)
+        at = believed(dt.datetime.fromisoformat(document["at"]))
         # A later version may write more fields.
-        known = {name: str(value) for name, value in document.items() if name in _FIELDS}
+        known = {name: str(value)[:_LONGEST_TEXT] for name, value in document.items() if name in _FIELDS}
         return AuditEntry(at=at, **known)
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         logger.debug("a line of the audit log that is no entry: %.200s", line)
         return None
 

@@ -47,7 +47,7 @@ def renewal_ports(settings: RenewalSettings, stream: str) -> Ports:
         issuer=AcmIssuer(AcmRenewals(boto3.client("acm", config=retried))),
         labels=SecretsManager(boto3.client("secretsmanager", config=config)),
         platform=EcsServices(boto3.client("ecs", config=config), settings.cluster),
-        acknowledgements=AcknowledgementRows(tables.Table(settings.acknowledgements_table)),
+        acknowledgements=AcknowledgementRows(tables, settings.acknowledgements_table, clock),
         authorities=PrivateCa(boto3.client("acm-pca", config=config), clock),
         clock=clock,
         exporter=ExportFunction(boto3.client("lambda", config=single_attempt), settings.export_function),

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
-import json
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -33,6 +31,7 @@ from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
 from meshcert.cli.screen import SCHEMA, Screen
 from meshcert.cli.survey import require_declared, sight, survey, usage
+from meshcert.cli.terminal import tell, tell_aside, tell_json
 from meshcert.errors import MeshcertError
 
 if TYPE_CHECKING:
@@ -81,7 +80,7 @@ def plan(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, offl
             raise click.UsageError("--offline is about a whole mesh file: leave NAME and --unsettled out")
         sys.exit(mesh_file.show_offline(chosen.file(), as_document=as_document))
     mesh = chosen.account()
-    surveyed = survey(mesh, names, _on_stderr)
+    surveyed = survey(mesh, names, tell_aside)
     month = estimate(usage(surveyed.sights)) if surveyed.whole else None
     if as_document:
         identities = [one.document() for one in surveyed.sights]
@@ -106,7 +105,7 @@ def status(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, as
     gone, what is wrong and what to do.
     """
     mesh = chosen.account()
-    surveyed = survey(mesh, names, _on_stderr)
+    surveyed = survey(mesh, names, tell_aside)
     if as_document:
         identities = [one.document() for one in surveyed.sights]
         _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable))
@@ -162,7 +161,7 @@ def history(chosen: ChosenMesh, name: str, since: str, *, as_document: bool) -> 
     elif entries:
         screen.show_history(Screen(), entries)
     else:
-        click.echo(f"nothing was done for {name} since {begin:%Y-%m-%d %H:%M} UTC; --since looks further back")
+        tell(f"nothing was done for {name} since {begin:%Y-%m-%d %H:%M} UTC; --since looks further back")
 
 
 @cli.command(short_help="Check what is published, key and all, where the key is.", epilog=needs("verify"))
@@ -189,41 +188,36 @@ cli.add_command(mesh_file.schema)
 
 
 def _order(mesh: Account, order: str, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
-    tell = _on_stderr if as_document else click.echo
+    say = tell_aside if as_document else tell
     before = sight(mesh, name)
     foreseen = foresee(mesh, before, order, reason)
     if is_futile(before, order, foreseen):
         raise click.exceptions.Exit(_tell_futile(name))
-    watch = Watch(mesh, before, tell)
+    watch = Watch(mesh, before, say)
     message = mesh.orders.send(order, name, reason)
-    tell(f"ordered: {order} {name}. First: {described(foreseen)}")
+    say(f"ordered: {order} {name}. First: {described(foreseen)}")
     after = watch.follow(wait_s) if wait_s else None
     if as_document:
         shown = after.document() if after else None
         _print_json(mesh, order=order, identity=name, message_id=message, after=shown)
     elif after is None:
-        tell(f"`meshcert status {name}` and `meshcert history {name}` tell what comes of it")
+        say(f"`meshcert status {name}` and `meshcert history {name}` tell what comes of it")
     elif watch.is_done(after):
-        tell(f"settled: {screen.short(before.seen.current)} → {screen.short(after.seen.current)}")
+        say(f"settled: {screen.short(before.seen.current)} → {screen.short(after.seen.current)}")
     sys.exit(watch.exit_code(after) if after else exit_codes.SETTLED)
 
 
 def _tell_futile(name: str) -> int:
-    click.echo(
+    tell_aside(
         f"meshcert: {name} has no good version to go back to, so nothing was ordered. "
-        f"`meshcert renew {name}` makes a new one",
-        err=True,
+        f"`meshcert renew {name}` makes a new one"
     )
     return exit_codes.NEEDS_A_PERSON
 
 
-def _on_stderr(line: str) -> None:
-    click.echo(line, err=True)
-
-
 def _print_json(mesh: Account, **content: Any) -> None:
     head = {"schema": SCHEMA, "mesh": mesh.mesh, "region": mesh.region, "at": mesh.observers.clock.now()}
-    click.echo(json.dumps(head | content, indent=2, default=dt.datetime.isoformat))
+    tell_json(head | content)
 
 
 def main(arguments: Sequence[str] | None = None, opened: Callable[..., Account] = connect) -> int:
@@ -247,11 +241,11 @@ def main(arguments: Sequence[str] | None = None, opened: Callable[..., Account] 
         error.show()
         return exit_codes.USAGE
     except click.Abort:
-        _on_stderr("meshcert: interrupted; an order that was sent stays")
+        tell_aside("meshcert: interrupted; an order that was sent stays")
         return exit_codes.INTERRUPTED
     except MeshcertError as error:
         line, code = advice(error)
-        _on_stderr(f"meshcert: {line}")
+        tell_aside(f"meshcert: {line}")
         return code
     except SystemExit as end:
         return int(end.code or 0)

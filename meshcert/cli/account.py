@@ -162,7 +162,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
             issuer=AcmIssuer(AcmRenewals(client("acm"))),
             labels=SecretsManager(client("secretsmanager")),
             platform=EcsServices(client("ecs"), naming.cluster(mesh)),
-            acknowledgements=AcknowledgementRows(table(naming.acknowledgements_table(mesh))),
+            acknowledgements=AcknowledgementRows(_Shared(dynamodb), naming.acknowledgements_table(mesh), clock),
             authorities=PrivateCa(client("acm-pca"), clock),
             clock=clock,
         ),
@@ -175,15 +175,15 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
 
 
 class _Shared:
-    """A DynamoDB ``Table`` that several threads may use: boto3 promises thread safety only for clients."""
+    """A DynamoDB resource that several threads may use: boto3 promises thread safety only for clients."""
 
-    def __init__(self, table: Any) -> None:
-        self._table = table
+    def __init__(self, resource: Any) -> None:
+        self._resource = resource
         self._lock = Lock()
 
     def __getattr__(self, operation: str) -> Any:
         def call(**question: Any) -> Any:
             with self._lock:
-                return getattr(self._table, operation)(**question)
+                return getattr(self._resource, operation)(**question)
 
         return call

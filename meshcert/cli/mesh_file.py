@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from meshcert.cli import exit_codes
 from meshcert.cli.offline import offline_plan
 from meshcert.cli.options import DEFAULT_MESH_FILE, ChosenMesh, mesh_option
 from meshcert.cli.screen import SCHEMA, Screen, show_costs, show_workload
+from meshcert.cli.terminal import tell_aside, tell_json, tell_lines
 from meshcert.mesh.loading import read_mesh
 from meshcert.mesh.schema import json_schema
 
@@ -55,7 +55,10 @@ def check(chosen: ChosenMesh, file: Path | None, *, as_document: bool) -> None:
     reading = _read(path)
     if reading is None:
         sys.exit(UNREADABLE)
-    click.echo(_as_json(path, reading) if as_document else _as_text(path, reading))
+    if as_document:
+        tell_json(_document(path, reading))
+    else:
+        tell_lines(_as_text(path, reading))
     sys.exit(FAULTS if reading.faults else 0)
 
 
@@ -70,14 +73,17 @@ def show_offline(path: Path, *, as_document: bool) -> int:
     if reading is None:
         return exit_codes.USAGE
     if reading.mesh is None:
-        click.echo(_as_json(path, reading) if as_document else _as_text(path, reading), err=not as_document)
+        if as_document:
+            tell_json(_document(path, reading))
+        else:
+            tell_lines(_as_text(path, reading), aside=True)
         return exit_codes.USAGE
     planned = offline_plan(reading.mesh)
     if as_document:
         head = {"schema": SCHEMA, "mesh": reading.mesh.name, **_document(path, reading)}
-        click.echo(json.dumps(head | planned.document(), indent=2))
+        tell_json(head | planned.document())
         return exit_codes.SETTLED
-    click.echo(_as_text(path, reading))
+    tell_lines(_as_text(path, reading))
     screen = Screen()
     show_costs(screen, planned.month)
     show_workload(screen, planned.workload_dollars, planned.workload)
@@ -89,7 +95,7 @@ def _read(path: Path) -> Reading | None:
         return read_mesh(path.read_bytes())
     except OSError as error:
         problem = f"{path} cannot be read: {error.strerror}. Name a mesh file, for example mesh.yaml"
-        click.echo(f"meshcert: {problem}", err=True)
+        tell_aside(f"meshcert: {problem}")
         return None
 
 
@@ -101,11 +107,7 @@ def schema() -> None:
     The schema knows what may be written where. What must fit together (a key its CA can sign, a name the peer accepts),
     only `check` knows.
     """
-    click.echo(json.dumps(json_schema(), indent=2))
-
-
-def _as_json(path: Path, reading: Reading) -> str:
-    return json.dumps(_document(path, reading), indent=2)
+    tell_json(json_schema())
 
 
 def _document(path: Path, reading: Reading) -> dict[str, Any]:
@@ -121,10 +123,10 @@ def _document(path: Path, reading: Reading) -> dict[str, Any]:
     return {"file": str(path), "faults": faults}
 
 
-def _as_text(path: Path, reading: Reading) -> str:
+def _as_text(path: Path, reading: Reading) -> list[str]:
     if reading.mesh is None:
         lines = [f"{path}:{reading.source.line(fault.place)}: {fault}" for fault in reading.faults]
-        return "\n".join([*lines, f"{len(lines)} fault{'s' if len(lines) > 1 else ''}"])
+        return [*lines, f"{len(lines)} fault{'s' if len(lines) > 1 else ''}"]
     mesh = reading.mesh
     counts = {
         "hierarchies": len(mesh.hierarchies),
@@ -132,4 +134,4 @@ def _as_text(path: Path, reading: Reading) -> str:
         "proxies": len(mesh.virtual_gateways) + len(mesh.virtual_nodes),
         "services": len(mesh.services),
     }
-    return f"{path}: mesh {mesh.name}: {', '.join(f'{n} {name}' for name, n in counts.items())}; no fault"
+    return [f"{path}: mesh {mesh.name}: {', '.join(f'{n} {name}' for name, n in counts.items())}; no fault"]

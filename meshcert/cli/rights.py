@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_TABLES = ("dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan")
+_TABLES = ("dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:Scan")
 _LOOK = (
     "acm-pca:GetCertificateAuthorityCertificate",
     "acm:DescribeCertificate",

@@ -13,6 +13,7 @@ from rich.text import Text
 from meshcert.cli import exit_codes
 from meshcert.cli.costs import PRICES_OF
 from meshcert.cli.survey import exit_code
+from meshcert.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,14 +53,22 @@ class Screen:
         self._console = console or Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False)
 
     def line(self, *parts: str | tuple[str, str]) -> None:
-        """Write one line, never broken; a part may come with its style."""
-        self._console.print(Text.assemble(*parts), soft_wrap=True)
+        """
+        Write one line, never broken; a part may come with its style.
+
+        Whatever a terminal would obey is written as text: parts may hold what others wrote.
+        """
+        shown = (
+            Text(printable(part)) if isinstance(part, str) else Text(printable(part[0]), part[1]) for part in parts
+        )
+        self._console.print(Text.assemble(*shown), soft_wrap=True)
 
     def paragraph(self, first: str, text: str, style: str = "", *, width: int = _LABEL) -> None:
         """Write a label and beside it a text, which may take several lines; names and ARNs are not broken."""
         indent = " " * (2 + width + 1)
+        # Escaped before it is wrapped: what is wrapped afterwards has the width that is shown.
         lines = textwrap.wrap(
-            text, max(self._console.width, 60) - len(indent), break_long_words=False, break_on_hyphens=False
+            printable(text), max(self._console.width, 60) - len(indent), break_long_words=False, break_on_hyphens=False
         )
         for number, line in enumerate(lines or [""]):
             self.line(f"  {first:<{width}} " if number == 0 else indent, (line, style))
@@ -151,8 +160,8 @@ def _head(screen: Screen, account: Account, surveyed: Survey) -> None:
     number = len(surveyed.sights)
     what = f"{number:,} {'identity' if number == 1 else 'identities'}"
     screen.line((account.mesh, "bold"), f" in {account.region}, {now:%Y-%m-%d %H:%M:%S} UTC: {what}", *parts)
-    for name in surveyed.unreadable:
-        screen.paragraph("!", f"{name}: its row cannot be read: deploy the identities stack again", "red", width=1)
+    for name, why in surveyed.unreadable.items():
+        screen.paragraph("!", f"{name}: {why}", "red", width=1)
 
 
 def _chosen(surveyed: Survey, *, unsettled_only: bool) -> list[Sight]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meshcert import naming
@@ -17,7 +17,7 @@ from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.observing.observe import observe, remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from concurrent.futures import Future
 
     from meshcert.cli.account import Account, Pauses
@@ -30,6 +30,7 @@ AT_ONCE = 4
 """Identities looked at at the same time: a look is some ten calls, one after the other."""
 _QUIET_S = 5.0
 _TOLD_EVERY_S = 15.0
+_NO_ROW = "its row cannot be read: deploy the identities stack again"
 _NOTHING_TO_DO = {Kind.ROLLED_BACK}
 """Findings that no person has to act on: a fresh renewal follows by itself."""
 
@@ -41,12 +42,12 @@ class Survey:
 
     Args:
         sights: The identities, in the order asked for.
-        unreadable: Names of rows that have another schema or are broken.
+        unreadable: Identities that nothing can be said about, and why: one of them hides none of the others.
         whole: Whether these are all identities of the mesh.
     """
 
     sights: tuple[Sight, ...]
-    unreadable: tuple[str, ...] = ()
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     whole: bool = True
 
     @property
@@ -75,22 +76,23 @@ def survey(account: Account, names: Sequence[str], tell: Callable[[str], None]) 
     """
     chosen = list(dict.fromkeys(names)) or sorted(_declared(account))
     pace = _Pace(account.pauses, len(chosen), tell)
-    seen: list[Sight | None] = []
-    looks: deque[Future[Sight | None]] = deque()
+    seen: list[Sight | str] = []
+    looks: deque[Future[Sight | str]] = deque()
     with ThreadPoolExecutor(max_workers=AT_ONCE) as looking:
         try:
             for name in chosen:
                 pace.wait()
-                looks.append(looking.submit(_sight, account, name))
+                looks.append(looking.submit(_sight_or_fault, account, name))
                 while looks and looks[0].done():
                     seen.append(looks.popleft().result())
             seen += [look.result() for look in looks]
         finally:
             looking.shutdown(cancel_futures=True)
-    unreadable = tuple(name for name, one in zip(chosen, seen, strict=True) if one is None)
-    if names and unreadable:
-        raise _undeclared(account, unreadable[0])
-    return Survey(tuple(one for one in seen if one), unreadable, whole=not names)
+    unreadable = {name: one for name, one in zip(chosen, seen, strict=True) if isinstance(one, str)}
+    undeclared = next((name for name, why in unreadable.items() if why == _NO_ROW), None)
+    if names and undeclared:
+        raise _undeclared(account, undeclared)
+    return Survey(tuple(one for one in seen if isinstance(one, Sight)), unreadable, whole=not names)
 
 
 def sight(account: Account, name: str) -> Sight:
@@ -199,6 +201,21 @@ def _sight(account: Account, name: str) -> Sight | None:
     seen = observe(identity, memory, account.observers)
     memory = remembered(memory, seen)
     return Sight(seen, memory, plan(seen, memory, account.policy), account.policy)
+
+
+def _sight_or_fault(account: Account, name: str) -> Sight | str:
+    """
+    What is seen of an identity, or why nothing can be said about it.
+
+    Whoever wrote what is read here may have written anything: whatever comes of it is one line about this identity.
+    """
+    try:
+        seen = _sight(account, name)
+        if seen is not None:
+            seen.document()
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        return f"what is written about it makes no sense ({type(error).__name__}); please report this"
+    return _NO_ROW if seen is None else seen
 
 
 def _not_deployed(account: Account) -> IdentityMissing:

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from meshcert.clock import believed
+
 SCHEMA = 1
 RENEW, ROLL_BACK = "renew", "rollback"
 """Orders of an operator."""
@@ -265,7 +267,7 @@ class Memory:
                 certificates={
                     serial: _read(KnownCertificate, known) for serial, known in document["certificates"].items()
                 },
-                looked_at=dt.datetime.fromisoformat(document["looked_at"]) if document["looked_at"] else None,
+                looked_at=_field("at", document["looked_at"]),
                 failures={name: _read(Failure, failure) for name, failure in document["failures"].items()},
             )
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
@@ -291,4 +293,4 @@ def _read(kind: Any, value: dict[str, Any] | None) -> Any:
 
 
 def _field(name: str, value: Any) -> Any:
-    return dt.datetime.fromisoformat(value) if value and name in _TIMES else value
+    return believed(dt.datetime.fromisoformat(value)) if value and name in _TIMES else value

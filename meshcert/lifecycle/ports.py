@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
     from meshcert.clock import Clock
     from meshcert.identity import Declared
@@ -70,8 +70,13 @@ class WorkloadPlatform(Protocol):
 class AcknowledgementTable(Protocol):
     """The table in which instances report what they serve."""
 
-    def of(self, service: str) -> Mapping[str, Mapping[str, Acknowledgement]]:
-        """Acknowledgements by instance and identity; rows that make no sense are left out."""
+    def of(self, service: str, instances: Collection[str]) -> Mapping[str, Mapping[str, Acknowledgement]]:
+        """
+        Acknowledgements of these instances, by instance and identity; rows that make no sense are left out.
+
+        Args:
+            instances: Those that the platform lists; rows of others may be anybody's, and are not read.
+        """
         ...
 
 

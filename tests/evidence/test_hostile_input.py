@@ -10,8 +10,10 @@ import pytest
 from hypothesis.errors import DeadlineExceeded
 
 from evidence.fixtures.hostile_input import Reader, checks, parsers, spoil
+from evidence.fixtures.hostile_rows import rows
 
 PARSERS = {reader.name: reader for reader in parsers()}
+ROWS = {reader.name: reader for reader in rows()}
 CHECKS = {reader.name: reader for reader in checks()}
 
 
@@ -21,16 +23,22 @@ def test_a_parser_answers_or_raises_what_it_promises(name: str) -> None:
     assert spoil(PARSERS[name], 150) > 100
 
 
+@pytest.mark.parametrize("name", ROWS)
+def test_a_row_ends_no_look_and_no_command(name: str) -> None:
+    """From a row to the plan, to the measures, and to lines of which a terminal obeys nothing."""
+    assert spoil(ROWS[name], 100) > 60
+
+
 @pytest.mark.parametrize("name", CHECKS)
 def test_the_preflight_answers_or_raises_what_it_promises(name: str) -> None:
     """From a secret's value to what Envoy would be handed."""
     assert spoil(CHECKS[name], 60) > 40
 
 
-@pytest.mark.parametrize("name", [*PARSERS, *CHECKS])
+@pytest.mark.parametrize("name", [*PARSERS, *ROWS, *CHECKS])
 def test_good_input_is_read(name: str) -> None:
     """Guards the tests above: what is spoiled there was good before."""
-    reader = (PARSERS | CHECKS)[name]
+    reader = (PARSERS | ROWS | CHECKS)[name]
 
     for text in reader.good:
         reader.read(text)

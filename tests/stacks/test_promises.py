@@ -299,3 +299,10 @@ def test_services_start_when_there_is_a_way_to_aws_and_a_right_to_pull(templates
     assert policies
     for service in templates.resources("AWS::ECS::Service"):
         assert routes | policies <= set(service.definition["DependsOn"]), service.logical_id
+
+
+def test_a_denied_name_is_asked_again_after_a_second(templates: Templates) -> None:
+    """A service that had no task for a moment is not denied for minutes: the namespace says so to every resolver."""
+    [namespace] = templates.resources("AWS::ServiceDiscovery::PrivateDnsNamespace")
+
+    assert namespace.properties["Properties"] == {"DnsProperties": {"SOA": {"TTL": 1}}}

@@ -89,6 +89,7 @@ def test_the_renewal_role_does_its_work_and_nothing_else(templates: Templates) -
         "acm:DescribeCertificate",
         "acm:GetCertificate",
         "acm:RenewCertificate",
+        "dynamodb:BatchGetItem",
         "dynamodb:DeleteItem",
         "dynamodb:GetItem",
         "dynamodb:Query",
@@ -150,10 +151,9 @@ def test_the_renewal_role_writes_no_table_but_its_own(templates: Templates) -> N
         "table/meshcert-color-identities",
         "table/meshcert-color-lifecycle",
     ]
-    assert _on(templates, "RenewalRole", "dynamodb:Query") == [
-        "table/meshcert-color-acknowledgements",
-        "table/meshcert-color-identities/index/by-certificate",
-    ]
+    assert _on(templates, "RenewalRole", "dynamodb:Query") == ["table/meshcert-color-identities/index/by-certificate"]
+    for role in ("RenewalRole", "Operator"):
+        assert _on(templates, role, "dynamodb:BatchGetItem") == ["table/meshcert-color-acknowledgements"]
 
 
 def test_the_renewal_role_moves_labels_of_identities_only(templates: Templates) -> None:
@@ -192,8 +192,8 @@ def test_the_operator_reads_orders_and_has_keys_verified(templates: Templates) -
         "acm-pca:GetCertificateAuthorityCertificate",
         "acm:DescribeCertificate",
         "acm:GetCertificate",
+        "dynamodb:BatchGetItem",
         "dynamodb:GetItem",
-        "dynamodb:Query",
         "dynamodb:Scan",
         "ecs:DescribeServices",
         "ecs:DescribeTasks",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 from rich.text import Text
 
+from meshcert.printable import printable
 from tools.aws_checks.verdicts import Verdict
 
 if TYPE_CHECKING:
@@ -62,10 +63,10 @@ def print_table(console: Console, deployment: Deployment, findings: Sequence[Fin
         assumption = Text.assemble(finding.assumption, " ", (f"({finding.check})", "dim"))
         table.add_row(
             assumption if finding.check != previous else "",
-            Text(", ".join(subjects)),
-            Text(finding.seen),
+            Text(printable(", ".join(subjects))),
+            Text(printable(finding.seen)),
             Text(finding.verdict, style=_STYLES[finding.verdict]),
-            Text(finding.remedy),
+            Text(printable(finding.remedy)),
         )
         previous = finding.check
     console.print(table)

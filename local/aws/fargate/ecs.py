@@ -44,7 +44,9 @@ class Cluster:
         self._closed = False
         self.scheduler = Scheduler(self.stop)
         own_addresses = addresses.Addresses(config.network, addresses.TASKS)
-        self._host = Host(config, own_addresses, CredentialsEndpoint(config.host), self.scheduler.wake)
+        known = registrations.Registrations(config.traffic)
+        known.install()
+        self._host = Host(config, own_addresses, CredentialsEndpoint(config.host), known, self.scheduler.wake)
 
     def run(
         self,

@@ -1,14 +1,15 @@
 """
-How large things may be, in requests and in templates.
+How large things may be, in requests and in templates, and how long the containers of a task definition may take.
 
 MiniStack 1.5.33 takes parameters, task definitions, environments of functions and policies of any size, and secrets of
-templates; of requests it limits items of DynamoDB and templates.
+templates; of requests it limits items of DynamoDB and templates. It takes any stop timeout and any health check.
 
 AWS has a limit for each: Systems Manager 4 KB a standard and 8 KB an advanced parameter ("Managing parameter tiers"),
 Amazon ECS 64 KB a task definition ("Amazon ECS service quotas"), AWS Lambda 4 KB a function's environment ("Lambda
 quotas"), IAM 10,240 characters of all inline policies of a role, 6,144 of a managed policy, white space not counted,
 and ten managed policies a role ("IAM and AWS STS quotas"), Secrets Manager 65,536 bytes a value ("Secrets Manager
-quotas").
+quotas"). A stop timeout is at most 120 s on Fargate; a health check's start period and interval are at most 300 s, its
+timeout 60 s, its retries 10 (Amazon ECS API reference, "ContainerDefinition" and "HealthCheck").
 
 It can go when RegisterTaskDefinition with more than 64 KB is refused.
 """
@@ -39,6 +40,8 @@ Response = tuple[int, dict[str, str], bytes]
 STANDARD_PARAMETER, ADVANCED_PARAMETER = 4096, 8192
 TASK_DEFINITION = SECRET = 65_536
 ENVIRONMENT = 4096
+STOP_TIMEOUT_S = 120
+HEALTH_CHECK = {"startPeriod": 300, "interval": 300, "timeout": 60, "retries": 10}
 INLINE_POLICIES, MANAGED_POLICY, MANAGED_POLICIES = 10_240, 6144, 10
 
 
@@ -141,6 +144,18 @@ def _check_task_definition(request: Request) -> None:
     if length > TASK_DEFINITION:
         message = f"Actual length: '{length}'. Max allowed length is '{TASK_DEFINITION}' bytes."
         raise TooLargeError("ClientException", message)
+    for container in _either(request, "containerDefinitions") or ():
+        check = _either(container, "healthCheck") or {}
+        limits = [("stopTimeout", _either(container, "stopTimeout"), STOP_TIMEOUT_S)]
+        limits += [(name, _either(check, name), most) for name, most in HEALTH_CHECK.items()]
+        for name, value, most in limits:
+            if int(value or 0) > most:
+                raise TooLargeError("ClientException", f"Container {_either(container, 'name')}: {name} > {most}.")
+
+
+def _either(value: Properties, name: str) -> Any:
+    """A field as requests spell it, or as templates do."""
+    return value.get(name, value.get(name[0].upper() + name[1:]))
 
 
 def _check_function(request: Request) -> None:

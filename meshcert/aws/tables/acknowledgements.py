@@ -1,4 +1,9 @@
-"""The table ``acknowledgements`` in DynamoDB, read only: tasks write it."""
+"""
+The table ``acknowledgements`` in DynamoDB, read only: tasks write it.
+
+A task may write as many rows under its service's key as it likes. Only those of instances that the platform lists are
+read, each by its key.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +12,24 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from meshcert.aws.errors import aws_errors
+from meshcert.clock import believed
 from meshcert.contract import acknowledgements as field
+from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.observation import Acknowledgement
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from meshcert.clock import Clock
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_TEXT = 256
+_MOST_SECRETS = 100
+"""Identities in a row: a task has one, and a few more to come."""
+_ROWS_AT_ONCE = 25
+"""Of 400 KB at most, so that an answer, of 16 MB at most, has room for all (DynamoDB guide, BatchGetItem)."""
+_TRIES = 3
 
 
 class AcknowledgementRows:
@@ -23,50 +37,59 @@ class AcknowledgementRows:
     :class:`meshcert.lifecycle.ports.AcknowledgementTable`.
 
     Args:
-        table: boto3's DynamoDB ``Table``; partition key ``service``, sort key ``task``.
+        dynamodb: boto3's DynamoDB resource.
+        table: The table's name; partition key ``service``, sort key ``task``.
     """
 
-    def __init__(self, table: Any) -> None:
+    def __init__(self, dynamodb: Any, table: str, clock: Clock) -> None:
+        self._dynamodb = dynamodb
         self._table = table
+        self._clock = clock
 
-    def of(self, service: str) -> Mapping[str, Mapping[str, Acknowledgement]]:
+    def of(self, service: str, instances: Collection[str]) -> Mapping[str, Mapping[str, Acknowledgement]]:
         """See :meth:`meshcert.lifecycle.ports.AcknowledgementTable.of`."""
         said: dict[str, Mapping[str, Acknowledgement]] = {}
-        for row in self._rows(service):
-            acknowledgements = _read(row)
-            if acknowledgements is None:
-                logger.debug("an acknowledgement of %s that makes no sense: task %.200r", service, row.get(field.TASK))
-            else:
-                said[row[field.TASK]] = acknowledgements
+        now = self._clock.now()
+        listed = list(instances)
+        for begin in range(0, len(listed), _ROWS_AT_ONCE):
+            for row in self._rows(service, listed[begin : begin + _ROWS_AT_ONCE]):
+                acknowledgements = _read(row, now)
+                if acknowledgements is None:
+                    task = row.get(field.TASK)
+                    logger.debug("an acknowledgement of %s that makes no sense: task %.200r", service, task)
+                else:
+                    said[row[field.TASK]] = acknowledgements
         return said
 
-    def _rows(self, service: str) -> Iterator[dict[str, Any]]:
-        question: dict[str, Any] = {
-            "KeyConditionExpression": "#service = :service",
-            "ExpressionAttributeNames": {"#service": field.SERVICE},
-            "ExpressionAttributeValues": {":service": service},
-            "ConsistentRead": True,
-        }
-        while True:
-            with aws_errors("dynamodb:Query", service):
-                answer = self._table.query(**question)
-            yield from answer["Items"]
-            if "LastEvaluatedKey" not in answer:
+    def _rows(self, service: str, instances: Sequence[str]) -> Iterator[dict[str, Any]]:
+        keys = [{field.SERVICE: service, field.TASK: instance} for instance in instances]
+        wanted: dict[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": True}}
+        for _ in range(_TRIES):
+            with aws_errors("dynamodb:BatchGetItem", service):
+                answer = self._dynamodb.batch_get_item(RequestItems=wanted)
+            yield from answer["Responses"].get(self._table, ())
+            wanted = answer.get("UnprocessedKeys") or {}
+            if not wanted:
                 return
-            question["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        # Part of the keys is left when the table is throttled or the answer is full (DynamoDB guide, BatchGetItem).
+        raise AwsUnavailable("dynamodb:BatchGetItem", service, "UnprocessedKeys")
 
 
-def _read(row: Mapping[str, Any]) -> Mapping[str, Acknowledgement] | None:
+def _read(row: Mapping[str, Any], now: dt.datetime) -> Mapping[str, Acknowledgement] | None:
     """
     The acknowledgements in a row; None if it makes no sense.
 
-    Tasks write these rows, and a task may run anybody's code, so every field is checked.
+    Tasks write these rows, and a task may run anybody's code, so every field is checked. A row of the future was
+    written at the latest now, by a task whose clock is ahead.
     """
     try:
+        secrets = row[field.SECRETS]
         if row[field.SCHEMA] != field.SCHEMA_VERSION or not isinstance(row[field.TASK], str):
             return None
-        at = _time(row[field.AT])
-        return {name: _acknowledgement(at, secret) for name, secret in row[field.SECRETS].items()}
+        if len(secrets) > _MOST_SECRETS:
+            return None
+        at = min(_time(row[field.AT]), now)
+        return {name: _acknowledgement(at, secret) for name, secret in secrets.items()}
     except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
         return None
 
@@ -90,4 +113,4 @@ def _text(value: Any) -> str:
 
 
 def _time(value: Any) -> dt.datetime:
-    return dt.datetime.fromtimestamp(float(value), dt.UTC)
+    return believed(dt.datetime.fromtimestamp(float(value), dt.UTC))

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_LONGEST_TEXT = 2048
+"""Of an ARN (IAM reference, "Amazon Resource Names")."""
+_LONGEST_POLL_INTERVAL_S = 86400.0
+
 
 class Identities:
     """
@@ -115,20 +119,20 @@ def _read(row: Mapping[str, Any], mesh: str) -> Identity | None:
         return None
     try:
         identity = Identity(
-            name=row["name"],
-            certificate_arn=row["certificate_arn"],
-            secret_id=row["secret_id"],
-            root_certificate_authority_arn=row["root_certificate_authority_arn"],
+            name=_text(row["name"]),
+            certificate_arn=_text(row["certificate_arn"]),
+            secret_id=_text(row["secret_id"]),
+            root_certificate_authority_arn=_text(row["root_certificate_authority_arn"]),
             names=parse_sans(row["names"], "names"),
             peer_rules=tuple(
                 parse_sans(rule, f"peer_names[{number}]") for number, rule in enumerate(row["peer_names"])
             ),
-            owner=row["owner"],
+            owner=_text(row["owner"]),
             # Rows of earlier versions lack these fields until the next deploy.
-            certificate_authority_arns=tuple(row.get("certificate_authority_arns", ())),
+            certificate_authority_arns=tuple(map(_text, row.get("certificate_authority_arns", ()))),
             services=tuple(_service(use) for use in row.get("services", ())),
         )
-    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as exc:
         logger.warning("the row of identity %s cannot be read (%s): deploy the mesh again", row.get("name"), exc)
         return None
     if is_identity_secret(identity.secret_id, mesh, identity.name):
@@ -138,4 +142,13 @@ def _read(row: Mapping[str, Any], mesh: str) -> Identity | None:
 
 
 def _service(use: Mapping[str, Any]) -> ServiceUse:
-    return ServiceUse(use["name"], RotationMode(use["rotation"]), float(use["poll_interval_s"]))
+    poll_interval_s = float(use["poll_interval_s"])
+    if not 0 < poll_interval_s <= _LONGEST_POLL_INTERVAL_S:
+        raise ValueError("a poll interval of more than 0 seconds, and at most a day, was expected")
+    return ServiceUse(_text(use["name"]), RotationMode(use["rotation"]), poll_interval_s)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _LONGEST_TEXT:
+        raise TypeError(f"{type(value).__name__} is no text of a name's length")
+    return value

@@ -49,7 +49,8 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
     for use in identity.services:
         service = _attempt(partial(observers.platform.look, use.name))
-        said = _attempt(partial(observers.acknowledgements.of, use.name))
+        instances = [instance.id for instance in service.instances] if isinstance(service, Workload) else []
+        said = _attempt(partial(observers.acknowledgements.of, use.name, instances)) if instances else {}
         if isinstance(service, Unknown):
             services = service
         elif not isinstance(services, Unknown):

@@ -115,7 +115,10 @@ def _resources(color: str, image: str, healthy: str) -> dict[str, Any]:
         "Vpc": ("AWS::EC2::VPC", {"CidrBlock": "10.0.0.0/16"}),
         "Subnet": ("AWS::EC2::Subnet", {"VpcId": {"Ref": "Vpc"}, "CidrBlock": "10.0.0.0/24"}),
         "Namespace": ("AWS::ServiceDiscovery::PrivateDnsNamespace", {"Name": "color.local", "Vpc": {"Ref": "Vpc"}}),
-        "Registry": ("AWS::ServiceDiscovery::Service", {"Name": "teller", "DnsConfig": dns}),
+        "Registry": (
+            "AWS::ServiceDiscovery::Service",
+            {"Name": "teller", "DnsConfig": dns, "HealthCheckCustomConfig": {"FailureThreshold": 1}},
+        ),
         "Balancer": ("AWS::ElasticLoadBalancingV2::LoadBalancer", {"Type": "network", "Subnets": [{"Ref": "Subnet"}]}),
         "Targets": (
             "AWS::ElasticLoadBalancingV2::TargetGroup",

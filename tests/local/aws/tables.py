@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def new_lifecycle_table(aws: LocalAws) -> Any:
     """A new, empty table ``lifecycle``."""
     return _new_table(
-        aws,
+        database(aws),
         {"name": "S", "unsettled": "S", "look_at": "N"},
         ["name"],
         GlobalSecondaryIndexes=[
@@ -29,20 +29,25 @@ def new_lifecycle_table(aws: LocalAws) -> Any:
     )
 
 
-def new_acknowledgements_table(aws: LocalAws) -> Any:
-    """A new, empty table ``acknowledgements``."""
-    return _new_table(aws, {"service": "S", "task": "S"}, ["service", "task"])
+def new_acknowledgements_table(aws: LocalAws) -> tuple[Any, Any]:
+    """The database, and in it a new, empty table ``acknowledgements``."""
+    dynamodb = database(aws)
+    return dynamodb, _new_table(dynamodb, {"service": "S", "task": "S"}, ["service", "task"])
 
 
-def _new_table(aws: LocalAws, attributes: dict[str, str], keys: list[str], **more: Any) -> Any:
+def database(aws: LocalAws) -> Any:
+    """boto3's DynamoDB resource on the local AWS."""
     environment = aws.environment()
-    dynamodb = boto3.resource(
+    return boto3.resource(
         "dynamodb",
         endpoint_url=aws.endpoint,
         region_name=aws.region,
         aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
     )
+
+
+def _new_table(dynamodb: Any, attributes: dict[str, str], keys: list[str], **more: Any) -> Any:
     return dynamodb.create_table(
         TableName=f"meshcert-color-{uuid.uuid4()}",
         BillingMode="PAY_PER_REQUEST",

@@ -6,7 +6,7 @@ import datetime as dt
 import json
 import uuid
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 from botocore.config import Config
@@ -27,6 +27,7 @@ from meshcert.material import Passphrase
 from tests.local.aws.bundles import new_function
 from tests.local.aws.hierarchies import eventually, parsed, permit_acm, root
 from tests.local.aws.tables import new_acknowledgements_table
+from tests.meshcert.publishing.fakes import FakeClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -147,35 +148,24 @@ class TestRenewals:
 class TestAcknowledgements:
     """Rows that tasks wrote."""
 
-    @pytest.fixture
-    def table(self, aws: LocalAws) -> Any:
-        """An empty table."""
-        return new_acknowledgements_table(aws)
-
-    def test_all_tasks_of_a_service_are_heard(self, table: Any) -> None:
-        """On however many pages, and nobody else's; a row without sense is left out."""
+    def test_the_listed_tasks_of_a_service_are_heard(self, aws: LocalAws) -> None:
+        """However many, and nobody else's; a row without sense is left out, a task that said nothing is silent."""
         secret = {"version": "v", "serial": "0a", "not_after": 1795348860, "refused": "", "error": ""}
         row = {"schema": 1, "at": Decimal("1795348800.123"), "expires": 1795435200, "secrets": {"teller": secret}}
-        for number in range(7):
+        database, table = new_acknowledgements_table(aws)
+        for number in range(30):
             table.put_item(Item={"service": "teller", "task": f"arn:task/{number}", **row})
         table.put_item(Item={"service": "teller", "task": "arn:task/odd", "secrets": [1, "x", None, {}]})
         table.put_item(Item={"service": "gateway", "task": "arn:task/other", **row})
-        pages: list[int] = []
-        events = table.meta.client.meta.events
-        events.register("before-parameter-build.dynamodb.Query", lambda params, **_: params.update(Limit=3))
-        events.register("after-call.dynamodb.Query", lambda parsed, **_: pages.append(parsed["Count"]))
+        listed = [f"arn:task/{number}" for number in range(29)]
 
-        said = AcknowledgementRows(table).of("teller")
+        rows = AcknowledgementRows(database, table.name, FakeClock(T0 + MINUTE))
+        said = rows.of("teller", [*listed, "arn:task/odd", "arn:task/other", "arn:task/silent"])
 
-        assert sorted(said) == [f"arn:task/{number}" for number in range(7)]
-        assert pages[:3] == [3, 3, 2]
+        assert sorted(said) == sorted(listed)
         heard = said["arn:task/3"]["teller"]
         assert (heard.at, heard.version, heard.serial_number, heard.not_after) == (T0, "v", "0a", T0_END)
         assert (heard.refused, heard.error) == ("", "")
-
-    def test_a_service_that_said_nothing_has_no_rows(self, table: Any) -> None:
-        """It has not started yet."""
-        assert AcknowledgementRows(table).of("teller") == {}
 
 
 class TestLooksQueue:

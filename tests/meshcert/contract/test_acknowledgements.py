@@ -12,7 +12,7 @@ from entrypoint.rotating.standing import Standing
 from evidence.fixtures.proxies import teller
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.lifecycle.observation import Acknowledgement
-from tests.meshcert.aws.test_rows import Pages
+from tests.meshcert.aws.test_rows import At, Rows
 
 AT = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 
@@ -26,7 +26,8 @@ def test_every_field_that_a_task_writes_is_read() -> None:
     written = row(teller(), "arn:task/1", int(AT.timestamp()), standings)
     stored = {name: TypeDeserializer().deserialize(attribute(value)) for name, value in written.items()}
 
-    assert AcknowledgementRows(Pages([stored])).of("colorteller") == {
+    read = AcknowledgementRows(Rows(stored), "table", At()).of("colorteller", ["arn:task/1"])
+    assert read == {
         "arn:task/1": {
             "colorteller": Acknowledgement(AT, "v1", "0a", AT + dt.timedelta(minutes=1)),
             "ledger": Acknowledgement(AT, "v1", refused="v2", error="preflight: it expired"),

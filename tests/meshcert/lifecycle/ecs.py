@@ -16,7 +16,7 @@ from meshcert.proxy import RotationMode
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from evidence.simulation.vault import InMemoryVault
     from meshcert.identity import Identity, ServiceUse
@@ -155,7 +155,7 @@ class SimulatedEcs:
         service = self.services.get(service_arn.rsplit("/", 1)[-1])
         return (service.identity.name,) if service else ()
 
-    def of(self, service: str) -> dict[str, dict[str, Acknowledgement]]:
+    def of(self, service: str, instances: Collection[str]) -> dict[str, dict[str, Acknowledgement]]:
         """The table ``acknowledgements``."""
         self.advance()
         found = self.services.get(service)
@@ -164,7 +164,8 @@ class SimulatedEcs:
             if not task.mute:
                 said = Acknowledgement(self._clock.now(), task.serves, refused=task.refuses, error=task.error)
                 rows[task.arn] = {found.identity.name: said} if found else {}
-        return rows | self.forged.get(service, {})
+        rows |= self.forged.get(service, {})
+        return {instance: row for instance, row in rows.items() if instance in instances}
 
     def _deploy(self, service: SimulatedService) -> str:
         deployment = Deployment(f"ecs-svc/{next(self._numbers)}", starts_at=self._clock.now() + START)

@@ -11,6 +11,7 @@ from ministack.core.responses import request_scope
 from ministack.services import servicediscovery
 
 from local.aws import control, hooks
+from local.aws.fargate.network.resolver_cache import ResolverCache
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from local.aws.per_account import PerAccount
 
 _LOAD_BALANCER_TTL_S = 60
-_NEGATIVE_TTL_S = 1
 # Cloud Map answers with at most eight of a service's healthy instances (routing policy MULTIVALUE).
 _MOST_ANSWERS = 8
 
@@ -34,7 +34,10 @@ def install(config: Config, discovered: PerAccount[set[str]], balancers: Balance
     """
     for name in ("_namespaces", "_services", "_instances", "_instance_health_status"):
         hooks.require(servicediscovery, name)
-    resolver = Resolver(config, discovered, balancers)
+    resolver: BaseResolver = Resolver(config, discovered, balancers)
+    if config.traffic.resolver_keeps_answers:
+        resolver = ResolverCache(resolver)
+        control.at_reset(resolver.forget)
     hooks.wrap(servicediscovery, "_register_instance", lambda inner: _remembered(inner, discovered))
     for tcp in (False, True):
         quiet = DNSLogger("error", logf=_discard)
@@ -55,6 +58,7 @@ class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
 
     def __init__(self, config: Config, discovered: PerAccount[set[str]], balancers: Balancers) -> None:
         self._scope = (config.account, config.region)
+        self._traffic = config.traffic
         self._discovered = discovered
         self._balancers = balancers
 
@@ -66,32 +70,35 @@ class Resolver(BaseResolver):  # type: ignore[misc]  # dnslib has no types
         with request_scope(*self._scope):
             balancer = self._balancers.address_of(name)
             service, namespace = _find_service(name)
+            zone = namespace["Name"].rstrip(".").lower() if namespace else name
+            denial_s = _denial_ttl(namespace, self._traffic.denial_ttl)
             if balancer is not None:
                 self._answer(reply, [balancer], _LOAD_BALANCER_TTL_S)
             elif service is not None:
-                self._answer_service(reply, service)
+                self._answer_service(reply, service, denial_s)
             elif namespace is not None:
-                _deny(reply, RCODE.NOERROR if name == namespace else RCODE.NXDOMAIN, namespace)
+                _deny(reply, RCODE.NOERROR if name == zone else RCODE.NXDOMAIN, zone, denial_s)
             else:
                 reply.header.rcode = RCODE.REFUSED
         return reply
 
-    def _answer_service(self, reply: Any, service: dict[str, Any]) -> None:
+    def _answer_service(self, reply: Any, service: dict[str, Any], denial_s: int) -> None:
         addresses = _healthy_addresses(service["Id"])
-        if not addresses and service["Id"] not in self._discovered.current:
-            # Route 53 would deny the name. But clients take an empty answer for the truth and drop the hosts they know
+        born = self._traffic.denies_from_the_start or service["Id"] in self._discovered.current
+        if not addresses and not born:
+            # Route 53 denies the name. But clients take an empty answer for the truth and drop the hosts they know
             # (Envoy answers 503 then), and before the first instance it says no more than that things are starting.
             reply.header.rcode = RCODE.SERVFAIL
         elif not addresses:
-            _deny(reply, RCODE.NXDOMAIN, str(reply.q.qname))
+            _deny(reply, RCODE.NXDOMAIN, str(reply.q.qname), denial_s)
         else:
             random.shuffle(addresses)
-            self._answer(reply, addresses[: _most_answers(service)], _ttl(service))
+            self._answer(reply, addresses[: _most_answers(service)], _ttl(service), denial_s)
 
-    def _answer(self, reply: Any, addresses: list[str], ttl: int) -> None:
+    def _answer(self, reply: Any, addresses: list[str], ttl: int, denial_s: int = _LOAD_BALANCER_TTL_S) -> None:
         if reply.q.qtype not in (QTYPE.A, QTYPE.ANY):
             # Other types (AAAA above all) exist for no name here, and a client must still learn that the name does.
-            _deny(reply, RCODE.NOERROR, str(reply.q.qname))
+            _deny(reply, RCODE.NOERROR, str(reply.q.qname), denial_s)
             return
         for address in addresses:
             reply.add_answer(RR(reply.q.qname, QTYPE.A, rdata=A(address), ttl=ttl))
@@ -109,7 +116,7 @@ def _remembered(
     return register
 
 
-def _find_service(name: str) -> tuple[dict[str, Any] | None, str | None]:
+def _find_service(name: str) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
     """The Cloud Map service of a name, and the namespace it lies in."""
     for namespace in list(servicediscovery._namespaces.values()):
         zone = namespace["Name"].rstrip(".").lower()
@@ -118,8 +125,8 @@ def _find_service(name: str) -> tuple[dict[str, Any] | None, str | None]:
         label = name.removesuffix(zone).rstrip(".")
         for service in list(servicediscovery._services.values()):
             if service["NamespaceId"] == namespace["Id"] and service["Name"].lower() == label:
-                return service, zone
-        return None, zone
+                return service, namespace
+        return None, namespace
     return None, None
 
 
@@ -141,11 +148,16 @@ def _most_answers(service: dict[str, Any]) -> int:
     return 1 if (service.get("DnsConfig") or {}).get("RoutingPolicy") == "WEIGHTED" else _MOST_ANSWERS
 
 
-def _deny(reply: Any, code: int, zone: str) -> None:
+def _denial_ttl(namespace: dict[str, Any] | None, otherwise: int) -> int:
+    """The namespace's own ``Properties.DnsProperties.SOA.TTL``, else the resolver's."""
+    properties = (namespace or {}).get("Properties") or {}
+    return int(((properties.get("DnsProperties") or {}).get("SOA") or {}).get("TTL", otherwise))
+
+
+def _deny(reply: Any, code: int, zone: str, ttl: int) -> None:
     reply.header.rcode = code
-    times = (1, 60, 60, 60, _NEGATIVE_TTL_S)
-    authority = SOA("ns.local.", "root.local.", times)
-    reply.add_auth(RR(zone, QTYPE.SOA, rdata=authority, ttl=_NEGATIVE_TTL_S))
+    authority = SOA("ns.local.", "root.local.", (1, 60, 60, 60, ttl))
+    reply.add_auth(RR(zone, QTYPE.SOA, rdata=authority, ttl=ttl))
 
 
 def _discard(_: str) -> None:

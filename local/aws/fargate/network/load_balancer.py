@@ -15,6 +15,7 @@ from ministack.services import alb
 from local.aws import control, hooks
 from local.aws.fargate.network import addresses
 from local.aws.fargate.network.addresses import Addresses
+from local.aws.fargate.network.leaving_targets import LeavingTargets
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -45,6 +46,7 @@ class Balancers:
 
     def __init__(self, config: Config) -> None:
         self._scope = (config.account, config.region)
+        self._lag_s = config.traffic.target_lag_s * config.traffic.scale
         self._addresses = Addresses(config.network, addresses.LOAD_BALANCERS)
         self._hosts: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -102,9 +104,12 @@ class Balancers:
         for arn, item in wanted.items():
             if arn not in self._listeners:
                 host = self.address_of(alb._lbs[item["LoadBalancerArn"]]["DNSName"].lower())
-                listener = Listener(arn, item["LoadBalancerArn"], self._scope)
+                listener = Listener(arn, item["LoadBalancerArn"], self._scope, LeavingTargets(self._lag_s))
                 await listener.open(str(host), int(item["Port"]))
                 self._listeners[arn] = listener
+        for listener in self._listeners.values():
+            # Without a look now and then, a target that leaves between two connections would not be missed.
+            listener.targets()
 
 
 def _forwarded(listener: dict[str, Any]) -> bool:
@@ -120,11 +125,13 @@ class Listener:
         arn: The listener's ARN.
         balancer: Its load balancer's ARN.
         scope: Account and region.
+        leaving: Which targets are still used though they are deregistered.
     """
 
-    def __init__(self, arn: str, balancer: str, scope: tuple[str, str]) -> None:
+    def __init__(self, arn: str, balancer: str, scope: tuple[str, str], leaving: LeavingTargets) -> None:
         self._arn = arn
         self._scope = scope
+        self._leaving = leaving
         self.balancer = balancer
         self.port = 0
         self._turn = itertools.count()
@@ -157,7 +164,7 @@ class Listener:
         if task is not None:
             self._open.add(task)
             task.add_done_callback(self._open.discard)
-        targets = self._targets()
+        targets = self.targets()
         if not targets:
             writer.transport.abort()
             return
@@ -178,13 +185,14 @@ class Listener:
                 else:
                     side.transport.abort()
 
-    def _targets(self) -> list[tuple[str, int]]:
-        """Registered targets only: a deregistered one keeps its connections and gets no new ones."""
+    def targets(self) -> list[tuple[str, int]]:
+        """Where new connections go; a target that is none of them any more keeps those it has."""
         with request_scope(*self._scope):
             actions = (alb._listeners.get(self._arn) or {}).get("DefaultActions") or []
             group = next((action["TargetGroupArn"] for action in actions if action.get("TargetGroupArn")), "")
             default = alb._tgs.get(group, {}).get("Port", 0)
-            return [(target["Id"], int(target.get("Port") or default)) for target in list(alb._targets.get(group, []))]
+            registered = list(alb._targets.get(group, []))
+        return self._leaving.used([(target["Id"], int(target.get("Port") or default)) for target in registered])
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

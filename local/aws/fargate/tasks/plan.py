@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from local.aws.config import Config
     from local.aws.fargate.containers.cpu_quota import CpuQuota
     from local.aws.fargate.network.addresses import Addresses
+    from local.aws.fargate.network.registrations import Registrations
     from local.aws.fargate.tasks.credentials import CredentialsEndpoint, Grant
 
 
@@ -46,12 +47,14 @@ class Host:
 
     Args:
         addresses: Its loopback addresses.
+        registrations: What Cloud Map knows of its tasks.
         changed: Called when a task's state changed in a way that a service may have to react to.
     """
 
     config: Config
     addresses: Addresses
     credentials: CredentialsEndpoint
+    registrations: Registrations
     changed: Callable[[], None]
 
 

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# How long a task whose address clients were given goes on serving after it was withdrawn: about the lifetime of a Cloud
-# Map record and one DNS refresh of an Envoy. AWS waits the target group's deregistration delay, 300 s by default.
-DEREGISTRATION_DELAY_S = 2.0
 _LOOK_AGAIN_S = 1.0
 _KILL_TAKES_S = 10.0
 
@@ -50,6 +47,7 @@ class TaskRun:
         self._parts: list[Part] = []
         self._news = threading.Event()
         self._hurried = threading.Event()
+        self._serves_on_s = 0.0
 
     def run(self) -> None:
         """Live the task's whole life; returns when it is STOPPED and nothing of it is left."""
@@ -69,18 +67,20 @@ class TaskRun:
 
     def stop(self, reason: str, code: str) -> None:
         """
-        Have the task stop: clients are sent elsewhere at once, its containers get SIGTERM a little later.
+        Have the task stop: clients are sent elsewhere, and its containers get SIGTERM when it has served on.
 
         Args:
             reason: Its stoppedReason.
             code: Its stopCode.
         """
-        held = registrations.withdraw(self.record)
+        serves_on_s = self._host.registrations.serves_on_s(self.record, code)
+        held = self._host.registrations.withdraw(self.record)
         with ecs.resource_lock("ecs-task", self.arn):
             if self.record["desiredStatus"] == "STOPPED":
                 return
             ecs._bump_task_version(self.record)
             self.record.update(desiredStatus="STOPPED", stoppingAt=now_iso(), stoppedReason=reason, stopCode=code)
+            self._serves_on_s = serves_on_s
             if self.record["lastStatus"] == "RUNNING":
                 self.record["lastStatus"] = "DEACTIVATING"
         if not held or code in ("EssentialContainerExited", "TaskFailedToStart"):
@@ -200,9 +200,9 @@ class TaskRun:
         if any(part.ended for part in essential) or all(part.ended for part in self._parts):
             self.stop("Essential container in task exited", "EssentialContainerExited")
             return
+        self._host.registrations.follow(self.record)
         if registrations.announced(self.record) and not self.record.get("_announced"):
             self.record["_announced"] = True
-            registrations.register(self.record)
             self._recount()
             self._host.changed()
         if before != self.record["healthStatus"]:
@@ -210,20 +210,23 @@ class TaskRun:
             self._host.changed()
 
     def _end(self) -> None:
-        """Stop the containers in the reverse order of their dependencies."""
+        """Stop the containers in the reverse order of their dependencies, each with its own stop timeout."""
         if self.record.get("_announced"):
-            self._hurried.wait(DEREGISTRATION_DELAY_S)
+            self._hurried.wait(self._serves_on_s)
         self._enter("STOPPING")
+        told: dict[Part, float] = {}
         while running := [part for part in self._parts if part.running]:
             needed = {name for part in running for name in part.definition.depends_on}
-            last = [part for part in running if part.definition.name not in needed] or running
-            for part in last:
-                part.end()
-            deadlines = {part: time.monotonic() + part.definition.stop_timeout_s for part in last}
-            for part, deadline in deadlines.items():
-                if self.record.get("_ecs_resetting") or not part.wait(max(0.0, deadline - time.monotonic())):
+            now = time.monotonic()
+            for part in [part for part in running if part.definition.name not in needed] or running:
+                if part not in told:
+                    told[part] = now + part.definition.stop_timeout_s
+                    part.end()
+                if self.record.get("_ecs_resetting") or now >= told[part]:
                     part.kill()
                     part.wait(_KILL_TAKES_S)
+            next_deadline = min(told[part] for part in running if part in told)
+            self._wait(min(_LOOK_AGAIN_S, max(0.0, next_deadline - now)))
 
     def _finish(self) -> None:
         self._plan.release()

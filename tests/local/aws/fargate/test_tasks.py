@@ -26,6 +26,7 @@ from tests.local.aws.running_tasks import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 LOCAL_SETTINGS = {
     "MESHCERT_LISTEN_ADDRESS",
@@ -189,8 +190,9 @@ def test_stopping_a_task_ends_all_of_it_and_keeps_the_exit_code(aws: LocalAws) -
 
 def test_the_exit_of_an_essential_container_stops_the_task(aws: LocalAws) -> None:
     """The others get SIGTERM, each exit code is kept, and the reason is ECS's."""
-    failing = container("failing", entryPoint=["sh", "-c", "sleep 0.3; exit 9"])
-    task = RunningTask.start(aws, register(aws, "essential", container(), failing))
+    after = [{"containerName": "app", "condition": "HEALTHY"}]
+    failing = container("failing", entryPoint=["sh", "-c", "exit 9"], dependsOn=after)
+    task = RunningTask.start(aws, register(aws, "essential", container(healthCheck=health_check()), failing))
 
     stopped = task.reaches(lastStatus="STOPPED")
 
@@ -216,6 +218,31 @@ def test_containers_start_when_their_dependencies_are_met(aws: LocalAws) -> None
     task.reaches(lastStatus="RUNNING")
     assert task.containers()["last"]["lastStatus"] == "RUNNING"
     assert task.containers()["first"]["exitCode"] == 0
+
+
+def test_containers_stop_in_the_reverse_order_of_their_dependencies(aws: LocalAws, tmp_path: Path) -> None:
+    """Each gets SIGTERM when those that depend on it have ended, and as much time as its own stopTimeout."""
+    heard = tmp_path / "heard"
+    heard.write_text("")
+
+    def hears(name: str, then: str, needs: str = "", stop_timeout: int = 60) -> dict[str, Any]:
+        script = (
+            f"trap 'echo {name} >> {heard}; {then}' TERM; echo ready-{name} >> {heard}; while :; do sleep 0.1; done"
+        )
+        depends = [{"containerName": needs, "condition": "START"}] if needs else []
+        return container(name, entryPoint=["sh", "-c", script], dependsOn=depends, stopTimeout=stop_timeout)
+
+    first, second = hears("proxy", "exit 0"), hears("app", "true", "proxy", stop_timeout=2)
+    last = hears("readiness", "exit 3", "app")
+    task = RunningTask.start(aws, register(aws, "chain", last, second, first))
+    eventually(lambda: len(heard.read_text().split()) == 3, "all three to run")
+
+    task.ecs.stop_task(cluster="tests", task=task.arn)
+    stopped = task.reaches(lastStatus="STOPPED")
+
+    assert heard.read_text().split()[3:] == ["readiness", "app", "proxy"]
+    codes = {item["name"]: item["exitCode"] for item in stopped["containers"]}
+    assert codes == {"readiness": 3, "app": 137, "proxy": 0}
 
 
 @pytest.mark.parametrize(

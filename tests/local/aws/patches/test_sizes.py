@@ -70,7 +70,7 @@ def put_item(aws: LocalAws, size: int) -> None:
     """A DynamoDB item: names and values count."""
     item = {"service": "s", "task": "t", "rest": ""}
     item["rest"] = "x" * (size - sum(len(name) + len(value) for name, value in item.items()))
-    new_acknowledgements_table(aws).put_item(Item=item)
+    new_acknowledgements_table(aws)[1].put_item(Item=item)
 
 
 def create_function(aws: LocalAws, size: int) -> None:
@@ -207,3 +207,24 @@ def test_a_template_that_is_too_large_is_refused(fresh_aws: LocalAws, resources:
         deploy(fresh_aws, "large", resources)
 
     assert code_of(refused) == "ValidationError"
+
+
+@pytest.mark.parametrize(
+    ("field", "most"), [("stopTimeout", 120), ("startPeriod", 300), ("interval", 300), ("timeout", 60), ("retries", 10)]
+)
+def test_no_container_gets_more_time_than_fargate_gives(aws: LocalAws, field: str, most: int) -> None:
+    """The longest is taken, one more is refused with the container's and the field's name."""
+
+    def register(value: int) -> None:
+        times = (
+            {"stopTimeout": value} if field == "stopTimeout" else {"healthCheck": {"command": ["CMD"], field: value}}
+        )
+        aws.client("ecs").register_task_definition(
+            family="times", containerDefinitions=[{"name": "app", "image": "app", **times}]
+        )
+
+    register(most)
+
+    with pytest.raises(ClientError, match=f"Container app: {field}") as refused:
+        register(most + 1)
+    assert code_of(refused) == "ClientException"

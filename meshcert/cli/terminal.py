@@ -1,0 +1,35 @@
+"""The one way from the command line to a terminal: every line that holds what others wrote goes through here."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from meshcert.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def tell(line: str) -> None:
+    """Write one line to standard output."""
+    click.echo(printable(line))
+
+
+def tell_lines(lines: Iterable[str], *, aside: bool = False) -> None:
+    """Write lines to standard output, or beside it to standard error."""
+    for line in lines:
+        click.echo(printable(line), err=aside)
+
+
+def tell_aside(line: str) -> None:
+    """Write one line to standard error."""
+    click.echo(printable(line), err=True)
+
+
+def tell_json(document: Any) -> None:
+    """Write a JSON document to standard output, for scripts; JSON escapes what a terminal would obey."""
+    click.echo(json.dumps(document, indent=2, default=dt.datetime.isoformat))
