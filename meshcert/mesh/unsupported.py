@@ -9,6 +9,7 @@ from __future__ import annotations
 
 _FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
 _OWN_NETWORK = "Each mesh makes a VPC, subnets and security groups of its own; yours cannot be given"
+_OWN_CLUSTER = "Each mesh makes an ECS cluster of its own; yours cannot be given"
 _NO_ROLE = "The task's role reads its certificates and nothing else; let the application bring credentials of its own"
 _PREFIX_ONLY = "A route takes a path prefix and leads to one virtual node: `virtual_gateways.NAME.routes`"
 _IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
@@ -43,7 +44,6 @@ _FILE = {
     "apiversion": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
     "kind": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
     "vpc": _OWN_NETWORK,
-    "cluster": "Each mesh makes an ECS cluster of its own; yours cannot be given",
     "certificates": "Write them under `identities`",
     "taskdefinitions": "Write them under `services`: each runs one proxy, and its application beside it",
 }
@@ -61,6 +61,7 @@ _NETWORK = dict.fromkeys(
     "ippreference": "Addresses are IPv4",
     "natgateways": "One NAT gateway, or none: `network.egress`",
 }
+_CLUSTER = dict.fromkeys(("arn", "clusterarn", "name", "clustername"), _OWN_CLUSTER)
 _HIERARCHY = {
     **dict.fromkeys(("arn", "certificateauthorityarn", "certificateauthorityarns", "rootarn", "issuingarn"), _OWN_CA),
     "usagemode": "ACM issues from general-purpose CAs only",
@@ -189,7 +190,7 @@ _SERVICE = {
     **dict.fromkeys(
         ("vpc", "subnets", "securitygroups", "networkconfiguration", "networkmode", "assignpublicip"), _OWN_NETWORK
     ),
-    "cluster": "Each mesh makes an ECS cluster of its own; yours cannot be given",
+    "cluster": _OWN_CLUSTER,
     **dict.fromkeys(
         ("loadbalancers", "targetgroup", "targetgroups", "targetgrouparn", "alb", "nlb"),
         "An internal network load balancer before a gateway: `services.NAME.load_balancer`",
@@ -218,6 +219,7 @@ UNSUPPORTED = {
     "Mesh": _FILE,
     "About": _MESH,
     "Network": _NETWORK,
+    "Cluster": _CLUSTER,
     "Hierarchy": _HIERARCHY,
     "DeclaredIdentity": _IDENTITY,
     "VirtualGateway": _PROXY,

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 TELLERS = ("hierarchies.colorteller.revocation", "crl")
 CLOSED = ("hierarchies.colorteller.stale_lists", "fail_closed")
+ACCOUNT, REGION = "111122223333", "eu-west-1"
+SECRET = f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:meshcert/color/trust/colorteller-AbCdEf"
 
 
 @pytest.fixture(scope="session")
@@ -123,8 +125,8 @@ def test_the_bundle_says_where_lists_lie_and_the_settings_what_to_do_without(lis
     bundles = {
         each.properties["Hierarchy"]: each.properties for each in listed.resources("Custom::MeshcertTrustBundle")
     }
-    texts = {name: f"arn:{name}" for name in ("SecretId", "RootCertificateAuthorityArn")}
-    order = read_trust_bundle(json.loads(json.dumps(bundles["colorteller"] | texts), object_hook=_plain), "color")
+    properties = bundles["colorteller"] | {"SecretId": SECRET, "RootCertificateAuthorityArn": "arn:root"}
+    order = read_trust_bundle(json.loads(json.dumps(properties), object_hook=_resolved), "color")
 
     assert "RevocationLists" not in bundles["colorgateway"]
     assert len(order.lists) == 2
@@ -141,9 +143,14 @@ def test_the_bundle_says_where_lists_lie_and_the_settings_what_to_do_without(lis
     assert policies == {"colorgateway": Revocation.NONE, "colorteller": Revocation.FAIL_CLOSED}
 
 
-def _plain(value: dict[str, Any]) -> Any:
-    """CloudFormation's functions as the texts they would become."""
-    return "text" if any(key == "Ref" or key.startswith("Fn::") for key in value) else value
+def _resolved(value: dict[str, Any]) -> Any:
+    """CloudFormation's functions as the texts they would become in the account and region of the secret."""
+    if "Fn::Join" in value:
+        separator, parts = value["Fn::Join"]
+        return separator.join(parts)
+    if "Ref" in value:
+        return {"AWS::AccountId": ACCOUNT, "AWS::Region": REGION}.get(value["Ref"], "text")
+    return "text" if any(key.startswith("Fn::") for key in value) else value
 
 
 def test_cdk_nag_finds_nothing_about_lists(mesh_path: Path, tmp_path: Path) -> None:
