@@ -166,6 +166,7 @@ class EnvoyService(Construct):
             assumed_by=ecs_tasks(),
             description=f"meshcert {mesh}: tasks of {self._name}",
         )
+        self._allow_discovery(role)
         references = [*self.proxy.identities.values(), *self.proxy.trust_bundles.values()]
         if not references:
             return role
@@ -200,6 +201,29 @@ class EnvoyService(Construct):
         acknowledge.add_condition("Null", {"dynamodb:LeadingKeys": "false"})
         role.add_to_policy(acknowledge)
         return role
+
+    def _allow_discovery(self, role: iam.Role) -> None:
+        """Let a role find the tasks of its backends by Cloud Map's data API, and no other service's."""
+        services = sorted(backend.cloud_map_service for backend in self.proxy.discovered)
+        if not services:
+            return
+        names = {
+            "servicediscovery:NamespaceName": self.proxy.cloud_map_namespace,
+            "servicediscovery:ServiceName": services,
+        }
+        role.add_to_policy(
+            iam.PolicyStatement(
+                sid="FindItsBackends",
+                actions=["servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"],
+                resources=["*"],
+                conditions={"StringEquals": names},
+            )
+        )
+        accept(
+            role,
+            "AwsSolutions-IAM5[Resource::*]",
+            "Discovering instances has no resource; the conditions limit it to the backends that the mesh declares.",
+        )
 
     def _revocation_lists(self) -> list[str]:
         """ARNs of the revocation lists of every CA that may have issued a peer's certificate."""

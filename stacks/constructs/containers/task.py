@@ -81,7 +81,7 @@ class TaskContainers:
             image=self.envoy,
             essential=True,
             readonly_root_filesystem=True,
-            linux_parameters=ecs.LinuxParameters(self.scope, "Linux", init_process_enabled=False),
+            linux_parameters=self._linux("Linux"),
             stop_timeout=Duration.seconds(envoy_stop_s()),
             environment={PROXY: proxy.to_json()},
             port_mappings=[ecs.PortMapping(container_port=listener.port) for listener in proxy.listeners],
@@ -116,7 +116,7 @@ class TaskContainers:
             # ECS looks at the health of essential containers only.
             essential=True,
             readonly_root_filesystem=True,
-            linux_parameters=ecs.LinuxParameters(self.scope, "ReadinessLinux", init_process_enabled=False),
+            linux_parameters=self._linux("ReadinessLinux"),
             stop_timeout=Duration.seconds(readiness_stop_s()),
             environment={APPLICATION_PORT: str(application.port), HEALTH_CHECK_PATH: check.path},
             health_check=ecs.HealthCheck(
@@ -131,6 +131,12 @@ class TaskContainers:
         )
         self._mount(2, READINESS_MIB)
         return readiness
+
+    def _linux(self, construct_id: str) -> ecs.LinuxParameters:
+        linux = ecs.LinuxParameters(self.scope, construct_id, init_process_enabled=False)
+        # The image's user is nobody special, so nothing in it needs one.
+        linux.drop_capabilities(ecs.Capability.ALL)
+        return linux
 
     def _mount(self, number: int, size_mib: int) -> None:
         """Give a container its tmpfs; the CDK's own options take no values, so owner and mode would be lost."""
