@@ -19,6 +19,7 @@ from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContai
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.revocation_bucket import bucket_name
 from stacks.constructs.rights import MeshRights, ecs_tasks
+from stacks.findings import accept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
