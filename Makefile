@@ -10,15 +10,18 @@ STORY ?=
 MESH ?=
 STARTED := $(shell date +%s.%N)
 PIP_FLAGS := --disable-pip-version-check --no-input --progress-bar off
+# What another index, or a file uploaded again, has under the same name and version is refused.
+LOCKED := --require-hashes --only-binary=:all:
 # Installs take minutes: a line every ten seconds, everything only if one fails.
 PATIENTLY := $(PYTHON) tools/patiently.py
 
-# A stamp carries the hash of what was installed: another pin, another stamp, and the step runs again.
+# A stamp carries the hash of what was installed: another pin, another stamp, and the step runs again. When the file was
+# written says nothing, so the rules below do not ask.
 hash = $(shell cat $(1) | sha256sum | cut -c1-16)
-VENV := .venv/.stamp-$(call hash,requirements.txt requirements-dev.txt constraints.txt)
-LOCAL := build/venv-local/.stamp-$(call hash,local/requirements.txt local/constraints.txt)
-FUNCTION := build/venv-lambda/.stamp-$(call hash,constraints.txt)
-NODE := build/node/.stamp-$(call hash,local/package.json)
+VENV := .venv/.stamp-$(call hash,requirements.lock)
+LOCAL := build/venv-local/.stamp-$(call hash,local/requirements.lock)
+FUNCTION := build/venv-lambda/.stamp-$(call hash,local/functions.lock)
+NODE := build/node/.stamp-$(call hash,local/package.json local/package-lock.json)
 SETUP := $(VENV) $(LOCAL) $(FUNCTION) $(NODE)
 
 # make itself ends with 2 whatever failed, so it says which code it was.
@@ -33,32 +36,32 @@ help: ## Show this list
 .PHONY: setup
 setup: $(SETUP) ## Install everything the other targets need (they do it themselves)
 
-$(VENV): requirements.txt requirements-dev.txt constraints.txt
+$(VENV): | requirements.lock
 	@echo "[setup] Python packages: the CDK, boto3, cryptography, checks and tests (a minute to five)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "meshcert needs Python 3.11 or newer")'
 	@$(PYTHON) -m venv .venv
-	@$(PATIENTLY) "[setup]" .venv/bin/python -m pip install $(PIP_FLAGS) -r requirements.txt -r requirements-dev.txt -c constraints.txt
+	@$(PATIENTLY) "[setup]" .venv/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r requirements.lock
 	@$(PATIENTLY) "[setup]" .venv/bin/python -m pip install $(PIP_FLAGS) --no-deps --no-build-isolation -e .
 	@rm -f .venv/.stamp-*; touch $@
 
-$(LOCAL): local/requirements.txt local/constraints.txt
+$(LOCAL): | local/requirements.lock
 	@echo "[setup] the local AWS and Envoy"
 	@$(PYTHON) -m venv build/venv-local
-	@$(PATIENTLY) "[setup]" build/venv-local/bin/python -m pip install $(PIP_FLAGS) -r local/requirements.txt -c local/constraints.txt
+	@$(PATIENTLY) "[setup]" build/venv-local/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r local/requirements.lock
 	@rm -f build/venv-local/.stamp-*; touch $@
 
 # What a function finds on AWS before its bundle: boto3 and nothing else. A dependency missing from the bundle fails.
-$(FUNCTION): constraints.txt
+$(FUNCTION): | local/functions.lock
 	@echo "[setup] the functions' own Python"
 	@$(PYTHON) -m venv build/venv-lambda
-	@$(PATIENTLY) "[setup]" build/venv-lambda/bin/python -m pip install $(PIP_FLAGS) boto3 -c constraints.txt
+	@$(PATIENTLY) "[setup]" build/venv-lambda/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r local/functions.lock
 	@rm -f build/venv-lambda/.stamp-*; touch $@
 
 # npm climbs to a parent folder when there is no package.json where it is told to install.
-$(NODE): local/package.json | $(VENV)
+$(NODE): | local/package-lock.json $(VENV)
 	@echo "[setup] the CDK CLI"
-	@mkdir -p build/node && cp local/package.json build/node/
-	@$(PATIENTLY) "[setup]" .venv/bin/npm install --prefix build/node --no-audit --no-fund --loglevel=error
+	@mkdir -p build/node && cp local/package.json local/package-lock.json build/node/
+	@$(PATIENTLY) "[setup]" .venv/bin/npm ci --prefix build/node --no-audit --no-fund --loglevel=error
 	@rm -f build/node/.stamp-*; touch $@
 
 .PHONY: demo
@@ -97,8 +100,14 @@ mesh: $(VENV) ## Check a mesh file, or print its JSON Schema (ARGS="check my-mes
 synth: $(VENV) $(NODE) ## Write the CloudFormation templates to cdk.out (ARGS="-c mesh=my-mesh.yaml")
 	@cdk synth --quiet $(ARGS)
 
+.PHONY: diff
+diff: $(VENV) $(NODE) ## Say in words what a deploy would do to the mesh that runs: nothing, new tasks, a replacement (ARGS="-c mesh=my-mesh.yaml")
+	@cdk synth --quiet $(ARGS)
+	@python -m tools.deploy_diff
+
 .PHONY: deploy
-deploy: $(VENV) $(NODE) ## Deploy to the AWS account of your current credentials (ARGS="-c mesh=my-mesh.yaml")
+deploy: $(VENV) $(NODE) ## Deploy to the AWS account of your current credentials (ARGS="-c mesh=my-mesh.yaml"); wants the digests of make pin-images
+	@python -m tools.pin_images --check
 	@cdk deploy --all $(ARGS)
 
 .PHONY: cdk
@@ -112,6 +121,21 @@ verify-aws: $(VENV) ## After a deploy: confirm, read-only, what only AWS can tel
 .PHONY: pin-images
 pin-images: $(VENV) ## Write the digests of the base images into the Dockerfiles, as their registry names them
 	@python -m tools.pin_images $(ARGS)
+
+.PHONY: lock
+lock: $(VENV) ## Write the lock files anew after a change of requirements or constraints
+	@$(PYTHON) -m venv build/venv-lock
+	@build/venv-lock/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r tools/supply_chain/requirements.lock
+	@python -m tools.supply_chain.lock
+	@cd local && npm install --package-lock-only --no-audit --no-fund --loglevel=error
+
+.PHONY: sbom
+sbom: $(VENV) ## List what the image and the functions hold, as CycloneDX in build/sbom
+	@python -m tools.supply_chain.sbom
+
+.PHONY: audit
+audit: $(VENV) ## Compare every pin with the advisories that are known; says what it could not ask
+	@python -m tools.supply_chain.audit || { $(say-code); }
 
 .PHONY: rooms
 rooms: $(VENV) ## Draw the picture in docs/architecture.md from the imports, and print it

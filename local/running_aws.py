@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import boto3
+from botocore.config import Config as BotoConfig
 from dnslib import DNSRecord
 
 from local.assembly import deploy_assembly
@@ -245,11 +246,13 @@ class LocalAws:
         deploy_assembly(assembly, self.client, self.environment())
 
     def _client(self, service: str, credentials: dict[str, str], config: Any = None) -> Any:
+        # Some services have a host for each part of their API; here one host has them all.
+        one_host = BotoConfig(inject_host_prefix=False)
         return boto3.client(
             service,
             endpoint_url=self.endpoint,
             region_name=self.region,
-            config=config,
+            config=one_host.merge(config) if config else one_host,
             aws_access_key_id=credentials["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=credentials["AWS_SECRET_ACCESS_KEY"],
             aws_session_token=credentials.get("AWS_SESSION_TOKEN"),

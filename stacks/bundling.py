@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from stacks.runtime import Platform
 
 ROOT = Path(__file__).resolve().parent.parent
-REQUIREMENTS = ROOT / "lambdas" / "requirements.txt"
-CONSTRAINTS = ROOT / "constraints.txt"
+REQUIREMENTS = ROOT / "lambdas" / "requirements.lock"
 # Left out because only people and proxies run it: no function reads a mesh file or writes Envoy's configuration.
 NOT_IN_FUNCTIONS = shutil.ignore_patterns(
     "mesh", "envoy", "cli", "requirements.txt", "ruff.toml", ".ruff_cache", "__pycache__"
@@ -75,7 +74,7 @@ def lay_out_bundle(target: Path, platform: Platform) -> None:
 
 def _wheels(platform: Platform) -> Path:
     """The folder of unpacked wheels, installed once for each set of pins: pip is slower than the rest of synthesis."""
-    pins = hashlib.sha256(REQUIREMENTS.read_bytes() + CONSTRAINTS.read_bytes()).hexdigest()[:16]
+    pins = hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:16]
     folder = ROOT / "build" / "wheels" / f"{platform.architecture}-{platform.python}-{pins}"
     if folder.exists():
         return folder
@@ -88,7 +87,7 @@ def _wheels(platform: Platform) -> Path:
     command += ["--python-version", platform.python]
     for tag in WHEEL_PLATFORMS[platform.architecture]:
         command += ["--platform", tag]
-    command += ["--requirement", str(REQUIREMENTS), "--constraint", str(CONSTRAINTS)]
+    command += ["--require-hashes", "--requirement", str(REQUIREMENTS)]
     # Standard output belongs to jsii, so pip's goes to standard error.
     subprocess.run(command, check=True, stdout=sys.stderr)
     try:

@@ -42,6 +42,7 @@ ENDPOINTS = {
     "Registry": ec2.InterfaceVpcEndpointAwsService.ECR,
     "Images": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
     "Secrets": ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
+    "Discovery": ec2.InterfaceVpcEndpointAwsService.CLOUD_MAP_DATA_SERVICE_DISCOVERY,
 }
 
 
@@ -93,9 +94,11 @@ class ServicesStack(Stack):
             platform=platform,
         )
         services = {service: EnvoyService(self, service, surroundings=surroundings) for service in mesh.services}
+        callees = {declared.virtual_node: services[service] for service, declared in mesh.services.items()}
         for caller in services.values():
             for backend in caller.proxy.backends:
-                services[mesh.service_of(backend.name)].admit(caller, backend.port)
+                if backend.name in callees:  # a node that DNS alone knows may run elsewhere
+                    callees[backend.name].admit(caller, backend.port)
         for service, declared in mesh.services.items():
             if declared.load_balancer:
                 balancer = GatewayBalancer(

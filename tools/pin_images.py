@@ -12,8 +12,12 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCKERFILES = (ROOT / "envoy-image" / "Dockerfile", ROOT / "examples" / "color" / "colorteller" / "Dockerfile")
@@ -112,9 +116,43 @@ def pin(dockerfile: str, client: httpx.Client) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main() -> int:
+def base_images(dockerfile: str) -> list[str]:
+    """The images that a Dockerfile starts from, as they stand there; its own stages are none."""
+    found = [match for line in dockerfile.splitlines() if (match := FROM.match(line))]
+    stages = {match["end"].split()[-1] for match in found if match["end"].split()}
+    return [
+        reference
+        for match in found
+        if match["image"] not in stages
+        for reference in (match[0].removeprefix(match["start"]).split()[0],)
+    ]
+
+
+def unpinned(dockerfiles: Iterable[Path]) -> list[str]:
+    """The base images without a digest, each with its Dockerfile."""
+    return [
+        f"{path}: {image}" for path in dockerfiles for image in base_images(path.read_text()) if "@sha256:" not in image
+    ]
+
+
+def check() -> int:
+    """Whether every base image has a digest; says which have none, and returns the exit code."""
+    missing = unpinned(DOCKERFILES)
+    if missing:
+        sys.stderr.write(
+            "A tag can be moved, so a deploy wants the digests of its base images. Missing:\n"
+            + "".join(f"  {one}\n" for one in missing)
+            + "Write them with: make pin-images\n"
+        )
+    return 1 if missing else 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
     """Pin all Dockerfiles, or none; returns the exit code."""
-    argparse.ArgumentParser(prog="make pin-images", description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(prog="make pin-images", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="ask nobody, only say which images have no digest")
+    if parser.parse_args(arguments).check:
+        return check()
     try:
         with httpx.Client(timeout=30) as client:
             pinned = {path: pin(path.read_text(), client) for path in DOCKERFILES}

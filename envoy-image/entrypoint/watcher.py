@@ -206,7 +206,8 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
 
     proxy, secrets = settings.proxy, parts.secrets
     trial = Trial(proxy, settings.addresses, lambda name: secrets[name].roots, log)
-    standings = Standings(proxy, secrets, _admin(settings))
+    by_dns = parts.discovery.found_by_dns if parts.discovery else tuple
+    standings = Standings(proxy, secrets, _admin(settings), by_dns)
     rotation = Rotation(proxy, secrets, parts.source, trial=trial, standings=standings, log=log)
     acknowledgements = acknowledgement_writer(settings, arguments.environ, aws.platform, aws.session, log)
     return Polling(proxy.poll_interval_s, rotation.look, standings, acknowledgements)

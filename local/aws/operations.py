@@ -35,6 +35,7 @@ _THROTTLED = {
     "iam": "Throttling",
     "lambda": "TooManyRequestsException",
     "s3": "SlowDown",
+    "servicediscovery": "RequestLimitExceeded",
     "sns": "Throttling",
     "sqs": "RequestThrottled",
     "sts": "Throttling",

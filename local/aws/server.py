@@ -22,7 +22,7 @@ from local.aws.account import Accounts
 from local.aws.certificates import acm, private_ca
 from local.aws.certificates import templates as certificate_templates
 from local.aws.fargate import ecs
-from local.aws.fargate.network import discovery, load_balancer
+from local.aws.fargate.network import cloud_map_api, discovery, load_balancer
 from local.aws.faults import calls, crashes, event_modes, faults, other_clusters, planted_versions, quotas
 from local.aws.iam import evaluation as iam
 from local.aws.patches import (
@@ -100,6 +100,7 @@ def _install(config: Config) -> None:
     _patch(config, accounts)
     balancers = load_balancer.install(config)
     ecs.install(config, balancers)
+    cloud_map_api.install()
     discovery.install(config, accounts.part(lambda account: account.discovered), balancers)
     _stand_between(accounts)
     other_clusters.install(config, accounts.part(lambda account: account.other_clusters))

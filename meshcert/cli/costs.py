@@ -10,6 +10,7 @@ import datetime as dt
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from meshcert.contract.discovery import POLL_INTERVAL_S
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.issuing.acm import ACM
 from meshcert.proxy import ACKNOWLEDGE_EVERY_S
@@ -17,7 +18,7 @@ from meshcert.proxy import ACKNOWLEDGE_EVERY_S
 PRICES_OF = dt.date(2026, 11, 21)
 """Date of the prices: list prices of us-east-1, as far as they were known then."""
 
-ALARMS = 41
+ALARMS = 43
 """Alarms of the renewal stack (``stacks/runbook.py``)."""
 METRICS = 9
 """Metrics that a healthy mesh writes every hour; the others cost something only in hours in which they happen."""
@@ -37,6 +38,9 @@ SECRET = 0.40
 SECRET_CALLS = 0.05 / 10_000
 KEY = 1.0
 """A customer-managed KMS key, a month."""
+INSIGHTS_METRICS = 24
+"""Metrics of CloudWatch Container Insights for a service and its task family (ECS developer guide, "Container Insights
+metrics"; not confirmed by a bill)."""
 ALARM = 0.10
 METRIC = 0.30
 DASHBOARD = 3.0
@@ -49,6 +53,8 @@ TICK = 3e-6
 """One tick: a Lambda run of a tenth of a second with 512 MB, Scheduler, one query."""
 LOOK = 5e-6
 """One look: a Lambda run of half a second with 512 MB, one message, some ten DynamoDB units."""
+DISCOVERY = 1.0 / 1_000_000
+"""One question to Cloud Map's data API (not confirmed by AWS's own page)."""
 ACKNOWLEDGEMENT = 1.25e-6
 """One DynamoDB write."""
 
@@ -61,11 +67,13 @@ class Poll:
     Args:
         secrets: Number of secrets that each task watches.
         interval_s: Longest time between two looks, seconds; a task waits nine tenths of it on average.
+        backends: Number of backends whose tasks each task finds by Cloud Map's API; 0 where that is not known.
     """
 
     tasks: int
     secrets: int
     interval_s: float
+    backends: int = 0
 
 
 @dataclass(frozen=True)
@@ -137,6 +145,8 @@ def estimate(usage: Usage) -> Estimate:
     secrets = usage.identities + usage.trust_bundles
     polls = round(sum(poll.tasks * poll.secrets * SECONDS / (poll.interval_s * 0.9) for poll in usage.polls))
     looks = usage.identities * HOURS
+    pairs = sum(poll.tasks * poll.backends for poll in usage.polls)
+    discoveries = round(pairs * SECONDS / (POLL_INTERVAL_S * 0.9))
     reports = sum(poll.tasks for poll in usage.polls) * SECONDS // int(ACKNOWLEDGE_EVERY_S)
     lines = (
         Line(
@@ -147,6 +157,7 @@ def estimate(usage: Usage) -> Estimate:
         Line("certificates, issued and renewed", f"{certificates:.2f}", certificate_dollars(certificates)),
         Line("secrets", f"{secrets} at ${SECRET:.2f}", secrets * SECRET),
         Line("looks for new versions by tasks", f"{polls:,} DescribeSecret", polls * SECRET_CALLS),
+        *([_discovering(discoveries)] if discoveries else []),
         Line("KMS keys", "2, secrets and alarms", 2 * KEY),
         Line("sweeps: one look an hour at each identity", f"{looks:,} looks", looks * LOOK),
         Line(
@@ -158,6 +169,10 @@ def estimate(usage: Usage) -> Estimate:
         Line("alarms, metrics, dashboard", f"{usage.alarms}, {usage.metrics} and 1", _watching(usage)),
     )
     return Estimate(certificates, polls + 2 * looks + round(7 * certificates), lines)
+
+
+def _discovering(questions: int) -> Line:
+    return Line("questions to Cloud Map for backends' tasks", f"{questions:,}", questions * DISCOVERY)
 
 
 def certificate_dollars(certificates: float) -> float:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshcert.cli.costs import ALARMS, HOURS, METRICS, Estimate, Line, Poll, Usage, estimate
+from meshcert.cli.costs import ALARMS, HOURS, INSIGHTS_METRICS, METRIC, METRICS, Estimate, Line, Poll, Usage, estimate
 from meshcert.mesh import proxy_settings
+from meshcert.mesh.checks.limits import MOST_RESOURCES, ZONES, resources
 
 if TYPE_CHECKING:
     from meshcert.mesh import Mesh
 
-ZONES = 2
-"""Availability zones of a mesh's network."""
-INTERFACE_ENDPOINTS = 4
+INTERFACE_ENDPOINTS = 5
 """Interface endpoints of a mesh with ``egress: endpoints``, one in each zone."""
 
 CPU_HOUR = 0.03238
@@ -39,10 +38,12 @@ class OfflinePlan:
     Args:
         month: What meshcert adds to the bill.
         workload: What the services cost whoever runs them: tasks, network, load balancers; without traffic.
+        resources: The number of resources of each stack that grows with the mesh, at most.
     """
 
     month: Estimate
     workload: tuple[Line, ...]
+    resources: dict[str, int]
 
     @property
     def workload_dollars(self) -> float:
@@ -53,13 +54,14 @@ class OfflinePlan:
         """The plan for scripts."""
         return {
             "month": self.month.document(),
+            "resources": {"limit": MOST_RESOURCES, "stacks": self.resources},
             "workload": {"dollars": self.workload_dollars, "lines": [asdict(line) for line in self.workload]},
         }
 
 
 def offline_plan(mesh: Mesh) -> OfflinePlan:
     """What a mesh would cost; asks nobody."""
-    return OfflinePlan(estimate(declared_usage(mesh)), _workload(mesh))
+    return OfflinePlan(estimate(declared_usage(mesh)), _workload(mesh), resources(mesh))
 
 
 def declared_usage(mesh: Mesh) -> Usage:
@@ -68,7 +70,7 @@ def declared_usage(mesh: Mesh) -> Usage:
     for name, service in mesh.services.items():
         settings = proxy_settings(mesh, name)
         secrets = len(settings.identities) + len(settings.trust_bundles)
-        polls.append(Poll(service.desired_count, secrets, service.poll_interval_s))
+        polls.append(Poll(service.desired_count, secrets, service.poll_interval_s, len(settings.discovered)))
     return Usage(
         authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()),
         identities=len(mesh.identities),
@@ -88,9 +90,10 @@ def _workload(mesh: Mesh) -> tuple[Line, ...]:
     if mesh.network.egress == "nat":
         way_out = Line("NAT gateway with its address", "1", NAT_HOUR * HOURS)
     else:
-        endpoints = INTERFACE_ENDPOINTS * ZONES
+        zones = len(mesh.network.availability_zones) or ZONES
+        endpoints = INTERFACE_ENDPOINTS * zones
         way_out = Line(
-            "interface endpoints", f"{INTERFACE_ENDPOINTS} in {ZONES} zones", endpoints * ENDPOINT_HOUR * HOURS
+            "interface endpoints", f"{INTERFACE_ENDPOINTS} in {zones} zones", endpoints * ENDPOINT_HOUR * HOURS
         )
     return (
         Line(
@@ -101,4 +104,12 @@ def _workload(mesh: Mesh) -> tuple[Line, ...]:
         way_out,
         Line("network load balancers", f"{balancers}", balancers * BALANCER_HOUR * HOURS),
         Line("Cloud Map's hosted zone", "1", ZONE),
+        *_insights(mesh),
     )
+
+
+def _insights(mesh: Mesh) -> tuple[Line, ...]:
+    if not mesh.cluster.container_insights:
+        return ()
+    metrics = INSIGHTS_METRICS * len(mesh.services)
+    return (Line("Container Insights, without its logs", f"{metrics} metrics", metrics * METRIC),)

@@ -37,6 +37,8 @@ class About(Part):
     """Name of the mesh, at most 16 characters; stacks, secrets and roles carry it."""
     namespace: str = Field(examples=["mtls.svc.cluster.local"])
     """Cloud Map namespace; a service answers as SERVICE.NAMESPACE."""
+    http_name: Annotated[str, Field(max_length=1024)] = ""
+    """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
     deletion_protection: Annotated[bool, Strict()] = False
     """`true`: AWS refuses to delete the mesh's tables, load balancers and stacks until a deploy says `false` again."""
 
@@ -94,6 +96,11 @@ class Mesh(Part):
         """Cloud Map namespace of its services."""
         return self.about.namespace
 
+    @property
+    def http_name(self) -> str:
+        """Cloud Map's HTTP name of the namespace, which its data API takes."""
+        return self.about.http_name or self.namespace
+
     def service_of(self, virtual_node: str) -> str:
         """
         The service that runs a virtual node.
@@ -107,8 +114,13 @@ class Mesh(Part):
         raise KeyError(virtual_node)
 
     def host(self, virtual_node: str) -> str:
-        """The DNS name under which Cloud Map answers with the addresses of a virtual node's healthy tasks."""
-        return f"{self.service_of(virtual_node)}.{self.namespace}"
+        """The DNS name of a virtual node's tasks: the one it declares, or the one that Cloud Map gives its service."""
+        declared = self.virtual_nodes[virtual_node].service_discovery
+        return declared.dns if declared else f"{self.service_of(virtual_node)}.{self.namespace}"
+
+    def cloud_map_service(self, virtual_node: str) -> str:
+        """The Cloud Map service of a virtual node's tasks; empty if DNS alone knows them."""
+        return "" if self.virtual_nodes[virtual_node].service_discovery else self.service_of(virtual_node)
 
     def peer_names(self, identity: str) -> tuple[San, ...]:
         """

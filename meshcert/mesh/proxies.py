@@ -238,8 +238,17 @@ class VirtualGateway(Part):
         return (backend.client_policy or self.backend_defaults.client_policy).tls
 
 
+class ServiceDiscovery(Part):
+    """How callers find a virtual node's tasks."""
+
+    dns: str = Field(examples=["ledger.example.com"])
+    """A DNS name, each of whose addresses is a task."""
+
+
 class VirtualNode(Part):
     """A proxy in front of one application."""
 
     listeners: tuple[NodeListener, ...] = Field(min_length=1, max_length=1)
     """Where the mesh reaches it: exactly one listener."""
+    service_discovery: ServiceDiscovery | None = None
+    """Left out: by Cloud Map's API. With `dns`, the hosts may be others than a service of this mesh."""

@@ -90,6 +90,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         max_connection_duration_s=declared.max_connection_duration_s,
         cut_tcp_sessions=declared.cut_tcp_sessions,
         acknowledgements=naming.acknowledgements_table(mesh.name),
+        cloud_map_namespace=mesh.http_name if any(backend.cloud_map_service for backend in backends) else "",
     )
 
 
@@ -144,6 +145,7 @@ def _backend(mesh: Mesh, gateway: VirtualGateway, backend: proxies.DeclaredBacke
         port=port.port,
         protocol=port.protocol.value,
         tls=tls,
+        cloud_map_service=mesh.cloud_map_service(backend.virtual_node),
     )
 
 

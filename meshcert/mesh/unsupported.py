@@ -50,7 +50,7 @@ _FILE = {
 _MESH = {
     "spec": _FLAT.format("a mesh has a name and a namespace."),
     "egressfilter": "`network.egress` says whether tasks reach the internet",
-    "servicediscovery": "Cloud Map, always: `mesh.namespace` is its namespace",
+    "servicediscovery": "Cloud Map, in the namespace of `mesh.namespace`; else `virtual_nodes.NAME.service_discovery`",
     "region": "A mesh is deployed to the region of AWS_REGION",
     "account": "A mesh is deployed to the account of your credentials",
 }
@@ -89,11 +89,14 @@ _IDENTITY = {
 }
 _PROXY = {
     "spec": _FLAT.format("write what is in it one level up."),
-    "servicediscovery": "Cloud Map, always: callers find a node under its service's name in `mesh.namespace`",
     "logging": "Envoy logs refused peers and failed requests to the service's log group; nothing is to be set",
     "healthcheck": "Envoy's own readiness is checked by ECS; nothing is to be set at a proxy",
     "timeouts": "A timeout belongs to a listener, a route or a backend",
     "weight": "Tasks of one service share its requests evenly; there are no weights",
+}
+_GATEWAY = {
+    **_PROXY,
+    "servicediscovery": "Clients find a gateway by its load balancer: `services.NAME.load_balancer`",
 }
 _NODE = {
     **_PROXY,
@@ -222,7 +225,7 @@ UNSUPPORTED = {
     "Cluster": _CLUSTER,
     "Hierarchy": _HIERARCHY,
     "DeclaredIdentity": _IDENTITY,
-    "VirtualGateway": _PROXY,
+    "VirtualGateway": _GATEWAY,
     "VirtualNode": _NODE,
     "GatewayListener": _LISTENER,
     "NodeListener": _LISTENER,

@@ -169,6 +169,7 @@ class EnvoyService(Construct):
             assumed_by=ecs_tasks(),
             description=f"meshcert {mesh}: tasks of {self._name}",
         )
+        self._allow_discovery(role)
         references = [*self.proxy.identities.values(), *self.proxy.trust_bundles.values()]
         if not references:
             return role
@@ -204,6 +205,29 @@ class EnvoyService(Construct):
         role.add_to_policy(acknowledge)
         return role
 
+    def _allow_discovery(self, role: iam.Role) -> None:
+        """Let a role find the tasks of its backends by Cloud Map's data API, and no other service's."""
+        services = sorted(backend.cloud_map_service for backend in self.proxy.discovered)
+        if not services:
+            return
+        names = {
+            "servicediscovery:NamespaceName": self.proxy.cloud_map_namespace,
+            "servicediscovery:ServiceName": services,
+        }
+        role.add_to_policy(
+            iam.PolicyStatement(
+                sid="FindItsBackends",
+                actions=["servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"],
+                resources=["*"],
+                conditions={"StringEquals": names},
+            )
+        )
+        accept(
+            role,
+            "AwsSolutions-IAM5[Resource::*]",
+            "Discovering instances has no resource; the conditions limit it to the backends that the mesh declares.",
+        )
+
     def _revocation_lists(self) -> list[str]:
         """ARNs of the revocation lists of every CA that may have issued a peer's certificate."""
         mesh, authorities = self._surroundings.mesh, self._surroundings.authorities
@@ -217,6 +241,8 @@ class EnvoyService(Construct):
 
     def _envoy(self, task: ecs.FargateTaskDefinition) -> ecs.ContainerDefinition:
         linux = ecs.LinuxParameters(self, "Linux", init_process_enabled=False)
+        # The image's user is nobody special, so nothing in it needs one.
+        linux.drop_capabilities(ecs.Capability.ALL)
         envoy = task.add_container(
             naming.ENVOY_CONTAINER,
             image=self._surroundings.envoy,

@@ -20,7 +20,6 @@ ECR_IMAGE = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn
 # Everything the Envoy image's Dockerfile copies. Listed as "all but", so that an edit elsewhere rebuilds nothing.
 ENVOY_CONTEXT = [
     "**",
-    "!constraints.txt",
     "!envoy-image",
     "!envoy-image/**",
     "!meshcert",

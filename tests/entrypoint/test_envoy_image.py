@@ -15,6 +15,7 @@ from entrypoint.log import Log
 from entrypoint.supervisor import ENVOY_STOP_S
 from meshcert.contract import exit_codes
 from stacks.constructs.envoy_service import STOP_TIMEOUT
+from tools.supply_chain.locks import IMAGE, read_lock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DOCKERFILE = REPOSITORY / "envoy-image/Dockerfile"
@@ -56,8 +57,8 @@ def test_the_dockerfile_passes_its_linter() -> None:
 
 
 def test_every_requirement_of_the_image_is_pinned() -> None:
-    """By the constraints the Dockerfile installs with."""
-    pinned = {line.split("==")[0] for line in (REPOSITORY / "constraints.txt").read_text().splitlines()}
+    """By the lock that the Dockerfile installs from."""
+    pinned = {pin.name for pin in read_lock(IMAGE.path)}
     required = [
         line
         for line in (REPOSITORY / "envoy-image/requirements.txt").read_text().splitlines()

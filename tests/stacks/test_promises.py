@@ -134,6 +134,13 @@ def test_keys_live_in_memory_of_one_container_only(templates: Templates) -> None
             assert not {"Secrets", "VolumesFrom", "MountPoints"} & set(container), container["Name"]
 
 
+def test_envoys_container_has_no_capabilities(templates: Templates) -> None:
+    """Whoever breaks into it cannot even get those that Docker leaves to every container."""
+    for task in templates.resources("AWS::ECS::TaskDefinition"):
+        envoy = next(c for c in task.properties["ContainerDefinitions"] if c["Name"] == "envoy")
+        assert envoy["LinuxParameters"]["Capabilities"] == {"Drop": ["ALL"]}
+
+
 def test_a_failed_deployment_stops_and_is_not_rolled_back_by_ecs(templates: Templates) -> None:
     """ECS's own rollback would start tasks that read the same secret version again."""
     for service in templates.resources("AWS::ECS::Service"):
@@ -258,7 +265,7 @@ def test_a_mesh_without_internet_reaches_aws_through_endpoints(tmp_path: Path) -
 
     assert not found.resources_if_any("AWS::EC2::NatGateway")
     endpoints = json.dumps([endpoint.properties for endpoint in found.resources("AWS::EC2::VPCEndpoint")])
-    for service in ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "s3", "dynamodb"):
+    for service in ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "s3", "dynamodb", "data-servicediscovery"):
         assert f".{service}" in endpoints, service
 
 

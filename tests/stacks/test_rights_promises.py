@@ -289,6 +289,24 @@ def test_a_task_acknowledges_for_its_own_service_only(templates: Templates, serv
     }
 
 
+def test_a_caller_discovers_its_declared_backends_and_no_other_service(templates: Templates) -> None:
+    """Both actions have no resource: only the names in the condition limit them. Who calls nobody may ask nothing."""
+    statements = [statement for statement in templates.statements() if "servicediscovery" in str(statement.actions)]
+
+    (statement,) = statements
+    assert statement.role.startswith("colorgatewayTaskRole")
+    assert sorted(statement.actions) == [
+        "servicediscovery:DiscoverInstances",
+        "servicediscovery:DiscoverInstancesRevision",
+    ]
+    assert statement.conditions == {
+        "StringEquals": {
+            "servicediscovery:NamespaceName": "mtls.svc.cluster.local",
+            "servicediscovery:ServiceName": ["colorteller"],
+        }
+    }
+
+
 def test_tasks_decrypt_with_the_meshs_key_through_secrets_manager_only(templates: Templates) -> None:
     """kms:Decrypt is granted explicitly, for one key, on the way through Secrets Manager."""
     statements = [

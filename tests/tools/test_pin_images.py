@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import httpx
 import pytest
 
-from tools.pin_images import RegistryFailed, pin
+from tools.pin_images import RegistryFailed, base_images, pin, unpinned
 
+ROOT = Path(__file__).resolve().parents[2]
 DOCKERFILE = """FROM envoyproxy/envoy:distroless-v1.40.0 AS envoy
 FROM python:3.13-slim-bookworm AS build
 RUN true
@@ -51,3 +54,24 @@ def test_without_a_digest_nothing_is_written(answer: httpx.Response) -> None:
 
     with httpx.Client(transport=transport) as client, pytest.raises(RegistryFailed):
         pin(DOCKERFILE, client)
+
+
+def test_a_deploy_is_told_which_images_have_no_digest(tmp_path: Path) -> None:
+    """Each with its Dockerfile; once they are pinned, there is nothing to tell."""
+    dockerfile = tmp_path / "Dockerfile"
+    dockerfile.write_text(DOCKERFILE)
+    before = unpinned([dockerfile])
+    with httpx.Client(transport=httpx.MockTransport(_registry)) as client:
+        dockerfile.write_text(pin(DOCKERFILE, client))
+
+    images = ["envoyproxy/envoy:distroless-v1.40.0", "python:3.13-slim-bookworm"]
+    assert before == [f"{dockerfile}: {image}" for image in images]
+    assert unpinned([dockerfile]) == []
+    assert [image.partition("@")[0] for image in base_images(dockerfile.read_text())] == images
+
+
+def test_the_deploy_asks_for_digests_first() -> None:
+    """Before the CDK builds anything."""
+    recipe = (ROOT / "Makefile").read_text().partition("\ndeploy:")[2].partition("\n\n")[0]
+
+    assert recipe.index("tools.pin_images --check") < recipe.index("cdk deploy")

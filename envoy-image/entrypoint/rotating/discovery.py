@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Never
 from entrypoint.aws.retrying import ProcessClock, until
 from entrypoint.log import place_of
 from entrypoint.rotating.endpoints import BackendEndpoints, FoundBy
+from entrypoint.rotating.lookups import Lookups
 from meshcert.contract.discovery import ANSWER_WITHIN_S, POLL_INTERVAL_S
 from meshcert.envoy.endpoints import TaskAddress
 from meshcert.errors import AwsUnavailable, MeshcertError
@@ -62,7 +63,7 @@ class Discovery:
     ) -> None:
         self._backends = [BackendEndpoints(backend, handover) for backend in proxy.discovered]
         self._reader = reader
-        self._resolve = resolve
+        self._lookups = Lookups(resolve)
         self._resumes = resumes
         self._log = log
         self._clock = clock or ProcessClock()
@@ -97,18 +98,24 @@ class Discovery:
             False if there was no answer for some of them.
         """
         retry_until = self._clock.monotonic() + within_s
-        failed, down = False, ""
+        failed: list[tuple[BackendEndpoints, str]] = []
+        down = ""
         for each in tuple(self._backends):
             reason = down or self._ask(each, retry_until)
             if not reason:
                 continue
-            failed = True
+            failed.append((each, reason))
             if not down and self._is_down:
                 # The others would only wait for the same AWS. Next time they come first.
                 down = reason
                 self._backends.remove(each)
                 self._backends.append(each)
-            self._do_without(each, reason)
+        # Only now: a slow resolver holds up no backend that Cloud Map knows.
+        self._look_up([each for each, _ in failed if self._needs_dns(each)])
+        for each, reason in failed:
+            if each.complain(reason):
+                event = "found-by-dns" if each.found_by is FoundBy.DNS else "discovery-waits"
+                self._log.warning(event, backend=each.backend.name, tasks=len(each.tasks), reason=reason)
         return not failed
 
     def _run(self) -> Never:
@@ -142,23 +149,17 @@ class Discovery:
             self._log.debug("endpoints-changed", backend=each.backend.name, tasks=len(tasks))
         return ""
 
-    def _do_without(self, each: BackendEndpoints, reason: str) -> None:
-        """Keep the last good answer, or ask DNS if there has been none."""
-        by_dns = each.found_by is FoundBy.DNS or (each.found_by is FoundBy.NOBODY and not self._resumes)
-        if by_dns:
-            self._look_up(each)
-        if each.complain(reason):
-            name = each.backend.name
-            if by_dns:
-                self._log.warning("found-by-dns", backend=name, tasks=len(each.tasks), reason=reason)
-            else:
-                self._log.warning("discovery-waits", backend=name, tasks=len(each.tasks), reason=reason)
+    def _needs_dns(self, each: BackendEndpoints) -> bool:
+        return each.found_by is FoundBy.DNS or (each.found_by is FoundBy.NOBODY and not self._resumes)
 
-    def _look_up(self, each: BackendEndpoints) -> None:
-        addresses = self._resolve(each.backend.host)
-        if not addresses and each.tasks:
-            return  # no answer, or a denial that a resolver has kept: what was found before is the better guess
-        try:
-            each.take([TaskAddress(address) for address in sorted(set(addresses))], FoundBy.DNS, self._clock.now())
-        except OSError as error:
-            self._log.warning("endpoints-not-delivered", backend=each.backend.name, reason=str(error))
+    def _look_up(self, backends: list[BackendEndpoints]) -> None:
+        """Take over what DNS says of backends about which Cloud Map has never answered."""
+        found = self._lookups.ask([each.backend.host for each in backends], ANSWER_WITHIN_S) if backends else {}
+        for each in backends:
+            tasks = tuple(TaskAddress(address) for address in sorted(set(found.get(each.backend.host, ()))))
+            if not tasks and each.tasks:
+                continue  # no answer, or a denial that a resolver has kept: what was found before is the better guess
+            try:
+                each.take(tasks, FoundBy.DNS, self._clock.now())
+            except OSError as error:
+                self._log.warning("endpoints-not-delivered", backend=each.backend.name, reason=str(error))

@@ -10,7 +10,7 @@ from meshcert.envoy import identity_name
 from meshcert.errors import MaterialRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from entrypoint.envoy.admin import Admin
     from entrypoint.rotating.secret import Secret
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LONGEST_REASON = 256
 SILENT = "Envoy's administration interface does not answer: this is what it said before"
+BY_DNS = "Cloud Map has not answered yet, so these backends are found by DNS: "
 UNSEEN = "Envoy names this version, but shows no single certificate that carries the identity's names"
 
 
@@ -50,6 +51,7 @@ class Standing(NamedTuple):
         not_after: End of that certificate's validity, seconds since 1970, UTC; 0 if it shows none.
         refused: VersionId that this task would not take over; empty if there is none.
         error: The reason for that, or what else is wrong, after the :class:`Stage`; at most 256 characters.
+        refused_by: The upstream hosts that refused it in a trial, joined by a space; at most 256 characters.
     """
 
     version: str
@@ -57,15 +59,29 @@ class Standing(NamedTuple):
     not_after: int
     refused: str = ""
     error: str = ""
+    refused_by: str = ""
 
 
 class Standings:
-    """The standing of each identity of a proxy: what Envoy says about it, and why it does not have a newer version."""
+    """
+    The standing of each identity of a proxy: what Envoy says about it, and why it does not have a newer version.
 
-    def __init__(self, proxy: ProxySettings, secrets: Mapping[str, Secret], admin: Admin) -> None:
+    Args:
+        found_by_dns: Returns the backends that only DNS has named. It is told as an error of each identity, and is no
+            refusal: nothing goes back for it.
+    """
+
+    def __init__(
+        self,
+        proxy: ProxySettings,
+        secrets: Mapping[str, Secret],
+        admin: Admin,
+        found_by_dns: Callable[[], tuple[str, ...]] = tuple,
+    ) -> None:
         self._secrets = secrets
         self._identities = {name: secret for name in proxy.identities if (secret := secrets[identity_name(name)]).used}
         self._admin = admin
+        self._found_by_dns = found_by_dns
         self._said: dict[str, Standing] = {}
 
     def shown(self, name: str) -> str | None:
@@ -101,12 +117,13 @@ class Standings:
         self._said = said
 
     def _standing(self, secret: Secret, said: Standing, silent: str) -> Standing:
-        refused, refusal = secret.refusal or ("", "")
+        refused, refusal, hosts = secret.refusal or ("", "", ())
         unseen = "" if said.serial_number else UNSEEN
         doubts = (f"{each.name}: {each.lists_trouble}" for each in self._secrets.values() if each.lists_trouble)
-        reason = refusal or secret.trouble or silent or unseen or next(doubts, "")
+        by_dns = ", ".join(self._found_by_dns())
+        reason = refusal or secret.trouble or silent or unseen or next(doubts, "") or (by_dns and BY_DNS + by_dns)
         error = "; ".join(part for part in (secret.expired, reason) if part)
-        return said._replace(refused=refused, error=_shortened(error))
+        return said._replace(refused=refused, error=_shortened(error), refused_by=" ".join(hosts)[:LONGEST_REASON])
 
 
 def _leaf(secret: Secret, version: str, carriers: list[Leaf]) -> Leaf | None:

@@ -265,6 +265,13 @@ def _certificate_keys(action: str, request: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in keys.items() if value}
 
 
+def _discovery_keys(action: str, request: dict[str, Any]) -> dict[str, Any]:
+    """The condition keys of Cloud Map's data API; its actions have no resource (Service Authorization Reference)."""
+    if not action.startswith("DiscoverInstances"):
+        return {}
+    return {f"servicediscovery:{key}": request[key] for key in ("NamespaceName", "ServiceName") if key in request}
+
+
 def _authority_keys(action: str, request: dict[str, Any]) -> dict[str, Any]:
     if action != "IssueCertificate":
         return {}
@@ -276,4 +283,5 @@ _CONDITION_KEYS: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
     "acm": _certificate_keys,
     "acm-pca": _authority_keys,
     "ecs": iam_ecs.condition_keys,
+    "servicediscovery": _discovery_keys,
 }

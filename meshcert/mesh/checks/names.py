@@ -67,6 +67,13 @@ def check_dns_names(mesh: Mesh, findings: Findings) -> None:
             findings.doubt(place)
 
 
+def check_service_discovery(mesh: Mesh, findings: Findings) -> None:
+    """Report names of virtual nodes' hosts that are no DNS names."""
+    for name, node in mesh.virtual_nodes.items():
+        if node.service_discovery and (fault := dns_name_problem(node.service_discovery.dns, mesh.namespace)):
+            findings.add(f"virtual_nodes.{name}.service_discovery.dns", *fault)
+
+
 def _check_dns_name(mesh: Mesh, place: str, name: str, findings: Findings, *, common: bool) -> None:
     if fault := dns_name_problem(name, mesh.namespace):
         findings.add(place, *fault)

@@ -61,8 +61,8 @@ def check_each_proxy_runs_once(mesh: Mesh, findings: Findings) -> None:
                     given=(f"services.{runs[proxy]}.{kind}",),
                 )
         grounds = ["services", *(f"services.{name}.{kind}" for name in mesh.services)]
-        for proxy in getattr(mesh, section):
-            if proxy not in runs:
+        for proxy, declared in getattr(mesh, section).items():
+            if proxy not in runs and not getattr(declared, "service_discovery", None):
                 findings.add(
                     f"{section}.{proxy}",
                     "no service runs it",
@@ -116,7 +116,7 @@ def _check_task(place: str, service: DeclaredService, findings: Findings, ways: 
         findings.add(
             f"{place}.load_balancer",
             "only a virtual gateway stands behind a load balancer",
-            "Remove it: the mesh finds virtual nodes by Cloud Map",
+            "Remove it: the mesh finds virtual nodes by itself",
             given=ways,
         )
     offered = list(_FARGATE_MEMORY_MIB[service.cpu])

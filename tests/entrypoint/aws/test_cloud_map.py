@@ -93,3 +93,33 @@ def test_what_is_no_answer_is_told_from_an_empty_one(status: int, answer: Any, e
         CloudMapReader(_Wire(status, answer), "mesh.local").tasks("teller")
 
     assert CloudMapReader(_Wire(200, {"Instances": []}), "mesh.local").tasks("teller") == ()
+
+
+class _CloudMap:
+    """One service whose instances and revision the test changes."""
+
+    def __init__(self) -> None:
+        self.address, self.revision = "10.0.0.1", 7
+        self.asked: list[str] = []
+
+    def post(self, headers: list[tuple[str, str]], body: bytes, timeout_s: float) -> tuple[int, bytes]:
+        """The answer to either question."""
+        assert body
+        assert timeout_s > 0
+        self.asked.append(dict(headers)["X-Amz-Target"].rpartition(".")[2])
+        instances = [_instance(AWS_INSTANCE_IPV4=self.address)]
+        more = {"Instances": instances} if self.asked[-1] == "DiscoverInstances" else {}
+        return 200, json.dumps({"InstancesRevision": self.revision, **more}).encode()
+
+
+def test_instances_are_asked_for_only_after_a_change() -> None:
+    """Quotas: 1,000 questions a second for instances, 3,000 for revisions, over all tasks of the account."""
+    cloud_map = _CloudMap()
+    reader = CloudMapReader(cloud_map, "mesh.local")
+    seen = [reader.tasks("teller"), reader.tasks("teller")]
+    cloud_map.address, cloud_map.revision = "10.0.0.2", 8
+    seen += [reader.tasks("teller"), reader.tasks("teller")]
+
+    assert [task.address for (task,) in seen] == ["10.0.0.1", "10.0.0.1", "10.0.0.2", "10.0.0.2"]
+    revision, instances = "DiscoverInstancesRevision", "DiscoverInstances"
+    assert cloud_map.asked == [instances, revision, revision, instances, revision]

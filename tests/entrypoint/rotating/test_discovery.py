@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from entrypoint.aws.retrying import ProcessClock
 from entrypoint.container.drain import DEFAULT_DRAIN_S
 from entrypoint.log import Log
 from entrypoint.rotating.discovery import FIRST_ANSWER_WITHIN_S, LONGEST_PAUSE_S, Discovery
+from entrypoint.rotating.lookups import Lookups
 from evidence.fixtures.proxies import gateway
 from meshcert.contract.discovery import CALLERS_LEARN_S, POLL_INTERVAL_S
 from meshcert.envoy.endpoints import TaskAddress
@@ -163,6 +165,24 @@ def test_a_watcher_that_takes_over_leaves_envoy_what_it_has_until_cloud_map_answ
     world.answers["teller"] = (FIRST,)
     world.discovery.look()
     assert world.envoy["teller"] == {"10.0.0.1"}
+
+
+def test_a_resolver_that_hangs_holds_up_no_other_backend() -> None:
+    """Its answer counts when it comes; meanwhile nothing is asked twice."""
+    answered, asked = threading.Event(), []
+
+    def resolve(name: str) -> tuple[str, ...]:
+        asked.append(name)
+        answered.wait(10)
+        return ("10.0.0.1",)
+
+    lookups = Lookups(resolve)
+    assert lookups.ask(["a", "b"], 0.05) == {}
+    assert lookups.ask(["a"], 0.05) == {}
+    answered.set()
+
+    assert lookups.ask(["a", "b"], 10) == {"a": ("10.0.0.1",), "b": ("10.0.0.1",)}
+    assert sorted(asked) == ["a", "b"]
 
 
 def test_an_outage_is_asked_about_once_a_look_and_each_backend_gets_its_turn() -> None:

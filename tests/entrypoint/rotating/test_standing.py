@@ -244,3 +244,17 @@ def test_serial_numbers_are_shown_as_the_secrets_show_them(hierarchy: Hierarchy)
     envoy: Any = Envoy(material)
     admin: Admin = envoy
     assert {leaf.serial for leaf in served_leaves(admin)} == {certificate_facts(material.certificate).serial_number}
+
+
+def test_backends_that_only_dns_has_named_are_told_and_refuse_nothing(material: Material) -> None:
+    """An operator sees it in ``meshcert status``; no version goes back for it, and it goes when Cloud Map answers."""
+    secrets, by_dns = _secrets(), ["ledger", "vault"]
+    secrets["identity/colorteller"].take_up(_content(material))
+    standings = Standings(teller(), secrets, cast("Admin", Envoy(material)), lambda: tuple(by_dns))
+
+    told = standings.read()["colorteller"]
+    by_dns.clear()
+
+    assert told.error.endswith("found by DNS: ledger, vault")
+    assert (told.refused, told.version) == ("", material.version_id)
+    assert standings.read()["colorteller"].error == ""

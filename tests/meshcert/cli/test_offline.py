@@ -14,8 +14,9 @@ from meshcert.cli.__main__ import main
 from meshcert.cli.costs import HOURS
 from meshcert.cli.exit_codes import SETTLED, USAGE
 from meshcert.cli.offline import declared_usage, offline_plan
-from meshcert.mesh import load_mesh
+from meshcert.mesh import load_mesh, read_mesh
 from stacks.services import ENDPOINTS
+from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.test_sizes import mesh_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def test_a_mesh_file_is_priced_without_aws(capsys: pytest.CaptureFixture[str]) -
 
     printed = capsys.readouterr().out
     assert printed.startswith(f"{FILE}: mesh color: 2 hierarchies, 2 identities, 2 proxies, 2 services; no fault\n")
-    assert "About $1,215.46 a month" in printed
+    assert "About $1,216.04 a month" in printed
     assert "for what runs anyway" in printed
     assert max(map(len, printed.splitlines()[1:])) <= 100
 
@@ -68,7 +69,7 @@ def test_usage_is_counted_as_the_file_declares_it() -> None:
     assert [(poll.tasks, poll.secrets) for poll in usage.polls] == [(1, 2), (1, 2)]
 
 
-@pytest.mark.parametrize(("services", "dollars"), [(12, (420, 430)), (50, (455, 470))])
+@pytest.mark.parametrize(("services", "dollars"), [(12, (433, 443)), (50, (512, 527))])
 def test_one_hierarchy_of_one_ca_grows_by_the_service_a_little(
     services: int, dollars: tuple[int, int], tmp_path: Path
 ) -> None:
@@ -89,3 +90,13 @@ def test_the_way_out_is_priced_as_the_stack_builds_it(tmp_path: Path) -> None:
 
     assert len(ENDPOINTS) == offline.INTERFACE_ENDPOINTS
     assert line.dollars == pytest.approx(len(ENDPOINTS) * 2 * 0.01 * HOURS)
+
+
+def test_container_insights_cost_something_only_where_they_are_asked_for() -> None:
+    """By the service: two of them, as the mesh file's page says it for one."""
+    plain, watched = (read_mesh(changed(("cluster", {"container_insights": on}))).mesh for on in (False, True))
+    assert plain is not None
+    assert watched is not None
+
+    more = offline_plan(watched).workload_dollars - offline_plan(plain).workload_dollars
+    assert round(more / 2, 1) == 7.2

@@ -145,6 +145,13 @@ NAMES = [
         "identities.colorteller.dns_names[1]",
     ),
     Slip(
+        "virtual_nodes.colorteller.service_discovery",
+        {"dns": "ledger:8443"},
+        "has no dot",
+        "whole name",
+        "virtual_nodes.colorteller.service_discovery.dns",
+    ),
+    Slip(
         "identities.colorteller.dns_names",
         [TELLER_NAME, "tel_ler.local"],
         "not a DNS name",

@@ -22,10 +22,12 @@ from meshcert.proxy import (
     TlsMode,
 )
 from meshcert.san import Dns
+from tests.meshcert.mesh.mesh_slips import REMOVED, changed
 
 ROOT = Path(__file__).parents[3]
 TELLER_NAME = "colorteller.mtls.svc.cluster.local"
 GATEWAY_NAME = "colorgateway.mtls.svc.cluster.local"
+DISCOVERY = "virtual_nodes.colorteller.service_discovery"
 
 
 @pytest.fixture
@@ -125,11 +127,44 @@ def test_the_gateways_settings_say_what_the_file_says(mutual: Mesh) -> None:
             tls=BackendTls(
                 trust="colorteller", certificate="colorgateway", subject_alternative_names=(Dns(TELLER_NAME),)
             ),
+            cloud_map_service="colorteller",
         ),
     )
+    assert settings.cloud_map_namespace == "mtls.svc.cluster.local"
     assert settings.routes == (Route("/", "colorteller"),)
     assert settings.application_port == 0
     assert (settings.rotation, settings.poll_interval_s) == (RotationMode.RELOAD, 60.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "backend", "namespace"),
+    [
+        ([], (TELLER_NAME, "colorteller"), "mtls.svc.cluster.local"),
+        ([("mesh.http_name", "mtls.svc_1a2b")], (TELLER_NAME, "colorteller"), "mtls.svc_1a2b"),
+        ([(DISCOVERY, {"dns": "ledger.example.com"})], ("ledger.example.com", ""), ""),
+    ],
+    ids=["by-default", "another-http-name", "dns"],
+)
+def test_a_backend_is_found_by_cloud_map_unless_its_node_names_a_host(
+    tmp_path: Path, changes: list[tuple[str, object]], backend: tuple[str, str], namespace: str
+) -> None:
+    """The host is for DNS and the peer's name; the service and the namespace are for Cloud Map's API."""
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(changed(*changes))
+
+    settings = proxy_settings(load_mesh(file), "colorgateway")
+
+    (found,) = settings.backends
+    assert (found.host, found.cloud_map_service) == backend
+    assert settings.cloud_map_namespace == namespace
+
+
+def test_a_node_that_names_a_host_need_not_be_a_service_of_the_mesh(tmp_path: Path) -> None:
+    """Its tasks run elsewhere; without a host, nobody would run it."""
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(changed(("services.colorteller", REMOVED), (DISCOVERY, {"dns": "ledger.example.com"})))
+
+    assert load_mesh(file).host("colorteller") == "ledger.example.com"
 
 
 def test_the_tellers_settings_demand_the_gateways_certificate(mutual: Mesh) -> None:

@@ -34,7 +34,7 @@ TRIED = [
     ("identities.colorteller.spiffe_id", "identities.NAME.dns_names"),
     ("identities.colorteller.validity_days", "395 days"),
     ("virtual_nodes.colorteller.backends", "virtual_gateways.NAME.backends"),
-    ("virtual_nodes.colorteller.serviceDiscovery", "Cloud Map"),
+    (f"{GATEWAY}.serviceDiscovery", "load balancer"),
     ("virtual_nodes.colorteller.logging", "log group"),
     ("virtual_nodes.colorteller.listeners[0].outlierDetection", "another task"),
     (f"{NODE_TLS}.certificate.acm", "certificate: {identity: NAME}"),
