@@ -8,6 +8,7 @@ and goes on as soon as they are installed. The watcher is a fork of this process
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import select
 import signal
@@ -21,16 +22,18 @@ from entrypoint.container.reports import ACCEPTED, INSTALLED
 from entrypoint.container.restarts import Restarts
 from meshcert.contract import exit_codes
 from meshcert.contract.environment import LOG_LEVEL
+from meshcert.contract.stopping import ENVOY_STOP_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from socket import socket
 
     from entrypoint.container.drain import Drain
+    from entrypoint.container.opening import WaysIn
     from entrypoint.log import Log
 
-ENVOY_STOP_S = 3.0
-"""Seconds from SIGTERM to SIGKILL for Envoy."""
+_PID = 8
+"""Bytes in which a process id is passed on."""
 
 
 def run(environ: Mapping[str, str]) -> int:
@@ -52,12 +55,15 @@ class Supervisor:
         self._started = time.monotonic()
         self._envoy = 0
         self._envoy_configured = False
+        # Shared with the watcher, which is started before Envoy.
+        self._envoy_told = mmap.mmap(-1, _PID)
         self._watcher = 0
         self._restarts = Restarts()
         self._watcher_restart_at = 0.0
         self._reports = -1
         self._sds_socket: socket | None = None
         self._installed = False
+        self._ways_in: WaysIn | None = None
         self._accepted = False
         self._drain: Drain | None = None
         self._stop_requests = 0
@@ -93,7 +99,8 @@ class Supervisor:
 
     def _forget_earlier_life(self) -> None:
         """Remove what an earlier container of this task left, above all its mark for the health check."""
-        for path in (self._paths.delivered, self._paths.bootstrap, self._paths.envoy_config):
+        paths = self._paths
+        for path in (paths.delivered, paths.bootstrap, paths.envoy_config, paths.ways_in_opened):
             with suppress(OSError):
                 os.unlink(path)
 
@@ -127,7 +134,9 @@ class Supervisor:
         command = envoy_command(self._paths.envoy_config, self._environ)
         supervisor = os.getpid()
         self._envoy = os.fork()
-        if self._envoy == 0:
+        if self._envoy:
+            self._tell_envoy()
+        else:
             try:
                 self._become_child()
                 # Python ignores it, and a program would inherit that. The watcher keeps ignoring it: a closed standard
@@ -139,6 +148,12 @@ class Supervisor:
                 self._log.error("envoy-not-started", reason=f"envoy: {error.strerror}")
             finally:
                 os._exit(exit_codes.ENVOY)
+
+    def _tell_envoy(self) -> None:
+        self._envoy_told[:] = self._envoy.to_bytes(_PID, "big")
+
+    def _told_envoy(self) -> int:
+        return int.from_bytes(self._envoy_told[:], "big")
 
     def _start_watcher(self) -> None:
         from entrypoint import sockets  # the watcher needs what it loads, and inherits it
@@ -161,6 +176,7 @@ class Supervisor:
                         environ=self._environ,
                         started=self._started,
                         supervisor=supervisor,
+                        envoy=self._told_envoy,
                         installed=self._installed,
                         accepted=self._accepted,
                         report=lambda what: os.write(writer, what),
@@ -178,6 +194,8 @@ class Supervisor:
         poll.register(self._wakeup, select.POLLIN)
         if self._reports >= 0:
             poll.register(self._reports, select.POLLIN)
+        if self._ways_in is not None:
+            poll.register(self._ways_in, select.POLLIN)
         poll.poll(self._patience_ms())
         with suppress(BlockingIOError):
             while os.read(self._wakeup, 512):
@@ -221,6 +239,7 @@ class Supervisor:
 
     def _on_envoy_ended(self, code: int) -> None:
         self._envoy = 0
+        self._tell_envoy()
         if self._exit_code is not None:
             return
         if self._drain is not None:
@@ -248,7 +267,7 @@ class Supervisor:
         if self._stop_requests and self._drain is None:
             from entrypoint.container.drain import Drain  # its HTTP client is loaded only to stop
 
-            self._drain = Drain(self._environ)
+            self._drain = Drain.of_envoy(self._environ)
             self._drain.begin()
             self._log.info("draining", accept_for_s=self._drain.accept_s)
         if self._drain is not None and self._drain.finished():
@@ -258,6 +277,8 @@ class Supervisor:
             return
         if self._installed and not self._envoy_configured:
             self._configure_envoy()
+        if self._ways_in is not None and self._ways_in.answer():
+            self._log.info("ways-in-opened")
         if self._watcher_restart_at and time.monotonic() >= self._watcher_restart_at:
             self._start_watcher()
 
@@ -278,6 +299,9 @@ class Supervisor:
             return  # Envoy has ended, which is seen next
         os.unlink(self._paths.envoy_config)
         self._envoy_configured = True
+        from entrypoint.container.opening import ways_in_of  # while Envoy reads its configuration
+
+        self._ways_in = ways_in_of(self._environ, self._paths, self._log)
 
     def _end_children(self) -> None:
         if self._watcher:

@@ -98,7 +98,11 @@ def _application(service: DeclaredService) -> dict[str, Any]:
     application = service.application
     if application is None:
         return {}
-    return {"application_port": application.port, "application_keep_alive_s": application.keep_alive_s}
+    return {
+        "application_port": application.port,
+        "application_keep_alive_s": application.keep_alive_s,
+        "awaits_application": True,
+    }
 
 
 def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy.Listener:
