@@ -22,18 +22,18 @@ from entrypoint.container.reports import ACCEPTED, INSTALLED
 from entrypoint.container.restarts import Restarts
 from meshcert.contract import exit_codes
 from meshcert.contract.environment import LOG_LEVEL
+from meshcert.contract.stopping import ENVOY_STOP_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from socket import socket
 
     from entrypoint.container.drain import Drain
+    from entrypoint.container.opening import WaysIn
     from entrypoint.log import Log
 
 _PID = 8
 """Bytes in which a process id is passed on."""
-ENVOY_STOP_S = 3.0
-"""Seconds from SIGTERM to SIGKILL for Envoy."""
 
 
 def run(environ: Mapping[str, str]) -> int:
@@ -63,6 +63,7 @@ class Supervisor:
         self._reports = -1
         self._sds_socket: socket | None = None
         self._installed = False
+        self._ways_in: WaysIn | None = None
         self._accepted = False
         self._drain: Drain | None = None
         self._stop_requests = 0
@@ -86,19 +87,21 @@ class Supervisor:
                 self._act()
         self._end_children()
         self._log.info("stopped", exit_code=self._exit_code)
+        self._log.flush()
         return self._exit_code
 
     @property
     def _log(self) -> Log:
         if self._log_writer is None:
-            from entrypoint.log import Log  # not before the children are started
+            from entrypoint.container.relay import relayed_log  # not before the children are started
 
-            self._log_writer = Log(self._environ.get(LOG_LEVEL, ""))
+            self._log_writer = relayed_log(self._environ.get(LOG_LEVEL, ""))
         return self._log_writer
 
     def _forget_earlier_life(self) -> None:
         """Remove what an earlier container of this task left, above all its mark for the health check."""
-        for path in (self._paths.delivered, self._paths.bootstrap, self._paths.envoy_config):
+        paths = self._paths
+        for path in (paths.delivered, paths.bootstrap, paths.envoy_config, paths.ways_in_opened):
             with suppress(OSError):
                 os.unlink(path)
 
@@ -144,6 +147,7 @@ class Supervisor:
                 os.execvpe(command[0], command, dict(self._environ))  # noqa: S606  found on PATH, no shell
             except OSError as error:
                 self._log.error("envoy-not-started", reason=f"envoy: {error.strerror}")
+                self._log.flush()
             finally:
                 os._exit(exit_codes.ENVOY)
 
@@ -156,7 +160,7 @@ class Supervisor:
     def _start_watcher(self) -> None:
         from entrypoint import sockets  # the watcher needs what it loads, and inherits it
 
-        self._sds_socket = sockets.kept(self._sds_socket, self._environ, self._paths.sds_socket)
+        self._sds_socket = sockets.kept(self._sds_socket, self._environ, self._paths.sds_socket, lambda: self._log)
         reader, writer = os.pipe()
         supervisor = os.getpid()
         self._restarts.started(time.monotonic())
@@ -192,6 +196,8 @@ class Supervisor:
         poll.register(self._wakeup, select.POLLIN)
         if self._reports >= 0:
             poll.register(self._reports, select.POLLIN)
+        if self._ways_in is not None:
+            poll.register(self._ways_in, select.POLLIN)
         poll.poll(self._patience_ms())
         with suppress(BlockingIOError):
             while os.read(self._wakeup, 512):
@@ -263,14 +269,18 @@ class Supervisor:
         if self._stop_requests and self._drain is None:
             from entrypoint.container.drain import Drain  # its HTTP client is loaded only to stop
 
-            self._drain = Drain(self._environ)
+            self._drain = Drain.of_envoy(self._environ)
             self._drain.begin()
             self._log.info("draining", accept_for_s=self._drain.accept_s)
         if self._drain is not None and self._drain.finished():
+            if cut := self._drain.cut():
+                self._log.warning("requests-cut", requests=cut)
             self._exit_code = exit_codes.STOPPED
             return
         if self._installed and not self._envoy_configured:
             self._configure_envoy()
+        if self._ways_in is not None and self._ways_in.answer():
+            self._log.info("ways-in-opened")
         if self._watcher_restart_at and time.monotonic() >= self._watcher_restart_at:
             self._start_watcher()
 
@@ -291,6 +301,9 @@ class Supervisor:
             return  # Envoy has ended, which is seen next
         os.unlink(self._paths.envoy_config)
         self._envoy_configured = True
+        from entrypoint.container.opening import ways_in_of  # while Envoy reads its configuration
+
+        self._ways_in = ways_in_of(self._environ, self._paths, self._log)
 
     def _end_children(self) -> None:
         if self._watcher:
