@@ -17,6 +17,8 @@ class Application(Part):
     """A folder with a Dockerfile, from the repository's root, or else the image to pull."""
     port: Port = Field(examples=[8080])
     """TCP port it listens on, on loopback."""
+    drop_capabilities: Annotated[bool, Strict()] = False
+    """`true`: the container has no Linux capabilities; an image that starts as root and steps down would not start."""
 
 
 class DeclaredService(Part, title="Service"):

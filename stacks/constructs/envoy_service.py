@@ -287,6 +287,12 @@ class EnvoyService(Construct):
             image=application_image(self, application.image, self._surroundings.platform),
             essential=True,
             readonly_root_filesystem=True,
+            linux_parameters=self._without_capabilities() if application.drop_capabilities else None,
             environment={"PORT": str(application.port)},
             logging=ecs.LogDrivers.aws_logs(stream_prefix="application", log_group=self._logs),
         )
+
+    def _without_capabilities(self) -> ecs.LinuxParameters:
+        linux = ecs.LinuxParameters(self, "ApplicationLinux")
+        linux.drop_capabilities(ecs.Capability.ALL)
+        return linux

@@ -54,7 +54,7 @@ def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     """A limit that goes is taken from the page, and from the README's first screen."""
     assert "backends" not in VirtualNode.model_fields
-    assert set(Application.model_fields) == {"image", "port"}
+    assert set(Application.model_fields) == {"image", "port", "drop_capabilities"}
     assert f"| services in a mesh | {SERVICES}, " in LIMITS
     assert f"ends a request after {REQUEST_TIMEOUT_S:g} seconds" in LIMITS
     assert f"| {LONGEST_MESH_NAME} characters, {LONGEST_NAME} characters |" in LIMITS
