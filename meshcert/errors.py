@@ -17,6 +17,7 @@ The errors that this package raises.
         ├── RequestInvalid           a request to a function, all faults at once
         ├── SecretMalformed          not JSON, a missing field, not PEM, another schema
         ├── MaterialRejected         the pre-flight found faults, all at once
+        │   └── RefusedByUpstreams       upstreams refused a certificate in a trial
         ├── NamesReplaced            certificate names added and removed in one deploy
         ├── RootReplaced             a certificate moves to a CA that its peers did not trust before
         ├── RootInUse                a root is removed that a certificate in use leads to
@@ -283,6 +284,19 @@ class MeshInvalid(_Faulty):
 
 class MaterialRejected(_Faulty):
     """Material must not be served. ``faults`` lists everything the pre-flight found."""
+
+
+class RefusedByUpstreams(MaterialRejected):
+    """
+    Upstreams refused a new client certificate in a trial, and accept the one that is served.
+
+    Args:
+        hosts: The upstream hosts that refused it, ``NAME@ADDRESS``.
+    """
+
+    def __init__(self, subject: str, faults: tuple[Fault, ...], hosts: tuple[str, ...]) -> None:
+        self.hosts = hosts
+        super().__init__(subject, faults)
 
 
 class NamesReplaced(Rejected):

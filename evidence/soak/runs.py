@@ -16,6 +16,7 @@ from evidence.soak.hostile_input import spoil_all
 from evidence.soak.kills import kill_all
 from evidence.soak.long_tests import run_all
 from evidence.soak.report import Outcome
+from evidence.soak.rollbacks import roll_back_often
 from meshcert.proxy import RotationMode
 
 if TYPE_CHECKING:
@@ -113,6 +114,12 @@ def long_tests(folder: Path, say: Callable[[str], object], seed: int) -> Outcome
     return run_all(folder, say)
 
 
+def rollbacks(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """The story of a bad version, thirty times, beside processes that keep the machine busy."""
+    del seed
+    return roll_back_often(folder, say)
+
+
 def kills(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """Watcher and Envoy die 200 times for each delivery, at random moments of a rotation."""
     del folder
@@ -129,6 +136,7 @@ RUNS: dict[str, Callable[[Path, Callable[[str], object], int], Outcome]] = {
     run.__name__: run
     for run in (
         long_tests,
+        rollbacks,
         kills,
         lifetimes,
         outage,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar
 
@@ -18,7 +19,7 @@ from local.ticking import dispatch
 from meshcert.mesh import load_mesh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from local.demo.result import Result
@@ -155,6 +156,15 @@ class Scene(ABC):
     def acm_renews(self) -> None:
         """ACM's day comes: every exported certificate that is due is renewed."""
         self.aws.control("POST", "/_local/acm/day")
+
+    @contextmanager
+    def renewals_held_back(self) -> Iterator[None]:
+        """ACM takes its time: no renewal is done while this lasts, whoever asks for one."""
+        self.aws.control("PUT", "/_local/acm/renewals", {"held": True})
+        try:
+            yield
+        finally:
+            self.aws.control("PUT", "/_local/acm/renewals", {"held": False})
 
     def _mesh_file(self) -> Path:
         return self.MESH

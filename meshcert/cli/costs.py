@@ -18,7 +18,7 @@ from meshcert.proxy import ACKNOWLEDGE_EVERY_S
 PRICES_OF = dt.date(2026, 11, 21)
 """Date of the prices: list prices of us-east-1, as far as they were known then."""
 
-ALARMS = 41
+ALARMS = 43
 """Alarms of the renewal stack (``stacks/runbook.py``)."""
 METRICS = 9
 """Metrics that a healthy mesh writes every hour; the others cost something only in hours in which they happen."""

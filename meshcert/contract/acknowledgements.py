@@ -28,5 +28,11 @@ NOT_AFTER = "not_after"
 """End of that certificate's validity."""
 REFUSED = "refused"
 """The version that the task refused to take over."""
+REFUSED_BY = "refused_by"
+"""The upstream hosts that refused that version when the task tried it: ``NAME@ADDRESS``, joined by a space; missing in
+rows of earlier versions, and empty if the task refuses it by its own judgement."""
 ERROR = "error"
 """Why it was refused, or what else is wrong."""
+
+REFUSED_BY_UPSTREAM = "trial: "
+"""``ERROR`` begins so if upstreams refused the version."""

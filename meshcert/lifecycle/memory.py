@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -181,11 +181,12 @@ class Memory:
     looked_at: dt.datetime | None = None
     failures: dict[str, Failure] = field(default_factory=dict)
 
-    def knowing(self, serial_number: str, certificate: KnownCertificate) -> Memory:
-        """A copy with the certificate of a serial number added."""
+    def knowing(self, serial_number: str, certificate: KnownCertificate, labelled: Collection[str] = ()) -> Memory:
+        """A copy with the certificate of a serial number added; those of versions with a label are always kept."""
         others = {serial: known for serial, known in self.certificates.items() if serial != serial_number}
-        latest = dict(list(others.items())[-(_CERTIFICATES_KEPT - 1) :])
-        return replace(self, certificates=latest | {serial_number: certificate})
+        latest = list(others)[-(_CERTIFICATES_KEPT - 1) :]
+        kept = {serial: known for serial, known in others.items() if serial in latest or known.version in labelled}
+        return replace(self, certificates=kept | {serial_number: certificate})
 
     def holding(self, version: str) -> KnownCertificate | None:
         """The certificate that a version holds; None if it is not known."""

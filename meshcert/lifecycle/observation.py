@@ -150,6 +150,8 @@ class Acknowledgement:
         serial_number: Serial number of the certificate its Envoy serves, lower-case hex.
         not_after: End of that certificate's validity; None if not reported.
         refused: A version that it refused to take over.
+        refused_by: The upstream hosts (``NAME@ADDRESS``) that refused that version in a trial; empty if it is the
+            instance's own judgement, or if the instance does not name them.
         error: Why it refused that version.
     """
 
@@ -159,6 +161,7 @@ class Acknowledgement:
     not_after: dt.datetime | None = None
     refused: str = ""
     error: str = ""
+    refused_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -160,18 +160,18 @@ def test_a_quarantined_version_is_left_without_a_trial(world: World, hierarchy: 
 
 
 @pytest.mark.parametrize("stage", [Stage.PREFLIGHT, Stage.TRIAL, Stage.ENVOY])
-def test_a_refusal_is_counted_and_rolled_back(stage: Stage) -> None:
-    """By the renewal function, whichever stage it was; the reason is the task's own."""
+def test_a_refusal_is_counted_as_a_doubt(stage: Stage) -> None:
+    """By the renewal function, whichever stage it was, with the task's own reason; one voice takes no label back."""
     said = says(V1) | {"gateway/1": Acknowledgement(NOW, V1, refused=V2, error=f"{stage}: upstream ledger: unknown_ca")}
     seen, memory = look(GATEWAY, labels=labels(V2, V1, V1), said=said, memory=remembers(V2, MINUTE))
 
     planned = plan(seen, memory, POLICY)
 
     result = Reconciled("colorgateway", (), planned, seen, remembered(memory, seen))
-    assert measures(result, POLICY)["RolledBack"] == (1, "Count")
-    assert [finding.detail for finding in planned.findings] == [
-        f"{V2}: a task of gateway refused it: {stage}: upstream ledger: unknown_ca"
-    ]
+    assert measures(result, POLICY)["Doubted"] == (1, "Count")
+    (finding,) = planned.findings
+    assert "gateway/1 of gateway refuses it" in finding.detail
+    assert finding.detail.endswith(f"{stage}: upstream ledger: unknown_ca")
 
 
 def test_a_task_that_serves_something_else_is_counted_as_behind() -> None:

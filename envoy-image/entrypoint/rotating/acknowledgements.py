@@ -142,7 +142,9 @@ def row(proxy: ProxySettings, task: str, at: int, standings: Mapping[str, Standi
 
 
 def _secret(standing: Standing) -> dict[str, Value]:
+    refused_by = {field.REFUSED_BY: standing.refused_by} if standing.refused_by else {}
     return {
+        **refused_by,
         field.VERSION: standing.version,
         field.SERIAL_NUMBER: standing.serial_number,
         field.NOT_AFTER: standing.not_after,

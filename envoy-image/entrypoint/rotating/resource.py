@@ -43,10 +43,12 @@ class Refusal(NamedTuple):
 
     Args:
         version: The ``version_info``, or just the VersionId if the version was never read.
+        hosts: The upstream hosts that refused it in a trial; empty if it was judged here.
     """
 
     version: str
     reason: str
+    hosts: tuple[str, ...] = ()
 
 
 class Served(Generic[ContentT]):
@@ -180,9 +182,9 @@ class Resource(Generic[ContentT]):
         """Forget what was in the way of the last look. A refusal stays."""
         self.trouble = ""
 
-    def refuse(self, version: str, reason: str) -> None:
-        """Note that this version, the current one, is not taken over."""
-        self.refusal = Refusal(version, reason)
+    def refuse(self, version: str, reason: str, hosts: tuple[str, ...] = ()) -> None:
+        """Note that this version, the current one, is not taken over; see :class:`Refusal`."""
+        self.refusal = Refusal(version, reason, hosts)
 
     def complain(self, version: str, stage: str, reason: str) -> bool:
         """Note what is in the way of this look; True if that is new and must be logged."""

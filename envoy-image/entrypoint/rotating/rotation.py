@@ -9,7 +9,15 @@ from entrypoint.aws.retrying import ProcessClock, until
 from entrypoint.envoy.handover import EnvoySilent
 from entrypoint.log import place_of
 from entrypoint.rotating.standing import Stage, reason_of
-from meshcert.errors import Fault, MaterialRejected, MeshcertError, SecretMalformed, VersionQuarantined
+from meshcert.contract.lifetimes import GO_BACK_UNTIL
+from meshcert.errors import (
+    Fault,
+    MaterialRejected,
+    MeshcertError,
+    RefusedByUpstreams,
+    SecretMalformed,
+    VersionQuarantined,
+)
 from meshcert.proxy import Revocation, RotationMode
 
 if TYPE_CHECKING:
@@ -112,13 +120,33 @@ class Rotation:
             return
         if secret.version not in labels.quarantined:
             with self._at(Stage.PREFLIGHT, secret, version):
-                refuse_older(secret, content)
+                refuse_older(secret, content, self._clock.now())
             with self._at(Stage.TRIAL, secret, version):
-                served = secret.content.envoy.body if secret.content else {}
-                self._trial.refuse_if_upstreams_do(secret.name, content.envoy.version, content.envoy.body, served)
+                self._try(secret, content)
         with self._at(Stage.ENVOY, secret, version):
             secret.hand(content)
             self._await_verdict(secret)
+
+    def _try(self, secret: Secret, content: SecretContent) -> None:
+        """
+        Try a version with the upstreams that will see it; raises RefusedByUpstreams if it must not be handed over.
+
+        Once the served certificate nears its end, a refusal is only logged: to stay with it would help nobody for long,
+        and one that has expired is accepted by nobody who checks it.
+        """
+        served = secret.content.envoy.body if secret.content else {}
+        try:
+            self._trial.refuse_if_upstreams_do(secret.name, content.envoy.version, content.envoy.body, served)
+        except RefusedByUpstreams as error:
+            if not nears_end(secret, self._clock.now()):
+                raise
+            self._log.warning(
+                "trial-overruled",
+                secret=secret.name,
+                version=content.envoy.version,
+                hosts=error.hosts,
+                reason=str(error),
+            )
 
     def _look_at_lists(self, secret: Secret) -> None:
         """
@@ -204,7 +232,8 @@ class Rotation:
         except (MaterialRejected, SecretMalformed, VersionQuarantined) as error:
             # AWS has answered; it is the version itself that must not be served.
             stage = Stage.PREFLIGHT if stage is Stage.FETCH else stage
-            secret.refuse(version, f"{stage}: {reason_of(error)}")
+            hosts = error.hosts if isinstance(error, RefusedByUpstreams) else ()
+            secret.refuse(version, f"{stage}: {reason_of(error)}", hosts)
             reason = f"{type(error).__name__}: {error}"
         except MeshcertError as error:
             reason = f"{type(error).__name__}: {error}"
@@ -225,21 +254,35 @@ class Rotation:
             self._log.warning("rotation-waits", secret=secret.name, version=version, stage=stage, reason=reason)
 
 
-def refuse_older(secret: Secret, content: SecretContent) -> None:
+def refuse_older(secret: Secret, content: SecretContent, now: float) -> None:
     """
     Refuse a certificate that is older than the one that is served.
 
     A stale answer of AWS, or a label moved by hand, must not take a running proxy back to an older certificate. A
-    rollback first labels the served version QUARANTINED, and then this is not called.
+    rollback first labels the served version QUARANTINED, and then this is not called. Nor does a proxy stay with a
+    certificate that nears its end if the older one lives longer.
+
+    Args:
+        now: Seconds since 1970, UTC.
 
     Raises:
         MaterialRejected: If the content's certificate was issued before the served one.
     """
     served = secret.content.leaf if secret.content else None
-    if served and content.leaf and content.leaf.not_before < served.not_before:
+    if served is None or content.leaf is None or content.leaf.not_before >= served.not_before:
+        return
+    if not (nears_end(secret, now) and content.leaf.not_after > served.not_after):
         remedy = "A running proxy goes back only from a QUARANTINED version: roll back, or redeploy the service"
         fault = Fault("Certificate", f"it is older than the one served, version {secret.version}", remedy)
         raise MaterialRejected(secret.wanted.reference.secret, (fault,))
+
+
+def nears_end(secret: Secret, now: float) -> bool:
+    """True if so much of the served certificate's life is gone that nothing may stay with it."""
+    leaf = secret.content.leaf if secret.content else None
+    if leaf is None:
+        return False
+    return now >= leaf.not_before + GO_BACK_UNTIL * (leaf.not_after - leaf.not_before)
 
 
 def _refuse_rejected(secret: Secret, verdict: Verdict) -> None:

@@ -51,6 +51,7 @@ class Standing(NamedTuple):
         not_after: End of that certificate's validity, seconds since 1970, UTC; 0 if it shows none.
         refused: VersionId that this task would not take over; empty if there is none.
         error: The reason for that, or what else is wrong, after the :class:`Stage`; at most 256 characters.
+        refused_by: The upstream hosts that refused it in a trial, joined by a space; at most 256 characters.
     """
 
     version: str
@@ -58,6 +59,7 @@ class Standing(NamedTuple):
     not_after: int
     refused: str = ""
     error: str = ""
+    refused_by: str = ""
 
 
 class Standings:
@@ -115,13 +117,13 @@ class Standings:
         self._said = said
 
     def _standing(self, secret: Secret, said: Standing, silent: str) -> Standing:
-        refused, refusal = secret.refusal or ("", "")
+        refused, refusal, hosts = secret.refusal or ("", "", ())
         unseen = "" if said.serial_number else UNSEEN
         doubts = (f"{each.name}: {each.lists_trouble}" for each in self._secrets.values() if each.lists_trouble)
         by_dns = ", ".join(self._found_by_dns())
         reason = refusal or secret.trouble or silent or unseen or next(doubts, "") or (by_dns and BY_DNS + by_dns)
         error = "; ".join(part for part in (secret.expired, reason) if part)
-        return said._replace(refused=refused, error=_shortened(error))
+        return said._replace(refused=refused, error=_shortened(error), refused_by=" ".join(hosts)[:LONGEST_REASON])
 
 
 def _leaf(secret: Secret, version: str, carriers: list[Leaf]) -> Leaf | None:

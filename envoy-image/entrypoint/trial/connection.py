@@ -51,10 +51,12 @@ class TrialResult(NamedTuple):
     Args:
         outcome: Whether the server accepted the certificate.
         reason: The server's TLS alert, or what went wrong; empty if it accepted.
+        hosts: The addresses that refused the certificate.
     """
 
     outcome: Acceptance
     reason: str = ""
+    hosts: tuple[str, ...] = ()
 
 
 class Presented(NamedTuple):

@@ -1,6 +1,9 @@
 """
 The trial of a new client certificate before Envoy gets it, with one endpoint of each upstream that will see it.
 
+An endpoint that refuses it is one voice and may lie or be behind: then others of the same upstream are asked, and the
+majority decides.
+
 The pre-flight cannot know whether the peers accept the certificate: their trust bundle may lack its root, they may
 demand another name, their revocation list may contain it. So a real handshake asks them.
 
@@ -17,6 +20,7 @@ from typing import TYPE_CHECKING
 
 from entrypoint.trial.addresses import addresses_of
 from entrypoint.trial.connection import (
+    MOST_ADDRESSES,
     Acceptance,
     Presented,
     TrialResult,
@@ -26,7 +30,7 @@ from entrypoint.trial.connection import (
     shake_hands,
 )
 from meshcert.envoy import identity_name, trust_name
-from meshcert.errors import Fault, MaterialRejected
+from meshcert.errors import Fault, RefusedByUpstreams
 
 if TYPE_CHECKING:
     import ssl
@@ -40,6 +44,8 @@ if TYPE_CHECKING:
 LONGEST_TRIAL_S = 2.0
 """Seconds for all upstreams together. One that has not answered by then does not hold up a rotation."""
 MOST_AT_ONCE = 8
+_SPARE_S = 0.2
+"""Seconds kept for the answer of an upstream whose other hosts are asked, too."""
 
 _REMEDY = "Its proxy logs why (event connection-refused): mend its trust or names, or the certificate"
 
@@ -73,17 +79,19 @@ class Trial:
             served: What Envoy serves. Without its key, which a restarted watcher may lack, nothing is refused.
 
         Raises:
-            MaterialRejected: With one fault for each upstream that accepts the served and refuses the new one.
+            RefusedByUpstreams: With the hosts that accept the served and refuse the new one, and one fault for each
+                upstream.
         """
         shown = presented(new)
         answers = self._answers(name, shown, presented(served)) if shown else {}
-        faults = [
-            Fault(f"upstream {upstream}", f"it refuses the new client certificate ({answer.reason})", _REMEDY)
-            for upstream, answer in answers.items()
-            if answer.outcome is Acceptance.REFUSED
-        ]
-        if faults:
-            raise MaterialRejected(name, tuple(faults))
+        refusing = {upstream: answer for upstream, answer in answers.items() if answer.outcome is Acceptance.REFUSED}
+        if refusing:
+            faults = (
+                Fault(f"upstream {upstream}", f"it refuses the new client certificate ({answer.reason})", _REMEDY)
+                for upstream, answer in refusing.items()
+            )
+            hosts = (f"{upstream}@{host}" for upstream, answer in refusing.items() for host in answer.hosts)
+            raise RefusedByUpstreams(name, tuple(faults), tuple(hosts))
         if answers:
             unknown = {upstream: answer.reason for upstream, answer in answers.items() if answer.reason}
             write = self._log.warning if unknown else self._log.info
@@ -123,30 +131,57 @@ class _Questions:
         self._contexts: dict[tuple[Presented, str, str], ssl.SSLContext] = {}
 
     def ask(self, backend: Backend) -> TrialResult:
-        """The backend's answer, refused only if it accepts what is served at the same address. Never raises."""
+        """The backend's answer; of several hosts, the majority's. Never raises."""
         try:
             addresses = addresses_of(backend.host, self._resolver, max(0.001, self.deadline - time.monotonic()))
-            answer, address = self._shown(self._new, backend, addresses)
-            if answer.outcome is not Acceptance.REFUSED:
-                return answer
-            if self._served is None:
-                return TrialResult(
-                    Acceptance.UNKNOWN, f"it refuses it ({answer.reason}), and there is no key to compare with"
-                )
-            control, _ = self._shown(self._served, backend, [address])
+            answer, address = self._compared(backend, addresses, self.deadline)
         except OSError as error:
             return TrialResult(Acceptance.UNKNOWN, f"it cannot be reached ({error.strerror or error})")
         except Exception as error:  # noqa: BLE001  its values could be secret, and a trial must not end a rotation
             return TrialResult(Acceptance.UNKNOWN, f"internal fault: {type(error).__name__}")
-        if control.outcome is Acceptance.ACCEPTED:
+        if answer.outcome is not Acceptance.REFUSED:
             return answer
-        what = f"what is served now is {control.outcome.value} ({control.reason})"
-        return TrialResult(Acceptance.UNKNOWN, f"it refuses it ({answer.reason}), but {what}")
+        return self._majority(backend, answer, [other for other in dict.fromkeys(addresses) if other != address])
 
-    def _shown(self, what: Presented, backend: Backend, addresses: list[str]) -> tuple[TrialResult, str]:
+    def _majority(self, backend: Backend, first: TrialResult, others: list[str]) -> TrialResult:
+        """The answer of an upstream of which one host refuses."""
+        refusing, accepting = list(first.hosts), []
+        for address in others[: MOST_ADDRESSES - 1]:
+            try:
+                answer, _ = self._compared(backend, [address], self.deadline - _SPARE_S)
+            except Exception:  # noqa: BLE001, S112  a host that cannot be asked has no voice; see ask()
+                continue
+            refusing += answer.hosts
+            accepting += [address] if answer.outcome is Acceptance.ACCEPTED else []
+        if len(accepting) < len(refusing):
+            return first._replace(hosts=tuple(refusing))
+        what = f"{', '.join(refusing)} refuses it ({first.reason}), and {', '.join(accepting)} accepts it"
+        return TrialResult(Acceptance.UNKNOWN, what)
+
+    def _compared(self, backend: Backend, addresses: list[str], deadline: float) -> tuple[TrialResult, str]:
+        """
+        The answer of the first of these addresses that can be reached, and that address.
+
+        It is refused only if the same host accepts what is served.
+        """
+        answer, address = self._shown(self._new, backend, addresses, deadline)
+        if answer.outcome is not Acceptance.REFUSED:
+            return answer, address
+        if self._served is None:
+            what = "and there is no key to compare with"
+        else:
+            control, _ = self._shown(self._served, backend, [address], deadline)
+            if control.outcome is Acceptance.ACCEPTED:
+                return answer._replace(hosts=(address,)), address
+            what = f"but what is served now is {control.outcome.value} ({control.reason})"
+        return TrialResult(Acceptance.UNKNOWN, f"it refuses it ({answer.reason}), {what}"), address
+
+    def _shown(
+        self, what: Presented, backend: Backend, addresses: list[str], deadline: float
+    ) -> tuple[TrialResult, str]:
         context = self._context(what, backend)
-        connection, address = connected(addresses, backend.port, self.deadline)
-        return shake_hands(connection, backend, context, self.deadline), address
+        connection, address = connected(addresses, backend.port, deadline)
+        return shake_hands(connection, backend, context, deadline), address
 
     def _context(self, what: Presented, backend: Backend) -> ssl.SSLContext:
         """A context that all backends of a kind share, because opening a key takes longer than a handshake."""

@@ -42,6 +42,8 @@ def install(config: Config, certificates: PerAccount[PrivateCertificates]) -> No
         operations, off_loop=frozenset({"RequestCertificate"}), fallback=handlers["acm"]
     )
     control.route("/_local/acm/day", lambda _: managed_renewal.day(certificates.current.all()))
+    control.route("/_local/acm/renewals", managed_renewal.hold)
+    control.at_reset(managed_renewal.release)
     managed_renewal.live_by_the_clock(config, certificates)
 
 

@@ -12,7 +12,7 @@ import contextvars
 import logging
 import threading
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ministack.core import responses
 
@@ -22,6 +22,8 @@ from local.aws.certificates.private_certificate import failure_reason
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from local.aws.certificates.private_certificate import PrivateCertificate
     from local.aws.certificates.private_certificates import PrivateCertificates
     from local.aws.config import Config
@@ -37,6 +39,31 @@ _ACTION_REQUIRED_DAYS = (1, 3, 15, 30, 45)
 _STUCK_DAYS = 3
 
 _running = threading.Lock()
+_not_held = threading.Event()
+"""Clear while renewals are held back: those that are due, or asked for, stay pending."""
+_not_held.set()
+
+
+def hold(request: Mapping[str, Any]) -> dict[str, bool]:
+    """
+    Hold renewals back, or let them go on: ACM takes minutes to days, and says nobody how many.
+
+    A test may so look at a state that a fresh certificate would otherwise end while it looks.
+
+    Args:
+        request: ``held``: true or false; without it, nothing is changed.
+
+    Returns:
+        Whether they are held back now.
+    """
+    if "held" in request:
+        (_not_held.clear if request["held"] else release)()
+    return {"held": not _not_held.is_set()}
+
+
+def release() -> None:
+    """Let renewals go on."""
+    _not_held.set()
 
 
 def live_by_the_clock(config: Config, certificates: PerAccount[PrivateCertificates]) -> None:
@@ -128,6 +155,7 @@ def _warn_if_close(certificate: PrivateCertificate, days_left: int, done: Done) 
 
 
 def _attempt(certificate: PrivateCertificate) -> None:
+    _not_held.wait()
     if certificate.deleted:
         return
     exported = certificate.exported

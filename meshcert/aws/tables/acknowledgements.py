@@ -103,6 +103,7 @@ def _acknowledgement(at: dt.datetime, secret: Mapping[str, Any]) -> Acknowledgem
         not_after=_time(not_after) if not_after else None,
         refused=_text(secret.get(field.REFUSED, "")),
         error=_text(secret.get(field.ERROR, "")),
+        refused_by=tuple(_text(secret.get(field.REFUSED_BY, "")).split()),
     )
 
 

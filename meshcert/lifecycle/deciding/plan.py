@@ -52,7 +52,7 @@ class Plan:
 def plan(seen: Observation, memory: Memory, policy: Policy) -> Plan:
     """The next step for an identity, the steps that wait, and the findings for a person."""
     wanted = (
-        rollback.go_back(seen, memory),
+        rollback.go_back(seen, memory, policy),
         _publish(seen, memory),
         rollout.take_over(seen, memory, policy),
         rollout.prove(seen, memory),

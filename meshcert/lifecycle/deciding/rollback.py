@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.lifecycle.deciding.acknowledgements import proof, refusals
 from meshcert.lifecycle.deciding.findings import Finding, Kind
-from meshcert.lifecycle.deciding.rollout import acknowledged, deployed_version, is_published, services_in_order
+from meshcert.lifecycle.deciding.rollout import deployed_version, is_published, services_in_order
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step
+from meshcert.lifecycle.deciding.versions import doubts, ended, lives
 from meshcert.lifecycle.memory import ROLL_BACK
 from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
 
@@ -15,40 +17,67 @@ if TYPE_CHECKING:
 
     from meshcert.lifecycle.memory import Memory
     from meshcert.lifecycle.observation import Observation, Workload
+    from meshcert.lifecycle.policy import Policy
 
 
-def go_back(seen: Observation, memory: Memory) -> Concern:
+def go_back(seen: Observation, memory: Memory, policy: Policy) -> Concern:
     """
-    The step that leaves a bad version, if there is a good one to go back to.
+    The step that leaves a bad version, if there is a good one that lives long enough.
 
     A version is bad if it is quarantined (a roll back was interrupted), if an instance of our own rollout failed with
-    it, if a running instance refused it, or if an operator says so. An instance that fails later does not make a proven
-    version bad, nor does an image that could not be pulled.
+    it, if running instances prove it bad, or if an operator says so. An instance that fails later does not make a
+    proven version bad, nor does an image that could not be pulled. What one instance or one upstream host says makes a
+    version doubtful: a person is told, and nothing goes back.
     """
     if isinstance(seen.labels, Missing | Unknown) or not seen.current:
         return Concern()
     reason = _why_bad(seen, memory)
     if not reason:
-        return _remind(memory)
-    good = _good_one(seen, memory)
+        return Concern(findings=(*_remind(memory), *doubts(seen)))
+    good, obstacle = _good_one(seen, memory, policy)
     if not good:
-        return Concern(findings=(Finding(Kind.NOTHING_TO_GO_BACK_TO, f"{seen.current}: {reason}"),))
+        detail = f"{seen.current}: {reason}{f' ({obstacle})' if obstacle else ''}"
+        return Concern(findings=(Finding(Kind.NOTHING_TO_GO_BACK_TO, detail),))
     step = Step(Action.ROLL_BACK, reason, version=good, away_from=seen.current)
-    return Concern(step, (Finding(Kind.ROLLED_BACK, f"{seen.current}: {reason}"),))
+    return Concern(step, (_rolled_back(seen.current, reason, _in_a_row(seen, memory)),))
 
 
-def _good_one(seen: Observation, memory: Memory) -> str:
+def _good_one(seen: Observation, memory: Memory, policy: Policy) -> tuple[str, str]:
     """
-    The version to go back to.
+    The version to go back to, and if there is none, what is in the way of the one that would be it.
 
     An order to roll back a proven version means the version before it. Until that one is proven again, the version that
     was left still has the label of the last good one; its quarantine outweighs that.
     """
+    good = _labelled_good(seen, memory)
+    if not good:
+        return "", ""
+    if ended(seen, memory, good):
+        return "", f"{good} has expired"
+    # A person may know better; and a version that is quarantined can start nowhere.
+    if _ordered(memory) or seen.current == seen.quarantined or lives(seen, memory, policy, good):
+        return good, ""
+    return "", f"{good} ends soon, so the fresh version stays"
+
+
+def _labelled_good(seen: Observation, memory: Memory) -> str:
     if seen.last_good and seen.last_good not in {seen.current, seen.quarantined}:
         return seen.last_good
     if not _ordered(memory) and seen.current != seen.quarantined:
         return ""
     return seen.previous if is_published(seen.previous) and seen.previous != seen.quarantined else ""
+
+
+def _in_a_row(seen: Observation, memory: Memory) -> int:
+    """How many versions in a row are bad, the current one included."""
+    before = memory.quarantine
+    return 1 if before is None else before.count + (before.version != seen.current)
+
+
+def _rolled_back(version: str, reason: str, in_a_row: int) -> Finding:
+    if in_a_row > 1:
+        return Finding(Kind.ROLLED_BACK_AGAIN, f"{version}, the {in_a_row}. in a row: {reason}")
+    return Finding(Kind.ROLLED_BACK, f"{version}: {reason}")
 
 
 def _ordered(memory: Memory) -> bool:
@@ -80,9 +109,8 @@ def _failures(seen: Observation, memory: Memory) -> Iterator[str]:
             elif failed and not service.excused:
                 reason = service.rollout.reason or f"a {service.words.instance} failed"
                 yield f"the deployment of {use.name} failed with it: {reason}"
-        for _, acknowledgement in acknowledged(seen, service):
-            if acknowledgement and acknowledgement.refused == seen.current:
-                yield f"a {service.words.instance} of {use.name} refused it: {acknowledgement.error}"
+    if proven := proof(seen, refusals(seen, seen.current)):
+        yield f"{len(proven)} refused it, the first: {proven[0]}"
 
 
 def _tells(seen: Observation, memory: Memory, service: Workload) -> bool:
@@ -91,9 +119,9 @@ def _tells(seen: Observation, memory: Memory, service: Workload) -> bool:
     return rollout is not None and not rollout.after_failure and deployed_version(memory, service) == seen.current
 
 
-def _remind(memory: Memory) -> Concern:
+def _remind(memory: Memory) -> tuple[Finding, ...]:
     """Report again that a version was rolled back, until another one is proven."""
     quarantine = memory.quarantine
     if quarantine is None or not quarantine.count:
-        return Concern()
-    return Concern(findings=(Finding(Kind.ROLLED_BACK, f"{quarantine.version}: {quarantine.reason}"),))
+        return ()
+    return (_rolled_back(quarantine.version, quarantine.reason, quarantine.count),)

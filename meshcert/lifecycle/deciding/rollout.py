@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
+from meshcert.lifecycle.deciding.versions import holds_out
 from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
 from meshcert.proxy import RotationMode
 
@@ -254,9 +255,11 @@ def _reloaded(seen: Observation, memory: Memory, use: ServiceUse, service: Workl
         for instance in behind
         if instance.running and instance.started_at and instance.started_at < _since(seen, memory)
     ]
+    holding_out = holds_out(seen, memory, policy, service.name)
+    laggards = [instance for instance in laggards if instance.id not in holding_out]
     if not late or not laggards or not service.steady:
         return concern
-    if len(behind) == len(service.instances):
+    if len(behind) == len(service.instances) and not holding_out:
         # No instance serves it, so a new one may fail: it has to start before the old one stops.
         anew = _deployed_anew(seen, memory, service, behind, policy)
         return Concern(anew.step, (*concern.findings, *anew.findings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -17,7 +18,7 @@ from meshcert.lifecycle.memory import RENEW, CurrentVersion, KnownCertificate
 from meshcert.lifecycle.observation import Authority, Missing, Observation, Unknown, Workload
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from meshcert.identity import Identity
     from meshcert.lifecycle.memory import Memory, Order
@@ -77,7 +78,8 @@ def remembered(memory: Memory, seen: Observation) -> Memory:
     if issued and issued.version and issued.validity:
         validity = issued.validity
         known = KnownCertificate(issued.version, issued.reference, validity.not_before, validity.not_after)
-        memory = memory.knowing(issued.serial_number, known)
+        labelled = seen.labels if isinstance(seen.labels, Mapping) else ()
+        memory = memory.knowing(issued.serial_number, known, frozenset(labelled))
     if seen.current:
         memory = replace(memory, publication=_publication(seen, memory))
     memory = replace(memory, order=_outstanding(memory.order, seen, issued.version if issued else ""))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import stat
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Never
 
 import pytest
@@ -188,16 +190,35 @@ def test_a_running_proxy_never_goes_back_to_an_older_certificate(
     watcher: Watcher, vault: Vault, hierarchy: Hierarchy
 ) -> None:
     """A certificate of the same age is not refused."""
-    import datetime as dt  # noqa: PLC0415 -- of this test only
-
     watcher.install(IDENTITY)
     served = watcher.secrets[IDENTITY.name]
-    refuse_older(served, watcher.fetch(IDENTITY))
+    refuse_older(served, watcher.fetch(IDENTITY), time.time())
     older = hierarchy.issue([TELLER_NAME], not_before=dt.datetime.now(dt.UTC) - dt.timedelta(days=30))
     vault.current[TELLER_SECRET] = SecretVersion(older.version_id, write_material(older, {}))
 
     with pytest.raises(MaterialRejected, match="redeploy"):
-        refuse_older(served, watcher.fetch(IDENTITY))
+        refuse_older(served, watcher.fetch(IDENTITY), time.time())
+
+
+def test_a_running_proxy_does_not_stay_with_what_ends_before_an_older_certificate(
+    watcher: Watcher, vault: Vault, hierarchy: Hierarchy
+) -> None:
+    """At 95 % of the served one's life; an older one that ends earlier is refused even then."""
+    watcher.install(IDENTITY)
+    served = watcher.secrets[IDENTITY.name]
+    assert served.content
+    assert served.content.leaf
+    leaf, day = served.content.leaf, dt.timedelta(days=1)
+    late = leaf.not_before + 0.95 * (leaf.not_after - leaf.not_before)
+    ends = dt.datetime.fromtimestamp(leaf.not_after, dt.UTC)
+    longer, shorter = (
+        hierarchy.issue([TELLER_NAME], not_before=ends - 400 * day, not_after=end) for end in (ends + day, ends - day)
+    )
+
+    for older, now, refused in ((longer, late - 60, True), (longer, late + 60, False), (shorter, late + 60, True)):
+        vault.current[TELLER_SECRET] = SecretVersion(older.version_id, write_material(older, {}))
+        with pytest.raises(MaterialRejected) if refused else nullcontext():
+            refuse_older(served, watcher.fetch(IDENTITY), now)
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_a_version_that_envoy_refuses_is_taken_back_and_remembered(resource: Res
 
     assert resource.verdict() == REFUSED
 
-    assert resource.rejected == ("v3", "no such cluster")
+    assert resource.rejected == ("v3", "no such cluster", ())
     assert (resource.version, resource.in_envoy) == ("v1", (_version(1),))
     assert envoy.has == ["v1", "v2", "v3", "v1"]
     assert resource.verdict() == ACCEPTED  # none is due
@@ -163,9 +163,9 @@ def test_a_complaint_is_told_once_until_it_changes_or_ends(resource: Resource[En
     assert not resource.complain("v2", "fetch", "throttled")
     assert resource.complain("v3", "fetch", "throttled")
     assert resource.trouble == "fetch: throttled"
-    resource.refuse("v3", "preflight: it has expired")
+    resource.refuse("v3", "preflight: it has expired", ())
     resource.begin_look()
-    assert (resource.trouble, resource.refusal) == ("", ("v3", "preflight: it has expired"))
+    assert (resource.trouble, resource.refusal) == ("", ("v3", "preflight: it has expired", ()))
 
     assert resource.settle()
     assert not resource.settle()

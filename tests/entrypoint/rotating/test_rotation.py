@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,9 +13,10 @@ import pytest
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.container.restarts import FIRST_S, MOST_S, SOUND_AFTER_S, Restarts
 from entrypoint.envoy.acceptance import SecretCounters, secret_counters
+from entrypoint.judging.preflight import certificate_fields
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_SECRET
 from meshcert.errors import AwsUnavailable
-from tests.entrypoint.rotating.world import World
+from tests.entrypoint.rotating.world import DAY_S, World
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,6 +124,38 @@ def test_a_quarantined_version_is_never_taken_over(world: World) -> None:
     assert world.in_file == newer.version_id
 
 
+def test_what_upstreams_refuse_is_said_with_their_hosts(world: World) -> None:
+    """The lifecycle counts hosts: one of them proves nothing, whatever it tells how many tasks."""
+    world.upstreams.refusing = True
+    newer = world.publish()
+
+    world.rotation.look()
+
+    standing = world.standings.read()["colorteller"]
+    assert (standing.refused, standing.refused_by) == (newer.version_id, "ledger@10.0.0.7")
+    assert standing.error.startswith("trial: ")
+
+
+def test_a_refusal_in_a_trial_counts_no_more_when_the_served_certificate_nears_its_end(world: World) -> None:
+    """To stay would help for days at most; it is taken over, and the log says who refuses it."""
+    world.upstreams.refusing = True
+    newer = world.publish()
+    leaf = certificate_fields(world.material.certificate)
+    ends_in_days = (leaf.not_after - time.time()) / DAY_S
+    lives_days = (leaf.not_after - leaf.not_before) / DAY_S
+
+    world.days_ahead_at_expiry = math.floor(ends_in_days - 0.05 * lives_days)
+    world.rotation.look()
+    assert world.in_file == world.material.version_id
+
+    world.days_ahead_at_expiry = math.ceil(ends_in_days - 0.05 * lives_days)
+    world.rotation.look()
+    assert world.in_file == newer.version_id
+    (told,) = [line for line in map(json.loads, world.lines) if line["event"] == "trial-overruled"]
+    assert told["hosts"] == ["ledger@10.0.0.7"]
+    assert "unknown_ca" in told["reason"]
+
+
 def test_what_was_refused_is_said_until_the_current_version_is_served(world: World) -> None:
     """A label that goes back ends it, one that returns to the refused version does not, a good version does."""
     secret = world.identity
@@ -139,6 +174,7 @@ def test_what_was_refused_is_said_until_the_current_version_is_served(world: Wor
     assert secret.refusal == (
         bad.version_id,
         "envoy: identity/colorteller: Envoy rejected it",
+        (),
     )
 
     world.envoy.rejecting = False

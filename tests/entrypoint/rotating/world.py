@@ -17,7 +17,7 @@ from entrypoint.rotating.source import SecretSource
 from entrypoint.rotating.standing import Standings
 from entrypoint.settings import Settings
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
-from meshcert.errors import Fault, MaterialRejected
+from meshcert.errors import Fault, RefusedByUpstreams
 from meshcert.material.document import write_material, write_trust_bundle
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ class Upstreams:
     def refuse_if_upstreams_do(self, name: str, *_: object) -> None:
         """See :class:`entrypoint.trial.trial.Trial`."""
         if self.refusing:
-            raise MaterialRejected(name, (Fault("upstream ledger", "it refuses it (unknown_ca)", "Mend its trust"),))
+            faults = (Fault("upstream ledger", "it refuses it (unknown_ca)", "Mend its trust"),)
+            raise RefusedByUpstreams(name, faults, ("ledger@10.0.0.7",))
 
 
 class World:

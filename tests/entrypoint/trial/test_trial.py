@@ -9,6 +9,7 @@ import ssl
 import struct
 import threading
 import time
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +25,7 @@ from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway
 from meshcert.envoy import Addresses, identity_resource
-from meshcert.errors import MaterialRejected
+from meshcert.errors import MaterialRejected, RefusedByUpstreams
 from meshcert.proxy import Backend, BackendTls
 from meshcert.san import Dns, san_of
 from tests.envoy.peers import TlsServer
@@ -48,6 +49,7 @@ class Upstream(TlsServer):
         roots: Whom it trusts, PEM.
         version: The only TLS version it speaks.
         behave: What it does with a connection that stands.
+        at: Address and port; port 0 takes a free one.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class Upstream(TlsServer):
         roots: str,
         version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3,
         behave: Callable[[ssl.SSLSocket], object] = lambda connection: connection.recv(1),
+        at: tuple[str, int] = ("127.0.0.1", 0),
     ) -> None:
-        super().__init__("127.0.0.1", 0)
+        super().__init__(*at)
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         with memory_file(material.presented_chain) as chain, memory_file(material.private_key.reveal()) as key:
             self._context.load_cert_chain(chain, key, material.passphrase.reveal())
@@ -206,6 +209,40 @@ def test_one_upstream_that_refuses_is_enough(scene: Scene) -> None:
         scene.try_with(newer.issue([GATEWAY_NAME]), ahead.port, behind.port, protocol="tcp")
 
     assert scene.undecided() == {}
+
+
+@pytest.mark.parametrize(
+    ("hosts", "refusing"),
+    [
+        ("-", {"127.0.0.1"}),
+        ("-+", set()),
+        ("--", {"127.0.0.1", "127.0.0.2"}),
+        ("-++", set()),
+        ("--+", {"127.0.0.1", "127.0.0.2"}),
+        ("-.", {"127.0.0.1"}),
+    ],
+)
+def test_of_several_hosts_of_an_upstream_the_majority_decides(
+    scene: Scene, cloud_map: CloudMap, hosts: str, refusing: set[str]
+) -> None:
+    """One that lies or is behind is one voice, one that cannot be reached (``.``) has none; who refuses is named."""
+    newer = Hierarchy(1, name="colorgateway")
+    addresses = [f"127.0.0.{number + 1}" for number in range(len(hosts))]
+    cloud_map.records[TELLER_NAME] = addresses
+    port = 0
+    with ExitStack() as running:
+        for address, host in zip(addresses, hosts, strict=True):
+            if host != ".":
+                upstream = Upstream(scene.teller, scene.gateways.root_pem, at=(address, port))
+                if host == "+":
+                    upstream.trust(newer.root_pem)
+                port = running.enter_context(upstream).port
+        # The DNS server answers in any order: whoever is asked first, the verdict is the same.
+        for _ in range(3):
+            with pytest.raises(RefusedByUpstreams) if refusing else nullcontext() as refused:
+                scene.try_with(newer.issue([GATEWAY_NAME]), port)
+            if refused:
+                assert set(refused.value.hosts) == {f"b0@{address}" for address in refusing}
 
 
 def test_an_upstream_that_refuses_the_served_certificate_as_well_refuses_nothing(scene: Scene) -> None:

@@ -137,7 +137,7 @@ def test_a_refusal_is_told_in_envoys_words_and_the_good_one_is_offered_again(
     assert world.store.offered(IDENTITY.name) == good
     assert world.identity.content
     assert world.identity.content.envoy == served
-    assert world.identity.rejected == (newer.version_id, told)
+    assert world.identity.rejected == (newer.version_id, told, ())
 
 
 def test_a_new_watcher_has_what_envoy_serves_at_hand_again(world: World, material: Material) -> None:

@@ -8,20 +8,27 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from entrypoint.aws.dynamodb import attribute
 from entrypoint.rotating.acknowledgements import row
-from entrypoint.rotating.standing import Standing
+from entrypoint.rotating.standing import Stage, Standing
 from evidence.fixtures.proxies import teller
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
+from meshcert.contract.acknowledgements import REFUSED_BY_UPSTREAM
 from meshcert.lifecycle.observation import Acknowledgement
 from tests.meshcert.aws.test_rows import At, Rows
 
 AT = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
 
 
+def test_the_stage_of_a_trial_is_known_to_the_reader() -> None:
+    """Tasks of earlier versions say by the stage alone that upstreams refuse a version."""
+    assert f"{Stage.TRIAL}: " == REFUSED_BY_UPSTREAM
+
+
 def test_every_field_that_a_task_writes_is_read() -> None:
-    """Through DynamoDB's own types, for an identity that is well and for one that refuses a version."""
+    """Through DynamoDB's own types: all is well, a version is refused, an upstream refuses it."""
     standings = {
         "colorteller": Standing("v1", "0a", int(AT.timestamp()) + 60),
         "ledger": Standing("v1", "", 0, "v2", "preflight: it expired"),
+        "shop": Standing("v1", "", 0, "v2", "trial: upstream ledger: it refuses it", "ledger@10.0.0.7 ledger@10.0.0.8"),
     }
     written = row(teller(), "arn:task/1", int(AT.timestamp()), standings)
     stored = {name: TypeDeserializer().deserialize(attribute(value)) for name, value in written.items()}
@@ -31,5 +38,12 @@ def test_every_field_that_a_task_writes_is_read() -> None:
         "arn:task/1": {
             "colorteller": Acknowledgement(AT, "v1", "0a", AT + dt.timedelta(minutes=1)),
             "ledger": Acknowledgement(AT, "v1", refused="v2", error="preflight: it expired"),
+            "shop": Acknowledgement(
+                AT,
+                "v1",
+                refused="v2",
+                error="trial: upstream ledger: it refuses it",
+                refused_by=("ledger@10.0.0.7", "ledger@10.0.0.8"),
+            ),
         }
     }

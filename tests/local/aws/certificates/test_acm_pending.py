@@ -52,6 +52,23 @@ def test_a_renewal_without_permission_stays_pending_until_acm_tries_again(fresh_
     assert day["renewing"] == [arn]
 
 
+def test_renewals_can_be_held_back(fresh_aws: LocalAws) -> None:
+    """What was asked for, or is due, stays pending until they may go on; then each is done once."""
+    arn, acm = exported(fresh_aws, permitted=True), fresh_aws.client("acm")
+    before = described(fresh_aws, arn)["Serial"]
+    assert fresh_aws.control("PUT", "/_local/acm/renewals", {"held": True}) == {"held": True}
+
+    acm.renew_certificate(CertificateArn=arn)
+    done = fresh_aws.control("POST", DAY)
+    held = described(fresh_aws, arn)
+
+    assert done["renewing"] == [arn]
+    assert (held["Serial"], held["RenewalSummary"]["RenewalStatus"]) == (before, "PENDING_AUTO_RENEWAL")
+    assert fresh_aws.control("PUT", "/_local/acm/renewals", {"held": False}) == {"held": False}
+    eventually(lambda: described(fresh_aws, arn)["Serial"] != before, "a renewed certificate")
+    assert described(fresh_aws, arn)["RenewalSummary"]["RenewalStatus"] == "SUCCESS"
+
+
 def test_a_permission_can_be_taken_away(fresh_aws: LocalAws) -> None:
     """DeletePermission leaves the CA as it is, and ACM without it."""
     arn, acm, pca = exported(fresh_aws, permitted=True), fresh_aws.client("acm"), fresh_aws.client("acm-pca")

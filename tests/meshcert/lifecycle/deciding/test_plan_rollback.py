@@ -211,14 +211,14 @@ class TestRollingBack:
             look(**LEFT, memory=remembers(V1, MINUTE, bad=bad(V2, MINUTE, count=2))),
             Action.WAIT,
             "too short ago",
-            (Kind.ROLLED_BACK,),
+            (Kind.ROLLED_BACK_AGAIN,),
         ),
         Case(
             "an hour later",
             look(**LEFT, memory=remembers(V1, HOUR, bad=bad(V2, HOUR, count=2))),
             Action.RENEW,
             "quarantined",
-            (Kind.ROLLED_BACK,),
+            (Kind.ROLLED_BACK_AGAIN,),
         ),
         Case(
             "ACM cannot renew what was never exported",

@@ -160,10 +160,9 @@ class TestReloading:
         Case(
             "a task refuses it",
             look(GATEWAY, **NEW, said=says(V1, refused=V2), memory=remembers(V2, MINUTE)),
-            Action.ROLL_BACK,
-            "a task of gateway refused it: no such key",
-            (Kind.ROLLED_BACK,),
-            V1,
+            Action.WAIT,
+            "2 of 2 tasks",
+            (Kind.DOUBTED,),
         ),
         Case(
             "a task says it refuses what is proven: its own fault, or a forgery",
