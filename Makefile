@@ -100,6 +100,11 @@ mesh: $(VENV) ## Check a mesh file, or print its JSON Schema (ARGS="check my-mes
 synth: $(VENV) $(NODE) ## Write the CloudFormation templates to cdk.out (ARGS="-c mesh=my-mesh.yaml")
 	@cdk synth --quiet $(ARGS)
 
+.PHONY: diff
+diff: $(VENV) $(NODE) ## Say in words what a deploy would do to the mesh that runs: nothing, new tasks, a replacement (ARGS="-c mesh=my-mesh.yaml")
+	@cdk synth --quiet $(ARGS)
+	@python -m tools.deploy_diff
+
 .PHONY: deploy
 deploy: $(VENV) $(NODE) ## Deploy to the AWS account of your current credentials (ARGS="-c mesh=my-mesh.yaml"); wants the digests of make pin-images
 	@python -m tools.pin_images --check

@@ -8,9 +8,12 @@ send requests, and what to require of peers. :mod:`meshcert.envoy` turns it into
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from meshcert.contract.timeouts import Timeouts
 from meshcert.san import San, parse_sans
 
 SCHEMA = 1
@@ -81,11 +84,13 @@ class Listener(NamedTuple):
 
     Args:
         protocol: ``http`` (HTTP/1.1 and HTTP/2 as the client asks), ``http2``, ``grpc`` or ``tcp``.
+        timeouts: By the virtual node's protocol; a route's own come first.
     """
 
     port: int
     protocol: str
     tls: ListenerTls
+    timeouts: Mapping[str, Timeouts] = MappingProxyType({})
 
 
 class BackendTls(NamedTuple):
@@ -133,10 +138,12 @@ class Route(NamedTuple):
     Args:
         prefix: Path prefix; the longest one wins.
         backend: Name of a backend.
+        timeouts: Of its requests, as route, backend and virtual node set them.
     """
 
     prefix: str
     backend: str
+    timeouts: Timeouts = Timeouts()
 
 
 class SecretReference(NamedTuple):
@@ -232,7 +239,7 @@ class ProxySettings(NamedTuple):
                     "identities": _references("identities", values["identities"]),
                     "trust_bundles": _references("trust_bundles", values["trust_bundles"]),
                     "backends": tuple(_backend(*each) for each in enumerate(values.get("backends", ()))),
-                    "routes": tuple(Route(**item) for item in values.get("routes", ())),
+                    "routes": tuple(map(_route, values.get("routes", ()))),
                     "rotation": RotationMode(values.get("rotation", RotationMode.RELOAD)),
                     "delivery": DeliveryMode(values.get("delivery", DeliveryMode.FILE)),
                 }
@@ -243,10 +250,12 @@ class ProxySettings(NamedTuple):
 
 
 def _plain(value: Any) -> Any:
-    """A value with named tuples as JSON objects and SANs as their texts, at any depth."""
+    """A value with named tuples as JSON objects and SANs as texts, at any depth; only timeouts that are set."""
+    if isinstance(value, Timeouts):
+        return {name: limit for name, limit in value._asdict().items() if limit is not None}
     if hasattr(value, "_asdict"):
         return {name: _plain(part) for name, part in value._asdict().items()}
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
@@ -256,7 +265,15 @@ def _plain(value: Any) -> Any:
 def _listener(number: int, item: dict[str, Any]) -> Listener:
     tls = item["tls"]
     names = _peer_names(f"listeners[{number}]", tls)
-    return Listener(**item | {"tls": ListenerTls(**tls | {"mode": TlsMode(tls["mode"]), **names})})
+    parsed = {
+        "tls": ListenerTls(**tls | {"mode": TlsMode(tls["mode"]), **names}),
+        "timeouts": {protocol: Timeouts(**limits) for protocol, limits in item.get("timeouts", {}).items()},
+    }
+    return Listener(**item | parsed)
+
+
+def _route(item: dict[str, Any]) -> Route:
+    return Route(**item | {"timeouts": Timeouts(**item.get("timeouts", {}))})
 
 
 def _backend(number: int, item: dict[str, Any]) -> Backend:

@@ -15,6 +15,7 @@ MOST_FILES = 15
 LONG = {
     "meshcert/errors.py": "the whole tree of errors in one place, as its own docstring draws it",
     "meshcert/mesh/checks/calls.py": "one rule after the other about who calls whom; each is short",
+    "meshcert/proxy.py": "the settings of one proxy, which two programs share, in one place",
     "stacks/runbook.py": "a table: one alarm, one answer",
     "local/running_aws.py": "one class, which everybody else starts a local AWS with",
     "tools/aws_checks/rights.py": "a table of rights, role by role",

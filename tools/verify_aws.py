@@ -40,9 +40,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, NoRegionError
+from botocore.exceptions import NoRegionError
 from rich.console import Console
 
+from meshcert.aws.errors import aws_errors
+from meshcert.cli.advice import advice
 from meshcert.errors import MeshcertError
 from meshcert.mesh import load_mesh
 from meshcert.printable import printable
@@ -74,9 +76,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     progress = Console(stderr=True, highlight=False)
     try:
-        deployment = _deployment(options)
-    except (MeshcertError, NotDeployed, BotoCoreError) as error:
-        progress.print(printable(str(error)), style="red", markup=False, soft_wrap=True)
+        with aws_errors("sign in", str(options.mesh)):
+            deployment = _deployment(options)
+    except (MeshcertError, NotDeployed) as error:
+        told = advice(error)[0] if isinstance(error, MeshcertError) else str(error)
+        progress.print(printable(told), style="red", markup=False, soft_wrap=True)
         return UNUSABLE
     findings: list[Finding] = []
     with progress.status("Asking AWS") as status:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from evidence.bench import quarter_cpu
 from evidence.bench.image import lay_out_image
 from evidence.bench.report import Row, circumstances, say_rounds, table, told
 from evidence.bench.rounds import Spread, interleave, ratio, spread
@@ -86,7 +88,7 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
         ImageFailed: If the image cannot be laid out.
         StartFailed: If a start fails.
     """
-    missing = missing_programs()
+    missing, began = missing_programs(), time.monotonic()
     load = os.getloadavg()[0]
     with ExitStack() as stack:
         folder = stack.enter_context(memory_folder())
@@ -127,8 +129,10 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
 
         layers_mb = round(image.layers_mb(), 1)
         measured = interleave(list(ways), rounds, measure, say_rounds(console, rounds))
-    result = figures(measured)
+        quarter = quarter_cpu.measure(ways, rounds, folder, partial(next, addresses), console)
+    result = figures(measured) | quarter
     result |= {
+        "took_s": round(time.monotonic() - began, 1),
         "image_layers_mb": layers_mb,
         "ec_goal": EC_GOAL,
         "rounds": rounds,
@@ -189,6 +193,7 @@ def _print(
     lines = (
         LEGEND,
         f"goal: P-256 ≤ {EC_GOAL} x bare: [bold]{met}[/bold] ({result['ec_ratio']})",
+        quarter_cpu.told(result),
         f"supervisor and watcher beside Envoy: {beside}; goal: ≤ {RSS_GOAL_MB:g} MB",
         f"health check: {result['healthcheck_ms']} ms; goal: ≤ {HEALTHCHECK_GOAL_MS:g} ms",
         f"image layers besides Envoy and Python: {result['image_layers_mb']} MB; goal: ≤ {LAYERS_GOAL_MB:g} MB",

@@ -29,9 +29,9 @@ from meshcert.cli.options import (
 )
 from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
-from meshcert.cli.screen import SCHEMA, Screen
+from meshcert.cli.screen import Screen
 from meshcert.cli.survey import require_declared, sight, survey, usage
-from meshcert.cli.terminal import tell, tell_aside, tell_json
+from meshcert.cli.terminal import SCHEMA, tell, tell_aside, tell_json
 from meshcert.errors import MeshcertError
 
 if TYPE_CHECKING:

@@ -8,17 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import meshcert
 from meshcert.cli import exit_codes
 from meshcert.cli.offline import offline_plan
 from meshcert.cli.options import DEFAULT_MESH_FILE, ChosenMesh, mesh_option
-from meshcert.cli.screen import SCHEMA, Screen, show_costs, show_workload
-from meshcert.cli.terminal import tell_aside, tell_json, tell_lines
+from meshcert.cli.screen import Screen, show_costs, show_lines
+from meshcert.cli.terminal import SCHEMA, tell_aside, tell_json, tell_lines
+from meshcert.mesh.checks.findings import findings_of
+from meshcert.mesh.checks.limits import MOST_RESOURCES
 from meshcert.mesh.loading import read_mesh
 from meshcert.mesh.schema import json_schema
 
 if TYPE_CHECKING:
+    from meshcert.errors import Fault
     from meshcert.mesh import Reading
 
+REPOSITORY = Path(meshcert.__file__).resolve().parents[1]
+"""The folder from which a mesh file names its applications' folders."""
 FAULTS = 1
 UNREADABLE = 2
 
@@ -27,7 +33,7 @@ _CHECK = """\b
   meshcert check examples/color/one-way.yaml
   meshcert check --json | jq '.faults[]'  for editors and CI
 
-Exit codes: 0 no fault, 1 faults, 2 the file cannot be read.
+Exit codes: 0 no fault (findings are none), 1 faults, 2 the file cannot be read.
 """
 _SCHEMA = """\b
   meshcert schema > mesh.schema.json
@@ -49,6 +55,7 @@ def check(chosen: ChosenMesh, file: Path | None, *, as_document: bool) -> None:
     Report every fault of a mesh file at once.
 
     It is read as a deploy would read it: each fault comes with its line, its place, what is wrong and what to do.
+    Findings are what a deploy would take, and nobody can have meant: a node that nobody calls, for example.
     Nothing is sent anywhere; AWS is not asked.
     """
     path = file or (chosen.file() if chosen.said else DEFAULT_MESH_FILE)
@@ -86,7 +93,13 @@ def show_offline(path: Path, *, as_document: bool) -> int:
     tell_lines(_as_text(path, reading))
     screen = Screen()
     show_costs(screen, planned.month)
-    show_workload(screen, planned.workload_dollars, planned.workload)
+    screen.line()
+    dollars = f"About ${planned.workload_dollars:,.2f} a month"
+    screen.line((dollars, "bold"), " for what runs anyway, without traffic and logs")
+    show_lines(screen, planned.workload)
+    sizes = ", ".join(f"{stack} {count}" for stack, count in planned.resources.items())
+    screen.line()
+    screen.line(("Resources", "bold"), f" of {MOST_RESOURCES} that a stack may have: {sizes}")
     return exit_codes.SETTLED
 
 
@@ -111,22 +124,31 @@ def schema() -> None:
 
 
 def _document(path: Path, reading: Reading) -> dict[str, Any]:
-    faults = [
-        {
-            "line": reading.source.line(fault.place),
-            "place": fault.place,
-            "problem": fault.problem,
-            "remedy": fault.remedy,
-        }
-        for fault in reading.faults
-    ]
-    return {"file": str(path), "faults": faults}
+    return {
+        "file": str(path),
+        "faults": [_placed(reading, fault) for fault in reading.faults],
+        "findings": [_placed(reading, finding) for finding in _findings(reading)],
+    }
+
+
+def _placed(reading: Reading, fault: Fault) -> dict[str, Any]:
+    return {
+        "line": reading.source.line(fault.place),
+        "place": fault.place,
+        "problem": fault.problem,
+        "remedy": fault.remedy,
+    }
+
+
+def _findings(reading: Reading) -> tuple[Fault, ...]:
+    return findings_of(reading.mesh, REPOSITORY) if reading.mesh else ()
 
 
 def _as_text(path: Path, reading: Reading) -> list[str]:
+    found = reading.faults or _findings(reading)
+    lines = [f"{path}:{reading.source.line(each.place)}: {each}" for each in found]
     if reading.mesh is None:
-        lines = [f"{path}:{reading.source.line(fault.place)}: {fault}" for fault in reading.faults]
-        return [*lines, f"{len(lines)} fault{'s' if len(lines) > 1 else ''}"]
+        return [*lines, _counted(len(lines), "fault")]
     mesh = reading.mesh
     counts = {
         "hierarchies": len(mesh.hierarchies),
@@ -134,4 +156,10 @@ def _as_text(path: Path, reading: Reading) -> list[str]:
         "proxies": len(mesh.virtual_gateways) + len(mesh.virtual_nodes),
         "services": len(mesh.services),
     }
-    return [f"{path}: mesh {mesh.name}: {', '.join(f'{n} {name}' for name, n in counts.items())}; no fault"]
+    told = f", {_counted(len(lines), 'finding')}" if lines else ""
+    summary = f"{path}: mesh {mesh.name}: {', '.join(f'{n} {name}' for name, n in counts.items())}; no fault{told}"
+    return [*lines, summary]
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.cli.costs import ALARMS, HOURS, INSIGHTS_METRICS, METRIC, METRICS, Estimate, Line, Poll, Usage, estimate
 from meshcert.mesh import proxy_settings
+from meshcert.mesh.checks.limits import MOST_RESOURCES, ZONES, resources
 
 if TYPE_CHECKING:
     from meshcert.mesh import Mesh
 
-ZONES = 2
-"""Availability zones of a mesh's network that names none."""
 INTERFACE_ENDPOINTS = 5
 """Interface endpoints of a mesh with ``egress: endpoints``, one in each zone."""
 
@@ -39,10 +38,12 @@ class OfflinePlan:
     Args:
         month: What meshcert adds to the bill.
         workload: What the services cost whoever runs them: tasks, network, load balancers; without traffic.
+        resources: The number of resources of each stack that grows with the mesh, at most.
     """
 
     month: Estimate
     workload: tuple[Line, ...]
+    resources: dict[str, int]
 
     @property
     def workload_dollars(self) -> float:
@@ -53,13 +54,14 @@ class OfflinePlan:
         """The plan for scripts."""
         return {
             "month": self.month.document(),
+            "resources": {"limit": MOST_RESOURCES, "stacks": self.resources},
             "workload": {"dollars": self.workload_dollars, "lines": [asdict(line) for line in self.workload]},
         }
 
 
 def offline_plan(mesh: Mesh) -> OfflinePlan:
     """What a mesh would cost; asks nobody."""
-    return OfflinePlan(estimate(declared_usage(mesh)), _workload(mesh))
+    return OfflinePlan(estimate(declared_usage(mesh)), _workload(mesh), resources(mesh))
 
 
 def declared_usage(mesh: Mesh) -> Usage:

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.policy import Policy
 
-SCHEMA = 1
-"""Schema of every JSON document. Keys are never removed; a changed meaning gets a new number."""
 WIDTH = 100
 _SHORT = 8
 _LABEL = 12
@@ -39,6 +37,8 @@ _STATES = {
     exit_codes.REFUSED: ("not all could be seen", "red"),
     exit_codes.UNAVAILABLE: ("not all could be seen", "yellow"),
 }
+_OF_SEVERAL = {"needs a person": "need a person", "not all could be seen": "could not be seen whole"}
+"""A state's words when they are said of several identities."""
 
 
 class Screen:
@@ -155,8 +155,12 @@ def duration(seconds: float) -> str:
 def _head(screen: Screen, account: Account, surveyed: Survey) -> None:
     now = account.observers.clock.now()
     states = [_STATES[exit_code(sight)] for sight in surveyed.sights]
-    told = [(f", {states.count(state)} {state[0]}", state[1]) for state in dict.fromkeys(_STATES.values())]
-    parts = [part for part, state in zip(told, dict.fromkeys(_STATES.values()), strict=True) if state in states]
+    counts = {state: states.count(state) for state in dict.fromkeys(_STATES.values())}
+    told = [
+        (f", {count} {words if count == 1 else _OF_SEVERAL.get(words, words)}", style)
+        for (words, style), count in counts.items()
+    ]
+    parts = [part for part, count in zip(told, counts.values(), strict=True) if count]
     number = len(surveyed.sights)
     what = f"{number:,} {'identity' if number == 1 else 'identities'}"
     screen.line((account.mesh, "bold"), f" in {account.region}, {now:%Y-%m-%d %H:%M:%S} UTC: {what}", *parts)
@@ -278,18 +282,12 @@ def show_costs(screen: Screen, month: Estimate) -> None:
     """Show what meshcert adds to the bill each month, line by line."""
     screen.line()
     screen.line((f"About ${month.dollars:,.2f} a month", "bold"), f" (list prices, us-east-1, {PRICES_OF:%Y-%m-%d})")
-    _show_lines(screen, month.lines)
+    show_lines(screen, month.lines)
     screen.line(f"  {month.certificates:.2f} certificates and {month.api_calls:,} calls to ACM and Secrets Manager")
 
 
-def show_workload(screen: Screen, dollars: float, lines: Iterable[Line]) -> None:
-    """Show what the services themselves cost each month, line by line."""
-    screen.line()
-    screen.line((f"About ${dollars:,.2f} a month", "bold"), " for what runs anyway, without traffic and logs")
-    _show_lines(screen, lines)
-
-
-def _show_lines(screen: Screen, lines: Iterable[Line]) -> None:
+def show_lines(screen: Screen, lines: Iterable[Line]) -> None:
+    """Show lines of costs, US dollars at the end."""
     for line in lines:
         screen.line(f"  {line.what:<44} {line.quantity:<38} {line.dollars:>10,.2f}")
 

@@ -13,6 +13,9 @@ from meshcert.printable import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+SCHEMA = 1
+"""Schema of every JSON document. Keys are never removed; a changed meaning gets a new number."""
+
 
 def tell(line: str) -> None:
     """Write one line to standard output."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.contract.timeouts import Timeouts
 from meshcert.envoy.access_log import refused_backends, refused_clients
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import (
@@ -18,15 +19,15 @@ from meshcert.envoy.api import (
 )
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
 from meshcert.envoy.connection_cap import cut_connections, drained_connections
+from meshcert.envoy.http.spoken import spoken, upgrades_of_route
+from meshcert.envoy.http.timeouts import route_timeouts, session_timeout
 from meshcert.envoy.secrets import secret_source
 from meshcert.envoy.tls import downstream_socket
-from meshcert.proxy import TlsMode
+from meshcert.proxy import Route, TlsMode
 
 if TYPE_CHECKING:
     from meshcert.proxy import Listener, ProxySettings
 
-REQUEST_TIMEOUT_S = 15.0
-"""Longest time for one HTTP request, seconds; none for gRPC, whose streams may live long."""
 HANDSHAKE_TIMEOUT_S = 10.0
 """Longest time for a TLS handshake, seconds. Envoy has no limit of its own: a silent client would stay connected."""
 TCP_EARLY_BYTES = 16_384
@@ -70,10 +71,10 @@ def ingress_listener(listener: Listener, settings: ProxySettings, addresses: Add
 def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -> Json:
     stat_prefix = f"{listener_name(listener.port)}_{'tls' if tls else 'plain'}"
     if listener.protocol == "tcp":
-        return _tcp_proxy(stat_prefix, settings, tls=tls)
+        return _tcp_proxy(stat_prefix, listener, settings, tls=tls)
     fields: Json = {
         "stat_prefix": stat_prefix,
-        "codec_type": "AUTO" if listener.protocol == "http" else "HTTP2",
+        **spoken(listener.protocol, settings.name),
         **drained_connections(settings.max_connection_duration_s),
         "normalize_path": True,
         "use_remote_address": bool(settings.routes),
@@ -86,9 +87,6 @@ def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -
         },
         "http_filters": [extension("envoy.filters.http.router", ROUTER, **_told_backends("upstream_log", settings))],
     }
-    if listener.protocol == "grpc":
-        # By default, Envoy resets a stream that is quiet for 5 minutes; a subscription may be quiet for longer.
-        fields["stream_idle_timeout"] = "0s"
     if tls and listener.tls.trust:
         # The application learns who called. A value that the client sends in this header is dropped.
         fields["forward_client_cert_details"] = "SANITIZE_SET"
@@ -96,7 +94,7 @@ def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -
     return extension("envoy.filters.network.http_connection_manager", HTTP_CONNECTION_MANAGER, **fields)
 
 
-def _tcp_proxy(stat_prefix: str, settings: ProxySettings, *, tls: bool) -> Json:
+def _tcp_proxy(stat_prefix: str, listener: Listener, settings: ProxySettings, *, tls: bool) -> Json:
     """
     ``tcp_proxy.v3.TcpProxy``. Behind TLS, it connects upstream only after the handshake.
 
@@ -105,7 +103,12 @@ def _tcp_proxy(stat_prefix: str, settings: ProxySettings, *, tls: bool) -> Json:
     the connection cap.
     """
     cluster = settings.routes[0].backend if settings.routes else APPLICATION_CLUSTER
-    fields: Json = {"stat_prefix": stat_prefix, "cluster": cluster, **_told_backends("access_log", settings)}
+    fields: Json = {
+        "stat_prefix": stat_prefix,
+        "cluster": cluster,
+        **session_timeout(listener.timeouts.get("tcp", Timeouts())),
+        **_told_backends("access_log", settings),
+    }
     certified = tls or any(backend.name == cluster and backend.tls for backend in settings.backends)
     if settings.cut_tcp_sessions and certified:
         fields |= cut_connections(settings.max_connection_duration_s)
@@ -122,15 +125,26 @@ def _told_backends(field: str, settings: ProxySettings) -> Json:
 
 def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:
     """The ``route.v3.Route`` list, longest prefix first: Envoy takes the first route that matches."""
-    targets = [(route.prefix, route.backend) for route in settings.routes] or [("/", APPLICATION_CLUSTER)]
-    timeout = "0s" if listener.protocol == "grpc" else duration(REQUEST_TIMEOUT_S)
+    protocols = {backend.name: backend.protocol for backend in settings.backends}
+    protocols[APPLICATION_CLUSTER] = protocols.get(APPLICATION_CLUSTER, listener.protocol)
+    routes = settings.routes or (Route("/", APPLICATION_CLUSTER),)
     return [
         {
-            "match": {"prefix": prefix},
-            "route": {"cluster": cluster, "timeout": timeout, "retry_policy": _retry_policy()},
+            "match": {"prefix": route.prefix},
+            "route": {
+                "cluster": route.backend,
+                **_limits(protocols[route.backend], route, listener),
+                **upgrades_of_route(protocols[route.backend]),
+                "retry_policy": _retry_policy(),
+            },
         }
-        for prefix, cluster in sorted(targets, key=lambda target: len(target[0]), reverse=True)
+        for route in sorted(routes, key=lambda route: len(route.prefix), reverse=True)
     ]
+
+
+def _limits(protocol: str, route: Route, listener: Listener) -> Json:
+    """The more specific wins: what the settings say of a route, then of a listener."""
+    return route_timeouts(protocol, route.timeouts.otherwise(listener.timeouts.get(protocol, Timeouts())))
 
 
 def _retry_policy() -> Json:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, Strict
 from pydantic_core import core_schema
 
+from meshcert.contract.timeouts import LONGEST_TIMEOUT_S
 from meshcert.mesh.naming import DNS_NAME, NAME
 from meshcert.san import Dns, San, san_of
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Years = Annotated[int, Strict(), Field(ge=1, le=100)]
 Seconds = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
+Limit = Annotated[float, Strict(), Field(ge=0, le=LONGEST_TIMEOUT_S, allow_inf_nan=False)]
+"""Seconds; 0 is no limit."""
 
 
 def _text_as(kind: Callable[[str], San]) -> GetPydanticSchema:

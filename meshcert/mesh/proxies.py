@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Part, Port
+from meshcert.contract.timeouts import Timeouts
+from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Limit, Part, Port
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
@@ -102,6 +103,48 @@ class ClientPolicy(Part):
     """Left out: plain text."""
 
 
+class RequestTimeouts(Part):
+    """Limits of a request, seconds; 0 is none."""
+
+    per_request: Limit | None = Field(default=None, examples=[60.0])
+    """From the end of the request to the end of its answer; after that it is cut (504 if the answer had not begun)."""
+    idle: Limit | None = Field(default=None, examples=[900.0])
+    """Silence in both directions; after that the request is cut (504 if the answer had not begun)."""
+    stream: Limit | None = Field(default=None, examples=[3600.0])
+    """From the request's first byte to the end of its answer, uploads, WebSockets and gRPC streams included."""
+
+
+class SessionTimeouts(Part):
+    """Limits of a `tcp` session, seconds; 0 is none."""
+
+    idle: Limit | None = Field(default=None, examples=[3600.0])
+    """Silence in both directions; after that the session is cut."""
+
+
+class DeclaredTimeouts(Part, title="Timeout"):
+    """Limits by the protocol of the virtual node. What a place leaves out, the next less specific one says."""
+
+    http: RequestTimeouts | None = None
+    """Requests to nodes that speak http."""
+    http2: RequestTimeouts | None = None
+    """Requests to nodes that speak http2."""
+    grpc: RequestTimeouts | None = None
+    """Requests to nodes that speak grpc."""
+    tcp: SessionTimeouts | None = None
+    """Sessions of nodes that speak tcp."""
+
+    @property
+    def by_protocol(self) -> dict[str, Timeouts]:
+        """The limits that are set, by protocol."""
+        result = {}
+        for protocol, limits in (("http", self.http), ("http2", self.http2), ("grpc", self.grpc)):
+            if limits:
+                result[protocol] = Timeouts(limits.per_request, limits.idle, limits.stream)
+        if self.tcp:
+            result["tcp"] = Timeouts(idle_s=self.tcp.idle)
+        return result
+
+
 class BackendDefaults(Part):
     """What holds for backends without a client_policy of their own."""
 
@@ -116,6 +159,8 @@ class DeclaredBackend(Part, title="Backend"):
     """Name of the virtual node."""
     client_policy: ClientPolicy | None = None
     """Left out: the one in backend_defaults."""
+    timeout: DeclaredTimeouts = DeclaredTimeouts()
+    """How long requests to it may take."""
 
 
 class GatewayPort(Part):
@@ -143,6 +188,8 @@ class GatewayListener(Part):
     """Where it listens."""
     tls: DeclaredListenerTls | None = None
     """Left out: plain text."""
+    timeout: DeclaredTimeouts = DeclaredTimeouts()
+    """How long requests may take, by the protocol of the node they are for."""
 
 
 class NodeListener(Part):
@@ -152,6 +199,8 @@ class NodeListener(Part):
     """Where it listens."""
     tls: DeclaredListenerTls | None = None
     """Left out: plain text."""
+    timeout: DeclaredTimeouts = DeclaredTimeouts()
+    """How long requests may take, for every caller."""
 
 
 class RouteMatch(Part):
@@ -168,6 +217,8 @@ class DeclaredRoute(Part, title="Route"):
     """Which requests."""
     virtual_node: str = Field(examples=["colorteller"])
     """One of the gateway's backends."""
+    timeout: DeclaredTimeouts = DeclaredTimeouts()
+    """How long its requests may take."""
 
 
 class VirtualGateway(Part):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshcert import naming, proxy
+from meshcert.contract.timeouts import Timeouts
 from meshcert.mesh.proxies import VirtualGateway
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
     routes: tuple[proxy.Route, ...] = ()
     if isinstance(part, VirtualGateway):
         backends = tuple(_backend(mesh, part, backend) for backend in part.backends)
-        routes = tuple(proxy.Route(prefix=route.match.prefix, backend=route.virtual_node) for route in part.routes)
+        routes = tuple(_route(mesh, part, route) for route in part.routes)
     sides: list[proxy.ListenerTls | proxy.BackendTls] = [listener.tls for listener in listeners]
     sides += [backend.tls for backend in backends if backend.tls]
     return proxy.ProxySettings(
@@ -102,7 +103,22 @@ def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy
             trust=validation.trust.hierarchy if validation else "",
             subject_alternative_names=validation.names if validation else (),
         )
-    return proxy.Listener(port=listener.port_mapping.port, protocol=listener.port_mapping.protocol.value, tls=tls)
+    return proxy.Listener(
+        port=listener.port_mapping.port,
+        protocol=listener.port_mapping.protocol.value,
+        tls=tls,
+        timeouts=listener.timeout.by_protocol,
+    )
+
+
+def _route(mesh: Mesh, gateway: VirtualGateway, route: proxies.DeclaredRoute) -> proxy.Route:
+    """A route with the limits of the most specific place that says something: route, backend, the node's listener."""
+    listener = mesh.virtual_nodes[route.virtual_node].listeners[0]
+    backend = next(each for each in gateway.backends if each.virtual_node == route.virtual_node)
+    timeouts = Timeouts()
+    for declared in (route.timeout, backend.timeout, listener.timeout):
+        timeouts = timeouts.otherwise(declared.by_protocol.get(listener.port_mapping.protocol.value, Timeouts()))
+    return proxy.Route(prefix=route.match.prefix, backend=route.virtual_node, timeouts=timeouts)
 
 
 def _backend(mesh: Mesh, gateway: VirtualGateway, backend: proxies.DeclaredBackend) -> proxy.Backend:

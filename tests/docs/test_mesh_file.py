@@ -6,7 +6,6 @@ import re
 
 from meshcert.cli.__main__ import cli
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
-from meshcert.envoy.listeners import REQUEST_TIMEOUT_S
 from meshcert.mesh.issuance import MOST_NAMES
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.proxies import VirtualNode
@@ -56,7 +55,6 @@ def test_the_limits_are_those_of_the_code() -> None:
     assert "backends" not in VirtualNode.model_fields
     assert set(Application.model_fields) == {"image", "port", "drop_capabilities"}
     assert f"| services in a mesh | {SERVICES}, " in LIMITS
-    assert f"ends a request after {REQUEST_TIMEOUT_S:g} seconds" in LIMITS
     assert f"| {LONGEST_MESH_NAME} characters, {LONGEST_NAME} characters |" in LIMITS
     assert f"more than {MOST_NAMES} names" in LIMITS
     assert f"live {CERTIFICATE_DAYS} days" in LIMITS

@@ -8,10 +8,13 @@ import re
 import pytest
 
 from evidence.fixtures.proxies import teller
+from meshcert.contract.timeouts import DEFAULT_TIMEOUTS
 from meshcert.envoy.access_log import refused_clients
 from meshcert.envoy.causes import CAUSES, OTHER, cause_expression
+from meshcert.mesh.proxies import RequestTimeouts, SessionTimeouts
 from meshcert.proxy import TlsMode
 from tests.docs.pages import PAGES, rows
+from tests.envoy.http_spoken_cases import CASES
 from tests.envoy.peers_cases import accepted, refusals
 from tests.meshcert.publishing.test_bad_own_material import PROXY_PASSES
 
@@ -55,6 +58,25 @@ def test_what_envoy_accepts_is_on_the_page_with_what_refuses_it_instead() -> Non
 def test_every_mode_is_on_the_page() -> None:
     """Those of the mesh file."""
     assert [mode.strip("`") for mode, _ in rows(PAGE, "| mode | who gets in |")] == [mode.value for mode in TlsMode]
+
+
+def test_every_request_that_is_tried_is_on_the_page_and_no_other() -> None:
+    """In the tests' order; the real Envoy is asked in ``tests/envoy/test_http_spoken.py``."""
+    assert [cells[0] for cells in rows(PAGE, "| request | status | why |")] == list(CASES)
+
+
+def test_the_limits_on_requests_are_on_the_page_with_their_defaults() -> None:
+    """By the protocol of the virtual node."""
+    table = rows(PAGE, "| limit | begins | ends the request | `http`, `http2` | `grpc` | `tcp` |")
+    told = {cells[0].strip("`"): cells[3:] for cells in table}
+
+    assert DEFAULT_TIMEOUTS["http"] == DEFAULT_TIMEOUTS["http2"]
+    assert told == {
+        name: [f"{getattr(DEFAULT_TIMEOUTS[protocol], f'{name}_s'):g}" if protocol != "tcp" or name == "idle" else ""
+               for protocol in ("http", "grpc", "tcp")]
+        for name in RequestTimeouts.model_fields
+    }  # fmt: skip
+    assert set(SessionTimeouts.model_fields) == {"idle"}
 
 
 def test_the_line_on_the_page_has_the_fields_of_envoys_line() -> None:

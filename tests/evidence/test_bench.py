@@ -11,10 +11,13 @@ from typing import ClassVar
 import pytest
 
 from entrypoint.container.envoy_command import envoy_command
+from evidence.bench import quarter_cpu
 from evidence.bench.against import CommitUnknown, full_name
+from evidence.bench.quarter_cpu import Effort
 from evidence.bench.report import ReportUnreadable, add_figures
 from evidence.bench.start import Launch, Started
 from evidence.bench.ways import envoy_arguments
+from local.running_mesh import wait_until
 
 ADMIN_PORT = 9901
 
@@ -59,6 +62,42 @@ def test_a_start_is_over_when_envoy_is_live_and_has_its_secrets(tmp_path: Path) 
     assert milliseconds > 0
     stats = "/stats?filter=update_success"
     assert _Starting.looks == ["/ready", "/ready", stats, "/ready", stats]
+
+
+def test_the_work_of_a_start_is_that_of_all_its_processes(tmp_path: Path) -> None:
+    """Of a child that has ended, and of one that still runs."""
+    burn = "import time\nwhile time.process_time() < 0.3: pass"
+    script = f"{sys.executable} -c '{burn}'; {sys.executable} -c '{burn}\ntime.sleep(60)' & wait"
+    with Started(Launch(["/bin/sh", "-c", script], {}, "127.61.7.4"), tmp_path) as started:
+        wait_until(lambda: started.cpu_s() >= 0.6, "twice 0.3 s of work", within_s=60)
+
+
+@pytest.mark.parametrize(("quota", "ratio", "theirs"), [(True, 2.0, 3.0), (False, 4.0, 5.0)])
+def test_with_a_quota_time_is_compared_and_without_one_cpu_seconds(*, quota: bool, ratio: float, theirs: float) -> None:
+    """Each with bare Envoy of the same algorithm and the same round."""
+    efforts = {
+        quarter_cpu.BARE: [Effort(100, 0.1), Effort(200, 0.2), Effort(400, 0.1)],
+        quarter_cpu.MESHCERT: [Effort(200, 0.4), Effort(400, 0.8), Effort(800, 0.4)],
+        quarter_cpu.BARE_RSA: [Effort(100, 0.1)] * 3,
+        quarter_cpu.WALKTHROUGH: [Effort(300, 0.5)] * 3,
+    }
+
+    found = quarter_cpu.figures(efforts, quota=quota)
+
+    assert (found["quota"], found["quarter_cpu_ratio"]) == (quota, ratio)
+    assert found["walkthrough_quarter_cpu_ratio"] == theirs
+    assert (found["cpu_s"], found["bare_cpu_s"], found["walkthrough_cpu_s"]) == (0.4, 0.1, 0.5)
+
+
+def test_without_the_walkthroughs_programs_its_figures_are_none() -> None:
+    """And the others are there."""
+    found = quarter_cpu.figures({quarter_cpu.BARE: [Effort(1, 1)], quarter_cpu.MESHCERT: [Effort(2, 2)]}, quota=True)
+
+    assert (found["quarter_cpu_ratio"], found["walkthrough_quarter_cpu_ratio"], found["walkthrough_cpu_s"]) == (
+        2.0,
+        None,
+        None,
+    )
 
 
 def test_a_commit_that_is_not_there_is_told() -> None:

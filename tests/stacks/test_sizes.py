@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from meshcert.mesh import load_mesh, read_mesh
+from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
+from tests.meshcert.mesh.mesh_slips import changed, identity
 from tests.stacks.synthesis import ROOT, synthesise
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.stacks.synthesis import Templates
 
 # CloudFormation quotas: resources of a stack, bytes of a template in S3. IAM quota: characters of a role's inline
 # policies, white space not counted.
-MOST_RESOURCES, LARGEST_TEMPLATE, LONGEST_POLICIES = 500, 1_000_000, 10_240
+LARGEST_TEMPLATE, LONGEST_POLICIES = 1_000_000, 10_240
 # An identity takes four resources of its stack, a service nine of its own: the services' stack is full first.
 SERVICES = 51
 
@@ -72,6 +77,43 @@ def test_a_mesh_of_51_services_fits_cloudformation(large: Templates) -> None:
     for stack, template in large.by_stack.items():
         assert len(template["Resources"]) <= MOST_RESOURCES, stack
         assert len(json.dumps(template)) <= LARGEST_TEMPLATE, stack
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (),
+        (("network.availability_zones", ["us-west-1a", "us-west-1b", "us-west-1c"]),),
+        (("network.egress", "endpoints"), ("hierarchies.colorteller.revocation", "crl")),
+        (
+            ("identities.more", identity("colorgateway", "more.mtls.local")),
+            ("services.colorgateway.load_balancer", False),
+        ),
+    ],
+    ids=["as it is", "three zones", "endpoints and lists", "no load balancer, one more identity"],
+)
+def test_resources_are_counted_as_the_stacks_have_them(changes: tuple[Any, ...], tmp_path: Path) -> None:
+    """What `meshcert check` refuses a mesh by."""
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(changed(*changes))
+
+    counted = resources(load_mesh(file))
+
+    templates = synthesise(tmp_path / "assembly", mesh=str(file))
+    assert counted == {stack: len(templates.by_stack[stack]["Resources"]) for stack in counted}
+
+
+def test_a_large_mesh_is_counted_too_and_one_service_more_is_refused(large: Templates) -> None:
+    """The execution role's policies are more than one then."""
+    (mesh, more) = (
+        read_mesh(yaml.safe_dump(mesh_of([f"service-{number}" for number in range(services)])).encode())
+        for services in (SERVICES, SERVICES + 1)
+    )
+
+    assert mesh.mesh is not None
+    counted = resources(mesh.mesh)
+    assert counted == {stack: len(large.by_stack[stack]["Resources"]) for stack in counted}
+    assert [fault.place for fault in more.faults] == ["services"]
 
 
 def test_the_renewal_stack_does_not_grow_with_the_mesh(large: Templates, templates: Templates) -> None:

@@ -184,7 +184,7 @@ def test_the_json_has_every_finding_and_the_counts(deployment: Deployment) -> No
         (["--mesh", "no-such.yaml"], "no-such.yaml"),
         (["--mesh", str(MESH)], "region"),
         (["--mesh", str(MESH), "--region", "eu-west-1"], "credentials"),
-        (["--mesh", str(MESH), "--profile", "no-such"], "no-such"),
+        (["--mesh", str(MESH), "--profile", "no-such"], "names no profile of yours"),
     ],
     ids=["mesh file", "region", "credentials", "profile"],
 )

@@ -65,7 +65,9 @@ def write(graph: RoomGraph) -> str:
         for name in names:
             lines.append(f"  {name} ({_size(graph.rooms[name])})")
             lines += [f"    {_mark(graph, arrow)} {arrow[1]}" for arrow in graph.direct() if arrow[0] == name]
-    lines.append(f"{len(graph.rooms)} rooms, {len(graph.arrows)} arrows, {len(graph.upward)} of them up")
+    drawn, implied = len(graph.direct()), len(graph.arrows) - len(graph.direct())
+    counts = f"{len(graph.rooms)} rooms, {drawn} arrows drawn, {len(graph.upward)} of them up"
+    lines.append(f"{counts}; {implied} more that a longer way down tells already")
     return "\n".join(lines) + "\n"
 
 

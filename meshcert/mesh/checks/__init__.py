@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from meshcert.mesh.checks.calls import check_calls, check_listeners, check_routes
 from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
+from meshcert.mesh.checks.limits import check_limits
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery
 from meshcert.mesh.checks.network import check_network
 from meshcert.mesh.checks.services import check_each_proxy_runs_once, check_ports, check_services
+from meshcert.mesh.checks.timeouts import check_timeouts
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
@@ -34,8 +36,10 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_listeners,
         check_routes,
         check_calls,
+        check_timeouts,
         check_services,
         check_each_proxy_runs_once,
         check_ports,
+        check_limits,
     ):
         one(mesh, findings)

@@ -111,6 +111,14 @@ class TestStatus:
         assert "next         stop task" in ended.out
         assert max(map(len, ended.out.splitlines())) <= 100
 
+    def test_several_identities_that_need_a_person_are_told_in_the_plural(self, terminal: Terminal) -> None:
+        """The first line is read aloud at three in the morning."""
+        for name in ("a", "b"):
+            lost = replace(terminal.world.identity, name=name, services=(replace(TELLER, name=f"lost-{name}"),))
+            terminal.world.declared.remember(lost)
+
+        assert "3 identities, 1 settled, 2 need a person" in terminal.run("status").out
+
     @pytest.mark.parametrize(("error", "code"), [(DENIED, 77), (THROTTLED, 69)], ids=["denied", "throttled"])
     def test_what_cannot_be_seen_hides_nothing_else(self, terminal: Terminal, error: Any, code: int) -> None:
         """ACM says nothing; labels, services and tasks are shown all the same."""

@@ -50,7 +50,28 @@ def test_check_prints_faults_as_json(faulty: Path, capsys: pytest.CaptureFixture
 
     fault = {"line": 10, "place": "network.egres", "problem": "unknown key", "remedy": "Did you mean egress?"}
     assert code == 1
-    assert json.loads(capsys.readouterr().out) == {"file": str(faulty), "faults": [fault]}
+    assert json.loads(capsys.readouterr().out) == {"file": str(faulty), "faults": [fault], "findings": []}
+
+
+def test_findings_are_told_and_counted_and_end_with_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A deploy takes them; a person should look."""
+    slip = tmp_path / "slip.yaml"
+    slip.write_text((ROOT / "mesh.yaml").read_text().replace("examples/color/colorteller", "examples/color/colortellr"))
+
+    assert main(["check", str(slip)]) == 0
+    finding, summary = capsys.readouterr().out.splitlines()
+    assert ": services.colorteller.application.image: there is no folder examples/color/colortellr in " in finding
+    assert summary.endswith("no fault, 1 finding")
+
+
+@pytest.mark.parametrize(
+    "file", ["mesh.yaml", *sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("examples/**/*.yaml"))]
+)
+def test_the_files_of_the_repository_have_no_finding(file: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Else the first thing a newcomer sees is a complaint; stand-ins' images of examples/shop.yaml are none."""
+    main(["check", str(ROOT / file), "--json"])
+
+    assert json.loads(capsys.readouterr().out)["findings"] == []
 
 
 def test_a_file_that_cannot_be_read_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -195,6 +195,7 @@ def test_a_tcp_listener_is_proxied_after_the_handshake_and_without_a_limit_on_it
     proxied = {
         "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",
         "cluster": "application",
+        "idle_timeout": "3600s",
     }
 
     assert _filter(settings, 0) == {
@@ -237,12 +238,16 @@ def test_a_handshake_that_never_ends_is_cut(protocol: str) -> None:
     assert "transport_socket_connect_timeout" not in plain
 
 
-@pytest.mark.parametrize(("protocol", "timeout"), [("http", None), ("http2", None), ("grpc", "0s")])
-def test_only_grpc_streams_may_be_quiet_for_ever(protocol: str, timeout: str | None) -> None:
-    """Envoy's five minutes stay for requests."""
+@pytest.mark.parametrize(("protocol", "idle"), [("http", "300s"), ("http2", "300s"), ("grpc", "0s")])
+def test_no_request_has_a_total_limit_by_default_and_only_grpc_streams_may_be_quiet_for_ever(
+    protocol: str, idle: str
+) -> None:
+    """Both are always written: Envoy's own 15 seconds would cut downloads."""
     settings = teller(listeners=(teller().listeners[0]._replace(protocol=protocol),))
+    (route,) = _filter(settings)["route_config"]["virtual_hosts"][0]["routes"]
 
-    assert _filter(settings).get("stream_idle_timeout") == timeout
+    assert (route["route"]["timeout"], route["route"]["idle_timeout"]) == ("0s", idle)
+    assert "max_stream_duration" not in route["route"]
 
 
 def test_no_cluster_limits_its_service() -> None:

@@ -1,0 +1,128 @@
+"""
+Findings: what a mesh file says to no effect, or to an effect that nobody can have meant.
+
+A deploy works all the same, so these are no faults; ``meshcert check`` tells and counts them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.errors import Fault
+from meshcert.mesh.rendering import proxy_settings
+from meshcert.proxy import TlsMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from meshcert.mesh.mesh import Mesh
+
+_MOST_PARTS = 2
+"""Parts of an image's name on Docker Hub; with more, the first part is a registry's host (docker pull)."""
+
+
+def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
+    """
+    Everything that a deploy would take, and somebody should look at once more.
+
+    Args:
+        mesh: A mesh without faults.
+        root: The folder from which applications' folders are named.
+    """
+    kinds = (_unreachable(mesh), _permissive(mesh), _unused(mesh), _images(mesh, root))
+    return tuple(finding for kind in kinds for finding in kind)
+
+
+def _unreachable(mesh: Mesh) -> Iterator[Fault]:
+    called = {backend.virtual_node for _, _, backend in mesh.calls()}
+    for node in mesh.virtual_nodes:
+        if node not in called:
+            yield Fault(
+                f"virtual_nodes.{node}",
+                "nobody calls it, and its security group admits nobody",
+                "Add it to a gateway's backends, or remove it and its service",
+            )
+    for name, gateway in mesh.virtual_gateways.items():
+        routed = {route.virtual_node for route in gateway.routes}
+        for index, backend in enumerate(gateway.backends):
+            if backend.virtual_node not in routed:
+                yield Fault(
+                    f"virtual_gateways.{name}.backends[{index}]",
+                    f"no route leads to {backend.virtual_node}",
+                    "Add a route, or remove the backend",
+                )
+    for name, service in mesh.services.items():
+        if service.virtual_gateway and not service.load_balancer:
+            yield Fault(
+                f"services.{name}.load_balancer",
+                "without a load balancer the gateway's security group admits nobody",
+                "Write load_balancer: true, or open the security group in a stack of your own",
+            )
+
+
+def _permissive(mesh: Mesh) -> Iterator[Fault]:
+    """A node admits its gateways alone: if all of them use TLS, nobody comes in plain text."""
+    plain = {
+        backend.virtual_node
+        for gateway, _, backend in mesh.calls()
+        if mesh.virtual_gateways[gateway].client_tls(backend) is None
+    }
+    for name, node in mesh.virtual_nodes.items():
+        tls = node.listeners[0].tls
+        if tls and tls.mode is TlsMode.PERMISSIVE and name not in plain:
+            yield Fault(
+                f"virtual_nodes.{name}.listeners[0].tls.mode",
+                "PERMISSIVE admits plain text, and nobody can come with it: its security group admits gateways of this "
+                "mesh only, and they use TLS",
+                "Write STRICT",
+            )
+
+
+def _unused(mesh: Mesh) -> Iterator[Fault]:
+    settings = [proxy_settings(mesh, service) for service in mesh.services]
+    presented = {identity for each in settings for identity in each.identities}
+    trusted = {name for each in settings for hierarchy in each.trust_bundles for name in mesh.trusted(hierarchy)}
+    rules = [listener.tls for each in settings for listener in each.listeners if listener.tls.trust]
+    for name, identity in mesh.identities.items():
+        is_admitted = any(
+            identity.hierarchy in mesh.trusted(rule.trust)
+            and (not rule.subject_alternative_names or set(rule.subject_alternative_names) & set(identity.names))
+            for rule in rules
+        )
+        if name not in presented and not is_admitted:
+            yield Fault(
+                f"identities.{name}",
+                "no proxy presents it, and no listener would admit it from outside",
+                "Remove it, or name it in a certificate: {identity: ...}",
+            )
+    for name in mesh.hierarchies:
+        signs = any(identity.hierarchy == name for identity in mesh.identities.values())
+        if not signs and name not in trusted:
+            yield Fault(
+                f"hierarchies.{name}", "it signs no identity and nobody trusts it", "Remove it: its CAs cost money"
+            )
+
+
+def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:
+    for name, service in mesh.services.items():
+        if service.application is None:
+            continue
+        image, place = service.application.image, f"services.{name}.application.image"
+        if (root / image).is_dir():
+            if not (root / image / "Dockerfile").is_file():
+                yield Fault(place, f"the folder {image} has no Dockerfile", "Add one, or name the folder that has it")
+        elif _looks_like_a_folder(image, root):
+            yield Fault(
+                place,
+                f"there is no folder {image} in {root}, so a registry would be asked for an image of this name",
+                "Correct the path, or give the image's whole name with its tag",
+            )
+
+
+def _looks_like_a_folder(image: str, root: Path) -> bool:
+    first, *others = image.split("/")
+    is_host = "." in first or ":" in first or first == "localhost"
+    if first in {"", ".", ".."}:
+        return True
+    return bool(others) and not is_host and ((root / first).is_dir() or len(others) >= _MOST_PARTS)

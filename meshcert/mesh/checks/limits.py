@@ -1,0 +1,106 @@
+"""
+How many resources the stacks of a mesh have: CloudFormation takes 500 a stack (CloudFormation quotas).
+
+The numbers are those of ``stacks/``; ``tests/stacks/test_sizes.py`` holds them against synthesised templates.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from meshcert.mesh.findings import Findings
+    from meshcert.mesh.mesh import Mesh
+
+ZONES = 2
+"""Availability zones of a network whose file names none."""
+MOST_RESOURCES = 500
+"""Resources of one stack."""
+
+NETWORK, ZONE = 11, 8
+"""Network, gateway endpoints, cluster, namespace and execution role with a NAT gateway; subnets of a zone."""
+NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
+"""The same with interface endpoints instead."""
+SERVICE = 8
+"""Log group with its filter, role with its policy, task definition, security group, service, Cloud Map service."""
+CALL = 1
+"""A rule of a security group for each caller and callee."""
+BALANCER = 2
+"""A load balancer with its security group."""
+BALANCED_PORT = 4
+"""Two rules of security groups, listener and target group."""
+SERVICES_A_POLICY = 17
+"""The execution role's policy grows with the services, and the CDK moves what is too much into another policy."""
+
+FUNCTIONS = 20
+"""The key, three tables, three functions with their roles."""
+IDENTITY = 4
+"""Certificate, secret with its policy, publication."""
+TRUST_BUNDLE = 3
+"""Secret with its policy, publication."""
+
+AUTHORITY = 3
+"""CA, CA certificate, activation."""
+PERMISSION = 1
+"""ACM's permission on the CA that issues."""
+LISTS = 2
+"""The bucket of revocation lists with its policy."""
+
+
+def resources(mesh: Mesh) -> dict[str, int]:
+    """The number of resources of each stack that grows with the mesh, at most."""
+    edges = {(gateway, backend.virtual_node) for gateway, _, backend in mesh.calls()}
+    balanced = [
+        len(mesh.virtual_gateways[service.virtual_gateway].listeners)
+        for service in mesh.services.values()
+        if service.load_balancer and service.virtual_gateway in mesh.virtual_gateways
+    ]
+    tiers = sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values())
+    has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
+    return {
+        "pki": AUTHORITY * tiers + PERMISSION * len(mesh.hierarchies) + LISTS * has_lists,
+        "identities": FUNCTIONS + IDENTITY * len(mesh.identities) + TRUST_BUNDLE * len(mesh.hierarchies),
+        "services": _network(mesh)
+        + SERVICE * len(mesh.services)
+        + CALL * len(edges)
+        + sum(BALANCER + BALANCED_PORT * ports for ports in balanced)
+        + len(mesh.services) // SERVICES_A_POLICY,
+    }
+
+
+def _network(mesh: Mesh) -> int:
+    zones = len(mesh.network.availability_zones) or ZONES
+    if mesh.network.egress == "nat":
+        return NETWORK + ZONE * zones
+    return NETWORK_WITH_ENDPOINTS + ZONE_WITH_ENDPOINTS * zones
+
+
+_EACH = {
+    "pki": ("hierarchies", f"each CA takes {AUTHORITY}"),
+    "identities": (
+        "identities",
+        f"{FUNCTIONS} and {IDENTITY} for each identity and {TRUST_BUNDLE} for each hierarchy",
+    ),
+    "services": (
+        "services",
+        (
+            f"{NETWORK + ZONE * ZONES} for the network, {SERVICE} for each service, {CALL} for each call and "
+            f"{BALANCER + BALANCED_PORT} for each load balancer"
+        ),
+    ),
+}
+
+
+def check_limits(mesh: Mesh, findings: Findings) -> None:
+    """Report a mesh that does not fit into CloudFormation's stacks: synthesis would end in a stack trace."""
+    for stack, count in resources(mesh).items():
+        if count <= MOST_RESOURCES:
+            continue
+        section, parts = _EACH[stack]
+        findings.add(
+            section,
+            f"the stack {mesh.name}-{stack} would have {count} resources, and CloudFormation takes {MOST_RESOURCES}: "
+            f"{parts}; there are {len(getattr(mesh, section))} {section}",
+            "Divide it into two meshes; larger ones are not supported yet (docs/limits.md)",
+            given=(section,),
+        )

@@ -1,0 +1,90 @@
+"""An application that answers as slowly, and as oddly, as its path says."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+STEP_S = 0.3
+"""Between two pieces of a flowing answer."""
+
+
+class _Application(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        """The last part of the path says what is done: ``slow-2``, ``flow-10``, ``chat``, ``ten``, ``head``."""
+        kind, _, number = self.path.rpartition("/")[2].partition("-")
+        match kind:
+            case "chat" if self.headers.get("Upgrade", "").lower() == "websocket":
+                self._chat()
+            case "slow":
+                time.sleep(float(number))
+                self._answer(b"ok")
+            case "flow":
+                self.send_response(200)
+                self.send_header("Content-Length", number)
+                self.end_headers()
+                for _ in range(int(number)):
+                    self.wfile.write(b"x")
+                    time.sleep(STEP_S)
+            case "ten":
+                self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\nok")
+                self.close_connection = True
+            case "offering":
+                self._answer(b"ok", Upgrade="h2,h2c", Connection="Upgrade")
+            case "head":
+                self._answer("\n".join(f"{name}: {value}" for name, value in self.headers.items()).encode())
+            case _:
+                self._answer(b"ok")
+
+    def do_POST(self) -> None:
+        """Read everything, however slowly it comes, and say how much it was."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer(str(len(body)).encode())
+
+    def _chat(self) -> None:
+        self.wfile.write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Accept: x\r\n\r\n"
+        )
+        while said := self.connection.recv(100):
+            self.connection.sendall(b"echo:" + said)
+        self.close_connection = True
+
+    def _answer(self, body: bytes, **fields: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in fields.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def handle(self) -> None:
+        """Serve a connection; a proxy that cuts a request resets it."""
+        with suppress(ConnectionError):
+            super().handle()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@contextmanager
+def application(address: str, port: int = 8080) -> Iterator[None]:
+    """The application, while the context lasts."""
+    with ThreadingHTTPServer((address, port), _Application) as server:
+        server.daemon_threads = True
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()

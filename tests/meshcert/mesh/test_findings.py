@@ -1,0 +1,114 @@
+"""What a mesh file says to no effect is a finding: told, counted, and no fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from meshcert.mesh import read_mesh
+from meshcert.mesh.checks.findings import findings_of
+from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
+from tests.meshcert.mesh.mesh_slips import CLIENT, COLOR, GATEWAY, NODE, REMOVED, changed, identity
+
+ROOT = Path(__file__).parents[3]
+STRANGER = "stranger.example.com"
+TELLER_SERVICE = {"virtual_node": "lonely", "application": {"image": "acme/lonely:1", "port": 8080}}
+GATEWAY_TLS = f"{GATEWAY}.listeners[0].tls"
+FIRST = COLOR["virtual_gateways"]["colorgateway"]["backends"][0]
+IMAGE = "services.colorteller.application.image"
+
+FINDINGS = [
+    (
+        [("virtual_nodes.lonely", COLOR["virtual_nodes"]["colorteller"]), ("services.lonely", TELLER_SERVICE)],
+        "virtual_nodes.lonely",
+        "nobody calls it",
+    ),
+    (
+        [
+            ("virtual_nodes.lonely", COLOR["virtual_nodes"]["colorteller"]),
+            ("services.lonely", TELLER_SERVICE),
+            (f"{GATEWAY}.backends", [FIRST, {**FIRST, "virtual_node": "lonely"}]),
+        ],
+        f"{GATEWAY}.backends[1]",
+        "no route leads to lonely",
+    ),
+    ([("services.colorgateway.load_balancer", False)], "services.colorgateway.load_balancer", "admits nobody"),
+    ([(f"{NODE}.listeners[0].tls.mode", "PERMISSIVE")], f"{NODE}.listeners[0].tls.mode", "nobody can come with it"),
+    ([("identities.stranger", identity("colorgateway", STRANGER))], "identities.stranger", "no proxy presents it"),
+    ([("hierarchies.spare", COLOR["hierarchies"]["colorgateway"])], "hierarchies.spare", "signs no identity"),
+    ([(IMAGE, "examples/color/colortellr")], IMAGE, "there is no folder"),
+    ([(IMAGE, "../colorteller-that-is-not-there")], IMAGE, "there is no folder"),
+    ([(IMAGE, "teams/payments/orders")], IMAGE, "there is no folder"),
+    ([(IMAGE, "examples/color")], IMAGE, "no Dockerfile"),
+]
+"""Changes of the Color app's file, the place of the one finding, and part of it."""
+
+
+@pytest.mark.parametrize(("changes", "place", "problem"), FINDINGS, ids=[problem for _, _, problem in FINDINGS])
+def test_what_nobody_can_have_meant_is_found_alone(changes: list[tuple[str, object]], place: str, problem: str) -> None:
+    """The file has no fault, and nothing else is said about it."""
+    reading = read_mesh(changed(*changes))
+
+    assert reading.mesh is not None, reading.faults
+    (finding,) = findings_of(reading.mesh, ROOT)
+    assert finding.place == place
+    assert problem in finding.problem
+    assert finding.remedy
+
+
+GOOD = [
+    [
+        (CLIENT, REMOVED),
+        (f"{NODE}.listeners[0].tls.mode", "PERMISSIVE"),
+        (f"{NODE}.listeners[0].tls.validation", REMOVED),
+    ],
+    [
+        ("identities.partner", identity("colorgateway", STRANGER)),
+        (f"{GATEWAY_TLS}.validation", {"trust": {"hierarchy": "colorgateway"}}),
+    ],
+    [
+        ("identities.partner", identity("colorgateway", STRANGER)),
+        (
+            f"{GATEWAY_TLS}.validation",
+            {"trust": {"hierarchy": "colorgateway"}, "subject_alternative_names": {"match": {"exact": [STRANGER]}}},
+        ),
+    ],
+    [(IMAGE, "nginx")],
+    [(IMAGE, "acme/orders:1")],
+    [(IMAGE, "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/orders:1")],
+    [(IMAGE, "public.ecr.aws/docker/library/nginx:1")],
+]
+"""What looks like it, and has its use."""
+
+
+@pytest.mark.parametrize("changes", GOOD)
+def test_what_has_its_use_is_no_finding(changes: list[tuple[str, object]]) -> None:
+    """Plain text that a gateway sends, a client from outside, images of registries."""
+    reading = read_mesh(changed(*changes))
+
+    assert reading.mesh is not None, reading.faults
+    assert [finding for finding in findings_of(reading.mesh, ROOT) if finding.place != "identities.colorgateway"] == []
+
+
+@pytest.mark.parametrize(("identities", "is_refused"), [(118, False), (121, True), (150, True)])
+def test_a_mesh_that_does_not_fit_into_a_stack_is_refused_with_the_numbers(
+    identities: int, *, is_refused: bool
+) -> None:
+    """Before the CDK's stack trace: 500 resources a stack, and what each thing takes."""
+    more = [
+        (f"identities.more-{number}", identity("colorgateway", f"more-{number}.mtls.svc.cluster.local"))
+        for number in range(identities - 2)
+    ]
+    reading = read_mesh(changed(*more))
+
+    assert bool(reading.faults) == is_refused
+    if is_refused:
+        (fault,) = reading.faults
+        assert fault.place == "identities"
+        assert "and CloudFormation takes 500" in fault.problem
+        assert f"there are {identities} identities" in fault.problem
+        assert "two meshes" in fault.remedy
+    else:
+        assert reading.mesh is not None
+        assert max(resources(reading.mesh).values()) <= MOST_RESOURCES
