@@ -111,6 +111,10 @@ def dashboard(mesh: str, region: str) -> str:
 
 ENVOY_CONTAINER = "envoy"
 """The container of a task that runs the proxy: ECS shows its exit code under this name."""
+APPLICATION_CONTAINER = "application"
+"""The container of a virtual node's task behind its proxy."""
+READINESS_CONTAINER = "readiness"
+"""The container of such a task that reports when the application answers, and drains."""
 
 AUDIT = "audit"
 """The log group with a line for every action; see :func:`log_group`."""

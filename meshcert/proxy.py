@@ -176,6 +176,7 @@ class ProxySettings(NamedTuple):
         backends: The services it calls.
         routes: A virtual gateway's routes; empty for a virtual node, whose listeners forward to its application.
         application_port: TCP port of the application in the same task; 0 for a virtual gateway.
+        awaits_application: Whether the listeners stay closed until the task's readiness container opens them.
         rotation: How a new version of a secret is taken over.
         poll_interval_s: Longest time between two looks at the secrets, seconds; jitter only shortens it.
         max_connection_duration_s: Longest life of a connection on either side, seconds, because only new connections
@@ -196,6 +197,7 @@ class ProxySettings(NamedTuple):
     backends: tuple[Backend, ...] = ()
     routes: tuple[Route, ...] = ()
     application_port: int = 0
+    awaits_application: bool = False
     rotation: RotationMode = RotationMode.RELOAD
     delivery: DeliveryMode = DeliveryMode.FILE
     poll_interval_s: float = 60.0

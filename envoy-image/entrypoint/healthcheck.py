@@ -7,12 +7,12 @@ It ignores the certificates' age: ECS would kill a task that it cannot replace w
 from __future__ import annotations
 
 import os
-import socket
 import sys
 from typing import TYPE_CHECKING
 
 from entrypoint.container.paths import Paths
-from meshcert.contract.container import ADMIN_PORT, LOOPBACK
+from entrypoint.container.plain_http import is_live
+from meshcert.contract.container import LOOPBACK
 from meshcert.contract.environment import LOOPBACK_ADDRESS
 
 if TYPE_CHECKING:
@@ -22,18 +22,8 @@ TIMEOUT_S = 2.0
 
 
 def healthy(environ: Mapping[str, str]) -> bool:
-    """True if this container may get traffic."""
-    return os.path.exists(Paths(environ).delivered) and _is_live(environ.get(LOOPBACK_ADDRESS) or LOOPBACK)
-
-
-def _is_live(address: str) -> bool:
-    """True if GET /ready says so; by hand, because importing an HTTP client takes longer than all of this."""
-    try:
-        with socket.create_connection((address, ADMIN_PORT), TIMEOUT_S) as connection:
-            connection.sendall(f"GET /ready HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n".encode())
-            return connection.recv(64).split(b" ", 2)[1:2] == [b"200"]
-    except OSError:
-        return False
+    """True if this container does its work: the application, if there is one, may be started."""
+    return os.path.exists(Paths(environ).delivered) and is_live(environ.get(LOOPBACK_ADDRESS) or LOOPBACK, TIMEOUT_S)
 
 
 if __name__ == "__main__":

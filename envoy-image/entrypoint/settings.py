@@ -8,7 +8,6 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from entrypoint.aws.endpoint import CA_BUNDLE, Endpoint, authorities_file, secrets_manager_endpoint
-from entrypoint.container.drain import LONGEST_DRAIN_S
 from entrypoint.container.paths import Paths
 from entrypoint.log import DEFAULT_LEVEL, LEVELS
 from entrypoint.platform import platform_of
@@ -22,6 +21,7 @@ from meshcert.contract.environment import (
     PROXY,
     START_DEADLINE,
 )
+from meshcert.contract.stopping import LONGEST_DRAIN_S
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import DeliveryMode, ProxySettings, TlsMode
@@ -202,6 +202,7 @@ def _addresses(environ: Mapping[str, str], paths: Paths, faults: list[Fault]) ->
     return Addresses(
         secrets_directory=paths.secrets,
         sds_socket=paths.sds_socket,
+        ways_in=paths.ways_in,
         endpoints_directory=paths.endpoints,
         listen=environ.get(LISTEN_ADDRESS) or default.listen,
         loopback=environ.get(LOOPBACK_ADDRESS) or default.loopback,

@@ -21,16 +21,15 @@ from entrypoint.container.reports import ACCEPTED, INSTALLED
 from entrypoint.container.restarts import Restarts
 from meshcert.contract import exit_codes
 from meshcert.contract.environment import LOG_LEVEL
+from meshcert.contract.stopping import ENVOY_STOP_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from socket import socket
 
     from entrypoint.container.drain import Drain
+    from entrypoint.container.opening import WaysIn
     from entrypoint.log import Log
-
-ENVOY_STOP_S = 3.0
-"""Seconds from SIGTERM to SIGKILL for Envoy."""
 
 
 def run(environ: Mapping[str, str]) -> int:
@@ -58,6 +57,7 @@ class Supervisor:
         self._reports = -1
         self._sds_socket: socket | None = None
         self._installed = False
+        self._ways_in: WaysIn | None = None
         self._accepted = False
         self._drain: Drain | None = None
         self._stop_requests = 0
@@ -93,7 +93,8 @@ class Supervisor:
 
     def _forget_earlier_life(self) -> None:
         """Remove what an earlier container of this task left, above all its mark for the health check."""
-        for path in (self._paths.delivered, self._paths.bootstrap, self._paths.envoy_config):
+        paths = self._paths
+        for path in (paths.delivered, paths.bootstrap, paths.envoy_config, paths.ways_in_opened):
             with suppress(OSError):
                 os.unlink(path)
 
@@ -178,6 +179,8 @@ class Supervisor:
         poll.register(self._wakeup, select.POLLIN)
         if self._reports >= 0:
             poll.register(self._reports, select.POLLIN)
+        if self._ways_in is not None:
+            poll.register(self._ways_in, select.POLLIN)
         poll.poll(self._patience_ms())
         with suppress(BlockingIOError):
             while os.read(self._wakeup, 512):
@@ -248,7 +251,7 @@ class Supervisor:
         if self._stop_requests and self._drain is None:
             from entrypoint.container.drain import Drain  # its HTTP client is loaded only to stop
 
-            self._drain = Drain(self._environ)
+            self._drain = Drain.of_envoy(self._environ)
             self._drain.begin()
             self._log.info("draining", accept_for_s=self._drain.accept_s)
         if self._drain is not None and self._drain.finished():
@@ -256,6 +259,8 @@ class Supervisor:
             return
         if self._installed and not self._envoy_configured:
             self._configure_envoy()
+        if self._ways_in is not None and self._ways_in.answer():
+            self._log.info("ways-in-opened")
         if self._watcher_restart_at and time.monotonic() >= self._watcher_restart_at:
             self._start_watcher()
 
@@ -276,6 +281,9 @@ class Supervisor:
             return  # Envoy has ended, which is seen next
         os.unlink(self._paths.envoy_config)
         self._envoy_configured = True
+        from entrypoint.container.opening import ways_in_of  # while Envoy reads its configuration
+
+        self._ways_in = ways_in_of(self._environ, self._paths, self._log)
 
     def _end_children(self) -> None:
         if self._watcher:

@@ -8,7 +8,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from entrypoint.container.drain import DEFAULT_DRAIN_S
+from meshcert.contract.stopping import DRAIN_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +38,7 @@ class Task:
     async def drain(self) -> None:
         """Go on accepting as a stopping task does, and end."""
         self._draining = True
-        await asyncio.sleep(DEFAULT_DRAIN_S)
+        await asyncio.sleep(DRAIN_S)
         self.crash()
 
     def crash(self) -> None:

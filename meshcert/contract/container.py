@@ -13,3 +13,12 @@ LOOPBACK = "127.0.0.1"
 
 ADMIN_PORT = 9901
 """TCP port of Envoy's administration interface, on the loopback address."""
+
+READINESS_PORT = 9902
+"""TCP port of Envoy's loopback listener through which the readiness container asks the application."""
+
+WAYS_IN_PORT = 9903
+"""TCP port on the loopback address where the readiness container asks the entrypoint to open the ways in."""
+
+READY_FILE = "ready"
+"""In the readiness container's material folder while the application answers: the health check looks for it."""

@@ -21,5 +21,10 @@ START_DEADLINE = "MESHCERT_START_DEADLINE_S"
 DRAIN = "MESHCERT_DRAIN_S"
 LOG_LEVEL = "MESHCERT_LOG_LEVEL"
 
+APPLICATION_PORT = "MESHCERT_APPLICATION_PORT"
+"""Of the readiness container: TCP port of the application."""
+HEALTH_CHECK_PATH = "MESHCERT_HEALTH_CHECK_PATH"
+"""Of the readiness container: the path that is asked for; empty if a TCP connection is enough."""
+
 METADATA_URI = "ECS_CONTAINER_METADATA_URI_V4"
 """Amazon ECS sets it: where a container finds its task's metadata."""

@@ -22,6 +22,7 @@ from meshcert.envoy.secrets import (
     trust_name,
     trust_resource,
 )
+from meshcert.envoy.ways_in import ways_in
 
 __all__ = [
     "ADMIN_PORT",
@@ -37,4 +38,5 @@ __all__ = [
     "secrets_used",
     "trust_name",
     "trust_resource",
+    "ways_in",
 ]

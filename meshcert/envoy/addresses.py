@@ -18,6 +18,7 @@ class Addresses(NamedTuple):
         dns_resolver: ``host:port`` of the DNS server; empty for those of ``/etc/resolv.conf``.
         sds_socket: Path of the Unix socket that serves secrets and endpoints if they are not delivered as files.
         endpoints_directory: Folder with an EDS resource file for each backend.
+        ways_in: Path of the file with the listeners that wait for the application.
     """
 
     secrets_directory: str
@@ -25,6 +26,7 @@ class Addresses(NamedTuple):
     loopback: str = LOOPBACK
     dns_resolver: str = ""
     sds_socket: str = ""
+    ways_in: str = ""
     endpoints_directory: str = ""
 
 

@@ -9,6 +9,7 @@ Json = dict[str, Any]
 
 _PREFIX = "type.googleapis.com/envoy.extensions."
 
+LISTENER = "type.googleapis.com/envoy.config.listener.v3.Listener"
 SECRET = f"{_PREFIX}transport_sockets.tls.v3.Secret"
 DOWNSTREAM_TLS = f"{_PREFIX}transport_sockets.tls.v3.DownstreamTlsContext"
 UPSTREAM_TLS = f"{_PREFIX}transport_sockets.tls.v3.UpstreamTlsContext"

@@ -9,6 +9,7 @@ from meshcert.envoy.admin import admin
 from meshcert.envoy.api import CARES_RESOLVER, DOWNSTREAM_CONNECTIONS, Json, extension
 from meshcert.envoy.clusters import application_cluster, backend_cluster, sds_cluster
 from meshcert.envoy.listeners import ingress_listener
+from meshcert.envoy.ways_in import readiness_listeners, ways_in_source
 from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
         "node": {"id": f"{settings.mesh}/{settings.service}/{settings.name}", "cluster": settings.service},
         "admin": admin(addresses),
         "static_resources": {
-            "listeners": [ingress_listener(listener, settings, addresses) for listener in settings.listeners],
+            "listeners": _listeners(settings, addresses),
             "clusters": clusters,
         },
         "overload_manager": {
@@ -53,9 +54,18 @@ def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
             }
         },
     }
+    if settings.awaits_application:
+        result["dynamic_resources"] = {"lds_config": ways_in_source(addresses)}
     if addresses.dns_resolver:
         result["typed_dns_resolver_config"] = _resolver(addresses.dns_resolver)
     return result
+
+
+def _listeners(settings: ProxySettings, addresses: Addresses) -> list[Json]:
+    """The listeners that stand from the start."""
+    if settings.awaits_application:
+        return readiness_listeners(settings, addresses)
+    return [ingress_listener(listener, settings, addresses) for listener in settings.listeners]
 
 
 def _resolver(address: str) -> Json:

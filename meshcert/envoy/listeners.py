@@ -45,6 +45,7 @@ def ingress_listener(listener: Listener, settings: ProxySettings, addresses: Add
     result: Json = {
         "name": name,
         "stat_prefix": name,
+        "traffic_direction": "INBOUND",
         "address": socket_address(addresses.listen, listener.port),
         "access_log": [refused_clients(name, settings)],
     }

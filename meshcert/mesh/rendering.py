@@ -83,6 +83,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         backends=backends,
         routes=routes,
         application_port=declared.application.port if declared.application else 0,
+        awaits_application=declared.application is not None,
         rotation=declared.rotation,
         delivery=declared.delivery,
         poll_interval_s=declared.poll_interval_s,

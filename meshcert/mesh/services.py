@@ -10,6 +10,15 @@ from meshcert.mesh.part import Part, Port, Seconds
 from meshcert.proxy import DeliveryMode, RotationMode
 
 
+class ApplicationHealthCheck(Part, title="HealthCheck"):
+    """When a task is ready: its application answers. Until then the task refuses connections."""
+
+    path: Annotated[str, Field(pattern=r"^(/[!-~]*)?$")] = ""
+    """Path that has to answer a GET with 200 to 299. Left out: a TCP connection is enough."""
+    grace_period_s: Annotated[int, Strict(), Field(ge=0, le=900)] = 120
+    """How long a task may take until it is ready, seconds; only then does ECS replace it."""
+
+
 class Application(Part):
     """The container behind a virtual node's proxy."""
 
@@ -17,6 +26,8 @@ class Application(Part):
     """A folder with a Dockerfile, from the repository's root, or else the image to pull."""
     port: Port = Field(examples=[8080])
     """TCP port it listens on, on loopback."""
+    health_check: ApplicationHealthCheck = ApplicationHealthCheck()
+    """How the task finds out that the application is ready, and still answers."""
     drop_capabilities: Annotated[bool, Strict()] = False
     """`true`: the container has no Linux capabilities; an image that starts as root and steps down would not start."""
 

@@ -14,10 +14,8 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
 from meshcert import naming
-from meshcert.contract.container import MATERIAL_DIR, USER_ID
-from meshcert.contract.environment import PROXY
 from meshcert.mesh import proxy_settings
-from stacks.constructs.images import application_image
+from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.revocation_bucket import bucket_name
 from stacks.constructs.rights import MeshRights, ecs_tasks
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 
 SUBNETS = "Services"
 """Name of the subnets the tasks run in."""
-# More than the entrypoint's 15 s of drain, 5 s for requests in flight and 3 s for Envoy to end; Fargate allows 120.
-STOP_TIMEOUT = Duration.seconds(60)
 DNS_TTL = Duration.seconds(5)
 
 
@@ -103,14 +99,9 @@ class EnvoyService(Construct):
             task_role=self._task_role(),
             execution_role=surroundings.execution_role,
         )
-        envoy = self._envoy(task)
-        if self._declared.application is not None:
-            # Stopping goes the other way round: Envoy drains while its application still answers.
-            envoy.add_container_dependencies(
-                ecs.ContainerDependency(
-                    container=self._application(task), condition=ecs.ContainerDependencyCondition.START
-                )
-            )
+        TaskContainers(self, task, surroundings.envoy, surroundings.platform, self._logs).add(
+            self.proxy, self._declared.application
+        )
         self.group = ec2.SecurityGroup(
             self,
             "Group",
@@ -139,6 +130,7 @@ class EnvoyService(Construct):
                 dns_record_type=servicediscovery.DnsRecordType.A,
                 dns_ttl=DNS_TTL,
             ),
+            health_check_grace_period=self._grace_period(),
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
         for identity in self.proxy.identities:
@@ -158,6 +150,12 @@ class EnvoyService(Construct):
     def admit(self, caller: EnvoyService, port: int) -> None:
         """Let another service's Envoy connect to a port of this one."""
         self.group.add_ingress_rule(caller.group, ec2.Port.tcp(port), "A caller in the mesh")
+
+    def _grace_period(self) -> Duration | None:
+        """How long ECS ignores failed health checks of a task, if its containers' own start period cannot say it."""
+        application = self._declared.application
+        grace_s = application.health_check.grace_period_s if application else 0
+        return Duration.seconds(grace_s) if grace_s > LONGEST_START_PERIOD_S else None
 
     def _task_role(self) -> iam.Role:
         """A role that reads its own identity and its peers' trust bundles, and writes its own acknowledgements."""
@@ -238,61 +236,3 @@ class EnvoyService(Construct):
             for name in listed
             for arn in authorities[name].arns
         ]
-
-    def _envoy(self, task: ecs.FargateTaskDefinition) -> ecs.ContainerDefinition:
-        linux = ecs.LinuxParameters(self, "Linux", init_process_enabled=False)
-        # The image's user is nobody special, so nothing in it needs one.
-        linux.drop_capabilities(ecs.Capability.ALL)
-        envoy = task.add_container(
-            naming.ENVOY_CONTAINER,
-            image=self._surroundings.envoy,
-            essential=True,
-            readonly_root_filesystem=True,
-            linux_parameters=linux,
-            stop_timeout=STOP_TIMEOUT,
-            environment={PROXY: self.proxy.to_json()},
-            port_mappings=[ecs.PortMapping(container_port=listener.port) for listener in self.proxy.listeners],
-            health_check=ecs.HealthCheck(
-                command=["CMD", "python", "-m", "entrypoint.healthcheck"],
-                interval=Duration.seconds(5),
-                timeout=Duration.seconds(3),
-                retries=3,
-                start_period=Duration.seconds(60),
-            ),
-            logging=ecs.LogDrivers.aws_logs(stream_prefix="envoy", log_group=self._logs),
-        )
-        # The CDK's own tmpfs options take no values, so owner and mode would be lost.
-        task.node.default_child.add_property_override(  # type: ignore[union-attr] # it is the L1 task definition
-            "ContainerDefinitions.0.LinuxParameters.Tmpfs",
-            [
-                {
-                    "ContainerPath": MATERIAL_DIR,
-                    "Size": 16,
-                    "MountOptions": ["noexec", "nosuid", "nodev", "mode=0700", f"uid={USER_ID}", f"gid={USER_ID}"],
-                }
-            ],
-        )
-        accept(
-            task,
-            "AwsSolutions-ECS2",
-            f"{PROXY} is the proxy's public configuration: names of secrets, never their values.",
-        )
-        return envoy
-
-    def _application(self, task: ecs.FargateTaskDefinition) -> ecs.ContainerDefinition:
-        application = self._declared.application
-        assert application is not None
-        return task.add_container(
-            "application",
-            image=application_image(self, application.image, self._surroundings.platform),
-            essential=True,
-            readonly_root_filesystem=True,
-            linux_parameters=self._without_capabilities() if application.drop_capabilities else None,
-            environment={"PORT": str(application.port)},
-            logging=ecs.LogDrivers.aws_logs(stream_prefix="application", log_group=self._logs),
-        )
-
-    def _without_capabilities(self) -> ecs.LinuxParameters:
-        linux = ecs.LinuxParameters(self, "ApplicationLinux")
-        linux.drop_capabilities(ecs.Capability.ALL)
-        return linux

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+from entrypoint.readiness import ASK_AGAIN_EVERY_S
 from meshcert.cli.__main__ import cli
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.mesh.issuance import MOST_NAMES
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.proxies import VirtualNode
-from meshcert.mesh.services import Application, DeclaredService
+from meshcert.mesh.services import Application, ApplicationHealthCheck, DeclaredService
+from stacks.constructs.containers.task import LONGEST_START_PERIOD_S
 from tests.docs.pages import PAGES, rows
 from tests.stacks.test_sizes import SERVICES
 
@@ -42,6 +44,20 @@ def test_every_field_of_a_service_is_on_the_page() -> None:
         assert f"`{name}`" in PAGES[PAGE]
 
 
+def test_every_field_of_a_health_check_is_on_the_page() -> None:
+    """Default and meaning are the mesh file's own; the grace at which ECS's start period no longer is enough, too."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, "| field of `health_check` | default | means |")
+    ]
+
+    assert table == [
+        (name, str(field.default), field.description) for name, field in ApplicationHealthCheck.model_fields.items()
+    ]
+    assert f"every {ASK_AGAIN_EVERY_S:g} seconds" in PAGES[PAGE]
+    assert f"above {LONGEST_START_PERIOD_S} seconds" in PAGES[PAGE]
+
+
 def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:
     """The operator's commands are on a page of their own."""
     told = {re.findall(r"meshcert (\w+)", command)[0] for command, _ in rows(PAGE, "| command | does |")}
@@ -53,7 +69,7 @@ def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     """A limit that goes is taken from the page, and from the README's first screen."""
     assert "backends" not in VirtualNode.model_fields
-    assert set(Application.model_fields) == {"image", "port", "drop_capabilities"}
+    assert set(Application.model_fields) == {"image", "port", "health_check", "drop_capabilities"}
     assert f"| services in a mesh | {SERVICES}, " in LIMITS
     assert f"| {LONGEST_MESH_NAME} characters, {LONGEST_NAME} characters |" in LIMITS
     assert f"more than {MOST_NAMES} names" in LIMITS

@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import fields
 
-from entrypoint import settings
+from entrypoint import readiness, settings
 from meshcert import settings as function_settings
 from meshcert.contract.environment import POLICY_PREFIX, PREFIX
 from meshcert.lifecycle.policy import Policy
@@ -17,7 +17,8 @@ PAGE = "docs/settings.md"
 
 def test_every_variable_of_the_envoy_container_is_on_the_page() -> None:
     """Nobody has to read the source to learn what may be set."""
-    read = {value for value in vars(settings).values() if isinstance(value, str) and value.startswith(PREFIX)}
+    programs = (vars(program).values() for program in (settings, readiness))
+    read = {value for values in programs for value in values if isinstance(value, str) and value.startswith(PREFIX)}
 
     assert len(read) > 3
     for variable in read:

@@ -10,11 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from entrypoint.container.drain import DEFAULT_DRAIN_S, FINISH_S
 from entrypoint.log import Log
-from entrypoint.supervisor import ENVOY_STOP_S
 from meshcert.contract import exit_codes
-from stacks.constructs.envoy_service import STOP_TIMEOUT
+from meshcert.contract.stopping import (
+    APPLICATION_STOP_S,
+    DRAIN_S,
+    ENVOY_STOP_S,
+    FINISH_S,
+    LONGEST_DRAIN_S,
+    envoy_stop_s,
+    readiness_stop_s,
+)
 from tools.supply_chain.locks import IMAGE, read_lock
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -148,9 +154,16 @@ def test_exit_codes_are_distinct_from_what_python_and_shells_use() -> None:
     assert all(64 <= code < 126 for code in codes)
 
 
-def test_stopping_fits_into_the_stop_timeout_of_the_stacks() -> None:
-    """ECS kills when it is over: accepting, finishing and stopping Envoy are done by then."""
-    assert STOP_TIMEOUT.to_seconds() > DEFAULT_DRAIN_S + FINISH_S + ENVOY_STOP_S
+@pytest.mark.parametrize("drain_s", [0.0, DRAIN_S, LONGEST_DRAIN_S])
+def test_stopping_fits_into_the_stop_timeouts(drain_s: float) -> None:
+    """ECS kills when it is over: accepting, finishing and stopping Envoy are done by then; Fargate allows 120 s."""
+    assert drain_s + FINISH_S < readiness_stop_s(drain_s) <= 120
+    assert max(drain_s, APPLICATION_STOP_S) + FINISH_S + ENVOY_STOP_S < envoy_stop_s(drain_s) <= 120
+
+
+def test_the_containers_of_a_task_stop_within_what_fargate_spot_gives() -> None:
+    """They stop one after the other."""
+    assert readiness_stop_s() + APPLICATION_STOP_S + envoy_stop_s() <= 120
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from evidence.fixtures.proxies import (
     TELLER_TRUST,
     gateway,
 )
+from evidence.fixtures.readiness import Readiness
 from evidence.fixtures.secrets_api import SecretsApi
 from meshcert.proxy import DeliveryMode
 
@@ -98,13 +99,25 @@ class Start:
         self._started.append(container)
         return self._open.enter_context(container)
 
-    def application(self, container: Container) -> None:
-        """Run an application beside a container, which answers with what it was told about its caller."""
+    def readiness(self, container: Container, path: str = "") -> Readiness:
+        """The readiness container of a task, beside its Envoy's."""
+        return self._open.enter_context(Readiness(container, APPLICATION_PORT, path))
+
+    def application(self, container: Container) -> Callable[[], None]:
+        """
+        Run an application beside a container, which answers with what it was told about its caller.
+
+        Returns:
+            What ends it before the test does.
+        """
         server = ThreadingHTTPServer((container.address, APPLICATION_PORT), _Application)
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
+        ending = ExitStack()
         for end in (server.server_close, thread.join, server.shutdown):  # called in reverse
-            self._open.callback(end)
+            ending.callback(end)
+        self._open.callback(ending.close)
+        return ending.close
 
     def end(self) -> None:
         """End them all; whatever befell them, none has shown a secret."""

@@ -1,63 +1,104 @@
 """
 Stopping without a failed request.
 
-ECS takes a task out of Cloud Map, then sends SIGTERM. Clients keep the address for the record's TTL (5 s) and until
-they ask again (1 s), so the proxy goes on accepting connections for longer than that (15 s unless it is set) and only
-asks clients to leave, with ``Connection: close`` and GOAWAY. Then it waits for requests in flight. All of it fits the
-stacks' stopTimeout (60 s).
+Clients keep a stopping task's address for a while, so the proxy goes on accepting connections for longer than that and
+only asks clients to leave, with ``Connection: close`` and GOAWAY. Then it closes the ways in and waits for requests in
+flight. The readiness container does this, because ECS stops it first; Envoy's container does if it has no application,
+or if all containers are told to stop at once.
 """
 
 from __future__ import annotations
 
+import json
+import socket
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from meshcert.contract.container import LOOPBACK
-from meshcert.contract.environment import DRAIN, LOOPBACK_ADDRESS
+from meshcert.contract.environment import DRAIN, LOOPBACK_ADDRESS, PROXY
+from meshcert.contract.stopping import APPLICATION_STOP_S, DRAIN_S, FINISH_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from entrypoint.envoy.admin import Admin
 
-DEFAULT_DRAIN_S = 15.0
-LONGEST_DRAIN_S = 110.0
-"""Fargate's longest stopTimeout is 120 s."""
-FINISH_S = 5.0
-"""Longest wait for requests in flight, after accepting has ended, seconds."""
+_LOOK_FOR_APPLICATION_S = 1.0
+_CONNECT_TIMEOUT_S = 1.0
 
 
 def drain_time(environ: Mapping[str, str]) -> float:
     """The seconds to go on accepting after SIGTERM; the default if the setting is not a number."""
     try:
-        return float(environ.get(DRAIN) or DEFAULT_DRAIN_S)
+        return float(environ.get(DRAIN) or DRAIN_S)
     except ValueError:
-        return DEFAULT_DRAIN_S
+        return DRAIN_S
 
 
 class Drain:
-    """Drains one Envoy."""
+    """
+    Drains one Envoy.
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        from entrypoint.envoy.admin import Admin  # an HTTP client the supervisor needs only here
+    Args:
+        application_port: TCP port of the application; once nobody listens there, the ways in close at once. 0: none.
+        outlasts: Whether the ways out are kept until the application has ended.
+    """
+
+    def __init__(self, environ: Mapping[str, str], application_port: int = 0, *, outlasts: bool = False) -> None:
+        from entrypoint.envoy.admin import Admin  # an HTTP client that is needed only here
 
         self.accept_s = drain_time(environ)
-        self._admin: Admin = Admin(environ.get(LOOPBACK_ADDRESS) or LOOPBACK)
-        self._accept_until = 0.0
+        self._address = environ.get(LOOPBACK_ADDRESS) or LOOPBACK
+        self._admin: Admin = Admin(self._address)
+        self._application_port = application_port
+        self._outlasts = outlasts and application_port > 0
+        self._began = 0.0
+        self._closed_at = 0.0
+        self._looked_at = 0.0
+        self._gone = False
+
+    @classmethod
+    def of_envoy(cls, environ: Mapping[str, str]) -> Self:
+        """The drain of Envoy's own container, which knows its application from the proxy's settings."""
+        proxy = json.loads(environ[PROXY])
+        return cls(environ, proxy["application_port"] if proxy.get("awaits_application") else 0, outlasts=True)
 
     def begin(self) -> None:
         """Ask Envoy to drain. If it does not answer, it is stopped when the time is over all the same."""
-        self._accept_until = time.monotonic() + self.accept_s
-        for path in ("/healthcheck/fail", "/drain_listeners?graceful&skip_exit"):
-            try:
-                self._admin.post(path)
-            except OSError:
-                continue
+        self._began = time.monotonic()
+        self._ask("/healthcheck/fail")
+        self._ask("/drain_listeners?graceful&skip_exit&inboundonly")
 
     def finished(self) -> bool:
-        """True once accepting has ended and no request is in flight, or FINISH_S has passed since."""
-        over = time.monotonic() - self._accept_until
-        return over >= FINISH_S or (over >= 0 and self._requests_in_flight() == 0)
+        """True once the ways in are closed, no request is in flight, and the ways out are needed no more."""
+        now = time.monotonic()
+        gone = self._application_gone(now)
+        if not self._closed_at:
+            if not gone and now - self._began < self.accept_s:
+                return False
+            self._ask("/drain_listeners?inboundonly")
+            self._closed_at = now
+        if now - self._closed_at < FINISH_S and self._requests_in_flight():
+            return False
+        longest_s = max(self.accept_s, APPLICATION_STOP_S) + FINISH_S
+        return gone or not self._outlasts or now - self._began >= longest_s
+
+    def _ask(self, path: str) -> None:
+        try:
+            self._admin.post(path)
+        except OSError:
+            return
+
+    def _application_gone(self, now: float) -> bool:
+        if self._application_port and not self._gone and now - self._looked_at >= _LOOK_FOR_APPLICATION_S:
+            self._looked_at = now
+            try:
+                socket.create_connection((self._address, self._application_port), _CONNECT_TIMEOUT_S).close()
+            except ConnectionRefusedError:
+                self._gone = True
+            except OSError:
+                pass  # it is busy
+        return self._gone
 
     def _requests_in_flight(self) -> int:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from entrypoint.aws.retrying import ProcessClock, until
 from entrypoint.envoy.install import write_private
 from meshcert.contract import exit_codes
 from meshcert.contract.environment import MATERIAL_DIR
-from meshcert.envoy import bootstrap, secrets_used
+from meshcert.envoy import bootstrap, secrets_used, ways_in
 from meshcert.envoy.connection_cap import connection_cap_s
 from meshcert.errors import (
     AwsRefused,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from entrypoint.rotating.secret import Secret, SecretContent
     from entrypoint.rotating.source import SecretSource
     from entrypoint.settings import Settings
+    from meshcert.proxy import ProxySettings
 
 _LOOK_SLOWER_AFTER = 300
 _LOOK_SLOWER_S = 0.2
@@ -120,8 +122,15 @@ class FirstDelivery:
             leaves = (content.leaf for _, content in fetched)
             lifetimes_s = (leaf.not_after - leaf.not_before for leaf in leaves if leaf)
             longest_s = connection_cap_s(proxy.max_connection_duration_s, lifetimes_s)
-            configuration = bootstrap(proxy._replace(max_connection_duration_s=longest_s), self._settings.addresses)
-            write_private(self._settings.paths.bootstrap, json.dumps(configuration).encode())
+            self._write_configuration(proxy._replace(max_connection_duration_s=longest_s))
+
+    def _write_configuration(self, proxy: ProxySettings) -> None:
+        paths, addresses = self._settings.paths, self._settings.addresses
+        if proxy.awaits_application:
+            os.makedirs(paths.ways_in.rpartition("/")[0], 0o700, exist_ok=True)
+            for path, opened in ((paths.ways_in, False), (paths.ways_in_opened, True)):
+                write_private(path, json.dumps(ways_in(proxy, addresses, opened=opened)).encode())
+        write_private(paths.bootstrap, json.dumps(bootstrap(proxy, addresses)).encode())
 
     def wait_for_envoy(self) -> None:
         """

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.contract import exit_codes
 from meshcert.lifecycle.observation import Rollout, RolloutState
-from meshcert.naming import ENVOY_CONTAINER
+from meshcert.naming import ENVOY_CONTAINER, READINESS_CONTAINER
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -172,11 +172,15 @@ def _failed(task: Mapping[str, Any]) -> bool:
 def _blames_material(task: Mapping[str, Any]) -> bool:
     """True if a task's failure may come from the material that it was to serve."""
     if task.get("stopCode") == "ServiceSchedulerInitiated":
-        # A health check failed: Envoy is not ready, or its peers and callers do not get through.
-        return True
+        # A health check failed. Readiness waits for a healthy Envoy: if it has run, the application does not answer.
+        return not any(_has_run(each) for each in task.get("containers", []) if each["name"] == READINESS_CONTAINER)
     # Counts even if the task never was RUNNING: an application that waits for a healthy Envoy has not started then.
     codes = [each.get("exitCode") for each in task.get("containers", []) if each["name"] == ENVOY_CONTAINER]
     return any(code is not None and code not in EXCUSED for code in codes)
+
+
+def _has_run(container: Mapping[str, Any]) -> bool:
+    return bool(container.get("runtimeId")) or container.get("exitCode") is not None
 
 
 def _reason(task: Mapping[str, Any]) -> str:

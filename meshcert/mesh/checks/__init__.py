@@ -14,7 +14,12 @@ from meshcert.mesh.checks.issuance import check_identities, check_revocation, ch
 from meshcert.mesh.checks.limits import check_limits
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery
 from meshcert.mesh.checks.network import check_network
-from meshcert.mesh.checks.services import check_each_proxy_runs_once, check_ports, check_services
+from meshcert.mesh.checks.services import (
+    check_each_proxy_runs_once,
+    check_health_checks,
+    check_ports,
+    check_services,
+)
 from meshcert.mesh.checks.timeouts import check_timeouts
 
 if TYPE_CHECKING:
@@ -40,6 +45,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_services,
         check_each_proxy_runs_once,
         check_ports,
+        check_health_checks,
         check_limits,
     ):
         one(mesh, findings)

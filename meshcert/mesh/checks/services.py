@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.contract.container import ADMIN_PORT
+from meshcert.contract.container import ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT
+from meshcert.mesh.proxies import NodeProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,11 +72,29 @@ def check_each_proxy_runs_once(mesh: Mesh, findings: Findings) -> None:
                 )
 
 
+def check_health_checks(mesh: Mesh, findings: Findings) -> None:
+    """Report a path to ask for where the application does not speak plain HTTP."""
+    for name, service in mesh.services.items():
+        node = mesh.virtual_nodes.get(service.virtual_node)
+        if node is None or service.application is None or not service.application.health_check.path:
+            continue
+        protocol = node.listeners[0].port_mapping.protocol
+        if protocol in (NodeProtocol.TCP, NodeProtocol.GRPC):
+            findings.add(
+                f"services.{name}.application.health_check.path",
+                f"virtual node {service.virtual_node} speaks {protocol.value}, which has no paths to ask for",
+                "Leave path out: a TCP connection is then enough",
+                given=(f"services.{name}.virtual_node",),
+            )
+
+
 def check_ports(mesh: Mesh, findings: Findings) -> None:
     """Report listeners of one task that share a port, also with Envoy's admin interface or the application."""
     for section in ("virtual_gateways", "virtual_nodes"):
         for name, proxy in getattr(mesh, section).items():
             taken = {ADMIN_PORT: ("Envoy's admin interface", "")}
+            if section == "virtual_nodes":
+                taken |= {READINESS_PORT: ("the readiness check", ""), WAYS_IN_PORT: ("the readiness check", "")}
             for index, listener in enumerate(proxy.listeners):
                 place = f"{section}.{name}.listeners[{index}].port_mapping.port"
                 _check_port(place, listener.port_mapping.port, taken, findings)

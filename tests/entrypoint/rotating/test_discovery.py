@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entrypoint.aws.retrying import ProcessClock
-from entrypoint.container.drain import DEFAULT_DRAIN_S
 from entrypoint.log import Log
 from entrypoint.rotating.discovery import FIRST_ANSWER_WITHIN_S, LONGEST_PAUSE_S, Discovery
 from entrypoint.rotating.lookups import Lookups
 from evidence.fixtures.proxies import gateway
 from meshcert.contract.discovery import CALLERS_LEARN_S, POLL_INTERVAL_S
+from meshcert.contract.stopping import DRAIN_S
 from meshcert.envoy.endpoints import TaskAddress
 from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError
 from meshcert.proxy import Backend
@@ -256,4 +256,4 @@ def test_a_full_folder_is_no_answer_and_the_next_look_tries_again() -> None:
 
 def test_a_stopping_task_accepts_for_longer_than_callers_take_to_learn() -> None:
     """Otherwise requests would meet a closed port."""
-    assert DEFAULT_DRAIN_S > CALLERS_LEARN_S
+    assert DRAIN_S > CALLERS_LEARN_S

@@ -42,6 +42,12 @@ def with_application(task: dict[str, Any], **container: Any) -> dict[str, Any]:
     return {**task, "containers": [*task["containers"], {"name": "app", **container}]}
 
 
+def with_readiness(task: dict[str, Any], *, ran: bool = True) -> dict[str, Any]:
+    """The same task with a readiness container beside its Envoy."""
+    runtime = {"runtimeId": "0123-4"} if ran else {}
+    return {**task, "containers": [*task["containers"], {"name": "readiness", **runtime}]}
+
+
 def look(
     *deployments: Mapping[str, Any],
     tasks: tuple[Mapping[str, Any], ...] = (),
@@ -178,6 +184,11 @@ class TestServices:
                 stopped("ServiceSchedulerInitiated", "Task failed container health checks"),
                 ("Task failed container health checks",),
             ),
+            # Its readiness container waited for an Envoy that never was healthy.
+            (
+                with_readiness(stopped("ServiceSchedulerInitiated", "Task failed container health checks"), ran=False),
+                ("Task failed container health checks",),
+            ),
         ],
     )
     def test_tasks_that_failed_on_what_they_were_to_serve_blame_it(
@@ -210,6 +221,11 @@ class TestServices:
             (
                 with_application(stopped("EssentialContainerExited", "exited", exitCode=0), exitCode=3),
                 ("exited; app exited with 3",),
+            ),
+            # Its readiness container ran, so its Envoy was healthy: the application is slow, or does not answer.
+            (
+                with_readiness(stopped("ServiceSchedulerInitiated", "Task failed container health checks")),
+                ("Task failed container health checks",),
             ),
             # Envoy is still draining; it was the application that ended the task.
             (

@@ -121,6 +121,7 @@ CALLS = [
     ),
 ]
 
+HEALTH_PATH = "services.colorteller.application.health_check.path"
 SERVICES = [
     Slip("services.colorteller.virtual_gateway", "colorgateway", "both", "exactly one", "services.colorteller"),
     Slip("services.empty", {"desired_count": 1}, "neither", "exactly one"),
@@ -148,6 +149,16 @@ SERVICES = [
         f"{GATEWAY}.listeners[1].port_mapping.port",
     ),
     Slip(f"{GATEWAY}.listeners[0].port_mapping.port", 9901, "Envoy's admin", "another"),
+    Slip("services.colorteller.application.port", 9902, "taken in the same task by the readiness check", "another"),
+    Slip("services.colorteller.application.port", 9903, "taken in the same task by the readiness check", "another"),
+    Slip("services.colorteller.application.health_check", {"path": "healthz"}, "'healthz'", "^(/", HEALTH_PATH),
+    Slip(
+        "services.colorteller.application.health_check",
+        {"grace_period_s": 1200},
+        "1200 is not allowed",
+        "less than or equal to 900",
+        "services.colorteller.application.health_check.grace_period_s",
+    ),
 ]
 
 
@@ -189,6 +200,20 @@ def test_a_disabled_listener_may_not_pretend_to_check_anybody() -> None:
 
     assert [fault.place for fault in faults] == ["virtual_nodes.colorteller.listeners[0].tls.mode"]
     assert "would do nothing" in faults[0].problem
+
+
+@pytest.mark.parametrize("protocol", ["http", "http2", "grpc", "tcp"])
+def test_only_an_application_that_speaks_http_has_a_path_to_ask_for(protocol: str) -> None:
+    """A gRPC server answers no GET, and TCP knows none."""
+    faults = faults_of(
+        changed(
+            ("services.colorteller.application.health_check", {"path": "/healthz"}),
+            ("virtual_nodes.colorteller.listeners[0].port_mapping.protocol", protocol),
+        )
+    )
+
+    expected = [HEALTH_PATH] if protocol in ("grpc", "tcp") else []
+    assert [fault.place for fault in faults if "health_check" in fault.place] == expected
 
 
 def test_default_client_policies_are_checked_where_they_are_written() -> None:

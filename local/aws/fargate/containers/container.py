@@ -72,6 +72,7 @@ class Container:
         self._namespaces = sandbox.namespaces_permitted()
         self._environment = dict(plan.environment)
         self._memory: list[Path] = []
+        self._folders: dict[str, str] = {}
         self._first_process = 0
         self._process: subprocess.Popen[bytes] | None = None
         self._gone = threading.Event()
@@ -129,6 +130,7 @@ class Container:
 
     def run(self, argv: list[str], timeout_s: float) -> bool:
         """Run ``argv`` inside the container; True if it exits with 0 within ``timeout_s`` seconds."""
+        argv = [self._moved(word) for word in argv]
         process = subprocess.Popen(
             self._limited(sandbox.enter_command(self._first_process, argv, namespaces=self._namespaces)),
             env=self._environment,
@@ -155,9 +157,15 @@ class Container:
         for tmpfs in self._plan.program.tmpfs:
             folder = Path(tempfile.mkdtemp(prefix="meshcert-", dir="/dev/shm"))
             self._memory.append(folder)
+            self._folders[tmpfs.path] = str(folder)
             if tmpfs.path == _MATERIAL_PATH:
                 self._environment[_MATERIAL_VARIABLE] = str(folder)
         return replace(self._plan.program, tmpfs=(), read_only=False)
+
+    def _moved(self, word: str) -> str:
+        """A path on a tmpfs as it is here, if a folder stands in for the mount."""
+        mount, _, name = word.rpartition("/")
+        return f"{self._folders[mount]}/{name}" if mount in self._folders else word
 
     def _signal(self, number: int) -> None:
         if self.running and self._first_process:

@@ -90,7 +90,8 @@ class Scheduler:
 
     def _stop_unhealthy(self, service: Record) -> None:
         for task in _live(service):
-            if task["healthStatus"] == "UNHEALTHY":
+            age_s = time.monotonic() - task.get("_running_since", 0.0)
+            if task["healthStatus"] == "UNHEALTHY" and age_s >= int(service.get("healthCheckGracePeriodSeconds") or 0):
                 self._stop_task(task, "Task failed container health checks", "ServiceSchedulerInitiated")
 
     def _note_ready(self, service: Record) -> None:

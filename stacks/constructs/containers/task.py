@@ -1,0 +1,153 @@
+"""
+One task: Envoy and, for a virtual node, its application and the container that reports when that is ready.
+
+ECS starts containers in the order of their dependencies and stops them in the reverse order. So the ways out stand
+before the application starts and until it has ended; the ways in open when it answers, and close first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import Duration
+from aws_cdk import aws_ecs as ecs
+
+from meshcert import naming
+from meshcert.contract.container import MATERIAL_DIR, READY_FILE, USER_ID
+from meshcert.contract.environment import APPLICATION_PORT, HEALTH_CHECK_PATH, PROXY
+from meshcert.contract.stopping import APPLICATION_STOP_S, envoy_stop_s, readiness_stop_s
+from stacks.constructs.images import application_image
+from stacks.findings import accept
+
+if TYPE_CHECKING:
+    from aws_cdk import aws_logs as logs
+    from constructs import Construct
+
+    from meshcert.mesh.services import Application
+    from meshcert.proxy import ProxySettings
+    from stacks.runtime import Platform
+
+ENVOY_HEALTH_CHECK = ecs.HealthCheck(
+    command=["CMD", "python", "-m", "entrypoint.healthcheck"],
+    interval=Duration.seconds(5),
+    timeout=Duration.seconds(3),
+    retries=3,
+    start_period=Duration.seconds(60),
+)
+LONGEST_START_PERIOD_S = 300
+"""The longest ``startPeriod`` of a container's health check (Amazon ECS API, HealthCheck)."""
+MATERIAL_MIB = 16
+READINESS_MIB = 1
+
+
+@dataclass(frozen=True)
+class TaskContainers:
+    """
+    Adds the containers of one task.
+
+    Args:
+        scope: The service.
+        task: Has no containers yet.
+        envoy: The Envoy image, which holds the readiness container's program too.
+        platform: Decides the processor architecture of the application's image.
+        logs: Where all of them write.
+    """
+
+    scope: Construct
+    task: ecs.FargateTaskDefinition
+    envoy: ecs.ContainerImage
+    platform: Platform
+    logs: logs.LogGroup
+
+    def add(self, proxy: ProxySettings, application: Application | None) -> None:
+        """Add Envoy and, for a virtual node, what stands behind it."""
+        envoy = self._envoy(proxy)
+        if application is None:
+            return
+        behind = self._application(application)
+        readiness = self._readiness(application)
+        healthy, started = ecs.ContainerDependencyCondition.HEALTHY, ecs.ContainerDependencyCondition.START
+        behind.add_container_dependencies(ecs.ContainerDependency(container=envoy, condition=healthy))
+        # Both, because ECS does not follow dependencies through.
+        readiness.add_container_dependencies(
+            ecs.ContainerDependency(container=behind, condition=started),
+            ecs.ContainerDependency(container=envoy, condition=healthy),
+        )
+
+    def _envoy(self, proxy: ProxySettings) -> ecs.ContainerDefinition:
+        envoy = self.task.add_container(
+            naming.ENVOY_CONTAINER,
+            image=self.envoy,
+            essential=True,
+            readonly_root_filesystem=True,
+            linux_parameters=self._linux("Linux"),
+            stop_timeout=Duration.seconds(envoy_stop_s()),
+            environment={PROXY: proxy.to_json()},
+            port_mappings=[ecs.PortMapping(container_port=listener.port) for listener in proxy.listeners],
+            health_check=ENVOY_HEALTH_CHECK,
+            logging=self._logging("envoy"),
+        )
+        self._mount(0, MATERIAL_MIB)
+        accept(
+            self.task,
+            "AwsSolutions-ECS2",
+            f"{PROXY} is the proxy's public configuration: names of secrets, never their values.",
+        )
+        return envoy
+
+    def _application(self, application: Application) -> ecs.ContainerDefinition:
+        return self.task.add_container(
+            naming.APPLICATION_CONTAINER,
+            image=application_image(self.scope, application.image, self.platform),
+            essential=True,
+            readonly_root_filesystem=True,
+            # Not always: an image that starts as root and steps down needs some.
+            linux_parameters=self._linux("ApplicationLinux") if application.drop_capabilities else None,
+            stop_timeout=Duration.seconds(APPLICATION_STOP_S),
+            environment={"PORT": str(application.port)},
+            logging=self._logging("application"),
+        )
+
+    def _readiness(self, application: Application) -> ecs.ContainerDefinition:
+        check = application.health_check
+        readiness = self.task.add_container(
+            naming.READINESS_CONTAINER,
+            image=self.envoy,
+            entry_point=["python", "-m", "entrypoint.readiness"],
+            # ECS looks at the health of essential containers only.
+            essential=True,
+            readonly_root_filesystem=True,
+            linux_parameters=self._linux("ReadinessLinux"),
+            stop_timeout=Duration.seconds(readiness_stop_s()),
+            environment={APPLICATION_PORT: str(application.port), HEALTH_CHECK_PATH: check.path},
+            health_check=ecs.HealthCheck(
+                # No Python: a task may have a quarter of a CPU, and this runs every five seconds.
+                command=["CMD", "/usr/bin/test", "-e", f"{MATERIAL_DIR}/{READY_FILE}"],
+                interval=Duration.seconds(5),
+                timeout=Duration.seconds(5),
+                retries=3,
+                start_period=Duration.seconds(min(check.grace_period_s, LONGEST_START_PERIOD_S)),
+            ),
+            logging=self._logging("readiness"),
+        )
+        self._mount(2, READINESS_MIB)
+        return readiness
+
+    def _linux(self, construct_id: str) -> ecs.LinuxParameters:
+        linux = ecs.LinuxParameters(self.scope, construct_id, init_process_enabled=False)
+        # The image's user is nobody special, so nothing in it needs one.
+        linux.drop_capabilities(ecs.Capability.ALL)
+        return linux
+
+    def _mount(self, number: int, size_mib: int) -> None:
+        """Give a container its tmpfs; the CDK's own options take no values, so owner and mode would be lost."""
+        options = ["noexec", "nosuid", "nodev", "mode=0700", f"uid={USER_ID}", f"gid={USER_ID}"]
+        definition: Any = self.task.node.default_child
+        definition.add_property_override(
+            f"ContainerDefinitions.{number}.LinuxParameters.Tmpfs",
+            [{"ContainerPath": MATERIAL_DIR, "Size": size_mib, "MountOptions": options}],
+        )
+
+    def _logging(self, prefix: str) -> ecs.LogDriver:
+        return ecs.LogDrivers.aws_logs(stream_prefix=prefix, log_group=self.logs)

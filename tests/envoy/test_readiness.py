@@ -1,0 +1,211 @@
+"""A task is ready when its application is: until then its ports refuse connections, and they close first."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from typing import TYPE_CHECKING, Any, Self
+
+import pytest
+
+from evidence.fixtures.container import Container, eventually, request
+from evidence.fixtures.proxies import teller
+from meshcert.contract import exit_codes
+from meshcert.proxy import Listener, ListenerTls, ProxySettings, TlsMode
+from tests.envoy.conftest import APPLICATION_PORT, both_deliveries
+
+if TYPE_CHECKING:
+    from evidence.fixtures.secrets_api import SecretsApi
+    from tests.envoy.conftest import Start
+
+PLAIN_PORT = 9081
+
+
+def _node(**changes: Any) -> ProxySettings:
+    """A teller that waits for its application, and that any client may ask on a second port."""
+    plain = Listener(PLAIN_PORT, "http", ListenerTls(TlsMode.DISABLED))
+    return teller(listeners=(*teller().listeners, plain), awaits_application=True, **changes)
+
+
+def _refused(node: Container, port: int = PLAIN_PORT) -> bool:
+    try:
+        socket.create_connection((node.address, port), 2).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+@both_deliveries
+def test_connections_are_refused_until_the_application_answers(start: Start, published: SecretsApi) -> None:
+    """Not accepted and answered with 503: so callers take another task. Envoy has judged its secrets before."""
+    del published
+    node = start(_node())
+    node.wait_until_healthy()
+    readiness = start.readiness(node)
+    eventually(lambda: readiness.events("application-not-answering"), "the reason told")
+
+    assert [_refused(node, port) for port in (9080, PLAIN_PORT)] == [True, True]
+    assert not readiness.healthy()
+    assert node.events("secrets-accepted")
+
+    start.application(node)
+    readiness.wait_until_healthy()
+
+    assert request(node.address, PLAIN_PORT)[0] == 200
+    assert not _refused(node, 9080)
+
+
+class _Sick(BaseHTTPRequestHandler):
+    """Answers ``/healthz`` with what it is told to, and takes a while for ``/slow``."""
+
+    protocol_version = "HTTP/1.1"
+    status = 503
+    begun = Event()
+
+    def do_GET(self) -> None:
+        """Say how it is."""
+        if self.path == "/slow":
+            type(self).begun.set()
+            time.sleep(1.5)
+        self.send_response(type(self).status if self.path == "/healthz" else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def application() -> type[_Sick]:
+    """A kind of application of the test's own."""
+    return type("Sick", (_Sick,), {"begun": Event()})
+
+
+class _Server:
+    """One application beside a container; use it as a context."""
+
+    def __init__(self, node: Container, kind: type[_Sick]) -> None:
+        self._server = ThreadingHTTPServer((node.address, APPLICATION_PORT), kind)
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+def test_a_path_is_asked_for_through_envoy(start: Start, published: SecretsApi, application: type[_Sick]) -> None:
+    """Any status but 200 to 299 is no readiness, and the log says which it was; a sick one loses it again."""
+    del published
+    node = start(_node())
+    node.wait_until_healthy()
+    with _Server(node, application):
+        readiness = start.readiness(node, "/healthz")
+        told = eventually(lambda: readiness.events("application-not-answering"), "the reason told")
+
+        assert told[0]["reason"] == "GET /healthz: 503"
+        assert _refused(node)
+
+        application.status = 204
+        readiness.wait_until_healthy()
+        assert request(node.address, PLAIN_PORT)[0] == 200
+        assert int(node.stats("http.readiness.downstream_rq_2xx")["http.readiness.downstream_rq_2xx"]) >= 1
+
+        application.status = 500
+        eventually(lambda: not readiness.healthy(), "no longer ready")
+        assert request(node.address, PLAIN_PORT)[0] == 200, "it may be in a moment: the ways in stay open"
+
+
+def test_stopped_first_it_advises_callers_to_leave_then_closes_and_waits(
+    start: Start, published: SecretsApi, application: type[_Sick]
+) -> None:
+    """As ECS stops a task: readiness, then the application, then Envoy, which has nothing left to wait for."""
+    del published
+    node = start(_node(), MESHCERT_DRAIN_S="1")
+    node.wait_until_healthy()
+    with _Server(node, application):
+        readiness = start.readiness(node)
+        readiness.wait_until_healthy()
+
+        readiness.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        eventually(lambda: readiness.events("draining"), "draining")
+        connection = http.client.HTTPConnection(node.address, PLAIN_PORT, timeout=5)
+        connection.request("GET", "/")
+        assert connection.getresponse().getheader("connection") == "close"
+        slow: list[int] = []
+        asking = Thread(target=lambda: slow.append(request(node.address, PLAIN_PORT, "/slow")[0]))
+        asking.start()
+        application.begun.wait(5)
+        eventually(lambda: _refused(node), "closed")
+
+        assert time.monotonic() - began >= 1.0
+        assert node.process.poll() is None
+        assert readiness.exit_code() == exit_codes.STOPPED
+        asking.join()
+        assert slow == [200], "what was in flight is answered"
+    node.terminate()
+    stopping = time.monotonic()
+
+    assert node.exit_code() == exit_codes.STOPPED
+    assert time.monotonic() - stopping < 2.0
+
+
+def test_if_the_application_is_gone_nothing_is_waited_for(start: Start, published: SecretsApi) -> None:
+    """Its crash is why ECS stops the task: the ways in close at once."""
+    del published
+    node = start(_node(), MESHCERT_DRAIN_S="60")
+    node.wait_until_healthy()
+    end_application = start.application(node)
+    readiness = start.readiness(node)
+    readiness.wait_until_healthy()
+    end_application()
+
+    for container in (readiness, node):
+        container.process.send_signal(signal.SIGTERM)
+
+    assert readiness.exit_code(8) == exit_codes.STOPPED
+    assert node.exit_code(8) == exit_codes.STOPPED
+
+
+def test_told_all_at_once_envoy_closes_the_ways_in_and_outlasts_the_application(
+    start: Start, published: SecretsApi
+) -> None:
+    """In case ECS does not stop containers in order: whatever the application still calls, the ways out stand."""
+    del published
+    node = start(_node(), MESHCERT_DRAIN_S="0.5")
+    node.wait_until_healthy()
+    end_application = start.application(node)
+    readiness = start.readiness(node)
+    readiness.wait_until_healthy()
+
+    for container in (readiness, node):
+        container.process.send_signal(signal.SIGTERM)
+    eventually(lambda: _refused(node), "closed")
+    assert readiness.exit_code() == exit_codes.STOPPED
+    assert not _refused(node, 9902), "Envoy's loopback listener stands"
+    assert node.process.poll() is None
+
+    end_application()
+    assert node.exit_code(8) == exit_codes.STOPPED
+
+
+def test_a_task_that_never_was_ready_stops_at_once(start: Start, published: SecretsApi) -> None:
+    """Nothing was open, so nobody is there to leave."""
+    del published
+    node = start(_node(), MESHCERT_DRAIN_S="60")
+    node.wait_until_healthy()
+    readiness = start.readiness(node)
+    eventually(lambda: readiness.events("application-not-answering"), "it asks")
+
+    readiness.process.send_signal(signal.SIGTERM)
+
+    assert readiness.exit_code(3) == exit_codes.STOPPED
