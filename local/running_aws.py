@@ -162,6 +162,7 @@ class LocalAws:
         return {
             **_ROOT_KEY,
             "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
             "CDK_DEFAULT_ACCOUNT": self.account,

@@ -21,7 +21,7 @@ It changes nothing and sees no private key. These are all the calls it can make,
 - lambda: GetFunctionConfiguration, ListEventSourceMappings
 - scheduler: GetSchedule
 - secretsmanager: DescribeSecret, GetResourcePolicy, ListSecretVersionIds
-- servicediscovery: GetService
+- servicediscovery: DiscoverInstances, GetNamespace, GetService
 - sns: GetTopicAttributes
 - sqs: GetQueueAttributes
 - sts: GetCallerIdentity

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -133,10 +132,9 @@ class Clients:
     def __init__(self, address: str, path: str, count: int) -> None:
         self.answers: Counter[str] = Counter()
         """Number of requests by status, or by the error's name."""
-        self.last_failure = 0.0
-        """When a request failed last, in monotonic time."""
         self._address, self._path, self._count = address, path, count
         self._asking: list[asyncio.Task[None]] = []
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to ask."""
@@ -144,9 +142,9 @@ class Clients:
 
     async def stop(self) -> None:
         """End after the requests that are open now."""
-        for asking in self._asking:
-            asking.cancel()
-        await asyncio.gather(*self._asking, return_exceptions=True)
+        # Not cancelled: Python 3.11's wait_for may swallow that.
+        self._stopping = True
+        await asyncio.gather(*self._asking)
 
     @property
     def requests(self) -> int:
@@ -159,7 +157,7 @@ class Clients:
         return self.requests - self.answers["200"]
 
     async def _ask(self) -> None:
-        while True:
+        while not self._stopping:
             try:
                 reader, writer = await asyncio.open_connection(self._address, PORT)
             except OSError as error:
@@ -183,10 +181,8 @@ class Clients:
                 self._note(type(error).__name__)
                 return
             self._note(head[9:12].decode())
-            keep = b"connection: close" not in head.lower()
+            keep = b"connection: close" not in head.lower() and not self._stopping
             await asyncio.sleep(_PAUSE_S)
 
     def _note(self, answer: str) -> None:
         self.answers[answer] += 1
-        if answer != "200":
-            self.last_failure = time.monotonic()

@@ -90,7 +90,7 @@ _IDENTITY = {
 _PROXY = {
     "spec": _FLAT.format("write what is in it one level up."),
     "logging": "Envoy logs refused peers and failed requests to the service's log group; nothing is to be set",
-    "healthcheck": "Envoy's own readiness is checked by ECS; nothing is to be set at a proxy",
+    "healthcheck": "Envoy's own readiness is checked by ECS; an application's health is application.health_check of its service",
     "timeouts": "A timeout belongs to a listener, a route or a backend",
     "weight": "Tasks of one service share its requests evenly; there are no weights",
 }
@@ -107,7 +107,7 @@ _NODE = {
     "application": "Write `services.NAME.application`, in the service that runs this node",
 }
 _LISTENER = {
-    "healthcheck": "Envoy's own readiness is checked by ECS; nothing is to be set at a listener",
+    "healthcheck": "Envoy's own readiness is checked by ECS; an application's health is application.health_check of its service",
     "outlierdetection": "Envoy tries requests that surely were not processed at another task; nothing is to be set",
     "connectionpool": "Envoy's own limits hold; nothing is to be set",
     "port": "Write `virtual_nodes.NAME.listeners.port_mapping.port`",

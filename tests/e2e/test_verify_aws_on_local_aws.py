@@ -81,6 +81,7 @@ def _reader(aws: LocalAws) -> dict[str, str]:
     session = aws.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
     return {
         "AWS_ENDPOINT_URL": aws.endpoint,
+        "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
         "AWS_REGION": aws.region,
         "AWS_ACCESS_KEY_ID": session["AccessKeyId"],
         "AWS_SECRET_ACCESS_KEY": session["SecretAccessKey"],

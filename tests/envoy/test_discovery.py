@@ -13,6 +13,7 @@ from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import eventually, request
 from evidence.fixtures.proxies import TELLER_NAME, gateway
 from evidence.fixtures.registrations import NAMESPACE
+from meshcert.envoy.host_health import FAILURES
 from meshcert.proxy import Backend
 from tests.envoy.conftest import both_deliveries
 
@@ -107,6 +108,37 @@ def test_a_task_that_starts_while_cloud_map_is_out_asks_dns_until_it_is_back(
         api.registrations.silence = None
         eventually(lambda: known(edge) == {by_api}, "the API's answer", POLLED_WITHIN_S)
         assert edge.events("discovery-recovered")
+
+
+def test_a_task_that_is_gone_and_still_named_fails_no_request(
+    start: Start, api: SecretsApi, new_task: Callable[[], str], new_address: Callable[[], str]
+) -> None:
+    """Requests that meet it go to another task, and after three Envoy asks it no more for a while."""
+    there, gone = new_task(), new_address()
+    api.registrations.tasks[TELLER] = [there, gone]
+    edge = start(caller())
+    edge.wait_until_healthy()
+    eventually(lambda: known(edge) == {there, gone}, "both")
+
+    assert {answers(edge) for _ in range(30)} == {there}
+    counters = edge.stats(f"cluster.{TELLER}.")
+    assert int(counters[f"cluster.{TELLER}.upstream_cx_connect_fail"]) >= FAILURES
+    assert int(counters[f"cluster.{TELLER}.outlier_detection.ejections_enforced_total"]) >= 1
+
+
+def test_without_any_task_that_answers_all_of_them_are_tried(
+    start: Start, api: SecretsApi, new_task: Callable[[], str], new_address: Callable[[], str]
+) -> None:
+    """Envoy's judgement never makes a failure of its own: a service that is back is found at once."""
+    gone = [new_address(), new_address()]
+    api.registrations.tasks[TELLER] = gone
+    edge = start(caller())
+    edge.wait_until_healthy()
+    assert {answers(edge) for _ in range(10)} == {"503"}
+
+    api.registrations.tasks[TELLER] = [*gone, new_task()]
+    eventually(lambda: len(known(edge)) == 3, "the task", POLLED_WITHIN_S)
+    assert "503" not in {answers(edge) for _ in range(10)}
 
 
 class _Task(BaseHTTPRequestHandler):

@@ -10,6 +10,7 @@ import pytest
 
 from tests.tools.judgements import NO, OPEN, YES, assert_judged
 from tools.aws_checks import alarms, renewals, services
+from tools.aws_checks.services import DiscoverySeen
 
 if TYPE_CHECKING:
     from tools.aws_checks.verdicts import Judgement, Verdict
@@ -87,6 +88,22 @@ def test_names_live_shortly_and_targets_are_healthy() -> None:
     assert_judged(services.judge_targets([target("healthy"), target("unhealthy")]), NO)
     assert_judged(services.judge_targets([target("initial")]), OPEN)
     assert_judged(services.judge_targets([]), OPEN, "no target")
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict", "told"),
+    [
+        (DiscoverySeen("mesh.local", "mesh.local", 2, 2), YES, "2 instances"),
+        (DiscoverySeen("mesh.local", "mesh.local", 1, 2), OPEN, "1 instances, 2 tasks"),
+        (DiscoverySeen("mesh.local", "mesh.local_1a2b", 2, 2), NO, "mesh.local_1a2b"),
+        (DiscoverySeen("mesh.local", "", None, 2), NO, "not in Cloud Map"),
+    ],
+)
+def test_callers_ask_for_the_right_namespace_and_find_every_task(
+    seen: DiscoverySeen, verdict: Verdict, told: str
+) -> None:
+    """Cloud Map gives a namespace whose name is taken another HTTP name: then callers would ask for somebody else's."""
+    assert_judged(services.judge_discovery(seen), verdict, told)
 
 
 ARN = "arn:aws:events:eu-west-1:111122223333:rule/renewed"

@@ -45,6 +45,8 @@ READS = frozenset(
         "secretsmanager:DescribeSecret",
         "secretsmanager:GetResourcePolicy",
         "secretsmanager:ListSecretVersionIds",
+        "servicediscovery:DiscoverInstances",
+        "servicediscovery:GetNamespace",
         "servicediscovery:GetService",
         "sns:GetTopicAttributes",
         "sqs:GetQueueAttributes",

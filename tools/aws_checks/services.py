@@ -35,6 +35,24 @@ class TmpfsSeen:
     tasks: Sequence[Mapping[str, Any]]
 
 
+@dataclass(frozen=True)
+class DiscoverySeen:
+    """
+    What callers find of a service by Cloud Map's API.
+
+    Args:
+        declared: HTTP name of the namespace, as the mesh file has it.
+        http_name: HTTP name that Cloud Map has; empty if the service is not in Cloud Map.
+        instances: Number of instances in the API's answer; None if it was not asked.
+        running: Number of tasks that run.
+    """
+
+    declared: str
+    http_name: str
+    instances: int | None
+    running: int
+
+
 def _services(deployment: Deployment) -> Iterable[str]:
     return deployment.mesh.services
 
@@ -67,6 +85,22 @@ def _registrations(deployment: Deployment, name: str) -> list[Mapping[str, Any]]
     registries = _service(deployment, name).get("serviceRegistries", [])
     ids = [registry["registryArn"].rsplit("/", 1)[-1] for registry in registries]
     return [deployment.account.read("servicediscovery:GetService", Id=each)["Service"] for each in ids]
+
+
+def _discovered(deployment: Deployment) -> Iterable[str]:
+    return [name for name, service in deployment.mesh.services.items() if service.virtual_node]
+
+
+def _discovery(deployment: Deployment, name: str) -> DiscoverySeen:
+    read, mesh = deployment.account.read, deployment.mesh
+    registrations, running = _registrations(deployment, name), int(_service(deployment, name)["runningCount"])
+    if not registrations:
+        return DiscoverySeen(mesh.http_name, "", None, running)
+    namespace = read("servicediscovery:GetNamespace", Id=registrations[0]["NamespaceId"])["Namespace"]
+    http_name = str(namespace["Properties"]["HttpProperties"]["HttpName"])
+    question = {"NamespaceName": http_name, "ServiceName": registrations[0]["Name"], "MaxResults": 1_000}
+    instances = read("servicediscovery:DiscoverInstances", **question, HealthStatus="ALL")["Instances"]
+    return DiscoverySeen(mesh.http_name, http_name, len(instances), running)
 
 
 def _balanced(deployment: Deployment) -> Iterable[str]:
@@ -137,6 +171,18 @@ def judge_registrations(registrations: Sequence[Mapping[str, Any]]) -> Judgement
     return contradicted(text, "Callers would go on connecting to stopped tasks: deploy the services stack again")
 
 
+def judge_discovery(seen: DiscoverySeen) -> Judgement:
+    """Judge whether callers ask for the right namespace, and find every running task."""
+    if seen.instances is None:
+        return contradicted("not in Cloud Map", "Nobody finds its tasks: deploy the services stack again")
+    text = f"HTTP name {seen.http_name}; {seen.instances} instances, {seen.running} tasks run"
+    if seen.http_name != seen.declared:
+        return contradicted(text, f"Callers ask for {seen.declared}: write http_name: {seen.http_name} below mesh")
+    if seen.instances == seen.running:
+        return confirmed(text)
+    return undecided(text, "Tasks are coming or going: run this again; if it stays so, please report it")
+
+
 def judge_targets(targets: Sequence[Mapping[str, Any]]) -> Judgement:
     """Judge whether the load balancer finds its targets healthy."""
     states = [target["TargetHealth"]["State"] for target in targets]
@@ -174,6 +220,13 @@ CHECKS: tuple[Check[Any], ...] = (
         _services,
         _registrations,
         judge_registrations,
+    ),
+    Check(
+        "service-discovery",
+        "Cloud Map's API knows the namespace by the name that callers use, and names every running task",
+        _discovered,
+        _discovery,
+        judge_discovery,
     ),
     Check("service-balancer", "The load balancer reaches the gateway", _balanced, _targets, judge_targets),
 )

@@ -1,10 +1,10 @@
 """
 Stopping without a failed request.
 
-Clients keep a stopping task's address for a while, so the proxy goes on accepting connections for longer than that and
-only asks clients to leave, with ``Connection: close`` and GOAWAY. Then it closes the ways in and waits for requests in
-flight. The readiness container does this, because ECS stops it first; Envoy's container does if it has no application,
-or if all containers are told to stop at once.
+Callers learn of a stopping task within 13 seconds (:data:`meshcert.contract.discovery.CALLERS_LEARN_S`), so the proxy
+goes on accepting connections for longer than that and only asks clients to leave, with ``Connection: close`` and
+GOAWAY. Then it closes the ways in and waits for requests in flight. The readiness container does this, because ECS
+stops it first; Envoy's container does if it has no application, or if all containers are told to stop at once.
 """
 
 from __future__ import annotations
