@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from meshcert.contract.environment import LOG_LEVEL, PROXY
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from socket import socket
     from typing import Never
 
@@ -70,35 +70,36 @@ def kept(listener: socket | None, environ: Mapping[str, str], path: str) -> sock
         return None
 
 
-def serve(listener: socket, secrets: ResourceStore, endpoints: ResourceStore, log: Log, supervisor: int) -> Never:
+def serve(
+    listener: socket, secrets: ResourceStore, endpoints: ResourceStore, log: Log, envoy: Callable[[], int]
+) -> Never:
     """Serve :func:`discovery_socket` for ever, in a thread of its own."""
     from entrypoint.grpc.server import Server
 
-    server = Server("sds", [discovery_socket(listener, secrets, endpoints, log, supervisor)], log)
+    server = Server("sds", [discovery_socket(listener, secrets, endpoints, log, envoy)], log)
     for store in (secrets, endpoints):
         store.on_change(server.wake)
     server.run()
 
 
 def discovery_socket(
-    listener: socket, secrets: ResourceStore, endpoints: ResourceStore, log: Log, supervisor: int
+    listener: socket, secrets: ResourceStore, endpoints: ResourceStore, log: Log, envoy: Callable[[], int]
 ) -> ServedSocket:
     """
     Return the socket over which Envoy gets secrets and endpoints. Other programs of the same user may read them too.
 
     Args:
-        supervisor: Process id of Envoy's parent.
+        envoy: Tells Envoy's process id; 0 while there is none.
     """
     from entrypoint.grpc.server import ServedSocket  # it loads HTTP/2
-    from entrypoint.grpc.socket import parent_of
     from entrypoint.log import WarningsOnce
     from entrypoint.xds.subscriptions import discovery_services
 
     warnings = WarningsOnce(log)
 
     def attributes_of(peer: Peer) -> dict[str, bool]:
-        # A parent that cannot be seen is accepted: other users are refused anyway.
-        return {"envoy": parent_of(peer.pid) in {0, supervisor}}
+        # The supervisor is PID 1: orphans become its children, and whoever enters from outside has pid 0 here.
+        return {"envoy": peer.pid != 0 and peer.pid == envoy()}
 
     def warn_of_unknown(asked: str) -> None:
         warnings.warning("sds-unknown-secret", asked=asked[:_LONGEST_NAME])

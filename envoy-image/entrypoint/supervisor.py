@@ -8,6 +8,7 @@ and goes on as soon as they are installed. The watcher is a fork of this process
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import select
 import signal
@@ -31,6 +32,14 @@ if TYPE_CHECKING:
     from entrypoint.container.opening import WaysIn
     from entrypoint.log import Log
 
+<<<<<<< HEAD
+=======
+_PID = 8
+"""Bytes in which a process id is passed on."""
+ENVOY_STOP_S = 3.0
+"""Seconds from SIGTERM to SIGKILL for Envoy."""
+
+>>>>>>> main
 
 def run(environ: Mapping[str, str]) -> int:
     """
@@ -51,6 +60,8 @@ class Supervisor:
         self._started = time.monotonic()
         self._envoy = 0
         self._envoy_configured = False
+        # Shared with the watcher, which is started before Envoy.
+        self._envoy_told = mmap.mmap(-1, _PID)
         self._watcher = 0
         self._restarts = Restarts()
         self._watcher_restart_at = 0.0
@@ -128,7 +139,9 @@ class Supervisor:
         command = envoy_command(self._paths.envoy_config, self._environ)
         supervisor = os.getpid()
         self._envoy = os.fork()
-        if self._envoy == 0:
+        if self._envoy:
+            self._tell_envoy()
+        else:
             try:
                 self._become_child()
                 # Python ignores it, and a program would inherit that. The watcher keeps ignoring it: a closed standard
@@ -140,6 +153,12 @@ class Supervisor:
                 self._log.error("envoy-not-started", reason=f"envoy: {error.strerror}")
             finally:
                 os._exit(exit_codes.ENVOY)
+
+    def _tell_envoy(self) -> None:
+        self._envoy_told[:] = self._envoy.to_bytes(_PID, "big")
+
+    def _told_envoy(self) -> int:
+        return int.from_bytes(self._envoy_told[:], "big")
 
     def _start_watcher(self) -> None:
         from entrypoint import sockets  # the watcher needs what it loads, and inherits it
@@ -162,6 +181,7 @@ class Supervisor:
                         environ=self._environ,
                         started=self._started,
                         supervisor=supervisor,
+                        envoy=self._told_envoy,
                         installed=self._installed,
                         accepted=self._accepted,
                         report=lambda what: os.write(writer, what),
@@ -224,6 +244,7 @@ class Supervisor:
 
     def _on_envoy_ended(self, code: int) -> None:
         self._envoy = 0
+        self._tell_envoy()
         if self._exit_code is not None:
             return
         if self._drain is not None:

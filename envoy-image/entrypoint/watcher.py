@@ -34,6 +34,7 @@ class WatcherArguments(NamedTuple):
 
     Args:
         started: When the container started, in monotonic time.
+        envoy: Tells Envoy's process id; 0 while there is none.
         installed: True if an earlier watcher has handed every secret over.
         accepted: True if Envoy has accepted every secret.
         report: Sends a byte of :mod:`entrypoint.container.reports` to the supervisor.
@@ -43,6 +44,7 @@ class WatcherArguments(NamedTuple):
     environ: Mapping[str, str]
     started: float
     supervisor: int
+    envoy: Callable[[], int]
     installed: bool
     accepted: bool
     report: Callable[[bytes], object]
@@ -260,7 +262,7 @@ def _over_socket(
         try:
             from entrypoint.sockets import serve
 
-            serve(listener, secrets, endpoints, log, arguments.supervisor)
+            serve(listener, secrets, endpoints, log, arguments.envoy)
         except Exception as error:  # noqa: BLE001  without this thread Envoy gets nothing: a new watcher has one
             from entrypoint.log import place_of
 

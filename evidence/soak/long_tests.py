@@ -1,7 +1,8 @@
-"""Tests that take too long for every commit: each deploys a mesh of its own. They are in ``evidence/soak/long``."""
+"""Tests that take too long for every commit, or that are tried more often than there: run as a run of the soak."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -10,17 +11,24 @@ from xml.etree import ElementTree as ET
 from evidence.soak.report import ROOT, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 
-def run_all(folder: Path, say: Callable[[str], object]) -> Outcome:
+def run_all(
+    folder: Path,
+    say: Callable[[str], object],
+    tests: str = "evidence/soak/long",
+    environ: Mapping[str, str] | None = None,
+) -> Outcome:
     """
     Run them, one after the other.
 
     Args:
         folder: For pytest's report.
         say: Takes a line about each test.
+        tests: A file or folder of tests; those that deploy a mesh of their own unless told.
+        environ: Further variables.
     """
     report = folder / "report.xml"
     command = [
@@ -31,9 +39,10 @@ def run_all(folder: Path, say: Callable[[str], object]) -> Outcome:
         "-p",
         "no:cacheprovider",
         f"--junit-xml={report}",
-        "evidence/soak/long",
+        tests,
     ]
-    subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL)
+    environment = {**os.environ, **(environ or {})}
+    subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.DEVNULL, env=environment)
     cases = list(ET.parse(report).iter("testcase"))  # noqa: S314 -- pytest has just written it
     faults = {}
     for case in cases:

@@ -31,6 +31,8 @@ CUT_OFF_LIFETIME_S = 600.0
 FLEET = 100
 THROTTLED_ROTATIONS = 20
 _THROTTLED = 0.3
+LIARS = "tests/meshcert/lifecycle/doing/test_liars.py"
+LIARS_SEEDS = 25
 
 
 def lifetimes(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
@@ -120,6 +122,12 @@ def rollbacks(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     return roll_back_often(folder, say)
 
 
+def simulation(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """Eight hundred days with a task that lies, an upstream that lies and a clock that is off, alone and together."""
+    del seed
+    return run_all(folder, say, LIARS, {"MESHCERT_LIARS": str(LIARS_SEEDS)})
+
+
 def kills(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """Watcher and Envoy die 200 times for each delivery, at random moments of a rotation."""
     del folder
@@ -136,6 +144,7 @@ RUNS: dict[str, Callable[[Path, Callable[[str], object], int], Outcome]] = {
     run.__name__: run
     for run in (
         long_tests,
+        simulation,
         rollbacks,
         kills,
         lifetimes,

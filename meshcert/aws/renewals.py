@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from meshcert.aws.acm import still_issuing
 from meshcert.aws.errors import aws_errors, error_code
+from meshcert.errors import AwsRefused
 from meshcert.material import certificate_version
 from meshcert.material.certificate_facts import certificate_facts
 
@@ -38,7 +39,10 @@ class AcmRenewals:
         """See :meth:`meshcert.issuing.acm.RenewalCalls.version`."""
         with aws_errors("acm:GetCertificate", certificate_arn), still_issuing(certificate_arn):
             certificate = self._client.get_certificate(CertificateArn=certificate_arn)["Certificate"]
-        return certificate_facts(certificate).serial_number, certificate_version(certificate)
+        try:
+            return certificate_facts(certificate).serial_number, certificate_version(certificate)
+        except ValueError as error:
+            raise AwsRefused("acm:GetCertificate", certificate_arn, "MalformedCertificate", str(error)) from None
 
     def renew(self, certificate_arn: str) -> None:
         """See :meth:`meshcert.issuing.acm.RenewalCalls.renew`."""

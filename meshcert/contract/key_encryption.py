@@ -33,3 +33,8 @@ The encryptions that a published key may have.
 BoringSSL refuses every other HMAC (``UNSUPPORTED_PRF``) and scrypt (``UNSUPPORTED_KEY_DERIVATION_FUNCTION``).
 Envoy 1.40 opens PBES2 with 3DES too, and PBES1 SHA1 with 3DES, RC2-40 and RC4; they are left out: no issuer uses them.
 """
+
+MOST_ITERATIONS = 100_000
+"""Rounds of a key derivation; ACM takes 2,048. A key of 2^31 rounds would keep a start waiting for an hour."""
+TOO_MANY_ITERATIONS = f"a key derivation of more than {MOST_ITERATIONS:,} rounds"
+"""Named in the place of an encryption: it is not among those that are opened."""

@@ -6,13 +6,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 
+from meshcert.material.pem import CERTIFICATE, blocks, sole_block
 from meshcert.san import Dns, Uri
 
 if TYPE_CHECKING:
     import datetime as dt
 
     from meshcert.san import San
+
+UNREADABLE = (
+    ArithmeticError,
+    LookupError,
+    TypeError,
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What ``cryptography`` raises about a certificate that is malformed, or of a kind that it does not know."""
 
 _Extension = TypeVar("_Extension", bound=x509.ExtensionType)
 
@@ -52,9 +66,9 @@ def certificate_facts(certificate: str) -> CertificateFacts:
         certificate: One certificate, PEM.
 
     Raises:
-        ValueError: If it is not PEM.
+        ValueError: If it is not one PEM certificate that can be read.
     """
-    leaf = x509.load_pem_x509_certificate(certificate.encode())
+    (leaf,) = load_certificates(sole_block(certificate, CERTIFICATE))
     serial = f"{leaf.serial_number:x}"
     return CertificateFacts(
         serial_number=serial.zfill(len(serial) + len(serial) % 2),
@@ -62,6 +76,25 @@ def certificate_facts(certificate: str) -> CertificateFacts:
         not_after=leaf.not_valid_after_utc,
         names=sans_of(leaf),
     )
+
+
+def load_certificates(pem: str) -> list[x509.Certificate]:
+    """
+    The certificates of a PEM text, each with a name, a validity and extensions that can be read.
+
+    ``cryptography`` reads most parts only when they are asked for, and then raises whatever is wrong with them.
+
+    Raises:
+        ValueError: If one cannot be read; the message says what is wrong, and quotes nothing.
+    """
+    try:
+        found = x509.load_pem_x509_certificates("".join(blocks(pem, CERTIFICATE)).encode())
+        for each in found:
+            _ = (each.extensions, each.subject, each.issuer, each.serial_number)
+            _ = (each.not_valid_before_utc, each.not_valid_after_utc)
+    except UNREADABLE as error:
+        raise ValueError(f"it is no certificate that can be read ({type(error).__name__})") from None
+    return found
 
 
 def sans_of(certificate: x509.Certificate) -> tuple[San, ...]:

@@ -12,13 +12,21 @@ import re
 from typing import Any
 
 from meshcert.errors import SecretMalformed, SecretNotPublished
-from meshcert.material import EncryptedPrivateKey, ListSource, Material, Passphrase, TrustBundle, split_certificates
+from meshcert.material import EncryptedPrivateKey, ListSource, Material, Passphrase, TrustBundle, join_certificates
+from meshcert.material.pem import CERTIFICATE, ENCRYPTED_PRIVATE_KEY, blocks, sole_block
 
 SCHEMA = 1
 
 # Written out, and never to change: CloudFormation would publish another text over every identity's material.
 PLACEHOLDER = '{"Schema": 1, "Placeholder": "Written by the template; the export function replaces it."}'
 """The value with which the template creates a secret. A changed text would make CloudFormation write a new version."""
+
+LONGEST_SECRET = 65_536
+"""Bytes of a secret's value (Secrets Manager quotas)."""
+_LONGEST_PASSPHRASE = 128
+"""ACM's longest (acm:ExportCertificate)."""
+_MOST_ISSUERS, _MOST_ROOTS = 16, 100
+"""Certificates in a chain and in a trust bundle: hierarchies of Private CA have five levels."""
 
 _PLAIN = re.compile(r"[\w.-][\w./-]*", re.ASCII)
 """Names of buckets and keys that no URL has to escape."""
@@ -55,7 +63,7 @@ def read_material(text: str, secret: str) -> Material:
         secret: Its name or ARN, for messages.
 
     Returns:
-        The material, complete but unchecked.
+        The material, complete but unchecked. Its PEM blocks are what was in the fields, and nothing else.
 
     Raises:
         SecretNotPublished: If it is the template's placeholder.
@@ -63,14 +71,12 @@ def read_material(text: str, secret: str) -> Material:
             of its kind.
     """
     fields = _fields(text, secret, ("Certificate", "CertificateChain", "PrivateKey", "Passphrase"))
-    for name in ("Certificate", "CertificateChain"):
-        _require_certificates(fields[name], name, secret)
-    if "-----BEGIN ENCRYPTED PRIVATE KEY-----" not in fields["PrivateKey"]:
-        raise SecretMalformed(secret, "PrivateKey is not an encrypted PKCS#8 PEM (BEGIN ENCRYPTED PRIVATE KEY)")
+    if len(fields["Passphrase"]) > _LONGEST_PASSPHRASE:
+        raise SecretMalformed(secret, f"Passphrase is longer than {_LONGEST_PASSPHRASE} characters")
     return Material(
-        certificate=fields["Certificate"],
-        certificate_chain=fields["CertificateChain"],
-        private_key=EncryptedPrivateKey(fields["PrivateKey"]),
+        certificate=_block(fields, "Certificate", CERTIFICATE, secret),
+        certificate_chain=_certificates(fields, "CertificateChain", _MOST_ISSUERS, secret),
+        private_key=EncryptedPrivateKey(_block(fields, "PrivateKey", ENCRYPTED_PRIVATE_KEY, secret)),
         passphrase=Passphrase(fields["Passphrase"]),
     )
 
@@ -96,19 +102,19 @@ def read_trust_bundle(text: str, secret: str) -> TrustBundle:
             wrongly.
     """
     fields = _fields(text, secret, ("TrustBundle",))
-    _require_certificates(fields["TrustBundle"], "TrustBundle", secret)
-    return TrustBundle(fields["TrustBundle"], _list_sources(fields.get("RevocationLists", []), secret))
+    roots = _certificates(fields, "TrustBundle", _MOST_ROOTS, secret)
+    return TrustBundle(roots, _list_sources(fields.get("RevocationLists", []), secret))
 
 
 def _list_sources(value: object, secret: str) -> tuple[ListSource, ...]:
     try:
-        sources = tuple(ListSource(each["Bucket"], each["Key"], each["Authority"]) for each in value)  # type: ignore[attr-defined]  # see below
-        if all(
-            _PLAIN.fullmatch(source.bucket) and _PLAIN.fullmatch(source.key) and split_certificates(source.authority)
-            for source in sources
-        ):
+        sources = tuple(
+            ListSource(each["Bucket"], each["Key"], sole_block(each["Authority"], CERTIFICATE))
+            for each in value  # type: ignore[attr-defined]  # see below
+        )
+        if all(_PLAIN.fullmatch(source.bucket) and _PLAIN.fullmatch(source.key) for source in sources):
             return sources
-    except (KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         # The value does not have the shape that :func:`write_trust_bundle` writes.
         pass
     raise SecretMalformed(secret, "RevocationLists is no list of Bucket, Key and Authority")
@@ -116,6 +122,8 @@ def _list_sources(value: object, secret: str) -> tuple[ListSource, ...]:
 
 def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, Any]:
     """All fields of a value; those in ``names`` have been checked to be text."""
+    if len(text) > LONGEST_SECRET:
+        raise SecretMalformed(secret, f"it is longer than {LONGEST_SECRET} bytes, which no secret can be")
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -139,6 +147,18 @@ def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, Any]:
     return value
 
 
-def _require_certificates(pem: str, field: str, secret: str) -> None:
-    if not split_certificates(pem):
-        raise SecretMalformed(secret, f"{field} holds no PEM certificate")
+def _block(fields: dict[str, Any], field: str, kind: str, secret: str) -> str:
+    try:
+        return sole_block(fields[field], kind)
+    except ValueError as error:
+        raise SecretMalformed(secret, f"{field}: {error}") from None
+
+
+def _certificates(fields: dict[str, Any], field: str, most: int, secret: str) -> str:
+    try:
+        found = blocks(fields[field], CERTIFICATE)
+    except ValueError as error:
+        raise SecretMalformed(secret, f"{field}: {error}") from None
+    if not 0 < len(found) <= most:
+        raise SecretMalformed(secret, f"{field} holds {len(found) or 'no'} PEM certificates; 1 to {most} are read")
+    return join_certificates(found)

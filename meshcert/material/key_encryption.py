@@ -6,20 +6,16 @@ Envoy opens fewer forms than OpenSSL and ``cryptography`` do: :mod:`meshcert.con
 
 from __future__ import annotations
 
-import binascii
-import re
-from base64 import b64decode
 from typing import TYPE_CHECKING
 
 from cryptography import x509  # noqa: TC002  asn1.sequence reads the annotations at run time
 from cryptography.hazmat import asn1
 
-from meshcert.contract.key_encryption import HMAC_SHA1, NAMES, PBES2, PBKDF2
+from meshcert.contract.key_encryption import HMAC_SHA1, MOST_ITERATIONS, NAMES, PBES2, PBKDF2, TOO_MANY_ITERATIONS
+from meshcert.material.pem import ENCRYPTED_PRIVATE_KEY, decoded, sole_block
 
 if TYPE_CHECKING:
     from meshcert.material import EncryptedPrivateKey
-
-_PEM = re.compile(r"-----BEGIN ENCRYPTED PRIVATE KEY-----\s(?P<body>.*?)-----END ENCRYPTED PRIVATE KEY-----", re.DOTALL)
 
 
 @asn1.sequence
@@ -62,11 +58,10 @@ def describe_encryption(private_key: EncryptedPrivateKey) -> str:
         For example ``PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1``; ``no readable PKCS#8 encryption`` if the header
         cannot be read.
     """
-    found = _PEM.search(private_key.reveal())
     try:
-        info = asn1.decode_der(_EncryptedPrivateKeyInfo, b64decode(found["body"])) if found else None
-        return _scheme(info.algorithm) if info else "no readable PKCS#8 encryption"
-    except (ValueError, binascii.Error):
+        block = sole_block(private_key.reveal(), ENCRYPTED_PRIVATE_KEY)
+        return _scheme(asn1.decode_der(_EncryptedPrivateKeyInfo, decoded(block)).algorithm)
+    except (OverflowError, TypeError, ValueError):
         # The parser's message may quote what it read, so it is left out.
         return "no readable PKCS#8 encryption"
 
@@ -78,8 +73,9 @@ def _scheme(identifier: _AlgorithmIdentifier) -> str:
     derivation = parameters.key_derivation
     described = _name(derivation.algorithm)
     if derivation.algorithm.dotted_string == PBKDF2:
-        prf = derivation.parameters.parse(_Pbkdf2Parameters).prf
-        described = f"PBKDF2 {_name(prf.algorithm) if prf else NAMES[HMAC_SHA1]}"
+        kdf = derivation.parameters.parse(_Pbkdf2Parameters)
+        function = _name(kdf.prf.algorithm) if kdf.prf else NAMES[HMAC_SHA1]
+        described = f"PBKDF2 {function}" if 0 < kdf.iterations <= MOST_ITERATIONS else TOO_MANY_ITERATIONS
     return f"PBES2 with {_name(parameters.encryption.algorithm)} and {described}"
 
 

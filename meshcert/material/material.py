@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple, Never
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s.*?-----END CERTIFICATE-----", re.DOTALL)
+# A body has no "-", so that a text of many beginnings without an end is searched once and not for each of them.
+_CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----\s[^-]*-----END CERTIFICATE-----")
 
 
 class _Secret:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 from cryptography.x509.oid import ExtendedKeyUsageOID
@@ -21,9 +20,10 @@ from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store
 
 from meshcert.contract.key_encryption import OPENED_BY_ENVOY
 from meshcert.errors import Fault, MaterialRejected
-from meshcert.material import join_certificates
-from meshcert.material.certificate_facts import extension_of, sans_of
+from meshcert.material import EncryptedPrivateKey, join_certificates
+from meshcert.material.certificate_facts import UNREADABLE, extension_of, load_certificates, sans_of
 from meshcert.material.key_encryption import describe_encryption
+from meshcert.material.pem import CERTIFICATE, ENCRYPTED_PRIVATE_KEY, sole_block
 from meshcert.san import Dns
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from meshcert.san import San
 
 _ROLES = {"serverAuth": ExtendedKeyUsageOID.SERVER_AUTH, "clientAuth": ExtendedKeyUsageOID.CLIENT_AUTH}
-_LEAST_RSA_BITS = 2048
+_LEAST_RSA_BITS, _MOST_RSA_BITS = 2048, 4096
+"""A signature of 16,384 bits takes seconds of a small task's CPU."""
 _EXPORT_AGAIN = "Have ACM issue a new certificate, then export it again"
 
 
@@ -79,7 +80,7 @@ def verify_material(material: Material, expected: Expectation) -> Material:
     Check everything that :func:`verify_certificate` checks, and the private key.
 
     Returns:
-        The same material with its chain in order: issuing CA first, trust anchor last.
+        The same material with its chain in order, issuing CA first, trust anchor last, and nothing around its blocks.
 
     Raises:
         MaterialRejected: With every fault found.
@@ -88,7 +89,11 @@ def verify_material(material: Material, expected: Expectation) -> Material:
     faults += _key_faults(material)
     if faults:
         raise MaterialRejected(expected.identity, tuple(faults))
-    return material._replace(certificate_chain=join_certificates(_pem(issuer) for issuer in path[1:]))
+    return material._replace(
+        certificate=sole_block(material.certificate, CERTIFICATE),
+        certificate_chain=join_certificates(_pem(issuer) for issuer in path[1:]),
+        private_key=EncryptedPrivateKey(sole_block(material.private_key.reveal(), ENCRYPTED_PRIVATE_KEY)),
+    )
 
 
 def verify_trust_bundle(bundle: TrustBundle, hierarchy: str, at: dt.datetime) -> None:
@@ -114,12 +119,12 @@ def verify_trust_bundle(bundle: TrustBundle, hierarchy: str, at: dt.datetime) ->
 def _certificate_faults(
     certificate: str, certificate_chain: str, expected: Expectation
 ) -> tuple[list[Fault], list[x509.Certificate]]:
-    leaves, issuers, anchors = _load(certificate), _load(certificate_chain), _load(expected.trust_anchors)
+    leaves, issuers, anchors = _load_one(certificate), _load(certificate_chain), _load(expected.trust_anchors)
     faults = [
         Fault(place, f"it is not {what}", _EXPORT_AGAIN)
         for place, what, broken in (
-            ("certificate", "one PEM certificate", len(leaves) != 1),
-            ("certificate chain", "PEM certificates", not issuers),
+            ("certificate", "one PEM certificate that can be read, with nothing around it", len(leaves) != 1),
+            ("certificate chain", "PEM certificates that can be read", not issuers),
             ("trust anchor", "PEM certificates: the root CA gave none", not anchors),
         )
         if broken
@@ -167,8 +172,13 @@ def _usage_faults(leaf: x509.Certificate) -> Iterator[Fault]:
     constraints = extension_of(leaf, x509.BasicConstraints)
     if constraints is not None and constraints.ca:
         yield Fault("certificate", "it is a CA's, not a leaf", _EXPORT_AGAIN)
+    usage = extension_of(leaf, x509.KeyUsage)
+    if usage and (usage.key_cert_sign or usage.crl_sign):
+        yield Fault("certificate", "it may sign certificates or revocation lists, as only a CA may", _EXPORT_AGAIN)
+    if usage and not usage.digital_signature:
+        yield Fault("certificate", "its key usage lacks digitalSignature, which TLS needs", _EXPORT_AGAIN)
     if not _peers_take_its_key(leaf):
-        problem = "its key is neither RSA of 2048 bits or more nor EC P-256 or P-384: peers refuse it, or should"
+        problem = "its key is neither RSA of 2048 to 4096 bits nor EC P-256 or P-384: peers refuse it, or should"
         yield Fault("certificate", problem, "Choose a key algorithm that ACM offers")
 
 
@@ -180,10 +190,10 @@ def _peers_take_its_key(leaf: x509.Certificate) -> bool:
     """
     try:
         key = leaf.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except UNREADABLE:
         return False
     if isinstance(key, rsa.RSAPublicKey):
-        return key.key_size >= _LEAST_RSA_BITS
+        return _LEAST_RSA_BITS <= key.key_size <= _MOST_RSA_BITS
     return isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, (ec.SECP256R1, ec.SECP384R1))
 
 
@@ -235,15 +245,17 @@ def _key_faults(material: Material) -> Iterator[Fault]:
     if encryption not in OPENED_BY_ENVOY:
         yield Fault(
             "private key",
-            f"it is encrypted with {encryption}, which Envoy cannot open",
+            f"it is encrypted with {encryption}, which Envoy cannot open, or not in time",
             "Export it again: ACM encrypts with PBES2, AES-256-CBC and PBKDF2 with HMAC-SHA1",
         )
+        # Another derivation may cost any time and memory.
+        return
     try:
         key = load_pem_private_key(pem, material.passphrase.reveal().encode())
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except UNREADABLE:
         yield Fault("private key", "the passphrase does not open it", "Export both again: they are made together")
         return
-    leaves = _load(material.certificate)
+    leaves = _load_one(material.certificate)
     if len(leaves) == 1 and key.public_key() != leaves[0].public_key():
         remedy = "Export all parts again at once: a renewal replaces certificate and key together"
         yield Fault("private key", "it belongs to another certificate", remedy)
@@ -261,8 +273,15 @@ def _root_faults(root: x509.Certificate, at: dt.datetime) -> Iterator[Fault]:
 
 def _load(pem: str) -> list[x509.Certificate]:
     try:
-        return x509.load_pem_x509_certificates(pem.encode())
-    except (ValueError, x509.InvalidVersion):
+        return load_certificates(pem)
+    except ValueError:
+        return []
+
+
+def _load_one(pem: str) -> list[x509.Certificate]:
+    try:
+        return load_certificates(sole_block(pem, CERTIFICATE))
+    except ValueError:
         return []
 
 

@@ -16,7 +16,6 @@ from meshcert.proxy import TlsMode
 from tests.docs.pages import PAGES, rows
 from tests.envoy.http_spoken_cases import CASES
 from tests.envoy.peers_cases import accepted, refusals
-from tests.meshcert.publishing.test_bad_own_material import PROXY_PASSES
 
 PAGE = "docs/proxy.md"
 REASONS = {
@@ -52,7 +51,7 @@ def test_what_envoy_accepts_is_on_the_page_with_what_refuses_it_instead() -> Non
     for kind, _, published, proxied in table:
         good = kind == "P-384"
         assert published.startswith("accepts" if good else "refuses"), kind
-        assert proxied.startswith("accepts" if good or kind in PROXY_PASSES else "refuses"), kind
+        assert proxied.startswith("accepts" if good else "refuses"), kind
 
 
 def test_every_mode_is_on_the_page() -> None:

@@ -38,10 +38,12 @@ TELLER, TRUST = "identity/colorteller", "trust/colorgateway"
 class Secrets(Served):
     """A running server, and the secrets that it offers."""
 
-    def __init__(self, path: str, supervisor: int) -> None:
+    def __init__(self, path: str, envoy: int) -> None:
         self.store = ResourceStore(SECRETS, [TRUST, TELLER])
         endpoints = ResourceStore(ENDPOINTS, [])
-        super().__init__(path, lambda wire, log: sockets.discovery_socket(wire, self.store, endpoints, log, supervisor))
+        super().__init__(
+            path, lambda wire, log: sockets.discovery_socket(wire, self.store, endpoints, log, lambda: envoy)
+        )
         self.store.on_change(self.server.wake)
         self.store.offer(TELLER, VersionedResource("v1", field(2, "of v1")))
 
@@ -49,7 +51,7 @@ class Secrets(Served):
 @pytest.fixture
 def secrets(tmp_path: Path) -> Secrets:
     """A server to which this process is Envoy."""
-    return Secrets(str(tmp_path / "sds.sock"), os.getppid())
+    return Secrets(str(tmp_path / "sds.sock"), os.getpid())
 
 
 @pytest.fixture
@@ -116,9 +118,10 @@ def test_a_call_that_cannot_be_served_ends_with_its_status(stub: Any) -> None:
     ]
 
 
-def test_a_client_that_is_not_envoy_only_reads(tmp_path: Path) -> None:
-    """Its refusal is no reason to go back."""
-    secrets = Secrets(str(tmp_path / "other.sock"), os.getpid())
+@pytest.mark.parametrize("envoy", [os.getppid(), 0], ids=["a sibling of Envoy's", "no Envoy yet"])
+def test_a_client_that_is_not_envoy_only_reads(tmp_path: Path, envoy: int) -> None:
+    """Its refusal is no reason to go back, whoever its parent is."""
+    secrets = Secrets(str(tmp_path / "other.sock"), envoy)
     requests: SimpleQueue[Any] = SimpleQueue()
     with grpc.insecure_channel(f"unix:{secrets.path}") as channel:
         answers = sds_pb2_grpc.SecretDiscoveryServiceStub(channel).StreamSecrets(iter(requests.get, None), timeout=10)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -56,14 +55,18 @@ def pair(
     """A teller's Envoy that speaks one of the variants, and has nothing yet."""
     address, path = new_address(), str(tmp_path / "sds.sock")
     store = ResourceStore(SECRETS, secrets_used(SETTINGS))
+    started: list[int] = []  # before Envoy connects, its process id is in it
     threading.Thread(
-        target=serve, args=(bind(path), store, ResourceStore(ENDPOINTS, ()), Log("debug"), os.getpid()), daemon=True
+        target=serve,
+        args=(bind(path), store, ResourceStore(ENDPOINTS, ()), Log("debug"), lambda: started[0] if started else 0),
+        daemon=True,
     ).start()
     configuration = json.dumps(bootstrap(SETTINGS, Addresses("", address, address, sds_socket=path)))
     config = tmp_path / "envoy.json"
     config.write_text(configuration.replace('"api_type": "GRPC"', f'"api_type": "{request.param}"'))
     arguments = ["--disable-hot-restart", "--concurrency", "1", "--log-level", "warning"]
     with subprocess.Popen([envoy_binary, "-c", config, *arguments]) as envoy:
+        started.append(envoy.pid)
         try:
             yield Pair(store, SocketHandover(store, secret_body, lambda: Admin(address)), Admin(address))
         finally:

@@ -11,6 +11,7 @@ import json
 import re
 import time
 from datetime import datetime
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from awscrt import auth, http
@@ -68,6 +69,8 @@ class EndpointCredentials:
     """
     Credentials from an endpoint, kept until they run out; the connection for the first fetch is made at once.
 
+    Several threads may ask: one fetches, the others wait for what it gets.
+
     Args:
         now: Returns seconds since 1970, UTC.
     """
@@ -80,6 +83,7 @@ class EndpointCredentials:
         self._now = now
         self._kept: Any = None
         self._expires = 0.0
+        self._fetching = Lock()
         self._connecting = connect(where.endpoint, bootstrap)
 
     def provider(self, timeout_s: float) -> Any:
@@ -92,13 +96,14 @@ class EndpointCredentials:
         Raises:
             ConnectionError: If the endpoint gives none, and the kept ones have expired.
         """
-        if self._expires - self._now() < REFRESH_BEFORE_S:
-            try:
-                self._kept, self._expires = self._fetch(timeout_s)
-            except ConnectionError:
-                if self._expires <= self._now():
-                    raise
-        return self._kept
+        with self._fetching:
+            if self._expires - self._now() < REFRESH_BEFORE_S:
+                try:
+                    self._kept, self._expires = self._fetch(timeout_s)
+                except ConnectionError:
+                    if self._expires <= self._now():
+                        raise
+            return self._kept
 
     def _fetch(self, timeout_s: float) -> tuple[Any, float]:
         """A provider, and when its credentials expire, seconds since 1970, UTC."""

@@ -76,13 +76,3 @@ def peer_of(connection: socket.socket) -> Peer:
     """
     pid, uid, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
     return Peer(pid, uid)
-
-
-def parent_of(pid: int) -> int:
-    """Return a process's parent; 0 if the process has ended or cannot be seen."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            # The second field is the program's name in brackets, and may itself contain brackets and spaces.
-            return int(file.read().rpartition(b")")[2].split()[1])
-    except (OSError, ValueError, IndexError):
-        return 0

@@ -7,12 +7,11 @@ Nothing here decides about trust: OpenSSL judges signatures, chains and names.
 
 from __future__ import annotations
 
-import binascii
-from base64 import b64decode
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.contract.key_encryption import HMAC_SHA1, NAMES, PBES2, PBKDF2
+from meshcert.contract.key_encryption import HMAC_SHA1, MOST_ITERATIONS, NAMES, PBES2, PBKDF2, TOO_MANY_ITERATIONS
+from meshcert.material.pem import ENCRYPTED_PRIVATE_KEY, decoded, sole_block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,17 +19,23 @@ if TYPE_CHECKING:
 _SEQUENCE = 0x30
 _OBJECT_IDENTIFIER = 0x06
 _UTC_TIME = 0x17
-_EXPLICIT_VERSION = 0xA0
+_EXPLICIT_VERSION, _VERSION_3 = 0xA0, b"\x02\x01\x02"
 _LONG_FORM = 0x80
 
 _SERIAL_NUMBER = 0
 _VALIDITY = 3
 _SUBJECT = 4
 _PUBLIC_KEY = 5
-"""Positions in ``TBSCertificate`` (RFC 5280 section 4.1), not counting the optional version."""
+"""Positions in ``TBSCertificate`` (RFC 5280 section 4.1), after the version."""
 
-_BEGIN = "-----BEGIN ENCRYPTED PRIVATE KEY-----"
-_END = "-----END ENCRYPTED PRIVATE KEY-----"
+_EXTENSIONS = 0xA3
+_INTEGER = 0x02
+_OCTET_STRING = 0x04
+BOOLEAN, _TRUE = 0x01, b"\x01\x01\xff"
+_MOST_ELEMENTS = 64
+"""In one sequence: no sequence that is read here has half as many, and a hostile one has half a million."""
+_LONGEST_IDENTIFIER = 64
+"""Bytes of an object identifier; each more makes the number longer that it is put together from."""
 
 
 class Element(NamedTuple):
@@ -79,12 +84,11 @@ def key_encryption(private_key: str) -> str:
     Raises:
         ValueError: If it is not an encrypted PKCS#8 key.
     """
-    body = private_key.partition(_BEGIN)[2].partition(_END)[0]
     try:
-        (info,) = elements(b64decode("".join(body.split()), validate=True))
+        (info,) = elements(decoded(sole_block(private_key, ENCRYPTED_PRIVATE_KEY)))
         algorithm, _sealed = elements(info.content)
         return _scheme(algorithm.content)
-    except (ValueError, IndexError, binascii.Error):
+    except (ValueError, IndexError, StopIteration):
         raise ValueError("it is no encrypted PKCS#8") from None
 
 
@@ -97,7 +101,8 @@ def read_certificate(certificate: bytes) -> CertificateFields:
     """
     try:
         to_be_signed, *_ = elements(next(elements(certificate)).content)
-        fields = [element for element in elements(to_be_signed.content) if element.tag != _EXPLICIT_VERSION]
+        version, *fields = elements(to_be_signed.content)
+        fields = fields if (version.tag, version.content) == (_EXPLICIT_VERSION, _VERSION_3) else []
         not_before, not_after = elements(fields[_VALIDITY].content)
         return CertificateFields(
             int.from_bytes(fields[_SERIAL_NUMBER].content, "big"),
@@ -110,15 +115,50 @@ def read_certificate(certificate: bytes) -> CertificateFields:
         raise ValueError("it is no certificate") from None
 
 
+def extensions(certificate: bytes) -> dict[str, bytes]:
+    """
+    The values of a DER certificate's extensions, by object identifier.
+
+    Raises:
+        ValueError: If they cannot be read, or one is there twice (RFC 5280 section 4.2).
+    """
+    found: dict[str, bytes] = {}
+    try:
+        to_be_signed, *_ = elements(next(elements(certificate)).content)
+        wrapped = next((field for field in elements(to_be_signed.content) if field.tag == _EXTENSIONS), None)
+        for extension in elements(next(elements(wrapped.content)).content) if wrapped else ():
+            identifier, *critical, value = elements(extension.content)
+            # DER has one encoding of TRUE, and leaves FALSE out, which is the default (X.690 sections 11.1 and 11.5).
+            sound = value.tag == _OCTET_STRING and all(flag.encoding == _TRUE for flag in critical)
+            found[dotted(identifier) if sound and dotted(identifier) not in found else ""] = value.content
+    except (ValueError, IndexError, StopIteration):
+        found = {"": b""}
+    if "" in found:
+        raise ValueError("its extensions cannot be read, or one is there twice")
+    return found
+
+
 def elements(data: bytes) -> Iterator[Element]:
-    """The consecutive elements in ``data`` (X.690 section 8.1, definite lengths only)."""
-    at = 0
+    """
+    The consecutive elements in ``data`` (X.690 section 8.1, definite lengths only).
+
+    Raises:
+        ValueError: If they are more than any sequence that is read here has, or one is truncated.
+    """
+    at = count = 0
     while at < len(data):
+        count += 1
+        if count > _MOST_ELEMENTS:
+            raise ValueError("too many elements")
         begin, tag, length = at, data[at], data[at + 1]
         at += 2
-        if length >= _LONG_FORM:
+        if length == _LONG_FORM:
+            raise ValueError("no definite length")
+        if length > _LONG_FORM:
             size = length - _LONG_FORM
             length = int.from_bytes(data[at : at + size], "big")
+            if length < max(_LONG_FORM, 1 << 8 * (size - 1)):
+                raise ValueError("a length that is longer than DER allows")
             at += size
         if at + length > len(data):
             raise ValueError("truncated")
@@ -141,7 +181,11 @@ def _derivation(element: Element) -> str:
     if name != PBKDF2:
         return NAMES.get(name, name)
     # PBKDF2's parameters: salt, iterations, length and pseudo-random function, which defaults to HMAC-SHA1.
-    functions = [_first(item) for item in elements(rest[0].content) if item.tag == _SEQUENCE]
+    parameters = list(elements(rest[0].content))
+    rounds = next(item.content for item in parameters if item.tag == _INTEGER)
+    if not 0 < int.from_bytes(rounds, "big", signed=True) <= MOST_ITERATIONS:
+        return TOO_MANY_ITERATIONS
+    functions = [_first(item) for item in parameters if item.tag == _SEQUENCE]
     function = functions[0] if functions else HMAC_SHA1
     return f"PBKDF2 {NAMES.get(function, function)}"
 
@@ -152,7 +196,7 @@ def _first(sequence: Element) -> str:
 
 def dotted(element: Element) -> str:
     """An object identifier in dotted form; ValueError if the element is not one."""
-    if element.tag != _OBJECT_IDENTIFIER:
+    if element.tag != _OBJECT_IDENTIFIER or len(element.content) > _LONGEST_IDENTIFIER:
         raise ValueError("no object identifier")
     parts, value = [], 0
     for byte in element.content:

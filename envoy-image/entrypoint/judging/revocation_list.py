@@ -23,6 +23,14 @@ _TIMES = (0x17, 0x18)
 _EXTENSIONS = 0xA0
 
 _CRL_NUMBER = "2.5.29.20"
+_LONGEST_NUMBER = 20
+"""Bytes (RFC 5280 section 5.2.3)."""
+_PARTS = frozenset({"2.5.29.27", "2.5.29.28"})
+"""
+A delta list's indicator, and an issuing distribution point. Both are critical (RFC 5280 sections 5.2.4 and 5.2.5), but
+not in every list. Envoy would take the first for the whole list, and refuse every peer for the second.
+"""
+LONGEST_LIST = 1 << 20
 _SIGNATURES = {
     "1.2.840.113549.1.1.11": ("RSA", "sha256"),
     "1.2.840.10045.4.3.2": ("EC", "sha256"),
@@ -74,6 +82,8 @@ def read_revocation_list(encoded: bytes, authority: bytes) -> RevocationList:
     Raises:
         ValueError: If it is not a list, is another CA's, is partial, or has a bad signature; the message says which.
     """
+    if len(encoded) > LONGEST_LIST:
+        raise ValueError(f"it is longer than {LONGEST_LIST} bytes")
     try:
         parts = _read(encoded)
     except _RefusedError:
@@ -110,18 +120,18 @@ def _read(encoded: bytes) -> _CertificateList:
 
 
 def _number(wrapped: list[der.Element]) -> int:
-    """
-    The list's number, 0 if it has none; a critical extension is refused.
-
-    A critical extension marks a delta list or a part of a list, and Envoy reads neither.
-    """
+    """The list's number, 0 if it has none; a delta list, a part of a list and any critical extension are refused."""
     number = 0
     for extension in der.elements(next(der.elements(wrapped[0].content)).content) if wrapped else ():
         identifier, *rest = der.elements(extension.content)
-        if rest[0].tag == _BOOLEAN and rest[0].content != b"\0":
+        name = der.dotted(identifier)
+        if name in _PARTS or (rest[0].tag == _BOOLEAN and rest[0].content != b"\0"):
             raise _RefusedError("it is only a part of a list: set CrlType COMPLETE")
-        if der.dotted(identifier) == _CRL_NUMBER:
-            number = int.from_bytes(next(der.elements(rest[-1].content)).content, "big")
+        if name == _CRL_NUMBER:
+            encoded = next(der.elements(rest[-1].content)).content
+            if len(encoded) > _LONGEST_NUMBER + 1:
+                raise _RefusedError("its number is longer than RFC 5280 allows")
+            number = int.from_bytes(encoded, "big")
     return number
 
 

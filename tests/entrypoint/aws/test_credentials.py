@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
@@ -58,6 +59,17 @@ def _task_credentials(api: SecretsApi, bootstrap: io.ClientBootstrap, now: Time)
 
 def _access_key(credentials: EndpointCredentials) -> str:
     return str(credentials.provider(2.0).get_credentials().result(2.0).access_key_id)
+
+
+def test_threads_that_ask_at_once_share_one_fetch(api: SecretsApi, bootstrap: io.ClientBootstrap) -> None:
+    """Secrets and endpoints are fetched at the same time, and neither costs the other its connection."""
+    credentials = _task_credentials(api, bootstrap, Time())
+
+    with ThreadPoolExecutor(8) as threads:
+        keys = list(threads.map(lambda _: _access_key(credentials), range(8)))
+
+    assert keys == [ACCESS_KEY] * 8
+    assert api.credential_requests == 1
 
 
 def test_credentials_are_fetched_once_and_renewed_before_they_end(

@@ -6,6 +6,7 @@ import datetime as dt
 import random
 import ssl
 import time
+import tracemalloc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -89,6 +90,36 @@ class TestOneList:
 
         with pytest.raises(ValueError, match="only a part"):
             read_revocation_list(hierarchy.revocation_list(extension=extension), _der(hierarchy.root_pem))
+        with pytest.raises(ValueError, match="only a part"):
+            read_revocation_list(
+                hierarchy.revocation_list(extension=extension, critical=False), _der(hierarchy.root_pem)
+            )
+
+    @pytest.mark.parametrize("element", [b"\x05\x00", b"\x30\x00"], ids=["NULL", "SEQUENCE"])
+    def test_half_a_million_elements_cost_no_memory(self, element: bytes) -> None:
+        """Before any signature is looked at, in the part to be signed and outside of it."""
+        filling = element * (500_000 // 2)
+        inner = b"\x30\x83" + len(filling).to_bytes(3, "big") + filling
+        rest = b"\x30\x00\x03\x01\x00"
+        outer = b"\x30\x83" + (len(inner) + len(rest)).to_bytes(3, "big") + inner + rest
+        authority = _der(Hierarchy().root_pem)
+        tracemalloc.start()
+        try:
+            for encoded in (inner, outer):
+                with pytest.raises(ValueError, match="it is no revocation list"):
+                    read_revocation_list(encoded, authority)
+            assert tracemalloc.get_traced_memory()[1] < 8 << 20
+        finally:
+            tracemalloc.stop()
+
+    def test_a_longer_list_than_s3_is_asked_for_is_not_read(self) -> None:
+        """And no number longer than RFC 5280 allows: Python itself refuses to write out a very long one."""
+        hierarchy = Hierarchy()
+
+        with pytest.raises(ValueError, match="longer than"):
+            read_revocation_list(bytes((1 << 20) + 1), _der(hierarchy.root_pem))
+        with pytest.raises(ValueError, match="its number is longer"):
+            read_revocation_list(hierarchy.revocation_list(number=1 << 200), _der(hierarchy.root_pem))
 
     @pytest.mark.parametrize("at", [0.0, 0.2, 0.5, 0.8, 0.99])
     def test_one_changed_byte_is_found(self, at: float) -> None:

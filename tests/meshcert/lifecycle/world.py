@@ -64,6 +64,7 @@ class LifecycleWorld:
         services: The services of the identity.
         policy: When things are due.
         issuer: Who issues; ACM unless told.
+        platform: Where services run; ECS unless told.
     """
 
     def __init__(
@@ -71,13 +72,14 @@ class LifecycleWorld:
         services: tuple[ServiceUse, ...] = (GATEWAY, TELLER),
         policy: Policy | None = None,
         issuer: Callable[[FakeClock], Any] = SimulatedAcm,
+        platform: Callable[[FakeClock, InMemoryVault], SimulatedEcs] = SimulatedEcs,
     ) -> None:
         self.clock = FakeClock(T0)
         self.policy = policy or Policy()
         self.vault = InMemoryVault()
         self.acm: Any = issuer(self.clock)
         self.acm.authorities[ROOT] = T0 + 3650 * DAY
-        self.ecs = SimulatedEcs(self.clock, self.vault)
+        self.ecs = platform(self.clock, self.vault)
         self.table = InMemoryLifecycle()
         self.declared = InMemoryIdentities()
         self.audit = InMemoryAudit()

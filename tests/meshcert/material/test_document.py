@@ -59,6 +59,8 @@ def test_the_templates_placeholder_means_not_published_yet(read: Callable[[str, 
         read(PLACEHOLDER, SECRET)
 
 
+_NOT_ONE = "it is not exactly one PEM block BEGIN"
+_IN_THE_CLEAR = "-----BEGIN PRIVATE KEY-----\nMIIB\n-----END PRIVATE KEY-----\n"
 MALFORMED: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
     "not JSON": (lambda fields: json.dumps(fields)[:-1], "it is not JSON"),
     "a list": (lambda fields: json.dumps([fields]), "no object"),
@@ -69,13 +71,48 @@ MALFORMED: dict[str, tuple[Callable[[dict[str, Any]], str], str]] = {
         lambda fields: json.dumps(fields | {"Certificate": None, "PrivateKey": 5}),
         "missing or empty: Certificate, PrivateKey",
     ),
-    "certificate not PEM": (lambda fields: json.dumps(fields | {"Certificate": "tempcert"}), "Certificate holds no"),
+    "certificate not PEM": (
+        lambda fields: json.dumps(fields | {"Certificate": "tempcert"}),
+        "Certificate: it is not exactly one PEM block BEGIN CERTIFICATE",
+    ),
     "chain not PEM": (lambda fields: json.dumps(fields | {"CertificateChain": "-"}), "CertificateChain holds no"),
-    "key not PEM": (lambda fields: json.dumps(fields | {"PrivateKey": "tempkey"}), "PrivateKey is not an encrypted"),
+    "key not PEM": (
+        lambda fields: json.dumps(fields | {"PrivateKey": "tempkey"}),
+        _NOT_ONE,
+    ),
     "key not encrypted": (
         lambda fields: json.dumps(fields | {"PrivateKey": "-----BEGIN PRIVATE KEY-----\nMIIB\n"}),
-        "PrivateKey is not an encrypted",
+        _NOT_ONE,
     ),
+    "a key in the clear behind the encrypted one": (
+        lambda fields: json.dumps(fields | {"PrivateKey": fields["PrivateKey"] + _IN_THE_CLEAR}),
+        _NOT_ONE,
+    ),
+    "a key in the clear before the encrypted one": (
+        lambda fields: json.dumps(fields | {"PrivateKey": _IN_THE_CLEAR + fields["PrivateKey"]}),
+        _NOT_ONE,
+    ),
+    "two leaves": (
+        lambda fields: json.dumps(fields | {"Certificate": fields["Certificate"] * 2}),
+        _NOT_ONE,
+    ),
+    "attributes before the leaf": (
+        lambda fields: json.dumps(fields | {"Certificate": "Bag Attributes\n" + fields["Certificate"]}),
+        _NOT_ONE,
+    ),
+    "a block that is no base64": (
+        lambda fields: json.dumps(fields | {"Certificate": fields["Certificate"].replace("M", "!")}),
+        "Certificate: a PEM block BEGIN CERTIFICATE is not base64",
+    ),
+    "very many issuers": (
+        lambda fields: json.dumps(fields | {"CertificateChain": fields["CertificateChain"] * 20}),
+        "CertificateChain holds 40 PEM certificates; 1 to 16 are read",
+    ),
+    "a very long passphrase": (
+        lambda fields: json.dumps(fields | {"Passphrase": "x" * 129}),
+        "Passphrase is longer than 128",
+    ),
+    "more than a secret can hold": (lambda fields: json.dumps(fields | {"Rest": "x" * 70_000}), "longer than 65536"),
 }
 
 

@@ -223,7 +223,6 @@ class TestBad:
             "clientAuth",
             "trust anchor",
             "scrypt",
-            "not open it",
         ):
             assert word in faults
 
