@@ -32,14 +32,9 @@ if TYPE_CHECKING:
     from entrypoint.container.opening import WaysIn
     from entrypoint.log import Log
 
-<<<<<<< HEAD
-=======
 _PID = 8
 """Bytes in which a process id is passed on."""
-ENVOY_STOP_S = 3.0
-"""Seconds from SIGTERM to SIGKILL for Envoy."""
 
->>>>>>> main
 
 def run(environ: Mapping[str, str]) -> int:
     """

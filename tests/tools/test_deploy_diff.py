@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.stacks.synthesis import synthesise
-from tools.deploy_diff import difference, main
+from tools.deploy_diff import assembled, difference, main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,8 +36,9 @@ class Deployed:
 @pytest.fixture(scope="module")
 def stacks(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
     """The demo's mesh, in the order of its deploy."""
-    templates = synthesise(tmp_path_factory.mktemp("assembly"))
-    return {f"color-{part}": templates.by_stack[part] for part in ("pki", "identities", "services", "renewal")}
+    folder = tmp_path_factory.mktemp("assembly")
+    synthesise(folder)
+    return assembled(folder)
 
 
 def resource(stacks: Stacks, kind: str, having: str = "") -> dict[str, Any]:
@@ -131,6 +132,7 @@ def test_a_first_deploy_and_a_removed_service_are_told(stacks: Stacks) -> None:
     gone = next(name for name, it in resources.items() if it.get("Properties", {}).get("ServiceName") == "colorteller")
     del resources[gone]
 
+    assert list(stacks) == ["color-pki", "color-identities", "color-services", "color-renewal"]
     assert first[:4] == [f"{stack}: not deployed yet, everything in it is new" for stack in stacks]
     assert "  colorteller   new" in first
     assert "  colorteller   removed: its tasks stop" in difference(Deployed(stacks), new)
