@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LEVELS = ("debug", "info", "warning", "error")
 DEFAULT_LEVEL = "info"
 _MOST_WARNINGS = 50
+_FLUSH_S = 0.5
 
 
 def iso_time(seconds: float) -> str:
@@ -36,12 +37,19 @@ class Log:
 
     Args:
         level: One of :data:`LEVELS`; anything else counts as ``info``.
-        write: Takes one line; by default, standard output.
+        write: Takes one line; by default, standard output, which may keep the caller waiting.
+        flush: Waits until all lines are written, for some seconds at most.
     """
 
-    def __init__(self, level: str = DEFAULT_LEVEL, write: Callable[[bytes], Any] | None = None) -> None:
+    def __init__(
+        self,
+        level: str = DEFAULT_LEVEL,
+        write: Callable[[bytes], Any] | None = None,
+        flush: Callable[[float], Any] | None = None,
+    ) -> None:
         self._threshold = LEVELS.index(level) if level in LEVELS else LEVELS.index(DEFAULT_LEVEL)
         self._write = write or _to_stdout
+        self._flush = flush
 
     def debug(self, event: str, **fields: Any) -> None:
         """Log something that only a developer asks for."""
@@ -59,13 +67,25 @@ class Log:
         """Log something that someone must look at."""
         self._event(3, event, fields)
 
+    def flush(self) -> None:
+        """Wait until all lines are written, for half a second at most: the process is about to end."""
+        if self._flush:
+            self._flush(_FLUSH_S)
+
     def _event(self, level: int, event: str, fields: dict[str, Any]) -> None:
-        if level < self._threshold:
-            return
-        now = time.time()
-        at = f"{iso_time(now).removesuffix('Z')}.{int(now % 1 * 1000):03d}Z"
-        line = json.dumps({"at": at, "level": LEVELS[level], "event": event, **fields}, default=str)
-        self._write(line.encode() + b"\n")
+        if level >= self._threshold:
+            self._write(_line(level, event, fields))
+
+
+def lost_lines(lines: int) -> bytes:
+    """The line that says how many were lost, because nobody took them."""
+    return _line(2, "log-lines-lost", {"lines": lines})
+
+
+def _line(level: int, event: str, fields: dict[str, Any]) -> bytes:
+    now = time.time()
+    at = f"{iso_time(now).removesuffix('Z')}.{int(now % 1 * 1000):03d}Z"
+    return json.dumps({"at": at, "level": LEVELS[level], "event": event, **fields}, default=str).encode() + b"\n"
 
 
 class WarningsOnce:

@@ -20,13 +20,15 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from entrypoint.container.opening import OPENED
 from entrypoint.container.paths import Paths
 from entrypoint.container.plain_http import status_of, text_of
-from entrypoint.log import Log
+from entrypoint.container.relay import relayed_log
 from meshcert.contract import exit_codes
 from meshcert.contract.container import ADMIN_PORT, LOOPBACK, READINESS_PORT, WAYS_IN_PORT
 from meshcert.contract.environment import APPLICATION_PORT, HEALTH_CHECK_PATH, LOG_LEVEL, LOOPBACK_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from entrypoint.log import Log
 
 ASK_EVERY_S = 0.5
 """Seconds between two questions until the application has answered."""
@@ -48,9 +50,10 @@ def main(environ: Mapping[str, str]) -> int:
     Returns:
         The exit code: 0 once drained, 64 if the environment is wrong.
     """
-    log = Log(environ.get(LOG_LEVEL, ""))
+    log = relayed_log(environ.get(LOG_LEVEL, ""))
     if not environ.get(APPLICATION_PORT, "").isdecimal():
         log.error("start-failed", reason=f"{APPLICATION_PORT} is no TCP port", exit_code=exit_codes.SETTINGS)
+        log.flush()
         return exit_codes.SETTINGS
     readiness = Readiness(environ, log)
     signal.signal(signal.SIGTERM, _on_stop)
@@ -60,6 +63,7 @@ def main(environ: Mapping[str, str]) -> int:
     except StopAsked:
         with suppress(StopAsked):  # asked again: at once
             readiness.leave()
+    log.flush()
     return exit_codes.STOPPED
 
 

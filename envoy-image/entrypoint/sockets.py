@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from meshcert.contract.environment import LOG_LEVEL, PROXY
+from meshcert.contract.environment import PROXY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,12 +42,13 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
         return False
 
 
-def kept(listener: socket | None, environ: Mapping[str, str], path: str) -> socket | None:
+def kept(listener: socket | None, environ: Mapping[str, str], path: str, log: Callable[[], Log]) -> socket | None:
     """
     Return the socket for Envoy: the existing one, or a new one if the path no longer leads to it.
 
     Args:
         listener: The existing socket; None at first.
+        log: Called for the log only if there is something to log.
 
     Returns:
         None if secrets are not delivered over a socket, or if it cannot be bound, which is logged.
@@ -63,10 +64,8 @@ def kept(listener: socket | None, environ: Mapping[str, str], path: str) -> sock
     try:
         return bind(path)
     except OSError as error:
-        from entrypoint.log import Log
-
         # The watcher then ends the container, with the right exit code.
-        Log(environ.get(LOG_LEVEL, "")).error("sds-socket-not-bound", reason=str(error))
+        log().error("sds-socket-not-bound", reason=str(error))
         return None
 
 

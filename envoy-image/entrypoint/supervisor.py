@@ -87,14 +87,15 @@ class Supervisor:
                 self._act()
         self._end_children()
         self._log.info("stopped", exit_code=self._exit_code)
+        self._log.flush()
         return self._exit_code
 
     @property
     def _log(self) -> Log:
         if self._log_writer is None:
-            from entrypoint.log import Log  # not before the children are started
+            from entrypoint.container.relay import relayed_log  # not before the children are started
 
-            self._log_writer = Log(self._environ.get(LOG_LEVEL, ""))
+            self._log_writer = relayed_log(self._environ.get(LOG_LEVEL, ""))
         return self._log_writer
 
     def _forget_earlier_life(self) -> None:
@@ -146,6 +147,7 @@ class Supervisor:
                 os.execvpe(command[0], command, dict(self._environ))  # noqa: S606  found on PATH, no shell
             except OSError as error:
                 self._log.error("envoy-not-started", reason=f"envoy: {error.strerror}")
+                self._log.flush()
             finally:
                 os._exit(exit_codes.ENVOY)
 
@@ -158,7 +160,7 @@ class Supervisor:
     def _start_watcher(self) -> None:
         from entrypoint import sockets  # the watcher needs what it loads, and inherits it
 
-        self._sds_socket = sockets.kept(self._sds_socket, self._environ, self._paths.sds_socket)
+        self._sds_socket = sockets.kept(self._sds_socket, self._environ, self._paths.sds_socket, lambda: self._log)
         reader, writer = os.pipe()
         supervisor = os.getpid()
         self._restarts.started(time.monotonic())
@@ -271,6 +273,8 @@ class Supervisor:
             self._drain.begin()
             self._log.info("draining", accept_for_s=self._drain.accept_s)
         if self._drain is not None and self._drain.finished():
+            if cut := self._drain.cut():
+                self._log.warning("requests-cut", requests=cut)
             self._exit_code = exit_codes.STOPPED
             return
         if self._installed and not self._envoy_configured:

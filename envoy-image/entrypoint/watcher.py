@@ -61,10 +61,12 @@ def run(arguments: WatcherArguments) -> int:
     try:
         return _run(arguments)
     except Exception as error:  # noqa: BLE001  the last line of defence: no traceback, whose values could be secret
-        from entrypoint.log import Log, place_of
+        from entrypoint.container.relay import relayed_log
+        from entrypoint.log import place_of
 
-        log = Log(arguments.environ.get(LOG_LEVEL, ""))
+        log = relayed_log(arguments.environ.get(LOG_LEVEL, ""))
         log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
+        log.flush()
         return exit_codes.INTERNAL
 
 
@@ -75,15 +77,15 @@ def _run(arguments: WatcherArguments) -> int:
 
     # Everything else is loaded while the connection is being made and the credentials are fetched.
     from entrypoint.container import process
+    from entrypoint.container.relay import relayed_log
     from entrypoint.container.reports import ACCEPTED, INSTALLED
-    from entrypoint.log import Log
     from entrypoint.rotating.first_delivery import exit_code_of
     from entrypoint.settings import Settings
     from meshcert.errors import MeshcertError
 
     process.end_with_parent(arguments.supervisor)
     process.hide_memory()
-    log = Log(arguments.environ.get(LOG_LEVEL, ""))
+    log = relayed_log(arguments.environ.get(LOG_LEVEL, ""))
     try:
         settings = Settings.from_environ(arguments.environ)
         assert aws is not None
@@ -104,6 +106,7 @@ def _run(arguments: WatcherArguments) -> int:
     except MeshcertError as error:
         code = exit_code_of(error)
         log.error("start-failed", error=type(error).__name__, reason=str(error), exit_code=code)  # noqa: TRY400  ours
+        log.flush()
         return code
     gc.freeze()  # what is loaded stays, and is not searched again
     gc.enable()
@@ -267,6 +270,7 @@ def _over_socket(
             from entrypoint.log import place_of
 
             log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
+            log.flush()
             os._exit(exit_codes.INTERNAL)
 
     def admin() -> Admin:

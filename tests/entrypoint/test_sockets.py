@@ -18,6 +18,7 @@ from entrypoint.grpc.connection import ClientFault, Limits, ServerConnection
 from entrypoint.grpc.framing import frame
 from entrypoint.grpc.socket import Peer, is_at
 from entrypoint.grpc.wire import field
+from entrypoint.log import Log
 from entrypoint.xds.endpoints import ENDPOINTS
 from entrypoint.xds.resources import ResourceStatus, ResourceStore, VersionedResource
 from entrypoint.xds.secrets import SECRETS
@@ -170,19 +171,25 @@ def test_a_spoiled_conversation_is_the_clients_fault_and_nothing_else() -> None:
 def test_a_socket_is_kept_as_long_as_its_path_leads_to_it(tmp_path: Path) -> None:
     """Then there is a new one; and none where secrets are files."""
     path, wanted = str(tmp_path / "kept.sock"), {"MESHCERT_PROXY": '{"delivery": "sds"}'}
-    first = sockets.kept(None, wanted, path)
+    lines: list[bytes] = []
+
+    def log() -> Log:
+        return Log("info", lines.append)
+
+    first = sockets.kept(None, wanted, path, log)
     assert first
-    assert sockets.kept(first, wanted, path) is first
+    assert sockets.kept(first, wanted, path, log) is first
 
     os.unlink(path)  # noqa: PTH108 -- one way of the two
-    second = sockets.kept(first, wanted, path)
+    second = sockets.kept(first, wanted, path, log)
 
     assert second
     assert first.fileno() == -1
     assert is_at(second, path)
     second.close()
-    assert sockets.kept(None, {}, path) is None
-    assert sockets.kept(None, wanted, f"{path}/no-folder") is None
+    assert sockets.kept(None, {}, path, log) is None
+    assert sockets.kept(None, wanted, f"{path}/no-folder", log) is None
+    assert b"sds-socket-not-bound" in lines[0]
 
 
 @pytest.mark.parametrize(

@@ -87,15 +87,16 @@ class Start:
         self._api = api
         self._open = ExitStack()
         self._started: list[Container] = []
+        self.output: int | None = None
+        """Descriptor that is the standard output of further containers."""
 
     def __call__(self, settings: ProxySettings | None, **environment: str) -> Container:
         """A container that has just been started."""
         address = self._new_address()
         if settings:
             settings = settings._replace(delivery=self.delivery)
-        container = Container(
-            self._image, self._folder / address, address, settings, {**self._api.environment, **environment}
-        )
+        environment = {**self._api.environment, **environment}
+        container = Container(self._image, self._folder / address, address, settings, environment, output=self.output)
         self._started.append(container)
         return self._open.enter_context(container)
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
 
 from evidence.fixtures.container import Container, eventually
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
+from meshcert.contract import exit_codes
 from meshcert.proxy import DeliveryMode
 from tests.envoy.conftest import both_deliveries
 
@@ -111,3 +114,27 @@ def test_a_folder_that_was_removed_costs_no_served_certificate(
         lambda: [told for told in node.events("rotation-waits") if told["stage"] == "served"], "told", within_s=20
     )
     assert node.serves(material)
+
+
+def test_a_standard_output_that_nobody_reads_stops_no_rotation_and_no_stop(
+    start: Start, published: SecretsApi, hierarchy: Hierarchy
+) -> None:
+    """The pipe is full before the container starts: lines have to wait, and nobody else."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while os.write(writer, bytes(4096)):
+            pass
+    os.set_blocking(writer, True)
+    start.output = writer
+    container = start(teller(poll_interval_s=POLL_S), MESHCERT_LOG_LEVEL="debug")
+    container.wait_until_healthy()
+
+    newer = hierarchy.issue([TELLER_NAME])
+    published.publish(TELLER_SECRET, newer)
+    eventually(lambda: container.serves(newer), "rotated")
+    container.process.terminate()
+
+    assert container.process.wait(15) == exit_codes.STOPPED
+    os.close(reader)
+    os.close(writer)

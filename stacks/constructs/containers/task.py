@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Duration
+from aws_cdk import Duration, Size
 from aws_cdk import aws_ecs as ecs
 
 from meshcert import naming
@@ -39,6 +39,8 @@ LONGEST_START_PERIOD_S = 300
 """The longest ``startPeriod`` of a container's health check (Amazon ECS API, HealthCheck)."""
 MATERIAL_MIB = 16
 READINESS_MIB = 1
+LOG_BUFFER_MIB = 5
+"""Of lines that a container's log driver keeps while CloudWatch does not take them; later ones are lost."""
 
 
 @dataclass(frozen=True)
@@ -150,4 +152,10 @@ class TaskContainers:
         )
 
     def _logging(self, prefix: str) -> ecs.LogDriver:
-        return ecs.LogDrivers.aws_logs(stream_prefix=prefix, log_group=self.logs)
+        # Docker's default blocks whoever writes while CloudWatch takes nothing.
+        return ecs.LogDrivers.aws_logs(
+            stream_prefix=prefix,
+            log_group=self.logs,
+            mode=ecs.AwsLogDriverMode.NON_BLOCKING,
+            max_buffer_size=Size.mebibytes(LOG_BUFFER_MIB),
+        )
