@@ -176,6 +176,7 @@ class ProxySettings(NamedTuple):
         backends: The services it calls.
         routes: A virtual gateway's routes; empty for a virtual node, whose listeners forward to its application.
         application_port: TCP port of the application in the same task; 0 for a virtual gateway.
+        application_keep_alive_s: How long it keeps an idle connection, seconds; the proxy leaves it earlier.
         awaits_application: Whether the listeners stay closed until the task's readiness container opens them.
         rotation: How a new version of a secret is taken over.
         poll_interval_s: Longest time between two looks at the secrets, seconds; jitter only shortens it.
@@ -197,6 +198,7 @@ class ProxySettings(NamedTuple):
     backends: tuple[Backend, ...] = ()
     routes: tuple[Route, ...] = ()
     application_port: int = 0
+    application_keep_alive_s: float = 2.0
     awaits_application: bool = False
     rotation: RotationMode = RotationMode.RELOAD
     delivery: DeliveryMode = DeliveryMode.FILE

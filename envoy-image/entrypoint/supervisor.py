@@ -273,6 +273,8 @@ class Supervisor:
             self._drain.begin()
             self._log.info("draining", accept_for_s=self._drain.accept_s)
         if self._drain is not None and self._drain.finished():
+            if cut := self._drain.cut():
+                self._log.warning("requests-cut", requests=cut)
             self._exit_code = exit_codes.STOPPED
             return
         if self._installed and not self._envoy_configured:

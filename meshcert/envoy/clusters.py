@@ -29,8 +29,8 @@ Short, because it adds to Cloud Map's TTL in the time a stopping task must go on
 BACKEND_IDLE_S = 60.0
 """An idle connection to a backend is closed after this, long before the backend's own Envoy would (one hour): a
 request never meets a connection that is just being closed."""
-APPLICATION_IDLE_S = 4.0
-"""The same for the application. Many servers close an idle connection after 5 seconds."""
+APPLICATION_IDLE_SHARE = 0.5
+"""The same for the application: a share of the time for which it keeps an idle connection (gunicorn 2 s, Node 5)."""
 NO_LIMIT = 100_000
 """More than a proxy can have at once: ``MAX_DOWNSTREAM_CONNECTIONS`` limits it earlier."""
 MIN_RETRY_CONCURRENCY = 1_000
@@ -47,7 +47,8 @@ def application_cluster(settings: ProxySettings, addresses: Addresses) -> Json:
     protocol = "http2" if protocols & {"http2", "grpc"} else "http"
     cluster = _cluster(APPLICATION_CLUSTER, addresses.loopback, settings.application_port) | {"type": "STATIC"}
     if protocols != {"tcp"}:
-        cluster |= _http_protocol_options(protocol, APPLICATION_IDLE_S, settings.max_connection_duration_s)
+        idle_s = APPLICATION_IDLE_SHARE * settings.application_keep_alive_s
+        cluster |= _http_protocol_options(protocol, idle_s, settings.max_connection_duration_s)
     return cluster
 
 

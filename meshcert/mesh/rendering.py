@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshcert import naming, proxy
 from meshcert.contract.timeouts import Timeouts
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh import proxies
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.services import DeclaredService
 
 _PLAIN = proxy.ListenerTls(mode=proxy.TlsMode.DISABLED)
 
@@ -82,8 +83,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         },
         backends=backends,
         routes=routes,
-        application_port=declared.application.port if declared.application else 0,
-        awaits_application=declared.application is not None,
+        **_application(declared),
         rotation=declared.rotation,
         delivery=declared.delivery,
         poll_interval_s=declared.poll_interval_s,
@@ -92,6 +92,17 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         acknowledgements=naming.acknowledgements_table(mesh.name),
         cloud_map_namespace=mesh.http_name if any(backend.cloud_map_service for backend in backends) else "",
     )
+
+
+def _application(service: DeclaredService) -> dict[str, Any]:
+    application = service.application
+    if application is None:
+        return {}
+    return {
+        "application_port": application.port,
+        "application_keep_alive_s": application.keep_alive_s,
+        "awaits_application": True,
+    }
 
 
 def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy.Listener:

@@ -26,6 +26,8 @@ class Application(Part):
     """A folder with a Dockerfile, from the repository's root, or else the image to pull."""
     port: Port = Field(examples=[8080])
     """TCP port it listens on, on loopback."""
+    keep_alive_s: Seconds = 2.0
+    """How long the application keeps an idle connection, seconds: the proxy leaves one after half of that."""
     health_check: ApplicationHealthCheck = ApplicationHealthCheck()
     """How the task finds out that the application is ready, and still answers."""
 

@@ -14,6 +14,7 @@ _NO_ROLE = "The task's role reads its certificates and nothing else; let the app
 _PREFIX_ONLY = "A route takes a path prefix and leads to one virtual node: `virtual_gateways.NAME.routes`"
 _IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
 _ONE_CONTAINER = "A task has Envoy and one application; run other containers as services of their own"
+_HEALTH = "The application is asked, and the service says how: `services.NAME.application.health_check`"
 _TIMEOUT = "Write it at a listener, a route or a backend, for example `virtual_gateways.NAME.routes.timeout`"
 _OWN_CA = "Each hierarchy makes CAs of its own; existing ones cannot be given"
 
@@ -91,7 +92,7 @@ _IDENTITY = {
 _PROXY = {
     "spec": _FLAT.format("write what is in it one level up."),
     "logging": "Envoy logs refused peers and failed requests to the service's log group; nothing is to be set",
-    "healthcheck": "Envoy's own readiness is checked by ECS; nothing is to be set at a proxy",
+    "healthcheck": _HEALTH,
     **dict.fromkeys(("timeout", "timeouts"), _TIMEOUT),
     "weight": "Tasks of one service share its requests evenly; there are no weights",
 }
@@ -108,7 +109,7 @@ _NODE = {
     "application": "Write `services.NAME.application`, in the service that runs this node",
 }
 _LISTENER = {
-    "healthcheck": "Envoy's own readiness is checked by ECS; nothing is to be set at a listener",
+    "healthcheck": _HEALTH,
     "outlierdetection": "Envoy tries requests that surely were not processed at another task; nothing is to be set",
     "connectionpool": "Envoy's own limits hold; nothing is to be set",
     "port": "Write `virtual_nodes.NAME.listeners.port_mapping.port`",
@@ -173,6 +174,7 @@ _APPLICATION = {
 _SERVICE = {
     **{key: remedy for key, remedy in _APPLICATION.items() if key not in {"cpu", "memory", "resources"}},
     "memory": "Write `services.NAME.memory_mib`",
+    "healthcheck": _HEALTH,
     **dict.fromkeys(("timeout", "timeouts", "requesttimeout", "idletimeout"), _TIMEOUT),
     "image": "Write `services.NAME.application.image`",
     "port": "Write `services.NAME.application.port`",

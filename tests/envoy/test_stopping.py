@@ -6,6 +6,7 @@ import http.client
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ import pytest
 from evidence.fixtures.container import Container, eventually, request
 from evidence.fixtures.proxies import teller
 from meshcert.contract import exit_codes
+from tests.envoy.http_application import application
 
 if TYPE_CHECKING:
     from evidence.fixtures.secrets_api import SecretsApi
@@ -137,3 +139,32 @@ def test_a_watcher_that_keeps_dying_is_restarted_ever_more_slowly(start: Start, 
     assert 0 < first < second
     assert node.children()["envoy"] == envoy
     assert node.healthy()
+
+
+def test_requests_that_outlast_the_drain_are_cut_and_counted(start: Start, published: SecretsApi) -> None:
+    """They had their time: the drain, and five seconds more."""
+    del published
+    node = start(_plain_teller())
+    node.wait_until_healthy()
+    with application(node.address), ThreadPoolExecutor(2) as callers:
+        eventually(lambda: request(node.address, 9081)[0] == 200, "a first answer")
+        cut = [callers.submit(_status_of_a_long_one, node) for _ in range(2)]
+        name = "http.ingress_9081_plain.downstream_rq_active"
+        eventually(lambda: node.stats(name) == {name: "2"}, "both under way")
+
+        node.terminate()
+
+        assert node.exit_code() == exit_codes.STOPPED
+        assert [each.result() for each in cut] == [None, None]
+    assert [event["requests"] for event in node.events("requests-cut")] == [2]
+
+
+def _status_of_a_long_one(node: Container) -> int | None:
+    connection = http.client.HTTPConnection(node.address, 9081, timeout=60)
+    connection.request("GET", "/slow-20")
+    try:
+        return connection.getresponse().status
+    except (http.client.HTTPException, ConnectionError):
+        return None
+    finally:
+        connection.close()

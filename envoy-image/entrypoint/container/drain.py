@@ -106,3 +106,7 @@ class Drain:
             return sum(int(line.rpartition(": ")[2]) for line in lines if not line.startswith("http.admin."))
         except (OSError, ValueError):
             return 0
+
+    def cut(self) -> int:
+        """How many requests end with Envoy if it is stopped now."""
+        return self._requests_in_flight()

@@ -54,6 +54,7 @@ TRIED = [
     ("services.colorteller.application.sidecars", "services of their own"),
     ("services.colorteller.task_role_arn", "credentials of its own"),
     ("services.colorteller.TaskDefinition", "writes the task definition"),
+    ("services.colorteller.healthCheck", "services.NAME.application.health_check"),
     ("services.colorteller.timeout", "virtual_gateways.NAME.routes.timeout"),
     ("services.colorteller.replicas", "services.NAME.desired_count"),
     ("services.colorteller.auto_scaling", "fixed"),

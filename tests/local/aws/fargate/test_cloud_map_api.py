@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.config import Config
 
+from entrypoint.aws.cloud_map import CloudMapReader
+from entrypoint.aws.endpoint import cloud_map_endpoint
+from entrypoint.aws.signed_connection import Session, SignedConnection
+from meshcert.errors import AwsRefused
 from tests.local.aws.refusals import ClientError, is_allowed
 from tests.local.aws.roles import new_role
 
@@ -117,6 +121,37 @@ def test_a_role_is_limited_to_services_of_a_namespace(fresh_aws: LocalAws) -> No
     ]
 
     assert seen == [True, False, False]
+
+
+def test_a_container_finds_its_backend_with_the_rights_that_its_role_has(
+    fresh_aws: LocalAws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entrypoint's own reader and signature; instances first, then revisions, then instances after a change."""
+    teller = Teller(fresh_aws, instances=1)
+    condition = {"servicediscovery:NamespaceName": "mesh.local", "servicediscovery:ServiceName": ["teller"]}
+    actions = ["servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"]
+    statement = {"Effect": "Allow", "Action": actions, "Resource": "*", "Condition": {"StringEquals": condition}}
+    role = new_role(fresh_aws, "container", [statement])
+    keys = fresh_aws.client("sts").assume_role(RoleArn=role, RoleSessionName="task")["Credentials"]
+    environ = {
+        "AWS_ENDPOINT_URL": fresh_aws.endpoint,
+        "AWS_ACCESS_KEY_ID": keys["AccessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": keys["SecretAccessKey"],
+        "AWS_SESSION_TOKEN": keys["SessionToken"],
+    }
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)  # awscrt's chain reads the process's own
+    session = Session.begin(environ, lambda: None)
+    endpoint = cloud_map_endpoint(fresh_aws.region, environ)
+    reader = CloudMapReader(SignedConnection(endpoint, fresh_aws.region, "servicediscovery", session), "mesh.local")
+
+    seen = [reader.tasks("teller"), reader.tasks("teller")]
+    teller.register(1)
+    seen.append(reader.tasks("teller"))
+
+    assert [len(tasks) for tasks in seen] == [1, 1, 2]
+    with pytest.raises(AwsRefused, match="AccessDenied"):
+        reader.tasks("vault")
 
 
 def test_the_quota_is_what_cloud_map_says(fresh_aws: LocalAws) -> None:
