@@ -105,6 +105,8 @@ class TaskContainers:
             image=application_image(self.scope, application.image, self.platform),
             essential=True,
             readonly_root_filesystem=True,
+            # Not always: an image that starts as root and steps down needs some.
+            linux_parameters=self._linux("ApplicationLinux") if application.drop_capabilities else None,
             stop_timeout=Duration.seconds(APPLICATION_STOP_S),
             environment={"PORT": str(application.port)},
             logging=self._logging("application"),
