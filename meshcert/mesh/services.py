@@ -30,6 +30,8 @@ class Application(Part):
     """How long the application keeps an idle connection, seconds: the proxy leaves one after half of that."""
     health_check: ApplicationHealthCheck = ApplicationHealthCheck()
     """How the task finds out that the application is ready, and still answers."""
+    drop_capabilities: Annotated[bool, Strict()] = False
+    """`true`: the container has no Linux capabilities; an image that starts as root and steps down would not start."""
 
 
 class DeclaredService(Part, title="Service"):

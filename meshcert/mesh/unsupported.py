@@ -164,9 +164,10 @@ _APPLICATION = {
         ("logging", "logconfiguration"), "Its output goes to the service's log group; nothing is to be set"
     ),
     **dict.fromkeys(
-        ("ulimits", "linuxparameters", "sysctls", "systemcontrols", "privileged", "capabilities"),
+        ("ulimits", "linuxparameters", "sysctls", "systemcontrols", "privileged"),
         "Fargate's defaults hold; nothing is to be set",
     ),
+    "capabilities": "To take all of them away: `services.NAME.application.drop_capabilities`",
     "dockerfile": "The file Dockerfile of the folder is built: `services.NAME.application.image`",
     "repositorycredentials": "Use a registry that the execution role can read, such as ECR of this account",
     "stoptimeout": "A task has 60 seconds to end; nothing is to be set",

@@ -69,7 +69,7 @@ def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     """A limit that goes is taken from the page, and from the README's first screen."""
     assert "backends" not in VirtualNode.model_fields
-    assert set(Application.model_fields) == {"image", "port", "keep_alive_s", "health_check"}
+    assert set(Application.model_fields) == {"image", "port", "keep_alive_s", "health_check", "drop_capabilities"}
     assert f"| services in a mesh | {SERVICES}, " in LIMITS
     assert f"| {LONGEST_MESH_NAME} characters, {LONGEST_NAME} characters |" in LIMITS
     assert f"more than {MOST_NAMES} names" in LIMITS

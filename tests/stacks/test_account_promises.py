@@ -32,6 +32,7 @@ def careful(tmp_path_factory: pytest.TempPathFactory) -> Templates:
         ("cluster", {"container_insights": True}),
         ("network.availability_zones", ["us-west-1a", "us-west-1c"]),
         ("hierarchies.colorteller.revocation", "crl"),
+        ("services.colorteller.application.drop_capabilities", True),
     )
 
 
@@ -105,6 +106,19 @@ def test_a_switch_decides_and_is_off_by_default(templates: Templates, careful: T
     for found, expected in ((templates, promise.by_default), (careful, promise.switched)):
         values = {resource.logical_id: promise.read(resource.properties) for resource in found.resources(promise.of)}
         assert set(values.values()) == {expected}, values
+
+
+def test_an_application_has_no_capabilities_if_the_mesh_file_says_so(templates: Templates, careful: Templates) -> None:
+    """Otherwise it has those that ECS leaves to every container: an image that steps down from root needs some."""
+    dropped = [
+        container.get("LinuxParameters", {}).get("Capabilities")
+        for found in (templates, careful)
+        for task in found.resources("AWS::ECS::TaskDefinition")
+        for container in task.properties["ContainerDefinitions"]
+        if container["Name"] == "application"
+    ]
+
+    assert dropped == [None, {"Drop": ["ALL"]}]
 
 
 def test_named_zones_are_the_networks_zones(careful: Templates) -> None:

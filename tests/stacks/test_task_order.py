@@ -50,6 +50,14 @@ def test_no_container_waits_for_the_health_of_one_that_waits_for_the_application
     assert "HealthCheck" not in containers["application"]
 
 
+def test_a_check_that_starts_python_has_time_on_a_quarter_of_a_cpu(templates: Templates) -> None:
+    """A busy task must not be taken for a sick one; readiness, whose check costs nothing, is asked more often."""
+    envoy, readiness = (_containers(templates, "colorteller")[name]["HealthCheck"] for name in ("envoy", "readiness"))
+
+    assert (envoy["Interval"], envoy["Timeout"], envoy["Retries"]) == (10, 10, 3)
+    assert (readiness["Interval"], readiness["Timeout"], readiness["Retries"]) == (5, 5, 3)
+
+
 def test_a_gateway_has_no_application_to_wait_for(templates: Templates) -> None:
     """Its Envoy stands alone."""
     assert set(_containers(templates, "colorgateway")) == {"envoy"}

@@ -19,7 +19,7 @@ from evidence.fixtures.container import eventually
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LINES = 5_000
+LINES = 2_000
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def test_nobody_waits_for_a_pipe_that_nobody_reads(pipe: tuple[int, int]) -> Non
     begun = time.monotonic()
     for number in range(LINES):
         log.info("line", number=number, filling="x" * 200)
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 10.0  # a write that waits would never end
     assert not relay.flush(0.05)
 
     written = bytearray()

@@ -99,6 +99,7 @@ SHAPE = [
     Slip("services.colorteller.poll_interval_s", float("inf"), "inf", "finite"),
     Slip("services.colorteller.rotation", "restart", "'restart'", "reload or redeploy"),
     Slip("services.colorteller.load_balancer", "yes", "expected true or false", "without quotes"),
+    Slip("services.colorteller.application.drop_capabilities", "ALL", "expected true or false", "without quotes"),
     Slip("services.colorteller.cpu", 300, "300 is not allowed", "256 or 512"),
 ]
 
