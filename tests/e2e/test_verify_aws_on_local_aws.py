@@ -70,15 +70,20 @@ def _run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPr
     )
 
 
+def _role(aws: LocalAws, name: str) -> str:
+    """The ARN of a new role without rights, which anybody may assume."""
+    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Statement": [trust]})
+    return str(aws.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]["Arn"])
+
+
 def _reader(aws: LocalAws) -> dict[str, str]:
     """Credentials of a role that may do what the command's documentation lists, and nothing else."""
-    iam = aws.client("iam")
-    trust = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
-    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=json.dumps({"Statement": [trust]}))["Role"]
+    role = _role(aws, "reader")
     statement = {"Effect": "Allow", "Action": sorted(READS), "Resource": "*"}
     document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-    iam.put_role_policy(RoleName="reader", PolicyName="reads", PolicyDocument=document)
-    session = aws.client("sts").assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
+    aws.client("iam").put_role_policy(RoleName="reader", PolicyName="reads", PolicyDocument=document)
+    session = aws.client("sts").assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
     return {
         "AWS_ENDPOINT_URL": aws.endpoint,
         "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
@@ -113,8 +118,8 @@ def test_the_command_needs_the_rights_it_lists_and_uses_all_of_them(mesh: Runnin
 
 def test_without_rights_every_question_stays_open(mesh: RunningMesh) -> None:
     """Denials are no contradictions; each names the right that is missing."""
-    task = f"arn:aws:iam::{mesh.aws.account}:role/{naming.role(mesh.name, mesh.aws.region, 'colorgateway')}"
-    account = Account(lambda service: mesh.aws.client_as(task, service))
+    nobody = _role(mesh.aws, "nobody")
+    account = Account(lambda service: mesh.aws.client_as(nobody, service))
     deployment = Deployment.find(load_mesh(MESH), account, mesh.aws.region, dt.datetime.now(dt.UTC))
 
     findings = [finding for check in CHECKS for finding in check.findings(deployment)]

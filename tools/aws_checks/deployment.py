@@ -114,13 +114,32 @@ class Deployment:
         return found
 
     def declared(self, part: str, kind: str) -> dict[str, Mapping[str, Any]]:
-        """The resources of a type in the deployed template: logical id → properties."""
+        """The resources of a type in the deployed template: logical id → properties, as :meth:`resolved`."""
         template = self.account.read("cloudformation:GetTemplate", StackName=self.stack(part))["TemplateBody"]
         return {
-            logical_id: resource.get("Properties", {})
+            logical_id: self.resolved(resource.get("Properties", {}))
             for logical_id, resource in template["Resources"].items()
             if resource["Type"] == kind
         }
+
+    def resolved(self, value: Any) -> Any:
+        """
+        A value of a template with its pseudo parameters filled in, and the texts that it joins from them joined.
+
+        Other functions of CloudFormation stay as they are.
+        """
+        if isinstance(value, list):
+            return [self.resolved(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        value = {key: self.resolved(each) for key, each in value.items()}
+        if value.keys() == {"Ref"}:
+            pseudo = {"Partition": self.partition, "Region": self.region, "AccountId": self.account_id}
+            return pseudo.get(value["Ref"].removeprefix("AWS::"), value)
+        if value.keys() == {"Fn::Join"} and all(isinstance(part, str) for part in value["Fn::Join"][1]):
+            separator, parts = value["Fn::Join"]
+            return separator.join(parts)
+        return value
 
     def certificate_arn(self, identity: str) -> str:
         """
