@@ -10,7 +10,17 @@ from typing import Any, Protocol
 
 from rich.console import Console
 
-from evidence.bench import against, cold_import, endpoints, fleet, fleet_local_aws, rotation, startup
+from evidence.bench import (
+    against,
+    cold_import,
+    endpoints,
+    fleet,
+    fleet_local_aws,
+    resumption,
+    rotation,
+    slow_start,
+    startup,
+)
 from evidence.bench.against import CommitUnknown
 from evidence.bench.cold_import import ImportFailed
 from evidence.bench.image import ImageFailed
@@ -31,7 +41,8 @@ class Benchmark(Protocol):
 
 
 BENCHMARKS: dict[str, Benchmark] = {
-    module.NAME: module for module in (startup, rotation, endpoints, cold_import, fleet, fleet_local_aws)
+    module.NAME: module
+    for module in (startup, rotation, slow_start, endpoints, cold_import, fleet, fleet_local_aws, resumption)
 }
 """In their order."""
 DEFAULT_ROUNDS = 15
