@@ -92,7 +92,8 @@ def commands(mesh: Mesh, running: RunningMesh, roots: Path) -> dict[str, str]:
 def _questions(mesh: Mesh) -> list[Question]:
     """One for each way in and path; those for which a client needs a certificate last."""
     asked = (question_for(mesh, pair) for pair in pairs_of(mesh) if pair.declared)
-    return sorted(dict.fromkeys(question for question in asked if question), key=lambda each: each.identity or "")
+    different = {(each.service, each.listener.port, each.identity, each.path): each for each in asked if each}
+    return sorted(different.values(), key=lambda each: each.identity or "")
 
 
 def _curl(mesh: Mesh, running: RunningMesh, question: Question, roots: Path) -> str:

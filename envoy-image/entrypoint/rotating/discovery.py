@@ -15,7 +15,7 @@ from entrypoint.log import place_of
 from entrypoint.rotating.endpoints import BackendEndpoints, FoundBy
 from entrypoint.rotating.lookups import Lookups
 from meshcert.contract.discovery import ANSWER_WITHIN_S, POLL_INTERVAL_S
-from meshcert.envoy.endpoints import TaskAddress
+from meshcert.envoy.endpoints import FIRST_ENDPOINTS_WITHIN_S, TaskAddress
 from meshcert.errors import AwsUnavailable, MeshcertError
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 FIRST_ANSWER_WITHIN_S = 2.0
 """Time for Cloud Map's first answer, seconds; then DNS is asked."""
+ASK_AGAIN_AFTER_S = 0.5
+"""Pause before the next question while neither Cloud Map nor DNS has named a task of some backend, seconds."""
 LONGEST_PAUSE_S = 20.0
 """Longest pause between two looks while they fail, seconds: a throttled account is not helped by being asked more."""
 _SHORTEST_PAUSE = 0.8
@@ -68,6 +70,7 @@ class Discovery:
         self._log = log
         self._clock = clock or ProcessClock()
         self._looked = threading.Event()
+        self._nobody_knows = False
         self._is_down = False
 
     def start(self) -> None:
@@ -80,7 +83,7 @@ class Discovery:
             each.put(())
 
     def wait(self, seconds: float) -> bool:
-        """Wait until every backend was asked for once; False if that takes longer."""
+        """Wait until there was an answer about every backend, or time is up for it; False if that takes longer."""
         return self._looked.wait(seconds)
 
     def found_by_dns(self) -> tuple[str, ...]:
@@ -112,6 +115,7 @@ class Discovery:
                 self._backends.append(each)
         # Only now: a slow resolver holds up no backend that Cloud Map knows.
         self._look_up([each for each, _ in failed if self._needs_dns(each)])
+        self._nobody_knows = self._is_down and any(self._needs_dns(each) and not each.tasks for each, _ in failed)
         for each, reason in failed:
             if each.complain(reason):
                 event = "found-by-dns" if each.found_by is FoundBy.DNS else "discovery-waits"
@@ -119,7 +123,12 @@ class Discovery:
         return not failed
 
     def _run(self) -> Never:
+        wait_until = self._clock.monotonic() + FIRST_ENDPOINTS_WITHIN_S
         failures = 0 if self.look(FIRST_ANSWER_WITHIN_S) else 1
+        # An Envoy that opens its ways in and knows no task of a backend that has some answers 503 for a whole pause.
+        while self._nobody_knows and self._clock.monotonic() < wait_until:
+            self._clock.sleep(ASK_AGAIN_AFTER_S)
+            failures = 0 if self.look() else 1
         self._looked.set()
         while True:
             pause = min(LONGEST_PAUSE_S, POLL_INTERVAL_S * 2.0 ** max(0, min(failures, 16) - 1))
@@ -157,7 +166,7 @@ class Discovery:
         found = self._lookups.ask([each.backend.host for each in backends], ANSWER_WITHIN_S) if backends else {}
         for each in backends:
             tasks = tuple(TaskAddress(address) for address in sorted(set(found.get(each.backend.host, ()))))
-            if not tasks and each.tasks:
+            if not tasks and (each.tasks or self._is_down):
                 continue  # no answer, or a denial that a resolver has kept: what was found before is the better guess
             try:
                 each.take(tasks, FoundBy.DNS, self._clock.now())

@@ -15,7 +15,7 @@ from entrypoint.rotating.lookups import Lookups
 from evidence.fixtures.proxies import gateway
 from meshcert.contract.discovery import CALLERS_LEARN_S, POLL_INTERVAL_S
 from meshcert.contract.stopping import DRAIN_S
-from meshcert.envoy.endpoints import TaskAddress
+from meshcert.envoy.endpoints import FIRST_ENDPOINTS_WITHIN_S, TaskAddress
 from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError
 from meshcert.proxy import Backend
 
@@ -218,14 +218,38 @@ def test_the_first_question_is_repeated_for_a_moment() -> None:
     assert world.now < FIRST_ANSWER_WITHIN_S
 
 
+def test_a_start_waits_for_an_answer_while_neither_cloud_map_nor_dns_has_one() -> None:
+    """Otherwise the first requests would meet a proxy that knows nobody."""
+    world = World()
+    world.answers["teller"] = DOWN
+
+    def until_it_answers(seconds: float) -> None:
+        if seconds >= POLL_INTERVAL_S:
+            raise _Ended
+        assert not world.discovery.wait(0)
+        world.now += seconds
+        if world.now > FIRST_ANSWER_WITHIN_S + 1.0:
+            world.answers["teller"] = (FIRST,)
+
+    world.discovery._clock = ProcessClock(lambda: world.now, until_it_answers, lambda: 1.0, lambda: world.now)
+    with pytest.raises(_Ended):
+        world.discovery._run()
+
+    assert world.discovery.wait(0)
+    assert world.now < FIRST_ENDPOINTS_WITHIN_S
+    assert world.envoy["teller"] == {"10.0.0.1"}
+
+
 def test_questions_come_more_rarely_while_they_fail_and_as_often_as_before_afterwards() -> None:
     """A throttled account is not helped by being asked more."""
     world = World()
-    looks: Iterator[tuple[TaskAddress, ...] | MeshcertError] = iter([DOWN, DOWN, DOWN, DOWN, (FIRST,), (FIRST,)])
+    looks: Iterator[tuple[TaskAddress, ...] | MeshcertError] = iter([DOWN, DOWN, DOWN, (FIRST,), (FIRST,)])
 
     def next_look(seconds: float) -> None:
         world.waits.append(seconds)
         world.now += max(seconds, FIRST_ANSWER_WITHIN_S)
+        if seconds < POLL_INTERVAL_S:
+            return  # the start asks more often
         answer = next(looks, None)
         if answer is None:
             raise _Ended
