@@ -224,12 +224,12 @@ def test_a_running_proxy_does_not_stay_with_what_ends_before_an_older_certificat
 @pytest.mark.parametrize(
     ("field", "change", "told"),
     [
-        ("Passphrase", lambda text: text + "x" * 1500, "cannot be read or checked"),
+        ("Passphrase", lambda text: text + "x" * 1500, "Passphrase is longer than 128 characters"),
         ("Passphrase", lambda text: text + "\ud800", "Passphrase is not Unicode text"),
         ("PrivateKey", lambda text: "\ud800" + text, "PrivateKey is not Unicode text"),
         ("CertificateChain", lambda text: text + "\udfff", "CertificateChain is not Unicode text"),
         ("TrustBundle", lambda text: text + "\ud800", "TrustBundle is not Unicode text"),
-        ("TrustBundle", lambda text: text.replace("MII", "é", 1), "cannot be read or checked"),
+        ("TrustBundle", lambda text: text.replace("MII", "é", 1), "TrustBundle: a PEM block BEGIN CERTIFICATE is not base64"),
     ],
 )
 def test_a_value_no_check_foresaw_is_malformed_and_not_quoted(
@@ -246,11 +246,11 @@ def test_a_value_no_check_foresaw_is_malformed_and_not_quoted(
         watcher.fetch(wanted)
 
     assert str(refusal.value).startswith(secret)
-    assert refusal.value.__suppress_context__
+    assert refusal.value.__suppress_context__ or refusal.value.__context__ is None
     assert value[field] not in str(refusal.value)
 
 
-@pytest.mark.parametrize("text", ["[" * 100_000, '{"Schema":' + "1" * 5000 + "}"], ids=["nested", "number"])
+@pytest.mark.parametrize("text", ["[" * 60_000, '{"Schema":' + "1" * 5000 + "}"], ids=["nested", "number"])
 def test_json_no_parser_takes_is_malformed(watcher: Watcher, vault: Vault, text: str) -> None:
     """Nested too deeply, or a number too long."""
     for wanted in (TRUST, IDENTITY):
