@@ -229,7 +229,11 @@ def test_a_running_proxy_does_not_stay_with_what_ends_before_an_older_certificat
         ("PrivateKey", lambda text: "\ud800" + text, "PrivateKey is not Unicode text"),
         ("CertificateChain", lambda text: text + "\udfff", "CertificateChain is not Unicode text"),
         ("TrustBundle", lambda text: text + "\ud800", "TrustBundle is not Unicode text"),
-        ("TrustBundle", lambda text: text.replace("MII", "é", 1), "TrustBundle: a PEM block BEGIN CERTIFICATE is not base64"),
+        (
+            "TrustBundle",
+            lambda text: text.replace("MII", "é", 1),
+            "TrustBundle: a PEM block BEGIN CERTIFICATE is not base64",
+        ),
     ],
 )
 def test_a_value_no_check_foresaw_is_malformed_and_not_quoted(
