@@ -35,7 +35,7 @@ _REQUEST = "meshcert:request"
 _process_secret = secrets.token_bytes(32)
 
 
-def role_session(role_arn: str, name: str, service: str = "ecs-tasks.amazonaws.com") -> dict[str, str]:
+def role_session(role_arn: str, name: str, service: str | None = "ecs-tasks.amazonaws.com") -> dict[str, str]:
     """
     Credentials that the API accepts and evaluates as the role.
 
@@ -44,7 +44,8 @@ def role_session(role_arn: str, name: str, service: str = "ecs-tasks.amazonaws.c
     Args:
         role_arn: ARN of an existing role.
         name: Session name, at most 64 characters of it are used.
-        service: The service that assumes the role; the role's trust policy must name it.
+        service: The service that assumes the role; the role's trust policy must name it. None: nobody assumes it, as if
+            its credentials had been stolen from whoever did.
 
     Returns:
         AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
@@ -55,7 +56,7 @@ def role_session(role_arn: str, name: str, service: str = "ecs-tasks.amazonaws.c
     role = _role(role_arn.rsplit("/", 1)[-1])
     if role is None or role["Arn"] != role_arn:
         raise ValueError(f"{service} was unable to assume the role {role_arn}: there is no such role")
-    if not _trusts(role["AssumeRolePolicyDocument"], service):
+    if service is not None and not _trusts(role["AssumeRolePolicyDocument"], service):
         raise ValueError(
             f"{service} was unable to assume the role {role_arn}: its trust policy does not name the service",
         )
@@ -106,6 +107,7 @@ def install(
     collectors["acm-pca"] = lambda: _authority_tags(authorities.current)
     collectors["ecs"] = hooks.require(tagging, "_collect_ecs")
     control.route("/_local/iam/log", lambda _: decisions(log.current))
+    control.route("/_local/iam/session", lambda request: role_session(request["role"], "lab", None))
 
 
 def decisions(log: Decisions) -> list[dict[str, Any]]:
