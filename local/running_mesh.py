@@ -180,21 +180,6 @@ class RunningMesh:
                 return False
         return True
 
-    def wait_until_drained(self, services: list[str], *, within_s: float = 90) -> None:
-        """
-        Wait until every task that a service has replaced is gone; until then it may still be asked.
-
-        Raises:
-            NotSettled: If that takes longer than ``within_s`` seconds.
-        """
-        wait_until(lambda: not any(map(self._leaving, services)), "the tasks of before gone", within_s=within_s)
-
-    def _leaving(self, service: str) -> bool:
-        ecs, cluster = self.client("ecs"), naming.cluster(self.name)
-        arns = ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus="STOPPED")["taskArns"]
-        tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
-        return any(task["lastStatus"] != "STOPPED" for task in tasks)
-
     def output(self, stack: str, name: str) -> str:
         """
         An output of one of its stacks.

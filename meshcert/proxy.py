@@ -13,8 +13,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from meshcert.contract.timeouts import Timeouts
 from meshcert.san import San, parse_sans
+from meshcert.timeouts import Timeouts
 
 SCHEMA = 1
 ACKNOWLEDGE_EVERY_S = 300.0

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.contract.timeouts import Timeouts
 from meshcert.envoy.access_log import refused_backends, refused_clients
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import (
@@ -24,6 +23,7 @@ from meshcert.envoy.http.timeouts import route_timeouts, session_timeout
 from meshcert.envoy.secrets import secret_source
 from meshcert.envoy.tls import downstream_socket
 from meshcert.proxy import Route, TlsMode
+from meshcert.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from meshcert.proxy import Listener, ProxySettings

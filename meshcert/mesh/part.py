@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, Strict
 from pydantic_core import core_schema
 
-from meshcert.contract.timeouts import LONGEST_TIMEOUT_S
 from meshcert.mesh.naming import DNS_NAME, NAME
 from meshcert.san import Dns, San, san_of
+from meshcert.timeouts import LONGEST_TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from meshcert.contract.timeouts import Timeouts
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Limit, Part, Port
 from meshcert.proxy import TlsMode
+from meshcert.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from meshcert.san import San

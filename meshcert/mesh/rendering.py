@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming, proxy
-from meshcert.contract.timeouts import Timeouts
 from meshcert.mesh.proxies import VirtualGateway
+from meshcert.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

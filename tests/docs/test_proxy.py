@@ -8,11 +8,11 @@ import re
 import pytest
 
 from evidence.fixtures.proxies import teller
-from meshcert.contract.timeouts import DEFAULT_TIMEOUTS
 from meshcert.envoy.access_log import refused_clients
 from meshcert.envoy.causes import CAUSES, OTHER, cause_expression
 from meshcert.mesh.proxies import RequestTimeouts, SessionTimeouts
 from meshcert.proxy import TlsMode
+from meshcert.timeouts import DEFAULT_TIMEOUTS
 from tests.docs.pages import PAGES, rows
 from tests.envoy.http_spoken_cases import CASES
 from tests.envoy.peers_cases import accepted, refusals

@@ -25,8 +25,8 @@ from evidence.fixtures.proxies import (
     gateway,
     teller,
 )
-from meshcert.contract.timeouts import Timeouts
 from meshcert.proxy import Route
+from meshcert.timeouts import Timeouts
 from tests.docs.pages import rows
 from tests.envoy.http_application import application
 from tests.envoy.http_spoken_cases import CASES, Case, offer

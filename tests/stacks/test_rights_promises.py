@@ -19,6 +19,11 @@ NARROW = (
     "secretsmanager:PutSecretValue",
     "secretsmanager:UpdateSecretVersionStage",
 )
+WITHOUT_RESOURCE = (
+    {"ecs:ListTasks"},
+    {"servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"},
+)
+"""Actions that know no resource and are limited by their conditions alone."""
 TAGGED = {"StringEquals": {"aws:ResourceTag/meshcert:mesh": "color"}}
 # Services that hand out keys, values of secrets, or the rights to them, and the ways to change who does.
 WAYS_TO_A_KEY = re.compile(
@@ -247,9 +252,9 @@ def test_no_statement_allows_every_action_or_an_unfenced_star(templates: Templat
     for statement in templates.statements():
         assert not any("*" in action for action in statement.actions), statement
         if any(resource == "*" for resource in statement.resources):
-            # These two have no resource (service authorization references of Amazon ECR and Amazon ECS).
+            # These have no resource (service authorization references of Amazon ECR, Amazon ECS and AWS Cloud Map).
             unlimited = set(statement.actions) == {"ecr:GetAuthorizationToken"}
-            assert unlimited or (set(statement.actions) == {"ecs:ListTasks"} and statement.conditions), statement
+            assert unlimited or (set(statement.actions) in WITHOUT_RESOURCE and statement.conditions), statement
         if any(re.search(r":acm(-pca)?:", resource) and "*" in resource for resource in statement.resources):
             # One that is gone has no tag, and is to be seen to be gone.
             described = set(statement.actions) == {"acm:DescribeCertificate"}

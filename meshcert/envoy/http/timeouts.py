@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.contract.timeouts import DEFAULT_TIMEOUTS
 from meshcert.envoy.api import Json, duration
+from meshcert.timeouts import DEFAULT_TIMEOUTS
 
 if TYPE_CHECKING:
-    from meshcert.contract.timeouts import Timeouts
+    from meshcert.timeouts import Timeouts
 
 
 def route_timeouts(protocol: str, timeouts: Timeouts) -> Json:

@@ -138,7 +138,7 @@ SERVICES = [
     ),
     Slip("services.colorteller.application", REMOVED, "there is none", "Add application"),
     Slip("services.colorgateway.application", {"image": "x", "port": 1}, "has no application", "Remove it"),
-    Slip("services.colorteller.load_balancer", True, "only a virtual gateway", "Cloud Map"),
+    Slip("services.colorteller.load_balancer", True, "only a virtual gateway", "finds virtual nodes by itself"),
     Slip("services.colorteller.memory_mib", 4096, "cpu 256 with 4096 MiB", "512, 1024, 2048"),
     Slip("services.colorteller.application.port", 9443, "taken in the same task by listeners[0]", "another"),
     Slip(

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from meshcert.contract.timeouts import Timeouts
 from meshcert.mesh import proxy_settings, read_mesh
 from meshcert.proxy import ProxySettings
+from meshcert.timeouts import Timeouts
 from tests.meshcert.mesh.mesh_slips import BACKEND, GATEWAY, NODE, Slip, assert_found_alone, changed
 
 ROUTE, LISTENER, ENTRANCE = f"{GATEWAY}.routes[0]", f"{NODE}.listeners[0]", f"{GATEWAY}.listeners[0]"
