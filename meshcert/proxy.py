@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from meshcert.san import San, parse_sans
-from meshcert.timeouts import Timeouts
+from meshcert.timeouts import ProtocolTimeouts, Timeouts
 
 SCHEMA = 1
 ACKNOWLEDGE_EVERY_S = 300.0
@@ -90,7 +89,7 @@ class Listener(NamedTuple):
     port: int
     protocol: str
     tls: ListenerTls
-    timeouts: Mapping[str, Timeouts] = MappingProxyType({})
+    timeouts: ProtocolTimeouts = ProtocolTimeouts()
 
 
 class BackendTls(NamedTuple):
@@ -257,6 +256,8 @@ def _plain(value: Any) -> Any:
     """A value with named tuples as JSON objects and SANs as texts, at any depth; only timeouts that are set."""
     if isinstance(value, Timeouts):
         return {name: limit for name, limit in value._asdict().items() if limit is not None}
+    if isinstance(value, ProtocolTimeouts):
+        return {name: _plain(limits) for name, limits in value._asdict().items() if limits != Timeouts()}
     if hasattr(value, "_asdict"):
         return {name: _plain(part) for name, part in value._asdict().items()}
     if isinstance(value, Mapping):
@@ -271,7 +272,7 @@ def _listener(number: int, item: dict[str, Any]) -> Listener:
     names = _peer_names(f"listeners[{number}]", tls)
     parsed = {
         "tls": ListenerTls(**tls | {"mode": TlsMode(tls["mode"]), **names}),
-        "timeouts": {protocol: Timeouts(**limits) for protocol, limits in item.get("timeouts", {}).items()},
+        "timeouts": ProtocolTimeouts(**{name: Timeouts(**limits) for name, limits in item.get("timeouts", {}).items()}),
     }
     return Listener(**item | parsed)
 

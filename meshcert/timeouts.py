@@ -25,6 +25,20 @@ class Timeouts(NamedTuple):
         return Timeouts(*(here if here is not None else there for here, there in both))
 
 
+class ProtocolTimeouts(NamedTuple):
+    """Limits by the protocol of a virtual node."""
+
+    http: Timeouts = Timeouts()
+    http2: Timeouts = Timeouts()
+    grpc: Timeouts = Timeouts()
+    tcp: Timeouts = Timeouts()
+
+    def of(self, protocol: str) -> Timeouts:
+        """Those of a protocol, by its name in the mesh file."""
+        limits: Timeouts = getattr(self, protocol)
+        return limits
+
+
 _REQUESTS = Timeouts(per_request_s=0.0, idle_s=300.0, stream_s=0.0)
 DEFAULT_TIMEOUTS = {
     # No total by default: it would cut a download or a stream of events in the middle, however well it flows.

@@ -23,7 +23,6 @@ from meshcert.envoy.http.timeouts import route_timeouts, session_timeout
 from meshcert.envoy.secrets import secret_source
 from meshcert.envoy.tls import downstream_socket
 from meshcert.proxy import Route, TlsMode
-from meshcert.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from meshcert.proxy import Listener, ProxySettings
@@ -107,7 +106,7 @@ def _tcp_proxy(stat_prefix: str, listener: Listener, settings: ProxySettings, *,
     fields: Json = {
         "stat_prefix": stat_prefix,
         "cluster": cluster,
-        **session_timeout(listener.timeouts.get("tcp", Timeouts())),
+        **session_timeout(listener.timeouts.tcp),
         **_told_backends("access_log", settings),
     }
     certified = tls or any(backend.name == cluster and backend.tls for backend in settings.backends)
@@ -145,7 +144,7 @@ def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:
 
 def _limits(protocol: str, route: Route, listener: Listener) -> Json:
     """The more specific wins: what the settings say of a route, then of a listener."""
-    return route_timeouts(protocol, route.timeouts.otherwise(listener.timeouts.get(protocol, Timeouts())))
+    return route_timeouts(protocol, route.timeouts.otherwise(listener.timeouts.of(protocol)))
 
 
 def _retry_policy() -> Json:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Limit, Part, Port
 from meshcert.proxy import TlsMode
-from meshcert.timeouts import Timeouts
+from meshcert.timeouts import ProtocolTimeouts, Timeouts
 
 if TYPE_CHECKING:
     from meshcert.san import San
@@ -134,15 +134,13 @@ class DeclaredTimeouts(Part, title="Timeout"):
     """Sessions of nodes that speak tcp."""
 
     @property
-    def by_protocol(self) -> dict[str, Timeouts]:
+    def by_protocol(self) -> ProtocolTimeouts:
         """The limits that are set, by protocol."""
-        result = {}
-        for protocol, limits in (("http", self.http), ("http2", self.http2), ("grpc", self.grpc)):
-            if limits:
-                result[protocol] = Timeouts(limits.per_request, limits.idle, limits.stream)
-        if self.tcp:
-            result["tcp"] = Timeouts(idle_s=self.tcp.idle)
-        return result
+        http, http2, grpc = (
+            Timeouts(each.per_request, each.idle, each.stream) if each else Timeouts()
+            for each in (self.http, self.http2, self.grpc)
+        )
+        return ProtocolTimeouts(http, http2, grpc, Timeouts(idle_s=self.tcp.idle) if self.tcp else Timeouts())
 
 
 class BackendDefaults(Part):

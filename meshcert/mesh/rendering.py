@@ -129,7 +129,7 @@ def _route(mesh: Mesh, gateway: VirtualGateway, route: proxies.DeclaredRoute) ->
     backend = next(each for each in gateway.backends if each.virtual_node == route.virtual_node)
     timeouts = Timeouts()
     for declared in (route.timeout, backend.timeout, listener.timeout):
-        timeouts = timeouts.otherwise(declared.by_protocol.get(listener.port_mapping.protocol.value, Timeouts()))
+        timeouts = timeouts.otherwise(declared.by_protocol.of(listener.port_mapping.protocol.value))
     return proxy.Route(prefix=route.match.prefix, backend=route.virtual_node, timeouts=timeouts)
 
 

@@ -19,8 +19,8 @@ def check_timeouts(mesh: Mesh, findings: Findings) -> None:
         if len(known) < len(nodes):
             continue  # told already
         protocols = {mesh.virtual_nodes[node].listeners[0].port_mapping.protocol.value for node in known}
-        for protocol in timeout.by_protocol:
-            if protocol not in protocols:
+        for protocol, limits in timeout:
+            if limits is not None and protocol not in protocols:
                 findings.add(
                     f"{place}.timeout.{protocol}",
                     f"nothing here speaks {protocol}, so it would limit nothing",

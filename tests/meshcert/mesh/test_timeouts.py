@@ -8,7 +8,7 @@ import pytest
 
 from meshcert.mesh import proxy_settings, read_mesh
 from meshcert.proxy import ProxySettings
-from meshcert.timeouts import Timeouts
+from meshcert.timeouts import ProtocolTimeouts, Timeouts
 from tests.meshcert.mesh.mesh_slips import BACKEND, GATEWAY, NODE, Slip, assert_found_alone, changed
 
 ROUTE, LISTENER, ENTRANCE = f"{GATEWAY}.routes[0]", f"{NODE}.listeners[0]", f"{GATEWAY}.listeners[0]"
@@ -44,8 +44,8 @@ def test_a_listeners_limits_are_its_own_proxys() -> None:
     """The gateway's for what no route sets, the node's for its application."""
     said = [(LISTENER, {"per_request": 1}), (ENTRANCE, {"per_request": 5})]
 
-    assert _settings("colorgateway", *said).listeners[0].timeouts == {"http": Timeouts(5)}
-    assert _settings("colorteller", *said).listeners[0].timeouts == {"http": Timeouts(1)}
+    assert _settings("colorgateway", *said).listeners[0].timeouts == ProtocolTimeouts(http=Timeouts(5))
+    assert _settings("colorteller", *said).listeners[0].timeouts == ProtocolTimeouts(http=Timeouts(1))
 
 
 @pytest.mark.parametrize("at", [ROUTE, BACKEND, LISTENER, ENTRANCE])
