@@ -69,7 +69,8 @@ def test_the_work_of_a_start_is_that_of_all_its_processes(tmp_path: Path) -> Non
     burn = "import time\nwhile time.process_time() < 0.3: pass"
     script = f"{sys.executable} -c '{burn}'; {sys.executable} -c '{burn}\ntime.sleep(60)' & wait"
     with Started(Launch(["/bin/sh", "-c", script], {}, "127.61.7.4"), tmp_path) as started:
-        wait_until(lambda: started.cpu_s() >= 0.6, "twice 0.3 s of work", within_s=60)
+        # Each counts 0.3 s less a tick of the kernel's clock; one of them alone stays well below.
+        wait_until(lambda: started.cpu_s() >= 0.5, "the work of both", within_s=60)
 
 
 @pytest.mark.parametrize(("quota", "ratio", "theirs"), [(True, 2.0, 3.0), (False, 4.0, 5.0)])
