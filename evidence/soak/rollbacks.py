@@ -28,7 +28,7 @@ def roll_back_often(
     folder: Path, say: Callable[[str], object], meshes: int = MESHES, rollbacks: int = ROLLBACKS
 ) -> Outcome:
     """
-    Roll bad versions back, in meshes that each have a local AWS of their own, beside processes that keep the machine busy.
+    Roll bad versions back in several meshes, each on its own local AWS, beside processes that keep the machine busy.
 
     Args:
         folder: For the local AWS's files.
