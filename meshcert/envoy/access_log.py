@@ -17,7 +17,7 @@ BACKEND_REFUSED_EVENT = "backend-refused"
 _REASON = "TLS_error:|"
 """How a reason begins that BoringSSL gave; its first error's number follows."""
 _OF_THE_SYSTEM = f"{_REASON}{2 << 24}"[:-3]
-"""How it begins if that error is an ``errno``: library 2 of BoringSSL's ``err.h`` in bits 24 to 31, the number below."""
+"""How it begins if that error is an ``errno``: bits 24 to 31 are library 2 of BoringSSL's ``err.h``."""
 
 
 def refused_clients(listener: str, settings: ProxySettings) -> Json:
@@ -73,8 +73,8 @@ def refused_backends(settings: ProxySettings) -> Json:
 
 
 def _refusals(reason: str, fields: Json, settings: ProxySettings) -> Json:
-    # An unreachable backend has a reason too, "delayed connect error", and so has a connection that a peer or the network
-    # resets, at any time of its life; nobody is refused then. Only a reason's beginning is never a peer's own words.
+    # An unreachable backend has a reason too, "delayed connect error", and so has a connection that a peer or the
+    # network resets, at any time of its life; nobody is refused then. Only a reason's beginning is never a peer's words.
     return {
         **extension(
             "envoy.access_loggers.stdout",
