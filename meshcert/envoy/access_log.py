@@ -74,7 +74,7 @@ def refused_backends(settings: ProxySettings) -> Json:
 
 def _refusals(reason: str, fields: Json, settings: ProxySettings) -> Json:
     # An unreachable backend has a reason too, "delayed connect error", and so has a connection that a peer or the
-    # network resets, at any time of its life; nobody is refused then. Only a reason's beginning is never a peer's words.
+    # network resets, at any time of its life; nobody is refused then. Only a reason's beginning is never a peer's.
     return {
         **extension(
             "envoy.access_loggers.stdout",
