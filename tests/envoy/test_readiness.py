@@ -52,7 +52,7 @@ def test_connections_are_refused_until_the_application_answers(start: Start, pub
 
     assert [_refused(node, port) for port in (9080, PLAIN_PORT)] == [True, True]
     assert not readiness.healthy()
-    assert node.events("secrets-accepted")
+    assert node.told("secrets-accepted")
 
     start.application(node)
     readiness.wait_until_healthy()
