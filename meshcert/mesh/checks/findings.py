@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
+from meshcert.mesh.checks.renewals import cut_at_renewals
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.proxy import TlsMode
 
@@ -30,7 +31,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         mesh: A mesh without faults.
         root: The folder from which applications' folders are named.
     """
-    kinds = (_unreachable(mesh), _permissive(mesh), _unused(mesh), _images(mesh, root))
+    kinds = (_unreachable(mesh), _permissive(mesh), _unused(mesh), _images(mesh, root), cut_at_renewals(mesh))
     return tuple(finding for kind in kinds for finding in kind)
 
 
