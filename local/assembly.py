@@ -25,7 +25,7 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_POLL_S = 0.03
+_POLL_S = 0.2
 _DEPLOY_S = 300.0
 _BOOTSTRAP_VERSION = "30"
 _QUALIFIER = "hnb659fds"

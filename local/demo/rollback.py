@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 _ALARM = "RolledBack"
+PAUSE_S = 0.03
+"""Between two requests, over some minutes."""
 _LABEL_BACK_WITHIN_S = 10.0
 _ALL_GOOD_WITHIN_S = 60.0
 
@@ -94,7 +96,7 @@ class RollbackStory(Scene):
     def roll_back(self) -> RollbackResult:
         """Bring a bad version out and see it go back; the mesh stands, and afterwards it is fit for another time."""
         name = self.mesh.name
-        with Ticking(self.aws, name), SteadyClient(self.gateway(), ANSWER) as asking:
+        with Ticking(self.aws, name), SteadyClient(self.gateway(), ANSWER, PAUSE_S) as asking:
             with self.stage.step("The version in use is proven good, and becomes the one to go back to"):
                 good = self.proven(TELLER)
             old_serial = self.running.serial(TELLER)

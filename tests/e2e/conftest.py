@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,14 @@ import pytest
 from evidence.fixtures.audit import audit
 from local.cdk import CdkCli
 from local.demo.scene import GATEWAY, MUTUAL, TELLER
-from local.running_aws import LocalAws
+from local.running_aws import ACCOUNT, REGION, LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from meshcert import naming
 from meshcert.contract.environment import LEASE_S, POLICY_PREFIX
 from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
 from tests.e2e.demo_command import DemoCommand
+from tests.e2e.deploying import synthesised_once
 from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:
@@ -111,6 +113,15 @@ class PlayedDemo:
     def is_proven(self, identity: str) -> bool:
         """Whether what is published is served by every task and is the version to go back to; nothing is left to do."""
         return bool(self.mesh.proven_version(identity))
+
+
+@pytest.fixture(scope="session")
+def color_assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example mesh with mutual TLS."""
+    folder = tmp_path_factory.getbasetemp()
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    cdk = CdkCli({"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION})
+    return synthesised_once(cdk, MUTUAL, shared)
 
 
 @pytest.fixture(scope="session")

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import io
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 import yaml
 from rich.console import Console
 
-from local.cdk import ROOT, CdkCli
+from local.cdk import ROOT
 from local.demo.proof import PairsCounted, Proof
 from local.demo.stage import Stage
 from local.running_aws import LocalAws
+from tests.e2e.deploying import ThroughTheApi
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@dataclass(frozen=True)
-class ThroughTheApi(CdkCli):
-    """Deploys what the CDK CLI has synthesised through the API, which takes a third of the CLI's time."""
-
-    aws: LocalAws | None = None
-
-    def bootstrap(self) -> None:
-        """The deployment does."""
-
-    def deploy(self, assembly: Path) -> None:
-        """Deploy all stacks."""
-        assert self.aws
-        self.aws.deploy(assembly)
 
 
 @pytest.mark.timeout(900)

@@ -13,13 +13,14 @@ from local.demo.scene import TELLER
 from local.demo.stage import Stage
 from local.running_aws import LocalAws
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
+from tests.e2e.deploying import ThroughTheApi
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 @pytest.mark.timeout(300)
-def test_a_bad_version_goes_back_and_nobody_notices(tmp_path: Path) -> None:
+def test_a_bad_version_goes_back_and_nobody_notices(color_assembly: Path, tmp_path: Path) -> None:
     """
     As was promised: 0 requests failed, the label back in 10 s, every task on the good version in 60 s.
 
@@ -28,6 +29,7 @@ def test_a_bad_version_goes_back_and_nobody_notices(tmp_path: Path) -> None:
     """
     with LocalAws(tmp_path / "aws", certificates=RollbackStory.TIMES) as aws:
         story = RollbackStory(Stage(started=time.time()), aws, tmp_path)
+        story.cdk = ThroughTheApi(aws.environment(), aws=aws, assembly=color_assembly)
         result = story.play()
         lines, running = audit(story.running, TELLER), story.running
         bad, current = (running.version_labelled(TELLER, label) for label in (QUARANTINED, CURRENT))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERVICES = [GATEWAY, TELLER]
+PAUSE_S = 0.05
+"""Between two requests: without it, asking alone takes a core for minutes."""
 LONGER_THAN_A_LEASE_S = 180
 """The local AWS ends a run whose function's code changes, which AWS does not; its lease of 135 s runs out first."""
 WITHOUT_STATE = {"AWS::EC2::SecurityGroupEgress", "AWS::EC2::SecurityGroupIngress", "AWS::IAM::Policy"}
@@ -52,19 +54,13 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="module")
-def cdk(aws: LocalAws) -> CdkCli:
-    """The CDK CLI pointed at it."""
-    return CdkCli(aws.environment())
-
-
-@pytest.fixture(scope="module")
-def versions(cdk: CdkCli, tmp_path_factory: pytest.TempPathFactory) -> Versions:
+def versions(color_assembly: Path, aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Versions:
     """Each version's app reads the mesh file of its own examples."""
     folder = tmp_path_factory.mktemp("versions")
     tree = unpack(folder / "tree")
     example = tree / "examples" / "color" / MUTUAL.name
-    before = replace(cdk, app=tree).synth(example, folder / "before")
-    return Versions(before, cdk.synth(MUTUAL, folder / "now"))
+    before = CdkCli(aws.environment(), app=tree).synth(example, folder / "before")
+    return Versions(before, color_assembly)
 
 
 def test_no_resource_is_replaced_but_task_definitions_and_none_goes(versions: Versions) -> None:
@@ -84,28 +80,25 @@ def test_no_resource_is_replaced_but_task_definitions_and_none_goes(versions: Ve
 
 
 @pytest.mark.timeout(900)
-def test_a_deployed_mesh_goes_to_this_version_and_back_and_nobody_notices(
-    aws: LocalAws, cdk: CdkCli, versions: Versions
-) -> None:
+def test_a_deployed_mesh_goes_to_this_version_and_back_and_nobody_notices(aws: LocalAws, versions: Versions) -> None:
     """Under load: the version before, this one, a renewal, the version before again. Each reads the other's rows."""
     mesh = RunningMesh(aws, "color", aws.resolve)
-    cdk.bootstrap()
-    cdk.deploy(versions.before)
+    aws.deploy(versions.before)
     mesh.wait_until_steady(SERVICES)
     gateway = Gateway(
         mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", mesh.trust_bundle(GATEWAY)
     )
-    with SteadyClient(gateway, ANSWER) as asking, Ticking(aws, mesh.name, sweep_every_s=2):
+    with SteadyClient(gateway, ANSWER, PAUSE_S) as asking, Ticking(aws, mesh.name, sweep_every_s=4):
         _wait_until_proven(mesh)
 
-        _deploy_over(mesh, cdk, versions.now)
+        _deploy_over(mesh, versions.now)
         published = {name: mesh.current_version(name) for name in SERVICES}
         aws.control("POST", "/_local/acm/day")
         for name, version in published.items():
             wait_until(partial(_has_left, mesh, name, version), f"{name} renewed", within_s=60)
         _wait_until_proven(mesh)
 
-        _deploy_over(mesh, cdk, versions.before)
+        _deploy_over(mesh, versions.before)
 
     assert asking.failures == []
     assert asking.requests > 500
@@ -129,10 +122,10 @@ def _replaced_properties(before: dict[str, Any], now: dict[str, Any]) -> list[st
     ]
 
 
-def _deploy_over(mesh: RunningMesh, cdk: CdkCli, assembly: Path) -> None:
+def _deploy_over(mesh: RunningMesh, assembly: Path) -> None:
     """Deploy another version; every task is a new one afterwards, and what it serves is proven."""
     before = _tasks(mesh)
-    cdk.deploy(assembly)
+    mesh.aws.deploy(assembly)
     mesh.wait_until_steady(SERVICES)
     assert before.isdisjoint(_tasks(mesh))
     _wait_until_proven(mesh)

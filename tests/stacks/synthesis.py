@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import yaml
 from aws_cdk import App
 
 from app import build
+
+if TYPE_CHECKING:
+    from aws_cdk.cx_api import CloudFormationStackArtifact
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Bundling would run pip; what is in a bundle is tested where it runs.
@@ -71,9 +76,11 @@ class Templates:
 
     Args:
         by_stack: ``pki``, ``identities``, ``services``, ``renewal`` → template.
+        protected: The stacks that CloudFormation does not delete.
     """
 
     by_stack: dict[str, dict[str, Any]]
+    protected: frozenset[str]
 
     def resources(self, *types: str) -> list[Resource]:
         """All resources of these types; a type that is not there at all would make a claim about it empty: an error."""
@@ -119,7 +126,20 @@ def _texts(value: Any) -> tuple[str, ...]:
     return tuple(item if isinstance(item, str) else json.dumps(item, sort_keys=True) for item in items)
 
 
+def assemble(outdir: Path, **context: Any) -> list[CloudFormationStackArtifact]:
+    """The stacks for the test context with some values changed, written into a folder."""
+    return build(App(outdir=str(outdir), context={**CONTEXT, **context})).synth().stacks
+
+
 def synthesise(outdir: Path, **context: Any) -> Templates:
-    """The templates for the test context with some values changed."""
-    assembly = build(App(outdir=str(outdir), context={**CONTEXT, **context})).synth()
-    return Templates({stack.stack_name.rsplit("-", 1)[-1]: stack.template for stack in assembly.stacks})
+    """The templates for the test context with some values changed; each mesh is synthesised once."""
+    mesh = yaml.safe_load(Path(context.get("mesh", CONTEXT["mesh"])).read_text())
+    key = json.dumps({**context, "mesh": mesh}, sort_keys=True)
+    if key not in _synthesised:
+        stacks = {stack.stack_name.rsplit("-", 1)[-1]: stack for stack in assemble(outdir, **context)}
+        protected = frozenset(name for name, stack in stacks.items() if stack.termination_protection)
+        _synthesised[key] = Templates({name: stack.template for name, stack in stacks.items()}, protected)
+    return copy.deepcopy(_synthesised[key])
+
+
+_synthesised: dict[str, Templates] = {}

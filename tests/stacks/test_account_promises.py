@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from aws_cdk import App
 
-from app import build
 from tests.meshcert.mesh.mesh_slips import changed
-from tests.stacks.synthesis import CONTEXT, synthesise
+from tests.stacks.synthesis import synthesise
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,17 +127,10 @@ def test_named_zones_are_the_networks_zones(careful: Templates) -> None:
     assert sorted(zones) == ["us-west-1a", "us-west-1a", "us-west-1c", "us-west-1c"]
 
 
-@pytest.mark.parametrize(("changes", "protected"), [((), {"pki"}), ((("mesh.deletion_protection", True),), None)])
-def test_stacks_are_protected_as_the_mesh_file_says(
-    tmp_path: Path, changes: tuple[tuple[str, object], ...], protected: set[str] | None
-) -> None:
+def test_stacks_are_protected_as_the_mesh_file_says(templates: Templates, careful: Templates) -> None:
     """The CAs' stack always is, because a lost CA cannot be made again."""
-    file = tmp_path / "mesh.yaml"
-    file.write_bytes(changed(*changes))
-    assembly = build(App(outdir=str(tmp_path / "out"), context={**CONTEXT, "mesh": str(file)})).synth()
-
-    found = {stack.stack_name.rsplit("-", 1)[-1]: bool(stack.termination_protection) for stack in assembly.stacks}
-    assert {name for name, on in found.items() if on} == (protected or set(found))
+    assert templates.protected == {"pki"}
+    assert careful.protected == careful.by_stack.keys()
 
 
 @pytest.mark.parametrize("egress", ["nat", "endpoints"])

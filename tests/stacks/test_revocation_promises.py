@@ -7,14 +7,11 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import App, Validations
-from cdk_nag import AwsSolutionsChecks
 
-from app import build
 from meshcert.deploying.properties import read_trust_bundle
 from meshcert.proxy import ProxySettings, Revocation
 from tests.meshcert.mesh.mesh_slips import changed
-from tests.stacks.synthesis import CONTEXT, synthesise
+from tests.stacks.synthesis import synthesise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,11 +148,3 @@ def _resolved(value: dict[str, Any]) -> Any:
     if "Ref" in value:
         return {"AWS::AccountId": ACCOUNT, "AWS::Region": REGION}.get(value["Ref"], "text")
     return "text" if any(key.startswith("Fn::") for key in value) else value
-
-
-def test_cdk_nag_finds_nothing_about_lists(mesh_path: Path, tmp_path: Path) -> None:
-    """Every finding about the bucket is mended, or accepted with its reason."""
-    app = build(App(outdir=str(tmp_path), context={**CONTEXT, "mesh": str(mesh_path)}))
-    Validations.of(app).add_plugins(AwsSolutionsChecks(app))
-
-    app.synth()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +11,6 @@ import yaml
 from tests.stacks.synthesis import ROOT, synthesise
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.stacks.synthesis import Templates
 
 
@@ -63,57 +62,75 @@ def test_a_gateway_has_no_application_to_wait_for(templates: Templates) -> None:
     assert set(_containers(templates, "colorgateway")) == {"envoy"}
 
 
-@pytest.mark.parametrize(
-    ("declared", "start_period", "grace"),
-    [({}, 120, None), ({"grace_period_s": 300}, 300, None), ({"grace_period_s": 900, "path": "/healthz"}, 300, 900)],
-    ids=["default", "the longest start period", "longer"],
-)
-def test_a_slow_start_has_its_grace(
-    tmp_path: Path, declared: dict[str, Any], start_period: int, grace: int | None
-) -> None:
-    """Beyond the longest start period of a container, the service's grace takes over."""
+@dataclass(frozen=True)
+class SlowService:
+    """
+    What a mesh file says of a slow service, and what that comes to.
+
+    Args:
+        health_check: Of the teller's application.
+        drain_s: Of every service.
+        start_period: Of its readiness container.
+        grace: Of the service.
+        told: The drain in the environment of those who drain.
+        timeouts: Stop timeouts of Envoy, application, readiness.
+    """
+
+    health_check: dict[str, Any] | None
+    drain_s: float | None
+    start_period: int
+    grace: int | None
+    told: str | None
+    timeouts: tuple[int, int, int]
+
+
+SLOW = {
+    "default": SlowService(None, None, 120, None, None, (40, 30, 25)),
+    "longer": SlowService({"grace_period_s": 300}, 20.0, 300, None, "20", (40, 30, 30)),
+    "longest": SlowService({"grace_period_s": 900, "path": "/healthz"}, 109.5, 300, 900, "109.5", (120, 30, 120)),
+}
+
+
+@pytest.fixture(scope="module", params=SLOW)
+def slow(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[SlowService, Templates]:
+    """One, and its templates."""
+    said = SLOW[request.param]
     mesh = yaml.safe_load((ROOT / "mesh.yaml").read_text())
-    mesh["services"]["colorteller"]["application"]["health_check"] = declared
-    templates = _synthesised(mesh, tmp_path)
+    if said.health_check:
+        mesh["services"]["colorteller"]["application"]["health_check"] = said.health_check
+    if said.drain_s:
+        for service in mesh["services"].values():
+            service["drain_s"] = said.drain_s
+    folder = tmp_path_factory.mktemp("slow")
+    (folder / "mesh.yaml").write_text(yaml.safe_dump(mesh))
+    return said, synthesise(folder / "out", mesh=str(folder / "mesh.yaml"))
+
+
+def test_a_slow_start_has_its_grace(slow: tuple[SlowService, Templates]) -> None:
+    """Beyond the longest start period of a container, the service's grace takes over."""
+    said, templates = slow
     readiness = _containers(templates, "colorteller")["readiness"]
     (service,) = (
         each for each in templates.resources("AWS::ECS::Service") if each.properties["ServiceName"] == "colorteller"
     )
 
-    assert readiness["HealthCheck"]["StartPeriod"] == start_period
-    assert service.properties.get("HealthCheckGracePeriodSeconds") == grace
+    assert readiness["HealthCheck"]["StartPeriod"] == said.start_period
+    assert service.properties.get("HealthCheckGracePeriodSeconds") == said.grace
     path = {each["Name"]: each["Value"] for each in readiness["Environment"]}["MESHCERT_HEALTH_CHECK_PATH"]
-    assert path == declared.get("path", "")
+    assert path == (said.health_check or {}).get("path", "")
 
 
-@pytest.mark.parametrize(
-    ("drain_s", "said", "timeouts"),
-    [(None, None, (40, 30, 25)), (20.0, "20", (40, 30, 30)), (109.5, "109.5", (120, 30, 120))],
-    ids=["default", "longer", "about the longest"],
-)
-def test_a_drain_is_told_to_who_drains_and_fits_into_what_ecs_gives(
-    tmp_path: Path, drain_s: float | None, said: str | None, timeouts: tuple[int, int, int]
-) -> None:
-    """Stop timeouts of Envoy, application, readiness; by default the task definition stays as it was."""
-    mesh = yaml.safe_load((ROOT / "mesh.yaml").read_text())
-    if drain_s:
-        for service in mesh["services"].values():
-            service["drain_s"] = drain_s
-    templates = _synthesised(mesh, tmp_path)
+def test_a_drain_is_told_to_who_drains_and_fits_into_what_ecs_gives(slow: tuple[SlowService, Templates]) -> None:
+    """By default the task definition stays as it was."""
+    said, templates = slow
     containers = _containers(templates, "colorteller")
     (gateway,) = _containers(templates, "colorgateway").values()
 
-    assert tuple(containers[name]["StopTimeout"] for name in ("envoy", "application", "readiness")) == timeouts
-    assert [_told(each) for each in (*containers.values(), gateway)] == [said, None, said, said]
-    assert gateway["StopTimeout"] == timeouts[0]
+    assert tuple(containers[name]["StopTimeout"] for name in ("envoy", "application", "readiness")) == said.timeouts
+    assert [_told(each) for each in (*containers.values(), gateway)] == [said.told, None, said.told, said.told]
+    assert gateway["StopTimeout"] == said.timeouts[0]
 
 
 def _told(container: dict[str, Any]) -> str | None:
     value: str | None = {each["Name"]: each["Value"] for each in container["Environment"]}.get("MESHCERT_DRAIN_S")
     return value
-
-
-def _synthesised(mesh: dict[str, Any], folder: Path) -> Templates:
-    file = folder / "mesh.yaml"
-    file.write_text(yaml.safe_dump(mesh))
-    return synthesise(folder / "out", mesh=str(file))

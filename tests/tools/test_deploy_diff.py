@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.stacks.synthesis import synthesise
+from tests.stacks.synthesis import assemble
 from tools.deploy_diff import assembled, difference, main
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Deployed:
 def stacks(tmp_path_factory: pytest.TempPathFactory) -> Stacks:
     """The demo's mesh, in the order of its deploy."""
     folder = tmp_path_factory.mktemp("assembly")
-    synthesise(folder)
+    assemble(folder)
     return assembled(folder)
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -60,10 +59,9 @@ def test_nobody_waits_for_a_pipe_that_nobody_reads(pipe: tuple[int, int]) -> Non
     relay = Relay(lost_lines, descriptor=writer)
     log = Log("info", relay.put, relay.flush)
 
-    begun = time.monotonic()
+    # Nobody reads as long as this goes on: a write that waits would never come back.
     for number in range(LINES):
         log.info("line", number=number, filling="x" * 200)
-    assert time.monotonic() - begun < 10.0  # a write that waits would never end
     assert not relay.flush(0.05)
 
     written = bytearray()

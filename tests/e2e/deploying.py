@@ -1,0 +1,55 @@
+"""How end-to-end tests deploy, other than the demo, which does it as users do."""
+
+from __future__ import annotations
+
+import fcntl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from local.cdk import CdkCli
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local.running_aws import LocalAws
+
+
+@dataclass(frozen=True)
+class ThroughTheApi(CdkCli):
+    """
+    Deploys what the CDK CLI has synthesised through the API, which takes a third of the CLI's time.
+
+    Args:
+        aws: Where to.
+        assembly: What has been synthesised already; None: the CLI does it.
+    """
+
+    aws: LocalAws | None = None
+    assembly: Path | None = None
+
+    def bootstrap(self) -> None:
+        """The deployment does."""
+
+    def synth(self, mesh: Path, assembly: Path) -> Path:
+        """What has been synthesised."""
+        return self.assembly or super().synth(mesh, assembly)
+
+    def deploy(self, assembly: Path) -> None:
+        """Deploy all stacks."""
+        assert self.aws
+        self.aws.deploy(assembly)
+
+
+def synthesised_once(cdk: CdkCli, mesh: Path, folder: Path) -> Path:
+    """
+    A mesh file's cloud assembly, which takes half a minute of a core: the processes of a run share it.
+
+    Args:
+        folder: Known to all of them.
+    """
+    assembly = folder / mesh.stem
+    with (folder / f"{mesh.stem}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not assembly.exists():
+            cdk.synth(mesh, folder / f"{mesh.stem}.partial").rename(assembly)
+    return assembly
