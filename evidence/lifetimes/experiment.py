@@ -120,7 +120,7 @@ class Experiment:
         longest_s = (renewals + 1) * self.scale.lifetime_s
         self.settle(self.scale.lifetime_s)
         with (
-            Monitor(self.aws, self.name, deployed.certificates) as monitor,
+            Monitor(self.aws, self.name, deployed.certificates, self.scale.looks_every_s) as monitor,
             Outages(deployed, self.subjects, self.scale, monitor) as outages,
             Ticking(self.aws, self.name, self.scale.tick_s, self.scale.sweep_s),
             contextlib.suppress(NotSettled),

@@ -47,6 +47,11 @@ class Scale:
         return self.lifetime_s / LEAF_LIFETIME_DAYS
 
     @property
+    def looks_every_s(self) -> float:
+        """Pause between two rounds of the monitor, seconds: each costs a good part of one on a busy machine."""
+        return max(0.4, self.renewal_takes_s / 10)
+
+    @property
     def times(self) -> CertificateTimes:
         """Times for the local AWS."""
         return CertificateTimes(

@@ -120,7 +120,8 @@ def color_assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example mesh with mutual TLS."""
     folder = tmp_path_factory.getbasetemp()
     shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    cdk = CdkCli({"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION})
+    account = {"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION}
+    cdk = CdkCli({**account, "CDK_HOME": str(shared / "cdk-home"), "CDK_DISABLE_CLI_TELEMETRY": "1"})
     return synthesised_once(cdk, MUTUAL, shared)
 
 
