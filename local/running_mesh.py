@@ -13,6 +13,7 @@ import httpx
 from meshcert import naming
 from meshcert.contract.container import ADMIN_PORT
 from meshcert.contract.staging_labels import CURRENT, LAST_GOOD
+from meshcert.material.certificate_facts import certificate_facts
 from meshcert.material.document import read_material, read_trust_bundle
 
 if TYPE_CHECKING:
@@ -273,6 +274,13 @@ class RunningMesh:
     def serial(self, identity: str) -> str:
         """The serial number of the certificate ACM holds for an identity: lower-case hex without leading zeros."""
         return str(self.certificate(identity)["Serial"]).replace(":", "").lower().lstrip("0")
+
+    def serial_of(self, identity: str, version: str) -> str:
+        """The serial number of the certificate in a version of an identity's secret, as :meth:`serial` writes it."""
+        secret = naming.identity_secret(self.name, identity)
+        value = self.client("secretsmanager").get_secret_value(SecretId=secret, VersionId=version)
+        material = read_material(value["SecretString"], secret)
+        return certificate_facts(material.certificate).serial_number.lstrip("0")
 
     def queued(self, queue: str) -> int:
         """The number of messages in one of its queues: waiting, delayed, or being worked on."""
