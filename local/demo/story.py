@@ -38,11 +38,12 @@ class Story(Scene):
             deployed_s = time.monotonic() - began
             _, one_way_counters = self._ask("one-way TLS")
             self.deploy(mutual.result(), "Deploying the same mesh with mutual TLS over it")
+        refused = self._refuse()
         # The load balancer still sends requests to the gateway's tasks of before, which have no certificate to show.
-        with self.stage.step("The gateway's tasks without a client certificate drain"):
+        with self.stage.step("Both identities settle; the gateway's tasks without a client certificate drain"):
+            self.all_proven(self.mesh.identities)
             wait_until(self._nobody_leaves, "the gateway's tasks of before gone", within_s=self.patience_s)
         answer, mutual_counters = self._ask("mutual TLS")
-        refused = self._refuse()
         renewal = self._renew()
         seconds = Seconds(round(self.stage.install_s, 1), round(deployed_s, 1), round(self.stage.total_s, 1))
         return DemoResult(answer, one_way_counters, mutual_counters, refused, renewal, seconds)
@@ -89,7 +90,7 @@ class Story(Scene):
         renewed = renew_under_load(
             self,
             [asking],
-            before="Both identities settle after the deploys",
+            before="Both identities are settled",
             text="ACM's day comes: it renews; export, publication, the gateway reloads, the teller is redeployed",
         )
         teller = renewed[TELLER]
