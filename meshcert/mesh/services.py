@@ -23,7 +23,7 @@ class ApplicationHealthCheck(Part, title="HealthCheck"):
 class Application(Part):
     """The container behind a virtual node's proxy."""
 
-    image: str = Field(examples=["examples/color/colorteller"])
+    image: str = Field(min_length=1, max_length=255, examples=["examples/color/colorteller"])
     """A folder with a Dockerfile, from the repository's root, or else the image to pull."""
     port: Port = Field(examples=[8080])
     """TCP port it listens on, on loopback."""

@@ -43,6 +43,19 @@ FINDINGS = [
     ([(IMAGE, "teams/payments/orders")], IMAGE, "there is no folder"),
     ([(IMAGE, "examples/color")], IMAGE, "no Dockerfile"),
     *(
+        ([(IMAGE, image)], IMAGE, f"{image!r} is neither a folder here nor the name of an image")
+        for image in (
+            "Nginx:latest",
+            "nginx:",
+            "nginx:a b",
+            "acme/orders:1 --privileged",
+            "acme/orders\0",
+            "https://example.com/orders",
+            "acme/orders@sha256:1234",
+            "a" * 127 + "ü" * 128,
+        )
+    ),
+    *(
         ([(f"{place}.timeout", {"http": limits}), *more], "services.colorteller.rotation", said)
         for place, limits, more, said in (
             (f"{NODE}.listeners[0]", {"per_request": 60}, [], "be open for 60 s"),
@@ -90,6 +103,11 @@ GOOD = [
     [(f"{NODE}.listeners[0].timeout", {"http": {"per_request": 60, "stream": 15}})],
     [(f"{GATEWAY}.listeners[0].timeout", {"http": {"idle": 10}})],
     [(IMAGE, "acme/orders:1")],
+    [(IMAGE, "acme/orders__a.b-c--d:1.2_3-4")],
+    [(IMAGE, f"acme/orders:1@sha256:{'0a' * 32}")],
+    [(IMAGE, "localhost/orders")],
+    [(IMAGE, "registry.example.com:5000/team/a/b/orders")],
+    [(IMAGE, f"123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/orders@sha256:{'0a' * 32}")],
     [(IMAGE, "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/orders:1")],
     [(IMAGE, "public.ecr.aws/docker/library/nginx:1")],
 ]
