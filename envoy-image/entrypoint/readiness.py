@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from entrypoint.container.opening import OPENED
 from entrypoint.container.paths import Paths
-from entrypoint.container.plain_http import status_of
 from entrypoint.container.relay import relayed_log
 from entrypoint.envoy.admin import Admin
+from entrypoint.envoy.plain_http import status_of
 from meshcert.contract import exit_codes
 from meshcert.contract.container import LOOPBACK, READINESS_PORT, WAYS_IN_PORT
 from meshcert.contract.environment import APPLICATION_PORT, HEALTH_CHECK_PATH, LOG_LEVEL, LOOPBACK_ADDRESS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from entrypoint.container.plain_http import answer_of
+from entrypoint.envoy.plain_http import answer_of
 from meshcert.contract.container import ADMIN_PORT
 
 TIMEOUT_S = 2.0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.container.plain_http import answer_of
+from entrypoint.envoy.plain_http import answer_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
