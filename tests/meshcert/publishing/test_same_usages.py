@@ -83,12 +83,16 @@ def test_only_a_leaf_that_signs_nothing_but_handshakes_in_both_roles_is_taken(hi
         assert verdicts == (is_good, is_good), (ca, bits, roles)
 
 
+def _rsa(bits: int) -> Callable[[], rsa.RSAPrivateKey]:
+    return lambda: rsa.generate_private_key(public_exponent=65537, key_size=bits)
+
+
 KEYS: dict[str, tuple[Callable[[], Any], bool]] = {
-    "RSA 1024": (lambda: rsa.generate_private_key(65537, 1024), False),
-    "RSA 2040": (lambda: rsa.generate_private_key(65537, 2040), False),
-    "RSA 2048": (lambda: rsa.generate_private_key(65537, 2048), True),
-    "RSA 4096": (lambda: rsa.generate_private_key(65537, 4096), True),
-    "RSA 4112": (lambda: rsa.generate_private_key(65537, 4112), False),
+    "RSA 1024": (_rsa(1024), False),
+    "RSA 2040": (_rsa(2040), False),
+    "RSA 2048": (_rsa(2048), True),
+    "RSA 4096": (_rsa(4096), True),
+    "RSA 4112": (_rsa(4112), False),
     "P-224": (lambda: ec.generate_private_key(ec.SECP224R1()), False),
     "P-256": (lambda: ec.generate_private_key(ec.SECP256R1()), True),
     "P-384": (lambda: ec.generate_private_key(ec.SECP384R1()), True),
