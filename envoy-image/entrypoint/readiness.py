@@ -82,7 +82,7 @@ class Readiness:
         self._address = environ.get(LOOPBACK_ADDRESS) or LOOPBACK
         self._file = Paths(environ).ready
         self._log = log
-        self._opened = False
+        self._opened = self._may_be_open = False
         self._told = ("", -TELL_EVERY_S)
 
     def watch(self) -> NoReturn:
@@ -109,7 +109,7 @@ class Readiness:
 
     def leave(self) -> None:
         """Close the ways in and wait for the requests in flight; return at once if they never opened."""
-        if not self._opened:
+        if not self._may_be_open:
             return
         from entrypoint.container.drain import Drain  # its HTTP client is loaded only to stop
 
@@ -118,10 +118,13 @@ class Readiness:
         self._log.info("draining", accept_for_s=drain.accept_s)
         while not drain.finished():
             time.sleep(0.1)
+        if cut := drain.cut():
+            self._log.warning("requests-cut", requests=cut)  # ECS stops the application next
         self._log.info("drained")
 
     def _open(self) -> str:
         """Have the ways in opened, and wait until Envoy has done it."""
+        self._may_be_open = True  # from here on, though SIGTERM may come before the answer
         try:
             with socket.create_connection((self._address, WAYS_IN_PORT), TIMEOUT_S) as connection:
                 if connection.recv(len(OPENED)) != OPENED:

@@ -6,6 +6,7 @@ import http.client
 import signal
 import socket
 import time
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Self
@@ -64,13 +65,15 @@ class _Sick(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     status = 503
+    slow_s = 1.5
     begun = Event()
+    over = Event()
 
     def do_GET(self) -> None:
         """Say how it is."""
         if self.path == "/slow":
             type(self).begun.set()
-            time.sleep(1.5)
+            type(self).over.wait(type(self).slow_s)
         self.send_response(type(self).status if self.path == "/healthz" else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -82,7 +85,7 @@ class _Sick(BaseHTTPRequestHandler):
 @pytest.fixture
 def application() -> type[_Sick]:
     """A kind of application of the test's own."""
-    return type("Sick", (_Sick,), {"begun": Event()})
+    return type("Sick", (_Sick,), {"begun": Event(), "over": Event()})
 
 
 class _Server:
@@ -152,11 +155,34 @@ def test_stopped_first_it_advises_callers_to_leave_then_closes_and_waits(
         assert readiness.exit_code() == exit_codes.STOPPED
         asking.join()
         assert slow == [200], "what was in flight is answered"
+        assert not readiness.events("requests-cut")
     node.terminate()
     stopping = time.monotonic()
 
     assert node.exit_code() == exit_codes.STOPPED
     assert time.monotonic() - stopping < 2.0
+
+
+def test_requests_that_outlast_the_drain_are_counted_by_who_is_stopped_first(
+    start: Start, published: SecretsApi, application: type[_Sick]
+) -> None:
+    """ECS stops the application next, which ends them: Envoy's own container, stopped last, sees none of them."""
+    del published
+    node = start(_node(), MESHCERT_DRAIN_S="0.2")
+    node.wait_until_healthy()
+    application.slow_s = 30.0
+    with _Server(node, application), ExitStack() as clients:
+        readiness = start.readiness(node)
+        readiness.wait_until_healthy()
+        client = clients.enter_context(socket.create_connection((node.address, PLAIN_PORT), 5))
+        client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert application.begun.wait(5)
+
+        readiness.process.send_signal(signal.SIGTERM)
+
+        assert readiness.exit_code(20) == exit_codes.STOPPED
+        assert [event["requests"] for event in readiness.events("requests-cut")] == [1]
+        application.over.set()
 
 
 def test_if_the_application_is_gone_nothing_is_waited_for(start: Start, published: SecretsApi) -> None:
