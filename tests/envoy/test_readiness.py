@@ -6,7 +6,7 @@ import http.client
 import signal
 import socket
 import time
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +18,7 @@ from evidence.fixtures.proxies import teller
 from meshcert.contract import exit_codes
 from meshcert.proxy import Listener, ListenerTls, ProxySettings, TlsMode
 from tests.envoy.conftest import APPLICATION_PORT, both_deliveries
+from tests.envoy.http_application import application as slow_application
 
 if TYPE_CHECKING:
     from evidence.fixtures.secrets_api import SecretsApi
@@ -65,15 +66,13 @@ class _Sick(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     status = 503
-    slow_s = 1.5
     begun = Event()
-    over = Event()
 
     def do_GET(self) -> None:
         """Say how it is."""
         if self.path == "/slow":
             type(self).begun.set()
-            type(self).over.wait(type(self).slow_s)
+            time.sleep(1.5)
         self.send_response(type(self).status if self.path == "/healthz" else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -85,7 +84,7 @@ class _Sick(BaseHTTPRequestHandler):
 @pytest.fixture
 def application() -> type[_Sick]:
     """A kind of application of the test's own."""
-    return type("Sick", (_Sick,), {"begun": Event(), "over": Event()})
+    return type("Sick", (_Sick,), {"begun": Event()})
 
 
 class _Server:
@@ -155,7 +154,6 @@ def test_stopped_first_it_advises_callers_to_leave_then_closes_and_waits(
         assert readiness.exit_code() == exit_codes.STOPPED
         asking.join()
         assert slow == [200], "what was in flight is answered"
-        assert not readiness.events("requests-cut")
     node.terminate()
     stopping = time.monotonic()
 
@@ -163,26 +161,31 @@ def test_stopped_first_it_advises_callers_to_leave_then_closes_and_waits(
     assert time.monotonic() - stopping < 2.0
 
 
-def test_requests_that_outlast_the_drain_are_counted_by_who_is_stopped_first(
-    start: Start, published: SecretsApi, application: type[_Sick]
+def test_requests_that_outlast_the_drain_are_counted_and_left_to_the_application(
+    start: Start, published: SecretsApi
 ) -> None:
-    """ECS stops the application next, which ends them: Envoy's own container, stopped last, sees none of them."""
+    """It is asked to end next, and has its own time for them: only then are they cut."""
     del published
-    node = start(_node(), MESHCERT_DRAIN_S="0.2")
+    node = start(_node(), MESHCERT_DRAIN_S="0")
     node.wait_until_healthy()
-    application.slow_s = 30.0
-    with _Server(node, application), ExitStack() as clients:
+    with slow_application(node.address), ThreadPoolExecutor(1) as caller:
         readiness = start.readiness(node)
         readiness.wait_until_healthy()
-        client = clients.enter_context(socket.create_connection((node.address, PLAIN_PORT), 5))
-        client.sendall(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
-        assert application.begun.wait(5)
+        answer = caller.submit(_status_after_a_while, node)
+        name = f"http.ingress_{PLAIN_PORT}_plain.downstream_rq_active"
+        eventually(lambda: node.stats(name) == {name: "1"}, "under way")
 
         readiness.process.send_signal(signal.SIGTERM)
 
-        assert readiness.exit_code(20) == exit_codes.STOPPED
-        assert [event["requests"] for event in readiness.events("requests-cut")] == [1]
-        application.over.set()
+        assert readiness.exit_code() == exit_codes.STOPPED
+        assert [event["requests"] for event in readiness.events("requests-left")] == [1]
+        assert answer.result() == 200
+
+
+def _status_after_a_while(node: Container) -> int:
+    connection = http.client.HTTPConnection(node.address, PLAIN_PORT, timeout=60)
+    connection.request("GET", "/slow-10")
+    return connection.getresponse().status
 
 
 def test_if_the_application_is_gone_nothing_is_waited_for(start: Start, published: SecretsApi) -> None:
