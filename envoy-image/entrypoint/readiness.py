@@ -125,9 +125,9 @@ class Readiness:
 
     def _open(self) -> str:
         """Have the ways in opened, and wait until Envoy has done it."""
-        self._may_be_open = True  # from here on, though SIGTERM may come before the answer
         try:
             with socket.create_connection((self._address, WAYS_IN_PORT), TIMEOUT_S) as connection:
+                self._may_be_open = True  # though SIGTERM may come before the answer
                 if connection.recv(len(OPENED)) != OPENED:
                     return "the entrypoint did not open the ways in"
             listeners = text_of(self._address, ADMIN_PORT, "/listeners", TIMEOUT_S)
