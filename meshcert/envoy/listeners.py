@@ -49,8 +49,8 @@ CLIENT_CERT_SPELLINGS = tuple(
 """
 Other spellings of ``x-forwarded-client-cert``, which no client may send.
 
-Envoy knows only its own and lets these pass; CGI's and WSGI's variables make one name of all of them (RFC 3875, 4.1.18),
-so that an application would take the client's word for the proxy's.
+Envoy knows only its own and lets these pass. CGI's and WSGI's variables make one name of all of them (RFC 3875,
+4.1.18), so an application would take the client's word for the proxy's.
 """
 
 
@@ -151,6 +151,7 @@ def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:
     protocols = {backend.name: backend.protocol for backend in settings.backends}
     protocols[APPLICATION_CLUSTER] = protocols.get(APPLICATION_CLUSTER, listener.protocol)
     routes = settings.routes or (Route("/", APPLICATION_CLUSTER),)
+    tries = TASKS_TRIED if settings.routes else APPLICATION_TRIES
     return [
         {
             "match": {"prefix": route.prefix},
@@ -158,7 +159,7 @@ def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:
                 "cluster": route.backend,
                 **_limits(protocols[route.backend], route, listener),
                 **upgrades_of_route(protocols[route.backend]),
-                "retry_policy": _retry_policy(APPLICATION_TRIES if route.backend == APPLICATION_CLUSTER else TASKS_TRIED),
+                "retry_policy": _retry_policy(tries),
             },
         }
         for route in sorted(routes, key=lambda route: len(route.prefix), reverse=True)
