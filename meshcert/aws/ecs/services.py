@@ -69,16 +69,6 @@ class EcsServices:
             service = self._client.update_service(cluster=self._cluster, service=name, forceNewDeployment=True)
         return str(deployments.primary(service["service"])["id"])
 
-    def stop(self, instance: str, reason: str) -> None:
-        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.stop`."""
-        with aws_errors("ecs:StopTask", instance):
-            try:
-                self._client.stop_task(cluster=self._cluster, task=instance, reason=reason)
-            except ClientError as exc:
-                # ECS answers so for a task it no longer knows; nothing else in this request can be wrong.
-                if error_code(exc) != "InvalidParameterException":
-                    raise
-
     def identities_of(self, service_arn: str) -> tuple[str, ...]:
         """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.identities_of`."""
         # arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/NAME; services without their cluster in the ARN have no tags.
