@@ -1,4 +1,9 @@
-"""Read YAML into plain values, with the line of each; broken YAML and keys written twice are faults."""
+"""
+Read YAML into plain values, with the line of each; broken YAML and keys written twice are faults.
+
+A text is measured before anything is made of it: its bytes, its nesting, and its values with each alias counted as what
+it stands for (ten aliases of ten aliases, and so on, are many values in few bytes).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +16,13 @@ from meshcert.errors import Fault
 
 WHOLE_FILE = "(file)"
 """The place of faults that concern no key."""
+
+MOST_BYTES = 1 << 18
+"""Of a mesh file: ten times the largest mesh that fits into a stack."""
+MOST_VALUES = 20_000
+DEEPEST = 32
+LONGEST_NUMBER = 40
+"""Characters of an unquoted number: longer ones take time, and no float holds them."""
 
 
 def place_of(parts: tuple[str | int, ...]) -> str:
@@ -49,22 +61,65 @@ class Source:
 def read_yaml(text: bytes) -> Source:
     """The content of a YAML text. Never raises: text that cannot be read is a fault."""
     source = Source()
+    if len(text) > MOST_BYTES:
+        problem = f"it has {len(text)} bytes, and {MOST_BYTES} are read"
+        source.faults.append(Fault(WHOLE_FILE, problem, "Divide the mesh into several"))
+        return source
     try:
+        _measure(text)
         loader = _Loader(text)
         root = loader.get_single_node()
         if root is not None:
             _note(root, (), source, set())
             source.values = loader.construct_document(root)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         source.faults.append(_syntax_fault(error, source))
+        return source
+    except (ArithmeticError, AttributeError, LookupError, TypeError):
+        # PyYAML's constructors raise them for `!!int ""` and its like.
+        source.faults.append(Fault(WHOLE_FILE, "a value is not what its tag says", "Write values without !! tags"))
         return source
     if source.values is None:
         source.faults.append(Fault(WHOLE_FILE, "it is empty", "Begin with a copy of mesh.yaml"))
     return source
 
 
-class _Loader(yaml.SafeLoader):
+def _measure(text: bytes) -> None:
+    """Raise a MarkedYAMLError if a text holds too much, before it is loaded."""
+    named: dict[str, int] = {}
+    around: list[tuple[str | None, int]] = []
+    values = 0
+    # Libyaml's parser: PyYAML's own takes minutes for a text of brackets.
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            values += named.get(event.anchor, 0)
+        elif isinstance(event, yaml.ScalarEvent):
+            values += 1
+            if event.anchor:
+                named[event.anchor] = 1
+        elif isinstance(event, yaml.CollectionStartEvent):
+            around.append((event.anchor, values))
+            values += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, before = around.pop()
+            if anchor:
+                named[anchor] = values - before
+        if len(around) > DEEPEST:
+            raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} levels", problem_mark=event.start_mark)
+        if values > MOST_VALUES:
+            problem = f"more than {MOST_VALUES} values, each alias counted as what it stands for"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+
+
+class _Loader(yaml.CSafeLoader):
     """Loads YAML with keys as text: `on:` and `1:` are names here."""
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        """The text of a scalar; numbers of a reasonable length only."""
+        if node.tag in _NUMBERS and len(node.value) > LONGEST_NUMBER:
+            problem = f"a number of more than {LONGEST_NUMBER} characters"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+        return super().construct_scalar(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         """The mapping with its keys as they are written."""
@@ -73,6 +128,9 @@ class _Loader(yaml.SafeLoader):
             key.value if isinstance(key, yaml.ScalarNode) else str(key.value): self.construct_object(value, deep=deep)
             for key, value in node.value
         }
+
+
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
 
 
 def _note(node: yaml.Node, parts: tuple[str | int, ...], source: Source, around: set[int]) -> None:
