@@ -37,6 +37,14 @@ def place_of(parts: tuple[str | int, ...]) -> str:
 
 
 @dataclass
+class _Size:
+    """Of a part of a text: its values, and the levels of lists and mappings in it."""
+
+    values: int = 0
+    levels: int = 0
+
+
+@dataclass
 class Source:
     """
     The content of a YAML text.
@@ -86,40 +94,38 @@ def read_yaml(text: bytes) -> Source:
 
 def _measure(text: bytes) -> None:
     """Raise a MarkedYAMLError if a text holds too much, before it is loaded."""
-    named: dict[str, int] = {}
-    around: list[tuple[str | None, int]] = []
-    values = 0
+    named: dict[str, _Size] = {}
+    around: list[tuple[str | None, _Size]] = []
+    whole = _Size()
     # Libyaml's parser: PyYAML's own takes minutes for a text of brackets.
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
-        if isinstance(event, yaml.AliasEvent):
-            values += named.get(event.anchor, 0)
-        elif isinstance(event, yaml.ScalarEvent):
-            values += 1
-            if event.anchor:
-                named[event.anchor] = 1
-        elif isinstance(event, yaml.CollectionStartEvent):
-            around.append((event.anchor, values))
-            values += 1
+        inner, anchor = _Size(), None
+        if isinstance(event, yaml.CollectionStartEvent):
+            around.append((event.anchor, _Size(values=1, levels=1)))
         elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, before = around.pop()
-            if anchor:
-                named[anchor] = values - before
-        if len(around) > DEEPEST:
-            raise yaml.MarkedYAMLError(problem=f"more than {DEEPEST} levels", problem_mark=event.start_mark)
-        if values > MOST_VALUES:
-            problem = f"more than {MOST_VALUES} values, each alias counted as what it stands for"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+            anchor, inner = around.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            inner = named.get(event.anchor or "", inner)
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, inner = event.anchor, _Size(values=1)
+        if anchor:
+            named[anchor] = inner
+        outer = around[-1][1] if around else whole
+        outer.values += inner.values
+        outer.levels = max(outer.levels, inner.levels + 1)
+        if len(around) + inner.levels > DEEPEST:
+            raise _too_much(f"more than {DEEPEST} levels", event)
+        if outer.values > MOST_VALUES:
+            raise _too_much(f"more than {MOST_VALUES} values, each alias counted as what it stands for", event)
+
+
+def _too_much(problem: str, event: yaml.Event) -> yaml.MarkedYAMLError:
+    mark: Any = event.start_mark  # libyaml's marks have the same line and column
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
 
 
 class _Loader(yaml.CSafeLoader):
     """Loads YAML with keys as text: `on:` and `1:` are names here."""
-
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
-        """The text of a scalar; numbers of a reasonable length only."""
-        if node.tag in _NUMBERS and len(node.value) > LONGEST_NUMBER:
-            problem = f"a number of more than {LONGEST_NUMBER} characters"
-            raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
-        return super().construct_scalar(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
         """The mapping with its keys as they are written."""
@@ -137,6 +143,9 @@ def _note(node: yaml.Node, parts: tuple[str | int, ...], source: Source, around:
     """Record the lines below ``node`` and report keys written twice; ``around`` stops circular aliases."""
     if id(node) in around:
         raise yaml.MarkedYAMLError(problem="an alias that contains itself", problem_mark=node.start_mark)
+    if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > LONGEST_NUMBER:
+        problem = f"a number of more than {LONGEST_NUMBER} characters"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
     around = around | {id(node)}
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):
