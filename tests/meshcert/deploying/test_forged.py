@@ -79,7 +79,7 @@ def lurking(world: World) -> World:
 def test_a_forged_request_changes_nothing(lurking: World, kind: str, name: str) -> None:
     """Whatever else it says, and whoever it says it is: refused before anything is taken out or written, for that."""
     honest: dict[str, Any] = IDENTITY if name in FORGED_IDENTITIES else TRUST
-    change = (FORGED_IDENTITIES | FORGED_BUNDLES)[name]
+    change: dict[str, Any] = {**FORGED_IDENTITIES, **FORGED_BUNDLES}[name]
     before = {arn: dict(secret.values) for arn, secret in lurking.vault.secrets.items()}
 
     answered = lurking.ask(kind, honest | change)
