@@ -30,7 +30,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         mesh: A mesh without faults.
         root: The folder from which applications' folders are named.
     """
-    kinds = (_unreachable(mesh), _permissive(mesh), _unused(mesh), _images(mesh, root))
+    kinds = (_unreachable(mesh), _permissive(mesh), _unused(mesh), _images(mesh, root), _applications(mesh))
     return tuple(finding for kind in kinds for finding in kind)
 
 
@@ -117,6 +117,24 @@ def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:
                 place,
                 f"there is no folder {image} in {root}, so a registry would be asked for an image of this name",
                 "Correct the path, or give the image's whole name with its tag",
+            )
+
+
+def _applications(mesh: Mesh) -> Iterator[Fault]:
+    """What an application that somebody has taken over could do."""
+    for name, service in mesh.services.items():
+        application, place = service.application, f"services.{name}.application"
+        if application and application.egress is None:
+            yield Fault(
+                f"{place}.egress",
+                "left out, so its tasks may connect to any host that the network leads to",
+                "Write egress: [], or name the hosts that the application calls",
+            )
+        if application and not application.drop_capabilities:
+            yield Fault(
+                f"{place}.drop_capabilities",
+                "the application keeps the Linux capabilities that Fargate gives",
+                "Write drop_capabilities: true, unless its image starts as root and steps down",
             )
 
 

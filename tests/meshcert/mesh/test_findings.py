@@ -13,10 +13,12 @@ from tests.meshcert.mesh.mesh_slips import CLIENT, COLOR, GATEWAY, NODE, REMOVED
 
 ROOT = Path(__file__).parents[3]
 STRANGER = "stranger.example.com"
-TELLER_SERVICE = {"virtual_node": "lonely", "application": {"image": "acme/lonely:1", "port": 8080}}
+CAREFUL = {"image": "acme/lonely:1", "port": 8080, "drop_capabilities": True, "egress": []}
+TELLER_SERVICE = {"virtual_node": "lonely", "application": CAREFUL}
+APPLICATION = "services.colorteller.application"
 GATEWAY_TLS = f"{GATEWAY}.listeners[0].tls"
 FIRST = COLOR["virtual_gateways"]["colorgateway"]["backends"][0]
-IMAGE = "services.colorteller.application.image"
+IMAGE = f"{APPLICATION}.image"
 
 FINDINGS = [
     (
@@ -41,6 +43,8 @@ FINDINGS = [
     ([(IMAGE, "../colorteller-that-is-not-there")], IMAGE, "there is no folder"),
     ([(IMAGE, "teams/payments/orders")], IMAGE, "there is no folder"),
     ([(IMAGE, "examples/color")], IMAGE, "no Dockerfile"),
+    ([(f"{APPLICATION}.egress", REMOVED)], f"{APPLICATION}.egress", "any host"),
+    ([(f"{APPLICATION}.drop_capabilities", False)], f"{APPLICATION}.drop_capabilities", "keeps the Linux capabilities"),
 ]
 """Changes of the Color app's file, the place of the one finding, and part of it."""
 
@@ -75,6 +79,7 @@ GOOD = [
         ),
     ],
     [(IMAGE, "nginx")],
+    [(f"{APPLICATION}.egress", [{"cidr": "10.20.0.7/32", "ports": [5432]}])],
     [(IMAGE, "acme/orders:1")],
     [(IMAGE, "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/orders:1")],
     [(IMAGE, "public.ecr.aws/docker/library/nginx:1")],
