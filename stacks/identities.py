@@ -121,7 +121,8 @@ class IdentitiesStack(Stack):
             table_name=name,
             partition_key=_text("name"),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            deletion_protection=self._protected or None,
+            # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
+            deletion_protection=self._protected,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
@@ -139,7 +140,8 @@ class IdentitiesStack(Stack):
             sort_key=_text(acknowledgements.TASK),
             time_to_live_attribute=acknowledgements.EXPIRES,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            deletion_protection=self._protected or None,
+            # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
+            deletion_protection=self._protected,
             removal_policy=RemovalPolicy.DESTROY,
         )
         accept(table, "AwsSolutions-DDB3", "Running tasks write every row again within five minutes.")

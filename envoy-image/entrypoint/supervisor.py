@@ -273,7 +273,7 @@ class Supervisor:
             self._drain.begin()
             self._log.info("draining", accept_for_s=self._drain.accept_s)
         if self._drain is not None and self._drain.finished():
-            if cut := self._drain.cut():
+            if cut := self._drain.left():
                 self._log.warning("requests-cut", requests=cut)
             self._exit_code = exit_codes.STOPPED
             return

@@ -11,7 +11,7 @@ from meshcert import naming
 from meshcert.cli import exit_codes
 from meshcert.cli.costs import ALARMS, METRICS, Poll, Usage
 from meshcert.cli.sights import Sight, service_of
-from meshcert.errors import IdentityMissing
+from meshcert.errors import IdentityMissing, IdentityUnreadable
 from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.observing.observe import observe, remembered
@@ -30,7 +30,7 @@ AT_ONCE = 4
 """Identities looked at at the same time: a look is some ten calls, one after the other."""
 _QUIET_S = 5.0
 _TOLD_EVERY_S = 15.0
-_NO_ROW = "its row cannot be read: deploy the identities stack again"
+_NO_ROW = "its row has gone meanwhile"
 _NOTHING_TO_DO = {Kind.ROLLED_BACK}
 """Findings that no person has to act on: a fresh renewal follows by itself."""
 
@@ -213,6 +213,8 @@ def _sight_or_fault(account: Account, name: str) -> Sight | str:
         seen = _sight(account, name)
         if seen is not None:
             seen.document()
+    except IdentityUnreadable as error:
+        return str(error)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         return f"what is written about it makes no sense ({type(error).__name__}); please report this"
     return _NO_ROW if seen is None else seen

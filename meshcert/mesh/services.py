@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, Strict
 
+from meshcert.contract.stopping import DRAIN_S, LONGEST_STOP_S
 from meshcert.mesh.part import Part, Port, Seconds
 from meshcert.proxy import DeliveryMode, RotationMode
 
@@ -37,7 +38,7 @@ class EgressRule(Part):
 class Application(Part):
     """The container behind a virtual node's proxy."""
 
-    image: str = Field(examples=["examples/color/colorteller"])
+    image: str = Field(min_length=1, max_length=255, examples=["examples/color/colorteller"])
     """A folder with a Dockerfile, from the repository's root, or else the image to pull."""
     port: Port = Field(examples=[8080])
     """TCP port it listens on, on loopback."""
@@ -68,6 +69,8 @@ class DeclaredService(Part, title="Service"):
     """Longest time between two looks for a new certificate, seconds; jitter only shortens it."""
     max_connection_duration_s: Seconds = 600.0
     """Longest life of an HTTP connection, seconds; only new ones see a new certificate."""
+    drain_s: Annotated[float, Strict(), Field(gt=0, le=LONGEST_STOP_S)] = DRAIN_S
+    """How long a stopping task still accepts connections, seconds; requests get that long and 5 seconds more."""
     cut_tcp_sessions: Annotated[bool, Strict()] = False
     """`true`: a `tcp` session that is as old is cut, wherever it is; TCP cannot ask anybody to leave."""
     desired_count: Annotated[int, Strict(), Field(ge=0, le=1000)] = 2

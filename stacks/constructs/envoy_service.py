@@ -101,7 +101,7 @@ class EnvoyService(Construct):
             task_role=self._task_role(),
             execution_role=surroundings.execution_role,
         )
-        TaskContainers(self, task, surroundings.envoy, surroundings.platform, self._logs).add(
+        TaskContainers(self, task, surroundings.envoy, surroundings.platform, self._logs, self._declared.drain_s).add(
             self.proxy, self._declared.application
         )
         self.group = ec2.SecurityGroup(

@@ -101,13 +101,13 @@ def test_a_task_that_starts_while_cloud_map_is_out_asks_dns_until_it_is_back(
         edge.wait_until_healthy()
 
         eventually(lambda: answers(edge) == by_dns, "an answer by DNS")
-        (told,) = edge.events("found-by-dns")
+        (told,) = edge.told("found-by-dns")
         assert (told["backend"], told["tasks"]) == (TELLER, 1)
         assert "DiscoverInstances" in told["reason"]
 
         api.registrations.silence = None
         eventually(lambda: known(edge) == {by_api}, "the API's answer", POLLED_WITHIN_S)
-        assert edge.events("discovery-recovered")
+        assert edge.told("discovery-recovered")
 
 
 def test_a_task_that_is_gone_and_still_named_fails_no_request(

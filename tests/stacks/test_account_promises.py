@@ -72,7 +72,7 @@ class Promise:
 def _attribute(key: str) -> Callable[[dict[str, Any]], Any]:
     def read(properties: dict[str, Any]) -> Any:
         attributes = {each["Key"]: each["Value"] for each in properties["LoadBalancerAttributes"]}
-        return attributes.get(key, "false")
+        return attributes[key]
 
     return read
 
@@ -86,7 +86,8 @@ PROMISES = (
     Promise(
         "a table that cannot be deleted",
         "AWS::DynamoDB::Table",
-        lambda properties: properties.get("DeletionProtectionEnabled", False),
+        # Off is written out: AWS leaves what a template leaves out as it is, and the switch would stay on.
+        lambda properties: properties["DeletionProtectionEnabled"],
         False,
         True,
     ),

@@ -107,6 +107,6 @@ class Drain:
         except (OSError, ValueError):
             return 0
 
-    def cut(self) -> int:
-        """How many requests end with Envoy if it is stopped now."""
+    def left(self) -> int:
+        """How many requests are open still: they end with Envoy, or with the application if that is stopped first."""
         return self._requests_in_flight()

@@ -81,6 +81,7 @@ def reconcile(look: Look, owner: str, ports: Ports, until: dt.datetime | None = 
         LeaseTaken: If an order found another run at work; its message must come again. Other looks leave a mark and
             end.
         LeaseLost: If this run took so long that another one has taken over.
+        IdentityUnreadable: If the identity's row makes no sense; nothing is done or forgotten.
         MeshcertError: If the tables cannot be reached.
     """
     result, wanted = _once(look, owner, ports)

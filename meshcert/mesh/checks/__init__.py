@@ -15,6 +15,7 @@ from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery
 from meshcert.mesh.checks.network import check_egress, check_network
 from meshcert.mesh.checks.services import (
+    check_drains,
     check_each_proxy_runs_once,
     check_health_checks,
     check_ports,
@@ -47,6 +48,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_each_proxy_runs_once,
         check_ports,
         check_health_checks,
+        check_drains,
         check_limits,
         check_trust_bundles,
     ):

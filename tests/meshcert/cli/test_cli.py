@@ -173,12 +173,14 @@ class TestStatus:
     def test_a_row_that_cannot_be_read_holds_up_no_other(self, terminal: Terminal) -> None:
         """It is named, and a person has to act."""
         declared = terminal.world.declared
-        declared.names = lambda: iter(["broken", "colorteller"])  # type: ignore[method-assign]
+        declared.remember(replace(declared.rows["colorteller"], name="broken"))
+        declared.unreadable.add("broken")
 
-        ended = terminal.run("status")
+        ended, asked = terminal.run("status"), terminal.run("renew", "broken")
 
-        assert ended.code == 4
-        assert "broken: its row cannot be read" in ended.out
+        assert ended.code == asked.code == 4
+        assert "broken: the row of identity broken in the table of identities cannot be read" in ended.out
+        assert "cannot be read (it makes no sense). Deploy the mesh file with any change" in asked.err
         assert "2 of 2 tasks serve what is published" in ended.out
 
     def test_settled_identities_can_be_left_out(self, terminal: Terminal) -> None:
