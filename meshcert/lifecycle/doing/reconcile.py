@@ -34,8 +34,6 @@ MOST_LOOKS_AGAIN = 3
 """How often a run looks again because the identity was wanted meanwhile; after that, a tick continues."""
 MEANWHILE = "an event that came meanwhile"
 """The cause recorded for such a look: the event itself has left only a mark."""
-_SLOW = {Action.RENEW, Action.STOP_INSTANCE}
-"""Steps whose effect comes too late for the same run to see it."""
 ORDERS_KEPT = dt.timedelta(days=1)
 """An order that could not be carried out in this time is dropped."""
 
@@ -200,8 +198,8 @@ class _Run:
             self._owned.change(taken.change)
             self._write_down(taken)
             steps.append(taken)
-            if not taken.done or planned.step.action in _SLOW:
-                # A failed step is not repeated at once.
+            if not taken.done or planned.step.action is Action.RENEW:
+                # A failed step is not repeated at once, and a renewal comes too late for this run to see it.
                 break
             known = taken.issuance
         return Reconciled(self._identity.name, tuple(steps), planned, seen, self._owned.memory)

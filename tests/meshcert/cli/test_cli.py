@@ -23,7 +23,7 @@ DENIED = AccessDenied("acm:DescribeCertificate", "arn:x", "AccessDeniedException
 THROTTLED = AwsUnavailable("acm:DescribeCertificate", "arn:x", "ThrottlingException")
 
 FACTS = {"version", "serial_number", "not_after", "left_s", "lifetime_gone"}
-STEP = {"action", "why", "service", "version", "task"}
+STEP = {"action", "why", "service", "version"}
 SHAPE: dict[str, Any] = {
     "identity": None,
     "settled": None,
@@ -110,7 +110,7 @@ class TestStatus:
         assert "Read the task's log (event rotation-waits)" in ended.out
         assert "behind, said 0 seconds ago" in ended.out
         assert "no such key [x509]" in ended.out
-        assert "next         stop task" in ended.out
+        assert "next         redeploy" in ended.out
         assert max(map(len, ended.out.splitlines())) <= 100
 
     def test_several_identities_that_need_a_person_are_told_in_the_plural(self, terminal: Terminal) -> None:

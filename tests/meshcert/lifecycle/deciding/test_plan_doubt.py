@@ -47,6 +47,7 @@ from tests.meshcert.lifecycle.observations import (
     TELLER,
     V1,
     V2,
+    V3,
     certificate,
     labels,
     look,
@@ -212,10 +213,10 @@ class TestVoices:
         Case(
             "the task that refuses what its siblings serve is replaced when its time is over",
             told(since=6 * MINUTE, gateway_0=refuses(), gateway_1=serves()),
-            Action.STOP_INSTANCE,
-            "others of its service have",
+            Action.REDEPLOY,
+            "1 of its tasks",
             (Kind.DOUBTED, Kind.SERVED_BEHIND),
-            "gateway/0",
+            "gateway",
         ),
         Case(
             "tasks that only repeat an upstream's word are not: new ones would take it without asking",
@@ -223,6 +224,26 @@ class TestVoices:
             Action.WAIT,
             "2 of 2 tasks",
             (Kind.DOUBTED, Kind.SERVED_BEHIND),
+        ),
+        Case(
+            "nor is a task that is late beside them: a deployment would replace them all",
+            told(since=6 * MINUTE, gateway_0=refuses("teller@10.0.0.7"), gateway_1=serves(V1)),
+            Action.WAIT,
+            "2 of 2 tasks",
+            (Kind.DOUBTED, Kind.SERVED_BEHIND),
+        ),
+        Case(
+            "until what it serves nears its end",
+            told(
+                since=6 * MINUTE,
+                memory=knowing(remembers(V2, 6 * MINUTE), 0.96, V3),
+                gateway_0=refuses("teller@10.0.0.7"),
+                gateway_1=serves(V3),
+            ),
+            Action.REDEPLOY,
+            "2 of its tasks",
+            (Kind.DOUBTED, Kind.SERVED_BEHIND),
+            "gateway",
         ),
     )
     def test_voices(self, case: Case) -> None:
