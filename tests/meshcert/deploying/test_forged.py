@@ -10,15 +10,28 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.fixtures.pki import Hierarchy
 from meshcert.errors import CertificateNotOwned
 from meshcert.publishing.export import export_identity, export_issued
-from tests.meshcert.publishing.world import BUNDLE, CERTIFICATE, IDENTITY, ISSUING, NAME, ROOT, SECRET, TELLER, TRUST
+from tests.meshcert.publishing.world import (
+    BUNDLE,
+    CERTIFICATE,
+    IDENTITY,
+    ISSUING,
+    NAME,
+    ROOT,
+    SECRET,
+    TELLER,
+    TRUST,
+    declared,
+)
 
 if TYPE_CHECKING:
     from tests.meshcert.publishing.world import World
 
 INTRUDERS = SECRET.replace("colorteller", "intruder")
 INTRUDERS_CERTIFICATE = CERTIFICATE.replace("teller", "intruder")
+OTHER_ROOT = ROOT.replace("teller", "gateway")
 BUCKET = "meshcert-color-crl-111122223333-eu-west-1"
 FORGED_IDENTITIES = {
     "another identity's certificate into one's own secret": {"Identity": "intruder", "SecretId": INTRUDERS},
@@ -40,6 +53,12 @@ FORGED_IDENTITIES = {
 FORGED_BUNDLES = {
     "an identity's secret": {"SecretId": SECRET},
     "another hierarchy's secret": {"Hierarchy": "intruder"},
+    "another root of the mesh": {"RootCertificateAuthorityArn": OTHER_ROOT},
+    "another root beside its own": {"RootCertificateAuthorityArn": [ROOT, OTHER_ROOT]},
+    "a hierarchy that nobody declares": {"Hierarchy": "spare", "SecretId": BUNDLE.replace("colorteller", "spare")},
+    "the meshs own bucket, for lists that nobody declares": {
+        "RevocationLists": [{"Bucket": BUCKET, "CertificateAuthorityArn": ROOT}]
+    },
     "a bucket of somebody else's": {"RevocationLists": [{"Bucket": "mine", "CertificateAuthorityArn": ISSUING}]},
     "a bucket of another account's": {
         "RevocationLists": [
@@ -61,6 +80,8 @@ def lurking(world: World) -> World:
     world.vault.seed(INTRUDERS)
     world.issue(INTRUDERS_CERTIFICATE, ["x.mtls.local"])
     world.certificates.owners[INTRUDERS_CERTIFICATE] = "intruder"
+    world.authorities.hierarchies[OTHER_ROOT] = Hierarchy(tiers=1)
+    world.vault.seed(BUNDLE.replace("colorteller", "spare"))
     return world
 
 
@@ -102,6 +123,14 @@ def test_a_row_that_names_another_identitys_certificate_exports_nothing(world: W
 
 def test_the_meshs_own_bucket_is_believed(world: World) -> None:
     """As the stacks name it."""
+    world.bundles["colorteller"] = declared(ROOT, listed=[ROOT])
     lists = [{"Bucket": BUCKET, "CertificateAuthorityArn": ROOT}]
 
     assert world.ask("Create", TRUST | {"RevocationLists": lists})["Status"] == "SUCCESS"
+
+
+def test_declared_revocation_lists_cannot_be_left_out(world: World) -> None:
+    """Else whoever was revoked would come back."""
+    world.bundles["colorteller"] = declared(ROOT, listed=[ROOT])
+
+    assert world.ask("Update", TRUST)["Status"] == "FAILED"
