@@ -104,8 +104,8 @@ class ServerConnection:
         self._greeted = False
         self._incomplete_frame = 0
         self._http = H2Connection(H2Configuration(client_side=False, header_encoding=None))
-        # From the first byte on: Envoy opens all its streams before it reads our settings (RFC 9113, 6.5.2), and what is
-        # set later counts only once it has acknowledged them. With h2's own 100, its connection would be closed.
+        # From the first byte on: Envoy opens all its streams before it reads our settings (RFC 9113, 6.5.2), and what
+        # is set later counts only once it has acknowledged them. With h2's own 100, its connection would be closed.
         self._http.local_settings = Settings(
             client=False,
             initial_values={
