@@ -267,13 +267,13 @@ class Supervisor:
             self._exit_code = exit_codes.STOPPED
             return
         if self._stop_requests and self._drain is None:
-            from entrypoint.container.drain import Drain  # its HTTP client is loaded only to stop
+            from entrypoint.container.drain import Drain  # loaded only to stop
 
             self._drain = Drain.of_envoy(self._environ)
             self._drain.begin()
             self._log.info("draining", accept_for_s=self._drain.accept_s)
         if self._drain is not None and self._drain.finished():
-            if cut := self._drain.cut():
+            if cut := self._drain.left():
                 self._log.warning("requests-cut", requests=cut)
             self._exit_code = exit_codes.STOPPED
             return
@@ -303,7 +303,7 @@ class Supervisor:
         self._envoy_configured = True
         from entrypoint.container.opening import ways_in_of  # while Envoy reads its configuration
 
-        self._ways_in = ways_in_of(self._environ, self._paths, self._log)
+        self._ways_in = ways_in_of(self._environ, self._paths, lambda: self._log)
 
     def _end_children(self) -> None:
         if self._watcher:

@@ -1,4 +1,4 @@
-"""The story of a bad version, thirty times on a busy machine: the label goes back in time, and nobody notices."""
+"""A bad version rolled back thirty times on a busy machine: the label goes back in time, and nobody notices."""
 
 from __future__ import annotations
 
@@ -17,32 +17,47 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-ROLLBACKS = 30
+MESHES = 5
+ROLLBACKS = 6
+"""In each mesh."""
 LOAD = 2
 """Processes that do nothing but count, beside each story."""
 
 
-def roll_back_often(folder: Path, say: Callable[[str], object], times: int = ROLLBACKS) -> Outcome:
+def roll_back_often(
+    folder: Path, say: Callable[[str], object], meshes: int = MESHES, rollbacks: int = ROLLBACKS
+) -> Outcome:
     """
-    Play the story, each time on a local AWS of its own, beside processes that keep the machine busy.
+    Roll bad versions back in several meshes, each on its own local AWS, beside processes that keep the machine busy.
 
     Args:
         folder: For the local AWS's files.
-        say: Takes a line about each story.
-        times: How often.
+        say: Takes a line about each rollback.
+        meshes: How many meshes are deployed.
+        rollbacks: How many bad versions each of them meets.
     """
     faults: dict[str, tuple[str, ...]] = {}
     results: list[RollbackResult] = []
     with _busy():
-        for number in range(1, times + 1):
-            told = _told(folder / str(number), results)
-            say(f"{number} of {times}: {'; '.join(told) or 'good'}")
-            if told:
-                faults[str(number)] = told
+        for mesh in range(1, meshes + 1):
+            began = len(results)
+            try:
+                for result in _rolled_back(folder / str(mesh), rollbacks):
+                    results.append(result)
+                    told = tuple(f"{claim}: {figures}" for claim, (seen, figures) in result.claims.items() if not seen)
+                    number = f"{mesh}.{len(results) - began}"
+                    say(f"{number} of {meshes}.{rollbacks}: {'; '.join(told) or 'good'}")
+                    if told:
+                        faults[number] = told
+            except Exception as error:  # noqa: BLE001  a story that does not get through is a finding, not the run's end
+                number = f"{mesh}.{len(results) - began + 1}"
+                faults[number] = (f"{type(error).__name__}: {error}",)
+                say(f"{number}: {faults[number][0]}")
     return Outcome(
-        n=times,
+        n=meshes * rollbacks,
         faults=faults,
         figures={
+            "meshes": meshes,
             "load": LOAD,
             "requests": sum(result.requests for result in results),
             "failed_requests": sum(result.failed for result in results),
@@ -52,16 +67,14 @@ def roll_back_often(folder: Path, say: Callable[[str], object], times: int = ROL
     )
 
 
-def _told(folder: Path, results: list[RollbackResult]) -> tuple[str, ...]:
-    """What one story did not show; its result is added to the others."""
+def _rolled_back(folder: Path, times: int) -> Iterator[RollbackResult]:
+    """Each rollback in one mesh, told from outside."""
     folder.mkdir()
-    try:
-        with LocalAws(folder / "aws", certificates=RollbackStory.TIMES) as aws:
-            result = RollbackStory(Stage(started=time.time()), aws, folder).play()
-    except Exception as error:  # noqa: BLE001  a story that does not get through is a finding, not the run's end
-        return (f"{type(error).__name__}: {error}",)
-    results.append(result)
-    return tuple(f"{claim}: {figures}" for claim, (seen, figures) in result.claims.items() if not seen)
+    with LocalAws(folder / "aws", certificates=RollbackStory.TIMES) as aws:
+        story = RollbackStory(Stage(started=time.time()), aws, folder)
+        story.stand_up()
+        for _ in range(times):
+            yield story.roll_back()
 
 
 @contextmanager

@@ -117,7 +117,7 @@ def long_tests(folder: Path, say: Callable[[str], object], seed: int) -> Outcome
 
 
 def rollbacks(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
-    """The story of a bad version, thirty times, beside processes that keep the machine busy."""
+    """A bad version rolled back, six times in each of five meshes, beside processes that keep the machine busy."""
     del seed
     return roll_back_often(folder, say)
 

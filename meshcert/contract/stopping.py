@@ -11,9 +11,11 @@ DRAIN_S = 15.0
 """
 How long a stopping task goes on accepting connections, unless it is set.
 
-Clients keep its address for the DNS record's TTL (5 s) and until they ask again (1 s).
+Callers keep its address for 13 s (:data:`meshcert.contract.discovery.CALLERS_LEARN_S`).
 """
 LONGEST_DRAIN_S = 110.0
+LONGEST_STOP_S = 120.0
+"""The longest ``stopTimeout`` of a container on Fargate (Amazon ECS API, ContainerDefinition)."""
 FINISH_S = 5.0
 """Longest wait for requests in flight, after accepting has ended."""
 ENVOY_STOP_S = 3.0

@@ -14,6 +14,10 @@ REFUSED_EVENT = "connection-refused"
 """``event`` of the line about a client."""
 BACKEND_REFUSED_EVENT = "backend-refused"
 """``event`` of the line about a backend."""
+_REASON = "TLS_error:|"
+"""How a reason begins that BoringSSL gave; its first error's number follows."""
+_OF_THE_SYSTEM = f"{_REASON}{2 << 24}"[:-3]
+"""How it begins if that error is an ``errno``: bits 24 to 31 are library 2 of BoringSSL's ``err.h``."""
 
 
 def refused_clients(listener: str, settings: ProxySettings) -> Json:
@@ -69,7 +73,8 @@ def refused_backends(settings: ProxySettings) -> Json:
 
 
 def _refusals(reason: str, fields: Json, settings: ProxySettings) -> Json:
-    # An unreachable backend has a reason too, "delayed connect error", but that is not a refusal.
+    # An unreachable backend has a reason too, "delayed connect error", and so has a connection that a peer or the
+    # network resets, at any time of its life; nobody is refused then. Only a reason's beginning is never a peer's.
     return {
         **extension(
             "envoy.access_loggers.stdout",
@@ -89,7 +94,7 @@ def _refusals(reason: str, fields: Json, settings: ProxySettings) -> Json:
             "extension_filter": extension(
                 "envoy.access_loggers.extension_filters.cel",
                 CEL_FILTER,
-                expression=f"{reason}.startsWith('TLS')",
+                expression=f"{reason}.startsWith('{_REASON}') && !{reason}.startsWith('{_OF_THE_SYSTEM}')",
             )
         },
     }

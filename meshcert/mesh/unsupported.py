@@ -170,7 +170,10 @@ _APPLICATION = {
     "capabilities": "To take all of them away: `services.NAME.application.drop_capabilities`",
     "dockerfile": "The file Dockerfile of the folder is built: `services.NAME.application.image`",
     "repositorycredentials": "Use a registry that the execution role can read, such as ECR of this account",
-    "stoptimeout": "A task has 60 seconds to end; nothing is to be set",
+    **dict.fromkeys(
+        ("stoptimeout", "draintimeout", "deregistrationdelay"),
+        "A stopping task accepts for `services.NAME.drain_s`; then its application has 30 seconds to end",
+    ),
 }
 _SERVICE = {
     **{key: remedy for key, remedy in _APPLICATION.items() if key not in {"cpu", "memory", "resources"}},

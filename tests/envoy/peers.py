@@ -6,6 +6,7 @@ import errno
 import secrets
 import socket
 import ssl
+import struct
 import warnings
 from contextlib import suppress
 from itertools import count
@@ -103,6 +104,12 @@ def call(address: str, port: int, context: ssl.SSLContext | None) -> Outcome:
         return Outcome(answered=False, port=own_port, told=str(error))
 
 
+def reset(connection: socket.socket) -> None:
+    """End a connection with RST and without FIN, as a process that is killed with unread bytes does."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
 class TlsServer:
     """
     A server that answers every request with ``yellow``; use it as a context.
@@ -115,6 +122,8 @@ class TlsServer:
     def __init__(self, address: str, port: int) -> None:
         self.context: ssl.SSLContext | None = None
         """How the next connections are treated; None speaks plain text."""
+        self.resets = False
+        """Whether the next connections are reset as soon as something came."""
         self.address = address
         self._listening = socket.create_server((address, port))
         self.port = self._listening.getsockname()[1]
@@ -142,6 +151,10 @@ class TlsServer:
                 self._answer(plain)
 
     def _answer(self, plain: socket.socket) -> None:
+        if self.resets:
+            plain.recv(1)
+            reset(plain)
+            return
         context = self.context
         with context.wrap_socket(plain, server_side=True) if context else plain as connection:
             if connection.recv(4096):

@@ -61,6 +61,7 @@ class Stage(NamedTuple):
         role: The peers' role.
         attempt: Have a peer try, with a context of :func:`~tests.envoy.peers.tls_context`; None speaks plain text.
         event: What Envoy's log calls it when it refuses one.
+        server: The peer, where peers are servers.
     """
 
     envoy: Container
@@ -68,6 +69,7 @@ class Stage(NamedTuple):
     role: ssl._SSLMethod
     attempt: Callable[[ssl.SSLContext | None], Attempt]
     event: str
+    server: TlsServer | None = None
 
     def lines(self) -> dict[int, dict[str, Any]]:
         """Log lines about refused peers by the port of the attempt; the last one of each."""
@@ -110,7 +112,7 @@ def caller(start: Start, api: SecretsApi, pki: PeerPki, new_address: Callable[[]
             server.context = context
             return _ask(envoy)
 
-        stage = Stage(envoy, "trust/colorteller", ssl.PROTOCOL_TLS_SERVER, attempt, "backend-refused")
+        stage = Stage(envoy, "trust/colorteller", ssl.PROTOCOL_TLS_SERVER, attempt, "backend-refused", server)
         good = stage.peer(pki.leaf(), ssl.TLSVersion.TLSv1_3)
         eventually(lambda: attempt(good).answered, "the backend's name resolved")
         yield stage

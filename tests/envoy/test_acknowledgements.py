@@ -92,10 +92,9 @@ def test_nothing_is_said_before_envoy_has_accepted_its_secrets(
     container.wait_until_healthy()
 
     eventually(lambda: published.write_attempts, "an attempt")
-    accepted = container.events("secrets-accepted")
+    accepted = container.told("secrets-accepted")
     assert len(accepted) == 1
-    eventually(lambda: container.events("acknowledgement-waits"), "the log line")
-    assert container.events("acknowledgement-waits")[0]["at"] > accepted[0]["at"]
+    assert container.told("acknowledgement-waits")[0]["at"] > accepted[0]["at"]
     published.fail_writes(None)
     eventually(lambda: _says(published, material), "said later")
     eventually(lambda: container.events("acknowledgement-recovered"), "the log line")
@@ -288,7 +287,7 @@ def test_outside_of_ecs_nothing_is_acknowledged(start: Start, published: Secrets
     published.publish(TELLER_SECRET, newer)
     eventually(lambda: container.served_serial_numbers() == {serial_number(newer)}, "rotated")
 
-    (line,) = container.events("acknowledgements-off")
+    (line,) = container.told("acknowledgements-off")
     assert "ECS_CONTAINER_METADATA_URI_V4" in line["reason"]
     assert published.write_attempts == 0
 

@@ -89,7 +89,7 @@ def test_every_bad_secret_is_told_at_once(start: Start, published: SecretsApi, h
     container = start(teller())
 
     assert_ends_with(container, exit_codes.BAD_MATERIAL, "it expired on", "it is not JSON")
-    assert {event["secret"] for event in container.events("secret-refused")} == {
+    assert {event["secret"] for event in container.told("secret-refused", 2)} == {
         "identity/colorteller",
         "trust/colorgateway",
     }

@@ -7,7 +7,6 @@ One Envoy for each role meets all of them, each between two good peers made by t
 from __future__ import annotations
 
 import re
-import socket
 import ssl
 from collections import Counter
 from contextlib import suppress
@@ -25,12 +24,13 @@ from evidence.fixtures.proxies import (
     TELLER_TRUST,
     gateway,
 )
-from tests.envoy.peers import TlsServer, call, tls_context
+from tests.envoy.peers import TlsServer, call, connect, reset, tls_context
 from tests.envoy.peers_cases import CASES, PLAIN, Refused, Silent
 from tests.envoy.peers_pki import INTRUDER, PeerPki
 from tests.envoy.peers_stage import OURS, PORT, Stage, caller, listener
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Callable, Iterator
 
     from evidence.fixtures.container import Container
@@ -73,10 +73,12 @@ class Scene(NamedTuple):
     Args:
         met: By name of the case and number of its version.
         stage: Still there.
+        good: A good peer for each version of TLS.
     """
 
     met: dict[tuple[str, int], Met]
     stage: Stage
+    good: list[ssl.SSLContext]
 
 
 def _context(case: Case, at: int, role: ssl._SSLMethod, pki: PeerPki) -> ssl.SSLContext | None:
@@ -106,7 +108,7 @@ def _gather(stage: Stage, pki: PeerPki) -> Scene:
         key: Met(bad.answered, (before.answered, after.answered), found.get(bad.port))
         for key, (before, bad, after) in tried.items()
     }
-    return Scene(met, stage)
+    return Scene(met, stage, good)
 
 
 def _verdicts(case: Case, role: ssl._SSLMethod) -> tuple[Verdict, ...]:
@@ -207,13 +209,59 @@ def test_the_log_says_which_backend_was_refused(servers: Scene) -> None:
 def test_a_connection_that_says_nothing_leaves_no_line(clients: Scene) -> None:
     """A load balancer's TCP health check connects and hangs up, again and again."""
     stage = clients.stage
-    with socket.create_connection((stage.envoy.address, PORT)) as silent:
+    with connect(stage.envoy.address, PORT) as silent:
         port = silent.getsockname()[1]
 
-    refused = stage.attempt(None)
-
-    eventually(lambda: refused.port in stage.lines(), "the line of the next one")
+    _wait_for_the_next_line(stage)
     assert port not in stage.lines()
+
+
+def _wait_for_the_next_line(stage: Stage) -> None:
+    refused = stage.attempt(None)
+    eventually(lambda: refused.port in stage.lines(), "the line of the next one")
+
+
+def _reset_after_an_answer(plain: socket.socket, context: ssl.SSLContext) -> None:
+    connection = context.wrap_socket(plain)
+    connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+    reset(connection)
+
+
+def _reset_in_the_handshake(plain: socket.socket, context: ssl.SSLContext) -> None:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    with suppress(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing).do_handshake()
+    plain.sendall(outgoing.read())
+    assert plain.recv(1)
+    reset(plain)
+
+
+@pytest.mark.parametrize("at", [0, 1], ids=["TLSv1_2", "TLSv1_3"])
+@pytest.mark.parametrize("end", [_reset_after_an_answer, _reset_in_the_handshake])
+def test_a_client_that_resets_its_connection_leaves_no_line(
+    clients: Scene, end: Callable[[socket.socket, ssl.SSLContext], None], at: int
+) -> None:
+    """Nobody was refused: such an end has no cause that anybody could mend."""
+    with connect(clients.stage.envoy.address, PORT) as plain:
+        port = plain.getsockname()[1]
+        end(plain, clients.good[at])
+
+    _wait_for_the_next_line(clients.stage)
+    assert port not in clients.stage.lines()
+
+
+def test_a_server_that_resets_its_connection_leaves_no_line(servers: Scene) -> None:
+    """The caller gets 503, as from a server that is not there."""
+    stage = servers.stage
+    assert stage.server
+    stage.server.resets = True
+    attempt = stage.attempt(servers.good[1])
+    stage.server.resets = False
+
+    assert not attempt.answered
+    _wait_for_the_next_line(stage)
+    assert attempt.port not in stage.lines()
 
 
 class Backends(NamedTuple):

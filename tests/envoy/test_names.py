@@ -144,7 +144,7 @@ def test_a_mesh_of_spiffe_ids_runs_and_rotates(start: Start, api: SecretsApi, ne
         renewed = gateways.issue([GATEWAY_ID])
         api.publish(GATEWAY_SECRET, renewed)
         eventually(lambda: edge.serves(renewed), "the renewed certificate")
-        (tried,) = edge.events("certificate-tried")
+        (tried,) = edge.told("certificate-tried")
         assert (tried["upstreams"], tried["undecided"]) == (1, {})
         assert request(edge.address, PORT)[0] == 200
 

@@ -6,6 +6,7 @@ import http.client
 import signal
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, Self
@@ -17,6 +18,7 @@ from evidence.fixtures.proxies import teller
 from meshcert.contract import exit_codes
 from meshcert.proxy import Listener, ListenerTls, ProxySettings, TlsMode
 from tests.envoy.conftest import APPLICATION_PORT, both_deliveries
+from tests.envoy.http_application import application as slow_application
 
 if TYPE_CHECKING:
     from evidence.fixtures.secrets_api import SecretsApi
@@ -50,7 +52,7 @@ def test_connections_are_refused_until_the_application_answers(start: Start, pub
 
     assert [_refused(node, port) for port in (9080, PLAIN_PORT)] == [True, True]
     assert not readiness.healthy()
-    assert node.events("secrets-accepted")
+    assert node.told("secrets-accepted")
 
     start.application(node)
     readiness.wait_until_healthy()
@@ -157,6 +159,33 @@ def test_stopped_first_it_advises_callers_to_leave_then_closes_and_waits(
 
     assert node.exit_code() == exit_codes.STOPPED
     assert time.monotonic() - stopping < 2.0
+
+
+def test_requests_that_outlast_the_drain_are_counted_and_left_to_the_application(
+    start: Start, published: SecretsApi
+) -> None:
+    """It is asked to end next, and has its own time for them: only then are they cut."""
+    del published
+    node = start(_node(), MESHCERT_DRAIN_S="0")
+    node.wait_until_healthy()
+    with slow_application(node.address), ThreadPoolExecutor(1) as caller:
+        readiness = start.readiness(node)
+        readiness.wait_until_healthy()
+        answer = caller.submit(_status_after_a_while, node)
+        name = f"http.ingress_{PLAIN_PORT}_plain.downstream_rq_active"
+        eventually(lambda: node.stats(name) == {name: "1"}, "under way")
+
+        readiness.process.send_signal(signal.SIGTERM)
+
+        assert readiness.exit_code() == exit_codes.STOPPED
+        assert [event["requests"] for event in readiness.events("requests-left")] == [1]
+        assert answer.result() == 200
+
+
+def _status_after_a_while(node: Container) -> int:
+    connection = http.client.HTTPConnection(node.address, PLAIN_PORT, timeout=60)
+    connection.request("GET", "/slow-10")
+    return connection.getresponse().status
 
 
 def test_if_the_application_is_gone_nothing_is_waited_for(start: Start, published: SecretsApi) -> None:

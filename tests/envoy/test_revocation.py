@@ -146,14 +146,14 @@ def test_without_lists_peers_pass_and_it_is_said_until_they_come(world: World) -
     expected = "revoked peers pass: s3://meshcert-color-crl/crl/root.crl: AccessDenied"
 
     assert world.admits(container) == (True, True)
-    assert container.events("revocation-lists")[0]["reason"] == expected
+    assert container.told("revocation-lists")[0]["reason"] == expected
     eventually(
         lambda: world.api.rows and world.api.rows[-1]["secrets"]["colorteller"]["error"].endswith(expected), "a row"
     )
 
     world.write_lists(world.leaf)
     eventually(lambda: world.admits(container) == (False, True), "the revoked peer alone is refused")
-    eventually(lambda: container.events("revocation-lists-good"), "the good news")
+    container.told("revocation-lists-good")
 
 
 def test_closed_with_one_list_missing_every_peer_is_refused(world: World) -> None:
@@ -199,11 +199,11 @@ def test_an_outage_of_s3_is_told_once_and_changes_nothing(world: World) -> None:
     container = world.run(settings(Revocation.FAIL_CLOSED))
     world.api.objects_available = False
 
-    eventually(lambda: container.events("revocation-lists"), "a line")
+    container.told("revocation-lists")
     looks = len(world.api.calls)
     eventually(lambda: len(world.api.calls) > looks + 6, "three more looks")
     world.api.objects_available = True
-    eventually(lambda: container.events("revocation-lists-good"), "the good news")
+    container.told("revocation-lists-good")
 
     assert world.admits(container) == (False, True)
     assert len(container.events("revocation-lists")) == 1

@@ -99,7 +99,7 @@ def test_the_socket_is_for_its_user_alone(node: Container) -> None:
     assert stat.S_ISSOCK(status.st_mode)
     assert stat.S_IMODE(status.st_mode) == 0o600
     _ask(node)
-    clients = {line["pid"]: line["envoy"] for line in node.events("sds-client")}
+    clients = {line["pid"]: line["envoy"] for line in node.told("sds-client", 2)}
     assert clients == {node.children()["envoy"]: True, os.getpid(): False}
 
 
@@ -149,12 +149,12 @@ def test_a_new_watcher_knows_what_is_served_and_refuses_an_older_version(
     """Though the one that handed it over has died, and its memory with it."""
     older = hierarchy.issue([TELLER_NAME], not_before=dt.datetime.now(dt.UTC) - dt.timedelta(days=30))
     api.publish(TELLER_SECRET, older)
-    eventually(lambda: node.events("rotation-waits"), "refused by the old watcher")
+    node.told("rotation-waits")
     _kill_watcher(node)
 
-    eventually(lambda: len(node.events("rotation-waits")) == 2, "refused by the new one")
+    lines = node.told("rotation-waits", 2)
 
-    assert ["older than the one served" in line["reason"] for line in node.events("rotation-waits")] == [True] * 2
+    assert ["older than the one served" in line["reason"] for line in lines] == [True] * 2
     assert node.serves(material)
 
 
@@ -190,7 +190,7 @@ def test_a_watcher_that_dies_before_envoy_has_its_secrets_is_followed_by_another
     os.kill(envoy, signal.SIGSTOP)
     try:
         published.publish(TELLER_SECRET, material)
-        eventually(lambda: len(container.events("secret-installed")) == 2, "put up")
+        container.told("secret-installed", 2)
         _kill_watcher(container)
         assert not container.healthy()
     finally:
@@ -198,7 +198,7 @@ def test_a_watcher_that_dies_before_envoy_has_its_secrets_is_followed_by_another
 
     container.wait_until_healthy()
     assert container.serves(material)
-    assert len(container.events("secret-installed")) == 4
+    assert len(container.told("secret-installed", 4)) == 4
 
 
 def test_a_removed_socket_is_there_again_when_it_is_needed(
@@ -258,7 +258,7 @@ def test_an_unknown_name_gets_nothing_and_is_told(node: Container) -> None:
     ]
     assert list(_ask(node, "ledger").resources) == []
 
-    (line,) = node.events("sds-unknown-secret")
+    (line,) = node.told("sds-unknown-secret")
     assert line["asked"] == "ledger"
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,27 +142,41 @@ def test_a_watcher_that_keeps_dying_is_restarted_ever_more_slowly(start: Start, 
     assert node.healthy()
 
 
-def test_requests_that_outlast_the_drain_are_cut_and_counted(start: Start, published: SecretsApi) -> None:
-    """They had their time: the drain, and five seconds more."""
+OUTLASTING_S = 60
+STOPS = [(0.0, 1), (4.0, 7)]
+"""Drain in seconds, and how long a request takes that this drain lets end, and a shorter one would not."""
+
+
+def test_requests_get_the_drain_and_five_seconds_more_then_they_are_cut_and_counted(
+    start: Start, published: SecretsApi
+) -> None:
+    """Each task with its own drain, side by side."""
     del published
-    node = start(_plain_teller())
-    node.wait_until_healthy()
-    with application(node.address), ThreadPoolExecutor(2) as callers:
-        eventually(lambda: request(node.address, 9081)[0] == 200, "a first answer")
-        cut = [callers.submit(_status_of_a_long_one, node) for _ in range(2)]
-        name = "http.ingress_9081_plain.downstream_rq_active"
-        eventually(lambda: node.stats(name) == {name: "2"}, "both under way")
+    nodes = [start(_plain_teller(), MESHCERT_DRAIN_S=str(drain_s)) for drain_s, _ in STOPS]
+    with ExitStack() as running:
+        callers = running.enter_context(ThreadPoolExecutor())
+        asked = []
+        for node, (_, within_s) in zip(nodes, STOPS, strict=True):
+            node.wait_until_healthy()
+            running.enter_context(application(node.address))
+            eventually(lambda node=node: request(node.address, 9081)[0] == 200, "a first answer")  # type: ignore[misc]  # a default mypy cannot infer
+            asked.append([callers.submit(_ask, node, seconds) for seconds in (within_s, OUTLASTING_S, OUTLASTING_S)])
+            under_way = {"http.ingress_9081_plain.downstream_rq_active": "3"}
+            eventually(
+                lambda node=node, under_way=under_way: node.stats(*under_way) == under_way,  # type: ignore[misc]  # defaults mypy cannot infer
+                "all under way",
+            )
+            node.terminate()
 
-        node.terminate()
-
-        assert node.exit_code() == exit_codes.STOPPED
-        assert [each.result() for each in cut] == [None, None]
-    assert [event["requests"] for event in node.events("requests-cut")] == [2]
+        assert [node.exit_code() for node in nodes] == [exit_codes.STOPPED] * 2
+        assert [[each.result() for each in one] for one in asked] == [[200, None, None]] * 2
+    assert [[event["requests"] for event in node.events("requests-cut")] for node in nodes] == [[2], [2]]
 
 
-def _status_of_a_long_one(node: Container) -> int | None:
-    connection = http.client.HTTPConnection(node.address, 9081, timeout=60)
-    connection.request("GET", "/slow-20")
+def _ask(node: Container, seconds: int) -> int | None:
+    """The status of a request that takes this long; None if it was cut."""
+    connection = http.client.HTTPConnection(node.address, 9081, timeout=OUTLASTING_S)
+    connection.request("GET", f"/slow-{seconds}")
     try:
         return connection.getresponse().status
     except (http.client.HTTPException, ConnectionError):

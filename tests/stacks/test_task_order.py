@@ -74,9 +74,7 @@ def test_a_slow_start_has_its_grace(
     """Beyond the longest start period of a container, the service's grace takes over."""
     mesh = yaml.safe_load((ROOT / "mesh.yaml").read_text())
     mesh["services"]["colorteller"]["application"]["health_check"] = declared
-    file = tmp_path / "mesh.yaml"
-    file.write_text(yaml.safe_dump(mesh))
-    templates = synthesise(tmp_path / "out", mesh=str(file))
+    templates = _synthesised(mesh, tmp_path)
     readiness = _containers(templates, "colorteller")["readiness"]
     (service,) = (
         each for each in templates.resources("AWS::ECS::Service") if each.properties["ServiceName"] == "colorteller"
@@ -86,3 +84,36 @@ def test_a_slow_start_has_its_grace(
     assert service.properties.get("HealthCheckGracePeriodSeconds") == grace
     path = {each["Name"]: each["Value"] for each in readiness["Environment"]}["MESHCERT_HEALTH_CHECK_PATH"]
     assert path == declared.get("path", "")
+
+
+@pytest.mark.parametrize(
+    ("drain_s", "said", "timeouts"),
+    [(None, None, (40, 30, 25)), (20.0, "20", (40, 30, 30)), (109.5, "109.5", (120, 30, 120))],
+    ids=["default", "longer", "about the longest"],
+)
+def test_a_drain_is_told_to_who_drains_and_fits_into_what_ecs_gives(
+    tmp_path: Path, drain_s: float | None, said: str | None, timeouts: tuple[int, int, int]
+) -> None:
+    """Stop timeouts of Envoy, application, readiness; by default the task definition stays as it was."""
+    mesh = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+    if drain_s:
+        for service in mesh["services"].values():
+            service["drain_s"] = drain_s
+    templates = _synthesised(mesh, tmp_path)
+    containers = _containers(templates, "colorteller")
+    (gateway,) = _containers(templates, "colorgateway").values()
+
+    assert tuple(containers[name]["StopTimeout"] for name in ("envoy", "application", "readiness")) == timeouts
+    assert [_told(each) for each in (*containers.values(), gateway)] == [said, None, said, said]
+    assert gateway["StopTimeout"] == timeouts[0]
+
+
+def _told(container: dict[str, Any]) -> str | None:
+    value: str | None = {each["Name"]: each["Value"] for each in container["Environment"]}.get("MESHCERT_DRAIN_S")
+    return value
+
+
+def _synthesised(mesh: dict[str, Any], folder: Path) -> Templates:
+    file = folder / "mesh.yaml"
+    file.write_text(yaml.safe_dump(mesh))
+    return synthesise(folder / "out", mesh=str(file))

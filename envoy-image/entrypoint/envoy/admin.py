@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import http.client
-import io
-import socket
-import time
-
-from meshcert.bounded_json import MOST_BYTES
+from entrypoint.envoy.plain_http import answer_of
 from meshcert.contract.container import ADMIN_PORT
 
 TIMEOUT_S = 2.0
-_PIECE = 65_536
+_OK = 200
 
 
 class Admin:
     """
     The administration interface of one Envoy.
-
-    Before Envoy listens, and after it has ended, any program of the task may answer there, so that answers are bounded.
 
     Args:
         address: The address without the port.
@@ -32,7 +25,7 @@ class Admin:
         The text under a path.
 
         Raises:
-            OSError: If the whole answer does not come within 2 seconds, is larger than 1 MiB, or is not a 200 of HTTP.
+            OSError: If Envoy does not answer within 2 seconds, or not with 200.
         """
         return self._request("GET", path)
 
@@ -41,51 +34,12 @@ class Admin:
         Call a path that changes something.
 
         Raises:
-            OSError: As :meth:`get`.
+            OSError: If Envoy does not answer within 2 seconds, or not with 200.
         """
         self._request("POST", path)
 
     def _request(self, method: str, path: str) -> str:
-        deadline = time.monotonic() + TIMEOUT_S
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self._address}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        answer = bytearray()
-        with socket.create_connection((self._address, ADMIN_PORT), TIMEOUT_S) as connection:
-            connection.sendall(head.encode("ascii"))
-            while len(answer) <= MOST_BYTES:
-                if (left_s := deadline - time.monotonic()) <= 0:
-                    raise TimeoutError(f"{method} {path}: no whole answer within {TIMEOUT_S:g} s")
-                connection.settimeout(left_s)
-                if not (received := connection.recv(_PIECE)):
-                    break
-                answer += received
-        if len(answer) > MOST_BYTES:
-            raise ConnectionError(f"{method} {path}: the answer is larger than {MOST_BYTES} bytes")
-        status, body = read_answer(bytes(answer))
-        if status != http.client.OK:
+        status, body = answer_of(method, self._address, ADMIN_PORT, path, TIMEOUT_S)
+        if status != _OK:
             raise ConnectionError(f"{method} {path}: {status}")
         return body.decode(errors="replace")
-
-
-def read_answer(answer: bytes) -> tuple[int, bytes]:
-    """
-    Status and body of a whole answer of HTTP/1.1.
-
-    Raises:
-        ConnectionError: If it is not one.
-    """
-    response = http.client.HTTPResponse(_Received(answer))  # type: ignore[arg-type]  # all it needs of a socket
-    try:
-        response.begin()
-        return response.status, response.read()
-    except (http.client.HTTPException, ValueError) as error:
-        raise ConnectionError(f"the answer is no HTTP ({type(error).__name__})") from error
-
-
-class _Received:
-    """What came, as the socket from which an answer is read."""
-
-    def __init__(self, answer: bytes) -> None:
-        self._answer = answer
-
-    def makefile(self, _mode: str) -> io.BytesIO:
-        return io.BytesIO(self._answer)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.contract.container import ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT
+from meshcert.contract.discovery import CALLERS_LEARN_S
+from meshcert.contract.stopping import LONGEST_DRAIN_S, LONGEST_STOP_S, envoy_stop_s, readiness_stop_s
 from meshcert.mesh.proxies import NodeProtocol
 
 if TYPE_CHECKING:
@@ -85,6 +87,27 @@ def check_health_checks(mesh: Mesh, findings: Findings) -> None:
                 f"virtual node {service.virtual_node} speaks {protocol.value}, which has no paths to ask for",
                 "Leave path out: a TCP connection is then enough",
                 given=(f"services.{name}.virtual_node",),
+            )
+
+
+def check_drains(mesh: Mesh, findings: Findings) -> None:
+    """Report drains that end before callers have left, or that do not fit into the time that ECS gives a container."""
+    for name, service in mesh.services.items():
+        drain_s, place = service.drain_s, f"services.{name}.drain_s"
+        longest_s = max(envoy_stop_s(drain_s), readiness_stop_s(drain_s))
+        if drain_s <= CALLERS_LEARN_S:
+            findings.add(
+                place,
+                f"callers go on sending for up to {CALLERS_LEARN_S:g} s to a task that was told to stop, and after "
+                f"{drain_s:g} s it would refuse them",
+                f"Write more than {CALLERS_LEARN_S:g}, or leave it out",
+            )
+        elif longest_s > LONGEST_STOP_S:
+            findings.add(
+                place,
+                f"its containers would need {longest_s:g} s to stop ({drain_s:g} s and {longest_s - drain_s:g} s to "
+                f"finish), and ECS gives a container {LONGEST_STOP_S:g} s",
+                f"Write {LONGEST_DRAIN_S:g} or less",
             )
 
 

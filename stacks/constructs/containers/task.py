@@ -7,6 +7,7 @@ before the application starts and until it has ended; the ways in open when it a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ from aws_cdk import aws_ecs as ecs
 
 from meshcert import naming
 from meshcert.contract.container import MATERIAL_DIR, READY_FILE, USER_ID
-from meshcert.contract.environment import APPLICATION_PORT, HEALTH_CHECK_PATH, PROXY
-from meshcert.contract.stopping import APPLICATION_STOP_S, envoy_stop_s, readiness_stop_s
+from meshcert.contract.environment import APPLICATION_PORT, DRAIN, HEALTH_CHECK_PATH, PROXY
+from meshcert.contract.stopping import APPLICATION_STOP_S, DRAIN_S, envoy_stop_s, readiness_stop_s
 from stacks.constructs.images import application_image
 from stacks.findings import accept
 
@@ -55,6 +56,7 @@ class TaskContainers:
         envoy: The Envoy image, which holds the readiness container's program too.
         platform: Decides the processor architecture of the application's image.
         logs: Where all of them write.
+        drain_s: How long the stopping task accepts connections, seconds.
     """
 
     scope: Construct
@@ -62,6 +64,7 @@ class TaskContainers:
     envoy: ecs.ContainerImage
     platform: Platform
     logs: logs.LogGroup
+    drain_s: float
 
     def add(self, proxy: ProxySettings, application: Application | None) -> None:
         """Add Envoy and, for a virtual node, what stands behind it."""
@@ -85,8 +88,8 @@ class TaskContainers:
             essential=True,
             readonly_root_filesystem=True,
             linux_parameters=self._linux("Linux"),
-            stop_timeout=Duration.seconds(envoy_stop_s()),
-            environment={PROXY: proxy.to_json()},
+            stop_timeout=Duration.seconds(math.ceil(envoy_stop_s(self.drain_s))),
+            environment={PROXY: proxy.to_json(), **self._drain()},
             port_mappings=[ecs.PortMapping(container_port=listener.port) for listener in proxy.listeners],
             health_check=ENVOY_HEALTH_CHECK,
             logging=self._logging("envoy"),
@@ -122,8 +125,12 @@ class TaskContainers:
             essential=True,
             readonly_root_filesystem=True,
             linux_parameters=self._linux("ReadinessLinux"),
-            stop_timeout=Duration.seconds(readiness_stop_s()),
-            environment={APPLICATION_PORT: str(application.port), HEALTH_CHECK_PATH: check.path},
+            stop_timeout=Duration.seconds(math.ceil(readiness_stop_s(self.drain_s))),
+            environment={
+                APPLICATION_PORT: str(application.port),
+                HEALTH_CHECK_PATH: check.path,
+                **self._drain(),
+            },
             health_check=ecs.HealthCheck(
                 # No Python: a task may have a quarter of a CPU, and this runs every five seconds.
                 command=["CMD", "/usr/bin/test", "-e", f"{MATERIAL_DIR}/{READY_FILE}"],
@@ -136,6 +143,10 @@ class TaskContainers:
         )
         self._mount(2, READINESS_MIB)
         return readiness
+
+    def _drain(self) -> dict[str, str]:
+        """Nothing for the default, which the image knows: an unchanged task definition is no new deployment."""
+        return {} if self.drain_s == DRAIN_S else {DRAIN: f"{self.drain_s:g}"}
 
     def _linux(self, construct_id: str) -> ecs.LinuxParameters:
         linux = ecs.LinuxParameters(self.scope, construct_id, init_process_enabled=False)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from entrypoint.envoy.admin import TIMEOUT_S, Admin, read_answer
-from meshcert.bounded_json import MOST_BYTES
+from entrypoint.envoy.admin import TIMEOUT_S, Admin
+from entrypoint.envoy.plain_http import read_answer
 from meshcert.contract.container import ADMIN_PORT
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def test_an_answer_without_end_is_refused() -> None:
         while True:
             connection.sendall(b"x" * 65536)
 
-    with answering("127.77.1.2", say) as admin, pytest.raises(ConnectionError, match=str(MOST_BYTES)):
+    with answering("127.77.1.2", say) as admin, pytest.raises(ConnectionError, match="larger"):
         admin.get("/")
 
 
@@ -80,14 +80,13 @@ def test_an_answer_in_small_pieces_takes_no_longer(piece: bytes) -> None:
         b"",
         b"\0" * 1000,
         b"HTTP/1.1",
-        b"HTTP/1.1 999999 OK\r\n\r\n",
-        b"HTTP/1.1 100 Continue\r\n\r\n" * 1000,
-        _OK + b"content-length: 5\r\n\r\nabc",
-        _OK + b"a: b\r\n" * 1000 + b"\r\n",
-        _OK + b"a: " + b"b" * 100_000 + b"\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" * 1000,
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 \xb2\xb2\xb2 OK\r\n\r\n",
         _OK + b"transfer-encoding: chunked\r\n\r\n-5\r\nabc",
         _OK + b"transfer-encoding: chunked\r\n\r\nfffffffffffffff\r\nabc",
-        _OK + b"transfer-encoding: chunked\r\n\r\nabc",
+        _OK + b"transfer-encoding: chunked\r\n\r\nffffffff\r\nabc",
+        _OK + b"transfer-encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 100_000,
     ],
 )
 def test_what_is_no_answer_of_http_is_refused(answer: bytes) -> None:

@@ -81,6 +81,13 @@ class Front:
         host, port = self.balancer
         return get(f"http://{host}:{port}/")[1]
 
+    def wait_before_sigterm(self, seconds: int) -> None:
+        """Set the target group's deregistration delay, which the local AWS scales."""
+        balancers = self.aws.client("elbv2")
+        [group] = balancers.describe_target_groups()["TargetGroups"]
+        delay = {"Key": "deregistration_delay.timeout_seconds", "Value": str(seconds)}
+        balancers.modify_target_group_attributes(TargetGroupArn=group["TargetGroupArn"], Attributes=[delay])
+
     def events(self) -> list[dict[str, Any]]:
         """The events of aws.ecs that arrived since the last call."""
         queue = self.aws.client("sqs")

@@ -159,6 +159,9 @@ SERVICES = [
         "less than or equal to 900",
         "services.colorteller.application.health_check.grace_period_s",
     ),
+    Slip("services.colorgateway.drain_s", 121, "121 is not allowed", "less than or equal to 120"),
+    Slip("services.colorgateway.drain_s", 115, "would need 125 s to stop (115 s and 10 s to finish)", "110 or less"),
+    Slip("services.colorteller.drain_s", 13, "for up to 13 s to a task that was told to stop", "more than 13"),
 ]
 
 

@@ -11,17 +11,35 @@ if TYPE_CHECKING:
 Target = tuple[str, int]
 
 
+class Lag:
+    """
+    For how long a deregistered target still gets new connections.
+
+    Args:
+        seconds: At least so long, by the clock.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.held = False
+        """True: until this is false, however long that takes."""
+
+    def over(self, since_s: float) -> bool:
+        """Whether a target that has been deregistered for so many seconds gets no more."""
+        return not self.held and since_s >= self.seconds
+
+
 class LeavingTargets:
     """
     What one listener sends new connections to.
 
     Args:
-        lag_s: Seconds in which a deregistered target still gets new connections.
+        lag: Of a deregistered target.
         clock: Seconds.
     """
 
-    def __init__(self, lag_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._lag_s = lag_s
+    def __init__(self, lag: Lag, clock: Callable[[], float] = time.monotonic) -> None:
+        self._lag = lag
         self._clock = clock
         self._registered_at: dict[Target, float] = {}
 
@@ -30,6 +48,6 @@ class LeavingTargets:
         now = self._clock()
         self._registered_at.update(dict.fromkeys(registered, now))
         for target, at in list(self._registered_at.items()):
-            if now - at >= self._lag_s and target not in registered:
+            if self._lag.over(now - at) and target not in registered:
                 del self._registered_at[target]
         return list(self._registered_at)

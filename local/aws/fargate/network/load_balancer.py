@@ -15,10 +15,10 @@ from ministack.services import alb
 from local.aws import control, hooks
 from local.aws.fargate.network import addresses
 from local.aws.fargate.network.addresses import Addresses
-from local.aws.fargate.network.leaving_targets import LeavingTargets
+from local.aws.fargate.network.leaving_targets import Lag, LeavingTargets
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Mapping
 
     from local.aws.config import Config
 
@@ -38,6 +38,8 @@ def install(config: Config) -> Balancers:
         hooks.require(alb, name)
     balancers = Balancers(config)
     control.at_stop(balancers.close)
+    control.at_reset(balancers.release)
+    control.route("/_local/targets", balancers.hold)
     return balancers
 
 
@@ -46,7 +48,7 @@ class Balancers:
 
     def __init__(self, config: Config) -> None:
         self._scope = (config.account, config.region)
-        self._lag_s = config.traffic.target_lag_s * config.traffic.scale
+        self._lag = Lag(config.traffic.target_lag_s * config.traffic.scale)
         self._addresses = Addresses(config.network, addresses.LOAD_BALANCERS)
         self._hosts: dict[str, str] = {}
         self._lock = threading.Lock()
@@ -77,6 +79,23 @@ class Balancers:
                 found[balancer["DNSName"]] = (self._hosts[arn], ports)
         return found
 
+    def hold(self, request: Mapping[str, Any]) -> dict[str, bool]:
+        """
+        Hold deregistered targets, or let them go: a test may so look at the lag without having to hurry.
+
+        Args:
+            request: ``held``: whether they get new connections until told otherwise; without it, nothing is changed.
+
+        Returns:
+            Whether they are held now.
+        """
+        self._lag.held = bool(request.get("held", self._lag.held))
+        return {"held": self._lag.held}
+
+    def release(self) -> None:
+        """Let deregistered targets go when their lag is over."""
+        self._lag.held = False
+
     def close(self) -> None:
         """Stop listening and cut what is open."""
         self._loop.call_soon_threadsafe(self._ended.set)
@@ -104,7 +123,7 @@ class Balancers:
         for arn, item in wanted.items():
             if arn not in self._listeners:
                 host = self.address_of(alb._lbs[item["LoadBalancerArn"]]["DNSName"].lower())
-                listener = Listener(arn, item["LoadBalancerArn"], self._scope, LeavingTargets(self._lag_s))
+                listener = Listener(arn, item["LoadBalancerArn"], self._scope, LeavingTargets(self._lag))
                 await listener.open(str(host), int(item["Port"]))
                 self._listeners[arn] = listener
         for listener in self._listeners.values():

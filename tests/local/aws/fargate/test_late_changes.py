@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from local.aws.fargate.network.custom_health import CustomHealth, Instance
-from local.aws.fargate.network.leaving_targets import LeavingTargets
+from local.aws.fargate.network.leaving_targets import Lag, LeavingTargets
 from tests.local.aws.clocks import MonotonicClock
 
 ONE, TWO = (Instance(("111122223333", "eu-west-1"), "srv-1", name) for name in ("one", "two"))
@@ -75,7 +75,7 @@ def test_what_is_forgotten_never_counts(clock: MonotonicClock) -> None:
 
 def test_a_deregistered_target_gets_new_connections_for_the_lag(clock: MonotonicClock) -> None:
     """Beside the registered ones, and not a second longer."""
-    targets = LeavingTargets(120, clock)
+    targets = LeavingTargets(Lag(120), clock)
     assert targets.used([OLD]) == [OLD]
 
     clock.pass_by(119)
@@ -85,9 +85,22 @@ def test_a_deregistered_target_gets_new_connections_for_the_lag(clock: Monotonic
     assert targets.used([NEW]) == [NEW]
 
 
+def test_a_deregistered_target_that_is_held_gets_new_connections_until_it_is_let_go(clock: MonotonicClock) -> None:
+    """However long that is."""
+    lag = Lag(120)
+    targets = LeavingTargets(lag, clock)
+    targets.used([OLD])
+    lag.held = True
+    clock.pass_by(3600)
+    assert targets.used([NEW]) == [OLD, NEW]
+
+    lag.held = False
+    assert targets.used([NEW]) == [NEW]
+
+
 def test_without_a_lag_only_registered_targets_are_used(clock: MonotonicClock) -> None:
     """The kind behaviour."""
-    targets = LeavingTargets(0, clock)
+    targets = LeavingTargets(Lag(0), clock)
     targets.used([OLD])
 
     assert targets.used([NEW]) == [NEW]

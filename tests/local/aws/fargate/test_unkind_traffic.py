@@ -12,7 +12,7 @@ from dnslib import RCODE, DNSRecord
 
 from local.aws.config import UNKIND
 from local.running_aws import LocalAws
-from tests.local.aws.front import TTL_S, Front
+from tests.local.aws.front import Front
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.refusals import ClientError, code_of
 from tests.local.aws.running_tasks import CLUSTER, build_image
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 SCALE = 0.05
 CUSTOM_HEALTH_S = UNKIND.custom_health_s * SCALE
-LAG_S = UNKIND.target_lag_s * SCALE
 # AWS's default of a target group.
 DEREGISTRATION_DELAY_S = 300 * SCALE
+LONGEST_DELAY_S = 3600
 
 
 @pytest.fixture(scope="module")
@@ -95,19 +95,20 @@ def test_who_asks_before_the_first_healthy_task_is_denied_and_stays_denied(aws: 
     [service] = aws.client("servicediscovery").list_services()["Services"]
     eventually(lambda: len(health_of(aws, service["Id"])) == 2, "both to be registered")
 
+    asked = time.monotonic()
     denied = front.resolve()
     assert denied.header.rcode == RCODE.NXDOMAIN
     assert set(health_of(aws, service["Id"]).values()) == {"UNHEALTHY"}
+    began = time.monotonic()
     for task in front.tasks:
         task.get("/become/healthy")
-    began = time.monotonic()
     eventually(lambda: set(health_of(aws, service["Id"]).values()) == {"HEALTHY"}, "both healthy for Cloud Map")
 
     assert time.monotonic() - began >= CUSTOM_HEALTH_S
     # A minute of AWS's is over, and the resolver still repeats what it was told.
     assert 0 < denied.auth[0].ttl <= UNKIND.denial_s * SCALE
     later = front.resolve()
-    assert later.header.rcode == RCODE.NXDOMAIN or time.monotonic() - began > denied.auth[0].ttl
+    assert later.header.rcode == RCODE.NXDOMAIN or time.monotonic() - asked >= denied.auth[0].ttl
     eventually(lambda: front.addresses() == front.ready() != set(), "both in DNS when the denial is over")
     worker.join(60)
     aws.reset()
@@ -147,7 +148,7 @@ def test_ten_instances_show_eight_at_random_for_the_ttl(aws: LocalAws) -> None:
 
 
 def test_a_custom_health_status_counts_late(aws: LocalAws) -> None:
-    """The call answers at once; the status and the revision change after the delay."""
+    """The call answers at once; the status changes after the delay, and the revision never for it."""
     aws.reset()
     named = Named(aws)
     named.register(1)
@@ -160,7 +161,7 @@ def test_a_custom_health_status_counts_late(aws: LocalAws) -> None:
     eventually(lambda: named.health() == {"i-1": "UNHEALTHY"}, "the status to count")
 
     assert time.monotonic() - began >= CUSTOM_HEALTH_S
-    assert named.cloud_map.discover_instances_revision(**name)["InstancesRevision"] == revision + 1
+    assert named.cloud_map.discover_instances_revision(**name)["InstancesRevision"] == revision
 
 
 def test_a_service_without_custom_health_takes_no_status(aws: LocalAws) -> None:
@@ -176,16 +177,18 @@ def test_a_service_without_custom_health_takes_no_status(aws: LocalAws) -> None:
 
 
 def test_a_task_that_stop_task_stops_is_gone_while_the_load_balancer_still_sends(front: Front) -> None:
-    """SIGTERM comes at once; for the lag new connections go to nobody."""
+    """SIGTERM comes at once, the deregistration delay notwithstanding; for the lag new connections go to nobody."""
     victim = front.tasks[0]
-    began = time.monotonic()
+    address = victim.address
+    front.wait_before_sigterm(LONGEST_DELAY_S)
+    front.aws.control("PUT", "/_local/targets", {"held": True})
     front.ecs.stop_task(cluster=CLUSTER, task=victim.arn)
 
-    eventually(lambda: not answered(front), "a connection that goes to the stopped task", within_s=LAG_S)
     victim.reaches(lastStatus="STOPPED")
+    eventually(lambda: not answered(front), "a connection that goes to the stopped task")
+    eventually(lambda: address not in front.addresses(), "its address to leave DNS")
 
-    assert time.monotonic() - began < DEREGISTRATION_DELAY_S
-    assert victim.address not in front.addresses() or time.monotonic() - began < TTL_S
+    front.aws.control("PUT", "/_local/targets", {"held": False})
     eventually(lambda: all(answered(front) for _ in range(4)), "every connection after the lag")
 
 
@@ -194,16 +197,14 @@ def test_a_task_that_the_scheduler_stops_leaves_the_load_balancer_first(front: F
     victim = front.tasks[0]
     address = victim.address
     victim.get("/become/unhealthy")
-    began = eventually(
-        lambda: victim.describe()["desiredStatus"] == "STOPPED" and time.monotonic(), "ECS to give it up"
-    )
+    eventually(lambda: victim.describe()["desiredStatus"] == "STOPPED", "ECS to give it up")
     [group] = front.aws.client("elbv2").describe_target_groups()["TargetGroups"]
     health = front.aws.client("elbv2").describe_target_health(TargetGroupArn=group["TargetGroupArn"])
 
     assert address not in [item["Target"]["Id"] for item in health["TargetHealthDescriptions"]]
     assert victim.get()[0] == 200
-    victim.reaches(lastStatus="STOPPED")
-    assert time.monotonic() - began >= DEREGISTRATION_DELAY_S - 1
+    stopped = victim.reaches(lastStatus="STOPPED")
+    assert (stopped["stoppedAt"] - stopped["stoppingAt"]).total_seconds() >= DEREGISTRATION_DELAY_S
 
 
 def answered(front: Front) -> bool:
