@@ -70,7 +70,7 @@ def asking(demo: PlayedDemo) -> Iterator[SteadyClient]:
     gateway = Gateway(
         demo.mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", demo.mesh.trust_bundle(GATEWAY)
     )
-    with SteadyClient(gateway, ANSWER) as client, Ticking(demo.aws, "color"):
+    with SteadyClient(gateway, ANSWER, demo.aws.requests_seen) as client, Ticking(demo.aws, "color"):
         yield client
     assert client.requests > 100
     assert client.failures == []
