@@ -76,13 +76,13 @@ class SteadyClient:
     Args:
         gateway: Whom it asks.
         answer: What the right answer says; anything else counts as failed.
-        seen: What came to the applications; None if nobody counts there.
+        seen: What came to the applications.
         pause_s: Pause between two requests, seconds.
     """
 
     gateway: Asked
     answer: str
-    seen: RequestsSeen | None
+    seen: RequestsSeen
     pause_s: float = 0.005
     requests: int = 0
     failures: list[str] = field(default_factory=list)
@@ -103,11 +103,10 @@ class SteadyClient:
     ) -> None:
         self._stop.set()
         self._thread.join(timeout=2 * ASK_TIMEOUT_S)
-        if self.seen is not None:
-            came = self.seen.of(self._ids.prefix)
-            told = told_twice(came)
-            self.counted, self.twice = len(came), len(told)
-            self.failures += told
+        came = self.seen.of(self._ids.prefix)
+        told = told_twice(came)
+        self.counted, self.twice = len(came), len(told)
+        self.failures += told
 
     def _keep_asking(self) -> None:
         client = self.gateway.client()
@@ -122,6 +121,5 @@ class SteadyClient:
             except (httpx.HTTPError, OSError, LookupError) as error:
                 self.failures.append(repr(error))
             self.requests += 1
-            if self.seen is not None:
-                self.seen.read()
+            self.seen.read()
         client.close()

@@ -161,8 +161,16 @@ class LocalAws:
         return self.config.endpoint
 
     @property
-    def requests_seen(self) -> RequestsSeen | None:
-        """How often each request came to its tasks' applications; None if another process runs it."""
+    def requests_seen(self) -> RequestsSeen:
+        """
+        How often each request came to its tasks' applications.
+
+        Raises:
+            LocalAwsFailed: If it is not running.
+        """
+        if self._seen is None:  # another process runs it, and has made the pipe
+            pipe = Path(self.control("GET", "/_local/requests-seen"))
+            self._seen = self._open.enter_context(contextlib.closing(RequestsSeen(pipe)))
         return self._seen
 
     def environment(self) -> dict[str, str]:

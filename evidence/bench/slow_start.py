@@ -133,8 +133,8 @@ def rotate(folder: Path, starts_after_s: float, rotations: int, requests: int) -
         )
 
 
-def _mesh_file(folder: Path, starts_after_s: float) -> Path:
-    """The Color mesh whose teller sleeps before it listens."""
+def slow_application(folder: Path, starts_after_s: float) -> Path:
+    """The folder of an image like the Color app's teller, which sleeps before it listens."""
     image = folder / "slow"
     image.mkdir()
     (image / "Dockerfile").write_text((_TELLER / "Dockerfile").read_text())
@@ -142,6 +142,11 @@ def _mesh_file(folder: Path, starts_after_s: float) -> Path:
     start = "    with Server(address, Teller) as server:\n"
     assert program.count(start) == 1
     (image / "app.py").write_text(program.replace(start, f"    threading.Event().wait({starts_after_s})\n{start}"))
+    return image
+
+
+def _mesh_file(folder: Path, starts_after_s: float) -> Path:
+    image = slow_application(folder, starts_after_s)
     mesh = yaml.safe_load(MUTUAL.read_text())
     mesh["services"][TELLER] |= {"desired_count": 2, "rotation": "redeploy"}
     mesh["services"][TELLER]["application"]["image"] = str(image)

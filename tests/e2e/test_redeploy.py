@@ -73,6 +73,7 @@ def asking(demo: PlayedDemo) -> Iterator[SteadyClient]:
     with SteadyClient(gateway, ANSWER, demo.aws.requests_seen) as client, Ticking(demo.aws, "color"):
         yield client
     assert client.requests > 100
+    assert client.counted > 100
     assert client.failures == []
 
 
