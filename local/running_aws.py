@@ -22,7 +22,7 @@ from botocore.config import Config as BotoConfig
 from dnslib import DNSRecord
 
 from local.assembly import deploy_assembly
-from local.aws.config import KIND, UNKIND, CertificateTimes, Config, TrafficBehaviour
+from local.aws.config import USUAL, CertificateTimes, Config, TrafficBehaviour
 from local.requests_seen import RequestsSeen, requests_seen
 
 if TYPE_CHECKING:
@@ -74,8 +74,8 @@ class LocalAws:
         cpu_quota: Whether its tasks get no more than their CPU units, where cgroups permit that
             (:mod:`local.aws.fargate.containers.cpu_quota`).
         other_clusters_tasks_per_s: How many tasks of other clusters send their events to the account's default bus.
-        traffic: How callers come to know its tasks, and what happens when tasks stop. The default is the kind
-            behaviour; with ``MESHCERT_LOCAL_UNKIND=0.1`` in the environment it is AWS's at a tenth of its times.
+        traffic: How callers come to know its tasks, and what happens when tasks stop. The default is AWS's behaviour
+            at a tenth of its times.
     """
 
     directory: Path
@@ -85,7 +85,7 @@ class LocalAws:
     region: str = REGION
     cpu_quota: bool = False
     other_clusters_tasks_per_s: float = 0.0
-    traffic: TrafficBehaviour = field(default_factory=lambda: _traffic(os.environ.get("MESHCERT_LOCAL_UNKIND", "")))
+    traffic: TrafficBehaviour = USUAL
     _config: Config | None = field(default=None, init=False, repr=False)
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
     _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False, repr=False)
@@ -332,11 +332,6 @@ class LocalAws:
         if config is not None:
             shutil.rmtree(config.directory, ignore_errors=True)
         shutil.rmtree(self.directory / "cdk-home", ignore_errors=True)
-
-
-def _traffic(scale: str) -> TrafficBehaviour:
-    """AWS's behaviour at so many times its times, or the kind one for an empty text."""
-    return UNKIND.scaled(float(scale)) if scale else KIND
 
 
 def _interpreter(variable: str, environment: str) -> Path:

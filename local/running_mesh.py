@@ -13,6 +13,7 @@ import httpx
 from meshcert import naming
 from meshcert.contract.container import ADMIN_PORT
 from meshcert.contract.staging_labels import CURRENT, LAST_GOOD
+from meshcert.material.certificate_facts import certificate_facts
 from meshcert.material.document import read_material, read_trust_bundle
 
 if TYPE_CHECKING:
@@ -145,15 +146,8 @@ class RunningMesh:
 
     def tasks(self, service: str) -> list[Task]:
         """The running tasks of a service."""
-        ecs, cluster = self.client("ecs"), naming.cluster(self.name)
-        arns = ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus="RUNNING")["taskArns"]
-        if not arns:
-            return []
-        return [
-            Task(task["taskArn"], _address(task))
-            for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
-            if task["lastStatus"] == "RUNNING"
-        ]
+        described = self._described(service, "RUNNING")
+        return [Task(task["taskArn"], _address(task)) for task in described if task["lastStatus"] == "RUNNING"]
 
     def task(self, service: str) -> Task:
         """The one running task of a service with a desired count of 1."""
@@ -201,10 +195,10 @@ class RunningMesh:
         value = self.client("secretsmanager").get_secret_value(SecretId=secret)
         return read_trust_bundle(value["SecretString"], secret)
 
-    def material(self, identity: str) -> Material:
-        """The current material of an identity: what one of its tasks, or a client outside the mesh, would read."""
-        secret = naming.identity_secret(self.name, identity)
-        value = self.client("secretsmanager").get_secret_value(SecretId=secret)
+    def material(self, identity: str, version: str = "") -> Material:
+        """The material of an identity: current, as one of its tasks or an outside client reads it, or of a version."""
+        secret, wanted = naming.identity_secret(self.name, identity), {"VersionId": version} if version else {}
+        value = self.client("secretsmanager").get_secret_value(SecretId=secret, **wanted)
         return read_material(value["SecretString"], secret)
 
     def counters(self, service: str, pattern: str) -> dict[str, int]:
@@ -217,12 +211,12 @@ class RunningMesh:
 
     def stopped_tasks(self, service: str) -> list[tuple[str, bool]]:
         """The ARNs of a service's stopped tasks, each with whether it failed: ended by itself, with an error."""
-        ecs, cluster = self.client("ecs"), naming.cluster(self.name)
-        arns = ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus="STOPPED")["taskArns"]
-        if not arns:
-            return []
-        tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+        tasks = self._described(service, "STOPPED")
         return [(task["taskArn"], any(part.get("exitCode") for part in task["containers"])) for task in tasks]
+
+    def none_is_stopping(self, service: str) -> bool:
+        """True if every task that a service has given up has ended."""
+        return all(task["lastStatus"] == "STOPPED" for task in self._described(service, "STOPPED"))
 
     def served_by_all(self, service: str) -> set[str]:
         """Serial numbers that a service's running tasks serve, altogether; empty while one cannot be asked."""
@@ -263,16 +257,18 @@ class RunningMesh:
 
     def certificate(self, identity: str) -> dict[str, Any]:
         """ACM's description of an identity's certificate."""
-        row = self.client("dynamodb").get_item(
-            TableName=naming.identities_table(self.name), Key={"name": {"S": identity}}
-        )["Item"]
+        key, table = {"name": {"S": identity}}, naming.identities_table(self.name)
+        row = self.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
         described = self.client("acm").describe_certificate(CertificateArn=row["certificate_arn"]["S"])
-        certificate: dict[str, Any] = described["Certificate"]
-        return certificate
+        return dict(described["Certificate"])
 
     def serial(self, identity: str) -> str:
         """The serial number of the certificate ACM holds for an identity: lower-case hex without leading zeros."""
         return str(self.certificate(identity)["Serial"]).replace(":", "").lower().lstrip("0")
+
+    def serial_of(self, identity: str, version: str) -> str:
+        """The serial number of the certificate in a version of an identity's secret, as :meth:`serial` writes it."""
+        return certificate_facts(self.material(identity, version).certificate).serial_number.lstrip("0")
 
     def queued(self, queue: str) -> int:
         """The number of messages in one of its queues: waiting, delayed, or being worked on."""
@@ -292,6 +288,11 @@ class RunningMesh:
                 except ValueError:
                     continue
         return lines
+
+    def _described(self, service: str, desired: str) -> list[dict[str, Any]]:
+        ecs, cluster = self.client("ecs"), naming.cluster(self.name)
+        arns = ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus=desired)["taskArns"]
+        return list(ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]) if arns else []
 
 
 def _address(task: dict[str, Any]) -> str:

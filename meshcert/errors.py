@@ -27,6 +27,7 @@ The errors that this package raises.
         ├── ExportFailed             the export function refused, and said why
         ├── VerifyFailed             the verify function refused, and said why
         ├── IdentityMissing          a certificate, secret or CA does not exist
+        ├── IdentityUnreadable       an identity's row in the table of identities makes no sense
         └── AwsRefused               AWS refused a request
             └── AccessDenied             a right is missing; a fresh role may get it in a minute
 
@@ -226,6 +227,23 @@ class IdentityMissing(Rejected):
     def __init__(self, resource: str, remedy: str) -> None:
         self.resource = resource
         super().__init__(f"{resource} does not exist. {remedy}")
+
+
+class IdentityUnreadable(Rejected):
+    """
+    The row of a declared identity makes no sense, so nothing is done for the identity, and nothing forgotten.
+
+    Args:
+        identity: Name of the identity.
+        why: What is wrong with the row.
+    """
+
+    def __init__(self, identity: str, why: str) -> None:
+        self.identity = identity
+        super().__init__(
+            f"the row of identity {identity} in the table of identities cannot be read ({why}). Deploy the mesh file "
+            "with any change of this identity: CloudFormation has the row written again only then"
+        )
 
 
 class SecretMalformed(Rejected):

@@ -69,7 +69,12 @@ class Declared(Protocol):
     """The table ``identities``, read only."""
 
     def find(self, name: str) -> Identity | None:
-        """An identity by its name; None if it is not declared."""
+        """
+        An identity by its name; None if it is not declared.
+
+        Raises:
+            IdentityUnreadable: If it is declared, and its row makes no sense.
+        """
         ...
 
     def find_by_certificate(self, certificate_arn: str) -> Identity | None:

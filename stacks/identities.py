@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms
 from meshcert import naming
 from meshcert.contract import acknowledgements
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
-from stacks.constructs.identity import PUBLISHED_WITHIN, IdentityResources, TrustBundleResources
+from stacks.constructs.identity import PUBLISHED_WITHIN, IdentityResources, TrustBundleResources, declared_bundles
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
@@ -80,7 +80,9 @@ class IdentitiesStack(Stack):
             "Deploy",
             name="deploy",
             platform=platform,
-            settings=DeploySettings(name, identities.table_name, lifecycle.table_name),
+            settings=DeploySettings(
+                name, identities.table_name, lifecycle.table_name, declared_bundles(mesh, pki.hierarchies)
+            ),
             timeout=Duration.minutes(5),
             role=export.role,
             # Once CloudFormation has stopped waiting for an answer, a retried request would bring an older state back.
@@ -119,7 +121,8 @@ class IdentitiesStack(Stack):
             table_name=name,
             partition_key=_text("name"),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            deletion_protection=self._protected or None,
+            # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
+            deletion_protection=self._protected,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
@@ -137,7 +140,8 @@ class IdentitiesStack(Stack):
             sort_key=_text(acknowledgements.TASK),
             time_to_live_attribute=acknowledgements.EXPIRES,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            deletion_protection=self._protected or None,
+            # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
+            deletion_protection=self._protected,
             removal_policy=RemovalPolicy.DESTROY,
         )
         accept(table, "AwsSolutions-DDB3", "Running tasks write every row again within five minutes.")

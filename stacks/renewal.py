@@ -146,7 +146,7 @@ class RenewalStack(Stack):
                     "ecs:ListTagsForResource",
                     "ecs:UpdateService",
                 ),
-                rights.tasks("WatchAndStopTasks", "ecs:DescribeTasks", "ecs:StopTask"),
+                rights.tasks("WatchTasks", "ecs:DescribeTasks"),
                 rights.task_lists("ListTasks"),
                 rights.function("HaveExported", "export"),
                 rights.audit("WriteAudit", "logs:CreateLogStream", "logs:PutLogEvents"),

@@ -79,7 +79,7 @@ FINDINGS: dict[Kind, str] = {
     Kind.SERVED_BEHIND: "A task does not serve the published version although its time is over",
     Kind.ROLLED_BACK: "A published version was rolled back and is quarantined",
     Kind.ROLLED_BACK_AGAIN: "Two versions in a row were rolled back, or more",
-    Kind.DOUBTED: "A task or an upstream refuses the published version, and no second one says so",
+    Kind.DOUBTED: "Tasks or upstreams refuse the published version, and too few to prove it bad",
     Kind.NOTHING_TO_GO_BACK_TO: "A version failed, and there is no good one to go back to",
     Kind.DEPLOYMENT_FAILING: "A deployment of a service fails",
     Kind.DEPLOYMENT_SLOW: "A service's deployment takes too long",

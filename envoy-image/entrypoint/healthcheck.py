@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from entrypoint.container.paths import Paths
-from entrypoint.container.plain_http import is_live
+from entrypoint.envoy.plain_http import is_live
 from meshcert.contract.container import LOOPBACK
 from meshcert.contract.environment import LOOPBACK_ADDRESS
 

@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from entrypoint.container.opening import OPENED
 from entrypoint.container.paths import Paths
-from entrypoint.container.plain_http import status_of, text_of
 from entrypoint.container.relay import relayed_log
+from entrypoint.envoy.admin import Admin
+from entrypoint.envoy.plain_http import status_of
 from meshcert.contract import exit_codes
-from meshcert.contract.container import ADMIN_PORT, LOOPBACK, READINESS_PORT, WAYS_IN_PORT
+from meshcert.contract.container import LOOPBACK, READINESS_PORT, WAYS_IN_PORT
 from meshcert.contract.environment import APPLICATION_PORT, HEALTH_CHECK_PATH, LOG_LEVEL, LOOPBACK_ADDRESS
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Readiness:
         self._address = environ.get(LOOPBACK_ADDRESS) or LOOPBACK
         self._file = Paths(environ).ready
         self._log = log
-        self._opened = False
+        self._opened = self._may_be_open = False
         self._told = ("", -TELL_EVERY_S)
 
     def watch(self) -> NoReturn:
@@ -109,9 +110,9 @@ class Readiness:
 
     def leave(self) -> None:
         """Close the ways in and wait for the requests in flight; return at once if they never opened."""
-        if not self._opened:
+        if not self._may_be_open:
             return
-        from entrypoint.container.drain import Drain  # its HTTP client is loaded only to stop
+        from entrypoint.container.drain import Drain  # loaded only to stop
 
         drain = Drain(self._environ, self._port)
         drain.begin()
@@ -127,9 +128,10 @@ class Readiness:
         """Have the ways in opened, and wait until Envoy has done it."""
         try:
             with socket.create_connection((self._address, WAYS_IN_PORT), TIMEOUT_S) as connection:
+                self._may_be_open = True  # though SIGTERM may come before the answer
                 if connection.recv(len(OPENED)) != OPENED:
                     return "the entrypoint did not open the ways in"
-            listeners = text_of(self._address, ADMIN_PORT, "/listeners", TIMEOUT_S)
+            listeners = Admin(self._address).get("/listeners")
         except OSError as error:
             return f"Envoy: {error}"
         if "\nclosed_" in f"\n{listeners}" or "\ningress_" not in f"\n{listeners}":

@@ -267,7 +267,7 @@ class Supervisor:
             self._exit_code = exit_codes.STOPPED
             return
         if self._stop_requests and self._drain is None:
-            from entrypoint.container.drain import Drain  # its HTTP client is loaded only to stop
+            from entrypoint.container.drain import Drain  # loaded only to stop
 
             self._drain = Drain.of_envoy(self._environ)
             self._drain.begin()
@@ -303,7 +303,7 @@ class Supervisor:
         self._envoy_configured = True
         from entrypoint.container.opening import ways_in_of  # while Envoy reads its configuration
 
-        self._ways_in = ways_in_of(self._environ, self._paths, self._log)
+        self._ways_in = ways_in_of(self._environ, self._paths, lambda: self._log)
 
     def _end_children(self) -> None:
         if self._watcher:

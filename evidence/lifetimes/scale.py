@@ -13,7 +13,7 @@ REAL_LIFETIME_S = LEAF_LIFETIME_DAYS * 86400.0
 _MANAGED_RENEWAL_DAYS = 60
 _WARNING_DAYS = 45
 _PATIENCE = 0.06
-"""Part of a lifetime that tasks have to take a version over, before the first of them is stopped."""
+"""Part of a lifetime that tasks have to take a version over, before a deployment replaces those that are late."""
 
 
 @dataclass(frozen=True)

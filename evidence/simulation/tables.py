@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from meshcert.errors import LeaseLost
+from meshcert.errors import IdentityUnreadable, LeaseLost
 from meshcert.lifecycle.memory import Memory
 from meshcert.lifecycle.ports import Lease
 
@@ -121,10 +121,12 @@ class InMemoryIdentities:
 
     def __init__(self) -> None:
         self.rows: dict[str, Identity] = {}
+        self.unreadable: set[str] = set()
 
     def remember(self, identity: Identity) -> None:
         """UpdateItem."""
         self.rows[identity.name] = identity
+        self.unreadable.discard(identity.name)
 
     def forget(self, name: str, owner: str) -> None:
         """DeleteItem on condition."""
@@ -133,6 +135,8 @@ class InMemoryIdentities:
 
     def find(self, name: str) -> Identity | None:
         """GetItem."""
+        if name in self.unreadable:
+            raise IdentityUnreadable(name, "it makes no sense")
         return self.rows.get(name)
 
     def find_by_certificate(self, certificate_arn: str) -> Identity | None:

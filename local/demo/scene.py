@@ -195,7 +195,8 @@ class Watch(threading.Thread):
         self._services = services
         self._every_s = every_s
         self._error: BaseException | None = None
-        self.old_serial = running.serial(identity)
+        # Not ACM's: it may have renewed already, and nobody serves that yet.
+        self.old_serial = running.serial_of(identity, version)
         self.serial = ""
         self.served_after_s = 0.0
 
@@ -216,12 +217,14 @@ class Watch(threading.Thread):
         name = self._identity
         wait_until(self._promoted, f"{name}: a new current version", within_s=150, every_s=self._every_s)
         promoted = time.monotonic()
-        self.serial = self._running.serial(name)
         wait_until(self._served, f"{name}: served by every task", within_s=180, every_s=self._every_s)
         self.served_after_s = time.monotonic() - promoted
 
     def _promoted(self) -> bool:
-        return self._running.current_version(self._identity) != self._version
+        current = self._running.current_version(self._identity)
+        if current != self._version:
+            self.serial = self._running.serial_of(self._identity, current)
+        return bool(self.serial)
 
     def _served(self) -> bool:
         return all(self._running.all_serve(service, self.serial, self.old_serial) for service in self._services)

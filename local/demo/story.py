@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING
 
 from local.demo.renewal import renew_under_load
@@ -13,7 +14,6 @@ from local.demo.undeclared import refusals
 from local.gateway_client import SteadyClient
 from local.running_mesh import wait_until
 from local.tls_client import attempt
-from meshcert import naming
 
 if TYPE_CHECKING:
     from local.running_mesh import TlsCounters
@@ -38,20 +38,16 @@ class Story(Scene):
             deployed_s = time.monotonic() - began
             _, one_way_counters = self._ask("one-way TLS")
             self.deploy(mutual.result(), "Deploying the same mesh with mutual TLS over it")
-        # The load balancer still sends requests to the gateway's tasks of before, which have no certificate to show.
-        with self.stage.step("The gateway's tasks without a client certificate drain"):
-            wait_until(self._nobody_leaves, "the gateway's tasks of before gone", within_s=self.patience_s)
-        answer, mutual_counters = self._ask("mutual TLS")
         refused = self._refuse()
+        # The load balancer still sends requests to the gateway's tasks of before, which have no certificate to show.
+        with self.stage.step("Both identities settle; the gateway's tasks without a client certificate drain"):
+            self.all_proven(self.mesh.identities)
+            gone = partial(self.running.none_is_stopping, GATEWAY)
+            wait_until(gone, "the gateway's tasks of before gone", within_s=self.patience_s)
+        answer, mutual_counters = self._ask("mutual TLS")
         renewal = self._renew()
         seconds = Seconds(round(self.stage.install_s, 1), round(deployed_s, 1), round(self.stage.total_s, 1))
         return DemoResult(answer, one_way_counters, mutual_counters, refused, renewal, seconds)
-
-    def _nobody_leaves(self) -> bool:
-        ecs, cluster = self.running.client("ecs"), naming.cluster(self.mesh.name)
-        arns = ecs.list_tasks(cluster=cluster, serviceName=GATEWAY, desiredStatus="STOPPED")["taskArns"]
-        tasks = ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else []
-        return all(task["lastStatus"] == "STOPPED" for task in tasks)
 
     def _ask(self, manner: str) -> tuple[str, TlsCounters]:
         """One request, with the teller's own counters read before and after."""
@@ -89,7 +85,7 @@ class Story(Scene):
         renewed = renew_under_load(
             self,
             [asking],
-            before="Both identities settle after the deploys",
+            before="Both identities are settled",
             text="ACM's day comes: it renews; export, publication, the gateway reloads, the teller is redeployed",
         )
         teller = renewed[TELLER]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
 
 _S3 = re.compile(
-    r"https://(?:[a-z0-9][a-z0-9.-]*\.)?s3(?:[.-](?:dualstack\.)?[a-z]{2,}(?:-[a-z]+)+-[0-9]+)?\."
+    r"https://(?:[a-z0-9][a-z0-9.-]*\.)?s3(?:-fips)?(?:[.-](?:dualstack\.)?[a-z]{2,}(?:-[a-z]+)+-[0-9]+)?\."
     r"(?:amazonaws\.com|amazonaws\.com\.cn|amazonaws\.eu|c2s\.ic\.gov|sc2s\.sgov\.gov|csp\.hci\.ic\.gov)/[!-~]+"
 )
 """Amazon S3's own endpoints (AWS General Reference, "Amazon S3 endpoints and quotas"), with or without a bucket."""

@@ -181,9 +181,8 @@ def _next(document: dict[str, Any], sight: Sight) -> str:
     if step["action"] == "nothing" and asked and asked > now:
         left = duration((asked - now).total_seconds())
         return f"nothing: ACM is to renew it these days; meshcert asks it to on {asked:%Y-%m-%d}, in {left}"
-    what = f"{step['action']} {step['task']}" if step["task"] else step["action"]
     of = f"{step['service']}: " if step["service"] and step["service"] not in step["why"] else ""
-    return f"{what}: {of}{step['why']}"
+    return f"{step['action']}: {of}{step['why']}"
 
 
 def _then(sight: Sight) -> str:

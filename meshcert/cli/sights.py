@@ -168,5 +168,4 @@ def _step(step: Step) -> dict[str, Any]:
         "why": step.why,
         "service": step.service or None,
         "version": step.version or None,
-        "task": step.instance.rpartition("/")[2] or None,
     }

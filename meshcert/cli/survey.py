@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from meshcert import naming
 from meshcert.cli import exit_codes
 from meshcert.cli.costs import ALARMS, METRICS, Poll, Usage
 from meshcert.cli.sights import Sight, service_of
-from meshcert.errors import IdentityMissing
+from meshcert.errors import IdentityMissing, IdentityUnreadable
 from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.observing.observe import observe, remembered
@@ -30,7 +30,7 @@ AT_ONCE = 4
 """Identities looked at at the same time: a look is some ten calls, one after the other."""
 _QUIET_S = 5.0
 _TOLD_EVERY_S = 15.0
-_NO_ROW = "its row cannot be read: deploy the identities stack again"
+_NO_ROW = "its row has gone meanwhile"
 _NOTHING_TO_DO = {Kind.ROLLED_BACK}
 """Findings that no person has to act on: a fresh renewal follows by itself."""
 
@@ -136,8 +136,14 @@ def exit_code(looked: Sight) -> int:
     return exit_codes.SETTLED if looked.plan.settled else exit_codes.UNSETTLED
 
 
-def usage(sights: Sequence[Sight]) -> Usage:
-    """The parts of a mesh that cost money, counted from its identities."""
+def usage(sights: Sequence[Sight], declared: Mapping[str, Poll]) -> Usage:
+    """
+    The parts of a mesh that cost money, counted from its identities.
+
+    Args:
+        declared: What each service asks for, from the mesh file; empty without one. Rows name no backends, and no
+            services without an identity.
+    """
     identities = [looked.seen.identity for looked in sights]
     polls: dict[str, Poll] = {}
     for looked in sights:
@@ -146,6 +152,8 @@ def usage(sights: Sequence[Sight]) -> Usage:
             # It polls its identities' secrets, and the trust bundle for its peers.
             secrets = polls[use.name].secrets + 1 if use.name in polls else 2
             polls[use.name] = Poll(service.desired_count if service else 0, secrets, use.poll_interval_s)
+    for name, poll in declared.items():
+        polls[name] = replace(poll, tasks=polls[name].tasks) if name in polls else poll
     return Usage(
         authorities=len({arn for identity in identities for arn in identity.certificate_authority_arns}),
         identities=len(identities),
@@ -213,6 +221,8 @@ def _sight_or_fault(account: Account, name: str) -> Sight | str:
         seen = _sight(account, name)
         if seen is not None:
             seen.document()
+    except IdentityUnreadable as error:
+        return str(error)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         return f"what is written about it makes no sense ({type(error).__name__}); please report this"
     return _NO_ROW if seen is None else seen

@@ -20,6 +20,7 @@ from meshcert.deploying.properties import read_identity, read_trust_bundle, trus
 from meshcert.errors import (
     AccessDenied,
     Fault,
+    IdentityUnreadable,
     MeshcertError,
     NamesReplaced,
     NotReady,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     from meshcert.clock import Clock
     from meshcert.identity import Identity, IdentityTable
+    from meshcert.publishing.declared_bundles import DeclaredBundle
     from meshcert.publishing.ports import LookMarks
 
     Event = Mapping[str, Any]
@@ -56,6 +58,7 @@ class Deployment:
 
     Args:
         mesh: Name of the mesh that this function belongs to.
+        bundles: The CAs of each hierarchy's trust bundle, as the stacks declare them.
         marks: The table ``lifecycle``, to request a look at an identity once its material is published.
         patience_s: Longest wait for rights and certificates of a fresh deploy, seconds.
     """
@@ -64,6 +67,7 @@ class Deployment:
     sources: Sources
     table: IdentityTable
     marks: LookMarks
+    bundles: Mapping[str, DeclaredBundle]
     patience_s: float = 60.0
 
 
@@ -99,7 +103,7 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
         return _forget(event, deployment), None
     properties = event.get("ResourceProperties", {})
     if event.get("ResourceType") == TRUST_BUNDLE_TYPE:
-        order = read_trust_bundle(properties, deployment.mesh)
+        order = read_trust_bundle(properties, deployment.mesh, deployment.bundles)
         _refuse_dropped_root(order, event, deployment.table)
         published = _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
         return published.subject, published
@@ -135,7 +139,7 @@ def _refuse_replaced_names(identity: Identity, event: Event, table: IdentityTabl
     The earlier names are read from the row and not from the request: after a refused update, CloudFormation rolls back
     with an update from the refused names to the published ones, and that must pass.
     """
-    row = table.find(identity.name)
+    row = _row(identity.name, table)
     old = event.get("OldResourceProperties", {})
     if row:
         before = frozenset(row.names)
@@ -156,7 +160,7 @@ def _refuse_replaced_root(identity: Identity, event: Event, table: IdentityTable
     services stack replaces the task. CloudFormation says which roots peers trusted before; the row says which root the
     identity had.
     """
-    row, old = table.find(identity.name), event.get("OldResourceProperties", {})
+    row, old = _row(identity.name, table), event.get("OldResourceProperties", {})
     if row is None or row.root_certificate_authority_arn == identity.root_certificate_authority_arn:
         return
     before, now = trusted_by_peers(old), trusted_by_peers(event.get("ResourceProperties", {}))
@@ -176,9 +180,18 @@ def _refuse_dropped_root(order: TrustBundleRequest, event: Event, table: Identit
     before = event.get("OldResourceProperties", {})
     dropped = trusted_roots(before) - frozenset(order.root_certificate_authority_arns)
     for name in before.get("Identities", ()) if dropped else ():
-        row = table.find(str(name))
+        row = _row(str(name), table)
         if row and row.root_certificate_authority_arn in dropped:
             raise RootInUse(order.hierarchy, row.name, row.root_certificate_authority_arn)
+
+
+def _row(name: str, table: IdentityTable) -> Identity | None:
+    """An identity's row; None also for one that makes no sense: a deploy is what writes it again."""
+    try:
+        return table.find(name)
+    except IdentityUnreadable as error:
+        logger.warning("%s", error)
+        return None
 
 
 def _forget(event: Event, deployment: Deployment) -> str:

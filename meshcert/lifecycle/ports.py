@@ -52,16 +52,6 @@ class WorkloadPlatform(Protocol):
         """
         ...
 
-    def stop(self, instance: str, reason: str) -> None:
-        """
-        Stop an instance; the platform starts another. Nothing happens if it has stopped already.
-
-        Args:
-            instance: The instance's id.
-            reason: Shown by the platform beside the stopped instance.
-        """
-        ...
-
     def identities_of(self, service_arn: str) -> tuple[str, ...]:
         """The identities named in a service's tags; none for a service that is not of this mesh or is gone."""
         ...

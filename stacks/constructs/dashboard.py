@@ -80,9 +80,7 @@ class LifecycleDashboard(Construct):
                     ),
                     self._graph(
                         "Steps taken",
-                        self._counts(
-                            "Renewals", "Exports", "Redeployments", "RollBacks", "TasksStopped", "Proven", "StepsFailed"
-                        ),
+                        self._counts("Renewals", "Exports", "Redeployments", "RollBacks", "Proven", "StepsFailed"),
                         THIRD,
                     ),
                     self._graph("Errors of the functions", self._errors(), THIRD),

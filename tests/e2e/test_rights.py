@@ -14,7 +14,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from evidence.fixtures.audit import actions
-from local.demo.scene import GATEWAY, TELLER
+from local.demo.scene import ANSWER, GATEWAY, TELLER
+from local.gateway_client import Gateway, SteadyClient
 from local.running_mesh import wait_until
 from local.ticking import Ticking, dispatch
 from meshcert import naming
@@ -89,8 +90,13 @@ def unnoticed(demo: PlayedDemo, watched: Ended) -> Ended:
 
 
 @pytest.fixture(scope="module")
-def stopped(demo: PlayedDemo, unnoticed: Ended) -> str:
-    """One of two tasks of the gateway says that it still serves the version before, and is given up; its ARN."""
+def replaced(demo: PlayedDemo, unnoticed: Ended) -> tuple[str, SteadyClient]:
+    """
+    One of two tasks of the gateway says that it still serves the version before, and is given up.
+
+    Returns:
+        Its ARN, and who asked through the load balancer until it had ended, and for some time after.
+    """
     assert unnoticed.document
     # Older than the version: a task that started after it would have read it.
     laggard = demo.mesh.task(GATEWAY).arn
@@ -103,12 +109,23 @@ def stopped(demo: PlayedDemo, unnoticed: Ended) -> str:
         ExpressionAttributeNames={"#secrets": "secrets", "#identity": GATEWAY, "#version": "version"},
         ExpressionAttributeValues={":before": {"S": demo.mesh.version_labelled(GATEWAY, PREVIOUS)}},
     )
-    dispatch(demo.aws, "color", "sweep")
-    wait_until(lambda: laggard not in {task.arn for task in demo.mesh.tasks(GATEWAY)}, "it stopped", within_s=60)
-    wait_until(lambda: len(demo.mesh.tasks(GATEWAY)) == 2 and demo.is_proven(GATEWAY), "another one", within_s=60)
+    gateway = Gateway(
+        demo.mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", demo.mesh.trust_bundle(GATEWAY)
+    )
+    with SteadyClient(gateway, ANSWER, demo.aws.requests_seen) as asked:
+        dispatch(demo.aws, "color", "sweep")
+        wait_until(lambda: _ended(demo, laggard), "it ended", within_s=120)
+        wait_until(lambda: len(demo.mesh.tasks(GATEWAY)) == 2 and demo.is_proven(GATEWAY), "another one", within_s=60)
+        enough = asked.requests + 200
+        wait_until(lambda: asked.requests > enough, "requests after its end", within_s=60)
     demo.set_policy(IN_HASTE)
     _scale(demo, 1)
-    return laggard
+    return laggard, asked
+
+
+def _ended(demo: PlayedDemo, task: str) -> bool:
+    described = demo.mesh.client("ecs").describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"]
+    return not described or described[0]["lastStatus"] == "STOPPED"
 
 
 def _serves_what_is_issued(demo: PlayedDemo) -> bool:
@@ -180,12 +197,18 @@ def test_an_operator_sees_a_certificate_that_the_renewal_function_has_not_seen(u
     assert (seen["next"]["action"], seen["next"]["version"]) == ("export", seen["issued"]["version"])
 
 
-def test_a_task_that_does_not_take_a_version_over_is_stopped_and_replaced(demo: PlayedDemo, stopped: str) -> None:
-    """The audit log names it, once, and whoever runs now serves the current version."""
-    (line,) = [line for line in demo.audit(GATEWAY) if line["action"] == "stop task"]
+def test_a_late_task_behind_a_load_balancer_is_replaced_and_no_request_fails(
+    demo: PlayedDemo, replaced: tuple[str, SteadyClient]
+) -> None:
+    """By one deployment, which the audit log names; whoever runs now serves the current version."""
+    late, asked = replaced
+    (line,) = [line for line in demo.audit(GATEWAY) if line["action"] == "redeploy"]
 
-    assert line["before"] == stopped
+    assert "1 of its tasks serve another version" in line["why"]
+    assert late not in {task.arn for task in demo.mesh.tasks(GATEWAY)}
     assert demo.mesh.served_by_all(GATEWAY) == {demo.mesh.serial(GATEWAY)}
+    assert asked.requests > 200
+    assert asked.failures == []
 
 
 def _used_by_lambda(demo: PlayedDemo, role: str) -> set[Grant]:
@@ -205,7 +228,7 @@ def _used_by_lambda(demo: PlayedDemo, role: str) -> set[Grant]:
     return logs | ({dead_letters} if role == "export" else set())
 
 
-@pytest.mark.usefixtures("stopped")
+@pytest.mark.usefixtures("replaced")
 @pytest.mark.parametrize("owner", ROLES)
 def test_a_role_may_do_what_it_does_and_nothing_besides(demo: PlayedDemo, owner: str) -> None:
     """Granted = used, action by action and resource by resource: what nobody needed would be a right too many."""

@@ -116,6 +116,20 @@ def test_what_the_start_loads_is_not_what_acknowledging_needs() -> None:
     assert {f"entrypoint.{name}" for name in later}.isdisjoint(loaded)
 
 
+def test_the_start_loads_no_http_client_beside_awscrt() -> None:
+    """``http.client`` loads the whole of ``email``, which took a twentieth of a start's CPU."""
+    loaded = _loaded_by("supervisor", "watcher", "envoy.handover", "envoy.acceptance", "envoy.admin", "container.drain")
+
+    assert "http.client" not in loaded
+
+
+def test_the_supervisor_loads_nothing_that_only_its_watcher_needs() -> None:
+    """What it loads before Envoy's start delays Envoy."""
+    loaded = _loaded_by("supervisor", "sockets", "container.envoy_command", "container.opening")
+
+    assert {"json", "socket", "ssl", "threading", "entrypoint.log"}.isdisjoint(loaded)
+
+
 def test_the_start_loads_http2_for_nobody_who_waits() -> None:
     """A thread of its own does, beside Envoy's loading, and only where secrets go over the socket."""
     loaded = _loaded_by(

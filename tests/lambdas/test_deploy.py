@@ -155,6 +155,8 @@ class TestCloudFormation:
             "s3.dualstack.eu-west-1.amazonaws.com",
             "bucket.s3.cn-north-1.amazonaws.com.cn",
             "bucket.s3.us-gov-west-1.amazonaws.com",
+            "bucket.s3-fips.us-gov-west-1.amazonaws.com",
+            "bucket.s3-fips.dualstack.us-gov-west-1.amazonaws.com",
             "bucket.s3.eusc-de-east-1.amazonaws.eu",
         ],
     )

@@ -14,7 +14,6 @@ WRITES = {"secretsmanager:PutSecretValue", "acm:ExportCertificate", "acm-pca:Iss
 NARROW = (
     "acm:ExportCertificate",
     "acm:RenewCertificate",
-    "ecs:StopTask",
     "ecs:UpdateService",
     "secretsmanager:PutSecretValue",
     "secretsmanager:UpdateSecretVersionStage",
@@ -104,7 +103,6 @@ def test_the_renewal_role_does_its_work_and_nothing_else(templates: Templates) -
         "ecs:ListServiceDeployments",
         "ecs:ListTagsForResource",
         "ecs:ListTasks",
-        "ecs:StopTask",
         "ecs:UpdateService",
         "lambda:InvokeFunction",
         "secretsmanager:DescribeSecret",
@@ -168,10 +166,9 @@ def test_the_renewal_role_moves_labels_of_identities_only(templates: Templates) 
     ]
 
 
-def test_the_renewal_role_deploys_and_stops_in_the_meshs_cluster_only(templates: Templates) -> None:
-    """Services and tasks by their cluster's name; listing tasks, which has no resource, by the same condition."""
+def test_the_renewal_role_deploys_in_the_meshs_cluster_only(templates: Templates) -> None:
+    """Services by their cluster's name; listing tasks, which has no resource, by the same condition."""
     assert _on(templates, "RenewalRole", "ecs:UpdateService") == ["service/meshcert-color/*"]
-    assert _on(templates, "RenewalRole", "ecs:StopTask") == ["task/meshcert-color/*"]
     for role in ("RenewalRole", "Operator"):
         (listing,) = (statement for statement in _of(templates, role) if "ecs:ListTasks" in statement.actions)
         assert listing.actions == ("ecs:ListTasks",)

@@ -14,25 +14,17 @@ import socket
 import time
 from typing import TYPE_CHECKING, Self
 
+from entrypoint.container.drain_time import drain_time
+from entrypoint.envoy.admin import Admin
 from meshcert.contract.container import LOOPBACK
-from meshcert.contract.environment import DRAIN, LOOPBACK_ADDRESS, PROXY
-from meshcert.contract.stopping import APPLICATION_STOP_S, DRAIN_S, FINISH_S
+from meshcert.contract.environment import LOOPBACK_ADDRESS, PROXY
+from meshcert.contract.stopping import APPLICATION_STOP_S, FINISH_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from entrypoint.envoy.admin import Admin
-
 _LOOK_FOR_APPLICATION_S = 1.0
 _CONNECT_TIMEOUT_S = 1.0
-
-
-def drain_time(environ: Mapping[str, str]) -> float:
-    """The seconds to go on accepting after SIGTERM; the default if the setting is not a number."""
-    try:
-        return float(environ.get(DRAIN) or DRAIN_S)
-    except ValueError:
-        return DRAIN_S
 
 
 class Drain:
@@ -45,11 +37,9 @@ class Drain:
     """
 
     def __init__(self, environ: Mapping[str, str], application_port: int = 0, *, outlasts: bool = False) -> None:
-        from entrypoint.envoy.admin import Admin  # an HTTP client that is needed only here
-
         self.accept_s = drain_time(environ)
         self._address = environ.get(LOOPBACK_ADDRESS) or LOOPBACK
-        self._admin: Admin = Admin(self._address)
+        self._admin = Admin(self._address)
         self._application_port = application_port
         self._outlasts = outlasts and application_port > 0
         self._began = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from entrypoint.container.drain import drain_time
+from entrypoint.container.drain_time import drain_time
 from meshcert.contract.environment import LOG_LEVEL
 
 if TYPE_CHECKING:

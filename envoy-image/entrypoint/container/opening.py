@@ -8,7 +8,6 @@ That may be the application itself, which then gets requests before it is ready,
 from __future__ import annotations
 
 import os
-import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from meshcert.contract.container import LOOPBACK, WAYS_IN_PORT
 from meshcert.contract.environment import LOOPBACK_ADDRESS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from entrypoint.container.paths import Paths
     from entrypoint.log import Log
@@ -34,6 +33,8 @@ class WaysIn:
     """
 
     def __init__(self, environ: Mapping[str, str], paths: Paths) -> None:
+        import socket  # a start without an application needs none
+
         self._paths = paths
         self._listener = socket.create_server((environ.get(LOOPBACK_ADDRESS) or LOOPBACK, WAYS_IN_PORT))
         self._listener.setblocking(False)
@@ -63,7 +64,7 @@ class WaysIn:
         return was_closed
 
 
-def ways_in_of(environ: Mapping[str, str], paths: Paths, log: Log) -> WaysIn | None:
+def ways_in_of(environ: Mapping[str, str], paths: Paths, log: Callable[[], Log]) -> WaysIn | None:
     """The ways in that wait for an application; None if there are none, or if nobody could ask, which is logged."""
     if not os.path.exists(paths.ways_in_opened):
         return None
@@ -71,5 +72,5 @@ def ways_in_of(environ: Mapping[str, str], paths: Paths, log: Log) -> WaysIn | N
         return WaysIn(environ, paths)
     except OSError as error:
         reason = str(error)
-    log.error("ways-in-stay-closed", port=WAYS_IN_PORT, reason=reason)
+    log().error("ways-in-stay-closed", port=WAYS_IN_PORT, reason=reason)
     return None

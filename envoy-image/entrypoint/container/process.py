@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes  # before the forks: both children need it
 import os
 import resource
 import signal
@@ -38,8 +39,6 @@ def hide_memory() -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    import ctypes  # 6 ms that only the children pay, beside the supervisor
-
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(option, value, 0, 0, 0) != 0:
         number = ctypes.get_errno()

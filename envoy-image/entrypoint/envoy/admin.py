@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import http.client
-
+from entrypoint.envoy.plain_http import answer_of
 from meshcert.contract.container import ADMIN_PORT
 
 TIMEOUT_S = 2.0
+_OK = 200
 
 
 class Admin:
@@ -39,15 +39,7 @@ class Admin:
         self._request("POST", path)
 
     def _request(self, method: str, path: str) -> str:
-        connection = http.client.HTTPConnection(self._address, ADMIN_PORT, timeout=TIMEOUT_S)
-        try:
-            connection.request(method, path)
-            response = connection.getresponse()
-            body = response.read().decode(errors="replace")
-        except http.client.HTTPException as error:
-            raise ConnectionError(str(error)) from error
-        finally:
-            connection.close()
-        if response.status != http.client.OK:
-            raise ConnectionError(f"{method} {path}: {response.status}")
-        return body
+        status, body = answer_of(method, self._address, ADMIN_PORT, path, TIMEOUT_S)
+        if status != _OK:
+            raise ConnectionError(f"{method} {path}: {status}")
+        return body.decode(errors="replace")

@@ -10,7 +10,7 @@ from meshcert.envoy import identity_name
 from meshcert.errors import MaterialRejected
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from entrypoint.envoy.admin import Admin
     from entrypoint.rotating.secret import Secret
@@ -123,7 +123,13 @@ class Standings:
         by_dns = ", ".join(self._found_by_dns())
         reason = refusal or secret.trouble or silent or unseen or next(doubts, "") or (by_dns and BY_DNS + by_dns)
         error = "; ".join(part for part in (secret.expired, reason) if part)
-        return said._replace(refused=refused, error=_shortened(error), refused_by=" ".join(hosts)[:LONGEST_REASON])
+        return said._replace(refused=refused, error=_shortened(error), refused_by=_joined(hosts))
+
+
+def _joined(hosts: Iterable[str]) -> str:
+    """As many whole hosts as fit: a part of an address would pass for another host."""
+    joined = " ".join(hosts)
+    return joined if len(joined) <= LONGEST_REASON else joined[: LONGEST_REASON + 1].rpartition(" ")[0]
 
 
 def _leaf(secret: Secret, version: str, carriers: list[Leaf]) -> Leaf | None:

@@ -50,7 +50,8 @@ class AcknowledgementRows:
         """See :meth:`meshcert.lifecycle.ports.AcknowledgementTable.of`."""
         said: dict[str, Mapping[str, Acknowledgement]] = {}
         now = self._clock.now()
-        listed = list(instances)
+        # DynamoDB refuses a key that is asked for twice (BatchGetItem).
+        listed = list(dict.fromkeys(instances))
         for begin in range(0, len(listed), _ROWS_AT_ONCE):
             for row in self._rows(service, listed[begin : begin + _ROWS_AT_ONCE]):
                 acknowledgements = _read(row, now)
@@ -103,7 +104,7 @@ def _acknowledgement(at: dt.datetime, secret: Mapping[str, Any]) -> Acknowledgem
         not_after=_time(not_after) if not_after else None,
         refused=_text(secret.get(field.REFUSED, "")),
         error=_text(secret.get(field.ERROR, "")),
-        refused_by=tuple(_text(secret.get(field.REFUSED_BY, "")).split()),
+        refused_by=_hosts(secret.get(field.REFUSED_BY, "")),
     )
 
 
@@ -111,6 +112,14 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} is no text")
     return value[:_LONGEST_TEXT]
+
+
+def _hosts(value: Any) -> tuple[str, ...]:
+    """Whole hosts only: a part of an address would pass for another host."""
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} is no text")
+    text = value if len(value) <= _LONGEST_TEXT else value[: _LONGEST_TEXT + 1].rpartition(" ")[0]
+    return tuple(host for host in text.split() if host.rpartition("@")[2] not in {"", host})
 
 
 def _time(value: Any) -> dt.datetime:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from meshcert.aws.errors import aws_errors, error_code
+from meshcert.contract.lifetimes import CERTIFICATE_DAYS
+from meshcert.errors import IdentityUnreadable
 from meshcert.identity import IDENTITY_SCHEMA, Identity, ServiceUse
 from meshcert.naming import IDENTITIES_BY_CERTIFICATE
 from meshcert.proxy import RotationMode
@@ -22,7 +24,9 @@ logger = logging.getLogger(__name__)
 
 _LONGEST_TEXT = 2048
 """Of an ARN (IAM reference, "Amazon Resource Names")."""
-_LONGEST_POLL_INTERVAL_S = 86400.0
+_LONGEST_REASON = 200
+_LONGEST_POLL_INTERVAL_S = CERTIFICATE_DAYS * 86400.0
+"""Nobody polls as rarely as certificates end; a longer interval, which a mesh file may have, counts as this one."""
 
 
 class Identities:
@@ -78,7 +82,7 @@ class Identities:
         """See :meth:`meshcert.identity.Declared.find`."""
         with aws_errors("dynamodb:GetItem", name):
             row = self._table.get_item(Key={"name": name}, ConsistentRead=True).get("Item")
-        return _read(row, self._mesh) if row else None
+        return _read(name, row, self._mesh) if row else None
 
     def find_by_certificate(self, certificate_arn: str) -> Identity | None:
         """See :meth:`meshcert.identity.Declared.find_by_certificate`."""
@@ -90,8 +94,16 @@ class Identities:
                 ExpressionAttributeValues={":arn": certificate_arn},
             )["Items"]
         # The index lags behind and may carry keys only; the row itself decides.
-        found = (self.find(row["name"]) for row in rows)
+        found = (self._find_readable(row["name"]) for row in rows)
         return next((row for row in found if row and row.certificate_arn == certificate_arn), None)
+
+    def _find_readable(self, name: str) -> Identity | None:
+        try:
+            return self.find(name)
+        except IdentityUnreadable as error:
+            # A sweep looks at it too, and that is told.
+            logger.warning("%s", error)
+            return None
 
     def names(self) -> Iterator[str]:
         """See :meth:`meshcert.identity.Declared.names`."""
@@ -114,9 +126,9 @@ def _service_row(use: ServiceUse) -> dict[str, Any]:
     return {"name": use.name, "rotation": str(use.rotation), "poll_interval_s": Decimal(str(use.poll_interval_s))}
 
 
-def _read(row: Mapping[str, Any], mesh: str) -> Identity | None:
+def _read(name: str, row: Mapping[str, Any], mesh: str) -> Identity:
     if row.get("schema") != IDENTITY_SCHEMA:
-        return None
+        raise IdentityUnreadable(name, "it is of another version of meshcert")
     try:
         identity = Identity(
             name=_text(row["name"]),
@@ -133,19 +145,17 @@ def _read(row: Mapping[str, Any], mesh: str) -> Identity | None:
             services=tuple(_service(use) for use in row.get("services", ())),
         )
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as exc:
-        logger.warning("the row of identity %s cannot be read (%s): deploy the mesh again", row.get("name"), exc)
-        return None
-    if is_identity_secret(identity.secret_id, mesh, identity.name):
+        raise IdentityUnreadable(name, f"{type(exc).__name__}: {exc}"[:_LONGEST_REASON]) from None
+    if identity.name == name and is_identity_secret(identity.secret_id, mesh, name):
         return identity
-    logger.error("the row of identity %s names a secret that is not its own: deploy the mesh again", identity.name)
-    return None
+    raise IdentityUnreadable(name, "it names a secret that is not the identity's own")
 
 
 def _service(use: Mapping[str, Any]) -> ServiceUse:
     poll_interval_s = float(use["poll_interval_s"])
-    if not 0 < poll_interval_s <= _LONGEST_POLL_INTERVAL_S:
-        raise ValueError("a poll interval of more than 0 seconds, and at most a day, was expected")
-    return ServiceUse(_text(use["name"]), RotationMode(use["rotation"]), poll_interval_s)
+    if not poll_interval_s > 0:
+        raise ValueError("a poll interval of more than 0 seconds was expected")
+    return ServiceUse(_text(use["name"]), RotationMode(use["rotation"]), min(poll_interval_s, _LONGEST_POLL_INTERVAL_S))
 
 
 def _text(value: Any) -> str:

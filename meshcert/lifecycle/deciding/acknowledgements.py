@@ -59,18 +59,23 @@ def proof(seen: Observation, said: Iterable[InstanceRefusal]) -> tuple[InstanceR
     Those of some refusals that together prove a version bad; empty if they do not.
 
     Refusals after trials prove it if neither one instance nor one upstream host explains them all. Refusals by an
-    instance's own judgement prove it if more than half of a service's instances refuse, and more than one, unless the
-    identity has no other instance.
+    instance's own judgement prove it if more than half of a service's instances refuse, or of all instances, and more
+    than one, unless the identity has no other instance.
     """
     said = tuple(said)
     tried = tuple(each for each in said if each.upstreams)
     if len({each.instance for each in tried}) > 1 and len(_addresses(tried)) > 1:
         return tried
+    own = tuple(each for each in said if not each.upstreams)
     instances = _instances(seen)
-    for service, running in instances.items():
-        own = tuple(each for each in said if not each.upstreams and each.service == service)
-        if len(own) > running / 2 and (len(own) > 1 or sum(instances.values()) == 1):
-            return own
+    everywhere = sum(instances.values())
+    electorates = [
+        *((tuple(each for each in own if each.service == service), running) for service, running in instances.items()),
+        (own, everywhere),
+    ]
+    for refusing, running in electorates:
+        if len(refusing) > running / 2 and (len(refusing) > 1 or everywhere == 1):
+            return refusing
     return ()
 
 
@@ -81,8 +86,13 @@ def as_doubt(version: str, said: tuple[InstanceRefusal, ...]) -> str:
 
 
 def _addresses(said: Iterable[InstanceRefusal]) -> frozenset[str]:
-    """The upstream hosts by address alone: one host may serve several upstreams."""
-    return frozenset(host.rpartition("@")[2] for each in said for host in each.upstreams)
+    """
+    The upstream hosts by address alone: one host may serve several upstreams.
+
+    One that is not named may be any of those that are.
+    """
+    named = (host for each in said for host in each.upstreams if host != _UNNAMED)
+    return frozenset(host.rpartition("@")[2] for host in named)
 
 
 def _refusals(seen: Observation, version: str) -> Iterator[InstanceRefusal]:

@@ -37,10 +37,10 @@ REMEDIES: dict[Kind, str] = {
     Kind.SECRET_MISSING: "Take it back with secretsmanager:RestoreSecret, or deploy the identities stack again",
     Kind.SERVED_BEHIND: "Read the task's log (event rotation-waits): it says why the new version is not served",
     Kind.ROLLED_BACK: "Nothing at once: proxies go back to the last good version, a fresh renewal follows. Read why",
-    Kind.ROLLED_BACK_AGAIN: "Mend or stop the task or the upstream that the finding names, then `meshcert renew`: the "
-    "next version may fail like the last ones",
-    Kind.DOUBTED: "Stop the task or the upstream that is named, if it is wrong: its successor is asked again. If the "
-    "version is wrong: `meshcert rollback`",
+    Kind.ROLLED_BACK_AGAIN: "Mend or replace the task or the upstream that the finding names, then `meshcert renew`: "
+    "the next version may fail like the last ones",
+    Kind.DOUBTED: "Replace the task or the upstream that is named, if it is wrong, by a new deployment of its service: "
+    "its successor is asked again. If the version is wrong: `meshcert rollback`",
     Kind.NOTHING_TO_GO_BACK_TO: "No good version lives long enough, so this one stays: read the tasks' logs, then "
     "`meshcert renew`",
     Kind.DEPLOYMENT_FAILING: "Read why the service's tasks fail: with a proven version it is not the certificate",

@@ -76,7 +76,7 @@ def _in_a_row(seen: Observation, memory: Memory) -> int:
 
 def _rolled_back(version: str, reason: str, in_a_row: int) -> Finding:
     if in_a_row > 1:
-        return Finding(Kind.ROLLED_BACK_AGAIN, f"{version}, the {in_a_row}. in a row: {reason}")
+        return Finding(Kind.ROLLED_BACK_AGAIN, f"{version}, number {in_a_row} in a row: {reason}")
     return Finding(Kind.ROLLED_BACK, f"{version}: {reason}")
 
 

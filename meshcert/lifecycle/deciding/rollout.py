@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
-from meshcert.lifecycle.deciding.versions import holds_out
+from meshcert.lifecycle.deciding.versions import holds_out, lives
 from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
 from meshcert.proxy import RotationMode
 
@@ -259,14 +259,22 @@ def _reloaded(seen: Observation, memory: Memory, use: ServiceUse, service: Workl
     laggards = [instance for instance in laggards if instance.id not in holding_out]
     if not late or not laggards or not service.steady:
         return concern
-    if len(behind) == len(service.instances) and not holding_out:
-        # No instance serves it, so a new one may fail: it has to start before the old one stops.
-        anew = _deployed_anew(seen, memory, service, behind, policy)
-        return Concern(anew.step, (*concern.findings, *anew.findings))
-    first = min(laggards, key=lambda instance: instance.id)
-    why = "it has not taken the current version over in time, and others of its service have"
-    step = Step(Action.STOP_INSTANCE, why, service=service.name, instance=first.id, version=seen.current)
-    return Concern(step, concern.findings)
+    if holding_out and not _lapses(seen, memory, service, laggards, policy):
+        # A rollout would replace those that hold out as well.
+        return concern
+    # Never an instance by itself. A rollout starts new ones before old ones stop, and its platform has load balancers
+    # forget an instance before it is told to end: one that is stopped still gets connections when it has ended.
+    anew = _deployed_anew(seen, memory, service, behind, policy)
+    return Concern(anew.step, (*concern.findings, *anew.findings))
+
+
+def _lapses(seen: Observation, memory: Memory, service: Workload, laggards: list[Instance], policy: Policy) -> bool:
+    """True if one of them serves a version that is near its end."""
+    return any(
+        said is not None and not lives(seen, memory, policy, said.version)
+        for instance, said in acknowledged(seen, service)
+        if instance in laggards
+    )
 
 
 def _since(seen: Observation, memory: Memory) -> dt.datetime:

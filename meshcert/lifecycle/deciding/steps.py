@@ -21,8 +21,6 @@ class Action(StrEnum):
     """Quarantine the current version and make the last good one current."""
     REDEPLOY = "redeploy"
     """Begin a new rollout of a service."""
-    STOP_INSTANCE = "stop task"
-    """Stop an instance that did not take the current version over; the platform replaces it."""
     PROVE = "prove"
     """Label the current version, which every instance serves, as the one to go back to."""
     WAIT = "wait"
@@ -50,7 +48,6 @@ class Step:
     away_from: str = ""
     service: str = ""
     replaces: str = ""
-    instance: str = ""
     again_s: float = 0.0
 
     @property

@@ -118,12 +118,6 @@ def _has_failed(seen: Observation, name: str) -> bool:
     return service is not None and service.rollout.state is RolloutState.FAILED
 
 
-def _stop_instance(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
-    del save
-    ports.platform.stop(step.instance, f"meshcert: {step.why}")
-    return TakenStep(step, before=step.instance, issuance=_unchanged(seen))
-
-
 def _prove(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     del save
     labels: Mapping[str, frozenset[str]] = {} if isinstance(seen.labels, Missing | Unknown) else seen.labels
@@ -141,6 +135,5 @@ _STEPS = {
     Action.EXPORT: _export,
     Action.ROLL_BACK: _roll_back,
     Action.REDEPLOY: _redeploy,
-    Action.STOP_INSTANCE: _stop_instance,
     Action.PROVE: _prove,
 }

@@ -22,7 +22,6 @@ COUNTED = {
     Action.EXPORT: "Exports",
     Action.ROLL_BACK: "RollBacks",
     Action.REDEPLOY: "Redeployments",
-    Action.STOP_INSTANCE: "TasksStopped",
     Action.PROVE: "Proven",
 }
 """The metric that counts each action."""

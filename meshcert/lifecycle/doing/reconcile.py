@@ -34,8 +34,6 @@ MOST_LOOKS_AGAIN = 3
 """How often a run looks again because the identity was wanted meanwhile; after that, a tick continues."""
 MEANWHILE = "an event that came meanwhile"
 """The cause recorded for such a look: the event itself has left only a mark."""
-_SLOW = {Action.RENEW, Action.STOP_INSTANCE}
-"""Steps whose effect comes too late for the same run to see it."""
 ORDERS_KEPT = dt.timedelta(days=1)
 """An order that could not be carried out in this time is dropped."""
 
@@ -81,6 +79,7 @@ def reconcile(look: Look, owner: str, ports: Ports, until: dt.datetime | None = 
         LeaseTaken: If an order found another run at work; its message must come again. Other looks leave a mark and
             end.
         LeaseLost: If this run took so long that another one has taken over.
+        IdentityUnreadable: If the identity's row makes no sense; nothing is done or forgotten.
         MeshcertError: If the tables cannot be reached.
     """
     result, wanted = _once(look, owner, ports)
@@ -199,8 +198,8 @@ class _Run:
             self._owned.change(taken.change)
             self._write_down(taken)
             steps.append(taken)
-            if not taken.done or planned.step.action in _SLOW:
-                # A failed step is not repeated at once.
+            if not taken.done or planned.step.action is Action.RENEW:
+                # A failed step is not repeated at once, and a renewal comes too late for this run to see it.
                 break
             known = taken.issuance
         return Reconciled(self._identity.name, tuple(steps), planned, seen, self._owned.memory)

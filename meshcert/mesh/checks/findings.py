@@ -6,6 +6,7 @@ A deploy works all the same, so these are no faults; ``meshcert check`` tells an
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.mesh import Mesh
 
+_IMAGE = re.compile(
+    r"(?:(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]+)?)/)?"
+    r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
+    r"(?::\w[\w.-]{0,127})?(?:@[A-Za-z0-9]+(?:[-_.+][A-Za-z0-9]+)*:[0-9a-fA-F]{32,})?",
+    re.ASCII,
+)
+"""The name of an image, with its tag or digest (Open Container Initiative, distribution specification)."""
 _MOST_PARTS = 2
 """Parts of an image's name on Docker Hub; with more, the first part is a registry's host (docker pull)."""
 
@@ -31,7 +39,14 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         mesh: A mesh without faults.
         root: The folder from which applications' folders are named.
     """
-    kinds = (_unreachable(mesh), _permissive(mesh), _unused(mesh), _images(mesh, root), cut_at_renewals(mesh))
+    kinds = (
+        _unreachable(mesh),
+        _permissive(mesh),
+        _unused(mesh),
+        _images(mesh, root),
+        cut_at_renewals(mesh),
+        _applications(mesh),
+    )
     return tuple(finding for kind in kinds for finding in kind)
 
 
@@ -110,7 +125,7 @@ def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:
         if service.application is None:
             continue
         image, place = service.application.image, f"services.{name}.application.image"
-        if (root / image).is_dir():
+        if _is_folder(root / image):
             if not (root / image / "Dockerfile").is_file():
                 yield Fault(place, f"the folder {image} has no Dockerfile", "Add one, or name the folder that has it")
         elif _looks_like_a_folder(image, root):
@@ -119,6 +134,38 @@ def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:
                 f"there is no folder {image} in {root}, so a registry would be asked for an image of this name",
                 "Correct the path, or give the image's whole name with its tag",
             )
+        elif not _IMAGE.fullmatch(image):
+            yield Fault(
+                place,
+                f"{image!r} is neither a folder here nor the name of an image, and no task could start",
+                "Name a folder with a Dockerfile, or an image as in REGISTRY/name:tag; its name is in lower case",
+            )
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        # Too long to be a path, for example.
+        return False
+
+
+def _applications(mesh: Mesh) -> Iterator[Fault]:
+    """What an application that somebody has taken over could do."""
+    for name, service in mesh.services.items():
+        application, place = service.application, f"services.{name}.application"
+        if application and application.egress is None:
+            yield Fault(
+                f"{place}.egress",
+                "left out, so its tasks may connect to any host that the network leads to",
+                "Write egress: [], or name the hosts that the application calls",
+            )
+        if application and not application.drop_capabilities:
+            yield Fault(
+                f"{place}.drop_capabilities",
+                "the application keeps the Linux capabilities that Fargate gives",
+                "Write drop_capabilities: true, unless its image starts as root and steps down",
+            )
 
 
 def _looks_like_a_folder(image: str, root: Path) -> bool:
@@ -126,4 +173,4 @@ def _looks_like_a_folder(image: str, root: Path) -> bool:
     is_host = "." in first or ":" in first or first == "localhost"
     if first in {"", ".", ".."}:
         return True
-    return bool(others) and not is_host and ((root / first).is_dir() or len(others) >= _MOST_PARTS)
+    return bool(others) and not is_host and (_is_folder(root / first) or len(others) >= _MOST_PARTS)

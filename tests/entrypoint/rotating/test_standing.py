@@ -162,6 +162,21 @@ def test_a_refusal_outlives_troubles_and_ends_when_the_current_version_is_served
     assert standings.read() == {"colorteller": _good(material)}
 
 
+@pytest.mark.parametrize("number", [1, 8, 9, 10, 40])
+def test_hosts_that_refused_are_told_whole_as_many_as_fit(material: Material, number: int) -> None:
+    """A part of an address would pass for another host."""
+    secrets, admin = _secrets(), cast("Admin", Envoy(material))
+    hosts = tuple(f"upstream-{each:02d}@10.123.200.{each}" for each in range(number))
+    secrets["identity/colorteller"].refuse("v9", "trial: upstream", hosts)
+
+    (standing,) = Standings(teller(), secrets, admin).read().values()
+
+    told = standing.refused_by.split(" ")
+    assert told == list(hosts[: len(told)])
+    assert len(standing.refused_by) <= LONGEST_REASON
+    assert len(told) == number or len(f"{standing.refused_by} {hosts[len(told)]}") > LONGEST_REASON
+
+
 def test_that_what_is_served_has_expired_is_said_first(material: Material) -> None:
     """The reason why there is nothing newer comes after it."""
     secrets, admin = _secrets(), cast("Admin", Envoy(material))

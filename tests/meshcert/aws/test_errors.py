@@ -43,7 +43,6 @@ CALLED = {
         "ListServiceDeployments",
         "ListTagsForResource",
         "ListTasks",
-        "StopTask",
         "UpdateService",
     ),
     "lambda": ("Invoke",),

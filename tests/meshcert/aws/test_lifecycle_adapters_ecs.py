@@ -170,25 +170,6 @@ def test_a_deployment_that_overtakes_another_is_not_taken_for_failed(
     assert {look.failures + look.excused for look in looks} == {()}
 
 
-def test_a_task_that_is_stopped_is_replaced(aws: LocalAws, services: EcsServices, fate: Path) -> None:
-    """Stopping it again does nothing, and stopping one that never was neither; nobody calls it a failure."""
-    service = RunningService.create(aws, fate)
-    service.steady()
-    victim = seen(services).instances[0].id
-
-    for _ in range(2):
-        services.stop(victim, "meshcert: it is behind")
-    eventually(
-        lambda: seen(services).steady and victim not in {task.id for task in seen(services).instances}, "another"
-    )
-
-    stopped = aws.client("ecs").describe_tasks(cluster=CLUSTER, tasks=[victim])["tasks"][0]
-    assert stopped["stoppedReason"] == "meshcert: it is behind"
-    assert (seen(services).failures, seen(services).excused) == ((), ())
-    services.stop(victim, "meshcert: it is behind")
-    services.stop(victim[:-4] + "0000", "meshcert: it never was")
-
-
 def test_a_service_tells_its_identities(aws: LocalAws, services: EcsServices, fate: Path) -> None:
     """By its tags; other tags, other clusters and services that are gone tell none."""
     tags = {"meshcert:identity/teller": "", "meshcert:identity/front": "", "meshcert:mesh": "color", "team": "x"}

@@ -11,7 +11,8 @@ import pytest
 
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.aws.tables.identities import Identities
-from meshcert.errors import AwsUnavailable
+from meshcert.contract.lifetimes import CERTIFICATE_DAYS
+from meshcert.errors import AwsUnavailable, IdentityUnreadable
 from meshcert.identity import Identity
 from meshcert.lifecycle.observation import Acknowledgement
 from meshcert.san import Dns, Uri
@@ -53,6 +54,7 @@ class Rows:
         assert wanted["ConsistentRead"]
         keys, later = wanted["Keys"][: self.at_once], wanted["Keys"][self.at_once :]
         self.asked.append(len(wanted["Keys"]))
+        assert len({tuple(key.values()) for key in wanted["Keys"]}) == len(wanted["Keys"]), "ValidationException"
         found = (self.rows.get((key["service"], key["task"])) for key in keys)
         left = {table: {**wanted, "Keys": later}} if later else {}
         return {"Responses": {table: [row for row in found if row]}, "UnprocessedKeys": left}
@@ -139,6 +141,21 @@ class TestAcknowledgementRows:
         """A task writes at most 256 characters; nobody makes it."""
         assert heard(said(error="x" * 999))["arn:task/1"]["teller"].error == "x" * 256
 
+    @pytest.mark.parametrize(
+        ("said_by", "hosts"),
+        [
+            ("ledger@10.0.0.7", ("ledger@10.0.0.7",)),
+            ("ledger@10.0.0.7 ledger@10.0.0.8", ("ledger@10.0.0.7", "ledger@10.0.0.8")),
+            ("ledger 10.0.0.7 ledger@ @", ()),
+            (f"{'a' * 240}@10.0.0.7 b@10.0.0.7", (f"{'a' * 240}@10.0.0.7",)),
+            (f"{'a' * 247}@10.0.0.7 b@10.0.0.7", (f"{'a' * 247}@10.0.0.7",)),
+            (f"{'a' * 250}@10.0.0.7", ()),
+        ],
+    )
+    def test_hosts_that_refused_are_whole_or_left_out(self, said_by: str, hosts: tuple[str, ...]) -> None:
+        """A part of an address would be another host, and one host could speak as two."""
+        assert heard(said(refused="w", refused_by=said_by))["arn:task/1"]["teller"].refused_by == hosts
+
     def test_a_row_of_the_future_was_written_now(self) -> None:
         """The clock of its task is ahead; what it says stands."""
         row = said()
@@ -151,7 +168,7 @@ class TestAcknowledgementRows:
         table = Rows(*({**said(), "task": f"arn:task/{number}"} for number in range(4000)))
         listed = [f"arn:task/{number}" for number in range(30)] + ["arn:task/silent"]
 
-        rows = AcknowledgementRows(table, "table", At()).of("teller", listed)
+        rows = AcknowledgementRows(table, "table", At()).of("teller", [*listed, listed[0]])
 
         assert list(rows) == listed[:-1]
         assert table.asked == [25, 6]
@@ -167,6 +184,7 @@ class TestAcknowledgementRows:
 
 
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:meshcert/color/identity/teller-AbCdEf"
+GATEWAYS = SECRET.replace("teller", "gateway")
 
 
 class TestIdentityRows:
@@ -196,13 +214,14 @@ class TestIdentityRows:
             {"secret_id": "s" * 9999},
             {"certificate_authority_arns": [None]},
             {"services": [{"name": "teller", "rotation": "reload", "poll_interval_s": Decimal("NaN")}]},
-            {"services": [{"name": "teller", "rotation": "reload", "poll_interval_s": Decimal("1e99")}]},
+            {"services": [{"name": "teller", "rotation": "reload", "poll_interval_s": Decimal(0)}]},
+            {"name": "gateway"},
+            {"name": "gateway", "secret_id": GATEWAYS},
+            {"schema": Decimal(2)},
         ],
     )
-    def test_a_row_with_a_name_that_is_none_cannot_be_read(
-        self, caplog: pytest.LogCaptureFixture, change: dict[str, Any]
-    ) -> None:
-        """The log tells the place; the next deploy writes the row anew."""
+    def test_a_row_that_makes_no_sense_is_not_taken_for_none(self, change: dict[str, Any]) -> None:
+        """Who is not declared is forgotten, and nobody is told; the error names the identity and the next step."""
         row = {
             "name": "teller",
             "certificate_arn": "arn:c",
@@ -214,8 +233,29 @@ class TestIdentityRows:
             "schema": Decimal(1),
         }
 
-        assert Identities(Answers(get_item={"Item": row | change}), "color").find("teller") is None
-        assert "the row of identity teller cannot be read (" in caplog.text
+        with pytest.raises(IdentityUnreadable, match=r"the row of identity teller .* cannot be read \(.*Deploy"):
+            Identities(Answers(get_item={"Item": row | change}), "color").find("teller")
+
+    @pytest.mark.parametrize("poll_interval_s", ["0.5", "60", "86401", "172800", "31536000", "1e99"])
+    def test_whatever_interval_the_mesh_file_takes_is_read(self, poll_interval_s: str) -> None:
+        """The file sets no end: who polls more rarely than certificates end counts as polling so rarely."""
+        use = {"name": "teller", "rotation": "redeploy", "poll_interval_s": Decimal(poll_interval_s)}
+        row = {
+            "name": "teller",
+            "certificate_arn": "arn:c",
+            "secret_id": SECRET,
+            "root_certificate_authority_arn": "arn:r",
+            "names": ["teller.local"],
+            "peer_names": [],
+            "owner": "stack/Teller",
+            "schema": Decimal(1),
+            "services": [use],
+        }
+
+        found = Identities(Answers(get_item={"Item": row}), "color").find("teller")
+
+        assert found
+        assert found.services[0].poll_interval_s == min(float(poll_interval_s), CERTIFICATE_DAYS * 86400)
 
     def test_names_are_told_page_by_page_without_rows_of_other_schemas(self) -> None:
         """A row that cannot be read is nobody's to look at."""
@@ -256,9 +296,7 @@ class TestIdentityRows:
             "mine",
         ],
     )
-    def test_a_row_that_names_another_secret_is_not_believed(
-        self, caplog: pytest.LogCaptureFixture, secret: str
-    ) -> None:
+    def test_a_row_that_names_another_secret_is_not_believed(self, secret: str) -> None:
         """Whoever writes the table must not have one identity's key published where another may read it."""
         row = {
             "name": "teller",
@@ -271,8 +309,8 @@ class TestIdentityRows:
             "schema": Decimal(1),
         }
 
-        assert Identities(Answers(get_item={"Item": row}), "color").find("teller") is None
-        assert "the row of identity teller names a secret that is not its own" in caplog.text
+        with pytest.raises(IdentityUnreadable, match="it names a secret that is not the identity's own"):
+            Identities(Answers(get_item={"Item": row}), "color").find("teller")
 
     @pytest.mark.parametrize(
         "odd",
@@ -282,13 +320,14 @@ class TestIdentityRows:
             {"names": None},
         ],
     )
-    def test_a_row_that_cannot_be_read_is_said_and_not_found(
+    def test_a_certificates_row_that_cannot_be_read_is_said_and_not_found(
         self, odd: dict[str, Any], caplog: pytest.LogCaptureFixture
     ) -> None:
-        """The message tells how it is mended."""
+        """An event about it brings no look: the sweep does, and its message becomes a dead letter."""
         row = {"name": "teller", "schema": Decimal(1), "certificate_arn": "arn:c", "secret_id": SECRET, "owner": "o"}
         row |= {"root_certificate_authority_arn": "arn:r", "names": [], "peer_names": [], **odd}
 
-        assert Identities(Answers(get_item={"Item": row}), "color").find("teller") is None
-        assert "the row of identity teller cannot be read" in caplog.text
-        assert "deploy the mesh again" in caplog.text
+        table = Identities(Answers(get_item={"Item": row}, query={"Items": [{"name": "teller"}]}), "color")
+
+        assert table.find_by_certificate("arn:c") is None
+        assert "the row of identity teller in the table of identities cannot be read" in caplog.text

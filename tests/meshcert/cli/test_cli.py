@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,7 +23,7 @@ DENIED = AccessDenied("acm:DescribeCertificate", "arn:x", "AccessDeniedException
 THROTTLED = AwsUnavailable("acm:DescribeCertificate", "arn:x", "ThrottlingException")
 
 FACTS = {"version", "serial_number", "not_after", "left_s", "lifetime_gone"}
-STEP = {"action", "why", "service", "version", "task"}
+STEP = {"action", "why", "service", "version"}
 SHAPE: dict[str, Any] = {
     "identity": None,
     "settled": None,
@@ -108,7 +110,7 @@ class TestStatus:
         assert "Read the task's log (event rotation-waits)" in ended.out
         assert "behind, said 0 seconds ago" in ended.out
         assert "no such key [x509]" in ended.out
-        assert "next         stop task" in ended.out
+        assert "next         redeploy" in ended.out
         assert max(map(len, ended.out.splitlines())) <= 100
 
     def test_several_identities_that_need_a_person_are_told_in_the_plural(self, terminal: Terminal) -> None:
@@ -173,12 +175,14 @@ class TestStatus:
     def test_a_row_that_cannot_be_read_holds_up_no_other(self, terminal: Terminal) -> None:
         """It is named, and a person has to act."""
         declared = terminal.world.declared
-        declared.names = lambda: iter(["broken", "colorteller"])  # type: ignore[method-assign]
+        declared.remember(replace(declared.rows["colorteller"], name="broken"))
+        declared.unreadable.add("broken")
 
-        ended = terminal.run("status")
+        ended, asked = terminal.run("status"), terminal.run("renew", "broken")
 
-        assert ended.code == 4
-        assert "broken: its row cannot be read" in ended.out
+        assert ended.code == asked.code == 4
+        assert "broken: the row of identity broken in the table of identities cannot be read" in ended.out
+        assert "cannot be read (it makes no sense). Deploy the mesh file with any change" in asked.err
         assert "2 of 2 tasks serve what is published" in ended.out
 
     def test_settled_identities_can_be_left_out(self, terminal: Terminal) -> None:
@@ -252,8 +256,11 @@ class TestPlan:
         assert "a: service lost-a does not exist" in ended.out
         assert "b: service lost-b does not exist" in ended.out
 
-    def test_a_plan_of_the_whole_mesh_ends_with_a_month(self, terminal: Terminal) -> None:
-        """Certificates, API calls, dollars; the lines come to the sum."""
+    def test_a_plan_of_the_whole_mesh_ends_with_a_month(
+        self, terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Certificates, API calls, dollars; the lines come to the sum, and what only the mesh file says is told."""
+        monkeypatch.chdir(tmp_path)
         ended = terminal.run("plan")
         month = terminal.run("plan", "--json").document["month"]
 
@@ -262,6 +269,22 @@ class TestPlan:
         assert set(month) == {"certificates", "api_calls", "dollars", "lines"}
         assert sum(line["dollars"] for line in month["lines"]) == pytest.approx(month["dollars"])
         assert max(map(len, ended.out.splitlines())) <= 100
+        assert "not known without --mesh FILE" in ended.out
+
+    def test_with_the_mesh_file_a_deployed_mesh_is_priced_as_before_its_deploy(
+        self, terminal: Terminal, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The gateway has no row here, and what it asks Cloud Map for is priced all the same."""
+        file = str(Path(__file__).parents[3] / "mesh.yaml")
+        month = terminal.run("plan", "--mesh", file, "--json").document["month"]
+        main(["plan", "--offline", "--mesh", file, "--json"])
+        offline = json.loads(capsys.readouterr().out)["month"]
+
+        (deployed, declared) = (
+            [line for line in each["lines"] if "Cloud Map" in line["what"]] for each in (month, offline)
+        )
+        assert deployed == declared
+        assert deployed[0]["dollars"] > 0
 
     def test_a_plan_of_one_identity_has_no_month(self, terminal: Terminal) -> None:
         """Alarms and CAs are the whole mesh's."""

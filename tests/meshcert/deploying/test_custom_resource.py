@@ -14,7 +14,18 @@ from meshcert.identity import ServiceUse
 from meshcert.material.document import read_trust_bundle
 from meshcert.proxy import RotationMode
 from meshcert.san import Dns, Uri
-from tests.meshcert.publishing.world import BUNDLE, CERTIFICATE, IDENTITY, ISSUING, NAME, ROOT, SECRET, STACK, TRUST
+from tests.meshcert.publishing.world import (
+    BUNDLE,
+    CERTIFICATE,
+    IDENTITY,
+    ISSUING,
+    NAME,
+    ROOT,
+    SECRET,
+    STACK,
+    TELLER,
+    TRUST,
+)
 
 if TYPE_CHECKING:
     from tests.meshcert.publishing.world import World
@@ -169,6 +180,18 @@ class TestCreateAndUpdate:
         answered = world.ask("Update", IDENTITY | {"Names": ["new.svc.local"]}, OldResourceProperties=IDENTITY)
 
         assert "Do it in two" in answered["Reason"]
+
+    def test_a_row_that_makes_no_sense_is_written_anew(self, world: World) -> None:
+        """A deploy is the way to mend it, so nothing of it is in a deploy's way; the request tells the old names."""
+        world.ask("Create", IDENTITY)
+        world.identities.unreadable.add(TELLER.name)
+
+        replaced = world.ask("Update", IDENTITY | {"Names": ["new.svc.local"]}, OldResourceProperties=IDENTITY)
+        answered = world.ask("Update", IDENTITY, OldResourceProperties=IDENTITY)
+
+        assert "Do it in two" in replaced["Reason"]
+        assert answered["Status"] == "SUCCESS"
+        assert world.identities.find(TELLER.name)
 
     def test_a_rolled_back_deploy_publishes_the_certificate_of_before(self, world: World) -> None:
         """The update that rolls back names the old certificate, whose version is stored already."""

@@ -88,7 +88,6 @@ class SimulatedEcs:
         self.bad: set[str] = set()
         self.forged: dict[str, dict[str, dict[str, Acknowledgement]]] = {}
         self.deployments_begun: list[str] = []
-        self.stopped: list[str] = []
         self.started_with: list[str] = []
         self._clock, self._vault = clock, vault
         self._numbers = count(1)
@@ -139,16 +138,6 @@ class SimulatedEcs:
             raise IdentityMissing(name, "Deploy the services stack")
         self.deployments_begun.append(name)
         return self._deploy(self.services[name])
-
-    def stop(self, instance: str, reason: str) -> None:
-        """StopTask."""
-        assert reason
-        self.advance()
-        for service in self.services.values():
-            if any(running.arn == instance for running in service.tasks):
-                self.stopped.append(instance)
-                service.tasks = [running for running in service.tasks if running.arn != instance]
-                service.newest.starts_at = self._clock.now() + START
 
     def identities_of(self, service_arn: str) -> tuple[str, ...]:
         """ListTagsForResource."""

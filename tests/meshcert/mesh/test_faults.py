@@ -72,6 +72,8 @@ SHAPE = [
         "Name zones of one",
         "network.availability_zones[1]",
     ),
+    Slip("services.colorteller.application.image", "", "'' is not allowed", "have at least 1 character"),
+    Slip("services.colorteller.application.image", "a" * 256, "is not allowed", "have at most 255 characters"),
     Slip("mesh.deletion_protection", "yes", "expected true or false", "without quotes"),
     Slip(
         "cluster",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from dnslib import QTYPE, RCODE
 
+from local.aws.config import KIND
 from local.running_aws import LocalAws
 from tests.local.aws import stacks
 from tests.local.aws.front import TTL_S, Front
@@ -22,9 +23,13 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """A local AWS with the tests' image."""
+    """
+    A local AWS with the tests' image; kind, because these tests are about deployments.
+
+    What AWS does to callers has tests of its own (``test_unkind_traffic.py``).
+    """
     folder = tmp_path_factory.mktemp("services")
-    with LocalAws(folder / "aws", images=folder / "images") as local_aws:
+    with LocalAws(folder / "aws", images=folder / "images", traffic=KIND) as local_aws:
         build_image(local_aws, folder / "context")
         yield local_aws
 

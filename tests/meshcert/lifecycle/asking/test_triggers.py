@@ -53,10 +53,6 @@ class TaggedServices:
         """Not done here."""
         raise AssertionError(name)
 
-    def stop(self, instance: str, reason: str) -> None:
-        """Not done here."""
-        raise AssertionError(instance, reason)
-
 
 SCOPE = Scope.around(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:meshcert-color-renewal", "color", CLUSTER)
 

@@ -80,7 +80,7 @@ def _check(case: Case, seen: Observation, policy: Policy) -> None:
     assert planned.step.action == case.action, planned
     assert case.why in planned.step.why
     assert tuple(finding.kind for finding in planned.findings) == case.findings
-    assert case.about in {"", planned.step.version, planned.step.service, planned.step.instance}
+    assert case.about in {"", planned.step.version, planned.step.service}
     assert all(finding.detail for finding in planned.findings)
     assert planned.settled == (planned.step.action is Action.NOTHING)
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from meshcert.contract.lifetimes import GO_BACK_UNTIL
 from meshcert.identity import ServiceUse
+from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
@@ -46,6 +47,7 @@ from tests.meshcert.lifecycle.observations import (
     TELLER,
     V1,
     V2,
+    V3,
     certificate,
     labels,
     look,
@@ -174,6 +176,21 @@ class TestVoices:
             (Kind.DOUBTED,),
         ),
         Case(
+            "one host, which an image of before does not name and one of now does",
+            told(gateway_0=refuses(error=TRIED), gateway_1=refuses("teller@10.0.0.7")),
+            Action.WAIT,
+            "2 of 2 tasks",
+            (Kind.DOUBTED,),
+        ),
+        Case(
+            "every task of the identity, one in each service",
+            told(GATEWAY, OTHER, gateway_0=refuses(), other_0=refuses()),
+            Action.ROLL_BACK,
+            "2 refused it, the first: gateway/0",
+            (Kind.ROLLED_BACK,),
+            V1,
+        ),
+        Case(
             "each service has a task that refuses: neither is a majority",
             told(GATEWAY, OTHER, gateway_0=refuses(), gateway_1=serves(), other_0=refuses(), other_1=serves()),
             Action.WAIT,
@@ -196,10 +213,10 @@ class TestVoices:
         Case(
             "the task that refuses what its siblings serve is replaced when its time is over",
             told(since=6 * MINUTE, gateway_0=refuses(), gateway_1=serves()),
-            Action.STOP_INSTANCE,
-            "others of its service have",
+            Action.REDEPLOY,
+            "1 of its tasks",
             (Kind.DOUBTED, Kind.SERVED_BEHIND),
-            "gateway/0",
+            "gateway",
         ),
         Case(
             "tasks that only repeat an upstream's word are not: new ones would take it without asking",
@@ -207,6 +224,26 @@ class TestVoices:
             Action.WAIT,
             "2 of 2 tasks",
             (Kind.DOUBTED, Kind.SERVED_BEHIND),
+        ),
+        Case(
+            "nor is a task that is late beside them: a deployment would replace them all",
+            told(since=6 * MINUTE, gateway_0=refuses("teller@10.0.0.7"), gateway_1=serves(V1)),
+            Action.WAIT,
+            "2 of 2 tasks",
+            (Kind.DOUBTED, Kind.SERVED_BEHIND),
+        ),
+        Case(
+            "until what it serves nears its end",
+            told(
+                since=6 * MINUTE,
+                memory=knowing(remembers(V2, 6 * MINUTE), 0.96, V3),
+                gateway_0=refuses("teller@10.0.0.7"),
+                gateway_1=serves(V3),
+            ),
+            Action.REDEPLOY,
+            "2 of its tasks",
+            (Kind.DOUBTED, Kind.SERVED_BEHIND),
+            "gateway",
         ),
     )
     def test_voices(self, case: Case) -> None:
@@ -240,9 +277,9 @@ class TestVoices:
     @given(st.lists(st.booleans(), min_size=1, max_size=6), st.sampled_from([MINUTE, DAY]))
     def test_no_single_host_takes_a_label_back(self, reached: list[bool], since: dt.timedelta) -> None:
         """However many tasks it reaches, and under however many names."""
+        spoken = (refuses("name-0@10.0.0.7"), refuses("name-1@10.0.0.7"), refuses(error=TRIED))
         rows: dict[str, Any] = {
-            f"gateway_{number}": refuses(f"name-{number % 2}@10.0.0.7") if one else serves()
-            for number, one in enumerate(reached)
+            f"gateway_{number}": spoken[number % 3] if one else serves() for number, one in enumerate(reached)
         }
         seen, memory = told(since=since, **rows)
 
@@ -380,6 +417,18 @@ class TestLife:
         step = plan(seen, memory, POLICY).step
 
         assert (step.action is Action.ROLL_BACK) == (gone < GO_BACK_UNTIL)
+
+    @pytest.mark.parametrize("page", [0.5, 0.9, GO_BACK_UNTIL, 0.99])
+    def test_an_issuer_that_pages_earlier_ends_the_way_back_earlier(self, page: float) -> None:
+        """Once somebody has been called out, going forward is the only way; the issuer says when."""
+        last = min(page, GO_BACK_UNTIL)
+        issuer = replace(ACM, fractions=replace(ACM.fractions, page=page))
+        seen, memory = look(TELLER, **NEW, **FAILS, memory=DEPLOYED)
+        seen = replace(seen, issuer=issuer)
+
+        taken = [plan(seen, knowing(memory, gone), POLICY).step.action for gone in (last - 0.01, last + 0.01)]
+
+        assert [action is Action.ROLL_BACK for action in taken] == [True, False]
 
     @pytest.mark.parametrize("newer", [7, 8, 50])
     def test_the_life_of_a_version_with_a_label_is_remembered(self, newer: int) -> None:

@@ -64,12 +64,12 @@ class TestReloading:
             "1 of 2 tasks of gateway",
         ),
         Case(
-            "one is late: it is stopped",
+            "one is late: a load balancer would go on sending to it if it were stopped, so it goes by a deployment",
             look(GATEWAY, **NEW, said=says(V1, but={"gateway/0": V2}), memory=remembers(V2, 6 * MINUTE)),
-            Action.STOP_INSTANCE,
-            "in time",
+            Action.REDEPLOY,
+            "1 of its tasks",
             (Kind.SERVED_BEHIND,),
-            "gateway/1",
+            "gateway",
         ),
         Case(
             "both are late, so nobody knows whether a new task could: ECS starts one before it stops one",
@@ -145,7 +145,7 @@ class TestReloading:
             (Kind.SERVED_BEHIND,),
         ),
         Case(
-            "who started after the publication is never stopped: it would read the same again",
+            "who started after the publication is never replaced: it would read the same again",
             look(
                 GATEWAY,
                 **NEW,

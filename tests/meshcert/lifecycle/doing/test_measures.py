@@ -132,9 +132,9 @@ class TestCounts:
 
     def test_every_step_is_counted_by_its_name(self) -> None:
         """One that failed is counted as that."""
-        values = measured(look(), did(Action.STOP_INSTANCE), did(Action.STOP_INSTANCE), did(Action.RENEW, done=False))
+        values = measured(look(), did(Action.REDEPLOY), did(Action.REDEPLOY), did(Action.RENEW, done=False))
 
-        assert values["TasksStopped"] == (2, "Count")
+        assert values["Redeployments"] == (2, "Count")
         assert values["StepsFailed"] == (1, "Count")
         assert "Renewals" not in values
 

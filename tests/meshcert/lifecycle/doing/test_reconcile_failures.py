@@ -111,9 +111,9 @@ class TestFailures:
         laggard = world.ecs.services["gateway"].tasks[0]
         laggard.serves, laggard.deaf = "0" * 64, True
 
-        result = world.look(around=failing({"stop"}, THROTTLED))
+        result = world.look(around=failing({"roll_out"}, THROTTLED))
 
-        assert steps(result) == [Action.STOP_INSTANCE]
+        assert steps(result) == [Action.REDEPLOY]
         assert list(world.table.unsettled(world.clock.now() + MINUTE)) == [NAME]
 
     def test_no_rotation_waits_for_the_audit_log(self, world: World, caplog: pytest.LogCaptureFixture) -> None:

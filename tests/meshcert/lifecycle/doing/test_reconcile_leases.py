@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshcert.errors import AwsUnavailable, LeaseLost, LeaseTaken
+from meshcert.errors import AwsUnavailable, IdentityUnreadable, LeaseLost, LeaseTaken
 from meshcert.lifecycle.asking.looks import Look
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.doing.reconcile import MEANWHILE, MOST_LOOKS_AGAIN, MOST_STEPS, Reconciled, reconcile
@@ -271,6 +271,18 @@ class TestLease:
 
         assert world.look() == Reconciled(NAME)
         assert world.table.rows == {}
+
+    def test_an_identity_whose_row_makes_no_sense_is_not_forgotten(self, world: World) -> None:
+        """Its message comes again, ends as a dead letter and raises an alarm; once the row is written, all goes on."""
+        before = dict(world.table.rows)
+        world.declared.unreadable.add(NAME)
+
+        with pytest.raises(IdentityUnreadable, match=NAME):
+            world.look()
+
+        assert world.table.rows == before
+        world.declared.remember(world.identity)
+        assert world.look().plan
 
     def test_a_lease_that_cannot_be_given_back_runs_out(self, world: World) -> None:
         """The run's result stands, and a later tick looks."""
