@@ -72,9 +72,10 @@ def asking(demo: PlayedDemo) -> Iterator[SteadyClient]:
     gateway = Gateway(
         demo.mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", demo.mesh.trust_bundle(GATEWAY)
     )
-    with SteadyClient(gateway, ANSWER, PAUSE_S) as client, Ticking(demo.aws, "color"):
+    with SteadyClient(gateway, ANSWER, demo.aws.requests_seen, PAUSE_S) as client, Ticking(demo.aws, "color"):
         yield client
     assert client.requests > 100
+    assert client.counted > 100
     assert client.failures == []
 
 
