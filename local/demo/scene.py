@@ -112,6 +112,11 @@ class Scene(ABC):
             within_s=60,
         )
 
+    def say_what_failed(self, *asking: SteadyClient) -> None:
+        """The first failures that clients have seen, below the step."""
+        for failure in [failure for client in asking for failure in client.failures][:3]:
+            self.stage.say(f"[red]{self.stage.plain(failure)}[/red]")
+
     def proven(self, identity: str) -> str:
         """
         Wait until an identity is settled: what is published has been served and proven.
