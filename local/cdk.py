@@ -31,6 +31,10 @@ class CdkFailed(Exception):
         super().__init__(f"{' '.join(command)} failed:\n" + "\n".join(output[-40:]))
 
 
+_ADVICE = "feature flags are not configured"
+"""Part of a line with which the CLI ends every command: about the CDK's own choices, and no progress."""
+
+
 def _quiet(_line: str) -> None:
     """Progress that nobody watches."""
 
@@ -92,7 +96,8 @@ class CdkCli:
             output = []
             for line in process.stdout:
                 output.append(line.rstrip())
-                self.on_line(line.rstrip())
+                if _ADVICE not in line:
+                    self.on_line(line.rstrip())
         if process.returncode:
             raise CdkFailed(command, output)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import httpx
 
+from local.requests_seen import HEADER, RequestIds, RequestsSeen, told_twice
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -23,8 +25,8 @@ class Asked(Protocol):
     def client(self) -> httpx.Client:
         """A client with no connection yet."""
 
-    def ask(self, client: httpx.Client) -> httpx.Response:
-        """One request; raises httpx.HTTPError, OSError or LookupError when it gets no answer."""
+    def ask(self, client: httpx.Client, request_id: str = "") -> httpx.Response:
+        """One request with this id; raises httpx.HTTPError, OSError or LookupError when it gets no answer."""
 
     def said(self, response: httpx.Response) -> str:
         """What an answer says; two answers are equal if this is."""
@@ -53,9 +55,10 @@ class Gateway:
             verify=context, base_url=f"https://{self.address}:{self.port}", timeout=ASK_TIMEOUT_S, trust_env=False
         )
 
-    def ask(self, client: httpx.Client) -> httpx.Response:
-        """One request; raises httpx.HTTPError when it gets no answer."""
-        return client.get("/color", headers={"host": self.server_name}, extensions={"sni_hostname": self.server_name})
+    def ask(self, client: httpx.Client, request_id: str = "") -> httpx.Response:
+        """One request with this id; raises httpx.HTTPError when it gets no answer."""
+        headers = {"host": self.server_name, HEADER: request_id}
+        return client.get("/color", headers=headers, extensions={"sni_hostname": self.server_name})
 
     def said(self, response: httpx.Response) -> str:
         """The text of a good answer, or the status and the beginning of another one."""
@@ -68,17 +71,26 @@ class SteadyClient:
     """
     Somebody who keeps asking, every second request over a new connection, and counts what fails.
 
+    A request that came to an application twice has failed too; that is told when the client has ended.
+
     Args:
         gateway: Whom it asks.
         answer: What the right answer says; anything else counts as failed.
+        seen: What came to the applications.
         pause_s: Pause between two requests, seconds.
     """
 
     gateway: Asked
     answer: str
+    seen: RequestsSeen
     pause_s: float = 0.005
     requests: int = 0
     failures: list[str] = field(default_factory=list)
+    counted: int = 0
+    """Requests that came to an application that counts, known when the client has ended."""
+    twice: int = 0
+    """How many of them came more than once."""
+    _ids: RequestIds = field(default_factory=RequestIds)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Self:
@@ -91,6 +103,10 @@ class SteadyClient:
     ) -> None:
         self._stop.set()
         self._thread.join(timeout=2 * ASK_TIMEOUT_S)
+        came = self.seen.of(self._ids.prefix)
+        told = told_twice(came)
+        self.counted, self.twice = len(came), len(told)
+        self.failures += told
 
     def _keep_asking(self) -> None:
         client = self.gateway.client()
@@ -99,10 +115,11 @@ class SteadyClient:
                 if self.requests % 2:
                     client.close()
                     client = self.gateway.client()
-                said = self.gateway.said(self.gateway.ask(client))
+                said = self.gateway.said(self.gateway.ask(client, self._ids.next()))
                 if said != self.answer:
                     self.failures.append(said)
             except (httpx.HTTPError, OSError, LookupError) as error:
                 self.failures.append(repr(error))
             self.requests += 1
+            self.seen.read()
         client.close()

@@ -23,6 +23,7 @@ from dnslib import DNSRecord
 
 from local.assembly import deploy_assembly
 from local.aws.config import USUAL, CertificateTimes, Config, TrafficBehaviour
+from local.requests_seen import RequestsSeen, requests_seen
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -87,6 +88,8 @@ class LocalAws:
     traffic: TrafficBehaviour = USUAL
     _config: Config | None = field(default=None, init=False, repr=False)
     _process: subprocess.Popen[str] | None = field(default=None, init=False, repr=False)
+    _open: contextlib.ExitStack = field(default_factory=contextlib.ExitStack, init=False, repr=False)
+    _seen: RequestsSeen | None = field(default=None, init=False, repr=False)
 
     @classmethod
     def run_by_another(cls, endpoint: str, directory: Path) -> Self:
@@ -156,6 +159,19 @@ class LocalAws:
     def endpoint(self) -> str:
         """The URL of its API."""
         return self.config.endpoint
+
+    @property
+    def requests_seen(self) -> RequestsSeen:
+        """
+        How often each request came to its tasks' applications.
+
+        Raises:
+            LocalAwsFailed: If it is not running.
+        """
+        if self._seen is None:  # another process runs it, and has made the pipe
+            pipe = Path(self.control("GET", "/_local/requests-seen"))
+            self._seen = self._open.enter_context(contextlib.closing(RequestsSeen(pipe)))
+        return self._seen
 
     def environment(self) -> dict[str, str]:
         """The variables that point boto3, the AWS CLI and the CDK CLI at it, with an administrator's rights."""
@@ -294,8 +310,11 @@ class LocalAws:
         silence.cancel()
         if not line:
             raise LocalAwsFailed(f"the local AWS ended with status {process.wait(_STOP_S)}", self.log_path)
+        self._seen = self._open.enter_context(requests_seen(self._config.requests_seen))
 
     def _stop(self) -> None:
+        self._open.close()
+        self._seen = None
         process, self._process = self._process, None
         config, self._config = self._config, None
         if process is not None:

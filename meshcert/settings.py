@@ -86,9 +86,12 @@ class DeploySettings(FunctionSettings):
 
     Args:
         lifecycle_table: ``MESHCERT_LIFECYCLE_TABLE``: name of the table ``lifecycle``.
+        trust_bundles: ``MESHCERT_TRUST_BUNDLES``: the CAs of each trust bundle
+            (:mod:`meshcert.publishing.declared_bundles`).
     """
 
     lifecycle_table: str
+    trust_bundles: str
 
 
 @dataclass(frozen=True)

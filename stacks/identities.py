@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms
 from meshcert import naming
 from meshcert.contract import acknowledgements
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
-from stacks.constructs.identity import PUBLISHED_WITHIN, IdentityResources, TrustBundleResources
+from stacks.constructs.identity import PUBLISHED_WITHIN, IdentityResources, TrustBundleResources, declared_bundles
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
@@ -80,7 +80,9 @@ class IdentitiesStack(Stack):
             "Deploy",
             name="deploy",
             platform=platform,
-            settings=DeploySettings(name, identities.table_name, lifecycle.table_name),
+            settings=DeploySettings(
+                name, identities.table_name, lifecycle.table_name, declared_bundles(mesh, pki.hierarchies)
+            ),
             timeout=Duration.minutes(5),
             role=export.role,
             # Once CloudFormation has stopped waiting for an answer, a retried request would bring an older state back.

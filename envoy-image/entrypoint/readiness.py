@@ -83,7 +83,7 @@ class Readiness:
         self._address = environ.get(LOOPBACK_ADDRESS) or LOOPBACK
         self._file = Paths(environ).ready
         self._log = log
-        self._opened = False
+        self._opened = self._may_be_open = False
         self._told = ("", -TELL_EVERY_S)
 
     def watch(self) -> NoReturn:
@@ -110,7 +110,7 @@ class Readiness:
 
     def leave(self) -> None:
         """Close the ways in and wait for the requests in flight; return at once if they never opened."""
-        if not self._opened:
+        if not self._may_be_open:
             return
         from entrypoint.container.drain import Drain  # loaded only to stop
 
@@ -128,6 +128,7 @@ class Readiness:
         """Have the ways in opened, and wait until Envoy has done it."""
         try:
             with socket.create_connection((self._address, WAYS_IN_PORT), TIMEOUT_S) as connection:
+                self._may_be_open = True  # though SIGTERM may come before the answer
                 if connection.recv(len(OPENED)) != OPENED:
                     return "the entrypoint did not open the ways in"
             listeners = Admin(self._address).get("/listeners")

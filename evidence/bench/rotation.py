@@ -124,7 +124,7 @@ def _rotate(mesh: RotatedMesh, loads: list[Load], rotations: int, warm_up: int, 
 
 def _handshake_ms(mesh: RotatedMesh, loads: list[Load]) -> float:
     file: Path = mesh.node.container.material_dir / "secrets" / file_name(identity_name("colorteller"))
-    with LoadClient(loads) as client:
+    with LoadClient(loads, mesh.requests_seen) as client:
         client.wait_until_ready()
         return round(median(presented_after_ms(mesh, file, _PRESENTED_ROUNDS)), 1)
 
@@ -141,6 +141,7 @@ def figures(outcome: Outcome) -> dict[str, Any]:
         "changes": outcome.changes,
         "requests": outcome.requests,
         "failed": outcome.failed,
+        "twice": outcome.twice,
         "install_to_served_ms": round(outcome.served_after_ms, 1),
         "took_s": round(outcome.took_s, 1),
         "requests_per_second": round(sum(report.per_second for report in outcome.loads.values()), 1),

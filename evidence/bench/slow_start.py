@@ -45,13 +45,17 @@ class Rotated:
     What a client noticed of rotations.
 
     Args:
-        failures: What it got instead of an answer, in order.
+        failures: What it got instead of an answer, in order; then what came to the application twice.
+        counted: Requests that the application counted.
+        twice: How many of them came more than once.
         rotations: Versions that were published, deployed and proven meanwhile.
         took_s: From the first request to the last, seconds.
     """
 
     requests: int
     failures: tuple[str, ...]
+    counted: int
+    twice: int
     rotations: int
     took_s: float
 
@@ -82,6 +86,7 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
     return {
         "requests": seen.requests,
         "failed": len(seen.failures),
+        "twice": seen.twice,
         "rotations": seen.rotations,
         "starts_after_s": STARTS_AFTER_S,
         "took_s": round(time.monotonic() - began, 1),
@@ -114,15 +119,22 @@ def rotate(folder: Path, starts_after_s: float, rotations: int, requests: int) -
         with Ticking(aws, mesh.name, sweep_every_s=2.0):
             wait_until(lambda: mesh.proven_version(TELLER), "the first version proven", within_s=patience_s)
             began = time.monotonic()
-            with SteadyClient(gateway, ANSWER, pause_s=0.05) as client:
+            with SteadyClient(gateway, ANSWER, aws.requests_seen, pause_s=0.05) as client:
                 for _ in range(rotations):
                     _rotate_once(mesh, patience_s)
                 wait_until(lambda: client.requests >= requests, f"{requests} requests", within_s=patience_s)
-        return Rotated(client.requests, tuple(client.failures), rotations, time.monotonic() - began)
+        return Rotated(
+            client.requests,
+            tuple(client.failures),
+            client.counted,
+            client.twice,
+            rotations,
+            time.monotonic() - began,
+        )
 
 
-def _mesh_file(folder: Path, starts_after_s: float) -> Path:
-    """The Color mesh whose teller sleeps before it listens."""
+def slow_application(folder: Path, starts_after_s: float) -> Path:
+    """The folder of an image like the Color app's teller, which sleeps before it listens."""
     image = folder / "slow"
     image.mkdir()
     (image / "Dockerfile").write_text((_TELLER / "Dockerfile").read_text())
@@ -130,6 +142,11 @@ def _mesh_file(folder: Path, starts_after_s: float) -> Path:
     start = "    with Server(address, Teller) as server:\n"
     assert program.count(start) == 1
     (image / "app.py").write_text(program.replace(start, f"    threading.Event().wait({starts_after_s})\n{start}"))
+    return image
+
+
+def _mesh_file(folder: Path, starts_after_s: float) -> Path:
+    image = slow_application(folder, starts_after_s)
     mesh = yaml.safe_load(MUTUAL.read_text())
     mesh["services"][TELLER] |= {"desired_count": 2, "rotation": "redeploy"}
     mesh["services"][TELLER]["application"]["image"] = str(image)

@@ -12,10 +12,12 @@ import json
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from evidence.load.application import serve
 from evidence.load.loads import Connection, Load, Protocol
 from evidence.load.workers import Workers
+from local.requests_seen import RequestsSeen
 
 READY = "ready"
 """The line that says that every load has had an answer, or that the application listens."""
@@ -39,10 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     client.add_argument("--workers", type=int, default=2, help="of each load (default %(default)s)")
     client.add_argument("--pause-s", type=float, default=0.0, help="between answer and next question")
     client.add_argument("--timeout-s", type=float, default=5.0, help="for one request (default %(default)s)")
+    client.add_argument("--seen", type=Path, help="the pipe into which the application writes the ids of requests")
     client.add_argument("--seconds", type=float, help="end after this, and not with the standard input")
     application = programs.add_parser("application", help="repeat what is asked")
     application.add_argument("address")
     application.add_argument("port", type=int)
+    application.add_argument("--seen", type=Path, help="a pipe for the ids of requests")
     return parser
 
 
@@ -64,7 +68,8 @@ async def _client(options: argparse.Namespace) -> None:
                 name, target, workers=options.workers, pause_s=options.pause_s, timeout_s=options.timeout_s
             )
             for name, target in options.load
-        ]
+        ],
+        RequestsSeen(options.seen) if options.seen else None,
     )
     until = asyncio.Event()
     running = asyncio.create_task(workers.run(until, lambda: _say(READY)))
@@ -74,7 +79,7 @@ async def _client(options: argparse.Namespace) -> None:
 
 
 async def _application(options: argparse.Namespace) -> None:
-    server = await serve(options.address, options.port)
+    server = await serve(options.address, options.port, options.seen)
     _say(READY)
     await _input_ends()
     server.close()

@@ -10,6 +10,7 @@ import h11
 
 from evidence.load.loads import Connection
 from evidence.load.tally import Failure, RequestFailed
+from local.requests_seen import HEADER
 
 if TYPE_CHECKING:
     from evidence.load.loads import Load
@@ -59,7 +60,7 @@ class Http1Client:
             self.forget()
             self._line = await self._connect()
         try:
-            status, body = await self._exchange(self._line, path)
+            status, body = await self._exchange(self._line, path, self._tally.ids.next())
         except OSError as error:
             self.forget()
             raise RequestFailed(Failure.RESET, f"{type(error).__name__} {path}") from error
@@ -100,8 +101,8 @@ class Http1Client:
         self._tally.connections += 1
         return _Line(reader, writer, h11.Connection(h11.CLIENT))
 
-    async def _exchange(self, line: _Line, path: str) -> tuple[int, bytes]:
-        headers = [("host", "load")]
+    async def _exchange(self, line: _Line, path: str, request_id: str) -> tuple[int, bytes]:
+        headers = [("host", "load"), (HEADER, request_id)]
         if self._load.connection is Connection.NEW:
             headers.append(("connection", "close"))
         request = h11.Request(method="GET", target=path, headers=headers)

@@ -16,6 +16,7 @@ from h2.exceptions import ProtocolError, StreamClosedError
 from evidence.load.frames import Frames, GoAway
 from evidence.load.loads import GRPC_SERVICE, Connection, Protocol
 from evidence.load.tally import Failure, RequestFailed
+from local.requests_seen import HEADER
 
 if TYPE_CHECKING:
     from evidence.load.loads import Load
@@ -208,10 +209,11 @@ class Http2Client:
         Raises:
             RequestFailed: If there is no right answer.
         """
+        request_id = self._tally.ids.next()
         for _ in range(TRIES):
             line = await self._usable_line()
             try:
-                await self._ask_on(line, question)
+                await self._ask_on(line, question, request_id)
             except NotProcessed:
                 self._tally.repeated += 1
             else:
@@ -246,15 +248,17 @@ class Http2Client:
         self._tally.connections += 1
         return Http2Line(reader, writer)
 
-    async def _ask_on(self, line: Http2Line, question: str) -> None:
+    async def _ask_on(self, line: Http2Line, question: str, request_id: str) -> None:
         if self._load.protocol is Protocol.GRPC:
-            await _call(line, question)
+            await _call(line, question, request_id)
         else:
-            await _get(line, f"/{self._load.protocol}/{question}")
+            await _get(line, f"/{self._load.protocol}/{question}", request_id)
 
 
-async def _get(line: Http2Line, path: str) -> None:
-    answer = await line.exchange([(":method", "GET"), (":scheme", "http"), (":authority", "load"), (":path", path)])
+async def _get(line: Http2Line, path: str, request_id: str) -> None:
+    answer = await line.exchange(
+        [(":method", "GET"), (":scheme", "http"), (":authority", "load"), (":path", path), (HEADER, request_id)]
+    )
     status = answer.headers.get(b":status", b"")
     if status != b"200":
         raise RequestFailed(Failure.STATUS, f"{status.decode()} {path}: {answer.body[:200]!r}")
@@ -262,7 +266,7 @@ async def _get(line: Http2Line, path: str) -> None:
         raise RequestFailed(Failure.PROTOCOL, f"{path} was answered with {answer.body[:200]!r}")
 
 
-async def _call(line: Http2Line, question: str) -> None:
+async def _call(line: Http2Line, question: str, request_id: str) -> None:
     """A unary call as in github.com/grpc/grpc, doc/PROTOCOL-HTTP2.md."""
     message = grpc_message(question.encode())
     answer = await line.exchange(
@@ -273,6 +277,7 @@ async def _call(line: Http2Line, question: str) -> None:
             (":path", f"/{GRPC_SERVICE}/Echo"),
             ("content-type", "application/grpc"),
             ("te", "trailers"),
+            (HEADER, request_id),
         ],
         message,
     )

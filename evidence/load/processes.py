@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, Self
 
 from evidence.load.__main__ import READY, SETTLED
@@ -76,7 +78,7 @@ class _Child:
 
 class Application(_Child):
     """
-    What :mod:`evidence.load.application` serves.
+    What :mod:`evidence.load.application` serves; it counts how often each request comes to it.
 
     Args:
         address: IPv4 address to bind.
@@ -84,7 +86,20 @@ class Application(_Child):
     """
 
     def __init__(self, address: str, port: int) -> None:
-        super().__init__("application", address, str(port))
+        self._folder = TemporaryDirectory(prefix="meshcert-load-")
+        self.seen = Path(self._folder.name) / "requests-seen"
+        """The pipe into which it writes the ids of requests: a load client reads it."""
+        super().__init__("application", address, str(port), "--seen", str(self.seen))
+
+    def __enter__(self) -> Self:
+        os.mkfifo(self.seen, 0o600)
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, trace)
+        self._folder.cleanup()
 
 
 class LoadClient(_Child):
@@ -93,14 +108,16 @@ class LoadClient(_Child):
 
     Args:
         loads: All at the same time; workers, pause and timeout are those of the first.
+        seen: The application's pipe; None if nobody counts there.
     """
 
-    def __init__(self, loads: Sequence[Load]) -> None:
+    def __init__(self, loads: Sequence[Load], seen: Path | None) -> None:
         first = loads[0]
         super().__init__(
             "client",
             *("--workers", str(first.workers), "--pause-s", str(first.pause_s), "--timeout-s", str(first.timeout_s)),
             *(word for load in loads for word in ("--load", *load.arguments)),
+            *(("--seen", str(seen)) if seen else ()),
         )
 
     def settle(self) -> None:

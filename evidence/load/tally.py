@@ -6,7 +6,12 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from local.requests_seen import RequestIds, told_twice
+
+if TYPE_CHECKING:
+    from local.requests_seen import RequestsSeen
 
 _DETAILS = 10
 """Failures whose words are kept; the rest is only counted."""
@@ -27,6 +32,8 @@ class Failure(StrEnum):
     """No answer in time."""
     PROTOCOL = "protocol"
     """Not the answer to this question, or none that can be understood."""
+    TWICE = "twice"
+    """It came to the application more than once, whatever became of it."""
 
 
 class RequestFailed(Exception):
@@ -55,6 +62,7 @@ class LoadReport:
         details: What was seen of the first failures.
         repeated: How often a request was sent again because the server said that it had not looked at it.
         connections: How many were made.
+        counted: Requests that the application counted; 0 if it counts none.
         per_second: Requests a second.
         p50_ms: Median time from question to answer, a new connection included, milliseconds; None without answers.
         p99_ms: The same that 99 of 100 keep.
@@ -65,9 +73,15 @@ class LoadReport:
     details: list[str]
     repeated: int
     connections: int
+    counted: int
     per_second: float
     p50_ms: float | None
     p99_ms: float | None
+
+    @property
+    def twice(self) -> int:
+        """Requests that came to the application more than once; they are among the failures."""
+        return self.failures.get(Failure.TWICE, 0)
 
     @property
     def failed(self) -> int:
@@ -88,6 +102,8 @@ class Tally:
         """Requests sent again."""
         self.connections = 0
         """Connections made."""
+        self.ids = RequestIds()
+        """Of its requests."""
         self._latencies_s = array("d")
         self._failures: Counter[str] = Counter()
         self._details: list[str] = []
@@ -107,14 +123,18 @@ class Tally:
         if len(self._details) < _DETAILS:
             self._details.append(str(error))
 
-    def report(self, took_s: float) -> LoadReport:
+    def report(self, took_s: float, seen: RequestsSeen | None = None) -> LoadReport:
         """
         The figures.
 
         Args:
             took_s: How long the load lasted, seconds.
+            seen: What came to the application; None if nobody counts there.
         """
         requests = self.answered + self._failures.total()
+        came = seen.of(self.ids.prefix) if seen else {}
+        for told in told_twice(came):
+            self.fail(RequestFailed(Failure.TWICE, told))
         ordered = sorted(self._latencies_s)
         return LoadReport(
             requests=requests,
@@ -122,6 +142,7 @@ class Tally:
             details=self._details,
             repeated=self.repeated,
             connections=self.connections,
+            counted=len(came),
             per_second=round(requests / took_s, 1),
             p50_ms=_quantile_ms(ordered, 0.5),
             p99_ms=_quantile_ms(ordered, 0.99),

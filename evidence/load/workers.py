@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from evidence.load.loads import Load
     from evidence.load.tally import LoadReport
+    from local.requests_seen import RequestsSeen
 
 _AFTER_FAILURE_S = 0.01
 """Least pause after a failure: a server that is down is not to be asked in a tight loop."""
@@ -49,9 +50,11 @@ class Workers:
 
     Args:
         loads: All at the same time; each has its own name.
+        seen: What came to the application; None if nobody counts there.
     """
 
-    def __init__(self, loads: Sequence[Load]) -> None:
+    def __init__(self, loads: Sequence[Load], seen: RequestsSeen | None = None) -> None:
+        self._seen = seen
         self._running = [_prepared(load) for load in loads]
         self._under_way: set[asyncio.Event] = set()
 
@@ -79,7 +82,7 @@ class Workers:
         for one in self._running:
             for client in one.clients:
                 await client.close()
-        return {one.load.name: one.tally.report(took_s) for one in self._running}
+        return {one.load.name: one.tally.report(took_s, self._seen) for one in self._running}
 
     async def settle(self) -> None:
         """Return when every request that is under way now has been answered, or has failed."""
@@ -98,6 +101,8 @@ class Workers:
             failed = not await _ask(one, client, next(questions))
             self._under_way.remove(done)
             done.set()
+            if self._seen is not None:
+                self._seen.read()
             await asyncio.sleep(max(one.load.pause_s, _AFTER_FAILURE_S) if failed else one.load.pause_s)
 
 

@@ -23,6 +23,7 @@ from meshcert.clock import SystemClock
 from meshcert.deploying.custom_resource import Deployment, answer
 from meshcert.errors import RequestInvalid
 from meshcert.printable import json_line
+from meshcert.publishing.declared_bundles import read_bundles
 from meshcert.publishing.export import Sources
 from meshcert.settings import DeploySettings
 
@@ -57,6 +58,7 @@ def build() -> Deployment:
         sources=sources,
         table=Identities(tables.Table(settings.identities_table), settings.mesh),
         marks=LifecycleRows(tables.Table(settings.lifecycle_table)),
+        bundles=read_bundles(settings.trust_bundles),
     )
 
 

@@ -161,6 +161,11 @@ class Config:
         return f"http://{self.host}:{self.port}"
 
     @property
+    def requests_seen(self) -> Path:
+        """The pipe into which applications write the ids of requests (:mod:`local.requests_seen`)."""
+        return self.directory / "requests-seen"
+
+    @property
     def network(self) -> str:
         """The first two octets of this emulator's loopback network, for example ``127.83``."""
         return ".".join(self.host.split(".")[:2])

@@ -22,6 +22,7 @@ class LostEventResult(Result):
     Args:
         failed: Requests through the gateway that failed, over the whole story.
         requests: Requests altogether.
+        twice: How many of them came to the application more than once; they have failed too.
         lost: Events that were thrown away.
         stale_before: Whether, before the sweep, the version in use really was behind ACM's.
         healed_s: From the sweep to every Envoy serving the renewed certificates, seconds.
@@ -31,6 +32,7 @@ class LostEventResult(Result):
 
     failed: int
     requests: int
+    twice: int
     lost: int
     stale_before: bool
     healed_s: float
@@ -67,7 +69,7 @@ class LostEventStory(Scene):
                 self.proven(name)
         old = {name: self.running.serial(name) for name in names}
         versions = {name: self.running.current_version(name) for name in names}
-        with SteadyClient(self.gateway(), ANSWER) as asking, Ticking(self.aws, self.mesh.name):
+        with SteadyClient(self.gateway(), ANSWER, self.aws.requests_seen) as asking, Ticking(self.aws, self.mesh.name):
             with self.stage.step("ACM renews, and every event about it is lost"):
                 modes = [{"source": source, "mode": "lost"} for source in ("aws.acm", "aws.health")]
                 self.aws.control("PUT", "/_local/events/modes", modes)
@@ -91,6 +93,7 @@ class LostEventStory(Scene):
         return LostEventResult(
             failed=len(asking.failures),
             requests=asking.requests,
+            twice=asking.twice,
             lost=int(lost),
             stale_before=stale,
             healed_s=round(healed_s, 2),

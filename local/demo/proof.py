@@ -56,6 +56,8 @@ class ProofResult(Result):
     Args:
         requests: Requests during the renewal, over all declared pairs.
         failed: How many of them failed.
+        twice: How many of them came more than once to an application that counts, as stand-ins do; these are among the
+            failed; a figure for people, which the JSON leaves out.
         renewed: Identities whose renewal was carried through: served by every Envoy that presents them, and proven.
         identities: All of them; a figure for people, which the JSON leaves out.
     """
@@ -63,13 +65,15 @@ class ProofResult(Result):
     pairs: PairsCounted
     requests: int
     failed: int
+    twice: int
     renewed: int
     identities: int
 
     def to_json(self) -> str:
         """The figures as indented JSON."""
         figures = json.loads(super().to_json())
-        del figures["identities"]
+        for figure in ("identities", "twice"):
+            del figures[figure]
         return json.dumps(figures, indent=2)
 
     @property
@@ -89,7 +93,7 @@ class ProofResult(Result):
             "every identity is renewed": (self.renewed == self.identities > 0, f"{self.renewed} of {self.identities}"),
             f"no request fails meanwhile (of at least {ENOUGH_REQUESTS})": (
                 self.failed == 0 and self.requests >= ENOUGH_REQUESTS,
-                f"{self.requests} requests, {self.failed} failed",
+                f"{self.requests} requests, {self.failed} failed, {self.twice} came twice",
             ),
         }
 
@@ -117,7 +121,11 @@ class Proof(Scene):
         talks = self._talk(askings)
         verdicts = self._try(pairs, materials)
         asked = [(askings[one.pair], one.answer) for one in talks if one.talks]
-        clients = [SteadyClient(asking, answer, PAUSE_S * len(asked)) for asking, answer in asked if asking]
+        clients = [
+            SteadyClient(asking, answer, self.aws.requests_seen, PAUSE_S * len(asked))
+            for asking, answer in asked
+            if asking
+        ]
 
         def clients_renew() -> None:
             materials.update({name: self.running.material(name) for name in self.mesh.identities})
@@ -139,6 +147,7 @@ class Proof(Scene):
             ),
             requests=sum(client.requests for client in clients),
             failed=sum(len(client.failures) for client in clients),
+            twice=sum(client.twice for client in clients),
             renewed=sum(one.done for one in renewed.values()),
             identities=len(self.mesh.identities),
         )

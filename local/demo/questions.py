@@ -12,6 +12,7 @@ from h2.events import ConnectionTerminated
 
 from local.demo.pairs import backend_for, lets_in, outside_identities
 from local.gateway_client import ASK_TIMEOUT_S
+from local.requests_seen import HEADER
 from local.tls_client import load_certificate
 from meshcert.mesh import proxy_settings
 from meshcert.proxy import TlsMode
@@ -128,21 +129,21 @@ class Asking:
             http2=question.http2,
         )
 
-    def ask(self, client: httpx.Client) -> httpx.Response:
+    def ask(self, client: httpx.Client, request_id: str = "") -> httpx.Response:
         """
-        One request; raises httpx.HTTPError, OSError or LookupError when it gets no answer.
+        One request with this id; raises httpx.HTTPError, OSError or LookupError when it gets no answer.
 
         httpx gives a request up when HTTP/2's goodbye in good order (GOAWAY without an error) comes before its answer,
-        which would still have come (RFC 9113 section 6.8). Such a one is asked again on a new connection.
+        which would still have come (RFC 9113 section 6.8). Such a one is asked again on a new connection, as another.
         """
         try:
-            return self._send(client)
+            return self._send(client, request_id)
         except httpx.RemoteProtocolError as error:
             event = error.__cause__.args[0] if error.__cause__ and error.__cause__.args else None
             if not isinstance(event, ConnectionTerminated) or event.error_code:
                 raise
         with self.client() as another:
-            return self._send(another)
+            return self._send(another, f"{request_id}-again")
 
     def said(self, response: httpx.Response) -> str:
         """Status, and that of gRPC if it came without a message."""
@@ -154,9 +155,9 @@ class Asking:
         by_envoy = response.status_code in _FROM_ENVOY or response.headers.get("grpc-status") in _GRPC_FROM_ENVOY
         return not by_envoy
 
-    def _send(self, client: httpx.Client) -> httpx.Response:
+    def _send(self, client: httpx.Client, request_id: str) -> httpx.Response:
         extensions = {"sni_hostname": self.server_name}
-        headers = {"host": self.server_name}
+        headers = {"host": self.server_name, HEADER: request_id}
         if not self.question.grpc:
             return client.get(self.question.path, headers=headers, extensions=extensions)
         headers |= {"content-type": "application/grpc", "te": "trailers"}

@@ -61,6 +61,8 @@ class Renewal:
         proven: Whether both identities settled on it: served, and from now on the version to go back to.
         requests: Requests sent meanwhile.
         failed: How many of them failed.
+        counted: How many of them the application counted.
+        twice: How many of these came to it more than once; they have failed too.
     """
 
     old_serial: str
@@ -71,6 +73,8 @@ class Renewal:
     proven: bool
     requests: int
     failed: int
+    counted: int
+    twice: int
 
 
 @dataclass(frozen=True)
@@ -138,6 +142,10 @@ class DemoResult(Result):
             f"no request fails meanwhile (of at least {ENOUGH_REQUESTS})": (
                 renewal.failed == 0 and renewal.requests >= ENOUGH_REQUESTS,
                 f"{renewal.requests} requests, {renewal.failed} failed",
+            ),
+            "and none comes to the application twice": (
+                renewal.twice == 0 and renewal.counted >= ENOUGH_REQUESTS,
+                f"{renewal.counted} counted there, {renewal.twice} twice",
             ),
         }
 

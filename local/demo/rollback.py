@@ -37,6 +37,7 @@ class RollbackResult(Result):
     Args:
         failed: Requests through the gateway that failed, over the whole story.
         requests: Requests altogether.
+        twice: How many of them came to the application more than once; they have failed too.
         label_back_s: From the first failed task to AWSCURRENT on the last good version, seconds.
         all_good_s: From the first failed task to every task serving the last good version, none failing, seconds.
         quarantined: Whether the bad version is labelled so, and was never current again.
@@ -48,6 +49,7 @@ class RollbackResult(Result):
 
     failed: int
     requests: int
+    twice: int
     label_back_s: float
     all_good_s: float
     quarantined: bool
@@ -94,7 +96,7 @@ class RollbackStory(Scene):
     def roll_back(self) -> RollbackResult:
         """Bring a bad version out and see it go back; the mesh stands, and afterwards it is fit for another time."""
         name = self.mesh.name
-        with Ticking(self.aws, name), SteadyClient(self.gateway(), ANSWER) as asking:
+        with Ticking(self.aws, name), SteadyClient(self.gateway(), ANSWER, self.aws.requests_seen) as asking:
             with self.stage.step("The version in use is proven good, and becomes the one to go back to"):
                 good = self.proven(TELLER)
             old_serial = self.running.serial(TELLER)
@@ -126,6 +128,7 @@ class RollbackStory(Scene):
         return RollbackResult(
             failed=len(asking.failures),
             requests=asking.requests,
+            twice=asking.twice,
             label_back_s=round(witness.label_back_s, 2),
             all_good_s=round(witness.all_good_s, 2),
             quarantined=quarantined,

@@ -76,7 +76,8 @@ class Stage:
         """One line of progress inside a step; the last one is shown."""
         self.on_detail(line)
         if line.strip():
-            self._detail = escape(line.strip()[:LONGEST_DETAIL])
+            whole = line.strip()
+            self._detail = escape(whole if len(whole) <= LONGEST_DETAIL else f"{whole[: LONGEST_DETAIL - 1]}…")
             self._status.update(f"{self._text} [dim]{self._detail}[/dim]")
 
     def _tell(self, began: float, done: Event) -> None:

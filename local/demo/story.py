@@ -81,7 +81,7 @@ class Story(Scene):
         return Refused(int(one.answer.split()[1]) if one.answer else None, reason)
 
     def _renew(self) -> Renewal:
-        asking = SteadyClient(self.gateway(), ANSWER)
+        asking = SteadyClient(self.gateway(), ANSWER, self.aws.requests_seen)
         renewed = renew_under_load(
             self,
             [asking],
@@ -98,4 +98,6 @@ class Story(Scene):
             proven=all(one.settled for one in renewed.values()),
             requests=asking.requests,
             failed=len(asking.failures),
+            counted=asking.counted,
+            twice=asking.twice,
         )

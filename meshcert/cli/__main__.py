@@ -81,7 +81,7 @@ def plan(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, offl
         sys.exit(mesh_file.show_offline(chosen.file(), as_document=as_document))
     mesh = chosen.account()
     surveyed = survey(mesh, names, tell_aside)
-    month = estimate(usage(surveyed.sights)) if surveyed.whole else None
+    month = estimate(usage(surveyed.sights, chosen.declared_polls())) if surveyed.whole else None
     if as_document:
         identities = [one.document() for one in surveyed.sights]
         document = month.document() if month else None

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from meshcert.contract.discovery import POLL_INTERVAL_S
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.issuing.acm import ACM
 from meshcert.proxy import ACKNOWLEDGE_EVERY_S
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 PRICES_OF = dt.date(2026, 11, 21)
 """Date of the prices: list prices of us-east-1, as far as they were known then."""
@@ -67,13 +70,13 @@ class Poll:
     Args:
         secrets: Number of secrets that each task watches.
         interval_s: Longest time between two looks, seconds; a task waits nine tenths of it on average.
-        backends: Number of backends whose tasks each task finds by Cloud Map's API; 0 where that is not known.
+        backends: Number of backends whose tasks each task finds by Cloud Map's API; None where that is not known.
     """
 
     tasks: int
     secrets: int
     interval_s: float
-    backends: int = 0
+    backends: int | None = None
 
 
 @dataclass(frozen=True)
@@ -145,8 +148,6 @@ def estimate(usage: Usage) -> Estimate:
     secrets = usage.identities + usage.trust_bundles
     polls = round(sum(poll.tasks * poll.secrets * SECONDS / (poll.interval_s * 0.9) for poll in usage.polls))
     looks = usage.identities * HOURS
-    pairs = sum(poll.tasks * poll.backends for poll in usage.polls)
-    discoveries = round(pairs * SECONDS / (POLL_INTERVAL_S * 0.9))
     reports = sum(poll.tasks for poll in usage.polls) * SECONDS // int(ACKNOWLEDGE_EVERY_S)
     lines = (
         Line(
@@ -157,7 +158,7 @@ def estimate(usage: Usage) -> Estimate:
         Line("certificates, issued and renewed", f"{certificates:.2f}", certificate_dollars(certificates)),
         Line("secrets", f"{secrets} at ${SECRET:.2f}", secrets * SECRET),
         Line("looks for new versions by tasks", f"{polls:,} DescribeSecret", polls * SECRET_CALLS),
-        *([_discovering(discoveries)] if discoveries else []),
+        *_discovering(usage.polls),
         Line("KMS keys", "2, secrets and alarms", 2 * KEY),
         Line("sweeps: one look an hour at each identity", f"{looks:,} looks", looks * LOOK),
         Line(
@@ -171,8 +172,13 @@ def estimate(usage: Usage) -> Estimate:
     return Estimate(certificates, polls + 2 * looks + round(7 * certificates), lines)
 
 
-def _discovering(questions: int) -> Line:
-    return Line("questions to Cloud Map for backends' tasks", f"{questions:,}", questions * DISCOVERY)
+def _discovering(polls: Sequence[Poll]) -> list[Line]:
+    what = "questions to Cloud Map for backends' tasks"
+    if polls and all(poll.backends is None for poll in polls):
+        return [Line(what, "not known without --mesh FILE", 0.0)]
+    pairs = sum(poll.tasks * (poll.backends or 0) for poll in polls)
+    questions = round(pairs * SECONDS / (POLL_INTERVAL_S * 0.9))
+    return [Line(what, f"{questions:,}", questions * DISCOVERY)] if questions else []
 
 
 def certificate_dollars(certificates: float) -> float:

@@ -66,19 +66,24 @@ def offline_plan(mesh: Mesh) -> OfflinePlan:
 
 def declared_usage(mesh: Mesh) -> Usage:
     """The parts of a mesh that cost money, counted in its file."""
-    polls = []
-    for name, service in mesh.services.items():
-        settings = proxy_settings(mesh, name)
-        secrets = len(settings.identities) + len(settings.trust_bundles)
-        polls.append(Poll(service.desired_count, secrets, service.poll_interval_s, len(settings.discovered)))
     return Usage(
         authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()),
         identities=len(mesh.identities),
         trust_bundles=len(mesh.hierarchies),
-        polls=tuple(polls),
+        polls=tuple(declared_polls(mesh).values()),
         alarms=ALARMS,
         metrics=METRICS,
     )
+
+
+def declared_polls(mesh: Mesh) -> dict[str, Poll]:
+    """What each service asks for again and again, by its name."""
+    polls = {}
+    for name, service in mesh.services.items():
+        settings = proxy_settings(mesh, name)
+        secrets = len(settings.identities) + len(settings.trust_bundles)
+        polls[name] = Poll(service.desired_count, secrets, service.poll_interval_s, len(settings.discovered))
+    return polls
 
 
 def _workload(mesh: Mesh) -> tuple[Line, ...]:

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from meshcert.cli.offline import declared_polls
 from meshcert.contract.environment import MESH
+from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
 from meshcert.mesh.naming import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from meshcert.cli.account import Account
+    from meshcert.cli.costs import Poll
 
 DEFAULT_MESH_FILE = Path("mesh.yaml")
 """The mesh file of the folder."""
@@ -66,6 +69,13 @@ class ChosenMesh:
         """
         name = load_mesh(self.file()).name if _is_file(self.said) else self.said
         return self.opened(name, os.environ)
+
+    def declared_polls(self) -> Mapping[str, Poll]:
+        """What each service asks for, by the mesh file; empty if none is at hand, or it has faults."""
+        try:
+            return declared_polls(load_mesh(self.file()))
+        except (click.UsageError, MeshInvalid):
+            return {}
 
     def file(self) -> Path:
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from meshcert import naming
@@ -136,8 +136,14 @@ def exit_code(looked: Sight) -> int:
     return exit_codes.SETTLED if looked.plan.settled else exit_codes.UNSETTLED
 
 
-def usage(sights: Sequence[Sight]) -> Usage:
-    """The parts of a mesh that cost money, counted from its identities."""
+def usage(sights: Sequence[Sight], declared: Mapping[str, Poll]) -> Usage:
+    """
+    The parts of a mesh that cost money, counted from its identities.
+
+    Args:
+        declared: What each service asks for, from the mesh file; empty without one. Rows name no backends, and no
+            services without an identity.
+    """
     identities = [looked.seen.identity for looked in sights]
     polls: dict[str, Poll] = {}
     for looked in sights:
@@ -146,6 +152,8 @@ def usage(sights: Sequence[Sight]) -> Usage:
             # It polls its identities' secrets, and the trust bundle for its peers.
             secrets = polls[use.name].secrets + 1 if use.name in polls else 2
             polls[use.name] = Poll(service.desired_count if service else 0, secrets, use.poll_interval_s)
+    for name, poll in declared.items():
+        polls[name] = replace(poll, tasks=polls[name].tasks) if name in polls else poll
     return Usage(
         authorities=len({arn for identity in identities for arn in identity.certificate_authority_arns}),
         identities=len(identities),

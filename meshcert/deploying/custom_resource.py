@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from meshcert.clock import Clock
     from meshcert.identity import Identity, IdentityTable
+    from meshcert.publishing.declared_bundles import DeclaredBundle
     from meshcert.publishing.ports import LookMarks
 
     Event = Mapping[str, Any]
@@ -57,6 +58,7 @@ class Deployment:
 
     Args:
         mesh: Name of the mesh that this function belongs to.
+        bundles: The CAs of each hierarchy's trust bundle, as the stacks declare them.
         marks: The table ``lifecycle``, to request a look at an identity once its material is published.
         patience_s: Longest wait for rights and certificates of a fresh deploy, seconds.
     """
@@ -65,6 +67,7 @@ class Deployment:
     sources: Sources
     table: IdentityTable
     marks: LookMarks
+    bundles: Mapping[str, DeclaredBundle]
     patience_s: float = 60.0
 
 
@@ -100,7 +103,7 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
         return _forget(event, deployment), None
     properties = event.get("ResourceProperties", {})
     if event.get("ResourceType") == TRUST_BUNDLE_TYPE:
-        order = read_trust_bundle(properties, deployment.mesh)
+        order = read_trust_bundle(properties, deployment.mesh, deployment.bundles)
         _refuse_dropped_root(order, event, deployment.table)
         published = _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
         return published.subject, published

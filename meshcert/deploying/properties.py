@@ -14,7 +14,8 @@ replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``
 of each. ``Identities`` lists the identities whose certificates peers check against the bundle.
 
 Secret and bucket must be those that the mesh's and the resource's own names give. The names to issue are in the
-certificate that CloudFormation requested; ``Names`` is only compared with it.
+certificate that CloudFormation requested; ``Names`` is only compared with it. The CAs of a trust bundle must be those
+that the function's environment declares (:mod:`meshcert.publishing.declared_bundles`).
 
 Other properties are not read. ``Schema`` of an identity changes with the schema of rows, and ``Reissue`` of a trust
 bundle changes when a root is reissued: the change makes CloudFormation send an update.
@@ -34,6 +35,7 @@ from meshcert.san import SanInvalid, parse_san, parse_sans
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from meshcert.publishing.declared_bundles import DeclaredBundle
     from meshcert.san import San
 
 
@@ -106,13 +108,16 @@ def trusted_roots(properties: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(map(str, [roots] if isinstance(roots, str) else roots))
 
 
-def read_trust_bundle(properties: Mapping[str, Any], mesh: str) -> TrustBundleRequest:
+def read_trust_bundle(
+    properties: Mapping[str, Any], mesh: str, bundles: Mapping[str, DeclaredBundle]
+) -> TrustBundleRequest:
     """
     The trust bundle that a request declares.
 
     Args:
         properties: ``ResourceProperties``.
         mesh: The mesh that the function belongs to.
+        bundles: The bundles that the stacks declare, by hierarchy.
 
     Raises:
         RequestInvalid: With every property that is missing or wrong.
@@ -131,6 +136,11 @@ def read_trust_bundle(properties: Mapping[str, Any], mesh: str) -> TrustBundleRe
         if not is_revocation_bucket(each.bucket, mesh, str(properties.get("SecretId", ""))):
             problem = f"{each.bucket} is not the mesh's own bucket of revocation lists"
             faults.append(Fault("RevocationLists", problem, _REMEDY))
+    declared = bundles.get(str(properties.get("Hierarchy")))
+    listed = [each.certificate_authority_arn for each in lists or ()]
+    if declared is None or not declared.is_as_declared(arns or (), listed):
+        problem = "the CAs of roots and revocation lists are not those that the stacks declare for this hierarchy"
+        faults.append(Fault("Hierarchy", problem, _REMEDY))
     if faults:
         raise RequestInvalid(f"trust bundle {properties.get('Hierarchy', '')}", tuple(faults))
     return TrustBundleRequest(properties["Hierarchy"], properties["SecretId"], arns or (), lists or ())

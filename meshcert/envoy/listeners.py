@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 from meshcert.envoy.access_log import refused_backends, refused_clients
@@ -31,6 +32,26 @@ HANDSHAKE_TIMEOUT_S = 10.0
 """Longest time for a TLS handshake, seconds. Envoy has no limit of its own: a silent client would stay connected."""
 TCP_EARLY_BYTES = 16_384
 """Bytes that a client may send before its upstream connection is established: one TLS record."""
+TASKS_TRIED = 12
+"""
+Tasks of a backend that a request or a TCP connection is offered at most, while none of them accepts its connection.
+
+Cloud Map names a task from the moment it runs, long before it opens its ways in. With four tries, a deployment of four
+tasks or more made requests fail: one after the other met tasks that were still starting.
+"""
+RETRY_PAUSES = {"base_interval": "0.025s", "max_interval": "0.05s"}
+"""``core.v3.BackoffStrategy``: all tasks in half a second, and time for Envoy to leave out those that failed before."""
+APPLICATION_TRIES = 4
+"""Times that a request is offered to the application in the same task: there is no other."""
+CLIENT_CERT_SPELLINGS = tuple(
+    f"x{first}forwarded{second}client{third}cert" for first, second, third in product("-_", repeat=3)
+)[1:]
+"""
+Other spellings of ``x-forwarded-client-cert``, which no client may send.
+
+Envoy knows only its own and lets these pass. CGI's and WSGI's variables make one name of all of them (RFC 3875,
+4.1.18), so an application would take the client's word for the proxy's.
+"""
 
 
 def listener_name(port: int) -> str:
@@ -82,7 +103,7 @@ def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -
             "name": stat_prefix,
             # Envoy passes this header of its own on when a client sends it. No route rewrites a path, so the client
             # must have made its value up.
-            "request_headers_to_remove": ["x-envoy-original-path"],
+            "request_headers_to_remove": ["x-envoy-original-path", *CLIENT_CERT_SPELLINGS],
             "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(listener, settings)}],
         },
         "http_filters": [extension("envoy.filters.http.router", ROUTER, **_told_backends("upstream_log", settings))],
@@ -109,6 +130,8 @@ def _tcp_proxy(stat_prefix: str, listener: Listener, settings: ProxySettings, *,
         **session_timeout(listener.timeouts.tcp),
         **_told_backends("access_log", settings),
     }
+    if cluster != APPLICATION_CLUSTER:
+        fields |= {"max_connect_attempts": TASKS_TRIED, "backoff_options": RETRY_PAUSES}
     certified = tls or any(backend.name == cluster and backend.tls for backend in settings.backends)
     if settings.cut_tcp_sessions and certified:
         fields |= cut_connections(settings.max_connection_duration_s)
@@ -128,6 +151,7 @@ def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:
     protocols = {backend.name: backend.protocol for backend in settings.backends}
     protocols[APPLICATION_CLUSTER] = protocols.get(APPLICATION_CLUSTER, listener.protocol)
     routes = settings.routes or (Route("/", APPLICATION_CLUSTER),)
+    tries = TASKS_TRIED if settings.routes else APPLICATION_TRIES
     return [
         {
             "match": {"prefix": route.prefix},
@@ -135,7 +159,7 @@ def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:
                 "cluster": route.backend,
                 **_limits(protocols[route.backend], route, listener),
                 **upgrades_of_route(protocols[route.backend]),
-                "retry_policy": _retry_policy(),
+                "retry_policy": _retry_policy(tries),
             },
         }
         for route in sorted(routes, key=lambda route: len(route.prefix), reverse=True)
@@ -147,18 +171,21 @@ def _limits(protocol: str, route: Route, listener: Listener) -> Json:
     return route_timeouts(protocol, route.timeouts.otherwise(listener.timeouts.of(protocol)))
 
 
-def _retry_policy() -> Json:
+def _retry_policy(tries: int) -> Json:
     """
     ``route.v3.RetryPolicy`` for requests that certainly were not processed, whatever their method.
 
     These are requests whose connection was never made, whose stream the peer refused unread (HTTP/2 REFUSED_STREAM,
     also after GOAWAY), or whose connection broke before they were sent. A stopping or rotating backend causes all
     three.
+
+    Args:
+        tries: How often such a request is sent at most.
     """
     return {
         "retry_on": "connect-failure,refused-stream,reset-before-request",
-        "num_retries": 3,
+        "num_retries": tries - 1,
         "retry_host_predicate": [extension("envoy.retry_host_predicates.previous_hosts", PREVIOUS_HOSTS)],
-        "host_selection_retry_max_attempts": 3,
-        "retry_back_off": {"base_interval": "0.025s", "max_interval": "0.25s"},
+        "host_selection_retry_max_attempts": tries - 1,
+        "retry_back_off": RETRY_PAUSES,
     }

@@ -20,6 +20,21 @@ class ApplicationHealthCheck(Part, title="HealthCheck"):
     """How long a task may take until it is ready, seconds; only then does ECS replace it."""
 
 
+class EgressRule(Part):
+    """Hosts that a task may connect to beside what the mesh itself needs: exactly one kind of hosts."""
+
+    cidr: str = Field(default="", examples=["10.20.0.0/16"])
+    """IPv4 addresses; or prefix_list or security_group."""
+    prefix_list: Annotated[str, Field(pattern=r"^(pl-[0-9a-f]{8,17})?$")] = ""
+    """Id of a prefix list; or cidr or security_group."""
+    security_group: Annotated[str, Field(pattern=r"^(sg-[0-9a-f]{8,17})?$")] = ""
+    """Id of a security group; or cidr or prefix_list."""
+    ports: tuple[Port, ...] = Field(min_length=1, examples=[[5432]])
+    """Their ports."""
+    protocol: Literal["tcp", "udp"] = "tcp"
+    """`tcp` or `udp`."""
+
+
 class Application(Part):
     """The container behind a virtual node's proxy."""
 
@@ -33,6 +48,8 @@ class Application(Part):
     """How the task finds out that the application is ready, and still answers."""
     drop_capabilities: Annotated[bool, Strict()] = False
     """`true`: the container has no Linux capabilities; an image that starts as root and steps down would not start."""
+    egress: tuple[EgressRule, ...] | None = None
+    """Where the task may connect to, beside what the mesh itself needs; `[]` is nothing else. Left out: anywhere."""
 
 
 class DeclaredService(Part, title="Service"):

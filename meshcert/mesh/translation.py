@@ -117,7 +117,7 @@ def _example(field: FieldInfo | None) -> str:
     if field is None or not field.examples:
         return ""
     example = field.examples[0]
-    return f", for example {'[' + ', '.join(example) + ']' if isinstance(example, list) else example}"
+    return f", for example {'[' + ', '.join(map(str, example)) + ']' if isinstance(example, list) else example}"
 
 
 def shown(value: object) -> str:

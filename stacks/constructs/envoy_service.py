@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
     from meshcert.mesh import Mesh
+    from meshcert.mesh.services import EgressRule
     from stacks.constructs.hierarchy import HierarchyAuthorities
     from stacks.runtime import Platform
 
 SUBNETS = "Services"
 """Name of the subnets the tasks run in."""
+HTTPS = 443
 DNS_TTL = Duration.seconds(5)
 
 
@@ -107,9 +109,10 @@ class EnvoyService(Construct):
             "Group",
             vpc=surroundings.cluster.vpc,
             description=f"Tasks of {construct_id}",
-            # Envoy calls AWS's endpoints, DNS and its backends; a backend's own security group says whom it admits.
-            allow_all_outbound=True,
+            # Whom a task reaches inside the mesh, the callees' groups say.
+            allow_all_outbound=self._egress is None,
         )
+        self._narrow_egress()
         self.service = ecs.FargateService(
             self,
             "Service",
@@ -147,9 +150,33 @@ class EnvoyService(Construct):
             *surroundings.endpoints,
         )
 
+    @property
+    def _egress(self) -> tuple[EgressRule, ...] | None:
+        """Where the application calls; None leaves it open."""
+        return self._declared.application.egress if self._declared.application else None
+
+    def _narrow_egress(self) -> None:
+        """
+        Let the tasks connect to AWS's APIs, and to what the mesh file names.
+
+        The APIs are anywhere on port 443: the ids of the prefix lists of S3 and DynamoDB are the region's, and no
+        template can ask for them. Where egress is by endpoints, no route leads to anything else outside. Amazon's DNS
+        and the task metadata need no rule: security groups do not filter them (Amazon VPC guide, "Security group
+        rules").
+        """
+        if self._egress is None:
+            return
+        self.group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "AWS's APIs")
+        for rule in self._egress:
+            for number in rule.ports:
+                port = ec2.Port.tcp(number) if rule.protocol == "tcp" else ec2.Port.udp(number)
+                self.group.add_egress_rule(_peer(rule), port, "The mesh file's")
+
     def admit(self, caller: EnvoyService, port: int) -> None:
         """Let another service's Envoy connect to a port of this one."""
         self.group.add_ingress_rule(caller.group, ec2.Port.tcp(port), "A caller in the mesh")
+        if not caller.group.allow_all_outbound:
+            caller.group.add_egress_rule(self.group, ec2.Port.tcp(port), "A backend in the mesh")
 
     def _grace_period(self) -> Duration | None:
         """How long ECS ignores failed health checks of a task, if its containers' own start period cannot say it."""
@@ -236,3 +263,12 @@ class EnvoyService(Construct):
             for name in listed
             for arn in authorities[name].arns
         ]
+
+
+def _peer(rule: EgressRule) -> ec2.IPeer:
+    """The hosts of a rule of the mesh file."""
+    if rule.prefix_list:
+        return ec2.Peer.prefix_list(rule.prefix_list)
+    if rule.security_group:
+        return ec2.Peer.security_group_id(rule.security_group)
+    return ec2.Peer.ipv4(rule.cidr)

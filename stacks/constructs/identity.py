@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws, CfnTag, CustomResource, Duration, RemovalPolicy, SecretValue
+from aws_cdk import Aws, CfnTag, CustomResource, Duration, Fn, RemovalPolicy, SecretValue
 from aws_cdk import aws_certificatemanager as acm
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -14,6 +14,7 @@ from meshcert import naming
 from meshcert.identity import IDENTITY_SCHEMA
 from meshcert.material.document import PLACEHOLDER
 from meshcert.mesh import proxy_settings
+from meshcert.publishing.declared_bundles import entry
 from stacks.constructs.revocation_bucket import bucket_name
 from stacks.findings import accept
 
@@ -225,6 +226,28 @@ class IdentityResources(Construct):
         """Have this published after the trust bundles: peers must know a root before they meet its certificates."""
         for bundle in bundles:
             self._published.node.add_dependency(bundle.published)
+
+
+def declared_bundles(mesh: Mesh, authorities: Mapping[str, HierarchyAuthorities]) -> str:
+    """
+    The CAs of every trust bundle, for the deploy function's environment.
+
+    Args:
+        authorities: The CAs of every hierarchy.
+    """
+    return " ".join(
+        entry(
+            hierarchy,
+            [_id(authorities[name].root_arn) for name in mesh.trusted(hierarchy)],
+            [_id(arn) for name in mesh.listed(hierarchy) for arn in authorities[name].arns],
+        )
+        for hierarchy in mesh.hierarchies
+    )
+
+
+def _id(arn: str) -> str:
+    """The id of a CA, whose ARN only CloudFormation knows."""
+    return Fn.select(1, Fn.split("/", arn))
 
 
 def _served_by(mesh: Mesh, identity: str) -> list[dict[str, str]]:

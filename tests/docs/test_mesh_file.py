@@ -7,10 +7,11 @@ import re
 from entrypoint.readiness import ASK_AGAIN_EVERY_S
 from meshcert.cli.__main__ import cli
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
+from meshcert.mesh.checks.network import MOST_RULES
 from meshcert.mesh.issuance import MOST_NAMES
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.proxies import VirtualNode
-from meshcert.mesh.services import Application, ApplicationHealthCheck, DeclaredService
+from meshcert.mesh.services import Application, ApplicationHealthCheck, DeclaredService, EgressRule
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S
 from tests.docs.pages import PAGES, rows
 from tests.stacks.test_sizes import SERVICES
@@ -58,6 +59,20 @@ def test_every_field_of_a_health_check_is_on_the_page() -> None:
     assert f"above {LONGEST_START_PERIOD_S} seconds" in PAGES[PAGE]
 
 
+def test_every_field_of_an_egress_rule_is_on_the_page() -> None:
+    """Default and meaning are the mesh file's own; how many rules a group holds, too."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, "| field of a rule | default | means |")
+    ]
+
+    assert table == [
+        (name, "" if field.is_required() else str(field.default), field.description)
+        for name, field in EgressRule.model_fields.items()
+    ]
+    assert f"A security group holds {MOST_RULES} outbound rules" in PAGES[PAGE]
+
+
 def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:
     """The operator's commands are on a page of their own."""
     told = {re.findall(r"meshcert (\w+)", command)[0] for command, _ in rows(PAGE, "| command | does |")}
@@ -69,7 +84,8 @@ def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     """A limit that goes is taken from the page, and from the README's first screen."""
     assert "backends" not in VirtualNode.model_fields
-    assert set(Application.model_fields) == {"image", "port", "keep_alive_s", "health_check", "drop_capabilities"}
+    in_words = {"image", "port", "keep_alive_s", "health_check", "drop_capabilities", "egress"}
+    assert set(Application.model_fields) == in_words
     assert f"| services in a mesh | {SERVICES}, " in LIMITS
     assert f"| {LONGEST_MESH_NAME} characters, {LONGEST_NAME} characters |" in LIMITS
     assert f"more than {MOST_NAMES} names" in LIMITS

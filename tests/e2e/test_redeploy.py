@@ -70,9 +70,10 @@ def asking(demo: PlayedDemo) -> Iterator[SteadyClient]:
     gateway = Gateway(
         demo.mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", demo.mesh.trust_bundle(GATEWAY)
     )
-    with SteadyClient(gateway, ANSWER) as client, Ticking(demo.aws, "color"):
+    with SteadyClient(gateway, ANSWER, demo.aws.requests_seen) as client, Ticking(demo.aws, "color"):
         yield client
     assert client.requests > 100
+    assert client.counted > 100
     assert client.failures == []
 
 

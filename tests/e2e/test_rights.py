@@ -112,7 +112,7 @@ def replaced(demo: PlayedDemo, unnoticed: Ended) -> tuple[str, SteadyClient]:
     gateway = Gateway(
         demo.mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", demo.mesh.trust_bundle(GATEWAY)
     )
-    with SteadyClient(gateway, ANSWER) as asked:
+    with SteadyClient(gateway, ANSWER, demo.aws.requests_seen) as asked:
         dispatch(demo.aws, "color", "sweep")
         wait_until(lambda: _ended(demo, laggard), "it ended", within_s=120)
         wait_until(lambda: len(demo.mesh.tasks(GATEWAY)) == 2 and demo.is_proven(GATEWAY), "another one", within_s=60)

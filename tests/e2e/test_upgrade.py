@@ -95,7 +95,7 @@ def test_a_deployed_mesh_goes_to_this_version_and_back_and_nobody_notices(
     gateway = Gateway(
         mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", mesh.trust_bundle(GATEWAY)
     )
-    with SteadyClient(gateway, ANSWER) as asking, Ticking(aws, mesh.name, sweep_every_s=2):
+    with SteadyClient(gateway, ANSWER, aws.requests_seen) as asking, Ticking(aws, mesh.name, sweep_every_s=2):
         _wait_until_proven(mesh)
 
         _deploy_over(mesh, cdk, versions.now)

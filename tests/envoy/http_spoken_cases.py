@@ -50,6 +50,16 @@ CASES = {
         b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi", 200
     ),
     "CONNECT": Case(b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 404),
+    "a Content-Length and a Transfer-Encoding": Case(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400
+    ),
+    "two different Content-Lengths": Case(
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi", 400
+    ),
+    "a space before a colon": Case(get("Transfer-Encoding : chunked"), 400),
+    "a Transfer-Encoding besides chunked": Case(get("Transfer-Encoding: chunked, identity"), 501),
+    "an absolute URI (`GET http://other/ HTTP/1.1`)": Case(get(path="http://other/"), 200),
+    "a host with a space": Case(get(host="Host: a b"), 400),
     "a head of 59 KiB": Case(get("Cookie: " + "a" * 59 * 1024), 200),
     "a head of more than 60 KiB": Case(get("Cookie: " + "a" * 61 * 1024), 431),
     "90 header fields": Case(get(*(f"x-{n}: 1" for n in range(88))), 200),

@@ -14,6 +14,7 @@ from evidence.fixtures.container import eventually, request
 from evidence.fixtures.proxies import TELLER_NAME, gateway
 from evidence.fixtures.registrations import NAMESPACE
 from meshcert.envoy.host_health import FAILURES
+from meshcert.envoy.listeners import TASKS_TRIED
 from meshcert.proxy import Backend
 from tests.envoy.conftest import both_deliveries
 
@@ -124,6 +125,31 @@ def test_a_task_that_is_gone_and_still_named_fails_no_request(
     counters = edge.stats(f"cluster.{TELLER}.")
     assert int(counters[f"cluster.{TELLER}.upstream_cx_connect_fail"]) >= FAILURES
     assert int(counters[f"cluster.{TELLER}.outlier_detection.ejections_enforced_total"]) >= 1
+
+
+@pytest.mark.parametrize("protocol", ["http", "tcp"])
+def test_tasks_that_still_start_fail_no_request(
+    start: Start, api: SecretsApi, new_task: Callable[[], str], new_address: Callable[[], str], protocol: str
+) -> None:
+    """
+    A deployment at 200 %, or a service that grows: Cloud Map names tasks long before they open their ways in.
+
+    The worst order: all of those that start, one after the other.
+    """
+    ready = [new_task() for _ in range(2)]
+    starting = [new_address() for _ in range(TASKS_TRIED - 1)]
+    api.registrations.tasks[TELLER] = [*ready, *starting]
+    settings = caller()
+    (listener,), (backend,) = settings.listeners, settings.backends
+    edge = start(
+        settings._replace(
+            listeners=(listener._replace(protocol=protocol),), backends=(backend._replace(protocol=protocol),)
+        )
+    )
+    edge.wait_until_healthy()
+    eventually(lambda: known(edge) == {*ready, *starting}, "all")
+
+    assert {answers(edge) for _ in range(20 * TASKS_TRIED)} == set(ready)
 
 
 def test_without_any_task_that_answers_all_of_them_are_tried(

@@ -223,8 +223,12 @@ def test_many_callers_at_once_do_not_notice_a_dead_backend(start: Start, new_add
 
 
 @pytest.mark.usefixtures("mesh")
-def test_a_client_cannot_tell_the_application_an_original_path(start: Start) -> None:
-    """Envoy's own header, which a client may send, ends at the proxy; other headers go through."""
+def test_a_client_cannot_send_what_only_the_proxy_knows(start: Start) -> None:
+    """
+    Envoy's header of an original path, and whatever an application could take for ``x-forwarded-client-cert``.
+
+    CGI and WSGI read ``x_forwarded_client_cert`` under the same name. Other headers go through.
+    """
 
     class Headers(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -239,12 +243,13 @@ def test_a_client_cannot_tell_the_application_an_original_path(start: Start) -> 
 
     node = start(teller(listeners=(teller().listeners[0]._replace(tls=ListenerTls(TlsMode.DISABLED)),)))
     node.wait_until_healthy()
+    spellings = [f"X{a}Forwarded{b}client{c}CERT" for a in "-_" for b in "-_" for c in "-_"]
+    fields = [f"{name}: forged" for name in ("x-envoy-original-path", *spellings, "x-other", "x_other")]
     with _application(node, Headers), socket.create_connection((node.address, 9080), 5) as client:
-        client.sendall(
-            b"GET / HTTP/1.1\r\nHost: a\r\nx-envoy-original-path: /admin\r\nx-other: 1\r\nConnection: close\r\n\r\n"
-        )
+        client.sendall("\r\n".join(["GET / HTTP/1.1", "Host: a", *fields, "Connection: close", "", ""]).encode())
         answer = b"".join(iter(lambda: client.recv(4096), b""))
 
     names = json.loads(answer.partition(b"\r\n\r\n")[2])
-    assert "x-other" in names
+    assert {"x-other", "x_other"} <= set(names)
     assert "x-envoy-original-path" not in names
+    assert not [name for name in names if name.replace("_", "-") == "x-forwarded-client-cert"]

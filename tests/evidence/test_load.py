@@ -12,9 +12,13 @@ from evidence.load.loads import Connection, Load, Protocol
 from evidence.load.processes import Application, ChildEnded, LoadClient
 from evidence.load.tally import Failure
 from evidence.load.workers import Workers
+from local.requests_seen import requests_seen
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from evidence.load.tally import LoadReport
+    from local.requests_seen import RequestsSeen
 
 EVERY_LOAD = [(protocol, connection) for protocol in Protocol for connection in Connection]
 
@@ -62,6 +66,54 @@ def test_a_server_that_says_nothing_is_a_failure_of_every_load() -> None:
     assert all(report.failed == report.requests > 0 for report in reports.values())
 
 
+def test_a_request_that_comes_to_the_application_twice_is_a_failure_of_its_load(tmp_path: Path) -> None:
+    """Whatever lies between sends the third request again, and nobody would notice."""
+
+    async def load(seen: RequestsSeen) -> LoadReport:
+        arrived, conversations = asyncio.Event(), set[asyncio.Task[None] | None]()
+
+        async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            conversations.add(asyncio.current_task())
+            behind, onwards = await asyncio.open_connection("127.0.0.1", application.sockets[0].getsockname()[1])
+            number = 0
+            while question := await reader.read(1000):
+                for _ in range(2 if number == 2 else 1):
+                    onwards.write(question)
+                    answer = await behind.read(1000)
+                writer.write(answer)
+                number += 1
+                if number > 5:
+                    arrived.set()
+            onwards.write_eof()
+            assert await behind.read() == b""
+            for each in (onwards, writer):
+                each.close()
+                await each.wait_closed()
+
+        async with (
+            await serve("127.0.0.1", 0, seen.path) as application,
+            await asyncio.start_server(repeat, "127.0.0.1", 0) as between,
+        ):
+            port = between.sockets[0].getsockname()[1]
+            workers = Workers([Load(Protocol.HTTP1, Connection.KEPT, "127.0.0.1", port, workers=1)], seen)
+            until = asyncio.Event()
+            running = asyncio.create_task(workers.run(until, int))
+            async with asyncio.timeout(10):
+                await arrived.wait()
+                until.set()
+                report = (await running)["http1-kept"]
+                await asyncio.gather(*(each for each in conversations if each))
+            return report
+
+    with requests_seen(tmp_path / "seen") as seen:
+        report = asyncio.run(load(seen))
+
+    assert report.failures == {Failure.TWICE: 1}
+    assert report.twice == report.failed == 1
+    assert report.counted == report.requests
+    assert all("came to the application 2 times" in told for told in report.details)
+
+
 def test_a_load_has_settled_when_what_was_under_way_is_answered() -> None:
     """Not before; what is asked meanwhile does not count."""
 
@@ -102,13 +154,16 @@ def test_as_processes_they_end_with_their_input() -> None:
     with Application("127.0.0.1", _free_port()) as application:
         application.wait_until_ready()
         address, port = application._arguments[1], int(application._arguments[2])
-        with LoadClient([Load(Protocol.GRPC, Connection.KEPT, address, port, pause_s=0.01)]) as client:
+        with LoadClient(
+            [Load(Protocol.GRPC, Connection.KEPT, address, port, pause_s=0.01)], application.seen
+        ) as client:
             client.wait_until_ready()
             client.settle()
             reports = client.end()
 
     assert reports["grpc-kept"].requests >= 1
     assert reports["grpc-kept"].failed == 0
+    assert reports["grpc-kept"].counted == reports["grpc-kept"].requests
 
 
 def test_a_child_that_cannot_do_its_work_is_told(capfd: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
     from evidence.fixtures.pki import Hierarchy
 
 GOOD = LoadReport(
-    requests=100, failures={}, details=[], repeated=1, connections=2, per_second=10.0, p50_ms=1.0, p99_ms=9.0
+    requests=100,
+    failures={},
+    details=[],
+    repeated=1,
+    connections=2,
+    counted=100,
+    per_second=10.0,
+    p50_ms=1.0,
+    p99_ms=9.0,
 )
 OUTCOME = Outcome(
     changes=3,

@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "MESHCERT_MESH": "color",
     "MESHCERT_IDENTITIES_TABLE": "identities",
     "MESHCERT_LIFECYCLE_TABLE": "lifecycle",
+    "MESHCERT_TRUST_BUNDLES": "colorgateway=root/",
     "MESHCERT_ACKNOWLEDGEMENTS_TABLE": "acknowledgements",
     "MESHCERT_EXPORT_FUNCTION": "export",
     "MESHCERT_CLUSTER": "meshcert-color",

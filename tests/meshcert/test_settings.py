@@ -34,7 +34,12 @@ DISPATCH = DEPLOY | {"MESHCERT_LOOKS_QUEUE_URL": "https://queue"}
 PROGRAMS: list[Any] = [
     pytest.param(ExportSettings, EXPORT, ExportSettings("color", "identities"), id="export"),
     pytest.param(VerifySettings, EXPORT, VerifySettings("color", "identities"), id="verify"),
-    pytest.param(DeploySettings, DEPLOY, DeploySettings("color", "identities", "lifecycle"), id="deploy"),
+    pytest.param(
+        DeploySettings,
+        DEPLOY | {"MESHCERT_TRUST_BUNDLES": "color=root/"},
+        DeploySettings("color", "identities", "lifecycle", "color=root/"),
+        id="deploy",
+    ),
     pytest.param(
         RenewalSettings,
         RENEWAL,

@@ -40,7 +40,7 @@ class Rule:
     One rule of a security group.
 
     Args:
-        peer: Logical id of the other group, or an address range.
+        peer: The other group's logical id, or its id if the mesh has not made it; a prefix list; an address range.
         ports: The TCP ports; None means all.
     """
 
@@ -94,6 +94,13 @@ class SecurityGroups:
         return bool(self._templates.resources_if_any("AWS::EC2::NatGateway"))
 
     @property
+    def elsewhere(self) -> frozenset[str]:
+        """What services' rules let out to and the mesh has not made: address ranges, prefix lists, other groups."""
+        groups = self.services.values()
+        peers = {rule.peer for group in groups for rule in self._egress[group]}
+        return frozenset(peers - {_EVERYWHERE, self._addresses} - set(self._groups.values()))
+
+    @property
     def ports(self) -> frozenset[int]:
         """Every port that a rule names, and some that none does."""
         rules = [rule for of_group in (*self._ingress.values(), *self._egress.values()) for rule in of_group]
@@ -103,9 +110,11 @@ class SecurityGroups:
     def ways(self) -> set[Way]:
         """Every connection that the rules of both ends and the routes let through; endpoints open none."""
         members = [member for member in self._groups if not member.startswith("endpoint ")]
+        services = [member for member in members if member.startswith("service ")]
         pairs = [(source, target) for source in (*members, NETWORK, OUTSIDE) for target in self._groups]
         if self.has_way_out:
             pairs += [(member, OUTSIDE) for member in members]
+        pairs += [(service, elsewhere) for service in services for elsewhere in self.elsewhere]
         return {
             Way(source, target, port)
             for source, target in pairs
@@ -117,11 +126,13 @@ class SecurityGroups:
         """Whether one end's rules, of one direction, let the connection through; who has no group has no rules."""
         if member not in self._groups:
             return True
-        peer, addresses = self._groups.get(other), self._addresses_of(other)
+        peer, addresses = self._groups.get(other, other), self._addresses_of(other)
         return any(rule.admits(port, peer, addresses) for rule in rules[self._groups[member]])
 
     def _addresses_of(self, member: str) -> str:
-        return _EVERYWHERE if member == OUTSIDE else self._addresses
+        if "/" in member:
+            return member
+        return _EVERYWHERE if member == OUTSIDE or member in self.elsewhere else self._addresses
 
     def _services(self) -> Iterator[tuple[str, str]]:
         for service in self._templates.resources("AWS::ECS::Service"):
@@ -175,6 +186,8 @@ def _read(rule: dict[str, Any], peer: str, vpc: Resource) -> list[Rule]:
     ports = None if protocol == "-1" else range(int(rule["FromPort"]), int(rule["ToPort"]) + 1)
     if peer in rule:
         return [Rule(_group_of(rule[peer]), ports)]
+    if list_id := rule.get("DestinationPrefixListId"):
+        return [Rule(list_id, ports)]
     addresses = rule["CidrIp"]
     if isinstance(addresses, dict):
         assert addresses == {"Fn::GetAtt": [vpc.logical_id, "CidrBlock"]}
@@ -182,7 +195,9 @@ def _read(rule: dict[str, Any], peer: str, vpc: Resource) -> list[Rule]:
     return [Rule(addresses, ports)]
 
 
-def _group_of(reference: dict[str, Any]) -> str:
+def _group_of(reference: dict[str, Any] | str) -> str:
+    if isinstance(reference, str):  # another stack's group, by its id
+        return reference
     logical_id, attribute = reference["Fn::GetAtt"]
     assert attribute == "GroupId"
     return str(logical_id)

@@ -11,7 +11,7 @@ import yaml
 from aws_cdk import App
 
 from app import build
-from tests.meshcert.mesh.mesh_slips import changed
+from tests.meshcert.mesh.mesh_slips import REMOVED, changed
 from tests.stacks.synthesis import CONTEXT, synthesise
 
 if TYPE_CHECKING:
@@ -32,8 +32,15 @@ def careful(tmp_path_factory: pytest.TempPathFactory) -> Templates:
         ("cluster", {"container_insights": True}),
         ("network.availability_zones", ["us-west-1a", "us-west-1c"]),
         ("hierarchies.colorteller.revocation", "crl"),
-        ("services.colorteller.application.drop_capabilities", True),
     )
+
+
+@pytest.fixture(scope="module")
+def brief(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """The templates of a mesh file that leaves out what mesh.yaml says of its application."""
+    application = "services.colorteller.application"
+    left_out = [(f"{application}.{field}", REMOVED) for field in ("drop_capabilities", "egress")]
+    return _mesh(tmp_path_factory.mktemp("brief"), *left_out)
 
 
 def _mesh(folder: Path, *changes: tuple[str, object]) -> Templates:
@@ -109,17 +116,34 @@ def test_a_switch_decides_and_is_off_by_default(templates: Templates, careful: T
         assert set(values.values()) == {expected}, values
 
 
-def test_an_application_has_no_capabilities_if_the_mesh_file_says_so(templates: Templates, careful: Templates) -> None:
+def test_an_application_has_no_capabilities_if_the_mesh_file_says_so(templates: Templates, brief: Templates) -> None:
     """Otherwise it has those that ECS leaves to every container: an image that steps down from root needs some."""
     dropped = [
         container.get("LinuxParameters", {}).get("Capabilities")
-        for found in (templates, careful)
+        for found in (brief, templates)
         for task in found.resources("AWS::ECS::TaskDefinition")
         for container in task.properties["ContainerDefinitions"]
         if container["Name"] == "application"
     ]
 
     assert dropped == [None, {"Drop": ["ALL"]}]
+
+
+def test_egress_changes_the_group_in_place(templates: Templates, brief: Templates) -> None:
+    """Nothing but its own rules differs, so AWS replaces no group, and no task."""
+    (narrowed, as_before) = (
+        {group.logical_id: dict(group.properties) for group in found.resources("AWS::EC2::SecurityGroup")}
+        for found in (templates, brief)
+    )
+    rules = {
+        name: (group.pop("SecurityGroupEgress", None), as_before[name].pop("SecurityGroupEgress", None))
+        for name, group in narrowed.items()
+    }
+
+    assert narrowed == as_before
+    ((now, before),) = [pair for pair in rules.values() if pair[0] != pair[1]]
+    assert [(rule["CidrIp"], rule["IpProtocol"]) for rule in before] == [("0.0.0.0/0", "-1")]
+    assert [(rule["CidrIp"], rule["IpProtocol"], rule["FromPort"]) for rule in now] == [("0.0.0.0/0", "tcp", 443)]
 
 
 def test_named_zones_are_the_networks_zones(careful: Templates) -> None:

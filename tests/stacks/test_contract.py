@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import ast
 import json
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from entrypoint.settings import Settings
+from meshcert.publishing.declared_bundles import read_bundles
 from meshcert.settings import DeploySettings, DispatchSettings, ExportSettings, RenewalSettings, VerifySettings
 from stacks.bundling import ROOT
+from tests.meshcert.mesh.mesh_slips import changed
+from tests.stacks.synthesis import synthesise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,6 +24,8 @@ if TYPE_CHECKING:
 AnySettings = DeploySettings | DispatchSettings | ExportSettings | RenewalSettings | VerifySettings
 
 # What ECS or the image sets besides (Fargate: AWS_REGION).
+HIERARCHIES = ("colorgateway", "colorteller")
+BUNDLES = "colorgateway=colorgatewayRoot/ colorteller=colortellerRoot/"
 SET_BY_FARGATE = {"AWS_REGION": "eu-west-1"}
 
 
@@ -29,7 +35,23 @@ def _variables(function: Resource, templates: Templates) -> dict[str, str]:
     for kind, called in (("AWS::DynamoDB::Table", "TableName"), ("AWS::SQS::Queue", "QueueName")):
         names |= {resource.logical_id: resource.properties[called] for resource in templates.resources(kind)}
     declared = function.properties["Environment"]["Variables"]
-    return {name: value if isinstance(value, str) else names[value["Ref"]] for name, value in declared.items()}
+    return {name: _text(value, names) for name, value in declared.items()}
+
+
+def _text(value: Any, names: dict[str, str]) -> str:
+    """A value without references; the id of a CA is called by the CA's logical id in the stack of the CAs."""
+    if isinstance(value, str):
+        return value
+    if "Fn::Join" in value:
+        delimiter, parts = value["Fn::Join"]
+        return str(delimiter.join(_text(part, names) for part in parts))
+    if "Fn::Select" in value:
+        index, split = value["Fn::Select"]
+        slash, arn = split["Fn::Split"]
+        return _text(arn, names).split(slash)[int(index)]
+    if "Fn::ImportValue" in value:
+        return "arn/" + "".join(re.findall(r"FnGetAtt(\w+?)[0-9A-F]{8}Arn", value["Fn::ImportValue"]))
+    return names[value["Ref"]]
 
 
 @pytest.mark.parametrize(
@@ -37,7 +59,7 @@ def _variables(function: Resource, templates: Templates) -> dict[str, str]:
     [
         ("export", ExportSettings("color", "meshcert-color-identities")),
         ("verify", VerifySettings("color", "meshcert-color-identities")),
-        ("deploy", DeploySettings("color", "meshcert-color-identities", "meshcert-color-lifecycle")),
+        ("deploy", DeploySettings("color", "meshcert-color-identities", "meshcert-color-lifecycle", BUNDLES)),
         (
             "renewal",
             RenewalSettings(
@@ -70,6 +92,31 @@ def test_a_function_understands_its_environment(templates: Templates, name: str,
     )
 
     assert type(expected).from_environ(_variables(function, templates)) == expected
+
+
+def test_what_a_deploy_asks_for_is_what_the_environment_declares(tmp_path: Path) -> None:
+    """With revocation lists, and with a root that is trusted besides: `deploy` refuses any other request."""
+    file, lists = tmp_path / "mesh.yaml", [(f"hierarchies.{name}.revocation", "crl") for name in HIERARCHIES]
+    file.write_bytes(changed(*lists, ("hierarchies.colorteller.also_trust", ["colorgateway"])))
+    templates = synthesise(tmp_path / "out", mesh=str(file))
+    (environment,) = (
+        _variables(function, templates)
+        for function in templates.resources("AWS::Lambda::Function")
+        if function.properties["FunctionName"] == "meshcert-color-deploy"
+    )
+    declared = read_bundles(environment["MESHCERT_TRUST_BUNDLES"])
+
+    asked = [resource.properties for resource in templates.resources("Custom::MeshcertTrustBundle")]
+
+    assert declared.keys() == {properties["Hierarchy"] for properties in asked} == set(HIERARCHIES)
+    for properties in asked:
+        roots = properties["RootCertificateAuthorityArn"]
+        listed = [each["CertificateAuthorityArn"] for each in properties["RevocationLists"]]
+        assert declared[properties["Hierarchy"]].is_as_declared(
+            [_text(root, {}) for root in (roots if isinstance(roots, list) else [roots])],
+            [_text(arn, {}) for arn in listed],
+        )
+    assert len(declared["colorteller"].roots) == 2
 
 
 def test_every_function_has_its_settings_tested_here(templates: Templates) -> None:

@@ -13,6 +13,7 @@ from cdk_nag import AwsSolutionsChecks
 from app import build
 from meshcert.deploying.properties import read_trust_bundle
 from meshcert.proxy import ProxySettings, Revocation
+from meshcert.publishing.declared_bundles import DeclaredBundle
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import CONTEXT, synthesise
 
@@ -126,7 +127,11 @@ def test_the_bundle_says_where_lists_lie_and_the_settings_what_to_do_without(lis
         each.properties["Hierarchy"]: each.properties for each in listed.resources("Custom::MeshcertTrustBundle")
     }
     properties = bundles["colorteller"] | {"SecretId": SECRET, "RootCertificateAuthorityArn": "arn:root"}
-    order = read_trust_bundle(json.loads(json.dumps(properties), object_hook=_resolved), "color")
+    asked = json.loads(json.dumps(properties), object_hook=_resolved)
+    listed_cas = [each["CertificateAuthorityArn"].rpartition("/")[2] for each in asked["RevocationLists"]]
+    order = read_trust_bundle(
+        asked, "color", {"colorteller": DeclaredBundle(frozenset({"arn:root"}), frozenset(listed_cas))}
+    )
 
     assert "RevocationLists" not in bundles["colorgateway"]
     assert len(order.lists) == 2

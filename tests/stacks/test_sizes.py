@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 LARGEST_TEMPLATE, LONGEST_POLICIES = 1_000_000, 10_240
 # An identity takes four resources of its stack, a service nine of its own: the services' stack is full first.
 SERVICES = 51
+EGRESS = [
+    {"cidr": "10.20.0.0/16", "ports": [5432, 5433]},
+    {"prefix_list": "pl-0123456789abcdef0", "ports": [443, 6379]},
+    {"security_group": "sg-0123456789abcdef0", "ports": [8125], "protocol": "udp"},
+]
 
 
 @pytest.fixture(scope="module")
@@ -89,8 +94,9 @@ def test_a_mesh_of_51_services_fits_cloudformation(large: Templates) -> None:
             ("identities.more", identity("colorgateway", "more.mtls.local")),
             ("services.colorgateway.load_balancer", False),
         ),
+        (("services.colorteller.application.egress", EGRESS),),
     ],
-    ids=["as it is", "three zones", "endpoints and lists", "no load balancer, one more identity"],
+    ids=["as it is", "three zones", "endpoints and lists", "no load balancer, one more identity", "egress"],
 )
 def test_resources_are_counted_as_the_stacks_have_them(changes: tuple[Any, ...], tmp_path: Path) -> None:
     """What `meshcert check` refuses a mesh by."""

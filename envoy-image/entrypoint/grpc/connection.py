@@ -23,7 +23,7 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
-from h2.settings import SettingCodes
+from h2.settings import SettingCodes, Settings
 
 from entrypoint.grpc.framing import CallEnded, Deframer, Status, frame, percent_encoded
 from entrypoint.grpc.wire import WireFault
@@ -104,7 +104,15 @@ class ServerConnection:
         self._greeted = False
         self._incomplete_frame = 0
         self._http = H2Connection(H2Configuration(client_side=False, header_encoding=None))
-        self._http.local_settings[SettingCodes.MAX_CONCURRENT_STREAMS] = limits.streams
+        # From the first byte on: Envoy opens all its streams before it reads our settings (RFC 9113, 6.5.2), and what
+        # is set later counts only once it has acknowledged them. With h2's own 100, its connection would be closed.
+        self._http.local_settings = Settings(
+            client=False,
+            initial_values={
+                SettingCodes.MAX_CONCURRENT_STREAMS: limits.streams,
+                SettingCodes.MAX_HEADER_LIST_SIZE: H2Connection.DEFAULT_MAX_HEADER_LIST_SIZE,
+            },
+        )
         self._http.initiate_connection()
 
     @property

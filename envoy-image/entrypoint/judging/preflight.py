@@ -42,6 +42,8 @@ _KEY_ALGORITHMS = {
 """AlgorithmIdentifier, DER (RFC 3279 section 2.3.1, RFC 5480 section 2.1.1). As a client, Envoy accepts no others."""
 _LARGEST_RSA_KEY = 540
 """Bytes of an RSA key of 4096 bits, with a usual exponent, as a BIT STRING."""
+_RSA_BITS = range(2048, 4096 + 1)
+"""As the functions take them; OpenSSL rounds, and lets a few bits less pass."""
 _MOST_FAULTS = 10
 _CIPHERS = "DEFAULT:@SECLEVEL=2"
 """OpenSSL's level 2 refuses RSA below 2048 bits and SHA-1 signatures. A build of Python may have another default."""
@@ -155,12 +157,20 @@ def _key_faults(certificate: CertificateFields) -> Iterator[Fault]:
         (info,) = der.elements(certificate.public_key)
         algorithm, bits = der.elements(info.content)
         kind = _KEY_ALGORITHMS.get(algorithm.encoding, "")
-        too_large = kind == "RSA" and len(bits.content) > _LARGEST_RSA_KEY
+        fits = kind != "RSA" or (len(bits.content) <= _LARGEST_RSA_KEY and _rsa_bits(bits.content) in _RSA_BITS)
     except (ValueError, IndexError, StopIteration):
-        kind, too_large = "", False
-    if not kind or too_large:
+        kind, fits = "", False
+    if not kind or not fits:
         remedy = "Choose a key algorithm that ACM offers, then have it renewed, exported and published again"
-        yield Fault("Certificate", f"its key is not {', '.join(_KEY_ALGORITHMS.values())}, or too large", remedy)
+        kinds = ", ".join(_KEY_ALGORITHMS.values())
+        yield Fault("Certificate", f"its key is not {kinds}, or too small or too large", remedy)
+
+
+def _rsa_bits(key: bytes) -> int:
+    """The size of an RSA key, from its BIT STRING's content (RFC 8017 appendix A.1.1)."""
+    (whole,) = der.elements(key[1:])
+    modulus = next(der.elements(whole.content))
+    return int.from_bytes(modulus.content, "big").bit_length()
 
 
 def _handshake_faults(material: Material, names: Iterable[San], *, usages_told: bool) -> Iterator[Fault]:

@@ -36,9 +36,14 @@ if TYPE_CHECKING:
 FIRST_ANSWER_WITHIN_S = 2.0
 """Time for Cloud Map's first answer, seconds; then DNS is asked."""
 ASK_AGAIN_AFTER_S = 0.5
-"""Pause before the next question while neither Cloud Map nor DNS has named a task of some backend, seconds."""
+"""Pause before the next look while neither Cloud Map nor DNS has named a task of some backend, seconds; also the
+shortest pause, after a look that took as long as an interval."""
 LONGEST_PAUSE_S = 20.0
-"""Longest pause between two looks while they fail, seconds: a throttled account is not helped by being asked more."""
+"""
+Longest pause between two looks while Cloud Map says nothing, seconds: a throttled account is not helped by more.
+
+One backend alone without an answer, which may not be deployed yet, slows down no other.
+"""
 _SHORTEST_PAUSE = 0.8
 """Fraction of a pause that is always waited; the rest is jitter, so that tasks do not ask in step."""
 
@@ -72,6 +77,8 @@ class Discovery:
         self._looked = threading.Event()
         self._nobody_knows = False
         self._is_down = False
+        self._is_silent = False
+        self._began = 0.0
 
     def start(self) -> None:
         """Begin to ask, in a thread of its own."""
@@ -100,11 +107,14 @@ class Discovery:
         Returns:
             False if there was no answer for some of them.
         """
-        retry_until = self._clock.monotonic() + within_s
+        self._began = self._clock.monotonic()
+        retry_until = self._began + within_s
         failed: list[tuple[BackendEndpoints, str]] = []
         down = ""
+        self._is_silent = True
         for each in tuple(self._backends):
             reason = down or self._ask(each, retry_until)
+            self._is_silent = self._is_silent and self._is_down
             if not reason:
                 continue
             failed.append((each, reason))
@@ -124,16 +134,22 @@ class Discovery:
 
     def _run(self) -> Never:
         wait_until = self._clock.monotonic() + FIRST_ENDPOINTS_WITHIN_S
-        failures = 0 if self.look(FIRST_ANSWER_WITHIN_S) else 1
+        self.look(FIRST_ANSWER_WITHIN_S)
         # An Envoy that opens its ways in and knows no task of a backend that has some answers 503 for a whole pause.
         while self._nobody_knows and self._clock.monotonic() < wait_until:
             self._clock.sleep(ASK_AGAIN_AFTER_S)
-            failures = 0 if self.look() else 1
+            self.look()
         self._looked.set()
+        silent_looks = 0
         while True:
-            pause = min(LONGEST_PAUSE_S, POLL_INTERVAL_S * 2.0 ** max(0, min(failures, 16) - 1))
-            self._clock.sleep(pause * (_SHORTEST_PAUSE + (1 - _SHORTEST_PAUSE) * self._clock.jitter()))
-            failures = 0 if self.look() else failures + 1
+            silent_looks = silent_looks + 1 if self._is_silent else 0
+            pause = min(LONGEST_PAUSE_S, POLL_INTERVAL_S * 2.0 ** max(0, min(silent_looks, 16) - 1))
+            pause *= _SHORTEST_PAUSE + (1 - _SHORTEST_PAUSE) * self._clock.jitter()
+            if not self._is_silent:
+                # Answers take their time, too, and many backends' add up.
+                pause = max(ASK_AGAIN_AFTER_S, pause - (self._clock.monotonic() - self._began))
+            self._clock.sleep(pause)
+            self.look()
 
     def _ask(self, each: BackendEndpoints, retry_until: float) -> str:
         """Take Cloud Map's answer over; returns why there is none."""

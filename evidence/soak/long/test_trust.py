@@ -86,7 +86,7 @@ def test_a_ca_is_replaced_in_three_deploys_and_then_a_certificate_revoked(
     )
     old_root, old_leaf = _roots(mesh, TELLER), mesh.serial(TELLER)
 
-    with SteadyClient(gateway, ANSWER) as client:
+    with SteadyClient(gateway, ANSWER, aws.requests_seen) as client:
         with pytest.raises(DeploymentFailed, match="Do it in three"):
             aws.deploy(assemblies["moved"])
         assert mesh.served_by_all(TELLER) == {old_leaf}

@@ -2,7 +2,8 @@
 The Color app's teller: answers every GET with ``yellow``.
 
 It listens on loopback only: the Envoy in the same task is the one way in. ``PORT`` (default 8080) and
-``MESHCERT_LOOPBACK_ADDRESS`` (default 127.0.0.1) say where.
+``MESHCERT_LOOPBACK_ADDRESS`` (default 127.0.0.1) say where. With ``MESHCERT_REQUESTS_SEEN``, as the local AWS sets it,
+the ids of requests go into that pipe: the demo counts there that none comes twice.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 ANSWER = b"yellow"
+REQUESTS_SEEN = os.environ.get("MESHCERT_REQUESTS_SEEN", "")
 
 
 class Teller(BaseHTTPRequestHandler):
@@ -25,6 +28,8 @@ class Teller(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer."""
+        if REQUESTS_SEEN and (request_id := self.headers.get("meshcert-request-id")):
+            note(request_id)
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", "text/plain; charset=utf-8")
         self.send_header("Content-Length", str(len(ANSWER)))
@@ -33,6 +38,16 @@ class Teller(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
         """Say nothing: Envoy's access log has every request."""
+
+
+def note(request_id: str) -> None:
+    """Tell whoever counts."""
+    with suppress(OSError):
+        pipe = os.open(REQUESTS_SEEN, os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            os.write(pipe, f"{request_id}\n".encode())
+        finally:
+            os.close(pipe)
 
 
 class Server(ThreadingHTTPServer):

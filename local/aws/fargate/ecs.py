@@ -124,6 +124,7 @@ def install(config: Config, balancers: Balancers) -> None:
         "/_local/addresses",
         lambda _: {"load_balancers": balancers.listening(), "tasks": cluster.addresses()},
     )
+    control.route("/_local/requests-seen", lambda _: str(config.requests_seen))
     control.route("/_local/cpu", lambda _: {"enforced": config.cpu_quota and not cpu_quota.refusal(), **_why(config)})
     control.at_stop(cluster.close)
 

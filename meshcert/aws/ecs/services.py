@@ -46,7 +46,9 @@ class EcsServices:
                 return None
             # Tasks are listed after the service is described, so a complete deployment is seen with its own tasks.
             deployment = self._newest(service)
-            tasks = [task for task in self._tasks(name, "RUNNING") if task["desiredStatus"] == "RUNNING"]
+            # By ARN: a list that changes while it is read may name a task on two pages, and each has one voice.
+            wanted = (task for task in self._tasks(name, "RUNNING") if task["desiredStatus"] == "RUNNING")
+            tasks = {task["taskArn"]: task for task in wanted}
             failed = deployments.Failed()
             if deployment.state is not RolloutState.COMPLETED:
                 failed = deployments.failed(self._tasks(name, "STOPPED"), deployment.id)
@@ -56,7 +58,7 @@ class EcsServices:
         return Workload(
             name=name,
             desired_count=service["desiredCount"],
-            instances=tuple(_task(task) for task in tasks),
+            instances=tuple(_task(task) for task in tasks.values()),
             rollout=deployment,
             failures=failed.failures,
             excused=failed.excused,

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from meshcert.mesh.checks.calls import check_calls, check_listeners, check_routes
 from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
-from meshcert.mesh.checks.limits import check_limits
+from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery
-from meshcert.mesh.checks.network import check_network
+from meshcert.mesh.checks.network import check_egress, check_network
 from meshcert.mesh.checks.services import (
     check_drains,
     check_each_proxy_runs_once,
@@ -33,6 +33,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
     for one in (
         check_names,
         check_network,
+        check_egress,
         check_validity,
         check_trust,
         check_revocation,
@@ -49,5 +50,6 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_health_checks,
         check_drains,
         check_limits,
+        check_trust_bundles,
     ):
         one(mesh, findings)

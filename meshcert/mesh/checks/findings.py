@@ -39,7 +39,14 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         mesh: A mesh without faults.
         root: The folder from which applications' folders are named.
     """
-    kinds = (_unreachable(mesh), _permissive(mesh), _unused(mesh), _images(mesh, root), cut_at_renewals(mesh))
+    kinds = (
+        _unreachable(mesh),
+        _permissive(mesh),
+        _unused(mesh),
+        _images(mesh, root),
+        cut_at_renewals(mesh),
+        _applications(mesh),
+    )
     return tuple(finding for kind in kinds for finding in kind)
 
 
@@ -141,6 +148,24 @@ def _is_folder(path: Path) -> bool:
     except OSError:
         # Too long to be a path, for example.
         return False
+
+
+def _applications(mesh: Mesh) -> Iterator[Fault]:
+    """What an application that somebody has taken over could do."""
+    for name, service in mesh.services.items():
+        application, place = service.application, f"services.{name}.application"
+        if application and application.egress is None:
+            yield Fault(
+                f"{place}.egress",
+                "left out, so its tasks may connect to any host that the network leads to",
+                "Write egress: [], or name the hosts that the application calls",
+            )
+        if application and not application.drop_capabilities:
+            yield Fault(
+                f"{place}.drop_capabilities",
+                "the application keeps the Linux capabilities that Fargate gives",
+                "Write drop_capabilities: true, unless its image starts as root and steps down",
+            )
 
 
 def _looks_like_a_folder(image: str, root: Path) -> bool:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.publishing.declared_bundles import LONGEST, length
+
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
@@ -25,6 +27,8 @@ SERVICE = 8
 """Log group with its filter, role with its policy, task definition, security group, service, Cloud Map service."""
 CALL = 1
 """A rule of a security group for each caller and callee."""
+EGRESS = 1
+"""A rule of a security group for each port of a prefix list that an application calls."""
 BALANCER = 2
 """A load balancer with its security group."""
 BALANCED_PORT = 4
@@ -63,9 +67,17 @@ def resources(mesh: Mesh) -> dict[str, int]:
         "services": _network(mesh)
         + SERVICE * len(mesh.services)
         + CALL * len(edges)
+        + EGRESS * _rules_of_their_own(mesh)
         + sum(BALANCER + BALANCED_PORT * ports for ports in balanced)
         + len(mesh.services) // SERVICES_A_POLICY,
     }
+
+
+def _rules_of_their_own(mesh: Mesh) -> int:
+    """Rules of ``application.egress`` that the CDK writes as resources: others stand in their group."""
+    applications = (service.application for service in mesh.services.values())
+    rules = (rule for application in applications for rule in (application.egress if application else None) or ())
+    return sum(len(rule.ports) for rule in rules if rule.prefix_list)
 
 
 def _network(mesh: Mesh) -> int:
@@ -103,4 +115,21 @@ def check_limits(mesh: Mesh, findings: Findings) -> None:
             f"{parts}; there are {len(getattr(mesh, section))} {section}",
             "Divide it into two meshes; larger ones are not supported yet (docs/limits.md)",
             given=(section,),
+        )
+
+
+def check_trust_bundles(mesh: Mesh, findings: Findings) -> None:
+    """Report more hierarchies than the deploy function's environment has room for."""
+    used = sum(
+        length(name, len(mesh.trusted(name)) + sum(mesh.hierarchies[listed].tiers for listed in mesh.listed(name)))
+        for name, hierarchy in mesh.hierarchies.items()
+        if set(hierarchy.also_trust) <= mesh.hierarchies.keys()
+    )
+    if used > LONGEST:
+        findings.add(
+            "hierarchies",
+            f"their trust bundles take {used} characters of the deploy function's environment, and {LONGEST} is the "
+            f"most: each of the {len(mesh.hierarchies)} hierarchies takes some 60, and 37 for each CA that it trusts "
+            "besides, or whose revocation lists it reads",
+            "Divide it into two meshes",
         )

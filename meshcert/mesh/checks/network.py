@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.services import EgressRule
 
 FEWEST_ZONES, MOST_ZONES = 2, 6
 """With one zone, its failure is the mesh's; the network's addresses are divided between at most six."""
+MOST_RULES = 60
+"""Outbound rules of one security group (Amazon VPC quotas, by default)."""
+_OWN_RULES = 1
+_HOSTS = ("cidr", "prefix_list", "security_group")
 _ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 
 
@@ -30,3 +36,51 @@ def check_network(mesh: Mesh, findings: Findings) -> None:
             findings.add(f"{place}[{index}]", f"{zone} is written twice", "Remove one of them")
         elif zone[:-1] != zones[0][:-1]:
             findings.add(f"{place}[{index}]", f"{zone} and {zones[0]} are in different regions", "Name zones of one")
+
+
+def check_egress(mesh: Mesh, findings: Findings) -> None:
+    """Report hosts that are named in no way or in several, twice, or not as EC2 writes them, and too many rules."""
+    for name, service in mesh.services.items():
+        rules, place = (service.application.egress if service.application else None) or (), _egress_of(name)
+        for index, rule in enumerate(rules):
+            _check_rule(f"{place}[{index}]", rule, findings)
+            if rule in rules[:index]:
+                findings.add(f"{place}[{index}]", "it is written twice", "Remove one of them")
+        count = _OWN_RULES + sum(len(rule.ports) for rule in rules)
+        if count > MOST_RULES:
+            findings.add(
+                place,
+                f"its security group would have {count} rules, one for each port, and EC2 takes {MOST_RULES}",
+                "Name a wider range, or a prefix list",
+            )
+
+
+def _egress_of(service: str) -> str:
+    return f"services.{service}.application.egress"
+
+
+def _check_rule(place: str, rule: EgressRule, findings: Findings) -> None:
+    ways = [way for way in _HOSTS if getattr(rule, way)]
+    if len(ways) != 1:
+        findings.add(
+            place,
+            f"it names {' and '.join(ways) or 'no hosts'}",
+            "Name exactly one of cidr, prefix_list and security_group",
+            given=tuple(f"{place}.{way}" for way in _HOSTS),
+        )
+    if rule.cidr and not _is_range(rule.cidr):
+        findings.add(
+            f"{place}.cidr",
+            f"{rule.cidr!r} is no range of IPv4 addresses",
+            "Write it as in 10.20.0.0/16, with no bit beyond the prefix; one host is 10.20.0.7/32",
+        )
+    for index, port in enumerate(rule.ports):
+        if port in rule.ports[:index]:
+            findings.add(f"{place}.ports[{index}]", f"{port} is written twice", "Remove one of them")
+
+
+def _is_range(text: str) -> bool:
+    try:
+        return str(IPv4Network(text)) == text
+    except ValueError:
+        return False

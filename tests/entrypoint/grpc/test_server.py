@@ -287,6 +287,23 @@ def test_streams_and_connections_have_limits(served: Served) -> None:
     assert read(served.path)
 
 
+def test_every_stream_that_is_allowed_may_come_before_our_settings_are_read() -> None:
+    """As Envoy's do at its start: one for each secret and each backend."""
+    http = H2Connection(H2Configuration(client_side=True))
+    http.initiate_connection()
+    headers = {":method": "POST", ":path": TALK, ":scheme": "http", ":authority": "tests"}
+    headers |= {"content-type": "application/grpc"}
+    for number in range(Limits().streams):
+        http.send_headers(2 * number + 1, list(headers.items()))
+    connection = ServerConnection(News().services(), Peer(0, 0), Limits())
+
+    assert connection.receive(http.data_to_send())
+
+    http.send_headers(2 * Limits().streams + 1, list(headers.items()))
+    with pytest.raises(ClientFault, match="TooManyStreams"):
+        connection.receive(http.data_to_send())
+
+
 def test_connections_of_peers_that_differ_are_counted_apart(tmp_path: Path, news: News) -> None:
     """A client that fills the socket shuts out only clients of its own kind."""
     kinds = iter([True, False, True])

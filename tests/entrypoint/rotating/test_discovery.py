@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import threading
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from entrypoint.aws.retrying import ProcessClock
 from entrypoint.log import Log
-from entrypoint.rotating.discovery import FIRST_ANSWER_WITHIN_S, LONGEST_PAUSE_S, Discovery
+from entrypoint.rotating.discovery import ASK_AGAIN_AFTER_S, FIRST_ANSWER_WITHIN_S, LONGEST_PAUSE_S, Discovery
 from entrypoint.rotating.lookups import Lookups
 from evidence.fixtures.proxies import gateway
 from meshcert.contract.discovery import CALLERS_LEARN_S, POLL_INTERVAL_S
@@ -264,6 +265,36 @@ def test_questions_come_more_rarely_while_they_fail_and_as_often_as_before_after
     poll = POLL_INTERVAL_S
     pauses = [wait for wait in world.waits if wait >= poll]
     assert pauses == [poll, 2 * poll, LONGEST_PAUSE_S, LONGEST_PAUSE_S, poll, poll]
+
+
+@pytest.mark.parametrize("error", [DOWN, DENIED, UNKNOWN], ids=["down", "denied", "unknown"])
+@pytest.mark.parametrize("answer_takes_s", [0.0, 0.3, 2.0])
+def test_a_backend_without_an_answer_slows_down_no_other(error: MeshcertError, answer_takes_s: float) -> None:
+    """One that is not deployed yet, say: the others' callers learn in time all the same, however slow the answers."""
+    world = World("missing", "a", "b")
+    world.answers.update(missing=error, a=(FIRST,), b=(SECOND,))
+    asked_at: list[float] = []
+    tasks, wait = world.tasks, world._wait
+
+    def slowly(service: str, timeout_s: float) -> tuple[TaskAddress, ...]:
+        world.now += answer_takes_s
+        if service == "a":
+            asked_at.append(world.now)
+        return tasks(service, timeout_s)
+
+    def twenty_times(seconds: float) -> None:
+        if len(asked_at) > 20:
+            raise _Ended
+        wait(seconds)
+
+    world.tasks = slowly  # type: ignore[method-assign]
+    world.discovery._clock = ProcessClock(lambda: world.now, twenty_times, lambda: 1.0, lambda: world.now)
+    with pytest.raises(_Ended):
+        world.discovery._run()
+
+    between = [later - earlier for earlier, later in pairwise(asked_at)]
+    assert max(between[1:]) <= POLL_INTERVAL_S + 3 * answer_takes_s
+    assert min(between[1:]) >= ASK_AGAIN_AFTER_S
 
 
 def test_a_full_folder_is_no_answer_and_the_next_look_tries_again() -> None:

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from local.cdk import ROOT
 from local.demo.__main__ import main
-from local.demo.stage import Stage
+from local.demo.stage import LONGEST_DETAIL, Stage
 from local.running_mesh import wait_until
 
 if TYPE_CHECKING:
@@ -68,10 +68,22 @@ def test_without_a_terminal_a_long_step_says_now_and_then_how_far_it_is() -> Non
         wait_until(lambda: written.getvalue().count("\n") > 2, "two lines", within_s=30)
 
     lines = written.getvalue().splitlines()
-    assert all(re.fullmatch(r"  … 0 s: 12/40 \| CREATE_COMPLETE \[x\]", line) for line in lines[:2])
+    assert all(re.fullmatch(r"  … \d+ s: 12/40 \| CREATE_COMPLETE \[x\]", line) for line in lines[:2])
     assert re.fullmatch(r"✓ Deploying [\d.]+ s", lines[-1])
     Event().wait(0.2)
     assert written.getvalue().splitlines() == lines
+
+
+def test_a_long_line_of_progress_is_cut_and_shows_that_it_is() -> None:
+    """And one that fits is whole."""
+    stage = Stage(started=time.time(), console=Console(file=io.StringIO(), width=120))
+    with stage.step("Deploying"):
+        shown = []
+        for length in (LONGEST_DETAIL, LONGEST_DETAIL + 1):
+            stage.detail("x" * length)
+            shown.append(stage._detail)
+
+    assert shown == ["x" * LONGEST_DETAIL, "x" * (LONGEST_DETAIL - 1) + "…"]
 
 
 def test_ctrl_c_ends_a_demo_that_was_started_with_ctrl_c_ignored() -> None:

@@ -88,7 +88,7 @@ def test_a_pair_talks_only_if_both_envoys_have_counted_it(manner: Manner, after:
     assert lacks in said
 
 
-WHOLE = ProofResult(PairsCounted(4, 4, 12, 11, 1), requests=500, failed=0, renewed=5, identities=5)
+WHOLE = ProofResult(PairsCounted(4, 4, 12, 11, 1), requests=500, failed=0, twice=0, renewed=5, identities=5)
 
 
 @pytest.mark.parametrize(

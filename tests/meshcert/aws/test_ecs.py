@@ -42,10 +42,10 @@ def with_application(task: dict[str, Any], **container: Any) -> dict[str, Any]:
     return {**task, "containers": [*task["containers"], {"name": "app", **container}]}
 
 
-def with_readiness(task: dict[str, Any], *, ran: bool = True) -> dict[str, Any]:
+def with_readiness(task: dict[str, Any], *, ran: bool = True, **container: Any) -> dict[str, Any]:
     """The same task with a readiness container beside its Envoy."""
     runtime = {"runtimeId": "0123-4"} if ran else {}
-    return {**task, "containers": [*task["containers"], {"name": "readiness", **runtime}]}
+    return {**task, "containers": [*task["containers"], {"name": "readiness", **runtime, **container}]}
 
 
 def look(
@@ -227,6 +227,12 @@ class TestServices:
                 with_readiness(stopped("ServiceSchedulerInitiated", "Task failed container health checks")),
                 ("Task failed container health checks",),
             ),
+            (
+                with_readiness(
+                    stopped("ServiceSchedulerInitiated", "Task failed container health checks"), ran=False, exitCode=0
+                ),
+                ("Task failed container health checks",),
+            ),
             # Envoy is still draining; it was the application that ended the task.
             (
                 with_application(stopped("EssentialContainerExited", "exited"), exitCode=3),
@@ -308,6 +314,27 @@ class TestServices:
     def test_a_service_that_is_gone_or_going_is_none(self, client: Any) -> None:
         """Whenever it went."""
         assert EcsServices(client, "mesh").look("teller") is None
+
+    def test_a_task_that_is_listed_on_two_pages_is_one(self) -> None:
+        """It says what it serves, or refuses, once."""
+        row = {"serviceName": "teller", "status": "ACTIVE", "desiredCount": 2}
+        deployed = [deployment("ecs-svc/1", "COMPLETED")]
+        pages = {"": (["arn:1", "arn:2"], "more"), "more": (["arn:2"], "")}
+
+        class Client(Answers):
+            def list_tasks(self, **question: Any) -> dict[str, Any]:
+                arns, token = pages[question.get("nextToken", "")]
+                return {"taskArns": arns, **({"nextToken": token} if token else {})}
+
+            def describe_tasks(self, **question: Any) -> dict[str, Any]:
+                running = {"desiredStatus": "RUNNING", "lastStatus": "RUNNING"}
+                return {"tasks": [{"taskArn": arn, **running} for arn in question["tasks"]]}
+
+        client = Client(describe_services={"services": [{**row, "deployments": deployed}], "failures": []})
+        seen = EcsServices(client, "mesh").look("teller")
+
+        assert seen
+        assert [instance.id for instance in seen.instances] == ["arn:1", "arn:2"]
 
     @pytest.mark.parametrize(
         "error", ["InvalidParameterException", "ServiceNotFoundException", "ClusterNotFoundException"]

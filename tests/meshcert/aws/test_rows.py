@@ -184,6 +184,7 @@ class TestAcknowledgementRows:
 
 
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:meshcert/color/identity/teller-AbCdEf"
+GATEWAYS = SECRET.replace("teller", "gateway")
 
 
 class TestIdentityRows:
@@ -215,6 +216,7 @@ class TestIdentityRows:
             {"services": [{"name": "teller", "rotation": "reload", "poll_interval_s": Decimal("NaN")}]},
             {"services": [{"name": "teller", "rotation": "reload", "poll_interval_s": Decimal(0)}]},
             {"name": "gateway"},
+            {"name": "gateway", "secret_id": GATEWAYS},
             {"schema": Decimal(2)},
         ],
     )

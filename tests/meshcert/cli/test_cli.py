@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -254,8 +256,11 @@ class TestPlan:
         assert "a: service lost-a does not exist" in ended.out
         assert "b: service lost-b does not exist" in ended.out
 
-    def test_a_plan_of_the_whole_mesh_ends_with_a_month(self, terminal: Terminal) -> None:
-        """Certificates, API calls, dollars; the lines come to the sum."""
+    def test_a_plan_of_the_whole_mesh_ends_with_a_month(
+        self, terminal: Terminal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Certificates, API calls, dollars; the lines come to the sum, and what only the mesh file says is told."""
+        monkeypatch.chdir(tmp_path)
         ended = terminal.run("plan")
         month = terminal.run("plan", "--json").document["month"]
 
@@ -264,6 +269,22 @@ class TestPlan:
         assert set(month) == {"certificates", "api_calls", "dollars", "lines"}
         assert sum(line["dollars"] for line in month["lines"]) == pytest.approx(month["dollars"])
         assert max(map(len, ended.out.splitlines())) <= 100
+        assert "not known without --mesh FILE" in ended.out
+
+    def test_with_the_mesh_file_a_deployed_mesh_is_priced_as_before_its_deploy(
+        self, terminal: Terminal, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """The gateway has no row here, and what it asks Cloud Map for is priced all the same."""
+        file = str(Path(__file__).parents[3] / "mesh.yaml")
+        month = terminal.run("plan", "--mesh", file, "--json").document["month"]
+        main(["plan", "--offline", "--mesh", file, "--json"])
+        offline = json.loads(capsys.readouterr().out)["month"]
+
+        (deployed, declared) = (
+            [line for line in each["lines"] if "Cloud Map" in line["what"]] for each in (month, offline)
+        )
+        assert deployed == declared
+        assert deployed[0]["dollars"] > 0
 
     def test_a_plan_of_one_identity_has_no_month(self, terminal: Terminal) -> None:
         """Alarms and CAs are the whole mesh's."""

@@ -63,9 +63,18 @@ def test_metrics_are_those_that_a_healthy_mesh_writes_every_hour() -> None:
 
 def test_each_task_asks_about_each_of_its_backends() -> None:
     """Every five seconds at most: under sixty cents a month for a pair."""
-    usage = Usage(authorities=0, identities=0, trust_bundles=0, polls=(Poll(2, 2, 60.0, backends=3), Poll(4, 2, 60.0)))
+    usage = Usage(authorities=0, identities=0, trust_bundles=0, polls=(Poll(2, 2, 60.0, 3), Poll(4, 2, 60.0, 0)))
 
     (line,) = (line for line in estimate(usage).lines if "Cloud Map" in line.what)
 
     assert line.quantity == "3,504,000"
     assert line.dollars == pytest.approx(3.504)
+
+
+def test_what_is_not_known_is_said_and_not_counted_as_nothing() -> None:
+    """Rows name no backends: without the mesh file the sum would look complete."""
+    usage = Usage(authorities=0, identities=0, trust_bundles=0, polls=(Poll(4, 2, 60.0),))
+
+    (line,) = (line for line in estimate(usage).lines if "Cloud Map" in line.what)
+
+    assert (line.quantity, line.dollars) == ("not known without --mesh FILE", 0.0)

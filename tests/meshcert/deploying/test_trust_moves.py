@@ -58,7 +58,7 @@ def test_three_deploys_replace_a_root(world: World, other: Hierarchy) -> None:
 
 def test_a_bundle_holds_the_roots_of_both_hierarchies(world: World, other: Hierarchy) -> None:
     """The list that CloudFormation hands over becomes one bundle, in its order."""
-    answered = world.ask("Create", TRUST | {"RootCertificateAuthorityArn": [ROOT, OTHER_ROOT]})
+    answered = world.deploy_bundle("Create", TRUST | {"RootCertificateAuthorityArn": [ROOT, OTHER_ROOT]})
 
     assert answered["Status"] == "SUCCESS"
     bundle = read_trust_bundle(world.vault.current_value(BUNDLE).value, BUNDLE)
@@ -122,11 +122,11 @@ BOTH: dict[str, Any] = {"RootCertificateAuthorityArn": [ROOT, OTHER_ROOT]}
 @pytest.mark.usefixtures("other")
 def test_a_root_stays_in_the_bundle_while_running_tasks_need_it(world: World) -> None:
     """Everybody trusts the new hierarchy by its own name now, but tasks that run still read the old bundle."""
-    world.ask("Create", TRUST | BOTH | CHECKED)
+    world.deploy_bundle("Create", TRUST | BOTH | CHECKED)
     _update(world, ADDED, MOVED)
     before = world.current(BUNDLE)
 
-    answered = world.ask("Update", TRUST | {"Identities": []}, OldResourceProperties=TRUST | BOTH | CHECKED)
+    answered = world.deploy_bundle("Update", TRUST | {"Identities": []}, OldResourceProperties=TRUST | BOTH | CHECKED)
 
     assert answered["Status"] == "FAILED"
     for words in (f"takes {OTHER_ROOT} out", "identity colorteller", "First deploy with also_trust as it was"):
@@ -138,12 +138,12 @@ def test_a_root_stays_in_the_bundle_while_running_tasks_need_it(world: World) ->
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_root_that_no_running_task_needs_goes(world: World, *, moved: bool) -> None:
     """Nobody has moved to it, as in the rollback of a first step; or nobody reads the bundle any more."""
-    world.ask("Create", TRUST | BOTH | CHECKED)
+    world.deploy_bundle("Create", TRUST | BOTH | CHECKED)
     if moved:
         _update(world, ADDED, MOVED)
     read_by = {"Identities": []} if moved else CHECKED
 
-    answered = world.ask("Update", TRUST | read_by, OldResourceProperties=TRUST | BOTH | read_by)
+    answered = world.deploy_bundle("Update", TRUST | read_by, OldResourceProperties=TRUST | BOTH | read_by)
 
     assert answered["Status"] == "SUCCESS"
     assert world.current(BUNDLE) == world.hierarchy.trust_bundle.version_id
@@ -155,7 +155,7 @@ def _lists(*arns: str) -> dict[str, Any]:
 
 def test_a_bundle_says_where_revocation_lists_lie_and_who_signs_them(world: World, other: Hierarchy) -> None:
     """The key is the one AWS Private CA writes to: the id in the CA's ARN."""
-    answered = world.ask("Create", TRUST | _lists(ROOT, OTHER_ROOT))
+    answered = world.deploy_bundle("Create", TRUST | _lists(ROOT, OTHER_ROOT))
 
     assert answered["Status"] == "SUCCESS"
     bundle = read_trust_bundle(world.vault.current_value(BUNDLE).value, BUNDLE)
@@ -170,7 +170,7 @@ def test_lists_more_are_a_new_version_of_the_bundle(world: World) -> None:
     """Proxies look at the version alone; without lists it is the one it always was."""
     versions = []
     for more in ({}, _lists(ROOT), {}):
-        world.ask("Create", TRUST | more)
+        world.deploy_bundle("Create", TRUST | more)
         versions.append(world.current(BUNDLE))
 
     assert versions[0] == versions[2] == world.hierarchy.trust_bundle.version_id

@@ -13,11 +13,13 @@ from tests.meshcert.mesh.mesh_slips import CLIENT, COLOR, GATEWAY, NODE, REMOVED
 
 ROOT = Path(__file__).parents[3]
 STRANGER = "stranger.example.com"
-TELLER_SERVICE = {"virtual_node": "lonely", "application": {"image": "acme/lonely:1", "port": 8080}}
+CAREFUL = {"image": "acme/lonely:1", "port": 8080, "drop_capabilities": True, "egress": []}
+TELLER_SERVICE = {"virtual_node": "lonely", "application": CAREFUL}
+APPLICATION = "services.colorteller.application"
 GATEWAY_TLS = f"{GATEWAY}.listeners[0].tls"
 FIRST = COLOR["virtual_gateways"]["colorgateway"]["backends"][0]
 DRAIN = "services.colorteller.drain_s"
-IMAGE = "services.colorteller.application.image"
+IMAGE = f"{APPLICATION}.image"
 
 FINDINGS = [
     (
@@ -42,6 +44,8 @@ FINDINGS = [
     ([(IMAGE, "../colorteller-that-is-not-there")], IMAGE, "there is no folder"),
     ([(IMAGE, "teams/payments/orders")], IMAGE, "there is no folder"),
     ([(IMAGE, "examples/color")], IMAGE, "no Dockerfile"),
+    ([(f"{APPLICATION}.egress", REMOVED)], f"{APPLICATION}.egress", "any host"),
+    ([(f"{APPLICATION}.drop_capabilities", False)], f"{APPLICATION}.drop_capabilities", "keeps the Linux capabilities"),
     *(
         ([(IMAGE, image)], IMAGE, f"{image!r} is neither a folder here nor the name of an image")
         for image in (
@@ -98,6 +102,7 @@ GOOD = [
         ),
     ],
     [(IMAGE, "nginx")],
+    [(f"{APPLICATION}.egress", [{"cidr": "10.20.0.7/32", "ports": [5432]}])],
     [(f"{NODE}.listeners[0].timeout", {"http": {"per_request": 60}}), (DRAIN, 60)],
     [(f"{NODE}.listeners[0].timeout", {"http": {"per_request": 60}}), ("services.colorteller.rotation", "reload")],
     [(f"{NODE}.listeners[0].timeout", {"http": {"per_request": 60, "stream": 15}})],

@@ -13,6 +13,7 @@ from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.deploying.custom_resource import IDENTITY_TYPE, TRUST_BUNDLE_TYPE, Deployment, answer
 from meshcert.identity import Identity
 from meshcert.material.document import read_material
+from meshcert.publishing.declared_bundles import DeclaredBundle
 from meshcert.publishing.export import Sources, TrustBundleRequest, export_issued
 from meshcert.publishing.preflight import Expectation, verify_material
 from meshcert.publishing.publication import version_labelled
@@ -56,6 +57,12 @@ IDENTITY = {
 TRUST = {"Mesh": "color", "Hierarchy": "colorteller", "SecretId": BUNDLE, "RootCertificateAuthorityArn": ROOT}
 
 
+def declared(*roots: str, listed: Sequence[str] = ()) -> DeclaredBundle:
+    """A trust bundle of these CAs, as the stacks declare it."""
+    ids = (frozenset(arn.rpartition("/")[2] for arn in arns) for arns in (roots, listed))
+    return DeclaredBundle(*ids)
+
+
 class World:
     """One hierarchy of two tiers, one issued certificate, two seeded secrets, and a CloudFormation that asks."""
 
@@ -68,6 +75,7 @@ class World:
         self.clock = FakeClock()
         self.hierarchy = Hierarchy(tiers=2)
         self.authorities.hierarchies[ROOT] = self.hierarchy
+        self.bundles = {"colorteller": declared(ROOT)}
         self.vault.seed(SECRET)
         self.vault.seed(BUNDLE)
         self.issue()
@@ -88,7 +96,7 @@ class World:
 
     def deployment(self) -> Deployment:
         """What the deploy function is built with."""
-        return Deployment("color", self.sources, self.identities, self.marks)
+        return Deployment("color", self.sources, self.identities, self.marks, self.bundles)
 
     def issue(
         self, certificate_arn: str = CERTIFICATE, names: Sequence[str] = (NAME,), *, pending_looks: int = 0
@@ -116,6 +124,14 @@ class World:
         material = read_material(self.vault.current_value(SECRET).value, SECRET)
         expected = Expectation("colorteller", (Dns(NAME),), (), self.hierarchy.root_pem, dt.datetime.now(dt.UTC))
         return verify_material(material, expected)
+
+    def deploy_bundle(self, request_type: str, properties: dict[str, Any], **fields: Any) -> dict[str, Any]:
+        """A deploy of a trust bundle: the stacks declare its CAs, then CloudFormation asks."""
+        roots = properties["RootCertificateAuthorityArn"]
+        listed = [each["CertificateAuthorityArn"] for each in properties.get("RevocationLists", [])]
+        roots = roots if isinstance(roots, list) else [roots]
+        self.bundles[properties["Hierarchy"]] = declared(*roots, listed=listed)
+        return self.ask(request_type, properties, **fields)
 
     def ask(self, request_type: str, properties: dict[str, Any], **fields: Any) -> dict[str, Any]:
         """A request of CloudFormation's, answered as it demands."""

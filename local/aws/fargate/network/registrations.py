@@ -51,7 +51,6 @@ class Registrations:
         """Answer UpdateInstanceCustomHealthStatus, and let statuses take effect when it is time."""
         for name in ("_deregister_instance", "_instances", "_instance_health_status", "_services"):
             hooks.require(servicediscovery, name)
-        hooks.require(servicediscovery, "_touch_instances_revision")
         hooks.wrap(servicediscovery, "_update_instance_custom_health_status", self._update)
         control.at_reset(self._health.forget)
         self._health.start()
@@ -123,12 +122,15 @@ class Registrations:
 
 
 def _put_into_effect(instance: Instance, status: str) -> None:
-    """Set the health of an instance, if there still is one."""
+    """
+    Set the health of an instance, if there still is one.
+
+    The revision stays: "The health status updates don't update InstancesRevision" (Cloud Map API, DiscoverInstances).
+    """
     with request_scope(*instance.scope):
         health = servicediscovery._instance_health_status.get(instance.service_id, {})
-        if instance.instance_id in health and health[instance.instance_id] != status:
+        if instance.instance_id in health:
             health[instance.instance_id] = status
-            servicediscovery._touch_instances_revision(instance.service_id)
 
 
 def _registration(record: dict[str, Any], service: dict[str, Any], service_id: str) -> dict[str, Any]:

@@ -45,6 +45,7 @@ def local_settings(config: Config, address: str) -> dict[str, str]:
         "MESHCERT_LOOPBACK_ADDRESS": address,
         "MESHCERT_DNS_RESOLVER": f"{config.host}:{config.dns_port}",
         "AWS_ENDPOINT_URL": config.endpoint,
+        "MESHCERT_REQUESTS_SEEN": str(config.requests_seen),
     }
 
 

@@ -2,7 +2,7 @@
 EC2 resources of a VPC with NAT in templates.
 
 MiniStack 1.5.33 refuses templates with AWS::EC2::EIP, NatGateway, FlowLog, SecurityGroupIngress and
-SecurityGroupEgress, all of which its EC2 API knows.
+SecurityGroupEgress, all of which its EC2 API knows; it forgets the prefix list of a rule.
 
 AWS has the types (CloudFormation template reference, "Amazon Elastic Compute Cloud").
 
@@ -12,12 +12,15 @@ It can go when MiniStack's CloudFormation knows them.
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ministack.services import ec2
 
 from local.aws import hooks
 from local.aws.resource_type import Created, Properties, ResourceType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _REFUSED = 400
 _STORES = ("_addresses", "_nat_gateways", "_flow_logs")
@@ -39,8 +42,20 @@ def install() -> None:
     """Register the types."""
     for name in (*_STORES, *_OPERATIONS):
         hooks.require(ec2, name)
+    hooks.wrap(ec2, "_parse_ip_permissions", _with_prefix_lists)
     for resource_type in _TYPES:
         resource_type.register()
+
+
+def _with_prefix_lists(inner: Callable[[Any, str], list[dict[str, Any]]]) -> Callable[[Any, str], list[dict[str, Any]]]:
+    def parse(query: Any, prefix: str) -> list[dict[str, Any]]:
+        rules = inner(query, prefix)
+        for number, rule in enumerate(rules, start=1):
+            if listed := ec2._p(query, f"{prefix}.{number}.PrefixListIds.1.PrefixListId"):
+                rule["PrefixListIds"] = [{"PrefixListId": listed}]
+        return rules
+
+    return parse
 
 
 def _call(operation: str, **parameters: Any) -> None:
@@ -120,6 +135,7 @@ def _rule(properties: Properties) -> dict[str, Any]:
         "IpPermissions_1_ToPort": properties.get("ToPort"),
         "IpPermissions_1_IpRanges_1_CidrIp": properties.get("CidrIp"),
         "IpPermissions_1_Groups_1_GroupId": peer,
+        "IpPermissions_1_PrefixListIds_1_PrefixListId": properties.get("DestinationPrefixListId"),
     }
 
 

@@ -41,6 +41,10 @@ def test_a_vpc_with_nat_and_rules_between_security_groups(fresh_aws: LocalAws) -
         ),
         "In": resource("AWS::EC2::SecurityGroupIngress", **rule, SourceSecurityGroupId=group),
         "Out": resource("AWS::EC2::SecurityGroupEgress", **rule, CidrIp="10.0.0.0/16"),
+        **{
+            f"To{name}": resource("AWS::EC2::SecurityGroupEgress", **rule, DestinationPrefixListId=f"pl-{name}")
+            for name in ("one", "two")
+        },
         "Flow": resource("AWS::EC2::FlowLog", ResourceId=vpc, ResourceType="VPC", TrafficType="ALL"),
     }
     outputs = {"Nat": {"Ref": "Nat"}, "Group": group, "Address": {"Ref": "Address"}}
@@ -54,6 +58,8 @@ def test_a_vpc_with_nat_and_rules_between_security_groups(fresh_aws: LocalAws) -
     assert made["Address"] in {address["PublicIp"] for address in ec2.describe_addresses()["Addresses"]}
     (rule_now,) = [item for item in group_now["IpPermissions"] if item.get("FromPort") == 9080]
     assert [pair["GroupId"] for pair in rule_now["UserIdGroupPairs"]] == [made["Group"]]
+    out = [item for item in group_now["IpPermissionsEgress"] if item.get("FromPort") == 9080]
+    assert {listed["PrefixListId"] for item in out for listed in item["PrefixListIds"]} == {"pl-one", "pl-two"}
     assert delete(fresh_aws, "stack") == "DELETE_COMPLETE"
     assert made["Address"] not in {address["PublicIp"] for address in ec2.describe_addresses()["Addresses"]}
 
