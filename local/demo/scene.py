@@ -109,7 +109,7 @@ class Scene(ABC):
         wait_until(
             lambda: sum(client.requests for client in asking) >= ENOUGH_REQUESTS,
             f"{ENOUGH_REQUESTS} requests",
-            within_s=60,
+            within_s=self.patience_s,
         )
 
     def say_what_failed(self, *asking: SteadyClient) -> None:
