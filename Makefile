@@ -108,7 +108,7 @@ diff: $(VENV) $(NODE) ## Say in words what a deploy would do to the mesh that ru
 .PHONY: deploy
 deploy: $(VENV) $(NODE) ## Deploy to the AWS account of your current credentials (ARGS="-c mesh=my-mesh.yaml"); wants the digests of make pin-images
 	@python -m tools.pin_images --check
-	@cdk deploy --all $(ARGS)
+	@python -m tools.first_deploy cdk deploy --all $(ARGS)
 
 .PHONY: cdk
 cdk: $(VENV) $(NODE) ## Run any other command of the pinned CDK CLI (ARGS="destroy NAME-services")

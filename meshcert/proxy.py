@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from meshcert.bounded_json import read_json
 from meshcert.san import San, parse_sans
 from meshcert.timeouts import ProtocolTimeouts, Timeouts
 
@@ -226,11 +227,7 @@ class ProxySettings(NamedTuple):
             ValueError: If it is not JSON or has another schema, or if a field is missing, unknown or of the wrong type.
                 The message says which.
         """
-        try:
-            values = json.loads(text)
-        except RecursionError as error:
-            msg = "it is nested too deeply"
-            raise ValueError(msg) from error
+        values = read_json(text)
         if not isinstance(values, dict) or values.pop("schema", None) != SCHEMA:
             msg = f"expected a JSON object with schema {SCHEMA}"
             raise ValueError(msg)

@@ -34,11 +34,11 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
     text = environ.get(PROXY, "")
     if '"sds"' not in text:
         return False  # the word decides nothing, but without it Envoy need not wait for the parser to load
-    import json  # the watcher needs it as well, and inherits it
+    from meshcert.bounded_json import JsonInvalid, read_json  # the watcher needs it as well, and inherits it
 
     try:
-        return bool(json.loads(text).get("delivery") == "sds")
-    except (ValueError, AttributeError, RecursionError):
+        return bool(read_json(text).get("delivery") == "sds")
+    except (JsonInvalid, AttributeError):
         return False
 
 

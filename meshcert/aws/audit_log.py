@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import logging
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from meshcert.aws.errors import aws_errors, error_code
+from meshcert.bounded_json import read_json
 from meshcert.clock import believed
 from meshcert.errors import AwsRefused
 from meshcert.lifecycle.audit import AuditEntry
@@ -100,12 +100,12 @@ def history(client: Any, log_group: str, identity: str, since: dt.datetime) -> I
 
 def _read(line: str) -> AuditEntry | None:
     try:
-        document = json.loads(line)
+        document = read_json(line)
         at = believed(dt.datetime.fromisoformat(document["at"]))
         # A later version may write more fields.
         known = {name: str(value)[:_LONGEST_TEXT] for name, value in document.items() if name in _FIELDS}
         return AuditEntry(at=at, **known)
-    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
+    except (AttributeError, KeyError, TypeError, ValueError):
         logger.debug("a line of the audit log that is no entry: %.200s", line)
         return None
 

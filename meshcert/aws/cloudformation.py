@@ -65,10 +65,19 @@ def send_answer(response_url: str, answer: Mapping[str, Any]) -> None:
     resource = str(answer.get("LogicalResourceId", "custom resource"))
     try:
         # The URL is signed for an empty content type.
-        with urllib3.PoolManager(retries=_RETRIES, timeout=_TIMEOUT) as pool:
-            status = pool.request(
-                "PUT", response_url, body=json.dumps(answer).encode(), headers={"Content-Type": ""}, redirect=False
-            ).status
+        with (
+            urllib3.PoolManager(retries=_RETRIES, timeout=_TIMEOUT) as pool,
+            # Nobody reads the body, so it may be of any length.
+            pool.request(
+                "PUT",
+                response_url,
+                body=json.dumps(answer).encode(),
+                headers={"Content-Type": ""},
+                redirect=False,
+                preload_content=False,
+            ) as response,
+        ):
+            status = response.status
     except urllib3.exceptions.HTTPError as exc:
         # The error's own text contains the URL.
         raise AwsUnavailable("cloudformation:ResponseURL", resource, type(exc).__name__) from None

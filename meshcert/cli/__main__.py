@@ -31,7 +31,7 @@ from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
 from meshcert.cli.screen import Screen
 from meshcert.cli.survey import require_declared, sight, survey, usage
-from meshcert.cli.terminal import SCHEMA, tell, tell_aside, tell_json
+from meshcert.cli.terminal import SCHEMA, tell, tell_aside, tell_fault, tell_json, tell_usage
 from meshcert.errors import MeshcertError
 
 if TYPE_CHECKING:
@@ -231,6 +231,7 @@ def main(arguments: Sequence[str] | None = None, opened: Callable[..., Account] 
     Returns:
         The exit code.
     """
+    sys.excepthook = tell_fault
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             # A terminal without an arrow shows a question mark.
@@ -238,7 +239,7 @@ def main(arguments: Sequence[str] | None = None, opened: Callable[..., Account] 
     try:
         ended = cli.main(args=arguments, prog_name="meshcert", standalone_mode=False, obj=opened)
     except click.ClickException as error:
-        error.show()
+        tell_usage(error)
         return exit_codes.USAGE
     except click.Abort:
         tell_aside("meshcert: interrupted; an order that was sent stays")

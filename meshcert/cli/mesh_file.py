@@ -16,7 +16,7 @@ from meshcert.cli.screen import Screen, show_costs, show_lines
 from meshcert.cli.terminal import SCHEMA, tell_aside, tell_json, tell_lines
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.checks.limits import MOST_RESOURCES
-from meshcert.mesh.loading import read_mesh
+from meshcert.mesh.loading import read_bounded, read_mesh
 from meshcert.mesh.schema import json_schema
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def show_offline(path: Path, *, as_document: bool) -> int:
 
 def _read(path: Path) -> Reading | None:
     try:
-        return read_mesh(path.read_bytes())
+        return read_mesh(read_bounded(path))
     except OSError as error:
         problem = f"{path} cannot be read: {error.strerror}. Name a mesh file, for example mesh.yaml"
         tell_aside(f"meshcert: {problem}")

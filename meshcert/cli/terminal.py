@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +14,7 @@ from meshcert.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from types import TracebackType
 
 SCHEMA = 1
 """Schema of every JSON document. Keys are never removed; a changed meaning gets a new number."""
@@ -31,6 +34,18 @@ def tell_lines(lines: Iterable[str], *, aside: bool = False) -> None:
 def tell_aside(line: str) -> None:
     """Write one line to standard error."""
     click.echo(printable(line), err=True)
+
+
+def tell_usage(error: click.ClickException) -> None:
+    """Write what is wrong with a command line to standard error; a script may have typed anything."""
+    shown, message = io.StringIO(), error.format_message()
+    error.show(shown)
+    tell_lines(shown.getvalue().rstrip("\n").replace(message, printable(message)).split("\n"), aside=True)
+
+
+def tell_fault(kind: type[BaseException], error: BaseException, where: TracebackType | None) -> None:
+    """Write the traceback of an unforeseen error to standard error; its message may quote what others wrote."""
+    tell_lines("".join(traceback.format_exception(kind, error, where)).rstrip("\n").split("\n"), aside=True)
 
 
 def tell_json(document: Any) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from meshcert.bounded_json import read_json
 from meshcert.clock import believed
 
 SCHEMA = 1
@@ -255,7 +256,7 @@ class Memory:
         memory.
         """
         try:
-            document = json.loads(text)
+            document = read_json(text)
             if document.pop("schema") != SCHEMA:
                 return cls()
             return cls(
@@ -271,7 +272,7 @@ class Memory:
                 looked_at=_field("at", document["looked_at"]),
                 failures={name: _read(Failure, failure) for name, failure in document["failures"].items()},
             )
-        except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return cls()
 
 

@@ -11,6 +11,7 @@ import json
 import re
 from typing import Any
 
+from meshcert.bounded_json import JsonInvalid, read_json
 from meshcert.errors import SecretMalformed, SecretNotPublished
 from meshcert.material import EncryptedPrivateKey, ListSource, Material, Passphrase, TrustBundle, join_certificates
 from meshcert.material.pem import CERTIFICATE, ENCRYPTED_PRIVATE_KEY, blocks, sole_block
@@ -125,10 +126,9 @@ def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, Any]:
     if len(text) > LONGEST_SECRET:
         raise SecretMalformed(secret, f"it is longer than {LONGEST_SECRET} bytes, which no secret can be")
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        # The parser's own message quotes the text, which may be a key: it is left out, and so is the cause.
-        raise SecretMalformed(secret, "it is not JSON") from None
+        value = read_json(text)
+    except JsonInvalid as error:
+        raise SecretMalformed(secret, str(error)) from None
     if not isinstance(value, dict):
         raise SecretMalformed(secret, "it is JSON, but no object")
     if "Placeholder" in value:
@@ -138,12 +138,6 @@ def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, Any]:
     missing = [name for name in names if not isinstance(value.get(name), str) or not value[name]]
     if missing:
         raise SecretMalformed(secret, f"missing or empty: {', '.join(missing)}")
-    for name in names:
-        try:
-            value[name].encode()
-        except UnicodeEncodeError:
-            # JSON can escape half a surrogate pair, which is not a character; the original error would hold the value.
-            raise SecretMalformed(secret, f"{name} is not Unicode text") from None
     return value
 
 

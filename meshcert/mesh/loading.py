@@ -12,13 +12,17 @@ from meshcert.mesh.checks import check
 from meshcert.mesh.findings import Findings
 from meshcert.mesh.mending import mend
 from meshcert.mesh.mesh import Mesh
-from meshcert.mesh.source import WHOLE_FILE, Source, read_yaml
+from meshcert.mesh.source import MOST_BYTES, WHOLE_FILE, Source, read_yaml
 from meshcert.mesh.translation import translate
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pydantic_core import ErrorDetails
+
+
+MOST_FAULTS = 100
+"""Of one file that are told at once."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +32,7 @@ class Reading:
 
     Args:
         mesh: The mesh; None if there are faults.
-        faults: Every fault, in the file's order.
+        faults: Every fault, in the file's order, but no more than :data:`MOST_FAULTS`, and then how many there are.
         source: The text, with the line of each place.
     """
 
@@ -47,7 +51,7 @@ def load_mesh(path: Path) -> Mesh:
         MeshInvalid: If it cannot be read or deployed; it lists all faults at once.
     """
     try:
-        text = path.read_bytes()
+        text = read_bounded(path)
     except OSError as error:
         problem = f"it cannot be read: {error.strerror}"
         raise MeshInvalid(
@@ -59,6 +63,17 @@ def load_mesh(path: Path) -> Mesh:
     return reading.mesh
 
 
+def read_bounded(path: Path) -> bytes:
+    """
+    The content of a mesh file, of one that is too long only a part: :func:`read_mesh` says so.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(MOST_BYTES + 1)
+
+
 def read_mesh(text: bytes) -> Reading:
     """The mesh that a YAML text describes, or its faults; never raises."""
     source = read_yaml(text)
@@ -66,10 +81,10 @@ def read_mesh(text: bytes) -> Reading:
         return Reading(None, tuple(source.faults), source)
     faults = list(source.faults)
     mesh, errors = _validate(source.values)
-    faults += [translate(error, Mesh) for error in errors]
+    faults += [translate(error, Mesh) for error in errors[:MOST_FAULTS]]
     doubtful: frozenset[str] = frozenset()
     draft = mesh
-    if draft is None:
+    if draft is None and len(errors) <= MOST_FAULTS:
         mended, doubtful = mend(source.values, errors, Mesh)
         draft, _ = _validate(mended)
     if draft is not None:
@@ -77,6 +92,10 @@ def read_mesh(text: bytes) -> Reading:
         check(draft, findings)
         faults += findings.faults
     ordered = tuple(sorted(faults, key=lambda fault: source.line(fault.place)))
+    more = len(ordered) + max(len(errors) - MOST_FAULTS, 0) - MOST_FAULTS
+    if more > 0:
+        problem = f"there are {more} more faults"
+        ordered = (*ordered[:MOST_FAULTS], Fault(WHOLE_FILE, problem, "Mend the others first"))
     return Reading(None if ordered else mesh, ordered, source)
 
 

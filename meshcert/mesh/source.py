@@ -1,4 +1,9 @@
-"""Read YAML into plain values, with the line of each; broken YAML and keys written twice are faults."""
+"""
+Read YAML into plain values, with the line of each; broken YAML and keys written twice are faults.
+
+A text is measured before anything is made of it: its bytes, its nesting, and its values with each alias counted as what
+it stands for (ten aliases of ten aliases, and so on, are many values in few bytes).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,13 @@ from meshcert.errors import Fault
 WHOLE_FILE = "(file)"
 """The place of faults that concern no key."""
 
+MOST_BYTES = 1 << 18
+"""Of a mesh file: ten times the largest mesh that fits into a stack."""
+MOST_VALUES = 20_000
+DEEPEST = 32
+LONGEST_NUMBER = 40
+"""Characters of an unquoted number: longer ones take time, and no float holds them."""
+
 
 def place_of(parts: tuple[str | int, ...]) -> str:
     """A place as people write it: ``identities.colorteller.dns_names[0]``."""
@@ -22,6 +34,14 @@ def place_of(parts: tuple[str | int, ...]) -> str:
         else:
             place += f".{part}" if place else part
     return place or WHOLE_FILE
+
+
+@dataclass
+class _Size:
+    """Of a part of a text: its values, and the levels of lists and mappings in it."""
+
+    values: int = 0
+    levels: int = 0
 
 
 @dataclass
@@ -49,21 +69,62 @@ class Source:
 def read_yaml(text: bytes) -> Source:
     """The content of a YAML text. Never raises: text that cannot be read is a fault."""
     source = Source()
+    if len(text) > MOST_BYTES:
+        problem = f"it has {len(text)} bytes, and {MOST_BYTES} are read"
+        source.faults.append(Fault(WHOLE_FILE, problem, "Divide the mesh into several"))
+        return source
     try:
+        _measure(text)
         loader = _Loader(text)
         root = loader.get_single_node()
         if root is not None:
             _note(root, (), source, set())
             source.values = loader.construct_document(root)
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         source.faults.append(_syntax_fault(error, source))
+        return source
+    except (ArithmeticError, AttributeError, LookupError, TypeError):
+        # PyYAML's constructors raise them for `!!int ""` and its like.
+        source.faults.append(Fault(WHOLE_FILE, "a value is not what its tag says", "Write values without !! tags"))
         return source
     if source.values is None:
         source.faults.append(Fault(WHOLE_FILE, "it is empty", "Begin with a copy of mesh.yaml"))
     return source
 
 
-class _Loader(yaml.SafeLoader):
+def _measure(text: bytes) -> None:
+    """Raise a MarkedYAMLError if a text holds too much, before it is loaded."""
+    named: dict[str, _Size] = {}
+    around: list[tuple[str | None, _Size]] = []
+    whole = _Size()
+    # Libyaml's parser: PyYAML's own takes minutes for a text of brackets.
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        inner, anchor = _Size(), None
+        if isinstance(event, yaml.CollectionStartEvent):
+            around.append((event.anchor, _Size(values=1, levels=1)))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, inner = around.pop()
+        elif isinstance(event, yaml.AliasEvent):
+            inner = named.get(event.anchor or "", inner)
+        elif isinstance(event, yaml.ScalarEvent):
+            anchor, inner = event.anchor, _Size(values=1)
+        if anchor:
+            named[anchor] = inner
+        outer = around[-1][1] if around else whole
+        outer.values += inner.values
+        outer.levels = max(outer.levels, inner.levels + 1)
+        if len(around) + inner.levels > DEEPEST:
+            raise _too_much(f"more than {DEEPEST} levels", event)
+        if outer.values > MOST_VALUES:
+            raise _too_much(f"more than {MOST_VALUES} values, each alias counted as what it stands for", event)
+
+
+def _too_much(problem: str, event: yaml.Event) -> yaml.MarkedYAMLError:
+    mark: Any = event.start_mark  # libyaml's marks have the same line and column
+    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
+
+
+class _Loader(yaml.CSafeLoader):
     """Loads YAML with keys as text: `on:` and `1:` are names here."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - PyYAML's signature
@@ -75,10 +136,16 @@ class _Loader(yaml.SafeLoader):
         }
 
 
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float", "tag:yaml.org,2002:timestamp")
+
+
 def _note(node: yaml.Node, parts: tuple[str | int, ...], source: Source, around: set[int]) -> None:
     """Record the lines below ``node`` and report keys written twice; ``around`` stops circular aliases."""
     if id(node) in around:
         raise yaml.MarkedYAMLError(problem="an alias that contains itself", problem_mark=node.start_mark)
+    if isinstance(node, yaml.ScalarNode) and node.tag in _NUMBERS and len(node.value) > LONGEST_NUMBER:
+        problem = f"a number of more than {LONGEST_NUMBER} characters"
+        raise yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
     around = around | {id(node)}
     if isinstance(node, yaml.SequenceNode):
         for index, item in enumerate(node.value):

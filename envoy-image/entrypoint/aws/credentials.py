@@ -7,7 +7,6 @@ the machine's CA bundle twice: a fifth of the time Envoy itself takes to start.
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from datetime import datetime
@@ -18,6 +17,7 @@ from awscrt import auth, http
 
 from entrypoint.aws.endpoint import parse_endpoint
 from entrypoint.aws.http_exchange import connect, exchange, result
+from meshcert.bounded_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -151,12 +151,12 @@ def find_credentials(
 
 def _parsed(body: bytes) -> tuple[Any, float]:
     try:
-        answer = json.loads(body)
-        expires = datetime.fromisoformat(answer["Expiration"])
+        answer = read_json(body)
+        expires = datetime.fromisoformat(answer["Expiration"]).timestamp()
         provider = auth.AwsCredentialsProvider.new_static(
             answer["AccessKeyId"], answer["SecretAccessKey"], answer["Token"]
         )
-    except (ValueError, KeyError, TypeError):
+    except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
         # The answer is not quoted, because an unreadable one may still contain part of a credential.
         raise ConnectionError("no credentials: the container's endpoint answers something else") from None
-    return provider, expires.timestamp()
+    return provider, expires

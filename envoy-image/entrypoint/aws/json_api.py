@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Protocol
 
+from meshcert.bounded_json import JsonInvalid, read_json
 from meshcert.contract.aws_errors import TRANSIENT
 from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
 
@@ -17,6 +18,8 @@ REQUEST_TIMEOUT_S = 3.0
 FRESH_ROLE_CODES = frozenset({"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
 """Refusals that a role or session which is only seconds old may still meet."""
 
+_LONGEST_TEXT = 1024
+"""Of an error's code and message; longer ones would only fill the log."""
 _SERVER_ERROR = 500
 _OK = 200
 
@@ -75,9 +78,9 @@ class JsonService:
         except ConnectionError as error:
             raise AwsUnavailable(action, resource, str(error)) from error
         try:
-            answer = json.loads(body)
-        except (ValueError, RecursionError):
-            answer = None  # the parser's message would quote the body
+            answer = read_json(body)
+        except JsonInvalid:
+            answer = None
         if status == _OK and isinstance(answer, dict):
             return answer
         raise error_of(action, resource, status, answer)
@@ -94,8 +97,8 @@ def error_of(action: str, resource: str, status: int, answer: Any) -> MeshcertEr
     """
     if not isinstance(answer, dict):
         return AwsUnavailable(action, resource, f"HTTP {status} with a body that is no JSON object")
-    code = str(answer.get("__type", "")).rpartition("#")[2].partition(":")[0]
-    message = str(answer.get("message") or answer.get("Message") or "")
+    code = str(answer.get("__type", ""))[:_LONGEST_TEXT].rpartition("#")[2].partition(":")[0]
+    message = str(answer.get("message") or answer.get("Message") or "")[:_LONGEST_TEXT]
     if status >= _SERVER_ERROR or code in TRANSIENT or not code:
         return AwsUnavailable(action, resource, code or f"HTTP {status}")
     if code == "ResourceNotFoundException":

@@ -9,13 +9,13 @@ stops it first; Envoy's container does if it has no application, or if all conta
 
 from __future__ import annotations
 
-import json
 import socket
 import time
 from typing import TYPE_CHECKING, Self
 
 from entrypoint.container.drain_time import drain_time
 from entrypoint.envoy.admin import Admin
+from meshcert.bounded_json import read_json
 from meshcert.contract.container import LOOPBACK
 from meshcert.contract.environment import LOOPBACK_ADDRESS, PROXY
 from meshcert.contract.stopping import APPLICATION_STOP_S, FINISH_S
@@ -50,7 +50,7 @@ class Drain:
     @classmethod
     def of_envoy(cls, environ: Mapping[str, str]) -> Self:
         """The drain of Envoy's own container, which knows its application from the proxy's settings."""
-        proxy = json.loads(environ[PROXY])
+        proxy = read_json(environ[PROXY])
         return cls(environ, proxy["application_port"] if proxy.get("awaits_application") else 0, outlasts=True)
 
     def begin(self) -> None:

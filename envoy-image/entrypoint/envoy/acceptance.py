@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from meshcert.bounded_json import read_json
 from meshcert.san import Dns, Uri
 
 if TYPE_CHECKING:
@@ -84,9 +84,9 @@ def served_leaves(admin: Admin) -> frozenset[Leaf]:
     """
     text = admin.get("/certs")
     try:
-        contexts = json.loads(text).get("certificates", ())
+        contexts = read_json(text).get("certificates", ())
         return frozenset(_leaf(chain[0]) for context in contexts if (chain := context.get("cert_chain")))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConnectionError(f"GET /certs: the answer cannot be read ({type(error).__name__})") from error
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from meshcert.bounded_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -49,6 +50,18 @@ class EnvoyResource(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<EnvoyResource {self.version}>"
+
+
+def earlier_resource(version: Any, body: Any, *, complete: bool = True) -> EnvoyResource:
+    """
+    A resource that an earlier watcher handed over.
+
+    Raises:
+        TypeError: If it has not the form of one.
+    """
+    if not isinstance(version, str) or not isinstance(body, dict):
+        raise TypeError("a version and an object were expected")
+    return EnvoyResource(version, body, complete)
 
 
 class Ticket(Protocol):
@@ -150,9 +163,9 @@ class FileHandover:
         found = {}
         for name in names:
             try:
-                response = json.loads(self._files.read(name))
+                response = read_json(self._files.read(name))
                 (body,) = response["resources"]
-                found[name] = EnvoyResource(response["version_info"], body)
+                found[name] = earlier_resource(response["version_info"], body)
             except (ValueError, KeyError, TypeError):
                 continue  # there is no such file, or it is not ours
         return found

@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from meshcert.bounded_json import MOST_BYTES
 from meshcert.envoy.secrets import discovery_response, file_name
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ class ResourceFiles:
         write_private(f"{self._directory}/{file_name(name)}", content)
 
     def read(self, name: str) -> bytes:
-        """The content of a resource's file; empty if there is no file."""
+        """The content of a resource's file, a part if it is longer than any of ours; empty if there is no file."""
         try:
             with open(f"{self._directory}/{file_name(name)}", "rb") as file:
-                return file.read()
+                return file.read(MOST_BYTES + 1)
         except FileNotFoundError:
             return b""
 

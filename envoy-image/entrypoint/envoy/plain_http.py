@@ -9,8 +9,8 @@ import time
 from meshcert.contract.container import ADMIN_PORT
 
 _AT_ONCE = 65_536
-_LARGEST_ANSWER = 16 << 20
-"""Most bytes of an answer, so that none can fill the memory."""
+_LARGEST_ANSWER = 1 << 20
+"""Most bytes of an answer. While Envoy does not listen, any program of the task may answer in its place."""
 _CHUNKED = b"\r\ntransfer-encoding: chunked\r\n"
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})\r\n")
 
@@ -20,7 +20,7 @@ def status_of(address: str, port: int, path: str, timeout_s: float) -> int:
     The status of the answer to a GET on a connection of its own.
 
     Raises:
-        OSError: If nobody answers in time, or not with HTTP.
+        OSError: If nobody answers in time, or not with HTTP, or with more than 1 MiB.
     """
     return _status(_asked("GET", address, port, path, timeout_s, until=b"\r\n"))
 
@@ -30,9 +30,18 @@ def answer_of(method: str, address: str, port: int, path: str, timeout_s: float)
     Status and body of the answer to a request without a body, on a connection of its own.
 
     Raises:
-        OSError: If no whole answer comes in time, or it is not HTTP.
+        OSError: If no whole answer comes in time, or it is not HTTP, or larger than 1 MiB.
     """
-    answer = _asked(method, address, port, path, timeout_s, until=b"")
+    return read_answer(_asked(method, address, port, path, timeout_s, until=b""))
+
+
+def read_answer(answer: bytes) -> tuple[int, bytes]:
+    """
+    Status and body of a whole answer.
+
+    Raises:
+        ConnectionError: If it is not HTTP/1.1, or its end is missing.
+    """
     head, end, body = answer.partition(b"\r\n\r\n")
     if not end:
         raise ConnectionError("the answer has no end")
@@ -73,8 +82,13 @@ def _asked(method: str, address: str, port: int, path: str, timeout_s: float, *,
         # The name under which a server knows itself; some answer 400 to a Host that is an address.
         head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: meshcert\r\nConnection: close\r\n\r\n"
         connection.sendall(head.encode("ascii"))
-        while not (until and until in answer) and len(answer) < _LARGEST_ANSWER:
-            connection.settimeout(max(0.001, deadline - time.monotonic()))
+        while not (until and until in answer):
+            if len(answer) > _LARGEST_ANSWER:
+                raise ConnectionError(f"the answer is larger than {_LARGEST_ANSWER} bytes")
+            # Also for one who sends byte after byte, so that none is waited for.
+            if (left_s := deadline - time.monotonic()) <= 0:
+                raise TimeoutError(f"no whole answer within {timeout_s:g} s")
+            connection.settimeout(left_s)
             if not (received := connection.recv(_AT_ONCE)):
                 break
             answer += received

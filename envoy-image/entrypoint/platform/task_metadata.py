@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from awscrt import http
 
 from entrypoint.aws.endpoint import parse_endpoint
 from entrypoint.aws.http_exchange import connect, exchange, result
+from meshcert.bounded_json import JsonInvalid, read_json
 from meshcert.contract.environment import METADATA_URI
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def task_arn(uri: str, bootstrap: ClientBootstrap) -> str:
 
 def _arn_in(body: bytes) -> str:
     try:
-        arn = json.loads(body)["TaskARN"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        arn = read_json(body)["TaskARN"]
+    except (JsonInvalid, KeyError, TypeError):
         arn = None
     if not isinstance(arn, str) or not _TASK_ARN.fullmatch(arn):
         raise ConnectionError("no task metadata: the container's endpoint names no task")

@@ -40,7 +40,10 @@ def resume(
         sleep: Waits that many seconds.
     """
     for name, envoy in _earlier(secrets, handover, log, sleep).items():
-        secrets[name].take_up(SecretContent.of_envoy(envoy))
+        try:
+            secrets[name].take_up(SecretContent.of_envoy(envoy))
+        except ValueError as error:
+            log.warning("secret-not-at-hand", secret=name, error=type(error).__name__, reason=str(error))
     for secret in secrets.values():
         if secret.content and secret.content.envoy.complete:
             continue

@@ -64,8 +64,11 @@ class SecretContent(NamedTuple):
         Raises:
             ValueError: If it holds something else in a certificate's place.
         """
-        chain = envoy.body.get("tls_certificate", {}).get("certificate_chain", {}).get("inline_string", "")
-        roots = envoy.body.get("validation_context", {}).get("trusted_ca", {}).get("inline_string", "")
+        try:
+            chain = envoy.body.get("tls_certificate", {}).get("certificate_chain", {}).get("inline_string", "")
+            roots = envoy.body.get("validation_context", {}).get("trusted_ca", {}).get("inline_string", "")
+        except AttributeError:
+            raise ValueError("it is no secret of Envoy's") from None
         leaf = next(iter(split_certificates(str(chain))), "")
         return cls(envoy, certificate_fields(leaf) if leaf else None, str(roots))
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
-from entrypoint.envoy.handover import REJECTED, EnvoyResource, EnvoySilent, Verdict
+from entrypoint.envoy.handover import REJECTED, EnvoySilent, Verdict, earlier_resource
 from entrypoint.xds.resources import VersionedResource
+from meshcert.bounded_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from entrypoint.envoy.admin import Admin
-    from entrypoint.envoy.handover import Ticket
+    from entrypoint.envoy.handover import EnvoyResource, Ticket
     from entrypoint.xds.resources import ResourceStatus, ResourceStore
     from meshcert.envoy.api import Json
 
@@ -63,11 +63,11 @@ class SocketHandover:
             raise EnvoySilent(str(error)) from error
         try:
             return {
-                entry["name"]: EnvoyResource(version, entry["secret"], complete=False)
-                for entry in json.loads(text).get("configs", ())
+                entry["name"]: earlier_resource(version, entry["secret"], complete=False)
+                for entry in read_json(text).get("configs", ())
                 if (version := entry.get("version_info", "")) and entry["name"] in names
             }
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise EnvoySilent(f"/config_dump: the answer cannot be read ({type(error).__name__})") from error
 
 

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from meshcert.aws.errors import aws_errors
+from meshcert.bounded_json import MOST_BYTES, JsonInvalid, read_json
 from meshcert.errors import AwsUnavailable, MeshcertError, NotReady
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def call(
         answer = client.invoke(
             FunctionName=function_name, InvocationType="RequestResponse", Payload=json.dumps(event).encode()
         )
-        payload = _read(answer["Payload"].read())
+        payload = _read(answer["Payload"].read(MOST_BYTES + 1))
     if not answer.get("FunctionError"):
         return payload
     error, message = (str(payload.get(field, "")) for field in ("errorType", "errorMessage"))
@@ -47,8 +48,8 @@ def call(
 
 def _read(payload: bytes) -> dict[str, Any]:
     try:
-        document = json.loads(payload)
-    except ValueError:
+        document = read_json(payload)
+    except JsonInvalid:
         return {}
     return document if isinstance(document, dict) else {}
 

@@ -8,11 +8,11 @@ left to the next tick, so that no identity is sent twice.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshcert.bounded_json import JsonInvalid, read_json
 from meshcert.lifecycle.asking.looks import SWEEP, TICK
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def dispatch(body: str, ports: DispatchPorts) -> Dispatched | None:
         MeshcertError: If a table or the queue cannot be reached: the message must come again.
     """
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = read_json(body)
+    except JsonInvalid:
         document = None
     kind = document.get("dispatch") if isinstance(document, dict) else None
     if kind == TICK:

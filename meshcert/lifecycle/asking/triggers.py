@@ -8,12 +8,12 @@ error. The issuer and the platform interpret their own events.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
+from meshcert.bounded_json import JsonInvalid, read_json
 from meshcert.errors import MeshcertError
 from meshcert.lifecycle.asking.looks import SWEEP, TICK, Look
 from meshcert.lifecycle.audit import AuditEntry
@@ -38,6 +38,8 @@ looks at identities that wait for a renewal, and a sweep at all of them.
 _LONGEST_NAME = 64
 _LONGEST_REASON = 256
 _ARN_PARTS = 6
+_MOST_REFERENCES = 1000
+"""Certificates of one event that are looked up, each by a query; a sweep looks at those beyond."""
 
 
 @dataclass(frozen=True)
@@ -156,8 +158,8 @@ def _seen_since(message: dict[str, Any], ports: Ports, sent: dt.datetime | None)
 
 def _document(body: str) -> dict[str, Any]:
     try:
-        document = json.loads(body)
-    except (ValueError, RecursionError):
+        document = read_json(body)
+    except JsonInvalid:
         return {}
     return document if isinstance(document, dict) else {}
 
@@ -170,7 +172,7 @@ def _of_event(event: dict[str, Any], ports: Ports, scope: Scope) -> Iterator[str
     """The names of the identities that an event is about."""
     if not _is_ours(event, scope):
         return
-    for reference in ports.issuer.news(event).references:
+    for reference in ports.issuer.news(event).references[:_MOST_REFERENCES]:
         identity = ports.declared.find_by_certificate(reference) if scope.has(reference) else None
         if identity:
             yield identity.name

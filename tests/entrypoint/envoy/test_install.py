@@ -225,10 +225,10 @@ def test_a_running_proxy_does_not_stay_with_what_ends_before_an_older_certificat
     ("field", "change", "told"),
     [
         ("Passphrase", lambda text: text + "x" * 1500, "Passphrase is longer than 128 characters"),
-        ("Passphrase", lambda text: text + "\ud800", "Passphrase is not Unicode text"),
-        ("PrivateKey", lambda text: "\ud800" + text, "PrivateKey is not Unicode text"),
-        ("CertificateChain", lambda text: text + "\udfff", "CertificateChain is not Unicode text"),
-        ("TrustBundle", lambda text: text + "\ud800", "TrustBundle is not Unicode text"),
+        ("Passphrase", lambda text: text + "\ud800", "it is not Unicode text"),
+        ("PrivateKey", lambda text: "\ud800" + text, "it is not Unicode text"),
+        ("CertificateChain", lambda text: text + "\udfff", "it is not Unicode text"),
+        ("TrustBundle", lambda text: text + "\ud800", "it is not Unicode text"),
         (
             "TrustBundle",
             lambda text: text.replace("MII", "é", 1),
@@ -254,13 +254,20 @@ def test_a_value_no_check_foresaw_is_malformed_and_not_quoted(
     assert value[field] not in str(refusal.value)
 
 
-@pytest.mark.parametrize("text", ["[" * 60_000, '{"Schema":' + "1" * 5000 + "}"], ids=["nested", "number"])
-def test_json_no_parser_takes_is_malformed(watcher: Watcher, vault: Vault, text: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[" * 60_000, "nested more than 64 levels"),
+        ('{"Schema":' + "1" * 5000 + "}", "an integer of more than 64 bits"),
+    ],
+    ids=["nested", "number"],
+)
+def test_json_no_parser_takes_is_malformed(watcher: Watcher, vault: Vault, text: str, told: str) -> None:
     """Nested too deeply, or a number too long."""
     for wanted in (TRUST, IDENTITY):
         vault.current[wanted.reference.secret] = SecretVersion("v", text)
 
-        with pytest.raises(SecretMalformed, match="not JSON"):
+        with pytest.raises(SecretMalformed, match=told):
             watcher.fetch(wanted)
 
 

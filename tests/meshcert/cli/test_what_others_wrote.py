@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.cli.__main__ import main
+from meshcert.cli.exit_codes import USAGE
+from meshcert.cli.terminal import tell_fault
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.lifecycle.observation import Acknowledgement
 from tests.meshcert.cli.cli_account import Terminal
@@ -94,3 +96,36 @@ def test_what_makes_no_sense_about_one_identity_hides_no_other(terminal: Termina
     assert "ledger: what is written about it makes no sense (OverflowError)" in " ".join(ended.out.split())
     assert IDENTITY.name in ended.out
     assert terminal.run(command, "--json").document["unreadable"] == ["ledger"]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        (EVIL,),
+        (f"--{EVIL}",),
+        ("plan", f"--{EVIL}"),
+        ("history", IDENTITY.name, "--since", EVIL),
+        ("renew", IDENTITY.name, "--wait", EVIL),
+        ("verify", IDENTITY.name, EVIL),
+        ("check", IDENTITY.name, EVIL),
+    ],
+)
+def test_a_wrong_command_line_does_not_steer_the_terminal(terminal: Terminal, typed: tuple[str, ...]) -> None:
+    """A script may have typed what somebody else wrote."""
+    ended = terminal.run(*typed)
+
+    assert ended.code == USAGE
+    assert "\\x1b" in ended.err
+    assert (ended.out + ended.err).replace("\n", "").isprintable()
+
+
+def test_an_unforeseen_error_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its traceback is complete, and its message escaped."""
+    with pytest.raises(ValueError, match="invalid") as raised:
+        int(EVIL)
+    tell_fault(raised.type, RuntimeError(EVIL), raised.tb)
+
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown
+    assert "RuntimeError: \\x1b" in shown
+    assert shown.replace("\n", "").isprintable()

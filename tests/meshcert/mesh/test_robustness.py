@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from meshcert.mesh import Mesh, read_mesh
+from meshcert.mesh.loading import MOST_FAULTS
 from meshcert.mesh.mending import stand_in
 
 if TYPE_CHECKING:
@@ -96,6 +97,14 @@ def test_no_part_of_the_file_can_be_missing_without_a_clear_word(path: Way) -> N
     assert all(fault.problem and fault.remedy for fault in reading.faults)
 
 
+def _laughs(line: bytes) -> bytes:
+    """A text of ten aliases of ten aliases, and so on: a hundred million values in 400 bytes."""
+    first = b"a0: &a0 {x: 1}\n" if b"<<" in line else b"a0: &a0 [x]\n"
+    return first.replace(b"[x]", b"[" + b"x," * 10 + b"]") + b"".join(
+        b"a%d: &a%d %s\n" % (step, step, line % b",".join([b"*a%d" % (step - 1)] * 10)) for step in range(1, 9)
+    )
+
+
 @pytest.mark.parametrize("text", [b"- 1", b"yellow", b"7", b"{}", b"schema: 1", b"[[[]]]"])
 def test_a_file_that_is_no_mesh_at_all_has_faults(text: bytes) -> None:
     """Wrong at the root: still a list of faults."""
@@ -115,6 +124,20 @@ def test_a_file_that_is_no_mesh_at_all_has_faults(text: bytes) -> None:
         (b"mesh: !!python/object:os.system {}\n", "line 1, column 7", "python/object"),
         (b"mesh: &all [*all]\n", "line 1, column 7", "contains itself"),
         (b"mesh: 2026-13-45\n", "(file)", "month"),
+        (b"mesh: !!int ''\n", "(file)", "tag"),
+        (b"mesh: !!bool maybe\n", "(file)", "tag"),
+        (b"mesh: !!timestamp soon\n", "(file)", "tag"),
+        (b"mesh: " + b"[" * 200_000, "line 1, column 38", "32 levels"),
+        (b"mesh: " + b"9" * 200_000, "line 1, column 7", "40 characters"),
+        (b"mesh: 1" + b":59" * 80_000, "line 1, column 7", "40 characters"),
+        (b"mesh: " + b" " * 300_000, "(file)", "262144 are read"),
+        (
+            b"- &a0 [x]\n" + b"".join(b"- &a%d [*a%d]\n" % (n, n - 1) for n in range(1, 99)),
+            "line 32, column 9",
+            "32 levels",
+        ),
+        (_laughs(b"[%s]"), "line 5, column 14", "20000 values"),
+        (_laughs(b"{<<: [%s]}"), "line 5, column 39", "20000 values"),
     ],
 )
 def test_text_that_is_no_yaml_is_a_fault_with_its_line(text: bytes, place: str, problem: str) -> None:
@@ -183,3 +206,11 @@ def test_faults_know_their_line() -> None:
 def test_every_required_part_has_a_stand_in_that_the_model_accepts() -> None:
     """A new required field without an example would keep a faulty file from being checked to its end."""
     assert isinstance(Mesh.model_validate(stand_in(Mesh)), Mesh)
+
+
+def test_no_more_faults_are_told_than_anybody_reads() -> None:
+    """The last says how many more there are."""
+    *told, last = read_mesh(b"".join(b"key%d: 1\n" % number for number in range(9000))).faults
+
+    assert len(told) == MOST_FAULTS
+    assert last.problem == "there are 8905 more faults"

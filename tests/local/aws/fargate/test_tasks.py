@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LOCAL_SETTINGS = {
     "MESHCERT_LISTEN_ADDRESS",
+    "MESHCERT_REQUESTS_SEEN",
     "MESHCERT_LOOPBACK_ADDRESS",
     "MESHCERT_DNS_RESOLVER",
     "AWS_ENDPOINT_URL",
@@ -86,6 +87,7 @@ def test_a_containers_environment_is_its_own_and_holds_no_key(task: RunningTask)
     config = task.aws.config
     assert variables["MESHCERT_DNS_RESOLVER"] == f"{config.host}:{config.dns_port}"
     assert variables["AWS_ENDPOINT_URL"] == config.endpoint
+    assert variables["MESHCERT_REQUESTS_SEEN"] == str(task.aws.requests_seen.path)
 
 
 def test_the_credentials_endpoint_gives_the_task_role_and_no_more(task: RunningTask) -> None:

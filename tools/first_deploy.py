@@ -1,0 +1,180 @@
+"""
+``make deploy``, whose first run keeps what the services' containers say.
+
+CloudFormation takes a first deploy that failed back, log groups included, and with them the reason why an application
+did not start. So the lines of a first deploy are copied to files while it runs; when it has succeeded, the files go.
+What is deployed already keeps its log groups when an update is taken back, and nothing is copied.
+
+The rights it needs beside the deploy's own are cloudformation:DescribeStacks and logs:FilterLogEvents. Without them, or
+without a mesh file that can be read, the deploy runs all the same.
+
+Exit code: that of the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from meshcert import naming
+from meshcert.errors import MeshInvalid
+from meshcert.mesh import load_mesh
+from meshcert.printable import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+KEPT = Path("build") / "first-deploy"
+COPY_EVERY_S = 5.0
+"""A failed container's last lines are in CloudWatch within seconds; its log group goes minutes later."""
+LONGEST_FILE = 16 * 1024 * 1024
+"""Characters kept of one service."""
+_PAGES = 50
+_GONE = {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
+"""States of a stack that has never been there as a whole, or is no more."""
+
+
+class KeptLogs:
+    """
+    The lines of log groups, copied to a file each.
+
+    Args:
+        logs: A boto3 client of CloudWatch Logs.
+        groups: Service → name of its log group.
+        folder: Where the files are written; others than this user cannot read them.
+    """
+
+    def __init__(self, logs: Any, groups: Mapping[str, str], folder: Path) -> None:
+        self._logs = logs
+        self._groups = groups
+        self._folder = folder
+        self._copied: dict[str, set[str]] = {service: set() for service in groups}
+        self._written = dict.fromkeys(groups, 0)
+
+    @property
+    def files(self) -> list[Path]:
+        """The files that have lines."""
+        return [self._file(service) for service, written in self._written.items() if written]
+
+    def copy(self) -> None:
+        """Copy the lines that have come since the last time; a group that is not there has none."""
+        for service, group in self._groups.items():
+            with suppress(ClientError, BotoCoreError):
+                self._copy(service, group)
+
+    def drop(self) -> None:
+        """Delete the files, those of a deploy before this one, too."""
+        for service in self._groups:
+            self._file(service).unlink(missing_ok=True)
+
+    def _copy(self, service: str, group: str) -> None:
+        more: dict[str, str] = {}
+        for _ in range(_PAGES):
+            answer = self._logs.filter_log_events(logGroupName=group, **more)
+            for event in answer["events"]:
+                self._write(service, event)
+            if not answer.get("nextToken"):
+                return
+            more = {"nextToken": answer["nextToken"]}
+
+    def _write(self, service: str, event: Mapping[str, Any]) -> None:
+        line = f"{event['logStreamName']}: {printable(event['message'].rstrip())}\n"
+        if event["eventId"] in self._copied[service] or self._written[service] + len(line) > LONGEST_FILE:
+            return
+        self._copied[service].add(event["eventId"])
+        self._folder.mkdir(parents=True, exist_ok=True)
+        flags = os.O_CREAT | os.O_WRONLY | os.O_APPEND
+        with os.fdopen(os.open(self._file(service), flags, 0o600), "a", encoding="utf-8") as file:
+            file.write(line)
+        self._written[service] += len(line)
+
+    def _file(self, service: str) -> Path:
+        return self._folder / f"{service}.log"
+
+
+def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
+    """
+    Run a deploy.
+
+    Args:
+        command: The deploy's command line; None takes the program's own arguments.
+        folder: Where lines are kept.
+
+    Returns:
+        The command's exit code.
+    """
+    command = sys.argv[1:] if command is None else command
+    kept = _kept(command, folder)
+    if kept:
+        kept.drop()
+    with subprocess.Popen(command) as process:
+        code = _wait(process, kept)
+    if kept and code:
+        kept.copy()
+        if kept.files:
+            told = ", ".join(map(str, kept.files))
+            sys.stderr.write(f"\nWhat the containers said is kept, although their log groups may be gone: {told}\n")
+    elif kept:
+        kept.drop()
+    return code
+
+
+def _wait(process: subprocess.Popen[bytes], kept: KeptLogs | None) -> int:
+    while True:
+        # Ctrl-C reaches the command, too, which ends in its own way.
+        with suppress(KeyboardInterrupt):
+            try:
+                return process.wait(COPY_EVERY_S if kept else None)
+            except subprocess.TimeoutExpired:
+                if kept:
+                    kept.copy()
+
+
+def _kept(command: Sequence[str], folder: Path) -> KeptLogs | None:
+    """What keeps the lines of a first deploy; None for any other, and for one that nothing is known about."""
+    try:
+        options = _options(command)
+        mesh = load_mesh(Path(options.mesh))
+        session = boto3.Session(profile_name=options.profile, region_name=os.environ.get("AWS_REGION"))
+        brief = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+        if not _is_first(session.client("cloudformation", config=brief), f"{mesh.name}-services"):
+            return None
+        logs = session.client("logs", config=brief)
+    except (argparse.ArgumentError, MeshInvalid, ClientError, BotoCoreError):
+        return None
+    return KeptLogs(logs, {service: naming.log_group(mesh.name, service) for service in mesh.services}, folder)
+
+
+def _is_first(cloudformation: Any, stack: str) -> bool:
+    try:
+        (found,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    except ClientError as error:
+        # CloudFormation has no error code of its own for a stack that does not exist.
+        if error.response["Error"]["Code"] == "ValidationError":
+            return True
+        raise
+    return found["StackStatus"] in _GONE
+
+
+def _options(command: Sequence[str]) -> argparse.Namespace:
+    """What of the CDK CLI's options this program needs to know."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-c", "--context", action="append", default=[])
+    parser.add_argument("--profile")
+    options, _ = parser.parse_known_args(list(command))
+    given = dict(each.split("=", 1) for each in options.context if "=" in each)
+    options.mesh = given.get("mesh", "mesh.yaml")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
