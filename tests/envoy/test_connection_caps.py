@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from tests.envoy.conftest import Mesh, Start
 
 CAP_S = 1.0
-SLACK_S = 0.5
+SLACK_S = 2.0
 """What two busy cores may add."""
 _TIME_TO_LEAVE_S = 1.0
 """Envoy's ``delayed_close_timeout``."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from entrypoint.log import Log
-from entrypoint.trial.trial import Trial
+from entrypoint.trial.trial import LONGEST_TRIAL_S, Trial
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, request, serial_number
 from evidence.fixtures.pki import Hierarchy
@@ -210,7 +210,7 @@ def test_a_trial_is_quick_and_small(
         eventually(lambda served=served: edge.served_serial_numbers() == served, "taken over")  # type: ignore[misc]  # a default mypy cannot infer
         descriptors.append(len(list((watcher / "fd").iterdir())))
 
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 10 * LONGEST_TRIAL_S
     assert [event["undecided"] for event in edge.told("certificate-tried", 10)] == [{}] * 10
     assert edge.children()["watcher"] == int(watcher.name)
     assert descriptors[-1] <= descriptors[1] + 1
