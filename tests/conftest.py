@@ -13,7 +13,7 @@ import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from evidence.fixtures.pki import Hierarchy
-from local.aws.config import CertificateTimes
+from local.aws.config import KIND, CertificateTimes
 from local.aws.fargate.containers import cpu_quota
 from local.running_aws import LocalAws
 from tests.meshcert.publishing.world import World
@@ -114,7 +114,8 @@ def world() -> World:
 def aws(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A local AWS of this module's own; a module that sets TIMES gets these certificate times."""
     times = getattr(request.module, "TIMES", CertificateTimes())
-    with LocalAws(tmp_path_factory.mktemp("aws"), certificates=times) as local_aws:
+    # Kind: nobody calls tasks here. Whoever tries what becomes of calls has one of its own.
+    with LocalAws(tmp_path_factory.mktemp("aws"), certificates=times, traffic=KIND) as local_aws:
         yield local_aws
 
 
