@@ -41,8 +41,10 @@ tasks or more made requests fail: one after the other met tasks that were still 
 """
 CONNECTIONS_TRIED = 2 * TASKS_TRIED
 """
-Attempts of a TCP connection at most. It may meet a task again, where a request leaves out those that it has met: with as
-many attempts as tasks, three of four runs among eleven tasks that were starting lost a connection; with twice as many none.
+Attempts of a TCP connection at most.
+
+It may meet a task twice, where a request leaves out those that it has met: with as many attempts as tasks, three of
+four runs among eleven tasks that were starting lost a connection; with twice as many, none of twenty did.
 """
 RETRY_PAUSES = {"base_interval": "0.025s", "max_interval": "0.05s"}
 """``core.v3.BackoffStrategy``: all tasks in half a second, and time for Envoy to leave out those that failed before."""
