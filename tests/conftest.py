@@ -15,6 +15,7 @@ import pytest
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from evidence.fixtures.pki import Hierarchy
+from local.aws.config import KIND
 from local.aws.fargate.containers import cpu_quota
 from local.running_aws import LocalAws
 from tests.meshcert.publishing.world import World
@@ -148,20 +149,21 @@ def service_models() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def local_aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A local AWS with AWS's times, for one module after the other: starting one takes three seconds of a core."""
-    with LocalAws(tmp_path_factory.mktemp("aws")) as running:
+    # Kind: nobody calls tasks here. Whoever tries what becomes of calls has one of its own.
+    with LocalAws(tmp_path_factory.mktemp("aws"), traffic=KIND) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def aws(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
-    """A local AWS with nothing in it; a module that sets TIMES gets one of its own, with these certificate times."""
+    """A kind local AWS with nothing in it; a module that sets TIMES gets one of its own, with these times."""
     times: CertificateTimes | None = getattr(request.module, "TIMES", None)
     if times is None:
         shared: LocalAws = request.getfixturevalue("local_aws")
         shared.reset()
         yield shared
         return
-    with LocalAws(tmp_path_factory.mktemp("aws"), certificates=times) as running:
+    with LocalAws(tmp_path_factory.mktemp("aws"), certificates=times, traffic=KIND) as running:
         yield running
 
 

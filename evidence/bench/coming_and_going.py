@@ -7,6 +7,7 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from local.requests_seen import HEADER, RequestIds
 from meshcert.contract.stopping import DRAIN_S
 
 if TYPE_CHECKING:
@@ -18,13 +19,21 @@ PORT = 9080
 _CLIENT_WAITS_S = 20.0
 _PAUSE_S = 0.02
 _HEAD_ENDS = b"\r\n\r\n"
+_ID_BEGINS = f"\r\n{HEADER}: ".encode()
 
 
 class Task:
-    """One task: an HTTP/1.1 server that counts its requests, and says goodbye while it drains."""
+    """
+    One task: an HTTP/1.1 server that counts its requests, and says goodbye while it drains.
 
-    def __init__(self, address: str) -> None:
+    Args:
+        address: Where it listens.
+        seen: Counts, for all tasks of a service, how often each request came.
+    """
+
+    def __init__(self, address: str, seen: Counter[bytes]) -> None:
         self.address = address
+        self._seen = seen
         self.requests = 0
         self._draining = False
         self._server: asyncio.Server | None = None
@@ -51,8 +60,9 @@ class Task:
         self._open.add(writer)
         with suppress(OSError, asyncio.IncompleteReadError):
             while not writer.is_closing():
-                await reader.readuntil(_HEAD_ENDS)
+                head = await reader.readuntil(_HEAD_ENDS)
                 self.requests += 1
+                self._seen[head.partition(_ID_BEGINS)[2].partition(b"\r\n")[0]] += 1
                 goodbye = b"connection: close\r\n" if self._draining else b""
                 writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n" + goodbye + b"\r\nok")
                 await writer.drain()
@@ -76,6 +86,8 @@ class Service:
         self.name = name
         self.tasks: list[Task] = []
         self.ended: list[Task] = []
+        self.seen: Counter[bytes] = Counter()
+        """How often each request came to a task."""
         self._registrations = registrations
         self._new_address = new_address
         self._draining: set[asyncio.Task[None]] = set()
@@ -87,7 +99,7 @@ class Service:
     async def start(self, count: int = 1) -> None:
         """Start tasks, and register them."""
         for _ in range(count):
-            task = Task(self._new_address())
+            task = Task(self._new_address(), self.seen)
             await task.start()
             self.tasks.append(task)
         self.create()
@@ -133,6 +145,7 @@ class Clients:
         self.answers: Counter[str] = Counter()
         """Number of requests by status, or by the error's name."""
         self._address, self._path, self._count = address, path, count
+        self._ids = RequestIds()
         self._asking: list[asyncio.Task[None]] = []
         self._stopping = False
 
@@ -173,7 +186,8 @@ class Clients:
         keep = True
         while keep:
             try:
-                writer.write(f"GET {self._path} HTTP/1.1\r\nhost: mesh\r\n\r\n".encode())
+                request_id = f"{HEADER}: {self._ids.next()}"
+                writer.write(f"GET {self._path} HTTP/1.1\r\nhost: mesh\r\n{request_id}\r\n\r\n".encode())
                 head = await asyncio.wait_for(reader.readuntil(_HEAD_ENDS), _CLIENT_WAITS_S)
                 length = next(line for line in head.lower().splitlines() if line.startswith(b"content-length:"))
                 await reader.readexactly(int(length.partition(b":")[2]))

@@ -120,11 +120,14 @@ async def _measure(
             caller.__exit__(None, None, None)
         for service in (many, single, resting, late):
             service.end()
+    seen = [times for service in (many, single, resting, late) for times in service.seen.values()]
     return {
         "callers": len(callers) * CLIENTS * len(clients),
         "requests": sum(each.requests for each in every),
         "failed": sum(each.failed for each in every) - excused,
         "without_a_task": excused,
+        "counted": len(seen),
+        "twice": sum(times > 1 for times in seen),
         "answers": {name: dict(_sum(of_service)) for name, of_service in clients.items()},
         "spread": round(max(spreads), 3),
     }
@@ -185,5 +188,6 @@ def _print(figures: Mapping[str, Any], console: Console) -> None:
     console.print(table)
     console.print(
         f"{figures['failed']} of {figures['requests']} requests failed beside {figures['without_a_task']} without a "
-        f"task; largest deviation from even {figures['spread']:.1%} (goal {GOAL_SPREAD:.0%}); {figures['took_s']} s"
+        f"task, {figures['twice']} of {figures['counted']} came to a task twice; largest deviation from even "
+        f"{figures['spread']:.1%} (goal {GOAL_SPREAD:.0%}); {figures['took_s']} s"
     )

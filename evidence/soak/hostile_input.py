@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from evidence.fixtures.hostile_input import checks, parsers, spoil
+from evidence.fixtures.hostile_messages import answers, messages
 from evidence.fixtures.hostile_rows import rows
 from evidence.soak.report import Outcome
 
@@ -29,7 +30,7 @@ def spoil_all(say: Callable[[str], object], seed: int) -> Outcome:
     """
     faults: dict[str, tuple[str, ...]] = {}
     read: dict[str, int] = {}
-    for readers, inputs in ((parsers(), PARSED), ([*rows(), *checks()], CHECKED)):
+    for readers, inputs in (([*parsers(), *messages(), *answers()], PARSED), ([*rows(), *checks()], CHECKED)):
         for reader in readers:
             read[reader.name], fault = _spoil(reader, -(-inputs // len(readers)), seed)
             say(f"{reader.name}: {read[reader.name]} inputs: {fault or 'good'}")

@@ -117,7 +117,7 @@ containers-roadmap#343 and #1639 (no wait before SIGTERM), aws-load-balancer-con
 amazon-ecs-agent#2316 (StopTask).
 """
 
-USUAL = KIND
+USUAL = UNKIND.scaled(0.1)
 """What the demo, the tests, the benchmarks and the soak run on: AWS's behaviour at a tenth of its times."""
 
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from local.aws.config import KIND, UNKIND, USUAL
 from local.cdk import CdkFailed
 from local.demo.lost_event import LostEventStory
 from local.demo.proof import Proof
@@ -70,6 +71,14 @@ def _arguments(words: Sequence[str] | None) -> argparse.Namespace:
         help="give no task more CPU than its units, as Fargate does, where cgroups permit that",
     )
     parser.add_argument(
+        "--traffic-scale",
+        type=float,
+        default=USUAL.scale,
+        metavar="FACTOR",
+        help="how much of AWS's times it takes until callers hear of a task, and until a load balancer forgets one "
+        "(default %(default)s); 0 spares callers more than AWS does",
+    )
+    parser.add_argument(
         "--other-clusters",
         type=float,
         default=0.0,
@@ -112,6 +121,7 @@ def main(words: Sequence[str] | None = None) -> int:
         certificates=kind.TIMES,
         cpu_quota=arguments.cpu_quota,
         other_clusters_tasks_per_s=arguments.other_clusters,
+        traffic=UNKIND.scaled(arguments.traffic_scale) if arguments.traffic_scale else KIND,
     )
     try:
         with ExitStack() as running:

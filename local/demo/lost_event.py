@@ -89,6 +89,7 @@ class LostEventStory(Scene):
                 for watch in watches.values():
                     watch.join()
                 healed_s = time.monotonic() - began
+        self.say_what_failed(asking)
         return LostEventResult(
             failed=len(asking.failures),
             requests=asking.requests,

@@ -113,5 +113,4 @@ def _tell(scene: Scene, renewed: dict[str, Renewed], clients: Sequence[SteadyCli
         scene.stage.say(f"{name}: {serials}, served by {task} {one.served_after_s:.2f} s after promotion")
     failures = [failure for client in clients for failure in client.failures]
     scene.stage.say(f"{sum(client.requests for client in clients)} requests meanwhile, {len(failures)} failed")
-    for failure in failures[:3]:
-        scene.stage.say(f"[red]{scene.stage.plain(failure)}[/red]")
+    scene.say_what_failed(*clients)

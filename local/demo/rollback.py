@@ -123,6 +123,7 @@ class RollbackStory(Scene):
                 quarantined = self._labelled(QUARANTINED) == bad and not witness.bad_was_current_again
             alarmed = bool(wait_until(self._alarmed, f"alarm {_ALARM}", within_s=30))
             self.wait_for_enough(asking)
+        self.say_what_failed(asking)
         self.stage.say(
             f"first failed task → label back {witness.label_back_s:.1f} s, all tasks good {witness.all_good_s:.1f} s"
         )

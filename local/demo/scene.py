@@ -109,8 +109,13 @@ class Scene(ABC):
         wait_until(
             lambda: sum(client.requests for client in asking) >= ENOUGH_REQUESTS,
             f"{ENOUGH_REQUESTS} requests",
-            within_s=60,
+            within_s=self.patience_s,
         )
+
+    def say_what_failed(self, *asking: SteadyClient) -> None:
+        """The first failures that clients have seen, below the step."""
+        for failure in [failure for client in asking for failure in client.failures][:3]:
+            self.stage.say(f"[red]{self.stage.plain(failure)}[/red]")
 
     def proven(self, identity: str) -> str:
         """

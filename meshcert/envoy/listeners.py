@@ -34,10 +34,17 @@ TCP_EARLY_BYTES = 16_384
 """Bytes that a client may send before its upstream connection is established: one TLS record."""
 TASKS_TRIED = 12
 """
-Tasks of a backend that a request or a TCP connection is offered at most, while none of them accepts its connection.
+Tasks of a backend that a request is offered at most, while none of them accepts its connection.
 
 Cloud Map names a task from the moment it runs, long before it opens its ways in. With four tries, a deployment of four
 tasks or more made requests fail: one after the other met tasks that were still starting.
+"""
+CONNECTIONS_TRIED = 2 * TASKS_TRIED
+"""
+Attempts of a TCP connection at most.
+
+It may meet a task twice, where a request leaves out those that it has met: with as many attempts as tasks, three of
+four runs among eleven tasks that were starting lost a connection; with twice as many, none of twenty did.
 """
 RETRY_PAUSES = {"base_interval": "0.025s", "max_interval": "0.05s"}
 """``core.v3.BackoffStrategy``: all tasks in half a second, and time for Envoy to leave out those that failed before."""
@@ -131,7 +138,7 @@ def _tcp_proxy(stat_prefix: str, listener: Listener, settings: ProxySettings, *,
         **_told_backends("access_log", settings),
     }
     if cluster != APPLICATION_CLUSTER:
-        fields |= {"max_connect_attempts": TASKS_TRIED, "backoff_options": RETRY_PAUSES}
+        fields |= {"max_connect_attempts": CONNECTIONS_TRIED, "backoff_options": RETRY_PAUSES}
     certified = tls or any(backend.name == cluster and backend.tls for backend in settings.backends)
     if settings.cut_tcp_sessions and certified:
         fields |= cut_connections(settings.max_connection_duration_s)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evidence.fixtures.audit import actions, audit
+from local.aws.config import KIND
 from local.demo.rollback import RollbackStory
 from local.demo.scene import TELLER
 from local.demo.stage import Stage
@@ -27,7 +28,8 @@ def test_a_bad_version_goes_back_and_nobody_notices(color_assembly: Path, tmp_pa
     The version is quarantined for good, somebody is alarmed, a fresh renewal settles the identity, and the audit log
     tells it in order: what was done, why, from which version to which.
     """
-    with LocalAws(tmp_path / "aws", certificates=RollbackStory.TIMES) as aws:
+    # Kind: thirty rollbacks as AWS treats callers are a run of the soak.
+    with LocalAws(tmp_path / "aws", certificates=RollbackStory.TIMES, traffic=KIND) as aws:
         story = RollbackStory(Stage(started=time.time()), aws, tmp_path)
         story.cdk = ThroughTheApi(aws.environment(), aws=aws, assembly=color_assembly)
         result = story.play()

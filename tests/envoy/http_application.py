@@ -20,7 +20,7 @@ class _Application(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
-        """The last part of the path says what is done: ``slow-2``, ``flow-10``, ``chat``, ``ten``, ``head``."""
+        """What the last part of the path says: ``slow-2``, ``flow-10``, ``events-3``, ``chat``, ``ten``, ``head``."""
         kind, _, number = self.path.rpartition("/")[2].partition("-")
         match kind:
             case "chat" if self.headers.get("Upgrade", "").lower() == "websocket":
@@ -35,6 +35,8 @@ class _Application(BaseHTTPRequestHandler):
                 for _ in range(int(number)):
                     self.wfile.write(b"x")
                     time.sleep(STEP_S)
+            case "events":
+                self._tell(int(number))
             case "ten":
                 self.wfile.write(b"HTTP/1.0 200 OK\r\n\r\nok")
                 self.close_connection = True
@@ -49,6 +51,18 @@ class _Application(BaseHTTPRequestHandler):
         """Read everything, however slowly it comes, and say how much it was."""
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self._answer(str(len(body)).encode())
+
+    def _tell(self, count: int) -> None:
+        """Server-sent events (WHATWG HTML, 9.2), in chunks: nobody knows how long it will be."""
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for number in range(count):
+            event = f"data: {number}\n\n".encode()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
+            time.sleep(STEP_S)
+        self.wfile.write(b"0\r\n\r\n")
 
     def _chat(self) -> None:
         self.wfile.write(

@@ -64,8 +64,8 @@ def edge(begin: tuple[Start, SecretsApi], new_address: Callable[[], str]) -> Ite
         node = start(base._replace(max_connection_duration_s=CAP_S))
         quiet = start(base._replace(listeners=(listener._replace(protocol="grpc"),)))
         cloud_map.records |= {TELLER_NAME: [node.address], SUBSCRIPTIONS: [quiet.address]}
-        grpc = backend._replace(name="subscriptions", host=SUBSCRIPTIONS, protocol="grpc")
-        asked = gateway(max_connection_duration_s=CAP_S, backends=(backend, grpc), routes=ROUTES)
+        subscriptions = backend._replace(name="subscriptions", host=SUBSCRIPTIONS, protocol="grpc")
+        asked = gateway(max_connection_duration_s=CAP_S, backends=(backend, subscriptions), routes=ROUTES)
         container = start(asked, MESHCERT_DNS_RESOLVER=cloud_map.resolver)
         open_ones.enter_context(application(node.address))
         open_ones.enter_context(socket.create_server((quiet.address, base.application_port)))
@@ -73,6 +73,19 @@ def edge(begin: tuple[Start, SecretsApi], new_address: Callable[[], str]) -> Ite
             each.wait_until_healthy()
         eventually(lambda: request(container.address, PORT)[0] == 200, "a first answer")
         yield container.address
+
+
+def _listen(address: str, events: int) -> tuple[bytes, bool]:
+    """What came as server-sent events, and whether the first ones came long before the last ones."""
+    connection = http.client.HTTPConnection(address, PORT, timeout=60)
+    connection.request("GET", f"/events-{events}")
+    response = connection.getresponse()
+    text, first_s, began = b"", 0.0, time.monotonic()
+    while piece := response.read1():
+        text += piece
+        first_s = first_s or time.monotonic() - began
+    connection.close()
+    return text, first_s < (time.monotonic() - began) / 2
 
 
 def _status(address: str, text: bytes) -> int:
@@ -144,15 +157,17 @@ def _slowly(pieces: int) -> Iterator[bytes]:
 
 
 def test_by_default_nothing_that_moves_is_cut_and_a_slow_answer_is_awaited(edge: str) -> None:
-    """A report of 17 s, a download and an upload of 18: once, each was cut after 15."""
-    with ThreadPoolExecutor(3) as callers:
+    """A report of 17 s, a download, an upload and events of 18: once, each was cut after 15."""
+    with ThreadPoolExecutor(4) as callers:
         report = callers.submit(_ask, edge, "/slow-17")
         download = callers.submit(_ask, edge, "/flow-60")
         upload = callers.submit(_ask, edge, "/upload", "POST", _slowly(40))
+        events = callers.submit(_listen, edge, 60)
 
     assert report.result() == (200, 2)
     assert download.result() == (200, 60)
     assert upload.result() == (200, 2)
+    assert events.result() == (b"".join(b"data: %d\n\n" % number for number in range(60)), True)
 
 
 @pytest.mark.parametrize(

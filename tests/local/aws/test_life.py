@@ -136,7 +136,7 @@ def test_a_hook_that_is_gone_stops_the_start_with_its_name(tmp_path: Path) -> No
         input=config.to_json() + "\n",
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
 

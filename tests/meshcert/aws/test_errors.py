@@ -22,6 +22,7 @@ from meshcert.errors import (
     CertificatePending,
     CertificateUnusable,
     IdentityMissing,
+    IdentityUnreadable,
     MeshcertError,
     PublicationRaced,
 )
@@ -252,7 +253,8 @@ class TestAdapters:
         Identities(Answers(delete_item=client_error(code)), "color").forget("colorteller", "owner")
 
     def test_a_row_of_another_schema_is_not_read(self) -> None:
-        """A later version of the function may write rows that this one does not understand."""
+        """A later version of the function may write rows that this one does not understand: they are not none."""
         table = Answers(get_item={"Item": {"name": "colorteller", "schema": 2}})
 
-        assert Identities(table, "color").find("colorteller") is None
+        with pytest.raises(IdentityUnreadable, match="of another version"):
+            Identities(table, "color").find("colorteller")

@@ -69,7 +69,9 @@ def _takes(check: Callable[[], object]) -> bool:
 
 
 def _all() -> Iterator[tuple[bool | None, tuple[bool, ...] | None, tuple[Any, ...]]]:
-    return product([None, False, True], KEY_USAGES, ROLES)
+    """Every pair of constraint and key usage, and every list of roles with those that are good."""
+    yield from product([None, False, True], KEY_USAGES, [(SERVER, CLIENT)])
+    yield from product([None, False], [None, (True, False, False)], ROLES)
 
 
 def test_only_a_leaf_that_signs_nothing_but_handshakes_in_both_roles_is_taken(hierarchy: Hierarchy) -> None:
