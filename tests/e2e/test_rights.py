@@ -237,7 +237,7 @@ def test_a_role_may_do_what_it_does_and_nothing_besides(demo: PlayedDemo, owner:
     assert set(unused(role.grants(), role.decisions())) == _used_by_lambda(demo, owner)
 
 
-@pytest.mark.usefixtures("stopped")
+@pytest.mark.usefixtures("replaced")
 @pytest.mark.parametrize("owner", ROLES)
 def test_no_role_was_ever_refused_what_it_needs(demo: PlayedDemo, owner: str) -> None:
     """Over deploys, renewals, roll backs and an operator's commands, none of the product's calls was denied."""
