@@ -86,7 +86,7 @@ def dispatch(body: str, ports: DispatchPorts) -> Dispatched | None:
         return tick(ports)
     if kind == SWEEP:
         return sweep(ports)
-    logger.warning("neither tick nor sweep: %s", body[:200])
+    logger.warning("neither tick nor sweep: %a", body[:200])
     return None
 
 
