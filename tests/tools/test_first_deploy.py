@@ -62,7 +62,8 @@ def _template(script: str, check: str) -> str:
         "Image": IMAGE,
         "EntryPoint": ["sh", "-c", script],
         "StopTimeout": 5,
-        "HealthCheck": {"Command": ["CMD", check], "Interval": 30, "Timeout": 60, "Retries": 10},
+        # Nobody is given up for a failed check before it was heard.
+        "HealthCheck": {"Command": ["CMD", check], "Interval": 30, "Timeout": 60, "Retries": 10, "StartPeriod": 300},
         "LogConfiguration": {
             "LogDriver": "awslogs",
             "Options": {**options, "awslogs-stream-prefix": "application"},

@@ -138,7 +138,8 @@ def _without_stop(inner: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """On AWS a task that runs has no stopCode and no stoppedReason; MiniStack shows them empty."""
 
     def sanitize(record: Any) -> Any:
-        clean = inner(record)
+        # A copy: the scheduler, on a thread of its own, may add a field while the record is gone through.
+        clean = inner(record.copy() if isinstance(record, dict) else record)
         if isinstance(clean, dict):
             return {name: value for name, value in clean.items() if value or name not in ("stopCode", "stoppedReason")}
         return clean
