@@ -36,6 +36,7 @@ LEFT_OPEN = {
     "certificate-renewal",
     "expiry-warning",
     "renewal-events",
+    "rights-granted",
     "rights-key",
     "rights-tagged",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tools.aws_checks import alarms, authorities, certificates, renewals, rights, secrets, services
+from tools.aws_checks import alarms, authorities, certificates, granted, renewals, rights, secrets, services
 
 if TYPE_CHECKING:
     from tools.aws_checks.verdicts import Check
@@ -14,6 +14,7 @@ CHECKS: tuple[Check[Any], ...] = (
     *authorities.CHECKS,
     *secrets.CHECKS,
     *rights.CHECKS,
+    *granted.CHECKS,
     *services.CHECKS,
     *renewals.CHECKS,
     *alarms.CHECKS,

@@ -209,16 +209,21 @@ def _key(deployment: Deployment, role: str) -> RightsSeen:
 
 
 def _simulate(deployment: Deployment, role: str, cases: Sequence[Case]) -> RightsSeen:
-    decisions = [_decide(deployment, role, case) for case in cases]
+    return simulate(deployment, deployment.role_arn(role), cases)
+
+
+def simulate(deployment: Deployment, role_arn: str, cases: Sequence[Case]) -> RightsSeen:
+    """What IAM's simulator says to each case of one role."""
+    decisions = [_decide(deployment, role_arn, case) for case in cases]
     doubtful = next((each for each in decisions if each.case.context and not each.as_intended), None)
     # A control: a policy that surely allows it. A simulator that denies this too does not heed condition keys.
     return RightsSeen(decisions, doubtful is None or _allowed_by_its_own_policy(deployment, doubtful.case))
 
 
-def _decide(deployment: Deployment, role: str, case: Case) -> Decision:
+def _decide(deployment: Deployment, role_arn: str, case: Case) -> Decision:
     answer = deployment.account.read(
         "iam:SimulatePrincipalPolicy",
-        PolicySourceArn=deployment.role_arn(role),
+        PolicySourceArn=role_arn,
         ActionNames=[case.action],
         ResourceArns=[case.resource],
         ContextEntries=_entries(case),
