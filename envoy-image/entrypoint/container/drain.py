@@ -68,10 +68,18 @@ class Drain:
                 return False
             self._ask("/drain_listeners?inboundonly")
             self._closed_at = now
-        if now - self._closed_at < FINISH_S and self._requests_in_flight():
+        if now - self._closed_at < FINISH_S and self.left():
             return False
         longest_s = max(self.accept_s, APPLICATION_STOP_S) + FINISH_S
         return gone or not self._outlasts or now - self._began >= longest_s
+
+    def left(self) -> int:
+        """How many requests are open still: they end with Envoy, or with the application if that is stopped first."""
+        try:
+            lines = self._admin.get("/stats?filter=%5Ehttp%5C..*downstream_rq_active%24").splitlines()
+            return sum(int(line.rpartition(": ")[2]) for line in lines if not line.startswith("http.admin."))
+        except (OSError, ValueError):
+            return 0
 
     def _ask(self, path: str) -> None:
         try:
@@ -89,14 +97,3 @@ class Drain:
             except OSError:
                 pass  # it is busy
         return self._gone
-
-    def _requests_in_flight(self) -> int:
-        try:
-            lines = self._admin.get("/stats?filter=%5Ehttp%5C..*downstream_rq_active%24").splitlines()
-            return sum(int(line.rpartition(": ")[2]) for line in lines if not line.startswith("http.admin."))
-        except (OSError, ValueError):
-            return 0
-
-    def left(self) -> int:
-        """How many requests are open still: they end with Envoy, or with the application if that is stopped first."""
-        return self._requests_in_flight()

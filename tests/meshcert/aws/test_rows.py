@@ -185,6 +185,17 @@ class TestAcknowledgementRows:
 
 SECRET = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:meshcert/color/identity/teller-AbCdEf"
 GATEWAYS = SECRET.replace("teller", "gateway")
+ROW: dict[str, Any] = {
+    "name": "teller",
+    "certificate_arn": "arn:c",
+    "secret_id": SECRET,
+    "root_certificate_authority_arn": "arn:r",
+    "names": ["teller.local"],
+    "peer_names": [["teller.local"]],
+    "owner": "stack/Teller",
+    "schema": Decimal(1),
+}
+"""An identity's row that can be read."""
 
 
 class TestIdentityRows:
@@ -222,37 +233,15 @@ class TestIdentityRows:
     )
     def test_a_row_that_makes_no_sense_is_not_taken_for_none(self, change: dict[str, Any]) -> None:
         """Who is not declared is forgotten, and nobody is told; the error names the identity and the next step."""
-        row = {
-            "name": "teller",
-            "certificate_arn": "arn:c",
-            "secret_id": SECRET,
-            "root_certificate_authority_arn": "arn:r",
-            "names": ["teller.local"],
-            "peer_names": [["teller.local"]],
-            "owner": "stack/Teller",
-            "schema": Decimal(1),
-        }
-
         with pytest.raises(IdentityUnreadable, match=r"the row of identity teller .* cannot be read \(.*Deploy"):
-            Identities(Answers(get_item={"Item": row | change}), "color").find("teller")
+            Identities(Answers(get_item={"Item": ROW | change}), "color").find("teller")
 
     @pytest.mark.parametrize("poll_interval_s", ["0.5", "60", "86401", "172800", "31536000", "1e99"])
     def test_whatever_interval_the_mesh_file_takes_is_read(self, poll_interval_s: str) -> None:
         """The file sets no end: who polls more rarely than certificates end counts as polling so rarely."""
         use = {"name": "teller", "rotation": "redeploy", "poll_interval_s": Decimal(poll_interval_s)}
-        row = {
-            "name": "teller",
-            "certificate_arn": "arn:c",
-            "secret_id": SECRET,
-            "root_certificate_authority_arn": "arn:r",
-            "names": ["teller.local"],
-            "peer_names": [],
-            "owner": "stack/Teller",
-            "schema": Decimal(1),
-            "services": [use],
-        }
 
-        found = Identities(Answers(get_item={"Item": row}), "color").find("teller")
+        found = Identities(Answers(get_item={"Item": ROW | {"services": [use]}}), "color").find("teller")
 
         assert found
         assert found.services[0].poll_interval_s == min(float(poll_interval_s), CERTIFICATE_DAYS * 86400)
@@ -269,18 +258,7 @@ class TestIdentityRows:
 
     def test_a_row_from_before_services_were_known_is_read(self) -> None:
         """The next deploy fills them in."""
-        row = {
-            "name": "teller",
-            "certificate_arn": "arn:c",
-            "secret_id": SECRET,
-            "root_certificate_authority_arn": "arn:r",
-            "names": ["teller.local"],
-            "peer_names": [["teller.local"]],
-            "owner": "stack/Teller",
-            "schema": Decimal(1),
-        }
-
-        found = Identities(Answers(get_item={"Item": row}), "color").find("teller")
+        found = Identities(Answers(get_item={"Item": ROW}), "color").find("teller")
 
         assert found is not None
         assert (found.names, found.services, found.certificate_authority_arns) == ((Dns("teller.local"),), (), ())
@@ -298,19 +276,8 @@ class TestIdentityRows:
     )
     def test_a_row_that_names_another_secret_is_not_believed(self, secret: str) -> None:
         """Whoever writes the table must not have one identity's key published where another may read it."""
-        row = {
-            "name": "teller",
-            "certificate_arn": "arn:c",
-            "secret_id": secret,
-            "root_certificate_authority_arn": "arn:r",
-            "names": ["teller.local"],
-            "peer_names": [["teller.local"]],
-            "owner": "stack/Teller",
-            "schema": Decimal(1),
-        }
-
         with pytest.raises(IdentityUnreadable, match="it names a secret that is not the identity's own"):
-            Identities(Answers(get_item={"Item": row}), "color").find("teller")
+            Identities(Answers(get_item={"Item": ROW | {"secret_id": secret}}), "color").find("teller")
 
     @pytest.mark.parametrize(
         "odd",
