@@ -146,6 +146,25 @@ class Route(NamedTuple):
     timeouts: Timeouts = Timeouts()
 
 
+class WayOut(NamedTuple):
+    """
+    How the application of a virtual node reaches one of its backends.
+
+    Args:
+        backend: Name of the virtual node or virtual service.
+        hosts: The hosts that requests to it name, at the egress listener; empty for ``tcp``.
+        protocol: What the application speaks: ``http``, ``http2``, ``grpc`` or ``tcp``.
+        local_port: TCP port on loopback that leads to it alone; 0 for none.
+        routes: Where its requests go.
+    """
+
+    backend: str
+    hosts: tuple[str, ...]
+    protocol: str
+    routes: tuple[Route, ...]
+    local_port: int = 0
+
+
 class SecretReference(NamedTuple):
     """
     A secret to fetch.
@@ -175,6 +194,9 @@ class ProxySettings(NamedTuple):
         trust_bundles: Secrets with the roots that verify its peers, by hierarchy name.
         backends: The services it calls.
         routes: A virtual gateway's routes; empty for a virtual node, whose listeners forward to its application.
+        ways_out: How the application reaches the backends of a virtual node.
+        egress_port: TCP port on loopback of the egress listener; 0 for none.
+        egress_allow_all: Whether the egress listener passes requests to unknown hosts on, as they are.
         application_port: TCP port of the application in the same task; 0 for a virtual gateway.
         application_keep_alive_s: How long it keeps an idle connection, seconds; the proxy leaves it earlier.
         awaits_application: Whether the listeners stay closed until the task's readiness container opens them.
@@ -197,6 +219,9 @@ class ProxySettings(NamedTuple):
     trust_bundles: dict[str, SecretReference]
     backends: tuple[Backend, ...] = ()
     routes: tuple[Route, ...] = ()
+    ways_out: tuple[WayOut, ...] = ()
+    egress_port: int = 0
+    egress_allow_all: bool = False
     application_port: int = 0
     application_keep_alive_s: float = 2.0
     awaits_application: bool = False
@@ -216,7 +241,12 @@ class ProxySettings(NamedTuple):
 
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""
-        return json.dumps({"schema": SCHEMA, **_plain(self)}, separators=(",", ":"))
+        said = _plain(self)
+        if not (self.ways_out or self.egress_port):
+            # A proxy without ways out keeps the text of before, and with it its task definition.
+            for name in ("ways_out", "egress_port", "egress_allow_all"):
+                del said[name]
+        return json.dumps({"schema": SCHEMA, **said}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> ProxySettings:
@@ -240,6 +270,7 @@ class ProxySettings(NamedTuple):
                     "trust_bundles": _references("trust_bundles", values["trust_bundles"]),
                     "backends": tuple(_backend(*each) for each in enumerate(values.get("backends", ()))),
                     "routes": tuple(map(_route, values.get("routes", ()))),
+                    "ways_out": tuple(map(_way_out, values.get("ways_out", ()))),
                     "rotation": RotationMode(values.get("rotation", RotationMode.RELOAD)),
                     "delivery": DeliveryMode(values.get("delivery", DeliveryMode.FILE)),
                 }
@@ -276,6 +307,10 @@ def _listener(number: int, item: dict[str, Any]) -> Listener:
 
 def _route(item: dict[str, Any]) -> Route:
     return Route(**item | {"timeouts": Timeouts(**item.get("timeouts", {}))})
+
+
+def _way_out(item: dict[str, Any]) -> WayOut:
+    return WayOut(**item | {"hosts": tuple(item["hosts"]), "routes": tuple(map(_route, item["routes"]))})
 
 
 def _backend(number: int, item: dict[str, Any]) -> Backend:

@@ -9,18 +9,29 @@ from pydantic import Field, Strict
 
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.part import NAME_SCHEMA, Part
-from meshcert.mesh.proxies import DeclaredBackend, VirtualGateway, VirtualNode
+from meshcert.mesh.proxies import VirtualGateway, VirtualNode
+from meshcert.mesh.routing.calls import calls_of
+from meshcert.mesh.routing.routers import VirtualRouter
+from meshcert.mesh.routing.virtual_services import VirtualService
 from meshcert.mesh.services import DeclaredService
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcert.mesh.proxies import Validation
+    from meshcert.mesh.routing.calls import Call
     from meshcert.san import San
 
 SCHEMA = 1
 LONGEST_MESH_NAME = 16
 LONGEST_NAME = 20
+
+
+class EgressFilter(StrEnum):
+    """What becomes of requests to hosts that are no declared backends (App Mesh's EgressFilter)."""
+
+    DROP_ALL = "DROP_ALL"
+    ALLOW_ALL = "ALLOW_ALL"
 
 
 class Egress(StrEnum):
@@ -39,6 +50,8 @@ class About(Part):
     """Cloud Map namespace; a service answers as SERVICE.NAMESPACE."""
     http_name: Annotated[str, Field(max_length=1024)] = ""
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
+    egress_filter: EgressFilter = EgressFilter.DROP_ALL
+    """What an egress listener does with hosts that are no backends: `DROP_ALL` refuses, `ALLOW_ALL` passes on as is."""
     deletion_protection: Annotated[bool, Strict()] = False
     """`true`: AWS refuses to delete the mesh's tables, load balancers and stacks until a deploy says `false` again."""
 
@@ -83,6 +96,10 @@ class Mesh(Part):
     """Proxies that let clients into the mesh, by name."""
     virtual_nodes: dict[str, VirtualNode] = Field(default={}, json_schema_extra=_KEYS)
     """Proxies in front of an application, by name."""
+    virtual_services: dict[str, VirtualService] = Field(default={})
+    """Names that callers use, and who answers for each."""
+    virtual_routers: dict[str, VirtualRouter] = Field(default={}, json_schema_extra=_KEYS)
+    """Divide the requests to a virtual service among virtual nodes, by name."""
     services: dict[str, DeclaredService] = Field(json_schema_extra=_KEYS)
     """The ECS services that run the proxies, by name."""
 
@@ -172,17 +189,24 @@ class Mesh(Part):
             if any(check.trust.hierarchy == hierarchy for check in self._checks(identity))
         )
 
-    def calls(self) -> Iterator[tuple[str, int, DeclaredBackend]]:
-        """Every call that the mesh allows: the virtual gateway's name, the backend's index, the backend."""
+    @property
+    def callers(self) -> Iterator[tuple[str, VirtualGateway | VirtualNode]]:
+        """Every proxy, gateways first: its place in the file, and the proxy."""
         for name, gateway in self.virtual_gateways.items():
-            for index, backend in enumerate(gateway.backends):
-                yield name, index, backend
+            yield f"virtual_gateways.{name}", gateway
+        for name, node in self.virtual_nodes.items():
+            yield f"virtual_nodes.{name}", node
+
+    def calls(self) -> Iterator[Call]:
+        """Every call that the mesh allows, by caller in the file's order."""
+        for place, proxy in self.callers:
+            yield from calls_of(self, place, proxy)
 
     def _checks(self, identity: str) -> Iterator[Validation]:
         """The validation that each peer applies to the identity's certificate."""
-        for gateway, _, backend in self.calls():
-            client = self.virtual_gateways[gateway].client_tls(backend)
-            listener = self.virtual_nodes[backend.virtual_node].listeners[0].tls
+        for call in self.calls():
+            client, node = call.client_tls, self.virtual_nodes.get(call.node)
+            listener = node.listeners[0].tls if node else None
             if client is None or listener is None:
                 continue
             if listener.certificate and listener.certificate.identity == identity:

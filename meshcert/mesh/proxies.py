@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Limit, Part, Port
+from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.proxy import TlsMode
 from meshcert.timeouts import ProtocolTimeouts, Timeouts
 
@@ -151,14 +152,30 @@ class BackendDefaults(Part):
 
 
 class DeclaredBackend(Part, title="Backend"):
-    """A virtual node that a proxy calls."""
+    """A virtual node or virtual service that a proxy calls: exactly one of them."""
 
-    virtual_node: str = Field(examples=["colorteller"])
-    """Name of the virtual node."""
+    virtual_node: str = Field(default="", examples=["colorteller"])
+    """Name of the virtual node; or virtual_service."""
+    virtual_service: str = Field(default="", examples=["color.mtls.svc.cluster.local"])
+    """Name of the virtual service; or virtual_node."""
     client_policy: ClientPolicy | None = None
     """Left out: the one in backend_defaults."""
     timeout: DeclaredTimeouts = DeclaredTimeouts()
     """How long requests to it may take."""
+
+
+class NodeBackend(DeclaredBackend):
+    """A virtual node or virtual service that the application of a virtual node calls: exactly one of them."""
+
+    local_port: Port | None = Field(default=None, examples=[15100])
+    """Port of a listener on loopback that leads to this backend alone; the only way for `tcp`."""
+
+
+class EgressListener(Part):
+    """The listener on loopback through which the application reaches its HTTP backends, by the host it names."""
+
+    port: Port = 15001
+    """TCP port on loopback."""
 
 
 class GatewayPort(Part):
@@ -226,10 +243,12 @@ class VirtualGateway(Part):
     """Where clients connect."""
     backend_defaults: BackendDefaults = BackendDefaults()
     """What holds for backends without a client_policy."""
-    backends: tuple[DeclaredBackend, ...] = Field(min_length=1)
-    """The virtual nodes it may call."""
-    routes: tuple[DeclaredRoute, ...] = Field(min_length=1)
-    """Which backend answers which path."""
+    backends: tuple[DeclaredBackend, ...] = ()
+    """The virtual nodes and services it may call; those that its gateway routes name need no entry."""
+    routes: tuple[DeclaredRoute, ...] = ()
+    """Which virtual node answers which path; or gateway_routes."""
+    gateway_routes: tuple[GatewayRoute, ...] = ()
+    """Which virtual service answers which requests; the order in the file means nothing."""
 
     def client_tls(self, backend: DeclaredBackend) -> ClientTls | None:
         """TLS towards a backend, ``backend_defaults`` applied; None calls it in plain text."""
@@ -250,3 +269,13 @@ class VirtualNode(Part):
     """Where the mesh reaches it: exactly one listener."""
     service_discovery: ServiceDiscovery | None = None
     """Left out: by Cloud Map's API. With `dns`, the hosts may be others than a service of this mesh."""
+    backend_defaults: BackendDefaults = BackendDefaults()
+    """What holds for backends without a client_policy."""
+    backends: tuple[NodeBackend, ...] = ()
+    """The virtual nodes and services that its application may call."""
+    egress_listener: EgressListener = EgressListener()
+    """Where the application reaches its HTTP backends; `local_port` of a backend is the other way."""
+
+    def client_tls(self, backend: DeclaredBackend) -> ClientTls | None:
+        """TLS towards a backend, ``backend_defaults`` applied; None calls it in plain text."""
+        return (backend.client_policy or self.backend_defaults.client_policy).tls

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming, proxy
+from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.proxies import VirtualGateway
+from meshcert.mesh.routing.calls import calls_of, nodes_behind
+from meshcert.mesh.routing.ways_out import needs_egress_listener, ways_out
 from meshcert.timeouts import Timeouts
 
 if TYPE_CHECKING:
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 
     from meshcert.mesh import proxies
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.routing.calls import Call
+    from meshcert.mesh.routing.ways_out import DeclaredWayOut
     from meshcert.mesh.services import DeclaredService
 
 _PLAIN = proxy.ListenerTls(mode=proxy.TlsMode.DISABLED)
@@ -57,11 +62,9 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
     name = declared.virtual_gateway or declared.virtual_node
     part = mesh.virtual_gateways[name] if declared.virtual_gateway else mesh.virtual_nodes[name]
     listeners = tuple(_listener(listener) for listener in part.listeners)
-    backends: tuple[proxy.Backend, ...] = ()
-    routes: tuple[proxy.Route, ...] = ()
-    if isinstance(part, VirtualGateway):
-        backends = tuple(_backend(mesh, part, backend) for backend in part.backends)
-        routes = tuple(_route(mesh, part, route) for route in part.routes)
+    place = f"virtual_gateways.{name}" if declared.virtual_gateway else f"virtual_nodes.{name}"
+    backends = tuple({call.node: _backend(mesh, call) for call in calls_of(mesh, place, part)}.values())
+    routes = tuple(_route(mesh, part, route) for route in part.routes) if isinstance(part, VirtualGateway) else ()
     sides: list[proxy.ListenerTls | proxy.BackendTls] = [listener.tls for listener in listeners]
     sides += [backend.tls for backend in backends if backend.tls]
     return proxy.ProxySettings(
@@ -84,6 +87,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         backends=backends,
         routes=routes,
         **_application(declared),
+        **(_ways_out(mesh, name) if declared.virtual_node else {}),
         rotation=declared.rotation,
         delivery=declared.delivery,
         poll_interval_s=declared.poll_interval_s,
@@ -133,9 +137,35 @@ def _route(mesh: Mesh, gateway: VirtualGateway, route: proxies.DeclaredRoute) ->
     return proxy.Route(prefix=route.match.prefix, backend=route.virtual_node, timeouts=timeouts)
 
 
-def _backend(mesh: Mesh, gateway: VirtualGateway, backend: proxies.DeclaredBackend) -> proxy.Backend:
-    port = mesh.virtual_nodes[backend.virtual_node].listeners[0].port_mapping
-    client = gateway.client_tls(backend)
+def _ways_out(mesh: Mesh, node: str) -> dict[str, Any]:
+    if not mesh.virtual_nodes[node].backends:
+        return {}
+    ways = tuple(_way_out(mesh, backend, way) for _, backend, way in ways_out(mesh, node))
+    listens = needs_egress_listener(mesh, node)
+    return {
+        "ways_out": ways,
+        "egress_port": mesh.virtual_nodes[node].egress_listener.port if listens else 0,
+        "egress_allow_all": mesh.about.egress_filter is EgressFilter.ALLOW_ALL,
+    }
+
+
+def _way_out(mesh: Mesh, backend: proxies.DeclaredBackend, way: DeclaredWayOut) -> proxy.WayOut:
+    (node,) = nodes_behind(mesh, backend)
+    limits = Timeouts()
+    for declared in (backend.timeout, mesh.virtual_nodes[node].listeners[0].timeout):
+        limits = limits.otherwise(declared.by_protocol.of(way.port.protocol.value))
+    return proxy.WayOut(
+        backend=way.backend,
+        hosts=way.hosts,
+        protocol=way.port.protocol.value,
+        routes=(proxy.Route("/", node, limits),),
+        local_port=way.local_port,
+    )
+
+
+def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
+    port = mesh.virtual_nodes[call.node].listeners[0].port_mapping
+    client = call.client_tls
     tls = None
     if client:
         tls = proxy.BackendTls(
@@ -144,12 +174,12 @@ def _backend(mesh: Mesh, gateway: VirtualGateway, backend: proxies.DeclaredBacke
             subject_alternative_names=client.validation.names,
         )
     return proxy.Backend(
-        name=backend.virtual_node,
-        host=mesh.host(backend.virtual_node),
+        name=call.node,
+        host=mesh.host(call.node),
         port=port.port,
         protocol=port.protocol.value,
         tls=tls,
-        cloud_map_service=mesh.cloud_map_service(backend.virtual_node),
+        cloud_map_service=mesh.cloud_map_service(call.node),
     )
 
 

@@ -48,6 +48,8 @@ class Application(Part):
     """How the task finds out that the application is ready, and still answers."""
     drop_capabilities: Annotated[bool, Strict()] = False
     """`true`: the container has no Linux capabilities; an image that starts as root and steps down would not start."""
+    proxy_environment: Annotated[bool, Strict()] = False
+    """`true`: HTTP_PROXY and its relatives lead the application's plain HTTP requests to the egress listener."""
     egress: tuple[EgressRule, ...] | None = None
     """Where the task may connect to, beside what the mesh itself needs; `[]` is nothing else. Left out: anywhere."""
 

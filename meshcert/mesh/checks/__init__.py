@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.checks.calls import check_calls, check_listeners, check_routes
+from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
 from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
 from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery
@@ -22,6 +22,7 @@ from meshcert.mesh.checks.services import (
     check_services,
 )
 from meshcert.mesh.checks.timeouts import check_timeouts
+from meshcert.mesh.checks.ways_out import check_ways_out
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
@@ -41,8 +42,10 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_identities,
         check_service_discovery,
         check_listeners,
+        check_backends,
         check_routes,
         check_calls,
+        check_ways_out,
         check_timeouts,
         check_services,
         check_each_proxy_runs_once,

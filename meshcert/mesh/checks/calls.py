@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.mesh.naming import dns_name_problem, suggestion
 from meshcert.mesh.proxies import DeclaredListenerTls, NodeProtocol
+from meshcert.mesh.routing.calls import nodes_behind
 from meshcert.proxy import TlsMode
 from meshcert.san import Dns
 
@@ -15,19 +16,39 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.proxies import ClientTls, DeclaredBackend, Validation, VirtualGateway
+    from meshcert.mesh.proxies import ClientTls, DeclaredBackend, Validation
     from meshcert.san import San
 
 _NEVER = "so the call can never succeed"
 _PLAIN = DeclaredListenerTls(mode=TlsMode.DISABLED)
 
 
+def check_backends(mesh: Mesh, findings: Findings) -> None:
+    """Report backends that name no virtual node and no virtual service of this file, or one twice."""
+    for place, proxy in mesh.callers:
+        seen: set[str] = set()
+        for index, backend in enumerate(proxy.backends):
+            where = f"{place}.backends[{index}]"
+            name = backend.virtual_node or backend.virtual_service
+            if name in seen:
+                key = "virtual_node" if backend.virtual_node else "virtual_service"
+                findings.add(f"{where}.{key}", f"{name} is among the backends already", "Remove one of them")
+            seen.add(name)
+            _check_backend(mesh, where, place, backend, findings)
+
+
 def check_routes(mesh: Mesh, findings: Findings) -> None:
-    """Report routes that lead to no backend of their gateway, and backends that are not virtual nodes."""
+    """Report gateways that lead nowhere, and short routes that lead to no backend of their gateway."""
     for name, gateway in mesh.virtual_gateways.items():
         place = f"virtual_gateways.{name}"
-        _check_backends(mesh, place, gateway, findings)
-        backends = [backend.virtual_node for backend in gateway.backends]
+        if not gateway.routes and not gateway.gateway_routes:
+            findings.add(
+                place,
+                "it has no routes, so every request would be answered with 404",
+                "Add routes: [{match: {prefix: /}, virtual_node: ...}]",
+                given=(f"{place}.routes", f"{place}.gateway_routes"),
+            )
+        backends = [backend.virtual_node for backend in gateway.backends if backend.virtual_node]
         prefixes: list[str] = []
         for index, route in enumerate(gateway.routes):
             way = f"{place}.routes[{index}]"
@@ -52,7 +73,10 @@ def check_routes(mesh: Mesh, findings: Findings) -> None:
                     suggestion(
                         route.virtual_node, backends, "Add it to backends, with the client_policy to call it by"
                     ),
-                    given=[f"{place}.backends", *(f"{place}.backends[{i}].virtual_node" for i in range(len(backends)))],
+                    given=[
+                        f"{place}.backends",
+                        *(f"{place}.backends[{i}].virtual_node" for i in range(len(gateway.backends))),
+                    ],
                 )
 
 
@@ -69,38 +93,44 @@ def check_listeners(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_calls(mesh: Mesh, findings: Findings) -> None:
-    """Report gateways and backends that disagree on TLS or refuse each other's certificates."""
-    for name, index, backend in mesh.calls():
-        gateway = mesh.virtual_gateways[name]
-        own = f"virtual_gateways.{name}.backends[{index}].client_policy.tls"
-        default = f"virtual_gateways.{name}.backend_defaults.client_policy.tls"
-        client = gateway.client_tls(backend)
-        policy = own if backend.client_policy or not client else default
+    """Report callers and virtual nodes that disagree on TLS or refuse each other's certificates."""
+    for call in mesh.calls():
+        own = f"{call.place}.client_policy.tls"
+        default = f"{call.caller}.backend_defaults.client_policy.tls"
+        client = call.client_tls
+        policy = own if call.backend.client_policy or not client else default
         if client:
             _check_references(mesh, policy, client, findings)
-        if backend.virtual_node in mesh.virtual_nodes:
-            node = f"virtual_nodes.{backend.virtual_node}.listeners[0].tls"
-            listener = mesh.virtual_nodes[backend.virtual_node].listeners[0].tls or _PLAIN
-            call = _CallCheck(mesh, findings, backend, policy, node, grounds=(own, default, node))
-            call.check(client, listener)
+        if call.node in mesh.virtual_nodes:
+            node = f"virtual_nodes.{call.node}.listeners[0].tls"
+            listener = mesh.virtual_nodes[call.node].listeners[0].tls or _PLAIN
+            _CallCheck(mesh, findings, call.node, policy, node, grounds=(own, default, node)).check(client, listener)
 
 
-def _check_backends(mesh: Mesh, place: str, gateway: VirtualGateway, findings: Findings) -> None:
-    seen: list[str] = []
-    for index, backend in enumerate(gateway.backends):
-        node = f"{place}.backends[{index}].virtual_node"
-        if backend.virtual_node in seen:
-            findings.add(node, f"{backend.virtual_node} is among the backends already", "Remove one of them")
-        seen.append(backend.virtual_node)
-        if not findings.require_known(mesh, node, "virtual_nodes", backend.virtual_node):
-            continue
-        port = mesh.virtual_nodes[backend.virtual_node].listeners[0].port_mapping
-        if port.protocol is NodeProtocol.TCP:
+def _check_backend(mesh: Mesh, where: str, caller: str, backend: DeclaredBackend, findings: Findings) -> None:
+    names = (f"{where}.virtual_node", f"{where}.virtual_service")
+    if bool(backend.virtual_node) == bool(backend.virtual_service):
+        findings.add(
+            where,
+            f"it names {'both' if backend.virtual_node else 'neither'} of virtual_node and virtual_service",
+            "Name exactly one",
+            given=names,
+        )
+        return
+    name = backend.virtual_node or backend.virtual_service
+    place, section = (names[0], "virtual_nodes") if backend.virtual_node else (names[1], "virtual_services")
+    if not findings.require_known(mesh, place, section, name):
+        return
+    if caller == f"virtual_nodes.{backend.virtual_node}":
+        findings.add(place, "a virtual node cannot be a backend of its own", "Remove it")
+    for node in nodes_behind(mesh, backend) if caller.startswith("virtual_gateways.") else ():
+        declared = mesh.virtual_nodes.get(node)
+        if declared and declared.listeners[0].port_mapping.protocol is NodeProtocol.TCP:
             findings.add(
-                node,
-                f"{backend.virtual_node} speaks tcp, and a gateway routes requests",
+                place,
+                f"{node} speaks tcp, and a gateway routes requests",
                 "Give the node's listener the protocol http, http2 or grpc",
-                given=(f"virtual_nodes.{backend.virtual_node}.listeners[0].port_mapping.protocol",),
+                given=(f"virtual_nodes.{node}.listeners[0].port_mapping.protocol",),
             )
 
 
@@ -182,9 +212,10 @@ def _grounds(identities: Iterable[str]) -> list[str]:
 @dataclass(frozen=True)
 class _CallCheck:
     """
-    One call from a gateway to a virtual node.
+    One call to a virtual node.
 
     Args:
+        node: Name of the virtual node.
         policy: Place of the client policy's TLS that applies to the backend.
         listener: Place of the node's listener TLS.
         grounds: Places that every fault of the call depends on.
@@ -192,14 +223,10 @@ class _CallCheck:
 
     mesh: Mesh
     findings: Findings
-    backend: DeclaredBackend
+    node: str
     policy: str
     listener: str
     grounds: tuple[str, ...]
-
-    @property
-    def _node(self) -> str:
-        return self.backend.virtual_node
 
     def check(self, client: ClientTls | None, listener: DeclaredListenerTls) -> None:
         """Report every reason why the call can never succeed."""
@@ -207,7 +234,7 @@ class _CallCheck:
             if listener.mode is TlsMode.STRICT:
                 self._add(
                     self.policy,
-                    f"{self._node} is called in plain text, and its listener takes TLS only (mode STRICT), {_NEVER}",
+                    f"{self.node} is called in plain text, and its listener takes TLS only (mode STRICT), {_NEVER}",
                     "Add client_policy: {tls: {validation: ...}}",
                     f"{self.listener}.mode",
                 )
@@ -215,18 +242,18 @@ class _CallCheck:
         if listener.mode is TlsMode.DISABLED:
             self._add(
                 self.policy,
-                f"{self._node} is called over TLS, and its listener speaks plain text, {_NEVER}",
+                f"{self.node} is called over TLS, and its listener speaks plain text, {_NEVER}",
                 "Give the listener a certificate and mode STRICT, or remove tls here",
                 f"{self.listener}.mode",
             )
             return
         if listener.certificate:
-            self._check_backend(client.validation, listener.certificate.identity)
+            self._check_server(client.validation, listener.certificate.identity)
         if listener.validation:
             self._check_client(client, listener.validation)
 
-    def _check_backend(self, validation: Validation, presented: str) -> None:
-        """Report why the gateway would refuse the node's certificate."""
+    def _check_server(self, validation: Validation, presented: str) -> None:
+        """Report why the caller would refuse the node's certificate."""
         identity = self.mesh.identities.get(presented)
         if identity is None or validation.trust.hierarchy not in self.mesh.hierarchies:
             return
@@ -242,7 +269,7 @@ class _CallCheck:
         if identity.hierarchy not in trusted:
             self._add(
                 trust,
-                f"{self._node} presents identity {presented}, signed by hierarchy {identity.hierarchy} and not by "
+                f"{self.node} presents identity {presented}, signed by hierarchy {identity.hierarchy} and not by "
                 f"{' or '.join(trusted)}, {_NEVER}",
                 f"Trust hierarchy {identity.hierarchy}",
                 *given,
@@ -250,7 +277,7 @@ class _CallCheck:
         elif validation.names and not set(validation.names) & set(identity.names):
             self._add(
                 f"{self.policy}.validation.subject_alternative_names.match.exact",
-                f"{self._node} presents identity {presented}, which has none of these names, {_NEVER}",
+                f"{self.node} presents identity {presented}, which has none of these names, {_NEVER}",
                 f"Accept one of its dns_names: {_listed(identity.names)}",
                 *given,
             )
@@ -258,7 +285,7 @@ class _CallCheck:
             _check_names_exist(self.mesh, f"{self.policy}.validation", validation, self.findings)
 
     def _check_client(self, client: ClientTls, validation: Validation) -> None:
-        """Report why the node would refuse the gateway's certificate."""
+        """Report why the node would refuse the caller's certificate."""
         certificate = f"{self.policy}.certificate"
         hierarchy = validation.trust.hierarchy
         if hierarchy not in self.mesh.hierarchies:
@@ -273,7 +300,7 @@ class _CallCheck:
         if client.certificate is None:
             self._add(
                 certificate,
-                f"{self._node} demands a certificate of hierarchy {trusted}, and none is presented, {_NEVER}",
+                f"{self.node} demands a certificate of hierarchy {trusted}, and none is presented, {_NEVER}",
                 f"Add certificate: {{identity: ...}} with an identity of hierarchy {trusted}",
                 *given,
             )
@@ -286,7 +313,7 @@ class _CallCheck:
         if identity.hierarchy not in self.mesh.trusted(hierarchy):
             self._add(
                 f"{certificate}.identity",
-                f"{self._node} demands a certificate of hierarchy {trusted}, and identity {presented} is signed by "
+                f"{self.node} demands a certificate of hierarchy {trusted}, and identity {presented} is signed by "
                 f"{identity.hierarchy}, {_NEVER}",
                 f"Present an identity of hierarchy {trusted}, or let the listener trust {identity.hierarchy}",
                 *given,
@@ -296,7 +323,7 @@ class _CallCheck:
             # Names that no identity has are reported once at the listener, not for each caller.
             self._add(
                 f"{certificate}.identity",
-                f"{self._node} accepts {_listed(validation.names)}, and {presented} has none of these names, {_NEVER}",
+                f"{self.node} accepts {_listed(validation.names)}, and {presented} has none of these names, {_NEVER}",
                 f"Add one of {_listed(identity.names)} to the listener's subject_alternative_names",
                 *given,
                 f"{self.listener}.validation.subject_alternative_names.match.exact",

@@ -51,18 +51,18 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
 
 
 def _unreachable(mesh: Mesh) -> Iterator[Fault]:
-    called = {backend.virtual_node for _, _, backend in mesh.calls()}
+    called = {call.node for call in mesh.calls()}
     for node in mesh.virtual_nodes:
         if node not in called:
             yield Fault(
                 f"virtual_nodes.{node}",
                 "nobody calls it, and its security group admits nobody",
-                "Add it to a gateway's backends, or remove it and its service",
+                "Add it to the backends of a gateway or a node, or remove it and its service",
             )
     for name, gateway in mesh.virtual_gateways.items():
         routed = {route.virtual_node for route in gateway.routes}
         for index, backend in enumerate(gateway.backends):
-            if backend.virtual_node not in routed:
+            if backend.virtual_node and backend.virtual_node not in routed:
                 yield Fault(
                     f"virtual_gateways.{name}.backends[{index}]",
                     f"no route leads to {backend.virtual_node}",
@@ -78,18 +78,14 @@ def _unreachable(mesh: Mesh) -> Iterator[Fault]:
 
 
 def _permissive(mesh: Mesh) -> Iterator[Fault]:
-    """A node admits its gateways alone: if all of them use TLS, nobody comes in plain text."""
-    plain = {
-        backend.virtual_node
-        for gateway, _, backend in mesh.calls()
-        if mesh.virtual_gateways[gateway].client_tls(backend) is None
-    }
+    """A node admits its callers alone: if all of them use TLS, nobody comes in plain text."""
+    plain = {call.node for call in mesh.calls() if call.client_tls is None}
     for name, node in mesh.virtual_nodes.items():
         tls = node.listeners[0].tls
         if tls and tls.mode is TlsMode.PERMISSIVE and name not in plain:
             yield Fault(
                 f"virtual_nodes.{name}.listeners[0].tls.mode",
-                "PERMISSIVE admits plain text, and nobody can come with it: its security group admits gateways of this "
+                "PERMISSIVE admits plain text, and nobody can come with it: its security group admits callers of this "
                 "mesh only, and they use TLS",
                 "Write STRICT",
             )

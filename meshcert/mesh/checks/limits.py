@@ -53,7 +53,7 @@ LISTS = 2
 
 def resources(mesh: Mesh) -> dict[str, int]:
     """The number of resources of each stack that grows with the mesh, at most."""
-    edges = {(gateway, backend.virtual_node) for gateway, _, backend in mesh.calls()}
+    edges = {(call.caller, call.node) for call in mesh.calls()}
     balanced = [
         len(mesh.virtual_gateways[service.virtual_gateway].listeners)
         for service in mesh.services.values()
