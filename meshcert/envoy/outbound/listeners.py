@@ -30,10 +30,8 @@ def _refusal(sentence: str) -> Json:
     return {"direct_response": {"status": FORBIDDEN, "body": {"inline_string": f"{sentence}\n"}}}
 
 
-_NO_TUNNELS: Json = {
-    "match": {"connect_matcher": {}},
-    **_refusal("CONNECT is not spoken here: send the request itself, in plain text"),
-}
+_NO_TUNNELS: Json = {"match": {"connect_matcher": {}}, "direct_response": {"status": FORBIDDEN}}
+"""Envoy leaves the body of such an answer out."""
 
 
 def local_listener_name(port: int) -> str:
