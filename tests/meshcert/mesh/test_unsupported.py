@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from meshcert.mesh import Mesh, read_mesh
-from meshcert.mesh.translation import as_part, below, fields
-from meshcert.mesh.unsupported import UNSUPPORTED, instead
+from meshcert.mesh.reading.translation import as_part, below, fields
+from meshcert.mesh.reading.unsupported import UNSUPPORTED, instead
 from tests.meshcert.mesh.mesh_slips import COLOR, GATEWAY, NODE_TLS, changed
 
 if TYPE_CHECKING:
