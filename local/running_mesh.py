@@ -149,6 +149,18 @@ class RunningMesh:
         described = self._described(service, "RUNNING")
         return [Task(task["taskArn"], _address(task)) for task in described if task["lastStatus"] == "RUNNING"]
 
+    def ready_tasks(self) -> dict[str, list[Task]]:
+        """The healthy tasks of every service, by its name; those that are told to stop are not among them."""
+        ecs, cluster = self.client("ecs"), naming.cluster(self.name)
+        ready: dict[str, list[Task]] = {}
+        for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus="RUNNING"):
+            arns = page["taskArns"]
+            for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else ():
+                if task["lastStatus"] == "RUNNING" and task.get("healthStatus") == "HEALTHY":
+                    service = task["group"].removeprefix("service:")
+                    ready.setdefault(service, []).append(Task(task["taskArn"], _address(task)))
+        return ready
+
     def task(self, service: str) -> Task:
         """The one running task of a service with a desired count of 1."""
         (task,) = self.tasks(service)

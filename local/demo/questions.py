@@ -1,4 +1,4 @@
-"""How a declared pair is asked: through the caller's own Envoy, or as a client outside the mesh."""
+"""How a declared pair is asked: by a way into the caller, as the caller's application, or as a client outside."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from local.gateway_client import ASK_TIMEOUT_S
 from local.requests_seen import HEADER
 from local.tls_client import load_certificate
 from meshcert.mesh import proxy_settings
-from meshcert.proxy import TlsMode
+from meshcert.proxy import Listener, ListenerTls, TlsMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from local.demo.pairs import Pair
     from meshcert.material import Material
     from meshcert.mesh import Mesh
-    from meshcert.proxy import Listener, ProxySettings
+    from meshcert.proxy import Backend, ProxySettings
 
 METHOD = "Ask"
 """The gRPC method that is called; a stand-in answers every one."""
+LONGEST_TEXT = 80
 _FROM_ENVOY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 _GRPC_FROM_ENVOY = {"4", "14"}  # DEADLINE_EXCEEDED, UNAVAILABLE
 
@@ -37,11 +38,12 @@ class Question:
     One request that shows a pair at work.
 
     Args:
-        service: The service that is asked.
-        listener: Its listener that is asked.
+        service: The service whose Envoy is asked.
+        listener: Its listener that is asked: one to which others connect, or one on loopback for its application.
         identity: What the client presents; None: nothing, since nothing is asked for.
-        path: The request's path.
+        path: The request's path; empty for ``tcp``.
         grpc: Whether it is a unary gRPC call.
+        host: What an application names as host, or connects to for ``tcp``; empty: who asks is no application.
     """
 
     service: str
@@ -49,6 +51,7 @@ class Question:
     identity: str | None
     path: str
     grpc: bool = False
+    host: str = ""
 
     @property
     def tls(self) -> bool:
@@ -70,6 +73,8 @@ def question_for(mesh: Mesh, pair: Pair) -> Question | None:
         return Question(callee.service, callee.listener, named, routes[0].prefix if routes else "/")
     settings = proxy_settings(mesh, pair.caller.name)
     backend = backend_for(mesh, settings, callee)
+    if backend and settings.ways_out:
+        return _as_application(settings, backend)
     way_in = _way_in(mesh, settings)
     if backend is None or way_in is None:
         return None
@@ -77,10 +82,30 @@ def question_for(mesh: Mesh, pair: Pair) -> Question | None:
     if not prefixes:
         return None
     grpc = backend.protocol == "grpc"
-    path = prefixes[0]
-    if grpc:
-        path += METHOD if path.endswith("/") else f"/{METHOD}"
-    return Question(pair.caller.name, *way_in, path, grpc)
+    return Question(pair.caller.name, *way_in, _path(prefixes[0], grpc=grpc), grpc)
+
+
+def _as_application(settings: ProxySettings, backend: Backend) -> Question | None:
+    """A request as the application of a virtual node makes it: by host if it speaks HTTP, else by a port."""
+    for way in settings.ways_out:
+        for route in way.routes:
+            if route.backend == backend.name:
+                by_host = bool(settings.egress_port and way.hosts)
+                port = settings.egress_port if by_host else way.local_port
+                listener = Listener(port, way.protocol, ListenerTls(TlsMode.DISABLED))
+                grpc = way.protocol == "grpc"
+                path = "" if way.protocol == "tcp" else _path(route.prefix, grpc=grpc)
+                return Question(
+                    settings.service, listener, None, path, grpc, way.hosts[0] if way.hosts else way.backend
+                )
+    return None
+
+
+def _path(prefix: str, *, grpc: bool) -> str:
+    """A path below a prefix."""
+    if not grpc:
+        return prefix
+    return prefix + (METHOD if prefix.endswith("/") else f"/{METHOD}")
 
 
 def _way_in(mesh: Mesh, settings: ProxySettings) -> tuple[Listener, str | None] | None:
@@ -99,7 +124,7 @@ class Asking:
 
     Args:
         question: The question.
-        address: Finds the address to connect to.
+        address: Finds the address to connect to; raises LookupError if there is none.
         server_name: The name that the server's certificate must carry, and the request's authority.
         roots: What the server's certificate is checked against, PEM; empty without TLS.
         materials: The current material of each client, by identity; it may change at any time.
@@ -154,6 +179,20 @@ class Asking:
         """Whether somebody behind the Envoys has answered, whatever he said; they themselves give none of these."""
         by_envoy = response.status_code in _FROM_ENVOY or response.headers.get("grpc-status") in _GRPC_FROM_ENVOY
         return not by_envoy
+
+    def ask_once(self) -> tuple[str, str]:
+        """
+        Ask, over a connection of its own.
+
+        Returns:
+            What the answer says, and what an Envoy says in its stead; empty if it came from behind the Envoys.
+        """
+        with self.client() as client:
+            response = self.ask(client)
+        said = self.said(response)
+        if self.answered(response):
+            return said, ""
+        return said, f"{said} {response.headers.get('grpc-message') or response.text[:LONGEST_TEXT]}"
 
     def _send(self, client: httpx.Client, request_id: str) -> httpx.Response:
         extensions = {"sni_hostname": self.server_name}
