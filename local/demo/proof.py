@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local.demo.declared import Talk, talk
-from local.demo.pairs import pairs_of
+from meshcert.mesh.edges.pairs import pairs_of
 from local.demo.questions import Asking, question_for
 from local.demo.renewal import renew_under_load
 from local.demo.result import ENOUGH_REQUESTS, Result
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from local.demo.pairs import Pair
+    from meshcert.mesh.edges.pairs import Pair
     from meshcert.material import Material
 
 PAUSE_S = 0.005

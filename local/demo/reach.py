@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from local.demo.pairs import lets_in, pairs_of
+from meshcert.mesh.edges.pairs import lets_in, pairs_of
 from local.demo.questions import question_for
 from meshcert import naming
 from meshcert.contract.container import ADMIN_PORT

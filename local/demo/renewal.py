@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local.demo.pairs import presenters
+from meshcert.mesh.edges.pairs import presenters
 from local.ticking import Ticking
 
 if TYPE_CHECKING:

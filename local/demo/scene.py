@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from local.aws.config import CertificateTimes
 from local.cdk import ROOT, CdkCli
-from local.demo.pairs import presenters
+from meshcert.mesh.edges.pairs import presenters
 from local.demo.result import ENOUGH_REQUESTS
 from local.gateway_client import Gateway
 from local.running_mesh import RunningMesh, wait_until

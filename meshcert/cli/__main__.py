@@ -14,6 +14,7 @@ from meshcert.cli import exit_codes, mesh_file, screen
 from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
 from meshcert.cli.costs import estimate
+from meshcert.cli.map import command as map_command
 from meshcert.cli.options import (
     ChosenMesh,
     ago,
@@ -185,6 +186,7 @@ def verify(chosen: ChosenMesh, name: str, *, as_document: bool) -> None:
 
 cli.add_command(mesh_file.check)
 cli.add_command(mesh_file.schema)
+cli.add_command(map_command.draw)
 
 
 def _order(mesh: Account, order: str, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:

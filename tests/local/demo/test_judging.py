@@ -9,7 +9,7 @@ import pytest
 
 from local.cdk import ROOT
 from local.demo.declared import Counted, missing
-from local.demo.pairs import Manner, Pair, pairs_of
+from meshcert.mesh.edges.pairs import Manner, Pair, pairs_of
 from local.demo.proof import PairsCounted, ProofResult
 from local.demo.undeclared import Refusal, judge
 from local.tls_client import Attempt

@@ -10,7 +10,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from local.cdk import ROOT
-from local.demo.pairs import Manner, Pair, lets_in, outside_identities, pairs_of, presenters
+from meshcert.mesh.edges.pairs import Manner, Pair, lets_in, outside_identities, pairs_of, presenters
 from meshcert.mesh import Mesh, load_mesh, proxy_settings, read_mesh
 from tests.local.demo.random_meshes import meshes
 

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from local.cdk import ROOT
-from local.demo.pairs import pairs_of
+from meshcert.mesh.edges.pairs import pairs_of
 from local.demo.questions import Asking, Question, question_for
 from meshcert.mesh import Mesh
 
