@@ -40,9 +40,9 @@ def draw(chosen: ChosenMesh, output: Path) -> None:
     reading = read_for(file)
     if reading is None or reading.mesh is None:
         sys.exit(exit_codes.USAGE)
-    text = page(Shown(reading.mesh, file.name, reading.source.line))
+    drawn = page(Shown(reading.mesh, file.name, reading.source.line))
     try:
-        output.write_text(text, encoding="utf-8")
+        output.write_text(drawn.text, encoding="utf-8")
     except OSError as error:
         raise click.UsageError(f"{output} cannot be written: {error.strerror}") from error
-    tell(f"{output}: {len(reading.mesh.services)} services; open it in a browser")
+    tell(f"{output}: {drawn.told}; open it in a browser")

@@ -23,6 +23,8 @@ _BETWEEN = 120.0
 _LETTER = 8.0
 _NARROWEST, _WIDEST = 112.0, 232.0
 _SWEEPS = 12
+_ENTERED, _LEFT = 1, 2
+"""Of a party, while calls are followed: whether the calls behind it are still being followed."""
 _SPREAD = 26.0
 """Height of a box's side along which its calls leave or arrive."""
 
@@ -116,19 +118,19 @@ def _depths(parties: Sequence[str], calls: Iterable[tuple[str, str]]) -> dict[st
     forward: dict[str, list[str]] = {party: [] for party in parties}
     for root in sorted(parties, key=lambda each: each in called):
         stack = [(root, iter(callees[root]))] if root not in state else []
-        state.setdefault(root, 1)
+        state.setdefault(root, _ENTERED)
         while stack:
             party, left = stack[-1]
-            callee = next(left, None)
-            if callee is None:
-                state[party] = 2
+            onward = next(left, None)
+            if onward is None:
+                state[party] = _LEFT
                 order.append(party)
                 stack.pop()
-            elif state.get(callee) != 1:
-                forward[party].append(callee)
-                if callee not in state:
-                    state[callee] = 1
-                    stack.append((callee, iter(callees[callee])))
+            elif state.get(onward) != _ENTERED:
+                forward[party].append(onward)
+                if onward not in state:
+                    state[onward] = _ENTERED
+                    stack.append((onward, iter(callees[onward])))
     depth = dict.fromkeys(parties, 0)
     for party in reversed(order):
         for callee in forward[party]:
@@ -248,7 +250,7 @@ def _ways(
 
 
 def _spread(ends: Iterable[tuple[_Spot, float, int]]) -> dict[int, float]:
-    """For each call, how far from the middle of its box's side it begins or ends: calls in the order of their others."""
+    """How far from the middle of its box's side each call begins or ends: in the order of their other ends."""
     at: dict[_Spot, list[tuple[float, int]]] = {}
     for spot, other, number in ends:
         at.setdefault(spot, []).append((other, number))

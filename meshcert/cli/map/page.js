@@ -10,7 +10,7 @@
   const rows = all("tbody tr");
   const calls = all("#calls tbody tr");
 
-  const parties = (row) => [row.dataset.callee, ...(row.dataset.caller || "").split("\n")];
+  const parties = (row) => [row.dataset.callee, row.dataset.caller];
   const text = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
 
   const show = () => {

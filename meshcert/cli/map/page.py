@@ -6,7 +6,7 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.cli.map.lifetimes import lifetimes
 from meshcert.cli.map.markup import Markup, element, joined
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 _MEANS = {
     Manner.MUTUAL: "both sides prove who they are",
-    Manner.ONE_WAY: "the caller is anonymous",
-    Manner.PLAIN: "nobody proves anything, and the network can read it",
+    Manner.ONE_WAY: "the caller stays anonymous",
+    Manner.PLAIN: "nothing is proven, nothing is hidden",
 }
 _CAUSES = {
     RefusalCause.NO_CERTIFICATE: "they have no certificate to present",
@@ -52,8 +52,21 @@ class Shown:
     status: dict[str, Any] | None = None
 
 
-def page(shown: Shown) -> str:
-    """The whole page, as text of HTML."""
+class Drawn(NamedTuple):
+    """
+    A page that is ready to be written.
+
+    Args:
+        text: The whole page, as text of HTML.
+        told: What is in it, in a line.
+    """
+
+    text: str
+    told: str
+
+
+def page(shown: Shown) -> Drawn:
+    """Draw a mesh."""
     mesh = shown.mesh
     edges = edges_of(mesh)
     style, script = _own("page.css"), _own("page.js")
@@ -76,7 +89,10 @@ def page(shown: Shown) -> str:
         sections.insert(1, lifetimes(shown.status))
     main = element("main", None, _figure(mesh, edges), *sections)
     body = element("body", None, _header(shown, edges), main, _footer(shown), element("script", None, script))
-    return f"<!doctype html>\n{element('html', {'lang': 'en'}, head, body)}\n"
+    text = f"<!doctype html>\n{element('html', {'lang': 'en'}, head, body)}\n"
+    mutual = sum(edge.authenticated for edge in edges)
+    told = f"{_count(len(mesh.services), 'service')}, {_count(len(edges), 'call')}, {mutual} of them over mutual TLS"
+    return Drawn(text, told)
 
 
 def _own(name: str) -> Markup:
@@ -105,9 +121,9 @@ def _header(shown: Shown, edges: Sequence[Edge]) -> Markup:
     find = element(
         "p",
         {"class": "find"},
+        element("output", {"id": "found", "for": "find"}),
         element("label", {"for": "find"}, "Show only"),
         element("input", {"id": "find", "type": "search", "autocomplete": "off", "placeholder": "orders, plain text…"}),
-        element("output", {"id": "found", "for": "find"}, ""),
     )
     return element(
         "header",
@@ -140,7 +156,9 @@ def _call(shown: Shown, number: int, edge: Edge) -> Markup:
     places = [element("small", None, f"{shown.file}:{shown.line(place)} {place}") for place in edge.places]
     cells = [
         element("th", {"scope": "row"}, edge.caller.name),
-        element("td", None, element("b", None, edge.callee.name), element("small", None, f"{edge.port} {edge.protocol}")),
+        element(
+            "td", None, element("b", None, edge.callee.name), element("small", None, f"{edge.port} {edge.protocol}")
+        ),
         element("td", {"class": f"manner {STYLES[edge.manner]}"}, manner),
         element("td", None, *_caller_proves(shown.mesh, edge)),
         element("td", None, *_callee_proves(shown.mesh, edge)),
@@ -195,7 +213,7 @@ def _refusals(refused: Refused) -> Iterable[Markup]:
     for callers, why, cause, style in told:
         yield element(
             "tr",
-            {"class": style or None, "data-callee": refused.callee.service, "data-caller": " ".join(callers)},
+            {"class": style or None, "data-callee": refused.callee.service, "data-caller": ", ".join(callers)},
             element("th", {"scope": "row"}, name),
             element("td", None, ", ".join(callers)),
             element("td", None, why),

@@ -94,7 +94,7 @@ def _words(number: int, edge: Edge, way: Way) -> Markup:
     if edge.authenticated:
         return Markup()
     x, y = way.label
-    where = {"x": x, "y": y - 5, "class": f"words {STYLES[edge.manner]}", "data-line": f"line-{number}"}
+    where = {"x": x, "y": y + 4, "class": f"words {STYLES[edge.manner]}", "data-line": f"line-{number}"}
     return element("text", where, str(edge.manner))
 
 

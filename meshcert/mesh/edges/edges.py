@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.mesh.edges.pairs import Callee, Manner, pairs_of, refusal_of
+from meshcert.mesh.edges.pairs import Callee, Manner, pairs_of, refusal_of_caller
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.proxy import TlsMode
 
@@ -195,12 +195,9 @@ def _refused(mesh: Mesh, pairs: list[Pair]) -> Refused:
     for pair in pairs:
         if pair.declared:
             continue
-        found = [refusal_of(mesh, pair.callee.listener, each) for each in pair.presented]
-        if None in found or pair.callee.listener.tls.mode is TlsMode.PERMISSIVE:
+        cause = refusal_of_caller(mesh, pair)
+        if cause is None:
             admitted.append(pair.caller.name)
         else:
-            # Of several identities the one that comes closest: a wrong name has at least the right issuer.
-            closest = max(found, key=lambda each: list(type(each)).index(each) if each else 0)
-            if closest:
-                causes.setdefault(closest, []).append(pair.caller.name)
+            causes.setdefault(cause, []).append(pair.caller.name)
     return Refused(pairs[0].callee, {cause: tuple(names) for cause, names in causes.items()}, tuple(admitted))

@@ -168,6 +168,19 @@ def refusal_of(mesh: Mesh, listener: Listener, identity: str | None) -> RefusalC
     return None
 
 
+def refusal_of_caller(mesh: Mesh, pair: Pair) -> RefusalCause | None:
+    """
+    Why a listener refuses a caller, whatever the caller presents; None if it lets the caller in, or may in plain text.
+
+    Returns:
+        Of several identities' causes that of the one that comes closest: a wrong name has at least the right issuer.
+    """
+    if pair.callee.listener.tls.mode is TlsMode.PERMISSIVE:
+        return None
+    causes = [refusal_of(mesh, pair.callee.listener, identity) for identity in pair.presented]
+    return None if None in causes else max((cause for cause in causes if cause), key=list(RefusalCause).index)
+
+
 def _pair(mesh: Mesh, caller: Caller, callee: Callee, settings: ProxySettings | None) -> Pair:
     presented: Iterable[str | None] = caller.identities or (None,)
     trusted = tuple(identity for identity in presented if lets_in(mesh, callee.listener, identity))
