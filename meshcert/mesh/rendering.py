@@ -8,19 +8,18 @@ from typing import TYPE_CHECKING, Any
 from meshcert import naming, proxy
 from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.proxies import VirtualGateway
-from meshcert.mesh.routing.calls import calls_of
-from meshcert.mesh.routing.rendering import backend_routes, gateway_routes
-from meshcert.mesh.routing.ways_out import needs_egress_listener, ways_out
+from meshcert.mesh.rendered_routes import backend_routes, gateway_routes
+from meshcert.mesh.ways_out import needs_egress_listener, ways_out
 from meshcert.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from meshcert.mesh import proxies
+    from meshcert.mesh.calls import Call
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.routing.calls import Call
-    from meshcert.mesh.routing.ways_out import DeclaredWayOut
     from meshcert.mesh.services import DeclaredService
+    from meshcert.mesh.ways_out import DeclaredWayOut
 
 _PLAIN = proxy.ListenerTls(mode=proxy.TlsMode.DISABLED)
 
@@ -64,7 +63,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
     part = mesh.virtual_gateways[name] if declared.virtual_gateway else mesh.virtual_nodes[name]
     listeners = tuple(_listener(listener) for listener in part.listeners)
     place = f"virtual_gateways.{name}" if declared.virtual_gateway else f"virtual_nodes.{name}"
-    backends = tuple({call.node: _backend(mesh, call) for call in calls_of(mesh, place, part)}.values())
+    backends = tuple({call.node: _backend(mesh, call) for call in mesh.calls_of(place, part)}.values())
     routes = _gateway_routes(mesh, part) if isinstance(part, VirtualGateway) else ()
     sides: list[proxy.ListenerTls | proxy.BackendTls] = [listener.tls for listener in listeners]
     sides += [backend.tls for backend in backends if backend.tls]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.envoy.http.matching import route_match
-from meshcert.envoy.http.retries import RETRY_PAUSES, retry_policy
+from meshcert.envoy.http.retries import retry_policy
 from meshcert.envoy.http.rewriting import rewriting
 from meshcert.envoy.http.spoken import upgrades_of_route
 from meshcert.envoy.http.timeouts import route_timeouts
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from meshcert.envoy.api import Json
     from meshcert.proxy import Route
     from meshcert.timeouts import ProtocolTimeouts
-
-__all__ = ["APPLICATION_TRIES", "CONNECTIONS_TRIED", "RETRY_PAUSES", "TASKS_TRIED", "envoy_routes"]
 
 TASKS_TRIED = 12
 """

@@ -16,10 +16,10 @@ def route(
     name: str, to: str | dict[str, int], kind: str = "http_route", *, priority: int | None = None, **said: Any
 ) -> dict[str, Any]:
     """A router's route: what it says beside its targets is its match, but retry_policy and timeout."""
-    weights = {to: 1} if isinstance(to, str) else to
+    weights: dict[str, int] = {to: 1} if isinstance(to, str) else to
     beside = {key: said.pop(key) for key in ("retry_policy", "timeout") if key in said}
     targets = [{"virtual_node": node, "weight": weight} for node, weight in weights.items()]
-    spec = {"action": {"weighted_targets": targets}, **beside}
+    spec: dict[str, Any] = {"action": {"weighted_targets": targets}, **beside}
     return {
         "name": name,
         **({} if priority is None else {"priority": priority}),

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert import proxy
-from meshcert.mesh.proxies import DeclaredBackend, RequestTimeouts
-from meshcert.mesh.routing.calls import target_of, targets_of
+from meshcert.mesh.calls import target_of, targets_of
+from meshcert.mesh.proxies import DeclaredBackend
 from meshcert.mesh.routing.composition import composed
 from meshcert.mesh.routing.conditions import conditions_of
 from meshcert.mesh.routing.gateway_routes import DefaultRewrite, GatewayHttpAction
+from meshcert.mesh.routing.limits import RequestTimeouts
 from meshcert.mesh.routing.order import RankedRoute, in_order
 from meshcert.mesh.routing.retries import GrpcRetryPolicy
 from meshcert.routes import Retries, Rewriting, Target
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.proxies import SessionTimeouts, VirtualGateway
+    from meshcert.mesh.proxies import VirtualGateway
     from meshcert.mesh.routing.gateway_routes import GatewayRoute
+    from meshcert.mesh.routing.limits import SessionTimeouts
     from meshcert.mesh.routing.retries import HttpRetryPolicy
     from meshcert.mesh.routing.routers import RouterRoute, VirtualRouter
 
