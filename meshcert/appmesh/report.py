@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
+AS_IT_WAS = "→ "
+"""Begins what is said of a field whose value is kept; its place in the mesh file follows."""
+
+
 class Fate(StrEnum):
     """What becomes of something that the sources say."""
 

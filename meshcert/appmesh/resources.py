@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 
 class ResourceKind(StrEnum):
@@ -45,11 +45,17 @@ class Unset(str):
     __slots__ = ("names",)
     names: tuple[str, ...]
 
-    def __new__(cls, text: str, names: tuple[str, ...] = ()) -> Unset:
+    def __new__(cls, text: str, names: tuple[str, ...] = ()) -> Self:
         """A text with its placeholders' names."""
         made = super().__new__(cls, text)
         made.names = names
         return made
+
+
+def derived(text: str, *origins: str) -> str:
+    """A text made of others: :class:`Unset` if it still holds a placeholder of theirs."""
+    names = [name for origin in origins if isinstance(origin, Unset) for name in origin.names if name in text]
+    return Unset(text, tuple(dict.fromkeys(names))) if names else str(text)
 
 
 @dataclass(frozen=True)

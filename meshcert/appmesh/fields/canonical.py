@@ -2,8 +2,8 @@
 A specification in App Mesh's own words and types, however it was written; and each field of it told.
 
 CloudFormation writes keys in Pascal case, the API and Kubernetes in camel case, and people in any: keys are compared
-without case. What comes out has no key that is not in :data:`~meshcert.appmesh.fields.kinds.FIELDS`, and every value has
-its field's type, or is :class:`~meshcert.appmesh.resources.Unset`; fields may be missing.
+without case. What comes out has no key that is not in :data:`~meshcert.appmesh.fields.kinds.FIELDS`, and every value
+has its field's type, or is :class:`~meshcert.appmesh.resources.Unset`; fields may be missing.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.appmesh.fields.field import AppMeshField, ValueKind
 from meshcert.appmesh.fields.kinds import FIELDS
-from meshcert.appmesh.report import Fate
+from meshcert.appmesh.report import AS_IT_WAS, Fate
 from meshcert.appmesh.resources import MeshResource, ResourceKind, Unset
 from meshcert.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from meshcert.appmesh.report import ImportReport
 
 LONGEST_TEXT = 2048
@@ -45,7 +47,7 @@ class _Shape:
 
 def canonical(resource: MeshResource, report: ImportReport) -> dict[str, Any]:
     """The specification of a resource; what becomes of each of its fields goes into the report."""
-    read = _Reader(resource, report).part(_shape(resource.kind), resource.spec, "")
+    read = _Specification(resource, report).part(_shape(resource.kind), resource.spec, "")
     return read if isinstance(read, dict) else {}
 
 
@@ -63,7 +65,7 @@ def _shape(kind: ResourceKind) -> _Shape:
 
 
 @dataclass
-class _Reader:
+class _Specification:
     resource: MeshResource
     report: ImportReport
 
@@ -83,7 +85,9 @@ class _Reader:
         if isinstance(raw, Unset) and not (shape.leaf and shape.leaf.kind is ValueKind.TEXT):
             return self._unset(raw, path)
         if not isinstance(raw, list):
-            self.report.tell(Fate.CHANGED, path, "it is a list, and one item is written as it stands", str(self.resource))
+            self.report.tell(
+                Fate.CHANGED, path, "it is a list, and one item is written as it stands", str(self.resource)
+            )
             raw = [raw]
         if len(raw) > MOST_ITEMS:
             self._strange(path, f"it has {len(raw)} items, and {MOST_ITEMS} are read")
@@ -118,18 +122,8 @@ class _Reader:
             return self._duration(raw, path)
         if isinstance(raw, Unset):
             return raw
-        if isinstance(raw, dict | list):
-            return self._strange(path, f"expected {leaf.kind}")
-        if leaf.kind is ValueKind.TEXT:
-            text = str(raw).lower() if isinstance(raw, bool) else str(raw)
-            if len(text) > LONGEST_TEXT:
-                return self._strange(path, f"a text of {len(text)} characters, and {LONGEST_TEXT} are the most")
-            return text
-        if leaf.kind is ValueKind.FLAG:
-            flag = _FLAGS.get(str(raw).lower())
-            return self._strange(path, "expected true or false") if flag is None else flag
-        number = _whole(raw)
-        return self._strange(path, "expected a whole number") if number is None else number
+        read = None if isinstance(raw, dict | list) else _READERS[leaf.kind](raw)
+        return self._strange(path, f"expected {leaf.kind}") if read is None else read
 
     def _duration(self, raw: Any, path: str) -> Any:
         if isinstance(raw, Unset):
@@ -145,7 +139,7 @@ class _Reader:
         return float(number) if seconds == 1.0 else round(number * seconds, 3)
 
     def _tell(self, leaf: AppMeshField) -> None:
-        self.report.tell(leaf.fate, leaf.path, leaf.note or f"→ {leaf.becomes}", str(self.resource))
+        self.report.tell(leaf.fate, leaf.path, leaf.note or f"{AS_IT_WAS}{leaf.becomes}", str(self.resource))
 
     def _strange(self, path: str, problem: str) -> Any:
         self.report.tell(Fate.LOST, path or "spec", problem, str(self.resource))
@@ -161,8 +155,25 @@ class _Reader:
         return _MISSING
 
 
+def _text(raw: Any) -> str | None:
+    text = str(raw).lower() if isinstance(raw, bool) else str(raw)
+    return text if len(text) <= LONGEST_TEXT else None
+
+
+def _flag(raw: Any) -> bool | None:
+    return _FLAGS.get(str(raw).lower())
+
+
 def _whole(raw: Any) -> int | None:
     if isinstance(raw, bool) or not _INTEGER.fullmatch(str(raw)):
         return None
     number = int(float(str(raw)))
     return number if number <= LARGEST else None
+
+
+_READERS: dict[ValueKind, Callable[[Any], Any]] = {
+    ValueKind.TEXT: _text,
+    ValueKind.FLAG: _flag,
+    ValueKind.WHOLE: _whole,
+}
+"""A value of each kind, or None if it is none."""

@@ -11,8 +11,8 @@ from meshcert.appmesh.report import Fate
 class ValueKind(StrEnum):
     """What a field holds."""
 
-    TEXT = "text"
-    WHOLE = "whole number"
+    TEXT = "a text of 2048 characters at most"
+    WHOLE = "a whole number"
     FLAG = "true or false"
     DURATION = "duration"
     TREE = "anything"

@@ -32,7 +32,9 @@ def _node() -> tuple[AppMeshField, ...]:
         *listener_tls(f"{_NODE}.listeners"),
         *(
             kept(
-                f"listeners[].timeout.{protocol}.perRequest", _DURATION, f"{_NODE}.listeners.timeout.{protocol}.per_request"
+                f"listeners[].timeout.{protocol}.perRequest",
+                _DURATION,
+                f"{_NODE}.listeners.timeout.{protocol}.per_request",
             )
             for protocol in ("http", "http2", "grpc")
         ),
@@ -96,7 +98,7 @@ def _logging() -> tuple[AppMeshField, ...]:
     return (
         lost(
             "logging",
-            "there is no access log of every request yet; refused peers and failed requests go to the service's log group",
+            "there is no log of every request yet; refused peers and failed requests go to the service's log group",
         ),
     )
 

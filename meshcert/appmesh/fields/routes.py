@@ -38,7 +38,8 @@ def gateway_routes() -> tuple[AppMeshField, ...]:
         becomes = f"{_GATEWAY_ROUTES}.{key}"
         found += _match(path, becomes)
         found += [
-            kept(f"{path}.match.hostname.{one}", _TEXT, f"{becomes}.match.hostname.{one}") for one in ("exact", "suffix")
+            kept(f"{path}.match.hostname.{one}", _TEXT, f"{becomes}.match.hostname.{one}")
+            for one in ("exact", "suffix")
         ]
         rewrite, action = f"{path}.action.rewrite", f"{becomes}.action"
         found += [
@@ -92,7 +93,10 @@ def _values(path: str, becomes: str) -> list[AppMeshField]:
     return [
         kept(f"{path}.name", _TEXT, f"{becomes}.name"),
         kept(f"{path}.invert", _FLAG, f"{becomes}.invert"),
-        *(kept(f"{path}.match.{one}", _TEXT, f"{becomes}.match.{one}") for one in ("exact", "prefix", "suffix", "regex")),
+        *(
+            kept(f"{path}.match.{one}", _TEXT, f"{becomes}.match.{one}")
+            for one in ("exact", "prefix", "suffix", "regex")
+        ),
         *(kept(f"{path}.match.range.{one}", _WHOLE, f"{becomes}.match.range.{one}") for one in ("start", "end")),
     ]
 
@@ -103,5 +107,8 @@ def _retries(path: str, becomes: str) -> list[AppMeshField]:
     return [
         kept(f"{policy}.maxRetries", _WHOLE, f"{into}.max_retries"),
         kept(f"{policy}.perRetryTimeout", _DURATION, f"{into}.per_retry_timeout"),
-        *(kept(f"{policy}.{each}[]", _TEXT, f"{into}.{each.replace('RetryEvents', '_retry_events')}") for each in events),
+        *(
+            kept(f"{policy}.{each}[]", _TEXT, f"{into}.{each.replace('RetryEvents', '_retry_events')}")
+            for each in events
+        ),
     ]
