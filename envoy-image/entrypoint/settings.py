@@ -119,7 +119,7 @@ def _proxy(text: str, faults: list[Fault]) -> ProxySettings | None:
 
 def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
     """Place and problem of settings that are well-formed but would give a configuration that Envoy refuses."""
-    if not proxy.listeners:
+    if not (proxy.listeners or proxy.ways_out):
         yield "listeners", "there is none"
     if not proxy.application_port and not proxy.routes:
         yield "routes", "there is neither a route nor an application_port"
@@ -164,6 +164,11 @@ def _backend_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
     backends = [backend.name for backend in proxy.backends]
     for number, route in enumerate(proxy.routes):
         yield from _known(f"routes[{number}].backend", route.backend, backends)
+    for number, way in enumerate(proxy.ways_out):
+        if way.local_port:
+            yield from _endpoint_faults(f"ways_out[{number}]", way.local_port, way.protocol)
+        for index, route in enumerate(way.routes):
+            yield from _known(f"ways_out[{number}].routes[{index}].backend", route.backend, backends)
 
 
 def _known(place: str, name: str, names: Container[str]) -> Iterator[tuple[str, str]]:

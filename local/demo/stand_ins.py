@@ -13,7 +13,7 @@ import yaml
 
 from local.cdk import ROOT
 from meshcert.mesh import Mesh, load_mesh
-from meshcert.mesh.source import read_yaml
+from meshcert.mesh.reading.source import read_yaml
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,8 +16,8 @@ from meshcert.cli.screen import Screen, show_costs, show_lines
 from meshcert.cli.terminal import SCHEMA, tell_aside, tell_json, tell_lines
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.checks.limits import MOST_RESOURCES
-from meshcert.mesh.loading import read_bounded, read_mesh
-from meshcert.mesh.schema import json_schema
+from meshcert.mesh.reading.loading import read_bounded, read_mesh
+from meshcert.mesh.reading.schema import json_schema
 
 if TYPE_CHECKING:
     from meshcert.errors import Fault

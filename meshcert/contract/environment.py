@@ -28,3 +28,10 @@ HEALTH_CHECK_PATH = "MESHCERT_HEALTH_CHECK_PATH"
 
 METADATA_URI = "ECS_CONTAINER_METADATA_URI_V4"
 """Amazon ECS sets it: where a container finds its task's metadata."""
+
+PROXY_ENVIRONMENT = ("HTTP_PROXY", "http_proxy")
+"""Of the application, if it asks for it: where its plain HTTP requests go. ``HTTPS_PROXY`` would ask for tunnels."""
+NO_PROXY = ("NO_PROXY", "no_proxy")
+"""Of the application: the hosts that it reaches itself."""
+NODE_USES_PROXY = "NODE_USE_ENV_PROXY"
+"""Makes Node look at the variables above (Node.js 24, command-line API)."""

@@ -9,6 +9,7 @@ from meshcert.envoy.admin import admin
 from meshcert.envoy.api import CARES_RESOLVER, DOWNSTREAM_CONNECTIONS, Json, extension
 from meshcert.envoy.clusters import application_cluster, backend_cluster, sds_cluster
 from meshcert.envoy.listeners import ingress_listener
+from meshcert.envoy.outbound.listeners import ways_out_listeners
 from meshcert.envoy.ways_in import readiness_listeners, ways_in_source
 from meshcert.proxy import DeliveryMode
 
@@ -63,9 +64,10 @@ def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
 
 def _listeners(settings: ProxySettings, addresses: Addresses) -> list[Json]:
     """The listeners that stand from the start."""
+    own = ways_out_listeners(settings, addresses)
     if settings.awaits_application:
-        return readiness_listeners(settings, addresses)
-    return [ingress_listener(listener, settings, addresses) for listener in settings.listeners]
+        return [*readiness_listeners(settings, addresses), *own]
+    return [*(ingress_listener(listener, settings, addresses) for listener in settings.listeners), *own]
 
 
 def _resolver(address: str) -> Json:

@@ -9,7 +9,6 @@ from meshcert.envoy.access_log import refused_backends, refused_clients
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import (
     HTTP_CONNECTION_MANAGER,
-    PREVIOUS_HOSTS,
     ROUTER,
     TCP_PROXY,
     TLS_INSPECTOR,
@@ -19,8 +18,9 @@ from meshcert.envoy.api import (
 )
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
 from meshcert.envoy.connection_cap import cut_connections, drained_connections
-from meshcert.envoy.http.spoken import spoken, upgrades_of_route
-from meshcert.envoy.http.timeouts import route_timeouts, session_timeout
+from meshcert.envoy.http.routes import APPLICATION_TRIES, CONNECTIONS_TRIED, RETRY_PAUSES, TASKS_TRIED, envoy_routes
+from meshcert.envoy.http.spoken import spoken
+from meshcert.envoy.http.timeouts import session_timeout
 from meshcert.envoy.secrets import secret_source
 from meshcert.envoy.tls import downstream_socket
 from meshcert.proxy import Route, TlsMode
@@ -32,24 +32,6 @@ HANDSHAKE_TIMEOUT_S = 10.0
 """Longest time for a TLS handshake, seconds. Envoy has no limit of its own: a silent client would stay connected."""
 TCP_EARLY_BYTES = 16_384
 """Bytes that a client may send before its upstream connection is established: one TLS record."""
-TASKS_TRIED = 12
-"""
-Tasks of a backend that a request is offered at most, while none of them accepts its connection.
-
-Cloud Map names a task from the moment it runs, long before it opens its ways in. With four tries, a deployment of four
-tasks or more made requests fail: one after the other met tasks that were still starting.
-"""
-CONNECTIONS_TRIED = 2 * TASKS_TRIED
-"""
-Attempts of a TCP connection at most.
-
-It may meet a task twice, where a request leaves out those that it has met: with as many attempts as tasks, three of
-four runs among eleven tasks that were starting lost a connection; with twice as many, none of twenty did.
-"""
-RETRY_PAUSES = {"base_interval": "0.025s", "max_interval": "0.05s"}
-"""``core.v3.BackoffStrategy``: all tasks in half a second, and time for Envoy to leave out those that failed before."""
-APPLICATION_TRIES = 4
-"""Times that a request is offered to the application in the same task: there is no other."""
 CLIENT_CERT_SPELLINGS = tuple(
     f"x{first}forwarded{second}client{third}cert" for first, second, third in product("-_", repeat=3)
 )[1:]
@@ -154,45 +136,9 @@ def _told_backends(field: str, settings: ProxySettings) -> Json:
 
 
 def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:
-    """The ``route.v3.Route`` list, longest prefix first: Envoy takes the first route that matches."""
+    """The ``route.v3.Route`` list of a listener: a gateway's own, or the one way to a node's application."""
     protocols = {backend.name: backend.protocol for backend in settings.backends}
     protocols[APPLICATION_CLUSTER] = protocols.get(APPLICATION_CLUSTER, listener.protocol)
     routes = settings.routes or (Route("/", APPLICATION_CLUSTER),)
     tries = TASKS_TRIED if settings.routes else APPLICATION_TRIES
-    return [
-        {
-            "match": {"prefix": route.prefix},
-            "route": {
-                "cluster": route.backend,
-                **_limits(protocols[route.backend], route, listener),
-                **upgrades_of_route(protocols[route.backend]),
-                "retry_policy": _retry_policy(tries),
-            },
-        }
-        for route in sorted(routes, key=lambda route: len(route.prefix), reverse=True)
-    ]
-
-
-def _limits(protocol: str, route: Route, listener: Listener) -> Json:
-    """The more specific wins: what the settings say of a route, then of a listener."""
-    return route_timeouts(protocol, route.timeouts.otherwise(listener.timeouts.of(protocol)))
-
-
-def _retry_policy(tries: int) -> Json:
-    """
-    ``route.v3.RetryPolicy`` for requests that certainly were not processed, whatever their method.
-
-    These are requests whose connection was never made, whose stream the peer refused unread (HTTP/2 REFUSED_STREAM,
-    also after GOAWAY), or whose connection broke before they were sent. A stopping or rotating backend causes all
-    three.
-
-    Args:
-        tries: How often such a request is sent at most.
-    """
-    return {
-        "retry_on": "connect-failure,refused-stream,reset-before-request",
-        "num_retries": tries - 1,
-        "retry_host_predicate": [extension("envoy.retry_host_predicates.previous_hosts", PREVIOUS_HOSTS)],
-        "host_selection_retry_max_attempts": tries - 1,
-        "retry_back_off": RETRY_PAUSES,
-    }
+    return envoy_routes(routes, protocols, listener.timeouts, tries)

@@ -7,8 +7,8 @@ Only the CDK app, the stacks and the command line import it; functions and the i
 from __future__ import annotations
 
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
-from meshcert.mesh.loading import Reading, load_mesh, read_mesh
 from meshcert.mesh.mesh import Mesh
+from meshcert.mesh.reading.loading import Reading, load_mesh, read_mesh
 from meshcert.mesh.rendering import SecretIds, proxy_settings
 from meshcert.mesh.services import DeclaredService
 

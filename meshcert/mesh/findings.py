@@ -18,7 +18,7 @@ class Findings:
     The faults of one file.
 
     Args:
-        doubtful: Places that hold stand-ins (:mod:`meshcert.mesh.mending`): no fault may depend on one.
+        doubtful: Places that hold stand-ins (:mod:`meshcert.mesh.reading.mending`): no fault may depend on one.
     """
 
     def __init__(self, doubtful: Iterable[str] = ()) -> None:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
+from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.part import NAME_SCHEMA, Part
 from meshcert.mesh.proxies import VirtualGateway, VirtualNode
-from meshcert.mesh.routing.calls import calls_of
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
 from meshcert.mesh.services import DeclaredService
@@ -18,8 +18,7 @@ from meshcert.mesh.services import DeclaredService
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcert.mesh.proxies import Validation
-    from meshcert.mesh.routing.calls import Call
+    from meshcert.mesh.proxies import DeclaredBackend, Validation
     from meshcert.san import San
 
 SCHEMA = 1
@@ -200,7 +199,17 @@ class Mesh(Part):
     def calls(self) -> Iterator[Call]:
         """Every call that the mesh allows, by caller in the file's order."""
         for place, proxy in self.callers:
-            yield from calls_of(self, place, proxy)
+            yield from self.calls_of(place, proxy)
+
+    def calls_of(self, place: str, proxy: VirtualGateway | VirtualNode) -> Iterator[Call]:
+        """The calls of one proxy, in the file's order; a node behind two of its backends is called twice."""
+        for where, backend in backends_of(place, proxy):
+            for node in self.nodes_behind(backend):
+                yield Call(place, proxy, where, backend, node)
+
+    def nodes_behind(self, backend: DeclaredBackend) -> tuple[str, ...]:
+        """The virtual nodes that may answer a backend's requests, each once; they may not exist."""
+        return nodes_behind(backend, self.virtual_services, self.virtual_routers)
 
     def _checks(self, identity: str) -> Iterator[Validation]:
         """The validation that each peer applies to the identity's certificate."""

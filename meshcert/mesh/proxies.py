@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Limit, Part, Port
+from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Part, Port
 from meshcert.mesh.routing.gateway_routes import GatewayRoute
+from meshcert.mesh.routing.limits import DeclaredTimeouts
+from meshcert.mesh.routing.ports import GatewayPort, NodePort
 from meshcert.proxy import TlsMode
-from meshcert.timeouts import ProtocolTimeouts, Timeouts
 
 if TYPE_CHECKING:
     from meshcert.san import San
-
-
-class GatewayProtocol(StrEnum):
-    """What a virtual gateway's listener speaks: it routes requests, so plain TCP is none of them."""
-
-    HTTP = "http"
-    HTTP2 = "http2"
-    GRPC = "grpc"
-
-
-class NodeProtocol(StrEnum):
-    """What a virtual node's listener speaks."""
-
-    HTTP = "http"
-    HTTP2 = "http2"
-    GRPC = "grpc"
-    TCP = "tcp"
 
 
 class IdentityReference(Part):
@@ -104,46 +87,6 @@ class ClientPolicy(Part):
     """Left out: plain text."""
 
 
-class RequestTimeouts(Part):
-    """Limits of a request, seconds; 0 is none."""
-
-    per_request: Limit | None = Field(default=None, examples=[60.0])
-    """From the end of the request to the end of its answer; after that it is cut (504 if the answer had not begun)."""
-    idle: Limit | None = Field(default=None, examples=[900.0])
-    """Silence in both directions; after that the request is cut (504 if the answer had not begun)."""
-    stream: Limit | None = Field(default=None, examples=[3600.0])
-    """From the request's first byte to the end of its answer, uploads, WebSockets and gRPC streams included."""
-
-
-class SessionTimeouts(Part):
-    """Limits of a `tcp` session, seconds; 0 is none."""
-
-    idle: Limit | None = Field(default=None, examples=[3600.0])
-    """Silence in both directions; after that the session is cut."""
-
-
-class DeclaredTimeouts(Part, title="Timeout"):
-    """Limits by the protocol of the virtual node. What a place leaves out, the next less specific one says."""
-
-    http: RequestTimeouts | None = None
-    """Requests to nodes that speak http."""
-    http2: RequestTimeouts | None = None
-    """Requests to nodes that speak http2."""
-    grpc: RequestTimeouts | None = None
-    """Requests to nodes that speak grpc."""
-    tcp: SessionTimeouts | None = None
-    """Sessions of nodes that speak tcp."""
-
-    @property
-    def by_protocol(self) -> ProtocolTimeouts:
-        """The limits that are set, by protocol."""
-        http, http2, grpc = (
-            Timeouts(each.per_request, each.idle, each.stream) if each else Timeouts()
-            for each in (self.http, self.http2, self.grpc)
-        )
-        return ProtocolTimeouts(http, http2, grpc, Timeouts(idle_s=self.tcp.idle) if self.tcp else Timeouts())
-
-
 class BackendDefaults(Part):
     """What holds for backends without a client_policy of their own."""
 
@@ -176,24 +119,6 @@ class EgressListener(Part):
 
     port: Port = 15001
     """TCP port on loopback."""
-
-
-class GatewayPort(Part):
-    """Where a virtual gateway listens."""
-
-    port: Port = Field(examples=[8443])
-    """TCP port."""
-    protocol: GatewayProtocol = Field(examples=["http"])
-    """`http` serves HTTP/1.1 and HTTP/2 as the client asks."""
-
-
-class NodePort(Part):
-    """Where a virtual node listens."""
-
-    port: Port = Field(examples=[9443])
-    """TCP port."""
-    protocol: NodeProtocol = Field(examples=["http"])
-    """`http` serves HTTP/1.1 and HTTP/2 as the client asks."""
 
 
 class GatewayListener(Part):

@@ -8,18 +8,17 @@ from typing import TYPE_CHECKING, Any
 from meshcert import naming, proxy
 from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.proxies import VirtualGateway
-from meshcert.mesh.routing.calls import calls_of, nodes_behind
-from meshcert.mesh.routing.ways_out import needs_egress_listener, ways_out
+from meshcert.mesh.ways_out import needs_egress_listener, ways_out
 from meshcert.timeouts import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from meshcert.mesh import proxies
+    from meshcert.mesh.calls import Call
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.routing.calls import Call
-    from meshcert.mesh.routing.ways_out import DeclaredWayOut
     from meshcert.mesh.services import DeclaredService
+    from meshcert.mesh.ways_out import DeclaredWayOut
 
 _PLAIN = proxy.ListenerTls(mode=proxy.TlsMode.DISABLED)
 
@@ -63,7 +62,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
     part = mesh.virtual_gateways[name] if declared.virtual_gateway else mesh.virtual_nodes[name]
     listeners = tuple(_listener(listener) for listener in part.listeners)
     place = f"virtual_gateways.{name}" if declared.virtual_gateway else f"virtual_nodes.{name}"
-    backends = tuple({call.node: _backend(mesh, call) for call in calls_of(mesh, place, part)}.values())
+    backends = tuple({call.node: _backend(mesh, call) for call in mesh.calls_of(place, part)}.values())
     routes = tuple(_route(mesh, part, route) for route in part.routes) if isinstance(part, VirtualGateway) else ()
     sides: list[proxy.ListenerTls | proxy.BackendTls] = [listener.tls for listener in listeners]
     sides += [backend.tls for backend in backends if backend.tls]
@@ -150,7 +149,7 @@ def _ways_out(mesh: Mesh, node: str) -> dict[str, Any]:
 
 
 def _way_out(mesh: Mesh, backend: proxies.DeclaredBackend, way: DeclaredWayOut) -> proxy.WayOut:
-    (node,) = nodes_behind(mesh, backend)
+    (node,) = mesh.nodes_behind(backend)
     limits = Timeouts()
     for declared in (backend.timeout, mesh.virtual_nodes[node].listeners[0].timeout):
         limits = limits.otherwise(declared.by_protocol.of(way.port.protocol.value))

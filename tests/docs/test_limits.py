@@ -9,13 +9,13 @@ from entrypoint.envoy import admin, plain_http
 from meshcert import bounded_json
 from meshcert.lifecycle.asking import triggers
 from meshcert.material import document
-from meshcert.mesh import loading, source
+from meshcert.mesh.reading import loading, source
 from tests.docs.pages import ROOT, rows
 
 READ = {place.strip("`"): limit for _, limit, place in rows("docs/limits.md", "| what | limit | where it is said |")}
 BOUNDS = {
     "meshcert/bounded_json.py": (bounded_json.MOST_BYTES, bounded_json.DEEPEST, 64),
-    "meshcert/mesh/source.py": (
+    "meshcert/mesh/reading/source.py": (
         *(source.MOST_BYTES, source.DEEPEST, source.MOST_VALUES, source.LONGEST_NUMBER),
         loading.MOST_FAULTS,
     ),

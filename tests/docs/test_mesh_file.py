@@ -10,7 +10,6 @@ from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.mesh.checks.network import MOST_RULES
 from meshcert.mesh.issuance import MOST_NAMES
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
-from meshcert.mesh.proxies import VirtualNode
 from meshcert.mesh.services import Application, ApplicationHealthCheck, DeclaredService, EgressRule
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S
 from tests.docs.pages import PAGES, rows
@@ -83,8 +82,7 @@ def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:
 
 def test_the_limits_are_those_of_the_code() -> None:
     """A limit that goes is taken from the page, and from the README's first screen."""
-    assert "backends" not in VirtualNode.model_fields
-    in_words = {"image", "port", "keep_alive_s", "health_check", "drop_capabilities", "egress"}
+    in_words = {"image", "port", "keep_alive_s", "health_check", "drop_capabilities", "proxy_environment", "egress"}
     assert set(Application.model_fields) == in_words
     assert f"| services in a mesh | {SERVICES}, " in LIMITS
     assert f"| {LONGEST_MESH_NAME} characters, {LONGEST_NAME} characters |" in LIMITS

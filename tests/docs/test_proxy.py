@@ -10,7 +10,7 @@ import pytest
 from evidence.fixtures.proxies import teller
 from meshcert.envoy.access_log import refused_clients
 from meshcert.envoy.causes import CAUSES, OTHER, cause_expression
-from meshcert.mesh.proxies import RequestTimeouts, SessionTimeouts
+from meshcert.mesh.routing.limits import RequestTimeouts, SessionTimeouts
 from meshcert.proxy import TlsMode
 from meshcert.timeouts import DEFAULT_TIMEOUTS
 from tests.docs.pages import PAGES, rows

@@ -26,7 +26,7 @@ def test_the_first_screen_says_that_it_has_not_run_on_aws() -> None:
 def test_the_first_screen_says_what_it_cannot_do() -> None:
     """The limits that most would otherwise find out at the end of a day."""
     assert "](docs/limits.md)" in FIRST_SCREEN
-    assert "**Services do not call each other.**" in FIRST_SCREEN
+    assert "**Nothing is intercepted.**" in FIRST_SCREEN
 
 
 def test_every_way_of_rotating_is_in_the_readme() -> None:

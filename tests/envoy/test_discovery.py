@@ -14,7 +14,7 @@ from evidence.fixtures.container import eventually, request
 from evidence.fixtures.proxies import TELLER_NAME, gateway
 from evidence.fixtures.registrations import NAMESPACE
 from meshcert.envoy.host_health import FAILURES
-from meshcert.envoy.listeners import TASKS_TRIED
+from meshcert.envoy.http.routes import TASKS_TRIED
 from meshcert.proxy import Backend
 from tests.envoy.conftest import both_deliveries
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.naming import dns_name_problem, suggestion
-from meshcert.mesh.proxies import DeclaredListenerTls, NodeProtocol
-from meshcert.mesh.routing.calls import nodes_behind
+from meshcert.mesh.proxies import DeclaredListenerTls
+from meshcert.mesh.routing.ports import NodeProtocol
 from meshcert.proxy import TlsMode
 from meshcert.san import Dns
 
@@ -123,7 +123,7 @@ def _check_backend(mesh: Mesh, where: str, caller: str, backend: DeclaredBackend
         return
     if caller == f"virtual_nodes.{backend.virtual_node}":
         findings.add(place, "a virtual node cannot be a backend of its own", "Remove it")
-    for node in nodes_behind(mesh, backend) if caller.startswith("virtual_gateways.") else ():
+    for node in mesh.nodes_behind(backend) if caller.startswith("virtual_gateways.") else ():
         declared = mesh.virtual_nodes.get(node)
         if declared and declared.listeners[0].port_mapping.protocol is NodeProtocol.TCP:
             findings.add(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshcert.contract.container import ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT
 from meshcert.contract.discovery import CALLERS_LEARN_S
 from meshcert.contract.stopping import LONGEST_DRAIN_S, LONGEST_STOP_S, envoy_stop_s, readiness_stop_s
-from meshcert.mesh.proxies import NodeProtocol
+from meshcert.mesh.routing.ports import NodeProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.routing.calls import calls_of, nodes_behind
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.proxies import DeclaredTimeouts
+    from meshcert.mesh.routing.limits import DeclaredTimeouts
 
 
 def check_timeouts(mesh: Mesh, findings: Findings) -> None:
@@ -35,13 +33,13 @@ def _declared(mesh: Mesh) -> Iterator[tuple[str, DeclaredTimeouts, list[str]]]:
     """Every place that may have timeouts, what it says, and the virtual nodes whose requests it is about."""
     for name, gateway in mesh.virtual_gateways.items():
         place = f"virtual_gateways.{name}"
-        nodes = [call.node for call in calls_of(mesh, place, gateway)]
+        nodes = [call.node for call in mesh.calls_of(place, gateway)]
         for index, listener in enumerate(gateway.listeners):
             yield f"{place}.listeners[{index}]", listener.timeout, nodes
         for index, route in enumerate(gateway.routes):
             yield f"{place}.routes[{index}]", route.timeout, [route.virtual_node]
     for place, proxy in mesh.callers:
         for index, backend in enumerate(proxy.backends):
-            yield f"{place}.backends[{index}]", backend.timeout, list(nodes_behind(mesh, backend))
+            yield f"{place}.backends[{index}]", backend.timeout, list(mesh.nodes_behind(backend))
     for name, node in mesh.virtual_nodes.items():
         yield f"virtual_nodes.{name}.listeners[0]", node.listeners[0].timeout, [name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.contract.container import ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT
-from meshcert.mesh.routing.ways_out import needs_egress_listener, ways_out
+from meshcert.mesh.ways_out import needs_egress_listener, ways_out
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings

@@ -7,8 +7,9 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from meshcert.mesh.part import Part, Port
-from meshcert.mesh.proxies import NodePort, RequestTimeouts, SessionTimeouts
+from meshcert.mesh.routing.limits import RequestTimeouts, SessionTimeouts
 from meshcert.mesh.routing.matches import GrpcMatch, HttpMatch, Priority, TcpMatch
+from meshcert.mesh.routing.ports import NodePort
 from meshcert.mesh.routing.retries import GrpcRetryPolicy, HttpRetryPolicy
 
 Weight = Annotated[int, Strict(), Field(ge=0, le=100)]

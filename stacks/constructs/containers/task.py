@@ -15,8 +15,16 @@ from aws_cdk import Duration, Size
 from aws_cdk import aws_ecs as ecs
 
 from meshcert import naming
-from meshcert.contract.container import MATERIAL_DIR, READY_FILE, USER_ID
-from meshcert.contract.environment import APPLICATION_PORT, DRAIN, HEALTH_CHECK_PATH, PROXY
+from meshcert.contract.container import LOOPBACK, MATERIAL_DIR, READY_FILE, USER_ID
+from meshcert.contract.environment import (
+    APPLICATION_PORT,
+    DRAIN,
+    HEALTH_CHECK_PATH,
+    NO_PROXY,
+    NODE_USES_PROXY,
+    PROXY,
+    PROXY_ENVIRONMENT,
+)
 from meshcert.contract.stopping import APPLICATION_STOP_S, DRAIN_S, envoy_stop_s, readiness_stop_s
 from stacks.constructs.images import application_image
 from stacks.findings import accept
@@ -43,6 +51,8 @@ MATERIAL_MIB = 16
 READINESS_MIB = 1
 LOG_BUFFER_MIB = 5
 """Of lines that a container's log driver keeps while CloudWatch does not take them; later ones are lost."""
+PAST_THE_PROXY = ("localhost", "127.0.0.1", "::1", "169.254.170.2", "169.254.169.254", ".amazonaws.com", ".api.aws")
+"""Hosts that an application reaches itself: loopback, the task metadata and its credentials, AWS's endpoints."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +81,7 @@ class TaskContainers:
         envoy = self._envoy(proxy)
         if application is None:
             return
-        behind = self._application(application)
+        behind = self._application(application, proxy.egress_port)
         readiness = self._readiness(application)
         healthy, started = ecs.ContainerDependencyCondition.HEALTHY, ecs.ContainerDependencyCondition.START
         behind.add_container_dependencies(ecs.ContainerDependency(container=envoy, condition=healthy))
@@ -102,7 +112,7 @@ class TaskContainers:
         )
         return envoy
 
-    def _application(self, application: Application) -> ecs.ContainerDefinition:
+    def _application(self, application: Application, egress_port: int) -> ecs.ContainerDefinition:
         return self.task.add_container(
             naming.APPLICATION_CONTAINER,
             image=application_image(self.scope, application.image, self.platform),
@@ -111,7 +121,10 @@ class TaskContainers:
             # Not always: an image that starts as root and steps down needs some.
             linux_parameters=self._linux("ApplicationLinux") if application.drop_capabilities else None,
             stop_timeout=Duration.seconds(APPLICATION_STOP_S),
-            environment={"PORT": str(application.port)},
+            environment={
+                "PORT": str(application.port),
+                **(_proxy_environment(egress_port) if application.proxy_environment and egress_port else {}),
+            },
             logging=self._logging("application"),
         )
 
@@ -171,3 +184,12 @@ class TaskContainers:
             mode=ecs.AwsLogDriverMode.NON_BLOCKING,
             max_buffer_size=Size.mebibytes(LOG_BUFFER_MIB),
         )
+
+
+def _proxy_environment(egress_port: int) -> dict[str, str]:
+    """Variables by which client libraries send plain HTTP requests to the egress listener."""
+    return {
+        **dict.fromkeys(PROXY_ENVIRONMENT, f"http://{LOOPBACK}:{egress_port}"),
+        **dict.fromkeys(NO_PROXY, ",".join(PAST_THE_PROXY)),
+        NODE_USES_PROXY: "1",
+    }

@@ -30,9 +30,9 @@ def test_the_declared_pairs_of_services_are_the_calls_of_the_file(values: dict[s
     """Every backend of a service with tasks is a declared pair, and no other pair of two services is."""
     mesh = Mesh.model_validate(values)
     calls = {
-        f"{gateway} → {mesh.service_of(backend.virtual_node)}:9443"
-        for gateway, _, backend in mesh.calls()
-        if mesh.services[gateway].desired_count
+        f"{call.caller.rpartition('.')[2]} → {mesh.service_of(call.node)}:9443"
+        for call in mesh.calls()
+        if mesh.services[call.caller.rpartition(".")[2]].desired_count
     }
 
     assert _names([pair for pair in pairs_of(mesh) if pair.declared and not pair.caller.outside]) == calls

@@ -11,7 +11,7 @@ import pytest
 
 from meshcert.cli import exit_codes
 from meshcert.cli.__main__ import main
-from meshcert.mesh.schema import json_schema
+from meshcert.mesh.reading.schema import json_schema
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from meshcert.mesh import Mesh, SecretIds, load_mesh, proxy_settings, read_mesh
-from meshcert.mesh.schema import json_schema
+from meshcert.mesh.reading.schema import json_schema
 from meshcert.proxy import (
     Backend,
     BackendTls,

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from meshcert.mesh import Mesh, read_mesh
-from meshcert.mesh.loading import MOST_FAULTS
-from meshcert.mesh.mending import stand_in
+from meshcert.mesh.reading.loading import MOST_FAULTS
+from meshcert.mesh.reading.mending import stand_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

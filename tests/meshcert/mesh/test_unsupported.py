@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from meshcert.mesh import Mesh, read_mesh
-from meshcert.mesh.translation import as_part, below, fields
-from meshcert.mesh.unsupported import UNSUPPORTED, instead
+from meshcert.mesh.reading.translation import as_part, below, fields
+from meshcert.mesh.reading.unsupported import UNSUPPORTED, instead
 from tests.meshcert.mesh.mesh_slips import COLOR, GATEWAY, NODE_TLS, changed
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ ROOT = Path(__file__).parents[3]
 TRIED = [
     ("meshName", "mesh.name"),
     ("spec", "without spec"),
-    ("virtualRouter", "virtual_gateways.NAME.routes"),
-    ("virtual_services", "virtual_gateways.NAME.backends"),
+    ("virtualRouter", "virtual_routers"),
+    ("virtualServiceName", "virtual_services"),
     ("tags", "meshcert:mesh"),
     ("mesh.region", "AWS_REGION"),
     ("network.vpc_id", "a VPC, subnets and security groups of its own"),
@@ -33,17 +33,16 @@ TRIED = [
     ("hierarchies.colorteller.certificate_authority_arn", "CAs of its own"),
     ("identities.colorteller.spiffe_id", "identities.NAME.dns_names"),
     ("identities.colorteller.validity_days", "395 days"),
-    ("virtual_nodes.colorteller.backends", "virtual_gateways.NAME.backends"),
     (f"{GATEWAY}.serviceDiscovery", "load balancer"),
     ("virtual_nodes.colorteller.logging", "log group"),
     ("virtual_nodes.colorteller.listeners[0].outlierDetection", "another task"),
     (f"{NODE_TLS}.certificate.acm", "certificate: {identity: NAME}"),
     (f"{NODE_TLS}.validation.trust.file", "trust: {hierarchy: NAME}"),
-    (f"{GATEWAY}.backends[0].virtualService", "virtual_gateways.NAME.backends.virtual_node"),
+    (f"{GATEWAY}.backends[0].virtualServiceName", "virtual_gateways.NAME.backends.virtual_service"),
     (f"{GATEWAY}.backends[0].client_policy.tls.enforce", "plain text"),
     (f"{GATEWAY}.routes[0].weight", "path prefix"),
-    (f"{GATEWAY}.routes[0].match.headers", "path prefix"),
-    (f"{GATEWAY}.routes[0].retryPolicy", "surely were not processed"),
+    (f"{GATEWAY}.routes[0].match.headers", "virtual_gateways.NAME.gateway_routes"),
+    (f"{GATEWAY}.routes[0].retryPolicy", "virtual_routers.NAME.routes"),
     ("services.colorteller.environment", "Dockerfile"),
     ("services.colorteller.application.environment", "Dockerfile"),
     ("services.colorteller.application.secrets", "No secret"),

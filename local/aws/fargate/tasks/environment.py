@@ -66,7 +66,14 @@ def container_environment(
         "HOSTNAME": f"ip-{address.replace('.', '-')}.{platform['AWS_REGION']}.compute.internal",
         **image.environment,
         **definition.environment,
+        **_proxies(definition.environment, address),
         **platform,
         **local,
     }
     return {**variables, **image.search_paths(variables)}
+
+
+def _proxies(declared: Mapping[str, str], address: str) -> dict[str, str]:
+    """The proxies that an environment names on loopback, at the task's own address: tasks here share a loopback."""
+    names = (name for name in declared if name.lower() == "http_proxy")
+    return {name: declared[name].replace("//127.0.0.1:", f"//{address}:") for name in names}

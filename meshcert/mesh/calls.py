@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from meshcert.mesh.proxies import DeclaredBackend, VirtualGateway
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.proxies import ClientTls, VirtualNode
     from meshcert.mesh.routing.gateway_routes import GatewayRoute, GatewayTarget
-    from meshcert.mesh.routing.routers import RouterRoute, WeightedTarget
+    from meshcert.mesh.routing.routers import RouterRoute, VirtualRouter, WeightedTarget
+    from meshcert.mesh.routing.virtual_services import VirtualService
+
+    Services = Mapping[str, VirtualService]
+    Routers = Mapping[str, VirtualRouter]
 
 
 class Call(NamedTuple):
@@ -39,13 +42,6 @@ class Call(NamedTuple):
         return self.proxy.client_tls(self.backend)
 
 
-def calls_of(mesh: Mesh, place: str, proxy: VirtualGateway | VirtualNode) -> Iterator[Call]:
-    """The calls of one proxy, in the file's order; a node behind two of its backends is called twice."""
-    for where, backend in backends_of(place, proxy):
-        for node in nodes_behind(mesh, backend):
-            yield Call(place, proxy, where, backend, node)
-
-
 def backends_of(place: str, proxy: VirtualGateway | VirtualNode) -> Iterator[tuple[str, DeclaredBackend]]:
     """The backends of a proxy with their places: those that it lists, then those that only its gateway routes name."""
     for index, backend in enumerate(proxy.backends):
@@ -59,16 +55,16 @@ def backends_of(place: str, proxy: VirtualGateway | VirtualNode) -> Iterator[tup
                 yield f"{place}.gateway_routes[{index}]", DeclaredBackend(virtual_service=target.virtual_service)
 
 
-def nodes_behind(mesh: Mesh, backend: DeclaredBackend) -> tuple[str, ...]:
+def nodes_behind(backend: DeclaredBackend, services: Services, routers: Routers) -> tuple[str, ...]:
     """The virtual nodes that may answer a backend's requests, each once; they may not exist."""
     if backend.virtual_node:
         return (backend.virtual_node,)
-    service = mesh.virtual_services.get(backend.virtual_service)
+    service = services.get(backend.virtual_service)
     if service is None:
         return ()
     if service.provider.virtual_node:
         return (service.provider.virtual_node,)
-    router = mesh.virtual_routers.get(service.provider.virtual_router)
+    router = routers.get(service.provider.virtual_router)
     routes = router.routes if router else ()
     return tuple(dict.fromkeys(target.virtual_node for route in routes for target in targets_of(route)))
 

@@ -10,10 +10,10 @@ from pydantic import ValidationError
 from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.checks import check
 from meshcert.mesh.findings import Findings
-from meshcert.mesh.mending import mend
 from meshcert.mesh.mesh import Mesh
-from meshcert.mesh.source import MOST_BYTES, WHOLE_FILE, Source, read_yaml
-from meshcert.mesh.translation import translate
+from meshcert.mesh.reading.mending import mend
+from meshcert.mesh.reading.source import MOST_BYTES, WHOLE_FILE, Source, read_yaml
+from meshcert.mesh.reading.translation import translate
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.mesh.proxies import NodePort, NodeProtocol
-from meshcert.mesh.routing.calls import backends_of, nodes_behind
+from meshcert.mesh.calls import backends_of
+from meshcert.mesh.routing.ports import NodePort, NodeProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,7 +58,7 @@ def port_of(mesh: Mesh, backend: DeclaredBackend) -> NodePort | None:
     if service and service.provider.virtual_router:
         router = mesh.virtual_routers.get(service.provider.virtual_router)
         return router.listeners[0].port_mapping if router else None
-    node = mesh.virtual_nodes.get(next(iter(nodes_behind(mesh, backend)), ""))
+    node = mesh.virtual_nodes.get(next(iter(mesh.nodes_behind(backend)), ""))
     return node.listeners[0].port_mapping if node else None
 
 

@@ -12,8 +12,8 @@ import copy
 from typing import TYPE_CHECKING, Any, get_origin
 
 from meshcert.mesh.naming import nearest
-from meshcert.mesh.source import place_of
-from meshcert.mesh.translation import as_part, bare, below, fields
+from meshcert.mesh.reading.source import place_of
+from meshcert.mesh.reading.translation import as_part, bare, below, fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

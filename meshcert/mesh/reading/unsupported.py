@@ -11,7 +11,9 @@ _FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
 _OWN_NETWORK = "Each mesh makes a VPC, subnets and security groups of its own; yours cannot be given"
 _OWN_CLUSTER = "Each mesh makes an ECS cluster of its own; yours cannot be given"
 _NO_ROLE = "The task's role reads its certificates and nothing else; let the application bring credentials of its own"
-_PREFIX_ONLY = "A route takes a path prefix and leads to one virtual node: `virtual_gateways.NAME.routes`"
+_SHORT_ROUTE = "A short route takes a path prefix; for more write App Mesh's: `virtual_gateways.NAME.gateway_routes`"
+_ROUTER = "Write it under `virtual_routers`, by its name, its routes below it"
+_SERVICE_NAME = "Write it under `virtual_services`, by its name"
 _IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
 _ONE_CONTAINER = "A task has Envoy and one application; run other containers as services of their own"
 _HEALTH = "The application is asked, and the service says how: `services.NAME.application.health_check`"
@@ -31,17 +33,15 @@ _FILE = {
     "virtualgatewayname": _FLAT.format("the name is the key under `virtual_gateways`."),
     "virtualnode": "Write it under `virtual_nodes`, by its name",
     "virtualnodename": _FLAT.format("the name is the key under `virtual_nodes`."),
-    "virtualrouter": _PREFIX_ONLY,
-    "virtualrouters": _PREFIX_ONLY,
-    "virtualroutername": _PREFIX_ONLY,
-    "virtualservice": "Name the virtual node itself: `virtual_gateways.NAME.backends`",
-    "virtualservices": "Name the virtual node itself: `virtual_gateways.NAME.backends`",
-    "virtualservicename": "Name the virtual node itself: `virtual_gateways.NAME.backends`",
-    "gatewayroute": _PREFIX_ONLY,
-    "gatewayroutes": _PREFIX_ONLY,
-    "gatewayroutename": _PREFIX_ONLY,
-    "route": _PREFIX_ONLY,
-    "routes": _PREFIX_ONLY,
+    "virtualrouter": _ROUTER,
+    "virtualroutername": _FLAT.format("the name is the key under `virtual_routers`."),
+    "virtualservice": _SERVICE_NAME,
+    "virtualservicename": _FLAT.format("the name is the key under `virtual_services`."),
+    "gatewayroute": "Write it below its gateway: `virtual_gateways.NAME.gateway_routes`",
+    "gatewayroutes": "Write it below its gateway: `virtual_gateways.NAME.gateway_routes`",
+    "gatewayroutename": "Write it below its gateway: `virtual_gateways.NAME.gateway_routes`",
+    "route": "Write it below its router: `virtual_routers.NAME.routes`",
+    "routes": "Write it below its router: `virtual_routers.NAME.routes`",
     "resources": "CloudFormation templates are not read. Write their gateways and nodes here, as in mesh.yaml",
     "apiversion": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
     "kind": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
@@ -51,7 +51,6 @@ _FILE = {
 }
 _MESH = {
     "spec": _FLAT.format("a mesh has a name and a namespace."),
-    "egressfilter": "`network.egress` says whether tasks reach the internet",
     "servicediscovery": "Cloud Map, in the namespace of `mesh.namespace`; else `virtual_nodes.NAME.service_discovery`",
     "region": "A mesh is deployed to the region of AWS_REGION",
     "account": "A mesh is deployed to the account of your credentials",
@@ -102,9 +101,7 @@ _GATEWAY = {
 }
 _NODE = {
     **_PROXY,
-    "backends": "A virtual node calls nobody yet. Let a gateway call: `virtual_gateways.NAME.backends`",
-    "backenddefaults": "A virtual node calls nobody yet. Let a gateway call: `virtual_gateways.NAME.backends`",
-    "routes": "A node leads to its application alone. Routes are a gateway's: `virtual_gateways.NAME.routes`",
+    "routes": "A node leads to its application alone. Routes are a router's: `virtual_routers.NAME.routes`",
     "podselector": "A service names the node that it runs: `services.NAME.virtual_node`",
     "application": "Write `services.NAME.application`, in the service that runs this node",
 }
@@ -129,8 +126,8 @@ _CLIENT_TLS = {
     "mode": "A client speaks TLS or not: leave tls out for plain text",
 }
 _BACKEND = {
-    "virtualservice": "Name the virtual node itself: `virtual_gateways.NAME.backends.virtual_node`",
-    "virtualservicename": "Name the virtual node itself: `virtual_gateways.NAME.backends.virtual_node`",
+    "virtualservicename": "Write `virtual_gateways.NAME.backends.virtual_service`",
+    "virtualnodename": "Write `virtual_gateways.NAME.backends.virtual_node`",
 }
 _ROUTE = {
     **dict.fromkeys(
@@ -138,9 +135,9 @@ _ROUTE = {
             *("action", "headers", "hostname", "httproute", "http2route", "grpcroute", "method", "path", "priority"),
             *("queryparameters", "rewrite", "target", "virtualservice", "weight", "weightedtargets"),
         ),
-        _PREFIX_ONLY,
+        _SHORT_ROUTE,
     ),
-    "retrypolicy": "Envoy tries requests again only if they surely were not processed; nothing is to be set",
+    "retrypolicy": "A retry policy is a router's: `virtual_routers.NAME.routes`",
 }
 _APPLICATION = {
     **dict.fromkeys(("env", "environment", "environmentfiles"), f"{_IN_IMAGE}, with ENV. PORT is set for it"),

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 
 from meshcert.errors import Fault
 from meshcert.mesh.naming import suggestion
-from meshcert.mesh.source import place_of
-from meshcert.mesh.unsupported import instead
+from meshcert.mesh.reading.source import place_of
+from meshcert.mesh.reading.unsupported import instead
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

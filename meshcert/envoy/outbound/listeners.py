@@ -1,0 +1,126 @@
+"""
+The listeners on loopback through which an application reaches its backends.
+
+They stand before the application starts and until it has ended: ``traffic_direction`` OUTBOUND keeps them out of
+``/drain_listeners?inboundonly``, which closes the ways in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.envoy.access_log import refused_backends
+from meshcert.envoy.addresses import Addresses, socket_address
+from meshcert.envoy.api import HTTP_CONNECTION_MANAGER, ROUTER, TCP_PROXY, Json, extension
+from meshcert.envoy.connection_cap import cut_connections
+from meshcert.envoy.http.routes import CONNECTIONS_TRIED, RETRY_PAUSES, TASKS_TRIED, envoy_routes
+from meshcert.envoy.http.spoken import spoken
+from meshcert.envoy.http.timeouts import session_timeout
+from meshcert.timeouts import ProtocolTimeouts
+
+if TYPE_CHECKING:
+    from meshcert.proxy import ProxySettings, WayOut
+
+EGRESS_LISTENER = "egress"
+"""Name of the egress listener, and of its counters (``http.egress.*``)."""
+FORBIDDEN = 403
+
+
+def _refusal(sentence: str) -> Json:
+    return {"direct_response": {"status": FORBIDDEN, "body": {"inline_string": f"{sentence}\n"}}}
+
+
+_NO_TUNNELS: Json = {"match": {"connect_matcher": {}}, "direct_response": {"status": FORBIDDEN}}
+"""Envoy leaves the body of such an answer out."""
+
+
+def local_listener_name(port: int) -> str:
+    """Name and ``stat_prefix`` of the listener on a ``local_port``."""
+    return f"local_{port}"
+
+
+def ways_out_listeners(settings: ProxySettings, addresses: Addresses) -> list[Json]:
+    """Every listener of the ways out: the egress listener, then one for each ``local_port``."""
+    listeners: list[Json] = []
+    if settings.egress_port:
+        listeners.append(_listener(EGRESS_LISTENER, settings.egress_port, _egress(settings), addresses))
+    for way in settings.ways_out:
+        if way.local_port:
+            name = local_listener_name(way.local_port)
+            listeners.append(_listener(name, way.local_port, _local(name, way, settings), addresses))
+    return listeners
+
+
+def _listener(name: str, port: int, network_filter: Json, addresses: Addresses) -> Json:
+    return {
+        "name": name,
+        "stat_prefix": name,
+        "traffic_direction": "OUTBOUND",
+        "address": socket_address(addresses.loopback, port),
+        "filter_chains": [{"filters": [network_filter]}],
+    }
+
+
+def _egress(settings: ProxySettings) -> Json:
+    """Routes by the host that a request names, whatever port it names."""
+    hosts = [_virtual_host(way, list(way.hosts), settings) for way in settings.ways_out if way.hosts]
+    refused = {
+        "name": "refused",
+        "domains": ["*"],
+        "routes": [
+            _NO_TUNNELS,
+            {
+                "match": {"prefix": "/"},
+                **_refusal(
+                    f"this host is no backend of virtual node {settings.name}: "
+                    f"declare it under virtual_nodes.{settings.name}.backends in the mesh file"
+                ),
+            },
+        ],
+    }
+    return _manager(EGRESS_LISTENER, [*hosts, refused], settings)
+
+
+def _local(name: str, way: WayOut, settings: ProxySettings) -> Json:
+    """Everything to one backend."""
+    if way.protocol == "tcp":
+        return _session(name, way, settings)
+    return _manager(name, [_virtual_host(way, ["*"], settings)], settings)
+
+
+def _virtual_host(way: WayOut, domains: list[str], settings: ProxySettings) -> Json:
+    protocols = {backend.name: backend.protocol for backend in settings.backends}
+    return {
+        "name": way.backend,
+        "domains": domains,
+        "routes": [_NO_TUNNELS, *envoy_routes(way.routes, protocols, ProtocolTimeouts(), TASKS_TRIED)],
+    }
+
+
+def _manager(name: str, virtual_hosts: list[Json], settings: ProxySettings) -> Json:
+    return extension(
+        "envoy.filters.network.http_connection_manager",
+        HTTP_CONNECTION_MANAGER,
+        stat_prefix=name,
+        **spoken("http", settings.name),
+        normalize_path=True,
+        route_config={"name": name, "ignore_port_in_host_matching": True, "virtual_hosts": virtual_hosts},
+        http_filters=[extension("envoy.filters.http.router", ROUTER, upstream_log=[refused_backends(settings)])],
+    )
+
+
+def _session(name: str, way: WayOut, settings: ProxySettings) -> Json:
+    """``tcp_proxy.v3.TcpProxy`` to the first route's target; what speaks first, the server or the client, is free."""
+    (route,) = way.routes
+    is_certified = any(backend.name == route.backend and backend.tls for backend in settings.backends)
+    return extension(
+        "envoy.filters.network.tcp_proxy",
+        TCP_PROXY,
+        stat_prefix=name,
+        cluster=route.backend,
+        max_connect_attempts=CONNECTIONS_TRIED,
+        backoff_options=RETRY_PAUSES,
+        access_log=[refused_backends(settings)],
+        **session_timeout(route.timeouts),
+        **(cut_connections(settings.max_connection_duration_s) if settings.cut_tcp_sessions and is_certified else {}),
+    )
