@@ -9,7 +9,7 @@ from meshcert.appmesh.converting.conversion import convert
 from meshcert.appmesh.reading.sources import read_sources
 from meshcert.appmesh.report import ImportReport
 from meshcert.appmesh.writing import as_yaml
-from meshcert.mesh.loading import read_mesh
+from meshcert.mesh.reading.loading import read_mesh
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -128,8 +128,8 @@ class _Conversion:
             self._draft.report.tell(
                 Fate.CHANGED,
                 "names of gateways",
-                "the definitions do not say which name its clients check: its identity gets a name of the mesh. Add theirs "
-                "to the identity's dns_names",
+                "the definitions do not say which name its clients check: its identity has a name of the mesh. Add "
+                "theirs to the identity's dns_names",
                 str(gateway.defined.resource),
             )
         backends = [{"virtual_service": service, "client_policy": policy} for service, policy in others.items()]
@@ -197,14 +197,14 @@ class _Conversion:
                 self._draft.report.tell(
                     Fate.CHANGED,
                     "timeout of a virtual service without router",
-                    f"App Mesh's callers cut a request to it after {DEFAULT_PER_REQUEST_S:g} s whatever its listener said; "
-                    "that is written out. Remove it from the backend, and the listener's holds",
+                    f"App Mesh's callers cut a request to it after {DEFAULT_PER_REQUEST_S:g} s whatever its listener "
+                    "said; that is written out. Remove it from the backend, and the listener's holds",
                     f"{node.place}, {call.service}",
                 )
             if self._draft.answers.default_retries is None:
                 ask_for_default_retries(self._draft, f"virtual service {call.service}")
             elif self._draft.answers.default_retries:
-                why = "App Mesh's default retries held without a router too, and only routes have retries: give it a router"
+                why = "App Mesh's default retries held without a router, and only routes have retries: give it one"
                 self._draft.report.tell(Fate.LOST, "default retries", why, f"virtual service {call.service}")
         return written
 

@@ -142,8 +142,8 @@ class Policies:
         if len(pools) > 1:
             self._draft.report.ask(
                 "client policy",
-                f"{call.service} leads to virtual nodes that are called in different ways, and a backend has one: which? "
-                "All of them are called over TLS meanwhile",
+                f"{call.service} leads to virtual nodes that are called in different ways, and a backend has one: "
+                "which? All of them are called over TLS meanwhile",
                 str(proxy.defined.resource),
                 "Give the listeners of these nodes the same TLS, or call them by different virtual services",
             )

@@ -75,22 +75,12 @@ class Intrinsics:
         if not isinstance(written, dict) or len(written) != 1 or level > _DEEPEST:
             return None
         name, argument = next(iter(written.items()))
+        items = argument if isinstance(argument, list) else []
         if name == "Condition":
             return self._condition(str(argument))
-        items = argument if isinstance(argument, list) else []
         if name == "Fn::Equals" and len(items) == _PARAMETERS:
-            one, other = (self.value(item, level + 1) for item in items)
-            if isinstance(one, Unset) or isinstance(other, Unset):
-                return True if one == other else None
-            return str(one) == str(other)
-        said = [self.holds(item, level + 1) for item in items]
-        if name == "Fn::Not" and len(said) == 1:
-            return None if said[0] is None else not said[0]
-        if name == "Fn::And" and said:
-            return False if False in said else None if None in said else True
-        if name == "Fn::Or" and said:
-            return True if True in said else None if None in said else False
-        return None
+            return _equal(*(self.value(item, level + 1) for item in items))
+        return _combined(str(name), [self.holds(item, level + 1) for item in items])
 
     def _call(self, name: str, argument: Any, level: int) -> Any:
         if name == "Ref":
@@ -166,6 +156,24 @@ class Intrinsics:
         # Of two that nobody can choose between, the first: the condition is asked about where it is looked up.
         holds = self._condition(str(argument[0]))
         return self.value(argument[2] if holds is False else argument[1], level)
+
+
+def _equal(one: Any, other: Any) -> bool | None:
+    if one != other and (isinstance(one, Unset) or isinstance(other, Unset)):
+        return None
+    return str(one) == str(other)
+
+
+def _combined(name: str, said: list[bool | None]) -> bool | None:
+    """Conditions put together; None if that depends on one that nobody knows."""
+    decisive = {"Fn::And": False, "Fn::Or": True}.get(name)
+    if name == "Fn::Not" and len(said) == 1:
+        return None if said[0] is None else not said[0]
+    if decisive is None or not said:
+        return None
+    if decisive in said:
+        return decisive
+    return None if None in said else not decisive
 
 
 def _joined(between: Any, items: Any) -> Any:

@@ -136,7 +136,7 @@ class _Manifests:
             spec.pop("routes", None)
         if each.spec.get("meshowner"):
             self._report.tell(Fate.LOST, "meshOwner", "a mesh belongs to one account and region", each.place)
-        spec = self._resolved(spec, each, 0)
+        spec = dict(self._resolved(spec, each, 0))
         if kind is ResourceKind.VIRTUAL_NODE and isinstance(groups := each.spec.get("backendgroups"), list):
             backends = spec.get("backends")
             spec["backends"] = [*(backends if isinstance(backends, list) else []), *self._of_groups(groups, each)]
