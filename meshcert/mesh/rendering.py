@@ -165,7 +165,7 @@ def _way_out(mesh: Mesh, backend: proxies.DeclaredBackend, way: DeclaredWayOut) 
 
 def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
     port = mesh.virtual_nodes[call.node].listeners[0].port_mapping
-    client = call.client_tls
+    client = mesh.tls_of(call)
     tls = None
     if client:
         tls = proxy.BackendTls(

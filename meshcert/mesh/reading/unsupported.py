@@ -121,9 +121,7 @@ _TRUST = dict.fromkeys(
     "Name a hierarchy of this file, trust: {hierarchy: NAME}; meshcert delivers its roots",
 )
 _CLIENT_TLS = {
-    "enforce": "Left out or not, tls is enforced; for plain text leave tls out",
-    "ports": "A node has one listener, so the policy holds for its port",
-    "mode": "A client speaks TLS or not: leave tls out for plain text",
+    "mode": "A client insists on TLS, or does not: `virtual_gateways.NAME.backends.client_policy.tls.enforce`",
 }
 _BACKEND = {
     "virtualservicename": "Write `virtual_gateways.NAME.backends.virtual_service`",

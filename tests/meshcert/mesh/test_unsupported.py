@@ -39,7 +39,7 @@ TRIED = [
     (f"{NODE_TLS}.certificate.acm", "certificate: {identity: NAME}"),
     (f"{NODE_TLS}.validation.trust.file", "trust: {hierarchy: NAME}"),
     (f"{GATEWAY}.backends[0].virtualServiceName", "virtual_gateways.NAME.backends.virtual_service"),
-    (f"{GATEWAY}.backends[0].client_policy.tls.enforce", "plain text"),
+    (f"{GATEWAY}.backends[0].client_policy.tls.mode", "insists on TLS"),
     (f"{GATEWAY}.routes[0].weight", "path prefix"),
     (f"{GATEWAY}.routes[0].match.headers", "virtual_gateways.NAME.gateway_routes"),
     (f"{GATEWAY}.routes[0].retryPolicy", "virtual_routers.NAME.routes"),
