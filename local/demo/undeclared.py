@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
-from local.demo.pairs import Manner, Pair
 from local.running_mesh import NotSettled, wait_until
 from local.tls_client import TIMEOUT_S, Attempt, attempt
 from meshcert.envoy.access_log import REFUSED_EVENT
 from meshcert.mesh import proxy_settings
+from meshcert.mesh.edges.pairs import Manner, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,14 +55,17 @@ class EgressAnswer(NamedTuple):
     Args:
         status: The HTTP status; 0 if there was no answer.
         text: The answer's body, or what went wrong.
+        key: The key of the mesh file that a refusal has to name.
     """
 
     status: int
     text: str
+    key: str
 
-    def refuses(self, node: str) -> bool:
-        """Whether it is Envoy's own refusal, with the key of the mesh file to write."""
-        return self.status == HTTPStatus.FORBIDDEN and f"virtual_nodes.{node}.backends" in self.text
+    @property
+    def refuses(self) -> bool:
+        """Whether it is Envoy's own refusal, with what to write."""
+        return self.status == HTTPStatus.FORBIDDEN and self.key in self.text
 
 
 class Verdict(NamedTuple):
@@ -151,12 +154,12 @@ def _at_egress(running: RunningMesh, mesh: Mesh, pair: Pair) -> EgressAnswer | N
     if not settings.egress_port or settings.egress_allow_all:
         return None
     url = f"http://{running.tasks(pair.caller.name)[0].address}:{settings.egress_port}/"
-    host = f"{pair.callee.service}.{mesh.namespace}"
+    host, key = f"{pair.callee.service}.{mesh.namespace}", f"virtual_nodes.{settings.name}.backends"
     try:
         answer = httpx.get(url, headers={"host": host}, timeout=TIMEOUT_S, trust_env=False)
     except httpx.HTTPError as error:
-        return EgressAnswer(0, repr(error))
-    return EgressAnswer(answer.status_code, answer.text)
+        return EgressAnswer(0, repr(error), key)
+    return EgressAnswer(answer.status_code, answer.text, key)
 
 
 def _connect(address: str, port: int, name: str, material: Material | None, *, plain: bool) -> Attempt:
@@ -196,8 +199,10 @@ def judge(
         wrong = f"refused, and the callee's log does not say why ({silent} of {len(known)})"
     elif set(causes) - CAUSES:
         wrong = f"refused, but not for the certificate: {', '.join(causes)}"
-    elif at_egress and not at_egress.refuses(pair.caller.proxy):
-        wrong = f"the caller's own egress listener did not refuse it: {at_egress.status} {at_egress.text[:LONGEST_TEXT]}"
+    elif at_egress and not at_egress.refuses:
+        wrong = (
+            f"the caller's own egress listener did not refuse it: {at_egress.status} {at_egress.text[:LONGEST_TEXT]}"
+        )
     return Verdict(pair, not wrong and not admitted, not wrong and bool(admitted), causes, wrong, bool(at_egress))
 
 

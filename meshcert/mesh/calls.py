@@ -37,8 +37,8 @@ class Call(NamedTuple):
     node: str
 
     @property
-    def client_tls(self) -> ClientTls | None:
-        """TLS of the call; None calls in plain text."""
+    def declared_tls(self) -> ClientTls | None:
+        """What the file says of the call's TLS; None says nothing (:meth:`meshcert.mesh.mesh.Mesh.tls_of`)."""
         return self.proxy.client_tls(self.backend)
 
 

@@ -10,15 +10,16 @@ from pydantic import Field, Strict
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.part import NAME_SCHEMA, Part
-from meshcert.mesh.proxies import VirtualGateway, VirtualNode
+from meshcert.mesh.proxies import ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
 from meshcert.mesh.services import DeclaredService
+from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcert.mesh.proxies import DeclaredBackend, Validation
+    from meshcert.mesh.proxies import DeclaredBackend
     from meshcert.san import San
 
 SCHEMA = 1
@@ -207,6 +208,25 @@ class Mesh(Part):
             for node in self.nodes_behind(backend):
                 yield Call(place, proxy, where, backend, node)
 
+    def tls_of(self, call: Call) -> ClientTls | None:
+        """
+        TLS of a call; None calls in plain text.
+
+        A policy that holds for the port decides, as in App Mesh. Where none does, the callee's listener decides: if it
+        speaks TLS and asks for no client certificate, it is called over TLS and checked against its hierarchy.
+        """
+        declared, node = call.declared_tls, self.virtual_nodes.get(call.node)
+        if node is None:
+            return declared
+        port, listener = node.listeners[0].port_mapping.port, node.listeners[0].tls
+        terminates = listener is not None and listener.mode is not TlsMode.DISABLED
+        if declared and (not declared.ports or port in declared.ports):
+            return declared if declared.enforce or terminates else None
+        if listener is None or not terminates or listener.validation or not listener.certificate:
+            return None
+        identity = self.identities.get(listener.certificate.identity)
+        return ClientTls(validation=Validation(trust=Trust(hierarchy=identity.hierarchy))) if identity else None
+
     def nodes_behind(self, backend: DeclaredBackend) -> tuple[str, ...]:
         """The virtual nodes that may answer a backend's requests, each once; they may not exist."""
         return nodes_behind(backend, self.virtual_services, self.virtual_routers)
@@ -214,7 +234,7 @@ class Mesh(Part):
     def _checks(self, identity: str) -> Iterator[Validation]:
         """The validation that each peer applies to the identity's certificate."""
         for call in self.calls():
-            client, node = call.client_tls, self.virtual_nodes.get(call.node)
+            client, node = self.tls_of(call), self.virtual_nodes.get(call.node)
             listener = node.listeners[0].tls if node else None
             if client is None or listener is None:
                 continue

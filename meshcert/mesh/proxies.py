@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import Field, Strict
 
+from meshcert.mesh.host_policies import DeclaredConnectionPool, DeclaredOutlierDetection, ListenerHealthCheck
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Part, Port
 from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
@@ -78,13 +79,17 @@ class ClientTls(Part):
     """What the proxy presents; needed if the backend's listener has a validation."""
     validation: Validation
     """How the backend's certificate is checked."""
+    ports: tuple[Port, ...] = Field(default=(), examples=[[9443]])
+    """Ports of backends for which this holds; left out: all. For others, the backend's listener decides."""
+    enforce: Annotated[bool, Strict()] = True
+    """`true`: TLS or nothing. `false`: plain text, if that is all that the backend's listener speaks."""
 
 
 class ClientPolicy(Part):
     """How a backend is called."""
 
     tls: ClientTls | None = None
-    """Left out: plain text."""
+    """Left out: as the backend's listener asks for it: over TLS if it speaks TLS and wants no client certificate."""
 
 
 class BackendDefaults(Part):
@@ -132,6 +137,15 @@ class GatewayListener(Part):
     """How long requests may take, by the protocol of the node they are for."""
 
 
+class PlainTextSource(Part):
+    """Clients outside the mesh that may come in plain text: exactly one kind of hosts."""
+
+    cidr: str = Field(default="", examples=["10.20.0.0/16"])
+    """IPv4 addresses; or security_group."""
+    security_group: Annotated[str, Field(pattern=r"^(sg-[0-9a-f]{8,17})?$")] = ""
+    """Id of a security group; or cidr."""
+
+
 class NodeListener(Part):
     """The listener of a virtual node; it leads to the application in the same task."""
 
@@ -139,6 +153,14 @@ class NodeListener(Part):
     """Where it listens."""
     tls: DeclaredListenerTls | None = None
     """Left out: plain text."""
+    connection_pool: DeclaredConnectionPool | None = None
+    """How much reaches the application of one task at once. Left out: any number."""
+    outlier_detection: DeclaredOutlierDetection | None = None
+    """When callers leave a task out because of what it answers. Left out: only if it accepts no connection."""
+    health_check: ListenerHealthCheck | None = None
+    """How each caller asks each task. Left out: not at all; callers go by connections, and ECS by the application's."""
+    permissive_from: tuple[PlainTextSource, ...] = ()
+    """With mode PERMISSIVE: clients outside the mesh that the security group admits meanwhile, in plain text too."""
     timeout: DeclaredTimeouts = DeclaredTimeouts()
     """How long requests may take, for every caller."""
 
@@ -176,7 +198,7 @@ class VirtualGateway(Part):
     """Which virtual service answers which requests; the order in the file means nothing."""
 
     def client_tls(self, backend: DeclaredBackend) -> ClientTls | None:
-        """TLS towards a backend, ``backend_defaults`` applied; None calls it in plain text."""
+        """What the file says of TLS towards a backend, ``backend_defaults`` applied; None says nothing."""
         return (backend.client_policy or self.backend_defaults.client_policy).tls
 
 
@@ -202,5 +224,5 @@ class VirtualNode(Part):
     """Where the application reaches its HTTP backends; `local_port` of a backend is the other way."""
 
     def client_tls(self, backend: DeclaredBackend) -> ClientTls | None:
-        """TLS towards a backend, ``backend_defaults`` applied; None calls it in plain text."""
+        """What the file says of TLS towards a backend, ``backend_defaults`` applied; None says nothing."""
         return (backend.client_policy or self.backend_defaults.client_policy).tls

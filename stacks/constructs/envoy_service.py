@@ -113,6 +113,7 @@ class EnvoyService(Construct):
             allow_all_outbound=self._egress is None,
         )
         self._narrow_egress()
+        self._admit_plain_text()
         self.service = ecs.FargateService(
             self,
             "Service",
@@ -171,6 +172,15 @@ class EnvoyService(Construct):
             for number in rule.ports:
                 port = ec2.Port.tcp(number) if rule.protocol == "tcp" else ec2.Port.udp(number)
                 self.group.add_egress_rule(_peer(rule), port, "The mesh file's")
+
+    def _admit_plain_text(self) -> None:
+        """Let clients outside the mesh connect, where the mesh file names them while it moves them to TLS."""
+        node = self._surroundings.mesh.virtual_nodes.get(self._declared.virtual_node)
+        for listener in node.listeners if node else ():
+            for source in listener.permissive_from:
+                group = source.security_group
+                peer = ec2.Peer.security_group_id(group) if group else ec2.Peer.ipv4(source.cidr)
+                self.group.add_ingress_rule(peer, ec2.Port.tcp(listener.port_mapping.port), "Plain text, for a while")
 
     def admit(self, caller: EnvoyService, port: int) -> None:
         """Let another service's Envoy connect to a port of this one."""

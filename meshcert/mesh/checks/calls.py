@@ -97,14 +97,16 @@ def check_calls(mesh: Mesh, findings: Findings) -> None:
     for call in mesh.calls():
         own = f"{call.place}.client_policy.tls"
         default = f"{call.caller}.backend_defaults.client_policy.tls"
-        client = call.client_tls
-        policy = own if call.backend.client_policy or not client else default
-        if client:
-            _check_references(mesh, policy, client, findings)
+        declared = call.declared_tls
+        policy = own if call.backend.client_policy or not declared else default
+        if declared:
+            _check_references(mesh, policy, declared, findings)
         if call.node in mesh.virtual_nodes:
             node = f"virtual_nodes.{call.node}.listeners[0].tls"
             listener = mesh.virtual_nodes[call.node].listeners[0].tls or _PLAIN
-            _CallCheck(mesh, findings, call.node, policy, node, grounds=(own, default, node)).check(client, listener)
+            _CallCheck(mesh, findings, call.node, policy, node, grounds=(own, default, node)).check(
+                mesh.tls_of(call), listener
+            )
 
 
 def _check_backend(mesh: Mesh, where: str, caller: str, backend: DeclaredBackend, findings: Findings) -> None:

@@ -78,16 +78,17 @@ def _unreachable(mesh: Mesh) -> Iterator[Fault]:
 
 
 def _permissive(mesh: Mesh) -> Iterator[Fault]:
-    """A node admits its callers alone: if all of them use TLS, nobody comes in plain text."""
-    plain = {call.node for call in mesh.calls() if call.client_tls is None}
+    """A node admits its callers, and whom it names besides: if all callers use TLS, nobody comes in plain text."""
+    plain = {call.node for call in mesh.calls() if mesh.tls_of(call) is None}
     for name, node in mesh.virtual_nodes.items():
-        tls = node.listeners[0].tls
-        if tls and tls.mode is TlsMode.PERMISSIVE and name not in plain:
+        listener = node.listeners[0]
+        is_permissive = listener.tls and listener.tls.mode is TlsMode.PERMISSIVE
+        if is_permissive and name not in plain and not listener.permissive_from:
             yield Fault(
                 f"virtual_nodes.{name}.listeners[0].tls.mode",
                 "PERMISSIVE admits plain text, and nobody can come with it: its security group admits callers of this "
                 "mesh only, and they use TLS",
-                "Write STRICT",
+                "Write STRICT, or name under permissive_from who may come from outside meanwhile",
             )
 
 

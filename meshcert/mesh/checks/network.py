@@ -6,6 +6,8 @@ import re
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from meshcert.proxy import TlsMode
+
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
@@ -55,6 +57,33 @@ def check_egress(mesh: Mesh, findings: Findings) -> None:
             )
 
 
+def check_plain_text_sources(mesh: Mesh, findings: Findings) -> None:
+    """Report clients in plain text that are named in no way or in two, twice, or where no plain text is spoken."""
+    for name, node in mesh.virtual_nodes.items():
+        for number, listener in enumerate(node.listeners):
+            where, sources = f"virtual_nodes.{name}.listeners[{number}]", listener.permissive_from
+            mode = listener.tls.mode if listener.tls else TlsMode.DISABLED
+            if sources and mode is not TlsMode.PERMISSIVE:
+                findings.add(
+                    f"{where}.permissive_from",
+                    f"the listener's mode is {mode}, so it would open a way in that nobody is meant to use",
+                    "Write tls: {mode: PERMISSIVE, ...}, or remove it",
+                    given=(f"{where}.tls", f"{where}.tls.mode"),
+                )
+            for index, source in enumerate(sources):
+                place = f"{where}.permissive_from[{index}]"
+                if bool(source.cidr) == bool(source.security_group):
+                    findings.add(
+                        place,
+                        f"it names {'both' if source.cidr else 'neither'} of cidr and security_group",
+                        "Name exactly one",
+                        given=(f"{place}.cidr", f"{place}.security_group"),
+                    )
+                _check_range(f"{place}.cidr", source.cidr, findings)
+                if source in sources[:index]:
+                    findings.add(place, "it is written twice", "Remove one of them")
+
+
 def _egress_of(service: str) -> str:
     return f"services.{service}.application.egress"
 
@@ -68,15 +97,19 @@ def _check_rule(place: str, rule: EgressRule, findings: Findings) -> None:
             "Name exactly one of cidr, prefix_list and security_group",
             given=tuple(f"{place}.{way}" for way in _HOSTS),
         )
-    if rule.cidr and not _is_range(rule.cidr):
-        findings.add(
-            f"{place}.cidr",
-            f"{rule.cidr!r} is no range of IPv4 addresses",
-            "Write it as in 10.20.0.0/16, with no bit beyond the prefix; one host is 10.20.0.7/32",
-        )
+    _check_range(f"{place}.cidr", rule.cidr, findings)
     for index, port in enumerate(rule.ports):
         if port in rule.ports[:index]:
             findings.add(f"{place}.ports[{index}]", f"{port} is written twice", "Remove one of them")
+
+
+def _check_range(place: str, cidr: str, findings: Findings) -> None:
+    if cidr and not _is_range(cidr):
+        findings.add(
+            place,
+            f"{cidr!r} is no range of IPv4 addresses",
+            "Write it as in 10.20.0.0/16, with no bit beyond the prefix; one host is 10.20.0.7/32",
+        )
 
 
 def _is_range(text: str) -> bool:

@@ -88,7 +88,10 @@ GOOD = [
     [
         (CLIENT, REMOVED),
         (f"{NODE}.listeners[0].tls.mode", "PERMISSIVE"),
-        (f"{NODE}.listeners[0].tls.validation", REMOVED),
+    ],
+    [
+        (f"{NODE}.listeners[0].tls.mode", "PERMISSIVE"),
+        (f"{NODE}.listeners[0].permissive_from", [{"cidr": "10.20.0.0/16"}]),
     ],
     [
         ("identities.partner", identity("colorgateway", STRANGER)),
