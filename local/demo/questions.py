@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import httpx
 from h2.events import ConnectionTerminated
 
+from local.demo.matching_requests import MatchingRequest, matching_request
 from local.gateway_client import ASK_TIMEOUT_S
 from local.requests_seen import HEADER
 from local.tls_client import load_certificate
@@ -18,15 +19,13 @@ from meshcert.mesh.edges.pairs import backend_for, lets_in, outside_identities
 from meshcert.proxy import Listener, ListenerTls, TlsMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from meshcert.material import Material
     from meshcert.mesh import Mesh
     from meshcert.mesh.edges.pairs import Pair
-    from meshcert.proxy import Backend, ProxySettings
+    from meshcert.proxy import Backend, ProxySettings, Route
 
-METHOD = "Ask"
-"""The gRPC method that is called; a stand-in answers every one."""
 LONGEST_TEXT = 80
 _FROM_ENVOY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 _GRPC_FROM_ENVOY = {"4", "14"}  # DEADLINE_EXCEEDED, UNAVAILABLE
@@ -41,17 +40,24 @@ class Question:
         service: The service whose Envoy is asked.
         listener: Its listener that is asked: one to which others connect, or one on loopback for its application.
         identity: What the client presents; None: nothing, since nothing is asked for.
-        path: The request's path; empty for ``tcp``.
+        request: What the routes on its way look at.
         grpc: Whether it is a unary gRPC call.
         host: What an application names as host, or connects to for ``tcp``; empty: who asks is no application.
+        is_shared: Whether the callee gets only a part of such requests.
     """
 
     service: str
     listener: Listener
     identity: str | None
-    path: str
+    request: MatchingRequest
     grpc: bool = False
     host: str = ""
+    is_shared: bool = False
+
+    @property
+    def path(self) -> str:
+        """The request's path, with its query."""
+        return self.request.path
 
     @property
     def tls(self) -> bool:
@@ -69,8 +75,9 @@ def question_for(mesh: Mesh, pair: Pair) -> Question | None:
     callee = pair.callee
     if pair.caller.outside:
         named = next((identity for identity in pair.trusted if identity), None)
-        routes = proxy_settings(mesh, callee.service).routes
-        return Question(callee.service, callee.listener, named, routes[0].prefix if routes else "/")
+        for route, request in _requests(proxy_settings(mesh, callee.service).routes):
+            return Question(callee.service, callee.listener, named, request, is_shared=len(route.shares) > 1)
+        return Question(callee.service, callee.listener, named, MatchingRequest("/"))
     settings = proxy_settings(mesh, pair.caller.name)
     backend = backend_for(mesh, settings, callee)
     if backend and settings.ways_out:
@@ -78,34 +85,32 @@ def question_for(mesh: Mesh, pair: Pair) -> Question | None:
     way_in = _way_in(mesh, settings)
     if backend is None or way_in is None:
         return None
-    prefixes = [route.prefix for route in settings.routes if route.backend == backend.name]
-    if not prefixes:
-        return None
     grpc = backend.protocol == "grpc"
-    return Question(pair.caller.name, *way_in, _path(prefixes[0], grpc=grpc), grpc)
+    for route, request in _requests(settings.routes, backend.name, grpc=grpc):
+        return Question(pair.caller.name, *way_in, request, grpc, is_shared=len(route.shares) > 1)
+    return None
 
 
 def _as_application(settings: ProxySettings, backend: Backend) -> Question | None:
     """A request as the application of a virtual node makes it: by host if it speaks HTTP, else by a port."""
     for way in settings.ways_out:
-        for route in way.routes:
-            if route.backend == backend.name:
-                by_host = bool(settings.egress_port and way.hosts)
-                port = settings.egress_port if by_host else way.local_port
-                listener = Listener(port, way.protocol, ListenerTls(TlsMode.DISABLED))
-                grpc = way.protocol == "grpc"
-                path = "" if way.protocol == "tcp" else _path(route.prefix, grpc=grpc)
-                return Question(
-                    settings.service, listener, None, path, grpc, way.hosts[0] if way.hosts else way.backend
-                )
+        grpc, by_host = way.protocol == "grpc", bool(settings.egress_port and way.hosts)
+        for route, request in _requests(way.routes, backend.name, grpc=grpc):
+            port = settings.egress_port if by_host else way.local_port
+            listener = Listener(port, way.protocol, ListenerTls(TlsMode.DISABLED))
+            host = way.hosts[0] if way.hosts else way.backend
+            return Question(settings.service, listener, None, request, grpc, host, is_shared=len(route.shares) > 1)
     return None
 
 
-def _path(prefix: str, *, grpc: bool) -> str:
-    """A path below a prefix."""
-    if not grpc:
-        return prefix
-    return prefix + (METHOD if prefix.endswith("/") else f"/{METHOD}")
+def _requests(
+    routes: Iterable[Route], backend: str = "", *, grpc: bool = False
+) -> Iterator[tuple[Route, MatchingRequest]]:
+    """The routes to a backend, or to any, each with a request that it takes; those to it alone come first."""
+    for route in sorted(routes, key=lambda route: len(route.shares)):
+        request = matching_request(route, grpc=grpc)
+        if request and any(share.backend == (backend or share.backend) for share in route.shares):
+            yield route, request
 
 
 def _way_in(mesh: Mesh, settings: ProxySettings) -> tuple[Listener, str | None] | None:
@@ -196,9 +201,10 @@ class Asking:
 
     def _send(self, client: httpx.Client, request_id: str) -> httpx.Response:
         extensions = {"sni_hostname": self.server_name}
-        headers = {"host": self.server_name, HEADER: request_id}
+        request = self.question.request
+        headers = {"host": self.server_name, HEADER: request_id, **dict(request.headers)}
         if not self.question.grpc:
-            return client.get(self.question.path, headers=headers, extensions=extensions)
+            return client.request(request.method, request.path, headers=headers, extensions=extensions)
         headers |= {"content-type": "application/grpc", "te": "trailers"}
         message = b"\0\0\0\0\0"  # an empty message: not compressed, of length 0
-        return client.post(self.question.path, headers=headers, content=message, extensions=extensions)
+        return client.post(request.path, headers=headers, content=message, extensions=extensions)

@@ -72,7 +72,9 @@ _OWN = ROOT / "tools" / "supply_chain"
 LOCKING = Lock(_OWN / "requirements.lock", (_OWN / "requirements.txt",), _OWN / "constraints.txt")
 EXAMPLES = tuple(
     Lock(folder / "requirements.lock", (folder / "requirements.txt",), folder / "requirements.txt")
-    for folder in (ROOT / "examples" / "yelb" / name for name in ("appserver", "postgres", "redis"))
+    for folder in (
+        ROOT / "examples" / name for name in ("company/service", "yelb/appserver", "yelb/postgres", "yelb/redis")
+    )
 )
 LOCKS = (TOOLS, FUNCTIONS, IMAGE, LOCAL_AWS, LOCAL_FUNCTIONS, LOCKING, *EXAMPLES)
 """Every lock for pip."""

