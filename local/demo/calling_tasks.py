@@ -7,12 +7,11 @@ import time
 from itertools import count
 from typing import TYPE_CHECKING
 
-from local.running_mesh import RunningMesh
+from local.running_mesh import RunningMesh, Task, task_address
+from meshcert import naming
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from local.running_mesh import Task
 
 LOOK_EVERY_S = 1.0
 
@@ -51,6 +50,18 @@ class CallingTasks:
     def _now(self) -> dict[str, list[Task]]:
         with self._looking:
             if time.monotonic() - self._looked_at >= LOOK_EVERY_S:
-                self._ready = self._running.ready_tasks()
+                self._ready = self._look()
                 self._looked_at = time.monotonic()
             return self._ready
+
+    def _look(self) -> dict[str, list[Task]]:
+        """The healthy tasks of every service, by its name; those that are told to stop are not among them."""
+        ecs, cluster = self._running.client("ecs"), naming.cluster(self._running.name)
+        ready: dict[str, list[Task]] = {}
+        for page in ecs.get_paginator("list_tasks").paginate(cluster=cluster, desiredStatus="RUNNING"):
+            arns = page["taskArns"]
+            for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"] if arns else ():
+                if task["lastStatus"] == "RUNNING" and task.get("healthStatus") == "HEALTHY":
+                    service = task["group"].removeprefix("service:")
+                    ready.setdefault(service, []).append(Task(task["taskArn"], task_address(task)))
+        return ready
