@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshcert import naming, proxy
 from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.proxies import VirtualGateway
+from meshcert.mesh.rendered_routes import backend_routes, gateway_routes
 from meshcert.mesh.ways_out import needs_egress_listener, ways_out
 from meshcert.timeouts import Timeouts
 
@@ -63,7 +64,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
     listeners = tuple(_listener(listener) for listener in part.listeners)
     place = f"virtual_gateways.{name}" if declared.virtual_gateway else f"virtual_nodes.{name}"
     backends = tuple({call.node: _backend(mesh, call) for call in mesh.calls_of(place, part)}.values())
-    routes = tuple(_route(mesh, part, route) for route in part.routes) if isinstance(part, VirtualGateway) else ()
+    routes = _gateway_routes(mesh, part) if isinstance(part, VirtualGateway) else ()
     sides: list[proxy.ListenerTls | proxy.BackendTls] = [listener.tls for listener in listeners]
     sides += [backend.tls for backend in backends if backend.tls]
     return proxy.ProxySettings(
@@ -86,6 +87,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         backends=backends,
         routes=routes,
         **_application(declared),
+        **(_connection_pool(mesh, name) if declared.virtual_node else {}),
         **(_ways_out(mesh, name) if declared.virtual_node else {}),
         rotation=declared.rotation,
         delivery=declared.delivery,
@@ -108,6 +110,11 @@ def _application(service: DeclaredService) -> dict[str, Any]:
     }
 
 
+def _connection_pool(mesh: Mesh, node: str) -> dict[str, Any]:
+    pool = mesh.virtual_nodes[node].listeners[0].connection_pool
+    return {"connection_pool": pool.limits} if pool else {}
+
+
 def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy.Listener:
     tls = _PLAIN
     if listener.tls:
@@ -124,6 +131,10 @@ def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy
         tls=tls,
         timeouts=listener.timeout.by_protocol,
     )
+
+
+def _gateway_routes(mesh: Mesh, gateway: VirtualGateway) -> tuple[proxy.Route, ...]:
+    return (*(_route(mesh, gateway, route) for route in gateway.routes), *gateway_routes(mesh, gateway))
 
 
 def _route(mesh: Mesh, gateway: VirtualGateway, route: proxies.DeclaredRoute) -> proxy.Route:
@@ -149,22 +160,18 @@ def _ways_out(mesh: Mesh, node: str) -> dict[str, Any]:
 
 
 def _way_out(mesh: Mesh, backend: proxies.DeclaredBackend, way: DeclaredWayOut) -> proxy.WayOut:
-    (node,) = mesh.nodes_behind(backend)
-    limits = Timeouts()
-    for declared in (backend.timeout, mesh.virtual_nodes[node].listeners[0].timeout):
-        limits = limits.otherwise(declared.by_protocol.of(way.port.protocol.value))
     return proxy.WayOut(
         backend=way.backend,
         hosts=way.hosts,
         protocol=way.port.protocol.value,
-        routes=(proxy.Route("/", node, limits),),
+        routes=backend_routes(mesh, backend),
         local_port=way.local_port,
     )
 
 
 def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
-    port = mesh.virtual_nodes[call.node].listeners[0].port_mapping
-    client = mesh.tls_of(call)
+    listener = mesh.virtual_nodes[call.node].listeners[0]
+    port, client = listener.port_mapping, mesh.tls_of(call)
     tls = None
     if client:
         tls = proxy.BackendTls(
@@ -179,6 +186,8 @@ def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
         protocol=port.protocol.value,
         tls=tls,
         cloud_map_service=mesh.cloud_map_service(call.node),
+        outlier_detection=listener.outlier_detection.rule if listener.outlier_detection else None,
+        health_check=listener.health_check.rule if listener.health_check else None,
     )
 
 
