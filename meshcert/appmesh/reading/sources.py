@@ -59,8 +59,7 @@ def read_sources(paths: Sequence[Path], parameters: Mapping[str, str], report: I
         if read > MOST_BYTES_TOGETHER:
             _refuse(path, f"the files before it have {MOST_BYTES_TOGETHER} bytes together, which is the most", report)
             break
-        else:
-            read_content(content, path, parameters, report, found)
+        read_content(content, path, parameters, report, found)
     return _together(found, parameters, report)
 
 

@@ -12,6 +12,10 @@ from meshcert.appmesh.importing import import_text
 from meshcert.appmesh.report import Fate
 from tests.meshcert.appmesh.definitions import ANSWERED, node
 
+BOMB = "virtualNode: &a0 [x, x, x, x, x]\n" + "".join(
+    f"k{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 5)}]\n" for number in range(1, 12)
+)
+"""Ten lists of five aliases each: fifty million values in few bytes."""
 READERS = {reader.name: reader for reader in definitions()}
 
 
@@ -32,14 +36,7 @@ def test_good_definitions_become_a_mesh_file(name: str) -> None:
     ("text", "said"),
     [
         ("[" * 200 + "{virtualNode: 1}" + "]" * 200, "levels deep"),
-        (
-            "virtualNode: &a [x, x, x, x]\n"
-            + "".join(
-                f"k{n}: &{chr(98 + n)} [*{chr(97 + n)}, *{chr(97 + n)}, *{chr(97 + n)}, *{chr(97 + n)}, *{chr(97 + n)}]\n"
-                for n in range(12)
-            ),
-            "each alias counted",
-        ),
+        (BOMB, "each alias counted"),
         ('{"virtualNode": ' + '"x"' * 3, "neither JSON nor YAML"),
         ("virtualNode: *missing", "alias"),
         (b"\xff\xfevirtualNode", "not UTF-8"),
