@@ -52,7 +52,7 @@ def listener(certificate: str = "acm", trust: str = "", *exact: str, mode: str =
 def pair(teller: dict[str, Any], own: dict[str, Any] | None, default: dict[str, Any] | None = None) -> dict[str, Any]:
     """A front that calls a teller; ``own`` is the backend's policy."""
     backends = calls("teller.color.local") if own is None else calls(teller=own)
-    defaults = {"backendDefaults": {"clientPolicy": default}} if default else {}
+    defaults: dict[str, Any] = {"backendDefaults": {"clientPolicy": default}} if default else {}
     return {
         "front": node("front", backends=backends, **defaults),
         "teller": node("teller", listener=teller),
