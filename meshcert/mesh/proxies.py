@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, Strict
 
+from meshcert.mesh.access_logging import Logging
 from meshcert.mesh.host_policies import DeclaredConnectionPool, DeclaredOutlierDetection, ListenerHealthCheck
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Part, Port
 from meshcert.mesh.routing.gateway_routes import GatewayRoute
@@ -197,6 +198,9 @@ class VirtualGateway(Part):
     gateway_routes: tuple[GatewayRoute, ...] = ()
     """Which virtual service answers which requests; the order in the file means nothing."""
 
+    logging: Logging = Logging()
+    """What it logs beside refused peers."""
+
     def client_tls(self, backend: DeclaredBackend) -> ClientTls | None:
         """What the file says of TLS towards a backend, ``backend_defaults`` applied; None says nothing."""
         return (backend.client_policy or self.backend_defaults.client_policy).tls
@@ -222,6 +226,9 @@ class VirtualNode(Part):
     """The virtual nodes and services that its application may call."""
     egress_listener: EgressListener = EgressListener()
     """Where the application reaches its HTTP backends; `local_port` of a backend is the other way."""
+
+    logging: Logging = Logging()
+    """What it logs beside refused peers."""
 
     def client_tls(self, backend: DeclaredBackend) -> ClientTls | None:
         """What the file says of TLS towards a backend, ``backend_defaults`` applied; None says nothing."""
