@@ -235,6 +235,7 @@ class ProxySettings(NamedTuple):
         application_keep_alive_s: How long it keeps an idle connection, seconds; the proxy leaves it earlier.
         connection_pool: How much reaches the application at once.
         request_log: A line for each request; None for none.
+        metrics_port: TCP port of the metrics for Prometheus; 0 for none.
         awaits_application: Whether the listeners stay closed until the task's readiness container opens them.
         rotation: How a new version of a secret is taken over.
         poll_interval_s: Longest time between two looks at the secrets, seconds; jitter only shortens it.
@@ -262,6 +263,7 @@ class ProxySettings(NamedTuple):
     application_keep_alive_s: float = 2.0
     connection_pool: ConnectionPool = ConnectionPool()
     request_log: RequestLog | None = None
+    metrics_port: int = 0
     awaits_application: bool = False
     rotation: RotationMode = RotationMode.RELOAD
     delivery: DeliveryMode = DeliveryMode.FILE
@@ -318,7 +320,7 @@ class ProxySettings(NamedTuple):
 _SPARSE = (Timeouts, ProtocolTimeouts, Conditions, HeaderCondition, QueryCondition, Rewriting, ConnectionPool)
 """Parts of which only what is set is written."""
 _LATER: dict[type, tuple[str, ...]] = {
-    ProxySettings: ("ways_out", "egress_port", "egress_allow_all", "connection_pool", "request_log"),
+    ProxySettings: ("ways_out", "egress_port", "egress_allow_all", "connection_pool", "request_log", "metrics_port"),
     Backend: ("outlier_detection", "health_check"),
 }
 """
