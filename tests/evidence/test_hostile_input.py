@@ -72,7 +72,7 @@ def test_a_slow_reader_would_be_found() -> None:
         spoil(Reader("slow", work, (), (b"good",)), 300, longest_s=0.05)
 
 
-LARGE = 4 * 2**20
+LARGE = 2 * 2**20
 MOST_MORE_BYTES = 64 * 2**20
 FLOODS = (
     b"\0",
@@ -88,7 +88,7 @@ FLOODS = (
 """What a large input repeats."""
 LARGEST = {"function's environment": 4 * 2**10}
 """Where others cannot write as much: the environment of a function (AWS Lambda quotas)."""
-HOARDER = Reader("hoarder", lambda text: [text[start:] for start in range(32)], (), (b"good",))
+HOARDER = Reader("hoarder", lambda text: [text[start:] for start in range(64)], (), (b"good",))
 
 
 def _read_floods(names: list[str], most_more: int) -> None:
@@ -116,16 +116,16 @@ def _exit_code(names: list[str], most_more: int) -> int | None:
     return child.exitcode
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(2))
 def test_a_large_input_takes_no_more_memory_than_a_reader_may_have(part: int) -> None:
     """
-    Four megabytes of the same, over and over: the kernel counts what a reader takes, libraries in C included.
+    Two megabytes of the same, over and over: the kernel counts what a reader takes, libraries in C included.
 
-    A process of its own for each quarter of the readers, because what is given back is not always seen to be.
+    A process of its own for each half of the readers, because what is given back is not always seen to be.
     """
-    assert _exit_code(list(_EVERY_READER)[part::4], MOST_MORE_BYTES) == 0
+    assert _exit_code(list(_EVERY_READER)[part::2], MOST_MORE_BYTES) == 0
 
 
 def test_a_reader_that_takes_too_much_memory_would_be_found() -> None:
-    """Guards the test above: one that keeps what it was given 32 times over."""
+    """Guards the test above: one that keeps what it was given 64 times over."""
     assert _exit_code(["hoarder"], MOST_MORE_BYTES) != 0
