@@ -35,7 +35,6 @@ _BEGAN = time.time()
 BESIDE_THE_OTHERS = (
     "test_stories.py::",
     "test_upgrade.py::",
-    "test_lifetimes.py::",
     "test_proof.py::",
     "test_verify_aws_on_local_aws.py::",
 )
@@ -44,7 +43,6 @@ BESIDE_THE_OTHERS = (
 # What takes minutes begins first: else one process alone would still be at it when the others have done all the rest.
 LONGEST_FIRST = (
     "tests/e2e/test_demo.py",
-    "tests/e2e/test_lifetimes.py",
     "tests/e2e/test_upgrade.py",
     "tests/e2e/",
     "tests/stacks/",

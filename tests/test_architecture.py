@@ -61,3 +61,19 @@ def test_exceptions_from_the_lint_rules_are_few() -> None:
     exceptions = sum(len(re.findall(r"# noqa: ", path.read_text())) for path in _files(*SHIPPED, *OTHERS))
 
     assert exceptions < 60
+
+
+READ_UNBOUNDED = re.compile(
+    r"json\.loads?\(|yaml\.(?:safe_)?load|JSONDecoder\(|SafeLoader|literal_eval\(|pickle\.loads?"
+)
+READERS = {"meshcert/bounded_json.py", "meshcert/mesh/source.py"}
+"""They measure a text before they believe it."""
+
+
+def test_the_product_reads_what_others_wrote_by_its_bounded_readers_alone() -> None:
+    """Nesting, numbers and sizes are bounded there; a reader of a library's own is not."""
+    unbounded = {
+        path.relative_to(ROOT).as_posix() for path in _files(*SHIPPED) if READ_UNBOUNDED.search(path.read_text())
+    }
+
+    assert unbounded <= READERS

@@ -13,24 +13,17 @@ from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.canary_search import leaks_of
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, installed_envoy, lay_out_image, request
-from evidence.fixtures.pki import Hierarchy
-from evidence.fixtures.proxies import (
-    GATEWAY_NAME,
-    GATEWAY_SECRET,
-    GATEWAY_TRUST,
-    TELLER_NAME,
-    TELLER_SECRET,
-    TELLER_TRUST,
-    gateway,
-)
+from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, gateway
 from evidence.fixtures.readiness import Readiness
 from evidence.fixtures.secrets_api import SecretsApi
 from meshcert.proxy import DeliveryMode
+from tests.envoy.two_ends import publish_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from evidence.fixtures.pki import Hierarchy
     from meshcert.material import Material
     from meshcert.proxy import ProxySettings
 
@@ -180,11 +173,7 @@ class Mesh(NamedTuple):
 @pytest.fixture
 def mesh(start: Start, api: SecretsApi, new_address: Callable[[], str]) -> Iterator[Mesh]:
     """Both secrets and both trust bundles published; each proxy trusts the other's hierarchy alone."""
-    gateways, tellers = Hierarchy(1, name="colorgateway"), Hierarchy(2, name="colorteller")
-    api.publish(GATEWAY_SECRET, gateways.issue([GATEWAY_NAME]))
-    api.publish(TELLER_SECRET, tellers.issue([TELLER_NAME]))
-    api.publish_trust_bundle(GATEWAY_TRUST, gateways.trust_bundle)
-    api.publish_trust_bundle(TELLER_TRUST, tellers.trust_bundle)
+    gateways, tellers = publish_both(api)
     with CloudMap(new_address()) as cloud_map:
 
         def start_pair(settings: ProxySettings) -> tuple[Container, Container]:

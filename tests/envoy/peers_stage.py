@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import http.client
 import ssl
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evidence.fixtures.cloud_map import CloudMap
@@ -97,14 +97,19 @@ def listener(start: Start, api: SecretsApi, pki: PeerPki) -> Iterator[Stage]:
 
 
 @contextmanager
-def caller(start: Start, api: SecretsApi, pki: PeerPki, new_address: Callable[[], str]) -> Iterator[Stage]:
-    """A gateway that asks its backend for a certificate of ``pki``, under the teller's name; peers are servers."""
+def backend(api: SecretsApi, pki: PeerPki, new_address: Callable[[], str]) -> Iterator[tuple[CloudMap, TlsServer]]:
+    """What a gateway needs whose backend's task is a peer: its own certificate, ``pki``'s roots, and where that is."""
     api.publish(GATEWAY_SECRET, OURS.issue([GATEWAY_NAME]))
     api.publish_trust_bundle(TELLER_TRUST, pki.trust_bundle)
-    with ExitStack() as open_ones:
-        cloud_map = open_ones.enter_context(CloudMap(new_address()))
-        server = open_ones.enter_context(TlsServer(new_address(), PORT))
+    with CloudMap(new_address()) as cloud_map, TlsServer(new_address(), PORT) as server:
         cloud_map.records[TELLER_NAME] = [server.address]
+        yield cloud_map, server
+
+
+@contextmanager
+def caller(start: Start, api: SecretsApi, pki: PeerPki, new_address: Callable[[], str]) -> Iterator[Stage]:
+    """A gateway that asks its backend for a certificate of ``pki``, under the teller's name; peers are servers."""
+    with backend(api, pki, new_address) as (cloud_map, server):
         envoy = start(gateway(poll_interval_s=LEFT_ALONE_S), MESHCERT_DNS_RESOLVER=cloud_map.resolver)
         envoy.wait_until_healthy()
 

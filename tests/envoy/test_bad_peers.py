@@ -14,25 +14,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import REPOSITORY, eventually
 from evidence.fixtures.pki import Hierarchy
-from evidence.fixtures.proxies import (
-    GATEWAY_NAME,
-    GATEWAY_SECRET,
-    TELLER_NAME,
-    TELLER_TRUST,
-    gateway,
-)
+from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway
 from tests.envoy.peers import TlsServer, call, connect, reset, tls_context
 from tests.envoy.peers_cases import CASES, PLAIN, Refused, Silent
 from tests.envoy.peers_pki import INTRUDER, PeerPki
-from tests.envoy.peers_stage import OURS, PORT, Stage, caller, listener
+from tests.envoy.peers_stage import OURS, PORT, Stage, backend, caller, listener
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Iterator
 
+    from evidence.fixtures.cloud_map import CloudMap
     from evidence.fixtures.container import Container
     from evidence.fixtures.secrets_api import SecretsApi
     from tests.envoy.conftest import Start
@@ -284,11 +278,8 @@ def backends(begin: tuple[Start, SecretsApi], new_address: Callable[[], str]) ->
     """A good one."""
     _, api = begin
     pki = PeerPki(TELLER_NAME)
-    api.publish(GATEWAY_SECRET, OURS.issue([GATEWAY_NAME]))
-    api.publish_trust_bundle(TELLER_TRUST, pki.trust_bundle)
-    with CloudMap(new_address()) as cloud_map, TlsServer(new_address(), PORT) as server:
+    with backend(api, pki, new_address) as (cloud_map, server):
         server.context = _server(pki.leaf())
-        cloud_map.records[TELLER_NAME] = [server.address]
         yield Backends(pki, cloud_map, server)
 
 
@@ -303,8 +294,8 @@ def _call_until_answered(envoy: Container) -> None:
 
 def test_a_tcp_listener_tells_a_refused_backend_too(begin: tuple[Start, SecretsApi], backends: Backends) -> None:
     """There is no 503: the client's connection ends, and the line says why."""
-    listener, backend = gateway().listeners[0], gateway().backends[0]
-    tcp = gateway(listeners=(listener._replace(protocol="tcp"),), backends=(backend._replace(protocol="tcp"),))
+    (edge,), (behind,) = gateway().listeners, gateway().backends
+    tcp = gateway(listeners=(edge._replace(protocol="tcp"),), backends=(behind._replace(protocol="tcp"),))
     envoy = begin[0](tcp, MESHCERT_DNS_RESOLVER=backends.cloud_map.resolver)
     _call_until_answered(envoy)
 

@@ -7,29 +7,17 @@ import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
 
-from evidence.fixtures.cloud_map import CloudMap
-from evidence.fixtures.container import eventually, request
-from evidence.fixtures.pki import Hierarchy
-from evidence.fixtures.proxies import (
-    GATEWAY_NAME,
-    GATEWAY_SECRET,
-    GATEWAY_TRUST,
-    TELLER_NAME,
-    TELLER_SECRET,
-    TELLER_TRUST,
-    gateway,
-    teller,
-)
 from meshcert.proxy import Route
 from meshcert.timeouts import Timeouts
 from tests.docs.pages import rows
+from tests.envoy.conftest import APPLICATION_PORT
 from tests.envoy.http_application import application
 from tests.envoy.http_spoken_cases import CASES, Case, offer
+from tests.envoy.two_ends import PORT, SECOND, two_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,13 +25,11 @@ if TYPE_CHECKING:
     from evidence.fixtures.secrets_api import SecretsApi
     from tests.envoy.conftest import Start
 
-PORT = 9080
-SUBSCRIPTIONS = "subscriptions.mtls.svc.cluster.local"
 CAP_S = 2.0
 """Longest life of a connection, seconds: what takes longer must not be cut by it."""
 ROUTES = (
     Route("/", "colorteller"),
-    Route("/grpc/", "subscriptions"),
+    Route("/grpc/", SECOND),
     Route("/request/", "colorteller", Timeouts(per_request_s=1.0)),
     Route("/idle/", "colorteller", Timeouts(idle_s=2.0)),
     Route("/stream/", "colorteller", Timeouts(stream_s=1.5)),
@@ -53,26 +39,13 @@ ROUTES = (
 @pytest.fixture(scope="module")
 def edge(begin: tuple[Start, SecretsApi], new_address: Callable[[], str]) -> Iterator[str]:
     """Address of a gateway before a node that speaks http and one that speaks grpc and says nothing."""
-    start, api = begin
-    gateways, tellers = Hierarchy(1, name="colorgateway"), Hierarchy(2, name="colorteller")
-    api.publish(GATEWAY_SECRET, gateways.issue([GATEWAY_NAME]))
-    api.publish(TELLER_SECRET, tellers.issue([TELLER_NAME, SUBSCRIPTIONS]))
-    api.publish_trust_bundle(GATEWAY_TRUST, gateways.trust_bundle)
-    api.publish_trust_bundle(TELLER_TRUST, tellers.trust_bundle)
-    base, (listener,), (backend,) = teller(), teller().listeners, gateway().backends
-    with CloudMap(new_address()) as cloud_map, ExitStack() as open_ones:
-        node = start(base._replace(max_connection_duration_s=CAP_S))
-        quiet = start(base._replace(listeners=(listener._replace(protocol="grpc"),)))
-        cloud_map.records |= {TELLER_NAME: [node.address], SUBSCRIPTIONS: [quiet.address]}
-        subscriptions = backend._replace(name="subscriptions", host=SUBSCRIPTIONS, protocol="grpc")
-        asked = gateway(max_connection_duration_s=CAP_S, backends=(backend, subscriptions), routes=ROUTES)
-        container = start(asked, MESHCERT_DNS_RESOLVER=cloud_map.resolver)
-        open_ones.enter_context(application(node.address))
-        open_ones.enter_context(socket.create_server((quiet.address, base.application_port)))
-        for each in (node, quiet, container):
-            each.wait_until_healthy()
-        eventually(lambda: request(container.address, PORT)[0] == 200, "a first answer")
-        yield container.address
+    with (
+        two_nodes(*begin, new_address, "grpc", ROUTES, max_connection_duration_s=CAP_S) as nodes,
+        application(nodes.first.address),
+        socket.create_server((nodes.second.address, APPLICATION_PORT)),
+    ):
+        nodes.wait_until_answered("/")
+        yield nodes.gateway.address
 
 
 def _listen(address: str, events: int) -> tuple[bytes, bool]:
@@ -156,20 +129,6 @@ def _slowly(pieces: int) -> Iterator[bytes]:
         time.sleep(0.45)
 
 
-def test_by_default_nothing_that_moves_is_cut_and_a_slow_answer_is_awaited(edge: str) -> None:
-    """A report of 17 s, a download, an upload and events of 18: once, each was cut after 15."""
-    with ThreadPoolExecutor(4) as callers:
-        report = callers.submit(_ask, edge, "/slow-17")
-        download = callers.submit(_ask, edge, "/flow-60")
-        upload = callers.submit(_ask, edge, "/upload", "POST", _slowly(40))
-        events = callers.submit(_listen, edge, 60)
-
-    assert report.result() == (200, 2)
-    assert download.result() == (200, 60)
-    assert upload.result() == (200, 2)
-    assert events.result() == (b"".join(b"data: %d\n\n" % number for number in range(60)), True)
-
-
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -188,16 +147,43 @@ def test_each_limit_cuts_what_it_names_and_nothing_else(edge: str, path: str, ex
     assert (status, length if expected[1] != -2 else -2) == expected
 
 
-def test_a_limit_on_answers_does_not_cut_an_upload(edge: str) -> None:
-    """It begins with the end of the request."""
-    assert _ask(edge, "/request/upload", "POST", _slowly(40)) == (200, 2)
-
-
-def test_a_quiet_grpc_stream_behind_an_http_gateway_is_not_cut(edge: str) -> None:
-    """The node's protocol decides: neither the gateway's listener nor Envoy's own 15 seconds."""
-    connection = http.client.HTTPConnection(edge, PORT, timeout=17)
+def _subscribe(address: str) -> str:
+    """What a caller meets who waits 17 s for the first word of a gRPC stream."""
+    connection = http.client.HTTPConnection(address, PORT, timeout=17)
     connection.request("POST", "/grpc/pkg.Service/Subscribe", headers={"content-type": "application/grpc"})
+    try:
+        return str(connection.getresponse().status)
+    except TimeoutError:
+        return "silence"
+    finally:
+        connection.close()
 
-    with pytest.raises(TimeoutError):  # our own 17 s are over
-        connection.getresponse()
-    connection.close()
+
+LASTING: dict[str, tuple[Callable[[str], object], object]] = {
+    "a slow report": (lambda address: _ask(address, "/slow-17"), (200, 2)),
+    "a download": (lambda address: _ask(address, "/flow-60"), (200, 60)),
+    "an upload": (lambda address: _ask(address, "/upload", "POST", _slowly(40)), (200, 2)),
+    # A limit on answers begins with the end of the request.
+    "an upload, and a limit on answers": (
+        lambda address: _ask(address, "/request/upload", "POST", _slowly(40)),
+        (200, 2),
+    ),
+    "events": (lambda address: _listen(address, 60), (b"".join(b"data: %d\n\n" % at for at in range(60)), True)),
+    # The node's protocol decides: neither the gateway's listener nor Envoy's own 15 seconds.
+    "a quiet gRPC stream behind an http gateway": (_subscribe, "silence"),
+}
+"""What takes 17 or 18 s, and what the caller meets: once, each was cut after 15."""
+
+
+@pytest.fixture(scope="module")
+def met(edge: str) -> dict[str, object]:
+    """What each caller has met, all at the same time."""
+    with ThreadPoolExecutor(len(LASTING)) as callers:
+        asked = {name: callers.submit(ask, edge) for name, (ask, _) in LASTING.items()}
+    return {name: answer.result() for name, answer in asked.items()}
+
+
+@pytest.mark.parametrize("name", LASTING)
+def test_by_default_nothing_is_cut_that_moves_or_is_awaited(met: dict[str, object], name: str) -> None:
+    """However long it takes."""
+    assert met[name] == LASTING[name][1]

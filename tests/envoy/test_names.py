@@ -15,7 +15,6 @@ from evidence.fixtures.proxies import (
     GATEWAY_TRUST,
     TELLER_NAME,
     TELLER_SECRET,
-    TELLER_TRUST,
     gateway,
     teller,
 )
@@ -25,6 +24,7 @@ from meshcert.san import Uri, san_of
 from tests.envoy.conftest import both_deliveries
 from tests.envoy.peers import call, tls_context
 from tests.envoy.peers_pki import PeerPki
+from tests.envoy.two_ends import publish_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,11 +125,7 @@ def _with_ids() -> tuple[ProxySettings, ProxySettings]:
 @both_deliveries
 def test_a_mesh_of_spiffe_ids_runs_and_rotates(start: Start, api: SecretsApi, new_address: Callable[[], str]) -> None:
     """Pre-flight, trial, Envoy's matchers and the application's header take a URI as they take a DNS name."""
-    gateways, tellers = Hierarchy(2, name="gateways"), Hierarchy(2, name="tellers")
-    api.publish(GATEWAY_SECRET, gateways.issue([GATEWAY_ID]))
-    api.publish(TELLER_SECRET, tellers.issue([TELLER_ID]))
-    api.publish_trust_bundle(GATEWAY_TRUST, gateways.trust_bundle)
-    api.publish_trust_bundle(TELLER_TRUST, tellers.trust_bundle)
+    gateways, _ = publish_both(api, gateways=GATEWAY_ID, tellers=(TELLER_ID,))
     edge_settings, node_settings = _with_ids()
     with CloudMap(new_address()) as cloud_map:
         node = start(node_settings)

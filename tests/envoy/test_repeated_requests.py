@@ -6,6 +6,7 @@ import http.client
 import socket
 import struct
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import count
 from threading import Thread
@@ -17,20 +18,9 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import RequestReceived
 
-from evidence.fixtures.cloud_map import CloudMap
-from evidence.fixtures.container import Container, eventually, request
-from evidence.fixtures.pki import Hierarchy
-from evidence.fixtures.proxies import (
-    GATEWAY_NAME,
-    GATEWAY_SECRET,
-    GATEWAY_TRUST,
-    TELLER_NAME,
-    TELLER_SECRET,
-    TELLER_TRUST,
-    gateway,
-    teller,
-)
+from evidence.fixtures.container import Container, request
 from meshcert.proxy import Route
+from tests.envoy.two_ends import PORT, SECOND, two_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,9 +28,13 @@ if TYPE_CHECKING:
     from evidence.fixtures.secrets_api import SecretsApi
     from tests.envoy.conftest import Start
 
-PORT = 9080
-SECOND = "second.mtls.svc.cluster.local"
 TIMES = 20
+AT_ONCE = {"http": 10, "http2": 1}
+"""
+Half an answer takes two seconds to end: each Envoy on its way lets the connection live on for one.
+
+With HTTP/2 callers share a connection, and what ends it for one ends it for all.
+"""
 RESET = struct.pack("ii", 1, 0)
 """``SO_LINGER`` of a connection that is reset when it is closed."""
 _numbers = count()
@@ -134,28 +128,12 @@ def edge(
     begin: tuple[Start, SecretsApi], new_address: Callable[[], str]
 ) -> Iterator[tuple[Container, dict[str, _Rude]]]:
     """A gateway, and the applications behind a node that speaks http and one that speaks http2."""
-    start, api = begin
-    gateways, tellers = Hierarchy(1, name="colorgateway"), Hierarchy(2, name="colorteller")
-    api.publish(GATEWAY_SECRET, gateways.issue([GATEWAY_NAME]))
-    api.publish(TELLER_SECRET, tellers.issue([TELLER_NAME, SECOND]))
-    api.publish_trust_bundle(GATEWAY_TRUST, gateways.trust_bundle)
-    api.publish_trust_bundle(TELLER_TRUST, tellers.trust_bundle)
-    base, (listener,), (backend,) = teller(), teller().listeners, gateway().backends
-    with CloudMap(new_address()) as cloud_map, ExitStack() as running:
-        nodes = {
-            "http": start(base),
-            "http2": start(base._replace(listeners=(listener._replace(protocol="http2"),))),
-        }
-        cloud_map.records |= {TELLER_NAME: [nodes["http"].address], SECOND: [nodes["http2"].address]}
-        rude = {name: running.enter_context(_Rude(node.address, http2=name == "http2")) for name, node in nodes.items()}
-        backends = (backend, backend._replace(name="second", host=SECOND, protocol="http2"))
-        routes = (Route("/http/", "colorteller"), Route("/http2/", "second"))
-        container = start(gateway(backends=backends, routes=routes), MESHCERT_DNS_RESOLVER=cloud_map.resolver)
-        for each in (*nodes.values(), container):
-            each.wait_until_healthy()
-        for name in rude:
-            eventually(lambda name=name: request(container.address, PORT, f"/{name}/ok/")[0] == 200, "an answer")  # type: ignore[misc]  # a default mypy cannot infer
-        yield container, rude
+    routes = (Route("/http/", "colorteller"), Route("/http2/", SECOND))
+    with two_nodes(*begin, new_address, "http2", routes) as nodes, ExitStack() as running:
+        addresses = {"http": nodes.first.address, "http2": nodes.second.address}
+        rude = {name: running.enter_context(_Rude(at, http2=name == "http2")) for name, at in addresses.items()}
+        nodes.wait_until_answered(*(f"/{name}/ok/" for name in rude))
+        yield nodes.gateway, rude
 
 
 @pytest.mark.parametrize(
@@ -171,10 +149,16 @@ def test_a_request_that_the_application_has_read_comes_to_it_once(
     """On a new connection as on one that is kept; its end is the caller's to know, with 503 or a broken answer."""
     container, applications = edge
     seen = applications[protocol].seen
-    for _ in range(TIMES):
-        good, bad = (f"/{protocol}/{each}/{next(_numbers)}" for each in ("ok", what))
 
-        assert request(container.address, PORT, good)[0] == 200
+    def ask(_: int) -> tuple[int, int, int, int]:
+        """The statuses of a request that ends well and of one that does not, and how often each has come."""
+        good, bad = (f"/{protocol}/{each}/{next(_numbers)}" for each in ("ok", what))
+        well, badly = request(container.address, PORT, good)[0], 0
         with suppress(http.client.IncompleteRead):  # half an answer
-            assert request(container.address, PORT, bad)[0] == (200 if what == "break" else 503)
-        assert (seen[good], seen[bad]) == (1, 1)
+            badly = request(container.address, PORT, bad)[0]
+        return well, badly, seen[good], seen[bad]
+
+    with ThreadPoolExecutor(AT_ONCE[protocol]) as callers:
+        met = set(callers.map(ask, range(TIMES)))
+
+    assert met == {(200, 0 if what == "break" else 503, 1, 1)}

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import multiprocessing
+import resource
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -66,3 +70,62 @@ def test_a_slow_reader_would_be_found() -> None:
 
     with pytest.raises(TooSlow):
         spoil(Reader("slow", work, (), (b"good",)), 300, longest_s=0.05)
+
+
+LARGE = 2 * 2**20
+MOST_MORE_BYTES = 64 * 2**20
+FLOODS = (
+    b"\0",
+    b"[",
+    b'{"a":',
+    b"- ",
+    b"&a [*a]\n",
+    b"1",
+    b"a",
+    b"\x30\x84\x00\x3f\xff\xff",
+    b"-----BEGIN CERTIFICATE-----\n",
+)
+"""What a large input repeats."""
+LARGEST = {"function's environment": 4 * 2**10}
+"""Where others cannot write as much: the environment of a function (AWS Lambda quotas)."""
+HOARDER = Reader("hoarder", lambda text: [text[start:] for start in range(64)], (), (b"good",))
+
+
+def _read_floods(names: list[str], most_more: int) -> None:
+    """Read every large input with so many bytes more than before it; MemoryError is promised by nobody."""
+    logging.disable(logging.CRITICAL)
+    for name in names:
+        reader = _EVERY_READER.get(name, HOARDER)
+        for pattern in (*FLOODS, *reader.good):
+            text = pattern * (LARGEST.get(name, LARGE) // max(len(pattern), 1))
+            status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+            in_use = 1024 * int(status["VmData"].split()[0])
+            resource.setrlimit(resource.RLIMIT_DATA, (in_use + most_more, resource.RLIM_INFINITY))
+            with suppress(*reader.errors):
+                reader.read(text)
+            resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+
+
+_EVERY_READER = PARSERS | ROWS | CHECKS
+
+
+def _exit_code(names: list[str], most_more: int) -> int | None:
+    child = multiprocessing.get_context("spawn").Process(target=_read_floods, args=(names, most_more))
+    child.start()
+    child.join()
+    return child.exitcode
+
+
+@pytest.mark.parametrize("part", range(2))
+def test_a_large_input_takes_no_more_memory_than_a_reader_may_have(part: int) -> None:
+    """
+    Two megabytes of the same, over and over: the kernel counts what a reader takes, libraries in C included.
+
+    A process of its own for each half of the readers, because what is given back is not always seen to be.
+    """
+    assert _exit_code(list(_EVERY_READER)[part::2], MOST_MORE_BYTES) == 0
+
+
+def test_a_reader_that_takes_too_much_memory_would_be_found() -> None:
+    """Guards the test above: one that keeps what it was given 64 times over."""
+    assert _exit_code(["hoarder"], MOST_MORE_BYTES) != 0
