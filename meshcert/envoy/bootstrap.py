@@ -8,6 +8,7 @@ from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.admin import admin
 from meshcert.envoy.api import CARES_RESOLVER, DOWNSTREAM_CONNECTIONS, Json, extension
 from meshcert.envoy.clusters import application_cluster, backend_cluster, sds_cluster
+from meshcert.envoy.http.matching import MOST_REGEX_PROGRAM
 from meshcert.envoy.listeners import ingress_listener
 from meshcert.envoy.outbound.listeners import ways_out_listeners
 from meshcert.envoy.ways_in import readiness_listeners, ways_in_source
@@ -42,6 +43,9 @@ def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
                     max_active_downstream_connections=MAX_DOWNSTREAM_CONNECTIONS,
                 )
             ]
+        },
+        "layered_runtime": {
+            "layers": [{"name": "meshcert", "static_layer": {"re2.max_program_size.error_level": MOST_REGEX_PROGRAM}}]
         },
         "application_log_config": {
             "log_format": {
