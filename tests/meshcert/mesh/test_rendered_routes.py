@@ -74,7 +74,7 @@ def test_the_most_specific_limit_holds_and_of_several_nodes_the_longest(
     route_s: float | None, backend_s: float | None, listeners_s: dict[str, float], expected: float
 ) -> None:
     """Each node keeps to its own besides; a caller must not cut what a node would have answered."""
-    said = {} if route_s is None else {"timeout": {"per_request": route_s}}
+    said: dict[str, Any] = {} if route_s is None else {"timeout": {"per_request": route_s}}
     values = mesh_values([route("all", {"blue": 1, "green": 1}, prefix="/", **said)])
     backend = {} if backend_s is None else {"timeout": {"http": {"per_request": backend_s}}}
     values["virtual_nodes"]["gray"]["backends"] = [{"virtual_service": SERVICE, **backend}]

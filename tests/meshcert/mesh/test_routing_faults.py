@@ -26,6 +26,7 @@ GOOD = mesh_values(
         entry("one", SERVICE, path={"exact": "/one"}),
     ],
 )
+GOOD["virtual_gateways"]["edge"]["backends"] = [{"virtual_node": "blue"}]
 ROUTES = "virtual_routers.main.routes"
 HTTP = f"{ROUTES}[0].http_route"
 MATCH = f"{HTTP}.match"
@@ -284,8 +285,8 @@ def test_all_of_them_come_at_once() -> None:
 
     assert [fault.place for fault in faults] == [
         f"{ENTRY}.action.target.port",
-        f"{MATCH}.prefix",
         f"{TARGETS}[0].virtual_node",
+        f"{MATCH}.prefix",
         f"{ROUTES}[1].name",
         f"{PATH}.exact",
     ]
