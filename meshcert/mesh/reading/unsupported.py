@@ -8,6 +8,7 @@ names a key of the mesh file writes its whole path between backticks; a test hol
 from __future__ import annotations
 
 _FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
+_IMPORT = "This is no mesh file. meshcert import FILE --output mesh.yaml makes one of App Mesh's definitions"
 _OWN_NETWORK = "Each mesh makes a VPC, subnets and security groups of its own; yours cannot be given"
 _OWN_CLUSTER = "Each mesh makes an ECS cluster of its own; yours cannot be given"
 _NO_ROLE = "The task's role reads its certificates and nothing else; let the application bring credentials of its own"
@@ -42,9 +43,9 @@ _FILE = {
     "gatewayroutename": "Write it below its gateway: `virtual_gateways.NAME.gateway_routes`",
     "route": "Write it below its router: `virtual_routers.NAME.routes`",
     "routes": "Write it below its router: `virtual_routers.NAME.routes`",
-    "resources": "CloudFormation templates are not read. Write their gateways and nodes here, as in mesh.yaml",
-    "apiversion": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
-    "kind": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
+    "resources": _IMPORT,
+    "apiversion": _IMPORT,
+    "kind": _IMPORT,
     "vpc": _OWN_NETWORK,
     "certificates": "Write them under `identities`",
     "taskdefinitions": "Write them under `services`: each runs one proxy, and its application beside it",
@@ -106,11 +107,14 @@ _NODE = {
     "application": "Write `services.NAME.application`, in the service that runs this node",
 }
 _LISTENER = {
-    "healthcheck": _HEALTH,
-    "outlierdetection": "Envoy tries requests that surely were not processed at another task; nothing is to be set",
-    "connectionpool": "Envoy's own limits hold; nothing is to be set",
     "port": "Write `virtual_nodes.NAME.listeners.port_mapping.port`",
     "protocol": "Write `virtual_nodes.NAME.listeners.port_mapping.protocol`",
+}
+_GATEWAY_LISTENER = {
+    **_LISTENER,
+    "healthcheck": "A gateway has no application: its load balancer asks for a connection; nothing is to be set",
+    "outlierdetection": "Callers judge virtual nodes: `virtual_nodes.NAME.listeners.outlier_detection`",
+    "connectionpool": "A pool protects an application: `virtual_nodes.NAME.listeners.connection_pool`",
 }
 _CERTIFICATE = dict.fromkeys(
     ("acm", "file", "sds", "arn", "certificatearn", "certificatechain", "privatekey", "secretname"),
@@ -230,7 +234,7 @@ UNSUPPORTED = {
     "DeclaredIdentity": _IDENTITY,
     "VirtualGateway": _GATEWAY,
     "VirtualNode": _NODE,
-    "GatewayListener": _LISTENER,
+    "GatewayListener": _GATEWAY_LISTENER,
     "NodeListener": _LISTENER,
     "IdentityReference": _CERTIFICATE,
     "Trust": _TRUST,
