@@ -185,6 +185,15 @@ TABLES: dict[str, dict[str, Any]] = {
         ],
         protocol="grpc",
     ),
+    "one gateway route after another": mesh_values(
+        [route("c", "blue", prefix="/a/b/c")],
+        [
+            entry("first", SERVICE, priority=0, prefix="/a/b", rewrite=KEPT),
+            entry("second", "second.local", priority=1, prefix="/a", rewrite=KEPT),
+        ],
+        services={"second.local": "second"},
+        second=[route("longer", "red", prefix="/a/b/cde"), route("rest", "green", prefix="/")],
+    ),
     "weights": mesh_values(
         [
             route("shared", {"blue": 90, "green": 10, "red": 0}, prefix="/shared"),
@@ -381,6 +390,9 @@ CASES = [
     _both("/nothing", "404", {"host": "h.example"}, "POST"),
     _both("/nothing", "404", {"host": "h.example"}),
     _both("/", "404", {}, "POST"),
+    Case("one gateway route after another", "/a/b/cde", "blue"),
+    Case("one gateway route after another", "/a/b/x", "404"),
+    Case("one gateway route after another", "/a/x", "green"),
     Case("weights", "/only", "green"),
     Case("weights", "/none", "404"),
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -59,6 +60,8 @@ REFUSED = (
     r"/\<a",
     "/a\\",
 )
+RE2_SAYS = r"bad repetition|invalid |missing [\])]|trailing |unexpected \)"
+"""RE2's own words, which Envoy passes on."""
 
 
 def _validated(envoy: Path, folder: Path, *regexes: str) -> str:
@@ -82,7 +85,7 @@ def test_what_the_file_takes_envoy_takes(envoy_binary: Path, tmp_path: Path) -> 
 def test_what_the_file_refuses_envoy_refuses(envoy_binary: Path, tmp_path: Path, regex: str) -> None:
     """At the deploy it would be a task that never starts."""
     assert regex_fault(regex)
-    assert "regex" in _validated(envoy_binary, tmp_path, regex)
+    assert re.search(RE2_SAYS, _validated(envoy_binary, tmp_path, regex))
 
 
 def test_a_hostile_expression_takes_no_time() -> None:

@@ -59,6 +59,13 @@ def test_a_short_route_has_the_text_that_it_always_had() -> None:
     assert json.loads(short.to_json())["routes"] == [{"prefix": "/", "backend": "blue", "timeouts": {"idle_s": 5.0}}]
 
 
+def test_a_gateway_route_is_never_short_so_nothing_sorts_it_anew() -> None:
+    """Short routes are sorted by their prefixes, and a gateway route may end where another goes on."""
+    values = mesh_values(gateway_routes=[entry("all", "blue.local", prefix="/")], services={"blue.local": "blue"})
+
+    assert not any(route.is_short for route in _settings(values, "edge").routes)
+
+
 @pytest.mark.parametrize(
     ("route_s", "backend_s", "listeners_s", "expected"),
     [
@@ -129,4 +136,4 @@ def test_routes_of_several_listeners_are_told_apart_by_the_port_in_the_host() ->
     }  # fmt: skip
 
     assert {route.backend: route.conditions.port for route in routes} == {"blue": 80, "red": 8081}
-    assert [(route.backend, route.conditions.port) for route in _settings(values, "edge").routes] == [("red", 0)]
+    assert [(route.backend, route.conditions.port) for route in _settings(values, "edge").routes] == [("red", 8443)]
