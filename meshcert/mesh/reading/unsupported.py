@@ -17,7 +17,10 @@ _ROUTER = "Write it under `virtual_routers`, by its name, its routes below it"
 _SERVICE_NAME = "Write it under `virtual_services`, by its name"
 _IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
 _ONE_CONTAINER = "A task has Envoy and one application; run other containers as services of their own"
-_HEALTH = "The application is asked, and the service says how: `services.NAME.application.health_check`"
+_HEALTH = (
+    "The application is asked, and the service says how: `services.NAME.application.health_check`; "
+    "callers ask by `virtual_nodes.NAME.listeners.health_check`"
+)
 _TIMEOUT = "Write it at a listener, a route or a backend, for example `virtual_gateways.NAME.routes.timeout`"
 _OWN_CA = "Each hierarchy makes CAs of its own; existing ones cannot be given"
 
@@ -91,7 +94,6 @@ _IDENTITY = {
 }
 _PROXY = {
     "spec": _FLAT.format("write what is in it one level up."),
-    "logging": "Envoy logs refused peers and failed requests to the service's log group; nothing is to be set",
     "healthcheck": _HEALTH,
     **dict.fromkeys(("timeout", "timeouts"), _TIMEOUT),
     "weight": "Tasks of one service share its requests evenly; there are no weights",
