@@ -20,6 +20,7 @@ from meshcert.envoy.clusters import APPLICATION_CLUSTER
 from meshcert.envoy.connection_cap import cut_connections, drained_connections
 from meshcert.envoy.http.hosts import virtual_hosts
 from meshcert.envoy.http.paths import judged_paths
+from meshcert.envoy.http.request_log import request_log
 from meshcert.envoy.http.retries import RETRY_PAUSES
 from meshcert.envoy.http.routes import APPLICATION_TRIES, CONNECTIONS_TRIED, TASKS_TRIED
 from meshcert.envoy.http.spoken import spoken
@@ -90,6 +91,7 @@ def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -
         **spoken(listener.protocol, settings.name),
         **drained_connections(settings.max_connection_duration_s),
         **judged_paths(settings.routes),
+        **request_log(listener_name(listener.port), settings),
         "use_remote_address": bool(settings.routes),
         "route_config": {
             "name": stat_prefix,
