@@ -10,7 +10,7 @@ from meshcert.cli.advice import advice
 from meshcert.cli.screen import duration, short
 from meshcert.cli.survey import survey
 from meshcert.cli.terminal import tell_aside
-from meshcert.errors import MeshcertError
+from meshcert.errors import IdentityMissing, MeshcertError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -65,12 +65,22 @@ def serving(chosen: ChosenMesh, found: Sequence[Permission]) -> Served:
     names = list(dict.fromkeys(named))
     if not names:
         return Served({}, {}, "neither side has a certificate")
+    seen: dict[str, dict[str, Any]] = {}
+    unreadable: dict[str, str] = {}
     try:
-        surveyed = survey(chosen.account(), names, tell_aside)
+        account = chosen.account()
+        for name in names:
+            try:
+                surveyed = survey(account, [name], tell_aside)
+            except IdentityMissing as error:
+                unreadable[name] = str(error)
+            else:
+                seen |= {each.name: each.document() for each in surveyed.sights}
+                unreadable |= surveyed.unreadable
     except MeshcertError as error:
         problem, code = advice(error)
-        return Served({}, {}, problem, code)
-    return Served({each.name: each.document() for each in surveyed.sights}, dict(surveyed.unreadable))
+        return Served(seen, unreadable, problem, code)
+    return Served(seen, unreadable)
 
 
 def _told(seen: dict[str, Any]) -> str:

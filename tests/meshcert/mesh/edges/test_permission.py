@@ -97,7 +97,7 @@ def assert_changes_help(values: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize(
     ("values", "fewest"),
-    [(yaml.safe_load(SHOP.read_text()), 7), (company(8), 40), (mixed(company(5)), 25)],
+    [(yaml.safe_load(SHOP.read_text()), 6), (company(6), 20), (mixed(company(4)), 15)],
     ids=["shop", "company", "mixed"],
 )
 def test_who_makes_the_changes_that_are_told_may_call(values: dict[str, Any], fewest: int) -> None:
