@@ -38,7 +38,7 @@ def _row(seen: dict[str, Any]) -> Markup:
     published = seen["published"]
     gone = published["lifetime_gone"]
     bar = _bar(float(gone), _due(seen)) if gone is not None else str(published["status"])
-    findings = list(_findings(seen))
+    findings: list[str] = list(_findings(seen))
     return element(
         "tr",
         {"class": "admitted" if findings else None},
