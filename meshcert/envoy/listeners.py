@@ -22,7 +22,7 @@ from meshcert.envoy.http.hosts import virtual_hosts
 from meshcert.envoy.http.paths import judged_paths
 from meshcert.envoy.http.request_log import request_log
 from meshcert.envoy.http.retries import RETRY_PAUSES
-from meshcert.envoy.http.routes import APPLICATION_TRIES, CONNECTIONS_TRIED, TASKS_TRIED
+from meshcert.envoy.http.routes import APPLICATION_TRIES, CONNECTIONS_TRIED, TASKS_TRIED, in_order_asked
 from meshcert.envoy.http.spoken import spoken
 from meshcert.envoy.http.timeouts import session_timeout
 from meshcert.envoy.secrets import secret_source
@@ -147,7 +147,7 @@ def _virtual_hosts(listener: Listener, settings: ProxySettings) -> list[Json]:
     protocols[APPLICATION_CLUSTER] = protocols.get(APPLICATION_CLUSTER, listener.protocol)
     routes = [
         route._replace(conditions=route.conditions._replace(port=0))
-        for route in settings.routes or (Route("/", APPLICATION_CLUSTER),)
+        for route in in_order_asked(settings.routes or (Route("/", APPLICATION_CLUSTER),))
         if route.conditions.port in (0, listener.port)
     ]
     tries = TASKS_TRIED if settings.routes else APPLICATION_TRIES
