@@ -15,7 +15,7 @@ from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
 from meshcert.cli.costs import estimate
 from meshcert.cli.map import command as map_command
-from meshcert.cli.mesh_files import envoy_configuration, importing
+from meshcert.cli.mesh_files import envoy_configuration, importing, why
 from meshcert.cli.options import (
     ChosenMesh,
     ago,
@@ -188,6 +188,7 @@ def verify(chosen: ChosenMesh, name: str, *, as_document: bool) -> None:
 cli.add_command(mesh_file.check)
 cli.add_command(mesh_file.schema)
 cli.add_command(map_command.draw)
+cli.add_command(why.why)
 cli.add_command(importing.import_)
 cli.add_command(envoy_configuration.envoy)
 

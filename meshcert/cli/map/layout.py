@@ -18,10 +18,10 @@ MARGIN = 16.0
 _GAP = 18.0
 _PASS = 12.0
 """Height that a passing call takes in a column."""
-_BETWEEN = 120.0
+_BETWEEN = 108.0
 """From one column to the next."""
-_LETTER = 8.0
-_NARROWEST, _WIDEST = 112.0, 232.0
+_LETTER = 7.4
+_NARROWEST, _WIDEST = 104.0, 232.0
 _SWEEPS = 12
 _ENTERED, _LEFT = 1, 2
 """Of a party, while calls are followed: whether the calls behind it are still being followed."""
@@ -96,7 +96,7 @@ def lay_out(labels: Mapping[str, str], calls: Sequence[tuple[str, str]]) -> Plac
     x = MARGIN
     for column in columns:
         parties = [spot.party for spot in column if spot.call < 0]
-        width = max((min(max(len(labels[each]) * _LETTER + 28, _NARROWEST), _WIDEST) for each in parties), default=0.0)
+        width = max((min(max(len(labels[each]) * _LETTER + 24, _NARROWEST), _WIDEST) for each in parties), default=0.0)
         for party in parties:
             boxes[party] = Box(x, middles[_Spot(party)] - BOX_HEIGHT / 2, width)
         edges.append((x, x + width))

@@ -10,21 +10,24 @@
   const rows = all("tbody tr");
   const calls = all("#calls tbody tr");
 
-  const parties = (row) => [row.dataset.callee, row.dataset.caller];
+  const parties = (row) => [row.dataset.callee, ...(row.dataset.caller || "").split(", ")].filter(Boolean);
   const text = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
+  let chosen = "";
 
   const show = () => {
     const wanted = find.value.toLowerCase().split(/\s+/).filter(Boolean);
-    const shown = (row) => wanted.every((word) => text.get(row).includes(word));
+    const named = (row) => parties(row).includes(chosen) || row.cells[0].textContent === chosen;
+    const shown = (row) => (chosen ? named(row) : wanted.every((word) => text.get(row).includes(word)));
     for (const row of rows) row.hidden = !shown(row);
     const left = calls.filter((row) => !row.hidden);
     const numbers = new Set(left.map((row) => row.dataset.line));
-    const named = new Set(left.flatMap(parties));
+    const met = new Set(left.flatMap(parties));
     for (const box of boxes) {
-      const name = box.dataset.name.toLowerCase();
-      const meant = named.has(box.dataset.name) || wanted.every((word) => name.includes(word));
-      box.classList.toggle("faint", wanted.length > 0 && !meant);
-      box.classList.toggle("chosen", box.dataset.name === find.value);
+      const name = box.dataset.name;
+      const meant = chosen ? name === chosen : wanted.every((word) => name.toLowerCase().includes(word));
+      box.classList.toggle("faint", wanted.length > 0 && !meant && !met.has(name));
+      box.classList.toggle("chosen", name === chosen);
+      box.setAttribute("aria-current", String(name === chosen));
     }
     for (const line of lines) {
       line.classList.toggle("faint", !numbers.has(line.id));
@@ -34,12 +37,19 @@
     found.value = wanted.length ? `${left.length} of ${calls.length} calls` : "";
   };
 
-  find.addEventListener("input", show);
+  const choose = (name) => {
+    chosen = name;
+    find.value = name;
+    show();
+  };
+
+  find.addEventListener("input", () => {
+    chosen = "";
+    show();
+  });
   document.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && find.value) {
-      find.value = "";
-      show();
-    } else if (event.key === "/" && document.activeElement !== find) {
+    if (event.key === "Escape") choose("");
+    else if (event.key === "/" && document.activeElement !== find) {
       event.preventDefault();
       find.focus();
     }
@@ -47,8 +57,7 @@
   for (const box of boxes) {
     box.addEventListener("click", (event) => {
       event.preventDefault();
-      find.value = find.value === box.dataset.name ? "" : box.dataset.name;
-      show();
+      choose(chosen === box.dataset.name ? "" : box.dataset.name);
     });
   }
   for (const row of calls) {

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from meshcert.cli.map.lifetimes import lifetimes
 from meshcert.cli.map.markup import Markup, element, joined
 from meshcert.cli.map.picture import STYLES, picture, swatch
+from meshcert.cli.map.tables import table
 from meshcert.mesh.edges.edges import edges_of, parties_of, refused_of
 from meshcert.mesh.edges.pairs import Manner, RefusalCause
 
@@ -32,6 +33,10 @@ _CAUSES = {
     RefusalCause.UNKNOWN_ISSUER: "their certificates come from a hierarchy that it does not trust",
     RefusalCause.WRONG_NAME: "their certificates are trusted, but have none of the names that it accepts",
 }
+
+
+class StatusUnreadable(ValueError):
+    """A file that is no document of ``meshcert status --json``."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,12 @@ class Drawn(NamedTuple):
 
 
 def page(shown: Shown) -> Drawn:
-    """Draw a mesh."""
+    """
+    Draw a mesh.
+
+    Raises:
+        StatusUnreadable: If the status is no document of ``meshcert status --json``.
+    """
     mesh = shown.mesh
     edges = edges_of(mesh)
     style, script = _own("page.css"), _own("page.js")
@@ -86,7 +96,7 @@ def page(shown: Shown) -> Drawn:
     )
     sections = [_calls(shown, edges), _refused(refused_of(mesh))]
     if shown.status is not None:
-        sections.insert(1, lifetimes(shown.status))
+        sections.insert(1, _lifetimes(shown.status))
     main = element("main", None, _figure(mesh, edges), *sections)
     body = element("body", None, _header(shown, edges), main, _footer(shown), element("script", None, script))
     text = f"<!doctype html>\n{element('html', {'lang': 'en'}, head, body)}\n"
@@ -102,6 +112,13 @@ def _own(name: str) -> Markup:
 def _digest(text: str) -> str:
     """A source of a Content Security Policy: the text's digest (CSP Level 3, 2.3.1, hash-source)."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _lifetimes(status: dict[str, Any]) -> Markup:
+    try:
+        return lifetimes(status)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise StatusUnreadable(f"it is no document of meshcert status --json ({type(error).__name__})") from error
 
 
 def _header(shown: Shown, edges: Sequence[Edge]) -> Markup:
@@ -147,18 +164,17 @@ def _figure(mesh: Mesh, edges: Sequence[Edge]) -> Markup:
 def _calls(shown: Shown, edges: Sequence[Edge]) -> Markup:
     heads = ("Caller", "Calls", "Talks over", "The caller proves", "The callee proves", "In the file")
     rows = [_call(shown, number, edge) for number, edge in enumerate(edges)]
-    return _table("calls", "Who calls whom", heads, rows)
+    return table("calls", "Who calls whom", heads, rows, nothing="Nobody calls anybody.")
 
 
 def _call(shown: Shown, number: int, edge: Edge) -> Markup:
     mode = f"{edge.server.mode} listener" if edge.server else "outside the mesh"
     manner = joined([swatch(edge.manner), element("b", None, str(edge.manner)), element("small", None, mode)])
+    port = f"{edge.port} {edge.protocol}"
     places = [element("small", None, f"{shown.file}:{shown.line(place)} {place}") for place in edge.places]
     cells = [
         element("th", {"scope": "row"}, edge.caller.name),
-        element(
-            "td", None, element("b", None, edge.callee.name), element("small", None, f"{edge.port} {edge.protocol}")
-        ),
+        element("td", {"class": "port"}, element("b", None, edge.callee.name), element("small", None, port)),
         element("td", {"class": f"manner {STYLES[edge.manner]}"}, manner),
         element("td", None, *_caller_proves(shown.mesh, edge)),
         element("td", None, *_callee_proves(shown.mesh, edge)),
@@ -201,7 +217,9 @@ def _demanded(mesh: Mesh, trust: str, names: Iterable[San], otherwise: str) -> M
 def _refused(found: Sequence[Refused]) -> Markup:
     heads = ("Listener", "Refuses", "Why", "In its log")
     rows = [row for refused in found for row in _refusals(refused)]
-    return _table("refused", "Who is refused, and why", heads, rows)
+    return table(
+        "refused", "Who is refused, and why", heads, rows, nothing="Nobody: no listener asks for a certificate."
+    )
 
 
 def _refusals(refused: Refused) -> Iterable[Markup]:
@@ -219,20 +237,6 @@ def _refusals(refused: Refused) -> Iterable[Markup]:
             element("td", None, why),
             element("td", None, element("code", None, cause)),
         )
-
-
-def _table(name: str, caption: str, heads: Iterable[str], rows: Sequence[Markup]) -> Markup:
-    title = element("h2", {"id": f"{name}-title"}, caption)
-    if not rows:
-        return element("section", {"id": name, "tabindex": "-1"}, title, element("p", None, "Nobody."))
-    head = element("tr", None, *(element("th", {"scope": "col"}, each) for each in heads))
-    table = element(
-        "table",
-        {"aria-labelledby": f"{name}-title"},
-        element("thead", None, head),
-        element("tbody", None, *rows),
-    )
-    return element("section", {"id": name, "tabindex": "-1"}, title, element("div", {"class": "wide"}, table))
 
 
 def _footer(shown: Shown) -> Markup:

@@ -132,6 +132,7 @@ def _from_outside(mesh: Mesh, parties: dict[str, Party]) -> Iterator[Edge]:
                 yield Edge(
                     ANYBODY, parties[name], listener.port, listener.protocol, manner, "", None, listener.tls, (place,)
                 )
+    yield from _in_plain_text(mesh, parties)
     for pair in pairs_of(mesh, idle=True):
         callee = pair.callee
         service = mesh.services[callee.service]
@@ -147,6 +148,19 @@ def _from_outside(mesh: Mesh, parties: dict[str, Party]) -> Iterator[Edge]:
                 server=callee.listener.tls,
                 places=(f"identities.{pair.caller.name}",),
             )
+
+
+def _in_plain_text(mesh: Mesh, parties: dict[str, Party]) -> Iterator[Edge]:
+    """The clients that a PERMISSIVE listener of a virtual node admits from outside."""
+    for name, service in mesh.services.items():
+        if not service.virtual_node:
+            continue
+        for index, listener in enumerate(mesh.virtual_nodes[service.virtual_node].listeners):
+            port, place = listener.port_mapping, f"virtual_nodes.{service.virtual_node}.listeners[{index}]"
+            if listener.permissive_from:
+                server = proxy_settings(mesh, name).listeners[index].tls
+                where = (f"{place}.permissive_from",)
+                yield Edge(ANYBODY, parties[name], port.port, str(port.protocol), Manner.PLAIN, "", None, server, where)
 
 
 def _from_services(mesh: Mesh, parties: dict[str, Party]) -> Iterator[Edge]:

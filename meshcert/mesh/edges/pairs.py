@@ -181,6 +181,11 @@ def refusal_of_caller(mesh: Mesh, pair: Pair) -> RefusalCause | None:
     return None if None in causes else max((cause for cause in causes if cause), key=list(RefusalCause).index)
 
 
+def pair_of(mesh: Mesh, caller: Caller, callee: Callee) -> Pair:
+    """A caller and somebody else's listener as a pair."""
+    return _pair(mesh, caller, callee, None if caller.outside else proxy_settings(mesh, caller.name))
+
+
 def _pair(mesh: Mesh, caller: Caller, callee: Callee, settings: ProxySettings | None) -> Pair:
     presented: Iterable[str | None] = caller.identities or (None,)
     trusted = tuple(identity for identity in presented if lets_in(mesh, callee.listener, identity))

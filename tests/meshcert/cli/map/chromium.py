@@ -138,11 +138,13 @@ class Browser:
         ]
 
     def requests(self) -> list[str]:
-        """Every address that the page that is open has asked for."""
+        """Every address that the page that is open has asked for; what its policy has blocked was never sent."""
         self._call("Runtime.evaluate", expression="0")
-        return [
-            each["params"]["request"]["url"] for each in self.events if each["method"] == "Network.requestWillBeSent"
-        ]
+        told = [(each["method"], each["params"]) for each in self.events]
+        failed = [parameters for method, parameters in told if method == "Network.loadingFailed"]
+        blocked = {each["requestId"] for each in failed if each.get("blockedReason") == "csp"}
+        sent = [parameters for method, parameters in told if method == "Network.requestWillBeSent"]
+        return [each["request"]["url"] for each in sent if each["requestId"] not in blocked]
 
     def complaints(self) -> list[str]:
         """What the browser has refused or failed to do: exceptions, and breaches of the page's policy."""

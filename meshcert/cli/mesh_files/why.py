@@ -1,0 +1,205 @@
+"""``meshcert why A B``: whether one may call another, from the mesh file alone."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import yaml
+
+from meshcert.cli import exit_codes
+from meshcert.cli.mesh_file import read_for
+from meshcert.cli.mesh_files.serving import serving
+from meshcert.cli.options import ChosenMesh, json_option, mesh_option
+from meshcert.cli.screen import Screen
+from meshcert.cli.terminal import SCHEMA, tell_json
+from meshcert.mesh.edges.permission import callers_of, listeners_of, permission
+from meshcert.mesh.naming import suggestion
+from meshcert.proxy import TlsMode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from meshcert.cli.mesh_files.serving import Served
+    from meshcert.mesh import Mesh, Reading
+    from meshcert.mesh.edges.permission import Permission
+
+MAY, MAY_NOT = 0, 1
+_MODES = {
+    TlsMode.STRICT: "TLS only",
+    TlsMode.PERMISSIVE: "TLS, and plain text as well",
+    TlsMode.DISABLED: "plain text only",
+}
+_WHY = """\b
+  meshcert why orders payments
+  meshcert why partner gateway:9443       an identity that no service presents is a client outside the mesh
+  meshcert why orders payments --live     with what both sides serve now, as `meshcert status` sees it
+
+Exit codes: 0 it may, 1 it may not; 64 the command line or the mesh file is wrong; with --live and an answer of "may"
+also 69 and 77, if AWS could not answer or refused.
+"""
+
+
+@click.command(short_help="Say whether A may call B, and why, or what to change.", epilog=_WHY)
+@click.argument("caller", metavar="A")
+@click.argument("callee", metavar="B")
+@click.option("--live", is_flag=True, help="Ask AWS as well what each side serves, and what it has refused last.")
+@json_option
+@mesh_option
+@click.pass_obj
+def why(chosen: ChosenMesh, caller: str, callee: str, *, live: bool, as_document: bool) -> None:
+    """
+    Whether A may call B: declared, security group, listener, what each side proves and demands.
+
+    A is a service, its virtual gateway or virtual node, or an identity of a client outside the mesh. B is a service, a
+    proxy or a virtual service, with or without :PORT. The answer is the mesh file's; with --live AWS adds to it.
+    """
+    file = chosen.file()
+    reading = read_for(file)
+    if reading is None or reading.mesh is None:
+        sys.exit(exit_codes.USAGE)
+    said = _MeshFile(reading.mesh, file, reading)
+    found = _asked(said.mesh, caller, callee)
+    served = serving(chosen, found) if live else None
+    if as_document:
+        answers = [_document(said, one) for one in found]
+        document: dict[str, Any] = {"schema": SCHEMA, "mesh": said.mesh.name, "file": str(file), "answers": answers}
+        tell_json(document | ({"live": served.document()} if served else {}))
+    else:
+        _show(Screen(), said, found, served)
+    code = MAY if all(one.allowed for one in found) else MAY_NOT
+    sys.exit(code or (served.exit_code if served else MAY))
+
+
+class _MeshFile(NamedTuple):
+    """A mesh and the file that says it."""
+
+    mesh: Mesh
+    file: Path
+    reading: Reading
+
+    def where(self, place: str) -> str:
+        """A place with the line at which somebody finds it."""
+        return f"{self.file}:{self.reading.source.line(place)} {place}"
+
+
+def _asked(mesh: Mesh, caller: str, callee: str) -> Sequence[Permission]:
+    services = {proxy: name for name, one in mesh.services.items() for proxy in (one.virtual_gateway, one.virtual_node)}
+    callers = callers_of(mesh)
+    name = caller if caller in callers else services.get(caller, caller)
+    if name not in callers:
+        raise _unknown(mesh, caller, callers)
+    callees = listeners_of(mesh, callee)
+    if not callees:
+        raise _unknown(mesh, callee, (*mesh.services, *mesh.virtual_services))
+    others = [each for each in callees if each.service != name]
+    if not others:
+        raise click.UsageError(f"{caller} and {callee} are the same service; nobody calls itself through the mesh")
+    return [permission(mesh, name, each) for each in others]
+
+
+def _unknown(mesh: Mesh, name: str, known: Sequence[str]) -> click.UsageError:
+    remedy = suggestion(name, known, f"There are {', '.join(known)}")
+    return click.UsageError(f"nobody in mesh {mesh.name} is called {name}. {remedy}")
+
+
+def _show(screen: Screen, said: _MeshFile, found: Sequence[Permission], served: Served | None) -> None:
+    for number, one in enumerate(found):
+        if number:
+            screen.line()
+        may = ("yes", "bold green") if one.allowed else ("no", "bold red")
+        manner = f" over {one.edge.manner}" if one.edge and one.allowed else ""
+        verb = "may call" if one.allowed else "may not call"
+        screen.line(may, f": {one.caller.name} {verb} {one.callee.name}{manner}")
+        for label, text in _facts(said, one):
+            screen.paragraph(label, text)
+        for change in one.changes:
+            screen.paragraph("change", f"{said.where(change.place)}: {_verb(change.value)} {_written(change.value)}")
+        if one.remedy:
+            screen.paragraph("do", one.remedy)
+    for label, text in served.lines() if served else ():
+        screen.paragraph(label, text)
+
+
+def _facts(said: _MeshFile, one: Permission) -> Iterable[tuple[str, str]]:
+    yield "because", one.reason
+    places = one.edge.places if one.edge else ()
+    yield "declared", ", ".join(said.where(place) for place in places) or "no"
+    yield "group", one.group
+    tls = one.callee.listener.tls
+    asks = "" if tls.mode is TlsMode.DISABLED else "; clients stay anonymous"
+    if one.callee.asks_for_certificates:
+        asks = "; clients present a certificate"
+    yield "listener", f"{one.callee.listener.protocol}, {tls.mode}: {_MODES[tls.mode]}{asks}"
+    yield "A proves", _caller_proves(said.mesh, one)
+    yield "B proves", _callee_proves(said.mesh, one)
+
+
+def _caller_proves(mesh: Mesh, one: Permission) -> str:
+    tls = one.callee.listener.tls
+    would = "" if one.allowed else "it would be "
+    shown = f"{would}{_identity(mesh, one.presented)}" if one.presented else "nothing"
+    if not one.callee.asks_for_certificates:
+        return f"{shown}; B asks for nothing"
+    names = " or ".join(map(str, tls.subject_alternative_names)) or "any name"
+    refused = f": refused, {one.cause}" if one.cause else ""
+    return f"{shown}; B demands hierarchy {' or '.join(mesh.trusted(tls.trust))}, {names}{refused}"
+
+
+def _callee_proves(mesh: Mesh, one: Permission) -> str:
+    tls = one.callee.listener.tls
+    if tls.mode is TlsMode.DISABLED:
+        return "nothing"
+    shown = _identity(mesh, tls.certificate)
+    client = one.edge.client if one.edge else None
+    if client is None:
+        return shown
+    names = " or ".join(map(str, client.subject_alternative_names)) or f"the host {mesh.host(one.callee.proxy)}"
+    return f"{shown}; A demands hierarchy {' or '.join(mesh.trusted(client.trust))}, {names}"
+
+
+def _identity(mesh: Mesh, name: str) -> str:
+    declared = mesh.identities[name]
+    return f"{name} ({', '.join(map(str, declared.names))}), of hierarchy {declared.hierarchy}"
+
+
+def _verb(value: Any) -> str:
+    return "write" if isinstance(value, bool | int) else "add"
+
+
+def _written(value: Any) -> str:
+    """A value as it may be typed into a mesh file, in one line."""
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1 << 20)
+    return text.removesuffix("...\n").strip()
+
+
+def _document(said: _MeshFile, one: Permission) -> dict[str, Any]:
+    tls = one.callee.listener.tls
+    places = one.edge.places if one.edge else ()
+    return {
+        "caller": one.caller.name,
+        "callee": one.callee.service,
+        "port": one.callee.listener.port,
+        "allowed": one.allowed,
+        "reason": one.reason,
+        "declared": [_placed(said, place) for place in places],
+        "manner": str(one.edge.manner) if one.edge else None,
+        "security_group": one.group,
+        "listener": {
+            "protocol": one.callee.listener.protocol,
+            "mode": str(tls.mode),
+            "identity": tls.certificate or None,
+            "trust": tls.trust or None,
+            "names": [str(name) for name in tls.subject_alternative_names],
+        },
+        "presented": one.presented or None,
+        "refused": str(one.cause) if one.cause else None,
+        "changes": [_placed(said, change.place) | {"value": change.value} for change in one.changes],
+        "remedy": one.remedy or None,
+    }
+
+
+def _placed(said: _MeshFile, place: str) -> dict[str, Any]:
+    return {"place": place, "line": said.reading.source.line(place)}
