@@ -13,6 +13,16 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from meshcert.bounded_json import read_json
+from meshcert.routes import (
+    Conditions,
+    HeaderCondition,
+    QueryCondition,
+    Retries,
+    Rewriting,
+    Target,
+    read_route_parts,
+    said,
+)
 from meshcert.san import San, parse_sans
 from meshcert.timeouts import ProtocolTimeouts, Timeouts
 
@@ -133,17 +143,35 @@ class Backend(NamedTuple):
 
 class Route(NamedTuple):
     """
-    The backend for requests below a path.
+    Where requests go, if it is the first route of a list that matches. Of short routes the longest prefix is first.
 
     Args:
-        prefix: Path prefix; the longest one wins.
-        backend: Name of a backend.
+        prefix: Path prefix; empty if ``conditions`` have the path.
+        backend: Name of a backend; empty if ``targets`` share the requests, and without those for 404.
         timeouts: Of its requests, as route, backend and virtual node set them.
+        conditions: What a request must be like besides.
+        targets: Backends that share its requests.
+        rewriting: What the backend sees instead of what was sent.
+        retries: After what a request is sent again, besides one that surely was not processed.
     """
 
     prefix: str
     backend: str
     timeouts: Timeouts = Timeouts()
+    conditions: Conditions = Conditions()
+    targets: tuple[Target, ...] = ()
+    rewriting: Rewriting = Rewriting()
+    retries: Retries | None = None
+
+    @property
+    def shares(self) -> tuple[Target, ...]:
+        """The backends that its requests go to, with their shares."""
+        return self.targets or ((Target(self.backend, 1),) if self.backend else ())
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it says no more than a prefix, a backend and timeouts."""
+        return self == Route(self.prefix, self.backend, self.timeouts)
 
 
 class WayOut(NamedTuple):
@@ -280,19 +308,27 @@ class ProxySettings(NamedTuple):
             raise ValueError(msg) from error
 
 
+_SPARSE = (Timeouts, ProtocolTimeouts, Conditions, HeaderCondition, QueryCondition, Rewriting)
+"""Parts of which only what is set is written."""
+
+
 def _plain(value: Any) -> Any:
-    """A value with named tuples as JSON objects and SANs as texts, at any depth; only timeouts that are set."""
-    if isinstance(value, Timeouts):
-        return {name: limit for name, limit in value._asdict().items() if limit is not None}
-    if isinstance(value, ProtocolTimeouts):
-        return {name: _plain(limits) for name, limits in value._asdict().items() if limits != Timeouts()}
+    """A value with named tuples as JSON objects and SANs as texts, at any depth."""
     if hasattr(value, "_asdict"):
-        return {name: _plain(part) for name, part in value._asdict().items()}
+        return {name: _plain(part) for name, part in _fields(value).items()}
     if isinstance(value, Mapping):
         return {name: _plain(part) for name, part in value.items()}
     if isinstance(value, tuple):
         return [_plain(part) for part in value]
     return str(value) if isinstance(value, San) else value
+
+
+def _fields(part: Any) -> dict[str, Any]:
+    if isinstance(part, Route):
+        # A short route keeps the text of before, and with it its task definition.
+        return {"prefix": part.prefix, "backend": part.backend, "timeouts": part.timeouts} | said(part)
+    fields: dict[str, Any] = said(part) if isinstance(part, _SPARSE) else part._asdict()
+    return fields
 
 
 def _listener(number: int, item: dict[str, Any]) -> Listener:
@@ -306,7 +342,7 @@ def _listener(number: int, item: dict[str, Any]) -> Listener:
 
 
 def _route(item: dict[str, Any]) -> Route:
-    return Route(**item | {"timeouts": Timeouts(**item.get("timeouts", {}))})
+    return Route(**item | {"timeouts": Timeouts(**item.get("timeouts", {})), **read_route_parts(item)})
 
 
 def _way_out(item: dict[str, Any]) -> WayOut:

@@ -18,7 +18,10 @@ from meshcert.envoy.api import (
 )
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
 from meshcert.envoy.connection_cap import cut_connections, drained_connections
-from meshcert.envoy.http.routes import APPLICATION_TRIES, CONNECTIONS_TRIED, RETRY_PAUSES, TASKS_TRIED, envoy_routes
+from meshcert.envoy.http.hosts import virtual_hosts
+from meshcert.envoy.http.paths import judged_paths
+from meshcert.envoy.http.retries import RETRY_PAUSES
+from meshcert.envoy.http.routes import APPLICATION_TRIES, CONNECTIONS_TRIED, TASKS_TRIED
 from meshcert.envoy.http.spoken import spoken
 from meshcert.envoy.http.timeouts import session_timeout
 from meshcert.envoy.secrets import secret_source
@@ -86,14 +89,15 @@ def _network_filter(listener: Listener, settings: ProxySettings, *, tls: bool) -
         "stat_prefix": stat_prefix,
         **spoken(listener.protocol, settings.name),
         **drained_connections(settings.max_connection_duration_s),
-        "normalize_path": True,
+        **judged_paths(settings.routes),
         "use_remote_address": bool(settings.routes),
         "route_config": {
             "name": stat_prefix,
-            # Envoy passes this header of its own on when a client sends it. No route rewrites a path, so the client
-            # must have made its value up.
+            # Envoy passes this header of its own on when a client sends it, and sets it where a route rewrites a path.
+            # What a client sends is made up.
             "request_headers_to_remove": ["x-envoy-original-path", *CLIENT_CERT_SPELLINGS],
-            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": _routes(listener, settings)}],
+            "ignore_port_in_host_matching": True,
+            "virtual_hosts": _virtual_hosts(listener, settings),
         },
         "http_filters": [extension("envoy.filters.http.router", ROUTER, **_told_backends("upstream_log", settings))],
     }
@@ -135,10 +139,14 @@ def _told_backends(field: str, settings: ProxySettings) -> Json:
     return {field: [refused_backends(settings)]} if settings.routes else {}
 
 
-def _routes(listener: Listener, settings: ProxySettings) -> list[Json]:
-    """The ``route.v3.Route`` list of a listener: a gateway's own, or the one way to a node's application."""
+def _virtual_hosts(listener: Listener, settings: ProxySettings) -> list[Json]:
+    """The virtual hosts of a listener: a gateway's own routes, or the one way to a node's application."""
     protocols = {backend.name: backend.protocol for backend in settings.backends}
     protocols[APPLICATION_CLUSTER] = protocols.get(APPLICATION_CLUSTER, listener.protocol)
-    routes = settings.routes or (Route("/", APPLICATION_CLUSTER),)
+    routes = [
+        route._replace(conditions=route.conditions._replace(port=0))
+        for route in settings.routes or (Route("/", APPLICATION_CLUSTER),)
+        if route.conditions.port in (0, listener.port)
+    ]
     tries = TASKS_TRIED if settings.routes else APPLICATION_TRIES
-    return envoy_routes(routes, protocols, listener.timeouts, tries)
+    return virtual_hosts(routes, protocols, listener.timeouts, tries)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshcert import naming, proxy
 from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.proxies import VirtualGateway
+from meshcert.mesh.rendered_routes import backend_routes, gateway_routes
 from meshcert.mesh.ways_out import needs_egress_listener, ways_out
 from meshcert.timeouts import Timeouts
 
@@ -63,7 +64,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
     listeners = tuple(_listener(listener) for listener in part.listeners)
     place = f"virtual_gateways.{name}" if declared.virtual_gateway else f"virtual_nodes.{name}"
     backends = tuple({call.node: _backend(mesh, call) for call in mesh.calls_of(place, part)}.values())
-    routes = tuple(_route(mesh, part, route) for route in part.routes) if isinstance(part, VirtualGateway) else ()
+    routes = _gateway_routes(mesh, part) if isinstance(part, VirtualGateway) else ()
     sides: list[proxy.ListenerTls | proxy.BackendTls] = [listener.tls for listener in listeners]
     sides += [backend.tls for backend in backends if backend.tls]
     return proxy.ProxySettings(
@@ -126,6 +127,10 @@ def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy
     )
 
 
+def _gateway_routes(mesh: Mesh, gateway: VirtualGateway) -> tuple[proxy.Route, ...]:
+    return (*(_route(mesh, gateway, route) for route in gateway.routes), *gateway_routes(mesh, gateway))
+
+
 def _route(mesh: Mesh, gateway: VirtualGateway, route: proxies.DeclaredRoute) -> proxy.Route:
     """A route with the limits of the most specific place that says something: route, backend, the node's listener."""
     listener = mesh.virtual_nodes[route.virtual_node].listeners[0]
@@ -149,15 +154,11 @@ def _ways_out(mesh: Mesh, node: str) -> dict[str, Any]:
 
 
 def _way_out(mesh: Mesh, backend: proxies.DeclaredBackend, way: DeclaredWayOut) -> proxy.WayOut:
-    (node,) = mesh.nodes_behind(backend)
-    limits = Timeouts()
-    for declared in (backend.timeout, mesh.virtual_nodes[node].listeners[0].timeout):
-        limits = limits.otherwise(declared.by_protocol.of(way.port.protocol.value))
     return proxy.WayOut(
         backend=way.backend,
         hosts=way.hosts,
         protocol=way.port.protocol.value,
-        routes=(proxy.Route("/", node, limits),),
+        routes=backend_routes(mesh, backend),
         local_port=way.local_port,
     )
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.envoy.api import PREVIOUS_HOSTS, Json, extension
+from meshcert.envoy.http.matching import route_match
+from meshcert.envoy.http.retries import retry_policy
+from meshcert.envoy.http.rewriting import rewriting
 from meshcert.envoy.http.spoken import upgrades_of_route
 from meshcert.envoy.http.timeouts import route_timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from meshcert.envoy.api import Json
     from meshcert.proxy import Route
     from meshcert.timeouts import ProtocolTimeouts
 
@@ -28,55 +31,49 @@ Attempts of a TCP connection at most.
 It may meet a task twice, where a request leaves out those that it has met: with as many attempts as tasks, three of
 four runs among eleven tasks that were starting lost a connection; with twice as many, none of twenty did.
 """
-RETRY_PAUSES = {"base_interval": "0.025s", "max_interval": "0.05s"}
-"""``core.v3.BackoffStrategy``: all tasks in half a second, and time for Envoy to leave out those that failed before."""
 APPLICATION_TRIES = 4
 """Times that a request is offered to the application in the same task: there is no other."""
+NO_ROUTE = 404
+"""What App Mesh answered where no route matches."""
 
 
 def envoy_routes(
     routes: Sequence[Route], protocols: Mapping[str, str], less_specific: ProtocolTimeouts, tries: int
 ) -> list[Json]:
     """
-    Routes as a ``route.v3.Route`` list, longest prefix first: Envoy takes the first route that matches.
+    Routes as a ``route.v3.Route`` list: Envoy takes the first route that matches.
 
     Args:
+        routes: In the order in which they are asked. If all are short, the longest prefix is asked first.
         protocols: The protocol of each cluster, by its name.
         less_specific: Limits that hold where a route says none.
         tries: How often a request that surely was not processed is sent at most.
     """
-    return [
-        {
-            "match": {"prefix": route.prefix},
-            "route": {
-                "cluster": route.backend,
-                **route_timeouts(
-                    protocols[route.backend],
-                    route.timeouts.otherwise(less_specific.of(protocols[route.backend])),
-                ),
-                **upgrades_of_route(protocols[route.backend]),
-                "retry_policy": _retry_policy(tries),
-            },
-        }
-        for route in sorted(routes, key=lambda route: len(route.prefix), reverse=True)
-    ]
+    if all(route.is_short for route in routes):
+        routes = sorted(routes, key=lambda route: len(route.prefix), reverse=True)
+    return [{"match": route_match(route), **_action(route, protocols, less_specific, tries)} for route in routes]
 
 
-def _retry_policy(tries: int) -> Json:
-    """
-    ``route.v3.RetryPolicy`` for requests that certainly were not processed, whatever their method.
+def destination(route: Route) -> Json:
+    """The fields for one cluster, or for several and their weights; of ``RouteAction`` and of ``TcpProxy``."""
+    if len(route.shares) == 1:
+        return {"cluster": route.shares[0].backend}
+    clusters = [{"name": target.backend, "weight": target.weight} for target in route.shares]
+    return {"weighted_clusters": {"clusters": clusters}}
 
-    These are requests whose connection was never made, whose stream the peer refused unread (HTTP/2 REFUSED_STREAM,
-    also after GOAWAY), or whose connection broke before they were sent. A stopping or rotating backend causes all
-    three.
 
-    Args:
-        tries: How often such a request is sent at most.
-    """
+def _action(route: Route, protocols: Mapping[str, str], less_specific: ProtocolTimeouts, tries: int) -> Json:
+    """The field ``route`` (``route.v3.RouteAction``); without a backend, 404."""
+    if not route.shares:
+        return {"direct_response": {"status": NO_ROUTE}}
+    # Its targets all speak one protocol: the router's.
+    protocol = protocols[route.shares[0].backend]
     return {
-        "retry_on": "connect-failure,refused-stream,reset-before-request",
-        "num_retries": tries - 1,
-        "retry_host_predicate": [extension("envoy.retry_host_predicates.previous_hosts", PREVIOUS_HOSTS)],
-        "host_selection_retry_max_attempts": tries - 1,
-        "retry_back_off": RETRY_PAUSES,
+        "route": {
+            **destination(route),
+            **rewriting(route.rewriting),
+            **route_timeouts(protocol, route.timeouts.otherwise(less_specific.of(protocol))),
+            **upgrades_of_route(protocol),
+            "retry_policy": retry_policy(tries, route.retries),
+        }
     }

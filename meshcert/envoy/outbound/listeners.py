@@ -13,7 +13,9 @@ from meshcert.envoy.access_log import refused_backends
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import HTTP_CONNECTION_MANAGER, ROUTER, TCP_PROXY, Json, extension
 from meshcert.envoy.connection_cap import cut_connections
-from meshcert.envoy.http.routes import CONNECTIONS_TRIED, RETRY_PAUSES, TASKS_TRIED, envoy_routes
+from meshcert.envoy.http.paths import judged_paths
+from meshcert.envoy.http.retries import RETRY_PAUSES
+from meshcert.envoy.http.routes import CONNECTIONS_TRIED, TASKS_TRIED, destination, envoy_routes
 from meshcert.envoy.http.spoken import spoken
 from meshcert.envoy.http.timeouts import session_timeout
 from meshcert.timeouts import ProtocolTimeouts
@@ -103,21 +105,21 @@ def _manager(name: str, virtual_hosts: list[Json], settings: ProxySettings) -> J
         HTTP_CONNECTION_MANAGER,
         stat_prefix=name,
         **spoken("http", settings.name),
-        normalize_path=True,
+        **judged_paths(route for way in settings.ways_out for route in way.routes),
         route_config={"name": name, "ignore_port_in_host_matching": True, "virtual_hosts": virtual_hosts},
         http_filters=[extension("envoy.filters.http.router", ROUTER, upstream_log=[refused_backends(settings)])],
     )
 
 
 def _session(name: str, way: WayOut, settings: ProxySettings) -> Json:
-    """``tcp_proxy.v3.TcpProxy`` to the first route's target; what speaks first, the server or the client, is free."""
-    (route,) = way.routes
-    is_certified = any(backend.name == route.backend and backend.tls for backend in settings.backends)
+    """``tcp_proxy.v3.TcpProxy`` to the first route's targets; what speaks first, the server or the client, is free."""
+    route, names = way.routes[0], {share.backend for share in way.routes[0].shares}
+    is_certified = any(backend.name in names and backend.tls for backend in settings.backends)
     return extension(
         "envoy.filters.network.tcp_proxy",
         TCP_PROXY,
         stat_prefix=name,
-        cluster=route.backend,
+        **destination(route),
         max_connect_attempts=CONNECTIONS_TRIED,
         backoff_options=RETRY_PAUSES,
         access_log=[refused_backends(settings)],
