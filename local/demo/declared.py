@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import httpx
 
 from local.demo.pairs import Manner, Pair, backend_for
-from meshcert.envoy.listeners import listener_name
+from meshcert.envoy import listener_name
 from meshcert.mesh import proxy_settings
 
 if TYPE_CHECKING:
