@@ -1,8 +1,8 @@
 """
 The table ``routes``: a row for each service whose proxy has a route table.
 
-The deploy function writes it, tasks read their own. It holds the newest document and the one before, so that tasks of an
-older task definition find one whose targets they all have, also while a deploy goes back.
+The deploy function writes it, tasks read their own. It holds the newest document and the one before, so that tasks of
+an older task definition find one whose targets they all have, also while a deploy goes back.
 """
 
 from __future__ import annotations
