@@ -16,8 +16,8 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from meshcert.deploying.routes import ROUTES_TYPE, forget_routes, read_routes
 from meshcert.deploying.properties import read_identity, read_trust_bundle, trusted_by_peers, trusted_roots
+from meshcert.deploying.routes import ROUTES_TYPE, forget_routes, read_routes, routes_id
 from meshcert.errors import (
     AccessDenied,
     Fault,
@@ -117,7 +117,7 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
     if event.get("ResourceType") == ROUTES_TYPE:
         routes = read_routes(properties, deployment.mesh, _owner(event))
         _retry(deployment, lambda: deployment.routes.publish(routes))
-        return routes.physical_id, None
+        return routes_id(routes.service), None
     fault = Fault("ResourceType", f"{event.get('ResourceType')} is not ours", f"Use {IDENTITY_TYPE}")
     raise RequestInvalid("custom resource", (fault,))
 
@@ -240,8 +240,11 @@ def _physical_id(event: Event) -> str:
 
     For a failed create, it is the id that the resource would have had: CloudFormation then sends a delete with this id.
     """
-    given, declared = event.get("PhysicalResourceId"), event.get("ResourceProperties", {}).get("Identity")
-    name = given or (declared if event.get("ResourceType") == IDENTITY_TYPE else None)
+    properties = event.get("ResourceProperties", {})
+    declared = properties.get("Identity") if event.get("ResourceType") == IDENTITY_TYPE else None
+    if event.get("ResourceType") == ROUTES_TYPE and properties.get("Service"):
+        declared = routes_id(str(properties["Service"]))
+    name = event.get("PhysicalResourceId") or declared
     return name if isinstance(name, str) and name else _NOTHING_CREATED
 
 

@@ -40,11 +40,6 @@ class PublishedRoutes(NamedTuple):
     document: str
     owner: str = ""
 
-    @property
-    def physical_id(self) -> str:
-        """The custom resource's id; it cannot be an identity's."""
-        return f"{_PREFIX}{self.service}"
-
 
 class RouteRows(Protocol):
     """The table ``routes``: the newest route table of each service, and the one before."""
@@ -54,6 +49,11 @@ class RouteRows(Protocol):
 
     def forget(self, service: str, owner: str) -> None:
         """Delete a service's row. Nothing happens if there is none, or if it belongs to another resource by now."""
+
+
+def routes_id(service: str) -> str:
+    """The physical id of the custom resource of a service's routes; it cannot be an identity's."""
+    return f"{_PREFIX}{service}"
 
 
 def read_routes(properties: Mapping[str, Any], mesh: str, owner: str) -> PublishedRoutes:

@@ -57,19 +57,29 @@ class Nodes:
         self._names = {port: name for name, port in self.ports.items()}
         self._address = address
         self._loop = asyncio.new_event_loop()
+        self._servers: list[asyncio.Server] = []
         self._thread = Thread(target=self._loop.run_forever)
 
     def __enter__(self) -> Self:
         self._thread.start()
         for port in self.ports.values():
-            asyncio.run_coroutine_threadsafe(
-                asyncio.start_server(self._serve, self._address, port), self._loop
-            ).result()
+            server = asyncio.start_server(self._serve, self._address, port)
+            self._servers.append(asyncio.run_coroutine_threadsafe(server, self._loop).result())
         return self
 
     def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+    async def _end(self) -> None:
+        for server in self._servers:
+            server.close()
+        serving = asyncio.all_tasks() - {asyncio.current_task()}
+        for each in serving:
+            each.cancel()
+        await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         name = self._names[writer.get_extra_info("sockname")[1]]

@@ -36,6 +36,7 @@ class Polling:
         standings: Standings,
         acknowledgements: AcknowledgementWriter | None,
         clock: ProcessClock | None = None,
+        *,
         routes: Callable[[], RouteStanding] | None = None,
     ) -> None:
         self._interval_s = interval_s
