@@ -1,4 +1,4 @@
-"""``meshcert COMMAND``: plan, status, renew, rollback, history, verify; check, schema."""
+"""``meshcert COMMAND``: plan, status, renew, rollback, history, verify; check, schema, import, envoy."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from meshcert.cli import exit_codes, mesh_file, screen
 from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
 from meshcert.cli.costs import estimate
+from meshcert.cli.mesh_files import envoy_configuration, importing
 from meshcert.cli.options import (
     ChosenMesh,
     ago,
@@ -54,9 +55,9 @@ def cli(context: click.Context, mesh: str) -> None:
     """
     See and steer the certificates of a mesh.
 
-    `check` and `schema` look at a mesh file alone. The others ask AWS, and everything else comes from the environment:
-    AWS_REGION, AWS_PROFILE or other credentials, and AWS_ENDPOINT_URL for a local AWS. The role in the renewal stack's
-    output OperatorRole may run every command, and can reach no private key.
+    `check`, `schema`, `import` and `envoy` ask AWS nothing. The others do, and everything else comes from the
+    environment: AWS_REGION, AWS_PROFILE or other credentials, and AWS_ENDPOINT_URL for a local AWS. The role in the
+    renewal stack's output OperatorRole may run every command, and can reach no private key.
     """
     context.obj = ChosenMesh(context.obj, mesh)
 
@@ -185,6 +186,8 @@ def verify(chosen: ChosenMesh, name: str, *, as_document: bool) -> None:
 
 cli.add_command(mesh_file.check)
 cli.add_command(mesh_file.schema)
+cli.add_command(importing.import_)
+cli.add_command(envoy_configuration.envoy)
 
 
 def _order(mesh: Account, order: str, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:

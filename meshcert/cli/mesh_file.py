@@ -141,7 +141,7 @@ def _placed(reading: Reading, fault: Fault) -> dict[str, Any]:
 
 
 def _findings(reading: Reading) -> tuple[Fault, ...]:
-    return findings_of(reading.mesh, REPOSITORY) if reading.mesh else ()
+    return tuple(map(reading.keys.as_written, findings_of(reading.mesh, REPOSITORY))) if reading.mesh else ()
 
 
 def _as_text(path: Path, reading: Reading) -> list[str]:

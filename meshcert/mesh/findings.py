@@ -30,7 +30,9 @@ class Findings:
         """All faults, each once."""
         return tuple(self._faults.values())
 
-    def add(self, place: str, problem: str, remedy: str, *, given: Iterable[str] = ()) -> None:
+    def add(
+        self, place: str, problem: str, remedy: str, *, given: Iterable[str] = (), within: Iterable[str] = ()
+    ) -> None:
         """
         Report a fault, unless a place that it depends on is doubtful.
 
@@ -39,8 +41,9 @@ class Findings:
             problem: What is wrong there.
             remedy: What to do about it.
             given: Other places that it depends on.
+            within: Places on everything in which it depends.
         """
-        if not any(self._is_doubtful(ground) for ground in (place, *given)):
+        if not any(map(self._is_doubtful, (place, *given, *within))) and not any(map(self._has_doubts, within)):
             self._faults.setdefault((place, problem), Fault(place, problem, remedy))
 
     def doubt(self, place: str) -> None:
@@ -68,3 +71,6 @@ class Findings:
 
     def _is_doubtful(self, ground: str) -> bool:
         return any(ground == place or ground.startswith((f"{place}.", f"{place}[")) for place in self._doubtful)
+
+    def _has_doubts(self, ground: str) -> bool:
+        return any(place.startswith((f"{ground}.", f"{ground}[")) for place in self._doubtful)

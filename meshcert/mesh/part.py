@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, Strict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, Strict
 from pydantic_core import core_schema
 
 from meshcert.mesh.naming import DNS_NAME, NAME
@@ -16,8 +16,19 @@ if TYPE_CHECKING:
 
 Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Years = Annotated[int, Strict(), Field(ge=1, le=100)]
-Seconds = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False)]
-Limit = Annotated[float, Strict(), Field(ge=0, le=LONGEST_TIMEOUT_S, allow_inf_nan=False)]
+
+
+def _in_seconds(value: Any) -> Any:
+    """App Mesh's Duration, ``{unit: s | ms, value: 2}``, as seconds; anything else as it is."""
+    if not isinstance(value, dict) or set(value) != {"unit", "value"} or value["unit"] not in ("s", "ms"):
+        return value
+    number = value["value"]
+    is_whole = isinstance(number, int) and not isinstance(number, bool)
+    return number / (1000 if value["unit"] == "ms" else 1) if is_whole else value
+
+
+Seconds = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False), BeforeValidator(_in_seconds)]
+Limit = Annotated[float, Strict(), Field(ge=0, le=LONGEST_TIMEOUT_S, allow_inf_nan=False), BeforeValidator(_in_seconds)]
 """Seconds; 0 is no limit."""
 
 

@@ -38,6 +38,20 @@ def ranked_routes(place: str, routes: Iterable[RouterRoute | GatewayRoute]) -> t
     )
 
 
+def front_of(route: GatewayRoute) -> proxy.Route:
+    """What a gateway route takes, and what becomes of it, App Mesh's defaults applied; without a target."""
+    matched = conditions_of(route)
+    kind = route.http_route or route.http2_route or route.grpc_route
+    if kind is None:
+        return matched
+    rewrite = kind.action.rewrite
+    keeps_host = rewrite.hostname and rewrite.hostname.default_target_hostname is DefaultRewrite.DISABLED
+    change = Rewriting(host="" if keeps_host else kind.action.target.virtual_service)
+    if isinstance(kind.action, GatewayHttpAction):
+        change = change._replace(**_path_change(kind.action, matched.prefix if _says_prefix(route) else ""))
+    return matched._replace(rewriting=change)
+
+
 def backend_routes(mesh: Mesh, backend: DeclaredBackend, port: int = 0) -> tuple[proxy.Route, ...]:
     """
     The routes to a backend: one to its virtual node, or those of its router.
@@ -70,7 +84,7 @@ def gateway_routes(mesh: Mesh, gateway: VirtualGateway) -> tuple[proxy.Route, ..
     routes: list[proxy.Route] = []
     declared = {f"[{index}]": route for index, route in enumerate(gateway.gateway_routes)}
     for ranked in in_order(ranked_routes("", gateway.gateway_routes)):
-        front = _rewriting_route(declared[ranked.place], ranked.route)
+        front = front_of(declared[ranked.place])
         behind = _routes_behind(mesh, gateway, declared[ranked.place])
         found = [route for each in behind if (route := composed(front, each))]
         routes += found
@@ -148,19 +162,6 @@ def _retries(route: RouterRoute) -> Retries | None:
     grpc = policy.grpc_retry_events if isinstance(policy, GrpcRetryPolicy) else ()
     events = (*policy.http_retry_events, *policy.tcp_retry_events, *grpc)
     return Retries(policy.max_retries, policy.per_retry_timeout, tuple(dict.fromkeys(event.value for event in events)))
-
-
-def _rewriting_route(route: GatewayRoute, matched: proxy.Route) -> proxy.Route:
-    """What a gateway route takes, and what becomes of it; App Mesh's defaults applied."""
-    kind = route.http_route or route.http2_route or route.grpc_route
-    if kind is None:
-        return matched
-    rewrite = kind.action.rewrite
-    keeps_host = rewrite.hostname and rewrite.hostname.default_target_hostname is DefaultRewrite.DISABLED
-    change = Rewriting(host="" if keeps_host else kind.action.target.virtual_service)
-    if isinstance(kind.action, GatewayHttpAction):
-        change = change._replace(**_path_change(kind.action, matched.prefix if _says_prefix(route) else ""))
-    return matched._replace(rewriting=change)
 
 
 def _says_prefix(route: GatewayRoute) -> bool:

@@ -7,7 +7,7 @@ import http.client
 import json
 import subprocess
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -56,15 +56,13 @@ class Nodes:
         self.seen: Counter[str] = Counter()
         self._names = {port: name for name, port in self.ports.items()}
         self._address = address
-        self._loop = asyncio.new_event_loop()
         self._servers: list[asyncio.Server] = []
+        self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever)
 
     def __enter__(self) -> Self:
         self._thread.start()
-        for port in self.ports.values():
-            server = asyncio.start_server(self._serve, self._address, port)
-            self._servers.append(asyncio.run_coroutine_threadsafe(server, self._loop).result())
+        asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -73,12 +71,17 @@ class Nodes:
         self._thread.join()
         self._loop.close()
 
+    async def _listen(self) -> None:
+        self._servers = [
+            await asyncio.start_server(self._serve, self._address, port, backlog=512) for port in self.ports.values()
+        ]
+
     async def _end(self) -> None:
         for server in self._servers:
             server.close()
-        serving = asyncio.all_tasks() - {asyncio.current_task()}
-        for each in serving:
-            each.cancel()
+        serving = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in serving:
+            task.cancel()
         await asyncio.gather(*serving, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -104,6 +107,8 @@ class Nodes:
             return
         finally:
             writer.close()
+            with suppress(OSError):
+                await writer.wait_closed()
 
 
 class Routed:

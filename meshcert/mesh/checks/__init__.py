@@ -14,6 +14,8 @@ from meshcert.mesh.checks.issuance import check_identities, check_revocation, ch
 from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery
 from meshcert.mesh.checks.network import check_egress, check_network, check_plain_text_sources
+from meshcert.mesh.checks.routing.gateway_routes import check_gateway_routes
+from meshcert.mesh.checks.routing.routers import check_routers, check_virtual_services
 from meshcert.mesh.checks.services import (
     check_drains,
     check_each_proxy_runs_once,
@@ -45,6 +47,9 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_listeners,
         check_backends,
         check_routes,
+        check_virtual_services,
+        check_routers,
+        check_gateway_routes,
         check_calls,
         check_ways_out,
         check_timeouts,

@@ -11,14 +11,17 @@ from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
 from meshcert.mesh.checks.renewals import cut_at_renewals
+from meshcert.mesh.rendered_routes import ranked_routes
 from meshcert.mesh.rendering import proxy_settings
+from meshcert.mesh.routing.order import decided_by_rule
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.routing.order import RankedRoute
 
 _IMAGE = re.compile(
     r"(?:(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?::[0-9]+)?)/)?"
@@ -46,6 +49,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         _images(mesh, root),
         cut_at_renewals(mesh),
         _applications(mesh),
+        _order(mesh),
     )
     return tuple(finding for kind in kinds for finding in kind)
 
@@ -163,6 +167,24 @@ def _applications(mesh: Mesh) -> Iterator[Fault]:
                 "the application keeps the Linux capabilities that Fargate gives",
                 "Write drop_capabilities: true, unless its image starts as root and steps down",
             )
+
+
+def _order(mesh: Mesh) -> Iterator[Fault]:
+    """Pairs of routes that App Mesh, as far as anybody knows, might have asked in another order."""
+    for name, router in mesh.virtual_routers.items():
+        yield from _unordered(ranked_routes(f"virtual_routers.{name}.routes", router.routes))
+    for name, gateway in mesh.virtual_gateways.items():
+        yield from _unordered(ranked_routes(f"virtual_gateways.{name}.gateway_routes", gateway.gateway_routes))
+
+
+def _unordered(routes: Iterable[RankedRoute]) -> Iterator[Fault]:
+    for first, second in decided_by_rule(routes):
+        yield Fault(
+            second.place,
+            f"{first.name} is asked before {second.name} by a rule of meshcert's own: App Mesh's order is the "
+            "priority, then the longest prefix",
+            "Give one of them a priority; the smaller number is asked first",
+        )
 
 
 def _looks_like_a_folder(image: str, root: Path) -> bool:

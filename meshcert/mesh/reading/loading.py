@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
@@ -11,6 +11,7 @@ from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.checks import check
 from meshcert.mesh.findings import Findings
 from meshcert.mesh.mesh import Mesh
+from meshcert.mesh.reading.app_mesh_keys import PlainKeys, plain_keys
 from meshcert.mesh.reading.mending import mend
 from meshcert.mesh.reading.source import MOST_BYTES, WHOLE_FILE, Source, read_yaml
 from meshcert.mesh.reading.translation import translate
@@ -34,11 +35,13 @@ class Reading:
         mesh: The mesh; None if there are faults.
         faults: Every fault, in the file's order, but no more than :data:`MOST_FAULTS`, and then how many there are.
         source: The text, with the line of each place.
+        keys: Where the file has the places of its values.
     """
 
     mesh: Mesh | None
     faults: tuple[Fault, ...]
     source: Source
+    keys: PlainKeys = field(default_factory=PlainKeys)
 
 
 def load_mesh(path: Path) -> Mesh:
@@ -79,24 +82,26 @@ def read_mesh(text: bytes) -> Reading:
     source = read_yaml(text)
     if source.values is None:
         return Reading(None, tuple(source.faults), source)
-    faults = list(source.faults)
-    mesh, errors = _validate(source.values)
-    faults += [translate(error, Mesh) for error in errors[:MOST_FAULTS]]
+    plain = plain_keys(source.values, Mesh)
+    faults = [*source.faults, *plain.faults]
+    mesh, errors = _validate(plain.values)
+    found = [translate(error, Mesh) for error in errors[:MOST_FAULTS]]
     doubtful: frozenset[str] = frozenset()
     draft = mesh
     if draft is None and len(errors) <= MOST_FAULTS:
-        mended, doubtful = mend(source.values, errors, Mesh)
+        mended, doubtful = mend(plain.values, errors, Mesh)
         draft, _ = _validate(mended)
     if draft is not None:
         findings = Findings(doubtful)
         check(draft, findings)
-        faults += findings.faults
+        found += findings.faults
+    faults += map(plain.as_written, found)
     ordered = tuple(sorted(faults, key=lambda fault: source.line(fault.place)))
     more = len(ordered) + max(len(errors) - MOST_FAULTS, 0) - MOST_FAULTS
     if more > 0:
         problem = f"there are {more} more faults"
         ordered = (*ordered[:MOST_FAULTS], Fault(WHOLE_FILE, problem, "Mend the others first"))
-    return Reading(None if ordered else mesh, ordered, source)
+    return Reading(None if ordered else mesh, ordered, source, plain)
 
 
 def _validate(values: object) -> tuple[Mesh | None, list[ErrorDetails]]:

@@ -104,6 +104,8 @@ def _words(error: ErrorDetails, key: str, known: Mapping[str, FieldInfo]) -> tup
 def _retype(kind: str, value: object, key: str, known: Mapping[str, FieldInfo]) -> str:
     if value is None:
         return "Give it a value, or remove the key"
+    if kind == "float_type" and isinstance(value, dict):
+        return f"Write seconds{_example(known.get(key))}, or {{unit: s, value: ...}} with a whole number"
     if kind == "string_type" and not isinstance(value, list | dict):
         return "Put it into quotes"
     if kind != "string_type" and isinstance(value, str) and kind in ("int_type", "float_type", "bool_type"):

@@ -16,15 +16,15 @@ def route(
     name: str, to: str | dict[str, int], kind: str = "http_route", *, priority: int | None = None, **said: Any
 ) -> dict[str, Any]:
     """A router's route: what it says beside its targets is its match, but retry_policy and timeout."""
-    weights: dict[str, int] = {to: 1} if isinstance(to, str) else to
-    beside = {key: said.pop(key) for key in ("retry_policy", "timeout") if key in said}
+    weights = {to: 1} if isinstance(to, str) else to
     targets = [{"virtual_node": node, "weight": weight} for node, weight in weights.items()]
-    spec: dict[str, Any] = {"action": {"weighted_targets": targets}, **beside}
-    return {
-        "name": name,
-        **({} if priority is None else {"priority": priority}),
-        kind: spec | ({"match": said} if said or kind != "tcp_route" else {}),
-    }
+    spec: dict[str, Any] = {"action": {"weighted_targets": targets}}
+    for beside in ("retry_policy", "timeout"):
+        if beside in said:
+            spec[beside] = said.pop(beside)
+    if said or kind != "tcp_route":
+        spec["match"] = said
+    return {"name": name, **({} if priority is None else {"priority": priority}), kind: spec}
 
 
 def entry(

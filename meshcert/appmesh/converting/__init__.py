@@ -1,0 +1,1 @@
+"""From resources of App Mesh to a mesh file."""

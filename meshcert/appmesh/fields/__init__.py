@@ -1,0 +1,1 @@
+"""Every field of App Mesh, and what becomes of it in the mesh file: one table for importer and docs."""

@@ -1,0 +1,124 @@
+"""
+The fields of each kind of resource.
+
+When the mesh file learns a field, its line moves from :func:`lost` to :func:`kept`, and ``converting/`` writes it.
+"""
+
+from __future__ import annotations
+
+from meshcert.appmesh.fields.field import AppMeshField, ValueKind, changed, kept, lost
+from meshcert.appmesh.fields.routes import gateway_routes, routes
+from meshcert.appmesh.fields.tls import client_policy, listener_tls
+from meshcert.appmesh.resources import ResourceKind
+
+_TEXT, _WHOLE, _DURATION = ValueKind.TEXT, ValueKind.WHOLE, ValueKind.DURATION
+_ADDRESSES = "addresses are IPv4"
+_POOL = "the mesh file has no limits of connections and requests yet: Envoy's own hold"
+_NODE, _GATEWAY, _ROUTER = "virtual_nodes.NAME", "virtual_gateways.NAME", "virtual_routers.NAME"
+_HEALTH = "services.NAME.application.health_check"
+
+
+def _node() -> tuple[AppMeshField, ...]:
+    port, discovery = "listeners[].portMapping.port", "mesh.namespace, services.NAME"
+    found = "a service is found at SERVICE.NAMESPACE, through Cloud Map's API"
+    return (
+        changed(
+            port,
+            _WHOLE,
+            f"services.NAME.application.port, {_NODE}.listeners.port_mapping.port",
+            "the application keeps it; Envoy, which intercepts nothing, listens beside it at another",
+        ),
+        kept("listeners[].portMapping.protocol", _TEXT, f"{_NODE}.listeners.port_mapping.protocol"),
+        *listener_tls(f"{_NODE}.listeners"),
+        *(
+            kept(
+                f"listeners[].timeout.{protocol}.perRequest",
+                _DURATION,
+                f"{_NODE}.listeners.timeout.{protocol}.per_request",
+            )
+            for protocol in ("http", "http2", "grpc")
+        ),
+        *(
+            kept(f"listeners[].timeout.{protocol}.idle", _DURATION, f"{_NODE}.listeners.timeout.{protocol}.idle")
+            for protocol in ("http", "http2", "grpc", "tcp")
+        ),
+        changed(
+            "listeners[].healthCheck.path",
+            _TEXT,
+            f"{_HEALTH}.path",
+            "the task itself asks its application, instead of every caller asking every task",
+        ),
+        *(
+            lost(f"listeners[].healthCheck.{key}", "how often the application is asked is not to be set")
+            for key in ("protocol", "port", "intervalMillis", "timeoutMillis", "healthyThreshold", "unhealthyThreshold")
+        ),
+        lost("listeners[].connectionPool", _POOL),
+        lost(
+            "listeners[].outlierDetection",
+            "the mesh file has no outlier detection yet: callers leave a task whose connections fail, by rules of ours",
+        ),
+        changed("serviceDiscovery.dns.hostname", _TEXT, discovery, found),
+        changed("serviceDiscovery.dns.responseType", _TEXT, discovery, f"{found}: every task of it is known"),
+        lost("serviceDiscovery.dns.ipPreference", _ADDRESSES),
+        changed("serviceDiscovery.awsCloudMap.namespaceName", _TEXT, discovery, found),
+        changed("serviceDiscovery.awsCloudMap.serviceName", _TEXT, discovery, found),
+        changed(
+            "serviceDiscovery.awsCloudMap.attributes[].key",
+            _TEXT,
+            discovery,
+            "each virtual node has a Cloud Map service of its own, so attributes have nothing to divide",
+        ),
+        changed(
+            "serviceDiscovery.awsCloudMap.attributes[].value",
+            _TEXT,
+            discovery,
+            "each virtual node has a Cloud Map service of its own, so attributes have nothing to divide",
+        ),
+        lost("serviceDiscovery.awsCloudMap.ipPreference", _ADDRESSES),
+        kept("backends[].virtualService.virtualServiceName", _TEXT, f"{_NODE}.backends.virtual_service"),
+        *client_policy("backends[].virtualService.clientPolicy", f"{_NODE}.backends.client_policy"),
+        *client_policy("backendDefaults.clientPolicy", f"{_NODE}.backend_defaults.client_policy"),
+        *_logging(),
+    )
+
+
+def _gateway() -> tuple[AppMeshField, ...]:
+    return (
+        kept("listeners[].portMapping.port", _WHOLE, f"{_GATEWAY}.listeners.port_mapping.port"),
+        kept("listeners[].portMapping.protocol", _TEXT, f"{_GATEWAY}.listeners.port_mapping.protocol"),
+        *listener_tls(f"{_GATEWAY}.listeners"),
+        lost("listeners[].healthCheck", "a load balancer's own check finds out whether a gateway's task answers"),
+        lost("listeners[].connectionPool", _POOL),
+        *client_policy("backendDefaults.clientPolicy", f"{_GATEWAY}.backend_defaults.client_policy"),
+        *_logging(),
+    )
+
+
+def _logging() -> tuple[AppMeshField, ...]:
+    return (
+        lost(
+            "logging",
+            "there is no log of every request yet; refused peers and failed requests go to the service's log group",
+        ),
+    )
+
+
+FIELDS: dict[ResourceKind, tuple[AppMeshField, ...]] = {
+    ResourceKind.MESH: (
+        kept("egressFilter.type", _TEXT, "mesh.egress_filter"),
+        lost("serviceDiscovery.ipPreference", _ADDRESSES),
+    ),
+    ResourceKind.VIRTUAL_NODE: _node(),
+    ResourceKind.VIRTUAL_SERVICE: (
+        kept("provider.virtualNode.virtualNodeName", _TEXT, "virtual_services.NAME.provider.virtual_node"),
+        kept("provider.virtualRouter.virtualRouterName", _TEXT, "virtual_services.NAME.provider.virtual_router"),
+    ),
+    ResourceKind.VIRTUAL_ROUTER: (
+        kept("listeners[].portMapping.port", _WHOLE, f"{_ROUTER}.listeners.port_mapping.port"),
+        kept("listeners[].portMapping.protocol", _TEXT, f"{_ROUTER}.listeners.port_mapping.protocol"),
+    ),
+    ResourceKind.ROUTE: routes(),
+    ResourceKind.VIRTUAL_GATEWAY: _gateway(),
+    ResourceKind.GATEWAY_ROUTE: gateway_routes(),
+}
+"""Every field of the App Mesh API (version 2019-01-25), by the kind of resource."""

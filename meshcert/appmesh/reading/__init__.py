@@ -1,0 +1,1 @@
+"""From files to resources: what they are written in, and what stands open in them."""

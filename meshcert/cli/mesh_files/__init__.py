@@ -1,0 +1,1 @@
+"""The commands that make a mesh file, and show what comes of one; they ask AWS nothing."""

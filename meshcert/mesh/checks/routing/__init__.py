@@ -1,0 +1,1 @@
+"""Checks of virtual services, virtual routers, their routes and gateway routes."""
