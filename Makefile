@@ -23,6 +23,7 @@ LOCAL := build/venv-local/.stamp-$(call hash,local/requirements.lock)
 FUNCTION := build/venv-lambda/.stamp-$(call hash,local/functions.lock)
 NODE := build/node/.stamp-$(call hash,local/package.json local/package-lock.json)
 SETUP := $(VENV) $(LOCAL) $(FUNCTION) $(NODE)
+BROWSER := build/browser/.stamp-$(call hash,local/browser/package.json local/browser/package-lock.json)
 
 # make itself ends with 2 whatever failed, so it says which code it was.
 say-code = code=$$?; echo "meshcert: exit code $$code; make makes it 2, so scripts call .venv/bin/meshcert" >&2; exit $$code
@@ -64,12 +65,25 @@ $(NODE): | local/package-lock.json $(VENV)
 	@$(PATIENTLY) "[setup]" .venv/bin/npm ci --prefix build/node --no-audit --no-fund --loglevel=error
 	@rm -f build/node/.stamp-*; touch $@
 
+# The package holds the browser compressed, and unpacks it into the folder for temporary files.
+$(BROWSER): | local/browser/package-lock.json $(VENV)
+	@echo "[setup] a headless Chromium, for the tests of meshcert map (70 MB)"
+	@rm -rf build/browser && mkdir -p build/browser/chromium
+	@cp local/browser/package.json local/browser/package-lock.json build/browser/
+	@$(PATIENTLY) "[setup]" .venv/bin/npm ci --prefix build/browser --no-audit --no-fund --loglevel=error
+	@cd build/browser && TMPDIR="$$PWD/chromium" node --input-type=module \
+		--eval 'import chromium from "@sparticuz/chromium"; await chromium.executablePath()'
+	@touch $@
+
+.PHONY: browser
+browser: $(BROWSER) ## Install the browser that make test opens pages in (make test does it itself)
+
 .PHONY: demo
 demo: $(SETUP) ## The whole thing on this machine, no AWS account: deploy, mutual TLS, a renewal (MESH=FILE: your mesh; STORY=rollback, STORY=lost-event, STORY=sds; ARGS=--keep leaves it up)
 	@python -m local.demo --started $(STARTED) $(if $(STORY),--story "$(STORY)") $(if $(MESH),--mesh "$(MESH)") $(ARGS)
 
 .PHONY: test
-test: $(SETUP) ## All tests, against the local AWS and the real Envoy
+test: $(SETUP) $(BROWSER) ## All tests, against the local AWS and the real Envoy
 	@python -m pytest --numprocesses 3 --no-loadscope-reorder $(ARGS)
 
 .PHONY: check
@@ -128,6 +142,7 @@ lock: $(VENV) ## Write the lock files anew after a change of requirements or con
 	@build/venv-lock/bin/python -m pip install $(PIP_FLAGS) $(LOCKED) -r tools/supply_chain/requirements.lock
 	@python -m tools.supply_chain.lock
 	@cd local && npm install --package-lock-only --no-audit --no-fund --loglevel=error
+	@cd local/browser && npm install --package-lock-only --no-audit --no-fund --loglevel=error
 
 .PHONY: sbom
 sbom: $(VENV) ## List what the image and the functions hold, as CycloneDX in build/sbom

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from meshcert.bounded_json import read_json
+from meshcert.host_policies import ConnectionPool, HealthCheck, OutlierDetection
 from meshcert.routes import (
     Conditions,
     HeaderCondition,
@@ -131,6 +132,8 @@ class Backend(NamedTuple):
         tls: TLS for calls; None for plain text.
         cloud_map_service: Name of its service in Cloud Map, whose API is asked for the tasks; empty if ``host`` is
             resolved by DNS.
+        outlier_detection: When a task is left out because of what it answers; None: never.
+        health_check: How each task is asked whether it is well; None: not at all.
     """
 
     name: str
@@ -139,6 +142,8 @@ class Backend(NamedTuple):
     protocol: str
     tls: BackendTls | None = None
     cloud_map_service: str = ""
+    outlier_detection: OutlierDetection | None = None
+    health_check: HealthCheck | None = None
 
 
 class Route(NamedTuple):
@@ -239,6 +244,7 @@ class ProxySettings(NamedTuple):
         egress_allow_all: Whether the egress listener passes requests to unknown hosts on, as they are.
         application_port: TCP port of the application in the same task; 0 for a virtual gateway.
         application_keep_alive_s: How long it keeps an idle connection, seconds; the proxy leaves it earlier.
+        connection_pool: How much reaches the application at once.
         awaits_application: Whether the listeners stay closed until the task's readiness container opens them.
         rotation: How a new version of a secret is taken over.
         poll_interval_s: Longest time between two looks at the secrets, seconds; jitter only shortens it.
@@ -268,6 +274,7 @@ class ProxySettings(NamedTuple):
     egress_allow_all: bool = False
     application_port: int = 0
     application_keep_alive_s: float = 2.0
+    connection_pool: ConnectionPool = ConnectionPool()
     awaits_application: bool = False
     rotation: RotationMode = RotationMode.RELOAD
     delivery: DeliveryMode = DeliveryMode.FILE
@@ -292,15 +299,7 @@ class ProxySettings(NamedTuple):
 
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""
-        said = plain(self)
-        if not (self.ways_out or self.egress_port):
-            # A proxy without ways out keeps the text of before, and with it its task definition.
-            for name in ("ways_out", "egress_port", "egress_allow_all"):
-                del said[name]
-        if not self.route_table:
-            # As above, of a proxy whose routes stand here.
-            del said["route_table"], said["judges_paths"]
-        return json.dumps({"schema": SCHEMA, **said}, separators=(",", ":"))
+        return json.dumps({"schema": SCHEMA, **plain(self)}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> ProxySettings:
@@ -325,6 +324,7 @@ class ProxySettings(NamedTuple):
                     "backends": tuple(_backend(*each) for each in enumerate(values.get("backends", ()))),
                     "routes": tuple(map(read_route, values.get("routes", ()))),
                     "ways_out": tuple(map(_way_out, values.get("ways_out", ()))),
+                    "connection_pool": ConnectionPool(**values.get("connection_pool", {})),
                     "rotation": RotationMode(values.get("rotation", RotationMode.RELOAD)),
                     "delivery": DeliveryMode(values.get("delivery", DeliveryMode.FILE)),
                 }
@@ -334,8 +334,24 @@ class ProxySettings(NamedTuple):
             raise ValueError(msg) from error
 
 
-_SPARSE = (Timeouts, ProtocolTimeouts, Conditions, HeaderCondition, QueryCondition, Rewriting)
+_SPARSE = (Timeouts, ProtocolTimeouts, Conditions, HeaderCondition, QueryCondition, Rewriting, ConnectionPool)
 """Parts of which only what is set is written."""
+_LATER: dict[type, tuple[str, ...]] = {
+    ProxySettings: (
+        "ways_out",
+        "egress_port",
+        "egress_allow_all",
+        "connection_pool",
+        "route_table",
+        "judges_paths",
+    ),
+    Backend: ("outlier_detection", "health_check"),
+}
+"""
+Fields that came later, and are written only if they are set.
+
+A proxy that has none of them keeps the text of before, and with it its task definition.
+"""
 
 
 def plain(value: Any) -> Any:
@@ -354,7 +370,8 @@ def _fields(part: Any) -> dict[str, Any]:
         # A short route keeps the text of before, and with it its task definition.
         return {"prefix": part.prefix, "backend": part.backend, "timeouts": part.timeouts} | said(part)
     fields: dict[str, Any] = said(part) if isinstance(part, _SPARSE) else part._asdict()
-    return fields
+    later = _LATER.get(type(part), ())
+    return {name: value for name, value in fields.items() if name not in later or value != part._field_defaults[name]}
 
 
 def _listener(number: int, item: dict[str, Any]) -> Listener:
@@ -385,7 +402,13 @@ def _backend(number: int, item: dict[str, Any]) -> Backend:
     tls = item.get("tls")
     if tls is not None:
         tls = BackendTls(**tls | _peer_names(f"backends[{number}]", tls))
-    return Backend(**item | {"tls": tls})
+    outliers, health = item.get("outlier_detection"), item.get("health_check")
+    parsed = {
+        "tls": tls,
+        "outlier_detection": OutlierDetection(**outliers) if outliers else None,
+        "health_check": HealthCheck(**health) if health else None,
+    }
+    return Backend(**item | parsed)
 
 
 def _peer_names(place: str, tls: dict[str, Any]) -> dict[str, tuple[San, ...]]:

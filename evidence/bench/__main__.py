@@ -16,6 +16,7 @@ from evidence.bench import (
     endpoints,
     fleet,
     fleet_local_aws,
+    importing,
     resumption,
     rotation,
     slow_start,
@@ -42,7 +43,7 @@ class Benchmark(Protocol):
 
 BENCHMARKS: dict[str, Benchmark] = {
     module.NAME: module
-    for module in (startup, rotation, slow_start, endpoints, cold_import, fleet, fleet_local_aws, resumption)
+    for module in (startup, rotation, slow_start, endpoints, cold_import, fleet, fleet_local_aws, importing, resumption)
 }
 """In their order."""
 DEFAULT_ROUNDS = 15

@@ -28,9 +28,22 @@ def spoil_all(say: Callable[[str], object], seed: int) -> Outcome:
         say: Takes a line about each reader.
         seed: Of the choice of inputs.
     """
+    every = [([*parsers(), *messages(), *answers()], PARSED), ([*rows(), *checks()], CHECKED)]
+    return spoil_readers(every, say, seed)
+
+
+def spoil_readers(every: Sequence[tuple[Sequence[Reader], int]], say: Callable[[str], object], seed: int) -> Outcome:
+    """
+    Spoil the input of some readers.
+
+    Args:
+        every: Readers, and the number of inputs for all of them together.
+        say: Takes a line about each reader.
+        seed: Of the choice of inputs.
+    """
     faults: dict[str, tuple[str, ...]] = {}
     read: dict[str, int] = {}
-    for readers, inputs in (([*parsers(), *messages(), *answers()], PARSED), ([*rows(), *checks()], CHECKED)):
+    for readers, inputs in every:
         for reader in readers:
             read[reader.name], fault = _spoil(reader, -(-inputs // len(readers)), seed)
             say(f"{reader.name}: {read[reader.name]} inputs: {fault or 'good'}")

@@ -12,6 +12,7 @@ from evidence.lifetimes.scale import Scale
 from evidence.lifetimes.subjects import ALL, CUT_OFF
 from evidence.soak import rotations as under_load
 from evidence.soak.crashes import IDENTITY, kill_everywhere, most_deployments, standing
+from evidence.soak.hostile_definitions import spoil_definitions
 from evidence.soak.hostile_input import spoil_all
 from evidence.soak.kills import kill_all
 from evidence.soak.long_tests import run_all
@@ -134,6 +135,12 @@ def kills(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     return kill_all(say, seed)
 
 
+def hostile_definitions(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """Spoiled definitions of App Mesh, in every form that the import reads."""
+    del folder
+    return spoil_definitions(say, seed)
+
+
 def hostile_input(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """A million spoiled inputs for everything that reads what others wrote, 20,000 for the pre-flight."""
     del folder
@@ -154,6 +161,7 @@ RUNS: dict[str, Callable[[Path, Callable[[str], object], int], Outcome]] = {
         crashes_reload,
         crashes_redeploy,
         hostile_input,
+        hostile_definitions,
         rotations,
     )
 }

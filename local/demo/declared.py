@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
-from local.demo.pairs import Manner, Pair, backend_for
 from meshcert.envoy import listener_name
 from meshcert.mesh import proxy_settings
+from meshcert.mesh.edges.pairs import Manner, Pair, backend_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from local.demo.declared import Talk, talk
-from local.demo.pairs import pairs_of
 from local.demo.questions import Asking, question_for
 from local.demo.renewal import renew_under_load
 from local.demo.result import ENOUGH_REQUESTS, Result
@@ -16,13 +15,14 @@ from local.demo.scene import Scene
 from local.demo.stand_ins import prepare
 from local.demo.undeclared import Verdict, try_undeclared
 from local.gateway_client import SteadyClient
+from meshcert.mesh.edges.pairs import pairs_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from local.demo.pairs import Pair
     from meshcert.material import Material
+    from meshcert.mesh.edges.pairs import Pair
 
 PAUSE_S = 0.005
 """Between two requests of all clients together, seconds."""

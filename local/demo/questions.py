@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import httpx
 from h2.events import ConnectionTerminated
 
-from local.demo.pairs import backend_for, lets_in, outside_identities
 from local.gateway_client import ASK_TIMEOUT_S
 from local.requests_seen import HEADER
 from local.tls_client import load_certificate
 from meshcert.mesh import proxy_settings
+from meshcert.mesh.edges.pairs import backend_for, lets_in, outside_identities
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from local.demo.pairs import Pair
     from meshcert.material import Material
     from meshcert.mesh import Mesh
+    from meshcert.mesh.edges.pairs import Pair
     from meshcert.proxy import Listener, ProxySettings
 
 METHOD = "Ask"

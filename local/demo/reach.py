@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from local.demo.pairs import lets_in, pairs_of
 from local.demo.questions import question_for
 from meshcert import naming
 from meshcert.contract.container import ADMIN_PORT
 from meshcert.mesh import proxy_settings
+from meshcert.mesh.edges.pairs import lets_in, pairs_of
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:

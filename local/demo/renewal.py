@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from local.demo.pairs import presenters
 from local.ticking import Ticking
+from meshcert.mesh.edges.pairs import presenters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,10 +6,10 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
-from local.demo.pairs import Manner, Pair
 from local.running_mesh import NotSettled, wait_until
 from local.tls_client import TIMEOUT_S, Attempt, attempt
 from meshcert.envoy.access_log import REFUSED_EVENT
+from meshcert.mesh.edges.pairs import Manner, Pair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshcert.appmesh.converting.conversion import convert
-from meshcert.appmesh.reading.sources import read_sources
+from meshcert.appmesh.reading.sources import read_sources, resources_in
 from meshcert.appmesh.report import ImportReport
 from meshcert.appmesh.writing import as_yaml
 from meshcert.mesh.reading.loading import read_mesh
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshcert.appmesh.converting.draft import Answers
+    from meshcert.appmesh.resources import MeshResource
     from meshcert.errors import Fault
 
 _HEAD = (
@@ -61,19 +62,28 @@ def import_sources(paths: Sequence[Path], answers: Answers, say: Callable[[str],
         The result; whatever the files hold, nothing is raised.
     """
     report = ImportReport()
-    resources = read_sources(paths, answers.parameters, report)
+    say(f"reading {', '.join(map(str, paths))}")
+    return _import(read_sources(paths, answers.parameters, report), answers, report, say)
+
+
+def import_text(content: bytes, name: str, answers: Answers) -> Imported:
+    """A mesh file of what one text defines, which is called like a file; nothing is raised."""
+    report = ImportReport()
+    return _import(resources_in(content, name, answers.parameters, report), answers, report, lambda _: None)
+
+
+def _import(
+    resources: Sequence[MeshResource], answers: Answers, report: ImportReport, say: Callable[[str], object]
+) -> Imported:
     counts: dict[str, int] = {}
     for resource in resources:
         counts[resource.kind.words] = counts.get(resource.kind.words, 0) + 1
-    say(f"read {', '.join(f'{number} {kind}' for kind, number in counts.items()) or 'nothing of App Mesh'}")
+    found = ", ".join(f"{number} {kind}{'' if number == 1 else 's'}" for kind, number in counts.items())
     if not resources:
         return Imported("", report, (), counts)
+    say(f"converting {found}")
     draft = convert(resources, answers, report)
-    for number, line in enumerate(_HEAD):
-        draft.comments.setdefault("", []).insert(
-            number, line.format(", ".join(f"{n} {kind}" for kind, n in counts.items()))
-        )
+    draft.comments[""] = [line.format(found) for line in _HEAD]
     text = as_yaml(draft.values, draft.comments)
     say("checking the mesh file")
-    reading = read_mesh(text.encode())
-    return Imported(text, report, reading.faults, counts)
+    return Imported(text, report, read_mesh(text.encode()).faults, counts)

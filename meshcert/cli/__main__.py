@@ -14,6 +14,7 @@ from meshcert.cli import exit_codes, mesh_file, screen
 from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
 from meshcert.cli.costs import estimate
+from meshcert.cli.map import command as map_command
 from meshcert.cli.mesh_files import envoy_configuration, importing
 from meshcert.cli.options import (
     ChosenMesh,
@@ -186,6 +187,7 @@ def verify(chosen: ChosenMesh, name: str, *, as_document: bool) -> None:
 
 cli.add_command(mesh_file.check)
 cli.add_command(mesh_file.schema)
+cli.add_command(map_command.draw)
 cli.add_command(importing.import_)
 cli.add_command(envoy_configuration.envoy)
 

@@ -103,6 +103,14 @@ def show_offline(path: Path, *, as_document: bool) -> int:
     return exit_codes.SETTLED
 
 
+def read_for(path: Path) -> Reading | None:
+    """A mesh file's content, its faults told on standard error; None if it cannot be read, which is told as well."""
+    reading = _read(path)
+    if reading is not None and reading.mesh is None:
+        tell_lines(_as_text(path, reading), aside=True)
+    return reading
+
+
 def _read(path: Path) -> Reading | None:
     try:
         return read_mesh(read_bounded(path))

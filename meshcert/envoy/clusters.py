@@ -13,6 +13,7 @@ from meshcert.envoy.secrets import SDS_CLUSTER, secret_source
 from meshcert.envoy.tls import upstream_socket
 
 if TYPE_CHECKING:
+    from meshcert.host_policies import ConnectionPool
     from meshcert.proxy import Backend, ProxySettings
 
 APPLICATION_CLUSTER = "application"
@@ -46,6 +47,7 @@ def application_cluster(settings: ProxySettings, addresses: Addresses) -> Json:
     protocols = {listener.protocol for listener in settings.listeners}
     protocol = "http2" if protocols & {"http2", "grpc"} else "http"
     cluster = _cluster(APPLICATION_CLUSTER, addresses.loopback, settings.application_port) | {"type": "STATIC"}
+    cluster["circuit_breakers"] = {"thresholds": [_circuit_breaker() | _pool(settings.connection_pool)]}
     if protocols != {"tcp"}:
         idle_s = APPLICATION_IDLE_SHARE * settings.application_keep_alive_s
         cluster |= _http_protocol_options(protocol, idle_s, settings.max_connection_duration_s)
@@ -72,13 +74,15 @@ def _found_by_api(backend: Backend, settings: ProxySettings, addresses: Addresse
         **_limits(backend.name),
         "type": "EDS",
         "eds_cluster_config": {"eds_config": source},
-        **host_health(),
+        **host_health(backend),
     }
 
 
 def _found_by_dns(backend: Backend) -> Json:
     """The part of a DNS cluster (``clusters.dns.v3.DnsCluster``)."""
+    is_judged = backend.outlier_detection or backend.health_check
     return _cluster(backend.name, backend.host, backend.port) | {
+        **(host_health(backend) if is_judged else {}),
         "cluster_type": extension(
             "envoy.clusters.dns",
             DNS_CLUSTER,
@@ -133,6 +137,11 @@ def _circuit_breaker() -> Json:
         "max_requests": NO_LIMIT,
         "retry_budget": {"budget_percent": {"value": 100}, "min_retry_concurrency": MIN_RETRY_CONCURRENCY},
     }
+
+
+def _pool(pool: ConnectionPool) -> Json:
+    """The declared limits; they protect the application, so what is over them gets 503 at once."""
+    return {name: limit for name, limit in pool._asdict().items() if limit}
 
 
 def _http_protocol_options(protocol: str, idle_s: float, max_connection_duration_s: float) -> Json:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, Strict
 
+from meshcert.mesh.host_policies import DeclaredConnectionPool, DeclaredOutlierDetection, ListenerHealthCheck
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Part, Port
 from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
@@ -152,6 +153,12 @@ class NodeListener(Part):
     """Where it listens."""
     tls: DeclaredListenerTls | None = None
     """Left out: plain text."""
+    connection_pool: DeclaredConnectionPool | None = None
+    """How much reaches the application of one task at once. Left out: any number."""
+    outlier_detection: DeclaredOutlierDetection | None = None
+    """When callers leave a task out because of what it answers. Left out: only if it accepts no connection."""
+    health_check: ListenerHealthCheck | None = None
+    """How each caller asks each task. Left out: not at all; callers go by connections, and ECS by the application's."""
     permissive_from: tuple[PlainTextSource, ...] = ()
     """With mode PERMISSIVE: clients outside the mesh that the security group admits meanwhile, in plain text too."""
     timeout: DeclaredTimeouts = DeclaredTimeouts()

@@ -87,6 +87,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         backends=backends,
         routes=routes,
         **_application(declared),
+        **(_connection_pool(mesh, name) if declared.virtual_node else {}),
         **(_ways_out(mesh, name) if declared.virtual_node else {}),
         rotation=declared.rotation,
         delivery=declared.delivery,
@@ -107,6 +108,11 @@ def _application(service: DeclaredService) -> dict[str, Any]:
         "application_keep_alive_s": application.keep_alive_s,
         "awaits_application": True,
     }
+
+
+def _connection_pool(mesh: Mesh, node: str) -> dict[str, Any]:
+    pool = mesh.virtual_nodes[node].listeners[0].connection_pool
+    return {"connection_pool": pool.limits} if pool else {}
 
 
 def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy.Listener:
@@ -164,8 +170,8 @@ def _way_out(mesh: Mesh, backend: proxies.DeclaredBackend, way: DeclaredWayOut) 
 
 
 def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
-    port = mesh.virtual_nodes[call.node].listeners[0].port_mapping
-    client = mesh.tls_of(call)
+    listener = mesh.virtual_nodes[call.node].listeners[0]
+    port, client = listener.port_mapping, mesh.tls_of(call)
     tls = None
     if client:
         tls = proxy.BackendTls(
@@ -180,6 +186,8 @@ def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
         protocol=port.protocol.value,
         tls=tls,
         cloud_map_service=mesh.cloud_map_service(call.node),
+        outlier_detection=listener.outlier_detection.rule if listener.outlier_detection else None,
+        health_check=listener.health_check.rule if listener.health_check else None,
     )
 
 

@@ -18,7 +18,7 @@ from tests.stacks.test_sizes import SERVICES
 PAGE = "docs/mesh-file.md"
 LIMITS = PAGES["docs/limits.md"]
 IN_WORDS = {"virtual_gateway", "virtual_node", "application"}
-FOR_MESH_FILES = {"check", "schema", "import", "envoy"}
+FOR_MESH_FILES = {"check", "schema", "map", "import", "envoy"}
 
 
 def test_every_part_of_the_file_is_on_the_page() -> None:

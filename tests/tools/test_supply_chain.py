@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tools.supply_chain import audit, lock, sbom
-from tools.supply_chain.locks import LOCKS, NPM_LOCK, ROOT, LockMalformed, Pin, normalised, read_lock, read_npm_lock
+from tools.supply_chain.locks import LOCKS, NPM_LOCKS, ROOT, LockMalformed, Pin, normalised, read_lock, read_npm_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,10 +51,11 @@ def test_a_lock_holds_its_requirements_in_the_constraints_versions(one: Lock) ->
     assert [pin.name for pin in pins.values() if not pin.hashes] == []
 
 
-def test_npms_lock_is_that_of_its_package_file() -> None:
+@pytest.mark.parametrize("path", NPM_LOCKS, ids=lambda path: path.parent.name)
+def test_npms_lock_is_that_of_its_package_file(path: Path) -> None:
     """Otherwise npm refuses to install; each package has its integrity."""
-    wanted = json.loads((ROOT / "local" / "package.json").read_text())["devDependencies"]
-    pins = read_npm_lock()
+    wanted = json.loads((path.parent / "package.json").read_text())["devDependencies"]
+    pins = read_npm_lock(path)
 
     assert {pin.name: pin.version for pin in pins if pin.name in wanted} == wanted
     assert all(pin.hashes[0].startswith("sha512-") for pin in pins)
@@ -184,8 +185,8 @@ def test_every_lock_is_audited() -> None:
     """What is installed anywhere, npm's packages too."""
     packages = set(audit.pins())
 
-    assert NPM_LOCK.exists()
-    assert {f"pkg:npm/{pin.name}@{pin.version}" for pin in read_npm_lock()} <= packages
+    npm_pins = [pin for path in NPM_LOCKS for pin in read_npm_lock(path)]
+    assert {f"pkg:npm/{pin.name}@{pin.version}" for pin in npm_pins} <= packages
     for one in LOCKS:
         assert {_purl(pin) for pin in read_lock(one.path)} <= packages
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from tools.supply_chain.locks import LOCKS, read_lock, read_npm_lock
+from tools.supply_chain.locks import LOCKS, NPM_LOCKS, read_lock, read_npm_lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,7 +50,7 @@ class Audit:
 def pins() -> tuple[str, ...]:
     """Package URLs of everything in any lock."""
     of_python = {f"pkg:pypi/{pin.name}@{pin.version}" for lock in LOCKS for pin in read_lock(lock.path)}
-    of_node = {f"pkg:npm/{pin.name}@{pin.version}" for pin in read_npm_lock()}
+    of_node = {f"pkg:npm/{pin.name}@{pin.version}" for path in NPM_LOCKS for pin in read_npm_lock(path)}
     return tuple(sorted(of_python | of_node))
 
 

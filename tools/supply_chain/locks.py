@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NPM_LOCK = ROOT / "local" / "package-lock.json"
+NPM_LOCKS = (ROOT / "local" / "package-lock.json", ROOT / "local" / "browser" / "package-lock.json")
+"""Every lock of npm's own."""
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)(?:\s*;[^\\]*)?\s*\\?$")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 
@@ -70,7 +71,7 @@ LOCAL_FUNCTIONS = Lock(ROOT / "local" / "functions.lock", (ROOT / "local" / "fun
 _OWN = ROOT / "tools" / "supply_chain"
 LOCKING = Lock(_OWN / "requirements.lock", (_OWN / "requirements.txt",), _OWN / "constraints.txt")
 LOCKS = (TOOLS, FUNCTIONS, IMAGE, LOCAL_AWS, LOCAL_FUNCTIONS, LOCKING)
-"""Every lock for pip. ``local/package-lock.json`` is npm's own."""
+"""Every lock for pip."""
 
 
 def normalised(name: str) -> str:
@@ -97,8 +98,8 @@ def read_lock(path: Path) -> tuple[Pin, ...]:
     return tuple(pins)
 
 
-def read_npm_lock(path: Path = NPM_LOCK) -> tuple[Pin, ...]:
-    """What stands in npm's lock; its integrity (SHA-512) takes the place of hashes."""
+def read_npm_lock(path: Path) -> tuple[Pin, ...]:
+    """What stands in a lock of npm; its integrity (SHA-512) takes the place of hashes."""
     packages = json.loads(path.read_text())["packages"]
     return tuple(
         Pin(place.removeprefix("node_modules/"), package["version"], (package["integrity"],))

@@ -59,13 +59,14 @@ class _Conversion:
     def __init__(self, definitions: Definitions, proxies: Proxies, routing: Routing, draft: Draft) -> None:
         self._definitions, self._proxies, self._routing, self._draft = definitions, proxies, routing, draft
         self._gateway_routes = {
-            gateway.place: convert_gateway_routes(definitions, gateway, draft) for gateway in proxies.gateways.values()
+            gateway.place: convert_gateway_routes(definitions, gateway, routing, draft)
+            for gateway in proxies.gateways.values()
         }
         calls = {node.place: self._node_calls(node) for node in proxies.nodes.values()}
         for gateway in proxies.gateways.values():
             default = part(gateway.defined.spec, "backendDefaults", "clientPolicy")
             services = self._gateway_routes[gateway.place][1]
-            calls[gateway.place] = [self._call(service, default) for service in services]
+            calls[gateway.place] = [self._call(service, default, is_own=False) for service in services]
         self._calls = calls
         self._policies = Policies(proxies, calls, draft)
 
@@ -90,8 +91,8 @@ class _Conversion:
             name = text(service, "virtualServiceName")
             if not name:
                 continue
-            own = part(service, "clientPolicy")
-            call = self._call(name, own or default)
+            is_own = "clientPolicy" in service
+            call = self._call(name, part(service, "clientPolicy") if is_own else default, is_own=is_own)
             if self._is_served(call.service):
                 calls.setdefault(call.service, call)
             else:
@@ -99,9 +100,9 @@ class _Conversion:
                 self._draft.report.tell(Fate.LOST, "backends", why, str(node.defined.resource))
         return list(calls.values())
 
-    def _call(self, service: str, policy: dict[str, Any]) -> BackendCall:
+    def _call(self, service: str, policy: dict[str, Any], *, is_own: bool) -> BackendCall:
         known = self._definitions.find(ResourceKind.VIRTUAL_SERVICE, service)
-        return BackendCall(known or service, policy, self._routing.nodes_behind.get(known or "", []))
+        return BackendCall(known or service, policy, is_own, self._routing.nodes_behind.get(known or "", []))
 
     def _is_served(self, service: str) -> bool:
         """False for a virtual service that is defined and has no provider."""
@@ -135,7 +136,7 @@ class _Conversion:
         backends = [{"virtual_service": service, "client_policy": policy} for service, policy in others.items()]
         return {
             "listeners": listeners,
-            **({"backend_defaults": {"client_policy": default}} if default else {}),
+            **({"backend_defaults": {"client_policy": default}} if default is not None else {}),
             **({"backends": backends} if backends else {}),
             "gateway_routes": routes,
         }
@@ -148,7 +149,7 @@ class _Conversion:
         if not node.service:
             written["service_discovery"] = {"dns": node.host}
         default, others = self._policies.backend_policies(node)
-        if default:
+        if default is not None:
             written["backend_defaults"] = {"client_policy": default}
         backends = [self._backend(node, call, others) for call in self._calls[node.place]]
         self._give_local_ports(node, backends)
@@ -162,6 +163,7 @@ class _Conversion:
         }
         if tls := self._policies.listener_tls(node, node.listener):
             written["tls"] = tls
+        written |= self._host_policies(node)
         timeout = snaked(part(node.listener, "timeout"))
         for protocol in [each for each in timeout if each != node.protocol]:
             del timeout[protocol]
@@ -174,6 +176,17 @@ class _Conversion:
                 tell_default_timeout(self._draft, f"{node.place}.listeners[0]")
         if timeout:
             written["timeout"] = timeout
+        return written
+
+    def _host_policies(self, node: Proxy) -> dict[str, Any]:
+        """Connection pool, outlier detection and health check of a node's listener."""
+        keys = ("connectionPool", "outlierDetection", "healthCheck")
+        written: dict[str, Any] = snaked({key: node.listener[key] for key in keys if node.listener.get(key)})
+        check = written.get("health_check", {})
+        check.pop("port", None)
+        if node.protocol not in _CALLS_REQUESTS and check.pop("path", None):
+            why = "a listener that speaks tcp or grpc has no path to ask for"
+            self._draft.report.tell(Fate.LOST, "listeners[].healthCheck.path", why, str(node.defined.resource))
         return written
 
     def _backend(self, node: Proxy, call: BackendCall, policies: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -261,9 +274,6 @@ class _Conversion:
             )
             self._draft.comment(place, "? which image")
         application: dict[str, Any] = {"image": image, "port": application_port(node)}
-        path = text(part(node.listener, "healthCheck"), "path")
-        if path and node.protocol in _CALLS_REQUESTS:
-            application["health_check"] = {"path": path}
         if any(self._dialled(call)[0] in _CALLS_REQUESTS for call in self._calls[node.place]):
             application["proxy_environment"] = True
             why = "calls were intercepted, and now HTTP_PROXY leads the application's plain HTTP requests to its Envoy"

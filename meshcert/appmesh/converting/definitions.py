@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert.appmesh.fields.canonical import canonical
-from meshcert.appmesh.report import Fate
 from meshcert.appmesh.resources import PARENTS, MeshResource, ResourceKind, Unset, derived
 
 if TYPE_CHECKING:
@@ -144,17 +143,6 @@ class Definitions:
         for defined in self._defined[ResourceKind.MESH].values():
             return text(defined.spec.get("egressFilter", {}), "type")
         return ""
-
-    def tell_unused(self, used: set[str]) -> None:
-        """Tell which virtual routers no virtual service leads to."""
-        for name, defined in self._defined[ResourceKind.VIRTUAL_ROUTER].items():
-            if name not in used:
-                self._report.tell(
-                    Fate.KEPT,
-                    "virtual router without virtual service",
-                    "no virtual service leads to it",
-                    str(defined.resource),
-                )
 
 
 def unqualified(name: str) -> str:

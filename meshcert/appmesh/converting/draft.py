@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.appmesh.converting.naming import answer_of
 from meshcert.appmesh.resources import Unset
+from meshcert.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,7 +54,7 @@ class Draft:
 
     def comment(self, place: str, line: str) -> None:
         """Say something at a place of the file."""
-        self.comments.setdefault(place, []).append(" ".join(line.split()))
+        self.comments.setdefault(place, []).append(printable(" ".join(line.split())))
 
     def ask(self, place: str, question: str, remedy: str) -> None:
         """Leave something at a place of the file to a person."""
@@ -61,10 +62,12 @@ class Draft:
         self.comment(place, f"? {question}")
 
     def ask_unset(self) -> None:
-        """Ask for every value that nobody has filled in, each once, at all of its places."""
+        """Ask for everything that nobody has filled in, once, at all of its places."""
+        first: dict[tuple[str, ...], Unset] = {}
         for place, value in _unset(self.values, ""):
-            self.report.ask(f"{value}", f"what is {value}?", place, answer_of(value))
-            self.comment(place, f"? what is {value}?")
+            asked = first.setdefault(value.names or (str(value),), value)
+            self.report.ask(", ".join(asked.names) or "value", f"what is it, in {asked}?", place, answer_of(asked))
+            self.comment(place, f"? what is {value}")
 
 
 def _unset(value: Any, place: str) -> Iterator[tuple[str, Unset]]:

@@ -117,6 +117,7 @@ def lay_out_proxies(definitions: Definitions, draft: Draft) -> Proxies:
     for name, defined in nodes.items():
         node = Proxy(defined, node_names.take(name, str(defined.resource)))
         node.found_at = discovery_name(defined.spec)
+        _ask_for_variants(node, found, draft)
         node.port = _port_beside(node, draft)
         label, _, rest = node.found_at.partition(".")
         if _is_elsewhere(node.found_at, namespace):
@@ -187,6 +188,18 @@ def _namespace(definitions: Definitions, hosts: list[str]) -> str:
             most = max(spaces, key=lambda space: (spaces[space], -len(space)))
             return derived(most, *names)
     return ""
+
+
+def _ask_for_variants(node: Proxy, found: Proxies, draft: Draft) -> None:
+    """Ask whether two files are two states of one node: they name none, and callers find both at one name."""
+    for other in found.nodes.values() if node.defined.resource.name_is_guessed else ():
+        if other.found_at == node.found_at != "" and other.defined.resource.name_is_guessed:
+            draft.ask(
+                node.place,
+                f"{node.defined.resource.place} and {other.defined.resource.place} are found at {node.found_at}: are "
+                "they two states of one virtual node, and which of them holds? Both are in the file",
+                "Import the other files without the one that does not hold",
+            )
 
 
 def _is_elsewhere(host: str, namespace: str) -> bool:

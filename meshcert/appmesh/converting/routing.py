@@ -184,7 +184,7 @@ class _Routers:
 
 
 def convert_gateway_routes(
-    definitions: Definitions, gateway: Proxy, draft: Draft
+    definitions: Definitions, gateway: Proxy, routing: Routing, draft: Draft
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """The gateway routes of a virtual gateway, and the virtual services that they lead to, each once."""
     written: list[dict[str, Any]] = []
@@ -210,10 +210,12 @@ def convert_gateway_routes(
             if not found:
                 _ask_for(draft, ResourceKind.VIRTUAL_SERVICE, name, f"{place}.{_snake(kind)}.action.target")
             services[found or _open(name)] = None
+            provider = part(definitions.of(ResourceKind.VIRTUAL_SERVICE)[found].spec, "provider") if found else {}
+            port = target.get("port")
+            if "virtualNode" in provider:
+                port = next((one.port for one in routing.nodes_behind[found or ""] if one.old_port == port), port)
             action = inner.setdefault("action", {})
-            action["target"] = {"virtual_service": found or _open(name)} | snaked(
-                {k: v for k, v in target.items() if k == "port"}
-            )
+            action["target"] = {"virtual_service": found or _open(name)} | ({"port": port} if port else {})
             inner.setdefault("match", {})
             entry[_snake(kind)] = {"match": inner.pop("match"), **inner}
         written.append(entry)

@@ -161,7 +161,7 @@ def _text(raw: Any) -> str | None:
 
 
 def _flag(raw: Any) -> bool | None:
-    return _FLAGS.get(str(raw).lower())
+    return _FLAGS.get(str(raw).lower().rstrip(","))
 
 
 def _whole(raw: Any) -> int | None:

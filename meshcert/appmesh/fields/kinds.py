@@ -13,9 +13,8 @@ from meshcert.appmesh.resources import ResourceKind
 
 _TEXT, _WHOLE, _DURATION = ValueKind.TEXT, ValueKind.WHOLE, ValueKind.DURATION
 _ADDRESSES = "addresses are IPv4"
-_POOL = "the mesh file has no limits of connections and requests yet: Envoy's own hold"
+_POOL = "a gateway has no limits of its own: Envoy's hold"
 _NODE, _GATEWAY, _ROUTER = "virtual_nodes.NAME", "virtual_gateways.NAME", "virtual_routers.NAME"
-_HEALTH = "services.NAME.application.health_check"
 
 
 def _node() -> tuple[AppMeshField, ...]:
@@ -42,20 +41,41 @@ def _node() -> tuple[AppMeshField, ...]:
             kept(f"listeners[].timeout.{protocol}.idle", _DURATION, f"{_NODE}.listeners.timeout.{protocol}.idle")
             for protocol in ("http", "http2", "grpc", "tcp")
         ),
+        *(
+            kept(f"listeners[].healthCheck.{key}", kind, f"{_NODE}.listeners.health_check.{written}")
+            for key, kind, written in (
+                ("protocol", _TEXT, "protocol"),
+                ("path", _TEXT, "path"),
+                ("intervalMillis", _WHOLE, "interval_millis"),
+                ("timeoutMillis", _WHOLE, "timeout_millis"),
+                ("healthyThreshold", _WHOLE, "healthy_threshold"),
+                ("unhealthyThreshold", _WHOLE, "unhealthy_threshold"),
+            )
+        ),
         changed(
-            "listeners[].healthCheck.path",
-            _TEXT,
-            f"{_HEALTH}.path",
-            "the task itself asks its application, instead of every caller asking every task",
+            "listeners[].healthCheck.port",
+            _WHOLE,
+            "",
+            "it is the listener's own port, as App Mesh demanded: left out",
         ),
         *(
-            lost(f"listeners[].healthCheck.{key}", "how often the application is asked is not to be set")
-            for key in ("protocol", "port", "intervalMillis", "timeoutMillis", "healthyThreshold", "unhealthyThreshold")
+            kept(f"listeners[].connectionPool.{path}", _WHOLE, f"{_NODE}.listeners.connection_pool.{written}")
+            for path, written in (
+                ("http.maxConnections", "http.max_connections"),
+                ("http.maxPendingRequests", "http.max_pending_requests"),
+                ("http2.maxRequests", "http2.max_requests"),
+                ("grpc.maxRequests", "grpc.max_requests"),
+                ("tcp.maxConnections", "tcp.max_connections"),
+            )
         ),
-        lost("listeners[].connectionPool", _POOL),
-        lost(
-            "listeners[].outlierDetection",
-            "the mesh file has no outlier detection yet: callers leave a task whose connections fail, by rules of ours",
+        *(
+            kept(f"listeners[].outlierDetection.{key}", kind, f"{_NODE}.listeners.outlier_detection.{written}")
+            for key, kind, written in (
+                ("maxServerErrors", _WHOLE, "max_server_errors"),
+                ("interval", _DURATION, "interval"),
+                ("baseEjectionDuration", _DURATION, "base_ejection_duration"),
+                ("maxEjectionPercent", _WHOLE, "max_ejection_percent"),
+            )
         ),
         changed("serviceDiscovery.dns.hostname", _TEXT, discovery, found),
         changed("serviceDiscovery.dns.responseType", _TEXT, discovery, f"{found}: every task of it is known"),

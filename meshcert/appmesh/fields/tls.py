@@ -38,17 +38,12 @@ def client_policy(path: str, becomes: str) -> tuple[AppMeshField, ...]:
         becomes: Where it stands in the mesh file.
     """
     return (
-        changed(
-            f"{path}.tls.enforce",
-            ValueKind.FLAG,
-            becomes,
-            "decided for each callee: TLS if it is enforced, or if the callee's listener speaks TLS; else plain text",
-        ),
+        kept(f"{path}.tls.enforce", ValueKind.FLAG, f"{becomes}.tls.enforce"),
         changed(
             f"{path}.tls.ports[]",
             ValueKind.WHOLE,
-            becomes,
-            "decided for each callee: without its port in the list, the callee's listener decides",
+            f"{becomes}.tls.ports",
+            "a callee's Envoy listens at another port than its application: the list has Envoy's",
         ),
         *_certificate(f"{path}.tls.certificate", f"{becomes}.tls", ("file", "sds")),
         *_validation(f"{path}.tls.validation", f"{becomes}.tls", ("acm", "file", "sds")),

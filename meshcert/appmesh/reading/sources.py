@@ -56,13 +56,10 @@ def read_sources(paths: Sequence[Path], parameters: Mapping[str, str], report: I
             _refuse(path, f"it cannot be read: {error.strerror}", report)
             continue
         read += len(content)
-        if len(content) > MOST_BYTES:
-            _refuse(path, f"it has more than {MOST_BYTES} bytes", report)
-        elif read > MOST_BYTES_TOGETHER:
+        if read > MOST_BYTES_TOGETHER:
             _refuse(path, f"the files before it have {MOST_BYTES_TOGETHER} bytes together, which is the most", report)
             break
-        else:
-            read_content(content, path, parameters, report, found)
+        read_content(content, path, parameters, report, found)
     return _together(found, parameters, report)
 
 
@@ -77,6 +74,9 @@ def read_content(
     content: bytes, path: Path, parameters: Mapping[str, str], report: ImportReport, found: _Found
 ) -> None:
     """Read one text, and sort its documents by what they are."""
+    if len(content) > MOST_BYTES:
+        _refuse(path, f"it has more than {MOST_BYTES} bytes", report)
+        return
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 ACCEPTED, REFUSED_BY_ENVOY, NO_ENVOY = 0, 1, 2
 LONGEST_VALIDATION_S = 60.0
-_ADDRESSES = Addresses(
+ADDRESSES = Addresses(
     secrets_directory="/run/meshcert/secrets",
     sds_socket="/run/meshcert/sds.sock",
     ways_in="/run/meshcert/ways-in/listeners.json",
     endpoints_directory="/run/meshcert/endpoints",
 )
+"""Those of a task, for reading: nothing has to be there."""
 
 _ENVOY = """\b
   meshcert envoy gateway | jq '.static_resources.clusters[].name'
@@ -57,7 +58,7 @@ def envoy(chosen: ChosenMesh, name: str, *, validate: bool) -> None:
     mesh = load_mesh(chosen.file())
     settings = proxy_settings(mesh, _service(mesh, name))
     if not validate:
-        tell_json(whole_configuration(settings, _ADDRESSES))
+        tell_json(whole_configuration(settings, ADDRESSES))
         return
     program = shutil.which("envoy")
     if program is None:
@@ -78,7 +79,7 @@ def whole_configuration(settings: ProxySettings, addresses: Addresses) -> dict[s
 
 def _validate(program: str, settings: ProxySettings) -> int:
     # Over a socket no file has to be there; what is delivered is the same.
-    configuration = whole_configuration(settings._replace(delivery=DeliveryMode.SDS), _ADDRESSES)
+    configuration = whole_configuration(settings._replace(delivery=DeliveryMode.SDS), ADDRESSES)
     with tempfile.TemporaryDirectory(prefix="meshcert-envoy-") as folder:
         file = Path(folder, "envoy.json")
         file.write_text(json.dumps(configuration))

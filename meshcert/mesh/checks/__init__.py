@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
+from meshcert.mesh.checks.host_policies import check_host_policies
 from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
 from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery
@@ -53,6 +54,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_calls,
         check_ways_out,
         check_timeouts,
+        check_host_policies,
         check_services,
         check_each_proxy_runs_once,
         check_ports,

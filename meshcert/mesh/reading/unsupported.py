@@ -106,11 +106,14 @@ _NODE = {
     "application": "Write `services.NAME.application`, in the service that runs this node",
 }
 _LISTENER = {
-    "healthcheck": _HEALTH,
-    "outlierdetection": "Envoy tries requests that surely were not processed at another task; nothing is to be set",
-    "connectionpool": "Envoy's own limits hold; nothing is to be set",
     "port": "Write `virtual_nodes.NAME.listeners.port_mapping.port`",
     "protocol": "Write `virtual_nodes.NAME.listeners.port_mapping.protocol`",
+}
+_GATEWAY_LISTENER = {
+    **_LISTENER,
+    "healthcheck": "A gateway has no application: its load balancer asks for a connection; nothing is to be set",
+    "outlierdetection": "Callers judge virtual nodes: `virtual_nodes.NAME.listeners.outlier_detection`",
+    "connectionpool": "A pool protects an application: `virtual_nodes.NAME.listeners.connection_pool`",
 }
 _CERTIFICATE = dict.fromkeys(
     ("acm", "file", "sds", "arn", "certificatearn", "certificatechain", "privatekey", "secretname"),
@@ -230,7 +233,7 @@ UNSUPPORTED = {
     "DeclaredIdentity": _IDENTITY,
     "VirtualGateway": _GATEWAY,
     "VirtualNode": _NODE,
-    "GatewayListener": _LISTENER,
+    "GatewayListener": _GATEWAY_LISTENER,
     "NodeListener": _LISTENER,
     "IdentityReference": _CERTIFICATE,
     "Trust": _TRUST,

@@ -9,11 +9,11 @@ import pytest
 
 from local.cdk import ROOT
 from local.demo.declared import Counted, missing
-from local.demo.pairs import Manner, Pair, pairs_of
 from local.demo.proof import PairsCounted, ProofResult
 from local.demo.undeclared import Refusal, judge
 from local.tls_client import Attempt
 from meshcert.mesh import load_mesh
+from meshcert.mesh.edges.pairs import Manner, Pair, pairs_of
 
 PAIRS = {str(pair): pair for pair in pairs_of(load_mesh(ROOT / "examples" / "shop.yaml"))}
 REFUSED = PAIRS["partner → search:9443"]

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 
 from local.cdk import ROOT
-from local.demo.pairs import Manner, Pair, lets_in, outside_identities, pairs_of, presenters
 from meshcert.mesh import Mesh, load_mesh, proxy_settings, read_mesh
+from meshcert.mesh.edges.pairs import Manner, Pair, lets_in, outside_identities, pairs_of, presenters
 from tests.local.demo.random_meshes import meshes
 
 SHOP = ROOT / "examples" / "shop.yaml"

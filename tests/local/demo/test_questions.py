@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from local.cdk import ROOT
-from local.demo.pairs import pairs_of
 from local.demo.questions import Asking, Question, question_for
 from meshcert.mesh import Mesh
+from meshcert.mesh.edges.pairs import pairs_of
 
 SHOP = yaml.safe_load((ROOT / "examples" / "shop.yaml").read_text())
 

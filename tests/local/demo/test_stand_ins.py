@@ -8,10 +8,10 @@ import pytest
 import yaml
 
 from local.cdk import ROOT
-from local.demo.pairs import pairs_of
 from local.demo.stand_ins import APPLICATIONS, HASTE, prepare
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
+from meshcert.mesh.edges.pairs import pairs_of
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -35,7 +35,7 @@ TRIED = [
     ("identities.colorteller.validity_days", "395 days"),
     (f"{GATEWAY}.serviceDiscovery", "load balancer"),
     ("virtual_nodes.colorteller.logging", "log group"),
-    ("virtual_nodes.colorteller.listeners[0].outlierDetection", "another task"),
+    (f"{GATEWAY}.listeners[0].outlierDetection", "virtual_nodes.NAME.listeners.outlier_detection"),
     (f"{NODE_TLS}.certificate.acm", "certificate: {identity: NAME}"),
     (f"{NODE_TLS}.validation.trust.file", "trust: {hierarchy: NAME}"),
     (f"{GATEWAY}.backends[0].virtualServiceName", "virtual_gateways.NAME.backends.virtual_service"),

@@ -10,13 +10,13 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.mesh import proxy_settings
+from meshcert.mesh.rendering import proxy_settings
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from meshcert.mesh import Mesh
+    from meshcert.mesh.mesh import Mesh
     from meshcert.proxy import Backend, Listener, ProxySettings
 
 
@@ -26,6 +26,14 @@ class Manner(StrEnum):
     MUTUAL = "mutual TLS"
     ONE_WAY = "one-way TLS"
     PLAIN = "plain text"
+
+
+class RefusalCause(StrEnum):
+    """Why a listener refuses a good certificate, in the words of its access log (:mod:`meshcert.envoy.causes`)."""
+
+    NO_CERTIFICATE = "no-certificate"
+    UNKNOWN_ISSUER = "unknown-issuer"
+    WRONG_NAME = "wrong-name"
 
 
 class Caller(NamedTuple):
@@ -93,14 +101,17 @@ class Pair(NamedTuple):
         return f"{self.caller.name} → {self.callee.name}"
 
 
-def pairs_of(mesh: Mesh) -> tuple[Pair, ...]:
+def pairs_of(mesh: Mesh, *, idle: bool = False) -> tuple[Pair, ...]:
     """
     Every pair of a mesh, in the order of its file: callers first, then listeners.
 
-    A service without tasks (``desired_count: 0``) is in no pair. A virtual gateway's listener that asks for no
-    certificate is there for anybody, so it is in no pair either.
+    A virtual gateway's listener that asks for no certificate is there for anybody, so it is in no pair.
+
+    Args:
+        idle: Whether services without tasks (``desired_count: 0``) are in pairs, too.
     """
-    settings = {name: proxy_settings(mesh, name) for name, service in mesh.services.items() if service.desired_count}
+    running = (name for name, service in mesh.services.items() if idle or service.desired_count)
+    settings = {name: proxy_settings(mesh, name) for name in running}
     callees = [
         callee
         for name, proxy in settings.items()
@@ -140,12 +151,34 @@ def backend_for(mesh: Mesh, settings: ProxySettings, callee: Callee) -> Backend 
 
 def lets_in(mesh: Mesh, listener: Listener, identity: str | None) -> bool:
     """Whether a listener's rules let in whoever presents an identity; None presents nothing."""
+    return refusal_of(mesh, listener, identity) is None
+
+
+def refusal_of(mesh: Mesh, listener: Listener, identity: str | None) -> RefusalCause | None:
+    """Why a listener refuses whoever presents an identity over TLS; None presents nothing, or is the answer."""
     tls = listener.tls
     if tls.mode is TlsMode.DISABLED or not tls.trust:
-        return True
-    if identity is None or mesh.identities[identity].hierarchy not in mesh.trusted(tls.trust):
-        return False
-    return not tls.subject_alternative_names or _named(mesh, listener, identity)
+        return None
+    if identity is None:
+        return RefusalCause.NO_CERTIFICATE
+    if mesh.identities[identity].hierarchy not in mesh.trusted(tls.trust):
+        return RefusalCause.UNKNOWN_ISSUER
+    if tls.subject_alternative_names and not _named(mesh, listener, identity):
+        return RefusalCause.WRONG_NAME
+    return None
+
+
+def refusal_of_caller(mesh: Mesh, pair: Pair) -> RefusalCause | None:
+    """
+    Why a listener refuses a caller, whatever the caller presents; None if it lets the caller in, or may in plain text.
+
+    Returns:
+        Of several identities' causes that of the one that comes closest: a wrong name has at least the right issuer.
+    """
+    if pair.callee.listener.tls.mode is TlsMode.PERMISSIVE:
+        return None
+    causes = [refusal_of(mesh, pair.callee.listener, identity) for identity in pair.presented]
+    return None if None in causes else max((cause for cause in causes if cause), key=list(RefusalCause).index)
 
 
 def _pair(mesh: Mesh, caller: Caller, callee: Callee, settings: ProxySettings | None) -> Pair:

@@ -1,0 +1,66 @@
+"""Whatever a file holds, an import ends with a report."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from evidence.fixtures.hostile_definitions import definitions
+from evidence.fixtures.hostile_input import spoil
+from meshcert.appmesh.importing import import_text
+from meshcert.appmesh.report import Fate
+from tests.meshcert.appmesh.definitions import ANSWERED, node
+
+BOMB = "virtualNode: &a0 [x, x, x, x, x]\n" + "".join(
+    f"k{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 5)}]\n" for number in range(1, 12)
+)
+"""Ten lists of five aliases each: fifty million values in few bytes."""
+READERS = {reader.name: reader for reader in definitions()}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_spoiled_definition_ends_in_no_traceback(name: str) -> None:
+    """And keeps nobody waiting; `make soak` does it 100,000 times."""
+    assert spoil(READERS[name], 60) > 40
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_good_definitions_become_a_mesh_file(name: str) -> None:
+    """Guards the test above: what is spoiled there was good before."""
+    for text in READERS[name].good:
+        READERS[name].read(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[" * 200 + "{virtualNode: 1}" + "]" * 200, "levels deep"),
+        (BOMB, "each alias counted"),
+        ('{"virtualNode": ' + '"x"' * 3, "neither JSON nor YAML"),
+        ("virtualNode: *missing", "alias"),
+        (b"\xff\xfevirtualNode", "not UTF-8"),
+        ("#!/bin/bash\naws appmesh create-virtual-node", "it is a program"),
+        ("x" * (4 << 20) + "virtualNode", "bytes"),
+    ],
+)
+def test_more_than_is_read_is_told_with_the_file(text: str | bytes, said: str) -> None:
+    """Nothing is dropped in silence."""
+    content = text if isinstance(text, bytes) else text.encode()
+
+    made = import_text(content, "hostile.yaml", ANSWERED)
+
+    assert made.text == ""
+    (told,) = made.report.of(Fate.LOST)
+    assert said in told.why
+    assert told.where == ("hostile.yaml",)
+
+
+def test_a_name_cannot_break_out_of_the_mesh_file() -> None:
+    """It is written into comments and values of YAML."""
+    evil = 'front\n  evil: true\n# "}\x1b]0;title\x07'
+
+    made = import_text(json.dumps(node(evil)).encode(), "evil.json", ANSWERED)
+
+    assert "\n  evil: true" not in made.text
+    assert "\x1b" not in made.text
