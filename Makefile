@@ -92,7 +92,7 @@ check: $(VENV) ## Lint, formatting, types, who imports whom, Dockerfiles
 	@ruff format --check .
 	@mypy .
 	@PYTHONPATH=.:envoy-image lint-imports --no-logo --no-cache
-	@hadolint envoy-image/Dockerfile examples/color/colorteller/Dockerfile local/demo/applications/*/Dockerfile
+	@hadolint envoy-image/Dockerfile examples/*/*/Dockerfile local/demo/applications/*/Dockerfile
 
 .PHONY: bench
 bench: $(SETUP) ## Measure what we claim about speed; writes build/bench.json

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import httpx
 
@@ -17,18 +17,20 @@ if TYPE_CHECKING:
     from meshcert.material import TrustBundle
 
 ASK_TIMEOUT_S = 5.0
+_Client = TypeVar("_Client")
+_Answer = TypeVar("_Answer")
 
 
-class Asked(Protocol):
-    """Whom a client asks, and what."""
+class Asked(Protocol[_Client, _Answer]):
+    """Whom a client asks, and what: over HTTP, or whatever else a client speaks."""
 
-    def client(self) -> httpx.Client:
-        """A client with no connection yet."""
+    def client(self) -> _Client:
+        """A client with no connection yet; it has a ``close``. Raises OSError or LookupError if there is nobody."""
 
-    def ask(self, client: httpx.Client, request_id: str = "") -> httpx.Response:
+    def ask(self, client: _Client, request_id: str = "") -> _Answer:
         """One request with this id; raises httpx.HTTPError, OSError or LookupError when it gets no answer."""
 
-    def said(self, response: httpx.Response) -> str:
+    def said(self, response: _Answer) -> str:
         """What an answer says; two answers are equal if this is."""
 
 
@@ -80,7 +82,7 @@ class SteadyClient:
         pause_s: Pause between two requests, seconds.
     """
 
-    gateway: Asked
+    gateway: Asked[Any, Any]
     answer: str
     seen: RequestsSeen
     pause_s: float = 0.005

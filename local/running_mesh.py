@@ -147,7 +147,7 @@ class RunningMesh:
     def tasks(self, service: str) -> list[Task]:
         """The running tasks of a service."""
         described = self._described(service, "RUNNING")
-        return [Task(task["taskArn"], _address(task)) for task in described if task["lastStatus"] == "RUNNING"]
+        return [Task(task["taskArn"], task_address(task)) for task in described if task["lastStatus"] == "RUNNING"]
 
     def task(self, service: str) -> Task:
         """The one running task of a service with a desired count of 1."""
@@ -168,9 +168,8 @@ class RunningMesh:
         ecs, cluster = self.client("ecs"), naming.cluster(self.name)
         for service in ecs.describe_services(cluster=cluster, services=services)["services"]:
             deployments = service["deployments"]
-            if len(deployments) != 1 or deployments[0].get("rolloutState") != "COMPLETED":
-                return False
-            if service["runningCount"] != service["desiredCount"]:
+            completed = len(deployments) == 1 and deployments[0].get("rolloutState") == "COMPLETED"
+            if not completed or service["runningCount"] != service["desiredCount"]:
                 return False
         return True
 
@@ -295,6 +294,7 @@ class RunningMesh:
         return list(ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]) if arns else []
 
 
-def _address(task: dict[str, Any]) -> str:
+def task_address(task: dict[str, Any]) -> str:
+    """The IP address of a task, as ECS describes it."""
     details = (detail for attachment in task["attachments"] for detail in attachment["details"])
     return next(str(detail["value"]) for detail in details if detail["name"] == "privateIPv4Address")

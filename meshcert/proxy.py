@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from meshcert.bounded_json import read_json
 from meshcert.host_policies import ConnectionPool, HealthCheck, OutlierDetection
+from meshcert.request_log import RequestLog
 from meshcert.routes import (
     Conditions,
     HeaderCondition,
@@ -245,6 +246,8 @@ class ProxySettings(NamedTuple):
         application_port: TCP port of the application in the same task; 0 for a virtual gateway.
         application_keep_alive_s: How long it keeps an idle connection, seconds; the proxy leaves it earlier.
         connection_pool: How much reaches the application at once.
+        request_log: A line for each request; None for none.
+        metrics_port: TCP port of the metrics for Prometheus; 0 for none.
         awaits_application: Whether the listeners stay closed until the task's readiness container opens them.
         rotation: How a new version of a secret is taken over.
         poll_interval_s: Longest time between two looks at the secrets, seconds; jitter only shortens it.
@@ -275,6 +278,8 @@ class ProxySettings(NamedTuple):
     application_port: int = 0
     application_keep_alive_s: float = 2.0
     connection_pool: ConnectionPool = ConnectionPool()
+    request_log: RequestLog | None = None
+    metrics_port: int = 0
     awaits_application: bool = False
     rotation: RotationMode = RotationMode.RELOAD
     delivery: DeliveryMode = DeliveryMode.FILE
@@ -324,6 +329,7 @@ class ProxySettings(NamedTuple):
                     "backends": tuple(_backend(*each) for each in enumerate(values.get("backends", ()))),
                     "routes": tuple(map(read_route, values.get("routes", ()))),
                     "ways_out": tuple(map(_way_out, values.get("ways_out", ()))),
+                    "request_log": RequestLog(**values["request_log"]) if values.get("request_log") else None,
                     "connection_pool": ConnectionPool(**values.get("connection_pool", {})),
                     "rotation": RotationMode(values.get("rotation", RotationMode.RELOAD)),
                     "delivery": DeliveryMode(values.get("delivery", DeliveryMode.FILE)),
@@ -342,6 +348,8 @@ _LATER: dict[type, tuple[str, ...]] = {
         "egress_port",
         "egress_allow_all",
         "connection_pool",
+        "request_log",
+        "metrics_port",
         "route_table",
         "judges_paths",
     ),

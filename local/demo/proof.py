@@ -7,12 +7,14 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from local.demo.calling_tasks import CallingTasks
 from local.demo.declared import Talk, talk
 from local.demo.questions import Asking, question_for
 from local.demo.renewal import renew_under_load
 from local.demo.result import ENOUGH_REQUESTS, Result
 from local.demo.scene import Scene
 from local.demo.stand_ins import prepare
+from local.demo.tcp_sessions import TcpAsking
 from local.demo.undeclared import Verdict, try_undeclared
 from local.gateway_client import SteadyClient
 from meshcert.mesh.edges.pairs import pairs_of
@@ -117,7 +119,8 @@ class Proof(Scene):
         with self.stage.step("Reading every identity's certificate, as its tasks do"):
             materials = {name: self.running.material(name) for name in self.mesh.identities}
         pairs = pairs_of(self.mesh)
-        askings = {pair: self._asking(pair, materials) for pair in pairs if pair.declared}
+        calling = CallingTasks(self.running)
+        askings = {pair: self._asking(pair, materials, calling) for pair in pairs if pair.declared}
         talks = self._talk(askings)
         verdicts = self._try(pairs, materials)
         asked = [(askings[one.pair], one.answer) for one in talks if one.talks]
@@ -165,10 +168,15 @@ class Proof(Scene):
         if self._prepared.hastened:
             self.stage.say(f"shorter than in the file, so that nobody waits: {', '.join(self._prepared.hastened)}")
 
-    def _asking(self, pair: Pair, materials: dict[str, Material]) -> Asking | None:
+    def _asking(self, pair: Pair, materials: dict[str, Material], calling: CallingTasks) -> Asking | TcpAsking | None:
         question = question_for(self.mesh, pair)
         if question is None:
             return None
+        if question.host:
+            address = calling.address_of(question.service)
+            if question.listener.protocol == "tcp":
+                return TcpAsking(question, address, pair.callee.listener.port)
+            return Asking(question, address, question.host, "", {})
         host = f"{question.service}.{self.mesh.namespace}"
         name, roots = host, ""
         if question.tls:
@@ -180,7 +188,7 @@ class Proof(Scene):
             return Asking(question, lambda: balancer, name, roots, materials)
         return Asking(question, lambda: self.running.resolve(host), name, roots, materials)
 
-    def _talk(self, askings: dict[Pair, Asking | None]) -> list[Talk]:
+    def _talk(self, askings: dict[Pair, Asking | TcpAsking | None]) -> list[Talk]:
         with self.stage.step(f"Every declared pair is asked once ({len(askings)})"):
             talks = [talk(self.running, self.mesh, pair, asking) for pair, asking in askings.items()]
         for one in talks:
@@ -198,6 +206,8 @@ class Proof(Scene):
         refused = sorted((one for one in verdicts if one.refused), key=lambda one: one.causes)
         for causes, group in itertools.groupby(refused, key=lambda one: one.causes):
             self.stage.say(f"refused, {', '.join(causes)}: {', '.join(str(one.pair) for one in group)}")
+        if at_egress := [one for one in verdicts if one.refused_at_egress and not one.wrong]:
+            self.stage.say(f"{len(at_egress)} of them were refused by the caller's own egress listener, too (403)")
         for callee in dict.fromkeys(one.pair.callee for one in verdicts if one.trusted):
             trusted = [one.pair for one in verdicts if one.trusted and one.pair.callee == callee]
             callers = ", ".join(pair.caller.name for pair in trusted)

@@ -1,4 +1,4 @@
-"""How a declared pair is asked: through the caller's own Envoy, or as a client outside the mesh."""
+"""How a declared pair is asked: by a way into the caller, as the caller's application, or as a client outside."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 import httpx
 from h2.events import ConnectionTerminated
 
+from local.demo.matching_requests import MatchingRequest, matching_request
 from local.gateway_client import ASK_TIMEOUT_S
 from local.requests_seen import HEADER
 from local.tls_client import load_certificate
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.edges.pairs import backend_for, lets_in, outside_identities
-from meshcert.proxy import TlsMode
+from meshcert.proxy import Listener, ListenerTls, TlsMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from meshcert.material import Material
     from meshcert.mesh import Mesh
     from meshcert.mesh.edges.pairs import Pair
-    from meshcert.proxy import Listener, ProxySettings
+    from meshcert.proxy import Backend, ProxySettings, Route
 
-METHOD = "Ask"
-"""The gRPC method that is called; a stand-in answers every one."""
+LONGEST_TEXT = 80
 _FROM_ENVOY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 _GRPC_FROM_ENVOY = {"4", "14"}  # DEADLINE_EXCEEDED, UNAVAILABLE
 
@@ -37,18 +37,27 @@ class Question:
     One request that shows a pair at work.
 
     Args:
-        service: The service that is asked.
-        listener: Its listener that is asked.
+        service: The service whose Envoy is asked.
+        listener: Its listener that is asked: one to which others connect, or one on loopback for its application.
         identity: What the client presents; None: nothing, since nothing is asked for.
-        path: The request's path.
+        request: What the routes on its way look at.
         grpc: Whether it is a unary gRPC call.
+        host: What an application names as host, or connects to for ``tcp``; empty: who asks is no application.
+        is_shared: Whether the callee gets only a part of such requests.
     """
 
     service: str
     listener: Listener
     identity: str | None
-    path: str
+    request: MatchingRequest
     grpc: bool = False
+    host: str = ""
+    is_shared: bool = False
+
+    @property
+    def path(self) -> str:
+        """The request's path, with its query."""
+        return self.request.path
 
     @property
     def tls(self) -> bool:
@@ -66,21 +75,42 @@ def question_for(mesh: Mesh, pair: Pair) -> Question | None:
     callee = pair.callee
     if pair.caller.outside:
         named = next((identity for identity in pair.trusted if identity), None)
-        routes = proxy_settings(mesh, callee.service).routes
-        return Question(callee.service, callee.listener, named, routes[0].prefix if routes else "/")
+        for route, request in _requests(proxy_settings(mesh, callee.service).routes):
+            return Question(callee.service, callee.listener, named, request, is_shared=len(route.shares) > 1)
+        return Question(callee.service, callee.listener, named, MatchingRequest("/"))
     settings = proxy_settings(mesh, pair.caller.name)
     backend = backend_for(mesh, settings, callee)
+    if backend and settings.ways_out:
+        return _as_application(settings, backend)
     way_in = _way_in(mesh, settings)
     if backend is None or way_in is None:
         return None
-    prefixes = [route.prefix for route in settings.routes if route.backend == backend.name]
-    if not prefixes:
-        return None
     grpc = backend.protocol == "grpc"
-    path = prefixes[0]
-    if grpc:
-        path += METHOD if path.endswith("/") else f"/{METHOD}"
-    return Question(pair.caller.name, *way_in, path, grpc)
+    for route, request in _requests(settings.routes, backend.name, grpc=grpc):
+        return Question(pair.caller.name, *way_in, request, grpc, is_shared=len(route.shares) > 1)
+    return None
+
+
+def _as_application(settings: ProxySettings, backend: Backend) -> Question | None:
+    """A request as the application of a virtual node makes it: by host if it speaks HTTP, else by a port."""
+    for way in settings.ways_out:
+        grpc, by_host = way.protocol == "grpc", bool(settings.egress_port and way.hosts)
+        for route, request in _requests(way.routes, backend.name, grpc=grpc):
+            port = settings.egress_port if by_host else way.local_port
+            listener = Listener(port, way.protocol, ListenerTls(TlsMode.DISABLED))
+            host = way.hosts[0] if way.hosts else way.backend
+            return Question(settings.service, listener, None, request, grpc, host, is_shared=len(route.shares) > 1)
+    return None
+
+
+def _requests(
+    routes: Iterable[Route], backend: str = "", *, grpc: bool = False
+) -> Iterator[tuple[Route, MatchingRequest]]:
+    """The routes to a backend, or to any, each with a request that it takes; those to it alone come first."""
+    for route in sorted(routes, key=lambda route: len(route.shares)):
+        request = matching_request(route, grpc=grpc)
+        if request and any(share.backend == (backend or share.backend) for share in route.shares):
+            yield route, request
 
 
 def _way_in(mesh: Mesh, settings: ProxySettings) -> tuple[Listener, str | None] | None:
@@ -99,7 +129,7 @@ class Asking:
 
     Args:
         question: The question.
-        address: Finds the address to connect to.
+        address: Finds the address to connect to; raises LookupError if there is none.
         server_name: The name that the server's certificate must carry, and the request's authority.
         roots: What the server's certificate is checked against, PEM; empty without TLS.
         materials: The current material of each client, by identity; it may change at any time.
@@ -155,11 +185,26 @@ class Asking:
         by_envoy = response.status_code in _FROM_ENVOY or response.headers.get("grpc-status") in _GRPC_FROM_ENVOY
         return not by_envoy
 
+    def ask_once(self) -> tuple[str, str]:
+        """
+        Ask, over a connection of its own.
+
+        Returns:
+            What the answer says, and what an Envoy says in its stead; empty if it came from behind the Envoys.
+        """
+        with self.client() as client:
+            response = self.ask(client)
+        said = self.said(response)
+        if self.answered(response):
+            return said, ""
+        return said, f"{said} {response.headers.get('grpc-message') or response.text[:LONGEST_TEXT]}"
+
     def _send(self, client: httpx.Client, request_id: str) -> httpx.Response:
         extensions = {"sni_hostname": self.server_name}
-        headers = {"host": self.server_name, HEADER: request_id}
+        request = self.question.request
+        headers = {"host": self.server_name, HEADER: request_id, **dict(request.headers)}
         if not self.question.grpc:
-            return client.get(self.question.path, headers=headers, extensions=extensions)
+            return client.request(request.method, request.path, headers=headers, extensions=extensions)
         headers |= {"content-type": "application/grpc", "te": "trailers"}
         message = b"\0\0\0\0\0"  # an empty message: not compressed, of length 0
-        return client.post(self.question.path, headers=headers, content=message, extensions=extensions)
+        return client.post(request.path, headers=headers, content=message, extensions=extensions)

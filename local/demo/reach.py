@@ -85,6 +85,10 @@ def commands(mesh: Mesh, running: RunningMesh, roots: Path) -> dict[str, str]:
             f"(umask 077; {read} '.Certificate, .CertificateChain, .PrivateKey' > {file}); {read} .Passphrase"
         )
     for question in questions:
+        if question.host:
+            asked = f"Ask {_asked_at(mesh, question)}"
+            found[f"{asked}, as the application of {question.service} does"] = _application_line(question)
+            continue
         found[f"Ask {question.service}:{question.listener.port}{question.path}"] = _curl(mesh, running, question, roots)
     return found
 
@@ -92,7 +96,9 @@ def commands(mesh: Mesh, running: RunningMesh, roots: Path) -> dict[str, str]:
 def _questions(mesh: Mesh) -> list[Question]:
     """One for each way in and path; those for which a client needs a certificate last."""
     asked = (question_for(mesh, pair) for pair in pairs_of(mesh) if pair.declared)
-    different = {(each.service, each.listener.port, each.identity, each.path): each for each in asked if each}
+    different = {
+        (each.service, each.listener.port, each.identity, each.host, each.request): each for each in asked if each
+    }
     return sorted(different.values(), key=lambda each: each.identity or "")
 
 
@@ -106,15 +112,39 @@ def _curl(mesh: Mesh, running: RunningMesh, question: Question, roots: Path) -> 
         words.append(f"--cacert {roots}")
     if question.http2:
         words.append("--http2" if question.tls else "--http2-prior-knowledge")
-    if question.grpc:
-        words.append("--include --output - -H content-type:application/grpc -H te:trailers")
-        words.append("--data-binary @<(printf '\\0\\0\\0\\0\\0')")
     if question.identity:
         words.append(f"--cert {roots.parent / question.identity}.pem")
-    return " ".join([*words, shlex.quote(_asked_at(mesh, question))])
+    return " ".join([*words, *_request_words(question), shlex.quote(_asked_at(mesh, question))])
+
+
+def _application_line(question: Question) -> str:
+    """A line that asks a task's Envoy as its application does."""
+    address, port = f"$(tasks {question.service} | head -1)", question.listener.port
+    if question.listener.protocol == "tcp":
+        return f"nc {address} {port}"
+    words = ["curl", f"--connect-to ::{address}:{port}"]
+    if question.http2:
+        words.append("--http2-prior-knowledge")
+    return " ".join([*words, *_request_words(question), shlex.quote(f"http://{question.host}{question.path}")])
+
+
+def _request_words(question: Question) -> Iterator[str]:
+    """Words for curl that make the request one that the routes on its way take."""
+    if question.grpc:
+        yield "--include --output - -H content-type:application/grpc -H te:trailers"
+        yield "--data-binary @<(printf '\\0\\0\\0\\0\\0')"
+    elif question.request.method != "GET":
+        yield f"-X {question.request.method}"
+    for name, value in question.request.headers:
+        yield f"-H {shlex.quote(f'{name}: {value}')}"
 
 
 def _asked_at(mesh: Mesh, question: Question) -> str:
+    if question.listener.protocol == "tcp":
+        return f"127.0.0.1:{question.listener.port}"
+    if question.host:
+        headers = "".join(f", {name}: {value}" for name, value in question.request.headers)
+        return f"http://{question.host}{question.path} at 127.0.0.1:{question.listener.port}{headers}"
     return _url(mesh, question.service, question.listener) + question.path
 
 

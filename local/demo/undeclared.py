@@ -1,14 +1,23 @@
-"""Every undeclared pair, tried straight at the callee's TLS port with the caller's own certificate."""
+"""
+Every undeclared pair, tried in both ways that a caller has.
+
+Straight at the callee's TLS port, with the caller's own certificate; and by the callee's name through the egress
+listener of the caller's own Envoy, where it has one and the callee speaks HTTP.
+"""
 
 from __future__ import annotations
 
 import socket
 from contextlib import suppress
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
+
+import httpx
 
 from local.running_mesh import NotSettled, wait_until
 from local.tls_client import TIMEOUT_S, Attempt, attempt
 from meshcert.envoy.access_log import REFUSED_EVENT
+from meshcert.mesh import proxy_settings
 from meshcert.mesh.edges.pairs import Manner, Pair
 
 if TYPE_CHECKING:
@@ -21,6 +30,7 @@ if TYPE_CHECKING:
 CAUSES = frozenset({"no-certificate", "unknown-issuer", "wrong-name", "bad-signature"})
 """Why a listener refuses a good certificate of somebody whom it does not trust. Any other cause would prove nothing."""
 LOGGED_WITHIN_S = 60.0
+LONGEST_TEXT = 80
 TRIES = 3
 """Connections that are made until there is one that the listener has judged."""
 
@@ -38,6 +48,26 @@ class Refusal(NamedTuple):
     reason: str
 
 
+class EgressAnswer(NamedTuple):
+    """
+    What the egress listener of a caller's own Envoy says to a request for a host that is none of its backends.
+
+    Args:
+        status: The HTTP status; 0 if there was no answer.
+        text: The answer's body, or what went wrong.
+        key: The key of the mesh file that a refusal has to name.
+    """
+
+    status: int
+    text: str
+    key: str
+
+    @property
+    def refuses(self) -> bool:
+        """Whether it is Envoy's own refusal, with what to write."""
+        return self.status == HTTPStatus.FORBIDDEN and self.key in self.text
+
+
 class Verdict(NamedTuple):
     """
     What became of an undeclared pair.
@@ -48,6 +78,7 @@ class Verdict(NamedTuple):
         trusted: Whether the listener let it in because its rules in the mesh file do.
         causes: Those of the log.
         wrong: What was seen that the mesh file's rules do not explain; empty if all is explained.
+        refused_at_egress: Whether the caller's own Envoy refused it, too.
     """
 
     pair: Pair
@@ -55,6 +86,7 @@ class Verdict(NamedTuple):
     trusted: bool
     causes: tuple[str, ...]
     wrong: str = ""
+    refused_at_egress: bool = False
 
 
 def try_undeclared(
@@ -71,12 +103,13 @@ def try_undeclared(
         One verdict for each.
     """
     attempts = {pair: _attempts(running, mesh, pair, materials) for pair in pairs if not pair.declared}
+    answers = {pair: _at_egress(running, mesh, pair) for pair in attempts}
     clients: dict[str, list[str]] = {}
     for pair, made in attempts.items():
         refused = [one.client for one in made.values() if one.client and not one.admitted]
         clients.setdefault(pair.callee.service, []).extend(refused)
     logged = {service: refusals(running, service, addresses) for service, addresses in clients.items()}
-    return [judge(pair, made, logged[pair.callee.service]) for pair, made in attempts.items()]
+    return [judge(pair, made, logged[pair.callee.service], answers[pair]) for pair, made in attempts.items()]
 
 
 def refusals(running: RunningMesh, service: str, clients: Sequence[str]) -> dict[str, Refusal]:
@@ -113,6 +146,22 @@ def _attempts(
     }
 
 
+def _at_egress(running: RunningMesh, mesh: Mesh, pair: Pair) -> EgressAnswer | None:
+    """Ask for the callee by name at one task of the caller; None where a caller has no such way."""
+    if pair.caller.outside or pair.callee.listener.protocol == "tcp":
+        return None
+    settings = proxy_settings(mesh, pair.caller.name)
+    if not settings.egress_port or settings.egress_allow_all:
+        return None
+    url = f"http://{running.tasks(pair.caller.name)[0].address}:{settings.egress_port}/"
+    host, key = f"{pair.callee.service}.{mesh.namespace}", f"virtual_nodes.{settings.name}.backends"
+    try:
+        answer = httpx.get(url, headers={"host": host}, timeout=TIMEOUT_S, trust_env=False)
+    except httpx.HTTPError as error:
+        return EgressAnswer(0, repr(error), key)
+    return EgressAnswer(answer.status_code, answer.text, key)
+
+
 def _connect(address: str, port: int, name: str, material: Material | None, *, plain: bool) -> Attempt:
     for _ in range(TRIES):
         with suppress(OSError):
@@ -125,13 +174,19 @@ def _connect(address: str, port: int, name: str, material: Material | None, *, p
     return Attempt("", admitted=False)
 
 
-def judge(pair: Pair, made: Mapping[str | None, Attempt], logged: Mapping[str, Refusal]) -> Verdict:
+def judge(
+    pair: Pair,
+    made: Mapping[str | None, Attempt],
+    logged: Mapping[str, Refusal],
+    at_egress: EgressAnswer | None = None,
+) -> Verdict:
     """
     What attempts say about an undeclared pair.
 
     Args:
         made: One attempt for each identity that the caller can present.
         logged: The lines of the callee's access log, by the client's address and port.
+        at_egress: What the caller's egress listener said; None if it was not asked.
     """
     admitted = tuple(identity for identity, one in made.items() if one.admitted)
     known = [logged.get(one.client) for one in made.values() if not one.admitted]
@@ -144,7 +199,11 @@ def judge(pair: Pair, made: Mapping[str | None, Attempt], logged: Mapping[str, R
         wrong = f"refused, and the callee's log does not say why ({silent} of {len(known)})"
     elif set(causes) - CAUSES:
         wrong = f"refused, but not for the certificate: {', '.join(causes)}"
-    return Verdict(pair, not wrong and not admitted, not wrong and bool(admitted), causes, wrong)
+    elif at_egress and not at_egress.refuses:
+        wrong = (
+            f"the caller's own egress listener did not refuse it: {at_egress.status} {at_egress.text[:LONGEST_TEXT]}"
+        )
+    return Verdict(pair, not wrong and not admitted, not wrong and bool(admitted), causes, wrong, bool(at_egress))
 
 
 def _names(identities: Iterable[str | None]) -> str:

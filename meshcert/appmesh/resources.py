@@ -72,6 +72,7 @@ class MeshResource:
         mesh: Name of its mesh; empty if none is written.
         name_is_guessed: True if nothing names it, and it has the name of its file.
         comment: What the mesh file says about it besides.
+        image: Image of its application, if a task definition or a workload beside it says so; else empty.
     """
 
     kind: ResourceKind
@@ -82,6 +83,7 @@ class MeshResource:
     mesh: str = ""
     name_is_guessed: bool = False
     comment: str = ""
+    image: str = ""
 
     def __str__(self) -> str:
         return f"{self.kind.words} {self.name}"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.envoy.addresses import Addresses, socket_address
-from meshcert.envoy.admin import admin
 from meshcert.envoy.api import CARES_RESOLVER, DOWNSTREAM_CONNECTIONS, Json, extension
 from meshcert.envoy.clusters import application_cluster, backend_cluster, sds_cluster
 from meshcert.envoy.listeners import ingress_listener
+from meshcert.envoy.observing.admin import admin
+from meshcert.envoy.observing.metrics import metrics_cluster, metrics_listener
 from meshcert.envoy.outbound.listeners import ways_out_listeners
 from meshcert.envoy.ways_in import readiness_listeners, ways_in_source
 from meshcert.proxy import DeliveryMode
@@ -27,6 +28,8 @@ def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
         clusters.append(application_cluster(settings, addresses))
     if settings.delivery is DeliveryMode.SDS:
         clusters.append(sds_cluster(addresses))
+    if settings.metrics_port:
+        clusters.append(metrics_cluster(addresses))
     result: Json = {
         "node": {"id": f"{settings.mesh}/{settings.service}/{settings.name}", "cluster": settings.service},
         "admin": admin(addresses),
@@ -65,6 +68,8 @@ def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
 def _listeners(settings: ProxySettings, addresses: Addresses) -> list[Json]:
     """The listeners that stand from the start."""
     own = ways_out_listeners(settings, addresses)
+    if settings.metrics_port:
+        own.append(metrics_listener(settings, addresses))
     if settings.awaits_application:
         return [*readiness_listeners(settings, addresses), *own]
     return [*(ingress_listener(listener, settings, addresses) for listener in settings.listeners), *own]

@@ -18,6 +18,7 @@ from meshcert.envoy.api import (
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
 from meshcert.envoy.connection_cap import cut_connections, drained_connections
 from meshcert.envoy.http.paths import judged_paths
+from meshcert.envoy.http.request_log import request_log
 from meshcert.envoy.http.retries import RETRY_PAUSES
 from meshcert.envoy.http.route_configurations import ingress_routes, listener_name, routed
 from meshcert.envoy.http.routes import CONNECTIONS_TRIED
@@ -75,6 +76,7 @@ def _network_filter(listener: Listener, settings: ProxySettings, addresses: Addr
         **spoken(listener.protocol, settings.name),
         **drained_connections(settings.max_connection_duration_s),
         **judged_paths(settings.routes, settings),
+        **request_log(listener_name(listener.port), settings),
         "use_remote_address": settings.is_gateway,
         **_routes(stat_prefix, listener, settings, addresses),
         "http_filters": [extension("envoy.filters.http.router", ROUTER, **_told_backends("upstream_log", settings))],

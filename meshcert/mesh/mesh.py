@@ -9,7 +9,7 @@ from pydantic import Field, Strict
 
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
-from meshcert.mesh.part import NAME_SCHEMA, Part
+from meshcert.mesh.part import NAME_SCHEMA, OutsideClients, Part, Port
 from meshcert.mesh.proxies import ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
@@ -74,6 +74,15 @@ class Cluster(Part):
     """`true`: CloudWatch Container Insights for the cluster, which costs money; nothing of meshcert's reads it."""
 
 
+class Metrics(Part):
+    """What Envoys count, for Prometheus: `GET /metrics` in plain text."""
+
+    port: Port = 9464
+    """TCP port of every task."""
+    scrapers: tuple[OutsideClients, ...] = Field(min_length=1)
+    """Whom the tasks' security groups admit to it."""
+
+
 _KEYS: dict[str, Any] = {"propertyNames": {**NAME_SCHEMA, "maxLength": LONGEST_NAME}}
 
 
@@ -88,6 +97,8 @@ class Mesh(Part):
     """The VPC the services run in."""
     cluster: Cluster = Cluster()
     """The ECS cluster the services run in."""
+    metrics: Metrics | None = None
+    """What Envoys count, for Prometheus. Left out: nobody outside the tasks sees it."""
     hierarchies: dict[str, Hierarchy] = Field(json_schema_extra=_KEYS)
     """The private CAs, by name."""
     identities: dict[str, DeclaredIdentity] = Field(json_schema_extra=_KEYS)

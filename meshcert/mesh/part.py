@@ -65,3 +65,12 @@ class Part(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class OutsideClients(Part):
+    """Clients outside the mesh: exactly one kind of hosts."""
+
+    cidr: str = Field(default="", examples=["10.20.0.0/16"])
+    """IPv4 addresses; or security_group."""
+    security_group: Annotated[str, Field(pattern=r"^(sg-[0-9a-f]{8,17})?$")] = ""
+    """Id of a security group; or cidr."""

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, Strict
 
+from meshcert.mesh.access_logging import Logging
 from meshcert.mesh.host_policies import DeclaredConnectionPool, DeclaredOutlierDetection, ListenerHealthCheck
-from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, Part, Port
+from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, OutsideClients, Part, Port
 from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
 from meshcert.mesh.routing.ports import GatewayPort, NodePort
@@ -137,15 +138,6 @@ class GatewayListener(Part):
     """How long requests may take, by the protocol of the node they are for."""
 
 
-class PlainTextSource(Part):
-    """Clients outside the mesh that may come in plain text: exactly one kind of hosts."""
-
-    cidr: str = Field(default="", examples=["10.20.0.0/16"])
-    """IPv4 addresses; or security_group."""
-    security_group: Annotated[str, Field(pattern=r"^(sg-[0-9a-f]{8,17})?$")] = ""
-    """Id of a security group; or cidr."""
-
-
 class NodeListener(Part):
     """The listener of a virtual node; it leads to the application in the same task."""
 
@@ -159,7 +151,7 @@ class NodeListener(Part):
     """When callers leave a task out because of what it answers. Left out: only if it accepts no connection."""
     health_check: ListenerHealthCheck | None = None
     """How each caller asks each task. Left out: not at all; callers go by connections, and ECS by the application's."""
-    permissive_from: tuple[PlainTextSource, ...] = ()
+    permissive_from: tuple[OutsideClients, ...] = ()
     """With mode PERMISSIVE: clients outside the mesh that the security group admits meanwhile, in plain text too."""
     timeout: DeclaredTimeouts = DeclaredTimeouts()
     """How long requests may take, for every caller."""
@@ -197,6 +189,9 @@ class VirtualGateway(Part):
     gateway_routes: tuple[GatewayRoute, ...] = ()
     """Which virtual service answers which requests; the order in the file means nothing."""
 
+    logging: Logging = Logging()
+    """What it logs beside refused peers."""
+
     def client_tls(self, backend: DeclaredBackend) -> ClientTls | None:
         """What the file says of TLS towards a backend, ``backend_defaults`` applied; None says nothing."""
         return (backend.client_policy or self.backend_defaults.client_policy).tls
@@ -222,6 +217,9 @@ class VirtualNode(Part):
     """The virtual nodes and services that its application may call."""
     egress_listener: EgressListener = EgressListener()
     """Where the application reaches its HTTP backends; `local_port` of a backend is the other way."""
+
+    logging: Logging = Logging()
+    """What it logs beside refused peers."""
 
     def client_tls(self, backend: DeclaredBackend) -> ClientTls | None:
         """What the file says of TLS towards a backend, ``backend_defaults`` applied; None says nothing."""

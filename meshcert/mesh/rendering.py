@@ -89,6 +89,8 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         **_application(declared),
         **(_connection_pool(mesh, name) if declared.virtual_node else {}),
         **(_ways_out(mesh, name) if declared.virtual_node else {}),
+        request_log=part.logging.requests,
+        metrics_port=mesh.metrics.port if mesh.metrics else 0,
         rotation=declared.rotation,
         delivery=declared.delivery,
         poll_interval_s=declared.poll_interval_s,

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
     from meshcert.mesh import Mesh
+    from meshcert.mesh.part import OutsideClients
     from meshcert.mesh.services import EgressRule
     from stacks.constructs.hierarchy import HierarchyAuthorities
     from stacks.runtime import Platform
@@ -115,7 +116,7 @@ class EnvoyService(Construct):
             allow_all_outbound=self._egress is None,
         )
         self._narrow_egress()
-        self._admit_plain_text()
+        self._admit_outside_clients()
         self.service = ecs.FargateService(
             self,
             "Service",
@@ -204,14 +205,20 @@ class EnvoyService(Construct):
                 port = ec2.Port.tcp(number) if rule.protocol == "tcp" else ec2.Port.udp(number)
                 self.group.add_egress_rule(_peer(rule), port, "The mesh file's")
 
-    def _admit_plain_text(self) -> None:
-        """Let clients outside the mesh connect, where the mesh file names them while it moves them to TLS."""
-        node = self._surroundings.mesh.virtual_nodes.get(self._declared.virtual_node)
+    def _admit_outside_clients(self) -> None:
+        """Let in whom the mesh file names beside the callers: clients in plain text, for a while, and scrapers."""
+        mesh = self._surroundings.mesh
+        node = mesh.virtual_nodes.get(self._declared.virtual_node)
         for listener in node.listeners if node else ():
-            for source in listener.permissive_from:
-                group = source.security_group
-                peer = ec2.Peer.security_group_id(group) if group else ec2.Peer.ipv4(source.cidr)
-                self.group.add_ingress_rule(peer, ec2.Port.tcp(listener.port_mapping.port), "Plain text, for a while")
+            for clients in listener.permissive_from:
+                self._admit_outside(clients, listener.port_mapping.port, "Plain text, for a while")
+        for clients in mesh.metrics.scrapers if mesh.metrics else ():
+            self._admit_outside(clients, self.proxy.metrics_port, "Metrics")
+
+    def _admit_outside(self, clients: OutsideClients, port: int, why: str) -> None:
+        group = clients.security_group
+        peer = ec2.Peer.security_group_id(group) if group else ec2.Peer.ipv4(clients.cidr)
+        self.group.add_ingress_rule(peer, ec2.Port.tcp(port), why)
 
     def admit(self, caller: EnvoyService, port: int) -> None:
         """Let another service's Envoy connect to a port of this one."""

@@ -70,7 +70,13 @@ LOCAL_AWS = Lock(
 LOCAL_FUNCTIONS = Lock(ROOT / "local" / "functions.lock", (ROOT / "local" / "functions.txt",), _PRODUCT)
 _OWN = ROOT / "tools" / "supply_chain"
 LOCKING = Lock(_OWN / "requirements.lock", (_OWN / "requirements.txt",), _OWN / "constraints.txt")
-LOCKS = (TOOLS, FUNCTIONS, IMAGE, LOCAL_AWS, LOCAL_FUNCTIONS, LOCKING)
+EXAMPLES = tuple(
+    Lock(folder / "requirements.lock", (folder / "requirements.txt",), folder / "requirements.txt")
+    for folder in (
+        ROOT / "examples" / name for name in ("company/service", "yelb/appserver", "yelb/postgres", "yelb/redis")
+    )
+)
+LOCKS = (TOOLS, FUNCTIONS, IMAGE, LOCAL_AWS, LOCAL_FUNCTIONS, LOCKING, *EXAMPLES)
 """Every lock for pip."""
 
 

@@ -76,6 +76,7 @@ class Certificates:
         self._taken = Names("identities", draft.report)
         self._owners: dict[str, ProposedIdentity] = {}
         self._hierarchies: dict[CertificateSource, str] = {}
+        self._members: dict[CertificateSource, list[CertificateSource]] = {}
         self._namespace: str = draft.values["mesh"]["namespace"]
 
     def join(self, certificates: Sequence[CertificateSource], authorities: Sequence[CertificateSource]) -> None:
@@ -92,12 +93,14 @@ class Certificates:
         lonely = [one for one in self._above if one.owner and self._root(one) not in believed]
         for one in lonely[1:]:
             self._above[self._root(one)] = self._root(lonely[0])
+        for one in list(self._above):
+            self._members.setdefault(self._root(one), []).append(one)
 
     def hierarchy(self, source: CertificateSource) -> str:
         """The hierarchy that a certificate or CA belongs to."""
         root = self._root(source)
         if root not in self._hierarchies:
-            members = [one for one in self._above if self._root(one) == root]
+            members = self._members.get(root, [root])
             owners = list(dict.fromkeys(one.owner for one in members if one.owner))
             mesh = str(self._draft.values["mesh"]["name"])
             wanted = self._proxies[owners[0]].key if len(owners) == 1 else mesh

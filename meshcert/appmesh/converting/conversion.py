@@ -264,6 +264,10 @@ class _Conversion:
         place = f"services.{node.service}.application"
         images = self._draft.answers.images
         image = images.get(node.name) or images.get(node.key) or images.get("")
+        if not image and node.defined.resource.image:
+            image = node.defined.resource.image
+            why = "taken from the task definition or workload that runs it"
+            self._draft.report.tell(Fate.CHANGED, "image", why, place)
         if not image:
             image = f"{node.key}:latest"
             self._draft.report.ask(

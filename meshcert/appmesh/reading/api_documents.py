@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from meshcert.appmesh.fields.kinds import FIELDS
 from meshcert.appmesh.report import Fate
-from meshcert.appmesh.resources import MeshResource, ResourceKind
+from meshcert.appmesh.resources import PARENTS, MeshResource, ResourceKind
 
 if TYPE_CHECKING:
     from meshcert.appmesh.report import ImportReport
@@ -26,6 +27,8 @@ _NAMES = {
 }
 """The names in a document, those of children first: a route has its router's too."""
 _WITHOUT_SPEC = {"spec", "meshname", "meshowner", "clienttoken", "tags", "metadata", "status", *_NAMES}
+_OF_A_MESH = {"meshname", "tags", "clienttoken"}
+"""All that `create-mesh` may have without a specification."""
 _LISTS = {f"{kind.value.lower()}s": kind for kind in ResourceKind} | {"meshes": ResourceKind.MESH}
 _GATEWAY_HINTS = ("-vg", "gateway", "ingress")
 _ROUTER_HINTS = ("-vr", "router")
@@ -70,7 +73,9 @@ def _one(
     names = {known: keys[name] for name, known in _NAMES.items() if isinstance(keys.get(name), str) and keys[name]}
     spec = keys.get("spec")
     is_bare = "spec" not in keys
-    if is_bare:
+    if is_bare and "meshname" in keys and keys.keys() <= _OF_A_MESH:
+        spec, is_bare = {}, False
+    elif is_bare:
         spec = document
     if not isinstance(spec, dict):
         return []
@@ -84,21 +89,22 @@ def _one(
         kind = ResourceKind.GATEWAY_ROUTE
     if kind is None and not is_bare and "meshname" in keys:
         kind = ResourceKind.MESH
-    if kind is None:
+    if kind is None or (is_bare and not names and not _known(kind) >= keys.keys()):
         return []
     for key in document if not is_bare else ():
         if str(key).lower() not in _WITHOUT_SPEC:
             report.tell(Fate.LOST, str(key)[:80], "App Mesh has no such field there", place)
     _tell_owner(keys, place, report)
-    parents = {
-        ResourceKind.ROUTE: ResourceKind.VIRTUAL_ROUTER,
-        ResourceKind.GATEWAY_ROUTE: ResourceKind.VIRTUAL_GATEWAY,
-    }
     mesh = keys.get("meshname")
     mesh = mesh if isinstance(mesh, str) else ""
     name = mesh if kind is ResourceKind.MESH else names.get(kind, "")
-    parent = names.get(parents[kind], "") if kind in parents else ""
+    parent = names.get(PARENTS[kind], "") if kind in PARENTS else ""
     return [MeshResource(kind, name or stem, place, spec, parent, mesh, name_is_guessed=not name)]
+
+
+def _known(kind: ResourceKind) -> set[str]:
+    """What a specification of a kind has at its top, in lower case: any file may have a key called listeners."""
+    return {field.path.partition(".")[0].removesuffix("[]").lower() for field in FIELDS[kind]}
 
 
 def _tell_owner(keys: dict[str, Any], place: str, report: ImportReport) -> None:

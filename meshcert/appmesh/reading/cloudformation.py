@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from meshcert.appmesh.reading.images import application_image
 from meshcert.appmesh.reading.intrinsics import NO_VALUE, Intrinsics
 from meshcert.appmesh.report import Fate
 from meshcert.appmesh.resources import MeshResource, ResourceKind, Unset, derived
@@ -18,6 +20,8 @@ _NAME = {kind: f"{kind.value[0].upper()}{kind.value[1:]}Name" for kind in Resour
 """The property, and the attribute, with a resource's own name."""
 _PARENTS = {ResourceKind.ROUTE: "VirtualRouterName", ResourceKind.GATEWAY_ROUTE: "VirtualGatewayName"}
 _KNOWN = {"meshname", "meshowner", "spec", "tags", *(name.lower() for name in _NAME.values())}
+_NODE_VARIABLES = ("APPMESH_RESOURCE_ARN", "APPMESH_VIRTUAL_NODE_NAME", "APPMESH_RESOURCE_NAME")
+"""What told App Mesh's Envoy which virtual node it was."""
 _BUSY = object()
 
 
@@ -72,6 +76,20 @@ class Template:
                 self._report.tell(Fate.CHANGED, f"condition {condition}"[:80], why, f"{self._place}: {logical}")
                 continue
             yield self._resource(str(logical), kind)
+
+    def images(self) -> Iterator[tuple[str, str]]:
+        """Virtual nodes that its task definitions run, and the image of each one's application."""
+        for logical, resource in self._resources.items():
+            if resource.get("Type") != "AWS::ECS::TaskDefinition":
+                continue
+            written = self._property(str(logical), "ContainerDefinitions")
+            containers = [each for each in written if isinstance(each, dict)] if isinstance(written, list) else []
+            image = application_image(text for each in containers if isinstance(text := each.get("Image"), str))
+            for container in containers:
+                variables = container.get("Environment")
+                for each in variables if isinstance(variables, list) else ():
+                    if isinstance(each, dict) and each.get("Name") in _NODE_VARIABLES and image:
+                        yield str(each.get("Value")).rpartition("/")[2], image
 
     def export(self, name: str) -> Any:
         """The value of one of its exports; None if it has no such export."""
@@ -195,7 +213,14 @@ def templates(
     """The resources of some templates, each with its place."""
     every: list[Template] = []
     every.extend(Template(value, place, parameters, report, every) for value, place in values)
-    return [resource for template in every for resource in template.resources()]
+    images = {node: image for template in every for node, image in template.images()}
+    return [
+        replace(resource, image=images.get(resource.name, ""))
+        if resource.kind is ResourceKind.VIRTUAL_NODE
+        else resource
+        for template in every
+        for resource in template.resources()
+    ]
 
 
 def _section(value: dict[str, Any], name: str) -> dict[str, Any]:

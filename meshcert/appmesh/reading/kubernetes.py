@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from meshcert.appmesh.reading.images import application_image
 from meshcert.appmesh.report import Fate
 from meshcert.appmesh.resources import MeshResource, ResourceKind, derived
 
@@ -47,6 +48,8 @@ _OWN = (
     "backendgroups",
 )
 """Fields of a specification that the controller has and the API has not."""
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job", "Pod")
+"""Kinds of Kubernetes' own that have pods."""
 _DEEPEST = 48
 
 
@@ -83,14 +86,26 @@ class KubernetesObject(NamedTuple):
         return {str(key).lower(): value for key, value in _part(self.value, "spec").items()}
 
 
-def kubernetes_resources(objects: Sequence[KubernetesObject], report: ImportReport) -> list[MeshResource]:
-    """The resources of App Mesh among some objects, references resolved as far as their objects are there."""
-    return list(_Manifests(objects, report).resources())
+def kubernetes_resources(
+    objects: Sequence[KubernetesObject], workloads: Sequence[KubernetesObject], report: ImportReport
+) -> list[MeshResource]:
+    """
+    The resources of App Mesh among some objects, references resolved as far as their objects are there.
+
+    Args:
+        objects: Of App Mesh's controller.
+        workloads: Whatever has pods: they say which image runs behind a virtual node.
+        report: Gets what cannot be read.
+    """
+    return list(_Manifests(objects, workloads, report).resources())
 
 
 class _Manifests:
-    def __init__(self, objects: Sequence[KubernetesObject], report: ImportReport) -> None:
+    def __init__(
+        self, objects: Sequence[KubernetesObject], workloads: Sequence[KubernetesObject], report: ImportReport
+    ) -> None:
         self._report = report
+        self._pods = [(each.namespace, *_pod(each)) for each in workloads]
         self._objects = [each for each in objects if self._is_current(each)]
         self._known = {(each.kind, each.namespace, each.name): each for each in self._objects}
         kinds = {kind: name for name, kind in _KINDS.items()}
@@ -107,7 +122,9 @@ class _Manifests:
             comment = self._comment(each)
             mesh = "" if kind is ResourceKind.MESH else self._mesh
             parent = self._gateway_of(each) if kind is ResourceKind.GATEWAY_ROUTE else ""
-            yield MeshResource(kind, _aws_name(each), each.place, spec, parent, mesh, comment=comment)
+            yield MeshResource(
+                kind, _aws_name(each), each.place, spec, parent, mesh, comment=comment, image=self._image(each)
+            )
             if kind is ResourceKind.VIRTUAL_ROUTER:
                 yield from self._routes(each)
 
@@ -226,12 +243,30 @@ class _Manifests:
         chosen = near if len(near) == 1 else selecting
         return _aws_name(chosen[0]) if len(chosen) == 1 else ""
 
+    def _image(self, each: KubernetesObject) -> str:
+        """The image of the pods that a virtual node selects; empty if no workload here has such pods."""
+        wanted = _part(each.value, "spec", "podSelector", "matchLabels")
+        for namespace, labels, image in self._pods if wanted else ():
+            if namespace == each.namespace and all(labels.get(key) == value for key, value in wanted.items()):
+                return image
+        return ""
+
     def _comment(self, each: KubernetesObject) -> str:
         selector = _part(each.value, "spec", "podSelector")
         labels = _part(selector, "matchLabels")
         if labels:
             return "ran in the pods " + ", ".join(f"{key}: {value}" for key, value in list(labels.items())[:8])
         return ""
+
+
+def _pod(workload: KubernetesObject) -> tuple[dict[str, Any], str]:
+    """Labels of a workload's pods, and the image of their application; the pods of a Pod are itself."""
+    pod = _part(workload.value, "spec", "template") or workload.value
+    containers = _part(pod, "spec").get("containers")
+    images = (
+        [_text(each, "image") for each in containers if isinstance(each, dict)] if isinstance(containers, list) else []
+    )
+    return _part(pod, "metadata", "labels"), application_image(images)
 
 
 def _aws_name(each: KubernetesObject) -> str:

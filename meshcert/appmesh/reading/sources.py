@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.appmesh.reading.api_documents import api_resources
 from meshcert.appmesh.reading.cloudformation import templates
-from meshcert.appmesh.reading.kubernetes import GROUP, KubernetesObject, kubernetes_resources
+from meshcert.appmesh.reading.kubernetes import GROUP, WORKLOADS, KubernetesObject, kubernetes_resources
 from meshcert.appmesh.reading.placeholders import Placeholders
 from meshcert.appmesh.reading.texts import MOST_BYTES, SourceInvalid, read_text
 from meshcert.appmesh.report import Fate
@@ -35,7 +35,13 @@ _KNOWS_APP_MESH = re.compile(
 class _Found:
     templates: list[tuple[dict[str, Any], str]] = field(default_factory=list)
     objects: list[KubernetesObject] = field(default_factory=list)
+    workloads: list[KubernetesObject] = field(default_factory=list)
     resources: list[MeshResource] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How much was found."""
+        return len(self.templates) + len(self.objects) + len(self.workloads) + len(self.resources)
 
 
 def read_sources(paths: Sequence[Path], parameters: Mapping[str, str], report: ImportReport) -> list[MeshResource]:
@@ -102,10 +108,10 @@ def read_content(
             str(path),
             "Fill the template in (`helm template`, for example), and import the result",
         )
-    before = len(found.templates) + len(found.objects) + len(found.resources)
+    before = found.count
     for document in documents:
         _sort(document, path, report, found)
-    if len(found.templates) + len(found.objects) + len(found.resources) == before:
+    if found.count == before:
         report.skipped.append(f"{path}: nothing of App Mesh")
 
 
@@ -125,6 +131,8 @@ def _sort(document: Any, path: Path, report: ImportReport, found: _Found) -> Non
                 name = document.get("metadata")
                 label = name.get("name", "") if isinstance(name, dict) else ""
                 found.objects.append(KubernetesObject(document, f"{path}: {document.get('kind')} {label}"))
+            elif document.get("kind") in WORKLOADS:
+                found.workloads.append(KubernetesObject(document, str(path)))
             else:
                 report.skipped.append(f"{path}: {document.get('kind')} is nothing of App Mesh")
             return
@@ -134,7 +142,7 @@ def _sort(document: Any, path: Path, report: ImportReport, found: _Found) -> Non
 def _together(found: _Found, parameters: Mapping[str, str], report: ImportReport) -> list[MeshResource]:
     resources = [
         *templates(found.templates, parameters, report),
-        *kubernetes_resources(found.objects, report),
+        *kubernetes_resources(found.objects, found.workloads, report),
         *found.resources,
     ]
     if len(resources) > MOST_RESOURCES:

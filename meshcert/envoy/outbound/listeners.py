@@ -14,6 +14,7 @@ from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import HTTP_CONNECTION_MANAGER, ROUTER, TCP_PROXY, Json, extension
 from meshcert.envoy.connection_cap import cut_connections
 from meshcert.envoy.http.paths import judged_paths
+from meshcert.envoy.http.request_log import request_log
 from meshcert.envoy.http.retries import RETRY_PAUSES
 from meshcert.envoy.http.route_configurations import (
     EGRESS_LISTENER,
@@ -66,6 +67,7 @@ def _manager(name: str, configuration: Json, settings: ProxySettings, addresses:
         HTTP_CONNECTION_MANAGER,
         stat_prefix=name,
         **spoken("http", settings.name),
+        **request_log(name, settings),
         **judged_paths((route for way in settings.ways_out for route in way.routes), settings),
         **routed(name, settings, addresses, configuration),
         http_filters=[extension("envoy.filters.http.router", ROUTER, upstream_log=[refused_backends(settings)])],

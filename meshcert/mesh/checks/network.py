@@ -6,11 +6,16 @@ import re
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
+from meshcert.contract.container import ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT
+from meshcert.mesh.proxies import VirtualNode
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.part import OutsideClients
     from meshcert.mesh.services import EgressRule
 
 FEWEST_ZONES, MOST_ZONES = 2, 6
@@ -70,18 +75,49 @@ def check_plain_text_sources(mesh: Mesh, findings: Findings) -> None:
                     "Write tls: {mode: PERMISSIVE, ...}, or remove it",
                     given=(f"{where}.tls", f"{where}.tls.mode"),
                 )
-            for index, source in enumerate(sources):
-                place = f"{where}.permissive_from[{index}]"
-                if bool(source.cidr) == bool(source.security_group):
-                    findings.add(
-                        place,
-                        f"it names {'both' if source.cidr else 'neither'} of cidr and security_group",
-                        "Name exactly one",
-                        given=(f"{place}.cidr", f"{place}.security_group"),
-                    )
-                _check_range(f"{place}.cidr", source.cidr, findings)
-                if source in sources[:index]:
-                    findings.add(place, "it is written twice", "Remove one of them")
+            _check_outside_clients(f"{where}.permissive_from", sources, findings)
+
+
+def check_metrics(mesh: Mesh, findings: Findings) -> None:
+    """Report scrapers that are named in no way or in two, and a port that a task already has."""
+    if mesh.metrics is None:
+        return
+    _check_outside_clients("metrics.scrapers", mesh.metrics.scrapers, findings)
+    ours = {ADMIN_PORT: "Envoy's admin interface", READINESS_PORT: "the readiness check", WAYS_IN_PORT: "the same"}
+    taken = {port: (owner, "") for port, owner in ours.items()}
+    for place, proxy in mesh.callers:
+        for index, port in enumerate([listener.port_mapping.port for listener in proxy.listeners]):
+            at = f"{place}.listeners[{index}].port_mapping.port"
+            taken.setdefault(port, (at, at))
+        if isinstance(proxy, VirtualNode) and proxy.backends:
+            taken.setdefault(proxy.egress_listener.port, (f"{place}.egress_listener", f"{place}.egress_listener.port"))
+    for name, service in mesh.services.items():
+        if service.application:
+            at = f"services.{name}.application.port"
+            taken.setdefault(service.application.port, (at, at))
+    if mesh.metrics.port in taken:
+        owner, ground = taken[mesh.metrics.port]
+        findings.add(
+            "metrics.port",
+            f"port {mesh.metrics.port} is taken in a task by {owner}",
+            "Choose another port",
+            given=(ground,) if ground else (),
+        )
+
+
+def _check_outside_clients(where: str, sources: Sequence[OutsideClients], findings: Findings) -> None:
+    for index, source in enumerate(sources):
+        place = f"{where}[{index}]"
+        if bool(source.cidr) == bool(source.security_group):
+            findings.add(
+                place,
+                f"it names {'both' if source.cidr else 'neither'} of cidr and security_group",
+                "Name exactly one",
+                given=(f"{place}.cidr", f"{place}.security_group"),
+            )
+        _check_range(f"{place}.cidr", source.cidr, findings)
+        if source in sources[:index]:
+            findings.add(place, "it is written twice", "Remove one of them")
 
 
 def _egress_of(service: str) -> str:

@@ -8,6 +8,7 @@ names a key of the mesh file writes its whole path between backticks; a test hol
 from __future__ import annotations
 
 _FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
+_IMPORT = "This is no mesh file. meshcert import FILE --output mesh.yaml makes one of App Mesh's definitions"
 _OWN_NETWORK = "Each mesh makes a VPC, subnets and security groups of its own; yours cannot be given"
 _OWN_CLUSTER = "Each mesh makes an ECS cluster of its own; yours cannot be given"
 _NO_ROLE = "The task's role reads its certificates and nothing else; let the application bring credentials of its own"
@@ -16,7 +17,10 @@ _ROUTER = "Write it under `virtual_routers`, by its name, its routes below it"
 _SERVICE_NAME = "Write it under `virtual_services`, by its name"
 _IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
 _ONE_CONTAINER = "A task has Envoy and one application; run other containers as services of their own"
-_HEALTH = "The application is asked, and the service says how: `services.NAME.application.health_check`"
+_HEALTH = (
+    "The application is asked, and the service says how: `services.NAME.application.health_check`; "
+    "callers ask by `virtual_nodes.NAME.listeners.health_check`"
+)
 _TIMEOUT = "Write it at a listener, a route or a backend, for example `virtual_gateways.NAME.routes.timeout`"
 _OWN_CA = "Each hierarchy makes CAs of its own; existing ones cannot be given"
 
@@ -42,9 +46,9 @@ _FILE = {
     "gatewayroutename": "Write it below its gateway: `virtual_gateways.NAME.gateway_routes`",
     "route": "Write it below its router: `virtual_routers.NAME.routes`",
     "routes": "Write it below its router: `virtual_routers.NAME.routes`",
-    "resources": "CloudFormation templates are not read. Write their gateways and nodes here, as in mesh.yaml",
-    "apiversion": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
-    "kind": "Kubernetes manifests are not read. Write the gateways and nodes here, as in mesh.yaml",
+    "resources": _IMPORT,
+    "apiversion": _IMPORT,
+    "kind": _IMPORT,
     "vpc": _OWN_NETWORK,
     "certificates": "Write them under `identities`",
     "taskdefinitions": "Write them under `services`: each runs one proxy, and its application beside it",
@@ -90,7 +94,6 @@ _IDENTITY = {
 }
 _PROXY = {
     "spec": _FLAT.format("write what is in it one level up."),
-    "logging": "Envoy logs refused peers and failed requests to the service's log group; nothing is to be set",
     "healthcheck": _HEALTH,
     **dict.fromkeys(("timeout", "timeouts"), _TIMEOUT),
     "weight": "Tasks of one service share its requests evenly; there are no weights",

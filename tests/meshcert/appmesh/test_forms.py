@@ -309,3 +309,41 @@ def test_the_forms_of_one_mesh_come_to_one_file(tmp_path: Path) -> None:
 
 def _sorted(made: Imported) -> str:
     return json.dumps(yaml.safe_load(made.text), sort_keys=True)
+
+
+TASK = (
+    "  Task: {Type: 'AWS::ECS::TaskDefinition', Properties: {ContainerDefinitions: ["
+    "{Name: envoy, Image: aws-appmesh-envoy:v1, Environment: [{Name: APPMESH_RESOURCE_ARN, "
+    "Value: !Sub 'mesh/color/virtualNode/${Node.VirtualNodeName}'}]}, {Name: app, Image: acme/blue:1}]}}\n"
+)
+DEPLOYMENT = (
+    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: x, namespace: shop}\nspec: {template: {metadata: {labels: "
+    "{app: blue, v: '1'}}, spec: {containers: [{image: 'acme/blue:1'}, {image: aws-xray-daemon}]}}}\n---\n"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        template("blue", PASCAL % "blue.color.local") + TASK,
+        DEPLOYMENT + manifest("VirtualNode", "blue", POD + ", podSelector: {matchLabels: {app: blue}}}"),
+    ],
+    ids=["task definition", "workload"],
+)
+def test_the_image_is_that_of_what_ran_the_node(text: str, tmp_path: Path) -> None:
+    """Beside the definitions stands what ran them, often in the same file."""
+    made = imported(tmp_path, {"all.yaml": text}, Answers())
+
+    (run,) = yaml.safe_load(made.text)["services"].values()
+    assert run["application"]["image"] == "acme/blue:1"
+    assert "image" not in {told.what for told in made.report.of(Fate.DECISION)}
+
+
+def test_files_of_other_things_are_skipped(tmp_path: Path) -> None:
+    """A folder has them, and their keys may look alike."""
+    others = {"a.json": '{"provider": "aws", "region": "x"}', "b.yaml": "listeners: [1]\nname: x\n", "c.yaml": "- 1\n"}
+
+    made = imported(tmp_path, {**others, "blue": node("blue")})
+
+    assert len(made.report.skipped) == len(others)
+    assert made.counts == {"virtual node": 1}

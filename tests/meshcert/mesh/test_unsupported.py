@@ -34,7 +34,7 @@ TRIED = [
     ("identities.colorteller.spiffe_id", "identities.NAME.dns_names"),
     ("identities.colorteller.validity_days", "395 days"),
     (f"{GATEWAY}.serviceDiscovery", "load balancer"),
-    ("virtual_nodes.colorteller.logging", "log group"),
+    ("virtual_nodes.colorteller.healthCheck", "health_check"),
     (f"{GATEWAY}.listeners[0].outlierDetection", "virtual_nodes.NAME.listeners.outlier_detection"),
     (f"{NODE_TLS}.certificate.acm", "certificate: {identity: NAME}"),
     (f"{NODE_TLS}.validation.trust.file", "trust: {hierarchy: NAME}"),

@@ -39,6 +39,7 @@ class Image:
         entrypoint: ENTRYPOINT, a list of words.
         command: CMD, a list of words.
         working_directory: WORKDIR, absolute in the image.
+        user_id: The number that USER names; 0 for a name, or if there is none.
     """
 
     rootfs: Path
@@ -46,6 +47,7 @@ class Image:
     entrypoint: tuple[str, ...]
     command: tuple[str, ...]
     working_directory: str
+    user_id: int = 0
 
     @classmethod
     def find(cls, images: Path, reference: str) -> Image:
@@ -62,12 +64,14 @@ class Image:
         # A tag is a link: it may be moved to another image, and a running container stays with the one it started from.
         folder = folder.resolve()
         description = json.loads((folder / "image.json").read_text())
+        user = str(description.get("User") or "").partition(":")[0]
         return cls(
             rootfs=folder / "rootfs",
             environment=description.get("Env") or {},
             entrypoint=tuple(description.get("Entrypoint") or ()),
             command=tuple(description.get("Cmd") or ()),
             working_directory=description.get("WorkingDir") or "/",
+            user_id=int(user) if user.isdecimal() else 0,
         )
 
     def locate(self, word: str) -> str:

@@ -3,7 +3,7 @@ The first program of a container: prepares its file system, gives up its rights,
 
 Run as a script by ``sandbox``, before anything of the image; so it imports the standard library only. Its argument is
 JSON: ``report`` (descriptor that gets two lines: the process id, then ``started`` or the reason why not),
-``namespaces``, ``argv``, ``cwd``, ``read_only``, ``tmpfs`` (list of ``path``, ``size_mib``, ``mode``).
+``namespaces``, ``argv``, ``cwd``, ``read_only``, ``user_id``, ``tmpfs`` (list of ``path``, ``size_mib``, ``mode``).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 24, 36, 38
 _CAPABILITIES = 64
 _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
+_CLONE_NEWUSER = 0x10000000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _CANNOT_EXECUTE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
 
@@ -36,6 +37,8 @@ def main(spec: dict[str, Any]) -> int:
         # The process file system is still the host's here: this is the number by which the host knows this process.
         os.write(report, f"{Path('/proc/self').readlink()}\n".encode())
         _prepare(spec)
+        if spec["user_id"]:
+            _take_user(spec["user_id"])
         _become(spec, report)
     except OSError as error:
         os.write(report, f"{error}\n".encode())
@@ -65,6 +68,20 @@ def _mount_tmpfs(path: Path, size_mib: int, mode: str) -> None:
     options = f"size={size_mib}m,mode={mode}".encode()
     if _libc.mount(b"tmpfs", bytes(path), b"tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, options):
         raise OSError(ctypes.get_errno(), f"tmpfs {path}: {os.strerror(ctypes.get_errno())}")
+
+
+def _take_user(user_id: int) -> None:
+    """
+    See itself as the image's user: some programs refuse root, PostgreSQL for one.
+
+    A user namespace inside the container's has this one user, who is root outside. It has all rights over it until the
+    program starts; a kernel that permits none leaves root.
+    """
+    if _libc.unshare(_CLONE_NEWUSER):
+        return
+    Path("/proc/self/setgroups").write_text("deny")
+    for mapped in ("uid_map", "gid_map"):
+        Path(f"/proc/self/{mapped}").write_text(f"{user_id} 0 1")
 
 
 def _become(spec: dict[str, Any], report: int) -> NoReturn:

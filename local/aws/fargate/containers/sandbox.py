@@ -50,12 +50,14 @@ class Program:
         argv: Program and arguments; the program is found on the container's PATH.
         cwd: Working directory.
         read_only: Whether the container may write to its tmpfs mounts only.
+        user_id: The user as which the program sees itself, where namespaces are permitted; 0 is root.
     """
 
     argv: tuple[str, ...]
     cwd: str = "/"
     read_only: bool = False
     tmpfs: tuple[Tmpfs, ...] = ()
+    user_id: int = 0
 
 
 @lru_cache(maxsize=1)
@@ -113,6 +115,7 @@ def start_command(program: Program, report: int, *, namespaces: bool) -> list[st
         "argv": program.argv,
         "cwd": program.cwd,
         "read_only": program.read_only,
+        "user_id": program.user_id,
         "tmpfs": [{"path": item.path, "size_mib": item.size_mib, "mode": item.mode} for item in program.tmpfs],
     }
     # -I and -S: the environment is the container's, and its PYTHONPATH must not reach this interpreter.

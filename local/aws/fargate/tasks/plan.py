@@ -156,4 +156,6 @@ def _program(definition: ContainerDefinition, image: Image) -> Program:
         cwd=image.locate(directory),
         read_only=definition.read_only,
         tmpfs=definition.tmpfs,
+        # A health check enters the container's namespaces, which one of a user's own would make another matter.
+        user_id=0 if definition.health_check else image.user_id,
     )

@@ -1,0 +1,89 @@
+"""
+The front of the colours: asks ``http://colors.front.internal`` for a colour, and tells which it was.
+
+It knows one host and no colour. Whoever wants a certain one says so in the header ``color``, which the front hands on;
+the routes of the virtual router ``colors`` in the mesh file choose by it. ``proxy_environment: true`` sets HTTP_PROXY,
+so Python sends the request to the egress listener of the Envoy beside it, which carries it on over mutual TLS.
+
+``PORT`` (default 8080) and ``MESHCERT_LOOPBACK_ADDRESS`` (default 127.0.0.1) say where it listens. With
+``MESHCERT_REQUESTS_SEEN``, as the local AWS sets it, the ids of requests go into that pipe.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from contextlib import suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import Request, urlopen
+
+COLORS = "http://colors.front.internal/"
+TIMEOUT_S = 5.0
+REQUESTS_SEEN = os.environ.get("MESHCERT_REQUESTS_SEEN", "")
+
+
+class Front(BaseHTTPRequestHandler):
+    """Asks for a colour at every request."""
+
+    protocol_version = "HTTP/1.1"
+    # Headers and body leave in one packet: in two, delayed acknowledgements would hold the second back.
+    wbufsize = -1
+
+    def do_GET(self) -> None:
+        """Answer."""
+        request_id = self.headers.get("meshcert-request-id", "")
+        if REQUESTS_SEEN and request_id:
+            note(request_id)
+        # The request that follows from it gets an id of its own.
+        headers = {"meshcert-request-id": f"{request_id}-color"}
+        if color := self.headers.get("color"):
+            headers["color"] = color
+        try:
+            with urlopen(Request(COLORS, headers=headers), timeout=TIMEOUT_S) as answer:
+                body, status = b"the front sees " + answer.read(), HTTPStatus.OK
+        except OSError as error:
+            body, status = f"no colour: {error}\n".encode(), HTTPStatus.BAD_GATEWAY
+        self.send_response(status)
+        self.send_header("Content-Type", "text/plain; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - http.server's signature
+        """Say nothing: Envoy counts every request."""
+
+
+def note(request_id: str) -> None:
+    """Tell whoever counts."""
+    with suppress(OSError):
+        pipe = os.open(REQUESTS_SEEN, os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            os.write(pipe, f"{request_id}\n".encode())
+        finally:
+            os.close(pipe)
+
+
+class Server(ThreadingHTTPServer):
+    """A thread for each connection, and room for Envoy to open many at once."""
+
+    request_queue_size = 128
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT."""
+    address = (os.environ.get("MESHCERT_LOOPBACK_ADDRESS", "127.0.0.1"), int(os.environ.get("PORT", "8080")))
+    with Server(address, Front) as server:
+
+        def stop(*_: object) -> None:
+            # From a thread of its own: shutdown() waits for the loop that this handler interrupts.
+            threading.Thread(target=server.shutdown).start()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        server.serve_forever(poll_interval=0.1)
+
+
+if __name__ == "__main__":
+    main()
