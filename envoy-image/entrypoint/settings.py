@@ -28,7 +28,9 @@ from meshcert.proxy import DeliveryMode, ProxySettings, TlsMode
 from meshcert.san import SanInvalid
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
+
+    from meshcert.proxy import Route
 
 REGION = "AWS_REGION"
 
@@ -164,13 +166,17 @@ def _backend_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
         if backend.tls and backend.tls.certificate:
             yield from _known(f"{place}.tls.certificate", backend.tls.certificate, proxy.identities)
     backends = [backend.name for backend in proxy.backends]
-    for number, route in enumerate(proxy.routes):
-        yield from _known(f"routes[{number}].backend", route.backend, backends)
+    yield from _route_faults("routes", proxy.routes, backends)
     for number, way in enumerate(proxy.ways_out):
         if way.local_port:
             yield from _endpoint_faults(f"ways_out[{number}]", way.local_port, way.protocol)
-        for index, route in enumerate(way.routes):
-            yield from _known(f"ways_out[{number}].routes[{index}].backend", route.backend, backends)
+        yield from _route_faults(f"ways_out[{number}].routes", way.routes, backends)
+
+
+def _route_faults(place: str, routes: Iterable[Route], backends: Container[str]) -> Iterator[tuple[str, str]]:
+    for number, route in enumerate(routes):
+        for share in route.shares:
+            yield from _known(f"{place}[{number}].{'targets' if route.targets else 'backend'}", share.backend, backends)
 
 
 def _known(place: str, name: str, names: Container[str]) -> Iterator[tuple[str, str]]:

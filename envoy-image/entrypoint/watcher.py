@@ -170,7 +170,9 @@ class _Parts:
             self.discovery = _discovery(arguments, settings, aws.session, endpoints, log, resumes=self.resumes)
         self.routes: RouteDelivery | None = None
         if settings.proxy.route_table:
-            self.routes = _routes(arguments, settings, aws.session, routes, log)
+            from entrypoint.rotating.routes import route_delivery
+
+            self.routes = route_delivery(settings, arguments.environ, aws.session, routes, log)
         self._endpoints_are_files = not over_socket
 
     def begin_discovery(self) -> None:
@@ -225,26 +227,6 @@ def _discovery(
     return Discovery(settings.proxy, reader, resolve, handover, resumes=resumes, log=log)
 
 
-def _routes(
-    arguments: WatcherArguments, settings: Settings, session: Session, handover: Handover, log: Log
-) -> RouteDelivery:
-    from entrypoint.aws.dynamodb import DynamoDb  # only a proxy with a route table needs it this early
-    from entrypoint.aws.endpoint import dynamodb_endpoint
-    from entrypoint.aws.signed_connection import SignedConnection
-    from entrypoint.rotating.routes import RouteDelivery
-
-    def connect() -> SignedConnection:
-        endpoint = dynamodb_endpoint(settings.region, arguments.environ)
-        return SignedConnection(endpoint, settings.region, "dynamodb", session)
-
-    def counters() -> dict[str, SecretCounters]:
-        from entrypoint.envoy.acceptance import route_counters  # while Envoy starts
-
-        return route_counters(_admin(settings))
-
-    return RouteDelivery(settings.proxy, DynamoDb(connect), handover, counters, log=log)
-
-
 def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: _Parts, log: Log) -> Polling:
     # None of this delays a start: Envoy has its secrets by now.
     from entrypoint.rotating.acknowledgements import acknowledgement_writer
@@ -286,21 +268,15 @@ def _by_files(settings: Settings) -> tuple[Handover, Handover, Handover, Callabl
     from entrypoint.envoy.handover import FileHandover
     from entrypoint.envoy.install import ResourceFiles
 
-    folders = (settings.paths.secrets, settings.paths.endpoints)
-    secrets, endpoints = (FileHandover(ResourceFiles(folder), lambda: _admin(settings)) for folder in folders)
-    return secrets, endpoints, _route_files(settings), lambda: None
-
-
-def _route_files(settings: Settings) -> Handover:
-    from entrypoint.envoy.handover import FileHandover
-    from entrypoint.envoy.install import ResourceFiles
-
     def counters(admin: Admin) -> dict[str, SecretCounters]:
         from entrypoint.envoy.acceptance import route_counters  # not needed to install
 
         return route_counters(admin)
 
-    return FileHandover(ResourceFiles(settings.paths.routes), lambda: _admin(settings), counters)
+    folders = (settings.paths.secrets, settings.paths.endpoints)
+    secrets, endpoints = (FileHandover(ResourceFiles(folder), lambda: _admin(settings)) for folder in folders)
+    routes = FileHandover(ResourceFiles(settings.paths.routes), lambda: _admin(settings), counters)
+    return secrets, endpoints, routes, lambda: None
 
 
 def _over_socket(

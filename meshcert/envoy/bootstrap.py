@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import CARES_RESOLVER, DOWNSTREAM_CONNECTIONS, Json, extension
 from meshcert.envoy.clusters import application_cluster, backend_cluster, sds_cluster
+from meshcert.envoy.http.matching import MOST_REGEX_PROGRAM
 from meshcert.envoy.listeners import ingress_listener
 from meshcert.envoy.observing.admin import admin
 from meshcert.envoy.observing.metrics import metrics_cluster, metrics_listener
@@ -45,6 +46,9 @@ def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
                     max_active_downstream_connections=MAX_DOWNSTREAM_CONNECTIONS,
                 )
             ]
+        },
+        "layered_runtime": {
+            "layers": [{"name": "meshcert", "static_layer": {"re2.max_program_size.error_level": MOST_REGEX_PROGRAM}}]
         },
         "application_log_config": {
             "log_format": {

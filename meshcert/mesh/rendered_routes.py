@@ -84,13 +84,19 @@ def gateway_routes(mesh: Mesh, gateway: VirtualGateway) -> tuple[proxy.Route, ..
     routes: list[proxy.Route] = []
     declared = {f"[{index}]": route for index, route in enumerate(gateway.gateway_routes)}
     for ranked in in_order(ranked_routes("", gateway.gateway_routes)):
-        front = front_of(declared[ranked.place])
+        front = _at_listener(front_of(declared[ranked.place]), gateway)
         behind = _routes_behind(mesh, gateway, declared[ranked.place])
         found = [route for each in behind if (route := composed(front, each))]
         routes += found
         if not any(route.prefix == front.prefix and route.conditions == front.conditions for route in found):
             routes.append(front._replace(rewriting=Rewriting()))
     return tuple(routes)
+
+
+def _at_listener(front: proxy.Route, gateway: VirtualGateway) -> proxy.Route:
+    """With its listener's port, always: such a route is never short, so it stays where the order has put it."""
+    port = front.conditions.port or gateway.listeners[0].port_mapping.port
+    return front._replace(conditions=front.conditions._replace(port=port))
 
 
 def _routes_behind(mesh: Mesh, gateway: VirtualGateway, route: GatewayRoute) -> tuple[proxy.Route, ...]:

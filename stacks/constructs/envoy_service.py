@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, CustomResource, Duration, Fn, RemovalPolicy, Tags
+from aws_cdk import Aws, Duration, Fn, RemovalPolicy, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -14,10 +14,8 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
 from meshcert import naming
-from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import proxy_settings, route_table, task_settings
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
-from stacks.constructs.identity import PUBLISHED_WITHIN
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.revocation_bucket import bucket_name
 from stacks.constructs.rights import MeshRights, ecs_tasks
@@ -140,9 +138,6 @@ class EnvoyService(Construct):
             health_check_grace_period=self._grace_period(),
             propagate_tags=ecs.PropagatedTagSource.SERVICE,
         )
-        if routes := self._published_routes():
-            # New tasks read their routes at start.
-            self.service.node.add_dependency(routes)
         for identity in self.proxy.identities:
             # An ECS event names the service alone: its tags say whose certificates it is about.
             Tags.of(self.service).add(
@@ -155,32 +150,6 @@ class EnvoyService(Construct):
             *(subnet.internet_connectivity_established for subnet in subnets),
             surroundings.execution_role,
             *surroundings.endpoints,
-        )
-
-    def _published_routes(self) -> CustomResource | None:
-        """
-        The custom resource that is complete once the deploy function has written the proxy's route table.
-
-        It stands outside the task definition, so other routes alone replace no task; a deploy that fails takes them
-        back with everything else.
-        """
-        mesh = self._surroundings.mesh
-        table = route_table(mesh, self._name)
-        if table is None:
-            return None
-        return CustomResource(
-            self,
-            "Routes",
-            resource_type=ROUTES_TYPE,
-            # By its name: an export would tie the stacks together.
-            service_token=MeshRights(mesh.name).arn("lambda", f"function:{naming.function(mesh.name, 'deploy')}"),
-            service_timeout=PUBLISHED_WITHIN,
-            properties={
-                "Mesh": mesh.name,
-                "Service": self._name,
-                "Version": table.version,
-                "Document": table.packed(),
-            },
         )
 
     @property
@@ -244,7 +213,10 @@ class EnvoyService(Construct):
         )
         self._allow_discovery(role)
         if route_table(self._surroundings.mesh, self._name):
-            role.add_to_policy(self._own_rows("ReadItsRoutes", naming.routes_table(mesh), "dynamodb:GetItem"))
+            routes = MeshRights(mesh).own_rows(
+                "ReadItsRoutes", naming.routes_table(mesh), self._name, "dynamodb:GetItem"
+            )
+            role.add_to_policy(routes)
         references = [*self.proxy.identities.values(), *self.proxy.trust_bundles.values()]
         if not references:
             return role
@@ -273,16 +245,9 @@ class EnvoyService(Construct):
             role.add_to_policy(
                 iam.PolicyStatement(sid="ReadRevocationLists", actions=["s3:GetObject"], resources=lists)
             )
-        role.add_to_policy(self._own_rows("Acknowledge", naming.acknowledgements_table(mesh), "dynamodb:PutItem"))
+        table = naming.acknowledgements_table(mesh)
+        role.add_to_policy(MeshRights(mesh).own_rows("Acknowledge", table, self._name, "dynamodb:PutItem"))
         return role
-
-    def _own_rows(self, sid: str, table: str, action: str) -> iam.PolicyStatement:
-        """A statement on the rows of a table whose partition key is the service's name."""
-        statement = MeshRights(self._surroundings.mesh.name).table(sid, table, action)
-        # "For all" is true of no keys at all, so their presence is asked for too (IAM guide, "Set operators").
-        statement.add_condition("ForAllValues:StringEquals", {"dynamodb:LeadingKeys": [self._name]})
-        statement.add_condition("Null", {"dynamodb:LeadingKeys": "false"})
-        return statement
 
     def _allow_discovery(self, role: iam.Role) -> None:
         """Let a role find the tasks of its backends by Cloud Map's data API, and no other service's."""

@@ -28,6 +28,7 @@ from meshcert.proxy import (
     SecretReference,
     TlsMode,
 )
+from meshcert.routes import Target
 from meshcert.san import Dns, Uri
 
 
@@ -177,6 +178,7 @@ _PLAIN = ListenerTls(TlsMode.DISABLED)
             "backends[0].tls.certificate",
         ),
         ({"routes": (Route("/", "nobody"),)}, "routes[0].backend"),
+        ({"routes": (Route("/", "", targets=(Target("nobody", 1), Target("else", 1))),)}, "routes[0].targets"),
         ({"identities": {"../colorteller": None, **teller().identities}}, "'../colorteller'"),
     ],
 )

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 import http.client
 import json
+import re
+import socket
 import subprocess
 from collections import Counter
 from contextlib import ExitStack, suppress
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple, Self
+
+import pytest
 
 from evidence.fixtures.container import eventually
 from evidence.fixtures.proxies import gateway
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 
 FIRST_PORT = 10_000
 NODE_PORT = 20_000
+CONNECTIONS = 50
+PIPELINED = 20
+"""Requests on one connection, without waiting for their answers."""
 
 
 class Answer(NamedTuple):
@@ -168,6 +175,29 @@ class Routed:
         finally:
             connection.close()
         return Answer(response.status, *json.loads(body)) if body.startswith(b"[") else Answer(response.status)
+
+    def ask_many(self, table: str, path: str, times: int) -> dict[str, int]:
+        """How many of so many requests each node got."""
+        request = f"GET {path} HTTP/1.1\r\nHost: client.example\r\n\r\n".encode()
+        seen: Counter[str] = Counter()
+        with ExitStack() as opened:
+            connections = [
+                opened.enter_context(socket.create_connection((self._address, self._ports[table]), 30))
+                for _ in range(CONNECTIONS)
+            ]
+            for _ in range(times // CONNECTIONS // PIPELINED):
+                for connection in connections:
+                    connection.sendall(request * PIPELINED)
+                for connection in connections:
+                    seen.update(self._nodes_in(connection))
+        return dict(seen)
+
+    @staticmethod
+    def _nodes_in(connection: socket.socket) -> list[str]:
+        answers = b""
+        while answers.count(b'["') < PIPELINED or not answers.endswith(b"]"):
+            answers += connection.recv(65_536) or pytest.fail("Envoy ended the connection")
+        return re.findall(r'\["(\w+)"', answers.decode())
 
     def counter(self, name: str) -> int:
         """One of Envoy's counters."""

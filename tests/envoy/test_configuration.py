@@ -11,7 +11,17 @@ import pytest
 from entrypoint.envoy.install import ResourceFiles
 from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway, teller
 from meshcert.envoy import Addresses, bootstrap, identity_resource, trust_resource
-from meshcert.proxy import Backend, BackendTls, DeliveryMode, Listener, ListenerTls, ProxySettings, TlsMode
+from meshcert.envoy.http.retries import EVENTS
+from meshcert.proxy import Backend, BackendTls, DeliveryMode, Listener, ListenerTls, ProxySettings, Route, TlsMode
+from meshcert.routes import (
+    Conditions,
+    HeaderCondition,
+    MatchKind,
+    QueryCondition,
+    Retries,
+    Rewriting,
+    Target,
+)
 from meshcert.san import Dns
 from tests.envoy.conftest import both_deliveries
 
@@ -40,6 +50,27 @@ def _node(protocol: str) -> ProxySettings:
 SETTINGS = {
     **{protocol: _node(protocol) for protocol in PROTOCOLS},
     "gateway": gateway(),
+    "gateway with routes": gateway(
+        routes=(
+            Route(
+                "/a",
+                "",
+                conditions=Conditions(
+                    host_suffix=".example.com",
+                    method="POST",
+                    scheme="https",
+                    headers=tuple(HeaderCondition(f"x-{kind}", kind, "a", 1, 2) for kind in MatchKind),
+                    query_parameters=(QueryCondition("a", "b"), QueryCondition("c")),
+                    grpc=True,
+                ),
+                targets=(Target("colorteller", 90), Target("colorteller", 10)),
+                rewriting=Rewriting("/a", "/b\\c/", host="color.local"),
+                retries=Retries(2, 1.5, tuple(EVENTS)),
+            ),
+            Route("", "colorteller", conditions=Conditions(regex="/(" + "long" * 60 + ")", host="a.example.com")),
+            Route("", "", conditions=Conditions(path="/nobody", port=9080)),
+        )
+    ),
     "gateway in plain text": gateway(backends=(gateway().backends[0]._replace(tls=None),)),
 }
 

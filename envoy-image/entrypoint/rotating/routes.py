@@ -10,7 +10,10 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from entrypoint.aws.dynamodb import DynamoDb
+from entrypoint.aws.endpoint import dynamodb_endpoint
 from entrypoint.aws.retrying import ProcessClock, until
+from entrypoint.aws.signed_connection import SignedConnection
 from entrypoint.envoy.handover import EnvoyResource, EnvoySilent
 from entrypoint.rotating.resource import Resource
 from meshcert.contract import route_rows as field
@@ -22,9 +25,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Protocol
 
+    from entrypoint.aws.signed_connection import Session
     from entrypoint.envoy.acceptance import SecretCounters
     from entrypoint.envoy.handover import Handover
     from entrypoint.log import Log
+    from entrypoint.settings import Settings
     from meshcert.proxy import ProxySettings
 
     class RowReader(Protocol):
@@ -258,3 +263,25 @@ class RouteDelivery:
         if self._told != ("", ""):
             self._told = ("", "")
             self._log.info("routes-recovered", version=self._handed)
+
+
+def route_delivery(
+    settings: Settings, environ: Mapping[str, str], session: Session, handover: Handover, log: Log
+) -> RouteDelivery:
+    """
+    This container's routes.
+
+    Args:
+        environ: May name DynamoDB's endpoint.
+    """
+
+    def connect() -> SignedConnection:
+        return SignedConnection(dynamodb_endpoint(settings.region, environ), settings.region, "dynamodb", session)
+
+    def counters() -> Mapping[str, SecretCounters]:
+        from entrypoint.envoy.acceptance import route_counters  # while Envoy starts
+        from entrypoint.envoy.admin import Admin
+
+        return route_counters(Admin(settings.addresses.loopback))
+
+    return RouteDelivery(settings.proxy, DynamoDb(connect), handover, counters, log=log)

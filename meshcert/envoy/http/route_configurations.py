@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from meshcert.envoy.api import ROUTE_CONFIGURATION, Json
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
 from meshcert.envoy.http.hosts import virtual_hosts
-from meshcert.envoy.http.routes import APPLICATION_TRIES, TASKS_TRIED, envoy_routes
+from meshcert.envoy.http.routes import APPLICATION_TRIES, TASKS_TRIED, envoy_routes, in_order_asked
 from meshcert.envoy.secrets import file_name, served_over_socket
 from meshcert.proxy import DeliveryMode, Route
 from meshcert.timeouts import ProtocolTimeouts
@@ -96,7 +96,7 @@ def ingress_routes(name: str, listener: Listener, settings: ProxySettings) -> Js
     own = settings.routes if settings.is_gateway else (Route("/", APPLICATION_CLUSTER),)
     routes = [
         route._replace(conditions=route.conditions._replace(port=0))
-        for route in own
+        for route in in_order_asked(own)
         if route.conditions.port in (0, listener.port)
     ]
     tries = TASKS_TRIED if settings.is_gateway else APPLICATION_TRIES

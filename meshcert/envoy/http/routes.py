@@ -44,14 +44,19 @@ def envoy_routes(
     Routes as a ``route.v3.Route`` list: Envoy takes the first route that matches.
 
     Args:
-        routes: In the order in which they are asked. If all are short, the longest prefix is asked first.
+        routes: In the order in which they are asked.
         protocols: The protocol of each cluster, by its name.
         less_specific: Limits that hold where a route says none.
         tries: How often a request that surely was not processed is sent at most.
     """
-    if all(route.is_short for route in routes):
-        routes = sorted(routes, key=lambda route: len(route.prefix), reverse=True)
     return [{"match": route_match(route), **_action(route, protocols, less_specific, tries)} for route in routes]
+
+
+def in_order_asked(routes: Sequence[Route]) -> list[Route]:
+    """Routes of a proxy's settings as they are to be asked: as they stand, but of short ones the longest first."""
+    if all(route.is_short for route in routes):
+        return sorted(routes, key=lambda route: len(route.prefix), reverse=True)
+    return list(routes)
 
 
 def destination(route: Route) -> Json:

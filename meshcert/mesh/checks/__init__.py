@@ -16,7 +16,7 @@ from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery
 from meshcert.mesh.checks.network import check_egress, check_metrics, check_network, check_plain_text_sources
 from meshcert.mesh.checks.routing.gateway_routes import check_gateway_routes
-from meshcert.mesh.checks.routing.routers import check_routers, check_virtual_services
+from meshcert.mesh.checks.routing.routers import check_local_ports, check_routers, check_virtual_services
 from meshcert.mesh.checks.services import (
     check_drains,
     check_each_proxy_runs_once,
@@ -52,6 +52,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_virtual_services,
         check_routers,
         check_gateway_routes,
+        check_local_ports,
         check_calls,
         check_ways_out,
         check_timeouts,

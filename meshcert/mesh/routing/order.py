@@ -3,8 +3,8 @@ The order in which routes are asked, and what follows from it.
 
 App Mesh's own order is the priority, the smaller number first, and then the longest prefix (users' reports and its
 guide agree). What is beyond that nobody has written down, so it is our rule: routes without a priority after all
-others, an exact path before a regular expression before a prefix, the longer text first, more conditions first, and
-then by name. :func:`decided_by_rule` tells which routes only that rule keeps in order.
+others, an exact path before a regular expression before a prefix, the longer text first, the same for hosts, more
+conditions first, and then by name. :func:`decided_by_rule` tells which routes only that rule keeps in order.
 """
 
 from __future__ import annotations
@@ -103,10 +103,12 @@ def may_meet(first: Route, second: Route) -> bool:
     )
 
 
-def _rank(ranked: RankedRoute) -> tuple[int, int, int, int, str]:
+def _rank(ranked: RankedRoute) -> tuple[int, int, int, int, int, int, str]:
     kind, text = _path(ranked.route)
+    conditions = ranked.route.conditions
     priority = NO_PRIORITY if ranked.priority is None else ranked.priority
-    return priority, kind, -len(text), -_count(ranked.route.conditions), ranked.name
+    host = (0 if conditions.host else 1, -len(conditions.host_suffix))
+    return priority, kind, -len(text), *host, -_count(conditions), ranked.name
 
 
 def _path(route: Route) -> tuple[int, str]:

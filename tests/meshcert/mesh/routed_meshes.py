@@ -63,7 +63,6 @@ def mesh_values(
     """
     as_is = {"hostname": {"default_target_hostname": "DISABLED"}}
     every = {"main": routes or [], **routers}
-    listener = {"port_mapping": {"port": 8080, "protocol": protocol}}
     match: dict[str, Any] = {} if protocol == "grpc" else {"prefix": "/"}
     if protocol == "grpc":
         match = {"hostname": {"suffix": "e"}}
@@ -80,7 +79,9 @@ def mesh_values(
                 "gateway_routes": gateway_routes or [entry("all", SERVICE, kind, rewrite=as_is, **match)],
             }
         },
-        "virtual_nodes": {node: {"listeners": [listener]} for node in NODES},
+        "virtual_nodes": {
+            node: {"listeners": [{"port_mapping": {"port": 8080, "protocol": protocol}}]} for node in NODES
+        },
         "virtual_routers": {
             name: {"listeners": [{"port_mapping": {"port": 80, "protocol": protocol}}], "routes": its}
             for name, its in every.items()

@@ -12,7 +12,7 @@ import yaml
 from meshcert.mesh import Mesh, read_mesh
 from meshcert.mesh.reading.translation import as_part, below, fields
 from meshcert.mesh.reading.unsupported import UNSUPPORTED, instead
-from tests.meshcert.mesh.mesh_slips import COLOR, GATEWAY, NODE_TLS, changed
+from tests.meshcert.mesh.mesh_slips import GATEWAY, NODE_TLS, changed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,16 +97,6 @@ def test_a_pasted_app_mesh_definition_is_answered_in_this_files_words() -> None:
         assert faults[key].problem == "not supported"
         assert "App Mesh's resources are one file here" in faults[key].remedy
     assert faults["mesh"].problem == "it is missing"
-
-
-def test_a_key_in_another_writing_is_still_a_slip_of_the_pen() -> None:
-    """App Mesh's own writing of a key that is here."""
-    listener = COLOR["virtual_nodes"]["colorteller"]["listeners"][0]
-    values = {"portMapping": listener["port_mapping"], "tls": listener["tls"]}
-
-    faults = read_mesh(changed(("virtual_nodes.colorteller.listeners[0]", values))).faults
-
-    assert "Did you mean port_mapping?" in {fault.remedy for fault in faults}
 
 
 def _parts() -> dict[str, type[BaseModel]]:

@@ -34,6 +34,7 @@ def check_http_match(place: str, match: HttpMatch, findings: Findings) -> None:
             "Keep one of them" if wanted else f"Add prefix: /, or path{', or hostname' if is_gateways else ''}",
             given=[f"{place}.{name}" for name in ("prefix", "path", "hostname")],
         )
+        findings.doubt(f"{place}.prefix")
     if match.prefix:
         _check_path(f"{place}.prefix", match.prefix, findings)
         if is_gateways:
@@ -141,6 +142,7 @@ def _check_value(place: str, match: ValueMatch, findings: Findings) -> None:
 def _check_regex(place: str, regex: str | None, findings: Findings) -> None:
     if regex and (fault := regex_fault(regex)):
         findings.add(place, *fault)
+        findings.doubt(place)
 
 
 def _require_one(place: str, part: object, names: tuple[str, ...], findings: Findings) -> None:
@@ -152,3 +154,4 @@ def _require_one(place: str, part: object, names: tuple[str, ...], findings: Fin
             "Give exactly one",
             given=[f"{place}.{name}" for name in names],
         )
+        findings.doubt(place)

@@ -73,6 +73,7 @@ def one_kind(place: str, route: RouterRoute | GatewayRoute, kinds: Sequence[str]
         "Make it exactly one, for what its listener speaks",
         given=[f"{place}.{kind}" for kind in kinds],
     )
+    findings.doubt(place)
     return ""
 
 

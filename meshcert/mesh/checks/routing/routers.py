@@ -51,6 +51,22 @@ def check_routers(mesh: Mesh, findings: Findings) -> None:
         check_hidden(f"{place}.routes", router.routes, findings)
 
 
+def check_local_ports(mesh: Mesh, findings: Findings) -> None:
+    """Report ports on loopback that would lead to several listeners of a router."""
+    for name, node in mesh.virtual_nodes.items():
+        for index, backend in enumerate(node.backends):
+            service = mesh.virtual_services.get(backend.virtual_service)
+            router = mesh.virtual_routers.get(service.provider.virtual_router) if service else None
+            if backend.local_port and router and len(router.listeners) > 1:
+                findings.add(
+                    f"virtual_nodes.{name}.backends[{index}].local_port",
+                    f"{backend.virtual_service} has several listeners, which only the port in a host tells apart",
+                    "Call it at the egress listener, or make a virtual service for each of its ports",
+                    given=(f"virtual_nodes.{name}.backends[{index}].virtual_service",),
+                    within=(f"virtual_routers.{service.provider.virtual_router}.listeners" if service else "",),
+                )
+
+
 def _check_listeners(place: str, router: VirtualRouter, findings: Findings) -> None:
     seen: set[int] = set()
     for index, listener in enumerate(router.listeners):
