@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from itertools import count
@@ -26,13 +27,15 @@ class CallingTasks:
 
     Args:
         running: The mesh.
+        clock: Seconds that only grow.
     """
 
-    def __init__(self, running: RunningMesh) -> None:
+    def __init__(self, running: RunningMesh, clock: Callable[[], float] = time.monotonic) -> None:
         # A mesh of its own: boto3 clients are shared between threads only by those who read the small print.
         self._running = RunningMesh(running.aws, running.name, running.resolve)
         self._looking = threading.Lock()
-        self._looked_at = -LOOK_EVERY_S
+        self._clock = clock
+        self._looked_at = -math.inf
         self._ready: dict[str, list[Task]] = {}
 
     def address_of(self, service: str) -> Callable[[], str]:
@@ -49,9 +52,9 @@ class CallingTasks:
 
     def _now(self) -> dict[str, list[Task]]:
         with self._looking:
-            if time.monotonic() - self._looked_at >= LOOK_EVERY_S:
+            if self._clock() - self._looked_at >= LOOK_EVERY_S:
                 self._ready = self._look()
-                self._looked_at = time.monotonic()
+                self._looked_at = self._clock()
             return self._ready
 
     def _look(self) -> dict[str, list[Task]]:

@@ -207,7 +207,7 @@ class Proof(Scene):
         for causes, group in itertools.groupby(refused, key=lambda one: one.causes):
             self.stage.say(f"refused, {', '.join(causes)}: {', '.join(str(one.pair) for one in group)}")
         if at_egress := [one for one in verdicts if one.refused_at_egress and not one.wrong]:
-            self.stage.say(f"{len(at_egress)} of them were refused by the caller's own egress listener, too (403)")
+            self.stage.say(f"{len(at_egress)} through the caller's own egress listener, too: refused there (403)")
         for callee in dict.fromkeys(one.pair.callee for one in verdicts if one.trusted):
             trusted = [one.pair for one in verdicts if one.trusted and one.pair.callee == callee]
             callers = ", ".join(pair.caller.name for pair in trusted)

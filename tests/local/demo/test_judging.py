@@ -10,7 +10,7 @@ import pytest
 from local.cdk import ROOT
 from local.demo.declared import Counted, missing
 from local.demo.proof import PairsCounted, ProofResult
-from local.demo.undeclared import Refusal, judge
+from local.demo.undeclared import EgressAnswer, Refusal, judge
 from local.tls_client import Attempt
 from meshcert.mesh import load_mesh
 from meshcert.mesh.edges.pairs import Manner, Pair, pairs_of
@@ -60,6 +60,24 @@ def test_whom_the_rules_let_in_is_trusted_though_undeclared() -> None:
     verdict = judge(TRUSTED, {"partner": IN}, {})
 
     assert (verdict.refused, verdict.trusted, verdict.wrong) == (False, True, "")
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "refused"),
+    [
+        (403, "declare it under virtual_nodes.search.backends in the mesh file", True),
+        (403, "forbidden, says the application", False),
+        (200, "declare it under virtual_nodes.search.backends in the mesh file", False),
+        (0, "ConnectError", False),
+    ],
+)
+def test_a_refusal_counts_only_if_the_callers_own_envoy_refuses_too(status: int, text: str, refused: bool) -> None:  # noqa: FBT001 -- parametrised
+    """Where it was asked: with 403, and the key of the mesh file."""
+    answer = EgressAnswer(status, text, "virtual_nodes.search.backends")
+    verdict = judge(REFUSED, {"partner": OUT}, _logged("wrong-name"), answer)
+
+    assert (verdict.refused, verdict.refused_at_egress) == (refused, True)
+    assert bool(verdict.wrong) != refused
 
 
 BEFORE = Counted(requests=1, handshakes=1, anonymous=0, sent=1, started=1)

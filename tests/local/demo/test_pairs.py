@@ -6,11 +6,13 @@ import copy
 from collections import Counter
 from typing import Any
 
+import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 
 from local.cdk import ROOT
 from meshcert.mesh import Mesh, load_mesh, proxy_settings, read_mesh
+from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.edges.pairs import Manner, Pair, lets_in, outside_identities, pairs_of, presenters
 from tests.local.demo.random_meshes import meshes
 
@@ -132,3 +134,20 @@ def test_a_client_that_no_rule_names_is_not_declared() -> None:
 
     assert not pair.declared
     assert pair.trusted == ("partner",)
+
+
+@pytest.mark.parametrize(
+    ("example", "declared", "undeclared"), [("front", 4, 12), ("yelb", 4, 12), ("company", 14, 130)]
+)
+def test_the_examples_name_their_callers_at_every_listener(example: str, declared: int, undeclared: int) -> None:
+    """So nobody is trusted who was not declared; nothing in them is a fault, or a finding."""
+    reading = read_mesh((ROOT / "examples" / f"{example}.yaml").read_bytes())
+    assert reading.mesh
+    assert not reading.faults
+    assert findings_of(reading.mesh, ROOT) == ()
+    pairs = pairs_of(reading.mesh)
+
+    assert {pair.manner for pair in pairs} == {Manner.MUTUAL}
+    assert sum(pair.declared for pair in pairs) == declared
+    assert [str(pair) for pair in pairs if not pair.declared and pair.trusted] == []
+    assert sum(not pair.declared for pair in pairs) == undeclared

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import httpx
@@ -13,6 +14,9 @@ from local.demo.questions import Asking, Question, question_for
 from meshcert.mesh import Mesh
 from meshcert.mesh.edges.pairs import pairs_of
 
+FRONT, YELB, COMPANY = (
+    yaml.safe_load((ROOT / "examples" / f"{name}.yaml").read_text()) for name in ("front", "yelb", "company")
+)
 SHOP = yaml.safe_load((ROOT / "examples" / "shop.yaml").read_text())
 
 
@@ -53,6 +57,46 @@ def test_a_backend_without_a_route_cannot_be_asked() -> None:
     del values["virtual_gateways"]["gateway"]["routes"][0]
 
     assert _questions(values)["gateway → orders:9443"] is None
+
+
+def test_an_application_names_its_backend_as_host_at_its_own_egress_listener() -> None:
+    """With the header by which the virtual service's routes choose the callee."""
+    questions = _questions(FRONT)
+
+    found = {}
+    for color in ("blue", "green", "red"):
+        question = questions[f"front → {color}:9443"]
+        assert question
+        assert (question.service, question.listener.port, question.host) == ("front", 15001, "colors.front.internal")
+        assert not question.tls
+        found[color] = question.request.headers
+    assert found == {"blue": (), "green": (("color", "green"),), "red": (("color", "red"),)}
+
+
+@pytest.mark.parametrize(
+    ("values", "pair", "asked"),
+    [
+        (COMPANY, "web → quotes:9443", (15001, None, "/Ask", True, True)),
+        (COMPANY, "catalog → search:9443", (15001, None, "/", True, False)),
+        (COMPANY, "ledger → store:6379", (6379, None, "/", False, False)),
+        (YELB, "ui → appserver:9443", (15001, None, "/", False, False)),
+        (YELB, "appserver → postgres:5432", (5432, None, "/", False, False)),
+    ],
+)
+def test_an_application_speaks_its_backends_protocol(values: dict[str, Any], pair: str, asked: tuple[Any, ...]) -> None:
+    """In HTTP at the egress listener; in TCP at the local port."""
+    assert _asked(_questions(values)[pair]) == asked
+
+
+def test_a_callee_that_gets_a_share_is_asked_for_until_it_is_met() -> None:
+    """Each of two targets of a route; where a route leads to one alone, that one is taken."""
+    values = copy.deepcopy(FRONT)
+    blue = values["virtual_routers"]["colors"]["routes"][2]["http_route"]["action"]["weighted_targets"]
+    blue.append({"virtual_node": "green", "weight": 1})
+    questions = _questions(values)
+
+    shared = {pair for pair, question in questions.items() if question and question.is_shared}
+    assert shared == {"front → blue:9443"}
 
 
 @pytest.mark.parametrize(

@@ -128,3 +128,21 @@ def test_a_read_only_root_is_read_only_for_everything(tmp_path: Path) -> None:
     assert lines[-1] == "allowed"
     assert "Read-only file system" in lines[0]
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("user", "seen"), [(0, "0 0"), (65534, "65534 65534")])
+def test_a_program_sees_itself_as_the_images_user(user: int, seen: str) -> None:
+    """PostgreSQL refuses to run as root; where namespaces are not permitted, a program is the user that it is."""
+    if not sandbox.namespaces_permitted():
+        seen = f"{os.getuid()} {os.getgid()}"
+    lines: list[str] = []
+    program = Program(("sh", "-c", 'echo "$(id -u) $(id -g)"'), user_id=user)
+    container = Container(
+        ContainerPlan("test", program, {"PATH": "/usr/bin:/bin"}, lambda line: lines.append(line.decode())),
+        lambda: None,
+    )
+    container.start()
+
+    assert container.wait(5)
+    eventually(lambda: bool(lines), "its line")
+    assert lines[0].strip() == seen
