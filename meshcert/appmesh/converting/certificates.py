@@ -74,7 +74,7 @@ class Certificates:
         self._identities: dict[tuple[str, CertificateSource], ProposedIdentity] = {}
         self._presenting: set[str] = set()
         self._taken = Names("identities", draft.report)
-        self._owners: dict[str, ProposedIdentity] = {}
+        self._owners: dict[str, list[ProposedIdentity]] = {}
         self._hierarchies: dict[CertificateSource, str] = {}
         self._members: dict[CertificateSource, list[CertificateSource]] = {}
         self._namespace: str = draft.values["mesh"]["namespace"]
@@ -129,12 +129,11 @@ class Certificates:
             host = owner.host if is_first else derived(f"{name}.{self._namespace}", self._namespace)
             made = ProposedIdentity(name, source, [host])
             self._identities[key] = made
-            self._owners.setdefault(host, made)
-            if is_first and owner.found_at:
-                self._owners.setdefault(owner.found_at, made)
+            for known in dict.fromkeys((host, owner.host, owner.found_at)):
+                self._owners.setdefault(known, []).append(made)
         made = self._identities[key]
         if source.owner and source.kind == "sds":
-            self._owners.setdefault(source.text, made)
+            self._owners.setdefault(source.text, []).append(made)
         return made
 
     def names(
@@ -149,11 +148,11 @@ class Certificates:
             source: The CAs that it believes.
             where: The resource, for the report.
         """
-        found = [self._owners.get(name) or self._owners.get(name.lower()) for name in said]
+        found = [self._owner(name, source) for name in said]
         unmet = [each for each in dict.fromkeys(callees) if each not in set(found)]
         names: list[str] = []
         for name, owner in zip(said, found, strict=True):
-            made = owner or self._owners.get(name) or self._claim(name, unmet, source, where)
+            made = owner or self._owner(name, source) or self._claim(name, unmet, source, where)
             if made is None:
                 names.append(name)
             else:
@@ -180,11 +179,14 @@ class Certificates:
         label = fitting(name.rstrip("/").rpartition("/")[2].partition(".")[0])
         made = next((each for each in unmet if each.name == label), unmet[0] if len(unmet) == 1 else None)
         is_dns = not isinstance(name, Unset) and "://" not in name and dns_name_problem(name) is None
-        if made is None and not is_dns:
+        is_free = is_dns and name not in self._owners
+        if made is None and not is_free:
             if not isinstance(name, Unset):
                 self._draft.report.ask(
                     "subjectAlternativeNames",
-                    f"{name} is no DNS name, and ACM issues no other: whose name is it?",
+                    f"{name} is no DNS name, and ACM issues no other: whose name is it?"
+                    if not is_dns
+                    else f"{name} is the name of a certificate that these CAs have not signed: whose name is it?",
                     where,
                     "Write the DNS name of its identity in its place, in the mesh file",
                 )
@@ -196,10 +198,15 @@ class Certificates:
             self._draft.report.tell(
                 Fate.CHANGED, "proposed identities", why, f"identities.{made.name} for {name}, {where}"
             )
-        elif is_dns and len(made.names) < MOST_NAMES:
+        elif is_free and len(made.names) < MOST_NAMES:
             made.names.append(name)
-        self._owners[name] = made
+        self._owners.setdefault(name, []).append(made)
         return made
+
+    def _owner(self, name: str, source: CertificateSource) -> ProposedIdentity | None:
+        """Who has a name, of those that these CAs have signed; None if nobody has."""
+        known = [*self._owners.get(name, ()), *self._owners.get(name.lower(), ())]
+        return next((each for each in known if self._root(each.origin) == self._root(source)), None)
 
     def _root(self, source: CertificateSource) -> CertificateSource:
         path = [source]

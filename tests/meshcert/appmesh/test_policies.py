@@ -129,6 +129,23 @@ def test_what_believes_each_other_is_one_hierarchy_and_what_does_not_is_another(
     assert tls["validation"]["trust"] == {"hierarchy": "front"}
 
 
+def test_a_proxy_with_certificates_of_two_cas_gets_two_identities(tmp_path: Path) -> None:
+    """One for those who call it, and one for those whom it calls; the names of both are theirs."""
+    documents = pair(listener("acm", "file", "front.color.local"), policy("acm", "sds", "teller.color.local"))
+    documents["front"]["spec"]["listeners"][0] |= listener("file")
+    documents["other"] = node("other", backends=calls(front=policy("sds", "", "front.color.local")))
+
+    made = imported(tmp_path, documents)
+
+    assert made.faults == (), made.text
+    values = yaml.safe_load(made.text)
+    assert {name: one["hierarchy"] for name, one in values["identities"].items()} == {
+        "front": "front",
+        "front-2": "front-2",
+        "teller": "teller",
+    }
+
+
 def test_a_name_that_no_proxy_has_is_its_callees(tmp_path: Path) -> None:
     """A certificate may have had names that no definition shows, and the policy tells one of them."""
     values = yaml.safe_load(imported(tmp_path, pair(listener(), policy("acm", "", "teller.example.com"))).text)
