@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -44,7 +45,7 @@ class Task:
         self.in_envoy: dict[str, str] = {}
         self.refuses: set[tuple[str, str]] = set()
         self.silent = False
-        self.lines: list[str] = []
+        self.lines: list[bytes] = []
         self.now = 0.0
         self.ask_every_s = 0.01
         clock = ProcessClock(lambda: self.now, self.sleep, lambda: 1.0, lambda: self.now)
@@ -105,7 +106,7 @@ class Task:
 
     def events(self) -> list[str]:
         """The names of the lines that were logged since the start."""
-        return [line.split('"event": "')[1].split('"')[0] for line in self.lines][1:]
+        return [json.loads(line)["event"] for line in self.lines][1:]
 
 
 def test_routes_are_handed_to_every_listener_at_start() -> None:
