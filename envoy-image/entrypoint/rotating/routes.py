@@ -146,6 +146,7 @@ class RouteDelivery:
                 if not verdict.accepted:
                     raise RouteTableUnusable(self._subject, f"{name}: {verdict.reason}")
             if len(verdicts) == len(self._resources):
+                self._shown = self._handed
                 return
             looks += 1
             self._clock.sleep(self._handover.ask_every_s if looks < _LOOK_SLOWER_AFTER else _LOOK_SLOWER_S)
