@@ -148,7 +148,7 @@ def test_a_task_without_the_newest_ones_clusters_takes_those_before() -> None:
         (lambda task: task.row.update(schema={"N": "2"}), "another version of meshcert"),
         (lambda task: task.row.update(newest={"S": "?"}), "no text"),
         (
-            lambda task: setattr(task, "silent", True) or setattr(task, "row", route_row("front", BLUE)),
+            lambda task: task.__dict__.update(silent=True, row=route_row("front", BLUE)),
             "nobody answers",
         ),
     ],
