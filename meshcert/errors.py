@@ -8,6 +8,7 @@ The errors that this package raises.
     │   ├── CertificatePending       ACM has not issued, or not yet renewed
     │   ├── SecretNotPublished       the secret still holds the template's placeholder
     │   ├── PublicationRaced         another run moved a secret's label meanwhile
+    │   ├── RoutesNotPublished       a service's row of routes is not there yet
     │   ├── LeaseTaken               another run holds the identity's lease
     │   ├── LeaseLost                this run took too long, and another has taken over
     │   └── AwsUnavailable           throttling, timeouts, 5xx, a fresh role whose rights have not arrived
@@ -28,6 +29,7 @@ The errors that this package raises.
         ├── VerifyFailed             the verify function refused, and said why
         ├── IdentityMissing          a certificate, secret or CA does not exist
         ├── IdentityUnreadable       an identity's row in the table of identities makes no sense
+        ├── RouteTableUnusable       routes that make no sense, or lead where a task has no cluster
         └── AwsRefused               AWS refused a request
             └── AccessDenied             a right is missing; a fresh role may get it in a minute
 
@@ -98,6 +100,19 @@ class PublicationRaced(NotReady):
         self.secret = secret
         self.label = label
         super().__init__(f"{secret}: {label} moved while this run was publishing. Look at the identity again")
+
+
+class RoutesNotPublished(NotReady):
+    """
+    The table of routes has no row of a service yet.
+
+    Args:
+        service: Name of the service in the mesh file.
+    """
+
+    def __init__(self, service: str) -> None:
+        self.service = service
+        super().__init__(f"the routes of {service} are not published yet: the services stack does it as it is deployed")
 
 
 class LeaseTaken(NotReady):
@@ -244,6 +259,21 @@ class IdentityUnreadable(Rejected):
             f"the row of identity {identity} in the table of identities cannot be read ({why}). Deploy the mesh file "
             "with any change of this identity: CloudFormation has the row written again only then"
         )
+
+
+class RouteTableUnusable(Rejected):
+    """
+    A route table that makes no sense, or that a task cannot take over.
+
+    Args:
+        subject: What it belongs to, for example ``service front``.
+        problem: What is wrong with it.
+    """
+
+    def __init__(self, subject: str, problem: str) -> None:
+        self.subject = subject
+        self.problem = problem
+        super().__init__(f"the routes of {subject} cannot be used: {problem}. Deploy the services stack again")
 
 
 class SecretMalformed(Rejected):

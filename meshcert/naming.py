@@ -84,6 +84,11 @@ def acknowledgements_table(mesh: str) -> str:
     return f"meshcert-{mesh}-acknowledgements"
 
 
+def routes_table(mesh: str) -> str:
+    """Name of the DynamoDB table with the route table of each service; a mesh without any has none."""
+    return f"meshcert-{mesh}-routes"
+
+
 def queue(mesh: str, name: str) -> str:
     """Name of an SQS queue: ``looks``, ``orders``, ``dispatch``, their ``-dead-letters``, or ``undelivered``."""
     return f"meshcert-{mesh}-{name}"

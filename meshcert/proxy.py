@@ -175,6 +175,12 @@ class Route(NamedTuple):
         return self.targets or ((Target(self.backend, 1),) if self.backend else ())
 
     @property
+    def tells_paths_apart(self) -> bool:
+        """Whether it depends on a request's path, or on what is left of it after rewriting."""
+        is_about_all = self.prefix in ("", "/") and not self.conditions.path and not self.conditions.regex
+        return not is_about_all or bool(self.rewriting.prefix)
+
+    @property
     def is_short(self) -> bool:
         """Whether it says no more than a prefix, a backend and timeouts."""
         return self == Route(self.prefix, self.backend, self.timeouts)
@@ -189,7 +195,7 @@ class WayOut(NamedTuple):
         hosts: The hosts that requests to it name, at the egress listener; empty for ``tcp``.
         protocol: What the application speaks: ``http``, ``http2``, ``grpc`` or ``tcp``.
         local_port: TCP port on loopback that leads to it alone; 0 for none.
-        routes: Where its requests go.
+        routes: Where its requests go; empty if the route table says it.
     """
 
     backend: str
@@ -197,6 +203,11 @@ class WayOut(NamedTuple):
     protocol: str
     routes: tuple[Route, ...]
     local_port: int = 0
+
+    @property
+    def is_http(self) -> bool:
+        """Whether its requests are routed one by one; a ``tcp`` way leads whole connections to its targets."""
+        return self.protocol != "tcp"
 
 
 class SecretReference(NamedTuple):
@@ -227,7 +238,8 @@ class ProxySettings(NamedTuple):
         identities: Secrets with the proxy's own material, by identity name.
         trust_bundles: Secrets with the roots that verify its peers, by hierarchy name.
         backends: The services it calls.
-        routes: A virtual gateway's routes; empty for a virtual node, whose listeners forward to its application.
+        routes: A virtual gateway's routes; empty for a virtual node, whose listeners forward to its application, and if
+            the route table has them.
         ways_out: How the application reaches the backends of a virtual node.
         egress_port: TCP port on loopback of the egress listener; 0 for none.
         egress_allow_all: Whether the egress listener passes requests to unknown hosts on, as they are.
@@ -246,6 +258,10 @@ class ProxySettings(NamedTuple):
         acknowledgements: DynamoDB table in which each task reports what its Envoy serves; empty for no reports.
         acknowledge_every_s: Interval of reports when nothing has changed, seconds.
         cloud_map_namespace: Cloud Map's HTTP name of the namespace in which backends are found; empty if no backend is.
+        route_table: DynamoDB table with the row of the service's route table, which has its routes (of a gateway, and
+            of each way out that is not ``tcp``); empty if they stand here.
+        judges_paths: Whether the listeners are made for routes that tell paths apart; of a proxy with a route table,
+            since else its routes say it.
     """
 
     mesh: str
@@ -273,6 +289,13 @@ class ProxySettings(NamedTuple):
     acknowledgements: str = ""
     acknowledge_every_s: float = ACKNOWLEDGE_EVERY_S
     cloud_map_namespace: str = ""
+    route_table: str = ""
+    judges_paths: bool = False
+
+    @property
+    def is_gateway(self) -> bool:
+        """Whether its listeners lead to backends, and not to an application in the same task."""
+        return not self.application_port
 
     @property
     def discovered(self) -> tuple[Backend, ...]:
@@ -281,7 +304,7 @@ class ProxySettings(NamedTuple):
 
     def to_json(self) -> str:
         """Compact JSON that :meth:`from_json` reads back."""
-        return json.dumps({"schema": SCHEMA, **_plain(self)}, separators=(",", ":"))
+        return json.dumps({"schema": SCHEMA, **plain(self)}, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> ProxySettings:
@@ -304,7 +327,7 @@ class ProxySettings(NamedTuple):
                     "identities": _references("identities", values["identities"]),
                     "trust_bundles": _references("trust_bundles", values["trust_bundles"]),
                     "backends": tuple(_backend(*each) for each in enumerate(values.get("backends", ()))),
-                    "routes": tuple(map(_route, values.get("routes", ()))),
+                    "routes": tuple(map(read_route, values.get("routes", ()))),
                     "ways_out": tuple(map(_way_out, values.get("ways_out", ()))),
                     "request_log": RequestLog(**values["request_log"]) if values.get("request_log") else None,
                     "connection_pool": ConnectionPool(**values.get("connection_pool", {})),
@@ -320,7 +343,16 @@ class ProxySettings(NamedTuple):
 _SPARSE = (Timeouts, ProtocolTimeouts, Conditions, HeaderCondition, QueryCondition, Rewriting, ConnectionPool)
 """Parts of which only what is set is written."""
 _LATER: dict[type, tuple[str, ...]] = {
-    ProxySettings: ("ways_out", "egress_port", "egress_allow_all", "connection_pool", "request_log", "metrics_port"),
+    ProxySettings: (
+        "ways_out",
+        "egress_port",
+        "egress_allow_all",
+        "connection_pool",
+        "request_log",
+        "metrics_port",
+        "route_table",
+        "judges_paths",
+    ),
     Backend: ("outlier_detection", "health_check"),
 }
 """
@@ -330,14 +362,14 @@ A proxy that has none of them keeps the text of before, and with it its task def
 """
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A value with named tuples as JSON objects and SANs as texts, at any depth."""
     if hasattr(value, "_asdict"):
-        return {name: _plain(part) for name, part in _fields(value).items()}
+        return {name: plain(part) for name, part in _fields(value).items()}
     if isinstance(value, Mapping):
-        return {name: _plain(part) for name, part in value.items()}
+        return {name: plain(part) for name, part in value.items()}
     if isinstance(value, tuple):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     return str(value) if isinstance(value, San) else value
 
 
@@ -360,12 +392,18 @@ def _listener(number: int, item: dict[str, Any]) -> Listener:
     return Listener(**item | parsed)
 
 
-def _route(item: dict[str, Any]) -> Route:
+def read_route(item: dict[str, Any]) -> Route:
+    """
+    A route from JSON.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: If a field is missing, unknown or of the wrong kind.
+    """
     return Route(**item | {"timeouts": Timeouts(**item.get("timeouts", {})), **read_route_parts(item)})
 
 
 def _way_out(item: dict[str, Any]) -> WayOut:
-    return WayOut(**item | {"hosts": tuple(item["hosts"]), "routes": tuple(map(_route, item["routes"]))})
+    return WayOut(**item | {"hosts": tuple(item["hosts"]), "routes": tuple(map(read_route, item["routes"]))})
 
 
 def _backend(number: int, item: dict[str, Any]) -> Backend:

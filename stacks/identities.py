@@ -10,7 +10,8 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from meshcert import naming
-from meshcert.contract import acknowledgements
+from meshcert.contract import acknowledgements, route_rows
+from meshcert.mesh import has_route_tables
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.constructs.identity import PUBLISHED_WITHIN, IdentityResources, TrustBundleResources, declared_bundles
 from stacks.constructs.python_function import PythonFunction
@@ -65,6 +66,9 @@ class IdentitiesStack(Stack):
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         self._acknowledgements(name)
+        self._has_routes = has_route_tables(mesh)
+        if self._has_routes:
+            self._table("Routes", naming.routes_table(name), key=route_rows.SERVICE)
         export = PythonFunction(
             self,
             "Export",
@@ -114,19 +118,20 @@ class IdentitiesStack(Stack):
                 deploy=deploy,
             ).published_after(bundles.values())
 
-    def _table(self, construct_id: str, name: str) -> dynamodb.Table:
+    def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
         return dynamodb.Table(
             self,
             construct_id,
             table_name=name,
-            partition_key=_text("name"),
+            partition_key=_text(key),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
             deletion_protection=self._protected,
             point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
                 point_in_time_recovery_enabled=True
             ),
-            # A table holds nothing that is lost for ever: a deploy writes the identities again, looks find the rest.
+            # A table holds nothing that is lost for ever: a deploy writes identities and routes again, looks find the
+            # rest.
             removal_policy=RemovalPolicy.DESTROY,
         )
 
@@ -189,6 +194,8 @@ class IdentitiesStack(Stack):
         """
         rights = MeshRights(mesh)
         identities = naming.identities_table(mesh)
+        writes_rows = ("dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem")
+        routes = [rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows)] if self._has_routes else []
         rights.attach(
             role,
             [
@@ -210,10 +217,9 @@ class IdentitiesStack(Stack):
                 rights.identity_secrets("CompareSecrets", "secretsmanager:GetSecretValue"),
                 # Changing a value needs both (Secrets Manager user guide, "Permissions for the KMS key").
                 self._through_secrets_manager("EncryptSecrets", "kms:GenerateDataKey", "kms:Decrypt"),
-                rights.table(
-                    "RememberIdentities", identities, "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"
-                ),
+                rights.table("RememberIdentities", identities, *writes_rows),
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
+                *routes,
             ],
         )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws, CfnOutput, Stack
+from aws_cdk import Aws, CfnOutput, CustomResource, Stack
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -12,10 +12,13 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_servicediscovery as servicediscovery
 
 from meshcert import naming
+from meshcert.deploying.routes import ROUTES_TYPE
+from meshcert.mesh import route_table
 from stacks.constructs.envoy_service import SUBNETS, EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer
+from stacks.constructs.identity import PUBLISHED_WITHIN
 from stacks.constructs.images import envoy_image
-from stacks.constructs.rights import ecs_tasks
+from stacks.constructs.rights import MeshRights, ecs_tasks
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -100,6 +103,9 @@ class ServicesStack(Stack):
                 if backend.name in callees:  # a node that DNS alone knows may run elsewhere
                     callees[backend.name].admit(caller, backend.port)
         for service, declared in mesh.services.items():
+            if routes := self._published_routes(mesh, service):
+                # New tasks read their routes at start.
+                services[service].service.node.add_dependency(routes)
             if declared.load_balancer:
                 balancer = GatewayBalancer(
                     self,
@@ -110,6 +116,31 @@ class ServicesStack(Stack):
                     protected=mesh.about.deletion_protection,
                 )
                 CfnOutput(self, f"{service}Address", value=balancer.dns_name)
+
+    def _published_routes(self, mesh: Mesh, service: str) -> CustomResource | None:
+        """
+        The custom resource that is complete once the deploy function has written a proxy's route table; None without.
+
+        It stands outside the task definition, so other routes alone replace no task; a deploy that fails takes them
+        back with everything else.
+        """
+        table = route_table(mesh, service)
+        if table is None:
+            return None
+        return CustomResource(
+            self,
+            f"{service}-routes",
+            resource_type=ROUTES_TYPE,
+            # By its name: an export would tie the stacks together.
+            service_token=MeshRights(mesh.name).arn("lambda", f"function:{naming.function(mesh.name, 'deploy')}"),
+            service_timeout=PUBLISHED_WITHIN,
+            properties={
+                "Mesh": mesh.name,
+                "Service": service,
+                "Version": table.version,
+                "Document": table.packed(),
+            },
+        )
 
     def _network(self, mesh: Mesh) -> tuple[ec2.Vpc, tuple[ec2.IVpcEndpoint, ...]]:
         through_nat = mesh.network.egress == "nat"

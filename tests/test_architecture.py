@@ -14,6 +14,7 @@ MOST_FILES = 15
 """In one folder of the product: more are a room that wants a wall."""
 LONG = {
     "envoy-image/entrypoint/supervisor.py": "PID 1 from start to end: one class of short methods, one after the other",
+    "envoy-image/entrypoint/watcher.py": "the wiring of a watcher's parts, one after the other, each in a few lines",
     "meshcert/publishing/preflight.py": "one check after the other, each short; together they are the pre-flight",
     "meshcert/errors.py": "the whole tree of errors in one place, as its own docstring draws it",
     "meshcert/mesh/checks/calls.py": "one rule after the other about who calls whom; each is short",

@@ -123,7 +123,9 @@ def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
     """Place and problem of settings that are well-formed but would give a configuration that Envoy refuses."""
     if not (proxy.listeners or proxy.ways_out):
         yield "listeners", "there is none"
-    if not proxy.application_port and not proxy.routes:
+    if not isinstance(proxy.route_table, str) or not isinstance(proxy.judges_paths, bool):
+        yield "route_table", "it is no name of a table, or judges_paths is not true or false"
+    if proxy.is_gateway and not (proxy.routes or proxy.route_table):
         yield "routes", "there is neither a route nor an application_port"
     for name in (*proxy.identities, *proxy.trust_bundles):
         if not _NAME.fullmatch(name):
@@ -215,6 +217,7 @@ def _addresses(environ: Mapping[str, str], paths: Paths, faults: list[Fault]) ->
         sds_socket=paths.sds_socket,
         ways_in=paths.ways_in,
         endpoints_directory=paths.endpoints,
+        routes_directory=paths.routes,
         listen=environ.get(LISTEN_ADDRESS) or default.listen,
         loopback=environ.get(LOOPBACK_ADDRESS) or default.loopback,
         dns_resolver=resolver,

@@ -8,7 +8,7 @@ watcher that died is being replaced: its connection waits in the queue until the
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.contract.environment import PROXY
 
@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     from entrypoint.xds.resources import ResourceStore
 
 _LONGEST_NAME = 100
+
+
+class Stores(NamedTuple):
+    """What Envoy is offered over its socket: a store for each type."""
+
+    secrets: ResourceStore
+    endpoints: ResourceStore
+    routes: ResourceStore
 
 
 def is_wanted(environ: Mapping[str, str]) -> bool:
@@ -69,23 +77,19 @@ def kept(listener: socket | None, environ: Mapping[str, str], path: str, log: Ca
         return None
 
 
-def serve(
-    listener: socket, secrets: ResourceStore, endpoints: ResourceStore, log: Log, envoy: Callable[[], int]
-) -> Never:
+def serve(listener: socket, stores: Stores, log: Log, envoy: Callable[[], int]) -> Never:
     """Serve :func:`discovery_socket` for ever, in a thread of its own."""
     from entrypoint.grpc.server import Server
 
-    server = Server("sds", [discovery_socket(listener, secrets, endpoints, log, envoy)], log)
-    for store in (secrets, endpoints):
+    server = Server("sds", [discovery_socket(listener, stores, log, envoy)], log)
+    for store in stores:
         store.on_change(server.wake)
     server.run()
 
 
-def discovery_socket(
-    listener: socket, secrets: ResourceStore, endpoints: ResourceStore, log: Log, envoy: Callable[[], int]
-) -> ServedSocket:
+def discovery_socket(listener: socket, stores: Stores, log: Log, envoy: Callable[[], int]) -> ServedSocket:
     """
-    Return the socket over which Envoy gets secrets and endpoints. Other programs of the same user may read them too.
+    Return the socket over which Envoy gets what is delivered. Other programs of the same user may read them too.
 
     Args:
         envoy: Tells Envoy's process id; 0 while there is none.
@@ -106,11 +110,15 @@ def discovery_socket(
     def warn_of_unknown_backend(asked: str) -> None:
         warnings.warning("eds-unknown-backend", asked=asked[:_LONGEST_NAME])
 
+    def warn_of_unknown_routes(asked: str) -> None:
+        warnings.warning("rds-unknown-routes", asked=asked[:_LONGEST_NAME])
+
     def is_envoy(peer: Peer) -> bool:
         return bool(peer.attributes["envoy"])
 
     services = {
-        **discovery_services(secrets, is_envoy, warn_of_unknown),
-        **discovery_services(endpoints, is_envoy, warn_of_unknown_backend),
+        **discovery_services(stores.secrets, is_envoy, warn_of_unknown),
+        **discovery_services(stores.endpoints, is_envoy, warn_of_unknown_backend),
+        **discovery_services(stores.routes, is_envoy, warn_of_unknown_routes),
     }
     return ServedSocket("sds", listener, services, {os.getuid()}, attributes_of=attributes_of)

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from socket import socket
 
     from entrypoint.aws.signed_connection import Session
+    from entrypoint.envoy.acceptance import SecretCounters
     from entrypoint.envoy.admin import Admin
     from entrypoint.envoy.handover import Handover
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
     from entrypoint.rotating.discovery import Discovery
     from entrypoint.rotating.polling import Polling
+    from entrypoint.rotating.routes import RouteDelivery
     from entrypoint.settings import Settings
 
 
@@ -90,13 +92,18 @@ def _run(arguments: WatcherArguments) -> int:
         settings = Settings.from_environ(arguments.environ)
         assert aws is not None
         parts = _Parts(arguments, settings, aws, log)
+        deadline = arguments.started + settings.start_deadline_s
         parts.begin_discovery()
         if not parts.resumes:
-            parts.first.install(arguments.started + settings.start_deadline_s)
+            parts.begin_routes(deadline)
+            parts.first.install(deadline)
+            parts.install_routes()
             parts.await_discovery()
             arguments.report(INSTALLED)
         parts.serve()
         if not arguments.accepted:
+            if parts.routes is not None:
+                parts.routes.wait_for_envoy()
             parts.first.wait_for_envoy()
             arguments.report(ACCEPTED)
         if parts.resumes:
@@ -151,7 +158,7 @@ class _Parts:
 
         over_socket = settings.proxy.delivery is DeliveryMode.SDS
         ways = _over_socket(arguments, settings, log) if over_socket else _by_files(settings)
-        self.handover, endpoints, self.serve = ways
+        self.handover, endpoints, routes, self.serve = ways
         self.secrets = secrets_of(settings.proxy, self.handover)
         lists = _revocation_lists(arguments, settings, aws.session)
         self.source = SecretSource(SecretsReader(aws.connection), time.time, lists)
@@ -161,6 +168,11 @@ class _Parts:
         self.discovery: Discovery | None = None
         if settings.proxy.discovered:
             self.discovery = _discovery(arguments, settings, aws.session, endpoints, log, resumes=self.resumes)
+        self.routes: RouteDelivery | None = None
+        if settings.proxy.route_table:
+            from entrypoint.rotating.routes import route_delivery
+
+            self.routes = route_delivery(settings, arguments.environ, aws.session, routes, log)
         self._endpoints_are_files = not over_socket
 
     def begin_discovery(self) -> None:
@@ -171,6 +183,17 @@ class _Parts:
             with self.first.writing():
                 self.discovery.prepare()
         self.discovery.start()
+
+    def begin_routes(self, deadline: float) -> None:
+        """Begin to read the route table, while the secrets are fetched."""
+        if self.routes is not None:
+            self.routes.begin(deadline)
+
+    def install_routes(self) -> None:
+        """Hand the route table over; raises as :meth:`RouteDelivery.install`, with SettingsInvalid for OSError."""
+        if self.routes is not None:
+            with self.first.writing():
+                self.routes.install()
 
     def await_discovery(self) -> None:
         """Wait for endpoints if Envoy would start without them; over the socket it waits for them itself."""
@@ -218,7 +241,16 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
     standings = Standings(proxy, secrets, _admin(settings), by_dns)
     rotation = Rotation(proxy, secrets, parts.source, trial=trial, standings=standings, log=log)
     acknowledgements = acknowledgement_writer(settings, arguments.environ, aws.platform, aws.session, log)
-    return Polling(proxy.poll_interval_s, rotation.look, standings, acknowledgements)
+    routes = parts.routes
+    if routes is None:
+        return Polling(proxy.poll_interval_s, rotation.look, standings, acknowledgements)
+
+    def look() -> None:
+        # First: it takes one call, and a rotation may take long.
+        routes.look()
+        rotation.look()
+
+    return Polling(proxy.poll_interval_s, look, standings, acknowledgements, routes=routes.standing)
 
 
 def _revocation_lists(arguments: WatcherArguments, settings: Settings, session: Session) -> RevocationLists | None:
@@ -231,19 +263,25 @@ def _revocation_lists(arguments: WatcherArguments, settings: Settings, session: 
     return revocation_lists(arguments.environ, settings.region, session, time.time)
 
 
-def _by_files(settings: Settings) -> tuple[Handover, Handover, Callable[[], object]]:
-    """The handovers of secrets and of endpoints; Envoy itself reads the files."""
+def _by_files(settings: Settings) -> tuple[Handover, Handover, Handover, Callable[[], object]]:
+    """The handovers of secrets, of endpoints and of routes; Envoy itself reads the files."""
     from entrypoint.envoy.handover import FileHandover
     from entrypoint.envoy.install import ResourceFiles
 
+    def counters(admin: Admin) -> dict[str, SecretCounters]:
+        from entrypoint.envoy.acceptance import route_counters  # not needed to install
+
+        return route_counters(admin)
+
     folders = (settings.paths.secrets, settings.paths.endpoints)
     secrets, endpoints = (FileHandover(ResourceFiles(folder), lambda: _admin(settings)) for folder in folders)
-    return secrets, endpoints, lambda: None
+    routes = FileHandover(ResourceFiles(settings.paths.routes), lambda: _admin(settings), counters)
+    return secrets, endpoints, routes, lambda: None
 
 
 def _over_socket(
     arguments: WatcherArguments, settings: Settings, log: Log
-) -> tuple[Handover, Handover, Callable[[], object]]:
+) -> tuple[Handover, Handover, Handover, Callable[[], object]]:
     """
     The handovers over the socket, and how to start its server, whose thread loads HTTP/2 while Envoy starts.
 
@@ -252,23 +290,29 @@ def _over_socket(
     import threading
 
     from entrypoint.rotating.secret import wanted_secrets
+    from entrypoint.sockets import Stores
     from entrypoint.xds.endpoints import ENDPOINTS, endpoints_body
     from entrypoint.xds.handover import SocketHandover
     from entrypoint.xds.resources import ResourceStore
+    from entrypoint.xds.routes import ROUTES, route_configuration_body
     from entrypoint.xds.secrets import SECRETS, secret_body
+    from meshcert.envoy import route_names
     from meshcert.errors import Fault, SettingsInvalid
 
     if (listener := arguments.sds_socket) is None:
         problem = f"no socket could be made in {settings.paths.folder}"
         raise SettingsInvalid("environment", (Fault(MATERIAL_DIR, problem, "An earlier line of this log says why"),))
-    secrets = ResourceStore(SECRETS, (wanted.name for wanted in wanted_secrets(settings.proxy)))
-    endpoints = ResourceStore(ENDPOINTS, (backend.name for backend in settings.proxy.discovered))
+    stores = Stores(
+        ResourceStore(SECRETS, (wanted.name for wanted in wanted_secrets(settings.proxy))),
+        ResourceStore(ENDPOINTS, (backend.name for backend in settings.proxy.discovered)),
+        ResourceStore(ROUTES, route_names(settings.proxy)),
+    )
 
     def in_thread() -> None:
         try:
             from entrypoint.sockets import serve
 
-            serve(listener, secrets, endpoints, log, arguments.envoy)
+            serve(listener, stores, log, arguments.envoy)
         except Exception as error:  # noqa: BLE001  without this thread Envoy gets nothing: a new watcher has one
             from entrypoint.log import place_of
 
@@ -280,7 +324,12 @@ def _over_socket(
         return _admin(settings)
 
     start = threading.Thread(target=in_thread, name="sds", daemon=True).start
-    return SocketHandover(secrets, secret_body, admin), SocketHandover(endpoints, endpoints_body, admin), start
+    return (
+        SocketHandover(stores.secrets, secret_body, admin),
+        SocketHandover(stores.endpoints, endpoints_body, admin),
+        SocketHandover(stores.routes, route_configuration_body, admin),
+        start,
+    )
 
 
 def _admin(settings: Settings) -> Admin:

@@ -13,6 +13,8 @@ from meshcert.lifecycle.ports import Lease
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from meshcert.deploying.routes import PublishedRoutes
+    from meshcert.errors import MeshcertError
     from meshcert.identity import Identity
     from meshcert.lifecycle.audit import AuditEntry
 
@@ -114,6 +116,31 @@ class InMemoryMessages:
     def send(self, messages: Mapping[str, int], because: str) -> None:
         """SendMessageBatch."""
         self.sent.append((dict(messages), because))
+
+
+class InMemoryRoutes:
+    """The table ``routes``: versions, the newest first."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, tuple[PublishedRoutes, ...]] = {}
+        self.error: MeshcertError | None = None
+
+    def publish(self, routes: PublishedRoutes) -> None:
+        """GetItem, then UpdateItem."""
+        self._fail()
+        row = self.rows.get(routes.service, ())
+        kept = row[1:] if row and row[0].version == routes.version else row[:1]
+        self.rows[routes.service] = (routes, *kept)
+
+    def forget(self, service: str, owner: str) -> None:
+        """DeleteItem on condition."""
+        self._fail()
+        if service in self.rows and self.rows[service][0].owner == owner:
+            del self.rows[service]
+
+    def _fail(self) -> None:
+        if self.error:
+            raise self.error
 
 
 class InMemoryIdentities:

@@ -1,4 +1,4 @@
-"""The deploy function: publishes an identity or a trust bundle on request of CloudFormation."""
+"""The deploy function: publishes an identity, a trust bundle or routes on request of CloudFormation."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from botocore.config import Config
 
+from meshcert import naming
 from meshcert.aws.acm import Acm
 from meshcert.aws.cloudformation import require_response_url, send_answer
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
+from meshcert.aws.tables.routes import RouteTableRows
 from meshcert.clock import SystemClock
 from meshcert.deploying.custom_resource import Deployment, answer
 from meshcert.errors import RequestInvalid
@@ -58,6 +60,7 @@ def build() -> Deployment:
         sources=sources,
         table=Identities(tables.Table(settings.identities_table), settings.mesh),
         marks=LifecycleRows(tables.Table(settings.lifecycle_table)),
+        routes=RouteTableRows(tables.Table(naming.routes_table(settings.mesh))),
         bundles=read_bundles(settings.trust_bundles),
     )
 
@@ -66,7 +69,7 @@ def build() -> Deployment:
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, str]:
     """
-    Bring an identity or a trust bundle up to date, and answer CloudFormation.
+    Bring an identity, a trust bundle or a service's routes up to date, and answer CloudFormation.
 
     Trigger: CloudFormation, which waits for the answer. Nobody else should invoke this function, but IAM cannot say so;
     what a request names is therefore checked against what the mesh's and the resource's own names give.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
-from meshcert.envoy.listeners import listener_name
+from meshcert.envoy import listener_name
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.edges.pairs import Manner, Pair, backend_for
 

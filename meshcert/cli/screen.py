@@ -248,6 +248,10 @@ def _show_service(screen: Screen, service: dict[str, Any], document: dict[str, A
         if task["error"]:
             refused = f"refused {short(task['refused'])}: " if task["refused"] else ""
             screen.paragraph("    !", refused + task["error"], "red")
+        if routes := task.get("routes"):
+            refused = f", refused {short(routes['refused'])}" if routes["refused"] else ""
+            why = f": {routes['error']}" if routes["error"] else ""
+            screen.paragraph("    routes", f"{short(routes['version']) or 'none'}{refused}{why}", "red" if why else "")
 
 
 def _task_note(task: dict[str, Any], current: str | None, sight: Sight) -> tuple[str, str]:

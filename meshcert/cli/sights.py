@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert.issuing.issuer import Issuance, ValidityPeriod
@@ -128,6 +128,7 @@ class Sight:
             "said_at": said.at if said else None,
             "refused": (said.refused or None) if said else None,
             "error": (said.error or None) if said else None,
+            **({"routes": asdict(said.routes)} if said and said.routes else {}),
         }
 
     def _served_validity(self, said: Acknowledgement) -> tuple[str, ValidityPeriod | None]:

@@ -19,6 +19,9 @@ EXPIRES = "expires"
 """When DynamoDB may delete the row."""
 SECRETS = "secrets"
 """A map of the fields below for each identity, by its name."""
+ROUTES = "routes"
+"""A map of version, refused version and error for the task's route table; missing without one, and in rows of earlier
+versions."""
 
 VERSION = "version"
 """The version that Envoy serves."""

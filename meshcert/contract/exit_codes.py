@@ -14,10 +14,12 @@ SIGNAL_BASE = 128
 
 EXIT_CODES = {
     STOPPED: "stopped by SIGTERM or SIGINT, after draining",
-    SETTINGS: "the environment is incomplete or wrong, or the material folder is full; the log lists every fault",
+    SETTINGS: "the environment is incomplete or wrong, the material folder is full, or no routes of the "
+    "service's row can be used; the log lists every fault",
     BAD_MATERIAL: "a secret cannot be read, failed the pre-flight, was rejected by Envoy at start, "
     "or was still QUARANTINED at the start deadline",
-    NOT_PUBLISHED: "a secret still held the template's placeholder at the start deadline",
+    NOT_PUBLISHED: "a secret still held the template's placeholder at the start deadline, or the service had no "
+    "row of routes",
     AWS_UNAVAILABLE: "AWS could not be reached, throttled or failed until the start deadline",
     INTERNAL: "a fault of this program; the log names its place",
     ENVOY: "Envoy could not be started, or ended by itself",

@@ -1,5 +1,5 @@
 """
-The custom resources ``Custom::MeshcertIdentity`` and ``Custom::MeshcertTrustBundle``.
+The custom resources ``Custom::MeshcertIdentity``, ``Custom::MeshcertTrustBundle`` and ``Custom::MeshcertRoutes``.
 
 CloudFormation waits up to an hour for an answer and rolls back on ``FAILED``, so every request is answered, and every
 reason says what to do next. In a fresh deploy, rights and certificates may take up to a minute to arrive; only this
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshcert.deploying.properties import read_identity, read_trust_bundle, trusted_by_peers, trusted_roots
+from meshcert.deploying.routes import ROUTES_TYPE, forget_routes, read_routes, routes_id
 from meshcert.errors import (
     AccessDenied,
     Fault,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from meshcert.clock import Clock
+    from meshcert.deploying.routes import RouteRows
     from meshcert.identity import Identity, IdentityTable
     from meshcert.publishing.declared_bundles import DeclaredBundle
     from meshcert.publishing.ports import LookMarks
@@ -59,6 +61,7 @@ class Deployment:
     Args:
         mesh: Name of the mesh that this function belongs to.
         bundles: The CAs of each hierarchy's trust bundle, as the stacks declare them.
+        routes: The table ``routes``; it exists if a service of the mesh has a route table.
         marks: The table ``lifecycle``, to request a look at an identity once its material is published.
         patience_s: Longest wait for rights and certificates of a fresh deploy, seconds.
     """
@@ -67,6 +70,7 @@ class Deployment:
     sources: Sources
     table: IdentityTable
     marks: LookMarks
+    routes: RouteRows
     bundles: Mapping[str, DeclaredBundle]
     patience_s: float = 60.0
 
@@ -75,8 +79,8 @@ def answer(event: Event, build: Callable[[], Deployment], log: str) -> dict[str,
     """
     Carry out a request of CloudFormation, and return the answer to send.
 
-    Create and Update bring the identity or trust bundle up to date and write the identity's row. Delete removes the row
-    and leaves CA, certificate and secret to CloudFormation.
+    Create and Update bring identity, trust bundle or routes up to date, and write the row of an identity or of a
+    service's routes. Delete removes the row and leaves CA, certificate and secret to CloudFormation.
 
     Args:
         build: Makes the ports that the request needs. If it fails, the answer says so.
@@ -110,6 +114,10 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
     if event.get("ResourceType") == IDENTITY_TYPE:
         identity = read_identity(properties, deployment.mesh, _owner(event))
         return identity.name, _retry(deployment, lambda: _deploy(identity, event, deployment))
+    if event.get("ResourceType") == ROUTES_TYPE:
+        routes = read_routes(properties, deployment.mesh, _owner(event))
+        _retry(deployment, lambda: deployment.routes.publish(routes))
+        return routes_id(routes.service), None
     fault = Fault("ResourceType", f"{event.get('ResourceType')} is not ours", f"Use {IDENTITY_TYPE}")
     raise RequestInvalid("custom resource", (fault,))
 
@@ -196,11 +204,13 @@ def _row(name: str, table: IdentityTable) -> Identity | None:
 
 def _forget(event: Event, deployment: Deployment) -> str:
     """
-    Delete an identity's row, and return the physical id.
+    Delete the row of an identity or of a service's routes, and return the physical id.
 
     It is the identity's name, unless nothing was created or it is a trust bundle; then there is no row.
     """
     physical_id = _physical_id(event)
+    if event.get("ResourceType") == ROUTES_TYPE:
+        forget_routes(physical_id, _owner(event), deployment.routes)
     if event.get("ResourceType") == IDENTITY_TYPE and physical_id != _NOTHING_CREATED:
         _retry(deployment, lambda: deployment.table.forget(physical_id, _owner(event)))
         # A look at an identity that is no longer declared deletes what was remembered of it.
@@ -230,8 +240,11 @@ def _physical_id(event: Event) -> str:
 
     For a failed create, it is the id that the resource would have had: CloudFormation then sends a delete with this id.
     """
-    given, declared = event.get("PhysicalResourceId"), event.get("ResourceProperties", {}).get("Identity")
-    name = given or (declared if event.get("ResourceType") == IDENTITY_TYPE else None)
+    properties = event.get("ResourceProperties", {})
+    declared = properties.get("Identity") if event.get("ResourceType") == IDENTITY_TYPE else None
+    if event.get("ResourceType") == ROUTES_TYPE and properties.get("Service"):
+        declared = routes_id(str(properties["Service"]))
+    name = event.get("PhysicalResourceId") or declared
     return name if isinstance(name, str) and name else _NOTHING_CREATED
 
 

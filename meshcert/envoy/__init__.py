@@ -13,7 +13,7 @@ from meshcert.envoy.addresses import Addresses
 from meshcert.envoy.bootstrap import bootstrap
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
 from meshcert.envoy.endpoints import TaskAddress, endpoints_resource
-from meshcert.envoy.listeners import listener_name
+from meshcert.envoy.http.route_configurations import listener_name, route_configurations, route_names
 from meshcert.envoy.secrets import (
     discovery_response,
     identity_name,
@@ -35,6 +35,8 @@ __all__ = [
     "identity_name",
     "identity_resource",
     "listener_name",
+    "route_configurations",
+    "route_names",
     "secrets_used",
     "trust_name",
     "trust_resource",

@@ -16,8 +16,9 @@ class Addresses(NamedTuple):
         listen: Address that the listeners bind.
         loopback: Address of the application in the same task, and of Envoy's admin interface.
         dns_resolver: ``host:port`` of the DNS server; empty for those of ``/etc/resolv.conf``.
-        sds_socket: Path of the Unix socket that serves secrets and endpoints if they are not delivered as files.
+        sds_socket: Path of the Unix socket that serves what is not delivered as files: secrets, endpoints, routes.
         endpoints_directory: Folder with an EDS resource file for each backend.
+        routes_directory: Folder with an RDS resource file for each route configuration of a route table.
         ways_in: Path of the file with the listeners that wait for the application.
     """
 
@@ -28,6 +29,7 @@ class Addresses(NamedTuple):
     sds_socket: str = ""
     ways_in: str = ""
     endpoints_directory: str = ""
+    routes_directory: str = ""
 
 
 def socket_address(address: str, port: int) -> dict[str, Any]:

@@ -25,6 +25,7 @@ DNS_CLUSTER = f"{_PREFIX}clusters.dns.v3.DnsCluster"
 CARES_RESOLVER = f"{_PREFIX}network.dns_resolver.cares.v3.CaresDnsResolverConfig"
 DOWNSTREAM_CONNECTIONS = f"{_PREFIX}resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
 
+ROUTE_CONFIGURATION = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 CLUSTER_LOAD_ASSIGNMENT = "type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment"
 
 

@@ -140,6 +140,22 @@ class Workload:
 
 
 @dataclass(frozen=True)
+class RoutesServed:
+    """
+    The route table that an instance reports to serve.
+
+    Args:
+        version: SHA-256 of the document; empty if it serves none.
+        refused: A version that it refused to take over.
+        error: Why it refused that version, or what is in the way of a newer one.
+    """
+
+    version: str
+    refused: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Acknowledgement:
     """
     The version of one identity that an instance reports to serve.
@@ -153,6 +169,7 @@ class Acknowledgement:
         refused_by: The upstream hosts (``NAME@ADDRESS``) that refused that version in a trial; empty if it is the
             instance's own judgement, or if the instance does not name them.
         error: Why it refused that version.
+        routes: What it reports of its routes; None if its proxy has no route table.
     """
 
     at: dt.datetime
@@ -162,6 +179,7 @@ class Acknowledgement:
     refused: str = ""
     error: str = ""
     refused_by: tuple[str, ...] = ()
+    routes: RoutesServed | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
 from meshcert import naming
-from meshcert.mesh import proxy_settings
+from meshcert.mesh import proxy_settings, route_table, task_settings
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.revocation_bucket import bucket_name
@@ -103,7 +103,7 @@ class EnvoyService(Construct):
             execution_role=surroundings.execution_role,
         )
         TaskContainers(self, task, surroundings.envoy, surroundings.platform, self._logs, self._declared.drain_s).add(
-            self.proxy, self._declared.application
+            task_settings(mesh, construct_id), self._declared.application
         )
         self.group = ec2.SecurityGroup(
             self,
@@ -202,7 +202,7 @@ class EnvoyService(Construct):
         return Duration.seconds(grace_s) if grace_s > LONGEST_START_PERIOD_S else None
 
     def _task_role(self) -> iam.Role:
-        """A role that reads its own identity and its peers' trust bundles, and writes its own acknowledgements."""
+        """A role that reads its own identity, routes and its peers' trust bundles, and writes its acknowledgements."""
         mesh = self._surroundings.mesh.name
         role = iam.Role(
             self,
@@ -212,6 +212,11 @@ class EnvoyService(Construct):
             description=f"meshcert {mesh}: tasks of {self._name}",
         )
         self._allow_discovery(role)
+        if route_table(self._surroundings.mesh, self._name):
+            routes = MeshRights(mesh).own_rows(
+                "ReadItsRoutes", naming.routes_table(mesh), self._name, "dynamodb:GetItem"
+            )
+            role.add_to_policy(routes)
         references = [*self.proxy.identities.values(), *self.proxy.trust_bundles.values()]
         if not references:
             return role
@@ -240,11 +245,8 @@ class EnvoyService(Construct):
             role.add_to_policy(
                 iam.PolicyStatement(sid="ReadRevocationLists", actions=["s3:GetObject"], resources=lists)
             )
-        acknowledge = MeshRights(mesh).table("Acknowledge", naming.acknowledgements_table(mesh), "dynamodb:PutItem")
-        # "For all" is true of no keys at all, so their presence is asked for too (IAM guide, "Set operators").
-        acknowledge.add_condition("ForAllValues:StringEquals", {"dynamodb:LeadingKeys": [self._name]})
-        acknowledge.add_condition("Null", {"dynamodb:LeadingKeys": "false"})
-        role.add_to_policy(acknowledge)
+        table = naming.acknowledgements_table(mesh)
+        role.add_to_policy(MeshRights(mesh).own_rows("Acknowledge", table, self._name, "dynamodb:PutItem"))
         return role
 
     def _allow_discovery(self, role: iam.Role) -> None:

@@ -59,6 +59,14 @@ class MeshRights:
         resource = f"table/{name}/index/{index}" if index else f"table/{name}"
         return _allow(sid, actions, self.arn("dynamodb", resource))
 
+    def own_rows(self, sid: str, name: str, key: str, *actions: str) -> iam.PolicyStatement:
+        """A statement on the rows of a table with one partition key."""
+        statement = self.table(sid, name, *actions)
+        # "For all" is true of no keys at all, so their presence is asked for too (IAM guide, "Set operators").
+        statement.add_condition("ForAllValues:StringEquals", {"dynamodb:LeadingKeys": [key]})
+        statement.add_condition("Null", {"dynamodb:LeadingKeys": "false"})
+        return statement
+
     def services(self, sid: str, *actions: str) -> iam.PolicyStatement:
         """A statement on the ECS services of the mesh's cluster."""
         return _allow(sid, actions, self._of_cluster("service"))

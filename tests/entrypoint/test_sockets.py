@@ -21,6 +21,7 @@ from entrypoint.grpc.wire import field
 from entrypoint.log import Log
 from entrypoint.xds.endpoints import ENDPOINTS
 from entrypoint.xds.resources import ResourceStatus, ResourceStore, VersionedResource
+from entrypoint.xds.routes import ROUTES
 from entrypoint.xds.secrets import SECRETS
 from entrypoint.xds.subscriptions import discovery_services
 from evidence.fixtures.container import eventually
@@ -41,10 +42,8 @@ class Secrets(Served):
 
     def __init__(self, path: str, envoy: int) -> None:
         self.store = ResourceStore(SECRETS, [TRUST, TELLER])
-        endpoints = ResourceStore(ENDPOINTS, [])
-        super().__init__(
-            path, lambda wire, log: sockets.discovery_socket(wire, self.store, endpoints, log, lambda: envoy)
-        )
+        stores = sockets.Stores(self.store, ResourceStore(ENDPOINTS, []), ResourceStore(ROUTES, []))
+        super().__init__(path, lambda wire, log: sockets.discovery_socket(wire, stores, log, lambda: envoy))
         self.store.on_change(self.server.wake)
         self.store.offer(TELLER, VersionedResource("v1", field(2, "of v1")))
 

@@ -1,4 +1,4 @@
-"""The one call that this container makes to Amazon DynamoDB: replace an item."""
+"""The two calls that this container makes to Amazon DynamoDB: replace an item, and read one."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class OneRequestConnection(JsonConnection, Protocol):
 
 class DynamoDb:
     """
-    Writes items to DynamoDB, without retries.
+    Writes and reads items of DynamoDB, without retries.
 
     Args:
         connect: Begins a connection to the region's endpoint. Each request gets a new one: DynamoDB closes an idle one
@@ -50,13 +50,36 @@ class DynamoDb:
             AwsRefused: If AWS refuses.
             IdentityMissing: If there is no such table.
         """
+        self._ask("PutItem", table, {"Item": {name: attribute(value) for name, value in item.items()}})
+
+    def get(self, table: str, key: Mapping[str, str]) -> dict[str, Any] | None:
+        """
+        Read an item as it is now (dynamodb:GetItem, a consistent read).
+
+        Returns:
+            Its attributes, of which only texts, numbers and maps are read; None if there is no such item.
+
+        Raises:
+            AwsUnavailable: If AWS cannot answer now, or not as DynamoDB does.
+            AwsRefused: If AWS refuses.
+            IdentityMissing: If there is no such table.
+        """
+        key_of_item = {name: attribute(value) for name, value in key.items()}
+        item = self._ask("GetItem", table, {"Key": key_of_item, "ConsistentRead": True}).get("Item")
+        if item is None:
+            return None
+        try:
+            return {name: plain_value(value) for name, value in item.items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise AwsUnavailable("dynamodb:GetItem", table, "the answer is no item") from error
+
+    def _ask(self, operation: str, table: str, question: dict[str, Any]) -> dict[str, Any]:
         try:
             connection = self._connect()
         except ValueError as error:
-            raise AwsUnavailable("dynamodb:PutItem", table, f"AWS_ENDPOINT_URL: {error}") from error
+            raise AwsUnavailable(f"dynamodb:{operation}", table, f"AWS_ENDPOINT_URL: {error}") from error
         try:
-            question = {"TableName": table, "Item": {name: attribute(value) for name, value in item.items()}}
-            _SERVICE.call(connection, "PutItem", table, question, REQUEST_TIMEOUT_S)
+            return _SERVICE.call(connection, operation, table, {"TableName": table, **question}, REQUEST_TIMEOUT_S)
         finally:
             connection.close()
 
@@ -68,3 +91,22 @@ def attribute(value: Value) -> dict[str, Any]:
     if isinstance(value, int):
         return {"N": str(value)}
     return {"M": {name: attribute(inner) for name, inner in value.items()}}
+
+
+def plain_value(value: Mapping[str, Any]) -> Any:
+    """
+    The value of DynamoDB's ``AttributeValue``; None for a kind that no row of ours has.
+
+    Raises:
+        AttributeError, TypeError, ValueError: If it has not the form of one.
+    """
+    ((kind, content),) = value.items()
+    match kind:
+        case "S":
+            return content
+        case "N":
+            return int(content)
+        case "M":
+            return {name: plain_value(inner) for name, inner in content.items()}
+        case _:
+            return None

@@ -1,4 +1,4 @@
-"""Envoy's own report on its secrets: counters and certificates."""
+"""Envoy's own report on what it was handed: counters of secrets and routes, and certificates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 class SecretCounters(NamedTuple):
     """
-    Envoy's counters of one secret (``sds.<name>.*``).
+    Envoy's counters of one secret (``sds.<name>.*``), or of another resource that is delivered.
 
     Args:
         accepted: ``update_success``.
@@ -40,10 +40,14 @@ def secret_counters(admin: Admin) -> dict[str, SecretCounters]:
     Raises:
         OSError: If Envoy does not answer, or not as Envoy does.
     """
+    return _counters(admin, "/stats?filter=%5Esds%5C.", "sds.")
+
+
+def _counters(admin: Admin, path: str, before_name: str) -> dict[str, SecretCounters]:
     found: dict[str, SecretCounters] = {}
-    for line in admin.get("/stats?filter=%5Esds%5C.").splitlines():
+    for line in admin.get(path).splitlines():
         stat, _, value = line.partition(": ")
-        name, _, counter = stat.removeprefix("sds.").rpartition(".")
+        name, _, counter = stat.partition(before_name)[2].rpartition(".")
         before = found.get(name, SecretCounters())
         try:
             match counter:
@@ -58,6 +62,16 @@ def secret_counters(admin: Admin) -> dict[str, SecretCounters]:
         except ValueError as error:
             raise ConnectionError(f"GET /stats: {stat} is no number") from error
     return found
+
+
+def route_counters(admin: Admin) -> dict[str, SecretCounters]:
+    """
+    The same counters of every route configuration (``http.<stat_prefix>.rds.<name>.*``), by its name.
+
+    Raises:
+        OSError: If Envoy does not answer, or not as Envoy does.
+    """
+    return _counters(admin, "/stats?filter=%5Ehttp%5C..*%5C.rds%5C.", ".rds.")
 
 
 class Leaf(NamedTuple):

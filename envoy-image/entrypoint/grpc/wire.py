@@ -87,7 +87,11 @@ def field(number: int, value: str | bytes | int) -> bytes:
         return b""
     if isinstance(value, int):
         return _number(number << 3 | _VARINT) + _number(value)
-    content = value.encode() if isinstance(value, str) else value
+    return present(number, value.encode() if isinstance(value, str) else value)
+
+
+def present(number: int, content: bytes) -> bytes:
+    """Write one field with a length, also an empty one: a message or a choice's text says something by being there."""
     return _number(number << 3 | _BYTES) + _number(len(content)) + content
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from entrypoint.aws.signed_connection import Session
     from entrypoint.log import Log
     from entrypoint.platform import ContainerPlatform
+    from entrypoint.rotating.routes import RouteStanding
     from entrypoint.rotating.standing import Standing
     from entrypoint.settings import Settings
     from meshcert.proxy import ProxySettings
@@ -70,22 +71,24 @@ class AcknowledgementWriter:
         self._clock = clock or ProcessClock()
         self._task = ""
         self._standings: Mapping[str, Standing] = {}
+        self._routes: RouteStanding | None = None
         self._attempts = 0
         self._reasons: set[str] = set()
         self.due_at = 0.0
         """When the row is written next if nothing changes, in monotonic time."""
 
-    def write(self, standings: Mapping[str, Standing]) -> None:
+    def write(self, standings: Mapping[str, Standing], routes: RouteStanding | None = None) -> None:
         """
         Write this task's row if it is due or something has changed; never raises.
 
         Args:
             standings: By identity name; empty while they are unknown.
+            routes: Of the route table; None for a proxy without one.
         """
         if not standings:
             return
-        if standings != self._standings:
-            self._standings = dict(standings)
+        if (standings, routes) != (self._standings, self._routes):
+            self._standings, self._routes = dict(standings), routes
             self._attempts = 0
         elif self._clock.monotonic() < self.due_at:
             return
@@ -100,7 +103,7 @@ class AcknowledgementWriter:
 
     def _put(self) -> None:
         self._task = self._task or self._find_task()
-        item = row(self._proxy, self._task, int(self._clock.now()), self._standings)
+        item = row(self._proxy, self._task, int(self._clock.now()), self._standings, self._routes)
         self._table.put(self._proxy.acknowledgements, item)
 
     def _failed(self, reason: str) -> None:
@@ -120,7 +123,9 @@ class AcknowledgementWriter:
         self._log.debug("acknowledged", secrets={name: standing.version for name, standing in self._standings.items()})
 
 
-def row(proxy: ProxySettings, task: str, at: int, standings: Mapping[str, Standing]) -> dict[str, Value]:
+def row(
+    proxy: ProxySettings, task: str, at: int, standings: Mapping[str, Standing], routes: RouteStanding | None = None
+) -> dict[str, Value]:
     """
     A task's row.
 
@@ -130,8 +135,14 @@ def row(proxy: ProxySettings, task: str, at: int, standings: Mapping[str, Standi
         task: The task's ARN.
         at: When the row is written, seconds since 1970, UTC.
         standings: By identity name.
+        routes: Of the route table; None for a proxy without one.
     """
+    of_routes: dict[str, Value] = {}
+    if routes:
+        told = {field.VERSION: routes.version, field.REFUSED: routes.refused, field.ERROR: routes.error}
+        of_routes = {field.ROUTES: told}
     return {
+        **of_routes,
         field.SERVICE: proxy.service,
         field.TASK: task,
         field.SCHEMA: field.SCHEMA_VERSION,

@@ -21,6 +21,8 @@ from meshcert.errors import (
     MaterialRejected,
     MeshcertError,
     Rejected,
+    RoutesNotPublished,
+    RouteTableUnusable,
     SecretMalformed,
     SecretNotPublished,
     SettingsInvalid,
@@ -46,6 +48,9 @@ _EXIT_CODES: tuple[tuple[type[MeshcertError], int], ...] = (
     (MaterialRejected, exit_codes.BAD_MATERIAL),
     (VersionQuarantined, exit_codes.BAD_MATERIAL),
     (SecretNotPublished, exit_codes.NOT_PUBLISHED),
+    (RoutesNotPublished, exit_codes.NOT_PUBLISHED),
+    # Not BAD_MATERIAL: a certificate's label goes back for that.
+    (RouteTableUnusable, exit_codes.SETTINGS),
     (AwsUnavailable, exit_codes.AWS_UNAVAILABLE),
     (AwsRefused, exit_codes.AWS_REFUSED),
     (IdentityMissing, exit_codes.AWS_REFUSED),

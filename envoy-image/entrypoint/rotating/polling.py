@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from entrypoint.rotating.acknowledgements import AcknowledgementWriter
+    from entrypoint.rotating.routes import RouteStanding
     from entrypoint.rotating.standing import Standings
 
 _SHORTEST_WAIT = 0.8
@@ -23,7 +24,8 @@ class Polling:
 
     Args:
         interval_s: Longest time from the start of one look to the start of the next, seconds; jitter only shortens it.
-        standings: Returns what is acknowledged.
+        standings: Returns what is acknowledged of each identity.
+        routes: Returns what is acknowledged of the route table; None for a proxy without one.
         acknowledgements: Writes that; None if acknowledgements are off.
     """
 
@@ -34,11 +36,14 @@ class Polling:
         standings: Standings,
         acknowledgements: AcknowledgementWriter | None,
         clock: ProcessClock | None = None,
+        *,
+        routes: Callable[[], RouteStanding] | None = None,
     ) -> None:
         self._interval_s = interval_s
         self._look = look
         self._standings = standings
         self._acknowledgements = acknowledgements
+        self._routes = routes
         self._clock = clock or ProcessClock()
 
     def run(self) -> Never:
@@ -54,7 +59,7 @@ class Polling:
 
     def _acknowledge(self) -> None:
         if self._acknowledgements:
-            self._acknowledgements.write(self._standings.read())
+            self._acknowledgements.write(self._standings.read(), self._routes() if self._routes else None)
 
     def _wait_until(self, looks_at: float) -> None:
         """Wait for the next look, and acknowledge meanwhile, unless that could delay the look."""

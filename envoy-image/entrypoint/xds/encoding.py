@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from entrypoint.grpc.wire import field
+from entrypoint.grpc.wire import field, present
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from meshcert.envoy.api import Json
 
-    Fields = Mapping[str, "tuple[int, Fields]"]
-    """A message's fields by their names: number, and the fields of a message in it (none for text and numbers)."""
+    Fields = Mapping[str, "tuple[int, Fields | Callable[[Any], bytes]]"]
+    """
+    A message's fields by their names: number, and the fields of a message in it (none for text and numbers), or what
+    encodes a message that is written otherwise in JSON.
+    """
 
 
 def encoded(values: Json, known: Fields) -> bytes:
@@ -30,5 +33,9 @@ def encoded(values: Json, known: Fields) -> bytes:
     return message
 
 
-def _written(number: int, value: Any, inner: Fields) -> bytes:
-    return field(number, encoded(value, inner) if isinstance(value, dict) else value)
+def _written(number: int, value: Any, inner: Fields | Callable[[Any], bytes]) -> bytes:
+    if callable(inner):
+        return present(number, inner(value))
+    if isinstance(value, dict):
+        return present(number, encoded(value, inner))
+    return present(number, value.encode()) if isinstance(value, str) else field(number, value)

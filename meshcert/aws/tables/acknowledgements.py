@@ -15,7 +15,7 @@ from meshcert.aws.errors import aws_errors
 from meshcert.clock import believed
 from meshcert.contract import acknowledgements as field
 from meshcert.errors import AwsUnavailable
-from meshcert.lifecycle.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement, RoutesServed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -90,12 +90,17 @@ def _read(row: Mapping[str, Any], now: dt.datetime) -> Mapping[str, Acknowledgem
         if len(secrets) > _MOST_SECRETS:
             return None
         at = min(_time(row[field.AT]), now)
-        return {name: _acknowledgement(at, secret) for name, secret in secrets.items()}
+        routes = _routes(row[field.ROUTES]) if field.ROUTES in row else None
+        return {name: _acknowledgement(at, secret, routes) for name, secret in secrets.items()}
     except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
         return None
 
 
-def _acknowledgement(at: dt.datetime, secret: Mapping[str, Any]) -> Acknowledgement:
+def _routes(told: Mapping[str, Any]) -> RoutesServed:
+    return RoutesServed(_text(told[field.VERSION]), _text(told[field.REFUSED]), _text(told[field.ERROR]))
+
+
+def _acknowledgement(at: dt.datetime, secret: Mapping[str, Any], routes: RoutesServed | None) -> Acknowledgement:
     not_after = secret.get(field.NOT_AFTER)
     return Acknowledgement(
         at=at,
@@ -105,6 +110,7 @@ def _acknowledgement(at: dt.datetime, secret: Mapping[str, Any]) -> Acknowledgem
         refused=_text(secret.get(field.REFUSED, "")),
         error=_text(secret.get(field.ERROR, "")),
         refused_by=_hosts(secret.get(field.REFUSED_BY, "")),
+        routes=routes,
     )
 
 

@@ -16,41 +16,31 @@ from meshcert.envoy.connection_cap import cut_connections
 from meshcert.envoy.http.paths import judged_paths
 from meshcert.envoy.http.request_log import request_log
 from meshcert.envoy.http.retries import RETRY_PAUSES
-from meshcert.envoy.http.routes import CONNECTIONS_TRIED, TASKS_TRIED, destination, envoy_routes
+from meshcert.envoy.http.route_configurations import (
+    EGRESS_LISTENER,
+    egress_routes,
+    local_listener_name,
+    local_routes,
+    routed,
+)
+from meshcert.envoy.http.routes import CONNECTIONS_TRIED, destination
 from meshcert.envoy.http.spoken import spoken
 from meshcert.envoy.http.timeouts import session_timeout
-from meshcert.timeouts import ProtocolTimeouts
 
 if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings, WayOut
-
-EGRESS_LISTENER = "egress"
-"""Name of the egress listener, and of its counters (``http.egress.*``)."""
-FORBIDDEN = 403
-
-
-def _refusal(sentence: str) -> Json:
-    return {"direct_response": {"status": FORBIDDEN, "body": {"inline_string": f"{sentence}\n"}}}
-
-
-_NO_TUNNELS: Json = {"match": {"connect_matcher": {}}, "direct_response": {"status": FORBIDDEN}}
-"""Envoy leaves the body of such an answer out."""
-
-
-def local_listener_name(port: int) -> str:
-    """Name and ``stat_prefix`` of the listener on a ``local_port``."""
-    return f"local_{port}"
 
 
 def ways_out_listeners(settings: ProxySettings, addresses: Addresses) -> list[Json]:
     """Every listener of the ways out: the egress listener, then one for each ``local_port``."""
     listeners: list[Json] = []
     if settings.egress_port:
-        listeners.append(_listener(EGRESS_LISTENER, settings.egress_port, _egress(settings), addresses))
+        egress = _manager(EGRESS_LISTENER, egress_routes(settings), settings, addresses)
+        listeners.append(_listener(EGRESS_LISTENER, settings.egress_port, egress, addresses))
     for way in settings.ways_out:
         if way.local_port:
             name = local_listener_name(way.local_port)
-            listeners.append(_listener(name, way.local_port, _local(name, way, settings), addresses))
+            listeners.append(_listener(name, way.local_port, _local(name, way, settings, addresses), addresses))
     return listeners
 
 
@@ -64,51 +54,22 @@ def _listener(name: str, port: int, network_filter: Json, addresses: Addresses) 
     }
 
 
-def _egress(settings: ProxySettings) -> Json:
-    """Routes by the host that a request names, whatever port it names."""
-    hosts = [_virtual_host(way, list(way.hosts), settings) for way in settings.ways_out if way.hosts]
-    refused = {
-        "name": "refused",
-        "domains": ["*"],
-        "routes": [
-            _NO_TUNNELS,
-            {
-                "match": {"prefix": "/"},
-                **_refusal(
-                    f"this host is no backend of virtual node {settings.name}: "
-                    f"declare it under virtual_nodes.{settings.name}.backends in the mesh file"
-                ),
-            },
-        ],
-    }
-    return _manager(EGRESS_LISTENER, [*hosts, refused], settings)
-
-
-def _local(name: str, way: WayOut, settings: ProxySettings) -> Json:
+def _local(name: str, way: WayOut, settings: ProxySettings, addresses: Addresses) -> Json:
     """Everything to one backend."""
-    if way.protocol == "tcp":
-        return _session(name, way, settings)
-    return _manager(name, [_virtual_host(way, ["*"], settings)], settings)
+    if way.is_http:
+        return _manager(name, local_routes(way, settings), settings, addresses)
+    return _session(name, way, settings)
 
 
-def _virtual_host(way: WayOut, domains: list[str], settings: ProxySettings) -> Json:
-    protocols = {backend.name: backend.protocol for backend in settings.backends}
-    return {
-        "name": way.backend,
-        "domains": domains,
-        "routes": [_NO_TUNNELS, *envoy_routes(way.routes, protocols, ProtocolTimeouts(), TASKS_TRIED)],
-    }
-
-
-def _manager(name: str, virtual_hosts: list[Json], settings: ProxySettings) -> Json:
+def _manager(name: str, configuration: Json, settings: ProxySettings, addresses: Addresses) -> Json:
     return extension(
         "envoy.filters.network.http_connection_manager",
         HTTP_CONNECTION_MANAGER,
         stat_prefix=name,
         **spoken("http", settings.name),
         **request_log(name, settings),
-        **judged_paths(route for way in settings.ways_out for route in way.routes),
-        route_config={"name": name, "ignore_port_in_host_matching": True, "virtual_hosts": virtual_hosts},
+        **judged_paths((route for way in settings.ways_out for route in way.routes), settings),
+        **routed(name, settings, addresses, configuration),
         http_filters=[extension("envoy.filters.http.router", ROUTER, upstream_log=[refused_backends(settings)])],
     )
 

@@ -25,6 +25,8 @@ NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
 """The same with interface endpoints instead."""
 SERVICE = 8
 """Log group with its filter, role with its policy, task definition, security group, service, Cloud Map service."""
+ROUTES = 1
+"""The publication of a route table."""
 CALL = 1
 """A rule of a security group for each caller and callee."""
 EGRESS = 1
@@ -38,6 +40,8 @@ SERVICES_A_POLICY = 12
 
 FUNCTIONS = 20
 """The key, three tables, three functions with their roles."""
+ROUTES_TABLE = 1
+"""The table of route tables, if there is one."""
 IDENTITY = 4
 """Certificate, secret with its policy, publication."""
 TRUST_BUNDLE = 3
@@ -59,18 +63,31 @@ def resources(mesh: Mesh) -> dict[str, int]:
         for service in mesh.services.values()
         if service.load_balancer and service.virtual_gateway in mesh.virtual_gateways
     ]
+    routed = sum(_may_have_routes(mesh, name) for name in mesh.services)
     tiers = sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values())
     has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
     return {
         "pki": AUTHORITY * tiers + PERMISSION * len(mesh.hierarchies) + LISTS * has_lists,
-        "identities": FUNCTIONS + IDENTITY * len(mesh.identities) + TRUST_BUNDLE * len(mesh.hierarchies),
+        "identities": FUNCTIONS
+        + ROUTES_TABLE * bool(routed)
+        + IDENTITY * len(mesh.identities)
+        + TRUST_BUNDLE * len(mesh.hierarchies),
         "services": _network(mesh)
         + SERVICE * len(mesh.services)
+        + ROUTES * routed
         + CALL * len(edges)
         + EGRESS * _rules_of_their_own(mesh)
         + sum(BALANCER + BALANCED_PORT * ports for ports in balanced)
         + len(mesh.services) // SERVICES_A_POLICY,
     }
+
+
+def _may_have_routes(mesh: Mesh, service: str) -> bool:
+    """Whether a service's proxy has a route table, at most: the mesh may have faults."""
+    declared = mesh.services[service]
+    gateway = mesh.virtual_gateways.get(declared.virtual_gateway)
+    node = mesh.virtual_nodes.get(declared.virtual_node)
+    return bool((gateway and gateway.gateway_routes) or (node and node.backends))
 
 
 def _rules_of_their_own(mesh: Mesh) -> int:

@@ -53,7 +53,7 @@ def test_acknowledging_never_delays_a_look() -> None:
     class Writer:
         due_at = 0.0
 
-        def write(self, _: object) -> None:
+        def write(self, *_: object) -> None:
             events.append(("told", watch.now))
             self.due_at = watch.now + 25.0
             watch.now += LONGEST_WRITE_S

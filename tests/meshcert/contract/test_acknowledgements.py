@@ -8,11 +8,12 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from entrypoint.aws.dynamodb import attribute
 from entrypoint.rotating.acknowledgements import row
+from entrypoint.rotating.routes import RouteStanding
 from entrypoint.rotating.standing import Stage, Standing
 from evidence.fixtures.proxies import teller
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.contract.acknowledgements import REFUSED_BY_UPSTREAM
-from meshcert.lifecycle.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement, RoutesServed
 from tests.meshcert.aws.test_rows import At, Rows
 
 AT = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
@@ -47,3 +48,14 @@ def test_every_field_that_a_task_writes_is_read() -> None:
             ),
         }
     }
+
+
+def test_what_a_task_says_of_its_routes_is_read() -> None:
+    """Beside each of its identities: the version that Envoy serves, and what it has refused."""
+    routes = RouteStanding("a" * 64, "b" * 64, "egress: Envoy rejected it")
+    written = row(teller(), "arn:task/1", int(AT.timestamp()), {"colorteller": Standing("v1", "0a", 0)}, routes)
+    stored = {name: TypeDeserializer().deserialize(attribute(value)) for name, value in written.items()}
+
+    read = AcknowledgementRows(Rows(stored), "table", At()).of("colorteller", ["arn:task/1"])
+
+    assert read["arn:task/1"]["colorteller"].routes == RoutesServed(*routes)

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from evidence.fixtures.pki import Hierarchy
-from evidence.simulation.tables import InMemoryIdentities
+from evidence.simulation.tables import InMemoryIdentities, InMemoryRoutes
 from evidence.simulation.vault import InMemoryVault
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.deploying.custom_resource import IDENTITY_TYPE, TRUST_BUNDLE_TYPE, Deployment, answer
@@ -72,6 +72,7 @@ class World:
         self.vault = InMemoryVault()
         self.identities = InMemoryIdentities()
         self.marks = InMemoryMarks()
+        self.routes = InMemoryRoutes()
         self.clock = FakeClock()
         self.hierarchy = Hierarchy(tiers=2)
         self.authorities.hierarchies[ROOT] = self.hierarchy
@@ -96,7 +97,7 @@ class World:
 
     def deployment(self) -> Deployment:
         """What the deploy function is built with."""
-        return Deployment("color", self.sources, self.identities, self.marks, self.bundles)
+        return Deployment("color", self.sources, self.identities, self.marks, self.routes, self.bundles)
 
     def issue(
         self, certificate_arn: str = CERTIFICATE, names: Sequence[str] = (NAME,), *, pending_looks: int = 0

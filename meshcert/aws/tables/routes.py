@@ -1,0 +1,60 @@
+"""The table ``routes`` in DynamoDB, as the deploy function writes it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from meshcert.aws.errors import aws_errors, error_code
+from meshcert.contract import route_rows as field
+
+if TYPE_CHECKING:
+    from meshcert.deploying.routes import PublishedRoutes
+
+
+class RouteTableRows:
+    """
+    :class:`meshcert.deploying.routes.RouteRows`.
+
+    Args:
+        table: boto3's DynamoDB ``Table``; partition key ``service``.
+    """
+
+    def __init__(self, table: Any) -> None:
+        self._table = table
+
+    def publish(self, routes: PublishedRoutes) -> None:
+        """See :meth:`meshcert.deploying.routes.RouteRows.publish`."""
+        key = {field.SERVICE: routes.service}
+        with aws_errors("dynamodb:GetItem", routes.service):
+            row = self._table.get_item(Key=key, ConsistentRead=True).get("Item", {})
+        newest = row.get(field.NEWEST) if row.get(field.SCHEMA) == field.SCHEMA_VERSION else None
+        values: dict[str, Any] = {
+            field.SCHEMA: field.SCHEMA_VERSION,
+            field.OWNER: routes.owner,
+            field.NEWEST: {field.VERSION: routes.version, field.DOCUMENT: routes.document},
+        }
+        if newest and newest.get(field.VERSION) != routes.version:
+            values[field.BEFORE] = newest
+        with aws_errors("dynamodb:UpdateItem", routes.service):
+            self._table.update_item(
+                Key=key,
+                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
+                ExpressionAttributeNames={f"#{name}": name for name in values},
+                ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
+            )
+
+    def forget(self, service: str, owner: str) -> None:
+        """See :meth:`meshcert.deploying.routes.RouteRows.forget`."""
+        with aws_errors("dynamodb:DeleteItem", service):
+            try:
+                self._table.delete_item(
+                    Key={field.SERVICE: service},
+                    ConditionExpression="#owner = :owner",
+                    ExpressionAttributeNames={"#owner": field.OWNER},
+                    ExpressionAttributeValues={":owner": owner},
+                )
+            except ClientError as exc:
+                if error_code(exc) not in {"ConditionalCheckFailedException", "ResourceNotFoundException"}:
+                    raise

@@ -1,0 +1,101 @@
+"""
+The custom resource ``Custom::MeshcertRoutes``: the route table of one service.
+
+Its properties are ``Mesh``, ``Service``, ``Version`` (SHA-256) and ``Document`` (as
+:meth:`meshcert.route_table.RouteTable.packed` writes it). A deploy that goes back sends the earlier document again, so
+the row goes back with it; the later one stays beside it for tasks that are on their way out.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from meshcert.errors import Fault, MeshcertError, RequestInvalid, RouteTableUnusable
+from meshcert.route_table import read_route_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+logger = logging.getLogger(__name__)
+
+ROUTES_TYPE = "Custom::MeshcertRoutes"
+_PREFIX = "routes/"
+_REMEDY = "Deploy with the stacks of this version"
+
+
+class PublishedRoutes(NamedTuple):
+    """
+    One version of a service's route table.
+
+    Args:
+        service: Name of the service in the mesh file.
+        version: SHA-256 of the document, lower-case hex.
+        document: The packed document.
+        owner: The CloudFormation resource that declares it.
+    """
+
+    service: str
+    version: str
+    document: str
+    owner: str = ""
+
+
+class RouteRows(Protocol):
+    """The table ``routes``: the newest route table of each service, and the one before."""
+
+    def publish(self, routes: PublishedRoutes) -> None:
+        """Make this the newest, and what was the newest the one before; the same again changes neither."""
+
+    def forget(self, service: str, owner: str) -> None:
+        """Delete a service's row. Nothing happens if there is none, or if it belongs to another resource by now."""
+
+
+def routes_id(service: str) -> str:
+    """The physical id of the custom resource of a service's routes; it cannot be an identity's."""
+    return f"{_PREFIX}{service}"
+
+
+def read_routes(properties: Mapping[str, Any], mesh: str, owner: str) -> PublishedRoutes:
+    """
+    The route table that a request declares.
+
+    Args:
+        properties: ``ResourceProperties``.
+        mesh: The mesh that the function belongs to.
+        owner: The CloudFormation resource that declares it.
+
+    Raises:
+        RequestInvalid: With every property that is missing or wrong.
+    """
+    faults = [
+        Fault(name, "it is missing or empty", _REMEDY)
+        for name in ("Service", "Version", "Document")
+        if not isinstance(properties.get(name), str) or not properties[name]
+    ]
+    if properties.get("Mesh") != mesh:
+        problem = f"it is {properties.get('Mesh')}, and this function serves {mesh}"
+        faults.append(Fault("Mesh", problem, "Give the resource the ServiceToken of its own mesh's function"))
+    if not faults:
+        try:
+            read_route_table(properties["Document"], properties["Version"], f"service {properties['Service']}")
+        except RouteTableUnusable as error:
+            faults.append(Fault("Document", error.problem, _REMEDY))
+    if faults:
+        raise RequestInvalid(f"routes of service {properties.get('Service', '')}", tuple(faults))
+    return PublishedRoutes(properties["Service"], properties["Version"], properties["Document"], owner)
+
+
+def forget_routes(physical_id: str, owner: str, rows: RouteRows) -> None:
+    """
+    Delete the row that a custom resource wrote; never raises a MeshcertError.
+
+    A deploy of a mesh file that has no routes any more deletes the table before the services stack deletes this. A row
+    that stays harms nobody: nobody reads it, and the next deploy of a service of that name writes it anew.
+    """
+    if not physical_id.startswith(_PREFIX):
+        return
+    try:
+        rows.forget(physical_id.removeprefix(_PREFIX), owner)
+    except MeshcertError as error:
+        logger.warning("%s stays in the table of routes: %s", physical_id, error)

@@ -1,0 +1,174 @@
+"""
+Where each listener's requests go (``route.v3.RouteConfiguration``), and how Envoy learns it.
+
+The routes of a route table come by Envoy's Route Discovery Service (RDS), so that they change without a new listener;
+all others stand inside their listener.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import TYPE_CHECKING
+
+from meshcert.envoy.api import ROUTE_CONFIGURATION, Json
+from meshcert.envoy.clusters import APPLICATION_CLUSTER
+from meshcert.envoy.http.hosts import virtual_hosts
+from meshcert.envoy.http.routes import APPLICATION_TRIES, TASKS_TRIED, envoy_routes, in_order_asked
+from meshcert.envoy.secrets import file_name, served_over_socket
+from meshcert.proxy import DeliveryMode, Route
+from meshcert.timeouts import ProtocolTimeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcert.envoy.addresses import Addresses
+    from meshcert.proxy import Listener, ProxySettings, WayOut
+
+EGRESS_LISTENER = "egress"
+"""Name of the egress listener, and of its counters (``http.egress.*``)."""
+FORBIDDEN = 403
+CLIENT_CERT_SPELLINGS = tuple(
+    f"x{first}forwarded{second}client{third}cert" for first, second, third in product("-_", repeat=3)
+)[1:]
+"""
+Other spellings of ``x-forwarded-client-cert``, which no client may send.
+
+Envoy knows only its own and lets these pass. CGI's and WSGI's variables make one name of all of them (RFC 3875,
+4.1.18), so an application would take the client's word for the proxy's.
+"""
+
+
+def _refusal(sentence: str) -> Json:
+    return {"direct_response": {"status": FORBIDDEN, "body": {"inline_string": f"{sentence}\n"}}}
+
+
+_NO_TUNNELS: Json = {"match": {"connect_matcher": {}}, "direct_response": {"status": FORBIDDEN}}
+"""Envoy leaves the body of such an answer out."""
+
+
+def listener_name(port: int) -> str:
+    """Name and ``stat_prefix`` of the listener on a port; its counters are ``listener.ingress_<port>.ssl.*``."""
+    return f"ingress_{port}"
+
+
+def local_listener_name(port: int) -> str:
+    """Name and ``stat_prefix`` of the listener on a ``local_port``."""
+    return f"local_{port}"
+
+
+def routed(name: str, settings: ProxySettings, addresses: Addresses, configuration: Json) -> Json:
+    """
+    The field of ``HttpConnectionManager`` that says where requests go: ``rds`` or ``route_config``.
+
+    Args:
+        name: Of the route configuration if it is delivered.
+        configuration: What stands in the listener if it is not.
+    """
+    if not settings.route_table:
+        return {"route_config": configuration}
+    return {"rds": {"route_config_name": name, "config_source": _source(name, settings, addresses)}}
+
+
+def route_names(settings: ProxySettings) -> tuple[str, ...]:
+    """The names of the route configurations that are delivered; none without a route table."""
+    return tuple(name for name, _ in _delivered(settings)) if settings.route_table else ()
+
+
+def route_configurations(settings: ProxySettings) -> dict[str, Json]:
+    """
+    The route configurations that are delivered, by their names.
+
+    ``validate_clusters`` has Envoy refuse a route to a cluster that it does not have; otherwise it would answer 503.
+
+    Args:
+        settings: With the route table's routes in their places.
+    """
+    return {
+        name: {"@type": ROUTE_CONFIGURATION, **configuration, "name": name, "validate_clusters": True}
+        for name, configuration in _delivered(settings)
+    }
+
+
+def ingress_routes(name: str, listener: Listener, settings: ProxySettings) -> Json:
+    """Those of a listener for clients: a gateway's own routes, or the one way to a node's application."""
+    protocols = {backend.name: backend.protocol for backend in settings.backends}
+    protocols[APPLICATION_CLUSTER] = protocols.get(APPLICATION_CLUSTER, listener.protocol)
+    own = settings.routes if settings.is_gateway else (Route("/", APPLICATION_CLUSTER),)
+    routes = [
+        route._replace(conditions=route.conditions._replace(port=0))
+        for route in in_order_asked(own)
+        if route.conditions.port in (0, listener.port)
+    ]
+    tries = TASKS_TRIED if settings.is_gateway else APPLICATION_TRIES
+    return {
+        "name": name,
+        # Envoy passes this header of its own on when a client sends it, and sets it where a route rewrites a path.
+        # What a client sends is made up.
+        "request_headers_to_remove": ["x-envoy-original-path", *CLIENT_CERT_SPELLINGS],
+        "ignore_port_in_host_matching": True,
+        "virtual_hosts": virtual_hosts(routes, protocols, listener.timeouts, tries),
+    }
+
+
+def egress_routes(settings: ProxySettings) -> Json:
+    """Those of the egress listener: by the host that a request names, whatever port it names."""
+    hosts = [_virtual_host(way, list(way.hosts), settings) for way in settings.ways_out if way.hosts]
+    refused = {
+        "name": "refused",
+        "domains": ["*"],
+        "routes": [
+            _NO_TUNNELS,
+            {
+                "match": {"prefix": "/"},
+                **_refusal(
+                    f"this host is no backend of virtual node {settings.name}: "
+                    f"declare it under virtual_nodes.{settings.name}.backends in the mesh file"
+                ),
+            },
+        ],
+    }
+    return _outbound(EGRESS_LISTENER, [*hosts, refused])
+
+
+def local_routes(way: WayOut, settings: ProxySettings) -> Json:
+    """Those of a listener on a ``local_port``: everything to one backend."""
+    return _outbound(local_listener_name(way.local_port), [_virtual_host(way, ["*"], settings)])
+
+
+def _delivered(settings: ProxySettings) -> Iterator[tuple[str, Json]]:
+    for listener in settings.listeners if settings.is_gateway else ():
+        if listener.protocol != "tcp":
+            name = listener_name(listener.port)
+            yield name, ingress_routes(name, listener, settings)
+    if settings.egress_port:
+        yield EGRESS_LISTENER, egress_routes(settings)
+    for way in settings.ways_out:
+        if way.local_port and way.is_http:
+            yield local_listener_name(way.local_port), local_routes(way, settings)
+
+
+def _outbound(name: str, hosts: list[Json]) -> Json:
+    return {"name": name, "ignore_port_in_host_matching": True, "virtual_hosts": hosts}
+
+
+def _virtual_host(way: WayOut, domains: list[str], settings: ProxySettings) -> Json:
+    protocols = {backend.name: backend.protocol for backend in settings.backends}
+    return {
+        "name": way.backend,
+        "domains": domains,
+        "routes": [_NO_TUNNELS, *envoy_routes(way.routes, protocols, ProtocolTimeouts(), TASKS_TRIED)],
+    }
+
+
+def _source(name: str, settings: ProxySettings, addresses: Addresses) -> Json:
+    """``core.v3.ConfigSource``: routes travel as the secrets do. Envoy waits for the first ones without limit."""
+    if settings.delivery is DeliveryMode.SDS:
+        return served_over_socket(first_within="0s")
+    directory = addresses.routes_directory
+    return {
+        "resource_api_version": "V3",
+        "path_config_source": {
+            "path": f"{directory}/{file_name(name)}",
+            "watched_directory": {"path": directory},
+        },
+    }
