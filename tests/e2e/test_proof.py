@@ -62,7 +62,7 @@ def test_a_mesh_files_proof_is_derived_from_it(tmp_path: Path) -> None:
     assert "orders → catalog:9443, mutual TLS: answer 200" in said
     assert "2 through the caller's own egress listener, too: refused there (403)" in said
     assert (
-        "trusted, though nobody declared it: orders, catalog, partner → search:9443\n    its listener names nobody"
+        "trusted, though nobody declared it: catalog, orders, partner → search:9443\n    its listener names nobody"
         in said
     )
 
