@@ -156,7 +156,8 @@ def _parsed(body: bytes) -> tuple[Any, float]:
         provider = auth.AwsCredentialsProvider.new_static(
             answer["AccessKeyId"], answer["SecretAccessKey"], answer["Token"]
         )
-    except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
+    except (ArithmeticError, KeyError, OSError, RuntimeError, TypeError, ValueError):
+        # RuntimeError is how awscrt refuses a part that is empty.
         # The answer is not quoted, because an unreadable one may still contain part of a credential.
         raise ConnectionError("no credentials: the container's endpoint answers something else") from None
     return provider, expires
