@@ -76,11 +76,12 @@ class Monitor:
         """One round: a sample of every identity."""
         idle = self._idle()
         served = self._served()
-        published = dict(zip(self._certificates, self._pool.map(self._labels, self._certificates), strict=True))
-        held = dict(zip(self._certificates, self._pool.map(self._issued, self._certificates.values()), strict=True))
-        for identity, labels in published.items():
-            issued, version = held[identity]
-            sample = Sample(
+
+        def sample(identity: str) -> Sample:
+            """One identity, asked beside the others."""
+            labels = self._labels(identity)
+            issued, version = self._issued(self._certificates[identity])
+            return Sample(
                 at=time.time(),
                 issued=issued,
                 version=version,
@@ -89,7 +90,9 @@ class Monitor:
                 served=served.get(identity, ()),
                 idle=idle.get(identity, False),
             )
-            self.samples[identity].append(sample)
+
+        for identity, seen in zip(self._certificates, self._pool.map(sample, self._certificates), strict=True):
+            self.samples[identity].append(seen)
 
     def _run(self) -> None:
         while not self._stop.wait(self._every_s):

@@ -56,7 +56,24 @@ class SdsStory(Story):
             **{part.name: getattr(result, part.name) for part in fields(result)},
             over_socket={service: len(task.admin(active).json()["configs"]) for service, task in tasks.items()},
             from_files={
-                service: task.admin("/config_dump").text.count('"path_config_source"')
-                for service, task in tasks.items()
+                service: secrets_from_files(task.admin("/config_dump").json()) for service, task in tasks.items()
             },
         )
+
+
+def secrets_from_files(configuration: object) -> int:
+    """
+    How many secrets an Envoy would read from a file.
+
+    Other things come from files all the same: the listeners that wait for the application, for example.
+
+    Args:
+        configuration: Any part of what ``/config_dump`` says.
+    """
+    if isinstance(configuration, list):
+        return sum(map(secrets_from_files, configuration))
+    if not isinstance(configuration, dict):
+        return 0
+    source = configuration.get("sds_config")
+    own = isinstance(source, dict) and "path_config_source" in source
+    return own + sum(map(secrets_from_files, configuration.values()))

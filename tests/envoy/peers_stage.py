@@ -14,6 +14,7 @@ from evidence.fixtures.proxies import (
     GATEWAY_NAME,
     GATEWAY_SECRET,
     GATEWAY_TRUST,
+    PORT,
     TELLER_NAME,
     TELLER_SECRET,
     TELLER_TRUST,
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from tests.envoy.peers_certificates import Credential
     from tests.envoy.peers_pki import PeerPki
 
-PORT = 9080
 OURS = Hierarchy(2)
 """Signs Envoy's own certificate in either role."""
 LEFT_ALONE_S = 3600.0

@@ -16,11 +16,11 @@ import pytest
 
 from evidence.fixtures.container import REPOSITORY, eventually
 from evidence.fixtures.pki import Hierarchy
-from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, gateway
+from evidence.fixtures.proxies import GATEWAY_NAME, PORT, TELLER_NAME, gateway
 from tests.envoy.peers import TlsServer, call, connect, reset, tls_context
 from tests.envoy.peers_cases import CASES, PLAIN, Refused, Silent
 from tests.envoy.peers_pki import INTRUDER, PeerPki
-from tests.envoy.peers_stage import OURS, PORT, Stage, backend, caller, listener
+from tests.envoy.peers_stage import OURS, Stage, backend, caller, listener
 
 if TYPE_CHECKING:
     import socket

@@ -11,7 +11,7 @@ import pytest
 
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import eventually, request
-from evidence.fixtures.proxies import TELLER_NAME, gateway
+from evidence.fixtures.proxies import PORT, TELLER_NAME, gateway
 from evidence.fixtures.registrations import NAMESPACE
 from meshcert.envoy.host_health import FAILURES
 from meshcert.envoy.http.routes import TASKS_TRIED
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from tests.envoy.conftest import Start
 
 TELLER = "colorteller"
-PORT = 9080
 POLLED_WITHIN_S = 12.0
 
 

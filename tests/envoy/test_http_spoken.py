@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from evidence.fixtures.proxies import PORT
 from meshcert.proxy import Route
 from meshcert.timeouts import Timeouts
 from tests.docs.pages import rows
 from tests.envoy.conftest import APPLICATION_PORT
 from tests.envoy.http_application import application
 from tests.envoy.http_spoken_cases import CASES, Case, offer
-from tests.envoy.two_ends import PORT, SECOND, two_nodes
+from tests.envoy.two_ends import SECOND, two_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

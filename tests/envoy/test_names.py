@@ -13,6 +13,7 @@ from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import (
     GATEWAY_SECRET,
     GATEWAY_TRUST,
+    PORT,
     TELLER_NAME,
     TELLER_SECRET,
     gateway,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 GATEWAY_ID = "spiffe://color.example/ns/edge/sa/gateway"
 TELLER_ID = "spiffe://color.example/ns/back/sa/Teller_1"
-PORT = 9080
 
 COMPARED = [
     ("a.mesh.local", "a.mesh.local"),

@@ -19,8 +19,9 @@ from h2.errors import ErrorCodes
 from h2.events import RequestReceived
 
 from evidence.fixtures.container import Container, request
+from evidence.fixtures.proxies import PORT
 from meshcert.proxy import Route
-from tests.envoy.two_ends import PORT, SECOND, two_nodes
+from tests.envoy.two_ends import SECOND, two_nodes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from evidence.fixtures.cloud_map import CloudMap
@@ -12,6 +14,7 @@ from evidence.fixtures.proxies import (
     GATEWAY_NAME,
     GATEWAY_SECRET,
     GATEWAY_TRUST,
+    PORT,
     TELLER_NAME,
     TELLER_SECRET,
     TELLER_TRUST,
@@ -26,7 +29,6 @@ if TYPE_CHECKING:
     from meshcert.proxy import Route
     from tests.envoy.conftest import Start
 
-PORT = 9080
 SECOND = "second"
 """The second node, as routes name it; the first is ``colorteller``."""
 _SECOND_NAME = "second.mtls.svc.cluster.local"
@@ -73,7 +75,10 @@ class TwoNodes(NamedTuple):
         for container in self:
             container.wait_until_healthy()
         for path in paths:
-            eventually(lambda path=path: request(self.gateway.address, PORT, path)[0] == 200, f"an answer at {path}")  # type: ignore[misc]  # a default mypy cannot infer
+            eventually(partial(self._answers, path), f"an answer at {path}")
+
+    def _answers(self, path: str) -> bool:
+        return request(self.gateway.address, PORT, path)[0] == HTTPStatus.OK
 
 
 @contextmanager

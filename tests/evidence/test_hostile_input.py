@@ -19,6 +19,7 @@ from evidence.fixtures.hostile_rows import rows
 PARSERS = {reader.name: reader for reader in [*parsers(), *messages(), *answers()]}
 ROWS = {reader.name: reader for reader in rows()}
 CHECKS = {reader.name: reader for reader in checks()}
+READERS = PARSERS | ROWS | CHECKS
 
 
 @pytest.fixture(autouse=True)
@@ -45,10 +46,10 @@ def test_the_preflight_answers_or_raises_what_it_promises(name: str) -> None:
     assert spoil(CHECKS[name], 60) > 40
 
 
-@pytest.mark.parametrize("name", [*PARSERS, *ROWS, *CHECKS])
+@pytest.mark.parametrize("name", READERS)
 def test_good_input_is_read(name: str) -> None:
     """Guards the tests above: what is spoiled there was good before."""
-    reader = (PARSERS | ROWS | CHECKS)[name]
+    reader = READERS[name]
 
     for text in reader.good:
         reader.read(text)
@@ -95,7 +96,7 @@ def _read_floods(names: list[str], most_more: int) -> None:
     """Read every large input with so many bytes more than before it; MemoryError is promised by nobody."""
     logging.disable(logging.CRITICAL)
     for name in names:
-        reader = _EVERY_READER.get(name, HOARDER)
+        reader = (READERS | {HOARDER.name: HOARDER})[name]
         for pattern in (*FLOODS, *reader.good):
             text = pattern * (LARGEST.get(name, LARGE) // max(len(pattern), 1))
             status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
@@ -104,9 +105,6 @@ def _read_floods(names: list[str], most_more: int) -> None:
             with suppress(*reader.errors):
                 reader.read(text)
             resource.setrlimit(resource.RLIMIT_DATA, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-
-
-_EVERY_READER = PARSERS | ROWS | CHECKS
 
 
 def _exit_code(names: list[str], most_more: int) -> int | None:
@@ -123,9 +121,9 @@ def test_a_large_input_takes_no_more_memory_than_a_reader_may_have(part: int) ->
 
     A process of its own for each half of the readers, because what is given back is not always seen to be.
     """
-    assert _exit_code(list(_EVERY_READER)[part::2], MOST_MORE_BYTES) == 0
+    assert _exit_code(list(READERS)[part::2], MOST_MORE_BYTES) == 0
 
 
 def test_a_reader_that_takes_too_much_memory_would_be_found() -> None:
     """Guards the test above: one that keeps what it was given 64 times over."""
-    assert _exit_code(["hoarder"], MOST_MORE_BYTES) != 0
+    assert _exit_code([HOARDER.name], MOST_MORE_BYTES) != 0
