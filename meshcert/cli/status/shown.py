@@ -97,7 +97,7 @@ def _show_service(screen: Screen, service: dict[str, Any], document: dict[str, A
             screen.paragraph("    routes", f"{short(routes['version']) or 'none'}{refused}{why}", "red" if why else "")
     for taken in taken_by_mode(tasks):
         style = "yellow" if taken.plain else ""
-        screen.paragraph(f"    at {taken.port}", taken.told(sight.seen.now), style)
+        screen.paragraph(f"  at {taken.port}", taken.told(sight.seen.now), style)
 
 
 def _task_note(task: dict[str, Any], current: str | None, sight: Sight) -> tuple[str, str]:
