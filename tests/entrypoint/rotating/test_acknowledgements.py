@@ -114,7 +114,7 @@ def test_the_first_in_plain_text_is_told_at_once_and_the_others_with_the_next_ro
     task.counts[9080] = PermissiveCounts(9, 2, 1_700_001_200)
     task.now += 299
     task.tell(GOOD)
-    assert [row["listeners"]["9080"] for row in task.rows] == [  # type: ignore[call-overload,index]  # a Value may be text
+    assert [row["listeners"]["9080"] for row in task.rows] == [  # type: ignore[index]  # a Value may be text
         {"tls": 0, "plain": 0, "plain_at": 0},
         {"tls": 3, "plain": 0, "plain_at": 0},
         {"tls": 4, "plain": 1, "plain_at": 1_700_001_100},
