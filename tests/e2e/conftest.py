@@ -34,6 +34,7 @@ SHORT_LEASE_S = "20"
 """Seconds until another run may take over from one that was ended; more than any look takes."""
 ORDER = (
     "test_demo.py",
+    "test_moving.py",
     "test_redeploy.py",
     "test_rights.py",
     # These try what is denied, so they come after those who look for denials.
