@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
     from entrypoint.rotating.discovery import Discovery
+    from entrypoint.rotating.files import FileSource
     from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.routes import RouteDelivery
     from entrypoint.settings import Settings
@@ -161,7 +162,7 @@ class _Parts:
         self.handover, endpoints, routes, self.serve = ways
         self.secrets = secrets_of(settings.proxy, self.handover)
         lists = _revocation_lists(arguments, settings, aws.session)
-        self.source = SecretSource(SecretsReader(aws.connection), time.time, lists)
+        self.source = SecretSource(SecretsReader(aws.connection), time.time, lists, _files(settings))
         self.first = FirstDelivery(settings, self.secrets, self.source, self.handover, log=log)
         # What an earlier watcher had in memory is lost; until Envoy has all of it, this is a new start.
         self.resumes = arguments.accepted if over_socket else arguments.installed
@@ -251,6 +252,14 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
         rotation.look()
 
     return Polling(proxy.poll_interval_s, look, standings, acknowledgements, routes=routes.standing)
+
+
+def _files(settings: Settings) -> FileSource | None:
+    if not (settings.proxy.certificate_files or settings.proxy.trust_files):
+        return None
+    from entrypoint.rotating.files import FileSource
+
+    return FileSource(time.time)
 
 
 def _revocation_lists(arguments: WatcherArguments, settings: Settings, session: Session) -> RevocationLists | None:

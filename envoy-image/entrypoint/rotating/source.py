@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Protocol
 
+from entrypoint.aws.secrets_manager import SecretLabels
 from entrypoint.envoy.handover import EnvoyResource
 from entrypoint.judging import preflight
 from entrypoint.rotating.secret import SecretContent
@@ -15,8 +16,9 @@ from meshcert.material.document import read_material, read_trust_bundle
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
+    from entrypoint.aws.secrets_manager import SecretVersion
     from entrypoint.judging.revocation import RevocationLists
+    from entrypoint.rotating.files import FileSource
     from entrypoint.rotating.secret import WantedSecret
     from meshcert.material import TrustBundle
 
@@ -38,15 +40,29 @@ class SecretSource:
     Args:
         now: Returns seconds since 1970, UTC.
         revocation: The revocation lists; None if no bundle needs them.
+        files: Reads files of the user's; None if nothing comes from them.
     """
 
-    def __init__(self, secrets: Secrets, now: Callable[[], float], revocation: RevocationLists | None = None) -> None:
+    def __init__(
+        self,
+        secrets: Secrets,
+        now: Callable[[], float],
+        revocation: RevocationLists | None = None,
+        files: FileSource | None = None,
+    ) -> None:
         self._secrets = secrets
         self._now = now
         self._revocation = revocation
+        self._files = files
 
     def labels(self, wanted: WantedSecret) -> SecretLabels:
-        """The versions that the secret's labels are attached to; raises as :meth:`fetch` does."""
+        """
+        The versions that the secret's labels are attached to; raises as :meth:`fetch` does.
+
+        Files have one version: their content of now.
+        """
+        if wanted.file and self._files:
+            return SecretLabels(self._files.version(wanted))
         return self._secrets.labels(wanted.reference.secret)
 
     def fetch(self, wanted: WantedSecret) -> SecretContent:
@@ -54,9 +70,11 @@ class SecretSource:
         The current version, after all checks.
 
         Raises:
-            NotReady: If AWS cannot answer now, or the export function has not published yet.
+            NotReady: If AWS cannot answer now, the export function has not published yet, or a file cannot be read.
             Rejected: If AWS refuses, or the value must not be served because it is bad or its rollout failed.
         """
+        if wanted.file and self._files:
+            return self._files.fetch(wanted)
         secret = wanted.reference.secret
         value = self._secrets.current_value(secret)
         if value.quarantined:
