@@ -97,6 +97,16 @@ class ListenerTls(NamedTuple):
     trust: TlsTrust = ""
     subject_alternative_names: tuple[San, ...] = ()
 
+    @property
+    def identity(self) -> str:
+        """The identity of this mesh that is presented; empty if nothing is, or something of the user's."""
+        return self.certificate if isinstance(self.certificate, str) else ""
+
+    @property
+    def hierarchy(self) -> str:
+        """The hierarchy of this mesh that is trusted; empty if none is."""
+        return self.trust if isinstance(self.trust, str) else ""
+
 
 class Listener(NamedTuple):
     """
@@ -129,6 +139,16 @@ class BackendTls(NamedTuple):
     trust: TlsTrust
     certificate: TlsCertificate = ""
     subject_alternative_names: tuple[San, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """The identity of this mesh that is presented; empty if nothing is, or something of the user's."""
+        return self.certificate if isinstance(self.certificate, str) else ""
+
+    @property
+    def hierarchy(self) -> str:
+        """The hierarchy of this mesh that is trusted; empty if none is."""
+        return self.trust if isinstance(self.trust, str) else ""
 
 
 class Backend(NamedTuple):

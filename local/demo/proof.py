@@ -180,7 +180,7 @@ class Proof(Scene):
         host = f"{question.service}.{self.mesh.namespace}"
         name, roots = host, ""
         if question.tls:
-            identity = self.mesh.identities[question.listener.tls.certificate]
+            identity = self.mesh.identities[question.listener.tls.identity]
             name = str(identity.names[0])
             roots = self.running.trust_bundle(identity.hierarchy).certificates
         if self.mesh.services[question.service].load_balancer:

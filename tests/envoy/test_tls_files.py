@@ -11,7 +11,7 @@ from evidence.fixtures.container import eventually, request
 from evidence.fixtures.key_files import KeyFiles
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, PORT, TELLER_NAME, gateway, teller
-from meshcert.proxy import BackendTls, ListenerTls, ProxySettings, TlsMode
+from meshcert.proxy import BackendTls, ListenerTls, ProxySettings, SecretReference, TlsMode
 from meshcert.san import Dns
 from tests.envoy.conftest import both_deliveries
 
@@ -37,7 +37,7 @@ def of_files(files: dict[str, KeyFiles]) -> tuple[ProxySettings, ProxySettings]:
     server = ListenerTls(TlsMode.STRICT, files["teller"].certificate, files["teller"].trust, (Dns(GATEWAY_NAME),))
     client = BackendTls(files["gateway"].trust, files["gateway"].certificate)
     (listener,), (backend,) = teller().listeners, gateway().backends
-    nothing = {"identities": {}, "trust_bundles": {}}
+    nothing: dict[str, dict[str, SecretReference]] = {"identities": {}, "trust_bundles": {}}
     return (
         gateway(backends=(backend._replace(tls=client),), **nothing),
         teller(listeners=(listener._replace(tls=server),), **nothing),

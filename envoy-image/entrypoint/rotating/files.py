@@ -61,7 +61,8 @@ class FileSource:
         contents = self._contents(wanted)
         version = _version(contents)
         if isinstance(wanted.file, CertificateFile):
-            pair = certificate_of_files(*contents, wanted.file, wanted.roles, self._now())
+            chain, key = contents
+            pair = certificate_of_files(chain, key, wanted.file, wanted.roles, self._now())
             body = file_resource(wanted.name, pair.certificate_chain, pair.private_key)
             return SecretContent(EnvoyResource(version, body), pair.leaf)
         roots = roots_of_file(contents[0], paths_of(wanted)[0], self._now())

@@ -188,10 +188,10 @@ class _Questions:
 
     def _context(self, what: Presented, backend: Backend) -> ssl.SSLContext:
         """A context that all backends of a kind share, because opening a key takes longer than a handshake."""
-        trust = backend.tls.trust if backend.tls else ""
+        trust = roots_name(backend.tls.trust) if backend.tls else ""
         kind = (what, trust, backend.protocol)
         if kind not in self._contexts:
-            self._contexts[kind] = client_context(what, self._trusted(roots_name(trust)), backend.protocol)
+            self._contexts[kind] = client_context(what, self._trusted(trust), backend.protocol)
         return self._contexts[kind]
 
 
