@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 from entrypoint.envoy.handover import EnvoyResource
 from entrypoint.judging.files import certificate_of_files, roots_of_file
 from entrypoint.rotating.secret import SecretContent
+from meshcert.contract.tls_sources import CertificateFile
 from meshcert.envoy import file_resource, trust_resource
 from meshcert.errors import FilesUnreadable
 from meshcert.material import TrustBundle
-from meshcert.tls_sources import CertificateFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
