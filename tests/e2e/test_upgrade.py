@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from evidence.fixtures.version_before import unpack
-from local.aws.config import KIND
 from local.aws.replacing_properties import REPLACING
 from local.cdk import CdkCli
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
@@ -50,8 +49,7 @@ class Versions:
 @pytest.fixture(scope="module")
 def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
     """A local AWS with certificates that ACM is about to renew."""
-    # Kind: the version before finds tasks by DNS alone; what that costs on AWS is mended in this one.
-    with LocalAws(tmp_path_factory.mktemp("aws"), certificates=Story.TIMES, traffic=KIND) as running:
+    with LocalAws(tmp_path_factory.mktemp("aws"), certificates=Story.TIMES) as running:
         yield running
 
 
