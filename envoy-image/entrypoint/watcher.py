@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from entrypoint.envoy.acceptance import SecretCounters
     from entrypoint.envoy.admin import Admin
     from entrypoint.envoy.handover import Handover
+    from entrypoint.judging.file_reading import FileReader
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
     from entrypoint.rotating.discovery import Discovery
-    from entrypoint.rotating.files import FileSource
     from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.routes import RouteDelivery
     from entrypoint.settings import Settings
@@ -254,12 +254,12 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
     return Polling(proxy.poll_interval_s, look, standings, acknowledgements, routes=routes.standing)
 
 
-def _files(settings: Settings) -> FileSource | None:
+def _files(settings: Settings) -> FileReader | None:
     if not (settings.proxy.certificate_files or settings.proxy.trust_files):
         return None
-    from entrypoint.rotating.files import FileSource
+    from entrypoint.judging.file_reading import FileReader
 
-    return FileSource(time.time)
+    return FileReader()
 
 
 def _revocation_lists(arguments: WatcherArguments, settings: Settings, session: Session) -> RevocationLists | None:
