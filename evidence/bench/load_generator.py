@@ -65,7 +65,7 @@ def ask(address: str, port: int, *, seconds: int, connections: int, reconnect: b
         raise LoadFailed(f"autocannon ended with {done.returncode}: {done.stderr.strip()[-500:]}")
     said = json.loads(done.stdout)
     failed = said["errors"] + said["timeouts"] + said["non2xx"]
-    # autocannon counts no answer after which it connects anew, so there what was sent is counted, but for the last ones.
+    # autocannon does not count answers after which it connects anew: there, what was sent is, but for the last ones.
     answered = said["requests"]["sent"] - connections if reconnect else said["2xx"]
     if failed or answered <= 0:
         raise LoadFailed(f"{failed} of {said['requests']['sent']} requests to {address}:{port} failed")
