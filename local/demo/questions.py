@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LONGEST_TEXT = 80
 _FROM_ENVOY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 _GRPC_FROM_ENVOY = {"4", "14"}  # DEADLINE_EXCEEDED, UNAVAILABLE
+_ANSWERED_AFTER_GOODBYE = "RECV_HEADERS in state ConnectionState.CLOSED"
 
 
 @dataclass(frozen=True)
@@ -164,13 +165,17 @@ class Asking:
         One request with this id; raises httpx.HTTPError, OSError or LookupError when it gets no answer.
 
         httpx gives a request up when HTTP/2's goodbye in good order (GOAWAY without an error) comes before its answer,
-        which would still have come (RFC 9113 section 6.8). Such a one is asked again on a new connection, as another.
+        which would still have come (RFC 9113 section 6.8), or has come: h2 then refuses to read it. Such a one is asked
+        again on a new connection, as another.
         """
         try:
             return self._send(client, request_id)
         except httpx.RemoteProtocolError as error:
             event = error.__cause__.args[0] if error.__cause__ and error.__cause__.args else None
             if not isinstance(event, ConnectionTerminated) or event.error_code:
+                raise
+        except httpx.LocalProtocolError as error:
+            if _ANSWERED_AFTER_GOODBYE not in str(error):
                 raise
         with self.client() as another:
             return self._send(another, f"{request_id}-again")

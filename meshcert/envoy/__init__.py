@@ -13,7 +13,12 @@ from meshcert.envoy.addresses import Addresses
 from meshcert.envoy.bootstrap import bootstrap
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
 from meshcert.envoy.endpoints import TaskAddress, endpoints_resource
-from meshcert.envoy.http.route_configurations import listener_name, route_configurations, route_names
+from meshcert.envoy.http.route_configurations import (
+    filter_chain_name,
+    listener_name,
+    route_configurations,
+    route_names,
+)
 from meshcert.envoy.secrets import (
     discovery_response,
     identity_name,
@@ -32,6 +37,7 @@ __all__ = [
     "bootstrap",
     "discovery_response",
     "endpoints_resource",
+    "filter_chain_name",
     "identity_name",
     "identity_resource",
     "listener_name",

@@ -20,7 +20,7 @@ from meshcert.envoy.connection_cap import cut_connections, drained_connections
 from meshcert.envoy.http.paths import judged_paths
 from meshcert.envoy.http.request_log import request_log
 from meshcert.envoy.http.retries import RETRY_PAUSES
-from meshcert.envoy.http.route_configurations import ingress_routes, listener_name, routed
+from meshcert.envoy.http.route_configurations import filter_chain_name, ingress_routes, listener_name, routed
 from meshcert.envoy.http.routes import CONNECTIONS_TRIED
 from meshcert.envoy.http.spoken import spoken
 from meshcert.envoy.http.timeouts import session_timeout
@@ -82,7 +82,7 @@ def _serves_silent_clients() -> Json:
 
 
 def _network_filter(listener: Listener, settings: ProxySettings, addresses: Addresses, *, tls: bool) -> Json:
-    stat_prefix = f"{listener_name(listener.port)}_{'tls' if tls else 'plain'}"
+    stat_prefix = filter_chain_name(listener.port, tls=tls)
     if listener.protocol == "tcp":
         return _tcp_proxy(stat_prefix, listener, settings, tls=tls)
     fields: Json = {

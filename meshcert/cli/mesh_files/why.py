@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from meshcert.cli.mesh_files.serving import Served
+    from meshcert.cli.mesh_files.serving import SidesServed
     from meshcert.mesh import Mesh, Reading
     from meshcert.mesh.edges.permission import Permission
 
@@ -105,7 +105,7 @@ def _unknown(mesh: Mesh, name: str, known: Sequence[str]) -> click.UsageError:
     return click.UsageError(f"nobody in mesh {mesh.name} is called {name}. {remedy}")
 
 
-def _show(screen: Screen, said: _MeshFile, found: Sequence[Permission], served: Served | None) -> None:
+def _show(screen: Screen, said: _MeshFile, found: Sequence[Permission], served: SidesServed | None) -> None:
     for number, one in enumerate(found):
         if number:
             screen.line()

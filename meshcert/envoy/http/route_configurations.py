@@ -54,6 +54,11 @@ def listener_name(port: int) -> str:
     return f"ingress_{port}"
 
 
+def filter_chain_name(port: int, *, tls: bool) -> str:
+    """Name of the listener's filter chain for TLS, or for plain text, in Envoy's counters (``stat_prefix``)."""
+    return f"{listener_name(port)}_{'tls' if tls else 'plain'}"
+
+
 def local_listener_name(port: int) -> str:
     """Name and ``stat_prefix`` of the listener on a ``local_port``."""
     return f"local_{port}"
