@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.envoy.addresses import Addresses
 from meshcert.envoy.api import DOWNSTREAM_CONNECTIONS, Json, extension
 from meshcert.envoy.clusters import application_cluster, backend_cluster, sds_cluster
 from meshcert.envoy.dns_resolver import dns_resolver
@@ -18,6 +17,7 @@ from meshcert.envoy.ways_in import readiness_listeners, ways_in_source
 from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
+    from meshcert.envoy.addresses import Addresses
     from meshcert.proxy import ProxySettings
 
 MAX_DOWNSTREAM_CONNECTIONS = 50_000

@@ -81,7 +81,7 @@ def test_a_client_that_speaks_first_in_plain_text_waits_for_nothing(node: Contai
         with socket.create_connection((node.address, PORT), PATIENCE_S) as connection:
             connection.sendall(b"hello")
             began = time.monotonic()
-            assert connection.recv(100) == GREETING
+            assert connection.recv(100).startswith(GREETING)
             waited_s.append(time.monotonic() - began)
 
     assert min(waited_s) < GREETED_WITHIN_S / 4
@@ -89,9 +89,7 @@ def test_a_client_that_speaks_first_in_plain_text_waits_for_nothing(node: Contai
 
 def test_a_client_over_tls_is_greeted_after_the_handshake(node: Container, material: Material) -> None:
     """And the listener has seen TLS: the client is known by its certificate."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = _unverified()
     with memory_file(material.presented_chain) as chain, memory_file(material.private_key.reveal()) as key:
         context.load_cert_chain(chain, key, material.passphrase.reveal())
 
@@ -107,15 +105,17 @@ def test_a_client_over_tls_is_greeted_after_the_handshake(node: Container, mater
 
 
 def test_a_tls_client_without_a_certificate_is_no_client_in_plain_text(node: Container) -> None:
-    """It is refused, however long it is silent after its hello."""
+    """It is refused, and the server hears nothing of it."""
+    with (
+        socket.create_connection((node.address, PORT), PATIENCE_S) as connection,
+        _unverified().wrap_socket(connection) as session,
+        pytest.raises((ssl.SSLError, ConnectionError)),
+    ):
+        session.recv(100)
+
+
+def _unverified() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-
-    with (
-        socket.create_connection((node.address, PORT), PATIENCE_S) as connection,
-        pytest.raises((ssl.SSLError, ConnectionError)),
-        context.wrap_socket(connection) as session,
-    ):
-        assert session.recv(100) != GREETING, "the server has greeted it"
-        raise ConnectionError
+    return context

@@ -1,4 +1,4 @@
-"""With ``ALLOW_ALL`` the egress listener passes on what is no backend: in plain text, counted, and never into the task."""
+"""With ``ALLOW_ALL`` the egress listener passes on what is no backend: in plain text, counted, not into the task."""
 
 from __future__ import annotations
 

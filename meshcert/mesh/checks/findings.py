@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
 from meshcert.mesh.checks.renewals import cut_at_renewals
+from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.rendered_routes import ranked_routes
 from meshcert.mesh.rendering import proxy_settings
-from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.routing.order import decided_by_rule
 from meshcert.mesh.ways_out import needs_egress_listener
 from meshcert.proxy import TlsMode
