@@ -13,6 +13,7 @@ from meshcert.envoy.observing.admin import admin
 from meshcert.envoy.observing.metrics import metrics_cluster, metrics_listener
 from meshcert.envoy.outbound.listeners import ways_out_listeners
 from meshcert.envoy.outbound.undeclared import undeclared_cluster
+from meshcert.envoy.secrets import USERS_SDS_CLUSTER
 from meshcert.envoy.ways_in import readiness_listeners, ways_in_source
 from meshcert.proxy import DeliveryMode
 
@@ -30,7 +31,9 @@ def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
     if settings.application_port:
         clusters.append(application_cluster(settings, addresses))
     if settings.delivery is DeliveryMode.SDS:
-        clusters.append(sds_cluster(addresses))
+        clusters.append(sds_cluster(addresses.sds_socket))
+    if settings.sds_socket_path:
+        clusters.append(sds_cluster(settings.sds_socket_path, USERS_SDS_CLUSTER))
     if settings.metrics_port:
         clusters.append(metrics_cluster(addresses))
     if settings.egress_port and settings.egress_allow_all:

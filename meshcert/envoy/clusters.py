@@ -93,14 +93,14 @@ def _found_by_dns(backend: Backend) -> Json:
     }
 
 
-def sds_cluster(addresses: Addresses) -> Json:
-    """The cluster that serves secrets and endpoints: HTTP/2 on a Unix socket in the same container."""
-    endpoint = {"endpoint": {"address": {"pipe": {"path": addresses.sds_socket}}}}
+def sds_cluster(socket_path: str, name: str = SDS_CLUSTER) -> Json:
+    """A cluster that serves secrets, and ours endpoints too: HTTP/2 on a Unix socket of the task."""
+    endpoint = {"endpoint": {"address": {"pipe": {"path": socket_path}}}}
     return {
-        "name": SDS_CLUSTER,
+        "name": name,
         "type": "STATIC",
         "connect_timeout": duration(CONNECT_TIMEOUT_S),
-        "load_assignment": {"cluster_name": SDS_CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
                 "@type": HTTP_PROTOCOL_OPTIONS,

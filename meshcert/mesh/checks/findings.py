@@ -103,10 +103,10 @@ def _unused(mesh: Mesh) -> Iterator[Fault]:
     settings = [proxy_settings(mesh, service) for service in mesh.services]
     presented = {identity for each in settings for identity in each.identities}
     trusted = {name for each in settings for hierarchy in each.trust_bundles for name in mesh.trusted(hierarchy)}
-    rules = [listener.tls for each in settings for listener in each.listeners if listener.tls.trust]
+    rules = [listener.tls for each in settings for listener in each.listeners if listener.tls.hierarchy]
     for name, identity in mesh.identities.items():
         is_admitted = any(
-            identity.hierarchy in mesh.trusted(rule.trust)
+            identity.hierarchy in mesh.trusted(rule.hierarchy)
             and (not rule.subject_alternative_names or set(rule.subject_alternative_names) & set(identity.names))
             for rule in rules
         )
