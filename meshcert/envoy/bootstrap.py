@@ -8,11 +8,11 @@ from meshcert.envoy.api import DOWNSTREAM_CONNECTIONS, Json, extension
 from meshcert.envoy.clusters import application_cluster, backend_cluster, sds_cluster
 from meshcert.envoy.dns_resolver import dns_resolver
 from meshcert.envoy.http.matching import MOST_REGEX_PROGRAM
+from meshcert.envoy.http.undeclared import undeclared_cluster
 from meshcert.envoy.listeners import ingress_listener
 from meshcert.envoy.observing.admin import admin
 from meshcert.envoy.observing.metrics import metrics_cluster, metrics_listener
 from meshcert.envoy.outbound.listeners import ways_out_listeners
-from meshcert.envoy.outbound.undeclared import undeclared_cluster
 from meshcert.envoy.secrets import USERS_SDS_CLUSTER
 from meshcert.envoy.ways_in import readiness_listeners, ways_in_source
 from meshcert.proxy import DeliveryMode

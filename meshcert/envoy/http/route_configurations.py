@@ -16,7 +16,7 @@ from meshcert.envoy.http.hosts import EVERY_HOST, virtual_hosts
 from meshcert.envoy.http.retries import retry_policy
 from meshcert.envoy.http.routes import APPLICATION_TRIES, TASKS_TRIED, envoy_routes, in_order_asked
 from meshcert.envoy.http.timeouts import route_timeouts
-from meshcert.envoy.outbound.undeclared import ROUTE_METADATA, UNDECLARED_CLUSTER
+from meshcert.envoy.http.undeclared import ROUTE_METADATA, UNDECLARED_CLUSTER
 from meshcert.envoy.secrets import file_name, served_over_socket
 from meshcert.proxy import DeliveryMode, Route
 from meshcert.timeouts import ProtocolTimeouts, Timeouts

@@ -26,7 +26,7 @@ from meshcert.envoy.http.route_configurations import (
 from meshcert.envoy.http.routes import CONNECTIONS_TRIED, destination
 from meshcert.envoy.http.spoken import spoken
 from meshcert.envoy.http.timeouts import session_timeout
-from meshcert.envoy.outbound.undeclared import answers_of_guard, undeclared_filters
+from meshcert.envoy.http.undeclared import answers_of_guard, undeclared_filters
 
 if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings, WayOut
