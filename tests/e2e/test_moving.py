@@ -27,12 +27,13 @@ from local.requests_seen import HEADER
 from local.running_mesh import wait_until
 from local.ticking import Ticking
 from meshcert.mesh import load_mesh
+from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from tests.e2e.conftest import PlayedDemo
+    from local.running_mesh import RunningMesh
 
 PORT = 9443
 PAUSE_S = 0.05
@@ -42,8 +43,7 @@ TOLD_WITHIN_S = 60.0
 
 def _meshes() -> dict[str, dict[str, Any]]:
     """The mesh files of the steps, each with one pair: the gateway calls the teller."""
-    strict = yaml.safe_load(MUTUAL.read_text())
-    both = copy.deepcopy(strict)
+    both = yaml.safe_load(MUTUAL.read_text())
     (listener,) = both["virtual_nodes"][TELLER]["listeners"]
     listener["tls"]["mode"] = "PERMISSIVE"
     listener["permissive_from"] = [{"cidr": "10.20.0.0/16"}]
@@ -52,12 +52,14 @@ def _meshes() -> dict[str, dict[str, Any]]:
     plain = copy.deepcopy(without_policy)
     (listener,) = plain["virtual_nodes"][TELLER]["listeners"]
     del listener["tls"], listener["permissive_from"]
-    return {"permissive": both, "without_policy": without_policy, "plain": plain, "strict": strict}
+    return {"permissive": both, "without_policy": without_policy, "plain": plain}
 
 
 @pytest.fixture(scope="module")
-def assemblies(demo: PlayedDemo, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Their cloud assemblies."""
+def assemblies(
+    fresh_mesh: RunningMesh, color_assembly: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Their cloud assemblies, and that of the mesh as it is."""
     folder, meshes = tmp_path_factory.mktemp("moving"), _meshes()
     files = {name: folder / f"{name}.yaml" for name in meshes}
     for name, file in files.items():
@@ -66,10 +68,10 @@ def assemblies(demo: PlayedDemo, tmp_path_factory: pytest.TempPathFactory) -> di
     subprocess.run(
         [sys.executable, "-m", "tests.e2e.assemblies", str(folder), *map(str, files.values())],
         cwd=ROOT,
-        env=os.environ | demo.aws.environment(),
+        env=os.environ | fresh_mesh.aws.environment(),
         check=True,
     )
-    return {name: folder / name for name in meshes}
+    return {"strict": color_assembly, **{name: folder / name for name in meshes}}
 
 
 @dataclass(frozen=True)
@@ -103,22 +105,22 @@ class OldClient:
 
 
 @pytest.fixture
-def asking(demo: PlayedDemo) -> Iterator[SteadyClient]:
+def asking(fresh_mesh: RunningMesh) -> Iterator[SteadyClient]:
     """A client of the gateway that asks all through the test; it must not have seen a failure at the end."""
     gateway = Gateway(
-        demo.mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", demo.mesh.trust_bundle(GATEWAY)
+        fresh_mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", fresh_mesh.trust_bundle(GATEWAY)
     )
-    with SteadyClient(gateway, ANSWER, demo.aws.requests_seen, PAUSE_S) as client, Ticking(demo.aws, "color"):
+    with SteadyClient(gateway, ANSWER, fresh_mesh.aws.requests_seen, PAUSE_S) as client, Ticking(fresh_mesh.aws, fresh_mesh.name):
         yield client
     assert client.requests > 100
     assert client.failures == []
 
 
 @pytest.fixture
-def old_client(demo: PlayedDemo) -> SteadyClient:
+def old_client(fresh_mesh: RunningMesh) -> SteadyClient:
     """A client in plain text that has not begun."""
-    teller = OldClient(CallingTasks(demo.mesh).address_of(TELLER))
-    return SteadyClient(teller, ANSWER, demo.aws.requests_seen, PAUSE_S)
+    teller = OldClient(CallingTasks(fresh_mesh).address_of(TELLER))
+    return SteadyClient(teller, ANSWER, fresh_mesh.aws.requests_seen, PAUSE_S)
 
 
 class Moved:
@@ -126,29 +128,29 @@ class Moved:
     The pair's state after one deploy and another.
 
     Args:
-        demo: The mesh.
+        mesh: The mesh.
         assemblies: By step.
     """
 
-    def __init__(self, demo: PlayedDemo, assemblies: dict[str, Path]) -> None:
-        self._demo, self._assemblies = demo, assemblies
+    def __init__(self, mesh: RunningMesh, assemblies: dict[str, Path]) -> None:
+        self._mesh, self._assemblies = mesh, assemblies
 
     def deploy(self, step: str) -> None:
         """Deploy a step's mesh file, and wait until its tasks have taken the old ones' place."""
-        self._demo.aws.deploy(self._assemblies[step])
-        self._demo.mesh.wait_until_steady([GATEWAY, TELLER])
-        wait_until(lambda: self._demo.mesh.none_is_stopping(TELLER), "the old tasks gone", within_s=TOLD_WITHIN_S)
+        self._mesh.aws.deploy(self._assemblies[step])
+        self._mesh.wait_until_steady([GATEWAY, TELLER])
+        wait_until(lambda: self._mesh.none_is_stopping(TELLER), "the old tasks gone", within_s=TOLD_WITHIN_S)
 
     def counted(self) -> tuple[int, int]:
         """Requests over TLS and in plain text, as the teller's Envoy counts them now."""
-        found = self._demo.mesh.counters(TELLER, rf"http\.ingress_{PORT}_(tls|plain)\.downstream_rq_total")
+        found = self._mesh.counters(TELLER, rf"http\.ingress_{PORT}_(tls|plain)\.downstream_rq_total")
         return tuple(found.get(f"http.ingress_{PORT}_{way}.downstream_rq_total", 0) for way in ("tls", "plain"))  # type: ignore[return-value]  # two
 
     def wait_until_told(self, words: str) -> None:
         """Until an operator sees words of the listener, which a regular expression describes."""
 
         def told() -> bool:
-            seen = " ".join(self._demo.operator.run("status", TELLER).out.split())
+            seen = " ".join(OperatorTerminal(self._mesh.aws, self._mesh.name).run("status", TELLER).out.split())
             return bool(re.search(rf" at {PORT} {words}", seen))
 
         wait_until(told, f"{words!r} in the status", within_s=TOLD_WITHIN_S, every_s=1.0)
@@ -161,9 +163,9 @@ class Moved:
 
 
 @pytest.fixture
-def moved(demo: PlayedDemo, assemblies: dict[str, Path]) -> Moved:
+def moved(fresh_mesh: RunningMesh, assemblies: dict[str, Path]) -> Moved:
     """The pair."""
-    return Moved(demo, assemblies)
+    return Moved(fresh_mesh, assemblies)
 
 
 @pytest.mark.timeout(600)
@@ -197,15 +199,17 @@ def test_five_steps_lead_from_plain_text_to_mutual_tls_and_no_request_fails(
     moved.deploy("strict")  # 5: STRICT, with validation
 
 
-def test_an_old_client_that_has_been_forgotten_is_refused(demo: PlayedDemo) -> None:
+def test_an_old_client_that_has_been_forgotten_is_refused(fresh_mesh: RunningMesh) -> None:
     """And the teller's log says who it was and what it spoke."""
-    address = demo.mesh.task(TELLER).address
+    address = fresh_mesh.task(TELLER).address
 
     with pytest.raises(httpx.HTTPError):
         httpx.get(f"http://{address}:{PORT}/color", timeout=ASK_TIMEOUT_S, trust_env=False)
 
     def told() -> bool:
-        return any(line.get("cause") == "plain-text" for line in demo.mesh.log_lines(TELLER))
+        return any(line.get("cause") == "plain-text" for line in fresh_mesh.log_lines(TELLER))
 
     wait_until(told, "the refusal in the log", within_s=TOLD_WITHIN_S)
-    wait_until(lambda: all(map(demo.is_proven, (GATEWAY, TELLER))), "a quiet end", within_s=TOLD_WITHIN_S)
+    with Ticking(fresh_mesh.aws, fresh_mesh.name):
+        proven = fresh_mesh.proven_version
+        wait_until(lambda: all(map(proven, (GATEWAY, TELLER))), "a quiet end", within_s=TOLD_WITHIN_S)
