@@ -110,7 +110,10 @@ def asking(fresh_mesh: RunningMesh) -> Iterator[SteadyClient]:
     gateway = Gateway(
         fresh_mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", fresh_mesh.trust_bundle(GATEWAY)
     )
-    with SteadyClient(gateway, ANSWER, fresh_mesh.aws.requests_seen, PAUSE_S) as client, Ticking(fresh_mesh.aws, fresh_mesh.name):
+    with (
+        SteadyClient(gateway, ANSWER, fresh_mesh.aws.requests_seen, PAUSE_S) as client,
+        Ticking(fresh_mesh.aws, fresh_mesh.name),
+    ):
         yield client
     assert client.requests > 100
     assert client.failures == []
