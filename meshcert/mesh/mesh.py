@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict
@@ -136,10 +137,12 @@ class Mesh(Part):
         Raises:
             KeyError: If no service runs it.
         """
-        for name, service in self.services.items():
-            if service.virtual_node == virtual_node:
-                return name
-        raise KeyError(virtual_node)
+        return self._services_of_nodes[virtual_node]
+
+    @cached_property
+    def _services_of_nodes(self) -> dict[str, str]:
+        """The first service that runs each virtual node."""
+        return {service.virtual_node: name for name, service in reversed(self.services.items())}
 
     def host(self, virtual_node: str) -> str:
         """The DNS name of a virtual node's tasks: the one it declares, or the one that Cloud Map gives its service."""

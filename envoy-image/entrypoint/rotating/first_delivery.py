@@ -26,6 +26,7 @@ from meshcert.errors import (
     SecretMalformed,
     SecretNotPublished,
     SettingsInvalid,
+    StoredSettingsUnusable,
     VersionQuarantined,
 )
 
@@ -51,6 +52,7 @@ _EXIT_CODES: tuple[tuple[type[MeshcertError], int], ...] = (
     (RoutesNotPublished, exit_codes.NOT_PUBLISHED),
     # Not BAD_MATERIAL: a certificate's label goes back for that.
     (RouteTableUnusable, exit_codes.SETTINGS),
+    (StoredSettingsUnusable, exit_codes.SETTINGS),
     (AwsUnavailable, exit_codes.AWS_UNAVAILABLE),
     (AwsRefused, exit_codes.AWS_REFUSED),
     (IdentityMissing, exit_codes.AWS_REFUSED),
