@@ -18,7 +18,7 @@ from meshcert.mesh.services import DeclaredService
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, KeysView
 
     from meshcert.mesh.proxies import DeclaredBackend
     from meshcert.san import San
@@ -174,6 +174,24 @@ class Mesh(Part):
             KeyError: If there is no such hierarchy.
         """
         return (hierarchy, *self.hierarchies[hierarchy].also_trust)
+
+    def accepted_names(self, hierarchy: str) -> KeysView[San]:
+        """
+        Every name that is accepted where a hierarchy is trusted, in the file's order.
+
+        Raises:
+            KeyError: If there is no such hierarchy.
+        """
+        return self._accepted_names[hierarchy].keys()
+
+    @cached_property
+    def _accepted_names(self) -> dict[str, dict[San, None]]:
+        names: dict[str, dict[San, None]] = {}
+        for hierarchy in self.hierarchies:
+            trusted = self.trusted(hierarchy)
+            accepted = (identity.names for identity in self.identities.values() if identity.hierarchy in trusted)
+            names[hierarchy] = dict.fromkeys(name for each in accepted for name in each)
+        return names
 
     def listed(self, hierarchy: str) -> tuple[str, ...]:
         """

@@ -56,12 +56,7 @@ def test_a_task_reads_the_object_that_its_task_definition_names_and_no_other(
     other = SETTINGS._replace(service="other")
     mine, others = _deployed(fresh_aws, tmp_path / "first", SETTINGS, other)
     arn = f"arn:aws:iam::{fresh_aws.account}:role/{ROLE}-0"
-    assumed = fresh_aws.client("sts").assume_role(RoleArn=arn, RoleSessionName="task")["Credentials"]
-    environ = fresh_aws.environment() | {
-        "AWS_ACCESS_KEY_ID": assumed["AccessKeyId"],
-        "AWS_SECRET_ACCESS_KEY": assumed["SecretAccessKey"],
-        "AWS_SESSION_TOKEN": assumed["SessionToken"],
-    }
+    environ = fresh_aws.environment() | fresh_aws.control("POST", "/_local/iam/session", {"role": arn})
     for name, value in environ.items():
         monkeypatch.setenv(name, value)  # awscrt looks there itself
     session = Session.begin(os.environ, lambda: None)
@@ -88,7 +83,7 @@ def test_settings_that_are_short_enough_stay_in_the_task_definition(tmp_path: Pa
     app = App(outdir=str(tmp_path))
     role = iam.Role(Stack(app, "services"), "Role", assumed_by=ecs_tasks())
     small = next(
-        proxy for backends in range(80, 1, -1) if len((proxy := gateway_with_backends(backends)).to_json()) <= 16_384
+        proxy for backends in range(130, 1, -1) if len((proxy := gateway_with_backends(backends)).to_json()) <= 16_384
     )
     environment = ProxyEnvironment(role, small, role)
 
