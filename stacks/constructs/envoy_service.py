@@ -15,8 +15,8 @@ from constructs import Construct
 
 from meshcert import naming
 from meshcert.mesh import proxy_settings, route_table, task_settings
-from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
+from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.revocation_bucket import bucket_name
 from stacks.constructs.rights import MeshRights, ecs_tasks

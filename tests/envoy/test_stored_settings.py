@@ -1,4 +1,4 @@
-"""A container whose settings are an object: the real Envoy runs with 300 backends that no task definition would hold."""
+"""A container whose settings are an object: the real Envoy runs with 300 backends, which no task definition holds."""
 
 from __future__ import annotations
 

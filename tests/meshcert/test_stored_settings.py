@@ -1,4 +1,4 @@
-"""Settings in an object: what goes in comes out, nothing else does, and an object's size is bounded before it counts."""
+"""Settings in an object: what goes in comes out, nothing else does, and every size is bounded."""
 
 from __future__ import annotations
 

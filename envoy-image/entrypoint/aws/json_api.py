@@ -17,7 +17,13 @@ REQUEST_TIMEOUT_S = 3.0
 
 FRESH_ROLE_CODES = frozenset(
     # The last two are Amazon S3's.
-    {"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId", "AccessDenied", "InvalidAccessKeyId"}
+    {
+        "AccessDeniedException",
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "AccessDenied",
+        "InvalidAccessKeyId",
+    }
 )
 """Refusals that a role or session which is only seconds old may still meet."""
 
