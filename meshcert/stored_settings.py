@@ -89,15 +89,3 @@ def stored_settings(settings: str) -> tuple[bytes, str]:
     """
     content = zlib.compress(settings.encode(), 9)
     return content, sha256(content).hexdigest()
-
-
-def kept_settings(stored: SettingsObject, path: str) -> str:
-    """
-    The settings that were kept in a file, as their object has them.
-
-    Raises:
-        OSError: If there is no such file.
-        StoredSettingsUnusable: As :meth:`SettingsObject.open`.
-    """
-    with open(path, "rb") as file:
-        return stored.open(file.read(LONGEST_STORED + 1))

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from entrypoint.aws.object_storage import ObjectStorage
 from entrypoint.aws.retrying import ProcessClock, until
 from entrypoint.aws.signed_connection import SignedConnection
+from entrypoint.container.kept_settings import kept_settings
 from entrypoint.container.paths import Paths
 from entrypoint.envoy.install import write_private
 from entrypoint.settings import REGION, start_deadline_s
 from meshcert.contract.environment import MATERIAL_DIR, PROXY_FROM
 from meshcert.errors import Fault, SettingsInvalid, StoredSettingsUnusable
-from meshcert.stored_settings import SettingsObject, kept_settings
+from meshcert.stored_settings import SettingsObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -180,7 +180,7 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
             findings.add(
                 f"{place}.subject_alternative_names.match.exact[{index}]",
                 f"no identity of hierarchy {said} has the name {name}",
-                suggestion(
+                findings.remedy(
                     str(name),
                     [str(each) for each in signed],
                     "Use a name of an identity that this hierarchy signs, or trust its hierarchy",
