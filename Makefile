@@ -23,6 +23,7 @@ LOCAL := build/venv-local/.stamp-$(call hash,local/requirements.lock)
 FUNCTION := build/venv-lambda/.stamp-$(call hash,local/functions.lock)
 NODE := build/node/.stamp-$(call hash,local/package.json local/package-lock.json)
 SETUP := $(VENV) $(LOCAL) $(FUNCTION) $(NODE)
+LOAD := build/load/.stamp-$(call hash,local/load/package.json local/load/package-lock.json)
 BROWSER := build/browser/.stamp-$(call hash,local/browser/package.json local/browser/package-lock.json)
 
 # make itself ends with 2 whatever failed, so it says which code it was.
@@ -75,6 +76,12 @@ $(BROWSER): | local/browser/package-lock.json $(VENV)
 		--eval 'import chromium from "@sparticuz/chromium"; await chromium.executablePath()'
 	@touch $@
 
+$(LOAD): | local/load/package-lock.json $(VENV)
+	@echo "[setup] the load generator of the benchmarks (7 MB)"
+	@mkdir -p build/load && cp local/load/package.json local/load/package-lock.json build/load/
+	@$(PATIENTLY) "[setup]" .venv/bin/npm ci --prefix build/load --no-audit --no-fund --loglevel=error
+	@rm -f build/load/.stamp-*; touch $@
+
 .PHONY: browser
 browser: $(BROWSER) ## Install the browser that make test opens pages in (make test does it itself)
 
@@ -95,7 +102,7 @@ check: $(VENV) ## Lint, formatting, types, who imports whom, Dockerfiles
 	@hadolint envoy-image/Dockerfile examples/*/*/Dockerfile local/demo/applications/*/Dockerfile
 
 .PHONY: bench
-bench: $(SETUP) ## Measure what we claim about speed; writes build/bench.json
+bench: $(SETUP) $(LOAD) ## Measure what we claim about speed; writes build/bench.json
 	@PYTHONPATH=envoy-image python -m evidence.bench $(ARGS)
 
 .PHONY: soak
@@ -143,6 +150,7 @@ lock: $(VENV) ## Write the lock files anew after a change of requirements or con
 	@python -m tools.supply_chain.lock
 	@cd local && npm install --package-lock-only --no-audit --no-fund --loglevel=error
 	@cd local/browser && npm install --package-lock-only --no-audit --no-fund --loglevel=error
+	@cd local/load && npm install --package-lock-only --no-audit --no-fund --loglevel=error
 
 .PHONY: sbom
 sbom: $(VENV) ## List what the image and the functions hold, as CycloneDX in build/sbom

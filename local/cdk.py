@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -33,6 +34,15 @@ class CdkFailed(Exception):
 
 _ADVICE = "feature flags are not configured"
 """Part of a line with which the CLI ends every command: about the CDK's own choices, and no progress."""
+
+
+_STYLE = re.compile(r"\x1b\[[0-9;]*m")
+"""Select Graphic Rendition (ECMA-48 8.3.117): colours, of which nothing is left where a line is cut or written on."""
+_QUIETLY = {"NO_COLOR": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+"""
+For what the CLI starts: its --no-color becomes FORCE_COLOR=0, in which pip, as rich does, sees a wish for colours. And
+pip's advice to those who are root is not about a bundle's folder.
+"""
 
 
 def _quiet(_line: str) -> None:
@@ -82,7 +92,7 @@ class CdkCli:
 
     def _run(self, *arguments: str, folder: Path | None = None) -> None:
         command = [str(CDK), "--no-notices", "--no-color", *arguments]
-        environment = {**os.environ, **self.environment}
+        environment = {**os.environ, **_QUIETLY, **self.environment}
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         with subprocess.Popen(
             command,
@@ -95,9 +105,10 @@ class CdkCli:
             assert process.stdout is not None
             output = []
             for line in process.stdout:
-                output.append(line.rstrip())
-                if _ADVICE not in line:
-                    self.on_line(line.rstrip())
+                plain = _STYLE.sub("", line.rstrip())
+                output.append(plain)
+                if _ADVICE not in plain:
+                    self.on_line(plain)
         if process.returncode:
             raise CdkFailed(command, output)
 

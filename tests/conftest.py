@@ -18,6 +18,7 @@ from evidence.fixtures.pki import Hierarchy
 from local.aws.config import KIND
 from local.aws.fargate.containers import cpu_quota
 from local.running_aws import LocalAws
+from tests.e2e.shared_meshes import ON_A_FRESH_MESH, ON_THE_DEMO
 from tests.meshcert.publishing.world import World
 
 if TYPE_CHECKING:
@@ -30,15 +31,6 @@ if TYPE_CHECKING:
 
 
 _BEGAN = time.time()
-
-# They start a local AWS of their own, so each can run while the others look at theirs.
-BESIDE_THE_OTHERS = (
-    "test_stories.py::",
-    "test_upgrade.py::",
-    "test_proof.py::",
-    "test_verify_aws_on_local_aws.py::",
-)
-
 
 # What takes minutes begins first: else one process alone would still be at it when the others have done all the rest.
 LONGEST_FIRST = (
@@ -65,18 +57,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xdist is untyped
-    """Tests of a file share a local AWS, tests/stacks a synthesis, most of tests/e2e a demo: these stay together."""
+    """Tests of a file share a local AWS, tests/stacks a synthesis, tests/e2e one of two meshes: these stay together."""
 
     def _split_scope(self, nodeid: str) -> str:
-        file, _, test = nodeid.partition("::")
+        file = nodeid.partition("::")[0]
         folder, _, name = file.rpartition("/")
         if folder == "tests/stacks":
             return folder
         if folder != "tests/e2e":
             return file
-        if not f"{name}::{test}".startswith(BESIDE_THE_OTHERS):
-            return folder
-        return nodeid if name in {"test_stories.py", "test_proof.py"} else file
+        shared = {ON_THE_DEMO: f"{folder}, the demo", ON_A_FRESH_MESH: f"{folder}, a fresh mesh"}
+        return next((scope for files, scope in shared.items() if name in files), file)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneProcessForWhatIsShared:

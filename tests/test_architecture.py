@@ -18,6 +18,7 @@ LONG = {
     "meshcert/publishing/preflight.py": "one check after the other, each short; together they are the pre-flight",
     "meshcert/errors.py": "the whole tree of errors in one place, as its own docstring draws it",
     "meshcert/mesh/checks/calls.py": "one rule after the other about who calls whom; each is short",
+    "meshcert/mesh/edges/permission.py": "one question, whether A may call B: one answer after the other, each short",
     "meshcert/proxy.py": "the settings of one proxy, which two programs share, in one place",
     "stacks/runbook.py": "a table: one alarm, one answer",
     "local/running_aws.py": "one class, which everybody else starts a local AWS with",

@@ -23,6 +23,7 @@ from meshcert.contract.environment import (
     START_DEADLINE,
 )
 from meshcert.contract.stopping import LONGEST_DRAIN_S
+from meshcert.contract.tls_sources import SdsSecret, is_path
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import DeliveryMode, ProxySettings, TlsMode
@@ -31,6 +32,7 @@ from meshcert.san import SanInvalid
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
+    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.proxy import Route
 
 REGION = "AWS_REGION"
@@ -166,6 +168,7 @@ def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
             yield place, f"{seconds!r} is no positive number of seconds"
     if not isinstance(proxy.acknowledgements, str):
         yield "acknowledgements", f"{proxy.acknowledgements!r} is no name of a table"
+    yield from _users_source_faults(proxy)
     yield from _listener_faults(proxy)
     yield from _backend_faults(proxy)
 
@@ -176,9 +179,9 @@ def _listener_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
         yield from _endpoint_faults(place, listener.port, listener.protocol)
         if tls.mode is TlsMode.DISABLED:
             continue
-        yield from _known(f"{place}.tls.certificate", tls.certificate, proxy.identities)
+        yield from _source_faults(f"{place}.tls.certificate", tls.certificate, proxy.identities, proxy)
         if tls.trust:
-            yield from _known(f"{place}.tls.trust", tls.trust, proxy.trust_bundles)
+            yield from _source_faults(f"{place}.tls.trust", tls.trust, proxy.trust_bundles, proxy)
         elif tls.subject_alternative_names:
             yield f"{place}.tls.subject_alternative_names", "names are only checked together with trust"
 
@@ -191,10 +194,12 @@ def _backend_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
             yield f"{place}.cloud_map_service", f"{backend.cloud_map_service!r} is no name of a service"
         elif backend.cloud_map_service and not proxy.cloud_map_namespace:
             yield f"{place}.cloud_map_service", "there is no cloud_map_namespace to find it in"
-        if backend.tls:
-            yield from _known(f"{place}.tls.trust", backend.tls.trust, proxy.trust_bundles)
+        if backend.tls and backend.tls.trust:
+            yield from _source_faults(f"{place}.tls.trust", backend.tls.trust, proxy.trust_bundles, proxy)
+        elif backend.tls and backend.tls.subject_alternative_names:
+            yield f"{place}.tls.subject_alternative_names", "names are only checked together with trust"
         if backend.tls and backend.tls.certificate:
-            yield from _known(f"{place}.tls.certificate", backend.tls.certificate, proxy.identities)
+            yield from _source_faults(f"{place}.tls.certificate", backend.tls.certificate, proxy.identities, proxy)
     backends = [backend.name for backend in proxy.backends]
     yield from _route_faults("routes", proxy.routes, backends)
     for number, way in enumerate(proxy.ways_out):
@@ -207,6 +212,35 @@ def _route_faults(place: str, routes: Iterable[Route], backends: Container[str])
     for number, route in enumerate(routes):
         for share in route.shares:
             yield from _known(f"{place}[{number}].{'targets' if route.targets else 'backend'}", share.backend, backends)
+
+
+def _users_source_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
+    if not isinstance(proxy.sds_socket_path, str) or (proxy.sds_socket_path and not is_path(proxy.sds_socket_path)):
+        yield "sds_socket_path", f"{proxy.sds_socket_path!r} is no absolute path of plain characters"
+    elif len(proxy.sds_socket_path) > LONGEST_SOCKET_PATH:
+        yield "sds_socket_path", f"it is too long for a socket ({LONGEST_SOCKET_PATH} bytes)"
+    by_chain = {pair.certificate_chain: pair for pair in proxy.certificate_files}
+    for pair in proxy.certificate_files:
+        if by_chain[pair.certificate_chain] != pair:
+            yield "listeners and backends", f"two keys are named for {pair.certificate_chain}"
+
+
+def _source_faults(
+    place: str, source: TlsCertificate | TlsTrust, names: Container[str], proxy: ProxySettings
+) -> Iterator[tuple[str, str]]:
+    if isinstance(source, str):
+        yield from _known(place, source, names)
+    elif not all(isinstance(text, str) for text in source):
+        yield place, "a path or a name is no text"
+    elif isinstance(source, SdsSecret):
+        if not source.secret_name:
+            yield f"{place}.secret_name", "it is empty"
+        if not proxy.sds_socket_path:
+            yield place, "there is no sds_socket_path to ask for it"
+    else:
+        yield from (
+            (place, f"{path!r} is no absolute path of plain characters") for path in source if not is_path(path)
+        )
 
 
 def _known(place: str, name: str, names: Container[str]) -> Iterator[tuple[str, str]]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from entrypoint.envoy.acceptance import SecretCounters
     from entrypoint.envoy.admin import Admin
     from entrypoint.envoy.handover import Handover
+    from entrypoint.judging.file_reading import FileReader
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
     from entrypoint.rotating.discovery import Discovery
@@ -170,7 +171,7 @@ class _Parts:
         self.handover, endpoints, routes, self.serve = ways
         self.secrets = secrets_of(settings.proxy, self.handover)
         lists = _revocation_lists(arguments, settings, aws.session)
-        self.source = SecretSource(SecretsReader(aws.connection), time.time, lists)
+        self.source = SecretSource(SecretsReader(aws.connection), time.time, lists, _files(settings))
         self.first = FirstDelivery(settings, self.secrets, self.source, self.handover, log=log)
         # What an earlier watcher had in memory is lost; until Envoy has all of it, this is a new start.
         self.resumes = arguments.accepted if over_socket else arguments.installed
@@ -260,6 +261,14 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
         rotation.look()
 
     return Polling(proxy.poll_interval_s, look, standings, acknowledgements, routes=routes.standing)
+
+
+def _files(settings: Settings) -> FileReader | None:
+    if not (settings.proxy.certificate_files or settings.proxy.trust_files):
+        return None
+    from entrypoint.judging.file_reading import FileReader
+
+    return FileReader()
 
 
 def _revocation_lists(arguments: WatcherArguments, settings: Settings, session: Session) -> RevocationLists | None:

@@ -13,6 +13,7 @@ from rich.console import Console
 from evidence.bench import (
     against,
     cold_import,
+    data_path,
     endpoints,
     fleet,
     fleet_local_aws,
@@ -25,6 +26,7 @@ from evidence.bench import (
 from evidence.bench.against import CommitUnknown
 from evidence.bench.cold_import import ImportFailed
 from evidence.bench.image import ImageFailed
+from evidence.bench.load_generator import LoadFailed
 from evidence.bench.report import ReportUnreadable, add_figures, read_report
 from evidence.bench.rotation import RotationFailed
 from evidence.bench.start import StartFailed
@@ -43,9 +45,21 @@ class Benchmark(Protocol):
 
 BENCHMARKS: dict[str, Benchmark] = {
     module.NAME: module
-    for module in (startup, rotation, slow_start, endpoints, cold_import, fleet, fleet_local_aws, importing, resumption)
+    for module in (
+        startup,
+        rotation,
+        slow_start,
+        endpoints,
+        cold_import,
+        fleet,
+        fleet_local_aws,
+        importing,
+        resumption,
+        data_path,
+    )
 }
 """In their order."""
+FAILED = (CommitUnknown, ImageFailed, ImportFailed, LoadFailed, ReportUnreadable, RotationFailed, StartFailed)
 DEFAULT_ROUNDS = 15
 MOST_ROUNDS = 1000
 WIDTH_WITHOUT_TERMINAL = 120
@@ -109,7 +123,15 @@ def main(arguments: list[str]) -> int:
         else:
             for name in options.names or BENCHMARKS:
                 add_figures(options.output, name, BENCHMARKS[name].run(options.rounds, console))
-    except (CommitUnknown, ImageFailed, ImportFailed, ReportUnreadable, RotationFailed, StartFailed) as error:
+    except (
+        CommitUnknown,
+        ImageFailed,
+        ImportFailed,
+        LoadFailed,
+        ReportUnreadable,
+        RotationFailed,
+        StartFailed,
+    ) as error:
         console.print(f"[red]The benchmark stopped:[/red] {error}", soft_wrap=True)
         return 1
     except KeyboardInterrupt:

@@ -13,7 +13,6 @@ import os
 import ssl
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
@@ -21,7 +20,7 @@ from rich.table import Table
 from entrypoint.judging.memory_file import memory_file
 from evidence.bench.report import circumstances, say_rounds, told
 from evidence.bench.rounds import interleave, spread
-from evidence.bench.start import Launch, Started
+from evidence.bench.start import Launch, Started, cpu_s
 from evidence.bench.ways import envoy_arguments
 from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.container import installed_envoy, lay_out_image, memory_folder
@@ -42,6 +41,7 @@ from meshcert.envoy.secrets import file_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from rich.console import Console
 
@@ -143,9 +143,9 @@ def _handshakes_per_s(folder: Path, addresses: Iterator[str], connections: int, 
         envoy.live_after_ms()
         client = ReturningClient(address, PORT, context)
         client.call()
-        before = _cpu_s(envoy.pid)
+        before = cpu_s(envoy.pid)
         answers = [client.call() for _ in range(connections)]
-        took = _cpu_s(envoy.pid) - before
+        took = cpu_s(envoy.pid) - before
     assert set(answers) == {(True, sessions)}
     return connections / took
 
@@ -156,12 +156,6 @@ def _with_sessions(configuration: dict[str, Any]) -> None:
         for chain in listener["filter_chains"]:
             tls = chain["transport_socket"]["typed_config"]
             del tls["disable_stateless_session_resumption"], tls["disable_stateful_session_resumption"]
-
-
-def _cpu_s(pid: int) -> float:
-    """Seconds of CPU that a process has taken (proc_pid_stat(5), fields 14 and 15)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _table(rates: dict[str, Spread], figures: dict[str, Any]) -> Table:

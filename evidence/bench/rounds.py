@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 Measured = TypeVar("Measured")
+Name = TypeVar("Name")
 
 
 class Spread(NamedTuple):
@@ -54,11 +55,11 @@ def ratio(values: Sequence[float], floor: Sequence[float]) -> Spread:
 
 
 def interleave(
-    names: Sequence[str],
+    names: Sequence[Name],
     rounds: int,
-    measure: Callable[[str], Measured],
+    measure: Callable[[Name], Measured],
     on_round: Callable[[int], object] = int,
-) -> dict[str, list[Measured]]:
+) -> dict[Name, list[Measured]]:
     """
     Measure everything once a round, in a new order each time; one more round before the first warms up and is dropped.
 
@@ -72,7 +73,7 @@ def interleave(
         The measurements of each name, in the order of the rounds.
     """
     order = random.Random(rounds)
-    measured: dict[str, list[Measured]] = {name: [] for name in names}
+    measured: dict[Name, list[Measured]] = {name: [] for name in names}
     for done in range(rounds + 1):
         for name in order.sample(names, len(names)):
             value = measure(name)

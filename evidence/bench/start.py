@@ -137,7 +137,7 @@ class Started:
 
     def cpu_s(self) -> float:
         """CPU seconds so far of the process and all it started, those that ended and were waited for included."""
-        return sum(map(_cpu_s, _family(self._process.pid)))
+        return sum(map(cpu_s, _family(self._process.pid)))
 
     def memory_beside_envoy(self, ready: Path) -> Memory:
         """
@@ -227,7 +227,7 @@ def _family(pid: int) -> list[int]:
     return [pid, *(one for child in children for one in _family(child))]
 
 
-def _cpu_s(pid: int) -> float:
+def cpu_s(pid: int) -> float:
     """CPU seconds of a process and of its children that it has waited for (proc(5), fields 14 to 17 of ``stat``)."""
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -236,13 +236,18 @@ def _cpu_s(pid: int) -> float:
     return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
 
+def resident_mb(pid: int) -> float:
+    """Pages of a process in memory, MB of 1024 kB."""
+    return _kilobytes(pid, "status", "VmRSS:") / 1024
+
+
 def _memory(pids: list[int]) -> Memory:
-    rss_kb = sum(_kilobytes(pid, "status", "VmRSS:") for pid in pids)
+    rss_mb = sum(map(resident_mb, pids))
     try:
         pss_kb = sum(_kilobytes(pid, "smaps_rollup", "Pss:") for pid in pids)
     except PermissionError:  # the watcher hides its memory from everybody but root
         pss_kb = None
-    return Memory(rss_kb / 1024, None if pss_kb is None else pss_kb / 1024)
+    return Memory(rss_mb, None if pss_kb is None else pss_kb / 1024)
 
 
 def _kilobytes(pid: int, file: str, field: str) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from local.demo.calling_tasks import CallingTasks
 from local.demo.declared import Talk, talk
-from local.demo.questions import Asking, question_for
+from local.demo.questions import Asking, name_at, question_for
 from local.demo.renewal import renew_under_load
 from local.demo.result import ENOUGH_REQUESTS, Result
 from local.demo.scene import Scene
@@ -26,8 +26,12 @@ if TYPE_CHECKING:
     from meshcert.material import Material
     from meshcert.mesh.edges.pairs import Pair
 
-PAUSE_S = 0.005
-"""Between two requests of all clients together, seconds."""
+PAUSE_S = 0.02
+"""
+Between two requests of all clients together, seconds.
+
+One request crosses up to a dozen services here, on a machine that renews their certificates meanwhile.
+"""
 
 
 @dataclass(frozen=True)
@@ -110,6 +114,8 @@ class Proof(Scene):
     """
 
     file: Path
+    # A mesh has many identities, and how soon each is served is told to a tenth of a second at most.
+    WATCH_EVERY_S = 0.2
     TITLE = "meshcert demo: every pair of a mesh file, on this machine, without AWS"
 
     def play(self) -> ProofResult:
@@ -177,15 +183,14 @@ class Proof(Scene):
             if question.listener.protocol == "tcp":
                 return TcpAsking(question, address, pair.callee.listener.port)
             return Asking(question, address, question.host, "", {})
-        host = f"{question.service}.{self.mesh.namespace}"
-        name, roots = host, ""
+        name, roots = name_at(self.mesh, question.service, question.listener), ""
         if question.tls:
-            identity = self.mesh.identities[question.listener.tls.certificate]
-            name = str(identity.names[0])
+            identity = self.mesh.identities[question.listener.tls.identity]
             roots = self.running.trust_bundle(identity.hierarchy).certificates
         if self.mesh.services[question.service].load_balancer:
             balancer = self.running.gateway_address(question.service)
             return Asking(question, lambda: balancer, name, roots, materials)
+        host = f"{question.service}.{self.mesh.namespace}"
         return Asking(question, lambda: self.running.resolve(host), name, roots, materials)
 
     def _talk(self, askings: dict[Pair, Asking | TcpAsking | None]) -> list[Talk]:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import httpx
 from h2.events import ConnectionTerminated
 
-from local.demo.matching_requests import MatchingRequest, matching_request
+from local.demo.matching_requests import MatchingRequest, Way, requests_to
 from local.gateway_client import ASK_TIMEOUT_S
 from local.requests_seen import HEADER
 from local.tls_client import load_certificate
+from meshcert.envoy.http.routes import in_order_asked
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.edges.pairs import backend_for, lets_in, outside_identities
 from meshcert.proxy import Listener, ListenerTls, TlsMode
@@ -24,11 +25,12 @@ if TYPE_CHECKING:
     from meshcert.material import Material
     from meshcert.mesh import Mesh
     from meshcert.mesh.edges.pairs import Pair
-    from meshcert.proxy import Backend, ProxySettings, Route
+    from meshcert.proxy import Backend, ProxySettings
 
 LONGEST_TEXT = 80
 _FROM_ENVOY = {HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
 _GRPC_FROM_ENVOY = {"4", "14"}  # DEADLINE_EXCEEDED, UNAVAILABLE
+_ANSWERED_AFTER_GOODBYE = "RECV_HEADERS in state ConnectionState.CLOSED"
 
 
 @dataclass(frozen=True)
@@ -75,51 +77,74 @@ def question_for(mesh: Mesh, pair: Pair) -> Question | None:
     callee = pair.callee
     if pair.caller.outside:
         named = next((identity for identity in pair.trusted if identity), None)
-        for route, request in _requests(proxy_settings(mesh, callee.service).routes):
-            return Question(callee.service, callee.listener, named, request, is_shared=len(route.shares) > 1)
-        return Question(callee.service, callee.listener, named, MatchingRequest("/"))
+        return _as_client(mesh, callee.service, callee.listener, named)
     settings = proxy_settings(mesh, pair.caller.name)
     backend = backend_for(mesh, settings, callee)
-    if backend and settings.ways_out:
-        return _as_application(settings, backend)
-    way_in = _way_in(mesh, settings)
-    if backend is None or way_in is None:
+    if backend is None:
         return None
-    grpc = backend.protocol == "grpc"
-    for route, request in _requests(settings.routes, backend.name, grpc=grpc):
-        return Question(pair.caller.name, *way_in, request, grpc, is_shared=len(route.shares) > 1)
+    if settings.ways_out:
+        return _as_application(settings, backend)
+    return _through_gateway(mesh, settings, [backend])
+
+
+def _as_client(mesh: Mesh, service: str, listener: Listener, identity: str | None) -> Question:
+    """A request as a client outside the mesh makes it: one that a gateway leads somewhere, if it is one."""
+    settings = proxy_settings(mesh, service)
+    ways = [(listener, identity)]
+    return _through_gateway(mesh, settings, settings.backends, ways) or Question(
+        service, listener, identity, MatchingRequest("/")
+    )
+
+
+def _through_gateway(
+    mesh: Mesh,
+    settings: ProxySettings,
+    backends: Iterable[Backend],
+    ways: Iterable[tuple[Listener, str | None]] | None = None,
+) -> Question | None:
+    """A request that a gateway leads to one of these backends; None if there is none."""
+    found = list(backends)
+    for listener, identity in _ways_in(mesh, settings) if ways is None else ways:
+        for grpc in (False, True):
+            names = {backend.name for backend in found if (backend.protocol == "grpc") == grpc}
+            way = Way(name_at(mesh, settings.service, listener), grpc, _scheme(listener), listener.port)
+            for route, request in requests_to(names, in_order_asked(settings.routes), way):
+                shared = len(route.shares) > 1
+                return Question(settings.service, listener, identity, request, grpc, is_shared=shared)
     return None
 
 
 def _as_application(settings: ProxySettings, backend: Backend) -> Question | None:
     """A request as the application of a virtual node makes it: by host if it speaks HTTP, else by a port."""
-    for way in settings.ways_out:
-        grpc, by_host = way.protocol == "grpc", bool(settings.egress_port and way.hosts)
-        for route, request in _requests(way.routes, backend.name, grpc=grpc):
-            port = settings.egress_port if by_host else way.local_port
-            listener = Listener(port, way.protocol, ListenerTls(TlsMode.DISABLED))
-            host = way.hosts[0] if way.hosts else way.backend
-            return Question(settings.service, listener, None, request, grpc, host, is_shared=len(route.shares) > 1)
+    for out in settings.ways_out:
+        grpc, by_host = out.protocol == "grpc", bool(settings.egress_port and out.hosts)
+        host = out.hosts[0] if out.hosts else out.backend
+        port = settings.egress_port if by_host else out.local_port
+        listener = Listener(port, out.protocol, ListenerTls(TlsMode.DISABLED))
+        for route, request in requests_to({backend.name}, out.routes, Way(host, grpc)):
+            named = f"{host}:{request.port}" if request.port else host
+            shared = len(route.shares) > 1
+            return Question(settings.service, listener, None, request, grpc, named, is_shared=shared)
     return None
 
 
-def _requests(
-    routes: Iterable[Route], backend: str = "", *, grpc: bool = False
-) -> Iterator[tuple[Route, MatchingRequest]]:
-    """The routes to a backend, or to any, each with a request that it takes; those to it alone come first."""
-    for route in sorted(routes, key=lambda route: len(route.shares)):
-        request = matching_request(route, grpc=grpc)
-        if request and any(share.backend == (backend or share.backend) for share in route.shares):
-            yield route, request
-
-
-def _way_in(mesh: Mesh, settings: ProxySettings) -> tuple[Listener, str | None] | None:
-    """A listener of a gateway and whom it lets in: anybody if possible, else a client outside, else another."""
+def _ways_in(mesh: Mesh, settings: ProxySettings) -> Iterator[tuple[Listener, str | None]]:
+    """The listeners of a gateway, each with whom it lets in: anybody if possible, else a client outside, or another."""
     for identity in (None, *outside_identities(mesh), *mesh.identities):
         for listener in settings.listeners:
             if listener.protocol != "tcp" and lets_in(mesh, listener, identity):
-                return listener, identity
-    return None
+                yield listener, identity
+
+
+def name_at(mesh: Mesh, service: str, listener: Listener) -> str:
+    """The name that a client knows a service by at a listener: one of its certificate if it has one."""
+    if listener.tls.mode is TlsMode.DISABLED:
+        return f"{service}.{mesh.namespace}"
+    return str(mesh.identities[listener.tls.identity].names[0])
+
+
+def _scheme(listener: Listener) -> str:
+    return "http" if listener.tls.mode is TlsMode.DISABLED else "https"
 
 
 @dataclass(frozen=True)
@@ -164,13 +189,17 @@ class Asking:
         One request with this id; raises httpx.HTTPError, OSError or LookupError when it gets no answer.
 
         httpx gives a request up when HTTP/2's goodbye in good order (GOAWAY without an error) comes before its answer,
-        which would still have come (RFC 9113 section 6.8). Such a one is asked again on a new connection, as another.
+        which would still have come (RFC 9113 section 6.8), or has come: h2 then refuses to read it. Such a one is asked
+        again on a new connection, as another.
         """
         try:
             return self._send(client, request_id)
         except httpx.RemoteProtocolError as error:
             event = error.__cause__.args[0] if error.__cause__ and error.__cause__.args else None
             if not isinstance(event, ConnectionTerminated) or event.error_code:
+                raise
+        except httpx.LocalProtocolError as error:
+            if _ANSWERED_AFTER_GOODBYE not in str(error):
                 raise
         with self.client() as another:
             return self._send(another, f"{request_id}-again")
@@ -202,7 +231,7 @@ class Asking:
     def _send(self, client: httpx.Client, request_id: str) -> httpx.Response:
         extensions = {"sni_hostname": self.server_name}
         request = self.question.request
-        headers = {"host": self.server_name, HEADER: request_id, **dict(request.headers)}
+        headers = {"host": request.host or self.server_name, HEADER: request_id, **dict(request.headers)}
         if not self.question.grpc:
             return client.request(request.method, request.path, headers=headers, extensions=extensions)
         headers |= {"content-type": "application/grpc", "te": "trailers"}

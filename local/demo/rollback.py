@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from local.demo.result import ENOUGH_REQUESTS, Result
-from local.demo.scene import ANSWER, TELLER, WATCH_EVERY_S, Scene
+from local.demo.scene import ANSWER, TELLER, Scene
 from local.gateway_client import SteadyClient
 from local.pkcs8 import encrypt_private_key
 from local.running_mesh import RunningMesh, wait_until
@@ -243,7 +243,7 @@ class _Witness(threading.Thread):
 
     def run(self) -> None:
         """Look until told to stop."""
-        while not self._told_to_end.wait(WATCH_EVERY_S):
+        while not self._told_to_end.wait(Scene.WATCH_EVERY_S):
             now = time.monotonic()
             if not self._failed_at:
                 self._failed_at = now if self._failures() else 0.0

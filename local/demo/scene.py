@@ -31,7 +31,6 @@ ONE_WAY = ROOT / "examples" / "color" / "one-way.yaml"
 MUTUAL = ROOT / "examples" / "color" / "mutual.yaml"
 GATEWAY, TELLER = "colorgateway", "colorteller"
 ANSWER = "yellow"
-WATCH_EVERY_S = 0.02
 SWEEP_EVERY_S = 1.0
 
 
@@ -54,6 +53,8 @@ class Scene(ABC):
     """The mesh file of the stories that play on the Color mesh."""
     # Certificates 340 days old: past the 60 days before expiry at which ACM renews, before any alarm of ours.
     TIMES: ClassVar[CertificateTimes] = CertificateTimes(born_days_ago=340)
+    WATCH_EVERY_S: ClassVar[float] = 0.02
+    """Pause between two looks at what is served, of two watches together, seconds: so exact are the times it tells."""
     path: Path = field(init=False)
     """The mesh file that is deployed."""
     running: RunningMesh = field(init=False)
@@ -77,7 +78,7 @@ class Scene(ABC):
     @property
     def patience_s(self) -> float:
         """How long something may take that concerns every part of the mesh, seconds."""
-        return 90.0 + 10.0 * (len(self.mesh.services) + len(self.mesh.identities))
+        return 200.0 + 15.0 * (len(self.mesh.services) + len(self.mesh.identities))
 
     def stand_up(self) -> None:
         """Bootstrap the account and deploy the mesh."""
@@ -155,8 +156,9 @@ class Scene(ABC):
     def watch(self, identity: str, version: str) -> Watch:
         """One who sees the successor of an identity's current version become served; not started yet."""
         # All of them together ask as often as two would.
-        every_s = WATCH_EVERY_S * max(1.0, len(self.mesh.identities) / 2)
-        return Watch(self.running, identity, version, presenters(self.mesh, identity), every_s)
+        every_s = self.WATCH_EVERY_S * max(1.0, len(self.mesh.identities) / 2)
+        services = presenters(self.mesh, identity)
+        return Watch(self.running, identity, version, services, every_s=every_s, patience_s=self.patience_s)
 
     def acm_renews(self) -> None:
         """ACM's day comes: every exported certificate that is due is renewed."""
@@ -187,10 +189,18 @@ class Watch(threading.Thread):
         version: The version that is current now.
         services: The services that present it; none for a client outside the mesh, which is told by its secret alone.
         every_s: Pause between two looks, seconds.
+        patience_s: How long each of the two may take, seconds.
     """
 
     def __init__(
-        self, running: RunningMesh, identity: str, version: str, services: Sequence[str], every_s: float
+        self,
+        running: RunningMesh,
+        identity: str,
+        version: str,
+        services: Sequence[str],
+        *,
+        every_s: float,
+        patience_s: float,
     ) -> None:
         super().__init__(daemon=True)
         # A mesh of its own: boto3 clients are shared between threads only by those who read the small print.
@@ -199,6 +209,7 @@ class Watch(threading.Thread):
         self._version = version
         self._services = services
         self._every_s = every_s
+        self._patience_s = patience_s
         self._error: BaseException | None = None
         # Not ACM's: it may have renewed already, and nobody serves that yet.
         self.old_serial = running.serial_of(identity, version)
@@ -220,9 +231,10 @@ class Watch(threading.Thread):
 
     def _watch(self) -> None:
         name = self._identity
-        wait_until(self._promoted, f"{name}: a new current version", within_s=150, every_s=self._every_s)
+        within_s, every_s = self._patience_s, self._every_s
+        wait_until(self._promoted, f"{name}: a new current version", within_s=within_s, every_s=every_s)
         promoted = time.monotonic()
-        wait_until(self._served, f"{name}: served by every task", within_s=180, every_s=self._every_s)
+        wait_until(self._served, f"{name}: served by every task", within_s=within_s, every_s=every_s)
         self.served_after_s = time.monotonic() - promoted
 
     def _promoted(self) -> bool:

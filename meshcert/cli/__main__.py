@@ -32,6 +32,7 @@ from meshcert.cli.options import (
 from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
 from meshcert.cli.screen import Screen
+from meshcert.cli.status.shown import show_status
 from meshcert.cli.survey import require_declared, sight, survey, usage
 from meshcert.cli.terminal import SCHEMA, tell, tell_aside, tell_fault, tell_json, tell_usage
 from meshcert.errors import MeshcertError
@@ -112,7 +113,7 @@ def status(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, as
         identities = [one.document() for one in surveyed.sights]
         _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable))
     else:
-        screen.show_status(Screen(), mesh, surveyed, unsettled_only=unsettled_only)
+        show_status(Screen(), mesh, surveyed, unsettled_only=unsettled_only)
     sys.exit(surveyed.exit_code)
 
 

@@ -129,6 +129,7 @@ class Sight:
             "refused": (said.refused or None) if said else None,
             "error": (said.error or None) if said else None,
             **({"routes": asdict(said.routes)} if said and said.routes else {}),
+            "requests": [asdict(each) for each in said.requests] if said else [],
         }
 
     def _served_validity(self, said: Acknowledgement) -> tuple[str, ValidityPeriod | None]:

@@ -22,6 +22,9 @@ SECRETS = "secrets"
 ROUTES = "routes"
 """A map of version, refused version and error for the task's route table; missing without one, and in rows of earlier
 versions."""
+LISTENERS = "listeners"
+"""A map of the three counts below for each PERMISSIVE listener, by its port; missing without one, and in rows of
+earlier versions."""
 
 VERSION = "version"
 """The version that Envoy serves."""
@@ -36,6 +39,13 @@ REFUSED_BY = "refused_by"
 rows of earlier versions, and empty if the task refuses it by its own judgement."""
 ERROR = "error"
 """Why it was refused, or what else is wrong."""
+
+OVER_TLS = "tls"
+"""Requests over TLS since Envoy has started; of a ``tcp`` listener, connections."""
+IN_PLAIN_TEXT = "plain"
+"""The same in plain text."""
+LAST_IN_PLAIN_TEXT = "plain_at"
+"""The latest time at which the last of those can have come; 0 if there is none."""
 
 REFUSED_BY_UPSTREAM = "trial: "
 """``ERROR`` begins so if upstreams refused the version."""

@@ -13,11 +13,19 @@ from meshcert.envoy.addresses import Addresses
 from meshcert.envoy.bootstrap import bootstrap
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
 from meshcert.envoy.endpoints import TaskAddress, endpoints_resource
-from meshcert.envoy.http.route_configurations import listener_name, route_configurations, route_names
+from meshcert.envoy.http.route_configurations import (
+    filter_chain_name,
+    listener_name,
+    route_configurations,
+    route_names,
+)
 from meshcert.envoy.secrets import (
+    certificate_name,
     discovery_response,
+    file_resource,
     identity_name,
     identity_resource,
+    roots_name,
     secrets_used,
     trust_name,
     trust_resource,
@@ -30,11 +38,15 @@ __all__ = [
     "Addresses",
     "TaskAddress",
     "bootstrap",
+    "certificate_name",
     "discovery_response",
     "endpoints_resource",
+    "file_resource",
+    "filter_chain_name",
     "identity_name",
     "identity_resource",
     "listener_name",
+    "roots_name",
     "route_configurations",
     "route_names",
     "secrets_used",

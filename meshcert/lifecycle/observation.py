@@ -156,6 +156,24 @@ class RoutesServed:
 
 
 @dataclass(frozen=True)
+class RequestsTaken:
+    """
+    The requests that an instance reports of one PERMISSIVE listener since it has started; of ``tcp``, the connections.
+
+    Args:
+        port: The listener's.
+        tls: How many came over TLS.
+        plain: How many came in plain text.
+        last_plain_at: The latest time at which the last of those can have come; None if there is none.
+    """
+
+    port: int
+    tls: int
+    plain: int
+    last_plain_at: dt.datetime | None = None
+
+
+@dataclass(frozen=True)
 class Acknowledgement:
     """
     The version of one identity that an instance reports to serve.
@@ -170,6 +188,7 @@ class Acknowledgement:
             instance's own judgement, or if the instance does not name them.
         error: Why it refused that version.
         routes: What it reports of its routes; None if its proxy has no route table.
+        requests: What it reports of its PERMISSIVE listeners; empty if it has none, or does not count.
     """
 
     at: dt.datetime
@@ -180,6 +199,7 @@ class Acknowledgement:
     error: str = ""
     refused_by: tuple[str, ...] = ()
     routes: RoutesServed | None = None
+    requests: tuple[RequestsTaken, ...] = ()
 
 
 @dataclass(frozen=True)

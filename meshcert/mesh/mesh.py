@@ -245,7 +245,9 @@ class Mesh(Part):
         TLS of a call; None calls in plain text.
 
         A policy that holds for the port decides, as in App Mesh. Where none does, the callee's listener decides: if it
-        speaks TLS and asks for no client certificate, it is called over TLS and checked against its hierarchy.
+        speaks TLS, it is called over TLS and checked against its hierarchy. But a PERMISSIVE one with a validation is
+        called in plain text, since TLS without a certificate would be refused; a STRICT one, which refuses both, gets
+        no plain text.
         """
         declared, node = call.declared_tls, self.virtual_nodes.get(call.node)
         if node is None:
@@ -254,7 +256,9 @@ class Mesh(Part):
         terminates = listener is not None and listener.mode is not TlsMode.DISABLED
         if declared and (not declared.ports or port in declared.ports):
             return declared if declared.enforce or terminates else None
-        if listener is None or not terminates or listener.validation or not listener.certificate:
+        if listener is None or not terminates or not listener.certificate:
+            return None
+        if listener.validation and listener.mode is TlsMode.PERMISSIVE:
             return None
         identity = self.identities.get(listener.certificate.identity)
         return ClientTls(validation=Validation(trust=Trust(hierarchy=identity.hierarchy))) if identity else None

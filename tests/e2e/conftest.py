@@ -1,9 +1,14 @@
-"""The README's demo, played once for most end-to-end tests and left running for them to look at."""
+"""
+Two meshes for most end-to-end tests, each deployed once and left running for them to look at.
+
+One is the README's demo, played to its end. The other has just been deployed: nothing has been renewed there yet.
+"""
 
 from __future__ import annotations
 
 import os
 import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +19,14 @@ from local.cdk import CdkCli
 from local.demo.scene import GATEWAY, MUTUAL, TELLER
 from local.running_aws import ACCOUNT, REGION, LocalAws
 from local.running_mesh import RunningMesh, wait_until
+from local.ticking import Ticking
 from meshcert import naming
 from meshcert.contract.environment import LEASE_S, POLICY_PREFIX
 from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
 from tests.e2e.demo_command import DemoCommand
 from tests.e2e.deploying import synthesised_once
+from tests.e2e.shared_meshes import ON_A_FRESH_MESH, ON_THE_DEMO
 from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:
@@ -32,30 +39,28 @@ IN_HASTE = Policy(look_again_s=1.0, shortest_between_renewals_s=0.0)
 """What the demo's renewal function goes by once the demo, which has AWS's times, is over."""
 SHORT_LEASE_S = "20"
 """Seconds until another run may take over from one that was ended; more than any look takes."""
-ORDER = (
-    "test_demo.py",
-    "test_redeploy.py",
-    "test_rights.py",
-    # These try what is denied, so they come after those who look for denials.
-    "test_rights_of_the_lifecycle.py",
-    "test_rights_of_tasks_and_operators.py",
-    # Breaks what the others need.
-    "test_lifecycle.py",
-)
-"""The files that share one demo."""
+_RUNNING = pytest.StashKey[ExitStack]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Those who share the demo come in an order in which none spoils it for the next."""
-    places = [place for place, item in enumerate(items) if _turn(item) is not None]
-    shared = sorted((items[place] for place in places), key=lambda item: _turn(item) or 0)
-    for place, item in zip(places, shared, strict=True):
-        items[place] = item
+    """Those who share a mesh come one after the other, in their order."""
+    for order in (ON_THE_DEMO, ON_A_FRESH_MESH):
+        places = [place for place, item in enumerate(items) if _shares(item, order)]
+        shared = sorted((items[place] for place in places), key=lambda item: order.index(item.path.name))
+        for place, item in zip(places, shared, strict=True):
+            items[place] = item
 
 
-def _turn(item: pytest.Item) -> int | None:
-    name = item.path.name
-    return ORDER.index(name) if item.path.parent.name == "e2e" and name in ORDER else None
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """A mesh ends with the last test that shares it: its tasks would go on polling beside all that comes then."""
+    for order in (ON_THE_DEMO, ON_A_FRESH_MESH):
+        if _shares(item, order) and not (nextitem and _shares(nextitem, order)):
+            item.session.stash.get(_RUNNING, ExitStack()).close()
+
+
+def _shares(item: pytest.Item, order: tuple[str, ...]) -> bool:
+    return item.path.parent.name == "e2e" and item.path.name in order
 
 
 @dataclass(frozen=True)
@@ -126,13 +131,38 @@ def color_assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PlayedDemo]:
+def until_last(request: pytest.FixtureRequest) -> Iterator[ExitStack]:
+    """Ends with the last test that shares a mesh what the mesh runs on."""
+    with ExitStack() as running:
+        request.session.stash[_RUNNING] = running
+        yield running
+
+
+@pytest.fixture(scope="session")
+def fresh_mesh(color_assembly: Path, until_last: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> RunningMesh:
+    """The example mesh on a local AWS of its own, as the deploy has left it: what it has published is proven."""
+    aws = until_last.enter_context(LocalAws(tmp_path_factory.mktemp("fresh-mesh")))
+    aws.deploy(color_assembly)
+    running = RunningMesh(aws, load_mesh(MUTUAL).name, aws.resolve)
+    running.wait_until_steady([GATEWAY, TELLER])
+    with Ticking(aws, running.name):
+        wait_until(lambda: all(map(running.proven_version, (GATEWAY, TELLER))), "both identities proven", within_s=90)
+    return running
+
+
+@pytest.fixture(scope="session")
+def demo(until_last: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> PlayedDemo:
     """
     The README's command, played to its end and kept; from then on its lifecycle is in haste.
 
     Ended as its user ends it, it exits with 0.
     """
-    folder, began = tmp_path_factory.mktemp("demo"), time.time()
+    return until_last.enter_context(_played(tmp_path_factory.mktemp("demo")))
+
+
+@contextmanager
+def _played(folder: Path) -> Iterator[PlayedDemo]:
+    began = time.time()
     with DemoCommand() as command:
         result = command.wait_until_kept()
         lines: list[str] = []

@@ -1,4 +1,4 @@
-"""``make demo ARGS="--keep --traffic-scale 0"``, as a user starts it in a terminal and ends it with Ctrl-C."""
+"""``make demo ARGS=--keep``, as a user starts it in a terminal and ends it with Ctrl-C."""
 
 from __future__ import annotations
 
@@ -41,8 +41,7 @@ class DemoCommand:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(of_make)}
         self._process = subprocess.Popen(
             # As a script's shell starts its background jobs: Ctrl-C is ignored, and children inherit that.
-            # Kind: its default is tried by the soak's stories, and these tests are about other things.
-            ["env", "--ignore-signal=INT", "make", "demo", "ARGS=--keep --traffic-scale 0"],
+            ["env", "--ignore-signal=INT", "make", "demo", "ARGS=--keep"],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,

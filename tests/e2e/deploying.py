@@ -21,18 +21,12 @@ class ThroughTheApi(CdkCli):
 
     Args:
         aws: Where to.
-        assembly: What has been synthesised already; None: the CLI does it.
     """
 
     aws: LocalAws | None = None
-    assembly: Path | None = None
 
     def bootstrap(self) -> None:
         """The deployment does."""
-
-    def synth(self, mesh: Path, assembly: Path) -> Path:
-        """What has been synthesised."""
-        return self.assembly or super().synth(mesh, assembly)
 
     def deploy(self, assembly: Path) -> None:
         """Deploy all stacks."""

@@ -7,6 +7,7 @@ Played last of all on the session's demo: what is taken away here is not put bac
 from __future__ import annotations
 
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,12 @@ from meshcert import naming
 from meshcert.cli import exit_codes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from tests.e2e.conftest import PlayedDemo
 
-MODES = "/_local/events/modes"
+MODES, FAULTS = "/_local/events/modes", "/_local/faults"
 CLUSTER = naming.cluster("color")
 
 
@@ -131,6 +133,61 @@ def test_doubled_and_shuffled_events_change_nothing_in_a_rotation(demo: PlayedDe
     assert len(after.versions.keys() - before.versions.keys()) == 1
     assert after.deployments == before.deployments + 1
     assert after.actions[len(before.actions) :] == ("renew", "export", "redeploy", "prove")
+
+
+@contextmanager
+def _no_permission_on_the_ca(demo: PlayedDemo) -> Iterator[Callable[[], bool]]:
+    """ACM may not have the gateway's certificate signed, until it is a day later; says whether it has tried."""
+    authority = {"CertificateAuthorityArn": demo.mesh.certificate(GATEWAY)["CertificateAuthorityArn"]}
+    private_ca = demo.mesh.client("acm-pca")
+    (permission,) = private_ca.list_permissions(**authority)["Permissions"]
+    private_ca.delete_permission(**authority, Principal=permission["Principal"])
+    try:
+        yield lambda: "RenewalStatusReason" in demo.mesh.certificate(GATEWAY).get("RenewalSummary", {})
+    finally:
+        private_ca.create_permission(
+            **authority, Principal=permission["Principal"], Actions=sorted(permission["Actions"])
+        )
+        demo.aws.control("POST", "/_local/acm/day")
+
+
+@contextmanager
+def _no_secrets_manager(demo: PlayedDemo) -> Iterator[Callable[[], bool]]:
+    """It fails the functions that ask for the gateway's secret; says whether they have, and about a new certificate."""
+    issued, secret = demo.mesh.serial(GATEWAY), naming.identity_secret("color", GATEWAY)
+    fault = {"kind": "503", "service": "secretsmanager", "resource": secret}
+    owners = (naming.RENEWAL_ROLE, naming.EXPORT_ROLE)
+    rules = [fault | {"role": naming.role("color", demo.aws.region, owner)} for owner in owners]
+    demo.aws.control("PUT", FAULTS, rules)
+    try:
+        yield lambda: demo.mesh.serial(GATEWAY) != issued and bool(demo.aws.control("GET", FAULTS)["hits"])
+    finally:
+        demo.aws.control("PUT", FAULTS, [])
+
+
+@pytest.mark.parametrize("outage", [_no_permission_on_the_ca, _no_secrets_manager])
+def test_a_renewal_that_meets_an_outage_is_carried_through_after_it(
+    demo: PlayedDemo, outage: Callable[[PlayedDemo], AbstractContextManager[Callable[[], bool]]]
+) -> None:
+    """Until AWS is back, what was served is served on; then it is one certificate, one version, each action once."""
+    before, served = _visible(demo, GATEWAY), demo.mesh.served_by_all(GATEWAY)
+
+    with outage(demo) as met:
+        # As ACM does by itself.
+        demo.mesh.client("acm").renew_certificate(CertificateArn=demo.mesh.certificate(GATEWAY)["CertificateArn"])
+        wait_until(met, "the outage met", within_s=60)
+        during = _visible(demo, GATEWAY)
+        assert (during.versions, during.actions) == (before.versions, before.actions)
+        assert demo.mesh.served_by_all(GATEWAY) == served
+
+    wait_until(lambda: demo.mesh.current_version(GATEWAY) not in before.versions, "another version", within_s=60)
+    wait_until(lambda: demo.is_proven(GATEWAY), "the version proven", within_s=60)
+    after = _visible(demo, GATEWAY)
+    assert after.issued != before.issued
+    assert demo.mesh.served_by_all(GATEWAY) == {after.issued}
+    assert len(after.versions.keys() - before.versions.keys()) == 1
+    assert (after.tasks, after.deployments) == (before.tasks, before.deployments)
+    assert after.actions[len(before.actions) :] == ("export", "prove")
 
 
 def test_a_secret_that_is_to_be_deleted_holds_nobody_else_up(demo: PlayedDemo) -> None:

@@ -11,7 +11,6 @@ import yaml
 from rich.console import Console
 
 from evidence.bench.slow_start import slow_application
-from local.aws.config import KIND
 from local.cdk import ROOT
 from local.demo.proof import PairsCounted, Proof
 from local.demo.stage import Stage
@@ -47,8 +46,7 @@ def test_a_mesh_files_proof_is_derived_from_it(tmp_path: Path) -> None:
     printed = io.StringIO()
     stage = Stage(started=time.time(), console=Console(file=printed, width=160))
 
-    # Kind: this is about pairs; what AWS does to callers while tasks come and go is told by the stories.
-    with LocalAws(tmp_path / "aws", certificates=Proof.TIMES, traffic=KIND) as aws:
+    with LocalAws(tmp_path / "aws", certificates=Proof.TIMES) as aws:
         proof = Proof(stage, aws, folder, file)
         proof.cdk = ThroughTheApi(aws.environment(), aws=aws)
         result = proof.play()

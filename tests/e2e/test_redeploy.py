@@ -49,9 +49,7 @@ def assemblies(demo: PlayedDemo) -> dict[str, Path]:
 
     meshes["removed"] = copy.deepcopy(meshes["added"])
     del meshes["removed"]["identities"]["spare"]
-
-    meshes["reissued"] = copy.deepcopy(meshes["removed"])
-    for hierarchy in meshes["reissued"]["hierarchies"].values():
+    for hierarchy in meshes["removed"]["hierarchies"].values():
         hierarchy["reissue"] += 1
 
     files = {name: demo.folder / f"{name}.yaml" for name in meshes}
@@ -112,12 +110,21 @@ def test_an_added_name_reaches_every_task_by_a_new_deployment(demo: PlayedDemo, 
 
 
 @pytest.mark.usefixtures("asking")
-def test_a_removed_identity_is_forgotten_and_its_secret_kept(demo: PlayedDemo, assemblies: dict[str, Path]) -> None:
-    """Its rows and its certificate are gone, its secret stays for whoever may still read it; no request fails."""
+def test_an_identity_is_removed_and_ca_certificates_are_reissued_on_the_same_keys(
+    demo: PlayedDemo, assemblies: dict[str, Path]
+) -> None:
+    """
+    In one deploy; no request fails.
+
+    The identity's rows and its certificate are gone, its secret stays for whoever may still read it. The new CA
+    certificates have the old keys; bundles are published, and the running gateway's task reloads them.
+    """
     secret = naming.identity_secret("color", "spare")
     remembered = {"TableName": naming.lifecycle_table("color"), "Key": {"name": {"S": "spare"}}}
     database = demo.mesh.client("dynamodb")
     assert "Item" in database.get_item(**remembered)
+    before = {name: _root(demo, name) for name in SERVICES}
+    gateway = demo.mesh.task(GATEWAY)
 
     demo.cdk.deploy(assemblies["removed"])
     wait_until(lambda: "Item" not in database.get_item(**remembered), "what was remembered forgotten", within_s=30)
@@ -127,17 +134,6 @@ def test_a_removed_identity_is_forgotten_and_its_secret_kept(demo: PlayedDemo, a
     assert sorted(row["name"]["S"] for row in rows) == SERVICES
     assert sorted(row["certificate_arn"]["S"] for row in rows) == sorted(arns)
     assert "DeletedDate" not in demo.mesh.client("secretsmanager").describe_secret(SecretId=secret)
-
-
-@pytest.mark.usefixtures("asking")
-def test_reissued_ca_certificates_reach_the_running_gateway_on_the_same_keys(
-    demo: PlayedDemo, assemblies: dict[str, Path]
-) -> None:
-    """New CA certificates with the old keys: bundles are published, running tasks reload them, no request fails."""
-    before = {name: _root(demo, name) for name in SERVICES}
-    gateway = demo.mesh.task(GATEWAY)
-
-    demo.cdk.deploy(assemblies["reissued"])
 
     for name, old in before.items():
         new = _root(demo, name)
@@ -160,7 +156,7 @@ def _certificates(demo: PlayedDemo) -> list[dict[str, Any]]:
 
 
 def test_the_cdk_cli_prints_no_secret(demo: PlayedDemo) -> None:
-    """After four deploys: nothing of what the identities' secrets hold now."""
+    """After three deploys: nothing of what the identities' secrets hold now."""
     found, _ = search_texts(secrets_of(demo.mesh, *SERVICES), [("CDK CLI", "\n".join(demo.lines))])
 
     assert found == []

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 CLUSTER = naming.cluster("color")
 SERVICES = (GATEWAY, TELLER)
+PAUSE_S = 0.02
+"""Between two requests: without it, asking alone takes a core."""
 ROLES = ("export", "verify", "renewal", "dispatch", naming.OPERATOR_ROLE, *SERVICES)
 
 
@@ -112,7 +114,7 @@ def replaced(demo: PlayedDemo, unnoticed: Ended) -> tuple[str, SteadyClient]:
     gateway = Gateway(
         demo.mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", demo.mesh.trust_bundle(GATEWAY)
     )
-    with SteadyClient(gateway, ANSWER, demo.aws.requests_seen) as asked:
+    with SteadyClient(gateway, ANSWER, demo.aws.requests_seen, PAUSE_S) as asked:
         dispatch(demo.aws, "color", "sweep")
         wait_until(lambda: _ended(demo, laggard), "it ended", within_s=120)
         wait_until(lambda: len(demo.mesh.tasks(GATEWAY)) == 2 and demo.is_proven(GATEWAY), "another one", within_s=60)

@@ -1,4 +1,4 @@
-"""The demo's story of a bad version that goes back, on a local AWS of its own; the others are in the soak."""
+"""The demo's story of a bad version that goes back; the others are in the soak."""
 
 from __future__ import annotations
 
@@ -8,34 +8,29 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evidence.fixtures.audit import actions, audit
-from local.aws.config import KIND
 from local.demo.rollback import RollbackStory
 from local.demo.scene import TELLER
 from local.demo.stage import Stage
-from local.running_aws import LocalAws
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
-from tests.e2e.deploying import ThroughTheApi
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from local.running_mesh import RunningMesh
+
 
 @pytest.mark.timeout(300)
-def test_a_bad_version_goes_back_and_nobody_notices(color_assembly: Path, tmp_path: Path) -> None:
+def test_a_bad_version_goes_back_and_nobody_notices(fresh_mesh: RunningMesh, tmp_path: Path) -> None:
     """
     As was promised: 0 requests failed, the label back in 10 s, every task on the good version in 60 s.
 
     The version is quarantined for good, somebody is alarmed, a fresh renewal settles the identity, and the audit log
     tells it in order: what was done, why, from which version to which.
     """
-    # Kind: thirty rollbacks as AWS treats callers are a run of the soak.
-    with LocalAws(tmp_path / "aws", certificates=RollbackStory.TIMES, traffic=KIND) as aws:
-        story = RollbackStory(Stage(started=time.time()), aws, tmp_path)
-        story.cdk = ThroughTheApi(aws.environment(), aws=aws, assembly=color_assembly)
-        result = story.play()
-        lines, running = audit(story.running, TELLER), story.running
-        bad, current = (running.version_labelled(TELLER, label) for label in (QUARANTINED, CURRENT))
-        served = running.served_by_all(TELLER)
+    result = RollbackStory(Stage(started=time.time()), fresh_mesh.aws, tmp_path).roll_back()
+    lines = audit(fresh_mesh, TELLER)
+    bad, current = (fresh_mesh.version_labelled(TELLER, label) for label in (QUARANTINED, CURRENT))
+    served = fresh_mesh.served_by_all(TELLER)
 
     assert (result.failed, result.bad_starts_after) == (0, 0)
     assert result.requests >= 500

@@ -12,13 +12,14 @@ import pytest
 from cryptography import x509
 
 from evidence.fixtures import pki
-from evidence.fixtures.container import Container, assert_ends_with, eventually, serial_number
-from evidence.fixtures.proxies import TELLER_NAME, TELLER_SECRET, teller
+from evidence.fixtures.container import Container, assert_ends_with, eventually, request, serial_number
+from evidence.fixtures.proxies import GATEWAY_NAME, PORT, TELLER_NAME, TELLER_SECRET, teller
 from evidence.fixtures.secrets_api import TASK
 from meshcert.contract import exit_codes
 from meshcert.material.certificate_facts import certificate_facts
-from meshcert.proxy import ProxySettings, RotationMode
+from meshcert.proxy import ProxySettings, RotationMode, TlsMode
 from tests.envoy.conftest import both_deliveries
+from tests.envoy.mutual_client import is_admitted
 
 if TYPE_CHECKING:
     from evidence.fixtures.pki import Hierarchy
@@ -80,6 +81,35 @@ def test_a_task_says_what_envoy_serves_once_it_has_accepted_everything(
     }
     assert abs(row["at"] - dt.datetime.now(dt.UTC).timestamp()) < 60
     assert {int(_last(api)["serial"], 16)} == node.served_serial_numbers()
+
+
+@pytest.mark.parametrize("protocol", ["http", "tcp"])
+def test_a_permissive_task_says_how_it_is_asked(
+    start: Start, published: SecretsApi, hierarchy: Hierarchy, protocol: str
+) -> None:
+    """Three requests in plain text and two over TLS, each on a connection of its own."""
+    (listener,) = teller().listeners
+    permissive = listener._replace(protocol=protocol, tls=listener.tls._replace(mode=TlsMode.PERMISSIVE))
+    began = int(dt.datetime.now(dt.UTC).timestamp())
+    container = start(teller(acknowledgements=TABLE, acknowledge_every_s=0.5, listeners=(permissive,)))
+    start.application(container)
+    container.wait_until_healthy()
+
+    for _ in range(3):
+        assert request(container.address, PORT)[0] == 200
+    for _ in range(2):
+        assert is_admitted(container.address, PORT, hierarchy.issue([GATEWAY_NAME]))
+
+    def told() -> dict[str, int]:
+        """What the last row says of the listener, once it says all."""
+        counts = published.rows[-1]["listeners"][str(PORT)] if published.rows else {}
+        return counts if (counts.get("tls"), counts.get("plain")) == (2, 3) else {}
+
+    counts = eventually(told, "five requests told")
+    assert began <= counts["plain_at"] <= dt.datetime.now(dt.UTC).timestamp()
+    rows = len(published.rows)
+    eventually(lambda: len(published.rows) > rows + 2, "further rows")
+    assert published.rows[-1]["listeners"][str(PORT)] == counts
 
 
 def test_nothing_is_said_before_envoy_has_accepted_its_secrets(

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-ROTATIONS = 20
+ROTATIONS = 10
+"""Each kind of change once, on both ends."""
 WARM_UP = 10
 READS = 20_000
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from local.demo.matching_requests import Way, requests_to
 from tests.envoy.route_cases import CASES, GRPC, PATHS, TABLES, Case
 from tests.envoy.routed import Answer, Routed
-from tests.meshcert.mesh.routed_meshes import edge_routes
+from tests.meshcert.mesh.routed_meshes import NODES, edge_routes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,6 +45,21 @@ def test_the_node_that_app_mesh_would_have_chosen_gets_the_request(envoy: Routed
     got = (answer.node, answer.path, answer.host) if answer.node else (str(answer.status),)
     wanted = case.expected.split()
     assert list(got[: len(wanted)]) == wanted
+
+
+@pytest.mark.parametrize("table", dict.fromkeys(case.table for case in CASES))
+def test_the_demo_knows_a_request_to_every_node_that_routes_lead_to(envoy: Routed, table: str) -> None:
+    """Past all routes that are asked before: whatever node a case above names is met, by regular expressions too."""
+    routes = edge_routes(TABLES[table])
+    way = Way(host="client.example", grpc="grpc" in table)
+    wanted = {case.expected.split()[0] for case in CASES if case.table == table} & {*NODES}
+
+    for node in wanted:
+        (route, request), *_ = requests_to({node}, routes, way)
+        fields = dict(request.headers) | ({"host": request.host} if request.host else {}) | (GRPC if way.grpc else {})
+        answers = {envoy.ask(table, request.path, fields, request.method).node for _ in route.shares}
+        assert answers <= {share.backend for share in route.shares}, request
+        assert len(route.shares) > 1 or answers == {node}
 
 
 @pytest.mark.parametrize(("path", "seen"), PATHS.items(), ids=PATHS)

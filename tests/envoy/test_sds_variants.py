@@ -13,10 +13,11 @@ from entrypoint.envoy.admin import Admin
 from entrypoint.envoy.handover import EnvoyResource
 from entrypoint.grpc.socket import bind
 from entrypoint.log import Log
-from entrypoint.sockets import serve
+from entrypoint.sockets import Stores, serve
 from entrypoint.xds.endpoints import ENDPOINTS
 from entrypoint.xds.handover import SocketHandover
 from entrypoint.xds.resources import ResourceStatus, ResourceStore
+from entrypoint.xds.routes import ROUTES
 from entrypoint.xds.secrets import SECRETS, secret_body
 from evidence.fixtures.container import eventually
 from evidence.fixtures.proxies import TELLER_NAME, teller
@@ -55,10 +56,11 @@ def pair(
     """A teller's Envoy that speaks one of the variants, and has nothing yet."""
     address, path = new_address(), str(tmp_path / "sds.sock")
     store = ResourceStore(SECRETS, secrets_used(SETTINGS))
+    stores = Stores(store, ResourceStore(ENDPOINTS, ()), ResourceStore(ROUTES, ()))
     started: list[int] = []  # before Envoy connects, its process id is in it
     threading.Thread(
         target=serve,
-        args=(bind(path), store, ResourceStore(ENDPOINTS, ()), Log("debug"), lambda: started[0] if started else 0),
+        args=(bind(path), stores, Log("debug"), lambda: started[0] if started else 0),
         daemon=True,
     ).start()
     configuration = json.dumps(bootstrap(SETTINGS, Addresses("", address, address, sds_socket=path)))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NPM_LOCKS = (ROOT / "local" / "package-lock.json", ROOT / "local" / "browser" / "package-lock.json")
+NPM_LOCKS = tuple(ROOT / "local" / folder / "package-lock.json" for folder in ("", "browser", "load"))
 """Every lock of npm's own."""
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)(?:\s*;[^\\]*)?\s*\\?$")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")

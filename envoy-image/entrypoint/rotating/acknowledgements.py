@@ -13,7 +13,9 @@ from entrypoint.aws.dynamodb import DynamoDb
 from entrypoint.aws.endpoint import dynamodb_endpoint
 from entrypoint.aws.retrying import ProcessClock
 from entrypoint.aws.signed_connection import SignedConnection
+from entrypoint.envoy.admin import Admin
 from entrypoint.log import place_of
+from entrypoint.rotating.permissive import PermissiveListeners
 from meshcert.contract import acknowledgements as field
 from meshcert.errors import MeshcertError
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from entrypoint.aws.signed_connection import Session
     from entrypoint.log import Log
     from entrypoint.platform import ContainerPlatform
+    from entrypoint.rotating.permissive import PermissiveCounts
     from entrypoint.rotating.routes import RouteStanding
     from entrypoint.rotating.standing import Standing
     from entrypoint.settings import Settings
@@ -54,6 +57,9 @@ class AcknowledgementWriter:
         find_task: Returns this task's ARN; raises ConnectionError if the platform does not answer now.
         log: Takes ``acknowledgement-waits``, ``acknowledgement-recovered`` and ``acknowledged``.
         clock: For intervals and the time.
+        count: Returns what each PERMISSIVE listener has been asked, by its port. It is asked at every look, so that the
+            time of the last request in plain text is good to one. The first over TLS and the first in plain text are
+            told at once, further ones with the next row that is due.
     """
 
     def __init__(
@@ -63,15 +69,19 @@ class AcknowledgementWriter:
         find_task: Callable[[], str],
         log: Log,
         clock: ProcessClock | None = None,
+        *,
+        count: Callable[[], Mapping[int, PermissiveCounts]] = dict,
     ) -> None:
         self._proxy = proxy
         self._table = table
         self._find_task = find_task
         self._log = log
         self._clock = clock or ProcessClock()
+        self._count = count
         self._task = ""
         self._standings: Mapping[str, Standing] = {}
         self._routes: RouteStanding | None = None
+        self._counts: Mapping[int, PermissiveCounts] = {}
         self._attempts = 0
         self._reasons: set[str] = set()
         self.due_at = 0.0
@@ -87,7 +97,9 @@ class AcknowledgementWriter:
         """
         if not standings:
             return
-        if (standings, routes) != (self._standings, self._routes):
+        counts = self._count()
+        seen, self._counts = _ways_seen(self._counts), counts
+        if (standings, routes, _ways_seen(counts)) != (self._standings, self._routes, seen):
             self._standings, self._routes = dict(standings), routes
             self._attempts = 0
         elif self._clock.monotonic() < self.due_at:
@@ -103,7 +115,7 @@ class AcknowledgementWriter:
 
     def _put(self) -> None:
         self._task = self._task or self._find_task()
-        item = row(self._proxy, self._task, int(self._clock.now()), self._standings, self._routes)
+        item = row(self._proxy, self._task, int(self._clock.now()), self._standings, self._routes, counts=self._counts)
         self._table.put(self._proxy.acknowledgements, item)
 
     def _failed(self, reason: str) -> None:
@@ -124,7 +136,13 @@ class AcknowledgementWriter:
 
 
 def row(
-    proxy: ProxySettings, task: str, at: int, standings: Mapping[str, Standing], routes: RouteStanding | None = None
+    proxy: ProxySettings,
+    task: str,
+    at: int,
+    standings: Mapping[str, Standing],
+    routes: RouteStanding | None = None,
+    *,
+    counts: Mapping[int, PermissiveCounts] | None = None,
 ) -> dict[str, Value]:
     """
     A task's row.
@@ -136,13 +154,18 @@ def row(
         at: When the row is written, seconds since 1970, UTC.
         standings: By identity name.
         routes: Of the route table; None for a proxy without one.
+        counts: Of each PERMISSIVE listener, by its port.
     """
     of_routes: dict[str, Value] = {}
     if routes:
         told = {field.VERSION: routes.version, field.REFUSED: routes.refused, field.ERROR: routes.error}
         of_routes = {field.ROUTES: told}
+    of_listeners: dict[str, Value] = {}
+    if counts:
+        of_listeners = {field.LISTENERS: {str(port): _counted(taken) for port, taken in counts.items()}}
     return {
         **of_routes,
+        **of_listeners,
         field.SERVICE: proxy.service,
         field.TASK: task,
         field.SCHEMA: field.SCHEMA_VERSION,
@@ -161,6 +184,19 @@ def _secret(standing: Standing) -> dict[str, Value]:
         field.NOT_AFTER: standing.not_after,
         field.REFUSED: standing.refused,
         field.ERROR: standing.error,
+    }
+
+
+def _ways_seen(counts: Mapping[int, PermissiveCounts]) -> dict[int, tuple[bool, bool]]:
+    """Whether each listener has been asked over TLS, and in plain text."""
+    return {port: (taken.tls > 0, taken.plain > 0) for port, taken in counts.items()}
+
+
+def _counted(taken: PermissiveCounts) -> dict[str, Value]:
+    return {
+        field.OVER_TLS: taken.tls,
+        field.IN_PLAIN_TEXT: taken.plain,
+        field.LAST_IN_PLAIN_TEXT: taken.last_plain_at,
     }
 
 
@@ -184,4 +220,13 @@ def acknowledgement_writer(
     def connect() -> SignedConnection:
         return SignedConnection(dynamodb_endpoint(settings.region, environ), settings.region, "dynamodb", session)
 
-    return AcknowledgementWriter(settings.proxy, DynamoDb(connect), lambda: platform.instance(session.bootstrap), log)
+    clock = ProcessClock()
+    listeners = PermissiveListeners(settings.proxy, Admin(settings.addresses.loopback), clock.now)
+    return AcknowledgementWriter(
+        settings.proxy,
+        DynamoDb(connect),
+        lambda: platform.instance(session.bootstrap),
+        log,
+        clock,
+        count=listeners.read,
+    )

@@ -15,7 +15,7 @@ from meshcert.aws.errors import aws_errors
 from meshcert.clock import believed
 from meshcert.contract import acknowledgements as field
 from meshcert.errors import AwsUnavailable
-from meshcert.lifecycle.observation import Acknowledgement, RoutesServed
+from meshcert.lifecycle.observation import Acknowledgement, RequestsTaken, RoutesServed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,6 +27,9 @@ logger = logging.getLogger(__name__)
 _LONGEST_TEXT = 256
 _MOST_SECRETS = 100
 """Identities in a row: a task has one, and a few more to come."""
+_MOST_LISTENERS, _LAST_PORT = 50, 65_535
+_MOST_REQUESTS = (1 << 64) - 1
+"""Envoy counts in 64 bits."""
 _ROWS_AT_ONCE = 25
 """Of 400 KB at most, so that an answer, of 16 MB at most, has room for all (DynamoDB guide, BatchGetItem)."""
 _TRIES = 3
@@ -91,7 +94,8 @@ def _read(row: Mapping[str, Any], now: dt.datetime) -> Mapping[str, Acknowledgem
             return None
         at = min(_time(row[field.AT]), now)
         routes = _routes(row[field.ROUTES]) if field.ROUTES in row else None
-        return {name: _acknowledgement(at, secret, routes) for name, secret in secrets.items()}
+        requests = _requests(row.get(field.LISTENERS, {}), now)
+        return {name: _acknowledgement(at, secret, routes, requests) for name, secret in secrets.items()}
     except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
         return None
 
@@ -100,7 +104,24 @@ def _routes(told: Mapping[str, Any]) -> RoutesServed:
     return RoutesServed(_text(told[field.VERSION]), _text(told[field.REFUSED]), _text(told[field.ERROR]))
 
 
-def _acknowledgement(at: dt.datetime, secret: Mapping[str, Any], routes: RoutesServed | None) -> Acknowledgement:
+def _requests(told: Mapping[str, Mapping[str, Any]], now: dt.datetime) -> tuple[RequestsTaken, ...]:
+    """Raises ValueError for more listeners than a proxy has, and for what are no numbers of requests."""
+    if len(told) > _MOST_LISTENERS:
+        raise ValueError("more listeners than a proxy has")
+    return tuple(
+        RequestsTaken(
+            port=_number(port, _LAST_PORT),
+            tls=_number(counts[field.OVER_TLS]),
+            plain=_number(counts[field.IN_PLAIN_TEXT]),
+            last_plain_at=min(_time(last), now) if (last := counts[field.LAST_IN_PLAIN_TEXT]) else None,
+        )
+        for port, counts in told.items()
+    )
+
+
+def _acknowledgement(
+    at: dt.datetime, secret: Mapping[str, Any], routes: RoutesServed | None, requests: tuple[RequestsTaken, ...]
+) -> Acknowledgement:
     not_after = secret.get(field.NOT_AFTER)
     return Acknowledgement(
         at=at,
@@ -111,7 +132,15 @@ def _acknowledgement(at: dt.datetime, secret: Mapping[str, Any], routes: RoutesS
         error=_text(secret.get(field.ERROR, "")),
         refused_by=_hosts(secret.get(field.REFUSED_BY, "")),
         routes=routes,
+        requests=requests,
     )
+
+
+def _number(value: Any, most: int = _MOST_REQUESTS) -> int:
+    number = int(value)
+    if not 0 <= number <= most:
+        raise ValueError("it is out of range")
+    return number
 
 
 def _text(value: Any) -> str:

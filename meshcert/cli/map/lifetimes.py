@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshcert.cli.map.markup import Markup, element
 from meshcert.cli.map.tables import table
 from meshcert.cli.screen import duration, short
+from meshcert.cli.status.plain_text import taken_by_mode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,6 +33,24 @@ def lifetimes(status: dict[str, Any]) -> Markup:
     heads = ("Identity", "Published", "Left", "Served by", "To know")
     rows = [_row(seen) for seen in status["identities"]]
     return table("lifetimes", "Lifetimes", heads, rows, nothing="No identity is known.")
+
+
+def taken_at(status: dict[str, Any]) -> dict[tuple[str, int], str]:
+    """
+    What each PERMISSIVE listener has been asked, in words, by its service and port; without those that do not say.
+
+    Args:
+        status: A document of ``meshcert status --json``.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: If it is none.
+    """
+    services = {one["service"]: one["tasks"] for seen in status["identities"] for one in seen["services"]}
+    told: dict[tuple[str, int], str] = {}
+    for service, tasks in services.items():
+        for taken in taken_by_mode(tasks):
+            told[service, taken.port] = taken.told(dt.datetime.fromisoformat(status["at"]))
+    return told
 
 
 def _row(seen: dict[str, Any]) -> Markup:

@@ -6,23 +6,25 @@ import base64
 import hashlib
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from meshcert.cli.map.lifetimes import lifetimes
+from meshcert.cli.map.lifetimes import lifetimes, taken_at
 from meshcert.cli.map.markup import Markup, element, joined
 from meshcert.cli.map.picture import STYLES, picture, swatch
 from meshcert.cli.map.tables import table
 from meshcert.mesh.edges.edges import edges_of, parties_of, refused_of
 from meshcert.mesh.edges.pairs import Manner, RefusalCause
+from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
     from meshcert.mesh.edges.edges import Edge, Refused
     from meshcert.mesh.mesh import Mesh
     from meshcert.san import San
 
+_Read = TypeVar("_Read")
 _MEANS = {
     Manner.MUTUAL: "both sides prove who they are",
     Manner.ONE_WAY: "the caller stays anonymous",
@@ -94,9 +96,8 @@ def page(shown: Shown) -> Drawn:
         element("title", None, f"Mesh {mesh.name}"),
         element("style", None, style),
     )
-    sections = [_calls(shown, edges), _refused(refused_of(mesh))]
-    if shown.status is not None:
-        sections.insert(1, _lifetimes(shown.status))
+    lived = [_read(lifetimes, shown.status)] if shown.status is not None else []
+    sections = [_calls(shown, edges), *lived, _refused(refused_of(mesh))]
     main = element("main", None, _figure(mesh, edges), *sections)
     body = element("body", None, _header(shown, edges), main, _footer(shown), element("script", None, script))
     text = f"<!doctype html>\n{element('html', {'lang': 'en'}, head, body)}\n"
@@ -114,9 +115,9 @@ def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _lifetimes(status: dict[str, Any]) -> Markup:
+def _read(part: Callable[[dict[str, Any]], _Read], status: dict[str, Any]) -> _Read:
     try:
-        return lifetimes(status)
+        return part(status)
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise StatusUnreadable(f"it is no document of meshcert status --json ({type(error).__name__})") from error
 
@@ -163,13 +164,18 @@ def _figure(mesh: Mesh, edges: Sequence[Edge]) -> Markup:
 
 def _calls(shown: Shown, edges: Sequence[Edge]) -> Markup:
     heads = ("Caller", "Calls", "Talks over", "The caller proves", "The callee proves", "In the file")
-    rows = [_call(shown, number, edge) for number, edge in enumerate(edges)]
+    taken = None if shown.status is None else _read(taken_at, shown.status)
+    rows = [_call(shown, number, edge, taken) for number, edge in enumerate(edges)]
     return table("calls", "Who calls whom", heads, rows, nothing="Nobody calls anybody.")
 
 
-def _call(shown: Shown, number: int, edge: Edge) -> Markup:
+def _call(shown: Shown, number: int, edge: Edge, taken: Mapping[tuple[str, int], str] | None) -> Markup:
     mode = f"{edge.server.mode} listener" if edge.server else "outside the mesh"
-    manner = joined([swatch(edge.manner), element("b", None, str(edge.manner)), element("small", None, mode)])
+    told = [element("small", None, mode)]
+    if taken is not None and edge.server and edge.server.mode is TlsMode.PERMISSIVE:
+        counted = taken.get((edge.callee.name, edge.port), "its tasks do not say how they have been asked")
+        told.append(element("small", None, counted))
+    manner = joined([swatch(edge.manner), element("b", None, str(edge.manner)), *told])
     port = f"{edge.port} {edge.protocol}"
     places = [element("small", None, f"{shown.file}:{shown.line(place)} {place}") for place in edge.places]
     cells = [
@@ -191,17 +197,19 @@ def _caller_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:
         return (_presented(mesh, edge.presented),)
     return (
         _presented(mesh, edge.presented),
-        _demanded(mesh, edge.server.trust, edge.server.subject_alternative_names, "any name"),
+        _demanded(mesh, edge.server.hierarchy, edge.server.subject_alternative_names, "any name"),
     )
 
 
 def _callee_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:
     if edge.manner is Manner.PLAIN:
         return ("nothing",)
-    proof = _presented(mesh, edge.server.certificate) if edge.server else Markup()
+    proof = _presented(mesh, edge.server.identity) if edge.server else Markup()
     if edge.client is None:
         return (proof, element("small", None, "the client decides what it demands"))
-    return proof, _demanded(mesh, edge.client.trust, edge.client.subject_alternative_names, "the host that it asks for")
+    return proof, _demanded(
+        mesh, edge.client.hierarchy, edge.client.subject_alternative_names, "the host that it asks for"
+    )
 
 
 def _presented(mesh: Mesh, identity: str) -> Markup:

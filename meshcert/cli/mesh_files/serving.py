@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Served:
+class SidesServed:
     """
     What is published and served of the identities of a call.
 
@@ -59,12 +59,12 @@ class Served:
                         yield "", f"{service['service']} {short(task['task'])} {refused}{task['error']}"
 
 
-def serving(chosen: ChosenMesh, found: Sequence[Permission]) -> Served:
+def serving(chosen: ChosenMesh, found: Sequence[Permission]) -> SidesServed:
     """Look at the identities that the calls are about; what goes wrong is told, and hides no answer of the file."""
-    named = [each for one in found for each in (one.presented, one.callee.listener.tls.certificate) if each]
+    named = [each for one in found for each in (one.presented, one.callee.listener.tls.identity) if each]
     names = list(dict.fromkeys(named))
     if not names:
-        return Served({}, {}, "neither side has a certificate")
+        return SidesServed({}, {}, "neither side has a certificate")
     seen: dict[str, dict[str, Any]] = {}
     unreadable: dict[str, str] = {}
     try:
@@ -79,8 +79,8 @@ def serving(chosen: ChosenMesh, found: Sequence[Permission]) -> Served:
                 unreadable |= surveyed.unreadable
     except MeshcertError as error:
         problem, code = advice(error)
-        return Served(seen, unreadable, problem, code)
-    return Served(seen, unreadable)
+        return SidesServed(seen, unreadable, problem, code)
+    return SidesServed(seen, unreadable)
 
 
 def _told(seen: dict[str, Any]) -> str:

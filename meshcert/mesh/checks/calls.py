@@ -104,8 +104,10 @@ def check_calls(mesh: Mesh, findings: Findings) -> None:
         if call.node in mesh.virtual_nodes:
             node = f"virtual_nodes.{call.node}.listeners[0].tls"
             listener = mesh.virtual_nodes[call.node].listeners[0].tls or _PLAIN
-            _CallCheck(mesh, findings, call.node, policy, node, grounds=(own, default, node)).check(
-                mesh.tls_of(call), listener
+            decided = mesh.tls_of(call)
+            by_policy = decided is not None and decided is declared
+            _CallCheck(mesh, findings, call.node, policy, node, by_policy, grounds=(own, default, node)).check(
+                decided, listener
             )
 
 
@@ -213,6 +215,7 @@ class _CallCheck:
         node: Name of the virtual node.
         policy: Place of the client policy's TLS that applies to the backend.
         listener: Place of the node's listener TLS.
+        by_policy: Whether that policy decides how the node is called; else its listener does.
         grounds: Places that every fault of the call depends on.
     """
 
@@ -221,18 +224,12 @@ class _CallCheck:
     node: str
     policy: str
     listener: str
+    by_policy: bool
     grounds: tuple[str, ...]
 
     def check(self, client: ClientTls | None, listener: DeclaredListenerTls) -> None:
         """Report every reason why the call can never succeed."""
         if client is None:
-            if listener.mode is TlsMode.STRICT:
-                self._add(
-                    self.policy,
-                    f"{self.node} is called in plain text, and its listener takes TLS only (mode STRICT), {_NEVER}",
-                    "Add client_policy: {tls: {validation: ...}}",
-                    f"{self.listener}.mode",
-                )
             return
         if listener.mode is TlsMode.DISABLED:
             self._add(
@@ -293,10 +290,12 @@ class _CallCheck:
             f"hierarchies.{hierarchy}.also_trust",
         )
         if client.certificate is None:
+            add = "certificate: {identity: ...}"
             self._add(
-                certificate,
+                certificate if self.by_policy else self.policy,
                 f"{self.node} demands a certificate of hierarchy {trusted}, and none is presented, {_NEVER}",
-                f"Add certificate: {{identity: ...}} with an identity of hierarchy {trusted}",
+                f"Add {add if self.by_policy else f'client_policy: {{tls: {{{add}, validation: ...}}}}'} "
+                f"with an identity of hierarchy {trusted}",
                 *given,
             )
             return

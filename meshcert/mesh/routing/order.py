@@ -165,7 +165,7 @@ def _implies(given: HeaderCondition, wanted: HeaderCondition) -> bool:
         return True
     if wanted.kind is MatchKind.RANGE:
         return given.kind is MatchKind.RANGE and wanted.start <= given.start and given.end <= wanted.end
-    return given.kind is MatchKind.EXACT and _meets(given.value, wanted)
+    return given.kind is MatchKind.EXACT and value_meets(given.value, wanted)
 
 
 def _exclude(one: HeaderCondition, other: HeaderCondition) -> bool:
@@ -183,10 +183,10 @@ def _exclude(one: HeaderCondition, other: HeaderCondition) -> bool:
     if one.kind is other.kind is MatchKind.RANGE:
         return one.end <= other.start or other.end <= one.start
     exact, further = (one, other) if one.kind is MatchKind.EXACT else (other, one)
-    return exact.kind is MatchKind.EXACT and not _meets(exact.value, further)
+    return exact.kind is MatchKind.EXACT and not value_meets(exact.value, further)
 
 
-def _meets(value: str, condition: HeaderCondition) -> bool:
+def value_meets(value: str, condition: HeaderCondition) -> bool:
     """Whether a header of this value meets a condition that is not inverted."""
     match condition.kind:
         case MatchKind.EXACT:

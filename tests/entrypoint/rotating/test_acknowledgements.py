@@ -11,6 +11,7 @@ from entrypoint.aws.dynamodb import REQUEST_TIMEOUT_S, DynamoDb
 from entrypoint.aws.retrying import ProcessClock
 from entrypoint.log import Log
 from entrypoint.rotating.acknowledgements import AcknowledgementWriter
+from entrypoint.rotating.permissive import PermissiveCounts
 from entrypoint.rotating.standing import Standing
 from evidence.fixtures.proxies import teller
 from meshcert.errors import AwsRefused, AwsUnavailable, IdentityMissing, MeshcertError
@@ -40,7 +41,10 @@ class Task:
         self.lines: list[bytes] = []
         proxy = teller(acknowledgements=TABLE, acknowledge_every_s=every_s)
         clock = ProcessClock(monotonic=lambda: self.now, jitter=lambda: 1.0, now=lambda: 1_700_000_000 + self.now)
-        self.acknowledgements = AcknowledgementWriter(proxy, self, self.find, Log("info", self.lines.append), clock)
+        self.counts: dict[int, PermissiveCounts] = {}
+        self.acknowledgements = AcknowledgementWriter(
+            proxy, self, self.find, Log("info", self.lines.append), clock, count=lambda: dict(self.counts)
+        )
         self.tell = self.acknowledgements.write
 
     def put(self, table: str, item: Mapping[str, Value]) -> None:
@@ -96,6 +100,30 @@ def test_a_change_is_told_at_once_and_the_rest_when_the_interval_is_over() -> No
 
     assert len(task.rows) == 3
     assert task.acknowledgements.due_at == task.now + 300
+
+
+def test_the_first_in_plain_text_is_told_at_once_and_the_others_with_the_next_row() -> None:
+    """Counts change with every request, and a row costs money."""
+    task = Task()
+    task.counts[9080] = PermissiveCounts(0, 0)
+    task.tell(GOOD)
+    for counts in (PermissiveCounts(3, 0), PermissiveCounts(4, 0), PermissiveCounts(4, 1, 1_700_001_100)):
+        task.now += 1
+        task.counts[9080] = counts
+        task.tell(GOOD)
+    task.counts[9080] = PermissiveCounts(9, 2, 1_700_001_200)
+    task.now += 299
+    task.tell(GOOD)
+    assert [row["listeners"]["9080"] for row in task.rows] == [  # type: ignore[index]  # a Value may be text
+        {"tls": 0, "plain": 0, "plain_at": 0},
+        {"tls": 3, "plain": 0, "plain_at": 0},
+        {"tls": 4, "plain": 1, "plain_at": 1_700_001_100},
+    ]
+
+    task.now += 1
+    task.tell(GOOD)
+
+    assert task.rows[3]["listeners"] == {"9080": {"tls": 9, "plain": 2, "plain_at": 1_700_001_200}}
 
 
 def test_nothing_is_told_before_envoy_has_said_anything() -> None:

@@ -84,6 +84,10 @@ def said(**secret: Any) -> dict[str, Any]:
     return {**row, "secrets": {"teller": {"version": "v", "serial": "0a", "not_after": Decimal(1795348860), **secret}}}
 
 
+COUNTS = {"tls": Decimal(1), "plain": Decimal(0), "plain_at": Decimal(0)}
+"""What a task says of a PERMISSIVE listener."""
+
+
 class TestAcknowledgementRows:
     """Rows that tasks write themselves."""
 
@@ -124,6 +128,16 @@ class TestAcknowledgementRows:
             lambda row: row["secrets"]["teller"].update(not_after=Decimal("NaN")),
             lambda row: row["secrets"]["teller"].update(error=["x"]),
             lambda row: row.update(secrets={str(number): {"version": "v"} for number in range(101)}),
+            lambda row: row.update(listeners=[COUNTS]),
+            lambda row: row.update(listeners={"9443": 7}),
+            lambda row: row.update(listeners={"9443": {"tls": 1, "plain": 1}}),
+            lambda row: row.update(listeners={"https": COUNTS}),
+            lambda row: row.update(listeners={"65536": COUNTS}),
+            lambda row: row.update(listeners={"9443": {**COUNTS, "tls": Decimal(-1)}}),
+            lambda row: row.update(listeners={"9443": {**COUNTS, "plain": Decimal("1e99")}}),
+            lambda row: row.update(listeners={"9443": {**COUNTS, "plain": Decimal("Infinity")}}),
+            lambda row: row.update(listeners={"9443": {**COUNTS, "plain_at": Decimal("1e30")}}),
+            lambda row: row.update(listeners={str(port): COUNTS for port in range(51)}),
         ],
     )
     def test_a_row_that_makes_no_sense_is_left_out(

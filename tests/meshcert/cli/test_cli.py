@@ -16,6 +16,7 @@ from meshcert.cli.rights import RIGHTS
 from meshcert.errors import AccessDenied, AwsUnavailable, IdentityMissing, VerifyFailed
 from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.audit import AuditEntry
+from meshcert.lifecycle.observation import Acknowledgement, RequestsTaken
 from tests.meshcert.cli.cli_account import Broken, Terminal
 from tests.meshcert.lifecycle.world import DAY, MINUTE, SECRET, T0, TELLER, LifecycleWorld
 
@@ -42,10 +43,15 @@ SHAPE: dict[str, Any] = {
             "exists": None,
             "desired_count": None,
             "deployment": None,
-            "tasks": [{"task", "running", "started_at", "said_at", "refused", "error"} | FACTS],
+            "tasks": [{"task", "running", "started_at", "said_at", "refused", "error", "requests"} | FACTS],
         }
     ],
 }
+
+
+def _asked(world: LifecycleWorld, *requests: RequestsTaken) -> dict[str, Acknowledgement]:
+    """A row of a task that serves what is published."""
+    return {world.identity.name: Acknowledgement(world.clock.now(), world.current, requests=requests)}
 
 
 @pytest.fixture
@@ -171,6 +177,37 @@ class TestStatus:
         assert well["at"] == "2026-07-20T12:05:00+00:00"
         assert well["identities"][0]["issued"]["left_s"] == 195 * 86400 - 300
         assert [len(service["tasks"]) for service in well["identities"][0]["services"]] == [2, 2]
+
+    def test_what_came_in_plain_text_tells_when_strict_is_safe(self, terminal: Terminal) -> None:
+        """Summed over tasks, with the last one and since when all of them count; one is of an earlier version."""
+        world = terminal.world
+        now = world.clock.now()
+        (first, second), (only, other) = (world.ecs.services[name].tasks for name in ("gateway", "teller"))
+        world.ecs.forged = {
+            "gateway": {
+                first.arn: _asked(world, RequestsTaken(9443, 1_200, 16, now - DAY), RequestsTaken(9444, 3, 0)),
+                second.arn: _asked(world, RequestsTaken(9443, 34, 1, now - 4 * MINUTE), RequestsTaken(9444, 4, 0)),
+            },
+            "teller": {only.arn: _asked(world, RequestsTaken(9443, 7, 0)), other.arn: _asked(world)},
+        }
+
+        ended = terminal.run("status")
+        document = terminal.run("status", "--json").document
+
+        assert ended.code == 0
+        told = " ".join(ended.out.split())
+        assert (
+            "at 9443 17 in plain text, 1,234 over TLS, by every task since 200 days ago: STRICT would have refused 17,"
+            " the last 4 minutes ago at 9444 0 in plain text, 7 over TLS, by every task since 200 days ago: STRICT"
+            " would have refused none of them"
+        ) in told
+        assert "at 9443 0 in plain text, 7 over TLS, by every task since 200 days ago; 1 task does not say" in told
+        assert max(map(len, ended.out.splitlines())) <= 100
+        gateway, _ = document["identities"][0]["services"]
+        assert gateway["tasks"][1]["requests"] == [
+            {"port": 9443, "tls": 34, "plain": 1, "last_plain_at": "2026-07-20T12:01:00+00:00"},
+            {"port": 9444, "tls": 4, "plain": 0, "last_plain_at": None},
+        ]
 
     def test_a_row_that_cannot_be_read_holds_up_no_other(self, terminal: Terminal) -> None:
         """It is named, and a person has to act."""

@@ -8,12 +8,13 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from entrypoint.aws.dynamodb import attribute
 from entrypoint.rotating.acknowledgements import row
+from entrypoint.rotating.permissive import PermissiveCounts
 from entrypoint.rotating.routes import RouteStanding
 from entrypoint.rotating.standing import Stage, Standing
 from evidence.fixtures.proxies import teller
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.contract.acknowledgements import REFUSED_BY_UPSTREAM
-from meshcert.lifecycle.observation import Acknowledgement, RoutesServed
+from meshcert.lifecycle.observation import Acknowledgement, RequestsTaken, RoutesServed
 from tests.meshcert.aws.test_rows import At, Rows
 
 AT = dt.datetime(2026, 11, 22, 12, tzinfo=dt.UTC)
@@ -59,3 +60,23 @@ def test_what_a_task_says_of_its_routes_is_read() -> None:
     read = AcknowledgementRows(Rows(stored), "table", At()).of("colorteller", ["arn:task/1"])
 
     assert read["arn:task/1"]["colorteller"].routes == RoutesServed(*routes)
+
+
+def test_what_a_task_says_of_its_permissive_listeners_is_read() -> None:
+    """Beside each of its identities; the time of a clock that is ahead is now."""
+    counts = {
+        9443: PermissiveCounts(1_234, 17, int(AT.timestamp())),
+        9444: PermissiveCounts(5, 0),
+        9445: PermissiveCounts(0, 1, int(AT.timestamp()) + 3_600),
+    }
+    standings = {"colorteller": Standing("v1", "0a", 0)}
+    written = row(teller(), "arn:task/1", int(AT.timestamp()), standings, counts=counts)
+    stored = {name: TypeDeserializer().deserialize(attribute(value)) for name, value in written.items()}
+
+    read = AcknowledgementRows(Rows(stored), "table", At()).of("colorteller", ["arn:task/1"])
+
+    assert read["arn:task/1"]["colorteller"].requests == (
+        RequestsTaken(9443, 1_234, 17, AT),
+        RequestsTaken(9444, 5, 0),
+        RequestsTaken(9445, 0, 1, At().now()),
+    )

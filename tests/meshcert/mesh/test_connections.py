@@ -111,7 +111,7 @@ CALLS = [
         "signed by colorteller, so the call can never succeed",
         "colorgateway",
     ),
-    Slip(f"{BACKEND}.client_policy", {}, "plain text, and its listener takes TLS only", "client_policy", f"{CLIENT}"),
+    Slip(f"{BACKEND}.client_policy", {}, "and none is presented", "client_policy: {tls: {certificate", f"{CLIENT}"),
     Slip(
         "virtual_nodes.colorteller.listeners[0].tls",
         REMOVED,

@@ -22,6 +22,11 @@ GATEWAY_TLS = f"{GATEWAY}.listeners[0].tls"
 FIRST = COLOR["virtual_gateways"]["colorgateway"]["backends"][0]
 DRAIN = "services.colorteller.drain_s"
 IMAGE = f"{APPLICATION}.image"
+PARTNER = {
+    "service_discovery": {"dns": "partner.example.com"},
+    "listeners": [{"port_mapping": {"port": 80, "protocol": "http"}}],
+}
+CALLED = (f"{NODE}.backends", [{"virtual_node": "partner"}])
 
 FINDINGS = [
     (
@@ -47,6 +52,12 @@ FINDINGS = [
     ([(IMAGE, "teams/payments/orders")], IMAGE, "there is no folder"),
     ([(IMAGE, "examples/color")], IMAGE, "no Dockerfile"),
     ([(f"{APPLICATION}.egress", REMOVED)], f"{APPLICATION}.egress", "any host"),
+    ([("mesh.egress_filter", "ALLOW_ALL")], "mesh.egress_filter", "no virtual node with backends has one"),
+    (
+        [("mesh.egress_filter", "ALLOW_ALL"), ("virtual_nodes.partner", PARTNER), CALLED],
+        "mesh.egress_filter",
+        "passes what colorteller sends",
+    ),
     ([(f"{APPLICATION}.drop_capabilities", False)], f"{APPLICATION}.drop_capabilities", "keeps the Linux capabilities"),
     *(
         ([(IMAGE, image)], IMAGE, f"{image!r} is neither a folder here nor the name of an image")

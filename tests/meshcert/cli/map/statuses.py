@@ -21,7 +21,14 @@ def status(mesh: str, **gone: float) -> dict[str, Any]:
 
 def _identity(name: str, gone: float) -> dict[str, Any]:
     left_s = round(395 * 86400 * (1 - gone))
-    task = {"task": "de11cc9d0", "version": VERSION, "lifetime_gone": gone, "refused": None, "error": None}
+    task: dict[str, Any] = {
+        "task": "de11cc9d0",
+        "version": VERSION,
+        "lifetime_gone": gone,
+        "refused": None,
+        "error": None,
+        "requests": [],
+    }
     return {
         "identity": name,
         "settled": True,
