@@ -36,7 +36,9 @@ class ProxyEnvironment:
             return
         content, digest = stored_settings(text)
         file = f"settings.{digest}{SUFFIX}"
-        Path(Stage.of(scope).asset_outdir, file).write_bytes(content)
+        app = Stage.of(scope)
+        assert app is not None  # the CDK says None for a tree without one
+        Path(app.asset_outdir, file).write_bytes(content)
         # Not an Asset: its name would be a hash of the CDK's own, which a container cannot check.
         place = Stack.of(scope).synthesizer.add_file_asset(
             source_hash=digest, file_name=file, packaging=FileAssetPackaging.FILE
