@@ -142,7 +142,7 @@ def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> Prox
 
 
 def _not_fetched(uri: str) -> Fault:
-    from meshcert.stored_settings import SettingsObject  # where settings are not stored, nobody needs it
+    from meshcert.documents.stored_settings import SettingsObject  # where settings are not stored, nobody needs it
 
     try:
         SettingsObject.from_uri(uri)

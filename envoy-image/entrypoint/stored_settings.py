@@ -16,8 +16,8 @@ from entrypoint.container.paths import Paths
 from entrypoint.envoy.install import write_private
 from entrypoint.settings import REGION, start_deadline_s
 from meshcert.contract.environment import MATERIAL_DIR, PROXY_FROM
+from meshcert.documents.stored_settings import SettingsObject
 from meshcert.errors import Fault, SettingsInvalid, StoredSettingsUnusable
-from meshcert.stored_settings import SettingsObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -19,7 +19,7 @@ BOUNDS = {
         *(source.MOST_BYTES, source.DEEPEST, source.MOST_VALUES, source.LONGEST_NUMBER),
         loading.MOST_FAULTS,
     ),
-    "meshcert/stored_settings.py": (stored_settings.LONGEST_STORED, bounded_json.MOST_BYTES),
+    "meshcert/documents/stored_settings.py": (stored_settings.LONGEST_STORED, bounded_json.MOST_BYTES),
     "meshcert/material/document.py": (
         *(document.LONGEST_SECRET, document._MOST_ISSUERS, document._MOST_ROOTS),
         document._LONGEST_PASSPHRASE,

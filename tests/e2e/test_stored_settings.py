@@ -13,8 +13,8 @@ from entrypoint.aws.signed_connection import Session
 from entrypoint.stored_settings import fetch_settings
 from evidence.fixtures.many_backends import gateway_with_backends
 from meshcert.contract.environment import PROXY, PROXY_FROM
+from meshcert.documents.stored_settings import LONGEST_IN_ENVIRONMENT, SettingsObject
 from meshcert.errors import AwsRefused
-from meshcert.stored_settings import LONGEST_IN_ENVIRONMENT, SettingsObject
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.rights import ecs_tasks
 from tests.local.aws.refusals import denial_of, is_allowed

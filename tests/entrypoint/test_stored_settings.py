@@ -13,8 +13,8 @@ from entrypoint.container.drain import Drain
 from entrypoint.settings import Settings
 from entrypoint.stored_settings import fetch_settings
 from evidence.fixtures.proxies import teller
+from meshcert.documents.stored_settings import SUFFIX, stored_settings
 from meshcert.errors import AwsRefused, AwsUnavailable, SettingsInvalid, StoredSettingsUnusable
-from meshcert.stored_settings import SUFFIX, stored_settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from evidence.fixtures.container import assert_ends_with, eventually
 from evidence.fixtures.many_backends import gateway_with_backends
 from meshcert.contract import exit_codes
-from meshcert.stored_settings import SUFFIX, stored_settings
+from meshcert.documents.stored_settings import SUFFIX, stored_settings
 from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:

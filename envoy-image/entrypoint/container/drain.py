@@ -103,8 +103,8 @@ class Drain:
 def _fetched(environ: Mapping[str, str]) -> str:
     """The proxy's settings as the watcher has kept them; Envoy is configured, so it has."""
     from entrypoint.container.kept_settings import kept_settings  # few proxies have so many settings
+    from meshcert.documents.stored_settings import SettingsObject
     from meshcert.errors import StoredSettingsUnusable
-    from meshcert.stored_settings import SettingsObject
 
     try:
         return kept_settings(SettingsObject.from_uri(environ[PROXY_FROM]), Paths(environ).stored_settings)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.stored_settings import LONGEST_STORED
+from meshcert.documents.stored_settings import LONGEST_STORED
 
 if TYPE_CHECKING:
-    from meshcert.stored_settings import SettingsObject
+    from meshcert.documents.stored_settings import SettingsObject
 
 
 def kept_settings(stored: SettingsObject, path: str) -> str:

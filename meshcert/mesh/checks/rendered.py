@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.bounded_json import MOST_BYTES
+from meshcert.documents.route_table import LONGEST_PACKED
+from meshcert.documents.stored_settings import LONGEST_IN_ENVIRONMENT
 from meshcert.mesh.calls import backends_of, target_of
 from meshcert.mesh.checks.limits import check_stored_settings
 from meshcert.mesh.proxies import VirtualGateway
 from meshcert.mesh.route_tables import route_table, task_settings
-from meshcert.route_table import LONGEST_PACKED
-from meshcert.stored_settings import LONGEST_IN_ENVIRONMENT
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings

@@ -9,7 +9,7 @@ from aws_cdk import Aws, FileAssetPackaging, Stack, Stage
 from aws_cdk import aws_iam as iam
 
 from meshcert.contract.environment import PROXY, PROXY_FROM
-from meshcert.stored_settings import LONGEST_IN_ENVIRONMENT, SUFFIX, stored_settings
+from meshcert.documents.stored_settings import LONGEST_IN_ENVIRONMENT, SUFFIX, stored_settings
 
 if TYPE_CHECKING:
     from constructs import Construct

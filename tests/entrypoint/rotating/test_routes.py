@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.meshcert.test_route_table import NODE
 
 from entrypoint.aws.dynamodb import plain_value
 from entrypoint.aws.retrying import ProcessClock
@@ -16,10 +17,9 @@ from entrypoint.rotating.first_delivery import exit_code_of
 from entrypoint.rotating.routes import RouteDelivery, RouteStanding
 from evidence.fixtures.published_routes import route_row, routes_outside
 from meshcert.contract import exit_codes
+from meshcert.documents.route_table import RouteTable
 from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError, RoutesNotPublished, RouteTableUnusable
 from meshcert.proxy import Route, WayOut
-from meshcert.route_table import RouteTable
-from tests.meshcert.test_route_table import NODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -10,8 +10,14 @@ import pytest
 
 from evidence.fixtures.many_backends import gateway_with_backends
 from meshcert.bounded_json import MOST_BYTES
+from meshcert.documents.stored_settings import (
+    LONGEST_IN_ENVIRONMENT,
+    LONGEST_STORED,
+    SUFFIX,
+    SettingsObject,
+    stored_settings,
+)
 from meshcert.errors import StoredSettingsUnusable
-from meshcert.stored_settings import LONGEST_IN_ENVIRONMENT, LONGEST_STORED, SUFFIX, SettingsObject, stored_settings
 
 
 def _named(content: bytes) -> SettingsObject:
