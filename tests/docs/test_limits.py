@@ -6,7 +6,8 @@ import pytest
 
 from entrypoint.aws import http_exchange, json_api
 from entrypoint.envoy import admin, plain_http
-from meshcert import bounded_json, stored_settings
+from meshcert import bounded_json
+from meshcert.documents import stored_settings
 from meshcert.lifecycle.asking import triggers
 from meshcert.material import document
 from meshcert.mesh.reading import loading, source

@@ -6,7 +6,6 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from tests.meshcert.test_route_table import NODE
 
 from entrypoint.aws.dynamodb import plain_value
 from entrypoint.aws.retrying import ProcessClock
@@ -20,6 +19,7 @@ from meshcert.contract import exit_codes
 from meshcert.documents.route_table import RouteTable
 from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError, RoutesNotPublished, RouteTableUnusable
 from meshcert.proxy import Route, WayOut
+from tests.meshcert.documents.test_route_table import NODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
