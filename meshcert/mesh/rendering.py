@@ -74,7 +74,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         listeners=listeners,
         identities={
             identity: proxy.SecretReference(secrets.identities[identity], mesh.identities[identity].names)
-            for identity in _each_once(side.certificate for side in sides)
+            for identity in _each_once(side.identity for side in sides)
         },
         trust_bundles={
             hierarchy: proxy.SecretReference(
@@ -82,7 +82,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
                 also_trust=mesh.hierarchies[hierarchy].also_trust,
                 revocation=mesh.hierarchies[hierarchy].revocation_policy,
             )
-            for hierarchy in _each_once(side.trust for side in sides)
+            for hierarchy in _each_once(side.hierarchy for side in sides)
         },
         backends=backends,
         routes=routes,

@@ -13,18 +13,23 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
+from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, request
-from evidence.fixtures.proxies import teller
+from evidence.fixtures.proxies import TELLER_NAME, gateway, teller
 from meshcert.contract import exit_codes
-from meshcert.proxy import Listener, ListenerTls, ProxySettings, TlsMode
+from meshcert.proxy import Listener, ListenerTls, ProxySettings, Route, TlsMode, WayOut
 from tests.envoy.conftest import APPLICATION_PORT, both_deliveries
 from tests.envoy.http_application import application as slow_application
+from tests.envoy.two_ends import publish_both
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evidence.fixtures.secrets_api import SecretsApi
     from tests.envoy.conftest import Start
 
 PLAIN_PORT = 9081
+EGRESS = 15001
 
 
 def _node(**changes: Any) -> ProxySettings:
@@ -225,6 +230,53 @@ def test_told_all_at_once_envoy_closes_the_ways_in_and_outlasts_the_application(
 
     end_application()
     assert node.exit_code() == exit_codes.STOPPED
+
+
+def test_ways_out_stand_before_the_application_listens_and_until_it_has_ended(
+    start: Start, api: SecretsApi, new_address: Callable[[], str]
+) -> None:
+    """So an application may call a backend while it starts, and again after SIGTERM: not one call fails."""
+    publish_both(api)
+    way_out = WayOut("colorteller", (TELLER_NAME,), "http", (Route("/", "colorteller"),))
+    settings = _node()._replace(
+        name="front",
+        listeners=(Listener(PLAIN_PORT, "http", ListenerTls(TlsMode.DISABLED)),),
+        **{field: getattr(gateway(), field) for field in ("identities", "trust_bundles", "backends")},
+        ways_out=(way_out,),
+        egress_port=EGRESS,
+    )
+    callee = start(teller())
+    with CloudMap(new_address()) as cloud_map, slow_application(callee.address):
+        cloud_map.records[TELLER_NAME] = [callee.address]
+        callee.wait_until_healthy()
+        front = start(settings, MESHCERT_DRAIN_S="0.5", MESHCERT_DNS_RESOLVER=cloud_map.resolver)
+        front.wait_until_healthy()
+        readiness = start.readiness(front)
+
+        assert (_refused(front), _status_of_call(front)) == (True, 200)
+
+        end_application = start.application(front)
+        readiness.wait_until_healthy()
+        for container in (readiness, front):
+            container.process.send_signal(signal.SIGTERM)
+        asked = []
+        while not _refused(front):
+            asked.append(_status_of_call(front))
+        assert readiness.exit_code() == exit_codes.STOPPED
+        asked.append(_status_of_call(front))
+        end_application()
+
+        assert set(asked) == {200}
+        assert front.exit_code() == exit_codes.STOPPED
+
+
+def _status_of_call(front: Container) -> int:
+    connection = http.client.HTTPConnection(front.address, EGRESS, timeout=30)
+    try:
+        connection.request("GET", "/head", headers={"Host": TELLER_NAME})
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def test_a_task_that_never_was_ready_stops_at_once(start: Start, published: SecretsApi) -> None:

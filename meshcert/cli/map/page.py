@@ -197,17 +197,19 @@ def _caller_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:
         return (_presented(mesh, edge.presented),)
     return (
         _presented(mesh, edge.presented),
-        _demanded(mesh, edge.server.trust, edge.server.subject_alternative_names, "any name"),
+        _demanded(mesh, edge.server.hierarchy, edge.server.subject_alternative_names, "any name"),
     )
 
 
 def _callee_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:
     if edge.manner is Manner.PLAIN:
         return ("nothing",)
-    proof = _presented(mesh, edge.server.certificate) if edge.server else Markup()
+    proof = _presented(mesh, edge.server.identity) if edge.server else Markup()
     if edge.client is None:
         return (proof, element("small", None, "the client decides what it demands"))
-    return proof, _demanded(mesh, edge.client.trust, edge.client.subject_alternative_names, "the host that it asks for")
+    return proof, _demanded(
+        mesh, edge.client.hierarchy, edge.client.subject_alternative_names, "the host that it asks for"
+    )
 
 
 def _presented(mesh: Mesh, identity: str) -> Markup:

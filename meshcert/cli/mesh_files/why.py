@@ -145,19 +145,19 @@ def _caller_proves(mesh: Mesh, one: Permission) -> str:
         return f"{shown}; B asks for nothing"
     names = " or ".join(map(str, tls.subject_alternative_names)) or "any name"
     refused = f": refused, {one.cause}" if one.cause else ""
-    return f"{shown}; B demands hierarchy {' or '.join(mesh.trusted(tls.trust))}, {names}{refused}"
+    return f"{shown}; B demands hierarchy {' or '.join(mesh.trusted(tls.hierarchy))}, {names}{refused}"
 
 
 def _callee_proves(mesh: Mesh, one: Permission) -> str:
     tls = one.callee.listener.tls
     if tls.mode is TlsMode.DISABLED:
         return "nothing"
-    shown = _identity(mesh, tls.certificate)
+    shown = _identity(mesh, tls.identity)
     client = one.edge.client if one.edge else None
     if client is None:
         return shown
     names = " or ".join(map(str, client.subject_alternative_names)) or f"the host {mesh.host(one.callee.proxy)}"
-    return f"{shown}; A demands hierarchy {' or '.join(mesh.trusted(client.trust))}, {names}"
+    return f"{shown}; A demands hierarchy {' or '.join(mesh.trusted(client.hierarchy))}, {names}"
 
 
 def _identity(mesh: Mesh, name: str) -> str:
@@ -190,8 +190,8 @@ def _document(said: _MeshFile, one: Permission) -> dict[str, Any]:
         "listener": {
             "protocol": one.callee.listener.protocol,
             "mode": str(tls.mode),
-            "identity": tls.certificate or None,
-            "trust": tls.trust or None,
+            "identity": tls.identity or None,
+            "trust": tls.hierarchy or None,
             "names": [str(name) for name in tls.subject_alternative_names],
         },
         "presented": one.presented or None,

@@ -179,7 +179,7 @@ def _from_services(mesh: Mesh, parties: dict[str, Party]) -> Iterator[Edge]:
                 port=backend.port,
                 protocol=backend.protocol,
                 manner=_manner(mesh, backend),
-                presented=backend.tls.certificate if backend.tls else "",
+                presented=backend.tls.identity if backend.tls else "",
                 client=backend.tls,
                 server=_server(mesh, callee, backend),
                 places=tuple(places[caller, backend.name]),
