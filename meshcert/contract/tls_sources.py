@@ -47,9 +47,20 @@ class SdsSecret(NamedTuple):
     secret_name: str
 
 
+class PublicRoots(NamedTuple):
+    """
+    The public CAs, for hosts outside the mesh; Envoy itself reads them from its image.
+
+    Args:
+        file: Path in Envoy's container: CA certificates, PEM.
+    """
+
+    file: str
+
+
 TlsCertificate = str | CertificateFile | SdsSecret
 """Where a certificate comes from; a text is the name of an identity, and empty for none."""
-TlsTrust = str | TrustFile | SdsSecret
+TlsTrust = str | TrustFile | SdsSecret | PublicRoots
 """Where roots come from; a text is the name of a hierarchy, and empty for none."""
 
 
@@ -79,4 +90,6 @@ def read_tls_trust(value: Any) -> TlsTrust:
     """
     if not isinstance(value, dict):
         return str(value)
+    if "file" in value:
+        return PublicRoots(**value)
     return SdsSecret(**value) if "secret_name" in value else TrustFile(**value)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, Strict
+from pydantic import BeforeValidator, Field, Strict
 
+from meshcert.contract.container import PUBLIC_ROOTS
+from meshcert.contract.tls_sources import PublicRoots
 from meshcert.mesh.access_logging import Logging
 from meshcert.mesh.host_policies import DeclaredConnectionPool, DeclaredOutlierDetection, ListenerHealthCheck
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, OutsideClients, Part, Port
@@ -15,6 +18,7 @@ from meshcert.mesh.routing.ports import GatewayPort, NodePort
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
+    from meshcert.contract.tls_sources import TlsTrust
     from meshcert.san import San
 
 
@@ -28,8 +32,15 @@ class IdentityReference(Part):
 class Trust(Part):
     """Whom a proxy believes."""
 
-    hierarchy: str = Field(examples=["colorgateway"])
+    hierarchy: str = Field(default="", examples=["colorgateway"])
     """Name of a hierarchy: its root is the trust anchor."""
+    public_roots: Annotated[bool, Strict()] = False
+    """`true`: the public CAs, as Envoy's image has them; for hosts outside the mesh."""
+
+    @property
+    def source(self) -> TlsTrust:
+        """Where its roots come from, as proxies have it."""
+        return PublicRoots(PUBLIC_ROOTS) if self.public_roots else self.hierarchy
 
 
 class SanMatch(Part):
@@ -197,11 +208,39 @@ class VirtualGateway(Part):
         return (backend.client_policy or self.backend_defaults.client_policy).tls
 
 
+class ResponseType(StrEnum):
+    """What the addresses are that DNS answers with (App Mesh's DnsResponseType)."""
+
+    LOADBALANCER = "LOADBALANCER"
+    ENDPOINTS = "ENDPOINTS"
+
+
+class DnsServiceDiscovery(Part):
+    """How callers find hosts by DNS."""
+
+    hostname: str = Field(examples=["ledger.example.com"])
+    """A DNS name; callers use the port of the node's listener."""
+    response_type: ResponseType = ResponseType.LOADBALANCER
+    """`LOADBALANCER`: all addresses lead to one host, as a load balancer's do; `ENDPOINTS`: each address is a task."""
+
+
+def _each_address_a_task(value: Any) -> Any:
+    """A name alone, as files of before have it, with what it means."""
+    return {"hostname": value, "response_type": ResponseType.ENDPOINTS} if isinstance(value, str) else value
+
+
+def _or_a_name(schema: dict[str, Any]) -> None:
+    """In the JSON Schema, a name alone beside the mapping."""
+    schema["anyOf"] = [{"$ref": schema.pop("$ref")}, {"type": "string"}]
+
+
 class ServiceDiscovery(Part):
     """How callers find a virtual node's tasks."""
 
-    dns: str = Field(examples=["ledger.example.com"])
-    """A DNS name, each of whose addresses is a task."""
+    dns: Annotated[DnsServiceDiscovery, BeforeValidator(_each_address_a_task)] = Field(
+        examples=["ledger.example.com"], json_schema_extra=_or_a_name
+    )
+    """A DNS name, each of whose addresses is a task; or its `hostname` and `response_type`, as App Mesh has them."""
 
 
 class VirtualNode(Part):
@@ -210,7 +249,7 @@ class VirtualNode(Part):
     listeners: tuple[NodeListener, ...] = Field(min_length=1, max_length=1)
     """Where the mesh reaches it: exactly one listener."""
     service_discovery: ServiceDiscovery | None = None
-    """Left out: by Cloud Map's API. With `dns`, the hosts may be others than a service of this mesh."""
+    """Left out: by Cloud Map's API. With `dns` and without a service that runs it, it is a host outside the mesh."""
     backend_defaults: BackendDefaults = BackendDefaults()
     """What holds for backends without a client_policy."""
     backends: tuple[NodeBackend, ...] = ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert import naming, proxy
 from meshcert.mesh.mesh import EgressFilter
-from meshcert.mesh.proxies import VirtualGateway
+from meshcert.mesh.proxies import ResponseType, VirtualGateway
 from meshcert.mesh.rendered_routes import backend_routes, gateway_routes
 from meshcert.mesh.ways_out import needs_egress_listener, ways_out
 from meshcert.timeouts import Timeouts
@@ -172,12 +172,12 @@ def _way_out(mesh: Mesh, backend: proxies.DeclaredBackend, way: DeclaredWayOut) 
 
 
 def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
-    listener = mesh.virtual_nodes[call.node].listeners[0]
+    listener, found = mesh.virtual_nodes[call.node].listeners[0], mesh.virtual_nodes[call.node].service_discovery
     port, client = listener.port_mapping, mesh.tls_of(call)
     tls = None
     if client:
         tls = proxy.BackendTls(
-            trust=client.validation.trust.hierarchy,
+            trust=client.validation.trust.source,
             certificate=client.certificate.identity if client.certificate else "",
             subject_alternative_names=client.validation.names,
         )
@@ -190,6 +190,7 @@ def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
         cloud_map_service=mesh.cloud_map_service(call.node),
         outlier_detection=listener.outlier_detection.rule if listener.outlier_detection else None,
         health_check=listener.health_check.rule if listener.health_check else None,
+        one_host=bool(found and found.dns.response_type is ResponseType.LOADBALANCER),
     )
 
 
