@@ -153,7 +153,7 @@ class Mesh(Part):
         return node is not None and node.service_discovery is not None and not runs
 
     def says_nothing_of(self, virtual_node: str) -> bool:
-        """Whether the file does not say how a virtual node's listener speaks: it is somebody else's, outside the mesh."""
+        """Whether a virtual node is a host outside the mesh of whose TLS the file says nothing."""
         node = self.virtual_nodes.get(virtual_node)
         return node is not None and node.listeners[0].tls is None and self.is_outside(virtual_node)
 

@@ -154,7 +154,7 @@ def _check_listener_tls(mesh: Mesh, place: str, tls: DeclaredListenerTls, findin
         )
     if tls.certificate:
         findings.require_known(mesh, f"{place}.certificate.identity", "identities", tls.certificate.identity)
-    if tls.validation:
+    if tls.validation and tls.validation.trust.hierarchy:
         trust = f"{place}.validation.trust.hierarchy"
         if findings.require_known(mesh, trust, "hierarchies", tls.validation.trust.hierarchy):
             _check_names_exist(mesh, f"{place}.validation", tls.validation, findings)
@@ -164,7 +164,8 @@ def _check_references(mesh: Mesh, place: str, client: ClientTls, findings: Findi
     if client.certificate:
         findings.require_known(mesh, f"{place}.certificate.identity", "identities", client.certificate.identity)
     trust = f"{place}.validation.trust.hierarchy"
-    findings.require_known(mesh, trust, "hierarchies", client.validation.trust.hierarchy)
+    if client.validation.trust.hierarchy:
+        findings.require_known(mesh, trust, "hierarchies", client.validation.trust.hierarchy)
 
 
 def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:

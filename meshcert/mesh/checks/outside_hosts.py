@@ -25,14 +25,14 @@ def check_outside_hosts(mesh: Mesh, findings: Findings) -> None:
         if node.backends:
             findings.add(
                 f"{place}.backends",
-                "no service runs this node, so it is a host outside the mesh, and no Envoy of the mesh calls from there",
+                "no service runs this node: it is a host outside the mesh, from which no Envoy of the mesh calls",
                 "Remove them, or add a service that runs it",
                 given=given,
             )
         if node.listeners[0].permissive_from:
             findings.add(
                 f"{place}.listeners[0].permissive_from",
-                "no service runs this node, so it is a host outside the mesh, and has no security group to open",
+                "no service runs this node: it is a host outside the mesh, without a security group to open",
                 "Remove it, or add a service that runs it",
                 given=given,
             )
@@ -101,7 +101,7 @@ def _check_reachable(mesh: Mesh, call: Call, findings: Findings) -> None:
         if not any(port in rule.ports and rule.protocol == "tcp" for rule in rules):
             findings.add(
                 f"services.{name}.application.egress",
-                f"its backend {call.node} is outside the mesh at port {port}, and its tasks may connect to nobody there",
+                f"{call.node} is called at port {port} outside the mesh, where its tasks may connect to nobody",
                 f"Add {{cidr: ..., ports: [{port}]}} with the addresses of {mesh.host(call.node)}",
                 given=(f"virtual_nodes.{call.node}.listeners[0].port_mapping.port",),
             )
