@@ -40,5 +40,5 @@ def extension(name: str, type_url: str, **fields: Any) -> Json:
 
 
 def duration(seconds: float) -> str:
-    """``google.protobuf.Duration`` in its JSON form, for example ``0.2s``."""
-    return f"{seconds:g}s"
+    """``google.protobuf.Duration`` in its JSON form: decimal, nine places at most, for example ``0.2s``."""
+    return f"{seconds:.9f}".rstrip("0").removesuffix(".") + "s"
