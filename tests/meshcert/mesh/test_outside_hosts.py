@@ -19,7 +19,8 @@ PLACE = f"{NODE}.backends[0].client_policy.tls"
 APPLICATION = "services.colorteller.application"
 PUBLIC = {"trust": {"public_roots": True}}
 OURS = {"trust": {"hierarchy": "colorgateway"}}
-TELLER = {**COLOR["virtual_gateways"]["colorgateway"]["backends"][0], "virtual_node": "colorteller"}
+TELLER_POLICY = {"certificate": {"identity": "colorgateway"}, "validation": {"trust": {"hierarchy": "colorteller"}}}
+TELLER = {"virtual_node": "colorteller", "client_policy": {"tls": TELLER_POLICY}}
 
 
 def partner(dns: Any = HOST, port: int = 443, **listener: Any) -> dict[str, Any]:
