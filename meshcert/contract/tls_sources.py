@@ -57,6 +57,9 @@ class PublicRoots(NamedTuple):
 
     file: str
 
+    def __str__(self) -> str:
+        return "the public CAs"
+
 
 TlsCertificate = str | CertificateFile | SdsSecret
 """Where a certificate comes from; a text is the name of an identity, and empty for none."""

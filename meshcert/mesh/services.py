@@ -10,6 +10,9 @@ from meshcert.contract.stopping import DRAIN_S, LONGEST_STOP_S
 from meshcert.mesh.part import Part, Port, Seconds
 from meshcert.proxy import DeliveryMode, RotationMode
 
+HTTPS = 443
+"""TCP port at which every task may connect to any host, whatever its ``egress``: AWS's APIs are reached there."""
+
 
 class ApplicationHealthCheck(Part, title="HealthCheck"):
     """When a task is ready: its application answers. Until then the task refuses connections."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.naming import dns_name_problem
+from meshcert.mesh.services import HTTPS
 from meshcert.san import Dns
 
 if TYPE_CHECKING:
@@ -12,9 +13,6 @@ if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.proxies import ClientTls
-
-HTTPS = 443
-"""TCP port to which every task may connect: AWS's APIs are reached there."""
 
 
 def check_outside_hosts(mesh: Mesh, findings: Findings) -> None:
