@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict
@@ -17,7 +18,7 @@ from meshcert.mesh.services import DeclaredService
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, KeysView
 
     from meshcert.mesh.proxies import DeclaredBackend
     from meshcert.san import San
@@ -136,10 +137,12 @@ class Mesh(Part):
         Raises:
             KeyError: If no service runs it.
         """
-        for name, service in self.services.items():
-            if service.virtual_node == virtual_node:
-                return name
-        raise KeyError(virtual_node)
+        return self._services_of_nodes[virtual_node]
+
+    @cached_property
+    def _services_of_nodes(self) -> dict[str, str]:
+        """The first service that runs each virtual node."""
+        return {service.virtual_node: name for name, service in reversed(self.services.items())}
 
     def host(self, virtual_node: str) -> str:
         """The DNS name of a virtual node's tasks: the one it declares, or the one that Cloud Map gives its service."""
@@ -171,6 +174,24 @@ class Mesh(Part):
             KeyError: If there is no such hierarchy.
         """
         return (hierarchy, *self.hierarchies[hierarchy].also_trust)
+
+    def accepted_names(self, hierarchy: str) -> KeysView[San]:
+        """
+        Every name that is accepted where a hierarchy is trusted, in the file's order.
+
+        Raises:
+            KeyError: If there is no such hierarchy.
+        """
+        return self._accepted_names[hierarchy].keys()
+
+    @cached_property
+    def _accepted_names(self) -> dict[str, dict[San, None]]:
+        names: dict[str, dict[San, None]] = {}
+        for hierarchy in self.hierarchies:
+            trusted = self.trusted(hierarchy)
+            accepted = (identity.names for identity in self.identities.values() if identity.hierarchy in trusted)
+            names[hierarchy] = dict.fromkeys(name for each in accepted for name in each)
+        return names
 
     def listed(self, hierarchy: str) -> tuple[str, ...]:
         """

@@ -176,14 +176,14 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
     Such a name is a typing error, or admits anyone who gets it signed one day.
     """
     hierarchy = validation.trust.hierarchy
-    signed = _signed(mesh, hierarchy)
+    signed = mesh.accepted_names(hierarchy)
     said = " or ".join(mesh.trusted(hierarchy))
     for index, name in enumerate(validation.names):
         if name not in signed:
             findings.add(
                 f"{place}.subject_alternative_names.match.exact[{index}]",
                 f"no identity of hierarchy {said} has the name {name}",
-                suggestion(
+                findings.remedy(
                     str(name),
                     [str(each) for each in signed],
                     "Use a name of an identity that this hierarchy signs, or trust its hierarchy",
@@ -197,13 +197,6 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
             )
         elif isinstance(name, Dns) and (fault := dns_name_problem(str(name), mesh.namespace)):
             findings.add(f"{place}.subject_alternative_names.match.exact[{index}]", *fault)
-
-
-def _signed(mesh: Mesh, hierarchy: str) -> list[San]:
-    """Every name that is accepted where this hierarchy is trusted."""
-    trusted = mesh.trusted(hierarchy)
-    identities = [identity for identity in mesh.identities.values() if identity.hierarchy in trusted]
-    return [name for identity in identities for name in identity.names]
 
 
 def _listed(names: Iterable[San]) -> str:
@@ -324,7 +317,7 @@ class _CallCheck:
                 *given,
                 *_grounds([presented]),
             )
-        elif accepted & set(_signed(self.mesh, hierarchy)) and not accepted & set(identity.names):
+        elif accepted & self.mesh.accepted_names(hierarchy) and not accepted & set(identity.names):
             # Names that no identity has are reported once at the listener, not for each caller.
             self._add(
                 f"{certificate}.identity",

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
 from meshcert.mesh.checks.renewals import cut_at_renewals
+from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.rendered_routes import ranked_routes
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.mesh.routing.order import decided_by_rule
+from meshcert.mesh.ways_out import needs_egress_listener
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         cut_at_renewals(mesh),
         _applications(mesh),
         _order(mesh),
+        _passed_on(mesh),
     )
     return tuple(finding for kind in kinds for finding in kind)
 
@@ -200,6 +203,27 @@ def _unordered(routes: Iterable[RankedRoute]) -> Iterator[Fault]:
             f"{first.name} is asked before {second.name} by a rule of meshcert's own: App Mesh's order is the "
             "priority, then the longest prefix",
             "Give one of them a priority; the smaller number is asked first",
+        )
+
+
+def _passed_on(mesh: Mesh) -> Iterator[Fault]:
+    """What an egress filter lets pass."""
+    if mesh.about.egress_filter is not EgressFilter.ALLOW_ALL:
+        return
+    nodes = [name for name in mesh.virtual_nodes if needs_egress_listener(mesh, name)]
+    if nodes:
+        yield Fault(
+            "mesh.egress_filter",
+            f"ALLOW_ALL passes what {', '.join(nodes)} sends to hosts that are no backends on in plain text, and "
+            "whoever answers is believed",
+            "Write DROP_ALL, and declare what they call: a host outside the mesh is a virtual node with "
+            "service_discovery",
+        )
+    else:
+        yield Fault(
+            "mesh.egress_filter",
+            "ALLOW_ALL is about egress listeners, and no virtual node with backends has one",
+            "Remove it: an application without backends calls whom it likes",
         )
 
 

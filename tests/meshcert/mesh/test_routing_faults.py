@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from hashlib import shake_128
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -290,3 +292,17 @@ def test_all_of_them_come_at_once() -> None:
         f"{ROUTES}[1].name",
         f"{PATH}.exact",
     ]
+
+
+def test_routes_that_no_row_holds_are_told_before_a_deploy() -> None:
+    """CloudFormation would begin, and the function that publishes them would refuse."""
+    words = [shake_128(bytes([number % 256, number // 256])).hexdigest(100) for number in range(700)]
+
+    def with_routes(count: int) -> tuple[str, ...]:
+        routes = [route(f"r{number}", "blue", prefix=f"/{word}") for number, word in enumerate(words[:count])]
+        reading = read_mesh(yaml.safe_dump(mesh_values(routes), sort_keys=False).encode())
+        return tuple(f"{fault.place}: {fault.problem}" for fault in reading.faults)
+
+    (told,) = with_routes(700)
+    assert re.fullmatch(r"virtual_gateways\.edge: its routes take \d+ characters, compressed, and 65536 are read", told)
+    assert with_routes(40) == ()
