@@ -26,8 +26,8 @@ from tests.meshcert.mesh.mesh_slips import (
 
 PAIR = {"certificate_chain": "/keys/chain.pem", "private_key": "/keys/key.pem"}
 ROOTS = {"certificate_chain": "/keys/ca.pem"}
-EFS = {"container_path": "/keys", "efs": {"file_system_id": "fs-0123456789abcdef0"}}
-AGENT = {
+EFS: dict[str, Any] = {"container_path": "/keys", "efs": {"file_system_id": "fs-0123456789abcdef0"}}
+AGENT: dict[str, Any] = {
     "volumes": [{"container_path": "/run/agent"}],
     "sds_socket_path": "/run/agent/sds.sock",
     "agent": {"image": "acme/agent:1"},
@@ -120,7 +120,7 @@ def test_who_may_call_whom_is_told_whatever_the_source(changes: list[tuple[str, 
 def test_without_a_policy_the_call_is_encrypted_and_not_authenticated(certificate: dict[str, Any]) -> None:
     """As App Mesh had it for files; a finding says so, and the edge looks it."""
     proxy = copy.deepcopy(AGENT)
-    proxy["volumes"] = [EFS, *AGENT["volumes"]]  # type: ignore[misc]
+    proxy["volumes"] = [EFS, *AGENT["volumes"]]
     mesh = mesh_of(
         (f"{NODE_TLS}.certificate", certificate),
         (f"{NODE_TLS}.validation", REMOVED),
@@ -201,7 +201,7 @@ SLIPS = [
                 f"{TELLERS}.volumes[0].efs",
                 {**EFS["efs"], "access_point_id": "fsap-0123456789abcdef0", "root_directory": "/a"},
             )
-        ],  # type: ignore[dict-item]
+        ],
         f"{TELLERS}.volumes[0].efs.root_directory",
         "access point",
         "Remove",
@@ -217,8 +217,8 @@ SLIPS = [
         [
             (f"{CLIENT}.certificate.file.private_key", "/keys/other.pem"),
             (
-                f"{CLIENT.replace('backends[0].client_policy', 'backend_defaults.client_policy')}",
-                {"certificate": {"file": PAIR}, "validation": {"trust": {"file": ROOTS}}},
+                "virtual_gateways.colorgateway.backend_defaults",
+                {"client_policy": {"tls": {"certificate": {"file": PAIR}, "validation": {"trust": {"file": ROOTS}}}}},
             ),
         ],
         f"{CLIENT}.certificate.file.private_key",
