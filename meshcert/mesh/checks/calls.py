@@ -12,7 +12,7 @@ from meshcert.proxy import TlsMode
 from meshcert.san import Dns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
@@ -274,8 +274,27 @@ class _CallCheck:
                 f"Accept one of its dns_names: {_listed(identity.names)}",
                 *given,
             )
+        elif not validation.names:
+            self._check_host(presented, identity.names, given)
         else:
             _check_names_exist(self.mesh, f"{self.policy}.validation", validation, self.findings)
+
+    def _check_host(self, presented: str, names: Sequence[San], given: Sequence[str]) -> None:
+        """Report that a caller which lists no names would miss the node's host in its certificate."""
+        node = f"virtual_nodes.{self.node}"
+        if not any(service.virtual_node == self.node for service in self.mesh.services.values()):
+            return  # nobody runs it, which is reported, and without a service it has no host
+        host = self.mesh.host(self.node)
+        if not any(name.proves(Dns(host)) for name in names):
+            self.findings.add(
+                f"{self.listener}.certificate.identity",
+                f"{self.node} is found as {host}, and {presented} has no such name, so callers that list none would "
+                "refuse it",
+                f"Add {host} to the dns_names of {presented}, or list one of {_listed(names)} under the callers' "
+                "subject_alternative_names",
+                given=(*self.grounds, *given, f"{node}.service_discovery", "mesh.namespace"),
+                within=("services",),
+            )
 
     def _check_client(self, client: ClientTls, validation: Validation) -> None:
         """Report why the node would refuse the caller's certificate."""
