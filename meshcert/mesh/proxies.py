@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BeforeValidator, Field, Strict
+from pydantic import Field, Strict
 
 from meshcert.contract.container import PUBLIC_ROOTS
 from meshcert.contract.tls_sources import CertificateFile, PublicRoots, SdsSecret, TrustFile
 from meshcert.mesh.access_logging import Logging
-from meshcert.mesh.host_policies import DeclaredConnectionPool, DeclaredOutlierDetection, ListenerHealthCheck
+from meshcert.mesh.host_policies import (
+    DeclaredConnectionPool,
+    DeclaredOutlierDetection,
+    ListenerHealthCheck,
+    ServiceDiscovery,
+)
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, ContainerPath, OutsideClients, Part, Port
 from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
@@ -252,41 +256,6 @@ class VirtualGateway(Part):
     def client_tls(self, backend: DeclaredBackend) -> ClientTls | None:
         """What the file says of TLS towards a backend, ``backend_defaults`` applied; None says nothing."""
         return (backend.client_policy or self.backend_defaults.client_policy).tls
-
-
-class ResponseType(StrEnum):
-    """What the addresses are that DNS answers with (App Mesh's DnsResponseType)."""
-
-    LOADBALANCER = "LOADBALANCER"
-    ENDPOINTS = "ENDPOINTS"
-
-
-class DnsServiceDiscovery(Part):
-    """How callers find hosts by DNS."""
-
-    hostname: str = Field(examples=["ledger.example.com"])
-    """A DNS name; callers use the port of the node's listener."""
-    response_type: ResponseType = ResponseType.LOADBALANCER
-    """`LOADBALANCER`: all addresses lead to one host, as a load balancer's do; `ENDPOINTS`: each address is a task."""
-
-
-def _each_address_a_task(value: Any) -> Any:
-    """A name alone, as files of before have it, with what it means."""
-    return {"hostname": value, "response_type": ResponseType.ENDPOINTS} if isinstance(value, str) else value
-
-
-def _or_a_name(schema: dict[str, Any]) -> None:
-    """In the JSON Schema, a name alone beside the mapping."""
-    schema["anyOf"] = [{"$ref": schema.pop("$ref")}, {"type": "string"}]
-
-
-class ServiceDiscovery(Part):
-    """How callers find a virtual node's tasks."""
-
-    dns: Annotated[DnsServiceDiscovery, BeforeValidator(_each_address_a_task)] = Field(
-        examples=["ledger.example.com"], json_schema_extra=_or_a_name
-    )
-    """A DNS name, each of whose addresses is a task; or its `hostname` and `response_type`, as App Mesh has them."""
 
 
 class VirtualNode(Part):

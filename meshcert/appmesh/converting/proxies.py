@@ -11,8 +11,9 @@ from meshcert.appmesh.converting.naming import Names, answer_of, fitting, is_nam
 from meshcert.appmesh.report import Fate
 from meshcert.appmesh.resources import ResourceKind, Unset, derived
 from meshcert.contract.container import ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT
+from meshcert.mesh.host_policies import ResponseType
 from meshcert.mesh.mesh import LONGEST_MESH_NAME
-from meshcert.mesh.proxies import EgressListener, ResponseType
+from meshcert.mesh.proxies import EgressListener
 
 if TYPE_CHECKING:
     from meshcert.appmesh.converting.definitions import Defined, Definitions

@@ -74,7 +74,11 @@ def _check_name(mesh: Mesh, call: Call, tls: ClientTls, findings: Findings) -> N
     place, trust, host = call.policy_place, tls.validation.trust, mesh.host(call.node)
     if trust.public_roots:
         for index, name in enumerate(tls.validation.names):
-            if isinstance(name, Dns) and (fault := dns_name_problem(str(name), mesh.namespace)):
+            if (
+                isinstance(name, Dns)
+                and "*" not in str(name)
+                and (fault := dns_name_problem(str(name), mesh.namespace))
+            ):
                 findings.add(f"{place}.validation.subject_alternative_names.match.exact[{index}]", *fault)
     elif trust.hierarchy in mesh.hierarchies:
         trusted = mesh.trusted(trust.hierarchy)

@@ -103,7 +103,7 @@ FAULTS = [
     (
         [called({**PUBLIC, **named("*.partner.example.com")})],
         f"{PLACE}.validation.subject_alternative_names.match.exact[0]",
-        "wildcard",
+        "no whole name",
     ),
     ([called(OURS)], f"{PLACE}.validation.trust.hierarchy", f"must prove the name {HOST}"),
     ([called(PUBLIC), (f"{APPLICATION}.egress", []), ("port", 8443)], f"{APPLICATION}.egress", "at port 8443"),
@@ -117,7 +117,7 @@ FAULTS = [
         "at port 80",
     ),
     (
-        [("virtual_nodes.partner.backends", [{"virtual_node": "colorteller"}])],
+        [("virtual_nodes.partner.backends", [TELLER])],
         "virtual_nodes.partner.backends",
         "no Envoy",
     ),
