@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.calls import Call
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.proxies import ClientTls
+    from meshcert.mesh.proxies import ClientTls, GatewayListener, NodeListener
 
 
 def check_outside_hosts(mesh: Mesh, findings: Findings) -> None:
@@ -45,7 +45,8 @@ def check_outside_hosts(mesh: Mesh, findings: Findings) -> None:
 def _check_public_roots(mesh: Mesh, findings: Findings) -> None:
     """Report public roots where they would believe anybody, or nobody."""
     for place, proxy in mesh.callers:
-        for index, listener in enumerate(proxy.listeners):
+        listeners: tuple[GatewayListener | NodeListener, ...] = proxy.listeners
+        for index, listener in enumerate(listeners):
             validation = listener.tls.validation if listener.tls else None
             if validation and validation.trust.public_roots:
                 findings.add(

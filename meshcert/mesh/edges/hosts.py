@@ -77,6 +77,7 @@ def host_permission(mesh: Mesh, caller: str, node: str) -> HostPermission:
     answer = HostPermission(
         caller, node, f"{mesh.host(node)}:{port}", True, "it is declared", _group(mesh, caller), edge
     )
+    changes: tuple[Change, ...]
     if service.desired_count == 0:
         changes = (Change(f"services.{caller}.desired_count", 1),)
         return answer._replace(allowed=False, reason=f"{caller} has no tasks", changes=changes)
