@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from meshcert.appmesh.converting.definitions import Definitions, part, parts, text
 from meshcert.appmesh.converting.draft import Answers, Draft
 from meshcert.appmesh.converting.policies import BackendCall, Policies
-from meshcert.appmesh.converting.proxies import application_port, lay_out_proxies
+from meshcert.appmesh.converting.proxies import application_port, lay_out_proxies, outside_host
 from meshcert.appmesh.converting.retries import ask_for_default_retries
 from meshcert.appmesh.converting.routing import (
     DEFAULT_PER_REQUEST_S,
@@ -148,7 +148,7 @@ class _Conversion:
             why = "a virtual node has one listener in the mesh file: the first one"
             self._draft.report.tell(Fate.LOST, "listeners", why, str(node.defined.resource))
         if not node.service:
-            written["service_discovery"] = {"dns": node.host}
+            written["service_discovery"] = {"dns": outside_host(node)}
         default, others = self._policies.backend_policies(node)
         if default is not None:
             written["backend_defaults"] = {"client_policy": default}

@@ -78,7 +78,12 @@ def _node() -> tuple[AppMeshField, ...]:
             )
         ),
         changed("serviceDiscovery.dns.hostname", _TEXT, discovery, found),
-        changed("serviceDiscovery.dns.responseType", _TEXT, discovery, f"{found}: every task of it is known"),
+        changed(
+            "serviceDiscovery.dns.responseType",
+            _TEXT,
+            discovery,
+            f"{found}: every task of it is known. A host that is not run here keeps it",
+        ),
         lost("serviceDiscovery.dns.ipPreference", _ADDRESSES),
         changed("serviceDiscovery.awsCloudMap.namespaceName", _TEXT, discovery, found),
         changed("serviceDiscovery.awsCloudMap.serviceName", _TEXT, discovery, found),
