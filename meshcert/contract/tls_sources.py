@@ -9,6 +9,8 @@ LONGEST_PATH = 200
 """Characters of a path; its SDS name is the name of a file too."""
 PATH_PATTERN = rf"/[A-Za-z0-9._@/-]{{1,{LONGEST_PATH - 1}}}"
 """An absolute path that needs no escaping, wherever it stands."""
+LONGEST_SOCKET_PATH = 107
+"""Most bytes of a socket's path; ``sun_path`` of unix(7) is one longer, for the zero at its end."""
 _PATH = re.compile(PATH_PATTERN)
 
 
@@ -24,6 +26,9 @@ class CertificateFile(NamedTuple):
     certificate_chain: str
     private_key: str
 
+    def __str__(self) -> str:
+        return f"file {self.certificate_chain}"
+
 
 class TrustFile(NamedTuple):
     """
@@ -35,6 +40,9 @@ class TrustFile(NamedTuple):
 
     certificate_chain: str
 
+    def __str__(self) -> str:
+        return f"file {self.certificate_chain}"
+
 
 class SdsSecret(NamedTuple):
     """
@@ -45,6 +53,9 @@ class SdsSecret(NamedTuple):
     """
 
     secret_name: str
+
+    def __str__(self) -> str:
+        return f"SDS secret {self.secret_name}"
 
 
 TlsCertificate = str | CertificateFile | SdsSecret

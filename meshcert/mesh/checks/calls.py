@@ -153,19 +153,20 @@ def _check_listener_tls(mesh: Mesh, place: str, tls: DeclaredListenerTls, findin
             "Add certificate: {identity: ...}, or use mode DISABLED",
             given=(f"{place}.mode",),
         )
-    if tls.certificate:
+    if tls.certificate and tls.certificate.identity:
         findings.require_known(mesh, f"{place}.certificate.identity", "identities", tls.certificate.identity)
-    if tls.validation:
+    if tls.validation and tls.validation.trust.hierarchy:
         trust = f"{place}.validation.trust.hierarchy"
         if findings.require_known(mesh, trust, "hierarchies", tls.validation.trust.hierarchy):
             _check_names_exist(mesh, f"{place}.validation", tls.validation, findings)
 
 
 def _check_references(mesh: Mesh, place: str, client: ClientTls, findings: Findings) -> None:
-    if client.certificate:
+    if client.certificate and client.certificate.identity:
         findings.require_known(mesh, f"{place}.certificate.identity", "identities", client.certificate.identity)
     trust = f"{place}.validation.trust.hierarchy"
-    findings.require_known(mesh, trust, "hierarchies", client.validation.trust.hierarchy)
+    if client.validation.trust.hierarchy:
+        findings.require_known(mesh, trust, "hierarchies", client.validation.trust.hierarchy)
 
 
 def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:
@@ -299,9 +300,9 @@ class _CallCheck:
         """Report why the node would refuse the caller's certificate."""
         certificate = f"{self.policy}.certificate"
         hierarchy = validation.trust.hierarchy
-        if hierarchy not in self.mesh.hierarchies:
+        if hierarchy and hierarchy not in self.mesh.hierarchies:
             return
-        trusted = " or ".join(self.mesh.trusted(hierarchy))
+        trusted = " or ".join(self.mesh.trusted(hierarchy)) if hierarchy else ""
         given = (
             certificate,
             f"{self.listener}.validation",
@@ -309,14 +310,17 @@ class _CallCheck:
             f"hierarchies.{hierarchy}.also_trust",
         )
         if client.certificate is None:
-            add = "certificate: {identity: ...}"
+            add = "certificate: {identity: ...}" if hierarchy else "certificate: {file: ...}"
             self._add(
                 certificate if self.by_policy else self.policy,
-                f"{self.node} demands a certificate of hierarchy {trusted}, and none is presented, {_NEVER}",
+                f"{self.node} demands a certificate of {f'hierarchy {trusted}' if hierarchy else 'roots of yours'}, "
+                f"and none is presented, {_NEVER}",
                 f"Add {add if self.by_policy else f'client_policy: {{tls: {{{add}, validation: ...}}}}'} "
-                f"with an identity of hierarchy {trusted}",
+                f"with {f'an identity of hierarchy {trusted}' if hierarchy else 'what these roots have signed'}",
                 *given,
             )
+            return
+        if not hierarchy:
             return
         presented = client.certificate.identity
         identity = self.mesh.identities.get(presented)
