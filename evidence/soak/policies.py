@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.container import installed_envoy, lay_out_image, memory_folder
+from evidence.policies.checking import misjudged
 from evidence.policies.envoys import faults, observe
 from evidence.policies.matrix import CELLS
 from evidence.soak.report import Outcome
@@ -21,7 +22,7 @@ _AT_ONCE = 120
 
 def try_all_policies(say: Callable[[str], object]) -> Outcome:
     """
-    Ask once in each cell.
+    Ask once in each cell, and ask ``meshcert check`` about its mesh file.
 
     Args:
         say: Takes a line about each pair of Envoys.
@@ -35,6 +36,7 @@ def try_all_policies(say: Callable[[str], object]) -> Outcome:
             # A container that ends shows its log, which is of use where a test has failed.
             with memory_folder() as own, redirect_stdout(io.StringIO()):
                 wrong = faults(observe(image, own, lambda: next(addresses), cells))
+            wrong |= {f"check: {cell}": (words,) for cell in cells if (words := misjudged(cell))}
             say(f"{begun + len(cells)} of {len(CELLS)}: {len(wrong)} not as expected")
             found |= wrong
     return Outcome(n=len(CELLS), faults=found)
