@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from entrypoint import healthcheck
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, request
 from evidence.fixtures.sds_server import SdsServer
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from evidence.policies.matrix import Cell
 
 _AT_ONCE = 8
+_STARTED_WITHIN_S = 120.0
+"""Both start at once, each with a TLS context for every cell, on a machine that may have much else to do."""
 
 
 class Seen(NamedTuple):
@@ -94,13 +97,21 @@ def observe(image: Path, folder: Path, new_address: Callable[[], str], cells: Se
         cloud_map.records[HOST] = [teller.address]
         opened.enter_context(_application(teller.address, told))
         for container in (teller, edge):
-            container.wait_until_healthy()
+            _wait_until_healthy(container)
         with ThreadPoolExecutor(_AT_ONCE) as callers:
             asked = callers.map(lambda cell: request(edge.address, EDGE_PORT, f"/{cell.key}"), cells)
             statuses = {cell: status for cell, (status, _) in zip(cells, asked, strict=True)}
         with suppress(AssertionError):  # log lines come late; whatever is not as expected even then is what was seen
             eventually(lambda: not faults(_look(edge, teller, statuses, told)), "everything as expected")
         return _look(edge, teller, statuses, told)
+
+
+def _wait_until_healthy(container: Container) -> None:
+    def started() -> bool:
+        return container.process.poll() is not None or healthcheck.healthy(container.environment)
+
+    eventually(started, "healthy", _STARTED_WITHIN_S)
+    container.wait_until_healthy()
 
 
 def faults(seen: Mapping[Cell, Seen]) -> dict[str, tuple[str, ...]]:
