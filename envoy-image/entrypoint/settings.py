@@ -23,7 +23,7 @@ from meshcert.contract.environment import (
     START_DEADLINE,
 )
 from meshcert.contract.stopping import LONGEST_DRAIN_S
-from meshcert.contract.tls_sources import SdsSecret, is_path
+from meshcert.contract.tls_sources import LONGEST_SOCKET_PATH, SdsSecret, is_path
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import DeliveryMode, ProxySettings, TlsMode
@@ -39,8 +39,6 @@ REGION = "AWS_REGION"
 
 DEFAULT_START_DEADLINE_S = 60.0
 _LONGEST_START_DEADLINE_S = 3600.0
-LONGEST_SOCKET_PATH = 107
-"""Most bytes of a socket's path; ``sun_path`` of unix(7) is one longer, for the zero at its end."""
 PROTOCOLS = ("http", "http2", "grpc", "tcp")
 
 _REDEPLOY = "The services stack writes it: deploy that again"

@@ -11,7 +11,7 @@ from pydantic import Field, Strict
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.part import NAME_SCHEMA, OutsideClients, Part, Port
-from meshcert.mesh.proxies import ClientTls, Trust, Validation, VirtualGateway, VirtualNode
+from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
 from meshcert.mesh.services import DeclaredService
@@ -147,7 +147,18 @@ class Mesh(Part):
     def host(self, virtual_node: str) -> str:
         """The DNS name of a virtual node's tasks: the one it declares, or the one that Cloud Map gives its service."""
         declared = self.virtual_nodes[virtual_node].service_discovery
-        return declared.dns if declared else f"{self.service_of(virtual_node)}.{self.namespace}"
+        return declared.dns.hostname if declared else f"{self.service_of(virtual_node)}.{self.namespace}"
+
+    def is_outside(self, virtual_node: str) -> bool:
+        """Whether a virtual node is a host outside the mesh: DNS knows it, and no service of the file runs it."""
+        node = self.virtual_nodes.get(virtual_node)
+        runs = any(service.virtual_node == virtual_node for service in self.services.values())
+        return node is not None and node.service_discovery is not None and not runs
+
+    def says_nothing_of(self, virtual_node: str) -> bool:
+        """Whether a virtual node is a host outside the mesh of whose TLS the file says nothing."""
+        node = self.virtual_nodes.get(virtual_node)
+        return node is not None and node.listeners[0].tls is None and self.is_outside(virtual_node)
 
     def cloud_map_service(self, virtual_node: str) -> str:
         """The Cloud Map service of a virtual node's tasks; empty if DNS alone knows them."""
@@ -207,9 +218,10 @@ class Mesh(Part):
         The hierarchies that every peer of an identity trusts: its certificate may come from any of them.
 
         Returns:
-            Their names; empty if no peer in the mesh checks its certificate.
+            Their names; empty if no peer in the mesh checks its certificate, or only against roots of the user's.
         """
-        bundles = [self.trusted(peer.trust.hierarchy) for peer in self._checks(identity)]
+        hierarchies = (peer.trust.hierarchy for peer in self._checks(identity))
+        bundles = [self.trusted(hierarchy) for hierarchy in hierarchies if hierarchy]
         common = set(bundles[0]).intersection(*bundles[1:]) if bundles else set()
         return tuple(name for name in self.hierarchies if name in common)
 
@@ -245,7 +257,8 @@ class Mesh(Part):
         TLS of a call; None calls in plain text.
 
         A policy that holds for the port decides, as in App Mesh. Where none does, the callee's listener decides: if it
-        speaks TLS, it is called over TLS and checked against its hierarchy. But a PERMISSIVE one with a validation is
+        speaks TLS, it is called over TLS and checked against its hierarchy, or against nothing if its certificate comes
+        from files or an SDS server of the user's. But a PERMISSIVE one with a validation is
         called in plain text, since TLS without a certificate would be refused; a STRICT one, which refuses both, gets
         no plain text.
         """
@@ -260,6 +273,8 @@ class Mesh(Part):
             return None
         if listener.validation and listener.mode is TlsMode.PERMISSIVE:
             return None
+        if not listener.certificate.identity:
+            return NOT_AUTHENTICATED
         identity = self.identities.get(listener.certificate.identity)
         return ClientTls(validation=Validation(trust=Trust(hierarchy=identity.hierarchy))) if identity else None
 

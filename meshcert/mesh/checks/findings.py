@@ -47,6 +47,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
     kinds = (
         _unreachable(mesh),
         _permissive(mesh),
+        _not_authenticated(mesh),
         _unused(mesh),
         _images(mesh, root),
         cut_at_renewals(mesh),
@@ -96,6 +97,21 @@ def _permissive(mesh: Mesh) -> Iterator[Fault]:
                 "PERMISSIVE admits plain text, and nobody can come with it: its security group admits callers of this "
                 "mesh only, and they use TLS",
                 "Write STRICT, or name under permissive_from who may come from outside meanwhile",
+            )
+
+
+def _not_authenticated(mesh: Mesh) -> Iterator[Fault]:
+    """Calls over TLS to whoever answers: App Mesh made them so for listeners with certificates from files."""
+    for call in mesh.calls():
+        tls, place = mesh.tls_of(call), call.place
+        if tls is not None and not tls.validation.trust.source:
+            listener = mesh.virtual_nodes[call.node].listeners[0].tls
+            presents = f" ({listener.certificate.source})" if listener and listener.certificate else ""
+            yield Fault(
+                place,
+                f"calls to {call.node} are encrypted, not authenticated: its certificate is yours{presents}, and no "
+                "client policy says who may have signed it",
+                "Add client_policy: {tls: {validation: {trust: {file: {certificate_chain: ...}}}}}",
             )
 
 
