@@ -17,6 +17,7 @@ from meshcert import naming
 from meshcert.mesh import proxy_settings, route_table, task_settings
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
+from stacks.constructs.containers.volumes import NFS
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.revocation_bucket import bucket_name
 from stacks.constructs.rights import MeshRights, ecs_tasks
@@ -106,7 +107,7 @@ class EnvoyService(Construct):
             execution_role=surroundings.execution_role,
         )
         TaskContainers(self, task, surroundings.envoy, surroundings.platform, self._logs, self._declared.drain_s).add(
-            settings, self._declared.application
+            settings, self._declared.application, self._declared.proxy
         )
         self.group = ec2.SecurityGroup(
             self,
@@ -173,6 +174,9 @@ class EnvoyService(Construct):
         if self._egress is None:
             return
         self.group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "AWS's APIs")
+        if any(volume.efs for volume in self._declared.proxy.volumes):
+            network = ec2.Peer.ipv4(self._surroundings.cluster.vpc.vpc_cidr_block)
+            self.group.add_egress_rule(network, ec2.Port.tcp(NFS), "Its file systems")
         for rule in self._egress:
             for number in rule.ports:
                 port = ec2.Port.tcp(number) if rule.protocol == "tcp" else ec2.Port.udp(number)
@@ -222,7 +226,11 @@ class EnvoyService(Construct):
             )
             role.add_to_policy(routes)
         references = [*self.proxy.identities.values(), *self.proxy.trust_bundles.values()]
+        table = naming.acknowledgements_table(mesh)
+        acknowledge = MeshRights(mesh).own_rows("Acknowledge", table, self._name, "dynamodb:PutItem")
         if not references:
+            if self.proxy.certificate_files or self.proxy.trust_files:
+                role.add_to_policy(acknowledge)
             return role
         # Secrets Manager appends six characters to a name. A wider wildcard would match other secrets too.
         secrets = [
@@ -249,8 +257,7 @@ class EnvoyService(Construct):
             role.add_to_policy(
                 iam.PolicyStatement(sid="ReadRevocationLists", actions=["s3:GetObject"], resources=lists)
             )
-        table = naming.acknowledgements_table(mesh)
-        role.add_to_policy(MeshRights(mesh).own_rows("Acknowledge", table, self._name, "dynamodb:PutItem"))
+        role.add_to_policy(acknowledge)
         return role
 
     def _allow_discovery(self, role: iam.Role) -> None:
