@@ -226,8 +226,8 @@ class TestStatus:
         told = " ".join(terminal.run("status").out.split())
         document = terminal.run("status", "--json").document
 
-        assert f"certificate /keys/chain.pem aaaaaa, until {now + 9 * DAY:%Y-%m-%d %H:%M}" in told
-        assert "refused cccccc: preflight: it is no CA" in told
+        assert f"certificate /keys/chain.pem aaaaaaaa, until {now + 9 * DAY:%Y-%m-%d %H:%M}" in told
+        assert "refused cccccccc: preflight: it is no CA" in told
         (first, *_), *_ = (service["tasks"] for service in document["identities"][0]["services"] if service["tasks"])
         assert [each["name"] for each in first["files"]] == [each.name for each in files]
 
