@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from meshcert.material import TrustBundle
 
 ASK_TIMEOUT_S = 5.0
+LONGEST_TEXT = 300
+"""Of what a wrong answer says, for whoever looks for its cause, characters."""
 _Client = TypeVar("_Client")
 _Answer = TypeVar("_Answer")
 
@@ -125,9 +127,10 @@ class SteadyClient:
                 if self.requests % 2 or time.monotonic() - made > self.kept_s:
                     client.close()
                     client, made = self.gateway.client(), time.monotonic()
-                said = self.gateway.said(self.gateway.ask(client, self._ids.next()))
-                if said != self.answer:
-                    self._failed(said)
+                response = self.gateway.ask(client, self._ids.next())
+                if (said := self.gateway.said(response)) != self.answer:
+                    text = response.text[:LONGEST_TEXT] if isinstance(response, httpx.Response) else ""
+                    self._failed(f"{said} {text}" if text and text not in said else said)
             except (httpx.HTTPError, OSError, LookupError) as error:
                 self._failed(repr(error))
             self.requests += 1
