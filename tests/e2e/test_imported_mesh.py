@@ -8,7 +8,7 @@ import json
 import re
 import time
 from threading import Event, Thread
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import pytest
 from rich.console import Console
@@ -25,7 +25,9 @@ from meshcert import naming
 from meshcert.cli.__main__ import main
 from meshcert.contract import route_rows as field
 from meshcert.deploying.routes import ROUTES_TYPE
+from meshcert.mesh import load_mesh
 from meshcert.mesh.edges.pairs import pairs_of
+from meshcert.mesh.route_tables import route_table
 from tests.e2e.deploying import ThroughTheApi
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from local.demo.proof import ProofResult
+    from meshcert.route_table import RouteTable
 
 DEFINITIONS = ROOT / "examples" / "app-mesh" / "front.template"
 REST = "weighted_targets: [{virtual_node: blue, weight: %d}, {virtual_node: green, weight: %d}]"
@@ -107,19 +110,22 @@ def test_a_canary_is_an_edit_and_a_deploy_and_goes_back_with_a_deploy_that_fails
 
     with watch, calling:
         watch.wait_for(5)
-        halves, most = (_synthesised(proof, tmp_path, share) for share in (50, 90))
+        halves = proof.cdk.synth(_edited(proof, tmp_path, 50), tmp_path / "assembly")
         proof.cdk.deploy(halves)
         watch.wait_for(50)
         served_after_s = watch.since - _completed_at(mesh)
 
+        most = route_table(load_mesh(_edited(proof, tmp_path, 90)), "front")
+        assert most
+        newest = _version(halves)
         with pytest.raises(DeploymentFailed, match="Refused"):
-            proof.cdk.deploy(_failing(most))
+            proof.cdk.deploy(_failing(halves, most))
         watch.wait_for(50)
         wait_until(lambda: calling.requests >= CALLS, f"{CALLS} calls", within_s=WITHIN_S)
 
     assert watch.seen[:2] == [5, 50]
     assert served_after_s <= poll_s + 1
-    assert _published(mesh) == {field.NEWEST: _routes(halves)[1], field.BEFORE: _routes(most)[1]}
+    assert _published(mesh) == {field.NEWEST: newest, field.BEFORE: most.version}
     assert calling.failures == []
     assert _tasks(mesh, proof) == before
 
@@ -171,43 +177,46 @@ def _with_green(text: str, share: int, other: int) -> str:
     return text.replace(before, after)
 
 
-def _synthesised(proof: Proof, folder: Path, share: int) -> Path:
-    """The cloud assembly of the mesh file after an edit of one line; all else is what has been deployed."""
+def _edited(proof: Proof, folder: Path, share: int) -> Path:
+    """The deployed mesh file after an edit of the two weights."""
+    weights = r"(- virtual_node: blue\n\s+weight: )95(\n\s+- virtual_node: green\n\s+weight: )5\b"
     values = proof.path.read_text()
-    edited = re.sub(
-        r"(- virtual_node: blue\n\s+weight: )95(\n\s+- virtual_node: green\n\s+weight: )5\b",
-        rf"\g<1>{100 - share}\g<2>{share}",
-        values,
-    )
+    edited = re.sub(weights, rf"\g<1>{100 - share}\g<2>{share}", values)
     assert edited != values
     file = folder / f"{share}.yaml"
     file.write_text(edited)
-    return proof.cdk.synth(file, folder / f"assembly-{share}")
+    return file
 
 
-def _routes(assembly: Path) -> tuple[str, str]:
-    """The logical id and the version of front's routes in the services stack."""
+def _version(assembly: Path) -> str:
+    resources = json.loads(_template(assembly).read_text())["Resources"]
+    return str(_of_front(resources)[1]["Version"])
+
+
+def _of_front(resources: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """The logical id and the properties of front's routes."""
     return next(
-        (name, each["Properties"]["Version"])
-        for name, each in json.loads(_template(assembly).read_text())["Resources"].items()
+        (name, each["Properties"])
+        for name, each in resources.items()
         if each["Type"] == ROUTES_TYPE and each["Properties"]["Service"] == "front"
     )
 
 
-def _template(assembly: Path) -> Path:
-    (template,) = assembly.glob("*services.template.json")
-    return template
-
-
-def _failing(assembly: Path) -> Path:
-    """The same, with a resource that is refused once front's routes are written."""
-    name, _ = _routes(assembly)
+def _failing(assembly: Path, table: RouteTable) -> Path:
+    """The same with other routes for front, and a resource that is refused once these are written."""
     values = json.loads(_template(assembly).read_text())
+    name, properties = _of_front(values["Resources"])
+    properties |= {"Version": table.version, "Document": table.packed()}
     refused = copy.deepcopy(values["Resources"][name]) | {"DependsOn": [name]}
     refused["Properties"]["Mesh"] = "another"
     values["Resources"]["Refused"] = refused
     _template(assembly).write_text(json.dumps(values))
     return assembly
+
+
+def _template(assembly: Path) -> Path:
+    (template,) = assembly.glob("*services.template.json")
+    return template
 
 
 def _published(mesh: RunningMesh) -> dict[str, str]:
