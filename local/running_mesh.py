@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import ssl
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,6 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
+from local.tls_client import NO_TLS
 from meshcert import naming
 from meshcert.contract.container import ADMIN_PORT
 from meshcert.contract.staging_labels import CURRENT, LAST_GOOD
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from local.running_aws import LocalAws
     from meshcert.material import Material, TrustBundle
 
-NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-"""For httpx where nothing is asked over TLS: else it loads every root of its own for each request, 40 ms of a core."""
 _Seen = TypeVar("_Seen")
 
 
@@ -90,9 +88,8 @@ class Task:
 
     def admin(self, path: str) -> httpx.Response:
         """Ask its Envoy's admin interface."""
-        response = httpx.get(f"http://{self.address}:{ADMIN_PORT}{path}", timeout=5, verify=NO_TLS, trust_env=False)
-        response.raise_for_status()
-        return response
+        url = f"http://{self.address}:{ADMIN_PORT}{path}"
+        return httpx.get(url, timeout=5, verify=NO_TLS, trust_env=False).raise_for_status()
 
     def counters(self, pattern: str) -> dict[str, int]:
         """

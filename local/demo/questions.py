@@ -13,8 +13,7 @@ from local.demo.matching_requests import MatchingRequest, Way, requests_to
 from local.gateway_client import ASK_TIMEOUT_S
 from local.http2_client import Http2Transport
 from local.requests_seen import HEADER
-from local.running_mesh import NO_TLS
-from local.tls_client import load_certificate
+from local.tls_client import NO_TLS, load_certificate
 from meshcert.envoy.http.routes import in_order_asked
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.edges.pairs import backend_for, lets_in, outside_identities

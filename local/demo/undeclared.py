@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
 
-from local.running_mesh import NO_TLS, NotSettled, wait_until
-from local.tls_client import TIMEOUT_S, Attempt, attempt
+from local.running_mesh import NotSettled, wait_until
+from local.tls_client import NO_TLS, TIMEOUT_S, Attempt, attempt
 from meshcert.envoy.access_log import REFUSED_EVENT
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.edges.pairs import Manner, Pair
