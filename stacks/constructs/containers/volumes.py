@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aws_cdk import Aws
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 
@@ -47,6 +48,12 @@ class ProxyVolumes:
         if agent:
             for name, path in self._filled:
                 agent.add_mount_points(ecs.MountPoint(source_volume=name, container_path=path, read_only=False))
+
+
+def reach_file_systems(group: ec2.SecurityGroup, network: ec2.IVpc, declared: DeclaredProxyContainer) -> None:
+    """Let tasks whose egress is narrowed connect to the file systems' mount targets, which are in the network."""
+    if any(volume.efs for volume in declared.volumes):
+        group.add_egress_rule(ec2.Peer.ipv4(network.vpc_cidr_block), ec2.Port.tcp(NFS), "Its file systems")
 
 
 def _configuration(efs: EfsVolume) -> ecs.EfsVolumeConfiguration:
