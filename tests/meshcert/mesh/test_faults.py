@@ -90,7 +90,7 @@ SHAPE = [
         "virtual_nodes.colorteller.listeners",
         COLOR["virtual_nodes"]["colorteller"]["listeners"] * 2,
         "there are 2 of them, and a task's Envoy leads to one port of its application",
-        "declare a virtual node and a service of the same image",
+        "for each other port declare a virtual node and a service of the same image",
     ),
     Slip(f"{GATEWAY}.listeners[0].port_mapping.protocol", "tcp", "'tcp'", "http2"),
     Slip(
