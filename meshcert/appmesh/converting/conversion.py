@@ -139,6 +139,7 @@ class _Conversion:
             **({"backend_defaults": {"client_policy": default}} if default is not None else {}),
             **({"backends": backends} if backends else {}),
             "gateway_routes": routes,
+            **_logging(gateway),
         }
 
     def _node(self, node: Proxy) -> dict[str, Any]:
@@ -158,7 +159,7 @@ class _Conversion:
         self._give_local_ports(node, backends)
         if backends:
             written["backends"] = backends
-        return written
+        return written | _logging(node)
 
     def _node_listener(self, node: Proxy) -> dict[str, Any]:
         written: dict[str, Any] = {
@@ -288,3 +289,10 @@ class _Conversion:
         if node.defined.resource.comment:
             self._draft.comment(f"services.{node.service}", node.defined.resource.comment)
         return {"virtual_node": node.key, "application": application}
+
+
+def _logging(proxy: Proxy) -> dict[str, Any]:
+    """The access log of a proxy; empty if it had none."""
+    file = part(proxy.defined.spec, "logging", "accessLog", "file")
+    formatted = {"format": snaked(part(file, "format"))} if "format" in file else {}
+    return {"logging": {"access_log": {"file": {"path": "/dev/stdout", **formatted}}}} if file else {}

@@ -90,7 +90,7 @@ def check_listeners(mesh: Mesh, findings: Findings) -> None:
             findings.add(
                 f"virtual_nodes.{name}.listeners",
                 f"there are {len(node.listeners)} of them, and a task's Envoy leads to one port of its application",
-                "Keep one, and for each other port declare a virtual node and a service of the same image, with that as "
+                "Keep one, and for each other port declare a virtual node and a service of the same image, with it as "
                 "its application.port; a router's routes choose between the nodes",
             )
         listeners += [(f"virtual_nodes.{name}.listeners[{i}].tls", it.tls) for i, it in enumerate(node.listeners)]

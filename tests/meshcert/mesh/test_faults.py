@@ -25,6 +25,8 @@ from tests.meshcert.mesh.mesh_slips import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+LISTENER = COLOR["virtual_nodes"]["colorteller"]["listeners"][0]
+
 SHAPE = [
     Slip("schema", 2, "2 is not allowed", "Use 1"),
     Slip("schema", REMOVED, "missing", "Add schema, for example 1"),
@@ -88,7 +90,7 @@ SHAPE = [
     Slip(f"{GATEWAY}.listeners", [], "empty", "at least one"),
     Slip(
         "virtual_nodes.colorteller.listeners",
-        COLOR["virtual_nodes"]["colorteller"]["listeners"] * 2,
+        [LISTENER, {**LISTENER, "port_mapping": {"port": 9444, "protocol": "http"}}],
         "there are 2 of them, and a task's Envoy leads to one port of its application",
         "for each other port declare a virtual node and a service of the same image",
     ),
