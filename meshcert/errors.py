@@ -9,6 +9,7 @@ The errors that this package raises.
     │   ├── SecretNotPublished       the secret still holds the template's placeholder
     │   ├── PublicationRaced         another run moved a secret's label meanwhile
     │   ├── RoutesNotPublished       a service's row of routes is not there yet
+    │   ├── FilesUnreadable          a file of the user's is missing, or cannot be read
     │   ├── LeaseTaken               another run holds the identity's lease
     │   ├── LeaseLost                this run took too long, and another has taken over
     │   └── AwsUnavailable           throttling, timeouts, 5xx, a fresh role whose rights have not arrived
@@ -18,6 +19,7 @@ The errors that this package raises.
         ├── RequestInvalid           a request to a function, all faults at once
         ├── SecretMalformed          not JSON, a missing field, not PEM, another schema
         ├── MaterialRejected         the pre-flight found faults, all at once
+        │   ├── FilesRejected            the pre-flight found them in files of the user's
         │   └── RefusedByUpstreams       upstreams refused a certificate in a trial
         ├── NamesReplaced            certificate names added and removed in one deploy
         ├── RootReplaced             a certificate moves to a CA that its peers did not trust before
@@ -30,6 +32,7 @@ The errors that this package raises.
         ├── IdentityMissing          a certificate, secret or CA does not exist
         ├── IdentityUnreadable       an identity's row in the table of identities makes no sense
         ├── RouteTableUnusable       routes that make no sense, or lead where a task has no cluster
+        ├── StoredSettingsUnusable   a proxy's settings in Amazon S3 are not what the task definition names
         └── AwsRefused               AWS refused a request
             └── AccessDenied             a right is missing; a fresh role may get it in a minute
 
@@ -113,6 +116,23 @@ class RoutesNotPublished(NotReady):
     def __init__(self, service: str) -> None:
         self.service = service
         super().__init__(f"the routes of {service} are not published yet: the services stack does it as it is deployed")
+
+
+class FilesUnreadable(NotReady):
+    """
+    A file with a certificate, a key or roots is missing, cannot be read, or is none.
+
+    Args:
+        path: Its path in Envoy's container.
+        why: What is wrong with it.
+    """
+
+    def __init__(self, path: str, why: str) -> None:
+        self.path = path
+        self.why = why
+        super().__init__(
+            f"{path} cannot be read ({why}). Put it there, or correct the path or the volume in the mesh file"
+        )
 
 
 class LeaseTaken(NotReady):
@@ -276,6 +296,21 @@ class RouteTableUnusable(Rejected):
         super().__init__(f"the routes of {subject} cannot be used: {problem}. Deploy the services stack again")
 
 
+class StoredSettingsUnusable(Rejected):
+    """
+    A proxy's settings in Amazon S3 that are not what the task definition names.
+
+    Args:
+        uri: Where they are, ``s3://BUCKET/KEY``.
+        problem: What is wrong with them.
+    """
+
+    def __init__(self, uri: str, problem: str) -> None:
+        self.uri = uri
+        self.problem = problem
+        super().__init__(f"the proxy settings in {uri} cannot be used: {problem}. Deploy the services stack again")
+
+
 class SecretMalformed(Rejected):
     """
     A secret's value cannot be read.
@@ -332,6 +367,10 @@ class MeshInvalid(_Faulty):
 
 class MaterialRejected(_Faulty):
     """Material must not be served. ``faults`` lists everything the pre-flight found."""
+
+
+class FilesRejected(MaterialRejected):
+    """Files of the user's hold what must not be served. No version of a secret is to blame for it."""
 
 
 class RefusedByUpstreams(MaterialRejected):

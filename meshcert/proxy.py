@@ -13,6 +13,14 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from meshcert.bounded_json import read_json
+from meshcert.contract.tls_sources import (
+    CertificateFile,
+    TlsCertificate,
+    TlsTrust,
+    TrustFile,
+    read_tls_certificate,
+    read_tls_trust,
+)
 from meshcert.host_policies import ConnectionPool, HealthCheck, OutlierDetection
 from meshcert.request_log import RequestLog
 from meshcert.routes import (
@@ -77,17 +85,27 @@ class ListenerTls(NamedTuple):
     A listener's TLS.
 
     Args:
-        certificate: Key into :attr:`ProxySettings.identities`: the certificate to present.
-        trust: Key into :attr:`ProxySettings.trust_bundles`: client certificates are required and checked against it.
-            Empty for one-way TLS with anonymous clients.
+        certificate: What to present: a key into :attr:`ProxySettings.identities`, or a source of the user's.
+        trust: Client certificates are required and checked against it: a key into :attr:`ProxySettings.trust_bundles`,
+            or a source of the user's. Empty for one-way TLS with anonymous clients.
         subject_alternative_names: A client's certificate must have one of them; empty accepts every certificate that
             ``trust`` verifies.
     """
 
     mode: TlsMode
-    certificate: str = ""
-    trust: str = ""
+    certificate: TlsCertificate = ""
+    trust: TlsTrust = ""
     subject_alternative_names: tuple[San, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """The identity of this mesh that is presented; empty if nothing is, or something of the user's."""
+        return self.certificate if isinstance(self.certificate, str) else ""
+
+    @property
+    def hierarchy(self) -> str:
+        """The hierarchy of this mesh that is trusted; empty if none is."""
+        return self.trust if isinstance(self.trust, str) else ""
 
 
 class Listener(NamedTuple):
@@ -110,15 +128,27 @@ class BackendTls(NamedTuple):
     A proxy's TLS towards a backend.
 
     Args:
-        trust: Key into :attr:`ProxySettings.trust_bundles`: for checking the backend's certificate.
-        certificate: Key into :attr:`ProxySettings.identities`: the certificate to present. Empty for an anonymous
-            client.
+        trust: For checking the backend's certificate: a key into :attr:`ProxySettings.trust_bundles`, or a source of
+            the user's. Empty: every certificate is accepted, so calls are encrypted and the backend is not
+            authenticated.
+        certificate: What to present: a key into :attr:`ProxySettings.identities`, or a source of the user's. Empty for
+            an anonymous client.
         subject_alternative_names: The backend's certificate must have one of them; if empty, the backend's host.
     """
 
-    trust: str
-    certificate: str = ""
+    trust: TlsTrust
+    certificate: TlsCertificate = ""
     subject_alternative_names: tuple[San, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """The identity of this mesh that is presented; empty if nothing is, or something of the user's."""
+        return self.certificate if isinstance(self.certificate, str) else ""
+
+    @property
+    def hierarchy(self) -> str:
+        """The hierarchy of this mesh that is trusted; empty if none is."""
+        return self.trust if isinstance(self.trust, str) else ""
 
 
 class Backend(NamedTuple):
@@ -262,6 +292,7 @@ class ProxySettings(NamedTuple):
             of each way out that is not ``tcp``); empty if they stand here.
         judges_paths: Whether the listeners are made for routes that tell paths apart; of a proxy with a route table,
             since else its routes say it.
+        sds_socket_path: Path of the Unix socket of an SDS server of the user's; empty if nothing comes from one.
     """
 
     mesh: str
@@ -291,11 +322,29 @@ class ProxySettings(NamedTuple):
     cloud_map_namespace: str = ""
     route_table: str = ""
     judges_paths: bool = False
+    sds_socket_path: str = ""
 
     @property
     def is_gateway(self) -> bool:
         """Whether its listeners lead to backends, and not to an application in the same task."""
         return not self.application_port
+
+    @property
+    def certificate_files(self) -> tuple[CertificateFile, ...]:
+        """The certificates that it presents from files of the user's, each once."""
+        presented = (side.certificate for side in self._sides)
+        return tuple(dict.fromkeys(each for each in presented if isinstance(each, CertificateFile)))
+
+    @property
+    def trust_files(self) -> tuple[TrustFile, ...]:
+        """The files of the user's with roots that it trusts, each once."""
+        return tuple(dict.fromkeys(side.trust for side in self._sides if isinstance(side.trust, TrustFile)))
+
+    @property
+    def _sides(self) -> tuple[ListenerTls | BackendTls, ...]:
+        """TLS in either direction, where there is any."""
+        spoken = (listener.tls for listener in self.listeners if listener.tls.mode is not TlsMode.DISABLED)
+        return (*spoken, *(backend.tls for backend in self.backends if backend.tls))
 
     @property
     def discovered(self) -> tuple[Backend, ...]:
@@ -352,6 +401,7 @@ _LATER: dict[type, tuple[str, ...]] = {
         "metrics_port",
         "route_table",
         "judges_paths",
+        "sds_socket_path",
     ),
     Backend: ("outlier_detection", "health_check"),
 }
@@ -386,7 +436,7 @@ def _listener(number: int, item: dict[str, Any]) -> Listener:
     tls = item["tls"]
     names = _peer_names(f"listeners[{number}]", tls)
     parsed = {
-        "tls": ListenerTls(**tls | {"mode": TlsMode(tls["mode"]), **names}),
+        "tls": ListenerTls(**tls | {"mode": TlsMode(tls["mode"]), **names, **_sources(tls)}),
         "timeouts": ProtocolTimeouts(**{name: Timeouts(**limits) for name, limits in item.get("timeouts", {}).items()}),
     }
     return Listener(**item | parsed)
@@ -409,7 +459,7 @@ def _way_out(item: dict[str, Any]) -> WayOut:
 def _backend(number: int, item: dict[str, Any]) -> Backend:
     tls = item.get("tls")
     if tls is not None:
-        tls = BackendTls(**tls | _peer_names(f"backends[{number}]", tls))
+        tls = BackendTls(**tls | _peer_names(f"backends[{number}]", tls) | _sources(tls))
     outliers, health = item.get("outlier_detection"), item.get("health_check")
     parsed = {
         "tls": tls,
@@ -417,6 +467,11 @@ def _backend(number: int, item: dict[str, Any]) -> Backend:
         "health_check": HealthCheck(**health) if health else None,
     }
     return Backend(**item | parsed)
+
+
+def _sources(tls: dict[str, Any]) -> dict[str, TlsCertificate | TlsTrust]:
+    reads = {"certificate": read_tls_certificate, "trust": read_tls_trust}
+    return {field: read(tls[field]) for field, read in reads.items() if field in tls}
 
 
 def _peer_names(place: str, tls: dict[str, Any]) -> dict[str, tuple[San, ...]]:

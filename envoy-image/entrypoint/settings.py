@@ -19,9 +19,11 @@ from meshcert.contract.environment import (
     LOOPBACK_ADDRESS,
     MATERIAL_DIR,
     PROXY,
+    PROXY_FROM,
     START_DEADLINE,
 )
 from meshcert.contract.stopping import LONGEST_DRAIN_S
+from meshcert.contract.tls_sources import LONGEST_SOCKET_PATH, SdsSecret, is_path
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import DeliveryMode, ProxySettings, TlsMode
@@ -30,13 +32,13 @@ from meshcert.san import SanInvalid
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
+    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.proxy import Route
 
 REGION = "AWS_REGION"
 
 DEFAULT_START_DEADLINE_S = 60.0
-LONGEST_SOCKET_PATH = 107
-"""Most bytes of a socket's path; ``sun_path`` of unix(7) is one longer, for the zero at its end."""
+_LONGEST_START_DEADLINE_S = 3600.0
 PROTOCOLS = ("http", "http2", "grpc", "tcp")
 
 _REDEPLOY = "The services stack writes it: deploy that again"
@@ -62,15 +64,18 @@ class Settings(NamedTuple):
     start_deadline_s: float
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+    def from_environ(cls, environ: Mapping[str, str], stored: str = "") -> Settings:
         """
         Read a container's environment.
+
+        Args:
+            stored: The proxy's settings, if the environment only names the object that holds them.
 
         Raises:
             SettingsInvalid: With every fault of every variable.
         """
         faults: list[Fault] = []
-        proxy = _proxy(environ.get(PROXY, ""), faults)
+        proxy = _proxy(environ, stored, faults)
         region = environ.get(REGION, "")
         if not region:
             faults.append(Fault(REGION, "it is not set", "ECS sets it on Fargate; elsewhere set it in the task"))
@@ -85,7 +90,7 @@ class Settings(NamedTuple):
         except ValueError:
             problem = f"{environ[CA_BUNDLE]} is no file that can be read"
             faults.append(Fault(CA_BUNDLE, problem, "Leave it out to trust the system's CAs"))
-        start_deadline_s = _seconds(environ, START_DEADLINE, DEFAULT_START_DEADLINE_S, 3600.0, faults)
+        deadline_s = _seconds(environ, START_DEADLINE, DEFAULT_START_DEADLINE_S, _LONGEST_START_DEADLINE_S, faults)
         _seconds(environ, DRAIN, 0.0, LONGEST_DRAIN_S, faults)
         log_level = environ.get(LOG_LEVEL) or DEFAULT_LEVEL
         if log_level not in LEVELS:
@@ -100,23 +105,48 @@ class Settings(NamedTuple):
         addresses = _addresses(environ, paths, faults)
         if faults or proxy is None or endpoint is None:
             raise SettingsInvalid("environment", tuple(faults))
-        return cls(proxy, region, endpoint, addresses, paths, start_deadline_s)
+        return cls(proxy, region, endpoint, addresses, paths, deadline_s)
 
 
-def _proxy(text: str, faults: list[Fault]) -> ProxySettings | None:
+def start_deadline_s(environ: Mapping[str, str]) -> float:
+    """Longest time from the start until the secrets are installed, seconds; the default if the environment is wrong."""
+    faults: list[Fault] = []
+    seconds = _seconds(environ, START_DEADLINE, DEFAULT_START_DEADLINE_S, _LONGEST_START_DEADLINE_S, faults)
+    return DEFAULT_START_DEADLINE_S if faults else seconds
+
+
+def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> ProxySettings | None:
+    text, place = environ.get(PROXY, ""), PROXY
+    if uri := environ.get(PROXY_FROM):
+        if text:
+            faults.append(Fault(PROXY, f"{PROXY_FROM} is set too", _REDEPLOY))
+        text, place = stored, PROXY_FROM
+        if not text:
+            faults.append(_not_fetched(uri))
+            return None
     if not text:
         faults.append(Fault(PROXY, "it is not set", _REDEPLOY))
         return None
     try:
         proxy = ProxySettings.from_json(text)
     except SanInvalid as error:
-        faults.append(Fault(f"{PROXY}.{error.place}", error.problem, _REDEPLOY))
+        faults.append(Fault(f"{place}.{error.place}", error.problem, _REDEPLOY))
         return None
     except ValueError as error:
-        faults.append(Fault(PROXY, str(error), _REDEPLOY))
+        faults.append(Fault(place, str(error), _REDEPLOY))
         return None
-    faults += [Fault(f"{PROXY}.{place}", problem, _REDEPLOY) for place, problem in _inconsistencies(proxy)]
+    faults += [Fault(f"{place}.{part}", problem, _REDEPLOY) for part, problem in _inconsistencies(proxy)]
     return proxy
+
+
+def _not_fetched(uri: str) -> Fault:
+    from meshcert.documents.stored_settings import SettingsObject  # where settings are not stored, nobody needs it
+
+    try:
+        SettingsObject.from_uri(uri)
+    except ValueError as error:
+        return Fault(PROXY_FROM, str(error), _REDEPLOY)
+    return Fault(PROXY_FROM, "it was not fetched, because of the other faults", "Mend those")
 
 
 def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
@@ -136,6 +166,7 @@ def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
             yield place, f"{seconds!r} is no positive number of seconds"
     if not isinstance(proxy.acknowledgements, str):
         yield "acknowledgements", f"{proxy.acknowledgements!r} is no name of a table"
+    yield from _users_source_faults(proxy)
     yield from _listener_faults(proxy)
     yield from _backend_faults(proxy)
 
@@ -146,9 +177,9 @@ def _listener_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
         yield from _endpoint_faults(place, listener.port, listener.protocol)
         if tls.mode is TlsMode.DISABLED:
             continue
-        yield from _known(f"{place}.tls.certificate", tls.certificate, proxy.identities)
+        yield from _source_faults(f"{place}.tls.certificate", tls.certificate, proxy.identities, proxy)
         if tls.trust:
-            yield from _known(f"{place}.tls.trust", tls.trust, proxy.trust_bundles)
+            yield from _source_faults(f"{place}.tls.trust", tls.trust, proxy.trust_bundles, proxy)
         elif tls.subject_alternative_names:
             yield f"{place}.tls.subject_alternative_names", "names are only checked together with trust"
 
@@ -161,10 +192,12 @@ def _backend_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
             yield f"{place}.cloud_map_service", f"{backend.cloud_map_service!r} is no name of a service"
         elif backend.cloud_map_service and not proxy.cloud_map_namespace:
             yield f"{place}.cloud_map_service", "there is no cloud_map_namespace to find it in"
-        if backend.tls:
-            yield from _known(f"{place}.tls.trust", backend.tls.trust, proxy.trust_bundles)
+        if backend.tls and backend.tls.trust:
+            yield from _source_faults(f"{place}.tls.trust", backend.tls.trust, proxy.trust_bundles, proxy)
+        elif backend.tls and backend.tls.subject_alternative_names:
+            yield f"{place}.tls.subject_alternative_names", "names are only checked together with trust"
         if backend.tls and backend.tls.certificate:
-            yield from _known(f"{place}.tls.certificate", backend.tls.certificate, proxy.identities)
+            yield from _source_faults(f"{place}.tls.certificate", backend.tls.certificate, proxy.identities, proxy)
     backends = [backend.name for backend in proxy.backends]
     yield from _route_faults("routes", proxy.routes, backends)
     for number, way in enumerate(proxy.ways_out):
@@ -177,6 +210,35 @@ def _route_faults(place: str, routes: Iterable[Route], backends: Container[str])
     for number, route in enumerate(routes):
         for share in route.shares:
             yield from _known(f"{place}[{number}].{'targets' if route.targets else 'backend'}", share.backend, backends)
+
+
+def _users_source_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
+    if not isinstance(proxy.sds_socket_path, str) or (proxy.sds_socket_path and not is_path(proxy.sds_socket_path)):
+        yield "sds_socket_path", f"{proxy.sds_socket_path!r} is no absolute path of plain characters"
+    elif len(proxy.sds_socket_path) > LONGEST_SOCKET_PATH:
+        yield "sds_socket_path", f"it is too long for a socket ({LONGEST_SOCKET_PATH} bytes)"
+    by_chain = {pair.certificate_chain: pair for pair in proxy.certificate_files}
+    for pair in proxy.certificate_files:
+        if by_chain[pair.certificate_chain] != pair:
+            yield "listeners and backends", f"two keys are named for {pair.certificate_chain}"
+
+
+def _source_faults(
+    place: str, source: TlsCertificate | TlsTrust, names: Container[str], proxy: ProxySettings
+) -> Iterator[tuple[str, str]]:
+    if isinstance(source, str):
+        yield from _known(place, source, names)
+    elif not all(isinstance(text, str) for text in source):
+        yield place, "a path or a name is no text"
+    elif isinstance(source, SdsSecret):
+        if not source.secret_name:
+            yield f"{place}.secret_name", "it is empty"
+        if not proxy.sds_socket_path:
+            yield place, "there is no sds_socket_path to ask for it"
+    else:
+        yield from (
+            (place, f"{path!r} is no absolute path of plain characters") for path in source if not is_path(path)
+        )
 
 
 def _known(place: str, name: str, names: Container[str]) -> Iterator[tuple[str, str]]:

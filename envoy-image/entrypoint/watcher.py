@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.contract import exit_codes
-from meshcert.contract.environment import LOG_LEVEL, MATERIAL_DIR
+from meshcert.contract.environment import LOG_LEVEL, MATERIAL_DIR, PROXY_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from entrypoint.envoy.acceptance import SecretCounters
     from entrypoint.envoy.admin import Admin
     from entrypoint.envoy.handover import Handover
+    from entrypoint.judging.file_reading import FileReader
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
     from entrypoint.rotating.discovery import Discovery
@@ -89,7 +90,7 @@ def _run(arguments: WatcherArguments) -> int:
     process.hide_memory()
     log = relayed_log(arguments.environ.get(LOG_LEVEL, ""))
     try:
-        settings = Settings.from_environ(arguments.environ)
+        settings = Settings.from_environ(arguments.environ, _stored_settings(arguments, aws))
         assert aws is not None
         parts = _Parts(arguments, settings, aws, log)
         deadline = arguments.started + settings.start_deadline_s
@@ -146,6 +147,15 @@ def _begin_aws(environ: Mapping[str, str]) -> _Aws | None:
         return None
 
 
+def _stored_settings(arguments: WatcherArguments, aws: _Aws | None) -> str:
+    """The proxy's settings, if the environment only names them; empty if it does not, or if it is wrong."""
+    if aws is None or not arguments.environ.get(PROXY_FROM):
+        return ""
+    from entrypoint.stored_settings import fetch_settings  # few proxies have so many settings
+
+    return fetch_settings(arguments.environ, arguments.started, aws.session)
+
+
 class _Parts:
     """The parts of a watcher's start, put together."""
 
@@ -161,7 +171,7 @@ class _Parts:
         self.handover, endpoints, routes, self.serve = ways
         self.secrets = secrets_of(settings.proxy, self.handover)
         lists = _revocation_lists(arguments, settings, aws.session)
-        self.source = SecretSource(SecretsReader(aws.connection), time.time, lists)
+        self.source = SecretSource(SecretsReader(aws.connection), time.time, lists, _files(settings))
         self.first = FirstDelivery(settings, self.secrets, self.source, self.handover, log=log)
         # What an earlier watcher had in memory is lost; until Envoy has all of it, this is a new start.
         self.resumes = arguments.accepted if over_socket else arguments.installed
@@ -251,6 +261,14 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
         rotation.look()
 
     return Polling(proxy.poll_interval_s, look, standings, acknowledgements, routes=routes.standing)
+
+
+def _files(settings: Settings) -> FileReader | None:
+    if not (settings.proxy.certificate_files or settings.proxy.trust_files):
+        return None
+    from entrypoint.judging.file_reading import FileReader
+
+    return FileReader()
 
 
 def _revocation_lists(arguments: WatcherArguments, settings: Settings, session: Session) -> RevocationLists | None:

@@ -16,26 +16,21 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
 MESH = "policies"
-HOST = "teller.policies.local"
-"""Where the listener is found; its certificates have this name, but for ``Names.ELSEWHERE``."""
-LISTED = "ledger.policies.local"
-"""Another name in all its certificates: what is listed takes the place of the host."""
-CALLER = "edge.policies.local"
-"""The name in the caller's certificates."""
-OTHER = "other.policies.local"
-"""A name that another certificate of either hierarchy has."""
+HOST, LISTED, MOVED, OTHER = (f"{name}.policies.local" for name in ("teller", "ledger", "moved", "other"))
+"""Where the listener is found, and further names of its hierarchy's certificates: what is listed replaces the host."""
+CALLER, STRANGER = "edge.policies.local", "stranger.policies.local"
+"""The names of the callers' hierarchy."""
 EDGE_PORT = 9080
 APPLICATION_PORT = 8080
 TELLERS, CALLERS = "tellers", "callers"
 """The hierarchies."""
-_FIRST_PORT = 10_000
-_PORTS = {cell: _FIRST_PORT + number for number, cell in enumerate(CELLS)}
-
 CERTIFICATES: dict[str, dict[str, tuple[str, ...]]] = {
-    TELLERS: {"teller": (HOST, LISTED), "elsewhere": (LISTED,), "other": (OTHER,)},
-    CALLERS: {"caller": (CALLER,), "stranger": (OTHER,)},
+    TELLERS: {"teller": (HOST, LISTED), "elsewhere": (MOVED,), "other": (OTHER,)},
+    CALLERS: {"caller": (CALLER,), "stranger": (STRANGER,)},
 }
 """By hierarchy, the certificates with their names; nobody presents ``other`` and ``stranger``."""
+_FIRST_PORT = 10_000
+_PORTS = {cell: _FIRST_PORT + number for number, cell in enumerate(CELLS)}
 
 
 class PolicyMeshes:
@@ -111,7 +106,7 @@ class PolicyMeshes:
             "certificate": {"identity": name} if cell.source is Source.ACM else self._certificate(cell.source, name),
         }
         if cell.server is Server.MUTUAL:
-            listed = {Names.RIGHT: CALLER, Names.WRONG: CALLER, Names.STRANGER: OTHER}.get(cell.names)
+            listed = {Names.RIGHT: CALLER, Names.WRONG: CALLER, Names.STRANGER: STRANGER}.get(cell.names)
             tls["validation"] = self._validation(cell.source, CALLERS, listed)
         return tls
 

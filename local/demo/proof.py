@@ -185,7 +185,7 @@ class Proof(Scene):
             return Asking(question, address, question.host, "", {})
         name, roots = name_at(self.mesh, question.service, question.listener), ""
         if question.tls:
-            identity = self.mesh.identities[question.listener.tls.certificate]
+            identity = self.mesh.identities[question.listener.tls.identity]
             roots = self.running.trust_bundle(identity.hierarchy).certificates
         if self.mesh.services[question.service].load_balancer:
             balancer = self.running.gateway_address(question.service)

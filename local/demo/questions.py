@@ -140,7 +140,7 @@ def name_at(mesh: Mesh, service: str, listener: Listener) -> str:
     """The name that a client knows a service by at a listener: one of its certificate if it has one."""
     if listener.tls.mode is TlsMode.DISABLED:
         return f"{service}.{mesh.namespace}"
-    return str(mesh.identities[listener.tls.certificate].names[0])
+    return str(mesh.identities[listener.tls.identity].names[0])
 
 
 def _scheme(listener: Listener) -> str:

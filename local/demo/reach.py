@@ -73,7 +73,7 @@ def commands(mesh: Mesh, running: RunningMesh, roots: Path) -> dict[str, str]:
     needed: dict[str, str] = {}
     for question in _questions(mesh):
         if question.tls:
-            hierarchy = mesh.identities[question.listener.tls.certificate].hierarchy
+            hierarchy = mesh.identities[question.listener.tls.identity].hierarchy
             needed[hierarchy] = running.trust_bundle(hierarchy).certificates
     roots.write_text("".join(needed.values()))
     questions = _questions(mesh)
@@ -156,4 +156,4 @@ def _url(mesh: Mesh, service: str, listener: Listener) -> str:
 def _host(mesh: Mesh, service: str, listener: Listener) -> str:
     if listener.tls.mode is TlsMode.DISABLED:
         return f"{service}.{mesh.namespace}"
-    return str(mesh.identities[listener.tls.certificate].names[0])
+    return str(mesh.identities[listener.tls.identity].names[0])

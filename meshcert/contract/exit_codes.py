@@ -14,8 +14,9 @@ SIGNAL_BASE = 128
 
 EXIT_CODES = {
     STOPPED: "stopped by SIGTERM or SIGINT, after draining",
-    SETTINGS: "the environment is incomplete or wrong, the material folder is full, or no routes of the "
-    "service's row can be used; the log lists every fault",
+    SETTINGS: "the environment is incomplete or wrong, the material folder is full, no routes of the service's row "
+    "can be used, or files of the user's with a certificate or roots cannot be read or must not be served; the log "
+    "lists every fault",
     BAD_MATERIAL: "a secret cannot be read, failed the pre-flight, was rejected by Envoy at start, "
     "or was still QUARANTINED at the start deadline",
     NOT_PUBLISHED: "a secret still held the template's placeholder at the start deadline, or the service had no "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.contract.tls_sources import CertificateFile, SdsSecret, TrustFile
 from meshcert.envoy.api import SECRET, Json
 from meshcert.material import join_certificates, split_certificates
 from meshcert.proxy import DeliveryMode, TlsMode
@@ -11,8 +12,9 @@ from meshcert.proxy import DeliveryMode, TlsMode
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.envoy.addresses import Addresses
-    from meshcert.material import Material, TrustBundle
+    from meshcert.material import Material, PrivateKey, TrustBundle
     from meshcert.proxy import ProxySettings
 
     SecretSource = Callable[[str], Json]
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 SDS_CLUSTER = "meshcert/sds"
 """Name of the cluster that serves secrets; no backend can have a name with a slash."""
+USERS_SDS_CLUSTER = "user/sds"
+"""Name of the cluster of an SDS server of the user's."""
 
 
 def identity_name(identity: str) -> str:
@@ -37,9 +41,27 @@ def trust_name(hierarchy: str) -> str:
     return f"trust/{hierarchy}"
 
 
+def certificate_name(certificate: TlsCertificate) -> str:
+    """
+    The SDS name of what a proxy presents, for example ``certificate_file/keys/chain.pem``.
+
+    Empty if there is none, or if an SDS server of the user's gives it.
+    """
+    if isinstance(certificate, CertificateFile):
+        return f"certificate_file{certificate.certificate_chain}"
+    return identity_name(certificate) if certificate and isinstance(certificate, str) else ""
+
+
+def roots_name(trust: TlsTrust) -> str:
+    """The SDS name of what a proxy trusts, for example ``trust_file/keys/ca.pem``; empty as certificate_name()."""
+    if isinstance(trust, TrustFile):
+        return f"trust_file{trust.certificate_chain}"
+    return trust_name(trust) if trust and isinstance(trust, str) else ""
+
+
 def file_name(name: str) -> str:
-    """The name of the file that holds the resource of an xDS name."""
-    return name.replace("/", "-") + ".json"
+    """The name of the file that holds the resource of an xDS name; no two names share one."""
+    return name.replace("/", "-", 1).replace("/", "+") + ".json"
 
 
 def secret_source(settings: ProxySettings, addresses: Addresses) -> SecretSource:
@@ -58,9 +80,14 @@ def served_secret(name: str) -> Json:
     return {"name": name, "sds_config": served_over_socket(first_within="0s")}
 
 
-def served_over_socket(first_within: str) -> Json:
+def users_secret(secret: SdsSecret) -> Json:
+    """The source of a secret that Envoy requests from :data:`USERS_SDS_CLUSTER`; it waits as for one of ours."""
+    return {"name": secret.secret_name, "sds_config": served_over_socket(first_within="0s", cluster=USERS_SDS_CLUSTER)}
+
+
+def served_over_socket(first_within: str, cluster: str = SDS_CLUSTER) -> Json:
     """
-    The source of resources that Envoy requests from :data:`SDS_CLUSTER` (``core.v3.ConfigSource``).
+    The source of resources that Envoy requests from a cluster (``core.v3.ConfigSource``).
 
     After a restart of the other end, Envoy's default retry policy could delay a new version by up to 30 seconds.
 
@@ -69,7 +96,7 @@ def served_over_socket(first_within: str) -> Json:
     """
     service = {
         "envoy_grpc": {
-            "cluster_name": SDS_CLUSTER,
+            "cluster_name": cluster,
             "retry_policy": {"retry_back_off": {"base_interval": "0.05s", "max_interval": "0.5s"}},
         }
     }
@@ -128,6 +155,23 @@ def identity_resource(name: str, material: Material) -> Json:
     }
 
 
+def file_resource(name: str, certificate_chain: str, private_key: PrivateKey) -> Json:
+    """
+    A certificate from files of the user's as ``tls.v3.Secret.tls_certificate``, with everything inline.
+
+    Args:
+        private_key: Revealed in the result.
+    """
+    return {
+        "@type": SECRET,
+        "name": name,
+        "tls_certificate": {
+            "certificate_chain": {"inline_string": certificate_chain},
+            "private_key": {"inline_string": private_key.reveal()},
+        },
+    }
+
+
 def trust_resource(name: str, bundle: TrustBundle, revocation_lists: str = "") -> Json:
     """
     Roots as ``tls.v3.Secret.validation_context``.
@@ -157,7 +201,7 @@ def discovery_response(resource: Json, version: str) -> Json:
 
 def secrets_used(settings: ProxySettings) -> tuple[str, ...]:
     """
-    The SDS names that Envoy subscribes to under these settings, sorted.
+    The SDS names that Envoy subscribes to under these settings, sorted; without those of the user's SDS server.
 
     A declared secret that no listener or backend uses is fetched, but Envoy never asks for it and has no counters for
     it.
@@ -165,12 +209,8 @@ def secrets_used(settings: ProxySettings) -> tuple[str, ...]:
     names: set[str] = set()
     for listener in settings.listeners:
         if listener.tls.mode is not TlsMode.DISABLED:
-            names.add(identity_name(listener.tls.certificate))
-            if listener.tls.trust:
-                names.add(trust_name(listener.tls.trust))
+            names |= {certificate_name(listener.tls.certificate), roots_name(listener.tls.trust)}
     for backend in settings.backends:
         if backend.tls is not None:
-            names.add(trust_name(backend.tls.trust))
-            if backend.tls.certificate:
-                names.add(identity_name(backend.tls.certificate))
-    return tuple(sorted(names))
+            names |= {certificate_name(backend.tls.certificate), roots_name(backend.tls.trust)}
+    return tuple(sorted(names - {""}))

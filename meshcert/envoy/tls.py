@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.contract.tls_sources import SdsSecret
 from meshcert.envoy.api import DOWNSTREAM_TLS, UPSTREAM_TLS, Json, extension
-from meshcert.envoy.secrets import identity_name, trust_name
+from meshcert.envoy.secrets import certificate_name, roots_name, users_secret
 from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.envoy.secrets import SecretSource
     from meshcert.proxy import Backend, BackendTls, ListenerTls
     from meshcert.san import San
@@ -48,7 +50,8 @@ def upstream_socket(backend: Backend, tls: BackendTls, source: SecretSource) -> 
     A cluster's transport socket (``tls.v3.UpstreamTlsContext``).
 
     ``sni`` is the backend's host. Its certificate must carry that name, too, unless the settings list others. No
-    session is kept (``max_session_keys``): the backend is judged at every connection.
+    session is kept (``max_session_keys``): the backend is judged at every connection. Without ``trust`` there is no
+    validation context, and Envoy takes every certificate.
     """
     names = tls.subject_alternative_names or (Dns(backend.host),)
     common = _common_tls_context(tls.certificate, tls.trust, names, source)
@@ -58,15 +61,20 @@ def upstream_socket(backend: Backend, tls: BackendTls, source: SecretSource) -> 
     return extension("envoy.transport_sockets.tls", UPSTREAM_TLS, **fields)
 
 
-def _common_tls_context(certificate: str, trust: str, names: Sequence[San], source: SecretSource) -> Json:
+def _common_tls_context(
+    certificate: TlsCertificate, trust: TlsTrust, names: Sequence[San], source: SecretSource
+) -> Json:
     # As a client, Envoy uses at most TLS 1.2 by default, so both ends of the range are always written.
     common: Json = {
         "tls_params": {"tls_minimum_protocol_version": "TLSv1_2", "tls_maximum_protocol_version": "TLSv1_3"}
     }
     if certificate:
-        common["tls_certificate_sds_secret_configs"] = [source(identity_name(certificate))]
+        presented = (
+            users_secret(certificate) if isinstance(certificate, SdsSecret) else source(certificate_name(certificate))
+        )
+        common["tls_certificate_sds_secret_configs"] = [presented]
     if trust:
-        roots = source(trust_name(trust))
+        roots = users_secret(trust) if isinstance(trust, SdsSecret) else source(roots_name(trust))
         if names:
             common["combined_validation_context"] = {
                 "default_validation_context": {"match_typed_subject_alt_names": [_matcher(name) for name in names]},

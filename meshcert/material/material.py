@@ -1,8 +1,8 @@
 """
 The material with which a proxy proves an identity, and the roots against which it checks a peer.
 
-Two types of text are secret: the encrypted private key and its passphrase. Wherever Python prints them, they appear as
-a digest or as ``***``; only :meth:`reveal` gives their content.
+Private keys, encrypted or not, and passphrases are secret texts. Wherever Python prints them, they appear as a digest
+or as ``***``; only :meth:`reveal` gives their content.
 """
 
 from __future__ import annotations
@@ -65,6 +65,12 @@ class EncryptedPrivateKey(_Secret):
         return f"<EncryptedPrivateKey sha256:{hashlib.sha256(self._text.encode()).hexdigest()[:12]}>"
 
     __str__ = __repr__
+
+
+class PrivateKey(_Secret):
+    """A private key as PEM that is not encrypted, as users keep it in files."""
+
+    __slots__ = ()
 
 
 class Material(NamedTuple):

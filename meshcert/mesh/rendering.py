@@ -74,7 +74,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         listeners=listeners,
         identities={
             identity: proxy.SecretReference(secrets.identities[identity], mesh.identities[identity].names)
-            for identity in _each_once(side.certificate for side in sides)
+            for identity in _each_once(side.identity for side in sides)
         },
         trust_bundles={
             hierarchy: proxy.SecretReference(
@@ -82,7 +82,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
                 also_trust=mesh.hierarchies[hierarchy].also_trust,
                 revocation=mesh.hierarchies[hierarchy].revocation_policy,
             )
-            for hierarchy in _each_once(side.trust for side in sides)
+            for hierarchy in _each_once(side.hierarchy for side in sides)
         },
         backends=backends,
         routes=routes,
@@ -97,6 +97,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         max_connection_duration_s=declared.max_connection_duration_s,
         cut_tcp_sessions=declared.cut_tcp_sessions,
         acknowledgements=naming.acknowledgements_table(mesh.name),
+        sds_socket_path=declared.proxy.sds_socket_path,
         cloud_map_namespace=mesh.http_name if any(backend.cloud_map_service for backend in backends) else "",
     )
 
@@ -123,8 +124,8 @@ def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy
         validation = listener.tls.validation
         tls = proxy.ListenerTls(
             mode=listener.tls.mode,
-            certificate=listener.tls.certificate.identity if listener.tls.certificate else "",
-            trust=validation.trust.hierarchy if validation else "",
+            certificate=listener.tls.certificate.source if listener.tls.certificate else "",
+            trust=validation.trust.source if validation else "",
             subject_alternative_names=validation.names if validation else (),
         )
     return proxy.Listener(
@@ -177,8 +178,8 @@ def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
     tls = None
     if client:
         tls = proxy.BackendTls(
-            trust=client.validation.trust.hierarchy,
-            certificate=client.certificate.identity if client.certificate else "",
+            trust=client.validation.trust.source,
+            certificate=client.certificate.source if client.certificate else "",
             subject_alternative_names=client.validation.names,
         )
     return proxy.Backend(

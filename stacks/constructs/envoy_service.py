@@ -15,6 +15,7 @@ from constructs import Construct
 
 from meshcert import naming
 from meshcert.mesh import proxy_settings, route_table, task_settings
+from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.revocation_bucket import bucket_name
@@ -89,6 +90,8 @@ class EnvoyService(Construct):
             removal_policy=RemovalPolicy.DESTROY,
         )
         count_refused_peers(self, self._logs)
+        role = self._task_role()
+        settings = ProxyEnvironment(self, task_settings(mesh, construct_id), role)
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
@@ -99,11 +102,11 @@ class EnvoyService(Construct):
                 cpu_architecture=surroundings.platform.ecs_architecture,
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
-            task_role=self._task_role(),
+            task_role=role,
             execution_role=surroundings.execution_role,
         )
         TaskContainers(self, task, surroundings.envoy, surroundings.platform, self._logs, self._declared.drain_s).add(
-            task_settings(mesh, construct_id), self._declared.application
+            settings, self._declared.application
         )
         self.group = ec2.SecurityGroup(
             self,
@@ -150,6 +153,7 @@ class EnvoyService(Construct):
             *(subnet.internet_connectivity_established for subnet in subnets),
             surroundings.execution_role,
             *surroundings.endpoints,
+            *settings.rights,
         )
 
     @property

@@ -15,8 +15,9 @@ import pytest
 from evidence.fixtures.hostile_input import Reader, TooSlow, checks, parsers, spoil
 from evidence.fixtures.hostile_messages import answers, messages
 from evidence.fixtures.hostile_rows import rows
+from evidence.fixtures.hostile_settings import packed
 
-PARSERS = {reader.name: reader for reader in [*parsers(), *messages(), *answers()]}
+PARSERS = {reader.name: reader for reader in [*parsers(), *messages(), *answers(), *packed()]}
 ROWS = {reader.name: reader for reader in rows()}
 CHECKS = {reader.name: reader for reader in checks()}
 READERS = PARSERS | ROWS | CHECKS

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from meshcert.material import Material, TrustBundle
     from meshcert.san import San
 
-_NO_CHECK_TIME = 0x200000
+NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME: times are judged one by one, so that all faults are reported together."""
 _ISSUER_CODES = frozenset({2, 18, 19, 20, 21})
 """X509_V_ERR_*: an issuer is missing, or the last certificate is not self-signed."""
@@ -45,13 +45,15 @@ _LARGEST_RSA_KEY = 540
 _RSA_BITS = range(2048, 4096 + 1)
 """As the functions take them; OpenSSL rounds, and lets a few bits less pass."""
 _MOST_FAULTS = 10
-_CIPHERS = "DEFAULT:@SECLEVEL=2"
+CIPHERS = "DEFAULT:@SECLEVEL=2"
 """OpenSSL's level 2 refuses RSA below 2048 bits and SHA-1 signatures. A build of Python may have another default."""
 
 _MOST_FLIGHTS = 8
 """Most turns of each side in a TLS handshake, which takes two or three."""
 
 _EXPORT_AGAIN = "Have it exported and published again"
+_RENEW_WITH_KEY = "Choose a key algorithm that ACM offers, then have it renewed, exported and published again"
+_RENEW_FOR_USE = "Have the CA use the template EndEntityCertificate/V1, then have it exported and published again"
 _RENEW = "Have the certificate renewed, then exported and published again"
 
 
@@ -81,9 +83,9 @@ def check_material(material: Material, names: Iterable[San], subject: str, now: 
     except ValueError as error:
         faults.append(Fault("PrivateKey", str(error), _EXPORT_AGAIN))
     if not faults:
-        keys = [*_encryption_faults(encryption), *_key_faults(certificates[0][1])]
-        usages = list(usage_faults(material.certificate))
-        faults = [*keys, *_time_faults(certificates, now), *usages]
+        keys = [*_encryption_faults(encryption), *key_faults(certificates[0][1], "Certificate", _RENEW_WITH_KEY)]
+        usages = list(usage_faults(material.certificate, "Certificate", _RENEW_FOR_USE))
+        faults = [*keys, *time_faults(certificates, now, _RENEW), *usages]
         # A key of another derivation, or a very large one, could keep OpenSSL busy for any time.
         faults += [] if keys else _handshake_faults(material, names, usages_told=bool(usages))
     if faults:
@@ -143,16 +145,18 @@ def _encryption_faults(encryption: str) -> Iterator[Fault]:
         yield Fault("PrivateKey", f"Envoy cannot open a key encrypted by {encryption}", remedy)
 
 
-def _time_faults(certificates: Iterable[tuple[str, CertificateFields]], now: float) -> Iterator[Fault]:
+def time_faults(certificates: Iterable[tuple[str, CertificateFields]], now: float, renew: str) -> Iterator[Fault]:
+    """The faults in certificates' validity, by their places; ``renew`` is the remedy for those that have ended."""
     for place, fields in certificates:
         if now > fields.not_after:
-            yield Fault(place, f"it expired on {iso_time(fields.not_after)}", _RENEW)
+            yield Fault(place, f"it expired on {iso_time(fields.not_after)}", renew)
         if now < fields.not_before:
             remedy = "Check the clocks of this host and of the CA, or wait"
             yield Fault(place, f"it is not valid before {iso_time(fields.not_before)}", remedy)
 
 
-def _key_faults(certificate: CertificateFields) -> Iterator[Fault]:
+def key_faults(certificate: CertificateFields, place: str, remedy: str) -> Iterator[Fault]:
+    """The fault in a certificate's key, if Envoy would not take it or OpenSSL would be long busy with it."""
     try:
         (info,) = der.elements(certificate.public_key)
         algorithm, bits = der.elements(info.content)
@@ -161,9 +165,8 @@ def _key_faults(certificate: CertificateFields) -> Iterator[Fault]:
     except (ValueError, IndexError, StopIteration):
         kind, fits = "", False
     if not kind or not fits:
-        remedy = "Choose a key algorithm that ACM offers, then have it renewed, exported and published again"
         kinds = ", ".join(_KEY_ALGORITHMS.values())
-        yield Fault("Certificate", f"its key is not {kinds}, or too small or too large", remedy)
+        yield Fault(place, f"its key is not {kinds}, or too small or too large", remedy)
 
 
 def _rsa_bits(key: bytes) -> int:
@@ -182,13 +185,13 @@ def _handshake_faults(material: Material, names: Iterable[San], *, usages_told: 
         return
     presented: Any = None
     try:
-        presented = _shake_hands(server, client)
+        presented = shake_hands(server, client)
     except ssl.SSLCertVerificationError:
         # One of the roles failed. Each is checked on its own, to name every fault and still read the names.
         for trusting, other in ((client, server), (server, client)):
             other.verify_mode = ssl.CERT_NONE
             try:
-                presented = _shake_hands(server, client)
+                presented = shake_hands(server, client)
             except ssl.SSLCertVerificationError as error:
                 if not (usages_told and error.verify_code == _PURPOSE_CODE):
                     yield _verification_fault(error)
@@ -209,16 +212,16 @@ def _context(protocol: ssl._SSLMethod, material: Material) -> ssl.SSLContext:
     """A context that presents the material and trusts only the last certificate of its chain."""
     context = ssl.SSLContext(protocol)
     context.check_hostname = False
-    context.set_ciphers(_CIPHERS)
+    context.set_ciphers(CIPHERS)
     with memory_file(material.presented_chain) as chain, memory_file(material.private_key.reveal()) as key:
         context.load_cert_chain(chain, key, password=material.passphrase.reveal())
     context.verify_mode = ssl.CERT_REQUIRED
-    context.verify_flags |= _NO_CHECK_TIME
+    context.verify_flags |= NO_CHECK_TIME
     context.load_verify_locations(cadata=split_certificates(material.certificate_chain)[-1])
     return context
 
 
-def _shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> Any:
+def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext) -> Any:
     """Return one side's view of its verified peer; raises the error of a side that refuses the other."""
     to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
     # The client comes first, because it speaks first.

@@ -9,7 +9,7 @@ from entrypoint.judging import der
 from meshcert.errors import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 _KEY_USAGE, _BASIC_CONSTRAINTS, _EXTENDED_KEY_USAGE = "2.5.29.15", "2.5.29.19", "2.5.29.37"
 _EMPTY = b"\x30\0"
@@ -17,33 +17,35 @@ _ROLES = {"serverAuth": "1.3.6.1.5.5.7.3.1", "clientAuth": "1.3.6.1.5.5.7.3.2"}
 _DIGITAL_SIGNATURE, _SIGNS_CERTIFICATES_OR_LISTS = 0x80, 0x06
 """Bits 0, 5 and 6 of the first byte (RFC 5280 section 4.2.1.3)."""
 
-_REMEDY = "Have the CA use the template EndEntityCertificate/V1, then have it exported and published again"
 
-
-def usage_faults(certificate: str) -> Iterator[Fault]:
+def usage_faults(certificate: str, place: str, remedy: str, roles: Collection[str] | None = None) -> Iterator[Fault]:
     """
     The faults in a leaf's usages.
 
     Args:
         certificate: One certificate, PEM.
+        place: For the faults, as is ``remedy``.
+        roles: What it is used for, ``serverAuth`` or ``clientAuth``; a leaf that names no role is then for every one
+            (RFC 5280 section 4.2.1.12). None for a leaf that must name both.
     """
     try:
         found = der.extensions(ssl.PEM_cert_to_DER_cert(certificate.strip()))
         usage = _bits(found[_KEY_USAGE]) if _KEY_USAGE in found else _DIGITAL_SIGNATURE
         constraints = list(_sequence(found.get(_BASIC_CONSTRAINTS, _EMPTY)))
-        roles = [der.dotted(role) for role in _sequence(found.get(_EXTENDED_KEY_USAGE, _EMPTY))]
+        named = [der.dotted(role) for role in _sequence(found.get(_EXTENDED_KEY_USAGE, _EMPTY))]
     except (ValueError, IndexError, StopIteration):
-        yield Fault("Certificate", "its extensions cannot be read, or one is there twice", _REMEDY)
+        yield Fault(place, "its extensions cannot be read, or one is there twice", remedy)
         return
     if any(element.tag == der.BOOLEAN for element in constraints):
-        yield Fault("Certificate", "it is a CA's, not a leaf", _REMEDY)
+        yield Fault(place, "it is a CA's, not a leaf", remedy)
     if usage & _SIGNS_CERTIFICATES_OR_LISTS:
-        yield Fault("Certificate", "it may sign certificates or revocation lists, as only a CA may", _REMEDY)
+        yield Fault(place, "it may sign certificates or revocation lists, as only a CA may", remedy)
     if not usage & _DIGITAL_SIGNATURE:
-        yield Fault("Certificate", "its key usage lacks digitalSignature, which TLS needs", _REMEDY)
+        yield Fault(place, "its key usage lacks digitalSignature, which TLS needs", remedy)
+    names_none_needed = roles is not None and _EXTENDED_KEY_USAGE not in found
     for role, identifier in _ROLES.items():
-        if identifier not in roles:
-            yield Fault("Certificate", f"it is not for {role}", _REMEDY)
+        if identifier not in named and not names_none_needed and (roles is None or role in roles):
+            yield Fault(place, f"it is not for {role}", remedy)
 
 
 def _sequence(value: bytes) -> Iterator[der.Element]:

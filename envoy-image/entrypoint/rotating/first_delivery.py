@@ -17,6 +17,8 @@ from meshcert.errors import (
     AwsRefused,
     AwsUnavailable,
     Fault,
+    FilesRejected,
+    FilesUnreadable,
     IdentityMissing,
     MaterialRejected,
     MeshcertError,
@@ -26,6 +28,7 @@ from meshcert.errors import (
     SecretMalformed,
     SecretNotPublished,
     SettingsInvalid,
+    StoredSettingsUnusable,
     VersionQuarantined,
 )
 
@@ -44,13 +47,16 @@ _LOOK_SLOWER_S = 0.2
 
 _EXIT_CODES: tuple[tuple[type[MeshcertError], int], ...] = (
     (SettingsInvalid, exit_codes.SETTINGS),
+    # Not BAD_MATERIAL: a certificate's label goes back for that.
+    (FilesRejected, exit_codes.SETTINGS),
+    (FilesUnreadable, exit_codes.SETTINGS),
     (SecretMalformed, exit_codes.BAD_MATERIAL),
     (MaterialRejected, exit_codes.BAD_MATERIAL),
     (VersionQuarantined, exit_codes.BAD_MATERIAL),
     (SecretNotPublished, exit_codes.NOT_PUBLISHED),
     (RoutesNotPublished, exit_codes.NOT_PUBLISHED),
-    # Not BAD_MATERIAL: a certificate's label goes back for that.
     (RouteTableUnusable, exit_codes.SETTINGS),
+    (StoredSettingsUnusable, exit_codes.SETTINGS),
     (AwsUnavailable, exit_codes.AWS_UNAVAILABLE),
     (AwsRefused, exit_codes.AWS_REFUSED),
     (IdentityMissing, exit_codes.AWS_REFUSED),
@@ -171,6 +177,8 @@ class FirstDelivery:
         verdicts = self._handover.first_verdicts(names)
         remedy = "Envoy's own line in this log says why"
         faults = [Fault(name, verdict.reason, remedy) for name, verdict in verdicts.items() if not verdict.accepted]
+        if faults and all(self._secrets[fault.place].wanted.file for fault in faults):
+            raise FilesRejected("Envoy", tuple(faults))
         if faults:
             raise MaterialRejected("Envoy", tuple(faults))
         return all(name in verdicts for name in names)

@@ -94,6 +94,8 @@ class Rotation:
         if secret.unjudged:
             with self._at(Stage.ENVOY, secret, handed):
                 self._judge(secret)
+        # Nobody hurries with files: what cannot be read now is looked at again with the next look.
+        retry_until = 0.0 if secret.wanted.file else retry_until
         with self._at(Stage.FETCH, secret, handed):
             labels = until(retry_until, lambda: self._source.labels(secret.wanted), self._clock)
         version = labels.current
@@ -104,7 +106,7 @@ class Rotation:
                 self._keep(secret)
         elif version == secret.rejected.version.partition(".")[0]:
             secret.refuse(version, f"{Stage.ENVOY}: {secret.name}: {secret.rejected.reason}")
-        elif self._proxy.rotation is RotationMode.REDEPLOY:
+        elif self._proxy.rotation is RotationMode.REDEPLOY and not secret.wanted.file:
             if secret.note_newer(version):
                 self._log.info("newer-version", secret=secret.name, version=version, served=secret.version)
         else:
@@ -120,7 +122,9 @@ class Rotation:
             return
         if secret.version not in labels.quarantined:
             with self._at(Stage.PREFLIGHT, secret, version):
-                refuse_older(secret, content, self._clock.now())
+                # Files are the user's word: an older certificate is there because somebody has put it back.
+                if not secret.wanted.file:
+                    refuse_older(secret, content, self._clock.now())
             with self._at(Stage.TRIAL, secret, version):
                 self._try(secret, content)
         with self._at(Stage.ENVOY, secret, version):

@@ -7,14 +7,18 @@ from typing import TYPE_CHECKING, NamedTuple
 from entrypoint.judging.preflight import certificate_fields
 from entrypoint.log import iso_time
 from entrypoint.rotating.resource import Resource
-from meshcert.envoy import identity_name, secrets_used, trust_name
+from meshcert.envoy import certificate_name, identity_name, roots_name, secrets_used, trust_name
 from meshcert.material import split_certificates
+from meshcert.proxy import SecretReference, TlsMode
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from entrypoint.envoy.handover import EnvoyResource, Handover
     from entrypoint.judging.der import CertificateFields
+    from meshcert.contract.tls_sources import CertificateFile, TrustFile
     from meshcert.material import TrustBundle
-    from meshcert.proxy import ProxySettings, SecretReference
+    from meshcert.proxy import ProxySettings
 
 
 class WantedSecret(NamedTuple):
@@ -25,11 +29,16 @@ class WantedSecret(NamedTuple):
         name: SDS name.
         reference: Where it comes from, and what must be in it.
         is_identity: True if it holds material, False if it holds a trust bundle.
+        file: Files of the user's, if it comes from them and not from Secrets Manager; the reference then names the
+            first one.
+        roles: What a certificate in files is for: ``serverAuth``, ``clientAuth`` or both.
     """
 
     name: str
     reference: SecretReference
     is_identity: bool
+    file: CertificateFile | TrustFile | None = None
+    roles: frozenset[str] = frozenset()
 
 
 class SecretContent(NamedTuple):
@@ -43,6 +52,7 @@ class SecretContent(NamedTuple):
         roots: A trust bundle's roots, PEM; empty for an identity.
         bundle: Says where revocation lists are; None for an identity, and for a bundle that an earlier watcher fetched.
         trouble: What is wrong with the revocation lists; empty if nothing is.
+        roots_end: End of the last root's validity if a file of the user's holds them, seconds since 1970, UTC.
     """
 
     envoy: EnvoyResource
@@ -50,6 +60,7 @@ class SecretContent(NamedTuple):
     roots: str = ""
     bundle: TrustBundle | None = None
     trouble: str = ""
+    roots_end: int = 0
 
     @property
     def version_id(self) -> str:
@@ -137,12 +148,26 @@ class Secret(Resource[SecretContent]):
 
 
 def wanted_secrets(proxy: ProxySettings) -> tuple[WantedSecret, ...]:
-    """Every secret that the settings name, trust bundles first, in the order in which they are published."""
+    """Every secret that the settings name, trust bundles first, as they are published, and files last."""
     bundles, identities = proxy.trust_bundles.items(), proxy.identities.items()
     return (
         *(WantedSecret(trust_name(name), reference, is_identity=False) for name, reference in bundles),
         *(WantedSecret(identity_name(name), reference, is_identity=True) for name, reference in identities),
+        *_wanted_files(proxy),
     )
+
+
+def _wanted_files(proxy: ProxySettings) -> Iterator[WantedSecret]:
+    for trust in proxy.trust_files:
+        reference = SecretReference(trust.certificate_chain)
+        yield WantedSecret(roots_name(trust), reference, is_identity=False, file=trust)
+    served = {listener.tls.certificate for listener in proxy.listeners if listener.tls.mode is not TlsMode.DISABLED}
+    shown = {backend.tls.certificate for backend in proxy.backends if backend.tls}
+    for certificate in proxy.certificate_files:
+        roles = {"serverAuth"} if certificate in served else set()
+        roles |= {"clientAuth"} if certificate in shown else set()
+        name, reference = certificate_name(certificate), SecretReference(certificate.certificate_chain)
+        yield WantedSecret(name, reference, is_identity=True, file=certificate, roles=frozenset(roles))
 
 
 def secrets_of(proxy: ProxySettings, handover: Handover) -> dict[str, Secret]:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import ssl
 from typing import TYPE_CHECKING, Protocol
 
+from entrypoint.aws.secrets_manager import SecretLabels
 from entrypoint.envoy.handover import EnvoyResource
 from entrypoint.judging import preflight
 from entrypoint.rotating.secret import SecretContent
-from meshcert.envoy import identity_resource, trust_resource
+from meshcert.contract.tls_sources import TrustFile
+from meshcert.envoy import file_resource, identity_resource, trust_resource
 from meshcert.errors import SecretMalformed, VersionQuarantined
+from meshcert.material import TrustBundle
 from meshcert.material.document import read_material, read_trust_bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
+    from entrypoint.aws.secrets_manager import SecretVersion
+    from entrypoint.judging.file_reading import FileReader
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.rotating.secret import WantedSecret
-    from meshcert.material import TrustBundle
+    from meshcert.contract.tls_sources import CertificateFile
 
 
 class Secrets(Protocol):
@@ -38,15 +43,29 @@ class SecretSource:
     Args:
         now: Returns seconds since 1970, UTC.
         revocation: The revocation lists; None if no bundle needs them.
+        files: Reads files of the user's; None if nothing comes from them.
     """
 
-    def __init__(self, secrets: Secrets, now: Callable[[], float], revocation: RevocationLists | None = None) -> None:
+    def __init__(
+        self,
+        secrets: Secrets,
+        now: Callable[[], float],
+        revocation: RevocationLists | None = None,
+        files: FileReader | None = None,
+    ) -> None:
         self._secrets = secrets
         self._now = now
         self._revocation = revocation
+        self._files = files
 
     def labels(self, wanted: WantedSecret) -> SecretLabels:
-        """The versions that the secret's labels are attached to; raises as :meth:`fetch` does."""
+        """
+        The versions that the secret's labels are attached to; raises as :meth:`fetch` does.
+
+        Files have one version: their content of now.
+        """
+        if wanted.file and self._files:
+            return SecretLabels(_version(self._files.read(*wanted.file)))
         return self._secrets.labels(wanted.reference.secret)
 
     def fetch(self, wanted: WantedSecret) -> SecretContent:
@@ -54,9 +73,11 @@ class SecretSource:
         The current version, after all checks.
 
         Raises:
-            NotReady: If AWS cannot answer now, or the export function has not published yet.
+            NotReady: If AWS cannot answer now, the export function has not published yet, or a file cannot be read.
             Rejected: If AWS refuses, or the value must not be served because it is bad or its rollout failed.
         """
+        if wanted.file and self._files:
+            return self._of_files(wanted, wanted.file, self._files.read(*wanted.file))
         secret = wanted.reference.secret
         value = self._secrets.current_value(secret)
         if value.quarantined:
@@ -86,6 +107,21 @@ class SecretSource:
         envoy = EnvoyResource(lists.version(version_id), trust_resource(wanted.name, bundle, lists.pem))
         return SecretContent(envoy, None, bundle.certificates, bundle, lists.problem)
 
+    def _of_files(
+        self, wanted: WantedSecret, file: CertificateFile | TrustFile, contents: tuple[bytes, ...]
+    ) -> SecretContent:
+        from entrypoint.judging.files import certificate_of_files, roots_of_file  # most proxies have none
+
+        version = _version(contents)
+        if isinstance(file, TrustFile):
+            roots = roots_of_file(contents[0], file.certificate_chain, self._now())
+            body = trust_resource(wanted.name, TrustBundle(roots.certificates))
+            return SecretContent(EnvoyResource(version, body), roots=roots.certificates, roots_end=roots.not_after)
+        chain, key = contents
+        pair = certificate_of_files(chain, key, file, wanted.roles, self._now())
+        body = file_resource(wanted.name, pair.certificate_chain, pair.private_key)
+        return SecretContent(EnvoyResource(version, body), pair.leaf)
+
     def _checked(self, wanted: WantedSecret, value: SecretVersion) -> SecretContent:
         secret = wanted.reference.secret
         if not wanted.is_identity:
@@ -95,3 +131,8 @@ class SecretSource:
         material = read_material(value.text, secret)
         leaf = preflight.check_material(material, wanted.reference.names, secret, self._now())
         return SecretContent(EnvoyResource(value.version_id, identity_resource(wanted.name, material)), leaf)
+
+
+def _version(contents: tuple[bytes, ...]) -> str:
+    """What identifies the content of files."""
+    return hashlib.sha256(b"".join(hashlib.sha256(content).digest() for content in contents)).hexdigest()

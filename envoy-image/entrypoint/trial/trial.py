@@ -29,7 +29,7 @@ from entrypoint.trial.connection import (
     presented,
     shake_hands,
 )
-from meshcert.envoy import identity_name, trust_name
+from meshcert.envoy import certificate_name, roots_name
 from meshcert.errors import Fault, RefusedByUpstreams
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Trial:
         refuses the served certificate too, because keeping that one would not help.
 
         Args:
-            name: SDS name of the identity.
+            name: SDS name of the certificate.
             version: The new material's VersionId, for the log.
             new: The new material as an SDS resource.
             served: What Envoy serves. Without its key, which a restarted watcher may lack, nothing is refused.
@@ -99,8 +99,11 @@ class Trial:
 
     def _answers(self, name: str, new: Presented, served: Presented | None) -> dict[str, TrialResult]:
         """Every upstream's answer by its name, those that gave none included."""
+        # A backend that is not authenticated, or by roots that only Envoy has, could be anybody.
         backends = [
-            backend for backend in self._backends if backend.tls and identity_name(backend.tls.certificate) == name
+            backend
+            for backend in self._backends
+            if backend.tls and certificate_name(backend.tls.certificate) == name and roots_name(backend.tls.trust)
         ]
         questions = _Questions(new, served, self._resolver, self._trusted)
         found: SimpleQueue[tuple[str, TrialResult]] = SimpleQueue()
@@ -185,10 +188,10 @@ class _Questions:
 
     def _context(self, what: Presented, backend: Backend) -> ssl.SSLContext:
         """A context that all backends of a kind share, because opening a key takes longer than a handshake."""
-        trust = backend.tls.trust if backend.tls else ""
+        trust = roots_name(backend.tls.trust) if backend.tls else ""
         kind = (what, trust, backend.protocol)
         if kind not in self._contexts:
-            self._contexts[kind] = client_context(what, self._trusted(trust_name(trust)), backend.protocol)
+            self._contexts[kind] = client_context(what, self._trusted(trust), backend.protocol)
         return self._contexts[kind]
 
 

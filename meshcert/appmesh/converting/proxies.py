@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from meshcert.appmesh.converting.draft import Draft
 
 _ASIDE, _LAST_PORT = 10_000, 65_535
+_OUTGOING = range(32_768, 61_000)
+"""Where Linux takes ports for outgoing connections (ip(7), ip_local_port_range): a listener may find its own taken."""
 _OURS = {ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT, EgressListener().port}
 _CLIENT_PORTS = (9443, 8080)
 """Envoy's and the application's, of a virtual node that nobody calls."""
@@ -222,7 +224,9 @@ def _port_beside(node: Proxy, draft: Draft) -> int | Unset:
     old = node.old_port
     if isinstance(old, Unset) or not old:
         return old or Unset("(port)")
-    port = old + _ASIDE if old + _ASIDE <= _LAST_PORT else old - _ASIDE
+    port = old + _ASIDE
+    if port > _LAST_PORT or port in _OUTGOING:
+        port = _ASIDE + old % _ASIDE
     while port in _OURS:
         port += 1
     return port

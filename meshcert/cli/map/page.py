@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.mesh.edges.edges import Edge, Refused
     from meshcert.mesh.mesh import Mesh
     from meshcert.san import San
@@ -196,7 +197,7 @@ def _caller_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:
     if edge.server is None:
         return (_presented(mesh, edge.presented),)
     return (
-        _presented(mesh, edge.presented),
+        _presented(mesh, edge.client.certificate if edge.client else edge.presented),
         _demanded(mesh, edge.server.trust, edge.server.subject_alternative_names, "any name"),
     )
 
@@ -210,14 +211,22 @@ def _callee_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:
     return proof, _demanded(mesh, edge.client.trust, edge.client.subject_alternative_names, "the host that it asks for")
 
 
-def _presented(mesh: Mesh, identity: str) -> Markup:
+def _presented(mesh: Mesh, identity: TlsCertificate) -> Markup:
+    if not isinstance(identity, str):
+        return joined([element("b", None, str(identity)), element("small", None, "yours")])
     names = ", ".join(map(str, mesh.identities[identity].names))
     return joined([element("b", None, identity), element("small", None, names)])
 
 
-def _demanded(mesh: Mesh, trust: str, names: Iterable[San], otherwise: str) -> Markup:
+def _demanded(mesh: Mesh, trust: TlsTrust, names: Iterable[San], otherwise: str) -> Markup:
+    if not trust:
+        return element("small", None, "not checked: anybody could answer")
     listed = " or ".join(map(str, names)) or otherwise
-    return element("small", None, f"demanded: hierarchy {' or '.join(mesh.trusted(trust))}, {listed}")
+    return element("small", None, f"demanded: {_signers(mesh, trust)}, {listed}")
+
+
+def _signers(mesh: Mesh, trust: TlsTrust) -> str:
+    return f"hierarchy {' or '.join(mesh.trusted(trust))}" if isinstance(trust, str) else f"roots of {trust}"
 
 
 def _refused(found: Sequence[Refused]) -> Markup:

@@ -61,7 +61,7 @@ class SidesServed:
 
 def serving(chosen: ChosenMesh, found: Sequence[Permission]) -> SidesServed:
     """Look at the identities that the calls are about; what goes wrong is told, and hides no answer of the file."""
-    named = [each for one in found for each in (one.presented, one.callee.listener.tls.certificate) if each]
+    named = [each for one in found for each in (one.presented, one.callee.listener.tls.identity) if each]
     names = list(dict.fromkeys(named))
     if not names:
         return SidesServed({}, {}, "neither side has a certificate")

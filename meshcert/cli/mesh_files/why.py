@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshcert.cli.mesh_files.serving import SidesServed
+    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.mesh import Mesh, Reading
     from meshcert.mesh.edges.permission import Permission
 
@@ -140,12 +141,14 @@ def _facts(said: _MeshFile, one: Permission) -> Iterable[tuple[str, str]]:
 def _caller_proves(mesh: Mesh, one: Permission) -> str:
     tls = one.callee.listener.tls
     would = "" if one.allowed else "it would be "
-    shown = f"{would}{_identity(mesh, one.presented)}" if one.presented else "nothing"
+    own = one.edge.client.certificate if one.edge and one.edge.client else ""
+    presented = one.presented if isinstance(own, str) else own
+    shown = f"{would}{_identity(mesh, presented)}" if presented else "nothing"
     if not one.callee.asks_for_certificates:
         return f"{shown}; B asks for nothing"
     names = " or ".join(map(str, tls.subject_alternative_names)) or "any name"
     refused = f": refused, {one.cause}" if one.cause else ""
-    return f"{shown}; B demands hierarchy {' or '.join(mesh.trusted(tls.trust))}, {names}{refused}"
+    return f"{shown}; B demands {_signers(mesh, tls.trust)}, {names}{refused}"
 
 
 def _callee_proves(mesh: Mesh, one: Permission) -> str:
@@ -156,11 +159,19 @@ def _callee_proves(mesh: Mesh, one: Permission) -> str:
     client = one.edge.client if one.edge else None
     if client is None:
         return shown
+    if not client.trust:
+        return f"{shown}; A checks nothing, so anybody could answer"
     names = " or ".join(map(str, client.subject_alternative_names)) or f"the host {mesh.host(one.callee.proxy)}"
-    return f"{shown}; A demands hierarchy {' or '.join(mesh.trusted(client.trust))}, {names}"
+    return f"{shown}; A demands {_signers(mesh, client.trust)}, {names}"
 
 
-def _identity(mesh: Mesh, name: str) -> str:
+def _signers(mesh: Mesh, trust: TlsTrust) -> str:
+    return f"hierarchy {' or '.join(mesh.trusted(trust))}" if isinstance(trust, str) else f"roots of {trust}"
+
+
+def _identity(mesh: Mesh, name: TlsCertificate) -> str:
+    if not isinstance(name, str):
+        return str(name)
     declared = mesh.identities[name]
     return f"{name} ({', '.join(map(str, declared.names))}), of hierarchy {declared.hierarchy}"
 
@@ -190,8 +201,8 @@ def _document(said: _MeshFile, one: Permission) -> dict[str, Any]:
         "listener": {
             "protocol": one.callee.listener.protocol,
             "mode": str(tls.mode),
-            "identity": tls.certificate or None,
-            "trust": tls.trust or None,
+            "identity": tls.identity or None,
+            "trust": tls.hierarchy or None,
             "names": [str(name) for name in tls.subject_alternative_names],
         },
         "presented": one.presented or None,

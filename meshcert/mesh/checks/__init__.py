@@ -24,6 +24,7 @@ from meshcert.mesh.checks.services import (
     check_ports,
     check_services,
 )
+from meshcert.mesh.checks.sources import check_sources
 from meshcert.mesh.checks.timeouts import check_timeouts
 from meshcert.mesh.checks.ways_out import check_ways_out
 
@@ -46,6 +47,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_dns_names,
         check_identities,
         check_service_discovery,
+        check_sources,
         check_listeners,
         check_backends,
         check_routes,

@@ -54,7 +54,7 @@ class Edge(NamedTuple):
         port: TCP port of the callee's listener.
         protocol: Protocol of that listener.
         manner: How they talk.
-        presented: Identity that the caller presents; empty: none.
+        presented: Identity that the caller presents; empty: none, or a certificate of the user's.
         client: The caller's TLS; None: it speaks plain text, or is outside the mesh.
         server: The listener's TLS; None: the callee is outside the mesh.
         places: Where the mesh file says so.
@@ -73,7 +73,7 @@ class Edge(NamedTuple):
     @property
     def authenticated(self) -> bool:
         """Whether both sides know for certain whom they talk to."""
-        return self.manner is Manner.MUTUAL
+        return self.manner is Manner.MUTUAL and (self.client is None or bool(self.client.trust))
 
 
 class Refused(NamedTuple):
@@ -179,7 +179,7 @@ def _from_services(mesh: Mesh, parties: dict[str, Party]) -> Iterator[Edge]:
                 port=backend.port,
                 protocol=backend.protocol,
                 manner=_manner(mesh, backend),
-                presented=backend.tls.certificate if backend.tls else "",
+                presented=backend.tls.identity if backend.tls else "",
                 client=backend.tls,
                 server=_server(mesh, callee, backend),
                 places=tuple(places[caller, backend.name]),

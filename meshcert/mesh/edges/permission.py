@@ -187,8 +187,9 @@ class _Judgement:
             return self._answer(f"the listener refuses {name}: {cause}", presented=name, cause=cause, changes=changes)
         reason = f"the listener names {name}" if self._pair.declared and asks else "the listener lets in any client"
         if asks and not self._pair.declared:
-            trusted = " and ".join(self._mesh.trusted(self._callee.listener.tls.trust))
-            reason = f"the listener names nobody, so it lets in whatever hierarchy {trusted} has signed"
+            hierarchy = self._callee.listener.tls.hierarchy
+            trusted = f"hierarchy {' and '.join(self._mesh.trusted(hierarchy))} has" if hierarchy else "your roots have"
+            reason = f"the listener names nobody, so it lets in whatever {trusted} signed"
         return self._answer(reason, allowed=True, presented=name if asks else "")
 
     def _application_at_gateway(self) -> Permission:
@@ -237,8 +238,13 @@ class _Judgement:
                 f"a gateway routes requests, and {self._callee.proxy} speaks tcp",
                 remedy="Let a virtual node call it: a local port of its backend leads there",
             )
+        place, tls = f"{_place(self._mesh, self._caller.name)}.backends", self._callee.listener.tls
+        if tls.mode is not TlsMode.DISABLED and not (tls.identity and tls.hierarchy == tls.trust):
+            return self._answer(
+                f"{self._callee.proxy} is not among {place}",
+                remedy=f"Add it, with a client_policy: its certificate or its roots are yours ({tls.certificate})",
+            )
         presented, cause, changes = self._to_declare()
-        place = f"{_place(self._mesh, self._caller.name)}.backends"
         return self._answer(
             f"{self._callee.proxy} is not among {place}", presented=presented, cause=cause, changes=tuple(changes)
         )
@@ -309,7 +315,7 @@ class _Judgement:
 
     def _new_identity(self) -> tuple[str, Change]:
         """An identity for the caller, of a hierarchy that the listener trusts."""
-        mesh, hierarchy = self._mesh, self._callee.listener.tls.trust
+        mesh, hierarchy = self._mesh, self._callee.listener.tls.hierarchy
         stem = f"{self._caller.name}-{hierarchy}"[:_LONGEST_NAME].rstrip("-")
         name = next(each for each in (stem, *_numbered(stem)) if each not in mesh.identities)
         algorithm = next(
@@ -322,8 +328,8 @@ class _Judgement:
     def _named(self, identity: str) -> tuple[Change, ...]:
         """What lets the listener accept an identity that exists."""
         tls = self._callee.listener.tls
-        if self._mesh.identities[identity].hierarchy not in self._mesh.trusted(tls.trust):
-            return (Change(f"identities.{identity}.hierarchy", tls.trust), *self._unless_named(identity))
+        if self._mesh.identities[identity].hierarchy not in self._mesh.trusted(tls.hierarchy):
+            return (Change(f"identities.{identity}.hierarchy", tls.hierarchy), *self._unless_named(identity))
         return self._unless_named(identity)
 
     def _unless_named(self, identity: str) -> tuple[Change, ...]:
@@ -344,7 +350,7 @@ class _Judgement:
         """Whether the policy that would hold anyway makes the call succeed."""
         if policy is None:
             return False
-        server = self._mesh.identities[self._callee.listener.tls.certificate]
+        server = self._mesh.identities[self._callee.listener.tls.identity]
         proven = policy.validation.names or (self._host(),)
         is_trusted = server.hierarchy in self._mesh.trusted(policy.validation.trust.hierarchy)
         is_named = any(str(name) == str(each) for name in server.names for each in proven)
@@ -352,7 +358,7 @@ class _Judgement:
         return is_trusted and is_named and presented == identity
 
     def _client_tls(self, identity: str) -> dict[str, Any]:
-        server = self._mesh.identities[self._callee.listener.tls.certificate]
+        server = self._mesh.identities[self._callee.listener.tls.identity]
         validation: dict[str, Any] = {"trust": {"hierarchy": server.hierarchy}}
         if all(str(name) != self._host() for name in server.names):
             validation["subject_alternative_names"] = {"match": {"exact": [str(server.names[0])]}}

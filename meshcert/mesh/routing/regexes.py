@@ -99,7 +99,12 @@ def _escape_fault(escape: str, rest: str) -> tuple[str, str] | None:
     character = escape[1:]
     if character.isdecimal() and character != "0" and not re.match("[0-7]{2}", rest):
         return f"it has a back-reference ({escape}), which Envoy's RE2 does not have", "Write out what may stand there"
-    if character in tuple("uU<>k") or (character == "b" and rest.startswith("{")):
+    if character in ("<", ">"):
+        return (
+            f"it has {escape}, an end of a word elsewhere and for Envoy's RE2 just the character",
+            "Write \\b, or it alone",
+        )
+    if character in tuple("uUk") or (character == "b" and rest.startswith("{")):
         return f"it has {escape}, which Envoy's RE2 does not have", "Write the character itself"
     if character in ("p", "P") and not re.match(r"[A-Z]|\{\^?[A-Z][a-z]?\}", rest):
         return f"it has {escape} with a name that Envoy's RE2 does not have", r"Use one like \p{L} or \p{Lu}"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from constructs import Construct
 
     from meshcert.mesh.services import Application
-    from meshcert.proxy import ProxySettings
+    from stacks.constructs.containers.proxy_environment import ProxyEnvironment
     from stacks.runtime import Platform
 
 ENVOY_HEALTH_CHECK = ecs.HealthCheck(
@@ -51,7 +51,7 @@ MATERIAL_MIB = 16
 READINESS_MIB = 1
 LOG_BUFFER_MIB = 5
 """Of lines that a container's log driver keeps while CloudWatch does not take them; later ones are lost."""
-PAST_THE_PROXY = ("localhost", "127.0.0.1", "::1", "169.254.170.2", "169.254.169.254", ".amazonaws.com", ".api.aws")
+PAST_THE_PROXY = ("localhost", LOOPBACK, "::1", "169.254.170.2", "169.254.169.254", ".amazonaws.com", ".api.aws")
 """Hosts that an application reaches itself: loopback, the task metadata and its credentials, AWS's endpoints."""
 
 
@@ -76,9 +76,10 @@ class TaskContainers:
     logs: logs.LogGroup
     drain_s: float
 
-    def add(self, proxy: ProxySettings, application: Application | None) -> None:
+    def add(self, settings: ProxyEnvironment, application: Application | None) -> None:
         """Add Envoy and, for a virtual node, what stands behind it."""
-        envoy = self._envoy(proxy)
+        proxy = settings.proxy
+        envoy = self._envoy(settings)
         if application is None:
             return
         behind = self._application(application, proxy.egress_port)
@@ -91,7 +92,7 @@ class TaskContainers:
             ecs.ContainerDependency(container=envoy, condition=healthy),
         )
 
-    def _envoy(self, proxy: ProxySettings) -> ecs.ContainerDefinition:
+    def _envoy(self, settings: ProxyEnvironment) -> ecs.ContainerDefinition:
         envoy = self.task.add_container(
             naming.ENVOY_CONTAINER,
             image=self.envoy,
@@ -99,8 +100,8 @@ class TaskContainers:
             readonly_root_filesystem=True,
             linux_parameters=self._linux("Linux"),
             stop_timeout=Duration.seconds(math.ceil(envoy_stop_s(self.drain_s))),
-            environment={PROXY: proxy.to_json(), **self._drain()},
-            port_mappings=[ecs.PortMapping(container_port=listener.port) for listener in proxy.listeners],
+            environment={**settings.variables, **self._drain()},
+            port_mappings=[ecs.PortMapping(container_port=listener.port) for listener in settings.proxy.listeners],
             health_check=ENVOY_HEALTH_CHECK,
             logging=self._logging("envoy"),
         )

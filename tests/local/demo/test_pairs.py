@@ -81,7 +81,7 @@ def test_a_listener_that_names_nobody_trusts_no_less(values: dict[str, Any]) -> 
         listener = pair.callee.listener
         nameless = listener._replace(tls=listener.tls._replace(subject_alternative_names=()))
         for identity in pair.presented:
-            signed = identity and mesh.identities[identity].hierarchy in mesh.trusted(listener.tls.trust or "edge")
+            signed = identity and mesh.identities[identity].hierarchy in mesh.trusted(listener.tls.hierarchy or "edge")
             if identity in pair.trusted:
                 assert lets_in(mesh, nameless, identity)
             elif pair.callee.asks_for_certificates:

@@ -347,3 +347,30 @@ def test_files_of_other_things_are_skipped(tmp_path: Path) -> None:
 
     assert len(made.report.skipped) == len(others)
     assert made.counts == {"virtual node": 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (80, 10_080),
+        (5_001, 15_002),
+        (8_080, 18_080),
+        (9_999, 19_999),
+        (15_000, 25_000),
+        (22_767, 32_767),
+        (22_768, 12_768),
+        (50_051, 10_051),
+        (51_000, 61_000),
+        (55_536, 15_536),
+        (65_535, 15_535),
+    ],
+)
+def test_envoy_listens_beside_the_application_where_no_outgoing_connection_is(
+    tmp_path: Path, old: int, new: int
+) -> None:
+    """Linux takes ports from 32768 on for those, and an egress listener has 15001."""
+    made = imported(tmp_path, {"node.json": node("blue", port=old)})
+
+    values = yaml.safe_load(made.text)
+    assert values["services"]["blue"]["application"]["port"] == old
+    assert values["virtual_nodes"]["blue"]["listeners"][0]["port_mapping"]["port"] == new

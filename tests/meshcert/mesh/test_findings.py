@@ -9,6 +9,8 @@ import pytest
 from meshcert.mesh import read_mesh
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
+from meshcert.mesh.checks.renewals import cut_at_renewals
+from tests.meshcert.mesh import routed_meshes
 from tests.meshcert.mesh.mesh_slips import CLIENT, COLOR, GATEWAY, NODE, REMOVED, changed, identity
 
 ROOT = Path(__file__).parents[3]
@@ -20,6 +22,11 @@ GATEWAY_TLS = f"{GATEWAY}.listeners[0].tls"
 FIRST = COLOR["virtual_gateways"]["colorgateway"]["backends"][0]
 DRAIN = "services.colorteller.drain_s"
 IMAGE = f"{APPLICATION}.image"
+PARTNER = {
+    "service_discovery": {"dns": "partner.example.com"},
+    "listeners": [{"port_mapping": {"port": 80, "protocol": "http"}}],
+}
+CALLED = (f"{NODE}.backends", [{"virtual_node": "partner"}])
 
 FINDINGS = [
     (
@@ -45,6 +52,12 @@ FINDINGS = [
     ([(IMAGE, "teams/payments/orders")], IMAGE, "there is no folder"),
     ([(IMAGE, "examples/color")], IMAGE, "no Dockerfile"),
     ([(f"{APPLICATION}.egress", REMOVED)], f"{APPLICATION}.egress", "any host"),
+    ([("mesh.egress_filter", "ALLOW_ALL")], "mesh.egress_filter", "no virtual node with backends has one"),
+    (
+        [("mesh.egress_filter", "ALLOW_ALL"), ("virtual_nodes.partner", PARTNER), CALLED],
+        "mesh.egress_filter",
+        "passes what colorteller sends",
+    ),
     ([(f"{APPLICATION}.drop_capabilities", False)], f"{APPLICATION}.drop_capabilities", "keeps the Linux capabilities"),
     *(
         ([(IMAGE, image)], IMAGE, f"{image!r} is neither a folder here nor the name of an image")
@@ -152,3 +165,15 @@ def test_a_mesh_that_does_not_fit_into_a_stack_is_refused_with_the_numbers(
     else:
         assert reading.mesh is not None
         assert max(resources(reading.mesh).values()) <= MOST_RESOURCES
+
+
+def test_a_renewal_cuts_requests_of_every_node_that_a_weighted_route_leads_to() -> None:
+    """Each node whose service is redeployed is named; what is answered with 404 leads to none."""
+    shared = routed_meshes.route("shared", {"blue": 9, "green": 1}, prefix="/", timeout={"per_request": 60})
+    shared["http_route"]["match"]["headers"] = [routed_meshes.header("beta")]
+    values = routed_meshes.mesh_values([shared])
+    for node in routed_meshes.NODES:
+        values["services"][node]["rotation"] = "redeploy"
+    mesh = routed_meshes.read(values)
+
+    assert [fault.place for fault in cut_at_renewals(mesh)] == ["services.blue.rotation", "services.green.rotation"]
