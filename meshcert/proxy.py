@@ -165,6 +165,7 @@ class Backend(NamedTuple):
             resolved by DNS.
         outlier_detection: When a task is left out because of what it answers; None: never.
         health_check: How each task is asked whether it is well; None: not at all.
+        one_host: Whether all addresses of ``host`` are one host, for example a load balancer; otherwise each is a task.
     """
 
     name: str
@@ -175,6 +176,7 @@ class Backend(NamedTuple):
     cloud_map_service: str = ""
     outlier_detection: OutlierDetection | None = None
     health_check: HealthCheck | None = None
+    one_host: bool = False
 
 
 class Route(NamedTuple):
@@ -403,7 +405,7 @@ _LATER: dict[type, tuple[str, ...]] = {
         "judges_paths",
         "sds_socket_path",
     ),
-    Backend: ("outlier_detection", "health_check"),
+    Backend: ("outlier_detection", "health_check", "one_host"),
 }
 """
 Fields that came later, and are written only if they are set.

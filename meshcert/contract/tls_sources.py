@@ -58,9 +58,23 @@ class SdsSecret(NamedTuple):
         return f"SDS secret {self.secret_name}"
 
 
+class PublicRoots(NamedTuple):
+    """
+    The public CAs, for hosts outside the mesh; Envoy itself reads them from its image.
+
+    Args:
+        file: Path in Envoy's container: CA certificates, PEM.
+    """
+
+    file: str
+
+    def __str__(self) -> str:
+        return "the public CAs"
+
+
 TlsCertificate = str | CertificateFile | SdsSecret
 """Where a certificate comes from; a text is the name of an identity, and empty for none."""
-TlsTrust = str | TrustFile | SdsSecret
+TlsTrust = str | TrustFile | SdsSecret | PublicRoots
 """Where roots come from; a text is the name of a hierarchy, and empty for none."""
 
 
@@ -90,4 +104,6 @@ def read_tls_trust(value: Any) -> TlsTrust:
     """
     if not isinstance(value, dict):
         return str(value)
+    if "file" in value:
+        return PublicRoots(**value)
     return SdsSecret(**value) if "secret_name" in value else TrustFile(**value)

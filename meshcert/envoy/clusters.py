@@ -79,7 +79,12 @@ def _found_by_api(backend: Backend, settings: ProxySettings, addresses: Addresse
 
 
 def _found_by_dns(backend: Backend) -> Json:
-    """The part of a DNS cluster (``clusters.dns.v3.DnsCluster``)."""
+    """
+    The part of a DNS cluster (``clusters.dns.v3.DnsCluster``).
+
+    Of one host each new connection takes the first address of the last answer, and connections to addresses that DNS
+    names no more live on (Envoy's LOGICAL_DNS): load balancers and CDNs answer differently each time.
+    """
     is_judged = backend.outlier_detection or backend.health_check
     return _cluster(backend.name, backend.host, backend.port) | {
         **(host_health(backend) if is_judged else {}),
@@ -88,6 +93,7 @@ def _found_by_dns(backend: Backend) -> Json:
             DNS_CLUSTER,
             dns_lookup_family="V4_ONLY",
             dns_refresh_rate=duration(DNS_REFRESH_S),
+            **({"all_addresses_in_single_endpoint": True} if backend.one_host else {}),
             dns_failure_refresh_rate={"base_interval": "0.2s", "max_interval": duration(DNS_REFRESH_S)},
         ),
     }

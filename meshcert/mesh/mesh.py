@@ -147,7 +147,18 @@ class Mesh(Part):
     def host(self, virtual_node: str) -> str:
         """The DNS name of a virtual node's tasks: the one it declares, or the one that Cloud Map gives its service."""
         declared = self.virtual_nodes[virtual_node].service_discovery
-        return declared.dns if declared else f"{self.service_of(virtual_node)}.{self.namespace}"
+        return declared.dns.hostname if declared else f"{self.service_of(virtual_node)}.{self.namespace}"
+
+    def is_outside(self, virtual_node: str) -> bool:
+        """Whether a virtual node is a host outside the mesh: DNS knows it, and no service of the file runs it."""
+        node = self.virtual_nodes.get(virtual_node)
+        runs = any(service.virtual_node == virtual_node for service in self.services.values())
+        return node is not None and node.service_discovery is not None and not runs
+
+    def says_nothing_of(self, virtual_node: str) -> bool:
+        """Whether a virtual node is a host outside the mesh of whose TLS the file says nothing."""
+        node = self.virtual_nodes.get(virtual_node)
+        return node is not None and node.listeners[0].tls is None and self.is_outside(virtual_node)
 
     def cloud_map_service(self, virtual_node: str) -> str:
         """The Cloud Map service of a virtual node's tasks; empty if DNS alone knows them."""

@@ -6,9 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, Strict
 
-from meshcert.contract.tls_sources import CertificateFile, SdsSecret, TrustFile
+from meshcert.contract.container import PUBLIC_ROOTS
+from meshcert.contract.tls_sources import CertificateFile, PublicRoots, SdsSecret, TrustFile
 from meshcert.mesh.access_logging import Logging
-from meshcert.mesh.host_policies import DeclaredConnectionPool, DeclaredOutlierDetection, ListenerHealthCheck
+from meshcert.mesh.host_policies import (
+    DeclaredConnectionPool,
+    DeclaredOutlierDetection,
+    ListenerHealthCheck,
+    ServiceDiscovery,
+)
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, ContainerPath, OutsideClients, Part, Port
 from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
@@ -70,10 +76,14 @@ class Trust(Part):
     """Roots of yours; or hierarchy or sds."""
     sds: DeclaredSdsSecret | None = None
     """A validation context of an SDS server of yours; or hierarchy or file."""
+    public_roots: Annotated[bool, Strict()] = False
+    """`true`: the public CAs, as Envoy's image has them, for hosts outside the mesh; or one of the others."""
 
     @property
     def source(self) -> TlsTrust:
         """Where its roots come from, as proxies have it; empty believes everybody."""
+        if self.public_roots:
+            return PublicRoots(PUBLIC_ROOTS)
         if self.file:
             return TrustFile(self.file.certificate_chain)
         return SdsSecret(self.sds.secret_name) if self.sds else self.hierarchy
@@ -248,20 +258,13 @@ class VirtualGateway(Part):
         return (backend.client_policy or self.backend_defaults.client_policy).tls
 
 
-class ServiceDiscovery(Part):
-    """How callers find a virtual node's tasks."""
-
-    dns: str = Field(examples=["ledger.example.com"])
-    """A DNS name, each of whose addresses is a task."""
-
-
 class VirtualNode(Part):
     """A proxy in front of one application."""
 
     listeners: tuple[NodeListener, ...] = Field(min_length=1, max_length=1)
     """Where the mesh reaches it: exactly one listener."""
     service_discovery: ServiceDiscovery | None = None
-    """Left out: by Cloud Map's API. With `dns`, the hosts may be others than a service of this mesh."""
+    """Left out: by Cloud Map's API. With `dns` and without a service that runs it, it is a host outside the mesh."""
     backend_defaults: BackendDefaults = BackendDefaults()
     """What holds for backends without a client_policy."""
     backends: tuple[NodeBackend, ...] = ()

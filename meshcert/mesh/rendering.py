@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming, proxy
+from meshcert.mesh.host_policies import ResponseType
 from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.proxies import VirtualGateway
 from meshcert.mesh.rendered_routes import backend_routes, gateway_routes
@@ -173,7 +174,7 @@ def _way_out(mesh: Mesh, backend: proxies.DeclaredBackend, way: DeclaredWayOut) 
 
 
 def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
-    listener = mesh.virtual_nodes[call.node].listeners[0]
+    listener, found = mesh.virtual_nodes[call.node].listeners[0], mesh.virtual_nodes[call.node].service_discovery
     port, client = listener.port_mapping, mesh.tls_of(call)
     tls = None
     if client:
@@ -191,6 +192,7 @@ def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
         cloud_map_service=mesh.cloud_map_service(call.node),
         outlier_detection=listener.outlier_detection.rule if listener.outlier_detection else None,
         health_check=listener.health_check.rule if listener.health_check else None,
+        one_host=bool(found and found.dns.response_type is ResponseType.LOADBALANCER),
     )
 
 

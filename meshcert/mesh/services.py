@@ -11,6 +11,9 @@ from meshcert.contract.tls_sources import LONGEST_SOCKET_PATH, PATH_PATTERN
 from meshcert.mesh.part import ContainerPath, Part, Port, Seconds
 from meshcert.proxy import DeliveryMode, RotationMode
 
+HTTPS = 443
+"""TCP port at which every task may connect to any host, whatever its ``egress``: AWS's APIs are reached there."""
+
 
 class ApplicationHealthCheck(Part, title="HealthCheck"):
     """When a task is ready: its application answers. Until then the task refuses connections."""

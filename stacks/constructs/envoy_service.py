@@ -15,6 +15,7 @@ from constructs import Construct
 
 from meshcert import naming
 from meshcert.mesh import proxy_settings, route_table, task_settings
+from meshcert.mesh.services import HTTPS
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
 from stacks.constructs.refused_peers import count_refused_peers
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 SUBNETS = "Services"
 """Name of the subnets the tasks run in."""
-HTTPS = 443
 DNS_TTL = Duration.seconds(5)
 
 

@@ -171,7 +171,7 @@ def moved(fresh_mesh: RunningMesh, assemblies: dict[str, Path]) -> Moved:
     return Moved(fresh_mesh, assemblies)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_at_night_one_pair_leaves_tls_in_two_deploys_and_no_request_fails(asking: SteadyClient, moved: Moved) -> None:
     """First the callee takes plain text as well, then the caller's policy goes; the status tells of both."""
     moved.deploy("permissive")

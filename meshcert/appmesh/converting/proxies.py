@@ -11,6 +11,7 @@ from meshcert.appmesh.converting.naming import Names, answer_of, fitting, is_nam
 from meshcert.appmesh.report import Fate
 from meshcert.appmesh.resources import ResourceKind, Unset, derived
 from meshcert.contract.container import ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT
+from meshcert.mesh.host_policies import ResponseType
 from meshcert.mesh.mesh import LONGEST_MESH_NAME
 from meshcert.mesh.proxies import EgressListener
 
@@ -154,6 +155,16 @@ def discovery_name(spec: dict[str, Any]) -> str:
         return ""
     name = derived(f"{service}.{namespace}", service, namespace)
     return name if isinstance(name, Unset) else name.lower()
+
+
+def outside_host(node: Proxy) -> str | dict[str, str]:
+    """How a host that is not run here is found: as it was; App Mesh's default was one host of all addresses."""
+    found = part(node.defined.spec, "serviceDiscovery", "dns")
+    said = text(found, "responseType")
+    if not found:
+        return node.host
+    is_known = isinstance(said, Unset) or said.upper() in set(ResponseType)
+    return {"hostname": node.host, "response_type": said if is_known else ResponseType.LOADBALANCER.value}
 
 
 def _name_mesh(definitions: Definitions, hosts: list[str], draft: Draft) -> str:

@@ -97,11 +97,10 @@ def check_calls(mesh: Mesh, findings: Findings) -> None:
     for call in mesh.calls():
         own = f"{call.place}.client_policy.tls"
         default = f"{call.caller}.backend_defaults.client_policy.tls"
-        declared = call.declared_tls
-        policy = own if call.backend.client_policy or not declared else default
+        declared, policy = call.declared_tls, call.policy_place
         if declared:
             _check_references(mesh, policy, declared, findings)
-        if call.node in mesh.virtual_nodes:
+        if call.node in mesh.virtual_nodes and not mesh.says_nothing_of(call.node):
             node = f"virtual_nodes.{call.node}.listeners[0].tls"
             listener = mesh.virtual_nodes[call.node].listeners[0].tls or _PLAIN
             decided = mesh.tls_of(call)

@@ -121,6 +121,15 @@ _GATEWAY_LISTENER = {
     "outlierdetection": "Callers judge virtual nodes: `virtual_nodes.NAME.listeners.outlier_detection`",
     "connectionpool": "A pool protects an application: `virtual_nodes.NAME.listeners.connection_pool`",
 }
+_DISCOVERY = {
+    "awscloudmap": "Leave it out: callers find a node by Cloud Map, under its service's name in `mesh.namespace`",
+    "hostname": "Write `virtual_nodes.NAME.service_discovery.dns`",
+    "port": "Callers use the port of `virtual_nodes.NAME.listeners.port_mapping.port`",
+}
+_DNS = {
+    "ippreference": "Addresses are IPv4",
+    "port": _DISCOVERY["port"],
+}
 _CERTIFICATE = {
     **dict.fromkeys(
         ("acm", "arn", "certificatearn"),
@@ -254,6 +263,8 @@ UNSUPPORTED = {
     "VirtualNode": _NODE,
     "GatewayListener": _GATEWAY_LISTENER,
     "NodeListener": _LISTENER,
+    "ServiceDiscovery": _DISCOVERY,
+    "DnsServiceDiscovery": _DNS,
     "DeclaredCertificate": _CERTIFICATE,
     "Trust": _TRUST,
     "ClientTls": _CLIENT_TLS,
