@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from meshcert.contract.container import PUBLIC_ROOTS
-from meshcert.contract.tls_sources import PublicRoots
 from meshcert.mesh import read_mesh
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.proxy import BackendTls, ProxySettings
 from meshcert.san import Dns
+from meshcert.tls_sources import PublicRoots
 from tests.meshcert.mesh.mesh_slips import COLOR, NODE, REMOVED, changed, identity
 
 HOST = "api.partner.example.com"
