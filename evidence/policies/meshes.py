@@ -45,6 +45,11 @@ class PolicyMeshes:
         self._folder = folder
         self.sds_socket = str(folder / "agent.sock")
         """Path of the socket at which Envoy asks the agent."""
+        self._proxy = {
+            "volumes": [{"container_path": str(folder)}],
+            "sds_socket_path": self.sds_socket,
+            "agent": {"image": "acme/agent:1"},
+        }
 
     def values(self, cell: Cell) -> dict[str, Any]:
         """The mesh file: a gateway ``edge`` that calls a node ``teller``."""
@@ -75,10 +80,11 @@ class PolicyMeshes:
             },
             "virtual_nodes": {"teller": {"service_discovery": {"dns": HOST}, "listeners": [listener]}},
             "services": {
-                "edge": {"virtual_gateway": "edge"},
+                "edge": {"virtual_gateway": "edge", "proxy": self._proxy},
                 "teller": {
                     "virtual_node": "teller",
                     "application": {"image": "acme/teller:1", "port": APPLICATION_PORT},
+                    "proxy": self._proxy,
                 },
             },
         }

@@ -81,11 +81,18 @@ def check_routes(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_listeners(mesh: Mesh, findings: Findings) -> None:
-    """Report listeners that speak TLS without a certificate, or accept names that do not exist."""
+    """Report nodes with several listeners, and listeners without a certificate to present, or of names of nobody."""
     listeners: list[tuple[str, DeclaredListenerTls | None]] = []
     for name, gateway in mesh.virtual_gateways.items():
         listeners += [(f"virtual_gateways.{name}.listeners[{i}].tls", it.tls) for i, it in enumerate(gateway.listeners)]
     for name, node in mesh.virtual_nodes.items():
+        if len(node.listeners) > 1:
+            findings.add(
+                f"virtual_nodes.{name}.listeners",
+                f"there are {len(node.listeners)} of them, and a task's Envoy leads to one port of its application",
+                "Keep one, and for each other port declare a virtual node and a service of the same image, with it as "
+                "its application.port; a router's routes choose between the nodes",
+            )
         listeners += [(f"virtual_nodes.{name}.listeners[{i}].tls", it.tls) for i, it in enumerate(node.listeners)]
     for place, tls in listeners:
         if tls:

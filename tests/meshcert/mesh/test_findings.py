@@ -26,7 +26,7 @@ DRAIN = "services.colorteller.drain_s"
 IMAGE = f"{APPLICATION}.image"
 PARTNER = {
     "service_discovery": {"dns": "partner.example.com"},
-    "listeners": [{"port_mapping": {"port": 80, "protocol": "http"}}],
+    "listeners": [{"port_mapping": {"port": 443, "protocol": "http"}}],
 }
 CALLED = (f"{NODE}.backends", [{"virtual_node": "partner"}])
 
