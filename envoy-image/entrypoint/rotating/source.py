@@ -115,8 +115,8 @@ class SecretSource:
         version = _version(contents)
         if isinstance(file, TrustFile):
             roots = roots_of_file(contents[0], file.certificate_chain, self._now())
-            body = trust_resource(wanted.name, TrustBundle(roots.certificates))
-            return SecretContent(EnvoyResource(version, body), roots=roots.certificates, roots_end=roots.not_after)
+            body = trust_resource(wanted.name, TrustBundle(roots))
+            return SecretContent(EnvoyResource(version, body), roots=roots)
         chain, key = contents
         pair = certificate_of_files(chain, key, file, wanted.roles, self._now())
         body = file_resource(wanted.name, pair.certificate_chain, pair.private_key)
