@@ -15,7 +15,6 @@ from entrypoint.aws.signed_connection import Session
 from entrypoint.settings import Settings
 from evidence.fixtures.proxies import gateway, teller
 from meshcert import naming
-from meshcert.contract.tls_sources import CertificateFile, SdsSecret, TlsCertificate, TrustFile
 from meshcert.errors import SettingsInvalid
 from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.proxy import (
@@ -31,6 +30,7 @@ from meshcert.proxy import (
 )
 from meshcert.routes import Target
 from meshcert.san import Dns, Uri
+from meshcert.tls_sources import CertificateFile, SdsSecret, TlsCertificate, TrustFile
 
 
 @pytest.fixture

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from meshcert.cli.options import ChosenMesh
-from meshcert.contract.tls_sources import CertificateFile, SdsSecret, TrustFile
 from meshcert.mesh import Mesh, proxy_settings, read_mesh
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.edges.edges import edges_of, refused_of
 from meshcert.mesh.edges.permission import callers_of, listeners_of, permission
 from meshcert.proxy import BackendTls, ListenerTls, ProxySettings, TlsMode
 from meshcert.san import Dns
+from meshcert.tls_sources import CertificateFile, SdsSecret, TrustFile
 from tests.meshcert.mesh.mesh_slips import (
     BACKEND,
     CLIENT,
