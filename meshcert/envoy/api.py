@@ -35,5 +35,10 @@ def extension(name: str, type_url: str, **fields: Any) -> Json:
 
 
 def duration(seconds: float) -> str:
-    """``google.protobuf.Duration`` in its JSON form, for example ``0.2s``."""
-    return f"{seconds:g}s"
+    """
+    ``google.protobuf.Duration`` in its JSON form, for example ``0.2s``.
+
+    Envoy counts in milliseconds and takes no exponents. What is shorter is a millisecond: 0 would be no limit.
+    """
+    shown = f"{max(seconds, 0.001) if seconds > 0 else seconds:.3f}"
+    return f"{shown.rstrip('0').rstrip('.')}s"

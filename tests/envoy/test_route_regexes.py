@@ -59,6 +59,11 @@ REFUSED = (
     r"/\u0041",
     r"/\<a",
     "/a\\",
+    r"/\x{100}",
+    r"/[\x{10ffff}]",
+    "/[[:letter:]]",
+    "/[a--]",
+    "/(?P<é>a)",
 )
 RE2_SAYS = r"bad repetition|invalid |missing [\])]|trailing |unexpected \)"
 """RE2's own words, which Envoy passes on."""
