@@ -32,6 +32,7 @@ The errors that this package raises.
         ├── IdentityMissing          a certificate, secret or CA does not exist
         ├── IdentityUnreadable       an identity's row in the table of identities makes no sense
         ├── RouteTableUnusable       routes that make no sense, or lead where a task has no cluster
+        ├── StoredSettingsUnusable   a proxy's settings in Amazon S3 are not what the task definition names
         └── AwsRefused               AWS refused a request
             └── AccessDenied             a right is missing; a fresh role may get it in a minute
 
@@ -293,6 +294,21 @@ class RouteTableUnusable(Rejected):
         self.subject = subject
         self.problem = problem
         super().__init__(f"the routes of {subject} cannot be used: {problem}. Deploy the services stack again")
+
+
+class StoredSettingsUnusable(Rejected):
+    """
+    A proxy's settings in Amazon S3 that are not what the task definition names.
+
+    Args:
+        uri: Where they are, ``s3://BUCKET/KEY``.
+        problem: What is wrong with them.
+    """
+
+    def __init__(self, uri: str, problem: str) -> None:
+        self.uri = uri
+        self.problem = problem
+        super().__init__(f"the proxy settings in {uri} cannot be used: {problem}. Deploy the services stack again")
 
 
 class SecretMalformed(Rejected):

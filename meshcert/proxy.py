@@ -13,14 +13,6 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from meshcert.bounded_json import read_json
-from meshcert.contract.tls_sources import (
-    CertificateFile,
-    TlsCertificate,
-    TlsTrust,
-    TrustFile,
-    read_tls_certificate,
-    read_tls_trust,
-)
 from meshcert.host_policies import ConnectionPool, HealthCheck, OutlierDetection
 from meshcert.request_log import RequestLog
 from meshcert.routes import (
@@ -35,6 +27,14 @@ from meshcert.routes import (
 )
 from meshcert.san import San, parse_sans
 from meshcert.timeouts import ProtocolTimeouts, Timeouts
+from meshcert.tls_sources import (
+    CertificateFile,
+    TlsCertificate,
+    TlsTrust,
+    TrustFile,
+    read_tls_certificate,
+    read_tls_trust,
+)
 
 SCHEMA = 1
 ACKNOWLEDGE_EVERY_S = 300.0
@@ -165,6 +165,7 @@ class Backend(NamedTuple):
             resolved by DNS.
         outlier_detection: When a task is left out because of what it answers; None: never.
         health_check: How each task is asked whether it is well; None: not at all.
+        one_host: Whether all addresses of ``host`` are one host, for example a load balancer; otherwise each is a task.
     """
 
     name: str
@@ -175,6 +176,7 @@ class Backend(NamedTuple):
     cloud_map_service: str = ""
     outlier_detection: OutlierDetection | None = None
     health_check: HealthCheck | None = None
+    one_host: bool = False
 
 
 class Route(NamedTuple):
@@ -403,7 +405,7 @@ _LATER: dict[type, tuple[str, ...]] = {
         "judges_paths",
         "sds_socket_path",
     ),
-    Backend: ("outlier_detection", "health_check"),
+    Backend: ("outlier_detection", "health_check", "one_host"),
 }
 """
 Fields that came later, and are written only if they are set.

@@ -19,26 +19,26 @@ from meshcert.contract.environment import (
     LOOPBACK_ADDRESS,
     MATERIAL_DIR,
     PROXY,
+    PROXY_FROM,
     START_DEADLINE,
 )
 from meshcert.contract.stopping import LONGEST_DRAIN_S
-from meshcert.contract.tls_sources import SdsSecret, is_path
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import DeliveryMode, ProxySettings, TlsMode
 from meshcert.san import SanInvalid
+from meshcert.tls_sources import LONGEST_SOCKET_PATH, SdsSecret, is_path
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
-    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.proxy import Route
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 REGION = "AWS_REGION"
 
 DEFAULT_START_DEADLINE_S = 60.0
-LONGEST_SOCKET_PATH = 107
-"""Most bytes of a socket's path; ``sun_path`` of unix(7) is one longer, for the zero at its end."""
+_LONGEST_START_DEADLINE_S = 3600.0
 PROTOCOLS = ("http", "http2", "grpc", "tcp")
 
 _REDEPLOY = "The services stack writes it: deploy that again"
@@ -64,15 +64,18 @@ class Settings(NamedTuple):
     start_deadline_s: float
 
     @classmethod
-    def from_environ(cls, environ: Mapping[str, str]) -> Settings:
+    def from_environ(cls, environ: Mapping[str, str], stored: str = "") -> Settings:
         """
         Read a container's environment.
+
+        Args:
+            stored: The proxy's settings, if the environment only names the object that holds them.
 
         Raises:
             SettingsInvalid: With every fault of every variable.
         """
         faults: list[Fault] = []
-        proxy = _proxy(environ.get(PROXY, ""), faults)
+        proxy = _proxy(environ, stored, faults)
         region = environ.get(REGION, "")
         if not region:
             faults.append(Fault(REGION, "it is not set", "ECS sets it on Fargate; elsewhere set it in the task"))
@@ -87,7 +90,7 @@ class Settings(NamedTuple):
         except ValueError:
             problem = f"{environ[CA_BUNDLE]} is no file that can be read"
             faults.append(Fault(CA_BUNDLE, problem, "Leave it out to trust the system's CAs"))
-        start_deadline_s = _seconds(environ, START_DEADLINE, DEFAULT_START_DEADLINE_S, 3600.0, faults)
+        deadline_s = _seconds(environ, START_DEADLINE, DEFAULT_START_DEADLINE_S, _LONGEST_START_DEADLINE_S, faults)
         _seconds(environ, DRAIN, 0.0, LONGEST_DRAIN_S, faults)
         log_level = environ.get(LOG_LEVEL) or DEFAULT_LEVEL
         if log_level not in LEVELS:
@@ -102,23 +105,48 @@ class Settings(NamedTuple):
         addresses = _addresses(environ, paths, faults)
         if faults or proxy is None or endpoint is None:
             raise SettingsInvalid("environment", tuple(faults))
-        return cls(proxy, region, endpoint, addresses, paths, start_deadline_s)
+        return cls(proxy, region, endpoint, addresses, paths, deadline_s)
 
 
-def _proxy(text: str, faults: list[Fault]) -> ProxySettings | None:
+def start_deadline_s(environ: Mapping[str, str]) -> float:
+    """Longest time from the start until the secrets are installed, seconds; the default if the environment is wrong."""
+    faults: list[Fault] = []
+    seconds = _seconds(environ, START_DEADLINE, DEFAULT_START_DEADLINE_S, _LONGEST_START_DEADLINE_S, faults)
+    return DEFAULT_START_DEADLINE_S if faults else seconds
+
+
+def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> ProxySettings | None:
+    text, place = environ.get(PROXY, ""), PROXY
+    if uri := environ.get(PROXY_FROM):
+        if text:
+            faults.append(Fault(PROXY, f"{PROXY_FROM} is set too", _REDEPLOY))
+        text, place = stored, PROXY_FROM
+        if not text:
+            faults.append(_not_fetched(uri))
+            return None
     if not text:
         faults.append(Fault(PROXY, "it is not set", _REDEPLOY))
         return None
     try:
         proxy = ProxySettings.from_json(text)
     except SanInvalid as error:
-        faults.append(Fault(f"{PROXY}.{error.place}", error.problem, _REDEPLOY))
+        faults.append(Fault(f"{place}.{error.place}", error.problem, _REDEPLOY))
         return None
     except ValueError as error:
-        faults.append(Fault(PROXY, str(error), _REDEPLOY))
+        faults.append(Fault(place, str(error), _REDEPLOY))
         return None
-    faults += [Fault(f"{PROXY}.{place}", problem, _REDEPLOY) for place, problem in _inconsistencies(proxy)]
+    faults += [Fault(f"{place}.{part}", problem, _REDEPLOY) for part, problem in _inconsistencies(proxy)]
     return proxy
+
+
+def _not_fetched(uri: str) -> Fault:
+    from meshcert.documents.stored_settings import SettingsObject  # where settings are not stored, nobody needs it
+
+    try:
+        SettingsObject.from_uri(uri)
+    except ValueError as error:
+        return Fault(PROXY_FROM, str(error), _REDEPLOY)
+    return Fault(PROXY_FROM, "it was not fetched, because of the other faults", "Mend those")
 
 
 def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.contract.environment import PROXY
+from meshcert.contract.environment import PROXY, PROXY_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,8 +37,11 @@ def is_wanted(environ: Mapping[str, str]) -> bool:
     """
     Return whether this container's secrets are delivered over a socket.
 
-    If the settings cannot be read, they are not; the watcher reports what is wrong.
+    If the settings cannot be read, they are not; the watcher reports what is wrong. Settings that are still to be
+    fetched may want it.
     """
+    if environ.get(PROXY_FROM):
+        return True
     text = environ.get(PROXY, "")
     if '"sds"' not in text:
         return False  # the word decides nothing, but without it Envoy need not wait for the parser to load

@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.contract import exit_codes
-from meshcert.contract.environment import LOG_LEVEL, MATERIAL_DIR
+from meshcert.contract.environment import LOG_LEVEL, MATERIAL_DIR, PROXY_FROM
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -90,7 +90,7 @@ def _run(arguments: WatcherArguments) -> int:
     process.hide_memory()
     log = relayed_log(arguments.environ.get(LOG_LEVEL, ""))
     try:
-        settings = Settings.from_environ(arguments.environ)
+        settings = Settings.from_environ(arguments.environ, _stored_settings(arguments, aws))
         assert aws is not None
         parts = _Parts(arguments, settings, aws, log)
         deadline = arguments.started + settings.start_deadline_s
@@ -145,6 +145,15 @@ def _begin_aws(environ: Mapping[str, str]) -> _Aws | None:
         return _Aws(environ)
     except ValueError:
         return None
+
+
+def _stored_settings(arguments: WatcherArguments, aws: _Aws | None) -> str:
+    """The proxy's settings, if the environment only names them; empty if it does not, or if it is wrong."""
+    if aws is None or not arguments.environ.get(PROXY_FROM):
+        return ""
+    from entrypoint.stored_settings import fetch_settings  # few proxies have so many settings
+
+    return fetch_settings(arguments.environ, arguments.started, aws.session)
 
 
 class _Parts:
@@ -241,7 +250,9 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
     by_dns = parts.discovery.found_by_dns if parts.discovery else tuple
     standings = Standings(proxy, secrets, _admin(settings), by_dns)
     rotation = Rotation(proxy, secrets, parts.source, trial=trial, standings=standings, log=log)
-    acknowledgements = acknowledgement_writer(settings, arguments.environ, aws.platform, aws.session, log)
+    acknowledgements = acknowledgement_writer(
+        settings, arguments.environ, aws.platform, aws.session, log, files=standings.files
+    )
     routes = parts.routes
     if routes is None:
         return Polling(proxy.poll_interval_s, rotation.look, standings, acknowledgements)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from evidence.fixtures.key_files import plain_key
 from evidence.fixtures.pki import Hierarchy
-from evidence.fixtures.sds_server import open_key
 from evidence.policies.meshes import CALLERS, CERTIFICATES, MESH, TELLERS
 from meshcert import naming
 
@@ -36,5 +36,5 @@ def give_certificates(api: SecretsApi, folder: Path, agent: SdsServer) -> None:
             api.publish(naming.identity_secret(MESH, name), acm.issue(names))
             in_file = file.issue(names)
             (folder / f"{name}.pem").write_text(in_file.presented_chain)
-            (folder / f"{name}.key").write_text(open_key(in_file))
+            (folder / f"{name}.key").write_text(plain_key(in_file))
             agent.give_certificate(name, sds.issue(names))

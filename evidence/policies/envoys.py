@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
@@ -9,8 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from entrypoint import healthcheck
 from evidence.fixtures.cloud_map import CloudMap
-from evidence.fixtures.container import Container, eventually, request
+from evidence.fixtures.container import Container, eventually
 from evidence.fixtures.sds_server import SdsServer
 from evidence.fixtures.secrets_api import SecretsApi
 from evidence.policies.certificates import NAMES, give_certificates
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from evidence.policies.matrix import Cell
 
 _AT_ONCE = 8
+_WITHIN_S = 120.0
+"""Until both have started, each with a TLS context for every cell, and until a request or a line in a log has come."""
 
 
 class Seen(NamedTuple):
@@ -94,13 +98,29 @@ def observe(image: Path, folder: Path, new_address: Callable[[], str], cells: Se
         cloud_map.records[HOST] = [teller.address]
         opened.enter_context(_application(teller.address, told))
         for container in (teller, edge):
-            container.wait_until_healthy()
+            _wait_until_healthy(container)
         with ThreadPoolExecutor(_AT_ONCE) as callers:
-            asked = callers.map(lambda cell: request(edge.address, EDGE_PORT, f"/{cell.key}"), cells)
-            statuses = {cell: status for cell, (status, _) in zip(cells, asked, strict=True)}
+            statuses = dict(zip(cells, callers.map(lambda cell: _status(edge, cell), cells), strict=True))
         with suppress(AssertionError):  # log lines come late; whatever is not as expected even then is what was seen
-            eventually(lambda: not faults(_look(edge, teller, statuses, told)), "everything as expected")
+            eventually(lambda: not faults(_look(edge, teller, statuses, told)), "all as expected", _WITHIN_S)
         return _look(edge, teller, statuses, told)
+
+
+def _wait_until_healthy(container: Container) -> None:
+    def started() -> bool:
+        return container.process.poll() is not None or healthcheck.healthy(container.environment)
+
+    eventually(started, "healthy", _WITHIN_S)
+    container.wait_until_healthy()
+
+
+def _status(edge: Container, cell: Cell) -> int:
+    connection = http.client.HTTPConnection(edge.address, EDGE_PORT, timeout=_WITHIN_S)
+    try:
+        connection.request("GET", f"/{cell.key}")
+        return connection.getresponse().status
+    finally:
+        connection.close()
 
 
 def faults(seen: Mapping[Cell, Seen]) -> dict[str, tuple[str, ...]]:

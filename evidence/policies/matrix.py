@@ -28,7 +28,7 @@ class Policy(StrEnum):
     """The caller's client policy for the backend."""
 
     NONE = "none"
-    OTHER_PORT = "for another port"
+    OTHER_PORT = "other port"
     NOT_ENFORCED = "`enforce: false`"
     ENFORCED = "`enforce: true`"
 

@@ -16,26 +16,21 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
 MESH = "policies"
-HOST = "teller.policies.local"
-"""Where the listener is found; its certificates have this name, but for ``Names.ELSEWHERE``."""
-LISTED = "ledger.policies.local"
-"""Another name in all its certificates: what is listed takes the place of the host."""
-CALLER = "edge.policies.local"
-"""The name in the caller's certificates."""
-OTHER = "other.policies.local"
-"""A name that another certificate of either hierarchy has."""
+HOST, LISTED, MOVED, OTHER = (f"{name}.policies.local" for name in ("teller", "ledger", "moved", "other"))
+"""Where the listener is found, and further names of its hierarchy's certificates: what is listed replaces the host."""
+CALLER, STRANGER = "edge.policies.local", "stranger.policies.local"
+"""The names of the callers' hierarchy."""
 EDGE_PORT = 9080
 APPLICATION_PORT = 8080
 TELLERS, CALLERS = "tellers", "callers"
 """The hierarchies."""
-_FIRST_PORT = 10_000
-_PORTS = {cell: _FIRST_PORT + number for number, cell in enumerate(CELLS)}
-
 CERTIFICATES: dict[str, dict[str, tuple[str, ...]]] = {
-    TELLERS: {"teller": (HOST, LISTED), "elsewhere": (LISTED,), "other": (OTHER,)},
-    CALLERS: {"caller": (CALLER,), "stranger": (OTHER,)},
+    TELLERS: {"teller": (HOST, LISTED), "elsewhere": (MOVED,), "other": (OTHER,)},
+    CALLERS: {"caller": (CALLER,), "stranger": (STRANGER,)},
 }
 """By hierarchy, the certificates with their names; nobody presents ``other`` and ``stranger``."""
+_FIRST_PORT = 10_000
+_PORTS = {cell: _FIRST_PORT + number for number, cell in enumerate(CELLS)}
 
 
 class PolicyMeshes:
@@ -50,6 +45,11 @@ class PolicyMeshes:
         self._folder = folder
         self.sds_socket = str(folder / "agent.sock")
         """Path of the socket at which Envoy asks the agent."""
+        self._proxy = {
+            "volumes": [{"container_path": str(folder)}],
+            "sds_socket_path": self.sds_socket,
+            "agent": {"image": "acme/agent:1"},
+        }
 
     def values(self, cell: Cell) -> dict[str, Any]:
         """The mesh file: a gateway ``edge`` that calls a node ``teller``."""
@@ -80,10 +80,11 @@ class PolicyMeshes:
             },
             "virtual_nodes": {"teller": {"service_discovery": {"dns": HOST}, "listeners": [listener]}},
             "services": {
-                "edge": {"virtual_gateway": "edge"},
+                "edge": {"virtual_gateway": "edge", "proxy": self._proxy},
                 "teller": {
                     "virtual_node": "teller",
                     "application": {"image": "acme/teller:1", "port": APPLICATION_PORT},
+                    "proxy": self._proxy,
                 },
             },
         }
@@ -111,7 +112,7 @@ class PolicyMeshes:
             "certificate": {"identity": name} if cell.source is Source.ACM else self._certificate(cell.source, name),
         }
         if cell.server is Server.MUTUAL:
-            listed = {Names.RIGHT: CALLER, Names.WRONG: CALLER, Names.STRANGER: OTHER}.get(cell.names)
+            listed = {Names.RIGHT: CALLER, Names.WRONG: CALLER, Names.STRANGER: STRANGER}.get(cell.names)
             tls["validation"] = self._validation(cell.source, CALLERS, listed)
         return tls
 

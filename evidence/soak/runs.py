@@ -16,6 +16,7 @@ from evidence.soak.hostile_definitions import spoil_definitions
 from evidence.soak.hostile_input import spoil_all
 from evidence.soak.kills import kill_all
 from evidence.soak.long_tests import run_all
+from evidence.soak.policies import try_all_policies
 from evidence.soak.report import Outcome
 from evidence.soak.rollbacks import roll_back_often
 from meshcert.proxy import RotationMode
@@ -135,6 +136,12 @@ def kills(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     return kill_all(say, seed)
 
 
+def policies(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """Every client policy before every listener, each with certificates from everywhere and names right and wrong."""
+    del folder, seed
+    return try_all_policies(say)
+
+
 def hostile_definitions(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """Spoiled definitions of App Mesh, in every form that the import reads."""
     del folder
@@ -150,6 +157,7 @@ def hostile_input(folder: Path, say: Callable[[str], object], seed: int) -> Outc
 RUNS: dict[str, Callable[[Path, Callable[[str], object], int], Outcome]] = {
     run.__name__: run
     for run in (
+        policies,
         long_tests,
         simulation,
         rollbacks,

@@ -20,5 +20,8 @@ READINESS_PORT = 9902
 WAYS_IN_PORT = 9903
 """TCP port on the loopback address where the readiness container asks the entrypoint to open the ways in."""
 
+PUBLIC_ROOTS = "/etc/ssl/certs/ca-certificates.crt"
+"""The public CAs in the image, PEM: where Debian's package ca-certificates has them."""
+
 READY_FILE = "ready"
 """In the readiness container's material folder while the application answers: the health check looks for it."""

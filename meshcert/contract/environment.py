@@ -13,6 +13,8 @@ MESH = "MESHCERT_MESH"
 
 PROXY = "MESHCERT_PROXY"
 """The proxy's settings: :class:`meshcert.proxy.ProxySettings` as JSON."""
+PROXY_FROM = "MESHCERT_PROXY_FROM"
+"""Instead of it, if it would be too long: the object that holds it (:mod:`meshcert.documents.stored_settings`)."""
 MATERIAL_DIR = "MESHCERT_MATERIAL_DIR"
 LISTEN_ADDRESS = "MESHCERT_LISTEN_ADDRESS"
 LOOPBACK_ADDRESS = "MESHCERT_LOOPBACK_ADDRESS"

@@ -2,8 +2,8 @@
 The custom resource ``Custom::MeshcertRoutes``: the route table of one service.
 
 Its properties are ``Mesh``, ``Service``, ``Version`` (SHA-256) and ``Document`` (as
-:meth:`meshcert.route_table.RouteTable.packed` writes it). A deploy that goes back sends the earlier document again, so
-the row goes back with it; the later one stays beside it for tasks that are on their way out.
+:meth:`meshcert.documents.route_table.RouteTable.packed` writes it). A deploy that goes back sends the earlier document
+again, so the row goes back with it; the later one stays beside it for tasks that are on their way out.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from meshcert.documents.route_table import read_route_table
 from meshcert.errors import Fault, MeshcertError, RequestInvalid, RouteTableUnusable
-from meshcert.route_table import read_route_table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -31,6 +31,15 @@ class Addresses(NamedTuple):
     endpoints_directory: str = ""
     routes_directory: str = ""
 
+    @property
+    def own_range(self) -> tuple[str, int]:
+        """
+        The addresses that lead back into the task: the first of them, and the length of their prefix.
+
+        Where tasks share a loopback network, a task has one address of it.
+        """
+        return ("127.0.0.0", 8) if self.loopback == LOOPBACK else (self.loopback, 32)
+
 
 def socket_address(address: str, port: int) -> dict[str, Any]:
     """``core.v3.Address.socket_address``."""

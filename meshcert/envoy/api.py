@@ -22,6 +22,11 @@ HTTP_PROTOCOL_OPTIONS = f"{_PREFIX}upstreams.http.v3.HttpProtocolOptions"
 STDOUT_ACCESS_LOG = f"{_PREFIX}access_loggers.stream.v3.StdoutAccessLog"
 CEL_FILTER = f"{_PREFIX}access_loggers.filters.cel.v3.ExpressionFilter"
 DNS_CLUSTER = f"{_PREFIX}clusters.dns.v3.DnsCluster"
+DYNAMIC_CLUSTER = f"{_PREFIX}clusters.dynamic_forward_proxy.v3.ClusterConfig"
+DYNAMIC_FILTER = f"{_PREFIX}filters.http.dynamic_forward_proxy.v3.FilterConfig"
+RBAC = f"{_PREFIX}filters.http.rbac.v3.RBAC"
+RBAC_OF_ROUTE = f"{_PREFIX}filters.http.rbac.v3.RBACPerRoute"
+UPSTREAM_ADDRESS = f"{_PREFIX}rbac.matchers.upstream_ip_port.v3.UpstreamIpPortMatcher"
 CARES_RESOLVER = f"{_PREFIX}network.dns_resolver.cares.v3.CaresDnsResolverConfig"
 DOWNSTREAM_CONNECTIONS = f"{_PREFIX}resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig"
 
@@ -35,10 +40,5 @@ def extension(name: str, type_url: str, **fields: Any) -> Json:
 
 
 def duration(seconds: float) -> str:
-    """
-    ``google.protobuf.Duration`` in its JSON form, for example ``0.2s``.
-
-    Envoy counts in milliseconds and takes no exponents. What is shorter is a millisecond: 0 would be no limit.
-    """
-    shown = f"{max(seconds, 0.001) if seconds > 0 else seconds:.3f}"
-    return f"{shown.rstrip('0').rstrip('.')}s"
+    """``google.protobuf.Duration`` in its JSON form: decimal, nine places at most, for example ``0.2s``."""
+    return f"{seconds:.9f}".rstrip("0").removesuffix(".") + "s"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.envoy.addresses import Addresses, socket_address
-from meshcert.envoy.api import CARES_RESOLVER, DOWNSTREAM_CONNECTIONS, Json, extension
+from meshcert.envoy.api import DOWNSTREAM_CONNECTIONS, Json, extension
 from meshcert.envoy.clusters import application_cluster, backend_cluster, sds_cluster
+from meshcert.envoy.dns_resolver import dns_resolver
 from meshcert.envoy.http.matching import MOST_REGEX_PROGRAM
+from meshcert.envoy.http.undeclared import undeclared_cluster
 from meshcert.envoy.listeners import ingress_listener
 from meshcert.envoy.observing.admin import admin
 from meshcert.envoy.observing.metrics import metrics_cluster, metrics_listener
@@ -17,6 +18,7 @@ from meshcert.envoy.ways_in import readiness_listeners, ways_in_source
 from meshcert.proxy import DeliveryMode
 
 if TYPE_CHECKING:
+    from meshcert.envoy.addresses import Addresses
     from meshcert.proxy import ProxySettings
 
 MAX_DOWNSTREAM_CONNECTIONS = 50_000
@@ -34,6 +36,8 @@ def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
         clusters.append(sds_cluster(settings.sds_socket_path, USERS_SDS_CLUSTER))
     if settings.metrics_port:
         clusters.append(metrics_cluster(addresses))
+    if settings.egress_port and settings.egress_allow_all:
+        clusters.append(undeclared_cluster(addresses))
     result: Json = {
         "node": {"id": f"{settings.mesh}/{settings.service}/{settings.name}", "cluster": settings.service},
         "admin": admin(addresses),
@@ -67,9 +71,7 @@ def bootstrap(settings: ProxySettings, addresses: Addresses) -> Json:
     }
     if settings.awaits_application:
         result["dynamic_resources"] = {"lds_config": ways_in_source(addresses)}
-    if addresses.dns_resolver:
-        result["typed_dns_resolver_config"] = _resolver(addresses.dns_resolver)
-    return result
+    return result | dns_resolver(addresses)
 
 
 def _listeners(settings: ProxySettings, addresses: Addresses) -> list[Json]:
@@ -80,14 +82,3 @@ def _listeners(settings: ProxySettings, addresses: Addresses) -> list[Json]:
     if settings.awaits_application:
         return [*readiness_listeners(settings, addresses), *own]
     return [*(ingress_listener(listener, settings, addresses) for listener in settings.listeners), *own]
-
-
-def _resolver(address: str) -> Json:
-    host, _, port = address.rpartition(":")
-    return extension(
-        "envoy.network.dns_resolver.cares",
-        CARES_RESOLVER,
-        resolvers=[socket_address(host, int(port))],
-        # Cloud Map's names are complete; a search list would only add queries.
-        dns_resolver_options={"no_default_search_domain": True},
-    )

@@ -71,7 +71,7 @@ def _found_by_api(backend: Backend, settings: ProxySettings, addresses: Addresse
     """The part of an EDS cluster."""
     source = endpoint_source(backend.name, settings, addresses)
     return {
-        **_limits(backend.name),
+        **limits(backend.name),
         "type": "EDS",
         "eds_cluster_config": {"eds_config": source},
         **host_health(backend),
@@ -79,7 +79,12 @@ def _found_by_api(backend: Backend, settings: ProxySettings, addresses: Addresse
 
 
 def _found_by_dns(backend: Backend) -> Json:
-    """The part of a DNS cluster (``clusters.dns.v3.DnsCluster``)."""
+    """
+    The part of a DNS cluster (``clusters.dns.v3.DnsCluster``).
+
+    Of one host each new connection takes the first address of the last answer, and connections to addresses that DNS
+    names no more live on (Envoy's LOGICAL_DNS): load balancers and CDNs answer differently each time.
+    """
     is_judged = backend.outlier_detection or backend.health_check
     return _cluster(backend.name, backend.host, backend.port) | {
         **(host_health(backend) if is_judged else {}),
@@ -88,6 +93,7 @@ def _found_by_dns(backend: Backend) -> Json:
             DNS_CLUSTER,
             dns_lookup_family="V4_ONLY",
             dns_refresh_rate=duration(DNS_REFRESH_S),
+            **({"all_addresses_in_single_endpoint": True} if backend.one_host else {}),
             dns_failure_refresh_rate={"base_interval": "0.2s", "max_interval": duration(DNS_REFRESH_S)},
         ),
     }
@@ -113,10 +119,11 @@ def sds_cluster(socket_path: str, name: str = SDS_CLUSTER) -> Json:
 def _cluster(name: str, host: str, port: int) -> Json:
     endpoint = {"endpoint": {"address": socket_address(host, port)}}
     assignment = {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]}
-    return {**_limits(name), "load_assignment": assignment}
+    return {**limits(name), "load_assignment": assignment}
 
 
-def _limits(name: str) -> Json:
+def limits(name: str) -> Json:
+    """Fields of every cluster: its name, and circuit breakers that never open."""
     return {
         "name": name,
         "connect_timeout": duration(CONNECT_TIMEOUT_S),
@@ -142,6 +149,21 @@ def _circuit_breaker() -> Json:
 def _pool(pool: ConnectionPool) -> Json:
     """The declared limits; they protect the application, so what is over them gets 503 at once."""
     return {name: limit for name, limit in pool._asdict().items() if limit}
+
+
+def spoken_as_asked(idle_s: float) -> Json:
+    """``Cluster.typed_extension_protocol_options`` for hosts that speak what their clients do."""
+    return {
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+                "@type": HTTP_PROTOCOL_OPTIONS,
+                "common_http_protocol_options": {"idle_timeout": duration(idle_s)},
+                # Envoy takes no dynamic cluster without; in plain text they do nothing.
+                "upstream_http_protocol_options": {"auto_sni": True, "auto_san_validation": True},
+                "use_downstream_protocol_config": {"http_protocol_options": {}, "http2_protocol_options": {}},
+            }
+        }
+    }
 
 
 def _http_protocol_options(protocol: str, idle_s: float, max_connection_duration_s: float) -> Json:

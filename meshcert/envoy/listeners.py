@@ -35,6 +35,14 @@ HANDSHAKE_TIMEOUT_S = 10.0
 """Longest time for a TLS handshake, seconds. Envoy has no limit of its own: a silent client would stay connected."""
 TCP_EARLY_BYTES = 16_384
 """Bytes that a client may send before its upstream connection is established: one TLS record."""
+SILENT_CLIENT_S = 0.5
+"""
+How long a PERMISSIVE ``tcp`` listener waits for a client's first bytes, seconds; a silent one is then served in plain
+text.
+
+A client of SMTP, MySQL or FTP waits for the server's greeting, and Envoy for its first bytes, which tell TLS from plain
+text. Over TLS a client always speaks first.
+"""
 
 
 def ingress_listener(listener: Listener, settings: ProxySettings, addresses: Addresses) -> Json:
@@ -60,11 +68,17 @@ def ingress_listener(listener: Listener, settings: ProxySettings, addresses: Add
         return result | {"filter_chains": [encrypted]}
     return result | {
         "listener_filters": [extension("envoy.filters.listener.tls_inspector", TLS_INSPECTOR)],
+        **(_serves_silent_clients() if listener.protocol == "tcp" else {}),
         "filter_chains": [
             {"filter_chain_match": {"transport_protocol": "tls"}, **encrypted},
             {"filter_chain_match": {"transport_protocol": "raw_buffer"}, **plain},
         ],
     }
+
+
+def _serves_silent_clients() -> Json:
+    """Fields of ``Listener``; without them Envoy ends the connection of a client that says nothing for 15 seconds."""
+    return {"listener_filters_timeout": duration(SILENT_CLIENT_S), "continue_on_listener_filters_timeout": True}
 
 
 def _network_filter(listener: Listener, settings: ProxySettings, addresses: Addresses, *, tls: bool) -> Json:

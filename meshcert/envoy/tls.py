@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.contract.tls_sources import SdsSecret
 from meshcert.envoy.api import DOWNSTREAM_TLS, UPSTREAM_TLS, Json, extension
 from meshcert.envoy.secrets import certificate_name, roots_name, users_secret
 from meshcert.san import Dns
+from meshcert.tls_sources import PublicRoots, SdsSecret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.envoy.secrets import SecretSource
     from meshcert.proxy import Backend, BackendTls, ListenerTls
     from meshcert.san import San
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 ALPN = {"http": ["h2", "http/1.1"], "http2": ["h2"], "grpc": ["h2"]}
 """The protocols that a listener offers by ALPN, by its own protocol; ``tcp`` offers none."""
@@ -51,7 +51,7 @@ def upstream_socket(backend: Backend, tls: BackendTls, source: SecretSource) -> 
 
     ``sni`` is the backend's host. Its certificate must carry that name, too, unless the settings list others. No
     session is kept (``max_session_keys``): the backend is judged at every connection. Without ``trust`` there is no
-    validation context, and Envoy takes every certificate.
+    validation context, and Envoy takes every certificate. Public roots are no secret: they stand in the image.
     """
     names = tls.subject_alternative_names or (Dns(backend.host),)
     common = _common_tls_context(tls.certificate, tls.trust, names, source)
@@ -73,7 +73,12 @@ def _common_tls_context(
             users_secret(certificate) if isinstance(certificate, SdsSecret) else source(certificate_name(certificate))
         )
         common["tls_certificate_sds_secret_configs"] = [presented]
-    if trust:
+    if isinstance(trust, PublicRoots):
+        common["validation_context"] = {
+            "trusted_ca": {"filename": trust.file},
+            "match_typed_subject_alt_names": [_matcher(name) for name in names],
+        }
+    elif trust:
         roots = users_secret(trust) if isinstance(trust, SdsSecret) else source(roots_name(trust))
         if names:
             common["combined_validation_context"] = {

@@ -41,6 +41,12 @@ class Call(NamedTuple):
         """What the file says of the call's TLS; None says nothing (:meth:`meshcert.mesh.mesh.Mesh.tls_of`)."""
         return self.proxy.client_tls(self.backend)
 
+    @property
+    def policy_place(self) -> str:
+        """Place of what the file says, or could say, of the call's TLS."""
+        is_own = self.backend.client_policy or not self.declared_tls
+        return f"{self.place if is_own else f'{self.caller}.backend_defaults'}.client_policy.tls"
+
 
 def backends_of(place: str, proxy: VirtualGateway | VirtualNode) -> Iterator[tuple[str, DeclaredBackend]]:
     """The backends of a proxy with their places: those that it lists, then those that only its gateway routes name."""

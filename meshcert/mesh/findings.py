@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
 from meshcert.mesh.naming import suggestion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from meshcert.mesh.mesh import Mesh
+
+MOST_SUGGESTIONS = 100
+"""Faults of one file that may say which word was meant."""
+_ENDS = re.compile(r"[.\[]")
 
 
 class Findings:
@@ -22,7 +27,10 @@ class Findings:
     """
 
     def __init__(self, doubtful: Iterable[str] = ()) -> None:
-        self._doubtful = set(doubtful)
+        self._doubtful: set[str] = set()
+        self._around_doubts: set[str] = set()
+        for place in doubtful:
+            self.doubt(place)
         self._faults: dict[tuple[str, str], Fault] = {}
 
     @property
@@ -49,6 +57,15 @@ class Findings:
     def doubt(self, place: str) -> None:
         """From now on, report no fault that depends on ``place``: its value is wrong, and the right one is unknown."""
         self._doubtful.add(place)
+        self._around_doubts.update(_around(place))
+
+    def remedy(self, word: str, known: Iterable[str], otherwise: str) -> str:
+        """
+        A remedy for an unknown word: the known one that was probably meant, or ``otherwise``.
+
+        Only for the first faults: comparing words takes long, and no file with so many faults has a typing error.
+        """
+        return suggestion(word, known, otherwise) if len(self._faults) < MOST_SUGGESTIONS else otherwise
 
     def require_known(self, mesh: Mesh, place: str, section: str, name: str) -> bool:
         """
@@ -64,13 +81,18 @@ class Findings:
             return True
         otherwise = f"Declare it under {section}" + (f", or use one of: {', '.join(known)}" if known else "")
         self.add(
-            place, f"{name!r} is not declared under {section}", suggestion(name, known, otherwise), given=(section,)
+            place, f"{name!r} is not declared under {section}", self.remedy(name, known, otherwise), given=(section,)
         )
         self.doubt(place)
         return False
 
     def _is_doubtful(self, ground: str) -> bool:
-        return any(ground == place or ground.startswith((f"{place}.", f"{place}[")) for place in self._doubtful)
+        return ground in self._doubtful or any(place in self._doubtful for place in _around(ground))
 
     def _has_doubts(self, ground: str) -> bool:
-        return any(place.startswith((f"{ground}.", f"{ground}[")) for place in self._doubtful)
+        return ground in self._around_doubts
+
+
+def _around(place: str) -> Iterator[str]:
+    """The places that a place is part of, as text: a name may have dots, too."""
+    return (place[: end.start()] for end in _ENDS.finditer(place))

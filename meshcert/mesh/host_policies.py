@@ -1,14 +1,15 @@
 """
-How much reaches an application at once, and when callers leave one of its tasks out; in App Mesh's fields.
+How callers find an application's tasks, how much reaches it at once, and when they leave one out; in App Mesh's fields.
 
 Limits are those of the App Mesh API (version 2019-01-25).
 """
 
 from __future__ import annotations
 
-from typing import Annotated
+from enum import StrEnum
+from typing import Annotated, Any
 
-from pydantic import Field, Strict
+from pydantic import BeforeValidator, Field, Strict
 
 from meshcert import host_policies
 from meshcert.mesh.part import Limit, Part, Port
@@ -112,3 +113,38 @@ class ListenerHealthCheck(Part, title="HealthCheckPolicy"):
             self.timeout_millis / 1000,
             self.path,
         )
+
+
+class ResponseType(StrEnum):
+    """What the addresses are that DNS answers with (App Mesh's DnsResponseType)."""
+
+    LOADBALANCER = "LOADBALANCER"
+    ENDPOINTS = "ENDPOINTS"
+
+
+class DnsServiceDiscovery(Part):
+    """How callers find hosts by DNS."""
+
+    hostname: str = Field(examples=["ledger.example.com"])
+    """A DNS name; callers use the port of the node's listener."""
+    response_type: ResponseType = ResponseType.LOADBALANCER
+    """`LOADBALANCER`: all addresses lead to one host, as a load balancer's do; `ENDPOINTS`: each address is a task."""
+
+
+def _each_address_a_task(value: Any) -> Any:
+    """A name alone, as files of before have it, with what it means."""
+    return {"hostname": value, "response_type": ResponseType.ENDPOINTS} if isinstance(value, str) else value
+
+
+def _or_a_name(schema: dict[str, Any]) -> None:
+    """In the JSON Schema, a name alone beside the mapping."""
+    schema["anyOf"] = [{"$ref": schema.pop("$ref")}, {"type": "string"}]
+
+
+class ServiceDiscovery(Part):
+    """How callers find a virtual node's tasks."""
+
+    dns: Annotated[DnsServiceDiscovery, BeforeValidator(_each_address_a_task)] = Field(
+        examples=["ledger.example.com"], json_schema_extra=_or_a_name
+    )
+    """A DNS name, each of whose addresses is a task; or its `hostname` and `response_type`, as App Mesh has them."""

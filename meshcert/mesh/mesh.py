@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict
@@ -10,14 +11,14 @@ from pydantic import Field, Strict
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.part import NAME_SCHEMA, OutsideClients, Part, Port
-from meshcert.mesh.proxies import ClientTls, Trust, Validation, VirtualGateway, VirtualNode
+from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
 from meshcert.mesh.services import DeclaredService
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, KeysView
 
     from meshcert.mesh.proxies import DeclaredBackend
     from meshcert.san import San
@@ -136,15 +137,28 @@ class Mesh(Part):
         Raises:
             KeyError: If no service runs it.
         """
-        for name, service in self.services.items():
-            if service.virtual_node == virtual_node:
-                return name
-        raise KeyError(virtual_node)
+        return self._services_of_nodes[virtual_node]
+
+    @cached_property
+    def _services_of_nodes(self) -> dict[str, str]:
+        """The first service that runs each virtual node."""
+        return {service.virtual_node: name for name, service in reversed(self.services.items())}
 
     def host(self, virtual_node: str) -> str:
         """The DNS name of a virtual node's tasks: the one it declares, or the one that Cloud Map gives its service."""
         declared = self.virtual_nodes[virtual_node].service_discovery
-        return declared.dns if declared else f"{self.service_of(virtual_node)}.{self.namespace}"
+        return declared.dns.hostname if declared else f"{self.service_of(virtual_node)}.{self.namespace}"
+
+    def is_outside(self, virtual_node: str) -> bool:
+        """Whether a virtual node is a host outside the mesh: DNS knows it, and no service of the file runs it."""
+        node = self.virtual_nodes.get(virtual_node)
+        runs = any(service.virtual_node == virtual_node for service in self.services.values())
+        return node is not None and node.service_discovery is not None and not runs
+
+    def says_nothing_of(self, virtual_node: str) -> bool:
+        """Whether a virtual node is a host outside the mesh of whose TLS the file says nothing."""
+        node = self.virtual_nodes.get(virtual_node)
+        return node is not None and node.listeners[0].tls is None and self.is_outside(virtual_node)
 
     def cloud_map_service(self, virtual_node: str) -> str:
         """The Cloud Map service of a virtual node's tasks; empty if DNS alone knows them."""
@@ -172,6 +186,24 @@ class Mesh(Part):
         """
         return (hierarchy, *self.hierarchies[hierarchy].also_trust)
 
+    def accepted_names(self, hierarchy: str) -> KeysView[San]:
+        """
+        Every name that is accepted where a hierarchy is trusted, in the file's order.
+
+        Raises:
+            KeyError: If there is no such hierarchy.
+        """
+        return self._accepted_names[hierarchy].keys()
+
+    @cached_property
+    def _accepted_names(self) -> dict[str, dict[San, None]]:
+        names: dict[str, dict[San, None]] = {}
+        for hierarchy in self.hierarchies:
+            trusted = self.trusted(hierarchy)
+            accepted = (identity.names for identity in self.identities.values() if identity.hierarchy in trusted)
+            names[hierarchy] = dict.fromkeys(name for each in accepted for name in each)
+        return names
+
     def listed(self, hierarchy: str) -> tuple[str, ...]:
         """
         The hierarchies of :meth:`trusted` whose CAs write revocation lists.
@@ -186,9 +218,10 @@ class Mesh(Part):
         The hierarchies that every peer of an identity trusts: its certificate may come from any of them.
 
         Returns:
-            Their names; empty if no peer in the mesh checks its certificate.
+            Their names; empty if no peer in the mesh checks its certificate, or only against roots of the user's.
         """
-        bundles = [self.trusted(peer.trust.hierarchy) for peer in self._checks(identity)]
+        hierarchies = (peer.trust.hierarchy for peer in self._checks(identity))
+        bundles = [self.trusted(hierarchy) for hierarchy in hierarchies if hierarchy]
         common = set(bundles[0]).intersection(*bundles[1:]) if bundles else set()
         return tuple(name for name in self.hierarchies if name in common)
 
@@ -224,7 +257,8 @@ class Mesh(Part):
         TLS of a call; None calls in plain text.
 
         A policy that holds for the port decides, as in App Mesh. Where none does, the callee's listener decides: if it
-        speaks TLS, it is called over TLS and checked against its hierarchy. But a PERMISSIVE one with a validation is
+        speaks TLS, it is called over TLS and checked against its hierarchy, or against nothing if its certificate comes
+        from files or an SDS server of the user's. But a PERMISSIVE one with a validation is
         called in plain text, since TLS without a certificate would be refused; a STRICT one, which refuses both, gets
         no plain text.
         """
@@ -239,6 +273,8 @@ class Mesh(Part):
             return None
         if listener.validation and listener.mode is TlsMode.PERMISSIVE:
             return None
+        if not listener.certificate.identity:
+            return NOT_AUTHENTICATED
         identity = self.identities.get(listener.certificate.identity)
         return ClientTls(validation=Validation(trust=Trust(hierarchy=identity.hierarchy))) if identity else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from meshcert.san import LONGEST_DNS_NAME, LONGEST_LABEL
@@ -58,6 +59,7 @@ def host_problem(name: str, namespace: str) -> tuple[str, str] | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def dns_name_problem(name: str, namespace: str = "NAMESPACE") -> tuple[str, str] | None:
     """
     The fault in a DNS name, by the rules of ACM and of meshcert.

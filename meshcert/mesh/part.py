@@ -10,6 +10,7 @@ from pydantic_core import core_schema
 from meshcert.mesh.naming import DNS_NAME, NAME
 from meshcert.san import Dns, San, san_of
 from meshcert.timeouts import LONGEST_TIMEOUT_S
+from meshcert.tls_sources import PATH_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,9 @@ def _text_as(kind: Callable[[str], San]) -> GetPydanticSchema:
 
 DnsName = Annotated[Dns, _text_as(Dns)]
 AnyName = Annotated[San, _text_as(san_of)]
+
+ContainerPath = Annotated[str, Field(pattern=f"^{PATH_PATTERN}$", examples=["/keys/chain.pem"])]
+"""An absolute path in Envoy's container."""
 
 # Hints for editors beyond shape and type; the checks enforce the same rules, with a remedy.
 NAME_SCHEMA: dict[str, Any] = {"pattern": f"^{NAME.pattern}$"}

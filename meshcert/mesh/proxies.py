@@ -6,30 +6,87 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field, Strict
 
+from meshcert.contract.container import PUBLIC_ROOTS
 from meshcert.mesh.access_logging import Logging
-from meshcert.mesh.host_policies import DeclaredConnectionPool, DeclaredOutlierDetection, ListenerHealthCheck
-from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, OutsideClients, Part, Port
+from meshcert.mesh.host_policies import (
+    DeclaredConnectionPool,
+    DeclaredOutlierDetection,
+    ListenerHealthCheck,
+    ServiceDiscovery,
+)
+from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, ContainerPath, OutsideClients, Part, Port
 from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
 from meshcert.mesh.routing.ports import GatewayPort, NodePort
 from meshcert.proxy import TlsMode
+from meshcert.tls_sources import CertificateFile, PublicRoots, SdsSecret, TrustFile
 
 if TYPE_CHECKING:
     from meshcert.san import San
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 
-class IdentityReference(Part):
-    """What a proxy presents."""
+class DeclaredCertificateFile(Part, title="CertificateFile"):
+    """A certificate of yours on a volume; read again at each poll interval, and checked before Envoy gets it."""
 
-    identity: str = Field(examples=["colorteller"])
-    """Name of an identity."""
+    certificate_chain: ContainerPath
+    """Path in Envoy's container: the leaf, then its issuers, PEM."""
+    private_key: ContainerPath
+    """Path of its key, PEM, not encrypted."""
+
+
+class DeclaredTrustFile(Part, title="TrustFile"):
+    """Roots of yours on a volume; read again at each poll interval, and checked before Envoy gets them."""
+
+    certificate_chain: ContainerPath
+    """Path in Envoy's container: certificates of CAs, PEM; at least one of a root."""
+
+
+class DeclaredSdsSecret(Part, title="SdsSecret"):
+    """What an SDS server of yours gives to Envoy; meshcert never sees it."""
+
+    secret_name: Annotated[str, Field(pattern=r"^[!-~]{1,255}$")]
+    """Name under which Envoy asks for it at `services.NAME.proxy.sds_socket_path`."""
+
+
+class DeclaredCertificate(Part, title="Certificate"):
+    """What a proxy presents: exactly one of them."""
+
+    identity: str = Field(default="", examples=["colorteller"])
+    """Name of an identity; or file or sds."""
+    file: DeclaredCertificateFile | None = None
+    """Files of yours; or identity or sds."""
+    sds: DeclaredSdsSecret | None = None
+    """A secret of an SDS server of yours; or identity or file."""
+
+    @property
+    def source(self) -> TlsCertificate:
+        """Where it comes from, as proxies have it."""
+        if self.file:
+            return CertificateFile(self.file.certificate_chain, self.file.private_key)
+        return SdsSecret(self.sds.secret_name) if self.sds else self.identity
 
 
 class Trust(Part):
-    """Whom a proxy believes."""
+    """Whom a proxy believes: exactly one of them."""
 
-    hierarchy: str = Field(examples=["colorgateway"])
-    """Name of a hierarchy: its root is the trust anchor."""
+    hierarchy: str = Field(default="", examples=["colorgateway"])
+    """Name of a hierarchy: its root is the trust anchor; or file or sds."""
+    file: DeclaredTrustFile | None = None
+    """Roots of yours; or hierarchy or sds."""
+    sds: DeclaredSdsSecret | None = None
+    """A validation context of an SDS server of yours; or hierarchy or file."""
+    public_roots: Annotated[bool, Strict()] = False
+    """`true`: the public CAs, as Envoy's image has them, for hosts outside the mesh; or one of the others."""
+
+    @property
+    def source(self) -> TlsTrust:
+        """Where its roots come from, as proxies have it; empty believes everybody."""
+        if self.public_roots:
+            return PublicRoots(PUBLIC_ROOTS)
+        if self.file:
+            return TrustFile(self.file.certificate_chain)
+        return SdsSecret(self.sds.secret_name) if self.sds else self.hierarchy
 
 
 class SanMatch(Part):
@@ -67,7 +124,7 @@ class DeclaredListenerTls(Part, title="ListenerTls"):
 
     mode: TlsMode = TlsMode.STRICT
     """STRICT: TLS only; PERMISSIVE: TLS and plain text; DISABLED: plain text only."""
-    certificate: IdentityReference | None = None
+    certificate: DeclaredCertificate | None = None
     """What the listener presents; needed unless the mode is DISABLED."""
     validation: Validation | None = None
     """How clients' certificates are checked: mutual TLS. Left out: one-way TLS, clients stay anonymous."""
@@ -76,7 +133,7 @@ class DeclaredListenerTls(Part, title="ListenerTls"):
 class ClientTls(Part):
     """TLS towards a backend."""
 
-    certificate: IdentityReference | None = None
+    certificate: DeclaredCertificate | None = None
     """What the proxy presents; needed if the backend's listener has a validation."""
     validation: Validation
     """How the backend's certificate is checked."""
@@ -91,6 +148,10 @@ class ClientPolicy(Part):
 
     tls: ClientTls | None = None
     """Left out: as the backend's listener asks for it: over TLS if it speaks TLS and wants no client certificate."""
+
+
+NOT_AUTHENTICATED = ClientTls(validation=Validation(trust=Trust()))
+"""TLS that believes every certificate; no file can say it, but App Mesh calls some listeners so."""
 
 
 class BackendDefaults(Part):
@@ -197,20 +258,13 @@ class VirtualGateway(Part):
         return (backend.client_policy or self.backend_defaults.client_policy).tls
 
 
-class ServiceDiscovery(Part):
-    """How callers find a virtual node's tasks."""
-
-    dns: str = Field(examples=["ledger.example.com"])
-    """A DNS name, each of whose addresses is a task."""
-
-
 class VirtualNode(Part):
     """A proxy in front of one application."""
 
-    listeners: tuple[NodeListener, ...] = Field(min_length=1, max_length=1)
+    listeners: tuple[NodeListener, ...] = Field(min_length=1, json_schema_extra={"maxItems": 1})
     """Where the mesh reaches it: exactly one listener."""
     service_discovery: ServiceDiscovery | None = None
-    """Left out: by Cloud Map's API. With `dns`, the hosts may be others than a service of this mesh."""
+    """Left out: by Cloud Map's API. With `dns` and without a service that runs it, it is a host outside the mesh."""
     backend_defaults: BackendDefaults = BackendDefaults()
     """What holds for backends without a client_policy."""
     backends: tuple[NodeBackend, ...] = ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming, proxy
+from meshcert.mesh.host_policies import ResponseType
 from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.proxies import VirtualGateway
 from meshcert.mesh.rendered_routes import backend_routes, gateway_routes
@@ -97,6 +98,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         max_connection_duration_s=declared.max_connection_duration_s,
         cut_tcp_sessions=declared.cut_tcp_sessions,
         acknowledgements=naming.acknowledgements_table(mesh.name),
+        sds_socket_path=declared.proxy.sds_socket_path,
         cloud_map_namespace=mesh.http_name if any(backend.cloud_map_service for backend in backends) else "",
     )
 
@@ -123,8 +125,8 @@ def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy
         validation = listener.tls.validation
         tls = proxy.ListenerTls(
             mode=listener.tls.mode,
-            certificate=listener.tls.certificate.identity if listener.tls.certificate else "",
-            trust=validation.trust.hierarchy if validation else "",
+            certificate=listener.tls.certificate.source if listener.tls.certificate else "",
+            trust=validation.trust.source if validation else "",
             subject_alternative_names=validation.names if validation else (),
         )
     return proxy.Listener(
@@ -172,13 +174,13 @@ def _way_out(mesh: Mesh, backend: proxies.DeclaredBackend, way: DeclaredWayOut) 
 
 
 def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
-    listener = mesh.virtual_nodes[call.node].listeners[0]
+    listener, found = mesh.virtual_nodes[call.node].listeners[0], mesh.virtual_nodes[call.node].service_discovery
     port, client = listener.port_mapping, mesh.tls_of(call)
     tls = None
     if client:
         tls = proxy.BackendTls(
-            trust=client.validation.trust.hierarchy,
-            certificate=client.certificate.identity if client.certificate else "",
+            trust=client.validation.trust.source,
+            certificate=client.certificate.source if client.certificate else "",
             subject_alternative_names=client.validation.names,
         )
     return proxy.Backend(
@@ -190,6 +192,7 @@ def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
         cloud_map_service=mesh.cloud_map_service(call.node),
         outlier_detection=listener.outlier_detection.rule if listener.outlier_detection else None,
         health_check=listener.health_check.rule if listener.health_check else None,
+        one_host=bool(found and found.dns.response_type is ResponseType.LOADBALANCER),
     )
 
 

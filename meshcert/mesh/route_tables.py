@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert import naming
+from meshcert.documents.route_table import RouteTable, without_routes
 from meshcert.mesh.rendering import proxy_settings
-from meshcert.route_table import RouteTable, without_routes
 
 if TYPE_CHECKING:
     from meshcert.mesh.mesh import Mesh

@@ -7,8 +7,12 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from meshcert.contract.stopping import DRAIN_S, LONGEST_STOP_S
-from meshcert.mesh.part import Part, Port, Seconds
+from meshcert.mesh.part import ContainerPath, Part, Port, Seconds
 from meshcert.proxy import DeliveryMode, RotationMode
+from meshcert.tls_sources import LONGEST_SOCKET_PATH, PATH_PATTERN
+
+HTTPS = 443
+"""TCP port at which every task may connect to any host, whatever its ``egress``: AWS's APIs are reached there."""
 
 
 class ApplicationHealthCheck(Part, title="HealthCheck"):
@@ -54,6 +58,44 @@ class Application(Part):
     """Where the task may connect to, beside what the mesh itself needs; `[]` is nothing else. Left out: anywhere."""
 
 
+class EfsVolume(Part):
+    """A file system of Amazon EFS, with a mount target in the mesh's network."""
+
+    file_system_id: Annotated[str, Field(pattern=r"^fs-[0-9a-f]{8,40}$", examples=["fs-0123456789abcdef0"])]
+    """Its id."""
+    access_point_id: Annotated[str, Field(pattern=r"^(fsap-[0-9a-f]{8,40})?$")] = ""
+    """Id of an access point, through which the task sees no more than its folder."""
+    root_directory: Annotated[str, Field(pattern=r"^/[!-~]{0,199}$")] = "/"
+    """Folder to mount; with an access point, that one says it."""
+
+
+class ProxyVolume(Part, title="Volume"):
+    """A volume of a task, mounted into Envoy's container read-only."""
+
+    container_path: ContainerPath
+    """Where Envoy's container sees it."""
+    efs: EfsVolume | None = None
+    """Left out: an empty folder of the task, which `agent` fills."""
+
+
+class Agent(Part):
+    """A container of yours beside Envoy's, for example an SDS server; it runs before Envoy starts."""
+
+    image: str = Field(min_length=1, max_length=255, examples=["examples/agent"])
+    """A folder with a Dockerfile, from the repository's root, or else the image to pull."""
+
+
+class DeclaredProxyContainer(Part, title="Proxy"):
+    """What Envoy's container gets from you."""
+
+    volumes: tuple[ProxyVolume, ...] = Field(default=(), max_length=10)
+    """Volumes with certificates and roots of yours."""
+    sds_socket_path: Annotated[str, Field(pattern=f"^({PATH_PATTERN})?$", max_length=LONGEST_SOCKET_PATH)] = ""
+    """Unix socket of an SDS server of yours, on one of the volumes; Envoy asks there for what `sds` names."""
+    agent: Agent | None = None
+    """A container that writes to the volumes that are not EFS's."""
+
+
 class DeclaredService(Part, title="Service"):
     """An ECS service that runs one proxy, and its application if it is a virtual node's."""
 
@@ -63,6 +105,8 @@ class DeclaredService(Part, title="Service"):
     """The virtual node it runs; or virtual_gateway."""
     application: Application | None = None
     """The application; a virtual node needs one, a virtual gateway has none."""
+    proxy: DeclaredProxyContainer = DeclaredProxyContainer()
+    """Volumes and an agent of yours, for certificates from `file` and `sds`."""
     rotation: RotationMode = RotationMode.RELOAD
     """`reload`: running tasks install a new certificate; `redeploy`: a new ECS deployment takes it over."""
     delivery: DeliveryMode = DeliveryMode.FILE

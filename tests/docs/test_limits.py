@@ -7,6 +7,7 @@ import pytest
 from entrypoint.aws import http_exchange, json_api
 from entrypoint.envoy import admin, plain_http
 from meshcert import bounded_json
+from meshcert.documents import stored_settings
 from meshcert.lifecycle.asking import triggers
 from meshcert.material import document
 from meshcert.mesh.reading import loading, source
@@ -19,6 +20,7 @@ BOUNDS = {
         *(source.MOST_BYTES, source.DEEPEST, source.MOST_VALUES, source.LONGEST_NUMBER),
         loading.MOST_FAULTS,
     ),
+    "meshcert/documents/stored_settings.py": (stored_settings.LONGEST_STORED, bounded_json.MOST_BYTES),
     "meshcert/material/document.py": (
         *(document.LONGEST_SECRET, document._MOST_ISSUERS, document._MOST_ROOTS),
         document._LONGEST_PASSPHRASE,

@@ -6,18 +6,25 @@ import re
 
 from entrypoint.readiness import ASK_AGAIN_EVERY_S
 from meshcert.cli.__main__ import cli
+from meshcert.contract.container import USER_ID
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.mesh.checks.network import MOST_RULES
 from meshcert.mesh.issuance import MOST_NAMES
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
-from meshcert.mesh.services import Application, ApplicationHealthCheck, DeclaredService, EgressRule
+from meshcert.mesh.services import (
+    Application,
+    ApplicationHealthCheck,
+    DeclaredProxyContainer,
+    DeclaredService,
+    EgressRule,
+)
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S
 from tests.docs.pages import PAGES, rows
 from tests.stacks.test_sizes import SERVICES
 
 PAGE = "docs/mesh-file.md"
 LIMITS = PAGES["docs/limits.md"]
-IN_WORDS = {"virtual_gateway", "virtual_node", "application"}
+IN_WORDS = {"virtual_gateway", "virtual_node", "application", "proxy"}
 FOR_MESH_FILES = {"check", "schema", "map", "why", "import", "envoy"}
 
 
@@ -42,6 +49,19 @@ def test_every_field_of_a_service_is_on_the_page() -> None:
     }
     for name in IN_WORDS:
         assert f"`{name}`" in PAGES[PAGE]
+
+
+def test_every_field_of_a_services_proxy_is_on_the_page() -> None:
+    """Default and meaning are the mesh file's own; the user who has to read the files, too."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, "| field of `proxy` | default | means |")
+    ]
+
+    assert table == [
+        (name, str(field.default), field.description) for name, field in DeclaredProxyContainer.model_fields.items()
+    ]
+    assert f"has the number {USER_ID}" in PAGES[PAGE]
 
 
 def test_every_field_of_a_health_check_is_on_the_page() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from evidence.fixtures.secrets_api import SecretsApi
-    from tests.envoy.conftest import Start
+    from tests.envoy.conftest import Mesh, Start
 
 PORT, METRICS = 9080, 9464
 
@@ -68,3 +70,26 @@ def test_a_scraper_gets_the_series_of_each_edge(container: Container) -> None:
 def test_nothing_else_is_answered(container: Container, method: str, path: str) -> None:
     """Neither other pages of the admin interface, nor parameters for this one."""
     assert request(container.address, METRICS, path, method)[0] == 404
+
+
+def test_a_scraper_tells_tls_from_plain_text_and_when_certificates_end(mesh: Mesh) -> None:
+    """At a PERMISSIVE listener, after one request over mutual TLS and two in plain text."""
+    (listener,) = teller().listeners
+    permissive = listener._replace(tls=listener.tls._replace(mode=TlsMode.PERMISSIVE))
+    _, node = mesh.start_pair(teller(listeners=(permissive,), metrics_port=METRICS))
+    for _ in range(2):
+        assert request(node.address, PORT)[0] == 200
+
+    ends = {
+        int(dt.datetime.fromisoformat(chain[0]["expiration_time"]).timestamp())
+        for context in json.loads(node.admin("/certs")[1])["certificates"]
+        if (chain := context["cert_chain"])
+    }
+    _, page = request(node.address, METRICS, "/metrics")
+    told = dict(line.rsplit(" ", 1) for line in page.splitlines() if line and not line.startswith("#"))
+    asked = "envoy_http_downstream_rq_total{envoy_http_conn_manager_prefix="
+    assert (told[f'{asked}"ingress_9080_tls"}}'], told[f'{asked}"ingress_9080_plain"}}']) == ("1", "2")
+    assert int(told['envoy_listener_ssl_handshake{envoy_listener_address="ingress_9080"}']) >= 1
+    until = "envoy_listener_ssl_certificate_expiration_unix_time_seconds{envoy_tls_certificate="
+    end = told[f'{until}"identity/colorteller",envoy_listener_address="ingress_9080"}}']
+    assert {int(end)} == ends

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from evidence.fixtures.container import Container
     from evidence.fixtures.secrets_api import SecretsApi
-    from meshcert.route_table import RouteTable
+    from meshcert.documents.route_table import RouteTable
     from tests.envoy.conftest import Start
 
 EGRESS, LOCAL = 15001, 15100

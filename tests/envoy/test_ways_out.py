@@ -5,7 +5,6 @@ from __future__ import annotations
 import http.client
 import socket
 from contextlib import ExitStack
-from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -24,6 +23,7 @@ from evidence.fixtures.proxies import (
     teller,
 )
 from meshcert.proxy import Route, WayOut
+from tests.envoy.greeting_server import GREETING, greeting_server
 from tests.envoy.http_application import application
 
 if TYPE_CHECKING:
@@ -74,29 +74,11 @@ def stage(begin: tuple[Start, SecretsApi], new_address: Callable[[], str]) -> It
         cloud_map.records |= {TELLER_NAME: [callee.address], STORE: [keeper.address]}
         front = start(settings, MESHCERT_DNS_RESOLVER=cloud_map.resolver)
         open_ones.enter_context(application(callee.address))
-        open_ones.enter_context(_greeting_store(keeper.address))
+        open_ones.enter_context(greeting_server(keeper.address, 8080))
         for each in (callee, keeper, front):
             each.wait_until_healthy()
         eventually(lambda: _ask(front, EGRESS, TELLER_NAME)[0] == 200, "a first answer")
         yield Stage(front, callee)
-
-
-def _greeting_store(address: str) -> socket.socket:
-    """A server that speaks first, and then repeats what it is told."""
-    server = socket.create_server((address, 8080))
-
-    def serve() -> None:
-        while True:
-            try:
-                connection, _ = server.accept()
-            except OSError:
-                return
-            with connection:
-                connection.sendall(b"ready\n")
-                connection.sendall(connection.recv(100))
-
-    Thread(target=serve, daemon=True).start()
-    return server
 
 
 def _ask(container: Container, port: int, host: str, path: str = "/head", method: str = "GET") -> tuple[int, str]:
@@ -160,4 +142,4 @@ def test_a_tcp_backend_may_speak_first(stage: Stage) -> None:
         connection.sendall(b"hello")
         answer = connection.recv(100)
 
-    assert (greeting, answer) == (b"ready\n", b"hello")
+    assert (greeting, answer) == (GREETING, b"hello")

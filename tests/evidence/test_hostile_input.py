@@ -15,8 +15,10 @@ import pytest
 from evidence.fixtures.hostile_input import Reader, TooSlow, checks, parsers, spoil
 from evidence.fixtures.hostile_messages import answers, messages
 from evidence.fixtures.hostile_rows import rows
+from evidence.fixtures.hostile_settings import packed
+from meshcert.mesh.reading import source
 
-PARSERS = {reader.name: reader for reader in [*parsers(), *messages(), *answers()]}
+PARSERS = {reader.name: reader for reader in [*parsers(), *messages(), *answers(), *packed()]}
 ROWS = {reader.name: reader for reader in rows()}
 CHECKS = {reader.name: reader for reader in checks()}
 READERS = PARSERS | ROWS | CHECKS
@@ -89,6 +91,13 @@ FLOODS = (
 """What a large input repeats."""
 LARGEST = {"function's environment": 4 * 2**10}
 """Where others cannot write as much: the environment of a function (AWS Lambda quotas)."""
+FULLEST = {
+    "mesh file": (
+        b"identities: [" + b"a, " * (source.MOST_VALUES - 20) + b"]",
+        b"identities:\n" + b"".join(b"  k%d: 1\n" % number for number in range(source.MOST_VALUES // 2 - 20)),
+    )
+}
+"""Where a bound on values comes before the bound on bytes: as many values as are read."""
 HOARDER = Reader("hoarder", lambda text: [text[start:] for start in range(64)], (), (b"good",))
 
 
@@ -97,8 +106,8 @@ def _read_floods(names: list[str], most_more: int) -> None:
     logging.disable(logging.CRITICAL)
     for name in names:
         reader = (READERS | {HOARDER.name: HOARDER})[name]
-        for pattern in (*FLOODS, *reader.good):
-            text = pattern * (LARGEST.get(name, LARGE) // max(len(pattern), 1))
+        floods = (each * (LARGEST.get(name, LARGE) // max(len(each), 1)) for each in (*FLOODS, *reader.good))
+        for text in (*FULLEST.get(name, ()), *floods):
             status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
             in_use = 1024 * int(status["VmData"].split()[0])
             resource.setrlimit(resource.RLIMIT_DATA, (in_use + most_more, resource.RLIM_INFINITY))

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from meshcert.documents.route_table import read_route_table
 from meshcert.mesh import read_mesh, route_table
 from meshcert.mesh.checks.limits import resources
-from meshcert.route_table import read_route_table
 from tests.meshcert.mesh.routed_meshes import SERVICE, mesh_values, route
 from tests.stacks.synthesis import synthesise
 

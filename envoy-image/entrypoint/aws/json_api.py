@@ -15,7 +15,16 @@ if TYPE_CHECKING:
 REQUEST_TIMEOUT_S = 3.0
 """Longest wait for each of connection, signature and answer, seconds; an answer takes tens of milliseconds."""
 
-FRESH_ROLE_CODES = frozenset({"AccessDeniedException", "UnrecognizedClientException", "InvalidClientTokenId"})
+FRESH_ROLE_CODES = frozenset(
+    # The last two are Amazon S3's.
+    {
+        "AccessDeniedException",
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "AccessDenied",
+        "InvalidAccessKeyId",
+    }
+)
 """Refusals that a role or session which is only seconds old may still meet."""
 
 _LONGEST_TEXT = 1024

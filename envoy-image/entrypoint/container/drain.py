@@ -14,10 +14,11 @@ import time
 from typing import TYPE_CHECKING, Self
 
 from entrypoint.container.drain_time import drain_time
+from entrypoint.container.paths import Paths
 from entrypoint.envoy.admin import Admin
 from meshcert.bounded_json import read_json
 from meshcert.contract.container import LOOPBACK
-from meshcert.contract.environment import LOOPBACK_ADDRESS, PROXY
+from meshcert.contract.environment import LOOPBACK_ADDRESS, PROXY, PROXY_FROM
 from meshcert.contract.stopping import APPLICATION_STOP_S, FINISH_S
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ class Drain:
 
     @classmethod
     def of_envoy(cls, environ: Mapping[str, str]) -> Self:
-        """The drain of Envoy's own container, which knows its application from the proxy's settings."""
-        proxy = read_json(environ[PROXY])
+        """The drain of Envoy's own container once it is configured: it knows its application from the settings."""
+        proxy = read_json(environ.get(PROXY) or _fetched(environ))
         return cls(environ, proxy["application_port"] if proxy.get("awaits_application") else 0, outlasts=True)
 
     def begin(self) -> None:
@@ -97,3 +98,15 @@ class Drain:
             except OSError:
                 pass  # it is busy
         return self._gone
+
+
+def _fetched(environ: Mapping[str, str]) -> str:
+    """The proxy's settings as the watcher has kept them; Envoy is configured, so it has."""
+    from entrypoint.container.kept_settings import kept_settings  # few proxies have so many settings
+    from meshcert.documents.stored_settings import SettingsObject
+    from meshcert.errors import StoredSettingsUnusable
+
+    try:
+        return kept_settings(SettingsObject.from_uri(environ[PROXY_FROM]), Paths(environ).stored_settings)
+    except (OSError, StoredSettingsUnusable):
+        return "{}"  # somebody has taken the file away: drained without a look at the application

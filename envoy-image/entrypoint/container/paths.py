@@ -21,6 +21,8 @@ class Paths:
         """Folder of the EDS resource files, which Envoy watches too."""
         self.routes = f"{self.folder}/routes"
         """Folder of the RDS resource files, which Envoy watches as well."""
+        self.stored_settings = f"{self.folder}/settings.zlib"
+        """The proxy's settings as they were fetched, if the environment only names them."""
         self.bootstrap = f"{self.folder}/bootstrap.json"
         self.envoy_config = f"{self.folder}/envoy.json"
         """The named pipe Envoy reads its configuration from, once."""

@@ -28,6 +28,7 @@ from meshcert.errors import (
     SecretMalformed,
     SecretNotPublished,
     SettingsInvalid,
+    StoredSettingsUnusable,
     VersionQuarantined,
 )
 
@@ -55,6 +56,7 @@ _EXIT_CODES: tuple[tuple[type[MeshcertError], int], ...] = (
     (SecretNotPublished, exit_codes.NOT_PUBLISHED),
     (RoutesNotPublished, exit_codes.NOT_PUBLISHED),
     (RouteTableUnusable, exit_codes.SETTINGS),
+    (StoredSettingsUnusable, exit_codes.SETTINGS),
     (AwsUnavailable, exit_codes.AWS_UNAVAILABLE),
     (AwsRefused, exit_codes.AWS_REFUSED),
     (IdentityMissing, exit_codes.AWS_REFUSED),

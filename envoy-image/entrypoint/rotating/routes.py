@@ -17,9 +17,9 @@ from entrypoint.aws.signed_connection import SignedConnection
 from entrypoint.envoy.handover import EnvoyResource, EnvoySilent
 from entrypoint.rotating.resource import Resource
 from meshcert.contract import route_rows as field
+from meshcert.documents.route_table import RouteTable, read_route_table
 from meshcert.envoy import route_configurations, route_names
 from meshcert.errors import MeshcertError, RoutesNotPublished, RouteTableUnusable
-from meshcert.route_table import RouteTable, read_route_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

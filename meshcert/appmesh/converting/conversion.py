@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from meshcert.appmesh.converting.definitions import Definitions, part, parts, text
 from meshcert.appmesh.converting.draft import Answers, Draft
 from meshcert.appmesh.converting.policies import BackendCall, Policies
-from meshcert.appmesh.converting.proxies import application_port, lay_out_proxies
+from meshcert.appmesh.converting.proxies import application_port, lay_out_proxies, outside_host
 from meshcert.appmesh.converting.retries import ask_for_default_retries
 from meshcert.appmesh.converting.routing import (
     DEFAULT_PER_REQUEST_S,
@@ -139,15 +139,19 @@ class _Conversion:
             **({"backend_defaults": {"client_policy": default}} if default is not None else {}),
             **({"backends": backends} if backends else {}),
             "gateway_routes": routes,
+            **_logging(gateway),
         }
 
     def _node(self, node: Proxy) -> dict[str, Any]:
         written: dict[str, Any] = {"listeners": [self._node_listener(node)]}
         if len(node.listeners) > 1:
-            why = "a virtual node has one listener in the mesh file: the first one"
+            why = (
+                "a virtual node has one listener in the mesh file: the first one. Declare another node for each other "
+                "port, and a service of the same image"
+            )
             self._draft.report.tell(Fate.LOST, "listeners", why, str(node.defined.resource))
         if not node.service:
-            written["service_discovery"] = {"dns": node.host}
+            written["service_discovery"] = {"dns": outside_host(node)}
         default, others = self._policies.backend_policies(node)
         if default is not None:
             written["backend_defaults"] = {"client_policy": default}
@@ -155,7 +159,7 @@ class _Conversion:
         self._give_local_ports(node, backends)
         if backends:
             written["backends"] = backends
-        return written
+        return written | _logging(node)
 
     def _node_listener(self, node: Proxy) -> dict[str, Any]:
         written: dict[str, Any] = {
@@ -285,3 +289,10 @@ class _Conversion:
         if node.defined.resource.comment:
             self._draft.comment(f"services.{node.service}", node.defined.resource.comment)
         return {"virtual_node": node.key, "application": application}
+
+
+def _logging(proxy: Proxy) -> dict[str, Any]:
+    """The access log of a proxy; empty if it had none."""
+    file = part(proxy.defined.spec, "logging", "accessLog", "file")
+    formatted = {"format": snaked(part(file, "format"))} if "format" in file else {}
+    return {"logging": {"access_log": {"file": {"path": "/dev/stdout", **formatted}}}} if file else {}

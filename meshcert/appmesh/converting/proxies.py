@@ -11,6 +11,7 @@ from meshcert.appmesh.converting.naming import Names, answer_of, fitting, is_nam
 from meshcert.appmesh.report import Fate
 from meshcert.appmesh.resources import ResourceKind, Unset, derived
 from meshcert.contract.container import ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT
+from meshcert.mesh.host_policies import ResponseType
 from meshcert.mesh.mesh import LONGEST_MESH_NAME
 from meshcert.mesh.proxies import EgressListener
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from meshcert.appmesh.converting.draft import Draft
 
 _ASIDE, _LAST_PORT = 10_000, 65_535
+_OUTGOING = range(32_768, 61_000)
+"""Where Linux takes ports for outgoing connections (ip(7), ip_local_port_range): a listener may find its own taken."""
 _OURS = {ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT, EgressListener().port}
 _CLIENT_PORTS = (9443, 8080)
 """Envoy's and the application's, of a virtual node that nobody calls."""
@@ -154,6 +157,16 @@ def discovery_name(spec: dict[str, Any]) -> str:
     return name if isinstance(name, Unset) else name.lower()
 
 
+def outside_host(node: Proxy) -> str | dict[str, str]:
+    """How a host that is not run here is found: as it was; App Mesh's default was one host of all addresses."""
+    found = part(node.defined.spec, "serviceDiscovery", "dns")
+    said = text(found, "responseType")
+    if not found:
+        return node.host
+    is_known = isinstance(said, Unset) or said.upper() in set(ResponseType)
+    return {"hostname": node.host, "response_type": said if is_known else ResponseType.LOADBALANCER.value}
+
+
 def _name_mesh(definitions: Definitions, hosts: list[str], draft: Draft) -> str:
     """Write the head of the file; returns the namespace."""
     answers, said = draft.answers, definitions.mesh_name
@@ -222,7 +235,9 @@ def _port_beside(node: Proxy, draft: Draft) -> int | Unset:
     old = node.old_port
     if isinstance(old, Unset) or not old:
         return old or Unset("(port)")
-    port = old + _ASIDE if old + _ASIDE <= _LAST_PORT else old - _ASIDE
+    port = old + _ASIDE
+    if port > _LAST_PORT or port in _OUTGOING:
+        port = _ASIDE + old % _ASIDE
     while port in _OURS:
         port += 1
     return port

@@ -78,7 +78,12 @@ def _node() -> tuple[AppMeshField, ...]:
             )
         ),
         changed("serviceDiscovery.dns.hostname", _TEXT, discovery, found),
-        changed("serviceDiscovery.dns.responseType", _TEXT, discovery, f"{found}: every task of it is known"),
+        changed(
+            "serviceDiscovery.dns.responseType",
+            _TEXT,
+            discovery,
+            f"{found}: every task of it is known. A host that is not run here keeps it",
+        ),
         lost("serviceDiscovery.dns.ipPreference", _ADDRESSES),
         changed("serviceDiscovery.awsCloudMap.namespaceName", _TEXT, discovery, found),
         changed("serviceDiscovery.awsCloudMap.serviceName", _TEXT, discovery, found),
@@ -98,7 +103,7 @@ def _node() -> tuple[AppMeshField, ...]:
         kept("backends[].virtualService.virtualServiceName", _TEXT, f"{_NODE}.backends.virtual_service"),
         *client_policy("backends[].virtualService.clientPolicy", f"{_NODE}.backends.client_policy"),
         *client_policy("backendDefaults.clientPolicy", f"{_NODE}.backend_defaults.client_policy"),
-        *_logging(),
+        *_logging(_NODE),
     )
 
 
@@ -110,16 +115,22 @@ def _gateway() -> tuple[AppMeshField, ...]:
         lost("listeners[].healthCheck", "a load balancer's own check finds out whether a gateway's task answers"),
         lost("listeners[].connectionPool", _POOL),
         *client_policy("backendDefaults.clientPolicy", f"{_GATEWAY}.backend_defaults.client_policy"),
-        *_logging(),
+        *_logging(_GATEWAY),
     )
 
 
-def _logging() -> tuple[AppMeshField, ...]:
+def _logging(proxy: str) -> tuple[AppMeshField, ...]:
+    file, becomes = "logging.accessLog.file", f"{proxy}.logging.access_log.file"
     return (
-        lost(
-            "logging",
-            "there is no log of every request yet; refused peers and failed requests go to the service's log group",
+        changed(
+            f"{file}.path",
+            _TEXT,
+            f"{becomes}.path",
+            "/dev/stdout, whatever it was: the service's log group takes it. Without a format each line is JSON",
         ),
+        kept(f"{file}.format.text", _TEXT, f"{becomes}.format.text"),
+        kept(f"{file}.format.json[].key", _TEXT, f"{becomes}.format.json.key"),
+        kept(f"{file}.format.json[].value", _TEXT, f"{becomes}.format.json.value"),
     )
 
 

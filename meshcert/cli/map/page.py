@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.edges.edges import Edge, Refused
     from meshcert.mesh.mesh import Mesh
     from meshcert.san import San
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 _Read = TypeVar("_Read")
 _MEANS = {
@@ -196,30 +197,36 @@ def _caller_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:
     if edge.server is None:
         return (_presented(mesh, edge.presented),)
     return (
-        _presented(mesh, edge.presented),
-        _demanded(mesh, edge.server.hierarchy, edge.server.subject_alternative_names, "any name"),
+        _presented(mesh, edge.client.certificate if edge.client else edge.presented),
+        _demanded(mesh, edge.server.trust, edge.server.subject_alternative_names, "any name"),
     )
 
 
 def _callee_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:
     if edge.manner is Manner.PLAIN:
         return ("nothing",)
-    proof = _presented(mesh, edge.server.identity) if edge.server else Markup()
+    proof = _presented(mesh, edge.server.certificate) if edge.server else Markup()
     if edge.client is None:
         return (proof, element("small", None, "the client decides what it demands"))
-    return proof, _demanded(
-        mesh, edge.client.hierarchy, edge.client.subject_alternative_names, "the host that it asks for"
-    )
+    return proof, _demanded(mesh, edge.client.trust, edge.client.subject_alternative_names, "the host that it asks for")
 
 
-def _presented(mesh: Mesh, identity: str) -> Markup:
+def _presented(mesh: Mesh, identity: TlsCertificate) -> Markup:
+    if not isinstance(identity, str):
+        return joined([element("b", None, str(identity)), element("small", None, "yours")])
     names = ", ".join(map(str, mesh.identities[identity].names))
     return joined([element("b", None, identity), element("small", None, names)])
 
 
-def _demanded(mesh: Mesh, trust: str, names: Iterable[San], otherwise: str) -> Markup:
+def _demanded(mesh: Mesh, trust: TlsTrust, names: Iterable[San], otherwise: str) -> Markup:
+    if not trust:
+        return element("small", None, "not checked: anybody could answer")
     listed = " or ".join(map(str, names)) or otherwise
-    return element("small", None, f"demanded: hierarchy {' or '.join(mesh.trusted(trust))}, {listed}")
+    return element("small", None, f"demanded: {_signers(mesh, trust)}, {listed}")
+
+
+def _signers(mesh: Mesh, trust: TlsTrust) -> str:
+    return f"hierarchy {' or '.join(mesh.trusted(trust))}" if isinstance(trust, str) else f"roots of {trust}"
 
 
 def _refused(found: Sequence[Refused]) -> Markup:

@@ -10,10 +10,12 @@ import yaml
 
 from meshcert.cli import exit_codes
 from meshcert.cli.mesh_file import read_for
+from meshcert.cli.mesh_files.hosts import host_document, host_facts
 from meshcert.cli.mesh_files.serving import serving
 from meshcert.cli.options import ChosenMesh, json_option, mesh_option
 from meshcert.cli.screen import Screen
 from meshcert.cli.terminal import SCHEMA, tell_json
+from meshcert.mesh.edges.hosts import host_permission, hosts_of
 from meshcert.mesh.edges.permission import callers_of, listeners_of, permission
 from meshcert.mesh.naming import suggestion
 from meshcert.proxy import TlsMode
@@ -24,7 +26,8 @@ if TYPE_CHECKING:
 
     from meshcert.cli.mesh_files.serving import SidesServed
     from meshcert.mesh import Mesh, Reading
-    from meshcert.mesh.edges.permission import Permission
+    from meshcert.mesh.edges.permission import Change, Permission
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 MAY, MAY_NOT = 0, 1
 _MODES = {
@@ -54,13 +57,16 @@ def why(chosen: ChosenMesh, caller: str, callee: str, *, live: bool, as_document
     Whether A may call B: declared, security group, listener, what each side proves and demands.
 
     A is a service, its virtual gateway or virtual node, or an identity of a client outside the mesh. B is a service, a
-    proxy or a virtual service, with or without :PORT. The answer is the mesh file's; with --live AWS adds to it.
+    proxy, a virtual service or a host outside the mesh, with or without :PORT. The answer is the mesh file's; with
+    --live AWS adds to it.
     """
     file = chosen.file()
     reading = read_for(file)
     if reading is None or reading.mesh is None:
         sys.exit(exit_codes.USAGE)
     said = _MeshFile(reading.mesh, file, reading)
+    if nodes := hosts_of(said.mesh, callee):
+        sys.exit(_told_of_hosts(said, caller, nodes, as_document=as_document))
     found = _asked(said.mesh, caller, callee)
     served = serving(chosen, found) if live else None
     if as_document:
@@ -85,15 +91,49 @@ class _MeshFile(NamedTuple):
         return f"{self.file}:{self.reading.source.line(place)} {place}"
 
 
-def _asked(mesh: Mesh, caller: str, callee: str) -> Sequence[Permission]:
+def _caller(mesh: Mesh, caller: str, known: Sequence[str]) -> str:
+    """The service, or client outside the mesh, that a name stands for."""
     services = {proxy: name for name, one in mesh.services.items() for proxy in (one.virtual_gateway, one.virtual_node)}
-    callers = callers_of(mesh)
-    name = caller if caller in callers else services.get(caller, caller)
-    if name not in callers:
-        raise _unknown(mesh, caller, callers)
+    name = caller if caller in known else services.get(caller, caller)
+    if name not in known:
+        raise _unknown(mesh, caller, known)
+    return name
+
+
+def _told_of_hosts(said: _MeshFile, caller: str, nodes: Sequence[str], *, as_document: bool) -> int:
+    """Answer about hosts outside the mesh, which only services call; returns the exit code."""
+    name = _caller(said.mesh, caller, tuple(said.mesh.services))
+    found = [host_permission(said.mesh, name, node) for node in nodes]
+    if as_document:
+        answers = [host_document(one, lambda place: _placed(said, place)) for one in found]
+        tell_json({"schema": SCHEMA, "mesh": said.mesh.name, "file": str(said.file), "answers": answers})
+    else:
+        screen = Screen()
+        for one in found:
+            manner = f" over {one.edge.manner}" if one.edge and one.allowed else ""
+            _headline(screen, one.caller, f"{one.node} ({one.host}){manner}", allowed=one.allowed)
+            for label, text in host_facts(said.mesh, one, said.where):
+                screen.paragraph(label, text)
+            _show_changes(screen, said, one.changes)
+    return MAY if all(one.allowed for one in found) else MAY_NOT
+
+
+def _headline(screen: Screen, caller: str, callee: str, *, allowed: bool) -> None:
+    may = ("yes", "bold green") if allowed else ("no", "bold red")
+    screen.line(may, f": {caller} {'may call' if allowed else 'may not call'} {callee}")
+
+
+def _show_changes(screen: Screen, said: _MeshFile, changes: Iterable[Change]) -> None:
+    for change in changes:
+        screen.paragraph("change", f"{said.where(change.place)}: {_verb(change.value)} {_written(change.value)}")
+
+
+def _asked(mesh: Mesh, caller: str, callee: str) -> Sequence[Permission]:
+    name = _caller(mesh, caller, callers_of(mesh))
     callees = listeners_of(mesh, callee)
     if not callees:
-        raise _unknown(mesh, callee, (*mesh.services, *mesh.virtual_services))
+        outside = (node for node in mesh.virtual_nodes if mesh.is_outside(node))
+        raise _unknown(mesh, callee, (*mesh.services, *mesh.virtual_services, *outside))
     others = [each for each in callees if each.service != name]
     if not others:
         raise click.UsageError(f"{caller} and {callee} are the same service; nobody calls itself through the mesh")
@@ -109,14 +149,11 @@ def _show(screen: Screen, said: _MeshFile, found: Sequence[Permission], served: 
     for number, one in enumerate(found):
         if number:
             screen.line()
-        may = ("yes", "bold green") if one.allowed else ("no", "bold red")
         manner = f" over {one.edge.manner}" if one.edge and one.allowed else ""
-        verb = "may call" if one.allowed else "may not call"
-        screen.line(may, f": {one.caller.name} {verb} {one.callee.name}{manner}")
+        _headline(screen, one.caller.name, f"{one.callee.name}{manner}", allowed=one.allowed)
         for label, text in _facts(said, one):
             screen.paragraph(label, text)
-        for change in one.changes:
-            screen.paragraph("change", f"{said.where(change.place)}: {_verb(change.value)} {_written(change.value)}")
+        _show_changes(screen, said, one.changes)
         if one.remedy:
             screen.paragraph("do", one.remedy)
     for label, text in served.lines() if served else ():
@@ -140,27 +177,37 @@ def _facts(said: _MeshFile, one: Permission) -> Iterable[tuple[str, str]]:
 def _caller_proves(mesh: Mesh, one: Permission) -> str:
     tls = one.callee.listener.tls
     would = "" if one.allowed else "it would be "
-    shown = f"{would}{_identity(mesh, one.presented)}" if one.presented else "nothing"
+    own = one.edge.client.certificate if one.edge and one.edge.client else ""
+    presented = one.presented if isinstance(own, str) else own
+    shown = f"{would}{_identity(mesh, presented)}" if presented else "nothing"
     if not one.callee.asks_for_certificates:
         return f"{shown}; B asks for nothing"
     names = " or ".join(map(str, tls.subject_alternative_names)) or "any name"
     refused = f": refused, {one.cause}" if one.cause else ""
-    return f"{shown}; B demands hierarchy {' or '.join(mesh.trusted(tls.hierarchy))}, {names}{refused}"
+    return f"{shown}; B demands {_signers(mesh, tls.trust)}, {names}{refused}"
 
 
 def _callee_proves(mesh: Mesh, one: Permission) -> str:
     tls = one.callee.listener.tls
     if tls.mode is TlsMode.DISABLED:
         return "nothing"
-    shown = _identity(mesh, tls.identity)
+    shown = _identity(mesh, tls.certificate)
     client = one.edge.client if one.edge else None
     if client is None:
         return shown
+    if not client.trust:
+        return f"{shown}; A checks nothing, so anybody could answer"
     names = " or ".join(map(str, client.subject_alternative_names)) or f"the host {mesh.host(one.callee.proxy)}"
-    return f"{shown}; A demands hierarchy {' or '.join(mesh.trusted(client.hierarchy))}, {names}"
+    return f"{shown}; A demands {_signers(mesh, client.trust)}, {names}"
 
 
-def _identity(mesh: Mesh, name: str) -> str:
+def _signers(mesh: Mesh, trust: TlsTrust) -> str:
+    return f"hierarchy {' or '.join(mesh.trusted(trust))}" if isinstance(trust, str) else f"roots of {trust}"
+
+
+def _identity(mesh: Mesh, name: TlsCertificate) -> str:
+    if not isinstance(name, str):
+        return str(name)
     declared = mesh.identities[name]
     return f"{name} ({', '.join(map(str, declared.names))}), of hierarchy {declared.hierarchy}"
 

@@ -95,9 +95,21 @@ def _show_service(screen: Screen, service: dict[str, Any], document: dict[str, A
             refused = f", refused {short(routes['refused'])}" if routes["refused"] else ""
             why = f": {routes['error']}" if routes["error"] else ""
             screen.paragraph("    routes", f"{short(routes['version']) or 'none'}{refused}{why}", "red" if why else "")
+        for file in task["files"]:
+            refused = f", refused {short(file['refused'])}" if file["refused"] else ""
+            why = f": {file['error']}" if file["error"] else ""
+            until = f"until {file['not_after']:%Y-%m-%d %H:%M}" if file["not_after"] else "until nobody knows when"
+            ended = file["not_after"] is not None and file["not_after"] <= sight.seen.now
+            told = f"{_path(file['name'])} {short(file['version']) or 'none'}, {until}{refused}{why}"
+            screen.paragraph("    file", told, "red" if why or ended else "")
     for taken in taken_by_mode(tasks):
         style = "yellow" if taken.plain else ""
         screen.paragraph(f"  at {taken.port}", taken.told(sight.seen.now), style)
+
+
+def _path(name: str) -> str:
+    kind, slash, path = name.partition("/")
+    return f"{'roots' if kind == 'trust_file' else 'certificate'} {slash}{path}"
 
 
 def _task_note(task: dict[str, Any], current: str | None, sight: Sight) -> tuple[str, str]:

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from meshcert.envoy.api import ROUTE_CONFIGURATION, Json
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
-from meshcert.envoy.http.hosts import virtual_hosts
+from meshcert.envoy.http.hosts import EVERY_HOST, virtual_hosts
+from meshcert.envoy.http.retries import retry_policy
 from meshcert.envoy.http.routes import APPLICATION_TRIES, TASKS_TRIED, envoy_routes, in_order_asked
+from meshcert.envoy.http.timeouts import route_timeouts
+from meshcert.envoy.http.undeclared import ROUTE_METADATA, UNDECLARED_CLUSTER
 from meshcert.envoy.secrets import file_name, served_over_socket
 from meshcert.proxy import DeliveryMode, Route
-from meshcert.timeouts import ProtocolTimeouts
+from meshcert.timeouts import ProtocolTimeouts, Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,21 +121,71 @@ def ingress_routes(name: str, listener: Listener, settings: ProxySettings) -> Js
 def egress_routes(settings: ProxySettings) -> Json:
     """Those of the egress listener: by the host that a request names, whatever port it names."""
     hosts = [_virtual_host(way, list(way.hosts), settings) for way in settings.ways_out if way.hosts]
-    refused = {
-        "name": "refused",
-        "domains": ["*"],
+    others = [_others_passed_on(settings)] if settings.egress_allow_all else [_others_refused(settings)]
+    if settings.egress_allow_all and (elsewhere := _hosts_of_other_ways(settings)):
+        others.append(
+            _refusing(
+                "elsewhere",
+                elsewhere,
+                f"this host belongs to a backend of virtual node {settings.name} that has another way: call it at its "
+                f"local_port, or by the name under virtual_nodes.{settings.name}.backends in the mesh file",
+            )
+        )
+    return _outbound(EGRESS_LISTENER, [*hosts, *others])
+
+
+def _others_refused(settings: ProxySettings) -> Json:
+    return _refusing(
+        "refused",
+        [EVERY_HOST],
+        f"this host is no backend of virtual node {settings.name}: "
+        f"declare it under virtual_nodes.{settings.name}.backends in the mesh file",
+    )
+
+
+def _others_passed_on(settings: ProxySettings) -> Json:
+    """The virtual host for what is no backend. Whoever writes ``https`` is not to be passed on in plain text."""
+    over_tls = {"prefix": "/", "headers": [{"name": ":scheme", "string_match": {"exact": "https"}}]}
+    passed_on = {
+        "cluster": UNDECLARED_CLUSTER,
+        **route_timeouts("http", Timeouts()),
+        "retry_policy": retry_policy(APPLICATION_TRIES, None),
+    }
+    return {
+        "name": "undeclared",
+        "domains": [EVERY_HOST],
         "routes": [
             _NO_TUNNELS,
             {
-                "match": {"prefix": "/"},
+                "match": over_tls,
                 **_refusal(
-                    f"this host is no backend of virtual node {settings.name}: "
-                    f"declare it under virtual_nodes.{settings.name}.backends in the mesh file"
+                    f"this host is no backend of virtual node {settings.name}, and would be sent in plain text what is "
+                    "to go over TLS: call it without the proxy, or declare it in the mesh file"
                 ),
             },
+            {"match": {"prefix": "/"}, "metadata": ROUTE_METADATA, "route": passed_on},
         ],
     }
-    return _outbound(EGRESS_LISTENER, [*hosts, refused])
+
+
+def _hosts_of_other_ways(settings: ProxySettings) -> list[str]:
+    """
+    Names of backends that lead nowhere at the egress listener: of ``tcp`` ones, and of nodes behind a router.
+
+    What is declared is never passed on in plain text as if it were not.
+    """
+    led = {host.lower() for way in settings.ways_out for host in way.hosts}
+    declared = [name for backend in settings.backends for name in (backend.host, backend.name)]
+    declared += [way.backend for way in settings.ways_out]
+    return [host for host in dict.fromkeys(map(str.lower, declared)) if host not in led]
+
+
+def _refusing(name: str, domains: list[str], sentence: str) -> Json:
+    return {
+        "name": name,
+        "domains": domains,
+        "routes": [_NO_TUNNELS, {"match": {"prefix": "/"}, **_refusal(sentence)}],
+    }
 
 
 def local_routes(way: WayOut, settings: ProxySettings) -> Json:

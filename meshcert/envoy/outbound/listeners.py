@@ -26,6 +26,7 @@ from meshcert.envoy.http.route_configurations import (
 from meshcert.envoy.http.routes import CONNECTIONS_TRIED, destination
 from meshcert.envoy.http.spoken import spoken
 from meshcert.envoy.http.timeouts import session_timeout
+from meshcert.envoy.http.undeclared import answers_of_guard, undeclared_filters
 
 if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings, WayOut
@@ -62,6 +63,7 @@ def _local(name: str, way: WayOut, settings: ProxySettings, addresses: Addresses
 
 
 def _manager(name: str, configuration: Json, settings: ProxySettings, addresses: Addresses) -> Json:
+    guarded = name == EGRESS_LISTENER and settings.egress_allow_all
     return extension(
         "envoy.filters.network.http_connection_manager",
         HTTP_CONNECTION_MANAGER,
@@ -70,7 +72,11 @@ def _manager(name: str, configuration: Json, settings: ProxySettings, addresses:
         **request_log(name, settings),
         **judged_paths((route for way in settings.ways_out for route in way.routes), settings),
         **routed(name, settings, addresses, configuration),
-        http_filters=[extension("envoy.filters.http.router", ROUTER, upstream_log=[refused_backends(settings)])],
+        **(answers_of_guard() if guarded else {}),
+        http_filters=[
+            *(undeclared_filters(addresses) if guarded else ()),
+            extension("envoy.filters.http.router", ROUTER, upstream_log=[refused_backends(settings)]),
+        ],
     )
 
 

@@ -15,6 +15,7 @@ from meshcert.mesh.checks.issuance import check_identities, check_revocation, ch
 from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery
 from meshcert.mesh.checks.network import check_egress, check_metrics, check_network, check_plain_text_sources
+from meshcert.mesh.checks.outside_hosts import check_outside_hosts
 from meshcert.mesh.checks.routing.gateway_routes import check_gateway_routes
 from meshcert.mesh.checks.routing.routers import check_local_ports, check_routers, check_virtual_services
 from meshcert.mesh.checks.services import (
@@ -24,6 +25,7 @@ from meshcert.mesh.checks.services import (
     check_ports,
     check_services,
 )
+from meshcert.mesh.checks.sources import check_sources
 from meshcert.mesh.checks.timeouts import check_timeouts
 from meshcert.mesh.checks.ways_out import check_ways_out
 
@@ -46,6 +48,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_dns_names,
         check_identities,
         check_service_discovery,
+        check_sources,
         check_listeners,
         check_backends,
         check_routes,
@@ -54,6 +57,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_gateway_routes,
         check_local_ports,
         check_calls,
+        check_outside_hosts,
         check_ways_out,
         check_timeouts,
         check_host_policies,

@@ -13,7 +13,7 @@ from meshcert.proxy import TlsMode
 from meshcert.san import Dns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from meshcert.mesh.calls import Call
     from meshcert.mesh.findings import Findings
@@ -83,11 +83,18 @@ def check_routes(mesh: Mesh, findings: Findings) -> None:
 
 
 def check_listeners(mesh: Mesh, findings: Findings) -> None:
-    """Report listeners that speak TLS without a certificate, or accept names that do not exist."""
+    """Report nodes with several listeners, and listeners without a certificate to present, or of names of nobody."""
     listeners: list[tuple[str, DeclaredListenerTls | None]] = []
     for name, gateway in mesh.virtual_gateways.items():
         listeners += [(f"virtual_gateways.{name}.listeners[{i}].tls", it.tls) for i, it in enumerate(gateway.listeners)]
     for name, node in mesh.virtual_nodes.items():
+        if len(node.listeners) > 1:
+            findings.add(
+                f"virtual_nodes.{name}.listeners",
+                f"there are {len(node.listeners)} of them, and a task's Envoy leads to one port of its application",
+                "Keep one, and for each other port declare a virtual node and a service of the same image, with it as "
+                "its application.port; a router's routes choose between the nodes",
+            )
         listeners += [(f"virtual_nodes.{name}.listeners[{i}].tls", it.tls) for i, it in enumerate(node.listeners)]
     for place, tls in listeners:
         if tls:
@@ -100,11 +107,10 @@ def check_calls(mesh: Mesh, findings: Findings) -> None:
         _check_cluster_name(call, findings)
         own = f"{call.place}.client_policy.tls"
         default = f"{call.caller}.backend_defaults.client_policy.tls"
-        declared = call.declared_tls
-        policy = own if call.backend.client_policy or not declared else default
+        declared, policy = call.declared_tls, call.policy_place
         if declared:
             _check_references(mesh, policy, declared, findings)
-        if call.node in mesh.virtual_nodes:
+        if call.node in mesh.virtual_nodes and not mesh.says_nothing_of(call.node):
             node = f"virtual_nodes.{call.node}.listeners[0].tls"
             listener = mesh.virtual_nodes[call.node].listeners[0].tls or _PLAIN
             decided = mesh.tls_of(call)
@@ -166,19 +172,20 @@ def _check_listener_tls(mesh: Mesh, place: str, tls: DeclaredListenerTls, findin
             "Add certificate: {identity: ...}, or use mode DISABLED",
             given=(f"{place}.mode",),
         )
-    if tls.certificate:
+    if tls.certificate and tls.certificate.identity:
         findings.require_known(mesh, f"{place}.certificate.identity", "identities", tls.certificate.identity)
-    if tls.validation:
+    if tls.validation and tls.validation.trust.hierarchy:
         trust = f"{place}.validation.trust.hierarchy"
         if findings.require_known(mesh, trust, "hierarchies", tls.validation.trust.hierarchy):
             _check_names_exist(mesh, f"{place}.validation", tls.validation, findings)
 
 
 def _check_references(mesh: Mesh, place: str, client: ClientTls, findings: Findings) -> None:
-    if client.certificate:
+    if client.certificate and client.certificate.identity:
         findings.require_known(mesh, f"{place}.certificate.identity", "identities", client.certificate.identity)
     trust = f"{place}.validation.trust.hierarchy"
-    findings.require_known(mesh, trust, "hierarchies", client.validation.trust.hierarchy)
+    if client.validation.trust.hierarchy:
+        findings.require_known(mesh, trust, "hierarchies", client.validation.trust.hierarchy)
 
 
 def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:
@@ -188,14 +195,14 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
     Such a name is a typing error, or admits anyone who gets it signed one day.
     """
     hierarchy = validation.trust.hierarchy
-    signed = _signed(mesh, hierarchy)
+    signed = mesh.accepted_names(hierarchy)
     said = " or ".join(mesh.trusted(hierarchy))
     for index, name in enumerate(validation.names):
         if name not in signed:
             findings.add(
                 f"{place}.subject_alternative_names.match.exact[{index}]",
                 f"no identity of hierarchy {said} has the name {name}",
-                suggestion(
+                findings.remedy(
                     str(name),
                     [str(each) for each in signed],
                     "Use a name of an identity that this hierarchy signs, or trust its hierarchy",
@@ -209,13 +216,6 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
             )
         elif isinstance(name, Dns) and (fault := dns_name_problem(str(name), mesh.namespace)):
             findings.add(f"{place}.subject_alternative_names.match.exact[{index}]", *fault)
-
-
-def _signed(mesh: Mesh, hierarchy: str) -> list[San]:
-    """Every name that is accepted where this hierarchy is trusted."""
-    trusted = mesh.trusted(hierarchy)
-    identities = [identity for identity in mesh.identities.values() if identity.hierarchy in trusted]
-    return [name for identity in identities for name in identity.names]
 
 
 def _listed(names: Iterable[San]) -> str:
@@ -293,16 +293,35 @@ class _CallCheck:
                 f"Accept one of its dns_names: {_listed(identity.names)}",
                 *given,
             )
+        elif not validation.names:
+            self._check_host(presented, identity.names, given)
         else:
             _check_names_exist(self.mesh, f"{self.policy}.validation", validation, self.findings)
+
+    def _check_host(self, presented: str, names: Sequence[San], given: Sequence[str]) -> None:
+        """Report that a caller which lists no names would miss the node's host in its certificate."""
+        node = f"virtual_nodes.{self.node}"
+        if not any(service.virtual_node == self.node for service in self.mesh.services.values()):
+            return  # nobody runs it, which is reported, and without a service it has no host
+        host = self.mesh.host(self.node)
+        if not any(name.proves(Dns(host)) for name in names):
+            self.findings.add(
+                f"{self.listener}.certificate.identity",
+                f"{self.node} is found as {host}, and {presented} has no such name, so callers that list none would "
+                "refuse it",
+                f"Add {host} to the dns_names of {presented}, or list one of {_listed(names)} under the callers' "
+                "subject_alternative_names",
+                given=(*self.grounds, *given, f"{node}.service_discovery", "mesh.namespace"),
+                within=("services",),
+            )
 
     def _check_client(self, client: ClientTls, validation: Validation) -> None:
         """Report why the node would refuse the caller's certificate."""
         certificate = f"{self.policy}.certificate"
         hierarchy = validation.trust.hierarchy
-        if hierarchy not in self.mesh.hierarchies:
+        if hierarchy and hierarchy not in self.mesh.hierarchies:
             return
-        trusted = " or ".join(self.mesh.trusted(hierarchy))
+        trusted = " or ".join(self.mesh.trusted(hierarchy)) if hierarchy else ""
         given = (
             certificate,
             f"{self.listener}.validation",
@@ -310,14 +329,17 @@ class _CallCheck:
             f"hierarchies.{hierarchy}.also_trust",
         )
         if client.certificate is None:
-            add = "certificate: {identity: ...}"
+            add = "certificate: {identity: ...}" if hierarchy else "certificate: {file: ...}"
             self._add(
                 certificate if self.by_policy else self.policy,
-                f"{self.node} demands a certificate of hierarchy {trusted}, and none is presented, {_NEVER}",
+                f"{self.node} demands a certificate of {f'hierarchy {trusted}' if hierarchy else 'roots of yours'}, "
+                f"and none is presented, {_NEVER}",
                 f"Add {add if self.by_policy else f'client_policy: {{tls: {{{add}, validation: ...}}}}'} "
-                f"with an identity of hierarchy {trusted}",
+                f"with {f'an identity of hierarchy {trusted}' if hierarchy else 'what these roots have signed'}",
                 *given,
             )
+            return
+        if not hierarchy:
             return
         presented = client.certificate.identity
         identity = self.mesh.identities.get(presented)
@@ -333,7 +355,7 @@ class _CallCheck:
                 *given,
                 *_grounds([presented]),
             )
-        elif accepted & set(_signed(self.mesh, hierarchy)) and not accepted & set(identity.names):
+        elif accepted & self.mesh.accepted_names(hierarchy) and not accepted & set(identity.names):
             # Names that no identity has are reported once at the listener, not for each caller.
             self._add(
                 f"{certificate}.identity",

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
 from meshcert.mesh.checks.renewals import cut_at_renewals
+from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.rendered_routes import ranked_routes
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.mesh.routing.order import decided_by_rule
+from meshcert.mesh.ways_out import needs_egress_listener
 from meshcert.proxy import TlsMode
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -45,11 +48,13 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
     kinds = (
         _unreachable(mesh),
         _permissive(mesh),
+        _not_authenticated(mesh),
         _unused(mesh),
         _images(mesh, root),
         cut_at_renewals(mesh),
         _applications(mesh),
         _order(mesh),
+        _passed_on(mesh),
     )
     return tuple(finding for kind in kinds for finding in kind)
 
@@ -60,7 +65,7 @@ def _unreachable(mesh: Mesh) -> Iterator[Fault]:
         if node not in called:
             yield Fault(
                 f"virtual_nodes.{node}",
-                "nobody calls it, and its security group admits nobody",
+                "nobody calls it" + ("" if mesh.is_outside(node) else ", and its security group admits nobody"),
                 "Add it to the backends of a gateway or a node, or remove it and its service",
             )
     for name, gateway in mesh.virtual_gateways.items():
@@ -96,18 +101,40 @@ def _permissive(mesh: Mesh) -> Iterator[Fault]:
             )
 
 
+def _not_authenticated(mesh: Mesh) -> Iterator[Fault]:
+    """Calls over TLS to whoever answers: App Mesh made them so for listeners with certificates from files."""
+    for call in mesh.calls():
+        tls, place = mesh.tls_of(call), call.place
+        if tls is not None and not tls.validation.trust.source:
+            listener = mesh.virtual_nodes[call.node].listeners[0].tls
+            presents = f" ({listener.certificate.source})" if listener and listener.certificate else ""
+            yield Fault(
+                place,
+                f"calls to {call.node} are encrypted, not authenticated: its certificate is yours{presents}, and no "
+                "client policy says who may have signed it",
+                "Add client_policy: {tls: {validation: {trust: {file: {certificate_chain: ...}}}}}",
+            )
+
+
 def _unused(mesh: Mesh) -> Iterator[Fault]:
     settings = [proxy_settings(mesh, service) for service in mesh.services]
     presented = {identity for each in settings for identity in each.identities}
     trusted = {name for each in settings for hierarchy in each.trust_bundles for name in mesh.trusted(hierarchy)}
     rules = [listener.tls for each in settings for listener in each.listeners if listener.tls.hierarchy]
+    backends = [backend for each in settings for backend in each.backends if mesh.is_outside(backend.name)]
+    outside = [(each.host, each.tls) for each in backends if each.tls and each.tls.hierarchy]
     for name, identity in mesh.identities.items():
         is_admitted = any(
             identity.hierarchy in mesh.trusted(rule.hierarchy)
             and (not rule.subject_alternative_names or set(rule.subject_alternative_names) & set(identity.names))
             for rule in rules
         )
-        if name not in presented and not is_admitted:
+        is_a_host_s = any(
+            identity.hierarchy in mesh.trusted(tls.hierarchy)
+            and set(tls.subject_alternative_names or (Dns(host),)) & set(identity.names)
+            for host, tls in outside
+        )
+        if name not in presented and not is_admitted and not is_a_host_s:
             yield Fault(
                 f"identities.{name}",
                 "no proxy presents it, and no listener would admit it from outside",
@@ -122,10 +149,13 @@ def _unused(mesh: Mesh) -> Iterator[Fault]:
 
 
 def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:
-    for name, service in mesh.services.items():
-        if service.application is None:
-            continue
-        image, place = service.application.image, f"services.{name}.application.image"
+    images = [
+        (f"services.{name}.{key}.image", part.image)
+        for name, service in mesh.services.items()
+        for key, part in (("application", service.application), ("proxy.agent", service.proxy.agent))
+        if part
+    ]
+    for place, image in images:
         if _is_folder(root / image):
             if not (root / image / "Dockerfile").is_file():
                 yield Fault(place, f"the folder {image} has no Dockerfile", "Add one, or name the folder that has it")
@@ -184,6 +214,27 @@ def _unordered(routes: Iterable[RankedRoute]) -> Iterator[Fault]:
             f"{first.name} is asked before {second.name} by a rule of meshcert's own: App Mesh's order is the "
             "priority, then the longest prefix",
             "Give one of them a priority; the smaller number is asked first",
+        )
+
+
+def _passed_on(mesh: Mesh) -> Iterator[Fault]:
+    """What an egress filter lets pass."""
+    if mesh.about.egress_filter is not EgressFilter.ALLOW_ALL:
+        return
+    nodes = [name for name in mesh.virtual_nodes if needs_egress_listener(mesh, name)]
+    if nodes:
+        yield Fault(
+            "mesh.egress_filter",
+            f"ALLOW_ALL passes what {', '.join(nodes)} sends to hosts that are no backends on in plain text, and "
+            "whoever answers is believed",
+            "Write DROP_ALL, and declare what they call: a host outside the mesh is a virtual node with "
+            "service_discovery",
+        )
+    else:
+        yield Fault(
+            "mesh.egress_filter",
+            "ALLOW_ALL is about egress listeners, and no virtual node with backends has one",
+            "Remove it: an application without backends calls whom it likes",
         )
 
 

@@ -27,6 +27,8 @@ SERVICE = 8
 """Log group with its filter, role with its policy, task definition, security group, service, Cloud Map service."""
 ROUTES = 1
 """The publication of a route table."""
+STORED_SETTINGS = 1
+"""The right to read a proxy's settings that are too long for its task definition."""
 CALL = 1
 """A rule of a security group for each caller and callee."""
 EGRESS = 1
@@ -56,7 +58,7 @@ LISTS = 2
 
 
 def resources(mesh: Mesh) -> dict[str, int]:
-    """The number of resources of each stack that grows with the mesh, at most."""
+    """The number of resources of each stack that grows with the mesh, at most, but the rights to stored settings."""
     edges = {(call.caller, call.node) for call in mesh.calls()}
     balanced = [
         len(mesh.virtual_gateways[service.virtual_gateway].listeners)
@@ -123,16 +125,31 @@ _EACH = {
 def check_limits(mesh: Mesh, findings: Findings) -> None:
     """Report a mesh that does not fit into CloudFormation's stacks: synthesis would end in a stack trace."""
     for stack, count in resources(mesh).items():
-        if count <= MOST_RESOURCES:
-            continue
-        section, parts = _EACH[stack]
-        findings.add(
-            section,
-            f"the stack {mesh.name}-{stack} would have {count} resources, and CloudFormation takes {MOST_RESOURCES}: "
-            f"{parts}; there are {len(getattr(mesh, section))} {section}",
-            "Divide it into two meshes; larger ones are not supported yet (docs/limits.md)",
-            given=(section,),
-        )
+        _check_stack(mesh, stack, count, findings)
+
+
+def check_stored_settings(mesh: Mesh, stored: int, findings: Findings) -> None:
+    """
+    Report a mesh that only the rights to its stored settings keep from fitting into CloudFormation's stacks.
+
+    Args:
+        mesh: A mesh in which :func:`check_limits` has found nothing.
+        stored: How many proxies have settings that are too long for their task definition.
+    """
+    _check_stack(mesh, "services", resources(mesh)["services"] + STORED_SETTINGS * stored, findings)
+
+
+def _check_stack(mesh: Mesh, stack: str, count: int, findings: Findings) -> None:
+    if count <= MOST_RESOURCES:
+        return
+    section, parts = _EACH[stack]
+    findings.add(
+        section,
+        f"the stack {mesh.name}-{stack} would have {count} resources, and CloudFormation takes {MOST_RESOURCES}: "
+        f"{parts}; there are {len(getattr(mesh, section))} {section}",
+        "Divide it into two meshes; larger ones are not supported yet (docs/limits.md)",
+        given=(section,),
+    )
 
 
 def check_trust_bundles(mesh: Mesh, findings: Findings) -> None:

@@ -70,7 +70,7 @@ def check_dns_names(mesh: Mesh, findings: Findings) -> None:
 def check_service_discovery(mesh: Mesh, findings: Findings) -> None:
     """Report names of virtual nodes' hosts that are no DNS names."""
     for name, node in mesh.virtual_nodes.items():
-        if node.service_discovery and (fault := dns_name_problem(node.service_discovery.dns, mesh.namespace)):
+        if node.service_discovery and (fault := dns_name_problem(node.service_discovery.dns.hostname, mesh.namespace)):
             findings.add(f"virtual_nodes.{name}.service_discovery.dns", *fault)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import TYPE_CHECKING
 
 from meshcert.contract.stopping import LONGEST_DRAIN_S
@@ -55,9 +56,9 @@ def _ways(mesh: Mesh) -> Iterator[tuple[str, str, Timeouts]]:
         settings = proxy_settings(mesh, name)
         protocols = {backend.name: backend.protocol for backend in settings.backends}
         for route in settings.routes:
-            for listener in settings.listeners:
-                limits = route.timeouts.otherwise(listener.timeouts.of(protocols[route.backend]))
-                yield service.virtual_gateway, route.backend, limits
+            for share, listener in product(route.shares, settings.listeners):
+                limits = route.timeouts.otherwise(listener.timeouts.of(protocols[share.backend]))
+                yield service.virtual_gateway, share.backend, limits
 
 
 def _open_for_s(limits: Timeouts) -> float:

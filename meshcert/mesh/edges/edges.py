@@ -54,7 +54,7 @@ class Edge(NamedTuple):
         port: TCP port of the callee's listener.
         protocol: Protocol of that listener.
         manner: How they talk.
-        presented: Identity that the caller presents; empty: none.
+        presented: Identity that the caller presents; empty: none, or a certificate of the user's.
         client: The caller's TLS; None: it speaks plain text, or is outside the mesh.
         server: The listener's TLS; None: the callee is outside the mesh.
         places: Where the mesh file says so.
@@ -73,7 +73,7 @@ class Edge(NamedTuple):
     @property
     def authenticated(self) -> bool:
         """Whether both sides know for certain whom they talk to."""
-        return self.manner is Manner.MUTUAL
+        return self.manner is Manner.MUTUAL and (self.client is None or bool(self.client.trust))
 
 
 class Refused(NamedTuple):

@@ -161,7 +161,8 @@ def refusal_of(mesh: Mesh, listener: Listener, identity: str | None) -> RefusalC
         return None
     if identity is None:
         return RefusalCause.NO_CERTIFICATE
-    if mesh.identities[identity].hierarchy not in mesh.trusted(tls.hierarchy):
+    # Whether roots of the user's have signed an identity of this mesh, no mesh file says.
+    if tls.hierarchy and mesh.identities[identity].hierarchy not in mesh.trusted(tls.hierarchy):
         return RefusalCause.UNKNOWN_ISSUER
     if tls.subject_alternative_names and not _named(mesh, listener, identity):
         return RefusalCause.WRONG_NAME

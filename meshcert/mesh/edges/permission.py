@@ -187,8 +187,9 @@ class _Judgement:
             return self._answer(f"the listener refuses {name}: {cause}", presented=name, cause=cause, changes=changes)
         reason = f"the listener names {name}" if self._pair.declared and asks else "the listener lets in any client"
         if asks and not self._pair.declared:
-            trusted = " and ".join(self._mesh.trusted(self._callee.listener.tls.hierarchy))
-            reason = f"the listener names nobody, so it lets in whatever hierarchy {trusted} has signed"
+            hierarchy = self._callee.listener.tls.hierarchy
+            trusted = f"hierarchy {' and '.join(self._mesh.trusted(hierarchy))} has" if hierarchy else "your roots have"
+            reason = f"the listener names nobody, so it lets in whatever {trusted} signed"
         return self._answer(reason, allowed=True, presented=name if asks else "")
 
     def _application_at_gateway(self) -> Permission:
@@ -237,8 +238,13 @@ class _Judgement:
                 f"a gateway routes requests, and {self._callee.proxy} speaks tcp",
                 remedy="Let a virtual node call it: a local port of its backend leads there",
             )
+        place, tls = f"{_place(self._mesh, self._caller.name)}.backends", self._callee.listener.tls
+        if tls.mode is not TlsMode.DISABLED and not (tls.identity and tls.hierarchy == tls.trust):
+            return self._answer(
+                f"{self._callee.proxy} is not among {place}",
+                remedy=f"Add it, with a client_policy: its certificate or its roots are yours ({tls.certificate})",
+            )
         presented, cause, changes = self._to_declare()
-        place = f"{_place(self._mesh, self._caller.name)}.backends"
         return self._answer(
             f"{self._callee.proxy} is not among {place}", presented=presented, cause=cause, changes=tuple(changes)
         )

@@ -17,9 +17,10 @@ from meshcert.errors import Fault
 WHOLE_FILE = "(file)"
 """The place of faults that concern no key."""
 
-MOST_BYTES = 1 << 18
-"""Of a mesh file: ten times the largest mesh that fits into a stack."""
-MOST_VALUES = 20_000
+MOST_BYTES = 1 << 20
+"""Of a mesh file: 300 virtual nodes with ten backends each, as ``meshcert import`` writes them, take 600 KiB."""
+MOST_VALUES = 60_000
+"""The same mesh has 44,000. So many take two seconds of a processor and 51 MB (docs/benchmarks.md, importing)."""
 DEEPEST = 32
 LONGEST_NUMBER = 40
 """Characters of an unquoted number: longer ones take time, and no float holds them."""

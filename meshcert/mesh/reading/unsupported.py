@@ -16,7 +16,10 @@ _SHORT_ROUTE = "A short route takes a path prefix; for more write App Mesh's: `v
 _ROUTER = "Write it under `virtual_routers`, by its name, its routes below it"
 _SERVICE_NAME = "Write it under `virtual_services`, by its name"
 _IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
-_ONE_CONTAINER = "A task has Envoy and one application; run other containers as services of their own"
+_ONE_CONTAINER = (
+    "A task has Envoy and one application; run other containers as services of their own. "
+    "One that gives Envoy its certificates: `services.NAME.proxy.agent`"
+)
 _HEALTH = (
     "The application is asked, and the service says how: `services.NAME.application.health_check`; "
     "callers ask by `virtual_nodes.NAME.listeners.health_check`"
@@ -118,14 +121,35 @@ _GATEWAY_LISTENER = {
     "outlierdetection": "Callers judge virtual nodes: `virtual_nodes.NAME.listeners.outlier_detection`",
     "connectionpool": "A pool protects an application: `virtual_nodes.NAME.listeners.connection_pool`",
 }
-_CERTIFICATE = dict.fromkeys(
-    ("acm", "file", "sds", "arn", "certificatearn", "certificatechain", "privatekey", "secretname"),
-    "Name an identity of this file, certificate: {identity: NAME}; meshcert delivers it",
-)
-_TRUST = dict.fromkeys(
-    ("acm", "file", "sds", "certificateauthorityarns", "certificatechain", "secretname"),
-    "Name a hierarchy of this file, trust: {hierarchy: NAME}; meshcert delivers its roots",
-)
+_DISCOVERY = {
+    "awscloudmap": "Leave it out: callers find a node by Cloud Map, under its service's name in `mesh.namespace`",
+    "hostname": "Write `virtual_nodes.NAME.service_discovery.dns`",
+    "port": "Callers use the port of `virtual_nodes.NAME.listeners.port_mapping.port`",
+}
+_DNS = {
+    "ippreference": "Addresses are IPv4",
+    "port": _DISCOVERY["port"],
+}
+_CERTIFICATE = {
+    **dict.fromkeys(
+        ("acm", "arn", "certificatearn"),
+        "Name an identity of this file, certificate: {identity: NAME}; meshcert delivers it",
+    ),
+    **dict.fromkeys(
+        ("certificatechain", "privatekey"), "Write them below file: `virtual_nodes.NAME.listeners.tls.certificate.file`"
+    ),
+    "secretname": "Write it below sds: `virtual_nodes.NAME.listeners.tls.certificate.sds`",
+}
+_TRUST = {
+    **dict.fromkeys(
+        ("acm", "certificateauthorityarns"),
+        "Name a hierarchy of this file, trust: {hierarchy: NAME}. Roots of other CAs: export them "
+        "(aws acm-pca get-certificate-authority-certificate) to a volume and write "
+        "`virtual_nodes.NAME.backends.client_policy.tls.validation.trust.file`",
+    ),
+    "certificatechain": "Write it below file: `virtual_nodes.NAME.listeners.tls.validation.trust.file`",
+    "secretname": "Write it below sds: `virtual_nodes.NAME.listeners.tls.validation.trust.sds`",
+}
 _CLIENT_TLS = {
     "mode": "A client insists on TLS, or does not: `virtual_gateways.NAME.backends.client_policy.tls.enforce`",
 }
@@ -181,6 +205,7 @@ _SERVICE = {
     "memory": "Write `services.NAME.memory_mib`",
     "healthcheck": _HEALTH,
     **dict.fromkeys(("timeout", "timeouts", "requesttimeout", "idletimeout"), _TIMEOUT),
+    **dict.fromkeys(("volumes", "mountpoints", "efs"), "For certificates of yours: `services.NAME.proxy.volumes`"),
     "image": "Write `services.NAME.application.image`",
     "port": "Write `services.NAME.application.port`",
     **dict.fromkeys(("replicas", "count", "tasks", "scale"), "Write `services.NAME.desired_count`"),
@@ -238,7 +263,9 @@ UNSUPPORTED = {
     "VirtualNode": _NODE,
     "GatewayListener": _GATEWAY_LISTENER,
     "NodeListener": _LISTENER,
-    "IdentityReference": _CERTIFICATE,
+    "ServiceDiscovery": _DISCOVERY,
+    "DnsServiceDiscovery": _DNS,
+    "DeclaredCertificate": _CERTIFICATE,
     "Trust": _TRUST,
     "ClientTls": _CLIENT_TLS,
     "DeclaredBackend": _BACKEND,

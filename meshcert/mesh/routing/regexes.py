@@ -134,7 +134,12 @@ def _escape_fault(escape: str, rest: str) -> tuple[str, str] | None:
     character = escape[1:]
     if character.isdecimal() and character != "0" and not re.match("[0-7]{2}", rest):
         return f"it has a back-reference ({escape}), which Envoy's RE2 does not have", "Write out what may stand there"
-    if character in tuple("uU<>k") or (character == "b" and rest.startswith("{")):
+    if character in ("<", ">"):
+        return (
+            f"it has {escape}, an end of a word elsewhere and for Envoy's RE2 just the character",
+            "Write \\b, or it alone",
+        )
+    if character in tuple("uUk") or (character == "b" and rest.startswith("{")):
         return f"it has {escape}, which Envoy's RE2 does not have", "Write the character itself"
     if character == "x" and (fault := _code_point_fault(escape + rest.partition("}")[0] + "}")):
         return fault

@@ -16,10 +16,10 @@ from entrypoint.rotating.first_delivery import exit_code_of
 from entrypoint.rotating.routes import RouteDelivery, RouteStanding
 from evidence.fixtures.published_routes import route_row, routes_outside
 from meshcert.contract import exit_codes
+from meshcert.documents.route_table import RouteTable
 from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError, RoutesNotPublished, RouteTableUnusable
 from meshcert.proxy import Route, WayOut
-from meshcert.route_table import RouteTable
-from tests.meshcert.test_route_table import NODE
+from tests.meshcert.documents.test_route_table import NODE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -15,7 +15,7 @@ from evidence.fixtures.proxies import gateway
 from meshcert.envoy import route_configurations
 from meshcert.proxy import Backend, Route, WayOut
 from meshcert.routes import Conditions, HeaderCondition, MatchKind, Retries
-from tests.meshcert.test_route_table import CLUSTERS, EVERYTHING, NODE
+from tests.meshcert.documents.test_route_table import CLUSTERS, EVERYTHING, NODE
 
 if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings

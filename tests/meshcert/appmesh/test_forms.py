@@ -207,6 +207,25 @@ def test_what_stands_open_is_a_question_with_an_answer(case: str, tmp_path: Path
     assert all(told.remedy for told in made.report.of(Fate.DECISION))
 
 
+@pytest.mark.parametrize(
+    ("said", "response_type"),
+    [("", "LOADBALANCER"), ("ENDPOINTS", "ENDPOINTS"), ("LOADBALANCER", "LOADBALANCER")],
+    ids=["App Mesh's default", "each address a task", "a load balancer"],
+)
+def test_a_host_outside_the_mesh_is_found_as_it_was(said: str, response_type: str, tmp_path: Path) -> None:
+    """Nothing of it runs here, so nothing changes."""
+    outside = node("x")
+    dns = {"hostname": "api.example.com", **({"responseType": said} if said else {})}
+    outside["spec"]["serviceDiscovery"] = {"dns": dns}
+
+    made = imported(tmp_path, {"n": node("n"), "x": outside})
+
+    written = yaml.safe_load(made.text)
+    dns = written["virtual_nodes"]["x"]["service_discovery"]["dns"]
+    assert dns == {"hostname": "api.example.com", "response_type": response_type}
+    assert set(written["services"]) == {"n"}
+
+
 LOSSES: dict[str, tuple[dict[str, Any], str]] = {
     "a field of nobody's": (
         {"n": json.dumps(node("n")).replace('"protocol"', '"protocoll"')},
@@ -347,3 +366,30 @@ def test_files_of_other_things_are_skipped(tmp_path: Path) -> None:
 
     assert len(made.report.skipped) == len(others)
     assert made.counts == {"virtual node": 1}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (80, 10_080),
+        (5_001, 15_002),
+        (8_080, 18_080),
+        (9_999, 19_999),
+        (15_000, 25_000),
+        (22_767, 32_767),
+        (22_768, 12_768),
+        (50_051, 10_051),
+        (51_000, 61_000),
+        (55_536, 15_536),
+        (65_535, 15_535),
+    ],
+)
+def test_envoy_listens_beside_the_application_where_no_outgoing_connection_is(
+    tmp_path: Path, old: int, new: int
+) -> None:
+    """Linux takes ports from 32768 on for those, and an egress listener has 15001."""
+    made = imported(tmp_path, {"node.json": node("blue", port=old)})
+
+    values = yaml.safe_load(made.text)
+    assert values["services"]["blue"]["application"]["port"] == old
+    assert values["virtual_nodes"]["blue"]["listeners"][0]["port_mapping"]["port"] == new

@@ -16,7 +16,7 @@ from meshcert.cli.rights import RIGHTS
 from meshcert.errors import AccessDenied, AwsUnavailable, IdentityMissing, VerifyFailed
 from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.audit import AuditEntry
-from meshcert.lifecycle.observation import Acknowledgement, RequestsTaken
+from meshcert.lifecycle.observation import Acknowledgement, FileServed, RequestsTaken
 from tests.meshcert.cli.cli_account import Broken, Terminal
 from tests.meshcert.lifecycle.world import DAY, MINUTE, SECRET, T0, TELLER, LifecycleWorld
 
@@ -43,7 +43,7 @@ SHAPE: dict[str, Any] = {
             "exists": None,
             "desired_count": None,
             "deployment": None,
-            "tasks": [{"task", "running", "started_at", "said_at", "refused", "error", "requests"} | FACTS],
+            "tasks": [{"task", "running", "started_at", "said_at", "refused", "error", "requests", "files"} | FACTS],
         }
     ],
 }
@@ -208,6 +208,28 @@ class TestStatus:
             {"port": 9443, "tls": 34, "plain": 1, "last_plain_at": "2026-07-20T12:01:00+00:00"},
             {"port": 9444, "tls": 4, "plain": 0, "last_plain_at": None},
         ]
+
+    def test_files_of_the_users_are_told_with_their_end(self, terminal: Terminal) -> None:
+        """By task: what is served and until when, what was refused and why; and for scripts."""
+        world = terminal.world
+        now = world.clock.now()
+        files = (
+            FileServed("certificate_file/keys/chain.pem", "aa" * 32, now + 9 * DAY),
+            FileServed("trust_file/keys/ca.pem", "bb" * 32, now - DAY, "cc" * 32, "preflight: it is no CA"),
+        )
+        said = {world.identity.name: Acknowledgement(now, world.current, files=files)}
+        world.ecs.forged = {
+            name: dict.fromkeys((task.arn for task in world.ecs.services[name].tasks), said)
+            for name in ("gateway", "teller")
+        }
+
+        told = " ".join(terminal.run("status").out.split())
+        document = terminal.run("status", "--json").document
+
+        assert f"certificate /keys/chain.pem aaaaaaaa, until {now + 9 * DAY:%Y-%m-%d %H:%M}" in told
+        assert "refused cccccccc: preflight: it is no CA" in told
+        (first, *_), *_ = (service["tasks"] for service in document["identities"][0]["services"] if service["tasks"])
+        assert [each["name"] for each in first["files"]] == [each.name for each in files]
 
     def test_a_row_that_cannot_be_read_holds_up_no_other(self, terminal: Terminal) -> None:
         """It is named, and a person has to act."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,10 @@ from local.cdk import ROOT
 from meshcert.cli.__main__ import main
 from meshcert.errors import AccessDenied, AwsUnavailable
 from tests.meshcert.cli.cli_account import Broken, Terminal
+from tests.meshcert.cli.outside_hosts import shop_with_hosts
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 SHOP = str(ROOT / "examples" / "shop.yaml")
 COLOR = str(ROOT / "mesh.yaml")
@@ -125,3 +130,32 @@ def test_what_somebody_types_steers_no_terminal(capsys: pytest.CaptureFixture[st
     """A script may type anything."""
     assert main(["why", "gateway\x1b[2J", "orders", "--mesh", SHOP]) == 64
     assert "\x1b" not in capsys.readouterr().err
+
+
+def test_a_host_outside_the_mesh_is_answered_for_as_one_that_is_nobody_s(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By its node's name or its own; who signs its certificate is said."""
+    shop = shop_with_hosts(tmp_path)
+
+    for host in ("payments", "api.payments.example:443"):
+        assert main(["why", "orders", host, "--mesh", shop]) == 0
+
+        out = " ".join(capsys.readouterr().out.split())
+        assert out.startswith("yes: orders may call payments (api.payments.example:443) over one-way TLS")
+        assert "A demands the name api.payments.example, signed by the public CAs" in out
+
+
+def test_a_host_that_is_no_backend_is_told_with_what_to_add(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For people and for scripts; whoever makes the change may call."""
+    shop = shop_with_hosts(tmp_path)
+
+    assert main(["why", "orders", "rates", "--mesh", shop]) == 1
+    assert "add {virtual_node: rates, client_policy: {tls: {validation: {trust: {public_roots: true}}}}}" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+    assert main(["why", "gateway", "rates", "--mesh", shop, "--json"]) == 1
+    (answer,) = json.loads(capsys.readouterr().out)["answers"]
+    places = [change["place"] for change in answer["changes"]]
+    assert places == ["virtual_gateways.gateway.backends", "virtual_gateways.gateway.routes"]

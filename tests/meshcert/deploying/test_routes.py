@@ -9,9 +9,9 @@ import pytest
 from evidence.fixtures.proxies import gateway
 from evidence.simulation.tables import InMemoryRoutes
 from meshcert.deploying.routes import ROUTES_TYPE, RouteRows
+from meshcert.documents.route_table import RouteTable
 from meshcert.errors import AccessDenied, AwsUnavailable
 from meshcert.proxy import Route
-from meshcert.route_table import RouteTable
 from tests.meshcert.deploying.route_rows_claims import RouteRowsClaims
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from meshcert.envoy import (
     trust_name,
     trust_resource,
 )
+from meshcert.envoy.api import duration
 from meshcert.proxy import Backend, BackendTls, DeliveryMode, Listener, ListenerTls, ProxySettings, Route, TlsMode
 from meshcert.san import Dns, Uri
 
@@ -360,3 +361,12 @@ def test_over_the_socket_every_secret_is_asked_for_and_none_is_a_file() -> None:
 def test_files_need_no_cluster() -> None:
     """The default delivery."""
     assert "meshcert/sds" not in json.dumps(bootstrap(teller(), ADDRESSES))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "written"),
+    [(0, "0s"), (0.2, "0.2s"), (15.0, "15s"), (604_799.5, "604799.5s"), (1e6, "1000000s"), (1e-5, "0.00001s")],
+)
+def test_a_duration_is_decimal(seconds: float, written: str) -> None:
+    """Protobuf's JSON form of a Duration has no exponent, and Envoy refuses one."""
+    assert duration(seconds) == written

@@ -247,3 +247,13 @@ def test_every_wrong_thing_about_one_call_is_reported() -> None:
     )
 
     assert [fault.place for fault in faults] == [f"{CLIENT}.certificate", f"{CLIENT}.validation.trust.hierarchy"]
+
+
+def test_a_caller_that_lists_no_names_wants_the_nodes_host_in_its_certificate() -> None:
+    """Envoy refuses a certificate without it, so the call would pass the check and never succeed."""
+    moved = ("identities.colorteller.dns_names", ["ledger.mtls.svc.cluster.local"])
+    (fault,) = faults_of(changed((f"{CLIENT}.validation.subject_alternative_names", REMOVED), moved))
+
+    assert fault.place == f"{NODE_TLS}.certificate.identity"
+    assert f"is found as {TELLER_NAME}" in fault.problem
+    assert f"Add {TELLER_NAME}" in fault.remedy

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
+from evidence.fixtures.large_company import large_company
 from meshcert.mesh import read_mesh
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
+from meshcert.mesh.checks.renewals import cut_at_renewals
+from tests.meshcert.mesh import routed_meshes
 from tests.meshcert.mesh.mesh_slips import CLIENT, COLOR, GATEWAY, NODE, REMOVED, changed, identity
 
 ROOT = Path(__file__).parents[3]
@@ -20,6 +24,11 @@ GATEWAY_TLS = f"{GATEWAY}.listeners[0].tls"
 FIRST = COLOR["virtual_gateways"]["colorgateway"]["backends"][0]
 DRAIN = "services.colorteller.drain_s"
 IMAGE = f"{APPLICATION}.image"
+PARTNER = {
+    "service_discovery": {"dns": "partner.example.com"},
+    "listeners": [{"port_mapping": {"port": 443, "protocol": "http"}}],
+}
+CALLED = (f"{NODE}.backends", [{"virtual_node": "partner"}])
 
 FINDINGS = [
     (
@@ -45,6 +54,12 @@ FINDINGS = [
     ([(IMAGE, "teams/payments/orders")], IMAGE, "there is no folder"),
     ([(IMAGE, "examples/color")], IMAGE, "no Dockerfile"),
     ([(f"{APPLICATION}.egress", REMOVED)], f"{APPLICATION}.egress", "any host"),
+    ([("mesh.egress_filter", "ALLOW_ALL")], "mesh.egress_filter", "no virtual node with backends has one"),
+    (
+        [("mesh.egress_filter", "ALLOW_ALL"), ("virtual_nodes.partner", PARTNER), CALLED],
+        "mesh.egress_filter",
+        "passes what colorteller sends",
+    ),
     ([(f"{APPLICATION}.drop_capabilities", False)], f"{APPLICATION}.drop_capabilities", "keeps the Linux capabilities"),
     *(
         ([(IMAGE, image)], IMAGE, f"{image!r} is neither a folder here nor the name of an image")
@@ -152,3 +167,28 @@ def test_a_mesh_that_does_not_fit_into_a_stack_is_refused_with_the_numbers(
     else:
         assert reading.mesh is not None
         assert max(resources(reading.mesh).values()) <= MOST_RESOURCES
+
+
+def test_a_renewal_cuts_requests_of_every_node_that_a_weighted_route_leads_to() -> None:
+    """Each node whose service is redeployed is named; what is answered with 404 leads to none."""
+    shared = routed_meshes.route("shared", {"blue": 9, "green": 1}, prefix="/", timeout={"per_request": 60})
+    shared["http_route"]["match"]["headers"] = [routed_meshes.header("beta")]
+    values = routed_meshes.mesh_values([shared])
+    for node in routed_meshes.NODES:
+        values["services"][node]["rotation"] = "redeploy"
+    mesh = routed_meshes.read(values)
+
+    assert [fault.place for fault in cut_at_renewals(mesh)] == ["services.blue.rotation", "services.green.rotation"]
+
+
+def test_a_mesh_of_200_services_is_refused_with_the_numbers_and_nothing_else() -> None:
+    """In the manner of the company's twelve: what its stacks would have, and what they may have."""
+    mesh = large_company(17)
+
+    faults = read_mesh(yaml.dump(mesh, Dumper=yaml.CSafeDumper, sort_keys=False).encode()).faults
+
+    assert len(mesh["services"]) == 204
+    told = {fault.place: fault.problem for fault in faults}
+    assert list(told) == ["identities", "services"]
+    assert "the stack company-identities would have 911 resources, and CloudFormation takes 500" in told["identities"]
+    assert "the stack company-services would have 2152 resources" in told["services"]

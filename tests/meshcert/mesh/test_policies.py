@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from evidence.policies.checking import misjudged
+from evidence.policies.matrix import pairwise_cover
 from meshcert.mesh import Mesh, proxy_settings, read_mesh
 from tests.meshcert.mesh.mesh_slips import CLIENT, COLOR, NODE, NODE_TLS, REMOVED, Slip, assert_found_alone, changed
 
@@ -63,6 +65,11 @@ def test_the_policy_that_holds_for_the_port_decides_and_else_the_callees_listene
         assert tls is not None
         assert tls.trust == "colorteller"
         assert bool(tls.certificate) == (decides is BY_THE_POLICY)
+
+
+def test_a_call_that_can_never_succeed_is_a_fault_and_no_other_is() -> None:
+    """As far as the file shows it. The real Envoys say what succeeds: tests/envoy/test_policy_matrix.py."""
+    assert {str(cell): wrong for cell in pairwise_cover() if (wrong := misjudged(cell))} == {}
 
 
 FROM = f"{NODE}.listeners[0].permissive_from"

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import re
+from hashlib import shake_128
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from local.cdk import ROOT
 from meshcert.mesh import read_mesh
+from meshcert.mesh.checks.findings import findings_of
 from tests.meshcert.mesh.mesh_slips import REMOVED, Slip, steps
 from tests.meshcert.mesh.routed_meshes import SERVICE, entry, header, mesh_values, route
 
@@ -337,3 +341,50 @@ def test_all_of_them_come_at_once() -> None:
         f"{ROUTES}[1].name",
         f"{PATH}.exact",
     ]
+
+
+def test_what_leads_nowhere_is_told_all_at_once_and_a_node_that_nobody_reaches_is_none_of_it() -> None:
+    """App Mesh's silent 503s, and what its API refused one after the other."""
+    values = copy.deepcopy(GOOD)
+    del values["virtual_routers"]["main"]["routes"][0]["http_route"]["action"]["weighted_targets"][1]  # red is idle
+    values["virtual_services"]["nobody.mesh.local"] = {"provider": {}}
+    values["virtual_routers"]["main"]["routes"] += [
+        route("typo", "gren", prefix="/typo"),
+        route("much", {"blue": 60, "green": 41}, prefix="/much"),
+        route("rest", "green", prefix="/again"),
+        route("late", "green", priority=900, prefix="/late", headers=[header("x-late")]),
+        route("later", "blue", priority=901, prefix="/late", headers=[header("x-late")]),
+    ]
+
+    said = read_mesh(yaml.safe_dump(values, sort_keys=False).encode())
+
+    told = {fault.place: fault.problem for fault in said.faults}
+    wanted = {
+        f"{ROUTES}[3].http_route.action.weighted_targets[0].virtual_node": "not declared under virtual_nodes",
+        f"{ROUTES}[4].http_route.action.weighted_targets": "add up to 101",
+        f"{ROUTES}[5].name": "has the name rest already",
+        f"{ROUTES}[7]": "can never match: late (priority 900)",
+        "virtual_services.nobody.mesh.local.provider": "neither of virtual_node and virtual_router",
+    }
+    assert told.keys() == wanted.keys()
+    assert all(words in told[place] for place, words in wanted.items()), told
+    assert all(fault.remedy for fault in said.faults)
+    good = copy.deepcopy(GOOD)
+    del good["virtual_routers"]["main"]["routes"][0]["http_route"]["action"]["weighted_targets"][1]
+    idle = read_mesh(yaml.safe_dump(good, sort_keys=False).encode())
+    assert idle.mesh, idle.faults
+    assert "virtual_nodes.red" in [finding.place for finding in findings_of(idle.mesh, ROOT)]
+
+
+def test_routes_that_no_row_holds_are_told_before_a_deploy() -> None:
+    """CloudFormation would begin, and the function that publishes them would refuse."""
+    words = [shake_128(bytes([number % 256, number // 256])).hexdigest(100) for number in range(700)]
+
+    def with_routes(count: int) -> tuple[str, ...]:
+        routes = [route(f"r{number}", "blue", prefix=f"/{word}") for number, word in enumerate(words[:count])]
+        reading = read_mesh(yaml.safe_dump(mesh_values(routes), sort_keys=False).encode())
+        return tuple(f"{fault.place}: {fault.problem}" for fault in reading.faults)
+
+    (told,) = with_routes(700)
+    assert re.fullmatch(r"virtual_gateways\.edge: its routes take \d+ characters, compressed, and 65536 are read", told)
+    assert with_routes(40) == ()

@@ -37,7 +37,6 @@ TRIED = [
     ("virtual_nodes.colorteller.healthCheck", "health_check"),
     (f"{GATEWAY}.listeners[0].outlierDetection", "virtual_nodes.NAME.listeners.outlier_detection"),
     (f"{NODE_TLS}.certificate.acm", "certificate: {identity: NAME}"),
-    (f"{NODE_TLS}.validation.trust.file", "trust: {hierarchy: NAME}"),
     (f"{GATEWAY}.backends[0].virtualServiceName", "virtual_gateways.NAME.backends.virtual_service"),
     (f"{GATEWAY}.backends[0].client_policy.tls.mode", "insists on TLS"),
     (f"{GATEWAY}.routes[0].weight", "path prefix"),

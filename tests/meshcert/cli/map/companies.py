@@ -19,7 +19,7 @@ def company(count: int, *, layers: int = 4) -> dict[str, Any]:
         called = {below[(number * 3 + step) % len(below)]: None for step in range(1 + number % 3)} if below else {}
         nodes[name]["backends"] = [{"virtual_node": other, **_policy(nodes[other], name)} for other in called]
     first = [name for name in names if layer[name] == 0]
-    gateways = {"www": first[::2], "partners": first[1::2]}
+    gateways = {"www": first[::2], "partners": first[1::2] or first}
     application = {"image": "registry.example.com/app:1", "port": 8080, "egress": [], "drop_capabilities": True}
     return {
         "schema": 1,

@@ -49,6 +49,7 @@ def mixed(values: dict[str, Any]) -> dict[str, Any]:
         "trust": {"hierarchy": "bank"},
         "subject_alternative_names": {"match": {"exact": ["bank.company.internal"]}},
     }
+    changed["virtual_gateways"]["partners"]["listeners"][0]["tls"]["validation"] = rule
     application = {"image": "registry.example.com/app:1", "port": 8080, "egress": []}
     for name, protocol in (("store", "tcp"), ("vault", "http")):
         identity = {"hierarchy": "company", "dns_names": [f"{name}.company.internal"], "key_algorithm": "EC_prime256v1"}

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from evidence.fixtures.proxies import gateway
+from meshcert.documents.route_table import LONGEST_PACKED, RouteTable, read_route_table, without_routes
 from meshcert.errors import RouteTableUnusable
 from meshcert.proxy import Backend, Route, WayOut
-from meshcert.route_table import LONGEST_PACKED, RouteTable, read_route_table, without_routes
 from meshcert.routes import (
     Conditions,
     HeaderCondition,

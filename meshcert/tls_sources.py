@@ -9,6 +9,8 @@ LONGEST_PATH = 200
 """Characters of a path; its SDS name is the name of a file too."""
 PATH_PATTERN = rf"/[A-Za-z0-9._@/-]{{1,{LONGEST_PATH - 1}}}"
 """An absolute path that needs no escaping, wherever it stands."""
+LONGEST_SOCKET_PATH = 107
+"""Most bytes of a socket's path; ``sun_path`` of unix(7) is one longer, for the zero at its end."""
 _PATH = re.compile(PATH_PATTERN)
 
 
@@ -24,6 +26,9 @@ class CertificateFile(NamedTuple):
     certificate_chain: str
     private_key: str
 
+    def __str__(self) -> str:
+        return f"file {self.certificate_chain}"
+
 
 class TrustFile(NamedTuple):
     """
@@ -34,6 +39,9 @@ class TrustFile(NamedTuple):
     """
 
     certificate_chain: str
+
+    def __str__(self) -> str:
+        return f"file {self.certificate_chain}"
 
 
 class SdsSecret(NamedTuple):
@@ -46,10 +54,27 @@ class SdsSecret(NamedTuple):
 
     secret_name: str
 
+    def __str__(self) -> str:
+        return f"SDS secret {self.secret_name}"
+
+
+class PublicRoots(NamedTuple):
+    """
+    The public CAs, for hosts outside the mesh; Envoy itself reads them from its image.
+
+    Args:
+        file: Path in Envoy's container: CA certificates, PEM.
+    """
+
+    file: str
+
+    def __str__(self) -> str:
+        return "the public CAs"
+
 
 TlsCertificate = str | CertificateFile | SdsSecret
 """Where a certificate comes from; a text is the name of an identity, and empty for none."""
-TlsTrust = str | TrustFile | SdsSecret
+TlsTrust = str | TrustFile | SdsSecret | PublicRoots
 """Where roots come from; a text is the name of a hierarchy, and empty for none."""
 
 
@@ -79,4 +104,6 @@ def read_tls_trust(value: Any) -> TlsTrust:
     """
     if not isinstance(value, dict):
         return str(value)
+    if "file" in value:
+        return PublicRoots(**value)
     return SdsSecret(**value) if "secret_name" in value else TrustFile(**value)

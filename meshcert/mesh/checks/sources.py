@@ -1,0 +1,185 @@
+"""Checks of certificates and roots of the user's: where they come from, and whether a proxy can reach that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from meshcert.contract.container import MATERIAL_DIR
+from meshcert.proxy import TlsMode
+from meshcert.tls_sources import CertificateFile, SdsSecret, is_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from meshcert.mesh.findings import Findings
+    from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.proxies import (
+        ClientTls,
+        DeclaredCertificate,
+        DeclaredListenerTls,
+        GatewayListener,
+        NodeListener,
+        Trust,
+    )
+    from meshcert.mesh.services import DeclaredService
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
+
+OUR_NAMES = ("identity/", "trust/", "certificate_file/", "trust_file/")
+"""Beginnings of the SDS names that meshcert gives; Envoy counts by name."""
+
+
+def check_sources(mesh: Mesh, findings: Findings) -> None:
+    """Report sources of which there is none or more than one, and those that a service's Envoy cannot reach."""
+    for place, source in _sources(mesh):
+        _check_one(place, source, findings)
+    for place, tls in _tls(mesh):
+        exact = f"{place}.validation.subject_alternative_names.match.exact"
+        for index, accepted in enumerate(tls.validation.names if tls.validation else ()):
+            if "*" in str(accepted) and tls.validation and not tls.validation.trust.hierarchy:
+                findings.add(
+                    f"{exact}[{index}]",
+                    f"{accepted} is no whole name, and names are compared as a whole",
+                    "List each name; a wildcard in a certificate proves each of them",
+                )
+    for name, service in mesh.services.items():
+        _check_volumes(name, service, findings)
+        keys: dict[str, str] = {}
+        for place, given in _used_by(mesh, service):
+            _check_reachable(name, service, place, given, findings)
+            if isinstance(given, CertificateFile) and keys.setdefault(*given) != given.private_key:
+                findings.add(
+                    f"{place}.private_key",
+                    f"{given.certificate_chain} has the key {keys[given.certificate_chain]} already",
+                    "Name one key for one certificate",
+                )
+
+
+def _sources(mesh: Mesh) -> Iterator[tuple[str, DeclaredCertificate | Trust]]:
+    for place, tls in _tls(mesh):
+        if tls.certificate:
+            yield f"{place}.certificate", tls.certificate
+        if tls.validation:
+            yield f"{place}.validation.trust", tls.validation.trust
+
+
+def _tls(mesh: Mesh) -> Iterator[tuple[str, DeclaredListenerTls | ClientTls]]:
+    """Everything that the file says of TLS, with its place."""
+    for place, proxy in mesh.callers:
+        listeners: tuple[GatewayListener | NodeListener, ...] = proxy.listeners
+        for index, listener in enumerate(listeners):
+            if listener.tls:
+                yield f"{place}.listeners[{index}].tls", listener.tls
+        if tls := proxy.backend_defaults.client_policy.tls:
+            yield f"{place}.backend_defaults.client_policy.tls", tls
+        for index, backend in enumerate(proxy.backends):
+            if backend.client_policy and backend.client_policy.tls:
+                yield f"{place}.backends[{index}].client_policy.tls", backend.client_policy.tls
+
+
+def _check_one(place: str, source: DeclaredCertificate | Trust, findings: Findings) -> None:
+    kinds = [kind for kind in type(source).model_fields if getattr(source, kind)]
+    if len(kinds) != 1:
+        ways = [f"{place}.{kind}" for kind in type(source).model_fields]
+        first, *_ = type(source).model_fields
+        findings.add(
+            place,
+            f"it names {' and '.join(kinds) or f'none of {first}, file and sds'}",
+            f"Name exactly one, for example {first}: ...",
+            given=ways,
+        )
+    if source.sds and source.sds.secret_name.startswith(OUR_NAMES):
+        findings.add(
+            f"{place}.sds.secret_name",
+            f"names that begin with {source.sds.secret_name.partition('/')[0]}/ are meshcert's own",
+            "Give the secret another name at your SDS server",
+        )
+
+
+def _used_by(mesh: Mesh, service: DeclaredService) -> Iterator[tuple[str, TlsCertificate | TlsTrust]]:
+    """What a service's proxy uses of the user's, with its place."""
+    runs = {f"virtual_gateways.{service.virtual_gateway}", f"virtual_nodes.{service.virtual_node}"}
+    for place, source in _sources(mesh):
+        kind = "file" if source.file else "sds"
+        if ".".join(place.split(".")[:2]) in runs and (source.file or source.sds) and not _is_idle(mesh, place):
+            yield f"{place}.{kind}", source.source
+
+
+def _is_idle(mesh: Mesh, place: str) -> bool:
+    """Whether a place belongs to a listener that speaks plain text; that is a fault of its own."""
+    tls = dict(_tls(mesh))
+    around = place.partition(".tls.")[0] + ".tls"
+    return getattr(tls.get(around), "mode", None) is TlsMode.DISABLED
+
+
+def _check_reachable(
+    name: str, service: DeclaredService, place: str, source: TlsCertificate | TlsTrust, findings: Findings
+) -> None:
+    proxy, at = service.proxy, f"services.{name}.proxy"
+    if isinstance(source, SdsSecret):
+        if not proxy.sds_socket_path:
+            findings.add(
+                place,
+                f"service {name} has no SDS server of yours to ask",
+                f"Write {at}: {{sds_socket_path: ..., volumes: [...], agent: {{image: ...}}}}",
+                given=(f"{at}.sds_socket_path",),
+            )
+        return
+    for key, path in source._asdict().items() if not isinstance(source, str) else ():
+        if not is_path(path):
+            findings.add(f"{place}.{key}", f"{path} leads through ..", "Write the path without ..")
+        elif not _is_on_volume(path, service):
+            findings.add(
+                f"{place}.{key}",
+                f"no volume of service {name} holds {path}",
+                f"Write {at}.volumes: [{{container_path: {path.rpartition('/')[0] or '/keys'}, efs: ...}}]",
+                given=(f"{at}.volumes",),
+            )
+
+
+def _overlap(one: str, other: str) -> bool:
+    return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+
+def _is_on_volume(path: str, service: DeclaredService) -> bool:
+    return any(path.startswith(f"{volume.container_path.rstrip('/')}/") for volume in service.proxy.volumes)
+
+
+def _check_volumes(name: str, service: DeclaredService, findings: Findings) -> None:
+    proxy, place = service.proxy, f"services.{name}.proxy"
+    taken = [MATERIAL_DIR]
+    for index, volume in enumerate(proxy.volumes):
+        path = volume.container_path.rstrip("/")
+        where = f"{place}.volumes[{index}].container_path"
+        other = next((each for each in taken if _overlap(each, path)), "")
+        if other:
+            findings.add(where, f"it is, lies in, or covers {other}, which is mounted too", "Choose another path")
+        elif not is_path(volume.container_path):
+            findings.add(where, f"{path} leads through ..", "Write the path without ..")
+        taken.append(path)
+        if volume.efs and volume.efs.access_point_id and volume.efs.root_directory != "/":
+            findings.add(
+                f"{place}.volumes[{index}].efs.root_directory",
+                "an access point says which folder is seen",
+                "Remove root_directory, or access_point_id",
+            )
+        if not volume.efs and proxy.agent is None:
+            findings.add(
+                f"{place}.volumes[{index}]",
+                "it is empty, and nobody fills it",
+                f"Name a file system, efs: {{file_system_id: ...}}, or {place}.agent: {{image: ...}}",
+                given=(f"{place}.agent",),
+            )
+    if proxy.sds_socket_path and not _is_on_volume(proxy.sds_socket_path, service):
+        findings.add(
+            f"{place}.sds_socket_path",
+            "no volume of the service holds it",
+            f"Write {place}.volumes: [{{container_path: {proxy.sds_socket_path.rpartition('/')[0] or '/run/agent'}}}]",
+            given=(f"{place}.volumes",),
+        )
+    if proxy.agent and all(volume.efs for volume in proxy.volumes):
+        findings.add(
+            f"{place}.agent",
+            "it has no volume to write to",
+            f"Write {place}.volumes: [{{container_path: /run/agent}}]",
+            given=(f"{place}.volumes",),
+        )
