@@ -176,7 +176,7 @@ def _require_kinds(part: Any) -> None:
         if kind := _KINDS.get(name):
             if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
                 raise TypeError(f"{name} is of another kind")
-            if name in _MOST and value is not None and not 0 <= value <= _MOST[name]:
+            if name in _MOST and isinstance(value, int | float) and not 0 <= value <= _MOST[name]:
                 raise ValueError(f"{name} is too large, or negative")
         elif name == "events":
             if not all(isinstance(event, str) for event in value):
