@@ -112,6 +112,28 @@ def test_a_permissive_task_says_how_it_is_asked(
     assert published.rows[-1]["listeners"][str(PORT)] == counts
 
 
+def test_the_first_request_in_plain_text_is_told_long_before_the_row_is_due(
+    start: Start, published: SecretsApi, hierarchy: Hierarchy
+) -> None:
+    """And the first over TLS: by then nobody waits to know whether STRICT is safe."""
+    (listener,) = teller().listeners
+    permissive = listener._replace(tls=listener.tls._replace(mode=TlsMode.PERMISSIVE))
+    container = start(_teller(listeners=(permissive,)))
+    start.application(container)
+    container.wait_until_healthy()
+
+    def counted() -> tuple[int, int]:
+        """Over TLS and in plain text, as the last row says."""
+        told = published.rows[-1]["listeners"][str(PORT)] if published.rows else {"tls": -1, "plain": -1}
+        return told["tls"], told["plain"]
+
+    eventually(lambda: counted() == (0, 0), "the first row")
+    assert is_admitted(container.address, PORT, hierarchy.issue([GATEWAY_NAME]))
+    eventually(lambda: counted() == (1, 0), "the first over TLS")
+    assert request(container.address, PORT)[0] == 200
+    eventually(lambda: counted() == (1, 1), "the first in plain text")
+
+
 def test_nothing_is_said_before_envoy_has_accepted_its_secrets(
     start: Start, published: SecretsApi, material: Material
 ) -> None:

@@ -56,7 +56,7 @@ class PermissiveListeners:
                 counters = _numbers(self._admin.get(_COUNTERS))
             except (OSError, ValueError):
                 return self._counts
-            self._counts |= {listener.port: self._counted(listener, counters) for listener in self._listeners}
+            self._counts = {listener.port: self._counted(listener, counters) for listener in self._listeners}
         return self._counts
 
     def _counted(self, listener: Listener, counters: Mapping[str, int]) -> PermissiveCounts:
