@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import ssl
 import threading
+import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 import httpx
@@ -16,7 +19,10 @@ if TYPE_CHECKING:
 
     from meshcert.material import TrustBundle
 
-ASK_TIMEOUT_S = 5.0
+ASK_TIMEOUT_S = 20.0
+"""Generous: on a busy machine a mesh whose answer has not come yet has failed nobody."""
+LONGEST_TEXT = 300
+"""Of what a wrong answer says, for whoever looks for its cause, characters."""
 _Client = TypeVar("_Client")
 _Answer = TypeVar("_Answer")
 
@@ -80,12 +86,17 @@ class SteadyClient:
         answer: What the right answer says; anything else counts as failed.
         seen: What came to the applications.
         pause_s: Pause between two requests, seconds.
+        name: Who asks whom, for failures, which then begin with it and the time; empty: they say neither.
+        kept_s: Age of a connection from which on it is not used again, seconds. A server may close an idle one, and
+            HTTP/1.1 loses a request that is on its way then (RFC 9112 section 9.5): so a client leaves before.
     """
 
     gateway: Asked[Any, Any]
     answer: str
     seen: RequestsSeen
     pause_s: float = 0.005
+    name: str = ""
+    kept_s: float = math.inf
     requests: int = 0
     failures: list[str] = field(default_factory=list)
     counted: int = 0
@@ -111,17 +122,22 @@ class SteadyClient:
         self.failures += told
 
     def _keep_asking(self) -> None:
-        client = self.gateway.client()
+        client, made = self.gateway.client(), time.monotonic()
         while not self._stop.wait(self.pause_s):
             try:
-                if self.requests % 2:
+                if self.requests % 2 or time.monotonic() - made > self.kept_s:
                     client.close()
-                    client = self.gateway.client()
-                said = self.gateway.said(self.gateway.ask(client, self._ids.next()))
-                if said != self.answer:
-                    self.failures.append(said)
+                    client, made = self.gateway.client(), time.monotonic()
+                response = self.gateway.ask(client, self._ids.next())
+                if (said := self.gateway.said(response)) != self.answer:
+                    text = response.text[:LONGEST_TEXT] if isinstance(response, httpx.Response) else ""
+                    self._failed(f"{said} {text}" if text and text not in said else said)
             except (httpx.HTTPError, OSError, LookupError) as error:
-                self.failures.append(repr(error))
+                self._failed(repr(error))
             self.requests += 1
             self.seen.read()
         client.close()
+
+    def _failed(self, why: str) -> None:
+        now = datetime.now(UTC).time().isoformat("milliseconds")
+        self.failures.append(f"{self.name} at {now} UTC: {why}" if self.name else why)

@@ -17,7 +17,7 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, Event, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import ProtocolError, StreamClosedError
 
-from evidence.load.frames import PREFACE_BYTES, Frames, GoAway
+from local.http2_frames import PREFACE_BYTES, Frames, GoAway
 from local.requests_seen import HEADER, write_id
 
 if TYPE_CHECKING:

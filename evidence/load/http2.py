@@ -13,9 +13,9 @@ from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, ResponseReceived, StreamEnded, StreamReset, TrailersReceived
 from h2.exceptions import ProtocolError, StreamClosedError
 
-from evidence.load.frames import Frames, GoAway
 from evidence.load.loads import GRPC_SERVICE, Connection, Protocol
 from evidence.load.tally import Failure, RequestFailed
+from local.http2_frames import Frames, GoAway
 from local.requests_seen import HEADER
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from local.demo.questions import Asking, name_at, question_for
 from local.demo.renewal import renew_under_load
 from local.demo.result import ENOUGH_REQUESTS, Result
 from local.demo.scene import Scene
-from local.demo.stand_ins import prepare
+from local.demo.stand_ins import HASTE, prepare
 from local.demo.tcp_sessions import TcpAsking
 from local.demo.undeclared import Verdict, try_undeclared
 from local.gateway_client import SteadyClient
@@ -32,6 +32,8 @@ Between two requests of all clients together, seconds.
 
 One request crosses up to a dozen services here, on a machine that renews their certificates meanwhile.
 """
+KEPT_S = HASTE["max_connection_duration_s"] / 2
+"""How long a client keeps a connection, seconds: Envoy ends an idle one when it is twice as old."""
 
 
 @dataclass(frozen=True)
@@ -129,11 +131,12 @@ class Proof(Scene):
         askings = {pair: self._asking(pair, materials, calling) for pair in pairs if pair.declared}
         talks = self._talk(askings)
         verdicts = self._try(pairs, materials)
-        asked = [(askings[one.pair], one.answer) for one in talks if one.talks]
+        asked = [(one, asking) for one in talks if one.talks and (asking := askings[one.pair])]
         clients = [
-            SteadyClient(asking, answer, self.aws.requests_seen, PAUSE_S * len(asked))
-            for asking, answer in asked
-            if asking
+            SteadyClient(
+                asking, one.answer, self.aws.requests_seen, PAUSE_S * len(asked), name=str(one.pair), kept_s=KEPT_S
+            )
+            for one, asking in asked
         ]
 
         def clients_renew() -> None:

@@ -8,12 +8,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 import httpx
-from h2.events import ConnectionTerminated
 
 from local.demo.matching_requests import MatchingRequest, Way, requests_to
 from local.gateway_client import ASK_TIMEOUT_S
+from local.http2_client import Http2Transport
 from local.requests_seen import HEADER
-from local.tls_client import load_certificate
+from local.tls_client import NO_TLS, load_certificate
 from meshcert.envoy.http.routes import in_order_asked
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.edges.pairs import backend_for, lets_in, outside_identities
@@ -169,40 +169,27 @@ class Asking:
     def client(self) -> httpx.Client:
         """A client with no connection yet, which presents the material of now."""
         question = self.question
-        context: ssl.SSLContext | bool = False
+        context: ssl.SSLContext | None = None
         if question.tls:
             context = ssl.create_default_context(cadata=self.roots)
             if question.identity:
                 load_certificate(context, self.materials[question.identity])
         url = f"http{'s' if question.tls else ''}://{self.address()}:{question.listener.port}"
+        transport = Http2Transport(context, ASK_TIMEOUT_S) if question.http2 else None
         return httpx.Client(
-            verify=context,
-            base_url=url,
-            timeout=ASK_TIMEOUT_S,
-            trust_env=False,
-            http1=not question.http2,
-            http2=question.http2,
+            verify=context or NO_TLS, base_url=url, timeout=ASK_TIMEOUT_S, trust_env=False, transport=transport
         )
 
     def ask(self, client: httpx.Client, request_id: str = "") -> httpx.Response:
-        """
-        One request with this id; raises httpx.HTTPError, OSError or LookupError when it gets no answer.
-
-        httpx gives a request up when HTTP/2's goodbye in good order (GOAWAY without an error) comes before its answer,
-        which would still have come (RFC 9113 section 6.8), or has come: h2 then refuses to read it. Such a one is asked
-        again on a new connection, as another.
-        """
-        try:
-            return self._send(client, request_id)
-        except httpx.RemoteProtocolError as error:
-            event = error.__cause__.args[0] if error.__cause__ and error.__cause__.args else None
-            if not isinstance(event, ConnectionTerminated) or event.error_code:
-                raise
-        except httpx.LocalProtocolError as error:
-            if _ANSWERED_AFTER_GOODBYE not in str(error):
-                raise
-        with self.client() as another:
-            return self._send(another, f"{request_id}-again")
+        """One request with this id; raises httpx.HTTPError, OSError or LookupError when it gets no answer."""
+        extensions = {"sni_hostname": self.server_name}
+        request = self.question.request
+        headers = {"host": request.host or self.server_name, HEADER: request_id, **dict(request.headers)}
+        if not self.question.grpc:
+            return client.request(request.method, request.path, headers=headers, extensions=extensions)
+        headers |= {"content-type": "application/grpc", "te": "trailers"}
+        message = b"\0\0\0\0\0"  # an empty message: not compressed, of length 0
+        return client.post(request.path, headers=headers, content=message, extensions=extensions)
 
     def said(self, response: httpx.Response) -> str:
         """Status, and that of gRPC if it came without a message."""
@@ -227,13 +214,3 @@ class Asking:
         if self.answered(response):
             return said, ""
         return said, f"{said} {response.headers.get('grpc-message') or response.text[:LONGEST_TEXT]}"
-
-    def _send(self, client: httpx.Client, request_id: str) -> httpx.Response:
-        extensions = {"sni_hostname": self.server_name}
-        request = self.question.request
-        headers = {"host": request.host or self.server_name, HEADER: request_id, **dict(request.headers)}
-        if not self.question.grpc:
-            return client.request(request.method, request.path, headers=headers, extensions=extensions)
-        headers |= {"content-type": "application/grpc", "te": "trailers"}
-        message = b"\0\0\0\0\0"  # an empty message: not compressed, of length 0
-        return client.post(request.path, headers=headers, content=message, extensions=extensions)

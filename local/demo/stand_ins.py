@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 APPLICATIONS = ROOT / "local" / "demo" / "applications"
-HASTE = {"poll_interval_s": 1, "max_connection_duration_s": 2}
-"""Seconds, where the file has more: renewals are noticed at once, and connections that know old certificates end."""
+HASTE = {"poll_interval_s": 1, "max_connection_duration_s": 10}
+"""
+Seconds, where the file has more: renewals are noticed at once, and connections that know old certificates end.
+
+A client leaves a connection two tenths of that before its server ends it (:mod:`meshcert.envoy.connection_cap`), and a
+machine that runs a whole mesh may be busy with something else for the fifth of two seconds.
+"""
 
 
 @dataclass(frozen=True)

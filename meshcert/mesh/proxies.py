@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, Strict
 
 from meshcert.contract.container import PUBLIC_ROOTS
-from meshcert.contract.tls_sources import CertificateFile, PublicRoots, SdsSecret, TrustFile
 from meshcert.mesh.access_logging import Logging
 from meshcert.mesh.host_policies import (
     DeclaredConnectionPool,
@@ -20,10 +19,11 @@ from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
 from meshcert.mesh.routing.ports import GatewayPort, NodePort
 from meshcert.proxy import TlsMode
+from meshcert.tls_sources import CertificateFile, PublicRoots, SdsSecret, TrustFile
 
 if TYPE_CHECKING:
-    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.san import San
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 
 class DeclaredCertificateFile(Part, title="CertificateFile"):
@@ -261,7 +261,7 @@ class VirtualGateway(Part):
 class VirtualNode(Part):
     """A proxy in front of one application."""
 
-    listeners: tuple[NodeListener, ...] = Field(min_length=1, max_length=1)
+    listeners: tuple[NodeListener, ...] = Field(min_length=1, json_schema_extra={"maxItems": 1})
     """Where the mesh reaches it: exactly one listener."""
     service_discovery: ServiceDiscovery | None = None
     """Left out: by Cloud Map's API. With `dns` and without a service that runs it, it is a host outside the mesh."""

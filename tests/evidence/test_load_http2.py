@@ -13,10 +13,10 @@ from h2.errors import ErrorCodes
 from h2.events import StreamEnded
 from hyperframe.frame import GoAwayFrame
 
-from evidence.load.frames import PREFACE_BYTES, Frames, GoAway
 from evidence.load.http2 import TRIES, Http2Client, grpc_message
 from evidence.load.loads import Connection, Load, Protocol
 from evidence.load.tally import Failure, RequestFailed, Tally
+from local.http2_frames import PREFACE_BYTES, Frames, GoAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable

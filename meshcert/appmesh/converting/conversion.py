@@ -145,7 +145,10 @@ class _Conversion:
     def _node(self, node: Proxy) -> dict[str, Any]:
         written: dict[str, Any] = {"listeners": [self._node_listener(node)]}
         if len(node.listeners) > 1:
-            why = "a virtual node has one listener in the mesh file: the first one"
+            why = (
+                "a virtual node has one listener in the mesh file: the first one. Declare another node for each other "
+                "port, and a service of the same image"
+            )
             self._draft.report.tell(Fate.LOST, "listeners", why, str(node.defined.resource))
         if not node.service:
             written["service_discovery"] = {"dns": outside_host(node)}

@@ -17,6 +17,7 @@ from meshcert.mesh.rendering import proxy_settings
 from meshcert.mesh.routing.order import decided_by_rule
 from meshcert.mesh.ways_out import needs_egress_listener
 from meshcert.proxy import TlsMode
+from meshcert.san import Dns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -64,7 +65,7 @@ def _unreachable(mesh: Mesh) -> Iterator[Fault]:
         if node not in called:
             yield Fault(
                 f"virtual_nodes.{node}",
-                "nobody calls it, and its security group admits nobody",
+                "nobody calls it" + ("" if mesh.is_outside(node) else ", and its security group admits nobody"),
                 "Add it to the backends of a gateway or a node, or remove it and its service",
             )
     for name, gateway in mesh.virtual_gateways.items():
@@ -120,13 +121,20 @@ def _unused(mesh: Mesh) -> Iterator[Fault]:
     presented = {identity for each in settings for identity in each.identities}
     trusted = {name for each in settings for hierarchy in each.trust_bundles for name in mesh.trusted(hierarchy)}
     rules = [listener.tls for each in settings for listener in each.listeners if listener.tls.hierarchy]
+    backends = [backend for each in settings for backend in each.backends if mesh.is_outside(backend.name)]
+    outside = [(each.host, each.tls) for each in backends if each.tls and each.tls.hierarchy]
     for name, identity in mesh.identities.items():
         is_admitted = any(
             identity.hierarchy in mesh.trusted(rule.hierarchy)
             and (not rule.subject_alternative_names or set(rule.subject_alternative_names) & set(identity.names))
             for rule in rules
         )
-        if name not in presented and not is_admitted:
+        is_a_host_s = any(
+            identity.hierarchy in mesh.trusted(tls.hierarchy)
+            and set(tls.subject_alternative_names or (Dns(host),)) & set(identity.names)
+            for host, tls in outside
+        )
+        if name not in presented and not is_admitted and not is_a_host_s:
             yield Fault(
                 f"identities.{name}",
                 "no proxy presents it, and no listener would admit it from outside",
@@ -141,10 +149,13 @@ def _unused(mesh: Mesh) -> Iterator[Fault]:
 
 
 def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:
-    for name, service in mesh.services.items():
-        if service.application is None:
-            continue
-        image, place = service.application.image, f"services.{name}.application.image"
+    images = [
+        (f"services.{name}.{key}.image", part.image)
+        for name, service in mesh.services.items()
+        for key, part in (("application", service.application), ("proxy.agent", service.proxy.agent))
+        if part
+    ]
+    for place, image in images:
         if _is_folder(root / image):
             if not (root / image / "Dockerfile").is_file():
                 yield Fault(place, f"the folder {image} has no Dockerfile", "Add one, or name the folder that has it")

@@ -67,7 +67,7 @@ def test_nobody_waits_for_what_the_file_has_longer(tmp_path: Path) -> None:
     for service in prepared.mesh.services.values():
         assert service.poll_interval_s <= HASTE["poll_interval_s"]
         assert service.max_connection_duration_s <= HASTE["max_connection_duration_s"]
-    assert prepared.hastened == ("poll_interval_s 1", "max_connection_duration_s 2")
+    assert prepared.hastened == ("poll_interval_s 1", "max_connection_duration_s 10")
 
 
 def test_who_calls_and_trusts_whom_is_the_files_own(tmp_path: Path) -> None:

@@ -207,6 +207,25 @@ def test_what_stands_open_is_a_question_with_an_answer(case: str, tmp_path: Path
     assert all(told.remedy for told in made.report.of(Fate.DECISION))
 
 
+@pytest.mark.parametrize(
+    ("said", "response_type"),
+    [("", "LOADBALANCER"), ("ENDPOINTS", "ENDPOINTS"), ("LOADBALANCER", "LOADBALANCER")],
+    ids=["App Mesh's default", "each address a task", "a load balancer"],
+)
+def test_a_host_outside_the_mesh_is_found_as_it_was(said: str, response_type: str, tmp_path: Path) -> None:
+    """Nothing of it runs here, so nothing changes."""
+    outside = node("x")
+    dns = {"hostname": "api.example.com", **({"responseType": said} if said else {})}
+    outside["spec"]["serviceDiscovery"] = {"dns": dns}
+
+    made = imported(tmp_path, {"n": node("n"), "x": outside})
+
+    written = yaml.safe_load(made.text)
+    dns = written["virtual_nodes"]["x"]["service_discovery"]["dns"]
+    assert dns == {"hostname": "api.example.com", "response_type": response_type}
+    assert set(written["services"]) == {"n"}
+
+
 LOSSES: dict[str, tuple[dict[str, Any], str]] = {
     "a field of nobody's": (
         {"n": json.dumps(node("n")).replace('"protocol"', '"protocoll"')},

@@ -11,25 +11,13 @@ from local.cdk import ROOT
 from meshcert.cli.__main__ import main
 from meshcert.errors import AccessDenied, AwsUnavailable
 from tests.meshcert.cli.cli_account import Broken, Terminal
+from tests.meshcert.cli.outside_hosts import shop_with_hosts
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SHOP = str(ROOT / "examples" / "shop.yaml")
 COLOR = str(ROOT / "mesh.yaml")
-OUTSIDE = """
-  payments:
-    service_discovery: {dns: {hostname: api.payments.example}}
-    listeners: [{port_mapping: {port: 443, protocol: http}}]
-  rates:
-    service_discovery: {dns: {hostname: rates.example.com}}
-    listeners: [{port_mapping: {port: 443, protocol: http}}]
-"""
-CALLED = """
-    backends:
-      - virtual_node: payments
-        client_policy: {tls: {validation: {trust: {public_roots: true}}}}
-"""
 
 
 def test_a_yes_is_one_screen_that_says_what_both_sides_prove(
@@ -144,37 +132,30 @@ def test_what_somebody_types_steers_no_terminal(capsys: pytest.CaptureFixture[st
     assert "\x1b" not in capsys.readouterr().err
 
 
-@pytest.fixture
-def shop_with_hosts(tmp_path: Path) -> str:
-    """The shop, whose orders call a host outside the mesh, and do not call another."""
-    text = (ROOT / "examples" / "shop.yaml").read_text().replace("\nvirtual_nodes:\n", f"\nvirtual_nodes:{OUTSIDE}", 1)
-    file = tmp_path / "shop.yaml"
-    file.write_text(text.replace("\n  orders:\n    listeners:", f"\n  orders:{CALLED}    listeners:", 1))
-    return str(file)
-
-
 def test_a_host_outside_the_mesh_is_answered_for_as_one_that_is_nobody_s(
-    shop_with_hosts: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By its node's name or its own; who signs its certificate is said."""
+    shop = shop_with_hosts(tmp_path)
+
     for host in ("payments", "api.payments.example:443"):
-        assert main(["why", "orders", host, "--mesh", shop_with_hosts]) == 0
+        assert main(["why", "orders", host, "--mesh", shop]) == 0
 
         out = " ".join(capsys.readouterr().out.split())
         assert out.startswith("yes: orders may call payments (api.payments.example:443) over one-way TLS")
         assert "A demands the name api.payments.example, signed by the public CAs" in out
 
 
-def test_a_host_that_is_no_backend_is_told_with_what_to_add(
-    shop_with_hosts: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_host_that_is_no_backend_is_told_with_what_to_add(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """For people and for scripts; whoever makes the change may call."""
-    assert main(["why", "orders", "rates", "--mesh", shop_with_hosts]) == 1
+    shop = shop_with_hosts(tmp_path)
+
+    assert main(["why", "orders", "rates", "--mesh", shop]) == 1
     assert "add {virtual_node: rates, client_policy: {tls: {validation: {trust: {public_roots: true}}}}}" in " ".join(
         capsys.readouterr().out.split()
     )
 
-    assert main(["why", "gateway", "rates", "--mesh", shop_with_hosts, "--json"]) == 1
+    assert main(["why", "gateway", "rates", "--mesh", shop, "--json"]) == 1
     (answer,) = json.loads(capsys.readouterr().out)["answers"]
     places = [change["place"] for change in answer["changes"]]
     assert places == ["virtual_gateways.gateway.backends", "virtual_gateways.gateway.routes"]

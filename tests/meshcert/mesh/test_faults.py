@@ -25,6 +25,8 @@ from tests.meshcert.mesh.mesh_slips import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+LISTENER = COLOR["virtual_nodes"]["colorteller"]["listeners"][0]
+
 SHAPE = [
     Slip("schema", 2, "2 is not allowed", "Use 1"),
     Slip("schema", REMOVED, "missing", "Add schema, for example 1"),
@@ -88,9 +90,9 @@ SHAPE = [
     Slip(f"{GATEWAY}.listeners", [], "empty", "at least one"),
     Slip(
         "virtual_nodes.colorteller.listeners",
-        COLOR["virtual_nodes"]["colorteller"]["listeners"] * 2,
-        "there are 2 of them",
-        "at most 1",
+        [LISTENER, {**LISTENER, "port_mapping": {"port": 9444, "protocol": "http"}}],
+        "there are 2 of them, and a task's Envoy leads to one port of its application",
+        "for each other port declare a virtual node and a service of the same image",
     ),
     Slip(f"{GATEWAY}.listeners[0].port_mapping.protocol", "tcp", "'tcp'", "http2"),
     Slip(

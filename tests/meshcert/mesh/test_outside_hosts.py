@@ -6,12 +6,14 @@ from typing import Any
 
 import pytest
 
+from local.cdk import ROOT
 from meshcert.contract.container import PUBLIC_ROOTS
-from meshcert.contract.tls_sources import PublicRoots
 from meshcert.mesh import read_mesh
+from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.proxy import BackendTls, ProxySettings
 from meshcert.san import Dns
+from meshcert.tls_sources import PublicRoots
 from tests.meshcert.mesh.mesh_slips import COLOR, NODE, REMOVED, changed, identity
 
 HOST = "api.partner.example.com"
@@ -198,3 +200,26 @@ def test_a_gateway_may_lead_to_a_host_outside_the_mesh() -> None:
     assert reading.mesh is not None, [str(fault) for fault in reading.faults]
     found = proxy_settings(reading.mesh, "colorgateway")
     assert found.backends[1].tls == BackendTls(PublicRoots(PUBLIC_ROOTS))
+
+
+def test_an_identity_that_a_host_has_to_prove_is_of_use() -> None:
+    """So nothing is found in such a file."""
+    changes = (
+        ("virtual_nodes.partner", partner()),
+        ("identities.partner", identity("colorgateway", HOST)),
+        called(OURS),
+    )
+
+    reading = read_mesh(changed(*changes))
+
+    assert reading.mesh is not None
+    assert findings_of(reading.mesh, ROOT) == ()
+
+
+def test_a_host_that_nobody_calls_is_found() -> None:
+    """It has no security group."""
+    reading = read_mesh(changed(("virtual_nodes.partner", partner())))
+
+    assert reading.mesh is not None
+    (finding,) = findings_of(reading.mesh, ROOT)
+    assert (finding.place, finding.problem) == ("virtual_nodes.partner", "nobody calls it")

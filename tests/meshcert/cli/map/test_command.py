@@ -10,6 +10,7 @@ import pytest
 from local.cdk import ROOT
 from meshcert.cli.__main__ import main
 from tests.meshcert.cli.cli_account import Terminal
+from tests.meshcert.cli.outside_hosts import shop_with_hosts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +27,19 @@ def test_it_says_what_it_has_drawn(tmp_path: Path, capsys: pytest.CaptureFixture
         f"{page}: 4 services, 5 calls, 4 of them over mutual TLS; open it in a browser\n"
     )
     assert page.read_text().startswith('<!doctype html>\n<html lang="en">')
+
+
+def test_a_host_outside_the_mesh_is_drawn_with_who_signs_its_certificate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It has no listener of ours, and what it must prove is said."""
+    page = tmp_path / "shop.html"
+
+    assert main(["map", "--mesh", shop_with_hosts(tmp_path), "--output", str(page)]) == 0
+
+    assert "6 calls" in capsys.readouterr().out
+    assert "api.payments.example:443" in page.read_text()
+    assert "demanded: roots of the public CAs, the host that it asks for" in page.read_text()
 
 
 def test_a_real_status_of_the_same_mesh_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
