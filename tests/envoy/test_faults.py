@@ -98,6 +98,12 @@ def test_a_certificate_that_expires_in_an_outage_is_served_on_and_replaced_after
     assert len(container.events("certificate-expired")) == 1
 
 
+def _becomes_healthy(container: Container) -> bool:
+    """Whether a container that has just been started becomes healthy; false if it gives up."""
+    eventually(lambda: container.healthy() or container.process.poll() is not None, "it is healthy, or gives up")
+    return container.process.poll() is None
+
+
 def _healthy_with_little_left(start: Start, api: SecretsApi, hierarchy: Hierarchy) -> tuple[Container, Material]:
     """A container that serves a certificate whose end is near, however long its start takes."""
     for life_s in LIVES_S:
@@ -106,8 +112,7 @@ def _healthy_with_little_left(start: Start, api: SecretsApi, hierarchy: Hierarch
         ending = hierarchy.issue([TELLER_NAME], not_before=not_before, not_after=not_after)
         api.publish(TELLER_SECRET, ending)
         container = start(teller(poll_interval_s=POLL_S))
-        eventually(lambda: container.healthy() or container.process.poll() is not None, "it is healthy, or gives up")
-        if container.process.poll() is None:
+        if _becomes_healthy(container):
             return container, ending
     pytest.fail("every certificate ended before the container was healthy")
 
