@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from entrypoint.judging.der import CertificateFields
-    from meshcert.contract.tls_sources import CertificateFile
+    from meshcert.tls_sources import CertificateFile
 
 _KEY = re.compile(r"-----BEGIN ((?:RSA |EC |ENCRYPTED )?PRIVATE KEY)-----(\s[^-]*)-----END \1-----")
 _PROC_TYPE = "Proc-Type:"

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from entrypoint.envoy.handover import EnvoyResource, Handover
     from entrypoint.judging.der import CertificateFields
-    from meshcert.contract.tls_sources import CertificateFile, TrustFile
     from meshcert.material import TrustBundle
     from meshcert.proxy import ProxySettings
+    from meshcert.tls_sources import CertificateFile, TrustFile
 
 
 class WantedSecret(NamedTuple):

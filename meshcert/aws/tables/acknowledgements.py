@@ -67,6 +67,23 @@ class AcknowledgementRows:
                     said[row[field.TASK]] = acknowledgements
         return said
 
+    def files_of(self, service: str, instances: Collection[str]) -> Mapping[str, tuple[FileServed, ...]]:
+        """
+        What instances of a service report of files of the user's, whether they present an identity or not.
+
+        Raises:
+            MeshcertError: If the table cannot be read.
+        """
+        told: dict[str, tuple[FileServed, ...]] = {}
+        listed = list(dict.fromkeys(instances))
+        for begin in range(0, len(listed), _ROWS_AT_ONCE):
+            for row in self._rows(service, listed[begin : begin + _ROWS_AT_ONCE]):
+                try:
+                    told[str(row[field.TASK])] = _files(row.get(field.FILES, {}))
+                except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
+                    logger.debug("files of %s that make no sense: task %.200r", service, row.get(field.TASK))
+        return told
+
     def _rows(self, service: str, instances: Sequence[str]) -> Iterator[dict[str, Any]]:
         keys = [{field.SERVICE: service, field.TASK: instance} for instance in instances]
         wanted: dict[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": True}}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshcert.cli.screen import LABEL, SHORT, STATES, chosen, duration, head, next_step, short
+from meshcert.cli.status.files import show_file
 from meshcert.cli.status.plain_text import taken_by_mode
 from meshcert.cli.survey import exit_code
 
@@ -96,20 +97,10 @@ def _show_service(screen: Screen, service: dict[str, Any], document: dict[str, A
             why = f": {routes['error']}" if routes["error"] else ""
             screen.paragraph("    routes", f"{short(routes['version']) or 'none'}{refused}{why}", "red" if why else "")
         for file in task["files"]:
-            refused = f", refused {short(file['refused'])}" if file["refused"] else ""
-            why = f": {file['error']}" if file["error"] else ""
-            until = f"until {file['not_after']:%Y-%m-%d %H:%M}" if file["not_after"] else "until nobody knows when"
-            ended = file["not_after"] is not None and file["not_after"] <= sight.seen.now
-            told = f"{_path(file['name'])} {short(file['version']) or 'none'}, {until}{refused}{why}"
-            screen.paragraph("    file", told, "red" if why or ended else "")
+            show_file(screen, "    file", file, sight.seen.now)
     for taken in taken_by_mode(tasks):
         style = "yellow" if taken.plain else ""
         screen.paragraph(f"  at {taken.port}", taken.told(sight.seen.now), style)
-
-
-def _path(name: str) -> str:
-    kind, slash, path = name.partition("/")
-    return f"{'roots' if kind == 'trust_file' else 'certificate'} {slash}{path}"
 
 
 def _task_note(task: dict[str, Any], current: str | None, sight: Sight) -> tuple[str, str]:

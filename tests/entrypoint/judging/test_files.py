@@ -22,8 +22,8 @@ from entrypoint.judging.file_reading import LONGEST_FILE, FileReader
 from entrypoint.judging.files import certificate_of_files, roots_of_file
 from evidence.fixtures.key_files import plain_key
 from evidence.fixtures.pki import Hierarchy
-from meshcert.contract.tls_sources import CertificateFile
 from meshcert.errors import FilesRejected, FilesUnreadable
+from meshcert.tls_sources import CertificateFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -115,6 +115,16 @@ class TestAcknowledgementRows:
             FileServed("certificate_file/keys/chain.pem", "v", T0 + MINUTE, "w", "no chain"),
         )
 
+    def test_files_are_read_of_tasks_that_present_no_identity_too(self) -> None:
+        """A row whose files make no sense says nothing of them."""
+        row = {**said(), "secrets": {}, "files": {"trust_file/ca.pem": FILE}}
+
+        def read(row: dict[str, Any]) -> Mapping[str, tuple[FileServed, ...]]:
+            return AcknowledgementRows(Rows(row), "table", At()).files_of("teller", ("arn:task/1",))
+
+        assert read(row) == {"arn:task/1": (FileServed("trust_file/ca.pem", "v", T0 + MINUTE),)}
+        assert read(row | {"files": {"trust_file/ca.pem": 7}}) == {}
+
     @pytest.mark.parametrize(
         "spoil",
         [

@@ -166,7 +166,7 @@ class TestStatus:
         missing = terminal.run("status", "--json").document
 
         for document in (well, unseen, missing):
-            assert set(document) == {"schema", "mesh", "region", "at", "identities", "unreadable"}
+            assert set(document) == {"schema", "mesh", "region", "at", "identities", "unreadable", "files"}
             assert (document["schema"], document["mesh"], document["region"]) == (1, "color", "eu-west-1")
             assert_shaped(document["identities"], [SHAPE])
         assert [one["identities"][0]["issued"]["status"] for one in (well, unseen, missing)] == [
@@ -230,6 +230,24 @@ class TestStatus:
         assert "refused cccccccc: preflight: it is no CA" in told
         (first, *_), *_ = (service["tasks"] for service in document["identities"][0]["services"] if service["tasks"])
         assert [each["name"] for each in first["files"]] == [each.name for each in files]
+
+    def test_files_of_services_without_an_identity_are_told_after_the_identities(
+        self, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By the mesh file at hand: no row of an identity names such a service."""
+        now = terminal.world.clock.now()
+        first, second = (task.arn for task in terminal.world.ecs.services["teller"].tasks)
+        served = {first: (FileServed("certificate_file/keys/chain.pem", "aa" * 32, now - DAY),)}
+        terminal.breaks(files=lambda _service, _tasks: served)
+        monkeypatch.setattr("meshcert.cli.options.ChosenMesh.services_of_files", lambda _: ("teller",))
+
+        told = " ".join(terminal.run("status").out.split())
+        document = terminal.run("status", "--json").document
+
+        assert f"certificate /keys/chain.pem aaaaaaaa, until {now - DAY:%Y-%m-%d %H:%M}" in told
+        assert told.endswith("it has not said what it serves")
+        assert [(each["service"], len(each["files"])) for each in document["files"]] == [("teller", 1), ("teller", 0)]
+        assert second.endswith(document["files"][1]["task"])
 
     def test_a_row_that_cannot_be_read_holds_up_no_other(self, terminal: Terminal) -> None:
         """It is named, and a person has to act."""
