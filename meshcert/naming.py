@@ -118,6 +118,8 @@ ENVOY_CONTAINER = "envoy"
 """The container of a task that runs the proxy: ECS shows its exit code under this name."""
 APPLICATION_CONTAINER = "application"
 """The container of a virtual node's task behind its proxy."""
+AGENT_CONTAINER = "agent"
+"""Name of the container of the user's that fills Envoy's volumes."""
 READINESS_CONTAINER = "readiness"
 """The container of such a task that reports when the application answers, and drains."""
 

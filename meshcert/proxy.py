@@ -13,14 +13,6 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from meshcert.bounded_json import read_json
-from meshcert.contract.tls_sources import (
-    CertificateFile,
-    TlsCertificate,
-    TlsTrust,
-    TrustFile,
-    read_tls_certificate,
-    read_tls_trust,
-)
 from meshcert.host_policies import ConnectionPool, HealthCheck, OutlierDetection
 from meshcert.request_log import RequestLog
 from meshcert.routes import (
@@ -35,6 +27,14 @@ from meshcert.routes import (
 )
 from meshcert.san import San, parse_sans
 from meshcert.timeouts import ProtocolTimeouts, Timeouts
+from meshcert.tls_sources import (
+    CertificateFile,
+    TlsCertificate,
+    TlsTrust,
+    TrustFile,
+    read_tls_certificate,
+    read_tls_trust,
+)
 
 SCHEMA = 1
 ACKNOWLEDGE_EVERY_S = 300.0

@@ -23,17 +23,17 @@ from meshcert.contract.environment import (
     START_DEADLINE,
 )
 from meshcert.contract.stopping import LONGEST_DRAIN_S
-from meshcert.contract.tls_sources import LONGEST_SOCKET_PATH, SdsSecret, is_path
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import DeliveryMode, ProxySettings, TlsMode
 from meshcert.san import SanInvalid
+from meshcert.tls_sources import LONGEST_SOCKET_PATH, SdsSecret, is_path
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
-    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.proxy import Route
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 REGION = "AWS_REGION"
 

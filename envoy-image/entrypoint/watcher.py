@@ -250,7 +250,9 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
     by_dns = parts.discovery.found_by_dns if parts.discovery else tuple
     standings = Standings(proxy, secrets, _admin(settings), by_dns)
     rotation = Rotation(proxy, secrets, parts.source, trial=trial, standings=standings, log=log)
-    acknowledgements = acknowledgement_writer(settings, arguments.environ, aws.platform, aws.session, log)
+    acknowledgements = acknowledgement_writer(
+        settings, arguments.environ, aws.platform, aws.session, log, files=standings.files
+    )
     routes = parts.routes
     if routes is None:
         return Polling(proxy.poll_interval_s, rotation.look, standings, acknowledgements)

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from local.images.context import FileTree, copy_file, ignore_patterns
 from local.images.dockerfile import DockerfileError, Instruction, Stage, expand, parse
-from local.images.environment import requirements_environment
+from local.images.environment import python_of, requirements_environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -220,7 +220,11 @@ class _StageBuild:
         target = self._inside(folder)
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(requirements_environment(self.request.venvs, files["r"], files.get("c"), self.say))
+        target.symlink_to(
+            requirements_environment(
+                self.request.venvs, files["r"], files.get("c"), self.say, python_of(self.stage.base)
+            )
+        )
 
     def _compile(self, folder: str) -> None:
         mode = py_compile.PycInvalidationMode.UNCHECKED_HASH

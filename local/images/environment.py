@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _STAMP = "complete"
+_PYTHON_IMAGE = re.compile(r"(?:.*/)?python:(\d+\.\d+)")
 
 
 class InstallError(RuntimeError):
@@ -30,8 +32,14 @@ class InstallError(RuntimeError):
         super().__init__(f"installing {requirements.name} failed:\n{output.strip()}")
 
 
+def python_of(base: str) -> str:
+    """The version of Python in an image, as its name says it, for example ``3.13``; empty if it says none."""
+    found = _PYTHON_IMAGE.match(base)
+    return found.group(1) if found else ""
+
+
 def requirements_environment(
-    venvs: Path, requirements: Path, constraints: Path | None, say: Callable[[str], None]
+    venvs: Path, requirements: Path, constraints: Path | None, say: Callable[[str], None], python: str = ""
 ) -> Path:
     """
     A Python environment that holds the requirements and nothing else.
@@ -42,6 +50,8 @@ def requirements_environment(
         venvs: Folder of such environments.
         constraints: Exact versions, or None.
         say: Told when one is made.
+        python: The image's Python. Packages that have nothing for this machine's are taken for that one: what they
+            hold may be a program that needs no Python, as a server's.
 
     Raises:
         InstallError: If pip fails.
@@ -59,7 +69,21 @@ def requirements_environment(
             shutil.rmtree(folder, ignore_errors=True)
             _run([str(base), "-I", "-m", "venv", str(folder)], requirements)
             pip = [str(folder / "bin/python"), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--quiet"]
-            _run([*pip, "-r", str(requirements), *(["-c", str(constraints)] if constraints else [])], requirements)
+            wanted = ["-r", str(requirements), *(["-c", str(constraints)] if constraints else [])]
+            own = "{}.{}".format(*sys.version_info)
+            try:
+                _run([*pip, *wanted], requirements)
+            except InstallError as error:
+                if python in ("", own):
+                    raise
+                say(f"{requirements.name} has nothing for Python {own}: taking what it has for the image's {python}")
+                (packages,) = folder.glob("lib/python*/site-packages")
+                others = ["--python-version", python, "--only-binary=:all:", "--target", str(packages)]
+                try:
+                    _run([*pip, *others, *wanted], requirements)
+                except InstallError as again:
+                    said = f"for this machine's Python {own}: {error.output}\nfor the image's {python}: {again.output}"
+                    raise InstallError(requirements, said) from None
             (folder / _STAMP).touch()
     return folder
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from meshcert.appmesh.converting.conversion import convert
 from meshcert.appmesh.reading.sources import read_sources, resources_in
 from meshcert.appmesh.report import ImportReport
+from meshcert.appmesh.resources import ResourceKind
 from meshcert.appmesh.writing import as_yaml
 from meshcert.mesh.reading.loading import read_mesh
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from meshcert.appmesh.resources import MeshResource
     from meshcert.errors import Fault
 
+_PLURALS = {ResourceKind.MESH.words: "meshes"}
 _HEAD = (
     "Imported from definitions of AWS App Mesh: {}.",
     "Lines with ? are questions; docs/from-app-mesh.md says what became of each field.",
@@ -78,7 +80,9 @@ def _import(
     counts: dict[str, int] = {}
     for resource in resources:
         counts[resource.kind.words] = counts.get(resource.kind.words, 0) + 1
-    found = ", ".join(f"{number} {kind}{'' if number == 1 else 's'}" for kind, number in counts.items())
+    found = ", ".join(
+        f"{number} {kind if number == 1 else _PLURALS.get(kind, f'{kind}s')}" for kind, number in counts.items()
+    )
     if not resources:
         return Imported("", report, (), counts)
     say(f"converting {found}")

@@ -32,6 +32,7 @@ from meshcert.cli.options import (
 from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
 from meshcert.cli.screen import Screen
+from meshcert.cli.status.files import files_served, show_files
 from meshcert.cli.status.shown import show_status
 from meshcert.cli.survey import require_declared, sight, survey, usage
 from meshcert.cli.terminal import SCHEMA, tell, tell_aside, tell_fault, tell_json, tell_usage
@@ -109,11 +110,13 @@ def status(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, as
     """
     mesh = chosen.account()
     surveyed = survey(mesh, names, tell_aside)
+    served = files_served(mesh, chosen.services_of_files()) if surveyed.whole else []
     if as_document:
         identities = [one.document() for one in surveyed.sights]
-        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable))
+        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable), files=served)
     else:
         show_status(Screen(), mesh, surveyed, unsettled_only=unsettled_only)
+        show_files(Screen(), served, mesh.observers.clock.now())
     sys.exit(surveyed.exit_code)
 
 

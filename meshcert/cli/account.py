@@ -31,11 +31,12 @@ from meshcert.lifecycle.ports import Observers
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from meshcert.identity import Declared
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
+    from meshcert.lifecycle.observation import FileServed
 
 _LOOKS = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
 # The verify function may run for 60 seconds, and must not be called twice.
@@ -101,6 +102,7 @@ class Account:
     The ports and settings that the commands work with.
 
     Args:
+        files: What instances of a service report of files of the user's.
         policy: The defaults and the environment's settings: the same as the renewal function's only if it was given the
             same ones.
     """
@@ -115,6 +117,7 @@ class Account:
     history: History
     policy: Policy = field(default_factory=Policy)
     pauses: Pauses = time
+    files: Callable[[str, Collection[str]], Mapping[str, tuple[FileServed, ...]]] = lambda _service, _instances: {}
 
 
 def connect(mesh: str, environ: Mapping[str, str]) -> Account:
@@ -153,6 +156,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
 
     clock = SystemClock()
     logs = client("logs")
+    rows = AcknowledgementRows(_Shared(dynamodb), naming.acknowledgements_table(mesh), clock)
     log_group = naming.log_group(mesh, naming.AUDIT)
     return Account(
         mesh=mesh,
@@ -162,7 +166,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
             issuer=AcmIssuer(AcmRenewals(client("acm"))),
             labels=SecretsManager(client("secretsmanager")),
             platform=EcsServices(client("ecs"), naming.cluster(mesh)),
-            acknowledgements=AcknowledgementRows(_Shared(dynamodb), naming.acknowledgements_table(mesh), clock),
+            acknowledgements=rows,
             authorities=PrivateCa(client("acm-pca"), clock),
             clock=clock,
         ),
@@ -170,6 +174,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         orders=OrdersQueue(client("sqs"), naming.queue(mesh, "orders")),
         verifier=VerifyFunction(session.client("lambda", config=_CALLS), naming.function(mesh, "verify")),
         history=lambda identity, since: history(logs, log_group, identity, since),
+        files=rows.files_of,
         policy=policy,
     )
 

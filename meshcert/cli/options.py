@@ -13,7 +13,7 @@ import click
 from meshcert.cli.offline import declared_polls
 from meshcert.contract.environment import MESH
 from meshcert.errors import MeshInvalid
-from meshcert.mesh import load_mesh
+from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.mesh.naming import NAME
 
 if TYPE_CHECKING:
@@ -76,6 +76,19 @@ class ChosenMesh:
             return declared_polls(load_mesh(self.file()))
         except (click.UsageError, MeshInvalid):
             return {}
+
+    def services_of_files(self) -> tuple[str, ...]:
+        """The services that present no identity, and have files of the user's; empty as for declared_polls()."""
+        try:
+            mesh = load_mesh(self.file())
+        except (click.UsageError, MeshInvalid):
+            return ()
+        settings = {name: proxy_settings(mesh, name) for name in mesh.services}
+        return tuple(
+            name
+            for name, proxy in settings.items()
+            if not proxy.identities and (proxy.certificate_files or proxy.trust_files)
+        )
 
     def file(self) -> Path:
         """

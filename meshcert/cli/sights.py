@@ -130,6 +130,7 @@ class Sight:
             "error": (said.error or None) if said else None,
             **({"routes": asdict(said.routes)} if said and said.routes else {}),
             "requests": [asdict(each) for each in said.requests] if said else [],
+            "files": [asdict(each) for each in said.files] if said else [],
         }
 
     def _served_validity(self, said: Acknowledgement) -> tuple[str, ValidityPeriod | None]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from meshcert.bounded_json import MOST_BYTES, read_json
 from meshcert.errors import RouteTableUnusable
 from meshcert.proxy import plain, read_route
+from meshcert.timeouts import LONGEST_TIMEOUT_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -155,10 +156,17 @@ _KINDS: dict[str, type | tuple[type, ...]] = {
     "per_try_timeout_s": (int, float),
 }
 """Of the values in a route, by the names of their fields: everywhere a name stands for one kind."""
+_MOST: dict[str, float] = {
+    "port": 65_535,
+    "weight": 100,
+    "times": 100,
+    **dict.fromkeys(("per_request_s", "idle_s", "stream_s", "per_try_timeout_s"), LONGEST_TIMEOUT_S),
+}
+"""The largest number of a field, as the mesh file has it; none is negative."""
 
 
 def _checked(route: Route) -> Route:
-    """The same route if every value has its kind; raises TypeError or AttributeError."""
+    """The same route if every value has its kind and size; raises TypeError, ValueError or AttributeError."""
     _require_kinds(route)
     return route
 
@@ -168,6 +176,8 @@ def _require_kinds(part: Any) -> None:
         if kind := _KINDS.get(name):
             if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
                 raise TypeError(f"{name} is of another kind")
+            if name in _MOST and isinstance(value, int | float) and not 0 <= value <= _MOST[name]:
+                raise ValueError(f"{name} is too large, or negative")
         elif name == "events":
             if not all(isinstance(event, str) for event in value):
                 raise TypeError("an event is no text")

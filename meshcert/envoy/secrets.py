@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.contract.tls_sources import CertificateFile, SdsSecret, TrustFile
 from meshcert.envoy.api import SECRET, Json
 from meshcert.material import join_certificates, split_certificates
 from meshcert.proxy import DeliveryMode, TlsMode
+from meshcert.tls_sources import CertificateFile, SdsSecret, TrustFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.envoy.addresses import Addresses
     from meshcert.material import Material, PrivateKey, TrustBundle
     from meshcert.proxy import ProxySettings
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
     SecretSource = Callable[[str], Json]
     """Gives the source of the secret of an SDS name, as ``tls.v3.SdsSecretConfig``."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.contract.tls_sources import PublicRoots, SdsSecret
 from meshcert.envoy.api import DOWNSTREAM_TLS, UPSTREAM_TLS, Json, extension
 from meshcert.envoy.secrets import certificate_name, roots_name, users_secret
 from meshcert.san import Dns
+from meshcert.tls_sources import PublicRoots, SdsSecret
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.envoy.secrets import SecretSource
     from meshcert.proxy import Backend, BackendTls, ListenerTls
     from meshcert.san import San
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 ALPN = {"http": ["h2", "http/1.1"], "http2": ["h2"], "grpc": ["h2"]}
 """The protocols that a listener offers by ALPN, by its own protocol; ``tcp`` offers none."""

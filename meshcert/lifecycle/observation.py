@@ -174,6 +174,26 @@ class RequestsTaken:
 
 
 @dataclass(frozen=True)
+class FileServed:
+    """
+    What an instance reports of one source of the user's in files; no renewal is decided by it.
+
+    Args:
+        name: ``certificate_file`` or ``trust_file`` with its path.
+        version: What identifies the content that its Envoy serves.
+        not_after: End of the certificate's validity, or of the last root's; None if not reported.
+        refused: Content that it would not take over.
+        error: Why, or what else is wrong.
+    """
+
+    name: str
+    version: str
+    not_after: dt.datetime | None = None
+    refused: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Acknowledgement:
     """
     The version of one identity that an instance reports to serve.
@@ -189,6 +209,7 @@ class Acknowledgement:
         error: Why it refused that version.
         routes: What it reports of its routes; None if its proxy has no route table.
         requests: What it reports of its PERMISSIVE listeners; empty if it has none, or does not count.
+        files: What it reports of files of the user's; empty if it has none.
     """
 
     at: dt.datetime
@@ -200,6 +221,7 @@ class Acknowledgement:
     refused_by: tuple[str, ...] = ()
     routes: RoutesServed | None = None
     requests: tuple[RequestsTaken, ...] = ()
+    files: tuple[FileServed, ...] = ()
 
 
 @dataclass(frozen=True)

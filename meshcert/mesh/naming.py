@@ -20,6 +20,10 @@ DNS_NAME = re.compile(r"([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z0-9][a-z0-9-]*[a-z
 
 LONGEST_COMMON_NAME = 64
 
+_HOST = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*")
+_LONGEST_HOST = 253
+"""Characters of a host (RFC 1035, 2.3.4)."""
+
 
 def name_problem(name: str, longest: int) -> tuple[str, str] | None:
     """
@@ -35,6 +39,23 @@ def name_problem(name: str, longest: int) -> tuple[str, str] | None:
         )
     if len(name) > longest:
         return (f"{name!r} has {len(name)} characters", f"Use at most {longest}: names of AWS resources are made of it")
+    return None
+
+
+def host_problem(name: str, namespace: str) -> tuple[str, str] | None:
+    """
+    The fault in the name of a virtual service, which is the host that requests to it name.
+
+    Returns:
+        Problem and remedy, or None if a request can name it.
+    """
+    if not _HOST.fullmatch(name):
+        return (
+            f"{name!r} is no host that a request could name",
+            f"Use letters, digits, hyphens and dots, for example color.{namespace}",
+        )
+    if len(name) > _LONGEST_HOST:
+        return f"a host has {_LONGEST_HOST} characters at most, and this one {len(name)}", "Choose a shorter name"
     return None
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, Strict
 from pydantic_core import core_schema
 
-from meshcert.contract.tls_sources import PATH_PATTERN
 from meshcert.mesh.naming import DNS_NAME, NAME
 from meshcert.san import Dns, San, san_of
 from meshcert.timeouts import LONGEST_TIMEOUT_S
+from meshcert.tls_sources import PATH_PATTERN
 
 if TYPE_CHECKING:
     from collections.abc import Callable

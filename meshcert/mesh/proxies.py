@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field, Strict
 
 from meshcert.contract.container import PUBLIC_ROOTS
-from meshcert.contract.tls_sources import CertificateFile, PublicRoots, SdsSecret, TrustFile
 from meshcert.mesh.access_logging import Logging
 from meshcert.mesh.host_policies import (
     DeclaredConnectionPool,
@@ -20,10 +19,11 @@ from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
 from meshcert.mesh.routing.ports import GatewayPort, NodePort
 from meshcert.proxy import TlsMode
+from meshcert.tls_sources import CertificateFile, PublicRoots, SdsSecret, TrustFile
 
 if TYPE_CHECKING:
-    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.san import San
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 
 class DeclaredCertificateFile(Part, title="CertificateFile"):

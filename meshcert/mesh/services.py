@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from meshcert.contract.stopping import DRAIN_S, LONGEST_STOP_S
-from meshcert.contract.tls_sources import LONGEST_SOCKET_PATH, PATH_PATTERN
 from meshcert.mesh.part import ContainerPath, Part, Port, Seconds
 from meshcert.proxy import DeliveryMode, RotationMode
+from meshcert.tls_sources import LONGEST_SOCKET_PATH, PATH_PATTERN
 
 HTTPS = 443
 """TCP port at which every task may connect to any host, whatever its ``egress``: AWS's APIs are reached there."""

@@ -43,6 +43,8 @@ def ways_out(mesh: Mesh, node: str) -> Iterator[tuple[str, DeclaredBackend, Decl
         is_tcp = port.protocol is NodeProtocol.TCP
         local_port = _local_port(declared, backend) or (port.port if is_tcp else 0)
         name = backend.virtual_service or backend.virtual_node
+        if not name:
+            continue
         yield place, backend, DeclaredWayOut(name, () if is_tcp else hosts_of(mesh, backend), port, local_port)
 
 

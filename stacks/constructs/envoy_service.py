@@ -18,6 +18,7 @@ from meshcert.mesh import proxy_settings, route_table, task_settings
 from meshcert.mesh.services import HTTPS
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
+from stacks.constructs.containers.volumes import reach_file_systems
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.revocation_bucket import bucket_name
 from stacks.constructs.rights import MeshRights, ecs_tasks
@@ -106,7 +107,7 @@ class EnvoyService(Construct):
             execution_role=surroundings.execution_role,
         )
         TaskContainers(self, task, surroundings.envoy, surroundings.platform, self._logs, self._declared.drain_s).add(
-            settings, self._declared.application
+            settings, self._declared.application, self._declared.proxy
         )
         self.group = ec2.SecurityGroup(
             self,
@@ -173,6 +174,7 @@ class EnvoyService(Construct):
         if self._egress is None:
             return
         self.group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "AWS's APIs")
+        reach_file_systems(self.group, self._surroundings.cluster.vpc, self._declared.proxy)
         for rule in self._egress:
             for number in rule.ports:
                 port = ec2.Port.tcp(number) if rule.protocol == "tcp" else ec2.Port.udp(number)
@@ -189,9 +191,7 @@ class EnvoyService(Construct):
             self._admit_outside(clients, self.proxy.metrics_port, "Metrics")
 
     def _admit_outside(self, clients: OutsideClients, port: int, why: str) -> None:
-        group = clients.security_group
-        peer = ec2.Peer.security_group_id(group) if group else ec2.Peer.ipv4(clients.cidr)
-        self.group.add_ingress_rule(peer, ec2.Port.tcp(port), why)
+        self.group.add_ingress_rule(_peer(clients), ec2.Port.tcp(port), why)
 
     def admit(self, caller: EnvoyService, port: int) -> None:
         """Let another service's Envoy connect to a port of this one."""
@@ -222,7 +222,11 @@ class EnvoyService(Construct):
             )
             role.add_to_policy(routes)
         references = [*self.proxy.identities.values(), *self.proxy.trust_bundles.values()]
+        table = naming.acknowledgements_table(mesh)
+        acknowledge = MeshRights(mesh).own_rows("Acknowledge", table, self._name, "dynamodb:PutItem")
         if not references:
+            if self.proxy.certificate_files or self.proxy.trust_files:
+                role.add_to_policy(acknowledge)
             return role
         # Secrets Manager appends six characters to a name. A wider wildcard would match other secrets too.
         secrets = [
@@ -249,8 +253,7 @@ class EnvoyService(Construct):
             role.add_to_policy(
                 iam.PolicyStatement(sid="ReadRevocationLists", actions=["s3:GetObject"], resources=lists)
             )
-        table = naming.acknowledgements_table(mesh)
-        role.add_to_policy(MeshRights(mesh).own_rows("Acknowledge", table, self._name, "dynamodb:PutItem"))
+        role.add_to_policy(acknowledge)
         return role
 
     def _allow_discovery(self, role: iam.Role) -> None:
@@ -288,10 +291,10 @@ class EnvoyService(Construct):
         ]
 
 
-def _peer(rule: EgressRule) -> ec2.IPeer:
+def _peer(hosts: EgressRule | OutsideClients) -> ec2.IPeer:
     """The hosts of a rule of the mesh file."""
-    if rule.prefix_list:
-        return ec2.Peer.prefix_list(rule.prefix_list)
-    if rule.security_group:
-        return ec2.Peer.security_group_id(rule.security_group)
-    return ec2.Peer.ipv4(rule.cidr)
+    if prefix_list := getattr(hosts, "prefix_list", ""):
+        return ec2.Peer.prefix_list(prefix_list)
+    if hosts.security_group:
+        return ec2.Peer.security_group_id(hosts.security_group)
+    return ec2.Peer.ipv4(hosts.cidr)

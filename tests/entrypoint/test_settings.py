@@ -30,6 +30,7 @@ from meshcert.proxy import (
 )
 from meshcert.routes import Target
 from meshcert.san import Dns, Uri
+from meshcert.tls_sources import CertificateFile, SdsSecret, TlsCertificate, TrustFile
 
 
 @pytest.fixture
@@ -155,6 +156,21 @@ def test_a_name_that_is_none_is_refused_with_its_place(
 _PLAIN = ListenerTls(TlsMode.DISABLED)
 
 
+def _served(certificate: TlsCertificate) -> dict[str, Any]:
+    return {"listeners": (Listener(80, "http", ListenerTls(TlsMode.STRICT, certificate)),)}
+
+
+def test_sources_of_the_users_are_read_as_they_were_written(environ: dict[str, str]) -> None:
+    """And a proxy that has none keeps the text of before."""
+    tls = ListenerTls(TlsMode.STRICT, CertificateFile("/keys/chain.pem", "/keys/key.pem"), SdsSecret("clients"))
+    backend = Backend("a", "a.b", 80, "http", BackendTls(TrustFile("/keys/ca.pem"), SdsSecret("teller")))
+    settings = teller(listeners=(Listener(80, "http", tls),), backends=(backend,), sds_socket_path="/run/agent/sds")
+
+    assert Settings.from_environ(environ | {"MESHCERT_PROXY": settings.to_json()}).proxy == settings
+    assert "sds_socket_path" not in teller().to_json()
+    assert '"certificate":"colorteller"' in teller().to_json()
+
+
 @pytest.mark.parametrize(
     ("changes", "place"),
     [
@@ -180,6 +196,24 @@ _PLAIN = ListenerTls(TlsMode.DISABLED)
         ({"routes": (Route("/", "nobody"),)}, "routes[0].backend"),
         ({"routes": (Route("/", "", targets=(Target("nobody", 1), Target("else", 1))),)}, "routes[0].targets"),
         ({"identities": {"../colorteller": None, **teller().identities}}, "'../colorteller'"),
+        (_served(CertificateFile("chain.pem", "/keys/key.pem")), "listeners[0].tls.certificate"),
+        (_served(CertificateFile("/keys/chain.pem", "/keys/../key.pem")), "listeners[0].tls.certificate"),
+        (_served(CertificateFile("/keys/chain.pem", 7)), "listeners[0].tls.certificate"),  # type: ignore[arg-type]
+        (_served(SdsSecret("teller")), "listeners[0].tls.certificate"),
+        (_served(SdsSecret("")) | {"sds_socket_path": "/run/a"}, "listeners[0].tls.certificate.secret_name"),
+        ({"sds_socket_path": "agent.sock"}, "sds_socket_path"),
+        ({"sds_socket_path": f"/{'a' * 107}"}, "sds_socket_path"),
+        (
+            {"backends": (Backend("a", "a.b", 80, "http", BackendTls("", "", (Dns("a.b"),))),)},
+            "backends[0].tls.subject_alternative_names",
+        ),
+        (
+            _served(CertificateFile("/keys/chain.pem", "/keys/key.pem"))
+            | {
+                "backends": (Backend("a", "a.b", 80, "http", BackendTls("", CertificateFile("/keys/chain.pem", "/b"))),)
+            },
+            "listeners and backends",
+        ),
     ],
 )
 def test_settings_envoy_would_choke_on_are_refused_with_their_place(

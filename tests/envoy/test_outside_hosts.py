@@ -17,9 +17,9 @@ from evidence.fixtures.container import eventually
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import TELLER_TRUST, gateway
 from meshcert.contract.container import PUBLIC_ROOTS
-from meshcert.contract.tls_sources import PublicRoots
 from meshcert.proxy import Backend, BackendTls, Route, SecretReference, WayOut
 from meshcert.san import Dns
+from meshcert.tls_sources import PublicRoots
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -58,6 +58,11 @@ REFUSED = (
     r"/\p{Letter}",
     r"/\u0041",
     "/a\\",
+    r"/\x{100}",
+    r"/[\x{10ffff}]",
+    "/[[:letter:]]",
+    "/[a--]",
+    "/(?P<é>a)",
 )
 READ_OTHERWISE = (r"/\<a", r"/a\>")
 """Ends of words for many engines, and for RE2 the characters."""

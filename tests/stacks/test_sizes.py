@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+from aws_cdk import App, CfnOutput, Stack
 
 from meshcert.mesh import load_mesh, read_mesh
 from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
 from tests.meshcert.mesh.mesh_slips import changed, identity
-from tests.stacks.synthesis import ROOT, synthesise
+from tests.stacks.synthesis import CONTEXT, ROOT, synthesise
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,6 +83,17 @@ def test_a_mesh_of_51_services_fits_cloudformation(large: Templates) -> None:
     for stack, template in large.by_stack.items():
         assert len(template["Resources"]) <= MOST_RESOURCES, stack
         assert len(json.dumps(template)) <= LARGEST_TEMPLATE, stack
+
+
+def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
+    """CloudFormation counts it: a third of a template's megabyte."""
+    app = App(outdir=str(tmp_path), context=CONTEXT)
+    CfnOutput(Stack(app, "one"), "Output", value="value")
+    app.synth()
+
+    written = (tmp_path / "one.template.json").read_text()
+
+    assert written == json.dumps(json.loads(written), separators=(",", ":"))
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from entrypoint.judging.der import CertificateFields
-    from meshcert.contract.tls_sources import CertificateFile
+    from meshcert.tls_sources import CertificateFile
 
 _KEY = re.compile(r"-----BEGIN ((?:RSA |EC |ENCRYPTED )?PRIVATE KEY)-----(\s[^-]*)-----END \1-----")
 _PROC_TYPE = "Proc-Type:"
@@ -51,19 +51,6 @@ class FilePair(NamedTuple):
     certificate_chain: str
     private_key: PrivateKey
     leaf: CertificateFields
-
-
-class FileRoots(NamedTuple):
-    """
-    Roots that may be trusted.
-
-    Args:
-        certificates: CA certificates, PEM.
-        not_after: End of the last one's validity, seconds since 1970, UTC.
-    """
-
-    certificates: str
-    not_after: int
 
 
 def certificate_of_files(
@@ -106,9 +93,9 @@ def certificate_of_files(
     return FilePair(join_certificates(certificates), key, found[0][1])
 
 
-def roots_of_file(content: bytes, path: str, now: float) -> FileRoots:
+def roots_of_file(content: bytes, path: str, now: float) -> str:
     """
-    The roots in a file.
+    The roots in a file, PEM, with nothing else around them.
 
     Args:
         path: For messages.
@@ -139,15 +126,16 @@ def roots_of_file(content: bytes, path: str, now: float) -> FileRoots:
         faults.append(Fault(path, "every root in it has expired", "Replace it by the roots that sign now"))
     if faults:
         raise FilesRejected(path, tuple(faults))
-    return FileRoots(join_certificates(certificates), max(ends))
+    return join_certificates(certificates)
 
 
 def _key(content: bytes, path: str) -> tuple[PrivateKey | None, list[Fault]]:
-    keys = list(_KEY.finditer(content.decode("utf-8", "replace")))
-    if len(keys) != 1:
+    text = content.decode("utf-8", "replace")
+    keys = list(_KEY.finditer(text))
+    if _PROC_TYPE not in text and len(keys) != 1:
         problem = f"it holds {len(keys)} private keys, and 1 is expected"
         return None, [Fault(path, problem, "Write the key as PEM, BEGIN PRIVATE KEY")]
-    if "ENCRYPTED" in keys[0][1] or _PROC_TYPE in keys[0][2]:
+    if _PROC_TYPE in text or "ENCRYPTED" in keys[0][1]:
         remedy = "Write it unencrypted, in a folder that only Envoy's user may read"
         return None, [Fault(path, "the key is encrypted, and a file has no passphrase", remedy)]
     return PrivateKey(keys[0][0] + "\n"), []

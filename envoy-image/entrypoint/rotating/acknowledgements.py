@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from entrypoint.platform import ContainerPlatform
     from entrypoint.rotating.permissive import PermissiveCounts
     from entrypoint.rotating.routes import RouteStanding
-    from entrypoint.rotating.standing import Standing
+    from entrypoint.rotating.standing import FileStanding, Standing
     from entrypoint.settings import Settings
     from meshcert.proxy import ProxySettings
 
@@ -60,6 +60,7 @@ class AcknowledgementWriter:
         count: Returns what each PERMISSIVE listener has been asked, by its port. It is asked at every look, so that the
             time of the last request in plain text is good to one. The first over TLS and the first in plain text are
             told at once, further ones with the next row that is due.
+        files: Returns the standing of what comes from files of the user's, by its SDS name.
     """
 
     def __init__(
@@ -71,6 +72,7 @@ class AcknowledgementWriter:
         clock: ProcessClock | None = None,
         *,
         count: Callable[[], Mapping[int, PermissiveCounts]] = dict,
+        files: Callable[[], Mapping[str, FileStanding]] = dict,
     ) -> None:
         self._proxy = proxy
         self._table = table
@@ -78,6 +80,8 @@ class AcknowledgementWriter:
         self._log = log
         self._clock = clock or ProcessClock()
         self._count = count
+        self._files = files
+        self._told_files: Mapping[str, FileStanding] = {}
         self._task = ""
         self._standings: Mapping[str, Standing] = {}
         self._routes: RouteStanding | None = None
@@ -95,12 +99,14 @@ class AcknowledgementWriter:
             standings: By identity name; empty while they are unknown.
             routes: Of the route table; None for a proxy without one.
         """
-        if not standings:
+        files = self._files()
+        if not standings and not files:
             return
         counts = self._count()
         seen, self._counts = _ways_seen(self._counts), counts
-        if (standings, routes, _ways_seen(counts)) != (self._standings, self._routes, seen):
-            self._standings, self._routes = dict(standings), routes
+        told = (self._standings, self._told_files, self._routes, seen)
+        if (standings, files, routes, _ways_seen(counts)) != told:
+            self._standings, self._told_files, self._routes = dict(standings), files, routes
             self._attempts = 0
         elif self._clock.monotonic() < self.due_at:
             return
@@ -115,7 +121,16 @@ class AcknowledgementWriter:
 
     def _put(self) -> None:
         self._task = self._task or self._find_task()
-        item = row(self._proxy, self._task, int(self._clock.now()), self._standings, self._routes, counts=self._counts)
+        at = int(self._clock.now())
+        item = row(
+            self._proxy,
+            self._task,
+            at,
+            self._standings,
+            self._routes,
+            counts=self._counts,
+            files=self._told_files,
+        )
         self._table.put(self._proxy.acknowledgements, item)
 
     def _failed(self, reason: str) -> None:
@@ -143,6 +158,7 @@ def row(
     routes: RouteStanding | None = None,
     *,
     counts: Mapping[int, PermissiveCounts] | None = None,
+    files: Mapping[str, FileStanding] | None = None,
 ) -> dict[str, Value]:
     """
     A task's row.
@@ -155,6 +171,7 @@ def row(
         standings: By identity name.
         routes: Of the route table; None for a proxy without one.
         counts: Of each PERMISSIVE listener, by its port.
+        files: Of what comes from files of the user's, by its SDS name.
     """
     of_routes: dict[str, Value] = {}
     if routes:
@@ -163,9 +180,13 @@ def row(
     of_listeners: dict[str, Value] = {}
     if counts:
         of_listeners = {field.LISTENERS: {str(port): _counted(taken) for port, taken in counts.items()}}
+    of_files: dict[str, Value] = {}
+    if files:
+        of_files = {field.FILES: {name: _file(standing) for name, standing in files.items()}}
     return {
         **of_routes,
         **of_listeners,
+        **of_files,
         field.SERVICE: proxy.service,
         field.TASK: task,
         field.SCHEMA: field.SCHEMA_VERSION,
@@ -187,6 +208,15 @@ def _secret(standing: Standing) -> dict[str, Value]:
     }
 
 
+def _file(standing: FileStanding) -> dict[str, Value]:
+    return {
+        field.VERSION: standing.version,
+        field.NOT_AFTER: standing.not_after,
+        field.REFUSED: standing.refused,
+        field.ERROR: standing.error,
+    }
+
+
 def _ways_seen(counts: Mapping[int, PermissiveCounts]) -> dict[int, tuple[bool, bool]]:
     """Whether each listener has been asked over TLS, and in plain text."""
     return {port: (taken.tls > 0, taken.plain > 0) for port, taken in counts.items()}
@@ -201,7 +231,13 @@ def _counted(taken: PermissiveCounts) -> dict[str, Value]:
 
 
 def acknowledgement_writer(
-    settings: Settings, environ: Mapping[str, str], platform: ContainerPlatform, session: Session, log: Log
+    settings: Settings,
+    environ: Mapping[str, str],
+    platform: ContainerPlatform,
+    session: Session,
+    log: Log,
+    *,
+    files: Callable[[], Mapping[str, FileStanding]] = dict,
 ) -> AcknowledgementWriter | None:
     """
     This container's acknowledgements; None if they are off, or if the platform cannot say which task this is.
@@ -210,8 +246,10 @@ def acknowledgement_writer(
         environ: May name DynamoDB's endpoint.
         platform: Says which task this is.
         log: Also takes ``acknowledgements-off``.
+        files: Returns the standing of what comes from files of the user's.
     """
-    if not settings.proxy.acknowledgements or not settings.proxy.identities:
+    proxy = settings.proxy
+    if not proxy.acknowledgements or not (proxy.identities or proxy.certificate_files or proxy.trust_files):
         return None
     if reason := platform.anonymous():
         log.warning("acknowledgements-off", reason=reason)
@@ -229,4 +267,5 @@ def acknowledgement_writer(
         log,
         clock,
         count=listeners.read,
+        files=files,
     )

@@ -155,7 +155,7 @@ class RouteDelivery:
         """Read the row once and take over the newest table that these tasks can; never raises a MeshcertError."""
         try:
             table = self._read()
-            if table.version == self._handed:
+            if table.version == self._handed and self._is_whole:
                 self._settle()
             elif table.version == self._refused:
                 pass  # Envoy's refusal stands until there is another table
@@ -175,6 +175,11 @@ class RouteDelivery:
         versions = {counters[name].version if name in counters else "" for name in self._resources}
         self._shown = versions.pop() if len(versions) == 1 else ""
         return RouteStanding(self._shown, self._refused, self._error)
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether Envoy was handed every route configuration of the table that it serves, and none of a later one."""
+        return all(resource.version == self._handed and not resource.unjudged for resource in self._resources.values())
 
     @property
     def _subject(self) -> str:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from entrypoint.envoy.handover import EnvoyResource, Handover
     from entrypoint.judging.der import CertificateFields
-    from meshcert.contract.tls_sources import CertificateFile, TrustFile
     from meshcert.material import TrustBundle
     from meshcert.proxy import ProxySettings
+    from meshcert.tls_sources import CertificateFile, TrustFile
 
 
 class WantedSecret(NamedTuple):
@@ -52,7 +52,6 @@ class SecretContent(NamedTuple):
         roots: A trust bundle's roots, PEM; empty for an identity.
         bundle: Says where revocation lists are; None for an identity, and for a bundle that an earlier watcher fetched.
         trouble: What is wrong with the revocation lists; empty if nothing is.
-        roots_end: End of the last root's validity if a file of the user's holds them, seconds since 1970, UTC.
     """
 
     envoy: EnvoyResource
@@ -60,12 +59,18 @@ class SecretContent(NamedTuple):
     roots: str = ""
     bundle: TrustBundle | None = None
     trouble: str = ""
-    roots_end: int = 0
 
     @property
     def version_id(self) -> str:
         """The VersionId, which has no dot."""
         return self.envoy.version.partition(".")[0]
+
+    @property
+    def not_after(self) -> int:
+        """When nothing in it is of use any more, seconds since 1970, UTC: the leaf's end, or that of the last root."""
+        if self.leaf:
+            return self.leaf.not_after
+        return max((certificate_fields(pem).not_after for pem in split_certificates(self.roots)), default=0)
 
     @classmethod
     def of_envoy(cls, envoy: EnvoyResource) -> SecretContent:

@@ -10,11 +10,11 @@ from entrypoint.aws.secrets_manager import SecretLabels
 from entrypoint.envoy.handover import EnvoyResource
 from entrypoint.judging import preflight
 from entrypoint.rotating.secret import SecretContent
-from meshcert.contract.tls_sources import TrustFile
 from meshcert.envoy import file_resource, identity_resource, trust_resource
 from meshcert.errors import SecretMalformed, VersionQuarantined
 from meshcert.material import TrustBundle
 from meshcert.material.document import read_material, read_trust_bundle
+from meshcert.tls_sources import TrustFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from entrypoint.judging.file_reading import FileReader
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.rotating.secret import WantedSecret
-    from meshcert.contract.tls_sources import CertificateFile
+    from meshcert.tls_sources import CertificateFile
 
 
 class Secrets(Protocol):
@@ -115,8 +115,8 @@ class SecretSource:
         version = _version(contents)
         if isinstance(file, TrustFile):
             roots = roots_of_file(contents[0], file.certificate_chain, self._now())
-            body = trust_resource(wanted.name, TrustBundle(roots.certificates))
-            return SecretContent(EnvoyResource(version, body), roots=roots.certificates, roots_end=roots.not_after)
+            body = trust_resource(wanted.name, TrustBundle(roots))
+            return SecretContent(EnvoyResource(version, body), roots=roots)
         chain, key = contents
         pair = certificate_of_files(chain, key, file, wanted.roles, self._now())
         body = file_resource(wanted.name, pair.certificate_chain, pair.private_key)

@@ -62,6 +62,23 @@ class Standing(NamedTuple):
     refused_by: str = ""
 
 
+class FileStanding(NamedTuple):
+    """
+    The standing of one source of the user's in files.
+
+    Args:
+        version: What identifies the content that Envoy serves; empty if it serves none.
+        not_after: End of its certificate's validity, or of its last root's, seconds since 1970, UTC; 0 if unknown.
+        refused: The content that this task would not take over; empty if there is none.
+        error: The reason for that, or what else is wrong, after the :class:`Stage`; at most 256 characters.
+    """
+
+    version: str
+    not_after: int
+    refused: str = ""
+    error: str = ""
+
+
 class Standings:
     """
     The standing of each identity of a proxy: what Envoy says about it, and why it does not have a newer version.
@@ -83,6 +100,8 @@ class Standings:
         self._admin = admin
         self._found_by_dns = found_by_dns
         self._said: dict[str, Standing] = {}
+        self._files = [secret for secret in secrets.values() if secret.wanted.file]
+        self._served_files: dict[str, str] = {}
 
     def shown(self, name: str) -> str | None:
         """The version that Envoy says it serves under an SDS name; None if it does not answer."""
@@ -115,6 +134,15 @@ class Standings:
             leaf = _leaf(secret, version, [leaf for leaf in leaves if leaf.names.issuperset(names)])
             said[name] = Standing(version, leaf.serial, leaf.not_after) if leaf else Standing(version, "", 0)
         self._said = said
+        self._served_files = {each.name: counters.get(each.name, SecretCounters()).version for each in self._files}
+
+    def files(self) -> dict[str, FileStanding]:
+        """The standing of each source in files, by its SDS name, as Envoy last said it; empty before that."""
+        return {
+            secret.name: _of_files(secret, self._served_files[secret.name])
+            for secret in self._files
+            if secret.name in self._served_files
+        }
 
     def _standing(self, secret: Secret, said: Standing, silent: str) -> Standing:
         refused, refusal, hosts = secret.refusal or ("", "", ())
@@ -124,6 +152,13 @@ class Standings:
         reason = refusal or secret.trouble or silent or unseen or next(doubts, "") or (by_dns and BY_DNS + by_dns)
         error = "; ".join(part for part in (secret.expired, reason) if part)
         return said._replace(refused=refused, error=_shortened(error), refused_by=_joined(hosts))
+
+
+def _of_files(secret: Secret, version: str) -> FileStanding:
+    served = next((content for content in secret.in_envoy if content.envoy.version == version), None)
+    refused, refusal, _ = secret.refusal or ("", "", ())
+    error = "; ".join(part for part in (secret.expired, refusal or secret.trouble) if part)
+    return FileStanding(version, served.not_after if served else 0, refused, _shortened(error))
 
 
 def _joined(hosts: Iterable[str]) -> str:

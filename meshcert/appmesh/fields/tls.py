@@ -7,6 +7,7 @@ from meshcert.appmesh.fields.field import AppMeshField, ValueKind, changed, kept
 _TEXT = ValueKind.TEXT
 _IDENTITY = "an identity takes its place, and meshcert issues, delivers and renews its certificate"
 _HIERARCHY = "a hierarchy takes its place: new CAs, whose root the proxies get"
+_KEEP = "; to keep yours, write {source} there in its place, and the service's proxy.volumes"
 _NAMES = "names become those of the new certificates; a SPIFFE ID becomes a DNS name, since ACM issues no other"
 
 
@@ -56,7 +57,7 @@ _TRUST_FIELDS = {"acm": "certificateAuthorityArns[]", "file": "certificateChain"
 
 def _certificate(path: str, becomes: str, sources: tuple[str, ...]) -> tuple[AppMeshField, ...]:
     return tuple(
-        changed(f"{path}.{source}.{field}", _TEXT, f"{becomes}.certificate.identity", _IDENTITY)
+        changed(f"{path}.{source}.{field}", _TEXT, f"{becomes}.certificate.identity", _IDENTITY + _kept(source))
         for source in sources
         for field in _CERTIFICATE_FIELDS[source]
     )
@@ -69,7 +70,7 @@ def _validation(path: str, becomes: str, sources: tuple[str, ...]) -> tuple[AppM
                 f"{path}.trust.{source}.{_TRUST_FIELDS[source]}",
                 _TEXT,
                 f"{becomes}.validation.trust.hierarchy",
-                _HIERARCHY,
+                _HIERARCHY + _kept(source),
             )
             for source in sources
         ),
@@ -80,3 +81,7 @@ def _validation(path: str, becomes: str, sources: tuple[str, ...]) -> tuple[AppM
             _NAMES,
         ),
     )
+
+
+def _kept(source: str) -> str:
+    return "" if source == "acm" else _KEEP.format(source=source)

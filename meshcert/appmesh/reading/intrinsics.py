@@ -146,7 +146,7 @@ class Intrinsics:
                 value = self._of_reference(name)
             said = _text(value)
             used.append(said)
-            return said
+            return said[:LONGEST]
 
         return derived(_VARIABLE.sub(put, text[:LONGEST])[:LONGEST], *used)
 
@@ -179,8 +179,14 @@ def _combined(name: str, said: list[bool | None]) -> bool | None:
 def _joined(between: Any, items: Any) -> Any:
     if not isinstance(items, list):
         return None
-    texts = [_text(item) for item in items]
-    return derived(_text(between).join(texts)[:LONGEST], *texts)
+    # Put together piece by piece: a file of a megabyte can ask for a text of a hundred gigabytes.
+    texts = [_text(item) for item in items[:LONGEST]]
+    joined, glue = "", _text(between)[:LONGEST]
+    for number, text in enumerate(texts):
+        joined += (glue if number else "") + text[:LONGEST]
+        if len(joined) >= LONGEST:
+            break
+    return derived(joined[:LONGEST], *texts)
 
 
 def _selected(index: Any, items: Any) -> Any:
@@ -191,7 +197,7 @@ def _selected(index: Any, items: Any) -> Any:
 def _split(between: Any, text: Any) -> Any:
     if not _text(between):
         return None
-    return [derived(each, _text(text)) for each in _text(text).split(_text(between))]
+    return [derived(each, _text(text)) for each in _text(text)[:LONGEST].split(_text(between))]
 
 
 def _text(value: Any) -> str:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from meshcert.aws.errors import aws_errors
 from meshcert.clock import believed
 from meshcert.contract import acknowledgements as field
 from meshcert.errors import AwsUnavailable
-from meshcert.lifecycle.observation import Acknowledgement, RequestsTaken, RoutesServed
+from meshcert.lifecycle.observation import Acknowledgement, FileServed, RequestsTaken, RoutesServed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -27,6 +28,7 @@ logger = logging.getLogger(__name__)
 _LONGEST_TEXT = 256
 _MOST_SECRETS = 100
 """Identities in a row: a task has one, and a few more to come."""
+_MOST_FILES = 100
 _MOST_LISTENERS, _LAST_PORT = 50, 65_535
 _MOST_REQUESTS = (1 << 64) - 1
 """Envoy counts in 64 bits."""
@@ -65,6 +67,23 @@ class AcknowledgementRows:
                     said[row[field.TASK]] = acknowledgements
         return said
 
+    def files_of(self, service: str, instances: Collection[str]) -> Mapping[str, tuple[FileServed, ...]]:
+        """
+        What instances of a service report of files of the user's, whether they present an identity or not.
+
+        Raises:
+            MeshcertError: If the table cannot be read.
+        """
+        told: dict[str, tuple[FileServed, ...]] = {}
+        listed = list(dict.fromkeys(instances))
+        for begin in range(0, len(listed), _ROWS_AT_ONCE):
+            for row in self._rows(service, listed[begin : begin + _ROWS_AT_ONCE]):
+                try:
+                    told[str(row[field.TASK])] = _files(row.get(field.FILES, {}))
+                except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
+                    logger.debug("files of %s that make no sense: task %.200r", service, row.get(field.TASK))
+        return told
+
     def _rows(self, service: str, instances: Sequence[str]) -> Iterator[dict[str, Any]]:
         keys = [{field.SERVICE: service, field.TASK: instance} for instance in instances]
         wanted: dict[str, Any] = {self._table: {"Keys": keys, "ConsistentRead": True}}
@@ -95,7 +114,11 @@ def _read(row: Mapping[str, Any], now: dt.datetime) -> Mapping[str, Acknowledgem
         at = min(_time(row[field.AT]), now)
         routes = _routes(row[field.ROUTES]) if field.ROUTES in row else None
         requests = _requests(row.get(field.LISTENERS, {}), now)
-        return {name: _acknowledgement(at, secret, routes, requests) for name, secret in secrets.items()}
+        files = _files(row.get(field.FILES, {}))
+        return {
+            name: replace(_acknowledgement(at, secret, routes, requests), files=files)
+            for name, secret in secrets.items()
+        }
     except (ArithmeticError, AttributeError, KeyError, OSError, TypeError, ValueError):
         return None
 
@@ -116,6 +139,22 @@ def _requests(told: Mapping[str, Mapping[str, Any]], now: dt.datetime) -> tuple[
             last_plain_at=min(_time(last), now) if (last := counts[field.LAST_IN_PLAIN_TEXT]) else None,
         )
         for port, counts in told.items()
+    )
+
+
+def _files(told: Mapping[str, Mapping[str, Any]]) -> tuple[FileServed, ...]:
+    """Raises ValueError for more files than a proxy has."""
+    if len(told) > _MOST_FILES:
+        raise ValueError("more files than a proxy has")
+    return tuple(
+        FileServed(
+            name=_text(name),
+            version=_text(file[field.VERSION]),
+            not_after=_time(end) if (end := file[field.NOT_AFTER]) else None,
+            refused=_text(file[field.REFUSED]),
+            error=_text(file[field.ERROR]),
+        )
+        for name, file in told.items()
     )
 
 

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.mesh.edges.edges import Edge, Refused
     from meshcert.mesh.mesh import Mesh
     from meshcert.san import San
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 _Read = TypeVar("_Read")
 _MEANS = {

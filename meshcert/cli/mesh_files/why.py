@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from meshcert.cli.mesh_files.serving import SidesServed
-    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.mesh import Mesh, Reading
     from meshcert.mesh.edges.permission import Change, Permission
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 MAY, MAY_NOT = 0, 1
 _MODES = {

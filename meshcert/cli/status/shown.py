@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshcert.cli.screen import LABEL, SHORT, STATES, chosen, duration, head, next_step, short
+from meshcert.cli.status.files import show_file
 from meshcert.cli.status.plain_text import taken_by_mode
 from meshcert.cli.survey import exit_code
 
@@ -95,6 +96,8 @@ def _show_service(screen: Screen, service: dict[str, Any], document: dict[str, A
             refused = f", refused {short(routes['refused'])}" if routes["refused"] else ""
             why = f": {routes['error']}" if routes["error"] else ""
             screen.paragraph("    routes", f"{short(routes['version']) or 'none'}{refused}{why}", "red" if why else "")
+        for file in task["files"]:
+            show_file(screen, "    file", file, sight.seen.now)
     for taken in taken_by_mode(tasks):
         style = "yellow" if taken.plain else ""
         screen.paragraph(f"  at {taken.port}", taken.told(sight.seen.now), style)

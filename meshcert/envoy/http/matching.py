@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from meshcert.routes import HeaderCondition, MatchKind
@@ -37,6 +38,8 @@ def route_match(route: Route) -> Json:
         headers.append(HeaderCondition(":scheme", MatchKind.EXACT, conditions.scheme))
     if conditions.port:
         headers.append(_port_named(conditions.port))
+    if route.rewriting.prefix and not route.rewriting.prefix.endswith("/"):
+        headers.append(_no_dots_behind(route.rewriting.prefix))
     if headers:
         match["headers"] = [_header(header) for header in headers]
     if conditions.query_parameters:
@@ -51,6 +54,16 @@ def _port_named(port: int) -> HeaderCondition:
     if port == HTTP_PORT:
         return HeaderCondition(":authority", MatchKind.REGEX, f"[^:]*(:{HTTP_PORT})?")
     return HeaderCondition(":authority", MatchKind.SUFFIX, f":{port}")
+
+
+def _no_dots_behind(prefix: str) -> HeaderCondition:
+    """
+    No dots alone behind a prefix that is rewritten.
+
+    ``/chapter../x`` is a plain path, but rewritten it would be ``/../x``, which an application, or the Envoy before it,
+    resolves to a path that no route has judged.
+    """
+    return HeaderCondition(":path", MatchKind.REGEX, rf"{re.escape(prefix)}\.\.?([/?].*)?", invert=True)
 
 
 def _header(condition: HeaderCondition) -> Json:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
 METRICS_LISTENER = "metrics"
-"""Name of the listener, and of its cluster."""
+"""Name of the listener."""
+METRICS_CLUSTER = "meshcert/metrics"
+"""Name of the cluster of Envoy's own admin interface; no virtual node can have it."""
 METRICS_PATH = "/metrics"
 SERIES = (
     r"^(cluster\..*\.(upstream_rq|upstream_cx|ssl\.|membership|outlier)"
@@ -40,7 +42,7 @@ def metrics_listener(settings: ProxySettings, addresses: Addresses) -> Json:
                 {"name": ":method", "string_match": {"exact": "GET"}},
             ],
         },
-        "route": {"cluster": METRICS_LISTENER, "prefix_rewrite": target, "timeout": duration(ANSWER_WITHIN_S)},
+        "route": {"cluster": METRICS_CLUSTER, "prefix_rewrite": target, "timeout": duration(ANSWER_WITHIN_S)},
     }
     manager = extension(
         "envoy.filters.network.http_connection_manager",
@@ -65,8 +67,8 @@ def metrics_cluster(addresses: Addresses) -> Json:
     """The cluster of Envoy's own admin interface."""
     endpoint = {"endpoint": {"address": socket_address(addresses.loopback, ADMIN_PORT)}}
     return {
-        "name": METRICS_LISTENER,
+        "name": METRICS_CLUSTER,
         "type": "STATIC",
         "connect_timeout": duration(1.0),
-        "load_assignment": {"cluster_name": METRICS_LISTENER, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": {"cluster_name": METRICS_CLUSTER, "endpoints": [{"lb_endpoints": [endpoint]}]},
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshcert.envoy import APPLICATION_CLUSTER
 from meshcert.mesh.naming import dns_name_problem, suggestion
 from meshcert.mesh.proxies import DeclaredListenerTls
 from meshcert.mesh.routing.ports import NodeProtocol
@@ -14,6 +15,7 @@ from meshcert.san import Dns
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from meshcert.mesh.calls import Call
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.proxies import ClientTls, DeclaredBackend, Validation
@@ -102,6 +104,7 @@ def check_listeners(mesh: Mesh, findings: Findings) -> None:
 def check_calls(mesh: Mesh, findings: Findings) -> None:
     """Report callers and virtual nodes that disagree on TLS or refuse each other's certificates."""
     for call in mesh.calls():
+        _check_cluster_name(call, findings)
         own = f"{call.place}.client_policy.tls"
         default = f"{call.caller}.backend_defaults.client_policy.tls"
         declared, policy = call.declared_tls, call.policy_place
@@ -115,6 +118,16 @@ def check_calls(mesh: Mesh, findings: Findings) -> None:
             _CallCheck(mesh, findings, call.node, policy, node, by_policy, grounds=(own, default, node)).check(
                 decided, listener
             )
+
+
+def _check_cluster_name(call: Call, findings: Findings) -> None:
+    if call.node == APPLICATION_CLUSTER and call.caller.startswith("virtual_nodes."):
+        findings.add(
+            call.place,
+            f"{call.node} is what an Envoy calls the application in its own task, so it cannot call a virtual node of "
+            f"this name",
+            "Give that virtual node another name",
+        )
 
 
 def _check_backend(mesh: Mesh, where: str, caller: str, backend: DeclaredBackend, findings: Findings) -> None:

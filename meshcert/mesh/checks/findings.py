@@ -149,10 +149,13 @@ def _unused(mesh: Mesh) -> Iterator[Fault]:
 
 
 def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:
-    for name, service in mesh.services.items():
-        if service.application is None:
-            continue
-        image, place = service.application.image, f"services.{name}.application.image"
+    images = [
+        (f"services.{name}.{key}.image", part.image)
+        for name, service in mesh.services.items()
+        for key, part in (("application", service.application), ("proxy.agent", service.proxy.agent))
+        if part
+    ]
+    for place, image in images:
         if _is_folder(root / image):
             if not (root / image / "Dockerfile").is_file():
                 yield Fault(place, f"the folder {image} has no Dockerfile", "Add one, or name the folder that has it")

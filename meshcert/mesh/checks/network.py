@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.contract.container import ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT
 from meshcert.mesh.proxies import VirtualNode
+from meshcert.mesh.ways_out import ways_out
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
@@ -83,18 +84,7 @@ def check_metrics(mesh: Mesh, findings: Findings) -> None:
     if mesh.metrics is None:
         return
     _check_outside_clients("metrics.scrapers", mesh.metrics.scrapers, findings)
-    ours = {ADMIN_PORT: "Envoy's admin interface", READINESS_PORT: "the readiness check", WAYS_IN_PORT: "the same"}
-    taken = {port: (owner, "") for port, owner in ours.items()}
-    for place, proxy in mesh.callers:
-        for index, port in enumerate([listener.port_mapping.port for listener in proxy.listeners]):
-            at = f"{place}.listeners[{index}].port_mapping.port"
-            taken.setdefault(port, (at, at))
-        if isinstance(proxy, VirtualNode) and proxy.backends:
-            taken.setdefault(proxy.egress_listener.port, (f"{place}.egress_listener", f"{place}.egress_listener.port"))
-    for name, service in mesh.services.items():
-        if service.application:
-            at = f"services.{name}.application.port"
-            taken.setdefault(service.application.port, (at, at))
+    taken = _ports_of_tasks(mesh)
     if mesh.metrics.port in taken:
         owner, ground = taken[mesh.metrics.port]
         findings.add(
@@ -103,6 +93,27 @@ def check_metrics(mesh: Mesh, findings: Findings) -> None:
             "Choose another port",
             given=(ground,) if ground else (),
         )
+
+
+def _ports_of_tasks(mesh: Mesh) -> dict[int, tuple[str, str]]:
+    """The ports that a task of the mesh has: whose each is, and its place in the file."""
+    ours = {ADMIN_PORT: "Envoy's admin interface", READINESS_PORT: "the readiness check", WAYS_IN_PORT: "the same"}
+    taken = {port: (owner, "") for port, owner in ours.items()}
+    for place, proxy in mesh.callers:
+        for index, port in enumerate([listener.port_mapping.port for listener in proxy.listeners]):
+            at = f"{place}.listeners[{index}].port_mapping.port"
+            taken.setdefault(port, (at, at))
+        if isinstance(proxy, VirtualNode) and proxy.backends:
+            taken.setdefault(proxy.egress_listener.port, (f"{place}.egress_listener", f"{place}.egress_listener.port"))
+    for name in mesh.virtual_nodes:
+        for at, _, way in ways_out(mesh, name):
+            if way.local_port:
+                taken.setdefault(way.local_port, (f"{at}.local_port", f"{at}.local_port"))
+    for name, service in mesh.services.items():
+        if service.application:
+            at = f"services.{name}.application.port"
+            taken.setdefault(service.application.port, (at, at))
+    return taken
 
 
 def _check_outside_clients(where: str, sources: Sequence[OutsideClients], findings: Findings) -> None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.contract.container import MATERIAL_DIR
-from meshcert.contract.tls_sources import CertificateFile, SdsSecret, is_path
 from meshcert.proxy import TlsMode
+from meshcert.tls_sources import CertificateFile, SdsSecret, is_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from meshcert.contract.tls_sources import TlsCertificate, TlsTrust
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.proxies import (
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
         Trust,
     )
     from meshcert.mesh.services import DeclaredService
+    from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 OUR_NAMES = ("identity/", "trust/", "certificate_file/", "trust_file/")
 """Beginnings of the SDS names that meshcert gives; Envoy counts by name."""

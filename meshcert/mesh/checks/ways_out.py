@@ -32,10 +32,11 @@ def check_ways_out(mesh: Mesh, findings: Findings) -> None:
             if way.local_port:
                 _take(f"{where}.local_port", way.local_port, way.backend, taken, findings)
             for host in way.hosts:
-                if hosts.setdefault(host, way.backend) != way.backend:
+                # Case means nothing in a host (RFC 9110, 4.2.3).
+                if hosts.setdefault(host.lower(), way.backend) != way.backend:
                     findings.add(
                         where,
-                        f"the host {host} stands for {hosts[host]} already",
+                        f"the host {host} stands for {hosts[host.lower()]} already",
                         "Call one of them by its full name only: rename it, or remove it",
                         given=(f"{place}.backends",),
                     )

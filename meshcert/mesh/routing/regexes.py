@@ -16,6 +16,12 @@ from pydantic_core import SchemaError, SchemaValidator, core_schema
 MOST_REPETITIONS = 1000
 """RE2's limit for one repetition, and for repetitions in repetitions multiplied."""
 
+_LARGEST_BYTE = 0xFF
+_CLASSES = (
+    *("alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper"),
+    *("word", "xdigit"),
+)
+"""Names of character classes (RE2, Syntax)."""
 _TOKEN = re.compile(
     r"(?P<class>\[\^?\]?(?:\[:\^?\w+:\]|\\.|[^\]\\\[])*(?P<open>\[)?\]?)"
     r"|(?P<look>\(\?<?[=!])|(?P<atomic>\(\?>)|(?P<same>\(\?P=)|(?P<flags>\(\?[a-zA-Z-]*[xRu][a-zA-Z-]*[:)])"
@@ -33,7 +39,7 @@ _PROBLEMS = {
 
 def regex_fault(regex: str) -> tuple[str, str] | None:
     """What in a regular expression Envoy does not take, with a remedy; None if it takes it."""
-    return _unknown_to_re2(regex) or _not_well_formed(regex)
+    return _unknown_to_re2(regex) or _group_name_fault(regex) or _not_well_formed(regex)
 
 
 def matches_whole(regex: str, text: str) -> bool:
@@ -75,7 +81,7 @@ def _unknown_to_re2(regex: str) -> tuple[str, str] | None:
         kind, text = token.lastgroup or "", token.group()
         if problem := _PROBLEMS.get("open" if token["open"] else kind):
             return f"it has {problem[0]}", problem[1]
-        if kind == "escape" and (fault := _escape_fault(text, regex[token.end() :])):
+        if fault := _text_fault(kind, text, regex[token.end() :]):
             return fault
         if kind == "group":
             around.append(1)
@@ -95,6 +101,35 @@ def _unknown_to_re2(regex: str) -> tuple[str, str] | None:
     return None
 
 
+def _group_name_fault(regex: str) -> tuple[str, str] | None:
+    if name := re.search(r"\(\?P?<(\w*[^\x00-\x7f]\w*)>", regex):
+        return f"it has a group called {name.group(1)}, which Envoy's RE2 does not take", "Use letters, digits and _"
+    return None
+
+
+def _text_fault(kind: str, text: str, rest: str) -> tuple[str, str] | None:
+    if kind == "class":
+        return _class_fault(text)
+    return _escape_fault(text, rest) if kind == "escape" else None
+
+
+def _class_fault(brackets: str) -> tuple[str, str] | None:
+    """What in a character class only one of RE2 and Rust takes, or what they take for different things."""
+    if found := re.search(r"&&|--|~~", brackets):
+        return f"it has {found.group()} within brackets, which programs read in different ways", "Write it with \\"
+    unknown = [name for name in re.findall(r"\[:\^?(\w+):\]", brackets) if name not in _CLASSES]
+    if unknown:
+        return f"it has [:{unknown[0]}:], which Envoy's RE2 does not have", f"Use one of {', '.join(_CLASSES)}"
+    return _code_point_fault(brackets)
+
+
+def _code_point_fault(text: str) -> tuple[str, str] | None:
+    for digits in re.findall(r"\\x\{([0-9A-Fa-f]+)\}", text):
+        if int(digits, 16) > _LARGEST_BYTE:
+            return f"it has \\x{{{digits}}}, and Envoy's RE2 reads bytes", "Write the bytes of its UTF-8, each as \\xNN"
+    return None
+
+
 def _escape_fault(escape: str, rest: str) -> tuple[str, str] | None:
     character = escape[1:]
     if character.isdecimal() and character != "0" and not re.match("[0-7]{2}", rest):
@@ -106,6 +141,8 @@ def _escape_fault(escape: str, rest: str) -> tuple[str, str] | None:
         )
     if character in tuple("uUk") or (character == "b" and rest.startswith("{")):
         return f"it has {escape}, which Envoy's RE2 does not have", "Write the character itself"
+    if character == "x" and (fault := _code_point_fault(escape + rest.partition("}")[0] + "}")):
+        return fault
     if character in ("p", "P") and not re.match(r"[A-Z]|\{\^?[A-Z][a-z]?\}", rest):
         return f"it has {escape} with a name that Envoy's RE2 does not have", r"Use one like \p{L} or \p{Lu}"
     return None

@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field, Strict
 
 from meshcert.mesh.part import Part, Seconds
+from meshcert.timeouts import LONGEST_TIMEOUT_S
 
 
 class HttpRetryEvent(StrEnum):
@@ -45,7 +46,7 @@ class HttpRetryPolicy(Part):
 
     max_retries: Annotated[int, Strict(), Field(ge=0, le=100)] = Field(examples=[2])
     """How often, after the first time."""
-    per_retry_timeout: Seconds = Field(examples=[2.0])
+    per_retry_timeout: Annotated[Seconds, Field(le=LONGEST_TIMEOUT_S)] = Field(examples=[2.0])
     """Longest time for one try, the first included, seconds."""
     http_retry_events: tuple[HttpRetryEvent, ...] = Field(default=(), examples=[["gateway-error"]])
     """After which answers. A repeated POST may be carried out twice."""

@@ -26,6 +26,7 @@ from meshcert.contract.environment import (
     PROXY_ENVIRONMENT,
 )
 from meshcert.contract.stopping import APPLICATION_STOP_S, DRAIN_S, envoy_stop_s, readiness_stop_s
+from stacks.constructs.containers.volumes import ProxyVolumes
 from stacks.constructs.images import application_image
 from stacks.findings import accept
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_logs as logs
     from constructs import Construct
 
-    from meshcert.mesh.services import Application
+    from meshcert.mesh.services import Agent, Application, DeclaredProxyContainer
     from stacks.constructs.containers.proxy_environment import ProxyEnvironment
     from stacks.runtime import Platform
 
@@ -47,6 +48,8 @@ ENVOY_HEALTH_CHECK = ecs.HealthCheck(
 )
 LONGEST_START_PERIOD_S = 300
 """The longest ``startPeriod`` of a container's health check (Amazon ECS API, HealthCheck)."""
+AGENT_STOP_S = 5
+"""How long the user's agent has to end, seconds."""
 MATERIAL_MIB = 16
 READINESS_MIB = 1
 LOG_BUFFER_MIB = 5
@@ -76,13 +79,19 @@ class TaskContainers:
     logs: logs.LogGroup
     drain_s: float
 
-    def add(self, settings: ProxyEnvironment, application: Application | None) -> None:
-        """Add Envoy and, for a virtual node, what stands behind it."""
-        proxy = settings.proxy
+    def add(
+        self, settings: ProxyEnvironment, application: Application | None, declared: DeclaredProxyContainer
+    ) -> None:
+        """Add Envoy with the user's volumes and, for a virtual node, what stands behind it."""
         envoy = self._envoy(settings)
-        if application is None:
-            return
-        behind = self._application(application, proxy.egress_port)
+        if application is not None:
+            self._behind(application, settings.proxy.egress_port, envoy)
+        # Last: the tmpfs mounts are set by the containers' numbers.
+        agent = self._agent(declared.agent, envoy) if declared.agent else None
+        ProxyVolumes(self.task, declared).mount(envoy, agent)
+
+    def _behind(self, application: Application, egress_port: int, envoy: ecs.ContainerDefinition) -> None:
+        behind = self._application(application, egress_port)
         readiness = self._readiness(application)
         healthy, started = ecs.ContainerDependencyCondition.HEALTHY, ecs.ContainerDependencyCondition.START
         behind.add_container_dependencies(ecs.ContainerDependency(container=envoy, condition=healthy))
@@ -112,6 +121,24 @@ class TaskContainers:
             f"{PROXY} is the proxy's public configuration: names of secrets, never their values.",
         )
         return envoy
+
+    def _agent(self, agent: Agent, envoy: ecs.ContainerDefinition) -> ecs.ContainerDefinition:
+        """
+        Add the user's agent, which starts before Envoy and stops after it.
+
+        It may end when it has fetched something, and Envoy serves what it has if one fails; so it is not essential.
+        """
+        container = self.task.add_container(
+            naming.AGENT_CONTAINER,
+            image=application_image(self.scope, agent.image, self.platform),
+            essential=False,
+            readonly_root_filesystem=True,
+            stop_timeout=Duration.seconds(AGENT_STOP_S),
+            logging=self._logging("agent"),
+        )
+        started = ecs.ContainerDependencyCondition.START
+        envoy.add_container_dependencies(ecs.ContainerDependency(container=container, condition=started))
+        return container
 
     def _application(self, application: Application, egress_port: int) -> ecs.ContainerDefinition:
         return self.task.add_container(

@@ -45,6 +45,7 @@ class Task:
         self.in_envoy: dict[str, str] = {}
         self.refuses: set[tuple[str, str]] = set()
         self.silent = False
+        self.silent_at = ""
         self.lines: list[bytes] = []
         self.now = 0.0
         self.ask_every_s = 0.01
@@ -70,7 +71,7 @@ class Task:
 
     def hand(self, name: str, resource: EnvoyResource) -> Any:
         """See :class:`entrypoint.envoy.handover.Handover`."""
-        if self.silent:
+        if self.silent or name == self.silent_at:
             raise EnvoySilent("nobody answers")
         refused = (name, resource.version) in self.refuses
         if not refused:
@@ -188,6 +189,21 @@ def test_routes_that_envoy_refuses_at_one_listener_are_taken_back_at_all() -> No
 
     task.row = route_row("front", GREEN, BLUE)
     task.routes.look()
+    assert task.routes.standing() == RouteStanding(GREEN.version)
+
+
+def test_routes_that_reached_one_listener_before_envoy_fell_silent_go_back_with_their_row() -> None:
+    """A deploy that is taken back meanwhile: the row names what was served before, and one listener has the others."""
+    task = Task().begin()
+    task.silent_at = "local_15100"
+    task.row = route_row("front", BLUE, GREEN)
+    task.routes.look()
+    assert set(task.in_envoy.values()) == {BLUE.version, GREEN.version}
+
+    task.silent_at, task.row = "", route_row("front", GREEN, BLUE)
+    task.routes.look()
+
+    assert set(task.in_envoy.values()) == {GREEN.version}
     assert task.routes.standing() == RouteStanding(GREEN.version)
 
 

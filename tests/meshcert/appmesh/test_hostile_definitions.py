@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -54,6 +55,33 @@ def test_more_than_is_read_is_told_with_the_file(text: str | bytes, said: str) -
     (told,) = made.report.of(Fate.LOST)
     assert said in told.why
     assert told.where == ("hostile.yaml",)
+
+
+MEGABYTE = 1 << 20
+FUNCTIONS = {
+    "Join": {"Fn::Join": ["x" * (MEGABYTE // 8), ["a"] * 4_000]},
+    "Sub": {"Fn::Sub": ["${A}" * 1_000, {"A": "x" * (MEGABYTE // 2)}]},
+    "Split": {"Fn::Split": ["a", "a" * MEGABYTE]},
+}
+"""Each would come to half a gigabyte of text, or to a million texts."""
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_function_makes_no_more_than_a_short_text(name: str) -> None:
+    """A template of a megabyte could ask for more memory than a machine has."""
+    spec = {"ServiceDiscovery": {"DNS": {"Hostname": FUNCTIONS[name]}}}
+    properties = {"MeshName": "m", "VirtualNodeName": "n", "Spec": spec}
+    template = {"Resources": {"A": {"Type": "AWS::AppMesh::VirtualNode", "Properties": properties}}}
+    content = json.dumps(template).encode()
+
+    tracemalloc.start()
+    try:
+        import_text(content, "large.json", ANSWERED)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+    assert peak < 40 * MEGABYTE
 
 
 def test_a_name_cannot_break_out_of_the_mesh_file() -> None:

@@ -14,7 +14,7 @@ from meshcert.aws.tables.identities import Identities
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.errors import AwsUnavailable, IdentityUnreadable
 from meshcert.identity import Identity
-from meshcert.lifecycle.observation import Acknowledgement
+from meshcert.lifecycle.observation import Acknowledgement, FileServed
 from meshcert.san import Dns, Uri
 from tests.meshcert.aws.test_errors import Answers
 
@@ -87,6 +87,9 @@ def said(**secret: Any) -> dict[str, Any]:
 COUNTS = {"tls": Decimal(1), "plain": Decimal(0), "plain_at": Decimal(0)}
 """What a task says of a PERMISSIVE listener."""
 
+FILE = {"version": "v", "not_after": Decimal(1795348860), "refused": "", "error": ""}
+"""What it says of a certificate in files of the user's."""
+
 
 class TestAcknowledgementRows:
     """Rows that tasks write themselves."""
@@ -103,6 +106,24 @@ class TestAcknowledgementRows:
                 "gateway": Acknowledgement(at, "v"),
             }
         }
+
+    def test_what_a_task_says_of_files_is_read(self) -> None:
+        """Beside each identity, as they are the task's."""
+        row = {**said(), "files": {"certificate_file/keys/chain.pem": {**FILE, "refused": "w", "error": "no chain"}}}
+
+        assert heard(row)["arn:task/1"]["teller"].files == (
+            FileServed("certificate_file/keys/chain.pem", "v", T0 + MINUTE, "w", "no chain"),
+        )
+
+    def test_files_are_read_of_tasks_that_present_no_identity_too(self) -> None:
+        """A row whose files make no sense says nothing of them."""
+        row = {**said(), "secrets": {}, "files": {"trust_file/ca.pem": FILE}}
+
+        def read(row: dict[str, Any]) -> Mapping[str, tuple[FileServed, ...]]:
+            return AcknowledgementRows(Rows(row), "table", At()).files_of("teller", ("arn:task/1",))
+
+        assert read(row) == {"arn:task/1": (FileServed("trust_file/ca.pem", "v", T0 + MINUTE),)}
+        assert read(row | {"files": {"trust_file/ca.pem": 7}}) == {}
 
     @pytest.mark.parametrize(
         "spoil",
@@ -138,6 +159,11 @@ class TestAcknowledgementRows:
             lambda row: row.update(listeners={"9443": {**COUNTS, "plain": Decimal("Infinity")}}),
             lambda row: row.update(listeners={"9443": {**COUNTS, "plain_at": Decimal("1e30")}}),
             lambda row: row.update(listeners={str(port): COUNTS for port in range(51)}),
+            lambda row: row.update(files=[FILE]),
+            lambda row: row.update(files={"certificate_file/a": {"version": "v"}}),
+            lambda row: row.update(files={"certificate_file/a": {**FILE, "not_after": Decimal("1e30")}}),
+            lambda row: row.update(files={"certificate_file/a": {**FILE, "error": Decimal(1)}}),
+            lambda row: row.update(files={str(number): FILE for number in range(101)}),
         ],
     )
     def test_a_row_that_makes_no_sense_is_left_out(

@@ -16,7 +16,7 @@ from meshcert.cli.rights import RIGHTS
 from meshcert.errors import AccessDenied, AwsUnavailable, IdentityMissing, VerifyFailed
 from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.audit import AuditEntry
-from meshcert.lifecycle.observation import Acknowledgement, RequestsTaken
+from meshcert.lifecycle.observation import Acknowledgement, FileServed, RequestsTaken
 from tests.meshcert.cli.cli_account import Broken, Terminal
 from tests.meshcert.lifecycle.world import DAY, MINUTE, SECRET, T0, TELLER, LifecycleWorld
 
@@ -43,7 +43,7 @@ SHAPE: dict[str, Any] = {
             "exists": None,
             "desired_count": None,
             "deployment": None,
-            "tasks": [{"task", "running", "started_at", "said_at", "refused", "error", "requests"} | FACTS],
+            "tasks": [{"task", "running", "started_at", "said_at", "refused", "error", "requests", "files"} | FACTS],
         }
     ],
 }
@@ -166,7 +166,7 @@ class TestStatus:
         missing = terminal.run("status", "--json").document
 
         for document in (well, unseen, missing):
-            assert set(document) == {"schema", "mesh", "region", "at", "identities", "unreadable"}
+            assert set(document) == {"schema", "mesh", "region", "at", "identities", "unreadable", "files"}
             assert (document["schema"], document["mesh"], document["region"]) == (1, "color", "eu-west-1")
             assert_shaped(document["identities"], [SHAPE])
         assert [one["identities"][0]["issued"]["status"] for one in (well, unseen, missing)] == [
@@ -208,6 +208,46 @@ class TestStatus:
             {"port": 9443, "tls": 34, "plain": 1, "last_plain_at": "2026-07-20T12:01:00+00:00"},
             {"port": 9444, "tls": 4, "plain": 0, "last_plain_at": None},
         ]
+
+    def test_files_of_the_users_are_told_with_their_end(self, terminal: Terminal) -> None:
+        """By task: what is served and until when, what was refused and why; and for scripts."""
+        world = terminal.world
+        now = world.clock.now()
+        files = (
+            FileServed("certificate_file/keys/chain.pem", "aa" * 32, now + 9 * DAY),
+            FileServed("trust_file/keys/ca.pem", "bb" * 32, now - DAY, "cc" * 32, "preflight: it is no CA"),
+        )
+        said = {world.identity.name: Acknowledgement(now, world.current, files=files)}
+        world.ecs.forged = {
+            name: dict.fromkeys((task.arn for task in world.ecs.services[name].tasks), said)
+            for name in ("gateway", "teller")
+        }
+
+        told = " ".join(terminal.run("status").out.split())
+        document = terminal.run("status", "--json").document
+
+        assert f"certificate /keys/chain.pem aaaaaaaa, until {now + 9 * DAY:%Y-%m-%d %H:%M}" in told
+        assert "refused cccccccc: preflight: it is no CA" in told
+        (first, *_), *_ = (service["tasks"] for service in document["identities"][0]["services"] if service["tasks"])
+        assert [each["name"] for each in first["files"]] == [each.name for each in files]
+
+    def test_files_of_services_without_an_identity_are_told_after_the_identities(
+        self, terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """By the mesh file at hand: no row of an identity names such a service."""
+        now = terminal.world.clock.now()
+        first, second = (task.arn for task in terminal.world.ecs.services["teller"].tasks)
+        served = {first: (FileServed("certificate_file/keys/chain.pem", "aa" * 32, now - DAY),)}
+        terminal.breaks(files=lambda _service, _tasks: served)
+        monkeypatch.setattr("meshcert.cli.options.ChosenMesh.services_of_files", lambda _: ("teller",))
+
+        told = " ".join(terminal.run("status").out.split())
+        document = terminal.run("status", "--json").document
+
+        assert f"certificate /keys/chain.pem aaaaaaaa, until {now - DAY:%Y-%m-%d %H:%M}" in told
+        assert told.endswith("it has not said what it serves")
+        assert [(each["service"], len(each["files"])) for each in document["files"]] == [("teller", 1), ("teller", 0)]
+        assert second.endswith(document["files"][1]["task"])
 
     def test_a_row_that_cannot_be_read_holds_up_no_other(self, terminal: Terminal) -> None:
         """It is named, and a person has to act."""

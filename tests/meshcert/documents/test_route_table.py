@@ -154,6 +154,19 @@ GOOD, VERSION = RouteTable.of(NODE).packed(), RouteTable.of(NODE).version
         (*_with(routes=[{"prefix": "/", "backend": "a", "conditions": {"headers": [{"name": ["x"]}]}}]), "TypeError"),
         (*_with(routes=[{"prefix": "/", "backend": "a", "conditions": {"grpc": "yes"}}]), "TypeError"),
         (*_with(ways_out=[]), "AttributeError"),
+        *(
+            (*_with(routes=[{"prefix": "/", "backend": "a"} | said]), "ValueError")
+            for said in (
+                {"timeouts": {"idle_s": -1}},
+                {"timeouts": {"stream_s": 1e300}},
+                {"conditions": {"port": 65_536}},
+                {"conditions": {"port": -1}},
+                {"targets": [{"backend": "a", "weight": -1}]},
+                {"targets": [{"backend": "a", "weight": 2**32}]},
+                {"retries": {"times": -1, "per_try_timeout_s": 1, "events": []}},
+                {"retries": {"times": 1, "per_try_timeout_s": -1, "events": []}},
+            )
+        ),
     ],
 )
 def test_what_is_no_route_table_is_refused_with_its_reason(packed: object, version: object, problem: str) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
+from evidence.fixtures.large_company import large_company
 from meshcert.mesh import read_mesh
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
@@ -177,3 +179,16 @@ def test_a_renewal_cuts_requests_of_every_node_that_a_weighted_route_leads_to() 
     mesh = routed_meshes.read(values)
 
     assert [fault.place for fault in cut_at_renewals(mesh)] == ["services.blue.rotation", "services.green.rotation"]
+
+
+def test_a_mesh_of_200_services_is_refused_with_the_numbers_and_nothing_else() -> None:
+    """In the manner of the company's twelve: what its stacks would have, and what they may have."""
+    mesh = large_company(17)
+
+    faults = read_mesh(yaml.dump(mesh, Dumper=yaml.CSafeDumper, sort_keys=False).encode()).faults
+
+    assert len(mesh["services"]) == 204
+    told = {fault.place: fault.problem for fault in faults}
+    assert list(told) == ["identities", "services"]
+    assert "the stack company-identities would have 911 resources, and CloudFormation takes 500" in told["identities"]
+    assert "the stack company-services would have 2152 resources" in told["services"]

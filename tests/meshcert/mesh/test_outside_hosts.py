@@ -8,12 +8,12 @@ import pytest
 
 from local.cdk import ROOT
 from meshcert.contract.container import PUBLIC_ROOTS
-from meshcert.contract.tls_sources import PublicRoots
 from meshcert.mesh import read_mesh
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.proxy import BackendTls, ProxySettings
 from meshcert.san import Dns
+from meshcert.tls_sources import PublicRoots
 from tests.meshcert.mesh.mesh_slips import COLOR, NODE, REMOVED, changed, identity
 
 HOST = "api.partner.example.com"

@@ -92,6 +92,10 @@ SLIPS = [
             ("(?x)/a", "a flag", "i, m, s and U"),
             (r"/\p{Letter}", "a name that Envoy's RE2 does not have", r"\p{L}"),
             ("/[a[b]]", "within brackets", r"\["),
+            ("/[a-z&&b]", "it has && within brackets", "\\"),
+            ("/[[:letter:]]", "[:letter:]", "[:alpha:]".strip("[:]")),
+            (r"/\x{100}", "reads bytes", r"\xNN"),
+            ("/(?P<é>a)", "a group called é", "letters"),
         )
     ),
     Slip(f"{MATCH}.method", "CONNECT", "no listener takes CONNECT", "Remove"),
@@ -109,6 +113,8 @@ SLIPS = [
     Slip("virtual_routers.main.listeners", [{"port_mapping": {"port": 80, "protocol": "http"}}] * 2,
          "has this port", "another port", "virtual_routers.main.listeners[1].port_mapping.port"),
     Slip(f"{HTTP}.retry_policy", POLICY, "names no event", "gateway-error"),
+    Slip(f"{HTTP}.retry_policy", {**POLICY, "tcp_retry_events": ["connection-error"], "per_retry_timeout": 1e9},
+         "1000000000.0 is not allowed", "604800", f"{HTTP}.retry_policy.per_retry_timeout"),
     Slip(f"{HTTP}.retry_policy", {**POLICY, "http_retry_events": ["5xx"]}, "'5xx' is not allowed", "server-error",
          f"{HTTP}.retry_policy.http_retry_events[0]"),
     Slip(f"{ENTRY}.action.target.virtual_service", "colour.mesh.local", "not declared under virtual_services",
@@ -185,6 +191,47 @@ def test_somebody_answers_for_a_virtual_service(provider: dict[str, str], proble
 
     assert problem in fault.problem
     assert fault.place.startswith(f"virtual_services.{SERVICE}.provider")
+
+
+@pytest.mark.parametrize(
+    "name", ["", "*", "*.mesh.local", "a b", "a\nb", "a.mesh.local:80", "me@a.mesh.local", "a..b", "-a", "ä", "a" * 254]
+)
+def test_a_virtual_service_has_a_name_that_requests_can_name(name: str) -> None:
+    """Envoy would refuse such a host, or take it for many."""
+    values = copy.deepcopy(GOOD)
+    values["virtual_services"][name] = {"provider": {"virtual_node": "blue"}}
+    values["virtual_nodes"]["gray"]["backends"] = [{"virtual_service": name}] if name else []
+
+    (fault,) = read_mesh(yaml.safe_dump(values).encode()).faults
+
+    assert fault.place == f"virtual_services.{name}"
+    assert "host" in fault.problem
+
+
+def test_names_that_differ_in_case_alone_are_one_host() -> None:
+    """So they are to Envoy, which refuses both."""
+    values = copy.deepcopy(GOOD)
+    values["virtual_services"]["Blue.mesh.local"] = {"provider": {"virtual_node": "blue"}}
+    values["virtual_nodes"]["gray"]["backends"] = [{"virtual_service": "Blue.mesh.local"}, {"virtual_node": "blue"}]
+
+    faults = read_mesh(yaml.safe_dump(values).encode()).faults
+
+    assert {fault.place for fault in faults} == {"virtual_nodes.gray.backends[1]"}
+    assert "the host blue.mesh.local stands for Blue.mesh.local already" in [fault.problem for fault in faults]
+
+
+def test_no_task_calls_a_node_by_the_name_of_its_own_application() -> None:
+    """Envoy would have two clusters of one name, and not start; a gateway has no application."""
+    values = copy.deepcopy(GOOD)
+    values["virtual_nodes"]["application"] = values["virtual_nodes"]["blue"]
+    values["services"]["application"] = {**values["services"]["blue"], "virtual_node": "application"}
+    values["virtual_gateways"]["edge"]["backends"].append({"virtual_node": "application"})
+    assert _changed(values) == ()
+    values["virtual_nodes"]["gray"]["backends"] = [{"virtual_node": "application"}]
+
+    (fault,) = _changed(values)
+
+    assert fault.place == "virtual_nodes.gray.backends[0]"
 
 
 @pytest.mark.parametrize(

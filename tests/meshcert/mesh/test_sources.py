@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from meshcert.contract.tls_sources import CertificateFile, SdsSecret, TrustFile
+from meshcert.cli.options import ChosenMesh
 from meshcert.mesh import Mesh, proxy_settings, read_mesh
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.edges.edges import edges_of, refused_of
 from meshcert.mesh.edges.permission import callers_of, listeners_of, permission
 from meshcert.proxy import BackendTls, ListenerTls, ProxySettings, TlsMode
 from meshcert.san import Dns
+from meshcert.tls_sources import CertificateFile, SdsSecret, TrustFile
 from tests.meshcert.mesh.mesh_slips import (
     BACKEND,
     CLIENT,
@@ -23,6 +24,9 @@ from tests.meshcert.mesh.mesh_slips import (
     ROOT,
     changed,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PAIR = {"certificate_chain": "/keys/chain.pem", "private_key": "/keys/key.pem"}
 ROOTS = {"certificate_chain": "/keys/ca.pem"}
@@ -88,6 +92,15 @@ def test_secrets_of_an_sds_server_become_settings() -> None:
     assert teller.listeners[0].tls[1:3] == (SdsSecret("spiffe://mesh/teller"), SdsSecret("spiffe://mesh"))
     assert teller.sds_socket_path == "/run/agent/sds.sock"
     assert ProxySettings.from_json(teller.to_json()) == teller
+
+
+def test_services_that_present_nothing_of_the_meshs_are_known_by_the_file(tmp_path: Path) -> None:
+    """``meshcert status`` asks after their files."""
+    (tmp_path / "mesh.yaml").write_bytes(written(BY_FILE))
+    unasked: Any = None
+
+    assert ChosenMesh(unasked, str(tmp_path / "mesh.yaml")).services_of_files() == ("colorteller",)
+    assert ChosenMesh(unasked, str(ROOT / "mesh.yaml")).services_of_files() == ()
 
 
 def test_app_meshs_spelling_is_taken() -> None:

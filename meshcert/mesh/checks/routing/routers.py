@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from meshcert.mesh.calls import targets_of
 from meshcert.mesh.checks.routing.matches import check_grpc_match, check_http_match
 from meshcert.mesh.checks.routing.route_lists import Entrance, check_hidden, check_names, one_kind
+from meshcert.mesh.naming import host_problem
 from meshcert.mesh.routing.matches import HttpMatch
 from meshcert.mesh.routing.ports import NodeProtocol
 
@@ -20,8 +21,10 @@ _KINDS = ("http_route", "http2_route", "grpc_route", "tcp_route")
 
 
 def check_virtual_services(mesh: Mesh, findings: Findings) -> None:
-    """Report virtual services for which nobody answers."""
+    """Report virtual services that no request can name, or for which nobody answers."""
     for name, service in mesh.virtual_services.items():
+        if fault := host_problem(name, mesh.namespace):
+            findings.add(f"virtual_services.{name}", *fault)
         place = f"virtual_services.{name}.provider"
         node, router = service.provider.virtual_node, service.provider.virtual_router
         if bool(node) == bool(router):
