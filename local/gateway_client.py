@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from meshcert.material import TrustBundle
 
-ASK_TIMEOUT_S = 5.0
+ASK_TIMEOUT_S = 20.0
+"""Generous: on a busy machine a mesh whose answer has not come yet has failed nobody."""
 LONGEST_TEXT = 300
 """Of what a wrong answer says, for whoever looks for its cause, characters."""
 _Client = TypeVar("_Client")

@@ -102,8 +102,12 @@ def try_undeclared(
     Returns:
         One verdict for each.
     """
-    attempts = {pair: _attempts(running, mesh, pair, materials) for pair in pairs if not pair.declared}
-    answers = {pair: _at_egress(running, mesh, pair) for pair in attempts}
+    tried = [pair for pair in pairs if not pair.declared]
+    services = {name for pair in tried for name in (pair.caller.name, pair.callee.service) if name in mesh.services}
+    # Asked for once: a mesh has a hundred pairs, and nobody replaces a task while they are tried.
+    addresses = {name: running.tasks(name)[0].address for name in services}
+    attempts = {pair: _attempts(addresses, mesh, pair, materials) for pair in tried}
+    answers = {pair: _at_egress(addresses, mesh, pair) for pair in attempts}
     clients: dict[str, list[str]] = {}
     for pair, made in attempts.items():
         refused = [one.client for one in made.values() if one.client and not one.admitted]
@@ -134,10 +138,10 @@ def refusals(running: RunningMesh, service: str, clients: Sequence[str]) -> dict
 
 
 def _attempts(
-    running: RunningMesh, mesh: Mesh, pair: Pair, materials: Mapping[str, Material]
+    addresses: Mapping[str, str], mesh: Mesh, pair: Pair, materials: Mapping[str, Material]
 ) -> dict[str | None, Attempt]:
     """Connect to one task of the callee with each identity of the caller."""
-    address = running.tasks(pair.callee.service)[0].address
+    address = addresses[pair.callee.service]
     port, name = pair.callee.listener.port, f"{pair.callee.service}.{mesh.namespace}"
     plain = pair.manner is Manner.PLAIN
     return {
@@ -146,14 +150,14 @@ def _attempts(
     }
 
 
-def _at_egress(running: RunningMesh, mesh: Mesh, pair: Pair) -> EgressAnswer | None:
+def _at_egress(addresses: Mapping[str, str], mesh: Mesh, pair: Pair) -> EgressAnswer | None:
     """Ask for the callee by name at one task of the caller; None where a caller has no such way."""
     if pair.caller.outside or pair.callee.listener.protocol == "tcp":
         return None
     settings = proxy_settings(mesh, pair.caller.name)
     if not settings.egress_port or settings.egress_allow_all:
         return None
-    url = f"http://{running.tasks(pair.caller.name)[0].address}:{settings.egress_port}/"
+    url = f"http://{addresses[pair.caller.name]}:{settings.egress_port}/"
     host, key = f"{pair.callee.service}.{mesh.namespace}", f"virtual_nodes.{settings.name}.backends"
     try:
         answer = httpx.get(url, headers={"host": host}, timeout=TIMEOUT_S, trust_env=False, verify=NO_TLS)

@@ -48,7 +48,7 @@ STREAMED = 3
 """Messages of a gRPC stream."""
 MESSAGE = b"\0\0\0\0\0"
 """An empty gRPC message: not compressed, of length 0."""
-TIMEOUT_S = 5.0
+TIMEOUT_S = 15.0
 ID = "meshcert-request-id"
 REQUESTS_SEEN = os.environ.get("MESHCERT_REQUESTS_SEEN", "")
 

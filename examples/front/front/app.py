@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.request import Request, urlopen
 
 COLORS = "http://colors.front.internal/"
-TIMEOUT_S = 5.0
+TIMEOUT_S = 15.0
 REQUESTS_SEEN = os.environ.get("MESHCERT_REQUESTS_SEEN", "")
 
 

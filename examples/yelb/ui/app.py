@@ -21,7 +21,7 @@ from typing import Any
 from urllib.request import Request, urlopen
 
 APPSERVER = "http://appserver.yelb.internal/api"
-TIMEOUT_S = 5.0
+TIMEOUT_S = 15.0
 REQUESTS_SEEN = os.environ.get("MESHCERT_REQUESTS_SEEN", "")
 
 
