@@ -11,7 +11,6 @@ from aws_cdk import aws_kms as kms
 
 from meshcert import naming
 from meshcert.contract import acknowledgements, route_rows
-from meshcert.mesh import has_route_tables
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.constructs.identity import PUBLISHED_WITHIN, IdentityResources, TrustBundleResources, declared_bundles
 from stacks.constructs.python_function import PythonFunction
@@ -66,9 +65,9 @@ class IdentitiesStack(Stack):
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
         self._acknowledgements(name)
-        self._has_routes = has_route_tables(mesh)
-        if self._has_routes:
-            self._table("Routes", naming.routes_table(name), key=route_rows.SERVICE)
+        # Of every mesh: this stack is updated first, and whoever takes the last routes out would find no table to go
+        # back to when the services' stack fails.
+        self._table("Routes", naming.routes_table(name), key=route_rows.SERVICE)
         export = PythonFunction(
             self,
             "Export",
@@ -195,7 +194,6 @@ class IdentitiesStack(Stack):
         rights = MeshRights(mesh)
         identities = naming.identities_table(mesh)
         writes_rows = ("dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem")
-        routes = [rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows)] if self._has_routes else []
         rights.attach(
             role,
             [
@@ -219,7 +217,7 @@ class IdentitiesStack(Stack):
                 self._through_secrets_manager("EncryptSecrets", "kms:GenerateDataKey", "kms:Decrypt"),
                 rights.table("RememberIdentities", identities, *writes_rows),
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
-                *routes,
+                rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows),
             ],
         )
 

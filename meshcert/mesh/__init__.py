@@ -10,7 +10,7 @@ from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.mesh import Mesh
 from meshcert.mesh.reading.loading import Reading, load_mesh, read_mesh
 from meshcert.mesh.rendering import SecretIds, proxy_settings
-from meshcert.mesh.route_tables import has_route_tables, route_table, task_settings
+from meshcert.mesh.route_tables import route_table, task_settings
 from meshcert.mesh.services import DeclaredService
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "Mesh",
     "Reading",
     "SecretIds",
-    "has_route_tables",
     "load_mesh",
     "proxy_settings",
     "read_mesh",

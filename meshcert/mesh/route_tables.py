@@ -38,11 +38,6 @@ def task_settings(mesh: Mesh, service: str) -> ProxySettings:
     return without_routes(settings, naming.routes_table(mesh.name))
 
 
-def has_route_tables(mesh: Mesh) -> bool:
-    """Whether a service of the mesh has a route table."""
-    return any(route_table(mesh, service) for service in mesh.services)
-
-
 def _has_route_table(mesh: Mesh, service: str, settings: ProxySettings) -> bool:
     gateway = mesh.services[service].virtual_gateway
     if gateway:

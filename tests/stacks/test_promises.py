@@ -230,7 +230,8 @@ def test_tables_hold_what_the_lifecycle_looks_up(templates: Templates) -> None:
     """Unsettled identities by the time of their next look; acknowledgements by service, and not for ever."""
     tables = {table.properties["TableName"]: table.properties for table in templates.resources("AWS::DynamoDB::Table")}
 
-    assert set(tables) == {f"meshcert-color-{name}" for name in ("identities", "lifecycle", "acknowledgements")}
+    names = ("identities", "lifecycle", "acknowledgements", "routes")
+    assert set(tables) == {f"meshcert-color-{name}" for name in names}
     (unsettled,) = tables["meshcert-color-lifecycle"]["GlobalSecondaryIndexes"]
     assert unsettled["KeySchema"] == [
         {"AttributeName": "unsettled", "KeyType": "HASH"},

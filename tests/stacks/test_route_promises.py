@@ -105,11 +105,18 @@ def test_tasks_read_the_row_of_their_own_service_and_write_none(little: Template
     assert set(writer.actions) == WRITES
 
 
-def test_a_mesh_without_routers_gateway_routes_and_backends_of_nodes_has_none_of_it(templates: Templates) -> None:
-    """Its templates are those of before."""
+def test_a_mesh_without_routers_gateway_routes_and_backends_of_nodes_has_the_table_and_no_row(
+    templates: Templates,
+) -> None:
+    """
+    Its services are those of before.
+
+    The table is there whoever has routes: its stack is updated before the services', so a deploy that takes the last
+    routes out, and fails, would have no table to bring them back to.
+    """
     assert not templates.resources_if_any("Custom::MeshcertRoutes")
     tables = {each.properties["TableName"] for each in templates.resources("AWS::DynamoDB::Table")}
-    assert tables == {"meshcert-color-identities", "meshcert-color-lifecycle", "meshcert-color-acknowledgements"}
+    assert "meshcert-color-routes" in tables
 
 
 def test_resources_of_routes_are_counted(little: Templates) -> None:

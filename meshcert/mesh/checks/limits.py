@@ -40,10 +40,8 @@ BALANCED_PORT = 4
 SERVICES_A_POLICY = 12
 """The execution role's policy grows with the services, and the CDK moves what is too much into another policy."""
 
-FUNCTIONS = 20
-"""The key, three tables, three functions with their roles."""
-ROUTES_TABLE = 1
-"""The table of route tables, if there is one."""
+FUNCTIONS = 21
+"""The key, four tables, three functions with their roles."""
 IDENTITY = 4
 """Certificate, secret with its policy, publication."""
 TRUST_BUNDLE = 3
@@ -70,10 +68,7 @@ def resources(mesh: Mesh) -> dict[str, int]:
     has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
     return {
         "pki": AUTHORITY * tiers + PERMISSION * len(mesh.hierarchies) + LISTS * has_lists,
-        "identities": FUNCTIONS
-        + ROUTES_TABLE * bool(routed)
-        + IDENTITY * len(mesh.identities)
-        + TRUST_BUNDLE * len(mesh.hierarchies),
+        "identities": FUNCTIONS + IDENTITY * len(mesh.identities) + TRUST_BUNDLE * len(mesh.hierarchies),
         "services": _network(mesh)
         + SERVICE * len(mesh.services)
         + ROUTES * routed
