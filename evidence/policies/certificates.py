@@ -23,8 +23,8 @@ def give_certificates(api: SecretsApi, folder: Path, agent: SdsServer) -> None:
     """
     Publish, write and offer each certificate and both roots.
 
-    A listener's certificate is signed by another root for each source. A caller's comes from a file or an agent, to
-    listeners whose trust comes from anywhere, so there is one root.
+    A listener's certificate is signed by another root for each source. A caller's meets trust from any source, so there
+    is one root.
     """
     callers = Hierarchy(name=CALLERS)
     for hierarchy, certificates in CERTIFICATES.items():

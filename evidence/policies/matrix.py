@@ -34,7 +34,7 @@ class Policy(StrEnum):
 
 
 class Source(StrEnum):
-    """Where the listener's certificate comes from, and the trust of both ends with it; ``acm`` is an identity."""
+    """Where the listener's certificate comes from, and the trust of both ends; ``acm`` is an identity or hierarchy."""
 
     ACM = "acm"
     FILE = "file"
@@ -42,9 +42,10 @@ class Source(StrEnum):
 
 
 class Client(StrEnum):
-    """The certificate in the client policy."""
+    """The certificate in the client policy; App Mesh had no ``acm`` there."""
 
     NONE = "none"
+    ACM = "acm"
     FILE = "file"
     SDS = "sds"
 

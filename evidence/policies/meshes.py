@@ -109,7 +109,7 @@ class PolicyMeshes:
         name = "elsewhere" if cell.names is Names.ELSEWHERE else "teller"
         tls: dict[str, Any] = {
             "mode": "PERMISSIVE" if cell.server is Server.PERMISSIVE else "STRICT",
-            "certificate": {"identity": name} if cell.source is Source.ACM else self._certificate(cell.source, name),
+            "certificate": self._certificate(cell.source, name),
         }
         if cell.server is Server.MUTUAL:
             listed = {Names.RIGHT: CALLER, Names.WRONG: CALLER, Names.STRANGER: STRANGER}.get(cell.names)
@@ -126,10 +126,13 @@ class PolicyMeshes:
         return tls
 
     def _certificate(self, source: str, name: str) -> dict[str, Any]:
-        if source == Source.SDS:
-            return {"sds": {"secret_name": name}}
         chain, key = (str(self._folder / f"{name}.{ending}") for ending in ("pem", "key"))
-        return {"file": {"certificate_chain": chain, "private_key": key}}
+        certificates: dict[str, dict[str, Any]] = {
+            Source.ACM: {"identity": name},
+            Source.FILE: {"file": {"certificate_chain": chain, "private_key": key}},
+            Source.SDS: {"sds": {"secret_name": name}},
+        }
+        return certificates[source]
 
     def _validation(self, source: Source, hierarchy: str, listed: str | None) -> dict[str, Any]:
         trust: dict[Source, dict[str, Any]] = {

@@ -45,22 +45,22 @@ def of_files(files: dict[str, KeyFiles]) -> tuple[ProxySettings, ProxySettings]:
     )
 
 
-def write_both(files: dict[str, KeyFiles]) -> Hierarchy:
-    """Certificates and roots of both ends; returns the tellers' hierarchy."""
+def write_both(files: dict[str, KeyFiles]) -> tuple[Hierarchy, Hierarchy]:
+    """Certificates and roots of both ends; returns the gateways' hierarchy and the tellers'."""
     gateways, tellers = Hierarchy(2, name="colorgateway"), Hierarchy(2, name="colorteller")
     files["gateway"].write(gateways.issue([GATEWAY_NAME]))
     files["gateway"].write_roots(tellers)
     files["teller"].write(tellers.issue([TELLER_NAME]))
     files["teller"].write_roots(gateways)
-    return tellers
+    return gateways, tellers
 
 
 @both_deliveries
 def test_both_ends_take_certificate_and_trust_from_files(
     start: Start, new_address: Callable[[], str], files: dict[str, KeyFiles]
 ) -> None:
-    """Mutual TLS without one secret; a new pair written over the old one is served, and nothing of AWS was asked."""
-    tellers = write_both(files)
+    """Mutual TLS without one secret; new pairs are served, and a client's is tried with its backend before."""
+    gateways, tellers = write_both(files)
     of_gateway, of_teller = of_files(files)
     with CloudMap(new_address()) as cloud_map:
         node = start(of_teller)
@@ -74,7 +74,12 @@ def test_both_ends_take_certificate_and_trust_from_files(
 
         files["teller"].write(tellers.issue([TELLER_NAME]))
         told = node.told("secret-rotated")
+        files["gateway"].write(gateways.issue([GATEWAY_NAME]))
+        tried = edge.told("certificate-tried")
+        edge.told("secret-rotated")
 
+    assert tried[0]["secret"] == f"certificate_file{files['gateway'].certificate.certificate_chain}"
+    assert tried[0]["undecided"] == {}
     assert told[0]["secret"] == f"certificate_file{files['teller'].certificate.certificate_chain}"
 
 
@@ -83,7 +88,7 @@ def test_a_bad_pair_changes_nothing_and_is_told_once_until_it_is_good(
     start: Start, new_address: Callable[[], str], files: dict[str, KeyFiles]
 ) -> None:
     """As long as the new certificate has the old key, and while files are missing, the last good pair is served."""
-    tellers = write_both(files)
+    _, tellers = write_both(files)
     of_gateway, of_teller = of_files(files)
     with CloudMap(new_address()) as cloud_map:
         node = start(of_teller)
