@@ -130,7 +130,7 @@ def test_a_file_that_is_no_mesh_at_all_has_faults(text: bytes) -> None:
         (b"mesh: " + b"[" * 200_000, "line 1, column 38", "32 levels"),
         (b"mesh: " + b"9" * 200_000, "line 1, column 7", "40 characters"),
         (b"mesh: 1" + b":59" * 80_000, "line 1, column 7", "40 characters"),
-        (b"mesh: " + b" " * 300_000, "(file)", "262144 are read"),
+        (b"mesh: " + b" " * 1_100_000, "(file)", "1048576 are read"),
         (
             b"- &a0 [x]\n" + b"".join(b"- &a%d [*a%d]\n" % (n, n - 1) for n in range(1, 99)),
             "line 32, column 9",
