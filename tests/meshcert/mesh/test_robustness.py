@@ -136,8 +136,8 @@ def test_a_file_that_is_no_mesh_at_all_has_faults(text: bytes) -> None:
             "line 32, column 9",
             "32 levels",
         ),
-        (_laughs(b"[%s]"), "line 5, column 14", "20000 values"),
-        (_laughs(b"{<<: [%s]}"), "line 5, column 39", "20000 values"),
+        (_laughs(b"[%s]"), "line 5, column 30", "60000 values"),
+        (_laughs(b"{<<: [%s]}"), "line 6, column 19", "60000 values"),
     ],
 )
 def test_text_that_is_no_yaml_is_a_fault_with_its_line(text: bytes, place: str, problem: str) -> None:
