@@ -15,7 +15,6 @@ ON_THE_DEMO = (
 """The README's demo, once it has been played."""
 ON_A_FRESH_MESH = (
     "test_verify_aws_on_local_aws.py",
-    "test_moving.py",
     "test_stories.py",
     # Breaks what the others need.
     "test_verify_aws_finds_faults.py",

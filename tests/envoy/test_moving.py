@@ -1,5 +1,5 @@
 """
-While a deploy replaces tasks, those of two steps from plain text to mutual TLS stand side by side.
+While a deploy replaces tasks, those of two steps between plain text and mutual TLS stand side by side.
 
 Each step of docs/from-app-mesh.md changes one end of a call: its old tasks and its new ones get on with the other end.
 """

@@ -102,7 +102,8 @@ class Template:
                         self._export_names.setdefault(str(exported), output.get("Value"))
         if name not in self._export_names:
             return None
-        return self._once(("export", name), lambda: self._functions.value((self._export_names or {})[name]))
+        made = self._once(("export", name), lambda: self._functions.value((self._export_names or {})[name]))
+        return made if isinstance(made, str) else None
 
     def _resource(self, logical: str, kind: ResourceKind) -> MeshResource:
         for key in self._written(logical):
@@ -178,7 +179,9 @@ class Template:
         if kind and attribute in {_NAME[kind], "Arn"}:
             return self._name(logical, kind) if attribute != "Arn" else self._referent(logical)
         made = self._property(logical, attribute)
-        return made if isinstance(made, str | list) else None
+        # Lists of lists could double at every resource, so that a small template came to more than anybody can compare.
+        is_plain = isinstance(made, str) or (isinstance(made, list) and all(isinstance(item, str) for item in made))
+        return made if is_plain else None
 
     def _imported(self, name: str) -> Any:
         if name in self._parameters:

@@ -84,6 +84,26 @@ def test_a_function_makes_no_more_than_a_short_text(name: str) -> None:
     assert peak < 40 * MEGABYTE
 
 
+@pytest.mark.parametrize(
+    "link", [{"Fn::GetAtt": "X{}.Items"}, {"Fn::ImportValue": "x{}"}], ids=lambda link: next(iter(link))
+)
+def test_values_that_double_at_every_step_come_to_nothing(link: dict[str, str]) -> None:
+    """Forty steps would be a million million values to compare."""
+    ((function, name),) = link.items()
+    doubled = [[{function: name.format(number + 1)}] * 2 for number in range(40)]
+    kind = {"Type": "AWS::AppMesh::VirtualNode"}
+    resources = {f"X{number}": kind | {"Properties": {"Items": made}} for number, made in enumerate(doubled)}
+    outputs = {f"O{number}": {"Export": {"Name": f"x{number}"}, "Value": made} for number, made in enumerate(doubled)}
+    compared = {"Fn::Equals": [{function: name.format(0)}, {function: name.format(1)}]}
+    template = {
+        "Conditions": {"Same": compared},
+        "Outputs": outputs,
+        "Resources": resources | {"A": kind | {"Condition": "Same", "Properties": {"Spec": {}}}},
+    }
+
+    assert import_text(json.dumps(template).encode(), "doubled.json", ANSWERED).report
+
+
 def test_a_name_cannot_break_out_of_the_mesh_file() -> None:
     """It is written into comments and values of YAML."""
     evil = 'front\n  evil: true\n# "}\x1b]0;title\x07'
