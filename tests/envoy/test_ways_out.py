@@ -126,6 +126,21 @@ def test_a_host_that_is_no_backend_is_refused_with_the_key_to_write(stage: Stage
     assert "virtual_nodes.front.backends" in said
 
 
+@pytest.mark.parametrize("port", [EGRESS, LOCAL])
+def test_an_application_is_not_told_to_leave_while_the_ways_in_are_drained(stage: Stage, port: int) -> None:
+    """Its ways out stand until it has ended; a client that cannot live with a goodbye would lose its requests."""
+    stage.front.admin("/healthcheck/fail", "POST")
+    try:
+        connection = http.client.HTTPConnection(stage.front.address, port, timeout=30)
+        connection.request("GET", "/head", headers={"Host": TELLER_NAME})
+        response = connection.getresponse()
+        response.read()
+        assert (response.status, response.getheader("connection")) == (200, None)
+        connection.close()
+    finally:
+        stage.front.admin("/healthcheck/ok", "POST")
+
+
 def test_connect_is_refused(stage: Stage) -> None:
     """Envoy speaks TLS; a tunnel would go past it."""
     with socket.create_connection((stage.front.address, EGRESS), 10) as connection:

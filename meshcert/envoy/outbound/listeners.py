@@ -50,6 +50,9 @@ def _listener(name: str, port: int, network_filter: Json, addresses: Addresses) 
         "name": name,
         "stat_prefix": name,
         "traffic_direction": "OUTBOUND",
+        # Else the application is told to leave when the proxy begins to drain its ways in (/healthcheck/fail), and a
+        # client that cannot live with a GOAWAY, as Python's httpx, gives its requests up.
+        "drain_type": "MODIFY_ONLY",
         "address": socket_address(addresses.loopback, port),
         "filter_chains": [{"filters": [network_filter]}],
     }

@@ -130,14 +130,14 @@ def test_a_file_that_is_no_mesh_at_all_has_faults(text: bytes) -> None:
         (b"mesh: " + b"[" * 200_000, "line 1, column 38", "32 levels"),
         (b"mesh: " + b"9" * 200_000, "line 1, column 7", "40 characters"),
         (b"mesh: 1" + b":59" * 80_000, "line 1, column 7", "40 characters"),
-        (b"mesh: " + b" " * 300_000, "(file)", "262144 are read"),
+        (b"mesh: " + b" " * 1_100_000, "(file)", "1048576 are read"),
         (
             b"- &a0 [x]\n" + b"".join(b"- &a%d [*a%d]\n" % (n, n - 1) for n in range(1, 99)),
             "line 32, column 9",
             "32 levels",
         ),
-        (_laughs(b"[%s]"), "line 5, column 14", "20000 values"),
-        (_laughs(b"{<<: [%s]}"), "line 5, column 39", "20000 values"),
+        (_laughs(b"[%s]"), "line 5, column 30", "60000 values"),
+        (_laughs(b"{<<: [%s]}"), "line 6, column 19", "60000 values"),
     ],
 )
 def test_text_that_is_no_yaml_is_a_fault_with_its_line(text: bytes, place: str, problem: str) -> None:
