@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -64,6 +65,33 @@ def test_sigterm_drains_and_ends_with_0(start: Start, published: SecretsApi) -> 
     assert node.exit_code() == exit_codes.STOPPED
     assert 3.0 <= time.monotonic() - began < DRAIN_S
     assert _gone(children)
+
+
+def test_a_connection_that_is_accepted_as_the_ways_in_close_is_still_answered(
+    start: Start, published: SecretsApi
+) -> None:
+    """Its handshake may be under way then: nothing is in flight on it yet, and yet somebody waits."""
+    del published
+    node = start(_plain_teller(), MESHCERT_DRAIN_S="1")
+    start.application(node)
+    node.wait_until_healthy()
+    with socket.create_connection((node.address, 9081), timeout=5) as accepted:
+        node.terminate()
+        eventually(lambda: _refused(node), "closed")
+        time.sleep(0.3)  # as long as a handshake takes on a busy machine
+
+        accepted.sendall(b"GET / HTTP/1.1\r\nHost: teller\r\n\r\n")
+
+        assert accepted.recv(64).startswith(b"HTTP/1.1 200 ")
+    assert node.exit_code() == exit_codes.STOPPED
+
+
+def _refused(node: Container) -> bool:
+    try:
+        socket.create_connection((node.address, 9081), 2).close()
+    except ConnectionRefusedError:
+        return True
+    return False
 
 
 def test_a_second_sigterm_ends_at_once(start: Start, published: SecretsApi) -> None:

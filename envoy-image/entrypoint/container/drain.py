@@ -24,6 +24,8 @@ from meshcert.contract.stopping import APPLICATION_STOP_S, FINISH_S
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_ASK_WITHIN_S = 1.0
+"""How long a connection that was accepted as the ways in closed has for its handshake and its first request."""
 _LOOK_FOR_APPLICATION_S = 1.0
 _CONNECT_TIMEOUT_S = 1.0
 
@@ -69,7 +71,10 @@ class Drain:
                 return False
             self._ask("/drain_listeners?inboundonly")
             self._closed_at = now
-        if now - self._closed_at < FINISH_S and self.left():
+        closed_for_s = now - self._closed_at
+        if closed_for_s < _ASK_WITHIN_S and not gone:
+            return False
+        if closed_for_s < FINISH_S and self.left():
             return False
         longest_s = max(self.accept_s, APPLICATION_STOP_S) + FINISH_S
         return gone or not self._outlasts or now - self._began >= longest_s
