@@ -7,26 +7,17 @@ import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from evidence.bench.delivered import deliver
 from evidence.bench.start import Launch, Started, resident_mb
 from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.container import installed_envoy
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, PORT, TELLER_NAME, gateway, teller
 from evidence.load.loads import Connection
-from meshcert.envoy import (
-    Addresses,
-    bootstrap,
-    discovery_response,
-    identity_name,
-    identity_resource,
-    secrets_used,
-    trust_name,
-    trust_resource,
-)
+from meshcert.envoy import Addresses, bootstrap, secrets_used
 from meshcert.envoy.addresses import socket_address
 from meshcert.envoy.api import HTTP_CONNECTION_MANAGER, ROUTER, extension
 from meshcert.envoy.observing.admin import admin
-from meshcert.envoy.secrets import file_name
 from meshcert.proxy import ListenerTls, Route, TlsMode
 from meshcert.request_log import RequestLog
 
@@ -62,7 +53,7 @@ class Way(NamedTuple):
     envoys: tuple[int, ...]
 
 
-class Ways:
+class CallPaths:
     """
     Starts what is on the ways, and ends it; use it as a context.
 
@@ -161,16 +152,8 @@ def _callee(name: str) -> ProxySettings:
 def _configuration(settings: ProxySettings, place: Path, material: Material, trust: TrustBundle) -> dict[str, Any]:
     """Envoy's configuration; its secrets are in place."""
     secrets = place / "secrets"
-    secrets.mkdir()
-    for name in settings.identities:
-        _write(secrets, identity_name(name), identity_resource(identity_name(name), material))
-    for name in settings.trust_bundles:
-        _write(secrets, trust_name(name), trust_resource(trust_name(name), trust))
+    deliver(secrets, settings, material, trust)
     return bootstrap(settings, Addresses(str(secrets), listen=place.name, loopback=place.name))
-
-
-def _write(secrets: Path, name: str, resource: dict[str, Any]) -> None:
-    (secrets / file_name(name)).write_text(json.dumps(discovery_response(resource, "1")))
 
 
 def _lead_to(application: str, configuration: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rich.table import Table
 
-from evidence.bench.call_paths import DIRECT, MTLS, PLAIN, WAYS, Ways
+from evidence.bench.call_paths import DIRECT, MTLS, PLAIN, WAYS, CallPaths
 from evidence.bench.load_generator import LoadFailed, ask
 from evidence.bench.report import circumstances, say_rounds, told
 from evidence.bench.rounds import interleave, ratio, spread
@@ -77,10 +77,10 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
     rounds = min(rounds, MOST_ROUNDS)
     load_cpu, *rest = sorted(os.sched_getaffinity(0))
     envoy_cpu = rest[0] if rest else load_cpu
-    with memory_folder() as folder, Ways(folder, load_cpu, envoy_cpu) as ways:
-        memory = {number: ways.memory_mb(number) for number in MEMORY_BACKENDS}
+    with memory_folder() as folder, CallPaths(folder, load_cpu, envoy_cpu) as paths:
+        memory = {number: paths.memory_mb(number) for number in MEMORY_BACKENDS}
         console.print("memory: " + ", ".join(f"{number} backends {mb:.0f} MB" for number, mb in memory.items()))
-        started = {(connection, name): ways.start(name, connection) for connection in Connection for name in WAYS}
+        started = {(connection, name): paths.start(name, connection) for connection in Connection for name in WAYS}
         measured = interleave(
             list(started), rounds, lambda key: _measure(started[key], key[0], load_cpu), say_rounds(console, rounds)
         )

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from entrypoint.judging.memory_file import memory_file
+from evidence.bench.delivered import deliver
 from evidence.bench.report import circumstances, say_rounds, told
 from evidence.bench.rounds import interleave, spread
 from evidence.bench.start import Launch, Started, cpu_s
@@ -27,17 +28,7 @@ from evidence.fixtures.container import installed_envoy, lay_out_image, memory_f
 from evidence.fixtures.ended_peers import OURS, PEER, PORT, Ending, Role, Seen, come_back, proxy_settings
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.tls_sessions import ReturningClient, answering
-from meshcert.envoy import (
-    Addresses,
-    bootstrap,
-    discovery_response,
-    identity_name,
-    identity_resource,
-    secrets_used,
-    trust_name,
-    trust_resource,
-)
-from meshcert.envoy.secrets import file_name
+from meshcert.envoy import Addresses, bootstrap, secrets_used
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,15 +109,11 @@ def _handshakes_per_s(folder: Path, addresses: Iterator[str], connections: int, 
     address = next(addresses)
     here = folder / address
     secrets = here / "secrets"
-    secrets.mkdir(parents=True)
+    here.mkdir(parents=True)
     ours, peers = Hierarchy(1, name="ours"), Hierarchy(1, name="peers")
     identity, leaf = ours.issue([str(OURS)]), peers.issue([str(PEER)])
     settings = proxy_settings(Role.NODE)
-    for name, resource in (
-        (identity_name("ours"), identity_resource(identity_name("ours"), identity)),
-        (trust_name("peers"), trust_resource(trust_name("peers"), peers.trust_bundle)),
-    ):
-        (secrets / file_name(name)).write_text(json.dumps(discovery_response(resource, "1")))
+    deliver(secrets, settings, identity, peers.trust_bundle)
     configuration = bootstrap(settings, Addresses(str(secrets), listen=address, loopback=address))
     if sessions:
         _with_sessions(configuration)

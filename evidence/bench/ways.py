@@ -10,21 +10,12 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from evidence.bench.delivered import deliver
 from evidence.bench.image import REPOSITORY
 from evidence.bench.start import Launch
 from evidence.fixtures.pki import Hierarchy, KeyAlgorithm
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
-from meshcert.envoy import (
-    Addresses,
-    bootstrap,
-    discovery_response,
-    identity_name,
-    identity_resource,
-    secrets_used,
-    trust_name,
-    trust_resource,
-)
-from meshcert.envoy.secrets import file_name
+from meshcert.envoy import Addresses, bootstrap, secrets_used
 from meshcert.proxy import DeliveryMode, SecretReference
 from meshcert.san import Dns
 
@@ -122,16 +113,7 @@ class Ways:
     def bare(self, place: Place) -> Launch:
         """Envoy alone; its configuration and its SDS files are in place."""
         secrets = place.folder / "secrets"
-        secrets.mkdir()
-        for name, resource, version in (
-            (
-                identity_name(IDENTITY),
-                identity_resource(identity_name(IDENTITY), self._material),
-                self._material.version_id,
-            ),
-            (trust_name(TRUST), trust_resource(trust_name(TRUST), self._trust_bundle), self._trust_bundle.version_id),
-        ):
-            (secrets / file_name(name)).write_text(json.dumps(discovery_response(resource, version)))
+        deliver(secrets, self._settings, self._material, self._trust_bundle)
         config = self._configuration(place, secrets)
         return Launch(
             [self._image.program("envoy"), *envoy_arguments(_written(config, place))],

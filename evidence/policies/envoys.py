@@ -7,7 +7,6 @@ from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from entrypoint import healthcheck
@@ -15,6 +14,7 @@ from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually
 from evidence.fixtures.sds_server import SdsServer
 from evidence.fixtures.secrets_api import SecretsApi
+from evidence.fixtures.serving import serving
 from evidence.policies.certificates import NAMES, give_certificates
 from evidence.policies.matrix import Result, expected
 from evidence.policies.meshes import APPLICATION_PORT, CALLER, EDGE_PORT, HOST, PolicyMeshes, port_of
@@ -175,11 +175,5 @@ def _application(address: str, told: defaultdict[str, list[str]]) -> Iterator[No
         def log_message(self, *_: Any) -> None:
             """Nothing."""
 
-    with ThreadingHTTPServer((address, APPLICATION_PORT), Application) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(ThreadingHTTPServer((address, APPLICATION_PORT), Application)):
+        yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -16,6 +15,7 @@ from evidence.fixtures.container import Container, eventually, installed_envoy, 
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, gateway
 from evidence.fixtures.readiness import Readiness
 from evidence.fixtures.secrets_api import SecretsApi
+from evidence.fixtures.serving import serving
 from meshcert.proxy import DeliveryMode
 from tests.envoy.two_ends import publish_both
 
@@ -104,12 +104,8 @@ class Start:
         Returns:
             What ends it before the test does.
         """
-        server = ThreadingHTTPServer((container.address, APPLICATION_PORT), _Application)
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
         ending = ExitStack()
-        for end in (server.server_close, thread.join, server.shutdown):  # called in reverse
-            ending.callback(end)
+        ending.enter_context(serving(ThreadingHTTPServer((container.address, APPLICATION_PORT), _Application)))
         self._open.callback(ending.close)
         return ending.close
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
+
+from evidence.fixtures.serving import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -93,12 +94,7 @@ class _Application(BaseHTTPRequestHandler):
 @contextmanager
 def application(address: str, port: int = 8080) -> Iterator[None]:
     """The application, while the context lasts."""
-    with ThreadingHTTPServer((address, port), _Application) as server:
-        server.daemon_threads = True
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer((address, port), _Application)
+    server.daemon_threads = True
+    with serving(server):
+        yield

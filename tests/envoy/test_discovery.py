@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +12,7 @@ from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import eventually, request
 from evidence.fixtures.proxies import PORT, TELLER_NAME, gateway
 from evidence.fixtures.registrations import NAMESPACE
+from evidence.fixtures.serving import serving
 from meshcert.envoy.host_health import FAILURES
 from meshcert.envoy.http.routes import TASKS_TRIED
 from meshcert.proxy import Backend
@@ -43,11 +43,7 @@ def new_task(new_address: Callable[[], str]) -> Iterator[Callable[[], str]]:
 
         def start_task() -> str:
             address = new_address()
-            server = ThreadingHTTPServer((address, PORT), _Task)
-            thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-            thread.start()
-            for end in (server.server_close, thread.join, server.shutdown):  # called in reverse
-                open_servers.callback(end)
+            open_servers.enter_context(serving(ThreadingHTTPServer((address, PORT), _Task)))
             return address
 
         yield start_task

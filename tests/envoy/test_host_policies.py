@@ -10,19 +10,14 @@ import pytest
 
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, request
-from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import (
-    GATEWAY_NAME,
-    GATEWAY_SECRET,
-    GATEWAY_TRUST,
     TELLER_NAME,
-    TELLER_SECRET,
-    TELLER_TRUST,
     gateway,
     teller,
 )
 from meshcert.host_policies import ConnectionPool, HealthCheck, OutlierDetection
 from tests.envoy.http_application import application
+from tests.envoy.two_ends import publish_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,11 +42,7 @@ class Stage(NamedTuple):
 def stage(begin: tuple[Start, SecretsApi], new_address: Callable[[], str]) -> Iterator[Stage]:
     """The bad task has no application at all: its Envoy answers 503."""
     start, api = begin
-    gateways, tellers = Hierarchy(1, name="colorgateway"), Hierarchy(2, name="colorteller")
-    api.publish(GATEWAY_SECRET, gateways.issue([GATEWAY_NAME]))
-    api.publish(TELLER_SECRET, tellers.issue([TELLER_NAME]))
-    api.publish_trust_bundle(GATEWAY_TRUST, gateways.trust_bundle)
-    api.publish_trust_bundle(TELLER_TRUST, tellers.trust_bundle)
+    publish_both(api)
     (backend,) = gateway().backends
     judged = backend._replace(outlier_detection=OUTLIERS, health_check=HEALTH)
     with CloudMap(new_address()) as cloud_map, ExitStack() as open_ones:

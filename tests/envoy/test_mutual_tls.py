@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from socketserver import BaseRequestHandler, ThreadingTCPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +17,7 @@ from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, request
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, TELLER_NAME, TELLER_TRUST, gateway, teller
+from evidence.fixtures.serving import serving
 from meshcert.proxy import ListenerTls, TlsMode
 from tests.envoy.conftest import APPLICATION_PORT
 
@@ -156,14 +156,8 @@ def test_log_lines_are_json_whoever_writes_them(mesh: Mesh) -> None:
 @contextmanager
 def _application(container: Container, handler: type[BaseRequestHandler]) -> Iterator[None]:
     """An application beside a container that treats every connection as ``handler`` says."""
-    with ThreadingTCPServer((container.address, APPLICATION_PORT), handler) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        try:
-            yield
-        finally:
-            server.shutdown()
-            thread.join()
+    with serving(ThreadingTCPServer((container.address, APPLICATION_PORT), handler)):
+        yield
 
 
 def test_a_tcp_application_never_meets_a_client_that_was_not_verified(mesh: Mesh, start: Start, tmp_path: Path) -> None:

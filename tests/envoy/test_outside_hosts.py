@@ -6,7 +6,6 @@ import http.client
 import ssl
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -16,6 +15,7 @@ from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import eventually
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import TELLER_TRUST, gateway
+from evidence.fixtures.serving import serving
 from meshcert.contract.container import PUBLIC_ROOTS
 from meshcert.proxy import Backend, BackendTls, Route, SecretReference, WayOut
 from meshcert.san import Dns
@@ -112,14 +112,8 @@ def _served(address: str, material: Material, asked: set[str]) -> Iterator[None]
     context.sni_callback = lambda _, name, __: asked.add(name or "")
     server = _Server((address, PORT), _Application)
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
-    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving(server):
         yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def _ask(container: Container, host: str) -> tuple[int, str]:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import http.client
 import signal
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import Container, eventually, request
 from evidence.fixtures.proxies import TELLER_NAME, gateway, teller
+from evidence.fixtures.serving import serving
 from meshcert.contract import exit_codes
 from meshcert.proxy import Listener, ListenerTls, ProxySettings, Route, TlsMode, WayOut
 from tests.envoy.conftest import APPLICATION_PORT, both_deliveries
@@ -24,6 +24,7 @@ from tests.envoy.two_ends import publish_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from evidence.fixtures.secrets_api import SecretsApi
     from tests.envoy.conftest import Start
@@ -38,14 +39,6 @@ def _node(**changes: Any) -> ProxySettings:
     return teller(listeners=(*teller().listeners, plain), awaits_application=True, **changes)
 
 
-def _refused(node: Container, port: int = PLAIN_PORT) -> bool:
-    try:
-        socket.create_connection((node.address, port), 2).close()
-    except ConnectionRefusedError:
-        return True
-    return False
-
-
 @both_deliveries
 def test_connections_are_refused_until_the_application_answers(start: Start, published: SecretsApi) -> None:
     """Not accepted and answered with 503: so callers take another task. Envoy has judged its secrets before."""
@@ -55,7 +48,7 @@ def test_connections_are_refused_until_the_application_answers(start: Start, pub
     readiness = start.readiness(node)
     eventually(lambda: readiness.events("application-not-answering"), "the reason told")
 
-    assert [_refused(node, port) for port in (9080, PLAIN_PORT)] == [True, True]
+    assert [node.refuses(port) for port in (9080, PLAIN_PORT)] == [True, True]
     assert not readiness.healthy()
     assert node.told("secrets-accepted")
 
@@ -63,7 +56,7 @@ def test_connections_are_refused_until_the_application_answers(start: Start, pub
     readiness.wait_until_healthy()
 
     assert request(node.address, PLAIN_PORT)[0] == 200
-    assert not _refused(node, 9080)
+    assert not node.refuses(9080)
 
 
 class _Sick(BaseHTTPRequestHandler):
@@ -93,21 +86,9 @@ def application() -> type[_Sick]:
     return type("Sick", (_Sick,), {"begun": Event(), "over": Event()})
 
 
-class _Server:
-    """One application beside a container; use it as a context."""
-
-    def __init__(self, node: Container, kind: type[_Sick]) -> None:
-        self._server = ThreadingHTTPServer((node.address, APPLICATION_PORT), kind)
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+def _server(node: Container, kind: type[_Sick]) -> AbstractContextManager[None]:
+    """One application beside a container."""
+    return serving(ThreadingHTTPServer((node.address, APPLICATION_PORT), kind))
 
 
 def test_a_path_is_asked_for_through_envoy(start: Start, published: SecretsApi, application: type[_Sick]) -> None:
@@ -115,12 +96,12 @@ def test_a_path_is_asked_for_through_envoy(start: Start, published: SecretsApi, 
     del published
     node = start(_node())
     node.wait_until_healthy()
-    with _Server(node, application):
+    with _server(node, application):
         readiness = start.readiness(node, "/healthz")
         told = eventually(lambda: readiness.events("application-not-answering"), "the reason told")
 
         assert told[0]["reason"] == "GET /healthz: 503"
-        assert _refused(node)
+        assert node.refuses(PLAIN_PORT)
 
         application.status = 204
         readiness.wait_until_healthy()
@@ -139,7 +120,7 @@ def test_stopped_first_it_advises_callers_to_leave_then_closes_and_waits(
     del published
     node = start(_node(), MESHCERT_DRAIN_S="3")
     node.wait_until_healthy()
-    with _Server(node, application):
+    with _server(node, application):
         readiness = start.readiness(node)
         readiness.wait_until_healthy()
 
@@ -153,7 +134,7 @@ def test_stopped_first_it_advises_callers_to_leave_then_closes_and_waits(
         asking = Thread(target=lambda: slow.append(request(node.address, PLAIN_PORT, "/slow")[0]))
         asking.start()
         application.begun.wait(5)
-        eventually(lambda: _refused(node), "closed")
+        eventually(lambda: node.refuses(PLAIN_PORT), "closed")
         application.over.set()
 
         assert time.monotonic() - began >= 3.0
@@ -223,9 +204,9 @@ def test_told_all_at_once_envoy_closes_the_ways_in_and_outlasts_the_application(
 
     for container in (readiness, node):
         container.process.send_signal(signal.SIGTERM)
-    eventually(lambda: _refused(node), "closed")
+    eventually(lambda: node.refuses(PLAIN_PORT), "closed")
     assert readiness.exit_code() == exit_codes.STOPPED
-    assert not _refused(node, 9902), "Envoy's loopback listener stands"
+    assert not node.refuses(9902), "Envoy's loopback listener stands"
     assert node.process.poll() is None
 
     end_application()
@@ -253,14 +234,14 @@ def test_ways_out_stand_before_the_application_listens_and_until_it_has_ended(
         front.wait_until_healthy()
         readiness = start.readiness(front)
 
-        assert (_refused(front), _status_of_call(front)) == (True, 200)
+        assert (front.refuses(PLAIN_PORT), _status_of_call(front)) == (True, 200)
 
         end_application = start.application(front)
         readiness.wait_until_healthy()
         for container in (readiness, front):
             container.process.send_signal(signal.SIGTERM)
         asked = []
-        while not _refused(front):
+        while not front.refuses(PLAIN_PORT):
             asked.append(_status_of_call(front))
         assert readiness.exit_code() == exit_codes.STOPPED
         asked.append(_status_of_call(front))

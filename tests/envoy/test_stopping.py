@@ -77,21 +77,13 @@ def test_a_connection_that_is_accepted_as_the_ways_in_close_is_still_answered(
     node.wait_until_healthy()
     with socket.create_connection((node.address, 9081), timeout=5) as accepted:
         node.terminate()
-        eventually(lambda: _refused(node), "closed")
+        eventually(lambda: node.refuses(9081), "closed")
         time.sleep(0.3)  # as long as a handshake takes on a busy machine
 
         accepted.sendall(b"GET / HTTP/1.1\r\nHost: teller\r\n\r\n")
 
         assert accepted.recv(64).startswith(b"HTTP/1.1 200 ")
     assert node.exit_code() == exit_codes.STOPPED
-
-
-def _refused(node: Container) -> bool:
-    try:
-        socket.create_connection((node.address, 9081), 2).close()
-    except ConnectionRefusedError:
-        return True
-    return False
 
 
 def test_a_second_sigterm_ends_at_once(start: Start, published: SecretsApi) -> None:

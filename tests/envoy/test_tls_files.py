@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +19,9 @@ from meshcert.san import Dns
 from tests.envoy.conftest import both_deliveries
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from evidence.fixtures.container import Container
     from tests.envoy.conftest import Start
 
 
@@ -55,12 +57,11 @@ def write_both(files: dict[str, KeyFiles]) -> tuple[Hierarchy, Hierarchy]:
     return gateways, tellers
 
 
-@both_deliveries
-def test_both_ends_take_certificate_and_trust_from_files(
+@contextmanager
+def both_ends(
     start: Start, new_address: Callable[[], str], files: dict[str, KeyFiles]
-) -> None:
-    """Mutual TLS without one secret; new pairs are served, and a client's is tried with its backend before."""
-    gateways, tellers = write_both(files)
+) -> Iterator[tuple[Container, Container]]:
+    """The teller and the gateway of these files, once the gateway has answered."""
     of_gateway, of_teller = of_files(files)
     with CloudMap(new_address()) as cloud_map:
         node = start(of_teller)
@@ -70,6 +71,16 @@ def test_both_ends_take_certificate_and_trust_from_files(
         for container in (node, edge):
             container.wait_until_healthy()
         eventually(lambda: request(edge.address, PORT)[0] == 200, "a first answer")
+        yield node, edge
+
+
+@both_deliveries
+def test_both_ends_take_certificate_and_trust_from_files(
+    start: Start, new_address: Callable[[], str], files: dict[str, KeyFiles]
+) -> None:
+    """Mutual TLS without one secret; new pairs are served, and a client's is tried with its backend before."""
+    gateways, tellers = write_both(files)
+    with both_ends(start, new_address, files) as (node, edge):
         assert f"DNS={GATEWAY_NAME}" in request(edge.address, PORT)[1]
 
         files["teller"].write(tellers.issue([TELLER_NAME]))
@@ -89,16 +100,7 @@ def test_a_bad_pair_changes_nothing_and_is_told_once_until_it_is_good(
 ) -> None:
     """As long as the new certificate has the old key, and while files are missing, the last good pair is served."""
     _, tellers = write_both(files)
-    of_gateway, of_teller = of_files(files)
-    with CloudMap(new_address()) as cloud_map:
-        node = start(of_teller)
-        start.application(node)
-        cloud_map.records[TELLER_NAME] = [node.address]
-        edge = start(of_gateway, MESHCERT_DNS_RESOLVER=cloud_map.resolver)
-        for container in (node, edge):
-            container.wait_until_healthy()
-        eventually(lambda: request(edge.address, PORT)[0] == 200, "a first answer")
-
+    with both_ends(start, new_address, files) as (node, edge):
         pair, renewed = files["teller"].certificate, tellers.issue([TELLER_NAME])
         Path(pair.certificate_chain).write_text(renewed.presented_chain)
         (waits,) = node.told("rotation-waits")

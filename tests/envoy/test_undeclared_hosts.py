@@ -11,20 +11,16 @@ import pytest
 
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import eventually
-from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import (
     GATEWAY_NAME,
-    GATEWAY_SECRET,
-    GATEWAY_TRUST,
     TELLER_NAME,
-    TELLER_SECRET,
-    TELLER_TRUST,
     gateway,
     teller,
 )
 from meshcert.contract.container import ADMIN_PORT
 from meshcert.proxy import Route, WayOut
 from tests.envoy.http_application import application
+from tests.envoy.two_ends import publish_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,11 +46,7 @@ class Stage(NamedTuple):
 def stage(begin: tuple[Start, SecretsApi], new_address: Callable[[], str]) -> Iterator[Stage]:
     """A node with an http and a tcp backend, a host outside the mesh, and names that lead back into the task."""
     start, api = begin
-    callers, callees = Hierarchy(1, name="colorgateway"), Hierarchy(1, name="colorteller")
-    api.publish(GATEWAY_SECRET, callers.issue([GATEWAY_NAME]))
-    api.publish(TELLER_SECRET, callees.issue([TELLER_NAME]))
-    api.publish_trust_bundle(GATEWAY_TRUST, callers.trust_bundle)
-    api.publish_trust_bundle(TELLER_TRUST, callees.trust_bundle)
+    publish_both(api)
     (backend,) = gateway().backends
     settings = gateway(
         name="front",

@@ -11,20 +11,16 @@ import pytest
 
 from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import eventually
-from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import (
     GATEWAY_NAME,
-    GATEWAY_SECRET,
-    GATEWAY_TRUST,
     TELLER_NAME,
-    TELLER_SECRET,
-    TELLER_TRUST,
     gateway,
     teller,
 )
 from meshcert.proxy import Route, WayOut
 from tests.envoy.greeting_server import GREETING, greeting_server
 from tests.envoy.http_application import application
+from tests.envoy.two_ends import publish_both
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,11 +45,7 @@ class Stage(NamedTuple):
 def stage(begin: tuple[Start, SecretsApi], new_address: Callable[[], str]) -> Iterator[Stage]:
     """A node whose application may call a teller (http) and a store (tcp), both STRICT and for this caller alone."""
     start, api = begin
-    callers, callees = Hierarchy(1, name="colorgateway"), Hierarchy(2, name="colorteller")
-    api.publish(GATEWAY_SECRET, callers.issue([GATEWAY_NAME]))
-    api.publish(TELLER_SECRET, callees.issue([TELLER_NAME, STORE]))
-    api.publish_trust_bundle(GATEWAY_TRUST, callers.trust_bundle)
-    api.publish_trust_bundle(TELLER_TRUST, callees.trust_bundle)
+    publish_both(api, tellers=(TELLER_NAME, STORE))
     (backend,), (listener,) = gateway().backends, teller().listeners
     store = backend._replace(name="store", host=STORE, protocol="tcp")
     settings = gateway(

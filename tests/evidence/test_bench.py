@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import ClassVar
 
 import pytest
@@ -17,6 +16,7 @@ from evidence.bench.quarter_cpu import Effort
 from evidence.bench.report import ReportUnreadable, add_figures
 from evidence.bench.start import Launch, Started
 from evidence.bench.ways import envoy_arguments
+from evidence.fixtures.serving import serving
 from local.running_mesh import wait_until
 
 ADMIN_PORT = 9901
@@ -50,14 +50,12 @@ class _Starting(BaseHTTPRequestHandler):
 def test_a_start_is_over_when_envoy_is_live_and_has_its_secrets(tmp_path: Path) -> None:
     """LIVE alone is not enough: with file SDS Envoy says it whatever is in the files."""
     address = "127.61.7.3"
-    with HTTPServer((address, ADMIN_PORT), _Starting) as server:
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-        thread.start()
-        waiting = [sys.executable, "-c", "import signal; signal.pause()"]
-        with Started(Launch(waiting, {}, address, ("identity/x",)), tmp_path) as started:
-            milliseconds = started.live_after_ms()
-        server.shutdown()
-        thread.join()
+    waiting = [sys.executable, "-c", "import signal; signal.pause()"]
+    with (
+        serving(HTTPServer((address, ADMIN_PORT), _Starting)),
+        Started(Launch(waiting, {}, address, ("identity/x",)), tmp_path) as started,
+    ):
+        milliseconds = started.live_after_ms()
 
     assert milliseconds > 0
     stats = "/stats?filter=update_success"

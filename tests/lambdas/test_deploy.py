@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import pytest
 
 from evidence.fixtures.pki import Hierarchy
+from evidence.fixtures.serving import serving
 from lambdas.deploy import handler
 from meshcert.aws.cloudformation import require_response_url, send_answer
 from meshcert.errors import AwsUnavailable, RequestInvalid
@@ -68,15 +68,10 @@ def cloudformation(failures: int = 0) -> Iterator[tuple[str, list[tuple[str, dic
 @contextmanager
 def served(kind: type[CloudFormation]) -> Iterator[str]:
     """A server of this kind, at a URL with a credential in it; the environment says that Amazon S3 is there."""
-    with HTTPServer(("127.0.0.1", 0), kind) as server, pytest.MonkeyPatch.context() as patch:
+    server = HTTPServer(("127.0.0.1", 0), kind)
+    with serving(server), pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/?signature=credential"
-        finally:
-            server.shutdown()
-            thread.join()
+        yield f"http://127.0.0.1:{server.server_port}/?signature=credential"
 
 
 def request(url: str, properties: dict[str, Any], kind: str = "Custom::MeshcertIdentity") -> dict[str, Any]:
