@@ -32,6 +32,7 @@ from meshcert.tls_sources import (
     TlsCertificate,
     TlsTrust,
     TrustFile,
+    of_mesh,
     read_tls_certificate,
     read_tls_trust,
 )
@@ -100,12 +101,12 @@ class ListenerTls(NamedTuple):
     @property
     def identity(self) -> str:
         """The identity of this mesh that is presented; empty if nothing is, or something of the user's."""
-        return self.certificate if isinstance(self.certificate, str) else ""
+        return of_mesh(self.certificate)
 
     @property
     def hierarchy(self) -> str:
         """The hierarchy of this mesh that is trusted; empty if none is."""
-        return self.trust if isinstance(self.trust, str) else ""
+        return of_mesh(self.trust)
 
 
 class Listener(NamedTuple):
@@ -143,12 +144,12 @@ class BackendTls(NamedTuple):
     @property
     def identity(self) -> str:
         """The identity of this mesh that is presented; empty if nothing is, or something of the user's."""
-        return self.certificate if isinstance(self.certificate, str) else ""
+        return of_mesh(self.certificate)
 
     @property
     def hierarchy(self) -> str:
         """The hierarchy of this mesh that is trusted; empty if none is."""
-        return self.trust if isinstance(self.trust, str) else ""
+        return of_mesh(self.trust)
 
 
 class Backend(NamedTuple):

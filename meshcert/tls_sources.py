@@ -78,6 +78,11 @@ TlsTrust = str | TrustFile | SdsSecret | PublicRoots
 """Where roots come from; a text is the name of a hierarchy, and empty for none."""
 
 
+def of_mesh(source: TlsCertificate | TlsTrust) -> str:
+    """The identity or hierarchy of this mesh that is the source; empty if it is none."""
+    return source if isinstance(source, str) else ""
+
+
 def is_path(text: str) -> bool:
     """Whether it is an absolute path of plain characters."""
     return bool(_PATH.fullmatch(text)) and ".." not in text.split("/")

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from meshcert.san import San
 
 
-_REMEDY = "Deploy with the stacks of this version"
+REMEDY = "Deploy with the stacks of this version"
+"""For a property that no stack of this version writes."""
 
 
 def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Identity:
@@ -55,14 +56,14 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
         RequestInvalid: With every property that is missing or wrong.
     """
     texts = ("Identity", "CertificateArn", "SecretId", "RootCertificateAuthorityArn")
-    faults = [*_text_faults(properties, texts), *_mesh_faults(properties, mesh)]
+    faults = [*text_faults(properties, texts), *mesh_faults(properties, mesh)]
     names, rules = _names(properties.get("Names"), faults), _rules(properties.get("PeerNames", []), faults)
     authorities = _texts(properties.get("CertificateAuthorityArns")) or ()
     if not authorities or authorities[-1] != properties.get("RootCertificateAuthorityArn"):
         problem = "it is not a list of CAs that ends with RootCertificateAuthorityArn"
-        faults.append(Fault("CertificateAuthorityArns", problem, _REMEDY))
+        faults.append(Fault("CertificateAuthorityArns", problem, REMEDY))
     if not is_identity_secret(str(properties.get("SecretId")), mesh, str(properties.get("Identity"))):
-        faults.append(Fault("SecretId", "it is not the secret of this identity", _REMEDY))
+        faults.append(Fault("SecretId", "it is not the secret of this identity", REMEDY))
     faults += _service_faults(properties.get("Services"))
     if faults:
         raise RequestInvalid(f"identity {properties.get('Identity', '')}", tuple(faults))
@@ -122,36 +123,38 @@ def read_trust_bundle(
     Raises:
         RequestInvalid: With every property that is missing or wrong.
     """
-    faults = [*_text_faults(properties, ("Hierarchy", "SecretId")), *_mesh_faults(properties, mesh)]
+    faults = [*text_faults(properties, ("Hierarchy", "SecretId")), *mesh_faults(properties, mesh)]
     roots = properties.get("RootCertificateAuthorityArn")
     arns = _texts([roots] if isinstance(roots, str) else roots)
     if not arns:
-        faults.append(Fault("RootCertificateAuthorityArn", "it is missing or empty", _REMEDY))
+        faults.append(Fault("RootCertificateAuthorityArn", "it is missing or empty", REMEDY))
     if not is_trust_bundle_secret(str(properties.get("SecretId")), mesh, str(properties.get("Hierarchy"))):
-        faults.append(Fault("SecretId", "it is not the secret of this hierarchy's trust bundle", _REMEDY))
+        faults.append(Fault("SecretId", "it is not the secret of this hierarchy's trust bundle", REMEDY))
     lists = _lists(properties.get("RevocationLists", []))
     if lists is None:
-        faults.append(Fault("RevocationLists", "it is no list of Bucket and CertificateAuthorityArn", _REMEDY))
+        faults.append(Fault("RevocationLists", "it is no list of Bucket and CertificateAuthorityArn", REMEDY))
     for each in lists or ():
         if not is_revocation_bucket(each.bucket, mesh, str(properties.get("SecretId", ""))):
             problem = f"{each.bucket} is not the mesh's own bucket of revocation lists"
-            faults.append(Fault("RevocationLists", problem, _REMEDY))
+            faults.append(Fault("RevocationLists", problem, REMEDY))
     declared = bundles.get(str(properties.get("Hierarchy")))
     listed = [each.certificate_authority_arn for each in lists or ()]
     if declared is None or not declared.is_as_declared(arns or (), listed):
         problem = "the CAs of roots and revocation lists are not those that the stacks declare for this hierarchy"
-        faults.append(Fault("Hierarchy", problem, _REMEDY))
+        faults.append(Fault("Hierarchy", problem, REMEDY))
     if faults:
         raise RequestInvalid(f"trust bundle {properties.get('Hierarchy', '')}", tuple(faults))
     return TrustBundleRequest(properties["Hierarchy"], properties["SecretId"], arns or (), lists or ())
 
 
-def _text_faults(properties: Mapping[str, Any], names: tuple[str, ...]) -> list[Fault]:
+def text_faults(properties: Mapping[str, Any], names: tuple[str, ...]) -> list[Fault]:
+    """The properties among these that are no text, or an empty one."""
     missing = [name for name in names if not isinstance(properties.get(name), str) or not properties[name]]
-    return [Fault(name, "it is missing or empty", _REMEDY) for name in missing]
+    return [Fault(name, "it is missing or empty", REMEDY) for name in missing]
 
 
-def _mesh_faults(properties: Mapping[str, Any], mesh: str) -> list[Fault]:
+def mesh_faults(properties: Mapping[str, Any], mesh: str) -> list[Fault]:
+    """A fault if the resource is another mesh's."""
     if properties.get("Mesh") == mesh:
         return []
     problem = f"it is {properties.get('Mesh')}, and this function serves {mesh}"
@@ -160,22 +163,22 @@ def _mesh_faults(properties: Mapping[str, Any], mesh: str) -> list[Fault]:
 
 def _service_faults(value: object) -> Iterator[Fault]:
     if not isinstance(value, list):
-        yield Fault("Services", "it is not a list", _REMEDY)
+        yield Fault("Services", "it is not a list", REMEDY)
         return
     for number, service in enumerate(value):
         place = f"Services[{number}]"
         if not isinstance(service, dict):
-            yield Fault(place, "it has no Name, Rotation and PollIntervalS", _REMEDY)
+            yield Fault(place, "it has no Name, Rotation and PollIntervalS", REMEDY)
             continue
         name, rotation = service.get("Name"), service.get("Rotation")
         if not isinstance(name, str) or not name:
-            yield Fault(f"{place}.Name", "it is missing or empty", _REMEDY)
+            yield Fault(f"{place}.Name", "it is missing or empty", REMEDY)
         elif any(isinstance(other, dict) and other.get("Name") == name for other in value[:number]):
-            yield Fault(f"{place}.Name", f"{name} is listed twice", _REMEDY)
+            yield Fault(f"{place}.Name", f"{name} is listed twice", REMEDY)
         if rotation not in list(RotationMode):
-            yield Fault(f"{place}.Rotation", f"it is {rotation}, not one of {', '.join(RotationMode)}", _REMEDY)
+            yield Fault(f"{place}.Rotation", f"it is {rotation}, not one of {', '.join(RotationMode)}", REMEDY)
         if not _is_positive(service.get("PollIntervalS")):
-            yield Fault(f"{place}.PollIntervalS", "it is no number of seconds above 0", _REMEDY)
+            yield Fault(f"{place}.PollIntervalS", "it is no number of seconds above 0", REMEDY)
 
 
 def _is_positive(value: object) -> bool:
@@ -204,23 +207,23 @@ def _texts(value: object) -> tuple[str, ...] | None:
 
 def _names(value: object, faults: list[Fault]) -> tuple[San, ...]:
     if _texts(value) is None:
-        faults.append(Fault("Names", "it is not a list of names", _REMEDY))
+        faults.append(Fault("Names", "it is not a list of names", REMEDY))
         return ()
     try:
         return parse_sans(value, "Names")
     except SanInvalid as error:
-        faults.append(Fault(error.place, error.problem, _REMEDY))
+        faults.append(Fault(error.place, error.problem, REMEDY))
         return ()
 
 
 def _rules(value: object, faults: list[Fault]) -> tuple[tuple[San, ...], ...]:
     if not isinstance(value, list) or not all(_texts([rule] if isinstance(rule, str) else rule) for rule in value):
-        faults.append(Fault("PeerNames", "it is not a list of names, or of lists of them", _REMEDY))
+        faults.append(Fault("PeerNames", "it is not a list of names, or of lists of them", REMEDY))
         return ()
     try:
         return tuple(_rule(rule, f"PeerNames[{number}]") for number, rule in enumerate(value))
     except SanInvalid as error:
-        faults.append(Fault(error.place, error.problem, _REMEDY))
+        faults.append(Fault(error.place, error.problem, REMEDY))
         return ()
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from meshcert.deploying.properties import REMEDY, mesh_faults, text_faults
 from meshcert.documents.route_table import read_route_table
 from meshcert.errors import Fault, MeshcertError, RequestInvalid, RouteTableUnusable
 
@@ -21,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 ROUTES_TYPE = "Custom::MeshcertRoutes"
 _PREFIX = "routes/"
-_REMEDY = "Deploy with the stacks of this version"
 
 
 class PublishedRoutes(NamedTuple):
@@ -68,19 +68,12 @@ def read_routes(properties: Mapping[str, Any], mesh: str, owner: str) -> Publish
     Raises:
         RequestInvalid: With every property that is missing or wrong.
     """
-    faults = [
-        Fault(name, "it is missing or empty", _REMEDY)
-        for name in ("Service", "Version", "Document")
-        if not isinstance(properties.get(name), str) or not properties[name]
-    ]
-    if properties.get("Mesh") != mesh:
-        problem = f"it is {properties.get('Mesh')}, and this function serves {mesh}"
-        faults.append(Fault("Mesh", problem, "Give the resource the ServiceToken of its own mesh's function"))
+    faults = [*text_faults(properties, ("Service", "Version", "Document")), *mesh_faults(properties, mesh)]
     if not faults:
         try:
             read_route_table(properties["Document"], properties["Version"], f"service {properties['Service']}")
         except RouteTableUnusable as error:
-            faults.append(Fault("Document", error.problem, _REMEDY))
+            faults.append(Fault("Document", error.problem, REMEDY))
     if faults:
         raise RequestInvalid(f"routes of service {properties.get('Service', '')}", tuple(faults))
     return PublishedRoutes(properties["Service"], properties["Version"], properties["Document"], owner)
@@ -90,8 +83,7 @@ def forget_routes(physical_id: str, owner: str, rows: RouteRows) -> None:
     """
     Delete the row that a custom resource wrote; never raises a MeshcertError.
 
-    A deploy of a mesh file that has no routes any more deletes the table before the services stack deletes this. A row
-    that stays harms nobody: nobody reads it, and the next deploy of a service of that name writes it anew.
+    A row that stays harms nobody: nobody reads it, and the next deploy of a service of that name writes it anew.
     """
     if not physical_id.startswith(_PREFIX):
         return

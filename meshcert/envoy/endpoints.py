@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import CLUSTER_LOAD_ASSIGNMENT, Json, duration
-from meshcert.envoy.secrets import file_name, served_over_socket
-from meshcert.proxy import DeliveryMode
+from meshcert.envoy.secrets import resource_source
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,16 +33,7 @@ class TaskAddress(NamedTuple):
 
 def endpoint_source(backend: str, settings: ProxySettings, addresses: Addresses) -> Json:
     """The source of a backend's endpoints (``core.v3.ConfigSource``): they travel as the secrets do."""
-    if settings.delivery is DeliveryMode.SDS:
-        return served_over_socket(first_within=duration(FIRST_ENDPOINTS_WITHIN_S))
-    directory = addresses.endpoints_directory
-    return {
-        "resource_api_version": "V3",
-        "path_config_source": {
-            "path": f"{directory}/{file_name(backend)}",
-            "watched_directory": {"path": directory},
-        },
-    }
+    return resource_source(backend, settings, addresses.endpoints_directory, duration(FIRST_ENDPOINTS_WITHIN_S))
 
 
 def endpoints_resource(backend: str, port: int, tasks: Iterable[TaskAddress]) -> Json:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshcert.envoy.api import SECRET, Json
 from meshcert.material import join_certificates, split_certificates
 from meshcert.proxy import DeliveryMode, TlsMode
-from meshcert.tls_sources import CertificateFile, SdsSecret, TrustFile
+from meshcert.tls_sources import CertificateFile, SdsSecret, TrustFile, of_mesh
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,14 +49,14 @@ def certificate_name(certificate: TlsCertificate) -> str:
     """
     if isinstance(certificate, CertificateFile):
         return f"certificate_file{certificate.certificate_chain}"
-    return identity_name(certificate) if certificate and isinstance(certificate, str) else ""
+    return identity_name(identity) if (identity := of_mesh(certificate)) else ""
 
 
 def roots_name(trust: TlsTrust) -> str:
     """The SDS name of what a proxy trusts, for example ``trust_file/keys/ca.pem``; empty as certificate_name()."""
     if isinstance(trust, TrustFile):
         return f"trust_file{trust.certificate_chain}"
-    return trust_name(trust) if trust and isinstance(trust, str) else ""
+    return trust_name(hierarchy) if (hierarchy := of_mesh(trust)) else ""
 
 
 def file_name(name: str) -> str:
@@ -116,20 +116,34 @@ def secret_file(name: str, directory: str) -> Json:
     """
     The source of a secret that Envoy reads from a file.
 
-    ``watched_directory`` makes Envoy load a new file as soon as it is moved into the folder; without it, some ways of
-    replacing the file go unnoticed.
-
     Args:
         directory: Folder with the resource files.
     """
+    return {"name": name, "sds_config": _watched_file(name, directory)}
+
+
+def resource_source(name: str, settings: ProxySettings, directory: str, first_within: str) -> Json:
+    """
+    The source of what is no secret and travels as the secrets do (``core.v3.ConfigSource``).
+
+    Args:
+        name: Its xDS name.
+        directory: Folder with the resource files of its type, if it travels so.
+        first_within: Longest wait of a starting Envoy, if it travels over a socket; ``0s`` for no limit.
+    """
+    if settings.delivery is DeliveryMode.SDS:
+        return served_over_socket(first_within)
+    return _watched_file(name, directory)
+
+
+def _watched_file(name: str, directory: str) -> Json:
+    # Without watched_directory, some ways of replacing a file go unnoticed; with it, Envoy loads a new one as soon as
+    # it is moved into the folder.
     return {
-        "name": name,
-        "sds_config": {
-            "resource_api_version": "V3",
-            "path_config_source": {
-                "path": f"{directory}/{file_name(name)}",
-                "watched_directory": {"path": directory},
-            },
+        "resource_api_version": "V3",
+        "path_config_source": {
+            "path": f"{directory}/{file_name(name)}",
+            "watched_directory": {"path": directory},
         },
     }
 

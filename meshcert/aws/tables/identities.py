@@ -6,9 +6,8 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from meshcert.aws.errors import aws_errors, error_code
+from meshcert.aws.errors import aws_errors
+from meshcert.aws.tables.rows import forget_owned, set_attributes
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.errors import IdentityUnreadable
 from meshcert.identity import IDENTITY_SCHEMA, Identity, ServiceUse
@@ -56,27 +55,11 @@ class Identities:
             "schema": IDENTITY_SCHEMA,
         }
         # UpdateItem and not PutItem: other programs keep attributes of their own in the row.
-        with aws_errors("dynamodb:UpdateItem", identity.name):
-            self._table.update_item(
-                Key={"name": identity.name},
-                UpdateExpression="SET " + ", ".join(f"#{attribute} = :{attribute}" for attribute in row),
-                ExpressionAttributeNames={f"#{attribute}": attribute for attribute in row},
-                ExpressionAttributeValues={f":{attribute}": value for attribute, value in row.items()},
-            )
+        set_attributes(self._table, {"name": identity.name}, row, identity.name)
 
     def forget(self, name: str, owner: str) -> None:
         """See :meth:`meshcert.identity.IdentityTable.forget`."""
-        with aws_errors("dynamodb:DeleteItem", name):
-            try:
-                self._table.delete_item(
-                    Key={"name": name},
-                    ConditionExpression="#owner = :owner",
-                    ExpressionAttributeNames={"#owner": "owner"},
-                    ExpressionAttributeValues={":owner": owner},
-                )
-            except ClientError as exc:
-                if error_code(exc) not in {"ConditionalCheckFailedException", "ResourceNotFoundException"}:
-                    raise
+        forget_owned(self._table, {"name": name}, owner, name)
 
     def find(self, name: str) -> Identity | None:
         """See :meth:`meshcert.identity.Declared.find`."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
-
-from meshcert.aws.errors import aws_errors, error_code
+from meshcert.aws.errors import aws_errors
+from meshcert.aws.tables.rows import forget_owned, set_attributes
 from meshcert.contract import route_rows as field
 
 if TYPE_CHECKING:
@@ -37,24 +36,8 @@ class RouteTableRows:
         }
         if newest and newest.get(field.VERSION) != routes.version:
             values[field.BEFORE] = newest
-        with aws_errors("dynamodb:UpdateItem", routes.service):
-            self._table.update_item(
-                Key=key,
-                UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
-                ExpressionAttributeNames={f"#{name}": name for name in values},
-                ExpressionAttributeValues={f":{name}": value for name, value in values.items()},
-            )
+        set_attributes(self._table, key, values, routes.service)
 
     def forget(self, service: str, owner: str) -> None:
         """See :meth:`meshcert.deploying.routes.RouteRows.forget`."""
-        with aws_errors("dynamodb:DeleteItem", service):
-            try:
-                self._table.delete_item(
-                    Key={field.SERVICE: service},
-                    ConditionExpression="#owner = :owner",
-                    ExpressionAttributeNames={"#owner": field.OWNER},
-                    ExpressionAttributeValues={":owner": owner},
-                )
-            except ClientError as exc:
-                if error_code(exc) not in {"ConditionalCheckFailedException", "ResourceNotFoundException"}:
-                    raise
+        forget_owned(self._table, {field.SERVICE: service}, owner, service)

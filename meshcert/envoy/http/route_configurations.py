@@ -17,8 +17,8 @@ from meshcert.envoy.http.retries import retry_policy
 from meshcert.envoy.http.routes import APPLICATION_TRIES, TASKS_TRIED, envoy_routes, in_order_asked
 from meshcert.envoy.http.timeouts import route_timeouts
 from meshcert.envoy.http.undeclared import ROUTE_METADATA, UNDECLARED_CLUSTER
-from meshcert.envoy.secrets import file_name, served_over_socket
-from meshcert.proxy import DeliveryMode, Route
+from meshcert.envoy.secrets import resource_source
+from meshcert.proxy import Route
 from meshcert.timeouts import ProtocolTimeouts, Timeouts
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def routed(name: str, settings: ProxySettings, addresses: Addresses, configurati
     """
     if not settings.route_table:
         return {"route_config": configuration}
-    return {"rds": {"route_config_name": name, "config_source": _source(name, settings, addresses)}}
+    # Envoy waits for the first ones without limit.
+    source = resource_source(name, settings, addresses.routes_directory, "0s")
+    return {"rds": {"route_config_name": name, "config_source": source}}
 
 
 def route_names(settings: ProxySettings) -> tuple[str, ...]:
@@ -215,18 +217,4 @@ def _virtual_host(way: WayOut, domains: list[str], settings: ProxySettings) -> J
         "name": way.backend,
         "domains": domains,
         "routes": [_NO_TUNNELS, *envoy_routes(way.routes, protocols, ProtocolTimeouts(), TASKS_TRIED)],
-    }
-
-
-def _source(name: str, settings: ProxySettings, addresses: Addresses) -> Json:
-    """``core.v3.ConfigSource``: routes travel as the secrets do. Envoy waits for the first ones without limit."""
-    if settings.delivery is DeliveryMode.SDS:
-        return served_over_socket(first_within="0s")
-    directory = addresses.routes_directory
-    return {
-        "resource_api_version": "V3",
-        "path_config_source": {
-            "path": f"{directory}/{file_name(name)}",
-            "watched_directory": {"path": directory},
-        },
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from meshcert.contract.container import ADMIN_PORT
 from meshcert.envoy.addresses import Addresses, socket_address
@@ -33,6 +32,8 @@ def metrics_listener(settings: ProxySettings, addresses: Addresses) -> Json:
 
     Parameters of the request would reach Envoy's admin interface, so a request with any is not taken.
     """
+    from urllib.parse import quote  # noqa: PLC0415  every container loads this module at start, and few have metrics
+
     target = f"/stats/prometheus?usedonly&filter={quote(SERIES, safe='')}"
     route = {
         "match": {
