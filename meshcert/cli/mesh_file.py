@@ -13,7 +13,7 @@ from meshcert.cli import exit_codes
 from meshcert.cli.offline import offline_plan
 from meshcert.cli.options import DEFAULT_MESH_FILE, ChosenMesh, mesh_option
 from meshcert.cli.screen import Screen, show_costs, show_lines
-from meshcert.cli.terminal import SCHEMA, tell_aside, tell_json, tell_lines
+from meshcert.cli.terminal import SCHEMA, counted, tell_aside, tell_json, tell_lines
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.checks.limits import MOST_RESOURCES
 from meshcert.mesh.reading.loading import read_bounded, read_mesh
@@ -156,7 +156,7 @@ def _as_text(path: Path, reading: Reading) -> list[str]:
     found = reading.faults or _findings(reading)
     lines = [f"{path}:{reading.source.line(each.place)}: {each}" for each in found]
     if reading.mesh is None:
-        return [*lines, _counted(len(lines), "fault")]
+        return [*lines, counted(len(lines), "fault")]
     mesh = reading.mesh
     counts = {
         "hierarchies": len(mesh.hierarchies),
@@ -164,10 +164,6 @@ def _as_text(path: Path, reading: Reading) -> list[str]:
         "proxies": len(mesh.virtual_gateways) + len(mesh.virtual_nodes),
         "services": len(mesh.services),
     }
-    told = f", {_counted(len(lines), 'finding')}" if lines else ""
+    told = f", {counted(len(lines), 'finding')}" if lines else ""
     summary = f"{path}: mesh {mesh.name}: {', '.join(f'{n} {name}' for name, n in counts.items())}; no fault{told}"
     return [*lines, summary]
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

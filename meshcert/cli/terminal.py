@@ -20,6 +20,11 @@ SCHEMA = 1
 """Schema of every JSON document. Keys are never removed; a changed meaning gets a new number."""
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things, for example ``1 fault`` or ``2 faults``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def tell(line: str) -> None:
     """Write one line to standard output."""
     click.echo(printable(line))

@@ -152,8 +152,11 @@ class Mesh(Part):
     def is_outside(self, virtual_node: str) -> bool:
         """Whether a virtual node is a host outside the mesh: DNS knows it, and no service of the file runs it."""
         node = self.virtual_nodes.get(virtual_node)
-        runs = any(service.virtual_node == virtual_node for service in self.services.values())
-        return node is not None and node.service_discovery is not None and not runs
+        return node is not None and node.service_discovery is not None and not self.is_run(virtual_node)
+
+    def is_run(self, virtual_node: str) -> bool:
+        """Whether a service of the file runs a virtual node."""
+        return virtual_node in self._services_of_nodes
 
     def says_nothing_of(self, virtual_node: str) -> bool:
         """Whether a virtual node is a host outside the mesh of whose TLS the file says nothing."""

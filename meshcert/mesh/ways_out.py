@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.mesh.calls import backends_of
+from meshcert.mesh.mesh import EgressFilter
 from meshcert.mesh.routing.ports import NodePort, NodeProtocol
 
 if TYPE_CHECKING:
@@ -12,8 +13,6 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.proxies import DeclaredBackend, NodeBackend, VirtualNode
-
-ALLOW_ALL = "ALLOW_ALL"
 
 
 class DeclaredWayOut(NamedTuple):
@@ -51,7 +50,7 @@ def ways_out(mesh: Mesh, node: str) -> Iterator[tuple[str, DeclaredBackend, Decl
 def needs_egress_listener(mesh: Mesh, node: str) -> bool:
     """Whether a virtual node has a listener for requests by host: for any HTTP backend, or for hosts of no backend."""
     has_hosts = any(way.hosts for _, _, way in ways_out(mesh, node))
-    return has_hosts or (mesh.about.egress_filter == ALLOW_ALL and bool(mesh.virtual_nodes[node].backends))
+    return has_hosts or (mesh.about.egress_filter is EgressFilter.ALLOW_ALL and bool(mesh.virtual_nodes[node].backends))
 
 
 def port_of(mesh: Mesh, backend: DeclaredBackend) -> NodePort | None:

@@ -86,11 +86,6 @@ class Proxy:
         port: int | Unset = part(self.listener, "portMapping").get("port", 0)
         return port
 
-    @property
-    def speaks_tls(self) -> bool:
-        """True if its first listener speaks TLS, whether or not plain text too."""
-        return text(part(self.listener, "tls"), "mode").upper() in {"STRICT", "PERMISSIVE"}
-
 
 @dataclass(frozen=True)
 class Proxies:

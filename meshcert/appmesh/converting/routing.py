@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from meshcert.appmesh.converting.naming import Names
 from meshcert.appmesh.converting.retries import add_default_retries, tell_repeated_posts
 from meshcert.appmesh.report import Fate
 from meshcert.appmesh.resources import ResourceKind, Unset
+from meshcert.mesh.reading.app_mesh_keys import snake_case
 
 if TYPE_CHECKING:
     from meshcert.appmesh.converting.definitions import Defined, Definitions
@@ -53,13 +53,13 @@ def convert_routing(definitions: Definitions, proxies: Proxies, draft: Draft) ->
         router = text(part(provider, "virtualRouter"), "virtualRouterName")
         if node:
             known = definitions.find(ResourceKind.VIRTUAL_NODE, node)
-            services[name] = {"provider": {"virtual_node": proxies.nodes[known].key if known else _open(node)}}
+            services[name] = {"provider": {"virtual_node": proxies.nodes[known].key if known else unqualified(node)}}
             routing.nodes_behind[name] = [proxies.nodes[known]] if known else []
             if not known:
                 _ask_for(draft, ResourceKind.VIRTUAL_NODE, node, f"virtual_services.{name}.provider.virtual_node")
         elif router:
             known = definitions.find(ResourceKind.VIRTUAL_ROUTER, router)
-            services[name] = {"provider": {"virtual_router": routers.keys[known] if known else _open(router)}}
+            services[name] = {"provider": {"virtual_router": routers.keys[known] if known else unqualified(router)}}
             routing.nodes_behind[name] = routing.targets[known] if known else []
             if not known:
                 _ask_for(draft, ResourceKind.VIRTUAL_ROUTER, router, f"virtual_services.{name}.provider.virtual_router")
@@ -75,10 +75,6 @@ def convert_routing(definitions: Definitions, proxies: Proxies, draft: Draft) ->
     if written:
         draft.values["virtual_routers"] = {routers.keys[name]: router for name, router in written.items()}
     return routing
-
-
-def _open(name: str) -> str:
-    return unqualified(name)
 
 
 def _ask_for(draft: Draft, kind: ResourceKind, name: str, place: str) -> None:
@@ -144,7 +140,7 @@ class _Routers:
                 self._say_timeout(inner, place)
                 add_default_retries(kind, inner, self._draft, str(route.resource))
                 tell_repeated_posts(inner, self._draft, str(route.resource))
-            written[_snake(kind)] = inner
+            written[snake_case(kind)] = inner
         return written
 
     def _say_timeout(self, inner: dict[str, Any], place: str) -> None:
@@ -170,7 +166,7 @@ class _Routers:
             share = weight
             if isinstance(weight, int) and whole > _MOST_WEIGHT:
                 share = max(int(weight * _MOST_WEIGHT / whole), 1 if weight else 0)
-            entry: dict[str, Any] = {"virtual_node": _open(name), "weight": share}
+            entry: dict[str, Any] = {"virtual_node": unqualified(name), "weight": share}
             if found:
                 node = self._proxies.nodes[found]
                 known[found] = node
@@ -208,16 +204,16 @@ def convert_gateway_routes(
             name = text(part(target, "virtualService"), "virtualServiceName")
             found = definitions.find(ResourceKind.VIRTUAL_SERVICE, name)
             if not found:
-                _ask_for(draft, ResourceKind.VIRTUAL_SERVICE, name, f"{place}.{_snake(kind)}.action.target")
-            services[found or _open(name)] = None
+                _ask_for(draft, ResourceKind.VIRTUAL_SERVICE, name, f"{place}.{snake_case(kind)}.action.target")
+            services[found or unqualified(name)] = None
             provider = part(definitions.of(ResourceKind.VIRTUAL_SERVICE)[found].spec, "provider") if found else {}
             port = target.get("port")
             if "virtualNode" in provider:
                 port = next((one.port for one in routing.nodes_behind[found or ""] if one.old_port == port), port)
             action = inner.setdefault("action", {})
-            action["target"] = {"virtual_service": found or _open(name)} | ({"port": port} if port else {})
+            action["target"] = {"virtual_service": found or unqualified(name)} | ({"port": port} if port else {})
             inner.setdefault("match", {})
-            entry[_snake(kind)] = {"match": inner.pop("match"), **inner}
+            entry[snake_case(kind)] = {"match": inner.pop("match"), **inner}
         written.append(entry)
     return written, list(services)
 
@@ -236,9 +232,5 @@ def tell_default_timeout(draft: Draft, place: str) -> None:
 def snaked(value: Any) -> Any:
     """A part of a specification with its keys in the mesh file's spelling."""
     if isinstance(value, dict):
-        return {_snake(key): snaked(inner) for key, inner in value.items()}
+        return {snake_case(key): snaked(inner) for key, inner in value.items()}
     return [snaked(item) for item in value] if isinstance(value, list) else value
-
-
-def _snake(key: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", lambda capital: f"_{capital[0].lower()}", key)

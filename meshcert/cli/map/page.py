@@ -12,8 +12,9 @@ from meshcert.cli.map.lifetimes import lifetimes, taken_at
 from meshcert.cli.map.markup import Markup, element, joined
 from meshcert.cli.map.picture import STYLES, picture, swatch
 from meshcert.cli.map.tables import table
+from meshcert.cli.terminal import counted
 from meshcert.mesh.edges.edges import edges_of, parties_of, refused_of
-from meshcert.mesh.edges.pairs import Manner, RefusalCause
+from meshcert.mesh.edges.pairs import Manner, RefusalCause, signers
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ def page(shown: Shown) -> Drawn:
     body = element("body", None, _header(shown, edges), main, _footer(shown), element("script", None, script))
     text = f"<!doctype html>\n{element('html', {'lang': 'en'}, head, body)}\n"
     mutual = sum(edge.authenticated for edge in edges)
-    told = f"{_count(len(mesh.services), 'service')}, {_count(len(edges), 'call')}, {mutual} of them over mutual TLS"
+    told = f"{counted(len(mesh.services), 'service')}, {counted(len(edges), 'call')}, {mutual} of them over mutual TLS"
     return Drawn(text, told)
 
 
@@ -125,7 +126,7 @@ def _read(part: Callable[[dict[str, Any]], _Read], status: dict[str, Any]) -> _R
 
 def _header(shown: Shown, edges: Sequence[Edge]) -> Markup:
     mesh = shown.mesh
-    counted = [(manner, sum(edge.manner is manner for edge in edges)) for manner in Manner]
+    manners = [(manner, sum(edge.manner is manner for edge in edges)) for manner in Manner]
     legend = [
         element(
             "li",
@@ -133,10 +134,10 @@ def _header(shown: Shown, edges: Sequence[Edge]) -> Markup:
             swatch(manner),
             element("span", None, element("b", None, f"{count} {manner}"), f" {_MEANS[manner]}"),
         )
-        for manner, count in counted
+        for manner, count in manners
     ]
     skip = element("a", {"class": "skip", "href": "#calls"}, "Skip the picture")
-    about = f"{_count(len(mesh.services), 'service')} in {mesh.namespace}, {_count(len(edges), 'call')}"
+    about = f"{counted(len(mesh.services), 'service')} in {mesh.namespace}, {counted(len(edges), 'call')}"
     find = element(
         "p",
         {"class": "find"},
@@ -222,11 +223,7 @@ def _demanded(mesh: Mesh, trust: TlsTrust, names: Iterable[San], otherwise: str)
     if not trust:
         return element("small", None, "not checked: anybody could answer")
     listed = " or ".join(map(str, names)) or otherwise
-    return element("small", None, f"demanded: {_signers(mesh, trust)}, {listed}")
-
-
-def _signers(mesh: Mesh, trust: TlsTrust) -> str:
-    return f"hierarchy {' or '.join(mesh.trusted(trust))}" if isinstance(trust, str) else f"roots of {trust}"
+    return element("small", None, f"demanded: {signers(mesh, trust)}, {listed}")
 
 
 def _refused(found: Sequence[Refused]) -> Markup:
@@ -259,7 +256,3 @@ def _footer(shown: Shown) -> Markup:
     if shown.status is not None:
         told += f" and from what meshcert status saw at {shown.status.get('at', 'an unknown time')}"
     return element("footer", None, element("p", None, told))
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

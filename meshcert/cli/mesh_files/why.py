@@ -16,6 +16,7 @@ from meshcert.cli.options import ChosenMesh, json_option, mesh_option
 from meshcert.cli.screen import Screen
 from meshcert.cli.terminal import SCHEMA, tell_json
 from meshcert.mesh.edges.hosts import host_permission, hosts_of
+from meshcert.mesh.edges.pairs import signers
 from meshcert.mesh.edges.permission import callers_of, listeners_of, permission
 from meshcert.mesh.naming import suggestion
 from meshcert.proxy import TlsMode
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from meshcert.cli.mesh_files.serving import SidesServed
     from meshcert.mesh import Mesh, Reading
     from meshcert.mesh.edges.permission import Change, Permission
-    from meshcert.tls_sources import TlsCertificate, TlsTrust
+    from meshcert.tls_sources import TlsCertificate
 
 MAY, MAY_NOT = 0, 1
 _MODES = {
@@ -184,7 +185,7 @@ def _caller_proves(mesh: Mesh, one: Permission) -> str:
         return f"{shown}; B asks for nothing"
     names = " or ".join(map(str, tls.subject_alternative_names)) or "any name"
     refused = f": refused, {one.cause}" if one.cause else ""
-    return f"{shown}; B demands {_signers(mesh, tls.trust)}, {names}{refused}"
+    return f"{shown}; B demands {signers(mesh, tls.trust)}, {names}{refused}"
 
 
 def _callee_proves(mesh: Mesh, one: Permission) -> str:
@@ -198,11 +199,7 @@ def _callee_proves(mesh: Mesh, one: Permission) -> str:
     if not client.trust:
         return f"{shown}; A checks nothing, so anybody could answer"
     names = " or ".join(map(str, client.subject_alternative_names)) or f"the host {mesh.host(one.callee.proxy)}"
-    return f"{shown}; A demands {_signers(mesh, client.trust)}, {names}"
-
-
-def _signers(mesh: Mesh, trust: TlsTrust) -> str:
-    return f"hierarchy {' or '.join(mesh.trusted(trust))}" if isinstance(trust, str) else f"roots of {trust}"
+    return f"{shown}; A demands {signers(mesh, client.trust)}, {names}"
 
 
 def _identity(mesh: Mesh, name: TlsCertificate) -> str:

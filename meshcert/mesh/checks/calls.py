@@ -301,7 +301,7 @@ class _CallCheck:
     def _check_host(self, presented: str, names: Sequence[San], given: Sequence[str]) -> None:
         """Report that a caller which lists no names would miss the node's host in its certificate."""
         node = f"virtual_nodes.{self.node}"
-        if not any(service.virtual_node == self.node for service in self.mesh.services.values()):
+        if not self.mesh.is_run(self.node):
             return  # nobody runs it, which is reported, and without a service it has no host
         host = self.mesh.host(self.node)
         if not any(name.proves(Dns(host)) for name in names):

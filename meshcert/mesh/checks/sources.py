@@ -20,6 +20,8 @@ if TYPE_CHECKING:
         GatewayListener,
         NodeListener,
         Trust,
+        VirtualGateway,
+        VirtualNode,
     )
     from meshcert.mesh.services import DeclaredService
     from meshcert.tls_sources import TlsCertificate, TlsTrust
@@ -41,10 +43,12 @@ def check_sources(mesh: Mesh, findings: Findings) -> None:
                     f"{accepted} is no whole name, and names are compared as a whole",
                     "List each name; a wildcard in a certificate proves each of them",
                 )
+    used = _used(mesh)
     for name, service in mesh.services.items():
         _check_volumes(name, service, findings)
         keys: dict[str, str] = {}
-        for place, given in _used_by(mesh, service):
+        runs = (f"virtual_gateways.{service.virtual_gateway}", f"virtual_nodes.{service.virtual_node}")
+        for place, given in (each for proxy in runs for each in used.get(proxy, ())):
             _check_reachable(name, service, place, given, findings)
             if isinstance(given, CertificateFile) and keys.setdefault(*given) != given.private_key:
                 findings.add(
@@ -55,25 +59,31 @@ def check_sources(mesh: Mesh, findings: Findings) -> None:
 
 
 def _sources(mesh: Mesh) -> Iterator[tuple[str, DeclaredCertificate | Trust]]:
-    for place, tls in _tls(mesh):
-        if tls.certificate:
-            yield f"{place}.certificate", tls.certificate
-        if tls.validation:
-            yield f"{place}.validation.trust", tls.validation.trust
+    return (each for place, tls in _tls(mesh) for each in _sources_of(place, tls))
+
+
+def _sources_of(place: str, tls: DeclaredListenerTls | ClientTls) -> Iterator[tuple[str, DeclaredCertificate | Trust]]:
+    if tls.certificate:
+        yield f"{place}.certificate", tls.certificate
+    if tls.validation:
+        yield f"{place}.validation.trust", tls.validation.trust
 
 
 def _tls(mesh: Mesh) -> Iterator[tuple[str, DeclaredListenerTls | ClientTls]]:
     """Everything that the file says of TLS, with its place."""
-    for place, proxy in mesh.callers:
-        listeners: tuple[GatewayListener | NodeListener, ...] = proxy.listeners
-        for index, listener in enumerate(listeners):
-            if listener.tls:
-                yield f"{place}.listeners[{index}].tls", listener.tls
-        if tls := proxy.backend_defaults.client_policy.tls:
-            yield f"{place}.backend_defaults.client_policy.tls", tls
-        for index, backend in enumerate(proxy.backends):
-            if backend.client_policy and backend.client_policy.tls:
-                yield f"{place}.backends[{index}].client_policy.tls", backend.client_policy.tls
+    return (each for place, proxy in mesh.callers for each in _tls_of(place, proxy))
+
+
+def _tls_of(place: str, proxy: VirtualGateway | VirtualNode) -> Iterator[tuple[str, DeclaredListenerTls | ClientTls]]:
+    listeners: tuple[GatewayListener | NodeListener, ...] = proxy.listeners
+    for index, listener in enumerate(listeners):
+        if listener.tls:
+            yield f"{place}.listeners[{index}].tls", listener.tls
+    if tls := proxy.backend_defaults.client_policy.tls:
+        yield f"{place}.backend_defaults.client_policy.tls", tls
+    for index, backend in enumerate(proxy.backends):
+        if backend.client_policy and backend.client_policy.tls:
+            yield f"{place}.backends[{index}].client_policy.tls", backend.client_policy.tls
 
 
 def _check_one(place: str, source: DeclaredCertificate | Trust, findings: Findings) -> None:
@@ -95,20 +105,18 @@ def _check_one(place: str, source: DeclaredCertificate | Trust, findings: Findin
         )
 
 
-def _used_by(mesh: Mesh, service: DeclaredService) -> Iterator[tuple[str, TlsCertificate | TlsTrust]]:
-    """What a service's proxy uses of the user's, with its place."""
-    runs = {f"virtual_gateways.{service.virtual_gateway}", f"virtual_nodes.{service.virtual_node}"}
-    for place, source in _sources(mesh):
-        kind = "file" if source.file else "sds"
-        if ".".join(place.split(".")[:2]) in runs and (source.file or source.sds) and not _is_idle(mesh, place):
-            yield f"{place}.{kind}", source.source
-
-
-def _is_idle(mesh: Mesh, place: str) -> bool:
-    """Whether a place belongs to a listener that speaks plain text; that is a fault of its own."""
-    tls = dict(_tls(mesh))
-    around = place.partition(".tls.")[0] + ".tls"
-    return getattr(tls.get(around), "mode", None) is TlsMode.DISABLED
+def _used(mesh: Mesh) -> dict[str, list[tuple[str, TlsCertificate | TlsTrust]]]:
+    """What each proxy uses of the user's, with its place. A listener that speaks plain text is a fault of its own."""
+    return {
+        owner: [
+            (f"{place}.{'file' if source.file else 'sds'}", source.source)
+            for at, tls in _tls_of(owner, proxy)
+            if getattr(tls, "mode", None) is not TlsMode.DISABLED
+            for place, source in _sources_of(at, tls)
+            if source.file or source.sds
+        ]
+        for owner, proxy in mesh.callers
+    }
 
 
 def _check_reachable(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.mesh import Mesh
     from meshcert.proxy import Backend, Listener, ProxySettings
+    from meshcert.tls_sources import TlsTrust
 
 
 class Manner(StrEnum):
@@ -200,6 +201,11 @@ def _pair(mesh: Mesh, caller: Caller, callee: Callee, settings: ProxySettings | 
     if backend is not None and backend.tls is None:
         manner = Manner.PLAIN
     return Pair(caller, callee, backend is not None, manner, trusted)
+
+
+def signers(mesh: Mesh, trust: TlsTrust) -> str:
+    """Who has to have signed what is accepted with this trust, for people."""
+    return f"hierarchy {' or '.join(mesh.trusted(trust))}" if isinstance(trust, str) else f"roots of {trust}"
 
 
 def _named(mesh: Mesh, listener: Listener, identity: str) -> bool:
