@@ -50,16 +50,19 @@ def _server(act: Callable[[Served, int], None]) -> Iterator[str]:
     def serve() -> None:
         with suppress(OSError):
             while True:
-                connected, _ = listening.accept()
-                with connected:
-                    http = H2Connection(H2Configuration(client_side=False))
-                    http.initiate_connection()
-                    connected.sendall(http.data_to_send())
-                    while data := connected.recv(65_536):
-                        ended = [event for event in http.receive_data(data) if isinstance(event, StreamEnded)]
-                        connected.sendall(http.data_to_send())
-                        for event in ended:
-                            act(Served(http, connected, event.stream_id), next(numbers))
+                serve_one(listening.accept()[0])
+
+    def serve_one(connected: socket.socket) -> None:
+        # What the client still writes to a connection that was shut down resets it; the next one is served.
+        with suppress(OSError), connected:
+            http = H2Connection(H2Configuration(client_side=False))
+            http.initiate_connection()
+            connected.sendall(http.data_to_send())
+            while data := connected.recv(65_536):
+                ended = [event for event in http.receive_data(data) if isinstance(event, StreamEnded)]
+                connected.sendall(http.data_to_send())
+                for event in ended:
+                    act(Served(http, connected, event.stream_id), next(numbers))
 
     thread = Thread(target=serve, daemon=True)
     thread.start()
