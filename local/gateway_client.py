@@ -86,7 +86,7 @@ class SteadyClient:
         answer: What the right answer says; anything else counts as failed.
         seen: What came to the applications.
         pause_s: Pause between two requests, seconds.
-        name: Who asks whom, for failures, which then begin with it and the time; empty: they say neither.
+        name: Who asks whom: each failure begins with it, the time, how long it took and how old its connection was.
         kept_s: Age of a connection from which on it is not used again, seconds. A server may close an idle one, and
             HTTP/1.1 loses a request that is on its way then (RFC 9112 section 9.5): so a client leaves before.
     """
@@ -124,20 +124,25 @@ class SteadyClient:
     def _keep_asking(self) -> None:
         client, made = self.gateway.client(), time.monotonic()
         while not self._stop.wait(self.pause_s):
-            try:
-                if self.requests % 2 or time.monotonic() - made > self.kept_s:
-                    client.close()
-                    client, made = self.gateway.client(), time.monotonic()
-                response = self.gateway.ask(client, self._ids.next())
-                if (said := self.gateway.said(response)) != self.answer:
-                    text = response.text[:LONGEST_TEXT] if isinstance(response, httpx.Response) else ""
-                    self._failed(f"{said} {text}" if text and text not in said else said)
-            except (httpx.HTTPError, OSError, LookupError) as error:
-                self._failed(repr(error))
+            if self.requests % 2 or time.monotonic() - made > self.kept_s:
+                client.close()
+                client, made = self.gateway.client(), time.monotonic()
+            asked = time.monotonic()
+            if why := self._wrong(client):
+                now = datetime.now(UTC).time().isoformat("milliseconds")
+                times = f"after {time.monotonic() - asked:.3f} s on a connection {asked - made:.3f} s old"
+                self.failures.append(f"{self.name} at {now} UTC {times}: {why}".lstrip())
             self.requests += 1
             self.seen.read()
         client.close()
 
-    def _failed(self, why: str) -> None:
-        now = datetime.now(UTC).time().isoformat("milliseconds")
-        self.failures.append(f"{self.name} at {now} UTC: {why}" if self.name else why)
+    def _wrong(self, client: Any) -> str:
+        """Ask once; what is wrong with the answer, or why there is none. Empty if it is the right one."""
+        try:
+            response = self.gateway.ask(client, self._ids.next())
+        except (httpx.HTTPError, OSError, LookupError) as error:
+            return repr(error)
+        if (said := self.gateway.said(response)) == self.answer:
+            return ""
+        text = response.text[:LONGEST_TEXT] if isinstance(response, httpx.Response) else ""
+        return f"{said} {text}" if text and text not in said else said

@@ -90,7 +90,7 @@ def test_a_deployed_mesh_goes_to_this_version_and_back_and_nobody_notices(aws: L
     gateway = Gateway(
         mesh.gateway_address(GATEWAY), 8443, f"{GATEWAY}.mtls.svc.cluster.local", mesh.trust_bundle(GATEWAY)
     )
-    with SteadyClient(gateway, ANSWER, aws.requests_seen, PAUSE_S, name="somebody") as asking:
+    with SteadyClient(gateway, ANSWER, aws.requests_seen, PAUSE_S) as asking:
         _wait_until_proven(mesh)
 
         _deploy_over(mesh, versions.now)
@@ -103,7 +103,7 @@ def test_a_deployed_mesh_goes_to_this_version_and_back_and_nobody_notices(aws: L
 
         _deploy_over(mesh, versions.before)
 
-    assert asking.failures == []
+    assert asking.failures == [], [line for name in SERVICES for line in mesh.task_history(name)]
     assert asking.requests > 500
 
 
