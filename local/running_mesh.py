@@ -217,15 +217,6 @@ class RunningMesh:
         """True if every task that a service has given up has ended."""
         return all(task["lastStatus"] == "STOPPED" for task in self._described(service, "STOPPED"))
 
-    def task_history(self, service: str) -> list[str]:
-        """One line for each of a service's tasks, the stopped ones too: when it came and went, and why."""
-        times = ("startedAt", "stoppingAt", "stoppedAt", "stoppedReason")
-        return [
-            " ".join([service, task_address(task), *(f"{name}={task.get(name)}" for name in times)])
-            for desired in ("RUNNING", "STOPPED")
-            for task in self._described(service, desired)
-        ]
-
     def served_by_all(self, service: str) -> set[str]:
         """Serial numbers that a service's running tasks serve, altogether; empty while one cannot be asked."""
         try:

@@ -105,6 +105,7 @@ def _run(arguments: WatcherArguments) -> int:
         if not arguments.accepted:
             if parts.routes is not None:
                 parts.routes.wait_for_envoy()
+            parts.await_every_backend()
             parts.first.wait_for_envoy()
             arguments.report(ACCEPTED)
         if parts.resumes:
@@ -211,6 +212,13 @@ class _Parts:
             from meshcert.envoy.endpoints import FIRST_ENDPOINTS_WITHIN_S  # loaded by the configuration
 
             self.discovery.wait(FIRST_ENDPOINTS_WITHIN_S)
+
+    def await_every_backend(self) -> None:
+        """Wait until Cloud Map, or DNS in its place, has answered about every backend; that takes 20 s at most."""
+        if self.discovery is not None:
+            from entrypoint.rotating.discovery import HEALTHY_WITHIN_S  # loaded by now
+
+            self.discovery.wait(HEALTHY_WITHIN_S)
 
 
 def _discovery(

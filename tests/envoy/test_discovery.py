@@ -106,6 +106,24 @@ def test_a_task_that_starts_while_cloud_map_is_out_asks_dns_until_it_is_back(
         assert edge.told("discovery-recovered")
 
 
+@both_deliveries
+def test_a_task_that_knows_no_backend_is_not_healthy_and_so_gets_no_requests(
+    start: Start, api: SecretsApi, new_task: Callable[[], str], new_address: Callable[[], str]
+) -> None:
+    """Cloud Map is out and DNS knows nobody: Envoy is up after 5 s, and would answer 503."""
+    task = new_task()
+    api.registrations.silence = "broken"
+    api.registrations.tasks[TELLER] = [task]
+    with CloudMap(new_address()) as dns:
+        edge = start(caller(), MESHCERT_DNS_RESOLVER=dns.resolver)
+        eventually(lambda: not edge.refuses(PORT) and answers(edge) == "503", "an Envoy that knows nobody")
+        assert not edge.healthy()
+
+        api.registrations.silence = None
+        edge.wait_until_healthy()
+        assert answers(edge) == task
+
+
 def test_a_task_that_is_gone_and_still_named_fails_no_request(
     start: Start, api: SecretsApi, new_task: Callable[[], str], new_address: Callable[[], str]
 ) -> None:

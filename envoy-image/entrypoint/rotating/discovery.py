@@ -15,7 +15,7 @@ from entrypoint.log import place_of
 from entrypoint.rotating.endpoints import BackendEndpoints, FoundBy
 from entrypoint.rotating.lookups import Lookups
 from meshcert.contract.discovery import ANSWER_WITHIN_S, POLL_INTERVAL_S
-from meshcert.envoy.endpoints import FIRST_ENDPOINTS_WITHIN_S, TaskAddress
+from meshcert.envoy.endpoints import TaskAddress
 from meshcert.errors import AwsUnavailable, MeshcertError
 
 if TYPE_CHECKING:
@@ -38,6 +38,13 @@ FIRST_ANSWER_WITHIN_S = 2.0
 ASK_AGAIN_AFTER_S = 0.5
 """Pause before the next look while neither Cloud Map nor DNS has named a task of some backend, seconds; also the
 shortest pause, after a look that took as long as an interval."""
+HEALTHY_WITHIN_S = 20.0
+"""
+Longest time that a starting container is not healthy for want of an answer about some backend, seconds.
+
+Envoy is up by then and answers 503 for it. Health is what brings requests: of a load balancer, of callers, and of the
+task's own application, which starts after it.
+"""
 LONGEST_PAUSE_S = 20.0
 """
 Longest pause between two looks while Cloud Map says nothing, seconds: a throttled account is not helped by more.
@@ -133,9 +140,9 @@ class Discovery:
         return not failed
 
     def _run(self) -> Never:
-        wait_until = self._clock.monotonic() + FIRST_ENDPOINTS_WITHIN_S
+        wait_until = self._clock.monotonic() + HEALTHY_WITHIN_S
         self.look(FIRST_ANSWER_WITHIN_S)
-        # An Envoy that opens its ways in and knows no task of a backend that has some answers 503 for a whole pause.
+        # A proxy that gets requests and knows no task of a backend that has some answers 503 for a whole pause.
         while self._nobody_knows and self._clock.monotonic() < wait_until:
             self._clock.sleep(ASK_AGAIN_AFTER_S)
             self.look()
