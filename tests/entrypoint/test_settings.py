@@ -150,7 +150,7 @@ def test_a_name_that_is_none_is_refused_with_its_place(
 
     (fault,) = caught.value.faults
     assert fault.place == f"MESHCERT_PROXY.{place}"
-    assert "has a path that is not" in fault.problem
+    assert "has a path segment '.' or '..'" in fault.problem
 
 
 _PLAIN = ListenerTls(TlsMode.DISABLED)

@@ -86,10 +86,10 @@ def test_dns_names_that_can_be_declared(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [WORKLOAD, "spiffe://a/b", f"spiffe://{'a' * 255}/w", f"spiffe://a/{'b' * 2037}", "spiffe://a_b-c.9/...x"],
+    [WORKLOAD, "spiffe://a/b"],
 )
 def test_spiffe_ids_that_can_be_declared(text: str) -> None:
-    """SPIFFE-ID.md, sections 2.1 to 2.3."""
+    """The rules, one by one, are those of ``test_spiffe_id.py``."""
     assert parse_san(text, "here") == Uri(text)
 
 
@@ -113,22 +113,7 @@ def test_spiffe_ids_that_can_be_declared(text: str) -> None:
         ("https://a.example/w", "not a SPIFFE ID"),
         ("SPIFFE://a.example/w", "not a SPIFFE ID"),
         ("://a/w", "not a SPIFFE ID"),
-        ("spiffe:///w", "no trust domain"),
-        ("spiffe://A.example/w", "no trust domain of a-z"),
-        ("spiffe://a.example:8443/w", "no trust domain of a-z"),
-        ("spiffe://user@a.example/w", "no trust domain of a-z"),
-        (f"spiffe://{'a' * 256}/w", "more than 255 characters"),
-        ("spiffe://a.example", "no workload in it"),
-        ("spiffe://a.example/", "no workload in it"),
-        ("spiffe://a.example/w/", "a path that is not"),
-        ("spiffe://a.example//w", "a path that is not"),
-        ("spiffe://a.example/./w", "a path that is not"),
-        ("spiffe://a.example/../w", "a path that is not"),
-        ("spiffe://a.example/w?q=1", "a path that is not"),
-        ("spiffe://a.example/w#f", "a path that is not"),
-        ("spiffe://a.example/%77", "a path that is not"),
-        ("spiffe://a.example/\u00fc", "a path that is not"),
-        (f"spiffe://a/{'b' * 2038}", "more than 2048 characters"),
+        ("spiffe://a.example", "no workload in it (X509-SVID section 3.1)"),
         (None, "None is not a name"),
         (b"a.local", "is not a name"),
     ],
