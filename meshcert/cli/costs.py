@@ -7,12 +7,15 @@ It covers only what meshcert causes: the services' own tasks, NAT gateways and l
 from __future__ import annotations
 
 import datetime as dt
+import math
 from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from meshcert.contract.discovery import POLL_INTERVAL_S
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.issuing.acm import ACM
+from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED, RENEWED_ON_AVERAGE
 from meshcert.proxy import ACKNOWLEDGE_EVERY_S
 
 if TYPE_CHECKING:
@@ -34,6 +37,10 @@ SECONDS = HOURS * 3600
 
 CERTIFICATE_AUTHORITY = 400.0
 """A general-purpose private CA, a month (aws.amazon.com/private-ca/pricing)."""
+SHORT_LIVED_AUTHORITY = 50.0
+"""A private CA of usage mode SHORT_LIVED_CERTIFICATE, a month (aws.amazon.com/private-ca/pricing)."""
+SHORT_LIVED_CERTIFICATE = 0.058
+"""Each certificate that it issues, however many (aws.amazon.com/private-ca/pricing)."""
 CERTIFICATE_TIERS = ((1_000, 0.75), (10_000, 0.35), (float("inf"), 0.001))
 """Price of each certificate up to a number a month (not confirmed by AWS's own page)."""
 SECRET = 0.40
@@ -96,6 +103,37 @@ class Usage:
     polls: tuple[Poll, ...] = ()
     alarms: int = 0
     metrics: int = 0
+
+
+class IssuingWay(StrEnum):
+    """Who issues certificates, and under CAs of which usage mode."""
+
+    ACM = "acm"
+    """ACM, under general-purpose CAs: it chooses the life."""
+    GENERAL_PURPOSE = "acm-pca, general purpose"
+    SHORT_LIVED = "acm-pca, short-lived"
+
+
+@dataclass(frozen=True)
+class IssuingCost:
+    """
+    What one way of issuing costs.
+
+    Args:
+        certificates: Number of certificates a month, renewals alone.
+        authority_dollars: The CAs, US dollars a month.
+        certificate_dollars: The certificates, US dollars a month.
+    """
+
+    way: IssuingWay
+    certificates: float
+    authority_dollars: float
+    certificate_dollars: float
+
+    @property
+    def dollars(self) -> float:
+        """Both, US dollars a month."""
+        return self.authority_dollars + self.certificate_dollars
 
 
 @dataclass(frozen=True)
@@ -193,6 +231,64 @@ def certificate_dollars(certificates: float) -> float:
         dollars += max(0.0, min(certificates, upto) - before) * each
         before = upto
     return dollars
+
+
+def issuing_cost(
+    way: IssuingWay, identities: int, life: dt.timedelta, authorities: int = 1, general_purpose_parents: int = 0
+) -> IssuingCost:
+    """
+    What CAs and certificates cost a month, issued in one way.
+
+    Args:
+        life: Of each certificate; ACM's is its own.
+        authorities: Number of CAs of the way's usage mode.
+        general_purpose_parents: Number of general-purpose CAs above short-lived ones.
+
+    Raises:
+        ValueError: If the life is longer than a short-lived CA issues, or none.
+    """
+    if life <= dt.timedelta(0) or (way is IssuingWay.SHORT_LIVED and life > LONGEST_SHORT_LIVED):
+        raise ValueError(f"{way} issues no certificates of {life}")
+    if way is IssuingWay.ACM:
+        renewed_after = dt.timedelta(days=CERTIFICATE_DAYS) * (ACM.fractions.renews_itself or ACM.fractions.own_renewal)
+    else:
+        renewed_after = life * float(RENEWED_ON_AVERAGE)
+    certificates = identities * (dt.timedelta(hours=HOURS) / renewed_after)
+    if way is IssuingWay.SHORT_LIVED:
+        parents = general_purpose_parents * CERTIFICATE_AUTHORITY
+        return IssuingCost(
+            way,
+            certificates,
+            authorities * SHORT_LIVED_AUTHORITY + parents,
+            certificates * SHORT_LIVED_CERTIFICATE,
+        )
+    dollars = (authorities + general_purpose_parents) * CERTIFICATE_AUTHORITY
+    return IssuingCost(way, certificates, dollars, certificate_dollars(certificates))
+
+
+def issuing_costs(identities: int, life: dt.timedelta, authorities: int = 1) -> tuple[IssuingCost, ...]:
+    """
+    What each way costs that can do it, the cheapest first.
+
+    Args:
+        life: The life that acm-pca is to give; ACM's stands beside it, with the life that it has.
+        authorities: Number of CAs, the same in every way.
+    """
+    ways = [way for way in IssuingWay if way is not IssuingWay.SHORT_LIVED or life <= LONGEST_SHORT_LIVED]
+    return tuple(
+        sorted((issuing_cost(way, identities, life, authorities) for way in ways), key=lambda cost: cost.dollars)
+    )
+
+
+def short_lived_until(life: dt.timedelta) -> int:
+    """
+    The most identities of one short-lived CA at which it costs no more than one CA with ACM.
+
+    Within the first thousand certificates of ACM's a month, which have one price.
+    """
+    short, acm = (issuing_cost(way, 1, life) for way in (IssuingWay.SHORT_LIVED, IssuingWay.ACM))
+    saved = acm.authority_dollars - short.authority_dollars
+    return math.floor(saved / (short.certificate_dollars - acm.certificate_dollars))
 
 
 def _watching(usage: Usage) -> float:

@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import pytest
 
-from meshcert.cli.costs import ALARMS, METRICS, QUEUES, Poll, Usage, certificate_dollars, estimate
+from meshcert.cli.costs import (
+    ALARMS,
+    METRICS,
+    QUEUES,
+    IssuingWay,
+    Poll,
+    Usage,
+    certificate_dollars,
+    estimate,
+    issuing_cost,
+    issuing_costs,
+    short_lived_until,
+)
 from meshcert.lifecycle.doing.measures import measures
 from stacks import runbook
 from tests.meshcert.lifecycle.world import LifecycleWorld
@@ -78,3 +92,75 @@ def test_what_is_not_known_is_said_and_not_counted_as_nothing() -> None:
     (line,) = (line for line in estimate(usage).lines if "Cloud Map" in line.what)
 
     assert (line.quantity, line.dollars) == ("not known without --mesh FILE", 0.0)
+
+
+HOUR = dt.timedelta(hours=1)
+DAY = 24 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("life", "at_half"), [(HOUR, 84.7), (6 * HOUR, 14.1), (DAY, 3.53), (2 * DAY, 1.76), (7 * DAY, 0.504)]
+)
+def test_short_lived_certificates_cost_what_a_table_made_independently_says(life: dt.timedelta, at_half: float) -> None:
+    """The table counts with renewals at half of a life; at 7/12 of it there are six for each seven. Within 1 %."""
+    found = issuing_cost(IssuingWay.SHORT_LIVED, 1, life)
+
+    assert found.certificate_dollars == pytest.approx(at_half * 6 / 7, rel=0.01)
+    assert found.authority_dollars == 50
+
+
+@pytest.mark.parametrize(
+    ("way", "identities", "life", "certificates", "dollars"),
+    [
+        # 730 h / (24 h x 7/12) = 52.14 certificates an identity and month.
+        (IssuingWay.SHORT_LIVED, 100, DAY, 5_214, 50 + 302.4),
+        (IssuingWay.SHORT_LIVED, 1_000, HOUR, 1_251_429, 50 + 72_583),
+        (IssuingWay.GENERAL_PURPOSE, 100, DAY, 5_214, 400 + 750 + 4_214 * 0.35),
+        (IssuingWay.GENERAL_PURPOSE, 1_000, HOUR, 1_251_429, 400 + 750 + 3_150 + 1_241_429 * 0.001),
+        (IssuingWay.GENERAL_PURPOSE, 10, 365 * DAY, 1.4286, 400 + 1.07),
+        # ACM renews after 335 days: 730 h / 8,040 h.
+        (IssuingWay.ACM, 1_000, DAY, 90.8, 400 + 68.1),
+    ],
+)
+def test_each_way_costs_its_cas_and_its_certificates(
+    way: IssuingWay, identities: int, life: dt.timedelta, certificates: float, dollars: float
+) -> None:
+    """By the list prices: $50 and $0.058, or $400 and three tiers. Within 1 %."""
+    found = issuing_cost(way, identities, life)
+
+    assert found.certificates == pytest.approx(certificates, rel=0.01)
+    assert found.dollars == pytest.approx(dollars, rel=0.01)
+
+
+def test_general_purpose_is_cheaper_from_seventy_four_thousand_certificates_on() -> None:
+    """The crossing of the two usage modes, 74,400 a month: with a life of an hour at some sixty identities."""
+    below, above = (issuing_costs(identities, HOUR) for identities in (59, 60))
+    ways = [[cost.way for cost in costs if cost.way is not IssuingWay.ACM] for costs in (below, above)]
+
+    assert [each[0] for each in ways] == [IssuingWay.SHORT_LIVED, IssuingWay.GENERAL_PURPOSE]
+    assert below[-1].certificates == pytest.approx(74_000, rel=0.01)
+
+
+@pytest.mark.parametrize(("life", "identities"), [(HOUR, 4), (DAY, 118), (7 * DAY, 961)])
+def test_a_short_lived_ca_is_cheaper_than_acm_up_to_a_number_of_identities(life: dt.timedelta, identities: int) -> None:
+    """With one more, ACM's way is."""
+    assert short_lived_until(life) == identities
+    for number, cheapest in ((identities, IssuingWay.SHORT_LIVED), (identities + 1, IssuingWay.ACM)):
+        costs = {cost.way: cost.dollars for cost in issuing_costs(number, life)}
+        assert min(IssuingWay.SHORT_LIVED, IssuingWay.ACM, key=costs.__getitem__) is cheapest
+
+
+def test_a_short_lived_ca_issues_for_seven_days_at_most() -> None:
+    """Longer lives are for the other ways; the cheapest stands first."""
+    with pytest.raises(ValueError, match=r"^acm-pca, short-lived issues no certificates of 8 days"):
+        issuing_cost(IssuingWay.SHORT_LIVED, 1, 8 * DAY)
+
+    assert [cost.way for cost in issuing_costs(1, 8 * DAY)] == [IssuingWay.ACM, IssuingWay.GENERAL_PURPOSE]
+    assert issuing_costs(1, 7 * DAY)[0].way is IssuingWay.SHORT_LIVED
+
+
+def test_a_short_lived_ca_under_a_root_costs_the_root_too() -> None:
+    """The root is a general-purpose CA: $400 more than a short-lived root that issues directly."""
+    under_root = issuing_cost(IssuingWay.SHORT_LIVED, 10, DAY, general_purpose_parents=1)
+
+    assert under_root.dollars - issuing_cost(IssuingWay.SHORT_LIVED, 10, DAY).dollars == pytest.approx(400)
