@@ -21,6 +21,8 @@ The errors that this package raises.
         ├── MaterialRejected         the pre-flight found faults, all at once
         │   ├── FilesRejected            the pre-flight found them in files of the user's
         │   └── RefusedByUpstreams       upstreams refused a certificate in a trial
+        ├── CertificateRequestInvalid  no certificate can be asked for so, or what was stored of a request is no use
+        ├── CertificateNotAsRequested  Private CA issued something else than was asked for
         ├── NamesReplaced            certificate names added and removed in one deploy
         ├── RootReplaced             a certificate moves to a CA that its peers did not trust before
         ├── RootInUse                a root is removed that a certificate in use leads to
@@ -371,6 +373,14 @@ class MaterialRejected(_Faulty):
 
 class FilesRejected(MaterialRejected):
     """Files of the user's hold what must not be served. No version of a secret is to blame for it."""
+
+
+class CertificateRequestInvalid(_Faulty):
+    """A request to AWS Private CA that could not be answered with a certificate, or that was stored and is unusable."""
+
+
+class CertificateNotAsRequested(_Faulty):
+    """AWS Private CA issued another certificate than it was asked for. It is never published."""
 
 
 class RefusedByUpstreams(MaterialRejected):
