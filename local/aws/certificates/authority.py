@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import calendar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
-from local.aws.certificates import x509_signing
+from local.aws.certificates import passthrough, x509_signing
 from local.aws.certificates.x509_signing import Period, PrivateKey, Signer, Template, pem
 from local.aws.json_service import ServiceError
 
@@ -39,6 +40,7 @@ class Terms:
         back_dating: How far NotBefore lies before ``issued_at``.
         not_before: Set by the caller (``ValidityNotBefore``); overrides the back-dating.
         algorithm: Signing algorithm, or None for the authority's own.
+        api_passthrough: ``ApiPassthrough``, which some templates take.
     """
 
     template: Template
@@ -47,6 +49,7 @@ class Terms:
     back_dating: timedelta
     not_before: datetime | None = None
     algorithm: str | None = None
+    api_passthrough: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -137,10 +140,16 @@ class CertificateAuthority:
             raise ServiceError(
                 "InvalidStateException", f"the certificate authority {self.arn} is {self.status}, not ACTIVE"
             )
+        elif template.for_authority:
+            self._require_depth(template)
+        algorithm = terms.algorithm or self.configuration["SigningAlgorithm"]
+        self._require_algorithm(algorithm)
         period = self._period(terms)
         name = request.subject if template.self_signed or not self.certificate else self.certificate.subject
-        algorithm = terms.algorithm or self.configuration["SigningAlgorithm"]
-        certificate = x509_signing.issue(request, template, Signer(name, self.key, algorithm), period)
+        passed = passthrough.passed(template, request, terms.api_passthrough)
+        if template.self_signed:
+            name = passed.subject or name
+        certificate = x509_signing.issue(request, template, Signer(name, self.key, algorithm), period, passed)
         arn = f"{self.arn}/certificate/{certificate.serial_number:032x}"
         issued = Issued(arn, certificate, "" if template.self_signed else self.complete_chain)
         self.issued[arn] = issued
@@ -150,13 +159,37 @@ class CertificateAuthority:
         if self.kind != "ROOT" or request.public_key() != self.key.public_key():
             raise ServiceError("InvalidArgsException", f"only the root CA {self.arn} itself may use the root template")
 
+    def _require_depth(self, template: Template) -> None:
+        """Below a CA there is room for as many CAs as the shortest path length above says."""
+        if self.usage_mode == "SHORT_LIVED_CERTIFICATE":
+            raise ServiceError(
+                "InvalidArgsException",
+                f"{self.arn} is a short-lived CA, the last of its hierarchy: it issues no CA certificate",
+            )
+        above = x509.load_pem_x509_certificates(self.complete_chain.encode())
+        constraints = [each.extensions.get_extension_for_class(x509.BasicConstraints).value for each in above]
+        lengths = [each.path_length - i for i, each in enumerate(constraints) if each.path_length is not None]
+        if lengths and (template.path_length or 0) >= min(lengths):
+            raise ServiceError(
+                "ValidationException",
+                f"the CA depth of {template.name} exceeds the limit set by its parents: below {self.arn} the path "
+                f"length may be {min(lengths) - 1} at most",
+            )
+
+    def _require_algorithm(self, algorithm: str) -> None:
+        key = self.configuration["KeyAlgorithm"]
+        if algorithm not in x509_signing.SIGNING_ALGORITHMS:
+            raise ServiceError("InvalidArgsException", f"the local Private CA does not sign with {algorithm}")
+        if x509_signing.family(algorithm) != x509_signing.family(key):
+            raise ServiceError("InvalidArgsException", f"{algorithm} does not sign with the {key} key of {self.arn}")
+
     def _period(self, terms: Terms) -> Period:
         try:
-            end = x509_signing.validity_end(terms.validity, terms.issued_at)
+            end = validity_end(terms.validity, terms.issued_at)
         except (ValueError, KeyError) as error:
             raise ServiceError("InvalidArgsException", f"invalid validity: {error}") from error
         start = terms.not_before or terms.issued_at - terms.back_dating
-        if end <= start:
+        if end <= max(start, terms.issued_at):
             raise ServiceError("InvalidArgsException", f"the validity ends at {end:%FT%TZ}, before it begins")
         if (
             not terms.template.self_signed
@@ -177,3 +210,39 @@ class CertificateAuthority:
             raise ServiceError(
                 "ValidationException", f"{self.arn} issues certificates of at most 7 days, not {lifetime}"
             )
+
+
+def validity_end(validity: Mapping[str, Any], start: datetime) -> datetime:
+    """
+    When a certificate of ``validity`` that is issued at ``start`` ends.
+
+    Args:
+        validity: Private CA's ``Type`` (END_DATE, ABSOLUTE, DAYS, MONTHS, YEARS) and ``Value``.
+        start: The time of issue, aware UTC.
+
+    Raises:
+        ValueError: If the type is unknown, or the value is no date or less than 1.
+    """
+    value = int(validity["Value"])
+    if value < 1:
+        raise ValueError(f"{value} is less than 1")
+    match validity["Type"]:
+        case "ABSOLUTE":
+            return datetime.fromtimestamp(value, UTC)
+        case "END_DATE":
+            text = str(value)
+            return datetime.strptime(text, "%Y%m%d%H%M%S" if len(text) > 12 else "%y%m%d%H%M%S").replace(tzinfo=UTC)  # noqa: PLR2004 - UTCTime has twelve digits
+        case "DAYS":
+            return start + timedelta(days=value)
+        case "MONTHS":
+            return _plus_months(start, value)
+        case "YEARS":
+            return _plus_months(start, 12 * value)
+        case unknown:
+            raise ValueError(f"validity type {unknown!r} is none of END_DATE, ABSOLUTE, DAYS, MONTHS, YEARS")
+
+
+def _plus_months(start: datetime, months: int) -> datetime:
+    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
+    day = min(start.day, calendar.monthrange(year, month + 1)[1])
+    return start.replace(year=year, month=month + 1, day=day)

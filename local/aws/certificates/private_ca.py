@@ -12,7 +12,7 @@ from ministack import app as gateway
 from ministack.core import router
 
 from local.aws import hooks, json_service
-from local.aws.certificates import authorities, revocation_lists
+from local.aws.certificates import authorities, issuance, revocation_lists
 from local.aws.certificates.x509_signing import pem
 from local.aws.json_service import ServiceError
 
@@ -70,7 +70,7 @@ def _list(of_accounts: PerAccount[Authorities], _request: Request) -> Answer:
 def _issue(find: Find, times: CertificateTimes, request: Request) -> Answer:
     ca = find(request["CertificateAuthorityArn"])
     decoded = {**request, "Csr": _decoded(request["Csr"], "MalformedCSRException")}
-    return {"CertificateArn": authorities.issue(ca, decoded, times).arn}
+    return {"CertificateArn": issuance.issue(ca, decoded, times).arn}
 
 
 def _describe(ca: CertificateAuthority, _request: Request) -> Answer:

@@ -12,13 +12,18 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from ministack.services import s3
 
 from local.aws import hooks, messages
 from local.aws.certificates import x509_signing
+from local.aws.certificates.x509_signing import Period, Signer
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from local.aws.certificates.authority import CertificateAuthority
 
 _WRITER = "acm-pca.amazonaws.com"
@@ -73,11 +78,36 @@ def write(ca: CertificateAuthority) -> None:
         return
     ca.list_number = max(ca.list_number + 1, int(time.time() * 1000))
     now = datetime.now(UTC).replace(microsecond=0)
-    signer = x509_signing.Signer(ca.certificate.subject, ca.key, ca.configuration["SigningAlgorithm"])
-    period = x509_signing.Period(now, now + timedelta(days=int(lists["ExpirationInDays"])))
-    body = x509_signing.revocation_list(ca.revoked, signer, period, ca.list_number)
+    signer = Signer(ca.certificate.subject, ca.key, ca.configuration["SigningAlgorithm"])
+    period = Period(now, now + timedelta(days=int(lists["ExpirationInDays"])))
+    body = _signed(ca.revoked, signer, period, ca.list_number)
     _put(lists, f"crl/{ca.arn.rpartition('/')[2]}.crl", body)
     messages.emit("aws.acm-pca", _GENERATION, [ca.arn], {"result": "success"})
+
+
+def _signed(revoked: Mapping[int, datetime], signer: Signer, period: Period, number: int) -> bytes:
+    """
+    A complete revocation list, version 2, DER, as Private CA writes it.
+
+    Args:
+        revoked: When each serial number was revoked, aware UTC.
+        signer: The authority.
+        period: From this list to the next.
+        number: Grows with each list.
+    """
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(signer.name)
+        .last_update(period.not_before)
+        .next_update(period.not_after)
+        .add_extension(authority, critical=False)
+        .add_extension(x509.CRLNumber(number), critical=False)
+    )
+    for serial, revoked_at in revoked.items():
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(revoked_at)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(signer.key, x509_signing.signature_hash(signer.algorithm)).public_bytes(Encoding.DER)
 
 
 def _put(lists: dict[str, Any], key: str, body: bytes) -> None:

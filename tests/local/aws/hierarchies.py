@@ -59,10 +59,19 @@ def root(
     return arn
 
 
-def subordinate(pca: Any, parent: str, name: str = "Color Issuing", algorithms: Algorithms = P256) -> str:
+def subordinate(
+    pca: Any,
+    parent: str,
+    name: str = "Color Issuing",
+    algorithms: Algorithms = P256,
+    mode: str = "GENERAL_PURPOSE",
+) -> str:
     """An active CA below ``parent`` that may sign end entities only; returns its ARN."""
-    arn = new_authority(pca, name, "SUBORDINATE", algorithms)
-    template = "SubordinateCACertificate_PathLen0"
+    return activate(pca, new_authority(pca, name, "SUBORDINATE", algorithms, mode), parent)
+
+
+def activate(pca: Any, arn: str, parent: str, template: str = "SubordinateCACertificate_PathLen0") -> str:
+    """Give a CA that waits its certificate from ``parent``; returns its ARN."""
     certificate, chain = issue(pca, parent, request_of(pca, arn), template, {"Type": "YEARS", "Value": 5})
     pca.import_certificate_authority_certificate(
         CertificateAuthorityArn=arn, Certificate=certificate.encode(), CertificateChain=chain.encode()
@@ -102,14 +111,12 @@ def issue(
 ) -> tuple[str, str]:
     """Issue by a template's short name, with ``more`` of the request; returns the certificate and its chain, PEM."""
     signing = pca.describe_certificate_authority(CertificateAuthorityArn=arn)["CertificateAuthority"]
-    issued = pca.issue_certificate(
-        CertificateAuthorityArn=arn,
-        Csr=request,
-        SigningAlgorithm=signing["CertificateAuthorityConfiguration"]["SigningAlgorithm"],
-        TemplateArn=TEMPLATE.format(template),
-        Validity=validity or {"Type": "DAYS", "Value": 30},
-        **more,
-    )
+    usual = {
+        "SigningAlgorithm": signing["CertificateAuthorityConfiguration"]["SigningAlgorithm"],
+        "TemplateArn": TEMPLATE.format(template),
+        "Validity": validity or {"Type": "DAYS", "Value": 30 if signing["UsageMode"] == "GENERAL_PURPOSE" else 1},
+    }
+    issued = pca.issue_certificate(CertificateAuthorityArn=arn, Csr=request, **usual | more)
     got = pca.get_certificate(CertificateAuthorityArn=arn, CertificateArn=issued["CertificateArn"])
     return got["Certificate"], got.get("CertificateChain", "")
 

@@ -85,7 +85,7 @@ def test_templates_set_constraints_and_usages(pca: Any, request_pem: bytes) -> N
     ca = parsed(pca.get_certificate_authority_certificate(CertificateAuthorityArn=issuing)["Certificate"])
 
     constraints = leaf.extensions.get_extension_for_class(x509.BasicConstraints)
-    assert (constraints.critical, constraints.value.ca) == (True, False)
+    assert (constraints.critical, constraints.value.ca) == (False, False)
     usage = leaf.extensions.get_extension_for_class(x509.KeyUsage)
     assert (usage.critical, usage.value.digital_signature, usage.value.key_encipherment) == (True, True, True)
     both = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
