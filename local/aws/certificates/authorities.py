@@ -23,6 +23,10 @@ class Authorities:
     def __init__(self) -> None:
         self._authorities: dict[str, CertificateAuthority] = {}
 
+    def all(self) -> list[CertificateAuthority]:
+        """The authorities of every region, in the order they were made."""
+        return list(self._authorities.values())
+
     def in_region(self) -> list[CertificateAuthority]:
         """The authorities of the region in force, in the order they were made."""
         scope = f":acm-pca:{responses.get_region()}:"

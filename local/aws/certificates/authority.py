@@ -21,11 +21,29 @@ SHORT_LIVED_LIMIT = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Issued:
-    """A certificate that an authority gave out, with its issuers: the issuing CA first, the root last."""
+    """
+    A certificate that an authority gave out.
+
+    Args:
+        chain: PEM of its issuers: the issuing CA first, the root last.
+        template: What was filled in.
+        requested_by: The service that asked on a customer's behalf: ``acm.amazonaws.com``; empty for the customer.
+    """
 
     arn: str
     certificate: x509.Certificate
     chain: str
+    template: Template
+    requested_by: str
+
+
+@dataclass(frozen=True)
+class Token:
+    """An idempotency token: when it was first used, the request that came with it, and the ARN that answered."""
+
+    used_at: datetime
+    request: Mapping[str, Any]
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -41,6 +59,7 @@ class Terms:
         not_before: Set by the caller (``ValidityNotBefore``); overrides the back-dating.
         algorithm: Signing algorithm, or None for the authority's own.
         api_passthrough: ``ApiPassthrough``, which some templates take.
+        requested_by: As in :class:`Issued`.
     """
 
     template: Template
@@ -50,6 +69,7 @@ class Terms:
     not_before: datetime | None = None
     algorithm: str | None = None
     api_passthrough: Mapping[str, Any] = field(default_factory=dict)
+    requested_by: str = ""
 
 
 @dataclass
@@ -62,6 +82,7 @@ class CertificateAuthority:
         kind: ``ROOT`` or ``SUBORDINATE``.
         usage_mode: ``GENERAL_PURPOSE`` or ``SHORT_LIVED_CERTIFICATE``.
         configuration: Key algorithm, signing algorithm and subject, as given.
+        repeated: How many requests got a certificate that had been issued for an earlier one with the same token.
     """
 
     arn: str
@@ -80,10 +101,11 @@ class CertificateAuthority:
     certificate: x509.Certificate | None = None
     chain: str = ""
     issued: dict[str, Issued] = field(default_factory=dict)
-    tokens: dict[str, tuple[datetime, str]] = field(default_factory=dict)
+    tokens: dict[str, Token] = field(default_factory=dict)
     permissions: dict[str, dict[str, Any]] = field(default_factory=dict)
     revoked: dict[int, datetime] = field(default_factory=dict)
     list_number: int = 0
+    repeated: int = 0
     policy: str | None = None
 
     @property
@@ -151,7 +173,8 @@ class CertificateAuthority:
             name = passed.subject or name
         certificate = x509_signing.issue(request, template, Signer(name, self.key, algorithm), period, passed)
         arn = f"{self.arn}/certificate/{certificate.serial_number:032x}"
-        issued = Issued(arn, certificate, "" if template.self_signed else self.complete_chain)
+        chain = "" if template.self_signed else self.complete_chain
+        issued = Issued(arn, certificate, chain, template, terms.requested_by)
         self.issued[arn] = issued
         return issued
 

@@ -2,44 +2,103 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
 from local.aws.certificates import x509_signing
-from local.aws.certificates.authority import CertificateAuthority, Issued, Terms
+from local.aws.certificates.authority import CertificateAuthority, Issued, Terms, Token
 from local.aws.certificates.x509_signing import Template
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local.aws.certificates.authorities import Authorities
     from local.aws.config import CertificateTimes
 
-_TOKEN_LIFETIME = timedelta(minutes=5)
 # API reference, "IssueCertificate": the length constraints of Csr and IdempotencyToken.
 _LONGEST = {"Csr": 32_768, "IdempotencyToken": 36}
 
 
 def issue(ca: CertificateAuthority, request: dict[str, Any], times: CertificateTimes) -> Issued:
     """
-    IssueCertificate.
+    IssueCertificate. A token that was used not long ago gives the certificate of then, if the request is the same.
 
     Args:
         request: Its fields, the PEM of the signing request under ``Csr`` decoded.
-        times: How certificates are dated.
+        times: How certificates are dated, and how long a token is remembered.
 
     Raises:
-        ServiceError: For every reason not to issue.
+        ServiceError: For every reason not to issue; for one token with other parameters too.
     """
     for name, longest in _LONGEST.items():
         _require_length(name, request.get(name), longest)
     token, now = request.get("IdempotencyToken"), datetime.now(UTC)
-    if token in ca.tokens and now - ca.tokens[token][0] < _TOKEN_LIFETIME:
-        return ca.issued[ca.tokens[token][1]]
+    parameters = {"TemplateArn": x509_signing.DEFAULT_TEMPLATE, **request}
+    known = ca.tokens.get(token or "")
+    if known is not None and now - known.used_at < timedelta(seconds=times.token_s):
+        if known.request != parameters:
+            changed = sorted(
+                name for name in {*known.request, *parameters} if _differs(name, known.request, parameters)
+            )
+            raise ServiceError(
+                "InvalidArgsException",
+                f"the idempotency token {token} was used at {known.used_at:%FT%TZ} with other parameters: {changed}",
+            )
+        ca.repeated += 1
+        return ca.issued[known.answer]
     issued = ca.issue(_signing_request(request["Csr"]), _terms(request, times))
     if token:
-        ca.tokens[token] = (now, issued.arn)
+        ca.tokens[token] = Token(now, parameters, issued.arn)
     return issued
+
+
+def age_tokens(authorities: Authorities, request: Mapping[str, Any]) -> dict[str, int]:
+    """
+    Let time pass for idempotency tokens alone, so that a test need not wait until they are forgotten.
+
+    Args:
+        request: ``older_by_s``: seconds.
+
+    Returns:
+        How many there are, under ``tokens``.
+    """
+    passed, aged = timedelta(seconds=float(request["older_by_s"])), 0
+    for ca in authorities.all():
+        ca.tokens = {name: replace(token, used_at=token.used_at - passed) for name, token in ca.tokens.items()}
+        aged += len(ca.tokens)
+    return {"tokens": aged}
+
+
+def counts(authorities: Authorities) -> dict[str, dict[str, int]]:
+    """
+    What each CA has issued, by its ARN.
+
+    Returns:
+        ``issued``: certificates of end entities that IssueCertificate's callers pay for, each once; ``for_acm``: those
+        that ACM asked for; ``authorities``: certificates of CAs; ``repeated``: answers with one issued before;
+        ``revoked``.
+    """
+    return {ca.arn: _counts(ca) for ca in authorities.all()}
+
+
+def _counts(ca: CertificateAuthority) -> dict[str, int]:
+    leaves = [issued for issued in ca.issued.values() if not issued.template.for_authority]
+    for_acm = sum(bool(leaf.requested_by) for leaf in leaves)
+    return {
+        "issued": len(leaves) - for_acm,
+        "for_acm": for_acm,
+        "authorities": len(ca.issued) - len(leaves),
+        "repeated": ca.repeated,
+        "revoked": len(ca.revoked),
+    }
+
+
+def _differs(name: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return bool(one.get(name) != other.get(name))
 
 
 def _require_length(name: str, value: str | None, longest: int) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ministack import app as gateway
 from ministack.core import router
 
-from local.aws import hooks, json_service
+from local.aws import control, hooks, json_service
 from local.aws.certificates import authorities, issuance, revocation_lists
 from local.aws.certificates.x509_signing import pem
 from local.aws.json_service import ServiceError
@@ -49,6 +49,8 @@ def install(of_accounts: PerAccount[Authorities], find: Find, times: Certificate
     operations["IssueCertificate"] = functools.partial(_issue, find, times)
     handler = json_service.handler(operations, off_loop=frozenset({"CreateCertificateAuthority"}))
     hooks.require(gateway, "SERVICE_HANDLERS")["acm-pca"] = handler
+    control.route("/_local/acm-pca/issued", lambda _: issuance.counts(of_accounts.current))
+    control.route("/_local/acm-pca/tokens", lambda request: issuance.age_tokens(of_accounts.current, request))
 
 
 def _on_authority(

@@ -245,15 +245,6 @@ def test_a_short_lived_ca_gives_seven_days_at_most(pca: Any, request_pem: bytes)
     assert code_of(error) == "ValidationException"
 
 
-def test_the_same_token_issues_once(pca: Any, request_pem: bytes) -> None:
-    """An idempotency token returns the first certificate again."""
-    arn = root(pca)
-
-    first, again, other = (issue(pca, arn, request_pem, IdempotencyToken=token)[0] for token in ("one", "one", "two"))
-
-    assert first == again != other
-
-
 def test_revocation_tags_and_lists_are_kept(pca: Any, request_pem: bytes) -> None:
     """The remaining operations answer in shape and remember."""
     arn = root(pca)

@@ -1,0 +1,105 @@
+"""One token, one certificate: what IssueCertificate's callers pay for, and how a test counts it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.aws.config import CertificateTimes
+from tests.local.aws.hierarchies import end_entity_request, issue, permit_acm, root
+from tests.local.aws.refusals import ClientError, code_of
+from tests.local.aws.shapes import checked_client
+
+if TYPE_CHECKING:
+    from local.running_aws import LocalAws
+
+TIMES = CertificateTimes(token_s=1200)
+NEW = {"Type": "ABSOLUTE", "Value": int(datetime.now(UTC).timestamp())}
+TOKEN = "one"
+
+
+@pytest.fixture
+def pca(fresh_aws: LocalAws) -> Any:
+    """Private CA, with every answer held against botocore's shapes."""
+    return checked_client(fresh_aws, "acm-pca")
+
+
+def counts(aws: LocalAws, arn: str) -> dict[str, int]:
+    """What a CA has issued."""
+    found: dict[str, int] = aws.control("GET", "/_local/acm-pca/issued")[arn]
+    return found
+
+
+def test_a_token_gives_the_same_certificate_until_it_is_forgotten(fresh_aws: LocalAws, pca: Any) -> None:
+    """However often it is asked; it counts from its first use."""
+    arn, csr = root(pca), end_entity_request("teller.color.local", "spiffe://color/teller")
+    seen = []
+
+    for older_by_s in (0, 500, 500, 500):
+        fresh_aws.control("PUT", "/_local/acm-pca/tokens", {"older_by_s": older_by_s})
+        seen.append(issue(pca, arn, csr, IdempotencyToken=TOKEN)[0])
+
+    assert seen[0] == seen[1] == seen[2] != seen[3]
+    expected = {"issued": 2, "for_acm": 0, "authorities": 1, "repeated": 2, "revoked": 0}
+    assert counts(fresh_aws, arn) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"Csr": end_entity_request("teller.color.local", "spiffe://color/teller")},
+        {"Validity": {"Type": "DAYS", "Value": 2}},
+        {"ValidityNotBefore": NEW},
+        {"TemplateArn": "arn:aws:acm-pca:::template/EndEntityClientAuthCertificate/V1"},
+        {"SigningAlgorithm": "SHA384WITHECDSA"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_token_with_other_parameters_is_refused_and_costs_nothing(
+    fresh_aws: LocalAws, pca: Any, change: dict[str, Any]
+) -> None:
+    """The refusal names what changed; the certificate of before is still there for who asks as before."""
+    arn, csr = root(pca), end_entity_request("teller.color.local", "spiffe://color/teller")
+    call = {
+        "CertificateAuthorityArn": arn,
+        "Csr": csr,
+        "SigningAlgorithm": "SHA256WITHECDSA",
+        "Validity": {"Type": "DAYS", "Value": 1},
+        "IdempotencyToken": TOKEN,
+    }
+    first = pca.issue_certificate(**call)
+
+    with pytest.raises(ClientError, match=next(iter(change))) as error:
+        pca.issue_certificate(**call | change)
+
+    assert code_of(error) == "InvalidArgsException"
+    spelt_out = {"TemplateArn": "arn:aws:acm-pca:::template/EndEntityCertificate/V1"}
+    assert pca.issue_certificate(**call | spelt_out)["CertificateArn"] == first["CertificateArn"]
+    assert counts(fresh_aws, arn)["issued"] == 1
+
+
+def test_a_token_means_nothing_to_another_ca_and_what_is_refused_uses_none(fresh_aws: LocalAws, pca: Any) -> None:
+    """A request that the CA refused may be put right under its token."""
+    one, other = root(pca, years=1), root(pca)
+    csr = end_entity_request("teller.color.local", "spiffe://color/teller")
+
+    with pytest.raises(ClientError):
+        issue(pca, one, csr, validity={"Type": "YEARS", "Value": 2}, IdempotencyToken=TOKEN)
+    leaves = {issue(pca, arn, csr, IdempotencyToken=TOKEN)[0] for arn in (one, other)}
+
+    assert len(leaves) == 2
+    assert [counts(fresh_aws, arn)["issued"] for arn in (one, other)] == [1, 1]
+
+
+def test_what_acm_asks_for_is_counted_by_itself(fresh_aws: LocalAws, pca: Any) -> None:
+    """It is paid for when it is exported."""
+    arn = root(pca)
+    permit_acm(pca, arn)
+
+    fresh_aws.client("acm").request_certificate(
+        DomainName="teller.color.local", CertificateAuthorityArn=arn, KeyAlgorithm="EC_prime256v1"
+    )
+
+    assert counts(fresh_aws, arn) == {"issued": 0, "for_acm": 1, "authorities": 1, "repeated": 0, "revoked": 0}
