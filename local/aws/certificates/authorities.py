@@ -11,6 +11,7 @@ from ministack.core import responses
 
 from local.aws.certificates import revocation_lists, x509_signing
 from local.aws.certificates.authority import CertificateAuthority
+from local.aws.certificates.progress import Progress
 from local.aws.json_service import ServiceError
 
 _ARN = re.compile(r"arn:aws[\w-]*:acm-pca:[\w-]+:\d{12}:certificate-authority/[\w-]+(/certificate/[0-9a-f]+)?")
@@ -18,9 +19,15 @@ _PERMITTED_ACTIONS = {"IssueCertificate", "GetCertificate", "ListPermissions"}
 
 
 class Authorities:
-    """The certificate authorities of one account."""
+    """
+    The certificate authorities of one account.
+
+    Attributes:
+        progress: What they are making.
+    """
 
     def __init__(self) -> None:
+        self.progress = Progress()
         self._authorities: dict[str, CertificateAuthority] = {}
 
     def all(self) -> list[CertificateAuthority]:
@@ -69,6 +76,7 @@ class Authorities:
             configuration=configuration,
             key=key,
             request=x509_signing.signing_request(subject, key, signing),
+            progress=self.progress,
             revocation=request.get("RevocationConfiguration") or {},
             key_storage=request.get("KeyStorageSecurityStandard") or "FIPS_140_2_LEVEL_3_OR_HIGHER",
             tags=tag_map(request.get("Tags")),

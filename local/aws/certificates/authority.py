@@ -16,6 +16,8 @@ from local.aws.json_service import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from local.aws.certificates.progress import Progress
+
 SHORT_LIVED_LIMIT = timedelta(days=7)
 
 
@@ -82,6 +84,7 @@ class CertificateAuthority:
         kind: ``ROOT`` or ``SUBORDINATE``.
         usage_mode: ``GENERAL_PURPOSE`` or ``SHORT_LIVED_CERTIFICATE``.
         configuration: Key algorithm, signing algorithm and subject, as given.
+        progress: What its account's CAs are making.
         repeated: How many requests got a certificate that had been issued for an earlier one with the same token.
     """
 
@@ -91,6 +94,7 @@ class CertificateAuthority:
     configuration: dict[str, Any]
     key: PrivateKey
     request: x509.CertificateSigningRequest
+    progress: Progress
     revocation: dict[str, Any] = field(default_factory=dict)
     key_storage: str = "FIPS_140_2_LEVEL_3_OR_HIGHER"
     tags: dict[str, str] = field(default_factory=dict)

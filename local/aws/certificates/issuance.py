@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
+from local.aws import messages
 from local.aws.certificates import x509_signing
 from local.aws.certificates.authority import CertificateAuthority, Issued, Terms, Token
 from local.aws.certificates.x509_signing import Template
@@ -25,11 +27,13 @@ _LONGEST = {"Csr": 32_768, "IdempotencyToken": 36}
 
 def issue(ca: CertificateAuthority, request: dict[str, Any], times: CertificateTimes) -> Issued:
     """
-    IssueCertificate. A token that was used not long ago gives the certificate of then, if the request is the same.
+    IssueCertificate; GetCertificate gives the certificate when ``ca.progress`` has it.
+
+    A token that was used not long ago gives the certificate of then, if the request is the same.
 
     Args:
         request: Its fields, the PEM of the signing request under ``Csr`` decoded.
-        times: How certificates are dated, and how long a token is remembered.
+        times: How certificates are dated, and how long tokens and issuing last.
 
     Raises:
         ServiceError: For every reason not to issue; for one token with other parameters too.
@@ -53,7 +57,13 @@ def issue(ca: CertificateAuthority, request: dict[str, Any], times: CertificateT
     issued = ca.issue(_signing_request(request["Csr"]), _terms(request, times))
     if token:
         ca.tokens[token] = Token(now, parameters, issued.arn)
+    ca.progress.begin(issued.arn, times.issuing_takes_s, functools.partial(_tell, ca.arn, issued.arn))
     return issued
+
+
+def _tell(*arns: str) -> None:
+    """Private CA guide, "Monitoring with EventBridge": the CA, then the certificate."""
+    messages.emit("aws.acm-pca", "ACM Private CA Certificate Issuance", list(arns), {"result": "success"})
 
 
 def age_tokens(authorities: Authorities, request: Mapping[str, Any]) -> dict[str, int]:

@@ -50,6 +50,7 @@ def install(of_accounts: PerAccount[Authorities], find: Find, times: Certificate
     handler = json_service.handler(operations, off_loop=frozenset({"CreateCertificateAuthority"}))
     hooks.require(gateway, "SERVICE_HANDLERS")["acm-pca"] = handler
     control.route("/_local/acm-pca/issued", lambda _: issuance.counts(of_accounts.current))
+    control.route("/_local/acm-pca/issuing", functools.partial(_hold, of_accounts))
     control.route("/_local/acm-pca/tokens", lambda request: issuance.age_tokens(of_accounts.current, request))
 
 
@@ -75,6 +76,10 @@ def _issue(find: Find, times: CertificateTimes, request: Request) -> Answer:
     return {"CertificateArn": issuance.issue(ca, decoded, times).arn}
 
 
+def _hold(of_accounts: PerAccount[Authorities], request: Request) -> Answer:
+    return of_accounts.current.progress.hold(request)
+
+
 def _describe(ca: CertificateAuthority, _request: Request) -> Answer:
     return {"CertificateAuthority": authorities.describe(ca)}
 
@@ -83,6 +88,8 @@ def _get_certificate(ca: CertificateAuthority, request: Request) -> Answer:
     issued = ca.issued.get(request["CertificateArn"])
     if issued is None:
         raise ServiceError("ResourceNotFoundException", f"Could not find certificate {request['CertificateArn']}")
+    if ca.progress.is_pending(issued.arn):
+        raise ServiceError("RequestInProgressException", f"the certificate {issued.arn} is not yet issued")
     return _with_chain(pem(issued.certificate), issued.chain)
 
 

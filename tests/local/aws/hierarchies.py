@@ -117,8 +117,17 @@ def issue(
         "Validity": validity or {"Type": "DAYS", "Value": 30 if signing["UsageMode"] == "GENERAL_PURPOSE" else 1},
     }
     issued = pca.issue_certificate(CertificateAuthorityArn=arn, Csr=request, **usual | more)
-    got = pca.get_certificate(CertificateAuthorityArn=arn, CertificateArn=issued["CertificateArn"])
+    got = eventually(lambda: _issued(pca, arn, issued["CertificateArn"]), f"the certificate from {arn}")
     return got["Certificate"], got.get("CertificateChain", "")
+
+
+def _issued(pca: Any, arn: str, certificate_arn: str) -> dict[str, Any]:
+    """GetCertificate's answer; empty while the certificate is being made."""
+    try:
+        got: dict[str, Any] = pca.get_certificate(CertificateAuthorityArn=arn, CertificateArn=certificate_arn)
+    except pca.exceptions.RequestInProgressException:
+        return {}
+    return got
 
 
 def permit_acm(pca: Any, arn: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,11 @@ from local.aws.config import CertificateTimes
 from tests.local.aws.hierarchies import end_entity_request, issue, permit_acm, root
 from tests.local.aws.refusals import ClientError, code_of
 from tests.local.aws.shapes import checked_client
+from tests.local.aws.triggers import new_queue
 
 if TYPE_CHECKING:
     from local.running_aws import LocalAws
+    from tests.local.aws.triggers import Queue
 
 TIMES = CertificateTimes(token_s=1200)
 NEW = {"Type": "ABSOLUTE", "Value": int(datetime.now(UTC).timestamp())}
@@ -103,3 +106,39 @@ def test_what_acm_asks_for_is_counted_by_itself(fresh_aws: LocalAws, pca: Any) -
     )
 
     assert counts(fresh_aws, arn) == {"issued": 0, "for_acm": 1, "authorities": 1, "repeated": 0, "revoked": 0}
+
+
+def test_a_certificate_is_in_progress_until_it_is_made(fresh_aws: LocalAws, pca: Any) -> None:
+    """It has its ARN and counts at once; the waiter of botocore gets it, and an event tells of it."""
+    arn, csr = root(pca), end_entity_request("teller.color.local", "spiffe://color/teller")
+    heard = queue_of(fresh_aws, "ACM Private CA Certificate Issuance")
+    fresh_aws.control("PUT", "/_local/acm-pca/issuing", {"held": True})
+
+    answer = pca.issue_certificate(
+        CertificateAuthorityArn=arn,
+        Csr=csr,
+        SigningAlgorithm="SHA256WITHECDSA",
+        Validity={"Type": "DAYS", "Value": 1},
+    )
+    names = {"CertificateAuthorityArn": arn, **answer}
+    with pytest.raises(ClientError) as error:
+        pca.get_certificate(**names)
+    held = fresh_aws.control("GET", "/_local/acm-pca/issuing")
+    counted = counts(fresh_aws, arn)["issued"]
+    fresh_aws.control("PUT", "/_local/acm-pca/issuing", {"held": False})
+    pca.get_waiter("certificate_issued").wait(**names)
+
+    assert (code_of(error), counted) == ("RequestInProgressException", 1)
+    assert held == {"held": True, "pending": [answer["CertificateArn"]]}
+    (event,) = heard.take(1)
+    body = json.loads(event["Body"])
+    assert (body["source"], body["resources"]) == ("aws.acm-pca", [arn, answer["CertificateArn"]])
+    assert body["detail"] == {"result": "success"}
+
+
+def queue_of(aws: LocalAws, detail_type: str) -> Queue:
+    """A queue that gets the events of a kind."""
+    heard, events = new_queue(aws, "heard"), aws.client("events")
+    events.put_rule(Name="heard", EventPattern=json.dumps({"detail-type": [detail_type]}))
+    events.put_targets(Rule="heard", Targets=[{"Id": "queue", "Arn": heard.arn}])
+    return heard

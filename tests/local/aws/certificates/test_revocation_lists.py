@@ -206,7 +206,7 @@ def test_without_the_buckets_policy_no_list_is_written_and_only_an_event_tells(f
     """The revocation itself succeeds; the list that peers read stays the old one."""
     heard = new_queue(fresh_aws, "heard")
     events = fresh_aws.client("events")
-    events.put_rule(Name="lists", EventPattern=json.dumps({"source": ["aws.acm-pca"]}))
+    events.put_rule(Name="lists", EventPattern=json.dumps({"detail-type": ["ACM Private CA CRL Generation"]}))
     events.put_targets(Rule="lists", Targets=[{"Id": "queue", "Arn": heard.arn}])
     _revoked(fresh_aws, ca)
     fresh_aws.client("s3").delete_bucket_policy(Bucket=BUCKET)
