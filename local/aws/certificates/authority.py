@@ -108,6 +108,7 @@ class CertificateAuthority:
     tokens: dict[str, Token] = field(default_factory=dict)
     permissions: dict[str, dict[str, Any]] = field(default_factory=dict)
     revoked: dict[int, datetime] = field(default_factory=dict)
+    revocation_reasons: dict[int, str] = field(default_factory=dict)
     list_number: int = 0
     repeated: int = 0
     policy: str | None = None

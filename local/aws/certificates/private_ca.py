@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ministack import app as gateway
 from ministack.core import router
 
-from local.aws import control, hooks, json_service
+from local.aws import control, hooks, json_service, messages
 from local.aws.certificates import authorities, issuance, revocation_lists
 from local.aws.certificates.x509_signing import pem
 from local.aws.json_service import ServiceError
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     from local.aws.per_account import PerAccount
 
     Find = Callable[[str], CertificateAuthority]
+
+# API reference, "RevokeCertificate".
+_REASONS = {
+    "UNSPECIFIED",
+    "KEY_COMPROMISE",
+    "CERTIFICATE_AUTHORITY_COMPROMISE",
+    "AFFILIATION_CHANGED",
+    "SUPERSEDED",
+    "CESSATION_OF_OPERATION",
+    "PRIVILEGE_WITHDRAWN",
+    "A_A_COMPROMISE",
+}
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -132,15 +144,28 @@ def _restore(ca: CertificateAuthority, _request: Request) -> None:
 
 
 def _revoke(ca: CertificateAuthority, request: Request) -> None:
+    """RevokeCertificate, which a disabled CA does too (Private CA guide, "Delete your private CA")."""
+    if ca.state not in {"ACTIVE", "DISABLED"}:
+        raise ServiceError("InvalidStateException", f"{ca.arn} is {ca.status}: it revokes nothing")
+    reason = request["RevocationReason"]
+    if reason not in _REASONS:
+        raise ServiceError("InvalidRequestException", f"{reason!r} is none of {sorted(_REASONS)}")
     try:
         serial = int(request["CertificateSerial"].replace(":", ""), 16)
     except ValueError as error:
         raise ServiceError("InvalidRequestException", f"not a hexadecimal serial number: {error}") from error
-    if all(issued.certificate.serial_number != serial for issued in ca.issued.values()):
+    issued = next((each for each in ca.issued.values() if each.certificate.serial_number == serial), None)
+    if issued is None:
         raise ServiceError("ResourceNotFoundException", f"{ca.arn} issued no certificate {serial:x}")
+    if issued.template.self_signed:
+        raise ServiceError("InvalidRequestException", f"{serial:x} is the self-signed certificate of the root {ca.arn}")
+    if ca.progress.is_pending(issued.arn):
+        raise ServiceError("RequestInProgressException", f"the certificate {issued.arn} is not yet issued")
     if serial in ca.revoked:
         raise ServiceError("RequestAlreadyProcessedException", f"certificate {serial:x} is already revoked")
     ca.revoked[serial] = datetime.now(UTC)
+    ca.revocation_reasons[serial] = reason
+    messages.emit("aws.acm-pca", "ACM Private CA Certificate Revocation", [ca.arn, issued.arn], {"result": "success"})
     revocation_lists.write(ca)
 
 

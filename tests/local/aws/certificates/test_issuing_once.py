@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.aws.config import CertificateTimes
-from tests.local.aws.hierarchies import end_entity_request, issue, permit_acm, root
+from tests.local.aws.hierarchies import end_entity_request, issue, new_authority, parsed, permit_acm, root
 from tests.local.aws.refusals import ClientError, code_of
 from tests.local.aws.shapes import checked_client
 from tests.local.aws.triggers import new_queue
@@ -134,6 +135,79 @@ def test_a_certificate_is_in_progress_until_it_is_made(fresh_aws: LocalAws, pca:
     body = json.loads(event["Body"])
     assert (body["source"], body["resources"]) == ("aws.acm-pca", [arn, answer["CertificateArn"]])
     assert body["detail"] == {"result": "success"}
+
+
+def test_what_the_quota_refuses_is_not_issued_and_uses_no_token(fresh_aws: LocalAws, pca: Any) -> None:
+    """25 a second for each account and region, here one; the request may come again as it was."""
+    arn, csr = root(pca), end_entity_request("teller.color.local", "spiffe://color/teller")
+    rates = {"acm-pca:IssueCertificate": {"rate": 0.01, "burst": 1}}
+    fresh_aws.control("PUT", "/_local/quotas", {"on": True, "rates": rates})
+
+    issue(pca, arn, csr)
+    with pytest.raises(ClientError) as error:
+        issue(pca, arn, csr, IdempotencyToken=TOKEN)
+    refused = counts(fresh_aws, arn)
+    fresh_aws.control("PUT", "/_local/quotas", {"on": False})
+    issue(pca, arn, csr, IdempotencyToken=TOKEN)
+
+    assert code_of(error) == "ThrottlingException"
+    assert (refused["issued"], refused["repeated"]) == (1, 0)
+    assert counts(fresh_aws, arn)["issued"] == 2
+
+
+def test_a_revocation_is_told_once_and_counted(fresh_aws: LocalAws, pca: Any) -> None:
+    """By an event that names the CA and the certificate; a second revocation is refused, and no event comes."""
+    arn, csr = root(pca), end_entity_request("teller.color.local", "spiffe://color/teller")
+    heard = queue_of(fresh_aws, "ACM Private CA Certificate Revocation")
+    serials = [f"{parsed(issue(pca, arn, csr)[0]).serial_number:032x}" for _ in range(2)]
+
+    pca.update_certificate_authority(CertificateAuthorityArn=arn, Status="DISABLED")
+    for serial in (serials[0], serials[0], serials[1]):
+        with contextlib.suppress(pca.exceptions.RequestAlreadyProcessedException):
+            pca.revoke_certificate(
+                CertificateAuthorityArn=arn, CertificateSerial=serial, RevocationReason="KEY_COMPROMISE"
+            )
+
+    events = [json.loads(message["Body"]) for message in heard.take(2)]
+    assert sorted(event["resources"] for event in events) == sorted(
+        [arn, f"{arn}/certificate/{serial}"] for serial in serials
+    )
+    assert heard.messages() == []
+    assert counts(fresh_aws, arn)["revoked"] == 2
+
+
+def test_what_cannot_be_revoked_is_refused(fresh_aws: LocalAws, pca: Any) -> None:
+    """A root's own certificate, one that is not made yet, one of another CA, and without a reason that AWS knows."""
+    arn, other = root(pca), root(pca)
+    csr = end_entity_request("teller.color.local", "spiffe://color/teller")
+    own = parsed(pca.get_certificate_authority_certificate(CertificateAuthorityArn=arn)["Certificate"])
+    leaf = parsed(issue(pca, arn, csr)[0])
+    fresh_aws.control("PUT", "/_local/acm-pca/issuing", {"held": True})
+    pending = pca.issue_certificate(
+        CertificateAuthorityArn=arn, Csr=csr, SigningAlgorithm="SHA256WITHECDSA", Validity={"Type": "DAYS", "Value": 1}
+    )["CertificateArn"]
+    codes = []
+
+    for authority, serial, reason in (
+        (arn, f"{own.serial_number:x}", "KEY_COMPROMISE"),
+        (arn, pending.rpartition("/")[2], "KEY_COMPROMISE"),
+        (other, f"{leaf.serial_number:x}", "KEY_COMPROMISE"),
+        (arn, "no number", "KEY_COMPROMISE"),
+        (arn, f"{leaf.serial_number:x}", "CERTIFICATE_HOLD"),
+        (new_authority(pca, "Waiting"), f"{leaf.serial_number:x}", "KEY_COMPROMISE"),
+    ):
+        with pytest.raises(ClientError) as error:
+            pca.revoke_certificate(CertificateAuthorityArn=authority, CertificateSerial=serial, RevocationReason=reason)
+        codes.append(code_of(error))
+
+    assert codes == [
+        "InvalidRequestException",
+        "RequestInProgressException",
+        "ResourceNotFoundException",
+        "InvalidRequestException",
+        "InvalidRequestException",
+        "InvalidStateException",
+    ]
 
 
 def queue_of(aws: LocalAws, detail_type: str) -> Queue:
