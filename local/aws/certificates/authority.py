@@ -37,6 +37,7 @@ class Issued:
     chain: str
     template: Template
     requested_by: str
+    issued_at: datetime
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ class CertificateAuthority:
     tokens: dict[str, Token] = field(default_factory=dict)
     permissions: dict[str, dict[str, Any]] = field(default_factory=dict)
     revoked: dict[int, datetime] = field(default_factory=dict)
+    audit_reports: dict[str, dict[str, Any]] = field(default_factory=dict)
     revocation_reasons: dict[int, str] = field(default_factory=dict)
     list_number: int = 0
     repeated: int = 0
@@ -179,7 +181,7 @@ class CertificateAuthority:
         certificate = x509_signing.issue(request, template, Signer(name, self.key, algorithm), period, passed)
         arn = f"{self.arn}/certificate/{certificate.serial_number:032x}"
         chain = "" if template.self_signed else self.complete_chain
-        issued = Issued(arn, certificate, chain, template, terms.requested_by)
+        issued = Issued(arn, certificate, chain, template, terms.requested_by, terms.issued_at)
         self.issued[arn] = issued
         return issued
 

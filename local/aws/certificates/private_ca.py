@@ -12,7 +12,7 @@ from ministack import app as gateway
 from ministack.core import router
 
 from local.aws import control, hooks, json_service, messages
-from local.aws.certificates import authorities, issuance, revocation_lists
+from local.aws.certificates import audit_reports, authorities, issuance, revocation_lists
 from local.aws.certificates.x509_signing import pem
 from local.aws.json_service import ServiceError
 
@@ -221,6 +221,8 @@ _ON_ONE: dict[str, Callable[[CertificateAuthority, Request], Answer | None]] = {
     "RestoreCertificateAuthority": _restore,
     "GetCertificate": _get_certificate,
     "RevokeCertificate": _revoke,
+    "CreateCertificateAuthorityAuditReport": audit_reports.create,
+    "DescribeCertificateAuthorityAuditReport": audit_reports.describe,
     "CreatePermission": authorities.permit,
     "DeletePermission": authorities.forbid,
     "ListPermissions": _list_permissions,

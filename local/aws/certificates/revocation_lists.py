@@ -35,6 +35,21 @@ _GENERATION = "ACM Private CA CRL Generation"
 _OK = 200
 
 
+def require_bucket(name: str) -> None:
+    """
+    Make sure that a bucket lets Private CA write.
+
+    Raises:
+        ServiceError: If it is missing, or its policy does not name the service and all four actions.
+    """
+    if hooks.require(s3, "_ensure_bucket")(name) is None:
+        raise ServiceError("InvalidArgsException", f"The bucket {name} does not exist or cannot be reached")
+    policy = hooks.require(s3, "_bucket_policies").get(name) or "{}"
+    allowed = {action for statement in _statements(policy) for action in _allowed(statement)}
+    if missing := _NEEDED - allowed:
+        raise ServiceError("InvalidArgsException", f"the policy of {name} does not let {_WRITER} {sorted(missing)}")
+
+
 def require_writable(revocation: dict[str, Any]) -> None:
     """
     Make sure that lists can be written as a ``RevocationConfiguration`` says, by writing an object that stays there.
@@ -46,19 +61,14 @@ def require_writable(revocation: dict[str, Any]) -> None:
     lists = _enabled(revocation)
     if lists is not None:
         _require_permission(lists)
-        _put(lists, _TEST_OBJECT, b"")
+        put(lists["S3BucketName"], _TEST_OBJECT, b"")
 
 
 def _require_permission(lists: dict[str, Any]) -> None:
     name = str(lists.get("S3BucketName"))
-    if hooks.require(s3, "_ensure_bucket")(name) is None:
-        raise ServiceError("InvalidArgsException", f"The bucket {name} does not exist or cannot be reached")
+    require_bucket(name)
     if lists.get("S3ObjectAcl") != _OWNER and s3._get_public_access_block(name)[0] == _OK:
         raise ServiceError("InvalidArgsException", f"{name} blocks public access: set S3ObjectAcl to {_OWNER}")
-    policy = hooks.require(s3, "_bucket_policies").get(name) or "{}"
-    allowed = {action for statement in _statements(policy) for action in _allowed(statement)}
-    if missing := _NEEDED - allowed:
-        raise ServiceError("InvalidArgsException", f"the policy of {name} does not let {_WRITER} {sorted(missing)}")
 
 
 def write(ca: CertificateAuthority) -> None:
@@ -81,7 +91,7 @@ def write(ca: CertificateAuthority) -> None:
     signer = Signer(ca.certificate.subject, ca.key, ca.configuration["SigningAlgorithm"])
     period = Period(now, now + timedelta(days=int(lists["ExpirationInDays"])))
     body = _signed(ca.revoked, signer, period, ca.list_number)
-    _put(lists, f"crl/{ca.arn.rpartition('/')[2]}.crl", body)
+    put(lists["S3BucketName"], f"crl/{ca.arn.rpartition('/')[2]}.crl", body)
     messages.emit("aws.acm-pca", _GENERATION, [ca.arn], {"result": "success"})
 
 
@@ -110,12 +120,11 @@ def _signed(revoked: Mapping[int, datetime], signer: Signer, period: Period, num
     return builder.sign(signer.key, x509_signing.signature_hash(signer.algorithm)).public_bytes(Encoding.DER)
 
 
-def _put(lists: dict[str, Any], key: str, body: bytes) -> None:
-    status, _, answer = hooks.require(s3, "_put_object")(
-        lists["S3BucketName"], key, body, {"x-amz-acl": "bucket-owner-full-control"}
-    )
+def put(bucket: str, key: str, body: bytes) -> None:
+    """Write an object, as Private CA does."""
+    status, _, answer = hooks.require(s3, "_put_object")(bucket, key, body, {"x-amz-acl": "bucket-owner-full-control"})
     if status != _OK:
-        raise RuntimeError(f"{lists['S3BucketName']}/{key} could not be written: {answer!r}")
+        raise RuntimeError(f"{bucket}/{key} could not be written: {answer!r}")
 
 
 def _enabled(revocation: dict[str, Any]) -> dict[str, Any] | None:
