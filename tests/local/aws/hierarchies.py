@@ -70,9 +70,11 @@ def subordinate(
     return activate(pca, new_authority(pca, name, "SUBORDINATE", algorithms, mode), parent)
 
 
-def activate(pca: Any, arn: str, parent: str, template: str = "SubordinateCACertificate_PathLen0") -> str:
+def activate(
+    pca: Any, arn: str, parent: str, template: str = "SubordinateCACertificate_PathLen0", years: int = 5
+) -> str:
     """Give a CA that waits its certificate from ``parent``; returns its ARN."""
-    certificate, chain = issue(pca, parent, request_of(pca, arn), template, {"Type": "YEARS", "Value": 5})
+    certificate, chain = issue(pca, parent, request_of(pca, arn), template, {"Type": "YEARS", "Value": years})
     pca.import_certificate_authority_certificate(
         CertificateAuthorityArn=arn, Certificate=certificate.encode(), CertificateChain=chain.encode()
     )

@@ -87,10 +87,9 @@ def test_a_ca_puts_below_itself_what_the_path_lengths_above_leave(
 ) -> None:
     """None leaves no CA at all; end entities it issues all the same."""
     arn = root(pca)
-    for length in lengths:
-        arn = activate(
-            pca, new_authority(pca, "Below", "SUBORDINATE"), arn, f"SubordinateCACertificate_PathLen{length}"
-        )
+    for tier, length in enumerate(lengths):
+        below = new_authority(pca, "Below", "SUBORDINATE")
+        arn = activate(pca, below, arn, f"SubordinateCACertificate_PathLen{length}", years=5 - tier)
     child = request_of(pca, new_authority(pca, "Child", "SUBORDINATE"))
     seen = []
 
@@ -98,6 +97,7 @@ def test_a_ca_puts_below_itself_what_the_path_lengths_above_leave(
         try:
             issue(pca, arn, child, f"SubordinateCACertificate_PathLen{length}")
         except ClientError as error:
+            assert "CA depth" in str(error)
             seen.append(error.response["Error"]["Code"])
         else:
             seen.append("")

@@ -115,13 +115,10 @@ def test_a_certificate_is_in_progress_until_it_is_made(fresh_aws: LocalAws, pca:
     heard = queue_of(fresh_aws, "ACM Private CA Certificate Issuance")
     fresh_aws.control("PUT", "/_local/acm-pca/issuing", {"held": True})
 
-    answer = pca.issue_certificate(
-        CertificateAuthorityArn=arn,
-        Csr=csr,
-        SigningAlgorithm="SHA256WITHECDSA",
-        Validity={"Type": "DAYS", "Value": 1},
-    )
-    names = {"CertificateAuthorityArn": arn, **answer}
+    issued = pca.issue_certificate(
+        CertificateAuthorityArn=arn, Csr=csr, SigningAlgorithm="SHA256WITHECDSA", Validity={"Type": "DAYS", "Value": 1}
+    )["CertificateArn"]
+    names = {"CertificateAuthorityArn": arn, "CertificateArn": issued}
     with pytest.raises(ClientError) as error:
         pca.get_certificate(**names)
     held = fresh_aws.control("GET", "/_local/acm-pca/issuing")
@@ -130,10 +127,10 @@ def test_a_certificate_is_in_progress_until_it_is_made(fresh_aws: LocalAws, pca:
     pca.get_waiter("certificate_issued").wait(**names)
 
     assert (code_of(error), counted) == ("RequestInProgressException", 1)
-    assert held == {"held": True, "pending": [answer["CertificateArn"]]}
+    assert held == {"held": True, "pending": [issued]}
     (event,) = heard.take(1)
     body = json.loads(event["Body"])
-    assert (body["source"], body["resources"]) == ("aws.acm-pca", [arn, answer["CertificateArn"]])
+    assert (body["source"], body["resources"]) == ("aws.acm-pca", [arn, issued])
     assert body["detail"] == {"result": "success"}
 
 
