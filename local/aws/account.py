@@ -112,5 +112,6 @@ class Accounts:
             ended, self._accounts = self._accounts, {}
         for account in ended.values():
             account.certificates.forget()
+            account.authorities.progress.forget()
             account.event_modes.forget()
             account.other_clusters.end()

@@ -25,6 +25,9 @@ class CertificateTimes:
         managed_renewal_s: Remaining life from which ACM renews an exported certificate by itself (AWS: 60 days).
         warning_s: Remaining life from which ACM sends ``Approaching Expiration`` (AWS: 45 days).
         back_dating_s: How far NotBefore lies before the time of issue (AWS Private CA: 60 minutes).
+        issuing_takes_s: Delay between IssueCertificate's ARN and the certificate; until then GetCertificate answers
+            RequestInProgressException (AWS: not published).
+        token_s: How long IssueCertificate remembers an idempotency token (AWS: 5 minutes).
         renewal_takes_s: Delay between RenewCertificate's empty answer and the new certificate.
         acm_day_s: How often ACM's daily run comes by the real clock; 0 means only when ``/_local/acm/day`` is told to.
     """
@@ -34,6 +37,8 @@ class CertificateTimes:
     managed_renewal_s: float = 60 * 86400.0
     warning_s: float = 45 * 86400.0
     back_dating_s: float = 3600.0
+    issuing_takes_s: float = 0.1
+    token_s: float = 300.0
     renewal_takes_s: float = 1.0
     acm_day_s: float = 0.0
 

@@ -5,29 +5,34 @@ from __future__ import annotations
 import re
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cryptography import x509
 from ministack.core import responses
 
 from local.aws.certificates import revocation_lists, x509_signing
-from local.aws.certificates.authority import CertificateAuthority, Issued, Terms
-from local.aws.certificates.x509_signing import Template
+from local.aws.certificates.authority import CertificateAuthority
+from local.aws.certificates.progress import Progress
 from local.aws.json_service import ServiceError
-
-if TYPE_CHECKING:
-    from local.aws.config import CertificateTimes
 
 _ARN = re.compile(r"arn:aws[\w-]*:acm-pca:[\w-]+:\d{12}:certificate-authority/[\w-]+(/certificate/[0-9a-f]+)?")
 _PERMITTED_ACTIONS = {"IssueCertificate", "GetCertificate", "ListPermissions"}
-_TOKEN_LIFETIME = timedelta(minutes=5)
 
 
 class Authorities:
-    """The certificate authorities of one account."""
+    """
+    The certificate authorities of one account.
+
+    Attributes:
+        progress: What they are making.
+    """
 
     def __init__(self) -> None:
+        self.progress = Progress()
         self._authorities: dict[str, CertificateAuthority] = {}
+
+    def all(self) -> list[CertificateAuthority]:
+        """The authorities of every region, in the order they were made."""
+        return list(self._authorities.values())
 
     def in_region(self) -> list[CertificateAuthority]:
         """The authorities of the region in force, in the order they were made."""
@@ -71,70 +76,13 @@ class Authorities:
             configuration=configuration,
             key=key,
             request=x509_signing.signing_request(subject, key, signing),
+            progress=self.progress,
             revocation=request.get("RevocationConfiguration") or {},
             key_storage=request.get("KeyStorageSecurityStandard") or "FIPS_140_2_LEVEL_3_OR_HIGHER",
             tags=tag_map(request.get("Tags")),
         )
         self._authorities[ca.arn] = ca
         return ca
-
-
-def terms(request: dict[str, Any], times: CertificateTimes) -> Terms:
-    """
-    The terms of an IssueCertificate request.
-
-    Args:
-        request: Its fields.
-        times: How far certificates, those of CAs above all, are dated back.
-
-    Raises:
-        ServiceError: If the local Private CA does not know the template or the type of the validity's begin.
-    """
-    try:
-        template = Template.from_arn(request.get("TemplateArn") or x509_signing.DEFAULT_TEMPLATE)
-    except ValueError as error:
-        raise ServiceError("InvalidArgsException", str(error)) from error
-    not_before = None
-    if given := request.get("ValidityNotBefore"):
-        if given["Type"] != "ABSOLUTE":
-            raise ServiceError("InvalidArgsException", "ValidityNotBefore must be of type ABSOLUTE")
-        not_before = datetime.fromtimestamp(int(given["Value"]), UTC)
-    born = times.born_days_ago
-    age = timedelta(days=born + 1) if template.for_authority and born else timedelta()
-    return Terms(
-        template=template,
-        validity=request["Validity"],
-        issued_at=datetime.now(UTC).replace(microsecond=0) - age,
-        back_dating=timedelta(seconds=times.back_dating_s),
-        not_before=not_before,
-        algorithm=request.get("SigningAlgorithm"),
-    )
-
-
-def issue(ca: CertificateAuthority, request: dict[str, Any], times: CertificateTimes) -> Issued:
-    """
-    IssueCertificate.
-
-    Args:
-        request: Its fields, the PEM of the signing request under ``Csr`` decoded.
-        times: How certificates are dated.
-
-    Raises:
-        ServiceError: For every reason not to issue.
-    """
-    token, now = request.get("IdempotencyToken"), datetime.now(UTC)
-    if token in ca.tokens and now - ca.tokens[token][0] < _TOKEN_LIFETIME:
-        return ca.issued[ca.tokens[token][1]]
-    try:
-        signing_request = x509.load_pem_x509_csr(request["Csr"].encode())
-    except ValueError as error:
-        raise ServiceError("MalformedCSRException", f"not a PEM signing request: {error}") from error
-    if not signing_request.is_signature_valid:
-        raise ServiceError("MalformedCSRException", "the signing request's own signature is invalid")
-    issued = ca.issue(signing_request, terms(request, times))
-    if token:
-        ca.tokens[token] = (now, issued.arn)
-    return issued
 
 
 def revoke_by(ca: CertificateAuthority, revocation: dict[str, Any]) -> None:

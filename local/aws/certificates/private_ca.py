@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from ministack import app as gateway
 from ministack.core import router
 
-from local.aws import hooks, json_service
-from local.aws.certificates import authorities, revocation_lists
+from local.aws import control, hooks, json_service, messages
+from local.aws.certificates import audit_reports, authorities, issuance, revocation_lists
 from local.aws.certificates.x509_signing import pem
 from local.aws.json_service import ServiceError
 
@@ -25,6 +25,18 @@ if TYPE_CHECKING:
     from local.aws.per_account import PerAccount
 
     Find = Callable[[str], CertificateAuthority]
+
+# API reference, "RevokeCertificate".
+_REASONS = {
+    "UNSPECIFIED",
+    "KEY_COMPROMISE",
+    "CERTIFICATE_AUTHORITY_COMPROMISE",
+    "AFFILIATION_CHANGED",
+    "SUPERSEDED",
+    "CESSATION_OF_OPERATION",
+    "PRIVILEGE_WITHDRAWN",
+    "A_A_COMPROMISE",
+}
 
 Request = dict[str, Any]
 Answer = dict[str, Any]
@@ -49,6 +61,9 @@ def install(of_accounts: PerAccount[Authorities], find: Find, times: Certificate
     operations["IssueCertificate"] = functools.partial(_issue, find, times)
     handler = json_service.handler(operations, off_loop=frozenset({"CreateCertificateAuthority"}))
     hooks.require(gateway, "SERVICE_HANDLERS")["acm-pca"] = handler
+    control.route("/_local/acm-pca/issued", lambda _: issuance.counts(of_accounts.current))
+    control.route("/_local/acm-pca/issuing", functools.partial(_hold, of_accounts))
+    control.route("/_local/acm-pca/tokens", lambda request: issuance.age_tokens(of_accounts.current, request))
 
 
 def _on_authority(
@@ -70,7 +85,11 @@ def _list(of_accounts: PerAccount[Authorities], _request: Request) -> Answer:
 def _issue(find: Find, times: CertificateTimes, request: Request) -> Answer:
     ca = find(request["CertificateAuthorityArn"])
     decoded = {**request, "Csr": _decoded(request["Csr"], "MalformedCSRException")}
-    return {"CertificateArn": authorities.issue(ca, decoded, times).arn}
+    return {"CertificateArn": issuance.issue(ca, decoded, times).arn}
+
+
+def _hold(of_accounts: PerAccount[Authorities], request: Request) -> Answer:
+    return of_accounts.current.progress.hold(request)
 
 
 def _describe(ca: CertificateAuthority, _request: Request) -> Answer:
@@ -81,6 +100,8 @@ def _get_certificate(ca: CertificateAuthority, request: Request) -> Answer:
     issued = ca.issued.get(request["CertificateArn"])
     if issued is None:
         raise ServiceError("ResourceNotFoundException", f"Could not find certificate {request['CertificateArn']}")
+    if ca.progress.is_pending(issued.arn):
+        raise ServiceError("RequestInProgressException", f"the certificate {issued.arn} is not yet issued")
     return _with_chain(pem(issued.certificate), issued.chain)
 
 
@@ -123,15 +144,28 @@ def _restore(ca: CertificateAuthority, _request: Request) -> None:
 
 
 def _revoke(ca: CertificateAuthority, request: Request) -> None:
+    """RevokeCertificate, which a disabled CA does too (Private CA guide, "Delete your private CA")."""
+    if ca.state not in {"ACTIVE", "DISABLED"}:
+        raise ServiceError("InvalidStateException", f"{ca.arn} is {ca.status}: it revokes nothing")
+    reason = request["RevocationReason"]
+    if reason not in _REASONS:
+        raise ServiceError("InvalidRequestException", f"{reason!r} is none of {sorted(_REASONS)}")
     try:
         serial = int(request["CertificateSerial"].replace(":", ""), 16)
     except ValueError as error:
         raise ServiceError("InvalidRequestException", f"not a hexadecimal serial number: {error}") from error
-    if all(issued.certificate.serial_number != serial for issued in ca.issued.values()):
+    issued = next((each for each in ca.issued.values() if each.certificate.serial_number == serial), None)
+    if issued is None:
         raise ServiceError("ResourceNotFoundException", f"{ca.arn} issued no certificate {serial:x}")
+    if issued.template.self_signed:
+        raise ServiceError("InvalidRequestException", f"{serial:x} is the self-signed certificate of the root {ca.arn}")
+    if ca.progress.is_pending(issued.arn):
+        raise ServiceError("RequestInProgressException", f"the certificate {issued.arn} is not yet issued")
     if serial in ca.revoked:
         raise ServiceError("RequestAlreadyProcessedException", f"certificate {serial:x} is already revoked")
     ca.revoked[serial] = datetime.now(UTC)
+    ca.revocation_reasons[serial] = reason
+    messages.emit("aws.acm-pca", "ACM Private CA Certificate Revocation", [ca.arn, issued.arn], {"result": "success"})
     revocation_lists.write(ca)
 
 
@@ -187,6 +221,8 @@ _ON_ONE: dict[str, Callable[[CertificateAuthority, Request], Answer | None]] = {
     "RestoreCertificateAuthority": _restore,
     "GetCertificate": _get_certificate,
     "RevokeCertificate": _revoke,
+    "CreateCertificateAuthorityAuditReport": audit_reports.create,
+    "DescribeCertificateAuthorityAuditReport": audit_reports.describe,
     "CreatePermission": authorities.permit,
     "DeletePermission": authorities.forbid,
     "ListPermissions": _list_permissions,

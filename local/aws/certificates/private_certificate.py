@@ -140,6 +140,7 @@ class PrivateCertificate:
             validity={"Type": "ABSOLUTE", "Value": int(end.timestamp())},
             issued_at=issued_at,
             back_dating=timedelta(seconds=self.times.back_dating_s),
+            requested_by="acm.amazonaws.com",
         )
         issued = ca.issue(request, terms)
         self.key, self.certificate, self.chain = key, issued.certificate, issued.chain

@@ -12,13 +12,18 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from ministack.services import s3
 
 from local.aws import hooks, messages
 from local.aws.certificates import x509_signing
+from local.aws.certificates.x509_signing import Period, Signer
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from local.aws.certificates.authority import CertificateAuthority
 
 _WRITER = "acm-pca.amazonaws.com"
@@ -28,6 +33,21 @@ _OWNER = "BUCKET_OWNER_FULL_CONTROL"
 _TEST_OBJECT = "acm-pca-permission-test-key"
 _GENERATION = "ACM Private CA CRL Generation"
 _OK = 200
+
+
+def require_bucket(name: str) -> None:
+    """
+    Make sure that a bucket lets Private CA write.
+
+    Raises:
+        ServiceError: If it is missing, or its policy does not name the service and all four actions.
+    """
+    if hooks.require(s3, "_ensure_bucket")(name) is None:
+        raise ServiceError("InvalidArgsException", f"The bucket {name} does not exist or cannot be reached")
+    policy = hooks.require(s3, "_bucket_policies").get(name) or "{}"
+    allowed = {action for statement in _statements(policy) for action in _allowed(statement)}
+    if missing := _NEEDED - allowed:
+        raise ServiceError("InvalidArgsException", f"the policy of {name} does not let {_WRITER} {sorted(missing)}")
 
 
 def require_writable(revocation: dict[str, Any]) -> None:
@@ -41,19 +61,14 @@ def require_writable(revocation: dict[str, Any]) -> None:
     lists = _enabled(revocation)
     if lists is not None:
         _require_permission(lists)
-        _put(lists, _TEST_OBJECT, b"")
+        put(lists["S3BucketName"], _TEST_OBJECT, b"")
 
 
 def _require_permission(lists: dict[str, Any]) -> None:
     name = str(lists.get("S3BucketName"))
-    if hooks.require(s3, "_ensure_bucket")(name) is None:
-        raise ServiceError("InvalidArgsException", f"The bucket {name} does not exist or cannot be reached")
+    require_bucket(name)
     if lists.get("S3ObjectAcl") != _OWNER and s3._get_public_access_block(name)[0] == _OK:
         raise ServiceError("InvalidArgsException", f"{name} blocks public access: set S3ObjectAcl to {_OWNER}")
-    policy = hooks.require(s3, "_bucket_policies").get(name) or "{}"
-    allowed = {action for statement in _statements(policy) for action in _allowed(statement)}
-    if missing := _NEEDED - allowed:
-        raise ServiceError("InvalidArgsException", f"the policy of {name} does not let {_WRITER} {sorted(missing)}")
 
 
 def write(ca: CertificateAuthority) -> None:
@@ -73,19 +88,43 @@ def write(ca: CertificateAuthority) -> None:
         return
     ca.list_number = max(ca.list_number + 1, int(time.time() * 1000))
     now = datetime.now(UTC).replace(microsecond=0)
-    signer = x509_signing.Signer(ca.certificate.subject, ca.key, ca.configuration["SigningAlgorithm"])
-    period = x509_signing.Period(now, now + timedelta(days=int(lists["ExpirationInDays"])))
-    body = x509_signing.revocation_list(ca.revoked, signer, period, ca.list_number)
-    _put(lists, f"crl/{ca.arn.rpartition('/')[2]}.crl", body)
+    signer = Signer(ca.certificate.subject, ca.key, ca.configuration["SigningAlgorithm"])
+    period = Period(now, now + timedelta(days=int(lists["ExpirationInDays"])))
+    body = _signed(ca.revoked, signer, period, ca.list_number)
+    put(lists["S3BucketName"], f"crl/{ca.arn.rpartition('/')[2]}.crl", body)
     messages.emit("aws.acm-pca", _GENERATION, [ca.arn], {"result": "success"})
 
 
-def _put(lists: dict[str, Any], key: str, body: bytes) -> None:
-    status, _, answer = hooks.require(s3, "_put_object")(
-        lists["S3BucketName"], key, body, {"x-amz-acl": "bucket-owner-full-control"}
+def _signed(revoked: Mapping[int, datetime], signer: Signer, period: Period, number: int) -> bytes:
+    """
+    A complete revocation list, version 2, DER, as Private CA writes it.
+
+    Args:
+        revoked: When each serial number was revoked, aware UTC.
+        signer: The authority.
+        period: From this list to the next.
+        number: Grows with each list.
+    """
+    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(signer.name)
+        .last_update(period.not_before)
+        .next_update(period.not_after)
+        .add_extension(authority, critical=False)
+        .add_extension(x509.CRLNumber(number), critical=False)
     )
+    for serial, revoked_at in revoked.items():
+        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(revoked_at)
+        builder = builder.add_revoked_certificate(entry.build())
+    return builder.sign(signer.key, x509_signing.signature_hash(signer.algorithm)).public_bytes(Encoding.DER)
+
+
+def put(bucket: str, key: str, body: bytes) -> None:
+    """Write an object, as Private CA does."""
+    status, _, answer = hooks.require(s3, "_put_object")(bucket, key, body, {"x-amz-acl": "bucket-owner-full-control"})
     if status != _OK:
-        raise RuntimeError(f"{lists['S3BucketName']}/{key} could not be written: {answer!r}")
+        raise RuntimeError(f"{bucket}/{key} could not be written: {answer!r}")
 
 
 def _enabled(revocation: dict[str, Any]) -> dict[str, Any] | None:

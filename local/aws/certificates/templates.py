@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ministack.services.cloudformation import provisioners
 
 from local.aws import hooks
-from local.aws.certificates import authorities, revocation_lists
+from local.aws.certificates import authorities, issuance, revocation_lists
 from local.aws.certificates.x509_signing import pem
 from local.aws.json_service import ServiceError
 from local.aws.resource_type import Created, Properties, ResourceType
@@ -166,7 +166,7 @@ def _delete_authority(find: Find, arn: str, _properties: Properties) -> None:
 def _issue(find: Find, times: CertificateTimes, _logical_id: str, properties: Properties, _stack: str) -> Created:
     ca = find(properties["CertificateAuthorityArn"])
     request = {**properties, "Csr": properties["CertificateSigningRequest"]}
-    issued = authorities.issue(ca, request, times)
+    issued = issuance.issue(ca, request, times)
     return issued.arn, {"Arn": issued.arn, "Certificate": pem(issued.certificate)}
 
 

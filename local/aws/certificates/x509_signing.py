@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
@@ -16,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
 PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 Hash = hashes.SHA256 | hashes.SHA384 | hashes.SHA512
@@ -32,6 +31,8 @@ KEY_ALGORITHMS = frozenset(_KEYS)
 
 _HASHES: dict[str, type[Hash]] = {"SHA256": hashes.SHA256, "SHA384": hashes.SHA384, "SHA512": hashes.SHA512}
 
+SIGNING_ALGORITHMS = frozenset(f"{name}WITH{family}" for name in _HASHES for family in ("ECDSA", "RSA"))
+
 _SUBJECT = {
     "Country": NameOID.COUNTRY_NAME,
     "State": NameOID.STATE_OR_PROVINCE_NAME,
@@ -42,11 +43,25 @@ _SUBJECT = {
     "SerialNumber": NameOID.SERIAL_NUMBER,
 }
 
+_SERVER, _CLIENT = ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH
 _EXTENDED_USAGES = {
-    "EndEntityCertificate": [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH],
-    "EndEntityServerAuthCertificate": [ExtendedKeyUsageOID.SERVER_AUTH],
-    "EndEntityClientAuthCertificate": [ExtendedKeyUsageOID.CLIENT_AUTH],
+    "EndEntityCertificate": (_SERVER, _CLIENT),
+    "EndEntityServerAuthCertificate": (_SERVER,),
+    "EndEntityClientAuthCertificate": (_CLIENT,),
+    "BlankEndEntityCertificate": (),
+    "BlankEndEntityCertificate_CriticalBasicConstraints": (),
 }
+# Private CA guide, "Template varieties". Blank templates exist with a passthrough alone, those of roots with the API's.
+_END_ENTITY = re.compile(
+    r"(EndEntity(?:ServerAuth|ClientAuth)?Certificate)(?:_(?:API|CSR|APICSR)Passthrough)?"
+    r"|(BlankEndEntityCertificate(?:_CriticalBasicConstraints)?)_(?:API|CSR|APICSR)Passthrough"
+)
+_AUTHORITY = re.compile(
+    r"RootCACertificate(?:_APIPassthrough)?"
+    r"|BlankRootCACertificate(?:_PathLen([0-3]))?_APIPassthrough"
+    r"|SubordinateCACertificate_PathLen([0-3])(?:_(?:API|CSR|APICSR)Passthrough)?"
+    r"|BlankSubordinateCACertificate_PathLen([0-3])_(?:API|CSR|APICSR)Passthrough"
+)
 DEFAULT_TEMPLATE = "arn:aws:acm-pca:::template/EndEntityCertificate/V1"
 
 
@@ -57,11 +72,13 @@ class Template:
 
     Args:
         name: For example ``SubordinateCACertificate_PathLen0``.
+        for_authority: Whether its certificates may sign others.
         path_length: How many CAs may follow below; None for no limit and for end entities.
-        extended_key_usages: What an end entity may be used for; empty for a CA.
+        extended_key_usages: What an end entity may be used for; empty for a CA and for blank templates.
     """
 
     name: str
+    for_authority: bool
     path_length: int | None
     extended_key_usages: tuple[x509.ObjectIdentifier, ...]
 
@@ -75,22 +92,57 @@ class Template:
         """
         match = re.fullmatch(r"arn:aws[\w-]*:acm-pca:::template/(\w+)/V1", arn)
         name = match.group(1) if match else ""
-        authority = re.fullmatch(r"RootCACertificate|SubordinateCACertificate_PathLen([0-3])", name)
-        if authority:
-            return cls(name, int(authority.group(1)) if authority.group(1) else None, ())
-        if name in _EXTENDED_USAGES:
-            return cls(name, None, tuple(_EXTENDED_USAGES[name]))
+        if authority := _AUTHORITY.fullmatch(name):
+            length = next((int(group) for group in authority.groups() if group), None)
+            return cls(name, for_authority=True, path_length=length, extended_key_usages=())
+        if end_entity := _END_ENTITY.fullmatch(name):
+            usages = _EXTENDED_USAGES[end_entity.group(1) or end_entity.group(2)]
+            return cls(name, for_authority=False, path_length=None, extended_key_usages=usages)
         raise ValueError(f"the local Private CA has no template {arn}")
-
-    @property
-    def for_authority(self) -> bool:
-        """True if its certificates may sign others."""
-        return not self.extended_key_usages
 
     @property
     def self_signed(self) -> bool:
         """True if its certificates are signed by their own key."""
-        return self.name == "RootCACertificate"
+        return "RootCACertificate" in self.name
+
+    @property
+    def takes_api(self) -> bool:
+        """True if ``ApiPassthrough`` counts; with the other templates it is ignored."""
+        return "_API" in self.name
+
+    @property
+    def takes_csr(self) -> bool:
+        """True if all extensions of the signing request count, not its alternative names alone."""
+        return "CSRPassthrough" in self.name
+
+    @property
+    def extensions(self) -> list[x509.Extension[x509.ExtensionType]]:
+        """
+        What the template sets itself, and nobody else can (Private CA guide, "Template definitions").
+
+        Blank templates set basic constraints alone. They are critical for CAs, and in the variant named after that.
+        """
+        critical = self.for_authority or "_CriticalBasicConstraints" in self.name
+        found = [_extension(x509.BasicConstraints(self.for_authority, self.path_length), critical=critical)]
+        if not self.name.startswith("Blank"):
+            found.append(_extension(_key_usage(self), critical=True))
+        if self.extended_key_usages:
+            found.append(_extension(x509.ExtendedKeyUsage(self.extended_key_usages), critical=False))
+        return found
+
+
+@dataclass(frozen=True)
+class Passed:
+    """
+    What a passthrough template takes from the request.
+
+    Args:
+        subject: In place of the signing request's; None leaves that one.
+        extensions: Those that come first count; what the template sets itself comes before all of them.
+    """
+
+    subject: x509.Name | None = None
+    extensions: tuple[x509.Extension[x509.ExtensionType], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -160,95 +212,46 @@ def signing_request(
     return builder.sign(key, signature_hash(algorithm))
 
 
-def validity_end(validity: Mapping[str, Any], start: datetime) -> datetime:
-    """
-    When a certificate of ``validity`` that is issued at ``start`` ends.
-
-    Args:
-        validity: Private CA's ``Type`` (END_DATE, ABSOLUTE, DAYS, MONTHS, YEARS) and ``Value``.
-        start: The time of issue, aware UTC.
-
-    Raises:
-        ValueError: If the type is unknown or the value is no date.
-    """
-    value = int(validity["Value"])
-    match validity["Type"]:
-        case "ABSOLUTE":
-            return datetime.fromtimestamp(value, UTC)
-        case "END_DATE":
-            text = str(value)
-            return datetime.strptime(text, "%Y%m%d%H%M%S" if len(text) > 12 else "%y%m%d%H%M%S").replace(tzinfo=UTC)  # noqa: PLR2004 - UTCTime has twelve digits
-        case "DAYS":
-            return start + timedelta(days=value)
-        case "MONTHS":
-            return _plus_months(start, value)
-        case "YEARS":
-            return _plus_months(start, 12 * value)
-        case unknown:
-            raise ValueError(f"validity type {unknown!r} is none of END_DATE, ABSOLUTE, DAYS, MONTHS, YEARS")
-
-
 def issue(
     request: x509.CertificateSigningRequest,
     template: Template,
     signer: Signer,
     period: Period,
+    passed: Passed | None = None,
 ) -> x509.Certificate:
     """
     The certificate that ``signer`` gives for ``request``.
 
-    Subject and alternative names come from the request, as with every base template; all else from the template. That
-    the signer may sign, and long enough, is not checked here.
+    Subject and alternative names come from the request, with every template, unless something else is passed; all else
+    comes from the template. That the signer may sign, and long enough, is not checked here.
+
+    Args:
+        passed: What the template takes beside them.
     """
+    passed = passed or Passed()
+    subject = passed.subject or request.subject
+    found = template.extensions
+    found.append(_extension(x509.SubjectKeyIdentifier.from_public_key(request.public_key()), critical=False))
+    if not template.self_signed:
+        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
+        found.append(_extension(authority, critical=False))
+    requested = [each for each in request.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
     builder = (
         x509.CertificateBuilder()
-        .subject_name(request.subject)
+        .subject_name(subject)
         .issuer_name(signer.name)
         .public_key(request.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(period.not_before)
         .not_valid_after(period.not_after)
-        .add_extension(x509.BasicConstraints(template.for_authority, template.path_length), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(request.public_key()), critical=False)
-        .add_extension(_key_usage(template), critical=True)
     )
-    if not template.self_signed:
-        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
-        builder = builder.add_extension(authority, critical=False)
-    if template.extended_key_usages:
-        builder = builder.add_extension(x509.ExtendedKeyUsage(template.extended_key_usages), critical=False)
-    try:
-        names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except x509.ExtensionNotFound:
-        pass
-    else:
-        builder = builder.add_extension(names.value, critical=not list(request.subject))
+    first: dict[x509.ObjectIdentifier, x509.Extension[x509.ExtensionType]] = {}
+    for each in (*found, *passed.extensions, *requested):
+        first.setdefault(each.oid, each)
+    for each in first.values():
+        is_names = isinstance(each.value, x509.SubjectAlternativeName)
+        builder = builder.add_extension(each.value, critical=not list(subject) if is_names else each.critical)
     return builder.sign(signer.key, signature_hash(signer.algorithm))
-
-
-def revocation_list(revoked: Mapping[int, datetime], signer: Signer, period: Period, number: int) -> bytes:
-    """
-    A complete revocation list, version 2, DER, as Private CA writes it.
-
-    Args:
-        revoked: When each serial number was revoked, aware UTC.
-        signer: The authority.
-        period: From this list to the next.
-        number: Grows with each list.
-    """
-    authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.key.public_key())
-    builder = (
-        x509.CertificateRevocationListBuilder()
-        .issuer_name(signer.name)
-        .last_update(period.not_before)
-        .next_update(period.not_after)
-        .add_extension(authority, critical=False)
-        .add_extension(x509.CRLNumber(number), critical=False)
-    )
-    for serial, revoked_at in revoked.items():
-        entry = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(revoked_at)
-        builder = builder.add_revoked_certificate(entry.build())
-    return builder.sign(signer.key, signature_hash(signer.algorithm)).public_bytes(Encoding.DER)
 
 
 def pem(thing: x509.Certificate | x509.CertificateSigningRequest) -> str:
@@ -262,10 +265,8 @@ def serial_text(certificate: x509.Certificate) -> str:
     return bytes.fromhex(digits.zfill(len(digits) + len(digits) % 2)).hex(":")
 
 
-def _plus_months(start: datetime, months: int) -> datetime:
-    year, month = divmod(start.year * 12 + start.month - 1 + months, 12)
-    day = min(start.day, calendar.monthrange(year, month + 1)[1])
-    return start.replace(year=year, month=month + 1, day=day)
+def _extension(value: x509.ExtensionType, *, critical: bool) -> x509.Extension[x509.ExtensionType]:
+    return x509.Extension(value.oid, critical, value)
 
 
 def _key_usage(template: Template) -> x509.KeyUsage:

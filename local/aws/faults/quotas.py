@@ -68,6 +68,7 @@ DEFAULTS: dict[str, list[Quota]] = {
         *_each(10, "GetCertificateAuthorityCsr", "ImportCertificateAuthorityCertificate"),
         *_each(5, "ListPermissions", "PutPolicy"),
         *_each(1, "CreatePermission", "DeletePermission", "CreateCertificateAuthority"),
+        *_each(1, "CreateCertificateAuthorityAuditReport"),
     ],
     "servicediscovery": [
         Quota(1_000, 2_000, ("DiscoverInstances",)),

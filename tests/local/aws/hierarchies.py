@@ -59,11 +59,22 @@ def root(
     return arn
 
 
-def subordinate(pca: Any, parent: str, name: str = "Color Issuing", algorithms: Algorithms = P256) -> str:
+def subordinate(
+    pca: Any,
+    parent: str,
+    name: str = "Color Issuing",
+    algorithms: Algorithms = P256,
+    mode: str = "GENERAL_PURPOSE",
+) -> str:
     """An active CA below ``parent`` that may sign end entities only; returns its ARN."""
-    arn = new_authority(pca, name, "SUBORDINATE", algorithms)
-    template = "SubordinateCACertificate_PathLen0"
-    certificate, chain = issue(pca, parent, request_of(pca, arn), template, {"Type": "YEARS", "Value": 5})
+    return activate(pca, new_authority(pca, name, "SUBORDINATE", algorithms, mode), parent)
+
+
+def activate(
+    pca: Any, arn: str, parent: str, template: str = "SubordinateCACertificate_PathLen0", years: int = 5
+) -> str:
+    """Give a CA that waits its certificate from ``parent``; returns its ARN."""
+    certificate, chain = issue(pca, parent, request_of(pca, arn), template, {"Type": "YEARS", "Value": years})
     pca.import_certificate_authority_certificate(
         CertificateAuthorityArn=arn, Certificate=certificate.encode(), CertificateChain=chain.encode()
     )
@@ -102,16 +113,23 @@ def issue(
 ) -> tuple[str, str]:
     """Issue by a template's short name, with ``more`` of the request; returns the certificate and its chain, PEM."""
     signing = pca.describe_certificate_authority(CertificateAuthorityArn=arn)["CertificateAuthority"]
-    issued = pca.issue_certificate(
-        CertificateAuthorityArn=arn,
-        Csr=request,
-        SigningAlgorithm=signing["CertificateAuthorityConfiguration"]["SigningAlgorithm"],
-        TemplateArn=TEMPLATE.format(template),
-        Validity=validity or {"Type": "DAYS", "Value": 30},
-        **more,
-    )
-    got = pca.get_certificate(CertificateAuthorityArn=arn, CertificateArn=issued["CertificateArn"])
+    usual = {
+        "SigningAlgorithm": signing["CertificateAuthorityConfiguration"]["SigningAlgorithm"],
+        "TemplateArn": TEMPLATE.format(template),
+        "Validity": validity or {"Type": "DAYS", "Value": 30 if signing["UsageMode"] == "GENERAL_PURPOSE" else 1},
+    }
+    issued = pca.issue_certificate(CertificateAuthorityArn=arn, Csr=request, **usual | more)
+    got = eventually(lambda: _issued(pca, arn, issued["CertificateArn"]), f"the certificate from {arn}")
     return got["Certificate"], got.get("CertificateChain", "")
+
+
+def _issued(pca: Any, arn: str, certificate_arn: str) -> dict[str, Any]:
+    """GetCertificate's answer; empty while the certificate is being made."""
+    try:
+        got: dict[str, Any] = pca.get_certificate(CertificateAuthorityArn=arn, CertificateArn=certificate_arn)
+    except pca.exceptions.RequestInProgressException:
+        return {}
+    return got
 
 
 def permit_acm(pca: Any, arn: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import ssl
@@ -206,7 +207,7 @@ def test_without_the_buckets_policy_no_list_is_written_and_only_an_event_tells(f
     """The revocation itself succeeds; the list that peers read stays the old one."""
     heard = new_queue(fresh_aws, "heard")
     events = fresh_aws.client("events")
-    events.put_rule(Name="lists", EventPattern=json.dumps({"source": ["aws.acm-pca"]}))
+    events.put_rule(Name="lists", EventPattern=json.dumps({"detail-type": ["ACM Private CA CRL Generation"]}))
     events.put_targets(Rule="lists", Targets=[{"Id": "queue", "Arn": heard.arn}])
     _revoked(fresh_aws, ca)
     fresh_aws.client("s3").delete_bucket_policy(Bucket=BUCKET)
@@ -218,6 +219,34 @@ def test_without_the_buckets_policy_no_list_is_written_and_only_an_event_tells(f
     assert (good["resources"], good["detail"]) == ([ca], {"result": "success"})
     assert bad["detail"]["result"] == "failure"
     assert bad["detail"]["reason"].startswith("Failed to write CRL to S3.")
+
+
+@pytest.mark.parametrize("kind", ["JSON", "CSV"])
+def test_an_audit_report_names_what_a_ca_has_issued_and_revoked(fresh_aws: LocalAws, ca: str, kind: str) -> None:
+    """With subjects, and without alternative names; one in half an hour."""
+    pca = fresh_aws.client("acm-pca")
+    leaf = parsed(issue(pca, ca, end_entity_request("teller.color.local", "spiffe://color/teller"))[0])
+    revoked = _revoked(fresh_aws, ca)
+    call = {"CertificateAuthorityArn": ca, "S3BucketName": BUCKET, "AuditReportResponseFormat": kind}
+
+    made = pca.create_certificate_authority_audit_report(**call)
+    with pytest.raises(ClientError) as again:
+        pca.create_certificate_authority_audit_report(**call)
+    names = {"CertificateAuthorityArn": ca, "AuditReportId": made["AuditReportId"]}
+    pca.get_waiter("audit_report_created").wait(**names)
+    body = fresh_aws.client("s3").get_object(Bucket=BUCKET, Key=made["S3Key"])["Body"].read().decode()
+
+    rows = json.loads(body) if kind == "JSON" else list(csv.DictReader(body.splitlines()))
+    serials = {int(row["serial"].replace(":", ""), 16): row for row in rows}
+    assert "spiffe://" not in body
+    assert {serial: row["subject"] for serial, row in serials.items() if serial in {leaf.serial_number, revoked}} == {
+        leaf.serial_number: "CN=teller.color.local",
+        revoked: "CN=teller.color.local",
+    }
+    assert [bool(serials[serial].get("revokedAt")) for serial in (leaf.serial_number, revoked)] == [False, True]
+    assert serials[revoked]["revocationReason"] == "KEY_COMPROMISE"
+    assert serials[revoked]["templateArn"] == "arn:aws:acm-pca:::template/EndEntityCertificate/V1"
+    assert code_of(again) == "RequestInProgressException"
 
 
 def test_a_task_reads_the_lists_it_may_read_through_the_proxys_own_client(fresh_aws: LocalAws, ca: str) -> None:

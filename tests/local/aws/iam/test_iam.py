@@ -74,12 +74,21 @@ def test_a_role_is_limited_to_cas_and_secrets_of_its_mesh_by_tag(fresh_aws: Loca
     assert seen == [True, False, True, False]
 
 
-def test_a_role_may_issue_from_one_ca_and_with_one_template_only(fresh_aws: LocalAws) -> None:
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"StringEquals": {"acm-pca:TemplateArn": TEMPLATE.format("EndEntityCertificate")}},
+        {"ArnLike": {"acm-pca:TemplateArn": "arn:aws:acm-pca:*:*:template/EndEntityCertificate/V1"}},
+    ],
+    ids=lambda condition: next(iter(condition)),
+)
+def test_a_role_may_issue_from_one_ca_and_with_one_template_only(
+    fresh_aws: LocalAws, condition: dict[str, Any]
+) -> None:
     """The resource is the CA's ARN; acm-pca:TemplateArn is the template, also the default one."""
     pca = fresh_aws.client("acm-pca")
     own, foreign = root(pca), root(pca)
-    template = {"acm-pca:TemplateArn": TEMPLATE.format("EndEntityCertificate")}
-    role = new_role(fresh_aws, "issuer", [allow("acm-pca:IssueCertificate", own, StringEquals=template)])
+    role = new_role(fresh_aws, "issuer", [allow("acm-pca:IssueCertificate", own, **condition)])
     issuer = fresh_aws.client_as(role, "acm-pca")
     request = end_entity_request("teller.color.local", "spiffe://color/teller")
 
@@ -87,8 +96,9 @@ def test_a_role_may_issue_from_one_ca_and_with_one_template_only(fresh_aws: Loca
         call = {"Csr": request, "SigningAlgorithm": "SHA256WITHECDSA", "Validity": {"Type": "DAYS", "Value": 1}}
         return is_allowed(issuer.issue_certificate, CertificateAuthorityArn=authority, **call, **more)
 
-    other_template = {"TemplateArn": TEMPLATE.format("RootCACertificate")}
-    assert [may_issue(own), may_issue(foreign), may_issue(own, **other_template)] == [True, False, False]
+    others = ("RootCACertificate", "EndEntityCertificate_APIPassthrough", "EndEntityClientAuthCertificate")
+    assert [may_issue(own), may_issue(foreign)] == [True, False]
+    assert not any(may_issue(own, TemplateArn=TEMPLATE.format(name)) for name in others)
 
 
 def test_a_role_requests_certificates_only_from_its_ca(fresh_aws: LocalAws) -> None:
