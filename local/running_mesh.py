@@ -146,7 +146,7 @@ class RunningMesh:
 
     def tasks(self, service: str) -> list[Task]:
         """The running tasks of a service."""
-        described = self._described(service, "RUNNING")
+        described = self.described(service, "RUNNING")
         return [Task(task["taskArn"], task_address(task)) for task in described if task["lastStatus"] == "RUNNING"]
 
     def task(self, service: str) -> Task:
@@ -208,14 +208,9 @@ class RunningMesh:
                 totals[name] = totals.get(name, 0) + value
         return totals
 
-    def stopped_tasks(self, service: str) -> list[tuple[str, bool]]:
-        """The ARNs of a service's stopped tasks, each with whether it failed: ended by itself, with an error."""
-        tasks = self._described(service, "STOPPED")
-        return [(task["taskArn"], any(part.get("exitCode") for part in task["containers"])) for task in tasks]
-
     def none_is_stopping(self, service: str) -> bool:
         """True if every task that a service has given up has ended."""
-        return all(task["lastStatus"] == "STOPPED" for task in self._described(service, "STOPPED"))
+        return all(task["lastStatus"] == "STOPPED" for task in self.described(service, "STOPPED"))
 
     def served_by_all(self, service: str) -> set[str]:
         """Serial numbers that a service's running tasks serve, altogether; empty while one cannot be asked."""
@@ -288,7 +283,8 @@ class RunningMesh:
                     continue
         return lines
 
-    def _described(self, service: str, desired: str) -> list[dict[str, Any]]:
+    def described(self, service: str, desired: str) -> list[dict[str, Any]]:
+        """A service's tasks of a desired status, as ECS describes them."""
         ecs, cluster = self.client("ecs"), naming.cluster(self.name)
         arns = ecs.list_tasks(cluster=cluster, serviceName=service, desiredStatus=desired)["taskArns"]
         return list(ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]) if arns else []

@@ -11,7 +11,7 @@ from evidence.fixtures.hostile_settings import packed
 from evidence.soak.report import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from evidence.fixtures.hostile_input import Reader
 
@@ -59,8 +59,15 @@ def _spoil(reader: Reader, inputs: int, seed: int) -> tuple[int, str]:
         try:
             read += spoil(reader, batch, seed=seed + read)
         except Exception as error:  # noqa: BLE001 -- any error but those it promises is what is looked for
-            return read, "; ".join([f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())])[:1000]
+            return read, "; ".join([*_said(error), *getattr(error, "__notes__", ())])[:1000]
     return read, ""
+
+
+def _said(error: BaseException) -> Iterator[str]:
+    """Hypothesis wraps an error that it cannot repeat."""
+    yield f"{type(error).__name__}: {error}"
+    for inner in getattr(error, "exceptions", ()):
+        yield from _said(inner)
 
 
 def _batches(inputs: int) -> Sequence[int]:

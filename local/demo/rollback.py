@@ -263,7 +263,9 @@ class _Witness(threading.Thread):
         return {arn for arn, failed in self._stopped() if failed} - self._known
 
     def _stopped(self) -> list[tuple[str, bool]]:
-        return self._running.stopped_tasks(TELLER)
+        """The ARNs of stopped tasks, each with whether it failed: ended by itself, with an error."""
+        tasks = self._running.described(TELLER, "STOPPED")
+        return [(task["taskArn"], any(part.get("exitCode") for part in task["containers"])) for task in tasks]
 
     def _all_good(self) -> bool:
         return self._running.served_by_all(TELLER) == {self._serial} and self._running.is_steady([TELLER])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
 FIRST_ENDPOINTS_WITHIN_S = 5.0
-"""Longest wait of a starting Envoy for a backend's endpoints, seconds; it is not healthy before they have come."""
+"""Longest wait of a starting Envoy for a backend's endpoints, seconds; without any, it answers 503 until they come."""
 
 
 class TaskAddress(NamedTuple):

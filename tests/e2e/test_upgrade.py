@@ -6,7 +6,6 @@ import json
 import re
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,19 +13,18 @@ import pytest
 from evidence.fixtures.version_before import unpack
 from local.aws.config import KIND
 from local.aws.replacing_properties import REPLACING
-from local.cdk import CdkCli
+from local.cdk import ROOT, CdkCli
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.demo.story import Story
 from local.gateway_client import Gateway, SteadyClient
 from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, task_address, wait_until
 from local.ticking import Ticking
-from meshcert import naming
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
 SERVICES = [GATEWAY, TELLER]
 SHORT_LIFE = re.compile(r"^ *max_connection_duration_s: 2\b.*\n", re.MULTILINE)
 PAUSE_S = 0.05
@@ -160,13 +158,11 @@ def _tasks(mesh: RunningMesh) -> set[str]:
 
 def _lives_of_tasks(mesh: RunningMesh) -> list[str]:
     """When each task came and went, and why: beside the time of a failure it tells the cause."""
-    ecs, cluster = mesh.client("ecs"), naming.cluster(mesh.name)
-    pages = [ecs.list_tasks(cluster=cluster, desiredStatus=status)["taskArns"] for status in ("RUNNING", "STOPPED")]
     return [
-        " ".join([task["group"], task_address(task), *(f"{name}={task.get(name)}" for name in TIMES)])
-        for arns in pages
-        if arns
-        for task in ecs.describe_tasks(cluster=cluster, tasks=arns)["tasks"]
+        " ".join([service, task_address(task), *(f"{name}={task.get(name)}" for name in TIMES)])
+        for service in SERVICES
+        for desired in ("RUNNING", "STOPPED")
+        for task in mesh.described(service, desired)
     ]
 
 

@@ -75,8 +75,10 @@ def test_the_command_needs_the_rights_it_lists_and_uses_all_of_them(fresh_mesh: 
     document = json.loads(done.stdout)
     calls = [entry for entry in fresh_mesh.aws.control("GET", "/_local/iam/log") if entry["role"] == "reader"]
     assert (done.returncode, document["verdicts"]["contradicted"]) == (0, 0), done.stderr
-    told = {(each["check"], each["subject"], each["verdict"]) for each in document["findings"]}
-    assert told == {(each.check, each.subject, each.verdict) for each in findings_in(deployment_of(fresh_mesh))}
+    expected = [finding.as_document() for finding in findings_in(deployment_of(fresh_mesh))]
+    for finding in (each for each in (*document["findings"], *expected) if each["check"] == "alarms"):
+        del finding["seen"]  # it tells which alarms are on, and the two have looked at two moments
+    assert document["findings"] == expected
     assert [call for call in calls if not call["allowed"]] == []
     assert {call["action"] for call in calls} == READS
 

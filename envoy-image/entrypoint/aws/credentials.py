@@ -31,6 +31,7 @@ _WITHOUT_TLS = re.compile(r"127(\.[0-9]{1,3}){3}|::1|169\.254\.170\.2|169\.254\.
 SDKs and Tools Reference Guide, "Container credential provider")."""
 REFRESH_BEFORE_S = 300.0
 """New credentials are fetched this long before the old ones expire, seconds; ECS renews them even earlier."""
+_PARTS = ("AccessKeyId", "SecretAccessKey", "Token")
 _OK = 200
 
 
@@ -153,11 +154,15 @@ def _parsed(body: bytes) -> tuple[Any, float]:
     try:
         answer = read_json(body)
         expires = datetime.fromisoformat(answer["Expiration"]).timestamp()
-        provider = auth.AwsCredentialsProvider.new_static(
-            answer["AccessKeyId"], answer["SecretAccessKey"], answer["Token"]
-        )
-    except (ArithmeticError, KeyError, OSError, RuntimeError, TypeError, ValueError):
-        # RuntimeError is how awscrt refuses a part that is empty.
+        provider = auth.AwsCredentialsProvider.new_static(*(_text(answer[name]) for name in _PARTS))
+    except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
         # The answer is not quoted, because an unreadable one may still contain part of a credential.
         raise ConnectionError("no credentials: the container's endpoint answers something else") from None
     return provider, expires
+
+
+def _text(part: object) -> str:
+    """One part of a credential; awscrt answers what is empty or no text with errors of no kind."""
+    if not isinstance(part, str) or not part:
+        raise TypeError
+    return part

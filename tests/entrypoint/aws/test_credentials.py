@@ -133,12 +133,13 @@ def test_an_endpoint_that_answers_something_else_is_not_quoted(api: SecretsApi, 
     assert "AccessKeyId" not in str(error.value)
 
 
-@pytest.mark.parametrize("part", ["AccessKeyId", "SecretAccessKey"])
-def test_a_part_of_a_credential_that_is_empty_is_no_credential(
-    part: str, api: SecretsApi, bootstrap: io.ClientBootstrap
+@pytest.mark.parametrize("value", ["", None, 1, {"SecretAccessKey": "a"}, ["a"]])
+@pytest.mark.parametrize("part", ["AccessKeyId", "SecretAccessKey", "Token"])
+def test_a_part_of_a_credential_that_is_no_text_is_no_credential(
+    part: str, value: object, api: SecretsApi, bootstrap: io.ClientBootstrap
 ) -> None:
-    """Its library refuses it with an error of no kind (RuntimeError)."""
-    api.credential_parts = {part: ""}
+    """Its library refuses it with errors of no kind (RuntimeError, AssertionError)."""
+    api.credential_parts = {part: value}
 
     with pytest.raises(ConnectionError, match="no credentials"):
         _task_credentials(api, bootstrap, Time()).provider(2.0)

@@ -181,6 +181,7 @@ def test_a_task_that_stop_task_stops_is_gone_while_the_load_balancer_still_sends
     victim = front.tasks[0]
     address = victim.address
     front.wait_before_sigterm(LONGEST_DELAY_S)
+    eventually(lambda: answered(front), "a load balancer that has seen its targets")
     front.aws.control("PUT", "/_local/targets", {"held": True})
     front.ecs.stop_task(cluster=CLUSTER, task=victim.arn)
 
