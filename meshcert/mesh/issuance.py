@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, Strict
 
-from meshcert.mesh.part import DNS_NAMES_SCHEMA, DnsName, Part, Years
+from meshcert.contract.lifetimes import CERTIFICATE_DAYS
+from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED
+from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, DnsName, Life, Part, Years
 from meshcert.proxy import Revocation
 
 if TYPE_CHECKING:
@@ -40,6 +43,24 @@ def family(algorithm: str) -> str:
     return algorithm.partition("_")[0]
 
 
+class Issuer(StrEnum):
+    """Who issues an identity's certificates."""
+
+    ACM = "acm"
+    """AWS Certificate Manager: DNS names, 395 days; it renews them by itself."""
+    ACM_PCA = "acm-pca"
+    """AWS Private CA directly, for keys of meshcert's own: DNS names and a SPIFFE ID, lives of hours or days."""
+
+
+class Usage(StrEnum):
+    """What AWS Private CA lets a CA issue (CreateCertificateAuthority, UsageMode)."""
+
+    GENERAL_PURPOSE = "general_purpose"
+    """$400 a month."""
+    SHORT_LIVED = "short_lived"
+    """$50 a month: certificates of seven days at most, and none for ACM."""
+
+
 class Subject(Part):
     """
     Who the CAs of a hierarchy belong to.
@@ -62,6 +83,8 @@ class Hierarchy(Part):
     """1: the root signs the certificates itself; 2: an issuing CA does."""
     key_algorithm: CaKeyAlgorithm = Field(examples=["EC_prime256v1"])
     """Key algorithm of its CAs; the identities' keys must be of the same family, RSA or EC."""
+    usage: Usage = Usage.GENERAL_PURPOSE
+    """Of the CA that signs certificates: `short_lived` costs an eighth, for issuer `acm-pca` alone; 7 days at most."""
     subject: Subject = Subject()
     """Who the CAs belong to."""
     root_validity_years: Years = 10
@@ -100,20 +123,33 @@ class Hierarchy(Part):
 
 
 class DeclaredIdentity(Part, title="Identity"):
-    """The names one workload proves: one ACM certificate and one secret."""
+    """The names one workload proves: one secret, and its certificates."""
 
     hierarchy: str = Field(examples=["colorteller"])
     """The hierarchy that signs its certificate."""
+    issuer: Issuer = Issuer.ACM
+    """`acm`, or `acm-pca`: certificates straight from AWS Private CA, for keys of meshcert's own."""
+    validity: Life | None = None
+    """Life of a certificate of `acm-pca`, in hours or days: `24h`, `7d`, which is the default. ACM's live 395 days."""
     dns_names: tuple[DnsName, ...] = Field(
-        min_length=1,
+        default=(),
         examples=[["colorteller.mtls.svc.cluster.local"]],
         json_schema_extra={**DNS_NAMES_SCHEMA, "maxItems": MOST_NAMES},
     )
-    """DNS names in the certificate, 1 to 10; the first, at most 64 characters, is its common name too."""
+    """DNS names in the certificate, 1 to 10 with `acm`; there the first, at most 64 characters, is its common name."""
+    spiffe_id: AnyName | None = Field(default=None, examples=["spiffe://color.example/colorteller"])
+    """SPIFFE ID in the certificate, in the mesh's trust domain; with `acm-pca` alone."""
     key_algorithm: KeyAlgorithm = Field(examples=["EC_prime256v1"])
     """Key algorithm of the certificate, of the same family as the CA's."""
 
     @property
     def names(self) -> tuple[San, ...]:
-        """All that its certificate proves, the common name first."""
-        return self.dns_names
+        """All that its certificate proves; with `acm`, the common name first."""
+        return self.dns_names if self.spiffe_id is None else (*self.dns_names, self.spiffe_id)
+
+    @property
+    def life(self) -> dt.timedelta:
+        """From the issue of a certificate to its end."""
+        if self.issuer is Issuer.ACM:
+            return dt.timedelta(days=CERTIFICATE_DAYS)
+        return self.validity or LONGEST_SHORT_LIVED

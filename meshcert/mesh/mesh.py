@@ -51,6 +51,8 @@ class About(Part):
     """Cloud Map namespace; a service answers as SERVICE.NAMESPACE."""
     http_name: Annotated[str, Field(max_length=1024)] = ""
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
+    trust_domain: str = Field(default="", examples=["color.example"])
+    """SPIFFE trust domain of its identities' `spiffe_id`; left out: no identity has one."""
     egress_filter: EgressFilter = EgressFilter.DROP_ALL
     """What an egress listener does with hosts that are no backends: `DROP_ALL` refuses, `ALLOW_ALL` passes on as is."""
     deletion_protection: Annotated[bool, Strict()] = False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, Strict
@@ -31,6 +33,42 @@ def _in_seconds(value: Any) -> Any:
 Seconds = Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False), BeforeValidator(_in_seconds)]
 Limit = Annotated[float, Strict(), Field(ge=0, le=LONGEST_TIMEOUT_S, allow_inf_nan=False), BeforeValidator(_in_seconds)]
 """Seconds; 0 is no limit."""
+
+
+_LIFE = re.compile("([1-9][0-9]{0,4})([hd])")
+
+
+def _life(text: str) -> dt.timedelta:
+    """
+    A life as people write it: whole hours or days.
+
+    Raises:
+        ValueError: If it is neither.
+    """
+    found = _LIFE.fullmatch(text)
+    if not found:
+        raise ValueError("a number of hours or days was expected, as in 24h or 7d")
+    number, unit = int(found[1]), found[2]
+    return dt.timedelta(hours=number) if unit == "h" else dt.timedelta(days=number)
+
+
+def life_text(life: dt.timedelta) -> str:
+    """A life of whole hours as people write it."""
+    hours = life // dt.timedelta(hours=1)
+    return f"{hours // 24}d" if hours % 24 == 0 else f"{hours}h"
+
+
+Life = Annotated[
+    dt.timedelta,
+    GetPydanticSchema(
+        lambda *_: core_schema.no_info_after_validator_function(
+            _life,
+            core_schema.str_schema(),
+            serialization=core_schema.plain_serializer_function_ser_schema(life_text),
+        )
+    ),
+    Field(json_schema_extra={"pattern": f"^{_LIFE.pattern}$"}),
+]
 
 
 def _text_as(kind: Callable[[str], San]) -> GetPydanticSchema:
