@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, Strict
 from pydantic_core import PydanticCustomError, core_schema
 
+from meshcert.contract.spiffe_id import LONGEST_SPIFFE_ID, LONGEST_TRUST_DOMAIN
 from meshcert.mesh.naming import DNS_NAME, NAME
 from meshcert.san import Dns, San, san_of
 from meshcert.timeouts import LONGEST_TIMEOUT_S
@@ -97,6 +98,18 @@ ContainerPath = Annotated[str, Field(pattern=f"^{PATH_PATTERN}$", examples=["/ke
 NAME_SCHEMA: dict[str, Any] = {"pattern": f"^{NAME.pattern}$"}
 DNS_NAMES_SCHEMA: dict[str, Any] = {
     "items": {"type": "string", "pattern": f"^{DNS_NAME.pattern}$"},
+    "uniqueItems": True,
+}
+TRUST_DOMAIN_SCHEMA: dict[str, Any] = {"pattern": "^[a-z0-9._-]*$", "maxLength": LONGEST_TRUST_DOMAIN}
+SPIFFE_ID_SCHEMA: dict[str, Any] = {
+    "pattern": "^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$",
+    "maxLength": LONGEST_SPIFFE_ID,
+}
+NAMES_SCHEMA: dict[str, Any] = {
+    "items": {
+        "type": "string",
+        "anyOf": [{"pattern": f"^{DNS_NAME.pattern}$"}, SPIFFE_ID_SCHEMA],
+    },
     "uniqueItems": True,
 }
 
