@@ -43,7 +43,7 @@ def family(algorithm: str) -> str:
     return algorithm.partition("_")[0]
 
 
-class Issuer(StrEnum):
+class DeclaredIssuer(StrEnum):
     """Who issues an identity's certificates."""
 
     ACM = "acm"
@@ -127,7 +127,7 @@ class DeclaredIdentity(Part, title="Identity"):
 
     hierarchy: str = Field(examples=["colorteller"])
     """The hierarchy that signs its certificate."""
-    issuer: Issuer = Issuer.ACM
+    issuer: DeclaredIssuer = DeclaredIssuer.ACM
     """`acm`, or `acm-pca`: certificates straight from AWS Private CA, for keys of meshcert's own."""
     validity: Life | None = None
     """Life of a certificate of `acm-pca`, an hour or more: `24h`, `7d`, which is the default. ACM's live 395 days."""
@@ -152,6 +152,6 @@ class DeclaredIdentity(Part, title="Identity"):
     @property
     def life(self) -> dt.timedelta:
         """From the issue of a certificate to its end."""
-        if self.issuer is Issuer.ACM:
+        if self.issuer is DeclaredIssuer.ACM:
             return dt.timedelta(days=CERTIFICATE_DAYS)
         return self.validity or LONGEST_SHORT_LIVED
