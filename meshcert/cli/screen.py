@@ -226,8 +226,10 @@ def show_issuing(screen: Screen, plan: IssuingPlan) -> None:
     certificates, dollars = plan.declared
     screen.line(f"  cheapest: {way}, ${cost.dollars:,.2f}")
     screen.line(f"  as the file says: {certificates:,.1f} certificates, ${dollars:,.2f}")
-    bounds = [f"{each.short_lived_until:,} ({life_text(each.life)})" for each in plan.lives if each.short_lived_until]
-    screen.line(f"  identities of one CA up to which short-lived is cheaper than ACM: {', '.join(bounds)}")
+    bounds = [
+        f"{each.short_lived_until:,} with {life_text(each.life)}" for each in plan.lives if each.short_lived_until
+    ]
+    screen.line(f"  short-lived is cheaper than ACM for a CA's identities up to {', '.join(bounds)}")
 
 
 def _price(costs: LifeCosts, way: IssuingWay) -> str:
