@@ -226,10 +226,8 @@ def show_issuing(screen: Screen, plan: IssuingPlan) -> None:
     certificates, dollars = plan.declared
     screen.line(f"  cheapest: {way}, ${cost.dollars:,.2f}")
     screen.line(f"  as the file says: {certificates:,.1f} certificates, ${dollars:,.2f}")
-    bounds = [
-        f"{each.short_lived_until:,} with {life_text(each.life)}" for each in plan.lives if each.short_lived_until
-    ]
-    screen.line(f"  short-lived is cheaper than ACM for a CA's identities up to {', '.join(bounds)}")
+    bounds = [f"{life_text(each.life)}: {each.short_lived_until:,}" for each in plan.lives if each.short_lived_until]
+    screen.line(f"  identities a CA, up to which short-lived is below ACM: {', '.join(bounds)}")
 
 
 def _price(costs: LifeCosts, way: IssuingWay) -> str:
