@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from meshcert.clock import Clock
-    from meshcert.identity import Declared
+    from meshcert.identity import Declared, IssuerName
     from meshcert.issuing.issuer import IssuanceView, Issuer
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
@@ -220,9 +220,14 @@ class Messages(Protocol):
 
 @dataclass(frozen=True)
 class Observers:
-    """The ports that a look reads from."""
+    """
+    The ports that a look reads from.
 
-    issuer: IssuanceView
+    Args:
+        issuers: Each issuer, by the name that identities have for it.
+    """
+
+    issuers: Mapping[IssuerName, IssuanceView]
     labels: Labels
     platform: WorkloadPlatform
     acknowledgements: AcknowledgementTable
@@ -241,7 +246,7 @@ class Ports(Observers):
         lease_s: Length of a lease, seconds: at least as long as the function may run.
     """
 
-    issuer: Issuer
+    issuers: Mapping[IssuerName, Issuer]
     exporter: Exporter
     declared: Declared
     table: LifecycleTable

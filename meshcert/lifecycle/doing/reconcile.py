@@ -138,7 +138,8 @@ def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
     if result.plan is None or result.seen is None:
         return None
     if result.plan.settled:
-        return None
+        # A certificate that is due at a moment of its own waits for it in the index that ticks ask.
+        return result.plan.due_at
     waits = [wait.again_s or policy.look_again_s for wait in result.plan.waits]
     if result.plan.step.acts:
         # The step failed, is slow, or was one too many: it must not wait for the longer waits of the plan.
