@@ -61,8 +61,9 @@ class InMemoryLifecycle:
         """UpdateItem on condition."""
         self._own(lease).memory = memory.to_json()
 
-    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> bool:
+    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None, *, settled: bool = False) -> bool:
         """UpdateItem on condition."""
+        del settled
         row = self._own(lease)
         row.memory, row.owner = memory.to_json(), ""
         if row.wanted != lease.wanted:

@@ -228,7 +228,9 @@ class TestExportOnLocalAws:
 
         bundle = read_trust_bundle(current_value(order.secret_id), order.secret_id)
         assert published.version_id == bundle.version_id
-        assert split_certificates(bundle.certificates) == [parts.ports.sources.authorities.certificate(root_arn).strip()]
+        assert split_certificates(bundle.certificates) == [
+            parts.ports.sources.authorities.certificate(root_arn).strip()
+        ]
         assert export_trust_bundle(order, parts.ports.sources).outcome is Outcome.ALREADY_CURRENT
 
     @pytest.mark.parametrize("field", ["certificate_arn", "secret_id", "root_certificate_authority_arn"])
