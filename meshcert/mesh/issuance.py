@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, Strict
 
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
+from meshcert.identity import IssuerName
 from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, SPIFFE_ID_SCHEMA, AnyName, DnsName, Life, Part, Years
 from meshcert.proxy import Revocation
@@ -41,15 +42,6 @@ class CaKeyAlgorithm(StrEnum):
 def family(algorithm: str) -> str:
     """``RSA`` or ``EC``: a CA signs certificates of its own family only."""
     return algorithm.partition("_")[0]
-
-
-class DeclaredIssuer(StrEnum):
-    """Who issues an identity's certificates."""
-
-    ACM = "acm"
-    """AWS Certificate Manager: DNS names, 395 days; it renews them by itself."""
-    ACM_PCA = "acm-pca"
-    """AWS Private CA directly, for keys of meshcert's own: DNS names and a SPIFFE ID, lives of hours or days."""
 
 
 class Usage(StrEnum):
@@ -127,7 +119,7 @@ class DeclaredIdentity(Part, title="Identity"):
 
     hierarchy: str = Field(examples=["colorteller"])
     """The hierarchy that signs its certificate."""
-    issuer: DeclaredIssuer = DeclaredIssuer.ACM
+    issuer: IssuerName = IssuerName.ACM
     """`acm`, or `acm-pca`: certificates straight from AWS Private CA, for keys of meshcert's own."""
     validity: Life | None = None
     """Life of a certificate of `acm-pca`, an hour or more: `24h`, `7d`, which is the default. ACM's live 395 days."""
@@ -152,6 +144,6 @@ class DeclaredIdentity(Part, title="Identity"):
     @property
     def life(self) -> dt.timedelta:
         """From the issue of a certificate to its end."""
-        if self.issuer is DeclaredIssuer.ACM:
+        if self.issuer is IssuerName.ACM:
             return dt.timedelta(days=CERTIFICATE_DAYS)
         return self.validity or LONGEST_SHORT_LIVED

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
+from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, OutsideClients, Part, Port
@@ -131,6 +132,11 @@ class Mesh(Part):
     def http_name(self) -> str:
         """Cloud Map's HTTP name of the namespace, which its data API takes."""
         return self.about.http_name or self.namespace
+
+    @property
+    def has_own_keys(self) -> bool:
+        """Whether AWS Private CA issues for keys of meshcert's own in this mesh."""
+        return any(identity.issuer is IssuerName.PRIVATE_CA for identity in self.identities.values())
 
     def service_of(self, virtual_node: str) -> str:
         """

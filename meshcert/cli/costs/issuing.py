@@ -9,9 +9,10 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
+from meshcert.identity import IssuerName
 from meshcert.issuing.acm import ACM
 from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED, RENEWED_ON_AVERAGE
-from meshcert.mesh.issuance import DeclaredIssuer, Usage
+from meshcert.mesh.issuance import Usage
 from meshcert.mesh.part import life_text
 
 if TYPE_CHECKING:
@@ -240,7 +241,7 @@ def declared_issuing(mesh: Mesh) -> tuple[IssuedAlike, ...]:
     for identity in mesh.identities.values():
         usage = mesh.hierarchies[identity.hierarchy].usage
         of_pca = IssuingWay.SHORT_LIVED if usage is Usage.SHORT_LIVED else IssuingWay.GENERAL_PURPOSE
-        key = (IssuingWay.ACM if identity.issuer is DeclaredIssuer.ACM else of_pca, identity.life)
+        key = (IssuingWay.ACM if identity.issuer is IssuerName.ACM else of_pca, identity.life)
         counts[key] = counts.get(key, 0) + 1
     return tuple(IssuedAlike(way, life, number) for (way, life), number in counts.items())
 

@@ -6,8 +6,9 @@ import datetime as dt
 from typing import TYPE_CHECKING
 
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
+from meshcert.identity import IssuerName
 from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED, MOST_VERSIONS, shortest_life
-from meshcert.mesh.issuance import DeclaredIssuer, KeyAlgorithm, Usage, family
+from meshcert.mesh.issuance import KeyAlgorithm, Usage, family
 from meshcert.mesh.part import life_text
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def check_identities(mesh: Mesh, findings: Findings) -> None:
         place = f"identities.{name}"
         is_known = findings.require_known(mesh, f"{place}.hierarchy", "hierarchies", identity.hierarchy)
         hierarchy = mesh.hierarchies[identity.hierarchy] if is_known else None
-        if identity.issuer is DeclaredIssuer.ACM:
+        if identity.issuer is IssuerName.ACM:
             _check_acm(place, identity, hierarchy, findings)
         else:
             _check_life(place, identity, hierarchy, findings)
@@ -140,10 +141,10 @@ def _longest_life(mesh: Mesh, name: str) -> dt.timedelta:
     lives = [
         min(identity.life, LONGEST_SHORT_LIVED if is_short else LONGEST_LIFE)
         for identity in mesh.identities.values()
-        if identity.hierarchy == name and identity.issuer is DeclaredIssuer.ACM_PCA
+        if identity.hierarchy == name and identity.issuer is IssuerName.PRIVATE_CA
     ]
     signs_for_acm = any(
-        identity.hierarchy == name and identity.issuer is DeclaredIssuer.ACM for identity in mesh.identities.values()
+        identity.hierarchy == name and identity.issuer is IssuerName.ACM for identity in mesh.identities.values()
     )
     if not is_short and (signs_for_acm or not lives):
         lives.append(dt.timedelta(days=CERTIFICATE_DAYS))

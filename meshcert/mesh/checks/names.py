@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.contract.spiffe_id import SCHEME, SpiffeId
+from meshcert.identity import IssuerName
 from meshcert.issuing.issuance_terms import MOST_DNS_NAMES
-from meshcert.mesh.issuance import MOST_NAMES, DeclaredIssuer
+from meshcert.mesh.issuance import MOST_NAMES
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME
 from meshcert.mesh.naming import (
     LONGEST_COMMON_NAME,
@@ -82,7 +83,7 @@ def check_spiffe_ids(mesh: Mesh, findings: Findings) -> None:
     owners: dict[San, str] = {}
     for identity, declared in mesh.identities.items():
         # ACM issues none at all, which is a fault of its own.
-        if declared.spiffe_id is None or declared.issuer is DeclaredIssuer.ACM:
+        if declared.spiffe_id is None or declared.issuer is IssuerName.ACM:
             continue
         place, written = f"identities.{identity}.spiffe_id", str(declared.spiffe_id)
         issuer = f"identities.{identity}.issuer"
@@ -121,7 +122,7 @@ def check_service_discovery(mesh: Mesh, findings: Findings) -> None:
 def _check_number(identity: str, declared: DeclaredIdentity, namespace: str, findings: Findings) -> None:
     """Report more names than the issuer takes, or none."""
     place, names, given = f"identities.{identity}", declared.dns_names, [f"identities.{identity}.issuer"]
-    if declared.issuer is DeclaredIssuer.ACM:
+    if declared.issuer is IssuerName.ACM:
         if not names:
             is_written = "dns_names" in declared.model_fields_set
             findings.add(
@@ -176,7 +177,7 @@ def _add_owned(place: str, name: San, other: str, owner: str, findings: Findings
 def _check_dns_name(mesh: Mesh, identity: str, index: int, findings: Findings) -> None:
     declared = mesh.identities[identity]
     place, name = f"identities.{identity}.dns_names[{index}]", str(declared.dns_names[index])
-    given, is_acm = (f"identities.{identity}.issuer",), declared.issuer is DeclaredIssuer.ACM
+    given, is_acm = (f"identities.{identity}.issuer",), declared.issuer is IssuerName.ACM
     if not is_acm and "://" in name:
         findings.add(place, f"{name!r:.300} is a URI, and no DNS name", f"Write spiffe_id: {name:.300}", given=given)
     elif fault := dns_name_problem(name, mesh.namespace, "ACM" if is_acm else "meshcert"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, target_of
 from meshcert.mesh.edges.edges import ANYBODY, edges_of
 from meshcert.mesh.edges.pairs import (
@@ -15,7 +16,7 @@ from meshcert.mesh.edges.pairs import (
     refusal_of,
     refusal_of_caller,
 )
-from meshcert.mesh.issuance import DeclaredIssuer, Usage
+from meshcert.mesh.issuance import Usage
 from meshcert.mesh.part import life_text
 from meshcert.mesh.proxies import DeclaredBackend
 from meshcert.mesh.rendering import proxy_settings
@@ -323,8 +324,8 @@ class _Judgement:
         # As the others of the hierarchy are: a short-lived CA issues nothing for ACM.
         like = next((each for each in mesh.identities.values() if each.hierarchy == hierarchy), None)
         declared: dict[str, Any] = {"hierarchy": hierarchy}
-        if like.issuer is DeclaredIssuer.ACM_PCA if like else mesh.hierarchies[hierarchy].usage is Usage.SHORT_LIVED:
-            declared["issuer"] = str(DeclaredIssuer.ACM_PCA)
+        if like.issuer is IssuerName.PRIVATE_CA if like else mesh.hierarchies[hierarchy].usage is Usage.SHORT_LIVED:
+            declared["issuer"] = str(IssuerName.PRIVATE_CA)
         if like and like.validity:
             declared["validity"] = life_text(like.validity)
         if like and like.spiffe_id:
