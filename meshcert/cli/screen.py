@@ -168,6 +168,8 @@ def next_step(document: dict[str, Any], sight: Sight) -> str:
         return f"nothing: ACM renews it about {renewed:%Y-%m-%d}, in {left}"
     if step["action"] == "nothing" and asked and asked > now:
         left = duration((asked - now).total_seconds())
+        if sight.seen.issuer.renews_anew:
+            return f"nothing: meshcert renews it about {asked:%Y-%m-%d %H:%M}, in {left}"
         return f"nothing: ACM is to renew it these days; meshcert asks it to on {asked:%Y-%m-%d}, in {left}"
     of = f"{step['service']}: " if step["service"] and step["service"] not in step["why"] else ""
     return f"{step['action']}: {of}{step['why']}"
@@ -176,7 +178,7 @@ def next_step(document: dict[str, Any], sight: Sight) -> str:
 def _then(sight: Sight) -> str:
     """The steps that follow a first step until the identity is settled again, in words."""
     action = str(sight.plan.step.action)
-    after = {"renew": ("ACM issues it", "export"), "export": ()}.get(action)
+    after = {"renew": (f"{sight.seen.issuer.name} issues it", "export"), "export": ()}.get(action)
     if after is None:
         return ""
     uses = sight.seen.identity.services

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from meshcert.cli.rights import RIGHTS
 from meshcert.errors import AccessDenied, AwsUnavailable, IdentityMissing, VerifyFailed
 from meshcert.identity import IssuerName
 from meshcert.issuing.acm import AcmIssuer
+from meshcert.issuing.private_ca import PRIVATE_CA
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.lifecycle.observation import Acknowledgement, FileServed, RequestsTaken
 from tests.meshcert.cli.cli_account import Broken, Terminal
@@ -48,6 +50,12 @@ SHAPE: dict[str, Any] = {
         }
     ],
 }
+
+
+class OfPrivateCa(AcmIssuer):
+    """The world's certificate, taken for one of AWS Private CA: it shows the same of it."""
+
+    can = PRIVATE_CA
 
 
 def _asked(world: LifecycleWorld, *requests: RequestsTaken) -> dict[str, Acknowledgement]:
@@ -323,6 +331,20 @@ class TestPlan:
         assert ended.code == 0
         told = " ".join(ended.out.split())
         assert "ACM is to renew it these days; meshcert asks it to on 2026-12-15, in 12 days" in told
+
+    def test_a_certificate_of_our_own_says_when_it_is_renewed(self, terminal: Terminal) -> None:
+        """To the minute: its life may be an hour. Nobody else renews it."""
+        world = terminal.world
+        world.declared.remember(replace(world.identity, issuer=IssuerName.PRIVATE_CA))
+        terminal.breaks(issuers={IssuerName.PRIVATE_CA: OfPrivateCa(world.acm)})
+
+        calm = terminal.run("plan")
+        world.pass_time(DAY * 110)
+        due = terminal.run("plan")
+
+        assert re.search(r"nothing: meshcert renews it about 2026-\d\d-\d\d \d\d:\d\d, in \d+ days", calm.out)
+        assert "ACM" not in calm.out.partition("About $")[0]
+        assert "then      AWS Private CA issues it, export" in due.out
 
     def test_findings_are_told_by_kind_with_one_remedy(self, terminal: Terminal) -> None:
         """In a large mesh one cause has many identities."""
