@@ -9,7 +9,7 @@ import pytest
 from meshcert.issuing.private_ca_lives import shortest_life
 from meshcert.mesh import read_mesh
 from meshcert.mesh.part import life_text
-from tests.meshcert.mesh.mesh_slips import REMOVED, TELLER_NAME, Slip, changed, faults_of, identity
+from tests.meshcert.mesh.mesh_slips import CLIENT, NODE_TLS, REMOVED, TELLER_NAME, Slip, changed, faults_of, identity
 
 TELLER = "identities.colorteller"
 GATEWAY = "identities.colorgateway"
@@ -220,3 +220,14 @@ def test_the_faults_of_several_parts_come_together() -> None:
         f"{GATEWAY}.spiffe_id",
         f"{TELLER}.validity",
     ]
+
+
+def test_a_node_with_a_spiffe_id_alone_has_to_be_listed_by_its_callers() -> None:
+    """Who lists no names wants its host, which only a DNS name proves: tests/envoy/test_names.py asks Envoy."""
+    alone, names = (*FROM_PRIVATE_CA, (f"{TELLER}.dns_names", [])), f"{CLIENT}.validation.subject_alternative_names"
+
+    (fault,) = faults_of(changed(*alone, (names, REMOVED)))
+
+    assert fault.place == f"{NODE_TLS}.certificate.identity"
+    assert f"or list one of {ID} under the callers' subject_alternative_names" in fault.remedy
+    assert faults_of(changed(*alone, (names, {"match": {"exact": [ID]}}))) == ()

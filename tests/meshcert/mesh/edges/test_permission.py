@@ -18,6 +18,7 @@ from tests.local.demo.random_meshes import meshes
 from tests.meshcert.cli.map.companies import company
 
 SHOP = ROOT / "examples" / "shop.yaml"
+SPIFFE = ROOT / "examples" / "spiffe.yaml"
 drawn = settings(
     max_examples=40, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
@@ -98,8 +99,13 @@ def assert_changes_help(values: dict[str, Any]) -> int:
 
 @pytest.mark.parametrize(
     ("values", "fewest"),
-    [(yaml.safe_load(SHOP.read_text()), 6), (company(6), 20), (mixed(company(4)), 15)],
-    ids=["shop", "company", "mixed"],
+    [
+        (yaml.safe_load(SHOP.read_text()), 6),
+        (yaml.safe_load(SPIFFE.read_text()), 10),
+        (company(6), 20),
+        (mixed(company(4)), 15),
+    ],
+    ids=["shop", "spiffe", "company", "mixed"],
 )
 def test_who_makes_the_changes_that_are_told_may_call(values: dict[str, Any], fewest: int) -> None:
     """Every 'no' with changes becomes a 'yes', and the file gets no fault by them."""
@@ -133,6 +139,31 @@ def test_the_shop_is_judged_as_its_comments_say(
 
     assert (found.allowed, found.cause) == (allowed, cause)
     assert words in found.reason
+
+
+def test_who_needs_another_identity_gets_one_of_the_hierarchys_kind() -> None:
+    """With a SPIFFE ID where the others have one, and of the issuer that its CA is for."""
+    values = yaml.safe_load(SPIFFE.read_text())
+    values["hierarchies"]["edge"] = values["hierarchies"]["yelb"]
+    values["identities"]["gateway"]["hierarchy"] = "edge"
+    for tls in (
+        values["virtual_nodes"]["ui"]["listeners"][0]["tls"],
+        values["virtual_nodes"]["ui"]["backends"][0]["client_policy"]["tls"],
+    ):
+        tls["validation"]["trust"] = {"hierarchy": "edge" if "spiffe://yelb.example/gateway" in str(tls) else "yelb"}
+
+    found = judged(Mesh.model_validate(values), "gateway", "appserver")
+
+    (declared,) = (change.value for change in found.changes if change.place == "identities")
+    assert declared == {
+        "gateway-yelb": {
+            "hierarchy": "yelb",
+            "issuer": "acm-pca",
+            "validity": "24h",
+            "spiffe_id": "spiffe://yelb.example/gateway-yelb",
+            "key_algorithm": "EC_prime256v1",
+        }
+    }
 
 
 def changed_shop(*changes: Change) -> Mesh:
