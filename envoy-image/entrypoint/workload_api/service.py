@@ -45,7 +45,7 @@ def _watch(message: Callable[[], bytes], metadata: Mapping[str, str], peer: Peer
 def _refuse(metadata: Mapping[str, str], peer: Peer) -> Never:
     del peer
     _check_header(metadata)
-    raise CallEnded(Status.UNIMPLEMENTED, "only the X.509 profile is here: FetchX509SVID and FetchX509Bundles")
+    raise CallEnded(Status.UNIMPLEMENTED, "only the X509 profile is here: FetchX509SVID and FetchX509Bundles")
 
 
 def _check_header(metadata: Mapping[str, str]) -> None:
