@@ -241,7 +241,7 @@ class RunningMesh:
         """True if the renewal function has nothing more to do for an identity, as its table says."""
         key, table = {"name": {"S": identity}}, naming.lifecycle_table(self.name)
         row = self.client("dynamodb").get_item(TableName=table, Key=key, ConsistentRead=True).get("Item")
-        return row is not None and "unsettled" not in row
+        return row is not None and row.get("unsettled") != {"S": "yes"}
 
     def proven_version(self, identity: str) -> str:
         """The current version, once it is the one to go back to and nothing is left to do; empty before."""

@@ -10,6 +10,7 @@ The errors that this package raises.
     │   ├── PublicationRaced         another run moved a secret's label meanwhile
     │   ├── RoutesNotPublished       a service's row of routes is not there yet
     │   ├── FilesUnreadable          a file of the user's is missing, or cannot be read
+    │   ├── DeployUnderWay           a deploy has changed an identity's names, and not its row yet
     │   ├── LeaseTaken               another run holds the identity's lease
     │   ├── LeaseLost                this run took too long, and another has taken over
     │   └── AwsUnavailable           throttling, timeouts, 5xx, a fresh role whose rights have not arrived
@@ -22,6 +23,7 @@ The errors that this package raises.
         │   ├── FilesRejected            the pre-flight found them in files of the user's
         │   └── RefusedByUpstreams       upstreams refused a certificate in a trial
         ├── CertificateRequestInvalid  no certificate can be asked for so, or what was stored of a request is no use
+        ├── IssuanceBudgetSpent      so many certificates were asked for in a day that it must be a loop
         ├── CertificateNotAsRequested  Private CA issued something else than was asked for
         ├── NamesReplaced            certificate names added and removed in one deploy
         ├── RootReplaced             a certificate moves to a CA that its peers did not trust before
@@ -134,6 +136,21 @@ class FilesUnreadable(NotReady):
         self.why = why
         super().__init__(
             f"{path} cannot be read ({why}). Put it there, or correct the path or the volume in the mesh file"
+        )
+
+
+class DeployUnderWay(NotReady):
+    """
+    What CloudFormation declares of an identity, and the identity's row, have different names.
+
+    A deploy writes the one before the other. Nothing is issued meanwhile.
+    """
+
+    def __init__(self, identity: str) -> None:
+        self.identity = identity
+        super().__init__(
+            f"{identity} is declared with other names than its row has: a deploy is under way. If none is, deploy the "
+            "identities stack again"
         )
 
 
@@ -377,6 +394,23 @@ class FilesRejected(MaterialRejected):
 
 class CertificateRequestInvalid(_Faulty):
     """A request to AWS Private CA that could not be answered with a certificate, or that was stored and is unusable."""
+
+
+class IssuanceBudgetSpent(Rejected):
+    """
+    An identity has used up its certificates of one day. Nothing was asked for.
+
+    Args:
+        spent: How many may have been paid for within 24 hours.
+    """
+
+    def __init__(self, identity: str, spent: int) -> None:
+        self.identity = identity
+        self.spent = spent
+        super().__init__(
+            f"{spent} certificates were asked for within a day for {identity}, which is its budget: no other one is. "
+            "Read in the audit log what asks for them; the budget of the next day frees itself"
+        )
 
 
 class CertificateNotAsRequested(_Faulty):

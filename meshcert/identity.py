@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -10,6 +11,15 @@ if TYPE_CHECKING:
 
     from meshcert.proxy import RotationMode
     from meshcert.san import San
+
+
+class IssuerName(StrEnum):
+    """Who issues an identity's certificates; the values stand in mesh files and rows."""
+
+    ACM = "acm"
+    """AWS Certificate Manager: DNS names, 395 days; it renews them by itself."""
+    PRIVATE_CA = "acm-pca"
+    """AWS Private CA directly, for keys of meshcert's own: DNS names and a SPIFFE ID, lives of hours or days."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +53,8 @@ class Identity:
 
     Args:
         name: Name of the identity in the mesh file.
-        certificate_arn: ARN of the ACM certificate that carries its names.
+        certificate_arn: ARN of the certificate that carries its names. With ACM, it stays for ever; Private CA gives
+            each certificate another, and this is the latest.
         secret_id: ARN of the secret that holds its material.
         root_certificate_authority_arn: ARN of the root CA of its hierarchy.
         names: The names that its certificate must carry: these and no others.
@@ -52,6 +63,8 @@ class Identity:
         certificate_authority_arns: ARNs of the CAs of its hierarchy, the one that signs its certificate first, the root
             last.
         services: The services that serve it, in the order of the mesh file and of a rollout.
+        issuer: Who issues its certificates.
+        issued_by_deploy: Whether a deploy had the certificate issued, and so perhaps those of many identities at once.
     """
 
     name: str
@@ -63,6 +76,8 @@ class Identity:
     owner: str = ""
     certificate_authority_arns: tuple[str, ...] = ()
     services: tuple[ServiceUse, ...] = ()
+    issuer: IssuerName = IssuerName.ACM
+    issued_by_deploy: bool = False
 
 
 class Declared(Protocol):
@@ -89,8 +104,28 @@ class Declared(Protocol):
 class IdentityTable(Declared, Protocol):
     """The table ``identities``: the identities as of the latest deploy."""
 
-    def remember(self, identity: Identity) -> None:
-        """Write an identity's row; attributes of other programs in it stay."""
+    def remember(self, identity: Identity, before: str | None = None) -> None:
+        """
+        Write an identity's row; attributes of other programs in it stay.
+
+        Args:
+            before: The certificate that the row is believed to name; None writes whatever it names.
+
+        Raises:
+            PublicationRaced: If it names another one.
+        """
+        ...
+
+    def reissued(self, name: str, certificate_arn: str, before: str) -> None:
+        """
+        Write that another certificate is an identity's latest now.
+
+        Args:
+            before: The one before.
+
+        Raises:
+            PublicationRaced: If the row names another certificate by now.
+        """
         ...
 
     def forget(self, name: str, owner: str) -> None:

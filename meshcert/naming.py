@@ -79,6 +79,26 @@ LIFECYCLE_UNSETTLED = "unsettled"
 """The table's sparse index of identities that the next tick has to look at."""
 
 
+def issuances_table(mesh: str) -> str:
+    """Name of the DynamoDB table of requests to AWS Private CA; a mesh without identities of its own keys has none."""
+    return f"meshcert-{mesh}-issuances"
+
+
+def issuance_parameter(mesh: str, identity: str) -> str:
+    """Name of the Systems Manager parameter with the terms of an identity's certificates of AWS Private CA."""
+    return f"/meshcert/{mesh}/issuance/{identity}"
+
+
+def leaf_template(partition: str) -> str:
+    """
+    ARN of the template that certificates of workloads are issued with; names come from the signing request.
+
+    Args:
+        partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
+    """
+    return f"arn:{partition}:acm-pca:::template/EndEntityCertificate/V1"
+
+
 def acknowledgements_table(mesh: str) -> str:
     """Name of the DynamoDB table in which each task reports what its Envoy serves."""
     return f"meshcert-{mesh}-acknowledgements"

@@ -10,7 +10,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
 from meshcert import naming
-from meshcert.contract import acknowledgements, route_rows
+from meshcert.contract import acknowledgements, issuances, route_rows
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.constructs.identity import PUBLISHED_WITHIN, IdentityResources, TrustBundleResources, declared_bundles
 from stacks.constructs.python_function import PythonFunction
@@ -68,6 +68,8 @@ class IdentitiesStack(Stack):
         # Of every mesh: this stack is updated first, and whoever takes the last routes out would find no table to go
         # back to when the services' stack fails.
         self._table("Routes", naming.routes_table(name), key=route_rows.SERVICE)
+        if mesh.has_own_keys:
+            self._issuances(name)
         export = PythonFunction(
             self,
             "Export",
@@ -76,7 +78,7 @@ class IdentitiesStack(Stack):
             settings=ExportSettings(name, identities.table_name),
             timeout=Duration.seconds(60),
         )
-        self._grant(export.role, name)
+        self._grant(export.role, mesh)
         # The same work for CloudFormation. As a function of its own, IAM can say who may invoke which.
         deploy = PythonFunction(
             self,
@@ -150,6 +152,22 @@ class IdentitiesStack(Stack):
         )
         accept(table, "AwsSolutions-DDB3", "Running tasks write every row again within five minutes.")
 
+    def _issuances(self, mesh: str) -> None:
+        """The table of requests to Private CA, which the export role alone can read; rows expire."""
+        table = dynamodb.Table(
+            self,
+            "Issuances",
+            table_name=naming.issuances_table(mesh),
+            partition_key=_text(issuances.IDENTITY),
+            sort_key=_text(issuances.REPLACES),
+            time_to_live_attribute=issuances.EXPIRES,
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
+            deletion_protection=self._protected,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        accept(table, "AwsSolutions-DDB3", "A row holds an encrypted key until it is published: copies would keep it.")
+
     def _verify_function(self, mesh: str, platform: Platform) -> None:
         """
         The function that reads what proxies read and says what is wrong with it; operators may invoke it.
@@ -184,13 +202,14 @@ class IdentitiesStack(Stack):
             conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
         )
 
-    def _grant(self, role: iam.Role, mesh: str) -> None:
+    def _grant(self, role: iam.Role, about: Mesh) -> None:
         """
         Give the export role its rights; a test compares them with the calls it makes.
 
         The custom resources wait for the role and so for its policy: the rights are there before they are created, and
         still there while they are deleted.
         """
+        mesh = about.name
         rights = MeshRights(mesh)
         identities = naming.identities_table(mesh)
         writes_rows = ("dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem")
@@ -218,8 +237,33 @@ class IdentitiesStack(Stack):
                 rights.table("RememberIdentities", identities, *writes_rows),
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
                 rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows),
+                *(self._issuing_rights(rights) if about.has_own_keys else ()),
             ],
         )
+
+    def _issuing_rights(self, rights: MeshRights) -> list[iam.PolicyStatement]:
+        """What it takes to have certificates issued for keys of the export function's own, and to pay for each once."""
+        keys = iam.PolicyStatement(
+            sid="EncryptRequests",
+            actions=["kms:Encrypt", "kms:Decrypt"],
+            resources=[self.key.key_arn],
+            conditions={"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": list(issuances.CONTEXT)}},
+        )
+        keys.add_condition("Null", {"kms:EncryptionContextKeys": "false"})
+        return [
+            rights.issuing("IssueCertificates"),
+            rights.authorities("ReadIssued", "acm-pca:GetCertificate"),
+            rights.issuance_parameters("ReadTerms", "ssm:GetParameter"),
+            rights.table(
+                "KeepRequests",
+                naming.issuances_table(rights.mesh),
+                "dynamodb:Query",
+                "dynamodb:GetItem",
+                "dynamodb:PutItem",
+                "dynamodb:UpdateItem",
+            ),
+            keys,
+        ]
 
 
 def _text(name: str) -> dynamodb.Attribute:

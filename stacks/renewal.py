@@ -56,6 +56,7 @@ class RenewalStack(Stack):
             termination_protection=mesh.about.deletion_protection,
         )
         self._mesh = mesh.name
+        self._own_keys = mesh.has_own_keys
         self._platform = platform
         self._rights = MeshRights(self._mesh)
 
@@ -79,6 +80,11 @@ class RenewalStack(Stack):
         operator = self._operator_role()
         CfnOutput(self, "AlarmTopic", value=alarms.topic.topic_arn, description="Subscribe to it: nobody is by default")
         CfnOutput(self, "OperatorRole", value=operator.role_arn, description="Assume it to run meshcert")
+
+    @property
+    def _reads_of_authorities(self) -> tuple[str, ...]:
+        """Private CA's certificates are its own; ACM's are asked of ACM."""
+        return ("acm-pca:GetCertificateAuthorityCertificate", *(["acm-pca:GetCertificate"] if self._own_keys else ()))
 
     def _queue(self, name: str, *, visibility: Duration, tries: int, kept: Duration) -> WorkQueue:
         return WorkQueue(
@@ -135,7 +141,7 @@ class RenewalStack(Stack):
                 rights.table("ReadAcknowledgements", acknowledgements, "dynamodb:BatchGetItem"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),
-                rights.authorities("ReadAuthorities", "acm-pca:GetCertificateAuthorityCertificate"),
+                rights.authorities("ReadAuthorities", *self._reads_of_authorities),
                 rights.identity_secrets(
                     "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
                 ),
@@ -197,7 +203,7 @@ class RenewalStack(Stack):
                 rights.table("ReadAcknowledgements", naming.acknowledgements_table(mesh), "dynamodb:BatchGetItem"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("ReadCertificates", "acm:GetCertificate"),
-                rights.authorities("ReadAuthorities", "acm-pca:GetCertificateAuthorityCertificate"),
+                rights.authorities("ReadAuthorities", *self._reads_of_authorities),
                 rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),
                 rights.services("ReadServices", "ecs:DescribeServices", "ecs:ListServiceDeployments"),
                 rights.tasks("ReadTasks", "ecs:DescribeTasks"),

@@ -150,7 +150,7 @@ class Experiment:
 
         def settled() -> bool:
             rows = self.mesh.client("dynamodb").scan(TableName=table, ConsistentRead=True)["Items"]
-            return {row["name"]["S"] for row in rows if "unsettled" not in row} >= names
+            return {row["name"]["S"] for row in rows if row.get("unsettled") != {"S": "yes"}} >= names
 
         with Ticking(self.aws, self.name, self.scale.tick_s):
             wait_until(settled, "every identity settled after the deploy", within_s=within_s, every_s=0.3)

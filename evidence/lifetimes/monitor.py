@@ -105,7 +105,7 @@ class Monitor:
     def _idle(self) -> dict[str, bool]:
         table = naming.lifecycle_table(self._mesh.name)
         rows = self._mesh.client("dynamodb").scan(TableName=table, ConsistentRead=True)["Items"]
-        return {row["name"]["S"]: "unsettled" not in row for row in rows}
+        return {row["name"]["S"]: row.get("unsettled") != {"S": "yes"} for row in rows}
 
     def _labels(self, identity: str) -> dict[str, str]:
         """The published version with each label."""

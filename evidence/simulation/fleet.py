@@ -25,7 +25,7 @@ from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities, InMemo
 from evidence.simulation.vault import InMemoryVault
 from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import ExportFailed, MeshcertError, NotReady
-from meshcert.identity import Identity
+from meshcert.identity import Identity, IssuerName
 from meshcert.issuing.acm import ACM, AcmIssuer
 from meshcert.lifecycle.asking.dispatch import TICK_S, DispatchPorts, dispatch
 from meshcert.lifecycle.asking.looks import SWEEP, TICK, Look
@@ -163,7 +163,7 @@ class Fleet:
         exporter = sdk.around(self, {"export": "lambda:Invoke"})
         nobody: Any = None
         return Ports(
-            issuer=AcmIssuer(acm),
+            issuers={IssuerName.ACM: AcmIssuer(acm)},
             labels=vault,
             platform=NoServices(),
             acknowledgements=nobody,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from meshcert.errors import IdentityUnreadable, LeaseLost
+from meshcert.errors import IdentityUnreadable, LeaseLost, PublicationRaced
 from meshcert.lifecycle.memory import Memory
 from meshcert.lifecycle.ports import Lease
 
@@ -61,8 +61,9 @@ class InMemoryLifecycle:
         """UpdateItem on condition."""
         self._own(lease).memory = memory.to_json()
 
-    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> bool:
+    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None, *, settled: bool = False) -> bool:
         """UpdateItem on condition."""
+        del settled
         row = self._own(lease)
         row.memory, row.owner = memory.to_json(), ""
         if row.wanted != lease.wanted:
@@ -150,10 +151,20 @@ class InMemoryIdentities:
         self.rows: dict[str, Identity] = {}
         self.unreadable: set[str] = set()
 
-    def remember(self, identity: Identity) -> None:
-        """UpdateItem."""
+    def remember(self, identity: Identity, before: str | None = None) -> None:
+        """UpdateItem, on condition if there is one."""
+        row = self.rows.get(identity.name)
+        if before is not None and row and row.certificate_arn not in {before, identity.certificate_arn}:
+            raise PublicationRaced(identity.name, "certificate_arn")
         self.rows[identity.name] = identity
         self.unreadable.discard(identity.name)
+
+    def reissued(self, name: str, certificate_arn: str, before: str) -> None:
+        """UpdateItem on condition."""
+        row = self.rows.get(name)
+        if row is None or row.certificate_arn not in {before, certificate_arn}:
+            raise PublicationRaced(name, "certificate_arn")
+        self.rows[name] = replace(row, certificate_arn=certificate_arn, issued_by_deploy=False)
 
     def forget(self, name: str, owner: str) -> None:
         """DeleteItem on condition."""

@@ -14,19 +14,15 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from botocore.config import Config
 
 from meshcert import naming
-from meshcert.aws.acm import Acm
 from meshcert.aws.cloudformation import require_response_url, send_answer
-from meshcert.aws.private_ca import PrivateCa
-from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.aws.issuing import export_ports
 from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.aws.tables.routes import RouteTableRows
-from meshcert.clock import SystemClock
 from meshcert.deploying.custom_resource import Deployment, answer
 from meshcert.errors import RequestInvalid
 from meshcert.printable import json_line
 from meshcert.publishing.declared_bundles import read_bundles
-from meshcert.publishing.export import Sources
 from meshcert.settings import DeploySettings
 
 if TYPE_CHECKING:
@@ -48,20 +44,17 @@ def build() -> Deployment:
     settings = DeploySettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
     config = Config(connect_timeout=5, read_timeout=10)
-    sources = Sources(
-        certificates=Acm(boto3.client("acm", config=config)),
-        authorities=PrivateCa(boto3.client("acm-pca", config=config)),
-        vault=SecretsManager(boto3.client("secretsmanager", config=config)),
-        clock=SystemClock(),
-    )
     tables = boto3.resource("dynamodb", config=config)
+    ports = export_ports(settings.mesh, tables, config, config)
     return Deployment(
         mesh=settings.mesh,
-        sources=sources,
+        sources=ports.sources,
         table=Identities(tables.Table(settings.identities_table), settings.mesh),
         marks=LifecycleRows(tables.Table(settings.lifecycle_table)),
         routes=RouteTableRows(tables.Table(naming.routes_table(settings.mesh))),
         bundles=read_bundles(settings.trust_bundles),
+        issuing=ports.issuing,
+        values=ports.values,
     )
 
 

@@ -1,4 +1,4 @@
-"""The export function: exports an identity's certificate from ACM and publishes it."""
+"""The export function: exports an identity's certificate and publishes it; has those of Private CA issued."""
 
 from __future__ import annotations
 
@@ -14,12 +14,10 @@ from aws_lambda_powertools.logging.utils import copy_config_to_registered_logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from botocore.config import Config
 
-from meshcert.aws.acm import Acm
-from meshcert.aws.private_ca import PrivateCa
-from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.aws.issuing import export_ports
 from meshcert.aws.tables.identities import Identities
-from meshcert.clock import SystemClock
 from meshcert.errors import (
+    CertificateNotAsRequested,
     CertificateUnusable,
     Fault,
     IdentityMissing,
@@ -31,17 +29,24 @@ from meshcert.errors import (
     VersionQuarantined,
 )
 from meshcert.printable import json_line
-from meshcert.publishing.export import Sources, export_identity, export_issued
+from meshcert.publishing.export import export_identity, export_issued
+from meshcert.publishing.replacement import replace_certificate
 from meshcert.settings import ExportSettings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
+    from meshcert.aws.issuing import ExportPorts
     from meshcert.identity import Identity, IdentityTable
-    from meshcert.publishing.ports import PublishedValues
 
 SERVICE = "meshcert-export"
-_ABOUT_MATERIAL = (CertificateUnusable, MaterialRejected, SecretMalformed, VersionQuarantined)
+_ABOUT_MATERIAL = (
+    CertificateNotAsRequested,
+    CertificateUnusable,
+    MaterialRejected,
+    SecretMalformed,
+    VersionQuarantined,
+)
 """Errors about a certificate or a key; other refusals are about AWS, or about the call itself."""
 
 logger = Logger(service=SERVICE, json_serializer=json_line)
@@ -53,21 +58,15 @@ copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
 
 @dataclass(frozen=True)
-class ExportPorts:
-    """
-    The ports that a call needs.
+class Parts:
+    """The ports that a call needs."""
 
-    Args:
-        values: Reads current values, so that an older certificate does not replace a newer one.
-    """
-
-    sources: Sources
-    values: PublishedValues
+    ports: ExportPorts
     table: IdentityTable
 
 
 @lru_cache(maxsize=1)
-def build() -> ExportPorts:
+def build() -> Parts:
     """The ports on AWS, from the environment; made on first use, so that importing needs no environment."""
     settings = ExportSettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
@@ -75,32 +74,27 @@ def build() -> ExportPorts:
     config = Config(connect_timeout=5, read_timeout=10)
     # ACM answers ten calls a second for a whole account: its calls get more than the usual three attempts.
     retried = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
-    vault = SecretsManager(boto3.client("secretsmanager", config=config))
-    sources = Sources(
-        certificates=Acm(boto3.client("acm", config=retried)),
-        authorities=PrivateCa(boto3.client("acm-pca", config=config)),
-        vault=vault,
-        clock=SystemClock(),
-    )
-    table = boto3.resource("dynamodb", config=config).Table(settings.identities_table)
-    return ExportPorts(sources, vault, Identities(table, settings.mesh))
+    tables = boto3.resource("dynamodb", config=config)
+    table = Identities(tables.Table(settings.identities_table), settings.mesh)
+    return Parts(export_ports(settings.mesh, tables, config, retried), table)
 
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """
-    Publish the certificate that ACM holds for an identity.
+    Publish the certificate that its issuer holds for an identity, or have Private CA issue the next one.
 
     Triggers: only direct calls. ``{"identity": NAME, "version": VERSION}`` from the renewal function, which has seen
-    that version in ACM; ``{"identity": NAME}`` from an administrator of the account. Whoever calls, it acts only on
-    identities in the table ``identities``.
+    that version at the issuer; ``{"identity": NAME, "replaces": ARN}`` from the same, when a certificate of Private CA
+    is due; ``{"identity": NAME}`` from an administrator of the account. Whoever calls, it acts only on identities in
+    the table ``identities``, and has nothing issued but what CloudFormation declares.
 
     Args:
-        event: One of these two.
+        event: One of these three.
 
     Returns:
-        ``outcome`` and public facts about the certificate.
+        ``outcome``, and public facts about the certificate, or the ARN of the one that was asked for.
 
     Raises:
         MeshcertError: The caller gets the error; AWS does not run the function again.
@@ -128,16 +122,32 @@ def _answer(event: dict[str, Any]) -> dict[str, Any]:
     match event:
         case {"identity": str(name), "version": str(version), **more} if name and version and not more:
             parts = build()
-            published = export_issued(_find(name, parts.table), version, parts.sources, parts.values)
+            published = export_issued(_find(name, parts.table), version, parts.ports.sources, parts.ports.values)
+        case {"identity": str(name), "replaces": str(certificate_arn), **more} if name and certificate_arn and not more:
+            return _replace(name, certificate_arn, build())
         case {"identity": str(name), **more} if name and not more:
             parts = build()
-            published = export_identity(_find(name, parts.table), parts.sources, parts.values)
+            published = export_identity(_find(name, parts.table), parts.ports.sources, parts.ports.values)
         case _:
-            remedy = 'Send {"identity": NAME} or {"identity": NAME, "version": VERSION}'
-            raise RequestInvalid("a direct call", (Fault("event", "it is neither of the two", remedy),))
+            remedy = 'Send {"identity": NAME}, with "version": VERSION or "replaces": ARN beside it or not'
+            raise RequestInvalid("a direct call", (Fault("event", "it is none of the three", remedy),))
     _count("".join(word.title() for word in published.outcome.split("_")))
     logger.info("in line", extra=published.summary())
     return published.summary()
+
+
+def _replace(name: str, certificate_arn: str, parts: Parts) -> dict[str, Any]:
+    asked = replace_certificate(_find(name, parts.table), certificate_arn, parts.ports.issuing, parts.table)
+    if asked is None:
+        return {"subject": name, "outcome": "already_replaced"}
+    _count("Issued")
+    if asked.paid_again:
+        _count("MayBePaidAgain")
+    if asked.dropped:
+        _count("RequestsDropped")
+    summary = {"subject": name, "outcome": "asked", "certificate_arn": asked.certificate_arn}
+    logger.info("asked for a certificate", extra=summary)
+    return summary
 
 
 def _find(name: str, table: IdentityTable) -> Identity:

@@ -51,7 +51,7 @@ class Account:
 
     id: str
     certificates: PrivateCertificates
-    authorities: Authorities = field(default_factory=Authorities)
+    authorities: Authorities
     faults: Faults = field(default_factory=Faults)
     quotas: Quotas = field(default_factory=Quotas)
     event_modes: EventModes = field(default_factory=EventModes)
@@ -80,7 +80,8 @@ class Accounts:
         with self._lock:
             if account_id not in self._accounts:
                 certificates = PrivateCertificates(self._times, self.authority)
-                self._accounts[account_id] = Account(account_id, certificates)
+                authorities = Authorities(self._times.life_scale)
+                self._accounts[account_id] = Account(account_id, certificates, authorities)
             return self._accounts[account_id]
 
     def __iter__(self) -> Iterator[Account]:

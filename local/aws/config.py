@@ -27,6 +27,8 @@ class CertificateTimes:
         back_dating_s: How far NotBefore lies before the time of issue (AWS Private CA: 60 minutes).
         issuing_takes_s: Delay between IssueCertificate's ARN and the certificate; until then GetCertificate answers
             RequestInProgressException (AWS: not published).
+        life_scale: Factor of an end entity's life and back-dating, for IssueCertificate's callers: with 1/1440 one asks
+            for a day and gets a minute (AWS: 1). At most 1; all checks are made on what was asked for.
         token_s: How long IssueCertificate remembers an idempotency token (AWS: 5 minutes).
         renewal_takes_s: Delay between RenewCertificate's empty answer and the new certificate.
         acm_day_s: How often ACM's daily run comes by the real clock; 0 means only when ``/_local/acm/day`` is told to.
@@ -38,6 +40,7 @@ class CertificateTimes:
     warning_s: float = 45 * 86400.0
     back_dating_s: float = 3600.0
     issuing_takes_s: float = 0.1
+    life_scale: float = 1.0
     token_s: float = 300.0
     renewal_takes_s: float = 1.0
     acm_day_s: float = 0.0

@@ -93,6 +93,7 @@ REPLACING: dict[str, tuple[str, ...]] = {
     "AWS::SNS::TopicPolicy": (),
     "AWS::SQS::Queue": ("FifoQueue", "QueueName"),
     "AWS::SQS::QueuePolicy": (),
+    "AWS::SSM::Parameter": ("Name",),
     "AWS::Scheduler::Schedule": ("Name",),
     "AWS::SecretsManager::ResourcePolicy": ("SecretId",),
     "AWS::SecretsManager::Secret": ("Name",),

@@ -26,6 +26,7 @@ from local.aws.fargate.network import cloud_map_api, discovery, load_balancer
 from local.aws.faults import calls, crashes, event_modes, faults, other_clusters, planted_versions, quotas
 from local.aws.iam import evaluation as iam
 from local.aws.patches import (
+    ciphertexts,
     event_source_mappings,
     event_targets,
     kms,
@@ -115,6 +116,7 @@ def _patch(config: Config, accounts: Accounts) -> None:
     secrets_manager.install()
     planted_versions.install()
     kms.install()
+    ciphertexts.install()
     iam.install(
         config,
         accounts.part(lambda account: account.decisions),

@@ -62,6 +62,9 @@ class Acm:
             passphrase=passphrase,
         )
 
+    def published(self, reference: str) -> None:
+        """See :meth:`meshcert.issuing.issuer.MaterialSource.published`: ACM keeps what it has issued."""
+
 
 @contextmanager
 def still_issuing(certificate_arn: str) -> Iterator[None]:

@@ -43,6 +43,8 @@ MISSING = frozenset(
     {
         "AWS.SimpleQueueService.NonExistentQueue",  # SQS sends this for QueueDoesNotExist
         "ClusterNotFoundException",
+        "NotFoundException",  # kms: there is no such key
+        "ParameterNotFound",
         "QueueDoesNotExist",
         "ResourceNotFoundException",
         "ServiceNotActiveException",

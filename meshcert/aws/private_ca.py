@@ -1,23 +1,30 @@
-"""Certificate authorities in AWS Private CA."""
+"""Certificate authorities in AWS Private CA, and the certificates that they issue."""
 
 from __future__ import annotations
 
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-from meshcert.aws.errors import aws_errors
+from botocore.exceptions import ClientError
+
+from meshcert.aws.errors import aws_errors, error_code
 from meshcert.clock import SystemClock
+from meshcert.errors import CertificatePending, CertificateUnusable, IdentityMissing
 from meshcert.material.certificate_facts import certificate_facts
 
 if TYPE_CHECKING:
     from meshcert.clock import Clock
+    from meshcert.issuing.certificate_request import CertificateRequest
 
 _KEPT = dt.timedelta(hours=1)
 
 
 class PrivateCa:
     """
-    :class:`meshcert.publishing.ports.CertificateAuthorities` and :class:`meshcert.lifecycle.ports.Authorities`.
+    CAs and what they issue, for all that ask.
+
+    :class:`meshcert.publishing.ports.CertificateAuthorities`, :class:`meshcert.lifecycle.ports.Authorities`,
+    :class:`meshcert.issuing.private_ca.IssuedCertificates`, :class:`meshcert.issuing.issuing_once.SigningAuthority`.
 
     Args:
         client: boto3's ``acm-pca`` client.
@@ -45,3 +52,27 @@ class PrivateCa:
             end = certificate_facts(self.certificate(certificate_authority_arn)).not_after
             self._ends[certificate_authority_arn] = (now, end)
         return end
+
+    def leaf(self, certificate_arn: str) -> tuple[str, str]:
+        """See :meth:`meshcert.issuing.private_ca.IssuedCertificates.leaf`."""
+        authority, found, _ = certificate_arn.partition("/certificate/")
+        if not found:
+            raise IdentityMissing(
+                certificate_arn or "a certificate without an ARN", "Deploy the identities stack again"
+            )
+        with aws_errors("acm-pca:GetCertificate", certificate_arn):
+            try:
+                answer = self._client.get_certificate(CertificateAuthorityArn=authority, CertificateArn=certificate_arn)
+            except ClientError as exc:
+                if error_code(exc) == "RequestInProgressException":
+                    raise CertificatePending(certificate_arn, "being issued") from None
+                if error_code(exc) == "RequestFailedException":
+                    reason = str(exc.response["Error"].get("Message", ""))
+                    raise CertificateUnusable(certificate_arn, "FAILED", reason) from None
+                raise
+        return str(answer["Certificate"]), str(answer.get("CertificateChain", ""))
+
+    def issue(self, request: CertificateRequest) -> str:
+        """See :meth:`meshcert.issuing.issuing_once.SigningAuthority.issue`."""
+        with aws_errors("acm-pca:IssueCertificate", request.identity):
+            return str(self._client.issue_certificate(**request.parameters())["CertificateArn"])

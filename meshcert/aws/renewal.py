@@ -17,7 +17,9 @@ from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
+from meshcert.identity import IssuerName
 from meshcert.issuing.acm import AcmIssuer
+from meshcert.issuing.private_ca import PrivateCaIssuer
 from meshcert.lifecycle.ports import Ports
 
 if TYPE_CHECKING:
@@ -43,14 +45,19 @@ def renewal_ports(settings: RenewalSettings, stream: str) -> Ports:
     single_attempt = Config(connect_timeout=5, read_timeout=EXPORT_WITHIN_S, retries={"total_max_attempts": 1})
     tables = boto3.resource("dynamodb", config=retried)
     clock = SystemClock()
+    authorities = PrivateCa(boto3.client("acm-pca", config=config), clock)
+    exporter = ExportFunction(boto3.client("lambda", config=single_attempt), settings.export_function)
     return Ports(
-        issuer=AcmIssuer(AcmRenewals(boto3.client("acm", config=retried))),
+        issuers={
+            IssuerName.ACM: AcmIssuer(AcmRenewals(boto3.client("acm", config=retried))),
+            IssuerName.PRIVATE_CA: PrivateCaIssuer(authorities, exporter),
+        },
         labels=SecretsManager(boto3.client("secretsmanager", config=config)),
         platform=EcsServices(boto3.client("ecs", config=config), settings.cluster),
         acknowledgements=AcknowledgementRows(tables, settings.acknowledgements_table, clock),
-        authorities=PrivateCa(boto3.client("acm-pca", config=config), clock),
+        authorities=authorities,
         clock=clock,
-        exporter=ExportFunction(boto3.client("lambda", config=single_attempt), settings.export_function),
+        exporter=exporter,
         declared=Identities(tables.Table(settings.identities_table), settings.mesh),
         table=LifecycleRows(tables.Table(settings.lifecycle_table)),
         audit=AuditLog(boto3.client("logs", config=config), settings.audit_log_group, stream),

@@ -25,7 +25,9 @@ from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.clock import SystemClock
 from meshcert.contract.environment import POLICY_PREFIX
 from meshcert.errors import AwsRefused, Fault, SettingsInvalid
+from meshcert.identity import IssuerName
 from meshcert.issuing.acm import AcmIssuer
+from meshcert.issuing.private_ca import PrivateCaView
 from meshcert.lifecycle.policy import Policy
 from meshcert.lifecycle.ports import Observers
 
@@ -155,6 +157,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         return _Shared(dynamodb.Table(name))
 
     clock = SystemClock()
+    authorities = PrivateCa(client("acm-pca"), clock)
     logs = client("logs")
     rows = AcknowledgementRows(_Shared(dynamodb), naming.acknowledgements_table(mesh), clock)
     log_group = naming.log_group(mesh, naming.AUDIT)
@@ -163,11 +166,14 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         region=session.region_name,
         declared=Identities(table(naming.identities_table(mesh)), mesh),
         observers=Observers(
-            issuer=AcmIssuer(AcmRenewals(client("acm"))),
+            issuers={
+                IssuerName.ACM: AcmIssuer(AcmRenewals(client("acm"))),
+                IssuerName.PRIVATE_CA: PrivateCaView(authorities),
+            },
             labels=SecretsManager(client("secretsmanager")),
             platform=EcsServices(client("ecs"), naming.cluster(mesh)),
             acknowledgements=rows,
-            authorities=PrivateCa(client("acm-pca"), clock),
+            authorities=authorities,
             clock=clock,
         ),
         remembered=LifecycleRows(table(naming.lifecycle_table(mesh))),

@@ -87,7 +87,7 @@ class Poll:
 
 
 @dataclass(frozen=True)
-class Usage:
+class BilledParts:
     """
     The parts of a mesh that cost money.
 
@@ -179,7 +179,7 @@ class Estimate:
         return {**totals, "lines": lines}
 
 
-def estimate(usage: Usage) -> Estimate:
+def estimate(usage: BilledParts) -> Estimate:
     """The costs and calls of a mesh in a month."""
     renewed_at = ACM.fractions.renews_itself or ACM.fractions.own_renewal
     certificates = usage.identities * (HOURS / 24) / (CERTIFICATE_DAYS * renewed_at)
@@ -291,5 +291,5 @@ def short_lived_until(life: dt.timedelta) -> int:
     return math.floor(saved / (short.certificate_dollars - acm.certificate_dollars))
 
 
-def _watching(usage: Usage) -> float:
+def _watching(usage: BilledParts) -> float:
     return usage.alarms * ALARM + usage.metrics * METRIC + DASHBOARD

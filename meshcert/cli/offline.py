@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshcert.cli.costs import ALARMS, HOURS, INSIGHTS_METRICS, METRIC, METRICS, Estimate, Line, Poll, Usage, estimate
+from meshcert.cli.costs import (
+    ALARMS,
+    HOURS,
+    INSIGHTS_METRICS,
+    METRIC,
+    METRICS,
+    BilledParts,
+    Estimate,
+    Line,
+    Poll,
+    estimate,
+)
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.checks.limits import MOST_RESOURCES, ZONES, resources
 
@@ -64,9 +75,9 @@ def offline_plan(mesh: Mesh) -> OfflinePlan:
     return OfflinePlan(estimate(declared_usage(mesh)), _workload(mesh), resources(mesh))
 
 
-def declared_usage(mesh: Mesh) -> Usage:
+def declared_usage(mesh: Mesh) -> BilledParts:
     """The parts of a mesh that cost money, counted in its file."""
-    return Usage(
+    return BilledParts(
         authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()),
         identities=len(mesh.identities),
         trust_bundles=len(mesh.hierarchies),

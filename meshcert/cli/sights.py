@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.issuing.issuer import Issuance, ValidityPeriod
 from meshcert.lifecycle.deciding.findings import Kind
+from meshcert.lifecycle.deciding.renewing import due_fraction
 from meshcert.lifecycle.observation import Missing, Unknown
 
 if TYPE_CHECKING:
@@ -79,10 +80,12 @@ class Sight:
     def _due(self) -> dict[str, Any]:
         """When the issuer renews the certificate by itself, and when meshcert asks for it."""
         itself = self.seen.issuer.fractions.renews_itself
-        validity = self.seen.issuance.validity if isinstance(self.seen.issuance, Issuance) else None
+        issued = self.seen.issuance if isinstance(self.seen.issuance, Issuance) else None
+        validity = issued.validity if issued else None
+        asked_at = due_fraction(self.seen, issued, self.policy) if issued else 0.0
         return {
             "acm_renews_at": self.policy.at(validity, itself) if validity and itself is not None else None,
-            "meshcert_asks_at": self.policy.at(validity, self.policy.renew_at) if validity else None,
+            "meshcert_asks_at": self.policy.at(validity, asked_at) if validity else None,
         }
 
     def _issued(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from meshcert import naming
 from meshcert.cli import exit_codes
-from meshcert.cli.costs import ALARMS, METRICS, Poll, Usage
+from meshcert.cli.costs import ALARMS, METRICS, BilledParts, Poll
 from meshcert.cli.sights import Sight, service_of
 from meshcert.errors import IdentityMissing, IdentityUnreadable
 from meshcert.lifecycle.deciding.findings import Kind
@@ -136,7 +136,7 @@ def exit_code(looked: Sight) -> int:
     return exit_codes.SETTLED if looked.plan.settled else exit_codes.UNSETTLED
 
 
-def usage(sights: Sequence[Sight], declared: Mapping[str, Poll]) -> Usage:
+def usage(sights: Sequence[Sight], declared: Mapping[str, Poll]) -> BilledParts:
     """
     The parts of a mesh that cost money, counted from its identities.
 
@@ -154,7 +154,7 @@ def usage(sights: Sequence[Sight], declared: Mapping[str, Poll]) -> Usage:
             polls[use.name] = Poll(service.desired_count if service else 0, secrets, use.poll_interval_s)
     for name, poll in declared.items():
         polls[name] = replace(poll, tasks=polls[name].tasks) if name in polls else poll
-    return Usage(
+    return BilledParts(
         authorities=len({arn for identity in identities for arn in identity.certificate_authority_arns}),
         identities=len(identities),
         trust_bundles=len({identity.root_certificate_authority_arn for identity in identities}),

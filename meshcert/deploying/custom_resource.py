@@ -29,7 +29,9 @@ from meshcert.errors import (
     RootInUse,
     RootReplaced,
 )
+from meshcert.identity import IssuerName
 from meshcert.publishing.export import ExportResult, Sources, TrustBundleRequest, export_identity, export_trust_bundle
+from meshcert.publishing.replacement import certificate_declared
 from meshcert.san import san_of
 
 if TYPE_CHECKING:
@@ -38,8 +40,9 @@ if TYPE_CHECKING:
     from meshcert.clock import Clock
     from meshcert.deploying.routes import RouteRows
     from meshcert.identity import Identity, IdentityTable
+    from meshcert.issuing.issuing_once import Issuing
     from meshcert.publishing.declared_bundles import DeclaredBundle
-    from meshcert.publishing.ports import LookMarks
+    from meshcert.publishing.ports import LookMarks, PublishedValues
 
     Event = Mapping[str, Any]
 
@@ -63,6 +66,8 @@ class Deployment:
         bundles: The CAs of each hierarchy's trust bundle, as the stacks declare them.
         routes: The table ``routes``; it exists if a service of the mesh has a route table.
         marks: The table ``lifecycle``, to request a look at an identity once its material is published.
+        issuing: Has certificates issued, for identities of AWS Private CA.
+        values: Reads current values, so that their older certificates do not replace newer ones.
         patience_s: Longest wait for rights and certificates of a fresh deploy, seconds.
     """
 
@@ -72,6 +77,8 @@ class Deployment:
     marks: LookMarks
     routes: RouteRows
     bundles: Mapping[str, DeclaredBundle]
+    issuing: Issuing
+    values: PublishedValues
     patience_s: float = 60.0
 
 
@@ -125,10 +132,23 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
 def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportResult:
     _refuse_replaced_names(identity, event, deployment.table)
     _refuse_replaced_root(identity, event, deployment.table)
-    published = export_identity(identity, deployment.sources)
-    # Only now, so that the row always shows what is published; the check of names above relies on that.
-    deployment.table.remember(identity)
+    if identity.issuer is IssuerName.PRIVATE_CA:
+        published = _issue(identity, deployment)
+    else:
+        published = export_identity(identity, deployment.sources)
+        # Only now, so that the row always shows what is published; the check of names above relies on that.
+        deployment.table.remember(identity)
     _have_looked_at(identity.name, deployment)
+    return published
+
+
+def _issue(identity: Identity, deployment: Deployment) -> ExportResult:
+    row = _row(identity.name, deployment.table)
+    sources = deployment.sources
+    declared = certificate_declared(identity, row, deployment.issuing, sources.certificates)
+    # A renewal may have come between: what it has published is newer, and stays.
+    published = export_identity(declared, sources, deployment.values)
+    deployment.table.remember(declared, row.certificate_arn if row else "")
     return published
 
 

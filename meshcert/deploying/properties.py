@@ -2,7 +2,9 @@
 The properties of our custom resources, as CloudFormation sends them: every scalar a string.
 
 Identity: ``Mesh``, ``Identity``, ``CertificateArn``, ``SecretId``, ``RootCertificateAuthorityArn``,
-``CertificateAuthorityArns``, ``Names``, ``PeerNames``, ``TrustedByPeers`` and ``Services``. A name is a DNS name or a
+``CertificateAuthorityArns``, ``Names``, ``PeerNames``, ``TrustedByPeers`` and ``Services``. In place of
+``CertificateArn``, an identity of AWS Private CA has ``Issuer``, ``acm-pca``; what may be issued for it stands in its
+parameter of Systems Manager, and ``Terms`` repeats that, so that a change sends an update. A name is a DNS name or a
 SPIFFE ID. Each element of ``PeerNames`` is the rule of one peer: a name that the certificate must have, or a list of
 names of which it must have one. ``TrustedByPeers`` are the root CAs that every peer trusts; empty if no peer in the
 mesh checks the certificate. ``CertificateAuthorityArns`` begins with the CA that signs the certificate and ends with
@@ -26,7 +28,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import Fault, RequestInvalid
-from meshcert.identity import Identity, ServiceUse
+from meshcert.identity import Identity, IssuerName, ServiceUse
 from meshcert.proxy import RotationMode
 from meshcert.publishing.export import RevocationListRequest, TrustBundleRequest
 from meshcert.publishing.ownership import is_identity_secret, is_revocation_bucket, is_trust_bundle_secret
@@ -55,8 +57,12 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
     Raises:
         RequestInvalid: With every property that is missing or wrong.
     """
-    texts = ("Identity", "CertificateArn", "SecretId", "RootCertificateAuthorityArn")
+    issuer = properties.get("Issuer", IssuerName.ACM)
+    texts: tuple[str, ...] = ("Identity", "SecretId", "RootCertificateAuthorityArn")
+    texts += ("CertificateArn",) if issuer == IssuerName.ACM else ()
     faults = [*text_faults(properties, texts), *mesh_faults(properties, mesh)]
+    if issuer not in list(IssuerName):
+        faults.append(Fault("Issuer", f"it is {issuer}, not one of {', '.join(IssuerName)}", REMEDY))
     names, rules = _names(properties.get("Names"), faults), _rules(properties.get("PeerNames", []), faults)
     authorities = _texts(properties.get("CertificateAuthorityArns")) or ()
     if not authorities or authorities[-1] != properties.get("RootCertificateAuthorityArn"):
@@ -69,7 +75,7 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
         raise RequestInvalid(f"identity {properties.get('Identity', '')}", tuple(faults))
     return Identity(
         name=properties["Identity"],
-        certificate_arn=properties["CertificateArn"],
+        certificate_arn=properties["CertificateArn"] if issuer == IssuerName.ACM else "",
         secret_id=properties["SecretId"],
         root_certificate_authority_arn=properties["RootCertificateAuthorityArn"],
         names=names,
@@ -80,6 +86,7 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
             ServiceUse(service["Name"], RotationMode(service["Rotation"]), float(service["PollIntervalS"]))
             for service in properties["Services"]
         ),
+        issuer=IssuerName(issuer),
     )
 
 

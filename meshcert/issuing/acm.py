@@ -79,7 +79,7 @@ class RenewalCalls(Protocol):
         ...
 
     def renew(self, certificate_arn: str) -> None:
-        """See :meth:`meshcert.issuing.issuer.Issuer.renew` (acm:RenewCertificate)."""
+        """Ask ACM for a renewal; see :meth:`meshcert.issuing.issuer.Issuer.renew` (acm:RenewCertificate)."""
         ...
 
 
@@ -125,9 +125,10 @@ class AcmIssuer:
             raise AwsUnavailable("acm:GetCertificate", reference, "it shows two certificates at once")
         return replace(seen, version=version)
 
-    def renew(self, reference: str) -> None:
+    def renew(self, identity: str, issued: Issuance) -> None:
         """See :meth:`meshcert.issuing.issuer.Issuer.renew`."""
-        self._calls.renew(reference)
+        del identity
+        self._calls.renew(issued.reference)
 
 
 def issuance(certificate_arn: str, description: Mapping[str, Any]) -> Issuance:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from meshcert.bounded_json import JsonInvalid, read_json
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 LONGEST_TOKEN = 36
 """Characters of an idempotency token (acm-pca:IssueCertificate). Private CA keeps it for five minutes."""
+CURVES = {"secp256r1": "EC_prime256v1", "secp384r1": "EC_secp384r1"}
+"""ACM's names of the curves that keys are made on, by the names that ``cryptography`` has for them."""
 _TEXTS = ("Identity", "Epoch", "AuthorityArn", "SigningAlgorithm", "TemplateArn", "Token", "Csr")
 _TIMES = ("MadeAt", "NotBefore", "NotAfter")
 
@@ -73,6 +76,11 @@ class CertificateRequest:
             "ValidityNotBefore": {"Value": int(self.not_before.timestamp()), "Type": "ABSOLUTE"},
             "IdempotencyToken": self.token,
         }
+
+    @property
+    def key_algorithm(self) -> str:
+        """See :func:`key_algorithm`."""
+        return key_algorithm(x509.load_pem_x509_csr(self.csr.encode()).public_key())
 
     def is_outdated(self, now: dt.datetime) -> bool:
         """True if so much of the life has gone that the certificate would be renewed as soon as it is there."""
@@ -176,6 +184,13 @@ def _require_belonging(csr: str, names: tuple[San, ...], private_key: PrivateKey
         raise _Unreadable("its CSR was not made with its key")
     if asked != [general_name(name) for name in names]:
         raise _Unreadable("its CSR asks for other names than it says")
+
+
+def key_algorithm(key: object) -> str:
+    """The algorithm of a public key, by ACM's name; empty for one that meshcert makes no keys of."""
+    if isinstance(key, rsa.RSAPublicKey):
+        return f"RSA_{key.key_size}"
+    return CURVES.get(key.curve.name, "") if isinstance(key, ec.EllipticCurvePublicKey) else ""
 
 
 def general_name(name: San) -> x509.GeneralName:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -17,8 +17,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from meshcert.bounded_json import JsonInvalid, read_json
 from meshcert.errors import CertificateRequestInvalid, Fault
 from meshcert.issuing.certificate_request import LONGEST_TOKEN, CertificateRequest, general_name
+from meshcert.issuing.private_ca_lives import BACK_DATING
 from meshcert.material import PrivateKey
 from meshcert.san import SanInvalid, Uri, parse_sans
 
@@ -31,6 +33,8 @@ LONGEST_CSR = 32_768
 """Bytes of a CSR's PEM (acm-pca:IssueCertificate)."""
 MOST_DNS_NAMES = 75
 """So many fit in a CSR beside a SPIFFE ID and a key of RSA_4096, however long they are."""
+SCHEMA = 1
+_LONGEST_LIFE_S = 366 * 86_400
 _LONGEST_IN_SUBJECT = 64
 """Characters of an organization or a unit (RFC 5280 appendix A.1)."""
 
@@ -53,8 +57,7 @@ class IssuanceTerms:
         key_algorithm: Algorithm of the key, one of :data:`KEY_ALGORITHMS`; of any family.
         names: DNS names, and at most one SPIFFE ID.
         life: From the moment of the request to the end of validity.
-        back_dating: How long before that moment the validity begins, for peers whose clocks are slow. Without it, AWS
-            takes an hour (AWS Private CA user guide, "Issue a private end-entity certificate").
+        back_dating: How long before that moment the validity begins, for peers whose clocks are slow.
     """
 
     authority_arn: str
@@ -63,7 +66,65 @@ class IssuanceTerms:
     key_algorithm: str
     names: tuple[San, ...]
     life: dt.timedelta
-    back_dating: dt.timedelta
+    back_dating: dt.timedelta = BACK_DATING
+
+    def document(self) -> dict[str, Any]:
+        """As :func:`read_terms` reads it, once it is JSON; the back-dating is not in it. Texts may be CDK tokens."""
+        return {
+            "Schema": SCHEMA,
+            "AuthorityArn": self.authority_arn,
+            "SigningAlgorithm": self.signing_algorithm,
+            "TemplateArn": self.template_arn,
+            "KeyAlgorithm": self.key_algorithm,
+            "Names": [str(name) for name in self.names],
+            "LifeS": self.life // dt.timedelta(seconds=1),
+        }
+
+    def asked_by(self, request: CertificateRequest) -> bool:
+        """True if a request asks for these terms, whatever its times."""
+        return (
+            request.authority_arn == self.authority_arn
+            and request.signing_algorithm == self.signing_algorithm
+            and request.template_arn == self.template_arn
+            and request.names == self.names
+            and request.key_algorithm == self.key_algorithm
+            and request.not_after - request.made_at == self.life
+        )
+
+
+def read_terms(text: str, identity: str) -> IssuanceTerms:
+    """
+    Read :meth:`IssuanceTerms.document` as JSON.
+
+    Raises:
+        CertificateRequestInvalid: If it is not such JSON. What names and algorithms are worth is not checked here:
+            :func:`make_request` does that.
+    """
+    try:
+        return _read_terms(read_json(text))
+    except (JsonInvalid, SanInvalid, ValueError) as error:
+        remedy = "Deploy the identities stack again: CloudFormation alone writes it"
+        faults = (Fault("issuance terms", str(error), remedy),)
+        raise CertificateRequestInvalid(f"declaration of identity {identity}", faults) from None
+
+
+def _read_terms(value: Any) -> IssuanceTerms:
+    if not isinstance(value, dict) or value.get("Schema") != SCHEMA:
+        raise ValueError(f"it is no object of schema {SCHEMA}")
+    texts = ("AuthorityArn", "SigningAlgorithm", "TemplateArn", "KeyAlgorithm")
+    if missing := [name for name in texts if not isinstance(value.get(name), str) or not value[name]]:
+        raise ValueError(f"missing or empty: {', '.join(missing)}")
+    life_s = value.get("LifeS")
+    if not isinstance(life_s, int) or not 0 < life_s <= _LONGEST_LIFE_S:
+        raise ValueError("LifeS is no number of seconds")
+    return IssuanceTerms(
+        authority_arn=value["AuthorityArn"],
+        signing_algorithm=value["SigningAlgorithm"],
+        template_arn=value["TemplateArn"],
+        key_algorithm=value["KeyAlgorithm"],
+        names=parse_sans(value.get("Names"), "Names"),
+        life=dt.timedelta(seconds=life_s),
+    )
 
 
 def make_request(terms: IssuanceTerms, mesh: str, identity: str, epoch: str, now: dt.datetime) -> CertificateRequest:

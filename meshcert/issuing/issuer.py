@@ -65,6 +65,8 @@ class Abilities:
         fractions: When it renews, and when somebody has to act.
         looks_per_second: How many identities may be looked at in a second under its quotas.
         remedies: What a person can do about its faults.
+        renews_anew: A renewal needs no certificate that is still good, and every identity is due at a moment of its
+            own (:mod:`meshcert.lifecycle.deciding.renewal_times`). Others renew at the fraction ``own_renewal``.
     """
 
     name: str
@@ -74,6 +76,7 @@ class Abilities:
     fractions: Fractions
     looks_per_second: float
     remedies: Remedies
+    renews_anew: bool = False
 
 
 class IssuanceState(StrEnum):
@@ -178,9 +181,13 @@ class IssuanceView(Protocol):
 class Issuer(IssuanceView, Protocol):
     """An issuer that can be observed and asked to renew, without access to private keys."""
 
-    def renew(self, reference: str) -> None:
+    def renew(self, identity: str, issued: Issuance) -> None:
         """
         Ask for a new certificate. A renewal that is already under way counts as one.
+
+        Args:
+            identity: Name of the identity.
+            issued: What is to be renewed.
 
         Raises:
             AwsRefused: If it cannot be renewed, for example because it has not been exported since it was issued.
@@ -242,4 +249,8 @@ class MaterialSource(Protocol):
             CertificatePending: If it is not issued yet.
             IdentityMissing: If there is no such issuance.
         """
+        ...
+
+    def published(self, reference: str) -> None:
+        """Take note that the exported material was published: what was kept only to export it is deleted."""
         ...

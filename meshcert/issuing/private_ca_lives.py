@@ -7,12 +7,17 @@ Nothing here depends on a mesh: the lifecycle, the mesh file's checks and the co
 from __future__ import annotations
 
 import datetime as dt
+import math
 from fractions import Fraction
 
 RENEWED_FROM, RENEWED_UNTIL = Fraction(1, 2), Fraction(2, 3)
 """The elapsed fractions of a life between which it is renewed, each identity at a moment of its own."""
 RENEWED_ON_AVERAGE = (RENEWED_FROM + RENEWED_UNTIL) / 2
 """7/12: the moments are spread evenly."""
+
+BACK_DATING = dt.timedelta(hours=1)
+"""How long before a request the validity begins, for peers whose clocks are slow. Private CA takes the same where a
+request says nothing (AWS Private CA user guide, "Issue a private end-entity certificate"), and so does ACM."""
 
 LONGEST_SHORT_LIVED = dt.timedelta(days=7)
 """Longest life under a CA of usage mode SHORT_LIVED_CERTIFICATE (AWS Private CA user guide, "Short-lived
@@ -28,6 +33,8 @@ the last two epochs, which are younger at such lives."""
 PUTS_OF_AN_EPOCH = 2
 """Versions of one epoch: its certificate, and one more where a crash or a quarantine costs a second certificate. The
 repetition of a put has the same token and makes no version."""
+
+FEWEST_A_DAY = 6
 
 
 def shortest_life(puts_of_an_epoch: int = PUTS_OF_AN_EPOCH) -> dt.timedelta:
@@ -49,3 +56,14 @@ def shortest_life(puts_of_an_epoch: int = PUTS_OF_AN_EPOCH) -> dt.timedelta:
         raise ValueError(f"{puts_of_an_epoch} versions an epoch leave no room for a second epoch in a secret")
     seconds = Fraction(_DAY // dt.timedelta(seconds=1)) / RENEWED_FROM / (epochs - 1)
     return dt.timedelta(seconds=float(seconds))
+
+
+def certificates_a_day(life: dt.timedelta) -> int:
+    """
+    The budget of one identity: certificates that may be paid for in 24 hours, whatever goes wrong.
+
+    It is what :data:`PUTS_OF_AN_EPOCH` allows to as many epochs as 24 hours can have, and never less than
+    :data:`FEWEST_A_DAY`, so that a person who orders a renewal of a long-lived certificate is not refused.
+    """
+    epochs = Fraction(_DAY // dt.timedelta(seconds=1)) / (Fraction(life // dt.timedelta(seconds=1)) * RENEWED_FROM) + 1
+    return max(FEWEST_A_DAY, PUTS_OF_AN_EPOCH * math.ceil(epochs))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from meshcert.clock import Clock
-    from meshcert.identity import Declared
+    from meshcert.identity import Declared, IssuerName
     from meshcert.issuing.issuer import IssuanceView, Issuer
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
@@ -166,13 +166,14 @@ class LifecycleTable(Protocol):
         """
         ...
 
-    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> bool:
+    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None, *, settled: bool = False) -> bool:
         """
         Write the memory and give the lease back.
 
         Args:
-            look_at: When the next tick may look; None if the identity is settled. Even then it stays unsettled if
+            look_at: When the next tick may look; None if a sweep is soon enough. Even then it stays unsettled if
                 another look wanted it meanwhile.
+            settled: All is well until then; the tick only has to see that something is due.
 
         Returns:
             True if another look wanted the identity meanwhile: it still has to be made.
@@ -192,7 +193,7 @@ class LifecycleTable(Protocol):
         ...
 
     def unsettled(self, now: dt.datetime) -> Iterator[str]:
-        """The names of the unsettled identities that may be looked at now, those due longest first, page by page."""
+        """The identities that a tick may look at now, the unsettled ones first, those due longest first, page by page."""
         ...
 
 
@@ -220,9 +221,14 @@ class Messages(Protocol):
 
 @dataclass(frozen=True)
 class Observers:
-    """The ports that a look reads from."""
+    """
+    The ports that a look reads from.
 
-    issuer: IssuanceView
+    Args:
+        issuers: Each issuer, by the name that identities have for it.
+    """
+
+    issuers: Mapping[IssuerName, IssuanceView]
     labels: Labels
     platform: WorkloadPlatform
     acknowledgements: AcknowledgementTable
@@ -241,7 +247,7 @@ class Ports(Observers):
         lease_s: Length of a lease, seconds: at least as long as the function may run.
     """
 
-    issuer: Issuer
+    issuers: Mapping[IssuerName, Issuer]
     exporter: Exporter
     declared: Declared
     table: LifecycleTable

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, Strict
 
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
+from meshcert.identity import IssuerName
 from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED
-from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, DnsName, Life, Part, Years
+from meshcert.mesh.part import DNS_NAMES_SCHEMA, SPIFFE_ID_SCHEMA, AnyName, DnsName, Life, Part, Years
 from meshcert.proxy import Revocation
 
 if TYPE_CHECKING:
@@ -43,15 +44,6 @@ def family(algorithm: str) -> str:
     return algorithm.partition("_")[0]
 
 
-class Issuer(StrEnum):
-    """Who issues an identity's certificates."""
-
-    ACM = "acm"
-    """AWS Certificate Manager: DNS names, 395 days; it renews them by itself."""
-    ACM_PCA = "acm-pca"
-    """AWS Private CA directly, for keys of meshcert's own: DNS names and a SPIFFE ID, lives of hours or days."""
-
-
 class Usage(StrEnum):
     """What AWS Private CA lets a CA issue (CreateCertificateAuthority, UsageMode)."""
 
@@ -82,7 +74,7 @@ class Hierarchy(Part):
     tiers: Literal[1, 2] = Field(examples=[2])
     """1: the root signs the certificates itself; 2: an issuing CA does."""
     key_algorithm: CaKeyAlgorithm = Field(examples=["EC_prime256v1"])
-    """Key algorithm of its CAs; the identities' keys must be of the same family, RSA or EC."""
+    """Key algorithm of its CAs; with `acm`, the identities' keys must be of the same family, RSA or EC."""
     usage: Usage = Usage.GENERAL_PURPOSE
     """Of the CA that signs certificates: `short_lived` costs an eighth, for issuer `acm-pca` alone; 7 days at most."""
     subject: Subject = Subject()
@@ -127,20 +119,22 @@ class DeclaredIdentity(Part, title="Identity"):
 
     hierarchy: str = Field(examples=["colorteller"])
     """The hierarchy that signs its certificate."""
-    issuer: Issuer = Issuer.ACM
+    issuer: IssuerName = IssuerName.ACM
     """`acm`, or `acm-pca`: certificates straight from AWS Private CA, for keys of meshcert's own."""
     validity: Life | None = None
-    """Life of a certificate of `acm-pca`, in hours or days: `24h`, `7d`, which is the default. ACM's live 395 days."""
+    """Life of a certificate of `acm-pca`, an hour or more: `24h`, `7d`, which is the default. ACM's live 395 days."""
     dns_names: tuple[DnsName, ...] = Field(
         default=(),
         examples=[["colorteller.mtls.svc.cluster.local"]],
-        json_schema_extra={**DNS_NAMES_SCHEMA, "maxItems": MOST_NAMES},
+        json_schema_extra=DNS_NAMES_SCHEMA,
     )
     """DNS names in the certificate, 1 to 10 with `acm`; there the first, at most 64 characters, is its common name."""
-    spiffe_id: AnyName | None = Field(default=None, examples=["spiffe://color.example/colorteller"])
+    spiffe_id: AnyName | None = Field(
+        default=None, examples=["spiffe://color.example/colorteller"], json_schema_extra=SPIFFE_ID_SCHEMA
+    )
     """SPIFFE ID in the certificate, in the mesh's trust domain; with `acm-pca` alone."""
     key_algorithm: KeyAlgorithm = Field(examples=["EC_prime256v1"])
-    """Key algorithm of the certificate, of the same family as the CA's."""
+    """Key algorithm of the certificate; with `acm`, of the same family as the CA's."""
 
     @property
     def names(self) -> tuple[San, ...]:
@@ -150,6 +144,6 @@ class DeclaredIdentity(Part, title="Identity"):
     @property
     def life(self) -> dt.timedelta:
         """From the issue of a certificate to its end."""
-        if self.issuer is Issuer.ACM:
+        if self.issuer is IssuerName.ACM:
             return dt.timedelta(days=CERTIFICATE_DAYS)
         return self.validity or LONGEST_SHORT_LIVED

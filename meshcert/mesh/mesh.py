@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
+from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
-from meshcert.mesh.part import NAME_SCHEMA, OutsideClients, Part, Port
+from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, OutsideClients, Part, Port
 from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
@@ -51,7 +52,7 @@ class About(Part):
     """Cloud Map namespace; a service answers as SERVICE.NAMESPACE."""
     http_name: Annotated[str, Field(max_length=1024)] = ""
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
-    trust_domain: str = Field(default="", examples=["color.example"])
+    trust_domain: str = Field(default="", examples=["color.example"], json_schema_extra=TRUST_DOMAIN_SCHEMA)
     """SPIFFE trust domain of its identities' `spiffe_id`; left out: no identity has one."""
     egress_filter: EgressFilter = EgressFilter.DROP_ALL
     """What an egress listener does with hosts that are no backends: `DROP_ALL` refuses, `ALLOW_ALL` passes on as is."""
@@ -131,6 +132,11 @@ class Mesh(Part):
     def http_name(self) -> str:
         """Cloud Map's HTTP name of the namespace, which its data API takes."""
         return self.about.http_name or self.namespace
+
+    @property
+    def has_own_keys(self) -> bool:
+        """Whether AWS Private CA issues for keys of meshcert's own in this mesh."""
+        return any(identity.issuer is IssuerName.PRIVATE_CA for identity in self.identities.values())
 
     def service_of(self, virtual_node: str) -> str:
         """

@@ -7,6 +7,18 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from meshcert.contract.spiffe_id import (
+    DOT_SEGMENT,
+    EMPTY_SEGMENT,
+    LENGTH,
+    LONGEST_SPIFFE_ID,
+    NO_PATH,
+    SCHEME,
+    TRAILING_SLASH,
+    TRUST_DOMAIN_CASE,
+    SpiffeId,
+    SpiffeIdInvalid,
+)
 from meshcert.san import LONGEST_DNS_NAME, LONGEST_LABEL
 
 if TYPE_CHECKING:
@@ -60,12 +72,13 @@ def host_problem(name: str, namespace: str) -> tuple[str, str] | None:
 
 
 @lru_cache(maxsize=4096)
-def dns_name_problem(name: str, namespace: str = "NAMESPACE") -> tuple[str, str] | None:
+def dns_name_problem(name: str, namespace: str = "NAMESPACE", issuer: str = "ACM") -> tuple[str, str] | None:
     """
-    The fault in a DNS name, by the rules of ACM and of meshcert.
+    The fault in a DNS name, by the rules of ACM and of meshcert. They hold for every issuer: identities may change it.
 
     Args:
         namespace: The mesh's, for an example of a whole name.
+        issuer: Who refuses it, for people.
 
     Returns:
         Problem and remedy, or None if ACM would put it into a certificate.
@@ -86,7 +99,7 @@ def dns_name_problem(name: str, namespace: str = "NAMESPACE") -> tuple[str, str]
         ),
         (
             len(labels) == 1,
-            f"{name!r} has no dot, and ACM refuses names of one label",
+            f"{name!r} has no dot, and {issuer} refuses names of one label",
             f"Write the whole name, for example {_last_label(name)}.{namespace}",
         ),
         (len(name) > LONGEST_DNS_NAME, f"it has {len(name)} characters", f"Use at most {LONGEST_DNS_NAME}"),
@@ -98,6 +111,61 @@ def dns_name_problem(name: str, namespace: str = "NAMESPACE") -> tuple[str, str]
         ),
     )
     return next(((problem, remedy) for broken, problem, remedy in rules if broken), None)
+
+
+def trust_domain_problem(name: str, mesh: str) -> tuple[str, str] | None:
+    """
+    The fault in the name of a trust domain.
+
+    Args:
+        mesh: Name of the mesh, for an example.
+
+    Returns:
+        Problem and remedy, or None if SPIFFE IDs can stand in it.
+    """
+    alone, slash, _ = name.removeprefix(f"{SCHEME}://").partition("/")
+    if slash or alone != name:
+        return f"{name!r:.300} is more than the name of a trust domain", f"Write {alone or f'{mesh}.example'}"
+    try:
+        SpiffeId.parse(f"{SCHEME}://{name}")
+    except SpiffeIdInvalid as error:
+        problem = f"{name!r:.300}: a SPIFFE ID of it {error.rule.problem} ({error.rule.section})"
+        remedy = f"Write {name.lower()}" if error.rule is TRUST_DOMAIN_CASE else f"Write a name such as {mesh}.example"
+        return problem, remedy
+    return None
+
+
+def spiffe_id_problem(text: str, trust_domain: str, identity: str) -> tuple[str, str] | None:
+    """
+    The fault in a SPIFFE ID.
+
+    Args:
+        trust_domain: Name of a trust domain, for an example of a whole ID.
+        identity: Name of the identity, for the same.
+
+    Returns:
+        Problem and remedy, or None if a certificate can carry it.
+    """
+    if "*" in text:
+        return (
+            f"{text!r:.300} is a wildcard, and a certificate proves one SPIFFE ID",
+            "Write a whole ID, and declare an identity for each workload",
+        )
+    try:
+        SpiffeId.of_workload(text)
+    except SpiffeIdInvalid as error:
+        domain, _, path = text.removeprefix(f"{SCHEME}://").partition("/")
+        segments = "/".join(each for each in path.split("/") if each not in {"", ".", ".."}) or identity
+        mended = {
+            TRUST_DOMAIN_CASE: f"Write {SCHEME}://{domain.lower()}/{path}",
+            **dict.fromkeys(
+                (TRAILING_SLASH, EMPTY_SEGMENT, DOT_SEGMENT, NO_PATH), f"Write {SCHEME}://{domain}/{segments}"
+            ),
+            LENGTH: f"Use at most {LONGEST_SPIFFE_ID} bytes",
+        }
+        otherwise = f"Write trust domain and path alone, for example {SCHEME}://{trust_domain}/{identity}"
+        return str(error), mended.get(error.rule, otherwise)
+    return None
 
 
 def _last_label(name: str) -> str:

@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, Strict
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
+from meshcert.contract.spiffe_id import LONGEST_SPIFFE_ID, LONGEST_TRUST_DOMAIN
 from meshcert.mesh.naming import DNS_NAME, NAME
 from meshcert.san import Dns, San, san_of
 from meshcert.timeouts import LONGEST_TIMEOUT_S
@@ -35,35 +36,38 @@ Limit = Annotated[float, Strict(), Field(ge=0, le=LONGEST_TIMEOUT_S, allow_inf_n
 """Seconds; 0 is no limit."""
 
 
-_LIFE = re.compile("([1-9][0-9]{0,4})([hd])")
+_LIFE = re.compile("([1-9][0-9]{0,4})([mhd])")
+_UNITS = {"d": dt.timedelta(days=1), "h": dt.timedelta(hours=1), "m": dt.timedelta(minutes=1)}
 
 
-def _life(text: str) -> dt.timedelta:
+def _life(written: Any) -> str:
     """
-    A life as people write it: whole hours or days.
+    The text of a life.
 
     Raises:
-        ValueError: If it is neither.
+        PydanticCustomError: If it is none.
     """
-    found = _LIFE.fullmatch(text)
-    if not found:
-        raise ValueError("a number of hours or days was expected, as in 24h or 7d")
-    number, unit = int(found[1]), found[2]
-    return dt.timedelta(hours=number) if unit == "h" else dt.timedelta(days=number)
+    if isinstance(written, str) and _LIFE.fullmatch(written):
+        return written
+    raise PydanticCustomError("life", "be a whole number of hours or days, as in 24h or 7d")
+
+
+def _span(text: str) -> dt.timedelta:
+    return int(text[:-1]) * _UNITS[text[-1]]
 
 
 def life_text(life: dt.timedelta) -> str:
-    """A life of whole hours as people write it."""
-    hours = life // dt.timedelta(hours=1)
-    return f"{hours // 24}d" if hours % 24 == 0 else f"{hours}h"
+    """A life of whole minutes as people write it."""
+    unit = next(unit for unit, span in _UNITS.items() if not life % span)
+    return f"{life // _UNITS[unit]}{unit}"
 
 
 Life = Annotated[
     dt.timedelta,
     GetPydanticSchema(
-        lambda *_: core_schema.no_info_after_validator_function(
+        lambda *_: core_schema.no_info_before_validator_function(
             _life,
-            core_schema.str_schema(),
+            core_schema.no_info_after_validator_function(_span, core_schema.str_schema()),
             serialization=core_schema.plain_serializer_function_ser_schema(life_text),
         )
     ),
@@ -94,6 +98,18 @@ ContainerPath = Annotated[str, Field(pattern=f"^{PATH_PATTERN}$", examples=["/ke
 NAME_SCHEMA: dict[str, Any] = {"pattern": f"^{NAME.pattern}$"}
 DNS_NAMES_SCHEMA: dict[str, Any] = {
     "items": {"type": "string", "pattern": f"^{DNS_NAME.pattern}$"},
+    "uniqueItems": True,
+}
+TRUST_DOMAIN_SCHEMA: dict[str, Any] = {"pattern": "^[a-z0-9._-]*$", "maxLength": LONGEST_TRUST_DOMAIN}
+SPIFFE_ID_SCHEMA: dict[str, Any] = {
+    "pattern": "^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$",
+    "maxLength": LONGEST_SPIFFE_ID,
+}
+NAMES_SCHEMA: dict[str, Any] = {
+    "items": {
+        "type": "string",
+        "anyOf": [{"pattern": f"^{DNS_NAME.pattern}$"}, SPIFFE_ID_SCHEMA],
+    },
     "uniqueItems": True,
 }
 

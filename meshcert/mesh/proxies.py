@@ -14,7 +14,7 @@ from meshcert.mesh.host_policies import (
     ListenerHealthCheck,
     ServiceDiscovery,
 )
-from meshcert.mesh.part import DNS_NAMES_SCHEMA, AnyName, ContainerPath, OutsideClients, Part, Port
+from meshcert.mesh.part import NAMES_SCHEMA, AnyName, ContainerPath, OutsideClients, Part, Port
 from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
 from meshcert.mesh.routing.ports import GatewayPort, NodePort
@@ -93,9 +93,9 @@ class SanMatch(Part):
     """Which names are accepted."""
 
     exact: tuple[AnyName, ...] = Field(
-        min_length=1, examples=[["colorgateway.mtls.svc.cluster.local"]], json_schema_extra=DNS_NAMES_SCHEMA
+        min_length=1, examples=[["colorgateway.mtls.svc.cluster.local"]], json_schema_extra=NAMES_SCHEMA
     )
-    """The peer's certificate must carry one of these DNS names."""
+    """The peer's certificate must carry one of these DNS names or SPIFFE IDs, as a whole."""
 
 
 class SubjectAlternativeNames(Part):

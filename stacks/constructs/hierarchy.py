@@ -1,4 +1,9 @@
-"""A private CA hierarchy: root CA, its own certificate, and an issuing CA under it if there are two tiers."""
+"""
+A private CA hierarchy: root CA, its own certificate, and an issuing CA under it if there are two tiers.
+
+``usage`` is fixed at a CA's creation (UsageMode), as key and subject are: CloudFormation makes another CA of a change,
+whose ARN the stacks above cannot take over, and fails. A new usage is a new hierarchy (``docs/trust.md``).
+"""
 
 from __future__ import annotations
 
@@ -8,12 +13,15 @@ from aws_cdk import Aws, CfnOutput, CfnResource, RemovalPolicy, Stack
 from aws_cdk import aws_acmpca as acmpca
 from constructs import Construct
 
+from meshcert.mesh.issuance import Usage
+
 if TYPE_CHECKING:
     from meshcert.mesh import Hierarchy
     from stacks.constructs.revocation_bucket import RevocationBucket
 
 LIST_DAYS = 7
 """Days that a revocation list is valid; Private CA makes the next one after half of them, or at a revocation."""
+_MODES = {Usage.GENERAL_PURPOSE: "GENERAL_PURPOSE", Usage.SHORT_LIVED: "SHORT_LIVED_CERTIFICATE"}
 ACM_ACTIONS = ["IssueCertificate", "GetCertificate", "ListPermissions"]
 
 
@@ -22,7 +30,10 @@ class HierarchyAuthorities(Construct):
     The CAs of one hierarchy, active, with permission for ACM to renew what the issuing one has signed.
 
     Every CA is kept when it leaves the template and when the stack is deleted, because a lost CA cannot be made again.
-    It is not kept when its creation fails, because a forgotten one costs $400 a month.
+    It is not kept when its creation fails, because a forgotten one costs up to $400 a month.
+
+    The one that signs leaves has the hierarchy's usage. A root above it is for general purpose: a short-lived CA signs
+    no other CA ("Short-lived certificates" in the AWS Private CA user guide). Nor does it sign for ACM.
 
     Args:
         construct_id: Name of the hierarchy.
@@ -48,7 +59,17 @@ class HierarchyAuthorities(Construct):
             activation = self._activation(
                 "Issuing", issuing, certificate, chain=activation.attr_complete_certificate_chain
             )
-        # A request works without this permission; the renewal eleven months later does not.
+        if hierarchy.usage is Usage.GENERAL_PURPOSE:
+            self._permission(issuing)
+        self.root_arn = root.attr_arn
+        """ARN of the root CA: its certificate is the trust anchor."""
+        self.issuing_arn = issuing.attr_arn
+        """ARN of the CA that signs leaves: the issuing CA, or the root CA of a single-tier hierarchy."""
+        self.arns = tuple(dict.fromkeys((issuing.attr_arn, root.attr_arn)))
+        """ARNs of all CAs of the hierarchy: the one that signs leaves first, the root last."""
+
+    def _permission(self, issuing: acmpca.CfnCertificateAuthority) -> None:
+        """Let ACM renew: a request works without this permission; the renewal eleven months later does not."""
         permission = acmpca.CfnPermission(
             self,
             # Named after its CA: a change of tiers makes another one, instead of a second one that AWS refuses.
@@ -58,22 +79,17 @@ class HierarchyAuthorities(Construct):
             principal="acm.amazonaws.com",
         )
         _keep(permission)
-        self.root_arn = root.attr_arn
-        """ARN of the root CA: its certificate is the trust anchor."""
-        self.issuing_arn = issuing.attr_arn
-        """ARN of the CA that signs leaves: the issuing CA, or the root CA of a single-tier hierarchy."""
-        self.arns = tuple(dict.fromkeys((issuing.attr_arn, root.attr_arn)))
-        """ARNs of all CAs of the hierarchy: the one that signs leaves first, the root last."""
 
     def _authority(self, role: str, kind: str) -> acmpca.CfnCertificateAuthority:
         hierarchy = self._hierarchy
+        signs_leaves = kind == "SUBORDINATE" or hierarchy.tiers == 1
         authority = acmpca.CfnCertificateAuthority(
             self,
             role,
             type=kind,
             key_algorithm=hierarchy.key_algorithm,
             signing_algorithm=hierarchy.signing_algorithm,
-            usage_mode="GENERAL_PURPOSE",
+            usage_mode=_MODES[hierarchy.usage if signs_leaves else Usage.GENERAL_PURPOSE],
             revocation_configuration=self._revocation(),
             subject=acmpca.CfnCertificateAuthority.SubjectProperty(
                 common_name=f"{self.node.id} {role.lower()} CA",

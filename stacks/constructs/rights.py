@@ -45,6 +45,21 @@ class MeshRights:
         """A statement on the mesh's CAs, recognised by their tag."""
         return self._tagged(sid, actions, self.arn("acm-pca", "certificate-authority/*"))
 
+    def issuing(self, sid: str) -> iam.PolicyStatement:
+        """
+        A statement to have certificates of workloads issued by the mesh's CAs.
+
+        IAM knows the CA and the template, and nothing of names or validity: who has this right may be anybody.
+        """
+        statement = self.authorities(sid, "acm-pca:IssueCertificate")
+        statement.add_condition("ArnLike", {"acm-pca:TemplateArn": naming.leaf_template(Aws.PARTITION)})
+        return statement
+
+    def issuance_parameters(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """A statement on the parameters that say what may be issued."""
+        name = naming.issuance_parameter(self.mesh, "*").removeprefix("/")
+        return _allow(sid, actions, self.arn("ssm", f"parameter/{name}"))
+
     def secrets(self, sid: str, *actions: str) -> iam.PolicyStatement:
         """A statement on all secrets of the mesh: identities and trust bundles."""
         return _allow(sid, actions, self.arn("secretsmanager", f"secret:meshcert/{self.mesh}/*"))
@@ -139,6 +154,9 @@ class MeshRights:
             ),
             self.arn("secretsmanager", f"secret:{naming.identity_secret(self.mesh, '*')}"): (
                 "The prefix is this mesh's own: every secret under it holds the material of one of its identities."
+            ),
+            self.arn("ssm", f"parameter/{naming.issuance_parameter(self.mesh, '*').removeprefix('/')}"): (
+                "The prefix is this mesh's own: CloudFormation alone writes these parameters."
             ),
             **{self._of_cluster(kind): in_cluster for kind in ("service", "task")},
             "*": "ecs:ListTasks has no resource; the condition limits it to the mesh's cluster.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -151,6 +152,30 @@ def test_a_mesh_of_spiffe_ids_runs_and_rotates(start: Start, api: SecretsApi, ne
             renewed.version_id,
         )
         assert _said(api)["error"] == f"preflight: Certificate: it lacks the name(s) {GATEWAY_ID}"
+
+
+def test_a_caller_that_lists_no_names_wants_the_host_and_refuses_a_spiffe_id_alone(
+    start: Start, api: SecretsApi, new_address: Callable[[], str]
+) -> None:
+    """The default matcher is the host's DNS name, not the SNI nor any URI: so `meshcert check` wants the ID listed."""
+    publish_both(api, gateways=GATEWAY_ID, tellers=(TELLER_ID,))
+    edge_settings, node_settings = _with_ids()
+    (backend,) = edge_settings.backends
+    assert backend.tls
+    unlisted = backend._replace(tls=backend.tls._replace(subject_alternative_names=()))
+    with CloudMap(new_address()) as cloud_map:
+        node = start(node_settings)
+        start.application(node)
+        cloud_map.records[TELLER_NAME] = [node.address]
+        edge = start(edge_settings._replace(backends=(unlisted,)), MESHCERT_DNS_RESOLVER=cloud_map.resolver)
+        for container in (node, edge):
+            container.wait_until_healthy()
+
+        status, _ = request(edge.address, PORT)
+        told = eventually(lambda: edge.events("backend-refused"), "the gateway's line")
+
+    assert status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert {line["cause"] for line in told} == {"wrong-name"}
 
 
 def _said(api: SecretsApi) -> dict[str, Any]:

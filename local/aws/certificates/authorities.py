@@ -11,6 +11,7 @@ from ministack.core import responses
 
 from local.aws.certificates import revocation_lists, x509_signing
 from local.aws.certificates.authority import CertificateAuthority
+from local.aws.certificates.life_scale import LifeScale
 from local.aws.certificates.progress import Progress
 from local.aws.json_service import ServiceError
 
@@ -22,12 +23,17 @@ class Authorities:
     """
     The certificate authorities of one account.
 
+    Args:
+        life_scale: The factor of the lives of end entities' certificates; :attr:`lives` may change it.
+
     Attributes:
         progress: What they are making.
+        lives: How long it lives.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, life_scale: float = 1.0) -> None:
         self.progress = Progress()
+        self.lives = LifeScale(life_scale)
         self._authorities: dict[str, CertificateAuthority] = {}
 
     def all(self) -> list[CertificateAuthority]:
@@ -77,6 +83,7 @@ class Authorities:
             key=key,
             request=x509_signing.signing_request(subject, key, signing),
             progress=self.progress,
+            lives=self.lives,
             revocation=request.get("RevocationConfiguration") or {},
             key_storage=request.get("KeyStorageSecurityStandard") or "FIPS_140_2_LEVEL_3_OR_HIGHER",
             tags=tag_map(request.get("Tags")),

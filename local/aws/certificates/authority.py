@@ -16,6 +16,7 @@ from local.aws.json_service import ServiceError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from local.aws.certificates.life_scale import LifeScale
     from local.aws.certificates.progress import Progress
 
 SHORT_LIVED_LIMIT = timedelta(days=7)
@@ -86,6 +87,7 @@ class CertificateAuthority:
         usage_mode: ``GENERAL_PURPOSE`` or ``SHORT_LIVED_CERTIFICATE``.
         configuration: Key algorithm, signing algorithm and subject, as given.
         progress: What its account's CAs are making.
+        lives: How long the certificates of end entities live, for IssueCertificate's callers.
         repeated: How many requests got a certificate that had been issued for an earlier one with the same token.
     """
 
@@ -96,6 +98,7 @@ class CertificateAuthority:
     key: PrivateKey
     request: x509.CertificateSigningRequest
     progress: Progress
+    lives: LifeScale
     revocation: dict[str, Any] = field(default_factory=dict)
     key_storage: str = "FIPS_140_2_LEVEL_3_OR_HIGHER"
     tags: dict[str, str] = field(default_factory=dict)
@@ -233,7 +236,9 @@ class CertificateAuthority:
             )
         if self.usage_mode == "SHORT_LIVED_CERTIFICATE" and not terms.template.for_authority:
             self._require_short(end - terms.issued_at)
-        return Period(start, end)
+        if terms.template.for_authority or terms.requested_by:
+            return Period(start, end)
+        return self.lives.scaled(Period(start, end), terms.issued_at)
 
     def _require_short(self, lifetime: timedelta) -> None:
         if lifetime > SHORT_LIVED_LIMIT:

@@ -63,6 +63,7 @@ def install(of_accounts: PerAccount[Authorities], find: Find, times: Certificate
     hooks.require(gateway, "SERVICE_HANDLERS")["acm-pca"] = handler
     control.route("/_local/acm-pca/issued", lambda _: issuance.counts(of_accounts.current))
     control.route("/_local/acm-pca/issuing", functools.partial(_hold, of_accounts))
+    control.route("/_local/acm-pca/lives", functools.partial(_scale_lives, of_accounts))
     control.route("/_local/acm-pca/tokens", lambda request: issuance.age_tokens(of_accounts.current, request))
 
 
@@ -90,6 +91,10 @@ def _issue(find: Find, times: CertificateTimes, request: Request) -> Answer:
 
 def _hold(of_accounts: PerAccount[Authorities], request: Request) -> Answer:
     return of_accounts.current.progress.hold(request)
+
+
+def _scale_lives(of_accounts: PerAccount[Authorities], request: Request) -> Answer:
+    return of_accounts.current.lives.set(request)
 
 
 def _describe(ca: CertificateAuthority, _request: Request) -> Answer:

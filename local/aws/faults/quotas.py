@@ -37,8 +37,8 @@ def _each(rate: float, *actions: str) -> list[Quota]:
 
 # Sources: ACM user guide "Quotas" (API rate quotas); Secrets Manager user guide "AWS Secrets Manager quotas" (request
 # quotas); ECS developer guide "Request throttling for the Amazon ECS API" (burst and sustained); General reference
-# "AWS Private Certificate Authority endpoints and quotas"; Cloud Map developer guide, "DiscoverInstances API request
-# throttling quota".
+# "AWS Private Certificate Authority endpoints and quotas" and "AWS Systems Manager endpoints and quotas" (throughput by
+# default); Cloud Map developer guide, "DiscoverInstances API request throttling quota".
 DEFAULTS: dict[str, list[Quota]] = {
     "acm": [
         *_each(5, "RequestCertificate", "RenewCertificate", "SearchCertificates", "AddTagsToCertificate"),
@@ -70,6 +70,7 @@ DEFAULTS: dict[str, list[Quota]] = {
         *_each(1, "CreatePermission", "DeletePermission", "CreateCertificateAuthority"),
         *_each(1, "CreateCertificateAuthorityAuditReport"),
     ],
+    "ssm": [Quota(40, 40, ("GetParameter", "GetParameters", "GetParametersByPath"))],
     "servicediscovery": [
         Quota(1_000, 2_000, ("DiscoverInstances",)),
         Quota(3_000, 3_000, ("DiscoverInstancesRevision",)),

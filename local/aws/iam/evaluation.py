@@ -18,6 +18,8 @@ from ministack.services import iam as iam_service
 from local.aws import control, hooks
 from local.aws.iam import dynamodb as iam_dynamodb
 from local.aws.iam import ecs as iam_ecs
+from local.aws.iam import kms as iam_kms
+from local.aws.iam import ssm as iam_ssm
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -162,7 +164,8 @@ def _enforce(inner: Callable[..., Any], log: PerAccount[Decisions]) -> Callable[
 
 def _checked_on(service: str, iam_action: str, request: dict[str, Any]) -> list[str]:
     """All resources of a request that names several, which MiniStack would check on one."""
-    return iam_ecs.resources(iam_action.partition(":")[2], request) if service == "ecs" else []
+    named = _RESOURCES.get(service)
+    return named(iam_action.partition(":")[2], request) if named else []
 
 
 def _item_keys(service: str, iam_action: str, arn: str, request: dict[str, Any]) -> dict[str, Any]:
@@ -215,9 +218,9 @@ def _resource_arn(inner: Callable[..., str]) -> Callable[..., str]:
             return str(_fields(body).get("CertificateAuthorityArn") or "*")
         if service == "ecr":
             return _repository_arn(_fields(body))
-        if service == "ecs":
+        if service in _RESOURCES:
             action = headers.get("x-amz-target", "").rpartition(".")[2]
-            if checked := iam_ecs.resources(action, _fields(body)):
+            if checked := _RESOURCES[service](action, _fields(body)):
                 return checked[0]
         return inner(service, method, path, headers, body, *more)
 
@@ -285,5 +288,11 @@ _CONDITION_KEYS: dict[str, Callable[[str, dict[str, Any]], dict[str, Any]]] = {
     "acm": _certificate_keys,
     "acm-pca": _authority_keys,
     "ecs": iam_ecs.condition_keys,
+    "kms": iam_kms.condition_keys,
     "servicediscovery": _discovery_keys,
+}
+_RESOURCES: dict[str, Callable[[str, dict[str, Any]], list[str]]] = {
+    "ecs": iam_ecs.resources,
+    "kms": iam_kms.resources,
+    "ssm": iam_ssm.resources,
 }

@@ -184,11 +184,11 @@ class Certificates:
             if not isinstance(name, Unset):
                 self._draft.report.ask(
                     "subjectAlternativeNames",
-                    f"{name} is no DNS name, and ACM issues no other: whose name is it?"
+                    f"{name} is no DNS name, and the proposed identities are ACM's: whose name is it?"
                     if not is_dns
                     else f"{name} is the name of a certificate that these CAs have not signed: whose name is it?",
                     where,
-                    "Write the DNS name of its identity in its place, in the mesh file",
+                    "Write the DNS name of its identity in its place, in the mesh file; issuer acm-pca has SPIFFE IDs",
                 )
             return None
         if made is None:

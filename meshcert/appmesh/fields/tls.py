@@ -8,7 +8,10 @@ _TEXT = ValueKind.TEXT
 _IDENTITY = "an identity takes its place, and meshcert issues, delivers and renews its certificate"
 _HIERARCHY = "a hierarchy takes its place: new CAs, whose root the proxies get"
 _KEEP = "; to keep yours, write {source} there in its place, and the service's proxy.volumes"
-_NAMES = "names become those of the new certificates; a SPIFFE ID becomes a DNS name, since ACM issues no other"
+_NAMES = (
+    "names become those of the new certificates; a SPIFFE ID becomes a DNS name, unless you write `issuer: acm-pca` "
+    "and `spiffe_id`"
+)
 
 
 def listener_tls(becomes: str) -> tuple[AppMeshField, ...]:

@@ -11,7 +11,7 @@ from meshcert.errors import ExportFailed
 
 class ExportFunction:
     """
-    :class:`meshcert.lifecycle.ports.Exporter`.
+    :class:`meshcert.lifecycle.ports.Exporter` and :class:`meshcert.issuing.private_ca.Replacer`.
 
     Args:
         client: boto3's ``lambda`` client. Its read timeout must be longer than the function may run: botocore repeats a
@@ -30,3 +30,8 @@ class ExportFunction:
         if not isinstance(published, str) or not published:
             raise ExportFailed(identity, "UnexpectedAnswer", f"the answer names no version: {sorted(answer)}")
         return published
+
+    def replace(self, identity: str, certificate_arn: str) -> None:
+        """See :meth:`meshcert.issuing.private_ca.Replacer.replace`."""
+        event = {"identity": identity, "replaces": certificate_arn}
+        call(self._client, self._function_name, event, partial(ExportFailed, identity))

@@ -10,7 +10,7 @@ from meshcert.aws.errors import aws_errors
 from meshcert.aws.tables.rows import forget_owned, set_attributes
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.errors import IdentityUnreadable
-from meshcert.identity import IDENTITY_SCHEMA, Identity, ServiceUse
+from meshcert.identity import IDENTITY_SCHEMA, Identity, IssuerName, ServiceUse
 from meshcert.naming import IDENTITIES_BY_CERTIFICATE
 from meshcert.proxy import RotationMode
 from meshcert.publishing.ownership import is_identity_secret
@@ -41,7 +41,7 @@ class Identities:
         self._table = table
         self._mesh = mesh
 
-    def remember(self, identity: Identity) -> None:
+    def remember(self, identity: Identity, before: str | None = None) -> None:
         """See :meth:`meshcert.identity.IdentityTable.remember`."""
         row: dict[str, Any] = {
             "certificate_arn": identity.certificate_arn,
@@ -52,10 +52,18 @@ class Identities:
             "owner": identity.owner,
             "certificate_authority_arns": list(identity.certificate_authority_arns),
             "services": [_service_row(use) for use in identity.services],
+            "issuer": str(identity.issuer),
+            "issued_by_deploy": identity.issued_by_deploy,
             "schema": IDENTITY_SCHEMA,
         }
+        condition = {} if before is None else {"certificate_arn": before}
         # UpdateItem and not PutItem: other programs keep attributes of their own in the row.
-        set_attributes(self._table, {"name": identity.name}, row, identity.name)
+        set_attributes(self._table, {"name": identity.name}, row, identity.name, **condition)
+
+    def reissued(self, name: str, certificate_arn: str, before: str) -> None:
+        """See :meth:`meshcert.identity.IdentityTable.reissued`."""
+        row = {"certificate_arn": certificate_arn, "issued_by_deploy": False}
+        set_attributes(self._table, {"name": name}, row, name, certificate_arn=before)
 
     def forget(self, name: str, owner: str) -> None:
         """See :meth:`meshcert.identity.IdentityTable.forget`."""
@@ -126,6 +134,8 @@ def _read(name: str, row: Mapping[str, Any], mesh: str) -> Identity:
             # Rows of earlier versions lack these fields until the next deploy.
             certificate_authority_arns=tuple(map(_text, row.get("certificate_authority_arns", ()))),
             services=tuple(_service(use) for use in row.get("services", ())),
+            issuer=IssuerName(row.get("issuer", IssuerName.ACM)),
+            issued_by_deploy=row.get("issued_by_deploy") is True,
         )
     except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError) as exc:
         raise IdentityUnreadable(name, f"{type(exc).__name__}: {exc}"[:_LONGEST_REASON]) from None

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping
 
-_UNSETTLED = "yes"
+_UNSETTLED, _DUE = "yes", "due"
+"""Partitions of the index: something is to be done or waited for, or all is well until a moment that is known."""
 _NAMES = {f"#{name}": name for name in ("owner", "until", "began", "wanted", "unsettled", "look_at", "memory", "name")}
 _MINE = "#owner = :owner"
 # A value of another type fails every comparison: without the last condition, a broken row could never be taken again.
@@ -30,7 +31,8 @@ class LifecycleRows:
     :class:`meshcert.lifecycle.ports.LifecycleTable`.
 
     Times are epoch seconds. A row has ``owner`` and ``until`` while a run holds its lease; ``began`` is when the latest
-    lease was taken. It has ``unsettled`` and ``look_at`` while a tick has to look. ``wanted`` counts the requests that
+    lease was taken. It has ``unsettled`` and ``look_at`` while a tick has to look at it then: ``yes``, or ``due`` if all
+    is well until then. ``wanted`` counts the requests that
     found the lease taken; ``memory`` is JSON.
 
     Args:
@@ -81,7 +83,7 @@ class LifecycleRows:
         if self._update(lease.identity, "SET #memory = :memory", _MINE, values) is None:
             raise LeaseLost(lease.identity)
 
-    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None) -> bool:
+    def release(self, lease: Lease, memory: Memory, look_at: dt.datetime | None, *, settled: bool = False) -> bool:
         """See :meth:`meshcert.lifecycle.ports.LifecycleTable.release`."""
         values: dict[str, Any] = {":owner": lease.owner, ":memory": memory.to_json()}
         unwanted = {**values, ":wanted": lease.wanted, ":number": "N"}
@@ -89,7 +91,7 @@ class LifecycleRows:
             change = "SET #memory = :memory REMOVE #owner, #until, #unsettled, #look_at"
         else:
             change = "SET #memory = :memory, #unsettled = :unsettled, #look_at = :look_at REMOVE #owner, #until"
-            unwanted |= {":unsettled": _UNSETTLED, ":look_at": _seconds(look_at)}
+            unwanted |= {":unsettled": _DUE if settled else _UNSETTLED, ":look_at": _seconds(look_at)}
         if self._update(lease.identity, change, f"{_MINE} AND {_STILL_WANTED_AS_MUCH}", unwanted) is not None:
             return False
         # A request that came meanwhile has marked the row unsettled: the mark and its time stay.
@@ -114,11 +116,15 @@ class LifecycleRows:
 
     def unsettled(self, now: dt.datetime) -> Iterator[str]:
         """See :meth:`meshcert.lifecycle.ports.LifecycleTable.unsettled`."""
+        for partition in (_UNSETTLED, _DUE):
+            yield from self._waiting(partition, now)
+
+    def _waiting(self, partition: str, now: dt.datetime) -> Iterator[str]:
         question: dict[str, Any] = {
             "IndexName": LIFECYCLE_UNSETTLED,
             "KeyConditionExpression": "#unsettled = :unsettled AND #look_at <= :now",
             "ExpressionAttributeNames": {name: _NAMES[name] for name in ("#unsettled", "#look_at")},
-            "ExpressionAttributeValues": {":unsettled": _UNSETTLED, ":now": _seconds(now)},
+            "ExpressionAttributeValues": {":unsettled": partition, ":now": _seconds(now)},
         }
         while True:
             with aws_errors("dynamodb:Query", LIFECYCLE_UNSETTLED):

@@ -22,6 +22,7 @@ from meshcert.lifecycle.memory import RENEW, ROLL_BACK
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshcert.issuing.issuer import News
     from meshcert.lifecycle.ports import Ports
 
 logger = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ def ordered(body: str, by: str, message_id: str, ports: Ports) -> tuple[Look, ..
 def _seen_since(message: dict[str, Any], ports: Ports, sent: dt.datetime | None) -> dt.datetime | None:
     if sent is None:
         return None
-    echo = isinstance(message.get("detail"), dict) and ports.issuer.news(message).echo
+    echo = isinstance(message.get("detail"), dict) and any(news.echo for news in _news(message, ports))
     return sent - ECHOES_WITHIN if echo else sent + SHOWS_WITHIN
 
 
@@ -172,13 +173,18 @@ def _of_event(event: dict[str, Any], ports: Ports, scope: Scope) -> Iterator[str
     """The names of the identities that an event is about."""
     if not _is_ours(event, scope):
         return
-    for reference in ports.issuer.news(event).references[:_MOST_REFERENCES]:
+    references = [reference for news in _news(event, ports) for reference in news.references]
+    for reference in references[:_MOST_REFERENCES]:
         identity = ports.declared.find_by_certificate(reference) if scope.has(reference) else None
         if identity:
             yield identity.name
     for service in ports.platform.news(event):
         if scope.has_service(service):
             yield from ports.platform.identities_of(service)
+
+
+def _news(event: dict[str, Any], ports: Ports) -> Iterator[News]:
+    return (issuer.news(event) for issuer in ports.issuers.values())
 
 
 def _is_ours(event: dict[str, Any], scope: Scope) -> bool:

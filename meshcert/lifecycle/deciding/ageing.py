@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.deciding.findings import Finding, Kind
+from meshcert.lifecycle.deciding.renewing import due_fraction
 from meshcert.lifecycle.deciding.steps import Concern, waiting
 from meshcert.lifecycle.observation import Missing, Unknown
 
@@ -33,7 +34,9 @@ def authorities(seen: Observation, policy: Policy) -> Concern:
     leaf = seen.issuance.validity
     lifetime = policy.lifetime(leaf)
     itself = seen.issuer.fractions.renews_itself
-    renewed_next_at = max(policy.at(leaf, policy.renew_at if itself is None else itself), seen.now)
+    renewed_next_at = max(
+        policy.at(leaf, due_fraction(seen, seen.issuance, policy) if itself is None else itself), seen.now
+    )
     findings = []
     for authority in seen.authorities:
         left = authority.not_after - seen.now

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshcert.errors import Rejected
+from meshcert.issuing.issuer import ValidityPeriod
 from meshcert.lifecycle.deciding.findings import Finding, Kind
+from meshcert.lifecycle.deciding.renewal_times import next_try
 from meshcert.lifecycle.deciding.steps import Action, Concern, waiting
 from meshcert.lifecycle.memory import Failure
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from meshcert.errors import MeshcertError
     from meshcert.lifecycle.deciding.steps import Step
     from meshcert.lifecycle.memory import Memory
+    from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
 TOLD_AFTER_REFUSALS = 2
@@ -44,7 +47,7 @@ def only(memory: Memory, wanted: frozenset[str]) -> Memory:
     return replace(memory, failures={name: failure for name, failure in memory.failures.items() if name in wanted})
 
 
-def held_back(concern: Concern, memory: Memory, now: dt.datetime, policy: Policy) -> Concern:
+def held_back(concern: Concern, memory: Memory, seen: Observation, policy: Policy) -> Concern:
     """
     A concern whose step waits, and is reported to a person, if it has failed before.
 
@@ -60,11 +63,34 @@ def held_back(concern: Concern, memory: Memory, now: dt.datetime, policy: Policy
     if failure.count >= (TOLD_AFTER_REFUSALS if failure.refused else TOLD_AFTER_TRIES):
         detail = f"{step.name}: {failure.count} times since {failure.since:%Y-%m-%d %H:%M} UTC: {failure.why}"
         findings = (*findings, Finding(Kind.STEP_FAILING, detail))
-    left_s = policy.retry_after_s(failure.count - 1) - (now - failure.at).total_seconds()
+    left_s = _left_s(step, failure, memory, seen, policy)
     if failure.refused and step.action is not Action.ROLL_BACK and left_s > 0:
         text = f"{step.name} was refused and is tried again later: {failure.why}"
         return Concern(waiting(text, service=step.service, again_s=left_s), findings, failing=(step.name,))
     return Concern(step, findings, failing=(step.name,))
+
+
+def _left_s(step: Step, failure: Failure, memory: Memory, seen: Observation, policy: Policy) -> float:
+    """How long a step that has failed waits yet, seconds; what short lives depend on does not wait for long."""
+    published = memory.publication
+    if (
+        seen.issuer.renews_anew
+        and step.action in {Action.RENEW, Action.EXPORT}
+        and published
+        and published.not_before
+        and published.not_after
+    ):
+        at = next_try(
+            seen.identity.secret_id.encode(),
+            seen.identity.name,
+            step.version,
+            issued_at=policy.issued_at(ValidityPeriod(published.not_before, published.not_after)),
+            ends_at=published.not_after,
+            failed_at=failure.at,
+            failures=failure.count,
+        )
+        return (at - seen.now).total_seconds()
+    return policy.retry_after_s(failure.count - 1) - (seen.now - failure.at).total_seconds()
 
 
 def _failure(memory: Memory, step: Step) -> Failure | None:

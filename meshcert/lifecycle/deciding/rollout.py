@@ -46,7 +46,7 @@ def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
             else _reloaded(seen, memory, use, service, policy)
         )
         # For each service, not for all together: a service whose step is refused does not hold up the others.
-        concern = held_back(concern, memory, seen.now, policy)
+        concern = held_back(concern, memory, seen, policy)
         findings += concern.findings
         failing += concern.failing
         if concern.step and (step is None or (concern.step.acts and not step.acts and not held_up)):

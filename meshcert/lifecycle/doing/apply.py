@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, QUARANTINED
 from meshcert.errors import LeaseLost, MeshcertError
-from meshcert.issuing.issuer import Issuance
+from meshcert.issuing.issuer import Issuance, IssuanceState
 from meshcert.lifecycle.deciding.failing import having_failed, having_succeeded
 from meshcert.lifecycle.deciding.steps import Action, Step
 from meshcert.lifecycle.memory import BegunRollout, Memory
@@ -81,7 +81,8 @@ def apply(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], 
 
 def _renew(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
     del save
-    ports.issuer.renew(seen.identity.certificate_arn)
+    issued = _unchanged(seen) or Issuance(seen.identity.certificate_arn, IssuanceState.UNUSABLE, "MISSING")
+    ports.issuers[seen.identity.issuer].renew(seen.identity.name, issued)
     return TakenStep(step, lambda memory: memory.renewing(step.version, seen.now), before=step.version)
 
 

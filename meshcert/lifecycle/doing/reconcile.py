@@ -105,12 +105,13 @@ def _once(look: Look, owner: str, ports: Ports) -> tuple[Reconciled, bool]:
         return Reconciled(look.identity), False
     run = _Run(identity, look, lease, ports)
     look_at: dt.datetime | None = ports.clock.now()
-    wanted = False
+    wanted = settled = False
     try:
         result = run.go()
         look_at = _look_again_at(result, ports.policy)
+        settled = result.plan is not None and result.plan.settled
     finally:
-        wanted = run.leave(look_at)
+        wanted = run.leave(look_at, settled=settled)
     return result, wanted
 
 
@@ -138,7 +139,8 @@ def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
     if result.plan is None or result.seen is None:
         return None
     if result.plan.settled:
-        return None
+        # A certificate that is due at a moment of its own waits for it in the index that ticks ask.
+        return result.plan.due_at
     waits = [wait.again_s or policy.look_again_s for wait in result.plan.waits]
     if result.plan.step.acts:
         # The step failed, is slow, or was one too many: it must not wait for the longer waits of the plan.
@@ -167,9 +169,9 @@ class _OwnedMemory:
         self._table.save(self._lease, changed)
         self.memory = changed
 
-    def release(self, look_at: dt.datetime | None) -> bool:
+    def release(self, look_at: dt.datetime | None, *, settled: bool) -> bool:
         """Write the memory and give the lease back; true if another look wanted the identity meanwhile."""
-        return self._table.release(self._lease, self.memory, look_at)
+        return self._table.release(self._lease, self.memory, look_at, settled=settled)
 
 
 class _Run:
@@ -204,10 +206,10 @@ class _Run:
             known = taken.issuance
         return Reconciled(self._identity.name, tuple(steps), planned, seen, self._owned.memory)
 
-    def leave(self, look_at: dt.datetime | None) -> bool:
+    def leave(self, look_at: dt.datetime | None, *, settled: bool) -> bool:
         """Give the lease back in any case; true if another look wanted the identity meanwhile."""
         try:
-            return self._owned.release(look_at)
+            return self._owned.release(look_at, settled=settled)
         except LeaseLost:
             raise
         except MeshcertError as error:

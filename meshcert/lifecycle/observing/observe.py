@@ -40,12 +40,13 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
         Everything that was found; parts that could not be looked at are
         :class:`~meshcert.lifecycle.observation.Unknown`.
     """
+    issuer = observers.issuers[identity.issuer]
     # Labels first: a certificate newer than the labels is published by the next look; the reverse would be an error.
     labels = _attempt(partial(observers.labels.labels, identity.secret_id))
     issuance: Issuance | Missing | Unknown | None = known
     if issuance is None:
         versions = {serial_number: seen.version for serial_number, seen in memory.certificates.items()}
-        issuance = _attempt(partial(observers.issuer.observe, identity.certificate_arn, versions))
+        issuance = _attempt(partial(issuer.observe, identity.certificate_arn, versions))
     services: dict[str, Workload | None] | Unknown = {}
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
     for use in identity.services:
@@ -63,7 +64,7 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
     return Observation(
         identity=identity,
         now=observers.clock.now(),
-        issuer=observers.issuer.can,
+        issuer=issuer.can,
         issuance=issuance,
         labels=labels,
         services=services,

@@ -13,7 +13,7 @@ from meshcert.mesh.checks.calls import check_backends, check_calls, check_listen
 from meshcert.mesh.checks.host_policies import check_host_policies
 from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
 from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
-from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery
+from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery, check_spiffe_ids
 from meshcert.mesh.checks.network import check_egress, check_metrics, check_network, check_plain_text_sources
 from meshcert.mesh.checks.outside_hosts import check_outside_hosts
 from meshcert.mesh.checks.routing.gateway_routes import check_gateway_routes
@@ -47,6 +47,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_trust,
         check_revocation,
         check_dns_names,
+        check_spiffe_ids,
         check_identities,
         check_service_discovery,
         check_sources,

@@ -223,7 +223,7 @@ def _listed(names: Iterable[San]) -> str:
 
 
 def _grounds(identities: Iterable[str]) -> list[str]:
-    return [f"identities.{name}.{key}" for name in identities for key in ("dns_names", "hierarchy")]
+    return [f"identities.{name}.{key}" for name in identities for key in ("dns_names", "spiffe_id", "hierarchy")]
 
 
 @dataclass(frozen=True)
@@ -290,7 +290,7 @@ class _CallCheck:
             self._add(
                 f"{self.policy}.validation.subject_alternative_names.match.exact",
                 f"{self.node} presents identity {presented}, which has none of these names, {_NEVER}",
-                f"Accept one of its dns_names: {_listed(identity.names)}",
+                f"Accept one of its names: {_listed(identity.names)}",
                 *given,
             )
         elif not validation.names:

@@ -2,41 +2,41 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING
 
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
-from meshcert.mesh.issuance import KeyAlgorithm, family
+from meshcert.identity import IssuerName
+from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED, MOST_VERSIONS, shortest_life
+from meshcert.mesh.issuance import KeyAlgorithm, Usage, family
+from meshcert.mesh.part import life_text
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
-    from meshcert.mesh.issuance import Hierarchy
+    from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
     from meshcert.mesh.mesh import Mesh
 
-_DAYS_IN_A_YEAR = 365
-_LEAST_SIGNING_YEARS = CERTIFICATE_DAYS // _DAYS_IN_A_YEAR + 1
+_YEAR = dt.timedelta(days=365)
+LONGEST_LIFE = _YEAR
+"""Longest life that a general-purpose CA is asked for. Longer ones are ACM's, at no cost of renewals."""
 
 
 def check_validity(mesh: Mesh, findings: Findings) -> None:
     """Report certificates that outlive the CA that signs them: AWS Private CA refuses to issue these."""
     for name, hierarchy in mesh.hierarchies.items():
-        _check_validity(f"hierarchies.{name}", hierarchy, findings)
+        _check_validity(mesh, name, hierarchy, findings)
 
 
 def check_identities(mesh: Mesh, findings: Findings) -> None:
-    """Report identities without a hierarchy, or with a key that their CA cannot sign."""
+    """Report identities without a hierarchy, and what their issuer, or their CA, does not issue."""
     for name, identity in mesh.identities.items():
         place = f"identities.{name}"
-        if not findings.require_known(mesh, f"{place}.hierarchy", "hierarchies", identity.hierarchy):
-            continue
-        authority = mesh.hierarchies[identity.hierarchy].key_algorithm
-        if family(authority) != family(identity.key_algorithm):
-            fitting = [algorithm for algorithm in KeyAlgorithm if family(algorithm) == family(authority)]
-            findings.add(
-                f"{place}.key_algorithm",
-                f"hierarchy {identity.hierarchy} has {authority} keys and cannot sign {identity.key_algorithm}",
-                f"Use {' or '.join(fitting)}, or another hierarchy",
-                given=(f"{place}.hierarchy", f"hierarchies.{identity.hierarchy}.key_algorithm"),
-            )
+        is_known = findings.require_known(mesh, f"{place}.hierarchy", "hierarchies", identity.hierarchy)
+        hierarchy = mesh.hierarchies[identity.hierarchy] if is_known else None
+        if identity.issuer is IssuerName.ACM:
+            _check_acm(place, identity, hierarchy, findings)
+        else:
+            _check_life(place, identity, hierarchy, findings)
 
 
 def check_trust(mesh: Mesh, findings: Findings) -> None:
@@ -79,7 +79,80 @@ def _check_same_revocation(mesh: Mesh, names: tuple[str, str], place: str, findi
         )
 
 
-def _check_validity(place: str, hierarchy: Hierarchy, findings: Findings) -> None:
+def _check_acm(place: str, identity: DeclaredIdentity, hierarchy: Hierarchy | None, findings: Findings) -> None:
+    given = [f"{place}.issuer"]
+    for key, problem in (
+        ("spiffe_id", "ACM puts nothing but DNS names into a certificate"),
+        ("validity", f"ACM's certificates live {CERTIFICATE_DAYS} days, whatever is asked"),
+    ):
+        if getattr(identity, key) is not None:
+            findings.add(f"{place}.{key}", problem, "Write issuer: acm-pca, or remove it", given=given)
+    if hierarchy is None:
+        return
+    given += [f"{place}.hierarchy", f"hierarchies.{identity.hierarchy}.usage"]
+    if hierarchy.usage is Usage.SHORT_LIVED:
+        findings.add(
+            f"{place}.hierarchy",
+            f"the CAs of hierarchy {identity.hierarchy} are short_lived, and ACM issues from general-purpose CAs only",
+            "Write issuer: acm-pca, or name another hierarchy",
+            given=given,
+        )
+        return
+    authority = hierarchy.key_algorithm
+    # Private CA itself signs keys of any family (acm-pca:IssueCertificate: SigningAlgorithm is the CA key's matter).
+    if family(authority) != family(identity.key_algorithm):
+        fitting = [algorithm for algorithm in KeyAlgorithm if family(algorithm) == family(authority)]
+        findings.add(
+            f"{place}.key_algorithm",
+            f"hierarchy {identity.hierarchy} has {authority} keys and cannot sign {identity.key_algorithm}",
+            f"Use {' or '.join(fitting)}, or another hierarchy",
+            given=(*given, f"hierarchies.{identity.hierarchy}.key_algorithm"),
+        )
+
+
+def _check_life(place: str, identity: DeclaredIdentity, hierarchy: Hierarchy | None, findings: Findings) -> None:
+    """Report a life that Secrets Manager cannot follow, or that the CA does not give."""
+    given, shortest = [f"{place}.issuer"], shortest_life()
+    if identity.life < shortest:
+        findings.add(
+            f"{place}.validity",
+            f"{life_text(identity.life)} is too short: every certificate is a version of its secret, and Secrets "
+            f"Manager keeps {MOST_VERSIONS} versions for 24 hours, which is enough for lives of {life_text(shortest)}",
+            f"Use {life_text(shortest)} or more",
+            given=given,
+        )
+    if hierarchy is None:
+        return
+    is_short = hierarchy.usage is Usage.SHORT_LIVED
+    longest = LONGEST_SHORT_LIVED if is_short else LONGEST_LIFE
+    if identity.life > longest:
+        of_it = f"the CA of hierarchy {identity.hierarchy} is short_lived and gives" if is_short else "acm-pca gives"
+        findings.add(
+            f"{place}.validity",
+            f"{of_it} {life_text(longest)} at most, and this is {life_text(identity.life)}",
+            f"Use at most {life_text(longest)}" + (", or a hierarchy for general purpose" if is_short else ""),
+            given=(*given, f"{place}.hierarchy", f"hierarchies.{identity.hierarchy}.usage"),
+        )
+
+
+def _longest_life(mesh: Mesh, name: str) -> dt.timedelta:
+    """The longest life of a hierarchy's certificates; what it cannot give is told elsewhere."""
+    is_short = mesh.hierarchies[name].usage is Usage.SHORT_LIVED
+    lives = [
+        min(identity.life, LONGEST_SHORT_LIVED if is_short else LONGEST_LIFE)
+        for identity in mesh.identities.values()
+        if identity.hierarchy == name and identity.issuer is IssuerName.PRIVATE_CA
+    ]
+    signs_for_acm = any(
+        identity.hierarchy == name and identity.issuer is IssuerName.ACM for identity in mesh.identities.values()
+    )
+    if not is_short and (signs_for_acm or not lives):
+        lives.append(dt.timedelta(days=CERTIFICATE_DAYS))
+    return max(lives, default=LONGEST_SHORT_LIVED)
+
+
+def _check_validity(mesh: Mesh, name: str, hierarchy: Hierarchy, findings: Findings) -> None:
+    place = f"hierarchies.{name}"
     root, issuing = f"{place}.root_validity_years", f"{place}.issuing_validity_years"
     given = (f"{place}.tiers", root, issuing)
     if hierarchy.tiers == 1 and "issuing_validity_years" in hierarchy.model_fields_set:
@@ -97,10 +170,20 @@ def _check_validity(place: str, hierarchy: Hierarchy, findings: Findings) -> Non
             "Give it at least a year less than root_validity_years",
             given=given,
         )
-    if hierarchy.signing_years < _LEAST_SIGNING_YEARS:
+    longest = _longest_life(mesh, name)
+    least = longest // _YEAR + 1
+    if hierarchy.signing_years < least:
         findings.add(
             root if hierarchy.tiers == 1 else issuing,
-            f"certificates live {CERTIFICATE_DAYS} days and outlive a CA of {hierarchy.signing_years} year",
-            f"Use at least {_LEAST_SIGNING_YEARS}; 5 leaves room for renewals",
-            given=given,
+            f"certificates live {longest.days} days and outlive a CA of {hierarchy.signing_years} year",
+            f"Use at least {least}; 5 leaves room for renewals",
+            given=(
+                *given,
+                f"{place}.usage",
+                *(
+                    f"identities.{each}.{key}"
+                    for each in mesh.identities
+                    for key in ("hierarchy", "issuer", "validity")
+                ),
+            ),
         )

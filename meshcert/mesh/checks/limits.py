@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.issuance import Usage
 from meshcert.publishing.declared_bundles import LONGEST, length
 
 if TYPE_CHECKING:
@@ -43,14 +44,14 @@ SERVICES_A_POLICY = 12
 FUNCTIONS = 21
 """The key, four tables, three functions with their roles."""
 IDENTITY = 4
-"""Certificate, secret with its policy, publication."""
+"""Certificate, or the parameter that says what acm-pca issues; secret with its policy, publication."""
 TRUST_BUNDLE = 3
 """Secret with its policy, publication."""
 
 AUTHORITY = 3
 """CA, CA certificate, activation."""
 PERMISSION = 1
-"""ACM's permission on the CA that issues."""
+"""ACM's permission on the CA that issues, unless that is a short-lived one."""
 LISTS = 2
 """The bucket of revocation lists with its policy."""
 
@@ -65,9 +66,10 @@ def resources(mesh: Mesh) -> dict[str, int]:
     ]
     routed = sum(_may_have_routes(mesh, name) for name in mesh.services)
     tiers = sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values())
+    permitted = sum(hierarchy.usage is Usage.GENERAL_PURPOSE for hierarchy in mesh.hierarchies.values())
     has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
     return {
-        "pki": AUTHORITY * tiers + PERMISSION * len(mesh.hierarchies) + LISTS * has_lists,
+        "pki": AUTHORITY * tiers + PERMISSION * permitted + LISTS * has_lists,
         "identities": FUNCTIONS + IDENTITY * len(mesh.identities) + TRUST_BUNDLE * len(mesh.hierarchies),
         "services": _network(mesh)
         + SERVICE * len(mesh.services)

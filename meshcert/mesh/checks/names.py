@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.contract.spiffe_id import SCHEME, SpiffeId
+from meshcert.identity import IssuerName
+from meshcert.issuing.issuance_terms import MOST_DNS_NAMES
 from meshcert.mesh.issuance import MOST_NAMES
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME
-from meshcert.mesh.naming import LONGEST_COMMON_NAME, dns_name_problem, name_problem
+from meshcert.mesh.naming import (
+    LONGEST_COMMON_NAME,
+    dns_name_problem,
+    name_problem,
+    spiffe_id_problem,
+    trust_domain_problem,
+)
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
+    from meshcert.mesh.issuance import DeclaredIdentity
     from meshcert.mesh.mesh import Mesh
     from meshcert.san import San
 
 RESERVED = ("audit", "deploy", "dispatch", "execution", "export", "operator", "renewal", "verify")
 """Roles and log groups of meshcert itself: those of a service are called like the service."""
+
+LONGEST_NAMES = 3_500
+"""Bytes of an identity's names in the SSM parameter from which acm-pca issues. A standard one has 4,096 (AWS Systems
+Manager, "Parameter tiers"); the CA's ARN takes some 120 of them, the other fields some 300, the rest is kept for new
+fields."""
+_QUOTES = 4
+"""Bytes around each of them in JSON."""
 
 _SECTIONS = ("hierarchies", "identities", "virtual_gateways", "virtual_nodes", "services")
 
@@ -44,27 +61,55 @@ def check_dns_names(mesh: Mesh, findings: Findings) -> None:
     owners: dict[San, str] = {}
     for identity, declared in mesh.identities.items():
         place = f"identities.{identity}.dns_names"
-        if len(declared.dns_names) > MOST_NAMES:
-            findings.add(
-                place,
-                f"there are {len(declared.dns_names)} names, and ACM takes {MOST_NAMES} in a certificate",
-                f"Keep at most {MOST_NAMES}, or make another identity of the rest",
-            )
+        _check_number(identity, declared, mesh.namespace, findings)
         for index, name in enumerate(declared.dns_names):
-            _check_dns_name(mesh, f"{place}[{index}]", str(name), findings, common=index == 0)
+            _check_dns_name(mesh, identity, index, findings)
             owner = owners.setdefault(name, identity)
             if name in declared.dns_names[:index]:
                 findings.add(f"{place}[{index}]", f"{name} is written twice", "Remove one of them")
             elif owner != identity:
-                findings.add(
-                    f"{place}[{index}]",
-                    f"{name} belongs to identity {owner} already",
-                    "A name proves one workload: remove it here or there",
-                    given=(f"identities.{owner}.dns_names",),
-                )
+                _add_owned(f"{place}[{index}]", name, f"identities.{owner}.dns_names", owner, findings)
         if any(dns_name_problem(str(name)) for name in declared.dns_names):
             # Nothing is recommended that is a fault itself.
             findings.doubt(place)
+
+
+def check_spiffe_ids(mesh: Mesh, findings: Findings) -> None:
+    """Report faults in the mesh's trust domain and its identities' SPIFFE IDs: form, foreign ones, double ones."""
+    domain = mesh.about.trust_domain
+    if domain and (fault := trust_domain_problem(domain, mesh.name)):
+        findings.add("mesh.trust_domain", *fault)
+        findings.doubt("mesh.trust_domain")
+    owners: dict[San, str] = {}
+    for identity, declared in mesh.identities.items():
+        # ACM issues none at all, which is a fault of its own.
+        if declared.spiffe_id is None or declared.issuer is IssuerName.ACM:
+            continue
+        place, written = f"identities.{identity}.spiffe_id", str(declared.spiffe_id)
+        issuer = f"identities.{identity}.issuer"
+        if fault := spiffe_id_problem(written, domain or f"{mesh.name}.example", identity):
+            findings.add(place, *fault, given=(issuer,))
+            findings.doubt(place)
+            continue
+        found = SpiffeId.of_workload(written)
+        if not domain:
+            findings.add(
+                "mesh.trust_domain",
+                f"it is missing, and identity {identity} has a SPIFFE ID",
+                f"Write trust_domain: {found.trust_domain}",
+                given=(place, issuer),
+            )
+            findings.doubt("mesh.trust_domain")
+        elif found.trust_domain != domain:
+            findings.add(
+                place,
+                f"it is in trust domain {found.trust_domain}, and this mesh's is {domain}: its CAs speak for no other",
+                f"Write {SCHEME}://{domain}{found.path}",
+                given=("mesh.trust_domain", issuer),
+            )
+        owner = owners.setdefault(declared.spiffe_id, identity)
+        if owner != identity:
+            _add_owned(place, declared.spiffe_id, f"identities.{owner}.spiffe_id", owner, findings)
 
 
 def check_service_discovery(mesh: Mesh, findings: Findings) -> None:
@@ -74,12 +119,73 @@ def check_service_discovery(mesh: Mesh, findings: Findings) -> None:
             findings.add(f"virtual_nodes.{name}.service_discovery.dns", *fault)
 
 
-def _check_dns_name(mesh: Mesh, place: str, name: str, findings: Findings, *, common: bool) -> None:
-    if fault := dns_name_problem(name, mesh.namespace):
+def _check_number(identity: str, declared: DeclaredIdentity, namespace: str, findings: Findings) -> None:
+    """Report more names than the issuer takes, or none."""
+    place, names, given = f"identities.{identity}", declared.dns_names, [f"identities.{identity}.issuer"]
+    if declared.issuer is IssuerName.ACM:
+        if not names:
+            is_written = "dns_names" in declared.model_fields_set
+            findings.add(
+                f"{place}.dns_names",
+                "the list is empty, and ACM issues for DNS names" if is_written else "it is missing",
+                f"{'Give at least one' if is_written else 'Add dns_names'}, for example [{identity}.{namespace}]",
+                given=given,
+            )
+            findings.doubt(f"{place}.dns_names")
+        if len(names) > MOST_NAMES:
+            findings.add(
+                f"{place}.dns_names",
+                f"there are {len(names)} names, and ACM takes {MOST_NAMES} in a certificate",
+                f"Keep at most {MOST_NAMES}, or make another identity of the rest",
+                given=given,
+            )
+        return
+    if not declared.names:
+        findings.add(
+            place,
+            "it has no name that a certificate could prove",
+            "Add dns_names, a spiffe_id, or both",
+            given=(*given, f"{place}.dns_names", f"{place}.spiffe_id"),
+        )
+        findings.doubt(f"{place}.dns_names")
+    if len(names) > MOST_DNS_NAMES:
+        findings.add(
+            f"{place}.dns_names",
+            f"there are {len(names)} names, and {MOST_DNS_NAMES} fit in a request to AWS Private CA",
+            f"Keep at most {MOST_DNS_NAMES}, or make another identity of the rest",
+            given=given,
+        )
+    elif (length := sum(len(str(name).encode()) + _QUOTES for name in declared.names)) > LONGEST_NAMES:
+        findings.add(
+            place,
+            f"its names take {length:,} bytes, and {LONGEST_NAMES:,} is the most: an SSM parameter of 4,096 bytes says "
+            "what may be issued for it",
+            "Use shorter names, or make another identity of some",
+            given=(*given, f"{place}.dns_names", f"{place}.spiffe_id"),
+        )
+
+
+def _add_owned(place: str, name: San, other: str, owner: str, findings: Findings) -> None:
+    findings.add(
+        place,
+        f"{name} belongs to identity {owner} already",
+        "A name proves one workload: remove it here or there",
+        given=(other,),
+    )
+
+
+def _check_dns_name(mesh: Mesh, identity: str, index: int, findings: Findings) -> None:
+    declared = mesh.identities[identity]
+    place, name = f"identities.{identity}.dns_names[{index}]", str(declared.dns_names[index])
+    given, is_acm = (f"identities.{identity}.issuer",), declared.issuer is IssuerName.ACM
+    if not is_acm and "://" in name:
+        findings.add(place, f"{name!r:.300} is a URI, and no DNS name", f"Write spiffe_id: {name:.300}", given=given)
+    elif fault := dns_name_problem(name, mesh.namespace, "ACM" if is_acm else "meshcert"):
         findings.add(place, *fault)
-    elif common and len(name) > LONGEST_COMMON_NAME:
+    elif is_acm and index == 0 and len(name) > LONGEST_COMMON_NAME:
         findings.add(
             place,
             f"the first name is the certificate's common name too, and {len(name)} characters are too many for it",
             f"Put a name of at most {LONGEST_COMMON_NAME} characters first",
+            given=given,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, target_of
 from meshcert.mesh.edges.edges import ANYBODY, edges_of
 from meshcert.mesh.edges.pairs import (
@@ -15,6 +16,8 @@ from meshcert.mesh.edges.pairs import (
     refusal_of,
     refusal_of_caller,
 )
+from meshcert.mesh.issuance import Usage
+from meshcert.mesh.part import life_text
 from meshcert.mesh.proxies import DeclaredBackend
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.mesh.routing.ports import NodeProtocol
@@ -296,7 +299,7 @@ class _Judgement:
             identity, declared = self._new_identity()
             changes.append(declared)
             if tls.subject_alternative_names:
-                changes.append(self._accept(declared.value[identity]["dns_names"][0]))
+                changes.append(self._accept(_first_name(declared.value[identity])))
         elif cause is RefusalCause.WRONG_NAME:
             changes += self._named(presented)
         if not self._fits(policy, identity):
@@ -318,11 +321,18 @@ class _Judgement:
         mesh, hierarchy = self._mesh, self._callee.listener.tls.hierarchy
         stem = f"{self._caller.name}-{hierarchy}"[:_LONGEST_NAME].rstrip("-")
         name = next(each for each in (stem, *_numbered(stem)) if each not in mesh.identities)
-        algorithm = next(
-            (str(each.key_algorithm) for each in mesh.identities.values() if each.hierarchy == hierarchy),
-            str(mesh.hierarchies[hierarchy].key_algorithm),
-        )
-        declared = {"hierarchy": hierarchy, "dns_names": [f"{name}.{mesh.namespace}"], "key_algorithm": algorithm}
+        # As the others of the hierarchy are: a short-lived CA issues nothing for ACM.
+        like = next((each for each in mesh.identities.values() if each.hierarchy == hierarchy), None)
+        declared: dict[str, Any] = {"hierarchy": hierarchy}
+        if like.issuer is IssuerName.PRIVATE_CA if like else mesh.hierarchies[hierarchy].usage is Usage.SHORT_LIVED:
+            declared["issuer"] = str(IssuerName.PRIVATE_CA)
+        if like and like.validity:
+            declared["validity"] = life_text(like.validity)
+        if like and like.spiffe_id:
+            declared["spiffe_id"] = f"spiffe://{mesh.about.trust_domain}/{name}"
+        if not like or like.dns_names:
+            declared["dns_names"] = [f"{name}.{mesh.namespace}"]
+        declared["key_algorithm"] = str((like or mesh.hierarchies[hierarchy]).key_algorithm)
         return name, Change("identities", {name: declared})
 
     def _named(self, identity: str) -> tuple[Change, ...]:
@@ -381,6 +391,11 @@ class _Judgement:
             return entry
         free = next(port for port in range(_FIRST_LOCAL_PORT, _FIRST_LOCAL_PORT + len(taken) + 1) if port not in taken)
         return {**entry, "local_port": free}
+
+
+def _first_name(identity: dict[str, Any]) -> str:
+    """The name of a declared identity that a listener can list: its SPIFFE ID if it has one."""
+    return str(identity.get("spiffe_id") or identity["dns_names"][0])
 
 
 def _place(mesh: Mesh, service: str) -> str:

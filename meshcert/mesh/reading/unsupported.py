@@ -72,7 +72,7 @@ _NETWORK = dict.fromkeys(
 _CLUSTER = dict.fromkeys(("arn", "clusterarn", "name", "clustername"), _OWN_CLUSTER)
 _HIERARCHY = {
     **dict.fromkeys(("arn", "certificateauthorityarn", "certificateauthorityarns", "rootarn", "issuingarn"), _OWN_CA),
-    "usagemode": "ACM issues from general-purpose CAs only",
+    "usagemode": "Write it as short_lived or general_purpose: `hierarchies.NAME.usage`",
     "parent": "A hierarchy is a root, or a root with one issuing CA: `hierarchies.NAME.tiers`",
     "ocsp": "Revocation is by lists: `hierarchies.NAME.revocation`",
     "crl": "Write revocation: crl. `hierarchies.NAME.revocation`",
@@ -80,17 +80,19 @@ _HIERARCHY = {
 }
 _IDENTITY = {
     **dict.fromkeys(
-        ("spiffe", "spiffeid", "uri", "uris", "urinames"),
-        "ACM's certificates carry DNS names only: `identities.NAME.dns_names`",
+        ("spiffe", "uri", "uris", "urinames"),
+        "Write a SPIFFE ID, with issuer acm-pca: `identities.NAME.spiffe_id`",
     ),
-    "commonname": "The first of `identities.NAME.dns_names` is the common name too",
-    "domainname": "Write `identities.NAME.dns_names`: the first is the common name too",
-    "subject": "ACM puts the common name into it and nothing else: `identities.NAME.dns_names`",
-    "ipaddresses": "Peers are known by DNS names: `identities.NAME.dns_names`",
+    "commonname": "With issuer acm, the first of `identities.NAME.dns_names` is the common name too",
+    "domainname": "Write `identities.NAME.dns_names`: with issuer acm, the first is the common name too",
+    "subject": "Peers are known by `identities.NAME.dns_names`, `identities.NAME.spiffe_id`; nothing else is to be set",
+    "ipaddresses": "Peers are known by DNS names and SPIFFE IDs: `identities.NAME.dns_names`",
     **dict.fromkeys(
-        ("validity", "validitydays", "lifetime", "duration", "renewbefore"),
-        "ACM's certificates live 395 days, and are renewed before anybody has to ask",
+        ("validitydays", "lifetime", "duration", "ttl"),
+        "ACM's certificates live 395 days. Those of issuer acm-pca: `identities.NAME.validity`",
     ),
+    "renewbefore": "Nothing is to be set: those of acm-pca are renewed at half to two thirds of their life",
+    "usage": "A CA's usage is its hierarchy's: `hierarchies.NAME.usage`",
     **dict.fromkeys(
         ("arn", "certificatearn"), "A certificate of your own cannot be given: meshcert requests one of the hierarchy"
     ),

@@ -14,6 +14,7 @@ from meshcert.cli.__main__ import cli, main
 from meshcert.cli.exit_codes import EXIT_CODES
 from meshcert.cli.rights import RIGHTS
 from meshcert.errors import AccessDenied, AwsUnavailable, IdentityMissing, VerifyFailed
+from meshcert.identity import IssuerName
 from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.lifecycle.observation import Acknowledgement, FileServed, RequestsTaken
@@ -130,7 +131,7 @@ class TestStatus:
     @pytest.mark.parametrize(("error", "code"), [(DENIED, 77), (THROTTLED, 69)], ids=["denied", "throttled"])
     def test_what_cannot_be_seen_hides_nothing_else(self, terminal: Terminal, error: Any, code: int) -> None:
         """ACM says nothing; labels, services and tasks are shown all the same."""
-        terminal.breaks(issuer=AcmIssuer(Broken(error)))
+        terminal.breaks(issuers={IssuerName.ACM: AcmIssuer(Broken(error))})
 
         ended = terminal.run("status")
 
@@ -141,7 +142,7 @@ class TestStatus:
 
     def test_an_operator_without_a_right_is_told_which_role_has_it(self, terminal: Terminal) -> None:
         """A finding's usual remedy, a deploy, is about the renewal function's rights."""
-        terminal.breaks(issuer=AcmIssuer(Broken(DENIED)))
+        terminal.breaks(issuers={IssuerName.ACM: AcmIssuer(Broken(DENIED))})
 
         ended = terminal.run("status")
 
@@ -152,7 +153,7 @@ class TestStatus:
         """All well, nothing to be seen at all, and nothing there at all."""
         well = terminal.run("status", "--json").document
         terminal.breaks(
-            issuer=AcmIssuer(Broken(THROTTLED)),
+            issuers={IssuerName.ACM: AcmIssuer(Broken(THROTTLED))},
             labels=Broken(THROTTLED),
             platform=Broken(THROTTLED),
             acknowledgements=Broken(DENIED),
@@ -161,7 +162,10 @@ class TestStatus:
         unseen = terminal.run("status", "--json").document
         gone = IdentityMissing("arn:x", "Deploy the stacks again")
         terminal.breaks(
-            issuer=AcmIssuer(Broken(gone)), labels=Broken(gone), platform=Broken(gone), authorities=Broken(gone)
+            issuers={IssuerName.ACM: AcmIssuer(Broken(gone))},
+            labels=Broken(gone),
+            platform=Broken(gone),
+            authorities=Broken(gone),
         )
         missing = terminal.run("status", "--json").document
 

@@ -11,7 +11,7 @@ from evidence.simulation.tables import InMemoryAudit, InMemoryIdentities, InMemo
 from evidence.simulation.vault import InMemoryVault
 from meshcert.contract.staging_labels import CURRENT, LAST_GOOD, QUARANTINED
 from meshcert.errors import MeshcertError
-from meshcert.identity import Identity, ServiceUse
+from meshcert.identity import Identity, IssuerName, ServiceUse
 from meshcert.issuing.acm import AcmIssuer
 from meshcert.lifecycle.asking.looks import Look
 from meshcert.lifecycle.doing.reconcile import Reconciled, reconcile
@@ -100,7 +100,7 @@ class LifecycleWorld:
         """Where a look looks."""
         acm, vault, ecs = around(self.acm), around(self.vault), around(self.ecs)
         return Observers(
-            issuer=AcmIssuer(acm) if isinstance(self.acm, SimulatedAcm) else acm,
+            issuers={IssuerName.ACM: AcmIssuer(acm) if isinstance(self.acm, SimulatedAcm) else acm},
             labels=vault,
             platform=ecs,
             acknowledgements=ecs,

@@ -190,7 +190,7 @@ def test_words_that_yaml_takes_for_something_else_are_names_as_keys() -> None:
 
     places = [fault.place for fault in read_mesh(text).faults]
 
-    assert places == ["identities.on.hierarchy", "identities.on.dns_names", "identities.on.key_algorithm"]
+    assert places == ["identities.on.hierarchy", "identities.on.key_algorithm", "identities.on.dns_names"]
 
 
 def test_faults_know_their_line() -> None:

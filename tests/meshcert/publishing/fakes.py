@@ -71,6 +71,9 @@ class InMemoryCertificates:
         """ListTagsForCertificate: the tag with which CloudFormation requested the certificate."""
         return self.owners.get(certificate_arn, "colorteller")
 
+    def published(self, certificate_arn: str) -> None:
+        """See :meth:`meshcert.issuing.issuer.MaterialSource.published`."""
+
     def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
         """ExportCertificate."""
         material = self._find(certificate_arn)

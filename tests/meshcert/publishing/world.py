@@ -97,7 +97,10 @@ class World:
 
     def deployment(self) -> Deployment:
         """What the deploy function is built with."""
-        return Deployment("color", self.sources, self.identities, self.marks, self.routes, self.bundles)
+        nobody: Any = None
+        return Deployment(
+            "color", self.sources, self.identities, self.marks, self.routes, self.bundles, nobody, self.vault
+        )
 
     def issue(
         self, certificate_arn: str = CERTIFICATE, names: Sequence[str] = (NAME,), *, pending_looks: int = 0

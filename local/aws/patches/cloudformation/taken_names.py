@@ -28,6 +28,7 @@ from ministack.services import (
     secretsmanager,
     sns,
     sqs,
+    ssm,
 )
 from ministack.services.cloudformation import provisioners
 
@@ -89,6 +90,7 @@ _NAMED: tuple[tuple[str, str, Any, str, Callable[[str], str]], ...] = (
     ("AWS::S3::Bucket", "BucketName", s3, "_buckets", str),
     ("AWS::SNS::Topic", "TopicName", sns, "_topics", lambda name: _arn("sns", name)),
     ("AWS::SQS::Queue", "QueueName", sqs, "_queue_name_to_url", str),
+    ("AWS::SSM::Parameter", "Name", ssm, "_parameters", str),
     ("AWS::Scheduler::Schedule", "Name", scheduler, "_schedules", lambda name: f"default/{name}"),
     ("AWS::SecretsManager::Secret", "Name", secretsmanager, "_secrets", str),
 )

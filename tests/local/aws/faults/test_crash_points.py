@@ -10,7 +10,7 @@ import pytest
 from botocore.config import Config as ClientConfig
 
 from tests.local.aws.bundles import bundle, new_function
-from tests.local.aws.hierarchies import eventually
+from tests.local.aws.hierarchies import end_entity_request, eventually, root
 from tests.local.aws.refusals import ClientError
 
 if TYPE_CHECKING:
@@ -28,6 +28,28 @@ def handler(event, context):
     return os.getpid()
 """
 RIGHTS = [{"Effect": "Allow", "Action": ["secretsmanager:*", "sqs:*"], "Resource": "*"}]
+
+# What issuing straight from Private CA takes, from the first call to the last.
+ISSUING = """
+import boto3
+ssm, kms, pca = (boto3.client(name) for name in ("ssm", "kms", "acm-pca"))
+CSR = b'''{csr}'''
+CALL = {{"CertificateAuthorityArn": "{ca}", "Csr": CSR, "SigningAlgorithm": "SHA256WITHECDSA"}}
+def handler(event, context):
+    ssm.get_parameter(Name="/one")
+    closed = kms.encrypt(KeyId="{key}", Plaintext=CSR, EncryptionContext={{"one": "1"}})["CiphertextBlob"]
+    kms.decrypt(CiphertextBlob=closed, EncryptionContext={{"one": "1"}})
+    arn = pca.issue_certificate(**CALL, Validity={{"Type": "DAYS", "Value": 1}}, IdempotencyToken="1")["CertificateArn"]
+    return pca.get_certificate(CertificateAuthorityArn="{ca}", CertificateArn=arn)["Certificate"]
+"""
+ISSUING_CALLS = [
+    ["ssm", "GetParameter"],
+    ["kms", "Encrypt"],
+    ["kms", "Decrypt"],
+    ["acm-pca", "IssueCertificate"],
+    ["acm-pca", "GetCertificate"],
+]
+ISSUING_RIGHTS = [{"Effect": "Allow", "Action": ["ssm:*", "kms:*", "acm-pca:*"], "Resource": "*"}]
 
 
 @pytest.fixture
@@ -89,6 +111,50 @@ def test_a_crash_stands_on_the_side_of_the_call_that_was_asked_for(
     assert payload["errorMessage"].endswith("Error: Runtime exited with error: signal: killed")
     assert (found, repeated) == (expected, "")
     assert sum(worker.control("GET", "/_local/faults")["hits"].values()) == 1
+
+
+@pytest.fixture(scope="module")
+def issuer(aws: LocalAws) -> Iterator[tuple[LocalAws, str]]:
+    """A local AWS with the function ``worker``, which issues a certificate, and the ARN of the CA that it asks."""
+    aws.reset()
+    ca, key = root(aws.client("acm-pca")), aws.client("kms").create_key()["KeyMetadata"]["Arn"]
+    aws.client("ssm").put_parameter(Name="/one", Value="x", Type="String")
+    csr = end_entity_request("teller.color.local", "spiffe://color/teller").decode()
+    new_function(aws, "worker", ISSUING.format(csr=csr, ca=ca, key=key), ISSUING_RIGHTS)
+    yield aws, ca
+    aws.control("PUT", "/_local/faults", [])
+    aws.control("PUT", "/_local/calls", {"role": None})
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", ISSUING_CALLS, ids=lambda call: call[1])
+def test_an_issuing_function_dies_at_each_of_its_calls(
+    issuer: tuple[LocalAws, str], call: list[str], when: str
+) -> None:
+    """It gets as far as that call; what was issued is issued, once for its token however often it dies."""
+    aws, ca = issuer
+    aws.control("PUT", "/_local/acm-pca/tokens", {"older_by_s": 1000})
+    before = aws.control("GET", "/_local/acm-pca/issued")[ca]["issued"]
+    aws.control("PUT", "/_local/calls", {"role": "worker"})
+    kill(aws, service=call[0], action=call[1], when=when)
+
+    failed, payload = invoke(aws)
+    made = aws.control("GET", "/_local/calls")
+    issued = aws.control("GET", "/_local/acm-pca/issued")[ca]["issued"] - before
+    aws.control("PUT", "/_local/faults", [])
+    certificate = eventually(lambda: _pem(invoke(aws)), "the certificate")
+
+    reached = ISSUING_CALLS.index(call)
+    has_issued = reached > 3 or (reached == 3 and when == "after")
+    assert (failed, payload["errorType"], made) == ("Unhandled", "Runtime.ExitError", ISSUING_CALLS[: reached + 1])
+    assert (issued, aws.control("GET", "/_local/acm-pca/issued")[ca]["issued"] - before) == (int(has_issued), 1)
+    assert certificate.startswith("-----BEGIN CERTIFICATE-----")
+
+
+def _pem(answer: tuple[str, Any]) -> str:
+    """The certificate that the function returned; empty if it is not made yet."""
+    failed, payload = answer
+    return "" if failed else str(payload)
 
 
 def test_a_fresh_process_takes_over(worker: LocalAws) -> None:

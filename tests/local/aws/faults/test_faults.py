@@ -110,6 +110,13 @@ class Call:
     service: str = ""
 
 
+CA = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/one"
+ISSUE = {
+    "CertificateAuthorityArn": CA,
+    "Csr": b"x",
+    "SigningAlgorithm": "SHA256WITHECDSA",
+    "Validity": {"Type": "DAYS", "Value": 1},
+}
 CALLS = [
     Call("lambda", "Invoke", "TooManyRequestsException", {"FunctionName": "f"}),
     Call("lambda", "GetFunction", "TooManyRequestsException", {"FunctionName": "f"}),
@@ -127,7 +134,12 @@ CALLS = [
     Call("ecs", "ListClusters", "ThrottlingException"),
     Call("acm", "ListCertificates", "ThrottlingException"),
     Call("acm-pca", "ListCertificateAuthorities", "ThrottlingException"),
+    Call("acm-pca", "IssueCertificate", "ThrottlingException", ISSUE),
+    Call("acm-pca", "GetCertificate", "ThrottlingException", {"CertificateAuthorityArn": CA, "CertificateArn": CA}),
     Call("kms", "ListKeys", "ThrottlingException"),
+    Call("kms", "Encrypt", "ThrottlingException", {"KeyId": "alias/one", "Plaintext": b"x"}),
+    Call("kms", "Decrypt", "ThrottlingException", {"CiphertextBlob": b"x"}),
+    Call("ssm", "GetParameter", "ThrottlingException", {"Name": "/one"}),
     Call("events", "ListRules", "ThrottlingException"),
     Call("cloudformation", "DescribeStacks", "Throttling"),
     Call("elbv2", "DescribeLoadBalancers", "Throttling", service="elasticloadbalancing"),

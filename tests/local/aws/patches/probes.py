@@ -148,6 +148,15 @@ def kms(stock: Unpatched) -> bool:
     return bool(reader.get_secret_value(SecretId="encrypted")["SecretString"] == "open")
 
 
+def ciphertexts(stock: Unpatched) -> bool:
+    """A ciphertext whose last bit was changed opens as another text."""
+    client = stock.client("kms")
+    key = client.create_key()["KeyMetadata"]["Arn"]
+    closed = client.encrypt(KeyId=key, Plaintext=b"open")["CiphertextBlob"]
+    changed = closed[:-1] + bytes([closed[-1] ^ 1])
+    return bool(client.decrypt(CiphertextBlob=changed)["Plaintext"] != b"open")
+
+
 def log_filters(stock: Unpatched) -> bool:
     """A condition matches every line."""
     _write(stock, "filtered", json.dumps({"level": "info"}))
@@ -275,6 +284,7 @@ def cloudwatch_alarm_actions(stock: Unpatched) -> bool:
 
 
 STILL_NEEDED: dict[str, Callable[[Unpatched], bool]] = {
+    "ciphertexts": ciphertexts,
     "cloudformation/buckets": cloudformation_buckets,
     "cloudformation/dropped_properties": cloudformation_dropped_properties,
     "cloudformation/network": cloudformation_network,

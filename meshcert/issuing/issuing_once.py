@@ -1,0 +1,264 @@
+"""
+Have a certificate issued, and pay for it once.
+
+An *epoch* follows one certificate: it ends when another one has taken its place. Its request is stored whole before its
+first use, so whoever comes second, after a crash or at the same time, sends the identical one. AWS Private CA issues
+once for an idempotency token in five minutes, and cannot list what it has issued. So a request that is sent again later
+than that may cost a second certificate: this is counted, and bounded by a budget.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from meshcert.errors import CertificateRequestInvalid, DeployUnderWay, Fault, IssuanceBudgetSpent
+from meshcert.issuing.issuance_terms import make_request
+from meshcert.issuing.private_ca_lives import certificates_a_day
+
+if TYPE_CHECKING:
+    from meshcert.clock import Clock
+    from meshcert.issuing.certificate_request import CertificateRequest
+    from meshcert.issuing.issuance_terms import IssuanceTerms
+    from meshcert.san import San
+
+logger = logging.getLogger(__name__)
+
+TOKEN_LIVES = dt.timedelta(minutes=5)
+"""How long Private CA keeps an idempotency token (acm-pca:IssueCertificate)."""
+_DAY = dt.timedelta(days=1)
+FIRST = "first"
+"""What the first epoch of an identity replaces."""
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """
+    What is stored of an epoch, without the request.
+
+    Args:
+        identity: Name of the identity.
+        replaces: ARN of the certificate that it replaces; :data:`FIRST` if there was none.
+        number: Number of its request: 1, and one more each time that a request was dropped for a new one.
+        asked_at: When its request was made, or was last sent with the risk of paying twice.
+        asked: How many certificates may have been paid for in this epoch.
+        ends_at: When the certificate that it asks for ends.
+        certificate_arn: ARN of the certificate; empty as long as it is not known.
+        published: The certificate was published, and its request deleted.
+    """
+
+    identity: str
+    replaces: str
+    number: int
+    asked_at: dt.datetime
+    asked: int
+    ends_at: dt.datetime
+    certificate_arn: str = ""
+    published: bool = False
+
+
+class Epochs(Protocol):
+    """The table ``issuances``, which the export role alone can read. Keys are encrypted in it."""
+
+    def of(self, identity: str) -> tuple[Epoch, ...]:
+        """The epochs of an identity that are stored: those of the last day, and any whose certificate lives."""
+        ...
+
+    def begin(self, request: CertificateRequest, epoch: Epoch, dropping: int) -> bool:
+        """
+        Store a request with its key.
+
+        Args:
+            dropping: Number of the request that it takes the place of; 0 if there is none.
+
+        Returns:
+            False if another run was quicker.
+        """
+        ...
+
+    def request(self, epoch: Epoch) -> CertificateRequest:
+        """
+        The stored request of an epoch, with its key.
+
+        Raises:
+            CertificateRequestInvalid: If there is none any more, or it makes no sense.
+        """
+        ...
+
+    def ask_again(self, epoch: Epoch, now: dt.datetime) -> bool:
+        """Count one more certificate that may be paid for; False if another run has just done so."""
+        ...
+
+    def issued(self, epoch: Epoch, certificate_arn: str) -> None:
+        """Write which certificate came of an epoch's request."""
+        ...
+
+    def forget_request(self, epoch: Epoch) -> None:
+        """Delete the request and the key of an epoch whose certificate was published; what was counted stays."""
+        ...
+
+
+class SigningAuthority(Protocol):
+    """AWS Private CA, as far as it issues."""
+
+    def issue(self, request: CertificateRequest) -> str:
+        """
+        Ask for a certificate (acm-pca:IssueCertificate); it is issued a little later.
+
+        Returns:
+            Its ARN, which is the same for every repetition within :data:`TOKEN_LIVES`.
+        """
+        ...
+
+
+class Declarations(Protocol):
+    """What may be asked for: what CloudFormation alone writes."""
+
+    def terms(self, identity: str) -> IssuanceTerms:
+        """
+        The terms of an identity's certificates.
+
+        Raises:
+            IdentityMissing: If no mesh file declares it.
+            CertificateRequestInvalid: If they make no sense.
+        """
+        ...
+
+
+class Asked(NamedTuple):
+    """
+    What became of a request.
+
+    Args:
+        paid_again: A request was sent again so late that it may be paid for twice.
+        dropped: A stored request was dropped for a new one.
+    """
+
+    certificate_arn: str
+    paid_again: bool = False
+    dropped: bool = False
+
+
+@dataclass(frozen=True)
+class Issuing:
+    """
+    Everything that is needed to have certificates issued.
+
+    Args:
+        mesh: Name of the mesh.
+    """
+
+    mesh: str
+    declarations: Declarations
+    epochs: Epochs
+    authority: SigningAuthority
+    clock: Clock
+
+    def terms(self, identity: str, names: tuple[San, ...]) -> IssuanceTerms:
+        """
+        The terms of an identity, which its row must not contradict.
+
+        Args:
+            names: From the row.
+
+        Raises:
+            DeployUnderWay: If the row has other names: a deploy has changed one of the two, and not the other yet.
+            IdentityMissing: If no mesh file declares the identity.
+        """
+        terms = self.declarations.terms(identity)
+        if set(terms.names) != set(names):
+            raise DeployUnderWay(identity)
+        return terms
+
+    def replace(self, identity: str, replaces: str, terms: IssuanceTerms) -> Asked:
+        """
+        Ask for the certificate that takes the place of another one. To repeat this costs nothing within five minutes.
+
+        Args:
+            replaces: ARN of that one, or :data:`FIRST`.
+
+        Raises:
+            IssuanceBudgetSpent: If so many were asked for within a day that this must be a loop. Nothing is sent.
+            CertificateRequestInvalid: If no certificate can be asked for with these terms. Nothing is sent.
+            MeshcertError: If AWS does not answer, or refuses.
+        """
+        now, epochs = self.clock.now(), self.epochs.of(identity)
+        found = next((epoch for epoch in epochs if epoch.replaces == replaces), None)
+        if found and found.published:
+            # The caller has read its row before another run wrote it anew.
+            return Asked(found.certificate_arn)
+        request = self._usable(found, terms, now) if found else None
+        if found and request and found.certificate_arn:
+            return Asked(found.certificate_arn)
+        paid_again = bool(found and request and now - found.asked_at >= TOKEN_LIVES)
+        if request is None or paid_again:
+            _require_budget(identity, epochs, terms, now)
+        if found and request and paid_again and not self.epochs.ask_again(found, now):
+            paid_again = False
+        dropped = found is not None and request is None
+        if found is None or request is None:
+            found, request = self._begin(identity, replaces, terms, found)
+            if found.certificate_arn:
+                return Asked(found.certificate_arn, dropped=dropped)
+        arn = self.authority.issue(request)
+        self.epochs.issued(found, arn)
+        return Asked(arn, paid_again, dropped)
+
+    def request_of(self, identity: str, certificate_arn: str) -> CertificateRequest:
+        """
+        The request that a certificate came of, with its key.
+
+        Raises:
+            CertificateRequestInvalid: If it is not stored any more.
+        """
+        for epoch in self.epochs.of(identity):
+            if epoch.certificate_arn == certificate_arn:
+                return self.epochs.request(epoch)
+        problem = f"no request that {certificate_arn} came of is stored, so nobody has its key"
+        faults = (
+            Fault("stored request", problem, "Nothing: another one is asked for in time, now with `meshcert renew`"),
+        )
+        raise CertificateRequestInvalid(f"certificate of identity {identity}", faults)
+
+    def published(self, identity: str, certificate_arn: str) -> None:
+        """Delete the request that a published certificate came of: nobody needs its key any more."""
+        for epoch in self.epochs.of(identity):
+            if epoch.certificate_arn == certificate_arn:
+                self.epochs.forget_request(epoch)
+
+    def latest(self, identity: str) -> str:
+        """ARN of the certificate that was asked for last, if that is stored; empty otherwise."""
+        epochs = [epoch for epoch in self.epochs.of(identity) if epoch.certificate_arn]
+        return max(epochs, key=lambda epoch: epoch.asked_at).certificate_arn if epochs else ""
+
+    def _usable(self, epoch: Epoch, terms: IssuanceTerms, now: dt.datetime) -> CertificateRequest | None:
+        """The stored request, if it asks for what is declared and enough of its life is left."""
+        try:
+            request = self.epochs.request(epoch)
+        except CertificateRequestInvalid as error:
+            logger.warning("%s", error)
+            return None
+        if terms.asked_by(request) and not request.is_outdated(now):
+            return request
+        logger.info("%s: request %s of its epoch is dropped for a new one", epoch.identity, epoch.number)
+        return None
+
+    def _begin(
+        self, identity: str, replaces: str, terms: IssuanceTerms, dropped: Epoch | None
+    ) -> tuple[Epoch, CertificateRequest]:
+        number = dropped.number + 1 if dropped else 1
+        request = make_request(terms, self.mesh, identity, f"{replaces} {number}", self.clock.now())
+        asked = dropped.asked + 1 if dropped else 1
+        epoch = Epoch(identity, replaces, number, request.made_at, asked, request.not_after)
+        if self.epochs.begin(request, epoch, dropped.number if dropped else 0):
+            return epoch, request
+        winner = next(each for each in self.epochs.of(identity) if each.replaces == replaces)
+        return winner, self.epochs.request(winner)
+
+
+def _require_budget(identity: str, epochs: tuple[Epoch, ...], terms: IssuanceTerms, now: dt.datetime) -> None:
+    spent = sum(epoch.asked for epoch in epochs if now - epoch.asked_at < _DAY)
+    if spent >= certificates_a_day(terms.life):
+        raise IssuanceBudgetSpent(identity, spent)

@@ -1,0 +1,110 @@
+"""Have certificates of AWS Private CA issued: the next one of an identity, and the one that a deploy declares."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from meshcert.errors import CertificateUnusable, IdentityMissing
+from meshcert.identity import IssuerName
+from meshcert.issuing.certificate_request import key_algorithm
+from meshcert.issuing.issuing_once import FIRST, Asked
+from meshcert.material.certificate_facts import load_certificates, sans_of
+from meshcert.material.pem import CERTIFICATE, sole_block
+
+if TYPE_CHECKING:
+    from meshcert.clock import Clock
+    from meshcert.identity import Identity, IdentityTable
+    from meshcert.issuing.issuance_terms import IssuanceTerms
+    from meshcert.issuing.issuer import IssuedCertificate, MaterialSource
+    from meshcert.issuing.issuing_once import Issuing
+
+_ROUNDING = dt.timedelta(minutes=1)
+
+logger = logging.getLogger(__name__)
+
+
+def replace_certificate(identity: Identity, replaces: str, issuing: Issuing, table: IdentityTable) -> Asked | None:
+    """
+    Ask for the certificate that follows another one, and write it in the identity's row.
+
+    It is published by :func:`meshcert.publishing.export.export_issued`, once it is issued.
+
+    Args:
+        identity: As its row has it.
+        replaces: ARN of the certificate that is to be replaced.
+
+    Returns:
+        What was asked for; None if the identity has another certificate by now.
+
+    Raises:
+        DeployUnderWay: If the row does not say what CloudFormation declares. Nothing is sent.
+        IdentityMissing: If no mesh file declares the identity. Nothing is sent.
+        IssuanceBudgetSpent: If this must be a loop. Nothing is sent.
+        MeshcertError: If AWS does not answer, or refuses.
+    """
+    if identity.issuer is not IssuerName.PRIVATE_CA or identity.certificate_arn != replaces:
+        return None
+    terms = issuing.terms(identity.name, identity.names)
+    asked = issuing.replace(identity.name, replaces, terms)
+    table.reissued(identity.name, asked.certificate_arn, replaces)
+    return asked
+
+
+def certificate_declared(
+    identity: Identity, row: Identity | None, issuing: Issuing, certificates: MaterialSource
+) -> Identity:
+    """
+    An identity with a certificate that is as a deploy declares it: the one that it has, or one that is asked for now.
+
+    Args:
+        identity: As the deploy declares it, without a certificate.
+        row: As the table has it; None if it is new.
+
+    Raises:
+        DeployUnderWay: If CloudFormation declares other names elsewhere.
+        CertificatePending: If its certificate is not issued yet.
+        MeshcertError: If AWS does not answer, or refuses.
+    """
+    terms = issuing.terms(identity.name, identity.names)
+    # Without a row, a certificate may have been asked for by an earlier try of this deploy.
+    before = row.certificate_arn if row else issuing.latest(identity.name)
+    issued = _issued(before, certificates) if row is None or row.issuer is IssuerName.PRIVATE_CA else None
+    if issued and before.startswith(f"{terms.authority_arn}/") and _is_declared(issued, terms, issuing.clock):
+        by_deploy = row.issued_by_deploy if row else True
+        return replace(identity, certificate_arn=before, issued_by_deploy=by_deploy)
+    asked = issuing.replace(identity.name, before or FIRST, terms)
+    return replace(identity, certificate_arn=asked.certificate_arn, issued_by_deploy=True)
+
+
+def _issued(reference: str, certificates: MaterialSource) -> IssuedCertificate | None:
+    """A certificate that is there and could be issued; None if there is none."""
+    if not reference:
+        return None
+    try:
+        return certificates.look(reference)
+    except (CertificateUnusable, IdentityMissing) as error:
+        logger.info("another certificate is asked for: %s", error)
+        return None
+
+
+def _is_declared(issued: IssuedCertificate, terms: IssuanceTerms, clock: Clock) -> bool:
+    """
+    Whether a certificate is good now, and has the declared names, the declared kind of key, and no longer life.
+
+    One that ends soon is no reason for another: the lifecycle sees to that. Nor is one with a shorter life than
+    declared: the next certificate has the declared one.
+    """
+    try:
+        (leaf,) = load_certificates(sole_block(issued.certificate, CERTIFICATE))
+    except ValueError:
+        return False
+    longest = terms.life + terms.back_dating + _ROUNDING
+    return (
+        set(sans_of(leaf)) == set(terms.names)
+        and key_algorithm(leaf.public_key()) == terms.key_algorithm
+        and leaf.not_valid_after_utc - leaf.not_valid_before_utc <= longest
+        and clock.now() < leaf.not_valid_after_utc
+    )
