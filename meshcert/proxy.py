@@ -296,6 +296,8 @@ class ProxySettings(NamedTuple):
         judges_paths: Whether the listeners are made for routes that tell paths apart; of a proxy with a route table,
             since else its routes say it.
         sds_socket_path: Path of the Unix socket of an SDS server of the user's; empty if nothing comes from one.
+        trust_domain_bundles: Trust bundles with the roots of the mesh's trust domain, which the SPIFFE Workload API
+            gives to the application; empty if it is not offered.
     """
 
     mesh: str
@@ -326,6 +328,7 @@ class ProxySettings(NamedTuple):
     route_table: str = ""
     judges_paths: bool = False
     sds_socket_path: str = ""
+    trust_domain_bundles: tuple[str, ...] = ()
 
     @property
     def is_gateway(self) -> bool:
@@ -385,6 +388,7 @@ class ProxySettings(NamedTuple):
                     "connection_pool": ConnectionPool(**values.get("connection_pool", {})),
                     "rotation": RotationMode(values.get("rotation", RotationMode.RELOAD)),
                     "delivery": DeliveryMode(values.get("delivery", DeliveryMode.FILE)),
+                    "trust_domain_bundles": tuple(values.get("trust_domain_bundles", ())),
                 }
             )
         except (KeyError, TypeError, AttributeError) as error:
@@ -405,6 +409,7 @@ _LATER: dict[type, tuple[str, ...]] = {
         "route_table",
         "judges_paths",
         "sds_socket_path",
+        "trust_domain_bundles",
     ),
     Backend: ("outlier_detection", "health_check", "one_host"),
 }

@@ -21,6 +21,7 @@ from meshcert.contract.environment import (
     PROXY,
     PROXY_FROM,
     START_DEADLINE,
+    WORKLOAD_API_SOCKET,
 )
 from meshcert.contract.stopping import LONGEST_DRAIN_S
 from meshcert.envoy import Addresses
@@ -32,6 +33,7 @@ from meshcert.tls_sources import LONGEST_SOCKET_PATH, SdsSecret, is_path
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
+    from entrypoint.workload_api.settings import WorkloadApiSettings
     from meshcert.proxy import Route
     from meshcert.tls_sources import TlsCertificate, TlsTrust
 
@@ -54,6 +56,7 @@ class Settings(NamedTuple):
         endpoint: The endpoint of Secrets Manager.
         addresses: The addresses that Envoy listens on, and those it uses for itself and DNS.
         start_deadline_s: Longest time from the start until the secrets are installed, seconds.
+        workload_api: What the SPIFFE Workload API offers; None if there is none.
     """
 
     proxy: ProxySettings
@@ -62,6 +65,7 @@ class Settings(NamedTuple):
     addresses: Addresses
     paths: Paths
     start_deadline_s: float
+    workload_api: WorkloadApiSettings | None = None
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], stored: str = "") -> Settings:
@@ -103,9 +107,14 @@ class Settings(NamedTuple):
             problem = f"{paths.sds_socket} is too long for a socket ({LONGEST_SOCKET_PATH} bytes)"
             faults.append(Fault(MATERIAL_DIR, problem, "Mount the tmpfs at a shorter path"))
         addresses = _addresses(environ, paths, faults)
+        workload_api = None
+        if environ.get(WORKLOAD_API_SOCKET):
+            from entrypoint.workload_api.settings import workload_api_settings  # few applications ask for it
+
+            workload_api = workload_api_settings(environ, proxy, faults)
         if faults or proxy is None or endpoint is None:
             raise SettingsInvalid("environment", tuple(faults))
-        return cls(proxy, region, endpoint, addresses, paths, deadline_s)
+        return cls(proxy, region, endpoint, addresses, paths, deadline_s, workload_api)
 
 
 def start_deadline_s(environ: Mapping[str, str]) -> float:
@@ -157,6 +166,8 @@ def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
         yield "route_table", "it is no name of a table, or judges_paths is not true or false"
     if proxy.is_gateway and not (proxy.routes or proxy.route_table):
         yield "routes", "there is neither a route nor an application_port"
+    for name in proxy.trust_domain_bundles:
+        yield from _known("trust_domain_bundles", name, proxy.trust_bundles)
     for name in (*proxy.identities, *proxy.trust_bundles):
         if not _NAME.fullmatch(name):
             yield repr(name), "a name has letters, digits, '-', '_' and '.' only"

@@ -10,16 +10,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.contract.environment import PROXY, PROXY_FROM
+from meshcert.contract.environment import PROXY, PROXY_FROM, WORKLOAD_API_SOCKET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from socket import socket
     from typing import Never
 
     from entrypoint.grpc.server import ServedSocket
     from entrypoint.grpc.socket import Peer
     from entrypoint.log import Log
+    from entrypoint.workload_api.store import SvidStore
     from entrypoint.xds.resources import ResourceStore
 
 _LONGEST_NAME = 100
@@ -64,19 +65,31 @@ def kept(listener: socket | None, environ: Mapping[str, str], path: str, log: Ca
     Returns:
         None if secrets are not delivered over a socket, or if it cannot be bound, which is logged.
     """
-    if not is_wanted(environ):
-        return None
-    from entrypoint.grpc.socket import bind, is_at  # file delivery needs none of it
+    return _kept("sds", listener, path, 0o600, log) if is_wanted(environ) else None
+
+
+def kept_for_workloads(listener: socket | None, environ: Mapping[str, str], log: Callable[[], Log]) -> socket | None:
+    """
+    Return the socket for the application, as :func:`kept` does that for Envoy.
+
+    The kernel lets everybody connect to whom the folder is mounted; who is served is decided by user.
+    """
+    path = environ.get(WORKLOAD_API_SOCKET, "")
+    return _kept("workload-api", listener, path, 0o666, log) if path else None
+
+
+def _kept(name: str, listener: socket | None, path: str, mode: int, log: Callable[[], Log]) -> socket | None:
+    from entrypoint.grpc.socket import bind, is_at  # most containers have no socket
 
     if listener is not None:
         if is_at(listener, path):
             return listener
         listener.close()
     try:
-        return bind(path)
+        return bind(path, mode)
     except OSError as error:
         # The watcher then ends the container, with the right exit code.
-        log().error("sds-socket-not-bound", reason=str(error))
+        log().error(f"{name}-socket-not-bound", reason=str(error))
         return None
 
 
@@ -125,3 +138,28 @@ def discovery_socket(listener: socket, stores: Stores, log: Log, envoy: Callable
         **discovery_services(stores.routes, is_envoy, warn_of_unknown_routes),
     }
     return ServedSocket("sds", listener, services, {os.getuid()}, attributes_of=attributes_of)
+
+
+def serve_workloads(listener: socket, store: SvidStore, users: Collection[int], log: Log) -> Never:
+    """Serve :func:`workload_socket` for ever, in a thread of its own: an application cannot keep Envoy waiting."""
+    from entrypoint.grpc.server import Server
+
+    server = Server("workload-api", [workload_socket(listener, store, users)], log)
+    store.on_change(server.wake)
+    server.run()
+
+
+def workload_socket(listener: socket, store: SvidStore, users: Collection[int]) -> ServedSocket:
+    """
+    Return the socket over which the application gets its SVIDs, and nothing of what Envoy is offered.
+
+    Args:
+        users: The only users that may ask.
+    """
+    from entrypoint.grpc.connection import Limits
+    from entrypoint.grpc.server import ServedSocket
+    from entrypoint.workload_api.service import workload_services
+
+    # A server of many processes has a client, and so a connection, in each. Requests are empty.
+    limits = Limits(connections=64, streams=8, message=1024)
+    return ServedSocket("workload-api", listener, workload_services(store), users, limits)

@@ -62,6 +62,7 @@ class Supervisor:
         self._watcher_restart_at = 0.0
         self._reports = -1
         self._sds_socket: socket | None = None
+        self._workload_socket: socket | None = None
         self._installed = False
         self._ways_in: WaysIn | None = None
         self._accepted = False
@@ -161,6 +162,7 @@ class Supervisor:
         from entrypoint import sockets  # the watcher needs what it loads, and inherits it
 
         self._sds_socket = sockets.kept(self._sds_socket, self._environ, self._paths.sds_socket, lambda: self._log)
+        self._workload_socket = sockets.kept_for_workloads(self._workload_socket, self._environ, lambda: self._log)
         reader, writer = os.pipe()
         supervisor = os.getpid()
         self._restarts.started(time.monotonic())
@@ -183,6 +185,7 @@ class Supervisor:
                         accepted=self._accepted,
                         report=lambda what: os.write(writer, what),
                         sds_socket=self._sds_socket,
+                        workload_socket=self._workload_socket,
                     )
                 )
             finally:

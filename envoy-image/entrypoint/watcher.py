@@ -12,11 +12,12 @@ import time
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.contract import exit_codes
-from meshcert.contract.environment import LOG_LEVEL, MATERIAL_DIR, PROXY_FROM
+from meshcert.contract.environment import LOG_LEVEL, MATERIAL_DIR, PROXY_FROM, WORKLOAD_API_SOCKET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from socket import socket
+    from typing import Never
 
     from entrypoint.aws.signed_connection import Session
     from entrypoint.envoy.acceptance import SecretCounters
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.routes import RouteDelivery
     from entrypoint.settings import Settings
+    from meshcert.errors import SettingsInvalid
+
+_WORKLOADS_WAIT_S = 5.0
+"""How long an application's calls wait for a start, seconds; then they are answered that there is nothing yet."""
 
 
 class WatcherArguments(NamedTuple):
@@ -42,6 +47,7 @@ class WatcherArguments(NamedTuple):
         accepted: True if Envoy has accepted every secret.
         report: Sends a byte of :mod:`entrypoint.container.reports` to the supervisor.
         sds_socket: The socket on which Envoy asks for its secrets; None if they are files.
+        workload_socket: The socket on which the application asks for its SVIDs; None if there is none.
     """
 
     environ: Mapping[str, str]
@@ -52,6 +58,7 @@ class WatcherArguments(NamedTuple):
     accepted: bool
     report: Callable[[bytes], object]
     sds_socket: socket | None = None
+    workload_socket: socket | None = None
 
 
 def run(arguments: WatcherArguments) -> int:
@@ -112,6 +119,7 @@ def _run(arguments: WatcherArguments) -> int:
             from entrypoint.rotating.resuming import resume
 
             resume(parts.secrets, parts.handover, parts.source, log, time.sleep)
+        parts.offer_svids()
     except MeshcertError as error:
         code = exit_code_of(error)
         log.error("start-failed", error=type(error).__name__, reason=str(error), exit_code=code)  # noqa: TRY400  ours
@@ -185,6 +193,7 @@ class _Parts:
 
             self.routes = route_delivery(settings, arguments.environ, aws.session, routes, log)
         self._endpoints_are_files = not over_socket
+        self.offer_svids = _workload_api(arguments, settings, self, log)
 
     def begin_discovery(self) -> None:
         """Begin to ask for endpoints, while the secrets are fetched."""
@@ -262,14 +271,16 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
         settings, arguments.environ, aws.platform, aws.session, log, files=standings.files
     )
     routes = parts.routes
-    if routes is None:
-        return Polling(proxy.poll_interval_s, rotation.look, standings, acknowledgements)
 
     def look() -> None:
-        # First: it takes one call, and a rotation may take long.
-        routes.look()
+        if routes is not None:
+            # First: it takes one call, and a rotation may take long.
+            routes.look()
         rotation.look()
+        parts.offer_svids()
 
+    if routes is None:
+        return Polling(proxy.poll_interval_s, look, standings, acknowledgements)
     return Polling(proxy.poll_interval_s, look, standings, acknowledgements, routes=routes.standing)
 
 
@@ -315,8 +326,6 @@ def _over_socket(
 
     Loaded during the fetch, it would delay the checks: only one Python thread runs at a time.
     """
-    import threading
-
     from entrypoint.rotating.secret import wanted_secrets
     from entrypoint.sockets import Stores
     from entrypoint.xds.endpoints import ENDPOINTS, endpoints_body
@@ -325,39 +334,95 @@ def _over_socket(
     from entrypoint.xds.routes import ROUTES, route_configuration_body
     from entrypoint.xds.secrets import SECRETS, secret_body
     from meshcert.envoy import route_names
-    from meshcert.errors import Fault, SettingsInvalid
 
     if (listener := arguments.sds_socket) is None:
-        problem = f"no socket could be made in {settings.paths.folder}"
-        raise SettingsInvalid("environment", (Fault(MATERIAL_DIR, problem, "An earlier line of this log says why"),))
+        raise _no_socket(MATERIAL_DIR, f"in {settings.paths.folder}")
     stores = Stores(
         ResourceStore(SECRETS, (wanted.name for wanted in wanted_secrets(settings.proxy))),
         ResourceStore(ENDPOINTS, (backend.name for backend in settings.proxy.discovered)),
         ResourceStore(ROUTES, route_names(settings.proxy)),
     )
 
-    def in_thread() -> None:
-        try:
-            from entrypoint.sockets import serve
+    def run_server() -> Never:
+        from entrypoint.sockets import serve
 
-            serve(listener, stores, log, arguments.envoy)
-        except Exception as error:  # noqa: BLE001  without this thread Envoy gets nothing: a new watcher has one
+        serve(listener, stores, log, arguments.envoy)
+
+    def admin() -> Admin:
+        return _admin(settings)
+
+    return (
+        SocketHandover(stores.secrets, secret_body, admin),
+        SocketHandover(stores.endpoints, endpoints_body, admin),
+        SocketHandover(stores.routes, route_configuration_body, admin),
+        _in_thread("sds", run_server, log),
+    )
+
+
+def _workload_api(arguments: WatcherArguments, settings: Settings, parts: _Parts, log: Log) -> Callable[[], object]:
+    """
+    Begin to serve the SPIFFE Workload API, and return what offers the SVIDs that Envoy serves by then.
+
+    Nobody asks before the container is healthy, as ECS starts the application after that; so its server loads HTTP/2
+    when Envoy has accepted its secrets. If that takes long, it answers meanwhile that there is nothing yet.
+    """
+    if (wanted := settings.workload_api) is None:
+        return bool
+    import threading
+
+    from entrypoint.rotating.resuming import fetch_again
+    from entrypoint.workload_api.delivery import DeliveredSecrets, SvidDelivery
+    from entrypoint.workload_api.store import SvidStore
+    from meshcert.envoy import identity_name, trust_name
+
+    if (listener := arguments.workload_socket) is None:
+        raise _no_socket(WORKLOAD_API_SOCKET, f"at {wanted.socket_path}")
+    store = SvidStore()
+    begun = threading.Event()
+
+    def run_server() -> Never:
+        begun.wait(_WORKLOADS_WAIT_S)
+        from entrypoint.sockets import serve_workloads
+
+        serve_workloads(listener, store, wanted.users, log)
+
+    offered = DeliveredSecrets(
+        identities={name: parts.secrets[identity_name(name)] for name in wanted.spiffe_ids},
+        bundles=tuple(parts.secrets[trust_name(name)] for name in wanted.bundles),
+        complete=lambda secret: fetch_again(secret, parts.source),
+    )
+    delivery = SvidDelivery(wanted, offered, store, log, time.time)
+    _in_thread("workload-api", run_server, log)()
+
+    def offer() -> None:
+        delivery.look()
+        begun.set()
+
+    return offer
+
+
+def _in_thread(name: str, run_server: Callable[[], Never], log: Log) -> Callable[[], object]:
+    """How to start a server in a thread of its own."""
+    import threading
+
+    def run() -> None:
+        try:
+            run_server()
+        except Exception as error:  # noqa: BLE001  without this thread nobody gets anything: a new watcher has one
             from entrypoint.log import place_of
 
             log.error("internal-fault", error=type(error).__name__, place=place_of(error))  # noqa: TRY400  ours
             log.flush()
             os._exit(exit_codes.INTERNAL)
 
-    def admin() -> Admin:
-        return _admin(settings)
+    return threading.Thread(target=run, name=name, daemon=True).start
 
-    start = threading.Thread(target=in_thread, name="sds", daemon=True).start
-    return (
-        SocketHandover(stores.secrets, secret_body, admin),
-        SocketHandover(stores.endpoints, endpoints_body, admin),
-        SocketHandover(stores.routes, route_configuration_body, admin),
-        start,
-    )
+
+def _no_socket(variable: str, place: str) -> SettingsInvalid:
+    from meshcert.errors import Fault, SettingsInvalid
+
+    fault = Fault(variable, f"no socket could be made {place}", "An earlier line of this log says why")
+    return SettingsInvalid("environment", (fault,))
 
 
 def _admin(settings: Settings) -> Admin:

@@ -109,10 +109,11 @@ class InMemoryEpochs:
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], _Row] = {}
+        self._of: dict[str, dict[str, None]] = {}
 
     def of(self, identity: str) -> tuple[Epoch, ...]:
         """Query."""
-        return tuple(row.epoch for row in self.rows.values() if row.epoch.identity == identity)
+        return tuple(self.rows[identity, replaces].epoch for replaces in self._of.get(identity, ()))
 
     def begin(self, request: CertificateRequest, epoch: Epoch, dropping: int) -> bool:
         """PutItem on condition."""
@@ -120,6 +121,7 @@ class InMemoryEpochs:
         if (row.epoch.number if row else 0) != dropping:
             return False
         self.rows[_key(epoch)] = _Row(epoch, request.epoch, request.to_json(), request.private_key)
+        self._of.setdefault(epoch.identity, {})[epoch.replaces] = None
         return True
 
     def request(self, epoch: Epoch) -> CertificateRequest:

@@ -8,6 +8,12 @@ USER_ID = 1337
 MATERIAL_DIR = "/run/meshcert"
 """A tmpfs: certificates and keys never reach a disk."""
 
+WORKLOAD_API_DIR = "/run/spiffe"
+"""A volume that Envoy's container and the application's share; also ``VOLUME`` in the Dockerfile."""
+
+WORKLOAD_API_SOCKET_PATH = f"{WORKLOAD_API_DIR}/workload.sock"
+"""The socket of the SPIFFE Workload API in it."""
+
 LOOPBACK = "127.0.0.1"
 """Address at which the containers of a task reach each other."""
 

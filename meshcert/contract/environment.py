@@ -22,6 +22,10 @@ DNS_RESOLVER = "MESHCERT_DNS_RESOLVER"
 START_DEADLINE = "MESHCERT_START_DEADLINE_S"
 DRAIN = "MESHCERT_DRAIN_S"
 LOG_LEVEL = "MESHCERT_LOG_LEVEL"
+WORKLOAD_API_SOCKET = "MESHCERT_WORKLOAD_API_SOCKET"
+"""Path of the socket of the SPIFFE Workload API; where it is not set, there is none."""
+WORKLOAD_API_USERS = "MESHCERT_WORKLOAD_API_USERS"
+"""The users (uid) that may ask it, with commas between them."""
 
 APPLICATION_PORT = "MESHCERT_APPLICATION_PORT"
 """Of the readiness container: TCP port of the application."""
@@ -35,5 +39,7 @@ PROXY_ENVIRONMENT = ("HTTP_PROXY", "http_proxy")
 """Of the application, if it asks for it: where its plain HTTP requests go. ``HTTPS_PROXY`` would ask for tunnels."""
 NO_PROXY = ("NO_PROXY", "no_proxy")
 """Of the application: the hosts that it reaches itself."""
+SPIFFE_ENDPOINT_SOCKET = "SPIFFE_ENDPOINT_SOCKET"
+"""Of the application: where the SPIFFE Workload API is (SPIFFE standard, Workload Endpoint section 4)."""
 NODE_USES_PROXY = "NODE_USE_ENV_PROXY"
 """Makes Node look at the variables above (Node.js 24, command-line API)."""

@@ -68,6 +68,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
     routes = _gateway_routes(mesh, part) if isinstance(part, VirtualGateway) else ()
     sides: list[proxy.ListenerTls | proxy.BackendTls] = [listener.tls for listener in listeners]
     sides += [backend.tls for backend in backends if backend.tls]
+    trust_domain = _trust_domain(mesh) if declared.workload_api else ()
     return proxy.ProxySettings(
         mesh=mesh.name,
         name=name,
@@ -83,7 +84,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
                 also_trust=mesh.hierarchies[hierarchy].also_trust,
                 revocation=mesh.hierarchies[hierarchy].revocation_policy,
             )
-            for hierarchy in _each_once(side.hierarchy for side in sides)
+            for hierarchy in _each_once((*(side.hierarchy for side in sides), *trust_domain))
         },
         backends=backends,
         routes=routes,
@@ -99,8 +100,14 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         cut_tcp_sessions=declared.cut_tcp_sessions,
         acknowledgements=naming.acknowledgements_table(mesh.name),
         sds_socket_path=declared.proxy.sds_socket_path,
+        trust_domain_bundles=trust_domain,
         cloud_map_namespace=mesh.http_name if any(backend.cloud_map_service for backend in backends) else "",
     )
+
+
+def _trust_domain(mesh: Mesh) -> tuple[str, ...]:
+    """The hierarchies that sign SPIFFE IDs: one bundle has all roots of the trust domain, whoever calls whom."""
+    return tuple(_each_once(each.hierarchy for each in mesh.identities.values() if each.spiffe_id))
 
 
 def _application(service: DeclaredService) -> dict[str, Any]:

@@ -39,6 +39,9 @@ class EgressRule(Part):
     """`tcp` or `udp`."""
 
 
+UserId = Annotated[int, Strict(), Field(ge=0, le=2**32 - 2)]
+
+
 class Application(Part):
     """The container behind a virtual node's proxy."""
 
@@ -107,6 +110,10 @@ class DeclaredService(Part, title="Service"):
     """The application; a virtual node needs one, a virtual gateway has none."""
     proxy: DeclaredProxyContainer = DeclaredProxyContainer()
     """Volumes and an agent of yours, for certificates from `file` and `sds`."""
+    workload_api: Annotated[bool, Strict()] = False
+    """`true`: the SPIFFE Workload API gives the application the identities of its task, with their keys in clear."""
+    workload_api_users: tuple[UserId, ...] = Field(default=(0,), min_length=1, max_length=32)
+    """With workload_api: users (uid) in the application's container that may ask; an image without USER runs as 0."""
     rotation: RotationMode = RotationMode.RELOAD
     """`reload`: running tasks install a new certificate; `redeploy`: a new ECS deployment takes it over."""
     delivery: DeliveryMode = DeliveryMode.FILE

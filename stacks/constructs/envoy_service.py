@@ -107,7 +107,7 @@ class EnvoyService(Construct):
             execution_role=surroundings.execution_role,
         )
         TaskContainers(self, task, surroundings.envoy, surroundings.platform, self._logs, self._declared.drain_s).add(
-            settings, self._declared.application, self._declared.proxy
+            settings, self._declared
         )
         self.group = ec2.SecurityGroup(
             self,

@@ -146,7 +146,7 @@ def test_the_start_loads_http2_for_nobody_who_waits() -> None:
         "settings",
     )
 
-    assert {"h2", "asyncio", "logging", "entrypoint.grpc.server"}.isdisjoint(loaded)
+    assert {"h2", "asyncio", "logging", "entrypoint.grpc.server", "entrypoint.workload_api"}.isdisjoint(loaded)
 
 
 def _loaded_by(*modules: str) -> list[str]:

@@ -115,14 +115,27 @@ def read_certificate(certificate: bytes) -> CertificateFields:
         raise ValueError("it is no certificate") from None
 
 
-def extensions(certificate: bytes) -> dict[str, bytes]:
+class Extension(NamedTuple):
     """
-    The values of a DER certificate's extensions, by object identifier.
+    An extension of a certificate.
+
+    Args:
+        value: What it holds, DER.
+        critical: Whether who does not know it must refuse the certificate (RFC 5280 section 4.2).
+    """
+
+    value: bytes
+    critical: bool
+
+
+def extensions(certificate: bytes) -> dict[str, Extension]:
+    """
+    A DER certificate's extensions, by object identifier.
 
     Raises:
         ValueError: If they cannot be read, or one is there twice (RFC 5280 section 4.2).
     """
-    found: dict[str, bytes] = {}
+    found: dict[str, Extension] = {}
     try:
         to_be_signed, *_ = elements(next(elements(certificate)).content)
         wrapped = next((field for field in elements(to_be_signed.content) if field.tag == _EXTENSIONS), None)
@@ -130,9 +143,10 @@ def extensions(certificate: bytes) -> dict[str, bytes]:
             identifier, *critical, value = elements(extension.content)
             # DER has one encoding of TRUE, and leaves FALSE out, which is the default (X.690 sections 11.1 and 11.5).
             sound = value.tag == _OCTET_STRING and all(flag.encoding == _TRUE for flag in critical)
-            found[dotted(identifier) if sound and dotted(identifier) not in found else ""] = value.content
+            name = dotted(identifier) if sound and dotted(identifier) not in found else ""
+            found[name] = Extension(value.content, bool(critical))
     except (ValueError, IndexError, StopIteration):
-        found = {"": b""}
+        found = {"": Extension(b"", critical=False)}
     if "" in found:
         raise ValueError("its extensions cannot be read, or one is there twice")
     return found
@@ -164,6 +178,12 @@ def elements(data: bytes) -> Iterator[Element]:
             raise ValueError("truncated")
         yield Element(tag, data[at : at + length], data[begin : at + length])
         at += length
+
+
+def sequence(value: bytes) -> Iterator[Element]:
+    """The elements of the one sequence in ``value``; raises as :func:`elements` does, and ValueError for more."""
+    (whole,) = elements(value)
+    return elements(whole.content)
 
 
 def _scheme(algorithm: bytes) -> str:

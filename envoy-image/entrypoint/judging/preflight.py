@@ -19,9 +19,10 @@ from entrypoint.log import iso_time
 from meshcert.contract.key_encryption import OPENED_BY_ENVOY
 from meshcert.errors import Fault, MaterialRejected
 from meshcert.material import split_certificates
+from meshcert.san import Uri
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from entrypoint.judging.der import CertificateFields
     from meshcert.material import Material, TrustBundle
@@ -57,12 +58,12 @@ _RENEW_FOR_USE = "Have the CA use the template EndEntityCertificate/V1, then hav
 _RENEW = "Have the certificate renewed, then exported and published again"
 
 
-def check_material(material: Material, names: Iterable[San], subject: str, now: float) -> CertificateFields:
+def check_material(material: Material, names: Collection[San], subject: str, now: float) -> CertificateFields:
     """
     Refuse material that must not be served, and return the fields of its certificate.
 
     Args:
-        names: The names its certificate must carry; it may carry others as well.
+        names: The names its certificate must carry; it may carry others as well, but with a SPIFFE ID no other URI.
         subject: The secret's name, for the error.
         now: Seconds since 1970, UTC.
 
@@ -85,7 +86,8 @@ def check_material(material: Material, names: Iterable[San], subject: str, now: 
     if not faults:
         keys = [*_encryption_faults(encryption), *key_faults(certificates[0][1], "Certificate", _RENEW_WITH_KEY)]
         usages = list(usage_faults(material.certificate, "Certificate", _RENEW_FOR_USE))
-        faults = [*keys, *time_faults(certificates, now, _RENEW), *usages]
+        rules = _spiffe_faults(material, names)
+        faults = [*keys, *time_faults(certificates, now, _RENEW), *usages, *rules]
         # A key of another derivation, or a very large one, could keep OpenSSL busy for any time.
         faults += [] if keys else _handshake_faults(material, names, usages_told=bool(usages))
     if faults:
@@ -143,6 +145,15 @@ def _encryption_faults(encryption: str) -> Iterator[Fault]:
     if encryption not in OPENED_BY_ENVOY:
         remedy = "Encrypt it as ACM does: PBES2 with AES-256-CBC and PBKDF2 HMAC-SHA1 or HMAC-SHA256"
         yield Fault("PrivateKey", f"Envoy cannot open a key encrypted by {encryption}", remedy)
+
+
+def _spiffe_faults(material: Material, names: Collection[San]) -> Iterable[Fault]:
+    """The rules of an X509-SVID that the certificate breaks, if it is to be one."""
+    if not any(isinstance(name, Uri) for name in names):
+        return ()
+    from entrypoint.judging.x509_svid import svid_faults  # most identities have DNS names only
+
+    return svid_faults(material.certificate, "Certificate", _RENEW_FOR_USE)
 
 
 def time_faults(certificates: Iterable[tuple[str, CertificateFields]], now: float, renew: str) -> Iterator[Fault]:

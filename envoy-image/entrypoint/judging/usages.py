@@ -11,8 +11,9 @@ from meshcert.errors import Fault
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-_KEY_USAGE, _BASIC_CONSTRAINTS, _EXTENDED_KEY_USAGE = "2.5.29.15", "2.5.29.19", "2.5.29.37"
-_EMPTY = b"\x30\0"
+KEY_USAGE = "2.5.29.15"
+_BASIC_CONSTRAINTS, _EXTENDED_KEY_USAGE = "2.5.29.19", "2.5.29.37"
+_EMPTY = der.Extension(b"\x30\0", critical=False)
 _ROLES = {"serverAuth": "1.3.6.1.5.5.7.3.1", "clientAuth": "1.3.6.1.5.5.7.3.2"}
 _DIGITAL_SIGNATURE, _SIGNS_CERTIFICATES_OR_LISTS = 0x80, 0x06
 """Bits 0, 5 and 6 of the first byte (RFC 5280 section 4.2.1.3)."""
@@ -30,9 +31,9 @@ def usage_faults(certificate: str, place: str, remedy: str, roles: Collection[st
     """
     try:
         found = der.extensions(ssl.PEM_cert_to_DER_cert(certificate.strip()))
-        usage = _bits(found[_KEY_USAGE]) if _KEY_USAGE in found else _DIGITAL_SIGNATURE
-        constraints = list(_sequence(found.get(_BASIC_CONSTRAINTS, _EMPTY)))
-        named = [der.dotted(role) for role in _sequence(found.get(_EXTENDED_KEY_USAGE, _EMPTY))]
+        usage = _bits(found[KEY_USAGE].value) if KEY_USAGE in found else _DIGITAL_SIGNATURE
+        constraints = list(der.sequence(found.get(_BASIC_CONSTRAINTS, _EMPTY).value))
+        named = [der.dotted(role) for role in der.sequence(found.get(_EXTENDED_KEY_USAGE, _EMPTY).value)]
     except (ValueError, IndexError, StopIteration):
         yield Fault(place, "its extensions cannot be read, or one is there twice", remedy)
         return
@@ -46,11 +47,6 @@ def usage_faults(certificate: str, place: str, remedy: str, roles: Collection[st
     for role, identifier in _ROLES.items():
         if identifier not in named and not names_none_needed and (roles is None or role in roles):
             yield Fault(place, f"it is not for {role}", remedy)
-
-
-def _sequence(value: bytes) -> Iterator[der.Element]:
-    (whole,) = der.elements(value)
-    return der.elements(whole.content)
 
 
 def _bits(value: bytes) -> int:

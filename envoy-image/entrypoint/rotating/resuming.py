@@ -48,13 +48,20 @@ def resume(
         if secret.content and secret.content.envoy.complete:
             continue
         try:
-            content = source.fetch(secret.wanted)
+            fetch_again(secret, source)
         except MeshcertError as error:
             log.warning("secret-not-at-hand", secret=secret.name, error=type(error).__name__, reason=str(error))
-            continue
-        # A bundle's lists may be newer by now; it is still the same version of the secret.
-        if content.version_id == secret.version_id:
-            secret.put(content)
+
+
+def fetch_again(secret: Secret, source: SecretSource) -> None:
+    """
+    Have all of what Envoy serves at hand again, if it is still the current version; raises as the source does.
+
+    A bundle's lists may be newer by now; it is still the same version of the secret.
+    """
+    content = source.fetch(secret.wanted)
+    if content.version_id == secret.version_id:
+        secret.put(content)
 
 
 def _earlier(

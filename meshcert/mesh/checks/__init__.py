@@ -24,6 +24,7 @@ from meshcert.mesh.checks.services import (
     check_health_checks,
     check_ports,
     check_services,
+    check_workload_apis,
 )
 from meshcert.mesh.checks.sources import check_sources
 from meshcert.mesh.checks.timeouts import check_timeouts
@@ -66,6 +67,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_each_proxy_runs_once,
         check_ports,
         check_health_checks,
+        check_workload_apis,
         check_drains,
         check_limits,
         check_trust_bundles,

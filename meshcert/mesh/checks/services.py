@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.proxies import VirtualNode
     from meshcert.mesh.services import DeclaredService
 
 _GIB = 1024
@@ -109,6 +110,36 @@ def check_drains(mesh: Mesh, findings: Findings) -> None:
                 f"finish), and ECS gives a container {LONGEST_STOP_S:g} s",
                 f"Write {LONGEST_DRAIN_S:g} or less",
             )
+
+
+def check_workload_apis(mesh: Mesh, findings: Findings) -> None:
+    """Report a Workload API that nobody could ask, or that had nothing to offer."""
+    for name, service in mesh.services.items():
+        place, node = f"services.{name}.workload_api", mesh.virtual_nodes.get(service.virtual_node)
+        if not service.workload_api:
+            continue
+        if service.virtual_gateway and not service.virtual_node:
+            findings.add(
+                place,
+                "a virtual gateway has no application that could ask",
+                "Remove it, or run a virtual_node",
+                given=(f"services.{name}.virtual_gateway", f"services.{name}.virtual_node"),
+            )
+        elif node and not any(
+            mesh.identities[identity].spiffe_id for identity in _presented(node) if identity in mesh.identities
+        ):
+            findings.add(
+                place,
+                f"virtual node {service.virtual_node} presents no identity with a SPIFFE ID, and offers no other",
+                "Add issuer: acm-pca and a spiffe_id to one of its identities, or remove it",
+                given=(f"virtual_nodes.{service.virtual_node}", "identities"),
+            )
+
+
+def _presented(node: VirtualNode) -> set[str]:
+    """The identities that a node presents to clients and to backends."""
+    tls = [*(listener.tls for listener in node.listeners), *(node.client_tls(backend) for backend in node.backends)]
+    return {side.certificate.identity for side in tls if side and side.certificate}
 
 
 def check_ports(mesh: Mesh, findings: Findings) -> None:

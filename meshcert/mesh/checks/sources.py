@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.contract.container import MATERIAL_DIR
+from meshcert.contract.container import MATERIAL_DIR, WORKLOAD_API_DIR
 from meshcert.proxy import TlsMode
 from meshcert.tls_sources import CertificateFile, SdsSecret, is_path
 
@@ -154,7 +154,7 @@ def _is_on_volume(path: str, service: DeclaredService) -> bool:
 
 def _check_volumes(name: str, service: DeclaredService, findings: Findings) -> None:
     proxy, place = service.proxy, f"services.{name}.proxy"
-    taken = [MATERIAL_DIR]
+    taken = [MATERIAL_DIR, *([WORKLOAD_API_DIR] if service.workload_api else [])]
     for index, volume in enumerate(proxy.volumes):
         path = volume.container_path.rstrip("/")
         where = f"{place}.volumes[{index}].container_path"

@@ -27,6 +27,7 @@ from meshcert.contract.environment import (
 )
 from meshcert.contract.stopping import APPLICATION_STOP_S, DRAIN_S, envoy_stop_s, readiness_stop_s
 from stacks.constructs.containers.volumes import ProxyVolumes
+from stacks.constructs.containers.workload_api import share_workload_api
 from stacks.constructs.images import application_image
 from stacks.findings import accept
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_logs as logs
     from constructs import Construct
 
-    from meshcert.mesh.services import Agent, Application, DeclaredProxyContainer
+    from meshcert.mesh.services import Agent, Application, DeclaredService
     from stacks.constructs.containers.proxy_environment import ProxyEnvironment
     from stacks.runtime import Platform
 
@@ -79,18 +80,21 @@ class TaskContainers:
     logs: logs.LogGroup
     drain_s: float
 
-    def add(
-        self, settings: ProxyEnvironment, application: Application | None, declared: DeclaredProxyContainer
-    ) -> None:
+    def add(self, settings: ProxyEnvironment, service: DeclaredService) -> None:
         """Add Envoy with the user's volumes and, for a virtual node, what stands behind it."""
-        envoy = self._envoy(settings)
-        if application is not None:
-            self._behind(application, settings.proxy.egress_port, envoy)
+        envoy, declared = self._envoy(settings), service.proxy
+        if service.application is not None:
+            application = self._behind(service.application, settings.proxy.egress_port, envoy)
+            if service.workload_api:
+                share_workload_api(self.task, envoy, application, service.workload_api_users)
         # Last: the tmpfs mounts are set by the containers' numbers.
         agent = self._agent(declared.agent, envoy) if declared.agent else None
         ProxyVolumes(self.task, declared).mount(envoy, agent)
 
-    def _behind(self, application: Application, egress_port: int, envoy: ecs.ContainerDefinition) -> None:
+    def _behind(
+        self, application: Application, egress_port: int, envoy: ecs.ContainerDefinition
+    ) -> ecs.ContainerDefinition:
+        """Add the application's container, which it returns, and the one that reports readiness."""
         behind = self._application(application, egress_port)
         readiness = self._readiness(application)
         healthy, started = ecs.ContainerDependencyCondition.HEALTHY, ecs.ContainerDependencyCondition.START
@@ -100,6 +104,7 @@ class TaskContainers:
             ecs.ContainerDependency(container=behind, condition=started),
             ecs.ContainerDependency(container=envoy, condition=healthy),
         )
+        return behind
 
     def _envoy(self, settings: ProxyEnvironment) -> ecs.ContainerDefinition:
         envoy = self.task.add_container(

@@ -21,7 +21,7 @@ from tests.meshcert.issuing.issuing_world import FRONT, LIFE, NAMES, TERMS, Issu
 from tests.meshcert.publishing.fakes import Crash, CrashAfter
 
 SOON, LATE = dt.timedelta(minutes=4), dt.timedelta(minutes=10)
-MOST_CALLS = 40
+MOST_CALLS = 25
 
 
 def boundaries() -> list[tuple[int, bool]]:
