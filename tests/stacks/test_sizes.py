@@ -107,8 +107,9 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
             ("services.colorgateway.load_balancer", False),
         ),
         (("services.colorteller.application.egress", EGRESS),),
+        (("hierarchies.colorteller.usage", "short_lived"), ("identities.colorteller.issuer", "acm-pca")),
     ],
-    ids=["as it is", "three zones", "endpoints and lists", "no load balancer, one more identity", "egress"],
+    ids=["as it is", "three zones", "endpoints and lists", "no load balancer, one more identity", "egress", "acm-pca"],
 )
 def test_resources_are_counted_as_the_stacks_have_them(changes: tuple[Any, ...], tmp_path: Path) -> None:
     """What `meshcert check` refuses a mesh by."""

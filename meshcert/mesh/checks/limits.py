@@ -43,6 +43,8 @@ SERVICES_A_POLICY = 12
 
 FUNCTIONS = 21
 """The key, four tables, three functions with their roles."""
+ISSUANCES = 1
+"""The table of requests to Private CA, if an identity's certificates come from there."""
 IDENTITY = 4
 """Certificate, or the parameter that says what acm-pca issues; secret with its policy, publication."""
 TRUST_BUNDLE = 3
@@ -70,7 +72,10 @@ def resources(mesh: Mesh) -> dict[str, int]:
     has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
     return {
         "pki": AUTHORITY * tiers + PERMISSION * permitted + LISTS * has_lists,
-        "identities": FUNCTIONS + IDENTITY * len(mesh.identities) + TRUST_BUNDLE * len(mesh.hierarchies),
+        "identities": FUNCTIONS
+        + ISSUANCES * mesh.has_own_keys
+        + IDENTITY * len(mesh.identities)
+        + TRUST_BUNDLE * len(mesh.hierarchies),
         "services": _network(mesh)
         + SERVICE * len(mesh.services)
         + ROUTES * routed

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 
 import pytest
 
+from meshcert import naming
+from meshcert.issuing.issuance_terms import IssuanceTerms
 from meshcert.issuing.private_ca_lives import shortest_life
 from meshcert.mesh import read_mesh
+from meshcert.mesh.checks.names import LONGEST_NAMES
 from meshcert.mesh.part import life_text
+from meshcert.san import Dns, Uri
 from tests.meshcert.mesh.mesh_slips import CLIENT, NODE_TLS, REMOVED, TELLER_NAME, Slip, changed, faults_of, identity
 
 TELLER = "identities.colorteller"
@@ -231,3 +236,19 @@ def test_a_node_with_a_spiffe_id_alone_has_to_be_listed_by_its_callers() -> None
     assert fault.place == f"{NODE_TLS}.certificate.identity"
     assert f"or list one of {ID} under the callers' subject_alternative_names" in fault.remedy
     assert faults_of(changed(*alone, (names, {"match": {"exact": [ID]}}))) == ()
+
+
+def test_the_longest_names_fit_in_the_parameter_that_says_what_may_be_issued() -> None:
+    """With the longest ARNs that there are, in the form in which a deploy writes them."""
+    names = (Uri(f"spiffe://color.example/{'a' * 2025}"), *(Dns("b" * 253) for _ in range(5)), Dns("c" * 159))
+    assert sum(len(str(name)) + len('"", ') for name in names) == LONGEST_NAMES
+    terms = IssuanceTerms(
+        authority_arn="arn:aws-us-gov:acm-pca:ap-southeast-2:123456789012:certificate-authority/" + "1" * 36,
+        signing_algorithm="SHA384WITHECDSA",
+        template_arn=naming.leaf_template("aws-us-gov"),
+        key_algorithm="EC_prime256v1",
+        names=names,
+        life=dt.timedelta(days=365),
+    )
+
+    assert len(json.dumps(terms.document())) < 4096 - 200
