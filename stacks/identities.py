@@ -12,7 +12,12 @@ from aws_cdk import aws_kms as kms
 from meshcert import naming
 from meshcert.contract import acknowledgements, issuances, route_rows
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
-from stacks.constructs.identity import PUBLISHED_WITHIN, IdentityResources, TrustBundleResources, declared_bundles
+from stacks.constructs.certificates.identity import (
+    PUBLISHED_WITHIN,
+    IdentityResources,
+    TrustBundleResources,
+    declared_bundles,
+)
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import CfnOutput, Stack
 
-from stacks.constructs.hierarchy import HierarchyAuthorities
-from stacks.constructs.revocation_bucket import RevocationBucket
+from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+from stacks.constructs.certificates.revocation_bucket import RevocationBucket
 
 if TYPE_CHECKING:
     from constructs import Construct

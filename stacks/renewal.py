@@ -75,7 +75,7 @@ class RenewalStack(Stack):
         orders.feed(renewal, batch_size=1, at_once=2)
         dispatches.feed(self._dispatch_function(looks), batch_size=1, at_once=2)
 
-        alarms = Alarms(self, "Alarms", mesh=self._mesh, identities=len(mesh.identities))
+        alarms = Alarms(self, "Alarms", mesh=self._mesh, identities=len(mesh.identities), own_keys=mesh.has_own_keys)
         LifecycleDashboard(self, "Dashboard", mesh=self._mesh, rules=rules.rules, alarms=alarms.alarms)
         operator = self._operator_role()
         CfnOutput(self, "AlarmTopic", value=alarms.topic.topic_arn, description="Subscribe to it: nobody is by default")

@@ -135,7 +135,11 @@ def alarms(mesh: str, identities: int = 1) -> tuple[Alarm, ...]:
             no alarm about that.
     """
     return (
-        *(_lifetime(mesh, what, percent) for what, (percents, _, _) in LIFETIMES.items() for percent in percents),
+        *(
+            lifetime_alarm(mesh, what, percent, means, remedy)
+            for what, (percents, means, remedy) in LIFETIMES.items()
+            for percent in percents
+        ),
         *(_finding(mesh, kind) for kind in Kind),
         *_work(mesh),
         *_clock(mesh),
@@ -151,8 +155,13 @@ def _ours(mesh: str) -> tuple[tuple[str, str], ...]:
     return (("mesh", mesh),)
 
 
-def _lifetime(mesh: str, what: str, percent: int) -> Alarm:
-    _, means, remedy = LIFETIMES[what]
+def lifetime_alarm(mesh: str, what: str, percent: int, means: str, remedy: str) -> Alarm:
+    """
+    An alarm about how much of a life is gone.
+
+    Args:
+        what: The subject: whose life it is, and the metric's name without ``LifetimeGone``.
+    """
     return Alarm(
         name=f"{what}LifetimeGone{percent}",
         means=f"{percent} % of a lifetime is gone. {means}",

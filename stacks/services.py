@@ -14,9 +14,9 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import route_table
+from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.envoy_service import SUBNETS, EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer
-from stacks.constructs.identity import PUBLISHED_WITHIN
 from stacks.constructs.images import envoy_image
 from stacks.constructs.rights import MeshRights, ecs_tasks
 from stacks.findings import accept

@@ -1,5 +1,5 @@
 """
-Benchmark ``issuance``: a thousand identities of AWS Private CA with lives of 24 hours, deployed at once, over seven days.
+Benchmark ``issuance``: a thousand identities of AWS Private CA, of 24 hours, deployed at once, over seven days.
 
 Nothing is measured by the machine's clock: looks, requests, certificates and pre-flights are real, in
 :mod:`evidence.simulation.own_fleet`, and time passes by itself.
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 NAME = "issuance"
-SUMMARY = (
-    "1,000 identities of 24 h straight from Private CA, deployed at once: certificates paid for, spread (simulated)"
-)
+SUMMARY = "1,000 identities of 24 h from Private CA, deployed at once: what is paid for, and when (simulated time)"
 IDENTITIES, DAYS = 1000, 7
 AMPLIFICATION, SPREAD, PEAK = 1.0, 0.9, 1.5
 """Goals: certificates an epoch; the first life's spread over an even one; the fullest hour over the mean."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 from evidence.simulation.fleet import NoServices
@@ -205,7 +205,7 @@ class OwnFleet:
     def _ended_between(self, name: str) -> int:
         """How often its certificate, with the declared life, ended before the next was published."""
         times = [*self._published[name], self.clock.now()]
-        return sum(later - earlier > self.life for earlier, later in zip(times, times[1:], strict=False))
+        return sum(later - earlier > self.life for earlier, later in pairwise(times))
 
     @staticmethod
     def _refusing(identity: str, work: Callable[[], Any]) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from evidence.fixtures.hostile_input import checks, parsers, spoil
 from evidence.fixtures.hostile_messages import answers, messages
+from evidence.fixtures.hostile_requests import requests
 from evidence.fixtures.hostile_rows import rows
 from evidence.fixtures.hostile_settings import packed
 from evidence.soak.report import Outcome
@@ -29,7 +30,7 @@ def spoil_all(say: Callable[[str], object], seed: int) -> Outcome:
         say: Takes a line about each reader.
         seed: Of the choice of inputs.
     """
-    every = [([*parsers(), *messages(), *answers(), *packed()], PARSED), ([*rows(), *checks()], CHECKED)]
+    every = [([*parsers(), *messages(), *answers(), *packed(), *requests()], PARSED), ([*rows(), *checks()], CHECKED)]
     return spoil_readers(every, say, seed)
 
 

@@ -144,8 +144,15 @@ def _showing_ended(scene: Scene, names: Sequence[str]) -> Iterator[str]:
     now = dt.datetime.now(dt.UTC)
     for name in names:
         with suppress(httpx.HTTPError):
-            if any(task.served_until() <= now for task in _tasks(scene, name)):
+            if any(_served_until(task) <= now for task in _tasks(scene, name)):
                 yield name
+
+
+def _served_until(task: Task) -> dt.datetime:
+    """When the leaf certificate that a task's Envoy serves ends; the first to end of several."""
+    certificates = task.admin("/certs").json()["certificates"]
+    ends = [each["cert_chain"][0]["expiration_time"] for each in certificates if each.get("cert_chain")]
+    return min(map(dt.datetime.fromisoformat, ends))
 
 
 def _order(scene: Scene, identity: str) -> None:

@@ -29,13 +29,6 @@ LONGEST_MESH_NAME = 16
 LONGEST_NAME = 20
 
 
-class EgressFilter(StrEnum):
-    """What becomes of requests to hosts that are no declared backends (App Mesh's EgressFilter)."""
-
-    DROP_ALL = "DROP_ALL"
-    ALLOW_ALL = "ALLOW_ALL"
-
-
 class Egress(StrEnum):
     """How tasks reach AWS's APIs."""
 

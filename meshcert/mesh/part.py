@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, GetPydanticSchema, Strict
@@ -125,6 +126,13 @@ class Part(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class EgressFilter(StrEnum):
+    """What becomes of requests to hosts that are no declared backends (App Mesh's EgressFilter)."""
+
+    DROP_ALL = "DROP_ALL"
+    ALLOW_ALL = "ALLOW_ALL"
 
 
 class OutsideClients(Part):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert import naming, proxy
 from meshcert.mesh.host_policies import ResponseType
-from meshcert.mesh.mesh import EgressFilter
+from meshcert.mesh.part import EgressFilter
 from meshcert.mesh.proxies import VirtualGateway
 from meshcert.mesh.rendered_routes import backend_routes, gateway_routes
 from meshcert.mesh.ways_out import needs_egress_listener, ways_out

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.mesh.calls import backends_of
-from meshcert.mesh.mesh import EgressFilter
+from meshcert.mesh.part import EgressFilter
 from meshcert.mesh.routing.ports import NodePort, NodeProtocol
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from constructs import Construct
 from meshcert import naming
 from meshcert.mesh import proxy_settings, route_table, task_settings
 from meshcert.mesh.services import HTTPS
+from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
 from stacks.constructs.containers.volumes import reach_file_systems
 from stacks.constructs.refused_peers import count_refused_peers
-from stacks.constructs.revocation_bucket import bucket_name
 from stacks.constructs.rights import MeshRights, ecs_tasks
 from stacks.findings import accept
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from meshcert.mesh import Mesh
     from meshcert.mesh.part import OutsideClients
     from meshcert.mesh.services import EgressRule
-    from stacks.constructs.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
     from stacks.runtime import Platform
 
 SUBNETS = "Services"

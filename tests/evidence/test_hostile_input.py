@@ -14,11 +14,12 @@ import pytest
 
 from evidence.fixtures.hostile_input import Reader, TooSlow, checks, parsers, spoil
 from evidence.fixtures.hostile_messages import answers, messages
+from evidence.fixtures.hostile_requests import requests
 from evidence.fixtures.hostile_rows import rows
 from evidence.fixtures.hostile_settings import packed
 from meshcert.mesh.reading import source
 
-PARSERS = {reader.name: reader for reader in [*parsers(), *messages(), *answers(), *packed()]}
+PARSERS = {reader.name: reader for reader in [*parsers(), *messages(), *answers(), *packed(), *requests()]}
 ROWS = {reader.name: reader for reader in rows()}
 CHECKS = {reader.name: reader for reader in checks()}
 READERS = PARSERS | ROWS | CHECKS

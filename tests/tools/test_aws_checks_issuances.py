@@ -14,7 +14,7 @@ from meshcert.mesh import read_mesh
 from meshcert.san import Uri
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.tools.judgements import NO, OPEN, YES, assert_judged
-from tools.aws_checks import authorities, issuances
+from tools.aws_checks import authorities, issuances, rights
 from tools.aws_checks.account import Account
 from tools.aws_checks.certificates import LeafSeen
 from tools.aws_checks.deployment import Deployment
@@ -184,6 +184,46 @@ def test_a_ca_has_to_outlive_what_it_signs_and_no_more(issuer: str, verdict: Ver
     (finding,) = [each for each in check.findings(deployment) if each.subject == "colorgateway"]
 
     assert finding.verdict == verdict
+
+
+def test_the_export_role_may_issue_by_tag_and_template_both() -> None:
+    """Of a mesh with both issuers: what each needs is asked for of this mesh, of another, and of nobody's."""
+    asked: list[Any] = []
+    answers = {
+        "list_stack_resources": {"StackResourceSummaries": [STACK_CA]},
+        "describe_certificate_authority": {"CertificateAuthority": DESCRIBED_CA},
+        "get_item": {"Item": {"certificate_arn": {"S": "arn:aws:acm:eu-west-1:111122223333:certificate/one"}}},
+        "simulate_principal_policy": {"EvaluationResults": [{"EvalDecision": "implicitDeny"}]},
+        "simulate_custom_policy": {"EvaluationResults": [{"EvalDecision": "allowed"}]},
+    }
+    account = Account(lambda service: _Client(service, answers, asked))
+    mesh = mesh_with(("identities.colorgateway.issuer", "acm-pca"))
+    deployment = Deployment(mesh, account, "aws", "eu-west-1", "111122223333", NOW)
+    (check,) = [each for each in rights.CHECKS if each.name == "rights-tagged"]
+
+    (finding,) = check.findings(deployment)
+
+    seen = check.look(deployment, finding.subject)
+    leaf = {"acm-pca:TemplateArn": "arn:aws:acm-pca:::template/EndEntityCertificate/V1"}
+    own, foreign = ({"aws:ResourceTag/meshcert:mesh": mesh} for mesh in (deployment.name, "another-mesh"))
+    issuing = [each.case for each in seen.decisions if each.case.action == "acm-pca:IssueCertificate"]
+    assert [(dict(case.context), case.allowed) for case in issuing[:3]] == [
+        (leaf | own, True),
+        (leaf, False),
+        (leaf | foreign, False),
+    ]
+    assert (issuing[3].context["acm-pca:TemplateArn"].split("/")[1], issuing[3].allowed) == (
+        "SubordinateCACertificate_PathLen0",
+        False,
+    )
+    actions = {each.case.action for each in seen.decisions}
+    assert actions == {
+        "acm:ExportCertificate",
+        "acm-pca:GetCertificate",
+        "acm-pca:GetCertificateAuthorityCertificate",
+        "acm-pca:IssueCertificate",
+    }
+    assert finding.verdict == NO
 
 
 def mesh_with(*changes: tuple[str, object]) -> Mesh:

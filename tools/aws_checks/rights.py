@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
 from meshcert.mesh import proxy_settings
+from tools.aws_checks.deployment import ACM, PRIVATE_CA
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 TAGGED = f"aws:ResourceTag/{naming.TAG}"
 VIA = "kms:ViaService"
+TEMPLATE = "acm-pca:TemplateArn"
 ANOTHER = "another-mesh"
 _READERS = (naming.EXPORT_ROLE, naming.VERIFY_ROLE)
 
@@ -90,20 +92,41 @@ def _identity_secret(deployment: Deployment, identity: str) -> str:
 
 
 def _tag_limits(deployment: Deployment, _role: str) -> RightsSeen:
-    certificate = deployment.certificate_arn(next(iter(deployment.mesh.identities)))
     authority = deployment.authority(next(iter(deployment.mesh.hierarchies)), "root")["Arn"]
+    leaf, issues = naming.leaf_template(deployment.partition), bool(deployment.identities(PRIVATE_CA))
+    reached: list[tuple[str, str, dict[str, str]]] = [
+        *(
+            ("acm:ExportCertificate", deployment.certificate_arn(identity), {})
+            for identity in deployment.identities(ACM)[:1]
+        ),
+        ("acm-pca:GetCertificateAuthorityCertificate", authority, {}),
+    ]
+    if issues:
+        reached += [
+            ("acm-pca:IssueCertificate", authority, {TEMPLATE: leaf}),
+            ("acm-pca:GetCertificate", authority, {}),
+        ]
     cases = [
-        Case(action, resource, tag == deployment.name, f"of something {circumstances}", {TAGGED: tag} if tag else {})
-        for action, resource in (
-            ("acm:ExportCertificate", certificate),
-            ("acm-pca:GetCertificateAuthorityCertificate", authority),
+        Case(
+            action,
+            resource,
+            tag == deployment.name,
+            f"of something {circumstances}",
+            {**more, TAGGED: tag} if tag else more,
         )
+        for action, resource, more in reached
         for tag, circumstances in (
             (deployment.name, "of this mesh"),
             ("", "without a tag"),
             (ANOTHER, "of another mesh"),
         )
     ]
+    if issues:
+        ca = leaf.replace("EndEntityCertificate", "SubordinateCACertificate_PathLen0")
+        context = {TAGGED: deployment.name, TEMPLATE: ca}
+        cases.append(
+            Case("acm-pca:IssueCertificate", authority, allowed=False, circumstances="as a CA", context=context)
+        )
     return _simulate(deployment, naming.EXPORT_ROLE, cases)
 
 
@@ -295,7 +318,7 @@ CHECKS: tuple[Check[Any], ...] = (
     ),
     Check(
         "rights-export",
-        "The export function writes this mesh's secrets, reads those of identities and issues nothing",
+        "The export function writes this mesh's secrets, reads those of identities and issues nothing elsewhere",
         _export_role,
         _export_secrets,
         judge_rights,

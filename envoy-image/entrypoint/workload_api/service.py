@@ -36,10 +36,10 @@ def workload_services(store: SvidStore) -> Services:
     }
 
 
-def _watch(message: Callable[[], bytes], metadata: Mapping[str, str], peer: Peer) -> Watch:
+def _watch(message: Callable[[], bytes], metadata: Mapping[str, str], peer: Peer) -> AnswerStream:
     del peer
     _check_header(metadata)
-    return Watch(message)
+    return AnswerStream(message)
 
 
 def _refuse(metadata: Mapping[str, str], peer: Peer) -> Never:
@@ -53,7 +53,7 @@ def _check_header(metadata: Mapping[str, str]) -> None:
         raise CallEnded(Status.INVALID_ARGUMENT, "security header missing from request")
 
 
-class Watch:
+class AnswerStream:
     """
     One call: an answer at once, and another whenever it has changed. See :class:`entrypoint.grpc.service.Stream`.
 

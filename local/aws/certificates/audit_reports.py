@@ -54,7 +54,7 @@ def create(ca: CertificateAuthority, request: dict[str, Any]) -> dict[str, Any]:
         raise ServiceError("RequestInProgressException", f"{ca.arn} makes one audit report every 30 minutes")
     number = str(uuid.uuid4())
     key = f"audit-report/{ca.arn.rpartition('/')[2]}/{number}.{kind.lower()}"
-    rows = [_row(ca, issued) for issued in ca.issued.values()]
+    rows = [_row(ca, issued) for issued in ca.issued.values() if not ca.progress.has_failed(issued.arn)]
     revocation_lists.put(bucket, key, (_csv(rows) if kind == "CSV" else json.dumps(rows, indent=3)).encode())
     ca.audit_reports[number] = {
         "AuditReportStatus": "SUCCESS",

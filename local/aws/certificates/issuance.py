@@ -61,9 +61,10 @@ def issue(ca: CertificateAuthority, request: dict[str, Any], times: CertificateT
     return issued
 
 
-def _tell(*arns: str) -> None:
+def _tell(authority: str, certificate: str, result: str) -> None:
     """Private CA guide, "Monitoring with EventBridge": the CA, then the certificate."""
-    messages.emit("aws.acm-pca", "ACM Private CA Certificate Issuance", list(arns), {"result": "success"})
+    names = [authority, certificate]
+    messages.emit("aws.acm-pca", "ACM Private CA Certificate Issuance", names, {"result": result})
 
 
 def age_tokens(authorities: Authorities, request: Mapping[str, Any]) -> dict[str, int]:
@@ -89,19 +90,21 @@ def counts(authorities: Authorities) -> dict[str, dict[str, int]]:
 
     Returns:
         ``issued``: certificates of end entities that IssueCertificate's callers pay for, each once; ``for_acm``: those
-        that ACM asked for; ``authorities``: certificates of CAs; ``repeated``: answers with one issued before;
-        ``revoked``.
+        that ACM asked for; ``authorities``: certificates of CAs; ``failed``: those that came to nothing;
+        ``repeated``: answers with one issued before; ``revoked``.
     """
     return {ca.arn: _counts(ca) for ca in authorities.all()}
 
 
 def _counts(ca: CertificateAuthority) -> dict[str, int]:
-    leaves = [issued for issued in ca.issued.values() if not issued.template.for_authority]
+    made = [issued for issued in ca.issued.values() if not ca.progress.has_failed(issued.arn)]
+    leaves = [issued for issued in made if not issued.template.for_authority]
     for_acm = sum(bool(leaf.requested_by) for leaf in leaves)
     return {
         "issued": len(leaves) - for_acm,
         "for_acm": for_acm,
-        "authorities": len(ca.issued) - len(leaves),
+        "authorities": len(made) - len(leaves),
+        "failed": len(ca.issued) - len(made),
         "repeated": ca.repeated,
         "revoked": len(ca.revoked),
     }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.aws.certificates.authorities import Authorities
-    from local.aws.certificates.authority import CertificateAuthority
+    from local.aws.certificates.authority import CertificateAuthority, Issued
     from local.aws.config import CertificateTimes
     from local.aws.per_account import PerAccount
 
@@ -105,9 +105,15 @@ def _get_certificate(ca: CertificateAuthority, request: Request) -> Answer:
     issued = ca.issued.get(request["CertificateArn"])
     if issued is None:
         raise ServiceError("ResourceNotFoundException", f"Could not find certificate {request['CertificateArn']}")
+    _require_made(ca, issued)
+    return _with_chain(pem(issued.certificate), issued.chain)
+
+
+def _require_made(ca: CertificateAuthority, issued: Issued) -> None:
     if ca.progress.is_pending(issued.arn):
         raise ServiceError("RequestInProgressException", f"the certificate {issued.arn} is not yet issued")
-    return _with_chain(pem(issued.certificate), issued.chain)
+    if ca.progress.has_failed(issued.arn):
+        raise ServiceError("RequestFailedException", f"the certificate {issued.arn} could not be issued")
 
 
 def _get_authority_certificate(ca: CertificateAuthority, _request: Request) -> Answer:
@@ -164,8 +170,7 @@ def _revoke(ca: CertificateAuthority, request: Request) -> None:
         raise ServiceError("ResourceNotFoundException", f"{ca.arn} issued no certificate {serial:x}")
     if issued.template.self_signed:
         raise ServiceError("InvalidRequestException", f"{serial:x} is the self-signed certificate of the root {ca.arn}")
-    if ca.progress.is_pending(issued.arn):
-        raise ServiceError("RequestInProgressException", f"the certificate {issued.arn} is not yet issued")
+    _require_made(ca, issued)
     if serial in ca.revoked:
         raise ServiceError("RequestAlreadyProcessedException", f"certificate {serial:x} is already revoked")
     ca.revoked[serial] = datetime.now(UTC)

@@ -12,24 +12,29 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """What one account's CAs are making: ready after a while, and not before a test lets it be."""
+    """What one account's CAs are making: ready after a while, not before a test lets it be, or never."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held = False
+        self._failing = False
         self._pending: dict[str, Callable[[], None]] = {}
+        self._failed: set[str] = set()
         self._due: list[str] = []
 
-    def begin(self, arn: str, takes_s: float, done: Callable[[], None]) -> None:
+    def begin(self, arn: str, takes_s: float, done: Callable[[str], None]) -> None:
         """
         Make a certificate.
 
         Args:
             takes_s: Seconds until it is ready.
-            done: Called then, with the account and region that are in force now.
+            done: Called then with ``success`` or ``failure``, and with the account and region that are in force now.
         """
         with self._lock:
-            self._pending[arn] = functools.partial(contextvars.copy_context().run, done)
+            result = "failure" if self._failing else "success"
+            if self._failing:
+                self._failed.add(arn)
+            self._pending[arn] = functools.partial(contextvars.copy_context().run, done, result)
         if takes_s <= 0:
             self._end(arn)
             return
@@ -42,23 +47,30 @@ class Progress:
         with self._lock:
             return arn in self._pending
 
+    def has_failed(self, arn: str) -> bool:
+        """True of a certificate that is not made, and never will be."""
+        with self._lock:
+            return arn in self._failed and arn not in self._pending
+
     def hold(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """
-        Hold certificates back, or let them be ready: AWS says nobody how long it takes.
+        Hold certificates back, or let them be ready: AWS says nobody how long it takes. Or let them fail.
 
         Args:
-            request: ``held``: true or false; without it, nothing is changed.
+            request: ``held``: true or false; ``failing``: whether those that are asked for from now on come to nothing.
+                What is not in it is not changed.
 
         Returns:
-            Whether they are held back now, and the ARNs of those that are not ready.
+            Whether they are held back and whether they fail now, and the ARNs of those that are not ready.
         """
         with self._lock:
             self._held = bool(request.get("held", self._held))
+            self._failing = bool(request.get("failing", self._failing))
             due, self._due = ([], self._due) if self._held else (self._due, [])
         for arn in due:
             self._end(arn)
         with self._lock:
-            return {"held": self._held, "pending": list(self._pending)}
+            return {"held": self._held, "failing": self._failing, "pending": list(self._pending)}
 
     def forget(self) -> None:
         """Let all that is pending come to nothing, as a reset does."""

@@ -60,13 +60,15 @@ def measures(result: Reconciled, policy: Policy) -> Mapping[str, Measure]:
         return values
     memory = result.memory
     published, issued = _published(seen, memory), seen.issuance
+    # Lives of hours are judged by other fractions than lives of a year, so their figures have a name of their own.
+    whose = "PrivateCa" if seen.issuer.renews_anew else ""
     if isinstance(issued, Issuance) and issued.validity:
-        values["IssuedLifetimeGone"] = _gone(issued.validity, seen, policy)
+        values[f"{whose}IssuedLifetimeGone"] = _gone(issued.validity, seen, policy)
     if published:
-        values["PublishedLifetimeGone"] = _gone(published, seen, policy)
+        values[f"{whose}PublishedLifetimeGone"] = _gone(published, seen, policy)
     served = list(_served(seen, published))
     if served:
-        values["ServedLifetimeGone"] = max(_gone(validity, seen, policy) for validity in served)
+        values[f"{whose}ServedLifetimeGone"] = max(_gone(validity, seen, policy) for validity in served)
     if memory.looked_at:
         age = (seen.now - memory.looked_at).total_seconds()
         values["SecondsSinceLook"] = Measure(max(age, 0.0), "Seconds")

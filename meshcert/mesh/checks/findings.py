@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
 from meshcert.mesh.checks.renewals import cut_at_renewals
-from meshcert.mesh.mesh import EgressFilter
+from meshcert.mesh.part import EgressFilter
 from meshcert.mesh.rendered_routes import ranked_routes
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.mesh.routing.order import decided_by_rule

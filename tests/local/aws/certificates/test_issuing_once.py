@@ -46,7 +46,7 @@ def test_a_token_gives_the_same_certificate_until_it_is_forgotten(fresh_aws: Loc
         seen.append(issue(pca, arn, csr, IdempotencyToken=TOKEN)[0])
 
     assert seen[0] == seen[1] == seen[2] != seen[3]
-    expected = {"issued": 2, "for_acm": 0, "authorities": 1, "repeated": 2, "revoked": 0}
+    expected = {"issued": 2, "for_acm": 0, "authorities": 1, "failed": 0, "repeated": 2, "revoked": 0}
     assert counts(fresh_aws, arn) == expected
 
 
@@ -106,7 +106,8 @@ def test_what_acm_asks_for_is_counted_by_itself(fresh_aws: LocalAws, pca: Any) -
         DomainName="teller.color.local", CertificateAuthorityArn=arn, KeyAlgorithm="EC_prime256v1"
     )
 
-    assert counts(fresh_aws, arn) == {"issued": 0, "for_acm": 1, "authorities": 1, "repeated": 0, "revoked": 0}
+    expected = {"issued": 0, "for_acm": 1, "authorities": 1, "failed": 0, "repeated": 0, "revoked": 0}
+    assert counts(fresh_aws, arn) == expected
 
 
 def test_a_certificate_is_in_progress_until_it_is_made(fresh_aws: LocalAws, pca: Any) -> None:
@@ -127,11 +128,38 @@ def test_a_certificate_is_in_progress_until_it_is_made(fresh_aws: LocalAws, pca:
     pca.get_waiter("certificate_issued").wait(**names)
 
     assert (code_of(error), counted) == ("RequestInProgressException", 1)
-    assert held == {"held": True, "pending": [issued]}
+    assert held == {"held": True, "failing": False, "pending": [issued]}
     (event,) = heard.take(1)
     body = json.loads(event["Body"])
     assert (body["source"], body["resources"]) == ("aws.acm-pca", [arn, issued])
     assert body["detail"] == {"result": "success"}
+
+
+def test_a_certificate_may_fail_after_its_arn(fresh_aws: LocalAws, pca: Any) -> None:
+    """In progress first, then RequestFailedException for good; an event tells, and nobody pays."""
+    arn, csr = root(pca), end_entity_request("teller.color.local", "spiffe://color/teller")
+    heard = queue_of(fresh_aws, "ACM Private CA Certificate Issuance")
+    call = {
+        "CertificateAuthorityArn": arn,
+        "Csr": csr,
+        "SigningAlgorithm": "SHA256WITHECDSA",
+        "Validity": {"Type": "DAYS", "Value": 1},
+    }
+    codes = []
+
+    fresh_aws.control("PUT", "/_local/acm-pca/issuing", {"held": True, "failing": True})
+    failed = pca.issue_certificate(**call)["CertificateArn"]
+    for held in (True, False):
+        fresh_aws.control("PUT", "/_local/acm-pca/issuing", {"held": held, "failing": False})
+        with pytest.raises(ClientError) as error:
+            pca.get_certificate(CertificateAuthorityArn=arn, CertificateArn=failed)
+        codes.append(code_of(error))
+    issue(pca, arn, csr)
+
+    assert codes == ["RequestInProgressException", "RequestFailedException"]
+    assert [json.loads(event["Body"])["detail"]["result"] for event in heard.take(2)] == ["failure", "success"]
+    found = counts(fresh_aws, arn)
+    assert (found["issued"], found["failed"]) == (1, 1)
 
 
 def test_what_the_quota_refuses_is_not_issued_and_uses_no_token(fresh_aws: LocalAws, pca: Any) -> None:

@@ -17,7 +17,7 @@ from meshcert.mesh.issuance import Usage
 
 if TYPE_CHECKING:
     from meshcert.mesh import Hierarchy
-    from stacks.constructs.revocation_bucket import RevocationBucket
+    from stacks.constructs.certificates.revocation_bucket import RevocationBucket
 
 LIST_DAYS = 7
 """Days that a revocation list is valid; Private CA makes the next one after half of them, or at a revocation."""

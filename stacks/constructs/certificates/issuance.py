@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from meshcert.mesh import Mesh
     from meshcert.mesh.issuance import DeclaredIdentity
-    from stacks.constructs.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
 
 
-class CertificateSource(NamedTuple):
+class CertificateOrigin(NamedTuple):
     """
     Where an identity's certificates come from.
 
@@ -33,9 +33,9 @@ class CertificateSource(NamedTuple):
     properties: dict[str, str]
 
 
-def certificate_source(
+def certificate_origin(
     scope: Construct, *, name: str, mesh: Mesh, hierarchy: HierarchyAuthorities
-) -> CertificateSource:
+) -> CertificateOrigin:
     """
     Make the source of an identity's certificates.
 
@@ -52,7 +52,7 @@ def certificate_source(
 
 def _requested_of_acm(
     scope: Construct, name: str, declared: DeclaredIdentity, hierarchy: HierarchyAuthorities
-) -> CertificateSource:
+) -> CertificateOrigin:
     certificate = acm.CfnCertificate(
         scope,
         "Certificate",
@@ -63,12 +63,12 @@ def _requested_of_acm(
         key_algorithm=declared.key_algorithm,
         tags=[CfnTag(key=naming.IDENTITY_TAG, value=name)],
     )
-    return CertificateSource(certificate, {"CertificateArn": certificate.ref})
+    return CertificateOrigin(certificate, {"CertificateArn": certificate.ref})
 
 
 def _declared_for_private_ca(
     scope: Construct, name: str, mesh: Mesh, hierarchy: HierarchyAuthorities
-) -> CertificateSource:
+) -> CertificateOrigin:
     """
     Terms in a parameter that no role of the mesh may write: the export function has nothing issued but these.
 
@@ -92,4 +92,4 @@ def _declared_for_private_ca(
         description=f"meshcert {mesh.name}: what may be issued for {name}; a deploy writes it, nobody else",
         value=text,
     )
-    return CertificateSource(parameter, {"Issuer": declared.issuer.value, "Terms": text})
+    return CertificateOrigin(parameter, {"Issuer": declared.issuer.value, "Terms": text})

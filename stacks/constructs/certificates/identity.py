@@ -14,8 +14,8 @@ from meshcert.identity import IDENTITY_SCHEMA
 from meshcert.material.document import PLACEHOLDER
 from meshcert.mesh import proxy_settings
 from meshcert.publishing.declared_bundles import entry
-from stacks.constructs.certificate_source import certificate_source
-from stacks.constructs.revocation_bucket import bucket_name
+from stacks.constructs.certificates.issuance import certificate_origin
+from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
     from meshcert.mesh import Mesh
-    from stacks.constructs.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
     from stacks.constructs.python_function import PythonFunction
 
 PUBLISHED_WITHIN = Duration.minutes(6)
@@ -182,7 +182,7 @@ class IdentityResources(Construct):
         super().__init__(scope, construct_id)
         declared = mesh.identities[name]
         hierarchy = authorities[declared.hierarchy]
-        source = certificate_source(self, name=name, mesh=mesh, hierarchy=hierarchy)
+        source = certificate_origin(self, name=name, mesh=mesh, hierarchy=hierarchy)
         secret = PublishedSecret(
             self,
             "Secret",

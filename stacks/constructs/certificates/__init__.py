@@ -1,0 +1,1 @@
+"""CAs, identities and what their certificates are."""
