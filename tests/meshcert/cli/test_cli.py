@@ -342,7 +342,7 @@ class TestPlan:
         world.pass_time(DAY * 110)
         due = terminal.run("plan")
 
-        assert re.search(r"nothing: meshcert renews it about 2026-\d\d-\d\d \d\d:\d\d, in \d+ days", calm.out)
+        assert re.search(r"nothing   meshcert renews it about 2026-\d\d-\d\d \d\d:\d\d, in \d+ days", calm.out)
         assert "ACM" not in calm.out.partition("About $")[0]
         assert "then      AWS Private CA issues it, export" in due.out
 
