@@ -21,6 +21,8 @@ from meshcert.publishing.export import Sources
 if TYPE_CHECKING:
     from botocore.config import Config
 
+    from meshcert.publishing.ports import PublishedValues
+
 
 class ExportPorts(NamedTuple):
     """
@@ -34,7 +36,7 @@ class ExportPorts(NamedTuple):
 
     sources: Sources
     issuing: Issuing
-    values: SecretsManager
+    values: PublishedValues
 
 
 def export_ports(mesh: str, tables: Any, config: Config, acm: Config) -> ExportPorts:

@@ -11,7 +11,7 @@ from pydantic import Field, Strict
 from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
-from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, OutsideClients, Part, Port
+from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, OutsideClients, Part, Port
 from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService

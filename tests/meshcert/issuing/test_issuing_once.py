@@ -85,7 +85,7 @@ def test_the_boundaries_above_are_all_there_are(world: IssuingWorld) -> None:
     """Neither run makes more calls than are tried."""
     for run in (world.deploy, lambda around: world.replace(world.row.certificate_arn, around)):
         beyond = CrashAfter(MOST_CALLS, lands=True)
-        run(around=beyond.around)  # type: ignore[operator]
+        run(around=beyond.around)
         assert not beyond.happened
 
 
