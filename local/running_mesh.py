@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import time
 from dataclasses import dataclass, field
@@ -116,6 +117,12 @@ class Task:
     def trusted_serials(self) -> set[str]:
         """Serial numbers of the roots its Envoy checks peers against, lower-case hex without leading zeros."""
         return self._serials("ca_cert", None)
+
+    def served_until(self) -> dt.datetime:
+        """When the leaf certificate that its Envoy serves ends; the first to end of several."""
+        certificates = self.admin("/certs").json()["certificates"]
+        ends = [each["cert_chain"][0]["expiration_time"] for each in certificates if each.get("cert_chain")]
+        return min(map(dt.datetime.fromisoformat, ends))
 
     def _serials(self, part: str, most: int | None) -> set[str]:
         certificates = self.admin("/certs").json()["certificates"]

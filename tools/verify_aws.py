@@ -9,7 +9,7 @@ that confirms or contradicts it, and what to do. A question that has no answer y
 It changes nothing and sees no private key. These are all the calls it can make, and the rights it needs:
 
 - acm: DescribeCertificate, GetAccountConfiguration, GetCertificate, ListTagsForCertificate
-- acm-pca: DescribeCertificateAuthority, GetCertificateAuthorityCertificate, ListPermissions, ListTags
+- acm-pca: DescribeCertificateAuthority, GetCertificate, GetCertificateAuthorityCertificate, ListPermissions, ListTags
 - cloudformation: DescribeStacks, GetTemplate, ListStackResources
 - cloudwatch: DescribeAlarms, GetMetricStatistics
 - dynamodb: GetItem

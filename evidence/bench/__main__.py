@@ -18,6 +18,7 @@ from evidence.bench import (
     fleet,
     fleet_local_aws,
     importing,
+    issuance,
     resumption,
     rotation,
     slow_start,
@@ -54,6 +55,7 @@ BENCHMARKS: dict[str, Benchmark] = {
         fleet,
         fleet_local_aws,
         importing,
+        issuance,
         resumption,
         data_path,
     )

@@ -111,6 +111,11 @@ def _tell(scene: Scene, renewed: dict[str, Renewed], clients: Sequence[SteadyCli
             continue
         task = "a new task" if one.new_tasks else "the same task"
         scene.stage.say(f"{name}: {serials}, served by {task} {one.served_after_s:.2f} s after promotion")
+    tell_requests(scene, clients)
+
+
+def tell_requests(scene: Scene, clients: Sequence[SteadyClient]) -> None:
+    """Say how many requests there were, and what failed first."""
     failures = [failure for client in clients for failure in client.failures]
     scene.stage.say(f"{sum(client.requests for client in clients)} requests meanwhile, {len(failures)} failed")
     scene.say_what_failed(*clients)

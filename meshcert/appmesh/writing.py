@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 _PLAIN = re.compile(r"[A-Za-z_/][A-Za-z0-9_./-]*", re.ASCII)
 _WORDS = frozenset(("true", "false", "null", "yes", "no", "on", "off", "y", "n"))
 _WIDTH = 100
+_LONGEST_KEY = 1000
+"""Of a key without a mark: 1,024 characters, quotes included (YAML 1.1, section 9.1.3)."""
 _LAST_OF_FOUR_DIGITS = 0xFFFF
 _OPEN, _DEEPEST = 2, 4
 """Steps from the file's root down to what may stand in one line, and levels in it."""
@@ -30,7 +32,7 @@ def as_yaml(values: Mapping[str, Any], comments: Mapping[str, list[str]]) -> str
     for key, value in values.items():
         if lines and isinstance(value, dict | list):
             lines.append("")
-        lines += writer.entry(f"{_scalar(key)}:", value, str(key), "")
+        lines += writer.entry(_key(key, ""), value, str(key), "")
     return "\n".join(lines) + "\n"
 
 
@@ -56,9 +58,7 @@ class _Writer:
                 yield from self.entry("-", item, f"{place}[{index}]", inner)
             return
         lines = [
-            line
-            for key, each in value.items()
-            for line in self.entry(f"{_scalar(key)}:", each, f"{place}.{key}", inner)
+            line for key, each in value.items() for line in self.entry(_key(key, inner), each, f"{place}.{key}", inner)
         ]
         if head == "-" and not lines[0].lstrip().startswith("#"):
             yield f"{indent}- {lines[0][len(inner) :]}"
@@ -90,10 +90,16 @@ def _depth(value: Any) -> int:
 
 def _flow(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_scalar(key)}: {_flow(each)}" for key, each in value.items()) + "}"
+        return "{" + ", ".join(f"{_key(key, '')} {_flow(each)}" for key, each in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(_flow(each) for each in value) + "]"
     return _scalar(value)
+
+
+def _key(key: Any, indent: str) -> str:
+    """A key with its colon; one that is longer than YAML takes as it stands is marked as a key."""
+    text = _scalar(key)
+    return f"{text}:" if len(text) <= _LONGEST_KEY else f"? {text}\n{indent}:"
 
 
 def _scalar(value: Any) -> str:

@@ -13,7 +13,7 @@ from meshcert import VERSION
 from meshcert.cli import exit_codes, mesh_file, screen
 from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
-from meshcert.cli.costs import estimate
+from meshcert.cli.costs.month import estimate
 from meshcert.cli.map import command as map_command
 from meshcert.cli.mesh_files import envoy_configuration, importing, why
 from meshcert.cli.options import (
@@ -85,7 +85,7 @@ def plan(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, offl
         sys.exit(mesh_file.show_offline(chosen.file(), as_document=as_document))
     mesh = chosen.account()
     surveyed = survey(mesh, names, tell_aside)
-    month = estimate(usage(surveyed.sights, chosen.declared_polls())) if surveyed.whole else None
+    month = estimate(usage(surveyed.sights, chosen.declared())) if surveyed.whole else None
     if as_document:
         identities = [one.document() for one in surveyed.sights]
         document = month.document() if month else None

@@ -10,9 +10,9 @@ import click
 
 import meshcert
 from meshcert.cli import exit_codes
-from meshcert.cli.offline import offline_plan
+from meshcert.cli.costs.offline import offline_plan
 from meshcert.cli.options import DEFAULT_MESH_FILE, ChosenMesh, mesh_option
-from meshcert.cli.screen import Screen, show_costs, show_lines
+from meshcert.cli.screen import Screen, show_costs, show_issuing, show_lines
 from meshcert.cli.terminal import SCHEMA, counted, tell_aside, tell_json, tell_lines
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.checks.limits import MOST_RESOURCES
@@ -93,6 +93,7 @@ def show_offline(path: Path, *, as_document: bool) -> int:
     tell_lines(_as_text(path, reading))
     screen = Screen()
     show_costs(screen, planned.month)
+    show_issuing(screen, planned.issuing)
     screen.line()
     dollars = f"About ${planned.workload_dollars:,.2f} a month"
     screen.line((dollars, "bold"), " for what runs anyway, without traffic and logs")

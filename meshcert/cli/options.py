@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from meshcert.cli.offline import declared_polls
 from meshcert.contract.environment import MESH
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh, proxy_settings
 from meshcert.mesh.naming import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from meshcert.cli.account import Account
-    from meshcert.cli.costs import Poll
+    from meshcert.mesh import Mesh
 
 DEFAULT_MESH_FILE = Path("mesh.yaml")
 """The mesh file of the folder."""
@@ -70,18 +69,17 @@ class ChosenMesh:
         name = load_mesh(self.file()).name if _is_file(self.said) else self.said
         return self.opened(name, os.environ)
 
-    def declared_polls(self) -> Mapping[str, Poll]:
-        """What each service asks for, by the mesh file; empty if none is at hand, or it has faults."""
+    def declared(self) -> Mesh | None:
+        """The mesh as its file declares it; None if none is at hand, or it has faults."""
         try:
-            return declared_polls(load_mesh(self.file()))
+            return load_mesh(self.file())
         except (click.UsageError, MeshInvalid):
-            return {}
+            return None
 
     def services_of_files(self) -> tuple[str, ...]:
-        """The services that present no identity, and have files of the user's; empty as for declared_polls()."""
-        try:
-            mesh = load_mesh(self.file())
-        except (click.UsageError, MeshInvalid):
+        """The services that present no identity, and have files of the user's; empty without a mesh file."""
+        mesh = self.declared()
+        if mesh is None:
             return ()
         settings = {name: proxy_settings(mesh, name) for name in mesh.services}
         return tuple(

@@ -11,15 +11,19 @@ from rich.console import Console
 from rich.text import Text
 
 from meshcert.cli import exit_codes
-from meshcert.cli.costs import PRICES_OF
+from meshcert.cli.costs.issuing import IssuingWay
+from meshcert.cli.costs.month import PRICES_OF
 from meshcert.cli.survey import exit_code
+from meshcert.contract.lifetimes import CERTIFICATE_DAYS
+from meshcert.mesh.part import life_text
 from meshcert.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from meshcert.cli.account import Account
-    from meshcert.cli.costs import Estimate, Line
+    from meshcert.cli.costs.issuing import IssuingPlan, LifeCosts
+    from meshcert.cli.costs.month import Estimate, Line
     from meshcert.cli.sights import Sight
     from meshcert.cli.survey import Survey
     from meshcert.lifecycle.audit import AuditEntry
@@ -37,6 +41,9 @@ STATES = {
 """What is said of an identity, and how it looks, by the exit code for it."""
 _OF_SEVERAL = {"needs a person": "need a person", "not all could be seen": "could not be seen whole"}
 """A state's words when they are said of several identities."""
+
+_WAYS = (IssuingWay.SHORT_LIVED, IssuingWay.GENERAL_PURPOSE, IssuingWay.ACM)
+_BY_ACM = f"ACM, {CERTIFICATE_DAYS}d"
 
 
 class Screen:
@@ -198,6 +205,34 @@ def show_costs(screen: Screen, month: Estimate) -> None:
     screen.line((f"About ${month.dollars:,.2f} a month", "bold"), f" (list prices, us-east-1, {PRICES_OF:%Y-%m-%d})")
     show_lines(screen, month.lines)
     screen.line(f"  {month.certificates:.2f} certificates and {month.api_calls:,} calls to ACM and Secrets Manager")
+
+
+def show_issuing(screen: Screen, plan: IssuingPlan) -> None:
+    """Show what CAs and certificates would cost by issuer, usage of the CAs and life, and which is cheapest."""
+    parents = f", {plan.parents} root{'s' * (plan.parents > 1)} above them" if plan.parents else ""
+    authorities = f"{plan.authorities} signing CA{'s' * (plan.authorities > 1)}{parents}"
+    screen.line()
+    screen.line(
+        ("CAs and certificates", "bold"),
+        f", dollars a month: {plan.identities:,} identities, {authorities}; * cheapest",
+    )
+    screen.line(f"  {'acm-pca: life':<14}{'certificates':>16}{'short-lived':>18}{'general purpose':>20}{_BY_ACM:>18}")
+    for each in plan.lives:
+        renewed = next(cost.certificates for cost in each.ways if cost.way is not IssuingWay.ACM)
+        short, general, acm = (_price(each, way) for way in _WAYS)
+        screen.line(f"  {life_text(each.life):<14}{renewed:>16,.1f}{short:>18}{general:>20}{acm:>18}")
+    life, cost = plan.cheapest
+    way = _BY_ACM if cost.way is IssuingWay.ACM else f"{cost.way}, {life_text(life.life)}"
+    certificates, dollars = plan.declared
+    screen.line(f"  cheapest: {way}, ${cost.dollars:,.2f}")
+    screen.line(f"  as the file says: {certificates:,.1f} certificates, ${dollars:,.2f}")
+    bounds = [f"{life_text(each.life)}: {each.short_lived_until:,}" for each in plan.lives if each.short_lived_until]
+    screen.line(f"  identities a CA, up to which short-lived is below ACM: {', '.join(bounds)}")
+
+
+def _price(costs: LifeCosts, way: IssuingWay) -> str:
+    found = costs.of(way)
+    return f"{found.dollars:,.2f}{'*' if found is costs.ways[0] else ' '}" if found else "- "
 
 
 def show_lines(screen: Screen, lines: Iterable[Line]) -> None:

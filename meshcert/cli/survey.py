@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from meshcert import naming
 from meshcert.cli import exit_codes
-from meshcert.cli.costs import ALARMS, METRICS, BilledParts, Poll
+from meshcert.cli.costs.issuing import declared_issuing, short_lived_authorities
+from meshcert.cli.costs.month import ALARMS, METRICS, BilledParts, Poll
+from meshcert.cli.costs.offline import declared_polls
 from meshcert.cli.sights import Sight, service_of
 from meshcert.errors import IdentityMissing, IdentityUnreadable
 from meshcert.lifecycle.deciding.findings import Kind
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from meshcert.cli.account import Account, Pauses
+    from meshcert.mesh import Mesh
 
 A_SECOND = 4.0
 """Looks a second: ACM answers ten calls a second for a whole account, and the renewal function asks too."""
@@ -136,13 +139,13 @@ def exit_code(looked: Sight) -> int:
     return exit_codes.SETTLED if looked.plan.settled else exit_codes.UNSETTLED
 
 
-def usage(sights: Sequence[Sight], declared: Mapping[str, Poll]) -> BilledParts:
+def usage(sights: Sequence[Sight], declared: Mesh | None) -> BilledParts:
     """
     The parts of a mesh that cost money, counted from its identities.
 
     Args:
-        declared: What each service asks for, from the mesh file; empty without one. Rows name no backends, and no
-            services without an identity.
+        declared: The mesh file; None without one. Rows name no backends, no services without an identity, and neither
+            the usage of a CA nor the life of a certificate.
     """
     identities = [looked.seen.identity for looked in sights]
     polls: dict[str, Poll] = {}
@@ -152,10 +155,14 @@ def usage(sights: Sequence[Sight], declared: Mapping[str, Poll]) -> BilledParts:
             # It polls its identities' secrets, and the trust bundle for its peers.
             secrets = polls[use.name].secrets + 1 if use.name in polls else 2
             polls[use.name] = Poll(service.desired_count if service else 0, secrets, use.poll_interval_s)
-    for name, poll in declared.items():
+    for name, poll in declared_polls(declared).items() if declared else ():
         polls[name] = replace(poll, tasks=polls[name].tasks) if name in polls else poll
+    authorities = len({arn for identity in identities for arn in identity.certificate_authority_arns})
+    short_lived = short_lived_authorities(declared) if declared else 0
     return BilledParts(
-        authorities=len({arn for identity in identities for arn in identity.certificate_authority_arns}),
+        authorities=max(authorities - short_lived, 0),
+        short_lived_authorities=short_lived,
+        issued=declared_issuing(declared) if declared else (),
         identities=len(identities),
         trust_bundles=len({identity.root_certificate_authority_arn for identity in identities}),
         polls=tuple(polls.values()),

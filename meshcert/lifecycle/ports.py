@@ -193,7 +193,7 @@ class LifecycleTable(Protocol):
         ...
 
     def unsettled(self, now: dt.datetime) -> Iterator[str]:
-        """The identities that a tick may look at now, the unsettled ones first, those due longest first, page by page."""
+        """The identities that a tick may look at now: unsettled ones first, those due longest first, page by page."""
         ...
 
 

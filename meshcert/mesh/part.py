@@ -57,8 +57,10 @@ def _span(text: str) -> dt.timedelta:
 
 
 def life_text(life: dt.timedelta) -> str:
-    """A life of whole minutes as people write it."""
-    unit = next(unit for unit, span in _UNITS.items() if not life % span)
+    """A life of whole minutes as people write it: ``24h``, ``7d``."""
+    if life % _UNITS["h"]:
+        return f"{life // _UNITS['m']}m"
+    unit = "h" if life % _UNITS["d"] or life == _UNITS["d"] else "d"
     return f"{life // _UNITS[unit]}{unit}"
 
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws, CfnTag, CustomResource, Duration, Fn, RemovalPolicy, SecretValue, Stack
-from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import Aws, CustomResource, Duration, Fn, RemovalPolicy, SecretValue
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
-from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from meshcert import naming
-from meshcert.identity import IDENTITY_SCHEMA, IssuerName
-from meshcert.issuing.issuance_terms import IssuanceTerms
+from meshcert.identity import IDENTITY_SCHEMA
 from meshcert.material.document import PLACEHOLDER
 from meshcert.mesh import proxy_settings
 from meshcert.publishing.declared_bundles import entry
+from stacks.constructs.certificate_source import certificate_source
 from stacks.constructs.revocation_bucket import bucket_name
 from stacks.findings import accept
 
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
     from meshcert.mesh import Mesh
-    from meshcert.mesh.issuance import DeclaredIdentity
     from stacks.constructs.hierarchy import HierarchyAuthorities
     from stacks.constructs.python_function import PythonFunction
 
@@ -183,13 +180,9 @@ class IdentityResources(Construct):
         deploy: PythonFunction,
     ) -> None:
         super().__init__(scope, construct_id)
-        self._terms: ssm.CfnParameter | None = None
         declared = mesh.identities[name]
         hierarchy = authorities[declared.hierarchy]
-        if declared.issuer is IssuerName.ACM:
-            source = self._requested_of_acm(name, declared, hierarchy)
-        else:
-            source = self._declared_for_private_ca(name, mesh, hierarchy)
+        source = certificate_source(self, name=name, mesh=mesh, hierarchy=hierarchy)
         secret = PublishedSecret(
             self,
             "Secret",
@@ -207,7 +200,7 @@ class IdentityResources(Construct):
             {
                 "Mesh": mesh.name,
                 "Identity": name,
-                **source,
+                **source.properties,
                 "SecretId": secret.secret_arn,
                 "RootCertificateAuthorityArn": hierarchy.root_arn,
                 "CertificateAuthorityArns": list(hierarchy.arns),
@@ -219,56 +212,12 @@ class IdentityResources(Construct):
                 "Schema": str(IDENTITY_SCHEMA),
             },
         )
-
-    def _requested_of_acm(
-        self, name: str, declared: DeclaredIdentity, hierarchy: HierarchyAuthorities
-    ) -> dict[str, str]:
-        """Properties of an identity whose certificate CloudFormation requests."""
-        certificate = acm.CfnCertificate(
-            self,
-            "Certificate",
-            # Without a CA, ACM would silently try to issue a public certificate.
-            certificate_authority_arn=hierarchy.issuing_arn,
-            domain_name=str(declared.dns_names[0]),
-            subject_alternative_names=[str(name) for name in declared.dns_names[1:]] or None,
-            key_algorithm=declared.key_algorithm,
-            tags=[CfnTag(key=naming.IDENTITY_TAG, value=name)],
-        )
-        return {"CertificateArn": certificate.ref}
-
-    def _declared_for_private_ca(self, name: str, mesh: Mesh, hierarchy: HierarchyAuthorities) -> dict[str, str]:
-        """
-        Properties of an identity whose certificates the export function has issued, for these terms alone.
-
-        The terms stand in a parameter that no role of the mesh may write. The resource repeats them, so that a change
-        of them sends an update.
-        """
-        declared = mesh.identities[name]
-        terms = IssuanceTerms(
-            authority_arn=hierarchy.issuing_arn,
-            signing_algorithm=mesh.hierarchies[declared.hierarchy].signing_algorithm,
-            template_arn=naming.leaf_template(Aws.PARTITION),
-            key_algorithm=declared.key_algorithm,
-            names=declared.names,
-            life=declared.life,
-        )
-        text = Stack.of(self).to_json_string(terms.document())
-        self._terms = ssm.CfnParameter(
-            self,
-            "Terms",
-            type="String",
-            name=naming.issuance_parameter(mesh.name, name),
-            description=f"meshcert {mesh.name}: what may be issued for {name}; a deploy writes it, nobody else",
-            value=text,
-        )
-        return {"Issuer": declared.issuer.value, "Terms": text}
+        self._published.node.add_dependency(source.resource)
 
     def published_after(self, bundles: Iterable[TrustBundleResources]) -> None:
         """Have this published after the trust bundles: peers must know a root before they meet its certificates."""
         for bundle in bundles:
             self._published.node.add_dependency(bundle.published)
-        if self._terms:
-            self._published.node.add_dependency(self._terms)
 
 
 def declared_bundles(mesh: Mesh, authorities: Mapping[str, HierarchyAuthorities]) -> str:

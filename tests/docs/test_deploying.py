@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from local.aws.replacing_properties import REPLACING
-from meshcert.cli.offline import OfflinePlan, offline_plan
+from meshcert.cli.costs.offline import OfflinePlan, offline_plan
 from meshcert.mesh import read_mesh
 from stacks.runbook import alarms
 from tests.docs.pages import PAGES, rows

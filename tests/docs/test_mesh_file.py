@@ -9,7 +9,7 @@ from meshcert.cli.__main__ import cli
 from meshcert.contract.container import USER_ID
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.mesh.checks.network import MOST_RULES
-from meshcert.mesh.issuance import MOST_NAMES
+from meshcert.mesh.issuance import MOST_NAMES, DeclaredIdentity
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.services import (
     Application,
@@ -49,6 +49,19 @@ def test_every_field_of_a_service_is_on_the_page() -> None:
     }
     for name in IN_WORDS:
         assert f"`{name}`" in PAGES[PAGE]
+
+
+def test_every_field_of_an_identity_is_on_the_page() -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, "| field of an identity | default | means |")
+    ]
+
+    assert table == [
+        (name, "" if field.is_required() else str(field.default), field.description)
+        for name, field in DeclaredIdentity.model_fields.items()
+    ]
 
 
 def test_every_field_of_a_services_proxy_is_on_the_page() -> None:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from local.demo.__main__ import STORIES
-from meshcert.cli import costs
+from meshcert.cli.costs import month
 from meshcert.proxy import RotationMode
 from stacks.runbook import alarms
 from tests.docs.pages import PAGES, ROOT, rows
@@ -38,7 +38,7 @@ def test_every_way_of_rotating_is_in_the_readme() -> None:
 
 def test_the_number_of_alarms_in_the_costs_is_that_of_the_runbook() -> None:
     """They are paid for by the piece."""
-    assert f"| {len(alarms('color'))}, {costs.METRICS} and 1: $" in README
+    assert f"| {len(alarms('color'))}, {month.METRICS} and 1: $" in README
 
 
 def test_every_story_of_the_demo_is_in_the_readme() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from evidence.fixtures.pki import Hierarchy
 from lambdas.export import handler
+from meshcert.aws.issuing import ExportPorts
 from meshcert.errors import (
     AccessDenied,
     AwsRefused,
@@ -33,7 +34,8 @@ VERSION = "0" * 64
 def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Invocations:
     """The handler on a mesh in memory, whose one identity is published."""
     world.ask("Create", IDENTITY)
-    parts = handler.ExportPorts(world.sources, world.vault, world.identities)
+    nobody: Any = None
+    parts = handler.Parts(ExportPorts(world.sources, nobody, world.vault), world.identities)
     return Invocations(handler, lambda: parts, monkeypatch, capsys)
 
 

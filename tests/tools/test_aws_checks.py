@@ -14,6 +14,7 @@ from meshcert.material import join_certificates, split_certificates
 from meshcert.san import Dns, Uri
 from tests.tools.judgements import NO, OPEN, YES, assert_judged
 from tools.aws_checks import authorities, certificates, rights, secrets
+from tools.aws_checks.authorities import StatesSeen
 from tools.aws_checks.certificates import ChainSeen, LeafSeen
 from tools.aws_checks.rights import Case, Decision, RightsSeen
 
@@ -129,8 +130,17 @@ def test_cas_are_active_permitted_and_live_long_enough() -> None:
     active = {"Type": "ROOT", "Status": "ACTIVE"}
     acm = {"acm.amazonaws.com": frozenset(authorities.ACM_ACTIONS)}
 
-    assert_judged(authorities.judge_state([active, {**active, "Status": "DISABLED"}]), NO, "DISABLED")
-    assert_judged(authorities.judge_state([{**active, "UsageMode": "SHORT_LIVED_CERTIFICATE"}]), NO)
+    disabled, short = {**active, "Status": "DISABLED"}, {**active, "UsageMode": "SHORT_LIVED_CERTIFICATE"}
+
+    assert_judged(authorities.judge_state(StatesSeen([active, active])), YES)
+    assert_judged(authorities.judge_state(StatesSeen([active, disabled])), NO, "DISABLED")
+    assert_judged(authorities.judge_state(StatesSeen([short])), NO, "general_purpose")
+    assert_judged(authorities.judge_state(StatesSeen([short], authorities.SHORT)), YES)
+    assert_judged(authorities.judge_state(StatesSeen([active, short], authorities.SHORT)), YES)
+    assert_judged(authorities.judge_state(StatesSeen([short, short], authorities.SHORT)), NO)
+    assert_judged(authorities.judge_state(StatesSeen([active], authorities.SHORT)), NO, "short_lived")
+    assert_judged(authorities.judge_life(authorities.LivesSeen((NOW + 8 * DAY,), NOW, 7 * DAY)), YES)
+    assert_judged(authorities.judge_life(authorities.LivesSeen((NOW + 6 * DAY,), NOW, 7 * DAY)), NO, "reissue")
     assert_judged(authorities.judge_life(authorities.LivesSeen((NOW + 500 * DAY,), NOW)), YES)
     assert_judged(authorities.judge_life(authorities.LivesSeen((NOW + 900 * DAY, NOW + 390 * DAY), NOW)), NO, "reissue")
     assert_judged(

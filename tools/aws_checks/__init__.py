@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tools.aws_checks import alarms, authorities, certificates, granted, renewals, rights, secrets, services
+from tools.aws_checks import alarms, authorities, certificates, granted, issuances, renewals, rights, secrets, services
 
 if TYPE_CHECKING:
     from tools.aws_checks.verdicts import Check
 
 CHECKS: tuple[Check[Any], ...] = (
     *certificates.CHECKS,
+    *issuances.CHECKS,
     *authorities.CHECKS,
     *secrets.CHECKS,
     *rights.CHECKS,

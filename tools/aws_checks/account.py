@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 READS = frozenset(
     {
         "acm-pca:DescribeCertificateAuthority",
+        "acm-pca:GetCertificate",
         "acm-pca:GetCertificateAuthorityCertificate",
         "acm-pca:ListPermissions",
         "acm-pca:ListTags",

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
 from tools.aws_checks.certificates import LONGEST_LIFE
+from tools.aws_checks.deployment import ACM
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tools.aws_checks.deployment import Deployment
 
-ACM = "acm.amazonaws.com"
+PRINCIPAL = "acm.amazonaws.com"
 ACM_ACTIONS = {"IssueCertificate", "GetCertificate", "ListPermissions"}
+GENERAL_PURPOSE, SHORT_LIVED = "GENERAL_PURPOSE", "SHORT_LIVED_CERTIFICATE"
+SHORT = "short_lived"
+"""A hierarchy's usage in the mesh file, if the CA that signs leaves is such a one."""
 
 
 @dataclass(frozen=True)
@@ -27,24 +31,49 @@ class LivesSeen:
     Args:
         ends: When the certificate of each CA ends, root first.
         now: The time, UTC.
+        longest: Of the lives of what the last of them signs.
     """
 
     ends: tuple[dt.datetime, ...]
     now: dt.datetime
+    longest: dt.timedelta = LONGEST_LIFE
+
+
+@dataclass(frozen=True)
+class StatesSeen:
+    """
+    The CAs of a hierarchy, and what the last of them is for.
+
+    Args:
+        authorities: ``CertificateAuthority`` of acm-pca:DescribeCertificateAuthority, root first.
+        usage: The hierarchy's, in the mesh file.
+    """
+
+    authorities: Sequence[Mapping[str, Any]]
+    usage: str = "general_purpose"
 
 
 def _hierarchies(deployment: Deployment) -> Iterable[str]:
     return deployment.mesh.hierarchies
 
 
-def _authorities(deployment: Deployment, hierarchy: str) -> list[Mapping[str, Any]]:
-    return deployment.authorities(hierarchy)
+def _for_acm(deployment: Deployment) -> Iterable[str]:
+    """A short-lived CA signs nothing for ACM."""
+    hierarchies = deployment.mesh.hierarchies.items()
+    return [name for name, hierarchy in hierarchies if hierarchy.usage != SHORT]
+
+
+def _authorities(deployment: Deployment, hierarchy: str) -> StatesSeen:
+    return StatesSeen(deployment.authorities(hierarchy), deployment.mesh.hierarchies[hierarchy].usage)
 
 
 def _lives(deployment: Deployment, hierarchy: str) -> LivesSeen:
     # A CA without a certificate cannot sign anything, as if its life were over.
     ends = (authority.get("NotAfter", deployment.now) for authority in deployment.authorities(hierarchy))
-    return LivesSeen(tuple(end.astimezone(dt.UTC) for end in ends), deployment.now)
+    signed = [each for each in deployment.mesh.identities.values() if each.hierarchy == hierarchy]
+    # ACM's lives differ by some days.
+    lives = [LONGEST_LIFE if each.issuer == ACM else each.life for each in signed]
+    return LivesSeen(tuple(end.astimezone(dt.UTC) for end in ends), deployment.now, max(lives, default=LONGEST_LIFE))
 
 
 def _permissions(deployment: Deployment, hierarchy: str) -> Mapping[str, frozenset[str]]:
@@ -62,21 +91,24 @@ def _tags(deployment: Deployment, hierarchy: str) -> tuple[str, list[str]]:
     return deployment.name, values
 
 
-def judge_state(authorities: list[Mapping[str, Any]]) -> Judgement:
-    """Judge whether every CA is active, and of the only usage mode that ACM can issue from."""
-    states = [(each["Type"], each["Status"], each.get("UsageMode", "GENERAL_PURPOSE")) for each in authorities]
+def judge_state(seen: StatesSeen) -> Judgement:
+    """Judge whether every CA is active, and the one that signs leaves of the mode that the mesh file says."""
+    states = [(each["Type"], each["Status"], each.get("UsageMode", GENERAL_PURPOSE)) for each in seen.authorities]
     text = "; ".join(f"{kind} is {status}, {mode}" for kind, status, mode in states)
-    if all((status, mode) == ("ACTIVE", "GENERAL_PURPOSE") for _, status, mode in states):
+    if any(status != "ACTIVE" for _, status, _ in states):
+        return contradicted(
+            text, "Make it ACTIVE again (acm-pca:UpdateCertificateAuthority, or RestoreCertificateAuthority)"
+        )
+    signing = SHORT_LIVED if seen.usage == SHORT else GENERAL_PURPOSE
+    if [mode for *_, mode in states] == [*([GENERAL_PURPOSE] * (len(states) - 1)), signing]:
         return confirmed(text)
-    return contradicted(
-        text, "Make it ACTIVE again (acm-pca:UpdateCertificateAuthority, or RestoreCertificateAuthority)"
-    )
+    return contradicted(f"{text}; the mesh file says {seen.usage}", "Deploy this mesh file, or check another")
 
 
 def judge_life(seen: LivesSeen) -> Judgement:
     """Judge whether the CA that signs leaves outlives a leaf issued today, and a root its issuing CA."""
     *_, signing = seen.ends
-    latest = signing - LONGEST_LIFE
+    latest = signing - seen.longest
     text = f"it ends on {signing:%Y-%m-%d}; a new certificate fits below it until {latest:%Y-%m-%d}"
     remedy = "Raise the hierarchy's reissue in the mesh file and deploy: same CA, same key, a new certificate"
     if latest <= seen.now:
@@ -88,14 +120,14 @@ def judge_life(seen: LivesSeen) -> Judgement:
 
 def judge_permission(permissions: Mapping[str, frozenset[str]]) -> Judgement:
     """Judge ACM's permission: requests work without it, the renewal eleven months later does not."""
-    actions = permissions.get(ACM, frozenset())
-    text = f"{ACM} may {', '.join(sorted(actions)) or 'nothing'}"
+    actions = permissions.get(PRINCIPAL, frozenset())
+    text = f"{PRINCIPAL} may {', '.join(sorted(actions)) or 'nothing'}"
     if actions >= ACM_ACTIONS:
         return confirmed(text)
     return contradicted(
         text,
         "Renewals will hang with PCA_ACCESS_DENIED. CloudFormation believes the permission is there: "
-        f"call acm-pca:CreatePermission for {ACM} with {', '.join(sorted(ACM_ACTIONS))}",
+        f"call acm-pca:CreatePermission for {PRINCIPAL} with {', '.join(sorted(ACM_ACTIONS))}",
     )
 
 
@@ -109,10 +141,8 @@ def judge_tags(seen: tuple[str, list[str]]) -> Judgement:
 
 
 CHECKS: tuple[Check[Any], ...] = (
-    Check("ca-state", "A hierarchy's CAs are active and for general purposes", _hierarchies, _authorities, judge_state),
+    Check("ca-state", "A hierarchy's CAs are active, for their usage mode", _hierarchies, _authorities, judge_state),
     Check("ca-life", "A hierarchy's CAs outlive what they sign", _hierarchies, _lives, judge_life),
-    Check(
-        "ca-permission", "ACM may renew under a hierarchy's issuing CA", _hierarchies, _permissions, judge_permission
-    ),
+    Check("ca-permission", "ACM may renew under a hierarchy's issuing CA", _for_acm, _permissions, judge_permission),
     Check("ca-tag", "CloudFormation tags CAs with the mesh's name", _hierarchies, _tags, judge_tags),
 )

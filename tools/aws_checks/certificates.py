@@ -1,4 +1,4 @@
-"""Checks of ACM's certificates: purposes, names, chain, dates, renewal."""
+"""Checks of certificates: names and chain of all; purposes, dates and renewal of ACM's."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from meshcert import naming
 from meshcert.material import certificate_version, split_certificates
 from meshcert.material.certificate_facts import extension_of, sans_of
+from tools.aws_checks.deployment import ACM
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ BACK_DATING = dt.timedelta(minutes=60)
 SHORTEST_LIFE = dt.timedelta(days=393)
 LONGEST_LIFE = dt.timedelta(days=398)
 _ISSUING_TAKES = dt.timedelta(minutes=15)
-_PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
+PURPOSES = {ExtendedKeyUsageOID.SERVER_AUTH: "serverAuth", ExtendedKeyUsageOID.CLIENT_AUTH: "clientAuth"}
 # The remedy for each RenewalStatusReason of acm:DescribeCertificate.
 _RENEWAL_REMEDIES = {
     "PCA_ACCESS_DENIED": "See ca-permission",
@@ -44,7 +45,7 @@ class LeafSeen:
 
     Args:
         certificate: The leaf, PEM.
-        description: ``Certificate`` of acm:DescribeCertificate.
+        description: ``Certificate`` of acm:DescribeCertificate; of one that is not ACM's, nothing.
         declared: The identity's names in the mesh file.
         published: True if the secret's current version holds this leaf.
     """
@@ -67,7 +68,7 @@ class ChainSeen:
 
     Args:
         certificate: The leaf, PEM.
-        chain: Its issuers in ACM's order, PEM.
+        chain: Its issuers in AWS's order, PEM.
         root: The root CA's certificate as Private CA has it, PEM.
     """
 
@@ -80,12 +81,19 @@ def _identities(deployment: Deployment) -> Iterable[str]:
     return deployment.mesh.identities
 
 
-def _leaf(deployment: Deployment, identity: str) -> LeafSeen:
-    arn = deployment.certificate_arn(identity)
-    certificate = deployment.account.read("acm:GetCertificate", CertificateArn=arn)["Certificate"]
+def _of_acm(deployment: Deployment) -> Iterable[str]:
+    return deployment.identities(ACM)
+
+
+def leaf_seen(deployment: Deployment, identity: str) -> LeafSeen:
+    """An identity's certificate, whoever issued it."""
+    certificate, description = deployment.issued(identity)["Certificate"], {}
+    if deployment.mesh.identities[identity].issuer == ACM:
+        arn = deployment.certificate_arn(identity)
+        description = deployment.account.read("acm:DescribeCertificate", CertificateArn=arn)["Certificate"]
     return LeafSeen(
         certificate=certificate,
-        description=deployment.account.read("acm:DescribeCertificate", CertificateArn=arn)["Certificate"],
+        description=description,
         declared=deployment.mesh.identities[identity].names,
         published=deployment.current_version(naming.identity_secret(deployment.name, identity))
         == certificate_version(certificate),
@@ -93,7 +101,7 @@ def _leaf(deployment: Deployment, identity: str) -> LeafSeen:
 
 
 def _chain(deployment: Deployment, identity: str) -> ChainSeen:
-    answer = deployment.account.read("acm:GetCertificate", CertificateArn=deployment.certificate_arn(identity))
+    answer = deployment.issued(identity)
     root = deployment.root_certificate(deployment.mesh.identities[identity].hierarchy)
     return ChainSeen(answer["Certificate"], answer.get("CertificateChain", ""), root)
 
@@ -107,10 +115,10 @@ def _tags(deployment: Deployment, identity: str) -> tuple[str, Mapping[str, str]
 def judge_purposes(seen: LeafSeen) -> Judgement:
     """Judge the purposes: without both, one side of every mutual handshake refuses the certificate."""
     usage = extension_of(seen.leaf, x509.ExtendedKeyUsage)
-    purposes = [_PURPOSES.get(oid, oid.dotted_string) for oid in usage] if usage is not None else []
+    purposes = [PURPOSES.get(oid, oid.dotted_string) for oid in usage] if usage is not None else []
     told = ", ".join(usage["Name"] for usage in seen.description.get("ExtendedKeyUsages", [])) or "nothing"
     text = f"the leaf has {', '.join(purposes) or 'no extended key usage'}; DescribeCertificate says {told}"
-    if set(_PURPOSES.values()) <= set(purposes):
+    if set(PURPOSES.values()) <= set(purposes):
         return confirmed(text)
     return contradicted(
         text, "The export function refuses this material. Please report it: ACM does not suit mutual TLS here"
@@ -221,7 +229,7 @@ def renewed(deployment: Deployment, since: dt.datetime, until: dt.datetime) -> l
         until: Later renewals do not count.
     """
     found = []
-    for identity in deployment.mesh.identities:
+    for identity in deployment.identities(ACM):
         arn = deployment.certificate_arn(identity)
         description = deployment.account.read("acm:DescribeCertificate", CertificateArn=arn)["Certificate"]
         summary = description.get("RenewalSummary", {})
@@ -243,11 +251,11 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(
         "certificate-purposes",
         "A private ACM certificate is for servers and for clients",
-        _identities,
-        _leaf,
+        _of_acm,
+        leaf_seen,
         judge_purposes,
     ),
-    Check("certificate-names", "A certificate carries the names of the mesh file", _identities, _leaf, judge_names),
+    Check("certificate-names", "A certificate carries the names of the mesh file", _identities, leaf_seen, judge_names),
     Check(
         "certificate-chain",
         "A certificate's chain goes from the issuing CA to the root, the root included and last",
@@ -258,25 +266,25 @@ CHECKS: tuple[Check[Any], ...] = (
     Check(
         "certificate-lifetime",
         "A certificate lives 13 months (393 to 398 days) from its time of issue",
-        _identities,
-        _leaf,
+        _of_acm,
+        leaf_seen,
         judge_lifetime,
     ),
     Check(
         "certificate-back-dating",
         "A certificate's NotBefore is an hour before its issue",
-        _identities,
-        _leaf,
+        _of_acm,
+        leaf_seen,
         judge_back_dating,
     ),
     Check(
         "certificate-export",
         "A certificate can be exported although the template asks for nothing",
-        _identities,
-        _leaf,
+        _of_acm,
+        leaf_seen,
         judge_export,
     ),
-    Check("certificate-renewable", "Our export makes a certificate renewable", _identities, _leaf, judge_renewable),
-    Check("certificate-renewal", "ACM's renewals succeed", _identities, _leaf, judge_renewal),
-    Check("certificate-tag", "CloudFormation tags certificates with the mesh's name", _identities, _tags, judge_tag),
+    Check("certificate-renewable", "Our export makes a certificate renewable", _of_acm, leaf_seen, judge_renewable),
+    Check("certificate-renewal", "ACM's renewals succeed", _of_acm, leaf_seen, judge_renewal),
+    Check("certificate-tag", "CloudFormation tags certificates with the mesh's name", _of_acm, _tags, judge_tag),
 )

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from tools.aws_checks.account import Account
 
 
+ACM, PRIVATE_CA = "acm", "acm-pca"
+"""The issuers, as the mesh file writes them."""
+
+
 class NotDeployed(Exception):
     """
     The mesh's stacks are not in this account and region.
@@ -141,9 +145,26 @@ class Deployment:
             return separator.join(parts)
         return value
 
+    def identities(self, issuer: str) -> list[str]:
+        """The identities whose certificates an issuer gives: :data:`ACM` or :data:`PRIVATE_CA`."""
+        return [name for name, identity in self.mesh.identities.items() if identity.issuer == issuer]
+
+    def issued(self, identity: str) -> Mapping[str, Any]:
+        """
+        An identity's certificate and its chain as its issuer has them: ``Certificate`` and ``CertificateChain``, PEM.
+
+        Raises:
+            IdentityMissing: If the export function has not recorded it.
+        """
+        arn = self.certificate_arn(identity)
+        if self.mesh.identities[identity].issuer == ACM:
+            return self.account.read("acm:GetCertificate", CertificateArn=arn)
+        authority = arn.partition("/certificate/")[0]
+        return self.account.read("acm-pca:GetCertificate", CertificateAuthorityArn=authority, CertificateArn=arn)
+
     def certificate_arn(self, identity: str) -> str:
         """
-        The ARN of an identity's ACM certificate.
+        The ARN of an identity's certificate, ACM's or Private CA's.
 
         Raises:
             IdentityMissing: If the export function has not recorded it.

@@ -74,8 +74,7 @@ def _published(deployment: Deployment) -> Iterable[str]:
 
 def _version(deployment: Deployment, subject: str) -> VersionSeen:
     if subject in deployment.mesh.identities:
-        arn = deployment.certificate_arn(subject)
-        expected = certificate_version(deployment.account.read("acm:GetCertificate", CertificateArn=arn)["Certificate"])
+        expected = certificate_version(deployment.issued(subject)["Certificate"])
     else:
         hierarchy = next(name for name in deployment.mesh.hierarchies if subject == f"trust in {name}")
         expected = deployment.trust_bundle(hierarchy).version_id

@@ -31,9 +31,8 @@ class LifecycleRows:
     :class:`meshcert.lifecycle.ports.LifecycleTable`.
 
     Times are epoch seconds. A row has ``owner`` and ``until`` while a run holds its lease; ``began`` is when the latest
-    lease was taken. It has ``unsettled`` and ``look_at`` while a tick has to look at it then: ``yes``, or ``due`` if all
-    is well until then. ``wanted`` counts the requests that
-    found the lease taken; ``memory`` is JSON.
+    lease was taken. It has ``unsettled`` and ``look_at`` while a tick has to look at that time: ``yes``, or ``due`` if
+    all is well until then. ``wanted`` counts the requests that found the lease taken; ``memory`` is JSON.
 
     Args:
         table: boto3's DynamoDB ``Table``; partition key ``name``, sparse index ``unsettled`` on ``unsettled`` and

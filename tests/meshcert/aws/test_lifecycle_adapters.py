@@ -99,8 +99,8 @@ class TestRenewals:
         permit_acm(aws.client("acm-pca"), authority)
         old_version, before = export(certificate), issuer.observe(certificate, {})
 
-        issuer.renew(certificate)
-        issuer.renew(certificate)
+        issuer.renew(NAME, issuer.observe(certificate, {}))
+        issuer.renew(NAME, issuer.observe(certificate, {}))
         eventually(lambda: issuer.observe(certificate, {}).serial_number != before.serial_number, "the renewal")
 
         after = issuer.observe(certificate, {})
@@ -110,7 +110,7 @@ class TestRenewals:
     def test_a_renewal_without_an_export_before_is_refused(self, issuer: AcmIssuer, certificate: str) -> None:
         """ACM says so itself."""
         with pytest.raises(AwsRefused, match="ValidationException"):
-            issuer.renew(certificate)
+            issuer.renew(NAME, issuer.observe(certificate, {}))
 
     def test_a_renewal_that_the_ca_does_not_permit_says_why(
         self, issuer: AcmIssuer, certificate: str, export: Callable[[str], str]
@@ -118,7 +118,7 @@ class TestRenewals:
         """ACM takes the order, and then it stays pending."""
         export(certificate)
 
-        issuer.renew(certificate)
+        issuer.renew(NAME, issuer.observe(certificate, {}))
         eventually(lambda: issuer.observe(certificate, {}).trouble, "the reason")
 
         seen = issuer.observe(certificate, {})

@@ -6,19 +6,15 @@ import datetime as dt
 
 import pytest
 
-from meshcert.cli.costs import (
-    ALARMS,
-    METRICS,
-    QUEUES,
-    BilledParts,
+from meshcert.cli.costs.issuing import (
+    IssuedAlike,
     IssuingWay,
-    Poll,
     certificate_dollars,
-    estimate,
     issuing_cost,
     issuing_costs,
     short_lived_until,
 )
+from meshcert.cli.costs.month import ALARMS, METRICS, QUEUES, BilledParts, Poll, estimate
 from meshcert.lifecycle.doing.measures import measures
 from stacks import runbook
 from tests.meshcert.lifecycle.world import LifecycleWorld
@@ -166,3 +162,36 @@ def test_a_short_lived_ca_under_a_root_costs_the_root_too() -> None:
     under_root = issuing_cost(IssuingWay.SHORT_LIVED, 10, DAY, general_purpose_parents=1)
 
     assert under_root.dollars - issuing_cost(IssuingWay.SHORT_LIVED, 10, DAY).dollars == pytest.approx(400)
+
+
+@pytest.mark.parametrize("life", [HOUR, 6 * HOUR, DAY, 7 * DAY])
+def test_an_estimate_counts_short_lived_cas_and_their_certificates(life: dt.timedelta) -> None:
+    """Beside a CA and three identities of ACM's, whose lines are as ever."""
+    acm = BilledParts(authorities=1, identities=3, trust_bundles=0)
+    both = BilledParts(
+        authorities=1,
+        identities=13,
+        trust_bundles=0,
+        short_lived_authorities=1,
+        issued=(IssuedAlike(IssuingWay.SHORT_LIVED, life, 10),),
+    )
+    alone, found = ({line.what: line for line in estimate(parts).lines} for parts in (acm, both))
+    expected = issuing_cost(IssuingWay.SHORT_LIVED, 10, life)
+
+    assert found["short-lived private CAs"].dollars == 50
+    assert found["certificates of short-lived CAs"].dollars == pytest.approx(expected.certificate_dollars)
+    for what in ("private CAs", "certificates, issued and renewed"):
+        assert found[what] == alone[what]
+    assert "short-lived private CAs" not in alone
+    assert estimate(both).certificates == pytest.approx(estimate(acm).certificates + expected.certificates)
+
+
+def test_certificates_of_general_purpose_cas_share_the_steps_of_the_price() -> None:
+    """Whoever asked for them, ACM or we."""
+    issued = (IssuedAlike(IssuingWay.GENERAL_PURPOSE, DAY, 100),)
+    found = estimate(BilledParts(authorities=1, identities=1_100, trust_bundles=0, issued=issued))
+    renewed = 90.8 + 5_214
+
+    (line,) = [line for line in found.lines if line.what.startswith("certificates")]
+    assert found.certificates == pytest.approx(renewed, rel=0.01)
+    assert line.dollars == pytest.approx(750 + (renewed - 1_000) * 0.35, rel=0.01)

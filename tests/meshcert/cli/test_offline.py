@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
-from meshcert.cli import offline
 from meshcert.cli.__main__ import main
-from meshcert.cli.costs import HOURS
+from meshcert.cli.costs import offline
+from meshcert.cli.costs.issuing import HOURS, IssuingWay, issuing_costs
+from meshcert.cli.costs.offline import declared_usage, offline_plan
 from meshcert.cli.exit_codes import SETTLED, USAGE
-from meshcert.cli.offline import declared_usage, offline_plan
 from meshcert.mesh import load_mesh, read_mesh
 from stacks.services import ENDPOINTS
 from tests.meshcert.mesh.mesh_slips import changed
@@ -100,3 +101,71 @@ def test_container_insights_cost_something_only_where_they_are_asked_for() -> No
 
     more = offline_plan(watched).workload_dollars - offline_plan(plain).workload_dollars
     assert round(more / 2, 1) == 7.2
+
+
+SPIFFE = ROOT / "examples" / "spiffe.yaml"
+DAY = dt.timedelta(days=1)
+
+
+def test_a_short_lived_mesh_is_priced_as_its_file_says() -> None:
+    """One CA at $50, and 52 certificates a month for each of five identities of 24 hours. Within 1 %."""
+    planned = offline_plan(load_mesh(SPIFFE))
+    lines = {line.what: line.dollars for line in planned.month.lines}
+    certificates, dollars = planned.issuing.declared
+
+    assert lines["short-lived private CAs"] == 50
+    assert lines["certificates of short-lived CAs"] == pytest.approx(5 * 3.53 * 6 / 7, rel=0.01)
+    assert "private CAs" not in lines
+    assert certificates == pytest.approx(planned.month.certificates)
+    assert dollars == pytest.approx(50 + 5 * 3.53 * 6 / 7, rel=0.01)
+
+
+def test_the_plan_compares_ways_and_lives_and_names_the_cheapest(capsys: pytest.CaptureFixture[str]) -> None:
+    """For people and for scripts alike, and within 100 columns."""
+    assert main(["plan", "--offline", "--mesh", str(SPIFFE)], no_account) == SETTLED
+    printed = capsys.readouterr().out
+    main(["plan", "--offline", "--json", "--mesh", str(SPIFFE)], no_account)
+    issuing = json.loads(capsys.readouterr().out)["issuing"]
+
+    lives = {each["life"]: {way["way"]: way["dollars"] for way in each["ways"]} for each in issuing["lives"]}
+    assert list(lives) == ["1h", "6h", "24h", "7d", "30d", "365d"]
+    assert set(lives["30d"]) == {"acm", "acm-pca, general purpose"}
+    # The first thousand at $0.75, and then $0.35: 6,257 certificates a month.
+    assert lives["1h"] == pytest.approx(
+        {"acm": 400.34, "acm-pca, short-lived": 50 + 362.9, "acm-pca, general purpose": 400 + 750 + 1_840}, rel=0.01
+    )
+    assert [each["cheapest"] for each in issuing["lives"]] == [
+        "acm",
+        "acm-pca, short-lived",
+        "acm-pca, short-lived",
+        "acm-pca, short-lived",
+        "acm",
+        "acm",
+    ]
+    assert (issuing["cheapest"]["way"], issuing["cheapest"]["life"]) == ("acm-pca, short-lived", "7d")
+    assert "cheapest: acm-pca, short-lived, 7d, $52.16" in printed
+    assert "as the file says: 260.7 certificates, $65.12" in printed
+    assert "up to which short-lived is below ACM: 1h: 4, 6h: 29, 24h: 118, 7d: 961" in printed
+    assert max(map(len, printed.splitlines()[1:])) <= 100
+
+
+def test_a_life_that_the_file_says_is_compared_too() -> None:
+    """Beside the usual ones, in order."""
+    values = yaml.safe_load(SPIFFE.read_text())
+    for identity in values["identities"].values():
+        identity["validity"] = "36h"
+    mesh = read_mesh(yaml.safe_dump(values).encode()).mesh
+    assert mesh is not None
+
+    assert [each.life for each in offline_plan(mesh).issuing.lives][2:4] == [DAY, 1.5 * DAY]
+
+
+def test_many_identities_under_one_ca_are_cheaper_by_acm() -> None:
+    """From 119 with 24 hours on; roots above the CAs cost the same in every way."""
+    costs = {
+        number: {cost.way: cost.dollars for cost in issuing_costs(number, DAY, general_purpose_parents=1)}
+        for number in (118, 119)
+    }
+
+    assert costs[118][IssuingWay.SHORT_LIVED] < costs[118][IssuingWay.ACM]
+    assert costs[119][IssuingWay.SHORT_LIVED] > costs[119][IssuingWay.ACM]

@@ -218,7 +218,7 @@ class TestRefusals:
             (
                 IDENTITY | {"Names": [NAME, "spiffe://Color.example/w"], "PeerNames": [NAME, [NAME, "a b"]]},
                 [
-                    "Names[1]: 'spiffe://Color.example/w' has no trust domain",
+                    "Names[1]: 'spiffe://Color.example/w' has a trust domain that is not in lower case",
                     "PeerNames[1][1]: 'a b' is not a DNS name",
                 ],
             ),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def crashes() -> list[tuple[int, bool]]:
     """Every call of an export, each lost before and after AWS carried it out."""
-    return [(call, lands) for call in range(1, 11) for lands in (False, True)]
+    return [(call, lands) for call in range(1, 12) for lands in (False, True)]
 
 
 class TestCrashes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -223,6 +224,26 @@ def test_rows_of_one_identity_are_written_once_and_read_in_order_by_who_may(fres
     assert not is_allowed(table.put_item, **issuance("gateway", 1))
     assert not is_allowed(table.query, **issuances_of("gateway"))
     assert not is_allowed(table.scan, TableName="issuances")
+
+
+def test_of_many_who_write_a_row_at_once_one_wins(fresh_aws: LocalAws) -> None:
+    """All others hear ConditionalCheckFailedException, and the row is the winner's."""
+    new_issuances(fresh_aws)
+    table = fresh_aws.client("dynamodb")
+
+    def put(request: str) -> str:
+        try:
+            table.put_item(**issuance("teller", 1, request))
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return request
+
+    with ThreadPoolExecutor(8) as pool:
+        seen = list(pool.map(put, map(str, range(16))))
+
+    (winner,) = set(seen) - {"ConditionalCheckFailedException"}
+    assert seen.count(winner) == 1
+    assert table.query(**issuances_of("teller"))["Items"][0]["request"]["S"] == winner
 
 
 def new_issuances(aws: LocalAws) -> str:

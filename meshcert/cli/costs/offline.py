@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshcert.cli.costs import (
+from meshcert.cli.costs.issuing import HOURS, IssuingPlan, declared_issuing, issuing_plan, short_lived_authorities
+from meshcert.cli.costs.month import (
     ALARMS,
-    HOURS,
     INSIGHTS_METRICS,
     METRIC,
     METRICS,
@@ -50,11 +50,13 @@ class OfflinePlan:
         month: What meshcert adds to the bill.
         workload: What the services cost whoever runs them: tasks, network, load balancers; without traffic.
         resources: The number of resources of each stack that grows with the mesh, at most.
+        issuing: What its CAs and certificates would cost in other ways.
     """
 
     month: Estimate
     workload: tuple[Line, ...]
     resources: dict[str, int]
+    issuing: IssuingPlan
 
     @property
     def workload_dollars(self) -> float:
@@ -65,6 +67,7 @@ class OfflinePlan:
         """The plan for scripts."""
         return {
             "month": self.month.document(),
+            "issuing": self.issuing.document(),
             "resources": {"limit": MOST_RESOURCES, "stacks": self.resources},
             "workload": {"dollars": self.workload_dollars, "lines": [asdict(line) for line in self.workload]},
         }
@@ -72,13 +75,16 @@ class OfflinePlan:
 
 def offline_plan(mesh: Mesh) -> OfflinePlan:
     """What a mesh would cost; asks nobody."""
-    return OfflinePlan(estimate(declared_usage(mesh)), _workload(mesh), resources(mesh))
+    return OfflinePlan(estimate(declared_usage(mesh)), _workload(mesh), resources(mesh), issuing_plan(mesh))
 
 
 def declared_usage(mesh: Mesh) -> BilledParts:
     """The parts of a mesh that cost money, counted in its file."""
+    short_lived = short_lived_authorities(mesh)
     return BilledParts(
-        authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()),
+        authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()) - short_lived,
+        short_lived_authorities=short_lived,
+        issued=declared_issuing(mesh),
         identities=len(mesh.identities),
         trust_bundles=len(mesh.hierarchies),
         polls=tuple(declared_polls(mesh).values()),

@@ -7,19 +7,25 @@ It covers only what meshcert causes: the services' own tasks, NAT gateways and l
 from __future__ import annotations
 
 import datetime as dt
-import math
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from meshcert.cli.costs.issuing import (
+    CERTIFICATE_AUTHORITY,
+    HOURS,
+    SHORT_LIVED_AUTHORITY,
+    SHORT_LIVED_CERTIFICATE,
+    IssuingWay,
+    certificate_dollars,
+    certificates_a_month,
+)
 from meshcert.contract.discovery import POLL_INTERVAL_S
-from meshcert.contract.lifetimes import CERTIFICATE_DAYS
-from meshcert.issuing.acm import ACM
-from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED, RENEWED_ON_AVERAGE
 from meshcert.proxy import ACKNOWLEDGE_EVERY_S
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from meshcert.cli.costs.issuing import IssuedAlike
 
 PRICES_OF = dt.date(2026, 11, 21)
 """Date of the prices: list prices of us-east-1, as far as they were known then."""
@@ -31,18 +37,8 @@ METRICS = 9
 QUEUES = 3
 """Queues at which Lambda listens: looks, orders, dispatch."""
 
-HOURS = 730
-"""Hours in a month, as AWS counts."""
 SECONDS = HOURS * 3600
 
-CERTIFICATE_AUTHORITY = 400.0
-"""A general-purpose private CA, a month (aws.amazon.com/private-ca/pricing)."""
-SHORT_LIVED_AUTHORITY = 50.0
-"""A private CA of usage mode SHORT_LIVED_CERTIFICATE, a month (aws.amazon.com/private-ca/pricing)."""
-SHORT_LIVED_CERTIFICATE = 0.058
-"""Each certificate that it issues, however many (aws.amazon.com/private-ca/pricing)."""
-CERTIFICATE_TIERS = ((1_000, 0.75), (10_000, 0.35), (float("inf"), 0.001))
-"""Price of each certificate up to a number a month (not confirmed by AWS's own page)."""
 SECRET = 0.40
 """A secret, a month; the same for Secrets Manager calls by 10,000."""
 SECRET_CALLS = 0.05 / 10_000
@@ -92,48 +88,22 @@ class BilledParts:
     The parts of a mesh that cost money.
 
     Args:
-        identities: Number of identities, with one certificate and one secret each.
+        authorities: Number of general-purpose CAs.
+        identities: Number of identities, with one secret each.
         trust_bundles: Number of hierarchies, with one secret each.
         polls: The services that look for new versions.
+        short_lived_authorities: Number of CAs of usage mode SHORT_LIVED_CERTIFICATE.
+        issued: How the identities' certificates are issued; those that it leaves out are ACM's.
     """
 
     authorities: int
     identities: int
     trust_bundles: int
     polls: tuple[Poll, ...] = ()
+    short_lived_authorities: int = 0
+    issued: tuple[IssuedAlike, ...] = ()
     alarms: int = 0
     metrics: int = 0
-
-
-class IssuingWay(StrEnum):
-    """Who issues certificates, and under CAs of which usage mode."""
-
-    ACM = "acm"
-    """ACM, under general-purpose CAs: it chooses the life."""
-    GENERAL_PURPOSE = "acm-pca, general purpose"
-    SHORT_LIVED = "acm-pca, short-lived"
-
-
-@dataclass(frozen=True)
-class IssuingCost:
-    """
-    What one way of issuing costs.
-
-    Args:
-        certificates: Number of certificates a month, renewals alone.
-        authority_dollars: The CAs, US dollars a month.
-        certificate_dollars: The certificates, US dollars a month.
-    """
-
-    way: IssuingWay
-    certificates: float
-    authority_dollars: float
-    certificate_dollars: float
-
-    @property
-    def dollars(self) -> float:
-        """Both, US dollars a month."""
-        return self.authority_dollars + self.certificate_dollars
 
 
 @dataclass(frozen=True)
@@ -181,19 +151,13 @@ class Estimate:
 
 def estimate(usage: BilledParts) -> Estimate:
     """The costs and calls of a mesh in a month."""
-    renewed_at = ACM.fractions.renews_itself or ACM.fractions.own_renewal
-    certificates = usage.identities * (HOURS / 24) / (CERTIFICATE_DAYS * renewed_at)
+    certificates, issuing = _issuing(usage)
     secrets = usage.identities + usage.trust_bundles
     polls = round(sum(poll.tasks * poll.secrets * SECONDS / (poll.interval_s * 0.9) for poll in usage.polls))
     looks = usage.identities * HOURS
     reports = sum(poll.tasks for poll in usage.polls) * SECONDS // int(ACKNOWLEDGE_EVERY_S)
     lines = (
-        Line(
-            "private CAs",
-            f"{usage.authorities} at ${CERTIFICATE_AUTHORITY:.0f}",
-            usage.authorities * CERTIFICATE_AUTHORITY,
-        ),
-        Line("certificates, issued and renewed", f"{certificates:.2f}", certificate_dollars(certificates)),
+        *issuing,
         Line("secrets", f"{secrets} at ${SECRET:.2f}", secrets * SECRET),
         Line("looks for new versions by tasks", f"{polls:,} DescribeSecret", polls * SECRET_CALLS),
         *_discovering(usage.polls),
@@ -210,6 +174,28 @@ def estimate(usage: BilledParts) -> Estimate:
     return Estimate(certificates, polls + 2 * looks + round(7 * certificates), lines)
 
 
+def _issuing(usage: BilledParts) -> tuple[float, list[Line]]:
+    """The number of certificates a month, and what CAs and certificates cost."""
+    of_pca = [each for each in usage.issued if each.way is not IssuingWay.ACM]
+    by_acm = max(usage.identities - sum(each.identities for each in of_pca), 0)
+    general = by_acm * certificates_a_month(IssuingWay.ACM, dt.timedelta(0))
+    general += sum(each.certificates for each in of_pca if each.way is IssuingWay.GENERAL_PURPOSE)
+    short = sum(each.certificates for each in of_pca if each.way is IssuingWay.SHORT_LIVED)
+    lines = []
+    if usage.authorities or not usage.short_lived_authorities:
+        quantity = f"{usage.authorities} at ${CERTIFICATE_AUTHORITY:.0f}"
+        lines.append(Line("private CAs", quantity, usage.authorities * CERTIFICATE_AUTHORITY))
+    if number := usage.short_lived_authorities:
+        quantity = f"{number} at ${SHORT_LIVED_AUTHORITY:.0f}"
+        lines.append(Line("short-lived private CAs", quantity, number * SHORT_LIVED_AUTHORITY))
+    if general or not short:
+        lines.append(Line("certificates, issued and renewed", f"{general:,.2f}", certificate_dollars(general)))
+    if short:
+        quantity = f"{short:,.2f} at ${SHORT_LIVED_CERTIFICATE}"
+        lines.append(Line("certificates of short-lived CAs", quantity, short * SHORT_LIVED_CERTIFICATE))
+    return general + short, lines
+
+
 def _discovering(polls: Sequence[Poll]) -> list[Line]:
     what = "questions to Cloud Map for backends' tasks"
     if polls and all(poll.backends is None for poll in polls):
@@ -217,78 +203,6 @@ def _discovering(polls: Sequence[Poll]) -> list[Line]:
     pairs = sum(poll.tasks * (poll.backends or 0) for poll in polls)
     questions = round(pairs * SECONDS / (POLL_INTERVAL_S * 0.9))
     return [Line(what, f"{questions:,}", questions * DISCOVERY)] if questions else []
-
-
-def certificate_dollars(certificates: float) -> float:
-    """
-    The price of the certificates of one month, US dollars.
-
-    Args:
-        certificates: Their number; a fraction for a small mesh.
-    """
-    dollars, before = 0.0, 0.0
-    for upto, each in CERTIFICATE_TIERS:
-        dollars += max(0.0, min(certificates, upto) - before) * each
-        before = upto
-    return dollars
-
-
-def issuing_cost(
-    way: IssuingWay, identities: int, life: dt.timedelta, authorities: int = 1, general_purpose_parents: int = 0
-) -> IssuingCost:
-    """
-    What CAs and certificates cost a month, issued in one way.
-
-    Args:
-        life: Of each certificate; ACM's is its own.
-        authorities: Number of CAs of the way's usage mode.
-        general_purpose_parents: Number of general-purpose CAs above short-lived ones.
-
-    Raises:
-        ValueError: If the life is longer than a short-lived CA issues, or none.
-    """
-    if life <= dt.timedelta(0) or (way is IssuingWay.SHORT_LIVED and life > LONGEST_SHORT_LIVED):
-        raise ValueError(f"{way} issues no certificates of {life}")
-    if way is IssuingWay.ACM:
-        renewed_after = dt.timedelta(days=CERTIFICATE_DAYS) * (ACM.fractions.renews_itself or ACM.fractions.own_renewal)
-    else:
-        renewed_after = life * float(RENEWED_ON_AVERAGE)
-    certificates = identities * (dt.timedelta(hours=HOURS) / renewed_after)
-    if way is IssuingWay.SHORT_LIVED:
-        parents = general_purpose_parents * CERTIFICATE_AUTHORITY
-        return IssuingCost(
-            way,
-            certificates,
-            authorities * SHORT_LIVED_AUTHORITY + parents,
-            certificates * SHORT_LIVED_CERTIFICATE,
-        )
-    dollars = (authorities + general_purpose_parents) * CERTIFICATE_AUTHORITY
-    return IssuingCost(way, certificates, dollars, certificate_dollars(certificates))
-
-
-def issuing_costs(identities: int, life: dt.timedelta, authorities: int = 1) -> tuple[IssuingCost, ...]:
-    """
-    What each way costs that can do it, the cheapest first.
-
-    Args:
-        life: The life that acm-pca is to give; ACM's stands beside it, with the life that it has.
-        authorities: Number of CAs, the same in every way.
-    """
-    ways = [way for way in IssuingWay if way is not IssuingWay.SHORT_LIVED or life <= LONGEST_SHORT_LIVED]
-    return tuple(
-        sorted((issuing_cost(way, identities, life, authorities) for way in ways), key=lambda cost: cost.dollars)
-    )
-
-
-def short_lived_until(life: dt.timedelta) -> int:
-    """
-    The most identities of one short-lived CA at which it costs no more than one CA with ACM.
-
-    Within the first thousand certificates of ACM's a month, which have one price.
-    """
-    short, acm = (issuing_cost(way, 1, life) for way in (IssuingWay.SHORT_LIVED, IssuingWay.ACM))
-    saved = acm.authority_dollars - short.authority_dollars
-    return math.floor(saved / (short.certificate_dollars - acm.certificate_dollars))
 
 
 def _watching(usage: BilledParts) -> float:

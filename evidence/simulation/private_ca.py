@@ -1,0 +1,170 @@
+"""AWS Private CA as it issues for keys of others, and the table of requests, in memory; certificates are real."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from cryptography import x509
+
+from local.aws.certificates import x509_signing as signing
+from meshcert.errors import AwsRefused, CertificatePending, CertificateRequestInvalid, Fault, IdentityMissing
+from meshcert.issuing.certificate_request import read_stored_request
+from meshcert.issuing.issuing_once import TOKEN_LIVES, Epoch
+
+if TYPE_CHECKING:
+    from meshcert.clock import Clock
+    from meshcert.issuing.certificate_request import CertificateRequest
+    from meshcert.issuing.issuance_terms import IssuanceTerms
+    from meshcert.material import PrivateKey
+
+AUTHORITY = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/11111111-2222-3333-4444-555555555555"
+_SIGNED_WITH = "SHA256WITHECDSA"
+_AUTHORITY_LIVES = dt.timedelta(days=3650)
+
+
+class SimulatedPrivateCa:
+    """
+    One root CA that issues leaves.
+
+    One token with the same parameters gives the same certificate for five minutes; with others it is refused.
+
+    Args:
+        clock: Time.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.issued: dict[str, str] = {}
+        self.pending_looks = 0
+        """How many times the next certificates are looked at before they are there."""
+        self._clock = clock
+        self._tokens: dict[str, tuple[dt.datetime, dict[str, Any], str]] = {}
+        self._pending: dict[str, int] = {}
+        self._key = signing.new_private_key("EC_prime256v1")
+        self._subject = signing.distinguished_name({"CommonName": "color root"})
+        self._end = clock.now() + _AUTHORITY_LIVES
+        request = signing.signing_request(self._subject, self._key, _SIGNED_WITH)
+        self._root = signing.pem(
+            self._sign(request, "RootCACertificate", clock.now() - dt.timedelta(days=1), self._end)
+        )
+
+    def issue(self, request: CertificateRequest) -> str:
+        """IssueCertificate."""
+        parameters, now = request.parameters(), self._clock.now()
+        known = self._tokens.get(request.token)
+        if known and now - known[0] < TOKEN_LIVES:
+            if known[1] != parameters:
+                raise AwsRefused(
+                    "acm-pca:IssueCertificate", request.identity, "InvalidArgsException", "another request"
+                )
+            return known[2]
+        csr = x509.load_pem_x509_csr(request.csr.encode())
+        leaf = self._sign(csr, "EndEntityCertificate", request.not_before, request.not_after)
+        arn = f"{request.authority_arn}/certificate/{leaf.serial_number:032x}"
+        self.issued[arn], self._pending[arn] = signing.pem(leaf), self.pending_looks
+        self._tokens[request.token] = (now, parameters, arn)
+        return arn
+
+    def leaf(self, certificate_arn: str) -> tuple[str, str]:
+        """GetCertificate."""
+        if certificate_arn not in self.issued:
+            raise IdentityMissing(certificate_arn, "Deploy the stacks again")
+        if self._pending[certificate_arn]:
+            self._pending[certificate_arn] -= 1
+            raise CertificatePending(certificate_arn, "being issued")
+        return self.issued[certificate_arn], self._root
+
+    def certificate(self, certificate_authority_arn: str) -> str:
+        """GetCertificateAuthorityCertificate."""
+        del certificate_authority_arn
+        return self._root
+
+    def not_after(self, certificate_authority_arn: str) -> dt.datetime:
+        """The end of the root's validity."""
+        del certificate_authority_arn
+        return self._end
+
+    def _sign(
+        self, request: x509.CertificateSigningRequest, template: str, begin: dt.datetime, end: dt.datetime
+    ) -> x509.Certificate:
+        return signing.issue(
+            request,
+            signing.Template.from_arn(f"arn:aws:acm-pca:::template/{template}/V1"),
+            signing.Signer(self._subject, self._key, _SIGNED_WITH),
+            signing.Period(begin, end),
+        )
+
+
+@dataclass
+class _Row:
+    epoch: Epoch
+    name: str
+    request: str
+    private_key: PrivateKey | None
+
+
+class InMemoryEpochs:
+    """The table ``issuances``: :class:`meshcert.issuing.issuing_once.Epochs`."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str], _Row] = {}
+        self._of: dict[str, dict[str, None]] = {}
+
+    def of(self, identity: str) -> tuple[Epoch, ...]:
+        """Query."""
+        return tuple(self.rows[identity, replaces].epoch for replaces in self._of.get(identity, ()))
+
+    def begin(self, request: CertificateRequest, epoch: Epoch, dropping: int) -> bool:
+        """PutItem on condition."""
+        row = self.rows.get(_key(epoch))
+        if (row.epoch.number if row else 0) != dropping:
+            return False
+        self.rows[_key(epoch)] = _Row(epoch, request.epoch, request.to_json(), request.private_key)
+        self._of.setdefault(epoch.identity, {})[epoch.replaces] = None
+        return True
+
+    def request(self, epoch: Epoch) -> CertificateRequest:
+        """GetItem, and Decrypt."""
+        row = self.rows.get(_key(epoch))
+        if row is None or row.private_key is None:
+            faults = (Fault("stored request", "it is not stored any more", "Nothing"),)
+            raise CertificateRequestInvalid(f"request for identity {epoch.identity}", faults)
+        return read_stored_request(row.request, row.private_key, epoch.identity, row.name)
+
+    def ask_again(self, epoch: Epoch, now: dt.datetime) -> bool:
+        """UpdateItem on condition."""
+        row = self.rows[_key(epoch)]
+        if (row.epoch.number, row.epoch.asked) != (epoch.number, epoch.asked):
+            return False
+        row.epoch = replace(row.epoch, asked=epoch.asked + 1, asked_at=now)
+        return True
+
+    def issued(self, epoch: Epoch, certificate_arn: str) -> None:
+        """UpdateItem on condition."""
+        row = self.rows[_key(epoch)]
+        if row.epoch.number == epoch.number:
+            row.epoch = replace(row.epoch, certificate_arn=certificate_arn)
+
+    def forget_request(self, epoch: Epoch) -> None:
+        """UpdateItem on condition."""
+        row = self.rows[_key(epoch)]
+        if row.epoch.number == epoch.number:
+            row.epoch, row.private_key = replace(row.epoch, published=True), None
+
+
+def _key(epoch: Epoch) -> tuple[str, str]:
+    return epoch.identity, epoch.replaces
+
+
+@dataclass
+class InMemoryDeclarations:
+    """The parameters of Systems Manager: :class:`meshcert.issuing.issuing_once.Declarations`."""
+
+    declared: dict[str, IssuanceTerms] = field(default_factory=dict)
+
+    def terms(self, identity: str) -> IssuanceTerms:
+        """GetParameter."""
+        if identity not in self.declared:
+            raise IdentityMissing(f"/meshcert/color/issuance/{identity}", "Deploy the stacks again")
+        return self.declared[identity]

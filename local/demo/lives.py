@@ -1,0 +1,166 @@
+"""Whole lives of certificates of AWS Private CA, while clients keep asking: a day passes in a minute here."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import httpx
+
+from local.demo.renewal import Renewed, tell_requests
+from local.running_mesh import wait_until
+from local.ticking import Ticking
+from meshcert import naming
+from meshcert.contract.environment import POLICY_PREFIX
+from meshcert.identity import IssuerName
+from meshcert.issuing.private_ca_lives import BACK_DATING
+from meshcert.lifecycle.memory import RENEW
+from meshcert.lifecycle.policy import Policy
+from meshcert.mesh.edges.pairs import presenters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from local.demo.scene import Scene
+    from local.gateway_client import SteadyClient
+    from local.running_mesh import Task
+
+LIFE_S = 60.0
+"""A life here, seconds; the mesh file's shortest one, scaled."""
+LIVES = 3
+LOOK_EVERY_S = 0.5
+_POLL_S = 1.0
+
+
+@dataclass(frozen=True)
+class Lived:
+    """
+    What became of all identities in whole lives.
+
+    Args:
+        lifetimes: Whole lives that have passed.
+        renewed: Each identity.
+        certificates: Certificates that each identity has had meanwhile.
+        expired: Identities that showed an expired certificate at some moment.
+    """
+
+    lifetimes: int
+    renewed: dict[str, Renewed]
+    certificates: dict[str, int]
+    expired: tuple[str, ...]
+
+
+def lives_alone(scene: Scene) -> bool:
+    """True if every identity of a mesh has its certificates of AWS Private CA."""
+    return all(identity.issuer is IssuerName.PRIVATE_CA for identity in scene.mesh.identities.values())
+
+
+def live_under_load(scene: Scene, clients: Sequence[SteadyClient], *, when_served: Callable[[], object]) -> Lived:
+    """
+    Let three lives pass while clients ask.
+
+    The local AWS makes lives shorter, in proportion. The renewal function is told how much NotBefore lies before the
+    issue, which is shorter alike; on AWS nobody tells it so.
+
+    Args:
+        clients: They ask from before the first short certificate until the last life has passed.
+        when_served: Called again and again: clients with certificates of the mesh's take the current ones.
+
+    Raises:
+        NotSettled: If an identity does not get there.
+    """
+    names = list(scene.mesh.identities)
+    declared_s = min(scene.mesh.identities[name].life.total_seconds() for name in names)
+    factor = LIFE_S / declared_s
+    with scene.stage.step("Every identity settles after the deploy"):
+        before = scene.all_proven(names)
+    tasks = {name: {task.arn for task in _tasks(scene, name)} for name in names}
+    serials = {name: [scene.running.serial_of(name, before[name])] for name in names}
+    versions = dict(before)
+    expired: dict[str, None] = {}
+    scene.stage.say(f"from now on, this local AWS makes {LIFE_S:g} seconds of {declared_s / 3600:g} hours of life")
+    scene.aws.control("PUT", "/_local/acm-pca/lives", {"factor": factor})
+    _act_on(scene, Policy(back_dating_s=BACK_DATING.total_seconds() * factor, shortest_between_renewals_s=_POLL_S))
+
+    def look() -> None:
+        for name in names:
+            current = scene.running.current_version(name)
+            if current == versions[name]:
+                continue
+            versions[name] = current
+            serials[name].append(scene.running.serial_of(name, current))
+        when_served()
+
+    def short() -> bool:
+        look()
+        return all(versions[name] != before[name] for name in names)
+
+    text = f"{LIVES} whole lives of {LIFE_S:g} seconds: issued, published, served, renewed, and clients keep asking"
+    with scene.stage.step(text), Ticking(scene.aws, scene.mesh.name, every_s=_POLL_S), ExitStack() as asking:
+        for client in clients:
+            asking.enter_context(client)
+        for name in names:
+            _order(scene, name)
+        wait_until(
+            short,
+            "a short certificate for every identity",
+            within_s=scene.patience_s,
+            every_s=LOOK_EVERY_S,
+        )
+        began = time.monotonic()
+        while (passed_s := time.monotonic() - began) < LIVES * LIFE_S:
+            look()
+            for name in _showing_ended(scene, names):
+                expired.setdefault(name)
+            scene.stage.detail(f"{passed_s / LIFE_S:.1f} lives, {sum(map(len, serials.values()))} certificates")
+            time.sleep(LOOK_EVERY_S)
+        scene.wait_for_enough(*clients)
+    renewed = {
+        name: Renewed(
+            old_serial=serials[name][0],
+            serial=serials[name][-1],
+            served_after_s=0.0,
+            settled=len(serials[name]) > LIVES and name not in expired,
+            new_tasks=tasks[name].isdisjoint(task.arn for task in _tasks(scene, name)) if tasks[name] else None,
+        )
+        for name in names
+    }
+    for name in names:
+        scene.stage.say(f"{name}: {len(serials[name]) - 1} certificates in {LIVES} lives")
+    tell_requests(scene, clients)
+    return Lived(LIVES, renewed, {name: len(each) - 1 for name, each in serials.items()}, tuple(expired))
+
+
+def _tasks(scene: Scene, identity: str) -> list[Task]:
+    return [task for service in presenters(scene.mesh, identity) for task in scene.running.tasks(service)]
+
+
+def _showing_ended(scene: Scene, names: Sequence[str]) -> Iterator[str]:
+    """Identities of which an Envoy serves a certificate that has ended."""
+    now = dt.datetime.now(dt.UTC)
+    for name in names:
+        with suppress(httpx.HTTPError):
+            if any(task.served_until() <= now for task in _tasks(scene, name)):
+                yield name
+
+
+def _order(scene: Scene, identity: str) -> None:
+    """As ``meshcert renew`` does."""
+    sqs = scene.running.client("sqs")
+    url = sqs.get_queue_url(QueueName=naming.queue(scene.mesh.name, "orders"))["QueueUrl"]
+    body = {"order": RENEW, "identity": identity, "reason": "its life is that of the mesh file"}
+    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+
+
+def _act_on(scene: Scene, policy: Policy) -> None:
+    """Have the renewal function act on a policy: it is part of the environment, and a deploy sets AWS's times."""
+    functions, name = scene.running.client("lambda"), naming.function(scene.mesh.name, "renewal")
+    before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    variables = {key: value for key, value in before.items() if not key.startswith(POLICY_PREFIX)}
+    functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": variables | policy.to_environ()}
+    )

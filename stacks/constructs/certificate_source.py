@@ -1,0 +1,95 @@
+"""What an identity's certificates are: one that CloudFormation requests of ACM, or terms for AWS Private CA."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from aws_cdk import Aws, CfnResource, CfnTag, Stack
+from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_ssm as ssm
+
+from meshcert import naming
+from meshcert.identity import IssuerName
+from meshcert.issuing.issuance_terms import IssuanceTerms
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from meshcert.mesh import Mesh
+    from meshcert.mesh.issuance import DeclaredIdentity
+    from stacks.constructs.hierarchy import HierarchyAuthorities
+
+
+class CertificateSource(NamedTuple):
+    """
+    Where an identity's certificates come from.
+
+    Args:
+        resource: What CloudFormation makes for them.
+        properties: What the identity's custom resource says of them.
+    """
+
+    resource: CfnResource
+    properties: dict[str, str]
+
+
+def certificate_source(
+    scope: Construct, *, name: str, mesh: Mesh, hierarchy: HierarchyAuthorities
+) -> CertificateSource:
+    """
+    Make the source of an identity's certificates.
+
+    Args:
+        scope: The identity's construct.
+        name: The identity's name in the mesh file.
+        hierarchy: The CAs of its hierarchy.
+    """
+    declared = mesh.identities[name]
+    if declared.issuer is IssuerName.ACM:
+        return _requested_of_acm(scope, name, declared, hierarchy)
+    return _declared_for_private_ca(scope, name, mesh, hierarchy)
+
+
+def _requested_of_acm(
+    scope: Construct, name: str, declared: DeclaredIdentity, hierarchy: HierarchyAuthorities
+) -> CertificateSource:
+    certificate = acm.CfnCertificate(
+        scope,
+        "Certificate",
+        # Without a CA, ACM would silently try to issue a public certificate.
+        certificate_authority_arn=hierarchy.issuing_arn,
+        domain_name=str(declared.dns_names[0]),
+        subject_alternative_names=[str(name) for name in declared.dns_names[1:]] or None,
+        key_algorithm=declared.key_algorithm,
+        tags=[CfnTag(key=naming.IDENTITY_TAG, value=name)],
+    )
+    return CertificateSource(certificate, {"CertificateArn": certificate.ref})
+
+
+def _declared_for_private_ca(
+    scope: Construct, name: str, mesh: Mesh, hierarchy: HierarchyAuthorities
+) -> CertificateSource:
+    """
+    Terms in a parameter that no role of the mesh may write: the export function has nothing issued but these.
+
+    The custom resource repeats them, so that a change of them sends an update.
+    """
+    declared = mesh.identities[name]
+    terms = IssuanceTerms(
+        authority_arn=hierarchy.issuing_arn,
+        signing_algorithm=mesh.hierarchies[declared.hierarchy].signing_algorithm,
+        template_arn=naming.leaf_template(Aws.PARTITION),
+        key_algorithm=declared.key_algorithm,
+        names=declared.names,
+        life=declared.life,
+    )
+    text = Stack.of(scope).to_json_string(terms.document())
+    parameter = ssm.CfnParameter(
+        scope,
+        "Terms",
+        type="String",
+        name=naming.issuance_parameter(mesh.name, name),
+        description=f"meshcert {mesh.name}: what may be issued for {name}; a deploy writes it, nobody else",
+        value=text,
+    )
+    return CertificateSource(parameter, {"Issuer": declared.issuer.value, "Terms": text})
