@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Change nothing that a process on this machine would notice.
-_WITHOUT_EFFECT = frozenset({"EXPOSE", "LABEL", "MAINTAINER", "STOPSIGNAL", "SHELL", "VOLUME", "ONBUILD"})
+_WITHOUT_EFFECT = frozenset({"EXPOSE", "LABEL", "MAINTAINER", "STOPSIGNAL", "SHELL", "ONBUILD"})
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class _StageBuild:
         steps: dict[str, Callable[[Instruction], None]] = {
             "ARG": self._arg, "ENV": self._env, "COPY": self._copy, "ADD": self._copy, "WORKDIR": self._workdir,
             "USER": self._user, "RUN": self._run, "ENTRYPOINT": self._program, "CMD": self._program,
-            "HEALTHCHECK": self._healthcheck,
+            "HEALTHCHECK": self._healthcheck, "VOLUME": self._volume,
         }  # fmt: skip
         for instruction in self.stage.instructions:
             if instruction.keyword in _WITHOUT_EFFECT:
@@ -138,6 +138,9 @@ class _StageBuild:
 
     def _user(self, instruction: Instruction) -> None:
         self.description["User"] = expand(instruction.text, self._variables)
+
+    def _volume(self, instruction: Instruction) -> None:
+        self.description["Volumes"] = [*self.description.get("Volumes", ()), *self._words(instruction)]
 
     def _program(self, instruction: Instruction) -> None:
         words = instruction.exec_form or ["/bin/sh", "-c", instruction.text]

@@ -97,8 +97,6 @@ class SvidDelivery:
         trouble = ""
         try:
             trouble = self._offer()
-        except (KeyNotOpened, MeshcertError) as error:
-            trouble = f"{type(error).__name__}: {error}"
         except Exception as error:  # noqa: BLE001  its values could be secret, and Envoy's secrets must go on
             trouble = f"internal fault: {type(error).__name__} at {place_of(error)}"
         if trouble and trouble != self._told:
@@ -107,14 +105,18 @@ class SvidDelivery:
 
     def _offer(self) -> str:
         """Offer them; returns what is in the way, and is empty if nothing is."""
+        problems = []
         for name, secret in self._secrets.identities.items():
-            self._open(name, secret)
+            try:
+                self._open(name, secret)
+            except (KeyNotOpened, MeshcertError) as error:
+                problems.append(f"{name}: {type(error).__name__}: {error}")
         for number, bundle in enumerate(self._secrets.bundles):
             if bundle.content and not bundle.unjudged:
                 self._roots[number] = bundle.content.roots
         # A message is the full state: one without an identity or a root would take that away.
         if missing := [name for name in self._secrets.identities if name not in self._opened]:
-            return f"not at hand: {', '.join(missing)}"
+            return "; ".join([f"not at hand: {', '.join(missing)}", *problems])
         if len(self._roots) < len(self._secrets.bundles):
             return "the roots of the trust domain are not at hand"
         opened = [self._opened[name][1] for name in self._secrets.identities]
@@ -125,8 +127,8 @@ class SvidDelivery:
         )
         if self._store.offer(self._settings.trust_domain, b"".join(map(ssl.PEM_cert_to_DER_cert, roots)), valid):
             self._log.info("svids-offered", spiffe_ids=[svid.spiffe_id for svid in valid], roots=len(roots))
-        expired = [svid.hint for svid in opened if now >= svid.not_after]
-        return f"expired: {', '.join(expired)}" if expired else ""
+        problems += [f"{svid.hint}: it has expired" for svid in opened if now >= svid.not_after]
+        return "; ".join(problems)
 
     def _open(self, name: str, secret: DeliveredSecret) -> None:
         """Take up the version that Envoy serves, if it is another one."""

@@ -30,16 +30,16 @@ _OTHER_PROFILES = ("FetchJWTSVID", "FetchJWTBundles", "ValidateJWTSVID", "FetchW
 def workload_services(store: SvidStore) -> Services:
     """Return the methods by which applications get their SVIDs and the bundle; those of other profiles refuse."""
     return {
-        f"/{SERVICE}/FetchX509SVID": partial(_watch, lambda: store.svids),
-        f"/{SERVICE}/FetchX509Bundles": partial(_watch, lambda: store.bundles),
+        f"/{SERVICE}/FetchX509SVID": partial(_stream, lambda: store.svids),
+        f"/{SERVICE}/FetchX509Bundles": partial(_stream, lambda: store.bundles),
         **{f"/{SERVICE}/{method}": _refuse for method in _OTHER_PROFILES},
     }
 
 
-def _watch(message: Callable[[], bytes], metadata: Mapping[str, str], peer: Peer) -> AnswerStream:
+def _stream(message: Callable[[], bytes], metadata: Mapping[str, str], peer: Peer) -> WorkloadStream:
     del peer
     _check_header(metadata)
-    return AnswerStream(message)
+    return WorkloadStream(message)
 
 
 def _refuse(metadata: Mapping[str, str], peer: Peer) -> Never:
@@ -53,7 +53,7 @@ def _check_header(metadata: Mapping[str, str]) -> None:
         raise CallEnded(Status.INVALID_ARGUMENT, "security header missing from request")
 
 
-class AnswerStream:
+class WorkloadStream:
     """
     One call: an answer at once, and another whenever it has changed. See :class:`entrypoint.grpc.service.Stream`.
 

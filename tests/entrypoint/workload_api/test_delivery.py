@@ -192,7 +192,7 @@ def test_an_identity_that_has_expired_is_not_offered_any_more(task: Task) -> Non
     task.days_ahead = 3
 
     assert task.offered() == [BACK]
-    assert b"expired: front" in task.lines[-1]
+    assert b"front: it has expired" in task.lines[-1]
     task.front.content = _content(task.hierarchy.issue([FRONT]))
     assert task.offered() == [FRONT, BACK]
 
@@ -207,14 +207,17 @@ def _in_days(days: int) -> dt.datetime:
     ids=["passphrase", "key"],
 )
 def test_a_key_that_cannot_be_opened_leaves_the_last_good_one(task: Task, spoilt: dict[str, Any]) -> None:
-    """The pre-flight has opened it, so nobody expects it; the log has nothing of either."""
+    """The pre-flight has opened it, so nobody expects it; new roots go out all the same, and the log has no secret."""
     task.delivery.look()
     first = task.leaves()
     bad = task.hierarchy.issue([FRONT])._replace(**spoilt)
-    task.front.content = _content(bad)
+    task.front.content, task.trust.content = _content(bad), _bundle(task.hierarchy, Hierarchy(1))
+    before = task.roots()
     task.delivery.look()
 
     assert task.leaves() == first
+    assert task.roots().startswith(before)
+    assert task.roots() != before
     assert b"KeyNotOpened" in task.lines[-1]
     assert bad.passphrase.reveal().encode() not in b"".join(task.lines)
 

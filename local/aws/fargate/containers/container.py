@@ -153,14 +153,17 @@ class Container:
         return self._plan.quota.joining(command) if self._plan.quota else command
 
     def _without_mounts(self) -> sandbox.Program:
-        """Memory-backed folders that only this user can read stand in for tmpfs mounts."""
+        """Memory-backed folders that only this user can read stand in for tmpfs mounts, and volumes lie elsewhere."""
         for tmpfs in self._plan.program.tmpfs:
             folder = Path(tempfile.mkdtemp(prefix="meshcert-", dir="/dev/shm"))
             self._memory.append(folder)
             self._folders[tmpfs.path] = str(folder)
             if tmpfs.path == _MATERIAL_PATH:
                 self._environment[_MATERIAL_VARIABLE] = str(folder)
-        return replace(self._plan.program, tmpfs=(), read_only=False)
+        for bind in self._plan.program.binds:
+            moved = {name: text.replace(f"{bind.path}/", f"{bind.folder}/") for name, text in self._environment.items()}
+            self._environment |= moved
+        return replace(self._plan.program, tmpfs=(), binds=(), read_only=False)
 
     def _moved(self, word: str) -> str:
         """A path on a tmpfs as it is here, if a folder stands in for the mount."""

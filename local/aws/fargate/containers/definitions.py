@@ -50,11 +50,28 @@ class HealthCheck:
 
 
 @dataclass(frozen=True)
+class Mount:
+    """
+    A mount point.
+
+    Args:
+        volume: Name of the task's volume.
+        path: Where the container sees it.
+        read_only: Whether the container may only read there.
+    """
+
+    volume: str
+    path: str
+    read_only: bool
+
+
+@dataclass(frozen=True)
 class ContainerDefinition:
     """
     What this runner honours of a container definition.
 
-    Volumes and mount points, ulimits, resource limits, links and restart policies are accepted and ignored.
+    Of volumes it honours those that are the task's own. File systems, ulimits, resource limits, links and restart
+    policies are accepted and ignored.
 
     Args:
         name: Unique in its task.
@@ -68,6 +85,7 @@ class ContainerDefinition:
         start_timeout_s: How long others wait until it meets their condition.
         stop_timeout_s: Seconds between SIGTERM and SIGKILL.
         read_only: Whether its root file system is read-only.
+        mounts: Of volumes.
     """
 
     name: str
@@ -83,6 +101,7 @@ class ContainerDefinition:
     stop_timeout_s: float
     read_only: bool
     tmpfs: tuple[Tmpfs, ...]
+    mounts: tuple[Mount, ...]
 
     @classmethod
     def read(
@@ -111,6 +130,10 @@ class ContainerDefinition:
             stop_timeout_s=float(value.get("stopTimeout") or _STOP_TIMEOUT_S),
             read_only=bool(value.get("readonlyRootFilesystem")),
             tmpfs=tuple(_tmpfs(item) for item in (value.get("linuxParameters") or {}).get("tmpfs") or ()),
+            mounts=tuple(
+                Mount(item["sourceVolume"], item["containerPath"], bool(item.get("readOnly")))
+                for item in value.get("mountPoints") or ()
+            ),
         )
 
 

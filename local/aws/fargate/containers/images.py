@@ -40,6 +40,7 @@ class Image:
         command: CMD, a list of words.
         working_directory: WORKDIR, absolute in the image.
         user_id: The number that USER names; 0 for a name, or if there is none.
+        volumes: The folders that VOLUME declares.
     """
 
     rootfs: Path
@@ -48,6 +49,7 @@ class Image:
     command: tuple[str, ...]
     working_directory: str
     user_id: int = 0
+    volumes: tuple[str, ...] = ()
 
     @classmethod
     def find(cls, images: Path, reference: str) -> Image:
@@ -72,6 +74,7 @@ class Image:
             command=tuple(description.get("Cmd") or ()),
             working_directory=description.get("WorkingDir") or "/",
             user_id=int(user) if user.isdecimal() else 0,
+            volumes=tuple(description.get("Volumes") or ()),
         )
 
     def locate(self, word: str) -> str:

@@ -3,7 +3,8 @@ The first program of a container: prepares its file system, gives up its rights,
 
 Run as a script by ``sandbox``, before anything of the image; so it imports the standard library only. Its argument is
 JSON: ``report`` (descriptor that gets two lines: the process id, then ``started`` or the reason why not),
-``namespaces``, ``argv``, ``cwd``, ``read_only``, ``user_id``, ``tmpfs`` (list of ``path``, ``size_mib``, ``mode``).
+``namespaces``, ``argv``, ``cwd``, ``read_only``, ``user_id``, ``tmpfs`` (list of ``path``, ``size_mib``, ``mode``),
+``binds`` (list of ``folder``, ``path``, ``read_only``).
 """
 
 from __future__ import annotations
@@ -22,10 +23,12 @@ _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRI
 _CAPABILITIES = 64
 _SYS_MOUNT_SETATTR, _AT_FDCWD, _AT_RECURSIVE, _MOUNT_ATTR_RDONLY = 442, -100, 0x8000, 1
 _CLONE_NEWUSER = 0x10000000
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND = 2, 4, 8, 4096
 _CANNOT_EXECUTE, _NOT_FOUND, _SIGNALLED = 126, 127, 128
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_covered: set[Path] = set()
+"""Folders of the host that an empty tmpfs covers by now."""
 
 
 def main(spec: dict[str, Any]) -> int:
@@ -48,23 +51,45 @@ def main(spec: dict[str, Any]) -> int:
 def _prepare(spec: dict[str, Any]) -> None:
     if spec["read_only"]:
         # One call for every mount below the root; kernels before 5.12 lack it, and the root then stays writable.
-        attributes = struct.pack("QQQQ", _MOUNT_ATTR_RDONLY, 0, 0, 0)
-        _libc.syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, b"/", _AT_RECURSIVE, attributes, len(attributes))
+        _set_read_only(Path("/"), read_only=True, also_below=True)
     # Refused inside some containers, where parts of /proc are hidden; the host's view of it then remains.
     _libc.mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
     _mount_tmpfs(Path("/dev/shm"), 64, "1777")  # noqa: S108 - every container has one of its own, as on Fargate
     for tmpfs in spec["tmpfs"]:
         _mount_tmpfs(Path(tmpfs["path"]), tmpfs["size_mib"], tmpfs["mode"])
+    for bind in spec["binds"]:
+        _bind(bind["folder"], Path(bind["path"]), read_only=bind["read_only"])
+
+
+def _set_read_only(path: Path, *, read_only: bool, also_below: bool = False) -> None:
+    to_set, to_clear = (_MOUNT_ATTR_RDONLY, 0) if read_only else (0, _MOUNT_ATTR_RDONLY)
+    attributes = struct.pack("QQQQ", to_set, to_clear, 0, 0)
+    flags = _AT_RECURSIVE if also_below else 0
+    _libc.syscall(_SYS_MOUNT_SETATTR, _AT_FDCWD, bytes(path), flags, attributes, len(attributes))
+
+
+def _bind(folder: str, path: Path, *, read_only: bool) -> None:
+    _make_folder(path, 1)
+    if _libc.mount(folder.encode(), bytes(path), None, _MS_BIND, None):
+        raise OSError(ctypes.get_errno(), f"volume {path}: {os.strerror(ctypes.get_errno())}")
+    _set_read_only(path, read_only=read_only)
+
+
+def _make_folder(path: Path, size_mib: int) -> None:
+    """The host has no such folder and must not get one: an empty tmpfs covers the nearest one that exists."""
+    if path.is_dir():
+        return
+    parent = next(folder for folder in path.parents if folder.is_dir())
+    if parent == Path("/"):
+        raise OSError(f"mount {path}: declare it below a folder that the host has, for example /run or /mnt")
+    if parent not in _covered:
+        _mount_tmpfs(parent, size_mib, "0755")
+        _covered.add(parent)
+    path.mkdir(parents=True)
 
 
 def _mount_tmpfs(path: Path, size_mib: int, mode: str) -> None:
-    if not path.is_dir():
-        # The host has no such folder and must not get one: an empty tmpfs covers the nearest one that exists.
-        parent = next(folder for folder in path.parents if folder.is_dir())
-        if parent == Path("/"):
-            raise OSError(f"tmpfs {path}: declare it below a folder that the host has, for example /run or /mnt")
-        _mount_tmpfs(parent, size_mib, "0755")
-        path.mkdir(parents=True)
+    _make_folder(path, size_mib)
     options = f"size={size_mib}m,mode={mode}".encode()
     if _libc.mount(b"tmpfs", bytes(path), b"tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, options):
         raise OSError(ctypes.get_errno(), f"tmpfs {path}: {os.strerror(ctypes.get_errno())}")

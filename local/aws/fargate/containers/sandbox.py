@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -42,6 +42,22 @@ class Tmpfs:
 
 
 @dataclass(frozen=True)
+class Bind:
+    """
+    A folder of this machine in a container.
+
+    Args:
+        folder: The folder.
+        path: Where the container sees it.
+        read_only: Whether the container may only read there.
+    """
+
+    folder: str
+    path: str
+    read_only: bool
+
+
+@dataclass(frozen=True)
 class Program:
     """
     What is started in a container.
@@ -49,7 +65,7 @@ class Program:
     Args:
         argv: Program and arguments; the program is found on the container's PATH.
         cwd: Working directory.
-        read_only: Whether the container may write to its tmpfs mounts only.
+        read_only: Whether the container may write to its mounts only.
         user_id: The user as which the program sees itself, where namespaces are permitted; 0 is root.
     """
 
@@ -58,6 +74,7 @@ class Program:
     read_only: bool = False
     tmpfs: tuple[Tmpfs, ...] = ()
     user_id: int = 0
+    binds: tuple[Bind, ...] = ()
 
 
 @lru_cache(maxsize=1)
@@ -117,6 +134,7 @@ def start_command(program: Program, report: int, *, namespaces: bool) -> list[st
         "read_only": program.read_only,
         "user_id": program.user_id,
         "tmpfs": [{"path": item.path, "size_mib": item.size_mib, "mode": item.mode} for item in program.tmpfs],
+        "binds": [asdict(item) for item in program.binds],
     }
     # -I and -S: the environment is the container's, and its PYTHONPATH must not reach this interpreter.
     inside = [sys.executable, "-I", "-S", str(_INSIDE), json.dumps(spec)]

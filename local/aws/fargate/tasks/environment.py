@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+from local.aws.fargate.containers import sandbox
+from meshcert.contract.environment import WORKLOAD_API_USERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -67,10 +71,18 @@ def container_environment(
         **image.environment,
         **definition.environment,
         **_proxies(definition.environment, address),
+        **_workload_api_users(definition.environment),
         **platform,
         **local,
     }
     return {**variables, **image.search_paths(variables)}
+
+
+def _workload_api_users(declared: Mapping[str, str]) -> dict[str, str]:
+    """Whoever the declared users are, they run as one user here: the runner's, whom Envoy's container sees as root."""
+    users = declared.get(WORKLOAD_API_USERS, "")
+    seen = 0 if sandbox.namespaces_permitted() else os.getuid()
+    return {WORKLOAD_API_USERS: f"{users},{seen}"} if users else {}
 
 
 def _proxies(declared: Mapping[str, str], address: str) -> dict[str, str]:

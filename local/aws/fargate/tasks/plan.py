@@ -13,6 +13,7 @@ from local.aws.fargate.containers.definitions import ContainerDefinition
 from local.aws.fargate.containers.images import Image, ImageNotFoundError
 from local.aws.fargate.containers.logs import ContainerLog, LogGroupMissingError
 from local.aws.fargate.containers.sandbox import Program
+from local.aws.fargate.containers.volumes import TaskVolumes
 from local.aws.fargate.tasks.environment import container_environment, local_settings, platform_settings
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class TaskPlan:
     overrides: list[dict[str, Any]]
     address: str
     containers: list[tuple[ContainerDefinition, ContainerPlan]] = field(default_factory=list)
+    _volumes: TaskVolumes = field(default_factory=TaskVolumes)
     _grant: Grant | None = None
     _quota: CpuQuota | None = None
     _logs: list[ContainerLog] = field(default_factory=list)
@@ -115,6 +117,7 @@ class TaskPlan:
             self._quota.remove()
         for log in self._logs:
             log.close()
+        self._volumes.remove()
 
     def _container(self, value: dict[str, Any]) -> tuple[ContainerDefinition, ContainerPlan]:
         config, arn = self.host.config, self.record["taskArn"]
@@ -132,7 +135,7 @@ class TaskPlan:
         self.record.setdefault("_metadata_tokens", []).append(token)
         return definition, ContainerPlan(
             definition.name,
-            _program(definition, image),
+            replace(_program(definition, image), binds=self._volumes.binds(definition, image, self.definition)),
             container_environment(
                 image, definition, platform_settings(config, token, self._grant), local_settings(config, self.address)
             ),

@@ -4,21 +4,43 @@ from __future__ import annotations
 
 import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from local.aws.fargate.containers import sandbox
 from local.aws.fargate.containers.container import Container, ContainerPlan, ContainerStartError
-from local.aws.fargate.containers.sandbox import Program, Tmpfs
+from local.aws.fargate.containers.definitions import ContainerDefinition
+from local.aws.fargate.containers.images import Image
+from local.aws.fargate.containers.sandbox import Bind, Program, Tmpfs
+from local.aws.fargate.containers.volumes import TaskVolumes
 from tests.local.aws.hierarchies import eventually
 from tests.local.aws.running_tasks import processes_with
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 MATERIAL = Tmpfs("/run/meshcert", 4, "0700")
+SHARED = "/run/spiffe"
+LISTEN = """
+import os, socket
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(os.environ["SOCKET"])
+listener.listen()
+print("bound", flush=True)
+listener.accept()[0].sendall(b"hello")
+"""
+CONNECT = """
+import os, pathlib, socket
+client = socket.socket(socket.AF_UNIX)
+client.connect(os.environ["SOCKET"])
+print(client.recv(9).decode(), flush=True)
+try:
+    pathlib.Path(os.environ["SOCKET"]).unlink()
+except OSError as error:
+    print(error.strerror, flush=True)
+"""
 
 
 class Started(Container):
@@ -37,10 +59,12 @@ def start(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> It
     monkeypatch.setattr(sandbox, "namespaces_permitted", lambda: permitted)
     started: list[Started] = []
 
-    def begin(script: str, *, read_only: bool = False, argv: tuple[str, ...] = ()) -> Started:
+    def begin(
+        script: str, *, read_only: bool = False, argv: tuple[str, ...] = (), binds: tuple[Bind, ...] = ()
+    ) -> Started:
         lines: list[str] = []
-        program = Program(argv or ("sh", "-c", script), read_only=read_only, tmpfs=(MATERIAL,))
-        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin"}
+        program = Program(argv or ("sh", "-c", script), read_only=read_only, tmpfs=(MATERIAL,), binds=binds)
+        environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "SOCKET": f"{SHARED}/its.sock"}
         plan = ContainerPlan("test", program, environment, lambda line: lines.append(line.decode()))
         container = Started(lines, plan)
         container.start()
@@ -93,6 +117,47 @@ def test_its_tmpfs_is_its_own_in_memory_and_closed_to_others(start: Callable[...
 
     assert [line.strip() for line in first.lines] == ["0", "tmpfs", "700"]
     assert [line.strip() for line in second.lines] == ["0", "tmpfs", "700"]
+
+
+def test_two_containers_meet_at_a_socket_on_a_volume(start: Callable[..., Started], tmp_path: Path) -> None:
+    """Where the volume is mounted read-only, one can connect, and cannot take the socket away."""
+    binds = [Bind(str(tmp_path), SHARED, read_only) for read_only in (False, True)]
+    listening = start("", read_only=True, argv=("python3", "-c", LISTEN), binds=(binds[0],))
+    eventually(lambda: listening.lines == ["bound"], "the socket")
+
+    connecting = start("", read_only=True, argv=("python3", "-c", CONNECT), binds=(binds[1],))
+    assert connecting.wait(5)
+
+    told = ["hello", "Read-only file system"] if sandbox.namespaces_permitted() else ["hello"]
+    assert connecting.lines == told
+
+
+def _definition(*mounts: tuple[str, str, bool]) -> ContainerDefinition:
+    points = [{"sourceVolume": name, "containerPath": path, "readOnly": only} for name, path, only in mounts]
+    return ContainerDefinition.read({"name": "envoy", "image": "envoy", "mountPoints": points}, {}, {})
+
+
+def test_a_volume_is_roots_unless_the_image_declares_its_folder(tmp_path: Path) -> None:
+    """As on Fargate: only then may a user who is not root write there. A file system is not mounted at all."""
+    volumes = TaskVolumes()
+    task = {"volumes": [{"name": "api"}, {"name": "keys", "efsVolumeConfiguration": {"fileSystemId": "fs-1"}}]}
+    roots = Image(tmp_path, {}, (), (), "/")
+    declaring = Image(tmp_path, {}, (), (), "/", 1337, (SHARED,))
+    silent = Image(tmp_path, {}, (), (), "/", 1337)
+    mounted, for_reading = (_definition(("api", SHARED, only), ("keys", "/keys", True)) for only in (False, True))
+
+    found = [volumes.binds(*each, task) for each in ((mounted, roots), (mounted, declaring), (mounted, silent))]
+
+    assert [(bind.path, bind.read_only) for binds in found for bind in binds] == [
+        (SHARED, False),
+        (SHARED, False),
+        (SHARED, True),
+    ]
+    assert volumes.binds(for_reading, declaring, task)[0].read_only
+    folders = {Path(bind.folder) for binds in found for bind in binds}
+    assert len(folders) == 1
+    volumes.remove()
+    assert not any(folder.exists() for folder in folders)
 
 
 def test_health_commands_run_inside_and_in_time(start: Callable[..., Started]) -> None:
