@@ -132,7 +132,7 @@ LIVES = [
 @pytest.mark.parametrize(
     "slip",
     [*SPIFFE_IDS, *TRUST_DOMAINS, *NAMES, *LIVES],
-    ids=lambda slip: f"{slip.at}: {slip.value!r:.40}: {slip.problem}",
+    ids=lambda slip: f"{slip.at}: {'removed' if slip.value is REMOVED else repr(slip.value)[:40]}: {slip.problem}",
 )
 def test_a_fault_of_issuance_is_found_alone_at_its_place_with_its_remedy(slip: Slip) -> None:
     """Among those of issuance: who trusts or lists the identity may be at fault besides."""
