@@ -98,6 +98,8 @@ class SteadyClient:
     name: str = ""
     kept_s: float = math.inf
     requests: int = 0
+    connections: int = 0
+    """New ones; each request over one that failed has failed."""
     failures: list[str] = field(default_factory=list)
     counted: int = 0
     """Requests that came to an application that counts, known when the client has ended."""
@@ -123,10 +125,12 @@ class SteadyClient:
 
     def _keep_asking(self) -> None:
         client, made = self.gateway.client(), time.monotonic()
+        self.connections += 1
         while not self._stop.wait(self.pause_s):
             if self.requests % 2 or time.monotonic() - made > self.kept_s:
                 client.close()
                 client, made = self.gateway.client(), time.monotonic()
+                self.connections += 1
             asked = time.monotonic()
             if why := self._wrong(client):
                 now = datetime.now(UTC).time().isoformat("milliseconds")

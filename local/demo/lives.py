@@ -16,6 +16,7 @@ from local.running_mesh import wait_until
 from local.ticking import Ticking
 from meshcert import naming
 from meshcert.contract.environment import POLICY_PREFIX
+from meshcert.contract.issuances import IDENTITY, REPLACES
 from meshcert.identity import IssuerName
 from meshcert.issuing.private_ca_lives import BACK_DATING
 from meshcert.lifecycle.memory import RENEW
@@ -34,6 +35,8 @@ LIFE_S = 60.0
 LIVES = 3
 LOOK_EVERY_S = 0.5
 _POLL_S = 1.0
+_ROWS_LIVE_S = 25 * 3600.0
+"""A row of the table ``issuances`` counts for a day."""
 
 
 @dataclass(frozen=True)
@@ -59,15 +62,18 @@ def lives_alone(scene: Scene) -> bool:
     return all(identity.issuer is IssuerName.PRIVATE_CA for identity in scene.mesh.identities.values())
 
 
-def live_under_load(scene: Scene, clients: Sequence[SteadyClient], *, when_served: Callable[[], object]) -> Lived:
+def live_under_load(
+    scene: Scene, clients: Sequence[SteadyClient], *, lives: int, when_served: Callable[[], object]
+) -> Lived:
     """
-    Let three lives pass while clients ask.
+    Let whole lives pass while clients ask.
 
     The local AWS makes lives shorter, in proportion. The renewal function is told how much NotBefore lies before the
     issue, which is shorter alike; on AWS nobody tells it so.
 
     Args:
         clients: They ask from before the first short certificate until the last life has passed.
+        lives: How many.
         when_served: Called again and again: clients with certificates of the mesh's take the current ones.
 
     Raises:
@@ -84,7 +90,8 @@ def live_under_load(scene: Scene, clients: Sequence[SteadyClient], *, when_serve
     expired: dict[str, None] = {}
     scene.stage.say(f"from now on, this local AWS makes {LIFE_S:g} seconds of {declared_s / 3600:g} hours of life")
     scene.aws.control("PUT", "/_local/acm-pca/lives", {"factor": factor})
-    _act_on(scene, Policy(back_dating_s=BACK_DATING.total_seconds() * factor, shortest_between_renewals_s=_POLL_S))
+    back_dating_s = BACK_DATING.total_seconds() * factor
+    _act_on(scene, Policy(back_dating_s=back_dating_s, shortest_between_renewals_s=_POLL_S, look_again_s=_POLL_S))
 
     def look() -> None:
         for name in names:
@@ -94,12 +101,13 @@ def live_under_load(scene: Scene, clients: Sequence[SteadyClient], *, when_serve
             versions[name] = current
             serials[name].append(scene.running.serial_of(name, current))
         when_served()
+        _rows_expire(scene, factor)
 
     def short() -> bool:
         look()
         return all(versions[name] != before[name] for name in names)
 
-    text = f"{LIVES} whole lives of {LIFE_S:g} seconds: issued, published, served, renewed, and clients keep asking"
+    text = f"{lives} whole lives of {LIFE_S:g} seconds: issued, published, served, renewed, and clients keep asking"
     with scene.stage.step(text), Ticking(scene.aws, scene.mesh.name, every_s=_POLL_S), ExitStack() as asking:
         for client in clients:
             asking.enter_context(client)
@@ -112,7 +120,7 @@ def live_under_load(scene: Scene, clients: Sequence[SteadyClient], *, when_serve
             every_s=LOOK_EVERY_S,
         )
         began = time.monotonic()
-        while (passed_s := time.monotonic() - began) < LIVES * LIFE_S:
+        while (passed_s := time.monotonic() - began) < lives * LIFE_S:
             look()
             for name in _showing_ended(scene, names):
                 expired.setdefault(name)
@@ -124,15 +132,15 @@ def live_under_load(scene: Scene, clients: Sequence[SteadyClient], *, when_serve
             old_serial=serials[name][0],
             serial=serials[name][-1],
             served_after_s=0.0,
-            settled=len(serials[name]) > LIVES and name not in expired,
+            settled=len(serials[name]) > lives and name not in expired,
             new_tasks=tasks[name].isdisjoint(task.arn for task in _tasks(scene, name)) if tasks[name] else None,
         )
         for name in names
     }
     for name in names:
-        scene.stage.say(f"{name}: {len(serials[name]) - 1} certificates in {LIVES} lives")
+        scene.stage.say(f"{name}: {len(serials[name]) - 1} certificates in {lives} lives")
     tell_requests(scene, clients)
-    return Lived(LIVES, renewed, {name: len(each) - 1 for name, each in serials.items()}, tuple(expired))
+    return Lived(lives, renewed, {name: len(each) - 1 for name, each in serials.items()}, tuple(expired))
 
 
 def _tasks(scene: Scene, identity: str) -> list[Task]:
@@ -161,6 +169,14 @@ def _order(scene: Scene, identity: str) -> None:
     url = sqs.get_queue_url(QueueName=naming.queue(scene.mesh.name, "orders"))["QueueUrl"]
     body = {"order": RENEW, "identity": identity, "reason": "its life is that of the mesh file"}
     sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
+
+
+def _rows_expire(scene: Scene, factor: float) -> None:
+    """DynamoDB deletes what has served its time, and the budget of a day is that of a day of the mesh file's."""
+    rows, table = scene.running.client("dynamodb"), naming.issuances_table(scene.mesh.name)
+    for row in rows.scan(TableName=table)["Items"]:
+        if "published" in row and time.time() - float(row["asked_at"]["N"]) > _ROWS_LIVE_S * factor:
+            rows.delete_item(TableName=table, Key={key: row[key] for key in (IDENTITY, REPLACES)})
 
 
 def _act_on(scene: Scene, policy: Policy) -> None:

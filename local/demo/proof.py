@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from local.demo.calling_tasks import CallingTasks
 from local.demo.declared import Talk, talk
-from local.demo.lives import live_under_load, lives_alone
+from local.demo.lives import LIVES, live_under_load, lives_alone
 from local.demo.questions import Asking, name_at, question_for
 from local.demo.renewal import renew_under_load
 from local.demo.result import ENOUGH_REQUESTS, Result
@@ -71,6 +71,7 @@ class ProofResult(Result):
         renewed: Identities whose renewal was carried through: served by every Envoy that presents them, and proven.
         identities: All of them; a figure for people, which the JSON leaves out.
         lifetimes: Whole lives of certificates that have passed in real time; left out if ACM has issued any.
+        connections: New connections that clients have opened meanwhile; told with the lives.
     """
 
     pairs: PairsCounted
@@ -80,11 +81,12 @@ class ProofResult(Result):
     renewed: int
     identities: int
     lifetimes: int = 0
+    connections: int = 0
 
     def to_json(self) -> str:
         """The figures as indented JSON."""
         figures = json.loads(super().to_json())
-        for figure in ("identities", "twice", *(() if self.lifetimes else ("lifetimes",))):
+        for figure in ("identities", "twice", *(() if self.lifetimes else ("lifetimes", "connections"))):
             del figures[figure]
         return json.dumps(figures, indent=2)
 
@@ -121,9 +123,11 @@ class Proof(Scene):
 
     Args:
         file: The mesh file.
+        lives: Whole lives that certificates of Private CA live.
     """
 
     file: Path
+    lives: int = LIVES
     # A mesh has many identities, and how soon each is served is told to a tenth of a second at most.
     WATCH_EVERY_S = 0.2
     TITLE = "meshcert demo: every pair of a mesh file, on this machine, without AWS"
@@ -165,6 +169,7 @@ class Proof(Scene):
             renewed=sum(one.done for one in renewed.values()),
             identities=len(self.mesh.identities),
             lifetimes=lifetimes,
+            connections=sum(client.connections for client in clients),
         )
 
     def _renew(
@@ -172,7 +177,7 @@ class Proof(Scene):
     ) -> tuple[dict[str, Renewed], int]:
         """Each identity once, by ACM, or through whole lives, if Private CA issues for all; and how many lives."""
         if lives_alone(self):
-            lived = live_under_load(self, clients, when_served=clients_renew)
+            lived = live_under_load(self, clients, lives=self.lives, when_served=clients_renew)
             return lived.renewed, lived.lifetimes
         renewed = renew_under_load(
             self,

@@ -24,7 +24,8 @@ from meshcert.material import EncryptedPrivateKey, join_certificates
 from meshcert.material.certificate_facts import UNREADABLE, extension_of, load_certificates, sans_of
 from meshcert.material.key_encryption import describe_encryption
 from meshcert.material.pem import CERTIFICATE, ENCRYPTED_PRIVATE_KEY, sole_block
-from meshcert.san import Dns
+from meshcert.material.x509_svid import svid_faults
+from meshcert.san import Dns, Uri
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -132,6 +133,8 @@ def _certificate_faults(
     if len(leaves) != 1:
         return faults, []
     faults += [*_validity_faults(leaves[0], expected.at), *_name_faults(leaves[0], expected), *_usage_faults(leaves[0])]
+    if any(isinstance(name, Uri) for name in expected.names):
+        faults += svid_faults(leaves[0])
     if not issuers or not anchors:
         return faults, []
     path, path_faults = _path(leaves[0], issuers, anchors, expected.at)

@@ -159,7 +159,7 @@ class TestOthers:
         world.issue()
         before = world.current()
 
-        with pytest.raises(RequestInvalid, match="it is neither of the two"):
+        with pytest.raises(RequestInvalid, match="it is none of the three"):
             run.invoke(event)
         assert world.current() == before
         assert run.metrics() == ["Refused"]

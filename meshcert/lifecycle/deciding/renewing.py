@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
-PENDING_FOR = dt.timedelta(hours=1)
+ISSUED_WITHIN = dt.timedelta(hours=1)
 """A certificate that is still not issued after this is asked for anew, or sooner:"""
-PENDING_FRACTION = 1 / 24
+ISSUED_WITHIN_FRACTION = 1 / 24
 """after this part of the life of the published one, which leaves time for several tries."""
 
 
@@ -101,9 +101,9 @@ def _pending(seen: Observation, memory: Memory, issued: Issuance) -> Step | None
     asked, published = memory.renewal, memory.publication
     if asked is None:
         return None
-    patience = PENDING_FOR
+    patience = ISSUED_WITHIN
     if published and published.not_before and published.not_after:
-        patience = min(patience, (published.not_after - published.not_before) * PENDING_FRACTION)
+        patience = min(patience, (published.not_after - published.not_before) * ISSUED_WITHIN_FRACTION)
     if seen.now - asked.at < patience:
         return None
     return Step(Action.RENEW, f"asked for {asked.at:%Y-%m-%d %H:%M} UTC, and not issued yet", version=issued.reference)

@@ -197,7 +197,16 @@ class TestRows:
         found = list(rows.unsettled(after(22)))
 
         assert found == [f"i{number:02}" for number in range(24, 2, -1)]
-        assert answers == [10, 10, 2]
+        # The last one is about those that are only due.
+        assert answers == [10, 10, 2, 0]
+
+    def test_what_is_only_due_comes_after_what_is_unsettled_and_not_before_its_time(self, rows: LifecycleRows) -> None:
+        """A settled identity waits for its moment, and no tick before it finds the identity."""
+        for name, seconds, settled in (("due", 5, True), ("unsettled", 20, False), ("later", 40, True)):
+            rows.release(taken(rows, name), Memory(), after(seconds), settled=settled)
+
+        assert list(rows.unsettled(after(30))) == ["unsettled", "due"]
+        assert list(rows.unsettled(after(50))) == ["unsettled", "due", "later"]
 
     def test_a_table_that_is_not_there_is_named(self, table: Any, rows: LifecycleRows) -> None:
         """The message tells how it comes back."""

@@ -77,9 +77,10 @@ def test_both_take_a_certificate_with_its_declared_names(
 def test_both_refuse_a_certificate_that_lacks_a_name(
     hierarchy: Hierarchy, carried: list[str], declared: list[str], lacking: str
 ) -> None:
-    """One fault each, which tells the name."""
-    (published,), (served,) = _faults(hierarchy.issue(carried), _expected(hierarchy, declared))
+    """One fault each tells the name; rules of SPIFFE that are broken besides are the same ones."""
+    (published, *at_issue), (served, *in_use) = _faults(hierarchy.issue(carried), _expected(hierarchy, declared))
 
+    assert len(at_issue) == len(in_use) <= 1
     assert f"declared are {', '.join(sorted(declared))}" in published
     assert f"it lacks the name(s) {lacking}" in served
     assert all(", ".join(sorted(carried)) in fault for fault in (published, served))

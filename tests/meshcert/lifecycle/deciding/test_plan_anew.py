@@ -11,7 +11,7 @@ from meshcert.issuing.issuer import Issuance, IssuanceState, ValidityPeriod
 from meshcert.issuing.private_ca import PRIVATE_CA
 from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.deciding.plan import Plan, plan
-from meshcert.lifecycle.deciding.renewing import PENDING_FOR, due_fraction
+from meshcert.lifecycle.deciding.renewing import ISSUED_WITHIN, due_fraction
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import CurrentVersion, Failure, Memory
 from meshcert.lifecycle.observation import Missing, Unknown
@@ -106,7 +106,7 @@ def test_one_that_cannot_be_published_is_given_up_at_half_of_its_life() -> None:
     ("waited", "life_is_known", "expected"),
     [
         (dt.timedelta(minutes=59), False, Action.WAIT),
-        (PENDING_FOR, False, Action.RENEW),
+        (ISSUED_WITHIN, False, Action.RENEW),
         (dt.timedelta(minutes=59), True, Action.WAIT),
         (dt.timedelta(minutes=63), True, Action.RENEW),
     ],
