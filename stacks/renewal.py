@@ -65,7 +65,14 @@ class RenewalStack(Stack):
         # A tick or sweep of an hour ago is useless: others have come since.
         dispatches = self._queue(DISPATCH, visibility=Duration.seconds(360), tries=3, kept=Duration.hours(1))
         undelivered = undelivered_queue(self, mesh=self._mesh)
-        rules = EventRules(self, "Events", mesh=self._mesh, target=looks.queue, undelivered=undelivered)
+        rules = EventRules(
+            self,
+            "Events",
+            mesh=self._mesh,
+            target=looks.queue,
+            undelivered=undelivered,
+            own_keys=self._own_keys,
+        )
         ClockSchedules(self, "Clock", mesh=self._mesh, target=dispatches.queue, undelivered=undelivered)
 
         audit = self._audit()

@@ -44,7 +44,6 @@ class Epoch:
         number: Number of its request: 1, and one more each time that a request was dropped for a new one.
         asked_at: When its request was made, or was last sent with the risk of paying twice.
         asked: How many certificates may have been paid for in this epoch.
-        ends_at: When the certificate that it asks for ends.
         certificate_arn: ARN of the certificate; empty as long as it is not known.
         published: The certificate was published, and its request deleted.
     """
@@ -54,7 +53,6 @@ class Epoch:
     number: int
     asked_at: dt.datetime
     asked: int
-    ends_at: dt.datetime
     certificate_arn: str = ""
     published: bool = False
 
@@ -251,7 +249,7 @@ class Issuing:
         number = dropped.number + 1 if dropped else 1
         request = make_request(terms, self.mesh, identity, f"{replaces} {number}", self.clock.now())
         asked = dropped.asked + 1 if dropped else 1
-        epoch = Epoch(identity, replaces, number, request.made_at, asked, request.not_after)
+        epoch = Epoch(identity, replaces, number, request.made_at, asked)
         if self.epochs.begin(request, epoch, dropped.number if dropped else 0):
             return epoch, request
         winner = next(each for each in self.epochs.of(identity) if each.replaces == replaces)

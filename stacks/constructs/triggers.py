@@ -47,6 +47,14 @@ ACM_AND_HEALTH: dict[str, tuple[str, events.EventPattern]] = {
 }
 """Description and pattern by source and type, and never by ARN, so that a replaced certificate is not missed."""
 
+PRIVATE_CA: dict[str, tuple[str, events.EventPattern]] = {
+    "CertificateIssued": (
+        "Private CA has made a certificate; without this event, a tick sees it a minute later",
+        events.EventPattern(source=["aws.acm-pca"], detail_type=["ACM Private CA Certificate Issuance"]),
+    ),
+}
+"""The same where certificates come from Private CA: it answers with an ARN before it has the certificate."""
+
 SCHEDULES = {
     "tick": ("rate(1 minute)", "Looks at the identities that are not settled", Duration.minutes(5)),
     "sweep": ("rate(1 hour)", "Looks at every identity, whatever events said", Duration.minutes(30)),
@@ -54,9 +62,12 @@ SCHEDULES = {
 """The schedules: expression, description, and how long delivery of a message is tried."""
 
 
-def patterns(mesh: str) -> dict[str, tuple[str, events.EventPattern]]:
+def patterns(mesh: str, *, own_keys: bool = False) -> dict[str, tuple[str, events.EventPattern]]:
     """
     Description and pattern of every rule.
+
+    Args:
+        own_keys: Whether AWS Private CA issues certificates in the mesh.
 
     ECS sends the events of every task and service of the account (EventBridge reference, "Amazon ECS events"). Those of
     other clusters would be a message and a run each, and real ones would wait behind them; the mesh's own cluster has a
@@ -66,6 +77,7 @@ def patterns(mesh: str) -> dict[str, tuple[str, events.EventPattern]]:
     cluster = naming.cluster(mesh)
     return {
         **ACM_AND_HEALTH,
+        **(PRIVATE_CA if own_keys else {}),
         "DeploymentChanged": (
             "A deployment of a service began, is complete, or has failed",
             events.EventPattern(
@@ -99,10 +111,18 @@ class EventRules(Construct):
     Args:
         target: Gets the events as they are.
         undelivered: Gets the events that the target did not take.
+        own_keys: Whether AWS Private CA issues certificates in the mesh.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, mesh: str, target: sqs.Queue, undelivered: sqs.Queue
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        mesh: str,
+        target: sqs.Queue,
+        undelivered: sqs.Queue,
+        own_keys: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self.rules = {
@@ -120,7 +140,7 @@ class EventRules(Construct):
                     )
                 ],
             )
-            for name, (description, pattern) in patterns(mesh).items()
+            for name, (description, pattern) in patterns(mesh, own_keys=own_keys).items()
         }
         """The rules by name."""
 

@@ -61,7 +61,6 @@ class Issuances:
             "number": epoch.number,
             "asked": epoch.asked,
             "asked_at": _seconds(epoch.asked_at),
-            "ends_at": _seconds(epoch.ends_at),
             "epoch": request.epoch,
             "request": request.to_json(),
             "private_key": self._encrypt(request),
@@ -178,7 +177,6 @@ def _epoch(row: Mapping[str, Any]) -> Epoch:
         number=int(row["number"]),
         asked_at=_time(row["asked_at"]),
         asked=int(row["asked"]),
-        ends_at=_time(row["ends_at"]),
         certificate_arn=str(row.get("certificate_arn", "")),
         published=row.get("published") is True,
     )

@@ -1,0 +1,153 @@
+"""Promises of a mesh whose certificates come straight from Private CA: who may have what issued, and for what alone."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.cdk import ROOT
+from meshcert.issuing.issuance_terms import read_terms
+from meshcert.mesh import load_mesh
+from stacks.private_ca_alarms import private_ca_alarms
+from tests.stacks.synthesis import synthesise
+
+if TYPE_CHECKING:
+    from tests.stacks.synthesis import Statement, Templates
+
+FILE = ROOT / "examples" / "spiffe.yaml"
+MESH = load_mesh(FILE)
+TAGGED = {"aws:ResourceTag/meshcert:mesh": "yelb"}
+WAYS_TO_A_NAME = (
+    "acm-pca:Issue",
+    "acm-pca:CreateCertificate",
+    "acm-pca:Import",
+    "acm-pca:PutPolicy",
+    "ssm:Put",
+    "ssm:Del",
+)
+"""Who may issue may be anybody; who may write a parameter says what is issued."""
+
+
+@pytest.fixture(scope="module")
+def spiffe(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """The templates of examples/spiffe.yaml."""
+    return synthesise(tmp_path_factory.mktemp("assembly"), mesh=str(FILE))
+
+
+def _with(templates: Templates, action: str) -> list[Statement]:
+    return [statement for statement in templates.statements() if action in statement.actions]
+
+
+def test_only_the_export_role_has_certificates_issued_by_the_meshs_cas_and_one_template(spiffe: Templates) -> None:
+    """IAM knows CA and template; names it does not know, so nobody else may have this right."""
+    (issuing,) = _with(spiffe, "acm-pca:IssueCertificate")
+
+    assert issuing.role.startswith("ExportRole")
+    assert issuing.actions == ("acm-pca:IssueCertificate",)
+    assert issuing.conditions["StringEquals"] == TAGGED
+    (template,) = issuing.conditions["ArnLike"].values()
+    assert json.dumps(template).endswith(':acm-pca:::template/EndEntityCertificate/V1"]]}')
+
+
+def test_no_role_has_another_way_to_a_name(spiffe: Templates) -> None:
+    """CloudFormation alone writes what may be issued."""
+    ways = {
+        action
+        for statement in spiffe.statements()
+        for action in statement.actions
+        if action.startswith(WAYS_TO_A_NAME) or action in {"*", "acm-pca:*", "ssm:*"}
+    }
+
+    assert ways == {"acm-pca:IssueCertificate"}
+
+
+@pytest.mark.parametrize("identity", MESH.identities)
+def test_what_may_be_issued_is_what_the_mesh_file_declares(spiffe: Templates, identity: str) -> None:
+    """The parameter says it, and the custom resource repeats it, so that a change sends an update."""
+    name = f"/meshcert/yelb/issuance/{identity}"
+    (parameter,) = [
+        each.properties for each in spiffe.resources("AWS::SSM::Parameter") if each.properties["Name"] == name
+    ]
+    (published,) = [
+        each.properties
+        for each in spiffe.resources("Custom::MeshcertIdentity")
+        if each.properties["Identity"] == identity
+    ]
+
+    declared, terms = MESH.identities[identity], read_terms(_text(parameter["Value"]), identity)
+
+    assert (terms.names, terms.life, terms.key_algorithm) == (declared.names, declared.life, declared.key_algorithm)
+    assert terms.authority_arn.startswith("arn of ")
+    assert published["Terms"] == parameter["Value"]
+    assert "CertificateArn" not in published
+
+
+def test_the_table_of_requests_is_the_export_roles_alone_and_keeps_no_copies(spiffe: Templates) -> None:
+    """A row holds an encrypted key until it is published."""
+    name = "meshcert-yelb-issuances"
+    (table,) = [
+        each.properties for each in spiffe.resources("AWS::DynamoDB::Table") if each.properties["TableName"] == name
+    ]
+    roles = {
+        statement.role
+        for statement in spiffe.statements()
+        if any(f"table/{name}" in resource or resource == "*" for resource in statement.resources)
+        and any(action.startswith("dynamodb:") for action in statement.actions)
+    }
+
+    assert len(roles) == 1
+    assert roles.pop().startswith("ExportRole")
+    assert "PointInTimeRecoverySpecification" not in table
+    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
+
+
+def test_the_export_roles_own_use_of_the_key_is_bound_to_its_context(spiffe: Templates) -> None:
+    """It cannot open what Secrets Manager has encrypted, other than through Secrets Manager."""
+    own = [
+        statement
+        for statement in _with(spiffe, "kms:Encrypt")
+        if "kms:ViaService" not in json.dumps(statement.conditions)
+    ]
+
+    (statement,) = own
+    assert statement.actions == ("kms:Encrypt", "kms:Decrypt")
+    assert statement.conditions == {
+        "ForAllValues:StringEquals": {"kms:EncryptionContextKeys": ["meshcert:identity", "meshcert:epoch"]},
+        "Null": {"kms:EncryptionContextKeys": "false"},
+    }
+
+
+def test_the_alarms_of_private_ca_are_there(spiffe: Templates, templates: Templates) -> None:
+    """And in no mesh without: nor a table, a parameter, a rule or a right."""
+    names = {alarm.name for alarm in private_ca_alarms("yelb")}
+    found = {
+        each.properties["AlarmName"].removeprefix("meshcert-yelb-")
+        for each in spiffe.resources("AWS::CloudWatch::Alarm")
+    }
+    without = {
+        each.properties["AlarmName"].removeprefix("meshcert-color-")
+        for each in templates.resources("AWS::CloudWatch::Alarm")
+    }
+
+    assert names <= found
+    assert not names & without
+    assert not templates.resources_if_any("AWS::SSM::Parameter")
+    assert not [
+        action
+        for statement in templates.statements()
+        for action in statement.actions
+        if action in {"acm-pca:IssueCertificate", "acm-pca:GetCertificate", "ssm:GetParameter", "kms:Encrypt"}
+    ]
+
+
+def _text(value: Any) -> str:
+    """A text that CloudFormation joins, with a word for each reference."""
+    if isinstance(value, str):
+        return value
+    (_, parts) = value["Fn::Join"]
+    return "".join(
+        part if isinstance(part, str) else "aws" if part == {"Ref": "AWS::Partition"} else "arn of a CA"
+        for part in parts
+    )
