@@ -26,7 +26,12 @@ _REMEDY = "Have the CA use the template EndEntityCertificate/V1, and ask it for 
 
 def svid_faults(leaf: x509.Certificate) -> list[Fault]:
     """Each rule of an X509-SVID that a certificate breaks, with the rule's section."""
-    problems = [*_name_problems(leaf), *_usage_problems(leaf)]
+    return [*svid_name_faults(leaf), *usage_faults(leaf)]
+
+
+def svid_name_faults(leaf: x509.Certificate) -> list[Fault]:
+    """The same for the rules about names."""
+    problems = _name_problems(leaf)
     return [Fault("certificate", f"{problem} (X509-SVID section {section})", _REMEDY) for section, problem in problems]
 
 

@@ -24,7 +24,7 @@ from meshcert.material import EncryptedPrivateKey, join_certificates
 from meshcert.material.certificate_facts import UNREADABLE, extension_of, load_certificates, sans_of
 from meshcert.material.key_encryption import describe_encryption
 from meshcert.material.pem import CERTIFICATE, ENCRYPTED_PRIVATE_KEY, sole_block
-from meshcert.material.x509_svid import svid_faults
+from meshcert.material.x509_svid import svid_name_faults, usage_faults
 from meshcert.san import Dns, Uri
 
 if TYPE_CHECKING:
@@ -132,9 +132,10 @@ def _certificate_faults(
     ]
     if len(leaves) != 1:
         return faults, []
-    faults += [*_validity_faults(leaves[0], expected.at), *_name_faults(leaves[0], expected), *_usage_faults(leaves[0])]
+    usages = list(_usage_faults(leaves[0]))
+    faults += [*_validity_faults(leaves[0], expected.at), *_name_faults(leaves[0], expected), *usages]
     if any(isinstance(name, Uri) for name in expected.names):
-        faults += svid_faults(leaves[0])
+        faults += [*svid_name_faults(leaves[0]), *(() if usages else usage_faults(leaves[0]))]
     if not issuers or not anchors:
         return faults, []
     path, path_faults = _path(leaves[0], issuers, anchors, expected.at)
