@@ -22,6 +22,7 @@ ONCE = Config(retries={"total_max_attempts": 1})
 
 # How the process is put together, once, when it starts; the same for every account and unharmed by a reset.
 WIRING = {"control._routes", "control._at_reset", "control._at_stop", "operations._guards", "resource_type._slow"}
+WIRING |= {"fargate.containers.inside._covered"}  # of a process that is one container
 
 
 def of_another(aws: LocalAws, service: str) -> Any:

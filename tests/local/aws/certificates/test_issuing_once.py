@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.aws.config import CertificateTimes
-from tests.local.aws.hierarchies import end_entity_request, issue, new_authority, parsed, permit_acm, root
+from tests.local.aws.hierarchies import end_entity_request, eventually, issue, new_authority, parsed, permit_acm, root
 from tests.local.aws.refusals import ClientError, code_of
 from tests.local.aws.shapes import checked_client
 from tests.local.aws.triggers import new_queue
@@ -145,18 +145,19 @@ def test_a_certificate_may_fail_after_its_arn(fresh_aws: LocalAws, pca: Any) -> 
         "SigningAlgorithm": "SHA256WITHECDSA",
         "Validity": {"Type": "DAYS", "Value": 1},
     }
-    codes = []
-
     fresh_aws.control("PUT", "/_local/acm-pca/issuing", {"held": True, "failing": True})
     failed = pca.issue_certificate(**call)["CertificateArn"]
-    for held in (True, False):
-        fresh_aws.control("PUT", "/_local/acm-pca/issuing", {"held": held, "failing": False})
+
+    def answer() -> str:
         with pytest.raises(ClientError) as error:
             pca.get_certificate(CertificateAuthorityArn=arn, CertificateArn=failed)
-        codes.append(code_of(error))
+        return code_of(error)
+
+    assert answer() == "RequestInProgressException"
+    fresh_aws.control("PUT", "/_local/acm-pca/issuing", {"held": False, "failing": False})
+    eventually(lambda: answer() == "RequestFailedException", "it has failed")
     issue(pca, arn, csr)
 
-    assert codes == ["RequestInProgressException", "RequestFailedException"]
     assert [json.loads(event["Body"])["detail"]["result"] for event in heard.take(2)] == ["failure", "success"]
     found = counts(fresh_aws, arn)
     assert (found["issued"], found["failed"]) == (1, 1)
