@@ -63,7 +63,7 @@ def lives_alone(scene: Scene) -> bool:
 
 
 def live_under_load(
-    scene: Scene, clients: Sequence[SteadyClient], *, lives: int, when_served: Callable[[], object]
+    scene: Scene, clients: Sequence[SteadyClient], *, lives: int, life_s: float, when_served: Callable[[], object]
 ) -> Lived:
     """
     Let whole lives pass while clients ask.
@@ -74,6 +74,7 @@ def live_under_load(
     Args:
         clients: They ask from before the first short certificate until the last life has passed.
         lives: How many.
+        life_s: What the mesh file's shortest life lasts here, seconds.
         when_served: Called again and again: clients with certificates of the mesh's take the current ones.
 
     Raises:
@@ -81,14 +82,14 @@ def live_under_load(
     """
     names = list(scene.mesh.identities)
     declared_s = min(scene.mesh.identities[name].life.total_seconds() for name in names)
-    factor = LIFE_S / declared_s
+    factor = life_s / declared_s
     with scene.stage.step("Every identity settles after the deploy"):
         before = scene.all_proven(names)
     tasks = {name: {task.arn for task in _tasks(scene, name)} for name in names}
     serials = {name: [scene.running.serial_of(name, before[name])] for name in names}
     versions = dict(before)
     expired: dict[str, None] = {}
-    scene.stage.say(f"from now on, this local AWS makes {LIFE_S:g} seconds of {declared_s / 3600:g} hours of life")
+    scene.stage.say(f"from now on, this local AWS makes {life_s:g} seconds of {declared_s / 3600:g} hours of life")
     scene.aws.control("PUT", "/_local/acm-pca/lives", {"factor": factor})
     back_dating_s = BACK_DATING.total_seconds() * factor
     _act_on(scene, Policy(back_dating_s=back_dating_s, shortest_between_renewals_s=_POLL_S, look_again_s=_POLL_S))
@@ -107,7 +108,7 @@ def live_under_load(
         look()
         return all(versions[name] != before[name] for name in names)
 
-    text = f"{lives} whole lives of {LIFE_S:g} seconds: issued, published, served, renewed, and clients keep asking"
+    text = f"{lives} whole lives of {life_s:g} seconds: issued, published, served, renewed, and clients keep asking"
     with scene.stage.step(text), Ticking(scene.aws, scene.mesh.name, every_s=_POLL_S), ExitStack() as asking:
         for client in clients:
             asking.enter_context(client)
@@ -120,11 +121,11 @@ def live_under_load(
             every_s=LOOK_EVERY_S,
         )
         began = time.monotonic()
-        while (passed_s := time.monotonic() - began) < lives * LIFE_S:
+        while (passed_s := time.monotonic() - began) < lives * life_s:
             look()
             for name in _showing_ended(scene, names):
                 expired.setdefault(name)
-            scene.stage.detail(f"{passed_s / LIFE_S:.1f} lives, {sum(map(len, serials.values()))} certificates")
+            scene.stage.detail(f"{passed_s / life_s:.1f} lives, {sum(map(len, serials.values()))} certificates")
             time.sleep(LOOK_EVERY_S)
         scene.wait_for_enough(*clients)
     renewed = {

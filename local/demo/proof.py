@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from local.demo.calling_tasks import CallingTasks
 from local.demo.declared import Talk, talk
-from local.demo.lives import LIVES, live_under_load, lives_alone
+from local.demo.lives import LIFE_S, LIVES, live_under_load, lives_alone
 from local.demo.questions import Asking, name_at, question_for
 from local.demo.renewal import renew_under_load
 from local.demo.result import ENOUGH_REQUESTS, Result
@@ -124,10 +124,12 @@ class Proof(Scene):
     Args:
         file: The mesh file.
         lives: Whole lives that certificates of Private CA live.
+        life_s: What such a life lasts, seconds.
     """
 
     file: Path
     lives: int = LIVES
+    life_s: float = LIFE_S
     # A mesh has many identities, and how soon each is served is told to a tenth of a second at most.
     WATCH_EVERY_S = 0.2
     TITLE = "meshcert demo: every pair of a mesh file, on this machine, without AWS"
@@ -177,7 +179,7 @@ class Proof(Scene):
     ) -> tuple[dict[str, Renewed], int]:
         """Each identity once, by ACM, or through whole lives, if Private CA issues for all; and how many lives."""
         if lives_alone(self):
-            lived = live_under_load(self, clients, lives=self.lives, when_served=clients_renew)
+            lived = live_under_load(self, clients, lives=self.lives, life_s=self.life_s, when_served=clients_renew)
             return lived.renewed, lived.lifetimes
         renewed = renew_under_load(
             self,

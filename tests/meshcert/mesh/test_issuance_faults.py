@@ -13,7 +13,7 @@ from meshcert.issuing.private_ca_lives import shortest_life
 from meshcert.mesh import read_mesh
 from meshcert.mesh.checks.names import LONGEST_NAMES
 from meshcert.mesh.part import life_text
-from meshcert.san import Dns, Uri
+from meshcert.san import Dns, San, Uri
 from tests.meshcert.mesh.mesh_slips import CLIENT, NODE_TLS, REMOVED, TELLER_NAME, Slip, changed, faults_of, identity
 
 TELLER = "identities.colorteller"
@@ -240,7 +240,11 @@ def test_a_node_with_a_spiffe_id_alone_has_to_be_listed_by_its_callers() -> None
 
 def test_the_longest_names_fit_in_the_parameter_that_says_what_may_be_issued() -> None:
     """With the longest ARNs that there are, in the form in which a deploy writes them."""
-    names = (Uri(f"spiffe://color.example/{'a' * 2025}"), *(Dns("b" * 253) for _ in range(5)), Dns("c" * 159))
+    names: tuple[San, ...] = (
+        Uri(f"spiffe://color.example/{'a' * 2025}"),
+        *(Dns("b" * 253) for _ in range(5)),
+        Dns("c" * 159),
+    )
     assert sum(len(str(name)) + len('"", ') for name in names) == LONGEST_NAMES
     terms = IssuanceTerms(
         authority_arn="arn:aws-us-gov:acm-pca:ap-southeast-2:123456789012:certificate-authority/" + "1" * 36,
