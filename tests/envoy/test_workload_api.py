@@ -216,13 +216,16 @@ def test_the_socket_stands_before_the_start_is_over_and_answers_unavailable(
     eventually(path.exists, "the socket")
     assert stat.S_IMODE(path.stat().st_mode) == 0o666
 
-    with grpc.insecure_channel(f"unix:{path}") as channel:
-        call = channel.unary_stream("/SpiffeWorkloadAPI/FetchX509SVID")
-        metadata = (("workload.spiffe.io", "true"),)
-        with pytest.raises(grpc.RpcError) as refusal:
-            next(call(b"", metadata=metadata, timeout=20))
-    assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
-    assert "no valid identity yet" in str(refusal.value.details())
+    def answered() -> bool:
+        # Between bind and listen nobody answers, and gRPC says UNAVAILABLE for that too.
+        with grpc.insecure_channel(f"unix:{path}") as channel:
+            call = channel.unary_stream("/SpiffeWorkloadAPI/FetchX509SVID")
+            with pytest.raises(grpc.RpcError) as refusal:
+                next(call(b"", metadata=(("workload.spiffe.io", "true"),), timeout=20))
+        assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+        return "no valid identity yet" in str(refusal.value.details())
+
+    eventually(answered, "a refusal that says why")
 
     api.publish(TELLER_SECRET, spiffe)
     with source_of(container) as source:
