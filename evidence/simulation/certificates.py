@@ -98,7 +98,7 @@ class CertificateManager:
         """ListTagsForCertificate: the identity that the certificate was requested for."""
         return self.certificates[certificate_arn].name.partition(".")[0]
 
-    def published(self, certificate_arn: str) -> None:
+    def published(self, identity: str, certificate_arn: str) -> None:
         """See :meth:`meshcert.issuing.issuer.MaterialSource.published`."""
 
     def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:

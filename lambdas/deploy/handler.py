@@ -16,7 +16,6 @@ from botocore.config import Config
 from meshcert import naming
 from meshcert.aws.cloudformation import require_response_url, send_answer
 from meshcert.aws.issuing import export_ports
-from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.aws.tables.routes import RouteTableRows
 from meshcert.deploying.custom_resource import Deployment, answer
@@ -45,11 +44,11 @@ def build() -> Deployment:
     metrics.set_default_dimensions(mesh=settings.mesh)
     config = Config(connect_timeout=5, read_timeout=10)
     tables = boto3.resource("dynamodb", config=config)
-    ports = export_ports(settings.mesh, tables, config, config)
+    ports = export_ports(settings, tables, config, config)
     return Deployment(
         mesh=settings.mesh,
         sources=ports.sources,
-        table=Identities(tables.Table(settings.identities_table), settings.mesh),
+        table=ports.table,
         marks=LifecycleRows(tables.Table(settings.lifecycle_table)),
         routes=RouteTableRows(tables.Table(naming.routes_table(settings.mesh))),
         bundles=read_bundles(settings.trust_bundles),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,6 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from botocore.config import Config
 
 from meshcert.aws.issuing import export_ports
-from meshcert.aws.tables.identities import Identities
 from meshcert.errors import (
     CertificateNotAsRequested,
     CertificateUnusable,
@@ -57,16 +55,8 @@ logging.getLogger("meshcert")
 copy_config_to_registered_loggers(source_logger=logger, include={"meshcert"})
 
 
-@dataclass(frozen=True)
-class Parts:
-    """The ports that a call needs."""
-
-    ports: ExportPorts
-    table: IdentityTable
-
-
 @lru_cache(maxsize=1)
-def build() -> Parts:
+def build() -> ExportPorts:
     """The ports on AWS, from the environment; made on first use, so that importing needs no environment."""
     settings = ExportSettings.from_environ(os.environ)
     metrics.set_default_dimensions(mesh=settings.mesh)
@@ -74,9 +64,7 @@ def build() -> Parts:
     config = Config(connect_timeout=5, read_timeout=10)
     # ACM answers ten calls a second for a whole account: its calls get more than the usual three attempts.
     retried = Config(connect_timeout=5, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 6})
-    tables = boto3.resource("dynamodb", config=config)
-    table = Identities(tables.Table(settings.identities_table), settings.mesh)
-    return Parts(export_ports(settings.mesh, tables, config, retried), table)
+    return export_ports(settings, boto3.resource("dynamodb", config=config), config, retried)
 
 
 @logger.inject_lambda_context
@@ -121,13 +109,13 @@ def _kind(error: MeshcertError) -> str:
 def _answer(event: dict[str, Any]) -> dict[str, Any]:
     match event:
         case {"identity": str(name), "version": str(version), **more} if name and version and not more:
-            parts = build()
-            published = export_issued(_find(name, parts.table), version, parts.ports.sources, parts.ports.values)
+            ports = build()
+            published = export_issued(_find(name, ports.table), version, ports.sources, ports.values)
         case {"identity": str(name), "replaces": str(certificate_arn), **more} if name and certificate_arn and not more:
             return _replace(name, certificate_arn, build())
         case {"identity": str(name), **more} if name and not more:
-            parts = build()
-            published = export_identity(_find(name, parts.table), parts.ports.sources, parts.ports.values)
+            ports = build()
+            published = export_identity(_find(name, ports.table), ports.sources, ports.values)
         case _:
             remedy = 'Send {"identity": NAME}, with "version": VERSION or "replaces": ARN beside it or not'
             raise RequestInvalid("a direct call", (Fault("event", "it is none of the three", remedy),))
@@ -136,8 +124,8 @@ def _answer(event: dict[str, Any]) -> dict[str, Any]:
     return published.summary()
 
 
-def _replace(name: str, certificate_arn: str, parts: Parts) -> dict[str, Any]:
-    asked = replace_certificate(_find(name, parts.table), certificate_arn, parts.ports.issuing, parts.table)
+def _replace(name: str, certificate_arn: str, ports: ExportPorts) -> dict[str, Any]:
+    asked = replace_certificate(_find(name, ports.table), certificate_arn, ports.issuing, ports.table)
     if asked is None:
         return {"subject": name, "outcome": "already_replaced"}
     _count("Issued")

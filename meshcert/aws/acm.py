@@ -62,7 +62,7 @@ class Acm:
             passphrase=passphrase,
         )
 
-    def published(self, reference: str) -> None:
+    def published(self, identity: str, reference: str) -> None:
         """See :meth:`meshcert.issuing.issuer.MaterialSource.published`: ACM keeps what it has issued."""
 
 

@@ -11,6 +11,7 @@ from meshcert.aws.acm import Acm
 from meshcert.aws.issuance_parameters import IssuanceParameters
 from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.secrets_manager import SecretsManager
+from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.issuances import Issuances
 from meshcert.clock import SystemClock
 from meshcert.issuing.issuing_once import Issuing
@@ -21,7 +22,9 @@ from meshcert.publishing.export import Sources
 if TYPE_CHECKING:
     from botocore.config import Config
 
+    from meshcert.identity import IdentityTable
     from meshcert.publishing.ports import PublishedValues
+    from meshcert.settings import FunctionSettings
 
 
 class ExportPorts(NamedTuple):
@@ -32,14 +35,16 @@ class ExportPorts(NamedTuple):
         sources: What is exported, and where it is published.
         issuing: What has certificates of AWS Private CA issued.
         values: Reads current values, so that an older certificate does not replace a newer one.
+        table: The identities.
     """
 
     sources: Sources
     issuing: Issuing
     values: PublishedValues
+    table: IdentityTable
 
 
-def export_ports(mesh: str, tables: Any, config: Config, acm: Config) -> ExportPorts:
+def export_ports(settings: FunctionSettings, tables: Any, config: Config, acm: Config) -> ExportPorts:
     """
     The ports of one process; creating them makes no call to AWS.
 
@@ -47,6 +52,7 @@ def export_ports(mesh: str, tables: Any, config: Config, acm: Config) -> ExportP
         tables: boto3's ``dynamodb`` resource.
         acm: How ACM is called.
     """
+    mesh = settings.mesh
     clock, vault = SystemClock(), SecretsManager(boto3.client("secretsmanager", config=config))
     authorities = PrivateCa(boto3.client("acm-pca", config=config), clock)
     requests = Issuances(
@@ -54,4 +60,5 @@ def export_ports(mesh: str, tables: Any, config: Config, acm: Config) -> ExportP
     )
     issuing = Issuing(mesh, IssuanceParameters(boto3.client("ssm", config=config), mesh), requests, authorities, clock)
     certificates = MaterialSources(Acm(boto3.client("acm", config=acm)), OwnMaterial(authorities, issuing))
-    return ExportPorts(Sources(certificates, authorities, vault, clock), issuing, vault)
+    table = Identities(tables.Table(settings.identities_table), mesh)
+    return ExportPorts(Sources(certificates, authorities, vault, clock), issuing, vault, table)

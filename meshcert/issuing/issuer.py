@@ -251,6 +251,6 @@ class MaterialSource(Protocol):
         """
         ...
 
-    def published(self, reference: str) -> None:
-        """Take note that the exported material was published: what was kept only to export it is deleted."""
+    def published(self, identity: str, reference: str) -> None:
+        """Take note that an identity's exported material was published: what was kept only to export it is deleted."""
         ...

@@ -188,21 +188,15 @@ class Issuing:
             # The caller has read its row before another run wrote it anew.
             return Asked(found.certificate_arn)
         request = self._usable(found, terms, now) if found else None
-        if found and request and found.certificate_arn:
-            return Asked(found.certificate_arn)
-        paid_again = bool(found and request and now - found.asked_at >= TOKEN_LIVES)
-        if request is None or paid_again:
-            _require_budget(identity, epochs, terms, now)
-        if found and request and paid_again and not self.epochs.ask_again(found, now):
-            paid_again = False
-        dropped = found is not None and request is None
         if found is None or request is None:
-            found, request = self._begin(identity, replaces, terms, found)
-            if found.certificate_arn:
-                return Asked(found.certificate_arn, dropped=dropped)
-        arn = self.authority.issue(request)
-        self.epochs.issued(found, arn)
-        return Asked(arn, paid_again, dropped)
+            _require_budget(identity, epochs, terms, now)
+            begun, request = self._begin(identity, replaces, terms, found)
+            return Asked(self._certificate_of(begun, request), dropped=found is not None)
+        late = not found.certificate_arn and now - found.asked_at >= TOKEN_LIVES
+        if late:
+            _require_budget(identity, epochs, terms, now)
+            late = self.epochs.ask_again(found, now)
+        return Asked(self._certificate_of(found, request), paid_again=late)
 
     def request_of(self, identity: str, certificate_arn: str) -> CertificateRequest:
         """
@@ -230,6 +224,14 @@ class Issuing:
         """ARN of the certificate that was asked for last, if that is stored; empty otherwise."""
         epochs = [epoch for epoch in self.epochs.of(identity) if epoch.certificate_arn]
         return max(epochs, key=lambda epoch: epoch.asked_at).certificate_arn if epochs else ""
+
+    def _certificate_of(self, epoch: Epoch, request: CertificateRequest) -> str:
+        """ARN of the certificate that a stored request has come to, or comes to now."""
+        if epoch.certificate_arn:
+            return epoch.certificate_arn
+        arn = self.authority.issue(request)
+        self.epochs.issued(epoch, arn)
+        return arn
 
     def _usable(self, epoch: Epoch, terms: IssuanceTerms, now: dt.datetime) -> CertificateRequest | None:
         """The stored request, if it asks for what is declared and enough of its life is left."""

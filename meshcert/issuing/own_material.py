@@ -45,6 +45,24 @@ class OwnMaterial:
     def owner(self, reference: str) -> str:
         """See :meth:`meshcert.issuing.issuer.MaterialSource.owner`: it stands in the subject that was asked for."""
         certificate, _ = self._certificates.leaf(reference)
+        return self._owner_of(certificate)
+
+    def export(self, reference: str, passphrase: Passphrase) -> Material:
+        """See :meth:`meshcert.issuing.issuer.MaterialSource.export`."""
+        certificate, chain = self._certificates.leaf(reference)
+        request = self._issuing.request_of(self._owner_of(certificate), reference)
+        return Material(
+            certificate=verify_issued(request, certificate),
+            certificate_chain=chain,
+            private_key=_encrypted(request.private_key, passphrase),
+            passphrase=passphrase,
+        )
+
+    def published(self, identity: str, reference: str) -> None:
+        """See :meth:`meshcert.issuing.issuer.MaterialSource.published`."""
+        self._issuing.published(identity, reference)
+
+    def _owner_of(self, certificate: str) -> str:
         try:
             (leaf,) = load_certificates(sole_block(certificate, CERTIFICATE))
         except ValueError:
@@ -53,21 +71,6 @@ class OwnMaterial:
         meshes = [each.value for each in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
         names = [str(each.value) for each in subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)]
         return names[0] if meshes == [self._issuing.mesh] and len(names) == 1 else ""
-
-    def export(self, reference: str, passphrase: Passphrase) -> Material:
-        """See :meth:`meshcert.issuing.issuer.MaterialSource.export`."""
-        request = self._issuing.request_of(self.owner(reference), reference)
-        certificate, chain = self._certificates.leaf(reference)
-        return Material(
-            certificate=verify_issued(request, certificate),
-            certificate_chain=chain,
-            private_key=_encrypted(request.private_key, passphrase),
-            passphrase=passphrase,
-        )
-
-    def published(self, reference: str) -> None:
-        """See :meth:`meshcert.issuing.issuer.MaterialSource.published`."""
-        self._issuing.published(self.owner(reference), reference)
 
 
 def _encrypted(private_key: PrivateKey, passphrase: Passphrase) -> EncryptedPrivateKey:

@@ -34,9 +34,9 @@ class MaterialSources:
         """See :meth:`meshcert.issuing.issuer.MaterialSource.export`."""
         return self._of(reference).export(reference, passphrase)
 
-    def published(self, reference: str) -> None:
+    def published(self, identity: str, reference: str) -> None:
         """See :meth:`meshcert.issuing.issuer.MaterialSource.published`."""
-        self._of(reference).published(reference)
+        self._of(reference).published(identity, reference)
 
     def _of(self, reference: str) -> MaterialSource:
         return self._own if reference.split(":")[2:3] == ["acm-pca"] else self._acm

@@ -146,7 +146,7 @@ def export_identity(identity: Identity, sources: Sources, values: PublishedValue
         require_publishable(seen, identity.secret_id, version_id)
     if version_labelled(seen, CURRENT) == version_id and not issued.to_take_out:
         remove_pending(sources.vault, identity.secret_id, version_id, seen)
-        sources.certificates.published(identity.certificate_arn)
+        sources.certificates.published(identity.name, identity.certificate_arn)
         return ExportResult(identity.name, Outcome.ALREADY_CURRENT, version_id, certificate_facts(issued.certificate))
     exported = _take_out(identity, expected, sources)
     if values:
@@ -258,7 +258,7 @@ def _publish(identity: Identity, exported: _Exported, sources: Sources, seen: La
     version_id = exported.material.version_id
     value = write_material(exported.material, exported.facts.as_document())
     outcome = publish(sources.vault, identity.secret_id, version_id, value, seen)
-    sources.certificates.published(identity.certificate_arn)
+    sources.certificates.published(identity.name, identity.certificate_arn)
     return ExportResult(identity.name, outcome, version_id, exported.facts)
 
 

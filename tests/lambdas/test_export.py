@@ -35,8 +35,8 @@ def run(world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFix
     """The handler on a mesh in memory, whose one identity is published."""
     world.ask("Create", IDENTITY)
     nobody: Any = None
-    parts = handler.Parts(ExportPorts(world.sources, nobody, world.vault), world.identities)
-    return Invocations(handler, lambda: parts, monkeypatch, capsys)
+    ports = ExportPorts(world.sources, nobody, world.vault, world.identities)
+    return Invocations(handler, lambda: ports, monkeypatch, capsys)
 
 
 class TestExport:

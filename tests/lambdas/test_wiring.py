@@ -88,7 +88,7 @@ def test_an_export_is_waited_for_and_never_repeated() -> None:
 @pytest.mark.usefixtures("environment")
 def test_a_call_that_hangs_leaves_time_for_another() -> None:
     """The export function has 60 seconds, and botocore tries three times."""
-    stores: Any = export.build.__wrapped__().ports.sources.certificates
+    stores: Any = export.build.__wrapped__().sources.certificates
 
     assert stores._acm._client.meta.config.read_timeout * 3 < 60
 

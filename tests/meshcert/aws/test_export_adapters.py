@@ -27,8 +27,8 @@ from tests.meshcert.publishing.publication_claims import PublicationClaims
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lambdas.export.handler import Parts
     from local.running_aws import LocalAws
+    from meshcert.aws.issuing import ExportPorts
 
 TIMES = CertificateTimes(renewal_takes_s=0.1)
 NAME = "colorteller.mtls.svc.cluster.local"
@@ -57,7 +57,7 @@ def table_name(aws: LocalAws) -> str:
 
 
 @pytest.fixture
-def parts(aws: LocalAws, table_name: str, monkeypatch: pytest.MonkeyPatch) -> Parts:
+def parts(aws: LocalAws, table_name: str, monkeypatch: pytest.MonkeyPatch) -> ExportPorts:
     """The function's own wiring, in the environment that its stack gives it."""
     variables = {
         **aws.environment(),
@@ -67,7 +67,7 @@ def parts(aws: LocalAws, table_name: str, monkeypatch: pytest.MonkeyPatch) -> Pa
     }
     for variable, value in variables.items():
         monkeypatch.setenv(variable, value)
-    built: Parts = handler.build.__wrapped__()
+    built: ExportPorts = handler.build.__wrapped__()
     return built
 
 
@@ -133,11 +133,11 @@ class TestIdentityTableOnLocalAws(IdentityTableClaims):
     """The claims, on the local DynamoDB."""
 
     @pytest.fixture
-    def table(self, parts: Parts) -> Any:
+    def table(self, parts: ExportPorts) -> Any:
         """The adapter, as the function wires it."""
         return parts.table
 
-    def test_what_other_programs_keep_in_a_row_stays(self, aws: LocalAws, parts: Parts, table_name: str) -> None:
+    def test_what_other_programs_keep_in_a_row_stays(self, aws: LocalAws, parts: ExportPorts, table_name: str) -> None:
         """A deploy does not take away the lease or the marks of the renewal function."""
         identity = Identity("colorteller", "arn:certificate", "arn:secret", "arn:root", (Dns(NAME),))
         parts.table.remember(identity)
@@ -179,35 +179,35 @@ class TestExportOnLocalAws:
         )
 
     def test_an_identity_is_published_and_can_be_renewed(
-        self, parts: Parts, identity: Identity, current_value: Callable[[str], str]
+        self, parts: ExportPorts, identity: Identity, current_value: Callable[[str], str]
     ) -> None:
         """From the placeholder to material under its certificate's name; the second call changes nothing."""
         with pytest.raises(SecretNotPublished):
             read_material(current_value(identity.secret_id), identity.secret_id)
 
-        published = export_identity(identity, parts.ports.sources)
+        published = export_identity(identity, parts.sources)
 
         material = read_material(current_value(identity.secret_id), identity.secret_id)
         assert published.outcome is Outcome.PUBLISHED
         assert material.version_id == published.version_id
         assert len(split_certificates(material.presented_chain)) == 2
-        assert parts.ports.sources.vault.labels(identity.secret_id)[published.version_id] == {CURRENT}
-        assert not parts.ports.sources.certificates.look(identity.certificate_arn).to_take_out
-        again = export_identity(identity, parts.ports.sources)
+        assert parts.sources.vault.labels(identity.secret_id)[published.version_id] == {CURRENT}
+        assert not parts.sources.certificates.look(identity.certificate_arn).to_take_out
+        again = export_identity(identity, parts.sources)
         assert again == replace(published, outcome=Outcome.ALREADY_CURRENT)
 
     def test_a_renewed_certificate_is_published(
-        self, aws: LocalAws, parts: Parts, identity: Identity, current_value: Callable[[str], str]
+        self, aws: LocalAws, parts: ExportPorts, identity: Identity, current_value: Callable[[str], str]
     ) -> None:
         """A new key and a new serial number under the same ARN, which can then be renewed again."""
-        certificates = parts.ports.sources.certificates
-        first = export_identity(identity, parts.ports.sources)
+        certificates = parts.sources.certificates
+        first = export_identity(identity, parts.sources)
         before = certificates.look(identity.certificate_arn).certificate
         aws.client("acm").renew_certificate(CertificateArn=identity.certificate_arn)
         eventually(lambda: certificates.look(identity.certificate_arn).certificate != before, "the renewal")
         assert certificates.look(identity.certificate_arn).to_take_out
 
-        second = export_identity(identity, parts.ports.sources)
+        second = export_identity(identity, parts.sources)
 
         assert second.outcome is Outcome.PUBLISHED
         assert second.version_id != first.version_id
@@ -216,7 +216,7 @@ class TestExportOnLocalAws:
 
     def test_a_trust_bundle_is_published(
         self,
-        parts: Parts,
+        parts: ExportPorts,
         root_arn: str,
         new_secret: Callable[[], str],
         current_value: Callable[[str], str],
@@ -224,21 +224,19 @@ class TestExportOnLocalAws:
         """The root's own certificate, and nothing else."""
         order = TrustBundleRequest("colorteller", new_secret(), (root_arn,))
 
-        published = export_trust_bundle(order, parts.ports.sources)
+        published = export_trust_bundle(order, parts.sources)
 
         bundle = read_trust_bundle(current_value(order.secret_id), order.secret_id)
         assert published.version_id == bundle.version_id
-        assert split_certificates(bundle.certificates) == [
-            parts.ports.sources.authorities.certificate(root_arn).strip()
-        ]
-        assert export_trust_bundle(order, parts.ports.sources).outcome is Outcome.ALREADY_CURRENT
+        assert split_certificates(bundle.certificates) == [parts.sources.authorities.certificate(root_arn).strip()]
+        assert export_trust_bundle(order, parts.sources).outcome is Outcome.ALREADY_CURRENT
 
     @pytest.mark.parametrize("field", ["certificate_arn", "secret_id", "root_certificate_authority_arn"])
-    def test_what_is_missing_is_named(self, parts: Parts, identity: Identity, field: str) -> None:
+    def test_what_is_missing_is_named(self, parts: ExportPorts, identity: Identity, field: str) -> None:
         """AWS's code for a thing that is not there is understood for each service."""
         arn = getattr(identity, field)
         missing = f"{arn[:-36]}{uuid.uuid4()}" if field != "secret_id" else f"{arn}-gone"
         changes: dict[str, Any] = {field: missing}
 
         with pytest.raises(IdentityMissing, match="does not exist"):
-            export_identity(replace(identity, **changes), parts.ports.sources)
+            export_identity(replace(identity, **changes), parts.sources)

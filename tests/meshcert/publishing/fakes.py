@@ -71,7 +71,7 @@ class InMemoryCertificates:
         """ListTagsForCertificate: the tag with which CloudFormation requested the certificate."""
         return self.owners.get(certificate_arn, "colorteller")
 
-    def published(self, certificate_arn: str) -> None:
+    def published(self, identity: str, certificate_arn: str) -> None:
         """See :meth:`meshcert.issuing.issuer.MaterialSource.published`."""
 
     def export(self, certificate_arn: str, passphrase: Passphrase) -> Material:
