@@ -69,12 +69,24 @@ class IdentitiesStack(Stack):
             sort_key=dynamodb.Attribute(name="look_at", type=dynamodb.AttributeType.NUMBER),
             projection_type=dynamodb.ProjectionType.KEYS_ONLY,
         )
-        self._acknowledgements(name)
+        # Each task says in it what its Envoy serves; rows of tasks that are gone expire.
+        self._expiring_table(
+            "Acknowledgements",
+            naming.acknowledgements_table(name),
+            (acknowledgements.SERVICE, acknowledgements.TASK, acknowledgements.EXPIRES),
+            "Running tasks write every row again within five minutes.",
+        )
         # Of every mesh: this stack is updated first, and whoever takes the last routes out would find no table to go
         # back to when the services' stack fails.
         self._table("Routes", naming.routes_table(name), key=route_rows.SERVICE)
         if mesh.has_own_keys:
-            self._issuances(name)
+            # Requests to Private CA, which the export role alone can read.
+            self._expiring_table(
+                "Issuances",
+                naming.issuances_table(name),
+                (issuances.IDENTITY, issuances.REPLACES, issuances.EXPIRES),
+                "A row holds an encrypted key until it is published: copies would keep it.",
+            )
         export = PythonFunction(
             self,
             "Export",
@@ -141,37 +153,27 @@ class IdentitiesStack(Stack):
             removal_policy=RemovalPolicy.DESTROY,
         )
 
-    def _acknowledgements(self, mesh: str) -> None:
-        """The table in which each task says what its Envoy serves; rows of tasks that are gone expire."""
-        table = dynamodb.Table(
-            self,
-            "Acknowledgements",
-            table_name=naming.acknowledgements_table(mesh),
-            partition_key=_text(acknowledgements.SERVICE),
-            sort_key=_text(acknowledgements.TASK),
-            time_to_live_attribute=acknowledgements.EXPIRES,
-            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
-            deletion_protection=self._protected,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        accept(table, "AwsSolutions-DDB3", "Running tasks write every row again within five minutes.")
+    def _expiring_table(self, construct_id: str, name: str, row: tuple[str, str, str], why_no_copies: str) -> None:
+        """
+        A table whose rows expire, without point-in-time recovery.
 
-    def _issuances(self, mesh: str) -> None:
-        """The table of requests to Private CA, which the export role alone can read; rows expire."""
+        Args:
+            row: Its partition key, its sort key, and the attribute after which a row is deleted.
+        """
+        partition, sort, expires = row
         table = dynamodb.Table(
             self,
-            "Issuances",
-            table_name=naming.issuances_table(mesh),
-            partition_key=_text(issuances.IDENTITY),
-            sort_key=_text(issuances.REPLACES),
-            time_to_live_attribute=issuances.EXPIRES,
+            construct_id,
+            table_name=name,
+            partition_key=_text(partition),
+            sort_key=_text(sort),
+            time_to_live_attribute=expires,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
             deletion_protection=self._protected,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        accept(table, "AwsSolutions-DDB3", "A row holds an encrypted key until it is published: copies would keep it.")
+        accept(table, "AwsSolutions-DDB3", why_no_copies)
 
     def _verify_function(self, mesh: str, platform: Platform) -> None:
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from meshcert.issuing.private_ca import PRIVATE_CA
-from stacks.runbook import Alarm, lifetime_alarm
+from stacks.runbook import Alarm, counted_alarm, lifetime_alarm
 
 _AT = PRIVATE_CA.fractions
 _LOOK = "`meshcert plan` names the identity"
@@ -29,29 +29,16 @@ def private_ca_alarms(mesh: str) -> tuple[Alarm, ...]:
             for what, (means, remedy) in SHORT_LIFETIMES.items()
             for fraction in (_AT.warning, _AT.page)
         ),
-        _counted(
+        counted_alarm(
             mesh,
             "MayBePaidAgain",
             "A request to Private CA was sent again so late that a second certificate may be paid for",
             "Nothing for one. If it comes often, read in the export function's log what ends it before it is done",
         ),
-        _counted(
+        counted_alarm(
             mesh,
             "RequestsDropped",
             "A stored request to Private CA was dropped for a new one: it was too old, or it was spoiled",
             "Nothing after an outage. Otherwise look who wrote the table of issuances (CloudTrail)",
         ),
-    )
-
-
-def _counted(mesh: str, metric: str, means: str, remedy: str) -> Alarm:
-    return Alarm(
-        name=metric,
-        means=means,
-        remedy=remedy,
-        metric=metric,
-        threshold=1,
-        namespace="meshcert",
-        dimensions=(("mesh", mesh),),
-        periods=15,
     )

@@ -190,27 +190,33 @@ def _finding(mesh: str, kind: Kind) -> Alarm:
     )
 
 
+def counted_alarm(mesh: str, metric: str, means: str, remedy: str) -> Alarm:
+    """An alarm about anything that the export function has counted in the last quarter of an hour."""
+    return Alarm(
+        name=metric,
+        means=means,
+        remedy=remedy,
+        metric=metric,
+        threshold=1,
+        namespace=NAMESPACE,
+        dimensions=_ours(mesh),
+        periods=15,
+    )
+
+
 def _work(mesh: str) -> tuple[Alarm, ...]:
     return (
-        Alarm(
-            name="Rejected",
-            means="Material from ACM did not pass the pre-flight and was not published",
-            remedy="The export function's log lists every fault; proxies serve the last version meanwhile",
-            metric="Rejected",
-            threshold=1,
-            namespace=NAMESPACE,
-            dimensions=_ours(mesh),
-            periods=15,
+        counted_alarm(
+            mesh,
+            "Rejected",
+            "Material from ACM did not pass the pre-flight and was not published",
+            "The export function's log lists every fault; proxies serve the last version meanwhile",
         ),
-        Alarm(
-            name="Refused",
-            means="An export failed for another reason than its material: AWS denies a call, or something is missing",
-            remedy="The export function's log names the call and AWS's code; `make verify-aws` compares its rights",
-            metric="Refused",
-            threshold=1,
-            namespace=NAMESPACE,
-            dimensions=_ours(mesh),
-            periods=15,
+        counted_alarm(
+            mesh,
+            "Refused",
+            "An export failed for another reason than its material: AWS denies a call, or something is missing",
+            "The export function's log names the call and AWS's code; `make verify-aws` compares its rights",
         ),
         Alarm(
             name="LookOverdue",

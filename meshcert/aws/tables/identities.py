@@ -56,14 +56,14 @@ class Identities:
             "issued_by_deploy": identity.issued_by_deploy,
             "schema": IDENTITY_SCHEMA,
         }
-        condition = {} if before is None else {"certificate_arn": before}
         # UpdateItem and not PutItem: other programs keep attributes of their own in the row.
-        set_attributes(self._table, {"name": identity.name}, row, identity.name, **condition)
+        latest = None if before is None else ("certificate_arn", before)
+        set_attributes(self._table, {"name": identity.name}, row, identity.name, latest)
 
     def reissued(self, name: str, certificate_arn: str, before: str) -> None:
         """See :meth:`meshcert.identity.IdentityTable.reissued`."""
         row = {"certificate_arn": certificate_arn, "issued_by_deploy": False}
-        set_attributes(self._table, {"name": name}, row, name, certificate_arn=before)
+        set_attributes(self._table, {"name": name}, row, name, ("certificate_arn", before))
 
     def forget(self, name: str, owner: str) -> None:
         """See :meth:`meshcert.identity.IdentityTable.forget`."""

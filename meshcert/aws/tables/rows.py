@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def set_attributes(
-    table: Any, key: Mapping[str, str], values: Mapping[str, Any], resource: str, **condition: Any
+    table: Any, key: Mapping[str, str], values: Mapping[str, Any], resource: str, before: tuple[str, str] | None = None
 ) -> None:
     """
     Set attributes of a row, and leave the others in it alone.
@@ -24,14 +24,17 @@ def set_attributes(
         key: Of the row; it is made if it is not there.
         values: By name.
         resource: For an error's message.
-        condition: An attribute among ``values``, and the value that it may have now; empty text if it may be missing.
+        before: An attribute among ``values``, and the text that it may have now; an empty one if it may be missing.
 
     Raises:
         PublicationRaced: If that attribute has another value, which is neither.
     """
-    expected = {f":was_{name}": value for name, value in condition.items()}
-    missing = {name: f"attribute_not_exists(#{name}) OR " if value == "" else "" for name, value in condition.items()}
-    holds = [f"({missing[name]}#{name} IN (:{name}, :was_{name}))" for name in condition]
+    expected, condition = {}, {}
+    if before:
+        name, text = before
+        missing = "" if text else f"attribute_not_exists(#{name}) OR "
+        expected = {":before": text}
+        condition = {"ConditionExpression": f"{missing}#{name} IN (:{name}, :before)"}
     with aws_errors("dynamodb:UpdateItem", resource):
         try:
             table.update_item(
@@ -39,11 +42,11 @@ def set_attributes(
                 UpdateExpression="SET " + ", ".join(f"#{name} = :{name}" for name in values),
                 ExpressionAttributeNames={f"#{name}": name for name in values},
                 ExpressionAttributeValues={f":{name}": value for name, value in values.items()} | expected,
-                **({"ConditionExpression": " AND ".join(holds)} if holds else {}),
+                **condition,
             )
         except ClientError as exc:
             if error_code(exc) == "ConditionalCheckFailedException":
-                raise PublicationRaced(resource, ", ".join(condition)) from None
+                raise PublicationRaced(resource, before[0] if before else "") from None
             raise
 
 

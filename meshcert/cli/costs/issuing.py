@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from meshcert.mesh import Mesh
+    from meshcert.mesh.issuance import DeclaredIdentity
 
 HOURS = 730
 """Hours in a month, as AWS counts."""
@@ -237,13 +239,8 @@ def short_lived_until(life: dt.timedelta) -> int:
 
 def declared_issuing(mesh: Mesh) -> tuple[IssuedAlike, ...]:
     """How the certificates of a mesh file's identities are issued."""
-    counts: dict[tuple[IssuingWay, dt.timedelta], int] = {}
-    for identity in mesh.identities.values():
-        usage = mesh.hierarchies[identity.hierarchy].usage
-        of_pca = IssuingWay.SHORT_LIVED if usage is Usage.SHORT_LIVED else IssuingWay.GENERAL_PURPOSE
-        key = (IssuingWay.ACM if identity.issuer is IssuerName.ACM else of_pca, identity.life)
-        counts[key] = counts.get(key, 0) + 1
-    return tuple(IssuedAlike(way, life, number) for (way, life), number in counts.items())
+    alike = Counter((_way(mesh, identity), identity.life) for identity in mesh.identities.values())
+    return tuple(IssuedAlike(way, life, number) for (way, life), number in alike.items())
 
 
 def short_lived_authorities(mesh: Mesh) -> int:
@@ -276,13 +273,23 @@ def issuing_plan(mesh: Mesh) -> IssuingPlan:
 
 def issued_dollars(issued: Iterable[IssuedAlike]) -> float:
     """The price of certificates, US dollars a month: those of general-purpose CAs share the steps of the price."""
-    general, short = 0.0, 0.0
-    for each in issued:
-        if each.way is IssuingWay.SHORT_LIVED:
-            short += each.certificates
-        else:
-            general += each.certificates
+    general, short = certificates_by_price(issued)
     return certificate_dollars(general) + short * SHORT_LIVED_CERTIFICATE
+
+
+def certificates_by_price(issued: Iterable[IssuedAlike]) -> tuple[float, float]:
+    """Numbers of certificates a month: of general-purpose CAs, and of short-lived ones."""
+    by_price = {True: 0.0, False: 0.0}
+    for each in issued:
+        by_price[each.way is IssuingWay.SHORT_LIVED] += each.certificates
+    return by_price[False], by_price[True]
+
+
+def _way(mesh: Mesh, identity: DeclaredIdentity) -> IssuingWay:
+    if identity.issuer is IssuerName.ACM:
+        return IssuingWay.ACM
+    is_short = mesh.hierarchies[identity.hierarchy].usage is Usage.SHORT_LIVED
+    return IssuingWay.SHORT_LIVED if is_short else IssuingWay.GENERAL_PURPOSE
 
 
 def _given_life(life: dt.timedelta, way: IssuingWay) -> str:
@@ -290,10 +297,4 @@ def _given_life(life: dt.timedelta, way: IssuingWay) -> str:
 
 
 def _document(cost: IssuingCost) -> dict[str, Any]:
-    return {
-        "way": cost.way.value,
-        "certificates": cost.certificates,
-        "authority_dollars": cost.authority_dollars,
-        "certificate_dollars": cost.certificate_dollars,
-        "dollars": cost.dollars,
-    }
+    return {**asdict(cost), "way": cost.way.value, "dollars": cost.dollars}

@@ -18,6 +18,7 @@ from meshcert.cli.costs.issuing import (
     IssuingWay,
     certificate_dollars,
     certificates_a_month,
+    certificates_by_price,
 )
 from meshcert.contract.discovery import POLL_INTERVAL_S
 from meshcert.proxy import ACKNOWLEDGE_EVERY_S
@@ -178,9 +179,8 @@ def _issuing(usage: BilledParts) -> tuple[float, list[Line]]:
     """The number of certificates a month, and what CAs and certificates cost."""
     of_pca = [each for each in usage.issued if each.way is not IssuingWay.ACM]
     by_acm = max(usage.identities - sum(each.identities for each in of_pca), 0)
-    general = by_acm * certificates_a_month(IssuingWay.ACM, dt.timedelta(0))
-    general += sum(each.certificates for each in of_pca if each.way is IssuingWay.GENERAL_PURPOSE)
-    short = sum(each.certificates for each in of_pca if each.way is IssuingWay.SHORT_LIVED)
+    general, short = certificates_by_price(of_pca)
+    general += by_acm * certificates_a_month(IssuingWay.ACM, dt.timedelta(0))
     lines = []
     if usage.authorities or not usage.short_lived_authorities:
         quantity = f"{usage.authorities} at ${CERTIFICATE_AUTHORITY:.0f}"

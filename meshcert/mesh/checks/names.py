@@ -18,6 +18,8 @@ from meshcert.mesh.naming import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.issuance import DeclaredIdentity
     from meshcert.mesh.mesh import Mesh
@@ -119,6 +121,17 @@ def check_service_discovery(mesh: Mesh, findings: Findings) -> None:
             findings.add(f"virtual_nodes.{name}.service_discovery.dns", *fault)
 
 
+def _check_most(place: str, names: Sequence[San], most: int, why: str, findings: Findings) -> None:
+    """Report more DNS names than an issuer takes; ``why`` says so."""
+    if len(names) > most:
+        findings.add(
+            f"{place}.dns_names",
+            f"there are {len(names)} names, and {why}",
+            f"Keep at most {most}, or make another identity of the rest",
+            given=[f"{place}.issuer"],
+        )
+
+
 def _check_number(identity: str, declared: DeclaredIdentity, namespace: str, findings: Findings) -> None:
     """Report more names than the issuer takes, or none."""
     place, names, given = f"identities.{identity}", declared.dns_names, [f"identities.{identity}.issuer"]
@@ -132,13 +145,7 @@ def _check_number(identity: str, declared: DeclaredIdentity, namespace: str, fin
                 given=given,
             )
             findings.doubt(f"{place}.dns_names")
-        if len(names) > MOST_NAMES:
-            findings.add(
-                f"{place}.dns_names",
-                f"there are {len(names)} names, and ACM takes {MOST_NAMES} in a certificate",
-                f"Keep at most {MOST_NAMES}, or make another identity of the rest",
-                given=given,
-            )
+        _check_most(place, names, MOST_NAMES, f"ACM takes {MOST_NAMES} in a certificate", findings)
         return
     if not declared.names:
         findings.add(
@@ -148,14 +155,9 @@ def _check_number(identity: str, declared: DeclaredIdentity, namespace: str, fin
             given=(*given, f"{place}.dns_names", f"{place}.spiffe_id"),
         )
         findings.doubt(f"{place}.dns_names")
-    if len(names) > MOST_DNS_NAMES:
-        findings.add(
-            f"{place}.dns_names",
-            f"there are {len(names)} names, and {MOST_DNS_NAMES} fit in a request to AWS Private CA",
-            f"Keep at most {MOST_DNS_NAMES}, or make another identity of the rest",
-            given=given,
-        )
-    elif (length := sum(len(str(name).encode()) + _QUOTES for name in declared.names)) > LONGEST_NAMES:
+    _check_most(place, names, MOST_DNS_NAMES, f"{MOST_DNS_NAMES} fit in a request to AWS Private CA", findings)
+    length = sum(len(str(name).encode()) + _QUOTES for name in declared.names)
+    if len(names) <= MOST_DNS_NAMES and length > LONGEST_NAMES:
         findings.add(
             place,
             f"its names take {length:,} bytes, and {LONGEST_NAMES:,} is the most: an SSM parameter of 4,096 bytes says "
