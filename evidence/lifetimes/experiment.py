@@ -13,11 +13,12 @@ from evidence.lifetimes.outages import Deployed, Outages
 from evidence.lifetimes.subjects import Trouble, event_modes, mesh_file
 from evidence.lifetimes.verdict import Demand, Verdict, judge
 from local.cdk import CdkCli
+from local.policy import act_on
 from local.running_aws import LocalAws
 from local.running_mesh import NotSettled, RunningMesh, wait_until
 from local.ticking import Ticking
 from meshcert import naming
-from meshcert.contract.environment import LEASE_S, POLICY_PREFIX
+from meshcert.contract.environment import LEASE_S
 from meshcert.proxy import RotationMode
 
 if TYPE_CHECKING:
@@ -195,14 +196,8 @@ class Experiment:
         )
 
     def set_policy(self, policy: Policy) -> None:
-        """Have the renewal function act on a policy: it is part of the environment, and a deploy sets AWS's times."""
-        functions, name = self.mesh.client("lambda"), naming.function(self.name, "renewal")
-        before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-        variables = {key: value for key, value in before.items() if not key.startswith(POLICY_PREFIX)}
-        variables |= policy.to_environ() | {LEASE_S: f"{self.lease_s:g}"}
-        functions.update_function_configuration(
-            FunctionName=name, Timeout=self.function_timeout_s, Environment={"Variables": variables}
-        )
+        """Have the renewal function act on a policy, with the experiment's leases."""
+        act_on(self.mesh, policy, {LEASE_S: f"{self.lease_s:g}"}, Timeout=self.function_timeout_s)
 
     def _hurry(self) -> None:
         """Make a message that a run has left unfinished come again when its lease is over, not minutes later."""

@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from evidence.simulation.root import KEY, SIGNED_WITH, SimulatedRoot
 from local.aws.certificates import x509_signing as signing
 from local.pkcs8 import encrypt_private_key
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
@@ -18,14 +19,9 @@ from meshcert.material.certificate_facts import certificate_facts
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from cryptography import x509
-
     from meshcert.clock import Clock
 
-KEY = "EC_prime256v1"
 LIFETIME = dt.timedelta(days=CERTIFICATE_DAYS)
-_SIGNED_WITH = "SHA256WITHECDSA"
-_AUTHORITY_LIVES = dt.timedelta(days=3650)
 
 
 @dataclass
@@ -41,7 +37,7 @@ class Issued:
     renewal_status: str = ""
 
 
-class CertificateManager:
+class CertificateManager(SimulatedRoot):
     """
     ACM with one root CA. It renews when asked, and only what was exported since.
 
@@ -55,15 +51,14 @@ class CertificateManager:
         self.on_renewal: Callable[[str], object] = lambda arn: arn
         self.renewed = 0
         self._clock, self._later, self._back_dating = clock, later, dt.timedelta(seconds=Policy().back_dating_s)
-        self._key = signing.new_private_key(KEY)
-        self._subject = signing.distinguished_name({"CommonName": "fleet root"})
-        self._end = clock.now() + _AUTHORITY_LIVES
-        self._root = signing.pem(self._sign(self._subject, self._key, "RootCACertificate", self._end))
+        super().__init__(clock, "fleet root", self._back_dating)
 
     def issue(self, arn: str, name: str) -> None:
         """A new certificate and key under an ARN."""
         key, end = signing.new_private_key(KEY), self._clock.now() + LIFETIME
-        leaf = self._sign(signing.distinguished_name({"CommonName": name}), key, "EndEntityCertificate", end, name)
+        subject = signing.distinguished_name({"CommonName": name})
+        request = signing.signing_request(subject, key, SIGNED_WITH, (name,))
+        leaf = self.sign(request, "EndEntityCertificate", self._clock.now() - self._back_dating, end)
         validity = ValidityPeriod(leaf.not_valid_before_utc, leaf.not_valid_after_utc)
         serial_number = certificate_facts(signing.pem(leaf)).serial_number
         self.certificates[arn] = Issued(name, signing.pem(leaf), key, validity, serial_number)
@@ -106,31 +101,10 @@ class CertificateManager:
         issued = self.certificates[certificate_arn]
         issued.exported = True
         key = EncryptedPrivateKey(encrypt_private_key(issued.key, passphrase.reveal(), "pbes2-sha1"))
-        return Material(issued.pem, self._root, key, passphrase)
-
-    def certificate(self, certificate_authority_arn: str) -> str:
-        """GetCertificateAuthorityCertificate."""
-        del certificate_authority_arn
-        return self._root
-
-    def not_after(self, certificate_authority_arn: str) -> dt.datetime:
-        """The end of the root's validity."""
-        del certificate_authority_arn
-        return self._end
+        return Material(issued.pem, self.root_pem, key, passphrase)
 
     def _renew(self, arn: str) -> None:
         self.issue(arn, self.certificates[arn].name)
         self.certificates[arn].renewal_status = "SUCCESS"
         self.renewed += 1
         self.on_renewal(arn)
-
-    def _sign(
-        self, subject: x509.Name, key: signing.PrivateKey, template: str, end: dt.datetime, *names: str
-    ) -> x509.Certificate:
-        request = signing.signing_request(subject, key, _SIGNED_WITH, names)
-        return signing.issue(
-            request,
-            signing.Template.from_arn(f"arn:aws:acm-pca:::template/{template}/V1"),
-            signing.Signer(self._subject, self._key, _SIGNED_WITH),
-            signing.Period(self._clock.now() - self._back_dating, end),
-        )

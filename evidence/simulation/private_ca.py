@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography import x509
 
+from evidence.simulation.root import SimulatedRoot
 from local.aws.certificates import x509_signing as signing
 from meshcert.errors import AwsRefused, CertificatePending, CertificateRequestInvalid, Fault, IdentityMissing
 from meshcert.issuing.certificate_request import read_stored_request
@@ -20,11 +21,9 @@ if TYPE_CHECKING:
     from meshcert.material import PrivateKey
 
 AUTHORITY = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/11111111-2222-3333-4444-555555555555"
-_SIGNED_WITH = "SHA256WITHECDSA"
-_AUTHORITY_LIVES = dt.timedelta(days=3650)
 
 
-class SimulatedPrivateCa:
+class SimulatedPrivateCa(SimulatedRoot):
     """
     One root CA that issues leaves.
 
@@ -35,19 +34,13 @@ class SimulatedPrivateCa:
     """
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__(clock, "color root", dt.timedelta(days=1))
         self.issued: dict[str, str] = {}
         self.pending_looks = 0
         """How many times the next certificates are looked at before they are there."""
         self._clock = clock
         self._tokens: dict[str, tuple[dt.datetime, dict[str, Any], str]] = {}
         self._pending: dict[str, int] = {}
-        self._key = signing.new_private_key("EC_prime256v1")
-        self._subject = signing.distinguished_name({"CommonName": "color root"})
-        self._end = clock.now() + _AUTHORITY_LIVES
-        request = signing.signing_request(self._subject, self._key, _SIGNED_WITH)
-        self._root = signing.pem(
-            self._sign(request, "RootCACertificate", clock.now() - dt.timedelta(days=1), self._end)
-        )
 
     def issue(self, request: CertificateRequest) -> str:
         """IssueCertificate."""
@@ -60,7 +53,7 @@ class SimulatedPrivateCa:
                 )
             return known[2]
         csr = x509.load_pem_x509_csr(request.csr.encode())
-        leaf = self._sign(csr, "EndEntityCertificate", request.not_before, request.not_after)
+        leaf = self.sign(csr, "EndEntityCertificate", request.not_before, request.not_after)
         arn = f"{request.authority_arn}/certificate/{leaf.serial_number:032x}"
         self.issued[arn], self._pending[arn] = signing.pem(leaf), self.pending_looks
         self._tokens[request.token] = (now, parameters, arn)
@@ -73,27 +66,7 @@ class SimulatedPrivateCa:
         if self._pending[certificate_arn]:
             self._pending[certificate_arn] -= 1
             raise CertificatePending(certificate_arn, "being issued")
-        return self.issued[certificate_arn], self._root
-
-    def certificate(self, certificate_authority_arn: str) -> str:
-        """GetCertificateAuthorityCertificate."""
-        del certificate_authority_arn
-        return self._root
-
-    def not_after(self, certificate_authority_arn: str) -> dt.datetime:
-        """The end of the root's validity."""
-        del certificate_authority_arn
-        return self._end
-
-    def _sign(
-        self, request: x509.CertificateSigningRequest, template: str, begin: dt.datetime, end: dt.datetime
-    ) -> x509.Certificate:
-        return signing.issue(
-            request,
-            signing.Template.from_arn(f"arn:aws:acm-pca:::template/{template}/V1"),
-            signing.Signer(self._subject, self._key, _SIGNED_WITH),
-            signing.Period(begin, end),
-        )
+        return self.issued[certificate_arn], self.root_pem
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import json
 import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING
 import httpx
 
 from local.demo.renewal import Renewed, tell_requests
+from local.policy import act_on
 from local.running_mesh import wait_until
 from local.ticking import Ticking
 from meshcert import naming
-from meshcert.contract.environment import POLICY_PREFIX
+from meshcert.aws.queues.orders import OrdersQueue
 from meshcert.contract.issuances import IDENTITY, REPLACES
 from meshcert.identity import IssuerName
 from meshcert.issuing.private_ca_lives import BACK_DATING
@@ -92,7 +92,9 @@ def live_under_load(
     scene.stage.say(f"from now on, this local AWS makes {life_s:g} seconds of {declared_s / 3600:g} hours of life")
     scene.aws.control("PUT", "/_local/acm-pca/lives", {"factor": factor})
     back_dating_s = BACK_DATING.total_seconds() * factor
-    _act_on(scene, Policy(back_dating_s=back_dating_s, shortest_between_renewals_s=_POLL_S, look_again_s=_POLL_S))
+    act_on(
+        scene.running, Policy(back_dating_s=back_dating_s, shortest_between_renewals_s=_POLL_S, look_again_s=_POLL_S)
+    )
 
     def look() -> None:
         for name in names:
@@ -108,12 +110,13 @@ def live_under_load(
         look()
         return all(versions[name] != before[name] for name in names)
 
+    orders = OrdersQueue(scene.running.client("sqs"), naming.queue(scene.mesh.name, "orders"))
     text = f"{lives} whole lives of {life_s:g} seconds: issued, published, served, renewed, and clients keep asking"
     with scene.stage.step(text), Ticking(scene.aws, scene.mesh.name, every_s=_POLL_S), ExitStack() as asking:
         for client in clients:
             asking.enter_context(client)
         for name in names:
-            _order(scene, name)
+            orders.send(RENEW, name, "its life is that of the mesh file")
         wait_until(
             short,
             "a short certificate for every identity",
@@ -164,27 +167,9 @@ def _served_until(task: Task) -> dt.datetime:
     return min(map(dt.datetime.fromisoformat, ends))
 
 
-def _order(scene: Scene, identity: str) -> None:
-    """As ``meshcert renew`` does."""
-    sqs = scene.running.client("sqs")
-    url = sqs.get_queue_url(QueueName=naming.queue(scene.mesh.name, "orders"))["QueueUrl"]
-    body = {"order": RENEW, "identity": identity, "reason": "its life is that of the mesh file"}
-    sqs.send_message(QueueUrl=url, MessageBody=json.dumps(body))
-
-
 def _rows_expire(scene: Scene, factor: float) -> None:
     """DynamoDB deletes what has served its time, and the budget of a day is that of a day of the mesh file's."""
     rows, table = scene.running.client("dynamodb"), naming.issuances_table(scene.mesh.name)
     for row in rows.scan(TableName=table)["Items"]:
         if "published" in row and time.time() - float(row["asked_at"]["N"]) > _ROWS_LIVE_S * factor:
             rows.delete_item(TableName=table, Key={key: row[key] for key in (IDENTITY, REPLACES)})
-
-
-def _act_on(scene: Scene, policy: Policy) -> None:
-    """Have the renewal function act on a policy: it is part of the environment, and a deploy sets AWS's times."""
-    functions, name = scene.running.client("lambda"), naming.function(scene.mesh.name, "renewal")
-    before = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    variables = {key: value for key, value in before.items() if not key.startswith(POLICY_PREFIX)}
-    functions.update_function_configuration(
-        FunctionName=name, Environment={"Variables": variables | policy.to_environ()}
-    )
