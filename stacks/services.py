@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from aws_cdk import Aws, CfnOutput, CustomResource, Stack
-from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -15,38 +14,23 @@ from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import route_table
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
-from stacks.constructs.envoy_service import SUBNETS, EnvoyService, Surroundings
+from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer
 from stacks.constructs.images import envoy_image
+from stacks.constructs.network import placement
 from stacks.constructs.rights import MeshRights, ecs_tasks
 from stacks.findings import accept
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_ec2 as ec2
     from constructs import Construct
 
     from meshcert.mesh import Mesh
     from stacks.pki import PkiStack
     from stacks.runtime import Platform
 
-ADDRESSES = "10.0.0.0/16"
-"""The network's address range; nobody outside it reaches a gateway unless you allow it."""
-
 DENIAL_S = 1
 """How long resolvers remember that a service has no healthy task, seconds."""
-
-# Free of charge, unlike interface endpoints (Amazon VPC guide, "Gateway endpoints"): also beside a NAT gateway, which
-# takes money for every byte, and every image layer comes from S3.
-GATEWAYS = {
-    "Layers": ec2.GatewayVpcEndpointAwsService.S3,
-    "Tables": ec2.GatewayVpcEndpointAwsService.DYNAMODB,
-}
-ENDPOINTS = {
-    "Logs": ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
-    "Registry": ec2.InterfaceVpcEndpointAwsService.ECR,
-    "Images": ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
-    "Secrets": ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER,
-    "Discovery": ec2.InterfaceVpcEndpointAwsService.CLOUD_MAP_DATA_SERVICE_DISCOVERY,
-}
 
 
 class ServicesStack(Stack):
@@ -68,12 +52,12 @@ class ServicesStack(Stack):
             termination_protection=mesh.about.deletion_protection,
         )
         name = mesh.name
-        vpc, endpoints = self._network(mesh)
+        placed = placement(self, mesh.network)
         cluster = ecs.Cluster(
             self,
             "Cluster",
             cluster_name=naming.cluster(name),
-            vpc=vpc,
+            vpc=placed.vpc,
             container_insights_v2=(
                 ecs.ContainerInsights.ENABLED if mesh.cluster.container_insights else ecs.ContainerInsights.DISABLED
             ),
@@ -88,12 +72,12 @@ class ServicesStack(Stack):
             mesh=mesh,
             authorities=pki.hierarchies,
             cluster=cluster,
-            namespace=self._namespace(mesh, vpc),
+            placed=placed,
+            namespace=self._namespace(mesh, placed.vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
             execution_role=self._execution_role(name),
             envoy=envoy_image(platform),
-            endpoints=endpoints,
             platform=platform,
         )
         services = {service: EnvoyService(self, service, surroundings=surroundings) for service in mesh.services}
@@ -110,8 +94,7 @@ class ServicesStack(Stack):
                 balancer = GatewayBalancer(
                     self,
                     f"{service}-balancer",
-                    vpc=vpc,
-                    clients=ADDRESSES,
+                    placed=placed,
                     target=services[service],
                     protected=mesh.about.deletion_protection,
                 )
@@ -142,34 +125,6 @@ class ServicesStack(Stack):
             },
         )
 
-    def _network(self, mesh: Mesh) -> tuple[ec2.Vpc, tuple[ec2.IVpcEndpoint, ...]]:
-        through_nat = mesh.network.egress == "nat"
-        private = ec2.SubnetType.PRIVATE_WITH_EGRESS if through_nat else ec2.SubnetType.PRIVATE_ISOLATED
-        vpc = ec2.Vpc(
-            self,
-            "Network",
-            ip_addresses=ec2.IpAddresses.cidr(ADDRESSES),
-            **_zones(mesh),
-            nat_gateways=1 if through_nat else 0,
-            subnet_configuration=[
-                ec2.SubnetConfiguration(
-                    name="Public", subnet_type=ec2.SubnetType.PUBLIC, map_public_ip_on_launch=False
-                ),
-                ec2.SubnetConfiguration(name=SUBNETS, subnet_type=private),
-            ],
-        )
-        endpoints: list[ec2.IVpcEndpoint] = [
-            vpc.add_gateway_endpoint(name, service=service) for name, service in GATEWAYS.items()
-        ]
-        if not through_nat:
-            endpoints += [vpc.add_interface_endpoint(name, service=service) for name, service in ENDPOINTS.items()]
-        accept(
-            vpc,
-            "AwsSolutions-VPC7",
-            "Flow logs are an account-wide choice with a price of their own; they hold nothing meshcert needs.",
-        )
-        return vpc, tuple(endpoints)
-
     def _namespace(self, mesh: Mesh, vpc: ec2.IVpc) -> servicediscovery.PrivateDnsNamespace:
         """
         The Cloud Map namespace, whose denials last for a second.
@@ -194,10 +149,3 @@ class ServicesStack(Stack):
             role, "AwsSolutions-IAM5[Resource::*]", "ecr:GetAuthorizationToken, which the CDK grants, has no resource."
         )
         return role
-
-
-def _zones(mesh: Mesh) -> dict[str, Any]:
-    """Arguments of the network: the zones that the mesh file names, or the region's first two."""
-    if mesh.network.availability_zones:
-        return {"availability_zones": list(mesh.network.availability_zones)}
-    return {"max_azs": 2}

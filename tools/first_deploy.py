@@ -5,10 +5,13 @@ CloudFormation takes a first deploy that failed back, log groups included, and w
 did not start. So the lines of a first deploy are copied to files while it runs; when it has succeeded, the files go.
 What is deployed already keeps its log groups when an update is taken back, and nothing is copied.
 
+What the mesh file says is yours, a VPC for example, is asked about before anything is made. If AWS contradicts it,
+there is no deploy. ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
+
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks and logs:FilterLogEvents. Without them, or
 without a mesh file that can be read, the deploy runs all the same.
 
-Exit code: that of the command.
+Exit code: that of the command, or 1 or 2 of the questions before it.
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from meshcert import naming
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
 from meshcert.printable import printable
+from tools import verify_aws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,6 +117,8 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
         The command's exit code.
     """
     command = sys.argv[1:] if command is None else command
+    if code := _asked_before(command):
+        return code
     kept = _kept(command, folder)
     if kept:
         kept.drop()
@@ -126,6 +132,19 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
     elif kept:
         kept.drop()
     return code
+
+
+def _asked_before(command: Sequence[str]) -> int:
+    """Ask AWS about what is yours, if anything is; else 0. A mesh file that cannot be read is the deploy's to tell."""
+    try:
+        options = _options(command)
+        mesh = load_mesh(Path(options.mesh))
+    except (argparse.ArgumentError, MeshInvalid):
+        return 0
+    if not mesh.network.existing:
+        return 0
+    profile = ["--profile", options.profile] if options.profile else []
+    return verify_aws.main(["--before", "--mesh", options.mesh, *profile])
 
 
 def _wait(process: subprocess.Popen[bytes], kept: KeptLogs | None) -> int:

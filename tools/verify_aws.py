@@ -4,7 +4,8 @@
 Most of what meshcert relies on is written in AWS's documentation; some of it is not, and only an account can tell. Run
 this after ``make deploy`` and again after the first renewal. For each assumption it prints what AWS says there, whether
 that confirms or contradicts it, and what to do. A question that has no answer yet, or none with these credentials, is
-"cannot tell".
+"cannot tell". ``--before`` asks only about what is yours, a VPC for example, and needs no stack; ``make deploy`` does
+so.
 
 It changes nothing and sees no private key. These are all the calls it can make, and the rights it needs:
 
@@ -13,6 +14,7 @@ It changes nothing and sees no private key. These are all the calls it can make,
 - cloudformation: DescribeStacks, GetTemplate, ListStackResources
 - cloudwatch: DescribeAlarms, GetMetricStatistics
 - dynamodb: GetItem
+- ec2: DescribeRouteTables, DescribeSubnets, DescribeVpcAttribute, DescribeVpcEndpoints, DescribeVpcs
 - ecs: DescribeServices, DescribeTaskDefinition, DescribeTasks, ListTasks
 - elasticloadbalancing: DescribeTargetHealth
 - events: DescribeRule, ListTargetsByRule
@@ -48,7 +50,7 @@ from meshcert.cli.advice import advice
 from meshcert.errors import MeshcertError
 from meshcert.mesh import load_mesh
 from meshcert.printable import printable
-from tools.aws_checks import CHECKS
+from tools.aws_checks import BEFORE, CHECKS
 from tools.aws_checks.account import Account
 from tools.aws_checks.deployment import Deployment, NotDeployed
 from tools.aws_checks.report import as_json, print_table
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return UNUSABLE
     findings: list[Finding] = []
     with progress.status("Asking AWS") as status:
-        for check in CHECKS:
+        for check in BEFORE if options.before else CHECKS:
             status.update(check.assumption)
             findings += check.findings(deployment)
     if options.json:
@@ -109,6 +111,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--profile", help="a profile of your AWS configuration; else the current credentials")
     parser.add_argument("--region", help="where the mesh is deployed; else the current credentials' region")
+    parser.add_argument(
+        "--before", action="store_true", help="before a first deploy: ask only about what the mesh file says is yours"
+    )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     return parser
 
@@ -126,7 +131,8 @@ def _deployment(options: argparse.Namespace) -> Deployment:
         return session.client(service, config=retries)
 
     account = Account(client)
-    return Deployment.find(mesh, account, session.region_name, dt.datetime.now(dt.UTC))
+    look = Deployment.planned if options.before else Deployment.find
+    return look(mesh, account, session.region_name, dt.datetime.now(dt.UTC))
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +10,7 @@ from pydantic import Field, Strict
 from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
+from meshcert.mesh.network import Network
 from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, OutsideClients, Part, Port
 from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
@@ -29,13 +29,6 @@ LONGEST_MESH_NAME = 16
 LONGEST_NAME = 20
 
 
-class Egress(StrEnum):
-    """How tasks reach AWS's APIs."""
-
-    NAT = "nat"
-    ENDPOINTS = "endpoints"
-
-
 class About(Part):
     """The mesh as a whole."""
 
@@ -51,17 +44,6 @@ class About(Part):
     """What an egress listener does with hosts that are no backends: `DROP_ALL` refuses, `ALLOW_ALL` passes on as is."""
     deletion_protection: Annotated[bool, Strict()] = False
     """`true`: AWS refuses to delete the mesh's tables, load balancers and stacks until a deploy says `false` again."""
-
-
-class Network(Part):
-    """The VPC the services run in."""
-
-    egress: Egress = Egress.NAT
-    """`nat`: a NAT gateway; `endpoints`: interface endpoints for AWS's APIs, and no way to the internet."""
-    availability_zones: tuple[str, ...] = Field(
-        default=(), examples=[["us-west-1a", "us-west-1c"]], json_schema_extra={"uniqueItems": True}
-    )
-    """The zones to use, two to six; empty: the region's first two. For a first deploy: subnets do not move."""
 
 
 class Cluster(Part):

@@ -33,10 +33,9 @@ if TYPE_CHECKING:
     from meshcert.mesh.part import OutsideClients
     from meshcert.mesh.services import EgressRule
     from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+    from stacks.constructs.network import NetworkPlacement
     from stacks.runtime import Platform
 
-SUBNETS = "Services"
-"""Name of the subnets the tasks run in."""
 DNS_TTL = Duration.seconds(5)
 
 
@@ -47,22 +46,22 @@ class Surroundings:
 
     Args:
         authorities: The CAs of every hierarchy.
+        placed: The network they run in.
         namespace: The Cloud Map namespace they are registered in.
         key: Encrypts the secrets they read.
         execution_role: Pulls images and writes logs.
         envoy: The Envoy image.
-        endpoints: The network's VPC endpoints for AWS's APIs; empty if it has a NAT gateway.
         platform: Decides the processor architecture.
     """
 
     mesh: Mesh
     authorities: Mapping[str, HierarchyAuthorities]
     cluster: ecs.ICluster
+    placed: NetworkPlacement
     namespace: servicediscovery.INamespace
     key: kms.IKey
     execution_role: iam.IRole
     envoy: ecs.ContainerImage
-    endpoints: tuple[ec2.IVpcEndpoint, ...]
     platform: Platform
 
 
@@ -112,7 +111,7 @@ class EnvoyService(Construct):
         self.group = ec2.SecurityGroup(
             self,
             "Group",
-            vpc=surroundings.cluster.vpc,
+            vpc=surroundings.placed.vpc,
             description=f"Tasks of {construct_id}",
             # Whom a task reaches inside the mesh, the callees' groups say.
             allow_all_outbound=self._egress is None,
@@ -126,8 +125,8 @@ class EnvoyService(Construct):
             cluster=surroundings.cluster,
             task_definition=task,
             desired_count=self._declared.desired_count,
-            assign_public_ip=False,
-            vpc_subnets=ec2.SubnetSelection(subnet_group_name=SUBNETS),
+            assign_public_ip=surroundings.placed.public_addresses,
+            vpc_subnets=surroundings.placed.tasks,
             security_groups=[self.group],
             min_healthy_percent=100,
             max_healthy_percent=200,
@@ -149,13 +148,7 @@ class EnvoyService(Construct):
             )
 
         # Tasks that start before they can reach AWS's APIs, or may pull images, would trip the circuit breaker.
-        subnets = surroundings.cluster.vpc.select_subnets(subnet_group_name=SUBNETS).subnets
-        self.service.node.add_dependency(
-            *(subnet.internet_connectivity_established for subnet in subnets),
-            surroundings.execution_role,
-            *surroundings.endpoints,
-            *settings.rights,
-        )
+        self.service.node.add_dependency(*surroundings.placed.reachable, surroundings.execution_role, *settings.rights)
 
     @property
     def _egress(self) -> tuple[EgressRule, ...] | None:
@@ -174,7 +167,7 @@ class EnvoyService(Construct):
         if self._egress is None:
             return
         self.group.add_egress_rule(ec2.Peer.any_ipv4(), ec2.Port.tcp(HTTPS), "AWS's APIs")
-        reach_file_systems(self.group, self._surroundings.cluster.vpc, self._declared.proxy)
+        reach_file_systems(self.group, self._surroundings.placed.cidrs, self._declared.proxy)
         for rule in self._egress:
             for number in rule.ports:
                 port = ec2.Port.tcp(number) if rule.protocol == "tcp" else ec2.Port.udp(number)

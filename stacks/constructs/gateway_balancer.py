@@ -14,6 +14,7 @@ from stacks.findings import accept
 
 if TYPE_CHECKING:
     from stacks.constructs.envoy_service import EnvoyService
+    from stacks.constructs.network import NetworkPlacement
 
 
 class GatewayBalancer(Construct):
@@ -23,21 +24,22 @@ class GatewayBalancer(Construct):
     It is internal on purpose: opening it to the Internet is a decision for a stack of your own, with your own rules.
 
     Args:
-        clients: Address range (CIDR) that may connect.
+        placed: The network it stands in, whose addresses may connect.
         protected: AWS refuses to delete it.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, vpc: ec2.IVpc, clients: str, target: EnvoyService, protected: bool
+        self, scope: Construct, construct_id: str, *, placed: NetworkPlacement, target: EnvoyService, protected: bool
     ) -> None:
         super().__init__(scope, construct_id)
         group = ec2.SecurityGroup(
-            self, "Group", vpc=vpc, description="Clients of the gateway", allow_all_outbound=False
+            self, "Group", vpc=placed.vpc, description="Clients of the gateway", allow_all_outbound=False
         )
         balancer = elb.NetworkLoadBalancer(
             self,
             "Balancer",
-            vpc=vpc,
+            vpc=placed.vpc,
+            vpc_subnets=placed.balancers,
             internet_facing=False,
             cross_zone_enabled=True,
             security_groups=[group],
@@ -50,7 +52,8 @@ class GatewayBalancer(Construct):
         )
         for listener in target.proxy.listeners:
             port = ec2.Port.tcp(listener.port)
-            group.add_ingress_rule(ec2.Peer.ipv4(clients), port, "Clients inside the network")
+            for clients in placed.cidrs:
+                group.add_ingress_rule(ec2.Peer.ipv4(clients), port, "Clients inside the network")
             group.add_egress_rule(target.group, port, "To the gateway")
             target.group.add_ingress_rule(group, port, "From its load balancer")
             balancer.add_listener(f"Port{listener.port}", port=listener.port).add_targets(

@@ -13,6 +13,7 @@ from meshcert.mesh import load_mesh, read_mesh
 from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
 from tests.meshcert.mesh.mesh_slips import changed, identity
 from tests.stacks.synthesis import CONTEXT, ROOT, synthesise
+from tests.stacks.test_network import EXISTING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,6 +103,8 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         (),
         (("network.availability_zones", ["us-west-1a", "us-west-1b", "us-west-1c"]),),
         (("network.egress", "endpoints"), ("hierarchies.colorteller.revocation", "crl")),
+        (("network", {"existing": EXISTING}),),
+        (("network", {"nat_gateways": "one_per_zone"}),),
         (
             ("identities.more", identity("colorgateway", "more.mtls.local")),
             ("services.colorgateway.load_balancer", False),
@@ -109,7 +112,16 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         (("services.colorteller.application.egress", EGRESS),),
         (("hierarchies.colorteller.usage", "short_lived"), ("identities.colorteller.issuer", "acm-pca")),
     ],
-    ids=["as it is", "three zones", "endpoints and lists", "no load balancer, one more identity", "egress", "acm-pca"],
+    ids=[
+        "as it is",
+        "three zones",
+        "endpoints and lists",
+        "a VPC of yours",
+        "a NAT gateway in each zone",
+        "no load balancer, one more identity",
+        "egress",
+        "acm-pca",
+    ],
 )
 def test_resources_are_counted_as_the_stacks_have_them(changes: tuple[Any, ...], tmp_path: Path) -> None:
     """What `meshcert check` refuses a mesh by."""

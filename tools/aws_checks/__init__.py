@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tools.aws_checks import alarms, authorities, certificates, granted, issuances, renewals, rights, secrets, services
+from tools.aws_checks import (
+    alarms,
+    authorities,
+    certificates,
+    granted,
+    issuances,
+    network,
+    renewals,
+    rights,
+    secrets,
+    services,
+)
 
 if TYPE_CHECKING:
     from tools.aws_checks.verdicts import Check
 
+BEFORE: tuple[Check[Any], ...] = network.CHECKS
+"""Checks of what is yours, which a deploy asks before it makes anything."""
+
 CHECKS: tuple[Check[Any], ...] = (
+    *BEFORE,
     *certificates.CHECKS,
     *issuances.CHECKS,
     *authorities.CHECKS,

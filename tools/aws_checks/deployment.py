@@ -58,6 +58,20 @@ class Deployment:
     now: dt.datetime
 
     @classmethod
+    def planned(cls, mesh: Mesh, account: Account, region: str, now: dt.datetime) -> Deployment:
+        """
+        The mesh as a deploy would make it in the account that the credentials belong to.
+
+        Args:
+            now: The time, UTC.
+
+        Raises:
+            MeshcertError: If the credentials are not accepted.
+        """
+        caller = account.read("sts:GetCallerIdentity")
+        return cls(mesh, account, caller["Arn"].split(":")[1], region, caller["Account"], now)
+
+    @classmethod
     def find(cls, mesh: Mesh, account: Account, region: str, now: dt.datetime) -> Deployment:
         """
         The mesh as deployed to the account that the credentials belong to.
@@ -69,8 +83,7 @@ class Deployment:
             MeshcertError: If the credentials are not accepted.
             NotDeployed: If its stacks are not there.
         """
-        caller = account.read("sts:GetCallerIdentity")
-        deployment = cls(mesh, account, caller["Arn"].split(":")[1], region, caller["Account"], now)
+        deployment = cls.planned(mesh, account, region, now)
         stack = deployment.stack("identities")
         try:
             account.read("cloudformation:DescribeStacks", StackName=stack)

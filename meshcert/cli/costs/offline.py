@@ -19,9 +19,11 @@ from meshcert.cli.costs.month import (
 )
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.checks.limits import MOST_RESOURCES, ZONES, resources
+from meshcert.mesh.network import Egress, NatGateways
 
 if TYPE_CHECKING:
     from meshcert.mesh import Mesh
+    from meshcert.mesh.network import Network
 
 INTERFACE_ENDPOINTS = 5
 """Interface endpoints of a mesh with ``egress: endpoints``, one in each zone."""
@@ -109,25 +111,30 @@ def _workload(mesh: Mesh) -> tuple[Line, ...]:
     cpus = sum(service.desired_count * service.cpu for service in services) / _CPU_UNITS
     gib = sum(service.desired_count * service.memory_mib for service in services) / _MIB
     balancers = sum(service.load_balancer for service in services)
-    if mesh.network.egress == "nat":
-        way_out = Line("NAT gateway with its address", "1", NAT_HOUR * HOURS)
-    else:
-        zones = len(mesh.network.availability_zones) or ZONES
-        endpoints = INTERFACE_ENDPOINTS * zones
-        way_out = Line(
-            "interface endpoints", f"{INTERFACE_ENDPOINTS} in {zones} zones", endpoints * ENDPOINT_HOUR * HOURS
-        )
     return (
         Line(
             "Fargate tasks, arm64",
             f"{tasks}: {cpus:g} vCPU, {gib:g} GiB",
             (cpus * CPU_HOUR + gib * GIB_HOUR) * HOURS,
         ),
-        way_out,
+        *_way_out(mesh.network),
         Line("network load balancers", f"{balancers}", balancers * BALANCER_HOUR * HOURS),
         Line("Cloud Map's hosted zone", "1", ZONE),
         *_insights(mesh),
     )
+
+
+def _way_out(network: Network) -> tuple[Line, ...]:
+    """What leads to AWS's APIs; nothing of ours does in a VPC of yours."""
+    zones = len(network.availability_zones) or ZONES
+    if network.existing:
+        return ()
+    if network.egress is Egress.NAT:
+        gateways = zones if network.nat_gateways is NatGateways.ONE_PER_ZONE else 1
+        what = "NAT gateway with its address" if gateways == 1 else "NAT gateways with their addresses"
+        return (Line(what, f"{gateways}", gateways * NAT_HOUR * HOURS),)
+    endpoints = INTERFACE_ENDPOINTS * zones
+    return (Line("interface endpoints", f"{INTERFACE_ENDPOINTS} in {zones} zones", endpoints * ENDPOINT_HOUR * HOURS),)
 
 
 def _insights(mesh: Mesh) -> tuple[Line, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.issuance import Usage
+from meshcert.mesh.network import Egress, NatGateways
 from meshcert.publishing.declared_bundles import LONGEST, length
 
 if TYPE_CHECKING:
@@ -22,6 +23,10 @@ MOST_RESOURCES = 500
 
 NETWORK, ZONE = 11, 8
 """Network, gateway endpoints, cluster, namespace and execution role with a NAT gateway; subnets of a zone."""
+ZONE_WITH_NAT = 2
+"""A NAT gateway and its address, for each zone but the first."""
+WITHOUT_NETWORK = 4
+"""The same if the VPC is there already."""
 NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
 """The same with interface endpoints instead."""
 SERVICE = 8
@@ -102,10 +107,14 @@ def _rules_of_their_own(mesh: Mesh) -> int:
 
 
 def _network(mesh: Mesh) -> int:
-    zones = len(mesh.network.availability_zones) or ZONES
-    if mesh.network.egress == "nat":
-        return NETWORK + ZONE * zones
-    return NETWORK_WITH_ENDPOINTS + ZONE_WITH_ENDPOINTS * zones
+    network = mesh.network
+    zones = len(network.availability_zones) or ZONES
+    if network.existing:
+        return WITHOUT_NETWORK
+    if network.egress is not Egress.NAT:
+        return NETWORK_WITH_ENDPOINTS + ZONE_WITH_ENDPOINTS * zones
+    more = ZONE_WITH_NAT * (zones - 1) if network.nat_gateways is NatGateways.ONE_PER_ZONE else 0
+    return NETWORK + ZONE * zones + more
 
 
 _EACH = {

@@ -1,4 +1,4 @@
-"""Checks of the network."""
+"""Checks of the network, the mesh's own or yours."""
 
 from __future__ import annotations
 
@@ -6,161 +6,96 @@ import re
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from meshcert.contract.container import ADMIN_PORT, READINESS_PORT, WAYS_IN_PORT
-from meshcert.mesh.proxies import VirtualNode
-from meshcert.mesh.ways_out import ways_out
-from meshcert.proxy import TlsMode
+from meshcert.mesh.checks.reach import check_range, is_range
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.part import OutsideClients
-    from meshcert.mesh.services import EgressRule
+    from meshcert.mesh.network import ExistingNetwork, Network
 
 FEWEST_ZONES, MOST_ZONES = 2, 6
 """With one zone, its failure is the mesh's; the network's addresses are divided between at most six."""
-MOST_RULES = 60
-"""Outbound rules of one security group (Amazon VPC quotas, by default)."""
-_OWN_RULES = 1
-_HOSTS = ("cidr", "prefix_list", "security_group")
+LARGEST, SMALLEST = 16, 24
+"""Prefix lengths of a network of the mesh's own: a VPC is no larger, its subnets no smaller than /28 (Amazon VPC)."""
 _ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 
 
 def check_network(mesh: Mesh, findings: Findings) -> None:
-    """Report availability zones that are none, are written twice, are of several regions, too few or too many."""
-    zones, place = mesh.network.availability_zones, "network.availability_zones"
+    """Report a network that no VPC could have, and one of yours of which the file says what only its owner decides."""
+    network = mesh.network
+    if network.existing:
+        _check_existing(network, network.existing, findings)
+        return
+    zones, place = network.availability_zones, "network.availability_zones"
     if zones and not FEWEST_ZONES <= len(zones) <= MOST_ZONES:
         findings.add(
             place,
             f"there are {len(zones)} zones",
             f"Name {FEWEST_ZONES} to {MOST_ZONES}, or leave it out for the region's first two",
         )
-    for index, zone in enumerate(zones):
+    _check_zones([(f"{place}[{index}]", zone) for index, zone in enumerate(zones)], findings)
+    check_range("network.cidr", network.cidr, findings)
+    if is_range(network.cidr) and not LARGEST <= IPv4Network(network.cidr).prefixlen <= SMALLEST:
+        findings.add(
+            "network.cidr",
+            f"{network.cidr} is no size for a network of the mesh's own",
+            f"Write a range of /{LARGEST} to /{SMALLEST}",
+        )
+
+
+def _check_existing(network: Network, existing: ExistingNetwork, findings: Findings) -> None:
+    for field in sorted(network.model_fields_set - {"existing"}):
+        findings.add(
+            f"network.{field}",
+            "the VPC is yours, and this says how to make one",
+            "Remove it, or remove network.existing",
+            given=("network.existing",),
+        )
+    for index, cidr in enumerate(existing.cidrs):
+        place = f"network.existing.cidrs[{index}]"
+        if ":" in cidr:
+            findings.add(
+                place,
+                f"{cidr} is IPv6, and proxies find and reach each other by IPv4",
+                "Name the VPC's IPv4 ranges alone; a dual-stack VPC has some",
+            )
+            continue
+        check_range(place, cidr, findings)
+        if cidr in existing.cidrs[:index]:
+            findings.add(place, f"{cidr} is written twice", "Remove one of them")
+    for field in ("subnets", "load_balancer_subnets"):
+        _check_subnets(f"network.existing.{field}", getattr(existing, field), findings)
+
+
+def _check_subnets(place: str, subnets: dict[str, str], findings: Findings) -> None:
+    _check_zones([(f"{place}.{zone}", zone) for zone in subnets], findings)
+    known: dict[str, str] = {}
+    for zone, subnet in subnets.items():
+        if other := known.get(subnet):
+            findings.add(
+                f"{place}.{zone}",
+                f"{subnet} is the subnet of {other} too, and a subnet is in one zone",
+                "Name the zone's own subnet",
+                given=(f"{place}.{other}",),
+            )
+        known.setdefault(subnet, zone)
+
+
+def _check_zones(zones: Iterable[tuple[str, str]], findings: Findings) -> None:
+    """
+    Report zones that are none, are written twice, or are of several regions.
+
+    Args:
+        zones: Place and name of each.
+    """
+    seen: list[str] = []
+    for place, zone in zones:
         if not _ZONE.fullmatch(zone):
-            findings.add(f"{place}[{index}]", f"{zone!r} is not the name of a zone", "Write it as in us-west-1a")
-        elif zone in zones[:index]:
-            findings.add(f"{place}[{index}]", f"{zone} is written twice", "Remove one of them")
-        elif zone[:-1] != zones[0][:-1]:
-            findings.add(f"{place}[{index}]", f"{zone} and {zones[0]} are in different regions", "Name zones of one")
-
-
-def check_egress(mesh: Mesh, findings: Findings) -> None:
-    """Report hosts that are named in no way or in several, twice, or not as EC2 writes them, and too many rules."""
-    for name, service in mesh.services.items():
-        rules, place = (service.application.egress if service.application else None) or (), _egress_of(name)
-        for index, rule in enumerate(rules):
-            _check_rule(f"{place}[{index}]", rule, findings)
-            if rule in rules[:index]:
-                findings.add(f"{place}[{index}]", "it is written twice", "Remove one of them")
-        count = _OWN_RULES + sum(len(rule.ports) for rule in rules)
-        if count > MOST_RULES:
-            findings.add(
-                place,
-                f"its security group would have {count} rules, one for each port, and EC2 takes {MOST_RULES}",
-                "Name a wider range, or a prefix list",
-            )
-
-
-def check_plain_text_sources(mesh: Mesh, findings: Findings) -> None:
-    """Report clients in plain text that are named in no way or in two, twice, or where no plain text is spoken."""
-    for name, node in mesh.virtual_nodes.items():
-        for number, listener in enumerate(node.listeners):
-            where, sources = f"virtual_nodes.{name}.listeners[{number}]", listener.permissive_from
-            mode = listener.tls.mode if listener.tls else TlsMode.DISABLED
-            if sources and mode is not TlsMode.PERMISSIVE:
-                findings.add(
-                    f"{where}.permissive_from",
-                    f"the listener's mode is {mode}, so it would open a way in that nobody is meant to use",
-                    "Write tls: {mode: PERMISSIVE, ...}, or remove it",
-                    given=(f"{where}.tls", f"{where}.tls.mode"),
-                )
-            _check_outside_clients(f"{where}.permissive_from", sources, findings)
-
-
-def check_metrics(mesh: Mesh, findings: Findings) -> None:
-    """Report scrapers that are named in no way or in two, and a port that a task already has."""
-    if mesh.metrics is None:
-        return
-    _check_outside_clients("metrics.scrapers", mesh.metrics.scrapers, findings)
-    taken = _ports_of_tasks(mesh)
-    if mesh.metrics.port in taken:
-        owner, ground = taken[mesh.metrics.port]
-        findings.add(
-            "metrics.port",
-            f"port {mesh.metrics.port} is taken in a task by {owner}",
-            "Choose another port",
-            given=(ground,) if ground else (),
-        )
-
-
-def _ports_of_tasks(mesh: Mesh) -> dict[int, tuple[str, str]]:
-    """The ports that a task of the mesh has: whose each is, and its place in the file."""
-    ours = {ADMIN_PORT: "Envoy's admin interface", READINESS_PORT: "the readiness check", WAYS_IN_PORT: "the same"}
-    taken = {port: (owner, "") for port, owner in ours.items()}
-    for place, proxy in mesh.callers:
-        for index, port in enumerate([listener.port_mapping.port for listener in proxy.listeners]):
-            at = f"{place}.listeners[{index}].port_mapping.port"
-            taken.setdefault(port, (at, at))
-        if isinstance(proxy, VirtualNode) and proxy.backends:
-            taken.setdefault(proxy.egress_listener.port, (f"{place}.egress_listener", f"{place}.egress_listener.port"))
-    for name in mesh.virtual_nodes:
-        for at, _, way in ways_out(mesh, name):
-            if way.local_port:
-                taken.setdefault(way.local_port, (f"{at}.local_port", f"{at}.local_port"))
-    for name, service in mesh.services.items():
-        if service.application:
-            at = f"services.{name}.application.port"
-            taken.setdefault(service.application.port, (at, at))
-    return taken
-
-
-def _check_outside_clients(where: str, sources: Sequence[OutsideClients], findings: Findings) -> None:
-    for index, source in enumerate(sources):
-        place = f"{where}[{index}]"
-        if bool(source.cidr) == bool(source.security_group):
-            findings.add(
-                place,
-                f"it names {'both' if source.cidr else 'neither'} of cidr and security_group",
-                "Name exactly one",
-                given=(f"{place}.cidr", f"{place}.security_group"),
-            )
-        _check_range(f"{place}.cidr", source.cidr, findings)
-        if source in sources[:index]:
-            findings.add(place, "it is written twice", "Remove one of them")
-
-
-def _egress_of(service: str) -> str:
-    return f"services.{service}.application.egress"
-
-
-def _check_rule(place: str, rule: EgressRule, findings: Findings) -> None:
-    ways = [way for way in _HOSTS if getattr(rule, way)]
-    if len(ways) != 1:
-        findings.add(
-            place,
-            f"it names {' and '.join(ways) or 'no hosts'}",
-            "Name exactly one of cidr, prefix_list and security_group",
-            given=tuple(f"{place}.{way}" for way in _HOSTS),
-        )
-    _check_range(f"{place}.cidr", rule.cidr, findings)
-    for index, port in enumerate(rule.ports):
-        if port in rule.ports[:index]:
-            findings.add(f"{place}.ports[{index}]", f"{port} is written twice", "Remove one of them")
-
-
-def _check_range(place: str, cidr: str, findings: Findings) -> None:
-    if cidr and not _is_range(cidr):
-        findings.add(
-            place,
-            f"{cidr!r} is no range of IPv4 addresses",
-            "Write it as in 10.20.0.0/16, with no bit beyond the prefix; one host is 10.20.0.7/32",
-        )
-
-
-def _is_range(text: str) -> bool:
-    try:
-        return str(IPv4Network(text)) == text
-    except ValueError:
-        return False
+            findings.add(place, f"{zone!r} is not the name of a zone", "Write it as in us-west-1a")
+        elif zone in seen:
+            findings.add(place, f"{zone} is written twice", "Remove one of them")
+        elif seen and zone[:-1] != seen[0][:-1]:
+            findings.add(place, f"{zone} and {seen[0]} are in different regions", "Name zones of one")
+        seen.append(zone)

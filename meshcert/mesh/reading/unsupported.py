@@ -9,7 +9,9 @@ from __future__ import annotations
 
 _FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
 _IMPORT = "This is no mesh file. meshcert import FILE --output mesh.yaml makes one of App Mesh's definitions"
-_OWN_NETWORK = "Each mesh makes a VPC, subnets and security groups of its own; yours cannot be given"
+_YOUR_NETWORK = (
+    "A VPC of yours and its subnets stand below `network.existing`; security groups are made for each service"
+)
 _OWN_CLUSTER = "Each mesh makes an ECS cluster of its own; yours cannot be given"
 _NO_ROLE = "The task's role reads its certificates and nothing else; let the application bring credentials of its own"
 _SHORT_ROUTE = "A short route takes a path prefix; for more write App Mesh's: `virtual_gateways.NAME.gateway_routes`"
@@ -52,7 +54,7 @@ _FILE = {
     "resources": _IMPORT,
     "apiversion": _IMPORT,
     "kind": _IMPORT,
-    "vpc": _OWN_NETWORK,
+    "vpc": _YOUR_NETWORK,
     "certificates": "Write them under `identities`",
     "taskdefinitions": "Write them under `services`: each runs one proxy, and its application beside it",
 }
@@ -63,11 +65,10 @@ _MESH = {
     "account": "A mesh is deployed to the account of your credentials",
 }
 _NETWORK = dict.fromkeys(
-    ("vpc", "vpcid", "cidr", "subnet", "subnets", "subnetids", "securitygroup", "securitygroups", "ipaddresses"),
-    _OWN_NETWORK,
+    ("vpc", "vpcid", "subnet", "subnets", "subnetids", "securitygroup", "securitygroups", "ipaddresses"),
+    _YOUR_NETWORK,
 ) | {
     "ippreference": "Addresses are IPv4",
-    "natgateways": "One NAT gateway, or none: `network.egress`",
 }
 _CLUSTER = dict.fromkeys(("arn", "clusterarn", "name", "clustername"), _OWN_CLUSTER)
 _HIERARCHY = {
@@ -227,7 +228,7 @@ _SERVICE = {
         "Tasks run on Fargate, on demand",
     ),
     **dict.fromkeys(
-        ("vpc", "subnets", "securitygroups", "networkconfiguration", "networkmode", "assignpublicip"), _OWN_NETWORK
+        ("vpc", "subnets", "securitygroups", "networkconfiguration", "networkmode", "assignpublicip"), _YOUR_NETWORK
     ),
     "cluster": _OWN_CLUSTER,
     **dict.fromkeys(

@@ -50,10 +50,16 @@ class ProxyVolumes:
                 agent.add_mount_points(ecs.MountPoint(source_volume=name, container_path=path, read_only=False))
 
 
-def reach_file_systems(group: ec2.SecurityGroup, network: ec2.IVpc, declared: DeclaredProxyContainer) -> None:
-    """Let tasks whose egress is narrowed connect to the file systems' mount targets, which are in the network."""
+def reach_file_systems(group: ec2.SecurityGroup, cidrs: tuple[str, ...], declared: DeclaredProxyContainer) -> None:
+    """
+    Let tasks whose egress is narrowed connect to the file systems' mount targets.
+
+    Args:
+        cidrs: Address ranges of the network, in which they are.
+    """
     if any(volume.efs for volume in declared.volumes):
-        group.add_egress_rule(ec2.Peer.ipv4(network.vpc_cidr_block), ec2.Port.tcp(NFS), "Its file systems")
+        for cidr in cidrs:
+            group.add_egress_rule(ec2.Peer.ipv4(cidr), ec2.Port.tcp(NFS), "Its file systems")
 
 
 def _configuration(efs: EfsVolume) -> ecs.EfsVolumeConfiguration:

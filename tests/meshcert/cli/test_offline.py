@@ -16,7 +16,7 @@ from meshcert.cli.costs.issuing import HOURS, IssuingWay, issuing_costs
 from meshcert.cli.costs.offline import declared_usage, offline_plan
 from meshcert.cli.exit_codes import SETTLED, USAGE
 from meshcert.mesh import load_mesh, read_mesh
-from stacks.services import ENDPOINTS
+from stacks.constructs.network import ENDPOINTS
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.test_sizes import mesh_of
 

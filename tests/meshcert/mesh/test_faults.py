@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -24,6 +24,14 @@ from tests.meshcert.mesh.mesh_slips import (
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+SUBNET = "subnet-0123456789abcdef0"
+
+
+def yours(**changes: Any) -> dict[str, Any]:
+    """A VPC of somebody's, as a mesh file names it."""
+    return {"vpc": "vpc-0123456789abcdef0", "cidrs": ["172.16.0.0/12"], "subnets": {"us-west-1a": SUBNET}, **changes}
+
 
 LISTENER = COLOR["virtual_nodes"]["colorteller"]["listeners"][0]
 
@@ -74,6 +82,45 @@ SHAPE = [
         "different regions",
         "Name zones of one",
         "network.availability_zones[1]",
+    ),
+    Slip("network.cidr", "10.0.0.0", "no range of IPv4 addresses", "as in 10.20.0.0/16"),
+    Slip("network.cidr", "10.0.0.0/8", "no size for a network", "/16 to /24"),
+    Slip("network.nat_gateways", "two", "'two' is not allowed", "one or one_per_zone"),
+    Slip("network", {"existing": yours(vpc="vpc-1")}, "'vpc-1' is not allowed", "vpc-", "network.existing.vpc"),
+    Slip(
+        "network",
+        {"existing": yours(), "cidr": "10.0.0.0/16"},
+        "the VPC is yours",
+        "Remove it",
+        "network.cidr",
+    ),
+    Slip(
+        "network",
+        {"existing": yours(cidrs=["2001:db8::/56"])},
+        "reach each other by IPv4",
+        "IPv4 ranges alone",
+        "network.existing.cidrs[0]",
+    ),
+    Slip(
+        "network",
+        {"existing": yours(cidrs=["172.16.0.0/12", "172.16.0.0/12"])},
+        "written twice",
+        "Remove one",
+        "network.existing.cidrs[1]",
+    ),
+    Slip(
+        "network",
+        {"existing": yours(subnets={"us-west-1a": SUBNET, "us-west-1c": SUBNET})},
+        "a subnet is in one zone",
+        "own subnet",
+        "network.existing.subnets.us-west-1c",
+    ),
+    Slip(
+        "network",
+        {"existing": yours(load_balancer_subnets={"us-west": SUBNET})},
+        "'us-west' is not the name of a zone",
+        "us-west-1a",
+        "network.existing.load_balancer_subnets.us-west",
     ),
     Slip("services.colorteller.application.image", "", "'' is not allowed", "have at least 1 character"),
     Slip("services.colorteller.application.image", "a" * 256, "is not allowed", "have at most 255 characters"),

@@ -1,0 +1,66 @@
+"""The network the services run in: one of the mesh's own, or one of yours."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field, Strict
+
+from meshcert.mesh.part import Part
+
+ADDRESSES = "10.0.0.0/16"
+"""The address range of a network of the mesh's own, unless the file says another."""
+
+SubnetId = Annotated[str, Field(pattern=r"^subnet-[0-9a-f]{8,17}$", examples=["subnet-0123456789abcdef0"])]
+
+
+class Egress(StrEnum):
+    """How tasks reach AWS's APIs."""
+
+    NAT = "nat"
+    ENDPOINTS = "endpoints"
+
+
+class NatGateways(StrEnum):
+    """How many NAT gateways a network of the mesh's own has."""
+
+    ONE = "one"
+    ONE_PER_ZONE = "one_per_zone"
+
+
+class ExistingNetwork(Part):
+    """A VPC of yours: nothing in it is changed, and nobody looks it up; `make verify-aws` says what is amiss there."""
+
+    vpc: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]{8,17}$", examples=["vpc-0123456789abcdef0"])]
+    """Its id."""
+    cidrs: tuple[str, ...] = Field(min_length=1, examples=[["172.16.0.0/16"]])
+    """Its IPv4 address ranges: whom load balancers admit, and where file systems are."""
+    subnets: dict[str, SubnetId] = Field(min_length=1, examples=[{"us-west-1a": "subnet-0123456789abcdef0"}])
+    """Where tasks run: a subnet for each zone. They need a way to AWS's APIs: NAT, endpoints, or public addresses."""
+    load_balancer_subnets: dict[str, SubnetId] = Field(default={})
+    """Where load balancers stand: a subnet for each zone. Left out: beside the tasks."""
+    public_addresses: Annotated[bool, Strict()] = False
+    """`true`: tasks get public IPv4 addresses, without which they reach nothing from public subnets."""
+
+
+class Network(Part):
+    """The VPC the services run in."""
+
+    egress: Egress = Egress.NAT
+    """`nat`: a NAT gateway; `endpoints`: interface endpoints for AWS's APIs, and no way to the internet."""
+    cidr: str = ADDRESSES
+    """Its IPv4 addresses, /16 to /24. For a first deploy: a network does not move."""
+    nat_gateways: NatGateways = NatGateways.ONE
+    """`one`, or `one_per_zone`: then no zone's failure cuts another off; about $36 a month for each."""
+    availability_zones: tuple[str, ...] = Field(
+        default=(), examples=[["us-west-1a", "us-west-1c"]], json_schema_extra={"uniqueItems": True}
+    )
+    """The zones to use, two to six; empty: the region's first two. For a first deploy: subnets do not move."""
+    existing: ExistingNetwork | None = None
+    """A VPC of yours instead: then nothing else stands here."""
+
+    @property
+    def cidrs(self) -> tuple[str, ...]:
+        """The address ranges of the VPC, whoever made it."""
+        return self.existing.cidrs if self.existing else (self.cidr,)

@@ -1,0 +1,116 @@
+"""A VPC of yours is asked about before a deploy makes anything in it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.meshcert.mesh.mesh_slips import changed
+from tests.tools.judgements import NO, YES, assert_judged
+from tools import first_deploy, verify_aws
+from tools.aws_checks.network import NEEDED, SubnetSeen, VpcSeen, judge_subnet, judge_vpc
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local.running_aws import LocalAws
+    from tools.aws_checks.verdicts import Verdict
+
+RANGE = "172.16.0.0/16"
+RESOLVING = {"enableDnsSupport": True, "enableDnsHostnames": True}
+VPC = VpcSeen(frozenset({RANGE}), frozenset({RANGE}), RESOLVING)
+SUBNET = SubnetSeen(
+    "vpc-1",
+    "us-west-1a",
+    public_addresses=False,
+    subnet={"VpcId": "vpc-1", "AvailabilityZone": "us-west-1a", "AvailableIpAddressCount": 200},
+    way_out="nat-1",
+    endpoints=frozenset(),
+)
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict", "words"),
+    [
+        (VPC, YES, (RANGE,)),
+        (
+            replace(VPC, dns={**RESOLVING, "enableDnsHostnames": False}),
+            NO,
+            ("Switch enableDnsHostnames on",),
+        ),
+        (replace(VPC, ranges=frozenset({RANGE, "10.1.0.0/16"})), NO, (f"Write cidrs: [10.1.0.0/16, {RANGE}]",)),
+    ],
+    ids=["as it should be", "names do not resolve", "a range more"],
+)
+def test_a_vpc_resolves_names_and_has_the_ranges_of_the_file(
+    seen: VpcSeen, verdict: Verdict, words: tuple[str, ...]
+) -> None:
+    """Cloud Map's private namespace needs both attributes; load balancers admit the file's ranges."""
+    assert_judged(judge_vpc(seen), verdict, *words)
+
+
+def subnet(**changes: Any) -> SubnetSeen:
+    """The good subnet with other facts in AWS's description."""
+    return replace(SUBNET, subnet={**SUBNET.subnet, **changes})
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict", "words"),
+    [
+        (SUBNET, YES, ("nat-1",)),
+        (replace(SUBNET, way_out="tgw-1"), YES, ("tgw-1",)),
+        (replace(SUBNET, way_out="igw-1", public_addresses=True), YES, ("igw-1",)),
+        (replace(SUBNET, way_out="", endpoints=frozenset(NEEDED)), YES, ("endpoints",)),
+        (replace(SUBNET, way_out="igw-1"), NO, ("public_addresses: true",)),
+        (replace(SUBNET, way_out="", endpoints=frozenset(NEEDED) - {"ecr.dkr"}), NO, ("endpoints for ecr.dkr",)),
+        (subnet(VpcId="vpc-2"), NO, ("vpc-2", "a subnet of vpc-1")),
+        (subnet(AvailabilityZone="us-west-1c"), NO, ("in us-west-1a",)),
+        (subnet(AvailableIpAddressCount=3), NO, ("3 free addresses",)),
+    ],
+    ids=[
+        "NAT gateway",
+        "transit gateway",
+        "public, with addresses",
+        "endpoints",
+        "public, without addresses",
+        "an endpoint is missing",
+        "another VPC",
+        "another zone",
+        "full",
+    ],
+)
+def test_tasks_can_start_in_a_subnet(seen: SubnetSeen, verdict: Verdict, words: tuple[str, ...]) -> None:
+    """Else ECS would start task after task that reaches nothing, half an hour into a deploy."""
+    assert_judged(judge_subnet(seen), verdict, *words)
+
+
+def test_a_deploy_into_a_vpc_without_a_way_out_makes_nothing(
+    aws: LocalAws, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With a way out for its subnet, the same command deploys."""
+    for name, value in aws.environment().items():
+        monkeypatch.setenv(name, value)
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock=RANGE)["Vpc"]["VpcId"]
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    made = ec2.create_subnet(VpcId=vpc, CidrBlock="172.16.1.0/24")["Subnet"]
+    existing = {"vpc": vpc, "cidrs": [RANGE], "subnets": {made["AvailabilityZone"]: made["SubnetId"]}}
+    file, deployed = tmp_path / "mesh.yaml", tmp_path / "deployed"
+    file.write_bytes(changed(("network", {"existing": existing})))
+    deploy = ["sh", "-c", 'touch "$1"', "sh", str(deployed), "-c", f"mesh={file}"]
+
+    refused = first_deploy.main(deploy, tmp_path / "kept")
+    said = capsys.readouterr().out
+
+    assert (refused, deployed.exists()) == (1, False)
+    assert "No task could start" in said
+    gateway = ec2.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
+    ec2.attach_internet_gateway(InternetGatewayId=gateway, VpcId=vpc)
+    (table,) = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
+    ec2.create_route(RouteTableId=table["RouteTableId"], DestinationCidrBlock="0.0.0.0/0", GatewayId=gateway)
+    file.write_bytes(changed(("network", {"existing": {**existing, "public_addresses": True}})))
+    assert verify_aws.main(["--before", "--mesh", str(file)]) == 0
+    assert first_deploy.main(deploy, tmp_path / "kept") == 0
+    assert deployed.exists()

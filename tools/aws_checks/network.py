@@ -1,0 +1,177 @@
+"""Checks of a VPC of yours: asked before a deploy makes anything, and whenever somebody wants to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from meshcert.mesh.network import ExistingNetwork
+    from tools.aws_checks.deployment import Deployment
+
+ANYWHERE = "0.0.0.0/0"
+NEEDED = ("secretsmanager", "logs", "ecr.api", "ecr.dkr", "data-servicediscovery", "s3", "dynamodb")
+"""The endpoints without which tasks cannot start where no route leads out, by the ends of their services' names."""
+FEWEST_ADDRESSES = 8
+"""Free addresses that a subnet of tasks should have: a deployment doubles a service's tasks for a while."""
+
+
+@dataclass(frozen=True)
+class VpcSeen:
+    """
+    A VPC of the mesh file.
+
+    Args:
+        declared: Its address ranges as the mesh file has them.
+        ranges: As AWS has them.
+        dns: The attributes enableDnsSupport and enableDnsHostnames.
+    """
+
+    declared: frozenset[str]
+    ranges: frozenset[str]
+    dns: Mapping[str, bool]
+
+
+@dataclass(frozen=True)
+class SubnetSeen:
+    """
+    A subnet of tasks of the mesh file.
+
+    Args:
+        vpc: Id of the VPC it should be in.
+        zone: The zone it should be in.
+        public_addresses: Whether tasks get public addresses there.
+        subnet: AWS's description.
+        way_out: Id of what its route to anywhere leads to; empty if it has none.
+        endpoints: The VPC's endpoints, by the ends of their services' names.
+    """
+
+    vpc: str
+    zone: str
+    public_addresses: bool
+    subnet: Mapping[str, Any]
+    way_out: str
+    endpoints: frozenset[str]
+
+
+def _vpcs(deployment: Deployment) -> Iterable[str]:
+    existing = deployment.mesh.network.existing
+    return [existing.vpc] if existing else []
+
+
+def _yours(deployment: Deployment) -> ExistingNetwork:
+    """
+    The VPC of the mesh file.
+
+    Raises:
+        LookupError: If it names none.
+    """
+    if deployment.mesh.network.existing is None:
+        raise LookupError("network.existing")
+    return deployment.mesh.network.existing
+
+
+def _vpc(deployment: Deployment, vpc: str) -> VpcSeen:
+    read = deployment.account.read
+    (found,) = read("ec2:DescribeVpcs", VpcIds=[vpc])["Vpcs"]
+    dns = {
+        name: bool(read("ec2:DescribeVpcAttribute", VpcId=vpc, Attribute=name)[name[0].upper() + name[1:]]["Value"])
+        for name in ("enableDnsSupport", "enableDnsHostnames")
+    }
+    ranges = {
+        each["CidrBlock"]
+        for each in found.get("CidrBlockAssociationSet", [])
+        if each.get("CidrBlockState", {}).get("State", "associated") == "associated"
+    }
+    return VpcSeen(frozenset(_yours(deployment).cidrs), frozenset(ranges), dns)
+
+
+def _subnets(deployment: Deployment) -> Iterable[str]:
+    existing = deployment.mesh.network.existing
+    return existing.subnets.values() if existing else []
+
+
+def _subnet(deployment: Deployment, subnet: str) -> SubnetSeen:
+    read, existing = deployment.account.read, _yours(deployment)
+    (found,) = read("ec2:DescribeSubnets", SubnetIds=[subnet])["Subnets"]
+    (zone,) = (zone for zone, each in existing.subnets.items() if each == subnet)
+    in_the_vpc = [{"Name": "vpc-id", "Values": [existing.vpc]}]
+    tables = read("ec2:DescribeRouteTables", Filters=in_the_vpc)["RouteTables"]
+    endpoints = read("ec2:DescribeVpcEndpoints", Filters=in_the_vpc)["VpcEndpoints"]
+    return SubnetSeen(
+        existing.vpc,
+        zone,
+        existing.public_addresses,
+        found,
+        _way_out(subnet, tables),
+        frozenset(each["ServiceName"].split(".", 3)[3] for each in endpoints if each["State"] == "available"),
+    )
+
+
+def _way_out(subnet: str, tables: Sequence[Mapping[str, Any]]) -> str:
+    """Where a subnet's own route table, or the VPC's main one, leads what is for anywhere."""
+
+    def has(table: Mapping[str, Any], **association: Any) -> bool:
+        return any(association.items() <= each.items() for each in table["Associations"])
+
+    own = [table for table in tables if has(table, SubnetId=subnet)]
+    table = (own or [table for table in tables if has(table, Main=True)])[0]
+    for route in table["Routes"]:
+        if route.get("DestinationCidrBlock") == ANYWHERE and route.get("State") != "blackhole":
+            kinds = ("NatGatewayId", "GatewayId", "TransitGatewayId", "NetworkInterfaceId", "VpcPeeringConnectionId")
+            return next((str(route[kind]) for kind in kinds if route.get(kind)), "")
+    return ""
+
+
+def judge_vpc(seen: VpcSeen) -> Judgement:
+    """Judge whether names resolve in the VPC, and the mesh file knows its addresses."""
+    off = sorted(name for name, is_on in seen.dns.items() if not is_on)
+    text = f"{', '.join(sorted(seen.ranges))}; " + (f"{', '.join(off)} off" if off else "names resolve")
+    if off:
+        return contradicted(text, f"Switch {' and '.join(off)} on: Cloud Map's names resolve nowhere without")
+    if seen.ranges != seen.declared:
+        return contradicted(text, f"Write cidrs: [{', '.join(sorted(seen.ranges))}] below network.existing")
+    return confirmed(text)
+
+
+def judge_subnet(seen: SubnetSeen) -> Judgement:
+    """Judge whether tasks can start in a subnet: it is the one that is meant, and AWS's APIs are in reach."""
+    vpc, zone, free = (seen.subnet[name] for name in ("VpcId", "AvailabilityZone", "AvailableIpAddressCount"))
+    missing = [name for name in NEEDED if name not in seen.endpoints]
+    way = seen.way_out or ("endpoints" if not missing else "no way out")
+    text = f"{vpc}, {zone}, {free} free addresses, {way}"
+    if (vpc, zone) != (seen.vpc, seen.zone):
+        return contradicted(text, f"Name a subnet of {seen.vpc} in {seen.zone}")
+    if seen.way_out.startswith("igw-") and not seen.public_addresses:
+        return contradicted(
+            text,
+            "It is a public subnet, and tasks get no public address: write public_addresses: true, or name a subnet "
+            "with a NAT gateway",
+        )
+    if not seen.way_out and missing:
+        return contradicted(text, f"No task could start: give it a NAT gateway, or endpoints for {', '.join(missing)}")
+    if free < FEWEST_ADDRESSES:
+        return contradicted(text, f"Name a subnet with {FEWEST_ADDRESSES} free addresses or more")
+    return confirmed(text)
+
+
+CHECKS: tuple[Check[Any], ...] = (
+    Check(
+        "network-vpc",
+        "In the VPC of yours names resolve, and its addresses are those of the file",
+        _vpcs,
+        _vpc,
+        judge_vpc,
+    ),
+    Check(
+        "network-subnet",
+        "Tasks can start in the subnets of yours: AWS's APIs are in reach",
+        _subnets,
+        _subnet,
+        judge_subnet,
+    ),
+)
