@@ -9,9 +9,7 @@ from __future__ import annotations
 
 _FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
 _IMPORT = "This is no mesh file. meshcert import FILE --output mesh.yaml makes one of App Mesh's definitions"
-_YOUR_NETWORK = (
-    "A VPC of yours and its subnets stand below `network.existing`; security groups are made for each service"
-)
+_YOUR_NETWORK = "`network.existing` names a VPC of yours and its subnets; services make security groups of their own"
 _OWN_CLUSTER = "Each mesh makes an ECS cluster of its own; yours cannot be given"
 _NO_ROLE = "The task's role reads its certificates and nothing else; let the application bring credentials of its own"
 _SHORT_ROUTE = "A short route takes a path prefix; for more write App Mesh's: `virtual_gateways.NAME.gateway_routes`"

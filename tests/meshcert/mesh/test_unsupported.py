@@ -28,8 +28,8 @@ TRIED = [
     ("virtualServiceName", "virtual_services"),
     ("tags", "meshcert:mesh"),
     ("mesh.region", "AWS_REGION"),
-    ("network.vpc_id", "a VPC, subnets and security groups of its own"),
-    ("network.subnets", "yours cannot be given"),
+    ("network.vpc_id", "names a VPC of yours"),
+    ("network.subnets", "`network.existing`"),
     ("hierarchies.colorteller.certificate_authority_arn", "CAs of its own"),
     ("hierarchies.colorteller.usageMode", "hierarchies.NAME.usage"),
     ("identities.colorteller.uris", "identities.NAME.spiffe_id"),
@@ -58,7 +58,7 @@ TRIED = [
     ("services.colorteller.replicas", "services.NAME.desired_count"),
     ("services.colorteller.auto_scaling", "fixed"),
     ("services.colorteller.launchType", "Fargate"),
-    ("services.colorteller.security-groups", "security groups of its own"),
+    ("services.colorteller.security-groups", "security groups of their own"),
     ("services.colorteller.enableExecuteCommand", "ECS Exec"),
 ]
 """A key in a place, and part of what is said about it."""
