@@ -125,12 +125,20 @@ class ServicesStack(Stack):
             },
         )
 
-    def _namespace(self, mesh: Mesh, vpc: ec2.IVpc) -> servicediscovery.PrivateDnsNamespace:
+    def _namespace(self, mesh: Mesh, vpc: ec2.IVpc) -> servicediscovery.IPrivateDnsNamespace:
         """
-        The Cloud Map namespace, whose denials last for a second.
+        The Cloud Map namespace: yours, or one of the mesh's own, whose denials last for a second.
 
         Else the VPC's resolver remembers for minutes that a service had no task yet (aws-app-mesh-roadmap#221).
         """
+        if existing := mesh.about.namespace_id:
+            return servicediscovery.PrivateDnsNamespace.from_private_dns_namespace_attributes(
+                self,
+                "Namespace",
+                namespace_id=existing,
+                namespace_arn=MeshRights(mesh.name).arn("servicediscovery", f"namespace/{existing}"),
+                namespace_name=mesh.namespace,
+            )
         namespace = servicediscovery.PrivateDnsNamespace(self, "Namespace", name=mesh.namespace, vpc=vpc)
         zone = namespace.node.default_child
         zone.add_property_override("Properties.DnsProperties.SOA.TTL", DENIAL_S)  # type: ignore[union-attr] # the L1

@@ -36,6 +36,8 @@ class About(Part):
     """Name of the mesh, at most 16 characters; stacks, secrets and roles carry it."""
     namespace: str = Field(examples=["mtls.svc.cluster.local"])
     """Cloud Map namespace; a service answers as SERVICE.NAMESPACE."""
+    namespace_id: Annotated[str, Field(pattern=r"^(ns-[a-z0-9]{4,61})?$", examples=["ns-0123456789abcdef"])] = ""
+    """Id of a private DNS namespace of yours that has this name, in the VPC of `network.existing`; left out: made."""
     http_name: Annotated[str, Field(max_length=1024)] = ""
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
     trust_domain: str = Field(default="", examples=["color.example"], json_schema_extra=TRUST_DOMAIN_SCHEMA)

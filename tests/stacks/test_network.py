@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tests.stacks.synthesis import Templates
 
 VPC = "vpc-0123456789abcdef0"
+NAMESPACE = "ns-0123456789abcdef"
 CIDRS = ["172.16.0.0/16", "172.20.0.0/16"]
 TASKS = {"us-west-1a": "subnet-0aaaaaaaaaaaaaaaa", "us-west-1c": "subnet-0cccccccccccccccc"}
 BALANCERS = {"us-west-1a": "subnet-0bbbbbbbbbbbbbbbb"}
@@ -42,6 +43,18 @@ def admitted(found: Templates) -> list[str]:
 def yours(tmp_path_factory: pytest.TempPathFactory) -> Templates:
     """The templates of a mesh in a VPC of somebody's."""
     return synthesised(tmp_path_factory.mktemp("yours"), {"existing": EXISTING})
+
+
+def test_services_are_made_in_a_namespace_of_yours(tmp_path: Path) -> None:
+    """And no namespace is."""
+    file = tmp_path / "mesh.yaml"
+    file.write_bytes(changed(("network", {"existing": EXISTING}), ("mesh.namespace_id", NAMESPACE)))
+    found = synthesise(tmp_path / "out", mesh=str(file))
+
+    services = found.resources("AWS::ServiceDiscovery::Service")
+    records = [service.properties["DnsConfig"]["NamespaceId"] for service in services]
+    assert set(records) == {NAMESPACE}
+    assert found.resources_if_any("AWS::ServiceDiscovery::PrivateDnsNamespace") == []
 
 
 def test_nothing_is_made_in_a_vpc_of_yours_but_security_groups_and_load_balancers(yours: Templates) -> None:

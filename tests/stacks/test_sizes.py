@@ -13,7 +13,7 @@ from meshcert.mesh import load_mesh, read_mesh
 from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
 from tests.meshcert.mesh.mesh_slips import changed, identity
 from tests.stacks.synthesis import CONTEXT, ROOT, synthesise
-from tests.stacks.test_network import EXISTING
+from tests.stacks.test_network import EXISTING, NAMESPACE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,6 +104,7 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         (("network.availability_zones", ["us-west-1a", "us-west-1b", "us-west-1c"]),),
         (("network.egress", "endpoints"), ("hierarchies.colorteller.revocation", "crl")),
         (("network", {"existing": EXISTING}),),
+        (("network", {"existing": EXISTING}), ("mesh.namespace_id", NAMESPACE)),
         (("network", {"nat_gateways": "one_per_zone"}),),
         (
             ("identities.more", identity("colorgateway", "more.mtls.local")),
@@ -117,6 +118,7 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         "three zones",
         "endpoints and lists",
         "a VPC of yours",
+        "a namespace of yours in it",
         "a NAT gateway in each zone",
         "no load balancer, one more identity",
         "egress",

@@ -10,7 +10,15 @@ import pytest
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.tools.judgements import NO, YES, assert_judged
 from tools import first_deploy, verify_aws
-from tools.aws_checks.network import NEEDED, SubnetSeen, VpcSeen, judge_subnet, judge_vpc
+from tools.aws_checks.network import (
+    NEEDED,
+    NamespaceSeen,
+    SubnetSeen,
+    VpcSeen,
+    judge_namespace,
+    judge_subnet,
+    judge_vpc,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +57,26 @@ def test_a_vpc_resolves_names_and_has_the_ranges_of_the_file(
 ) -> None:
     """Cloud Map's private namespace needs both attributes; load balancers admit the file's ranges."""
     assert_judged(judge_vpc(seen), verdict, *words)
+
+
+NAMED = NamespaceSeen("a.local", "a.local", "a.local", "DNS_PRIVATE", "a.local")
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict", "words"),
+    [
+        (NAMED, YES, ("a.local",)),
+        (replace(NAMED, kind="HTTP"), NO, ("private DNS namespace",)),
+        (replace(NAMED, name="b.local"), NO, ("Write namespace: b.local",)),
+        (replace(NAMED, known_as="a.local-1"), NO, ("Write http_name: a.local-1",)),
+    ],
+    ids=["as it should be", "no DNS", "another name", "another HTTP name"],
+)
+def test_a_namespace_has_the_names_that_callers_ask_for(
+    seen: NamespaceSeen, verdict: Verdict, words: tuple[str, ...]
+) -> None:
+    """AWS adds a suffix to the HTTP name where a namespace of this name was first."""
+    assert_judged(judge_namespace(seen), verdict, *words)
 
 
 def subnet(**changes: Any) -> SubnetSeen:

@@ -1,4 +1,4 @@
-"""Checks of a VPC of yours: asked before a deploy makes anything, and whenever somebody wants to know."""
+"""Checks of a VPC and a namespace of yours: asked before a deploy makes anything, and at any time later."""
 
 from __future__ import annotations
 
@@ -56,6 +56,26 @@ class SubnetSeen:
     subnet: Mapping[str, Any]
     way_out: str
     endpoints: frozenset[str]
+
+
+@dataclass(frozen=True)
+class NamespaceSeen:
+    """
+    The Cloud Map namespace of the mesh file.
+
+    Args:
+        declared: Its name as the mesh file has it.
+        http_name: Its HTTP name, likewise.
+        name: Its name as AWS has it.
+        kind: ``DNS_PRIVATE``, ``DNS_PUBLIC`` or ``HTTP``.
+        known_as: Its HTTP name as AWS has it.
+    """
+
+    declared: str
+    http_name: str
+    name: str
+    kind: str
+    known_as: str
 
 
 def _vpcs(deployment: Deployment) -> Iterable[str]:
@@ -127,6 +147,21 @@ def _way_out(subnet: str, tables: Sequence[Mapping[str, Any]]) -> str:
     return ""
 
 
+def _namespaces(deployment: Deployment) -> Iterable[str]:
+    return [deployment.mesh.about.namespace_id] if deployment.mesh.about.namespace_id else []
+
+
+def _namespace(deployment: Deployment, namespace: str) -> NamespaceSeen:
+    found = deployment.account.read("servicediscovery:GetNamespace", Id=namespace)["Namespace"]
+    return NamespaceSeen(
+        deployment.mesh.namespace,
+        deployment.mesh.http_name,
+        found["Name"],
+        found["Type"],
+        found["Properties"]["HttpProperties"]["HttpName"],
+    )
+
+
 def judge_vpc(seen: VpcSeen) -> Judgement:
     """Judge whether names resolve in the VPC, and the mesh file knows its addresses."""
     off = sorted(name for name, is_on in seen.dns.items() if not is_on)
@@ -135,6 +170,18 @@ def judge_vpc(seen: VpcSeen) -> Judgement:
         return contradicted(text, f"Switch {' and '.join(off)} on: Cloud Map's names resolve nowhere without")
     if seen.ranges != seen.declared:
         return contradicted(text, f"Write cidrs: [{', '.join(sorted(seen.ranges))}] below network.existing")
+    return confirmed(text)
+
+
+def judge_namespace(seen: NamespaceSeen) -> Judgement:
+    """Judge whether callers find services in the namespace by the names of the mesh file."""
+    text = f"{seen.kind} {seen.name}, HTTP name {seen.known_as}"
+    if seen.kind != "DNS_PRIVATE":
+        return contradicted(text, "Name a private DNS namespace: tasks that start while Cloud Map is out ask DNS")
+    if seen.name != seen.declared:
+        return contradicted(text, f"Write namespace: {seen.name} below mesh, or name the namespace {seen.declared}")
+    if seen.known_as != seen.http_name:
+        return contradicted(text, f"Write http_name: {seen.known_as} below mesh: callers ask for {seen.http_name}")
     return confirmed(text)
 
 
@@ -173,5 +220,12 @@ CHECKS: tuple[Check[Any], ...] = (
         _subnets,
         _subnet,
         judge_subnet,
+    ),
+    Check(
+        "network-namespace",
+        "The Cloud Map namespace of yours is private DNS, and has the names of the file",
+        _namespaces,
+        _namespace,
+        judge_namespace,
     ),
 )

@@ -27,6 +27,8 @@ ZONE_WITH_NAT = 2
 """A NAT gateway and its address, for each zone but the first."""
 WITHOUT_NETWORK = 4
 """The same if the VPC is there already."""
+NAMESPACE = 1
+"""The Cloud Map namespace, if it is not yours."""
 NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
 """The same with interface endpoints instead."""
 SERVICE = 8
@@ -110,7 +112,7 @@ def _network(mesh: Mesh) -> int:
     network = mesh.network
     zones = len(network.availability_zones) or ZONES
     if network.existing:
-        return WITHOUT_NETWORK
+        return WITHOUT_NETWORK - (NAMESPACE if mesh.about.namespace_id else 0)
     if network.egress is not Egress.NAT:
         return NETWORK_WITH_ENDPOINTS + ZONE_WITH_ENDPOINTS * zones
     more = ZONE_WITH_NAT * (zones - 1) if network.nat_gateways is NatGateways.ONE_PER_ZONE else 0

@@ -25,6 +25,13 @@ _ZONE = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 def check_network(mesh: Mesh, findings: Findings) -> None:
     """Report a network that no VPC could have, and one of yours of which the file says what only its owner decides."""
     network = mesh.network
+    if mesh.about.namespace_id and not network.existing:
+        findings.add(
+            "mesh.namespace_id",
+            "the namespace is yours, and its names resolve in its own VPC, not in one that a deploy makes",
+            "Name its VPC below network.existing, or remove it",
+            given=("network.existing",),
+        )
     if network.existing:
         _check_existing(network, network.existing, findings)
         return

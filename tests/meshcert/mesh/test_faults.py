@@ -85,6 +85,8 @@ SHAPE = [
     ),
     Slip("network.cidr", "10.0.0.0", "no range of IPv4 addresses", "as in 10.20.0.0/16"),
     Slip("network.cidr", "10.0.0.0/8", "no size for a network", "/16 to /24"),
+    Slip("mesh.namespace_id", "ns-0123456789abcdef", "resolve in its own VPC", "Name its VPC"),
+    Slip("mesh.namespace_id", "colors", "'colors' is not allowed", "ns-"),
     Slip("network.nat_gateways", "two", "'two' is not allowed", "one or one_per_zone"),
     Slip("network", {"existing": yours(vpc="vpc-1")}, "'vpc-1' is not allowed", "vpc-", "network.existing.vpc"),
     Slip(
