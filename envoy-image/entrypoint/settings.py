@@ -28,7 +28,7 @@ from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import DeliveryMode, ProxySettings, TlsMode
 from meshcert.san import SanInvalid
-from meshcert.tls_sources import LONGEST_SOCKET_PATH, SdsSecret, is_path
+from meshcert.tls_sources import LONGEST_SOCKET_PATH, FederatedTrust, SdsSecret, is_path
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -177,6 +177,10 @@ def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
             yield place, f"{seconds!r} is no positive number of seconds"
     if not isinstance(proxy.acknowledgements, str):
         yield "acknowledgements", f"{proxy.acknowledgements!r} is no name of a table"
+    if proxy.federated_trusts:
+        from entrypoint.judging.federated_trust import federated_problems  # few proxies have peers of other domains
+
+        yield from federated_problems(proxy)
     yield from _users_source_faults(proxy)
     yield from _listener_faults(proxy)
     yield from _backend_faults(proxy)
@@ -239,6 +243,8 @@ def _source_faults(
 ) -> Iterator[tuple[str, str]]:
     if isinstance(source, str):
         yield from _known(place, source, names)
+    elif isinstance(source, FederatedTrust):
+        return  # it has been judged as a whole
     elif not all(isinstance(text, str) for text in source):
         yield place, "a path or a name is no text"
     elif isinstance(source, SdsSecret):
