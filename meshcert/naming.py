@@ -27,6 +27,11 @@ def trust_bundle_secret(mesh: str, hierarchy: str) -> str:
     return f"meshcert/{mesh}/trust/{hierarchy}"
 
 
+def foreign_bundle_secret(mesh: str, trust_domain: str) -> str:
+    """Name of the secret with the bundle of a foreign trust domain."""
+    return f"meshcert/{mesh}/federation/{trust_domain}"
+
+
 def revocation_bucket(mesh: str, account: str, region: str) -> str:
     """Name of the S3 bucket with the CAs' revocation lists; it is unique over all accounts, as S3 requires."""
     return f"meshcert-{mesh}-crl-{account}-{region}"
