@@ -7,6 +7,8 @@ but every value of a metric's dimension costs money. So a CEL expression in Envo
 
 from __future__ import annotations
 
+REFUSED_BY_RBAC = "rbac_access_denied"
+"""How Envoy's details begin of a connection that an RBAC filter has ended."""
 CAUSES: dict[str, tuple[str, ...]] = {
     # First, because the peer chooses the text after these words, which must not look like another cause.
     "wrong-name": ("SAN match",),
@@ -25,6 +27,7 @@ CAUSES: dict[str, tuple[str, ...]] = {
     # Of Envoy's SPIFFE validator, as is the short form of "wrong-name".
     "other-trust-domain": ("no trust bundle store",),
     "no-svid": ("cert precheck",),
+    "several-ids": (REFUSED_BY_RBAC,),
     "malformed": ("DECODE_ERROR",),
     "tls-version": ("UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION"),
     "nothing-in-common": ("NO_SHARED", "WRONG_CURVE", "UNSUPPORTED_ALGORITHM", "HANDSHAKE_FAILURE_ON_CLIENT_HELLO"),
