@@ -177,11 +177,7 @@ def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
             yield place, f"{seconds!r} is no positive number of seconds"
     if not isinstance(proxy.acknowledgements, str):
         yield "acknowledgements", f"{proxy.acknowledgements!r} is no name of a table"
-    if proxy.federated_trusts:
-        from entrypoint.judging.federated_trust import federated_problems  # few proxies have peers of other domains
-
-        yield from federated_problems(proxy)
-    yield from _users_source_faults(proxy)
+    yield from _others_source_faults(proxy)
     yield from _listener_faults(proxy)
     yield from _backend_faults(proxy)
 
@@ -227,7 +223,11 @@ def _route_faults(place: str, routes: Iterable[Route], backends: Container[str])
             yield from _known(f"{place}[{number}].{'targets' if route.targets else 'backend'}", share.backend, backends)
 
 
-def _users_source_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
+def _others_source_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
+    if proxy.federated_trusts:
+        from entrypoint.judging.federated_trust import federated_problems  # few proxies have peers of other domains
+
+        yield from federated_problems(proxy)
     if not isinstance(proxy.sds_socket_path, str) or (proxy.sds_socket_path and not is_path(proxy.sds_socket_path)):
         yield "sds_socket_path", f"{proxy.sds_socket_path!r} is no absolute path of plain characters"
     elif len(proxy.sds_socket_path) > LONGEST_SOCKET_PATH:
@@ -253,9 +253,8 @@ def _source_faults(
         if not proxy.sds_socket_path:
             yield place, "there is no sds_socket_path to ask for it"
     else:
-        yield from (
-            (place, f"{path!r} is no absolute path of plain characters") for path in source if not is_path(path)
-        )
+        wrong = (path for path in source if not is_path(path))
+        yield from ((place, f"{path!r} is no absolute path of plain characters") for path in wrong)
 
 
 def _known(place: str, name: str, names: Container[str]) -> Iterator[tuple[str, str]]:
@@ -277,9 +276,8 @@ def _seconds(environ: Mapping[str, str], variable: str, default: float, most: fl
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= most:
-        faults.append(
-            Fault(variable, f"{text!r} is no number of seconds up to {most:g}", "Leave it out for the default")
-        )
+        problem = f"{text!r} is no number of seconds up to {most:g}"
+        faults.append(Fault(variable, problem, "Leave it out for the default"))
     return seconds
 
 
@@ -287,9 +285,8 @@ def _addresses(environ: Mapping[str, str], paths: Paths, faults: list[Fault]) ->
     resolver = environ.get(DNS_RESOLVER, "")
     host, _, port = resolver.rpartition(":")
     if resolver and not (host and port.isdecimal()):
-        faults.append(
-            Fault(DNS_RESOLVER, f"{resolver!r} is not host:port", "Leave it out to use the system's resolver")
-        )
+        remedy = "Leave it out to use the system's resolver"
+        faults.append(Fault(DNS_RESOLVER, f"{resolver!r} is not host:port", remedy))
     default = Addresses(paths.secrets)
     return Addresses(
         secrets_directory=paths.secrets,

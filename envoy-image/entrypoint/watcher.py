@@ -415,6 +415,7 @@ def _workload_api(arguments: WatcherArguments, settings: Settings, parts: _Parts
         identities={name: parts.secrets[identity_name(name)] for name in wanted.spiffe_ids},
         bundles=tuple(parts.secrets[trust_name(name)] for name in wanted.bundles),
         complete=lambda secret: fetch_again(secret, parts.source),
+        foreign=parts.federation.foreign_bundles if parts.federation else dict,
     )
     delivery = SvidDelivery(wanted, offered, store, log, time.time)
     _in_thread("workload-api", run_server, log)()

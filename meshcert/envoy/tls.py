@@ -49,8 +49,8 @@ def sole_uri(names: Sequence[San], stat_prefix: str) -> Json:
     """
     A network filter (``rbac.v3.RBAC``) that ends a connection whose client has another URI beside one of the names.
 
-    Envoy's SPIFFE validator takes a client's trust domain from its first URI, and accepts it if any of its URIs is among
-    the names. So a foreign CA could sign an ID of its own and one of ours beside, and the client would pass for both.
+    Envoy's SPIFFE validator takes a client's trust domain from its first URI, and lets it in if any of its URIs is one
+    of the names. So a foreign CA could sign an ID of its own with one of ours beside, and the client would be both.
     ``UriSanInput`` is all URIs, joined by commas, which no SPIFFE ID has.
     """
     allow, deny = (

@@ -12,8 +12,9 @@ from evidence.fixtures.container import eventually
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_TRUST, PORT, TELLER_SECRET, teller
 from meshcert.envoy import roots_name
+from meshcert.material import ListSource, TrustBundle
 from meshcert.material.foreign_bundle import ForeignBundle
-from meshcert.proxy import Listener, ListenerTls, SecretReference, TlsMode
+from meshcert.proxy import Listener, ListenerTls, Revocation, RotationMode, SecretReference, TlsMode
 from meshcert.san import Uri
 from meshcert.tls_sources import FederatedTrust
 from tests.envoy.conftest import Start, both_deliveries
@@ -32,6 +33,7 @@ TRUST = FederatedTrust("colorgateway", OWN, (PARTNER, SUPPLIER))
 NAME = roots_name(TRUST)
 SECRETS = {domain: f"meshcert/color/federation/{domain}" for domain in (PARTNER, SUPPLIER)}
 NOT_JSON = "{"
+BUCKET = "meshcert-color-crl"
 
 
 def settings(trust: FederatedTrust = TRUST, **changes: Any) -> ProxySettings:
@@ -102,3 +104,87 @@ def test_a_domain_whose_bundle_never_came_is_closed_and_all_others_are_open(star
     domains.publish(SUPPLIER, domains.roots[SUPPLIER])
     eventually(lambda: domains.admitted(container) == {OWN, PARTNER, SUPPLIER}, "the supplier's bundle")
     assert container.children()["envoy"] == envoy
+
+
+@both_deliveries
+def test_a_spoiled_bundle_leaves_the_last_good_one_and_an_emptied_one_closes_its_domain(
+    start: Start, domains: Domains
+) -> None:
+    """The watcher's death changes nothing: the next one takes up what Envoy serves."""
+    domains.publish(SUPPLIER, domains.roots[SUPPLIER])
+    container = _run(start, settings())
+    assert domains.admitted(container) == set(IDS)
+
+    domains.api.put(SECRETS[PARTNER], "spoiled", NOT_JSON)
+    eventually(lambda: container.events("foreign-bundle-waits"), "the spoiled bundle seen")
+    assert domains.admitted(container) == set(IDS)
+
+    os.kill(container.children()["watcher"], signal.SIGKILL)
+    newer = Hierarchy(1, name="newer")
+    domains.publish(SUPPLIER, newer, sequence=2)
+    eventually(lambda: domains.admitted(container) == {OWN, PARTNER}, "the supplier's new root")
+    assert is_admitted(container.address, PORT, newer.issue([IDS[SUPPLIER]]))
+
+    domains.publish(PARTNER, sequence=2)
+    eventually(lambda: domains.admitted(container) == {OWN}, "the emptied bundle")
+
+
+@both_deliveries
+def test_a_redeploy_service_takes_foreign_bundles_over_without_a_deployment(start: Start, domains: Domains) -> None:
+    """Its own roots and certificate it does not."""
+    domains.publish(SUPPLIER, domains.roots[SUPPLIER])
+    container = _run(start, settings(rotation=RotationMode.REDEPLOY))
+    assert domains.admitted(container) == set(IDS)
+
+    domains.api.publish_trust_bundle(GATEWAY_TRUST, Hierarchy(1).trust_bundle)
+    domains.publish(PARTNER, sequence=2)
+
+    eventually(lambda: domains.admitted(container) == {OWN, SUPPLIER}, "the emptied bundle")
+
+
+@both_deliveries
+def test_a_revoked_workload_of_our_own_is_refused_and_lists_do_not_touch_other_domains(
+    start: Start, domains: Domains
+) -> None:
+    """A list of the own CA stands in the own domain's bundle; a foreign CA needs none."""
+    domains.publish(SUPPLIER, domains.roots[SUPPLIER])
+    own = domains.roots[OWN]
+    place = f"{BUCKET}/crl/root.crl"
+    domains.api.objects[place] = own.revocation_list(by="root", number=1)
+    bundle = TrustBundle(own.root_pem, (ListSource(BUCKET, "crl/root.crl", own.root_pem),))
+    domains.api.publish_trust_bundle(GATEWAY_TRUST, bundle)
+    trusts = {"colorgateway": SecretReference(GATEWAY_TRUST, revocation=Revocation.FAIL_CLOSED)}
+    container = _run(start, settings(trust_bundles=trusts))
+    other = own.issue([IDS[OWN]])
+    assert domains.admitted(container) == set(IDS)
+
+    domains.api.objects[place] = own.revocation_list(domains.leaves[OWN], by="root", number=2)
+
+    eventually(lambda: domains.admitted(container) == {PARTNER, SUPPLIER}, "the list")
+    assert is_admitted(container.address, PORT, other)
+    line = eventually(lambda: container.events("connection-refused"), "the line")[-1]
+    assert line["cause"] == "revoked"
+
+
+@both_deliveries
+def test_a_new_root_of_our_own_is_taken_over_beside_the_others(start: Start, domains: Domains) -> None:
+    """As without other domains; nobody is refused meanwhile."""
+    domains.publish(SUPPLIER, domains.roots[SUPPLIER])
+    container = _run(start, settings())
+    newer = Hierarchy(1, name="newer")
+    leaf = newer.issue([IDS[OWN]])
+    assert not is_admitted(container.address, PORT, leaf)
+
+    both = TrustBundle(domains.roots[OWN].root_pem + newer.root_pem)
+    domains.api.publish_trust_bundle(GATEWAY_TRUST, both)
+
+    eventually(lambda: is_admitted(container.address, PORT, leaf), "the new root")
+    assert domains.admitted(container) == set(IDS)
+
+
+def test_without_a_hierarchy_nobody_of_our_own_is_admitted(start: Start, domains: Domains) -> None:
+    """The partner alone is trusted."""
+    tls = ListenerTls(TlsMode.STRICT, "colorteller", FederatedTrust("", "", (PARTNER,)), (Uri(IDS[PARTNER]),))
+    container = _run(start, settings()._replace(listeners=(Listener(PORT, "http", tls),)))
+
+    assert domains.admitted(container) == {PARTNER}

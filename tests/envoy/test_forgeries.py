@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from evidence.fixtures.container import eventually
-from evidence.fixtures.proxies import GATEWAY_TRUST, PORT, TELLER_NAME, TELLER_SECRET, TELLER_TRUST, gateway, teller
+from evidence.fixtures.proxies import GATEWAY_TRUST, PORT, TELLER_NAME, TELLER_SECRET, gateway, teller
 from meshcert.material.foreign_bundle import ForeignBundle
 from meshcert.proxy import BackendTls, Listener, ListenerTls, SecretReference, TlsMode
 from meshcert.san import Uri

@@ -20,9 +20,8 @@ from entrypoint.rotating.resource import Resource
 from entrypoint.rotating.secret import SecretContent
 from meshcert.contract.spiffe_id import SpiffeId
 from meshcert.envoy import federated_bundles, federated_resource, roots_name, trust_name, trust_resource
-from meshcert.material import TrustBundle, split_certificates
+from meshcert.material import TrustBundle
 from meshcert.san import Uri
-from meshcert.tls_sources import FederatedTrust
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from entrypoint.rotating.secret import Secret
     from entrypoint.rotating.source import Secrets
     from meshcert.proxy import BackendTls, ProxySettings
+    from meshcert.tls_sources import FederatedTrust
 
 FIRST_BUNDLES_WITHIN_S = 5.0
 """How long a start tries to get the foreign bundles, seconds; it goes on without those that do not come."""

@@ -80,7 +80,7 @@ class ForeignDomain:
             check_foreign_bundle(bundle, self._secret, self._now())
         except (ValueError, TypeError, RecursionError, ssl.SSLError) as error:
             raise SecretMalformed(self._secret, f"it cannot be read or checked ({type(error).__name__})") from None
-        certificates = split_certificates(bundle.certificates)
+        certificates = list(dict.fromkeys(split_certificates(bundle.certificates)))
         self.certificates = join_certificates(certificates)
         self.version, self.sequence = value.version_id, bundle.sequence
         self._log.info(

@@ -1,8 +1,8 @@
 """
 Secrets as an xDS type: Envoy's Secret Discovery Service.
 
-Field numbers are those of ``envoy/extensions/transport_sockets/tls/v3/{common,secret,tls_spiffe_validator_config}.proto``
-and of ``google.protobuf.Any``; tests compare with the generated messages.
+Field numbers are those of ``envoy/extensions/transport_sockets/tls/v3/*.proto`` (common, secret,
+tls_spiffe_validator_config) and of ``google.protobuf.Any``; tests compare with the generated messages.
 """
 
 from __future__ import annotations
