@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
     from entrypoint.rotating.discovery import Discovery
-    from entrypoint.rotating.federation import Federation
+    from entrypoint.rotating.federation.delivery import Federation
     from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.routes import RouteDelivery
     from entrypoint.settings import Settings
@@ -188,7 +188,9 @@ class _Parts:
         self.source = SecretSource(reader, time.time, lists, _files(settings))
         self.federation: Federation | None = None
         if settings.proxy.federated_trusts:
-            from entrypoint.rotating.federation import Federation  # few proxies have peers of other trust domains
+            from entrypoint.rotating.federation.delivery import (
+                Federation,
+            )  # few proxies have peers of other trust domains
 
             self.federation = Federation(settings.proxy, self.secrets, reader, self.handover, log=log)
         self.first = FirstDelivery(

@@ -28,7 +28,7 @@ REASONS = {
     for cells in rows(PAGE, "| cause | in `reason` | it means | what to do |")
 }
 
-FORGED = "| certificate | client, A's hierarchy alone | client, A and B | server, A and B | what refuses it, or why it may pass |"
+FORGED = "| certificate | A alone | A and B | server, A and B | what refuses it, or why it may pass |"
 
 
 def test_every_cause_is_on_the_page_and_no_other() -> None:
@@ -108,7 +108,7 @@ def test_the_line_on_the_page_has_the_fields_of_envoys_line() -> None:
 
 
 def test_the_first_cause_that_fits_is_taken() -> None:
-    """What follows SAN_matcher is the peer's own choice, so that cause is looked for first."""
+    """What follows SAN_match is the peer's own choice, so that cause is looked for first."""
     assert next(iter(CAUSES)) == "wrong-name"
-    assert cause_expression("x").startswith("(x.contains('SAN matcher')) ? 'wrong-name' : ")
+    assert cause_expression("x").startswith("(x.contains('SAN match')) ? 'wrong-name' : ")
     assert cause_expression("x").endswith(": 'other'")

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from entrypoint.envoy.handover import Handover
     from entrypoint.log import Log
-    from entrypoint.rotating.federation import Federation
+    from entrypoint.rotating.federation.delivery import Federation
     from entrypoint.rotating.secret import Secret, SecretContent
     from entrypoint.rotating.source import SecretSource
     from entrypoint.settings import Settings

@@ -12,7 +12,7 @@ from entrypoint.aws.retrying import ProcessClock
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.handover import EnvoyResource, Verdict
 from entrypoint.log import Log
-from entrypoint.rotating.federation import Federation
+from entrypoint.rotating.federation.delivery import Federation
 from entrypoint.rotating.secret import SecretContent, secrets_of
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import PORT, TELLER_NAME, teller

@@ -61,7 +61,7 @@ class ForeignDomain:
             attempt(self._fetch)
         except MeshcertError as error:
             trouble = f"{type(error).__name__}: {error}"
-        except Exception as error:  # noqa: BLE001  everything else of this proxy must go on
+        except Exception as error:
             trouble = f"internal fault: {type(error).__name__} at {place_of(error)}"
         if trouble and trouble != self.trouble:
             self._log.warning("foreign-bundle-waits", trust_domain=self.trust_domain, reason=trouble)

@@ -2,7 +2,7 @@
 The roots of several trust domains, which Envoy gets as one resource, put together from several secrets.
 
 The own roots come from the trust bundle of a hierarchy, with its revocation lists, and have been checked and rotated as
-every secret is (:mod:`entrypoint.rotating.rotation`). The others are of :mod:`entrypoint.rotating.foreign_domain`.
+every secret is (:mod:`entrypoint.rotating.rotation`).
 Envoy is handed one domain's change at a time, so that a refusal says whose it was and holds up no other domain's.
 """
 
@@ -15,7 +15,7 @@ from entrypoint.aws.retrying import ProcessClock, until
 from entrypoint.envoy.handover import EnvoyResource, EnvoySilent
 from entrypoint.judging.revocation import UsableLists
 from entrypoint.log import place_of
-from entrypoint.rotating.foreign_domain import ForeignDomain
+from entrypoint.rotating.federation.foreign_domain import ForeignDomain
 from entrypoint.rotating.resource import Resource
 from entrypoint.rotating.secret import SecretContent
 from meshcert.contract.spiffe_id import SpiffeId
@@ -165,7 +165,7 @@ class Federation:
                 trouble = "Envoy's administration interface does not answer"
             except OSError as error:
                 trouble = f"the material folder cannot be written: {error.strerror}"
-            except Exception as error:  # noqa: BLE001  everything else of this proxy must go on
+            except Exception as error:
                 trouble = f"internal fault: {type(error).__name__} at {place_of(error)}"
             if not trouble:
                 if resource.settle():
