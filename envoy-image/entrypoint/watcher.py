@@ -288,7 +288,8 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
 
     trial = Trial(proxy, settings.addresses, roots, log)
     by_dns = parts.discovery.found_by_dns if parts.discovery else tuple
-    standings = Standings(proxy, secrets, _admin(settings), by_dns)
+    waiting = federation.trouble if federation else str
+    standings = Standings(proxy, secrets, _admin(settings), by_dns, waiting)
     rotation = Rotation(proxy, secrets, parts.source, trial=trial, standings=standings, log=log)
     acknowledgements = acknowledgement_writer(
         settings, arguments.environ, aws.platform, aws.session, log, files=standings.files

@@ -8,19 +8,31 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from evidence.fixtures.container import eventually
+from evidence.fixtures.cloud_map import CloudMap
+from evidence.fixtures.container import eventually, request, serial_number
 from evidence.fixtures.pki import Hierarchy
-from evidence.fixtures.proxies import GATEWAY_TRUST, PORT, TELLER_SECRET, teller
+from evidence.fixtures.proxies import (
+    GATEWAY_SECRET,
+    GATEWAY_TRUST,
+    PORT,
+    TELLER_NAME,
+    TELLER_SECRET,
+    TELLER_TRUST,
+    gateway,
+    teller,
+)
 from meshcert.envoy import roots_name
 from meshcert.material import ListSource, TrustBundle
 from meshcert.material.foreign_bundle import ForeignBundle
-from meshcert.proxy import Listener, ListenerTls, Revocation, RotationMode, SecretReference, TlsMode
+from meshcert.proxy import BackendTls, Listener, ListenerTls, Revocation, RotationMode, SecretReference, TlsMode
 from meshcert.san import Uri
 from meshcert.tls_sources import FederatedTrust
 from tests.envoy.conftest import Start, both_deliveries
 from tests.envoy.mutual_client import is_admitted
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from evidence.fixtures.container import Container
     from evidence.fixtures.secrets_api import SecretsApi
     from meshcert.material import Material
@@ -188,3 +200,55 @@ def test_without_a_hierarchy_nobody_of_our_own_is_admitted(start: Start, domains
     container = _run(start, settings()._replace(listeners=(Listener(PORT, "http", tls),)))
 
     assert domains.admitted(container) == {PARTNER}
+
+
+@both_deliveries
+def test_own_certificates_are_tried_at_a_backend_of_several_trust_domains(
+    start: Start, domains: Domains, new_address: Callable[[], str]
+) -> None:
+    """A good one is taken over; one that the backend's validator refuses waits, and the old one serves on."""
+    api, own = domains.api, domains.roots[OWN]
+    api.publish_trust_bundle(TELLER_TRUST, own.trust_bundle)
+    api.publish(GATEWAY_SECRET, own.issue([IDS[OWN]]))
+    node = _run(start, settings())
+    (behind,) = gateway().backends
+    trust = FederatedTrust("colorteller", OWN, (PARTNER,))
+    tls = BackendTls(trust, "colorgateway", (Uri(TELLER_ID), Uri(f"spiffe://{PARTNER}/colorteller")))
+    edge_settings = gateway(
+        identities={"colorgateway": SecretReference(GATEWAY_SECRET, (Uri(IDS[OWN]),))},
+        backends=(behind._replace(tls=tls),),
+        foreign_bundles={PARTNER: SecretReference(SECRETS[PARTNER])},
+    )
+    with CloudMap(new_address()) as cloud_map:
+        cloud_map.records[TELLER_NAME] = [node.address]
+        edge = start(edge_settings, MESHCERT_DNS_RESOLVER=cloud_map.resolver)
+        edge.wait_until_healthy()
+        eventually(lambda: request(edge.address, PORT)[0] == 200, "a first answer")
+
+        newer = own.issue([IDS[OWN]])
+        api.publish(GATEWAY_SECRET, newer)
+        eventually(lambda: edge.served_serial_numbers() == {serial_number(newer)}, "taken over")
+        (tried,) = edge.told("certificate-tried")
+        assert (tried["upstreams"], tried["undecided"]) == (1, {})
+
+        api.publish(GATEWAY_SECRET, Hierarchy(1, name="another").issue([IDS[OWN]]))
+        (waits,) = edge.told("rotation-waits")
+        assert (waits["stage"], "it refuses the new client certificate" in waits["reason"]) == ("trial", True)
+        assert edge.served_serial_numbers() == {serial_number(newer)}
+        assert request(edge.address, PORT)[0] == 200
+
+
+def test_a_task_says_which_foreign_bundle_waits(start: Start, domains: Domains) -> None:
+    """With its identity, as no refusal: nothing goes back for it."""
+    container = _run(start, settings(acknowledgements="acknowledgements"))
+    api = domains.api
+
+    def told() -> dict[str, Any]:
+        return dict(api.rows[-1]["secrets"]["colorteller"]) if api.rows else {}
+
+    eventually(lambda: SUPPLIER in told().get("error", ""), "what waits")
+    assert told()["refused"] == ""
+
+    domains.publish(SUPPLIER, domains.roots[SUPPLIER])
+    eventually(lambda: told()["error"] == "", "nothing waits any more")
+    assert domains.admitted(container) == set(IDS)
