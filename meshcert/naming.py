@@ -11,6 +11,7 @@ EXPORT_ROLE = "export"
 RENEWAL_ROLE = "renewal"
 DISPATCH_ROLE = "dispatch"
 VERIFY_ROLE = "verify"
+FEDERATE_ROLE = "federate"
 OPERATOR_ROLE = "operator"
 EXECUTION_ROLE = "execution"
 TAG = "meshcert:mesh"
@@ -102,6 +103,11 @@ def leaf_template(partition: str) -> str:
         partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
     """
     return f"arn:{partition}:acm-pca:::template/EndEntityCertificate/V1"
+
+
+def bundle_fetches_table(mesh: str) -> str:
+    """Name of the DynamoDB table of what bundle endpoints gave last; a mesh that declares none has none."""
+    return f"meshcert-{mesh}-bundle-fetches"
 
 
 def acknowledgements_table(mesh: str) -> str:
