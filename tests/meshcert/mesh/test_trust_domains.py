@@ -202,7 +202,12 @@ SLIPS: dict[str, tuple[list[tuple[str, Any]], str, str]] = {
     "dns-name": ([(UI, _names("web.partner.example"))], f"{EXACT}[1]", "does not look at these"),
     "not-listed": ([(UI, _names("spiffe://other.example/web"))], f"{EXACT}[1]", "alone are trusted here"),
     "no-path": ([(UI, _names("spiffe://partner.example"))], f"{EXACT}[1]", "names a trust domain"),
-    "unknown-of-ours": ([(UI, _names("spiffe://yelb.example/gatewai"))], f"{EXACT}[1]", "no identity of hierarchy"),
+    "unknown-of-ours": (
+        [(UI, _names("spiffe://yelb.example/gatewai", "spiffe://partner.example/web"))],
+        f"{EXACT}[1]",
+        "no identity of hierarchy",
+    ),
+    "nobody-of-it-named": ([(UI, _names())], f"{UI}.trust.trust_domains[0]", "trusted for nothing"),
     "ours-without-hierarchy": (
         [*CALL, (API, _names() | {"trust": ALONE["trust"]})],
         f"{API}.subject_alternative_names.match.exact[0]",

@@ -57,9 +57,28 @@ def _check_accepted(mesh: Mesh, place: str, validation: Validation, findings: Fi
             f'Write subject_alternative_names: {{match: {{exact: ["spiffe://{first}/..."]}}}}',
             given=given,
         )
-    for index, name in enumerate(validation.names):
-        if problem := _name_problem(mesh, name, validation, first):
-            findings.add(f"{exact}[{index}]", *problem, given=given)
+    problems = {
+        index: problem
+        for index, name in enumerate(validation.names)
+        if (problem := _name_problem(mesh, name, validation, first))
+    }
+    for index, problem in problems.items():
+        findings.add(f"{exact}[{index}]", *problem, given=given)
+    if validation.names and not problems:
+        _check_named(f"{place}.trust.trust_domains", validation, findings, given)
+
+
+def _check_named(place: str, validation: Validation, findings: Findings, given: tuple[str, ...]) -> None:
+    """Report a foreign domain of which nobody is let in: its CA could put another domain's ID beside its own."""
+    named = {SpiffeId.parse(str(name)).trust_domain for name in validation.names}
+    for index, name in enumerate(validation.trust.trust_domains):
+        if name not in named:
+            findings.add(
+                f"{place}[{index}]",
+                f"no SPIFFE ID of {name} is let in here, so its CAs are trusted for nothing",
+                f"Remove it, or let one in: spiffe://{name}/...",
+                given=given,
+            )
 
 
 def _name_problem(mesh: Mesh, name: San, validation: Validation, example: str) -> tuple[str, str] | None:
