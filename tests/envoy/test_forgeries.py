@@ -129,3 +129,29 @@ def test_the_line_about_two_ids_has_both_and_the_issuer(tried: dict[str, tuple[S
     assert line["peer_uris"] == f"spiffe://{FOREIGN}/other,{OURS}"
     assert line["peer_issuer"] == "CN=peer issuing"
     assert line["event"] == "connection-refused"
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "http2"])
+@pytest.mark.parametrize("mode", [TlsMode.STRICT, TlsMode.PERMISSIVE])
+def test_two_ids_are_refused_whatever_a_listener_speaks(
+    begin: tuple[Start, SecretsApi], tried: object, protocol: str, mode: TlsMode
+) -> None:
+    """One of them alone is admitted."""
+    del tried  # it has published everything
+    start, api = begin
+    who = Authorities(PeerPki(OURS), PeerPki(THEIRS), PeerPki(OURS))
+    api.publish_trust_bundle(GATEWAY_TRUST, who.own.trust_bundle)
+    api.put(FOREIGN_SECRET, "v2", ForeignBundle(FOREIGN, who.foreign.trust_bundle.certificates, 2).dumps())
+    trust = FederatedTrust("colorgateway", OWN, (FOREIGN,))
+    tls = ListenerTls(mode, "colorteller", trust, (Uri(OURS), Uri(THEIRS)))
+    listeners = (Listener(PORT, protocol, tls),)
+    settings = teller(poll_interval_s=LEFT_ALONE_S, listeners=listeners, foreign_bundles=FEDERATED)
+    with peers_stage.listening(start, settings) as stage:
+        version = ssl.TLSVersion.TLSv1_3
+        both = stage.attempt(stage.peer(who.foreign.leaf(names=(THEIRS, OURS)), version))
+
+        line = eventually(lambda: stage.lines().get(both.port), "the line")
+        assert not both.answered
+        assert line["cause"] == "several-ids"
+        if protocol == "tcp":
+            assert stage.attempt(stage.peer(who.foreign.leaf(), version)).answered

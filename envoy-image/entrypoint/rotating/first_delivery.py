@@ -183,8 +183,10 @@ class FirstDelivery:
         verdicts = self._handover.first_verdicts(names)
         remedy = "Envoy's own line in this log says why"
         faults = [Fault(name, verdict.reason, remedy) for name, verdict in verdicts.items() if not verdict.accepted]
-        if faults and self._federation is not None and self._federation.reduce():
-            return False  # what others publish must not end this container
+        if faults and self._federation is not None:
+            with self.writing():
+                if self._federation.reduce():
+                    return False  # what others publish must not end this container
         if faults and all(fault.place in self._secrets and self._secrets[fault.place].wanted.file for fault in faults):
             raise FilesRejected("Envoy", tuple(faults))
         if faults:

@@ -104,6 +104,7 @@ class World:
         self.roots = {domain: Hierarchy(1, name=domain) for domain in (OWN, PARTNER, SUPPLIER)}
         self.vault: dict[str, SecretVersion] = {}
         self.down = False
+        self.takes_s = 0.0
         self.asked: list[str] = []
         self.lines: list[bytes] = []
         self.elapsed = 0.0
@@ -147,6 +148,7 @@ class World:
     def current_value(self, secret: str) -> SecretVersion:
         """Stand in for Secrets Manager."""
         self.asked.append(secret)
+        self.elapsed += self.takes_s
         if self.down or secret not in self.vault:
             raise AwsUnavailable("secretsmanager:GetSecretValue", secret, "throttled")
         return self.vault[secret]
@@ -285,6 +287,19 @@ def test_a_root_that_stands_there_twice_is_handed_over_once(world: World) -> Non
     world.look()
 
     assert world.served[PARTNER] == world.roots[PARTNER].root_pem
+
+
+def test_an_aws_that_keeps_a_look_waiting_takes_no_more_than_its_time(world: World) -> None:
+    """The next look begins with whom the last one did not come to."""
+    world.down, world.takes_s = True, 11.0
+    world.asked.clear()
+
+    world.look()
+    assert world.asked == [PARTNER]
+    assert "asked for with the next look" in world.federation.trouble()
+
+    world.look()
+    assert world.asked == [PARTNER, SUPPLIER]
 
 
 def test_an_outage_leaves_what_is_served(world: World) -> None:

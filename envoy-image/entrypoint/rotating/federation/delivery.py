@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 FIRST_BUNDLES_WITHIN_S = 5.0
 """How long a start tries to get the foreign bundles, seconds; it goes on without those that do not come."""
+LONGEST_LOOK_S = 10.0
+"""Seconds after which a look asks for no further bundle: all else of the proxy waits for it. The next look goes on."""
 _LIST = "-----BEGIN X509 CRL-----"
 
 
@@ -89,6 +91,8 @@ class Federation:
             name: ForeignDomain(name, reference.secret, source, self._clock.now, log)
             for name, reference in proxy.foreign_bundles.items()
         }
+        self._turns = [*self._foreign.values()]
+        """The domains in the order in which they are asked for next."""
         self._refused: dict[str, str] = {}
         """Domains by the version that Envoy has refused for theirs."""
 
@@ -103,8 +107,7 @@ class Federation:
             OSError: If that fails.
         """
         deadline = min(deadline, self._clock.monotonic() + FIRST_BUNDLES_WITHIN_S)
-        for domain in self._foreign.values():
-            domain.look(lambda fetch: until(deadline, fetch, self._clock))
+        self._look_until(deadline, lambda fetch: until(deadline, fetch, self._clock))
         for name, resource in self._resources.items():
             bundles = self._wanted(self._trusts[name])
             resource.put(self._content(name, bundles, self._own_version(name)))
@@ -154,8 +157,7 @@ class Federation:
         Args:
             shown: Returns the version that Envoy says it serves under an SDS name; None if it does not answer.
         """
-        for domain in self._foreign.values():
-            domain.look()
+        self._look_until(self._clock.monotonic() + LONGEST_LOOK_S, lambda fetch: fetch())
         for resource in self._resources.values():
             resource.begin_look()
             trouble = ""
@@ -172,6 +174,16 @@ class Federation:
                     self._log.info("watch-recovered", secret=resource.name, version=resource.version)
             elif resource.complain(resource.version, "federation", trouble):
                 self._log.warning("rotation-waits", secret=resource.name, version=resource.version, reason=trouble)
+
+    def _look_until(self, deadline: float, attempt: Callable[[Callable[[], None]], None]) -> None:
+        """Ask for one bundle after the other, until the time is over; an AWS that does not answer takes it all."""
+        for domain in tuple(self._turns):
+            if self._clock.monotonic() >= deadline:
+                domain.wait("AWS has kept others waiting: it is asked for with the next look")
+                continue
+            domain.look(attempt)
+            self._turns.remove(domain)
+            self._turns.append(domain)
 
     def _update(self, resource: Resource[FederatedRoots], shown: Callable[[str], str | None]) -> str:
         """Hand over each domain's change by itself, and return what is in the way; empty if nothing is."""

@@ -49,7 +49,7 @@ class ForeignDomain:
         """Begin with what Envoy serves."""
         self.certificates = certificates
 
-    def look(self, attempt: Callable[[Callable[[], None]], None] = lambda fetch: fetch()) -> None:
+    def look(self, attempt: Callable[[Callable[[], None]], None]) -> None:
         """
         Take over the current version if it is another one and good; never raises. Trouble is logged once.
 
@@ -63,6 +63,10 @@ class ForeignDomain:
             trouble = f"{type(error).__name__}: {error}"
         except Exception as error:
             trouble = f"internal fault: {type(error).__name__} at {place_of(error)}"
+        self.wait(trouble)
+
+    def wait(self, trouble: str) -> None:
+        """Note why there is no newer version; empty if there may be none."""
         if trouble and trouble != self.trouble:
             self._log.warning("foreign-bundle-waits", trust_domain=self.trust_domain, reason=trouble)
         elif self.trouble and not trouble:
