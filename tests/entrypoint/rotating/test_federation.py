@@ -12,7 +12,7 @@ from entrypoint.aws.retrying import ProcessClock
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.handover import EnvoyResource, Verdict
 from entrypoint.log import Log
-from entrypoint.rotating.federation.delivery import Federation
+from entrypoint.rotating.federation.delivery import FederationDelivery
 from entrypoint.rotating.secret import SecretContent, secrets_of
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import PORT, TELLER_NAME, teller
@@ -125,7 +125,7 @@ class World:
             now=lambda: time.time() + self.days_ahead * DAY_S,
         )
         log = Log("debug", self.lines.append)
-        self.federation = Federation(self.proxy, self.secrets, self, handover, log=log, clock=clock)
+        self.federation = FederationDelivery(self.proxy, self.secrets, self, handover, log=log, clock=clock)
 
     def own(self, version: str, roots: str, lists: str = "") -> None:
         """Another version of the own trust bundle, as the rotation of secrets leaves it."""

@@ -59,7 +59,7 @@ class FederatedRoots(NamedTuple):
         return self.envoy.version.rpartition(".")[0]
 
 
-class Federation:
+class FederationDelivery:
     """
     The federated trusts of one proxy.
 
