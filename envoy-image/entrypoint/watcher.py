@@ -188,9 +188,7 @@ class _Parts:
         self.source = SecretSource(reader, time.time, lists, _files(settings))
         self.federation: FederationDelivery | None = None
         if settings.proxy.federated_trusts:
-            from entrypoint.rotating.federation.delivery import (
-                FederationDelivery,
-            )  # few proxies have peers of other trust domains
+            from entrypoint.rotating.federation.delivery import FederationDelivery  # few proxies have foreign peers
 
             self.federation = FederationDelivery(settings.proxy, self.secrets, reader, self.handover, log=log)
         self.first = FirstDelivery(

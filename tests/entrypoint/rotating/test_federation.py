@@ -390,6 +390,19 @@ def test_another_watcher_takes_up_what_envoy_serves(world: World) -> None:
     assert world.served[OWN].endswith(LIST)
 
 
+def test_another_watcher_that_finds_nothing_hands_everything_over_at_once(world: World) -> None:
+    """One domain after the other would close those that come last."""
+    before = world.envoy.serves.pop(NAME)
+    world.begin()
+    world.federation.resume()
+    world.own("own-1", world.roots[OWN].root_pem)
+
+    world.look()
+
+    assert world.envoy.serves[NAME] == before
+    assert len(world.envoy.handed) == 1
+
+
 def test_envoy_is_handed_again_what_it_should_serve(world: World) -> None:
     """Somebody else has put another version in its place."""
     right = world.envoy.serves[NAME]
