@@ -21,17 +21,15 @@ _DEPLOY_AGAIN = "Set it on the function; a deploy of the stacks does"
 
 
 @dataclass(frozen=True)
-class FunctionSettings:
+class MeshSettings:
     """
     The settings of every function; those without a default must be set.
 
     Args:
         mesh: ``MESHCERT_MESH``: name of the mesh.
-        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
     """
 
     mesh: str
-    identities_table: str
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -52,6 +50,8 @@ class FunctionSettings:
                 values[setting.name] = read.policy()
             elif setting.default is MISSING:
                 values[setting.name] = read.text(variable)
+            elif isinstance(setting.default, str):
+                values[setting.name] = environ.get(variable, setting.default)
             else:
                 values[setting.name] = read.number(variable, setting.default)
         read.require_valid(cls.__name__.removesuffix("Settings").lower())
@@ -67,6 +67,32 @@ class FunctionSettings:
             elif value != setting.default:
                 variables[_variable(setting.name)] = value if isinstance(value, str) else f"{value:g}"
         return variables
+
+
+@dataclass(frozen=True)
+class FunctionSettings(MeshSettings):
+    """
+    The settings of every function that acts on identities.
+
+    Args:
+        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
+    """
+
+    identities_table: str
+
+
+@dataclass(frozen=True)
+class FederateSettings(MeshSettings):
+    """
+    The federate function's environment.
+
+    Args:
+        bundle_fetches_table: ``MESHCERT_BUNDLE_FETCHES_TABLE``: name of the table of bundle fetches.
+        bundle_endpoints: ``MESHCERT_BUNDLE_ENDPOINTS``: the endpoints to ask (:mod:`meshcert.federation.endpoints`).
+    """
+
+    bundle_fetches_table: str
+    bundle_endpoints: str
 
 
 @dataclass(frozen=True)
@@ -88,10 +114,13 @@ class DeploySettings(FunctionSettings):
         lifecycle_table: ``MESHCERT_LIFECYCLE_TABLE``: name of the table ``lifecycle``.
         trust_bundles: ``MESHCERT_TRUST_BUNDLES``: the CAs of each trust bundle
             (:mod:`meshcert.publishing.declared_bundles`).
+        foreign_bundles: ``MESHCERT_FOREIGN_BUNDLES``: digest of the foreign bundles that come from files
+            (:mod:`meshcert.deploying.foreign_bundles`).
     """
 
     lifecycle_table: str
     trust_bundles: str
+    foreign_bundles: str = ""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.envoy.api import CEL_FILTER, STDOUT_ACCESS_LOG, Json, extension
-from meshcert.envoy.causes import cause_expression
+from meshcert.envoy.causes import REFUSED_BY_RBAC, cause_expression
 
 if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
@@ -30,23 +30,31 @@ def refused_clients(listener: str, settings: ProxySettings) -> Json:
     Args:
         listener: The listener's name, written into every line.
     """
-    return _refusals(
-        "connection.transport_failure_reason",
-        {
-            "event": REFUSED_EVENT,
-            "listener": listener,
-            "reason": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
-            "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
-            "peer_subject": "%DOWNSTREAM_PEER_SUBJECT%",
-            "peer_issuer": "%DOWNSTREAM_PEER_ISSUER%",
-            "peer_names": "%DOWNSTREAM_PEER_DNS_SAN%",
-            "peer_uris": "%DOWNSTREAM_PEER_URI_SAN%",
-            "peer_serial_number": "%DOWNSTREAM_PEER_SERIAL%",
-            "peer_not_after": "%DOWNSTREAM_PEER_CERT_V_END%",
-            "tls_version": "%DOWNSTREAM_TLS_VERSION%",
-        },
-        settings,
-    )
+    fields = _client(listener, "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%")
+    return _refusals("connection.transport_failure_reason", fields, settings)
+
+
+def refused_ids(listener: str, settings: ProxySettings) -> Json:
+    """A listener's access log of clients that :func:`meshcert.envoy.tls.sole_uri` has refused after the handshake."""
+    reason = "connection.termination_details"
+    line = _refusals(reason, _client(listener, "%CONNECTION_TERMINATION_DETAILS%"), settings)
+    return line | {"filter": _only_if(f"{reason}.startsWith('{REFUSED_BY_RBAC}')")}
+
+
+def _client(listener: str, reason: str) -> Json:
+    return {
+        "event": REFUSED_EVENT,
+        "listener": listener,
+        "reason": reason,
+        "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
+        "peer_subject": "%DOWNSTREAM_PEER_SUBJECT%",
+        "peer_issuer": "%DOWNSTREAM_PEER_ISSUER%",
+        "peer_names": "%DOWNSTREAM_PEER_DNS_SAN%",
+        "peer_uris": "%DOWNSTREAM_PEER_URI_SAN%",
+        "peer_serial_number": "%DOWNSTREAM_PEER_SERIAL%",
+        "peer_not_after": "%DOWNSTREAM_PEER_CERT_V_END%",
+        "tls_version": "%DOWNSTREAM_TLS_VERSION%",
+    }
 
 
 def refused_backends(settings: ProxySettings) -> Json:
@@ -90,11 +98,12 @@ def _refusals(reason: str, fields: Json, settings: ProxySettings) -> Json:
                 }
             },
         ),
-        "filter": {
-            "extension_filter": extension(
-                "envoy.access_loggers.extension_filters.cel",
-                CEL_FILTER,
-                expression=f"{reason}.startsWith('{_REASON}') && !{reason}.startsWith('{_OF_THE_SYSTEM}')",
-            )
-        },
+        "filter": _only_if(f"{reason}.startsWith('{_REASON}') && !{reason}.startsWith('{_OF_THE_SYSTEM}')"),
+    }
+
+
+def _only_if(expression: str) -> Json:
+    """``AccessLogFilter`` of a CEL expression."""
+    return {
+        "extension_filter": extension("envoy.access_loggers.extension_filters.cel", CEL_FILTER, expression=expression)
     }

@@ -198,6 +198,8 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
     signed = mesh.accepted_names(hierarchy)
     said = " or ".join(mesh.trusted(hierarchy))
     for index, name in enumerate(validation.names):
+        if validation.trust.trust_domains and _is_foreign(mesh, name):
+            continue
         if name not in signed:
             findings.add(
                 f"{place}.subject_alternative_names.match.exact[{index}]",
@@ -216,6 +218,11 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
             )
         elif isinstance(name, Dns) and (fault := dns_name_problem(str(name), mesh.namespace)):
             findings.add(f"{place}.subject_alternative_names.match.exact[{index}]", *fault)
+
+
+def _is_foreign(mesh: Mesh, name: San) -> bool:
+    """Whether a name is none of this mesh's trust domain; where only SPIFFE IDs are let in, a check of its own."""
+    return not str(name).startswith(f"spiffe://{mesh.about.trust_domain}/")
 
 
 def _listed(names: Iterable[San]) -> str:
@@ -267,9 +274,19 @@ class _CallCheck:
     def _check_server(self, validation: Validation, presented: str) -> None:
         """Report why the caller would refuse the node's certificate."""
         identity = self.mesh.identities.get(presented)
+        trust = f"{self.policy}.validation.trust.hierarchy"
+        if identity and validation.trust.trust_domains and not validation.trust.hierarchy:
+            self._add(
+                f"{self.policy}.validation.trust.trust_domains",
+                f"{self.node} presents identity {presented} of this mesh, and foreign trust domains alone are trusted, "
+                f"{_NEVER}",
+                f"Add hierarchy: {identity.hierarchy}",
+                trust,
+                f"{self.listener}.certificate.identity",
+            )
+            return
         if identity is None or validation.trust.hierarchy not in self.mesh.hierarchies:
             return
-        trust = f"{self.policy}.validation.trust.hierarchy"
         given = (
             trust,
             f"hierarchies.{validation.trust.hierarchy}.also_trust",
@@ -339,11 +356,18 @@ class _CallCheck:
                 *given,
             )
             return
-        if not hierarchy:
-            return
         presented = client.certificate.identity
         identity = self.mesh.identities.get(presented)
-        if identity is None:
+        if identity and validation.trust.trust_domains and not hierarchy:
+            self._add(
+                f"{certificate}.identity",
+                f"{self.node} lets in foreign trust domains alone, and {presented} is of this mesh, {_NEVER}",
+                f"Add hierarchy: {identity.hierarchy} to the listener's trust",
+                *given,
+                f"{self.listener}.validation.trust.trust_domains",
+            )
+            return
+        if not hierarchy or identity is None:
             return
         accepted = set(validation.names)
         if identity.hierarchy not in self.mesh.trusted(hierarchy):
@@ -355,7 +379,7 @@ class _CallCheck:
                 *given,
                 *_grounds([presented]),
             )
-        elif accepted & self.mesh.accepted_names(hierarchy) and not accepted & set(identity.names):
+        elif self._names_ours(validation) and not accepted & set(identity.names):
             # Names that no identity has are reported once at the listener, not for each caller.
             self._add(
                 f"{certificate}.identity",
@@ -365,6 +389,11 @@ class _CallCheck:
                 f"{self.listener}.validation.subject_alternative_names.match.exact",
                 *_grounds([presented]),
             )
+
+    def _names_ours(self, validation: Validation) -> bool:
+        """Whether the listener's names are known ones: identities' of this mesh, or foreign ones."""
+        ours = set(validation.names) & self.mesh.accepted_names(validation.trust.hierarchy)
+        return bool(ours or (validation.trust.trust_domains and validation.names))
 
     def _add(self, place: str, problem: str, remedy: str, *given: str) -> None:
         self.findings.add(place, problem, remedy, given=(*self.grounds, *given))
