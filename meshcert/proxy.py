@@ -25,7 +25,7 @@ from meshcert.routes import (
     read_route_parts,
     said,
 )
-from meshcert.san import San, parse_sans
+from meshcert.san import AcceptedName, San, parse_accepted_names, parse_sans
 from meshcert.timeouts import ProtocolTimeouts, Timeouts
 from meshcert.tls_sources import (
     CertificateFile,
@@ -96,7 +96,7 @@ class ListenerTls(NamedTuple):
     mode: TlsMode
     certificate: TlsCertificate = ""
     trust: TlsTrust = ""
-    subject_alternative_names: tuple[San, ...] = ()
+    subject_alternative_names: tuple[AcceptedName, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -139,7 +139,7 @@ class BackendTls(NamedTuple):
 
     trust: TlsTrust
     certificate: TlsCertificate = ""
-    subject_alternative_names: tuple[San, ...] = ()
+    subject_alternative_names: tuple[AcceptedName, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -482,9 +482,9 @@ def _sources(tls: dict[str, Any]) -> dict[str, TlsCertificate | TlsTrust]:
     return {field: read(tls[field]) for field, read in reads.items() if field in tls}
 
 
-def _peer_names(place: str, tls: dict[str, Any]) -> dict[str, tuple[San, ...]]:
+def _peer_names(place: str, tls: dict[str, Any]) -> dict[str, tuple[AcceptedName, ...]]:
     field = "subject_alternative_names"
-    return {field: parse_sans(tls.get(field, ()), f"{place}.tls.{field}")}
+    return {field: parse_accepted_names(tls.get(field, ()), f"{place}.tls.{field}")}
 
 
 def _references(section: str, items: dict[str, Any]) -> dict[str, SecretReference]:

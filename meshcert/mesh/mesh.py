@@ -17,6 +17,7 @@ from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
 from meshcert.mesh.services import DeclaredService
 from meshcert.proxy import TlsMode
+from meshcert.san import SpiffeIdPrefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, KeysView
@@ -179,7 +180,12 @@ class Mesh(Part):
             KeyError: If there is no such identity.
         """
         demanded = {name for validation in self._checks(identity) for name in validation.names}
-        return tuple(name for name in self.identities[identity].names if name in demanded)
+        prefixes = [each for each in demanded if isinstance(each, SpiffeIdPrefix)]
+        return tuple(
+            name
+            for name in self.identities[identity].names
+            if name in demanded or any(name.proves(prefix) for prefix in prefixes)
+        )
 
     def trusted(self, hierarchy: str) -> tuple[str, ...]:
         """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.edges.edges import Edge, Refused
     from meshcert.mesh.mesh import Mesh
-    from meshcert.san import San
+    from meshcert.san import AcceptedName
     from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 _Read = TypeVar("_Read")
@@ -219,7 +219,7 @@ def _presented(mesh: Mesh, identity: TlsCertificate) -> Markup:
     return joined([element("b", None, identity), element("small", None, names)])
 
 
-def _demanded(mesh: Mesh, trust: TlsTrust, names: Iterable[San], otherwise: str) -> Markup:
+def _demanded(mesh: Mesh, trust: TlsTrust, names: Iterable[AcceptedName], otherwise: str) -> Markup:
     if not trust:
         return element("small", None, "not checked: anybody could answer")
     listed = " or ".join(map(str, names)) or otherwise

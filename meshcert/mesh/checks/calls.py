@@ -10,7 +10,7 @@ from meshcert.mesh.naming import dns_name_problem, suggestion
 from meshcert.mesh.proxies import DeclaredListenerTls
 from meshcert.mesh.routing.ports import NodeProtocol
 from meshcert.proxy import TlsMode
-from meshcert.san import Dns
+from meshcert.san import Dns, SpiffeIdPrefix, proves_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.proxies import ClientTls, DeclaredBackend, Validation
-    from meshcert.san import San
+    from meshcert.san import AcceptedName, San
 
 _NEVER = "so the call can never succeed"
 _PLAIN = DeclaredListenerTls(mode=TlsMode.DISABLED)
@@ -197,28 +197,42 @@ def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings:
     hierarchy = validation.trust.hierarchy
     signed = mesh.accepted_names(hierarchy)
     said = " or ".join(mesh.trusted(hierarchy))
-    for index, name in enumerate(validation.names):
-        if name not in signed:
+    for where, name in validation.placed_names(place):
+        if isinstance(name, SpiffeIdPrefix):
+            if not proves_any(signed, (name,)):
+                findings.add(
+                    where,
+                    f"no identity of hierarchy {said} has a SPIFFE ID under {name.prefix}",
+                    "Use a prefix of an identity's spiffe_id that this hierarchy signs, or trust its hierarchy",
+                    given=_given_of_names(mesh, place, hierarchy),
+                )
+        elif name not in signed:
             findings.add(
-                f"{place}.subject_alternative_names.match.exact[{index}]",
+                where,
                 f"no identity of hierarchy {said} has the name {name}",
                 findings.remedy(
                     str(name),
                     [str(each) for each in signed],
                     "Use a name of an identity that this hierarchy signs, or trust its hierarchy",
                 ),
-                given=[
-                    f"{place}.trust.hierarchy",
-                    f"hierarchies.{hierarchy}.also_trust",
-                    "identities",
-                    *_grounds(mesh.identities),
-                ],
+                given=_given_of_names(mesh, place, hierarchy),
             )
         elif isinstance(name, Dns) and (fault := dns_name_problem(str(name), mesh.namespace)):
-            findings.add(f"{place}.subject_alternative_names.match.exact[{index}]", *fault)
+            findings.add(where, *fault)
 
 
-def _listed(names: Iterable[San]) -> str:
+def _given_of_names(mesh: Mesh, place: str, hierarchy: str) -> list[str]:
+    trust = [f"{place}.trust.hierarchy", f"hierarchies.{hierarchy}.also_trust"]
+    return [*trust, "identities", *_grounds(mesh.identities)]
+
+
+def _list_of(validation: Validation) -> str:
+    """The list of accepted names at which a fault of all of them is told."""
+    rule = validation.subject_alternative_names
+    return "exact" if rule is None or rule.match.exact else "prefix"
+
+
+def _listed(names: Iterable[AcceptedName]) -> str:
     return ", ".join(str(name) for name in names)
 
 
@@ -286,9 +300,9 @@ class _CallCheck:
                 f"Trust hierarchy {identity.hierarchy}",
                 *given,
             )
-        elif validation.names and not set(validation.names) & set(identity.names):
+        elif validation.names and not proves_any(identity.names, validation.names):
             self._add(
-                f"{self.policy}.validation.subject_alternative_names.match.exact",
+                f"{self.policy}.validation.subject_alternative_names.match.{_list_of(validation)}",
                 f"{self.node} presents identity {presented}, which has none of these names, {_NEVER}",
                 f"Accept one of its names: {_listed(identity.names)}",
                 *given,
@@ -345,7 +359,7 @@ class _CallCheck:
         identity = self.mesh.identities.get(presented)
         if identity is None:
             return
-        accepted = set(validation.names)
+        accepted = validation.names
         if identity.hierarchy not in self.mesh.trusted(hierarchy):
             self._add(
                 f"{certificate}.identity",
@@ -355,7 +369,7 @@ class _CallCheck:
                 *given,
                 *_grounds([presented]),
             )
-        elif accepted & self.mesh.accepted_names(hierarchy) and not accepted & set(identity.names):
+        elif proves_any(self.mesh.accepted_names(hierarchy), accepted) and not proves_any(identity.names, accepted):
             # Names that no identity has are reported once at the listener, not for each caller.
             self._add(
                 f"{certificate}.identity",
@@ -363,6 +377,7 @@ class _CallCheck:
                 f"Add one of {_listed(identity.names)} to the listener's subject_alternative_names",
                 *given,
                 f"{self.listener}.validation.subject_alternative_names.match.exact",
+                f"{self.listener}.validation.subject_alternative_names.match.prefix",
                 *_grounds([presented]),
             )
 

@@ -13,6 +13,7 @@ from meshcert.mesh.naming import (
     LONGEST_COMMON_NAME,
     dns_name_problem,
     name_problem,
+    spiffe_id_prefix_problem,
     spiffe_id_problem,
     trust_domain_problem,
 )
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.issuance import DeclaredIdentity
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.part import SanMatch
     from meshcert.san import San
 
 RESERVED = ("audit", "deploy", "dispatch", "execution", "export", "operator", "renewal", "verify")
@@ -119,6 +121,21 @@ def check_service_discovery(mesh: Mesh, findings: Findings) -> None:
     for name, node in mesh.virtual_nodes.items():
         if node.service_discovery and (fault := dns_name_problem(node.service_discovery.dns.hostname, mesh.namespace)):
             findings.add(f"virtual_nodes.{name}.service_discovery.dns", *fault)
+
+
+def check_accepted_names(mesh: Mesh, place: str, match: SanMatch, findings: Findings) -> None:
+    """Report a match that accepts nobody, and prefixes under which no SPIFFE ID can stand."""
+    if not match.exact and not match.prefix:
+        findings.add(
+            place,
+            "it names nobody",
+            "Add exact: [...], with whole DNS names or SPIFFE IDs, or prefix: [...], with beginnings of SPIFFE IDs",
+            given=(f"{place}.exact", f"{place}.prefix"),
+        )
+    for index, text in enumerate(match.prefix):
+        if fault := spiffe_id_prefix_problem(text, mesh.about.trust_domain):
+            findings.add(f"{place}.prefix[{index}]", *fault)
+            findings.doubt(f"{place}.prefix[{index}]")
 
 
 def _check_most(place: str, names: Sequence[San], most: int, why: str, findings: Findings) -> None:

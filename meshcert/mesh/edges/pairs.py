@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.proxy import TlsMode
+from meshcert.san import proves_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -211,4 +212,4 @@ def signers(mesh: Mesh, trust: TlsTrust) -> str:
 def _named(mesh: Mesh, listener: Listener, identity: str) -> bool:
     """Whether a listener's rules list one of an identity's names."""
     demanded = listener.tls.subject_alternative_names
-    return any(name.proves(each) for name in mesh.identities[identity].names for each in demanded)
+    return proves_any(mesh.identities[identity].names, demanded)

@@ -22,6 +22,7 @@ from meshcert.mesh.proxies import DeclaredBackend
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.mesh.routing.ports import NodeProtocol
 from meshcert.proxy import TlsMode
+from meshcert.san import Dns, proves_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -345,7 +346,7 @@ class _Judgement:
     def _unless_named(self, identity: str) -> tuple[Change, ...]:
         demanded = self._callee.listener.tls.subject_alternative_names
         names = self._mesh.identities[identity].names
-        if not demanded or any(name.proves(each) for name in names for each in demanded):
+        if not demanded or proves_any(names, demanded):
             return ()
         return (self._accept(str(names[0])),)
 
@@ -361,9 +362,9 @@ class _Judgement:
         if policy is None:
             return False
         server = self._mesh.identities[self._callee.listener.tls.identity]
-        proven = policy.validation.names or (self._host(),)
+        proven = policy.validation.names or (Dns(self._host()),)
         is_trusted = server.hierarchy in self._mesh.trusted(policy.validation.trust.hierarchy)
-        is_named = any(str(name) == str(each) for name in server.names for each in proven)
+        is_named = proves_any(server.names, proven)
         presented = policy.certificate.identity if policy.certificate else ""
         return is_trusted and is_named and presented == identity
 
