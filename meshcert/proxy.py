@@ -16,12 +16,14 @@ from meshcert.bounded_json import read_json
 from meshcert.host_policies import ConnectionPool, HealthCheck, OutlierDetection
 from meshcert.request_log import RequestLog
 from meshcert.routes import (
+    AllowRule,
     Conditions,
     HeaderCondition,
     QueryCondition,
     Retries,
     Rewriting,
     Target,
+    read_allow_rules,
     read_route_parts,
     said,
 )
@@ -116,12 +118,14 @@ class Listener(NamedTuple):
     Args:
         protocol: ``http`` (HTTP/1.1 and HTTP/2 as the client asks), ``http2``, ``grpc`` or ``tcp``.
         timeouts: By the virtual node's protocol; a route's own come first.
+        allow: Which callers may make which requests; empty: all that TLS lets in may make all.
     """
 
     port: int
     protocol: str
     tls: ListenerTls
     timeouts: ProtocolTimeouts = ProtocolTimeouts()
+    allow: tuple[AllowRule, ...] = ()
 
 
 class BackendTls(NamedTuple):
@@ -411,6 +415,7 @@ _LATER: dict[type, tuple[str, ...]] = {
         "sds_socket_path",
         "trust_domain_bundles",
     ),
+    Listener: ("allow",),
     Backend: ("outlier_detection", "health_check", "one_host"),
 }
 """
@@ -446,6 +451,7 @@ def _listener(number: int, item: dict[str, Any]) -> Listener:
     parsed = {
         "tls": ListenerTls(**tls | {"mode": TlsMode(tls["mode"]), **names, **_sources(tls)}),
         "timeouts": ProtocolTimeouts(**{name: Timeouts(**limits) for name, limits in item.get("timeouts", {}).items()}),
+        "allow": read_allow_rules(item.get("allow", ()), f"listeners[{number}].allow"),
     }
     return Listener(**item | parsed)
 

@@ -15,6 +15,7 @@ from meshcert.mesh.host_policies import (
     ServiceDiscovery,
 )
 from meshcert.mesh.part import ContainerPath, OutsideClients, Part, Port, SanMatch
+from meshcert.mesh.routing.allow_rules import DeclaredAllowRule
 from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
 from meshcert.mesh.routing.ports import GatewayPort, NodePort
@@ -213,6 +214,8 @@ class NodeListener(Part):
     """How each caller asks each task. Left out: not at all; callers go by connections, and ECS by the application's."""
     permissive_from: tuple[OutsideClients, ...] = ()
     """With mode PERMISSIVE: clients outside the mesh that the security group admits meanwhile, in plain text too."""
+    allow: tuple[DeclaredAllowRule, ...] = Field(default=(), min_length=1)
+    """With mode STRICT and a validation: which callers may make which requests. Left out: each may make all."""
     timeout: DeclaredTimeouts = DeclaredTimeouts()
     """How long requests may take, for every caller."""
 

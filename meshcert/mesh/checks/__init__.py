@@ -16,6 +16,7 @@ from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery, check_spiffe_ids
 from meshcert.mesh.checks.network import check_egress, check_metrics, check_network, check_plain_text_sources
 from meshcert.mesh.checks.outside_hosts import check_outside_hosts
+from meshcert.mesh.checks.routing.allow_rules import check_allow_rules
 from meshcert.mesh.checks.routing.gateway_routes import check_gateway_routes
 from meshcert.mesh.checks.routing.routers import check_local_ports, check_routers, check_virtual_services
 from meshcert.mesh.checks.services import (
@@ -59,6 +60,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_gateway_routes,
         check_local_ports,
         check_calls,
+        check_allow_rules,
         check_outside_hosts,
         check_ways_out,
         check_timeouts,

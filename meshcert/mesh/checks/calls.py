@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshcert.envoy import APPLICATION_CLUSTER
-from meshcert.mesh.naming import dns_name_problem, suggestion
+from meshcert.mesh.checks.names import check_names_exist, names_of_identities
+from meshcert.mesh.naming import suggestion
 from meshcert.mesh.proxies import DeclaredListenerTls
 from meshcert.mesh.routing.ports import NodeProtocol
 from meshcert.proxy import TlsMode
-from meshcert.san import Dns, SpiffeIdPrefix, proves_any
+from meshcert.san import Dns, proves_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -189,41 +190,8 @@ def _check_references(mesh: Mesh, place: str, client: ClientTls, findings: Findi
 
 
 def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:
-    """
-    Report accepted names that no identity has.
-
-    Such a name is a typing error, or admits anyone who gets it signed one day.
-    """
-    hierarchy = validation.trust.hierarchy
-    signed = mesh.accepted_names(hierarchy)
-    said = " or ".join(mesh.trusted(hierarchy))
-    for where, name in validation.placed_names(place):
-        if isinstance(name, SpiffeIdPrefix):
-            if not proves_any(signed, (name,)):
-                findings.add(
-                    where,
-                    f"no identity of hierarchy {said} has a SPIFFE ID under {name.prefix}",
-                    "Use a prefix of an identity's spiffe_id that this hierarchy signs, or trust its hierarchy",
-                    given=_given_of_names(mesh, place, hierarchy),
-                )
-        elif name not in signed:
-            findings.add(
-                where,
-                f"no identity of hierarchy {said} has the name {name}",
-                findings.remedy(
-                    str(name),
-                    [str(each) for each in signed],
-                    "Use a name of an identity that this hierarchy signs, or trust its hierarchy",
-                ),
-                given=_given_of_names(mesh, place, hierarchy),
-            )
-        elif isinstance(name, Dns) and (fault := dns_name_problem(str(name), mesh.namespace)):
-            findings.add(where, *fault)
-
-
-def _given_of_names(mesh: Mesh, place: str, hierarchy: str) -> list[str]:
-    trust = [f"{place}.trust.hierarchy", f"hierarchies.{hierarchy}.also_trust"]
-    return [*trust, "identities", *_grounds(mesh.identities)]
+    placed = validation.placed_names(place)
+    check_names_exist(mesh, placed, f"{place}.trust.hierarchy", validation.trust.hierarchy, findings)
 
 
 def _list_of(validation: Validation) -> str:
@@ -234,10 +202,6 @@ def _list_of(validation: Validation) -> str:
 
 def _listed(names: Iterable[AcceptedName]) -> str:
     return ", ".join(str(name) for name in names)
-
-
-def _grounds(identities: Iterable[str]) -> list[str]:
-    return [f"identities.{name}.{key}" for name in identities for key in ("dns_names", "spiffe_id", "hierarchy")]
 
 
 @dataclass(frozen=True)
@@ -289,7 +253,7 @@ class _CallCheck:
             f"hierarchies.{validation.trust.hierarchy}.also_trust",
             f"{self.listener}.certificate",
             f"{self.listener}.certificate.identity",
-            *_grounds([presented]),
+            *names_of_identities([presented]),
         )
         trusted = self.mesh.trusted(validation.trust.hierarchy)
         if identity.hierarchy not in trusted:
@@ -367,7 +331,7 @@ class _CallCheck:
                 f"{identity.hierarchy}, {_NEVER}",
                 f"Present an identity of hierarchy {trusted}, or let the listener trust {identity.hierarchy}",
                 *given,
-                *_grounds([presented]),
+                *names_of_identities([presented]),
             )
         elif proves_any(self.mesh.accepted_names(hierarchy), accepted) and not proves_any(identity.names, accepted):
             # Names that no identity has are reported once at the listener, not for each caller.
@@ -378,7 +342,7 @@ class _CallCheck:
                 *given,
                 f"{self.listener}.validation.subject_alternative_names.match.exact",
                 f"{self.listener}.validation.subject_alternative_names.match.prefix",
-                *_grounds([presented]),
+                *names_of_identities([presented]),
             )
 
     def _add(self, place: str, problem: str, remedy: str, *given: str) -> None:

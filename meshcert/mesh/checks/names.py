@@ -17,15 +17,16 @@ from meshcert.mesh.naming import (
     spiffe_id_problem,
     trust_domain_problem,
 )
+from meshcert.san import Dns, SpiffeIdPrefix, proves_any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.issuance import DeclaredIdentity
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.part import SanMatch
-    from meshcert.san import San
+    from meshcert.san import AcceptedName, San
 
 RESERVED = ("audit", "deploy", "dispatch", "execution", "export", "operator", "renewal", "verify")
 """Roles and log groups of meshcert itself: those of a service are called like the service."""
@@ -136,6 +137,54 @@ def check_accepted_names(mesh: Mesh, place: str, match: SanMatch, findings: Find
         if fault := spiffe_id_prefix_problem(text, mesh.about.trust_domain):
             findings.add(f"{place}.prefix[{index}]", *fault)
             findings.doubt(f"{place}.prefix[{index}]")
+
+
+def check_names_exist(
+    mesh: Mesh, placed: Iterable[tuple[str, AcceptedName]], trust: str, hierarchy: str, findings: Findings
+) -> None:
+    """
+    Report accepted names that no identity has.
+
+    Such a name is a typing error, or admits anyone who gets it signed one day.
+
+    Args:
+        placed: The names, each with its place.
+        trust: Place of the hierarchy's name.
+        hierarchy: Who is trusted with them.
+    """
+    signed = mesh.accepted_names(hierarchy)
+    said = " or ".join(mesh.trusted(hierarchy))
+    for where, name in placed:
+        if isinstance(name, SpiffeIdPrefix):
+            if not proves_any(signed, (name,)):
+                findings.add(
+                    where,
+                    f"no identity of hierarchy {said} has a SPIFFE ID under {name.prefix}",
+                    "Use a prefix of an identity's spiffe_id that this hierarchy signs, or trust its hierarchy",
+                    given=_given_of_names(mesh, trust, hierarchy),
+                )
+        elif name not in signed:
+            findings.add(
+                where,
+                f"no identity of hierarchy {said} has the name {name}",
+                findings.remedy(
+                    str(name),
+                    [str(each) for each in signed],
+                    "Use a name of an identity that this hierarchy signs, or trust its hierarchy",
+                ),
+                given=_given_of_names(mesh, trust, hierarchy),
+            )
+        elif isinstance(name, Dns) and (fault := dns_name_problem(str(name), mesh.namespace)):
+            findings.add(where, *fault)
+
+
+def _given_of_names(mesh: Mesh, trust: str, hierarchy: str) -> list[str]:
+    return [trust, f"hierarchies.{hierarchy}.also_trust", "identities", *names_of_identities(mesh.identities)]
+
+
+def names_of_identities(identities: Iterable[str]) -> list[str]:
+    """The places on which an identity's names, and who signs them, depend."""
+    return [f"identities.{name}.{key}" for name in identities for key in ("dns_names", "spiffe_id", "hierarchy")]
 
 
 def _check_most(place: str, names: Sequence[San], most: int, why: str, findings: Findings) -> None:
