@@ -16,8 +16,20 @@ from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import GATEWAY_NAME, GATEWAY_TRUST, PORT, TELLER_NAME, TELLER_SECRET, teller
 from evidence.fixtures.serving import serving
 from meshcert.proxy import Listener, TlsMode
-from meshcert.routes import AllowRule, deciding_rule
+from meshcert.routes import deciding_rule
 from meshcert.san import Dns, SpiffeIdPrefix, Uri
+from tests.envoy.allow_rule_cases import (
+    CALLERS,
+    CALLS,
+    CART,
+    DOTS,
+    GET,
+    OPERATOR,
+    REFUSED_SPELLINGS,
+    RULES,
+    SPELLINGS,
+    TRUST_DOMAIN,
+)
 from tests.envoy.conftest import APPLICATION_PORT
 from tests.envoy.peers import ask, tls_context
 from tests.envoy.peers_pki import PeerPki
@@ -31,21 +43,6 @@ if TYPE_CHECKING:
     from tests.envoy.conftest import Start
     from tests.envoy.peers_certificates import Credential
 
-TRUST_DOMAIN = "spiffe://color.example"
-OPERATOR = f"{TRUST_DOMAIN}/ns/ops/sa/operator"
-CART = f"{TRUST_DOMAIN}/ns/shop/cart"
-GET = "/color.ColorService/Get"
-RULES = (
-    AllowRule(prefix="/"),
-    AllowRule((Uri(OPERATOR),), prefix="/admin"),
-    AllowRule((Dns(GATEWAY_NAME), Uri(OPERATOR)), path="/healthz"),
-    AllowRule((SpiffeIdPrefix(f"{TRUST_DOMAIN}/ns/shop"),), prefix="/shop/"),
-    AllowRule((Dns(GATEWAY_NAME),), path="/shop/stock"),
-)
-CALLS = (
-    AllowRule((Uri(OPERATOR),), prefix="/color.ColorService/"),
-    AllowRule((Dns(GATEWAY_NAME), Uri(OPERATOR)), path=GET),
-)
 CALLS_PORT, PERMISSIVE_PORT = PORT + 1, PORT + 2
 LET_IN = (Dns(GATEWAY_NAME), SpiffeIdPrefix(TRUST_DOMAIN))
 Answer = tuple[int, str] | None
@@ -124,11 +121,6 @@ def credential(judging: Judging) -> Any:
     return issued
 
 
-DOTS = {"/x/..;/admin": "/admin", "/..;/admin": "/admin", "/.;/admin/x": "/admin/x"}
-"""Envoy takes dots with a parameter for dots, as Tomcat does."""
-REFUSED_SPELLINGS = frozenset({"/admin;x", "/Admin"})
-
-
 @pytest.mark.parametrize(("path", "seen"), (PATHS | DOTS).items(), ids=PATHS | DOTS)
 def test_a_rule_judges_the_path_that_the_application_gets(
     judging: Judging, credential: Any, path: str, seen: str
@@ -150,29 +142,6 @@ def test_a_rule_judges_the_path_that_the_application_gets(
         assert not cart[1].startswith("/admin")
 
 
-SPELLINGS = (
-    "/;/admin",
-    "/;x=1/admin",
-    "/x;y",
-    "/admin;/x",
-    "/%3b/admin",
-    "/..%3B/admin",
-    "/ADMIN",
-    "/aDMIN/x",
-    "/%41dmin",
-    "//Admin",
-    "/x/../Admin",
-    "/HEALTHZ",
-    "/healthz/",
-    "/Healthz/",
-    "/shop",
-    "/Shop",
-    "/SHOP/x",
-    "/shop/Stock",
-    "/shop/stock/",
-)
-
-
 @pytest.mark.parametrize("path", SPELLINGS)
 def test_nobody_goes_by_another_spelling_of_a_rules_path(judging: Judging, credential: Any, path: str) -> None:
     """Case, a slash at the end, path parameters: some applications take it for that path, and others do not."""
@@ -181,44 +150,6 @@ def test_nobody_goes_by_another_spelling_of_a_rules_path(judging: Judging, crede
     answers = [judging.ask(each, path) for each in both]
 
     assert [answer and answer[0] for answer in answers] == [HTTPStatus.FORBIDDEN] * len(both)
-
-
-CALLERS: list[tuple[tuple[str | x509.GeneralName, ...], str, int]] = [
-    ((GATEWAY_NAME,), "/", 200),
-    ((GATEWAY_NAME,), "/healthz", 200),
-    ((GATEWAY_NAME,), "/healthz?deep=1", 200),
-    ((GATEWAY_NAME,), "/healthz2", 200),
-    ((GATEWAY_NAME.upper(),), "/healthz", 200),
-    (("*.mtls.svc.cluster.local",), "/healthz", 200),
-    ((GATEWAY_NAME,), "/admin", 403),
-    ((GATEWAY_NAME,), "/shop/x", 403),
-    ((GATEWAY_NAME,), "/shop/stock", 200),
-    ((OPERATOR,), "/admin", 200),
-    ((OPERATOR,), "/healthz", 200),
-    ((OPERATOR,), "/shop/", 403),
-    ((OPERATOR, GATEWAY_NAME), "/shop/stock", 200),
-    ((f"{OPERATOR}s",), "/admin", 403),
-    ((f"{OPERATOR}/x",), "/admin", 403),
-    ((CART,), "/shop/", 200),
-    ((CART,), "/shop/x", 200),
-    ((CART,), "/shop/stock", 403),
-    ((CART,), "/shop/stocks", 200),
-    ((CART,), "/shops", 200),
-    ((CART,), "/healthz", 403),
-    ((CART, GATEWAY_NAME), "/healthz", 200),
-    ((f"{TRUST_DOMAIN}/ns/shop",), "/shop/x", 200),
-    ((f"{TRUST_DOMAIN}/ns/shopping",), "/shop/x", 403),
-    ((f"{TRUST_DOMAIN}/ns",), "/shop/x", 403),
-    # Two URIs: the handshake takes the one, the rules nobody.
-    ((OPERATOR, CART), "/admin", 403),
-    ((CART, OPERATOR), "/", 403),
-    ((CART, f"{TRUST_DOMAIN}/ns/shop/../ops"), "/shop/x", 403),
-    ((CART, "https://color.example/cart"), "/shop/x", 403),
-    # A name of the other kind, spelled like the one that is allowed.
-    ((CART, x509.DNSName(OPERATOR)), "/admin", 403),
-    ((CART, x509.RFC822Name("operator@color.example")), "/admin", 403),
-    ((f"{TRUST_DOMAIN}/a", x509.DNSName(CART)), "/shop/x", 403),
-]
 
 
 @pytest.mark.parametrize(("names", "path", "status"), CALLERS, ids=str)

@@ -36,6 +36,7 @@ _CAUSES = {
     RefusalCause.NO_CERTIFICATE: "they have no certificate to present",
     RefusalCause.UNKNOWN_ISSUER: "their certificates come from a hierarchy that it does not trust",
     RefusalCause.WRONG_NAME: "their certificates are trusted, but have none of the names that it accepts",
+    RefusalCause.NOT_ALLOWED: "its TLS would let them in, but no allow rule names them: every request gets 403",
 }
 
 
@@ -184,7 +185,7 @@ def _call(shown: Shown, number: int, edge: Edge, taken: Mapping[tuple[str, int],
         element("th", {"scope": "row"}, edge.caller.name),
         element("td", {"class": "port"}, element("b", None, edge.callee.name), element("small", None, port)),
         element("td", {"class": f"manner {STYLES[edge.manner]}"}, manner),
-        element("td", None, *_caller_proves(shown.mesh, edge)),
+        element("td", None, *_caller_proves(shown.mesh, edge), *_paths(edge)),
         element("td", None, *_callee_proves(shown.mesh, edge)),
         element("td", {"class": "place"}, *places),
     ]
@@ -201,6 +202,10 @@ def _caller_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:
         _presented(mesh, edge.client.certificate if edge.client else edge.presented),
         _demanded(mesh, edge.server.trust, edge.server.subject_alternative_names, "any name"),
     )
+
+
+def _paths(edge: Edge) -> tuple[str, ...]:
+    return (element("small", None, f"may ask for {edge.paths}"),) if edge.paths else ()
 
 
 def _callee_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:

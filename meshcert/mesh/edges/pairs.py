@@ -31,11 +31,16 @@ class Manner(StrEnum):
 
 
 class RefusalCause(StrEnum):
-    """Why a listener refuses a good certificate, in the words of its access log (:mod:`meshcert.envoy.causes`)."""
+    """
+    Why a listener refuses a good certificate, in the words of its access log (:mod:`meshcert.envoy.causes`).
+
+    ``NOT_ALLOWED`` is about requests: the handshake is good, and no allow rule names the caller.
+    """
 
     NO_CERTIFICATE = "no-certificate"
     UNKNOWN_ISSUER = "unknown-issuer"
     WRONG_NAME = "wrong-name"
+    NOT_ALLOWED = "not-allowed"
 
 
 class Caller(NamedTuple):
