@@ -236,10 +236,15 @@ def read_allow_rules(items: Any, place: str) -> tuple[AllowRule, ...]:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: If a field is missing, unknown or of the wrong kind.
     """
-    return tuple(
-        AllowRule(**item | {"callers": parse_accepted_names(item["callers"], f"{place}[{number}].callers")})
-        for number, item in enumerate(items)
-    )
+    return tuple(_allow_rule(item, f"{place}[{number}]") for number, item in enumerate(items))
+
+
+def _allow_rule(item: dict[str, Any], place: str) -> AllowRule:
+    rule = AllowRule(**item | {"callers": parse_accepted_names(item["callers"], f"{place}.callers")})
+    if [type(rule.path), type(rule.prefix), bool(rule.path)] != [str, str, not rule.prefix]:
+        msg = f"{place} has to have a path or a prefix, and not both"
+        raise ValueError(msg)
+    return rule
 
 
 def said(part: Any) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
-from cryptography import x509
 
 from evidence.fixtures.container import eventually, request
 from evidence.fixtures.pki import Hierarchy
@@ -37,6 +36,8 @@ from tests.envoy.route_cases import GRPC, PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from cryptography import x509
 
     from evidence.fixtures.container import Container
     from evidence.fixtures.secrets_api import SecretsApi

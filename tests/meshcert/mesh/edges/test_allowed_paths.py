@@ -17,7 +17,7 @@ from meshcert.mesh.edges.permission import listeners_of, permission
 
 SHOP: dict[str, Any] = yaml.safe_load((ROOT / "examples" / "shop.yaml").read_text())
 GATEWAY = "gateway.shop.internal"
-RULES = [
+RULES: list[dict[str, Any]] = [
     {"match": {"prefix": "/"}, "callers": {"exact": [GATEWAY]}},
     {"match": {"prefix": "/admin"}, "callers": {"exact": ["partner.example"]}},
     {"match": {"path": {"exact": "/healthz"}}},
