@@ -17,16 +17,18 @@ from meshcert.bounded_json import read_json
 from meshcert.host_policies import ConnectionPool, HealthCheck, OutlierDetection
 from meshcert.request_log import RequestLog
 from meshcert.routes import (
+    AllowRule,
     Conditions,
     HeaderCondition,
     QueryCondition,
     Retries,
     Rewriting,
     Target,
+    read_allow_rules,
     read_route_parts,
     said,
 )
-from meshcert.san import San, parse_sans
+from meshcert.san import AcceptedName, San, parse_accepted_names, parse_sans
 from meshcert.timeouts import ProtocolTimeouts, Timeouts
 from meshcert.tls_sources import (
     CertificateFile,
@@ -99,7 +101,7 @@ class ListenerTls(NamedTuple):
     mode: TlsMode
     certificate: TlsCertificate = ""
     trust: TlsTrust = ""
-    subject_alternative_names: tuple[San, ...] = ()
+    subject_alternative_names: tuple[AcceptedName, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -119,12 +121,14 @@ class Listener(NamedTuple):
     Args:
         protocol: ``http`` (HTTP/1.1 and HTTP/2 as the client asks), ``http2``, ``grpc`` or ``tcp``.
         timeouts: By the virtual node's protocol; a route's own come first.
+        allow: Which callers may make which requests; empty: all that TLS lets in may make all.
     """
 
     port: int
     protocol: str
     tls: ListenerTls
     timeouts: ProtocolTimeouts = ProtocolTimeouts()
+    allow: tuple[AllowRule, ...] = ()
 
 
 class BackendTls(NamedTuple):
@@ -142,7 +146,7 @@ class BackendTls(NamedTuple):
 
     trust: TlsTrust
     certificate: TlsCertificate = ""
-    subject_alternative_names: tuple[San, ...] = ()
+    subject_alternative_names: tuple[AcceptedName, ...] = ()
 
     @property
     def identity(self) -> str:
@@ -428,6 +432,7 @@ _LATER: dict[type, tuple[str, ...]] = {
         "trust_domain_bundles",
         "foreign_bundles",
     ),
+    Listener: ("allow",),
     Backend: ("outlier_detection", "health_check", "one_host"),
 }
 """
@@ -463,8 +468,13 @@ def _listener(number: int, item: dict[str, Any]) -> Listener:
     parsed = {
         "tls": ListenerTls(**tls | {"mode": TlsMode(tls["mode"]), **names, **_sources(tls)}),
         "timeouts": ProtocolTimeouts(**{name: Timeouts(**limits) for name, limits in item.get("timeouts", {}).items()}),
+        "allow": read_allow_rules(item.get("allow", ()), f"listeners[{number}].allow"),
     }
-    return Listener(**item | parsed)
+    listener = Listener(**item | parsed)
+    if listener.allow and (listener.tls.mode is TlsMode.DISABLED or not listener.tls.trust):
+        msg = f"listeners[{number}].allow: callers are only known together with trust"
+        raise ValueError(msg)
+    return listener
 
 
 def read_route(item: dict[str, Any]) -> Route:
@@ -499,9 +509,9 @@ def _sources(tls: dict[str, Any]) -> dict[str, TlsCertificate | TlsTrust]:
     return {field: read(tls[field]) for field, read in reads.items() if field in tls}
 
 
-def _peer_names(place: str, tls: dict[str, Any]) -> dict[str, tuple[San, ...]]:
+def _peer_names(place: str, tls: dict[str, Any]) -> dict[str, tuple[AcceptedName, ...]]:
     field = "subject_alternative_names"
-    return {field: parse_sans(tls.get(field, ()), f"{place}.tls.{field}")}
+    return {field: parse_accepted_names(tls.get(field, ()), f"{place}.tls.{field}")}
 
 
 def _references(section: str, items: dict[str, Any]) -> dict[str, SecretReference]:

@@ -1,5 +1,5 @@
 """
-What a route of a proxy's settings may say beside a path prefix and a backend.
+What a route of a proxy's settings may say beside a path prefix and a backend, and who may make which requests.
 
 The words are App Mesh's; :mod:`meshcert.envoy.http` turns them into Envoy's. In JSON only what differs from its default
 is written, so a route that says nothing of this has the text that it always had.
@@ -9,7 +9,20 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from meshcert.san import parse_accepted_names, proves_any
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from meshcert.san import AcceptedName, San
+
+HAS_PARAMETERS = ".*(?:;|%3[Bb]).*"
+"""
+RE2 for a path with a semicolon. Servlet containers leave out what follows it in a segment, so ``/;/admin`` and
+``/x/..;/admin`` are ``/admin`` to them: where there are allow rules, nobody may ask for such a path.
+"""
 
 
 class MatchKind(StrEnum):
@@ -122,6 +135,116 @@ class Retries(NamedTuple):
     times: int
     per_try_timeout_s: float
     events: tuple[str, ...]
+
+
+class AllowRule(NamedTuple):
+    """
+    Which callers may make some of the requests at a listener.
+
+    Args:
+        callers: The caller's certificate must have one of these names; empty: whoever the listener's TLS lets in.
+        path: The whole path; empty if ``prefix`` is given.
+        prefix: How the path begins, by characters.
+    """
+
+    callers: tuple[AcceptedName, ...] = ()
+    path: str = ""
+    prefix: str = ""
+
+    @property
+    def text(self) -> str:
+        """Its path or prefix."""
+        return self.path or self.prefix
+
+    def __str__(self) -> str:
+        return self.path or f"{self.prefix}*"
+
+    def admits(self, names: Collection[San]) -> bool:
+        """Whether it allows a caller whose certificate has these names."""
+        return not self.callers or proves_any(names, self.callers)
+
+
+class PathReading(NamedTuple):
+    """
+    What an application may take for a rule's path. Many do not tell upper from lower case, or a slash at the end.
+
+    Args:
+        text: The path, or how it begins; in any case.
+        whole: Whether it is the whole path.
+    """
+
+    text: str
+    whole: bool
+
+    def fits(self, path: str) -> bool:
+        """Whether a path may be meant."""
+        text, path = self.text.lower(), path.lower()
+        return path == text if self.whole else path.startswith(text)
+
+
+def more_specific(rule: AllowRule, rules: Sequence[AllowRule]) -> tuple[PathReading, ...]:
+    """
+    The paths that begin as a rule's do and are another rule's, in whatever way an application reads them.
+
+    The longer rule decides about its own spelling. About the others nobody does: an application may take them for it.
+    """
+    own = rule.prefix.lower()
+    return tuple(
+        reading
+        for other in (rules if rule.prefix else ())
+        for reading in _readings(other)
+        if reading.text.lower().startswith(own) and (len(reading.text) > len(own) or reading.text == other.path)
+    )
+
+
+def _readings(rule: AllowRule) -> Iterator[PathReading]:
+    yield PathReading(rule.text, whole=bool(rule.path))
+    without = rule.text.removesuffix("/")
+    if rule.text != without:
+        if without:
+            yield PathReading(without, whole=True)
+    elif rule.path:
+        yield PathReading(f"{rule.path}/", whole=True)
+
+
+def deciding_rule(rules: Sequence[AllowRule], path: str) -> AllowRule | None:
+    """
+    The rule that says who may ask for a path; None: nobody may.
+
+    Args:
+        rules: A listener's, at least one.
+        path: Made plain, without the query.
+    """
+    if re.fullmatch(HAS_PARAMETERS, path):
+        return None
+    if whole := next((rule for rule in rules if rule.path == path), None):
+        return whole
+    begins = [rule for rule in rules if rule.prefix and path.startswith(rule.prefix)]
+    longest = max(begins, key=lambda rule: len(rule.prefix), default=None)
+    if longest is None or any(reading.fits(path) for reading in more_specific(longest, rules)):
+        return None
+    return longest
+
+
+def read_allow_rules(items: Any, place: str) -> tuple[AllowRule, ...]:
+    """
+    Allow rules from JSON.
+
+    Args:
+        place: Where they stand, for the error.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: If a field is missing, unknown or of the wrong kind.
+    """
+    return tuple(_allow_rule(item, f"{place}[{number}]") for number, item in enumerate(items))
+
+
+def _allow_rule(item: dict[str, Any], place: str) -> AllowRule:
+    rule = AllowRule(**item | {"callers": parse_accepted_names(item["callers"], f"{place}.callers")})
+    if [type(rule.path), type(rule.prefix), bool(rule.path)] != [str, str, not rule.prefix]:
+        msg = f"{place} has to have a path or a prefix, and not both"
+        raise ValueError(msg)
+    return rule
 
 
 def said(part: Any) -> dict[str, Any]:

@@ -7,7 +7,12 @@ This module imports little, because every container loads it at its start.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from meshcert.contract.spiffe_id import SpiffeId, SpiffeIdInvalid
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _LABEL = frozenset(_LETTERS + _LETTERS.upper() + "0123456789-_")
@@ -67,7 +72,7 @@ class Dns(_Name):
         # str.lower() would turn a few other characters, such as the Kelvin sign, into ASCII letters.
         super().__init__(text, text.lower() if text.isascii() else text)
 
-    def proves(self, demanded: San) -> bool:
+    def proves(self, demanded: AcceptedName) -> bool:
         """True if this name satisfies a demanded one; ``*.`` stands for one whole label (RFC 9525 section 6.3)."""
         parent = str(demanded).partition(".")[2]
         return self == demanded or (isinstance(demanded, Dns) and parent != "" and self == Dns(f"*.{parent}"))
@@ -86,12 +91,39 @@ class Uri(_Name):
     def __init__(self, text: str) -> None:
         super().__init__(text, text)
 
-    def proves(self, demanded: San) -> bool:
-        """True if this is the demanded name."""
-        return self == demanded
+    def proves(self, demanded: AcceptedName) -> bool:
+        """True if this is the demanded name, or a SPIFFE ID under the demanded prefix."""
+        return demanded.covers(self) if isinstance(demanded, SpiffeIdPrefix) else self == demanded
+
+
+class SpiffeIdPrefix(NamedTuple):
+    """
+    SPIFFE IDs by whole path segments: the one with this text, and every one that goes on behind a slash.
+
+    ``spiffe://td/ns/shop`` covers itself and ``spiffe://td/ns/shop/cart``, and never ``spiffe://td/ns/shopping``, as
+    Envoy's ``path_separated_prefix`` does. It always names its trust domain, and may be no more than that.
+
+    Args:
+        prefix: Not checked; :func:`parse_accepted_names` checks.
+    """
+
+    prefix: str
+
+    def __str__(self) -> str:
+        return f"{self.prefix} and below"
+
+    def covers(self, name: Uri) -> bool:
+        """True if a URI is the SPIFFE ID of a workload under it."""
+        try:
+            written = str(SpiffeId.of_workload(str(name)))
+        except SpiffeIdInvalid:
+            return False
+        return written == self.prefix or written.startswith(f"{self.prefix}/")
 
 
 San = Dns | Uri
+AcceptedName = San | SpiffeIdPrefix
+"""What a peer may demand: a whole name, or any SPIFFE ID under a prefix."""
 
 
 def san_of(text: str) -> San:
@@ -138,6 +170,41 @@ def parse_sans(texts: object, place: str) -> tuple[San, ...]:
     if not isinstance(texts, list | tuple):
         raise SanInvalid(place, f"{texts!r:.200} is not a list of names")
     return tuple(parse_san(text, f"{place}[{number}]") for number, text in enumerate(texts))
+
+
+def parse_accepted_names(items: object, place: str) -> tuple[AcceptedName, ...]:
+    """
+    Names that a peer accepts, each checked: a text as :func:`parse_san` takes it, or ``{"prefix": SPIFFE ID}``.
+
+    Args:
+        items: The value as declared; need not be a list.
+        place: Where the list stands, for the error.
+
+    Raises:
+        SanInvalid: If it is not a list, or for the first one that is wrong.
+    """
+    if not isinstance(items, list | tuple):
+        raise SanInvalid(place, f"{items!r:.200} is not a list of names")
+    return tuple(_accepted_name(item, f"{place}[{number}]") for number, item in enumerate(items))
+
+
+def proves_any(names: Collection[San], demanded: Collection[AcceptedName]) -> bool:
+    """Whether one of a certificate's names satisfies one of those that are demanded."""
+    # Most often one of them is the same, and large meshes ask for many.
+    return not set(names).isdisjoint(demanded) or any(name.proves(each) for name in names for each in demanded)
+
+
+def _accepted_name(item: object, place: str) -> AcceptedName:
+    if not isinstance(item, dict):
+        return parse_san(item, place)
+    prefix = item.get("prefix")
+    if set(item) != {"prefix"} or not isinstance(prefix, str):
+        raise SanInvalid(place, f"{item!r:.200} is neither a name nor a prefix")
+    try:
+        SpiffeId.parse(prefix)
+    except SpiffeIdInvalid as error:
+        raise SanInvalid(f"{place}.prefix", str(error)) from error
+    return SpiffeIdPrefix(prefix)
 
 
 def _dns_problem(text: str) -> str:

@@ -1,11 +1,11 @@
-"""A JSON line for each TLS handshake that failed, in either role, with its cause."""
+"""A JSON line for each TLS handshake that failed, in either role, and each refused request, with its cause."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from meshcert.envoy.api import CEL_FILTER, STDOUT_ACCESS_LOG, Json, extension
-from meshcert.envoy.causes import REFUSED_BY_RBAC, cause_expression
+from meshcert.envoy.causes import NOT_ALLOWED, REFUSED_BY_RBAC, cause_expression
 
 if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
@@ -14,6 +14,8 @@ REFUSED_EVENT = "connection-refused"
 """``event`` of the line about a client."""
 BACKEND_REFUSED_EVENT = "backend-refused"
 """``event`` of the line about a backend."""
+REQUEST_REFUSED_EVENT = "request-refused"
+"""``event`` of the line about a request that no allow rule admits."""
 _REASON = "TLS_error:|"
 """How a reason begins that BoringSSL gave; its first error's number follows."""
 _OF_THE_SYSTEM = f"{_REASON}{2 << 24}"[:-3]
@@ -80,24 +82,58 @@ def refused_backends(settings: ProxySettings) -> Json:
     return line | {"filter": {"and_filter": {"filters": [first, line["filter"]]}}}
 
 
+def refused_requests(listener: str, settings: ProxySettings) -> Json:
+    """
+    A connection manager's access log of the requests that no allow rule of its listener lets their callers make.
+
+    Args:
+        listener: The listener's name, written into every line.
+    """
+    line = _line(
+        NOT_ALLOWED,
+        {
+            "event": REQUEST_REFUSED_EVENT,
+            "listener": listener,
+            "method": "%REQ(:METHOD)%",
+            "path": "%PATH(NQ:PATH)%",
+            "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
+            "peer_subject": "%DOWNSTREAM_PEER_SUBJECT%",
+            "peer_names": "%DOWNSTREAM_PEER_DNS_SAN%",
+            "peer_uris": "%DOWNSTREAM_PEER_URI_SAN%",
+            "peer_serial_number": "%DOWNSTREAM_PEER_SERIAL%",
+        },
+        settings,
+    )
+    return line | {"filter": denied_by_rbac()}
+
+
+def denied_by_rbac() -> Json:
+    """``config.accesslog.v3.AccessLogFilter``: Envoy's filter for role-based access control has answered."""
+    return _only_if(f"response.code_details.startsWith('{REFUSED_BY_RBAC}')")
+
+
+def _line(cause: str, fields: Json, settings: ProxySettings) -> Json:
+    return extension(
+        "envoy.access_loggers.stdout",
+        STDOUT_ACCESS_LOG,
+        log_format={
+            "json_format": {
+                "at": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
+                "level": "warning",
+                "mesh": settings.mesh,
+                "service": settings.service,
+                "cause": cause,
+                **fields,
+            }
+        },
+    )
+
+
 def _refusals(reason: str, fields: Json, settings: ProxySettings) -> Json:
     # An unreachable backend has a reason too, "delayed connect error", and so has a connection that a peer or the
     # network resets, at any time of its life; nobody is refused then. Only a reason's beginning is never a peer's.
     return {
-        **extension(
-            "envoy.access_loggers.stdout",
-            STDOUT_ACCESS_LOG,
-            log_format={
-                "json_format": {
-                    "at": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
-                    "level": "warning",
-                    "mesh": settings.mesh,
-                    "service": settings.service,
-                    "cause": f"%CEL({cause_expression(reason)})%",
-                    **fields,
-                }
-            },
-        ),
+        **_line(f"%CEL({cause_expression(reason)})%", fields, settings),
         "filter": _only_if(f"{reason}.startsWith('{_REASON}') && !{reason}.startsWith('{_OF_THE_SYSTEM}')"),
     }
 

@@ -39,6 +39,9 @@ CAUSES: dict[str, tuple[str, ...]] = {
 OTHER = "other"
 """The cause of a reason that fits none of these."""
 
+NOT_ALLOWED = "not-allowed"
+"""The cause of a request that no allow rule of its listener lets this caller make; the handshake was good."""
+
 
 def cause_expression(reason: str) -> str:
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.envoy.access_log import refused_backends, refused_clients, refused_ids
+from meshcert.envoy.access_log import refused_backends, refused_clients, refused_ids, refused_requests
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import (
     HTTP_CONNECTION_MANAGER,
@@ -17,6 +17,7 @@ from meshcert.envoy.api import (
 )
 from meshcert.envoy.clusters import APPLICATION_CLUSTER
 from meshcert.envoy.connection_cap import cut_connections, drained_connections
+from meshcert.envoy.http.allow_rules import allow_filters, refusal_answer
 from meshcert.envoy.http.paths import judged_paths
 from meshcert.envoy.http.request_log import request_log
 from meshcert.envoy.http.retries import RETRY_PAUSES
@@ -93,17 +94,29 @@ def _network_filter(listener: Listener, settings: ProxySettings, addresses: Addr
         "stat_prefix": stat_prefix,
         **spoken(listener.protocol, settings.name),
         **drained_connections(settings.max_connection_duration_s),
-        **judged_paths(settings.routes, settings),
-        **request_log(listener_name(listener.port), settings),
+        **judged_paths(settings.routes, settings, allows=bool(listener.allow)),
+        **_access_log(listener, settings),
+        **refusal_answer(listener.allow, settings),
         "use_remote_address": settings.is_gateway,
         **_routes(stat_prefix, listener, settings, addresses),
-        "http_filters": [extension("envoy.filters.http.router", ROUTER, **_told_backends("upstream_log", settings))],
+        "http_filters": [
+            *allow_filters(listener.allow),
+            extension("envoy.filters.http.router", ROUTER, **_told_backends("upstream_log", settings)),
+        ],
     }
     if tls and listener.tls.trust:
         # The application learns who called. A value that the client sends in this header is dropped.
         fields["forward_client_cert_details"] = "SANITIZE_SET"
         fields["set_current_client_cert_details"] = {"subject": True, "uri": True, "dns": True}
     return extension("envoy.filters.network.http_connection_manager", HTTP_CONNECTION_MANAGER, **fields)
+
+
+def _access_log(listener: Listener, settings: ProxySettings) -> Json:
+    name = listener_name(listener.port)
+    fields = request_log(name, settings)
+    if listener.allow:
+        fields["access_log"] = [refused_requests(name, settings), *fields.get("access_log", ())]
+    return fields
 
 
 def _routes(stat_prefix: str, listener: Listener, settings: ProxySettings, addresses: Addresses) -> Json:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.contract.spiffe_id import SCHEME
 from meshcert.envoy.api import DOWNSTREAM_TLS, NETWORK_RBAC, RBAC_ACTION, UPSTREAM_TLS, URI_SAN_INPUT, Json, extension
 from meshcert.envoy.secrets import certificate_name, roots_name, users_secret
-from meshcert.san import Dns
+from meshcert.san import Dns, SpiffeIdPrefix
 from meshcert.tls_sources import PublicRoots, SdsSecret
 
 if TYPE_CHECKING:
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
 
     from meshcert.envoy.secrets import SecretSource
     from meshcert.proxy import Backend, BackendTls, ListenerTls
-    from meshcert.san import San
+    from meshcert.san import AcceptedName
     from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 ALPN = {"http": ["h2", "http/1.1"], "http2": ["h2"], "grpc": ["h2"]}
 """The protocols that a listener offers by ALPN, by its own protocol; ``tcp`` offers none."""
+
+_SEGMENT = r"(?:[\w-]|\.[\w-]|\.\.[\w.-])[\w.-]*"
+"""A path segment of a SPIFFE ID, not empty, ``.`` or ``..``, for RE2: its ``\\w`` is ASCII, and it has no negation."""
 
 
 def downstream_socket(tls: ListenerTls, protocol: str, source: SecretSource) -> Json:
@@ -45,7 +49,7 @@ def downstream_socket(tls: ListenerTls, protocol: str, source: SecretSource) -> 
     return extension("envoy.transport_sockets.tls", DOWNSTREAM_TLS, **fields)
 
 
-def sole_uri(names: Sequence[San], stat_prefix: str) -> Json:
+def sole_uri(names: Sequence[AcceptedName], stat_prefix: str) -> Json:
     """
     A network filter (``rbac.v3.RBAC``) that ends a connection whose client has another URI beside one of the names.
 
@@ -84,7 +88,7 @@ def upstream_socket(backend: Backend, tls: BackendTls, source: SecretSource) -> 
 
 
 def _common_tls_context(
-    certificate: TlsCertificate, trust: TlsTrust, names: Sequence[San], source: SecretSource
+    certificate: TlsCertificate, trust: TlsTrust, names: Sequence[AcceptedName], source: SecretSource
 ) -> Json:
     # As a client, Envoy uses at most TLS 1.2 by default, so both ends of the range are always written.
     common: Json = {
@@ -98,13 +102,13 @@ def _common_tls_context(
     if isinstance(trust, PublicRoots):
         common["validation_context"] = {
             "trusted_ca": {"filename": trust.file},
-            "match_typed_subject_alt_names": [_matcher(name) for name in names],
+            "match_typed_subject_alt_names": [san_matcher(name) for name in names],
         }
     elif trust:
         roots = users_secret(trust) if isinstance(trust, SdsSecret) else source(roots_name(trust))
         if names:
             common["combined_validation_context"] = {
-                "default_validation_context": {"match_typed_subject_alt_names": [_matcher(name) for name in names]},
+                "default_validation_context": {"match_typed_subject_alt_names": [san_matcher(name) for name in names]},
                 "validation_context_sds_secret_config": roots,
             }
         else:
@@ -112,6 +116,18 @@ def _common_tls_context(
     return common
 
 
-def _matcher(name: San) -> Json:
+def san_matcher(name: AcceptedName) -> Json:
     """``tls.v3.SubjectAltNameMatcher``, which accepts the same names as :meth:`meshcert.san.Dns.proves`."""
+    if isinstance(name, SpiffeIdPrefix):
+        return {"san_type": "URI", "matcher": {"safe_regex": {"regex": _ids_under(name.prefix)}}}
     return {"san_type": "DNS" if isinstance(name, Dns) else "URI", "matcher": {"exact": str(name)}}
+
+
+def _ids_under(prefix: str) -> str:
+    """
+    RE2 for the SPIFFE IDs under a prefix. Envoy compares it with the whole of each URI of a certificate.
+
+    A matcher by ``prefix`` would take ``/ns/shopping`` for ``/ns/shop``, and what is no SPIFFE ID at all.
+    """
+    at_least = "+" if prefix.removeprefix(f"{SCHEME}://") == prefix.rpartition("/")[2] else "*"
+    return prefix.replace(".", r"\.") + f"(?:/{_SEGMENT}){at_least}"

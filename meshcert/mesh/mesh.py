@@ -18,12 +18,13 @@ from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
 from meshcert.mesh.services import Cluster, DeclaredService
 from meshcert.proxy import TlsMode
+from meshcert.san import proves_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, KeysView
 
     from meshcert.mesh.proxies import DeclaredBackend
-    from meshcert.san import San
+    from meshcert.san import AcceptedName, San
 
 SCHEMA = 1
 LONGEST_MESH_NAME = 16
@@ -158,8 +159,8 @@ class Mesh(Part):
         Raises:
             KeyError: If there is no such identity.
         """
-        demanded = {name for validation in self._checks(identity) for name in validation.names}
-        return tuple(name for name in self.identities[identity].names if name in demanded)
+        demanded = {name for _, names in self._checks(identity) for name in names}
+        return tuple(name for name in self.identities[identity].names if proves_any((name,), demanded))
 
     def trusted(self, hierarchy: str) -> tuple[str, ...]:
         """
@@ -204,7 +205,7 @@ class Mesh(Part):
         Returns:
             Their names; empty if no peer in the mesh checks its certificate, or only against roots of the user's.
         """
-        hierarchies = (peer.trust.hierarchy for peer in self._checks(identity))
+        hierarchies = (trust.hierarchy for trust, _ in self._checks(identity))
         bundles = [self.trusted(hierarchy) for hierarchy in hierarchies if hierarchy]
         common = set(bundles[0]).intersection(*bundles[1:]) if bundles else set()
         return tuple(name for name in self.hierarchies if name in common)
@@ -214,7 +215,7 @@ class Mesh(Part):
         return tuple(
             identity
             for identity in self.identities
-            if any(check.trust.hierarchy == hierarchy for check in self._checks(identity))
+            if any(trust.hierarchy == hierarchy for trust, _ in self._checks(identity))
         )
 
     @property
@@ -242,9 +243,8 @@ class Mesh(Part):
 
         A policy that holds for the port decides, as in App Mesh. Where none does, the callee's listener decides: if it
         speaks TLS, it is called over TLS and checked against its hierarchy, or against nothing if its certificate comes
-        from files or an SDS server of the user's. But a PERMISSIVE one with a validation is
-        called in plain text, since TLS without a certificate would be refused; a STRICT one, which refuses both, gets
-        no plain text.
+        from files or an SDS server of the user's. But a PERMISSIVE one with a validation is called in plain text, since
+        TLS without a certificate would be refused; a STRICT one, which refuses both, gets no plain text.
         """
         declared, node = call.declared_tls, self.virtual_nodes.get(call.node)
         if node is None:
@@ -266,14 +266,15 @@ class Mesh(Part):
         """The virtual nodes that may answer a backend's requests, each once; they may not exist."""
         return nodes_behind(backend, self.virtual_services, self.virtual_routers)
 
-    def _checks(self, identity: str) -> Iterator[Validation]:
-        """The validation that each peer applies to the identity's certificate."""
+    def _checks(self, identity: str) -> Iterator[tuple[Trust, tuple[AcceptedName, ...]]]:
+        """Whom each peer of the identity believes about it, and the names that the peer and its allow rules list."""
         for call in self.calls():
             client, node = self.tls_of(call), self.virtual_nodes.get(call.node)
             listener = node.listeners[0].tls if node else None
-            if client is None or listener is None:
+            if client is None or node is None or listener is None:
                 continue
             if listener.certificate and listener.certificate.identity == identity:
-                yield client.validation
+                yield client.validation.trust, client.validation.names
             if listener.validation and client.certificate and client.certificate.identity == identity:
-                yield listener.validation
+                listed = (name for rule in node.listeners[0].allow for name in rule.callers.names)
+                yield listener.validation.trust, (*listener.validation.names, *listed)

@@ -14,6 +14,7 @@ from meshcert.contract.spiffe_id import (
     LONGEST_SPIFFE_ID,
     NO_PATH,
     SCHEME,
+    SCHEME_RULE,
     TRAILING_SLASH,
     TRUST_DOMAIN_CASE,
     SpiffeId,
@@ -165,6 +166,33 @@ def spiffe_id_problem(text: str, trust_domain: str, identity: str) -> tuple[str,
         }
         otherwise = f"Write trust domain and path alone, for example {SCHEME}://{trust_domain}/{identity}"
         return str(error), mended.get(error.rule, otherwise)
+    return None
+
+
+def spiffe_id_prefix_problem(text: str, trust_domain: str) -> tuple[str, str] | None:
+    """
+    The fault in a prefix of SPIFFE IDs.
+
+    Args:
+        trust_domain: The mesh's, for an example; empty if it has none.
+
+    Returns:
+        Problem and remedy, or None if IDs can stand under it.
+    """
+    try:
+        SpiffeId.parse(text)
+    except SpiffeIdInvalid as error:
+        if error.rule is SCHEME_RULE:
+            example = f"{SCHEME}://{trust_domain or 'TRUST_DOMAIN'}/ns/shop"
+            if "/" in text:
+                return f"{text!r:.300} names no trust domain", f"Write the whole prefix, for example {example}"
+            return (
+                f"{text!r:.300} is no SPIFFE ID, and a DNS name has no prefix: DNS names are compared as a whole",
+                f"List each DNS name under exact; a prefix is of SPIFFE IDs, for example {example}",
+            )
+        if error.rule is TRAILING_SLASH and text.strip("/"):
+            return f"{text!r:.300} ends with a slash, which it implies", f"Write {text.rstrip('/'):.300}"
+        return str(error), f"Write trust domain and whole path segments alone, for example {SCHEME}://{trust_domain}/ns"
     return None
 
 

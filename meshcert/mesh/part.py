@@ -12,12 +12,14 @@ from pydantic_core import PydanticCustomError, core_schema
 
 from meshcert.contract.spiffe_id import LONGEST_SPIFFE_ID, LONGEST_TRUST_DOMAIN
 from meshcert.mesh.naming import DNS_NAME, NAME
-from meshcert.san import Dns, San, san_of
+from meshcert.san import Dns, San, SpiffeIdPrefix, san_of
 from meshcert.timeouts import LONGEST_TIMEOUT_S
 from meshcert.tls_sources import PATH_PATTERN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+    from meshcert.san import AcceptedName
 
 Port = Annotated[int, Strict(), Field(ge=1, le=65535)]
 Years = Annotated[int, Strict(), Field(ge=1, le=100)]
@@ -108,6 +110,14 @@ SPIFFE_ID_SCHEMA: dict[str, Any] = {
     "pattern": "^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)+$",
     "maxLength": LONGEST_SPIFFE_ID,
 }
+SPIFFE_ID_PREFIXES_SCHEMA: dict[str, Any] = {
+    "items": {
+        "type": "string",
+        "pattern": "^spiffe://[a-z0-9._-]+(/[A-Za-z0-9._-]+)*$",
+        "maxLength": LONGEST_SPIFFE_ID,
+    },
+    "uniqueItems": True,
+}
 NAMES_SCHEMA: dict[str, Any] = {
     "items": {
         "type": "string",
@@ -126,6 +136,37 @@ class Part(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class SanMatch(Part):
+    """Which names are accepted: those of either list."""
+
+    exact: tuple[AnyName, ...] = Field(
+        default=(),
+        min_length=1,
+        examples=[["colorgateway.mtls.svc.cluster.local"]],
+        json_schema_extra=NAMES_SCHEMA,
+    )
+    """The peer's certificate must carry one of these DNS names or SPIFFE IDs, as a whole."""
+    prefix: tuple[str, ...] = Field(
+        default=(),
+        min_length=1,
+        examples=[["spiffe://color.example/ns/edge"]],
+        json_schema_extra=SPIFFE_ID_PREFIXES_SCHEMA,
+    )
+    """Or a SPIFFE ID that is one of these, or goes on behind it with `/`: whole path segments, with trust domain."""
+
+    @property
+    def names(self) -> tuple[AcceptedName, ...]:
+        """All of them, in the file's order."""
+        return tuple(name for _, name in self.placed())
+
+    def placed(self) -> Iterator[tuple[str, AcceptedName]]:
+        """All of them, each with its place below this part."""
+        for index, name in enumerate(self.exact):
+            yield f"exact[{index}]", name
+        for index, text in enumerate(self.prefix):
+            yield f"prefix[{index}]", SpiffeIdPrefix(text)
 
 
 class EgressFilter(StrEnum):

@@ -14,7 +14,8 @@ from meshcert.mesh.host_policies import (
     ListenerHealthCheck,
     ServiceDiscovery,
 )
-from meshcert.mesh.part import NAMES_SCHEMA, AnyName, ContainerPath, OutsideClients, Part, Port
+from meshcert.mesh.part import ContainerPath, OutsideClients, Part, Port, SanMatch
+from meshcert.mesh.routing.allow_rules import DeclaredAllowRule
 from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
 from meshcert.mesh.routing.ports import GatewayPort, NodePort
@@ -22,7 +23,9 @@ from meshcert.proxy import TlsMode
 from meshcert.tls_sources import CertificateFile, FederatedTrust, PublicRoots, SdsSecret, TrustFile
 
 if TYPE_CHECKING:
-    from meshcert.san import San
+    from collections.abc import Iterator
+
+    from meshcert.san import AcceptedName
     from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 
@@ -95,15 +98,6 @@ class Trust(Part):
         return SdsSecret(self.sds.secret_name) if self.sds else self.hierarchy
 
 
-class SanMatch(Part):
-    """Which names are accepted."""
-
-    exact: tuple[AnyName, ...] = Field(
-        min_length=1, examples=[["colorgateway.mtls.svc.cluster.local"]], json_schema_extra=NAMES_SCHEMA
-    )
-    """The peer's certificate must carry one of these DNS names or SPIFFE IDs, as a whole."""
-
-
 class SubjectAlternativeNames(Part):
     """The rule for the names in a peer's certificate."""
 
@@ -120,9 +114,15 @@ class Validation(Part):
     """Left out: every name that the hierarchy has signed is accepted."""
 
     @property
-    def names(self) -> tuple[San, ...]:
+    def names(self) -> tuple[AcceptedName, ...]:
         """The accepted names; empty accepts any."""
-        return self.subject_alternative_names.match.exact if self.subject_alternative_names else ()
+        return tuple(name for _, name in self.placed_names(""))
+
+    def placed_names(self, place: str) -> Iterator[tuple[str, AcceptedName]]:
+        """The accepted names, each with its place in the file; ``place`` is the validation's own."""
+        if self.subject_alternative_names:
+            for where, name in self.subject_alternative_names.match.placed():
+                yield f"{place}.subject_alternative_names.match.{where}", name
 
 
 class DeclaredListenerTls(Part, title="ListenerTls"):
@@ -220,6 +220,8 @@ class NodeListener(Part):
     """How each caller asks each task. Left out: not at all; callers go by connections, and ECS by the application's."""
     permissive_from: tuple[OutsideClients, ...] = ()
     """With mode PERMISSIVE: clients outside the mesh that the security group admits meanwhile, in plain text too."""
+    allow: tuple[DeclaredAllowRule, ...] = Field(default=(), min_length=1)
+    """With mode STRICT and a validation: which callers may make which requests. Left out: each may make all."""
     timeout: DeclaredTimeouts = DeclaredTimeouts()
     """How long requests may take, for every caller."""
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshcert import naming, proxy
 from meshcert.mesh.host_policies import ResponseType
 from meshcert.mesh.part import EgressFilter
-from meshcert.mesh.proxies import VirtualGateway
+from meshcert.mesh.proxies import NodeListener, VirtualGateway
 from meshcert.mesh.rendered_routes import backend_routes, gateway_routes
 from meshcert.mesh.ways_out import needs_egress_listener, ways_out
 from meshcert.timeouts import Timeouts
@@ -154,6 +154,7 @@ def _listener(mesh: Mesh, listener: proxies.GatewayListener | proxies.NodeListen
         protocol=listener.port_mapping.protocol.value,
         tls=tls,
         timeouts=listener.timeout.by_protocol,
+        allow=tuple(rule.rule for rule in listener.allow) if isinstance(listener, NodeListener) else (),
     )
 
 

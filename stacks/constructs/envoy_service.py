@@ -89,7 +89,7 @@ class EnvoyService(Construct):
             retention=logs.RetentionDays.ONE_MONTH,
             removal_policy=RemovalPolicy.DESTROY,
         )
-        count_refused_peers(self, self._logs)
+        count_refused_peers(self, self._logs, self.proxy.listeners)
         role = self._task_role()
         settings = ProxyEnvironment(self, task_settings(mesh, construct_id), role)
         task = ecs.FargateTaskDefinition(

@@ -7,37 +7,42 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_logs as logs
 
-from meshcert.envoy.access_log import BACKEND_REFUSED_EVENT, REFUSED_EVENT
+from meshcert.envoy.access_log import BACKEND_REFUSED_EVENT, REFUSED_EVENT, REQUEST_REFUSED_EVENT
 from stacks.runbook import NAMESPACE
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from constructs import Construct
+
+    from meshcert.proxy import Listener
 
 METRIC = "PeersRefused"
 DIMENSIONS = ("mesh", "service", "cause")
 """The fields of the line that become dimensions: three at most, and each value that occurs costs money."""
 
 
-def count_refused_peers(scope: Construct, log_group: logs.ILogGroup) -> None:
+def count_refused_peers(scope: Construct, log_group: logs.ILogGroup, listeners: Iterable[Listener]) -> None:
     """
     Count the log lines about refused peers, clients and backends alike.
 
     A metric exists only for causes that have occurred, and costs money only in hours in which they occur. The causes
-    are a closed set (:data:`meshcert.envoy.causes.CAUSES`), whatever a peer writes into its certificate. Both kinds of
+    are a closed set (:mod:`meshcert.envoy.causes`), whatever a peer writes into its certificate. Both kinds of
     peer share one filter, because a stack may have no more than 500 resources.
 
     Args:
         log_group: Gets the lines of the service's containers.
+        listeners: The service's. One with allow rules refuses single requests as well.
     """
+    events = [REFUSED_EVENT, BACKEND_REFUSED_EVENT]
+    if any(listener.allow for listener in listeners):
+        events.append(REQUEST_REFUSED_EVENT)
     logs.MetricFilter(
         scope,
         METRIC,
         log_group=log_group,
         filter_pattern=logs.FilterPattern.any(
-            *(
-                logs.FilterPattern.string_value("$.event", "=", event)
-                for event in (REFUSED_EVENT, BACKEND_REFUSED_EVENT)
-            )
+            *(logs.FilterPattern.string_value("$.event", "=", event) for event in events)
         ),
         metric_namespace=NAMESPACE,
         metric_name=METRIC,

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
+import yaml
+from pydantic import BaseModel
+
 from entrypoint.readiness import ASK_AGAIN_EVERY_S
 from meshcert.cli.__main__ import cli
 from meshcert.contract.container import USER_ID
@@ -11,6 +15,7 @@ from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.mesh.checks.reach import MOST_RULES
 from meshcert.mesh.issuance import MOST_NAMES, DeclaredIdentity
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
+from meshcert.mesh.routing.allow_rules import AllowMatch, DeclaredAllowRule
 from meshcert.mesh.services import (
     Application,
     ApplicationHealthCheck,
@@ -18,6 +23,8 @@ from meshcert.mesh.services import (
     DeclaredService,
     EgressRule,
 )
+from meshcert.routes import deciding_rule
+from meshcert.san import Uri
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S
 from tests.docs.pages import PAGES, rows
 from tests.stacks.test_sizes import SERVICES
@@ -103,6 +110,42 @@ def test_every_field_of_an_egress_rule_is_on_the_page() -> None:
         for name, field in EgressRule.model_fields.items()
     ]
     assert f"A security group holds {MOST_RULES} outbound rules" in PAGES[PAGE]
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        ("| field of an allow rule | default | means |", DeclaredAllowRule),
+        ("| field of its match | default | means |", AllowMatch),
+    ],
+)
+def test_every_field_of_an_allow_rule_is_on_the_page(head: str, part: type[BaseModel]) -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [(field.strip("`"), default.strip("`"), meaning) for field, default, meaning in rows(PAGE, head)]
+
+    assert table == [
+        (
+            name,
+            "" if field.is_required() or isinstance(field.default, BaseModel) else str(field.default),
+            field.description,
+        )
+        for name, field in part.model_fields.items()
+    ]
+
+
+def test_the_example_of_allow_rules_means_what_the_page_says() -> None:
+    """Who may ask for what, by the three rules of the page."""
+    (text,) = re.findall(r"        allow:\n((?:          .*\n)+)", PAGES[PAGE])
+    rules = [DeclaredAllowRule.model_validate(each).rule for each in yaml.safe_load(text)]
+    operator, cart = (Uri(f"spiffe://shop.example/ns/{path}") for path in ("ops/sa/operator", "shop/cart"))
+
+    def may(name: Uri, path: str) -> bool:
+        rule = deciding_rule(rules, path)
+        return rule is not None and rule.admits([name])
+
+    paths = ("/healthz", "/admin", "/admin/x", "/", "/orders")
+    assert [path for path in paths if may(operator, path)] == ["/healthz", "/admin", "/admin/x"]
+    assert [path for path in paths if may(cart, path)] == ["/healthz", "/", "/orders"]
 
 
 def test_every_command_for_mesh_files_is_on_the_page_and_no_other() -> None:

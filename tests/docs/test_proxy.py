@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from evidence.fixtures.proxies import teller
-from meshcert.envoy.access_log import refused_clients
-from meshcert.envoy.causes import CAUSES, OTHER, cause_expression
+from meshcert.envoy.access_log import refused_clients, refused_requests
+from meshcert.envoy.causes import CAUSES, NOT_ALLOWED, OTHER, cause_expression
 from meshcert.mesh.routing.limits import RequestTimeouts, SessionTimeouts
 from meshcert.proxy import TlsMode
 from meshcert.timeouts import DEFAULT_TIMEOUTS
 from tests.docs.pages import PAGES, rows
+from tests.envoy.allow_rule_cases import CALLERS, DOTS, SPELLINGS
 from tests.envoy.forged_cases import FORGERIES, forged_refusals
 from tests.envoy.http_spoken_cases import CASES
 from tests.envoy.peers_cases import Refused, accepted, refusals
+from tests.envoy.route_cases import PATHS
 
 if TYPE_CHECKING:
     from tests.envoy.peers_cases import Verdict
@@ -105,6 +107,21 @@ def test_the_line_on_the_page_has_the_fields_of_envoys_line() -> None:
     written = refused_clients("ingress_9080", teller())["typed_config"]["log_format"]["json_format"]
 
     assert json.loads(line).keys() == written.keys()
+
+
+def test_every_path_that_an_allow_rule_judges_on_the_page_is_tried_at_the_real_envoy() -> None:
+    """In the tables of ``tests/envoy/allow_rule_cases.py``; what the page says of its line is so, too."""
+    told = [
+        path for cells in rows(PAGE, "| path | who may ask for it | why |") for path in re.findall("`(.*?)`", cells[0])
+    ]
+    line = refused_requests("ingress_9080", teller())["typed_config"]["log_format"]["json_format"]
+
+    assert len(told) > 15
+    assert set(told) <= {*PATHS, *DOTS, *SPELLINGS, *(path for _, path, _ in CALLERS)}
+    assert line["cause"] == NOT_ALLOWED
+    (paragraph,) = [each for each in PAGES[PAGE].splitlines() if each.startswith(f"- **`{line['event']}`**")]
+    own = line.keys() - {"at", "level", "mesh", "service", "event", "listener", "client"}
+    assert set(re.findall(r"`(\w+)`", paragraph)) >= own
 
 
 def test_the_first_cause_that_fits_is_taken() -> None:

@@ -28,7 +28,7 @@ from meshcert.proxy import (
     SecretReference,
     TlsMode,
 )
-from meshcert.routes import Target
+from meshcert.routes import AllowRule, Target
 from meshcert.san import Dns, Uri
 from meshcert.tls_sources import CertificateFile, FederatedTrust, SdsSecret, TlsCertificate, TrustFile
 
@@ -151,6 +151,54 @@ def test_a_name_that_is_none_is_refused_with_its_place(
     (fault,) = caught.value.faults
     assert fault.place == f"MESHCERT_PROXY.{place}"
     assert "has a path segment '.' or '..'" in fault.problem
+
+
+@pytest.mark.parametrize(
+    ("rule", "problem"),
+    [
+        ({"callers": []}, "listeners[0].allow[0] has to have a path or a prefix"),
+        ({"callers": [], "path": "/a", "prefix": "/a"}, "and not both"),
+        ({"callers": [], "prefix": 7}, "listeners[0].allow[0]"),
+        ({"prefix": "/"}, "callers"),
+        ({"callers": [], "prefix": "/", "methods": ["GET"]}, "methods"),
+        ([], "wrong kind"),
+    ],
+)
+def test_an_allow_rule_that_is_none_is_refused(environ: dict[str, str], rule: object, problem: str) -> None:
+    """A rule that was left out would open a path."""
+    written = json.loads(teller().to_json())
+    written["listeners"][0]["allow"] = [rule]
+
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_environ(environ | {"MESHCERT_PROXY": json.dumps(written)})
+
+    assert problem in str(caught.value)
+
+
+@pytest.mark.parametrize("tls", [ListenerTls(TlsMode.DISABLED), ListenerTls(TlsMode.STRICT, "colorteller")])
+def test_allow_rules_need_callers_that_are_known(environ: dict[str, str], tls: ListenerTls) -> None:
+    """Without trust, nobody asks a client for its certificate."""
+    proxy = teller(listeners=(Listener(80, "http", tls, allow=(AllowRule(prefix="/"),)),))
+
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_environ(environ | {"MESHCERT_PROXY": proxy.to_json()})
+
+    assert "listeners[0].allow: callers are only known together with trust" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "callers", [["a.local", "spiffe://color.example/../w"], ["a.local", {"prefix": "color.example"}]]
+)
+def test_a_caller_that_is_no_name_is_refused_with_its_place(environ: dict[str, str], callers: list[Any]) -> None:
+    """As a name at the listener is."""
+    written = json.loads(teller().to_json())
+    written["listeners"][0]["allow"] = [{"callers": callers, "prefix": "/"}]
+
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_environ(environ | {"MESHCERT_PROXY": json.dumps(written)})
+
+    (fault,) = caught.value.faults
+    assert fault.place.startswith("MESHCERT_PROXY.listeners[0].allow[0].callers[1]")
 
 
 _PLAIN = ListenerTls(TlsMode.DISABLED)

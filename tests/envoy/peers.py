@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import secrets
 import socket
 import ssl
 import struct
 import warnings
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import count
 from threading import Thread
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from entrypoint.judging.memory_file import memory_file
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import TracebackType
 
     from tests.envoy.peers_certificates import Credential
@@ -102,6 +104,26 @@ def call(address: str, port: int, context: ssl.SSLContext | None) -> Outcome:
             return Outcome(connection.recv(4096).startswith(b"HTTP/1.1 200"), own_port)
     except (ssl.SSLError, ConnectionError) as error:
         return Outcome(answered=False, port=own_port, told=str(error))
+
+
+def ask(
+    address: str, port: int, context: ssl.SSLContext, path: str = "/", fields: Mapping[str, str] | None = None
+) -> tuple[int, str] | None:
+    """
+    Status and body of the answer to one request on a new connection; None if the connection was refused.
+
+    Args:
+        path: Sent as it is.
+    """
+    connection = http.client.HTTPSConnection(address, port, timeout=TIMEOUT_S, context=context)
+    with closing(connection), suppress(ssl.SSLError, ConnectionError):
+        connection.putrequest("GET", path, skip_accept_encoding=True)
+        for name, value in (fields or {}).items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    return None
 
 
 def reset(connection: socket.socket) -> None:

@@ -41,7 +41,8 @@ class Shape:
 
     Args:
         subject: Common name.
-        names: DNS names and URIs of the subject alternative name extension; empty leaves it out.
+        names: DNS names and URIs of the subject alternative name extension; empty leaves it out. A text is taken for
+            the one or the other.
         ca: Of the basic constraints; None leaves the extension out.
         path_length: Of the basic constraints.
         signs: Whether its key usage has keyCertSign.
@@ -51,7 +52,7 @@ class Shape:
     """
 
     subject: str
-    names: tuple[str, ...] = ()
+    names: tuple[str | x509.GeneralName, ...] = ()
     ca: bool | None = False
     path_length: int | None = None
     signs: bool = False
@@ -121,7 +122,9 @@ def issue(shape: Shape, issuer: Issued | None = None, key: PrivateKey | None = N
         constraints = x509.BasicConstraints(ca=shape.ca, path_length=shape.path_length)
         builder = builder.add_extension(constraints, critical=True)
     if shape.names:
-        names = x509.SubjectAlternativeName(map(general_name, shape.names))
+        names = x509.SubjectAlternativeName(
+            name if isinstance(name, x509.GeneralName) else general_name(name) for name in shape.names
+        )
         builder = builder.add_extension(names, critical=False)
     if shape.usages:
         usages = x509.ExtendedKeyUsage([_USAGES[usage] for usage in shape.usages])

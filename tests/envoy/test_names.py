@@ -12,6 +12,7 @@ from evidence.fixtures.cloud_map import CloudMap
 from evidence.fixtures.container import eventually, request
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import (
+    GATEWAY_NAME,
     GATEWAY_SECRET,
     GATEWAY_TRUST,
     PORT,
@@ -22,9 +23,9 @@ from evidence.fixtures.proxies import (
 )
 from meshcert.material.certificate_facts import certificate_facts
 from meshcert.proxy import SecretReference
-from meshcert.san import Uri, san_of
+from meshcert.san import Dns, SpiffeIdPrefix, Uri, san_of
 from tests.envoy.conftest import both_deliveries
-from tests.envoy.peers import call, tls_context
+from tests.envoy.peers import ask, call, tls_context
 from tests.envoy.peers_pki import PeerPki
 from tests.envoy.two_ends import publish_both
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from evidence.fixtures.container import Container
     from evidence.fixtures.secrets_api import SecretsApi
     from meshcert.proxy import ProxySettings
-    from meshcert.san import San
+    from meshcert.san import AcceptedName, San
     from tests.envoy.conftest import Start
 
 GATEWAY_ID = "spiffe://color.example/ns/edge/sa/gateway"
@@ -58,7 +59,44 @@ COMPARED = [
     (GATEWAY_ID, "color.example"),
 ]
 """What a client carries, and what the listener demands."""
-DEMANDED = list(dict.fromkeys(demanded for _, demanded in COMPARED))
+SHOP = "spiffe://color.example/ns/shop"
+UNDER_SHOP = (SHOP, f"{SHOP}/cart", f"{SHOP}/cart/v1.2", f"{SHOP}/..cart", f"{SHOP}/...", f"{SHOP}/.cart")
+NOT_UNDER_SHOP = (
+    f"{SHOP}ping",
+    f"{SHOP}.",
+    f"{SHOP}/",
+    f"{SHOP}//cart",
+    f"{SHOP}/./cart",
+    f"{SHOP}/cart/..",
+    f"{SHOP}/../admin",
+    f"{SHOP}/cart/",
+    f"{SHOP}/cart?ns=admin",
+    f"{SHOP}/cart#admin",
+    f"{SHOP}/c%61rt",
+    f"{SHOP}/cart:1",
+    f"{SHOP}/cart\n",
+    f"{SHOP}\n",
+    f"{SHOP.upper()}/cart",
+    f"{SHOP.replace('color', 'Color')}/cart",
+    f"{SHOP.replace('color', 'co-or')}/cart",
+    f"{SHOP.replace('.', 'x')}/cart",
+    "spiffe://color.example/ns",
+    "spiffe://color.example",
+    f"spiffe://other.example/{SHOP}/cart",
+    "spiffe://color.example:1/ns/shop/cart",
+    "spiffe://color.example@other.example/ns/shop/cart",
+    f" {SHOP}/cart",
+    "color.example",
+)
+COLOR = "spiffe://color.example"
+PREFIXED = [
+    *((carried, SHOP) for carried in (*UNDER_SHOP, *NOT_UNDER_SHOP)),
+    *((carried, COLOR) for carried in (SHOP, f"{COLOR}/a", COLOR, f"{COLOR}/", "spiffe://color.example.org/a")),
+]
+"""What a client carries, and the prefix that the listener demands."""
+DEMANDED: list[AcceptedName] = list(
+    dict.fromkeys([*(san_of(each) for _, each in COMPARED), *(SpiffeIdPrefix(each) for _, each in PREFIXED)])
+)
 
 
 class Comparing(NamedTuple):
@@ -85,7 +123,7 @@ def comparing(begin: tuple[Start, SecretsApi]) -> Comparing:
     api.publish_trust_bundle(GATEWAY_TRUST, clients.trust_bundle)
     (listener,) = teller().listeners
     listeners = tuple(
-        listener._replace(port=PORT + number, tls=listener.tls._replace(subject_alternative_names=(san_of(demanded),)))
+        listener._replace(port=PORT + number, tls=listener.tls._replace(subject_alternative_names=(demanded,)))
         for number, demanded in enumerate(DEMANDED)
     )
     envoy = start(teller(listeners=listeners))
@@ -97,12 +135,28 @@ def comparing(begin: tuple[Start, SecretsApi]) -> Comparing:
 @pytest.mark.parametrize(("carried", "demanded"), COMPARED)
 def test_envoy_compares_names_as_we_do(comparing: Comparing, carried: str, demanded: str) -> None:
     """DNS names without regard to case, a wildcard for one label; URIs character by character."""
-    credential = comparing.clients.leaf(names=(carried,))
+    assert _admits(comparing, san_of(demanded), carried) is san_of(carried).proves(san_of(demanded))
+
+
+@pytest.mark.parametrize(("carried", "prefix"), PREFIXED)
+def test_envoy_compares_prefixes_of_spiffe_ids_as_we_do(comparing: Comparing, carried: str, prefix: str) -> None:
+    """By whole path segments, and what is no SPIFFE ID is under none."""
+    demanded = SpiffeIdPrefix(prefix)
+
+    assert _admits(comparing, demanded, carried) is san_of(carried).proves(demanded)
+
+
+def test_a_prefix_covers_itself_and_what_goes_on_with_a_slash() -> None:
+    """The table above holds two sides against each other; this says which answer both give."""
+    covered = [carried for carried, prefix in PREFIXED if san_of(carried).proves(SpiffeIdPrefix(prefix))]
+
+    assert covered == [*UNDER_SHOP, SHOP, f"{COLOR}/a"]
+
+
+def _admits(comparing: Comparing, demanded: AcceptedName, *carried: str) -> bool:
+    credential = comparing.clients.leaf(names=carried)
     client = tls_context(ssl.PROTOCOL_TLS_CLIENT, credential, comparing.own.root_pem, ssl.TLSVersion.TLSv1_3)
-
-    outcome = call(comparing.envoy.address, PORT + DEMANDED.index(demanded), client)
-
-    assert outcome.answered is san_of(carried).proves(san_of(demanded))
+    return call(comparing.envoy.address, PORT + DEMANDED.index(demanded), client).answered
 
 
 def _with_ids() -> tuple[ProxySettings, ProxySettings]:
@@ -188,7 +242,7 @@ def test_a_refused_clients_uris_are_in_the_log(comparing: Comparing) -> None:
     credential = comparing.clients.leaf(names=(stranger, "stranger.local"))
     client = tls_context(ssl.PROTOCOL_TLS_CLIENT, credential, comparing.own.root_pem, ssl.TLSVersion.TLSv1_3)
 
-    outcome = call(comparing.envoy.address, PORT + DEMANDED.index(GATEWAY_ID), client)
+    outcome = call(comparing.envoy.address, PORT + DEMANDED.index(Uri(GATEWAY_ID)), client)
 
     def told() -> list[dict[str, object]]:
         lines = comparing.envoy.events("connection-refused")
@@ -196,3 +250,37 @@ def test_a_refused_clients_uris_are_in_the_log(comparing: Comparing) -> None:
 
     (line,) = eventually(told, "a line about it")
     assert (line["cause"], line["peer_uris"], line["peer_names"]) == ("wrong-name", stranger, "stranger.local")
+
+
+@both_deliveries
+def test_a_listener_admits_peers_by_dns_name_and_by_spiffe_id_while_they_move(start: Start, api: SecretsApi) -> None:
+    """Of one hierarchy: callers move one after the other, and the application is told by which name each comes."""
+    clients, own = PeerPki("unused"), Hierarchy(2)
+    api.publish(TELLER_SECRET, own.issue([TELLER_NAME]))
+    api.publish_trust_bundle(GATEWAY_TRUST, clients.trust_bundle)
+    accepted: tuple[AcceptedName, ...] = (Dns(GATEWAY_NAME), Uri(GATEWAY_ID), SpiffeIdPrefix(SHOP))
+    (listener,) = teller().listeners
+    node = start(teller(listeners=(listener._replace(tls=listener.tls._replace(subject_alternative_names=accepted)),)))
+    start.application(node)
+    node.wait_until_healthy()
+
+    def answer(*names: str) -> str | None:
+        client = tls_context(ssl.PROTOCOL_TLS_CLIENT, clients.leaf(names=names), own.root_pem, ssl.TLSVersion.TLSv1_3)
+        made_up = {"x-forwarded-client-cert": "URI=spiffe://made.up/name"}
+        answered = ask(node.address, PORT, client, fields=made_up)
+        return answered and answered[1]
+
+    moved = {
+        (GATEWAY_NAME,): f'Subject="CN=peer";URI=;DNS={GATEWAY_NAME}',
+        (GATEWAY_ID,): f'Subject="CN=peer";URI={GATEWAY_ID}',
+        (GATEWAY_NAME, GATEWAY_ID): f'Subject="CN=peer";URI={GATEWAY_ID};DNS={GATEWAY_NAME}',
+        (f"{SHOP}/cart",): f'Subject="CN=peer";URI={SHOP}/cart',
+    }
+    for names, told in moved.items():
+        answered = answer(*names)
+        assert answered, names
+        # The listener's own certificate has no URI, so there is no By.
+        assert answered.partition(";")[0].startswith("yellow Hash=")
+        assert answered.partition(";")[2] == told
+    for names in ((f"{GATEWAY_ID}2",), (f"{SHOP}ping",), ("shop.local",), (f"a.{GATEWAY_NAME}", f"{GATEWAY_ID}/x")):
+        assert answer(*names) is None, names

@@ -7,7 +7,18 @@ import pickle
 
 import pytest
 
-from meshcert.san import Dns, San, SanInvalid, Uri, parse_san, parse_sans, san_of
+from meshcert.san import (
+    Dns,
+    San,
+    SanInvalid,
+    SpiffeIdPrefix,
+    Uri,
+    parse_accepted_names,
+    parse_san,
+    parse_sans,
+    proves_any,
+    san_of,
+)
 
 WORKLOAD = "spiffe://color.example/ns/x/sa/Y_1.v-2"
 
@@ -133,3 +144,69 @@ def test_what_is_not_a_list_of_names_is_refused(texts: object) -> None:
     """A text alone would be a list of its letters."""
     with pytest.raises(SanInvalid, match=r"^names: .* is not a list of names$"):
         parse_sans(texts, "names")
+
+
+PREFIX = SpiffeIdPrefix("spiffe://color.example/ns/x")
+
+
+@pytest.mark.parametrize("carried", ["spiffe://color.example/ns/x", WORKLOAD, "spiffe://color.example/ns/x/.a"])
+def test_a_prefix_covers_whole_path_segments_and_itself(carried: str) -> None:
+    """Every case, and that Envoy says the same, is in tests/envoy/test_names.py."""
+    assert Uri(carried).proves(PREFIX)
+
+
+@pytest.mark.parametrize(
+    "carried", [Uri("spiffe://color.example/ns/xy"), Uri(f"{WORKLOAD}/.."), Dns(WORKLOAD), Dns("color.example")]
+)
+def test_a_prefix_covers_no_half_segment_no_other_uri_and_no_dns_name(carried: San) -> None:
+    """A DNS name may be spelled like a URI in a certificate."""
+    assert not carried.proves(PREFIX)
+
+
+def test_accepted_names_are_read_as_settings_write_them() -> None:
+    """A prefix is an object, so that no container that does not know prefixes takes it for a name."""
+    assert parse_accepted_names(["a.local", WORKLOAD, {"prefix": PREFIX.prefix}], "names") == (
+        Dns("a.local"),
+        Uri(WORKLOAD),
+        PREFIX,
+    )
+
+
+@pytest.mark.parametrize(
+    ("items", "place"),
+    [
+        ("a.local", "names"),
+        (["a.local", "spiffe://"], "names[1]"),
+        ([{"prefix": "a.local"}], "names[0].prefix"),
+        ([{"prefix": "spiffe://td/a/"}], "names[0].prefix"),
+        ([{"prefix": "spiffe://td/a/.."}], "names[0].prefix"),
+        ([{"prefix": 1}], "names[0]"),
+        ([{"prefix": "spiffe://td", "exact": "a.local"}], "names[0]"),
+        ([{}], "names[0]"),
+        ([["spiffe://td"]], "names[0]"),
+    ],
+)
+def test_accepted_names_that_are_none_are_refused_with_their_place(items: object, place: str) -> None:
+    """Settings come from outside the program."""
+    with pytest.raises(SanInvalid) as refused:
+        parse_accepted_names(items, "names")
+
+    assert refused.value.place == place
+
+
+@pytest.mark.parametrize(
+    ("names", "demanded", "proven"),
+    [
+        ((Dns("a.local"),), (Dns("A.local"),), True),
+        ((Dns("*.local"),), (Dns("a.local"),), True),
+        ((Dns("b.local"), Uri(WORKLOAD)), (Dns("a.local"), PREFIX), True),
+        ((Dns("b.local"), Uri(WORKLOAD)), (Dns("a.local"),), False),
+        ((), (PREFIX,), False),
+        ((Dns("a.local"),), (), False),
+    ],
+)
+def test_one_of_a_certificates_names_has_to_prove_one_that_is_demanded(
+    names: tuple[San, ...], demanded: tuple[Dns | SpiffeIdPrefix, ...], *, proven: bool
+) -> None:
+    """Whichever of either."""
+    assert proves_any(names, demanded) is proven

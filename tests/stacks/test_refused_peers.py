@@ -6,12 +6,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 
 from evidence.fixtures.proxies import gateway, teller
 from local.aws.log_patterns import compile_pattern
-from meshcert.envoy.access_log import refused_backends, refused_clients
+from meshcert.envoy.access_log import refused_backends, refused_clients, refused_requests
+from tests.stacks.synthesis import ROOT, synthesise
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.stacks.synthesis import Templates
 
 LINES: dict[str, dict[str, Any]] = {
@@ -56,6 +60,23 @@ def test_the_filter_finds_no_other_line(templates: Templates) -> None:
 
         assert not matches('{"event": "secret-installed", "cause": "expired"}')
         assert not matches("connection-refused")
+
+
+def test_refused_requests_are_counted_where_there_are_allow_rules(tmp_path: Path) -> None:
+    """By the same filter; the other service keeps the one of before."""
+    mesh = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+    mesh["virtual_nodes"]["colorteller"]["listeners"][0]["allow"] = [{"match": {"prefix": "/"}}]
+    (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(mesh))
+    line = refused_requests("ingress_9080", teller())["typed_config"]["log_format"]["json_format"]
+
+    counts = [
+        compile_pattern(properties["FilterPattern"])(json.dumps(line))
+        for properties in _filters(synthesise(tmp_path / "out", mesh=str(tmp_path / "mesh.yaml")))
+    ]
+
+    assert sorted(counts) == [False, True]
+    assert {"mesh", "service", "cause"} <= line.keys()
+    assert "%" not in line["cause"]
 
 
 def test_no_dimension_holds_what_a_peer_has_chosen() -> None:

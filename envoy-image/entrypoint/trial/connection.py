@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from entrypoint.judging.memory_file import memory_file
 from entrypoint.judging.names import names_of
 from meshcert.envoy.tls import ALPN
-from meshcert.san import Dns
+from meshcert.san import Dns, proves_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -168,7 +168,7 @@ def _is_meant(encrypted: ssl.SSLSocket, backend: Backend) -> bool:
         return False
     shown: Any = encrypted.getpeercert()
     accepted = backend.tls.subject_alternative_names or (Dns(backend.host),)
-    return any(name.proves(demanded) for name in names_of(shown) for demanded in accepted)
+    return proves_any(names_of(shown), accepted)
 
 
 def _hear(encrypted: ssl.SSLSocket, deadline: float) -> None:

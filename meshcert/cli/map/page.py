@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.edges.edges import Edge, Refused
     from meshcert.mesh.mesh import Mesh
-    from meshcert.san import San
+    from meshcert.san import AcceptedName
     from meshcert.tls_sources import TlsCertificate, TlsTrust
 
 _Read = TypeVar("_Read")
@@ -37,6 +37,7 @@ _CAUSES = {
     RefusalCause.OTHER_TRUST_DOMAIN: "their certificates have no SPIFFE ID of a trust domain that it trusts",
     RefusalCause.UNKNOWN_ISSUER: "their certificates come from a hierarchy that it does not trust",
     RefusalCause.WRONG_NAME: "their certificates are trusted, but have none of the names that it accepts",
+    RefusalCause.NOT_ALLOWED: "its TLS would let them in, but no allow rule names them: every request gets 403",
 }
 
 
@@ -185,7 +186,7 @@ def _call(shown: Shown, number: int, edge: Edge, taken: Mapping[tuple[str, int],
         element("th", {"scope": "row"}, edge.caller.name),
         element("td", {"class": "port"}, element("b", None, edge.callee.name), element("small", None, port)),
         element("td", {"class": f"manner {STYLES[edge.manner]}"}, manner),
-        element("td", None, *_caller_proves(shown.mesh, edge)),
+        element("td", None, *_caller_proves(shown.mesh, edge), *_paths(edge)),
         element("td", None, *_callee_proves(shown.mesh, edge)),
         element("td", {"class": "place"}, *places),
     ]
@@ -204,6 +205,10 @@ def _caller_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:
     )
 
 
+def _paths(edge: Edge) -> tuple[str, ...]:
+    return (element("small", None, f"may ask for {edge.paths}"),) if edge.paths else ()
+
+
 def _callee_proves(mesh: Mesh, edge: Edge) -> tuple[str, ...]:
     if edge.manner is Manner.PLAIN:
         return ("nothing",)
@@ -220,7 +225,7 @@ def _presented(mesh: Mesh, identity: TlsCertificate) -> Markup:
     return joined([element("b", None, identity), element("small", None, names)])
 
 
-def _demanded(mesh: Mesh, trust: TlsTrust, names: Iterable[San], otherwise: str) -> Markup:
+def _demanded(mesh: Mesh, trust: TlsTrust, names: Iterable[AcceptedName], otherwise: str) -> Markup:
     if not trust:
         return element("small", None, "not checked: anybody could answer")
     listed = " or ".join(map(str, names)) or otherwise

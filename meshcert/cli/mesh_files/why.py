@@ -173,6 +173,8 @@ def _facts(said: _MeshFile, one: Permission) -> Iterable[tuple[str, str]]:
     yield "listener", f"{one.callee.listener.protocol}, {tls.mode}: {_MODES[tls.mode]}{asks}"
     yield "A proves", _caller_proves(said.mesh, one)
     yield "B proves", _callee_proves(said.mesh, one)
+    if one.paths:
+        yield "paths", f"{one.paths}; the longest that fits decides, and what fits none is refused"
 
 
 def _caller_proves(mesh: Mesh, one: Permission) -> str:
@@ -240,6 +242,7 @@ def _document(said: _MeshFile, one: Permission) -> dict[str, Any]:
         },
         "presented": one.presented or None,
         "refused": str(one.cause) if one.cause else None,
+        "paths": {"allowed": one.paths.allowed, "refused": one.paths.refused} if one.paths else None,
         "changes": [_placed(said, change.place) | {"value": change.value} for change in one.changes],
         "remedy": one.remedy or None,
     }

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.envoy.access_log import denied_by_rbac
 from meshcert.envoy.api import (
-    CEL_FILTER,
     DYNAMIC_CLUSTER,
     DYNAMIC_FILTER,
     RBAC,
@@ -89,13 +89,7 @@ def answers_of_guard() -> Json:
         "local_reply_config": {
             "mappers": [
                 {
-                    "filter": {
-                        "extension_filter": extension(
-                            "envoy.access_loggers.extension_filters.cel",
-                            CEL_FILTER,
-                            expression="response.code_details.startsWith('rbac_access_denied')",
-                        )
-                    },
+                    "filter": denied_by_rbac(),
                     "body": {"inline_string": f"{_SENTENCE}\n"},
                 }
             ]

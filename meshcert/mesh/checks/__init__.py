@@ -19,6 +19,7 @@ from meshcert.mesh.checks.names import check_dns_names, check_names, check_servi
 from meshcert.mesh.checks.network import check_network
 from meshcert.mesh.checks.outside_hosts import check_outside_hosts
 from meshcert.mesh.checks.reach import check_egress, check_metrics, check_plain_text_sources
+from meshcert.mesh.checks.routing.allow_rules import check_allow_rules
 from meshcert.mesh.checks.routing.gateway_routes import check_gateway_routes
 from meshcert.mesh.checks.routing.routers import check_local_ports, check_routers, check_virtual_services
 from meshcert.mesh.checks.services import (
@@ -64,6 +65,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_gateway_routes,
         check_local_ports,
         check_calls,
+        check_allow_rules,
         check_outside_hosts,
         check_ways_out,
         check_timeouts,

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from meshcert.contract.spiffe_id import SCHEME
 from meshcert.envoy import APPLICATION_CLUSTER
-from meshcert.mesh.naming import dns_name_problem, suggestion
+from meshcert.mesh.checks.names import check_names_exist, names_of_identities
+from meshcert.mesh.naming import suggestion
 from meshcert.mesh.proxies import DeclaredListenerTls
 from meshcert.mesh.routing.ports import NodeProtocol
 from meshcert.proxy import TlsMode
-from meshcert.san import Dns
+from meshcert.san import Dns, proves_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.proxies import ClientTls, DeclaredBackend, Validation
-    from meshcert.san import San
+    from meshcert.san import AcceptedName, San
 
 _NEVER = "so the call can never succeed"
 _PLAIN = DeclaredListenerTls(mode=TlsMode.DISABLED)
@@ -189,48 +191,27 @@ def _check_references(mesh: Mesh, place: str, client: ClientTls, findings: Findi
 
 
 def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:
-    """
-    Report accepted names that no identity has.
-
-    Such a name is a typing error, or admits anyone who gets it signed one day.
-    """
-    hierarchy = validation.trust.hierarchy
-    signed = mesh.accepted_names(hierarchy)
-    said = " or ".join(mesh.trusted(hierarchy))
-    for index, name in enumerate(validation.names):
-        if validation.trust.trust_domains and _is_foreign(mesh, name):
-            continue
-        if name not in signed:
-            findings.add(
-                f"{place}.subject_alternative_names.match.exact[{index}]",
-                f"no identity of hierarchy {said} has the name {name}",
-                findings.remedy(
-                    str(name),
-                    [str(each) for each in signed],
-                    "Use a name of an identity that this hierarchy signs, or trust its hierarchy",
-                ),
-                given=[
-                    f"{place}.trust.hierarchy",
-                    f"hierarchies.{hierarchy}.also_trust",
-                    "identities",
-                    *_grounds(mesh.identities),
-                ],
-            )
-        elif isinstance(name, Dns) and (fault := dns_name_problem(str(name), mesh.namespace)):
-            findings.add(f"{place}.subject_alternative_names.match.exact[{index}]", *fault)
+    # Where foreign trust domains are trusted, a check of its own looks at names that are not this mesh's.
+    placed = [
+        (where, name)
+        for where, name in validation.placed_names(place)
+        if not validation.trust.trust_domains or _is_ours(mesh, name)
+    ]
+    check_names_exist(mesh, placed, f"{place}.trust.hierarchy", validation.trust.hierarchy, findings)
 
 
-def _is_foreign(mesh: Mesh, name: San) -> bool:
-    """Whether a name is none of this mesh's trust domain; where only SPIFFE IDs are let in, a check of its own."""
-    return not str(name).startswith(f"spiffe://{mesh.about.trust_domain}/")
+def _is_ours(mesh: Mesh, name: AcceptedName) -> bool:
+    return str(name).startswith(f"{SCHEME}://{mesh.about.trust_domain}/")
 
 
-def _listed(names: Iterable[San]) -> str:
+def _list_of(validation: Validation) -> str:
+    """The list of accepted names at which a fault of all of them is told."""
+    rule = validation.subject_alternative_names
+    return "exact" if rule is None or rule.match.exact else "prefix"
+
+
+def _listed(names: Iterable[AcceptedName]) -> str:
     return ", ".join(str(name) for name in names)
-
-
-def _grounds(identities: Iterable[str]) -> list[str]:
-    return [f"identities.{name}.{key}" for name in identities for key in ("dns_names", "spiffe_id", "hierarchy")]
 
 
 @dataclass(frozen=True)
@@ -292,7 +273,7 @@ class _CallCheck:
             f"hierarchies.{validation.trust.hierarchy}.also_trust",
             f"{self.listener}.certificate",
             f"{self.listener}.certificate.identity",
-            *_grounds([presented]),
+            *names_of_identities([presented]),
         )
         trusted = self.mesh.trusted(validation.trust.hierarchy)
         if identity.hierarchy not in trusted:
@@ -303,9 +284,9 @@ class _CallCheck:
                 f"Trust hierarchy {identity.hierarchy}",
                 *given,
             )
-        elif validation.names and not set(validation.names) & set(identity.names):
+        elif validation.names and not proves_any(identity.names, validation.names):
             self._add(
-                f"{self.policy}.validation.subject_alternative_names.match.exact",
+                f"{self.policy}.validation.subject_alternative_names.match.{_list_of(validation)}",
                 f"{self.node} presents identity {presented}, which has none of these names, {_NEVER}",
                 f"Accept one of its names: {_listed(identity.names)}",
                 *given,
@@ -369,7 +350,7 @@ class _CallCheck:
             return
         if not hierarchy or identity is None:
             return
-        accepted = set(validation.names)
+        accepted = validation.names
         if identity.hierarchy not in self.mesh.trusted(hierarchy):
             self._add(
                 f"{certificate}.identity",
@@ -377,9 +358,9 @@ class _CallCheck:
                 f"{identity.hierarchy}, {_NEVER}",
                 f"Present an identity of hierarchy {trusted}, or let the listener trust {identity.hierarchy}",
                 *given,
-                *_grounds([presented]),
+                *names_of_identities([presented]),
             )
-        elif self._names_ours(validation) and not accepted & set(identity.names):
+        elif self._names_known(validation) and not proves_any(identity.names, accepted):
             # Names that no identity has are reported once at the listener, not for each caller.
             self._add(
                 f"{certificate}.identity",
@@ -387,13 +368,14 @@ class _CallCheck:
                 f"Add one of {_listed(identity.names)} to the listener's subject_alternative_names",
                 *given,
                 f"{self.listener}.validation.subject_alternative_names.match.exact",
-                *_grounds([presented]),
+                f"{self.listener}.validation.subject_alternative_names.match.prefix",
+                *names_of_identities([presented]),
             )
 
-    def _names_ours(self, validation: Validation) -> bool:
+    def _names_known(self, validation: Validation) -> bool:
         """Whether the listener's names are known ones: identities' of this mesh, or foreign ones."""
-        ours = set(validation.names) & self.mesh.accepted_names(validation.trust.hierarchy)
-        return bool(ours or (validation.trust.trust_domains and validation.names))
+        ours = proves_any(self.mesh.accepted_names(validation.trust.hierarchy), validation.names)
+        return ours or bool(validation.trust.trust_domains and validation.names)
 
     def _add(self, place: str, problem: str, remedy: str, *given: str) -> None:
         self.findings.add(place, problem, remedy, given=(*self.grounds, *given))

@@ -18,7 +18,7 @@ from meshcert.mesh.rendering import proxy_settings
 from meshcert.mesh.routing.order import decided_by_rule
 from meshcert.mesh.ways_out import needs_egress_listener
 from meshcert.proxy import TlsMode
-from meshcert.san import Dns
+from meshcert.san import Dns, proves_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -128,12 +128,12 @@ def _unused(mesh: Mesh) -> Iterator[Fault]:
     for name, identity in mesh.identities.items():
         is_admitted = any(
             identity.hierarchy in mesh.trusted(rule.hierarchy)
-            and (not rule.subject_alternative_names or set(rule.subject_alternative_names) & set(identity.names))
+            and (not rule.subject_alternative_names or proves_any(identity.names, rule.subject_alternative_names))
             for rule in rules
         )
         is_a_host_s = any(
             identity.hierarchy in mesh.trusted(tls.hierarchy)
-            and set(tls.subject_alternative_names or (Dns(host),)) & set(identity.names)
+            and proves_any(identity.names, tls.subject_alternative_names or (Dns(host),))
             for host, tls in outside
         )
         if name not in presented and not is_admitted and not is_a_host_s:

@@ -13,17 +13,20 @@ from meshcert.mesh.naming import (
     LONGEST_COMMON_NAME,
     dns_name_problem,
     name_problem,
+    spiffe_id_prefix_problem,
     spiffe_id_problem,
     trust_domain_problem,
 )
+from meshcert.san import Dns, SpiffeIdPrefix, proves_any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.issuance import DeclaredIdentity
     from meshcert.mesh.mesh import Mesh
-    from meshcert.san import San
+    from meshcert.mesh.part import SanMatch
+    from meshcert.san import AcceptedName, San
 
 RESERVED = ("audit", "deploy", "dispatch", "execution", "export", "operator", "renewal", "verify")
 """Roles and log groups of meshcert itself: those of a service are called like the service."""
@@ -119,6 +122,69 @@ def check_service_discovery(mesh: Mesh, findings: Findings) -> None:
     for name, node in mesh.virtual_nodes.items():
         if node.service_discovery and (fault := dns_name_problem(node.service_discovery.dns.hostname, mesh.namespace)):
             findings.add(f"virtual_nodes.{name}.service_discovery.dns", *fault)
+
+
+def check_accepted_names(mesh: Mesh, place: str, match: SanMatch, findings: Findings) -> None:
+    """Report a match that accepts nobody, and prefixes under which no SPIFFE ID can stand."""
+    if not match.exact and not match.prefix:
+        findings.add(
+            place,
+            "it names nobody",
+            "Add exact: [...], with whole DNS names or SPIFFE IDs, or prefix: [...], with beginnings of SPIFFE IDs",
+            given=(f"{place}.exact", f"{place}.prefix"),
+        )
+    for index, text in enumerate(match.prefix):
+        if fault := spiffe_id_prefix_problem(text, mesh.about.trust_domain):
+            findings.add(f"{place}.prefix[{index}]", *fault)
+            findings.doubt(f"{place}.prefix[{index}]")
+
+
+def check_names_exist(
+    mesh: Mesh, placed: Iterable[tuple[str, AcceptedName]], trust: str, hierarchy: str, findings: Findings
+) -> None:
+    """
+    Report accepted names that no identity has.
+
+    Such a name is a typing error, or admits anyone who gets it signed one day.
+
+    Args:
+        placed: The names, each with its place.
+        trust: Place of the hierarchy's name.
+        hierarchy: Who is trusted with them.
+    """
+    signed = mesh.accepted_names(hierarchy)
+    said = " or ".join(mesh.trusted(hierarchy))
+    for where, name in placed:
+        if isinstance(name, SpiffeIdPrefix):
+            if not proves_any(signed, (name,)):
+                findings.add(
+                    where,
+                    f"no identity of hierarchy {said} has a SPIFFE ID under {name.prefix}",
+                    "Use a prefix of an identity's spiffe_id that this hierarchy signs, or trust its hierarchy",
+                    given=_given_of_names(mesh, trust, hierarchy),
+                )
+        elif name not in signed:
+            findings.add(
+                where,
+                f"no identity of hierarchy {said} has the name {name}",
+                findings.remedy(
+                    str(name),
+                    [str(each) for each in signed],
+                    "Use a name of an identity that this hierarchy signs, or trust its hierarchy",
+                ),
+                given=_given_of_names(mesh, trust, hierarchy),
+            )
+        elif isinstance(name, Dns) and (fault := dns_name_problem(str(name), mesh.namespace)):
+            findings.add(where, *fault)
+
+
+def _given_of_names(mesh: Mesh, trust: str, hierarchy: str) -> list[str]:
+    return [trust, f"hierarchies.{hierarchy}.also_trust", "identities", *names_of_identities(mesh.identities)]
+
+
+def names_of_identities(identities: Iterable[str]) -> list[str]:
+    """The places on which an identity's names, and who signs them, depend."""
+    return [f"identities.{name}.{key}" for name in identities for key in ("dns_names", "spiffe_id", "hierarchy")]
 
 
 def _check_most(place: str, names: Sequence[San], most: int, why: str, findings: Findings) -> None:

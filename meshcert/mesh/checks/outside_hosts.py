@@ -74,13 +74,13 @@ def _check_name(mesh: Mesh, call: Call, tls: ClientTls, findings: Findings) -> N
     """Report that a host would have to prove a name that it cannot have been given."""
     place, trust, host = call.policy_place, tls.validation.trust, mesh.host(call.node)
     if trust.public_roots:
-        for index, name in enumerate(tls.validation.names):
+        for where, name in tls.validation.placed_names(f"{place}.validation"):
             if (
                 isinstance(name, Dns)
                 and "*" not in str(name)
                 and (fault := dns_name_problem(str(name), mesh.namespace))
             ):
-                findings.add(f"{place}.validation.subject_alternative_names.match.exact[{index}]", *fault)
+                findings.add(where, *fault)
     elif trust.hierarchy in mesh.hierarchies:
         trusted = mesh.trusted(trust.hierarchy)
         signed = {name for one in mesh.identities.values() if one.hierarchy in trusted for name in one.names}

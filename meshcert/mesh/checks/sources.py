@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.contract.container import MATERIAL_DIR, WORKLOAD_API_DIR
+from meshcert.mesh.checks.names import check_accepted_names
 from meshcert.proxy import TlsMode
 from meshcert.tls_sources import CertificateFile, SdsSecret, is_path
 
@@ -35,11 +36,13 @@ def check_sources(mesh: Mesh, findings: Findings) -> None:
     for place, source in _sources(mesh):
         _check_one(place, source, findings)
     for place, tls in tls_of_proxies(mesh):
-        exact = f"{place}.validation.subject_alternative_names.match.exact"
-        for index, accepted in enumerate(tls.validation.names if tls.validation else ()):
+        if tls.validation and (names := tls.validation.subject_alternative_names):
+            match = f"{place}.validation.subject_alternative_names.match"
+            check_accepted_names(mesh, match, names.match, findings)
+        for where, accepted in tls.validation.placed_names(f"{place}.validation") if tls.validation else ():
             if "*" in str(accepted) and tls.validation and _is_of_yours(tls.validation.trust):
                 findings.add(
-                    f"{exact}[{index}]",
+                    where,
                     f"{accepted} is no whole name, and names are compared as a whole",
                     "List each name; a wildcard in a certificate proves each of them",
                 )

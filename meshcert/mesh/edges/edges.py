@@ -5,14 +5,16 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.mesh.edges.pairs import Callee, Manner, pairs_of, refusal_of_caller
+from meshcert.mesh.edges.allowed_paths import allowed_paths
+from meshcert.mesh.edges.pairs import Callee, Manner, RefusalCause, pairs_of, refusal_of_caller
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from meshcert.mesh.edges.pairs import Pair, RefusalCause
+    from meshcert.mesh.edges.allowed_paths import AllowedPaths
+    from meshcert.mesh.edges.pairs import Pair
     from meshcert.mesh.mesh import Mesh
     from meshcert.proxy import Backend, BackendTls, ListenerTls
 
@@ -58,6 +60,7 @@ class Edge(NamedTuple):
         client: The caller's TLS; None: it speaks plain text, or is outside the mesh.
         server: The listener's TLS; None: the callee is outside the mesh.
         places: Where the mesh file says so.
+        paths: What the callee's allow rules let the caller ask for; None if they say nothing.
     """
 
     caller: Party
@@ -69,6 +72,7 @@ class Edge(NamedTuple):
     client: BackendTls | None
     server: ListenerTls | None
     places: tuple[str, ...]
+    paths: AllowedPaths | None = None
 
     @property
     def authenticated(self) -> bool:
@@ -82,7 +86,7 @@ class Refused(NamedTuple):
 
     Args:
         callee: The listener.
-        causes: Those whom its TLS refuses, by the cause that its access log would name.
+        causes: Those whom its TLS or all its allow rules refuse, by the cause that its access log would name.
         admitted: Those whom its TLS would let in: their security groups and their own Envoys alone keep them out.
     """
 
@@ -183,6 +187,7 @@ def _from_services(mesh: Mesh, parties: dict[str, Party]) -> Iterator[Edge]:
                 client=backend.tls,
                 server=_server(mesh, callee, backend),
                 places=tuple(places[caller, backend.name]),
+                paths=_paths(mesh, callee, backend),
             )
 
 
@@ -193,6 +198,12 @@ def _host(backend: Backend) -> Party:
 def _server(mesh: Mesh, callee: Party | None, backend: Backend) -> ListenerTls | None:
     listeners = proxy_settings(mesh, callee.name).listeners if callee else ()
     return next((each.tls for each in listeners if each.port == backend.port), None)
+
+
+def _paths(mesh: Mesh, callee: Party | None, backend: Backend) -> AllowedPaths | None:
+    listeners = proxy_settings(mesh, callee.name).listeners if callee else ()
+    presented = [backend.tls.identity] if backend.tls and backend.tls.identity else []
+    return next((allowed_paths(mesh, each, presented) for each in listeners if each.port == backend.port), None)
 
 
 def _manner(mesh: Mesh, backend: Backend) -> Manner:
@@ -210,6 +221,9 @@ def _refused(mesh: Mesh, pairs: list[Pair]) -> Refused:
         if pair.declared:
             continue
         cause = refusal_of_caller(mesh, pair)
+        paths = allowed_paths(mesh, pair.callee.listener, pair.caller.identities)
+        if cause is None and paths and not paths.allowed:
+            cause = RefusalCause.NOT_ALLOWED
         if cause is None:
             admitted.append(pair.caller.name)
         else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.proxy import TlsMode
+from meshcert.san import proves_any
 from meshcert.tls_sources import FederatedTrust
 
 if TYPE_CHECKING:
@@ -31,12 +32,17 @@ class Manner(StrEnum):
 
 
 class RefusalCause(StrEnum):
-    """Why a listener refuses a good certificate, in the words of its access log (:mod:`meshcert.envoy.causes`)."""
+    """
+    Why a listener refuses a good certificate, in the words of its access log (:mod:`meshcert.envoy.causes`).
+
+    ``NOT_ALLOWED`` is about requests: the handshake is good, and no allow rule names the caller.
+    """
 
     NO_CERTIFICATE = "no-certificate"
     OTHER_TRUST_DOMAIN = "other-trust-domain"
     UNKNOWN_ISSUER = "unknown-issuer"
     WRONG_NAME = "wrong-name"
+    NOT_ALLOWED = "not-allowed"
 
 
 class Caller(NamedTuple):
@@ -218,4 +224,4 @@ def signers(mesh: Mesh, trust: TlsTrust) -> str:
 def _named(mesh: Mesh, listener: Listener, identity: str) -> bool:
     """Whether a listener's rules list one of an identity's names."""
     demanded = listener.tls.subject_alternative_names
-    return any(name.proves(each) for name in mesh.identities[identity].names for each in demanded)
+    return proves_any(mesh.identities[identity].names, demanded)

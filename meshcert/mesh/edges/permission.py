@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, target_of
+from meshcert.mesh.edges.allowed_paths import allowed_paths
 from meshcert.mesh.edges.edges import ANYBODY, edges_of
 from meshcert.mesh.edges.pairs import (
     Callee,
@@ -22,10 +23,12 @@ from meshcert.mesh.proxies import DeclaredBackend
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.mesh.routing.ports import NodeProtocol
 from meshcert.proxy import TlsMode
+from meshcert.san import Dns, proves_any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from meshcert.mesh.edges.allowed_paths import AllowedPaths
     from meshcert.mesh.edges.edges import Edge
     from meshcert.mesh.edges.pairs import Pair
     from meshcert.mesh.mesh import Mesh
@@ -60,7 +63,8 @@ class Permission(NamedTuple):
         presented: The identity that the caller presents, or would present; empty: none.
         cause: Why the listener refuses it; None if it does not.
         changes: What to change so that it may call, in the order of the steps.
-        remedy: What to do where no change of the mesh file helps; empty if one does, or none is needed.
+        remedy: What to do where no change of the mesh file helps, or none can be told; empty if not needed.
+        paths: What the listener's allow rules let the caller ask for, or would; None if they say nothing.
     """
 
     caller: Caller
@@ -73,6 +77,7 @@ class Permission(NamedTuple):
     cause: RefusalCause | None
     changes: tuple[Change, ...] = ()
     remedy: str = ""
+    paths: AllowedPaths | None = None
 
 
 def callers_of(mesh: Mesh) -> tuple[str, ...]:
@@ -141,7 +146,7 @@ class _Judgement:
         elif self._caller.outside:
             judged = self._outside_at_node()
         else:
-            judged = self._at_node()
+            judged = self._by_rules(self._at_node())
         idle = [name for name in (self._caller.name, self._callee.service) if self._has_no_tasks(name)]
         if judged.allowed and idle:
             reason = f"it is declared, but {' and '.join(idle)} {'has' if len(idle) == 1 else 'have'} no tasks"
@@ -252,6 +257,18 @@ class _Judgement:
             f"{self._callee.proxy} is not among {place}", presented=presented, cause=cause, changes=tuple(changes)
         )
 
+    def _by_rules(self, judged: Permission) -> Permission:
+        """The same, with what the listener's allow rules say of whoever presents that."""
+        rules = self._callee.listener.allow
+        paths = allowed_paths(self._mesh, self._callee.listener, [judged.presented] if judged.presented else [])
+        names_are_unknown = judged.allowed and paths is None
+        if not rules or names_are_unknown or (paths and paths.allowed) or all(rule.admits(()) for rule in rules):
+            return judged._replace(paths=paths)
+        allow = f"virtual_nodes.{self._callee.proxy}.listeners[0].allow"
+        remedy = f"List one of its names under callers of a rule of {allow}, for the paths that it asks for"
+        cause = judged.cause or (RefusalCause.NOT_ALLOWED if paths else None)
+        return judged._replace(paths=paths, cause=cause, remedy=judged.remedy or remedy)
+
     def _routes(self) -> list[str] | None:
         """The places of a gateway's routes to the node; None if the caller is none."""
         name = self._mesh.services[self._caller.name].virtual_gateway
@@ -345,7 +362,7 @@ class _Judgement:
     def _unless_named(self, identity: str) -> tuple[Change, ...]:
         demanded = self._callee.listener.tls.subject_alternative_names
         names = self._mesh.identities[identity].names
-        if not demanded or any(name.proves(each) for name in names for each in demanded):
+        if not demanded or proves_any(names, demanded):
             return ()
         return (self._accept(str(names[0])),)
 
@@ -361,9 +378,9 @@ class _Judgement:
         if policy is None or not policy.validation.trust.hierarchy:
             return False
         server = self._mesh.identities[self._callee.listener.tls.identity]
-        proven = policy.validation.names or (self._host(),)
+        proven = policy.validation.names or (Dns(self._host()),)
         is_trusted = server.hierarchy in self._mesh.trusted(policy.validation.trust.hierarchy)
-        is_named = any(str(name) == str(each) for name in server.names for each in proven)
+        is_named = proves_any(server.names, proven)
         presented = policy.certificate.identity if policy.certificate else ""
         return is_trusted and is_named and presented == identity
 

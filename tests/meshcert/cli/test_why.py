@@ -12,6 +12,7 @@ from meshcert.cli.__main__ import main
 from meshcert.errors import AccessDenied, AwsUnavailable
 from tests.meshcert.cli.cli_account import Broken, Terminal
 from tests.meshcert.cli.outside_hosts import shop_with_hosts
+from tests.meshcert.cli.ruled_shop import shop_with_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -159,3 +160,20 @@ def test_a_host_that_is_no_backend_is_told_with_what_to_add(tmp_path: Path, caps
     (answer,) = json.loads(capsys.readouterr().out)["answers"]
     places = [change["place"] for change in answer["changes"]]
     assert places == ["virtual_gateways.gateway.backends", "virtual_gateways.gateway.routes"]
+
+
+def test_what_a_caller_may_ask_for_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where the callee's listener has allow rules: for people and for scripts."""
+    shop = shop_with_rules(tmp_path)
+
+    assert main(["why", "gateway", "orders", "--mesh", shop]) == 0
+    assert "paths /*, not /partners*; the longest that fits decides, and what fits none is refused" in " ".join(
+        capsys.readouterr().out.split()
+    )
+
+    assert main(["why", "gateway", "orders", "--mesh", shop, "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)["answers"]
+    assert answer["paths"] == {"allowed": ["/*"], "refused": ["/partners*"]}
+    assert main(["why", "gateway", "catalog", "--mesh", shop, "--json"]) == 0
+    (answer,) = json.loads(capsys.readouterr().out)["answers"]
+    assert answer["paths"] is None

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from meshcert.contract.spiffe_id import SpiffeId, SpiffeIdInvalid
 from meshcert.mesh.checks.sources import tls_of_proxies
 from meshcert.mesh.naming import spiffe_id_problem
-from meshcert.san import Dns
+from meshcert.san import Dns, SpiffeIdPrefix
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.proxies import Validation
-    from meshcert.san import San
+    from meshcert.san import AcceptedName
 
 
 def check_federated_trusts(mesh: Mesh, findings: Findings) -> None:
@@ -47,7 +47,6 @@ def _check_domains(mesh: Mesh, place: str, validation: Validation, findings: Fin
 
 
 def _check_accepted(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:
-    exact = f"{place}.subject_alternative_names.match.exact"
     given = (f"{place}.trust.trust_domains", f"{place}.trust.hierarchy", "mesh.trust_domain", "trust_domains")
     first = next(iter(validation.trust.trust_domains))
     if not validation.names:
@@ -58,12 +57,12 @@ def _check_accepted(mesh: Mesh, place: str, validation: Validation, findings: Fi
             given=given,
         )
     problems = {
-        index: problem
-        for index, name in enumerate(validation.names)
+        where: problem
+        for where, name in validation.placed_names(place)
         if (problem := _name_problem(mesh, name, validation, first))
     }
-    for index, problem in problems.items():
-        findings.add(f"{exact}[{index}]", *problem, given=given)
+    for where, problem in problems.items():
+        findings.add(where, *problem, given=given)
     if validation.names and not problems:
         _check_named(f"{place}.trust.trust_domains", validation, findings, given)
 
@@ -81,7 +80,12 @@ def _check_named(place: str, validation: Validation, findings: Findings, given: 
             )
 
 
-def _name_problem(mesh: Mesh, name: San, validation: Validation, example: str) -> tuple[str, str] | None:
+def _name_problem(mesh: Mesh, name: AcceptedName, validation: Validation, example: str) -> tuple[str, str] | None:
+    if isinstance(name, SpiffeIdPrefix):
+        return (
+            f"{name} is a prefix, and beside foreign trust domains each peer is let in by its whole SPIFFE ID",
+            "List each SPIFFE ID under exact",
+        )
     if isinstance(name, Dns):
         return (
             f"{name} is a DNS name, and Envoy's SPIFFE validator does not look at these: everybody would be let in",

@@ -36,13 +36,13 @@ def check_http_match(place: str, match: HttpMatch, findings: Findings) -> None:
         )
         findings.doubt(f"{place}.prefix")
     if match.prefix:
-        _check_path(f"{place}.prefix", match.prefix, findings)
+        check_path(f"{place}.prefix", match.prefix, findings)
         if is_gateways:
             _check_reserved(f"{place}.prefix", match.prefix, _RESERVED_PREFIXES, findings)
     if match.path:
         _require_one(f"{place}.path", match.path, ("exact", "regex"), findings)
         if match.path.exact:
-            _check_path(f"{place}.path.exact", match.path.exact, findings)
+            check_path(f"{place}.path.exact", match.path.exact, findings)
         _check_regex(f"{place}.path.regex", match.path.regex, findings)
     if match.method is Method.CONNECT:
         findings.add(f"{place}.method", "no listener takes CONNECT, so it can never match", "Remove the route")
@@ -52,17 +52,7 @@ def check_http_match(place: str, match: HttpMatch, findings: Findings) -> None:
 
 def check_grpc_match(place: str, match: GrpcMatch, findings: Findings) -> None:
     """Report what is wrong in a match of gRPC calls."""
-    if match.method_name and not match.service_name:
-        findings.add(
-            f"{place}.method_name",
-            "a method is one of a service, and there is no service_name",
-            "Add service_name, with its package",
-            given=(f"{place}.service_name",),
-        )
-    for name in ("service_name", "method_name"):
-        said = getattr(match, name)
-        if said and not re.fullmatch(r"[\w.]+" if name == "service_name" else r"\w+", said, re.ASCII):
-            findings.add(f"{place}.{name}", f"{said!r} is no name in gRPC", "Write it as in the .proto file")
+    check_names_of_grpc(place, match.service_name, match.method_name, findings)
     if isinstance(match, GatewayGrpcMatch):
         if not match.service_name and not match.hostname and not match.method_name:
             findings.add(
@@ -76,7 +66,22 @@ def check_grpc_match(place: str, match: GrpcMatch, findings: Findings) -> None:
     _check_headers(f"{place}.metadata", match.metadata, findings)
 
 
-def _check_path(place: str, path: str, findings: Findings) -> None:
+def check_names_of_grpc(place: str, service: str | None, method: str | None, findings: Findings) -> None:
+    """Report a method without its service, and what is no name in gRPC."""
+    if method and not service:
+        findings.add(
+            f"{place}.method_name",
+            "a method is one of a service, and there is no service_name",
+            "Add service_name, with its package",
+            given=(f"{place}.service_name",),
+        )
+    for name, said in (("service_name", service), ("method_name", method)):
+        if said and not re.fullmatch(r"[\w.]+" if name == "service_name" else r"\w+", said, re.ASCII):
+            findings.add(f"{place}.{name}", f"{said!r} is no name in gRPC", "Write it as in the .proto file")
+
+
+def check_path(place: str, path: str, findings: Findings) -> None:
+    """Report what no request's path can be, or begin with."""
     if not path.startswith("/"):
         findings.add(place, f"{path!r} is not a path", f"Begin with /: /{path}")
     elif re.search(r"[?#]", path):

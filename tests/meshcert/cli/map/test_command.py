@@ -11,6 +11,7 @@ from local.cdk import ROOT
 from meshcert.cli.__main__ import main
 from tests.meshcert.cli.cli_account import Terminal
 from tests.meshcert.cli.outside_hosts import shop_with_hosts
+from tests.meshcert.cli.ruled_shop import shop_with_rules
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,16 @@ def test_a_host_outside_the_mesh_is_drawn_with_who_signs_its_certificate(
     assert "6 calls" in capsys.readouterr().out
     assert "api.payments.example:443" in page.read_text()
     assert "demanded: roots of the public CAs, the host that it asks for" in page.read_text()
+
+
+def test_what_a_caller_may_ask_for_is_written_at_its_call(tmp_path: Path) -> None:
+    """Where the callee's listener has allow rules."""
+    page = tmp_path / "shop.html"
+
+    assert main(["map", "--mesh", shop_with_rules(tmp_path), "--output", str(page)]) == 0
+
+    assert page.read_text().count("<small>may ask for ") == 1
+    assert "<small>may ask for /*, not /partners*</small>" in page.read_text()
 
 
 def test_a_real_status_of_the_same_mesh_is_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
