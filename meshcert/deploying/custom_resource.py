@@ -145,7 +145,7 @@ def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportR
 def _issue(identity: Identity, deployment: Deployment) -> ExportResult:
     row = _row(identity.name, deployment.table)
     sources = deployment.sources
-    declared = certificate_declared(identity, row, deployment.issuing, sources.certificates)
+    declared = certificate_declared(identity, row, deployment.issuing, sources)
     # A renewal may have come between: what it has published is newer, and stays.
     published = export_identity(declared, sources, deployment.values)
     deployment.table.remember(declared, row.certificate_arn if row else "")
