@@ -144,13 +144,15 @@ def test_identities_move_to_private_ca_and_back_and_no_request_fails(
 
 
 def _deploy(mesh: RunningMesh, assembly: Path) -> None:
-    import time; t = time.time()
+    import time
+
+    t = time.time()
     mesh.aws.deploy(assembly)
-    t1=time.time()
+    t1 = time.time()
     mesh.wait_until_steady(SERVICES)
-    t2=time.time()
+    t2 = time.time()
     _wait_until_proven(mesh)
-    print(assembly.name, "deploy", t1-t, "steady", t2-t1, "proven", time.time()-t2)
+    print(assembly.name, "deploy", t1 - t, "steady", t2 - t1, "proven", time.time() - t2)
 
 
 def _wait_until_proven(mesh: RunningMesh) -> None:
@@ -163,13 +165,21 @@ def _is_proven(mesh: RunningMesh, identity: str) -> bool:
 
 
 def _requested(mesh: RunningMesh) -> set[str]:
-    return {each["CertificateArn"] for each in mesh.client("acm").list_certificates(Includes={"keyTypes": ["RSA_2048", "EC_prime256v1"]})["CertificateSummaryList"]}
+    return {
+        each["CertificateArn"]
+        for each in mesh.client("acm").list_certificates(Includes={"keyTypes": ["RSA_2048", "EC_prime256v1"]})[
+            "CertificateSummaryList"
+        ]
+    }
 
 
 def _events(mesh: RunningMesh) -> list[str]:
     events = mesh.client("cloudformation").describe_stack_events(StackName="color-identities")["StackEvents"]
     events.sort(key=lambda event: event["Timestamp"])
-    return "\n".join(f"{e['Timestamp']} {e['LogicalResourceId']} {e['ResourceStatus']} {e.get('ResourceStatusReason','')[:80]}" for e in events[-40:])
+    return "\n".join(
+        f"{e['Timestamp']} {e['LogicalResourceId']} {e['ResourceStatus']} {e.get('ResourceStatusReason', '')[:80]}"
+        for e in events[-40:]
+    )
 
 
 def _state(mesh: RunningMesh) -> str:

@@ -1,0 +1,50 @@
+"""An identity goes back to ACM while the lifecycle has another certificate of Private CA issued for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from evidence.simulation.tables import InMemoryIdentities
+from meshcert.contract.staging_labels import CURRENT
+from meshcert.identity import IssuerName
+from meshcert.material import certificate_version
+from tests.meshcert.publishing.world import CERTIFICATE, IDENTITY, ROOT, SECRET, TELLER
+
+if TYPE_CHECKING:
+    from meshcert.identity import Identity
+    from tests.meshcert.publishing.world import World
+
+FIRST, NEXT = f"{ROOT}/certificate/1", f"{ROOT}/certificate/2"
+
+
+class RenewedMeanwhile(InMemoryIdentities):
+    """The table of identities, in which a renewal is done just before the deploy writes for the first time."""
+
+    def __init__(self, world: World, *, renewed: bool) -> None:
+        super().__init__()
+        self.rows["colorteller"] = replace(TELLER, certificate_arn=FIRST, issuer=IssuerName.PRIVATE_CA)
+        self._world, self._is_renewed = world, not renewed
+
+    def remember(self, identity: Identity, before: str | None = None) -> None:
+        """UpdateItem."""
+        if not self._is_renewed:
+            self._is_renewed = True
+            self.reissued("colorteller", NEXT, FIRST)
+            self._world.vault.put_pending(SECRET, "next", "material of Private CA")
+            self._world.vault.move_label(SECRET, CURRENT, to="next", away_from=self._world.current())
+        super().remember(identity, before)
+
+
+@pytest.mark.parametrize("renewed", [True, False])
+def test_what_is_published_in_the_end_is_acms_certificate(world: World, *, renewed: bool) -> None:
+    """The row had changed, so the deploy publishes once more; otherwise no look would ever take ACM's, the older."""
+    world.identities = RenewedMeanwhile(world, renewed=renewed)
+
+    answered = world.ask("Update", IDENTITY, OldResourceProperties=IDENTITY, PhysicalResourceId="colorteller")
+
+    assert answered["Status"] == "SUCCESS"
+    assert world.current() == certificate_version(world.certificates.look(CERTIFICATE).certificate)
+    assert world.identities.rows["colorteller"].certificate_arn == CERTIFICATE
