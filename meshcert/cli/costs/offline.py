@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.cli.costs.issuing import HOURS, IssuingPlan, declared_issuing, issuing_plan, short_lived_authorities
 from meshcert.cli.costs.month import (
-    ALARMS,
     INSIGHTS_METRICS,
     METRIC,
-    METRICS,
     BilledParts,
     Estimate,
     Line,
     Poll,
+    alarms,
     estimate,
+    metrics,
 )
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.checks.limits import MOST_RESOURCES, ZONES, resources
@@ -81,6 +81,7 @@ def offline_plan(mesh: Mesh) -> OfflinePlan:
 def declared_usage(mesh: Mesh) -> BilledParts:
     """The parts of a mesh that cost money, counted in its file."""
     short_lived = short_lived_authorities(mesh)
+    issuers = {identity.issuer for identity in mesh.identities.values()}
     return BilledParts(
         authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()) - short_lived,
         short_lived_authorities=short_lived,
@@ -88,8 +89,8 @@ def declared_usage(mesh: Mesh) -> BilledParts:
         identities=len(mesh.identities),
         trust_bundles=len(mesh.hierarchies),
         polls=tuple(declared_polls(mesh).values()),
-        alarms=ALARMS,
-        metrics=METRICS,
+        alarms=alarms(issuers),
+        metrics=metrics(issuers),
     )
 
 
