@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault
-from meshcert.mesh.checks.renewals import cut_at_renewals
+from meshcert.mesh.checks.renewals import cut_at_renewals, replaced_often
 from meshcert.mesh.part import EgressFilter
 from meshcert.mesh.rendered_routes import ranked_routes
 from meshcert.mesh.rendering import proxy_settings
@@ -52,6 +52,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         _unused(mesh),
         _images(mesh, root),
         cut_at_renewals(mesh),
+        replaced_often(mesh),
         _applications(mesh),
         _order(mesh),
         _passed_on(mesh),
