@@ -123,7 +123,7 @@ def test_identities_move_to_private_ca_and_back_and_no_request_fails(
 
         _deploy(mesh, assemblies["added"])
         _deploy_in_vain(mesh, assemblies["renamed"], f"adds {SPIFFE[TELLER]} and removes {DNS[TELLER]}")
-        _deploy_in_vain(mesh, assemblies["spiffe"], f"its peers accept {SPIFFE[TELLER]} alone")
+        _deploy_in_vain(mesh, assemblies["spiffe"], f"its peers accept {SPIFFE[GATEWAY]} alone")
 
         _deploy(mesh, assemblies["moved"])
         assert (_of_acm(mesh), _declared(mesh)) == (set(), set(SERVICES))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.services import Service
+    from meshcert.mesh.services import DeclaredService
     from meshcert.timeouts import Timeouts
 
 TASK_START_S = 60.0
@@ -104,9 +104,9 @@ def replaced_often(mesh: Mesh) -> Iterator[Fault]:
         )
 
 
-def _redeployed(mesh: Mesh) -> dict[str, dict[str, Service]]:
+def _redeployed(mesh: Mesh) -> dict[str, dict[str, DeclaredService]]:
     """The services that get new tasks at each renewal, by name, for each identity of Private CA that has any."""
-    found: dict[str, dict[str, Service]] = {}
+    found: dict[str, dict[str, DeclaredService]] = {}
     for name, service in mesh.services.items() if mesh.has_own_keys else ():
         if service.rotation is RotationMode.REDEPLOY:
             for identity in proxy_settings(mesh, name).identities:
@@ -115,7 +115,7 @@ def _redeployed(mesh: Mesh) -> dict[str, dict[str, Service]]:
     return found
 
 
-def _takes_s(service: Service) -> float:
+def _takes_s(service: DeclaredService) -> float:
     """How long a deployment of a service may take, seconds."""
     grace_s = service.application.health_check.grace_period_s if service.application else 0.0
     return TASK_START_S + grace_s + service.drain_s
