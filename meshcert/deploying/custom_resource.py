@@ -145,7 +145,7 @@ def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportR
 
 def _export(identity: Identity, deployment: Deployment) -> ExportResult:
     row = known_row(identity.name, deployment.table)
-    published = export_identity(identity, deployment.sources)
+    published = export_identity(identity, deployment.sources, deployment.values, may_go_back=True)
     # An identity that leaves Private CA may be renewed there at this moment, and what comes of it published over this.
     before = row.certificate_arn if row and row.issuer is IssuerName.PRIVATE_CA else None
     # Only now, so that the row always shows what is published; the check of names above relies on that.
