@@ -27,6 +27,7 @@ The errors that this package raises.
         ├── IssuanceBudgetSpent      so many certificates were asked for in a day that it must be a loop
         ├── CertificateNotAsRequested  Private CA issued something else than was asked for
         ├── NamesReplaced            certificate names added and removed in one deploy
+        ├── AcceptedNamesReplaced    peers stop accepting a name in the deploy that brings the next one
         ├── RootReplaced             a certificate moves to a CA that its peers did not trust before
         ├── RootInUse                a root is removed that a certificate in use leads to
         ├── CertificateUnusable      ACM failed to issue it, or it is revoked or expired
@@ -588,6 +589,32 @@ class NamesReplaced(Rejected):
             f"Do it in two: first deploy with the old names and the new ones, and let the peers' "
             f"subject_alternative_names accept both; once every task serves the new certificate, "
             f"deploy again without {_listed(removed)}"
+        )
+
+
+class AcceptedNamesReplaced(Rejected):
+    """
+    A deploy has peers of an identity accept other names while the old or the new certificate has none of these.
+
+    Certificates and lists reach tasks one after the other: the old certificate meets new lists, the new one old lists.
+
+    Args:
+        accepted: The names that peers accept and that one of the two certificates lacks altogether.
+        by_running: True if these are names that tasks accept now, and the new certificate lacks them; False if they are
+            names of the new lists, and the certificate that is served now lacks them.
+    """
+
+    def __init__(self, identity: str, accepted: frozenset[San], *, by_running: bool) -> None:
+        self.identity = identity
+        self.accepted = accepted
+        self.by_running = by_running
+        lists = "tasks that run now accept" if by_running else "with this deploy its peers accept"
+        lacking = "the new certificate" if by_running else "the certificate that is served until then"
+        super().__init__(
+            f"identity {identity}: {lists} {_listed(accepted)} alone, and {lacking} has none of them. Do it in two: "
+            f"first deploy a certificate with the old names and the new ones, and let the peers' "
+            f"subject_alternative_names accept both; once every task serves the new certificate, deploy again without "
+            f"the old ones"
         )
 
 

@@ -82,6 +82,7 @@ class IdentitiesStack(Stack):
             naming.acknowledgements_table(name),
             (acknowledgements.SERVICE, acknowledgements.TASK, acknowledgements.EXPIRES),
             "Running tasks write every row again within five minutes.",
+            protected=self._protected,
         )
         # Of every mesh: this stack is updated first, and whoever takes the last routes out would find no table to go
         # back to when the services' stack fails.
@@ -93,6 +94,9 @@ class IdentitiesStack(Stack):
                 naming.issuances_table(name),
                 (issuances.IDENTITY, issuances.REPLACES, issuances.EXPIRES),
                 "A row holds an encrypted key until it is published: copies would keep it.",
+                # It goes with the last identity that has one, and with a deploy that is rolled back. CloudFormation
+                # would leave a protected one there, and its name would be taken at the next deploy.
+                protected=False,
             )
         export = PythonFunction(
             self,
@@ -176,12 +180,15 @@ class IdentitiesStack(Stack):
             removal_policy=RemovalPolicy.DESTROY,
         )
 
-    def _expiring_table(self, construct_id: str, name: str, row: tuple[str, str, str], why_no_copies: str) -> None:
+    def _expiring_table(
+        self, construct_id: str, name: str, row: tuple[str, str, str], why_no_copies: str, *, protected: bool
+    ) -> None:
         """
         A table whose rows expire, without point-in-time recovery.
 
         Args:
             row: Its partition key, its sort key, and the attribute after which a row is deleted.
+            protected: Whether AWS refuses to delete it.
         """
         partition, sort, expires = row
         table = dynamodb.Table(
@@ -193,7 +200,7 @@ class IdentitiesStack(Stack):
             time_to_live_attribute=expires,
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
             # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
-            deletion_protection=self._protected,
+            deletion_protection=protected,
             removal_policy=RemovalPolicy.DESTROY,
         )
         accept(table, "AwsSolutions-DDB3", why_no_copies)

@@ -1,8 +1,8 @@
 """
 Run a long command that says nothing: ``patiently.py WHAT COMMAND...``.
 
-Says every ten seconds that it is still at it, and what the command's last line was; if the command fails, prints all of
-its output. Ends with its exit code. It runs before anything is installed, with the standard library alone.
+Says every ten seconds that it is still at it, and what pip was doing last; if the command fails, prints all of its
+output. Ends with its exit code. It runs before anything is installed, with the standard library alone.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import time
 
 TOLD_EVERY_S = 10.0
 LONGEST_LINE = 80
+PROGRESS = ("Building ", "Collecting ", "Downloading ", "Installing ", "Obtaining ", "Preparing ", "Using cached ")
+"""How pip's lines of progress begin. Its warnings, and what it takes away, are no progress, and alarm people."""
 
 
 def run(what: str, command: list[str], told_every_s: float = TOLD_EVERY_S) -> int:
@@ -33,7 +35,8 @@ def run(what: str, command: list[str], told_every_s: float = TOLD_EVERY_S) -> in
 
     def tell() -> None:
         while not done.wait(told_every_s):
-            last = lines[-1].strip()[:LONGEST_LINE] if lines else ""
+            told = (line.strip() for line in reversed(lines.copy()))
+            last = next((line[:LONGEST_LINE] for line in told if line.startswith(PROGRESS)), "")
             sys.stdout.write(f"{what}: {time.monotonic() - began:.0f} s{f', {last}' if last else ''}\n")
             sys.stdout.flush()
 

@@ -193,7 +193,7 @@ class OwnFleet:
             certificate_authority_arns=(AUTHORITY,),
             issuer=IssuerName.PRIVATE_CA,
         )
-        declared = certificate_declared(identity, None, self.issuing, self.sources.certificates)
+        declared = certificate_declared(identity, None, self.issuing, self.sources)
         export_identity(declared, self.sources, self.vault)
         self.table.remember(declared, "")
         self._published[name] = [self.clock.now()]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from meshcert import naming
 from meshcert.cli import exit_codes
 from meshcert.cli.costs.issuing import declared_issuing, short_lived_authorities
-from meshcert.cli.costs.month import ALARMS, METRICS, BilledParts, Poll
+from meshcert.cli.costs.month import BilledParts, Poll, alarms, metrics
 from meshcert.cli.costs.offline import declared_polls
 from meshcert.cli.sights import Sight, service_of
 from meshcert.errors import IdentityMissing, IdentityUnreadable
@@ -159,6 +159,7 @@ def usage(sights: Sequence[Sight], declared: Mesh | None) -> BilledParts:
         polls[name] = replace(poll, tasks=polls[name].tasks) if name in polls else poll
     authorities = len({arn for identity in identities for arn in identity.certificate_authority_arns})
     short_lived = short_lived_authorities(declared) if declared else 0
+    issuers = {identity.issuer for identity in identities}
     return BilledParts(
         authorities=max(authorities - short_lived, 0),
         short_lived_authorities=short_lived,
@@ -166,8 +167,8 @@ def usage(sights: Sequence[Sight], declared: Mesh | None) -> BilledParts:
         identities=len(identities),
         trust_bundles=len({identity.root_certificate_authority_arn for identity in identities}),
         polls=tuple(polls.values()),
-        alarms=ALARMS,
-        metrics=METRICS,
+        alarms=alarms(issuers),
+        metrics=metrics(issuers),
     )
 
 

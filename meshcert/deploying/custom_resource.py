@@ -17,23 +17,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshcert.deploying.foreign_bundles import FOREIGN_BUNDLE_TYPE, publish_foreign_bundle, read_foreign_bundle
-from meshcert.deploying.properties import read_identity, read_trust_bundle, trusted_by_peers, trusted_roots
+from meshcert.deploying.properties import read_identity, read_trust_bundle
+from meshcert.deploying.refused_changes import (
+    known_row,
+    refuse_dropped_root,
+    refuse_replaced_lists,
+    refuse_replaced_names,
+    refuse_replaced_root,
+)
 from meshcert.deploying.routes import ROUTES_TYPE, forget_routes, read_routes, routes_id
 from meshcert.errors import (
     AccessDenied,
     Fault,
-    IdentityUnreadable,
     MeshcertError,
-    NamesReplaced,
     NotReady,
     RequestInvalid,
-    RootInUse,
-    RootReplaced,
 )
 from meshcert.identity import IssuerName
-from meshcert.publishing.export import ExportResult, Sources, TrustBundleRequest, export_identity, export_trust_bundle
+from meshcert.publishing.export import ExportResult, Sources, export_identity, export_trust_bundle
 from meshcert.publishing.replacement import certificate_declared
-from meshcert.san import san_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -118,7 +120,7 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
     properties = event.get("ResourceProperties", {})
     if event.get("ResourceType") == TRUST_BUNDLE_TYPE:
         order = read_trust_bundle(properties, deployment.mesh, deployment.bundles)
-        _refuse_dropped_root(order, event, deployment.table)
+        refuse_dropped_root(order, event, deployment.table)
         published = _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
         return published.subject, published
     if event.get("ResourceType") == FOREIGN_BUNDLE_TYPE:
@@ -137,22 +139,31 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
 
 
 def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportResult:
-    _refuse_replaced_names(identity, event, deployment.table)
-    _refuse_replaced_root(identity, event, deployment.table)
+    refuse_replaced_names(identity, event, deployment.table)
+    refuse_replaced_lists(identity, event, deployment.table)
+    refuse_replaced_root(identity, event, deployment.table)
     if identity.issuer is IssuerName.PRIVATE_CA:
         published = _issue(identity, deployment)
     else:
-        published = export_identity(identity, deployment.sources)
-        # Only now, so that the row always shows what is published; the check of names above relies on that.
-        deployment.table.remember(identity)
+        published = _export(identity, deployment)
     _have_looked_at(identity.name, deployment)
     return published
 
 
+def _export(identity: Identity, deployment: Deployment) -> ExportResult:
+    row = known_row(identity.name, deployment.table)
+    published = export_identity(identity, deployment.sources, deployment.values, may_go_back=True)
+    # An identity that leaves Private CA may be renewed there at this moment, and what comes of it published over this.
+    before = row.certificate_arn if row and row.issuer is IssuerName.PRIVATE_CA else None
+    # Only now, so that the row always shows what is published; the check of names above relies on that.
+    deployment.table.remember(identity, before)
+    return published
+
+
 def _issue(identity: Identity, deployment: Deployment) -> ExportResult:
-    row = _row(identity.name, deployment.table)
+    row = known_row(identity.name, deployment.table)
     sources = deployment.sources
-    declared = certificate_declared(identity, row, deployment.issuing, sources.certificates)
+    declared = certificate_declared(identity, row, deployment.issuing, sources)
     # A renewal may have come between: what it has published is newer, and stays.
     published = export_identity(declared, sources, deployment.values)
     deployment.table.remember(declared, row.certificate_arn if row else "")
@@ -165,68 +176,6 @@ def _have_looked_at(identity: str, deployment: Deployment) -> None:
         deployment.marks.want(identity, deployment.sources.clock.now())
     except MeshcertError as error:
         logger.warning("the next sweep looks at %s, no tick does: %s", identity, error)
-
-
-def _refuse_replaced_names(identity: Identity, event: Event, table: IdentityTable) -> None:
-    """
-    Refuse a one-step change of names, before anything is touched.
-
-    The earlier names are read from the row and not from the request: after a refused update, CloudFormation rolls back
-    with an update from the refused names to the published ones, and that must pass.
-    """
-    row = _row(identity.name, table)
-    old = event.get("OldResourceProperties", {})
-    if row:
-        before = frozenset(row.names)
-    elif old.get("Identity") == identity.name:
-        before = frozenset(san_of(str(name)) for name in old.get("Names", ()))
-    else:
-        return
-    added, removed = frozenset(identity.names) - before, before - frozenset(identity.names)
-    if added and removed:
-        raise NamesReplaced(identity.name, added, removed)
-
-
-def _refuse_replaced_root(identity: Identity, event: Event, table: IdentityTable) -> None:
-    """
-    Refuse a move to another root CA that peers did not trust before this deploy, or that drops the old one with it.
-
-    Bundles are published first, but a running task learns of a new root a poll interval later, or only when the
-    services stack replaces the task. CloudFormation says which roots peers trusted before; the row says which root the
-    identity had.
-    """
-    row, old = _row(identity.name, table), event.get("OldResourceProperties", {})
-    if row is None or row.root_certificate_authority_arn == identity.root_certificate_authority_arn:
-        return
-    before, now = trusted_by_peers(old), trusted_by_peers(event.get("ResourceProperties", {}))
-    for trusted in (before, now):
-        for root in (identity.root_certificate_authority_arn, row.root_certificate_authority_arn):
-            if trusted and root not in trusted:
-                raise RootReplaced(identity.name, root)
-
-
-def _refuse_dropped_root(order: TrustBundleRequest, event: Event, table: IdentityTable) -> None:
-    """
-    Refuse to remove a root from a bundle while running tasks need it to verify a certificate.
-
-    CloudFormation says which identities were checked against the bundle before this deploy; their rows say which root
-    their certificates lead to. The rollback of a refused move passes: its identity's row still names the old root.
-    """
-    before = event.get("OldResourceProperties", {})
-    dropped = trusted_roots(before) - frozenset(order.root_certificate_authority_arns)
-    for name in before.get("Identities", ()) if dropped else ():
-        row = _row(str(name), table)
-        if row and row.root_certificate_authority_arn in dropped:
-            raise RootInUse(order.hierarchy, row.name, row.root_certificate_authority_arn)
-
-
-def _row(name: str, table: IdentityTable) -> Identity | None:
-    """An identity's row; None also for one that makes no sense: a deploy is what writes it again."""
-    try:
-        return table.find(name)
-    except IdentityUnreadable as error:
-        logger.warning("%s", error)
-        return None
 
 
 def _forget(event: Event, deployment: Deployment) -> str:

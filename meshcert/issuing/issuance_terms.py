@@ -142,15 +142,16 @@ def make_request(terms: IssuanceTerms, mesh: str, identity: str, epoch: str, now
         raise CertificateRequestInvalid(f"request for identity {identity}", faults)
     made_at = now.astimezone(dt.UTC).replace(microsecond=0)
     key = _new_key(terms.key_algorithm)
+    csr = _csr(key, terms.names, mesh, identity)
     return CertificateRequest(
         identity=identity,
         epoch=epoch,
         authority_arn=terms.authority_arn,
         signing_algorithm=terms.signing_algorithm,
         template_arn=terms.template_arn,
-        token=_token(mesh, identity, epoch),
+        token=_token(mesh, identity, epoch, csr),
         names=terms.names,
-        csr=_csr(key, terms.names, mesh, identity),
+        csr=csr,
         private_key=PrivateKey(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()),
         made_at=made_at,
         not_before=made_at - terms.back_dating,
@@ -211,6 +212,12 @@ def _csr(key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey, names: tuple[San, 
     )
 
 
-def _token(mesh: str, identity: str, epoch: str) -> str:
-    """The same for every request of an epoch: AWS then issues for one only."""
-    return hashlib.sha256(f"{mesh}\0{identity}\0{epoch}".encode()).hexdigest()[:LONGEST_TOKEN]
+def _token(mesh: str, identity: str, epoch: str, csr: str) -> str:
+    """
+    A token of this request alone: AWS issues for it once.
+
+    An epoch has one request, for the table ``issuances`` has it. The table goes with the last identity of Private CA,
+    and with a deploy that is rolled back: the next deploy makes another request for the same epoch. With the same token
+    AWS would refuse that for five minutes.
+    """
+    return hashlib.sha256(f"{mesh}\0{identity}\0{epoch}\0{csr}".encode()).hexdigest()[:LONGEST_TOKEN]

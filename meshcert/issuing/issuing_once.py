@@ -214,6 +214,12 @@ class Issuing:
         )
         raise CertificateRequestInvalid(f"certificate of identity {identity}", faults)
 
+    def has_request(self, identity: str, certificate_arn: str) -> bool:
+        """True if the request that a certificate came of is stored, and so its key."""
+        return any(
+            epoch.certificate_arn == certificate_arn and not epoch.published for epoch in self.epochs.of(identity)
+        )
+
     def published(self, identity: str, certificate_arn: str) -> None:
         """Delete the request that a published certificate came of: nobody needs its key any more."""
         for epoch in self.epochs.of(identity):

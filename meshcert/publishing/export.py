@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshcert import naming
-from meshcert.contract.staging_labels import CURRENT
+from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.errors import PublicationRaced, SecretMalformed, SecretNotPublished
 from meshcert.material import ListSource, Passphrase, TrustBundle, certificate_version, join_certificates
 from meshcert.material.certificate_facts import CertificateFacts, certificate_facts
@@ -109,7 +109,9 @@ class ExportResult:
         return summary
 
 
-def export_identity(identity: Identity, sources: Sources, values: PublishedValues | None = None) -> ExportResult:
+def export_identity(
+    identity: Identity, sources: Sources, values: PublishedValues | None = None, *, may_go_back: bool = False
+) -> ExportResult:
     """
     Publish the certificate that ACM holds for an identity, unless it is published already.
 
@@ -119,8 +121,10 @@ def export_identity(identity: Identity, sources: Sources, values: PublishedValue
     which would otherwise block all further renewals. Exporting a published certificate again has no other effect.
 
     Args:
-        values: Used to read the current value, so that an older certificate does not replace a newer one. None allows
-            that, as the rollback of a deploy needs.
+        values: Used to read the current value, so that an older certificate does not replace a newer one; None compares
+            nothing.
+        may_go_back: An older certificate does replace a newer one, as the rollback of a deploy needs. The newer one is
+            labelled ``QUARANTINED`` then, as in any way back: running proxies go back from nothing else.
 
     Returns:
         The state of the secret now.
@@ -149,8 +153,10 @@ def export_identity(identity: Identity, sources: Sources, values: PublishedValue
         sources.certificates.published(identity.name, identity.certificate_arn)
         return ExportResult(identity.name, Outcome.ALREADY_CURRENT, version_id, certificate_facts(issued.certificate))
     exported = _take_out(identity, expected, sources)
-    if values:
-        _require_newer(identity, exported, values, seen)
+    if values and _is_older(identity, exported, values, seen):
+        if not may_go_back:
+            raise PublicationRaced(identity.secret_id, CURRENT)
+        _quarantine_current(identity, exported, sources.vault, seen)
     return _publish(identity, exported, sources, seen)
 
 
@@ -185,7 +191,8 @@ def export_issued(identity: Identity, version_id: str, sources: Sources, values:
         logger.info("%s: ACM was seen to hold %s and has given %s", identity.name, version_id, came_out)
     if is_withheld(seen, came_out):
         return ExportResult(identity.name, Outcome.WITHHELD, came_out, exported.facts)
-    _require_newer(identity, exported, values, seen)
+    if _is_older(identity, exported, values, seen):
+        raise PublicationRaced(identity.secret_id, CURRENT)
     return _publish(identity, exported, sources, seen)
 
 
@@ -262,21 +269,30 @@ def _publish(identity: Identity, exported: _Exported, sources: Sources, seen: La
     return ExportResult(identity.name, outcome, version_id, exported.facts)
 
 
-def _require_newer(identity: Identity, exported: _Exported, values: PublishedValues, seen: LabelsByVersion) -> None:
+def _is_older(identity: Identity, exported: _Exported, values: PublishedValues, seen: LabelsByVersion) -> bool:
     """
-    Refuse a certificate that is older than the current one.
+    Whether a certificate is older than the current one.
 
     A deploy publishes a new certificate before it writes the identity's row. Until then, a caller that reads the row
-    exports the earlier certificate.
+    exports the earlier certificate. Raises PublicationRaced if another version is current by now.
     """
     version_id = version_labelled(seen, CURRENT)
     if version_id in {None, exported.material.version_id}:
-        return
+        return False
     current = values.current_value(identity.secret_id)
     try:
         before = certificate_facts(read_material(current.value, identity.secret_id).certificate)
     except (SecretNotPublished, SecretMalformed, ValueError):
         # No proxy can read the current value: any certificate is newer.
-        return
-    if current.version_id != version_id or exported.facts.not_before < before.not_before:
+        return False
+    if current.version_id != version_id:
         raise PublicationRaced(identity.secret_id, CURRENT)
+    return exported.facts.not_before < before.not_before
+
+
+def _quarantine_current(identity: Identity, exported: _Exported, vault: SecretVault, seen: LabelsByVersion) -> None:
+    """Label the version that is left; before the way back, so that no proxy sees that without the label."""
+    require_publishable(seen, identity.secret_id, exported.material.version_id)
+    current, before = version_labelled(seen, CURRENT), version_labelled(seen, QUARANTINED)
+    if current != before:
+        vault.move_label(identity.secret_id, QUARANTINED, to=current, away_from=before)

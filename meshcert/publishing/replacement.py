@@ -7,12 +7,15 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import CertificateUnusable, IdentityMissing
 from meshcert.identity import IssuerName
 from meshcert.issuing.certificate_request import key_algorithm
 from meshcert.issuing.issuing_once import FIRST, Asked
+from meshcert.material import certificate_version
 from meshcert.material.certificate_facts import load_certificates, sans_of
 from meshcert.material.pem import CERTIFICATE, sole_block
+from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
     from meshcert.clock import Clock
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from meshcert.issuing.issuance_terms import IssuanceTerms
     from meshcert.issuing.issuer import IssuedCertificate, MaterialSource
     from meshcert.issuing.issuing_once import Issuing
+    from meshcert.publishing.export import Sources
+    from meshcert.publishing.ports import SecretVault
 
 _ROUNDING = dt.timedelta(minutes=1)
 
@@ -53,15 +58,13 @@ def replace_certificate(identity: Identity, replaces: str, issuing: Issuing, tab
     return asked
 
 
-def certificate_declared(
-    identity: Identity, row: Identity | None, issuing: Issuing, certificates: MaterialSource
-) -> Identity:
+def certificate_declared(identity: Identity, row: Identity | None, issuing: Issuing, sources: Sources) -> Identity:
     """
     An identity with a certificate that is as a deploy declares it: the one that it has, or one that is asked for now.
 
     Args:
         identity: As the deploy declares it, without a certificate.
-        row: As the table has it; None if it is new.
+        row: As the table has it; None if it is new. It may be of another issuer: then the identity moves.
 
     Raises:
         DeployUnderWay: If CloudFormation declares other names elsewhere.
@@ -69,14 +72,35 @@ def certificate_declared(
         MeshcertError: If AWS does not answer, or refuses.
     """
     terms = issuing.terms(identity.name, identity.names)
-    # Without a row, a certificate may have been asked for by an earlier try of this deploy.
-    before = row.certificate_arn if row else issuing.latest(identity.name)
-    issued = _issued(before, certificates) if row is None or row.issuer is IssuerName.PRIVATE_CA else None
-    if issued and before.startswith(f"{terms.authority_arn}/") and _is_declared(issued, terms, issuing.clock):
-        by_deploy = row.issued_by_deploy if row else True
-        return replace(identity, certificate_arn=before, issued_by_deploy=by_deploy)
-    asked = issuing.replace(identity.name, before or FIRST, terms)
+    has_own = row is not None and row.issuer is IssuerName.PRIVATE_CA
+    # Without one, it may have been asked for by an earlier try of this deploy.
+    latest = row.certificate_arn if row and has_own else issuing.latest(identity.name)
+    issued = _issued(latest, sources.certificates)
+    if (
+        issued
+        and latest.startswith(f"{terms.authority_arn}/")
+        and _is_declared(issued, terms, issuing.clock)
+        and _can_be_published(identity, latest, issued, issuing, sources.vault)
+    ):
+        by_deploy = row.issued_by_deploy if row and has_own else True
+        return replace(identity, certificate_arn=latest, issued_by_deploy=by_deploy)
+    replaced = latest or (row.certificate_arn if row else FIRST)
+    asked = issuing.replace(identity.name, replaced, terms)
     return replace(identity, certificate_arn=asked.certificate_arn, issued_by_deploy=True)
+
+
+def _can_be_published(
+    identity: Identity, certificate_arn: str, issued: IssuedCertificate, issuing: Issuing, vault: SecretVault
+) -> bool:
+    """
+    Whether a certificate's key is stored, or is what proxies read already.
+
+    Neither is so after a way back: what was published then is not current any more, and its request is deleted.
+    """
+    if issuing.has_request(identity.name, certificate_arn):
+        return True
+    current = version_labelled(vault.labels(identity.secret_id), CURRENT)
+    return current == certificate_version(issued.certificate)
 
 
 def _issued(reference: str, certificates: MaterialSource) -> IssuedCertificate | None:

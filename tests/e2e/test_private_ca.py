@@ -7,6 +7,7 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import pytest
 import yaml
 from rich.console import Console
@@ -14,7 +15,10 @@ from rich.console import Console
 from local.cdk import ROOT
 from local.demo.proof import PairsCounted, Proof
 from local.demo.stage import Stage
+from local.gateway_client import Gateway
 from local.running_aws import LocalAws
+from local.running_mesh import wait_until
+from meshcert import naming
 from tests.e2e.deploying import ThroughTheApi
 
 if TYPE_CHECKING:
@@ -30,7 +34,8 @@ def test_identities_of_private_ca_live_a_whole_life_and_are_paid_for_once(tmp_pa
     """
     Gateway and two nodes with SPIFFE IDs: who is declared talks, who is not is refused, no request fails.
 
-    Every certificate that Private CA has issued was published; nobody but CloudFormation says what may be issued.
+    Every certificate that Private CA has issued was published; nobody but CloudFormation says what may be issued. The
+    short-lived CA writes revocation lists, and a revoked certificate is refused before it ends.
     """
     file = tmp_path / "spiffe.yaml"
     file.write_text(yaml.safe_dump(_without_stores()))
@@ -47,6 +52,7 @@ def test_identities_of_private_ca_live_a_whole_life_and_are_paid_for_once(tmp_pa
         published = sum(_versions(proof, name) for name in proof.mesh.identities)
         forged = _forged(proof)
         after = aws.control("GET", "/_local/acm-pca/issued")
+        refused = _refused_once_revoked(proof)
 
     assert result.proven, printed.getvalue()
     assert result.pairs == PairsCounted(declared=2, talk=2, undeclared=2, refused=2, trusted_undeclared=0)
@@ -56,6 +62,7 @@ def test_identities_of_private_ca_live_a_whole_life_and_are_paid_for_once(tmp_pa
     assert published <= counted["issued"] <= published + len(proof.mesh.identities)
     assert forged["errorType"] == "DeployUnderWay"
     assert after == issued
+    assert "revoked" in refused
 
 
 def _without_stores() -> dict[str, Any]:
@@ -65,6 +72,7 @@ def _without_stores() -> dict[str, Any]:
         for part in ("identities", "virtual_nodes", "services"):
             del values[part][name]
     del values["virtual_nodes"]["appserver"]["backends"]
+    values["hierarchies"]["yelb"] |= {"revocation": "crl", "stale_lists": "fail_closed"}
     for name in ("ui", "appserver"):
         values["services"][name]["application"]["image"] = f"registry.example.com/{name}:1"
     values["services"]["appserver"]["desired_count"] = 1
@@ -88,3 +96,29 @@ def _forged(proof: Proof) -> dict[str, Any]:
     event = {"identity": "ui", "replaces": row["certificate_arn"]["S"]}
     answer = proof.running.client("lambda").invoke(FunctionName="meshcert-yelb-export", Payload=json.dumps(event))
     return dict(json.loads(answer["Payload"].read()))
+
+
+def _refused_once_revoked(proof: Proof) -> str:
+    """What the gateway's log says of the certificate of ui, once that is revoked; it answered until then."""
+    mesh = proof.running
+    gateway = Gateway(mesh.gateway_address("gateway"), 8443, "gateway.yelb.internal", mesh.trust_bundle("yelb"))
+
+    def answers() -> bool:
+        with gateway.client() as client:
+            return gateway.ask(client).status_code == httpx.codes.OK
+
+    wait_until(answers, "the gateway leads to ui", within_s=30)
+    table, key = naming.identities_table(mesh.name), {"name": {"S": "ui"}}
+    row = mesh.client("dynamodb").get_item(TableName=table, Key=key)["Item"]
+    mesh.client("acm-pca").revoke_certificate(
+        CertificateAuthorityArn=row["certificate_authority_arns"]["L"][0]["S"],
+        CertificateSerial=mesh.serial_of("ui", mesh.current_version("ui")),
+        RevocationReason="KEY_COMPROMISE",
+    )
+
+    def reason() -> str:
+        answers()
+        lines = [line for line in mesh.log_lines("gateway") if "revoked" in str(line.get("reason", "")).lower()]
+        return str(lines[0]["reason"]).lower() if lines else ""
+
+    return wait_until(reason, "ui is refused", within_s=60, every_s=0.5)

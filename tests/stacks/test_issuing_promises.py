@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from local.cdk import ROOT
+from meshcert.cli.costs.month import alarms
+from meshcert.identity import IssuerName
 from meshcert.issuing.issuance_terms import read_terms
 from meshcert.mesh import load_mesh
 from stacks.private_ca_alarms import private_ca_alarms
@@ -32,8 +34,11 @@ WAYS_TO_A_NAME = (
 
 @pytest.fixture(scope="module")
 def spiffe(tmp_path_factory: pytest.TempPathFactory) -> Templates:
-    """The templates of examples/spiffe.yaml."""
-    return synthesise(tmp_path_factory.mktemp("assembly"), mesh=str(FILE))
+    """The templates of examples/spiffe.yaml, whose owner has AWS protect what holds anything."""
+    folder = tmp_path_factory.mktemp("assembly")
+    file = folder / "spiffe.yaml"
+    file.write_text(FILE.read_text().replace("mesh:\n", "mesh:\n  deletion_protection: true\n", 1))
+    return synthesise(folder / "templates", mesh=str(file))
 
 
 def _with(templates: Templates, action: str) -> list[Statement]:
@@ -103,6 +108,16 @@ def test_the_table_of_requests_is_the_export_roles_alone_and_keeps_no_copies(spi
     assert table["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
 
 
+def test_the_table_of_requests_can_go_with_the_last_identity_that_has_one(spiffe: Templates) -> None:
+    """CloudFormation would leave a protected one behind, and fail to make it at the next deploy."""
+    protected = {
+        each.properties["TableName"]: each.properties["DeletionProtectionEnabled"]
+        for each in spiffe.resources("AWS::DynamoDB::Table")
+    }
+
+    assert [name for name, is_protected in protected.items() if not is_protected] == ["meshcert-yelb-issuances"]
+
+
 def test_the_export_roles_own_use_of_the_key_is_bound_to_its_context(spiffe: Templates) -> None:
     """It cannot open what Secrets Manager has encrypted, other than through Secrets Manager."""
     own = [
@@ -140,6 +155,13 @@ def test_the_alarms_of_private_ca_are_there(spiffe: Templates, templates: Templa
         for action in statement.actions
         if action in {"acm-pca:IssueCertificate", "acm-pca:GetCertificate", "ssm:GetParameter", "kms:Encrypt"}
     ]
+
+
+def test_a_plan_counts_the_alarms_that_the_stacks_make(spiffe: Templates, templates: Templates) -> None:
+    """Of a mesh with Private CA's certificates, and of one without."""
+    made = [len(each.resources("AWS::CloudWatch::Alarm")) for each in (spiffe, templates)]
+
+    assert made == [alarms({IssuerName.PRIVATE_CA}), alarms({IssuerName.ACM})]
 
 
 def _text(value: Any) -> str:

@@ -63,7 +63,9 @@ def check_material(material: Material, names: Collection[San], subject: str, now
     Refuse material that must not be served, and return the fields of its certificate.
 
     Args:
-        names: The names its certificate must carry; it may carry others as well, but with a SPIFFE ID no other URI.
+        names: The names that this task's deploy declares. The certificate must carry one of them; others it may have
+            lost or gained, because a deploy that changes them publishes it before it replaces the tasks. That it has
+            exactly the declared ones, the functions check. With a SPIFFE ID it may have no other URI.
         subject: The secret's name, for the error.
         now: Seconds since 1970, UTC.
 
@@ -148,11 +150,13 @@ def _encryption_faults(encryption: str) -> Iterator[Fault]:
 
 
 def _spiffe_faults(material: Material, names: Collection[San]) -> Iterable[Fault]:
-    """The rules of an X509-SVID that the certificate breaks, if it is to be one."""
+    """The rules of an X509-SVID that the certificate breaks, if it is to be one, or has a URI although it need not."""
     if not any(isinstance(name, Uri) for name in names):
         return ()
-    from entrypoint.judging.x509_svid import svid_faults  # most identities have DNS names only
+    from entrypoint.judging.x509_svid import svid_faults, uris_of  # most identities have DNS names only
 
+    if any(not isinstance(name, Uri) for name in names) and uris_of(material.certificate) == []:
+        return ()
     return svid_faults(material.certificate, "Certificate", _RENEW_FOR_USE)
 
 
@@ -213,7 +217,8 @@ def _handshake_faults(material: Material, names: Iterable[San], *, usages_told: 
         yield Fault("Certificate", f"OpenSSL refuses the handshake ({error.reason})", _EXPORT_AGAIN)
     if presented:
         carried = names_of(presented)
-        if missing := [str(name) for name in names if name not in carried]:
+        if carried.isdisjoint(names):
+            missing = [str(name) for name in names]
             told = ", ".join(sorted(str(name) for name in carried)) or "none"
             remedy = f"It carries {told}: check which secret this proxy is given"
             yield Fault("Certificate", f"it lacks the name(s) {', '.join(missing)}", remedy)

@@ -24,6 +24,14 @@ _URI = 0x86
 _NO_NAMES = der.Extension(b"\x30\0", critical=False)
 
 
+def uris_of(certificate: str) -> list[str] | None:
+    """The URIs among the names of a certificate in PEM; None if they cannot be read."""
+    try:
+        return _uris(der.extensions(ssl.PEM_cert_to_DER_cert(certificate.strip())).get(_NAMES, _NO_NAMES))
+    except (ValueError, IndexError):
+        return None
+
+
 def svid_faults(certificate: str, place: str, remedy: str) -> Iterator[Fault]:
     """
     The rules that a leaf with a SPIFFE ID breaks, beside those of :func:`entrypoint.judging.usages.usage_faults`.
@@ -36,13 +44,17 @@ def svid_faults(certificate: str, place: str, remedy: str) -> Iterator[Fault]:
     try:
         found = der.extensions(encoded)
         names = found.get(_NAMES, _NO_NAMES)
-        uris = [name.content.decode("ascii") for name in der.sequence(names.value) if name.tag == _URI]
+        uris = _uris(names)
         subject = der.read_certificate(encoded).subject
     except (ValueError, IndexError):
         yield Fault(place, "its names or extensions cannot be read", remedy)
         return
     for section, problem in _problems(found, uris, has_subject=bool(subject), names_critical=names.critical):
         yield Fault(place, f"{problem} (X509-SVID section {section})", remedy)
+
+
+def _uris(names: der.Extension) -> list[str]:
+    return [name.content.decode("ascii") for name in der.sequence(names.value) if name.tag == _URI]
 
 
 def _problems(

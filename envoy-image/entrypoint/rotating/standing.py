@@ -134,7 +134,7 @@ class Standings:
             counter = counters.get(secret.name)
             version = counter.version if counter else ""
             names = secret.wanted.reference.names
-            leaf = _leaf(secret, version, [leaf for leaf in leaves if leaf.names.issuperset(names)])
+            leaf = _leaf(secret, version, [leaf for leaf in leaves if not leaf.names.isdisjoint(names)])
             said[name] = Standing(version, leaf.serial, leaf.not_after) if leaf else Standing(version, "", 0)
         self._said = said
         self._served_files = {each.name: counters.get(each.name, SecretCounters()).version for each in self._files}

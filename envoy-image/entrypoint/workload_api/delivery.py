@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from entrypoint.judging.x509_svid import uris_of
 from entrypoint.log import place_of
 from entrypoint.workload_api.messages import X509Svid
 from entrypoint.workload_api.opened_key import KeyNotOpened, opened_key
@@ -110,7 +111,8 @@ class SvidDelivery:
         problems = []
         for name, secret in self._secrets.identities.items():
             try:
-                self._open(name, secret)
+                if not self._open(name, secret):
+                    problems.append(f"{name}: its certificate has no SPIFFE ID any more, and what was offered stays")
             except (KeyNotOpened, MeshcertError) as error:
                 problems.append(f"{name}: {type(error).__name__}: {error}")
         for number, bundle in enumerate(self._secrets.bundles):
@@ -134,27 +136,31 @@ class SvidDelivery:
         problems += [f"{svid.hint}: it has expired" for svid in opened if now >= svid.not_after]
         return "; ".join(problems)
 
-    def _open(self, name: str, secret: DeliveredSecret) -> None:
-        """Take up the version that Envoy serves, if it is another one."""
+    def _open(self, name: str, secret: DeliveredSecret) -> bool:
+        """Take up the version that Envoy serves, if it is another one; False if that is of no use to an application."""
         if secret.unjudged or secret.content is None or self._is_opened(name, secret.content):
-            return
+            return True
         if not secret.content.envoy.complete:
             self._secrets.complete(secret)
         content = secret.content
         if secret.unjudged or content is None or content.leaf is None or not content.envoy.complete:
-            return
+            return True
         certificate = content.envoy.body["tls_certificate"]
         chain, key, passphrase = (
             certificate[field]["inline_string"] for field in ("certificate_chain", "private_key", "password")
         )
+        certificates, spiffe_id = split_certificates(chain), self._settings.spiffe_ids[name]
+        if spiffe_id not in (uris_of(certificates[0]) or ()):
+            return False
         svid = X509Svid(
-            spiffe_id=self._settings.spiffe_ids[name],
-            certificates=_der(split_certificates(chain)),
+            spiffe_id=spiffe_id,
+            certificates=_der(certificates),
             private_key=opened_key(key, passphrase),
             not_after=content.leaf.not_after,
             hint=name,
         )
         self._opened[name] = content.envoy.version, svid
+        return True
 
     def _is_opened(self, name: str, content: DeliveredContent) -> bool:
         return name in self._opened and self._opened[name][0] == content.envoy.version

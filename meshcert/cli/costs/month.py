@@ -21,10 +21,11 @@ from meshcert.cli.costs.issuing import (
     certificates_by_price,
 )
 from meshcert.contract.discovery import POLL_INTERVAL_S
+from meshcert.identity import IssuerName
 from meshcert.proxy import ACKNOWLEDGE_EVERY_S
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from meshcert.cli.costs.issuing import IssuedAlike
 
@@ -34,9 +35,15 @@ PRICES_OF = dt.date(2026, 11, 21)
 FEDERATION_ALARMS, FEDERATION_METRICS = 3, 2
 """What a mesh that asks bundle endpoints has besides; its 8,640 short runs a month cost some cents."""
 ALARMS = 43
-"""Alarms of the renewal stack (``stacks/runbook.py``)."""
+"""Alarms of the renewal stack (``stacks/runbook.py``) of a mesh with identities."""
+ALARMS_ABOUT_IDENTITIES = 2
+"""Those of them that a mesh without any lacks."""
+ALARMS_ABOUT_PRIVATE_CA = 6
+"""Alarms besides, if AWS Private CA issues for any (``stacks/private_ca_alarms.py``)."""
 METRICS = 9
 """Metrics that a healthy mesh writes every hour; the others cost something only in hours in which they happen."""
+METRICS_OF_LIFETIMES = 3
+"""Those of them that have other names for certificates of AWS Private CA: a mesh with both issuers has both."""
 QUEUES = 3
 """Queues at which Lambda listens: looks, orders, dispatch."""
 
@@ -66,6 +73,18 @@ DISCOVERY = 1.0 / 1_000_000
 """One question to Cloud Map's data API (not confirmed by AWS's own page)."""
 ACKNOWLEDGEMENT = 1.25e-6
 """One DynamoDB write."""
+
+
+def alarms(issuers: Collection[IssuerName]) -> int:
+    """The number of alarms of a mesh whose identities have these issuers."""
+    if not issuers:
+        return ALARMS - ALARMS_ABOUT_IDENTITIES
+    return ALARMS + (ALARMS_ABOUT_PRIVATE_CA if IssuerName.PRIVATE_CA in issuers else 0)
+
+
+def metrics(issuers: Collection[IssuerName]) -> int:
+    """The number of metrics that a healthy mesh writes every hour if its identities have these issuers."""
+    return METRICS + METRICS_OF_LIFETIMES * (len(set(issuers)) > 1)
 
 
 @dataclass(frozen=True)

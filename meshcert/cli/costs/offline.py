@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.cli.costs.issuing import HOURS, IssuingPlan, declared_issuing, issuing_plan, short_lived_authorities
 from meshcert.cli.costs.month import (
-    ALARMS,
     FEDERATION_ALARMS,
     FEDERATION_METRICS,
     INSIGHTS_METRICS,
     METRIC,
-    METRICS,
     BilledParts,
     Estimate,
     Line,
     Poll,
+    alarms,
     estimate,
+    metrics,
 )
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.checks.limits import MOST_RESOURCES, ZONES, resources
@@ -86,6 +86,7 @@ def offline_plan(mesh: Mesh) -> OfflinePlan:
 def declared_usage(mesh: Mesh) -> BilledParts:
     """The parts of a mesh that cost money, counted in its file."""
     short_lived, asks = short_lived_authorities(mesh), bool(declared_endpoints(mesh.trust_domains))
+    issuers = {identity.issuer for identity in mesh.identities.values()}
     return BilledParts(
         authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()) - short_lived,
         short_lived_authorities=short_lived,
@@ -93,8 +94,8 @@ def declared_usage(mesh: Mesh) -> BilledParts:
         identities=len(mesh.identities),
         trust_bundles=len(mesh.hierarchies) + len(mesh.trust_domains),
         polls=tuple(declared_polls(mesh).values()),
-        alarms=ALARMS + asks * FEDERATION_ALARMS,
-        metrics=METRICS + asks * FEDERATION_METRICS,
+        alarms=alarms(issuers) + asks * FEDERATION_ALARMS,
+        metrics=metrics(issuers) + asks * FEDERATION_METRICS,
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.checks.federation.files import bundles_in_files
-from meshcert.mesh.checks.renewals import cut_at_renewals
+from meshcert.mesh.checks.renewals import cut_at_renewals, replaced_often
 from meshcert.mesh.part import EgressFilter
 from meshcert.mesh.rendered_routes import ranked_routes
 from meshcert.mesh.rendering import proxy_settings
@@ -54,6 +54,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         _images(mesh, root),
         _bundles(mesh, root),
         cut_at_renewals(mesh),
+        replaced_often(mesh),
         _applications(mesh),
         _order(mesh),
         _passed_on(mesh),

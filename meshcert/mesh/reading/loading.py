@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.checks import check
 from meshcert.mesh.checks.rendered import check_rendered
+from meshcert.mesh.checks.renewals import check_rollouts
 from meshcert.mesh.findings import Findings
 from meshcert.mesh.mesh import Mesh
 from meshcert.mesh.reading.app_mesh_keys import PlainKeys, plain_keys
@@ -97,6 +98,7 @@ def read_mesh(text: bytes) -> Reading:
         check(draft, findings)
         if mesh and not (findings.faults or source.faults or plain.faults):
             check_rendered(mesh, findings)
+            check_rollouts(mesh, findings)
         found += findings.faults
     faults += map(plain.as_written, found)
     ordered = tuple(sorted(faults, key=lambda fault: source.line(fault.place)))

@@ -167,6 +167,17 @@ def test_nothing_is_offered_until_everything_is_at_hand(task: Task) -> None:
     assert task.offered() == [FRONT, BACK]
 
 
+def test_a_certificate_without_its_spiffe_id_is_not_offered(task: Task) -> None:
+    """A deploy takes the ID away, and this task still has the settings of before: clients keep what they have."""
+    task.delivery.look()
+    first = task.leaves()
+    task.front.content = _content(task.hierarchy.issue(["front.color.local"]))
+
+    assert task.offered() == [FRONT, BACK]
+    assert task.leaves() == first
+    assert b"front: its certificate has no SPIFFE ID any more" in task.lines[-1]
+
+
 def test_what_only_envoy_has_is_fetched_again(task: Task) -> None:
     """At each look until it is there; AWS's trouble is told once."""
     whole = task.front.content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,9 @@ from meshcert.cli.costs.issuing import (
     issuing_costs,
     short_lived_until,
 )
-from meshcert.cli.costs.month import ALARMS, FEDERATION_ALARMS, METRICS, QUEUES, BilledParts, Poll, estimate
+from meshcert.cli.costs.month import FEDERATION_ALARMS, METRICS, QUEUES, BilledParts, Poll, alarms, estimate, metrics
+from meshcert.identity import IssuerName
+from meshcert.issuing.private_ca import PRIVATE_CA
 from meshcert.lifecycle.doing.measures import measures
 from stacks import runbook
 from stacks.federation_alarms import federation_alarms
@@ -61,8 +64,9 @@ def test_the_sum_is_that_of_the_lines() -> None:
 
 
 def test_alarms_and_queues_are_counted_as_the_renewal_stack_makes_them() -> None:
-    """The runbook is the stack's own list."""
-    assert len(runbook.alarms("color")) == ALARMS
+    """The runbook is the stack's own list; ``tests/stacks/test_issuing_promises.py`` counts them in templates."""
+    assert len(runbook.alarms("color", 0)) == alarms(set())
+    assert len(runbook.alarms("color")) == alarms({IssuerName.ACM})
     assert len(runbook.QUEUES) == QUEUES
     assert len(federation_alarms("color")) == FEDERATION_ALARMS
 
@@ -72,7 +76,19 @@ def test_metrics_are_those_that_a_healthy_mesh_writes_every_hour() -> None:
     world = LifecycleWorld()
     written = set(measures(world.look(), world.policy)) | {"Ticks", "Unsettled", "Sweeps", "Identities"}
 
-    assert len(written) == METRICS
+    assert len(written) == METRICS == metrics({IssuerName.ACM}) == metrics({IssuerName.PRIVATE_CA})
+
+
+def test_lifetimes_are_told_under_two_names_in_a_mesh_with_both_issuers() -> None:
+    """Lives of hours are judged by other fractions."""
+    world = LifecycleWorld()
+    look = world.look()
+    assert look.seen
+    of_private_ca = replace(look, seen=replace(look.seen, issuer=PRIVATE_CA))
+
+    found = [set(measures(each, world.policy)) for each in (look, of_private_ca)]
+
+    assert metrics(set(IssuerName)) - METRICS == len(found[1] - found[0])
 
 
 def test_each_task_asks_about_each_of_its_backends() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from evidence.simulation.private_ca import AUTHORITY, InMemoryDeclarations, InMemoryEpochs, SimulatedPrivateCa
 from evidence.simulation.tables import InMemoryIdentities
 from evidence.simulation.vault import InMemoryVault
+from meshcert.contract.staging_labels import CURRENT
 from meshcert.identity import Identity, IssuerName
 from meshcert.issuing.issuance_terms import IssuanceTerms
 from meshcert.issuing.issuing_once import Issuing
@@ -43,6 +45,8 @@ FRONT = Identity(
     issuer=IssuerName.PRIVATE_CA,
 )
 
+OF_ACM = "arn:aws:acm:eu-west-1:111122223333:certificate/front"
+
 
 def as_it_is(port: Any) -> Any:
     """A port that nothing is put around."""
@@ -75,7 +79,7 @@ class IssuingWorld:
         """What the deploy function does for an identity."""
         sources, table = self.sources(around), around(self.table)
         row = table.find(identity.name)
-        declared = certificate_declared(identity, row, self.issuing(around), sources.certificates)
+        declared = certificate_declared(identity, row, self.issuing(around), sources)
         export_identity(declared, sources, around(self.vault))
         table.remember(declared, row.certificate_arn if row else "")
         return declared
@@ -86,6 +90,12 @@ class IssuingWorld:
         asked = replace_certificate(table.find("front"), replaces, self.issuing(around), table)
         self.asked_again += bool(asked and asked.paid_again)
         export_identity(table.find("front"), self.sources(around), around(self.vault))
+
+    def have_it_of_acm(self) -> None:
+        """A deploy, or the way back of one that failed: the identity has ACM's certificate, which is published."""
+        self.vault.put_pending(SECRET, OF_ACM, "material of ACM")
+        self.vault.move_label(SECRET, CURRENT, to=OF_ACM, away_from=self.published)
+        self.table.rows["front"] = replace(FRONT, certificate_arn=OF_ACM, names=NAMES[:1], issuer=IssuerName.ACM)
 
     @property
     def row(self) -> Identity:

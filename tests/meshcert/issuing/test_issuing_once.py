@@ -49,27 +49,29 @@ def test_a_deploy_has_one_certificate_issued_and_published(world: IssuingWorld) 
 
 @pytest.mark.parametrize("wait", [SOON, LATE], ids=["soon", "late"])
 @pytest.mark.parametrize(("call", "lands"), boundaries())
-@pytest.mark.parametrize("run", ["deploy", "renewal"])
+@pytest.mark.parametrize("run", ["deploy", "move", "renewal"])
 def test_a_crash_at_any_call_costs_nothing_if_the_next_look_comes_soon(
     world: IssuingWorld, run: str, call: int, wait: dt.timedelta, *, lands: bool
 ) -> None:
     """Within five minutes: one certificate an epoch. Later: at most one more, and then it is told."""
     crash, before = CrashAfter(call, lands=lands), 0
+    if run == "move":
+        world.have_it_of_acm()
     if run == "renewal":
         world.deploy()
         world.pass_time(LIFE / 2)
         before, old = 1, world.row.certificate_arn
 
     with contextlib.suppress(Crash):
-        if run == "deploy":
-            world.deploy(around=crash.around)
-        else:
+        if run == "renewal":
             world.replace(old, crash.around)
+        else:
+            world.deploy(around=crash.around)
     world.pass_time(wait)
-    if run == "deploy":
-        world.deploy()
-    else:
+    if run == "renewal":
         world.replace(old)
+    else:
+        world.deploy()
 
     paid = len(world.authority.issued) - before
     assert paid == 1 or (wait is LATE and crash.happened and paid == 2 and _told(world))
@@ -229,6 +231,45 @@ def test_a_deploy_that_declares_something_else_has_another_certificate_issued(
 
     assert len(world.authority.issued) == 2
     assert world.published == world.version(world.row.certificate_arn)
+
+
+class TestMoved:
+    """Identities that come from ACM, and go back."""
+
+    def test_a_move_that_was_taken_back_is_made_again_with_another_certificate(self, world: IssuingWorld) -> None:
+        """Another resource of the deploy had failed. Nobody has the key of what was published then."""
+        world.have_it_of_acm()
+        world.deploy()
+        world.have_it_of_acm()
+
+        world.deploy()
+
+        assert len(world.authority.issued) == 2
+        assert world.published == world.version(world.row.certificate_arn)
+
+    def test_what_is_declared_by_then_is_what_is_issued(self, world: IssuingWorld) -> None:
+        """The file was changed before the second try."""
+        world.have_it_of_acm()
+        world.deploy()
+        world.have_it_of_acm()
+        world.declarations.declared["front"] = replace(TERMS, names=NAMES[1:])
+
+        world.deploy(replace(FRONT, names=NAMES[1:]))
+
+        assert len(world.authority.issued) == 2
+        assert world.published == world.version(world.row.certificate_arn)
+
+    def test_a_move_back_that_failed_half_way_is_taken_back(self, world: IssuingWorld) -> None:
+        """ACM's certificate is published, and the row still names the one before, whose request is deleted."""
+        world.deploy()
+        before = world.row
+        world.have_it_of_acm()
+        world.table.rows["front"] = before
+
+        world.deploy()
+
+        assert len(world.authority.issued) == 2
+        assert world.published == world.version(world.row.certificate_arn)
 
 
 def test_a_stored_request_that_was_spoiled_is_dropped(world: IssuingWorld) -> None:

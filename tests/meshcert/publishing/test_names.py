@@ -36,8 +36,6 @@ LACKS = [
     ([TELLER_ID.lower()], [TELLER_ID], TELLER_ID),
     ([TELLER_ID.replace("color", "Color")], [TELLER_ID], TELLER_ID),
     ([TELLER_ID + "2"], [TELLER_ID], TELLER_ID),
-    ([TELLER], [TELLER, TELLER_ID], TELLER_ID),
-    ([TELLER_ID], [TELLER_ID, TELLER], TELLER),
 ]
 """The same, and the name that it lacks."""
 
@@ -85,6 +83,24 @@ def test_both_refuse_a_certificate_that_lacks_a_name(
     assert all(", ".join(sorted(carried)) in fault for fault in (at_issue, in_use))
     assert _rules(published) == _rules(served)
     assert len(published) == len(served) == 1 + len(_rules(served))
+
+
+@pytest.mark.parametrize(
+    ("carried", "declared"),
+    [
+        ([TELLER], [TELLER, TELLER_ID]),
+        ([TELLER_ID], [TELLER_ID, TELLER]),
+        ([TELLER], [TELLER, "old.mesh.local"]),
+    ],
+)
+def test_a_certificate_that_has_lost_a_name_is_served_and_not_published(
+    hierarchy: Hierarchy, carried: list[str], declared: list[str]
+) -> None:
+    """A task knows the names of its own deploy: the certificate of the next is there before that one's settings."""
+    published, served = _faults(hierarchy.issue(carried), _expected(hierarchy, declared))
+
+    assert any(f"declared are {', '.join(sorted(declared))}" in fault for fault in published)
+    assert served == []
 
 
 def _rules(faults: list[str]) -> list[str]:
