@@ -130,7 +130,7 @@ class Asked(NamedTuple):
     What became of a request.
 
     Args:
-        paid_again: A request was sent again so late that it may be paid for twice.
+        paid_again: Its epoch may have been paid for more than once, which every run says until the row is written.
         dropped: A stored request was dropped for a new one.
     """
 
@@ -192,11 +192,12 @@ class Issuing:
             _require_budget(identity, epochs, terms, now)
             begun, request = self._begin(identity, replaces, terms, found)
             return Asked(self._certificate_of(begun, request), dropped=found is not None)
-        late = not found.certificate_arn and now - found.asked_at >= TOKEN_LIVES
-        if late:
+        # Who has counted it and was ended, or got no answer, has not told it.
+        paid_again = found.asked > 1
+        if not found.certificate_arn and now - found.asked_at >= TOKEN_LIVES:
             _require_budget(identity, epochs, terms, now)
-            late = self.epochs.ask_again(found, now)
-        return Asked(self._certificate_of(found, request), paid_again=late)
+            paid_again |= self.epochs.ask_again(found, now)
+        return Asked(self._certificate_of(found, request), paid_again=paid_again)
 
     def request_of(self, identity: str, certificate_arn: str) -> CertificateRequest:
         """

@@ -81,6 +81,29 @@ def _told(world: IssuingWorld) -> bool:
     return any(row.epoch.asked > 1 for row in world.epochs.rows.values())
 
 
+@pytest.mark.parametrize(("call", "lands"), [(call, lands) for call in range(1, 8) for lands in (False, True)])
+def test_a_late_look_that_dies_as_well_leaves_it_to_the_next_one_to_tell(
+    world: IssuingWorld, call: int, *, lands: bool
+) -> None:
+    """
+    The first death comes when Private CA has issued, the second before the row is written. One more at most.
+
+    A call that Private CA did not answer is such a death too: what was counted before it has not been told.
+    """
+    world.deploy()
+    old = world.row.certificate_arn
+    for crash, wait in ((CrashAfter(5, lands=True), LATE), (CrashAfter(call, lands=lands), SOON)):
+        with contextlib.suppress(Crash):
+            world.replace(old, crash.around)
+        assert crash.happened
+        world.pass_time(wait)
+
+    world.replace(old)
+
+    assert len(world.authority.issued) == 3
+    assert world.asked_again == 1
+
+
 def test_the_boundaries_above_are_all_there_are(world: IssuingWorld) -> None:
     """Neither run makes more calls than are tried."""
     for run in (world.deploy, lambda around: world.replace(world.row.certificate_arn, around)):
