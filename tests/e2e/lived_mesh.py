@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import time
 from contextlib import contextmanager
@@ -20,7 +21,9 @@ from local.running_mesh import wait_until
 from local.ticking import Ticking
 from meshcert import naming
 from meshcert.aws.queues.orders import OrdersQueue
+from meshcert.issuing.private_ca_lives import BACK_DATING
 from meshcert.lifecycle.memory import RENEW
+from meshcert.material.certificate_facts import certificate_facts
 from tests.e2e.deploying import ThroughTheApi
 from tests.e2e.terminal import OperatorTerminal
 
@@ -34,11 +37,16 @@ if TYPE_CHECKING:
 LIFE_S = 120.0
 """Long enough that a busy machine issues, publishes and serves the next one within the last third."""
 
+LONGER_LIFE_S = 900.0
+"""Afterwards: no certificate is due before half of this."""
+LIFE_OF_THE_FILE = dt.timedelta(days=1)
+SECOND = dt.timedelta(seconds=1)
+
 
 @dataclass(frozen=True)
 class LivedMesh:
     """
-    A mesh that still runs; from now on lives are as long as on AWS.
+    A mesh that still runs, and whose certificates are not due for minutes.
 
     Args:
         aws: Its local AWS.
@@ -71,7 +79,7 @@ class LivedMesh:
             proof = Proof(stage, aws, folder / "prepared", file, lives=1, life_s=LIFE_S)
             proof.cdk = ThroughTheApi(aws.environment(), aws=aws)
             result = proof.play()
-            _live_long(proof)
+            _live_longer(proof)
             yield cls(aws, proof.mesh, proof.running, result, printed.getvalue())
 
     @property
@@ -91,22 +99,30 @@ class LivedMesh:
         return dict(item)
 
 
-def _live_long(proof: Proof) -> None:
-    """Another certificate for everybody, whose life is the mesh file's: nothing is due any more."""
+def _live_longer(proof: Proof) -> None:
+    """Another certificate for everybody, of a life that is longer than the tests: nothing is due meanwhile."""
     running, identities = proof.running, list(proof.mesh.identities)
-    proof.aws.control("PUT", "/_local/acm-pca/lives", {"factor": 1})
+    factor = LONGER_LIFE_S / LIFE_OF_THE_FILE.total_seconds()
     before = {name: running.current_version(name) for name in identities}
     orders = OrdersQueue(running.client("sqs"), naming.queue(running.name, "orders"))
 
-    def long() -> bool:
+    def old_enough() -> bool:
+        # The export function takes the certificate that begins later for the newer one.
+        begins = dt.datetime.now(dt.UTC) - BACK_DATING * factor
+        facts = (certificate_facts(running.material(name).certificate) for name in identities)
+        return all(fact.not_before < begins - SECOND for fact in facts)
+
+    def longer() -> bool:
         return all(running.proven_version(name) not in {"", before[name]} for name in identities)
 
+    wait_until(old_enough, "certificates that begin before the next ones", within_s=60, every_s=0.5)
+    proof.aws.control("PUT", "/_local/acm-pca/lives", {"factor": factor})
     # A life has used up a good part of what may be issued in a day.
     let_rows_expire(proof, 0)
     with Ticking(proof.aws, running.name):
         for name in identities:
-            orders.send(RENEW, name, "a long life")
-        wait_until(long, "long lives", within_s=120, every_s=0.5)
+            orders.send(RENEW, name, "a longer life")
+        wait_until(longer, "longer lives", within_s=120, every_s=0.5)
 
 
 def _without_stores() -> dict[str, Any]:
