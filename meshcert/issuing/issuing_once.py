@@ -49,7 +49,7 @@ class Epoch:
         identity: Name of the identity.
         replaces: ARN of the certificate that it replaces; :data:`FIRST` if there was none.
         number: Number of its request: 1, and one more each time that a request was dropped for a new one.
-        asked_at: When its request was made, or was last sent with the risk of paying twice. What was refused is left out.
+        asked_at: When its request was made, or was last sent with the risk of paying twice; refusals do not count.
         asked: How many certificates may have been paid for in this epoch.
         certificate_arn: ARN of the certificate; empty as long as it is not known.
         published: The certificate was published, and its request deleted.
