@@ -104,7 +104,7 @@ def live_under_load(
             versions[name] = current
             serials[name].append(scene.running.serial_of(name, current))
         when_served()
-        let_rows_expire(scene, factor)
+        _rows_expire(scene, factor)
 
     def short() -> bool:
         look()
@@ -167,13 +167,8 @@ def _served_until(task: Task) -> dt.datetime:
     return min(map(dt.datetime.fromisoformat, ends))
 
 
-def let_rows_expire(scene: Scene, factor: float) -> None:
-    """
-    DynamoDB deletes what has served its time, and the budget of a day is that of a day of the mesh file's.
-
-    Args:
-        factor: Of lives; 0 lets the day be over at once.
-    """
+def _rows_expire(scene: Scene, factor: float) -> None:
+    """DynamoDB deletes what has served its time, and the budget of a day is that of a day of the mesh file's."""
     rows, table = scene.running.client("dynamodb"), naming.issuances_table(scene.mesh.name)
     for row in rows.scan(TableName=table)["Items"]:
         if "published" in row and time.time() - float(row["asked_at"]["N"]) > _ROWS_LIVE_S * factor:

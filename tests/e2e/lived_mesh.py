@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
 import time
 from contextlib import contextmanager
@@ -13,17 +12,11 @@ import yaml
 from rich.console import Console
 
 from local.cdk import ROOT
-from local.demo.lives import let_rows_expire
 from local.demo.proof import Proof, ProofResult
 from local.demo.stage import Stage
 from local.running_aws import LocalAws
 from local.running_mesh import wait_until
-from local.ticking import Ticking
 from meshcert import naming
-from meshcert.aws.queues.orders import OrdersQueue
-from meshcert.issuing.private_ca_lives import BACK_DATING
-from meshcert.lifecycle.memory import RENEW
-from meshcert.material.certificate_facts import certificate_facts
 from tests.e2e.deploying import ThroughTheApi
 from tests.e2e.terminal import OperatorTerminal
 
@@ -37,16 +30,14 @@ if TYPE_CHECKING:
 LIFE_S = 120.0
 """Long enough that a busy machine issues, publishes and serves the next one within the last third."""
 
-LONGER_LIFE_S = 900.0
-"""Afterwards: no certificate is due before half of this."""
-LIFE_OF_THE_FILE = dt.timedelta(days=1)
-SECOND = dt.timedelta(seconds=1)
+QUIET_S = 5.0
+"""An export that has begun takes less."""
 
 
 @dataclass(frozen=True)
 class LivedMesh:
     """
-    A mesh that still runs, and whose certificates are not due for minutes.
+    A mesh that still runs, and in which nothing is renewed any more.
 
     Args:
         aws: Its local AWS.
@@ -79,7 +70,7 @@ class LivedMesh:
             proof = Proof(stage, aws, folder / "prepared", file, lives=1, life_s=LIFE_S)
             proof.cdk = ThroughTheApi(aws.environment(), aws=aws)
             result = proof.play()
-            _live_longer(proof)
+            _halt(proof)
             yield cls(aws, proof.mesh, proof.running, result, printed.getvalue())
 
     @property
@@ -99,30 +90,26 @@ class LivedMesh:
         return dict(item)
 
 
-def _live_longer(proof: Proof) -> None:
-    """Another certificate for everybody, of a life that is longer than the tests: nothing is due meanwhile."""
-    running, identities = proof.running, list(proof.mesh.identities)
-    factor = LONGER_LIFE_S / LIFE_OF_THE_FILE.total_seconds()
-    before = {name: running.current_version(name) for name in identities}
-    orders = OrdersQueue(running.client("sqs"), naming.queue(running.name, "orders"))
+def _halt(proof: Proof) -> None:
+    """Let neither clock nor event have anything done any more, and wait until what is under way has ended."""
+    name, region = proof.mesh.name, proof.aws.region
+    halted = {"renewal": naming.RENEWAL_ROLE, "dispatch": naming.DISPATCH_ROLE}
+    rules = [
+        # The functions' own sessions: whoever else is in these roles goes on.
+        {"kind": "throttle", "role": f"{naming.role(name, region, role)}/{naming.function(name, function)}"}
+        for function, role in halted.items()
+    ]
+    proof.aws.control("PUT", "/_local/faults", rules)
+    counted, since = None, time.monotonic()
 
-    def old_enough() -> bool:
-        # The export function takes the certificate that begins later for the newer one.
-        begins = dt.datetime.now(dt.UTC) - BACK_DATING * factor
-        facts = (certificate_facts(running.material(name).certificate) for name in identities)
-        return all(fact.not_before < begins - SECOND for fact in facts)
+    def quiet() -> bool:
+        nonlocal counted, since
+        now = proof.aws.control("GET", "/_local/acm-pca/issued")
+        if now != counted:
+            counted, since = now, time.monotonic()
+        return time.monotonic() - since > QUIET_S
 
-    def longer() -> bool:
-        return all(running.proven_version(name) not in {"", before[name]} for name in identities)
-
-    wait_until(old_enough, "certificates that begin before the next ones", within_s=60, every_s=0.5)
-    proof.aws.control("PUT", "/_local/acm-pca/lives", {"factor": factor})
-    # A life has used up a good part of what may be issued in a day.
-    let_rows_expire(proof, 0)
-    with Ticking(proof.aws, running.name):
-        for name in identities:
-            orders.send(RENEW, name, "a longer life")
-        wait_until(longer, "longer lives", within_s=120, every_s=0.5)
+    wait_until(quiet, "nothing under way", within_s=60, every_s=0.5)
 
 
 def _without_stores() -> dict[str, Any]:

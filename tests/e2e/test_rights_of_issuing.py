@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.ticking import dispatch
 from meshcert import naming
 from tests.e2e.grants import Role, unused, used_by_lambda
 
@@ -51,11 +50,9 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module", autouse=True)
 def day_of_an_operator(lived: LivedMesh) -> None:
-    """A sweep, and everything an operator may look at."""
-    dispatch(lived.aws, "yelb", "sweep")
+    """Everything an operator may look at, whatever there is to see: nothing is renewed any more."""
     for command in (["plan"], ["status"], ["verify", "ui"], ["history", "ui"]):
-        ended = lived.operator.run(*command, "--json")
-        assert ended.code == 0, ended.err
+        assert lived.operator.run(*command, "--json").document
 
 
 @pytest.mark.parametrize("owner", ROLES)
