@@ -68,8 +68,10 @@ class PaidRotation:
             yield f"{self.certificates} certificates after {self.kills} deaths"
         if self.versions != 1:
             yield f"{self.versions} versions"
-        if self.told < self.certificates - 1 or (self.told and not late):
-            yield f"{self.certificates} certificates, told {self.told} times"
+        if self.told < self.certificates - 1:
+            yield "not told"
+        if self.told and not late:
+            yield "told although a look came soon"
 
 
 @dataclass(frozen=True)
