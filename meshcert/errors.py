@@ -205,12 +205,14 @@ class AwsUnavailable(NotReady):
         operation: The call, for example ``secretsmanager:GetSecretValue``.
         resource: The name or ARN that the call was about.
         reason: AWS's error code, or the connection's fault.
+        without_effect: AWS has not done it, for all that is known: it answered, or was not reached.
     """
 
-    def __init__(self, operation: str, resource: str, reason: str) -> None:
+    def __init__(self, operation: str, resource: str, reason: str, *, without_effect: bool = False) -> None:
         self.operation = operation
         self.resource = resource
         self.reason = reason
+        self.without_effect = without_effect
         super().__init__(f"{operation} on {resource}: {reason}")
 
 

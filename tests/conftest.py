@@ -18,7 +18,7 @@ from evidence.fixtures.pki import Hierarchy
 from local.aws.config import KIND
 from local.aws.fargate.containers import cpu_quota
 from local.running_aws import LocalAws
-from tests.e2e.shared_meshes import ON_A_FRESH_MESH, ON_THE_DEMO
+from tests.e2e.shared_meshes import ON_A_FRESH_MESH, ON_PRIVATE_CA, ON_THE_DEMO
 from tests.meshcert.publishing.world import World
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xdist is untyped
-    """Tests of a file share a local AWS, tests/stacks a synthesis, tests/e2e one of two meshes: these stay together."""
+    """Tests of a file share a local AWS, tests/stacks a synthesis, tests/e2e one of three meshes: together."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
@@ -66,7 +66,11 @@ class OneProcessForWhatIsShared(LoadScopeScheduling):  # type: ignore[misc] # xd
             return folder
         if folder != "tests/e2e":
             return file
-        shared = {ON_THE_DEMO: f"{folder}, the demo", ON_A_FRESH_MESH: f"{folder}, a fresh mesh"}
+        shared = {
+            ON_THE_DEMO: f"{folder}, the demo",
+            ON_A_FRESH_MESH: f"{folder}, a fresh mesh",
+            ON_PRIVATE_CA: f"{folder}, Private CA",
+        }
         return next((scope for files, scope in shared.items() if name in files), file)
 
 

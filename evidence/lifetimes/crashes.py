@@ -120,7 +120,7 @@ class Rotations:
 
     def record(self, function: str) -> list[str]:
         """The calls of a function in one whole rotation, in their order, ``service:Action``."""
-        self._calls({"role": self._role(function)})
+        self._calls({"role": role_of(self._experiment, function)})
         self.rotate()
         calls = self._experiment.aws.control("GET", "/_local/calls")
         self._calls({"role": None})
@@ -128,13 +128,7 @@ class Rotations:
 
     def killed_at(self, boundary: Boundary) -> Rotation:
         """A rotation in which a process dies at a boundary."""
-        rule = {
-            "kind": "kill",
-            "role": self._role(boundary.function),
-            "at": boundary.number,
-            "when": boundary.when,
-        }
-        return self.rotate([rule])
+        return self.rotate([fault_of(self._experiment, boundary)])
 
     def throttled(self, p: float) -> Rotation:
         """A rotation in which every call of the functions and of the task is throttled with a probability."""
@@ -184,11 +178,6 @@ class Rotations:
 
         wait_until(there, f"{self._identity}: a rotation", within_s=within_s)
 
-    def _role(self, function: str) -> str:
-        name = self._experiment.name
-        role = naming.role(name, self._experiment.aws.region, FUNCTIONS[function])
-        return f"{role}/{naming.function(name, function)}"
-
     def _calls(self, value: Mapping[str, Any]) -> None:
         self._experiment.aws.control("PUT", "/_local/calls", value)
 
@@ -202,6 +191,19 @@ class Rotations:
             if not answer.get("nextToken"):
                 return found
             question["nextToken"] = answer["nextToken"]
+
+
+def role_of(experiment: Experiment, function: str) -> str:
+    """Who signs a function's calls, as faults and records of the local AWS name it: functions may share a role."""
+    name = experiment.name
+    role = naming.role(name, experiment.aws.region, FUNCTIONS[function])
+    return f"{role}/{naming.function(name, function)}"
+
+
+def fault_of(experiment: Experiment, boundary: Boundary) -> dict[str, Any]:
+    """The fault rule by which a process dies at a boundary."""
+    role = role_of(experiment, boundary.function)
+    return {"kind": "kill", "role": role, "at": boundary.number, "when": boundary.when}
 
 
 def boundaries(function: str, calls: Sequence[str]) -> list[Boundary]:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming
+from meshcert.identity import IssuerName
 from meshcert.proxy import DeliveryMode, RotationMode
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 NAMESPACE = "mtls.svc.cluster.local"
 SHARED_HIERARCHY = "common"
+_TRUST_DOMAIN = "mtls.test"
 _BACKEND = "backend"
 _PORT = 8443
 
@@ -64,6 +66,7 @@ class Subject:
         rotation: How its service takes new versions over.
         delivery: How its Envoys get them.
         served: Whether it has a service at all.
+        issuer: Who issues its certificates; those of Private CA live for a week.
     """
 
     name: str
@@ -71,11 +74,13 @@ class Subject:
     rotation: RotationMode = RotationMode.RELOAD
     delivery: DeliveryMode = DeliveryMode.FILE
     served: bool = True
+    issuer: IssuerName = IssuerName.ACM
 
     @property
     def hierarchy(self) -> str:
-        """Its hierarchy: one of its own if its CA's permission is taken away."""
-        return self.name if self.trouble is Trouble.NO_PERMISSION else SHARED_HIERARCHY
+        """Its hierarchy: one of its own if its CA's permission is taken away, or its CA counts what it issues."""
+        alone = self.trouble is Trouble.NO_PERMISSION or self.issuer is IssuerName.PRIVATE_CA
+        return self.name if alone else SHARED_HIERARCHY
 
     @property
     def dns_name(self) -> str:
@@ -112,21 +117,12 @@ def mesh_file(name: str, subjects: Sequence[Subject]) -> dict[str, Any]:
         subjects: Who lives in it.
     """
     served = [subject for subject in subjects if subject.served]
+    spiffe = any(subject.issuer is IssuerName.PRIVATE_CA for subject in subjects)
     return {
         "schema": 1,
-        "mesh": {"name": name, "namespace": NAMESPACE},
-        "hierarchies": {
-            hierarchy: {"tiers": 1, "key_algorithm": "EC_prime256v1"}
-            for hierarchy in dict.fromkeys(subject.hierarchy for subject in subjects)
-        },
-        "identities": {
-            subject.name: {
-                "hierarchy": subject.hierarchy,
-                "dns_names": [subject.dns_name],
-                "key_algorithm": "EC_prime256v1",
-            }
-            for subject in subjects
-        },
+        "mesh": {"name": name, "namespace": NAMESPACE} | ({"trust_domain": _TRUST_DOMAIN} if spiffe else {}),
+        "hierarchies": {subject.hierarchy: _hierarchy(subject) for subject in subjects},
+        "identities": {subject.name: _identity(subject) for subject in subjects},
         "virtual_gateways": {subject.name: _gateway(subject) for subject in served},
         "virtual_nodes": {_BACKEND: {"listeners": [{"port_mapping": {"port": 9080, "protocol": "http"}}]}}
         if served
@@ -144,6 +140,23 @@ def mesh_file(name: str, subjects: Sequence[Subject]) -> dict[str, Any]:
             else {}
         ),
     }
+
+
+def _hierarchy(subject: Subject) -> dict[str, Any]:
+    usage = {"usage": "short_lived"} if subject.issuer is IssuerName.PRIVATE_CA else {}
+    return {"tiers": 1, "key_algorithm": "EC_prime256v1"} | usage
+
+
+def _identity(subject: Subject) -> dict[str, Any]:
+    identity = {
+        "hierarchy": subject.hierarchy,
+        "dns_names": [subject.dns_name],
+        "key_algorithm": "EC_prime256v1",
+    }
+    if subject.issuer is IssuerName.PRIVATE_CA:
+        spiffe_id = f"spiffe://{_TRUST_DOMAIN}/{subject.name}"
+        identity |= {"issuer": str(subject.issuer), "validity": "7d", "spiffe_id": spiffe_id}
+    return identity
 
 
 def _gateway(subject: Subject) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,10 @@ from meshcert.issuing.certificate_request import read_stored_request
 from meshcert.issuing.issuing_once import TOKEN_LIVES, Epoch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from meshcert.clock import Clock
+    from meshcert.errors import MeshcertError
     from meshcert.issuing.certificate_request import CertificateRequest
     from meshcert.issuing.issuance_terms import IssuanceTerms
     from meshcert.material import PrivateKey
@@ -38,12 +42,24 @@ class SimulatedPrivateCa(SimulatedRoot):
         self.issued: dict[str, str] = {}
         self.pending_looks = 0
         """How many times the next certificates are looked at before they are there."""
+        self._refusal: MeshcertError | None = None
         self._clock = clock
         self._tokens: dict[str, tuple[dt.datetime, dict[str, Any], str]] = {}
         self._pending: dict[str, int] = {}
 
+    @contextlib.contextmanager
+    def refusing(self, error: MeshcertError) -> Iterator[None]:
+        """Issue nothing meanwhile, and raise this."""
+        self._refusal = error
+        try:
+            yield
+        finally:
+            self._refusal = None
+
     def issue(self, request: CertificateRequest) -> str:
         """IssueCertificate."""
+        if self._refusal:
+            raise self._refusal
         parameters, now = request.parameters(), self._clock.now()
         known = self._tokens.get(request.token)
         if known and now - known[0] < TOKEN_LIVES:
@@ -112,6 +128,12 @@ class InMemoryEpochs:
             return False
         row.epoch = replace(row.epoch, asked=epoch.asked + 1, asked_at=now)
         return True
+
+    def not_issued(self, epoch: Epoch, asked_at: dt.datetime) -> None:
+        """UpdateItem on condition."""
+        row = self.rows[_key(epoch)]
+        if (row.epoch.number, row.epoch.asked, row.epoch.certificate_arn) == (epoch.number, epoch.asked, ""):
+            row.epoch = replace(row.epoch, asked=epoch.asked - 1, asked_at=asked_at)
 
     def issued(self, epoch: Epoch, certificate_arn: str) -> None:
         """UpdateItem on condition."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from evidence.lifetimes.crashes import FUNCTIONS, Rotations, boundaries
 from evidence.lifetimes.experiment import Experiment
@@ -17,7 +18,8 @@ from evidence.soak.report import Outcome
 from meshcert.proxy import RotationMode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from evidence.lifetimes.crashes import Boundary
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
 IDENTITY = "only"
 MESHES = 3
 """Meshes side by side, each on a local AWS of its own: a rotation mostly waits, for a tick or for a lease to end."""
-_LEASE_S = 6.0
+LEASE_S = 6.0
+"""The renewal function's lease: what another run waits for after a death, seconds."""
 
 
 @dataclass
@@ -56,7 +59,59 @@ def most_deployments(rotation: RotationMode) -> int:
     return 1 if rotation is RotationMode.REDEPLOY else 0
 
 
-def kill_everywhere(folder: Path, say: Callable[[str], object], seed: int, rotation: RotationMode) -> Outcome:
+class Killed(Protocol):
+    """What a rotation came to in which a process was to die."""
+
+    @property
+    def kills(self) -> int:
+        """How often one did."""
+        ...
+
+
+Rotated = TypeVar("Rotated", bound=Killed)
+Rotated_co = TypeVar("Rotated_co", bound=Killed, covariant=True)
+
+
+class Mesh(Protocol[Rotated_co]):
+    """A mesh whose one identity can be rotated again and again."""
+
+    def record(self, function: str) -> list[str]:
+        """The calls of a function in one whole rotation, in their order, ``service:Action``."""
+        ...
+
+    def killed_at(self, boundary: Boundary) -> Rotated_co:
+        """A rotation in which a process dies at a boundary."""
+        ...
+
+
+def kill_rotations(folder: Path, say: Callable[[str], object], seed: int, rotation: RotationMode) -> Outcome:
+    """
+    Kill the renewal function and the export function at every call of a rotation of ACM's.
+
+    Args:
+        rotation: How the service takes versions over.
+    """
+    # Looks that only wait are the same calls again: with slower ticks there are fewer of them.
+    tick_s = 1.0 if rotation is RotationMode.RELOAD else 3.0
+
+    @contextlib.contextmanager
+    def up(place: Path) -> Iterator[Rotations]:
+        with (
+            standing(place, rotation, lease_s=LEASE_S, tick_s=tick_s) as experiment,
+            Rotations(experiment, IDENTITY, tick_s) as rotations,
+        ):
+            yield rotations
+
+    return kill_everywhere(folder, say, seed, up, lambda result: result.faults(most_deployments(rotation)))
+
+
+def kill_everywhere(
+    folder: Path,
+    say: Callable[[str], object],
+    seed: int,
+    up: Callable[[Path], AbstractContextManager[Mesh[Rotated]]],
+    faults: Callable[[Rotated], Iterator[str]],
+) -> Outcome:
     """
     Kill the renewal function and the export function at every call of a rotation, each in a rotation of its own.
 
@@ -64,11 +119,11 @@ def kill_everywhere(folder: Path, say: Callable[[str], object], seed: int, rotat
         folder: For the meshes' files.
         say: Takes a line about each case.
         seed: Decides the order of the cases.
-        rotation: How the service takes versions over.
+        up: A mesh, for as long as the context lasts; its files go into a folder.
+        faults: What was wrong with a rotation.
     """
-    # Looks that only wait are the same calls again: with slower ticks there are fewer of them.
-    tick_s = 1.0 if rotation is RotationMode.RELOAD else 3.0
-    calls = _calls(folder / "recorded", rotation, tick_s)
+    with up(folder / "recorded") as mesh:
+        calls = {function: mesh.record(function) for function in FUNCTIONS}
     places = [boundary for function, made in calls.items() for boundary in boundaries(function, made)]
     random.Random(seed).shuffle(places)
     say(f"{len(places)} boundaries, shared by {MESHES} meshes")
@@ -77,11 +132,8 @@ def kill_everywhere(folder: Path, say: Callable[[str], object], seed: int, rotat
 
     def work(number: int) -> _Found:
         share = itertools.takewhile(lambda _: not ending.is_set(), places[number::MESHES])
-        with (
-            standing(folder / str(number), rotation, lease_s=_LEASE_S, tick_s=tick_s) as experiment,
-            Rotations(experiment, IDENTITY, tick_s) as rotations,
-        ):
-            return _kill_at(share, rotations, rotation, lambda text: say(f"mesh {number + 1}: {text}"))
+        with up(folder / str(number)) as mesh:
+            return _kill_at(share, mesh, faults, lambda text: say(f"mesh {number + 1}: {text}"))
 
     with ThreadPoolExecutor(MESHES) as pool:
         try:
@@ -89,32 +141,26 @@ def kill_everywhere(folder: Path, say: Callable[[str], object], seed: int, rotat
         finally:
             # Ctrl-C, or a mesh that failed: the others end with the rotation that they are at.
             ending.set()
-    faults = {place: found for share in shares for place, found in share.faults.items()}
+    found = {place: sentences for share in shares for place, sentences in share.faults.items()}
     figures = {
         "not_reached": sum(share.not_reached for share in shares),
         "calls": {function: len(made) for function, made in calls.items()},
     }
-    return Outcome(n=len(places), faults=faults, figures=figures)
-
-
-def _calls(folder: Path, rotation: RotationMode, tick_s: float) -> dict[str, list[str]]:
-    """The calls of each function in a rotation that nothing disturbs."""
-    with (
-        standing(folder, rotation, lease_s=_LEASE_S, tick_s=tick_s) as experiment,
-        Rotations(experiment, IDENTITY, tick_s) as rotations,
-    ):
-        return {function: rotations.record(function) for function in FUNCTIONS}
+    return Outcome(n=len(places), faults=found, figures=figures)
 
 
 def _kill_at(
-    places: Iterable[Boundary], rotations: Rotations, rotation: RotationMode, say: Callable[[str], object]
+    places: Iterable[Boundary],
+    mesh: Mesh[Rotated],
+    faults: Callable[[Rotated], Iterator[str]],
+    say: Callable[[str], object],
 ) -> _Found:
     seen = _Found()
     for number, place in enumerate(places, start=1):
-        result = rotations.killed_at(place)
+        result = mesh.killed_at(place)
         # A rotation that waits less often than the recorded one ends before its last boundaries: nobody died.
         seen.not_reached += result.kills == 0
-        found = tuple(result.faults(most_deployments(rotation)))
+        found = tuple(faults(result))
         say(f"{number}: killed {place}: {', '.join(found) or 'good'}")
         if found:
             seen.faults[str(place)] = found

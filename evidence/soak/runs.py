@@ -11,11 +11,12 @@ from evidence.lifetimes.experiment import Experiment
 from evidence.lifetimes.scale import Scale
 from evidence.lifetimes.subjects import ALL, CUT_OFF
 from evidence.soak import rotations as under_load
-from evidence.soak.crashes import IDENTITY, kill_everywhere, most_deployments, standing
+from evidence.soak.crashes import IDENTITY, kill_rotations, most_deployments, standing
 from evidence.soak.hostile_definitions import spoil_definitions
 from evidence.soak.hostile_input import spoil_all
 from evidence.soak.kills import kill_all
 from evidence.soak.long_tests import run_all
+from evidence.soak.paying import TEN_MINUTES_S, die_everywhere, run_at_once, throttle
 from evidence.soak.policies import try_all_policies
 from evidence.soak.report import Outcome
 from evidence.soak.rollbacks import roll_back_often
@@ -68,12 +69,12 @@ def _live(folder: Path, say: Callable[[str], object], subjects: Sequence[Subject
 
 def crashes_reload(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """The process dies at every AWS call of a rotation that running tasks take over."""
-    return kill_everywhere(folder, say, seed, RotationMode.RELOAD)
+    return kill_rotations(folder, say, seed, RotationMode.RELOAD)
 
 
 def crashes_redeploy(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
     """The process dies at every AWS call of a rotation that a new deployment takes over."""
-    return kill_everywhere(folder, say, seed, RotationMode.REDEPLOY)
+    return kill_rotations(folder, say, seed, RotationMode.REDEPLOY)
 
 
 def throttling(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
@@ -91,6 +92,27 @@ def throttling(folder: Path, say: Callable[[str], object], seed: int) -> Outcome
                 if found:
                     faults[f"{rotation} {number + 1}"] = found
     return Outcome(n=THROTTLED_ROTATIONS * len(RotationMode), faults=faults, figures={"p": _THROTTLED})
+
+
+def crashes_private_ca(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """The process dies at every AWS call of a rotation of Private CA's: one certificate, if a look comes soon."""
+    return die_everywhere(folder, say, seed, 0.0)
+
+
+def crashes_private_ca_late(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """The same, and the next look comes ten minutes later: one certificate more at most, and it is alarmed."""
+    return die_everywhere(folder, say, seed, TEN_MINUTES_S)
+
+
+def throttling_private_ca(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """AWS throttles every third call while Private CA issues: one certificate each."""
+    del seed
+    return throttle(folder, say, _THROTTLED)
+
+
+def private_ca_at_once(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
+    """Two functions ask Private CA at once, and triggers come twice, late and in any order: one certificate each."""
+    return run_at_once(folder, say, seed)
 
 
 def fleet(folder: Path, say: Callable[[str], object], seed: int) -> Outcome:
@@ -165,7 +187,11 @@ RUNS: dict[str, Callable[[Path, Callable[[str], object], int], Outcome]] = {
         lifetimes,
         outage,
         throttling,
+        throttling_private_ca,
+        private_ca_at_once,
         fleet,
+        crashes_private_ca,
+        crashes_private_ca_late,
         crashes_reload,
         crashes_redeploy,
         hostile_input,

@@ -13,7 +13,9 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectionError,  # noqa: A004  botocore's own, the base of its connection errors
+    ConnectTimeoutError,
     CredentialRetrievalError,
+    EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
     MetadataRetrievalError,
@@ -117,6 +119,7 @@ REFUSED = frozenset(
 )
 
 _UNREACHABLE = (ConnectionError, HTTPClientError, IncompleteReadError, CredentialRetrievalError, MetadataRetrievalError)
+_NOT_SENT = (EndpointConnectionError, ConnectTimeoutError, CredentialRetrievalError, MetadataRetrievalError)
 _SERVER_ERRORS = 500
 _DEPLOY_AGAIN = "Deploy the stacks again: CloudFormation creates it"
 
@@ -154,7 +157,8 @@ def error_code(exc: ClientError) -> str:
 
 def _translate(exc: ClientError | BotoCoreError, operation: str, resource: str, *, with_message: bool) -> MeshcertError:
     if isinstance(exc, _UNREACHABLE):
-        return AwsUnavailable(operation, resource, type(exc).__name__)
+        not_sent = isinstance(exc, _NOT_SENT)
+        return AwsUnavailable(operation, resource, type(exc).__name__, without_effect=not_sent)
     if not isinstance(exc, ClientError):
         return AwsRefused(operation, resource, type(exc).__name__, str(exc) if with_message else "")
     code = error_code(exc)
@@ -165,5 +169,5 @@ def _translate(exc: ClientError | BotoCoreError, operation: str, resource: str, 
         return IdentityMissing(resource, _DEPLOY_AGAIN)
     status = exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if code in TRANSIENT or (code not in REFUSED and status >= _SERVER_ERRORS):
-        return AwsUnavailable(operation, resource, code)
+        return AwsUnavailable(operation, resource, code, without_effect=True)
     return AwsRefused(operation, resource, code, message)

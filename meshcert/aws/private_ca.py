@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.clock import SystemClock
-from meshcert.errors import CertificatePending, CertificateUnusable, IdentityMissing
+from meshcert.errors import AwsUnavailable, CertificatePending, CertificateUnusable, IdentityMissing
 from meshcert.material.certificate_facts import certificate_facts
 
 if TYPE_CHECKING:
@@ -74,5 +74,13 @@ class PrivateCa:
 
     def issue(self, request: CertificateRequest) -> str:
         """See :meth:`meshcert.issuing.issuing_once.SigningAuthority.issue`."""
-        with aws_errors("acm-pca:IssueCertificate", request.identity):
-            return str(self._client.issue_certificate(**request.parameters())["CertificateArn"])
+        operation, authority = "acm-pca:IssueCertificate", request.authority_arn
+        with aws_errors(operation, authority):
+            try:
+                return str(self._client.issue_certificate(**request.parameters())["CertificateArn"])
+            except ClientError as exc:
+                if error_code(exc) != "InvalidStateException":
+                    raise
+                # A CA whose certificate is being installed heals; for the others, the message says the state.
+                reason = f"{exc.response['Error'].get('Message', '')} (InvalidStateException). Look at the CA's status"
+                raise AwsUnavailable(operation, authority, reason, without_effect=True) from None

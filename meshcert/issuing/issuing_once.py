@@ -11,10 +11,17 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from meshcert.errors import CertificateRequestInvalid, DeployUnderWay, Fault, IssuanceBudgetSpent
+from meshcert.errors import (
+    AwsUnavailable,
+    CertificateRequestInvalid,
+    DeployUnderWay,
+    Fault,
+    IssuanceBudgetSpent,
+    MeshcertError,
+)
 from meshcert.issuing.issuance_terms import make_request
 from meshcert.issuing.private_ca_lives import certificates_a_day
 
@@ -42,7 +49,7 @@ class Epoch:
         identity: Name of the identity.
         replaces: ARN of the certificate that it replaces; :data:`FIRST` if there was none.
         number: Number of its request: 1, and one more each time that a request was dropped for a new one.
-        asked_at: When its request was made, or was last sent with the risk of paying twice.
+        asked_at: When its request was made, or was last sent with the risk of paying twice; refusals do not count.
         asked: How many certificates may have been paid for in this epoch.
         certificate_arn: ARN of the certificate; empty as long as it is not known.
         published: The certificate was published, and its request deleted.
@@ -89,6 +96,15 @@ class Epochs(Protocol):
         """Count one more certificate that may be paid for; False if another run has just done so."""
         ...
 
+    def not_issued(self, epoch: Epoch, asked_at: dt.datetime) -> None:
+        """
+        Take back what was counted last: Private CA has said that it issues nothing, or was not reached.
+
+        Args:
+            asked_at: When a certificate was asked for before that; so long ago that the next one is counted.
+        """
+        ...
+
     def issued(self, epoch: Epoch, certificate_arn: str) -> None:
         """Write which certificate came of an epoch's request."""
         ...
@@ -130,7 +146,7 @@ class Asked(NamedTuple):
     What became of a request.
 
     Args:
-        paid_again: A request was sent again so late that it may be paid for twice.
+        paid_again: Its epoch may have been paid for more than once, which every run says until the row is written.
         dropped: A stored request was dropped for a new one.
     """
 
@@ -190,13 +206,16 @@ class Issuing:
         request = self._usable(found, terms, now) if found else None
         if found is None or request is None:
             _require_budget(identity, epochs, terms, now)
-            begun, request = self._begin(identity, replaces, terms, found)
-            return Asked(self._certificate_of(begun, request), dropped=found is not None)
-        late = not found.certificate_arn and now - found.asked_at >= TOKEN_LIVES
-        if late:
+            begun, request, ours = self._begin(identity, replaces, terms, found)
+            arn = self._counted(begun, request, now - TOKEN_LIVES) if ours else self._certificate_of(begun, request)
+            return Asked(arn, dropped=found is not None)
+        if not found.certificate_arn and now - found.asked_at >= TOKEN_LIVES:
             _require_budget(identity, epochs, terms, now)
-            late = self.epochs.ask_again(found, now)
-        return Asked(self._certificate_of(found, request), paid_again=late)
+            if self.epochs.ask_again(found, now):
+                again = replace(found, asked=found.asked + 1, asked_at=now)
+                return Asked(self._counted(again, request, found.asked_at), paid_again=again.asked > 1)
+        # Who has counted it and was ended, or got no answer, has not told it.
+        return Asked(self._certificate_of(found, request), paid_again=found.asked > 1)
 
     def request_of(self, identity: str, certificate_arn: str) -> CertificateRequest:
         """
@@ -239,6 +258,21 @@ class Issuing:
         self.epochs.issued(epoch, arn)
         return arn
 
+    def _counted(self, epoch: Epoch, request: CertificateRequest, asked_before: dt.datetime) -> str:
+        """
+        The same for a run that has counted the certificate itself.
+
+        Neither an outage nor a CA that is disabled uses up the budget, whatever they last: the identity would be stuck.
+        """
+        try:
+            arn = self.authority.issue(request)
+        except MeshcertError as error:
+            if not isinstance(error, AwsUnavailable) or error.without_effect:
+                self.epochs.not_issued(epoch, asked_before)
+            raise
+        self.epochs.issued(epoch, arn)
+        return arn
+
     def _usable(self, epoch: Epoch, terms: IssuanceTerms, now: dt.datetime) -> CertificateRequest | None:
         """The stored request, if it asks for what is declared and enough of its life is left."""
         try:
@@ -253,15 +287,16 @@ class Issuing:
 
     def _begin(
         self, identity: str, replaces: str, terms: IssuanceTerms, dropped: Epoch | None
-    ) -> tuple[Epoch, CertificateRequest]:
+    ) -> tuple[Epoch, CertificateRequest, bool]:
+        """The epoch, its request, and whether they are this run's; another one may have been quicker."""
         number = dropped.number + 1 if dropped else 1
         request = make_request(terms, self.mesh, identity, f"{replaces} {number}", self.clock.now())
         asked = dropped.asked + 1 if dropped else 1
         epoch = Epoch(identity, replaces, number, request.made_at, asked)
         if self.epochs.begin(request, epoch, dropped.number if dropped else 0):
-            return epoch, request
+            return epoch, request, True
         winner = next(each for each in self.epochs.of(identity) if each.replaces == replaces)
-        return winner, self.epochs.request(winner)
+        return winner, self.epochs.request(winner), False
 
 
 def _require_budget(identity: str, epochs: tuple[Epoch, ...], terms: IssuanceTerms, now: dt.datetime) -> None:

@@ -1,7 +1,8 @@
 """
-Two meshes for most end-to-end tests, each deployed once and left running for them to look at.
+Three meshes for most end-to-end tests, each deployed once and left running for them to look at.
 
-One is the README's demo, played to its end. The other has just been deployed: nothing has been renewed there yet.
+One is the README's demo, played to its end. Another has just been deployed: nothing has been renewed there yet. In the
+third, AWS Private CA issues the certificates, and a whole life of them has passed.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
 from tests.e2e.demo_command import DemoCommand
 from tests.e2e.deploying import synthesised_once
-from tests.e2e.shared_meshes import ON_A_FRESH_MESH, ON_THE_DEMO
+from tests.e2e.lived_mesh import LivedMesh
+from tests.e2e.shared_meshes import ON_A_FRESH_MESH, ON_PRIVATE_CA, ON_THE_DEMO
 from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:
@@ -39,12 +41,13 @@ IN_HASTE = Policy(look_again_s=1.0, shortest_between_renewals_s=0.0)
 """What the demo's renewal function goes by once the demo, which has AWS's times, is over."""
 SHORT_LEASE_S = "20"
 """Seconds until another run may take over from one that was ended; more than any look takes."""
+SHARED = (ON_THE_DEMO, ON_A_FRESH_MESH, ON_PRIVATE_CA)
 _RUNNING = pytest.StashKey[ExitStack]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Those who share a mesh come one after the other, in their order."""
-    for order in (ON_THE_DEMO, ON_A_FRESH_MESH):
+    for order in SHARED:
         places = [place for place, item in enumerate(items) if _shares(item, order)]
         shared = sorted((items[place] for place in places), key=lambda item: order.index(item.path.name))
         for place, item in zip(places, shared, strict=True):
@@ -54,7 +57,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """A mesh ends with the last test that shares it: its tasks would go on polling beside all that comes then."""
-    for order in (ON_THE_DEMO, ON_A_FRESH_MESH):
+    for order in SHARED:
         if _shares(item, order) and not (nextitem and _shares(nextitem, order)):
             item.session.stash.get(_RUNNING, ExitStack()).close()
 
@@ -158,6 +161,12 @@ def demo(until_last: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> Pla
     Ended as its user ends it, it exits with 0.
     """
     return until_last.enter_context(_played(tmp_path_factory.mktemp("demo")))
+
+
+@pytest.fixture(scope="session")
+def lived(until_last: ExitStack, tmp_path_factory: pytest.TempPathFactory) -> LivedMesh:
+    """The mesh of examples/spiffe.yaml without its stores, after a whole life under load."""
+    return until_last.enter_context(LivedMesh.after_a_life(tmp_path_factory.mktemp("private-ca")))
 
 
 @contextmanager

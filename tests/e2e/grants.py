@@ -104,5 +104,22 @@ def unused(grants: Iterable[Grant], decisions: Iterable[Decision]) -> Iterator[G
     return (grant for grant in grants if not any(grant.covers(decision) for decision in allowed))
 
 
+def used_by_lambda(role: Role) -> set[Grant]:
+    """
+    What Lambda itself does in a function's role, on the local AWS without asking IAM: its use cannot be seen here.
+
+    It writes the function's log, and it gives an asynchronous call that failed three times to the dead-letter queue.
+    """
+    place, mesh = f"{role.aws.region}:{role.aws.account}", role.mesh
+    functions = {name: (name,) for name in ("verify", "renewal", "dispatch")} | {"export": ("export", "deploy")}
+    logs = {
+        Grant(action, f"arn:aws:logs:{place}:log-group:{naming.log_group(mesh, function)}:*")
+        for function in functions.get(role.owner, ())
+        for action in ("logs:CreateLogStream", "logs:PutLogEvents")
+    }
+    dead_letters = Grant("sqs:SendMessage", f"arn:aws:sqs:{place}:{naming.queue(mesh, 'deploy-dead-letters')}")
+    return logs | ({dead_letters} if role.owner == "export" else set())
+
+
 def _listed(value: str | list[str]) -> list[str]:
     return [value] if isinstance(value, str) else value

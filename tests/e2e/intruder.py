@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class Intruder:
     """
-    Calls AWS as a role; each attribute is a boto3 client, ``lambda_`` that of Lambda.
+    Calls AWS as a role; each attribute is a boto3 client, ``lambda_`` that of Lambda, ``acm_pca`` that of Private CA.
 
     Args:
         aws: The local AWS.
@@ -30,7 +30,7 @@ class Intruder:
         self._clients: dict[str, Any] = {}
 
     def __getattr__(self, service: str) -> Any:
-        name = {"lambda_": "lambda"}.get(service, service)
+        name = service.removesuffix("_").replace("_", "-")
         if name not in self._clients:
             self._clients[name] = self._aws.client_as(self._role.arn, name)
         return self._clients[name]

@@ -20,3 +20,12 @@ ON_A_FRESH_MESH = (
     "test_verify_aws_finds_faults.py",
 )
 """A mesh that has just been deployed: nothing has been renewed there yet."""
+ON_PRIVATE_CA = (
+    "test_private_ca.py",
+    "test_rights_of_issuing.py",
+    # Tries what is denied, so it comes after those who look for denials.
+    "test_ways_to_a_name.py",
+    # Breaks what the others need.
+    "test_revoked_short_life.py",
+)
+"""A mesh whose certificates AWS Private CA issues, once a whole life has passed in it."""

@@ -22,7 +22,7 @@ from meshcert import naming
 from meshcert.cli import exit_codes
 from meshcert.contract.staging_labels import PREVIOUS, QUARANTINED
 from tests.e2e.conftest import IN_HASTE
-from tests.e2e.grants import Grant, Role, unused
+from tests.e2e.grants import Grant, Role, unused, used_by_lambda
 from tests.e2e.terminal import NAME
 
 if TYPE_CHECKING:
@@ -213,23 +213,6 @@ def test_a_late_task_behind_a_load_balancer_is_replaced_and_no_request_fails(
     assert asked.failures == []
 
 
-def _used_by_lambda(demo: PlayedDemo, role: str) -> set[Grant]:
-    """
-    What Lambda itself does in a function's role, on the local AWS without asking IAM: its use cannot be seen here.
-
-    It writes the function's log, and it gives an asynchronous call that failed three times to the dead-letter queue.
-    """
-    place = f"{demo.aws.region}:{demo.aws.account}"
-    functions = {name: (name,) for name in ("verify", "renewal", "dispatch")} | {"export": ("export", "deploy")}
-    logs = {
-        Grant(action, f"arn:aws:logs:{place}:log-group:{naming.log_group('color', function)}:*")
-        for function in functions.get(role, ())
-        for action in ("logs:CreateLogStream", "logs:PutLogEvents")
-    }
-    dead_letters = Grant("sqs:SendMessage", f"arn:aws:sqs:{place}:{naming.queue('color', 'deploy-dead-letters')}")
-    return logs | ({dead_letters} if role == "export" else set())
-
-
 def _used_with_routes(demo: PlayedDemo, role: str) -> set[Grant]:
     """
     What the functions do where routes stand outside task definitions, which they do not here.
@@ -247,7 +230,7 @@ def test_a_role_may_do_what_it_does_and_nothing_besides(demo: PlayedDemo, owner:
     """Granted = used, action by action and resource by resource: what nobody needed would be a right too many."""
     role = Role(demo.aws, "color", owner)
 
-    elsewhere = _used_by_lambda(demo, owner) | _used_with_routes(demo, owner)
+    elsewhere = used_by_lambda(role) | _used_with_routes(demo, owner)
 
     assert set(unused(role.grants(), role.decisions())) == elsewhere
 

@@ -9,6 +9,7 @@ import pytest
 
 from evidence.lifetimes.crashes import Rotation, boundaries
 from evidence.lifetimes.fleet import failed_calls
+from evidence.lifetimes.paying import PaidRotation
 from evidence.soak.report import Outcome, add_run
 
 if TYPE_CHECKING:
@@ -51,6 +52,36 @@ def test_a_rotation_is_one_certificate_one_version_one_epoch() -> None:
 def test_what_a_crash_must_not_cause_is_a_fault(rotation: Rotation, expected: list[str]) -> None:
     """Each of them alone."""
     assert list(rotation.faults(most_deployments=1)) == expected
+
+
+@pytest.mark.parametrize(
+    ("rotation", "soon", "late"),
+    [
+        (PaidRotation(True, 1, 1, kills=1), [], []),
+        (
+            PaidRotation(True, 2, 1, told=1, kills=1),
+            ["2 certificates after 1 deaths", "told although a look came soon"],
+            [],
+        ),
+        (PaidRotation(True, 1, 1, told=1, kills=1), ["told although a look came soon"], []),
+        (PaidRotation(True, 2, 1, kills=1), ["2 certificates after 1 deaths", "not told"], ["not told"]),
+        (
+            PaidRotation(True, 2, 1, told=1),
+            ["2 certificates after 0 deaths", "told although a look came soon"],
+            ["2 certificates after 0 deaths"],
+        ),
+        (PaidRotation(True, 0, 1), ["0 certificates after 0 deaths"], ["0 certificates after 0 deaths"]),
+        (PaidRotation(True, 1, 2), ["2 versions"], ["2 versions"]),
+        (PaidRotation(False, 1, 1), ["not settled in time"], ["not settled in time"]),
+    ],
+    ids=["good", "told", "told for nothing", "not told", "without a death", "none", "published twice", "never settled"],
+)
+def test_a_certificate_too_many_is_a_fault_unless_it_was_late_and_told(
+    rotation: PaidRotation, soon: list[str], late: list[str]
+) -> None:
+    """One each, and one more at most for a death, if the next look came when the token was forgotten."""
+    assert list(rotation.faults()) == soon
+    assert list(rotation.faults(late=True)) == late
 
 
 def test_a_call_that_failed_for_good_is_counted() -> None:

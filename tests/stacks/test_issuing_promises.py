@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,15 +22,17 @@ if TYPE_CHECKING:
 FILE = ROOT / "examples" / "spiffe.yaml"
 MESH = load_mesh(FILE)
 TAGGED = {"aws:ResourceTag/meshcert:mesh": "yelb"}
-WAYS_TO_A_NAME = (
-    "acm-pca:Issue",
-    "acm-pca:CreateCertificate",
-    "acm-pca:Import",
-    "acm-pca:PutPolicy",
-    "ssm:Put",
-    "ssm:Del",
+WAYS_TO_A_NAME = re.compile(
+    r"\*$|(acm-pca|acm|ssm|iam|sts|lambda|cloudformation|dynamodb):\*"
+    r"|acm-pca:(?!Get|Describe|List)|acm:(Request|Import)|ssm:(?!Get)"
+    r"|iam:|sts:|cloudformation:|lambda:(?!InvokeFunction$)"
 )
-"""Who may issue may be anybody; who may write a parameter says what is issued."""
+"""
+Who may issue may be anybody; who may write a parameter says what is issued; who may change a role or a function is who
+that is.
+"""
+WRITES_ROWS = ("dynamodb:Put", "dynamodb:Update", "dynamodb:Delete", "dynamodb:Batch", "dynamodb:Transact")
+READS_ROWS = {"dynamodb:BatchGetItem"}
 
 
 @pytest.fixture(scope="module")
@@ -59,13 +62,40 @@ def test_only_the_export_role_has_certificates_issued_by_the_meshs_cas_and_one_t
 def test_no_role_has_another_way_to_a_name(spiffe: Templates) -> None:
     """CloudFormation alone writes what may be issued."""
     ways = {
-        action
+        (statement.role.rpartition("Role")[0], action)
         for statement in spiffe.statements()
         for action in statement.actions
-        if action.startswith(WAYS_TO_A_NAME) or action in {"*", "acm-pca:*", "ssm:*"}
+        if WAYS_TO_A_NAME.match(action)
     }
 
-    assert ways == {"acm-pca:IssueCertificate"}
+    assert ways == {("Export", "acm-pca:IssueCertificate")}
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        *("*", "acm-pca:*", "acm-pca:IssueCertificate", "acm-pca:TagCertificateAuthority", "acm:RequestCertificate"),
+        *("ssm:PutParameter", "ssm:DeleteParameter", "iam:PassRole", "sts:AssumeRole", "lambda:UpdateFunctionCode"),
+    ],
+)
+def test_the_net_for_ways_to_a_name_catches_them(action: str) -> None:
+    """The pattern above matches what it is for."""
+    assert WAYS_TO_A_NAME.match(action)
+
+
+@pytest.mark.parametrize("table", ["identities", "issuances"])
+def test_only_the_export_role_writes_rows_that_issuing_goes_by(spiffe: Templates, table: str) -> None:
+    """Whose certificate it is, and what was asked for."""
+    writers = {
+        statement.role.rpartition("Role")[0]
+        for statement in spiffe.statements()
+        for action in statement.actions
+        if action.startswith(WRITES_ROWS)
+        and action not in READS_ROWS
+        and any(f"table/meshcert-yelb-{table}" in resource or resource == "*" for resource in statement.resources)
+    }
+
+    assert writers == {"Export"}
 
 
 @pytest.mark.parametrize("identity", MESH.identities)

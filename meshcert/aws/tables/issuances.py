@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +96,21 @@ class Issuances:
             {":more": epoch.asked + 1, ":now": _seconds(now), ":number": epoch.number, ":asked": epoch.asked},
         )
 
+    def not_issued(self, epoch: Epoch, asked_at: dt.datetime) -> None:
+        """See :meth:`meshcert.issuing.issuing_once.Epochs.not_issued`."""
+        # Another run's request, under the same token, may have come through meanwhile.
+        self._update(
+            epoch,
+            "SET #asked = :fewer, #asked_at = :before",
+            "#number = :number AND #asked = :asked AND attribute_not_exists(#certificate_arn)",
+            {
+                ":fewer": epoch.asked - 1,
+                ":before": _seconds(asked_at),
+                ":number": epoch.number,
+                ":asked": epoch.asked,
+            },
+        )
+
     def issued(self, epoch: Epoch, certificate_arn: str) -> None:
         """See :meth:`meshcert.issuing.issuing_once.Epochs.issued`."""
         # A request that was dropped meanwhile must not get the certificate of this one.
@@ -116,7 +132,7 @@ class Issuances:
 
     def _update(self, epoch: Epoch, change: str, condition: str, values: Mapping[str, Any]) -> bool:
         names = ("number", "asked", "asked_at", "certificate_arn", "published", "request", "private_key")
-        spoken = f"{change} {condition}".replace(",", " ").split()
+        spoken = re.findall(r"#\w+", f"{change} {condition}")
         return self._changed(
             self._table.update_item,
             epoch,

@@ -54,11 +54,17 @@ def as_it_is(port: Any) -> Any:
 
 
 class IssuingWorld:
-    """The two runs that have certificates issued, a deploy's and a renewal's, over the same tables."""
+    """
+    The two runs that have certificates issued, a deploy's and a renewal's, over the same tables.
 
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.authority = SimulatedPrivateCa(self.clock)
+    Args:
+        authority: Private CA; a simulated one if there is none.
+        clock: The simulated one's, or that of whoever else issues.
+    """
+
+    def __init__(self, authority: Any = None, clock: Any = None) -> None:
+        self.clock = clock or FakeClock()
+        self.authority = authority or SimulatedPrivateCa(self.clock)
         self.epochs = InMemoryEpochs()
         self.declarations = InMemoryDeclarations({"front": TERMS})
         self.table = InMemoryIdentities()

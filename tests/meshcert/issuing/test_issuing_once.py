@@ -9,11 +9,14 @@ from dataclasses import replace
 import pytest
 
 from meshcert.errors import (
+    AwsRefused,
+    AwsUnavailable,
     CertificatePending,
     CertificateRequestInvalid,
     DeployUnderWay,
     IdentityMissing,
     IssuanceBudgetSpent,
+    MeshcertError,
 )
 from meshcert.issuing.private_ca_lives import certificates_a_day
 from meshcert.san import Dns
@@ -81,6 +84,87 @@ def test_a_crash_at_any_call_costs_nothing_if_the_next_look_comes_soon(
 
 def _told(world: IssuingWorld) -> bool:
     return any(row.epoch.asked > 1 for row in world.epochs.rows.values())
+
+
+@pytest.mark.parametrize(("call", "lands"), [(call, lands) for call in range(1, 8) for lands in (False, True)])
+def test_a_late_look_that_dies_as_well_leaves_it_to_the_next_one_to_tell(
+    world: IssuingWorld, call: int, *, lands: bool
+) -> None:
+    """
+    The first death comes when Private CA has issued, the second before the row is written. One more at most.
+
+    A call that Private CA did not answer is such a death too: what was counted before it has not been told.
+    """
+    world.deploy()
+    old = world.row.certificate_arn
+    for crash, wait in ((CrashAfter(5, lands=True), LATE), (CrashAfter(call, lands=lands), SOON)):
+        with contextlib.suppress(Crash):
+            world.replace(old, crash.around)
+        assert crash.happened
+        world.pass_time(wait)
+
+    world.replace(old)
+
+    assert len(world.authority.issued) == 3
+    assert world.asked_again == 1
+
+
+OUTAGES = {
+    "throttled": AwsUnavailable("acm-pca:IssueCertificate", "a CA", "ThrottlingException", without_effect=True),
+    "not reached": AwsUnavailable("acm-pca:IssueCertificate", "a CA", "ConnectTimeoutError", without_effect=True),
+    "refused": AwsRefused("acm-pca:IssueCertificate", "a CA", "ValidationException", "it ends before the leaf"),
+}
+
+
+@pytest.mark.parametrize("error", OUTAGES.values(), ids=OUTAGES)
+@pytest.mark.parametrize("death", [False, True], ids=["", "after a death"])
+def test_no_outage_of_private_ca_uses_up_the_budget(world: IssuingWorld, error: MeshcertError, *, death: bool) -> None:
+    """Two hours of looks, one a minute: the first one after it gets the certificate; a death before it may cost one."""
+    world.deploy()
+    old = world.row.certificate_arn
+    if death:
+        with contextlib.suppress(Crash):
+            world.replace(old, CrashAfter(5, lands=True).around)
+    with world.authority.refusing(error):
+        for _ in range(120):
+            world.pass_time(dt.timedelta(minutes=1))
+            with pytest.raises(type(error)):
+                world.replace(old)
+
+    world.pass_time(dt.timedelta(minutes=1))
+    world.replace(old)
+
+    assert world.published == world.version(world.row.certificate_arn)
+    assert (len(world.authority.issued), world.asked_again) == (3, 1) if death else (2, 0)
+
+
+def test_a_death_after_an_outage_is_paid_for_and_told_as_any(world: IssuingWorld) -> None:
+    """What was taken back is counted again when it is sent."""
+    world.deploy()
+    old = world.row.certificate_arn
+    with world.authority.refusing(OUTAGES["throttled"]), pytest.raises(AwsUnavailable):
+        world.replace(old)
+    with contextlib.suppress(Crash):
+        world.replace(old, CrashAfter(6, lands=True).around)
+    assert len(world.authority.issued) == 2
+    world.pass_time(LATE)
+
+    world.replace(old)
+
+    assert (len(world.authority.issued), world.asked_again) == (3, 1)
+
+
+def test_what_private_ca_has_not_answered_counts(world: IssuingWorld) -> None:
+    """The certificate may be there, and paid for: the budget ends it."""
+    world.deploy()
+    old = world.row.certificate_arn
+    with world.authority.refusing(AwsUnavailable("acm-pca:IssueCertificate", "a CA", "ReadTimeoutError")):
+        for _ in range(certificates_a_day(LIFE) - 1):
+            with pytest.raises(AwsUnavailable):
+                world.replace(old)
+            world.pass_time(LATE)
+        with pytest.raises(IssuanceBudgetSpent):
+            world.replace(old)
 
 
 def test_the_boundaries_above_are_all_there_are(world: IssuingWorld) -> None:
