@@ -13,9 +13,9 @@ from meshcert.cli.survey import exit_code, sight
 from meshcert.errors import MeshcertError, NotReady
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.memory import ROLL_BACK, Order
 from meshcert.lifecycle.observation import Unknown
 from meshcert.lifecycle.observing.observe import remembered
+from meshcert.lifecycle.orders import ROLL_BACK, Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -43,8 +43,15 @@ PRIVATE_CA = Abilities(
     renews_anew=True,
 )
 
+_CERTIFICATE = "/certificate/"
 _ISSUED = "ACM Private CA Certificate Issuance"
 """detail-type of the event (AWS Private CA user guide, "Monitoring with EventBridge")."""
+
+
+def authority_of(reference: str) -> str:
+    """ARN of the CA that issued a certificate; empty if it is not named as Private CA names certificates."""
+    authority, _, number = reference.partition(_CERTIFICATE)
+    return authority if number and ":certificate-authority/" in authority else ""
 
 
 class IssuedCertificates(Protocol):
@@ -93,7 +100,7 @@ class PrivateCaView:
             return News()
         resources = event.get("resources")
         named = resources if isinstance(resources, list) else []
-        return News(tuple(each for each in named if isinstance(each, str) and "/certificate/" in each))
+        return News(tuple(each for each in named if isinstance(each, str) and _CERTIFICATE in each))
 
     def observe(self, reference: str, known: Mapping[str, str]) -> Issuance:
         """See :meth:`meshcert.issuing.issuer.IssuanceView.observe`."""

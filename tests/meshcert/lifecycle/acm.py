@@ -70,6 +70,8 @@ class SimulatedAcm:
     authorities: dict[str, dt.datetime] = field(default_factory=dict)
     serial_numbers: list[str] = field(default_factory=list)
     renewals_asked: int = 0
+    revoked: list[str] = field(default_factory=list)
+    on_revoke: Callable[[], object] = lambda: None
     policy: Policy = field(default_factory=Policy)
 
     def issue(self, arn: str, at: dt.datetime | None = None) -> Issued:
@@ -131,6 +133,14 @@ class SimulatedAcm:
         if certificate_authority_arn not in self.authorities:
             raise IdentityMissing(certificate_authority_arn, "Deploy the stacks again")
         return self.authorities[certificate_authority_arn]
+
+    def revoke(self, certificate_authority_arn: str, serial_number: str) -> None:
+        """RevokeCertificate, of what is not revoked yet."""
+        self.not_after(certificate_authority_arn)
+        assert serial_number in self.serial_numbers
+        if serial_number not in self.revoked:
+            self.on_revoke()
+            self.revoked.append(serial_number)
 
     def _begin(self, issued: Issued) -> None:
         issued.renewal_status = "PENDING_AUTO_RENEWAL"

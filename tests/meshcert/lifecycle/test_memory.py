@@ -6,16 +6,17 @@ import datetime as dt
 import json
 from dataclasses import replace
 
+from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
 from meshcert.lifecycle.memory import (
     BegunRollout,
     CurrentVersion,
     Failure,
     KnownCertificate,
     Memory,
-    Order,
     Quarantine,
     RenewalRequest,
 )
+from meshcert.lifecycle.orders import Order
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, 0, 5, tzinfo=dt.UTC)
 KNOWN = KnownCertificate("1" * 64, "arn:certificate", NOW, NOW)
@@ -29,6 +30,13 @@ FULL = Memory(
     {"01": KNOWN},
     NOW,
     {"redeploy teller": Failure("1" * 64, "AccessDenied: no", NOW, NOW, 3, refused=True)},
+    KeyCompromise(
+        "alice",
+        "it was in a log",
+        NOW,
+        (CompromisedCertificate("1" * 64, "01", "arn:ca", NOW, NOW), CompromisedCertificate("2" * 64)),
+        NOW,
+    ),
 )
 
 
@@ -93,7 +101,31 @@ def test_a_stored_row_stays_what_it_is() -> None:
                 "refused": True,
             }
         },
+        "compromise": {
+            "by": "alice",
+            "reason": "it was in a log",
+            "at": at,
+            "certificates": [
+                {
+                    "version": one,
+                    "serial_number": "01",
+                    "certificate_authority_arn": "arn:ca",
+                    "not_after": at,
+                    "revoked_at": at,
+                },
+                {
+                    "version": two,
+                    "serial_number": "",
+                    "certificate_authority_arn": "",
+                    "not_after": None,
+                    "revoked_at": None,
+                },
+            ],
+            "earlier_at": at,
+        },
     }
 
     assert FULL.to_json() == json.dumps(row, separators=(",", ":"))
     assert Memory.from_json(json.dumps(row)) == FULL
+    del row["compromise"]
+    assert Memory.from_json(json.dumps(row)) == replace(FULL, compromise=None)
