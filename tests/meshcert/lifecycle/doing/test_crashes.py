@@ -239,7 +239,7 @@ class TestThrottled:
         """The same."""
         went_back_and_on(Story(failing(), Throttled(seed, 0.3, lands=lands)).tell())
 
-    def test_r1_through_an_order_about_a_compromised_key(self, seed: int, *, lands: bool) -> None:
+    def test_through_an_order_about_a_compromised_key(self, seed: int, *, lands: bool) -> None:
         """The same."""
         left_its_keys(Story(leaked(), Throttled(seed, 0.3, lands=lands), "compromised").tell())
 
