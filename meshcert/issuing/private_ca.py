@@ -21,7 +21,7 @@ from meshcert.issuing.issuer import (
 )
 from meshcert.issuing.private_ca_lives import RENEWED_UNTIL
 from meshcert.material import certificate_version
-from meshcert.material.certificate_facts import certificate_facts
+from meshcert.material.certificate_facts import certificate_facts, public_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,6 +113,7 @@ class PrivateCaView:
             return Issuance(reference, IssuanceState.UNUSABLE, unusable.status, unusable.reason, renewable=True)
         try:
             facts, version = certificate_facts(certificate), certificate_version(certificate)
+            key = public_key_of(certificate)
         except ValueError as error:
             raise AwsRefused("acm-pca:GetCertificate", reference, "MalformedCertificate", str(error)) from None
         return Issuance(
@@ -122,6 +123,7 @@ class PrivateCaView:
             serial_number=facts.serial_number,
             validity=ValidityPeriod(facts.not_before, facts.not_after),
             version=version,
+            public_key=key,
             renewable=True,
         )
 

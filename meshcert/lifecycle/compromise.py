@@ -20,6 +20,7 @@ class CompromisedCertificate:
         certificate_authority_arn: The CA that signed it; empty if that is not known.
         not_after: End of its validity; None if it is not known.
         revoked_at: When it was revoked; None before that.
+        public_key: Hash of its public key; empty if it is not known.
     """
 
     version: str
@@ -27,6 +28,7 @@ class CompromisedCertificate:
     certificate_authority_arn: str = ""
     not_after: dt.datetime | None = None
     revoked_at: dt.datetime | None = None
+    public_key: str = ""
 
     @property
     def can_be_revoked(self) -> bool:

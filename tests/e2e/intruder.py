@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 class Intruder:
     """
-    Calls AWS as a role; each attribute is a boto3 client, ``lambda_`` that of Lambda.
+    Calls AWS as a role; each attribute is a boto3 client, ``lambda_`` that of Lambda, ``acm_pca`` Private CA's.
 
     Args:
         aws: The local AWS.
@@ -30,7 +30,7 @@ class Intruder:
         self._clients: dict[str, Any] = {}
 
     def __getattr__(self, service: str) -> Any:
-        name = {"lambda_": "lambda"}.get(service, service)
+        name = {"lambda_": "lambda", "acm_pca": "acm-pca"}.get(service, service)
         if name not in self._clients:
             self._clients[name] = self._aws.client_as(self._role.arn, name)
         return self._clients[name]

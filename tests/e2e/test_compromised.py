@@ -58,9 +58,7 @@ def _with_lists() -> dict[str, Any]:
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("identity", "taken_over"), [(GATEWAY, []), (TELLER, ["redeploy"])]
-)
+@pytest.mark.parametrize(("identity", "taken_over"), [(GATEWAY, []), (TELLER, ["redeploy"])])
 def test_a_leaked_key_is_replaced_under_load_and_its_certificate_revoked(
     mesh: RunningMesh, identity: str, taken_over: list[str]
 ) -> None:

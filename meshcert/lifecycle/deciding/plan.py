@@ -91,6 +91,9 @@ def _publish_newest(seen: Observation, memory: Memory, policy: Policy) -> Concer
         return _blocked("the certificate", issued)
     if issued.state is IssuanceState.PENDING:
         return Concern(waiting(f"{issuer.name} is issuing the certificate"))
+    if memory.is_compromised(issued.version) and issued.version not in {seen.current, seen.quarantined}:
+        detail = f"{issued.reference}: its key is compromised"
+        return Concern(findings=(Finding(Kind.CERTIFICATE_UNUSABLE, detail, issuer.remedies.unusable),))
     if renewing.is_valid(seen, issued):
         step = _publish_issued(seen, memory, issued)
         given_up = step and step.name in memory.failures and renewing.is_stale(seen, issued, policy)
@@ -103,7 +106,7 @@ def _publish_newest(seen: Observation, memory: Memory, policy: Policy) -> Concer
 
 def _publish_issued(seen: Observation, memory: Memory, issued: Issuance) -> Step | None:
     issuer = seen.issuer.name
-    if issued.version in {seen.current, seen.quarantined} or memory.is_compromised(issued.version):
+    if issued.version in {seen.current, seen.quarantined}:
         if not issued.to_take_out:
             return None
         if issued.renewing and not issued.trouble:

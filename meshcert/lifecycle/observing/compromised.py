@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshcert.contract.staging_labels import PENDING
+from meshcert.issuing.issuer import Issuance
 from meshcert.issuing.private_ca import authority_of
 from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
 from meshcert.publishing.publication import is_published
@@ -39,6 +40,24 @@ def taken_up(memory: Memory, order: Order, seen: Observation) -> Memory:
     certificates = (*earlier, *(each for each in found if not each.has_ended(seen.now)))
     at = before.at if before else None
     return replace(memory, order=None, compromise=KeyCompromise(order.by, order.reason, seen.now, certificates, at))
+
+
+def with_the_same_key(compromise: KeyCompromise, seen: Observation) -> KeyCompromise:
+    """What is known of a compromise, with the issued certificate if that is for a compromised key again."""
+    issued = seen.issuance
+    if not isinstance(issued, Issuance) or not issued.public_key or compromise.has(issued.version):
+        return compromise
+    if all(each.public_key != issued.public_key for each in compromise.certificates):
+        return compromise
+    end = issued.validity.not_after if issued.validity else None
+    again = CompromisedCertificate(
+        issued.version,
+        issued.serial_number,
+        _authority(issued.reference, seen),
+        end,
+        public_key=issued.public_key,
+    )
+    return replace(compromise, certificates=(*compromise.certificates, again))
 
 
 def told(before: KeyCompromise | None, after: KeyCompromise | None) -> str:
@@ -76,11 +95,21 @@ def _begun(certificate: KnownCertificate | None) -> float:
 def _certificate(memory: Memory, version: str, seen: Observation) -> CompromisedCertificate:
     for serial_number, known in memory.certificates.items():
         if known.version == version:
-            authority = authority_of(known.certificate_arn)
-            if not authority and known.certificate_arn == seen.identity.certificate_arn:
-                authority = next(iter(seen.identity.certificate_authority_arns), "")
-            return CompromisedCertificate(version, serial_number, authority, known.not_after)
+            authority, key = _authority(known.certificate_arn, seen), _public_key(version, seen)
+            return CompromisedCertificate(version, serial_number, authority, known.not_after, public_key=key)
     return CompromisedCertificate(version)
+
+
+def _authority(reference: str, seen: Observation) -> str:
+    """The CA that has signed a certificate; empty if that is not known."""
+    current = seen.identity.certificate_arn
+    ours = next(iter(seen.identity.certificate_authority_arns), "") if reference == current else ""
+    return authority_of(reference) or ours
+
+
+def _public_key(version: str, seen: Observation) -> str:
+    issued = seen.issuance
+    return issued.public_key if isinstance(issued, Issuance) and issued.version == version else ""
 
 
 def _matters(certificate: CompromisedCertificate, seen: Observation) -> bool:

@@ -16,7 +16,7 @@ from meshcert.errors import (
 from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.memory import CurrentVersion, KnownCertificate
 from meshcert.lifecycle.observation import Authority, Missing, Observation, Unknown, Workload
-from meshcert.lifecycle.observing.compromised import taken_up
+from meshcert.lifecycle.observing.compromised import taken_up, with_the_same_key
 from meshcert.lifecycle.orders import COMPROMISED, RENEW
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
     labels = _attempt(partial(observers.labels.labels, identity.secret_id))
     issuance: Issuance | Missing | Unknown | None = known
     if issuance is None:
-        versions = {serial_number: seen.version for serial_number, seen in memory.certificates.items()}
+        # Of a key that has leaked, the public half has to be known: a certificate may be issued for it once more.
+        leaked = memory.order is not None and memory.order.kind == COMPROMISED
+        certificates = {} if leaked else memory.certificates
+        versions = {serial_number: seen.version for serial_number, seen in certificates.items()}
         issuance = _attempt(partial(issuer.observe, identity.certificate_arn, versions))
     services: dict[str, Workload | None] | Unknown = {}
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
@@ -88,6 +91,8 @@ def remembered(memory: Memory, seen: Observation) -> Memory:
         memory = replace(memory, publication=_publication(seen, memory))
     if memory.order and memory.order.kind == COMPROMISED:
         memory = taken_up(memory, memory.order, seen)
+    if memory.compromise:
+        memory = replace(memory, compromise=with_the_same_key(memory.compromise, seen))
     memory = replace(memory, order=_outstanding(memory.order, seen, issued.version if issued else ""))
     if seen.whole:
         memory = replace(memory, looked_at=seen.now)

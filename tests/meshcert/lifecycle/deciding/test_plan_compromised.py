@@ -94,6 +94,7 @@ class TestAnotherKey:
             look(certificate=certificate(V2, 0.0), memory=leaked(replace(LEAKED, version=V2))),
             Action.RENEW,
             "compromised",
+            (Kind.CERTIFICATE_UNUSABLE,),
         ),
     )
     def test_what_is_asked_of_the_issuer(self, case: Case) -> None:

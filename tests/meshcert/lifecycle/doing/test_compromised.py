@@ -203,3 +203,17 @@ def test_with_the_memory_lost_it_is_ordered_again(world: World) -> None:
 
     assert world.vault.labels(SECRET)[old]
     assert steps(result) in ([Action.REVOKE], [])
+
+
+def test_a_certificate_for_the_same_key_is_no_cure(world: World) -> None:
+    """AWS says that a renewal makes a new key pair. If one ever kept it, it is not published, and a person is told."""
+    world.acm.keeps_keys = True
+    old = world.current
+    world.look("compromised", message="m1")
+    world.pass_time(2 * MINUTE)
+
+    last = world.look()
+
+    assert (world.current, world.versions, revoked(world)) == (old, 1, [])
+    assert Kind.CERTIFICATE_UNUSABLE in kinds(last)
+    assert world.memory.is_compromised(world.issued)
