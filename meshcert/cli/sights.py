@@ -75,7 +75,11 @@ class Sight:
             },
             "issued": self._issued(),
             "published": self._published(),
-            "compromised": [asdict(each) for each in compromise.certificates] if compromise else [],
+            "compromised": [
+                asdict(each)
+                for each in (compromise.certificates if compromise else ())
+                if not each.has_ended(self.seen.now)
+            ],
             "services": list(self._services()),
         }
 
