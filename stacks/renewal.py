@@ -200,7 +200,7 @@ class RenewalStack(Stack):
             role_name=naming.role(mesh, Aws.REGION, naming.OPERATOR_ROLE),
             # The account's own policies decide who may assume it.
             assumed_by=iam.AccountRootPrincipal(),
-            description=f"meshcert {mesh}: operators run meshcert plan, status, renew, rollback, compromised, history, verify",
+            description=f"meshcert {mesh}: operators run meshcert status, renew, rollback, compromised and the like",
             max_session_duration=Duration.hours(4),
         )
         rights.attach(
