@@ -82,11 +82,11 @@ class TestAnotherKey:
             "too short ago",
         ),
         Case(
-            "what was rolled back has a compromised key too",
-            look(**LEFT, memory=leaked(LEAKED, replace(LEAKED, version=V2), memory=remembers(bad=bad(V2, MINUTE)))),
+            "what was rolled back has a compromised key too: at once, although it is the second in a row",
+            look(**LEFT, memory=leaked(LEAKED, replace(LEAKED, version=V2), memory=remembers(bad=bad(V2, MINUTE, 2)))),
             Action.RENEW,
             "compromised",
-            (Kind.ROLLED_BACK,),
+            (Kind.ROLLED_BACK_AGAIN,),
             V2,
         ),
         Case(
