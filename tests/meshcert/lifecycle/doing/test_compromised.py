@@ -98,15 +98,19 @@ def test_a_certificate_that_is_issued_and_not_published_yet_is_the_cure(world: W
 def test_saying_it_twice_changes_nothing(world: World) -> None:
     """By the same message, or by another operator who has seen the same version."""
     version = world.current
-    world.look("compromised", message="m1", version=version)
+    world.look("compromised", message="m1", reason="first", version=version)
+    world.pass_time(MINUTE / 2)
+    world.look("compromised", message="m2", reason="second", version=version)
+    assert world.acm.renewals_asked == 1
     world.settle()
 
     world.look("compromised", message="m1", version=version)
-    world.look("compromised", message="m2", version=version)
+    world.look("compromised", message="m3", version=version)
     world.settle()
 
     assert (len(world.acm.serial_numbers), len(revoked(world))) == (2, 1)
-    assert [outcome for *_, outcome in told(world, "compromised")][1:] == ["done: known before"]
+    assert [outcome for *_, outcome in told(world, "compromised")][1:] == ["done: known before"] * 2
+    assert "first" in told(world, "revoke")[0][1]
 
 
 def test_said_every_minute_it_fits_into_the_secret(world: World) -> None:
