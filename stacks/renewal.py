@@ -157,6 +157,7 @@ class RenewalStack(Stack):
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),
                 rights.authorities("ReadAuthorities", *self._reads_of_authorities),
+                rights.authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
                 rights.identity_secrets(
                     "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
                 ),
@@ -207,7 +208,7 @@ class RenewalStack(Stack):
             role_name=naming.role(mesh, Aws.REGION, naming.OPERATOR_ROLE),
             # The account's own policies decide who may assume it.
             assumed_by=iam.AccountRootPrincipal(),
-            description=f"meshcert {mesh}: operators run meshcert plan, status, renew, rollback, history and verify",
+            description=f"meshcert {mesh}: operators run meshcert status, renew, rollback, compromised and the like",
             max_session_duration=Duration.hours(4),
         )
         rights.attach(
@@ -218,7 +219,9 @@ class RenewalStack(Stack):
                 rights.table("ReadAcknowledgements", naming.acknowledgements_table(mesh), "dynamodb:BatchGetItem"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("ReadCertificates", "acm:GetCertificate"),
-                rights.authorities("ReadAuthorities", *self._reads_of_authorities),
+                rights.authorities(
+                    "ReadAuthorities", "acm-pca:DescribeCertificateAuthority", *self._reads_of_authorities
+                ),
                 rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),
                 rights.services("ReadServices", "ecs:DescribeServices", "ecs:ListServiceDeployments"),
                 rights.tasks("ReadTasks", "ecs:DescribeTasks"),

@@ -11,7 +11,7 @@ from evidence.lifetimes.crashes import role_of
 from local.running_mesh import wait_until
 from local.ticking import dispatch
 from meshcert import naming
-from meshcert.lifecycle.memory import RENEW
+from meshcert.lifecycle.orders import RENEW
 
 if TYPE_CHECKING:
     import random

@@ -19,7 +19,7 @@ from local.ticking import dispatch
 from meshcert import naming
 from meshcert.aws.queues.orders import OrdersQueue
 from meshcert.contract.issuances import IDENTITY, REPLACES
-from meshcert.lifecycle.memory import RENEW
+from meshcert.lifecycle.orders import RENEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

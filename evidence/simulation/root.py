@@ -18,7 +18,9 @@ _LIVES = dt.timedelta(days=3650)
 
 class SimulatedRoot:
     """
-    :class:`meshcert.publishing.ports.CertificateAuthorities` and :class:`meshcert.lifecycle.ports.Authorities`.
+    A CA that publishing and the lifecycle may ask, and have revoke.
+
+    :class:`meshcert.publishing.ports.CertificateAuthorities`, :class:`meshcert.lifecycle.ports.RevokingAuthorities`.
 
     Args:
         clock: Its own certificate begins now.
@@ -29,6 +31,7 @@ class SimulatedRoot:
     def __init__(self, clock: Clock, name: str, back_dating: dt.timedelta) -> None:
         self._key, self._subject = signing.new_private_key(KEY), signing.distinguished_name({"CommonName": name})
         self._end = clock.now() + _LIVES
+        self.revoked: set[str] = set()
         request = signing.signing_request(self._subject, self._key, SIGNED_WITH)
         self.root_pem = signing.pem(self.sign(request, "RootCACertificate", clock.now() - back_dating, self._end))
 
@@ -52,3 +55,8 @@ class SimulatedRoot:
         """The end of its validity."""
         del certificate_authority_arn
         return self._end
+
+    def revoke(self, certificate_authority_arn: str, serial_number: str) -> None:
+        """RevokeCertificate."""
+        del certificate_authority_arn
+        self.revoked.add(serial_number)

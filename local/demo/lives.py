@@ -19,7 +19,7 @@ from meshcert.aws.queues.orders import OrdersQueue
 from meshcert.contract.issuances import IDENTITY, REPLACES
 from meshcert.identity import IssuerName
 from meshcert.issuing.private_ca_lives import BACK_DATING
-from meshcert.lifecycle.memory import RENEW
+from meshcert.lifecycle.orders import RENEW
 from meshcert.lifecycle.policy import Policy
 from meshcert.mesh.edges.pairs import presenters
 

@@ -23,7 +23,7 @@ class PrivateCa:
     """
     CAs and what they issue, for all that ask.
 
-    :class:`meshcert.publishing.ports.CertificateAuthorities`, :class:`meshcert.lifecycle.ports.Authorities`,
+    :class:`meshcert.publishing.ports.CertificateAuthorities`, :class:`meshcert.lifecycle.ports.RevokingAuthorities`,
     :class:`meshcert.issuing.private_ca.IssuedCertificates`, :class:`meshcert.issuing.issuing_once.SigningAuthority`.
 
     Args:
@@ -71,6 +71,31 @@ class PrivateCa:
                     raise CertificateUnusable(certificate_arn, "FAILED", reason) from None
                 raise
         return str(answer["Certificate"]), str(answer.get("CertificateChain", ""))
+
+    def revoke(self, certificate_authority_arn: str, serial_number: str) -> None:
+        """See :meth:`meshcert.lifecycle.ports.RevokingAuthorities.revoke`."""
+        with aws_errors("acm-pca:RevokeCertificate", certificate_authority_arn):
+            try:
+                self._client.revoke_certificate(
+                    CertificateAuthorityArn=certificate_authority_arn,
+                    CertificateSerial=bytes.fromhex(serial_number).hex(":"),
+                    RevocationReason="KEY_COMPROMISE",
+                )
+            except ClientError as exc:
+                if error_code(exc) != "RequestAlreadyProcessedException":
+                    raise
+
+    def has_list(self, certificate_authority_arn: str) -> bool:
+        """
+        True if a CA writes a revocation list (acm-pca:DescribeCertificateAuthority).
+
+        Raises:
+            IdentityMissing: If there is no such CA.
+        """
+        with aws_errors("acm-pca:DescribeCertificateAuthority", certificate_authority_arn):
+            answer = self._client.describe_certificate_authority(CertificateAuthorityArn=certificate_authority_arn)
+        revocation = answer["CertificateAuthority"].get("RevocationConfiguration", {})
+        return bool(revocation.get("CrlConfiguration", {}).get("Enabled"))
 
     def issue(self, request: CertificateRequest) -> str:
         """See :meth:`meshcert.issuing.issuing_once.SigningAuthority.issue`."""

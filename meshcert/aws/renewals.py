@@ -9,8 +9,9 @@ from botocore.exceptions import ClientError
 from meshcert.aws.acm import still_issuing
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.errors import AwsRefused
+from meshcert.issuing.acm import HeldCertificate
 from meshcert.material import certificate_version
-from meshcert.material.certificate_facts import certificate_facts
+from meshcert.material.certificate_facts import certificate_facts, public_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +36,13 @@ class AcmRenewals:
             ]
         return description
 
-    def version(self, certificate_arn: str) -> tuple[str, str]:
-        """See :meth:`meshcert.issuing.acm.RenewalCalls.version`."""
+    def held(self, certificate_arn: str) -> HeldCertificate:
+        """See :meth:`meshcert.issuing.acm.RenewalCalls.held`."""
         with aws_errors("acm:GetCertificate", certificate_arn), still_issuing(certificate_arn):
             certificate = self._client.get_certificate(CertificateArn=certificate_arn)["Certificate"]
         try:
-            return certificate_facts(certificate).serial_number, certificate_version(certificate)
+            serial_number = certificate_facts(certificate).serial_number
+            return HeldCertificate(serial_number, certificate_version(certificate), public_key_of(certificate))
         except ValueError as error:
             raise AwsRefused("acm:GetCertificate", certificate_arn, "MalformedCertificate", str(error)) from None
 

@@ -1,4 +1,4 @@
-"""``meshcert COMMAND``: plan, status, renew, rollback, history, verify; check, schema, import, envoy."""
+"""``meshcert COMMAND``: plan, status, renew, rollback, compromised, history, verify; check, schema, import, envoy."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from meshcert import VERSION
 from meshcert.cli import exit_codes, mesh_file, screen
 from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
+from meshcert.cli.compromised import announced, has_lists
 from meshcert.cli.costs.month import estimate
 from meshcert.cli.map import command as map_command
 from meshcert.cli.mesh_files import envoy_configuration, importing, why
@@ -37,6 +38,7 @@ from meshcert.cli.status.shown import show_status
 from meshcert.cli.survey import require_declared, sight, survey, usage
 from meshcert.cli.terminal import SCHEMA, tell, tell_aside, tell_fault, tell_json, tell_usage
 from meshcert.errors import MeshcertError
+from meshcert.lifecycle.orders import COMPROMISED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -149,6 +151,24 @@ def rollback(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as_do
     _order(chosen.account(), "rollback", name, reason, wait_s, as_document=as_document)
 
 
+@cli.command(short_help="A key has leaked: another one, and the old certificate revoked.", epilog=needs("compromised"))
+@name_argument
+@reason_option
+@wait_option
+@json_option
+@mesh_option
+@click.pass_obj
+def compromised(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
+    """
+    The published key has leaked: have another one served everywhere, then the certificates so far revoked.
+
+    Whoever could read this key could have read those before it, so their certificates are revoked too. Nothing goes
+    back to them any more. A revocation cannot be undone. It says for how long the old key is still accepted, and what
+    closes the door now. Close the leak first: who can still read the secret reads the new key as well.
+    """
+    _order(chosen.account(), COMPROMISED, name, reason, wait_s, as_document=as_document)
+
+
 @cli.command(short_help="What was done for an identity, when, why and by whom.", epilog=needs("history"))
 @name_argument
 @click.option("--since", default="30d", show_default=True, metavar="SPAN", help="For example 90m, 12h, 30d, 8w.")
@@ -202,14 +222,19 @@ def _order(mesh: Account, order: str, name: str, reason: str, wait_s: float, *, 
     before = sight(mesh, name)
     foreseen = foresee(mesh, before, order, reason)
     if is_futile(before, order, foreseen):
-        raise click.exceptions.Exit(_tell_futile(name))
+        raise click.exceptions.Exit(_tell_futile(order, name))
+    version, told = "", {}
+    if order == COMPROMISED:
+        version, told = before.seen.current, {"revocation_list": has_lists(mesh, before)}
+        for line in announced(before, reason, lists=told["revocation_list"]):
+            say(line)
     watch = Watch(mesh, before, say)
-    message = mesh.orders.send(order, name, reason)
+    message = mesh.orders.send(order, name, reason, version)
     say(f"ordered: {order} {name}. First: {described(foreseen)}")
     after = watch.follow(wait_s) if wait_s else None
     if as_document:
         shown = after.document() if after else None
-        _print_json(mesh, order=order, identity=name, message_id=message, after=shown)
+        _print_json(mesh, order=order, identity=name, message_id=message, after=shown, **told)
     elif after is None:
         say(f"`meshcert status {name}` and `meshcert history {name}` tell what comes of it")
     elif watch.is_done(after):
@@ -217,7 +242,10 @@ def _order(mesh: Account, order: str, name: str, reason: str, wait_s: float, *, 
     sys.exit(watch.exit_code(after) if after else exit_codes.SETTLED)
 
 
-def _tell_futile(name: str) -> int:
+def _tell_futile(order: str, name: str) -> int:
+    if order == COMPROMISED:
+        tell_aside(f"meshcert: nothing is published for {name}, so nobody has a key of it. Nothing was ordered")
+        return exit_codes.NEEDS_A_PERSON
     tell_aside(
         f"meshcert: {name} has no good version to go back to, so nothing was ordered. "
         f"`meshcert renew {name}` makes a new one"

@@ -56,13 +56,14 @@ class Remembered(Protocol):
 class Orders(Protocol):
     """The orders queue."""
 
-    def send(self, order: str, identity: str, reason: str) -> str:
+    def send(self, order: str, identity: str, reason: str, version: str = "") -> str:
         """
         Send an order to the renewal function.
 
         Args:
-            order: ``renew`` or ``rollback``.
+            order: One of :data:`meshcert.lifecycle.orders.ORDERS`.
             reason: In the operator's own words; it goes into the audit log.
+            version: The version that it is about; empty if it names none.
 
         Returns:
             The id of the SQS message.
@@ -105,6 +106,7 @@ class Account:
 
     Args:
         files: What instances of a service report of files of the user's.
+        has_list: Whether a CA, by its ARN, writes a revocation list.
         policy: The defaults and the environment's settings: the same as the renewal function's only if it was given the
             same ones.
     """
@@ -119,6 +121,7 @@ class Account:
     history: History
     policy: Policy = field(default_factory=Policy)
     pauses: Pauses = time
+    has_list: Callable[[str], bool] = lambda _authority: False
     files: Callable[[str, Collection[str]], Mapping[str, tuple[FileServed, ...]]] = lambda _service, _instances: {}
 
 
@@ -181,6 +184,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         verifier=VerifyFunction(session.client("lambda", config=_CALLS), naming.function(mesh, "verify")),
         history=lambda identity, since: history(logs, log_group, identity, since),
         files=rows.files_of,
+        has_list=authorities.has_list,
         policy=policy,
     )
 

@@ -13,9 +13,10 @@ from meshcert.cli.survey import exit_code, sight
 from meshcert.errors import MeshcertError, NotReady
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
-from meshcert.lifecycle.memory import ROLL_BACK, Order
 from meshcert.lifecycle.observation import Unknown
 from meshcert.lifecycle.observing.observe import remembered
+from meshcert.lifecycle.orders import COMPROMISED, ROLL_BACK, Order
+from meshcert.publishing.publication import is_published
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,16 +37,19 @@ def foresee(account: Account, looked: Sight, order: str, reason: str) -> Plan:
     The plan that the renewal function would make if it were given an order now.
 
     Args:
-        order: ``renew`` or ``rollback``.
+        order: One of :data:`meshcert.lifecycle.orders.ORDERS`.
         reason: In the operator's own words.
     """
-    memory = replace(looked.memory, order=Order(order, "you", reason, looked.seen.now))
+    version = looked.seen.current if order == COMPROMISED else ""
+    memory = replace(looked.memory, order=Order(order, "you", reason, looked.seen.now, version))
     return plan(looked.seen, remembered(memory, looked.seen), account.policy)
 
 
 def is_futile(looked: Sight, order: str, foreseen: Plan) -> bool:
-    """True if the renewal function would refuse an order: a roll back with no version to go back to."""
+    """True if the renewal function would refuse an order: there is no version to go back to, or none at all."""
     seen = looked.seen
+    if order == COMPROMISED and not isinstance(seen.labels, Unknown):
+        return not is_published(seen.current)
     return order == ROLL_BACK and not isinstance(seen.labels, Unknown) and foreseen.step.action is not Action.ROLL_BACK
 
 
@@ -129,7 +133,7 @@ class Watch:
             if entry not in self._known:
                 self._known.add(entry)
                 self.tell(f"  {when(entry.at)} {_line(entry)}")
-                self.refused |= entry.action.startswith("order to") and entry.outcome.startswith(_ENDED)
+                self.refused |= entry.action.startswith("order ") and entry.outcome.startswith(_ENDED)
         step = now.plan.step
         waiting = now.seen.current == self.before.seen.current and now.plan.settled
         self._say("waiting for the renewal function" if waiting else f"{step.action}: {step.why}", now.seen.now)

@@ -22,6 +22,8 @@ READS = {
     "status": "the mesh's tables; of ACM, Secrets Manager (labels only), ECS and Private CA what they say now",
     "renew": "the same as status for NAME; writes one message into the queue of orders; with --wait the audit log",
     "rollback": "the same as status for NAME; writes one message into the queue of orders; with --wait the audit log",
+    "compromised": "the same as status for NAME, and whether its CA writes a revocation list; writes one message into "
+    "the queue of orders; with --wait the audit log",
     "history": "the audit log, the log group /meshcert/MESH/audit",
     "verify": "what the verify function answers, which reads the key where it is and changes nothing",
 }
@@ -30,6 +32,7 @@ RIGHTS = {
     "status": _LOOK,
     "renew": _ORDER,
     "rollback": _ORDER,
+    "compromised": ("acm-pca:DescribeCertificateAuthority", *_ORDER),
     "history": ("dynamodb:GetItem", "logs:FilterLogEvents"),
     "verify": ("dynamodb:GetItem", "lambda:InvokeFunction"),
 }

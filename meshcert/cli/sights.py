@@ -53,6 +53,7 @@ class Sight:
 
         Every key is always there. Unknown values are None, times are aware, lifetimes are fractions.
         """
+        compromise = self.memory.compromise
         return {
             "identity": self.name,
             "settled": self.plan.settled,
@@ -74,6 +75,11 @@ class Sight:
             },
             "issued": self._issued(),
             "published": self._published(),
+            "compromised": [
+                asdict(each)
+                for each in (compromise.certificates if compromise else ())
+                if not each.has_ended(self.seen.now)
+            ],
             "services": list(self._services()),
         }
 

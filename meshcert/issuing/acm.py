@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS, RENEWED_BEFORE_END_DAYS
 from meshcert.errors import AwsUnavailable, CertificatePending
@@ -56,6 +56,21 @@ _PENDING = "PENDING_VALIDATION"
 _STATES = {_PENDING: IssuanceState.PENDING, "ISSUED": IssuanceState.ISSUED}
 
 
+class HeldCertificate(NamedTuple):
+    """
+    What is read from a certificate itself, not from ACM's description of it.
+
+    Args:
+        serial_number: Lower-case hex, whole bytes.
+        version: The secret version that holds it.
+        public_key: See :class:`~meshcert.issuing.issuer.Issuance`.
+    """
+
+    serial_number: str
+    version: str
+    public_key: str = ""
+
+
 class RenewalCalls(Protocol):
     """The calls to ACM that observe and renew; :class:`meshcert.aws.renewals.AcmRenewals` makes them."""
 
@@ -68,9 +83,9 @@ class RenewalCalls(Protocol):
         """
         ...
 
-    def version(self, certificate_arn: str) -> tuple[str, str]:
+    def held(self, certificate_arn: str) -> HeldCertificate:
         """
-        Serial number and secret version of the certificate that ACM holds now (acm:GetCertificate).
+        The certificate that ACM holds now (acm:GetCertificate).
 
         Raises:
             CertificatePending: If the certificate is not issued yet.
@@ -115,15 +130,15 @@ class AcmIssuer:
         if seen.serial_number in known:
             return replace(seen, version=known[seen.serial_number])
         try:
-            serial_number, version = self._calls.version(reference)
+            held = self._calls.held(reference)
         except CertificatePending:
             return replace(seen, state=IssuanceState.PENDING, status=_PENDING)
-        if serial_number != seen.serial_number:
+        if held.serial_number != seen.serial_number:
             # It was renewed between the two calls: the facts are those of the earlier certificate.
             seen = issuance(reference, self._calls.describe(reference))
-        if serial_number != seen.serial_number:
+        if held.serial_number != seen.serial_number:
             raise AwsUnavailable("acm:GetCertificate", reference, "it shows two certificates at once")
-        return replace(seen, version=version)
+        return replace(seen, version=held.version, public_key=held.public_key)
 
     def renew(self, identity: str, issued: Issuance) -> None:
         """See :meth:`meshcert.issuing.issuer.Issuer.renew`."""

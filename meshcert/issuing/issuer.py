@@ -109,6 +109,8 @@ class Issuance:
         serial_number: Lower-case hex, whole bytes, no colons; empty before it is issued.
         validity: None before it is issued.
         version: Name of the secret version that holds it; see :func:`meshcert.material.certificate_version`.
+        public_key: Hash of its public key (:func:`meshcert.material.certificate_facts.public_key_of`); empty if the
+            certificate itself was not asked for.
         renewable: The issuer would renew it now on request.
         to_take_out: It must be exported, again if it is published already, before it can be renewed.
         renewing: A renewal is under way.
@@ -122,6 +124,7 @@ class Issuance:
     serial_number: str = ""
     validity: ValidityPeriod | None = None
     version: str = ""
+    public_key: str = ""
     renewable: bool = False
     to_take_out: bool = False
     renewing: bool = False

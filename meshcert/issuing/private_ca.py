@@ -21,7 +21,7 @@ from meshcert.issuing.issuer import (
 )
 from meshcert.issuing.private_ca_lives import RENEWED_UNTIL
 from meshcert.material import certificate_version
-from meshcert.material.certificate_facts import certificate_facts
+from meshcert.material.certificate_facts import certificate_facts, public_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,8 +43,15 @@ PRIVATE_CA = Abilities(
     renews_anew=True,
 )
 
+_CERTIFICATE = "/certificate/"
 _ISSUED = "ACM Private CA Certificate Issuance"
 """detail-type of the event (AWS Private CA user guide, "Monitoring with EventBridge")."""
+
+
+def authority_of(reference: str) -> str:
+    """ARN of the CA that issued a certificate; empty if it is not named as Private CA names certificates."""
+    authority, _, number = reference.partition(_CERTIFICATE)
+    return authority if number and ":certificate-authority/" in authority else ""
 
 
 class IssuedCertificates(Protocol):
@@ -93,7 +100,7 @@ class PrivateCaView:
             return News()
         resources = event.get("resources")
         named = resources if isinstance(resources, list) else []
-        return News(tuple(each for each in named if isinstance(each, str) and "/certificate/" in each))
+        return News(tuple(each for each in named if isinstance(each, str) and _CERTIFICATE in each))
 
     def observe(self, reference: str, known: Mapping[str, str]) -> Issuance:
         """See :meth:`meshcert.issuing.issuer.IssuanceView.observe`."""
@@ -106,6 +113,7 @@ class PrivateCaView:
             return Issuance(reference, IssuanceState.UNUSABLE, unusable.status, unusable.reason, renewable=True)
         try:
             facts, version = certificate_facts(certificate), certificate_version(certificate)
+            key = public_key_of(certificate)
         except ValueError as error:
             raise AwsRefused("acm-pca:GetCertificate", reference, "MalformedCertificate", str(error)) from None
         return Issuance(
@@ -115,6 +123,7 @@ class PrivateCaView:
             serial_number=facts.serial_number,
             validity=ValidityPeriod(facts.not_before, facts.not_after),
             version=version,
+            public_key=key,
             renewable=True,
         )
 

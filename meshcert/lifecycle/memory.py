@@ -15,13 +15,13 @@ from typing import Any
 
 from meshcert.bounded_json import read_json
 from meshcert.clock import believed
+from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
+from meshcert.lifecycle.orders import RENEW, ROLL_BACK, Order
 
 SCHEMA = 1
-RENEW, ROLL_BACK = "renew", "rollback"
-"""Orders of an operator."""
 _CERTIFICATES_KEPT = 8
 _MESSAGES_KEPT = 8
-_TIMES = {"at", "since", "not_before", "not_after"}
+_TIMES = {"at", "since", "not_before", "not_after", "revoked_at", "earlier_at"}
 
 
 @dataclass(frozen=True)
@@ -134,27 +134,6 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Order:
-    """
-    An operator's order.
-
-    Args:
-        kind: ``renew`` or ``rollback``.
-        by: Who sent it: SQS's SenderId.
-        reason: The operator's own words.
-        at: When it was taken up.
-        version: The issued version that is to be renewed, or the published one that is to be left; empty until it is
-            known. Once another version has replaced it, the order has been carried out.
-    """
-
-    kind: str
-    by: str
-    reason: str
-    at: dt.datetime
-    version: str = ""
-
-
-@dataclass(frozen=True)
 class Memory:
     """
     Everything that is remembered about one identity.
@@ -170,6 +149,7 @@ class Memory:
             again.
         looked_at: When everything was last seen in one look.
         failures: Steps that failed last time, by name.
+        compromise: What is known of a compromised key; None if nobody ever said so, or all of that has ended.
     """
 
     publication: CurrentVersion | None = None
@@ -181,6 +161,7 @@ class Memory:
     certificates: dict[str, KnownCertificate] = field(default_factory=dict)
     looked_at: dt.datetime | None = None
     failures: dict[str, Failure] = field(default_factory=dict)
+    compromise: KeyCompromise | None = None
 
     def knowing(self, serial_number: str, certificate: KnownCertificate, labelled: Collection[str] = ()) -> Memory:
         """A copy with the certificate of a serial number added; those of versions with a label are always kept."""
@@ -240,6 +221,14 @@ class Memory:
         begun = replace(self.rollouts[service], deployment=deployment)
         return replace(self, rollouts=self.rollouts | {service: begun})
 
+    def is_compromised(self, version: str) -> bool:
+        """True if somebody else may have the key of a version."""
+        return self.compromise is not None and self.compromise.has(version)
+
+    def revoking(self, serial_number: str, at: dt.datetime) -> Memory:
+        """A copy in which a certificate with a compromised key is revoked."""
+        return replace(self, compromise=self.compromise.revoked(serial_number, at) if self.compromise else None)
+
     def _without_order(self, kind: str) -> Memory:
         return replace(self, order=None) if self.order and self.order.kind == kind else self
 
@@ -271,6 +260,7 @@ class Memory:
                 },
                 looked_at=_field("at", document["looked_at"]),
                 failures={name: _read(Failure, failure) for name, failure in document["failures"].items()},
+                compromise=_read_compromise(document.get("compromise")),
             )
         except (AttributeError, KeyError, TypeError, ValueError):
             return cls()
@@ -292,6 +282,14 @@ def _plain(value: Any) -> Any:
 
 def _read(kind: Any, value: dict[str, Any] | None) -> Any:
     return None if value is None else kind(**{name: _field(name, entry) for name, entry in value.items()})
+
+
+def _read_compromise(value: dict[str, Any] | None) -> KeyCompromise | None:
+    if value is None:
+        return None
+    certificates = tuple(_read(CompromisedCertificate, each) for each in value["certificates"])
+    compromise: KeyCompromise = _read(KeyCompromise, value | {"certificates": certificates})
+    return compromise
 
 
 def _field(name: str, value: Any) -> Any:

@@ -103,6 +103,24 @@ class Authorities(Protocol):
         ...
 
 
+class RevokingAuthorities(Authorities, Protocol):
+    """AWS Private CA, as far as it revokes."""
+
+    def revoke(self, certificate_authority_arn: str, serial_number: str) -> None:
+        """
+        Revoke a certificate because its key is compromised. One that is revoked already counts as revoked now.
+
+        Args:
+            certificate_authority_arn: The CA that has signed it.
+            serial_number: Lower-case hex, whole bytes.
+
+        Raises:
+            IdentityMissing: If there is no such CA, or it has signed no such certificate.
+            AwsRefused: If the CA is deleted, or the right is missing.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Lease:
     """
@@ -248,6 +266,7 @@ class Ports(Observers):
     """
 
     issuers: Mapping[IssuerName, Issuer]
+    authorities: RevokingAuthorities
     exporter: Exporter
     declared: Declared
     table: LifecycleTable

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from meshcert.material.pem import CERTIFICATE, blocks, sole_block
 from meshcert.san import Dns, Uri
@@ -76,6 +78,21 @@ def certificate_facts(certificate: str) -> CertificateFacts:
         not_after=leaf.not_valid_after_utc,
         names=sans_of(leaf),
     )
+
+
+def public_key_of(certificate: str) -> str:
+    """
+    What two certificates for one key have in common: the SHA-256 of its SubjectPublicKeyInfo (RFC 5280 4.1.2.7), hex.
+
+    Args:
+        certificate: One certificate, PEM.
+
+    Raises:
+        ValueError: If it is not one PEM certificate that can be read.
+    """
+    (leaf,) = load_certificates(sole_block(certificate, CERTIFICATE))
+    encoded = leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(encoded).hexdigest()
 
 
 def load_certificates(pem: str) -> list[x509.Certificate]:

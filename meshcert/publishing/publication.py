@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_VERSION_LENGTH = 64
+
 
 class Outcome(StrEnum):
     """The outcome of a publication."""
@@ -39,6 +41,11 @@ class Outcome(StrEnum):
 def version_labelled(labels: LabelsByVersion, label: str) -> str | None:
     """The version that has a staging label, or None."""
     return next((version for version, own in labels.items() if label in own), None)
+
+
+def is_published(version: str) -> bool:
+    """True if a version was published: its id is a SHA-256, unlike that of the template's placeholder."""
+    return len(version) == _VERSION_LENGTH
 
 
 def is_withheld(labels: LabelsByVersion, version_id: str) -> bool:

@@ -80,7 +80,9 @@ class LifecycleDashboard(Construct):
                     ),
                     self._graph(
                         "Steps taken",
-                        self._counts("Renewals", "Exports", "Redeployments", "RollBacks", "Proven", "StepsFailed"),
+                        self._counts(
+                            "Renewals", "Exports", "Redeployments", "RollBacks", "Proven", "Revocations", "StepsFailed"
+                        ),
                         THIRD,
                     ),
                     self._graph("Errors of the functions", self._errors(), THIRD),

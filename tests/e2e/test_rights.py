@@ -125,6 +125,13 @@ def replaced(demo: PlayedDemo, unnoticed: Ended) -> tuple[str, SteadyClient]:
     return laggard, asked
 
 
+@pytest.fixture(scope="module")
+def leaked(demo: PlayedDemo, replaced: tuple[str, SteadyClient]) -> Ended:
+    """An operator says that the teller's key has leaked, and waits until the old certificate is revoked."""
+    assert replaced
+    return demo.operator.run("compromised", TELLER, "--reason", "a test", "--wait", "240", "--json")
+
+
 def _ended(demo: PlayedDemo, task: str) -> bool:
     described = demo.mesh.client("ecs").describe_tasks(cluster=CLUSTER, tasks=[task])["tasks"]
     return not described or described[0]["lastStatus"] == "STOPPED"
@@ -213,6 +220,21 @@ def test_a_late_task_behind_a_load_balancer_is_replaced_and_no_request_fails(
     assert asked.failures == []
 
 
+def test_an_operator_has_a_leaked_keys_certificates_revoked_with_the_operator_role(
+    demo: PlayedDemo, leaked: Ended
+) -> None:
+    """By the renewal function alone: every certificate of the teller's until then, and the new one not."""
+    compromised = {one["serial_number"]: one["revoked_at"] for one in leaked.document["after"]["compromised"]}
+    revoked = [line["why"].rpartition(" ")[2] for line in demo.audit(TELLER) if line["action"] == "revoke"]
+
+    assert leaked.code == 0, leaked.err
+    assert all(compromised.values())
+    assert sorted(revoked) == sorted(compromised)
+    assert demo.mesh.serial(TELLER) not in compromised
+    assert leaked.document["revocation_list"] is False
+    assert "its CA writes no revocation list, so peers accept the old key until 20" in leaked.err
+
+
 def _used_with_routes(demo: PlayedDemo, role: str) -> set[Grant]:
     """
     What the functions do where routes stand outside task definitions, which they do not here.
@@ -224,7 +246,7 @@ def _used_with_routes(demo: PlayedDemo, role: str) -> set[Grant]:
     return {Grant(action, table) for action in actions}
 
 
-@pytest.mark.usefixtures("replaced")
+@pytest.mark.usefixtures("leaked")
 @pytest.mark.parametrize("owner", ROLES)
 def test_a_role_may_do_what_it_does_and_nothing_besides(demo: PlayedDemo, owner: str) -> None:
     """Granted = used, action by action and resource by resource: what nobody needed would be a right too many."""
@@ -235,7 +257,7 @@ def test_a_role_may_do_what_it_does_and_nothing_besides(demo: PlayedDemo, owner:
     assert set(unused(role.grants(), role.decisions())) == elsewhere
 
 
-@pytest.mark.usefixtures("replaced")
+@pytest.mark.usefixtures("leaked")
 @pytest.mark.parametrize("owner", ROLES)
 def test_no_role_was_ever_refused_what_it_needs(demo: PlayedDemo, owner: str) -> None:
     """Over deploys, renewals, roll backs and an operator's commands, none of the product's calls was denied."""

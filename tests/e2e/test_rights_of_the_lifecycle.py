@@ -48,6 +48,36 @@ def test_the_renewal_role_takes_nothing_out_of_acm(demo: PlayedDemo, renewal: In
     assert denial_of(renewal.acm.import_certificate, Certificate=b"x", PrivateKey=b"x", CertificateArn=arn)
 
 
+def test_the_renewal_role_revokes_nothing_of_other_cas_and_issues_nothing(demo: PlayedDemo, renewal: Intruder) -> None:
+    """A CA without the mesh's tag is none of its business; one with it signs nothing for it."""
+    subject = {
+        "KeyAlgorithm": "EC_prime256v1",
+        "SigningAlgorithm": "SHA256WITHECDSA",
+        "Subject": {"CommonName": "Theirs"},
+    }
+    created = demo.mesh.client("acm-pca").create_certificate_authority(
+        CertificateAuthorityType="ROOT",
+        CertificateAuthorityConfiguration={
+            "KeyAlgorithm": "EC_prime256v1",
+            "SigningAlgorithm": "SHA256WITHECDSA",
+            "Subject": subject,
+        },
+    )
+    theirs, ours = created["CertificateAuthorityArn"], demo.mesh.certificate(TELLER)["CertificateAuthorityArn"]
+    of_theirs = {"CertificateSerial": "0a:0b", "RevocationReason": "KEY_COMPROMISE"}
+    validity = {"Value": 1, "Type": "DAYS"}
+
+    assert denial_of(renewal.acm_pca.revoke_certificate, CertificateAuthorityArn=theirs, **of_theirs)
+    assert denial_of(
+        renewal.acm_pca.issue_certificate,
+        CertificateAuthorityArn=ours,
+        Csr=b"x",
+        SigningAlgorithm="SHA256WITHRSA",
+        Validity=validity,
+    )
+    assert denial_of(renewal.acm_pca.delete_certificate_authority, CertificateAuthorityArn=ours)
+
+
 @pytest.mark.usefixtures("as_it_was")
 def test_the_renewal_role_reads_and_writes_no_secret(demo: PlayedDemo, renewal: Intruder) -> None:
     """Neither the value, nor the policy that guards it, nor the key that encrypts it."""

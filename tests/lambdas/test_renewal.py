@@ -216,9 +216,9 @@ class TestOrders:
         """Who sent it can read why."""
         assert failed(run.invoke(batch(ORDERS, [order("destroy"), order(identity="nobody"), "x"]))) == []
         assert [outcome for _, outcome in life.audit.told()[-3:]] == [
-            "refused: an order is renew or rollback",
+            "refused: an order is renew, rollback or compromised",
             "refused: no such identity",
-            "refused: an order is renew or rollback",
+            "refused: an order is renew, rollback or compromised",
         ]
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 WRITES = {"secretsmanager:PutSecretValue", "acm:ExportCertificate", "acm-pca:IssueCertificate"}
 NARROW = (
+    "acm-pca:RevokeCertificate",
     "acm:ExportCertificate",
     "acm:RenewCertificate",
     "ecs:UpdateService",
@@ -90,6 +91,7 @@ def test_the_renewal_role_does_its_work_and_nothing_else(templates: Templates) -
     """Action by action; the calls it makes are compared with these on the local AWS (tests/e2e/test_rights.py)."""
     assert _granted(templates, "RenewalRole") == LOGS | RECEIVES | {
         "acm-pca:GetCertificateAuthorityCertificate",
+        "acm-pca:RevokeCertificate",
         "acm:DescribeCertificate",
         "acm:GetCertificate",
         "acm:RenewCertificate",
@@ -108,6 +110,15 @@ def test_the_renewal_role_does_its_work_and_nothing_else(templates: Templates) -
         "secretsmanager:DescribeSecret",
         "secretsmanager:UpdateSecretVersionStage",
     }
+
+
+def test_the_renewal_role_alone_revokes_and_only_what_cas_of_the_mesh_have_signed(templates: Templates) -> None:
+    """An operator orders it; nobody else can take a certificate of the mesh out of service."""
+    revoking = [statement for statement in templates.statements() if "acm-pca:RevokeCertificate" in statement.actions]
+
+    assert [statement.role.startswith("RenewalRole") for statement in revoking] == [True]
+    assert revoking[0].actions == ("acm-pca:RevokeCertificate",)
+    assert revoking[0].conditions == TAGGED
 
 
 @pytest.mark.parametrize("role", ["RenewalRole", "DispatchRole", "Operator", "ClockRole"])
@@ -191,6 +202,7 @@ def test_the_dispatch_role_pages_tables_and_sends_looks(templates: Templates) ->
 def test_the_operator_reads_orders_and_has_keys_verified(templates: Templates) -> None:
     """The role has what the command meshcert needs; it changes nothing but the orders queue."""
     assert _granted(templates, "Operator") == {
+        "acm-pca:DescribeCertificateAuthority",
         "acm-pca:GetCertificateAuthorityCertificate",
         "acm:DescribeCertificate",
         "acm:GetCertificate",

@@ -20,13 +20,14 @@ class OrdersQueue:
         self._client = client
         self._name = name
 
-    def send(self, order: str, identity: str, reason: str) -> str:
+    def send(self, order: str, identity: str, reason: str, version: str = "") -> str:
         """
         Send an order.
 
         Args:
-            order: ``renew`` or ``rollback``.
+            order: One of :data:`meshcert.lifecycle.orders.ORDERS`.
             reason: In the operator's own words.
+            version: The version that it is about; empty if it names none.
 
         Returns:
             The id of the SQS message.
@@ -36,7 +37,8 @@ class OrdersQueue:
             AwsRefused: If the caller may not send.
             IdentityMissing: If there is no such queue.
         """
-        body = json.dumps({"order": order, "identity": identity, "reason": reason})
+        named = {"version": version} if version else {}
+        body = json.dumps({"order": order, "identity": identity, "reason": reason} | named)
         with aws_errors("sqs:SendMessage", self._name):
             url = self._client.get_queue_url(QueueName=self._name)["QueueUrl"]
             return str(self._client.send_message(QueueUrl=url, MessageBody=body)["MessageId"])

@@ -36,6 +36,10 @@ def show_status(screen: Screen, account: Account, surveyed: Survey, *, unsettled
         screen.line((f"  {'':<{LABEL}} version  serial    until          left   gone", "dim"))
         _show_facts(screen, "issued", document["issued"], _issued_note(document), sight.policy)
         _show_facts(screen, "published", document["published"], _published_note(document), sight.policy)
+        for compromised in document["compromised"]:
+            revoked = compromised["revoked_at"]
+            note = f"revoked {revoked:%Y-%m-%d %H:%M} UTC" if revoked else "not revoked yet"
+            screen.paragraph("compromised", f"{short(compromised['version'])} {note}", "" if revoked else "red")
         for service in document["services"]:
             _show_service(screen, service, document, sight)
 

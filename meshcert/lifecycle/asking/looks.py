@@ -19,11 +19,13 @@ class Look:
 
     Args:
         by: Who asks: an event's id and type, ``tick``, ``sweep``, or the SenderId that SQS gives an order.
-        order: ``renew`` or ``rollback`` if an operator wants that; empty for a look without an order.
+        order: One of :data:`meshcert.lifecycle.orders.ORDERS` if an operator wants that; empty for a look without an
+            order.
         reason: The operator's own words.
         message: SQS's MessageId of an order. A message that comes twice counts as one order.
         seen_since: This look is unnecessary if another one has begun at this time or later; None if it is needed in any
             case.
+        version: The version that an order is about; empty if it names none.
     """
 
     identity: str
@@ -32,6 +34,7 @@ class Look:
     reason: str = ""
     message: str = ""
     seen_since: dt.datetime | None = None
+    version: str = ""
 
     @property
     def brings_news(self) -> bool:

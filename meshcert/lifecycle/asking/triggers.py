@@ -17,7 +17,7 @@ from meshcert.bounded_json import JsonInvalid, read_json
 from meshcert.errors import MeshcertError
 from meshcert.lifecycle.asking.looks import SWEEP, TICK, Look
 from meshcert.lifecycle.audit import AuditEntry
-from meshcert.lifecycle.memory import RENEW, ROLL_BACK
+from meshcert.lifecycle.orders import ORDERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,7 +120,8 @@ def ordered(body: str, by: str, message_id: str, ports: Ports) -> tuple[Look, ..
     The look that a message of the queue ``orders`` asks for.
 
     Args:
-        body: ``{"order": "renew" or "rollback", "identity": IDENTITY, "reason": TEXT}``.
+        body: ``{"order": one of ORDERS, "identity": IDENTITY, "reason": TEXT, "version": VERSION}``; the version may be
+            missing.
         by: Who sent it: SQS's SenderId.
         message_id: SQS's MessageId.
         ports: For finding the identity, and for recording refused orders.
@@ -135,12 +136,13 @@ def ordered(body: str, by: str, message_id: str, ports: Ports) -> tuple[Look, ..
     message = _document(body)
     order, name = _text(message.get("order"), _LONGEST_NAME), _text(message.get("identity"), _LONGEST_NAME)
     reason = _text(message.get("reason"), _LONGEST_REASON)
-    if order not in {RENEW, ROLL_BACK}:
-        fault = f"refused: an order is {RENEW} or {ROLL_BACK}"
+    version = _text(message.get("version"), _LONGEST_NAME)
+    if order not in ORDERS:
+        fault = f"refused: an order is {', '.join(ORDERS[:-1])} or {ORDERS[-1]}"
     elif not name or ports.declared.find(name) is None:
         fault = "refused: no such identity"
     else:
-        return (Look(name, by, order, reason, message_id),)
+        return (Look(name, by, order, reason, message_id, version=version),)
     entry = AuditEntry(ports.clock.now(), name, f"order to {order or 'do nothing'}", reason, by, outcome=fault)
     logger.warning("a bad order: %s", entry.to_json())
     try:

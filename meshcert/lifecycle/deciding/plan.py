@@ -2,8 +2,9 @@
 Plan the next step for one identity, with its reason. Pure: from an observation and the memory.
 
 Concerns are checked in order of urgency: a bad version is rolled back first, then the newest certificate is published,
-then services take it over, then it is renewed. The first concern that can act does; one that has to wait does not keep
-others from acting. The table of cases in ``tests/meshcert/lifecycle/deciding/test_plan.py`` documents this module.
+then services take it over, then it is renewed, then those with a compromised key are revoked. The first concern that
+can act does; one that has to wait does not keep others from acting. The table of cases in
+``tests/meshcert/lifecycle/deciding/test_plan.py`` documents this module.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from meshcert.issuing.issuer import Issuance, IssuanceState
-from meshcert.lifecycle.deciding import ageing, renewing, rollback, rollout
+from meshcert.lifecycle.deciding import ageing, renewing, revoking, rollback, rollout
 from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
@@ -60,6 +61,7 @@ def plan(seen: Observation, memory: Memory, policy: Policy) -> Plan:
         rollout.take_over(seen, memory, policy),
         rollout.prove(seen, memory),
         renewing.renew(seen, memory, policy),
+        revoking.revoke(seen, memory, policy),
         ageing.authorities(seen, policy),
     )
     concerns = [held_back(concern, memory, seen, policy) for concern in wanted]
@@ -89,6 +91,9 @@ def _publish_newest(seen: Observation, memory: Memory, policy: Policy) -> Concer
         return _blocked("the certificate", issued)
     if issued.state is IssuanceState.PENDING:
         return Concern(waiting(f"{issuer.name} is issuing the certificate"))
+    if memory.is_compromised(issued.version) and issued.version not in {seen.current, seen.quarantined}:
+        detail = f"{issued.reference}: its key is compromised"
+        return Concern(findings=(Finding(Kind.CERTIFICATE_UNUSABLE, detail, issuer.remedies.unusable),))
     if renewing.is_valid(seen, issued):
         step = _publish_issued(seen, memory, issued)
         given_up = step and step.name in memory.failures and renewing.is_stale(seen, issued, policy)

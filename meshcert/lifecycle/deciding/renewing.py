@@ -16,8 +16,8 @@ from meshcert.issuing.private_ca_lives import RENEWED_FROM
 from meshcert.lifecycle.deciding.findings import Finding, Kind
 from meshcert.lifecycle.deciding.renewal_times import first_renewal_fraction, renewal_fraction
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
-from meshcert.lifecycle.memory import RENEW
 from meshcert.lifecycle.observation import Missing
+from meshcert.lifecycle.orders import RENEW
 
 if TYPE_CHECKING:
     from meshcert.issuing.issuer import ValidityPeriod
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.observation import Observation
     from meshcert.lifecycle.policy import Policy
 
+_DAY = dt.timedelta(days=1)
 ISSUED_WITHIN = dt.timedelta(hours=1)
 """A certificate that is still not issued after this is asked for anew, or sooner:"""
 ISSUED_WITHIN_FRACTION = 1 / 24
@@ -45,7 +46,8 @@ def renew(seen: Observation, memory: Memory, policy: Policy) -> Concern:
         return Concern()
     step = None
     can_be_asked = issued.renewable and seen.issuer.renews_on_order
-    if seen.current and issued.version in {seen.current, seen.quarantined} and can_be_asked:
+    is_known = issued.version in {seen.current, seen.quarantined} or memory.is_compromised(issued.version)
+    if seen.current and is_known and can_be_asked:
         step = _renewal(seen, memory, issued, issued.validity, policy)
     return Concern(step, _findings(seen, issued))
 
@@ -90,7 +92,7 @@ def _anew(seen: Observation, memory: Memory, policy: Policy) -> Step | None:
     if issued.validity is None or not is_valid(seen, issued):
         why = "it has expired" if issued.state is IssuanceState.ISSUED else f"it is {issued.status}"
         return Step(Action.RENEW, why, version=issued.version or issued.reference)
-    if issued.version in {seen.current, seen.quarantined}:
+    if issued.version in {seen.current, seen.quarantined} or memory.is_compromised(issued.version):
         return _renewal(seen, memory, issued, issued.validity, policy)
     if is_stale(seen, issued, policy):
         return Step(Action.RENEW, "half of its life is gone, and it was never published", version=issued.version)
@@ -117,8 +119,10 @@ def _renewal(
     left_s = _too_soon_s(seen, memory, issued, policy, ordered=ordered)
     if left_s > 0 and (ordered or why):
         return waiting(f"{why}, but the last renewal is too short ago", again_s=left_s)
-    asked = memory.renewal
-    if asked and asked.version == issued.version and not ordered:
+    asked, compromise = memory.renewal, memory.compromise
+    # A renewal that was asked for before the key leaked may never come: it is asked for once more.
+    again = compromise and asked and compromise.has(issued.version) and asked.at < compromise.at
+    if asked and asked.version == issued.version and not (ordered or again):
         waited_s = (seen.now - asked.at).total_seconds()
         left_s = policy.renewal_patience_s - waited_s
         if left_s > 0:
@@ -133,7 +137,9 @@ def _renewal(
 
 
 def _why_renew(seen: Observation, memory: Memory, issued: Issuance, validity: ValidityPeriod, policy: Policy) -> str:
-    order = memory.order
+    order, compromise = memory.order, memory.compromise
+    if compromise and compromise.has(issued.version):
+        return f"its key is compromised: {compromise.reason}" if compromise.reason else "its key is compromised"
     if order and order.kind == RENEW:
         return f"ordered: {order.reason}" if order.reason else "ordered"
     if issued.version == seen.quarantined:
@@ -150,9 +156,15 @@ def _too_soon_s(seen: Observation, memory: Memory, issued: Issuance, policy: Pol
     How long a renewal has to wait after the one before, seconds.
 
     Orders that come close together are one renewal. After one bad version the next is requested at once, after several
-    in a row ever later.
+    in a row ever later. One for a compromised key waits for nothing, unless there was another such within a day.
     """
-    published, quarantine = memory.publication, memory.quarantine
+    published, quarantine, compromise = memory.publication, memory.quarantine, memory.compromise
+    if compromise and compromise.has(issued.version):
+        # At once, but the first time in a day only: a secret has room for a hundred versions of a day.
+        earlier = compromise.earlier_at
+        ordered = earlier is not None and seen.now - earlier < _DAY
+        if not ordered:
+            return 0.0
     if ordered:
         since_s = (seen.now - published.since).total_seconds() if published else 0.0
         return policy.shortest_between_renewals_s - since_s

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from meshcert.lifecycle.deciding.acknowledgements import proof, refusals
 from meshcert.lifecycle.deciding.findings import Finding, Kind
-from meshcert.lifecycle.deciding.rollout import deployed_version, is_published, services_in_order
+from meshcert.lifecycle.deciding.rollout import deployed_version, services_in_order
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step
 from meshcert.lifecycle.deciding.versions import doubts, ended, lives
-from meshcert.lifecycle.memory import ROLL_BACK
 from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
+from meshcert.lifecycle.orders import ROLL_BACK
+from meshcert.publishing.publication import is_published
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,9 @@ def _good_one(seen: Observation, memory: Memory, policy: Policy) -> tuple[str, s
     good = _labelled_good(seen, memory)
     if not good:
         return "", ""
+    if memory.is_compromised(good):
+        # Not even if a person orders it, or a roll back was begun before: this one cannot be taken back.
+        return "", f"the key of {good} is compromised"
     if ended(seen, memory, good):
         return "", f"{good} has expired"
     # A person may know better; and a version that is quarantined can start nowhere.

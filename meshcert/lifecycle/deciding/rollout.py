@@ -11,8 +11,7 @@ from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
 from meshcert.lifecycle.deciding.versions import holds_out, lives
 from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
 from meshcert.proxy import RotationMode
-
-_VERSION_LENGTH = 64
+from meshcert.publishing.publication import is_published
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,7 +34,7 @@ def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
     findings: list[Finding] = []
     failing: list[str] = []
     step: Step | None = None
-    held_up, urgent = False, _bad_is_served(seen)
+    held_up, urgent = False, _bad_is_served(seen, memory)
     for use, service in services_in_order(seen, memory):
         if service is None:
             findings.append(Finding(Kind.SERVICE_MISSING, f"service {use.name} does not exist"))
@@ -65,7 +64,7 @@ def prove(seen: Observation, memory: Memory) -> Concern:
         return Concern()
     if isinstance(seen.services, Unknown) or isinstance(seen.acknowledgements, Unknown):
         return Concern()
-    if seen.current == seen.quarantined or not is_published(seen.current):
+    if seen.current == seen.quarantined or memory.is_compromised(seen.current) or not is_published(seen.current):
         return Concern()
     services = [service for _, service in services_in_order(seen, memory) if service is not None]
     running = [instance for service in services for instance in service.instances]
@@ -76,11 +75,6 @@ def prove(seen: Observation, memory: Memory) -> Concern:
         return Concern()
     why = f"every {services[0].words.instance} serves it" if running else "nobody serves it"
     return Concern(Step(Action.PROVE, why, version=seen.current))
-
-
-def is_published(version: str) -> bool:
-    """True if a version was published: its id is a SHA-256, unlike that of the template's placeholder."""
-    return len(version) == _VERSION_LENGTH
 
 
 def services_in_order(seen: Observation, memory: Memory) -> Iterator[tuple[ServiceUse, Workload | None]]:
@@ -115,12 +109,12 @@ def _deploys_bad(seen: Observation, memory: Memory, service: Workload) -> bool:
     return bool(bad) and seen.current != bad == deployed_version(memory, service) and not _succeeded(service)
 
 
-def _bad_is_served(seen: Observation) -> bool:
-    """True if an instance still serves the version that was rolled back."""
-    bad = seen.quarantined
-    if not bad or bad == seen.current or isinstance(seen.acknowledgements, Unknown):
+def _bad_is_served(seen: Observation, memory: Memory) -> bool:
+    """True if an instance still serves the version that was rolled back, or one with a compromised key."""
+    if isinstance(seen.acknowledgements, Unknown):
         return False
-    return any(acknowledgement.version == bad for acknowledgement in seen.acknowledgements.values())
+    served = {acknowledgement.version for acknowledgement in seen.acknowledgements.values()} - {seen.current}
+    return any(version == seen.quarantined or memory.is_compromised(version) for version in served if version)
 
 
 def _succeeded(service: Workload) -> bool:

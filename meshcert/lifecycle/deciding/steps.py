@@ -21,6 +21,8 @@ class Action(StrEnum):
     """Quarantine the current version and make the last good one current."""
     REDEPLOY = "redeploy"
     """Begin a new rollout of a service."""
+    REVOKE = "revoke"
+    """Have the CA revoke a certificate whose key is compromised."""
     PROVE = "prove"
     """Label the current version, which every instance serves, as the one to go back to."""
     WAIT = "wait"
@@ -39,6 +41,8 @@ class Step:
         version: The secret version it is about.
         away_from: The version that loses its label.
         replaces: The service's newest rollout before this step begins another.
+        serial_number: The certificate that is revoked, lower-case hex.
+        certificate_authority_arn: The CA that has signed it.
         again_s: For a wait, when to look again, seconds from now; 0 leaves it to the policy.
     """
 
@@ -48,12 +52,14 @@ class Step:
     away_from: str = ""
     service: str = ""
     replaces: str = ""
+    serial_number: str = ""
+    certificate_authority_arn: str = ""
     again_s: float = 0.0
 
     @property
     def name(self) -> str:
-        """The action, with the service it is about."""
-        return f"{self.action} {self.service}".rstrip()
+        """The action, with the service or the certificate that it is about."""
+        return " ".join(filter(None, (self.action, self.service, self.serial_number)))
 
     @property
     def acts(self) -> bool:

@@ -37,7 +37,9 @@ def go_back_until(seen: Observation, memory: Memory, policy: Policy, version: st
 
 
 def lives(seen: Observation, memory: Memory, policy: Policy, version: str) -> bool:
-    """True if a version lives long enough to go back to it, or to stay with it."""
+    """True if a version lives long enough to go back to it, or to stay with it, and nobody else may have its key."""
+    if memory.is_compromised(version):
+        return False
     until = go_back_until(seen, memory, policy, version)
     return until is None or seen.now < until
 

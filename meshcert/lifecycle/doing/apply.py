@@ -127,6 +127,13 @@ def _prove(step: Step, seen: Observation, ports: Ports, save: Callable[[Change],
     return TakenStep(step, Memory.proving, before=before or "", after=step.version, issuance=_unchanged(seen))
 
 
+def _revoke(step: Step, seen: Observation, ports: Ports, save: Callable[[Change], None]) -> TakenStep:
+    del save
+    ports.authorities.revoke(step.certificate_authority_arn, step.serial_number)
+    change = partial(Memory.revoking, serial_number=step.serial_number, at=seen.now)
+    return TakenStep(step, change, before=step.version, issuance=_unchanged(seen))
+
+
 def _unchanged(seen: Observation) -> Issuance | None:
     return seen.issuance if isinstance(seen.issuance, Issuance) else None
 
@@ -137,4 +144,5 @@ _STEPS = {
     Action.ROLL_BACK: _roll_back,
     Action.REDEPLOY: _redeploy,
     Action.PROVE: _prove,
+    Action.REVOKE: _revoke,
 }

@@ -23,6 +23,7 @@ COUNTED = {
     Action.ROLL_BACK: "RollBacks",
     Action.REDEPLOY: "Redeployments",
     Action.PROVE: "Proven",
+    Action.REVOKE: "Revocations",
 }
 """The metric that counts each action."""
 

@@ -15,16 +15,19 @@ from meshcert.lifecycle.deciding.failing import only
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.doing.apply import TakenStep, apply
-from meshcert.lifecycle.memory import ROLL_BACK, Memory, Order
-from meshcert.lifecycle.observation import Observation, Unknown
+from meshcert.lifecycle.doing.owned_memory import OwnedMemory
+from meshcert.lifecycle.memory import Memory
+from meshcert.lifecycle.observation import Missing, Observation, Unknown
+from meshcert.lifecycle.observing.compromised import told
 from meshcert.lifecycle.observing.observe import observe, remembered
+from meshcert.lifecycle.orders import COMPROMISED, ROLL_BACK, Order
 
 if TYPE_CHECKING:
     from meshcert.identity import Identity
     from meshcert.issuing.issuer import Issuance
     from meshcert.lifecycle.memory import Change
     from meshcert.lifecycle.policy import Policy
-    from meshcert.lifecycle.ports import Lease, LifecycleTable, Ports
+    from meshcert.lifecycle.ports import Lease, Ports
 
 logger = logging.getLogger(__name__)
 
@@ -148,32 +151,6 @@ def _look_again_at(result: Reconciled, policy: Policy) -> dt.datetime | None:
     return result.seen.now + dt.timedelta(seconds=min(waits))
 
 
-class _OwnedMemory:
-    """
-    The only copy of the memory during a run.
-
-    Other code gets or gives changes to it, never a copy: something forgotten cannot come back through an old copy.
-    """
-
-    def __init__(self, lease: Lease, table: LifecycleTable) -> None:
-        self.memory = lease.memory
-        self._lease, self._table = lease, table
-
-    def change(self, change: Change) -> None:
-        """Apply a change; it is written when the lease is given back."""
-        self.memory = change(self.memory)
-
-    def save(self, change: Change) -> None:
-        """Apply a change and write it at once; if that fails, nothing is changed."""
-        changed = change(self.memory)
-        self._table.save(self._lease, changed)
-        self.memory = changed
-
-    def release(self, look_at: dt.datetime | None, *, settled: bool) -> bool:
-        """Write the memory and give the lease back; true if another look wanted the identity meanwhile."""
-        return self._table.release(self._lease, self.memory, look_at, settled=settled)
-
-
 class _Run:
     """One run for one identity, while its lease is held."""
 
@@ -181,7 +158,7 @@ class _Run:
         self._identity = identity
         self._look = look
         self._ports = ports
-        self._owned = _OwnedMemory(lease, ports.table)
+        self._owned = OwnedMemory(lease, ports.table)
 
     def go(self) -> Reconciled:
         """Take steps until there is nothing to do now."""
@@ -221,7 +198,9 @@ class _Run:
         seen = observe(self._identity, self._owned.memory, self._ports, known)
         learn: Change = partial(remembered, seen=seen)
         before, after = self._owned.memory.order, learn(self._owned.memory).order
-        if before and not after:
+        if before and not after and before.kind == COMPROMISED:
+            self._take_up(before, learn)
+        elif before and not after:
             self._end_order("done: another version is in its place")
         elif before and seen.now - before.at > ORDERS_KEPT:
             self._end_order("dropped: it could not be carried out within a day")
@@ -235,17 +214,37 @@ class _Run:
         look, memory = self._look, self._owned.memory
         if not look.order or (look.message and look.message in memory.messages):
             return
-        order = Order(look.order, look.by, look.reason, self._ports.clock.now())
+        order = Order(look.order, look.by, look.reason, self._ports.clock.now(), look.version)
+        if memory.order and memory.order.kind == COMPROMISED != look.order:
+            pending = memory.order
+            self._owned.save(lambda memory: replace(memory.ordered(order, look.message), order=pending))
+            self._write_down_end(order, "dropped: an order about a compromised key comes first")
+            return
         self._owned.save(lambda memory: memory.ordered(order, look.message))
         if memory.order:
             self._write_down_end(memory.order, "dropped: a later order took its place")
 
+    def _take_up(self, order: Order, learn: Change) -> None:
+        """
+        Remember which certificates have a compromised key.
+
+        The line comes first: a run that ends in between writes it twice, and a leaked key never stays unrecorded.
+        """
+        before, after = self._owned.memory.compromise, learn(self._owned.memory).compromise
+        outcome, now = told(before, after), self._ports.clock.now()
+        self._record(
+            AuditEntry(now, self._identity.name, "compromised", order.reason, order.by, order.version, outcome=outcome)
+        )
+        self._owned.save(learn)
+
     def _refuse_order(self, seen: Observation, planned: Plan) -> None:
-        """Refuse an order to roll back that is not the next step: there is no version to go back to."""
+        """Refuse an order that cannot be carried out: there is no version to go back to, or none of that name."""
         order = self._owned.memory.order
-        if order is None or order.kind != ROLL_BACK or isinstance(seen.labels, Unknown):
+        if order is None or isinstance(seen.labels, Unknown):
             return
-        if planned.step.action is not Action.ROLL_BACK:
+        if order.kind == COMPROMISED and not isinstance(seen.labels, Missing):
+            self._end_order("refused: no such version was published")
+        if order.kind == ROLL_BACK and planned.step.action is not Action.ROLL_BACK:
             self._end_order("refused: there is no good version to go back to")
 
     def _end_order(self, outcome: str) -> None:
@@ -262,7 +261,7 @@ class _Run:
 
     def _write_down_end(self, order: Order, outcome: str) -> None:
         at = self._ports.clock.now()
-        action = f"order to {order.kind}"
+        action = "order about a compromised key" if order.kind == COMPROMISED else f"order to {order.kind}"
         self._record(
             AuditEntry(at, self._identity.name, action, order.reason, order.by, order.version, outcome=outcome)
         )

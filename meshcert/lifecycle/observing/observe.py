@@ -14,15 +14,18 @@ from meshcert.errors import (
     MeshcertError,
 )
 from meshcert.issuing.issuer import Issuance
-from meshcert.lifecycle.memory import RENEW, CurrentVersion, KnownCertificate
+from meshcert.lifecycle.memory import CurrentVersion, KnownCertificate
 from meshcert.lifecycle.observation import Authority, Missing, Observation, Unknown, Workload
+from meshcert.lifecycle.observing.compromised import taken_up, with_the_same_key
+from meshcert.lifecycle.orders import COMPROMISED, RENEW
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from meshcert.identity import Identity
-    from meshcert.lifecycle.memory import Memory, Order
+    from meshcert.lifecycle.memory import Memory
     from meshcert.lifecycle.observation import Acknowledgement
+    from meshcert.lifecycle.orders import Order
     from meshcert.lifecycle.ports import Authorities, Observers
 
 _Seen = TypeVar("_Seen")
@@ -45,7 +48,10 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
     labels = _attempt(partial(observers.labels.labels, identity.secret_id))
     issuance: Issuance | Missing | Unknown | None = known
     if issuance is None:
-        versions = {serial_number: seen.version for serial_number, seen in memory.certificates.items()}
+        # Of a key that has leaked, the public half has to be known: a certificate may be issued for it once more.
+        leaked = memory.order is not None and memory.order.kind == COMPROMISED
+        certificates = {} if leaked else memory.certificates
+        versions = {serial_number: seen.version for serial_number, seen in certificates.items()}
         issuance = _attempt(partial(issuer.observe, identity.certificate_arn, versions))
     services: dict[str, Workload | None] | Unknown = {}
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
@@ -83,6 +89,10 @@ def remembered(memory: Memory, seen: Observation) -> Memory:
         memory = memory.knowing(issued.serial_number, known, frozenset(labelled))
     if seen.current:
         memory = replace(memory, publication=_publication(seen, memory))
+    if memory.order and memory.order.kind == COMPROMISED:
+        memory = taken_up(memory, memory.order, seen)
+    if memory.compromise:
+        memory = replace(memory, compromise=with_the_same_key(memory.compromise, seen))
     memory = replace(memory, order=_outstanding(memory.order, seen, issued.version if issued else ""))
     if seen.whole:
         memory = replace(memory, looked_at=seen.now)
@@ -126,6 +136,6 @@ def _publication(seen: Observation, memory: Memory) -> CurrentVersion:
 def _outstanding(order: Order | None, seen: Observation, issued: str) -> Order | None:
     """An order as far as it is still open: None once another version has replaced the one that it is about."""
     is_now = issued if order and order.kind == RENEW else seen.current
-    if order is None or not is_now or order.version == is_now:
+    if order is None or order.kind == COMPROMISED or not is_now or order.version == is_now:
         return order
     return None if order.version else replace(order, version=is_now)

@@ -129,7 +129,7 @@ class TestRenewals:
         """By every call."""
         missing = f"{certificate[:-36]}{uuid.uuid4()}"
         calls = AcmRenewals(aws.client("acm"))
-        for call in (calls.describe, calls.version, calls.renew):
+        for call in (calls.describe, calls.held, calls.renew):
             with pytest.raises(IdentityMissing, match=missing):
                 call(missing)
 
@@ -143,6 +143,23 @@ class TestRenewals:
         assert authorities.not_after(authority) == leaf.not_valid_after_utc
         with pytest.raises(IdentityMissing):
             authorities.not_after(f"{authority[:-36]}{uuid.uuid4()}")
+
+    def test_a_certificate_is_revoked_by_the_serial_number_that_was_seen(
+        self, aws: LocalAws, authority: str, issuer: AcmIssuer, certificate: str
+    ) -> None:
+        """For its key is compromised; once more changes nothing, and what the CA has not signed is named."""
+        counts = "/_local/acm-pca/issued"
+        authorities, serial = PrivateCa(aws.client("acm-pca")), issuer.observe(certificate, {}).serial_number
+
+        for _ in range(2):
+            authorities.revoke(authority, serial)
+
+        assert aws.control("GET", counts)[authority]["revoked"] == 1
+        with pytest.raises(IdentityMissing, match=authority):
+            authorities.revoke(authority, "0b" * 16)
+        with pytest.raises(IdentityMissing):
+            authorities.revoke(f"{authority[:-36]}{uuid.uuid4()}", serial)
+        assert not authorities.has_list(authority)
 
 
 class TestAcknowledgements:

@@ -96,11 +96,11 @@ class Terminal:
         others = {name: port for name, port in parts.items() if name not in observers}
         self.account = replace(self.account, observers=replace(self.account.observers, **observers), **others)
 
-    def send(self, order: str, identity: str, reason: str) -> str:
+    def send(self, order: str, identity: str, reason: str, version: str = "") -> str:
         """The orders queue; the function takes the order up at once if it is told to."""
         message = f"message-{next(self._messages)}"
         if self.order_is_taken:
-            self.world.look(order, message=message, reason=reason, identity=identity)
+            self.world.look(order, message=message, reason=reason, identity=identity, version=version)
         return message
 
     def verify(self, identity: str) -> dict[str, Any]:

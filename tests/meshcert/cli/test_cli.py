@@ -38,6 +38,7 @@ SHAPE: dict[str, Any] = {
     "declared": {"names", "certificate_arn", "secret_id"},
     "issued": {"status", "reason"} | FACTS,
     "published": {"status", "reason", "last_good", "quarantined"} | FACTS,
+    "compromised": [{"version", "serial_number", "certificate_authority_arn", "not_after", "revoked_at", "public_key"}],
     "services": [
         {
             "service": None,

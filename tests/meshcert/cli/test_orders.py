@@ -78,11 +78,11 @@ def test_an_order_that_the_function_refuses_ends_the_wait(terminal: Terminal) ->
     world = terminal.world
     sends = terminal.send
 
-    def send(order: str, identity: str, reason: str) -> str:
+    def send(order: str, identity: str, reason: str, version: str = "") -> str:
         world.vault.move_label(
             SECRET, "QUARANTINED", to=world.vault.secrets[SECRET].holders["AWSPREVIOUS"], away_from=None
         )
-        return sends(order, identity, reason)
+        return sends(order, identity, reason, version)
 
     terminal.send = send  # type: ignore[method-assign]
 

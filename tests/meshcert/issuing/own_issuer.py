@@ -39,6 +39,7 @@ class OwnIssuer:
         self.authorities: dict[str, dt.datetime] = {}
         self.serial_numbers: list[str] = []
         self.renewals_asked = 0
+        self.revoked: list[str] = []
 
     def issue(self, reference: str) -> Issued:
         """A new certificate and key."""
@@ -87,3 +88,10 @@ class OwnIssuer:
     def not_after(self, certificate_authority_arn: str) -> dt.datetime:
         """End of a CA certificate's validity."""
         return self.authorities[certificate_authority_arn]
+
+    def revoke(self, certificate_authority_arn: str, serial_number: str) -> None:
+        """Nobody is to believe it any more."""
+        assert certificate_authority_arn in self.authorities
+        assert serial_number in self.serial_numbers
+        if serial_number not in self.revoked:
+            self.revoked.append(serial_number)

@@ -9,7 +9,7 @@ import pytest
 
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.errors import AwsUnavailable, CertificatePending
-from meshcert.issuing.acm import RENEWAL_REMEDIES, AcmIssuer
+from meshcert.issuing.acm import RENEWAL_REMEDIES, AcmIssuer, HeldCertificate
 from meshcert.issuing.issuer import Issuance, IssuanceState, ValidityPeriod
 from tests.meshcert.aws.test_errors import Answers
 
@@ -107,11 +107,11 @@ class Acm:
         assert certificate_arn == "arn:c"
         return {"Status": "ISSUED", "Serial": self._shows.pop(0)}
 
-    def version(self, certificate_arn: str) -> tuple[str, str]:
+    def held(self, certificate_arn: str) -> HeldCertificate:
         """GetCertificate."""
         if not self._holds:
             raise CertificatePending(certificate_arn, "being issued")
-        return self._holds, f"version of {self._holds}"
+        return HeldCertificate(self._holds, f"version of {self._holds}")
 
     def renew(self, certificate_arn: str) -> None:
         """Not asked here."""

@@ -10,6 +10,7 @@ import pytest
 
 from meshcert.issuing.acm import ACM
 from meshcert.issuing.issuer import Abilities, Issuance, IssuanceState, ValidityPeriod
+from meshcert.issuing.private_ca import authority_of
 from meshcert.lifecycle.deciding.findings import Kind, remedies
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
@@ -132,3 +133,16 @@ def test_what_acm_can() -> None:
     assert (ACM.renews_on_order, ACM.exports_again, ACM.revokes) == (True, True, False)
     assert ACM.fractions.renews_itself == pytest.approx((395 * DAY - 60 * DAY) / (395 * DAY))
     assert ACM.fractions.own_renewal < ACM.fractions.warning < ACM.fractions.page
+
+
+CA = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/a"
+
+
+@pytest.mark.parametrize(
+    ("reference", "authority"),
+    [(f"{CA}/certificate/0b", CA), (CA, ""), ("arn:aws:acm:eu-west-1:111122223333:certificate/teller", ""), ("", "")],
+    ids=["Private CA's", "a CA", "ACM's", "none"],
+)
+def test_private_cas_name_of_a_certificate_says_who_signed_it(reference: str, authority: str) -> None:
+    """ACM's does not."""
+    assert authority_of(reference) == authority

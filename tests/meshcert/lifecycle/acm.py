@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import AwsRefused, CertificatePending, ExportFailed, IdentityMissing, VersionQuarantined
-from meshcert.issuing.acm import ACM
+from meshcert.issuing.acm import ACM, HeldCertificate
 from meshcert.issuing.issuer import ValidityPeriod
 from meshcert.lifecycle.policy import Policy
 from meshcert.publishing.publication import publish
@@ -70,6 +70,9 @@ class SimulatedAcm:
     authorities: dict[str, dt.datetime] = field(default_factory=dict)
     serial_numbers: list[str] = field(default_factory=list)
     renewals_asked: int = 0
+    revoked: list[str] = field(default_factory=list)
+    keeps_keys: bool = False
+    on_revoke: Callable[[], object] = lambda: None
     policy: Policy = field(default_factory=Policy)
 
     def issue(self, arn: str, at: dt.datetime | None = None) -> Issued:
@@ -104,12 +107,13 @@ class SimulatedAcm:
             },
         }
 
-    def version(self, certificate_arn: str) -> tuple[str, str]:
+    def held(self, certificate_arn: str) -> HeldCertificate:
         """GetCertificate."""
         issued = self._find(certificate_arn)
         if issued.status == "PENDING_VALIDATION":
             raise CertificatePending(certificate_arn, issued.status)
-        return issued.serial_number, version_of(issued.serial_number)
+        key = "the same" if self.keeps_keys else f"key of {issued.serial_number}"
+        return HeldCertificate(issued.serial_number, version_of(issued.serial_number), key)
 
     def renew(self, certificate_arn: str) -> None:
         """RenewCertificate: 200 and nothing else, even when there is no permission."""
@@ -131,6 +135,14 @@ class SimulatedAcm:
         if certificate_authority_arn not in self.authorities:
             raise IdentityMissing(certificate_authority_arn, "Deploy the stacks again")
         return self.authorities[certificate_authority_arn]
+
+    def revoke(self, certificate_authority_arn: str, serial_number: str) -> None:
+        """RevokeCertificate, of what is not revoked yet."""
+        self.not_after(certificate_authority_arn)
+        assert serial_number in self.serial_numbers
+        if serial_number not in self.revoked:
+            self.on_revoke()
+            self.revoked.append(serial_number)
 
     def _begin(self, issued: Issued) -> None:
         issued.renewal_status = "PENDING_AUTO_RENEWAL"

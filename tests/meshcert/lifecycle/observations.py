@@ -10,7 +10,7 @@ from evidence.simulation.vault import SEED_VERSION
 from meshcert.aws.ecs.services import WORDS
 from meshcert.identity import Identity, ServiceUse
 from meshcert.issuing import acm
-from meshcert.lifecycle.memory import BegunRollout, CurrentVersion, Memory, Order, Quarantine, RenewalRequest
+from meshcert.lifecycle.memory import BegunRollout, CurrentVersion, Memory, Quarantine, RenewalRequest
 from meshcert.lifecycle.observation import (
     Acknowledgement,
     Authority,
@@ -22,6 +22,7 @@ from meshcert.lifecycle.observation import (
     Unknown,
     Workload,
 )
+from meshcert.lifecycle.orders import Order
 from meshcert.lifecycle.policy import Policy
 from meshcert.proxy import RotationMode
 from meshcert.san import Dns

@@ -6,16 +6,17 @@ import datetime as dt
 import json
 from dataclasses import replace
 
+from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
 from meshcert.lifecycle.memory import (
     BegunRollout,
     CurrentVersion,
     Failure,
     KnownCertificate,
     Memory,
-    Order,
     Quarantine,
     RenewalRequest,
 )
+from meshcert.lifecycle.orders import Order
 
 NOW = dt.datetime(2026, 11, 22, 12, 0, 0, 5, tzinfo=dt.UTC)
 KNOWN = KnownCertificate("1" * 64, "arn:certificate", NOW, NOW)
@@ -29,6 +30,13 @@ FULL = Memory(
     {"01": KNOWN},
     NOW,
     {"redeploy teller": Failure("1" * 64, "AccessDenied: no", NOW, NOW, 3, refused=True)},
+    KeyCompromise(
+        "alice",
+        "it was in a log",
+        NOW,
+        (CompromisedCertificate("1" * 64, "01", "arn:ca", NOW, NOW, "0f"), CompromisedCertificate("2" * 64)),
+        NOW,
+    ),
 )
 
 
@@ -39,8 +47,12 @@ def test_all_of_it_comes_back() -> None:
 
 
 def test_it_stays_small() -> None:
-    """Every save writes all of it: DynamoDB counts a write unit per KB (dynamodb: "Read/write capacity")."""
-    memory = FULL
+    """
+    Every save writes all of it: DynamoDB counts a write unit per KB (dynamodb: "Read/write capacity").
+
+    A compromised key is rare, and what is remembered of it goes with the certificates' ends.
+    """
+    memory = replace(FULL, compromise=None)
     for number in range(20):
         memory = memory.knowing(f"{number:032x}", replace(KNOWN, version=f"{number:064x}"))
         memory = memory.ordered(Order("renew", "alice", "x" * 256, NOW), f"{number:036x}")
@@ -93,7 +105,33 @@ def test_a_stored_row_stays_what_it_is() -> None:
                 "refused": True,
             }
         },
+        "compromise": {
+            "by": "alice",
+            "reason": "it was in a log",
+            "at": at,
+            "certificates": [
+                {
+                    "version": one,
+                    "serial_number": "01",
+                    "certificate_authority_arn": "arn:ca",
+                    "not_after": at,
+                    "revoked_at": at,
+                    "public_key": "0f",
+                },
+                {
+                    "version": two,
+                    "serial_number": "",
+                    "certificate_authority_arn": "",
+                    "not_after": None,
+                    "revoked_at": None,
+                    "public_key": "",
+                },
+            ],
+            "earlier_at": at,
+        },
     }
 
     assert FULL.to_json() == json.dumps(row, separators=(",", ":"))
     assert Memory.from_json(json.dumps(row)) == FULL
+    del row["compromise"]
+    assert Memory.from_json(json.dumps(row)) == replace(FULL, compromise=None)

@@ -65,6 +65,8 @@ class LifecycleWorld:
         policy: When things are due.
         issuer: Who issues; ACM unless told.
         platform: Where services run; ECS unless told.
+
+    ``served_revoked`` is for tests to note which versions were served when they were revoked.
     """
 
     def __init__(
@@ -85,6 +87,7 @@ class LifecycleWorld:
         self.audit = InMemoryAudit()
         self.exporter = ModelledExporter(self.acm, self.vault, self.declared)
         self.identity = replace(IDENTITY, services=services)
+        self.served_revoked: set[str] = set()
         self._runs = count(1)
         self.declared.remember(self.identity)
         self.vault.seed(SECRET)
@@ -130,10 +133,11 @@ class LifecycleWorld:
         around: Callable[[Any], Any] = around_nothing,
         by: str = "",
         seen_since: dt.datetime | None = None,
+        version: str = "",
     ) -> Reconciled:
         """One run of the renewal function, because of an event unless it says otherwise."""
         by = by or ("AROAOPERATOR:alice" if order else "event event-1 ACM Certificate Available")
-        look = Look(identity, by, order, reason, message, seen_since)
+        look = Look(identity, by, order, reason, message, seen_since, version)
         return reconcile(look, f"request-{next(self._runs)}", self.ports(around))
 
     def pass_time(self, time: dt.timedelta) -> None:

@@ -15,6 +15,7 @@ from meshcert.aws.ecs.events import services_of
 from meshcert.errors import AwsUnavailable
 from meshcert.lifecycle.asking.looks import Look
 from meshcert.lifecycle.asking.triggers import ECHOES_WITHIN, SHOWS_WITHIN, Scope, looks, ordered
+from meshcert.lifecycle.orders import ORDERS
 from tests.meshcert.lifecycle.world import CERTIFICATE, IDENTITY, LifecycleWorld
 
 if TYPE_CHECKING:
@@ -296,12 +297,16 @@ class TestOrders:
 
     BY = "AROAEXAMPLE:alice"
 
-    @pytest.mark.parametrize("order", ["renew", "rollback"])
-    def test_an_order_is_taken(self, ports: Ports, order: str) -> None:
-        """With who, why, and which message."""
-        body = json.dumps({"order": order, "identity": "colorteller", "reason": "drill", "by": "somebody else"})
+    @pytest.mark.parametrize("version", ["", "1" * 64])
+    @pytest.mark.parametrize("order", ORDERS)
+    def test_an_order_is_taken(self, ports: Ports, order: str, version: str) -> None:
+        """With who, why, and which message; and what it is about, if it says so."""
+        named = {"version": version} if version else {}
+        body = json.dumps({"order": order, "identity": "colorteller", "reason": "drill", "by": "somebody else"} | named)
 
-        assert ordered(body, self.BY, "m1", ports) == (Look("colorteller", self.BY, order, "drill", "m1"),)
+        (look,) = ordered(body, self.BY, "m1", ports)
+
+        assert look == Look("colorteller", self.BY, order, "drill", "m1", version=version)
 
     def test_an_order_needs_no_reason(self, ports: Ports) -> None:
         """It is asked for, not demanded."""
@@ -326,11 +331,11 @@ class TestOrders:
             (
                 '{"order": "delete", "identity": "colorteller"}',
                 "order to delete",
-                "refused: an order is renew or rollback",
+                "refused: an order is renew, rollback or compromised",
             ),
-            ('{"order": ["renew"]}', "order to do nothing", "refused: an order is renew or rollback"),
-            ('{"look": "colorteller"}', "order to do nothing", "refused: an order is renew or rollback"),
-            ("not JSON", "order to do nothing", "refused: an order is renew or rollback"),
+            ('{"order": ["renew"]}', "order to do nothing", "refused: an order is renew, rollback or compromised"),
+            ('{"look": "colorteller"}', "order to do nothing", "refused: an order is renew, rollback or compromised"),
+            ("not JSON", "order to do nothing", "refused: an order is renew, rollback or compromised"),
         ],
     )
     def test_an_order_that_makes_no_sense_ends_in_the_audit_log(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.meshcert.publishing.fakes import CrashAfter
 
 LAST_OF_ROTATION, LAST_OF_ROLL_BACK, LAST_OF_ORDER, LAST_OF_ORDER_TO_ROLL_BACK = 74, 92, 74, 92
+LAST_OF_COMPROMISE = 80
 """Beyond the last call of each story; a test makes sure."""
 
 
@@ -122,6 +123,26 @@ def rotated_once(world: World) -> None:
     assert world.ecs.deployments_begun == ["teller"]
 
 
+def leaked() -> World:
+    """A mesh whose second version is proven, when its key leaks; who still serves it when it is revoked is noted."""
+    world = renewed_on_order()
+    old, served = set(world.vault.secrets[SECRET].values), set[str]()
+    world.acm.on_revoke = lambda: served.update(world.served & old)
+    world.served_revoked = served
+    return world
+
+
+def left_its_keys(world: World) -> None:
+    """As after a rotation, and every certificate of before is revoked, once, after nobody served it any more."""
+    newest, *others = reversed(list(world.vault.secrets[SECRET].values)[1:])
+    assert world.served == {newest} == {world.issued} == {world.last_good}
+    assert len(world.acm.serial_numbers) == len(others) + 1
+    assert sorted(world.acm.revoked) == world.acm.serial_numbers[:-1]
+    assert world.served_revoked == set()
+    assert world.memory.compromise
+    assert world.memory.compromise.outstanding(world.clock.now()) == ()
+
+
 def went_back_and_on(world: World) -> None:
     """The bad version is quarantined for good, a fresh certificate took its place, a deployment for each version."""
     _, bad, fresh = list(world.vault.secrets[SECRET].values)[1:]
@@ -169,6 +190,18 @@ class TestKilled:
 
         assert world.quarantined == left
 
+    @pytest.mark.parametrize("call", numbers(LAST_OF_COMPROMISE))
+    def test_at_any_call_of_an_order_about_a_compromised_key(self, call: int, *, lands: bool) -> None:
+        """Both certificates of before are revoked, whoever was killed; one new one takes their place."""
+        world = leaked()
+
+        left_its_keys(Story(world, KilledAfter(call, lands=lands), "compromised").tell())
+
+        assert len(world.acm.revoked) == 2
+        told = [entry for entry in world.audit.entries if entry.action in {"compromised", "revoke"}]
+        assert told[0].action == "compromised"
+        assert all(any(serial in entry.why for entry in told[1:]) for serial in world.acm.revoked)
+
 
 @pytest.mark.parametrize(
     ("world", "order", "last"),
@@ -177,6 +210,7 @@ class TestKilled:
         (failing, "", LAST_OF_ROLL_BACK),
         (proven_for_a_day, "renew", LAST_OF_ORDER),
         (renewed_on_order, "rollback", LAST_OF_ORDER_TO_ROLL_BACK),
+        (leaked, "compromised", LAST_OF_COMPROMISE),
     ],
 )
 def test_the_numbers_cover_every_call(world: Callable[[], World], order: str, last: int) -> None:
@@ -205,6 +239,10 @@ class TestThrottled:
         """The same."""
         went_back_and_on(Story(failing(), Throttled(seed, 0.3, lands=lands)).tell())
 
+    def test_through_an_order_about_a_compromised_key(self, seed: int, *, lands: bool) -> None:
+        """The same."""
+        left_its_keys(Story(leaked(), Throttled(seed, 0.3, lands=lands), "compromised").tell())
+
 
 class TestTwice:
     """A message is delivered twice, the second time at any moment of the first one's run."""
@@ -222,6 +260,13 @@ class TestTwice:
         world = failing()
 
         went_back_and_on(Story(world, Meanwhile(call, world.look)).tell())
+
+    @pytest.mark.parametrize("call", numbers(LAST_OF_COMPROMISE))
+    def test_at_any_call_of_an_order_about_a_compromised_key(self, call: int) -> None:
+        """The same message, and another look: what is revoked is revoked once."""
+        world = leaked()
+
+        left_its_keys(Story(world, Meanwhile(call, world.look), "compromised").tell())
 
     @pytest.mark.parametrize("call", numbers(LAST_OF_ROTATION))
     def test_after_a_lease_that_was_too_short(self, call: int) -> None:

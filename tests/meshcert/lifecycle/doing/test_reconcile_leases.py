@@ -12,7 +12,7 @@ from meshcert.errors import AwsUnavailable, IdentityUnreadable, LeaseLost, Lease
 from meshcert.lifecycle.asking.looks import Look
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.doing.reconcile import MEANWHILE, MOST_LOOKS_AGAIN, MOST_STEPS, Reconciled, reconcile
-from meshcert.lifecycle.memory import RENEW
+from meshcert.lifecycle.orders import RENEW
 from tests.meshcert.lifecycle.runs import NAME, THROTTLED, due, failing, roll_out_badly, steps
 from tests.meshcert.lifecycle.world import CERTIFICATE, GATEWAY, HOUR, LEASE_S, MINUTE
 from tests.meshcert.lifecycle.world import LifecycleWorld as World

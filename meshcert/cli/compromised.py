@@ -1,0 +1,77 @@
+"""What an order about a compromised key takes with it, and for how long the old key is still accepted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from meshcert.cli.screen import SHORT, duration, short
+from meshcert.errors import MeshcertError
+from meshcert.lifecycle.observing.observe import remembered
+from meshcert.lifecycle.orders import COMPROMISED, Order
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
+    from meshcert.cli.account import Account
+    from meshcert.cli.sights import Sight
+    from meshcert.lifecycle.compromise import CompromisedCertificate
+
+LISTED_WITHIN = "about 30 minutes"
+"""Until a revoked certificate is in its CA's list (acm-pca:RevokeCertificate)."""
+CLOSES_NOW = (
+    "what closes the door now: `revocation: crl` of its hierarchy, deployed before this order; or the root that signed "
+    'it dropped, in three deploys (docs/trust.md, "Replace a CA in three deploys"). Until then give the identity '
+    "another name, and let its peers accept no other. PERMISSIVE is no answer: it lets in who has no key at all"
+)
+"""What can be done if no list tells peers of a revocation."""
+
+
+def has_lists(account: Account, looked: Sight) -> bool | None:
+    """Whether the CA that signs the identity's certificates writes a revocation list; None if it does not say so."""
+    try:
+        return account.has_list(looked.seen.identity.certificate_authority_arns[0])
+    except (IndexError, MeshcertError):
+        return None
+
+
+def announced(looked: Sight, reason: str, *, lists: bool | None) -> Iterator[str]:
+    """
+    Lines that say what an order would have revoked, and for how long the old key is accepted.
+
+    Args:
+        reason: In the operator's own words.
+        lists: From :func:`has_lists`.
+    """
+    given_up, now = _given_up(looked, reason), looked.seen.now
+    yield f"{looked.name} gets another key. Once every task serves it, these are revoked for good:"
+    for each in given_up:
+        serial = f"serial …{each.serial_number[-SHORT:]}" if each.serial_number else "serial number not known"
+        until = f"until {_span(each.not_after, now)}" if each.not_after else "its end is not known"
+        by_hand = "" if each.can_be_revoked else "; revoke it by hand, too little is known of it"
+        yield f"  {short(each.version)}  {serial}, {until}{by_hand}"
+    latest = max((each.not_after for each in given_up if each.not_after), default=None)
+    listed = (
+        f"it stands in its CA's revocation list {LISTED_WITHIN} after its revocation; proxies then refuse it within "
+        "their poll_interval_s, and what is open ends within max_connection_duration_s"
+    )
+    until = f"until {_span(latest, now)}" if latest else "until it ends"
+    unlisted = f"its CA writes no revocation list, so peers accept the old key {until}, revoked or not"
+    if lists is None:
+        yield f"whether its CA writes a revocation list is not known. If it does, {listed}. If not, {unlisted}"
+    else:
+        yield listed if lists else unlisted
+    if not lists:
+        yield CLOSES_NOW
+
+
+def _given_up(looked: Sight, reason: str) -> tuple[CompromisedCertificate, ...]:
+    """The certificates that go with the published key, as far as they are not revoked already."""
+    order = Order(COMPROMISED, "you", reason, looked.seen.now, looked.seen.current)
+    compromise = remembered(replace(looked.memory, order=order), looked.seen).compromise
+    return tuple(each for each in compromise.certificates if each.revoked_at is None) if compromise else ()
+
+
+def _span(end: dt.datetime, now: dt.datetime) -> str:
+    return f"{end:%Y-%m-%d %H:%M} UTC, {duration((end - now).total_seconds())} from now"
