@@ -13,6 +13,7 @@ The errors that this package raises.
     │   ├── DeployUnderWay           a deploy has changed an identity's names, and not its row yet
     │   ├── LeaseTaken               another run holds the identity's lease
     │   ├── LeaseLost                this run took too long, and another has taken over
+    │   ├── BundleEndpointUnreachable  a bundle endpoint did not answer, or not in time
     │   └── AwsUnavailable           throttling, timeouts, 5xx, a fresh role whose rights have not arrived
     └── Rejected                 a person has to act
         ├── SettingsInvalid          the environment of a program, all faults at once
@@ -33,6 +34,14 @@ The errors that this package raises.
         ├── VersionQuarantined       a bad rollout: this version is never published again
         ├── ExportFailed             the export function refused, and said why
         ├── VerifyFailed             the verify function refused, and said why
+        ├── BundleRefused            what a bundle endpoint gave is not believed
+        │   ├── BundleEndpointNotProven  its certificate is not valid for its host
+        │   ├── BundleRedirected         it sends elsewhere, and nobody follows
+        │   ├── BundleNotGiven           it answers with another status than 200
+        │   ├── BundleTooLong            it gives more than a bundle may have
+        │   ├── BundleInvalid            it gives no SPIFFE bundle, all faults at once
+        │   ├── BundleWentBack           it gives an older bundle than before
+        │   └── BundleContradicted       it gives two bundles under one sequence number
         ├── IdentityMissing          a certificate, secret or CA does not exist
         ├── IdentityUnreadable       an identity's row in the table of identities makes no sense
         ├── RouteTableUnusable       routes that make no sense, or lead where a task has no cluster
@@ -49,6 +58,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from meshcert.san import San
+
+
+_LAST_GOOD = "Its last good bundle is believed on"
 
 
 class MeshcertError(Exception):
@@ -168,6 +180,20 @@ class LeaseLost(NotReady):
     def __init__(self, identity: str) -> None:
         self.identity = identity
         super().__init__(f"the lease of {identity} has passed to somebody else: this run writes nothing more")
+
+
+class BundleEndpointUnreachable(NotReady):
+    """
+    The bundle endpoint of a foreign trust domain did not answer, or not in time. Its last good bundle is believed on.
+
+    Args:
+        why: What happened, for example ``timed out``.
+    """
+
+    def __init__(self, trust_domain: str, url: str, why: str) -> None:
+        self.trust_domain = trust_domain
+        self.url = url
+        super().__init__(f"the bundle endpoint of {trust_domain} ({url}) cannot be reached: {why}. {_LAST_GOOD}")
 
 
 class AwsUnavailable(NotReady):
@@ -415,6 +441,117 @@ class IssuanceBudgetSpent(Rejected):
 
 class CertificateNotAsRequested(_Faulty):
     """AWS Private CA issued another certificate than it was asked for. It is never published."""
+
+
+class BundleRefused(Rejected):
+    """
+    What the bundle endpoint of a foreign trust domain gave is not believed; its last good bundle is.
+
+    Args:
+        problem: What is wrong, after "the bundle of ...".
+        remedy: What to do about it.
+    """
+
+    def __init__(self, trust_domain: str, problem: str, remedy: str) -> None:
+        self.trust_domain = trust_domain
+        super().__init__(f"the bundle of {trust_domain} {problem}. {_LAST_GOOD}. {remedy}")
+
+
+class BundleEndpointNotProven(BundleRefused):
+    """A bundle endpoint's certificate is not valid for its host, or no CA that is trusted has signed it."""
+
+    def __init__(self, trust_domain: str, url: str, why: str) -> None:
+        super().__init__(
+            trust_domain,
+            f"was not asked for: whoever answered at {url} did not prove to be that host ({why})",
+            f"Ask the people of {trust_domain} for their endpoint's certificate",
+        )
+
+
+class BundleRedirected(BundleRefused):
+    """
+    A bundle endpoint sends elsewhere. Nobody follows: the URL that is declared is the one that is believed.
+
+    Args:
+        location: Where it sends.
+    """
+
+    def __init__(self, trust_domain: str, status: int, location: str) -> None:
+        self.location = location
+        super().__init__(
+            trust_domain,
+            f"is said to be elsewhere: HTTP {status} to {location!r:.300}",
+            "If that is right, declare this URL in the mesh file",
+        )
+
+
+class BundleNotGiven(BundleRefused):
+    """A bundle endpoint answers with a status that is neither 200 nor one of a server's own trouble."""
+
+    def __init__(self, trust_domain: str, url: str, status: int) -> None:
+        self.status = status
+        super().__init__(
+            trust_domain, f"was not given: {url} answers HTTP {status}", "Correct the URL in the mesh file"
+        )
+
+
+class BundleTooLong(BundleRefused):
+    """A bundle endpoint gives more than a bundle may have."""
+
+    def __init__(self, trust_domain: str, most_bytes: int) -> None:
+        super().__init__(
+            trust_domain,
+            f"has more than {most_bytes:,} bytes, and no more are read",
+            f"Ask the people of {trust_domain} what they publish",
+        )
+
+
+class BundleInvalid(BundleRefused):
+    """
+    A document that is no SPIFFE bundle, or one with keys that cannot be right.
+
+    Args:
+        faults: All of them.
+    """
+
+    def __init__(self, trust_domain: str, faults: tuple[Fault, ...]) -> None:
+        self.faults = faults
+        told = "; ".join(f"{fault.place}: {fault.problem}" for fault in faults)
+        super().__init__(
+            trust_domain, f"cannot be right: {told}", f"Ask the people of {trust_domain} what they publish"
+        )
+
+
+class BundleWentBack(BundleRefused):
+    """
+    A bundle is older than one that was believed already: an old copy, or somebody who brings back a withdrawn root.
+
+    Args:
+        sequence: Its ``spiffe_sequence``; None if it has none, though an earlier one had.
+        seen: The highest one that was believed.
+    """
+
+    def __init__(self, trust_domain: str, sequence: int | None, seen: int) -> None:
+        self.sequence = sequence
+        self.seen = seen
+        given = "no spiffe_sequence" if sequence is None else f"spiffe_sequence {sequence}"
+        super().__init__(
+            trust_domain,
+            f"went back: it has {given} after {seen}",
+            f"Ask the people of {trust_domain}; if they began anew, deploy their bundle once as a file",
+        )
+
+
+class BundleContradicted(BundleRefused):
+    """Two bundles with other certificates have one and the same ``spiffe_sequence``."""
+
+    def __init__(self, trust_domain: str, sequence: int) -> None:
+        self.sequence = sequence
+        super().__init__(
+            trust_domain,
+            f"has other certificates than before under the same spiffe_sequence {sequence}",
+            f"Ask the people of {trust_domain}: the number has to grow with every change",
+        )
 
 
 class RefusedByUpstreams(MaterialRejected):

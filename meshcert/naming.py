@@ -11,6 +11,7 @@ EXPORT_ROLE = "export"
 RENEWAL_ROLE = "renewal"
 DISPATCH_ROLE = "dispatch"
 VERIFY_ROLE = "verify"
+FEDERATE_ROLE = "federate"
 OPERATOR_ROLE = "operator"
 EXECUTION_ROLE = "execution"
 TAG = "meshcert:mesh"
@@ -25,6 +26,11 @@ def identity_secret(mesh: str, identity: str) -> str:
 def trust_bundle_secret(mesh: str, hierarchy: str) -> str:
     """Name of the secret with a hierarchy's trust bundle."""
     return f"meshcert/{mesh}/trust/{hierarchy}"
+
+
+def foreign_bundle_secret(mesh: str, trust_domain: str) -> str:
+    """Name of the secret with the bundle of a foreign trust domain."""
+    return f"meshcert/{mesh}/federation/{trust_domain}"
 
 
 def revocation_bucket(mesh: str, account: str, region: str) -> str:
@@ -97,6 +103,11 @@ def leaf_template(partition: str) -> str:
         partition: ``aws``, ``aws-cn`` or ``aws-us-gov``.
     """
     return f"arn:{partition}:acm-pca:::template/EndEntityCertificate/V1"
+
+
+def bundle_fetches_table(mesh: str) -> str:
+    """Name of the DynamoDB table of what bundle endpoints gave last; a mesh that declares none has none."""
+    return f"meshcert-{mesh}-bundle-fetches"
 
 
 def acknowledgements_table(mesh: str) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from meshcert.bounded_json import read_json
@@ -31,9 +32,11 @@ from meshcert.san import AcceptedName, San, parse_accepted_names, parse_sans
 from meshcert.timeouts import ProtocolTimeouts, Timeouts
 from meshcert.tls_sources import (
     CertificateFile,
+    FederatedTrust,
     TlsCertificate,
     TlsTrust,
     TrustFile,
+    hierarchy_of,
     of_mesh,
     read_tls_certificate,
     read_tls_trust,
@@ -108,7 +111,7 @@ class ListenerTls(NamedTuple):
     @property
     def hierarchy(self) -> str:
         """The hierarchy of this mesh that is trusted; empty if none is."""
-        return of_mesh(self.trust)
+        return hierarchy_of(self.trust)
 
 
 class Listener(NamedTuple):
@@ -153,7 +156,7 @@ class BackendTls(NamedTuple):
     @property
     def hierarchy(self) -> str:
         """The hierarchy of this mesh that is trusted; empty if none is."""
-        return of_mesh(self.trust)
+        return hierarchy_of(self.trust)
 
 
 class Backend(NamedTuple):
@@ -302,6 +305,7 @@ class ProxySettings(NamedTuple):
         sds_socket_path: Path of the Unix socket of an SDS server of the user's; empty if nothing comes from one.
         trust_domain_bundles: Trust bundles with the roots of the mesh's trust domain, which the SPIFFE Workload API
             gives to the application; empty if it is not offered.
+        foreign_bundles: Secrets with the roots of foreign trust domains that it trusts, by trust domain.
     """
 
     mesh: str
@@ -333,6 +337,7 @@ class ProxySettings(NamedTuple):
     judges_paths: bool = False
     sds_socket_path: str = ""
     trust_domain_bundles: tuple[str, ...] = ()
+    foreign_bundles: Mapping[str, SecretReference] = MappingProxyType({})
 
     @property
     def is_gateway(self) -> bool:
@@ -349,6 +354,11 @@ class ProxySettings(NamedTuple):
     def trust_files(self) -> tuple[TrustFile, ...]:
         """The files of the user's with roots that it trusts, each once."""
         return tuple(dict.fromkeys(side.trust for side in self._sides if isinstance(side.trust, TrustFile)))
+
+    @property
+    def federated_trusts(self) -> tuple[FederatedTrust, ...]:
+        """The roots of several trust domains that it trusts, each composition once."""
+        return tuple(dict.fromkeys(side.trust for side in self._sides if isinstance(side.trust, FederatedTrust)))
 
     @property
     def _sides(self) -> tuple[ListenerTls | BackendTls, ...]:
@@ -393,6 +403,7 @@ class ProxySettings(NamedTuple):
                     "rotation": RotationMode(values.get("rotation", RotationMode.RELOAD)),
                     "delivery": DeliveryMode(values.get("delivery", DeliveryMode.FILE)),
                     "trust_domain_bundles": tuple(values.get("trust_domain_bundles", ())),
+                    "foreign_bundles": _references("foreign_bundles", values.get("foreign_bundles", {})),
                 }
             )
         except (KeyError, TypeError, AttributeError) as error:
@@ -414,6 +425,7 @@ _LATER: dict[type, tuple[str, ...]] = {
         "judges_paths",
         "sds_socket_path",
         "trust_domain_bundles",
+        "foreign_bundles",
     ),
     Listener: ("allow",),
     Backend: ("outlier_detection", "health_check", "one_host"),

@@ -21,17 +21,15 @@ _DEPLOY_AGAIN = "Set it on the function; a deploy of the stacks does"
 
 
 @dataclass(frozen=True)
-class FunctionSettings:
+class MeshSettings:
     """
     The settings of every function; those without a default must be set.
 
     Args:
         mesh: ``MESHCERT_MESH``: name of the mesh.
-        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
     """
 
     mesh: str
-    identities_table: str
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> Self:
@@ -67,6 +65,32 @@ class FunctionSettings:
             elif value != setting.default:
                 variables[_variable(setting.name)] = value if isinstance(value, str) else f"{value:g}"
         return variables
+
+
+@dataclass(frozen=True)
+class FunctionSettings(MeshSettings):
+    """
+    The settings of every function that acts on identities.
+
+    Args:
+        identities_table: ``MESHCERT_IDENTITIES_TABLE``: name of the table ``identities``.
+    """
+
+    identities_table: str
+
+
+@dataclass(frozen=True)
+class FederateSettings(MeshSettings):
+    """
+    The federate function's environment.
+
+    Args:
+        bundle_fetches_table: ``MESHCERT_BUNDLE_FETCHES_TABLE``: name of the table of bundle fetches.
+        bundle_endpoints: ``MESHCERT_BUNDLE_ENDPOINTS``: the endpoints to ask (:mod:`meshcert.federation.endpoints`).
+    """
+
+    bundle_fetches_table: str
+    bundle_endpoints: str
 
 
 @dataclass(frozen=True)

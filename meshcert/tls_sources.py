@@ -72,15 +72,41 @@ class PublicRoots(NamedTuple):
         return "the public CAs"
 
 
+class FederatedTrust(NamedTuple):
+    """
+    Roots of several SPIFFE trust domains: each is believed about SPIFFE IDs of its own domain, and about no other.
+
+    Args:
+        hierarchy: The hierarchy of this mesh whose roots speak for ``trust_domain``; empty: nobody of this mesh is let
+            in.
+        trust_domain: This mesh's; empty without a hierarchy.
+        foreign: Names of foreign trust domains, in the file's order; see
+            :class:`~meshcert.material.foreign_bundle.ForeignBundle`.
+    """
+
+    hierarchy: str
+    trust_domain: str
+    foreign: tuple[str, ...]
+
+    def __str__(self) -> str:
+        own = [f"hierarchy {self.hierarchy}"] if self.hierarchy else []
+        return " and ".join([*own, *(f"trust domain {each}" for each in self.foreign)])
+
+
 TlsCertificate = str | CertificateFile | SdsSecret
 """Where a certificate comes from; a text is the name of an identity, and empty for none."""
-TlsTrust = str | TrustFile | SdsSecret | PublicRoots
+TlsTrust = str | TrustFile | SdsSecret | PublicRoots | FederatedTrust
 """Where roots come from; a text is the name of a hierarchy, and empty for none."""
 
 
 def of_mesh(source: TlsCertificate | TlsTrust) -> str:
     """The identity or hierarchy of this mesh that is the source; empty if it is none."""
     return source if isinstance(source, str) else ""
+
+
+def hierarchy_of(trust: TlsTrust) -> str:
+    """The hierarchy of this mesh whose roots are trusted, alone or beside foreign trust domains; empty if none is."""
+    return trust.hierarchy if isinstance(trust, FederatedTrust) else of_mesh(trust)
 
 
 def is_path(text: str) -> bool:
@@ -109,6 +135,8 @@ def read_tls_trust(value: Any) -> TlsTrust:
     """
     if not isinstance(value, dict):
         return str(value)
+    if "foreign" in value:
+        return FederatedTrust(**value | {"foreign": tuple(map(str, value["foreign"]))})
     if "file" in value:
         return PublicRoots(**value)
     return SdsSecret(**value) if "secret_name" in value else TrustFile(**value)

@@ -28,7 +28,7 @@ from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import DeliveryMode, ProxySettings, TlsMode
 from meshcert.san import SanInvalid
-from meshcert.tls_sources import LONGEST_SOCKET_PATH, SdsSecret, is_path
+from meshcert.tls_sources import LONGEST_SOCKET_PATH, FederatedTrust, SdsSecret, is_path
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
@@ -177,7 +177,7 @@ def _inconsistencies(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
             yield place, f"{seconds!r} is no positive number of seconds"
     if not isinstance(proxy.acknowledgements, str):
         yield "acknowledgements", f"{proxy.acknowledgements!r} is no name of a table"
-    yield from _users_source_faults(proxy)
+    yield from _others_source_faults(proxy)
     yield from _listener_faults(proxy)
     yield from _backend_faults(proxy)
 
@@ -225,7 +225,11 @@ def _route_faults(place: str, routes: Iterable[Route], backends: Container[str])
             yield from _known(f"{place}[{number}].{'targets' if route.targets else 'backend'}", share.backend, backends)
 
 
-def _users_source_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
+def _others_source_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
+    if proxy.federated_trusts:
+        from entrypoint.judging.federated_trust import federated_problems  # few proxies have peers of other domains
+
+        yield from federated_problems(proxy)
     if not isinstance(proxy.sds_socket_path, str) or (proxy.sds_socket_path and not is_path(proxy.sds_socket_path)):
         yield "sds_socket_path", f"{proxy.sds_socket_path!r} is no absolute path of plain characters"
     elif len(proxy.sds_socket_path) > LONGEST_SOCKET_PATH:
@@ -241,6 +245,8 @@ def _source_faults(
 ) -> Iterator[tuple[str, str]]:
     if isinstance(source, str):
         yield from _known(place, source, names)
+    elif isinstance(source, FederatedTrust):
+        return  # it has been judged as a whole
     elif not all(isinstance(text, str) for text in source):
         yield place, "a path or a name is no text"
     elif isinstance(source, SdsSecret):
@@ -249,9 +255,8 @@ def _source_faults(
         if not proxy.sds_socket_path:
             yield place, "there is no sds_socket_path to ask for it"
     else:
-        yield from (
-            (place, f"{path!r} is no absolute path of plain characters") for path in source if not is_path(path)
-        )
+        wrong = (path for path in source if not is_path(path))
+        yield from ((place, f"{path!r} is no absolute path of plain characters") for path in wrong)
 
 
 def _known(place: str, name: str, names: Container[str]) -> Iterator[tuple[str, str]]:
@@ -273,9 +278,8 @@ def _seconds(environ: Mapping[str, str], variable: str, default: float, most: fl
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= most:
-        faults.append(
-            Fault(variable, f"{text!r} is no number of seconds up to {most:g}", "Leave it out for the default")
-        )
+        problem = f"{text!r} is no number of seconds up to {most:g}"
+        faults.append(Fault(variable, problem, "Leave it out for the default"))
     return seconds
 
 
@@ -283,9 +287,8 @@ def _addresses(environ: Mapping[str, str], paths: Paths, faults: list[Fault]) ->
     resolver = environ.get(DNS_RESOLVER, "")
     host, _, port = resolver.rpartition(":")
     if resolver and not (host and port.isdecimal()):
-        faults.append(
-            Fault(DNS_RESOLVER, f"{resolver!r} is not host:port", "Leave it out to use the system's resolver")
-        )
+        remedy = "Leave it out to use the system's resolver"
+        faults.append(Fault(DNS_RESOLVER, f"{resolver!r} is not host:port", remedy))
     default = Addresses(paths.secrets)
     return Addresses(
         secrets_directory=paths.secrets,

@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
     from entrypoint.rotating.discovery import Discovery
+    from entrypoint.rotating.federation.delivery import Federation
     from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.routes import RouteDelivery
     from entrypoint.settings import Settings
     from meshcert.errors import SettingsInvalid
+    from meshcert.proxy import BackendTls
 
 _WORKLOADS_WAIT_S = 5.0
 """How long an application's calls wait for a start, seconds; then they are answered that there is nothing yet."""
@@ -119,6 +121,8 @@ def _run(arguments: WatcherArguments) -> int:
             from entrypoint.rotating.resuming import resume
 
             resume(parts.secrets, parts.handover, parts.source, log, time.sleep)
+            if parts.federation is not None:
+                parts.federation.resume()
         parts.offer_svids()
     except MeshcertError as error:
         code = exit_code_of(error)
@@ -180,8 +184,18 @@ class _Parts:
         self.handover, endpoints, routes, self.serve = ways
         self.secrets = secrets_of(settings.proxy, self.handover)
         lists = _revocation_lists(arguments, settings, aws.session)
-        self.source = SecretSource(SecretsReader(aws.connection), time.time, lists, _files(settings))
-        self.first = FirstDelivery(settings, self.secrets, self.source, self.handover, log=log)
+        reader = SecretsReader(aws.connection)
+        self.source = SecretSource(reader, time.time, lists, _files(settings))
+        self.federation: Federation | None = None
+        if settings.proxy.federated_trusts:
+            from entrypoint.rotating.federation.delivery import (
+                Federation,
+            )  # few proxies have peers of other trust domains
+
+            self.federation = Federation(settings.proxy, self.secrets, reader, self.handover, log=log)
+        self.first = FirstDelivery(
+            settings, self.secrets, self.source, self.handover, log=log, federation=self.federation
+        )
         # What an earlier watcher had in memory is lost; until Envoy has all of it, this is a new start.
         self.resumes = arguments.accepted if over_socket else arguments.installed
         self.discovery: Discovery | None = None
@@ -261,11 +275,21 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
     from entrypoint.rotating.rotation import Rotation
     from entrypoint.rotating.standing import Standings
     from entrypoint.trial.trial import Trial
+    from meshcert.envoy import roots_name
+    from meshcert.tls_sources import FederatedTrust
 
     proxy, secrets = settings.proxy, parts.secrets
-    trial = Trial(proxy, settings.addresses, lambda name: secrets[name].roots, log)
+    federation = parts.federation
+
+    def roots(tls: BackendTls) -> str:
+        if federation is not None and isinstance(tls.trust, FederatedTrust):
+            return federation.roots(tls)
+        return secrets[roots_name(tls.trust)].roots
+
+    trial = Trial(proxy, settings.addresses, roots, log)
     by_dns = parts.discovery.found_by_dns if parts.discovery else tuple
-    standings = Standings(proxy, secrets, _admin(settings), by_dns)
+    waiting = federation.trouble if federation else str
+    standings = Standings(proxy, secrets, _admin(settings), by_dns, waiting)
     rotation = Rotation(proxy, secrets, parts.source, trial=trial, standings=standings, log=log)
     acknowledgements = acknowledgement_writer(
         settings, arguments.environ, aws.platform, aws.session, log, files=standings.files
@@ -277,6 +301,8 @@ def _polling(arguments: WatcherArguments, settings: Settings, aws: _Aws, parts: 
             # First: it takes one call, and a rotation may take long.
             routes.look()
         rotation.look()
+        if federation is not None:
+            federation.look(standings.shown)
         parts.offer_svids()
 
     if routes is None:
@@ -333,12 +359,14 @@ def _over_socket(
     from entrypoint.xds.resources import ResourceStore
     from entrypoint.xds.routes import ROUTES, route_configuration_body
     from entrypoint.xds.secrets import SECRETS, secret_body
-    from meshcert.envoy import route_names
+    from meshcert.envoy import roots_name, route_names
 
     if (listener := arguments.sds_socket) is None:
         raise _no_socket(MATERIAL_DIR, f"in {settings.paths.folder}")
+    names = [wanted.name for wanted in wanted_secrets(settings.proxy)]
+    names += map(roots_name, settings.proxy.federated_trusts)
     stores = Stores(
-        ResourceStore(SECRETS, (wanted.name for wanted in wanted_secrets(settings.proxy))),
+        ResourceStore(SECRETS, names),
         ResourceStore(ENDPOINTS, (backend.name for backend in settings.proxy.discovered)),
         ResourceStore(ROUTES, route_names(settings.proxy)),
     )
@@ -390,6 +418,7 @@ def _workload_api(arguments: WatcherArguments, settings: Settings, parts: _Parts
         identities={name: parts.secrets[identity_name(name)] for name in wanted.spiffe_ids},
         bundles=tuple(parts.secrets[trust_name(name)] for name in wanted.bundles),
         complete=lambda secret: fetch_again(secret, parts.source),
+        foreign=parts.federation.foreign_bundles if parts.federation else dict,
     )
     delivery = SvidDelivery(wanted, offered, store, log, time.time)
     _in_thread("workload-api", run_server, log)()

@@ -22,6 +22,8 @@ from meshcert.envoy.http.route_configurations import (
 from meshcert.envoy.secrets import (
     certificate_name,
     discovery_response,
+    federated_bundles,
+    federated_resource,
     file_resource,
     identity_name,
     identity_resource,
@@ -41,6 +43,8 @@ __all__ = [
     "certificate_name",
     "discovery_response",
     "endpoints_resource",
+    "federated_bundles",
+    "federated_resource",
     "file_resource",
     "filter_chain_name",
     "identity_name",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.envoy.api import CEL_FILTER, STDOUT_ACCESS_LOG, Json, extension
-from meshcert.envoy.causes import NOT_ALLOWED, cause_expression
+from meshcert.envoy.causes import NOT_ALLOWED, REFUSED_BY_RBAC, cause_expression
 
 if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
@@ -32,23 +32,31 @@ def refused_clients(listener: str, settings: ProxySettings) -> Json:
     Args:
         listener: The listener's name, written into every line.
     """
-    return _refusals(
-        "connection.transport_failure_reason",
-        {
-            "event": REFUSED_EVENT,
-            "listener": listener,
-            "reason": "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%",
-            "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
-            "peer_subject": "%DOWNSTREAM_PEER_SUBJECT%",
-            "peer_issuer": "%DOWNSTREAM_PEER_ISSUER%",
-            "peer_names": "%DOWNSTREAM_PEER_DNS_SAN%",
-            "peer_uris": "%DOWNSTREAM_PEER_URI_SAN%",
-            "peer_serial_number": "%DOWNSTREAM_PEER_SERIAL%",
-            "peer_not_after": "%DOWNSTREAM_PEER_CERT_V_END%",
-            "tls_version": "%DOWNSTREAM_TLS_VERSION%",
-        },
-        settings,
-    )
+    fields = _client(listener, "%DOWNSTREAM_TRANSPORT_FAILURE_REASON%")
+    return _refusals("connection.transport_failure_reason", fields, settings)
+
+
+def refused_ids(listener: str, settings: ProxySettings) -> Json:
+    """A listener's access log of clients that :func:`meshcert.envoy.tls.sole_uri` has refused after the handshake."""
+    reason = "connection.termination_details"
+    line = _refusals(reason, _client(listener, "%CONNECTION_TERMINATION_DETAILS%"), settings)
+    return line | {"filter": _only_if(f"{reason}.startsWith('{REFUSED_BY_RBAC}')")}
+
+
+def _client(listener: str, reason: str) -> Json:
+    return {
+        "event": REFUSED_EVENT,
+        "listener": listener,
+        "reason": reason,
+        "client": "%DOWNSTREAM_REMOTE_ADDRESS%",
+        "peer_subject": "%DOWNSTREAM_PEER_SUBJECT%",
+        "peer_issuer": "%DOWNSTREAM_PEER_ISSUER%",
+        "peer_names": "%DOWNSTREAM_PEER_DNS_SAN%",
+        "peer_uris": "%DOWNSTREAM_PEER_URI_SAN%",
+        "peer_serial_number": "%DOWNSTREAM_PEER_SERIAL%",
+        "peer_not_after": "%DOWNSTREAM_PEER_CERT_V_END%",
+        "tls_version": "%DOWNSTREAM_TLS_VERSION%",
+    }
 
 
 def refused_backends(settings: ProxySettings) -> Json:
@@ -100,14 +108,8 @@ def refused_requests(listener: str, settings: ProxySettings) -> Json:
 
 
 def denied_by_rbac() -> Json:
-    """``config.accesslog.v3.AccessLogFilter``: Envoy's filter for role-based access control has answered."""
-    return {
-        "extension_filter": extension(
-            "envoy.access_loggers.extension_filters.cel",
-            CEL_FILTER,
-            expression="response.code_details.startsWith('rbac_access_denied')",
-        )
-    }
+    """``config.accesslog.v3.AccessLogFilter``: Envoy's HTTP filter for role-based access control has answered."""
+    return _only_if(f"response.code_details.startsWith('{REFUSED_BY_RBAC}')")
 
 
 def _line(cause: str, fields: Json, settings: ProxySettings) -> Json:
@@ -132,11 +134,12 @@ def _refusals(reason: str, fields: Json, settings: ProxySettings) -> Json:
     # network resets, at any time of its life; nobody is refused then. Only a reason's beginning is never a peer's.
     return {
         **_line(f"%CEL({cause_expression(reason)})%", fields, settings),
-        "filter": {
-            "extension_filter": extension(
-                "envoy.access_loggers.extension_filters.cel",
-                CEL_FILTER,
-                expression=f"{reason}.startsWith('{_REASON}') && !{reason}.startsWith('{_OF_THE_SYSTEM}')",
-            )
-        },
+        "filter": _only_if(f"{reason}.startsWith('{_REASON}') && !{reason}.startsWith('{_OF_THE_SYSTEM}')"),
+    }
+
+
+def _only_if(expression: str) -> Json:
+    """``AccessLogFilter`` of a CEL expression."""
+    return {
+        "extension_filter": extension("envoy.access_loggers.extension_filters.cel", CEL_FILTER, expression=expression)
     }

@@ -7,9 +7,11 @@ but every value of a metric's dimension costs money. So a CEL expression in Envo
 
 from __future__ import annotations
 
+REFUSED_BY_RBAC = "rbac_access_denied"
+"""How Envoy's details begin of a connection that an RBAC filter has ended."""
 CAUSES: dict[str, tuple[str, ...]] = {
     # First, because the peer chooses the text after these words, which must not look like another cause.
-    "wrong-name": ("SAN matcher",),
+    "wrong-name": ("SAN match",),
     "no-certificate": ("PEER_DID_NOT_RETURN_A_CERTIFICATE",),
     "expired": ("certificate has expired",),
     "not-yet-valid": ("certificate is not yet valid",),
@@ -22,6 +24,10 @@ CAUSES: dict[str, tuple[str, ...]] = {
     # Before "self-signed", whose text is a part of this one.
     "unknown-issuer": ("unable to get local issuer certificate", "in certificate chain"),
     "self-signed": ("self signed certificate", "self-signed certificate"),
+    # Of Envoy's SPIFFE validator, as is the short form of "wrong-name".
+    "other-trust-domain": ("no trust bundle store",),
+    "no-svid": ("cert precheck",),
+    "several-ids": (REFUSED_BY_RBAC,),
     "malformed": ("DECODE_ERROR",),
     "tls-version": ("UNSUPPORTED_PROTOCOL", "ALERT_PROTOCOL_VERSION"),
     "nothing-in-common": ("NO_SHARED", "WRONG_CURVE", "UNSUPPORTED_ALGORITHM", "HANDSHAKE_FAILURE_ON_CLIENT_HELLO"),

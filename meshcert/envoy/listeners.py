@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.envoy.access_log import refused_backends, refused_clients, refused_requests
+from meshcert.envoy.access_log import refused_backends, refused_clients, refused_ids, refused_requests
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import (
     HTTP_CONNECTION_MANAGER,
@@ -26,8 +26,9 @@ from meshcert.envoy.http.routes import CONNECTIONS_TRIED
 from meshcert.envoy.http.spoken import spoken
 from meshcert.envoy.http.timeouts import session_timeout
 from meshcert.envoy.secrets import secret_source
-from meshcert.envoy.tls import downstream_socket
+from meshcert.envoy.tls import downstream_socket, sole_uri
 from meshcert.proxy import TlsMode
+from meshcert.tls_sources import FederatedTrust
 
 if TYPE_CHECKING:
     from meshcert.proxy import Listener, ProxySettings
@@ -65,6 +66,9 @@ def ingress_listener(listener: Listener, settings: ProxySettings, addresses: Add
         "transport_socket": downstream_socket(listener.tls, listener.protocol, secret_source(settings, addresses)),
         "transport_socket_connect_timeout": duration(HANDSHAKE_TIMEOUT_S),
     }
+    if isinstance(listener.tls.trust, FederatedTrust):
+        result["access_log"].append(refused_ids(name, settings))
+        encrypted["filters"].insert(0, sole_uri(listener.tls.subject_alternative_names, name))
     if listener.tls.mode is TlsMode.STRICT:
         return result | {"filter_chains": [encrypted]}
     return result | {

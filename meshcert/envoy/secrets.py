@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 
-from meshcert.envoy.api import SECRET, Json
+from meshcert.envoy.api import SECRET, SPIFFE_VALIDATOR, Json, extension
 from meshcert.material import join_certificates, split_certificates
 from meshcert.proxy import DeliveryMode, TlsMode
-from meshcert.tls_sources import CertificateFile, SdsSecret, TrustFile, of_mesh
+from meshcert.tls_sources import CertificateFile, FederatedTrust, SdsSecret, TrustFile, of_mesh
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from meshcert.envoy.addresses import Addresses
     from meshcert.material import Material, PrivateKey, TrustBundle
@@ -24,6 +25,8 @@ SDS_CLUSTER = "meshcert/sds"
 """Name of the cluster that serves secrets; no backend can have a name with a slash."""
 USERS_SDS_CLUSTER = "user/sds"
 """Name of the cluster of an SDS server of the user's."""
+_LONGEST_NAME = 200
+"""Characters of an SDS name that is put together; it is the name of a file too."""
 
 
 def identity_name(identity: str) -> str:
@@ -41,6 +44,19 @@ def trust_name(hierarchy: str) -> str:
     return f"trust/{hierarchy}"
 
 
+def federated_name(trust: FederatedTrust) -> str:
+    """
+    The SDS name of the roots of several trust domains, for example ``federation/yelb+partner.example``.
+
+    No hierarchy and no trust domain has a ``+`` in its name. The foreign domains of a very long name stand in it as
+    their SHA-256.
+    """
+    joined = "+".join(trust.foreign)
+    if len(joined) > _LONGEST_NAME:
+        joined = hashlib.sha256(joined.encode()).hexdigest()
+    return f"federation/{trust.hierarchy}+{joined}"
+
+
 def certificate_name(certificate: TlsCertificate) -> str:
     """
     The SDS name of what a proxy presents, for example ``certificate_file/keys/chain.pem``.
@@ -56,6 +72,8 @@ def roots_name(trust: TlsTrust) -> str:
     """The SDS name of what a proxy trusts, for example ``trust_file/keys/ca.pem``; empty as certificate_name()."""
     if isinstance(trust, TrustFile):
         return f"trust_file{trust.certificate_chain}"
+    if isinstance(trust, FederatedTrust):
+        return federated_name(trust)
     return trust_name(hierarchy) if (hierarchy := of_mesh(trust)) else ""
 
 
@@ -200,6 +218,36 @@ def trust_resource(name: str, bundle: TrustBundle, revocation_lists: str = "") -
     if revocation_lists:
         context["crl"] = {"inline_string": revocation_lists}
     return {"@type": SECRET, "name": name, "validation_context": context}
+
+
+def federated_resource(name: str, bundles: Mapping[str, str]) -> Json:
+    """
+    The roots of several trust domains as ``tls.v3.Secret.validation_context``, each for the names of its own alone.
+
+    That takes Envoy's SPIFFE validator (``custom_validator_config``): among the roots of one ``trusted_ca``, each could
+    sign for every name. It ignores ``crl`` beside it, so a domain's revocation lists stand in its bundle. A domain
+    without certificates has no entry, because Envoy takes no empty bundle; without any entry, every peer is refused.
+
+    Args:
+        bundles: CA certificates and revocation lists of each trust domain, PEM; may be empty.
+    """
+    domains = [
+        {"name": domain, "trust_bundle": {"inline_string": bundle}} for domain, bundle in bundles.items() if bundle
+    ]
+    validator = extension("envoy.tls.cert_validator.spiffe", SPIFFE_VALIDATOR, trust_domains=domains)
+    return {"@type": SECRET, "name": name, "validation_context": {"custom_validator_config": validator}}
+
+
+def federated_bundles(resource: Json) -> dict[str, str]:
+    """
+    What :func:`federated_resource` was given, but for domains without certificates.
+
+    Raises:
+        KeyError, TypeError: If it is no such resource.
+    """
+    config = resource["validation_context"]["custom_validator_config"]["typed_config"]
+    # Envoy shows a message without its empty fields.
+    return {entry["name"]: entry["trust_bundle"]["inline_string"] for entry in config.get("trust_domains", ())}
 
 
 def discovery_response(resource: Json, version: str) -> Json:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.contract.spiffe_id import SCHEME
-from meshcert.envoy.api import DOWNSTREAM_TLS, UPSTREAM_TLS, Json, extension
+from meshcert.envoy.api import DOWNSTREAM_TLS, NETWORK_RBAC, RBAC_ACTION, UPSTREAM_TLS, URI_SAN_INPUT, Json, extension
 from meshcert.envoy.secrets import certificate_name, roots_name, users_secret
 from meshcert.san import Dns, SpiffeIdPrefix
 from meshcert.tls_sources import PublicRoots, SdsSecret
@@ -47,6 +47,28 @@ def downstream_socket(tls: ListenerTls, protocol: str, source: SecretSource) -> 
     if tls.trust:
         fields |= {"disable_stateless_session_resumption": True, "disable_stateful_session_resumption": True}
     return extension("envoy.transport_sockets.tls", DOWNSTREAM_TLS, **fields)
+
+
+def sole_uri(names: Sequence[AcceptedName], stat_prefix: str) -> Json:
+    """
+    A network filter (``rbac.v3.RBAC``) that ends a connection whose client has another URI beside one of the names.
+
+    Envoy's SPIFFE validator takes a client's trust domain from its first URI, and lets it in if any of its URIs is one
+    of the names. So a foreign CA could sign an ID of its own with one of ours beside, and the client would be both.
+    ``UriSanInput`` is all URIs, joined by commas, which no SPIFFE ID has.
+    """
+    allow, deny = (
+        {"action": {"name": action, "typed_config": {"@type": RBAC_ACTION, "name": policy, "action": action}}}
+        for action, policy in (("ALLOW", "one-id"), ("DENY", "several-ids"))
+    )
+    matcher = {
+        "matcher_tree": {
+            "input": extension("envoy.matching.inputs.uri_san", URI_SAN_INPUT),
+            "exact_match_map": {"map": {str(name): allow for name in names}},
+        },
+        "on_no_match": deny,
+    }
+    return extension("envoy.filters.network.rbac", NETWORK_RBAC, stat_prefix=f"{stat_prefix}.", matcher=matcher)
 
 
 def upstream_socket(backend: Backend, tls: BackendTls, source: SecretSource) -> Json:

@@ -10,12 +10,13 @@ from pydantic import Field, Strict
 
 from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
+from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDomain
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, OutsideClients, Part, Port
 from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
-from meshcert.mesh.services import DeclaredService
+from meshcert.mesh.services import Cluster, DeclaredService
 from meshcert.proxy import TlsMode
 from meshcert.san import proves_any
 
@@ -65,13 +66,6 @@ class Network(Part):
     """The zones to use, two to six; empty: the region's first two. For a first deploy: subnets do not move."""
 
 
-class Cluster(Part):
-    """The ECS cluster the services run in."""
-
-    container_insights: Annotated[bool, Strict()] = False
-    """`true`: CloudWatch Container Insights for the cluster, which costs money; nothing of meshcert's reads it."""
-
-
 class Metrics(Part):
     """What Envoys count, for Prometheus: `GET /metrics` in plain text."""
 
@@ -101,6 +95,8 @@ class Mesh(Part):
     """The private CAs, by name."""
     identities: dict[str, DeclaredIdentity] = Field(json_schema_extra=_KEYS)
     """The certificates, by name."""
+    trust_domains: dict[str, DeclaredTrustDomain] = Field(default={}, json_schema_extra=TRUST_DOMAIN_KEYS)
+    """Foreign SPIFFE trust domains, by name: whose workloads a `trust` may admit, and where their bundles are."""
     virtual_gateways: dict[str, VirtualGateway] = Field(default={}, json_schema_extra=_KEYS)
     """Proxies that let clients into the mesh, by name."""
     virtual_nodes: dict[str, VirtualNode] = Field(default={}, json_schema_extra=_KEYS)

@@ -20,7 +20,7 @@ from meshcert.mesh.routing.gateway_routes import GatewayRoute
 from meshcert.mesh.routing.limits import DeclaredTimeouts
 from meshcert.mesh.routing.ports import GatewayPort, NodePort
 from meshcert.proxy import TlsMode
-from meshcert.tls_sources import CertificateFile, PublicRoots, SdsSecret, TrustFile
+from meshcert.tls_sources import CertificateFile, FederatedTrust, PublicRoots, SdsSecret, TrustFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ class DeclaredCertificate(Part, title="Certificate"):
 
 
 class Trust(Part):
-    """Whom a proxy believes: exactly one of them."""
+    """Whom a proxy believes: exactly one of them, or a hierarchy and foreign trust domains."""
 
     hierarchy: str = Field(default="", examples=["colorgateway"])
     """Name of a hierarchy: its root is the trust anchor; or file or sds."""
@@ -81,10 +81,16 @@ class Trust(Part):
     """A validation context of an SDS server of yours; or hierarchy or file."""
     public_roots: Annotated[bool, Strict()] = False
     """`true`: the public CAs, as Envoy's image has them, for hosts outside the mesh; or one of the others."""
+    trust_domains: tuple[str, ...] = Field(
+        default=(), examples=[["partner.example"]], json_schema_extra={"uniqueItems": True}
+    )
+    """Foreign trust domains, by name: each speaks for its own SPIFFE IDs alone; beside hierarchy, or without one."""
 
     @property
     def source(self) -> TlsTrust:
-        """Where its roots come from, as proxies have it; empty believes everybody."""
+        """Where its roots come from, as proxies have it, without the mesh's trust domain; empty believes everybody."""
+        if self.trust_domains:
+            return FederatedTrust(self.hierarchy, "", self.trust_domains)
         if self.public_roots:
             return PublicRoots(PUBLIC_ROOTS)
         if self.file:

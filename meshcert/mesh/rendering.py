@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from meshcert import naming, proxy
@@ -12,6 +12,7 @@ from meshcert.mesh.proxies import NodeListener, VirtualGateway
 from meshcert.mesh.rendered_routes import backend_routes, gateway_routes
 from meshcert.mesh.ways_out import needs_egress_listener, ways_out
 from meshcert.timeouts import Timeouts
+from meshcert.tls_sources import FederatedTrust
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.services import DeclaredService
     from meshcert.mesh.ways_out import DeclaredWayOut
+    from meshcert.tls_sources import TlsTrust
 
 _PLAIN = proxy.ListenerTls(mode=proxy.TlsMode.DISABLED)
 
@@ -33,10 +35,12 @@ class SecretIds:
     Args:
         identities: Secrets with material, by identity.
         trust_bundles: Secrets with roots, by hierarchy.
+        foreign_bundles: Secrets with roots of foreign trust domains, by trust domain.
     """
 
     identities: Mapping[str, str]
     trust_bundles: Mapping[str, str]
+    foreign_bundles: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def named_by_convention(cls, mesh: Mesh) -> SecretIds:
@@ -44,6 +48,7 @@ class SecretIds:
         return cls(
             identities={name: naming.identity_secret(mesh.name, name) for name in mesh.identities},
             trust_bundles={name: naming.trust_bundle_secret(mesh.name, name) for name in mesh.hierarchies},
+            foreign_bundles={name: naming.foreign_bundle_secret(mesh.name, name) for name in mesh.trust_domains},
         )
 
 
@@ -62,7 +67,7 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
     secrets = secrets or SecretIds.named_by_convention(mesh)
     name = declared.virtual_gateway or declared.virtual_node
     part = mesh.virtual_gateways[name] if declared.virtual_gateway else mesh.virtual_nodes[name]
-    listeners = tuple(_listener(listener) for listener in part.listeners)
+    listeners = tuple(_listener(mesh, listener) for listener in part.listeners)
     place = f"virtual_gateways.{name}" if declared.virtual_gateway else f"virtual_nodes.{name}"
     backends = tuple({call.node: _backend(mesh, call) for call in mesh.calls_of(place, part)}.values())
     routes = _gateway_routes(mesh, part) if isinstance(part, VirtualGateway) else ()
@@ -101,8 +106,16 @@ def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -
         acknowledgements=naming.acknowledgements_table(mesh.name),
         sds_socket_path=declared.proxy.sds_socket_path,
         trust_domain_bundles=trust_domain,
+        foreign_bundles={
+            foreign: proxy.SecretReference(secrets.foreign_bundles[foreign])
+            for foreign in _each_once(each for side in sides for each in _foreign(side.trust))
+        },
         cloud_map_namespace=mesh.http_name if any(backend.cloud_map_service for backend in backends) else "",
     )
+
+
+def _foreign(trust: TlsTrust) -> tuple[str, ...]:
+    return trust.foreign if isinstance(trust, FederatedTrust) else ()
 
 
 def _trust_domain(mesh: Mesh) -> tuple[str, ...]:
@@ -126,14 +139,14 @@ def _connection_pool(mesh: Mesh, node: str) -> dict[str, Any]:
     return {"connection_pool": pool.limits} if pool else {}
 
 
-def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy.Listener:
+def _listener(mesh: Mesh, listener: proxies.GatewayListener | proxies.NodeListener) -> proxy.Listener:
     tls = _PLAIN
     if listener.tls:
         validation = listener.tls.validation
         tls = proxy.ListenerTls(
             mode=listener.tls.mode,
             certificate=listener.tls.certificate.source if listener.tls.certificate else "",
-            trust=validation.trust.source if validation else "",
+            trust=_trust(mesh, validation.trust) if validation else "",
             subject_alternative_names=validation.names if validation else (),
         )
     return proxy.Listener(
@@ -143,6 +156,13 @@ def _listener(listener: proxies.GatewayListener | proxies.NodeListener) -> proxy
         timeouts=listener.timeout.by_protocol,
         allow=tuple(rule.rule for rule in listener.allow) if isinstance(listener, NodeListener) else (),
     )
+
+
+def _trust(mesh: Mesh, trust: proxies.Trust) -> TlsTrust:
+    source = trust.source
+    if isinstance(source, FederatedTrust) and source.hierarchy:
+        return source._replace(trust_domain=mesh.about.trust_domain)
+    return source
 
 
 def _gateway_routes(mesh: Mesh, gateway: VirtualGateway) -> tuple[proxy.Route, ...]:
@@ -187,7 +207,7 @@ def _backend(mesh: Mesh, call: Call) -> proxy.Backend:
     tls = None
     if client:
         tls = proxy.BackendTls(
-            trust=client.validation.trust.source,
+            trust=_trust(mesh, client.validation.trust),
             certificate=client.certificate.source if client.certificate else "",
             subject_alternative_names=client.validation.names,
         )

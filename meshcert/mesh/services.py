@@ -15,6 +15,13 @@ HTTPS = 443
 """TCP port at which every task may connect to any host, whatever its ``egress``: AWS's APIs are reached there."""
 
 
+class Cluster(Part):
+    """The ECS cluster the services run in."""
+
+    container_insights: Annotated[bool, Strict()] = False
+    """`true`: CloudWatch Container Insights for the cluster, which costs money; nothing of meshcert's reads it."""
+
+
 class ApplicationHealthCheck(Part, title="HealthCheck"):
     """When a task is ready: its application answers. Until then the task refuses connections."""
 

@@ -16,7 +16,7 @@ from stacks.constructs.dead_letters import dead_letter_queue
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from meshcert.settings import FunctionSettings
+    from meshcert.settings import MeshSettings
     from stacks.runtime import Platform
 
 RETRIES = 2
@@ -44,7 +44,7 @@ class PythonFunction(Construct):
         *,
         name: str,
         platform: Platform,
-        settings: FunctionSettings,
+        settings: MeshSettings,
         timeout: Duration,
         role: iam.Role | None = None,
         asynchronous: Duration | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,15 +16,21 @@ from meshcert.proxy import TlsMode
 from meshcert.timeouts import DEFAULT_TIMEOUTS
 from tests.docs.pages import PAGES, rows
 from tests.envoy.allow_rule_cases import CALLERS, DOTS, SPELLINGS
+from tests.envoy.forged_cases import FORGERIES, forged_refusals
 from tests.envoy.http_spoken_cases import CASES
-from tests.envoy.peers_cases import accepted, refusals
+from tests.envoy.peers_cases import Refused, accepted, refusals
 from tests.envoy.route_cases import PATHS
+
+if TYPE_CHECKING:
+    from tests.envoy.peers_cases import Verdict
 
 PAGE = "docs/proxy.md"
 REASONS = {
     cells[0].strip("`"): set(re.findall(r"`([^`]+)`", cells[1]))
     for cells in rows(PAGE, "| cause | in `reason` | it means | what to do |")
 }
+
+FORGED = "| certificate | A alone | A and B | server, A and B | what refuses it, or why it may pass |"
 
 
 def test_every_cause_is_on_the_page_and_no_other() -> None:
@@ -34,7 +41,7 @@ def test_every_cause_is_on_the_page_and_no_other() -> None:
 @pytest.mark.parametrize("cause", CAUSES)
 def test_the_page_has_the_reasons_that_the_tests_have_seen(cause: str) -> None:
     """Each from the one table that the tests of bad peers go by, none from memory."""
-    seen = {refused.words for refused in refusals() if refused.cause == cause}
+    seen = {refused.words for refused in refusals() | forged_refusals() if refused.cause == cause}
 
     assert seen
     assert REASONS[cause] == seen
@@ -42,7 +49,7 @@ def test_the_page_has_the_reasons_that_the_tests_have_seen(cause: str) -> None:
 
 def test_no_test_has_seen_a_cause_that_has_no_name() -> None:
     """What the tests can provoke is told apart."""
-    assert {refused.cause for refused in refusals()} == set(CAUSES)
+    assert {refused.cause for refused in refusals() | forged_refusals()} == set(CAUSES)
 
 
 def test_what_envoy_accepts_is_on_the_page_with_what_refuses_it_instead() -> None:
@@ -54,6 +61,20 @@ def test_what_envoy_accepts_is_on_the_page_with_what_refuses_it_instead() -> Non
         good = kind == "P-384"
         assert published.startswith("accepts" if good else "refuses"), kind
         assert proxied.startswith("accepts" if good else "refuses"), kind
+
+
+def test_what_a_ca_could_forge_is_on_the_page_with_what_refuses_it() -> None:
+    """Every forgery that the tests try, with its result in each place; and whatever is let in somewhere has a word."""
+    table = rows(PAGE, FORGED)
+
+    assert [tuple(cells[:4]) for cells in table] == [
+        (name, *(_told(verdict or forgery.federated) for verdict in forgery[1:])) for name, forgery in FORGERIES.items()
+    ]
+    assert [cells[0] for cells in table if "admitted" in cells[1:4] and not cells[4]] == []
+
+
+def _told(verdict: Verdict) -> str:
+    return f"`{verdict.cause}`" if isinstance(verdict, Refused) else "admitted"
 
 
 def test_every_mode_is_on_the_page() -> None:
@@ -104,7 +125,7 @@ def test_every_path_that_an_allow_rule_judges_on_the_page_is_tried_at_the_real_e
 
 
 def test_the_first_cause_that_fits_is_taken() -> None:
-    """What follows SAN_matcher is the peer's own choice, so that cause is looked for first."""
+    """What follows SAN_match is the peer's own choice, so that cause is looked for first."""
     assert next(iter(CAUSES)) == "wrong-name"
-    assert cause_expression("x").startswith("(x.contains('SAN matcher')) ? 'wrong-name' : ")
+    assert cause_expression("x").startswith("(x.contains('SAN match')) ? 'wrong-name' : ")
     assert cause_expression("x").endswith(": 'other'")

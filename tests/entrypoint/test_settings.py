@@ -30,7 +30,7 @@ from meshcert.proxy import (
 )
 from meshcert.routes import AllowRule, Target
 from meshcert.san import Dns, Uri
-from meshcert.tls_sources import CertificateFile, SdsSecret, TlsCertificate, TrustFile
+from meshcert.tls_sources import CertificateFile, FederatedTrust, SdsSecret, TlsCertificate, TrustFile
 
 
 @pytest.fixture
@@ -409,3 +409,43 @@ def test_what_is_no_url_is_refused_and_not_quoted(url: str) -> None:
     """It could hold credentials."""
     with pytest.raises(ValueError, match=r"^it is not an http or https URL$"):
         parse_endpoint(url)
+
+
+_WEB = (Uri("spiffe://partner.example/web"),)
+
+
+@pytest.mark.parametrize(
+    ("trust", "names", "place"),
+    [
+        (FederatedTrust("colorgateway", "color.example", ("partner.example",)), _WEB, ""),
+        (FederatedTrust("", "", ("partner.example",)), _WEB, ""),
+        (FederatedTrust("colorgateway", "color.example", ("partner.example",)), (), "subject_alternative_names"),
+        (FederatedTrust("", "", ("partner.example",)), (*_WEB, Dns("web.example")), "subject_alternative_names"),
+        (FederatedTrust("", "", ("supplier.example",)), _WEB, "trust.foreign"),
+        (FederatedTrust("nobody", "color.example", ("partner.example",)), _WEB, "trust.hierarchy"),
+        (FederatedTrust("colorgateway", "", ("partner.example",)), _WEB, "trust"),
+        (FederatedTrust("colorgateway", "partner.example", ("partner.example",)), _WEB, "trust"),
+        (FederatedTrust("", "", ("partner.example", "partner.example")), _WEB, "trust"),
+    ],
+)
+@pytest.mark.parametrize("role", ["listener", "backend"])
+def test_a_federated_trust_that_envoy_would_take_and_that_admits_the_wrong_peers_is_refused(
+    environ: dict[str, str], trust: FederatedTrust, names: tuple[Dns | Uri, ...], place: str, role: str
+) -> None:
+    """Envoy's SPIFFE validator ignores DNS names, and without any other name admits everybody of its domains."""
+    foreign = {"partner.example": SecretReference("meshcert/color/federation/partner.example")}
+    changes: dict[str, Any] = {"foreign_bundles": foreign}
+    if role == "listener":
+        tls = ListenerTls(TlsMode.STRICT, "colorteller", trust, names)
+        settings = teller(listeners=(Listener(9080, "http", tls),), **changes)
+    else:
+        (backend,) = gateway().backends
+        behind = backend._replace(tls=BackendTls(trust, "colorgateway", names))
+        trusts = {"colorgateway": SecretReference("trust")}
+        settings = gateway(backends=(behind,), trust_bundles=trusts, **changes)
+    environ["MESHCERT_PROXY"] = settings.to_json()
+
+    if place:
+        assert _places(environ) == [f"MESHCERT_PROXY.{role}s[0].tls.{place}"]
+    else:
+        assert Settings.from_environ(environ).proxy == settings

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from evidence.fixtures.container import Container
     from evidence.fixtures.secrets_api import SecretsApi
+    from meshcert.proxy import ProxySettings
     from tests.envoy.conftest import Start
     from tests.envoy.peers_certificates import Credential
     from tests.envoy.peers_pki import PeerPki
@@ -85,7 +86,14 @@ def listener(start: Start, api: SecretsApi, pki: PeerPki) -> Iterator[Stage]:
     """A STRICT listener that asks for a certificate of ``pki``, under the gateway's name; peers are clients."""
     api.publish(TELLER_SECRET, OURS.issue([TELLER_NAME]))
     api.publish_trust_bundle(GATEWAY_TRUST, pki.trust_bundle)
-    envoy = start(teller(poll_interval_s=LEFT_ALONE_S))
+    with listening(start, teller(poll_interval_s=LEFT_ALONE_S)) as stage:
+        yield stage
+
+
+@contextmanager
+def listening(start: Start, settings: ProxySettings) -> Iterator[Stage]:
+    """A virtual node whose secrets are published; peers are clients."""
+    envoy = start(settings)
     start.application(envoy)
     envoy.wait_until_healthy()
 
@@ -107,10 +115,17 @@ def backend(api: SecretsApi, pki: PeerPki, new_address: Callable[[], str]) -> It
 
 
 @contextmanager
-def caller(start: Start, api: SecretsApi, pki: PeerPki, new_address: Callable[[], str]) -> Iterator[Stage]:
+def caller(
+    start: Start,
+    api: SecretsApi,
+    pki: PeerPki,
+    new_address: Callable[[], str],
+    settings: ProxySettings | None = None,
+) -> Iterator[Stage]:
     """A gateway that asks its backend for a certificate of ``pki``, under the teller's name; peers are servers."""
+    settings = settings or gateway(poll_interval_s=LEFT_ALONE_S)
     with backend(api, pki, new_address) as (cloud_map, server):
-        envoy = start(gateway(poll_interval_s=LEFT_ALONE_S), MESHCERT_DNS_RESOLVER=cloud_map.resolver)
+        envoy = start(settings, MESHCERT_DNS_RESOLVER=cloud_map.resolver)
         envoy.wait_until_healthy()
 
         def attempt(context: ssl.SSLContext | None) -> Attempt:

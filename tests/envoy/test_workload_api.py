@@ -22,8 +22,10 @@ from evidence.fixtures.proxies import GATEWAY_SECRET, PORT, TELLER_SECRET, TELLE
 from meshcert.contract import exit_codes
 from meshcert.material import TrustBundle, join_certificates
 from meshcert.material.document import PLACEHOLDER
+from meshcert.material.foreign_bundle import ForeignBundle
 from meshcert.proxy import DeliveryMode, Listener, ListenerTls, SecretReference, TlsMode
 from meshcert.san import Uri
+from meshcert.tls_sources import FederatedTrust
 from tests.envoy.conftest import Start, both_deliveries
 from tests.envoy.workload_application import (
     DOMAIN,
@@ -151,6 +153,36 @@ def test_a_new_root_reaches_the_application(node: Container, api: SecretsApi, hi
 
         eventually(lambda: roots_in(source) == expected, "both roots")
     assert len(before) == 1
+
+
+@both_deliveries
+def test_an_application_gets_the_bundles_of_foreign_domains_that_its_proxy_admits(
+    begin: Callable[..., Container], api: SecretsApi, spiffe: Material
+) -> None:
+    """With its identity, with the bundles, and when one changes."""
+    del spiffe
+    partner, newer = Hierarchy(1), Hierarchy(2)
+    secret = "meshcert/color/federation/partner.example"
+    api.put(secret, "v1", ForeignBundle("partner.example", partner.root_pem, 1).dumps())
+    trust = FederatedTrust("colorteller", DOMAIN, ("partner.example",))
+    names = (Uri(GATEWAY_ID), Uri("spiffe://partner.example/web"))
+    listener = Listener(PORT, "http", ListenerTls(TlsMode.STRICT, "colorteller", trust, names))
+    settings = _settings()._replace(listeners=(listener,), foreign_bundles={"partner.example": SecretReference(secret)})
+    container = begin(settings)
+    container.wait_until_healthy()
+
+    with _client(container) as client, source_of(container) as source:
+        bundles = client.fetch_x509_bundles(timeout=10)
+        assert {str(each.trust_domain) for each in bundles.bundles} == {DOMAIN, "partner.example"}
+        assert roots_in(source, "partner.example") == _serials(partner)
+        assert len(roots_in(source)) == 1
+
+        api.put(secret, "v2", ForeignBundle("partner.example", newer.root_pem, 2).dumps())
+        eventually(lambda: roots_in(source, "partner.example") == _serials(newer), "the newer bundle")
+
+
+def _serials(hierarchy: Hierarchy) -> set[int]:
+    return {root.serial_number for root in x509.load_pem_x509_certificates(hierarchy.root_pem.encode())}
 
 
 @both_deliveries

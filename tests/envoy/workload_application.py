@@ -43,9 +43,9 @@ def serial_number_in(source: X509Source) -> int:
     return source.get_x509_context().default_svid.leaf.serial_number
 
 
-def roots_in(source: X509Source) -> set[int]:
-    """Serial numbers of the roots that it has now."""
-    bundle = source.get_bundle_for_trust_domain(TrustDomain(DOMAIN))
+def roots_in(source: X509Source, domain: str = DOMAIN) -> set[int]:
+    """Serial numbers of a trust domain's roots that it has now."""
+    bundle = source.get_bundle_for_trust_domain(TrustDomain(domain))
     return {root.serial_number for root in bundle.x509_authorities} if bundle else set()
 
 

@@ -10,6 +10,7 @@ import pytest
 from lambdas.deploy import handler as deploy
 from lambdas.dispatch import handler as dispatch
 from lambdas.export import handler as export
+from lambdas.federate import handler as federate
 from lambdas.renewal import handler as renewal
 from lambdas.verify import handler as verify
 from meshcert.errors import SettingsInvalid
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 HANDLERS = [
     pytest.param(handler, id=handler.SERVICE.removeprefix("meshcert-"))
-    for handler in (export, deploy, verify, renewal, dispatch)
+    for handler in (export, deploy, verify, renewal, dispatch, federate)
 ]
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-west-1",
@@ -31,6 +32,8 @@ ENVIRONMENT = {
     "MESHCERT_LIFECYCLE_TABLE": "lifecycle",
     "MESHCERT_TRUST_BUNDLES": "colorgateway=root/",
     "MESHCERT_ACKNOWLEDGEMENTS_TABLE": "acknowledgements",
+    "MESHCERT_BUNDLE_FETCHES_TABLE": "bundle-fetches",
+    "MESHCERT_BUNDLE_ENDPOINTS": "partner.example=https://partner.example/",
     "MESHCERT_EXPORT_FUNCTION": "export",
     "MESHCERT_CLUSTER": "meshcert-color",
     "MESHCERT_AUDIT_LOG_GROUP": "/meshcert/color/audit",
@@ -44,7 +47,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
     yield
-    for handler in (export, deploy, verify, renewal, dispatch):
+    for handler in (export, deploy, verify, renewal, dispatch, federate):
         handler.metrics.default_dimensions.clear()
 
 
@@ -71,7 +74,7 @@ def test_a_wrong_environment_is_told_on_first_use(handler: ModuleType, monkeypat
     for variable in ENVIRONMENT:
         monkeypatch.delenv(variable, raising=False)
 
-    with pytest.raises(SettingsInvalid, match="MESHCERT_IDENTITIES_TABLE: it is not set"):
+    with pytest.raises(SettingsInvalid, match="MESHCERT_MESH: it is not set"):
         handler.build.__wrapped__()
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from entrypoint.envoy.handover import Handover
     from entrypoint.log import Log
+    from entrypoint.rotating.federation.delivery import Federation
     from entrypoint.rotating.secret import Secret, SecretContent
     from entrypoint.rotating.source import SecretSource
     from entrypoint.settings import Settings
@@ -75,6 +76,7 @@ class FirstDelivery:
     Args:
         secrets: All secrets of the proxy, by SDS name; none is handed over yet.
         handover: Returns Envoy's first verdicts.
+        federation: The federated trusts; None for a proxy without any.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class FirstDelivery:
         *,
         log: Log,
         clock: ProcessClock | None = None,
+        federation: Federation | None = None,
     ) -> None:
         self._settings = settings
         self._secrets = secrets
@@ -93,6 +96,7 @@ class FirstDelivery:
         self._handover = handover
         self._log = log
         self._clock = clock or ProcessClock()
+        self._federation = federation
 
     def install(self, deadline: float) -> None:
         """
@@ -129,6 +133,8 @@ class FirstDelivery:
                 self._log.info("secret-installed", secret=secret.name, version=secret.version)
                 if content.trouble:
                     self._log.warning("revocation-lists", secret=secret.name, reason=content.trouble)
+            if self._federation is not None:
+                self._federation.install(deadline)
             proxy = self._settings.proxy
             leaves = (content.leaf for _, content in fetched)
             lifetimes_s = (leaf.not_after - leaf.not_before for leaf in leaves if leaf)
@@ -177,7 +183,11 @@ class FirstDelivery:
         verdicts = self._handover.first_verdicts(names)
         remedy = "Envoy's own line in this log says why"
         faults = [Fault(name, verdict.reason, remedy) for name, verdict in verdicts.items() if not verdict.accepted]
-        if faults and all(self._secrets[fault.place].wanted.file for fault in faults):
+        if faults and self._federation is not None:
+            with self.writing():
+                if self._federation.reduce():
+                    return False  # what others publish must not end this container
+        if faults and all(fault.place in self._secrets and self._secrets[fault.place].wanted.file for fault in faults):
             raise FilesRejected("Envoy", tuple(faults))
         if faults:
             raise MaterialRejected("Envoy", tuple(faults))

@@ -86,6 +86,7 @@ class Standings:
     Args:
         found_by_dns: Returns the backends that only DNS has named. It is told as an error of each identity, and is no
             refusal: nothing goes back for it.
+        federation: Returns what is in the way of newer bundles of foreign trust domains; told in the same way.
     """
 
     def __init__(
@@ -94,11 +95,13 @@ class Standings:
         secrets: Mapping[str, Secret],
         admin: Admin,
         found_by_dns: Callable[[], tuple[str, ...]] = tuple,
+        federation: Callable[[], str] = str,
     ) -> None:
         self._secrets = secrets
         self._identities = {name: secret for name in proxy.identities if (secret := secrets[identity_name(name)]).used}
         self._admin = admin
         self._found_by_dns = found_by_dns
+        self._federation = federation
         self._said: dict[str, Standing] = {}
         self._files = [secret for secret in secrets.values() if secret.wanted.file]
         self._served_files: dict[str, str] = {}
@@ -149,7 +152,8 @@ class Standings:
         unseen = "" if said.serial_number else UNSEEN
         doubts = (f"{each.name}: {each.lists_trouble}" for each in self._secrets.values() if each.lists_trouble)
         by_dns = ", ".join(self._found_by_dns())
-        reason = refusal or secret.trouble or silent or unseen or next(doubts, "") or (by_dns and BY_DNS + by_dns)
+        others = next(doubts, "") or self._federation() or (by_dns and BY_DNS + by_dns)
+        reason = refusal or secret.trouble or silent or unseen or others
         error = "; ".join(part for part in (secret.expired, reason) if part)
         return said._replace(refused=refused, error=_shortened(error), refused_by=_joined(hosts))
 

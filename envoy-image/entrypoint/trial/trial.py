@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from entrypoint.log import Log
     from meshcert.envoy import Addresses
     from meshcert.envoy.api import Json
-    from meshcert.proxy import Backend, ProxySettings
+    from meshcert.proxy import Backend, BackendTls, ProxySettings
 
 LONGEST_TRIAL_S = 2.0
 """Seconds for all upstreams together. One that has not answered by then does not hold up a rotation."""
@@ -56,10 +56,12 @@ class Trial:
 
     Args:
         addresses: Names the DNS server that Envoy asks.
-        trusted: Returns the roots that Envoy holds under a trust bundle's SDS name, PEM; empty if it holds none.
+        trusted: Returns the roots that Envoy checks a backend against, PEM; empty if it has none.
     """
 
-    def __init__(self, proxy: ProxySettings, addresses: Addresses, trusted: Callable[[str], str], log: Log) -> None:
+    def __init__(
+        self, proxy: ProxySettings, addresses: Addresses, trusted: Callable[[BackendTls], str], log: Log
+    ) -> None:
         self._backends = proxy.backends
         self._resolver = addresses.dns_resolver
         self._trusted = trusted
@@ -125,7 +127,9 @@ class Trial:
 class _Questions:
     """The two certificates of one trial, and the time that all upstreams have together."""
 
-    def __init__(self, new: Presented, served: Presented | None, resolver: str, trusted: Callable[[str], str]) -> None:
+    def __init__(
+        self, new: Presented, served: Presented | None, resolver: str, trusted: Callable[[BackendTls], str]
+    ) -> None:
         self.deadline = time.monotonic() + LONGEST_TRIAL_S
         self._new = new
         self._served = served
@@ -188,10 +192,10 @@ class _Questions:
 
     def _context(self, what: Presented, backend: Backend) -> ssl.SSLContext:
         """A context that all backends of a kind share, because opening a key takes longer than a handshake."""
-        trust = roots_name(backend.tls.trust) if backend.tls else ""
-        kind = (what, trust, backend.protocol)
+        roots = self._trusted(backend.tls) if backend.tls else ""
+        kind = (what, roots, backend.protocol)
         if kind not in self._contexts:
-            self._contexts[kind] = client_context(what, self._trusted(trust), backend.protocol)
+            self._contexts[kind] = client_context(what, roots, backend.protocol)
         return self._contexts[kind]
 
 

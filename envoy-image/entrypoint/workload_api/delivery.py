@@ -12,7 +12,7 @@ from meshcert.errors import MeshcertError
 from meshcert.material import split_certificates
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from entrypoint.envoy.handover import EnvoyResource
     from entrypoint.judging.der import CertificateFields
@@ -57,11 +57,13 @@ class DeliveredSecrets(NamedTuple):
         identities: Those with a SPIFFE ID, by their names in the mesh; the first one is the default.
         bundles: Those with the roots of the trust domain.
         complete: Called with a secret of which only Envoy has all, to fetch the rest; may raise MeshcertError.
+        foreign: Returns the CA certificates of the foreign trust domains that this proxy admits, PEM, by domain.
     """
 
     identities: dict[str, DeliveredSecret]
     bundles: tuple[DeliveredSecret, ...]
     complete: Callable[[Any], object]
+    foreign: Callable[[], Mapping[str, str]] = dict
 
 
 class SvidDelivery:
@@ -125,8 +127,10 @@ class SvidDelivery:
         roots = list(
             dict.fromkeys(pem for number in sorted(self._roots) for pem in split_certificates(self._roots[number]))
         )
-        if self._store.offer(self._settings.trust_domain, b"".join(map(ssl.PEM_cert_to_DER_cert, roots)), valid):
-            self._log.info("svids-offered", spiffe_ids=[svid.spiffe_id for svid in valid], roots=len(roots))
+        federated = {domain: _der(split_certificates(pem)) for domain, pem in self._secrets.foreign().items()}
+        if self._store.offer(self._settings.trust_domain, _der(roots), valid, federated):
+            ids = [svid.spiffe_id for svid in valid]
+            self._log.info("svids-offered", spiffe_ids=ids, roots=len(roots), federated=list(federated))
         problems += [f"{svid.hint}: it has expired" for svid in opened if now >= svid.not_after]
         return "; ".join(problems)
 
@@ -145,7 +149,7 @@ class SvidDelivery:
         )
         svid = X509Svid(
             spiffe_id=self._settings.spiffe_ids[name],
-            certificates=b"".join(map(ssl.PEM_cert_to_DER_cert, split_certificates(chain))),
+            certificates=_der(split_certificates(chain)),
             private_key=opened_key(key, passphrase),
             not_after=content.leaf.not_after,
             hint=name,
@@ -154,3 +158,8 @@ class SvidDelivery:
 
     def _is_opened(self, name: str, content: DeliveredContent) -> bool:
         return name in self._opened and self._opened[name][0] == content.envoy.version
+
+
+def _der(certificates: Iterable[str]) -> bytes:
+    """PEM certificates as DER, one after the other."""
+    return b"".join(map(ssl.PEM_cert_to_DER_cert, certificates))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from entrypoint.grpc.wire import field
 from meshcert.contract.spiffe_id import SpiffeId
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
+
+_NONE: Mapping[str, bytes] = MappingProxyType({})
 
 
 class X509Svid(NamedTuple):
@@ -33,15 +36,16 @@ class X509Svid(NamedTuple):
         return f"<X509Svid {self.spiffe_id}>"
 
 
-def x509_svid_response(svids: Iterable[X509Svid], bundle: bytes) -> bytes:
+def x509_svid_response(svids: Iterable[X509Svid], bundle: bytes, federated: Mapping[str, bytes] = _NONE) -> bytes:
     """
-    An ``X509SVIDResponse``.
+    An ``X509SVIDResponse``; empty if there are no SVIDs.
 
     Args:
         svids: All of them, the default one first.
         bundle: The roots of their trust domain, DER, one after the other.
+        federated: The same of foreign trust domains, by their names without the scheme.
     """
-    return b"".join(
+    own = b"".join(
         field(
             1,
             field(1, svid.spiffe_id)
@@ -52,8 +56,14 @@ def x509_svid_response(svids: Iterable[X509Svid], bundle: bytes) -> bytes:
         )
         for svid in svids
     )
+    return own and own + b"".join(_bundle(3, *each) for each in federated.items())
 
 
-def x509_bundles_response(trust_domain: str, bundle: bytes) -> bytes:
-    """An ``X509BundlesResponse`` with the bundle of one trust domain, which is named without its scheme."""
-    return field(2, field(1, str(SpiffeId(trust_domain, ""))) + field(2, bundle))
+def x509_bundles_response(trust_domain: str, bundle: bytes, federated: Mapping[str, bytes] = _NONE) -> bytes:
+    """An ``X509BundlesResponse`` with the bundles of trust domains, which are named without their scheme."""
+    return b"".join(_bundle(2, *each) for each in ((trust_domain, bundle), *federated.items()))
+
+
+def _bundle(number: int, trust_domain: str, bundle: bytes) -> bytes:
+    """An entry of a map from the ID of a trust domain to its roots."""
+    return field(number, field(1, str(SpiffeId(trust_domain, ""))) + field(2, bundle))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from entrypoint.workload_api.messages import x509_bundles_response, x509_svid_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from entrypoint.workload_api.messages import X509Svid
 
@@ -26,7 +27,13 @@ class SvidStore:
         """Have this called after every change, in the thread that makes it."""
         self._on_change = call
 
-    def offer(self, trust_domain: str, bundle: bytes, svids: Sequence[X509Svid]) -> bool:
+    def offer(
+        self,
+        trust_domain: str,
+        bundle: bytes,
+        svids: Sequence[X509Svid],
+        federated: Mapping[str, bytes] = MappingProxyType({}),
+    ) -> bool:
         """
         Answer with this from now on.
 
@@ -34,11 +41,15 @@ class SvidStore:
             trust_domain: The domain of the bundle and of all SVIDs.
             bundle: Its roots, DER, one after the other.
             svids: The default one first. If there is none, who asks for them has to come again.
+            federated: The roots of foreign trust domains, DER, by their names.
 
         Returns:
             Whether anything has changed.
         """
-        answers = x509_svid_response(svids, bundle), x509_bundles_response(trust_domain, bundle)
+        answers = (
+            x509_svid_response(svids, bundle, federated),
+            x509_bundles_response(trust_domain, bundle, federated),
+        )
         if answers == (self.svids, self.bundles):
             return False
         self.svids, self.bundles = answers

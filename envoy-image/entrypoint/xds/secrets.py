@@ -1,17 +1,18 @@
 """
 Secrets as an xDS type: Envoy's Secret Discovery Service.
 
-Field numbers are those of ``envoy/extensions/transport_sockets/tls/v3/{common,secret}.proto``; tests compare with the
-generated messages.
+Field numbers are those of ``envoy/extensions/transport_sockets/tls/v3/*.proto`` (common, secret,
+tls_spiffe_validator_config) and of ``google.protobuf.Any``; tests compare with the generated messages.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from entrypoint.grpc.wire import field
 from entrypoint.xds.encoding import encoded
 from entrypoint.xds.resources import ResourceType
-from meshcert.envoy.api import SECRET
+from meshcert.envoy.api import SECRET, SPIFFE_VALIDATOR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,17 @@ if TYPE_CHECKING:
     from meshcert.envoy.api import Json
 
 _DATA_SOURCE: Fields = {"inline_string": (3, {})}
+_VALIDATOR: Fields = {"trust_domains": (1, {"name": (1, {}), "trust_bundle": (2, _DATA_SOURCE)})}
+
+
+def _validator(config: Json) -> bytes:
+    """The configuration of the one validator there is; KeyError for any other."""
+    values = dict(config)
+    if values.pop("@type") != SPIFFE_VALIDATOR:
+        raise KeyError("@type")
+    return field(1, SPIFFE_VALIDATOR) + field(2, encoded(values, _VALIDATOR))
+
+
 _SECRET: Fields = {
     "tls_certificate": (
         2,
@@ -27,7 +39,12 @@ _SECRET: Fields = {
     ),
     "validation_context": (
         4,
-        {"trusted_ca": (1, _DATA_SOURCE), "crl": (7, _DATA_SOURCE), "only_verify_leaf_cert_crl": (14, {})},
+        {
+            "trusted_ca": (1, _DATA_SOURCE),
+            "crl": (7, _DATA_SOURCE),
+            "custom_validator_config": (12, {"name": (1, {}), "typed_config": (2, _validator)}),
+            "only_verify_leaf_cert_crl": (14, {}),
+        },
     ),
 }
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
+from meshcert.mesh.checks.federation.trust_domains import check_trust_domains
+from meshcert.mesh.checks.federation.trusts import check_federated_trusts
 from meshcert.mesh.checks.host_policies import check_host_policies
 from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
 from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
@@ -50,8 +52,10 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_dns_names,
         check_spiffe_ids,
         check_identities,
+        check_trust_domains,
         check_service_discovery,
         check_sources,
+        check_federated_trusts,
         check_listeners,
         check_backends,
         check_routes,

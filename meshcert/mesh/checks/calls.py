@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from meshcert.envoy import APPLICATION_CLUSTER
-from meshcert.mesh.checks.names import check_names_exist, names_of_identities
+from meshcert.mesh.checks.names import check_names_exist, is_of_mesh, names_of_identities
 from meshcert.mesh.naming import suggestion
 from meshcert.mesh.proxies import DeclaredListenerTls
 from meshcert.mesh.routing.ports import NodeProtocol
@@ -191,6 +191,8 @@ def _check_references(mesh: Mesh, place: str, client: ClientTls, findings: Findi
 
 def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:
     placed = validation.placed_names(place)
+    if validation.trust.trust_domains:
+        placed = ((where, name) for where, name in placed if is_of_mesh(mesh, name))
     check_names_exist(mesh, placed, f"{place}.trust.hierarchy", validation.trust.hierarchy, findings)
 
 
@@ -245,9 +247,19 @@ class _CallCheck:
     def _check_server(self, validation: Validation, presented: str) -> None:
         """Report why the caller would refuse the node's certificate."""
         identity = self.mesh.identities.get(presented)
+        trust = f"{self.policy}.validation.trust.hierarchy"
+        if identity and validation.trust.trust_domains and not validation.trust.hierarchy:
+            self._add(
+                f"{self.policy}.validation.trust.trust_domains",
+                f"{self.node} presents identity {presented} of this mesh, and foreign trust domains alone are trusted, "
+                f"{_NEVER}",
+                f"Add hierarchy: {identity.hierarchy}",
+                trust,
+                f"{self.listener}.certificate.identity",
+            )
+            return
         if identity is None or validation.trust.hierarchy not in self.mesh.hierarchies:
             return
-        trust = f"{self.policy}.validation.trust.hierarchy"
         given = (
             trust,
             f"hierarchies.{validation.trust.hierarchy}.also_trust",
@@ -317,11 +329,18 @@ class _CallCheck:
                 *given,
             )
             return
-        if not hierarchy:
-            return
         presented = client.certificate.identity
         identity = self.mesh.identities.get(presented)
-        if identity is None:
+        if identity and validation.trust.trust_domains and not hierarchy:
+            self._add(
+                f"{certificate}.identity",
+                f"{self.node} lets in foreign trust domains alone, and {presented} is of this mesh, {_NEVER}",
+                f"Add hierarchy: {identity.hierarchy} to the listener's trust",
+                *given,
+                f"{self.listener}.validation.trust.trust_domains",
+            )
+            return
+        if not hierarchy or identity is None:
             return
         accepted = validation.names
         if identity.hierarchy not in self.mesh.trusted(hierarchy):
@@ -333,7 +352,7 @@ class _CallCheck:
                 *given,
                 *names_of_identities([presented]),
             )
-        elif proves_any(self.mesh.accepted_names(hierarchy), accepted) and not proves_any(identity.names, accepted):
+        elif self._names_known(validation) and not proves_any(identity.names, accepted):
             # Names that no identity has are reported once at the listener, not for each caller.
             self._add(
                 f"{certificate}.identity",
@@ -344,6 +363,12 @@ class _CallCheck:
                 f"{self.listener}.validation.subject_alternative_names.match.prefix",
                 *names_of_identities([presented]),
             )
+
+    def _names_known(self, validation: Validation) -> bool:
+        """Whether the listener's names are known ones: identities' of this mesh, or foreign ones."""
+        if validation.trust.trust_domains and validation.names:
+            return True
+        return proves_any(self.mesh.accepted_names(validation.trust.hierarchy), validation.names)
 
     def _add(self, place: str, problem: str, remedy: str, *given: str) -> None:
         self.findings.add(place, problem, remedy, given=(*self.grounds, *given))

@@ -146,6 +146,10 @@ def _unused(mesh: Mesh) -> Iterator[Fault]:
             yield Fault(
                 f"hierarchies.{name}", "it signs no identity and nobody trusts it", "Remove it: its CAs cost money"
             )
+    foreign = {name for each in settings for name in each.foreign_bundles}
+    for name in mesh.trust_domains:
+        if name not in foreign:
+            yield Fault(f"trust_domains.{name}", "nobody trusts it", "Remove it, or list it in a trust: trust_domains")
 
 
 def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:

@@ -35,12 +35,12 @@ def check_sources(mesh: Mesh, findings: Findings) -> None:
     """Report sources of which there is none or more than one, and those that a service's Envoy cannot reach."""
     for place, source in _sources(mesh):
         _check_one(place, source, findings)
-    for place, tls in _tls(mesh):
+    for place, tls in tls_of_proxies(mesh):
         if tls.validation and (names := tls.validation.subject_alternative_names):
             match = f"{place}.validation.subject_alternative_names.match"
             check_accepted_names(mesh, match, names.match, findings)
         for where, accepted in tls.validation.placed_names(f"{place}.validation") if tls.validation else ():
-            if "*" in str(accepted) and tls.validation and not tls.validation.trust.hierarchy:
+            if "*" in str(accepted) and tls.validation and _is_of_yours(tls.validation.trust):
                 findings.add(
                     where,
                     f"{accepted} is no whole name, and names are compared as a whole",
@@ -61,8 +61,13 @@ def check_sources(mesh: Mesh, findings: Findings) -> None:
                 )
 
 
+def _is_of_yours(trust: Trust) -> bool:
+    """Whether neither this mesh nor a foreign trust domain says which names there are."""
+    return not trust.hierarchy and not trust.trust_domains
+
+
 def _sources(mesh: Mesh) -> Iterator[tuple[str, DeclaredCertificate | Trust]]:
-    return (each for place, tls in _tls(mesh) for each in _sources_of(place, tls))
+    return (each for place, tls in tls_of_proxies(mesh) for each in _sources_of(place, tls))
 
 
 def _sources_of(place: str, tls: DeclaredListenerTls | ClientTls) -> Iterator[tuple[str, DeclaredCertificate | Trust]]:
@@ -72,7 +77,7 @@ def _sources_of(place: str, tls: DeclaredListenerTls | ClientTls) -> Iterator[tu
         yield f"{place}.validation.trust", tls.validation.trust
 
 
-def _tls(mesh: Mesh) -> Iterator[tuple[str, DeclaredListenerTls | ClientTls]]:
+def tls_of_proxies(mesh: Mesh) -> Iterator[tuple[str, DeclaredListenerTls | ClientTls]]:
     """Everything that the file says of TLS, with its place."""
     return (each for place, proxy in mesh.callers for each in _tls_of(place, proxy))
 
@@ -91,7 +96,8 @@ def _tls_of(place: str, proxy: VirtualGateway | VirtualNode) -> Iterator[tuple[s
 
 def _check_one(place: str, source: DeclaredCertificate | Trust, findings: Findings) -> None:
     kinds = [kind for kind in type(source).model_fields if getattr(source, kind)]
-    if len(kinds) != 1:
+    # The one pair that goes together: each speaks for a trust domain of its own.
+    if len(kinds) != 1 and kinds != ["hierarchy", "trust_domains"]:
         ways = [f"{place}.{kind}" for kind in type(source).model_fields]
         first, *_ = type(source).model_fields
         findings.add(

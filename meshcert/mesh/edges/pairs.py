@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from meshcert.mesh.rendering import proxy_settings
 from meshcert.proxy import TlsMode
 from meshcert.san import proves_any
+from meshcert.tls_sources import FederatedTrust
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -169,6 +170,8 @@ def refusal_of(mesh: Mesh, listener: Listener, identity: str | None) -> RefusalC
     if identity is None:
         return RefusalCause.NO_CERTIFICATE
     # Whether roots of the user's have signed an identity of this mesh, no mesh file says.
+    if isinstance(tls.trust, FederatedTrust) and not tls.hierarchy:
+        return RefusalCause.UNKNOWN_ISSUER
     if tls.hierarchy and mesh.identities[identity].hierarchy not in mesh.trusted(tls.hierarchy):
         return RefusalCause.UNKNOWN_ISSUER
     if tls.subject_alternative_names and not _named(mesh, listener, identity):
@@ -211,6 +214,9 @@ def _pair(mesh: Mesh, caller: Caller, callee: Callee, settings: ProxySettings | 
 
 def signers(mesh: Mesh, trust: TlsTrust) -> str:
     """Who has to have signed what is accepted with this trust, for people."""
+    if isinstance(trust, FederatedTrust):
+        own = [signers(mesh, trust.hierarchy)] if trust.hierarchy else []
+        return " or ".join([*own, *(f"trust domain {each}" for each in trust.foreign)])
     return f"hierarchy {' or '.join(mesh.trusted(trust))}" if isinstance(trust, str) else f"roots of {trust}"
 
 

@@ -247,7 +247,7 @@ class _Judgement:
                 remedy="Let a virtual node call it: a local port of its backend leads there",
             )
         place, tls = f"{_place(self._mesh, self._caller.name)}.backends", self._callee.listener.tls
-        if tls.mode is not TlsMode.DISABLED and not (tls.identity and tls.hierarchy == tls.trust):
+        if tls.mode is not TlsMode.DISABLED and not (tls.identity and bool(tls.hierarchy) == bool(tls.trust)):
             return self._answer(
                 f"{self._callee.proxy} is not among {place}",
                 remedy=f"Add it, with a client_policy: its certificate or its roots are yours ({tls.certificate})",
@@ -375,7 +375,7 @@ class _Judgement:
 
     def _fits(self, policy: ClientTls | None, identity: str) -> bool:
         """Whether the policy that would hold anyway makes the call succeed."""
-        if policy is None:
+        if policy is None or not policy.validation.trust.hierarchy:
             return False
         server = self._mesh.identities[self._callee.listener.tls.identity]
         proven = policy.validation.names or (Dns(self._host()),)

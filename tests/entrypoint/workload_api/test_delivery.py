@@ -59,7 +59,10 @@ class Task:
             {"front": FRONT, "back": BACK},
             ("colorteller",),
         )
-        secrets = DeliveredSecrets({"front": self.front, "back": self.back}, (self.trust,), self._fetch)
+        self.foreign: dict[str, str] = {}
+        secrets = DeliveredSecrets(
+            {"front": self.front, "back": self.back}, (self.trust,), self._fetch, lambda: self.foreign
+        )
         log = Log("debug", self.lines.append)
         self.delivery = SvidDelivery(settings, secrets, self.store, log, lambda: time.time() + self.days_ahead * DAY_S)
 
@@ -233,3 +236,42 @@ def test_a_fault_of_ours_is_told_by_its_place_and_harms_nobody(task: Task) -> No
     assert task.store.svids is before
     assert b"internal fault: KeyError at " in task.lines[-1]
     assert b"hush" not in b"".join(task.lines)
+
+
+def test_foreign_bundles_are_offered_beside_the_own_one(task: Task) -> None:
+    """In both answers, each by the ID of its trust domain; one that admits nobody any more is gone."""
+    partner, supplier = Hierarchy(1), Hierarchy(1)
+    task.foreign = {"partner.example": partner.root_pem + supplier.root_pem, "supplier.example": supplier.root_pem}
+    task.delivery.look()
+
+    expected = {
+        "spiffe://partner.example": _der(partner.root_pem) + _der(supplier.root_pem),
+        "spiffe://supplier.example": _der(supplier.root_pem),
+    }
+    assert _entries(task.store.svids, 3) == expected
+    assert _entries(task.store.bundles, 2) == {"spiffe://color.example": _der(task.hierarchy.root_pem), **expected}
+
+    del task.foreign["partner.example"]
+    task.delivery.look()
+
+    assert set(_entries(task.store.svids, 3)) == {"spiffe://supplier.example"}
+
+
+def test_without_an_identity_foreign_bundles_are_no_answer(task: Task) -> None:
+    """Who asks for identities has to come again."""
+    task.foreign = {"partner.example": Hierarchy(1).root_pem}
+    task.delivery.look()
+    task.days_ahead = 100_000
+    task.delivery.look()
+
+    assert task.store.svids == b""
+    assert set(_entries(task.store.bundles, 2)) == {"spiffe://color.example", "spiffe://partner.example"}
+
+
+def _entries(message: bytes, number: int) -> dict[str, bytes]:
+    entries = [entry for found, entry in fields(message) if found == number]
+    return {_first_of(entry, 1).decode(): _first_of(entry, 2) for entry in entries}
+
+
+def _der(pem: str) -> bytes:
+    return ssl.PEM_cert_to_DER_cert(pem.strip())

@@ -1,0 +1,1 @@
+"""Checks of foreign trust domains, and of where they are trusted."""

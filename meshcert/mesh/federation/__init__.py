@@ -1,0 +1,1 @@
+"""Foreign trust domains in the mesh file."""
