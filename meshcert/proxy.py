@@ -465,7 +465,11 @@ def _listener(number: int, item: dict[str, Any]) -> Listener:
         "timeouts": ProtocolTimeouts(**{name: Timeouts(**limits) for name, limits in item.get("timeouts", {}).items()}),
         "allow": read_allow_rules(item.get("allow", ()), f"listeners[{number}].allow"),
     }
-    return Listener(**item | parsed)
+    listener = Listener(**item | parsed)
+    if listener.allow and (listener.tls.mode is TlsMode.DISABLED or not listener.tls.trust):
+        msg = f"listeners[{number}].allow: callers are only known together with trust"
+        raise ValueError(msg)
+    return listener
 
 
 def read_route(item: dict[str, Any]) -> Route:

@@ -186,8 +186,6 @@ def _listener_faults(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
     for number, listener in enumerate(proxy.listeners):
         place, tls = f"listeners[{number}]", listener.tls
         yield from _endpoint_faults(place, listener.port, listener.protocol)
-        if listener.allow and (tls.mode is TlsMode.DISABLED or not tls.trust):
-            yield f"{place}.allow", "callers are only known together with trust"
         if tls.mode is TlsMode.DISABLED:
             continue
         yield from _source_faults(f"{place}.tls.certificate", tls.certificate, proxy.identities, proxy)

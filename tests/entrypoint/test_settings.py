@@ -175,6 +175,17 @@ def test_an_allow_rule_that_is_none_is_refused(environ: dict[str, str], rule: ob
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize("tls", [ListenerTls(TlsMode.DISABLED), ListenerTls(TlsMode.STRICT, "colorteller")])
+def test_allow_rules_need_callers_that_are_known(environ: dict[str, str], tls: ListenerTls) -> None:
+    """Without trust, nobody asks a client for its certificate."""
+    proxy = teller(listeners=(Listener(80, "http", tls, allow=(AllowRule(prefix="/"),)),))
+
+    with pytest.raises(SettingsInvalid) as caught:
+        Settings.from_environ(environ | {"MESHCERT_PROXY": proxy.to_json()})
+
+    assert "listeners[0].allow: callers are only known together with trust" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "callers", [["a.local", "spiffe://color.example/../w"], ["a.local", {"prefix": "color.example"}]]
 )
@@ -224,15 +235,6 @@ def test_sources_of_the_users_are_read_as_they_were_written(environ: dict[str, s
         (
             {"listeners": (Listener(80, "http", ListenerTls(TlsMode.STRICT, "colorteller", "", (Dns("a.b"),))),)},
             "listeners[0].tls.subject_alternative_names",
-        ),
-        ({"listeners": (Listener(80, "http", _PLAIN, allow=(AllowRule(prefix="/"),)),)}, "listeners[0].allow"),
-        (
-            {
-                "listeners": (
-                    Listener(80, "http", ListenerTls(TlsMode.STRICT, "colorteller"), allow=(AllowRule(prefix="/"),)),
-                )
-            },
-            "listeners[0].allow",
         ),
         ({"backends": (Backend("a", "a.b", 80, "http", BackendTls("nobody")),)}, "backends[0].tls.trust"),
         (
