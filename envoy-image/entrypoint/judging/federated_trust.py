@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from meshcert.proxy import ProxySettings
-    from meshcert.san import San
+    from meshcert.san import AcceptedName
 
 
 def federated_problems(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
@@ -28,7 +28,7 @@ def federated_problems(proxy: ProxySettings) -> Iterator[tuple[str, str]]:
 
 
 def _problems(
-    place: str, trust: FederatedTrust, names: tuple[San, ...], proxy: ProxySettings
+    place: str, trust: FederatedTrust, names: tuple[AcceptedName, ...], proxy: ProxySettings
 ) -> Iterator[tuple[str, str]]:
     domains = [*([trust.trust_domain] if trust.hierarchy else []), *trust.foreign]
     if trust.hierarchy and trust.hierarchy not in proxy.trust_bundles:
