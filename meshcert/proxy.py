@@ -356,6 +356,11 @@ class ProxySettings(NamedTuple):
         return tuple(dict.fromkeys(side.trust for side in self._sides if isinstance(side.trust, TrustFile)))
 
     @property
+    def secret_references(self) -> tuple[SecretReference, ...]:
+        """Every secret that its container reads."""
+        return (*self.identities.values(), *self.trust_bundles.values(), *self.foreign_bundles.values())
+
+    @property
     def federated_trusts(self) -> tuple[FederatedTrust, ...]:
         """The roots of several trust domains that it trusts, each composition once."""
         return tuple(dict.fromkeys(side.trust for side in self._sides if isinstance(side.trust, FederatedTrust)))

@@ -50,6 +50,8 @@ class MeshSettings:
                 values[setting.name] = read.policy()
             elif setting.default is MISSING:
                 values[setting.name] = read.text(variable)
+            elif isinstance(setting.default, str):
+                values[setting.name] = environ.get(variable, setting.default)
             else:
                 values[setting.name] = read.number(variable, setting.default)
         read.require_valid(cls.__name__.removesuffix("Settings").lower())
@@ -112,10 +114,13 @@ class DeploySettings(FunctionSettings):
         lifecycle_table: ``MESHCERT_LIFECYCLE_TABLE``: name of the table ``lifecycle``.
         trust_bundles: ``MESHCERT_TRUST_BUNDLES``: the CAs of each trust bundle
             (:mod:`meshcert.publishing.declared_bundles`).
+        foreign_bundles: ``MESHCERT_FOREIGN_BUNDLES``: digest of the foreign bundles that come from files
+            (:mod:`meshcert.deploying.foreign_bundles`).
     """
 
     lifecycle_table: str
     trust_bundles: str
+    foreign_bundles: str = ""
 
 
 @dataclass(frozen=True)

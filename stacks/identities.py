@@ -11,13 +11,17 @@ from aws_cdk import aws_kms as kms
 
 from meshcert import naming
 from meshcert.contract import acknowledgements, issuances, route_rows
+from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
+from meshcert.mesh.federation.files import bundles_in_files
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
+from stacks.bundling import ROOT
 from stacks.constructs.certificates.identity import (
     PUBLISHED_WITHIN,
     IdentityResources,
     TrustBundleResources,
     declared_bundles,
 )
+from stacks.constructs.federation import Federation
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     from meshcert.mesh import Mesh
     from stacks.pki import PkiStack
     from stacks.runtime import Platform
+
+USES_OF_KEY = ("kms:GenerateDataKey", "kms:Decrypt")
+"""What changing a secret's value takes (Secrets Manager user guide, "Permissions for the KMS key")."""
 
 
 class IdentitiesStack(Stack):
@@ -96,6 +103,7 @@ class IdentitiesStack(Stack):
             timeout=Duration.seconds(60),
         )
         self._grant(export.role, mesh)
+        in_files = bundles_in_files(mesh, ROOT)
         # The same work for CloudFormation. As a function of its own, IAM can say who may invoke which.
         deploy = PythonFunction(
             self,
@@ -103,7 +111,11 @@ class IdentitiesStack(Stack):
             name="deploy",
             platform=platform,
             settings=DeploySettings(
-                name, identities.table_name, lifecycle.table_name, declared_bundles(mesh, pki.hierarchies)
+                name,
+                identities.table_name,
+                lifecycle.table_name,
+                declared_bundles(mesh, pki.hierarchies),
+                digest_of(map(declared_bundle, in_files.values())) if in_files else "",
             ),
             timeout=Duration.minutes(5),
             role=export.role,
@@ -125,6 +137,17 @@ class IdentitiesStack(Stack):
             )
             for hierarchy in mesh.hierarchies
         }
+        if mesh.trust_domains:
+            Federation(
+                self,
+                "Federation",
+                mesh=mesh,
+                in_files=in_files,
+                key=self.key,
+                through_secrets_manager=self._through_secrets_manager("KeyOfBundles", *USES_OF_KEY),
+                deploy=deploy,
+                platform=platform,
+            )
         for identity in mesh.identities:
             IdentityResources(
                 self,
@@ -239,8 +262,7 @@ class IdentitiesStack(Stack):
                 ),
                 # The current version may be newer than what ACM gives; then it stays current.
                 rights.identity_secrets("CompareSecrets", "secretsmanager:GetSecretValue"),
-                # Changing a value needs both (Secrets Manager user guide, "Permissions for the KMS key").
-                self._through_secrets_manager("EncryptSecrets", "kms:GenerateDataKey", "kms:Decrypt"),
+                self._through_secrets_manager("EncryptSecrets", *USES_OF_KEY),
                 rights.table("RememberIdentities", identities, *writes_rows),
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
                 rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows),

@@ -9,6 +9,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 
 from meshcert import naming
+from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.settings import DispatchSettings, RenewalSettings
 from stacks.constructs.alarms import Alarms
 from stacks.constructs.dashboard import LifecycleDashboard
@@ -82,7 +83,14 @@ class RenewalStack(Stack):
         orders.feed(renewal, batch_size=1, at_once=2)
         dispatches.feed(self._dispatch_function(looks), batch_size=1, at_once=2)
 
-        alarms = Alarms(self, "Alarms", mesh=self._mesh, identities=len(mesh.identities), own_keys=mesh.has_own_keys)
+        alarms = Alarms(
+            self,
+            "Alarms",
+            mesh=self._mesh,
+            identities=len(mesh.identities),
+            own_keys=mesh.has_own_keys,
+            federated=bool(declared_endpoints(mesh.trust_domains)),
+        )
         LifecycleDashboard(self, "Dashboard", mesh=self._mesh, rules=rules.rules, alarms=alarms.alarms)
         operator = self._operator_role()
         CfnOutput(self, "AlarmTopic", value=alarms.topic.topic_arn, description="Subscribe to it: nobody is by default")

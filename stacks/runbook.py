@@ -147,7 +147,7 @@ def alarms(mesh: str, identities: int = 1) -> tuple[Alarm, ...]:
         *(_waiting(mesh, name, minutes) for name, minutes in QUEUES.items()),
         *(_dead_letters(mesh, f"{name}-dead-letters") for name in (*QUEUES, "deploy")),
         _dead_letters(mesh, "undelivered"),
-        *(_errors(mesh, name) for name in FUNCTIONS),
+        *(errors_alarm(mesh, name) for name in FUNCTIONS),
     )
 
 
@@ -338,7 +338,8 @@ def _dead_letters(mesh: str, queue: str) -> Alarm:
     )
 
 
-def _errors(mesh: str, function: str) -> Alarm:
+def errors_alarm(mesh: str, function: str) -> Alarm:
+    """An alarm about a function that fails three times within half an hour."""
     return Alarm(
         name=f"{function.capitalize()}Errors",
         means=f"The {function} function fails again and again",

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from entrypoint.judging.revocation import RevocationLists
     from entrypoint.log import Log
     from entrypoint.rotating.discovery import Discovery
-    from entrypoint.rotating.federation.delivery import Federation
+    from entrypoint.rotating.federation.delivery import FederationDelivery
     from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.routes import RouteDelivery
     from entrypoint.settings import Settings
@@ -186,13 +186,11 @@ class _Parts:
         lists = _revocation_lists(arguments, settings, aws.session)
         reader = SecretsReader(aws.connection)
         self.source = SecretSource(reader, time.time, lists, _files(settings))
-        self.federation: Federation | None = None
+        self.federation: FederationDelivery | None = None
         if settings.proxy.federated_trusts:
-            from entrypoint.rotating.federation.delivery import (
-                Federation,
-            )  # few proxies have peers of other trust domains
+            from entrypoint.rotating.federation.delivery import FederationDelivery  # few proxies have foreign peers
 
-            self.federation = Federation(settings.proxy, self.secrets, reader, self.handover, log=log)
+            self.federation = FederationDelivery(settings.proxy, self.secrets, reader, self.handover, log=log)
         self.first = FirstDelivery(
             settings, self.secrets, self.source, self.handover, log=log, federation=self.federation
         )

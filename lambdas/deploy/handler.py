@@ -1,4 +1,4 @@
-"""The deploy function: publishes an identity, a trust bundle or routes on request of CloudFormation."""
+"""The deploy function: publishes an identity, a bundle of roots or routes on request of CloudFormation."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ def build() -> Deployment:
         bundles=read_bundles(settings.trust_bundles),
         issuing=ports.issuing,
         values=ports.values,
+        foreign_bundles=settings.foreign_bundles,
     )
 
 

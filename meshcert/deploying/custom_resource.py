@@ -1,5 +1,5 @@
 """
-The custom resources ``Custom::MeshcertIdentity``, ``Custom::MeshcertTrustBundle`` and ``Custom::MeshcertRoutes``.
+The custom resources ``Custom::MeshcertIdentity``, ``…TrustBundle``, ``…ForeignBundle`` and ``…Routes``.
 
 CloudFormation waits up to an hour for an answer and rolls back on ``FAILED``, so every request is answered, and every
 reason says what to do next. In a fresh deploy, rights and certificates may take up to a minute to arrive; only this
@@ -16,6 +16,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from meshcert.deploying.foreign_bundles import FOREIGN_BUNDLE_TYPE, publish_foreign_bundle, read_foreign_bundle
 from meshcert.deploying.properties import read_identity, read_trust_bundle, trusted_by_peers, trusted_roots
 from meshcert.deploying.routes import ROUTES_TYPE, forget_routes, read_routes, routes_id
 from meshcert.errors import (
@@ -68,6 +69,7 @@ class Deployment:
         marks: The table ``lifecycle``, to request a look at an identity once its material is published.
         issuing: Has certificates issued, for identities of AWS Private CA.
         values: Reads current values, so that their older certificates do not replace newer ones.
+        foreign_bundles: Digest of the foreign bundles that the stacks declare from files.
         patience_s: Longest wait for rights and certificates of a fresh deploy, seconds.
     """
 
@@ -80,14 +82,15 @@ class Deployment:
     issuing: Issuing
     values: PublishedValues
     patience_s: float = 60.0
+    foreign_bundles: str = ""
 
 
 def answer(event: Event, build: Callable[[], Deployment], log: str) -> dict[str, Any]:
     """
     Carry out a request of CloudFormation, and return the answer to send.
 
-    Create and Update bring identity, trust bundle or routes up to date, and write the row of an identity or of a
-    service's routes. Delete removes the row and leaves CA, certificate and secret to CloudFormation.
+    Create and Update bring it up to date, and write the row of an identity or of a service's routes. Delete removes the
+    row and leaves CA, certificate and secret to CloudFormation.
 
     Args:
         build: Makes the ports that the request needs. If it fails, the answer says so.
@@ -117,6 +120,10 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
         order = read_trust_bundle(properties, deployment.mesh, deployment.bundles)
         _refuse_dropped_root(order, event, deployment.table)
         published = _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
+        return published.subject, published
+    if event.get("ResourceType") == FOREIGN_BUNDLE_TYPE:
+        foreign = read_foreign_bundle(properties, deployment.mesh, deployment.foreign_bundles)
+        published = _retry(deployment, lambda: publish_foreign_bundle(foreign, deployment.sources.vault))
         return published.subject, published
     if event.get("ResourceType") == IDENTITY_TYPE:
         identity = read_identity(properties, deployment.mesh, _owner(event))
@@ -223,11 +230,7 @@ def _row(name: str, table: IdentityTable) -> Identity | None:
 
 
 def _forget(event: Event, deployment: Deployment) -> str:
-    """
-    Delete the row of an identity or of a service's routes, and return the physical id.
-
-    It is the identity's name, unless nothing was created or it is a trust bundle; then there is no row.
-    """
+    """Delete the row of an identity or of a service's routes, if it is one; return the physical id."""
     physical_id = _physical_id(event)
     if event.get("ResourceType") == ROUTES_TYPE:
         forget_routes(physical_id, _owner(event), deployment.routes)

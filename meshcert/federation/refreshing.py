@@ -8,7 +8,6 @@ at all. After a failure the next look comes at the refresh hint, as SPIFFE_Feder
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -199,7 +198,7 @@ class _Look:
         read = read_bundle(self._document, self._endpoint.trust_domain, note.looked_at)
         seen = note.sequence if note.version == current.version_id else None
         is_new = _require_forward(read.bundle, _believed(current, self._secret), seen)
-        version = version_of(read.bundle) if is_new else current.version_id
+        version = read.bundle.version_id if is_new else current.version_id
         if is_new:
             publish(self._ports.vault, self._secret, version, read.bundle.dumps(), self._seen)
         note = replace(
@@ -212,11 +211,6 @@ class _Look:
         )
         refreshed = Refreshed.PUBLISHED if is_new else Refreshed.UNCHANGED
         return EndpointResult(self._endpoint, refreshed, note, remarks=read.remarks)
-
-
-def version_of(bundle: ForeignBundle) -> str:
-    """The id of the secret version that holds a bundle: SHA-256 of its value, 64 lower-case hex digits."""
-    return hashlib.sha256(bundle.dumps().encode()).hexdigest()
 
 
 def _believed(current: CurrentValue, secret: str) -> ForeignBundle | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import NamedTuple
 
@@ -48,6 +49,11 @@ class ForeignBundle(NamedTuple):
                 "RefreshHintSeconds": self.refresh_hint_s,
             }
         )
+
+    @property
+    def version_id(self) -> str:
+        """The id of the secret version that holds it: SHA-256 of its value, 64 lower-case hex digits."""
+        return hashlib.sha256(self.dumps().encode()).hexdigest()
 
     @classmethod
     def loads(cls, text: str, secret: str) -> ForeignBundle:

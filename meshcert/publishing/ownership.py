@@ -33,6 +33,11 @@ def is_trust_bundle_secret(secret_arn: str, mesh: str, hierarchy: str) -> bool:
     return _secret_name(secret_arn) == naming.trust_bundle_secret(mesh, hierarchy)
 
 
+def is_foreign_bundle_secret(secret_arn: str, mesh: str, trust_domain: str) -> bool:
+    """True if a complete ARN is that of the secret with this foreign trust domain's bundle."""
+    return _secret_name(secret_arn) == naming.foreign_bundle_secret(mesh, trust_domain)
+
+
 def is_revocation_bucket(bucket: str, mesh: str, secret_arn: str) -> bool:
     """
     True if a bucket is the mesh's own, in the account and region of a secret.

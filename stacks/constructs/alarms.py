@@ -11,6 +11,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from meshcert import naming
+from stacks.federation_alarms import federation_alarms
 from stacks.private_ca_alarms import private_ca_alarms
 from stacks.runbook import Alarm, MissingData, alarms
 
@@ -28,13 +29,20 @@ class Alarms(Construct):
     Args:
         identities: Number of identities that its mesh file declares.
         own_keys: Whether AWS Private CA issues certificates in it.
+        federated: Whether it asks bundle endpoints of foreign trust domains.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, mesh: str, identities: int, own_keys: bool) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, mesh: str, identities: int, own_keys: bool, federated: bool
+    ) -> None:
         super().__init__(scope, construct_id)
         self.topic = self._topic(mesh)
         """The topic that every alarm notifies, when it begins and when it ends."""
-        rows = (*alarms(mesh, identities), *(private_ca_alarms(mesh) if own_keys else ()))
+        rows = (
+            *alarms(mesh, identities),
+            *(private_ca_alarms(mesh) if own_keys else ()),
+            *(federation_alarms(mesh) if federated else ()),
+        )
         self.alarms = [self._alarm(mesh, alarm) for alarm in rows]
         """The alarms, in the runbook's order."""
 

@@ -221,7 +221,7 @@ class EnvoyService(Construct):
                 "ReadItsRoutes", naming.routes_table(mesh), self._name, "dynamodb:GetItem"
             )
             role.add_to_policy(routes)
-        references = [*self.proxy.identities.values(), *self.proxy.trust_bundles.values()]
+        references = self.proxy.secret_references
         table = naming.acknowledgements_table(mesh)
         acknowledge = MeshRights(mesh).own_rows("Acknowledge", table, self._name, "dynamodb:PutItem")
         if not references:

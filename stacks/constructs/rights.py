@@ -69,6 +69,11 @@ class MeshRights:
         prefix = naming.identity_secret(self.mesh, "*")
         return _allow(sid, actions, self.arn("secretsmanager", f"secret:{prefix}"))
 
+    def foreign_bundle_secrets(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """A statement on the secrets with bundles of foreign trust domains."""
+        prefix = naming.foreign_bundle_secret(self.mesh, "*")
+        return _allow(sid, actions, self.arn("secretsmanager", f"secret:{prefix}"))
+
     def table(self, sid: str, name: str, *actions: str, index: str = "") -> iam.PolicyStatement:
         """A statement on a table, or on one index of it alone."""
         resource = f"table/{name}/index/{index}" if index else f"table/{name}"
@@ -154,6 +159,9 @@ class MeshRights:
             ),
             self.arn("secretsmanager", f"secret:{naming.identity_secret(self.mesh, '*')}"): (
                 "The prefix is this mesh's own: every secret under it holds the material of one of its identities."
+            ),
+            self.arn("secretsmanager", f"secret:{naming.foreign_bundle_secret(self.mesh, '*')}"): (
+                "The prefix is this mesh's own: every secret under it holds public roots of another trust domain."
             ),
             self.arn("ssm", f"parameter/{naming.issuance_parameter(self.mesh, '*').removeprefix('/')}"): (
                 "The prefix is this mesh's own: CloudFormation alone writes these parameters."

@@ -10,6 +10,7 @@ from meshcert.cli.__main__ import cli
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.deciding.steps import Action
+from stacks.federation_alarms import federation_alarms
 from stacks.private_ca_alarms import private_ca_alarms
 from stacks.runbook import Alarm, alarms
 from tests.docs.pages import PAGES, rows
@@ -18,7 +19,9 @@ from tests.docs.test_mesh_file import FOR_MESH_FILES
 PAGE = "docs/operating.md"
 
 
-@pytest.mark.parametrize("alarm", [*alarms("NAME"), *private_ca_alarms("NAME")], ids=lambda alarm: alarm.name)
+@pytest.mark.parametrize(
+    "alarm", [*alarms("NAME"), *private_ca_alarms("NAME"), *federation_alarms("NAME")], ids=lambda alarm: alarm.name
+)
 def test_every_alarm_is_on_the_page_in_the_runbooks_words(alarm: Alarm) -> None:
     """What an operator reads in the alarm stands here as well."""
     assert f"\n| `{alarm.name}` | {alarm.means} | {alarm.remedy} |\n" in PAGES[PAGE]
@@ -29,6 +32,7 @@ def test_no_alarm_is_on_the_page_that_does_not_exist() -> None:
     for head, expected in (
         ("| alarm | means | do |", alarms("NAME")),
         ("| alarm of Private CA | means | do |", private_ca_alarms("NAME")),
+        ("| alarm of federation | means | do |", federation_alarms("NAME")),
     ):
         assert [name.strip("`") for name, *_ in rows(PAGE, head)] == [alarm.name for alarm in expected]
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from entrypoint.envoy.handover import Handover
     from entrypoint.log import Log
-    from entrypoint.rotating.federation.delivery import Federation
+    from entrypoint.rotating.federation.delivery import FederationDelivery
     from entrypoint.rotating.secret import Secret, SecretContent
     from entrypoint.rotating.source import SecretSource
     from entrypoint.settings import Settings
@@ -88,7 +88,7 @@ class FirstDelivery:
         *,
         log: Log,
         clock: ProcessClock | None = None,
-        federation: Federation | None = None,
+        federation: FederationDelivery | None = None,
     ) -> None:
         self._settings = settings
         self._secrets = secrets

@@ -9,7 +9,7 @@ from entrypoint.rotating.secret import SecretContent
 from meshcert.errors import MeshcertError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from entrypoint.envoy.handover import EnvoyResource, Handover
     from entrypoint.log import Log
@@ -39,7 +39,7 @@ def resume(
         log: Takes ``envoy-silent`` and ``secret-not-at-hand``.
         sleep: Waits that many seconds.
     """
-    for name, envoy in _earlier(secrets, handover, log, sleep).items():
+    for name, envoy in earlier_resources(secrets, handover, log, sleep).items():
         try:
             secrets[name].take_up(SecretContent.of_envoy(envoy))
         except ValueError as error:
@@ -64,13 +64,14 @@ def fetch_again(secret: Secret, source: SecretSource) -> None:
         secret.put(content)
 
 
-def _earlier(
-    secrets: Mapping[str, Secret], handover: Handover, log: Log, sleep: Callable[[float], object]
+def earlier_resources(
+    names: Iterable[str], handover: Handover, log: Log, sleep: Callable[[float], object]
 ) -> Mapping[str, EnvoyResource]:
+    """What an earlier watcher handed over; the arguments are those of :func:`resume`, and it returns as that does."""
     silent = False
     while True:
         try:
-            return handover.earlier(secrets)
+            return handover.earlier(names)
         except EnvoySilent as error:
             if not silent:
                 log.warning("envoy-silent", reason=str(error))

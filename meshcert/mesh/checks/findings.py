@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from meshcert.errors import Fault
+from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.checks.renewals import cut_at_renewals
+from meshcert.mesh.federation.files import bundles_in_files
 from meshcert.mesh.part import EgressFilter
 from meshcert.mesh.rendered_routes import ranked_routes
 from meshcert.mesh.rendering import proxy_settings
@@ -51,6 +52,7 @@ def findings_of(mesh: Mesh, root: Path) -> tuple[Fault, ...]:
         _not_authenticated(mesh),
         _unused(mesh),
         _images(mesh, root),
+        _bundles(mesh, root),
         cut_at_renewals(mesh),
         _applications(mesh),
         _order(mesh),
@@ -175,6 +177,13 @@ def _images(mesh: Mesh, root: Path) -> Iterator[Fault]:
                 f"{image!r} is neither a folder here nor the name of an image, and no task could start",
                 "Name a folder with a Dockerfile, or an image as in REGISTRY/name:tag; its name is in lower case",
             )
+
+
+def _bundles(mesh: Mesh, root: Path) -> Iterator[Fault]:
+    try:
+        bundles_in_files(mesh, root)
+    except MeshInvalid as error:
+        yield from error.faults
 
 
 def _is_folder(path: Path) -> bool:

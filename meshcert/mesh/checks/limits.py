@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.publishing.declared_bundles import LONGEST, length
 
@@ -49,6 +50,10 @@ IDENTITY = 4
 """Certificate, or the parameter that says what acm-pca issues; secret with its policy, publication."""
 TRUST_BUNDLE = 3
 """Secret with its policy, publication."""
+FOREIGN_BUNDLE = 3
+"""The same of a foreign trust domain."""
+FEDERATION = 9
+"""The function that fetches their bundles: table, log group, role with its policies, schedule with its role."""
 
 AUTHORITY = 3
 """CA, CA certificate, activation."""
@@ -75,7 +80,9 @@ def resources(mesh: Mesh) -> dict[str, int]:
         "identities": FUNCTIONS
         + ISSUANCES * mesh.has_own_keys
         + IDENTITY * len(mesh.identities)
-        + TRUST_BUNDLE * len(mesh.hierarchies),
+        + TRUST_BUNDLE * len(mesh.hierarchies)
+        + FOREIGN_BUNDLE * len(mesh.trust_domains)
+        + FEDERATION * bool(declared_endpoints(mesh.trust_domains)),
         "services": _network(mesh)
         + SERVICE * len(mesh.services)
         + ROUTES * routed

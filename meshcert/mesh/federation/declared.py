@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from meshcert.federation.endpoints import DeclaredEndpoint
 from meshcert.mesh.part import TRUST_DOMAIN_SCHEMA, Part
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 LONGEST_URL = 1024
 """Characters of a bundle endpoint's URL."""
@@ -39,3 +43,12 @@ class DeclaredTrustDomain(Part, title="TrustDomain"):
     """A bundle endpoint, asked again and again; or file."""
     file: Annotated[str, Field(max_length=255)] = Field(default="", examples=["partner.json"])
     """A SPIFFE bundle, from the repository's root, read at each deploy; or bundle_endpoint."""
+
+
+def declared_endpoints(trust_domains: Mapping[str, DeclaredTrustDomain]) -> tuple[DeclaredEndpoint, ...]:
+    """The bundle endpoints of trust domains that are fetched and not read from files."""
+    return tuple(
+        DeclaredEndpoint(name, declared.bundle_endpoint.url)
+        for name, declared in trust_domains.items()
+        if declared.bundle_endpoint
+    )

@@ -33,7 +33,7 @@ PUBLISHED_WITHIN = Duration.minutes(6)
 
 class PublishedSecret(secretsmanager.Secret):
     """
-    A secret that only the export role may publish to; a deploy may still write its placeholder.
+    A secret that only the roles named here may publish to; a deploy may still write its placeholder.
 
     Its policy does not limit reading: the roles' own policies do.
 
@@ -44,6 +44,7 @@ class PublishedSecret(secretsmanager.Secret):
         description: What it holds, for people.
         key: Encrypts it.
         movers: Owners of the roles that may move its labels.
+        writers: Owners of the roles that may publish versions.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class PublishedSecret(secretsmanager.Secret):
         description: str,
         key: kms.IKey,
         movers: tuple[str, ...] = (naming.EXPORT_ROLE,),
+        writers: tuple[str, ...] = (naming.EXPORT_ROLE,),
     ) -> None:
         super().__init__(
             scope,
@@ -82,7 +84,7 @@ class PublishedSecret(secretsmanager.Secret):
         # Only values and labels are denied: administrators keep the policy, describe and delete actions,
         # so a mistake here cannot lock anyone out.
         for sid, action, allowed in (
-            ("OnlyTheExportFunctionWrites", "secretsmanager:PutSecretValue", named(naming.EXPORT_ROLE)),
+            ("OnlyTheExportFunctionWrites", "secretsmanager:PutSecretValue", named(*writers)),
             ("OnlyTheLifecycleMovesLabels", "secretsmanager:UpdateSecretVersionStage", named(*movers)),
             ("OnlyADeployUpdates", "secretsmanager:UpdateSecret", [deploy_role]),
         ):
@@ -138,7 +140,7 @@ class TrustBundleResources(Construct):
             for name in mesh.listed(hierarchy)
             for arn in authorities[name].arns
         ]
-        self.published = _have_published(
+        self.published = have_published(
             self,
             "Custom::MeshcertTrustBundle",
             deploy,
@@ -193,7 +195,7 @@ class IdentityResources(Construct):
             # A rollback moves labels, and the renewal function does that.
             movers=(naming.EXPORT_ROLE, naming.RENEWAL_ROLE),
         )
-        self._published = _have_published(
+        self._published = have_published(
             self,
             "Custom::MeshcertIdentity",
             deploy,
@@ -251,7 +253,7 @@ def _served_by(mesh: Mesh, identity: str) -> list[dict[str, str]]:
     ]
 
 
-def _have_published(scope: Construct, kind: str, deploy: PythonFunction, properties: dict[str, Any]) -> CustomResource:
+def have_published(scope: Construct, kind: str, deploy: PythonFunction, properties: dict[str, Any]) -> CustomResource:
     """A custom resource that is complete once the deploy function has published; a change runs it again."""
     published = CustomResource(
         scope,

@@ -12,7 +12,7 @@ from entrypoint.aws.retrying import ProcessClock
 from entrypoint.aws.secrets_manager import SecretLabels, SecretVersion
 from entrypoint.envoy.handover import EnvoyResource, Verdict
 from entrypoint.log import Log
-from entrypoint.rotating.federation.delivery import Federation
+from entrypoint.rotating.federation.delivery import FederationDelivery
 from entrypoint.rotating.secret import SecretContent, secrets_of
 from evidence.fixtures.pki import Hierarchy
 from evidence.fixtures.proxies import PORT, TELLER_NAME, teller
@@ -125,7 +125,7 @@ class World:
             now=lambda: time.time() + self.days_ahead * DAY_S,
         )
         log = Log("debug", self.lines.append)
-        self.federation = Federation(self.proxy, self.secrets, self, handover, log=log, clock=clock)
+        self.federation = FederationDelivery(self.proxy, self.secrets, self, handover, log=log, clock=clock)
 
     def own(self, version: str, roots: str, lists: str = "") -> None:
         """Another version of the own trust bundle, as the rotation of secrets leaves it."""
@@ -388,6 +388,19 @@ def test_another_watcher_takes_up_what_envoy_serves(world: World) -> None:
     world.look()
     assert world.served[SUPPLIER] == world.served[PARTNER] == world.roots[PARTNER].root_pem
     assert world.served[OWN].endswith(LIST)
+
+
+def test_another_watcher_that_finds_nothing_hands_everything_over_at_once(world: World) -> None:
+    """One domain after the other would close those that come last."""
+    before = world.envoy.serves.pop(NAME)
+    world.begin()
+    world.federation.resume()
+    world.own("own-1", world.roots[OWN].root_pem)
+
+    world.look()
+
+    assert world.envoy.serves[NAME] == before
+    assert len(world.envoy.handed) == 1
 
 
 def test_envoy_is_handed_again_what_it_should_serve(world: World) -> None:

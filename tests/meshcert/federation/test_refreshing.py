@@ -23,7 +23,7 @@ from meshcert.errors import (
     PublicationRaced,
 )
 from meshcert.federation.endpoints import DeclaredEndpoint, read_endpoints, write_endpoints
-from meshcert.federation.refreshing import EVERY_S, EndpointResult, FederationPorts, Refreshed, refresh, version_of
+from meshcert.federation.refreshing import EVERY_S, EndpointResult, FederationPorts, Refreshed, refresh
 from meshcert.material.foreign_bundle import LONGEST_HINT_S, ForeignBundle
 from tests.meshcert.publishing.fakes import FakeClock
 
@@ -54,7 +54,7 @@ class World:
 
     def deploy(self, bundle: ForeignBundle) -> None:
         """Publish as the deploy function does."""
-        secret, version = naming.foreign_bundle_secret("yelb", bundle.trust_domain), version_of(bundle)
+        secret, version = naming.foreign_bundle_secret("yelb", bundle.trust_domain), bundle.version_id
         current = self.vault.current_value(secret).version_id
         self.vault.put_pending(secret, version, bundle.dumps())
         self.vault.move_label(secret, CURRENT, to=version, away_from=current)

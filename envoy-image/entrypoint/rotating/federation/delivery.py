@@ -17,6 +17,7 @@ from entrypoint.judging.revocation import UsableLists
 from entrypoint.log import place_of
 from entrypoint.rotating.federation.foreign_domain import ForeignDomain
 from entrypoint.rotating.resource import Resource
+from entrypoint.rotating.resuming import earlier_resources
 from entrypoint.rotating.secret import SecretContent
 from meshcert.contract.spiffe_id import SpiffeId
 from meshcert.envoy import federated_bundles, federated_resource, roots_name, trust_name, trust_resource
@@ -59,7 +60,7 @@ class FederatedRoots(NamedTuple):
         return self.envoy.version.rpartition(".")[0]
 
 
-class Federation:
+class FederationDelivery:
     """
     The federated trusts of one proxy.
 
@@ -136,7 +137,8 @@ class Federation:
 
     def resume(self) -> None:
         """Take up what an earlier watcher handed over, as :func:`entrypoint.rotating.resuming.resume` does."""
-        for name, envoy in self._handover.earlier(self._resources).items():
+        earlier = earlier_resources(self._resources, self._handover, self._log, self._clock.sleep)
+        for name, envoy in earlier.items():
             try:
                 content = FederatedRoots(envoy, federated_bundles(envoy.body))
             except (KeyError, TypeError, AttributeError) as error:
@@ -173,7 +175,9 @@ class Federation:
                 if resource.settle():
                     self._log.info("watch-recovered", secret=resource.name, version=resource.version)
             elif resource.complain(resource.version, "federation", trouble):
-                self._log.warning("rotation-waits", secret=resource.name, version=resource.version, reason=trouble)
+                self._log.warning(
+                    "rotation-waits", secret=resource.name, version=resource.version, stage="federation", reason=trouble
+                )
 
     def _look_until(self, deadline: float, attempt: Callable[[Callable[[], None]], None]) -> None:
         """Ask for one bundle after the other, until the time is over; an AWS that does not answer takes it all."""
@@ -195,12 +199,14 @@ class Federation:
             return _not_confirmed(resource.version)
         problems: list[str] = []
         wanted = self._wanted(trust)
+        if resource.content is None:
+            return self._hand(resource, self._content(resource.name, wanted, self._own_version(resource.name)), "all")
         for domain, bundle in wanted.items():
-            served = resource.content.bundles if resource.content else {}
+            served = resource.content.bundles
             if bundle == served.get(domain, ""):
                 continue
             is_own = domain not in trust.foreign
-            own_version = self._own_version(resource.name) if is_own else self._served_version(resource)
+            own_version = self._own_version(resource.name) if is_own else resource.content.own_version
             changed = {name: bundle if name == domain else served.get(name, "") for name in wanted}
             content = self._content(resource.name, changed, own_version)
             problem = self._hand(resource, content, domain)
@@ -257,10 +263,6 @@ class Federation:
     def _own_version(self, name: str) -> str:
         own = self._own_secret(self._trusts[name])
         return own.version_id if own else ""
-
-    @staticmethod
-    def _served_version(resource: Resource[FederatedRoots]) -> str:
-        return resource.content.own_version if resource.content else ""
 
     def _wanted(self, trust: FederatedTrust) -> dict[str, str]:
         """The current bundle of every domain, the own one first; empty for one that admits nobody."""

@@ -1,0 +1,150 @@
+"""Foreign trust domains: a secret for each, and the function that asks their bundle endpoints."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
+from constructs import Construct
+
+from meshcert import naming
+from meshcert.contract import bundle_fetches
+from meshcert.federation.endpoints import write_endpoints
+from meshcert.federation.refreshing import EVERY_S
+from meshcert.mesh.federation.declared import declared_endpoints
+from meshcert.settings import FederateSettings
+from stacks.constructs.certificates.foreign_bundle import ForeignBundleResources
+from stacks.constructs.python_function import PythonFunction
+from stacks.constructs.rights import MeshRights
+from stacks.findings import accept
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from aws_cdk import aws_kms as kms
+
+    from meshcert.material.foreign_bundle import ForeignBundle
+    from meshcert.mesh import Mesh
+    from stacks.runtime import Platform
+
+
+class Federation(Construct):
+    """
+    The secrets with the bundles of foreign trust domains, and, if one has an endpoint, the federate function.
+
+    Its role reads and writes these secrets and no others.
+
+    Args:
+        mesh: Declares at least one foreign trust domain.
+        in_files: The bundles of the trust domains whose bundle is a file.
+        key: Encrypts the secrets.
+        through_secrets_manager: The right to use that key on the way through Secrets Manager.
+        deploy: Publishes the first versions.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        mesh: Mesh,
+        in_files: Mapping[str, ForeignBundle],
+        key: kms.IKey,
+        through_secrets_manager: iam.PolicyStatement,
+        deploy: PythonFunction,
+        platform: Platform,
+    ) -> None:
+        super().__init__(scope, construct_id)
+        for trust_domain in mesh.trust_domains:
+            ForeignBundleResources(
+                self,
+                f"Bundle-{trust_domain}",
+                mesh=mesh.name,
+                trust_domain=trust_domain,
+                in_files=in_files,
+                key=key,
+                deploy=deploy,
+            )
+        if endpoints := declared_endpoints(mesh.trust_domains):
+            table = self._table(mesh)
+            function = PythonFunction(
+                self,
+                "Federate",
+                name="federate",
+                platform=platform,
+                settings=FederateSettings(mesh.name, table, write_endpoints(endpoints)),
+                timeout=Duration.seconds(90),
+            )
+            self._grant(function.role, MeshRights(mesh.name), table, through_secrets_manager)
+            self._schedule(mesh.name, function)
+
+    def _table(self, mesh: Mesh) -> str:
+        """The table of what is remembered of each endpoint; its name."""
+        name = naming.bundle_fetches_table(mesh.name)
+        table = dynamodb.Table(
+            self,
+            "Fetches",
+            table_name=name,
+            partition_key=dynamodb.Attribute(name=bundle_fetches.TRUST_DOMAIN, type=dynamodb.AttributeType.STRING),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
+            deletion_protection=mesh.about.deletion_protection,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        accept(table, "AwsSolutions-DDB3", "Every row is written again at the next look; the bundles are in secrets.")
+        return name
+
+    def _grant(self, role: iam.Role, rights: MeshRights, table: str, use_key: iam.PolicyStatement) -> None:
+        rights.attach(
+            role,
+            [
+                rights.foreign_bundle_secrets(
+                    "PublishForeignBundles",
+                    "secretsmanager:DescribeSecret",
+                    "secretsmanager:GetSecretValue",
+                    "secretsmanager:PutSecretValue",
+                    "secretsmanager:UpdateSecretVersionStage",
+                ),
+                use_key,
+                rights.table("RememberFetches", table, "dynamodb:GetItem", "dynamodb:PutItem"),
+            ],
+        )
+
+    def _schedule(self, mesh: str, function: PythonFunction) -> None:
+        """A run at the shortest refresh hint; a lost one is of no matter, because the next one comes."""
+        role = iam.Role(
+            self,
+            "ScheduleRole",
+            # Only for schedules of this account (EventBridge Scheduler guide, "Confused deputy prevention").
+            assumed_by=iam.ServicePrincipal(
+                "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+            ),
+            description=f"meshcert {mesh}: runs the federate function",
+        )
+        role.add_to_policy(
+            iam.PolicyStatement(
+                sid="Run", actions=["lambda:InvokeFunction"], resources=[function.function.function_arn]
+            )
+        )
+        schedule = scheduler.CfnSchedule(
+            self,
+            "Schedule",
+            name=naming.schedule(mesh, "federate"),
+            description="Asks the bundle endpoints of foreign trust domains that are due",
+            schedule_expression=f"rate({EVERY_S // 60} minutes)",
+            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
+            target=scheduler.CfnSchedule.TargetProperty(
+                arn=function.function.function_arn,
+                role_arn=role.role_arn,
+                input=json.dumps({"federate": "tick"}),
+                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
+                    maximum_event_age_in_seconds=EVERY_S, maximum_retry_attempts=3
+                ),
+            ),
+        )
+        # The first run comes at once, so the roles must have their rights by then.
+        schedule.node.add_dependency(role, function.role)
