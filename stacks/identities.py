@@ -12,7 +12,7 @@ from aws_cdk import aws_kms as kms
 from meshcert import naming
 from meshcert.contract import acknowledgements, issuances, route_rows
 from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
-from meshcert.mesh.federation.files import bundles_in_files
+from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
 from stacks.constructs.certificates.identity import (

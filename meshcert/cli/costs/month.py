@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 PRICES_OF = dt.date(2026, 11, 21)
 """Date of the prices: list prices of us-east-1, as far as they were known then."""
 
+FEDERATION_ALARMS, FEDERATION_METRICS = 3, 2
+"""What a mesh that asks bundle endpoints has besides; its 8,640 short runs a month cost some cents."""
 ALARMS = 43
 """Alarms of the renewal stack (``stacks/runbook.py``)."""
 METRICS = 9
@@ -91,7 +93,7 @@ class BilledParts:
     Args:
         authorities: Number of general-purpose CAs.
         identities: Number of identities, with one secret each.
-        trust_bundles: Number of hierarchies, with one secret each.
+        trust_bundles: Number of hierarchies and foreign trust domains, with one secret each.
         polls: The services that look for new versions.
         short_lived_authorities: Number of CAs of usage mode SHORT_LIVED_CERTIFICATE.
         issued: How the identities' certificates are issued; those that it leaves out are ACM's.

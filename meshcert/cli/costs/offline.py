@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from meshcert.cli.costs.issuing import HOURS, IssuingPlan, declared_issuing, issuing_plan, short_lived_authorities
 from meshcert.cli.costs.month import (
     ALARMS,
+    FEDERATION_ALARMS,
+    FEDERATION_METRICS,
     INSIGHTS_METRICS,
     METRIC,
     METRICS,
@@ -19,6 +21,7 @@ from meshcert.cli.costs.month import (
 )
 from meshcert.mesh import proxy_settings
 from meshcert.mesh.checks.limits import MOST_RESOURCES, ZONES, resources
+from meshcert.mesh.federation.declared import declared_endpoints
 
 if TYPE_CHECKING:
     from meshcert.mesh import Mesh
@@ -80,16 +83,16 @@ def offline_plan(mesh: Mesh) -> OfflinePlan:
 
 def declared_usage(mesh: Mesh) -> BilledParts:
     """The parts of a mesh that cost money, counted in its file."""
-    short_lived = short_lived_authorities(mesh)
+    short_lived, asks = short_lived_authorities(mesh), bool(declared_endpoints(mesh.trust_domains))
     return BilledParts(
         authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()) - short_lived,
         short_lived_authorities=short_lived,
         issued=declared_issuing(mesh),
         identities=len(mesh.identities),
-        trust_bundles=len(mesh.hierarchies),
+        trust_bundles=len(mesh.hierarchies) + len(mesh.trust_domains),
         polls=tuple(declared_polls(mesh).values()),
-        alarms=ALARMS,
-        metrics=METRICS,
+        alarms=ALARMS + asks * FEDERATION_ALARMS,
+        metrics=METRICS + asks * FEDERATION_METRICS,
     )
 
 
@@ -98,7 +101,7 @@ def declared_polls(mesh: Mesh) -> dict[str, Poll]:
     polls = {}
     for name, service in mesh.services.items():
         settings = proxy_settings(mesh, name)
-        secrets = len(settings.identities) + len(settings.trust_bundles)
+        secrets = len(settings.secret_references)
         polls[name] = Poll(service.desired_count, secrets, service.poll_interval_s, len(settings.discovered))
     return polls
 

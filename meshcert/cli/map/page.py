@@ -34,6 +34,7 @@ _MEANS = {
 }
 _CAUSES = {
     RefusalCause.NO_CERTIFICATE: "they have no certificate to present",
+    RefusalCause.OTHER_TRUST_DOMAIN: "their certificates have no SPIFFE ID of a trust domain that it trusts",
     RefusalCause.UNKNOWN_ISSUER: "their certificates come from a hierarchy that it does not trust",
     RefusalCause.WRONG_NAME: "their certificates are trusted, but have none of the names that it accepts",
     RefusalCause.NOT_ALLOWED: "its TLS would let them in, but no allow rule names them: every request gets 403",

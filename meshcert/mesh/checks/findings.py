@@ -10,8 +10,8 @@ import re
 from typing import TYPE_CHECKING
 
 from meshcert.errors import Fault, MeshInvalid
+from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.mesh.checks.renewals import cut_at_renewals
-from meshcert.mesh.federation.files import bundles_in_files
 from meshcert.mesh.part import EgressFilter
 from meshcert.mesh.rendered_routes import ranked_routes
 from meshcert.mesh.rendering import proxy_settings

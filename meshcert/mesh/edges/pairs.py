@@ -39,6 +39,7 @@ class RefusalCause(StrEnum):
     """
 
     NO_CERTIFICATE = "no-certificate"
+    OTHER_TRUST_DOMAIN = "other-trust-domain"
     UNKNOWN_ISSUER = "unknown-issuer"
     WRONG_NAME = "wrong-name"
     NOT_ALLOWED = "not-allowed"
@@ -170,8 +171,8 @@ def refusal_of(mesh: Mesh, listener: Listener, identity: str | None) -> RefusalC
     if identity is None:
         return RefusalCause.NO_CERTIFICATE
     # Whether roots of the user's have signed an identity of this mesh, no mesh file says.
-    if isinstance(tls.trust, FederatedTrust) and not tls.hierarchy:
-        return RefusalCause.UNKNOWN_ISSUER
+    if isinstance(tls.trust, FederatedTrust) and not (tls.hierarchy and mesh.identities[identity].spiffe_id):
+        return RefusalCause.OTHER_TRUST_DOMAIN
     if tls.hierarchy and mesh.identities[identity].hierarchy not in mesh.trusted(tls.hierarchy):
         return RefusalCause.UNKNOWN_ISSUER
     if tls.subject_alternative_names and not _named(mesh, listener, identity):

@@ -312,7 +312,7 @@ class _Judgement:
         presented = self._would_present(policy)
         cause = refusal_of(mesh, self._callee.listener, presented or None)
         identity = presented
-        if cause in {RefusalCause.NO_CERTIFICATE, RefusalCause.UNKNOWN_ISSUER}:
+        if cause is not None and cause is not RefusalCause.WRONG_NAME:
             identity, declared = self._new_identity()
             changes.append(declared)
             if tls.subject_alternative_names:

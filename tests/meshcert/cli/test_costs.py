@@ -14,9 +14,10 @@ from meshcert.cli.costs.issuing import (
     issuing_costs,
     short_lived_until,
 )
-from meshcert.cli.costs.month import ALARMS, METRICS, QUEUES, BilledParts, Poll, estimate
+from meshcert.cli.costs.month import ALARMS, FEDERATION_ALARMS, METRICS, QUEUES, BilledParts, Poll, estimate
 from meshcert.lifecycle.doing.measures import measures
 from stacks import runbook
+from stacks.federation_alarms import federation_alarms
 from tests.meshcert.lifecycle.world import LifecycleWorld
 
 
@@ -63,6 +64,7 @@ def test_alarms_and_queues_are_counted_as_the_renewal_stack_makes_them() -> None
     """The runbook is the stack's own list."""
     assert len(runbook.alarms("color")) == ALARMS
     assert len(runbook.QUEUES) == QUEUES
+    assert len(federation_alarms("color")) == FEDERATION_ALARMS
 
 
 def test_metrics_are_those_that_a_healthy_mesh_writes_every_hour() -> None:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import socket
 import ssl
-import threading
 import time
-from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
 from entrypoint.judging.memory_file import memory_file
+from evidence.fixtures.bundle_endpoint import served
 from evidence.fixtures.pki import Hierarchy
 from meshcert.errors import (
     BundleEndpointNotProven,
@@ -26,7 +25,7 @@ from meshcert.federation.endpoints import DeclaredEndpoint
 from meshcert.federation.https_web import HttpsWebEndpoints, system_trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from meshcert.material import Material
 
@@ -39,66 +38,6 @@ WITHIN_S, PATIENT_S = 1.5, 60.0
 LATE = "no whole answer within"
 
 
-class Served(NamedTuple):
-    """An endpoint, and the first lines of the requests that it has seen."""
-
-    url: str
-    requests: list[bytes]
-
-
-@contextmanager
-def served(answer: Callable[[socket.socket], None] | bytes, material: Material | None = HOST) -> Iterator[Served]:
-    """
-    An endpoint on loopback, until the block ends.
-
-    Args:
-        answer: What it sends, or what it does with a connection.
-        material: Its certificate; None speaks plain TCP.
-    """
-    requests: list[bytes] = []
-    ended = threading.Event()
-
-    def serve(plain: socket.socket) -> None:
-        with suppress(OSError), plain:
-            if context is None:
-                speak(plain)
-                return
-            with context.wrap_socket(plain, server_side=True) as connection:
-                requests.append(connection.recv(4096))
-                speak(connection)
-
-    def speak(connection: socket.socket) -> None:
-        if callable(answer):
-            answer(connection)
-        else:
-            connection.sendall(answer)
-
-    def accept() -> None:
-        while not ended.is_set():
-            with suppress(OSError):
-                connection, _ = listening.accept()
-                threading.Thread(target=serve, args=(connection,), daemon=True).start()
-
-    context = _server(material) if material else None
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        threading.Thread(target=accept, daemon=True).start()
-        yield Served(f"https://localhost:{listening.getsockname()[1]}/bundle.json?version=1", requests)
-        ended.set()
-        # accept() does not notice that its socket was closed.
-        with suppress(OSError):
-            listening.shutdown(socket.SHUT_RDWR)
-
-
-def _server(material: Material) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with (
-        memory_file(material.presented_chain) as chain,
-        memory_file(material.private_key.reveal()) as key,
-    ):
-        context.load_cert_chain(chain, key, material.passphrase.reveal())
-    return context
-
-
 def fetch(url: str, within_s: float = PATIENT_S) -> bytes:
     """What an endpoint gives to somebody who trusts the test's CA alone."""
     context = ssl.create_default_context(cadata=PUBLIC.root_pem)
@@ -107,7 +46,7 @@ def fetch(url: str, within_s: float = PATIENT_S) -> bytes:
 
 def test_a_document_is_fetched_by_its_whole_url() -> None:
     """Path and query; TLS has proven the host."""
-    with served(GOOD) as endpoint:
+    with served(GOOD, HOST) as endpoint:
         assert fetch(endpoint.url) == b'{"keys":[]}'
 
     (request,) = endpoint.requests
@@ -116,7 +55,7 @@ def test_a_document_is_fetched_by_its_whole_url() -> None:
 
 def test_the_systems_cas_are_those_of_openssl(monkeypatch: pytest.MonkeyPatch) -> None:
     """The local AWS names its own by ``SSL_CERT_FILE``; no setting makes anybody believed."""
-    with served(GOOD) as endpoint:
+    with served(GOOD, HOST) as endpoint:
         with pytest.raises(BundleEndpointNotProven):
             HttpsWebEndpoints().fetch(DeclaredEndpoint("partner.example", endpoint.url))
         with memory_file(PUBLIC.root_pem) as file:
@@ -207,7 +146,7 @@ def test_each_thing_an_endpoint_can_do_wrong_has_its_error(
     begun = time.monotonic()
 
     within_s = WITHIN_S if told == LATE else PATIENT_S
-    with served(answer) as endpoint, pytest.raises(error) as caught:
+    with served(answer, HOST) as endpoint, pytest.raises(error) as caught:
         fetch(endpoint.url, within_s)
 
     assert type(caught.value) is error

@@ -12,6 +12,7 @@ import yaml
 from meshcert.mesh import Mesh, proxy_settings, read_mesh
 from meshcert.mesh.checks.findings import findings_of
 from meshcert.mesh.edges.edges import edges_of, refused_of
+from meshcert.mesh.edges.pairs import RefusalCause, refusal_of
 from meshcert.mesh.edges.permission import callers_of, listeners_of, permission
 from meshcert.proxy import ProxySettings
 from meshcert.tls_sources import FederatedTrust
@@ -142,6 +143,17 @@ def test_a_prefix_is_no_name_where_partners_are_trusted() -> None:
 
     assert fault.place == f"{UI}.subject_alternative_names.match.prefix[0]"
     assert "IDs are compared as a whole" in fault.problem
+
+
+def test_who_is_of_no_trusted_domain_is_refused_for_that() -> None:
+    """In the words of Envoy's log, where partners alone are trusted."""
+    mesh = mesh_of()
+    (listener,) = proxy_settings(mesh, "ui").listeners
+    partners = listener._replace(tls=listener.tls._replace(trust=FederatedTrust("", "", ("partner.example",))))
+
+    assert refusal_of(mesh, listener, "gateway") is None
+    assert refusal_of(mesh, listener, "appserver") is RefusalCause.WRONG_NAME
+    assert refusal_of(mesh, partners, "gateway") is RefusalCause.OTHER_TRUST_DOMAIN
 
 
 def test_a_trust_domain_that_nobody_trusts_is_told() -> None:
