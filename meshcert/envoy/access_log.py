@@ -108,7 +108,7 @@ def refused_requests(listener: str, settings: ProxySettings) -> Json:
 
 
 def denied_by_rbac() -> Json:
-    """``config.accesslog.v3.AccessLogFilter``: Envoy's filter for role-based access control has answered."""
+    """``config.accesslog.v3.AccessLogFilter``: Envoy's HTTP filter for role-based access control has answered."""
     return _only_if(f"response.code_details.startsWith('{REFUSED_BY_RBAC}')")
 
 

@@ -41,10 +41,10 @@ class MutualClient:
     def __exit__(self, *_: object) -> None:
         self._connection.close()
 
-    def answered(self) -> bool:
+    def answered(self, path: str = "/") -> bool:
         """Whether one more request on this connection gets its answer; False if the connection is gone."""
         try:
-            self._connection.request("GET", "/")
+            self._connection.request("GET", path)
             response = self._connection.getresponse()
             return response.status == http.client.OK and response.read() is not None
         except (http.client.HTTPException, ConnectionError, ssl.SSLError):

@@ -25,10 +25,11 @@ from meshcert.envoy import roots_name
 from meshcert.material import ListSource, TrustBundle
 from meshcert.material.foreign_bundle import ForeignBundle
 from meshcert.proxy import BackendTls, Listener, ListenerTls, Revocation, RotationMode, SecretReference, TlsMode
+from meshcert.routes import AllowRule
 from meshcert.san import Uri
 from meshcert.tls_sources import FederatedTrust
 from tests.envoy.conftest import Start, both_deliveries
-from tests.envoy.mutual_client import is_admitted
+from tests.envoy.mutual_client import MutualClient, is_admitted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,6 +117,20 @@ def test_a_domain_whose_bundle_never_came_is_closed_and_all_others_are_open(star
     domains.publish(SUPPLIER, domains.roots[SUPPLIER])
     eventually(lambda: domains.admitted(container) == {OWN, PARTNER, SUPPLIER}, "the supplier's bundle")
     assert container.children()["envoy"] == envoy
+
+
+def test_an_allow_rule_tells_peers_of_several_trust_domains_apart(start: Start, domains: Domains) -> None:
+    """The SPIFFE validator verifies them as the other one does: a rule without callers is about all, others by name."""
+    rules = (AllowRule(prefix="/for-all"), AllowRule((Uri(IDS[PARTNER]),), prefix="/"))
+    (listener,) = settings().listeners
+
+    container = _run(start, settings()._replace(listeners=(listener._replace(allow=rules),)))
+
+    assert domains.admitted(container) == {PARTNER}
+    asked = {domain: MutualClient(container.address, PORT, domains.leaves[domain]) for domain in (OWN, PARTNER)}
+    for client in asked.values():
+        with client:
+            assert client.answered("/for-all")
 
 
 @both_deliveries

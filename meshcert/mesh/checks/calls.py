@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from meshcert.contract.spiffe_id import SCHEME
 from meshcert.envoy import APPLICATION_CLUSTER
-from meshcert.mesh.checks.names import check_names_exist, names_of_identities
+from meshcert.mesh.checks.names import check_names_exist, is_of_mesh, names_of_identities
 from meshcert.mesh.naming import suggestion
 from meshcert.mesh.proxies import DeclaredListenerTls
 from meshcert.mesh.routing.ports import NodeProtocol
@@ -191,17 +190,10 @@ def _check_references(mesh: Mesh, place: str, client: ClientTls, findings: Findi
 
 
 def _check_names_exist(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:
-    # Where foreign trust domains are trusted, a check of its own looks at names that are not this mesh's.
-    placed = [
-        (where, name)
-        for where, name in validation.placed_names(place)
-        if not validation.trust.trust_domains or _is_ours(mesh, name)
-    ]
+    placed = validation.placed_names(place)
+    if validation.trust.trust_domains:
+        placed = ((where, name) for where, name in placed if is_of_mesh(mesh, name))
     check_names_exist(mesh, placed, f"{place}.trust.hierarchy", validation.trust.hierarchy, findings)
-
-
-def _is_ours(mesh: Mesh, name: AcceptedName) -> bool:
-    return str(name).startswith(f"{SCHEME}://{mesh.about.trust_domain}/")
 
 
 def _list_of(validation: Validation) -> str:
@@ -374,8 +366,9 @@ class _CallCheck:
 
     def _names_known(self, validation: Validation) -> bool:
         """Whether the listener's names are known ones: identities' of this mesh, or foreign ones."""
-        ours = proves_any(self.mesh.accepted_names(validation.trust.hierarchy), validation.names)
-        return ours or bool(validation.trust.trust_domains and validation.names)
+        if validation.trust.trust_domains and validation.names:
+            return True
+        return proves_any(self.mesh.accepted_names(validation.trust.hierarchy), validation.names)
 
     def _add(self, place: str, problem: str, remedy: str, *given: str) -> None:
         self.findings.add(place, problem, remedy, given=(*self.grounds, *given))

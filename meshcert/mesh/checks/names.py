@@ -178,6 +178,12 @@ def check_names_exist(
             findings.add(where, *fault)
 
 
+def is_of_mesh(mesh: Mesh, name: AcceptedName) -> bool:
+    """Whether a name is in this mesh's trust domain; for where foreign ones are trusted, and SPIFFE IDs alone are."""
+    own = SpiffeIdPrefix(f"{SCHEME}://{mesh.about.trust_domain}")
+    return name == own or str(name).startswith(f"{own.prefix}/")
+
+
 def _given_of_names(mesh: Mesh, trust: str, hierarchy: str) -> list[str]:
     return [trust, f"hierarchies.{hierarchy}.also_trust", "identities", *names_of_identities(mesh.identities)]
 

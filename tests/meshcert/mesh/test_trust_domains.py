@@ -122,6 +122,29 @@ def test_who_may_call_whom_is_told_where_partners_are_trusted() -> None:
     assert any(each.allowed for each in answers)
 
 
+def test_an_allow_rule_may_name_a_partners_workload() -> None:
+    """By its whole ID or by prefix; who has it, this mesh cannot know."""
+    rules = [
+        {"match": {"prefix": "/"}, "callers": {"exact": ["spiffe://yelb.example/gateway"]}},
+        {"match": {"prefix": "/api"}, "callers": {"exact": ["spiffe://partner.example/web"]}},
+        {"match": {"prefix": "/other"}, "callers": {"prefix": ["spiffe://partner.example"]}},
+    ]
+
+    (listener,) = proxy_settings(mesh_of((UI.replace(".tls.validation", ".allow"), rules)), "ui").listeners
+
+    assert [rule.text for rule in listener.allow] == ["/", "/api", "/other"]
+
+
+def test_a_prefix_is_no_name_where_partners_are_trusted() -> None:
+    """There Envoy compares all URIs of a certificate with whole IDs."""
+    match = {"exact": ["spiffe://yelb.example/gateway"], "prefix": ["spiffe://partner.example/web"]}
+
+    (fault,) = read_mesh(written((UI, {**BOTH, "subject_alternative_names": {"match": match}}))).faults
+
+    assert fault.place == f"{UI}.subject_alternative_names.match.prefix[0]"
+    assert "IDs are compared as a whole" in fault.problem
+
+
 def test_who_is_of_no_trusted_domain_is_refused_for_that() -> None:
     """In the words of Envoy's log, where partners alone are trusted."""
     mesh = mesh_of()

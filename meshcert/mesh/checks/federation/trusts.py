@@ -81,15 +81,15 @@ def _check_named(place: str, validation: Validation, findings: Findings, given: 
 
 
 def _name_problem(mesh: Mesh, name: AcceptedName, validation: Validation, example: str) -> tuple[str, str] | None:
-    if isinstance(name, SpiffeIdPrefix):
-        return (
-            f"{name} is a prefix, and beside foreign trust domains each peer is let in by its whole SPIFFE ID",
-            "List each SPIFFE ID under exact",
-        )
     if isinstance(name, Dns):
         return (
             f"{name} is a DNS name, and Envoy's SPIFFE validator does not look at these: everybody would be let in",
             f"Write a SPIFFE ID, for example spiffe://{example}/...",
+        )
+    if isinstance(name, SpiffeIdPrefix):
+        return (
+            f"{name.prefix} is a prefix, and where foreign trust domains are trusted, IDs are compared as a whole",
+            "List each SPIFFE ID under exact",
         )
     try:
         found = SpiffeId.of_workload(str(name))

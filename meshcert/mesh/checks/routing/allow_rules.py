@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.mesh.checks.names import check_accepted_names, check_names_exist
+from meshcert.mesh.checks.names import check_accepted_names, check_names_exist, is_of_mesh
 from meshcert.mesh.checks.routing.matches import check_names_of_grpc, check_path
 from meshcert.mesh.routing.ports import NodeProtocol
 from meshcert.proxy import TlsMode
@@ -136,7 +136,12 @@ def _check_callers(mesh: Mesh, where: str, ruled: _Ruled, rule: DeclaredAllowRul
     if validation is None or validation.trust.hierarchy not in mesh.hierarchies:
         return
     trust = f"{ruled.place}.tls.validation.trust.hierarchy"
-    placed = [(f"{where}.callers.{place}", name) for place, name in rule.callers.placed()]
+    is_federated = bool(validation.trust.trust_domains)
+    placed = [
+        (f"{where}.callers.{place}", name)
+        for place, name in rule.callers.placed()
+        if is_of_mesh(mesh, name) or not is_federated
+    ]
     check_names_exist(mesh, placed, trust, validation.trust.hierarchy, findings)
     names = f"{ruled.place}.tls.validation.subject_alternative_names"
     trusted = mesh.trusted(validation.trust.hierarchy)
