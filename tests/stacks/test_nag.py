@@ -11,6 +11,7 @@ from cdk_nag import AwsSolutionsChecks
 
 from app import build
 from tests.meshcert.mesh.mesh_slips import changed
+from tests.meshcert.mesh.test_trust_domains import PARTNER
 from tests.stacks.synthesis import CONTEXT
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ def test_cdk_nag_finds_nothing_that_is_not_accepted_with_a_reason(tmp_path: Path
     """
     AwsSolutions: a finding that is neither mended nor accepted (stacks/findings.py) stops the synthesis.
 
-    The mesh writes revocation lists too, which adds resources and takes none away.
+    The mesh writes revocation lists and asks a bundle endpoint too, which adds resources and takes none away.
     """
     mesh = tmp_path / "mesh.yaml"
-    mesh.write_bytes(changed(("hierarchies.colorteller.revocation", "crl")))
+    mesh.write_bytes(changed(("hierarchies.colorteller.revocation", "crl"), ("trust_domains", PARTNER)))
     app = build(App(outdir=str(tmp_path / "out"), context={**CONTEXT, "mesh": str(mesh)}))
     Validations.of(app).add_plugins(AwsSolutionsChecks(app))
 
