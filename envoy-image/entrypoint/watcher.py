@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.routes import RouteDelivery
     from entrypoint.settings import Settings
+    from entrypoint.workload_api.delivery import SvidDelivery
+    from entrypoint.workload_api.settings import WorkloadApiSettings
+    from entrypoint.workload_api.store import SvidStore
     from meshcert.errors import SettingsInvalid
 
 _WORKLOADS_WAIT_S = 5.0
@@ -370,15 +373,13 @@ def _workload_api(arguments: WatcherArguments, settings: Settings, parts: _Parts
         return bool
     import threading
 
-    from entrypoint.rotating.resuming import fetch_again
-    from entrypoint.workload_api.delivery import DeliveredSecrets, SvidDelivery
     from entrypoint.workload_api.store import SvidStore
-    from meshcert.envoy import identity_name, trust_name
 
     if (listener := arguments.workload_socket) is None:
         raise _no_socket(WORKLOAD_API_SOCKET, f"at {wanted.socket_path}")
     store = SvidStore()
     begun = threading.Event()
+    delivery: SvidDelivery | None = None
 
     def run_server() -> Never:
         begun.wait(_WORKLOADS_WAIT_S)
@@ -386,19 +387,30 @@ def _workload_api(arguments: WatcherArguments, settings: Settings, parts: _Parts
 
         serve_workloads(listener, store, wanted.users, log)
 
+    _in_thread("workload-api", run_server, log)()
+
+    def offer() -> None:
+        nonlocal delivery
+        if delivery is None:
+            delivery = _svid_delivery(wanted, parts, store, log)
+        delivery.look()
+        begun.set()
+
+    return offer
+
+
+def _svid_delivery(wanted: WorkloadApiSettings, parts: _Parts, store: SvidStore, log: Log) -> SvidDelivery:
+    # Not before Envoy has its secrets: the application starts after that.
+    from entrypoint.rotating.resuming import fetch_again
+    from entrypoint.workload_api.delivery import DeliveredSecrets, SvidDelivery
+    from meshcert.envoy import identity_name, trust_name
+
     offered = DeliveredSecrets(
         identities={name: parts.secrets[identity_name(name)] for name in wanted.spiffe_ids},
         bundles=tuple(parts.secrets[trust_name(name)] for name in wanted.bundles),
         complete=lambda secret: fetch_again(secret, parts.source),
     )
-    delivery = SvidDelivery(wanted, offered, store, log, time.time)
-    _in_thread("workload-api", run_server, log)()
-
-    def offer() -> None:
-        delivery.look()
-        begun.set()
-
-    return offer
+    return SvidDelivery(wanted, offered, store, log, time.time)
 
 
 def _in_thread(name: str, run_server: Callable[[], Never], log: Log) -> Callable[[], object]:
