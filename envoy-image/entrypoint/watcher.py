@@ -150,9 +150,6 @@ class _Aws:
 
 def _begin_aws(environ: Mapping[str, str]) -> _Aws | None:
     """Begin the session and the connection; None if the environment is wrong, which the settings report."""
-    # s2n, the TLS of awscrt, reads this file when it is loaded and again for each TLS context. awscrt then gives each
-    # context the system's bundle, or that of AWS_CA_BUNDLE, all the same: reading it three times is a tenth of a start.
-    os.environ.setdefault("SSL_CERT_FILE", os.devnull)
     try:
         return _Aws(environ)
     except ValueError:
