@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any
+
+from meshcert.values.named_tuple import NamedTuple
 
 
 class MatchKind(StrEnum):

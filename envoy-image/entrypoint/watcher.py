@@ -9,10 +9,11 @@ from __future__ import annotations
 import gc
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from meshcert.contract import exit_codes
 from meshcert.contract.environment import LOG_LEVEL, MATERIAL_DIR, PROXY_FROM, WORKLOAD_API_SOCKET
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,9 +12,10 @@ import socket
 import ssl
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from entrypoint.aws.answer_reading import AnswerReader, HttpAnswer
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from entrypoint.aws.endpoint import Endpoint

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from entrypoint.aws.http_exchange import HttpRequest

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from entrypoint.aws.credentials import ChainCredentials, EndpointCredentials, find_credentials
 from entrypoint.aws.endpoint import authorities_file
 from entrypoint.aws.http_exchange import HttpConnection, HttpRequest
 from entrypoint.aws.signature import Scope, signature_headers
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from meshcert.proxy import ProxySettings
 
 _LOOK_S = 0.01
-"""Each look costs Envoy's time too, which it has for nothing else but its start."""
+"""A look takes CPU of Envoy, too, which needs it for its start."""
 _LOOK_SLOWER_AFTER = 60
 _LOOK_SLOWER_S = 0.2
 
