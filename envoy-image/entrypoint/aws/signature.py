@@ -37,7 +37,7 @@ class Credentials(NamedTuple):
         return "<Credentials>"
 
 
-class Scope(NamedTuple):
+class SigningScope(NamedTuple):
     """
     What a signature is good for, for one day.
 
@@ -51,7 +51,7 @@ class Scope(NamedTuple):
 
 
 def signature_headers(
-    request: HttpRequest, credentials: Credentials, scope: Scope, now: float
+    request: HttpRequest, credentials: Credentials, scope: SigningScope, now: float
 ) -> list[tuple[str, str]]:
     """
     The headers to send besides the request's own: date, session token, signature.

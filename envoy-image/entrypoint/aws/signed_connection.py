@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from entrypoint.aws.credentials import ChainCredentials, EndpointCredentials, find_credentials
 from entrypoint.aws.endpoint import authorities_file
 from entrypoint.aws.http_exchange import HttpConnection, HttpRequest
-from entrypoint.aws.signature import Scope, signature_headers
+from entrypoint.aws.signature import SigningScope, signature_headers
 from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class SignedConnection:
 
     def __init__(self, endpoint: Endpoint, region: str, service: str, session: Session) -> None:
         self._endpoint = endpoint
-        self._scope = Scope(region, service)
+        self._scope = SigningScope(region, service)
         self._credentials, self._authorities = session
         self._connection = HttpConnection(endpoint, self._authorities)
 

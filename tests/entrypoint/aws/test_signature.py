@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from entrypoint.aws.http_exchange import HttpRequest
-from entrypoint.aws.signature import Credentials, Scope, signature_headers
+from entrypoint.aws.signature import Credentials, SigningScope, signature_headers
 
 SUITE = Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY")
 SUITE_TOKEN = (
@@ -26,7 +26,7 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 PLAIN = string.ascii_letters + string.digits
 
 
-def _signed(request: HttpRequest, credentials: Credentials, scope: Scope, now: float) -> dict[str, str]:
+def _signed(request: HttpRequest, credentials: Credentials, scope: SigningScope, now: float) -> dict[str, str]:
     return dict(signature_headers(request, credentials, scope, now))
 
 
@@ -72,7 +72,7 @@ def test_aws_own_test_suite_is_signed_as_aws_does(request_: HttpRequest, token: 
     """Those of its cases that have neither a query nor a header twice: no request of ours has either."""
     at = dt.datetime(2015, 8, 30, 12, 36, tzinfo=dt.UTC).timestamp()
 
-    signed = _signed(request_, SUITE._replace(token=token), Scope("us-east-1", "service"), at)
+    signed = _signed(request_, SUITE._replace(token=token), SigningScope("us-east-1", "service"), at)
 
     own = [*(name.lower() for name, _ in request_.headers), "x-amz-date", *(["x-amz-security-token"] if token else [])]
     assert signed["Authorization"] == (
@@ -88,7 +88,7 @@ def test_s3s_example_is_signed_as_s3_does() -> None:
     credentials = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 
     signed = _signed(
-        request, credentials, Scope("us-east-1", "s3"), dt.datetime(2013, 5, 24, tzinfo=dt.UTC).timestamp()
+        request, credentials, SigningScope("us-east-1", "s3"), dt.datetime(2013, 5, 24, tzinfo=dt.UTC).timestamp()
     )
 
     assert signed["Authorization"].endswith(
@@ -127,7 +127,7 @@ def test_whatever_botocore_signs_is_signed_alike(
     signer.add_auth(theirs)
     now = dt.datetime.strptime(theirs.context["timestamp"], "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC).timestamp()
 
-    signed = _signed(request_, credentials, Scope("eu-west-1", service), now)
+    signed = _signed(request_, credentials, SigningScope("eu-west-1", service), now)
 
     assert signed["Authorization"] == theirs.headers["Authorization"]
 
