@@ -6,6 +6,7 @@ The AWS runtime is loaded first, so that it connects and gets credentials while 
 
 from __future__ import annotations
 
+import _thread
 import gc
 import os
 import time
@@ -356,7 +357,7 @@ def _over_socket(
         SocketHandover(stores.secrets, secret_body, admin),
         SocketHandover(stores.endpoints, endpoints_body, admin),
         SocketHandover(stores.routes, route_configuration_body, admin),
-        _in_thread("sds", run_server, log),
+        _in_thread(run_server, log),
     )
 
 
@@ -369,30 +370,30 @@ def _workload_api(arguments: WatcherArguments, settings: Settings, parts: _Parts
     """
     if (wanted := settings.workload_api) is None:
         return bool
-    import threading
-
     from entrypoint.workload_api.store import SvidStore
 
     if (listener := arguments.workload_socket) is None:
         raise _no_socket(WORKLOAD_API_SOCKET, f"at {wanted.socket_path}")
     store = SvidStore()
-    begun = threading.Event()
+    waiting = _thread.allocate_lock()
+    waiting.acquire()
     delivery: SvidDelivery | None = None
 
     def run_server() -> Never:
-        begun.wait(_WORKLOADS_WAIT_S)
+        waiting.acquire(timeout=_WORKLOADS_WAIT_S)
         from entrypoint.sockets import serve_workloads
 
         serve_workloads(listener, store, wanted.users, log)
 
-    _in_thread("workload-api", run_server, log)()
+    _in_thread(run_server, log)()
 
     def offer() -> None:
         nonlocal delivery
         if delivery is None:
             delivery = _svid_delivery(wanted, parts, store, log)
         delivery.look()
-        begun.set()
+        if waiting.locked():
+            waiting.release()
 
     return offer
 
@@ -411,9 +412,8 @@ def _svid_delivery(wanted: WorkloadApiSettings, parts: _Parts, store: SvidStore,
     return SvidDelivery(wanted, offered, store, log, time.time)
 
 
-def _in_thread(name: str, run_server: Callable[[], Never], log: Log) -> Callable[[], object]:
-    """How to start a server in a thread of its own."""
-    import threading
+def _in_thread(run_server: Callable[[], Never], log: Log) -> Callable[[], object]:
+    """How to start a server in a thread of its own; ``threading`` is not loaded for that alone."""
 
     def run() -> None:
         try:
@@ -425,7 +425,7 @@ def _in_thread(name: str, run_server: Callable[[], Never], log: Log) -> Callable
             log.flush()
             os._exit(exit_codes.INTERNAL)
 
-    return threading.Thread(target=run, name=name, daemon=True).start
+    return lambda: _thread.start_new_thread(run, ())
 
 
 def _no_socket(variable: str, place: str) -> SettingsInvalid:
