@@ -55,7 +55,9 @@ Errors carry data (names, ARNs, serial numbers) and never material. Messages nam
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from meshcert.san import San

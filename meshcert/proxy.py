@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any
 
 from meshcert.bounded_json import read_json
 from meshcert.host_policies import ConnectionPool, HealthCheck, OutlierDetection
@@ -41,6 +41,7 @@ from meshcert.tls_sources import (
     read_tls_certificate,
     read_tls_trust,
 )
+from meshcert.values.named_tuple import NamedTuple
 
 SCHEMA = 1
 ACKNOWLEDGE_EVERY_S = 300.0

@@ -7,9 +7,10 @@ This module imports little, because every container loads it at its start.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from meshcert.contract.spiffe_id import SpiffeId, SpiffeIdInvalid
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection

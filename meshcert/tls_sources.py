@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from typing import Any
+
+from meshcert.values.named_tuple import NamedTuple
 
 LONGEST_PATH = 200
 """Characters of a path; its SDS name is the name of a file too."""

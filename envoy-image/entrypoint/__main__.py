@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
-from entrypoint import supervisor
 from meshcert.contract.exit_codes import EXIT_CODES
 
 _USAGE = """\
@@ -24,6 +24,10 @@ def main(arguments: list[str]) -> int:
         print("\n".join(f"  {code:>3}  {cause}" for code, cause in EXIT_CODES.items()))
         print("  128+n  Envoy was killed by signal n")
         return 0 if arguments == ["--help"] else 2
+    # A start leaves no garbage in circles, but would be searched for it again and again; each process allows it later.
+    gc.disable()
+    from entrypoint import supervisor
+
     return supervisor.run(os.environ)
 
 

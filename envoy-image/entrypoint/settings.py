@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from entrypoint.aws.endpoint import CA_BUNDLE, Endpoint, authorities_file, secrets_manager_endpoint
 from entrypoint.container.paths import Paths
@@ -29,6 +29,7 @@ from meshcert.errors import Fault, SettingsInvalid
 from meshcert.proxy import DeliveryMode, ProxySettings, TlsMode
 from meshcert.san import SanInvalid
 from meshcert.tls_sources import LONGEST_SOCKET_PATH, FederatedTrust, SdsSecret, is_path
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping

@@ -8,9 +8,10 @@ watcher that died is being replaced: its connection waits in the queue until the
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from meshcert.contract.environment import PROXY, PROXY_FROM, WORKLOAD_API_SOCKET
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -6,13 +6,15 @@ The AWS runtime is loaded first, so that it connects and gets credentials while 
 
 from __future__ import annotations
 
+import _thread
 import gc
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from meshcert.contract import exit_codes
 from meshcert.contract.environment import LOG_LEVEL, MATERIAL_DIR, PROXY_FROM, WORKLOAD_API_SOCKET
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +33,9 @@ if TYPE_CHECKING:
     from entrypoint.rotating.polling import Polling
     from entrypoint.rotating.routes import RouteDelivery
     from entrypoint.settings import Settings
+    from entrypoint.workload_api.delivery import SvidDelivery
+    from entrypoint.workload_api.settings import WorkloadApiSettings
+    from entrypoint.workload_api.store import SvidStore
     from meshcert.errors import SettingsInvalid
     from meshcert.proxy import BackendTls
 
@@ -151,9 +156,6 @@ class _Aws:
 
 def _begin_aws(environ: Mapping[str, str]) -> _Aws | None:
     """Begin the session and the connection; None if the environment is wrong, which the settings report."""
-    # s2n, the TLS of awscrt, reads this file when it is loaded and again for each TLS context. awscrt then gives each
-    # context the system's bundle, or that of AWS_CA_BUNDLE, all the same: reading it three times is a tenth of a start.
-    os.environ.setdefault("SSL_CERT_FILE", os.devnull)
     try:
         return _Aws(environ)
     except ValueError:
@@ -381,7 +383,7 @@ def _over_socket(
         SocketHandover(stores.secrets, secret_body, admin),
         SocketHandover(stores.endpoints, endpoints_body, admin),
         SocketHandover(stores.routes, route_configuration_body, admin),
-        _in_thread("sds", run_server, log),
+        _in_thread(run_server, log),
     )
 
 
@@ -394,23 +396,39 @@ def _workload_api(arguments: WatcherArguments, settings: Settings, parts: _Parts
     """
     if (wanted := settings.workload_api) is None:
         return bool
-    import threading
-
-    from entrypoint.rotating.resuming import fetch_again
-    from entrypoint.workload_api.delivery import DeliveredSecrets, SvidDelivery
     from entrypoint.workload_api.store import SvidStore
-    from meshcert.envoy import identity_name, trust_name
 
     if (listener := arguments.workload_socket) is None:
         raise _no_socket(WORKLOAD_API_SOCKET, f"at {wanted.socket_path}")
     store = SvidStore()
-    begun = threading.Event()
+    waiting = _thread.allocate_lock()
+    waiting.acquire()
+    delivery: SvidDelivery | None = None
 
     def run_server() -> Never:
-        begun.wait(_WORKLOADS_WAIT_S)
+        waiting.acquire(timeout=_WORKLOADS_WAIT_S)
         from entrypoint.sockets import serve_workloads
 
         serve_workloads(listener, store, wanted.users, log)
+
+    _in_thread(run_server, log)()
+
+    def offer() -> None:
+        nonlocal delivery
+        if delivery is None:
+            delivery = _svid_delivery(wanted, parts, store, log)
+        delivery.look()
+        if waiting.locked():
+            waiting.release()
+
+    return offer
+
+
+def _svid_delivery(wanted: WorkloadApiSettings, parts: _Parts, store: SvidStore, log: Log) -> SvidDelivery:
+    # Not before Envoy has its secrets: the application starts after that.
+    from entrypoint.rotating.resuming import fetch_again
+    from entrypoint.workload_api.delivery import DeliveredSecrets, SvidDelivery
+    from meshcert.envoy import identity_name, trust_name
 
     offered = DeliveredSecrets(
         identities={name: parts.secrets[identity_name(name)] for name in wanted.spiffe_ids},
@@ -418,19 +436,11 @@ def _workload_api(arguments: WatcherArguments, settings: Settings, parts: _Parts
         complete=lambda secret: fetch_again(secret, parts.source),
         foreign=parts.federation.foreign_bundles if parts.federation else dict,
     )
-    delivery = SvidDelivery(wanted, offered, store, log, time.time)
-    _in_thread("workload-api", run_server, log)()
-
-    def offer() -> None:
-        delivery.look()
-        begun.set()
-
-    return offer
+    return SvidDelivery(wanted, offered, store, log, time.time)
 
 
-def _in_thread(name: str, run_server: Callable[[], Never], log: Log) -> Callable[[], object]:
-    """How to start a server in a thread of its own."""
-    import threading
+def _in_thread(run_server: Callable[[], Never], log: Log) -> Callable[[], object]:
+    """How to start a server in a thread of its own; ``threading`` is not loaded for that alone."""
 
     def run() -> None:
         try:
@@ -442,7 +452,7 @@ def _in_thread(name: str, run_server: Callable[[], Never], log: Log) -> Callable
             log.flush()
             os._exit(exit_codes.INTERNAL)
 
-    return threading.Thread(target=run, name=name, daemon=True).start
+    return lambda: _thread.start_new_thread(run, ())
 
 
 def _no_socket(variable: str, place: str) -> SettingsInvalid:

@@ -139,12 +139,12 @@ class Started:
         """CPU seconds so far of the process and all it started, those that ended and were waited for included."""
         return sum(map(cpu_s, _family(self._process.pid)))
 
-    def memory_beside_envoy(self, ready: Path) -> Memory:
+    def memory_beside_envoy(self, last_event: str = "secrets-accepted") -> Memory:
         """
         What runs beside Envoy costs, once it does nothing more.
 
         Args:
-            ready: A file that the process makes when it has finished starting.
+            last_event: What the process logs when it has finished starting.
 
         Raises:
             StartFailed: If it does not come to rest within a minute.
@@ -152,7 +152,7 @@ class Started:
         deadline = time.perf_counter() + LONGEST_START_S
         before = None
         while time.perf_counter() < deadline:
-            now = _memory(self._beside_envoy()) if ready.exists() else None
+            now = _memory(self._beside_envoy()) if f'"{last_event}"' in self._log.read_text() else None
             if now is not None and now == before:
                 return now
             before = now

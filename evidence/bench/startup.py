@@ -10,12 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from evidence.bench import quarter_cpu
+from evidence.bench import quarter_cpu, workload_api
 from evidence.bench.image import lay_out_image
 from evidence.bench.report import Row, circumstances, say_rounds, table, told
 from evidence.bench.rounds import Spread, interleave, ratio, spread
 from evidence.bench.start import Memory, Started
-from evidence.bench.ways import Place, Ways, https_context, missing_programs
+from evidence.bench.ways import SPIFFE_ID, Place, Ways, https_context, missing_programs
 from evidence.fixtures.addresses import loopback_addresses
 from evidence.fixtures.container import memory_folder
 from evidence.fixtures.secrets_api import SecretsApi
@@ -124,13 +124,16 @@ def run(rounds: int, console: Console) -> dict[str, Any]:
                     live_after_ms = started.live_after_ms()
                     if name not in SUPERVISED:
                         return Measured(live_after_ms)
-                    memory = started.memory_beside_envoy(place.folder / "delivered")
+                    memory = started.memory_beside_envoy()
                     return Measured(live_after_ms, memory, started.healthcheck_ms())
 
         layers_mb = round(image.layers_mb(), 1)
         measured = interleave(list(ways), rounds, measure, say_rounds(console, rounds))
-        quarter = quarter_cpu.measure(ways, rounds, folder, partial(next, addresses), console)
-    result = figures(measured) | quarter
+        new_address = partial(next, addresses)
+        spiffe = Ways("ec", image, api, name=SPIFFE_ID)
+        offered = workload_api.measure(spiffe, rounds, folder, new_address, console)
+        quarter = quarter_cpu.measure(ways, rounds, folder, new_address, console)
+    result = figures(measured) | offered | quarter
     result |= {
         "took_s": round(time.monotonic() - began, 1),
         "image_layers_mb": layers_mb,
@@ -194,6 +197,7 @@ def _print(
         LEGEND,
         f"goal: P-256 ≤ {EC_GOAL} x bare: [bold]{met}[/bold] ({result['ec_ratio']})",
         quarter_cpu.told(result),
+        workload_api.told(result),
         f"supervisor and watcher beside Envoy: {beside}; goal: ≤ {RSS_GOAL_MB:g} MB",
         f"health check: {result['healthcheck_ms']} ms; goal: ≤ {HEALTHCHECK_GOAL_MS:g} ms",
         f"image layers besides Envoy and Python: {result['image_layers_mb']} MB; goal: ≤ {LAYERS_GOAL_MB:g} MB",

@@ -17,7 +17,7 @@ from evidence.fixtures.pki import Hierarchy, KeyAlgorithm
 from evidence.fixtures.proxies import GATEWAY_TRUST, TELLER_NAME, TELLER_SECRET, teller
 from meshcert.envoy import Addresses, bootstrap, secrets_used
 from meshcert.proxy import DeliveryMode, SecretReference
-from meshcert.san import Dns
+from meshcert.san import Dns, Uri
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from evidence.bench.image import Image
     from evidence.fixtures.secrets_api import SecretsApi
+    from meshcert.san import San
 
 Key = Literal["rsa", "ec"]
 KEYS: dict[Key, KeyAlgorithm] = {"rsa": "RSA_2048", "ec": "EC_prime256v1"}
@@ -33,6 +34,8 @@ WITH_BOTO3 = REPOSITORY / "evidence/bench/with_boto3.py"
 WALKTHROUGH = REPOSITORY / "evidence/bench/walkthrough.sh"
 WALKTHROUGH_NEEDS = ("bash", "jq", "openssl")
 
+_DNS_NAME = Dns(TELLER_NAME)
+SPIFFE_ID = Uri("spiffe://color.example/colorteller")
 IDENTITY, TRUST = "colorteller", "colorgateway"
 
 
@@ -92,18 +95,21 @@ class Ways:
         key: Algorithm of every key: the leaf's and those of the two CAs above it.
         image: The Envoy image.
         apis: The stand-ins for AWS, the usual one first; the secrets are published in all of them.
+        name: The node's identity; with a SPIFFE ID it may offer the Workload API.
     """
 
-    def __init__(self, key: Key, image: Image, *apis: SecretsApi) -> None:
+    def __init__(self, key: Key, image: Image, *apis: SecretsApi, name: San = _DNS_NAME) -> None:
         hierarchy = Hierarchy(tiers=2, key=KEYS[key])
         self._image = image
         self._api = apis[0]
-        self._material = hierarchy.issue([TELLER_NAME], key_algorithm=KEYS[key])
+        self._material = hierarchy.issue([str(name)], key_algorithm=KEYS[key])
         self._trust_bundle = hierarchy.trust_bundle
-        self._identity, self._trust = f"{TELLER_SECRET}-{key}", f"{GATEWAY_TRUST}-{key}"
+        kind = f"{key}-{type(name).__name__.lower()}"
+        self._identity, self._trust = f"{TELLER_SECRET}-{kind}", f"{GATEWAY_TRUST}-{kind}"
         self._settings = teller(
-            identities={IDENTITY: SecretReference(self._identity, (Dns(TELLER_NAME),))},
+            identities={IDENTITY: SecretReference(self._identity, (name,))},
             trust_bundles={TRUST: SecretReference(self._trust)},
+            trust_domain_bundles=(TRUST,) if isinstance(name, Uri) else (),
             poll_interval_s=60.0,
         )
         for api in apis:
@@ -146,6 +152,14 @@ class Ways:
         }
         command = [self._image.program(program), *arguments]
         return Launch(command, environment, place.address, secrets_used(self._settings))
+
+    def with_workload_api(self, place: Place, delivery: DeliveryMode = DeliveryMode.FILE) -> Launch:
+        """The same as :meth:`meshcert`, and the application may ask for its SVIDs."""
+        more = {
+            "MESHCERT_WORKLOAD_API_SOCKET": str(place.folder / "workload.sock"),
+            "MESHCERT_WORKLOAD_API_USERS": str(os.getuid()),
+        }
+        return self.meshcert(place, delivery, more)
 
     def boto3(self, place: Place) -> Launch:
         """A Python entry point with boto3, compiled; it fetches, writes PEM files and checks nothing."""

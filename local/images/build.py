@@ -230,6 +230,8 @@ class _StageBuild:
         )
 
     def _compile(self, folder: str) -> None:
+        if not self._inside(folder).is_dir():
+            return  # of this machine's Python, which is compiled
         mode = py_compile.PycInvalidationMode.UNCHECKED_HASH
         # The compiled files name their sources as the image does: equal images have equal bytes.
         compileall.compile_dir(self._inside(folder), ddir=folder, quiet=1, invalidation_mode=mode)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from meshcert.contract.container import LOOPBACK
+from meshcert.values.named_tuple import NamedTuple
 
 
 class Addresses(NamedTuple):

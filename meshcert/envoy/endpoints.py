@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from itertools import groupby
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from meshcert.envoy.addresses import Addresses, socket_address
 from meshcert.envoy.api import CLUSTER_LOAD_ASSIGNMENT, Json, duration
 from meshcert.envoy.secrets import resource_source
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

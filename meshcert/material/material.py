@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import re
 import ssl
-from typing import TYPE_CHECKING, NamedTuple, Never
+from typing import TYPE_CHECKING, Never
+
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

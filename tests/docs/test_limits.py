@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from entrypoint.aws import http_exchange, json_api
+from entrypoint.aws import answer_reading, json_api
 from entrypoint.envoy import admin, plain_http
 from meshcert import bounded_json
 from meshcert.documents import stored_settings
@@ -25,7 +25,7 @@ BOUNDS = {
         *(document.LONGEST_SECRET, document._MOST_ISSUERS, document._MOST_ROOTS),
         document._LONGEST_PASSPHRASE,
     ),
-    "envoy-image/entrypoint/aws/http_exchange.py": (http_exchange.LARGEST_ANSWER, json_api.REQUEST_TIMEOUT_S),
+    "envoy-image/entrypoint/aws/answer_reading.py": (answer_reading.LARGEST_ANSWER, json_api.REQUEST_TIMEOUT_S),
     "envoy-image/entrypoint/envoy/plain_http.py": (plain_http._LARGEST_ANSWER, admin.TIMEOUT_S),
     "meshcert/lifecycle/asking/triggers.py": (triggers._MOST_REFERENCES,),
 }

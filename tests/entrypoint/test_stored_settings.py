@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from entrypoint.aws.answer_reading import HttpAnswer
 from entrypoint.aws.endpoint import Endpoint
-from entrypoint.aws.http_exchange import HttpAnswer
 from entrypoint.aws.retrying import ProcessClock
 from entrypoint.container.drain import Drain
 from entrypoint.settings import Settings

@@ -10,12 +10,13 @@ from typing import ClassVar
 import pytest
 
 from entrypoint.container.envoy_command import envoy_command
-from evidence.bench import quarter_cpu
+from evidence.bench import quarter_cpu, workload_api
 from evidence.bench.against import CommitUnknown, full_name
 from evidence.bench.quarter_cpu import Effort
 from evidence.bench.report import ReportUnreadable, add_figures
 from evidence.bench.start import Launch, Started
 from evidence.bench.ways import envoy_arguments
+from evidence.bench.workload_api import Offered
 from evidence.fixtures.serving import serving
 from local.running_mesh import wait_until
 
@@ -97,6 +98,22 @@ def test_without_the_walkthroughs_programs_its_figures_are_none() -> None:
         None,
         None,
     )
+
+
+def test_a_start_with_the_workload_api_is_compared_with_one_of_its_own_round() -> None:
+    """For each delivery; the memory is that of the dearest, with the API and over the socket."""
+    starts = {
+        "file without": [Offered(100, 10), Offered(400, 10), Offered(200, 10)],
+        "file with": [Offered(104, 20), Offered(400, 20), Offered(220, 20)],
+        "sds without": [Offered(100, 30)] * 3,
+        "sds with": [Offered(102, 40), Offered(102, 41), Offered(102, 42)],
+    }
+
+    found = workload_api.figures(starts)
+
+    assert (found["workload_api_file_ratio"], found["workload_api_sds_ratio"]) == (1.04, 1.02)
+    assert found["workload_api_rss_mb"] == 41
+    assert "[bold]met[/bold]" in workload_api.told(found)
 
 
 def test_a_commit_that_is_not_there_is_told() -> None:

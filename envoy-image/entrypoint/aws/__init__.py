@@ -1,1 +1,1 @@
-"""The AWS services that this container asks, over connections that awscrt signs."""
+"""The AWS services that this container asks, over connections that sign their requests."""

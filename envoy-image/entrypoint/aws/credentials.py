@@ -1,28 +1,25 @@
 """
 This container's AWS credentials: from the endpoint that its platform names, or from where AWS programs look.
 
-awscrt's default chain would find them too. It is asked only where there is no such endpoint, because making it reads
-the machine's CA bundle twice: a fifth of the time Envoy itself takes to start.
+awscrt's default chain would find them too. It is asked only where there is no such endpoint, because loading it takes
+a third of what Envoy itself takes to start, and making it reads the machine's CA bundle twice.
 """
 
 from __future__ import annotations
 
+import _thread
 import re
 import time
 from datetime import datetime
-from threading import Lock
-from typing import TYPE_CHECKING, Any
-
-from awscrt import auth, http
+from typing import TYPE_CHECKING
 
 from entrypoint.aws.endpoint import parse_endpoint
-from entrypoint.aws.http_exchange import connect, exchange, result
+from entrypoint.aws.http_exchange import HttpConnection, HttpRequest
+from entrypoint.aws.signature import Credentials
 from meshcert.bounded_json import read_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from awscrt.io import ClientBootstrap
 
     from entrypoint.aws.endpoint import Endpoint
 
@@ -76,20 +73,17 @@ class EndpointCredentials:
         now: Returns seconds since 1970, UTC.
     """
 
-    def __init__(
-        self, where: CredentialsEndpoint, bootstrap: ClientBootstrap, now: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, where: CredentialsEndpoint, now: Callable[[], float] = time.time) -> None:
         self._where = where
-        self._bootstrap = bootstrap
         self._now = now
-        self._kept: Any = None
+        self._kept = Credentials("", "")
         self._expires = 0.0
-        self._fetching = Lock()
-        self._connecting = connect(where.endpoint, bootstrap)
+        self._fetching = _thread.allocate_lock()
+        self._connection: HttpConnection | None = HttpConnection(where.endpoint)
 
-    def provider(self, timeout_s: float) -> Any:
+    def current(self, timeout_s: float) -> Credentials:
         """
-        A provider whose credentials are valid for five more minutes at least, as long as the endpoint answers.
+        Credentials that are valid for five more minutes at least, as long as the endpoint answers.
 
         Args:
             timeout_s: Longest wait for the connection, and again for the answer, seconds.
@@ -106,17 +100,15 @@ class EndpointCredentials:
                         raise
             return self._kept
 
-    def _fetch(self, timeout_s: float) -> tuple[Any, float]:
-        """A provider, and when its credentials expire, seconds since 1970, UTC."""
-        connecting, self._connecting = self._connecting or connect(self._where.endpoint, self._bootstrap), None
-        connection = result(connecting, "credentials", timeout_s)
+    def _fetch(self, timeout_s: float) -> tuple[Credentials, float]:
+        """Credentials, and when they expire, seconds since 1970, UTC."""
+        connection, self._connection = self._connection or HttpConnection(self._where.endpoint), None
         headers = [("Host", self._where.endpoint.authority), ("Accept", "application/json")]
-        if token := self._where.token():
-            headers.append(("Authorization", token))
         try:
-            status, body, _ = exchange(
-                connection, http.HttpRequest("GET", self._where.path, http.HttpHeaders(headers)), timeout_s
-            )
+            connection.wait("credentials", timeout_s)
+            if token := self._where.token():
+                headers.append(("Authorization", token))
+            status, body, _ = connection.exchange(HttpRequest("GET", self._where.path, headers), timeout_s)
         finally:
             connection.close()
         if status != _OK:
@@ -127,17 +119,34 @@ class EndpointCredentials:
 class ChainCredentials:
     """Credentials from the other places where AWS programs look: environment, profile, instance metadata."""
 
-    def __init__(self, bootstrap: ClientBootstrap) -> None:
-        self._chain = auth.AwsCredentialsProvider.new_default_chain(bootstrap)
+    def __init__(self) -> None:
+        from awscrt import auth, io  # a task of ECS has an endpoint, and loads none of it
 
-    def provider(self, timeout_s: float) -> Any:
-        """The provider of awscrt, which keeps and renews what it finds. If it finds nothing, signing fails."""
-        del timeout_s
-        return self._chain
+        group = io.EventLoopGroup(1)
+        self._chain = auth.AwsCredentialsProvider.new_default_chain(
+            io.ClientBootstrap(group, io.DefaultHostResolver(group))
+        )
+
+    def current(self, timeout_s: float) -> Credentials:
+        """
+        What the chain of awscrt finds, which keeps and renews it.
+
+        Raises:
+            ConnectionError: If it finds nothing in time.
+        """
+        from awscrt.exceptions import AwsCrtError
+
+        try:
+            found = self._chain.get_credentials().result(timeout_s)
+        except TimeoutError as error:
+            raise ConnectionError(f"no credentials within {timeout_s:g} s") from error
+        except AwsCrtError as error:
+            raise ConnectionError(f"no credentials: {error.name}") from error
+        return Credentials(found.access_key_id, found.secret_access_key, found.session_token or "")
 
 
 def find_credentials(
-    environ: Mapping[str, str], endpoint: Callable[[], CredentialsEndpoint | None], bootstrap: ClientBootstrap
+    environ: Mapping[str, str], endpoint: Callable[[], CredentialsEndpoint | None]
 ) -> EndpointCredentials | ChainCredentials:
     """
     This container's credentials.
@@ -147,22 +156,22 @@ def find_credentials(
         endpoint: Returns the platform's endpoint; may raise ValueError.
     """
     where = None if environ.get("AWS_ACCESS_KEY_ID") else endpoint()
-    return EndpointCredentials(where, bootstrap) if where else ChainCredentials(bootstrap)
+    return EndpointCredentials(where) if where else ChainCredentials()
 
 
-def _parsed(body: bytes) -> tuple[Any, float]:
+def _parsed(body: bytes) -> tuple[Credentials, float]:
     try:
         answer = read_json(body)
         expires = datetime.fromisoformat(answer["Expiration"]).timestamp()
-        provider = auth.AwsCredentialsProvider.new_static(*(_text(answer[name]) for name in _PARTS))
+        credentials = Credentials(*(_text(answer[name]) for name in _PARTS))
     except (ArithmeticError, KeyError, OSError, TypeError, ValueError):
         # The answer is not quoted, because an unreadable one may still contain part of a credential.
         raise ConnectionError("no credentials: the container's endpoint answers something else") from None
-    return provider, expires
+    return credentials, expires
 
 
 def _text(part: object) -> str:
-    """One part of a credential; awscrt answers what is empty or no text with errors of no kind."""
+    """One part of a credential; what is empty or no text is none."""
     if not isinstance(part, str) or not part:
         raise TypeError
     return part

@@ -13,8 +13,8 @@ from meshcert.errors import AwsRefused, AwsUnavailable, MeshcertError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from entrypoint.aws.answer_reading import HttpAnswer
     from entrypoint.aws.endpoint import Endpoint
-    from entrypoint.aws.http_exchange import HttpAnswer
 
 _OPERATION = "s3:GetObject"
 _OK = 200

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from entrypoint.aws.json_api import FRESH_ROLE_CODES
 from meshcert.errors import AwsRefused, MeshcertError, NotReady, VersionQuarantined
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

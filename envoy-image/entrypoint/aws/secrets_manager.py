@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from entrypoint.aws.json_api import JsonService
 from meshcert.contract.staging_labels import CURRENT, QUARANTINED
 from meshcert.errors import AwsUnavailable
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

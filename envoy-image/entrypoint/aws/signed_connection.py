@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-from awscrt import auth, http, io
+import time
+from typing import TYPE_CHECKING
 
 from entrypoint.aws.credentials import ChainCredentials, EndpointCredentials, find_credentials
 from entrypoint.aws.endpoint import authorities_file
-from entrypoint.aws.http_exchange import HttpAnswer, connect, exchange, result
+from entrypoint.aws.http_exchange import HttpConnection, HttpRequest
+from entrypoint.aws.signature import SigningScope, signature_headers
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from entrypoint.aws.answer_reading import HttpAnswer
     from entrypoint.aws.credentials import CredentialsEndpoint
     from entrypoint.aws.endpoint import Endpoint
 
@@ -23,12 +24,10 @@ class Session(NamedTuple):
     The session that all connections of this process share.
 
     Args:
-        bootstrap: The awscrt bootstrap with its thread.
-        credentials: This container's credentials; fetching them has begun.
+        credentials: This container's credentials; connecting to their endpoint has begun.
         authorities: Path of the CA certificates that AWS's are checked against, PEM; empty for the system's.
     """
 
-    bootstrap: io.ClientBootstrap
     credentials: EndpointCredentials | ChainCredentials
     authorities: str = ""
 
@@ -45,9 +44,7 @@ class Session(NamedTuple):
             ValueError: If the credentials endpoint's URL is not HTTP(S), or ``AWS_CA_BUNDLE`` cannot be read.
         """
         authorities = authorities_file(environ)
-        group = io.EventLoopGroup(1)
-        bootstrap = io.ClientBootstrap(group, io.DefaultHostResolver(group))
-        return cls(bootstrap, find_credentials(environ, endpoint, bootstrap), authorities)
+        return cls(find_credentials(environ, endpoint), authorities)
 
 
 class SignedConnection:
@@ -63,10 +60,9 @@ class SignedConnection:
 
     def __init__(self, endpoint: Endpoint, region: str, service: str, session: Session) -> None:
         self._endpoint = endpoint
-        self._region = region
-        self._service = service
-        self._bootstrap, self._credentials, self._authorities = session
-        self._connecting = connect(endpoint, self._bootstrap, self._authorities)
+        self._scope = SigningScope(region, service)
+        self._credentials, self._authorities = session
+        self._connection = HttpConnection(endpoint, self._authorities)
 
     def post(self, headers: list[tuple[str, str]], body: bytes, timeout_s: float) -> tuple[int, bytes]:
         """
@@ -83,8 +79,7 @@ class SignedConnection:
             ConnectionError: If there are no credentials, no connection, or no whole answer in time.
         """
         fields = [("Content-Length", str(len(body))), *headers]
-        request = http.HttpRequest("POST", "/", http.HttpHeaders(fields), BytesIO(body))
-        return self._send(request, {}, timeout_s)[:2]
+        return self._send(HttpRequest("POST", "/", fields, body), timeout_s)[:2]
 
     def get(self, path: str, headers: list[tuple[str, str]], timeout_s: float) -> HttpAnswer:
         """
@@ -98,47 +93,28 @@ class SignedConnection:
         Raises:
             ConnectionError: As in :meth:`post`.
         """
-        request = http.HttpRequest("GET", path, http.HttpHeaders(headers))
-        # S3 alone wants the body's hash as a header, and the path signed as it is sent (S3 API, "Signature V4").
-        of_s3 = {
-            "signed_body_header_type": auth.AwsSignedBodyHeaderType.X_AMZ_CONTENT_SHA_256,
-            "use_double_uri_encode": False,
-            "should_normalize_uri_path": False,
-        }
-        return self._send(request, of_s3, timeout_s)
+        return self._send(HttpRequest("GET", path, headers), timeout_s)
 
     def close(self) -> None:
         """Close the connection, even one that is still being made; this object must not be used again."""
-        self._connecting.add_done_callback(_close)
+        self._connection.close()
 
-    def _send(self, request: http.HttpRequest, signing_options: dict[str, Any], timeout_s: float) -> HttpAnswer:
-        request.headers.add("Host", self._endpoint.authority)
-        signing = auth.AwsSigningConfig(
-            credentials_provider=self._credentials.provider(timeout_s),
-            region=self._region,
-            service=self._service,
-            **signing_options,
-        )
-        result(auth.aws_sign_request(request, signing), "credentials", timeout_s)
+    def _send(self, request: HttpRequest, timeout_s: float) -> HttpAnswer:
+        credentials = self._credentials.current(timeout_s)
+        headers = [("Host", self._endpoint.authority), *request.headers]
+        headers += signature_headers(request._replace(headers=headers), credentials, self._scope, time.time())
+        connection = self._open(timeout_s)
         try:
-            return exchange(self._open(timeout_s), request, timeout_s)
+            return connection.exchange(request._replace(headers=headers), timeout_s)
         except ConnectionError:
-            self._drop()
+            self._connection = HttpConnection(self._endpoint, self._authorities)
             raise
 
-    def _open(self, timeout_s: float) -> Any:
+    def _open(self, timeout_s: float) -> HttpConnection:
         """The kept connection, or a new one if it was closed meanwhile."""
-        connection = result(self._connecting, "connection", timeout_s)
+        connection = self._connection
         if not connection.is_open():
-            self._connecting = connect(self._endpoint, self._bootstrap, self._authorities)
-            connection = result(self._connecting, "connection", timeout_s)
+            connection.close()
+            self._connection = connection = HttpConnection(self._endpoint, self._authorities)
+        connection.wait("connection", timeout_s)
         return connection
-
-    def _drop(self) -> None:
-        self._connecting.add_done_callback(_close)
-        self._connecting = connect(self._endpoint, self._bootstrap, self._authorities)
-
-
-def _close(made: Any) -> None:
-    if made.exception() is None:
-        made.result().close()

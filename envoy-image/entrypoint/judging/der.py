@@ -8,10 +8,11 @@ Nothing here decides about trust: OpenSSL judges signatures, chains and names.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from meshcert.contract.key_encryption import HMAC_SHA1, MOST_ITERATIONS, NAMES, PBES2, PBKDF2, TOO_MANY_ITERATIONS
 from meshcert.material.pem import ENCRYPTED_PRIVATE_KEY, decoded, sole_block
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

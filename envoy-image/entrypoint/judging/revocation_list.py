@@ -1,7 +1,7 @@
 """
 One certificate revocation list (CRL): read, and its signature checked.
 
-awscrt, which is loaded anyway, checks the signature. Envoy looks up certificates in the list.
+awscrt, which is loaded for that alone, checks the signature. Envoy looks up certificates in the list.
 """
 
 from __future__ import annotations

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from awscrt.io import ClientBootstrap
-
     from entrypoint.aws.credentials import CredentialsEndpoint
     from meshcert.errors import Fault
 
@@ -25,7 +23,7 @@ class ContainerPlatform(Protocol):
     def anonymous(self) -> str:
         """The reason why the platform cannot say which instance this is; empty if it can."""
 
-    def instance(self, bootstrap: ClientBootstrap) -> str:
+    def instance(self) -> str:
         """This instance's name, which never changes; raises ConnectionError if the platform does not answer now."""
 
 

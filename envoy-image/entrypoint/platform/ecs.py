@@ -10,8 +10,6 @@ from meshcert.contract.environment import METADATA_URI
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from awscrt.io import ClientBootstrap
-
     from entrypoint.aws.credentials import CredentialsEndpoint
     from meshcert.errors import Fault
 
@@ -50,7 +48,7 @@ class Ecs:
             return ""
         return f"{METADATA_URI} is not set, so this is no task of ECS"
 
-    def instance(self, bootstrap: ClientBootstrap) -> str:
+    def instance(self) -> str:
         """
         The task's ARN.
 
@@ -59,7 +57,7 @@ class Ecs:
         """
         from entrypoint.platform.task_metadata import task_arn  # not part of a start
 
-        return task_arn(self._environ.get(METADATA_URI, ""), bootstrap)
+        return task_arn(self._environ.get(METADATA_URI, ""))
 
     def _token(self) -> str:
         if file := self._environ.get(TOKEN_FILE):

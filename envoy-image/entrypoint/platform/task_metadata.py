@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
-
-from awscrt import http
 
 from entrypoint.aws.endpoint import parse_endpoint
-from entrypoint.aws.http_exchange import connect, exchange, result
+from entrypoint.aws.http_exchange import HttpConnection, HttpRequest
 from meshcert.bounded_json import JsonInvalid, read_json
 from meshcert.contract.environment import METADATA_URI
-
-if TYPE_CHECKING:
-    from awscrt.io import ClientBootstrap
 
 TIMEOUT_S = 1.0
 """Longest wait for each of connection and answer, seconds; the endpoint is on this host."""
@@ -22,7 +16,7 @@ _TASK_ARN = re.compile(r"arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:task/[A-Za-z0-9_/-
 _OK = 200
 
 
-def task_arn(uri: str, bootstrap: ClientBootstrap) -> str:
+def task_arn(uri: str) -> str:
     """
     This task's ARN.
 
@@ -36,10 +30,11 @@ def task_arn(uri: str, bootstrap: ClientBootstrap) -> str:
         endpoint, path = parse_endpoint(f"{uri}/task")
     except ValueError as error:
         raise ConnectionError(f"{METADATA_URI}: {error}") from error
-    headers = http.HttpHeaders([("Host", endpoint.authority), ("Accept", "application/json")])
-    connection = result(connect(endpoint, bootstrap), "task metadata", TIMEOUT_S)
+    request = HttpRequest("GET", path, [("Host", endpoint.authority), ("Accept", "application/json")])
+    connection = HttpConnection(endpoint)
     try:
-        status, body, _ = exchange(connection, http.HttpRequest("GET", path, headers), TIMEOUT_S)
+        connection.wait("connection", TIMEOUT_S)
+        status, body, _ = connection.exchange(request, TIMEOUT_S)
     except ConnectionError as error:
         raise ConnectionError(f"no task metadata: {error}") from error
     finally:

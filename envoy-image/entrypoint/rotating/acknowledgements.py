@@ -263,7 +263,7 @@ def acknowledgement_writer(
     return AcknowledgementWriter(
         settings.proxy,
         DynamoDb(connect),
-        lambda: platform.instance(session.bootstrap),
+        platform.instance,
         log,
         clock,
         count=listeners.read,

@@ -14,9 +14,10 @@ come from and how they are checked.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from entrypoint.envoy.handover import Verdict
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from entrypoint.aws.retrying import ProcessClock

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from entrypoint.judging.preflight import certificate_fields
 from entrypoint.log import iso_time
@@ -10,6 +10,7 @@ from entrypoint.rotating.resource import Resource
 from meshcert.envoy import certificate_name, identity_name, roots_name, secrets_used, trust_name
 from meshcert.material import split_certificates
 from meshcert.proxy import SecretReference, TlsMode
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from meshcert.contract.environment import WORKLOAD_API_SOCKET, WORKLOAD_API_USERS
 from meshcert.contract.spiffe_id import SpiffeId
 from meshcert.errors import Fault
 from meshcert.san import Uri
 from meshcert.tls_sources import LONGEST_SOCKET_PATH, is_path
+from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

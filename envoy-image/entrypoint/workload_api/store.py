@@ -5,8 +5,6 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from entrypoint.workload_api.messages import x509_bundles_response, x509_svid_response
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -46,6 +44,8 @@ class SvidStore:
         Returns:
             Whether anything has changed.
         """
+        from entrypoint.workload_api.messages import x509_bundles_response, x509_svid_response  # not part of a start
+
         answers = (
             x509_svid_response(svids, bundle, federated),
             x509_bundles_response(trust_domain, bundle, federated),

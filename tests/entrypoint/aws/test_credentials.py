@@ -7,7 +7,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
-from awscrt import io
 
 from entrypoint.aws.credentials import ChainCredentials, CredentialsEndpoint, EndpointCredentials, find_credentials
 from entrypoint.platform.ecs import Ecs
@@ -29,13 +28,6 @@ def api() -> Iterator[SecretsApi]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def bootstrap() -> io.ClientBootstrap:
-    """The awscrt bootstrap of this process."""
-    group = io.EventLoopGroup(1)
-    return io.ClientBootstrap(group, io.DefaultHostResolver(group))
-
-
 class Time:
     """A clock that a test moves."""
 
@@ -53,17 +45,17 @@ def _of_task(environ: dict[str, str]) -> CredentialsEndpoint:
     return endpoint
 
 
-def _task_credentials(api: SecretsApi, bootstrap: io.ClientBootstrap, now: Time) -> EndpointCredentials:
-    return EndpointCredentials(_of_task(api.environment), bootstrap, now)
+def _task_credentials(api: SecretsApi, now: Time) -> EndpointCredentials:
+    return EndpointCredentials(_of_task(api.environment), now)
 
 
 def _access_key(credentials: EndpointCredentials) -> str:
-    return str(credentials.provider(2.0).get_credentials().result(2.0).access_key_id)
+    return credentials.current(2.0).access_key_id
 
 
-def test_threads_that_ask_at_once_share_one_fetch(api: SecretsApi, bootstrap: io.ClientBootstrap) -> None:
+def test_threads_that_ask_at_once_share_one_fetch(api: SecretsApi) -> None:
     """Secrets and endpoints are fetched at the same time, and neither costs the other its connection."""
-    credentials = _task_credentials(api, bootstrap, Time())
+    credentials = _task_credentials(api, Time())
 
     with ThreadPoolExecutor(8) as threads:
         keys = list(threads.map(lambda _: _access_key(credentials), range(8)))
@@ -72,12 +64,10 @@ def test_threads_that_ask_at_once_share_one_fetch(api: SecretsApi, bootstrap: io
     assert api.credential_requests == 1
 
 
-def test_credentials_are_fetched_once_and_renewed_before_they_end(
-    api: SecretsApi, bootstrap: io.ClientBootstrap
-) -> None:
+def test_credentials_are_fetched_once_and_renewed_before_they_end(api: SecretsApi) -> None:
     """Five minutes before they expire."""
     now = Time()
-    credentials = _task_credentials(api, bootstrap, now)
+    credentials = _task_credentials(api, now)
 
     assert [_access_key(credentials) for _ in range(3)] == [ACCESS_KEY] * 3
     assert api.credential_requests == 1
@@ -89,12 +79,10 @@ def test_credentials_are_fetched_once_and_renewed_before_they_end(
     assert api.credential_requests == 2
 
 
-def test_old_credentials_serve_until_they_end_when_the_endpoint_is_out(
-    api: SecretsApi, bootstrap: io.ClientBootstrap
-) -> None:
+def test_old_credentials_serve_until_they_end_when_the_endpoint_is_out(api: SecretsApi) -> None:
     """After that there are none, and the error says so."""
     now = Time()
-    credentials = _task_credentials(api, bootstrap, now)
+    credentials = _task_credentials(api, now)
     _access_key(credentials)
     api.credentials_available = False
 
@@ -102,47 +90,45 @@ def test_old_credentials_serve_until_they_end_when_the_endpoint_is_out(
     assert _access_key(credentials) == ACCESS_KEY
     now.passed = LIFETIME_S + 60
     with pytest.raises(ConnectionError, match="no credentials: the container's endpoint answers 403"):
-        credentials.provider(2.0)
+        credentials.current(2.0)
 
     api.credentials_available = True
     now.passed = 0.0
     assert _access_key(credentials) == ACCESS_KEY
 
 
-def test_the_token_may_lie_in_a_file(api: SecretsApi, bootstrap: io.ClientBootstrap, tmp_path: Path) -> None:
+def test_the_token_may_lie_in_a_file(api: SecretsApi, tmp_path: Path) -> None:
     """It is read again for each fetch, and its line break is dropped."""
     file = tmp_path / "token"
     url = api.environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"]
     environ = {"AWS_CONTAINER_CREDENTIALS_FULL_URI": url, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": str(file)}
-    credentials = EndpointCredentials(_of_task(environ), bootstrap)
+    credentials = EndpointCredentials(_of_task(environ))
 
     with pytest.raises(ConnectionError, match="AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE cannot be read"):
-        credentials.provider(2.0)
+        credentials.current(2.0)
     file.write_text("token-of-the-task\n")
 
     assert _access_key(credentials) == ACCESS_KEY
 
 
-def test_an_endpoint_that_answers_something_else_is_not_quoted(api: SecretsApi, bootstrap: io.ClientBootstrap) -> None:
+def test_an_endpoint_that_answers_something_else_is_not_quoted(api: SecretsApi) -> None:
     """An unreadable answer may contain part of a credential."""
     elsewhere = api.environment | {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{api.url}/else"}
-    credentials = EndpointCredentials(_of_task(elsewhere), bootstrap)
+    credentials = EndpointCredentials(_of_task(elsewhere))
 
     with pytest.raises(ConnectionError, match="no credentials") as error:
-        credentials.provider(2.0)
+        credentials.current(2.0)
     assert "AccessKeyId" not in str(error.value)
 
 
 @pytest.mark.parametrize("value", ["", None, 1, {"SecretAccessKey": "a"}, ["a"]])
 @pytest.mark.parametrize("part", ["AccessKeyId", "SecretAccessKey", "Token"])
-def test_a_part_of_a_credential_that_is_no_text_is_no_credential(
-    part: str, value: object, api: SecretsApi, bootstrap: io.ClientBootstrap
-) -> None:
-    """Its library refuses it with errors of no kind (RuntimeError, AssertionError)."""
+def test_a_part_of_a_credential_that_is_no_text_is_no_credential(part: str, value: object, api: SecretsApi) -> None:
+    """A request that is signed with it would only be refused, and say less."""
     api.credential_parts = {part: value}
 
     with pytest.raises(ConnectionError, match="no credentials"):
-        _task_credentials(api, bootstrap, Time()).provider(2.0)
+        _task_credentials(api, Time()).current(2.0)
 
 
 @pytest.mark.parametrize(
@@ -154,8 +140,6 @@ def test_a_part_of_a_credential_that_is_no_text_is_no_credential(
         ({}, ChainCredentials),
     ],
 )
-def test_keys_in_the_environment_win_over_the_task_role(
-    environ: dict[str, str], kind: type[object], bootstrap: io.ClientBootstrap
-) -> None:
-    """Like in every AWS program; with neither, awscrt's own chain looks for credentials."""
-    assert type(find_credentials(environ, Ecs(environ).credentials, bootstrap)) is kind
+def test_keys_in_the_environment_win_over_the_task_role(environ: dict[str, str], kind: type[object]) -> None:
+    """Like in every AWS program; with neither, awscrt's chain looks for credentials."""
+    assert type(find_credentials(environ, Ecs(environ).credentials)) is kind

@@ -8,8 +8,8 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
+from entrypoint.aws.answer_reading import HttpAnswer
 from entrypoint.aws.endpoint import Endpoint, object_endpoint
-from entrypoint.aws.http_exchange import HttpAnswer
 from entrypoint.aws.object_storage import ObjectStorage, StoredObject
 from meshcert.errors import AwsRefused, AwsUnavailable
 

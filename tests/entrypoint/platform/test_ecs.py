@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from awscrt import io
 
 from entrypoint.aws.credentials import ChainCredentials
 from entrypoint.aws.endpoint import Endpoint
@@ -31,19 +30,12 @@ def api() -> Iterator[SecretsApi]:
         yield running
 
 
-@pytest.fixture(scope="module")
-def bootstrap() -> io.ClientBootstrap:
-    """The awscrt bootstrap of this process."""
-    group = io.EventLoopGroup(1)
-    return io.ClientBootstrap(group, io.DefaultHostResolver(group))
-
-
-def test_the_instance_is_the_task(api: SecretsApi, bootstrap: io.ClientBootstrap) -> None:
+def test_the_instance_is_the_task(api: SecretsApi) -> None:
     """Its name is the ARN in the task metadata."""
     platform = platform_of(api.environment)
 
     assert platform.anonymous() == ""
-    assert platform.instance(bootstrap).startswith("arn:aws:ecs:")
+    assert platform.instance().startswith("arn:aws:ecs:")
 
 
 def test_a_container_that_is_no_task_has_no_name() -> None:
@@ -125,7 +117,7 @@ class Elsewhere:
         """The reason."""
         return "there is no downward API"
 
-    def instance(self, bootstrap: io.ClientBootstrap) -> str:
+    def instance(self) -> str:
         """Must not be called."""
         raise NotImplementedError
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from botocore.retries.standard import ThrottledRetryableChecker, TransientRetryableChecker
 
-from entrypoint.aws.http_exchange import HttpAnswer
+from entrypoint.aws.answer_reading import HttpAnswer
 from entrypoint.aws.object_storage import ObjectStorage
 from entrypoint.aws.secrets_manager import SecretsReader
 from meshcert.contract.aws_errors import TRANSIENT

@@ -250,7 +250,7 @@ def test_an_audit_report_names_what_a_ca_has_issued_and_revoked(fresh_aws: Local
 
 
 def test_a_task_reads_the_lists_it_may_read_through_the_proxys_own_client(fresh_aws: LocalAws, ca: str) -> None:
-    """Signed by awscrt, the bucket in the path, and a role with this one key: another key is refused."""
+    """Signed, the bucket in the path, and a role with this one key: another key is refused."""
     allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{BUCKET}/{_key(ca)}"}
     role = new_role(fresh_aws, "task", [allow])
     assumed = fresh_aws.client("sts").assume_role(RoleArn=role, RoleSessionName="task")["Credentials"]
