@@ -21,6 +21,7 @@ from stacks.constructs.certificates.identity import (
     TrustBundleResources,
     declared_bundles,
 )
+from stacks.constructs.certificates.issuance import issuing_rights
 from stacks.constructs.federation import Federation
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
@@ -273,33 +274,9 @@ class IdentitiesStack(Stack):
                 rights.table("RememberIdentities", identities, *writes_rows),
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
                 rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows),
-                *(self._issuing_rights(rights) if about.has_own_keys else ()),
+                *(issuing_rights(rights, self.key) if about.has_own_keys else ()),
             ],
         )
-
-    def _issuing_rights(self, rights: MeshRights) -> list[iam.PolicyStatement]:
-        """What it takes to have certificates issued for keys of the export function's own, and to pay for each once."""
-        keys = iam.PolicyStatement(
-            sid="EncryptRequests",
-            actions=["kms:Encrypt", "kms:Decrypt"],
-            resources=[self.key.key_arn],
-            conditions={"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": list(issuances.CONTEXT)}},
-        )
-        keys.add_condition("Null", {"kms:EncryptionContextKeys": "false"})
-        return [
-            rights.issuing("IssueCertificates"),
-            rights.authorities("ReadIssued", "acm-pca:GetCertificate"),
-            rights.issuance_parameters("ReadTerms", "ssm:GetParameter"),
-            rights.table(
-                "KeepRequests",
-                naming.issuances_table(rights.mesh),
-                "dynamodb:Query",
-                "dynamodb:GetItem",
-                "dynamodb:PutItem",
-                "dynamodb:UpdateItem",
-            ),
-            keys,
-        ]
 
 
 def _text(name: str) -> dynamodb.Attribute:

@@ -277,8 +277,9 @@ def _seconds(environ: Mapping[str, str], variable: str, default: float, most: fl
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= most:
-        problem = f"{text!r} is no number of seconds up to {most:g}"
-        faults.append(Fault(variable, problem, "Leave it out for the default"))
+        faults.append(
+            Fault(variable, f"{text!r} is no number of seconds up to {most:g}", "Leave it out for the default")
+        )
     return seconds
 
 

@@ -13,9 +13,10 @@ from evidence.simulation.root import SimulatedRoot
 from local.aws.certificates import x509_signing as signing
 from meshcert.errors import AwsRefused, CertificatePending, CertificateRequestInvalid, Fault, IdentityMissing
 from meshcert.issuing.certificate_request import read_stored_request
-from meshcert.issuing.issuing_once import TOKEN_LIVES, Epoch
+from meshcert.issuing.issuing_once import TOKEN_LIVES
 
 if TYPE_CHECKING:
+    from meshcert.issuing.epochs import Epoch
     from collections.abc import Iterator
 
     from meshcert.clock import Clock

@@ -9,8 +9,8 @@ from __future__ import annotations
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.mesh import Mesh
 from meshcert.mesh.reading.loading import Reading, load_mesh, read_mesh
-from meshcert.mesh.rendering import SecretIds, proxy_settings
-from meshcert.mesh.route_tables import route_table, task_settings
+from meshcert.mesh.rendering.route_tables import route_table, task_settings
+from meshcert.mesh.rendering.settings import SecretIds, proxy_settings
 from meshcert.mesh.services import DeclaredService
 
 __all__ = [

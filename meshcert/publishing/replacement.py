@@ -11,13 +11,14 @@ from meshcert.contract.staging_labels import CURRENT
 from meshcert.errors import CertificateUnusable, IdentityMissing
 from meshcert.identity import IssuerName
 from meshcert.issuing.certificate_request import key_algorithm
-from meshcert.issuing.issuing_once import FIRST, Asked
+from meshcert.issuing.epochs import FIRST
 from meshcert.material import certificate_version
 from meshcert.material.certificate_facts import load_certificates, sans_of
 from meshcert.material.pem import CERTIFICATE, sole_block
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
+    from meshcert.issuing.issuing_once import Asked
     from meshcert.clock import Clock
     from meshcert.identity import Identity, IdentityTable
     from meshcert.issuing.issuance_terms import IssuanceTerms

@@ -12,7 +12,7 @@ from entrypoint.readiness import ASK_AGAIN_EVERY_S
 from meshcert.cli.__main__ import cli
 from meshcert.contract.container import USER_ID
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
-from meshcert.mesh.checks.reach import MOST_RULES
+from meshcert.mesh.checks.network.reach import MOST_RULES
 from meshcert.mesh.issuance import MOST_NAMES, DeclaredIdentity
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.routing.allow_rules import AllowMatch, DeclaredAllowRule

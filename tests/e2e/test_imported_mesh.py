@@ -27,7 +27,7 @@ from meshcert.contract import route_rows as field
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import load_mesh
 from meshcert.mesh.edges.pairs import pairs_of
-from meshcert.mesh.route_tables import route_table
+from meshcert.mesh.rendering.route_tables import route_table
 from tests.e2e.deploying import ThroughTheApi
 
 if TYPE_CHECKING:

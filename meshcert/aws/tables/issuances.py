@@ -14,7 +14,7 @@ from meshcert.aws.errors import aws_errors, error_code
 from meshcert.contract.issuances import CONTEXT, EXPIRES, IDENTITY, REPLACES
 from meshcert.errors import CertificateRequestInvalid, Fault
 from meshcert.issuing.certificate_request import CertificateRequest, read_stored_request
-from meshcert.issuing.issuing_once import Epoch
+from meshcert.issuing.epochs import Epoch
 from meshcert.material import PrivateKey
 
 if TYPE_CHECKING:

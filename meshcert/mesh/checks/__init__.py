@@ -16,9 +16,9 @@ from meshcert.mesh.checks.host_policies import check_host_policies
 from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
 from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery, check_spiffe_ids
-from meshcert.mesh.checks.network import check_network
-from meshcert.mesh.checks.outside_hosts import check_outside_hosts
-from meshcert.mesh.checks.reach import check_egress, check_metrics, check_plain_text_sources
+from meshcert.mesh.checks.network.networks import check_network
+from meshcert.mesh.checks.network.outside_hosts import check_outside_hosts
+from meshcert.mesh.checks.network.reach import check_egress, check_metrics, check_plain_text_sources
 from meshcert.mesh.checks.routing.allow_rules import check_allow_rules
 from meshcert.mesh.checks.routing.gateway_routes import check_gateway_routes
 from meshcert.mesh.checks.routing.routers import check_local_ports, check_routers, check_virtual_services

@@ -13,8 +13,8 @@ from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.mesh.checks.renewals import cut_at_renewals, replaced_often
 from meshcert.mesh.part import EgressFilter
-from meshcert.mesh.rendered_routes import ranked_routes
-from meshcert.mesh.rendering import proxy_settings
+from meshcert.mesh.rendering.routes import ranked_routes
+from meshcert.mesh.rendering.settings import proxy_settings
 from meshcert.mesh.routing.order import decided_by_rule
 from meshcert.mesh.ways_out import needs_egress_listener
 from meshcert.proxy import TlsMode

@@ -14,7 +14,7 @@ from meshcert.documents.stored_settings import LONGEST_IN_ENVIRONMENT
 from meshcert.mesh.calls import backends_of, target_of
 from meshcert.mesh.checks.limits import check_stored_settings
 from meshcert.mesh.proxies import VirtualGateway
-from meshcert.mesh.route_tables import route_table, task_settings
+from meshcert.mesh.rendering.route_tables import route_table, task_settings
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings

@@ -11,7 +11,7 @@ from meshcert.errors import Fault
 from meshcert.identity import IssuerName
 from meshcert.issuing.private_ca_lives import RENEWED_ON_AVERAGE, RENEWED_UNTIL
 from meshcert.mesh.part import life_text
-from meshcert.mesh.rendering import proxy_settings
+from meshcert.mesh.rendering.settings import proxy_settings
 from meshcert.proxy import RotationMode
 
 if TYPE_CHECKING:

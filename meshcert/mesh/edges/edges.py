@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from meshcert.mesh.edges.allowed_paths import allowed_paths
 from meshcert.mesh.edges.pairs import Callee, Manner, RefusalCause, pairs_of, refusal_of_caller
-from meshcert.mesh.rendering import proxy_settings
+from meshcert.mesh.rendering.settings import proxy_settings
 from meshcert.proxy import TlsMode
 
 if TYPE_CHECKING:

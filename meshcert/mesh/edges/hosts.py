@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert.mesh.edges.edges import PartyKind, edges_of
 from meshcert.mesh.edges.permission import Change
-from meshcert.mesh.rendering import proxy_settings
+from meshcert.mesh.rendering.settings import proxy_settings
 from meshcert.mesh.services import HTTPS
 
 if TYPE_CHECKING:

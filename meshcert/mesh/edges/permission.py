@@ -20,7 +20,7 @@ from meshcert.mesh.edges.pairs import (
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.part import life_text
 from meshcert.mesh.proxies import DeclaredBackend
-from meshcert.mesh.rendering import proxy_settings
+from meshcert.mesh.rendering.settings import proxy_settings
 from meshcert.mesh.routing.ports import NodeProtocol
 from meshcert.proxy import TlsMode
 from meshcert.san import Dns, proves_any

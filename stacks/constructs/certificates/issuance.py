@@ -6,18 +6,22 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from aws_cdk import Aws, CfnResource, CfnTag, Stack
 from aws_cdk import aws_certificatemanager as acm
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 
 from meshcert import naming
+from meshcert.contract import issuances
 from meshcert.identity import IssuerName
 from meshcert.issuing.issuance_terms import IssuanceTerms
 
 if TYPE_CHECKING:
+    from aws_cdk import aws_kms as kms
     from constructs import Construct
 
     from meshcert.mesh import Mesh
     from meshcert.mesh.issuance import DeclaredIdentity
     from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+    from stacks.constructs.rights import MeshRights
 
 
 class CertificateOrigin(NamedTuple):
@@ -93,3 +97,34 @@ def _declared_for_private_ca(
         value=text,
     )
     return CertificateOrigin(parameter, {"Issuer": declared.issuer.value, "Terms": text})
+
+
+def issuing_rights(rights: MeshRights, key: kms.IKey) -> list[iam.PolicyStatement]:
+    """
+    What it takes to have certificates issued for keys of the export function's own, and to pay for each once.
+
+    Args:
+        rights: Makes statements about the mesh.
+        key: Encrypts the stored requests.
+    """
+    keys = iam.PolicyStatement(
+        sid="EncryptRequests",
+        actions=["kms:Encrypt", "kms:Decrypt"],
+        resources=[key.key_arn],
+        conditions={"ForAllValues:StringEquals": {"kms:EncryptionContextKeys": list(issuances.CONTEXT)}},
+    )
+    keys.add_condition("Null", {"kms:EncryptionContextKeys": "false"})
+    return [
+        rights.issuing("IssueCertificates"),
+        rights.authorities("ReadIssued", "acm-pca:GetCertificate"),
+        rights.issuance_parameters("ReadTerms", "ssm:GetParameter"),
+        rights.table(
+            "KeepRequests",
+            naming.issuances_table(rights.mesh),
+            "dynamodb:Query",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:UpdateItem",
+        ),
+        keys,
+    ]

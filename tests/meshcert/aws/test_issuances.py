@@ -13,13 +13,14 @@ from evidence.simulation.private_ca import InMemoryEpochs
 from meshcert.aws.tables.issuances import Issuances
 from meshcert.contract.issuances import IDENTITY, REPLACES
 from meshcert.errors import CertificateRequestInvalid
+from meshcert.issuing.epochs import FIRST, Epoch
 from meshcert.issuing.issuance_terms import make_request
-from meshcert.issuing.issuing_once import FIRST, TOKEN_LIVES, Epoch
+from meshcert.issuing.issuing_once import TOKEN_LIVES
 from tests.meshcert.issuing.private_ca import AUTHORITY, NOW, TERMS
 
 if TYPE_CHECKING:
     from local.running_aws import LocalAws
-    from meshcert.issuing.issuing_once import Epochs
+    from meshcert.issuing.epochs import Epochs
 
 REQUEST = make_request(TERMS, "color", "front", "first 1", NOW)
 EPOCH = Epoch("front", FIRST, 1, REQUEST.made_at, 1)

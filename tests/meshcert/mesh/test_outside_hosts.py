@@ -10,7 +10,7 @@ from local.cdk import ROOT
 from meshcert.contract.container import PUBLIC_ROOTS
 from meshcert.mesh import read_mesh
 from meshcert.mesh.checks.findings import findings_of
-from meshcert.mesh.rendering import proxy_settings
+from meshcert.mesh.rendering.settings import proxy_settings
 from meshcert.proxy import BackendTls, ProxySettings
 from meshcert.san import Dns
 from meshcert.tls_sources import PublicRoots

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from meshcert.mesh.checks.findings import findings_of
-from meshcert.mesh.rendered_routes import ranked_routes
+from meshcert.mesh.rendering.routes import ranked_routes
 from meshcert.mesh.routing.order import decided_by_rule, hides, in_order
 from meshcert.mesh.routing.routers import RouterRoute
 from tests.meshcert.mesh.routed_meshes import header, mesh_values, read, route

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshcert.mesh.calls import target_of
 from meshcert.mesh.checks.routing.matches import check_grpc_match, check_http_match
 from meshcert.mesh.checks.routing.route_lists import Entrance, check_hidden, check_names, one_kind
-from meshcert.mesh.rendered_routes import front_of, ranked_routes
+from meshcert.mesh.rendering.routes import front_of, ranked_routes
 from meshcert.mesh.routing.composition import NotComposable, composed
 from meshcert.mesh.routing.gateway_routes import GatewayHttpAction
 from meshcert.mesh.routing.matches import HttpMatch

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.mesh.rendered_routes import ranked_routes
+from meshcert.mesh.rendering.routes import ranked_routes
 from meshcert.mesh.routing.order import hides, in_order
 
 if TYPE_CHECKING:

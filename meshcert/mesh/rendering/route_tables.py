@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from meshcert import naming
 from meshcert.documents.route_table import RouteTable, without_routes
-from meshcert.mesh.rendering import proxy_settings
+from meshcert.mesh.rendering.settings import proxy_settings
 
 if TYPE_CHECKING:
     from meshcert.mesh.mesh import Mesh

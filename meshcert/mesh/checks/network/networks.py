@@ -6,7 +6,7 @@ import re
 from ipaddress import IPv4Network
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.checks.reach import check_range, is_range
+from meshcert.mesh.checks.network.reach import check_range, is_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -9,7 +9,7 @@ from meshcert import naming, proxy
 from meshcert.mesh.host_policies import ResponseType
 from meshcert.mesh.part import EgressFilter
 from meshcert.mesh.proxies import NodeListener, VirtualGateway
-from meshcert.mesh.rendered_routes import backend_routes, gateway_routes
+from meshcert.mesh.rendering.routes import backend_routes, gateway_routes
 from meshcert.mesh.ways_out import needs_egress_listener, ways_out
 from meshcert.timeouts import Timeouts
 from meshcert.tls_sources import FederatedTrust
