@@ -277,9 +277,7 @@ def _seconds(environ: Mapping[str, str], variable: str, default: float, most: fl
     except ValueError:
         seconds = -1.0
     if not 0 <= seconds <= most:
-        faults.append(
-            Fault(variable, f"{text!r} is no number of seconds up to {most:g}", "Leave it out for the default")
-        )
+        faults.append(Fault(variable, f"{text!r} is no number of seconds up to {most:g}", "Leave it out if in doubt"))
     return seconds
 
 

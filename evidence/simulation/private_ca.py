@@ -16,12 +16,12 @@ from meshcert.issuing.certificate_request import read_stored_request
 from meshcert.issuing.issuing_once import TOKEN_LIVES
 
 if TYPE_CHECKING:
-    from meshcert.issuing.epochs import Epoch
     from collections.abc import Iterator
 
     from meshcert.clock import Clock
     from meshcert.errors import MeshcertError
     from meshcert.issuing.certificate_request import CertificateRequest
+    from meshcert.issuing.epochs import Epoch
     from meshcert.issuing.issuance_terms import IssuanceTerms
     from meshcert.material import PrivateKey
 

@@ -18,12 +18,11 @@ from meshcert.material.pem import CERTIFICATE, sole_block
 from meshcert.publishing.publication import version_labelled
 
 if TYPE_CHECKING:
-    from meshcert.issuing.issuing_once import Asked
     from meshcert.clock import Clock
     from meshcert.identity import Identity, IdentityTable
     from meshcert.issuing.issuance_terms import IssuanceTerms
     from meshcert.issuing.issuer import IssuedCertificate, MaterialSource
-    from meshcert.issuing.issuing_once import Issuing
+    from meshcert.issuing.issuing_once import Asked, Issuing
     from meshcert.publishing.export import Sources
     from meshcert.publishing.ports import SecretVault
 
