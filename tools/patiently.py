@@ -15,11 +15,7 @@ import time
 TOLD_EVERY_S = 10.0
 LONGEST_LINE = 80
 PROGRESS = ("Building ", "Collecting ", "Downloading ", "Installing ", "Obtaining ", "Preparing ", "Using cached ")
-<<<<<<< HEAD
 """How pip's lines of progress begin. Its warnings, and what it takes away, are no progress, and alarm people."""
-=======
-"""How pip's lines of progress begin. Its warnings, and what it takes away, are no progress, and alarm who reads it."""
->>>>>>> moving
 
 
 def run(what: str, command: list[str], told_every_s: float = TOLD_EVERY_S) -> int:
