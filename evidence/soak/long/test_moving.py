@@ -42,6 +42,7 @@ def test_identities_move_to_private_ca_and_back_and_no_request_fails(tmp_path: P
             mesh.deploy("added")
             assert len(mesh.of_acm() - first) == len(SERVICES)
             assert not mesh.declared_for_private_ca()
+            assert not mesh.keeps_requests()
 
     assert not client.failures, "\n".join(client.failures)
     assert client.connections > 100
