@@ -35,6 +35,7 @@ def test_identities_move_to_private_ca_and_back_and_no_request_fails(tmp_path: P
 
             mesh.deploy("moved")
             assert (mesh.of_acm(), mesh.declared_for_private_ca()) == (set(), set(SERVICES))
+            assert {name: mesh.names(name) for name in SERVICES} == {name: {DNS[name], SPIFFE[name]} for name in DNS}
             mesh.deploy("spiffe")
             mesh.deploy_in_vain("dropped", "take it out in the next deploy")
 
