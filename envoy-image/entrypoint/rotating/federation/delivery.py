@@ -9,6 +9,7 @@ Envoy is handed one domain's change at a time, so that a refusal says whose it w
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from entrypoint.aws.retrying import ProcessClock, until
@@ -125,7 +126,7 @@ class FederationDelivery:
         for name, resource in self._resources.items():
             content = resource.content
             own = {} if content is None else _without(content.bundles, self._trusts[name].foreign)
-            try:
+            with suppress(EnvoySilent):
                 if resource.unjudged:
                     reduced |= resource.await_verdict(self._clock) is None
                 elif content and own != content.bundles and name not in self._reduced:
@@ -134,8 +135,6 @@ class FederationDelivery:
                     self._reduced.add(name)
                     self._log.warning("foreign-bundles-held-back", secret=name)
                     resource.await_verdict(self._clock)
-            except EnvoySilent:
-                continue
         return reduced
 
     def resume(self) -> None:
