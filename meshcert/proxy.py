@@ -475,6 +475,9 @@ def _listener(number: int, item: dict[str, Any]) -> Listener:
     if listener.allow and (listener.tls.mode is TlsMode.DISABLED or not listener.tls.trust):
         msg = f"listeners[{number}].allow: callers are only known together with trust"
         raise ValueError(msg)
+    if listener.allow and listener.protocol == "tcp":
+        msg = f"listeners[{number}].allow: tcp has no requests that rules could be about"
+        raise ValueError(msg)
     return listener
 
 

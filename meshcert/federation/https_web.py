@@ -123,7 +123,9 @@ def _document(endpoint: DeclaredEndpoint, response: http.client.HTTPResponse) ->
         raise BundleEndpointUnreachable(*endpoint, f"HTTP {status}")
     if status != _OK:
         raise BundleNotGiven(*endpoint, status)
-    document = response.read(MOST_BYTES + 1)
+    # Into a buffer: of a chunk that says -1 bytes, ``read`` would take whatever comes, beyond any bound.
+    buffer = bytearray(MOST_BYTES + 1)
+    document = bytes(buffer[: response.readinto(buffer)])
     if len(document) > MOST_BYTES:
         raise BundleTooLong(endpoint.trust_domain, MOST_BYTES)
     if response.length:

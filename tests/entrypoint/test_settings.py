@@ -186,6 +186,15 @@ def test_allow_rules_need_callers_that_are_known(environ: dict[str, str], tls: L
     assert "listeners[0].allow: callers are only known together with trust" in str(caught.value)
 
 
+def test_allow_rules_need_requests(environ: dict[str, str]) -> None:
+    """Over tcp nothing asks them: whoever TLS lets in could say anything."""
+    tls = ListenerTls(TlsMode.STRICT, "colorteller", "colorgateway")
+    proxy = teller(listeners=(Listener(80, "tcp", tls, allow=(AllowRule(prefix="/"),)),))
+
+    with pytest.raises(SettingsInvalid, match=r"listeners\[0\].allow: tcp has no requests"):
+        Settings.from_environ(environ | {"MESHCERT_PROXY": proxy.to_json()})
+
+
 @pytest.mark.parametrize(
     "callers", [["a.local", "spiffe://color.example/../w"], ["a.local", {"prefix": "color.example"}]]
 )

@@ -355,6 +355,23 @@ def test_a_start_whose_first_bundles_envoy_refuses_goes_on_with_the_own_roots(wo
     assert world.served == _roots(world, OWN, SUPPLIER)
 
 
+def test_a_start_ends_by_no_refusal_that_envoy_has_not_repeated(world: World) -> None:
+    """Of the own roots alone it has not said anything yet, so its first word is about what others have published."""
+    world.envoy.silent = True
+
+    assert world.federation.reduce()
+    assert world.federation.reduce()
+    assert len(world.envoy.handed) == 1
+
+
+def test_a_start_whose_own_roots_envoy_refuses_is_tried_once(world: World) -> None:
+    """What it says of them alone is final: no foreign domain is to blame."""
+    world.envoy.refuses = (json.dumps(world.roots[OWN].root_pem)[1:-1],)
+
+    assert world.federation.reduce()
+    assert not world.federation.reduce()
+
+
 def test_a_verdict_that_does_not_come_is_waited_for(world: World) -> None:
     """Nothing else is handed over meanwhile."""
     world.envoy.silent = True

@@ -113,6 +113,13 @@ def _endless(connection: socket.socket) -> None:
         connection.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
 
 
+def _negative_chunk(connection: socket.socket) -> None:
+    """To ``http.client`` a chunk of -1 bytes goes on until the stream's end."""
+    connection.sendall(ENDLESS + b"-1\r\n")
+    for _ in range(64):
+        connection.sendall(b" " * 0x10000)
+
+
 def _status(line: str, *headers: str) -> bytes:
     return "\r\n".join([f"HTTP/1.1 {line}", *headers, "Content-Length: 0", "", ""]).encode()
 
@@ -128,6 +135,7 @@ BAD: dict[str, tuple[Callable[[socket.socket], None] | bytes, type[MeshcertError
     "announced-long": (GOOD.replace(b"11", b"999999") + b" " * 300_000, BundleTooLong, "262,144 bytes"),
     "cut-off": (GOOD.replace(b"11", b"12"), BundleEndpointUnreachable, "IncompleteRead"),
     "cut-off-chunks": (ENDLESS + b"5\r\n{}", BundleEndpointUnreachable, "IncompleteRead"),
+    "negative-chunk": (_negative_chunk, BundleEndpointUnreachable, "LineTooLong"),
     "no-http": (b"garbage\r\n", BundleEndpointUnreachable, "BadStatusLine"),
     "hung-up": (b"", BundleEndpointUnreachable, "RemoteDisconnected"),
     "many-headers": (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200, BundleEndpointUnreachable, "HTTPException"),

@@ -223,6 +223,11 @@ SLIPS: dict[str, tuple[list[tuple[str, Any]], str, str]] = {
         f"{UI}.trust.trust_domains[1]",
         "written twice",
     ),
+    "name-of-the-function": (
+        [("services.gateway", REMOVED), ("services.federate", SPIFFE["services"]["gateway"])],
+        "services.federate",
+        "of the function that asks bundle endpoints",
+    ),
     "own-as-foreign": (
         [(UI, _trust(trust_domains=["partner.example", "yelb.example"]))],
         f"{UI}.trust.trust_domains[1]",

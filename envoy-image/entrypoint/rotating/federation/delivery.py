@@ -9,6 +9,7 @@ Envoy is handed one domain's change at a time, so that a refusal says whose it w
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from entrypoint.aws.retrying import ProcessClock, until
@@ -96,6 +97,7 @@ class FederationDelivery:
         """The domains in the order in which they are asked for next."""
         self._refused: dict[str, str] = {}
         """Domains by the version that Envoy has refused for theirs."""
+        self._reduced: set[str] = set()
 
     def install(self, deadline: float) -> None:
         """
@@ -116,23 +118,23 @@ class FederationDelivery:
 
     def reduce(self) -> bool:
         """
-        Have Envoy begin with the own roots alone, after it has refused its first secrets; True if that is new to it.
+        Have Envoy begin with the own roots alone, after it has refused its first secrets.
 
-        The next look hands over one foreign domain after the other.
+        True if what it said is out of date by that. The next look hands over one foreign domain after the other.
         """
         reduced = False
         for name, resource in self._resources.items():
             content = resource.content
             own = {} if content is None else _without(content.bundles, self._trusts[name].foreign)
-            if content is None or own == content.bundles:
-                continue
-            try:
-                resource.hand(self._content(name, own, content.own_version))
-                resource.await_verdict(self._clock)
-            except EnvoySilent:
-                continue
-            self._log.warning("foreign-bundles-held-back", secret=name)
-            reduced = True
+            with suppress(EnvoySilent):
+                if resource.unjudged:
+                    reduced |= resource.await_verdict(self._clock) is None
+                elif content and own != content.bundles and name not in self._reduced:
+                    reduced = True
+                    resource.hand(self._content(name, own, content.own_version))
+                    self._reduced.add(name)
+                    self._log.warning("foreign-bundles-held-back", secret=name)
+                    resource.await_verdict(self._clock)
         return reduced
 
     def resume(self) -> None:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from meshcert.mesh.federation.declared import EndpointProfile
 from meshcert.mesh.naming import trust_domain_problem
+from meshcert.naming import FEDERATE_ROLE
 
 if TYPE_CHECKING:
     from meshcert.mesh.federation.declared import DeclaredTrustDomain
@@ -21,7 +22,7 @@ others."""
 
 
 def check_trust_domains(mesh: Mesh, findings: Findings) -> None:
-    """Report names that are none or are the mesh's own, and bundles that could not be read."""
+    """Report names that are none, the mesh's own or the function's, and bundles that could not be read."""
     for name, declared in mesh.trust_domains.items():
         place = f"trust_domains.{name}"
         if fault := trust_domain_problem(name, "partner"):
@@ -42,6 +43,13 @@ def check_trust_domains(mesh: Mesh, findings: Findings) -> None:
             "Remove some, or divide the mesh",
         )
     endpoints = {name: each.bundle_endpoint for name, each in mesh.trust_domains.items() if each.bundle_endpoint}
+    if endpoints and FEDERATE_ROLE in mesh.services:
+        findings.add(
+            f"services.{FEDERATE_ROLE}",
+            f"{FEDERATE_ROLE!r} is the name of the role and the log group of the function that asks bundle endpoints",
+            "Choose another name",
+            given=("trust_domains",),
+        )
     length = sum(len(name.encode()) + len(endpoint.url.encode()) for name, endpoint in endpoints.items())
     if length > LONGEST_ENDPOINTS:
         findings.add(
