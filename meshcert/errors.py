@@ -439,8 +439,8 @@ class IssuanceBudgetSpent(Rejected):
         self.identity = identity
         self.spent = spent
         super().__init__(
-            f"{spent} certificates were asked for within a day for {identity}, which is its budget: no other one is. "
-            "Read in the audit log what asks for them; the budget of the next day frees itself"
+            f"{spent} certificates were asked for within a day for {identity}, its budget: the next one waits. "
+            "Read in the audit log what asks for them; the budget frees itself bit by bit"
         )
 
 

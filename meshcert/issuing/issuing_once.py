@@ -4,7 +4,8 @@ Have a certificate issued, and pay for it once.
 An *epoch* follows one certificate: it ends when another one has taken its place. Its request is stored whole before its
 first use, so whoever comes second, after a crash or at the same time, sends the identical one. AWS Private CA issues
 once for an idempotency token in five minutes, and cannot list what it has issued. So a request that is sent again later
-than that may cost a second certificate: this is counted, and bounded by a budget.
+than that may cost a second certificate: this is counted, and comes ever more rarely, at last at the pace of the budget.
+A budget of each day bounds the epochs; requests that were never answered do not use it up.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from meshcert.errors import (
 )
 from meshcert.issuing.epochs import Epoch
 from meshcert.issuing.issuance_terms import make_request
-from meshcert.issuing.private_ca_lives import certificates_a_day
+from meshcert.issuing.private_ca_lives import PUTS_OF_AN_EPOCH, certificates_a_day
 
 if TYPE_CHECKING:
     from meshcert.clock import Clock
@@ -38,6 +39,7 @@ logger = logging.getLogger(__name__)
 TOKEN_LIVES = dt.timedelta(minutes=5)
 """How long Private CA keeps an idempotency token (acm-pca:IssueCertificate)."""
 _DAY = dt.timedelta(days=1)
+_MOST_DOUBLINGS = 16
 
 
 class SigningAuthority(Protocol):
@@ -121,8 +123,9 @@ class Issuing:
 
         Raises:
             IssuanceBudgetSpent: If so many were asked for within a day that this must be a loop. Nothing is sent.
+            AwsUnavailable: If AWS does not answer; or did not, and it is too soon to ask again. Nothing is sent then.
             CertificateRequestInvalid: If no certificate can be asked for with these terms. Nothing is sent.
-            MeshcertError: If AWS does not answer, or refuses.
+            MeshcertError: If AWS refuses.
         """
         now, epochs = self.clock.now(), self.epochs.of(identity)
         found = next((epoch for epoch in epochs if epoch.replaces == replaces), None)
@@ -133,10 +136,14 @@ class Issuing:
         if found is None or request is None:
             _require_budget(identity, epochs, terms, now)
             begun, request, ours = self._begin(identity, replaces, terms, found)
-            arn = self._counted(begun, request, now - TOKEN_LIVES) if ours else self._certificate_of(begun, request)
+            long_ago = now - _pause(begun.asked - 1, terms)
+            arn = self._counted(begun, request, long_ago) if ours else self._certificate_of(begun, request)
             return Asked(arn, dropped=found is not None)
         if not found.certificate_arn and now - found.asked_at >= TOKEN_LIVES:
-            _require_budget(identity, epochs, terms, now)
+            again_at = found.asked_at + _pause(found.asked, terms)
+            if now < again_at:
+                reason = f"no answer to {found.asked} requests; the next one is sent at {again_at:%Y-%m-%d %H:%M} UTC"
+                raise AwsUnavailable("acm-pca:IssueCertificate", terms.authority_arn, reason, without_effect=True)
             if self.epochs.ask_again(found, now):
                 again = replace(found, asked=found.asked + 1, asked_at=now)
                 return Asked(self._counted(again, request, found.asked_at), paid_again=again.asked > 1)
@@ -226,6 +233,20 @@ class Issuing:
 
 
 def _require_budget(identity: str, epochs: tuple[Epoch, ...], terms: IssuanceTerms, now: dt.datetime) -> None:
-    spent = sum(epoch.asked for epoch in epochs if now - epoch.asked_at < _DAY)
-    if spent >= certificates_a_day(terms.life):
+    """Refuse one more certificate in a day in which the budget is spent, unless it comes at the budget's pace."""
+    lately = [epoch for epoch in epochs if now - epoch.asked_at < _DAY]
+    # What was sent again without an answer is bounded by its pauses. It must not keep the next epoch waiting.
+    spent = sum(min(epoch.asked, epoch.number + PUTS_OF_AN_EPOCH - 1) for epoch in lately)
+    if spent >= certificates_a_day(terms.life) and now - max(epoch.asked_at for epoch in lately) < _pace(terms):
         raise IssuanceBudgetSpent(identity, spent)
+
+
+def _pause(asked: int, terms: IssuanceTerms) -> dt.timedelta:
+    """How long a request that may have been paid for so often waits before it is sent once more: ever longer."""
+    doubled = TOKEN_LIVES * (1 << min(max(asked - 1, 0), _MOST_DOUBLINGS))
+    return min(doubled, max(TOKEN_LIVES, _pace(terms)))
+
+
+def _pace(terms: IssuanceTerms) -> dt.timedelta:
+    """The time between two certificates if a day's budget is spent evenly: four hours for a life of a day."""
+    return _DAY / certificates_a_day(terms.life)

@@ -149,7 +149,7 @@ class Memory:
             again.
         looked_at: When everything was last seen in one look.
         failures: Steps that failed last time, by name.
-        compromise: What is known of a compromised key; None if nobody ever said so, or all of that has ended.
+        compromise: What is known of a compromised key; None if nobody ever said so.
     """
 
     publication: CurrentVersion | None = None

@@ -216,12 +216,22 @@ def _handshake_faults(material: Material, names: Iterable[San], *, usages_told: 
     except ssl.SSLError as error:
         yield Fault("Certificate", f"OpenSSL refuses the handshake ({error.reason})", _EXPORT_AGAIN)
     if presented:
-        carried = names_of(presented)
-        if carried.isdisjoint(names):
-            missing = [str(name) for name in names]
-            told = ", ".join(sorted(str(name) for name in carried)) or "none"
-            remedy = f"It carries {told}: check which secret this proxy is given"
-            yield Fault("Certificate", f"it lacks the name(s) {', '.join(missing)}", remedy)
+        yield from _name_faults(names_of(presented), names)
+
+
+def _name_faults(carried: frozenset[San], names: Iterable[San]) -> Iterator[Fault]:
+    if carried.isdisjoint(names):
+        missing = [str(name) for name in names]
+        told = ", ".join(sorted(str(name) for name in carried)) or "none"
+        remedy = f"It carries {told}: check which secret this proxy is given"
+        yield Fault("Certificate", f"it lacks the name(s) {', '.join(missing)}", remedy)
+        return
+    declared = {name for name in names if isinstance(name, Uri)}
+    others = sorted(str(name) for name in carried.difference(declared) if isinstance(name, Uri))
+    # Where none is declared, a later deploy may bring one.
+    if declared and others:
+        remedy = "Check which secret this proxy is given"
+        yield Fault("Certificate", f"its SPIFFE ID is another one: {', '.join(others)}", remedy)
 
 
 def _context(protocol: ssl._SSLMethod, material: Material) -> ssl.SSLContext:

@@ -80,8 +80,9 @@ def _published_until(memory: Memory, version: str, seen: Observation) -> tuple[s
     labelled = {each for each, labels in seen.labels.items() if is_published(each) and labels - {PENDING}}
     until = known[version].not_before if version in known else None
     older = {each for each, of in known.items() if until and of.not_before <= until}
-    # The current version of a later epoch is the cure. One that was rolled back was served before.
-    later = {seen.current} if version != seen.current else set()
+    # The current version of a later epoch is the cure; one of an earlier epoch is what proxies went back to. One that
+    # was rolled back was served before.
+    later = {seen.current} - older
     newest_first = sorted(
         (labelled | older) - later - {version}, key=lambda each: _begun(known.get(each)), reverse=True
     )

@@ -101,6 +101,15 @@ def test_the_pre_flight_holds_those_to_the_rules_that_are_to_have_a_spiffe_id(hi
         check_material(two, [WORKLOAD], "the secret", time.time())
 
 
+def test_the_spiffe_id_of_another_workload_is_no_name_that_was_gained(hierarchy: Hierarchy) -> None:
+    """One common DNS name does not make up for it: the application would speak for that workload."""
+    back = hierarchy.issue(["a.local", "spiffe://color.example/back"])
+
+    with pytest.raises(MaterialRejected, match=r"its SPIFFE ID is another one: spiffe://color\.example/back"):
+        check_material(back, [san_of("a.local"), WORKLOAD], "the secret", time.time())
+    check_material(back, [san_of("a.local")], "the secret", time.time())
+
+
 def test_a_spoiled_certificate_is_a_fault_and_nothing_else() -> None:
     """Bytes changed, cut, moved and doubled."""
     good = ssl.PEM_cert_to_DER_cert(issued(REQUEST))

@@ -154,17 +154,63 @@ def test_a_death_after_an_outage_is_paid_for_and_told_as_any(world: IssuingWorld
     assert (len(world.authority.issued), world.asked_again) == (3, 1)
 
 
-def test_what_private_ca_has_not_answered_counts(world: IssuingWorld) -> None:
-    """The certificate may be there, and paid for: the budget ends it."""
+UNANSWERED = AwsUnavailable("acm-pca:IssueCertificate", "a CA", "ReadTimeoutError")
+
+
+@pytest.mark.parametrize("silence", [dt.timedelta(minutes=26), dt.timedelta(hours=3), dt.timedelta(days=4)], ids=str)
+@pytest.mark.parametrize("life", [dt.timedelta(hours=1), LIFE, 7 * LIFE], ids=str)
+def test_no_silence_of_private_ca_uses_up_the_budget(
+    world: IssuingWorld, life: dt.timedelta, silence: dt.timedelta
+) -> None:
+    """
+    Each request may have been paid for, so they come ever more rarely: at last as often as the budget allows.
+
+    After it, nobody waits for longer than it has lasted, and the next renewals come in time.
+    """
+    world.declarations.declared["front"] = replace(TERMS, life=life)
+    most = certificates_a_day(life)
+    pace, look = dt.timedelta(days=1) / most, max(SOON, silence / 240)
     world.deploy()
-    old = world.row.certificate_arn
-    with world.authority.refusing(AwsUnavailable("acm-pca:IssueCertificate", "a CA", "ReadTimeoutError")):
-        for _ in range(certificates_a_day(LIFE) - 1):
+    world.pass_time(life / 2)
+    old, began = world.row.certificate_arn, world.clock.now()
+    with world.authority.refusing(UNANSWERED):
+        while world.clock.now() - began < silence:
             with pytest.raises(AwsUnavailable):
                 world.replace(old)
-            world.pass_time(LATE)
-        with pytest.raises(IssuanceBudgetSpent):
+            world.pass_time(look)
+    ended = world.clock.now()
+    asked = max(row.epoch.asked for row in world.epochs.rows.values())
+
+    while world.row.certificate_arn == old:
+        with contextlib.suppress(AwsUnavailable):
             world.replace(old)
+        world.pass_time(SOON)
+
+    assert world.clock.now() - ended <= min(silence, pace) + 2 * SOON
+    assert asked <= most * (silence / dt.timedelta(days=1) + 2)
+    for _ in range(3):
+        world.pass_time(life / 2)
+        world.replace(world.row.certificate_arn)
+    assert world.published == world.version(world.row.certificate_arn)
+
+
+def test_a_request_that_is_refused_after_a_silence_does_not_wait(world: IssuingWorld) -> None:
+    """Nor does the new one that has taken the place of a stored one with little life left: nothing was paid for."""
+    world.deploy()
+    old = world.row.certificate_arn
+    with world.authority.refusing(UNANSWERED):
+        for _ in range(60):
+            with pytest.raises(AwsUnavailable):
+                world.replace(old)
+            world.pass_time(SOON)
+    world.pass_time(LIFE)
+    with world.authority.refusing(OUTAGES["throttled"]), pytest.raises(AwsUnavailable, match="ThrottlingException"):
+        world.replace(old)
+    world.pass_time(dt.timedelta(minutes=1))
+
+    world.replace(old)
+
+    assert world.published == world.version(world.row.certificate_arn)
 
 
 def test_the_boundaries_above_are_all_there_are(world: IssuingWorld) -> None:

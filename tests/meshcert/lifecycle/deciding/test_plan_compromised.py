@@ -12,6 +12,7 @@ from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import Failure, Memory
+from meshcert.lifecycle.observation import RolloutState
 from tests.meshcert.lifecycle.deciding.cases import DONE, LEFT, NEW, PROVEN, Case, bad, check_any, rows
 from tests.meshcert.lifecycle.observations import (
     DAY,
@@ -174,6 +175,29 @@ class TestRevoking:
             "of a version that was replaced before anybody knew: at once",
             look(**TAKEN_OVER, memory=leaked(memory=remembers(V2, 30 * DAY))),
             Action.REVOKE,
+        ),
+        Case(
+            "where the services were stopped at once, nobody serves the old key",
+            look(
+                **NEW,
+                services={use.name: service(use, tasks=0, desired=0) for use in (GATEWAY, TELLER)},
+                said={},
+                memory=leaked(memory=remembers(V2, MINUTE)),
+            ),
+            Action.REVOKE,
+        ),
+        Case(
+            "but not as long as one is still running, or may be started with it",
+            look(
+                **NEW,
+                services={
+                    "gateway": service(GATEWAY, tasks=0, desired=0),
+                    "teller": service(TELLER, OURS, RolloutState.IN_PROGRESS, tasks=0),
+                },
+                said={},
+                memory=leaked(memory=remembers(V2, MINUTE)),
+            ),
+            Action.WAIT,
         ),
         Case(
             "an instance that goes back to the old key keeps it from nothing: it may be the one that was broken into",

@@ -95,6 +95,22 @@ def test_a_certificate_that_is_issued_and_not_published_yet_is_the_cure(world: W
     assert revoked(world) == world.acm.serial_numbers[:1]
 
 
+def test_what_proxies_went_back_to_since_is_no_cure(world: World) -> None:
+    """The operator saw the newer version, which was rolled back before the order came: the older key goes as well."""
+    old = world.current
+    world.look("renew", message="m1")
+    world.settle()
+    newer, serials = world.current, list(world.acm.serial_numbers)
+    world.look("rollback", message="m2")
+    assert world.current == old
+
+    world.look("compromised", message="m3", version=newer)
+    world.settle()
+
+    assert world.served == {world.issued}.difference({old, newer})
+    assert set(revoked(world)) == set(serials)
+
+
 def test_saying_it_twice_changes_nothing(world: World) -> None:
     """By the same message, or by another operator who has seen the same version."""
     version = world.current
