@@ -11,10 +11,11 @@ from local.aws.certificates import x509_signing as signing
 from local.pkcs8 import encrypt_private_key
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.errors import AwsRefused
+from meshcert.issuing.acm import HeldCertificate
 from meshcert.issuing.issuer import ValidityPeriod
 from meshcert.lifecycle.policy import Policy
 from meshcert.material import EncryptedPrivateKey, Material, Passphrase, certificate_version
-from meshcert.material.certificate_facts import certificate_facts
+from meshcert.material.certificate_facts import certificate_facts, public_key_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,10 +76,10 @@ class CertificateManager(SimulatedRoot):
             "RenewalSummary": {"RenewalStatus": issued.renewal_status},
         }
 
-    def version(self, certificate_arn: str) -> tuple[str, str]:
+    def held(self, certificate_arn: str) -> HeldCertificate:
         """GetCertificate."""
         issued = self.certificates[certificate_arn]
-        return issued.serial_number, certificate_version(issued.pem)
+        return HeldCertificate(issued.serial_number, certificate_version(issued.pem), public_key_of(issued.pem))
 
     def renew(self, certificate_arn: str) -> None:
         """RenewCertificate; one that is under way is as good."""

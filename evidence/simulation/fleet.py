@@ -49,7 +49,7 @@ LEASE_S = 135.0
 _RENEWAL_TAKES_S = (2.0, 8.0)
 _EVENT_TAKES_S = (0.2, 1.0)
 _PRE_FLIGHT_TAKES_S = 0.1
-_ACM = {"describe": "acm:DescribeCertificate", "version": "acm:GetCertificate", "renew": "acm:RenewCertificate"}
+_ACM = {"describe": "acm:DescribeCertificate", "held": "acm:GetCertificate", "renew": "acm:RenewCertificate"}
 _EXPORTED = {
     "owner": "acm:ListTagsForCertificate",
     "export": "acm:ExportCertificate",

@@ -41,9 +41,17 @@ ELSEWHERE = {
         "ecs:UpdateService",
         "ecs:ListServiceDeployments",
         "ecs:ListTagsForResource",
+        # Of certificates whose key has leaked.
+        "acm-pca:RevokeCertificate",
     },
-    # To order, and to see a deployment under way.
-    naming.OPERATOR_ROLE: {"sqs:GetQueueUrl", "sqs:SendMessage", "ecs:ListServiceDeployments"},
+    naming.OPERATOR_ROLE: {
+        # To order, and to see a deployment under way.
+        "sqs:GetQueueUrl",
+        "sqs:SendMessage",
+        "ecs:ListServiceDeployments",
+        # To say whether a leaked key's certificate will stand in a list.
+        "acm-pca:DescribeCertificateAuthority",
+    },
 }
 """Used by what a mesh of any issuer does: tests/e2e/test_rights.py deploys, redeploys and takes away."""
 

@@ -50,17 +50,12 @@ def test_the_renewal_role_takes_nothing_out_of_acm(demo: PlayedDemo, renewal: In
 
 def test_the_renewal_role_revokes_nothing_of_other_cas_and_issues_nothing(demo: PlayedDemo, renewal: Intruder) -> None:
     """A CA without the mesh's tag is none of its business; one with it signs nothing for it."""
-    subject = {
-        "KeyAlgorithm": "EC_prime256v1",
-        "SigningAlgorithm": "SHA256WITHECDSA",
-        "Subject": {"CommonName": "Theirs"},
-    }
     created = demo.mesh.client("acm-pca").create_certificate_authority(
         CertificateAuthorityType="ROOT",
         CertificateAuthorityConfiguration={
             "KeyAlgorithm": "EC_prime256v1",
             "SigningAlgorithm": "SHA256WITHECDSA",
-            "Subject": subject,
+            "Subject": {"CommonName": "Theirs"},
         },
     )
     theirs, ours = created["CertificateAuthorityArn"], demo.mesh.certificate(TELLER)["CertificateAuthorityArn"]

@@ -42,6 +42,7 @@ def _written(folder: Path, bundle: bytes) -> Path:
     ui["validation"] = BOTH
     redis = values["virtual_nodes"]["redis"]["listeners"][0]["tls"]["validation"]
     redis["trust"]["trust_domains"] = [FRIEND]
+    redis["subject_alternative_names"]["match"]["exact"].append(f"spiffe://{FRIEND}/cache")
     file = folder / "mesh.yaml"
     file.write_text(yaml.safe_dump(values, sort_keys=False))
     return file

@@ -24,7 +24,7 @@ MESH = load_mesh(FILE)
 TAGGED = {"aws:ResourceTag/meshcert:mesh": "yelb"}
 WAYS_TO_A_NAME = re.compile(
     r"\*$|(acm-pca|acm|ssm|iam|sts|lambda|cloudformation|dynamodb):\*"
-    r"|acm-pca:(?!Get|Describe|List)|acm:(Request|Import)|ssm:(?!Get)"
+    r"|acm-pca:(?!Get|Describe|List|RevokeCertificate$)|acm:(Request|Import)|ssm:(?!Get)"
     r"|iam:|sts:|cloudformation:|lambda:(?!InvokeFunction$)"
 )
 """
