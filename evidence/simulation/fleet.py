@@ -240,5 +240,5 @@ class Fleet:
         return version_labelled(self.vault.labels(self.declared.rows[name].secret_id), CURRENT) or ""
 
     def _is_new(self, name: str) -> bool:
-        _, issued = self.acm.version(self.declared.rows[name].certificate_arn)
+        issued = self.acm.held(self.declared.rows[name].certificate_arn).version
         return self._before[name] != self._current(name) == issued
