@@ -9,7 +9,7 @@ from botocore.exceptions import ClientError
 
 from meshcert.aws.errors import aws_errors, error_code
 from meshcert.clock import SystemClock
-from meshcert.errors import AwsUnavailable, CertificatePending, CertificateUnusable, IdentityMissing
+from meshcert.errors import AwsRefused, AwsUnavailable, CertificatePending, CertificateUnusable, IdentityMissing
 from meshcert.material.certificate_facts import certificate_facts
 
 if TYPE_CHECKING:
@@ -82,7 +82,12 @@ class PrivateCa:
                     RevocationReason="KEY_COMPROMISE",
                 )
             except ClientError as exc:
-                if error_code(exc) != "RequestAlreadyProcessedException":
+                code = error_code(exc)
+                if code == "InvalidStateException":
+                    # A CA that is deleted, or disabled, does not heal: nobody asks it every minute for a year.
+                    message = str(exc.response["Error"].get("Message", ""))
+                    raise AwsRefused("acm-pca:RevokeCertificate", certificate_authority_arn, code, message) from None
+                if code != "RequestAlreadyProcessedException":
                     raise
 
     def has_list(self, certificate_authority_arn: str) -> bool:

@@ -34,6 +34,7 @@ TRANSIENT = frozenset(
         "RequestTimeout",
         "RequestTimeoutException",
         # The resource is being changed.
+        "ConcurrentModificationException",  # acm-pca: another change of the CA is under way
         "InvalidStateException",  # acm-pca: a CA whose certificate is still being installed
         "PriorRequestNotComplete",
         "ReplicatedWriteConflictException",

@@ -116,7 +116,7 @@ class RevokingAuthorities(Authorities, Protocol):
 
         Raises:
             IdentityMissing: If there is no such CA, or it has signed no such certificate.
-            AwsRefused: If the CA is deleted, or the right is missing.
+            AwsRefused: If the CA is deleted or disabled, or the right is missing.
         """
         ...
 

@@ -12,6 +12,7 @@ import pytest
 from meshcert.aws import errors as _errors
 from meshcert.aws.acm import Acm
 from meshcert.aws.errors import aws_errors
+from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.aws.tables.identities import Identities
 from meshcert.contract.aws_errors import TRANSIENT
@@ -36,7 +37,13 @@ if TYPE_CHECKING:
 
 CALLED = {
     "acm": ("DescribeCertificate", "GetCertificate", "ExportCertificate", "RenewCertificate"),
-    "acm-pca": ("GetCertificateAuthorityCertificate",),
+    "acm-pca": (
+        "DescribeCertificateAuthority",
+        "GetCertificate",
+        "GetCertificateAuthorityCertificate",
+        "IssueCertificate",
+        "RevokeCertificate",
+    ),
     "dynamodb": ("UpdateItem", "DeleteItem", "GetItem", "Query", "Scan"),
     "ecs": (
         "DescribeServices",
@@ -130,6 +137,35 @@ def test_each_kind_of_failure_is_told_apart(error: Exception, ours: type[Meshcer
     assert type(translated) is ours
     assert "arn:thing" in str(translated)
     assert translated.__cause__ is error
+
+
+@pytest.mark.parametrize(
+    ("code", "ours"),
+    [
+        ("InvalidStateException", AwsRefused),
+        ("ConcurrentModificationException", AwsUnavailable),
+        ("RequestInProgressException", AwsUnavailable),
+        ("ResourceNotFoundException", IdentityMissing),
+        ("RequestAlreadyProcessedException", None),
+    ],
+)
+def test_a_revocation_that_heals_is_told_from_one_that_needs_a_person(
+    code: str, ours: type[MeshcertError] | None
+) -> None:
+    """A CA that is deleted or disabled is not asked every minute until the certificate ends, a year later."""
+
+    class Client:
+        def revoke_certificate(self, **parameters: Any) -> None:
+            del parameters
+            raise client_error(code)
+
+    private_ca = PrivateCa(Client())
+
+    if ours is None:
+        private_ca.revoke("arn:ca", "0a0b")
+        return
+    with pytest.raises(ours):
+        private_ca.revoke("arn:ca", "0a0b")
 
 
 def test_an_error_about_material_keeps_nothing_of_awss_text(material: Material) -> None:
