@@ -50,7 +50,7 @@ def test_exact_ids_stand_in_the_default_context_and_the_bundles_come_as_one_secr
 
 @pytest.mark.parametrize(("trust", "tells"), [(TRUST, False), ("colorgateway", True)])
 def test_no_dns_name_that_a_foreign_ca_has_signed_is_told_to_the_application(
-    trust: FederatedTrust | str, tells: bool
+    trust: FederatedTrust | str, *, tells: bool
 ) -> None:
     """Envoy quotes none, so ``x,URI=spiffe://color.example/web`` in one would be another caller's element."""
     tls = ListenerTls(TlsMode.STRICT, "colorteller", trust, tuple(map(Uri, IDS)))
