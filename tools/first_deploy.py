@@ -5,8 +5,8 @@ CloudFormation takes a first deploy that failed back, log groups included, and w
 did not start. So the lines of a first deploy are copied to files while it runs; when it has succeeded, the files go.
 What is deployed already keeps its log groups when an update is taken back, and nothing is copied.
 
-What the mesh file says is yours, a VPC for example, is asked about before anything is made. If AWS contradicts it,
-there is no deploy. ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
+What the mesh file says is yours, a VPC for example, is asked about before a first deploy. If AWS contradicts it, nothing
+is made. What is deployed already is not kept from a later deploy: somebody else may have filled a subnet meanwhile. ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks and logs:FilterLogEvents. Without them, or
 without a mesh file that can be read, the deploy runs all the same.
@@ -43,6 +43,8 @@ COPY_EVERY_S = 5.0
 LONGEST_FILE = 16 * 1024 * 1024
 """Characters kept of one service."""
 _PAGES = 50
+BRIEF = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
+"""How AWS is asked beside a deploy."""
 _GONE = {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "DELETE_FAILED"}
 """States of a stack that has never been there as a whole, or is no more."""
 
@@ -141,10 +143,19 @@ def _asked_before(command: Sequence[str]) -> int:
         mesh = load_mesh(Path(options.mesh))
     except (argparse.ArgumentError, MeshInvalid):
         return 0
-    if not mesh.network.existing:
+    if not mesh.network.existing or not _would_be_first(options, mesh.name):
         return 0
     profile = ["--profile", options.profile] if options.profile else []
     return verify_aws.main(["--before", "--mesh", options.mesh, *profile])
+
+
+def _would_be_first(options: argparse.Namespace, mesh: str) -> bool:
+    """Whether the mesh is not deployed yet; also if AWS does not say."""
+    try:
+        session = boto3.Session(profile_name=options.profile, region_name=os.environ.get("AWS_REGION"))
+        return _is_first(session.client("cloudformation", config=BRIEF), f"{mesh}-services")
+    except (ClientError, BotoCoreError):
+        return True
 
 
 def _wait(process: subprocess.Popen[bytes], kept: KeptLogs | None) -> int:
@@ -164,10 +175,9 @@ def _kept(command: Sequence[str], folder: Path) -> KeptLogs | None:
         options = _options(command)
         mesh = load_mesh(Path(options.mesh))
         session = boto3.Session(profile_name=options.profile, region_name=os.environ.get("AWS_REGION"))
-        brief = Config(connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 2})
-        if not _is_first(session.client("cloudformation", config=brief), f"{mesh.name}-services"):
+        if not _is_first(session.client("cloudformation", config=BRIEF), f"{mesh.name}-services"):
             return None
-        logs = session.client("logs", config=brief)
+        logs = session.client("logs", config=BRIEF)
     except (argparse.ArgumentError, MeshInvalid, ClientError, BotoCoreError):
         return None
     return KeptLogs(logs, {service: naming.log_group(mesh.name, service) for service in mesh.services}, folder)

@@ -107,7 +107,9 @@ def _network_filter(listener: Listener, settings: ProxySettings, addresses: Addr
     if tls and listener.tls.trust:
         # The application learns who called. A value that the client sends in this header is dropped.
         fields["forward_client_cert_details"] = "SANITIZE_SET"
-        fields["set_current_client_cert_details"] = {"subject": True, "uri": True, "dns": True}
+        # Envoy quotes no DNS name there, and a foreign CA may sign any text as one: ";URI=" and an ID of ours.
+        told = {"dns": True} if not isinstance(listener.tls.trust, FederatedTrust) else {}
+        fields["set_current_client_cert_details"] = {"subject": True, "uri": True, **told}
     return extension("envoy.filters.network.http_connection_manager", HTTP_CONNECTION_MANAGER, **fields)
 
 

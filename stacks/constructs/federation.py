@@ -70,7 +70,7 @@ class Federation(Construct):
                 deploy=deploy,
             )
         if endpoints := declared_endpoints(mesh.trust_domains):
-            table = self._table(mesh)
+            table = self._table(mesh.name)
             function = PythonFunction(
                 self,
                 "Federate",
@@ -82,17 +82,19 @@ class Federation(Construct):
             self._grant(function.role, MeshRights(mesh.name), table, through_secrets_manager)
             self._schedule(mesh.name, function)
 
-    def _table(self, mesh: Mesh) -> str:
+    def _table(self, mesh: str) -> str:
         """The table of what is remembered of each endpoint; its name."""
-        name = naming.bundle_fetches_table(mesh.name)
+        name = naming.bundle_fetches_table(mesh)
         table = dynamodb.Table(
             self,
             "Fetches",
             table_name=name,
             partition_key=dynamodb.Attribute(name=bundle_fetches.TRUST_DOMAIN, type=dynamodb.AttributeType.STRING),
             billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
-            # Written out, so that an update can switch it off: what is left out stays as it is (aws-cdk#9975).
-            deletion_protection=mesh.about.deletion_protection,
+            # It goes with the last endpoint, and with a deploy that is rolled back. CloudFormation would leave a
+            # protected one there, and its name would be taken at the next deploy. Written out, so that an update can
+            # switch it off: what is left out stays as it is (aws-cdk#9975).
+            deletion_protection=False,
             removal_policy=RemovalPolicy.DESTROY,
         )
         accept(table, "AwsSolutions-DDB3", "Every row is written again at the next look; the bundles are in secrets.")

@@ -34,6 +34,7 @@ def _written(folder: Path, bundle: bytes) -> Path:
     """A mesh file with a partner that has an endpoint, and a friend whose bundle is a file."""
     (folder / "friend.json").write_bytes(bundle)
     values = copy.deepcopy(SPIFFE)
+    values["mesh"]["deletion_protection"] = True
     values["trust_domains"] = {
         "partner.example": {"bundle_endpoint": ENDPOINT},
         FRIEND: {"file": "friend.json"},
@@ -42,7 +43,7 @@ def _written(folder: Path, bundle: bytes) -> Path:
     ui["validation"] = BOTH
     redis = values["virtual_nodes"]["redis"]["listeners"][0]["tls"]["validation"]
     redis["trust"]["trust_domains"] = [FRIEND]
-    redis["subject_alternative_names"]["match"]["exact"].append(f"spiffe://{FRIEND}/cache")
+    redis["subject_alternative_names"]["match"]["exact"].append(f"spiffe://{FRIEND}/web")
     file = folder / "mesh.yaml"
     file.write_text(yaml.safe_dump(values, sort_keys=False))
     return file
@@ -103,6 +104,17 @@ def test_the_federate_role_reads_and_writes_foreign_bundles_and_nothing_else(fed
     assert _secrets(statements, "secretsmanager:GetSecretValue") == {"meshcert/yelb/federation/*"}
     (key,) = [statement for statement in statements if "kms:Decrypt" in statement.actions]
     assert "kms:ViaService" in key.conditions["StringEquals"]
+
+
+def test_the_table_of_fetches_can_go_with_the_last_endpoint(federated: Templates) -> None:
+    """CloudFormation would leave a protected one behind, and fail to make it at the next deploy."""
+    (protected,) = [
+        each.properties["DeletionProtectionEnabled"]
+        for each in federated.resources("AWS::DynamoDB::Table")
+        if each.properties["TableName"] == "meshcert-yelb-bundle-fetches"
+    ]
+
+    assert protected is False
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,20 @@ def test_exact_ids_stand_in_the_default_context_and_the_bundles_come_as_one_secr
     assert secrets_used(_listening()) == (NAME, "identity/colorteller")
 
 
+@pytest.mark.parametrize(("trust", "tells"), [(TRUST, False), ("colorgateway", True)])
+def test_no_dns_name_that_a_foreign_ca_has_signed_is_told_to_the_application(
+    trust: FederatedTrust | str, *, tells: bool
+) -> None:
+    """Envoy quotes none, so ``x,URI=spiffe://color.example/web`` in one would be another caller's element."""
+    tls = ListenerTls(TlsMode.STRICT, "colorteller", trust, tuple(map(Uri, IDS)))
+    settings = teller(listeners=(Listener(PORT, "http", tls),))
+    (listener,) = bootstrap(settings, Addresses("/secrets"))["static_resources"]["listeners"]
+
+    manager = listener["filter_chains"][0]["filters"][-1]["typed_config"]
+
+    assert manager["set_current_client_cert_details"].get("dns", False) is tells
+
+
 @pytest.mark.parametrize("mode", [TlsMode.STRICT, TlsMode.PERMISSIVE])
 def test_a_client_over_tls_has_exactly_one_of_the_ids(mode: TlsMode) -> None:
     """Its filter comes before everything else, and never in the chain for plain text."""
