@@ -5,8 +5,9 @@ CloudFormation takes a first deploy that failed back, log groups included, and w
 did not start. So the lines of a first deploy are copied to files while it runs; when it has succeeded, the files go.
 What is deployed already keeps its log groups when an update is taken back, and nothing is copied.
 
-What the mesh file says is yours, a VPC for example, is asked about before a first deploy. If AWS contradicts it, nothing
-is made. What is deployed already is not kept from a later deploy: somebody else may have filled a subnet meanwhile. ``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
+What the mesh file says is yours, a VPC for example, is asked about before a first deploy. If AWS contradicts it,
+nothing is made. A later deploy is not kept from anything: somebody else may have filled a subnet meanwhile.
+``make verify-aws ARGS=--before`` asks the same, and says which rights it takes.
 
 The rights it needs beside the deploy's own are cloudformation:DescribeStacks and logs:FilterLogEvents. Without them, or
 without a mesh file that can be read, the deploy runs all the same.

@@ -41,9 +41,9 @@ def _written(folder: Path, bundle: bytes) -> Path:
     }
     ui = values["virtual_nodes"]["ui"]["listeners"][0]["tls"]
     ui["validation"] = BOTH
-    redis = values["virtual_nodes"]["redis"]["listeners"][0]["tls"]["validation"]
-    redis["trust"]["trust_domains"] = [FRIEND]
-    redis["subject_alternative_names"]["match"]["exact"].append(f"spiffe://{FRIEND}/web")
+    appserver = values["virtual_nodes"]["appserver"]["listeners"][0]["tls"]["validation"]
+    appserver["trust"]["trust_domains"] = [FRIEND]
+    appserver["subject_alternative_names"]["match"]["exact"].append(f"spiffe://{FRIEND}/web")
     file = folder / "mesh.yaml"
     file.write_text(yaml.safe_dump(values, sort_keys=False))
     return file
@@ -142,7 +142,7 @@ def test_a_secrets_own_policy_names_who_publishes(federated: Templates, trust_do
 
 
 @pytest.mark.parametrize(
-    ("service", "foreign"), [("Ui", {"partner.example"}), ("Redis", {FRIEND}), ("Appserver", set())]
+    ("service", "foreign"), [("Ui", {"partner.example"}), ("Appserver", {FRIEND}), ("Redis", set())]
 )
 def test_tasks_read_the_foreign_bundles_that_they_use_and_no_others(
     federated: Templates, service: str, foreign: set[str]

@@ -116,6 +116,8 @@ class HttpConnection:
             self._until(deadline).sendall(_written(request))
             reader = AnswerReader(lambda size: self._until(deadline).recv(size))
             answer, stays = reader.read()
+            if not stays:
+                self.close()  # before another thread has its turn: what is left over is no answer of its
         except TimeoutError as error:
             self.close()
             raise ConnectionError(f"no answer within {timeout_s:g} s") from error
@@ -124,8 +126,6 @@ class HttpConnection:
             raise ConnectionError(f"no answer: {error}") from error
         finally:
             self._turn.release()
-        if not stays:
-            self.close()
         return answer
 
     def close(self) -> None:

@@ -61,6 +61,7 @@ def signature_headers(
 
     Args:
         request: All of its headers are signed, ``Host`` among them, and none stands twice. Its path has no query.
+            Unless S3 is asked, it has no doubled slash and no segment of dots: AWS takes these out before it compares.
         now: Seconds since 1970, UTC; AWS refuses what is five minutes off.
     """
     moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now))

@@ -118,7 +118,9 @@ def test_whatever_botocore_signs_is_signed_alike(
     request_: HttpRequest, credentials: Credentials, service: str, value: str
 ) -> None:
     """Every service of ours, with and without a session, any body, any value of a header."""
-    request_ = request_._replace(headers=[*request_.headers, ("X-Any", value)])
+    # botocore takes doubled slashes and dots out of a path that is not S3's; we ask these services for "/" alone.
+    path = request_.path if service == "s3" else "/"
+    request_ = request_._replace(path=path, headers=[*request_.headers, ("X-Any", value)])
     kind: Any = botocore.auth.S3SigV4Auth if service == "s3" else botocore.auth.SigV4Auth
     signer = kind(BotocoreCredentials(*credentials[:2], credentials.token or None), service, "eu-west-1")
     headers = dict(request_.headers)

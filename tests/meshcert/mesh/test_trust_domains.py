@@ -268,6 +268,28 @@ SLIPS: dict[str, tuple[list[tuple[str, Any]], str, str]] = {
         "virtual_gateways.gateway.backends[0].client_policy.tls.certificate.identity",
         "has none of these names",
     ),
+    "a server of one domain among several": (
+        [
+            CALL[0],
+            (
+                "virtual_nodes.ui.backends[1]",
+                {"virtual_node": "api", "client_policy": {"tls": {"validation": {**ALONE, **BOTH}}}},
+            ),
+        ],
+        "virtual_nodes.ui.backends[1].client_policy.tls.validation.trust.trust_domains",
+        "a CA of one can pass for all",
+    ),
+    "a protocol in which the server speaks first": (
+        [
+            ("virtual_nodes.redis.listeners[0].tls.validation.trust.trust_domains", ["partner.example"]),
+            (
+                "virtual_nodes.redis.listeners[0].tls.validation.subject_alternative_names",
+                {"match": {"exact": ["spiffe://yelb.example/appserver", "spiffe://partner.example/web"]}},
+            ),
+        ],
+        "virtual_nodes.redis.listeners[0].tls.validation.trust.trust_domains",
+        "hears what the application says first",
+    ),
 }
 
 

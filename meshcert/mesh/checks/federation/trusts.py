@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from meshcert.contract.spiffe_id import SpiffeId, SpiffeIdInvalid
 from meshcert.mesh.checks.sources import tls_of_proxies
 from meshcert.mesh.naming import spiffe_id_problem
+from meshcert.mesh.proxies import ClientTls
+from meshcert.mesh.routing.ports import NodeProtocol
 from meshcert.san import Dns, SpiffeIdPrefix
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
-    from meshcert.mesh.proxies import Validation
+    from meshcert.mesh.proxies import NodeListener, Validation
     from meshcert.san import AcceptedName
 
 
@@ -22,6 +24,36 @@ def check_federated_trusts(mesh: Mesh, findings: Findings) -> None:
         if tls.validation and tls.validation.trust.trust_domains:
             _check_domains(mesh, f"{place}.validation.trust", tls.validation, findings)
             _check_accepted(mesh, f"{place}.validation", tls.validation, findings)
+            if isinstance(tls, ClientTls):
+                _check_server(f"{place}.validation.trust", tls.validation, findings)
+    for name, node in mesh.virtual_nodes.items():
+        for index, listener in enumerate(node.listeners):
+            _check_protocol(f"virtual_nodes.{name}.listeners[{index}]", listener, findings)
+
+
+def _check_server(place: str, validation: Validation, findings: Findings) -> None:
+    """Report a server for which several domains are trusted: each could sign another's ID beside one of its own."""
+    if validation.trust.hierarchy or len(validation.trust.trust_domains) > 1:
+        findings.add(
+            f"{place}.trust_domains",
+            "a server is of one trust domain, and where several are trusted a CA of one can pass for all "
+            "(docs/proxy.md)",
+            "Trust the backend's own trust domain alone; give each backend a client_policy of its own",
+            given=(f"{place}.hierarchy",),
+        )
+
+
+def _check_protocol(place: str, listener: NodeListener, findings: Findings) -> None:
+    """Report a listener whose application may speak before Envoy has judged a foreign client's IDs."""
+    validation = listener.tls.validation if listener.tls else None
+    if listener.port_mapping.protocol == NodeProtocol.TCP and validation and validation.trust.trust_domains:
+        findings.add(
+            f"{place}.tls.validation.trust.trust_domains",
+            "with protocol tcp, a client of a foreign trust domain hears what the application says first, before its "
+            "IDs are judged (docs/proxy.md)",
+            "Remove it, or let partners come to a listener of http, http2 or grpc",
+            given=(f"{place}.port_mapping.protocol", f"{place}.tls.validation.trust"),
+        )
 
 
 def _check_domains(mesh: Mesh, place: str, validation: Validation, findings: Findings) -> None:
