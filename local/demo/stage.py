@@ -61,8 +61,9 @@ class Stage:
         self._text, self._detail = text, ""
         done = Event()
         with self.console.status(text) as self._status:
+            telling = Thread(target=self._tell, args=(began, done), daemon=True)
             if not self.console.is_terminal:
-                Thread(target=self._tell, args=(began, done), daemon=True).start()
+                telling.start()
             try:
                 yield
             except BaseException:
@@ -70,6 +71,8 @@ class Stage:
                 raise
             finally:
                 done.set()
+                if telling.ident is not None:
+                    telling.join()  # a line that has begun comes before the step's last
         self.console.print(f"[green]✓[/green] {text} [dim]{time.monotonic() - began:.1f} s[/dim]")
 
     def detail(self, line: str) -> None:

@@ -47,6 +47,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
         act_on(running, IN_HASTE)
         with Ticking(aws, running.name):
             wait_until(lambda: all(map(running.proven_version, (GATEWAY, TELLER))), "both proven", within_s=120)
+            wait_until(lambda: _answers(running), "a teller that the gateway reaches", within_s=60)
             yield running
 
 
@@ -108,6 +109,12 @@ def test_who_has_the_old_key_stays_out_once_the_list_is_there(mesh: RunningMesh)
     assert _is_let_in(mesh, mesh.material(GATEWAY))
     assert refused.code == 4
     assert "no good version to go back to" in refused.err
+
+
+def _answers(mesh: RunningMesh) -> bool:
+    gateway = _gateway(mesh)
+    with gateway.client() as client:
+        return gateway.said(gateway.ask(client)) == ANSWER
 
 
 def _gateway(mesh: RunningMesh) -> Gateway:
