@@ -13,7 +13,7 @@ from meshcert.contract.spiffe_id import SpiffeId, SpiffeIdInvalid
 from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterator
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _LABEL = frozenset(_LETTERS + _LETTERS.upper() + "0123456789-_")
@@ -168,9 +168,7 @@ def parse_sans(texts: object, place: str) -> tuple[San, ...]:
     Raises:
         SanInvalid: If it is not a list, or for the first name that is wrong.
     """
-    if not isinstance(texts, list | tuple):
-        raise SanInvalid(place, f"{texts!r:.200} is not a list of names")
-    return tuple(parse_san(text, f"{place}[{number}]") for number, text in enumerate(texts))
+    return tuple(parse_san(text, where) for where, text in _placed(texts, place))
 
 
 def parse_accepted_names(items: object, place: str) -> tuple[AcceptedName, ...]:
@@ -184,15 +182,19 @@ def parse_accepted_names(items: object, place: str) -> tuple[AcceptedName, ...]:
     Raises:
         SanInvalid: If it is not a list, or for the first one that is wrong.
     """
-    if not isinstance(items, list | tuple):
-        raise SanInvalid(place, f"{items!r:.200} is not a list of names")
-    return tuple(_accepted_name(item, f"{place}[{number}]") for number, item in enumerate(items))
+    return tuple(_accepted_name(item, where) for where, item in _placed(items, place))
 
 
 def proves_any(names: Collection[San], demanded: Collection[AcceptedName]) -> bool:
     """Whether one of a certificate's names satisfies one of those that are demanded."""
     # Most often one of them is the same, and large meshes ask for many.
     return not set(names).isdisjoint(demanded) or any(name.proves(each) for name in names for each in demanded)
+
+
+def _placed(items: object, place: str) -> Iterator[tuple[str, object]]:
+    if not isinstance(items, list | tuple):
+        raise SanInvalid(place, f"{items!r:.200} is not a list of names")
+    return ((f"{place}[{number}]", item) for number, item in enumerate(items))
 
 
 def _accepted_name(item: object, place: str) -> AcceptedName:

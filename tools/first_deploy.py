@@ -22,6 +22,8 @@ import os
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,8 @@ from tools import verify_aws
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from meshcert.mesh import Mesh
 
 KEPT = Path("build") / "first-deploy"
 COPY_EVERY_S = 5.0
@@ -108,6 +112,41 @@ class KeptLogs:
         return self._folder / f"{service}.log"
 
 
+@dataclass(frozen=True)
+class _Deploy:
+    """
+    A deploy as far as it is known before it runs.
+
+    Args:
+        file: The mesh file.
+        mesh: What stands in it.
+        profile: A profile of the AWS configuration; None for the current credentials.
+    """
+
+    file: Path
+    mesh: Mesh
+    profile: str | None
+
+    @cached_property
+    def is_first(self) -> bool | None:
+        """Whether the mesh is not deployed yet; None if AWS does not say."""
+        try:
+            return _is_first(self._client("cloudformation"), f"{self.mesh.name}-services")
+        except (ClientError, BotoCoreError):
+            return None
+
+    def logs_kept(self, folder: Path) -> KeptLogs | None:
+        """What keeps the lines of a first deploy; None for any other, and for one that nothing is known about."""
+        if not self.is_first:
+            return None
+        groups = {service: naming.log_group(self.mesh.name, service) for service in self.mesh.services}
+        return KeptLogs(self._client("logs"), groups, folder)
+
+    def _client(self, service: str) -> Any:
+        session = boto3.Session(profile_name=self.profile, region_name=os.environ.get("AWS_REGION"))
+        return session.client(service, config=BRIEF)
+
+
 def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
     """
     Run a deploy.
@@ -120,9 +159,10 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
         The command's exit code.
     """
     command = sys.argv[1:] if command is None else command
-    if code := _asked_before(command):
+    known = _known(command)
+    if known and known.is_first is not False and (code := _asked_before(known)):
         return code
-    kept = _kept(command, folder)
+    kept = known.logs_kept(folder) if known else None
     if kept:
         kept.drop()
     with subprocess.Popen(command) as process:
@@ -137,26 +177,12 @@ def main(command: Sequence[str] | None = None, folder: Path = KEPT) -> int:
     return code
 
 
-def _asked_before(command: Sequence[str]) -> int:
-    """Ask AWS about what is yours, if anything is; else 0. A mesh file that cannot be read is the deploy's to tell."""
-    try:
-        options = _options(command)
-        mesh = load_mesh(Path(options.mesh))
-    except (argparse.ArgumentError, MeshInvalid):
+def _asked_before(known: _Deploy) -> int:
+    """Ask AWS about what is yours, if anything is; else 0."""
+    if not known.mesh.network.existing:
         return 0
-    if not mesh.network.existing or not _would_be_first(options, mesh.name):
-        return 0
-    profile = ["--profile", options.profile] if options.profile else []
-    return verify_aws.main(["--before", "--mesh", options.mesh, *profile])
-
-
-def _would_be_first(options: argparse.Namespace, mesh: str) -> bool:
-    """Whether the mesh is not deployed yet; also if AWS does not say."""
-    try:
-        session = boto3.Session(profile_name=options.profile, region_name=os.environ.get("AWS_REGION"))
-        return _is_first(session.client("cloudformation", config=BRIEF), f"{mesh}-services")
-    except (ClientError, BotoCoreError):
-        return True
+    profile = ["--profile", known.profile] if known.profile else []
+    return verify_aws.main(["--before", "--mesh", str(known.file), *profile])
 
 
 def _wait(process: subprocess.Popen[bytes], kept: KeptLogs | None) -> int:
@@ -170,18 +196,13 @@ def _wait(process: subprocess.Popen[bytes], kept: KeptLogs | None) -> int:
                     kept.copy()
 
 
-def _kept(command: Sequence[str], folder: Path) -> KeptLogs | None:
-    """What keeps the lines of a first deploy; None for any other, and for one that nothing is known about."""
+def _known(command: Sequence[str]) -> _Deploy | None:
+    """What its command line says of a deploy; None if the mesh file cannot be read, which is the deploy's to tell."""
     try:
         options = _options(command)
-        mesh = load_mesh(Path(options.mesh))
-        session = boto3.Session(profile_name=options.profile, region_name=os.environ.get("AWS_REGION"))
-        if not _is_first(session.client("cloudformation", config=BRIEF), f"{mesh.name}-services"):
-            return None
-        logs = session.client("logs", config=BRIEF)
-    except (argparse.ArgumentError, MeshInvalid, ClientError, BotoCoreError):
+        return _Deploy(Path(options.mesh), load_mesh(Path(options.mesh)), options.profile)
+    except (argparse.ArgumentError, MeshInvalid):
         return None
-    return KeptLogs(logs, {service: naming.log_group(mesh.name, service) for service in mesh.services}, folder)
 
 
 def _is_first(cloudformation: Any, stack: str) -> bool:

@@ -95,7 +95,7 @@ class _Row:
 
 
 class InMemoryEpochs:
-    """The table ``issuances``: :class:`meshcert.issuing.issuing_once.Epochs`."""
+    """The table ``issuances``: :class:`meshcert.issuing.epochs.Epochs`."""
 
     def __init__(self) -> None:
         self.rows: dict[tuple[str, str], _Row] = {}

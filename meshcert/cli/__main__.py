@@ -26,9 +26,8 @@ from meshcert.cli.options import (
     name_argument,
     names_argument,
     offline_option,
-    reason_option,
+    order_parameters,
     unsettled_option,
-    wait_option,
 )
 from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
@@ -123,11 +122,7 @@ def status(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, as
 
 
 @cli.command(short_help="Order a new certificate now.", epilog=needs("renew"))
-@name_argument
-@reason_option
-@wait_option
-@json_option
-@mesh_option
+@order_parameters
 @click.pass_obj
 def renew(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
     """Order a new certificate now; orders that come close together are one renewal."""
@@ -135,11 +130,7 @@ def renew(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as_docum
 
 
 @cli.command(short_help="Order the published version away, back to the last good one.", epilog=needs("rollback"))
-@name_argument
-@reason_option
-@wait_option
-@json_option
-@mesh_option
+@order_parameters
 @click.pass_obj
 def rollback(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
     """
@@ -152,11 +143,7 @@ def rollback(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as_do
 
 
 @cli.command(short_help="A key has leaked: another one, and the old certificate revoked.", epilog=needs("compromised"))
-@name_argument
-@reason_option
-@wait_option
-@json_option
-@mesh_option
+@order_parameters
 @click.pass_obj
 def compromised(chosen: ChosenMesh, name: str, reason: str, wait_s: float, *, as_document: bool) -> None:
     """

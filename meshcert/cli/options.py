@@ -6,7 +6,7 @@ import datetime as dt
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from meshcert.cli.account import Account
     from meshcert.mesh import Mesh
+
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
 
 DEFAULT_MESH_FILE = Path("mesh.yaml")
 """The mesh file of the folder."""
@@ -159,6 +161,13 @@ wait_option = click.option(
     metavar="[SECONDS]",
     help=f"After NAME: follow it until the identity is settled, {_WAIT_S:.0f} seconds at most.",
 )
+
+
+def order_parameters(command: _Command) -> _Command:
+    """Give a command what every order takes: the identity, why, how long to wait, and how to print."""
+    for parameter in (mesh_option, json_option, wait_option, reason_option, name_argument):
+        command = parameter(command)
+    return command
 
 
 def ago(now: dt.datetime, span: str) -> dt.datetime:

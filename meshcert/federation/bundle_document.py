@@ -22,13 +22,8 @@ from meshcert.bounded_json import JsonInvalid, read_json
 from meshcert.contract.spiffe_id import SCHEME
 from meshcert.errors import BundleInvalid, Fault
 from meshcert.material.certificate_facts import extension_of, load_certificates, sans_of
-from meshcert.material.foreign_bundle import (
-    LONGEST_SECRET,
-    MOST_CERTIFICATES,
-    SHORTEST_HINT_S,
-    ForeignBundle,
-    clamped,
-)
+from meshcert.material.document import LONGEST_SECRET
+from meshcert.material.foreign_bundle import MOST_CERTIFICATES, SHORTEST_HINT_S, ForeignBundle, clamped
 from meshcert.san import Uri
 
 if TYPE_CHECKING:

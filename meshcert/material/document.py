@@ -121,8 +121,18 @@ def _list_sources(value: object, secret: str) -> tuple[ListSource, ...]:
     raise SecretMalformed(secret, "RevocationLists is no list of Bucket, Key and Authority")
 
 
-def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """All fields of a value; those in ``names`` have been checked to be text."""
+def read_fields(text: str, secret: str) -> dict[str, Any]:
+    """
+    All fields of a secret's value, unchecked but for its schema.
+
+    Args:
+        text: The secret's value.
+        secret: Its name or ARN, for messages.
+
+    Raises:
+        SecretNotPublished: If it is the template's placeholder.
+        SecretMalformed: If it is too long, no JSON object, or of another schema.
+    """
     if len(text) > LONGEST_SECRET:
         raise SecretMalformed(secret, f"it is longer than {LONGEST_SECRET} bytes, which no secret can be")
     try:
@@ -135,6 +145,12 @@ def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, Any]:
         raise SecretNotPublished(secret)
     if value.get("Schema") != SCHEMA:
         raise SecretMalformed(secret, f"its Schema is not {SCHEMA}: this version of meshcert cannot read it")
+    return value
+
+
+def _fields(text: str, secret: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """All fields of a value; those in ``names`` have been checked to be text."""
+    value = read_fields(text, secret)
     missing = [name for name in names if not isinstance(value.get(name), str) or not value[name]]
     if missing:
         raise SecretMalformed(secret, f"missing or empty: {', '.join(missing)}")

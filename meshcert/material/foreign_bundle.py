@@ -6,15 +6,12 @@ import hashlib
 import json
 from typing import NamedTuple
 
-from meshcert.bounded_json import JsonInvalid, read_json
 from meshcert.contract.spiffe_id import SCHEME, SpiffeId, SpiffeIdInvalid
-from meshcert.errors import SecretMalformed, SecretNotPublished
+from meshcert.errors import SecretMalformed
+from meshcert.material.document import SCHEMA, read_fields
 from meshcert.material.material import join_certificates
 from meshcert.material.pem import CERTIFICATE, blocks
 
-SCHEMA = 1
-LONGEST_SECRET = 65_536
-"""Bytes of a secret's value (Secrets Manager quotas)."""
 MOST_CERTIFICATES = 32
 """Roots of one trust domain: each is tried against the peers of its domain."""
 SHORTEST_HINT_S, LONGEST_HINT_S = 300, 86_400
@@ -68,18 +65,7 @@ class ForeignBundle(NamedTuple):
             SecretNotPublished: If it is the template's placeholder.
             SecretMalformed: If it is not what :meth:`dumps` writes.
         """
-        if len(text) > LONGEST_SECRET:
-            raise SecretMalformed(secret, f"it is longer than {LONGEST_SECRET} bytes, which no secret can be")
-        try:
-            value = read_json(text)
-        except JsonInvalid as error:
-            raise SecretMalformed(secret, str(error)) from None
-        if not isinstance(value, dict):
-            raise SecretMalformed(secret, "it is JSON, but no object")
-        if "Placeholder" in value:
-            raise SecretNotPublished(secret)
-        if value.get("Schema") != SCHEMA:
-            raise SecretMalformed(secret, f"its Schema is not {SCHEMA}: this version of meshcert cannot read it")
+        value = read_fields(text, secret)
         return cls(
             trust_domain=_trust_domain(value.get("TrustDomain"), secret),
             certificates=_certificates(value.get("Certificates"), secret),

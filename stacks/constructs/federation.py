@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_scheduler as scheduler
@@ -19,7 +19,7 @@ from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.settings import FederateSettings
 from stacks.constructs.certificates.foreign_bundle import ForeignBundleResources
 from stacks.constructs.python_function import PythonFunction
-from stacks.constructs.rights import MeshRights
+from stacks.constructs.rights import MeshRights, schedules
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -121,10 +121,7 @@ class Federation(Construct):
         role = iam.Role(
             self,
             "ScheduleRole",
-            # Only for schedules of this account (EventBridge Scheduler guide, "Confused deputy prevention").
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
-            ),
+            assumed_by=schedules(),
             description=f"meshcert {mesh}: runs the federate function",
         )
         role.add_to_policy(

@@ -196,6 +196,17 @@ def ecs_tasks() -> iam.ServicePrincipal:
     )
 
 
+def schedules() -> iam.ServicePrincipal:
+    """
+    The principal of a role for schedules: Amazon EventBridge Scheduler, when it acts for this account.
+
+    Otherwise another account's schedule could use the role (EventBridge Scheduler guide, "Confused deputy prevention").
+    """
+    return iam.ServicePrincipal(
+        "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
+    )
+
+
 def _allow(sid: str, actions: Iterable[str], *resources: str) -> iam.PolicyStatement:
     return iam.PolicyStatement(sid=sid, actions=list(actions), resources=list(resources))
 

@@ -13,6 +13,7 @@ from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from meshcert import naming
+from stacks.constructs.rights import schedules
 
 if TYPE_CHECKING:
     from aws_cdk import aws_sqs as sqs
@@ -161,11 +162,7 @@ class ClockSchedules(Construct):
         role = iam.Role(
             self,
             "Role",
-            # Only for schedules of this account: otherwise another account's schedule could use the role
-            # (EventBridge Scheduler guide, "Confused deputy prevention").
-            assumed_by=iam.ServicePrincipal(
-                "scheduler.amazonaws.com", conditions={"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
-            ),
+            assumed_by=schedules(),
             description=f"meshcert {mesh}: sends tick and sweep",
         )
         role.add_to_policy(

@@ -26,7 +26,7 @@ _KEPT = dt.timedelta(hours=25)
 
 class Issuances:
     """
-    :class:`meshcert.issuing.issuing_once.Epochs`.
+    :class:`meshcert.issuing.epochs.Epochs`.
 
     A key is encrypted with the identity's name and the epoch as context, so that nobody can have the key of one row
     opened as that of another.
@@ -43,7 +43,7 @@ class Issuances:
         self._key_id = key_id
 
     def of(self, identity: str) -> tuple[Epoch, ...]:
-        """See :meth:`meshcert.issuing.issuing_once.Epochs.of`."""
+        """See :meth:`meshcert.issuing.epochs.Epochs.of`."""
         question: dict[str, Any] = {"KeyConditionExpression": Key(IDENTITY).eq(identity), "ConsistentRead": True}
         epochs: list[Epoch] = []
         while True:
@@ -55,7 +55,7 @@ class Issuances:
             question["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
 
     def begin(self, request: CertificateRequest, epoch: Epoch, dropping: int) -> bool:
-        """See :meth:`meshcert.issuing.issuing_once.Epochs.begin`."""
+        """See :meth:`meshcert.issuing.epochs.Epochs.begin`."""
         row = {
             IDENTITY: epoch.identity,
             REPLACES: epoch.replaces,
@@ -78,7 +78,7 @@ class Issuances:
         )
 
     def request(self, epoch: Epoch) -> CertificateRequest:
-        """See :meth:`meshcert.issuing.issuing_once.Epochs.request`."""
+        """See :meth:`meshcert.issuing.epochs.Epochs.request`."""
         with aws_errors("dynamodb:GetItem", epoch.identity):
             row = self._table.get_item(Key=_key(epoch), ConsistentRead=True).get("Item", {})
         name, text, encrypted = row.get("epoch"), row.get("request"), row.get("private_key")
@@ -88,7 +88,7 @@ class Issuances:
         return read_stored_request(text, self._decrypt(epoch.identity, name, bytes(encrypted)), epoch.identity, name)
 
     def ask_again(self, epoch: Epoch, now: dt.datetime) -> bool:
-        """See :meth:`meshcert.issuing.issuing_once.Epochs.ask_again`."""
+        """See :meth:`meshcert.issuing.epochs.Epochs.ask_again`."""
         return self._update(
             epoch,
             "SET #asked = :more, #asked_at = :now",
@@ -97,7 +97,7 @@ class Issuances:
         )
 
     def not_issued(self, epoch: Epoch, asked_at: dt.datetime) -> None:
-        """See :meth:`meshcert.issuing.issuing_once.Epochs.not_issued`."""
+        """See :meth:`meshcert.issuing.epochs.Epochs.not_issued`."""
         # Another run's request, under the same token, may have come through meanwhile.
         self._update(
             epoch,
@@ -112,7 +112,7 @@ class Issuances:
         )
 
     def issued(self, epoch: Epoch, certificate_arn: str) -> None:
-        """See :meth:`meshcert.issuing.issuing_once.Epochs.issued`."""
+        """See :meth:`meshcert.issuing.epochs.Epochs.issued`."""
         # A request that was dropped meanwhile must not get the certificate of this one.
         self._update(
             epoch,
@@ -122,7 +122,7 @@ class Issuances:
         )
 
     def forget_request(self, epoch: Epoch) -> None:
-        """See :meth:`meshcert.issuing.issuing_once.Epochs.forget_request`."""
+        """See :meth:`meshcert.issuing.epochs.Epochs.forget_request`."""
         self._update(
             epoch,
             "SET #published = :yes REMOVE #request, #private_key",
