@@ -139,19 +139,19 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
 
 
 def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportResult:
-    refuse_replaced_names(identity, event, deployment.table)
-    refuse_replaced_lists(identity, event, deployment.table)
-    refuse_replaced_root(identity, event, deployment.table)
+    row = known_row(identity.name, deployment.table)
+    refuse_replaced_names(identity, event, row)
+    refuse_replaced_lists(identity, event, row)
+    refuse_replaced_root(identity, event, row)
     if identity.issuer is IssuerName.PRIVATE_CA:
-        published = _issue(identity, deployment)
+        published = _issue(identity, row, deployment)
     else:
-        published = _export(identity, deployment)
+        published = _export(identity, row, deployment)
     _have_looked_at(identity.name, deployment)
     return published
 
 
-def _export(identity: Identity, deployment: Deployment) -> ExportResult:
-    row = known_row(identity.name, deployment.table)
+def _export(identity: Identity, row: Identity | None, deployment: Deployment) -> ExportResult:
     published = export_identity(identity, deployment.sources, deployment.values, may_go_back=True)
     # An identity that leaves Private CA may be renewed there at this moment, and what comes of it published over this.
     before = row.certificate_arn if row and row.issuer is IssuerName.PRIVATE_CA else None
@@ -160,8 +160,7 @@ def _export(identity: Identity, deployment: Deployment) -> ExportResult:
     return published
 
 
-def _issue(identity: Identity, deployment: Deployment) -> ExportResult:
-    row = known_row(identity.name, deployment.table)
+def _issue(identity: Identity, row: Identity | None, deployment: Deployment) -> ExportResult:
     sources = deployment.sources
     declared = certificate_declared(identity, row, deployment.issuing, sources)
     # A renewal may have come between: what it has published is newer, and stays.

@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
-def refuse_replaced_names(identity: Identity, event: Event, table: IdentityTable) -> None:
+def refuse_replaced_names(identity: Identity, event: Event, row: Identity | None) -> None:
     """
     Refuse a one-step change of names, before anything is touched.
 
     The earlier names are read from the row and not from the request: after a refused update, CloudFormation rolls back
     with an update from the refused names to the published ones, and that must pass.
+
+    Args:
+        row: The identity's, from :func:`known_row`; so below.
     """
-    row = known_row(identity.name, table)
     old = event.get("OldResourceProperties", {})
     if row:
         before = frozenset(row.names)
@@ -45,14 +47,13 @@ def refuse_replaced_names(identity: Identity, event: Event, table: IdentityTable
         raise NamesReplaced(identity.name, added, removed)
 
 
-def refuse_replaced_lists(identity: Identity, event: Event, table: IdentityTable) -> None:
+def refuse_replaced_lists(identity: Identity, event: Event, row: Identity | None) -> None:
     """
     Refuse lists of names that the certificate of before meets in none, or that leave none for the new certificate.
 
     Peers that list no names accept any; so a first list is held against the certificate of before as well. Lists of
     several peers are taken together: a name that one of them goes on accepting lets the others through.
     """
-    row = known_row(identity.name, table)
     if row is None or not row.services:
         return
     before, now = (frozenset(name for rule in each.peer_rules for name in rule) for each in (row, identity))
@@ -64,7 +65,7 @@ def refuse_replaced_lists(identity: Identity, event: Event, table: IdentityTable
         raise AcceptedNamesReplaced(identity.name, before, by_running=True)
 
 
-def refuse_replaced_root(identity: Identity, event: Event, table: IdentityTable) -> None:
+def refuse_replaced_root(identity: Identity, event: Event, row: Identity | None) -> None:
     """
     Refuse a move to another root CA that peers did not trust before this deploy, or that drops the old one with it.
 
@@ -72,7 +73,7 @@ def refuse_replaced_root(identity: Identity, event: Event, table: IdentityTable)
     services stack replaces the task. CloudFormation says which roots peers trusted before; the row says which root the
     identity had.
     """
-    row, old = known_row(identity.name, table), event.get("OldResourceProperties", {})
+    old = event.get("OldResourceProperties", {})
     if row is None or row.root_certificate_authority_arn == identity.root_certificate_authority_arn:
         return
     before, now = trusted_by_peers(old), trusted_by_peers(event.get("ResourceProperties", {}))
