@@ -115,7 +115,7 @@ class SimulatedEcs:
         """ECS's own events."""
         return services_of(event)
 
-    def look(self, name: str) -> Workload | None:
+    def look(self, name: str, place: str = "") -> Workload | None:
         """DescribeServices and DescribeTasks."""
         self.advance()
         service = self.services.get(name)
@@ -131,7 +131,7 @@ class SimulatedEcs:
             tuple(newest.failures),
         )
 
-    def roll_out(self, name: str) -> str:
+    def roll_out(self, name: str, place: str = "") -> str:
         """UpdateService with forceNewDeployment."""
         self.advance()
         if name not in self.services:
