@@ -97,9 +97,7 @@ def patterns(mesh: str, places: Iterable[str], *, own_keys: bool = False) -> dic
     return rules
 
 
-def _ecs_rules(
-    suffix: str, cluster: str, services: Sequence[str] | None
-) -> dict[str, tuple[str, events.EventPattern]]:
+def _ecs_rules(suffix: str, cluster: str, services: Sequence[str] | None) -> dict[str, tuple[str, events.EventPattern]]:
     """
     The rules for the services of one cluster.
 

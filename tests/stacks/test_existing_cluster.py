@@ -12,8 +12,6 @@ from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import synthesise
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.stacks.synthesis import Templates
 
 ARN = "arn:aws:ecs:us-west-1:111122223333:cluster/shop"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshcert import naming
 from meshcert.errors import IdentityMissing
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 

@@ -119,7 +119,7 @@ class SimulatedEcs:
         """DescribeServices and DescribeTasks."""
         self.advance()
         service = self.services.get(name)
-        if service is None:
+        if service is None or service.use.place != place:
             return None
         newest = service.newest
         return Workload(
@@ -137,6 +137,7 @@ class SimulatedEcs:
         if name not in self.services:
             raise IdentityMissing(name, "Deploy the services stack")
         self.deployments_begun.append(name)
+        assert self.services[name].use.place == place
         return self._deploy(self.services[name])
 
     def identities_of(self, service_arn: str) -> tuple[str, ...]:

@@ -134,7 +134,7 @@ SHAPE = [
         "true or false",
         "cluster.container_insights",
     ),
-    Slip("cluster", {"existing": "my cluster"}, "'my cluster'", "shop", "cluster.existing"),
+    Slip("cluster", {"existing": "my cluster"}, "'my cluster'", "match pattern", "cluster.existing"),
     Slip(
         "cluster",
         {"existing": "shop", "container_insights": True},

@@ -46,13 +46,13 @@ class TaggedServices:
         """ECS's own events."""
         return services_of(event)
 
-    def look(self, name: str) -> None:
+    def look(self, name: str, place: str = "") -> None:
         """Not asked here."""
-        raise AssertionError(name)
+        raise AssertionError(name, place)
 
     def roll_out(self, name: str, place: str = "") -> str:
         """Not done here."""
-        raise AssertionError(name)
+        raise AssertionError(name, place)
 
 
 SCOPE = Scope.around(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:meshcert-color-renewal", "color")
