@@ -5,24 +5,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aws_cdk import Aws, CfnOutput, CustomResource, Stack
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_servicediscovery as servicediscovery
+from aws_cdk import aws_ssm as ssm
 
 from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import route_table
+from stacks.constructs.attached_service import AttachedService
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer
-from stacks.constructs.images import envoy_image
+from stacks.constructs.images import envoy_asset, envoy_image
 from stacks.constructs.network import placement
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from aws_cdk import aws_ec2 as ec2
     from constructs import Construct
 
     from meshcert.mesh import Mesh
@@ -70,22 +72,38 @@ class ServicesStack(Stack):
             envoy=envoy_image(platform),
             platform=platform,
         )
-        services = {service: EnvoyService(self, service, surroundings=surroundings) for service in mesh.services}
+        own = {
+            service: EnvoyService(self, service, surroundings=surroundings)
+            for service, declared in mesh.services.items()
+            if not declared.attached
+        }
+        attached = {
+            service: AttachedService(self, service, surroundings=surroundings)
+            for service in mesh.services
+            if service not in own
+        }
+        if attached:
+            ssm.StringParameter(
+                self,
+                "SidecarImage",
+                parameter_name=naming.sidecar_image(name),
+                string_value=envoy_asset(self, platform).image_uri,
+            )
+        services: dict[str, EnvoyService | AttachedService] = {**own, **attached}
         callees = {declared.virtual_node: services[service] for service, declared in mesh.services.items()}
         for caller in services.values():
             for backend in caller.proxy.backends:
                 if backend.name in callees:  # a node that DNS alone knows may run elsewhere
-                    callees[backend.name].admit(caller, backend.port)
+                    _admit(caller, callees[backend.name], backend.port)
         for service, declared in mesh.services.items():
             if routes := self._published_routes(mesh, service):
-                # New tasks read their routes at start.
-                services[service].service.node.add_dependency(routes)
+                services[service].starts_after(routes)
             if declared.load_balancer:
                 balancer = GatewayBalancer(
                     self,
                     f"{service}-balancer",
                     placed=placed,
-                    target=services[service],
+                    target=own[service],
                     protected=mesh.about.deletion_protection,
                 )
                 CfnOutput(self, f"{service}Address", value=balancer.dns_name)
@@ -154,3 +172,10 @@ class ServicesStack(Stack):
         zone = namespace.node.default_child
         zone.add_property_override("Properties.DnsProperties.SOA.TTL", DENIAL_S)  # type: ignore[union-attr] # the L1
         return namespace
+
+
+def _admit(caller: EnvoyService | AttachedService, callee: EnvoyService | AttachedService, port: int) -> None:
+    """Let one service's Envoy connect to a port of another's."""
+    callee.group.add_ingress_rule(caller.group, ec2.Port.tcp(port), "A caller in the mesh")
+    if not caller.group.allow_all_outbound:
+        caller.group.add_egress_rule(callee.group, ec2.Port.tcp(port), "A backend in the mesh")

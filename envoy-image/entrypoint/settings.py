@@ -150,10 +150,10 @@ def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> Prox
 
 
 def _not_fetched(uri: str) -> Fault:
-    from meshcert.documents.stored_settings import SettingsObject  # where settings are not stored, nobody needs it
+    from meshcert.documents.stored_settings import stored_at  # where settings are not stored, nobody needs it
 
     try:
-        SettingsObject.from_uri(uri)
+        stored_at(uri)
     except ValueError as error:
         return Fault(PROXY_FROM, str(error), _REDEPLOY)
     return Fault(PROXY_FROM, "it was not fetched, because of the other faults", "Mend those")

@@ -11,6 +11,7 @@ from meshcert.mesh.mesh import Mesh
 from meshcert.mesh.reading.loading import Reading, load_mesh, read_mesh
 from meshcert.mesh.rendering.route_tables import route_table, task_settings
 from meshcert.mesh.rendering.settings import SecretIds, proxy_settings
+from meshcert.mesh.rendering.sidecar import settings_document, sidecar
 from meshcert.mesh.services import DeclaredService
 
 __all__ = [
@@ -24,5 +25,7 @@ __all__ = [
     "proxy_settings",
     "read_mesh",
     "route_table",
+    "settings_document",
+    "sidecar",
     "task_settings",
 ]

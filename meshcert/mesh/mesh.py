@@ -114,8 +114,24 @@ class Mesh(Part):
         return self.cluster.existing.rpartition("/")[2] or naming.cluster(self.name)
 
     def ecs_place(self, service: str) -> str:
-        """Cluster and name of a service on Amazon ECS: ``CLUSTER/SERVICE``."""
-        return f"{self.cluster_name}/{service}"
+        """
+        Cluster and name of a service on Amazon ECS: ``CLUSTER/SERVICE``.
+
+        Raises:
+            KeyError: If there is no such service.
+        """
+        attached = self.services[service].attached
+        return f"{attached.cluster_name}/{attached.service}" if attached else f"{self.cluster_name}/{service}"
+
+    def cloud_map_name(self, service: str) -> str:
+        """
+        Name of the Cloud Map service that a service's tasks are registered in.
+
+        Raises:
+            KeyError: If there is no such service.
+        """
+        attached = self.services[service].attached
+        return (attached and attached.cloud_map_service) or service
 
     @property
     def has_own_keys(self) -> bool:
@@ -139,7 +155,7 @@ class Mesh(Part):
     def host(self, virtual_node: str) -> str:
         """The DNS name of a virtual node's tasks: the one it declares, or the one that Cloud Map gives its service."""
         declared = self.virtual_nodes[virtual_node].service_discovery
-        return declared.dns.hostname if declared else f"{self.service_of(virtual_node)}.{self.namespace}"
+        return declared.dns.hostname if declared else f"{self._cloud_map_name_of(virtual_node)}.{self.namespace}"
 
     def is_outside(self, virtual_node: str) -> bool:
         """Whether a virtual node is a host outside the mesh: DNS knows it, and no service of the file runs it."""
@@ -157,7 +173,10 @@ class Mesh(Part):
 
     def cloud_map_service(self, virtual_node: str) -> str:
         """The Cloud Map service of a virtual node's tasks; empty if DNS alone knows them."""
-        return "" if self.virtual_nodes[virtual_node].service_discovery else self.service_of(virtual_node)
+        return "" if self.virtual_nodes[virtual_node].service_discovery else self._cloud_map_name_of(virtual_node)
+
+    def _cloud_map_name_of(self, virtual_node: str) -> str:
+        return self.cloud_map_name(self.service_of(virtual_node))
 
     def peer_names(self, identity: str) -> tuple[San, ...]:
         """

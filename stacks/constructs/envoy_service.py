@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, Fn, RemovalPolicy, Tags
+from aws_cdk import Aws, Duration, RemovalPolicy, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -14,21 +14,22 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
 from meshcert import naming
-from meshcert.mesh import proxy_settings, route_table, task_settings
+from meshcert.mesh import proxy_settings, task_settings
 from meshcert.mesh.applications.declared import HTTPS
-from stacks.constructs.certificates.revocation_bucket import bucket_name
+from meshcert.mesh.rendering.containers import LONGEST_START_PERIOD_S
 from stacks.constructs.containers.execution_roles import role_that_fetches
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
-from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
+from stacks.constructs.containers.task import TaskContainers
 from stacks.constructs.containers.volumes import reach_file_systems
 from stacks.constructs.refused_peers import count_refused_peers
-from stacks.constructs.rights import MeshRights, ecs_tasks
-from stacks.findings import accept
+from stacks.constructs.rights import ecs_tasks
+from stacks.constructs.task_rights import TaskRights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from aws_cdk import aws_kms as kms
+    from constructs import IDependable
 
     from meshcert.mesh import Mesh
     from meshcert.mesh.applications.declared import EgressRule
@@ -192,11 +193,9 @@ class EnvoyService(Construct):
     def _admit_outside(self, clients: OutsideClients, port: int, why: str) -> None:
         self.group.add_ingress_rule(_peer(clients), ec2.Port.tcp(port), why)
 
-    def admit(self, caller: EnvoyService, port: int) -> None:
-        """Let another service's Envoy connect to a port of this one."""
-        self.group.add_ingress_rule(caller.group, ec2.Port.tcp(port), "A caller in the mesh")
-        if not caller.group.allow_all_outbound:
-            caller.group.add_egress_rule(self.group, ec2.Port.tcp(port), "A backend in the mesh")
+    def starts_after(self, published: IDependable) -> None:
+        """Have its tasks start when this is there: they read it at their start."""
+        self.service.node.add_dependency(published)
 
     def _grace_period(self) -> Duration | None:
         """How long ECS ignores failed health checks of a task, if its containers' own start period cannot say it."""
@@ -205,8 +204,9 @@ class EnvoyService(Construct):
         return Duration.seconds(grace_s) if grace_s > LONGEST_START_PERIOD_S else None
 
     def _task_role(self) -> iam.Role:
-        """A role that reads its own identity, routes and its peers' trust bundles, and writes its acknowledgements."""
-        mesh = self._surroundings.mesh.name
+        """A role for the tasks of this service alone."""
+        mesh_of = self._surroundings.mesh
+        mesh = mesh_of.name
         role = iam.Role(
             self,
             "TaskRole",
@@ -214,80 +214,8 @@ class EnvoyService(Construct):
             assumed_by=ecs_tasks(),
             description=f"meshcert {mesh}: tasks of {self._name}",
         )
-        self._allow_discovery(role)
-        if route_table(self._surroundings.mesh, self._name):
-            routes = MeshRights(mesh).own_rows(
-                "ReadItsRoutes", naming.routes_table(mesh), self._name, "dynamodb:GetItem"
-            )
-            role.add_to_policy(routes)
-        references = self.proxy.secret_references
-        table = naming.acknowledgements_table(mesh)
-        acknowledge = MeshRights(mesh).own_rows("Acknowledge", table, self._name, "dynamodb:PutItem")
-        if not references:
-            if self.proxy.certificate_files or self.proxy.trust_files:
-                role.add_to_policy(acknowledge)
-            return role
-        # Secrets Manager appends six characters to a name. A wider wildcard would match other secrets too.
-        secrets = [
-            f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:{reference.secret}-??????"
-            for reference in references
-        ]
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="ReadItsSecrets",
-                actions=["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
-                resources=secrets,
-            )
-        )
-        # Written out, because the CDK's grant on another stack's key adds nothing to that key's policy.
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="DecryptItsSecrets",
-                actions=["kms:Decrypt"],
-                resources=[self._surroundings.key.key_arn],
-                conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
-            )
-        )
-        if lists := self._revocation_lists():
-            role.add_to_policy(
-                iam.PolicyStatement(sid="ReadRevocationLists", actions=["s3:GetObject"], resources=lists)
-            )
-        role.add_to_policy(acknowledge)
+        TaskRights(mesh_of, self._surroundings.authorities, self._surroundings.key, self._name).give(role)
         return role
-
-    def _allow_discovery(self, role: iam.Role) -> None:
-        """Let a role find the tasks of its backends by Cloud Map's data API, and no other service's."""
-        services = sorted(backend.cloud_map_service for backend in self.proxy.discovered)
-        if not services:
-            return
-        names = {
-            "servicediscovery:NamespaceName": self.proxy.cloud_map_namespace,
-            "servicediscovery:ServiceName": services,
-        }
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="FindItsBackends",
-                actions=["servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"],
-                resources=["*"],
-                conditions={"StringEquals": names},
-            )
-        )
-        accept(
-            role,
-            "AwsSolutions-IAM5[Resource::*]",
-            "Discovering instances has no resource; the conditions limit it to the backends that the mesh declares.",
-        )
-
-    def _revocation_lists(self) -> list[str]:
-        """ARNs of the revocation lists of every CA that may have issued a peer's certificate."""
-        mesh, authorities = self._surroundings.mesh, self._surroundings.authorities
-        listed = dict.fromkeys(name for bundle in self.proxy.trust_bundles for name in mesh.listed(bundle))
-        return [
-            f"arn:{Aws.PARTITION}:s3:::{bucket_name(mesh.name)}/"
-            + naming.revocation_list(Fn.select(1, Fn.split("/", arn)))
-            for name in listed
-            for arn in authorities[name].arns
-        ]
 
 
 def _peer(hosts: EgressRule | OutsideClients) -> ec2.IPeer:

@@ -16,11 +16,11 @@ from meshcert.mesh.applications.declared import Application, ApplicationHealthCh
 from meshcert.mesh.checks.network.reach import MOST_RULES
 from meshcert.mesh.issuance import MOST_NAMES, DeclaredIdentity
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
+from meshcert.mesh.rendering.containers import LONGEST_START_PERIOD_S
 from meshcert.mesh.routing.allow_rules import AllowMatch, DeclaredAllowRule
 from meshcert.mesh.services import DeclaredProxyContainer, DeclaredService
 from meshcert.routes import deciding_rule
 from meshcert.san import Uri
-from stacks.constructs.containers.task import LONGEST_START_PERIOD_S
 from tests.docs.pages import PAGES, rows
 from tests.stacks.test_sizes import SERVICES
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.checks.applications import check_applications
+from meshcert.mesh.checks.attached import check_attached
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
 from meshcert.mesh.checks.cluster import check_cluster
 from meshcert.mesh.checks.federation.trust_domains import check_trust_domains
@@ -74,6 +75,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_timeouts,
         check_host_policies,
         check_services,
+        check_attached,
         check_each_proxy_runs_once,
         check_ports,
         check_health_checks,
