@@ -23,6 +23,7 @@ from meshcert.contract.environment import (
     START_DEADLINE,
     WORKLOAD_API_SOCKET,
 )
+from meshcert.contract.route_rows import ROW_SCHEME
 from meshcert.contract.stopping import LONGEST_DRAIN_S
 from meshcert.envoy import Addresses
 from meshcert.errors import Fault, SettingsInvalid
@@ -58,6 +59,7 @@ class Settings(NamedTuple):
         addresses: The addresses that Envoy listens on, and those it uses for itself and DNS.
         start_deadline_s: Longest time from the start until the secrets are installed, seconds.
         workload_api: What the SPIFFE Workload API offers; None if there is none.
+        version: The version of the proxy's settings, if a row had them; else empty.
     """
 
     proxy: ProxySettings
@@ -67,6 +69,7 @@ class Settings(NamedTuple):
     paths: Paths
     start_deadline_s: float
     workload_api: WorkloadApiSettings | None = None
+    version: str = ""
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str], stored: str = "") -> Settings:
@@ -115,7 +118,8 @@ class Settings(NamedTuple):
             workload_api = workload_api_settings(environ, proxy, faults)
         if faults or proxy is None or endpoint is None:
             raise SettingsInvalid("environment", tuple(faults))
-        return cls(proxy, region, endpoint, addresses, paths, deadline_s, workload_api)
+        version = _version_of(environ.get(PROXY_FROM, ""), stored)
+        return cls(proxy, region, endpoint, addresses, paths, deadline_s, workload_api, version)
 
 
 def start_deadline_s(environ: Mapping[str, str]) -> float:
@@ -147,6 +151,14 @@ def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> Prox
         return None
     faults += [Fault(f"{place}.{part}", problem, _REDEPLOY) for part, problem in _inconsistencies(proxy)]
     return proxy
+
+
+def _version_of(uri: str, stored: str) -> str:
+    if not uri.startswith(ROW_SCHEME):
+        return ""
+    from meshcert.documents.stored_settings import version_of  # where settings are not stored, nobody needs it
+
+    return version_of(stored)
 
 
 def _not_fetched(uri: str) -> Fault:

@@ -22,6 +22,7 @@ from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
 from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
+from meshcert.aws.tables.routes import RouteTableRows
 from meshcert.clock import SystemClock
 from meshcert.contract.environment import POLICY_PREFIX
 from meshcert.errors import AwsRefused, Fault, SettingsInvalid
@@ -177,6 +178,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
             platform=EcsServices(client("ecs"), naming.cluster(mesh)),
             acknowledgements=rows,
             authorities=authorities,
+            settings=RouteTableRows(table(naming.routes_table(mesh))),
             clock=clock,
         ),
         remembered=LifecycleRows(table(naming.lifecycle_table(mesh))),

@@ -12,6 +12,8 @@ SCHEMA_VERSION = 1
 SERVICE = "service"
 """The partition key: name of the service in the mesh file; of its settings, behind :data:`SETTINGS_PREFIX`."""
 SETTINGS_PREFIX = "settings/"
+ROW_SCHEME = "dynamodb://"
+"""So begins the name of a row in ``MESHCERT_PROXY_FROM``."""
 SCHEMA = "schema"
 OWNER = "owner"
 """The CloudFormation resource that declares it."""

@@ -18,7 +18,7 @@ from hashlib import sha256
 from typing import NamedTuple
 
 from meshcert.bounded_json import MOST_BYTES
-from meshcert.contract.route_rows import SETTINGS_PREFIX
+from meshcert.contract.route_rows import ROW_SCHEME, SETTINGS_PREFIX
 from meshcert.errors import StoredSettingsUnusable
 
 LONGEST_IN_ENVIRONMENT = 16_384
@@ -35,7 +35,9 @@ invocation).
 """
 
 _URI = re.compile(rf"s3://(?P<bucket>[a-z0-9-]{{3,63}})/(?P<key>[A-Za-z0-9./_-]*?(?P<digest>[0-9a-f]{{64}}){SUFFIX})")
-_ROW_URI = re.compile(rf"dynamodb://(?P<table>[A-Za-z0-9_.-]{{3,255}})/{SETTINGS_PREFIX}(?P<service>[a-z0-9-]{{1,64}})")
+_ROW_URI = re.compile(
+    rf"{ROW_SCHEME}(?P<table>[A-Za-z0-9_.-]{{3,255}})/{SETTINGS_PREFIX}(?P<service>[a-z0-9-]{{1,64}})"
+)
 
 
 class SettingsObject(NamedTuple):
@@ -106,7 +108,7 @@ class SettingsRow(NamedTuple):
             ValueError: If it names no row of ours.
         """
         if not (found := _ROW_URI.fullmatch(uri)):
-            raise ValueError(f"it is not dynamodb://TABLE/{SETTINGS_PREFIX}SERVICE")
+            raise ValueError(f"it is not {ROW_SCHEME}TABLE/{SETTINGS_PREFIX}SERVICE")
         return cls(**found.groupdict())
 
     @property
@@ -117,7 +119,7 @@ class SettingsRow(NamedTuple):
     @property
     def uri(self) -> str:
         """``dynamodb://TABLE/settings/SERVICE``."""
-        return f"dynamodb://{self.table}/{self.key}"
+        return f"{ROW_SCHEME}{self.table}/{self.key}"
 
     def content(self, packed: object, version: object) -> bytes:
         """
@@ -157,18 +159,22 @@ def stored_at(uri: str) -> SettingsObject | SettingsRow:
     Raises:
         ValueError: If it names nothing of ours.
     """
-    return SettingsRow.from_uri(uri) if uri.startswith("dynamodb:") else SettingsObject.from_uri(uri)
+    return SettingsRow.from_uri(uri) if uri.startswith(ROW_SCHEME) else SettingsObject.from_uri(uri)
 
 
 def packed_settings(settings: str) -> tuple[str, str]:
     """
-    The document of a row for these settings, and their version: SHA-256 of the JSON, lower-case hex.
+    The document of a row for these settings, and their version.
 
     Args:
         settings: As JSON.
     """
-    text = settings.encode()
-    return base64.b64encode(zlib.compress(text, 9)).decode(), sha256(text).hexdigest()
+    return base64.b64encode(zlib.compress(settings.encode(), 9)).decode(), version_of(settings)
+
+
+def version_of(settings: str) -> str:
+    """The version of settings, as JSON: their SHA-256, lower-case hex."""
+    return sha256(settings.encode()).hexdigest()
 
 
 def _opened(content: bytes, uri: str) -> bytes:

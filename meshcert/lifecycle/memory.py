@@ -84,6 +84,7 @@ class BegunRollout:
         tries: Number of deployments so far for this version.
         after_failure: Whether the deployment before it had failed for a reason other than this version. If so, failures
             of this deployment say nothing about the version.
+        settings: The settings that it was begun for, of an attached service; empty if it was begun for the version.
     """
 
     version: str
@@ -92,6 +93,7 @@ class BegunRollout:
     deployment: str = ""
     tries: int = 1
     after_failure: bool = False
+    settings: str = ""
 
 
 @dataclass(frozen=True)
@@ -210,7 +212,7 @@ class Memory:
         A further deployment of the same version counts as one more try, unless the one before never began.
         """
         before = self.rollouts.get(service)
-        if before and before.version == rollout.version:
+        if before and (before.version, before.settings) == (rollout.version, rollout.settings):
             never_begun = before.replaces == rollout.replaces and not before.deployment
             tries = before.tries if never_begun else before.tries + 1
             rollout = replace(rollout, tries=tries, after_failure=before.after_failure)
@@ -277,6 +279,9 @@ that was forgotten meanwhile comes back.
 
 def _plain(value: Any) -> Any:
     # dataclasses.asdict makes deep copies, which is slow, and a fleet's memory is written at every look.
+    if isinstance(value, BegunRollout) and not value.settings:
+        # The version before reads a field that it does not know as no memory at all.
+        return {name: entry for name, entry in vars(value).items() if name != "settings"}
     return value.isoformat() if isinstance(value, dt.datetime) else vars(value)
 
 

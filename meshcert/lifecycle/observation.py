@@ -210,6 +210,7 @@ class Acknowledgement:
         routes: What it reports of its routes; None if its proxy has no route table.
         requests: What it reports of its PERMISSIVE listeners; empty if it has none, or does not count.
         files: What it reports of files of the user's; empty if it has none.
+        settings: The version of the settings that it has read from a row; empty if they are in its task definition.
     """
 
     at: dt.datetime
@@ -222,6 +223,7 @@ class Acknowledgement:
     routes: RoutesServed | None = None
     requests: tuple[RequestsTaken, ...] = ()
     files: tuple[FileServed, ...] = ()
+    settings: str = ""
 
 
 @dataclass(frozen=True)
@@ -251,6 +253,7 @@ class Observation:
         services: Its services as the platform shows them, by name; None for a service that does not exist.
         acknowledgements: The latest acknowledgement of the identity, by running instance.
         authorities: The hierarchy's CAs, the one that signs the identity's certificate first.
+        settings: The version of the settings that new instances of attached services read, by service.
     """
 
     identity: Identity
@@ -261,6 +264,7 @@ class Observation:
     services: Mapping[str, Workload | None] | Unknown = field(default_factory=dict)
     acknowledgements: Mapping[str, Acknowledgement] | Unknown = field(default_factory=dict)
     authorities: tuple[Authority, ...] | Missing | Unknown = ()
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:

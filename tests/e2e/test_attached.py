@@ -1,133 +1,131 @@
-"""Services of somebody's own CDK app and own template join a mesh under load, are rotated and rolled back, and leave."""
+"""Services of a CDK app and of a template of somebody's own join a mesh under load, are rotated, and leave again."""
 
 from __future__ import annotations
 
-import importlib.util
-import re
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-from aws_cdk import App
 
-from local.cdk import ROOT, app_context
-from local.gateway_client import Gateway, SteadyClient
+from local.demo.rollback import plant_unreadable
+from local.gateway_client import SteadyClient
 from local.running_aws import LocalAws
-from local.running_mesh import RunningMesh, wait_until
-from local.ticking import Ticking
-from meshcert.cli.__main__ import main
-from meshcert.mesh import load_mesh
-from tests.e2e.deploying import ThroughTheApi
+from local.running_mesh import wait_until
+from local.ticking import Ticking, dispatch
+from meshcert.contract.staging_labels import QUARANTINED
+from tests.e2e.own_services import SERVICES, OwnServices, PlainText
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-FOLDER = ROOT / "examples" / "own-cdk-app"
 ANSWER = "yellow"
-
-
-@dataclass(frozen=True)
-class PlainText:
-    """The application's own load balancer, in plain text."""
-
-    address: str
-    port: int = 80
-
-    def client(self) -> httpx.Client:
-        """A client with no connection yet."""
-        return httpx.Client(base_url=f"http://{self.address}:{self.port}", timeout=20, trust_env=False)
-
-    def ask(self, client: httpx.Client, request_id: str = "") -> httpx.Response:
-        """One request with this id."""
-        return client.get("/", headers={"meshcert-request-id": request_id})
-
-    def said(self, response: httpx.Response) -> str:
-        """What it says."""
-        return response.text.strip()
-
-
-class OwnCdkApp:
-    """The example's CDK app, and the mesh that its service joins."""
-
-    def __init__(self, aws: LocalAws, folder: Path) -> None:
-        self.aws, self.folder = aws, folder
-        self.cdk = ThroughTheApi(aws.environment(), aws=aws)
-        self.file = folder / "mesh.yaml"
-        self.running = RunningMesh(aws, "shop", aws.resolve, {"orders": "own/orders"})
-
-    def deploy(self, **context: str) -> None:
-        """Deploy the app as its user does."""
-        out = self.folder / f"own-{len(list(self.folder.iterdir()))}"
-        spec = importlib.util.spec_from_file_location("own_cdk_app", FOLDER / "app.py")
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        module.build(App(outdir=str(out), context=context)).synth()
-        self.aws.deploy(out)
-
-    def output(self, name: str) -> str:
-        """An output of the app's stack."""
-        (stack,) = self.aws.client("cloudformation").describe_stacks(StackName="own")["Stacks"]
-        return str(next(each["OutputValue"] for each in stack["Outputs"] if each["OutputKey"] == f"Own{name}"))
-
-    def write_mesh(self, **changes: str) -> None:
-        """The example's mesh file with the ids of this network."""
-        text = (FOLDER / "mesh.yaml").read_text()
-        text = text.replace("vpc-0123456789abcdef0", self.output("Vpc")).replace("us-west-1a", self.output("Zone"))
-        text = text.replace("subnet-0123456789abcdef0", self.output("Subnet"))
-        text = text.replace("sg-0123456789abcdef0", self.output("Group"))
-        text = text.replace("rotation: reload", "rotation: reload\n    poll_interval_s: 1")
-        for old, new in changes.items():
-            text = text.replace(old, new)
-        self.file.write_text(text)
-
-    def deploy_mesh(self, name: str) -> None:
-        """Deploy the mesh."""
-        self.cdk.deploy(self.cdk.synth(self.file, self.folder / name))
-
-    def steady(self, *services: str) -> None:
-        """Wait for them."""
-        self.running.wait_until_steady(list(services), within_s=120)
+PAUSE_S = 0.03
+ROTATIONS = 3
+MESH_PORT = 9443
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnCdkApp]:
-    """The app as it was before."""
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnServices]:
+    """Both services as they were before, behind their own load balancers."""
     folder = tmp_path_factory.mktemp("attached")
     with LocalAws(folder / "aws") as aws:
         work = folder / "work"
         work.mkdir()
-        yield OwnCdkApp(aws, work)
+        found = OwnServices(aws, work)
+        found.deploy_cdk_app(joined=False)
+        found.deploy_template(joined=False)
+        found.running.wait_until_steady(list(SERVICES), within_s=60)
+        yield found
 
 
-def test_skeleton(own: OwnCdkApp) -> None:
-    """One attached service."""
-    import time
-    t=time.time()
-    def lap(x):
-        print(f"{time.time()-t:.1f} {x}", flush=True)
-    own.deploy()
-    own.steady("orders")
-    lap("own")
-    own.write_mesh()
-    plain = SteadyClient(PlainText(own.aws.resolve(own.output("Address"))), ANSWER, own.aws.requests_seen, 0.02, kept_s=1)
-    with plain:
-        own.deploy_mesh("first")
+@pytest.mark.timeout(400)
+def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(own: OwnServices) -> None:
+    """No request fails, in plain text by their own load balancers or through the mesh; nobody sets their count."""
+
+    def lap(what, t=[time.time()]):
+        print(f"{time.time() - t[0]:6.1f} {what}", flush=True)
+
+    running, seen = own.running, own.aws.requests_seen
+    beside = [SteadyClient(own.balancer(name), ANSWER, seen, PAUSE_S, name, kept_s=1) for name in SERVICES]
+    with ExitStack() as asking:
+        for client in beside:
+            asking.enter_context(client)
+        own.deploy_mesh()
         lap("mesh")
-        own.deploy(mesh=str(own.file))
-        lap("sidecar")
-        own.steady("orders", "edge")
-        lap("steady")
-        gateway = Gateway(own.running.gateway_address("edge"), 8443, "edge.shop.internal", own.running.trust_bundle("internal"))
-        inside = SteadyClient(gateway, ANSWER, own.aws.requests_seen, 0.02, kept_s=1)
-        with inside, Ticking(own.aws, "shop"):
-            wait_until(lambda: own.running.proven_version("orders"), "proven", within_s=60)
-            lap("proven")
-            wait_until(lambda: inside.requests > 100, "requests", within_s=60)
-            lap("asked")
-    print(plain.requests, plain.failures[:3], inside.requests, inside.failures[:3])
-    assert not plain.failures and not inside.failures
+        own.deploy_cdk_app(joined=True)
+        own.deploy_template(joined=True)
+        running.wait_until_steady([*SERVICES, "edge"], within_s=90)
+        own.hurry()
+        lap("joined")
+        inside = [SteadyClient(own.through_the_mesh(name), ANSWER, seen, PAUSE_S, name, kept_s=1) for name in SERVICES]
+        with Ticking(own.aws, "shop"), ExitStack() as through:
+            for client in inside:
+                through.enter_context(client)
+            for _ in range(ROTATIONS):
+                rotate(own)
+                lap("rotated")
+            roll_back(own, "stock")
+            lap("rolled back")
+            assert answers_in_plain_text(own)
+            own.deploy_mesh(
+                ("mode: PERMISSIVE", "mode: STRICT"), ("        permissive_from: [{cidr: 172.16.0.0/16}]\n", "")
+            )
+            lap("deployed strict")
+            wait_until(lambda: not answers_in_plain_text(own), "plain text refused", within_s=60)
+            running.wait_until_steady(list(SERVICES), within_s=60)
+            lap("strict")
+        own.deploy_cdk_app(joined=False)
+        own.deploy_template(joined=False)
+        running.wait_until_steady(list(SERVICES), within_s=60)
+        lap("left")
+
+    for client in (*beside, *inside):
+        print(client.requests, client.failures[:3])
+    assert [client.failures for client in (*beside, *inside)] == [[], [], [], []]
+    assert all(client.requests > 100 for client in (*beside, *inside))
+    assert counts(own) == {"orders": 2, "stock": 2}
+
+
+def rotate(own: OwnServices) -> None:
+    """Have ACM renew both certificates, and wait until every task serves the new ones and they are proven."""
+    before = {
+        name: own.running.proven_version(name)
+        or wait_until(lambda n=name: own.running.proven_version(n), "proven", within_s=60)
+        for name in SERVICES
+    }
+    for name in SERVICES:
+        own.aws.client("acm").renew_certificate(CertificateArn=own.running.certificate(name)["CertificateArn"])
+    for name in SERVICES:
+        wait_until(lambda n=name: own.running.proven_version(n) not in {"", before[n]}, f"{name} rotated", within_s=90)
+        assert own.running.served_by_all(name) == {own.running.serial(name)}
+
+
+def roll_back(own: OwnServices, name: str) -> None:
+    """Plant a version that Envoy cannot open: its first task fails, the label goes back, and a fresh one follows."""
+    good, bad = own.running.proven_version(name), plant_unreadable(own.running, name)
+    dispatch(own.aws, "shop", "sweep")
+    wait_until(lambda: own.running.version_labelled(name, QUARANTINED) == bad, "the label's return", within_s=90)
+    wait_until(lambda: own.running.proven_version(name) not in {"", bad}, "another version proven", within_s=120)
+    assert good
+
+
+def answers_in_plain_text(own: OwnServices) -> bool:
+    """Whether an Envoy of ``orders`` takes a request in plain text at the mesh's port."""
+    for task in own.running.tasks("orders"):
+        plain = PlainText(task.address, MESH_PORT)
+        with plain.client() as client:
+            try:
+                if plain.said(plain.ask(client)) == ANSWER:
+                    return True
+            except httpx.HTTPError:
+                continue
+    return False
+
+
+def counts(own: OwnServices) -> dict[str, int]:
+    """The number of tasks that each service is to have."""
+    ecs = own.aws.client("ecs")
+    found = ecs.describe_services(cluster="own", services=list(SERVICES))["services"]
+    return {service["serviceName"]: service["desiredCount"] for service in found}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
+from meshcert.lifecycle.deciding.new_settings import take_over_settings
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
 from meshcert.lifecycle.deciding.versions import holds_out, lives
 from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
@@ -44,6 +45,9 @@ def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
             if by_deployment(use)
             else _reloaded(seen, memory, use, service, policy)
         )
+        if concern.step is None:
+            settings = take_over_settings(seen, memory, service, policy)
+            concern = Concern(settings.step, (*concern.findings, *settings.findings), concern.failing)
         # For each service, not for all together: a service whose step is refused does not hold up the others.
         concern = held_back(concern, memory, seen, policy)
         findings += concern.findings

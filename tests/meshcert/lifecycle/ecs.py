@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,7 @@ class RunningTask:
     polls_at: dt.datetime | None = None
     deaf: bool = False
     mute: bool = False
+    settings: str = ""
 
 
 @dataclass
@@ -89,6 +90,7 @@ class SimulatedEcs:
         self.forged: dict[str, dict[str, dict[str, Acknowledgement]]] = {}
         self.deployments_begun: list[str] = []
         self.started_with: list[str] = []
+        self.published: dict[str, str] = {}
         self._clock, self._vault = clock, vault
         self._numbers = count(1)
 
@@ -153,9 +155,14 @@ class SimulatedEcs:
         for task in found.tasks if found else ():
             if not task.mute:
                 said = Acknowledgement(self._clock.now(), task.serves, refused=task.refuses, error=task.error)
+                said = replace(said, settings=task.settings)
                 rows[task.arn] = {found.identity.name: said} if found else {}
         rows |= self.forged.get(service, {})
         return {instance: row for instance, row in rows.items() if instance in instances}
+
+    def version(self, service: str) -> str:
+        """The settings in the table ``routes``."""
+        return self.published.get(service, "")
 
     def _deploy(self, service: SimulatedService) -> str:
         deployment = Deployment(f"ecs-svc/{next(self._numbers)}", starts_at=self._clock.now() + START)
@@ -185,7 +192,8 @@ class SimulatedEcs:
                 newest.starts_at = None if tripped else at + START
                 return
             arn = f"arn:aws:ecs:eu-west-1:111122223333:task/color/{next(self._numbers):032x}"
-            started = RunningTask(arn, newest.id, at, serves=current, polls_at=at)
+            settings = self.published.get(service.use.name, "")
+            started = RunningTask(arn, newest.id, at, serves=current, polls_at=at, settings=settings)
             service.tasks = [*self._kept(service, newest), started]
             newest.failed_tasks = 0
             new.append(started)

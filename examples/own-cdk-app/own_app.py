@@ -1,8 +1,8 @@
 """
 A CDK app of your own: network, cluster, load balancer and the service ``orders``, which joins a mesh by a sidecar.
 
-    cdk deploy --app "python examples/own-cdk-app/app.py"                the service as it was
-    cdk deploy --app "python examples/own-cdk-app/app.py" -c mesh=FILE   with the sidecar; the mesh is deployed first
+    cdk deploy --app "python examples/own-cdk-app/own_app.py"                the service as it was
+    cdk deploy --app "python examples/own-cdk-app/own_app.py" -c mesh=FILE   with the sidecar, after the mesh
 
 What joins it stands between the two marks; take it out, and the service has left the mesh.
 """
@@ -10,16 +10,20 @@ What joins it stands between the two marks; take it out, and the service has lef
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aws_cdk import App, CfnOutput, Duration, Stack
 from aws_cdk import aws_ec2 as ec2
+from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
-from constructs import Construct
 
 from stacks.constructs.envoy_sidecar import EnvoySidecar
 
-APPLICATION = Path(__file__).resolve().parent.parent / "color" / "colorteller"
+if TYPE_CHECKING:
+    from constructs import Construct
+
+APPLICATION = Path(__file__).resolve().parent / "orders"
 ADDRESSES = "172.16.0.0/16"
 PORT = 8080
 
@@ -39,10 +43,11 @@ class OwnApp(Stack):
         cluster = ecs.Cluster(self, "Cluster", cluster_name="own", vpc=vpc)
         group = ec2.SecurityGroup(self, "Group", vpc=vpc)
         group.add_ingress_rule(ec2.Peer.ipv4(ADDRESSES), ec2.Port.tcp(PORT))
+        image = ecr_assets.DockerImageAsset(self, "Image", directory=str(APPLICATION))
         task = ecs.FargateTaskDefinition(self, "Task", cpu=512, memory_limit_mib=1024)
         application = task.add_container(
             "app",
-            image=ecs.ContainerImage.from_asset(str(APPLICATION)),
+            image=ecs.ContainerImage.from_docker_image_asset(image),
             environment={"PORT": str(PORT)},
             port_mappings=[ecs.PortMapping(container_port=PORT)],
             logging=ecs.LogDrivers.aws_logs(stream_prefix="app"),
@@ -76,6 +81,7 @@ class OwnApp(Stack):
             "Zone": subnet.availability_zone,
             "Group": group.security_group_id,
             "Address": balancer.load_balancer_dns_name,
+            "Image": image.image_uri,
         }.items():
             CfnOutput(self, f"Own{name}", value=value)
 
