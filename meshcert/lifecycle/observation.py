@@ -117,6 +117,7 @@ class Workload:
             platform's words: Envoy ended by itself, or a health check failed.
         excused: How instances of the newest rollout failed for other reasons: an image that cannot be pulled, no
             capacity, AWS unreachable or refusing, an application that ended by itself.
+        refusal: Why no rollout of ours may begin, in the platform's words; empty if one may.
     """
 
     name: str
@@ -126,6 +127,7 @@ class Workload:
     words: Words
     failures: tuple[str, ...] = ()
     excused: tuple[str, ...] = ()
+    refusal: str = ""
 
     @property
     def rolling_out(self) -> bool:

@@ -15,13 +15,11 @@ from constructs import Construct
 from meshcert import naming
 from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh import load_mesh, sidecar
-from meshcert.mesh.rendering.containers import START
+from meshcert.mesh.rendering.containers import LOG_BUFFER_MIB, START
 from stacks.constructs.containers.added import add_container, without_capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-LOG_BUFFER_MIB = 5
 
 
 class EnvoySidecar(Construct):

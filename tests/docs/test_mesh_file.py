@@ -26,8 +26,8 @@ from tests.stacks.test_sizes import SERVICES
 
 PAGE = "docs/mesh-file.md"
 LIMITS = PAGES["docs/limits.md"]
-IN_WORDS = {"virtual_gateway", "virtual_node", "application", "proxy"}
-FOR_MESH_FILES = {"check", "schema", "map", "why", "import", "envoy"}
+IN_WORDS = {"virtual_gateway", "virtual_node", "attached", "application", "proxy"}
+FOR_MESH_FILES = {"check", "schema", "map", "why", "import", "envoy", "sidecar"}
 
 
 def test_every_part_of_the_file_is_on_the_page() -> None:

@@ -53,11 +53,11 @@ def test_services_of_somebodys_own_join_are_rotated_and_rolled_back_and_leave(ow
         for client in beside:
             asking.enter_context(client)
         own.deploy_mesh()
+        own.hurry()
         lap("mesh")
         own.deploy_cdk_app(joined=True)
         own.deploy_template(joined=True)
         running.wait_until_steady([*SERVICES, "edge"], within_s=90)
-        own.hurry()
         lap("joined")
         inside = [SteadyClient(own.through_the_mesh(name), ANSWER, seen, PAUSE_S, name, kept_s=1) for name in SERVICES]
         with Ticking(own.aws, "shop"), ExitStack() as through:

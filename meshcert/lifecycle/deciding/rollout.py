@@ -48,6 +48,7 @@ def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
         if concern.step is None:
             settings = take_over_settings(seen, memory, service, policy)
             concern = Concern(settings.step, (*concern.findings, *settings.findings), concern.failing)
+        concern = _left_to_its_owner(concern, service)
         # For each service, not for all together: a service whose step is refused does not hold up the others.
         concern = held_back(concern, memory, seen, policy)
         findings += concern.findings
@@ -60,6 +61,15 @@ def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
         waits_for_it &= concern.step is not None and not concern.failing
         held_up |= waits_for_it and not _is_late(seen, memory, service, policy.deployment_within_s)
     return Concern(step, tuple(findings), tuple(failing))
+
+
+def _left_to_its_owner(concern: Concern, service: Workload) -> Concern:
+    """A concern whose rollout may not begin, because the service's owner alone begins some: a person is told."""
+    if concern.step is None or concern.step.action is not Action.REDEPLOY or not service.refusal:
+        return concern
+    finding = Finding(Kind.DEPLOYMENT_FAILING, f"{service.name}: {concern.step.why}, and {service.refusal}")
+    text = f"a deployment of {service.name}'s owner is needed"
+    return Concern(waiting(text, service=service.name), (*concern.findings, finding), concern.failing)
 
 
 def prove(seen: Observation, memory: Memory) -> Concern:

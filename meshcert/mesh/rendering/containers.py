@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 LONGEST_START_PERIOD_S = 300
 """The longest ``startPeriod`` of a container's health check (Amazon ECS API, HealthCheck)."""
+LOG_BUFFER_MIB = 5
+"""Of lines that a container's log driver keeps while CloudWatch does not take them; later ones are lost."""
 MOUNT_OPTIONS = ("noexec", "nosuid", "nodev", "mode=0700", f"uid={USER_ID}", f"gid={USER_ID}")
 """Of the tmpfs at :data:`~meshcert.contract.container.MATERIAL_DIR`."""
 HEALTHY, START = "HEALTHY", "START"

@@ -9,7 +9,13 @@ from meshcert import naming
 from meshcert.contract.container import MATERIAL_DIR
 from meshcert.contract.environment import PROXY_FROM
 from meshcert.documents.stored_settings import SettingsRow, packed_settings
-from meshcert.mesh.rendering.containers import HEALTHY, MOUNT_OPTIONS, envoy_container, readiness_container
+from meshcert.mesh.rendering.containers import (
+    HEALTHY,
+    LOG_BUFFER_MIB,
+    MOUNT_OPTIONS,
+    envoy_container,
+    readiness_container,
+)
 from meshcert.mesh.rendering.route_tables import task_settings
 from meshcert.mesh.rendering.settings import proxy_settings
 
@@ -113,7 +119,7 @@ def container_definition(container: SidecarContainer, image: str, log_group: str
                 "awslogs-region": region,
                 "awslogs-stream-prefix": container.name,
                 "mode": "non-blocking",
-                "max-buffer-size": "5m",
+                "max-buffer-size": f"{LOG_BUFFER_MIB * 1024 * 1024}b",
             },
         },
     }

@@ -22,7 +22,7 @@ from meshcert.contract.environment import (
     PROXY_ENVIRONMENT,
 )
 from meshcert.contract.stopping import APPLICATION_STOP_S
-from meshcert.mesh.rendering.containers import envoy_container, readiness_container
+from meshcert.mesh.rendering.containers import LOG_BUFFER_MIB, envoy_container, readiness_container
 from stacks.constructs.containers.added import add_container, override_newest, without_capabilities
 from stacks.constructs.containers.volumes import ProxyVolumes
 from stacks.constructs.containers.workload_api import share_workload_api
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 AGENT_STOP_S = 5
 """How long the user's agent has to end, seconds."""
-LOG_BUFFER_MIB = 5
-"""Of lines that a container's log driver keeps while CloudWatch does not take them; later ones are lost."""
 PAST_THE_PROXY = ("localhost", LOOPBACK, "::1", "169.254.170.2", "169.254.169.254", ".amazonaws.com", ".api.aws")
 """Hosts that an application reaches itself: loopback, the task metadata and its credentials, AWS's endpoints."""
 

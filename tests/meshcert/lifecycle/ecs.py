@@ -63,6 +63,7 @@ class SimulatedService:
     deployments: list[Deployment] = field(default_factory=list)
     tasks: list[RunningTask] = field(default_factory=list)
     breaks: bool = False
+    refusal: str = ""
 
     @property
     def newest(self) -> Deployment:
@@ -131,6 +132,7 @@ class SimulatedEcs:
             Rollout(newest.id, newest.state, newest.failed_tasks),
             WORDS,
             tuple(newest.failures),
+            refusal=service.refusal,
         )
 
     def roll_out(self, name: str, place: str = "") -> str:

@@ -8,8 +8,10 @@ from dataclasses import replace
 import pytest
 
 from meshcert.identity import ServiceUse
+from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.memory import BegunRollout, Memory
 from meshcert.proxy import RotationMode
+from tests.meshcert.lifecycle.runs import kinds
 from tests.meshcert.lifecycle.world import MINUTE
 from tests.meshcert.lifecycle.world import LifecycleWorld as World
 
@@ -98,6 +100,22 @@ def test_a_rollout_that_ends_without_them_is_not_begun_again_at_once() -> None:
         world.pass_time(MINUTE)
 
     assert world.ecs.deployments_begun == ["orders"]
+
+
+def test_where_only_the_owner_deploys_a_person_is_told_and_nothing_begins() -> None:
+    """CODE_DEPLOY, EXTERNAL, and strategies that would shift traffic; reloading needs no deployment."""
+    world = world_of(RotationMode.RELOAD)
+    service = world.ecs.services["orders"]
+    service.refusal = "its deployment controller is CODE_DEPLOY"
+    for task in service.tasks:
+        task.settings = FIRST
+    world.ecs.published["orders"] = SECOND
+
+    result = world.look()
+
+    assert kinds(result) == {Kind.DEPLOYMENT_FAILING}
+    until_settled(world)
+    assert world.ecs.deployments_begun == []
 
 
 def test_the_memory_of_a_rollout_for_a_version_reads_as_before() -> None:
