@@ -25,11 +25,18 @@ from meshcert.errors import Fault, SettingsInvalid, SettingsNotPublished, Stored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from typing import Any, Protocol
 
     from entrypoint.aws.endpoint import Endpoint
     from entrypoint.aws.object_storage import ObjectConnection
     from entrypoint.aws.signed_connection import Session
     from meshcert.documents.stored_settings import SettingsRow
+
+    class RowReader(Protocol):
+        """Reads rows; :class:`entrypoint.aws.dynamodb.DynamoDb` in the container."""
+
+        def get(self, table: str, key: Mapping[str, str]) -> dict[str, Any] | None:
+            """A row, None if there is none; raises MeshcertError if that fails."""
 
 
 def fetch_settings(
@@ -38,13 +45,16 @@ def fetch_settings(
     session: Session,
     clock: ProcessClock | None = None,
     connect: Callable[[Endpoint], ObjectConnection] | None = None,
+    *,
+    rows: RowReader | None = None,
 ) -> str:
     """
     The settings as JSON; empty if the environment is wrong, which the settings report.
 
     Args:
         started: When the container started, in monotonic time.
-        connect: Makes a connection to an endpoint; None signs with the session's credentials.
+        connect: Makes a connection to an endpoint of Amazon S3; None signs with the session's credentials.
+        rows: Reads rows; None asks Amazon DynamoDB with the session's credentials.
 
     Raises:
         AwsUnavailable: If AWS has not answered until the start deadline.
@@ -68,7 +78,7 @@ def fetch_settings(
     if isinstance(wanted, SettingsObject):
         fetch = partial(_object, wanted, ObjectStorage(region, environ, connect or _signed(region, "s3", session)))
     else:
-        fetch = partial(_row, wanted, partial(_signed(region, "dynamodb", session), dynamodb_endpoint(region, environ)))
+        fetch = partial(_row, wanted, rows or _rows(region, environ, session))
     content = until(started + start_deadline_s(environ), fetch, clock or ProcessClock())
     text = wanted.open(content)
     try:
@@ -90,10 +100,14 @@ def _object(wanted: SettingsObject, storage: ObjectStorage) -> bytes:
     return stored.body
 
 
-def _row(wanted: SettingsRow, connect: Callable[[], SignedConnection]) -> bytes:
+def _rows(region: str, environ: Mapping[str, str], session: Session) -> RowReader:
     from entrypoint.aws.dynamodb import DynamoDb  # an object needs none of it
 
-    row = DynamoDb(connect).get(wanted.table, {field.SERVICE: wanted.key})
+    return DynamoDb(partial(_signed(region, "dynamodb", session), dynamodb_endpoint(region, environ)))
+
+
+def _row(wanted: SettingsRow, rows: RowReader) -> bytes:
+    row = rows.get(wanted.table, {field.SERVICE: wanted.key})
     newest = (row or {}).get(field.NEWEST)
     if not isinstance(newest, dict):
         raise SettingsNotPublished(wanted.service)

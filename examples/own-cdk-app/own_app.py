@@ -50,6 +50,9 @@ class OwnApp(Stack):
             image=ecs.ContainerImage.from_docker_image_asset(image),
             environment={"PORT": str(PORT)},
             port_mappings=[ecs.PortMapping(container_port=PORT)],
+            health_check=ecs.HealthCheck(
+                command=["CMD", "python", "/app/orders.py", "check"], interval=Duration.seconds(5)
+            ),
             logging=ecs.LogDrivers.aws_logs(stream_prefix="app"),
         )
         service = ecs.FargateService(
@@ -66,7 +69,7 @@ class OwnApp(Stack):
         )
         balancer = elb.NetworkLoadBalancer(self, "Balancer", vpc=vpc, internet_facing=False)
         listener = balancer.add_listener("Listener", port=80)
-        listener.add_targets("Tasks", port=PORT, targets=[service], deregistration_delay=Duration.seconds(10))
+        listener.add_targets("Tasks", port=PORT, targets=[service])
 
         # The sidecar, from here
         if mesh := self.node.try_get_context("mesh"):

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import sys
 import threading
 from contextlib import suppress
 from http import HTTPStatus
@@ -57,10 +59,17 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
 
 
+ADDRESS = (os.environ.get("MESHCERT_LISTEN_ADDRESS", ""), int(os.environ.get("PORT", "8080")))
+
+
+def check() -> None:
+    """Raise OSError unless the server listens: the container's health check."""
+    socket.create_connection((ADDRESS[0] or "127.0.0.1", ADDRESS[1]), 2).close()
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT, and a little longer."""
-    address = (os.environ.get("MESHCERT_LISTEN_ADDRESS", ""), int(os.environ.get("PORT", "8080")))
-    with Server(address, Orders) as server:
+    with Server(ADDRESS, Orders) as server:
 
         def stop(*_: object) -> None:
             threading.Timer(float(os.environ.get("DRAIN_S", "5")), server.shutdown).start()
@@ -71,4 +80,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    check() if "check" in sys.argv else main()
