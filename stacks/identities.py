@@ -22,7 +22,8 @@ from stacks.constructs.certificates.identity import (
     declared_bundles,
 )
 from stacks.constructs.certificates.issuance import issuing_rights
-from stacks.constructs.federation import Federation
+from stacks.constructs.federation.foreign_domains import ForeignDomains
+from stacks.constructs.federation.own_bundle import OwnBundleResources, bucket_name
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
@@ -121,6 +122,7 @@ class IdentitiesStack(Stack):
                 lifecycle.table_name,
                 declared_bundles(mesh, pki.hierarchies),
                 digest_of(map(declared_bundle, in_files.values())) if in_files else "",
+                *_published_bundle(mesh),
             ),
             timeout=Duration.minutes(5),
             role=export.role,
@@ -143,7 +145,7 @@ class IdentitiesStack(Stack):
             for hierarchy in mesh.hierarchies
         }
         if mesh.trust_domains:
-            Federation(
+            ForeignDomains(
                 self,
                 "Federation",
                 mesh=mesh,
@@ -153,7 +155,7 @@ class IdentitiesStack(Stack):
                 deploy=deploy,
                 platform=platform,
             )
-        for identity in mesh.identities:
+        identities_resources = [
             IdentityResources(
                 self,
                 f"Identity-{identity}",
@@ -162,7 +164,21 @@ class IdentitiesStack(Stack):
                 authorities=pki.hierarchies,
                 key=self.key,
                 deploy=deploy,
-            ).published_after(bundles.values())
+            )
+            for identity in mesh.identities
+        ]
+        for each in identities_resources:
+            each.published_after(bundles.values())
+        if published := mesh.about.published_bundle:
+            OwnBundleResources(
+                self,
+                "OwnBundle",
+                mesh=mesh,
+                published=published,
+                through_secrets_manager=self._through_secrets_manager("KeyOfBundles", "kms:Decrypt"),
+                platform=platform,
+                after=[*bundles.values(), *identities_resources],
+            )
 
     def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
         return dynamodb.Table(
@@ -275,8 +291,16 @@ class IdentitiesStack(Stack):
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
                 rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows),
                 *(issuing_rights(rights, self.key) if about.has_own_keys else ()),
+                # A new root is used only after it has stood in the published bundle for long enough.
+                *(rights.own_bundle("SeeBundle", "s3:GetObject") if about.about.published_bundle else ()),
             ],
         )
+
+
+def _published_bundle(mesh: Mesh) -> tuple[str, ...]:
+    """The deploy function's settings about the mesh's own bundle, if it publishes one."""
+    published = mesh.about.published_bundle
+    return (bucket_name(mesh.name), mesh.about.trust_domain, " ".join(published.hierarchies)) if published else ()
 
 
 def _text(name: str) -> dynamodb.Attribute:
