@@ -23,7 +23,7 @@ from stacks.constructs.certificates.identity import (
 )
 from stacks.constructs.certificates.issuance import issuing_rights
 from stacks.constructs.federation.foreign_domains import ForeignDomains
-from stacks.constructs.federation.own_bundle import OwnBundleResources, bucket_name
+from stacks.constructs.federation.own_bundle import OwnBundleResources, published_roots
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
@@ -122,7 +122,7 @@ class IdentitiesStack(Stack):
                 lifecycle.table_name,
                 declared_bundles(mesh, pki.hierarchies),
                 digest_of(map(declared_bundle, in_files.values())) if in_files else "",
-                *_published_bundle(mesh),
+                *published_roots(mesh),
             ),
             timeout=Duration.minutes(5),
             role=export.role,
@@ -155,8 +155,13 @@ class IdentitiesStack(Stack):
                 deploy=deploy,
                 platform=platform,
             )
-        identities_resources = [
-            IdentityResources(
+        own = None
+        if mesh.about.published_bundle:
+            use_key = self._through_secrets_manager("KeyOfBundles", "kms:Decrypt")
+            own = OwnBundleResources(self, "OwnBundle", mesh=mesh, use_key=use_key, platform=platform)
+            own.run_after(*bundles.values())
+        for identity in mesh.identities:
+            resources = IdentityResources(
                 self,
                 f"Identity-{identity}",
                 name=identity,
@@ -165,20 +170,9 @@ class IdentitiesStack(Stack):
                 key=self.key,
                 deploy=deploy,
             )
-            for identity in mesh.identities
-        ]
-        for each in identities_resources:
-            each.published_after(bundles.values())
-        if published := mesh.about.published_bundle:
-            OwnBundleResources(
-                self,
-                "OwnBundle",
-                mesh=mesh,
-                published=published,
-                through_secrets_manager=self._through_secrets_manager("KeyOfBundles", "kms:Decrypt"),
-                platform=platform,
-                after=[*bundles.values(), *identities_resources],
-            )
+            resources.published_after(bundles.values())
+            if own:
+                own.run_after(resources)
 
     def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
         return dynamodb.Table(
@@ -295,12 +289,6 @@ class IdentitiesStack(Stack):
                 *(rights.own_bundle("SeeBundle", "s3:GetObject") if about.about.published_bundle else ()),
             ],
         )
-
-
-def _published_bundle(mesh: Mesh) -> tuple[str, ...]:
-    """The deploy function's settings about the mesh's own bundle, if it publishes one."""
-    published = mesh.about.published_bundle
-    return (bucket_name(mesh.name), mesh.about.trust_domain, " ".join(published.hierarchies)) if published else ()
 
 
 def _text(name: str) -> dynamodb.Attribute:

@@ -36,7 +36,7 @@ class S3BundleObject:
         self._name = f"{bucket}/{naming.BUNDLE_OBJECT}"
 
     def find(self) -> StoredBundle | None:
-        """See :meth:`meshcert.federation.ports.BundleObject.find`."""
+        """See :meth:`meshcert.federation.ports.FoundBundle.find`."""
         with aws_errors("s3:GetObject", self._name):
             try:
                 answer = self._client.get_object(Bucket=self._bucket, Key=naming.BUNDLE_OBJECT)

@@ -85,12 +85,16 @@ class StoredBundle(NamedTuple):
     tag: str
 
 
-class BundleObject(Protocol):
-    """The place where partners fetch this mesh's own bundle."""
+class FoundBundle(Protocol):
+    """The place where partners fetch this mesh's own bundle, for whoever looks at it."""
 
     def find(self) -> StoredBundle | None:
         """What is there; None if nothing is."""
         ...
+
+
+class BundleObject(FoundBundle, Protocol):
+    """The same, for the one who writes it."""
 
     def write(self, bundle: OwnBundle, *, replaces: StoredBundle | None) -> None:
         """

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.stacks.synthesis import Statement, Templates
 
 ARN = "arn:aws:cloudfront::111122223333:distribution/E1ABCDEF"
-OPEN = {"private": {}, "public": {"public": True}, "distribution": {"distribution": ARN}}
+OPEN: dict[str, dict[str, Any]] = {"private": {}, "public": {"public": True}, "distribution": {"distribution": ARN}}
 OBJECT = "/bundle.json"
 
 

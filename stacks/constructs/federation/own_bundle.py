@@ -18,8 +18,6 @@ from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from constructs import IDependable
 
     from meshcert.mesh import Mesh
@@ -30,6 +28,12 @@ if TYPE_CHECKING:
 def bucket_name(mesh: str) -> str:
     """The bucket's name in the stack's account and region, known to other stacks' policies without an import."""
     return naming.bundle_bucket(mesh, Aws.ACCOUNT_ID, Aws.REGION)
+
+
+def published_roots(mesh: Mesh) -> tuple[str, ...]:
+    """The deploy function's settings about the mesh's own bundle, if it publishes one."""
+    published = mesh.about.published_bundle
+    return (bucket_name(mesh.name), mesh.about.trust_domain, " ".join(published.hierarchies)) if published else ()
 
 
 class BundleBucket(s3.Bucket):
@@ -113,9 +117,8 @@ class OwnBundleResources(Construct):
     Its role reads trust bundles and writes the one object, and nothing else.
 
     Args:
-        through_secrets_manager: The right to read secrets encrypted with the mesh's key through Secrets Manager.
-        after: What must be there before the function first runs: the trust bundles that it reads; and whatever else
-            may fail, because CloudFormation deletes no bucket that holds anything.
+        mesh: It publishes its bundle.
+        use_key: The right to read secrets encrypted with the mesh's key through Secrets Manager.
     """
 
     def __init__(
@@ -124,12 +127,12 @@ class OwnBundleResources(Construct):
         construct_id: str,
         *,
         mesh: Mesh,
-        published: PublishedBundle,
-        through_secrets_manager: iam.PolicyStatement,
+        use_key: iam.PolicyStatement,
         platform: Platform,
-        after: Iterable[IDependable],
     ) -> None:
         super().__init__(scope, construct_id)
+        published = mesh.about.published_bundle
+        assert published is not None
         bucket = BundleBucket(self, "Bucket", mesh=mesh.name, published=published)
         function = PythonFunction(
             self,
@@ -150,11 +153,11 @@ class OwnBundleResources(Construct):
             function.role,
             [
                 rights.trust_bundle_secrets("ReadTrustBundles", published.hierarchies, "secretsmanager:GetSecretValue"),
-                through_secrets_manager,
+                use_key,
                 *rights.own_bundle("Bundle", "s3:GetObject", "s3:PutObject"),
             ],
         )
-        schedule = run_every(
+        self._schedule = run_every(
             self,
             mesh=mesh.name,
             name=naming.PUBLISHER_ROLE,
@@ -162,10 +165,18 @@ class OwnBundleResources(Construct):
             function=function,
             description="Has partners find the roots of now",
         )
-        schedule.node.add_dependency(bucket, *after)
+        self.run_after(bucket)
         CfnOutput(
             scope,
             "BundleUrl",
             value=naming.bundle_url(bucket_name(mesh.name), Aws.REGION, Aws.URL_SUFFIX),
             description="Where the mesh's SPIFFE bundle is at Amazon S3; who may read it, the mesh file says",
         )
+
+    def run_after(self, *resources: IDependable) -> None:
+        """
+        Let the function run only once these are there: what it reads, and whatever else may fail.
+
+        CloudFormation deletes no bucket that holds anything, so a first deploy could not be taken back.
+        """
+        self._schedule.node.add_dependency(*resources)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import yaml
 from meshcert.mesh import read_mesh
 from tests.meshcert.mesh.test_trust_domains import SPIFFE
 
+ROOT = Path(__file__).parents[3]
 GOOD: dict[str, Any] = {"hierarchies": ["yelb"]}
 ARN = "arn:aws:cloudfront::111122223333:distribution/E1ABCDEF"
 PLACE = "mesh.published_bundle"
@@ -55,11 +57,14 @@ def test_what_cannot_be_published_is_refused(change: dict[str, Any], place: str,
 
 def test_a_bundle_is_that_of_a_trust_domain() -> None:
     """Without one there is nobody whose IDs a partner could believe."""
-    values = copy.deepcopy(SPIFFE)
-    values["mesh"] |= {"published_bundle": GOOD, "trust_domain": ""}
+    values = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+    values["mesh"]["published_bundle"] = {"hierarchies": ["colorgateway"]}
 
-    faults = read_mesh(yaml.safe_dump(values, sort_keys=False).encode()).faults
-    assert any("its bundle is published" in fault.problem for fault in faults)
+    (fault,) = read_mesh(yaml.safe_dump(values, sort_keys=False).encode()).faults
+    assert (fault.place, fault.problem) == (
+        "mesh.trust_domain",
+        "it is missing, and its bundle is published for partners",
+    )
 
 
 def test_a_services_name_is_not_the_publishers() -> None:
