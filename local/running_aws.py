@@ -273,6 +273,7 @@ class LocalAws:
         return Config(
             directory=self.directory / "state",
             images=self.images,
+            bundles=ROOT / "build" / "function-code",
             host=host,
             port=_PORT,
             dns_port=_DNS_PORT,

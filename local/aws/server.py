@@ -125,7 +125,7 @@ def _patch(config: Config, accounts: Accounts) -> None:
     )
     event_targets.install()
     event_modes.install(accounts.part(lambda account: account.event_modes))
-    function_code.install()
+    function_code.install(config.bundles)
     function_python.install(config)
     function_sessions.install()
     function_errors.install()

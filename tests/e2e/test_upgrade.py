@@ -19,6 +19,7 @@ from local.gateway_client import Gateway, SteadyClient
 from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, task_address, wait_until
 from local.ticking import Ticking
+from tests.e2e.assemblies import synthesise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ def versions(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Version
     folder = tmp_path_factory.mktemp("versions")
     tree = unpack(folder / "tree")
     before = CdkCli(aws.environment(), app=tree).synth(_with_lasting_connections(tree, folder), folder / "before")
-    return Versions(before, CdkCli(aws.environment()).synth(_with_lasting_connections(ROOT, folder), folder / "now"))
+    return Versions(before, synthesise(_with_lasting_connections(ROOT, folder), folder / "now"))
 
 
 def _with_lasting_connections(tree: Path, folder: Path) -> Path:
