@@ -32,6 +32,9 @@ class CdkFailed(Exception):
         super().__init__(f"{' '.join(command)} failed:\n" + "\n".join(output[-40:]))
 
 
+_ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+"""What the CLI itself takes for CloudFormation's role, and wants said as soon as another account is trusted."""
+
 _ADVICE = "feature flags are not configured"
 """Part of a line with which the CLI ends every command: about the CDK's own choices, and no progress."""
 
@@ -64,11 +67,20 @@ class CdkCli:
     on_line: Callable[[str], None] = _quiet
     app: Path = ROOT
 
-    def bootstrap(self) -> None:
-        """Create the CDK's own bucket, repository and roles. Raises :class:`CdkFailed`."""
+    def bootstrap(self, trusted: str = "") -> None:
+        """
+        Create the CDK's own bucket, repository and roles.
+
+        Args:
+            trusted: Another account that deploys into this one; its roles here may be assumed from there.
+
+        Raises:
+            CdkFailed: If the CLI does.
+        """
         account, region = self.environment["CDK_DEFAULT_ACCOUNT"], self.environment["CDK_DEFAULT_REGION"]
+        trust = ("--trust", trusted, "--cloudformation-execution-policies", _ADMINISTRATOR) if trusted else ()
         # Beside no cdk.json the CLI synthesises no app, which bootstrapping does not need.
-        self._run("bootstrap", f"aws://{account}/{region}", folder=CDK.parent)
+        self._run("bootstrap", f"aws://{account}/{region}", *trust, folder=CDK.parent)
 
     def synth(self, mesh: Path, assembly: Path) -> Path:
         """
