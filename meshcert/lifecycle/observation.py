@@ -106,6 +106,20 @@ class Instance:
 
 
 @dataclass(frozen=True)
+class EndingInstance:
+    """
+    An instance that the platform has told to end, and whose containers may still run.
+
+    Args:
+        id: The platform's own name for it.
+        version: The version of the identity that it reports to serve; empty if it reports none.
+    """
+
+    id: str
+    version: str = ""
+
+
+@dataclass(frozen=True)
 class Workload:
     """
     A workload as the platform shows it.
@@ -251,6 +265,8 @@ class Observation:
         services: Its services as the platform shows them, by name; None for a service that does not exist.
         acknowledgements: The latest acknowledgement of the identity, by running instance.
         authorities: The hierarchy's CAs, the one that signs the identity's certificate first.
+        ending: The instances of its services that have not ended yet; nobody asks for them, and there are none, unless
+            something is to be revoked.
     """
 
     identity: Identity
@@ -261,11 +277,12 @@ class Observation:
     services: Mapping[str, Workload | None] | Unknown = field(default_factory=dict)
     acknowledgements: Mapping[str, Acknowledgement] | Unknown = field(default_factory=dict)
     authorities: tuple[Authority, ...] | Missing | Unknown = ()
+    ending: tuple[EndingInstance, ...] | Unknown = ()
 
     @property
     def whole(self) -> bool:
         """True if every part could be looked at."""
-        parts = (self.issuance, self.labels, self.services, self.acknowledgements, self.authorities)
+        parts = (self.issuance, self.labels, self.services, self.acknowledgements, self.authorities, self.ending)
         return not any(isinstance(part, Unknown) for part in parts)
 
     @property

@@ -14,6 +14,7 @@ from meshcert.lifecycle.memory import BegunRollout, CurrentVersion, Memory, Quar
 from meshcert.lifecycle.observation import (
     Acknowledgement,
     Authority,
+    EndingInstance,
     Instance,
     Missing,
     Observation,
@@ -162,6 +163,7 @@ def look(
     said: Mapping[str, Acknowledgement] | Unknown | None = None,
     authorities: tuple[Authority, ...] | Missing | Unknown | None = None,
     memory: Memory | None = None,
+    ending: tuple[EndingInstance, ...] | Unknown = (),
 ) -> Looked:
     """
     One look, at which all is well unless told: version 1 is issued, published, proven and served.
@@ -174,6 +176,7 @@ def look(
         said: What tasks say.
         authorities: The hierarchy's CAs.
         memory: What is remembered.
+        ending: Tasks that are told to end.
     """
     uses = uses or (GATEWAY, TELLER)
     usual: dict[str, Workload | None] = {use.name: service(use) for use in uses}
@@ -189,5 +192,6 @@ def look(
         services=services if isinstance(services, Unknown) else usual | dict(services or {}),
         acknowledgements=says() if said is None else said,
         authorities=far if authorities is None else authorities,
+        ending=ending,
     )
     return Looked(seen, remembers() if memory is None else memory)

@@ -50,6 +50,10 @@ class TaggedServices:
         """Not asked here."""
         raise AssertionError(name)
 
+    def ending(self, name: str) -> tuple[str, ...]:
+        """Not asked here."""
+        raise AssertionError(name)
+
     def roll_out(self, name: str) -> str:
         """Not done here."""
         raise AssertionError(name)
