@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import Aws, CfnOutput, CustomResource, Stack
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_servicediscovery as servicediscovery
 
@@ -14,11 +13,12 @@ from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import route_table
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
+from stacks.constructs.containers.execution_roles import execution_role
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer
 from stacks.constructs.images import envoy_image
 from stacks.constructs.network import placement
-from stacks.constructs.rights import MeshRights, ecs_tasks
+from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -76,7 +76,12 @@ class ServicesStack(Stack):
             namespace=self._namespace(mesh, placed.vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
-            execution_role=self._execution_role(name),
+            execution_role=execution_role(
+                self,
+                "ExecutionRole",
+                naming.role(name, Aws.REGION, naming.EXECUTION_ROLE),
+                f"meshcert {name}: pulls images and writes logs for the tasks",
+            ),
             envoy=envoy_image(platform),
             platform=platform,
         )
@@ -143,17 +148,3 @@ class ServicesStack(Stack):
         zone = namespace.node.default_child
         zone.add_property_override("Properties.DnsProperties.SOA.TTL", DENIAL_S)  # type: ignore[union-attr] # the L1
         return namespace
-
-    def _execution_role(self, mesh: str) -> iam.Role:
-        """The role with which ECS pulls images and writes logs for every task; it can read no secret."""
-        role = iam.Role(
-            self,
-            "ExecutionRole",
-            role_name=naming.role(mesh, Aws.REGION, naming.EXECUTION_ROLE),
-            assumed_by=ecs_tasks(),
-            description=f"meshcert {mesh}: pulls images and writes logs for the tasks",
-        )
-        accept(
-            role, "AwsSolutions-IAM5[Resource::*]", "ecr:GetAuthorizationToken, which the CDK grants, has no resource."
-        )
-        return role

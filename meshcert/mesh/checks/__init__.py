@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.checks.applications import check_applications
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
 from meshcert.mesh.checks.federation.trust_domains import check_trust_domains
 from meshcert.mesh.checks.federation.trusts import check_federated_trusts
@@ -74,6 +75,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_each_proxy_runs_once,
         check_ports,
         check_health_checks,
+        check_applications,
         check_workload_apis,
         check_drains,
         check_limits,

@@ -16,6 +16,10 @@ _SHORT_ROUTE = "A short route takes a path prefix; for more write App Mesh's: `v
 _ROUTER = "Write it under `virtual_routers`, by its name, its routes below it"
 _SERVICE_NAME = "Write it under `virtual_services`, by its name"
 _IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
+_ENVIRONMENT = (
+    "Write `services.NAME.application.environment`, and what is secret as `services.NAME.application.secrets`"
+)
+_COMMAND = "Write `services.NAME.application.command`"
 _ONE_CONTAINER = (
     "A task has Envoy and one application; run other containers as services of their own. "
     "One that gives Envoy its certificates: `services.NAME.proxy.agent`"
@@ -169,9 +173,9 @@ _ROUTE = {
     "retrypolicy": "A retry policy is a router's: `virtual_routers.NAME.routes`",
 }
 _APPLICATION = {
-    **dict.fromkeys(("env", "environment", "environmentfiles"), f"{_IN_IMAGE}, with ENV. PORT is set for it"),
-    "secrets": f"No secret reaches the container but its certificates. {_NO_ROLE}",
-    **dict.fromkeys(("command", "entrypoint", "args", "workingdirectory", "user"), _IN_IMAGE),
+    **dict.fromkeys(("env", "environmentfiles"), _ENVIRONMENT),
+    "args": _COMMAND,
+    "user": _IN_IMAGE,
     **dict.fromkeys(
         ("cpu", "memory", "memoryreservation", "resources"),
         "A task's size is the service's, for Envoy and application together: `services.NAME.cpu`, "
@@ -202,6 +206,11 @@ _APPLICATION = {
     ),
 }
 _SERVICE = {
+    "environment": _ENVIRONMENT,
+    "secrets": "Write `services.NAME.application.secrets`",
+    "command": _COMMAND,
+    "entrypoint": "Write `services.NAME.application.entry_point`",
+    "workingdirectory": "Write `services.NAME.application.working_directory`",
     **{key: remedy for key, remedy in _APPLICATION.items() if key not in {"cpu", "memory", "resources"}},
     "memory": "Write `services.NAME.memory_mib`",
     "healthcheck": _HEALTH,
@@ -212,7 +221,7 @@ _SERVICE = {
     **dict.fromkeys(("replicas", "count", "tasks", "scale"), "Write `services.NAME.desired_count`"),
     **dict.fromkeys(
         ("autoscaling", "scaling", "mincapacity", "maxcapacity", "mincount", "maxcount"),
-        "The number of tasks is fixed: `services.NAME.desired_count`",
+        "The number of tasks is fixed, unless a scaler of yours has it: `services.NAME.scaler`",
     ),
     **dict.fromkeys(
         (
@@ -248,7 +257,11 @@ _SERVICE = {
         ("taskdefinition", "containerdefinitions", "family"),
         "meshcert writes the task definition; yours cannot be given",
     ),
-    **dict.fromkeys(("executionrole", "executionrolearn"), "One execution role pulls images and writes logs for all"),
+    **dict.fromkeys(
+        ("executionrole", "executionrolearn"),
+        "One execution role pulls images and writes logs for all, and one more for each service with secrets: "
+        "`services.NAME.application.secrets`",
+    ),
     "proxyconfiguration": "Envoy is reached by its port; nothing is to be set",
     "runtimeplatform": 'One architecture for all: `make deploy ARGS="-c architecture=x86_64"`',
 }
