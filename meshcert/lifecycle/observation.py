@@ -106,20 +106,6 @@ class Instance:
 
 
 @dataclass(frozen=True)
-class EndingInstance:
-    """
-    An instance that the platform has told to end, and whose containers may still run.
-
-    Args:
-        id: The platform's own name for it.
-        version: The version of the identity that it reports to serve; empty if it reports none.
-    """
-
-    id: str
-    version: str = ""
-
-
-@dataclass(frozen=True)
 class Workload:
     """
     A workload as the platform shows it.
@@ -265,8 +251,8 @@ class Observation:
         services: Its services as the platform shows them, by name; None for a service that does not exist.
         acknowledgements: The latest acknowledgement of the identity, by running instance.
         authorities: The hierarchy's CAs, the one that signs the identity's certificate first.
-        ending: The instances of its services that have not ended yet; nobody asks for them, and there are none, unless
-            something is to be revoked.
+        ending: The instances that are told to end and whose containers may still run, with the version that each says
+            it serves, or none; empty as well if nothing is to be revoked, for then nobody asks.
     """
 
     identity: Identity
@@ -277,7 +263,7 @@ class Observation:
     services: Mapping[str, Workload | None] | Unknown = field(default_factory=dict)
     acknowledgements: Mapping[str, Acknowledgement] | Unknown = field(default_factory=dict)
     authorities: tuple[Authority, ...] | Missing | Unknown = ()
-    ending: tuple[EndingInstance, ...] | Unknown = ()
+    ending: Mapping[str, str] | Unknown = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:

@@ -77,10 +77,10 @@ def _still_ending(seen: Observation, compromise: KeyCompromise) -> str:
     if isinstance(seen.ending, Unknown):
         return f"the {word}s with the old key, which cannot be looked at, have"
     # One that reports another key has left the old one; one that reports nothing may be anything.
-    old = [each for each in seen.ending if not each.version or compromise.has(each.version)]
+    old = [instance for instance, version in seen.ending.items() if not version or compromise.has(version)]
     if not old:
         return ""
-    return f"{old[0].id} with the old key has" if len(old) == 1 else f"{len(old)} {word}s with the old key have"
+    return f"{old[0]} with the old key has" if len(old) == 1 else f"{len(old)} {word}s with the old key have"
 
 
 def _slow(detail: str) -> tuple[Finding, ...]:

@@ -15,7 +15,7 @@ from meshcert.errors import (
 )
 from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.memory import CurrentVersion, KnownCertificate
-from meshcert.lifecycle.observation import Authority, EndingInstance, Missing, Observation, Unknown, Workload
+from meshcert.lifecycle.observation import Authority, Missing, Observation, Unknown, Workload
 from meshcert.lifecycle.observing.compromised import left_behind, taken_up, with_the_same_key
 from meshcert.lifecycle.orders import COMPROMISED, RENEW
 
@@ -70,7 +70,7 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
             acknowledgements |= _of_tasks(identity, service, said)
     now = observers.clock.now()
     # After the services: what was wanted when they were looked at, and is told to end now, is seen twice, not never.
-    ending = _attempt(partial(_ending, identity, observers)) if _something_is_to_be_revoked(memory, now) else ()
+    ending = _attempt(partial(_ending, identity, observers)) if _something_is_to_be_revoked(memory, now) else {}
     return Observation(
         identity=identity,
         now=now,
@@ -119,14 +119,14 @@ def _something_is_to_be_revoked(memory: Memory, now: dt.datetime) -> bool:
     return ordered or (memory.compromise is not None and bool(memory.compromise.outstanding(now)))
 
 
-def _ending(identity: Identity, observers: Observers) -> tuple[EndingInstance, ...]:
-    found: list[EndingInstance] = []
+def _ending(identity: Identity, observers: Observers) -> dict[str, str]:
+    served: dict[str, str] = {}
     for use in identity.services:
         instances = observers.platform.ending(use.name)
         said = observers.acknowledgements.of(use.name, instances) if instances else {}
         rows = {instance: said.get(instance, {}).get(identity.name) for instance in instances}
-        found += [EndingInstance(instance, row.version if row else "") for instance, row in rows.items()]
-    return tuple(found)
+        served |= {instance: row.version if row else "" for instance, row in rows.items()}
+    return served
 
 
 def _authorities(identity: Identity, authorities: Authorities) -> tuple[Authority, ...]:

@@ -14,7 +14,6 @@ from meshcert.lifecycle.memory import BegunRollout, CurrentVersion, Memory, Quar
 from meshcert.lifecycle.observation import (
     Acknowledgement,
     Authority,
-    EndingInstance,
     Instance,
     Missing,
     Observation,
@@ -163,7 +162,7 @@ def look(
     said: Mapping[str, Acknowledgement] | Unknown | None = None,
     authorities: tuple[Authority, ...] | Missing | Unknown | None = None,
     memory: Memory | None = None,
-    ending: tuple[EndingInstance, ...] | Unknown = (),
+    ending: Mapping[str, str] | Unknown | None = None,
 ) -> Looked:
     """
     One look, at which all is well unless told: version 1 is issued, published, proven and served.
@@ -192,6 +191,6 @@ def look(
         services=services if isinstance(services, Unknown) else usual | dict(services or {}),
         acknowledgements=says() if said is None else said,
         authorities=far if authorities is None else authorities,
-        ending=ending,
+        ending={} if ending is None else ending,
     )
     return Looked(seen, remembers() if memory is None else memory)

@@ -12,7 +12,7 @@ from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import Failure, Memory
-from meshcert.lifecycle.observation import EndingInstance, RolloutState, Unknown
+from meshcert.lifecycle.observation import RolloutState, Unknown
 from meshcert.lifecycle.observing.observe import remembered
 from tests.meshcert.lifecycle.deciding.cases import DONE, LEFT, NEW, PROVEN, Case, bad, check_any, rows
 from tests.meshcert.lifecycle.observations import (
@@ -62,7 +62,7 @@ TAKEN_OVER = {"certificate": PROVEN["certificate"], "labels": PROVEN["labels"], 
 """Version 2 is issued, published, served by every task, and proven."""
 
 
-OLD = EndingInstance("teller/7", V1)
+OLD = {"teller/7": V1}
 """A task that is told to end, with the old key."""
 
 
@@ -280,7 +280,7 @@ class TestEnding:
     @rows(
         Case(
             "one with the old key is waited for",
-            look(**TAKEN_OVER, ending=(OLD,), memory=leaked(memory=remembers(V2, MINUTE))),
+            look(**TAKEN_OVER, ending=OLD, memory=leaked(memory=remembers(V2, MINUTE))),
             Action.WAIT,
             "1 certificate to be revoked once teller/7 with the old key has ended",
         ),
@@ -290,7 +290,7 @@ class TestEnding:
                 **NEW,
                 services={use.name: service(use, tasks=0, desired=0) for use in (GATEWAY, TELLER)},
                 said={},
-                ending=(OLD, EndingInstance("gateway/7", V1)),
+                ending=OLD | {"gateway/7": V1},
                 memory=leaked(memory=remembers(V2, MINUTE)),
             ),
             Action.WAIT,
@@ -298,13 +298,13 @@ class TestEnding:
         ),
         Case(
             "so is one that says nothing",
-            look(**TAKEN_OVER, ending=(EndingInstance("teller/7"),), memory=leaked(memory=remembers(V2, MINUTE))),
+            look(**TAKEN_OVER, ending={"teller/7": ""}, memory=leaked(memory=remembers(V2, MINUTE))),
             Action.WAIT,
             "teller/7",
         ),
         Case(
             "one that has left the old key is not",
-            look(**TAKEN_OVER, ending=(EndingInstance("gateway/7", V2),), memory=leaked(memory=remembers(V2, MINUTE))),
+            look(**TAKEN_OVER, ending={"gateway/7": V2}, memory=leaked(memory=remembers(V2, MINUTE))),
             Action.REVOKE,
         ),
         Case(
@@ -316,26 +316,26 @@ class TestEnding:
         ),
         Case(
             "nobody is told as long as it may be draining",
-            look(**TAKEN_OVER, ending=(OLD,), memory=left(7 * MINUTE)),
+            look(**TAKEN_OVER, ending=OLD, memory=left(7 * MINUTE)),
             Action.WAIT,
         ),
         Case(
             "a person is told before it is revoked whatever it does",
-            look(**TAKEN_OVER, ending=(OLD,), memory=left(8 * MINUTE)),
+            look(**TAKEN_OVER, ending=OLD, memory=left(8 * MINUTE)),
             Action.WAIT,
             "",
             (Kind.DEPLOYMENT_SLOW,),
         ),
         Case(
             "one second before the time is over",
-            look(**TAKEN_OVER, ending=(OLD,), memory=left(10 * MINUTE - SECOND)),
+            look(**TAKEN_OVER, ending=OLD, memory=left(10 * MINUTE - SECOND)),
             Action.WAIT,
             "",
             (Kind.DEPLOYMENT_SLOW,),
         ),
         Case(
             "one that does not end in ten minutes keeps no leaked key valid",
-            look(**TAKEN_OVER, ending=(OLD,), memory=left(10 * MINUTE)),
+            look(**TAKEN_OVER, ending=OLD, memory=left(10 * MINUTE)),
             Action.REVOKE,
             "serial number 01; teller/7 with the old key has not been seen to end within 600 s",
         ),
@@ -352,14 +352,14 @@ class TestEnding:
 
     def test_the_next_look_comes_no_later_than_the_end_of_the_wait(self) -> None:
         """Otherwise the bound would be a minute longer than it says."""
-        planned = plan(look(**TAKEN_OVER, ending=(OLD,)).seen, left(10 * MINUTE - SECOND), POLICY)
+        planned = plan(look(**TAKEN_OVER, ending=OLD).seen, left(10 * MINUTE - SECOND), POLICY)
 
         assert [wait.again_s for wait in planned.waits] == [1.0]
 
     def test_the_wait_begins_when_the_last_task_has_left_the_key_and_no_later_look_begins_it_anew(self) -> None:
         """Not with the order: a deployment may take hours. Nor ever again, or a leaked key would stay valid."""
         taking_over = look(**NEW, said=says(V2)).seen
-        taken_over = look(**TAKEN_OVER, ending=(OLD,)).seen
+        taken_over = look(**TAKEN_OVER, ending=OLD).seen
         published_since = replace(taken_over, labels=labels("3" * 64, V2, previous=V2), now=NOW + MINUTE)
 
         before = remembered(leaked(memory=remembers(V2, HOUR), ago=HOUR), taking_over)
