@@ -57,7 +57,7 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
     services: dict[str, Workload | None] | Unknown = {}
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
     for use in identity.services:
-        service = _attempt(partial(observers.platform.look, use.name))
+        service = _attempt(partial(observers.platform.look, use.name, use.place))
         instances = [instance.id for instance in service.instances] if isinstance(service, Workload) else []
         said = _attempt(partial(observers.acknowledgements.of, use.name, instances)) if instances else {}
         if isinstance(service, Unknown):
@@ -122,7 +122,7 @@ def _something_is_to_be_revoked(memory: Memory, now: dt.datetime) -> bool:
 def _ending(identity: Identity, observers: Observers) -> dict[str, str]:
     served: dict[str, str] = {}
     for use in identity.services:
-        instances = observers.platform.ending(use.name)
+        instances = observers.platform.ending(use.name, use.place)
         said = observers.acknowledgements.of(use.name, instances) if instances else {}
         rows = {instance: said.get(instance, {}).get(identity.name) for instance in instances}
         served |= {instance: row.version if row else "" for instance, row in rows.items()}

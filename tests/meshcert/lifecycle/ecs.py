@@ -120,11 +120,11 @@ class SimulatedEcs:
         """ECS's own events."""
         return services_of(event)
 
-    def look(self, name: str) -> Workload | None:
+    def look(self, name: str, place: str = "") -> Workload | None:
         """DescribeServices and DescribeTasks."""
         self.advance()
         service = self.services.get(name)
-        if service is None:
+        if service is None or service.use.place != place:
             return None
         newest = service.newest
         return Workload(
@@ -136,17 +136,18 @@ class SimulatedEcs:
             tuple(newest.failures),
         )
 
-    def ending(self, name: str) -> tuple[str, ...]:
+    def ending(self, name: str, place: str = "") -> tuple[str, ...]:
         """ListTasks, of those that are to stop, and DescribeTasks."""
         self.advance()
         return tuple(task.arn for task in self.services[name].ending) if name in self.services else ()
 
-    def roll_out(self, name: str) -> str:
+    def roll_out(self, name: str, place: str = "") -> str:
         """UpdateService with forceNewDeployment."""
         self.advance()
         if name not in self.services:
             raise IdentityMissing(name, "Deploy the services stack")
         self.deployments_begun.append(name)
+        assert self.services[name].use.place == place
         return self._deploy(self.services[name])
 
     def identities_of(self, service_arn: str) -> tuple[str, ...]:
