@@ -139,7 +139,8 @@ class SimulatedEcs:
     def ending(self, name: str, place: str = "") -> tuple[str, ...]:
         """ListTasks, of those that are to stop, and DescribeTasks."""
         self.advance()
-        return tuple(task.arn for task in self.services[name].ending) if name in self.services else ()
+        service = self.services.get(name)
+        return tuple(task.arn for task in service.ending) if service and service.use.place == place else ()
 
     def roll_out(self, name: str, place: str = "") -> str:
         """UpdateService with forceNewDeployment."""
