@@ -19,13 +19,13 @@ from ministack.core import lambda_runtime
 
 from local.aws import control, hooks, messages, operations, resource_type
 from local.aws.account import Accounts
-from local.aws.certificates import acm, private_ca
+from local.aws.certificates import acm, private_ca, service_linked_role
 from local.aws.certificates import templates as certificate_templates
 from local.aws.fargate import ecs
 from local.aws.fargate.network import cloud_map_api, discovery, load_balancer, zone_associations
 from local.aws.faults import calls, crashes, event_modes, faults, other_clusters, planted_versions, quotas
 from local.aws.iam import evaluation as iam
-from local.aws.iam import other_accounts, service_linked_roles
+from local.aws.iam import other_accounts
 from local.aws.patches import (
     ciphertexts,
     event_source_mappings,
@@ -123,7 +123,7 @@ def _patch(config: Config, accounts: Accounts) -> None:
     planted_versions.install()
     kms.install()
     ciphertexts.install()
-    service_linked_roles.install()
+    service_linked_role.install()
     other_accounts.install(accounts.policies)
     iam.install(
         config,

@@ -10,11 +10,10 @@ from ministack import app as gateway
 from ministack.core import responses
 from ministack.services import acm as public_acm
 
-from local.aws import control, hooks, json_service
-from local.aws.certificates import acm_shapes, managed_renewal
+from local.aws import caller, control, hooks, json_service
+from local.aws.certificates import acm_shapes, managed_renewal, service_linked_role
 from local.aws.certificates.authority_policies import owner
 from local.aws.certificates.x509_signing import pem
-from local.aws.iam import caller, service_linked_roles
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def _on_one(
 def _request(certificates: PrivateCertificates, request: Request) -> Answer | None:
     if not request.get("CertificateAuthorityArn"):
         return None
-    role = service_linked_roles.arn_of(responses.get_account_id())
+    role = service_linked_role.arn_of(responses.get_account_id())
     is_own = owner(request["CertificateAuthorityArn"]) == responses.get_account_id()
     may_make_role = is_own or caller.may("iam:CreateServiceLinkedRole", role)
     return {"CertificateArn": certificates.request(request, may_make_role=may_make_role).arn}

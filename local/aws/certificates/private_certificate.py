@@ -11,11 +11,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
-from local.aws.certificates import x509_signing
+from local.aws.certificates import service_linked_role, x509_signing
 from local.aws.certificates.authority import Terms
 from local.aws.certificates.authority_policies import owner
 from local.aws.certificates.x509_signing import PrivateKey, Template
-from local.aws.iam import service_linked_roles
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
@@ -164,9 +163,9 @@ class PrivateCertificate:
         """
         account = owner(self.arn)
         if owner(self.authority_arn) != account:
-            if not service_linked_roles.exists(account):
+            if not service_linked_role.exists(account):
                 raise ServiceError(
-                    "ServiceLinkedRoleNotFound", f"account {account} has no {service_linked_roles.arn_of(account)}"
+                    "ServiceLinkedRoleNotFound", f"account {account} has no {service_linked_role.arn_of(account)}"
                 )
             self.find_authority(self.authority_arn)
             return

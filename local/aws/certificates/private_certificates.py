@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.core import responses
 
-from local.aws.certificates import certificate_events
+from local.aws.certificates import certificate_events, service_linked_role
 from local.aws.certificates.authority_policies import owner
 from local.aws.certificates.private_certificate import PrivateCertificate, check_request, failure_reason
-from local.aws.iam import service_linked_roles
 from local.aws.json_service import ServiceError
 
 if TYPE_CHECKING:
@@ -100,7 +99,7 @@ class PrivateCertificates:
         if token:
             self._tokens[token] = (now, certificate.arn)
         if may_make_role and owner(certificate.authority_arn) != self._account:
-            service_linked_roles.ensure(self._account)
+            service_linked_role.ensure(self._account)
         if certificate.status == "ISSUED":
             certificate_events.available(certificate, "ISSUANCE")
         return certificate

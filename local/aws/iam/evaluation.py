@@ -15,8 +15,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import acm, sts, tagging
 from ministack.services import iam as iam_service
 
-from local.aws import control, hooks
-from local.aws.iam import caller
+from local.aws import caller, control, hooks
 from local.aws.iam import dynamodb as iam_dynamodb
 from local.aws.iam import ecs as iam_ecs
 from local.aws.iam import kms as iam_kms
