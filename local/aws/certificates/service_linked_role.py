@@ -8,6 +8,7 @@ SLR_NOT_FOUND.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from ministack.core.responses import request_scope
@@ -75,7 +76,7 @@ def _named(inner: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]],
 def _create(_logical_id: str, properties: Properties, _stack: str) -> Created:
     service = properties["AWSServiceName"]
     status, _, body = iam_service._IAM_HANDLERS["CreateServiceLinkedRole"]({"AWSServiceName": service})
-    if status >= 300:  # noqa: PLR2004 - no success of HTTP
+    if status != HTTPStatus.OK:
         raise ValueError(f"the service-linked role of {service} could not be created: {body.decode()}")
     name = _NAMES[service][1] if service in _NAMES else f"AWSServiceRoleFor{service.split('.')[0].capitalize()}"
     return name, {"RoleName": name}

@@ -39,14 +39,9 @@ def _with_authorities(inner: Callable[..., Any], policies: AuthorityPolicies) ->
 
 
 def _with_limited_root(inner: Callable[..., Any]) -> Callable[..., Any]:
-    def enforce(  # noqa: PLR0917 - the evaluator's own signature, which MiniStack calls
-        access_key_id: str,
-        iam_action: str,
-        service: str,
-        region: str,
-        resource_arn: str = "*",
-        service_context: dict[str, Any] | None = None,
-    ) -> Any:
+    def enforce(access_key_id: str, iam_action: str, service: str, region: str, *of: Any) -> Any:
+        # The overlay's own evaluation, which wraps this one, always says of what, and under which condition keys.
+        resource_arn, service_context = of
         denied = inner(access_key_id, iam_action, service, region, resource_arn, service_context)
         account = get_account_id()
         if denied is not None or not iam_evaluator.is_root_access_key(access_key_id):
@@ -63,7 +58,7 @@ def _with_limited_root(inner: Callable[..., Any]) -> Callable[..., Any]:
             action=iam_action,
             resource_arn=resource_arn,
             region=region,
-            service_context={key.lower(): value for key, value in (service_context or {}).items()},
+            service_context={key.lower(): value for key, value in service_context.items()},
         )
         result = iam_evaluator.evaluate_resource_policy(found[0], context)
         if result.decision == "Allow":

@@ -90,11 +90,12 @@ def type_of(resource_arn: str) -> str:
     Raises:
         ServiceError: If the ARN is malformed or its type cannot be shared here.
     """
-    parts = resource_arn.split(":", 5)
-    if len(parts) < 6:  # noqa: PLR2004 - arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE
-        raise ServiceError("MalformedArnException", f"{resource_arn} is no ARN")
+    try:
+        _, _, owning, _, _, resource = resource_arn.split(":", 5)
+    except ValueError:
+        raise ServiceError("MalformedArnException", f"{resource_arn} is no ARN") from None
     for (service, beginning), name in _TYPES.items():
-        if parts[2] == service and parts[5].startswith(beginning):
+        if owning == service and resource.startswith(beginning):
             return name
     raise ServiceError("InvalidResourceTypeException", f"the local RAM does not share {resource_arn}")
 
