@@ -67,18 +67,16 @@ class CdkCli:
     on_line: Callable[[str], None] = _quiet
     app: Path = ROOT
 
-    def bootstrap(self, trusted: str = "") -> None:
-        """
-        Create the CDK's own bucket, repository and roles.
+    def bootstrap(self) -> None:
+        """Create the CDK's own bucket, repository and roles. Raises :class:`CdkFailed`."""
+        self._bootstrap()
 
-        Args:
-            trusted: Another account that deploys into this one; its roles here may be assumed from there.
+    def bootstrap_trusting(self, account: str) -> None:
+        """The same, with roles that another account, which deploys into this one, may assume."""
+        self._bootstrap("--trust", account, "--cloudformation-execution-policies", _ADMINISTRATOR)
 
-        Raises:
-            CdkFailed: If the CLI does.
-        """
+    def _bootstrap(self, *trust: str) -> None:
         account, region = self.environment["CDK_DEFAULT_ACCOUNT"], self.environment["CDK_DEFAULT_REGION"]
-        trust = ("--trust", trusted, "--cloudformation-execution-policies", _ADMINISTRATOR) if trusted else ()
         # Beside no cdk.json the CLI synthesises no app, which bootstrapping does not need.
         self._run("bootstrap", f"aws://{account}/{region}", *trust, folder=CDK.parent)
 

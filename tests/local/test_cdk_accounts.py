@@ -85,7 +85,7 @@ def test_one_deployer_deploys_into_two_accounts(fresh_aws: LocalAws, tmp_path: P
     leaf = using_account(tmp_path / "leaf", fresh_aws.region, stack["Outputs"][0]["OutputValue"])
     with pytest.raises(CdkFailed, match=OTHER):
         own.deploy(leaf)
-    theirs.bootstrap(trusted=fresh_aws.account)
+    theirs.bootstrap_trusting(fresh_aws.account)
     own.deploy(leaf)
 
     assert there.describe_stacks(StackName="leaf")["Stacks"][0]["StackStatus"] == "CREATE_COMPLETE"
