@@ -32,6 +32,9 @@ class CdkFailed(Exception):
         super().__init__(f"{' '.join(command)} failed:\n" + "\n".join(output[-40:]))
 
 
+_ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+"""What the CLI itself takes for CloudFormation's role, and wants said as soon as another account is trusted."""
+
 _ADVICE = "feature flags are not configured"
 """Part of a line with which the CLI ends every command: about the CDK's own choices, and no progress."""
 
@@ -72,9 +75,16 @@ class CdkCli:
 
     def bootstrap(self) -> None:
         """Create the CDK's own bucket, repository and roles. Raises :class:`CdkFailed`."""
+        self._bootstrap()
+
+    def bootstrap_trusting(self, account: str) -> None:
+        """The same, with roles that another account, which deploys into this one, may assume."""
+        self._bootstrap("--trust", account, "--cloudformation-execution-policies", _ADMINISTRATOR)
+
+    def _bootstrap(self, *trust: str) -> None:
         account, region = self.environment["CDK_DEFAULT_ACCOUNT"], self.environment["CDK_DEFAULT_REGION"]
         # Beside no cdk.json the CLI synthesises no app, which bootstrapping does not need.
-        self._run("bootstrap", f"aws://{account}/{region}", folder=CDK.parent)
+        self._run("bootstrap", f"aws://{account}/{region}", *trust, folder=CDK.parent)
 
     def synth(self, mesh: Path, assembly: Path) -> Path:
         """
