@@ -17,6 +17,8 @@ OPERATOR_ROLE = "operator"
 EXECUTION_ROLE = "execution"
 TAG = "meshcert:mesh"
 """Every resource of a mesh carries its mesh's name under this tag; the functions' rights are limited by it."""
+SIGNS_TAG, SIGNS_CERTIFICATES = "meshcert:signs", "certificates"
+"""A mesh's CA that signs certificates of workloads carries this tag and value; a root above an issuing CA does not."""
 
 
 def identity_secret(mesh: str, identity: str) -> str:

@@ -161,7 +161,7 @@ class RenewalStack(Stack):
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),
                 rights.authorities("ReadAuthorities", *self._reads_of_authorities),
-                rights.authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
+                rights.signing_authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
                 rights.identity_secrets(
                     "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
                 ),

@@ -49,13 +49,21 @@ class MeshRights:
         """A statement on the mesh's CAs, recognised by their tag."""
         return self._tagged(sid, actions, self.arn("acm-pca", "certificate-authority/*"))
 
+    def signing_authorities(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """A statement on those of the mesh's CAs that sign certificates of workloads: no root above an issuing CA."""
+        statement = self.authorities(sid, *actions)
+        # Beside the mesh's tag, under the same operator: both are asked for.
+        signs = {f"aws:ResourceTag/{naming.SIGNS_TAG}": naming.SIGNS_CERTIFICATES}
+        statement.add_condition("StringEquals", signs)
+        return statement
+
     def issuing(self, sid: str) -> iam.PolicyStatement:
         """
-        A statement to have certificates of workloads issued by the mesh's CAs.
+        A statement to have certificates of workloads issued by those of the mesh's CAs that sign them.
 
         IAM knows the CA and the template, and nothing of names or validity: who has this right may be anybody.
         """
-        statement = self.authorities(sid, "acm-pca:IssueCertificate")
+        statement = self.signing_authorities(sid, "acm-pca:IssueCertificate")
         statement.add_condition("ArnLike", {"acm-pca:TemplateArn": naming.leaf_template(Aws.PARTITION)})
         return statement
 
