@@ -75,6 +75,7 @@ ASSUMED = (
     Assumed("ECS", "that containers stop in the reverse order of their dependencies, each within its own stop timeout"),
     Assumed("ECS", "how soon it reports a failed task"),
     Assumed("ECS", "that a start period and `healthCheckGracePeriodSeconds` keep a slow application's task"),
+    Assumed("ECS", "that an update without `DesiredCount` keeps a service's number of tasks (`scaler`)"),
     Assumed(
         "ECS",
         "that a bind mount's folder belongs to the user that the image gave it to before its `VOLUME`, and that a "
