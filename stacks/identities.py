@@ -15,6 +15,7 @@ from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
 from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
+from stacks.constructs.certificates.client_role import ClientRole
 from stacks.constructs.certificates.identity import (
     PUBLISHED_WITHIN,
     IdentityResources,
@@ -153,8 +154,8 @@ class IdentitiesStack(Stack):
                 deploy=deploy,
                 platform=platform,
             )
-        for identity in mesh.identities:
-            IdentityResources(
+        for identity, declared in mesh.identities.items():
+            resources = IdentityResources(
                 self,
                 f"Identity-{identity}",
                 name=identity,
@@ -162,7 +163,19 @@ class IdentitiesStack(Stack):
                 authorities=pki.hierarchies,
                 key=self.key,
                 deploy=deploy,
-            ).published_after(bundles.values())
+            )
+            resources.published_after(bundles.values())
+            if declared.client:
+                ClientRole(
+                    self,
+                    f"Client-{identity}",
+                    mesh=mesh,
+                    identity=identity,
+                    client=declared.client,
+                    secret=resources.secret,
+                    bundles={hierarchy: bundle.secret for hierarchy, bundle in bundles.items()},
+                    key=self.key,
+                )
 
     def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
         return dynamodb.Table(
