@@ -15,7 +15,7 @@ from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
 from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
-from stacks.constructs.certificates.client_role import ClientRole
+from stacks.constructs.certificates.client_role import client_role
 from stacks.constructs.certificates.identity import (
     PUBLISHED_WITHIN,
     IdentityResources,
@@ -23,7 +23,8 @@ from stacks.constructs.certificates.identity import (
     declared_bundles,
 )
 from stacks.constructs.certificates.issuance import issuing_rights
-from stacks.constructs.federation import Federation
+from stacks.constructs.federation.foreign_domains import ForeignDomains
+from stacks.constructs.federation.own_bundle import OwnBundleResources, published_roots
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
@@ -122,6 +123,7 @@ class IdentitiesStack(Stack):
                 lifecycle.table_name,
                 declared_bundles(mesh, pki.hierarchies),
                 digest_of(map(declared_bundle, in_files.values())) if in_files else "",
+                *published_roots(mesh),
             ),
             timeout=Duration.minutes(5),
             role=export.role,
@@ -144,7 +146,7 @@ class IdentitiesStack(Stack):
             for hierarchy in mesh.hierarchies
         }
         if mesh.trust_domains:
-            Federation(
+            ForeignDomains(
                 self,
                 "Federation",
                 mesh=mesh,
@@ -154,6 +156,11 @@ class IdentitiesStack(Stack):
                 deploy=deploy,
                 platform=platform,
             )
+        own = None
+        if mesh.about.published_bundle:
+            use_key = self._through_secrets_manager("KeyOfBundles", "kms:Decrypt")
+            own = OwnBundleResources(self, "OwnBundle", mesh=mesh, use_key=use_key, platform=platform)
+            own.run_after(*bundles.values())
         for identity, declared in mesh.identities.items():
             resources = IdentityResources(
                 self,
@@ -165,17 +172,11 @@ class IdentitiesStack(Stack):
                 deploy=deploy,
             )
             resources.published_after(bundles.values())
+            if own:
+                own.run_after(resources)
             if declared.client:
-                ClientRole(
-                    self,
-                    f"Client-{identity}",
-                    mesh=mesh,
-                    identity=identity,
-                    client=declared.client,
-                    secret=resources.secret,
-                    bundles={hierarchy: bundle.secret for hierarchy, bundle in bundles.items()},
-                    key=self.key,
-                )
+                secrets = [resources.secret, *(bundles[name].secret for name in declared.client.trust)]
+                client_role(self, mesh.name, identity, declared.client.principals, secrets, self.key)
 
     def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
         return dynamodb.Table(
@@ -288,6 +289,8 @@ class IdentitiesStack(Stack):
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
                 rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows),
                 *(issuing_rights(rights, self.key) if about.has_own_keys else ()),
+                # A new root is used only after it has stood in the published bundle for long enough.
+                *(rights.own_bundle("SeeBundle", "s3:GetObject") if about.about.published_bundle else ()),
             ],
         )
 

@@ -53,25 +53,10 @@ class ServicesStack(Stack):
         )
         name = mesh.name
         placed = placement(self, mesh.network)
-        cluster = ecs.Cluster(
-            self,
-            "Cluster",
-            cluster_name=naming.cluster(name),
-            vpc=placed.vpc,
-            container_insights_v2=(
-                ecs.ContainerInsights.ENABLED if mesh.cluster.container_insights else ecs.ContainerInsights.DISABLED
-            ),
-        )
-        if not mesh.cluster.container_insights:
-            accept(
-                cluster,
-                "AwsSolutions-ECS4",
-                "Its metrics cost money for each service and nothing of ours reads them: the mesh file switches it on.",
-            )
         surroundings = Surroundings(
             mesh=mesh,
             authorities=pki.hierarchies,
-            cluster=cluster,
+            cluster=self._cluster(mesh, placed.vpc),
             placed=placed,
             namespace=self._namespace(mesh, placed.vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
@@ -129,6 +114,27 @@ class ServicesStack(Stack):
                 "Document": table.packed(),
             },
         )
+
+    def _cluster(self, mesh: Mesh, vpc: ec2.IVpc) -> ecs.ICluster:
+        """The ECS cluster: yours, or one of the mesh's own."""
+        if mesh.cluster.existing:
+            return ecs.Cluster.from_cluster_attributes(self, "Cluster", cluster_name=mesh.cluster_name, vpc=vpc)
+        cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            cluster_name=mesh.cluster_name,
+            vpc=vpc,
+            container_insights_v2=(
+                ecs.ContainerInsights.ENABLED if mesh.cluster.container_insights else ecs.ContainerInsights.DISABLED
+            ),
+        )
+        if not mesh.cluster.container_insights:
+            accept(
+                cluster,
+                "AwsSolutions-ECS4",
+                "Its metrics cost money for each service and nothing of ours reads them: the mesh file switches it on.",
+            )
+        return cluster
 
     def _namespace(self, mesh: Mesh, vpc: ec2.IVpc) -> servicediscovery.IPrivateDnsNamespace:
         """

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
+from meshcert import naming
 from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDomain
+from meshcert.mesh.federation.published import PublishedBundle
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.network import Network
 from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, OutsideClients, Part, Port
@@ -44,6 +46,8 @@ class About(Part):
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
     trust_domain: str = Field(default="", examples=["color.example"], json_schema_extra=TRUST_DOMAIN_SCHEMA)
     """SPIFFE trust domain of its identities' `spiffe_id`; left out: no identity has one."""
+    published_bundle: PublishedBundle | None = None
+    """The trust domain's SPIFFE bundle, for partners that let its workloads in. Left out: nothing is published."""
     egress_filter: EgressFilter = EgressFilter.DROP_ALL
     """What an egress listener does with hosts that are no backends: `DROP_ALL` refuses, `ALLOW_ALL` passes on as is."""
     deletion_protection: Annotated[bool, Strict()] = False
@@ -106,6 +110,15 @@ class Mesh(Part):
     def http_name(self) -> str:
         """Cloud Map's HTTP name of the namespace, which its data API takes."""
         return self.about.http_name or self.namespace
+
+    @property
+    def cluster_name(self) -> str:
+        """Name of the ECS cluster that its own services run in, whoever made it."""
+        return self.cluster.existing.rpartition("/")[2] or naming.cluster(self.name)
+
+    def ecs_place(self, service: str) -> str:
+        """Cluster and name of a service on Amazon ECS: ``CLUSTER/SERVICE``."""
+        return f"{self.cluster_name}/{service}"
 
     @property
     def has_own_keys(self) -> bool:

@@ -16,6 +16,11 @@ from meshcert.tls_sources import LONGEST_SOCKET_PATH, PATH_PATTERN
 class Cluster(Part):
     """The ECS cluster the services run in."""
 
+    existing: Annotated[
+        str,
+        Field(pattern=r"^((arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/)?[A-Za-z0-9_-]{1,255})?$", examples=["shop"]),
+    ] = ""
+    """Name or ARN of a cluster of yours in this account and region, which nothing changes; left out: made."""
     container_insights: Annotated[bool, Strict()] = False
     """`true`: CloudWatch Container Insights for the cluster, which costs money; nothing of meshcert's reads it."""
 

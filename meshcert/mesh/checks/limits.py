@@ -66,6 +66,9 @@ FOREIGN_BUNDLE = 3
 FEDERATION = 9
 """The function that fetches their bundles: table, log group, role with its policies, schedule with its role."""
 
+OWN_BUNDLE = 10
+"""The bucket with the mesh's own bundle, its policy, and the function that writes it: as above, without a table."""
+
 AUTHORITY = 3
 """CA, CA certificate, activation."""
 PERMISSION = 1
@@ -94,7 +97,8 @@ def resources(mesh: Mesh) -> dict[str, int]:
         + CLIENT * sum(identity.client is not None for identity in mesh.identities.values())
         + TRUST_BUNDLE * len(mesh.hierarchies)
         + FOREIGN_BUNDLE * len(mesh.trust_domains)
-        + FEDERATION * bool(declared_endpoints(mesh.trust_domains)),
+        + FEDERATION * bool(declared_endpoints(mesh.trust_domains))
+        + OWN_BUNDLE * (mesh.about.published_bundle is not None),
         "services": _network(mesh)
         + SERVICE * len(mesh.services)
         + ROUTES * routed

@@ -10,7 +10,7 @@ from __future__ import annotations
 _FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
 _IMPORT = "This is no mesh file. meshcert import FILE --output mesh.yaml makes one of App Mesh's definitions"
 _YOUR_NETWORK = "`network.existing` names a VPC of yours and its subnets; services make security groups of their own"
-_OWN_CLUSTER = "Each mesh makes an ECS cluster of its own; yours cannot be given"
+_YOUR_CLUSTER = "The name or ARN of a cluster of yours, for the whole mesh: `cluster.existing`"
 _NO_ROLE = "The task's role reads its certificates and nothing else; let the application bring credentials of its own"
 _SHORT_ROUTE = "A short route takes a path prefix; for more write App Mesh's: `virtual_gateways.NAME.gateway_routes`"
 _ROUTER = "Write it under `virtual_routers`, by its name, its routes below it"
@@ -72,7 +72,7 @@ _NETWORK = dict.fromkeys(
 ) | {
     "ippreference": "Addresses are IPv4",
 }
-_CLUSTER = dict.fromkeys(("arn", "clusterarn", "name", "clustername"), _OWN_CLUSTER)
+_CLUSTER = dict.fromkeys(("arn", "clusterarn", "name", "clustername"), _YOUR_CLUSTER)
 _HIERARCHY = {
     **dict.fromkeys(("arn", "certificateauthorityarn", "certificateauthorityarns", "rootarn", "issuingarn"), _OWN_CA),
     "usagemode": "Write it as short_lived or general_purpose: `hierarchies.NAME.usage`",
@@ -237,7 +237,7 @@ _SERVICE = {
     **dict.fromkeys(
         ("vpc", "subnets", "securitygroups", "networkconfiguration", "networkmode", "assignpublicip"), _YOUR_NETWORK
     ),
-    "cluster": _OWN_CLUSTER,
+    "cluster": _YOUR_CLUSTER,
     **dict.fromkeys(
         ("loadbalancers", "targetgroup", "targetgroups", "targetgrouparn", "alb", "nlb"),
         "An internal network load balancer before a gateway: `services.NAME.load_balancer`",

@@ -6,74 +6,56 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import Aws, Duration
 from aws_cdk import aws_iam as iam
-from constructs import Construct
 
 from meshcert import naming
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Sequence
 
     from aws_cdk import aws_kms as kms
     from aws_cdk import aws_secretsmanager as secretsmanager
-
-    from meshcert.mesh import Mesh
-    from meshcert.mesh.issuance import DeclaredClient
+    from constructs import Construct
 
 LONGEST_SESSION = Duration.hours(1)
 """After it, an SDK assumes the role anew; who may no longer does not."""
 
 
-class ClientRole(Construct):
+def client_role(
+    scope: Construct,
+    mesh: str,
+    identity: str,
+    principals: Iterable[str],
+    secrets: Sequence[secretsmanager.ISecret],
+    key: kms.IKey,
+) -> iam.Role:
     """
-    A role that principals of the mesh file may assume, in this account or another.
+    A role that principals may assume, of this account or another, to read these secrets and nothing else.
 
     Args:
         identity: Its name.
-        secret: Holds its material.
-        bundles: The secrets with the roots of hierarchies, by hierarchy.
+        secrets: That with its material, and those with roots.
         key: Encrypts them.
     """
-
-    def __init__(
-        self,
-        scope: Construct,
-        construct_id: str,
-        *,
-        mesh: Mesh,
-        identity: str,
-        client: DeclaredClient,
-        secret: secretsmanager.ISecret,
-        bundles: Mapping[str, secretsmanager.ISecret],
-        key: kms.IKey,
-    ) -> None:
-        super().__init__(scope, construct_id)
-        role = iam.Role(
-            self,
-            "Role",
-            role_name=naming.client_role(mesh.name, Aws.REGION, identity),
-            assumed_by=iam.CompositePrincipal(*map(iam.ArnPrincipal, client.principals)),
-            description=f"meshcert {mesh.name}: a client outside the mesh fetches {identity}",
-            max_session_duration=LONGEST_SESSION,
+    role = iam.Role(
+        scope,
+        f"Client-{identity}",
+        role_name=naming.client_role(mesh, Aws.REGION, identity),
+        assumed_by=iam.CompositePrincipal(*map(iam.ArnPrincipal, principals)),
+        description=f"meshcert {mesh}: a client outside the mesh fetches {identity}",
+        max_session_duration=LONGEST_SESSION,
+    )
+    # As a whole, with the six characters at the end: CloudFormation knows them.
+    arns = [secret.secret_arn for secret in secrets]
+    role.add_to_policy(
+        iam.PolicyStatement(sid="ReadItsSecrets", actions=["secretsmanager:GetSecretValue"], resources=arns)
+    )
+    limits = {
+        "kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}",
+        "kms:EncryptionContext:SecretARN": arns,
+    }
+    role.add_to_policy(
+        iam.PolicyStatement(
+            sid="DecryptThem", actions=["kms:Decrypt"], resources=[key.key_arn], conditions={"StringEquals": limits}
         )
-        read = [secret, *(bundles[hierarchy] for hierarchy in client.trust)]
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="ReadItsSecrets",
-                actions=["secretsmanager:GetSecretValue"],
-                # As a whole, with the six characters at the end: CloudFormation knows them.
-                resources=[each.secret_arn for each in read],
-            )
-        )
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="DecryptThem",
-                actions=["kms:Decrypt"],
-                resources=[key.key_arn],
-                conditions={
-                    "StringEquals": {
-                        "kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}",
-                        "kms:EncryptionContext:SecretARN": [each.secret_arn for each in read],
-                    }
-                },
-            )
-        )
+    )
+    return role
