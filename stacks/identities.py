@@ -176,7 +176,8 @@ class IdentitiesStack(Stack):
                 own.run_after(resources)
             if declared.client:
                 secrets = [resources.secret, *(bundles[name].secret for name in declared.client.trust)]
-                client_role(self, mesh.name, identity, declared.client.principals, secrets, self.key)
+                principals = declared.client.principals
+                client_role(self, mesh.name, identity, principals=principals, secrets=secrets, key=self.key)
 
     def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
         return dynamodb.Table(

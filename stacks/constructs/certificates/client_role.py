@@ -24,6 +24,7 @@ def client_role(
     scope: Construct,
     mesh: str,
     identity: str,
+    *,
     principals: Iterable[str],
     secrets: Sequence[secretsmanager.ISecret],
     key: kms.IKey,
