@@ -97,12 +97,26 @@ class FederateSettings(MeshSettings):
 
 @dataclass(frozen=True)
 class ExportSettings(FunctionSettings):
-    """The export function's environment."""
+    """
+    The export function's environment.
+
+    Args:
+        roots: ``MESHCERT_ROOTS``: the roots of CAs of the user's (:mod:`meshcert.publishing.declared_roots`).
+    """
+
+    roots: str = ""
 
 
 @dataclass(frozen=True)
 class VerifySettings(FunctionSettings):
-    """The verify function's environment."""
+    """
+    The verify function's environment.
+
+    Args:
+        roots: ``MESHCERT_ROOTS``, as the export function's.
+    """
+
+    roots: str = ""
 
 
 @dataclass(frozen=True)
@@ -116,11 +130,13 @@ class DeploySettings(FunctionSettings):
             (:mod:`meshcert.publishing.declared_bundles`).
         foreign_bundles: ``MESHCERT_FOREIGN_BUNDLES``: digest of the foreign bundles that come from files
             (:mod:`meshcert.deploying.foreign_bundles`).
+        roots: ``MESHCERT_ROOTS``, as the export function's.
     """
 
     lifecycle_table: str
     trust_bundles: str
     foreign_bundles: str = ""
+    roots: str = ""
 
 
 @dataclass(frozen=True)

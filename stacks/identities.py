@@ -13,6 +13,8 @@ from meshcert import naming
 from meshcert.contract import acknowledgements, issuances, route_rows
 from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
 from meshcert.mesh.checks.federation.files import bundles_in_files
+from meshcert.mesh.checks.roots import roots_in_files
+from meshcert.publishing.declared_roots import roots_entry
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
 from stacks.constructs.certificates.identity import (
@@ -99,12 +101,14 @@ class IdentitiesStack(Stack):
                 # would leave a protected one there, and its name would be taken at the next deploy.
                 protected=False,
             )
+        roots_of_yours = roots_in_files(mesh, ROOT)
+        roots = " ".join(roots_entry(arn, root) for arn, root in roots_of_yours.items())
         export = PythonFunction(
             self,
             "Export",
             name="export",
             platform=platform,
-            settings=ExportSettings(name, identities.table_name),
+            settings=ExportSettings(name, identities.table_name, roots),
             timeout=Duration.seconds(60),
         )
         self._grant(export.role, mesh)
@@ -121,6 +125,7 @@ class IdentitiesStack(Stack):
                 lifecycle.table_name,
                 declared_bundles(mesh, pki.hierarchies),
                 digest_of(map(declared_bundle, in_files.values())) if in_files else "",
+                roots,
             ),
             timeout=Duration.minutes(5),
             role=export.role,
@@ -128,7 +133,7 @@ class IdentitiesStack(Stack):
             asynchronous=PUBLISHED_WITHIN,
         )
 
-        self._verify_function(name, platform)
+        self._verify_function(mesh, platform, roots)
 
         bundles = {
             hierarchy: TrustBundleResources(
@@ -137,6 +142,7 @@ class IdentitiesStack(Stack):
                 mesh=mesh,
                 hierarchy=hierarchy,
                 authorities=pki.hierarchies,
+                roots_of_yours=roots_of_yours,
                 key=self.key,
                 deploy=deploy,
             )
@@ -162,7 +168,7 @@ class IdentitiesStack(Stack):
                 authorities=pki.hierarchies,
                 key=self.key,
                 deploy=deploy,
-            ).published_after(bundles.values())
+            ).published_after(bundles)
 
     def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
         return dynamodb.Table(
@@ -206,19 +212,20 @@ class IdentitiesStack(Stack):
         )
         accept(table, "AwsSolutions-DDB3", why_no_copies)
 
-    def _verify_function(self, mesh: str, platform: Platform) -> None:
+    def _verify_function(self, about: Mesh, platform: Platform, roots: str) -> None:
         """
         The function that reads what proxies read and says what is wrong with it; operators may invoke it.
 
         It has a role of its own, so that an operator who has secrets verified can have nothing exported or published.
         """
-        identities, rights = naming.identities_table(mesh), MeshRights(mesh)
+        mesh, rights = about.name, MeshRights.of(about)
+        identities = naming.identities_table(mesh)
         function = PythonFunction(
             self,
             "Verify",
             name="verify",
             platform=platform,
-            settings=VerifySettings(mesh, identities),
+            settings=VerifySettings(mesh, identities, roots),
             timeout=Duration.seconds(60),
         )
         rights.attach(
@@ -227,7 +234,7 @@ class IdentitiesStack(Stack):
                 rights.table("FindIdentity", identities, "dynamodb:GetItem"),
                 rights.identity_secrets("ReadSecrets", "secretsmanager:GetSecretValue"),
                 self._through_secrets_manager("DecryptSecrets", "kms:Decrypt"),
-                rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
+                *rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
             ],
         )
 
@@ -247,8 +254,7 @@ class IdentitiesStack(Stack):
         The custom resources wait for the role and so for its policy: the rights are there before they are created, and
         still there while they are deleted.
         """
-        mesh = about.name
-        rights = MeshRights(mesh)
+        mesh, rights = about.name, MeshRights.of(about)
         identities = naming.identities_table(mesh)
         writes_rows = ("dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem")
         rights.attach(
@@ -261,7 +267,10 @@ class IdentitiesStack(Stack):
                     "acm:ListTagsForCertificate",
                     "acm:ExportCertificate",
                 ),
-                rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
+                *rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
+                *rights.authorities_of_yours(
+                    "LookAtAuthorities", "acm-pca:DescribeCertificateAuthority", "acm-pca:ListPermissions"
+                ),
                 rights.secrets(
                     "PublishSecrets",
                     "secretsmanager:DescribeSecret",

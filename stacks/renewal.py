@@ -59,7 +59,7 @@ class RenewalStack(Stack):
         self._mesh = mesh.name
         self._own_keys = mesh.has_own_keys
         self._platform = platform
-        self._rights = MeshRights(self._mesh)
+        self._rights = MeshRights.of(mesh)
 
         looks = self._queue(LOOKS, visibility=Duration.seconds(720), tries=5, kept=Duration.days(1))
         orders = self._queue(ORDERS, visibility=Duration.seconds(150), tries=10, kept=Duration.days(1))
@@ -156,8 +156,9 @@ class RenewalStack(Stack):
                 rights.table("ReadAcknowledgements", acknowledgements, "dynamodb:BatchGetItem"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),
-                rights.authorities("ReadAuthorities", *self._reads_of_authorities),
-                rights.authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
+                *rights.authorities("ReadAuthorities", *self._reads_of_authorities),
+                # Not under a CA of the user's: it signs for others too, and IAM does not tell whose certificate it is.
+                *rights.own_authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
                 rights.identity_secrets(
                     "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
                 ),
@@ -219,7 +220,7 @@ class RenewalStack(Stack):
                 rights.table("ReadAcknowledgements", naming.acknowledgements_table(mesh), "dynamodb:BatchGetItem"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("ReadCertificates", "acm:GetCertificate"),
-                rights.authorities(
+                *rights.authorities(
                     "ReadAuthorities", "acm-pca:DescribeCertificateAuthority", *self._reads_of_authorities
                 ),
                 rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),

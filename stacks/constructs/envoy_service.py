@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from meshcert.mesh import Mesh
     from meshcert.mesh.part import OutsideClients
     from meshcert.mesh.services import EgressRule
-    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import Authorities
     from stacks.constructs.network import NetworkPlacement
     from stacks.runtime import Platform
 
@@ -55,7 +55,7 @@ class Surroundings:
     """
 
     mesh: Mesh
-    authorities: Mapping[str, HierarchyAuthorities]
+    authorities: Mapping[str, Authorities]
     cluster: ecs.ICluster
     placed: NetworkPlacement
     namespace: servicediscovery.INamespace

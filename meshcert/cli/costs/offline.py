@@ -88,7 +88,7 @@ def declared_usage(mesh: Mesh) -> BilledParts:
     short_lived, asks = short_lived_authorities(mesh), bool(declared_endpoints(mesh.trust_domains))
     issuers = {identity.issuer for identity in mesh.identities.values()}
     return BilledParts(
-        authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()) - short_lived,
+        authorities=sum(hierarchy.made for hierarchy in mesh.hierarchies.values()) - short_lived,
         short_lived_authorities=short_lived,
         issued=declared_issuing(mesh),
         identities=len(mesh.identities),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh import Mesh
     from meshcert.mesh.issuance import DeclaredIdentity
-    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import Authorities
     from stacks.constructs.rights import MeshRights
 
 
@@ -37,9 +37,7 @@ class CertificateOrigin(NamedTuple):
     properties: dict[str, str]
 
 
-def certificate_origin(
-    scope: Construct, *, name: str, mesh: Mesh, hierarchy: HierarchyAuthorities
-) -> CertificateOrigin:
+def certificate_origin(scope: Construct, *, name: str, mesh: Mesh, hierarchy: Authorities) -> CertificateOrigin:
     """
     Make the source of an identity's certificates.
 
@@ -55,7 +53,7 @@ def certificate_origin(
 
 
 def _requested_of_acm(
-    scope: Construct, name: str, declared: DeclaredIdentity, hierarchy: HierarchyAuthorities
+    scope: Construct, name: str, declared: DeclaredIdentity, hierarchy: Authorities
 ) -> CertificateOrigin:
     certificate = acm.CfnCertificate(
         scope,
@@ -70,9 +68,7 @@ def _requested_of_acm(
     return CertificateOrigin(certificate, {"CertificateArn": certificate.ref})
 
 
-def _declared_for_private_ca(
-    scope: Construct, name: str, mesh: Mesh, hierarchy: HierarchyAuthorities
-) -> CertificateOrigin:
+def _declared_for_private_ca(scope: Construct, name: str, mesh: Mesh, hierarchy: Authorities) -> CertificateOrigin:
     """
     Terms in a parameter that no role of the mesh may write: the export function has nothing issued but these.
 
@@ -115,8 +111,8 @@ def issuing_rights(rights: MeshRights, key: kms.IKey) -> list[iam.PolicyStatemen
     )
     keys.add_condition("Null", {"kms:EncryptionContextKeys": "false"})
     return [
-        rights.issuing("IssueCertificates"),
-        rights.authorities("ReadIssued", "acm-pca:GetCertificate"),
+        *rights.issuing("IssueCertificates"),
+        *rights.authorities("ReadIssued", "acm-pca:GetCertificate"),
         rights.issuance_parameters("ReadTerms", "ssm:GetParameter"),
         rights.table(
             "KeepRequests",
