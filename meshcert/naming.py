@@ -53,6 +53,15 @@ def role(mesh: str, region: str, owner: str) -> str:
     return f"meshcert-{mesh}-{region}-{owner}"
 
 
+def own_execution_role(mesh: str, region: str, service: str) -> str:
+    """
+    Name of the role with which ECS starts one service's tasks, where it fetches secrets for them.
+
+    No service is called so, since names have no dot; a longer end would not fit.
+    """
+    return role(mesh, region, f"{service}.ex")
+
+
 BOOTSTRAP_QUALIFIER = "hnb659fds"
 """The CDK's default, unless an app chooses another (``@aws-cdk/core:bootstrapQualifier``)."""
 

@@ -30,8 +30,8 @@ _CALLED = (
     "_awslogs_config", "_bump_task_version", "_circuit_breaker_threshold", "_clusters", "_delete_service",
     "_deployment_for_task", "_emit_awslogs_event", "_ensure_awslogs_stream", "_mark_task_activating",
     "_mark_task_pending", "_mark_task_running", "_primary_deployment", "_recount_cluster", "_refresh_service_state",
-    "_register_metadata", "_resolve_cluster_name", "_resolve_container_secrets", "_resolve_task", "_run_task",
-    "_sanitize", "_SecretResolutionError", "_services", "_task_ip", "_task_is_active", "_tasks", "resource_lock",
+    "_register_metadata", "_resolve_cluster_name", "_resolve_task", "_run_task", "_sanitize", "_services", "_task_ip",
+    "_task_is_active", "_tasks", "resource_lock",
 )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
     services: dict[str, Workload | None] | Unknown = {}
     acknowledgements: dict[str, Acknowledgement] | Unknown = {}
     for use in identity.services:
-        service = _attempt(partial(observers.platform.look, use.name))
+        service = _attempt(partial(observers.platform.look, use.name, use.place))
         instances = [instance.id for instance in service.instances] if isinstance(service, Workload) else []
         said = _attempt(partial(observers.acknowledgements.of, use.name, instances)) if instances else {}
         if isinstance(service, Unknown):

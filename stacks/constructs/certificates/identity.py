@@ -268,10 +268,21 @@ def _id(arn: str) -> str:
 def _served_by(mesh: Mesh, identity: str) -> list[dict[str, str]]:
     """The services whose proxies hold the identity, in the mesh file's order, which is also a rollout's."""
     return [
-        {"Name": name, "Rotation": service.rotation.value, "PollIntervalS": f"{service.poll_interval_s:g}"}
+        {
+            "Name": name,
+            "Rotation": service.rotation.value,
+            "PollIntervalS": f"{service.poll_interval_s:g}",
+            **_place(mesh, name),
+        }
         for name, service in mesh.services.items()
         if identity in proxy_settings(mesh, name).identities
     ]
+
+
+def _place(mesh: Mesh, service: str) -> dict[str, str]:
+    """Where ECS runs a service; nothing for what the functions take for granted, so that rows stay as they are."""
+    place = mesh.ecs_place(service)
+    return {} if place == f"{naming.cluster(mesh.name)}/{service}" else {"Place": place}
 
 
 def have_published(scope: Construct, kind: str, deploy: PythonFunction, properties: dict[str, Any]) -> CustomResource:

@@ -115,11 +115,11 @@ class SimulatedEcs:
         """ECS's own events."""
         return services_of(event)
 
-    def look(self, name: str) -> Workload | None:
+    def look(self, name: str, place: str = "") -> Workload | None:
         """DescribeServices and DescribeTasks."""
         self.advance()
         service = self.services.get(name)
-        if service is None:
+        if service is None or service.use.place != place:
             return None
         newest = service.newest
         return Workload(
@@ -131,12 +131,13 @@ class SimulatedEcs:
             tuple(newest.failures),
         )
 
-    def roll_out(self, name: str) -> str:
+    def roll_out(self, name: str, place: str = "") -> str:
         """UpdateService with forceNewDeployment."""
         self.advance()
         if name not in self.services:
             raise IdentityMissing(name, "Deploy the services stack")
         self.deployments_begun.append(name)
+        assert self.services[name].use.place == place
         return self._deploy(self.services[name])
 
     def identities_of(self, service_arn: str) -> tuple[str, ...]:

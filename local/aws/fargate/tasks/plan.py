@@ -15,6 +15,7 @@ from local.aws.fargate.containers.logs import ContainerLog, LogGroupMissingError
 from local.aws.fargate.containers.sandbox import Program
 from local.aws.fargate.containers.volumes import TaskVolumes
 from local.aws.fargate.tasks.environment import container_environment, local_settings, platform_settings
+from local.aws.fargate.tasks.fetched_secrets import fetched_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -102,7 +103,7 @@ class TaskPlan:
             raise TaskEndError(f"CannotPullContainerError: {error}") from error
         except LogGroupMissingError as error:
             raise TaskEndError(str(error)) from error
-        except (ValueError, ecs._SecretResolutionError) as error:
+        except ValueError as error:
             raise TaskEndError(f"ResourceInitializationError: {error}") from error
         names = {definition.name for definition, _ in self.containers}
         for definition, _ in self.containers:
@@ -122,7 +123,8 @@ class TaskPlan:
     def _container(self, value: dict[str, Any]) -> tuple[ContainerDefinition, ContainerPlan]:
         config, arn = self.host.config, self.record["taskArn"]
         override = next((item for item in self.overrides if item.get("name") == value["name"]), {})
-        definition = ContainerDefinition.read(value, override, ecs._resolve_container_secrets(value))
+        fetched = fetched_secrets(config, value, self.definition.get("executionRoleArn") or "", arn)
+        definition = ContainerDefinition.read(value, override, fetched)
         image = Image.find(config.images, definition.image)
         if definition.health_check is not None:
             argv = tuple(image.locate(word) for word in definition.health_check.argv)
