@@ -85,6 +85,11 @@ def own_execution_role(mesh: str, region: str, service: str) -> str:
     return role(mesh, region, f"{service}.ex")
 
 
+def client_role(mesh: str, region: str, identity: str) -> str:
+    """Name of the role with which a client outside the mesh fetches an identity; no service is called so either."""
+    return role(mesh, region, f"{identity}.cl")
+
+
 BOOTSTRAP_QUALIFIER = "hnb659fds"
 """The CDK's default, unless an app chooses another (``@aws-cdk/core:bootstrapQualifier``)."""
 

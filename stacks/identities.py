@@ -15,6 +15,7 @@ from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
 from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
+from stacks.constructs.certificates.client_role import client_role
 from stacks.constructs.certificates.identity import (
     PUBLISHED_WITHIN,
     IdentityResources,
@@ -160,7 +161,7 @@ class IdentitiesStack(Stack):
             use_key = self._through_secrets_manager("KeyOfBundles", "kms:Decrypt")
             own = OwnBundleResources(self, "OwnBundle", mesh=mesh, use_key=use_key, platform=platform)
             own.run_after(*bundles.values())
-        for identity in mesh.identities:
+        for identity, declared in mesh.identities.items():
             resources = IdentityResources(
                 self,
                 f"Identity-{identity}",
@@ -173,6 +174,10 @@ class IdentitiesStack(Stack):
             resources.published_after(bundles.values())
             if own:
                 own.run_after(resources)
+            if declared.client:
+                secrets = [resources.secret, *(bundles[name].secret for name in declared.client.trust)]
+                principals = declared.client.principals
+                client_role(self, mesh.name, identity, principals=principals, secrets=secrets, key=self.key)
 
     def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
         return dynamodb.Table(

@@ -16,7 +16,7 @@ from meshcert.mesh.applications.declared import Application, ApplicationHealthCh
 from meshcert.mesh.checks.network.reach import MOST_RULES
 from meshcert.mesh.federation.declared import BundleEndpoint, DeclaredTrustDomain
 from meshcert.mesh.federation.published import PublishedBundle
-from meshcert.mesh.issuance import MOST_NAMES, DeclaredIdentity
+from meshcert.mesh.issuance import MOST_NAMES, DeclaredClient, DeclaredIdentity
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.routing.allow_rules import AllowMatch, DeclaredAllowRule
 from meshcert.mesh.services import DeclaredProxyContainer, DeclaredService
@@ -78,6 +78,19 @@ def test_every_field_of_an_identity_is_on_the_page() -> None:
     assert table == [
         (name, "" if field.is_required() else str(field.default), field.description)
         for name, field in DeclaredIdentity.model_fields.items()
+    ]
+
+
+def test_every_field_of_a_client_is_on_its_page() -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows("docs/outside-clients.md", "| field of `client` | default | means |")
+    ]
+
+    assert table == [
+        (name, "" if field.is_required() else str(field.default), field.description)
+        for name, field in DeclaredClient.model_fields.items()
     ]
 
 

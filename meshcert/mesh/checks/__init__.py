@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.checks.applications import check_applications
+from meshcert.mesh.checks.applications.variables import check_applications
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
+from meshcert.mesh.checks.clients import check_clients
 from meshcert.mesh.checks.cluster import check_cluster
 from meshcert.mesh.checks.federation.published import check_published_bundle
 from meshcert.mesh.checks.federation.trust_domains import check_trust_domains
@@ -57,6 +58,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_dns_names,
         check_spiffe_ids,
         check_identities,
+        check_clients,
         check_trust_domains,
         check_published_bundle,
         check_service_discovery,

@@ -57,6 +57,8 @@ ISSUANCES = 1
 """The table of requests to Private CA, if an identity's certificates come from there."""
 IDENTITY = 4
 """Certificate, or the parameter that says what acm-pca issues; secret with its policy, publication."""
+CLIENT = 2
+"""The role of a client outside the mesh, with its policy."""
 TRUST_BUNDLE = 3
 """Secret with its policy, publication."""
 FOREIGN_BUNDLE = 3
@@ -92,6 +94,7 @@ def resources(mesh: Mesh) -> dict[str, int]:
         "identities": FUNCTIONS
         + ISSUANCES * mesh.has_own_keys
         + IDENTITY * len(mesh.identities)
+        + CLIENT * sum(identity.client is not None for identity in mesh.identities.values())
         + TRUST_BUNDLE * len(mesh.hierarchies)
         + FOREIGN_BUNDLE * len(mesh.trust_domains)
         + FEDERATION * bool(declared_endpoints(mesh.trust_domains))
