@@ -19,7 +19,7 @@ ENVOY_LEAST_MIB = 128
 _OURS = (MATERIAL_DIR, WORKLOAD_API_DIR, "/proc", "/sys", "/dev")
 MOST_TAGS = 30
 """Of 50 that AWS allows: the others are the mesh's, CloudFormation's, and one for each identity of a proxy."""
-_TAG = re.compile(r"[\w .:/=+@-]+")
+_TAG_KEY, _TAG_VALUE = re.compile(r"[\w .:/=+@-]{1,128}"), re.compile(r"[\w .:/=+@-]{0,256}")
 _RESERVED_TAGS = ("aws:", "meshcert:")
 
 
@@ -79,8 +79,8 @@ def _check_user(place: str, service: DeclaredService, application: Application, 
 
 def _check_command(place: str, application: Application, findings: Findings) -> None:
     check = application.health_check
-    kind = check.command[0] if check.command else "CMD"
-    if kind not in ("CMD", "CMD-SHELL") or (kind == "CMD-SHELL" and len(check.command) > 2):  # noqa: PLR2004  kind, line
+    kind, *words = check.command or ("CMD",)
+    if kind not in ("CMD", "CMD-SHELL") or (kind == "CMD-SHELL" and len(words) != 1):
         findings.add(
             f"{place}.command",
             "ECS runs CMD and a program with its arguments, or CMD-SHELL and one line",
@@ -114,7 +114,7 @@ def _check_tags(place: str, tags: dict[str, str], findings: Findings) -> None:
     for key, value in tags.items():
         if key.lower().startswith(_RESERVED_TAGS):
             findings.add(f"{place}.{key}", "AWS and meshcert have tags of this name", "Choose another name")
-        elif not 0 < len(key) <= 128 or len(value) > 256 or not _TAG.fullmatch(key + value):  # noqa: PLR2004  AWS's
+        elif not (_TAG_KEY.fullmatch(key) and _TAG_VALUE.fullmatch(value)):
             findings.add(
                 f"{place}.{key}",
                 "AWS takes 1 to 128 characters for a key and 256 for a value: letters, digits, space and _.:/=+-@",
