@@ -1,4 +1,4 @@
-"""``meshcert COMMAND``: plan, status, renew, rollback, compromised, history, verify; check, schema, import, envoy."""
+"""``meshcert COMMAND``: plan, status, renew, rollback, compromised, history, verify, credentials; and of mesh files."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
 from meshcert.cli.compromised import announced, has_lists
 from meshcert.cli.costs.month import estimate
+from meshcert.cli.credentials.command import credentials
 from meshcert.cli.map import command as map_command
 from meshcert.cli.mesh_files import envoy_configuration, importing, sidecar, why
 from meshcert.cli.options import (
@@ -32,6 +33,7 @@ from meshcert.cli.options import (
 from meshcert.cli.orders import Watch, described, foresee, is_futile
 from meshcert.cli.rights import needs
 from meshcert.cli.screen import Screen
+from meshcert.cli.status.bundles import bundles_seen, show_bundles
 from meshcert.cli.status.files import files_served, show_files
 from meshcert.cli.status.shown import show_status
 from meshcert.cli.survey import require_declared, sight, survey, usage
@@ -61,7 +63,7 @@ def cli(context: click.Context, mesh: str) -> None:
 
     `check`, `schema`, `import` and `envoy` ask AWS nothing. The others do, and everything else comes from the
     environment: AWS_REGION, AWS_PROFILE or other credentials, and AWS_ENDPOINT_URL for a local AWS. The role in the
-    renewal stack's output OperatorRole may run every command, and can reach no private key.
+    renewal stack's output OperatorRole may run every command but `credentials`, and can reach no private key.
     """
     context.obj = ChosenMesh(context.obj, mesh)
 
@@ -107,17 +109,19 @@ def status(chosen: ChosenMesh, names: Sequence[str], *, unsettled_only: bool, as
     What is declared, issued, published and served.
 
     For each identity, and for each task that serves it: version, serial number, time left, how much of the lifetime is
-    gone, what is wrong and what to do.
+    gone, what is wrong and what to do. Of a whole mesh with federation also its SPIFFE bundles, by the mesh file.
     """
     mesh = chosen.account()
     surveyed = survey(mesh, names, tell_aside)
     served = files_served(mesh, chosen.services_of_files()) if surveyed.whole else []
+    bundles = bundles_seen(mesh, chosen.declared() if surveyed.whole else None)
     if as_document:
         identities = [one.document() for one in surveyed.sights]
-        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable), files=served)
+        _print_json(mesh, identities=identities, unreadable=list(surveyed.unreadable), files=served, bundles=bundles)
     else:
         show_status(Screen(), mesh, surveyed, unsettled_only=unsettled_only)
         show_files(Screen(), served, mesh.observers.clock.now())
+        show_bundles(Screen(), bundles, mesh.observers.clock.now())
     sys.exit(surveyed.exit_code)
 
 
@@ -196,6 +200,7 @@ def verify(chosen: ChosenMesh, name: str, *, as_document: bool) -> None:
     sys.exit(exit_codes.NEEDS_A_PERSON if verdict["faults"] else exit_codes.SETTLED)
 
 
+cli.add_command(credentials)
 cli.add_command(mesh_file.check)
 cli.add_command(mesh_file.schema)
 cli.add_command(map_command.draw)

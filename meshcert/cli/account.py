@@ -12,6 +12,7 @@ from botocore.config import Config
 
 from meshcert import naming
 from meshcert.aws.audit_log import history
+from meshcert.aws.bundle_object import S3BundleObject
 from meshcert.aws.ecs.services import EcsServices
 from meshcert.aws.errors import aws_errors
 from meshcert.aws.functions.verify import VerifyFunction
@@ -20,6 +21,7 @@ from meshcert.aws.queues.orders import OrdersQueue
 from meshcert.aws.renewals import AcmRenewals
 from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.aws.tables.acknowledgements import AcknowledgementRows
+from meshcert.aws.tables.bundle_fetches import BundleFetches
 from meshcert.aws.tables.identities import Identities
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.aws.tables.routes import RouteTableRows
@@ -36,10 +38,12 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Callable, Collection, Iterator, Mapping
 
+    from meshcert.federation.ports import FetchNote, StoredBundle
     from meshcert.identity import Declared
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
     from meshcert.lifecycle.observation import FileServed
+    from meshcert.publishing.ports import PublishedValues
 
 _LOOKS = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
 # The verify function may run for 60 seconds, and must not be called twice.
@@ -106,8 +110,11 @@ class Account:
     The ports and settings that the commands work with.
 
     Args:
+        values: Values of secrets, keys among them: only `credentials` reads them, and the operator role may not.
         files: What instances of a service report of files of the user's.
         has_list: Whether a CA, by its ARN, writes a revocation list.
+        fetches: What is remembered of a foreign trust domain's bundle endpoint.
+        own_bundle: The mesh's own SPIFFE bundle where partners fetch it.
         policy: The defaults and the environment's settings: the same as the renewal function's only if it was given the
             same ones.
     """
@@ -120,9 +127,12 @@ class Account:
     orders: Orders
     verifier: Verifier
     history: History
+    values: PublishedValues
     policy: Policy = field(default_factory=Policy)
     pauses: Pauses = time
     has_list: Callable[[str], bool] = lambda _authority: False
+    fetches: Callable[[str], FetchNote | None] = lambda _trust_domain: None
+    own_bundle: Callable[[], StoredBundle | None] = lambda: None
     files: Callable[[str, Collection[str]], Mapping[str, tuple[FileServed, ...]]] = lambda _service, _instances: {}
 
 
@@ -160,7 +170,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
     def table(name: str) -> Any:
         return _Shared(dynamodb.Table(name))
 
-    clock = SystemClock()
+    clock, secrets = SystemClock(), SecretsManager(client("secretsmanager"))
     authorities = PrivateCa(client("acm-pca"), clock)
     logs = client("logs")
     rows = AcknowledgementRows(_Shared(dynamodb), naming.acknowledgements_table(mesh), clock)
@@ -174,7 +184,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
                 IssuerName.ACM: AcmIssuer(AcmRenewals(client("acm"))),
                 IssuerName.PRIVATE_CA: PrivateCaView(authorities),
             },
-            labels=SecretsManager(client("secretsmanager")),
+            labels=secrets,
             platform=EcsServices(client("ecs"), naming.cluster(mesh)),
             acknowledgements=rows,
             authorities=authorities,
@@ -184,11 +194,21 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         remembered=LifecycleRows(table(naming.lifecycle_table(mesh))),
         orders=OrdersQueue(client("sqs"), naming.queue(mesh, "orders")),
         verifier=VerifyFunction(session.client("lambda", config=_CALLS), naming.function(mesh, "verify")),
+        values=secrets,
         history=lambda identity, since: history(logs, log_group, identity, since),
         files=rows.files_of,
         has_list=authorities.has_list,
+        fetches=BundleFetches(table(naming.bundle_fetches_table(mesh))).find,
+        own_bundle=lambda: _own_bundle(mesh, session.region_name, client),
         policy=policy,
     )
+
+
+def _own_bundle(mesh: str, region: str, client: Callable[[str], Any]) -> StoredBundle | None:
+    """The mesh's own bundle; its bucket's name has the account's number."""
+    with aws_errors("sts:GetCallerIdentity", mesh):
+        account = client("sts").get_caller_identity()["Account"]
+    return S3BundleObject(client("s3"), naming.bundle_bucket(mesh, account, region)).find()
 
 
 class _Shared:

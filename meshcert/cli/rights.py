@@ -19,12 +19,14 @@ _ORDER = (*_ONE, "logs:FilterLogEvents", "sqs:GetQueueUrl", "sqs:SendMessage")
 
 READS = {
     "plan": "the mesh's tables; of ACM, Secrets Manager (labels only), ECS and Private CA what they say now",
-    "status": "the mesh's tables; of ACM, Secrets Manager (labels only), ECS and Private CA what they say now",
+    "status": "the mesh's tables; of ACM, Secrets Manager (labels only), ECS and Private CA what they say now; in a "
+    "mesh that publishes its SPIFFE bundle that, too (s3:GetObject on it, s3:ListBucket on its bucket)",
     "renew": "the same as status for NAME; writes one message into the queue of orders; with --wait the audit log",
     "rollback": "the same as status for NAME; writes one message into the queue of orders; with --wait the audit log",
     "compromised": "the same as status for NAME, and whether its CA writes a revocation list; writes one message into "
     "the queue of orders; with --wait the audit log",
     "history": "the audit log, the log group /meshcert/MESH/audit",
+    "credentials": "the identity's secret, with its key; with --trust the roots of hierarchies",
     "verify": "what the verify function answers, which reads the key where it is and changes nothing",
 }
 RIGHTS = {
@@ -37,8 +39,10 @@ RIGHTS = {
     "verify": ("dynamodb:GetItem", "lambda:InvokeFunction"),
 }
 """IAM actions by command; the operator role has them all."""
+RIGHTS_OF_CLIENTS = {"credentials": ("kms:Decrypt", "secretsmanager:GetSecretValue")}
+"""The same of what operators may not run: the roles of clients may, each for its own identity."""
 
 
 def needs(command: str) -> str:
     """The end of a command's help text: what the command reads, and its rights."""
-    return f"Reads: {READS[command]}.\n\nRights: {', '.join(RIGHTS[command])}."
+    return f"Reads: {READS[command]}.\n\nRights: {', '.join((RIGHTS | RIGHTS_OF_CLIENTS)[command])}."

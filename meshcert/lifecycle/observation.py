@@ -256,6 +256,8 @@ class Observation:
         acknowledgements: The latest acknowledgement of the identity, by running instance.
         authorities: The hierarchy's CAs, the one that signs the identity's certificate first.
         settings: The version of the settings that new instances of attached services read, by service.
+        ending: The instances that are told to end and whose containers may still run, with the version that each says
+            it serves, or none; empty as well if nothing is to be revoked, for then nobody asks.
     """
 
     identity: Identity
@@ -267,11 +269,12 @@ class Observation:
     acknowledgements: Mapping[str, Acknowledgement] | Unknown = field(default_factory=dict)
     authorities: tuple[Authority, ...] | Missing | Unknown = ()
     settings: Mapping[str, str] = field(default_factory=dict)
+    ending: Mapping[str, str] | Unknown = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
         """True if every part could be looked at."""
-        parts = (self.issuance, self.labels, self.services, self.acknowledgements, self.authorities)
+        parts = (self.issuance, self.labels, self.services, self.acknowledgements, self.authorities, self.ending)
         return not any(isinstance(part, Unknown) for part in parts)
 
     @property

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
+import boto3
 from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import NoRegionError
 
 from meshcert.aws.errors import aws_errors
 
@@ -47,6 +51,8 @@ READS = frozenset(
         "kms:GetKeyRotationStatus",
         "lambda:GetFunctionConfiguration",
         "lambda:ListEventSourceMappings",
+        "s3:GetBucketPublicAccessBlock",
+        "s3:GetObject",
         "scheduler:GetSchedule",
         "secretsmanager:DescribeSecret",
         "secretsmanager:GetResourcePolicy",
@@ -62,6 +68,31 @@ READS = frozenset(
 """All calls that this command can make, by their IAM names. None of them returns a private key or a passphrase."""
 
 _CLIENTS = {"elasticloadbalancing": "elbv2"}
+_METHODS = {"s3:GetBucketPublicAccessBlock": "get_public_access_block"}
+
+
+def signed_in(profile: str | None, region: str | None) -> tuple[Callable[[str], Any], str]:
+    """
+    What makes the boto3 client of a service, and the region.
+
+    Args:
+        profile: Of the AWS configuration; None takes the current credentials.
+        region: None takes that of the environment, or the profile's.
+
+    Raises:
+        NoRegionError: If there is no region.
+        ProfileNotFound: If there is no such profile.
+    """
+    # The CDK CLI, which deploys, reads AWS_REGION; boto3 alone does not.
+    session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION"))
+    if session.region_name is None:
+        raise NoRegionError
+    retries = Config(retries={"mode": "standard", "total_max_attempts": 5})
+
+    def client(service: str) -> Any:
+        return session.client(service, config=retries)
+
+    return client, session.region_name
 
 
 class CallNotListed(Exception):
@@ -107,7 +138,7 @@ class Account:
         service = _CLIENTS.get(prefix, prefix)
         if service not in self._clients:
             self._clients[service] = self._make_client(service)
-        client, method = self._clients[service], xform_name(operation)
+        client, method = self._clients[service], _METHODS.get(action, xform_name(operation))
         answer: Mapping[str, Any]
         if client.can_paginate(method):
             answer = client.get_paginator(method).paginate(**arguments).build_full_result()

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.services import DeclaredService
 
-OF_THE_TASK = ("cpu", "desired_count", "load_balancer", "memory_mib", "proxy", "scaler", "workload_api")
+OF_THE_TASK = (
+    *("cpu", "desired_count", "load_balancer", "maximum_percent", "memory_mib", "minimum_healthy_percent"),
+    *("proxy", "scaler", "tags", "workload_api"),
+)
 """Fields of a service that its own task definition and service say."""
-OF_THE_APPLICATION = frozenset({"port", "keep_alive_s", "health_check"})
+OF_THE_APPLICATION = frozenset({"port", "keep_alive_s", "health_check", "stop_timeout_s"})
 """Fields of an application that the proxy has to know, whoever runs it."""
 
 
@@ -46,8 +49,10 @@ def _check_task(place: str, service: DeclaredService, findings: Findings) -> Non
     said = [f"{place}.{field}" for field in OF_THE_TASK if field in service.model_fields_set]
     if service.application:
         said += [f"{place}.application.{name}" for name in sorted(service.application.model_fields_set)]
+        check = service.application.health_check.model_fields_set - {"path", "grace_period_s"}
+        said += [f"{place}.application.health_check.{name}" for name in sorted(check)]
     for field in said:
-        if ".application." in field and field.rpartition(".")[2] in OF_THE_APPLICATION:
+        if field.removeprefix(f"{place}.application.") in OF_THE_APPLICATION:
             continue
         findings.add(
             field,

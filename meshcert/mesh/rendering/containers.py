@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from meshcert import naming
 from meshcert.contract.container import MATERIAL_DIR, READY_FILE, USER_ID
 from meshcert.contract.environment import APPLICATION_PORT, DRAIN, HEALTH_CHECK_PATH
-from meshcert.contract.stopping import DRAIN_S, envoy_stop_s, readiness_stop_s
+from meshcert.contract.stopping import APPLICATION_STOP_S, DRAIN_S, envoy_stop_s, readiness_stop_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -71,20 +71,26 @@ class SidecarContainer:
     after: Mapping[str, str] = field(default_factory=dict)
 
 
-def envoy_container(settings: Mapping[str, str], listeners: tuple[Listener, ...], drain_s: float) -> SidecarContainer:
+def envoy_container(
+    settings: Mapping[str, str],
+    listeners: tuple[Listener, ...],
+    drain_s: float,
+    application_stop_s: float = APPLICATION_STOP_S,
+) -> SidecarContainer:
     """
     Envoy's container.
 
     Args:
         settings: The variables that hold the proxy's settings, or name what does.
         drain_s: How long the stopping task accepts connections, seconds.
+        application_stop_s: How long its application may take to stop, seconds.
     """
     return SidecarContainer(
         name=naming.ENVOY_CONTAINER,
         environment={**settings, **_drain(drain_s)},
         # It starts a Python: 60 ms of CPU, several times that beside busy threads on a quarter of a CPU.
         health=ContainerHealth(("CMD", "python", "-m", "entrypoint.healthcheck"), 10, 10, 3, 60),
-        stop_timeout_s=math.ceil(envoy_stop_s(drain_s)),
+        stop_timeout_s=math.ceil(envoy_stop_s(drain_s, application_stop_s)),
         tmpfs_mib=16,
         ports=tuple(listener.port for listener in listeners),
     )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from meshcert import naming
 from meshcert.contract.container import MATERIAL_DIR
 from meshcert.contract.environment import PROXY_FROM
+from meshcert.contract.stopping import APPLICATION_STOP_S
 from meshcert.documents.stored_settings import SettingsRow, packed_settings
 from meshcert.mesh.rendering.containers import (
     HEALTHY,
@@ -70,7 +71,8 @@ def sidecar(mesh: Mesh, service: str) -> Sidecar:
         raise LookupError(service)
     settings = proxy_settings(mesh, service)
     variables = {PROXY_FROM: SettingsRow(naming.routes_table(mesh.name), service).uri}
-    containers = [envoy_container(variables, settings.listeners, declared.drain_s)]
+    stop_s = declared.application.stop_timeout_s if declared.application else APPLICATION_STOP_S
+    containers = [envoy_container(variables, settings.listeners, declared.drain_s, stop_s)]
     containers += _beside_application(declared, declared.attached)
     return Sidecar(service, declared.attached, tuple(containers), tuple(settings.identities))
 

@@ -65,6 +65,10 @@ def without_capabilities(scope: Construct, construct_id: str) -> ecs.LinuxParame
 
 def override_newest(task: ecs.TaskDefinition, name: str, value: list[dict[str, Any]]) -> None:
     """Write a property of the container that was added last, as it is."""
-    number = sum(isinstance(child, ecs.ContainerDefinition) for child in task.node.children) - 1
+    override(task, sum(isinstance(child, ecs.ContainerDefinition) for child in task.node.children) - 1, name, value)
+
+
+def override(task: ecs.TaskDefinition, number: int, name: str, value: list[dict[str, Any]]) -> None:
+    """Write a property of a container as it is, by the container's number."""
     definition: Any = task.node.default_child
     definition.add_property_override(f"ContainerDefinitions.{number}.{name}", value)

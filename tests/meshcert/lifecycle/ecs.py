@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from meshcert.aws.ecs.events import services_of
 from meshcert.aws.ecs.services import WORDS
-from meshcert.contract.staging_labels import CURRENT, QUARANTINED
+from meshcert.contract.staging_labels import QUARANTINED
 from meshcert.errors import IdentityMissing
 from meshcert.lifecycle.observation import Acknowledgement, Instance, Rollout, RolloutState, Workload
 from meshcert.proxy import RotationMode
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 START = dt.timedelta(seconds=30)
 FAILURES_ENDURED = 3
+DRAIN = dt.timedelta(seconds=100)
+"""From the moment on at which ECS wants a task to stop."""
 
 
 @dataclass
@@ -40,6 +42,7 @@ class RunningTask:
     deaf: bool = False
     mute: bool = False
     settings: str = ""
+    ends_at: dt.datetime | None = None
 
 
 @dataclass
@@ -62,6 +65,7 @@ class SimulatedService:
     desired_count: int
     deployments: list[Deployment] = field(default_factory=list)
     tasks: list[RunningTask] = field(default_factory=list)
+    ending: list[RunningTask] = field(default_factory=list)
     breaks: bool = False
     refusal: str = ""
 
@@ -75,10 +79,10 @@ class SimulatedEcs:
     """
     Services of one cluster.
 
-    A deployment starts one task after the other, each replaces one of before, and a failed one is tried again until
-    the circuit breaker (without rollback) ends it. A task reads the current version when it starts. Tasks of ``reload``
-    services poll; they go back to an older version only from one that is quarantined. A version among ``bad`` cannot
-    be served: a task that starts with it fails, one that runs refuses it.
+    A deployment starts one task after the other, each replaces one of before, which drains, and a failed one is tried
+    again until the circuit breaker (without rollback) ends it. A task reads the current version when it starts. Tasks
+    of ``reload`` services poll; they go back to an older version only from one that is quarantined. A version among
+    ``bad`` cannot be served: a task that starts with it fails, one that runs refuses it.
 
     Args:
         clock: Time.
@@ -92,6 +96,7 @@ class SimulatedEcs:
         self.deployments_begun: list[str] = []
         self.started_with: list[str] = []
         self.published: dict[str, str] = {}
+        self.never_end = False
         self._clock, self._vault = clock, vault
         self._numbers = count(1)
 
@@ -135,6 +140,12 @@ class SimulatedEcs:
             refusal=service.refusal,
         )
 
+    def ending(self, name: str, place: str = "") -> tuple[str, ...]:
+        """ListTasks, of those that are to stop, and DescribeTasks."""
+        self.advance()
+        service = self.services.get(name)
+        return tuple(task.arn for task in service.ending) if service and service.use.place == place else ()
+
     def roll_out(self, name: str, place: str = "") -> str:
         """UpdateService with forceNewDeployment."""
         self.advance()
@@ -154,7 +165,7 @@ class SimulatedEcs:
         self.advance()
         found = self.services.get(service)
         rows: dict[str, dict[str, Acknowledgement]] = {}
-        for task in found.tasks if found else ():
+        for task in (*found.tasks, *found.ending) if found else ():
             if not task.mute:
                 said = Acknowledgement(self._clock.now(), task.serves, refused=task.refuses, error=task.error)
                 said = replace(said, settings=task.settings)
@@ -179,6 +190,8 @@ class SimulatedEcs:
             self._start(service, newest, at)
         for task in service.tasks:
             self._poll(service, task)
+        now = self._clock.now()
+        service.ending = [task for task in service.ending if self.never_end or (task.ends_at and task.ends_at > now)]
 
     def _start(self, service: SimulatedService, newest: Deployment, at: dt.datetime) -> None:
         current = self._current(service)
@@ -196,7 +209,9 @@ class SimulatedEcs:
             arn = f"arn:aws:ecs:eu-west-1:111122223333:task/color/{next(self._numbers):032x}"
             settings = self.published.get(service.use.name, "")
             started = RunningTask(arn, newest.id, at, serves=current, polls_at=at, settings=settings)
-            service.tasks = [*self._kept(service, newest), started]
+            kept = self._kept(service, newest)
+            service.ending += [replace(task, ends_at=at + DRAIN) for task in service.tasks if task not in kept]
+            service.tasks = [*kept, started]
             newest.failed_tasks = 0
             new.append(started)
         if len(new) < service.desired_count:
@@ -218,18 +233,20 @@ class SimulatedEcs:
         if task.polls_at + interval > self._clock.now() or service.identity.secret_id not in self._vault.secrets:
             return
         task.polls_at = self._clock.now()
-        labels = self._vault.labels(service.identity.secret_id)
         current = self._current(service)
         if current == task.serves:
             task.refuses, task.error = "", ""
         elif current in self.bad:
             task.refuses, task.error = current, "Envoy does not take it"
-        elif not self._is_older(service, current, task.serves) or version_labelled(labels, QUARANTINED) == task.serves:
+        elif not self._is_older(service, current, task.serves) or self._is_quarantined(service, task.serves):
             task.serves, task.refuses, task.error = current, "", ""
+
+    def _is_quarantined(self, service: SimulatedService, version: str) -> bool:
+        return version_labelled(self._vault.labels(service.identity.secret_id), QUARANTINED) == version
 
     def _is_older(self, service: SimulatedService, one: str, other: str) -> bool:
         versions = list(self._vault.secrets[service.identity.secret_id].values)
         return other in versions and versions.index(one) < versions.index(other)
 
     def _current(self, service: SimulatedService) -> str:
-        return version_labelled(self._vault.labels(service.identity.secret_id), CURRENT) or ""
+        return self._vault.current_version(service.identity.secret_id)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ministack.core.responses import get_account_id
 from ministack.services import ecs
 
 from local.aws.fargate.containers import cpu_quota
 from local.aws.fargate.containers.container import ContainerPlan
 from local.aws.fargate.containers.definitions import ContainerDefinition
-from local.aws.fargate.containers.images import Image, ImageNotFoundError
+from local.aws.fargate.containers.images import Image, ImageNotFoundError, user_number
 from local.aws.fargate.containers.logs import ContainerLog, LogGroupMissingError
 from local.aws.fargate.containers.sandbox import Program
 from local.aws.fargate.containers.volumes import TaskVolumes
@@ -49,12 +50,14 @@ class Host:
 
     Args:
         addresses: Its loopback addresses.
+        resolver_of: Address and port of the DNS resolver of an account's VPCs.
         registrations: What Cloud Map knows of its tasks.
         changed: Called when a task's state changed in a way that a service may have to react to.
     """
 
     config: Config
     addresses: Addresses
+    resolver_of: Callable[[str], str]
     credentials: CredentialsEndpoint
     registrations: Registrations
     changed: Callable[[], None]
@@ -126,6 +129,8 @@ class TaskPlan:
         fetched = fetched_secrets(config, value, self.definition.get("executionRoleArn") or "", arn)
         definition = ContainerDefinition.read(value, override, fetched)
         image = Image.find(config.images, definition.image)
+        if definition.user:
+            image = replace(image, user_id=user_number(definition.user))
         if definition.health_check is not None:
             argv = tuple(image.locate(word) for word in definition.health_check.argv)
             definition = replace(definition, health_check=replace(definition.health_check, argv=argv))
@@ -139,7 +144,10 @@ class TaskPlan:
             definition.name,
             replace(_program(definition, image), binds=self._volumes.binds(definition, image, self.definition)),
             container_environment(
-                image, definition, platform_settings(config, token, self._grant), local_settings(config, self.address)
+                image,
+                definition,
+                platform_settings(config, token, self._grant),
+                local_settings(config, self.address, self.host.resolver_of(get_account_id())),
             ),
             log.write,
             self._quota,
