@@ -113,6 +113,7 @@ class RenewalStack(Stack):
     def _reads_of_settings(self) -> list[iam.PolicyStatement]:
         """Which settings new tasks of attached services read."""
         return [self._rights.settings_rows("ReadSettings", "dynamodb:GetItem")] if self._attaches else []
+
     @property
     def _reads_of_federation(self) -> tuple[iam.PolicyStatement, ...]:
         """What operators see of SPIFFE bundles, in a mesh that has any."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh import Mesh
     from meshcert.proxy import ProxySettings
-    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class TaskRights:
     """
 
     mesh: Mesh
-    authorities: Mapping[str, HierarchyAuthorities]
+    authorities: Mapping[str, SigningAuthorities]
     key: kms.IKey
     service: str
 

@@ -22,7 +22,12 @@ from meshcert.contract.environment import (
     PROXY_ENVIRONMENT,
 )
 from meshcert.contract.stopping import APPLICATION_STOP_S
-from meshcert.mesh.rendering.containers import LOG_BUFFER_MIB, LONGEST_START_PERIOD_S, envoy_container, readiness_container
+from meshcert.mesh.rendering.containers import (
+    LOG_BUFFER_MIB,
+    LONGEST_START_PERIOD_S,
+    envoy_container,
+    readiness_container,
+)
 from stacks.constructs.containers.added import add_container, override, override_newest, without_capabilities
 from stacks.constructs.containers.volumes import ProxyVolumes, mount_volumes
 from stacks.constructs.containers.workload_api import share_workload_api
