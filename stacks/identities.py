@@ -12,6 +12,7 @@ from aws_cdk import aws_kms as kms
 from meshcert import naming
 from meshcert.contract import acknowledgements, issuances, route_rows
 from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
+from meshcert.mesh import services_by_identity
 from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
@@ -153,12 +154,14 @@ class IdentitiesStack(Stack):
                 deploy=deploy,
                 platform=platform,
             )
+        served = services_by_identity(mesh)
         for identity in mesh.identities:
             IdentityResources(
                 self,
                 f"Identity-{identity}",
                 name=identity,
                 mesh=mesh,
+                served_by=served.get(identity, ()),
                 authorities=pki.hierarchies,
                 key=self.key,
                 deploy=deploy,

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, CfnOutput, CustomResource, Stack
+from aws_cdk import Aws, CfnOutput, CustomResource, RemovalPolicy, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
 
 from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
-from meshcert.mesh import route_table
+from meshcert.mesh import proxy_settings, route_table
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer
 from stacks.constructs.images import envoy_image
 from stacks.constructs.network import placement
+from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import MeshRights, ecs_tasks
 from stacks.findings import accept
 
@@ -76,6 +78,7 @@ class ServicesStack(Stack):
             namespace=self._namespace(mesh, placed.vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
+            logs=None if mesh.logs.group_per_service else self._task_logs(mesh),
             execution_role=self._execution_role(name),
             envoy=envoy_image(platform),
             platform=platform,
@@ -143,6 +146,19 @@ class ServicesStack(Stack):
         zone = namespace.node.default_child
         zone.add_property_override("Properties.DnsProperties.SOA.TTL", DENIAL_S)  # type: ignore[union-attr] # the L1
         return namespace
+
+    def _task_logs(self, mesh: Mesh) -> logs.LogGroup:
+        """The log group of all tasks, with one filter: of its own, each service would take two resources more."""
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=naming.tasks_log_group(mesh.name),
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        proxies = (proxy_settings(mesh, service) for service in mesh.services)
+        count_refused_peers(self, group, (listener for proxy in proxies for listener in proxy.listeners))
+        return group
 
     def _execution_role(self, mesh: str) -> iam.Role:
         """The role with which ECS pulls images and writes logs for every task; it can read no secret."""

@@ -16,12 +16,12 @@ from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, O
 from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
-from meshcert.mesh.services import Cluster, DeclaredService
+from meshcert.mesh.services import Cluster, DeclaredService, Logs
 from meshcert.proxy import TlsMode
 from meshcert.san import proves_any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, KeysView
+    from collections.abc import Iterable, Iterator, KeysView
 
     from meshcert.mesh.proxies import DeclaredBackend
     from meshcert.san import AcceptedName, San
@@ -73,6 +73,8 @@ class Mesh(Part):
     """The VPC the services run in."""
     cluster: Cluster = Cluster()
     """The ECS cluster the services run in."""
+    logs: Logs = Logs()
+    """Where the tasks' containers write."""
     metrics: Metrics | None = None
     """What Envoys count, for Prometheus. Left out: nobody outside the tasks sees it."""
     hierarchies: dict[str, Hierarchy] = Field(json_schema_extra=_KEYS)
@@ -266,15 +268,23 @@ class Mesh(Part):
         """The virtual nodes that may answer a backend's requests, each once; they may not exist."""
         return nodes_behind(backend, self.virtual_services, self.virtual_routers)
 
-    def _checks(self, identity: str) -> Iterator[tuple[Trust, tuple[AcceptedName, ...]]]:
-        """Whom each peer of the identity believes about it, and the names that the peer and its allow rules list."""
+    def _checks(self, identity: str) -> Iterable[tuple[Trust, tuple[AcceptedName, ...]]]:
+        return self._checks_by_identity.get(identity, ())
+
+    @cached_property
+    def _checks_by_identity(self) -> dict[str, list[tuple[Trust, tuple[AcceptedName, ...]]]]:
+        """By identity, whom each of its peers believes about it, and the names that peer and allow rules list."""
+        checks: dict[str, list[tuple[Trust, tuple[AcceptedName, ...]]]] = {}
         for call in self.calls():
             client, node = self.tls_of(call), self.virtual_nodes.get(call.node)
             listener = node.listeners[0].tls if node else None
             if client is None or node is None or listener is None:
                 continue
-            if listener.certificate and listener.certificate.identity == identity:
-                yield client.validation.trust, client.validation.names
-            if listener.validation and client.certificate and client.certificate.identity == identity:
+            if listener.certificate:
+                server = checks.setdefault(listener.certificate.identity, [])
+                server.append((client.validation.trust, client.validation.names))
+            if listener.validation and client.certificate:
                 listed = (name for rule in node.listeners[0].allow for name in rule.callers.names)
-                yield listener.validation.trust, (*listener.validation.names, *listed)
+                names = (*listener.validation.names, *listed)
+                checks.setdefault(client.certificate.identity, []).append((listener.validation.trust, names))
+        return checks

@@ -22,6 +22,13 @@ class Cluster(Part):
     """`true`: CloudWatch Container Insights for the cluster, which costs money; nothing of meshcert's reads it."""
 
 
+class Logs(Part):
+    """Where the tasks' containers write what they say."""
+
+    group_per_service: Annotated[bool, Strict()] = False
+    """`true`: a log group for each service, `/meshcert/MESH/SERVICE`. Left out: one for all, `/meshcert/MESH`."""
+
+
 class ApplicationHealthCheck(Part, title="HealthCheck"):
     """When a task is ready: its application answers. Until then the task refuses connections."""
 

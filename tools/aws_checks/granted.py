@@ -58,10 +58,11 @@ class Grant:
 def grants(deployment: Deployment) -> Iterator[Grant]:
     """Every right that a deployed template grants to a role with a name, as far as its text says on what."""
     for stack in STACKS:
-        roles = {
-            logical_id: properties.get("RoleName")
-            for logical_id, properties in deployment.declared(stack, "AWS::IAM::Role").items()
-        }
+        roles = deployment.declared(stack, "AWS::IAM::Role")
+        for role in roles.values():
+            for policy in role.get("Policies", ()):
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    yield from _grant(role.get("RoleName"), statement)
         policies = [
             policy
             for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
@@ -70,7 +71,7 @@ def grants(deployment: Deployment) -> Iterator[Grant]:
         for policy in policies:
             for statement in policy["PolicyDocument"]["Statement"]:
                 for reference in policy["Roles"]:
-                    yield from _grant(roles.get(reference.get("Ref")), statement)
+                    yield from _grant(roles.get(reference.get("Ref"), {}).get("RoleName"), statement)
 
 
 def _grant(role: object, statement: Mapping[str, Any]) -> Iterator[Grant]:

@@ -32,8 +32,10 @@ NAMESPACE = 1
 """The Cloud Map namespace, if it is not yours."""
 NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
 """The same with interface endpoints instead."""
-SERVICE = 8
-"""Log group with its filter, role with its policy, task definition, security group, service, Cloud Map service."""
+SERVICE = 5
+"""Role, task definition, security group, service, Cloud Map service."""
+LOGS = 2
+"""A log group with its filter: one for all services, or one for each."""
 ROUTES = 1
 """The publication of a route table."""
 STORED_SETTINGS = 1
@@ -46,8 +48,8 @@ BALANCER = 2
 """A load balancer with its security group."""
 BALANCED_PORT = 4
 """Two rules of security groups, listener and target group."""
-SERVICES_A_POLICY = 12
-"""The execution role's policy grows with the services, and the CDK moves what is too much into another policy."""
+GROUPS_A_POLICY = 12
+"""The execution role's policy grows with the log groups, and the CDK moves what is too much into another policy."""
 
 FUNCTIONS = 21
 """The key, four tables, three functions with their roles."""
@@ -79,6 +81,7 @@ def resources(mesh: Mesh) -> dict[str, int]:
         if service.load_balancer and service.virtual_gateway in mesh.virtual_gateways
     ]
     routed = sum(_may_have_routes(mesh, name) for name in mesh.services)
+    log_groups = len(mesh.services) if mesh.logs.group_per_service else 1
     tiers = sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values())
     permitted = sum(hierarchy.usage is Usage.GENERAL_PURPOSE for hierarchy in mesh.hierarchies.values())
     has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
@@ -96,7 +99,8 @@ def resources(mesh: Mesh) -> dict[str, int]:
         + CALL * len(edges)
         + EGRESS * _rules_of_their_own(mesh)
         + sum(BALANCER + BALANCED_PORT * ports for ports in balanced)
-        + len(mesh.services) // SERVICES_A_POLICY,
+        + LOGS * log_groups
+        + log_groups // GROUPS_A_POLICY,
     }
 
 
@@ -135,7 +139,7 @@ _EACH = {
     "services": (
         "services",
         (
-            f"{NETWORK + ZONE * ZONES} for the network, {SERVICE} for each service, {CALL} for each call and "
+            f"{NETWORK + ZONE * ZONES + LOGS} for the network, {SERVICE} for each service, {CALL} for each call and "
             f"{BALANCER + BALANCED_PORT} for each load balancer"
         ),
     ),

@@ -12,7 +12,6 @@ from constructs import Construct
 from meshcert import naming
 from meshcert.identity import IDENTITY_SCHEMA
 from meshcert.material.document import PLACEHOLDER
-from meshcert.mesh import proxy_settings
 from meshcert.publishing.declared_bundles import entry
 from stacks.constructs.certificates.issuance import certificate_origin
 from stacks.constructs.certificates.revocation_bucket import bucket_name
@@ -165,6 +164,7 @@ class IdentityResources(Construct):
     Args:
         name: The identity's name in the mesh file.
         mesh: Declares the identity, and the names its peers will ask for.
+        served_by: The services whose proxies hold it, in the order of a rollout.
         authorities: The CAs of every hierarchy, those that issue it among them.
         key: Encrypts the secret.
         deploy: Publishes into it.
@@ -177,6 +177,7 @@ class IdentityResources(Construct):
         *,
         name: str,
         mesh: Mesh,
+        served_by: Iterable[str],
         authorities: Mapping[str, HierarchyAuthorities],
         key: kms.IKey,
         deploy: PythonFunction,
@@ -209,7 +210,7 @@ class IdentityResources(Construct):
                 "Names": [str(name) for name in declared.names],
                 "PeerNames": [str(demanded) for demanded in mesh.peer_names(name)],
                 "TrustedByPeers": [authorities[trusted].root_arn for trusted in mesh.trusted_by_peers(name)],
-                "Services": _served_by(mesh, name),
+                "Services": [_as_served(mesh, service) for service in served_by],
                 # Nobody reads it: a change makes CloudFormation send an update, which writes the row again.
                 "Schema": str(IDENTITY_SCHEMA),
             },
@@ -244,13 +245,10 @@ def _id(arn: str) -> str:
     return Fn.select(1, Fn.split("/", arn))
 
 
-def _served_by(mesh: Mesh, identity: str) -> list[dict[str, str]]:
-    """The services whose proxies hold the identity, in the mesh file's order, which is also a rollout's."""
-    return [
-        {"Name": name, "Rotation": service.rotation.value, "PollIntervalS": f"{service.poll_interval_s:g}"}
-        for name, service in mesh.services.items()
-        if identity in proxy_settings(mesh, name).identities
-    ]
+def _as_served(mesh: Mesh, service: str) -> dict[str, str]:
+    """What the lifecycle has to know of a service that serves an identity."""
+    declared = mesh.services[service]
+    return {"Name": service, "Rotation": declared.rotation.value, "PollIntervalS": f"{declared.poll_interval_s:g}"}
 
 
 def have_published(scope: Construct, kind: str, deploy: PythonFunction, properties: dict[str, Any]) -> CustomResource:

@@ -70,6 +70,7 @@ class TaskContainers:
         envoy: The Envoy image, which holds the readiness container's program too.
         platform: Decides the processor architecture of the application's image.
         logs: Where all of them write.
+        stream_prefix: What the names of their streams begin with; empty for the container's own name.
         drain_s: How long the stopping task accepts connections, seconds.
     """
 
@@ -77,7 +78,8 @@ class TaskContainers:
     task: ecs.FargateTaskDefinition
     envoy: ecs.ContainerImage
     platform: Platform
-    logs: logs.LogGroup
+    logs: logs.ILogGroup
+    stream_prefix: str
     drain_s: float
 
     def add(self, settings: ProxyEnvironment, service: DeclaredService) -> None:
@@ -209,10 +211,10 @@ class TaskContainers:
             [{"ContainerPath": MATERIAL_DIR, "Size": size_mib, "MountOptions": options}],
         )
 
-    def _logging(self, prefix: str) -> ecs.LogDriver:
+    def _logging(self, container: str) -> ecs.LogDriver:
         # Docker's default blocks whoever writes while CloudWatch takes nothing.
         return ecs.LogDrivers.aws_logs(
-            stream_prefix=prefix,
+            stream_prefix=self.stream_prefix or container,
             log_group=self.logs,
             mode=ecs.AwsLogDriverMode.NON_BLOCKING,
             max_buffer_size=Size.mebibytes(LOG_BUFFER_MIB),
