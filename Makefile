@@ -31,6 +31,9 @@ say-code = code=$$?; echo "meshcert: exit code $$code; make makes it 2, so scrip
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/build/node/node_modules/.bin:$(PATH)
 
+# Python compiles each module once, whatever the environment says: a demo starts a hundred Pythons, the tests thousands.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

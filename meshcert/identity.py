@@ -28,13 +28,17 @@ class ServiceUse:
     An ECS service that serves an identity.
 
     Args:
+        name: Name of the service in the mesh file.
         rotation: How it takes over a new version.
         poll_interval_s: Longest time until a running task notices a new version, seconds.
+        place: Where its platform runs it, in the platform's words; empty for the mesh's own place. ECS's are
+            ``CLUSTER/SERVICE``.
     """
 
     name: str
     rotation: RotationMode
     poll_interval_s: float = 60.0
+    place: str = ""
 
 
 IDENTITY_SCHEMA = 1

@@ -16,6 +16,8 @@ OPERATOR_ROLE = "operator"
 EXECUTION_ROLE = "execution"
 TAG = "meshcert:mesh"
 """Every resource of a mesh carries its mesh's name under this tag; the functions' rights are limited by it."""
+SIGNS_TAG, SIGNS_CERTIFICATES = "meshcert:signs", "certificates"
+"""A mesh's CA that signs certificates of workloads carries this tag and value; a root above an issuing CA does not."""
 
 
 def identity_secret(mesh: str, identity: str) -> str:
@@ -51,6 +53,15 @@ def revocation_list(certificate_authority: str) -> str:
 def role(mesh: str, region: str, owner: str) -> str:
     """Name of the role of a service's tasks or of a function; the region keeps meshes of two regions apart."""
     return f"meshcert-{mesh}-{region}-{owner}"
+
+
+def own_execution_role(mesh: str, region: str, service: str) -> str:
+    """
+    Name of the role with which ECS starts one service's tasks, where it fetches secrets for them.
+
+    No service is called so, since names have no dot; a longer end would not fit.
+    """
+    return role(mesh, region, f"{service}.ex")
 
 
 BOOTSTRAP_QUALIFIER = "hnb659fds"

@@ -60,6 +60,8 @@ class RenewalStack(Stack):
         self._own_keys = mesh.has_own_keys
         self._platform = platform
         self._rights = MeshRights(self._mesh)
+        self._places = [mesh.ecs_place(service) for service in mesh.services]
+        self._cluster = mesh.cluster_name
 
         looks = self._queue(LOOKS, visibility=Duration.seconds(720), tries=5, kept=Duration.days(1))
         orders = self._queue(ORDERS, visibility=Duration.seconds(150), tries=10, kept=Duration.days(1))
@@ -73,6 +75,7 @@ class RenewalStack(Stack):
             target=looks.queue,
             undelivered=undelivered,
             own_keys=self._own_keys,
+            places=self._places,
         )
         ClockSchedules(self, "Clock", mesh=self._mesh, target=dispatches.queue, undelivered=undelivered)
 
@@ -137,7 +140,7 @@ class RenewalStack(Stack):
                 lifecycle_table=lifecycle,
                 acknowledgements_table=acknowledgements,
                 export_function=naming.function(mesh, "export"),
-                cluster=naming.cluster(mesh),
+                cluster=self._cluster,
                 audit_log_group=naming.log_group(mesh, naming.AUDIT),
             ),
             timeout=Duration.seconds(120),
@@ -157,19 +160,20 @@ class RenewalStack(Stack):
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),
                 rights.authorities("ReadAuthorities", *self._reads_of_authorities),
-                rights.authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
+                rights.signing_authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
                 rights.identity_secrets(
                     "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
                 ),
                 rights.services(
                     "RollOut",
+                    self._places,
                     "ecs:DescribeServices",
                     "ecs:ListServiceDeployments",
                     "ecs:ListTagsForResource",
                     "ecs:UpdateService",
                 ),
-                rights.tasks("WatchTasks", "ecs:DescribeTasks"),
-                rights.task_lists("ListTasks"),
+                rights.tasks("WatchTasks", self._places, "ecs:DescribeTasks"),
+                rights.task_lists("ListTasks", self._places),
                 rights.function("HaveExported", "export"),
                 rights.audit("WriteAudit", "logs:CreateLogStream", "logs:PutLogEvents"),
             ],
@@ -223,9 +227,9 @@ class RenewalStack(Stack):
                     "ReadAuthorities", "acm-pca:DescribeCertificateAuthority", *self._reads_of_authorities
                 ),
                 rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),
-                rights.services("ReadServices", "ecs:DescribeServices", "ecs:ListServiceDeployments"),
-                rights.tasks("ReadTasks", "ecs:DescribeTasks"),
-                rights.task_lists("ListTasks"),
+                rights.services("ReadServices", self._places, "ecs:DescribeServices", "ecs:ListServiceDeployments"),
+                rights.tasks("ReadTasks", self._places, "ecs:DescribeTasks"),
+                rights.task_lists("ListTasks", self._places),
                 rights.audit("ReadAudit", "logs:FilterLogEvents"),
                 rights.queue("Order", ORDERS, "sqs:GetQueueUrl", "sqs:SendMessage"),
                 rights.function("HaveVerified", "verify"),

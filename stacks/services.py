@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from aws_cdk import Aws, CfnOutput, CustomResource, RemovalPolicy, Stack
 from aws_cdk import aws_ecs as ecs
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
@@ -15,12 +14,13 @@ from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import proxy_settings, route_table
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
+from stacks.constructs.containers.execution_roles import execution_role
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer
 from stacks.constructs.images import envoy_image
 from stacks.constructs.network import placement
 from stacks.constructs.refused_peers import count_refused_peers
-from stacks.constructs.rights import MeshRights, ecs_tasks
+from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -55,31 +55,21 @@ class ServicesStack(Stack):
         )
         name = mesh.name
         placed = placement(self, mesh.network)
-        cluster = ecs.Cluster(
-            self,
-            "Cluster",
-            cluster_name=naming.cluster(name),
-            vpc=placed.vpc,
-            container_insights_v2=(
-                ecs.ContainerInsights.ENABLED if mesh.cluster.container_insights else ecs.ContainerInsights.DISABLED
-            ),
-        )
-        if not mesh.cluster.container_insights:
-            accept(
-                cluster,
-                "AwsSolutions-ECS4",
-                "Its metrics cost money for each service and nothing of ours reads them: the mesh file switches it on.",
-            )
         surroundings = Surroundings(
             mesh=mesh,
             authorities=pki.hierarchies,
-            cluster=cluster,
+            cluster=self._cluster(mesh, placed.vpc),
             placed=placed,
             namespace=self._namespace(mesh, placed.vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
             logs=None if mesh.logs.group_per_service else self._task_logs(mesh),
-            execution_role=self._execution_role(name),
+            execution_role=execution_role(
+                self,
+                "ExecutionRole",
+                naming.role(name, Aws.REGION, naming.EXECUTION_ROLE),
+                f"meshcert {name}: pulls images and writes logs for the tasks",
+            ),
             envoy=envoy_image(platform),
             platform=platform,
         )
@@ -128,6 +118,27 @@ class ServicesStack(Stack):
             },
         )
 
+    def _cluster(self, mesh: Mesh, vpc: ec2.IVpc) -> ecs.ICluster:
+        """The ECS cluster: yours, or one of the mesh's own."""
+        if mesh.cluster.existing:
+            return ecs.Cluster.from_cluster_attributes(self, "Cluster", cluster_name=mesh.cluster_name, vpc=vpc)
+        cluster = ecs.Cluster(
+            self,
+            "Cluster",
+            cluster_name=mesh.cluster_name,
+            vpc=vpc,
+            container_insights_v2=(
+                ecs.ContainerInsights.ENABLED if mesh.cluster.container_insights else ecs.ContainerInsights.DISABLED
+            ),
+        )
+        if not mesh.cluster.container_insights:
+            accept(
+                cluster,
+                "AwsSolutions-ECS4",
+                "Its metrics cost money for each service and nothing of ours reads them: the mesh file switches it on.",
+            )
+        return cluster
+
     def _namespace(self, mesh: Mesh, vpc: ec2.IVpc) -> servicediscovery.IPrivateDnsNamespace:
         """
         The Cloud Map namespace: yours, or one of the mesh's own, whose denials last for a second.
@@ -159,17 +170,3 @@ class ServicesStack(Stack):
         proxies = (proxy_settings(mesh, service) for service in mesh.services)
         count_refused_peers(self, group, (listener for proxy in proxies for listener in proxy.listeners))
         return group
-
-    def _execution_role(self, mesh: str) -> iam.Role:
-        """The role with which ECS pulls images and writes logs for every task; it can read no secret."""
-        role = iam.Role(
-            self,
-            "ExecutionRole",
-            role_name=naming.role(mesh, Aws.REGION, naming.EXECUTION_ROLE),
-            assumed_by=ecs_tasks(),
-            description=f"meshcert {mesh}: pulls images and writes logs for the tasks",
-        )
-        accept(
-            role, "AwsSolutions-IAM5[Resource::*]", "ecr:GetAuthorizationToken, which the CDK grants, has no resource."
-        )
-        return role

@@ -19,6 +19,7 @@ LONG = {
     "meshcert/errors.py": "the whole tree of errors in one place, as its own docstring draws it",
     "meshcert/mesh/checks/calls.py": "one rule after the other about who calls whom; each is short",
     "meshcert/mesh/edges/permission.py": "one question, whether A may call B: one answer after the other, each short",
+    "meshcert/mesh/reading/unsupported.py": "a table: a key that people try, what to do instead",
     "meshcert/proxy.py": "the settings of one proxy, which two programs share, in one place",
     "stacks/runbook.py": "a table: one alarm, one answer",
     "local/running_aws.py": "one class, which everybody else starts a local AWS with",

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 ISSUED = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
-SCOPE = Scope("color", "111122223333", "eu-west-1", "meshcert-color")
+SCOPE = Scope("color", "111122223333", "eu-west-1")
 ROOT = "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/root"
 OTHERS = {"acm-pca:GetCertificateAuthorityCertificate": 20.0}
 """Quotas of calls that the least time does not count (AWS Private CA user guide, "Quotas")."""

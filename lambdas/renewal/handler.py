@@ -82,7 +82,7 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> PartialItem
 def _work(record: SQSRecord, lambda_context: LambdaContext) -> None:
     """Carry out one message; after an error it comes again."""
     settings, ports = build()
-    scope = Scope.around(lambda_context.invoked_function_arn, settings.mesh, settings.cluster)
+    scope = Scope.around(lambda_context.invoked_function_arn, settings.mesh)
 
     def left_s() -> float:
         return lambda_context.get_remaining_time_in_millis() / 1000

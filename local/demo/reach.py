@@ -54,7 +54,7 @@ def commands(mesh: Mesh, running: RunningMesh, roots: Path) -> dict[str, str]:
         roots: File for the roots that clients of the gateways need; written here.
     """
     environment = running.aws.environment()
-    cluster, service = naming.cluster(mesh.name), next(iter(mesh.services))
+    cluster, service = mesh.cluster_name, next(iter(mesh.services))
     secret = naming.identity_secret(mesh.name, next(iter(mesh.identities)))
     found = {
         "Point the AWS CLI (version 1 or 2) and meshcert at the local AWS": "export "

@@ -78,17 +78,21 @@ class ChosenMesh:
         except (click.UsageError, MeshInvalid):
             return None
 
-    def services_of_files(self) -> tuple[str, ...]:
-        """The services that present no identity, and have files of the user's; empty without a mesh file."""
+    def services_of_files(self) -> dict[str, str]:
+        """
+        The services that present no identity, and have files of the user's, each with its place on Amazon ECS.
+
+        Empty without a mesh file.
+        """
         mesh = self.declared()
         if mesh is None:
-            return ()
+            return {}
         settings = {name: proxy_settings(mesh, name) for name in mesh.services}
-        return tuple(
-            name
+        return {
+            name: mesh.ecs_place(name)
             for name, proxy in settings.items()
             if not proxy.identities and (proxy.certificate_files or proxy.trust_files)
-        )
+        }
 
     def file(self) -> Path:
         """

@@ -35,6 +35,11 @@ HEALTH_CHECK_PATH = "MESHCERT_HEALTH_CHECK_PATH"
 METADATA_URI = "ECS_CONTAINER_METADATA_URI_V4"
 """Amazon ECS sets it: where a container finds its task's metadata."""
 
+OF_ECS = ("ECS_CONTAINER_METADATA_URI", "ECS_AGENT_URI", "AWS_CONTAINER_", "AWS_EXECUTION_ENV")
+"""How the names of variables begin that Amazon ECS sets in every container."""
+
+PORT = "PORT"
+"""Of the application: the TCP port it is to listen on."""
 PROXY_ENVIRONMENT = ("HTTP_PROXY", "http_proxy")
 """Of the application, if it asks for it: where its plain HTTP requests go. ``HTTPS_PROXY`` would ask for tunnels."""
 NO_PROXY = ("NO_PROXY", "no_proxy")

@@ -9,7 +9,8 @@ SPIFFE ID. Each element of ``PeerNames`` is the rule of one peer: a name that th
 names of which it must have one. ``TrustedByPeers`` are the root CAs that every peer trusts; empty if no peer in the
 mesh checks the certificate. ``CertificateAuthorityArns`` begins with the CA that signs the certificate and ends with
 the root; a hierarchy of one tier has only the root. Each element of ``Services`` has ``Name``, ``Rotation`` (``reload``
-or ``redeploy``) and ``PollIntervalS`` (seconds), in the order of a rollout.
+or ``redeploy``) and ``PollIntervalS`` (seconds), in the order of a rollout; ``Place`` (``CLUSTER/SERVICE`` of Amazon
+ECS) if that is not the mesh's own cluster, or the service has another name there.
 
 Trust bundle: ``Mesh``, ``Hierarchy``, ``SecretId`` and ``RootCertificateAuthorityArn`` (one, or a list while one root
 replaces another). If its CAs write revocation lists, ``RevocationLists`` has ``Bucket`` and ``CertificateAuthorityArn``
@@ -25,6 +26,7 @@ bundle changes when a root is reissued: the change makes CloudFormation send an 
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from meshcert.errors import Fault, RequestInvalid
@@ -40,6 +42,9 @@ if TYPE_CHECKING:
     from meshcert.publishing.declared_bundles import DeclaredBundle
     from meshcert.san import San
 
+
+_ECS_PLACE = re.compile(r"[A-Za-z0-9_-]{1,255}/[A-Za-z0-9_-]{1,255}")
+"""Names of a cluster and of a service in it (ecs:CreateCluster, ecs:CreateService)."""
 
 REMEDY = "Deploy with the stacks of this version"
 """For a property that no stack of this version writes."""
@@ -83,7 +88,12 @@ def read_identity(properties: Mapping[str, Any], mesh: str, owner: str) -> Ident
         owner=owner,
         certificate_authority_arns=authorities,
         services=tuple(
-            ServiceUse(service["Name"], RotationMode(service["Rotation"]), float(service["PollIntervalS"]))
+            ServiceUse(
+                service["Name"],
+                RotationMode(service["Rotation"]),
+                float(service["PollIntervalS"]),
+                service.get("Place", ""),
+            )
             for service in properties["Services"]
         ),
         issuer=IssuerName(issuer),
@@ -186,6 +196,12 @@ def _service_faults(value: object) -> Iterator[Fault]:
             yield Fault(f"{place}.Rotation", f"it is {rotation}, not one of {', '.join(RotationMode)}", REMEDY)
         if not _is_positive(service.get("PollIntervalS")):
             yield Fault(f"{place}.PollIntervalS", "it is no number of seconds above 0", REMEDY)
+        if not _is_place(service.get("Place", "")):
+            yield Fault(f"{place}.Place", "it is not CLUSTER/SERVICE", REMEDY)
+
+
+def _is_place(value: object) -> bool:
+    return value == "" or (isinstance(value, str) and _ECS_PLACE.fullmatch(value) is not None)
 
 
 def _is_positive(value: object) -> bool:

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 
 class WorkloadPlatform(Protocol):
-    """The platform that runs the workloads: the services of one cluster."""
+    """
+    The platform that runs the workloads.
+
+    A service is known by its name in the mesh file, and by its place (:class:`meshcert.identity.ServiceUse`).
+    """
 
     def news(self, event: Mapping[str, Any]) -> tuple[str, ...]:
         """
@@ -36,11 +40,15 @@ class WorkloadPlatform(Protocol):
         """
         ...
 
-    def look(self, name: str) -> Workload | None:
+    def look(self, name: str, place: str = "") -> Workload | None:
         """The present state of a service; None if it does not exist or is being deleted."""
         ...
 
-    def roll_out(self, name: str) -> str:
+    def ending(self, name: str, place: str = "") -> tuple[str, ...]:
+        """The instances of a service that are told to end, and whose containers may still run; none if it is gone."""
+        ...
+
+    def roll_out(self, name: str, place: str = "") -> str:
         """
         Begin a new rollout of a service, even if another one is under way.
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, Strict
 
+from meshcert import naming
 from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDomain
@@ -108,6 +109,15 @@ class Mesh(Part):
     def http_name(self) -> str:
         """Cloud Map's HTTP name of the namespace, which its data API takes."""
         return self.about.http_name or self.namespace
+
+    @property
+    def cluster_name(self) -> str:
+        """Name of the ECS cluster that its own services run in, whoever made it."""
+        return self.cluster.existing.rpartition("/")[2] or naming.cluster(self.name)
+
+    def ecs_place(self, service: str) -> str:
+        """Cluster and name of a service on Amazon ECS: ``CLUSTER/SERVICE``."""
+        return f"{self.cluster_name}/{service}"
 
     @property
     def has_own_keys(self) -> bool:

@@ -7,17 +7,20 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from meshcert.contract.stopping import DRAIN_S, LONGEST_STOP_S
-from meshcert.mesh.part import ContainerPath, Part, Port, Seconds
+from meshcert.mesh.applications.declared import Application, UserId
+from meshcert.mesh.part import ContainerPath, Part, Seconds
 from meshcert.proxy import DeliveryMode, RotationMode
 from meshcert.tls_sources import LONGEST_SOCKET_PATH, PATH_PATTERN
-
-HTTPS = 443
-"""TCP port at which every task may connect to any host, whatever its ``egress``: AWS's APIs are reached there."""
 
 
 class Cluster(Part):
     """The ECS cluster the services run in."""
 
+    existing: Annotated[
+        str,
+        Field(pattern=r"^((arn:aws[a-z-]*:ecs:[a-z0-9-]+:\d{12}:cluster/)?[A-Za-z0-9_-]{1,255})?$", examples=["shop"]),
+    ] = ""
+    """Name or ARN of a cluster of yours in this account and region, which nothing changes; left out: made."""
     container_insights: Annotated[bool, Strict()] = False
     """`true`: CloudWatch Container Insights for the cluster, which costs money; nothing of meshcert's reads it."""
 
@@ -27,52 +30,6 @@ class Logs(Part):
 
     group_per_service: Annotated[bool, Strict()] = False
     """`true`: a log group for each service, `/meshcert/MESH/SERVICE`. Left out: one for all, `/meshcert/MESH`."""
-
-
-class ApplicationHealthCheck(Part, title="HealthCheck"):
-    """When a task is ready: its application answers. Until then the task refuses connections."""
-
-    path: Annotated[str, Field(pattern=r"^(/[!-~]*)?$")] = ""
-    """Path that has to answer a GET with 200 to 299. Left out: a TCP connection is enough."""
-    grace_period_s: Annotated[int, Strict(), Field(ge=0, le=900)] = 120
-    """How long a task may take until it is ready, seconds; only then does ECS replace it."""
-
-
-class EgressRule(Part):
-    """Hosts that a task may connect to beside what the mesh itself needs: exactly one kind of hosts."""
-
-    cidr: str = Field(default="", examples=["10.20.0.0/16"])
-    """IPv4 addresses; or prefix_list or security_group."""
-    prefix_list: Annotated[str, Field(pattern=r"^(pl-[0-9a-f]{8,17})?$")] = ""
-    """Id of a prefix list; or cidr or security_group."""
-    security_group: Annotated[str, Field(pattern=r"^(sg-[0-9a-f]{8,17})?$")] = ""
-    """Id of a security group; or cidr or prefix_list."""
-    ports: tuple[Port, ...] = Field(min_length=1, examples=[[5432]])
-    """Their ports."""
-    protocol: Literal["tcp", "udp"] = "tcp"
-    """`tcp` or `udp`."""
-
-
-UserId = Annotated[int, Strict(), Field(ge=0, le=2**32 - 2)]
-
-
-class Application(Part):
-    """The container behind a virtual node's proxy."""
-
-    image: str = Field(min_length=1, max_length=255, examples=["examples/color/colorteller"])
-    """A folder with a Dockerfile, from the repository's root, or else the image to pull."""
-    port: Port = Field(examples=[8080])
-    """TCP port it listens on, on loopback."""
-    keep_alive_s: Seconds = 2.0
-    """How long the application keeps an idle connection, seconds: the proxy leaves one after half of that."""
-    health_check: ApplicationHealthCheck = ApplicationHealthCheck()
-    """How the task finds out that the application is ready, and still answers."""
-    drop_capabilities: Annotated[bool, Strict()] = False
-    """`true`: the container has no Linux capabilities; an image that starts as root and steps down would not start."""
-    proxy_environment: Annotated[bool, Strict()] = False
-    """`true`: HTTP_PROXY and its relatives lead the application's plain HTTP requests to the egress listener."""
-    egress: tuple[EgressRule, ...] | None = None
-    """Where the task may connect to, beside what the mesh itself needs; `[]` is nothing else. Left out: anywhere."""
 
 
 class EfsVolume(Part):
@@ -141,7 +98,9 @@ class DeclaredService(Part, title="Service"):
     cut_tcp_sessions: Annotated[bool, Strict()] = False
     """`true`: a `tcp` session that is as old is cut, wherever it is; TCP cannot ask anybody to leave."""
     desired_count: Annotated[int, Strict(), Field(ge=0, le=1000)] = 2
-    """Number of tasks."""
+    """Number of tasks; with scaler, about how many there will be, for costs and forecasts: none is set."""
+    scaler: Annotated[bool, Strict()] = False
+    """`true`: the number of tasks is a scaler's of yours; ECS begins with one, and no deploy sets it."""
     cpu: Literal[256, 512, 1024, 2048, 4096, 8192, 16384] = 256
     """CPU units of a task, as Fargate offers them."""
     memory_mib: Annotated[int, Strict()] = 512

@@ -15,7 +15,8 @@ from constructs import Construct
 
 from meshcert import naming
 from meshcert.mesh import proxy_settings, task_settings
-from meshcert.mesh.services import HTTPS
+from meshcert.mesh.applications.declared import HTTPS
+from stacks.constructs.containers.execution_roles import role_that_fetches
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
 from stacks.constructs.containers.task_rights import RIGHTS, WHY_ANY_RESOURCE, task_rights
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
     from meshcert.mesh import Mesh
+    from meshcert.mesh.applications.declared import EgressRule
     from meshcert.mesh.part import OutsideClients
-    from meshcert.mesh.services import EgressRule
     from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
     from stacks.constructs.network import NetworkPlacement
     from stacks.runtime import Platform
@@ -50,7 +51,7 @@ class Surroundings:
         namespace: The Cloud Map namespace they are registered in.
         key: Encrypts the secrets they read.
         logs: Where all tasks write; None for a log group of each service's own.
-        execution_role: Pulls images and writes logs.
+        execution_role: Pulls images and writes logs, for every service that has no secrets fetched.
         envoy: The Envoy image.
         platform: Decides the processor architecture.
     """
@@ -86,6 +87,10 @@ class EnvoyService(Construct):
         self.proxy = proxy_settings(mesh, construct_id)
         role = self._task_role()
         settings = ProxyEnvironment(self, task_settings(mesh, construct_id), role)
+        execution_role, fetching = surroundings.execution_role, []
+        if self._declared.application and self._declared.application.secrets:
+            execution_role, policy = role_that_fetches(self, mesh.name, construct_id, self._declared.application)
+            fetching = [policy]
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
@@ -97,7 +102,7 @@ class EnvoyService(Construct):
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
             task_role=role,
-            execution_role=surroundings.execution_role,
+            execution_role=execution_role,
         )
         TaskContainers(
             self,
@@ -124,7 +129,8 @@ class EnvoyService(Construct):
             service_name=construct_id,
             cluster=surroundings.cluster,
             task_definition=task,
-            desired_count=self._declared.desired_count,
+            # Left out, a new service has one task, and an update keeps what there is (AWS::ECS::Service, DesiredCount).
+            desired_count=None if self._declared.scaler else self._declared.desired_count,
             assign_public_ip=surroundings.placed.public_addresses,
             vpc_subnets=surroundings.placed.tasks,
             security_groups=[self.group],
@@ -148,7 +154,7 @@ class EnvoyService(Construct):
             )
 
         # Tasks that start before they can reach AWS's APIs, or may pull images, would trip the circuit breaker.
-        self.service.node.add_dependency(*surroundings.placed.reachable, surroundings.execution_role, *settings.rights)
+        self.service.node.add_dependency(*surroundings.placed.reachable, execution_role, *settings.rights, *fetching)
 
     @property
     def _egress(self) -> tuple[EgressRule, ...] | None:

@@ -9,6 +9,7 @@ another stack.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,9 @@ from stacks.findings import accept
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+
+_OF_A_CLUSTER = re.compile(r":(service|task)/[^/]+/\*$")
 
 
 @dataclass(frozen=True)
@@ -45,13 +49,21 @@ class MeshRights:
         """A statement on the mesh's CAs, recognised by their tag."""
         return self._tagged(sid, actions, self.arn("acm-pca", "certificate-authority/*"))
 
+    def signing_authorities(self, sid: str, *actions: str) -> iam.PolicyStatement:
+        """A statement on those of the mesh's CAs that sign certificates of workloads: no root above an issuing CA."""
+        statement = self.authorities(sid, *actions)
+        # Beside the mesh's tag, under the same operator: both are asked for.
+        signs = {f"aws:ResourceTag/{naming.SIGNS_TAG}": naming.SIGNS_CERTIFICATES}
+        statement.add_condition("StringEquals", signs)
+        return statement
+
     def issuing(self, sid: str) -> iam.PolicyStatement:
         """
-        A statement to have certificates of workloads issued by the mesh's CAs.
+        A statement to have certificates of workloads issued by those of the mesh's CAs that sign them.
 
         IAM knows the CA and the template, and nothing of names or validity: who has this right may be anybody.
         """
-        statement = self.authorities(sid, "acm-pca:IssueCertificate")
+        statement = self.signing_authorities(sid, "acm-pca:IssueCertificate")
         statement.add_condition("ArnLike", {"acm-pca:TemplateArn": naming.leaf_template(Aws.PARTITION)})
         return statement
 
@@ -87,19 +99,26 @@ class MeshRights:
         statement.add_condition("Null", {"dynamodb:LeadingKeys": "false"})
         return statement
 
-    def services(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """A statement on the ECS services of the mesh's cluster."""
-        return _allow(sid, actions, self._of_cluster("service"))
+    def services(self, sid: str, places: Iterable[str], *actions: str) -> iam.PolicyStatement:
+        """
+        A statement on the mesh's ECS services: all of its own cluster, and none but its own in another one.
 
-    def tasks(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """A statement on the tasks of the mesh's cluster."""
-        return _allow(sid, actions, self._of_cluster("task"))
+        Args:
+            places: ``CLUSTER/SERVICE`` of each.
+        """
+        own = naming.cluster(self.mesh)
+        exact = [self.arn("ecs", f"service/{place}") for place in places if _cluster_of(place) != own]
+        return _allow(sid, actions, *self._in_clusters("service", [own], places), *exact)
 
-    def task_lists(self, sid: str) -> iam.PolicyStatement:
-        """A statement to list the tasks of the mesh's cluster: a condition, since the action has no resource."""
-        cluster = self.arn("ecs", f"cluster/{naming.cluster(self.mesh)}")
+    def tasks(self, sid: str, places: Iterable[str], *actions: str) -> iam.PolicyStatement:
+        """A statement on the tasks of the clusters that the mesh's services run in: ECS makes up a task's id."""
+        return _allow(sid, actions, *self._in_clusters("task", _clusters(places), places))
+
+    def task_lists(self, sid: str, places: Iterable[str]) -> iam.PolicyStatement:
+        """A statement to list the tasks of these clusters: a condition, since the action has no resource."""
+        clusters = [self.arn("ecs", f"cluster/{cluster}") for cluster in _clusters(places)]
         statement = _allow(sid, ["ecs:ListTasks"], "*")
-        statement.add_condition("ArnEquals", {"ecs:cluster": cluster})
+        statement.add_condition("ArnEquals", {"ecs:cluster": clusters if len(clusters) > 1 else clusters[0]})
         return statement
 
     def function(self, sid: str, name: str) -> iam.PolicyStatement:
@@ -134,6 +153,9 @@ class MeshRights:
         for resource, reason in self._wildcards().items():
             if resource in named:
                 accept(policy, f"AwsSolutions-IAM5[Resource::{_as_told(resource)}]", reason)
+        for resource in sorted(each for each in named if _OF_A_CLUSTER.search(each)):
+            reason = "The prefix is a cluster of the mesh's services; ids of tasks are made up by ECS."
+            accept(policy, f"AwsSolutions-IAM5[Resource::{_as_told(resource)}]", reason)
 
     def arn(self, service: str, resource: str) -> str:
         """An ARN in the stack's account and region."""
@@ -145,7 +167,6 @@ class MeshRights:
 
     def _wildcards(self) -> dict[str, str]:
         """Every wildcard resource that a statement made here may name, and the reason why it is right."""
-        in_cluster = "The prefix is the mesh's own cluster; ids of tasks are made up by ECS."
         return {
             self.arn("acm", "certificate/*"): (
                 "ACM makes up certificate ids; the condition limits this to certificates tagged with this mesh. They "
@@ -166,13 +187,14 @@ class MeshRights:
             self.arn("ssm", f"parameter/{naming.issuance_parameter(self.mesh, '*').removeprefix('/')}"): (
                 "The prefix is this mesh's own: CloudFormation alone writes these parameters."
             ),
-            **{self._of_cluster(kind): in_cluster for kind in ("service", "task")},
-            "*": "ecs:ListTasks has no resource; the condition limits it to the mesh's cluster.",
+            "*": "ecs:ListTasks has no resource; the condition limits it to the clusters of the mesh's services.",
             self._audit: "The wildcard stands for the log group's streams.",
         }
 
-    def _of_cluster(self, kind: str) -> str:
-        return self.arn("ecs", f"{kind}/{naming.cluster(self.mesh)}/*")
+    def _in_clusters(self, kind: str, clusters: Iterable[str], places: Iterable[str]) -> list[str]:
+        """The services or tasks of those of these clusters that have services of the mesh."""
+        used = _clusters(places)
+        return [self.arn("ecs", f"{kind}/{cluster}/*") for cluster in clusters if cluster in used]
 
     def _tagged(self, sid: str, actions: Iterable[str], resource: str) -> iam.PolicyStatement:
         statement = _allow(sid, actions, resource)
@@ -209,6 +231,15 @@ def schedules() -> iam.ServicePrincipal:
 
 def _allow(sid: str, actions: Iterable[str], *resources: str) -> iam.PolicyStatement:
     return iam.PolicyStatement(sid=sid, actions=list(actions), resources=list(resources))
+
+
+def _clusters(places: Iterable[str]) -> list[str]:
+    """The clusters of these places, each once."""
+    return list(dict.fromkeys(map(_cluster_of, places)))
+
+
+def _cluster_of(place: str) -> str:
+    return place.partition("/")[0]
 
 
 def _as_told(resource: str) -> str:

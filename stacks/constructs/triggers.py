@@ -16,6 +16,8 @@ from meshcert import naming
 from stacks.constructs.rights import schedules
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from aws_cdk import aws_sqs as sqs
 
 ACM_AND_HEALTH: dict[str, tuple[str, events.EventPattern]] = {
@@ -56,6 +58,9 @@ PRIVATE_CA: dict[str, tuple[str, events.EventPattern]] = {
 }
 """The same where certificates come from Private CA: it answers with an ARN before it has the certificate."""
 
+SERVICES_OF_A_RULE = 10
+"""Services that one rule names: a pattern has 2,048 characters at most (EventBridge quotas), an ARN up to 150."""
+
 SCHEDULES = {
     "tick": ("rate(1 minute)", "Looks at the identities that are not settled", Duration.minutes(5)),
     "sweep": ("rate(1 hour)", "Looks at every identity, whatever events said", Duration.minutes(30)),
@@ -63,32 +68,58 @@ SCHEDULES = {
 """The schedules: expression, description, and how long delivery of a message is tried."""
 
 
-def patterns(mesh: str, *, own_keys: bool = False) -> dict[str, tuple[str, events.EventPattern]]:
+def patterns(mesh: str, places: Iterable[str], *, own_keys: bool = False) -> dict[str, tuple[str, events.EventPattern]]:
     """
     Description and pattern of every rule.
 
     Args:
+        places: ``CLUSTER/SERVICE`` of each of the mesh's services.
         own_keys: Whether AWS Private CA issues certificates in the mesh.
 
     ECS sends the events of every task and service of the account (EventBridge reference, "Amazon ECS events"). Those of
-    other clusters would be a message and a run each, and real ones would wait behind them; the mesh's own cluster has a
-    name that never changes.
+    other clusters, and of other services in a cluster that is not the mesh's own, would be a message and a run each,
+    and real ones would wait behind them.
+    """
+    own = naming.cluster(mesh)
+    elsewhere: dict[str, list[str]] = {}
+    for cluster, _, service in (place.partition("/") for place in places):
+        elsewhere.setdefault(cluster, []).append(service)
+    rules = {**ACM_AND_HEALTH, **(PRIVATE_CA if own_keys else {})}
+    if elsewhere.pop(own, None):
+        rules |= _ecs_rules("", own, None)
+    parts = [
+        (cluster, services[start : start + SERVICES_OF_A_RULE])
+        for cluster, services in elsewhere.items()
+        for start in range(0, len(services), SERVICES_OF_A_RULE)
+    ]
+    for number, (cluster, services) in enumerate(parts, 1):
+        rules |= _ecs_rules(f"Elsewhere{number}", cluster, services)
+    return rules
+
+
+def _ecs_rules(suffix: str, cluster: str, services: Sequence[str] | None) -> dict[str, tuple[str, events.EventPattern]]:
+    """
+    The rules for the services of one cluster.
+
+    Args:
+        services: Their names; None for all of the cluster.
     """
     ecs = f"arn:{Aws.PARTITION}:ecs:{Aws.REGION}:{Aws.ACCOUNT_ID}"
-    cluster = naming.cluster(mesh)
     return {
-        **ACM_AND_HEALTH,
-        **(PRIVATE_CA if own_keys else {}),
-        "DeploymentChanged": (
+        f"DeploymentChanged{suffix}": (
             "A deployment of a service began, is complete, or has failed",
             events.EventPattern(
                 source=["aws.ecs"],
                 detail_type=["ECS Deployment State Change"],
                 # The event's detail does not name the cluster.
-                resources=events.Match.prefix(f"{ecs}:service/{cluster}/"),
+                resources=(
+                    events.Match.prefix(f"{ecs}:service/{cluster}/")
+                    if services is None
+                    else [f"{ecs}:service/{cluster}/{service}" for service in services]
+                ),
             ),
         ),
-        "TaskStopped": (
+        f"TaskStopped{suffix}": (
             "A task ends: it may be the first one that failed on a new certificate",
             # The last status comes half a minute or more later: Fargate takes the network down first.
             events.EventPattern(
@@ -98,7 +129,11 @@ def patterns(mesh: str, *, own_keys: bool = False) -> dict[str, tuple[str, event
                     "desiredStatus": ["STOPPED"],
                     "clusterArn": [f"{ecs}:cluster/{cluster}"],
                     # A task that somebody runs by hand in the cluster belongs to no service.
-                    "group": events.Match.prefix("service:"),
+                    "group": (
+                        events.Match.prefix("service:")
+                        if services is None
+                        else [f"service:{service}" for service in services]
+                    ),
                 },
             ),
         ),
@@ -113,6 +148,7 @@ class EventRules(Construct):
         target: Gets the events as they are.
         undelivered: Gets the events that the target did not take.
         own_keys: Whether AWS Private CA issues certificates in the mesh.
+        places: ``CLUSTER/SERVICE`` of each of the mesh's services.
     """
 
     def __init__(
@@ -124,6 +160,7 @@ class EventRules(Construct):
         target: sqs.Queue,
         undelivered: sqs.Queue,
         own_keys: bool,
+        places: Iterable[str],
     ) -> None:
         super().__init__(scope, construct_id)
         self.rules = {
@@ -141,7 +178,7 @@ class EventRules(Construct):
                     )
                 ],
             )
-            for name, (description, pattern) in patterns(mesh, own_keys=own_keys).items()
+            for name, (description, pattern) in patterns(mesh, places, own_keys=own_keys).items()
         }
         """The rules by name."""
 

@@ -12,6 +12,7 @@ from aws_cdk import App, CfnOutput, Stack
 from meshcert.mesh import load_mesh, read_mesh
 from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
 from tests.meshcert.mesh.mesh_slips import changed, identity
+from tests.meshcert.mesh.test_applications import SECRET
 from tests.stacks.synthesis import CONTEXT, ROOT, synthesise
 from tests.stacks.test_network import EXISTING, NAMESPACE
 
@@ -111,6 +112,7 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
             ("services.colorgateway.load_balancer", False),
         ),
         (("services.colorteller.application.egress", EGRESS),),
+        (("services.colorteller.application.secrets", {"DB": SECRET}),),
         (("hierarchies.colorteller.usage", "short_lived"), ("identities.colorteller.issuer", "acm-pca")),
     ],
     ids=[
@@ -122,6 +124,7 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         "a NAT gateway in each zone",
         "no load balancer, one more identity",
         "egress",
+        "secrets",
         "acm-pca",
     ],
 )

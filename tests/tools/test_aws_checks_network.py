@@ -10,6 +10,7 @@ import pytest
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.tools.judgements import NO, YES, assert_judged
 from tools import first_deploy, verify_aws
+from tools.aws_checks.cluster import ClusterSeen, judge_cluster
 from tools.aws_checks.network import (
     NEEDED,
     NamespaceSeen,
@@ -112,6 +113,24 @@ def subnet(**changes: Any) -> SubnetSeen:
 def test_tasks_can_start_in_a_subnet(seen: SubnetSeen, verdict: Verdict, words: tuple[str, ...]) -> None:
     """Else ECS would start task after task that reaches nothing, half an hour into a deploy."""
     assert_judged(judge_subnet(seen), verdict, *words)
+
+
+CLUSTER = "arn:aws:ecs:us-west-1:111122223333:cluster/shop"
+
+
+@pytest.mark.parametrize(
+    ("seen", "verdict", "words"),
+    [
+        (ClusterSeen("shop", CLUSTER, "ACTIVE"), YES, (CLUSTER,)),
+        (ClusterSeen(CLUSTER, CLUSTER, "ACTIVE"), YES, (CLUSTER,)),
+        (ClusterSeen("shop", "", "MISSING"), NO, ("shop: MISSING", "ACTIVE")),
+        (ClusterSeen("shop", CLUSTER, "INACTIVE"), NO, ("INACTIVE",)),
+        (ClusterSeen(CLUSTER.replace("west", "east"), CLUSTER, "ACTIVE"), NO, ("another account or region",)),
+    ],
+)
+def test_a_cluster_is_here_and_takes_services(seen: ClusterSeen, verdict: Verdict, words: tuple[str, ...]) -> None:
+    """A mesh is of one account and region, and so are its services."""
+    assert_judged(judge_cluster(seen), verdict, *words)
 
 
 def test_a_deploy_into_a_vpc_without_a_way_out_makes_nothing(

@@ -8,6 +8,7 @@ from tools.aws_checks import (
     alarms,
     authorities,
     certificates,
+    cluster,
     granted,
     issuances,
     network,
@@ -20,7 +21,7 @@ from tools.aws_checks import (
 if TYPE_CHECKING:
     from tools.aws_checks.verdicts import Check
 
-BEFORE: tuple[Check[Any], ...] = network.CHECKS
+BEFORE: tuple[Check[Any], ...] = (*network.CHECKS, *cluster.CHECKS)
 """Checks of what is yours, which a deploy asks before it makes anything."""
 
 CHECKS: tuple[Check[Any], ...] = (

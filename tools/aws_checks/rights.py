@@ -154,7 +154,7 @@ def _export_secrets(deployment: Deployment, _role: str) -> RightsSeen:
 def _renewal(deployment: Deployment, _role: str) -> RightsSeen:
     own = _some_identity_secret(deployment)
     certificate = deployment.certificate_arn(next(iter(deployment.mesh.identities)))
-    service = f"service/{naming.cluster(deployment.name)}/{next(iter(deployment.mesh.services))}"
+    service = f"service/{deployment.mesh.ecs_place(next(iter(deployment.mesh.services)))}"
     cases = [
         Case("secretsmanager:UpdateSecretVersionStage", own, allowed=True),
         Case("secretsmanager:PutSecretValue", own, allowed=False),
@@ -165,7 +165,7 @@ def _renewal(deployment: Deployment, _role: str) -> RightsSeen:
         Case("lambda:InvokeFunction", _function(deployment, "export"), allowed=True, circumstances="on export"),
         Case("lambda:InvokeFunction", _function(deployment, "deploy"), allowed=False, circumstances="on deploy"),
         Case("lambda:InvokeFunction", _function(deployment, "verify"), allowed=False, circumstances="on verify"),
-        Case("ecs:UpdateService", deployment.arn("ecs", service), allowed=True, circumstances="in this mesh's cluster"),
+        Case("ecs:UpdateService", deployment.arn("ecs", service), allowed=True, circumstances="of this mesh"),
         Case("ecs:UpdateService", deployment.arn("ecs", "service/other/any"), allowed=False, circumstances="elsewhere"),
     ]
     return _simulate(deployment, naming.RENEWAL_ROLE, cases)

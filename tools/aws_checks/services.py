@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from meshcert import naming
 from meshcert.errors import IdentityMissing
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted, undecided
 
@@ -58,16 +57,17 @@ def _services(deployment: Deployment) -> Iterable[str]:
 
 
 def _service(deployment: Deployment, name: str) -> Mapping[str, Any]:
-    answer = deployment.account.read("ecs:DescribeServices", cluster=naming.cluster(deployment.name), services=[name])
+    cluster, _, ecs_name = deployment.mesh.ecs_place(name).partition("/")
+    answer = deployment.account.read("ecs:DescribeServices", cluster=cluster, services=[ecs_name])
     for service in answer["services"]:
         if service["status"] != "INACTIVE":
             found: Mapping[str, Any] = service
             return found
-    raise IdentityMissing(f"Service {name} of cluster {naming.cluster(deployment.name)}", "Deploy it")
+    raise IdentityMissing(f"Service {ecs_name} of cluster {cluster}", "Deploy it")
 
 
 def _tmpfs(deployment: Deployment, name: str) -> TmpfsSeen:
-    service, cluster = _service(deployment, name), naming.cluster(deployment.name)
+    service, cluster = _service(deployment, name), deployment.mesh.cluster_name
     definition = deployment.account.read("ecs:DescribeTaskDefinition", taskDefinition=service["taskDefinition"])
     envoy = next(each for each in definition["taskDefinition"]["containerDefinitions"] if each["name"] == "envoy")
     arns = deployment.account.read("ecs:ListTasks", cluster=cluster, serviceName=name)["taskArns"][:_MOST_TASKS]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.aws.config import Config
+    from local.aws.fargate.network.discovery import Resolvers
     from local.aws.fargate.network.load_balancer import Balancers
 
 _ALL_GONE_S = 10.0
@@ -30,15 +31,20 @@ _CALLED = (
     "_awslogs_config", "_bump_task_version", "_circuit_breaker_threshold", "_clusters", "_delete_service",
     "_deployment_for_task", "_emit_awslogs_event", "_ensure_awslogs_stream", "_mark_task_activating",
     "_mark_task_pending", "_mark_task_running", "_primary_deployment", "_recount_cluster", "_refresh_service_state",
-    "_register_metadata", "_resolve_cluster_name", "_resolve_container_secrets", "_resolve_task", "_run_task",
-    "_sanitize", "_SecretResolutionError", "_services", "_task_ip", "_task_is_active", "_tasks", "resource_lock",
+    "_register_metadata", "_resolve_cluster_name", "_resolve_task", "_run_task", "_sanitize", "_services", "_task_ip",
+    "_task_is_active", "_tasks", "resource_lock",
 )  # fmt: skip
 
 
 class Cluster:
-    """All running tasks of one local AWS."""
+    """
+    All running tasks of one local AWS.
 
-    def __init__(self, config: Config) -> None:
+    Args:
+        resolvers: The DNS resolvers of their VPCs.
+    """
+
+    def __init__(self, config: Config, resolvers: Resolvers) -> None:
         self._runs: dict[str, TaskRun] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -46,7 +52,8 @@ class Cluster:
         own_addresses = addresses.Addresses(config.network, addresses.TASKS)
         known = registrations.Registrations(config.traffic)
         known.install()
-        self._host = Host(config, own_addresses, CredentialsEndpoint(config.host), known, self.scheduler.wake)
+        credentials = CredentialsEndpoint(config.host)
+        self._host = Host(config, own_addresses, resolvers.address_of, credentials, known, self.scheduler.wake)
 
     def run(
         self,
@@ -99,12 +106,12 @@ class Cluster:
         self.kill_all()
 
 
-def install(config: Config, balancers: Balancers) -> None:
+def install(config: Config, balancers: Balancers, resolvers: Resolvers) -> None:
     """Put the runner in the place of MiniStack's Docker path, and its scheduler in the place of MiniStack's."""
     for name in _CALLED:
         hooks.require(ecs, name)
     sandbox.namespaces_permitted()
-    cluster = Cluster(config)
+    cluster = Cluster(config, resolvers)
     # Any true value: MiniStack then creates tasks as PROVISIONING and hands each to a worker thread.
     hooks.replace(ecs, "_get_docker", lambda: cluster)
     hooks.replace(ecs, "_run_task_worker", cluster.run)

@@ -1,4 +1,4 @@
-"""The services of one ECS cluster: observed, deployed anew, and assigned to identities by their tags."""
+"""The ECS services of a mesh: observed, deployed anew, and assigned to identities by their tags."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from meshcert.aws.ecs import deployments
 from meshcert.aws.ecs.events import services_of
 from meshcert.aws.errors import aws_errors, error_code
-from meshcert.errors import IdentityMissing
+from meshcert.errors import AccessDenied, IdentityMissing
 from meshcert.lifecycle.observation import Instance, Rollout, RolloutState, Words, Workload
 from meshcert.naming import IDENTITY_TAG_PREFIX
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 WORDS = Words("ECS", "task")
+_ENDED = frozenset({"DEPROVISIONING", "STOPPED", "DELETED"})
+"""Last statuses of a task whose containers run no more (ECS developer guide, "Task lifecycle")."""
 _PAGE = 100
 """Tasks in one answer of ListTasks, and in one call of DescribeTasks."""
 
@@ -28,6 +30,7 @@ class EcsServices:
 
     Args:
         client: boto3's ``ecs`` client.
+        cluster: Name of the cluster of services that have no place of their own.
     """
 
     def __init__(self, client: Any, cluster: str) -> None:
@@ -38,20 +41,21 @@ class EcsServices:
         """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.news`."""
         return services_of(event)
 
-    def look(self, name: str) -> Workload | None:
+    def look(self, name: str, place: str = "") -> Workload | None:
         """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.look`."""
+        cluster, ecs_name = self._at(name, place)
         try:
-            service = self._describe(name)
+            service = self._describe(cluster, ecs_name)
             if service is None:
                 return None
             # Tasks are listed after the service is described, so a complete deployment is seen with its own tasks.
-            deployment = self._newest(service)
+            deployment = self._newest(cluster, service)
             # By ARN: a list that changes while it is read may name a task on two pages, and each has one voice.
-            wanted = (task for task in self._tasks(name, "RUNNING") if task["desiredStatus"] == "RUNNING")
+            wanted = (task for task in self._tasks(cluster, ecs_name, "RUNNING") if task["desiredStatus"] == "RUNNING")
             tasks = {task["taskArn"]: task for task in wanted}
             failed = deployments.Failed()
             if deployment.state is not RolloutState.COMPLETED:
-                failed = deployments.failed(self._tasks(name, "STOPPED"), deployment.id)
+                failed = deployments.failed(self._tasks(cluster, ecs_name, "STOPPED"), deployment.id)
         except IdentityMissing:
             # The service or its cluster was deleted between two calls.
             return None
@@ -65,33 +69,55 @@ class EcsServices:
             words=WORDS,
         )
 
-    def roll_out(self, name: str) -> str:
+    def ending(self, name: str, place: str = "") -> tuple[str, ...]:
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.ending`."""
+        cluster, ecs_name = self._at(name, place)
+        try:
+            # ECS lists tasks under STOPPED from the moment on at which it wants them to stop.
+            tasks = {task["taskArn"]: task["lastStatus"] for task in self._tasks(cluster, ecs_name, "STOPPED")}
+        except IdentityMissing:
+            return ()
+        return tuple(arn for arn, status in tasks.items() if status not in _ENDED)
+
+    def roll_out(self, name: str, place: str = "") -> str:
         """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.roll_out`."""
+        cluster, ecs_name = self._at(name, place)
         with aws_errors("ecs:UpdateService", name):
-            service = self._client.update_service(cluster=self._cluster, service=name, forceNewDeployment=True)
+            # Nothing else is said: how many tasks there are, and of which definition, is not for a rollout to decide.
+            service = self._client.update_service(cluster=cluster, service=ecs_name, forceNewDeployment=True)
         return str(deployments.primary(service["service"])["id"])
 
     def identities_of(self, service_arn: str) -> tuple[str, ...]:
         """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.identities_of`."""
         # arn:aws:ecs:REGION:ACCOUNT:service/CLUSTER/NAME; services without their cluster in the ARN have no tags.
         parts = service_arn.rpartition(":")[2].split("/")
-        if len(parts) != 3 or parts[:2] != ["service", self._cluster]:  # noqa: PLR2004  kind, cluster, name
+        if len(parts) != 3 or parts[0] != "service":  # noqa: PLR2004  kind, cluster, name
             return ()
         try:
             with aws_errors("ecs:ListTagsForResource", service_arn):
                 tags = self._tags(service_arn)
         except IdentityMissing:
             return ()
+        except AccessDenied:
+            if parts[1] == self._cluster:
+                raise
+            # Of a cluster that is not the mesh's own, only the mesh's services may be asked about.
+            return ()
         prefix = IDENTITY_TAG_PREFIX
         return tuple(sorted(tag["key"].removeprefix(prefix) for tag in tags if tag["key"].startswith(prefix)))
 
-    def _describe(self, name: str) -> Mapping[str, Any] | None:
+    def _at(self, name: str, place: str) -> tuple[str, str]:
+        """Cluster and name of a service."""
+        cluster, _, ecs_name = place.partition("/")
+        return (cluster, ecs_name) if place else (self._cluster, name)
+
+    def _describe(self, cluster: str, name: str) -> Mapping[str, Any] | None:
         with aws_errors("ecs:DescribeServices", name):
-            found = self._client.describe_services(cluster=self._cluster, services=[name])["services"]
+            found = self._client.describe_services(cluster=cluster, services=[name])["services"]
         # A service that is being deleted is DRAINING, then INACTIVE.
         return next((service for service in found if service["status"] == "ACTIVE"), None)
 
-    def _newest(self, service: Mapping[str, Any]) -> Rollout:
+    def _newest(self, cluster: str, service: Mapping[str, Any]) -> Rollout:
         seen = deployments.newest(service)
         if seen.state is not RolloutState.IN_PROGRESS or not deployments.rolls(service):
             return seen
@@ -100,18 +126,18 @@ class EcsServices:
         since = {"after": begun - dt.timedelta(minutes=1)}
         with aws_errors("ecs:ListServiceDeployments", service["serviceName"]):
             records = self._client.list_service_deployments(
-                cluster=self._cluster, service=service["serviceName"], createdAt=since
+                cluster=cluster, service=service["serviceName"], createdAt=since
             )["serviceDeployments"]
         return deployments.as_recorded(seen, begun, records)
 
-    def _tasks(self, name: str, desired: str) -> Iterator[Mapping[str, Any]]:
-        question: dict[str, Any] = {"cluster": self._cluster, "serviceName": name, "desiredStatus": desired}
+    def _tasks(self, cluster: str, name: str, desired: str) -> Iterator[Mapping[str, Any]]:
+        question: dict[str, Any] = {"cluster": cluster, "serviceName": name, "desiredStatus": desired}
         while True:
             with aws_errors("ecs:ListTasks", name):
                 listed = self._client.list_tasks(**question, maxResults=_PAGE)
             if listed["taskArns"]:
                 with aws_errors("ecs:DescribeTasks", name):
-                    described = self._client.describe_tasks(cluster=self._cluster, tasks=listed["taskArns"])
+                    described = self._client.describe_tasks(cluster=cluster, tasks=listed["taskArns"])
                 # Tasks that are gone by now are listed as failures in the answer.
                 yield from described["tasks"]
             if not listed.get("nextToken"):

@@ -114,7 +114,8 @@ class Identities:
 
 def _service_row(use: ServiceUse) -> dict[str, Any]:
     # DynamoDB stores decimals; boto3 refuses floats.
-    return {"name": use.name, "rotation": str(use.rotation), "poll_interval_s": Decimal(str(use.poll_interval_s))}
+    row = {"name": use.name, "rotation": str(use.rotation), "poll_interval_s": Decimal(str(use.poll_interval_s))}
+    return {**row, **({"place": use.place} if use.place else {})}
 
 
 def _read(name: str, row: Mapping[str, Any], mesh: str) -> Identity:
@@ -148,7 +149,12 @@ def _service(use: Mapping[str, Any]) -> ServiceUse:
     poll_interval_s = float(use["poll_interval_s"])
     if not poll_interval_s > 0:
         raise ValueError("a poll interval of more than 0 seconds was expected")
-    return ServiceUse(_text(use["name"]), RotationMode(use["rotation"]), min(poll_interval_s, _LONGEST_POLL_INTERVAL_S))
+    return ServiceUse(
+        _text(use["name"]),
+        RotationMode(use["rotation"]),
+        min(poll_interval_s, _LONGEST_POLL_INTERVAL_S),
+        _text(use.get("place", "")),
+    )
 
 
 def _text(value: Any) -> str:

@@ -9,22 +9,25 @@ from meshcert.cli.screen import short
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterable
+    from collections.abc import Mapping
 
     from meshcert.cli.account import Account
     from meshcert.cli.screen import Screen
 
 
-def files_served(account: Account, services: Iterable[str]) -> list[dict[str, Any]]:
+def files_served(account: Account, services: Mapping[str, str]) -> list[dict[str, Any]]:
     """
     What the tasks of services report of files, for scripts and for the screen.
+
+    Args:
+        services: The place of each, as the platform knows it.
 
     Raises:
         MeshcertError: If AWS does not say.
     """
     found = []
-    for service in services:
-        workload = account.observers.platform.look(service)
+    for service, place in services.items():
+        workload = account.observers.platform.look(service, place)
         tasks = [task.id for task in workload.instances] if workload else []
         told = account.files(service, tasks) if tasks else {}
         for task in tasks:

@@ -46,7 +46,7 @@ _MOST_REFERENCES = 1000
 @dataclass(frozen=True)
 class Scope:
     """
-    The account, region and cluster of a mesh. Resources elsewhere are ignored.
+    The account and region of a mesh. Resources elsewhere are ignored.
 
     Args:
         account: The AWS account's number.
@@ -56,19 +56,17 @@ class Scope:
     mesh: str
     account: str
     region: str
-    cluster: str
 
     @classmethod
-    def around(cls, function_arn: str, mesh: str, cluster: str) -> Scope:
+    def around(cls, function_arn: str, mesh: str) -> Scope:
         """
         The scope of a function's mesh.
 
         Args:
             function_arn: From Lambda's context (``invoked_function_arn``).
-            cluster: Name or ARN of the ECS cluster.
         """
         parts = function_arn.split(":")
-        return cls(mesh, account=parts[4], region=parts[3], cluster=cluster.rsplit("/", 1)[-1])
+        return cls(mesh, account=parts[4], region=parts[3])
 
     @property
     def orders_queue(self) -> str:
@@ -79,10 +77,6 @@ class Scope:
         """True if an ARN belongs to this account and region."""
         parts = arn.split(":", _ARN_PARTS - 1)
         return len(parts) == _ARN_PARTS and parts[0] == "arn" and (parts[3], parts[4]) == (self.region, self.account)
-
-    def has_service(self, arn: str) -> bool:
-        """True if an ARN is that of a service in this cluster."""
-        return self.has(arn) and arn.split(":", _ARN_PARTS - 1)[-1].startswith(f"service/{self.cluster}/")
 
 
 def looks(body: str, ports: Ports, scope: Scope, sent: dt.datetime | None = None) -> tuple[Look, ...]:
@@ -181,7 +175,7 @@ def _of_event(event: dict[str, Any], ports: Ports, scope: Scope) -> Iterator[str
         if identity:
             yield identity.name
     for service in ports.platform.news(event):
-        if scope.has_service(service):
+        if scope.has(service):
             yield from ports.platform.identities_of(service)
 
 

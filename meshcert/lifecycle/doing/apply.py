@@ -109,7 +109,7 @@ def _redeploy(step: Step, seen: Observation, ports: Ports, save: Callable[[Chang
     rollout = BegunRollout(step.version, step.replaces, seen.now, after_failure=_has_failed(seen, name))
     # Every call begins another rollout. From the one that it replaces, the next look tells whether this call was made.
     save(lambda memory: memory.deploying(name, rollout))
-    begun = ports.platform.roll_out(name)
+    begun = ports.platform.roll_out(name, next(use.place for use in seen.identity.services if use.name == name))
     change = partial(Memory.deployed, service=name, deployment=begun)
     return TakenStep(step, change, before=step.replaces, after=begun, issuance=_unchanged(seen))
 

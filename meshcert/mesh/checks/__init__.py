@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.checks.applications import check_applications
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
+from meshcert.mesh.checks.cluster import check_cluster
 from meshcert.mesh.checks.federation.trust_domains import check_trust_domains
 from meshcert.mesh.checks.federation.trusts import check_federated_trusts
 from meshcert.mesh.checks.host_policies import check_host_policies
@@ -44,6 +46,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
     for one in (
         check_names,
         check_network,
+        check_cluster,
         check_egress,
         check_plain_text_sources,
         check_metrics,
@@ -74,6 +77,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_each_proxy_runs_once,
         check_ports,
         check_health_checks,
+        check_applications,
         check_workload_apis,
         check_drains,
         check_limits,

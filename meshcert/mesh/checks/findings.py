@@ -34,6 +34,8 @@ _IMAGE = re.compile(
     re.ASCII,
 )
 """The name of an image, with its tag or digest (Open Container Initiative, distribution specification)."""
+_SECRET = re.compile(r"PASSW(OR)?D|PASSPHRASE|SECRET(?!.*(ARN|NAME|ID)$)|(^|_)TOKEN$|API_?KEY$|PRIVATE_?KEY|CREDENTIAL")
+"""The name of a variable that holds a secret, rather than says where one is."""
 _MOST_PARTS = 2
 """Parts of an image's name on Docker Hub; with more, the first part is a registry's host (docker pull)."""
 
@@ -211,6 +213,13 @@ def _applications(mesh: Mesh) -> Iterator[Fault]:
                 "the application keeps the Linux capabilities that Fargate gives",
                 "Write drop_capabilities: true, unless its image starts as root and steps down",
             )
+        for variable in application.environment if application else ():
+            if _SECRET.search(variable.upper()):
+                yield Fault(
+                    f"{place}.environment.{variable}",
+                    "by its name it is a secret, and whoever may read task definitions reads it",
+                    "Keep it in Secrets Manager, and name its ARN under secrets",
+                )
 
 
 def _order(mesh: Mesh) -> Iterator[Fault]:

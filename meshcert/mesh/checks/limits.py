@@ -40,6 +40,8 @@ ROUTES = 1
 """The publication of a route table."""
 STORED_SETTINGS = 1
 """The right to read a proxy's settings that are too long for its task definition."""
+SECRETS = 3
+"""A role that fetches what ECS puts into an application's environment, its policy, and the right to that."""
 CALL = 1
 """A rule of a security group for each caller and callee."""
 EGRESS = 1
@@ -96,6 +98,7 @@ def resources(mesh: Mesh) -> dict[str, int]:
         "services": _network(mesh)
         + SERVICE * len(mesh.services)
         + ROUTES * routed
+        + SECRETS * sum(bool(service.application and service.application.secrets) for service in mesh.services.values())
         + CALL * len(edges)
         + EGRESS * _rules_of_their_own(mesh)
         + sum(BALANCER + BALANCED_PORT * ports for ports in balanced)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from meshcert.mesh.applications.declared import HTTPS
 from meshcert.mesh.edges.edges import PartyKind, edges_of
 from meshcert.mesh.edges.permission import Change
 from meshcert.mesh.rendering.settings import proxy_settings
-from meshcert.mesh.services import HTTPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,12 +10,16 @@ from __future__ import annotations
 _FLAT = "App Mesh's resources are one file here: {} Compare with mesh.yaml"
 _IMPORT = "This is no mesh file. meshcert import FILE --output mesh.yaml makes one of App Mesh's definitions"
 _YOUR_NETWORK = "`network.existing` names a VPC of yours and its subnets; services make security groups of their own"
-_OWN_CLUSTER = "Each mesh makes an ECS cluster of its own; yours cannot be given"
+_YOUR_CLUSTER = "The name or ARN of a cluster of yours, for the whole mesh: `cluster.existing`"
 _NO_ROLE = "The task's role reads its certificates and nothing else; let the application bring credentials of its own"
 _SHORT_ROUTE = "A short route takes a path prefix; for more write App Mesh's: `virtual_gateways.NAME.gateway_routes`"
 _ROUTER = "Write it under `virtual_routers`, by its name, its routes below it"
 _SERVICE_NAME = "Write it under `virtual_services`, by its name"
 _IN_IMAGE = "Build it into the image: a Dockerfile in the folder that `services.NAME.application.image` names"
+_ENVIRONMENT = (
+    "Write `services.NAME.application.environment`, and what is secret as `services.NAME.application.secrets`"
+)
+_COMMAND = "Write `services.NAME.application.command`"
 _ONE_CONTAINER = (
     "A task has Envoy and one application; run other containers as services of their own. "
     "One that gives Envoy its certificates: `services.NAME.proxy.agent`"
@@ -68,7 +72,7 @@ _NETWORK = dict.fromkeys(
 ) | {
     "ippreference": "Addresses are IPv4",
 }
-_CLUSTER = dict.fromkeys(("arn", "clusterarn", "name", "clustername"), _OWN_CLUSTER)
+_CLUSTER = dict.fromkeys(("arn", "clusterarn", "name", "clustername"), _YOUR_CLUSTER)
 _HIERARCHY = {
     **dict.fromkeys(("arn", "certificateauthorityarn", "certificateauthorityarns", "rootarn", "issuingarn"), _OWN_CA),
     "usagemode": "Write it as short_lived or general_purpose: `hierarchies.NAME.usage`",
@@ -169,9 +173,9 @@ _ROUTE = {
     "retrypolicy": "A retry policy is a router's: `virtual_routers.NAME.routes`",
 }
 _APPLICATION = {
-    **dict.fromkeys(("env", "environment", "environmentfiles"), f"{_IN_IMAGE}, with ENV. PORT is set for it"),
-    "secrets": f"No secret reaches the container but its certificates. {_NO_ROLE}",
-    **dict.fromkeys(("command", "entrypoint", "args", "workingdirectory", "user"), _IN_IMAGE),
+    **dict.fromkeys(("env", "environmentfiles"), _ENVIRONMENT),
+    "args": _COMMAND,
+    "user": _IN_IMAGE,
     **dict.fromkeys(
         ("cpu", "memory", "memoryreservation", "resources"),
         "A task's size is the service's, for Envoy and application together: `services.NAME.cpu`, "
@@ -202,6 +206,11 @@ _APPLICATION = {
     ),
 }
 _SERVICE = {
+    "environment": _ENVIRONMENT,
+    "secrets": "Write `services.NAME.application.secrets`",
+    "command": _COMMAND,
+    "entrypoint": "Write `services.NAME.application.entry_point`",
+    "workingdirectory": "Write `services.NAME.application.working_directory`",
     **{key: remedy for key, remedy in _APPLICATION.items() if key not in {"cpu", "memory", "resources"}},
     "memory": "Write `services.NAME.memory_mib`",
     "healthcheck": _HEALTH,
@@ -212,7 +221,7 @@ _SERVICE = {
     **dict.fromkeys(("replicas", "count", "tasks", "scale"), "Write `services.NAME.desired_count`"),
     **dict.fromkeys(
         ("autoscaling", "scaling", "mincapacity", "maxcapacity", "mincount", "maxcount"),
-        "The number of tasks is fixed: `services.NAME.desired_count`",
+        "The number of tasks is fixed, unless a scaler of yours has it: `services.NAME.scaler`",
     ),
     **dict.fromkeys(
         (
@@ -228,7 +237,7 @@ _SERVICE = {
     **dict.fromkeys(
         ("vpc", "subnets", "securitygroups", "networkconfiguration", "networkmode", "assignpublicip"), _YOUR_NETWORK
     ),
-    "cluster": _OWN_CLUSTER,
+    "cluster": _YOUR_CLUSTER,
     **dict.fromkeys(
         ("loadbalancers", "targetgroup", "targetgroups", "targetgrouparn", "alb", "nlb"),
         "An internal network load balancer before a gateway: `services.NAME.load_balancer`",
@@ -248,7 +257,11 @@ _SERVICE = {
         ("taskdefinition", "containerdefinitions", "family"),
         "meshcert writes the task definition; yours cannot be given",
     ),
-    **dict.fromkeys(("executionrole", "executionrolearn"), "One execution role pulls images and writes logs for all"),
+    **dict.fromkeys(
+        ("executionrole", "executionrolearn"),
+        "One execution role pulls images and writes logs for all, and one more for each service with secrets: "
+        "`services.NAME.application.secrets`",
+    ),
     "proxyconfiguration": "Envoy is reached by its port; nothing is to be set",
     "runtimeplatform": 'One architecture for all: `make deploy ARGS="-c architecture=x86_64"`',
 }

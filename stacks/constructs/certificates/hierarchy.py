@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, CfnOutput, CfnResource, RemovalPolicy, Stack
+from aws_cdk import Aws, CfnOutput, CfnResource, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_acmpca as acmpca
 from constructs import Construct
 
+from meshcert import naming
 from meshcert.mesh.issuance import Usage
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class HierarchyAuthorities(Construct):
             )
         if hierarchy.usage is Usage.GENERAL_PURPOSE:
             self._permission(issuing)
+        Tags.of(issuing).add(naming.SIGNS_TAG, naming.SIGNS_CERTIFICATES)
         self.root_arn = root.attr_arn
         """ARN of the root CA: its certificate is the trust anchor."""
         self.issuing_arn = issuing.attr_arn

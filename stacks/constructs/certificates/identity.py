@@ -248,7 +248,18 @@ def _id(arn: str) -> str:
 def _as_served(mesh: Mesh, service: str) -> dict[str, str]:
     """What the lifecycle has to know of a service that serves an identity."""
     declared = mesh.services[service]
-    return {"Name": service, "Rotation": declared.rotation.value, "PollIntervalS": f"{declared.poll_interval_s:g}"}
+    return {
+        "Name": service,
+        "Rotation": declared.rotation.value,
+        "PollIntervalS": f"{declared.poll_interval_s:g}",
+        **_place(mesh, service),
+    }
+
+
+def _place(mesh: Mesh, service: str) -> dict[str, str]:
+    """Where ECS runs a service; nothing for what the functions take for granted, so that rows stay as they are."""
+    place = mesh.ecs_place(service)
+    return {} if place == f"{naming.cluster(mesh.name)}/{service}" else {"Place": place}
 
 
 def have_published(scope: Construct, kind: str, deploy: PythonFunction, properties: dict[str, Any]) -> CustomResource:

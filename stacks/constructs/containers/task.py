@@ -22,6 +22,7 @@ from meshcert.contract.environment import (
     HEALTH_CHECK_PATH,
     NO_PROXY,
     NODE_USES_PROXY,
+    PORT,
     PROXY,
     PROXY_ENVIRONMENT,
 )
@@ -35,7 +36,8 @@ if TYPE_CHECKING:
     from aws_cdk import aws_logs as logs
     from constructs import Construct
 
-    from meshcert.mesh.services import Agent, Application, DeclaredService
+    from meshcert.mesh.applications.declared import Application
+    from meshcert.mesh.services import Agent, DeclaredService
     from stacks.constructs.containers.proxy_environment import ProxyEnvironment
     from stacks.runtime import Platform
 
@@ -148,7 +150,7 @@ class TaskContainers:
         return container
 
     def _application(self, application: Application, egress_port: int) -> ecs.ContainerDefinition:
-        return self.task.add_container(
+        container = self.task.add_container(
             naming.APPLICATION_CONTAINER,
             image=application_image(self.scope, application.image, self.platform),
             essential=True,
@@ -156,12 +158,22 @@ class TaskContainers:
             # Not always: an image that starts as root and steps down needs some.
             linux_parameters=self._linux("ApplicationLinux") if application.drop_capabilities else None,
             stop_timeout=Duration.seconds(APPLICATION_STOP_S),
+            entry_point=list(application.entry_point) or None,
+            command=list(application.command) or None,
+            working_directory=application.working_directory or None,
             environment={
-                "PORT": str(application.port),
+                **application.environment,
+                PORT: str(application.port),
                 **(_proxy_environment(egress_port) if application.proxy_environment and egress_port else {}),
             },
             logging=self._logging("application"),
         )
+        if application.secrets:
+            # Not by the CDK, which would let the role describe them as well.
+            self._override(
+                1, "Secrets", [{"Name": name, "ValueFrom": arn} for name, arn in application.secrets.items()]
+            )
+        return container
 
     def _readiness(self, application: Application) -> ecs.ContainerDefinition:
         check = application.health_check
@@ -205,11 +217,13 @@ class TaskContainers:
     def _mount(self, number: int, size_mib: int) -> None:
         """Give a container its tmpfs; the CDK's own options take no values, so owner and mode would be lost."""
         options = ["noexec", "nosuid", "nodev", "mode=0700", f"uid={USER_ID}", f"gid={USER_ID}"]
+        tmpfs = [{"ContainerPath": MATERIAL_DIR, "Size": size_mib, "MountOptions": options}]
+        self._override(number, "LinuxParameters.Tmpfs", tmpfs)
+
+    def _override(self, number: int, name: str, value: list[dict[str, Any]]) -> None:
+        """Write a property of a container as it is, by the container's number."""
         definition: Any = self.task.node.default_child
-        definition.add_property_override(
-            f"ContainerDefinitions.{number}.LinuxParameters.Tmpfs",
-            [{"ContainerPath": MATERIAL_DIR, "Size": size_mib, "MountOptions": options}],
-        )
+        definition.add_property_override(f"ContainerDefinitions.{number}.{name}", value)
 
     def _logging(self, container: str) -> ecs.LogDriver:
         # Docker's default blocks whoever writes while CloudWatch takes nothing.

@@ -30,9 +30,19 @@ class Front:
         self.aws = aws
         self.ecs = checked_client(aws, "ecs")
 
-    def deploy(self, color: str, *, image: str = IMAGE, healthy: str = "yes", tags: Mapping[str, str] = _TAGS) -> str:
+    def deploy(
+        self,
+        color: str,
+        *,
+        image: str = IMAGE,
+        healthy: str = "yes",
+        tags: Mapping[str, str] = _TAGS,
+        has_count: bool = True,
+    ) -> str:
         """Create or update the stack; returns its status."""
         resources = _resources(color, image, healthy)
+        if not has_count:
+            del resources["Service"]["Properties"]["DesiredCount"]
         resources["Service"]["Properties"]["Tags"] = [{"Key": key, "Value": tags[key]} for key in tags]
         return stacks.deploy(self.aws, "front", resources)
 

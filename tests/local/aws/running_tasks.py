@@ -111,7 +111,7 @@ def container(name: str = "app", **more: Any) -> dict[str, Any]:
     return {"name": name, "image": IMAGE, "essential": True, "stopTimeout": 5, **more}
 
 
-def register(aws: LocalAws, family: str, *containers: dict[str, Any], role: str = "") -> str:
+def register(aws: LocalAws, family: str, *containers: dict[str, Any], role: str = "", execution_role: str = "") -> str:
     """Register a Fargate task definition; returns its ARN."""
     definition = aws.client("ecs").register_task_definition(
         family=family,
@@ -121,6 +121,7 @@ def register(aws: LocalAws, family: str, *containers: dict[str, Any], role: str 
         memory="512",
         containerDefinitions=list(containers),
         **({"taskRoleArn": role} if role else {}),
+        **({"executionRoleArn": execution_role} if execution_role else {}),
     )
     return str(definition["taskDefinition"]["taskDefinitionArn"])
 

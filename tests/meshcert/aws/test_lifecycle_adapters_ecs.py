@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -68,7 +69,9 @@ def test_a_steady_service_is_seen_as_it_is(aws: LocalAws, services: EcsServices,
     assert {task.rollout for task in look.instances} == {deployment_id}
     assert {task.started_at for task in look.instances} == {task.describe()["startedAt"] for task in service.tasks()}
     assert services.look("absent") is None
-    assert EcsServices(aws.client("ecs"), "absent").look("fated") is None
+    elsewhere = EcsServices(aws.client("ecs"), "absent")
+    assert elsewhere.look("fated") is None
+    assert elsewhere.look("teller", f"{CLUSTER}/fated") == replace(look, name="teller")
 
 
 def test_a_redeployment_is_watched_to_its_end(aws: LocalAws, services: EcsServices, fate: Path) -> None:

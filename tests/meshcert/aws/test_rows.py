@@ -286,6 +286,24 @@ class TestIdentityRows:
         assert found
         assert found.services[0].poll_interval_s == min(float(poll_interval_s), CERTIFICATE_DAYS * 86400)
 
+    @pytest.mark.parametrize(("place", "is_in_row"), [("", False), ("shop/orders", True)])
+    def test_a_place_is_in_the_row_only_where_a_service_has_one(self, place: str, *, is_in_row: bool) -> None:
+        """So the rows of a mesh of before stay as they are; the version before reads name, rotation and interval."""
+        use = {"name": "teller", "rotation": "redeploy", "poll_interval_s": Decimal(60)}
+        row = ROW | {"services": [use | ({"place": place} if place else {})]}
+        found = Identities(Answers(get_item={"Item": row}), "color").find("teller")
+        written: list[Any] = []
+
+        class Table:
+            def update_item(self, **call: Any) -> None:
+                written.extend(call["ExpressionAttributeValues"].values())
+
+        assert found
+        assert found.services[0].place == place
+        Identities(Table(), "color").remember(found)
+        uses = [value for value in written if isinstance(value, list) and "rotation" in value[0]]
+        assert [("place" in use) for (use,) in uses] == [is_in_row]
+
     def test_names_are_told_page_by_page_without_rows_of_other_schemas(self) -> None:
         """A row that cannot be read is nobody's to look at."""
         pages = Pages(

@@ -28,6 +28,7 @@ TELLER = Identity(
     services=(
         ServiceUse("teller", RotationMode.REDEPLOY),
         ServiceUse("gateway", RotationMode.RELOAD, poll_interval_s=0.25),
+        ServiceUse("orders", RotationMode.RELOAD, place="shop/orders-v2"),
     ),
 )
 

@@ -99,8 +99,9 @@ def test_services_that_present_nothing_of_the_meshs_are_known_by_the_file(tmp_pa
     (tmp_path / "mesh.yaml").write_bytes(written(BY_FILE))
     unasked: Any = None
 
-    assert ChosenMesh(unasked, str(tmp_path / "mesh.yaml")).services_of_files() == ("colorteller",)
-    assert ChosenMesh(unasked, str(ROOT / "mesh.yaml")).services_of_files() == ()
+    declared = ChosenMesh(unasked, str(tmp_path / "mesh.yaml")).services_of_files()
+    assert declared == {"colorteller": "meshcert-color/colorteller"}
+    assert ChosenMesh(unasked, str(ROOT / "mesh.yaml")).services_of_files() == {}
 
 
 def test_app_meshs_spelling_is_taken() -> None:

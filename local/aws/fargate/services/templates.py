@@ -80,6 +80,9 @@ def _update(physical_id: str, old: dict[str, Any], new: dict[str, Any], _stack: 
         record["serviceRegistries"] = camel_case(changed["ServiceRegistries"])
     restart = any(name in changed for name in ("NetworkConfiguration", "LoadBalancers", "ServiceRegistries"))
     request = {**camel_case(changed), **_target(physical_id), "forceNewDeployment": restart}
+    if "DesiredCount" in new:
+        # As on AWS, whatever has changed: an update takes the number back that a scaler has set meanwhile.
+        request["desiredCount"] = int(new["DesiredCount"])
     service = _call(ecs._update_service, request)
     _retag(physical_id, old, new)
     _wait_until_steady(service)

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ECS_TASKS = "ecs-tasks.amazonaws.com"
+ECS_TASKS = "ecs-tasks.amazonaws.com"
+"""Who assumes the roles of a task."""
 
 # As on Fargate; a client asks again some minutes before.
 _VALID_FOR = dt.timedelta(hours=6)
@@ -67,8 +68,8 @@ class CredentialsEndpoint:
             ValueError: If the role does not exist or does not trust ECS when it acts for this task.
         """
         keys = {"aws:SourceAccount": task_arn.split(":")[4], "aws:SourceArn": task_arn}
-        if not service_roles.trusts(role_arn, _ECS_TASKS, keys):
-            raise ValueError(f"{_ECS_TASKS} was unable to assume the role {role_arn} for {task_arn}")
+        if not service_roles.trusts(role_arn, ECS_TASKS, keys):
+            raise ValueError(f"{ECS_TASKS} was unable to assume the role {role_arn} for {task_arn}")
         session_name = task_arn.rsplit("/", 1)[-1]
         iam.role_session(role_arn, session_name)
         path = f"/v2/credentials/{secrets.token_hex(16)}"

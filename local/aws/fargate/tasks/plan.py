@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ministack.core.responses import get_account_id
 from ministack.services import ecs
 
 from local.aws.fargate.containers import cpu_quota
@@ -15,6 +16,7 @@ from local.aws.fargate.containers.logs import ContainerLog, LogGroupMissingError
 from local.aws.fargate.containers.sandbox import Program
 from local.aws.fargate.containers.volumes import TaskVolumes
 from local.aws.fargate.tasks.environment import container_environment, local_settings, platform_settings
+from local.aws.fargate.tasks.fetched_secrets import fetched_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,12 +50,14 @@ class Host:
 
     Args:
         addresses: Its loopback addresses.
+        resolver_of: Address and port of the DNS resolver of an account's VPCs.
         registrations: What Cloud Map knows of its tasks.
         changed: Called when a task's state changed in a way that a service may have to react to.
     """
 
     config: Config
     addresses: Addresses
+    resolver_of: Callable[[str], str]
     credentials: CredentialsEndpoint
     registrations: Registrations
     changed: Callable[[], None]
@@ -102,7 +106,7 @@ class TaskPlan:
             raise TaskEndError(f"CannotPullContainerError: {error}") from error
         except LogGroupMissingError as error:
             raise TaskEndError(str(error)) from error
-        except (ValueError, ecs._SecretResolutionError) as error:
+        except ValueError as error:
             raise TaskEndError(f"ResourceInitializationError: {error}") from error
         names = {definition.name for definition, _ in self.containers}
         for definition, _ in self.containers:
@@ -122,7 +126,8 @@ class TaskPlan:
     def _container(self, value: dict[str, Any]) -> tuple[ContainerDefinition, ContainerPlan]:
         config, arn = self.host.config, self.record["taskArn"]
         override = next((item for item in self.overrides if item.get("name") == value["name"]), {})
-        definition = ContainerDefinition.read(value, override, ecs._resolve_container_secrets(value))
+        fetched = fetched_secrets(config, value, self.definition.get("executionRoleArn") or "", arn)
+        definition = ContainerDefinition.read(value, override, fetched)
         image = Image.find(config.images, definition.image)
         if definition.health_check is not None:
             argv = tuple(image.locate(word) for word in definition.health_check.argv)
@@ -137,7 +142,10 @@ class TaskPlan:
             definition.name,
             replace(_program(definition, image), binds=self._volumes.binds(definition, image, self.definition)),
             container_environment(
-                image, definition, platform_settings(config, token, self._grant), local_settings(config, self.address)
+                image,
+                definition,
+                platform_settings(config, token, self._grant),
+                local_settings(config, self.address, self.host.resolver_of(get_account_id())),
             ),
             log.write,
             self._quota,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.applications.declared import HTTPS
 from meshcert.mesh.naming import dns_name_problem
-from meshcert.mesh.services import HTTPS
 from meshcert.san import Dns
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from meshcert.proxy import TlsMode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from meshcert.mesh.applications.declared import EgressRule
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.part import OutsideClients
-    from meshcert.mesh.services import EgressRule
 
 MOST_RULES = 60
 """Outbound rules of one security group (Amazon VPC quotas, by default)."""

@@ -15,7 +15,7 @@ from local.running_aws import LocalAws
 from tests.local.aws import stacks
 from tests.local.aws.front import TTL_S, Front
 from tests.local.aws.hierarchies import eventually
-from tests.local.aws.running_tasks import build_image
+from tests.local.aws.running_tasks import CLUSTER, build_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -184,6 +184,16 @@ def test_the_templates_tags_are_the_services_tags(front: Front) -> None:
     assert status == "UPDATE_COMPLETE"
     assert front.tags() == {"meshcert:identity/gateway": "", "owner": "me"}
     assert [item["id"] for item in front.service["deployments"]] == [deployment]
+
+
+def test_a_template_that_names_no_number_leaves_a_scalers_and_one_that_does_takes_it_back(front: Front) -> None:
+    """Whatever else it changes: the reason for leaving DesiredCount out (AWS::ECS::Service, "DesiredCount")."""
+    front.ecs.update_service(cluster=CLUSTER, service="teller", desiredCount=1)
+
+    assert front.deploy("blue", has_count=False) == "UPDATE_COMPLETE"
+    assert front.service["desiredCount"] == 1
+    assert front.deploy("blue", tags={"owner": "me"}) == "UPDATE_COMPLETE"
+    assert front.service["desiredCount"] == 2
 
 
 def test_deleting_the_stack_ends_the_tasks_first(front: Front) -> None:

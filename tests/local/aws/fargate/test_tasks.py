@@ -292,3 +292,65 @@ def test_nothing_is_left_when_the_local_aws_ends(tmp_path_factory: pytest.TempPa
     assert not processes_with(f"daemon of {address}")
     with pytest.raises(OSError, match="refused"):
         get(f"http://{address}:{PORT}/")
+
+
+@pytest.fixture(scope="module")
+def kept(aws: LocalAws) -> dict[str, str]:
+    """A secret of two versions and a parameter, their ARNs, and an execution role that may fetch no other."""
+    secrets, parameters = aws.client("secretsmanager"), aws.client("ssm")
+    secret = secrets.create_secret(Name="kept", SecretString='{"password": "one", "port": 5432}')["ARN"]
+    secrets.put_secret_value(SecretId=secret, SecretString='{"password": "two", "port": 5433}')
+    other = secrets.create_secret(Name="another", SecretString="not yours")["ARN"]
+    parameters.put_parameter(Name="/kept/level", Value="debug", Type="SecureString")
+    parameter = parameters.get_parameter(Name="/kept/level")["Parameter"]["ARN"]
+    rights = [
+        {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secret},
+        {"Effect": "Allow", "Action": "ssm:GetParameters", "Resource": parameter},
+    ]
+    return {"secret": secret, "other": other, "parameter": parameter, "role": new_role(aws, "execution", rights)}
+
+
+def _with_secrets(aws: LocalAws, execution_role: str, **secrets: str) -> RunningTask:
+    declared = [{"name": name, "valueFrom": value} for name, value in secrets.items()]
+    return RunningTask.start(aws, register(aws, "fetching", container(secrets=declared), execution_role=execution_role))
+
+
+def test_secrets_are_fetched_by_the_execution_role_by_key_and_version(aws: LocalAws, kept: dict[str, str]) -> None:
+    """As ECS reads `valueFrom`: whole, one key of it, by the label of a version; and a parameter."""
+    task = _with_secrets(
+        aws,
+        kept["role"],
+        WHOLE=kept["secret"],
+        KEY=f"{kept['secret']}:port::",
+        BEFORE=f"{kept['secret']}:password:AWSPREVIOUS:",
+        LEVEL=kept["parameter"],
+    )
+
+    variables = task.environment()
+
+    assert json.loads(variables["WHOLE"]) == {"password": "two", "port": 5433}
+    assert (variables["KEY"], variables["BEFORE"], variables["LEVEL"]) == ("5433", "one", "debug")
+
+
+@pytest.mark.parametrize(
+    ("named", "role", "reason"),
+    [
+        ("other", "role", "AccessDenied"),
+        ("secret:user::", "role", "did not contain json key user"),
+        ("secret:password:GONE:", "role", "ResourceNotFound"),
+        ("secret", "", "unable to assume the execution role"),
+    ],
+    ids=["another's", "a missing key", "a missing version", "no role"],
+)
+def test_a_task_does_not_start_without_its_secrets(
+    aws: LocalAws, kept: dict[str, str], named: str, role: str, reason: str
+) -> None:
+    """ECS says why in stoppedReason, and the value is in none of them."""
+    name, colon, behind = named.partition(":")
+    task = _with_secrets(aws, kept.get(role, ""), SECRET=f"{kept[name]}{colon}{behind}")
+
+    stopped = task.reaches(lastStatus="STOPPED")["stoppedReason"]
+
+    assert stopped.startswith("ResourceInitializationError: unable to pull secrets or registry auth")
+    assert reason in stopped
+    assert "not yours" not in stopped

@@ -46,16 +46,20 @@ class TaggedServices:
         """ECS's own events."""
         return services_of(event)
 
-    def look(self, name: str) -> None:
+    def look(self, name: str, place: str = "") -> None:
         """Not asked here."""
-        raise AssertionError(name)
+        raise AssertionError(name, place)
 
-    def roll_out(self, name: str) -> str:
+    def ending(self, name: str, place: str = "") -> tuple[str, ...]:
+        """Not asked here."""
+        raise AssertionError(name, place)
+
+    def roll_out(self, name: str, place: str = "") -> str:
         """Not done here."""
-        raise AssertionError(name)
+        raise AssertionError(name, place)
 
 
-SCOPE = Scope.around(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:meshcert-color-renewal", "color", CLUSTER)
+SCOPE = Scope.around(f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:meshcert-color-renewal", "color")
 
 
 @pytest.fixture
@@ -268,9 +272,10 @@ class TestNothing:
         """Nothing that stands in the queue makes the function fail."""
         assert looks(body, ports, SCOPE) == ()
 
-    def test_services_of_other_clusters_are_not_even_asked_for(self, ports: Ports) -> None:
+    @pytest.mark.parametrize("other", [SERVICE.replace(REGION, "us-east-1"), SERVICE.replace(ACCOUNT, "9" * 12)])
+    def test_services_of_other_accounts_and_regions_are_not_even_asked_for(self, ports: Ports, other: str) -> None:
         """Their tags are none of this mesh's business."""
-        looks(json.dumps(deployment(SERVICE.replace("meshcert-color", "other"))), ports, SCOPE)
+        looks(json.dumps(deployment(other)), ports, SCOPE)
 
         services = ports.platform
         assert isinstance(services, TaggedServices)

@@ -251,10 +251,10 @@ class TestRefusals:
             def __getattr__(self, name: str) -> Any:
                 return self._redeploy if name == "roll_out" else getattr(self._port, name)
 
-            def _redeploy(self, name: str) -> Any:
+            def _redeploy(self, name: str, place: str = "") -> Any:
                 if name == "teller":
                     raise AccessDenied("ecs:UpdateService", name, "AccessDeniedException")
-                return self._port.roll_out(name)
+                return self._port.roll_out(name, place)
 
         for _ in range(8):
             world.tick(Denied)
@@ -290,8 +290,8 @@ class TestRefusals:
             def __getattr__(self, name: str) -> Any:
                 return self._redeploy if name == "roll_out" else getattr(self._port, name)
 
-            def _redeploy(self, name: str) -> Any:
-                self._port.roll_out(name)
+            def _redeploy(self, name: str, place: str = "") -> Any:
+                self._port.roll_out(name, place)
                 raise THROTTLED
 
         world.pass_time(2 * MINUTE)

@@ -1,0 +1,76 @@
+"""The roles with which ECS starts tasks: one that pulls images and writes logs, and one each that fetches secrets."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+
+from meshcert import naming
+from meshcert.mesh.applications.fetched_secrets import PARAMETER_STORE, SECRETS_MANAGER, FetchedSecret
+from stacks.constructs.rights import ecs_tasks
+from stacks.findings import accept
+
+if TYPE_CHECKING:
+    from constructs import Construct
+
+    from meshcert.mesh.applications.declared import Application
+
+_ACTIONS = {SECRETS_MANAGER: "secretsmanager:GetSecretValue", PARAMETER_STORE: "ssm:GetParameters"}
+_SIDS = {SECRETS_MANAGER: "FetchItsSecrets", PARAMETER_STORE: "FetchItsParameters"}
+
+
+def execution_role(scope: Construct, construct_id: str, name: str, purpose: str) -> iam.Role:
+    """A role for ECS that pulls images and writes logs, as the CDK grants it, and reads no secret."""
+    role = iam.Role(scope, construct_id, role_name=name, assumed_by=ecs_tasks(), description=purpose)
+    accept(role, "AwsSolutions-IAM5[Resource::*]", "ecr:GetAuthorizationToken, which the CDK grants, has no resource.")
+    return role
+
+
+def role_that_fetches(
+    scope: Construct, mesh: str, service: str, application: Application
+) -> tuple[iam.Role, iam.Policy]:
+    """
+    A role for one service alone, and its right to what ECS fetches for its application: exactly that.
+
+    Args:
+        scope: The service.
+        application: Has secrets.
+    """
+    role = execution_role(
+        scope,
+        "ExecutionRole",
+        naming.own_execution_role(mesh, Aws.REGION, service),
+        f"meshcert {mesh}: starts tasks of {service}",
+    )
+    statements = _statements(application)
+    # A resource for each set of them: CloudFormation takes the right to the old ones away when no old task is left.
+    digest = sha256("".join(sorted((*application.secrets.values(), *application.secret_keys))).encode()).hexdigest()
+    return role, iam.Policy(scope, f"FetchesItsSecrets{digest[:16]}", statements=statements, roles=[role])
+
+
+def _statements(application: Application) -> list[iam.PolicyStatement]:
+    found = {FetchedSecret.from_value(text): None for text in application.secrets.values()}
+    secrets = [secret for secret in found if secret]
+    statements = [
+        iam.PolicyStatement(
+            sid=_SIDS[service],
+            actions=[action],
+            resources=sorted({secret.arn for secret in secrets if secret.service == service}),
+        )
+        for service, action in _ACTIONS.items()
+        if any(secret.service == service for secret in secrets)
+    ]
+    if application.secret_keys:
+        via = sorted({f"{secret.service}.{secret.region}.{Aws.URL_SUFFIX}" for secret in secrets})
+        statements.append(
+            iam.PolicyStatement(
+                sid="DecryptThem",
+                actions=["kms:Decrypt"],
+                resources=sorted(set(application.secret_keys)),
+                conditions={"StringEquals": {"kms:ViaService": via}},
+            )
+        )
+    return statements

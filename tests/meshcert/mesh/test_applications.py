@@ -1,0 +1,132 @@
+"""What an application's container is given: its words, its variables, the secrets in them, and who counts its tasks."""
+
+from __future__ import annotations
+
+import pytest
+
+from meshcert.mesh import read_mesh
+from meshcert.mesh.applications.fetched_secrets import FetchedSecret
+from meshcert.mesh.checks.findings import findings_of
+from tests.meshcert.mesh.mesh_slips import ROOT, Slip, assert_found_alone, changed, faults_of
+
+SERVICE = "services.colorteller"
+APPLICATION = f"{SERVICE}.application"
+ACCOUNT = "eu-central-1:111122223333"
+SECRET = f"arn:aws:secretsmanager:{ACCOUNT}:secret:shop/db-AbCdEf"
+PARAMETER = f"arn:aws:ssm:{ACCOUNT}:parameter/shop/level"
+KEY = f"arn:aws:kms:{ACCOUNT}:key/0b0a1c9e-0000-4000-8000-000000000000"
+ENVIRONMENT, SECRETS = f"{APPLICATION}.environment", f"{APPLICATION}.secrets"
+
+SLIPS = [
+    Slip(ENVIRONMENT, {"PORT": "1"}, "PORT is set by meshcert", "Remove it", f"{ENVIRONMENT}.PORT"),
+    Slip(ENVIRONMENT, {"MESHCERT_X": "1"}, "is set by meshcert", "Remove it", f"{ENVIRONMENT}.MESHCERT_X"),
+    Slip(
+        ENVIRONMENT,
+        {"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1"},
+        "is set by ECS",
+        "Remove it",
+        f"{ENVIRONMENT}.AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    ),
+    Slip(ENVIRONMENT, {"A B": "x"}, "not the name of a variable", "letters, digits", f"{ENVIRONMENT}.A B"),
+    Slip(ENVIRONMENT, {"WORKERS": 4}, "expected text, found 4", "quotes", f"{ENVIRONMENT}.WORKERS"),
+    Slip(ENVIRONMENT, {"LONG": "x" * 25_000}, "take 25,030 bytes", "Amazon S3", APPLICATION),
+    Slip(f"{APPLICATION}.entry_point", "sh -c run", "expected a list", "[sh -c run]"),
+    Slip(f"{APPLICATION}.command", [], "the list is empty", "[--workers, 4]"),
+    Slip(f"{APPLICATION}.working_directory", "app", "'app' is not allowed", "^(/"),
+    Slip(SECRETS, {"MESHCERT_X": SECRET}, "is set by meshcert", "Remove it", f"{SECRETS}.MESHCERT_X"),
+    Slip(
+        SECRETS,
+        {"KEY": f"arn:aws:secretsmanager:{ACCOUNT}:secret:meshcert/color/identity/colorteller-AbCdEf"},
+        "one of meshcert's own",
+        "Leave certificates to Envoy",
+        f"{SECRETS}.KEY",
+    ),
+    Slip(f"{APPLICATION}.secret_keys", [KEY], "no secrets that they could encrypt", "Remove it"),
+]
+
+
+@pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: f"{slip.at}: {slip.problem}")
+def test_each_slip_is_found_alone_with_its_place_and_its_remedy(slip: Slip) -> None:
+    """One thing done wrong, one fault."""
+    assert_found_alone(slip)
+
+
+@pytest.mark.parametrize("switch", ["proxy_environment", "workload_api"])
+def test_a_variable_that_a_switch_sets_is_refused_only_with_it(switch: str) -> None:
+    """Without it, the application may have its own."""
+    place = APPLICATION if switch == "proxy_environment" else SERVICE
+    variable = "NO_PROXY" if switch == "proxy_environment" else "SPIFFE_ENDPOINT_SOCKET"
+    mine = (ENVIRONMENT, {variable: "x"})
+
+    assert not faults_of(changed(mine))
+    problems = {fault.place: fault.problem for fault in faults_of(changed(mine, (f"{place}.{switch}", True)))}
+    assert problems[f"{ENVIRONMENT}.{variable}"] == f"{variable} is set by {switch}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hunter2-the-password-itself",
+        f"arn:aws:secretsmanager:{ACCOUNT}:secret:shop/db",
+        "shop/db",
+        f"{SECRET}:password",
+        f"{SECRET}::stage:1b0a1c9e-0000-4000-8000-000000000000",
+        f"arn:aws:s3:::{ACCOUNT}",
+        f"{PARAMETER}:3",
+    ],
+)
+def test_what_is_no_whole_arn_is_refused_and_not_repeated(text: str) -> None:
+    """It may be the secret itself. An ARN without its end would be a right to other secrets, too."""
+    (fault,) = faults_of(changed((SECRETS, {"PASSWORD": text})))
+
+    assert fault.place == f"{SECRETS}.PASSWORD"
+    assert text not in f"{fault.problem} {fault.remedy}"
+
+
+@pytest.mark.parametrize("behind", ["", ":password::", "::AWSPREVIOUS:", ":key:AWSCURRENT:", f":key::{'0' * 36}"])
+def test_every_form_that_ecs_knows_names_the_secret(behind: str) -> None:
+    """The right is to the secret as a whole: IAM knows no key of its JSON."""
+    assert FetchedSecret.from_value(SECRET + behind) == ("secretsmanager", "eu-central-1", SECRET, "shop/db")
+    assert FetchedSecret.from_value(PARAMETER) == ("ssm", "eu-central-1", PARAMETER, "shop/level")
+
+
+def test_a_parameter_needs_a_way_to_systems_manager() -> None:
+    """Fargate fetches it from the task's own network."""
+    (fault,) = faults_of(changed((SECRETS, {"LEVEL": PARAMETER}), ("network.egress", "endpoints")))
+
+    assert "no task would start" in fault.problem
+
+
+def test_a_key_is_named_by_its_arn_and_no_alias() -> None:
+    """IAM does not match an alias."""
+    alias = KEY.replace("key/", "alias/")
+    (fault,) = faults_of(changed((SECRETS, {"DB": SECRET}), (f"{APPLICATION}.secret_keys", [KEY, alias])))
+
+    assert (fault.place, "an alias" in fault.remedy) == (f"{APPLICATION}.secret_keys[1]", True)
+
+
+def test_a_variable_stands_in_one_place() -> None:
+    """ECS refuses the task definition otherwise."""
+    (fault,) = faults_of(changed((SECRETS, {"DB": SECRET}), (ENVIRONMENT, {"DB": "x"})))
+
+    assert (fault.place, fault.problem) == (f"{SECRETS}.DB", "DB is written under environment, too")
+
+
+def test_a_scaler_counts_tasks_and_nobody_says_there_are_none() -> None:
+    """The number serves costs and forecasts."""
+    scaler = (f"{SERVICE}.scaler", True)
+
+    assert not faults_of(changed(scaler))
+    (fault,) = faults_of(changed(scaler, (f"{SERVICE}.desired_count", 0)))
+    assert fault.place == f"{SERVICE}.desired_count"
+
+
+def test_a_secret_in_clear_is_told_by_the_name_of_its_variable() -> None:
+    """A finding: a deploy takes it. Where a secret is, is none."""
+    variables = {"DB_PASSWORD": "x", "API_TOKEN": "x", "DB_SECRET_ARN": "arn", "TOKEN_URL": "x", "LOG_LEVEL": "info"}
+    mesh = read_mesh(changed((ENVIRONMENT, variables))).mesh
+    assert mesh
+
+    told = {finding.place for finding in findings_of(mesh, ROOT) if finding.place.startswith(ENVIRONMENT)}
+
+    assert told == {f"{ENVIRONMENT}.DB_PASSWORD", f"{ENVIRONMENT}.API_TOKEN"}

@@ -1,0 +1,140 @@
+"""An application's container as the template has it, and the role with which ECS starts its tasks."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+
+from meshcert import naming
+from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME
+from tests.meshcert.mesh.test_applications import KEY, PARAMETER, SECRET
+from tests.stacks.synthesis import ROOT, Templates, synthesise
+
+LONGEST_ROLE = 64
+"""Characters (iam:CreateRole)."""
+GIVEN = {
+    "entry_point": ["/bin/server"],
+    "command": ["--workers", "4"],
+    "working_directory": "/srv",
+    "environment": {"LOG_LEVEL": "info"},
+    "secrets": {"PASSWORD": f"{SECRET}:password::", "USER": f"{SECRET}:user::", "LEVEL": PARAMETER},
+    "secret_keys": [KEY],
+}
+
+
+@pytest.fixture(scope="module")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Templates:
+    """Yelb, whose application server is given everything, and whose page has a scaler."""
+    mesh: dict[str, Any] = yaml.safe_load((ROOT / "examples/yelb.yaml").read_text())
+    mesh["services"]["appserver"]["application"] |= GIVEN
+    mesh["services"]["ui"]["scaler"] = True
+    folder = tmp_path_factory.mktemp("applications")
+    (folder / "mesh.yaml").write_text(yaml.safe_dump(mesh, sort_keys=False))
+    return synthesise(folder / "out", mesh=str(folder / "mesh.yaml"))
+
+
+def _task(templates: Templates, service: str) -> dict[str, Any]:
+    (task,) = (
+        each.properties
+        for each in templates.resources("AWS::ECS::TaskDefinition")
+        if each.properties["Family"].endswith(f"-{service}")
+    )
+    return task
+
+
+def _containers(templates: Templates, service: str) -> dict[str, dict[str, Any]]:
+    return {each["Name"]: each for each in _task(templates, service)["ContainerDefinitions"]}
+
+
+def test_the_container_has_what_the_mesh_file_says(templates: Templates) -> None:
+    """Words without a shell, variables in clear, and references of ECS's own form; nobody else's container has any."""
+    containers = _containers(templates, "appserver")
+    application = containers["application"]
+
+    assert application["EntryPoint"] == ["/bin/server"]
+    assert application["Command"] == ["--workers", "4"]
+    assert application["WorkingDirectory"] == "/srv"
+    assert {each["Name"]: each["Value"] for each in application["Environment"]} == {"LOG_LEVEL": "info", "PORT": "8080"}
+    assert {each["Name"]: each["ValueFrom"] for each in application["Secrets"]} == GIVEN["secrets"]
+    assert not [name for name in containers if name != "application" and "Secrets" in containers[name]]
+
+
+def test_a_service_without_them_has_nothing_of_them(templates: Templates) -> None:
+    """Its task definition is that of before: the one execution role, and the image's own words."""
+    application = _containers(templates, "redis")["application"]
+
+    assert not {"EntryPoint", "Command", "WorkingDirectory", "Secrets"} & set(application)
+    assert application["Environment"] == [{"Name": "PORT", "Value": "6380"}]
+    assert json.dumps(_task(templates, "redis")["ExecutionRoleArn"]).startswith('{"Fn::GetAtt": ["ExecutionRole')
+
+
+def test_the_execution_role_of_a_service_with_secrets_reads_exactly_those(templates: Templates) -> None:
+    """A role of its own: no other service's tasks are started with it. The key answers through the services alone."""
+    role = _task(templates, "appserver")["ExecutionRoleArn"]["Fn::GetAtt"][0]
+    reading = {
+        action: (statement.resources, statement.conditions)
+        for statement in templates.statements()
+        if statement.role == role
+        for action in statement.actions
+        if action.startswith(("secretsmanager:", "ssm:", "kms:"))
+    }
+
+    via = reading.pop("kms:Decrypt")
+    assert reading == {"secretsmanager:GetSecretValue": ((SECRET,), {}), "ssm:GetParameters": ((PARAMETER,), {})}
+    assert via[0] == (KEY,)
+    assert [service.partition(".")[0] for service in _texts(via[1])] == ["secretsmanager", "ssm"]
+    starts = [
+        each.properties["Family"]
+        for each in templates.resources("AWS::ECS::TaskDefinition")
+        if each.properties["ExecutionRoleArn"] == {"Fn::GetAtt": [role, "Arn"]}
+    ]
+    assert starts == ["meshcert-yelb-appserver"]
+
+
+def _texts(conditions: dict[str, Any]) -> list[str]:
+    return [each["Fn::Join"][1][0] for each in conditions["StringEquals"]["kms:ViaService"]]
+
+
+def test_the_service_waits_for_that_right_and_the_task_role_has_none_of_it(templates: Templates) -> None:
+    """The application gets values, and no way to others."""
+    (service,) = (
+        each for each in templates.resources("AWS::ECS::Service") if each.properties.get("ServiceName") == "appserver"
+    )
+    (policy,) = (each for each in templates.resources("AWS::IAM::Policy") if SECRET in json.dumps(each.properties))
+    task_role = _task(templates, "appserver")["TaskRoleArn"]["Fn::GetAtt"][0]
+
+    assert policy.logical_id in service.definition["DependsOn"]
+    assert task_role not in {role["Ref"] for role in policy.properties["Roles"]}
+
+
+def test_other_secrets_are_another_policy(templates: Templates, tmp_path: Any) -> None:
+    """CloudFormation takes the right to the old ones away last, when no task needs them any more."""
+    mesh: dict[str, Any] = yaml.safe_load((ROOT / "examples/yelb.yaml").read_text())
+    mesh["services"]["appserver"]["application"] |= {"secrets": {"LEVEL": PARAMETER}}
+    (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(mesh, sort_keys=False))
+
+    def policies(of: Templates) -> set[str]:
+        found = of.resources("AWS::IAM::Policy")
+        return {each.logical_id for each in found if PARAMETER in json.dumps(each.properties)}
+
+    assert not policies(templates) & policies(synthesise(tmp_path / "out", mesh=str(tmp_path / "mesh.yaml")))
+
+
+def test_the_template_names_no_number_of_tasks_for_a_scalers_service(templates: Templates) -> None:
+    """So no deploy and no rollback of ours sets it."""
+    counts = {
+        each.properties["ServiceName"]: each.properties.get("DesiredCount")
+        for each in templates.resources("AWS::ECS::Service")
+    }
+
+    assert counts == {"gateway": 1, "ui": None, "appserver": 2, "redis": 1, "postgres": 1}
+
+
+def test_the_longest_name_of_such_a_role_fits() -> None:
+    """Of the region with the longest name."""
+    name = naming.own_execution_role("m" * LONGEST_MESH_NAME, "ap-southeast-1", "s" * LONGEST_NAME)
+
+    assert len(name) <= LONGEST_ROLE
