@@ -55,6 +55,7 @@ class ServicesStack(Stack):
         )
         name = mesh.name
         placed = placement(self, mesh.network)
+        task_logs = None if mesh.logs.group_per_service else self._task_logs(mesh)
         surroundings = Surroundings(
             mesh=mesh,
             authorities=pki.hierarchies,
@@ -63,12 +64,14 @@ class ServicesStack(Stack):
             namespace=self._namespace(mesh, placed.vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
-            logs=None if mesh.logs.group_per_service else self._task_logs(mesh),
+            logs=task_logs,
             execution_role=execution_role(
                 self,
                 "ExecutionRole",
-                naming.role(name, Aws.REGION, naming.EXECUTION_ROLE),
-                f"meshcert {name}: pulls images and writes logs for the tasks",
+                name=naming.role(name, Aws.REGION, naming.EXECUTION_ROLE),
+                purpose=f"meshcert {name}: pulls images and writes logs for the tasks",
+                images=[image for declared in mesh.services.values() for image in declared.images],
+                log_groups=[task_logs.log_group_arn] if task_logs else _log_groups(mesh),
             ),
             envoy=envoy_image(platform),
             platform=platform,
@@ -170,3 +173,9 @@ class ServicesStack(Stack):
         proxies = (proxy_settings(mesh, service) for service in mesh.services)
         count_refused_peers(self, group, (listener for proxy in proxies for listener in proxy.listeners))
         return group
+
+
+def _log_groups(mesh: Mesh) -> list[str]:
+    """ARNs of the services' own log groups, with what follows a group's name in rights to its streams."""
+    rights = MeshRights(mesh.name)
+    return [rights.arn("logs", f"log-group:{naming.log_group(mesh.name, service)}:*") for service in mesh.services]
