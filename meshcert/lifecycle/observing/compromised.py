@@ -123,7 +123,9 @@ def _certificate(memory: Memory, version: str, seen: Observation) -> Compromised
 
 
 def _authority(reference: str, seen: Observation) -> str:
-    """The CA that has signed a certificate; empty if that is not known."""
+    """The CA that has signed a certificate; empty if that is not known, or it is the user's: nothing revokes there."""
+    if seen.identity.has_existing_authority:
+        return ""
     current = seen.identity.certificate_arn
     ours = next(iter(seen.identity.certificate_authority_arns), "") if reference == current else ""
     return authority_of(reference) or ours

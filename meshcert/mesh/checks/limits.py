@@ -12,6 +12,7 @@ from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
 from meshcert.publishing.declared_bundles import LONGEST, length
+from meshcert.publishing.declared_roots import LENGTH as ROOT_LENGTH
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
@@ -87,11 +88,11 @@ def resources(mesh: Mesh) -> dict[str, int]:
     ]
     routed = sum(_may_have_routes(mesh, name) for name in mesh.services)
     log_groups = len(mesh.services) if mesh.logs.group_per_service else 1
-    tiers = sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values())
+    made = sum(hierarchy.made for hierarchy in mesh.hierarchies.values())
     permitted = sum(hierarchy.usage is Usage.GENERAL_PURPOSE for hierarchy in mesh.hierarchies.values())
     has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
     return {
-        "pki": AUTHORITY * tiers + PERMISSION * permitted + LISTS * has_lists,
+        "pki": AUTHORITY * made + PERMISSION * permitted + LISTS * has_lists,
         "identities": FUNCTIONS
         + ISSUANCES * mesh.has_own_keys
         + IDENTITY * len(mesh.identities)
@@ -186,7 +187,8 @@ def _check_stack(mesh: Mesh, stack: str, count: int, findings: Findings) -> None
 def check_trust_bundles(mesh: Mesh, findings: Findings) -> None:
     """Report more hierarchies than the deploy function's environment has room for."""
     used = sum(
-        length(name, len(mesh.trusted(name)) + sum(mesh.hierarchies[listed].tiers for listed in mesh.listed(name)))
+        length(name, len(mesh.trusted(name)) + sum(mesh.hierarchies[listed].made for listed in mesh.listed(name)))
+        + (ROOT_LENGTH if hierarchy.existing else 0)
         for name, hierarchy in mesh.hierarchies.items()
         if set(hierarchy.also_trust) <= mesh.hierarchies.keys()
     )
