@@ -21,7 +21,7 @@ from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from aws_cdk import aws_kms as kms
 
