@@ -43,6 +43,8 @@ STORED_SETTINGS = 1
 """The right to read a proxy's settings that are too long for its task definition."""
 SECRETS = 3
 """A role that fetches what ECS puts into an application's environment, its policy, and the right to that."""
+FILE_SYSTEMS = 1
+"""The right to mount those of Amazon EFS."""
 CALL = 1
 """A rule of a security group for each caller and callee."""
 EGRESS = 1
@@ -105,6 +107,7 @@ def resources(mesh: Mesh) -> dict[str, int]:
         + SERVICE * len(mesh.services)
         + ROUTES * routed
         + SECRETS * sum(bool(service.application and service.application.secrets) for service in mesh.services.values())
+        + FILE_SYSTEMS * sum(service.mounts_file_systems for service in mesh.services.values())
         + CALL * len(edges)
         + EGRESS * _rules_of_their_own(mesh)
         + sum(BALANCER + BALANCED_PORT * ports for ports in balanced)
