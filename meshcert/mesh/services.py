@@ -113,4 +113,4 @@ class DeclaredService(Part, title="Service"):
     def mounts_file_systems(self) -> bool:
         """Whether its tasks mount a file system of Amazon EFS."""
         application = self.application.volumes if self.application else ()
-        return any(volume.efs for volume in (*self.proxy.volumes, *application))
+        return any(volume.efs for volume in self.proxy.volumes) or any(volume.efs for volume in application)
