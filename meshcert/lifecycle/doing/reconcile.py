@@ -15,7 +15,9 @@ from meshcert.lifecycle.deciding.failing import only
 from meshcert.lifecycle.deciding.plan import Plan, plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.doing.apply import TakenStep, apply
+from meshcert.lifecycle.doing.leaving import forget
 from meshcert.lifecycle.doing.owned_memory import OwnedMemory
+from meshcert.lifecycle.doing.recording import order_ended, record
 from meshcert.lifecycle.memory import Memory
 from meshcert.lifecycle.observation import Missing, Observation, Unknown
 from meshcert.lifecycle.observing.compromised import told
@@ -104,7 +106,7 @@ def _once(look: Look, owner: str, ports: Ports) -> tuple[Reconciled, bool]:
     if lease is None:
         return Reconciled(look.identity), False
     if identity is None:
-        ports.table.forget(lease)
+        forget(lease, look.by, ports)
         return Reconciled(look.identity), False
     run = _Run(identity, look, lease, ports)
     look_at: dt.datetime | None = ports.clock.now()
@@ -232,8 +234,9 @@ class _Run:
         """
         before, after = self._owned.memory.compromise, learn(self._owned.memory).compromise
         outcome, now = told(before, after), self._ports.clock.now()
-        self._record(
-            AuditEntry(now, self._identity.name, "compromised", order.reason, order.by, order.version, outcome=outcome)
+        record(
+            self._ports.audit,
+            AuditEntry(now, self._identity.name, "compromised", order.reason, order.by, order.version, outcome=outcome),
         )
         self._owned.save(learn)
 
@@ -260,11 +263,7 @@ class _Run:
             self._write_down_end(order, outcome)
 
     def _write_down_end(self, order: Order, outcome: str) -> None:
-        at = self._ports.clock.now()
-        action = "order about a compromised key" if order.kind == COMPROMISED else f"order to {order.kind}"
-        self._record(
-            AuditEntry(at, self._identity.name, action, order.reason, order.by, order.version, outcome=outcome)
-        )
+        record(self._ports.audit, order_ended(self._identity.name, order, outcome, self._ports.clock.now()))
 
     def _write_down(self, taken: TakenStep) -> None:
         entry = AuditEntry(
@@ -278,11 +277,4 @@ class _Run:
             outcome=taken.outcome,
             service=taken.step.service,
         )
-        self._record(entry)
-
-    def _record(self, entry: AuditEntry) -> None:
-        try:
-            self._ports.audit.record(entry)
-        except MeshcertError as error:
-            # The function's own log has the line then; a rotation does not wait for the audit log.
-            logger.error("not in the audit log (%s): %s", error, entry.to_json())  # noqa: TRY400  ours, no traceback
+        record(self._ports.audit, entry)

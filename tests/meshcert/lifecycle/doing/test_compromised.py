@@ -246,6 +246,54 @@ def test_with_the_memory_lost_it_is_ordered_again(world: World) -> None:
     assert steps(result) in ([Action.REVOKE], [])
 
 
+class TestLeaving:
+    """The identity leaves the mesh file before its compromised certificate is revoked: nobody may forget that."""
+
+    @pytest.fixture
+    def leaving(self, world: World) -> World:
+        """Ordered a minute ago, when the tasks still served the old key."""
+        world.look("compromised", message="m1", reason="lost", version=world.current)
+        world.pass_time(MINUTE)
+        del world.declared.rows[IDENTITY.name]
+        return world
+
+    def test_it_is_revoked_before_the_identity_is_forgotten(self, leaving: World) -> None:
+        """At once: no service of the mesh has to serve it any more."""
+        leaving.look()
+
+        assert revoked(leaving) == leaving.acm.serial_numbers[:1]
+        assert IDENTITY.name not in leaving.table.rows
+        ((_, why, outcome),) = told(leaving, "revoke")
+        assert (outcome, "no mesh file declares the identity any more" in why) == ("done", True)
+
+    def test_an_outage_is_waited_for(self, leaving: World) -> None:
+        """With every tick, until the certificate is revoked."""
+        leaving.look(around=failing({"revoke"}, THROTTLED))
+        assert (revoked(leaving), IDENTITY.name in leaving.table.rows) == ([], True)
+
+        leaving.tick()
+        leaving.tick()
+
+        assert (len(revoked(leaving)), IDENTITY.name in leaving.table.rows) == (1, False)
+
+    def test_one_that_its_ca_refuses_to_revoke_is_told(self, leaving: World) -> None:
+        """The row has to go at some time; the audit log is kept for ten years."""
+        leaving.look(around=failing({"revoke"}, AwsRefused("acm-pca:RevokeCertificate", ROOT, "InvalidState")))
+
+        assert IDENTITY.name not in leaving.table.rows
+        assert "to be revoked by hand: AwsRefused" in told(leaving, "revoke")[0][2]
+
+    def test_an_order_that_was_not_taken_up_yet_is_told(self, world: World) -> None:
+        """Secrets Manager was out, so nobody knows which certificates it is about."""
+        world.look("compromised", message="m1", around=failing({"labels"}, THROTTLED))
+        del world.declared.rows[IDENTITY.name]
+
+        world.look()
+
+        assert "revoke by hand" in told(world, "order about a compromised key")[0][2]
+        assert IDENTITY.name not in world.table.rows
+
+
 def test_a_certificate_for_the_same_key_is_no_cure(world: World) -> None:
     """AWS says that a renewal makes a new key pair. If one ever kept it, it is not published, and a person is told."""
     world.acm.keeps_keys = True
