@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WHY = "its key is compromised, and no mesh file declares the identity any more"
+GONE = "no mesh file declares the identity any more"
 
 
 def forget(lease: Lease, by: str, ports: Ports) -> None:
@@ -44,16 +44,15 @@ def forget(lease: Lease, by: str, ports: Ports) -> None:
             logger.warning("%s cannot be forgotten yet: %s", lease.identity, error)
             ports.table.release(lease, memory, now + dt.timedelta(seconds=ports.policy.look_again_s))
             return
-        why = f"{WHY}; serial number {each.serial_number}"
+        why = f"its key is compromised, and {GONE}; serial number {each.serial_number}"
         record(ports.audit, AuditEntry(now, lease.identity, str(Action.REVOKE), why, by, each.version, outcome=outcome))
         memory = memory.revoking(each.serial_number, now)
         ports.table.save(lease, memory)
-    if memory.order and memory.order.kind == COMPROMISED:
+    orders = (memory.order, *memory.waiting) if memory.order else memory.waiting
+    for order in (order for order in orders if order.kind == COMPROMISED):
         # Which certificates it is about was never known here.
-        outcome = (
-            "dropped: no mesh file declares the identity any more; revoke by hand what its CA's audit report names"
-        )
-        record(ports.audit, order_ended(lease.identity, memory.order, outcome, now))
+        outcome = f"dropped: {GONE}; revoke by hand what its CA's audit report names"
+        record(ports.audit, order_ended(lease.identity, order, outcome, now))
     ports.table.forget(lease)
 
 

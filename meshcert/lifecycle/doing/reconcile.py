@@ -37,6 +37,8 @@ MOST_STEPS = 12
 """Largest number of steps in one run, so that a plan that never ends, which would be a bug, cannot block a function."""
 MOST_LOOKS_AGAIN = 3
 """How often a run looks again because the identity was wanted meanwhile; after that, a tick continues."""
+MOST_WAITING = 8
+"""Orders about compromised keys that wait behind another one; what comes then is dropped, and recorded as such."""
 MEANWHILE = "an event that came meanwhile"
 """The cause recorded for such a look: the event itself has left only a mark."""
 ORDERS_KEPT = dt.timedelta(days=1)
@@ -168,11 +170,14 @@ class _Run:
         steps: list[TakenStep] = []
         known: Issuance | None = None
         while True:
+            self._owned.change(Memory.next_order)
             seen = self._see(known)
             planned = plan(seen, self._owned.memory, self._ports.policy)
             if seen.whole:
                 self._owned.change(partial(only, wanted=planned.failing))
             self._refuse_order(seen, planned)
+            if self._owned.memory.waiting and not self._owned.memory.order:
+                continue
             if not planned.step.acts or len(steps) == MOST_STEPS:
                 break
             taken = apply(planned.step, seen, self._ports, self._owned.save)
@@ -217,10 +222,14 @@ class _Run:
         if not look.order or (look.message and look.message in memory.messages):
             return
         order = Order(look.order, look.by, look.reason, self._ports.clock.now(), look.version)
-        if memory.order and memory.order.kind == COMPROMISED != look.order:
-            pending = memory.order
-            self._owned.save(lambda memory: replace(memory.ordered(order, look.message), order=pending))
-            self._write_down_end(order, "dropped: an order about a compromised key comes first")
+        if memory.order and memory.order.kind == COMPROMISED:
+            pending, is_kept = memory.order, look.order == COMPROMISED and len(memory.waiting) < MOST_WAITING
+            waiting = (*memory.waiting, order) if is_kept else memory.waiting
+            self._owned.save(
+                lambda memory: replace(memory.ordered(order, look.message), order=pending, waiting=waiting)
+            )
+            if not is_kept:
+                self._write_down_end(order, "dropped: orders about a compromised key come first")
             return
         self._owned.save(lambda memory: memory.ordered(order, look.message))
         if memory.order:
