@@ -30,6 +30,8 @@ The errors that this package raises.
         ├── AcceptedNamesReplaced    peers stop accepting a name in the deploy that brings the next one
         ├── RootReplaced             a certificate moves to a CA that its peers did not trust before
         ├── RootInUse                a root is removed that a certificate in use leads to
+        ├── RootNotDeclared          a CA of the user's leads to another root than the mesh file names
+        ├── AuthorityUnfit           a CA of the user's cannot do what the mesh file wants, all faults at once
         ├── CertificateUnusable      ACM failed to issue it, or it is revoked or expired
         ├── CertificateNotOwned      a certificate was requested for another identity
         ├── VersionQuarantined       a bad rollout: this version is never published again
@@ -60,6 +62,8 @@ from typing import TYPE_CHECKING
 from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from meshcert.san import San
 
 
@@ -156,7 +160,7 @@ class FilesUnreadable(NotReady):
 
 class DeployUnderWay(NotReady):
     """
-    What CloudFormation declares of an identity, and the identity's row, have different names.
+    What CloudFormation declares of an identity, and the identity's row, have different names, or another CA.
 
     A deploy writes the one before the other. Nothing is issued meanwhile.
     """
@@ -164,8 +168,8 @@ class DeployUnderWay(NotReady):
     def __init__(self, identity: str) -> None:
         self.identity = identity
         super().__init__(
-            f"{identity} is declared with other names than its row has: a deploy is under way. If none is, deploy the "
-            "identities stack again"
+            f"{identity} is declared with other names, or another CA, than its row has: a deploy is under way. If none "
+            "is, deploy the identities stack again"
         )
 
 
@@ -420,6 +424,10 @@ class MaterialRejected(_Faulty):
     """Material must not be served. ``faults`` lists everything the pre-flight found."""
 
 
+class AuthorityUnfit(_Faulty):
+    """A CA of the user's cannot sign what the mesh file declares. ``faults`` lists everything at once."""
+
+
 class FilesRejected(MaterialRejected):
     """Files of the user's hold what must not be served. No version of a secret is to blame for it."""
 
@@ -447,6 +455,23 @@ class IssuanceBudgetSpent(Rejected):
 
 class CertificateNotAsRequested(_Faulty):
     """AWS Private CA issued another certificate than it was asked for. It is never published."""
+
+
+class BundleLookFailed(Rejected):
+    """
+    A look at a foreign trust domain's bundle failed in a way that nobody has foreseen.
+
+    Args:
+        what: Name of the error.
+    """
+
+    def __init__(self, trust_domain: str, what: str) -> None:
+        self.trust_domain = trust_domain
+        self.what = what
+        super().__init__(
+            f"the look at the bundle of {trust_domain} failed unexpectedly: {what}. {_LAST_GOOD}. The federate "
+            "function's log has the traceback; report it to whoever maintains meshcert"
+        )
 
 
 class BundleRefused(Rejected):
@@ -645,6 +670,24 @@ class RootReplaced(Rejected):
         )
 
 
+class RootNotDeclared(Rejected):
+    """
+    The chain of a CA of the user's ends in another root than the mesh file names: peers would refuse what it signs.
+
+    Args:
+        authority: ARN of the CA.
+    """
+
+    def __init__(self, authority: str) -> None:
+        self.authority = authority
+        super().__init__(
+            f"{authority}: its chain does not end in the root certificate that the mesh file names for it, which is "
+            f"what peers trust: nothing was published. Compare them (aws acm-pca get-certificate-authority-certificate)"
+            f". If its owner has had it signed under another root, have another CA made there, and move as to a new "
+            f"CA (docs/trust.md)"
+        )
+
+
 class RootInUse(Rejected):
     """
     A deploy removes a root from a trust bundle while running tasks need it to verify a certificate.
@@ -668,6 +711,34 @@ class RootInUse(Rejected):
 
 def _listed(names: frozenset[San]) -> str:
     return ", ".join(sorted(str(name) for name in names))
+
+
+class RootNotPublished(Rejected):
+    """
+    A deploy has a certificate hang under a root that partners may not know yet: they would refuse it.
+
+    Args:
+        root: ARN of the root CA.
+        usable: When every partner has it, UTC; None if it is not in the mesh's published SPIFFE bundle.
+    """
+
+    def __init__(self, identity: str, root: str, usable: dt.datetime | None) -> None:
+        self.identity = identity
+        self.root = root
+        self.usable = usable
+        if usable is None:
+            problem = "is not in the SPIFFE bundle that the mesh publishes"
+            remedy = (
+                "First deploy with its hierarchy in mesh.published_bundle.hierarchies, or in also_trust of one there, "
+                "and nothing else changed"
+            )
+        else:
+            problem = f"is known to every partner only from {usable:%Y-%m-%d %H:%M:%S} UTC on"
+            remedy = "Deploy again then"
+        super().__init__(
+            f"identity {identity}: its root CA {root} {problem}, so partners would refuse its certificate. {remedy} "
+            "(docs/federation.md)"
+        )
 
 
 class ExportFailed(Rejected):

@@ -59,7 +59,7 @@ class RenewalStack(Stack):
         self._mesh = mesh.name
         self._own_keys = mesh.has_own_keys
         self._platform = platform
-        self._rights = MeshRights(self._mesh)
+        self._rights = MeshRights.of(mesh)
         self._places = [mesh.ecs_place(service) for service in mesh.services]
         self._cluster = mesh.cluster_name
 
@@ -93,6 +93,7 @@ class RenewalStack(Stack):
             identities=len(mesh.identities),
             own_keys=mesh.has_own_keys,
             federated=bool(declared_endpoints(mesh.trust_domains)),
+            publishes=mesh.about.published_bundle is not None,
         )
         LifecycleDashboard(self, "Dashboard", mesh=self._mesh, rules=rules.rules, alarms=alarms.alarms)
         operator = self._operator_role()
@@ -159,8 +160,9 @@ class RenewalStack(Stack):
                 rights.table("ReadAcknowledgements", acknowledgements, "dynamodb:BatchGetItem"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),
-                rights.authorities("ReadAuthorities", *self._reads_of_authorities),
-                rights.signing_authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
+                *rights.authorities("ReadAuthorities", *self._reads_of_authorities),
+                # Not under a CA of the user's: it signs for others too, and IAM does not tell whose certificate it is.
+                *rights.own_signing_authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
                 rights.identity_secrets(
                     "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
                 ),
@@ -223,7 +225,7 @@ class RenewalStack(Stack):
                 rights.table("ReadAcknowledgements", naming.acknowledgements_table(mesh), "dynamodb:BatchGetItem"),
                 rights.certificates_of_the_account("SeeCertificates", "acm:DescribeCertificate"),
                 rights.certificates("ReadCertificates", "acm:GetCertificate"),
-                rights.authorities(
+                *rights.authorities(
                     "ReadAuthorities", "acm-pca:DescribeCertificateAuthority", *self._reads_of_authorities
                 ),
                 rights.identity_secrets("ReadLabels", "secretsmanager:DescribeSecret"),

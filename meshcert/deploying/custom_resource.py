@@ -16,8 +16,10 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from meshcert.deploying.existing_authorities import read_existing, refuse_exchanged_root, require_fit
 from meshcert.deploying.foreign_bundles import FOREIGN_BUNDLE_TYPE, publish_foreign_bundle, read_foreign_bundle
 from meshcert.deploying.properties import read_identity, read_trust_bundle
+from meshcert.deploying.published_roots import refuse_unpublished_root
 from meshcert.deploying.refused_changes import (
     known_row,
     refuse_dropped_root,
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from meshcert.clock import Clock
+    from meshcert.deploying.existing_authorities import ExistingAuthorities
+    from meshcert.deploying.published_roots import PublishedRoots
     from meshcert.deploying.routes import RouteRows
     from meshcert.identity import Identity, IdentityTable
     from meshcert.issuing.issuing_once import Issuing
@@ -70,8 +74,10 @@ class Deployment:
         routes: The table ``routes``; it exists if a service of the mesh has a route table.
         marks: The table ``lifecycle``, to request a look at an identity once its material is published.
         issuing: Has certificates issued, for identities of AWS Private CA.
+        authorities: CAs of the user's, which a deploy looks at before it has anything signed.
         values: Reads current values, so that their older certificates do not replace newer ones.
         foreign_bundles: Digest of the foreign bundles that the stacks declare from files.
+        published_roots: Those of the mesh's own bundle; None if it publishes none.
         patience_s: Longest wait for rights and certificates of a fresh deploy, seconds.
     """
 
@@ -82,9 +88,11 @@ class Deployment:
     routes: RouteRows
     bundles: Mapping[str, DeclaredBundle]
     issuing: Issuing
+    authorities: ExistingAuthorities
     values: PublishedValues
     patience_s: float = 60.0
     foreign_bundles: str = ""
+    published_roots: PublishedRoots | None = None
 
 
 def answer(event: Event, build: Callable[[], Deployment], log: str) -> dict[str, Any]:
@@ -121,6 +129,10 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
     if event.get("ResourceType") == TRUST_BUNDLE_TYPE:
         order = read_trust_bundle(properties, deployment.mesh, deployment.bundles)
         refuse_dropped_root(order, event, deployment.table)
+        refuse_exchanged_root(order.hierarchy, event, deployment.table)
+        if wanted := read_existing(properties):
+            authorities, clock = deployment.authorities, deployment.sources.clock
+            _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock))
         published = _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
         return published.subject, published
     if event.get("ResourceType") == FOREIGN_BUNDLE_TYPE:
@@ -143,6 +155,7 @@ def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportR
     refuse_replaced_names(identity, event, row)
     refuse_replaced_lists(identity, event, row)
     refuse_replaced_root(identity, event, row)
+    refuse_unpublished_root(identity, row, deployment.published_roots, deployment.bundles, deployment.sources)
     if identity.issuer is IssuerName.PRIVATE_CA:
         published = _issue(identity, row, deployment)
     else:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from meshcert.mesh import Mesh
     from meshcert.mesh.applications.declared import EgressRule
     from meshcert.mesh.part import OutsideClients
-    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
     from stacks.constructs.network import NetworkPlacement
     from stacks.runtime import Platform
 
@@ -56,7 +56,7 @@ class Surroundings:
     """
 
     mesh: Mesh
-    authorities: Mapping[str, HierarchyAuthorities]
+    authorities: Mapping[str, SigningAuthorities]
     cluster: ecs.ICluster
     placed: NetworkPlacement
     namespace: servicediscovery.INamespace

@@ -9,17 +9,17 @@ import pytest
 import yaml
 
 from evidence.fixtures.audit import actions, audit
-from local.cdk import CdkCli
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.gateway_client import Gateway, SteadyClient
 from local.policy import act_on
-from local.running_aws import ACCOUNT, REGION, LocalAws
+from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from local.ticking import Ticking
 from local.tls_client import attempt
 from meshcert.contract.staging_labels import CURRENT
 from meshcert.lifecycle.policy import Policy
 from meshcert.mesh import load_mesh
+from tests.e2e.assemblies import synthesise
 from tests.e2e.terminal import OperatorTerminal
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def mesh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningMesh]:
     folder = tmp_path_factory.mktemp("leaked")
     file = folder / "mesh.yaml"
     file.write_text(yaml.safe_dump(_with_lists()))
-    environment = {"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION, "CDK_DISABLE_CLI_TELEMETRY": "1"}
-    assembly = CdkCli({**environment, "CDK_HOME": str(folder / "home")}).synth(file, folder / "assembly")
+    assembly = synthesise(file, folder / "assembly")
     with LocalAws(folder / "aws") as aws:
         aws.deploy(assembly)
         running = RunningMesh(aws, load_mesh(file).name, aws.resolve)

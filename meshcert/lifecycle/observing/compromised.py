@@ -75,10 +75,16 @@ def left_behind(compromise: KeyCompromise, seen: Observation) -> KeyCompromise:
 
 
 def acm_authority(reference: str, seen: Observation) -> str:
-    """The CA that signs an ACM certificate, which is the same for its whole life; empty unless it is the identity's."""
-    if authority_of(reference) or reference != seen.identity.certificate_arn:
+    """
+    The CA of the mesh that signs an ACM certificate, which is the same for its whole life.
+
+    Returns:
+        Its ARN; empty if the certificate is not the identity's present one, or the CA is the user's.
+    """
+    identity = seen.identity
+    if authority_of(reference) or reference != identity.certificate_arn or identity.has_existing_authority:
         return ""
-    return next(iter(seen.identity.certificate_authority_arns), "")
+    return next(iter(identity.certificate_authority_arns), "")
 
 
 def told(before: KeyCompromise | None, after: KeyCompromise | None) -> str:
@@ -131,8 +137,13 @@ def _certificate(memory: Memory, version: str, seen: Observation) -> Compromised
 
 
 def _authority(reference: str, seen: Observation) -> str:
-    """The CA that has signed a certificate; empty if that is not known."""
-    return authority_of(reference) or acm_authority(reference, seen)
+    """The CA that has signed a certificate; empty if that is not known, or it is the user's: nothing revokes there."""
+    authority = authority_of(reference)
+    if not authority:
+        return acm_authority(reference, seen)
+    identity = seen.identity
+    theirs = identity.certificate_authority_arns[:1] if identity.has_existing_authority else ()
+    return "" if authority in theirs else authority
 
 
 def _public_key(version: str, seen: Observation) -> str:

@@ -12,6 +12,7 @@ from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
 from meshcert.publishing.declared_bundles import LONGEST, length
+from meshcert.publishing.declared_roots import LENGTH as ROOT_LENGTH
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
@@ -57,12 +58,17 @@ ISSUANCES = 1
 """The table of requests to Private CA, if an identity's certificates come from there."""
 IDENTITY = 4
 """Certificate, or the parameter that says what acm-pca issues; secret with its policy, publication."""
+CLIENT = 2
+"""The role of a client outside the mesh, with its policy."""
 TRUST_BUNDLE = 3
 """Secret with its policy, publication."""
 FOREIGN_BUNDLE = 3
 """The same of a foreign trust domain."""
 FEDERATION = 9
 """The function that fetches their bundles: table, log group, role with its policies, schedule with its role."""
+
+OWN_BUNDLE = 10
+"""The bucket with the mesh's own bundle, its policy, and the function that writes it: as above, without a table."""
 
 AUTHORITY = 3
 """CA, CA certificate, activation."""
@@ -81,17 +87,19 @@ def resources(mesh: Mesh) -> dict[str, int]:
         if service.load_balancer and service.virtual_gateway in mesh.virtual_gateways
     ]
     routed = sum(_may_have_routes(mesh, name) for name in mesh.services)
-    tiers = sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values())
+    made = sum(hierarchy.made for hierarchy in mesh.hierarchies.values())
     permitted = sum(hierarchy.usage is Usage.GENERAL_PURPOSE for hierarchy in mesh.hierarchies.values())
     has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
     return {
-        "pki": AUTHORITY * tiers + PERMISSION * permitted + LISTS * has_lists,
+        "pki": AUTHORITY * made + PERMISSION * permitted + LISTS * has_lists,
         "identities": FUNCTIONS
         + ISSUANCES * mesh.has_own_keys
         + IDENTITY * len(mesh.identities)
+        + CLIENT * sum(identity.client is not None for identity in mesh.identities.values())
         + TRUST_BUNDLE * len(mesh.hierarchies)
         + FOREIGN_BUNDLE * len(mesh.trust_domains)
-        + FEDERATION * bool(declared_endpoints(mesh.trust_domains)),
+        + FEDERATION * bool(declared_endpoints(mesh.trust_domains))
+        + OWN_BUNDLE * (mesh.about.published_bundle is not None),
         "services": _network(mesh)
         + SERVICE * len(mesh.services)
         + ROUTES * routed
@@ -178,7 +186,8 @@ def _check_stack(mesh: Mesh, stack: str, count: int, findings: Findings) -> None
 def check_trust_bundles(mesh: Mesh, findings: Findings) -> None:
     """Report more hierarchies than the deploy function's environment has room for."""
     used = sum(
-        length(name, len(mesh.trusted(name)) + sum(mesh.hierarchies[listed].tiers for listed in mesh.listed(name)))
+        length(name, len(mesh.trusted(name)) + sum(mesh.hierarchies[listed].made for listed in mesh.listed(name)))
+        + (ROOT_LENGTH if hierarchy.existing else 0)
         for name, hierarchy in mesh.hierarchies.items()
         if set(hierarchy.also_trust) <= mesh.hierarchies.keys()
     )

@@ -29,7 +29,7 @@ _HEALTH = (
     "callers ask by `virtual_nodes.NAME.listeners.health_check`"
 )
 _TIMEOUT = "Write it at a listener, a route or a backend, for example `virtual_gateways.NAME.routes.timeout`"
-_OWN_CA = "Each hierarchy makes CAs of its own; existing ones cannot be given"
+_OWN_CA = "A CA of yours: `hierarchies.NAME.existing` with its arn and its root"
 
 _EVERYWHERE = {
     "tags": "Everything carries the tag meshcert:mesh; others are set by a CDK app of yours",

@@ -10,21 +10,24 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from meshcert import naming
+from meshcert.deploying.existing_authorities import existing_properties
 from meshcert.identity import IDENTITY_SCHEMA
 from meshcert.material.document import PLACEHOLDER
 from meshcert.mesh import proxy_settings
+from meshcert.mesh.existing import wanted_authority
 from meshcert.publishing.declared_bundles import entry
+from meshcert.publishing.declared_roots import root_digest
 from stacks.constructs.certificates.issuance import certificate_origin
 from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from aws_cdk import aws_kms as kms
 
     from meshcert.mesh import Mesh
-    from stacks.constructs.certificates.hierarchy import HierarchyAuthorities
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
     from stacks.constructs.python_function import PythonFunction
 
 PUBLISHED_WITHIN = Duration.minutes(6)
@@ -107,6 +110,7 @@ class TrustBundleResources(Construct):
     Args:
         hierarchy: Name of the hierarchy.
         authorities: The CAs of every hierarchy; the bundle also holds the roots of those it is trusted together with.
+        roots_of_yours: The roots of CAs of the user's, PEM, by the CA's ARN.
         key: Encrypts the secret.
         deploy: Publishes into it.
     """
@@ -118,12 +122,13 @@ class TrustBundleResources(Construct):
         *,
         mesh: Mesh,
         hierarchy: str,
-        authorities: Mapping[str, HierarchyAuthorities],
+        authorities: Mapping[str, SigningAuthorities],
+        roots_of_yours: Mapping[str, str],
         key: kms.IKey,
         deploy: PythonFunction,
     ) -> None:
         super().__init__(scope, construct_id)
-        secret = PublishedSecret(
+        self.secret = PublishedSecret(
             self,
             "Secret",
             mesh=mesh.name,
@@ -140,6 +145,8 @@ class TrustBundleResources(Construct):
             for name in mesh.listed(hierarchy)
             for arn in authorities[name].arns
         ]
+        declared = {arn: root_digest(roots_of_yours[arn]) for arn in roots if arn in roots_of_yours}
+        wanted = wanted_authority(mesh, hierarchy)
         self.published = have_published(
             self,
             "Custom::MeshcertTrustBundle",
@@ -147,12 +154,14 @@ class TrustBundleResources(Construct):
             {
                 "Mesh": mesh.name,
                 "Hierarchy": hierarchy,
-                "SecretId": secret.secret_arn,
+                "SecretId": self.secret.secret_arn,
                 # One alone stays a string, as it always was: another shape would have every bundle published again.
                 "RootCertificateAuthorityArn": roots if len(roots) > 1 else roots[0],
                 "Reissue": reissues if len(reissues) > 1 else reissues[0],
                 "Identities": list(mesh.checked_against(hierarchy)),
                 **({"RevocationLists": lists} if lists else {}),
+                **({"DeclaredRoots": declared} if declared else {}),
+                **({"Existing": existing_properties(wanted)} if wanted else {}),
             },
         )
         """The custom resource that is complete once the bundle is current in its secret."""
@@ -177,7 +186,7 @@ class IdentityResources(Construct):
         *,
         name: str,
         mesh: Mesh,
-        authorities: Mapping[str, HierarchyAuthorities],
+        authorities: Mapping[str, SigningAuthorities],
         key: kms.IKey,
         deploy: PythonFunction,
     ) -> None:
@@ -185,7 +194,7 @@ class IdentityResources(Construct):
         declared = mesh.identities[name]
         hierarchy = authorities[declared.hierarchy]
         source = certificate_origin(self, name=name, mesh=mesh, hierarchy=hierarchy)
-        secret = PublishedSecret(
+        self.secret = PublishedSecret(
             self,
             "Secret",
             mesh=mesh.name,
@@ -203,26 +212,38 @@ class IdentityResources(Construct):
                 "Mesh": mesh.name,
                 "Identity": name,
                 **source.properties,
-                "SecretId": secret.secret_arn,
+                "SecretId": self.secret.secret_arn,
                 "RootCertificateAuthorityArn": hierarchy.root_arn,
                 "CertificateAuthorityArns": list(hierarchy.arns),
                 "Names": [str(name) for name in declared.names],
                 "PeerNames": [str(demanded) for demanded in mesh.peer_names(name)],
                 "TrustedByPeers": [authorities[trusted].root_arn for trusted in mesh.trusted_by_peers(name)],
                 "Services": _served_by(mesh, name),
+                **({"ExistingAuthority": "true"} if mesh.hierarchies[declared.hierarchy].existing else {}),
                 # Nobody reads it: a change makes CloudFormation send an update, which writes the row again.
                 "Schema": str(IDENTITY_SCHEMA),
             },
         )
         self._published.node.add_dependency(source.resource)
+        self._of_yours = source.resource if mesh.hierarchies[declared.hierarchy].existing else None
+        self._hierarchy = declared.hierarchy
 
-    def published_after(self, bundles: Iterable[TrustBundleResources]) -> None:
-        """Have this published after the trust bundles: peers must know a root before they meet its certificates."""
-        for bundle in bundles:
+    def published_after(self, bundles: Mapping[str, TrustBundleResources]) -> None:
+        """
+        Have this published after the trust bundles: peers must know a root before they meet its certificates.
+
+        Of a CA of the user's nothing is asked before its bundle is there, for then it was looked at.
+
+        Args:
+            bundles: By hierarchy.
+        """
+        for bundle in bundles.values():
             self._published.node.add_dependency(bundle.published)
+        if self._of_yours:
+            self._of_yours.node.add_dependency(bundles[self._hierarchy].published)
 
 
-def declared_bundles(mesh: Mesh, authorities: Mapping[str, HierarchyAuthorities]) -> str:
+def declared_bundles(mesh: Mesh, authorities: Mapping[str, SigningAuthorities]) -> str:
     """
     The CAs of every trust bundle, for the deploy function's environment.
 
