@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from meshcert.bounded_json import read_json
 from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
@@ -265,7 +265,10 @@ class Memory:
             document = read_json(text)
             if document.pop("schema") != SCHEMA:
                 return cls()
-            authorities = document.get("authorities", {})
+            authorities, compromise = document.get("authorities", {}), document.get("compromise")
+            if compromise:
+                certificates = [read_record(CompromisedCertificate, each) for each in compromise["certificates"]]
+                compromise |= {"certificates": tuple(certificates)}
             return cls(
                 publication=read_optional(CurrentVersion, document["publication"]),
                 renewal=read_optional(RenewalRequest, document["renewal"]),
@@ -276,7 +279,7 @@ class Memory:
                 certificates=read_named(KnownCertificate, document["certificates"]),
                 looked_at=read_time(document["looked_at"]) if document["looked_at"] else None,
                 failures=read_named(Failure, document["failures"]),
-                compromise=_read_compromise(document.get("compromise")),
+                compromise=read_optional(KeyCompromise, compromise),
                 waiting=tuple(read_record(Order, order) for order in document.get("waiting", ())),
                 authorities=dict(zip(authorities, read_texts(authorities.values()), strict=True)),
             )
@@ -291,11 +294,3 @@ A change of the memory: a function from the present memory to the new one.
 A run has one memory, with one owner. Other code describes how the memory changes and holds no copy of it, so nothing
 that was forgotten meanwhile comes back.
 """
-
-
-def _read_compromise(value: dict[str, Any] | None) -> KeyCompromise | None:
-    if value is None:
-        return None
-    certificates = tuple(read_record(CompromisedCertificate, each) for each in value["certificates"])
-    compromise: KeyCompromise = read_record(KeyCompromise, value | {"certificates": certificates})
-    return compromise
