@@ -101,23 +101,33 @@ class Templates:
         """
         Every statement of every policy of ours, once for each role it is attached to.
 
-        Roles have their rights from AWS::IAM::Policy alone: inline, managed or attached policies would be missed here,
-        so there must be none.
+        Roles have their rights inline or from AWS::IAM::Policy: managed policies would be missed here, so there must
+        be none.
         """
-        for role in self.resources("AWS::IAM::Role"):
-            assert not {"Policies", "ManagedPolicyArns"} & set(role.properties), role.logical_id
+        roles = self.resources("AWS::IAM::Role")
+        for role in roles:
+            assert "ManagedPolicyArns" not in role.properties, role.logical_id
         assert not self.resources_if_any("AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy", "AWS::IAM::UserPolicy")
+        documents = [
+            (role["Ref"], policy.properties["PolicyDocument"])
+            for policy in self.resources("AWS::IAM::Policy")
+            for role in policy.properties["Roles"]
+        ]
+        documents += [
+            (role.logical_id, policy["PolicyDocument"])
+            for role in roles
+            for policy in role.properties.get("Policies", [])
+        ]
         return [
             Statement(
-                role=role["Ref"],
+                role=role,
                 effect=statement["Effect"],
                 actions=_texts(statement["Action"]),
                 resources=_texts(statement["Resource"]),
                 conditions=statement.get("Condition", {}),
             )
-            for policy in self.resources("AWS::IAM::Policy")
-            for role in policy.properties["Roles"]
-            for statement in policy.properties["PolicyDocument"]["Statement"]
+            for role, document in documents
+            for statement in document["Statement"]
         ]
 
 
