@@ -16,10 +16,11 @@ from meshcert import naming
 from meshcert.deploying.settings import SETTINGS_TYPE
 from meshcert.mesh import proxy_settings, settings_document
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
+from stacks.constructs.containers.task_rights import WHY_ANY_RESOURCE, task_rights
 from stacks.constructs.envoy_service import DNS_TTL
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import MeshRights
-from stacks.constructs.task_rights import TaskRights
+from stacks.findings import accept
 
 if TYPE_CHECKING:
     from constructs import IDependable
@@ -31,8 +32,9 @@ class AttachedService(Construct):
     """
     The mesh's part of an ECS service that the user keeps.
 
-    It makes a managed policy for the user's task role, a log group, the Cloud Map service unless that is the user's,
-    and the row that the proxy reads its settings from. Rules are added to the security group that the mesh file names.
+    It makes a managed policy for the user's task role, a log group if services have their own, the Cloud Map service
+    unless that is the user's, and the row that the proxy reads its settings from. Rules are added to the security group
+    that the mesh file names.
 
     Args:
         scope: The stack.
@@ -51,21 +53,30 @@ class AttachedService(Construct):
             raise LookupError(construct_id)
         self.proxy = proxy_settings(mesh, construct_id)
         self.group = ec2.SecurityGroup.from_security_group_id(self, "Group", attached.security_group)
-        log_group = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=naming.log_group(mesh.name, construct_id),
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        count_refused_peers(self, log_group, self.proxy.listeners)
+        if surroundings.logs is None:
+            log_group = logs.LogGroup(
+                self,
+                "Logs",
+                log_group_name=naming.log_group(mesh.name, construct_id),
+                retention=logs.RetentionDays.ONE_MONTH,
+                removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+            )
+            count_refused_peers(self, log_group, self.proxy.listeners)
         policy = iam.ManagedPolicy(
             self,
             "TaskPolicy",
             managed_policy_name=naming.role(mesh.name, Aws.REGION, construct_id),
             description=f"meshcert {mesh.name}: what the sidecar of {construct_id} may do; for its task role",
+            statements=task_rights(
+                mesh,
+                construct_id,
+                self.proxy,
+                authorities=surroundings.authorities,
+                key_arn=surroundings.key.key_arn,
+            ),
         )
-        TaskRights(mesh, surroundings.authorities, surroundings.key, construct_id).give(policy)
+        if self.proxy.discovered:
+            accept(policy, "AwsSolutions-IAM5[Resource::*]", WHY_ANY_RESOURCE)
         if not attached.cloud_map_service:
             registry = servicediscovery.Service(
                 self,

@@ -20,10 +20,11 @@ from meshcert.mesh.rendering.containers import LONGEST_START_PERIOD_S
 from stacks.constructs.containers.execution_roles import starting_role
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import TaskContainers
+from stacks.constructs.containers.task_rights import RIGHTS, WHY_ANY_RESOURCE, task_rights
 from stacks.constructs.containers.volumes import reach_file_systems
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import ecs_tasks
-from stacks.constructs.task_rights import TaskRights
+from stacks.findings import accept
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +54,7 @@ class Surroundings:
         placed: The network they run in.
         namespace: The Cloud Map namespace they are registered in.
         key: Encrypts the secrets they read.
+        logs: Where all tasks write; None for a log group of each service's own.
         execution_role: Pulls images and writes logs, for every service that has no secrets fetched.
         envoy: The Envoy image.
         platform: Decides the processor architecture.
@@ -64,7 +66,8 @@ class Surroundings:
     placed: NetworkPlacement
     namespace: servicediscovery.INamespace
     key: kms.IKey
-    execution_role: iam.IRole
+    logs: logs.ILogGroup | None
+    execution_role: iam.Role
     envoy: ecs.ContainerImage
     platform: Platform
 
@@ -86,17 +89,12 @@ class EnvoyService(Construct):
         self._surroundings = surroundings
         self._declared = mesh.services[construct_id]
         self.proxy = proxy_settings(mesh, construct_id)
-        self._logs = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=naming.log_group(mesh.name, construct_id),
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        count_refused_peers(self, self._logs, self.proxy.listeners)
+        log_group = surroundings.logs or self._log_group()
         role = self._task_role()
         settings = ProxyEnvironment(self, task_settings(mesh, construct_id), role)
-        execution_role, fetching = starting_role(self, mesh.name, self._declared, surroundings.execution_role)
+        execution_role, fetching = starting_role(
+            self, mesh.name, self._declared, surroundings.execution_role, log_group=log_group.log_group_arn
+        )
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
@@ -108,11 +106,17 @@ class EnvoyService(Construct):
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
             task_role=role,
-            execution_role=execution_role,
+            execution_role=execution_role.without_policy_updates(),
         )
-        TaskContainers(self, task, surroundings.envoy, surroundings.platform, self._logs, self._declared.drain_s).add(
-            settings, self._declared
-        )
+        TaskContainers(
+            self,
+            task,
+            surroundings.envoy,
+            surroundings.platform,
+            log_group,
+            stream_prefix=construct_id if surroundings.logs else "",
+            drain_s=self._declared.drain_s,
+        ).add(settings, self._declared)
         self.group = ec2.SecurityGroup(
             self,
             "Group",
@@ -205,18 +209,35 @@ class EnvoyService(Construct):
         return Duration.seconds(grace_s) if grace_s > LONGEST_START_PERIOD_S else None
 
     def _task_role(self) -> iam.Role:
-        """A role for the tasks of this service alone."""
-        mesh_of = self._surroundings.mesh
-        mesh = mesh_of.name
+        """A role that reads its own identity, routes and its peers' trust bundles, and writes its acknowledgements."""
+        around = self._surroundings
+        mesh = around.mesh.name
+        rights = task_rights(
+            around.mesh, self._name, self.proxy, authorities=around.authorities, key_arn=around.key.key_arn
+        )
         role = iam.Role(
             self,
             "TaskRole",
             role_name=naming.role(mesh, Aws.REGION, self._name),
             assumed_by=ecs_tasks(),
             description=f"meshcert {mesh}: tasks of {self._name}",
+            inline_policies={RIGHTS: iam.PolicyDocument(statements=rights)} if rights else None,
         )
-        TaskRights(mesh_of, self._surroundings.authorities, self._surroundings.key, self._name).give(role)
+        if self.proxy.discovered:
+            accept(role, "AwsSolutions-IAM5[Resource::*]", WHY_ANY_RESOURCE)
         return role
+
+    def _log_group(self) -> logs.LogGroup:
+        """A group of the service's own; it stays when the mesh goes over to one for all, since it holds a month."""
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=naming.log_group(self._surroundings.mesh.name, self._name),
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
+        )
+        count_refused_peers(self, group, self.proxy.listeners)
+        return group
 
 
 def _peer(hosts: EgressRule | OutsideClients) -> ec2.IPeer:

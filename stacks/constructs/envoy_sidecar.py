@@ -66,11 +66,11 @@ class EnvoySidecar(Construct):
         image = ecs.ContainerImage.from_registry(
             ssm.StringParameter.value_for_string_parameter(self, naming.sidecar_image(declared.name))
         )
-        group = logs.LogGroup.from_log_group_name(self, "Logs", naming.log_group(declared.name, service))
+        group = logs.LogGroup.from_log_group_name(self, "Logs", self._sidecar.log_group)
         containers: dict[str, ecs.ContainerDefinition] = {}
         for container in self._sidecar.containers:
             logging = ecs.LogDrivers.aws_logs(
-                stream_prefix=container.name,
+                stream_prefix=self._sidecar.stream_prefix or container.name,
                 log_group=group,
                 # Docker's default blocks whoever writes while CloudWatch takes nothing.
                 mode=ecs.AwsLogDriverMode.NON_BLOCKING,

@@ -73,10 +73,9 @@ def sidecar(chosen: ChosenMesh, name: str, *, as_document: bool, cloudformation:
 
 def sidecar_document(mesh: Mesh, found: Sidecar, image: str, region: str) -> dict[str, Any]:
     """Everything for scripts; names are those that the mesh's deploy gives."""
-    log_group = naming.log_group(mesh.name, found.service)
     registered = not found.attached.cloud_map_service
     return {
-        "containers": [container_definition(each, image, log_group, region) for each in found.containers],
+        "containers": [container_definition(found, each, image, region) for each in found.containers],
         "application": {
             "name": found.attached.container,
             "dependsOn": dependencies(found.application_after),
@@ -100,9 +99,8 @@ def template_lines(mesh: Mesh, found: Sidecar) -> Iterator[str]:
     yield "ManagedPolicyArns:"
     yield f'- !Sub "arn:${{AWS::Partition}}:iam::${{AWS::AccountId}}:policy/{policy}"'
     yield "# ContainerDefinitions of the task definition"
-    group = naming.log_group(mesh.name, found.service)
     for container in found.containers:
-        definition = container_definition(container, "SidecarImage", group, "AWS::Region")
+        definition = container_definition(found, container, "SidecarImage", "AWS::Region")
         for number, line in enumerate(_block(_pascal(definition))):
             yield ("  " if number else "- ") + line
     if found.application_after:
@@ -175,6 +173,6 @@ def _steps(mesh: Mesh, found: Sidecar) -> Iterator[str]:
         yield f"5  service: register it; {naming.sidecar_registry(mesh.name, found.service)} has the registry's ARN"
     yield f"6  service: the tags {', '.join(found.tags) or '(none)'}"
     yield f"7  execution role: pull the image that {naming.sidecar_image(mesh.name)} names, and write to log group"
-    yield f"   {naming.log_group(mesh.name, found.service)}"
+    yield f"   {found.log_group}"
     yield ""
     yield "To leave the mesh, take the same out in one deployment of yours, and then the service out of the mesh file."

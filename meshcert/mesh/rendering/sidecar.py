@@ -37,12 +37,16 @@ class Sidecar:
         attached: What the mesh file says of the user's service.
         containers: Envoy's, and beside an application the one that reports readiness.
         identities: The identities that its proxy holds.
+        log_group: Name of the log group that they write to.
+        stream_prefix: What the names of their streams begin with; empty for the container's own name.
     """
 
     service: str
     attached: Attachment
     containers: tuple[SidecarContainer, ...]
     identities: tuple[str, ...]
+    log_group: str
+    stream_prefix: str
 
     @property
     def application_after(self) -> dict[str, str]:
@@ -74,7 +78,15 @@ def sidecar(mesh: Mesh, service: str) -> Sidecar:
     stop_s = declared.application.stop_timeout_s if declared.application else APPLICATION_STOP_S
     containers = [envoy_container(variables, settings.listeners, declared.drain_s, stop_s)]
     containers += _beside_application(declared, declared.attached)
-    return Sidecar(service, declared.attached, tuple(containers), tuple(settings.identities))
+    own = mesh.logs.group_per_service
+    return Sidecar(
+        service,
+        declared.attached,
+        tuple(containers),
+        tuple(settings.identities),
+        log_group=naming.log_group(mesh.name, service) if own else naming.tasks_log_group(mesh.name),
+        stream_prefix="" if own else service,
+    )
 
 
 def _beside_application(declared: DeclaredService, attached: Attachment) -> list[SidecarContainer]:
@@ -90,8 +102,8 @@ def settings_document(mesh: Mesh, service: str) -> tuple[str, str]:
     return packed_settings(task_settings(mesh, service).to_json())
 
 
-def container_definition(container: SidecarContainer, image: str, log_group: str, region: str) -> dict[str, Any]:
-    """A container as Amazon ECS's API has it (RegisterTaskDefinition, ContainerDefinition)."""
+def container_definition(found: Sidecar, container: SidecarContainer, image: str, region: str) -> dict[str, Any]:
+    """One of a sidecar's containers as Amazon ECS's API has it (RegisterTaskDefinition, ContainerDefinition)."""
     health = container.health
     definition: dict[str, Any] = {
         "name": container.name,
@@ -117,9 +129,9 @@ def container_definition(container: SidecarContainer, image: str, log_group: str
         "logConfiguration": {
             "logDriver": "awslogs",
             "options": {
-                "awslogs-group": log_group,
+                "awslogs-group": found.log_group,
                 "awslogs-region": region,
-                "awslogs-stream-prefix": container.name,
+                "awslogs-stream-prefix": found.stream_prefix or container.name,
                 "mode": "non-blocking",
                 "max-buffer-size": f"{LOG_BUFFER_MIB * 1024 * 1024}b",
             },

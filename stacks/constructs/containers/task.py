@@ -61,6 +61,7 @@ class TaskContainers:
         envoy: The Envoy image, which holds the readiness container's program too.
         platform: Decides the processor architecture of the application's image.
         logs: Where all of them write.
+        stream_prefix: What the names of their streams begin with; empty for the container's own name.
         drain_s: How long the stopping task accepts connections, seconds.
     """
 
@@ -68,7 +69,8 @@ class TaskContainers:
     task: ecs.FargateTaskDefinition
     envoy: ecs.ContainerImage
     platform: Platform
-    logs: logs.LogGroup
+    logs: logs.ILogGroup
+    stream_prefix: str
     drain_s: float
 
     def add(self, settings: ProxyEnvironment, service: DeclaredService) -> None:
@@ -122,7 +124,7 @@ class TaskContainers:
         """
         container = self.task.add_container(
             naming.AGENT_CONTAINER,
-            image=application_image(self.scope, agent.image, self.platform),
+            image=application_image(agent.image, self.platform),
             essential=False,
             readonly_root_filesystem=True,
             stop_timeout=Duration.seconds(AGENT_STOP_S),
@@ -135,7 +137,7 @@ class TaskContainers:
     def _application(self, application: Application, egress_port: int) -> ecs.ContainerDefinition:
         container = self.task.add_container(
             naming.APPLICATION_CONTAINER,
-            image=application_image(self.scope, application.image, self.platform),
+            image=application_image(application.image, self.platform),
             essential=True,
             readonly_root_filesystem=True,
             # Not always: an image that starts as root and steps down needs some.
@@ -173,10 +175,10 @@ class TaskContainers:
         logging = self._logging(container.name)
         return add_container(self.task, container, self.envoy, logging, without_capabilities(self.scope, linux))
 
-    def _logging(self, prefix: str) -> ecs.LogDriver:
+    def _logging(self, container: str) -> ecs.LogDriver:
         # Docker's default blocks whoever writes while CloudWatch takes nothing.
         return ecs.LogDrivers.aws_logs(
-            stream_prefix=prefix,
+            stream_prefix=self.stream_prefix or container,
             log_group=self.logs,
             mode=ecs.AwsLogDriverMode.NON_BLOCKING,
             max_buffer_size=Size.mebibytes(LOG_BUFFER_MIB),
