@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from meshcert.bounded_json import read_json
 from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
