@@ -36,7 +36,7 @@ class BalancerType(StrEnum):
     APPLICATION = "application"
 
 
-class Scheme(StrEnum):
+class BalancerScheme(StrEnum):
     """Who has a way to a load balancer (elasticloadbalancing:CreateLoadBalancer, Scheme)."""
 
     INTERNAL = "internal"
@@ -48,7 +48,7 @@ class LoadBalancer(Part):
 
     type: BalancerType = BalancerType.NETWORK
     """`network` passes TLS through to Envoy; `application` ends it, and speaks to Envoy anew."""
-    scheme: Scheme = Scheme.INTERNAL
+    scheme: BalancerScheme = BalancerScheme.INTERNAL
     """`internal`, or `internet-facing`: in public subnets, and then `clients` says whom it admits."""
     clients: tuple[OutsideClients, ...] = ()
     """Whom its security group admits; with `target_groups`, whom the tasks' does. Left out: the network's addresses."""

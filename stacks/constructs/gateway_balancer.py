@@ -10,7 +10,7 @@ from aws_cdk import aws_elasticloadbalancingv2 as elb
 from constructs import Construct
 
 from meshcert import naming
-from meshcert.mesh.load_balancers import BalancerType, Scheme
+from meshcert.mesh.load_balancers import BalancerScheme, BalancerType
 from meshcert.proxy import TlsMode
 from stacks.constructs.envoy_service import peer
 from stacks.findings import accept
@@ -105,7 +105,7 @@ class GatewayBalancer(Construct):
             "Balancer",
             vpc=placed.vpc,
             vpc_subnets=placed.balancers,
-            internet_facing=self._declared.scheme is Scheme.INTERNET_FACING,
+            internet_facing=self._declared.scheme is BalancerScheme.INTERNET_FACING,
             cross_zone_enabled=True,
             security_groups=[self._group],
             deletion_protection=protected or None,
@@ -131,7 +131,7 @@ class GatewayBalancer(Construct):
             "Balancer",
             vpc=placed.vpc,
             vpc_subnets=placed.balancers,
-            internet_facing=self._declared.scheme is Scheme.INTERNET_FACING,
+            internet_facing=self._declared.scheme is BalancerScheme.INTERNET_FACING,
             security_group=self._group,
             deletion_protection=protected or None,
             drop_invalid_header_fields=True,

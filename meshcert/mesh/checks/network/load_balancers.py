@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.checks.network.reach import check_outside_clients
-from meshcert.mesh.load_balancers import BalancerType, Scheme
+from meshcert.mesh.load_balancers import BalancerScheme, BalancerType
 
 if TYPE_CHECKING:
     from meshcert.mesh.findings import Findings
@@ -33,7 +33,7 @@ def check_load_balancers(mesh: Mesh, findings: Findings) -> None:
 
 
 def _check_made(place: str, balancer: LoadBalancer, gateway: VirtualGateway, findings: Findings) -> None:
-    if balancer.scheme is Scheme.INTERNET_FACING and not balancer.clients:
+    if balancer.scheme is BalancerScheme.INTERNET_FACING and not balancer.clients:
         findings.add(
             f"{place}.clients",
             "the load balancer is on the internet, and the file does not say whom it admits",
