@@ -165,7 +165,10 @@ def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportR
 
 
 def _export(identity: Identity, row: Identity | None, deployment: Deployment) -> ExportResult:
-    published = export_identity(identity, deployment.sources, deployment.values, may_go_back=True)
+    # A way back leads to another certificate. The same one that looks older than what is published is an answer of
+    # ACM's that lags behind a renewal: it is asked again.
+    leaves = row is None or row.certificate_arn != identity.certificate_arn
+    published = export_identity(identity, deployment.sources, deployment.values, may_go_back=leaves)
     # An identity that leaves Private CA may be renewed there at this moment, and what comes of it published over this.
     before = row.certificate_arn if row and row.issuer is IssuerName.PRIVATE_CA else None
     # Only now, so that the row always shows what is published; the check of names above relies on that.

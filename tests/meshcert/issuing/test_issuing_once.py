@@ -316,6 +316,17 @@ class TestForged:
 
         assert len(world.authority.issued) == 1
 
+    def test_nothing_is_renewed_by_another_ca_before_a_deploy_has_moved_the_identity(self, world: IssuingWorld) -> None:
+        """CloudFormation has changed the parameter; the deploy function may still refuse the CA's root."""
+        world.deploy()
+        terms = world.declarations.declared["front"]
+        world.declarations.declared["front"] = replace(terms, authority_arn=f"{terms.authority_arn}-2")
+
+        with pytest.raises(DeployUnderWay, match="or another CA"):
+            world.replace(world.row.certificate_arn)
+
+        assert len(world.authority.issued) == 1
+
     def test_a_request_of_cloudformation_with_other_names_is_refused(self, world: IssuingWorld) -> None:
         """A forged event: the parameter says what may be issued."""
         with pytest.raises(DeployUnderWay):
@@ -360,6 +371,21 @@ def test_a_deploy_that_declares_something_else_has_another_certificate_issued(
     world.deploy(replace(FRONT, names=world.declarations.declared["front"].names))
 
     assert len(world.authority.issued) == 2
+    assert world.published == world.version(world.row.certificate_arn)
+
+
+def test_a_deploy_of_other_names_that_is_rolled_back_has_a_third_certificate_issued_once(world: IssuingWorld) -> None:
+    """Nobody has the key of the first any more. CloudFormation may ask twice, and it is paid for once."""
+    more = (*NAMES, Dns("www.color.local"))
+    world.deploy()
+    world.declarations.declared["front"] = replace(TERMS, names=more)
+    world.deploy(replace(FRONT, names=more))
+    world.declarations.declared["front"] = TERMS
+
+    declared = {world.deploy().certificate_arn for _ in range(2)}
+
+    assert declared == {world.row.certificate_arn}
+    assert len(world.authority.issued) == 3
     assert world.published == world.version(world.row.certificate_arn)
 
 
