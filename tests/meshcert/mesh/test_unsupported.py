@@ -30,7 +30,7 @@ TRIED = [
     ("mesh.region", "AWS_REGION"),
     ("network.vpc_id", "names a VPC of yours"),
     ("network.subnets", "`network.existing`"),
-    ("hierarchies.colorteller.certificate_authority_arn", "CAs of its own"),
+    ("hierarchies.colorteller.certificate_authority_arn", "hierarchies.NAME.existing"),
     ("hierarchies.colorteller.usageMode", "hierarchies.NAME.usage"),
     ("identities.colorteller.uris", "identities.NAME.spiffe_id"),
     ("identities.colorteller.validity_days", "identities.NAME.validity"),
