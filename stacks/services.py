@@ -19,7 +19,7 @@ from stacks.constructs.attached_service import AttachedService
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
-from stacks.constructs.gateway_balancer import GatewayBalancer
+from stacks.constructs.gateway_balancer import GatewayBalancer, join_target_groups
 from stacks.constructs.images import envoy_asset, envoy_image
 from stacks.constructs.network import placement
 from stacks.constructs.refused_peers import count_refused_peers
@@ -104,10 +104,13 @@ class ServicesStack(Stack):
         for service, declared in mesh.services.items():
             if routes := self._published_routes(mesh, service):
                 services[service].starts_after(routes)
-            if declared.load_balancer:
+            if declared.load_balancer and declared.load_balancer.target_groups:
+                join_target_groups(self, own[service], declared.load_balancer, placed)
+            elif declared.load_balancer:
                 balancer = GatewayBalancer(
                     self,
                     f"{service}-balancer",
+                    balancer=declared.load_balancer,
                     placed=placed,
                     target=own[service],
                     protected=mesh.about.deletion_protection,

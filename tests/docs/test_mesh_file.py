@@ -13,11 +13,13 @@ from meshcert.cli.__main__ import cli
 from meshcert.contract.container import USER_ID
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.mesh.applications.declared import Application, ApplicationHealthCheck, EgressRule
+from meshcert.mesh.applications.task_policies import TaskPolicies, TaskStatement
 from meshcert.mesh.applications.volumes import ApplicationVolume
 from meshcert.mesh.checks.network.reach import MOST_RULES
 from meshcert.mesh.federation.declared import BundleEndpoint, DeclaredTrustDomain
 from meshcert.mesh.federation.published import PublishedBundle
 from meshcert.mesh.issuance import MOST_NAMES, DeclaredClient, DeclaredIdentity, ExistingAuthority
+from meshcert.mesh.load_balancers import LoadBalancer
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.rendering.containers import LONGEST_START_PERIOD_S
 from meshcert.mesh.routing.allow_rules import AllowMatch, DeclaredAllowRule
@@ -29,6 +31,8 @@ from tests.stacks.test_sizes import SERVICES
 
 PAGE = "docs/mesh-file.md"
 LIMITS = PAGES["docs/limits.md"]
+IN_TABLES = {"health_check", "task_policies"}
+"""Fields of an application that have tables of their own."""
 IN_WORDS = {"virtual_gateway", "virtual_node", "attached", "application", "proxy"}
 FOR_MESH_FILES = {"check", "schema", "map", "why", "import", "envoy", "sidecar"}
 
@@ -56,6 +60,16 @@ def test_every_field_of_a_service_is_on_the_page() -> None:
         assert f"`{name}`" in PAGES[PAGE]
 
 
+def test_every_field_of_a_load_balancer_is_on_the_page() -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, "| field of `load_balancer` | default | means |")
+    ]
+
+    assert table == [(name, str(field.default), field.description) for name, field in LoadBalancer.model_fields.items()]
+
+
 def test_every_field_of_a_ca_of_yours_is_on_the_page() -> None:
     """Default and meaning are the mesh file's own."""
     table = [
@@ -77,7 +91,7 @@ def test_every_field_of_an_application_is_on_the_page() -> None:
     ]
 
     assert table == [
-        (name, "" if field.is_required() or name == "health_check" else str(field.default), field.description)
+        (name, "" if field.is_required() or name in IN_TABLES else str(field.default), field.description)
         for name, field in Application.model_fields.items()
     ]
 
@@ -105,6 +119,22 @@ def test_every_field_of_an_applications_volume_is_on_the_page() -> None:
     assert table == [
         (name, "" if field.is_required() else str(field.default), field.description)
         for name, field in ApplicationVolume.model_fields.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("head", "part"), [("field of `task_policies`", TaskPolicies), ("field of a statement", TaskStatement)]
+)
+def test_every_field_of_an_applications_policies_is_on_the_page(head: str, part: type[BaseModel]) -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows(PAGE, f"| {head} | default | means |")
+    ]
+
+    assert table == [
+        (name, "" if field.is_required() else str(field.default), field.description)
+        for name, field in part.model_fields.items()
     ]
 
 
