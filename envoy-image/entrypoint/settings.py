@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from entrypoint.aws.endpoint import CA_BUNDLE, Endpoint, authorities_file, secrets_manager_endpoint
@@ -118,7 +119,7 @@ class Settings(NamedTuple):
             workload_api = workload_api_settings(environ, proxy, faults)
         if faults or proxy is None or endpoint is None:
             raise SettingsInvalid("environment", tuple(faults))
-        version = _version_of(environ.get(PROXY_FROM, ""), stored)
+        version = sha256(stored.encode()).hexdigest() if environ.get(PROXY_FROM, "").startswith(ROW_SCHEME) else ""
         return cls(proxy, region, endpoint, addresses, paths, deadline_s, workload_api, version)
 
 
@@ -151,14 +152,6 @@ def _proxy(environ: Mapping[str, str], stored: str, faults: list[Fault]) -> Prox
         return None
     faults += [Fault(f"{place}.{part}", problem, _REDEPLOY) for part, problem in _inconsistencies(proxy)]
     return proxy
-
-
-def _version_of(uri: str, stored: str) -> str:
-    if not uri.startswith(ROW_SCHEME):
-        return ""
-    from meshcert.documents.stored_settings import version_of  # where settings are not stored, nobody needs it
-
-    return version_of(stored)
 
 
 def _not_fetched(uri: str) -> Fault:

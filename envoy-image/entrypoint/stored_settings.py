@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from entrypoint.aws.signed_connection import Session
     from meshcert.documents.stored_settings import SettingsRow
 
-    class RowReader(Protocol):
+    class SettingsRowReader(Protocol):
         """Reads rows; :class:`entrypoint.aws.dynamodb.DynamoDb` in the container."""
 
         def get(self, table: str, key: Mapping[str, str]) -> dict[str, Any] | None:
@@ -46,7 +46,7 @@ def fetch_settings(
     clock: ProcessClock | None = None,
     connect: Callable[[Endpoint], ObjectConnection] | None = None,
     *,
-    rows: RowReader | None = None,
+    rows: SettingsRowReader | None = None,
 ) -> str:
     """
     The settings as JSON; empty if the environment is wrong, which the settings report.
@@ -100,13 +100,13 @@ def _object(wanted: SettingsObject, storage: ObjectStorage) -> bytes:
     return stored.body
 
 
-def _rows(region: str, environ: Mapping[str, str], session: Session) -> RowReader:
+def _rows(region: str, environ: Mapping[str, str], session: Session) -> SettingsRowReader:
     from entrypoint.aws.dynamodb import DynamoDb  # an object needs none of it
 
     return DynamoDb(partial(_signed(region, "dynamodb", session), dynamodb_endpoint(region, environ)))
 
 
-def _row(wanted: SettingsRow, rows: RowReader) -> bytes:
+def _row(wanted: SettingsRow, rows: SettingsRowReader) -> bytes:
     row = rows.get(wanted.table, {field.SERVICE: wanted.key})
     newest = (row or {}).get(field.NEWEST)
     if not isinstance(newest, dict):

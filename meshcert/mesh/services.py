@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field, Strict
 
 from meshcert.contract.stopping import DRAIN_S, LONGEST_STOP_S
+from meshcert.mesh.applications.attached import CLUSTER_PATTERN, Attachment
 from meshcert.mesh.applications.declared import Application, UserId
 from meshcert.mesh.applications.volumes import EfsVolume
-from meshcert.mesh.attached import CLUSTER_PATTERN, Attachment
 from meshcert.mesh.load_balancers import Balanced
 from meshcert.mesh.part import ContainerPath, Part, Seconds
 from meshcert.proxy import DeliveryMode, RotationMode

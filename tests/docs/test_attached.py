@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from meshcert.aws.ecs.strategies import REFUSED
 from meshcert.cli.__main__ import cli
-from meshcert.mesh.attached import Attachment
+from meshcert.mesh.applications.attached import Attachment
 from tests.docs.pages import PAGES, ROOT, rows
 
 PAGE = "docs/attached.md"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING
 
+from meshcert.lifecycle.deciding.attached import left_to_its_owner, take_over_settings
 from meshcert.lifecycle.deciding.failing import held_back
 from meshcert.lifecycle.deciding.findings import Finding, Kind
-from meshcert.lifecycle.deciding.new_settings import take_over_settings
 from meshcert.lifecycle.deciding.steps import Action, Concern, Step, waiting
 from meshcert.lifecycle.deciding.versions import holds_out, lives
 from meshcert.lifecycle.observation import Missing, RolloutState, Unknown
@@ -48,7 +48,7 @@ def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
         if concern.step is None:
             settings = take_over_settings(seen, memory, service, policy)
             concern = Concern(settings.step, (*concern.findings, *settings.findings), concern.failing)
-        concern = _left_to_its_owner(concern, service)
+        concern = left_to_its_owner(concern, service)
         # For each service, not for all together: a service whose step is refused does not hold up the others.
         concern = held_back(concern, memory, seen, policy)
         findings += concern.findings
@@ -61,15 +61,6 @@ def take_over(seen: Observation, memory: Memory, policy: Policy) -> Concern:
         waits_for_it &= concern.step is not None and not concern.failing
         held_up |= waits_for_it and not _is_late(seen, memory, service, policy.deployment_within_s)
     return Concern(step, tuple(findings), tuple(failing))
-
-
-def _left_to_its_owner(concern: Concern, service: Workload) -> Concern:
-    """A concern whose rollout may not begin, because the service's owner alone begins some: a person is told."""
-    if concern.step is None or concern.step.action is not Action.REDEPLOY or not service.refusal:
-        return concern
-    finding = Finding(Kind.DEPLOYMENT_FAILING, f"{service.name}: {concern.step.why}, and {service.refusal}")
-    text = f"a deployment of {service.name}'s owner is needed"
-    return Concern(waiting(text, service=service.name), (*concern.findings, finding), concern.failing)
 
 
 def prove(seen: Observation, memory: Memory) -> Concern:

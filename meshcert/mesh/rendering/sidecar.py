@@ -21,7 +21,7 @@ from meshcert.mesh.rendering.route_tables import task_settings
 from meshcert.mesh.rendering.settings import proxy_settings
 
 if TYPE_CHECKING:
-    from meshcert.mesh.attached import Attachment
+    from meshcert.mesh.applications.attached import Attachment
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.rendering.containers import SidecarContainer
     from meshcert.mesh.services import DeclaredService

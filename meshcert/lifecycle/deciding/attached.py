@@ -1,4 +1,8 @@
-"""Bring new settings into the running tasks of attached services, which read them at their start. Pure."""
+"""
+What is different with services of the user's: new settings, and rollouts that their owners alone begin. Pure.
+
+Tasks of attached services read their settings at their start, and a rollout brings new ones.
+"""
 
 from __future__ import annotations
 
@@ -50,3 +54,12 @@ def take_over_settings(seen: Observation, memory: Memory, service: Workload, pol
         text = f"the deployment of {service.name} failed: again later"
         return Concern(waiting(text, service=service.name, again_s=left_s), findings)
     return Concern(step, findings)
+
+
+def left_to_its_owner(concern: Concern, service: Workload) -> Concern:
+    """A concern whose rollout may not begin, because the service's owner alone begins some: a person is told."""
+    if concern.step is None or concern.step.action is not Action.REDEPLOY or not service.refusal:
+        return concern
+    finding = Finding(Kind.DEPLOYMENT_FAILING, f"{service.name}: {concern.step.why}, and {service.refusal}")
+    text = f"a deployment of {service.name}'s owner is needed"
+    return Concern(waiting(text, service=service.name), (*concern.findings, finding), concern.failing)

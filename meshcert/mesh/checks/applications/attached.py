@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from meshcert import naming
 
 if TYPE_CHECKING:
-    from meshcert.mesh.attached import Attachment
+    from meshcert.mesh.applications.attached import Attachment
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
     from meshcert.mesh.services import DeclaredService
