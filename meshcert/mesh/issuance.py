@@ -149,6 +149,8 @@ class Hierarchy(Part):
 class DeclaredIdentity(Part, title="Identity"):
     """The names one workload proves: one secret, and its certificates."""
 
+    cell: str = ""
+    """The cell it is issued in, in a mesh with cells; an identity that a service uses follows it."""
     hierarchy: str = Field(examples=["colorteller"])
     """The hierarchy that signs its certificate."""
     issuer: IssuerName = IssuerName.ACM

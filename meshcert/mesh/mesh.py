@@ -5,11 +5,12 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field, Strict
+from pydantic import Field, PrivateAttr, Strict
 
 from meshcert import naming
 from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
+from meshcert.mesh.cells.declared import Cell
 from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDomain
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.network import Network
@@ -76,6 +77,8 @@ class Mesh(Part):
     """The ECS cluster the services run in."""
     metrics: Metrics | None = None
     """What Envoys count, for Prometheus. Left out: nobody outside the tasks sees it."""
+    cells: dict[str, Cell] = Field(default={}, json_schema_extra=_KEYS)
+    """The accounts and regions that it runs in, by name; left out: one, that of the credentials that deploy."""
     hierarchies: dict[str, Hierarchy] = Field(json_schema_extra=_KEYS)
     """The private CAs, by name."""
     identities: dict[str, DeclaredIdentity] = Field(json_schema_extra=_KEYS)
@@ -92,6 +95,15 @@ class Mesh(Part):
     """Divide the requests to a virtual service among virtual nodes, by name."""
     services: dict[str, DeclaredService] = Field(json_schema_extra=_KEYS)
     """The ECS services that run the proxies, by name."""
+    _elsewhere: dict[str, DeclaredIdentity] = PrivateAttr(default_factory=dict)
+    """Identities of other cells, whose names and hierarchies peers here have to know."""
+
+    def part(self, **fields: Any) -> Mesh:
+        """A mesh with some sections replaced, which still knows the names of the identities that it has no more."""
+        values = {name: getattr(self, name) for name in type(self).model_fields}
+        part = Mesh.model_construct(self.model_fields_set, **values | fields)
+        part._elsewhere = {name: each for name, each in self.identities.items() if name not in part.identities}
+        return part
 
     @property
     def name(self) -> str:
@@ -118,6 +130,11 @@ class Mesh(Part):
         return f"{self.cluster_name}/{service}"
 
     @property
+    def everyone(self) -> tuple[DeclaredIdentity, ...]:
+        """The identities of the whole mesh, other cells' too."""
+        return (*self.identities.values(), *self._elsewhere.values())
+
+    @property
     def has_own_keys(self) -> bool:
         """Whether AWS Private CA issues for keys of meshcert's own in this mesh."""
         return any(identity.issuer is IssuerName.PRIVATE_CA for identity in self.identities.values())
@@ -139,7 +156,29 @@ class Mesh(Part):
     def host(self, virtual_node: str) -> str:
         """The DNS name of a virtual node's tasks: the one it declares, or the one that Cloud Map gives its service."""
         declared = self.virtual_nodes[virtual_node].service_discovery
-        return declared.dns.hostname if declared else f"{self.service_of(virtual_node)}.{self.namespace}"
+        if declared:
+            return declared.dns.hostname
+        service = self.service_of(virtual_node)
+        return f"{service}.{self.namespace_of(self.services[service].cell)}"
+
+    def namespace_of(self, cell: str) -> str:
+        """The Cloud Map namespace of a cell's services; of a mesh without cells, its own."""
+        return self.cells[cell].namespace or self.namespace if cell in self.cells else self.namespace
+
+    def network_of(self, cell: str) -> Network:
+        """The network of a cell's services."""
+        return self.cells[cell].network or self.network
+
+    def runner_of(self, virtual_node: str) -> str:
+        """The service that runs a virtual node; empty if none does."""
+        return self._services_of_nodes.get(virtual_node, "")
+
+    def service_at(self, place: str) -> str:
+        """The service that runs the proxy at a place, ``virtual_nodes.NAME`` for example; empty if none does."""
+        section, _, name = place.partition(".")
+        if section == "virtual_nodes":
+            return self.runner_of(name)
+        return next((each for each, service in self.services.items() if service.virtual_gateway == name), "")
 
     def is_outside(self, virtual_node: str) -> bool:
         """Whether a virtual node is a host outside the mesh: DNS knows it, and no service of the file runs it."""
@@ -195,7 +234,7 @@ class Mesh(Part):
         names: dict[str, dict[San, None]] = {}
         for hierarchy in self.hierarchies:
             trusted = self.trusted(hierarchy)
-            accepted = (identity.names for identity in self.identities.values() if identity.hierarchy in trusted)
+            accepted = (identity.names for identity in self.everyone if identity.hierarchy in trusted)
             names[hierarchy] = dict.fromkeys(name for each in accepted for name in each)
         return names
 
@@ -269,7 +308,8 @@ class Mesh(Part):
             return None
         if not listener.certificate.identity:
             return NOT_AUTHENTICATED
-        identity = self.identities.get(listener.certificate.identity)
+        presented = listener.certificate.identity
+        identity = self.identities.get(presented) or self._elsewhere.get(presented)
         return ClientTls(validation=Validation(trust=Trust(hierarchy=identity.hierarchy))) if identity else None
 
     def nodes_behind(self, backend: DeclaredBackend) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def test_rules_hear_of_certificates_deployments_and_stopped_tasks(templates: Tem
 
 
 def test_rules_hear_of_their_own_account_alone(templates: Templates) -> None:
-    """Without it a rule matches what other accounts send to the bus, too (EventBridge guide, "Cross-account events")."""
+    """Without it a rule matches what other accounts send to the bus, too (EventBridge guide, "Event buses")."""
     assert {str(pattern["account"]) for pattern in _patterns(templates)} == {"[{'Ref': 'AWS::AccountId'}]"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -12,11 +13,16 @@ from botocore.exceptions import ClientError
 
 from local.running_aws import ROOT, LocalAws
 from tests.local.aws.hierarchies import root
+from tests.local.aws.refusals import is_allowed
+from tests.local.aws.roles import new_role
+from tests.local.aws.shared_authorities import OTHER, InAccount
+from tests.local.aws.triggers import new_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-OTHER = "444455556666"
+    from tests.local.aws.roles import Clients
+
 ONCE = Config(retries={"total_max_attempts": 1})
 
 
@@ -26,15 +32,8 @@ WIRING |= {"fargate.containers.inside._covered"}  # of a process that is one con
 
 
 def of_another(aws: LocalAws, service: str) -> Any:
-    """A client of another account's administrator: MiniStack takes an access key of twelve digits for the account."""
-    return boto3.client(
-        service,
-        endpoint_url=aws.endpoint,
-        region_name=aws.region,
-        aws_access_key_id=OTHER,
-        aws_secret_access_key="test",
-        config=ONCE,
-    )
+    """A client of another account's administrator."""
+    return aws.client(service, ONCE, account=OTHER)
 
 
 def test_an_accounts_authorities_and_certificates_are_its_own(fresh_aws: LocalAws) -> None:
@@ -71,6 +70,76 @@ def test_faults_and_quotas_strike_the_account_they_are_set_in(fresh_aws: LocalAw
     with pytest.raises(ClientError, match="ThrottlingException"):
         fresh_aws.client("acm-pca", ONCE).list_certificate_authorities()
     of_another(fresh_aws, "acm-pca").list_certificate_authorities()
+
+
+def test_schedules_and_rules_of_an_account_are_its_own(fresh_aws: LocalAws) -> None:
+    """The clock ticks in every account; an event of one account is heard by the rules of that account alone."""
+    heard: dict[str, list[str]] = {}
+    accounts: dict[str, Clients] = {"own": fresh_aws, "other": InAccount(fresh_aws)}
+    queues = {name: new_queue(account, "heard") for name, account in accounts.items()}
+    for name, account in accounts.items():
+        pattern = {"source": ["mesh"], "account": [queues[name].arn.split(":")[4]]}
+        events, scheduler = account.client("events"), account.client("scheduler")
+        events.put_rule(Name="all", EventPattern=json.dumps(pattern))
+        events.put_targets(Rule="all", Targets=[{"Id": "queue", "Arn": queues[name].arn, "InputPath": "$.detail.of"}])
+        rights = [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": queues[name].arn}]
+        target = {"Arn": queues[name].arn, "RoleArn": new_role(account, "tick", rights, "scheduler.amazonaws.com")}
+        scheduler.create_schedule(
+            Name="tick",
+            ScheduleExpression="rate(1 minute)",
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target={**target, "Input": f"tick of {name}"},
+        )
+
+    event = {"Source": "mesh", "DetailType": "test", "Detail": json.dumps({"of": "other"})}
+    accounts["other"].client("events").put_events(Entries=[event])
+    fresh_aws.control("POST", "/_local/scheduler/advance", {"seconds": 62})
+
+    for name, expected in (("own", 1), ("other", 2)):
+        heard[name] = sorted(message["Body"] for message in queues[name].take(expected))
+    assert heard == {"own": ["tick of own"], "other": ['"other"', "tick of other"]}
+
+
+def test_a_role_of_another_account_is_assumed_if_both_accounts_allow_it(fresh_aws: LocalAws) -> None:
+    """Identity policy and trust; the session sees the other account, and what the role may there."""
+    there = InAccount(fresh_aws)
+    discovery = [{"Effect": "Allow", "Action": "servicediscovery:ListNamespaces", "Resource": "*"}]
+    role = new_role(there, "discovery", discovery)
+    assume = [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": role}]
+    allowed, bare = new_role(fresh_aws, "caller", assume), new_role(fresh_aws, "bare", discovery)
+    trust = {"Effect": "Allow", "Principal": {"AWS": allowed}, "Action": "sts:AssumeRole"}
+
+    def assumed(caller: str) -> dict[str, str]:
+        sts = fresh_aws.client_as(caller, "sts")
+        found: dict[str, str] = sts.assume_role(RoleArn=role, RoleSessionName="envoy")["Credentials"]
+        return found
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        assumed(allowed)
+    there.client("iam").update_assume_role_policy(
+        RoleName="discovery", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )
+    with pytest.raises(ClientError, match="AccessDenied"):
+        assumed(bare)
+    given = assumed(allowed)
+
+    there.client("servicediscovery").create_http_namespace(Name="theirs")
+    session = session_client(fresh_aws, "servicediscovery", given)
+    assert [each["Name"] for each in session.list_namespaces()["Namespaces"]] == ["theirs"]
+    assert not is_allowed(session_client(fresh_aws, "secretsmanager", given).list_secrets)
+
+
+def session_client(aws: LocalAws, service: str, session: dict[str, str]) -> Any:
+    """A client with a session's credentials."""
+    return boto3.client(
+        service,
+        endpoint_url=aws.endpoint,
+        region_name=aws.region,
+        config=Config(inject_host_prefix=False),
+        aws_access_key_id=session["AccessKeyId"],
+        aws_secret_access_key=session["SecretAccessKey"],
+        aws_session_token=session["SessionToken"],
+    )
 
 
 def test_no_module_keeps_state() -> None:
