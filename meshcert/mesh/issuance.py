@@ -12,6 +12,7 @@ from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.identity import IssuerName
 from meshcert.issuing.existing_authority import AUTHORITY_ARN
 from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED
+from meshcert.mesh.cells.declared import SharedAuthority
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, SPIFFE_ID_SCHEMA, AnyName, DnsName, Life, Part, Years
 from meshcert.proxy import Revocation
 
@@ -98,6 +99,10 @@ class Hierarchy(Part):
 
     tiers: Literal[1, 2] | None = Field(default=None, examples=[2])
     """1: the root signs the certificates itself; 2: an issuing CA does. Left out with `existing` alone."""
+    cell: str = ""
+    """The cell that makes its CAs, in a mesh with cells."""
+    authority: SharedAuthority | None = None
+    """What the deploy of its cell has made and printed: other cells issue from it. Left out before a first deploy."""
     existing: ExistingAuthority | None = None
     """A CA of yours signs the certificates; then a deploy makes none."""
     key_algorithm: CaKeyAlgorithm = Field(examples=["EC_prime256v1"])

@@ -102,7 +102,9 @@ class Mesh(Part):
         """A mesh with some sections replaced, which still knows the names of the identities that it has no more."""
         values = {name: getattr(self, name) for name in type(self).model_fields}
         part = Mesh.model_construct(self.model_fields_set, **values | fields)
-        part._elsewhere = {name: each for name, each in self.identities.items() if name not in part.identities}
+        part._elsewhere = {  # noqa: SLF001 - of its own class
+            name: each for name, each in self.identities.items() if name not in part.identities
+        }
         return part
 
     @property

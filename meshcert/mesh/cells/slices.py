@@ -90,10 +90,7 @@ def sharing(mesh: Mesh, cell: str) -> dict[str, Sharing]:
         if declared.cell != cell:
             continue
         issuing = {
-            each
-            for identity, cells in signing.items()
-            if mesh.identities[identity].hierarchy == name
-            for each in cells
+            each for identity, cells in signing.items() if mesh.identities[identity].hierarchy == name for each in cells
         }
         accounts = _accounts(mesh, issuing, cell), _accounts(mesh, issuing | cells_trusting(mesh)[name], cell)
         if accounts[1]:

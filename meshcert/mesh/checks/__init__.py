@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from meshcert.mesh.checks.applications import check_applications
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
+from meshcert.mesh.checks.cells import check_cells
 from meshcert.mesh.checks.cluster import check_cluster
 from meshcert.mesh.checks.federation.trust_domains import check_trust_domains
 from meshcert.mesh.checks.federation.trusts import check_federated_trusts
@@ -53,6 +54,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_names,
         check_network,
         check_cluster,
+        check_cells,
         check_egress,
         check_plain_text_sources,
         check_metrics,

@@ -70,7 +70,9 @@ def check_crossings(mesh: Mesh, findings: Findings) -> None:
         _check_identity(mesh, identity, cells, findings)
     trusting = cells_trusting(mesh)
     for name, hierarchy in mesh.hierarchies.items():
-        signed = {cell for identity, cells in holders.items() if mesh.identities[identity].hierarchy == name for cell in cells}
+        signed = {
+            cell for identity, cells in holders.items() if mesh.identities[identity].hierarchy == name for cell in cells
+        }
         others = (signed | trusting[name]) - {hierarchy.cell}
         if not hierarchy.existing:
             _check_regions(mesh, name, sorted(others), findings)
@@ -108,8 +110,8 @@ def _check_regions(mesh: Mesh, hierarchy: str, others: list[str], findings: Find
         if mesh.cells[other].region != region:
             findings.add(
                 f"hierarchies.{hierarchy}.cell",
-                f"its CAs are in {region}, and cell {other} in {mesh.cells[other].region}: AWS RAM shares a CA in its region",
-                f"Declare a hierarchy in each region, and let each trust the other by also_trust",
+                f"its CAs are in {region}, and cell {other} is in {mesh.cells[other].region}: RAM shares in one region",
+                "Declare a hierarchy in each region, and let each trust the other by also_trust",
             )
 
 
@@ -132,12 +134,12 @@ def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> N
             if ipaddress.ip_network(first).overlaps(ipaddress.ip_network(second)):
                 findings.add(
                     f"cells.{other}.network",
-                    f"it has {second}, and cell {one}, with which it talks, {first}: joined networks have no address twice",
-                    f"Give it other addresses, for example network: {{cidr: 10.1.0.0/16}}",
+                    f"it has {second}, and cell {one}, with which it talks, {first}: an address would be there twice",
+                    "Give it other addresses, for example network: {cidr: 10.1.0.0/16}",
                 )
     if mesh.namespace_of(one) == mesh.namespace_of(other):
         findings.add(
             f"cells.{other}.namespace",
-            f"it is {mesh.namespace_of(other)}, as in cell {one}, with which it talks: a VPC resolves one zone of a name",
+            f"it is that of cell {one}, with which it talks, too: a VPC resolves one zone of a name",
             f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}",
         )
