@@ -31,6 +31,9 @@ say-code = code=$$?; echo "meshcert: exit code $$code; make makes it 2, so scrip
 
 export PATH := $(CURDIR)/.venv/bin:$(CURDIR)/build/node/node_modules/.bin:$(PATH)
 
+# Python compiles each module once, whatever the environment says: a demo starts a hundred Pythons, the tests thousands.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -138,6 +141,11 @@ cdk: $(VENV) $(NODE) ## Run any other command of the pinned CDK CLI (ARGS="destr
 .PHONY: verify-aws
 verify-aws: $(VENV) ## After a deploy: confirm, read-only, what only AWS can tell (ARGS="--json")
 	@python -m tools.verify_aws $(ARGS)
+
+.PHONY: trial
+trial: $(VENV) $(NODE) ## The first hour on AWS: the smallest mesh deployed, judged, renewed and removed; says the price and asks first
+	@[[ "$(ARGS)" == *--tear-down* || "$(ARGS)" == *--help* ]] || python -m tools.pin_images --check
+	@python -m tools.trial $(ARGS)
 
 .PHONY: pin-images
 pin-images: $(VENV) ## Write the digests of the base images into the Dockerfiles, as their registry names them

@@ -165,7 +165,9 @@ def _publish_image(
         *(("--platform", source["platform"]) if "platform" in source else ()),
         *(("--file", source["dockerFile"]) if "dockerFile" in source else ()),
     ]
-    _docker(environment, folder, "build", "--tag", local_name, *arguments, ".")
+    # A tag is the hash of what the image is built from: who has it needs no build, as the CDK CLI sees it.
+    if not _has_image(environment, folder, local_name):
+        _docker(environment, folder, "build", "--tag", local_name, *arguments, ".")
     _docker(environment, folder, "tag", local_name, f"{uri}:{tag}")
     _login(uri, folder, client, environment)
     _docker(environment, folder, "push", f"{uri}:{tag}")
@@ -178,6 +180,14 @@ def _login(uri: str, folder: Path, client: Client, environment: Mapping[str, str
     registry = uri.partition("/")[0]
     words = ("login", "--username", user, "--password-stdin", registry)
     _docker(environment, folder, *words, text=password)
+
+
+def _has_image(environment: Mapping[str, str], folder: Path, name: str) -> bool:
+    try:
+        _docker(environment, folder, "inspect", name)
+    except DeploymentFailed:
+        return False
+    return True
 
 
 def _docker(environment: Mapping[str, str], folder: Path, *arguments: str, text: str = "") -> None:

@@ -32,6 +32,9 @@ class CdkFailed(Exception):
         super().__init__(f"{' '.join(command)} failed:\n" + "\n".join(output[-40:]))
 
 
+_ADMINISTRATOR = "arn:aws:iam::aws:policy/AdministratorAccess"
+"""What the CLI itself takes for CloudFormation's role, and wants said as soon as another account is trusted."""
+
 _ADVICE = "feature flags are not configured"
 """Part of a line with which the CLI ends every command: about the CDK's own choices, and no progress."""
 
@@ -42,6 +45,12 @@ _QUIETLY = {"NO_COLOR": "1", "PIP_ROOT_USER_ACTION": "ignore"}
 """
 For what the CLI starts: its --no-color becomes FORCE_COLOR=0, in which pip, as rich does, sees a wish for colours. And
 pip's advice to those who are root is not about a bundle's folder.
+"""
+NO_RULES = {"CDK_VALIDATION": "false"}
+"""
+Without the CDK's own check of templates, which warns at most and is a third of a synthesis (three seconds of a core).
+
+tests/stacks/test_nag.py makes it, so that it stops a synthesis there; the local AWS refuses what CloudFormation would.
 """
 
 
@@ -66,9 +75,16 @@ class CdkCli:
 
     def bootstrap(self) -> None:
         """Create the CDK's own bucket, repository and roles. Raises :class:`CdkFailed`."""
+        self._bootstrap()
+
+    def bootstrap_trusting(self, account: str) -> None:
+        """The same, with roles that another account, which deploys into this one, may assume."""
+        self._bootstrap("--trust", account, "--cloudformation-execution-policies", _ADMINISTRATOR)
+
+    def _bootstrap(self, *trust: str) -> None:
         account, region = self.environment["CDK_DEFAULT_ACCOUNT"], self.environment["CDK_DEFAULT_REGION"]
         # Beside no cdk.json the CLI synthesises no app, which bootstrapping does not need.
-        self._run("bootstrap", f"aws://{account}/{region}", folder=CDK.parent)
+        self._run("bootstrap", f"aws://{account}/{region}", *trust, folder=CDK.parent)
 
     def synth(self, mesh: Path, assembly: Path) -> Path:
         """
@@ -92,7 +108,7 @@ class CdkCli:
 
     def _run(self, *arguments: str, folder: Path | None = None) -> None:
         command = [str(CDK), "--no-notices", "--no-color", *arguments]
-        environment = {**os.environ, **_QUIETLY, **self.environment}
+        environment = {**os.environ, **_QUIETLY, **NO_RULES, **self.environment}
         environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
         with subprocess.Popen(
             command,

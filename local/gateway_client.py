@@ -94,7 +94,7 @@ class SteadyClient:
     gateway: Asked[Any, Any]
     answer: str
     seen: RequestsSeen
-    pause_s: float = 0.005
+    pause_s: float = 0.02
     name: str = ""
     kept_s: float = math.inf
     requests: int = 0

@@ -39,7 +39,6 @@ _ATTEMPTS = 5
 _START_S = 120.0
 _STOP_S = 15.0
 _CONTROL_S = 60.0
-_ROOT_KEY = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 class LocalAwsFailed(Exception):
@@ -173,18 +172,23 @@ class LocalAws:
             self._seen = self._open.enter_context(contextlib.closing(RequestsSeen(pipe)))
         return self._seen
 
-    def environment(self) -> dict[str, str]:
-        """The variables that point boto3, the AWS CLI and the CDK CLI at it, with an administrator's rights."""
+    def environment(self, account: str = "") -> dict[str, str]:
+        """
+        The variables that point boto3, the AWS CLI and the CDK CLI at it, with an administrator's rights.
+
+        Args:
+            account: Whose administrator; by default that of the local AWS's own account.
+        """
         return {
-            **_ROOT_KEY,
+            **_root_key(account),
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_DISABLE_HOST_PREFIX_INJECTION": "true",
             "AWS_REGION": self.region,
             "AWS_DEFAULT_REGION": self.region,
-            "CDK_DEFAULT_ACCOUNT": self.account,
+            "CDK_DEFAULT_ACCOUNT": account or self.account,
             "CDK_DEFAULT_REGION": self.region,
             # The CLI remembers which account a key belongs to; another local AWS may have used the same key.
-            "CDK_HOME": str(self.directory / "cdk-home"),
+            "CDK_HOME": str(self.directory / "cdk-home" / account),
             "CDK_DISABLE_CLI_TELEMETRY": "1",
             "CDK_DOCKER": str(ROOT / "local" / "images" / "docker"),
             # A login is this registry's alone: another local AWS has one of the same name.
@@ -192,9 +196,15 @@ class LocalAws:
             "MESHCERT_LOCAL_IMAGES": str(self.images),
         }
 
-    def client(self, service: str, config: Any = None) -> Any:
-        """A boto3 client with an administrator's rights; ``config`` is botocore's, for example for other retries."""
-        return self._client(service, _ROOT_KEY, config)
+    def client(self, service: str, config: Any = None, account: str = "") -> Any:
+        """
+        A boto3 client with an administrator's rights.
+
+        Args:
+            config: botocore's, for example for other retries.
+            account: Whose administrator; by default that of the local AWS's own account.
+        """
+        return self._client(service, _root_key(account), config)
 
     def client_as(self, role_arn: str, service: str) -> Any:
         """A boto3 client that may do what the role may, whomever the role trusts."""
@@ -235,15 +245,19 @@ class LocalAws:
             return "CPU: no task gets more than its units (cgroup quota)"
         return f"CPU: tasks get more than their units, which Fargate does not give them ({answer['reason']})"
 
-    def resolve(self, name: str) -> str:
+    def resolve(self, name: str, account: str = "") -> str:
         """
         The first address that its DNS has for a name of a load balancer or of Cloud Map.
+
+        Args:
+            account: In whose VPC is asked; by default that of the local AWS's own account.
 
         Raises:
             LookupError: If it has none.
         """
+        host, _, port = self.control("POST", "/_local/resolver", {"account": account or self.account}).partition(":")
         query = DNSRecord.question(name)
-        for record in DNSRecord.parse(query.send(self.config.host, self.config.dns_port, timeout=5)).rr:
+        for record in DNSRecord.parse(query.send(host, int(port), timeout=5)).rr:
             return str(record.rdata)
         raise LookupError(f"the local AWS has no address for {name}")
 
@@ -273,6 +287,7 @@ class LocalAws:
         return Config(
             directory=self.directory / "state",
             images=self.images,
+            bundles=ROOT / "build" / "function-code",
             host=host,
             port=_PORT,
             dns_port=_DNS_PORT,
@@ -332,6 +347,11 @@ class LocalAws:
         if config is not None:
             shutil.rmtree(config.directory, ignore_errors=True)
         shutil.rmtree(self.directory / "cdk-home", ignore_errors=True)
+
+
+def _root_key(account: str) -> dict[str, str]:
+    """An account's root: MiniStack takes an access key of twelve digits for the account, and ``test`` for its own."""
+    return {"AWS_ACCESS_KEY_ID": account or "test", "AWS_SECRET_ACCESS_KEY": "test"}
 
 
 def _interpreter(variable: str, environment: str) -> Path:

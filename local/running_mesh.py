@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from local.running_aws import LocalAws
     from meshcert.material import Material, TrustBundle
 
+LOOK_EVERY_S = 0.25
+"""Between two looks, seconds: each asks the local AWS two or three things, on the cores of those who are waited for."""
 _Seen = TypeVar("_Seen")
 
 
@@ -30,7 +32,7 @@ class NotSettled(Exception):
     """A condition was not met in time; the message names it."""
 
 
-def wait_until(look: Callable[[], _Seen], what: str, *, within_s: float, every_s: float = 0.1) -> _Seen:
+def wait_until(look: Callable[[], _Seen], what: str, *, within_s: float, every_s: float = LOOK_EVERY_S) -> _Seen:
     """
     Look again and again until there is something to see.
 

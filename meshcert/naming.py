@@ -12,10 +12,13 @@ RENEWAL_ROLE = "renewal"
 DISPATCH_ROLE = "dispatch"
 VERIFY_ROLE = "verify"
 FEDERATE_ROLE = "federate"
+PUBLISHER_ROLE = "publisher"
 OPERATOR_ROLE = "operator"
 EXECUTION_ROLE = "execution"
 TAG = "meshcert:mesh"
 """Every resource of a mesh carries its mesh's name under this tag; the functions' rights are limited by it."""
+SIGNS_TAG, SIGNS_CERTIFICATES = "meshcert:signs", "certificates"
+"""A mesh's CA that signs certificates of workloads carries this tag and value; a root above an issuing CA does not."""
 
 
 def identity_secret(mesh: str, identity: str) -> str:
@@ -31,6 +34,26 @@ def trust_bundle_secret(mesh: str, hierarchy: str) -> str:
 def foreign_bundle_secret(mesh: str, trust_domain: str) -> str:
     """Name of the secret with the bundle of a foreign trust domain."""
     return f"meshcert/{mesh}/federation/{trust_domain}"
+
+
+def bundle_bucket(mesh: str, account: str, region: str) -> str:
+    """Name of the S3 bucket with the mesh's own SPIFFE bundle; it is unique over all accounts, as S3 requires."""
+    return f"meshcert-{mesh}-bundle-{account}-{region}"
+
+
+BUNDLE_OBJECT = "bundle.json"
+"""The one object in it."""
+
+
+def bundle_url(bucket: str, region: str, suffix: str) -> str:
+    """
+    The https URL of the mesh's own SPIFFE bundle at Amazon S3.
+
+    Args:
+        bucket: Of :func:`bundle_bucket`.
+        suffix: The partition's DNS suffix, ``amazonaws.com``.
+    """
+    return f"https://{bucket}.s3.{region}.{suffix}/{BUNDLE_OBJECT}"
 
 
 def revocation_bucket(mesh: str, account: str, region: str) -> str:
@@ -60,6 +83,11 @@ def own_execution_role(mesh: str, region: str, service: str) -> str:
     No service is called so, since names have no dot; a longer end would not fit.
     """
     return role(mesh, region, f"{service}.ex")
+
+
+def client_role(mesh: str, region: str, identity: str) -> str:
+    """Name of the role with which a client outside the mesh fetches an identity; no service is called so either."""
+    return role(mesh, region, f"{identity}.cl")
 
 
 BOOTSTRAP_QUALIFIER = "hnb659fds"

@@ -17,6 +17,7 @@ from meshcert.mesh.checks.roots import roots_in_files
 from meshcert.publishing.declared_roots import roots_entry
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
+from stacks.constructs.certificates.client_role import client_role
 from stacks.constructs.certificates.identity import (
     PUBLISHED_WITHIN,
     IdentityResources,
@@ -24,7 +25,8 @@ from stacks.constructs.certificates.identity import (
     declared_bundles,
 )
 from stacks.constructs.certificates.issuance import issuing_rights
-from stacks.constructs.federation import Federation
+from stacks.constructs.federation.foreign_domains import ForeignDomains
+from stacks.constructs.federation.own_bundle import OwnBundleResources, published_roots
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
@@ -126,6 +128,7 @@ class IdentitiesStack(Stack):
                 declared_bundles(mesh, pki.hierarchies),
                 digest_of(map(declared_bundle, in_files.values())) if in_files else "",
                 roots,
+                *published_roots(mesh),
             ),
             timeout=Duration.minutes(5),
             role=export.role,
@@ -149,7 +152,7 @@ class IdentitiesStack(Stack):
             for hierarchy in mesh.hierarchies
         }
         if mesh.trust_domains:
-            Federation(
+            ForeignDomains(
                 self,
                 "Federation",
                 mesh=mesh,
@@ -159,8 +162,13 @@ class IdentitiesStack(Stack):
                 deploy=deploy,
                 platform=platform,
             )
-        for identity in mesh.identities:
-            IdentityResources(
+        own = None
+        if mesh.about.published_bundle:
+            use_key = self._through_secrets_manager("KeyOfBundles", "kms:Decrypt")
+            own = OwnBundleResources(self, "OwnBundle", mesh=mesh, use_key=use_key, platform=platform)
+            own.run_after(*bundles.values())
+        for identity, declared in mesh.identities.items():
+            resources = IdentityResources(
                 self,
                 f"Identity-{identity}",
                 name=identity,
@@ -168,7 +176,14 @@ class IdentitiesStack(Stack):
                 authorities=pki.hierarchies,
                 key=self.key,
                 deploy=deploy,
-            ).published_after(bundles)
+            )
+            resources.published_after(bundles)
+            if own:
+                own.run_after(resources)
+            if declared.client:
+                secrets = [resources.secret, *(bundles[name].secret for name in declared.client.trust)]
+                principals = declared.client.principals
+                client_role(self, mesh.name, identity, principals=principals, secrets=secrets, key=self.key)
 
     def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
         return dynamodb.Table(
@@ -284,6 +299,8 @@ class IdentitiesStack(Stack):
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
                 rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows),
                 *(issuing_rights(rights, self.key) if about.has_own_keys else ()),
+                # A new root is used only after it has stood in the published bundle for long enough.
+                *(rights.own_bundle("SeeBundle", "s3:GetObject") if about.about.published_bundle else ()),
             ],
         )
 

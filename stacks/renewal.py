@@ -93,6 +93,7 @@ class RenewalStack(Stack):
             identities=len(mesh.identities),
             own_keys=mesh.has_own_keys,
             federated=bool(declared_endpoints(mesh.trust_domains)),
+            publishes=mesh.about.published_bundle is not None,
         )
         LifecycleDashboard(self, "Dashboard", mesh=self._mesh, rules=rules.rules, alarms=alarms.alarms)
         operator = self._operator_role()
@@ -161,7 +162,7 @@ class RenewalStack(Stack):
                 rights.certificates("RenewCertificates", "acm:GetCertificate", "acm:RenewCertificate"),
                 *rights.authorities("ReadAuthorities", *self._reads_of_authorities),
                 # Not under a CA of the user's: it signs for others too, and IAM does not tell whose certificate it is.
-                *rights.own_authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
+                *rights.own_signing_authorities("RevokeCertificates", "acm-pca:RevokeCertificate"),
                 rights.identity_secrets(
                     "MoveLabels", "secretsmanager:DescribeSecret", "secretsmanager:UpdateSecretVersionStage"
                 ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,13 +10,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from ministack.core import responses
 
 from local.aws.certificates.authorities import Authorities
+from local.aws.certificates.authority_policies import AuthorityPolicies, owner
 from local.aws.certificates.private_certificates import PrivateCertificates
+from local.aws.fargate.network import cloud_map_api
 from local.aws.faults.calls import CallLog
 from local.aws.faults.event_modes import EventModes
 from local.aws.faults.faults import Faults
 from local.aws.faults.other_clusters import OtherClusters
 from local.aws.faults.quotas import Quotas
+from local.aws.json_service import ServiceError
 from local.aws.per_account import PerAccount
+from local.aws.sharing.shares import Shares
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,8 +29,6 @@ if TYPE_CHECKING:
     from local.aws.config import CertificateTimes
 
 _Part = TypeVar("_Part")
-
-_ACCOUNT_OF_ARN = 4
 
 
 @dataclass(frozen=True)
@@ -69,17 +72,24 @@ class Accounts:
 
     Args:
         times: When certificates are dated, renewed and warned of, in every account.
+
+    Attributes:
+        shares: What they share with each other through RAM.
+        policies: Who of other accounts may use their CAs.
     """
 
     def __init__(self, times: CertificateTimes) -> None:
         self._times = times
+        self.shares = Shares(self._exists)
+        self.policies = AuthorityPolicies(self.authority, self.shares.statements_on)
         self._accounts: dict[str, Account] = {}
         self._lock = threading.Lock()
 
     def __getitem__(self, account_id: str) -> Account:
         with self._lock:
             if account_id not in self._accounts:
-                certificates = PrivateCertificates(self._times, self.authority)
+                issuer = functools.partial(self.policies.issuer, account_id)
+                certificates = PrivateCertificates(account_id, self._times, issuer)
                 authorities = Authorities(self._times.life_scale)
                 self._accounts[account_id] = Account(account_id, certificates, authorities)
             return self._accounts[account_id]
@@ -104,11 +114,21 @@ class Accounts:
         Raises:
             ServiceError: If the ARN is malformed or names none.
         """
-        account_id = (arn.split(":") + [""] * _ACCOUNT_OF_ARN)[_ACCOUNT_OF_ARN]
-        return (self._accounts.get(account_id) or self.current).authorities.find(arn)
+        return (self._accounts.get(owner(arn)) or self.current).authorities.find(arn)
+
+    def _exists(self, arn: str) -> bool:
+        """Whether a resource that can be shared is there: a CA, or a namespace of Cloud Map."""
+        if ":acm-pca:" not in arn:
+            return cloud_map_api.namespace(arn) is not None
+        try:
+            self.authority(arn)
+        except ServiceError:
+            return False
+        return True
 
     def reset(self) -> None:
         """Begin again with new accounts; what the old ones have under way comes to nothing."""
+        self.shares.forget()
         with self._lock:
             ended, self._accounts = self._accounts, {}
         for account in ended.values():

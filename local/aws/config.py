@@ -135,8 +135,9 @@ class Config:
     One local AWS.
 
     Args:
-        directory: Everything it writes lies here (temporary files, logs, function bundles); removed when it stops.
+        directory: Everything it writes lies here (temporary files, logs); removed when it stops.
         images: Folder of the images that the ``docker`` stand-in lays out.
+        bundles: Folder in which functions' code lies unpacked, for the next local AWS too.
         host: Loopback address of the API and of DNS; each emulator has its own 127.x/16.
         port: TCP port of the AWS API on ``host``.
         dns_port: UDP port of the DNS server on ``host`` (Cloud Map and load balancer names).
@@ -152,6 +153,7 @@ class Config:
 
     directory: Path
     images: Path
+    bundles: Path
     host: str
     port: int
     dns_port: int
@@ -191,7 +193,8 @@ class Config:
             KeyError, TypeError: If a field is missing or unknown; the program that writes it is our own.
         """
         values: dict[str, Any] = json.loads(text)
-        paths: dict[str, Any] = {name: Path(values.pop(name)) for name in ("directory", "images", "function_python")}
+        folders = ("directory", "images", "bundles", "function_python")
+        paths: dict[str, Any] = {name: Path(values.pop(name)) for name in folders}
         times = CertificateTimes(**values.pop("certificates", {}))
         traffic = TrafficBehaviour(**values.pop("traffic"))
         return cls(**paths, certificates=times, traffic=traffic, **values)

@@ -2,7 +2,8 @@
 The local AWS's own endpoints (``/_local/...``), and its moments: a reset, and the end.
 
 Control endpoints speak JSON over HTTP on the API's port without a signature. They exist for what no AWS API offers: a
-day passing at ACM, faults, the log of evaluated requests. They act on the configured account.
+day passing at ACM, faults, the log of evaluated requests. They act on the configured account, or on the one that
+``?account=`` names.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import urllib.parse
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +43,7 @@ def route(path: str, handler: Handler) -> None:
     Answer requests for ``path`` with what ``handler`` returns.
 
     The handler gets the request's JSON body (``{}`` when there is none), whatever the method. It runs on a worker
-    thread with the configured account and region in force. ValueError and KeyError become status 400, the rest 500.
+    thread with the configured region and an account in force. ValueError and KeyError become status 400, the rest 500.
 
     Args:
         path: Begins with ``/_local/``.
@@ -93,7 +95,9 @@ def _reset_everything(inner: Callable[[], None]) -> Callable[[], None]:
 def _application(inner: Application, config: Config) -> Application:
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PREFIX):
-            await _answer(scope["path"], await read_body(receive), send, config)
+            asked = dict(urllib.parse.parse_qsl(scope.get("query_string", b"").decode("latin-1")))
+            place = (asked.get("account") or config.account, config.region)
+            await _answer(scope["path"], await read_body(receive), send, place)
             return
         if scope["type"] == "http":
             scope = {**scope, "headers": [*scope["headers"], (b"x-forwarded-proto", b"https")]}
@@ -120,13 +124,13 @@ async def respond(send: Send, status: int, value: Any) -> None:
     await send({"type": "http.response.body", "body": json.dumps(value, default=str).encode()})
 
 
-async def _answer(path: str, body: bytes, send: Send, config: Config) -> None:
+async def _answer(path: str, body: bytes, send: Send, place: tuple[str, str]) -> None:
     handler = _routes.get(path)
     if handler is None:
         await respond(send, 404, {"error": f"no control endpoint {path}; there are {sorted(_routes)}"})
         return
     try:
-        value = await asyncio.to_thread(_run, handler, json.loads(body or b"{}"), config)
+        value = await asyncio.to_thread(_run, handler, json.loads(body or b"{}"), place)
     except (ValueError, KeyError) as error:
         await respond(send, 400, {"error": f"{path}: {error!r}"})
     except Exception as error:
@@ -136,6 +140,6 @@ async def _answer(path: str, body: bytes, send: Send, config: Config) -> None:
         await respond(send, 200, value)
 
 
-def _run(handler: Handler, value: Any, config: Config) -> Any:
-    with responses.request_scope(config.account, config.region):
+def _run(handler: Handler, value: Any, place: tuple[str, str]) -> Any:
+    with responses.request_scope(*place):
         return handler(value)

@@ -19,12 +19,13 @@ from ministack.core import lambda_runtime
 
 from local.aws import control, hooks, messages, operations, resource_type
 from local.aws.account import Accounts
-from local.aws.certificates import acm, private_ca
+from local.aws.certificates import acm, private_ca, service_linked_role
 from local.aws.certificates import templates as certificate_templates
 from local.aws.fargate import ecs
-from local.aws.fargate.network import cloud_map_api, discovery, load_balancer
+from local.aws.fargate.network import cloud_map_api, discovery, load_balancer, zone_associations
 from local.aws.faults import calls, crashes, event_modes, faults, other_clusters, planted_versions, quotas
 from local.aws.iam import evaluation as iam
+from local.aws.iam import other_accounts
 from local.aws.patches import (
     ciphertexts,
     event_source_mappings,
@@ -48,6 +49,8 @@ from local.aws.patches.functions import dead_letters as function_dead_letters
 from local.aws.patches.functions import errors as function_errors
 from local.aws.patches.functions import python as function_python
 from local.aws.patches.functions import sessions as function_sessions
+from local.aws.sharing import ram
+from local.aws.sharing import templates as sharing_templates
 
 if TYPE_CHECKING:
     from local.aws.config import Config
@@ -95,14 +98,17 @@ def _install(config: Config) -> None:
     resource_type.install()
     certificates = accounts.part(lambda account: account.certificates)
     authorities = accounts.part(lambda account: account.authorities)
-    private_ca.install(authorities, accounts.authority, config.certificates)
+    private_ca.install(authorities, accounts.authority, accounts.policies, config.certificates)
     acm.install(config, certificates)
-    certificate_templates.install(certificates, authorities, accounts.authority, config.certificates)
+    certificate_templates.install(certificates, authorities, accounts.policies, config.certificates)
+    ram.install(accounts.shares)
+    sharing_templates.install(accounts.shares)
     _patch(config, accounts)
     balancers = load_balancer.install(config)
-    ecs.install(config, balancers)
-    cloud_map_api.install()
-    discovery.install(config, accounts.part(lambda account: account.discovered), balancers)
+    cloud_map_api.install(accounts.shares)
+    zone_associations.install()
+    resolvers = discovery.install(config, accounts.part(lambda account: account.discovered), balancers)
+    ecs.install(config, balancers, resolvers)
     _stand_between(accounts)
     other_clusters.install(config, accounts.part(lambda account: account.other_clusters))
     control.install(config)
@@ -117,6 +123,8 @@ def _patch(config: Config, accounts: Accounts) -> None:
     planted_versions.install()
     kms.install()
     ciphertexts.install()
+    service_linked_role.install()
+    other_accounts.install(accounts.policies)
     iam.install(
         config,
         accounts.part(lambda account: account.decisions),
@@ -125,7 +133,7 @@ def _patch(config: Config, accounts: Accounts) -> None:
     )
     event_targets.install()
     event_modes.install(accounts.part(lambda account: account.event_modes))
-    function_code.install()
+    function_code.install(config.bundles)
     function_python.install(config)
     function_sessions.install()
     function_errors.install()

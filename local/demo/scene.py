@@ -53,7 +53,7 @@ class Scene(ABC):
     """The mesh file of the stories that play on the Color mesh."""
     # Certificates 340 days old: past the 60 days before expiry at which ACM renews, before any alarm of ours.
     TIMES: ClassVar[CertificateTimes] = CertificateTimes(born_days_ago=340)
-    WATCH_EVERY_S: ClassVar[float] = 0.02
+    WATCH_EVERY_S: ClassVar[float] = 0.05
     """Pause between two looks at what is served, of two watches together, seconds: so exact are the times it tells."""
     path: Path = field(init=False)
     """The mesh file that is deployed."""

@@ -50,7 +50,10 @@ def announced(looked: Sight, reason: str, *, lists: bool | None) -> Iterator[str
     given_up, now, identity = _given_up(looked, reason), looked.seen.now, looked.seen.identity
     ours = not identity.has_existing_authority
     why = "too little is known of it" if ours else f"its CA is yours: {identity.certificate_authority_arns[0]}"
-    yield f"{looked.name} gets another key. Once every task serves it, these are revoked for good:"
+    yield (
+        f"{looked.name} gets another key. Once every task serves it, and those with the old key have ended, these are "
+        "revoked for good:"
+    )
     for each in given_up:
         serial = f"serial …{each.serial_number[-SHORT:]}" if each.serial_number else "serial number not known"
         until = f"until {_span(each.not_after, now)}" if each.not_after else "its end is not known"

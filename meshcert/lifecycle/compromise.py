@@ -51,6 +51,8 @@ class KeyCompromise:
         at: When it was taken up.
         certificates: The certificates that go with it.
         earlier_at: When the one before was taken up; None if there was none.
+        left_at: When every instance that the platform wants to run was first seen to serve another key; None before
+            that. Others may still be ending.
     """
 
     by: str
@@ -58,6 +60,7 @@ class KeyCompromise:
     at: dt.datetime
     certificates: tuple[CompromisedCertificate, ...]
     earlier_at: dt.datetime | None = None
+    left_at: dt.datetime | None = None
 
     def has(self, version: str) -> bool:
         """True if the key of a version is compromised."""

@@ -21,7 +21,7 @@ from meshcert.lifecycle.orders import RENEW, ROLL_BACK, Order
 SCHEMA = 1
 _CERTIFICATES_KEPT = 8
 _MESSAGES_KEPT = 8
-_TIMES = {"at", "since", "not_before", "not_after", "revoked_at", "earlier_at"}
+_TIMES = {"at", "since", "not_before", "not_after", "revoked_at", "earlier_at", "left_at"}
 
 
 @dataclass(frozen=True)

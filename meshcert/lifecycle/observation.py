@@ -251,6 +251,8 @@ class Observation:
         services: Its services as the platform shows them, by name; None for a service that does not exist.
         acknowledgements: The latest acknowledgement of the identity, by running instance.
         authorities: The hierarchy's CAs, the one that signs the identity's certificate first.
+        ending: The instances that are told to end and whose containers may still run, with the version that each says
+            it serves, or none; empty as well if nothing is to be revoked, for then nobody asks.
     """
 
     identity: Identity
@@ -261,11 +263,12 @@ class Observation:
     services: Mapping[str, Workload | None] | Unknown = field(default_factory=dict)
     acknowledgements: Mapping[str, Acknowledgement] | Unknown = field(default_factory=dict)
     authorities: tuple[Authority, ...] | Missing | Unknown = ()
+    ending: Mapping[str, str] | Unknown = field(default_factory=dict)
 
     @property
     def whole(self) -> bool:
         """True if every part could be looked at."""
-        parts = (self.issuance, self.labels, self.services, self.acknowledgements, self.authorities)
+        parts = (self.issuance, self.labels, self.services, self.acknowledgements, self.authorities, self.ending)
         return not any(isinstance(part, Unknown) for part in parts)
 
     @property

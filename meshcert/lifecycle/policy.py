@@ -31,6 +31,9 @@ class Policy:
         pause_between_services_s: Rest between the deployments of two services.
         deployment_within_s: A service that needs longer to take a version over is reported, and no longer holds up the
             identity's other services.
+        ended_within_s: Once every instance serves another key than a compromised one, those with the old key have this
+            long to end; then its certificate is revoked nevertheless. ECS may take six minutes and a half for a task
+            of ours: two for the load balancer, two each for readiness and Envoy, half a minute for the application.
         retry_first_s: Wait before the second renewal after a quarantine, the second repetition of a refused step, and
             the repetition of a failed deployment of a good version; doubles each time. The first renewal after a
             quarantine and the first repetition do not wait.
@@ -46,6 +49,7 @@ class Policy:
     acknowledge_within_s: float = 240.0
     pause_between_services_s: float = 0.0
     deployment_within_s: float = 1800.0
+    ended_within_s: float = 600.0
     retry_first_s: float = 3600.0
     retry_longest_s: float = 86400.0
     look_again_s: float = 55.0

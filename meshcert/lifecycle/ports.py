@@ -44,6 +44,10 @@ class WorkloadPlatform(Protocol):
         """The present state of a service; None if it does not exist or is being deleted."""
         ...
 
+    def ending(self, name: str, place: str = "") -> tuple[str, ...]:
+        """The instances of a service that are told to end, and whose containers may still run; none if it is gone."""
+        ...
+
     def roll_out(self, name: str, place: str = "") -> str:
         """
         Begin a new rollout of a service, even if another one is under way.

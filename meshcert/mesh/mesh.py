@@ -12,6 +12,7 @@ from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.cells.declared import Cell
 from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDomain
+from meshcert.mesh.federation.published import PublishedBundle
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.network import Network
 from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, OutsideClients, Part, Port
@@ -46,6 +47,8 @@ class About(Part):
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
     trust_domain: str = Field(default="", examples=["color.example"], json_schema_extra=TRUST_DOMAIN_SCHEMA)
     """SPIFFE trust domain of its identities' `spiffe_id`; left out: no identity has one."""
+    published_bundle: PublishedBundle | None = None
+    """The trust domain's SPIFFE bundle, for partners that let its workloads in. Left out: nothing is published."""
     egress_filter: EgressFilter = EgressFilter.DROP_ALL
     """What an egress listener does with hosts that are no backends: `DROP_ALL` refuses, `ALLOW_ALL` passes on as is."""
     deletion_protection: Annotated[bool, Strict()] = False

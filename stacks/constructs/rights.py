@@ -76,13 +76,23 @@ class MeshRights:
         """A statement on exactly the CAs of the user's that the mesh file names; none if it names none."""
         return [_allow(sid, actions, *self.existing_authorities)] if self.existing_authorities else []
 
+    def own_signing_authorities(self, sid: str, *actions: str) -> list[iam.PolicyStatement]:
+        """A statement on those of the mesh's own CAs that sign certificates of workloads: no root above another CA."""
+        statements = self.own_authorities(sid, *actions)
+        # Beside the mesh's tag, under the same operator: both are asked for.
+        signs = {f"aws:ResourceTag/{naming.SIGNS_TAG}": naming.SIGNS_CERTIFICATES}
+        for statement in statements:
+            statement.add_condition("StringEquals", signs)
+        return statements
+
     def issuing(self, sid: str) -> list[iam.PolicyStatement]:
         """
-        Statements to have certificates of workloads issued by the CAs that sign for the mesh.
+        Statements to have certificates of workloads issued by the CAs that sign them.
 
         IAM knows the CA and the template, and nothing of names or validity: who has this right may be anybody.
         """
-        statements = self.authorities(sid, "acm-pca:IssueCertificate")
+        action = "acm-pca:IssueCertificate"
+        statements = [*self.own_signing_authorities(sid, action), *self.authorities_of_yours(f"{sid}OfYours", action)]
         for statement in statements:
             statement.add_condition("ArnLike", {"acm-pca:TemplateArn": naming.leaf_template(Aws.PARTITION)})
         return statements
@@ -105,6 +115,21 @@ class MeshRights:
         """A statement on the secrets with bundles of foreign trust domains."""
         prefix = naming.foreign_bundle_secret(self.mesh, "*")
         return _allow(sid, actions, self.arn("secretsmanager", f"secret:{prefix}"))
+
+    def trust_bundle_secrets(self, sid: str, hierarchies: Iterable[str], *actions: str) -> iam.PolicyStatement:
+        """A statement on the secrets with the trust bundles of these hierarchies."""
+        names = [f"{naming.trust_bundle_secret(self.mesh, hierarchy)}-??????" for hierarchy in hierarchies]
+        return _allow(sid, actions, *(self.arn("secretsmanager", f"secret:{name}") for name in names))
+
+    def own_bundle(self, sid: str, *actions: str) -> tuple[iam.PolicyStatement, iam.PolicyStatement]:
+        """
+        Statements on the object with the mesh's own SPIFFE bundle, and on learning that it is not there.
+
+        To those who may not list the bucket, S3 says "denied" of an object that does not exist.
+        """
+        bucket = f"arn:{Aws.PARTITION}:s3:::{naming.bundle_bucket(self.mesh, Aws.ACCOUNT_ID, Aws.REGION)}"
+        missing = _allow(f"{sid}Missing", ["s3:ListBucket"], bucket)
+        return _allow(sid, actions, f"{bucket}/{naming.BUNDLE_OBJECT}"), missing
 
     def table(self, sid: str, name: str, *actions: str, index: str = "") -> iam.PolicyStatement:
         """A statement on a table, or on one index of it alone."""

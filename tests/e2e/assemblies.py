@@ -1,7 +1,9 @@
 """
-``python -m tests.e2e.assemblies FOLDER MESH-FILE...``: several mesh files' cloud assemblies, from one process.
+Mesh files' cloud assemblies without the CDK CLI: each is what ``cdk synth`` writes, to the byte.
 
-Each is what ``cdk synth`` writes, to the byte; that starts Python and node and bundles the functions for each of them.
+The CLI starts Python and node for each of them, which is most of a synthesis.
+
+``python -m tests.e2e.assemblies FOLDER MESH-FILE...`` writes several, for whoever must not know the CDK.
 """
 
 from __future__ import annotations
@@ -23,12 +25,21 @@ AS_THE_CLI_SAYS = {
 }
 
 
-def main(folder: Path, meshes: list[Path]) -> None:
-    """Write each assembly into a folder of its mesh file's name."""
+def synthesise(mesh: Path, assembly: Path) -> Path:
+    """
+    Write a mesh file's cloud assembly.
+
+    Args:
+        assembly: Folder to write to.
+
+    Returns:
+        ``assembly``.
+    """
     context = json.loads((ROOT / "cdk.json").read_text())["context"] | AS_THE_CLI_SAYS
-    for mesh in meshes:
-        build(App(outdir=str(folder / mesh.stem), context=context | app_context(mesh))).synth()
+    build(App(outdir=str(assembly), context=context | app_context(mesh))).synth()
+    return assembly
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]])
+    for name in sys.argv[2:]:
+        synthesise(Path(name), Path(sys.argv[1]) / Path(name).stem)

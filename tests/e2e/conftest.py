@@ -18,7 +18,7 @@ import pytest
 from evidence.fixtures.audit import audit
 from local.cdk import CdkCli
 from local.demo.scene import GATEWAY, MUTUAL, TELLER
-from local.running_aws import ACCOUNT, REGION, LocalAws
+from local.running_aws import LocalAws
 from local.running_mesh import RunningMesh, wait_until
 from local.ticking import Ticking
 from meshcert import naming
@@ -128,9 +128,7 @@ def color_assembly(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The example mesh with mutual TLS."""
     folder = tmp_path_factory.getbasetemp()
     shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
-    account = {"CDK_DEFAULT_ACCOUNT": ACCOUNT, "CDK_DEFAULT_REGION": REGION}
-    cdk = CdkCli({**account, "CDK_HOME": str(shared / "cdk-home"), "CDK_DISABLE_CLI_TELEMETRY": "1"})
-    return synthesised_once(cdk, MUTUAL, shared)
+    return synthesised_once(MUTUAL, shared)
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import copy
-import os
 import re
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,12 +12,13 @@ from cryptography import x509
 
 from evidence.fixtures.audit import actions
 from evidence.fixtures.canary import search_texts, secrets_of
-from local.cdk import ROOT, CdkCli, CdkFailed
+from local.cdk import CdkCli, CdkFailed
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.gateway_client import Gateway, SteadyClient
 from local.running_mesh import wait_until
 from local.ticking import Ticking
 from meshcert import naming
+from tests.e2e.assemblies import synthesise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,13 +53,7 @@ def assemblies(demo: PlayedDemo) -> dict[str, Path]:
     files = {name: demo.folder / f"{name}.yaml" for name in meshes}
     for name, file in files.items():
         file.write_text(yaml.safe_dump(meshes[name], sort_keys=False))
-    subprocess.run(
-        [sys.executable, "-m", "tests.e2e.assemblies", str(demo.folder), *map(str, files.values())],
-        cwd=ROOT,
-        env=os.environ | demo.aws.environment(),
-        check=True,
-    )
-    return {name: demo.folder / name for name in meshes}
+    return {name: synthesise(file, demo.folder / name) for name, file in files.items()}
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from evidence.fixtures.version_before import unpack
 from local.aws.replacing_properties import REPLACING
-from local.cdk import ROOT, CdkCli
+from local.cdk import CdkCli
 from local.demo.scene import ANSWER, GATEWAY, MUTUAL, TELLER
 from local.demo.story import Story
 from local.gateway_client import Gateway, SteadyClient
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERVICES = [GATEWAY, TELLER]
-SHORT_LIFE = re.compile(r"^ *max_connection_duration_s: 2\b.*\n", re.MULTILINE)
+LIFE = re.compile(r"(?<=max_connection_duration_s: )\d+")
 PAUSE_S = 0.05
 """Between two requests: without it, asking alone takes a core for minutes."""
 ENOUGH_REQUESTS = 500
@@ -58,24 +58,25 @@ def aws(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalAws]:
 
 
 @pytest.fixture(scope="module")
-def versions(aws: LocalAws, tmp_path_factory: pytest.TempPathFactory) -> Versions:
+def versions(aws: LocalAws, color_assembly: Path, tmp_path_factory: pytest.TempPathFactory) -> Versions:
     """Each version's app reads the mesh file of its own examples."""
     folder = tmp_path_factory.mktemp("versions")
     tree = unpack(folder / "tree")
     before = CdkCli(aws.environment(), app=tree).synth(_with_lasting_connections(tree, folder), folder / "before")
-    return Versions(before, CdkCli(aws.environment()).synth(_with_lasting_connections(ROOT, folder), folder / "now"))
+    return Versions(before, color_assembly)
 
 
 def _with_lasting_connections(tree: Path, folder: Path) -> Path:
     """
-    Write a version's example anew, without its short life of connections.
+    Write the example of the version before with this version's life of connections.
 
-    The demo's connections end after two seconds. A busy machine may take as long for a handshake and a request, and
-    then the gateway is right to close the connection (RFC 9112 section 9.5).
+    Its connections end after two seconds. A busy machine may take as long for a handshake and a request, and then the
+    gateway is right to close the connection (RFC 9112 section 9.5).
     """
-    text, changed = SHORT_LIFE.subn("", (tree / "examples" / "color" / MUTUAL.name).read_text())
+    (life,) = set(LIFE.findall(MUTUAL.read_text()))
+    text, changed = LIFE.subn(life, (tree / "examples" / "color" / MUTUAL.name).read_text())
     assert changed == len(SERVICES)
-    path = folder / f"{tree.name}.yaml"
+    path = folder / "before.yaml"
     path.write_text(text)
     return path
 

@@ -87,10 +87,17 @@ def test_a_stack_that_fails_says_which_resource_and_why(fresh_aws: LocalAws, tmp
 
 
 def test_an_image_is_built_tagged_and_pushed_by_the_stand_in(fresh_aws: LocalAws, tmp_path: Path) -> None:
-    """In the asset's folder, with its Dockerfile, to the bootstrap's repository; failures come with their text."""
-    calls = tmp_path / "calls"
+    """
+    In the asset's folder, with its Dockerfile, to the bootstrap's repository; failures come with their text.
+
+    Two stacks name it: what the first one has built, the second one has not built again.
+    """
+    calls, built = tmp_path / "calls", tmp_path / "built"
     stand_in = tmp_path / "docker"
-    stand_in.write_text(f'#!/bin/sh\necho "$(basename "$PWD") $*" >> {calls}\n')
+    stand_in.write_text(
+        f'#!/bin/sh\necho "$(basename "$PWD") $*" >> {calls}\n'
+        f"case $1 in build) touch {built} ;; inspect) [ -e {built} ] ;; esac\n"
+    )
     stand_in.chmod(0o755)
     assembly = write_assembly(tmp_path / "assembly", image=True)
     environment = {**fresh_aws.environment(), "CDK_DOCKER": str(stand_in)}
@@ -100,12 +107,13 @@ def test_an_image_is_built_tagged_and_pushed_by_the_stand_in(fresh_aws: LocalAws
     with pytest.raises(DeploymentFailed, match="no such base image"):
         deploy_assembly(assembly, fresh_aws.client, environment)
 
-    lines = calls.read_text().splitlines()[:4]
-    uri = lines[1].rsplit(" ", 1)[1]
-    assert lines == [
-        "bundle build --tag cdkasset-abc --file image/Dockerfile .",
+    lines = calls.read_text().splitlines()[:9]
+    uri = lines[2].rsplit(" ", 1)[1]
+    sent = [
         f"bundle tag cdkasset-abc {uri}",
         f"bundle login --username AWS --password-stdin {uri.partition('/')[0]}",
         f"bundle push {uri}",
     ]
+    looked = "bundle inspect cdkasset-abc"
+    assert lines == [looked, "bundle build --tag cdkasset-abc --file image/Dockerfile .", *sent, looked, *sent]
     assert uri.endswith("/cdk-hnb659fds-container-assets-111122223333-eu-west-1:abc")

@@ -54,7 +54,9 @@ def test_only_the_export_role_has_certificates_issued_by_the_meshs_cas_and_one_t
 
     assert issuing.role.startswith("ExportRole")
     assert issuing.actions == ("acm-pca:IssueCertificate",)
-    assert issuing.conditions["StringEquals"] == TAGGED
+    assert issuing.conditions["StringEquals"] == TAGGED | {"aws:ResourceTag/meshcert:signs": "certificates"}
+    (root,) = spiffe.resources("AWS::ACMPCA::CertificateAuthority")
+    assert {"Key": "meshcert:signs", "Value": "certificates"} in root.properties["Tags"]
     (template,) = issuing.conditions["ArnLike"].values()
     assert json.dumps(template).endswith(':acm-pca:::template/EndEntityCertificate/V1"]]}')
 

@@ -25,6 +25,7 @@ WITHOUT_RESOURCE = (
 )
 """Actions that know no resource and are limited by their conditions alone."""
 TAGGED = {"StringEquals": {"aws:ResourceTag/meshcert:mesh": "color"}}
+SIGNS = {"StringEquals": TAGGED["StringEquals"] | {"aws:ResourceTag/meshcert:signs": "certificates"}}
 # Services that hand out keys, values of secrets, or the rights to them, and the ways to change who does.
 WAYS_TO_A_KEY = re.compile(
     r"acm:(Export|Request|Import)|acm-pca:Issue|iam:|kms:|sts:"
@@ -112,13 +113,23 @@ def test_the_renewal_role_does_its_work_and_nothing_else(templates: Templates) -
     }
 
 
-def test_the_renewal_role_alone_revokes_and_only_what_cas_of_the_mesh_have_signed(templates: Templates) -> None:
-    """An operator orders it; nobody else can take a certificate of the mesh out of service."""
+def test_the_renewal_role_alone_revokes_and_only_certificates_of_workloads(templates: Templates) -> None:
+    """An operator orders it; nobody can take a CA of the mesh out of service by having its certificate revoked."""
     revoking = [statement for statement in templates.statements() if "acm-pca:RevokeCertificate" in statement.actions]
 
     assert [statement.role.startswith("RenewalRole") for statement in revoking] == [True]
     assert revoking[0].actions == ("acm-pca:RevokeCertificate",)
-    assert revoking[0].conditions == TAGGED
+    assert revoking[0].conditions == SIGNS
+
+
+def test_the_tag_that_lets_issue_and_revoke_is_on_the_cas_that_sign_for_workloads_alone(templates: Templates) -> None:
+    """A root above an issuing CA has signed that one; a root that is alone signs for workloads itself."""
+    tag = {"Key": "meshcert:signs", "Value": "certificates"}
+    authorities = [each.properties for each in templates.resources("AWS::ACMPCA::CertificateAuthority")]
+    names = {each["Subject"]["CommonName"] for each in authorities}
+    signing = {each["Subject"]["CommonName"] for each in authorities if tag in each["Tags"]}
+
+    assert names - signing == {name.replace("issuing", "root") for name in names if "issuing" in name} != set()
 
 
 @pytest.mark.parametrize("role", ["RenewalRole", "DispatchRole", "Operator", "ClockRole"])
@@ -252,7 +263,7 @@ def test_what_changes_something_is_never_allowed_on_everything(templates: Templa
         for resource in statement.resources:
             assert resource != "*"
             named = re.search(r"meshcert[-/]color", resource)
-            assert named or statement.conditions == TAGGED, resource
+            assert named or statement.conditions in (TAGGED, SIGNS), resource
 
 
 def test_no_statement_allows_every_action_or_an_unfenced_star(templates: Templates) -> None:
@@ -267,7 +278,7 @@ def test_no_statement_allows_every_action_or_an_unfenced_star(templates: Templat
         if any(re.search(r":acm(-pca)?:", resource) and "*" in resource for resource in statement.resources):
             # One that is gone has no tag, and is to be seen to be gone.
             described = set(statement.actions) == {"acm:DescribeCertificate"}
-            assert statement.conditions == ({} if described else TAGGED), statement
+            assert statement.conditions in (({},) if described else (TAGGED, SIGNS)), statement
             fenced.add(re.sub(r"[0-9A-F]{8}$", "", statement.role))
     assert fenced == {"ExportRole", "VerifyRole", "RenewalRole", "Operator"}
 

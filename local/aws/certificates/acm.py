@@ -7,10 +7,12 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from ministack import app as gateway
+from ministack.core import responses
 from ministack.services import acm as public_acm
 
-from local.aws import control, hooks, json_service
-from local.aws.certificates import acm_shapes, managed_renewal
+from local.aws import caller, control, hooks, json_service
+from local.aws.certificates import acm_shapes, managed_renewal, service_linked_role
+from local.aws.certificates.authority_policies import owner
 from local.aws.certificates.x509_signing import pem
 from local.aws.json_service import ServiceError
 
@@ -68,7 +70,10 @@ def _on_one(
 def _request(certificates: PrivateCertificates, request: Request) -> Answer | None:
     if not request.get("CertificateAuthorityArn"):
         return None
-    return {"CertificateArn": certificates.request(request).arn}
+    role = service_linked_role.arn_of(responses.get_account_id())
+    is_own = owner(request["CertificateAuthorityArn"]) == responses.get_account_id()
+    may_make_role = is_own or caller.may("iam:CreateServiceLinkedRole", role)
+    return {"CertificateArn": certificates.request(request, may_make_role=may_make_role).arn}
 
 
 def _describe(certificate: PrivateCertificate, _request: Request) -> Answer:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from ministack import app as gateway
-from ministack.core import router
+from ministack.core import responses, router
 
 from local.aws import control, hooks, json_service, messages
-from local.aws.certificates import audit_reports, authorities, issuance, revocation_lists
+from local.aws.certificates import audit_reports, authorities, authority_policies, issuance, revocation_lists
 from local.aws.certificates.x509_signing import pem
 from local.aws.json_service import ServiceError
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from local.aws.certificates.authorities import Authorities
     from local.aws.certificates.authority import CertificateAuthority, Issued
+    from local.aws.certificates.authority_policies import AuthorityPolicies
     from local.aws.config import CertificateTimes
     from local.aws.per_account import PerAccount
 
@@ -42,13 +44,16 @@ Request = dict[str, Any]
 Answer = dict[str, Any]
 
 
-def install(of_accounts: PerAccount[Authorities], find: Find, times: CertificateTimes) -> None:
+def install(
+    of_accounts: PerAccount[Authorities], find: Find, policies: AuthorityPolicies, times: CertificateTimes
+) -> None:
     """
     Register the service with MiniStack's router.
 
     Args:
         of_accounts: The CAs of each account.
-        find: Returns the CA that an ARN names, of whichever account.
+        find: Returns the CA that an ARN names, of whichever account: IAM has decided already.
+        policies: Their resource policies.
     """
     hooks.require(router, "SERVICE_PATTERNS")["acm-pca"] = {
         "target_prefixes": ["ACMPrivateCA"],
@@ -57,7 +62,8 @@ def install(of_accounts: PerAccount[Authorities], find: Find, times: Certificate
     }
     operations = {name: functools.partial(_on_authority, find, operation) for name, operation in _ON_ONE.items()}
     operations["CreateCertificateAuthority"] = functools.partial(_create, of_accounts)
-    operations["ListCertificateAuthorities"] = functools.partial(_list, of_accounts)
+    operations["ListCertificateAuthorities"] = functools.partial(_list, of_accounts, policies)
+    operations["GetPolicy"] = functools.partial(_get_policy, policies)
     operations["IssueCertificate"] = functools.partial(_issue, find, times)
     handler = json_service.handler(operations, off_loop=frozenset({"CreateCertificateAuthority"}))
     hooks.require(gateway, "SERVICE_HANDLERS")["acm-pca"] = handler
@@ -79,8 +85,14 @@ def _create(of_accounts: PerAccount[Authorities], request: Request) -> Answer:
     return {"CertificateAuthorityArn": of_accounts.current.create(request).arn}
 
 
-def _list(of_accounts: PerAccount[Authorities], _request: Request) -> Answer:
-    return {"CertificateAuthorities": [authorities.describe(ca) for ca in of_accounts.current.in_region()]}
+def _list(of_accounts: PerAccount[Authorities], policies: AuthorityPolicies, request: Request) -> Answer:
+    account = responses.get_account_id()
+    if request.get("ResourceOwner") == "OTHER_ACCOUNTS":
+        others = [ca for other, own in of_accounts.items() if other != account for ca in own.in_region()]
+        found = [ca for ca in others if policies.permits(account, ca.arn, "acm-pca:DescribeCertificateAuthority")]
+    else:
+        found = of_accounts.current.in_region()
+    return {"CertificateAuthorities": [authorities.describe(ca) for ca in found]}
 
 
 def _issue(find: Find, times: CertificateTimes, request: Request) -> Answer:
@@ -180,13 +192,14 @@ def _revoke(ca: CertificateAuthority, request: Request) -> None:
 
 
 def _put_policy(ca: CertificateAuthority, request: Request) -> None:
-    ca.policy = request["Policy"]
+    authority_policies.put(ca, request["Policy"])
 
 
-def _get_policy(ca: CertificateAuthority, request: Request) -> Answer:
-    if ca.policy is None:
+def _get_policy(policies: AuthorityPolicies, request: Request) -> Answer:
+    document = policies.document(request["ResourceArn"])
+    if document is None:
         raise ServiceError("ResourceNotFoundException", f"{request['ResourceArn']} has no policy")
-    return {"Policy": ca.policy}
+    return {"Policy": json.dumps(document)}
 
 
 def _delete_policy(ca: CertificateAuthority, _request: Request) -> None:
@@ -237,7 +250,6 @@ _ON_ONE: dict[str, Callable[[CertificateAuthority, Request], Answer | None]] = {
     "DeletePermission": authorities.forbid,
     "ListPermissions": _list_permissions,
     "PutPolicy": _put_policy,
-    "GetPolicy": _get_policy,
     "DeletePolicy": _delete_policy,
     "TagCertificateAuthority": _tag,
     "UntagCertificateAuthority": _untag,

@@ -11,8 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
-from local.aws.certificates import x509_signing
+from local.aws.certificates import service_linked_role, x509_signing
 from local.aws.certificates.authority import Terms
+from local.aws.certificates.authority_policies import owner
 from local.aws.certificates.x509_signing import PrivateKey, Template
 from local.aws.json_service import ServiceError
 
@@ -35,6 +36,7 @@ _REASONS = {
     "InvalidStateException": "PCA_INVALID_STATE",
     "ValidationException": "PCA_INVALID_DURATION",
     "AccessDeniedException": "PCA_ACCESS_DENIED",
+    "ServiceLinkedRoleNotFound": "SLR_NOT_FOUND",
 }
 
 
@@ -52,7 +54,7 @@ class PrivateCertificate:
         tags: Its tags, as the API tells them.
         options: Its ``Options``.
         times: How it is dated, and how long a day is for ACM.
-        find_authority: The CA that an ARN names; raises ServiceError if there is none.
+        find_authority: The CA that an ARN names; raises ServiceError if there is none, or none for this account.
         status: PENDING_VALIDATION, ISSUED or FAILED; :attr:`current_status` adds EXPIRED.
         exported: Whether it was exported since it was issued or last renewed.
         renewal: ``RenewalStatus`` and, if it is stuck, ``RenewalStatusReason`` of the last renewal.
@@ -152,9 +154,21 @@ class PrivateCertificate:
         """
         Make sure that ACM itself may use the CA, as a renewal needs.
 
+        A CA of the same account has a permission for ACM. One of another account is used in ACM's service-linked role,
+        and its permission does nothing.
+
         Raises:
-            ServiceError: AccessDeniedException if the CA has no permission for acm.amazonaws.com.
+            ServiceError: AccessDeniedException if the CA has no permission for acm.amazonaws.com or is not shared;
+                ServiceLinkedRoleNotFound if there is no such role in this account.
         """
+        account = owner(self.arn)
+        if owner(self.authority_arn) != account:
+            if not service_linked_role.exists(account):
+                raise ServiceError(
+                    "ServiceLinkedRoleNotFound", f"account {account} has no {service_linked_role.arn_of(account)}"
+                )
+            self.find_authority(self.authority_arn)
+            return
         granted = self.find_authority(self.authority_arn).permissions.get("acm.amazonaws.com", {})
         if not set(granted.get("Actions", ())) >= _NEEDED_PERMISSIONS:
             raise ServiceError("AccessDeniedException", f"acm.amazonaws.com has no permission on {self.authority_arn}")

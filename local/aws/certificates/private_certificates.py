@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from ministack.core import responses
 
-from local.aws.certificates import certificate_events
+from local.aws.certificates import certificate_events, service_linked_role
+from local.aws.certificates.authority_policies import owner
 from local.aws.certificates.private_certificate import PrivateCertificate, check_request, failure_reason
 from local.aws.json_service import ServiceError
 
@@ -30,11 +31,16 @@ class PrivateCertificates:
     All private certificates of one account.
 
     Args:
+        account: Its id.
         times: How they are dated.
-        find_authority: The CA that an ARN names, of whichever account; raises ServiceError if there is none.
+        find_authority: The CA that an ARN names, of whichever account; raises ServiceError if there is none, or the
+            account may not issue from it.
     """
 
-    def __init__(self, times: CertificateTimes, find_authority: Callable[[str], CertificateAuthority]) -> None:
+    def __init__(
+        self, account: str, times: CertificateTimes, find_authority: Callable[[str], CertificateAuthority]
+    ) -> None:
+        self._account = account
         self._times = times
         self._find_authority = find_authority
         self._certificates: dict[str, PrivateCertificate] = {}
@@ -52,9 +58,13 @@ class PrivateCertificates:
         """The certificate ``arn`` names; None if there is none in the region in force."""
         return self._certificates.get(arn) if _is_here(arn) else None
 
-    def request(self, fields: dict[str, Any]) -> PrivateCertificate:
+    def request(self, fields: dict[str, Any], *, may_make_role: bool = True) -> PrivateCertificate:
         """
         RequestCertificate with a private CA. Issues at once; what the CA refuses becomes status FAILED, as on AWS.
+
+        Args:
+            may_make_role: Whether the requester may make ACM's service-linked role, without which certificates of
+                another account's CA are not renewed.
 
         Raises:
             ServiceError: If ACM itself refuses the request.
@@ -88,6 +98,8 @@ class PrivateCertificates:
         self._certificates[certificate.arn] = certificate
         if token:
             self._tokens[token] = (now, certificate.arn)
+        if may_make_role and owner(certificate.authority_arn) != self._account:
+            service_linked_role.ensure(self._account)
         if certificate.status == "ISSUED":
             certificate_events.available(certificate, "ISSUANCE")
         return certificate

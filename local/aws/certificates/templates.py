@@ -9,7 +9,7 @@ from ministack.services.cloudformation import provisioners
 
 from local.aws import hooks
 from local.aws.certificates import authorities, issuance, revocation_lists
-from local.aws.certificates.x509_signing import pem
+from local.aws.certificates.x509_signing import DEFAULT_TEMPLATE, pem
 from local.aws.json_service import ServiceError
 from local.aws.resource_type import Created, Properties, ResourceType
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from local.aws.certificates.authorities import Authorities
     from local.aws.certificates.authority import CertificateAuthority
+    from local.aws.certificates.authority_policies import AuthorityPolicies
     from local.aws.certificates.private_certificates import PrivateCertificates
     from local.aws.config import CertificateTimes
     from local.aws.per_account import PerAccount
@@ -30,7 +31,7 @@ _CERTIFICATE = "AWS::CertificateManager::Certificate"
 def install(
     certificates: PerAccount[PrivateCertificates],
     of_accounts: PerAccount[Authorities],
-    find: Find,
+    policies: AuthorityPolicies,
     times: CertificateTimes,
 ) -> None:
     """
@@ -38,15 +39,17 @@ def install(
 
     Args:
         of_accounts: The CAs of each account.
-        find: Returns the CA that an ARN names, of whichever account.
+        policies: Which CAs of other accounts may be used, and for what: no IAM stands before CloudFormation here.
     """
-    for resource_type in (*_authority_types(of_accounts, find, times), _certificate_type(certificates)):
+    for resource_type in (*_authority_types(of_accounts, policies, times), _certificate_type(certificates)):
         resource_type.register()
 
 
 def _authority_types(
-    of_accounts: PerAccount[Authorities], find: Find, times: CertificateTimes
+    of_accounts: PerAccount[Authorities], policies: AuthorityPolicies, times: CertificateTimes
 ) -> tuple[ResourceType, ...]:
+    # No share lets another account change a CA.
+    find = partial(policies.usable, action="acm-pca:UpdateCertificateAuthority")
     return (
         ResourceType(
             "AWS::ACMPCA::CertificateAuthority",
@@ -58,7 +61,7 @@ def _authority_types(
         ),
         ResourceType(
             "AWS::ACMPCA::Certificate",
-            create=partial(_issue, find, times),
+            create=partial(_issue, policies, times),
             slow=True,
         ),
         ResourceType(
@@ -163,8 +166,13 @@ def _delete_authority(find: Find, arn: str, _properties: Properties) -> None:
             raise
 
 
-def _issue(find: Find, times: CertificateTimes, _logical_id: str, properties: Properties, _stack: str) -> Created:
-    ca = find(properties["CertificateAuthorityArn"])
+def _issue(
+    policies: AuthorityPolicies, times: CertificateTimes, _logical_id: str, properties: Properties, _stack: str
+) -> Created:
+    template = properties.get("TemplateArn") or DEFAULT_TEMPLATE
+    ca = policies.usable(
+        properties["CertificateAuthorityArn"], "acm-pca:IssueCertificate", {"acm-pca:TemplateArn": template}
+    )
     request = {**properties, "Csr": properties["CertificateSigningRequest"]}
     issued = issuance.issue(ca, request, times)
     return issued.arn, {"Arn": issued.arn, "Certificate": pem(issued.certificate)}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.aws.config import Config
+    from local.aws.fargate.network.discovery import Resolvers
     from local.aws.fargate.network.load_balancer import Balancers
 
 _ALL_GONE_S = 10.0
@@ -36,9 +37,14 @@ _CALLED = (
 
 
 class Cluster:
-    """All running tasks of one local AWS."""
+    """
+    All running tasks of one local AWS.
 
-    def __init__(self, config: Config) -> None:
+    Args:
+        resolvers: The DNS resolvers of their VPCs.
+    """
+
+    def __init__(self, config: Config, resolvers: Resolvers) -> None:
         self._runs: dict[str, TaskRun] = {}
         self._lock = threading.Lock()
         self._closed = False
@@ -46,7 +52,8 @@ class Cluster:
         own_addresses = addresses.Addresses(config.network, addresses.TASKS)
         known = registrations.Registrations(config.traffic)
         known.install()
-        self._host = Host(config, own_addresses, CredentialsEndpoint(config.host), known, self.scheduler.wake)
+        credentials = CredentialsEndpoint(config.host)
+        self._host = Host(config, own_addresses, resolvers.address_of, credentials, known, self.scheduler.wake)
 
     def run(
         self,
@@ -99,12 +106,12 @@ class Cluster:
         self.kill_all()
 
 
-def install(config: Config, balancers: Balancers) -> None:
+def install(config: Config, balancers: Balancers, resolvers: Resolvers) -> None:
     """Put the runner in the place of MiniStack's Docker path, and its scheduler in the place of MiniStack's."""
     for name in _CALLED:
         hooks.require(ecs, name)
     sandbox.namespaces_permitted()
-    cluster = Cluster(config)
+    cluster = Cluster(config, resolvers)
     # Any true value: MiniStack then creates tasks as PROVISIONING and hands each to a worker thread.
     hooks.replace(ecs, "_get_docker", lambda: cluster)
     hooks.replace(ecs, "_run_task_worker", cluster.run)

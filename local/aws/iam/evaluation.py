@@ -15,7 +15,7 @@ from ministack.core.responses import get_account_id, get_region
 from ministack.services import acm, sts, tagging
 from ministack.services import iam as iam_service
 
-from local.aws import control, hooks
+from local.aws import caller, control, hooks
 from local.aws.iam import dynamodb as iam_dynamodb
 from local.aws.iam import ecs as iam_ecs
 from local.aws.iam import kms as iam_kms
@@ -55,7 +55,7 @@ def role_session(role_arn: str, name: str, service: str | None = "ecs-tasks.amaz
     Raises:
         ValueError: If there is no such role, or its trust policy does not let ``service`` assume it.
     """
-    role = _role(role_arn.rsplit("/", 1)[-1])
+    role = iam_service._roles.get_scoped(role_arn.split(":")[4], None, role_arn.rsplit("/", 1)[-1])
     if role is None or role["Arn"] != role_arn:
         raise ValueError(f"{service} was unable to assume the role {role_arn}: there is no such role")
     if service is not None and not _trusts(role["AssumeRolePolicyDocument"], service):
@@ -94,6 +94,7 @@ def install(
         authorities: The same.
     """
     hooks.require(sts, "register_session")
+    hooks.require(iam_service, "_roles")
     if not hooks.require(gateway, "AUTH"):
         raise RuntimeError("MiniStack was imported before AUTH=true was set: IAM would not be enforced")
     # What services do by themselves (EventBridge, Scheduler, CloudWatch, SNS) comes over TLS: policies deny all else.
@@ -122,11 +123,6 @@ def decisions(log: Decisions) -> list[dict[str, Any]]:
     return [dict(zip(("role", "action", "resource", "allowed"), entry, strict=True)) for entry in list(log)]
 
 
-def _role(name: str) -> dict[str, Any] | None:
-    roles: dict[str, dict[str, Any]] = hooks.require(iam_service, "_roles")
-    return roles.get(name)
-
-
 def _trusts(document: str | dict[str, Any], service: str) -> bool:
     policy = json.loads(document) if isinstance(document, str) else document
     statements = policy.get("Statement", [])
@@ -147,6 +143,7 @@ def _enforce(inner: Callable[..., Any], log: PerAccount[Decisions]) -> Callable[
         resource_arn: str = "*",
         service_context: dict[str, Any] | None = None,
     ) -> Any:
+        caller.remember(access_key_id)
         keys = dict(service_context or {})
         request = keys.pop(_REQUEST, {})
         denied = None
@@ -205,7 +202,7 @@ def _condition_key(inner: Callable[..., Any]) -> Callable[..., Any]:
     def resolve(key: str, ctx: Any) -> Any:
         if key.lower() == "aws:principalarn" and ":assumed-role/" in ctx.principal_arn:
             name = iam_evaluator._role_name_from_assumed_arn(ctx.principal_arn)
-            role = _role(name)
+            role = iam_service._roles.get_scoped(ctx.principal_account, None, name)
             return role["Arn"] if role else f"arn:aws:iam::{ctx.principal_account}:role/{name}"
         return inner(key, ctx)
 
@@ -215,7 +212,7 @@ def _condition_key(inner: Callable[..., Any]) -> Callable[..., Any]:
 def _resource_arn(inner: Callable[..., str]) -> Callable[..., str]:
     def extract(service: str, method: str, path: str, headers: dict[str, str], body: bytes, *more: Any) -> str:
         if service == "acm-pca":
-            return str(_fields(body).get("CertificateAuthorityArn") or "*")
+            return str(_fields(body).get("CertificateAuthorityArn") or _fields(body).get("ResourceArn") or "*")
         if service == "ecr":
             return _repository_arn(_fields(body))
         if service in _RESOURCES:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 WORDS = Words("ECS", "task")
+_ENDED = frozenset({"DEPROVISIONING", "STOPPED", "DELETED"})
+"""Last statuses of a task whose containers run no more (ECS developer guide, "Task lifecycle")."""
 _PAGE = 100
 """Tasks in one answer of ListTasks, and in one call of DescribeTasks."""
 
@@ -66,6 +68,16 @@ class EcsServices:
             excused=failed.excused,
             words=WORDS,
         )
+
+    def ending(self, name: str, place: str = "") -> tuple[str, ...]:
+        """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.ending`."""
+        cluster, ecs_name = self._at(name, place)
+        try:
+            # ECS lists tasks under STOPPED from the moment on at which it wants them to stop.
+            tasks = {task["taskArn"]: task["lastStatus"] for task in self._tasks(cluster, ecs_name, "STOPPED")}
+        except IdentityMissing:
+            return ()
+        return tuple(arn for arn, status in tasks.items() if status not in _ENDED)
 
     def roll_out(self, name: str, place: str = "") -> str:
         """See :meth:`meshcert.lifecycle.ports.WorkloadPlatform.roll_out`."""

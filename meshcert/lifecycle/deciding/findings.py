@@ -44,12 +44,11 @@ REMEDIES: dict[Kind, str] = {
     Kind.NOTHING_TO_GO_BACK_TO: "No good version lives long enough, so this one stays: read the tasks' logs, then "
     "`meshcert renew`",
     Kind.DEPLOYMENT_FAILING: "Read why the service's tasks fail: with a proven version it is not the certificate",
-    Kind.DEPLOYMENT_SLOW: "Look at the service's events in ECS: tasks may be unhealthy, or there is no capacity",
+    Kind.DEPLOYMENT_SLOW: "Look at the service's events in ECS: tasks may be unhealthy or not end, or there is no "
+    "capacity",
     Kind.SERVICE_MISSING: "Deploy the services stack, or remove the service from the mesh file",
-    Kind.CA_AGEING: "Raise the hierarchy's `reissue` in the mesh file and deploy: same key, nothing else changes. "
-    "An `existing` CA is reissued by its owner, on the same key",
-    Kind.CA_TOO_SHORT: "Raise the hierarchy's `reissue` and deploy now: no certificate can be renewed any more. "
-    "An `existing` CA is reissued by its owner, on the same key",
+    Kind.CA_AGEING: "Raise the hierarchy's `reissue` in the mesh file and deploy: same key, nothing else changes",
+    Kind.CA_TOO_SHORT: "Raise the hierarchy's `reissue` and deploy now: no certificate can be renewed any more",
     Kind.CA_MISSING: "Take it back with acm-pca:RestoreCertificateAuthority, or declare a new hierarchy",
     Kind.STEP_FAILING: "Mend what the error names; it is tried again ever later, and at once with `meshcert renew`",
     Kind.AWS_DENIED: "Deploy the stacks again; if it stays, a policy of your account denies the call",

@@ -10,6 +10,7 @@ from meshcert.contract.staging_labels import PENDING
 from meshcert.issuing.issuer import Issuance
 from meshcert.issuing.private_ca import authority_of
 from meshcert.lifecycle.compromise import CompromisedCertificate, KeyCompromise
+from meshcert.lifecycle.observation import Unknown
 from meshcert.publishing.publication import is_published
 
 if TYPE_CHECKING:
@@ -60,6 +61,19 @@ def with_the_same_key(compromise: KeyCompromise, seen: Observation) -> KeyCompro
     return replace(compromise, certificates=(*compromise.certificates, again))
 
 
+def left_behind(compromise: KeyCompromise, seen: Observation) -> KeyCompromise:
+    """
+    What is known of a compromise, with the moment at which every instance serves another key, if that has come.
+
+    It has come once the version with another key is proven, or if no instance runs: those that start later read the
+    current version. What an instance says after that changes nothing: it may be the one that was broken into.
+    """
+    if compromise.left_at or not seen.current or compromise.has(seen.current):
+        return compromise
+    is_left = seen.last_good == seen.current or _nothing_runs(seen)
+    return replace(compromise, left_at=seen.now) if is_left else compromise
+
+
 def told(before: KeyCompromise | None, after: KeyCompromise | None) -> str:
     """What the audit log says of an order that was taken up."""
     new = [each for each in after.certificates if not (before and before.has(each.version))] if after else []
@@ -68,6 +82,13 @@ def told(before: KeyCompromise | None, after: KeyCompromise | None) -> str:
     parts = [f"to be revoked: {revoked}"] if revoked else []
     parts += [f"to be revoked by hand, for its serial number or its CA is not known: {by_hand}"] if by_hand else []
     return f"done: {'; '.join(parts) or 'known before'}"
+
+
+def _nothing_runs(seen: Observation) -> bool:
+    if isinstance(seen.services, Unknown) or not seen.services:
+        return False
+    services = seen.services.values()
+    return all(service is not None and not service.instances and not service.rolling_out for service in services)
 
 
 def _published_until(memory: Memory, version: str, seen: Observation) -> tuple[str, ...]:

@@ -16,10 +16,11 @@ from meshcert.errors import (
 from meshcert.issuing.issuer import Issuance
 from meshcert.lifecycle.memory import CurrentVersion, KnownCertificate
 from meshcert.lifecycle.observation import Authority, Missing, Observation, Unknown, Workload
-from meshcert.lifecycle.observing.compromised import taken_up, with_the_same_key
+from meshcert.lifecycle.observing.compromised import left_behind, taken_up, with_the_same_key
 from meshcert.lifecycle.orders import COMPROMISED, RENEW
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable
 
     from meshcert.identity import Identity
@@ -67,15 +68,19 @@ def observe(identity: Identity, memory: Memory, observers: Observers, known: Iss
             acknowledgements = Unknown(said.what) if isinstance(said, Missing) else said
         elif not isinstance(acknowledgements, Unknown):
             acknowledgements |= _of_tasks(identity, service, said)
+    now = observers.clock.now()
+    # After the services: what was wanted when they were looked at, and is told to end now, is seen twice, not never.
+    ending = _attempt(partial(_ending, identity, observers)) if _something_is_to_be_revoked(memory, now) else {}
     return Observation(
         identity=identity,
-        now=observers.clock.now(),
+        now=now,
         issuer=issuer.can,
         issuance=issuance,
         labels=labels,
         services=services,
         acknowledgements=acknowledgements,
         authorities=_attempt(partial(_authorities, identity, observers.authorities)),
+        ending=Unknown(ending.what) if isinstance(ending, Missing) else ending,
     )
 
 
@@ -92,7 +97,7 @@ def remembered(memory: Memory, seen: Observation) -> Memory:
     if memory.order and memory.order.kind == COMPROMISED:
         memory = taken_up(memory, memory.order, seen)
     if memory.compromise:
-        memory = replace(memory, compromise=with_the_same_key(memory.compromise, seen))
+        memory = replace(memory, compromise=left_behind(with_the_same_key(memory.compromise, seen), seen))
     memory = replace(memory, order=_outstanding(memory.order, seen, issued.version if issued else ""))
     if seen.whole:
         memory = replace(memory, looked_at=seen.now)
@@ -107,6 +112,21 @@ def _of_tasks(
         return {}
     rows = {instance.id: said.get(instance.id, {}) for instance in service.instances}
     return {instance: row[identity.name] for instance, row in rows.items() if identity.name in row}
+
+
+def _something_is_to_be_revoked(memory: Memory, now: dt.datetime) -> bool:
+    ordered = memory.order is not None and memory.order.kind == COMPROMISED
+    return ordered or (memory.compromise is not None and bool(memory.compromise.outstanding(now)))
+
+
+def _ending(identity: Identity, observers: Observers) -> dict[str, str]:
+    served: dict[str, str] = {}
+    for use in identity.services:
+        instances = observers.platform.ending(use.name, use.place)
+        said = observers.acknowledgements.of(use.name, instances) if instances else {}
+        rows = {instance: said.get(instance, {}).get(identity.name) for instance in instances}
+        served |= {instance: row.version if row else "" for instance, row in rows.items()}
+    return served
 
 
 def _authorities(identity: Identity, authorities: Authorities) -> tuple[Authority, ...]:

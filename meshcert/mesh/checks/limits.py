@@ -58,12 +58,17 @@ ISSUANCES = 1
 """The table of requests to Private CA, if an identity's certificates come from there."""
 IDENTITY = 4
 """Certificate, or the parameter that says what acm-pca issues; secret with its policy, publication."""
+CLIENT = 2
+"""The role of a client outside the mesh, with its policy."""
 TRUST_BUNDLE = 3
 """Secret with its policy, publication."""
 FOREIGN_BUNDLE = 3
 """The same of a foreign trust domain."""
 FEDERATION = 9
 """The function that fetches their bundles: table, log group, role with its policies, schedule with its role."""
+
+OWN_BUNDLE = 10
+"""The bucket with the mesh's own bundle, its policy, and the function that writes it: as above, without a table."""
 
 AUTHORITY = 3
 """CA, CA certificate, activation."""
@@ -90,9 +95,11 @@ def resources(mesh: Mesh) -> dict[str, int]:
         "identities": FUNCTIONS
         + ISSUANCES * mesh.has_own_keys
         + IDENTITY * len(mesh.identities)
+        + CLIENT * sum(identity.client is not None for identity in mesh.identities.values())
         + TRUST_BUNDLE * len(mesh.hierarchies)
         + FOREIGN_BUNDLE * len(mesh.trust_domains)
-        + FEDERATION * bool(declared_endpoints(mesh.trust_domains)),
+        + FEDERATION * bool(declared_endpoints(mesh.trust_domains))
+        + OWN_BUNDLE * (mesh.about.published_bundle is not None),
         "services": _network(mesh)
         + SERVICE * len(mesh.services)
         + ROUTES * routed

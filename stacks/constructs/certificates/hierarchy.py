@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from aws_cdk import Aws, CfnOutput, CfnResource, RemovalPolicy, Stack
+from aws_cdk import Aws, CfnOutput, CfnResource, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_acmpca as acmpca
 from constructs import Construct
 
+from meshcert import naming
 from meshcert.issuing.existing_authority import ACM_ACTIONS
 from meshcert.mesh.existing import USAGE_MODES
 from meshcert.mesh.issuance import Usage
@@ -76,6 +77,7 @@ class HierarchyAuthorities(Construct):
             )
         if hierarchy.usage is Usage.GENERAL_PURPOSE:
             self._permission(issuing)
+        Tags.of(issuing).add(naming.SIGNS_TAG, naming.SIGNS_CERTIFICATES)
         self.root_arn = root.attr_arn
         """ARN of the root CA: its certificate is the trust anchor."""
         self.issuing_arn = issuing.attr_arn

@@ -10,12 +10,12 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from tests.local.aws.shared_authorities import OTHER, InAccount
 
 from local.running_aws import ROOT, LocalAws
 from tests.local.aws.hierarchies import root
 from tests.local.aws.refusals import is_allowed
 from tests.local.aws.roles import new_role
+from tests.local.aws.shared_authorities import OTHER, InAccount
 from tests.local.aws.triggers import new_queue
 
 if TYPE_CHECKING:

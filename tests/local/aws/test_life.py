@@ -117,6 +117,7 @@ def test_a_hook_that_is_gone_stops_the_start_with_its_name(tmp_path: Path) -> No
     config = Config(
         directory=tmp_path / "state",
         images=tmp_path,
+        bundles=tmp_path / "bundles",
         host="127.63.0.1",
         port=4566,
         dns_port=10053,

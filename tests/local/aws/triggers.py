@@ -13,6 +13,7 @@ from tests.local.aws.roles import new_role
 
 if TYPE_CHECKING:
     from local.running_aws import LocalAws
+    from tests.local.aws.roles import Clients
 
 CONSUME = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 
@@ -21,7 +22,7 @@ CONSUME = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
 class Queue:
     """A queue."""
 
-    aws: LocalAws
+    aws: Clients
     url: str
     arn: str
 
@@ -58,7 +59,7 @@ class Queue:
         self.aws.client("sqs").send_message(QueueUrl=self.url, MessageBody=body)
 
 
-def new_queue(aws: LocalAws, name: str, source_arn: str | None = None, **attributes: str) -> Queue:
+def new_queue(aws: Clients, name: str, source_arn: str | None = None, **attributes: str) -> Queue:
     """A queue whose policy lets EventBridge send, from one rule only if ``source_arn`` is given."""
     sqs = aws.client("sqs")
     url = sqs.create_queue(QueueName=name, Attributes=attributes)["QueueUrl"]

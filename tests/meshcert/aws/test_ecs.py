@@ -315,6 +315,38 @@ class TestServices:
         """Whenever it went."""
         assert EcsServices(client, "mesh").look("teller") is None
 
+    @pytest.mark.parametrize(
+        ("status", "may_serve"),
+        [
+            ("PENDING", True),
+            ("RUNNING", True),
+            ("DEACTIVATING", True),
+            ("STOPPING", True),
+            ("DEPROVISIONING", False),
+            ("STOPPED", False),
+            ("DELETED", False),
+        ],
+    )
+    def test_a_task_that_is_to_stop_may_serve_until_its_containers_have_ended(
+        self, status: str, *, may_serve: bool
+    ) -> None:
+        """For minutes: a load balancer forgets it first, then each of its containers drains and stops."""
+        task = {"taskArn": "arn:task/1", "desiredStatus": "STOPPED", "lastStatus": status}
+        asked: list[str] = []
+
+        class Client(Answers):
+            def list_tasks(self, **question: Any) -> dict[str, Any]:
+                asked.append(question["desiredStatus"])
+                return {"taskArns": ["arn:task/1"]}
+
+        ending = EcsServices(Client(describe_tasks={"tasks": [task]}), "mesh").ending("teller")
+
+        assert (ending, asked) == (("arn:task/1",) if may_serve else (), ["STOPPED"])
+
+    def test_of_a_service_that_is_gone_nothing_ends(self) -> None:
+        """ECS forgets its tasks with it."""
+        assert EcsServices(Answers(list_tasks=client_error("ServiceNotFoundException")), "mesh").ending("teller") == ()
+
     def test_a_task_that_is_listed_on_two_pages_is_one(self) -> None:
         """It says what it serves, or refuses, once."""
         row = {"serviceName": "teller", "status": "ACTIVE", "desiredCount": 2}

@@ -30,7 +30,7 @@ def test_it_says_beforehand_what_is_revoked_and_how_long_the_old_key_lives(termi
 
     lines = ended.out.splitlines()
     assert ended.code == 0
-    assert lines[0] == "colorteller gets another key. Once every task serves it, these are revoked for good:"
+    assert lines[0].endswith("and those with the old key have ended, these are revoked for good:")
     assert lines[1] == f"  {old[:8]}  serial …{second[-8:]}, until 2027-02-01 12:06 UTC, 195 days from now"
     assert f"serial …{first[-8:]}, until 2027-01-31" in lines[2]
     assert lines[3].startswith("its CA writes no revocation list, so peers accept the old key until 2027-02-01 12:06")
@@ -76,7 +76,8 @@ def test_it_is_followed_until_the_old_certificates_are_revoked(terminal: Termina
 
     lines = [line.split(maxsplit=1)[1] for line in ended.out.splitlines() if line.startswith("  ") and ":" in line[:8]]
     assert ended.code == 0
-    assert lines[-4].startswith("prove ")
+    assert lines[-5].startswith("prove ")
+    assert lines[-4] == "wait: 2 certificates to be revoked once 2 tasks with the old key have ended"
     assert lines[-3:-1] == ["revoke: done"] * 2
     assert ended.out.splitlines()[-1].startswith("settled: ")
     assert sorted(terminal.world.acm.revoked) == serials

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 START = dt.timedelta(seconds=30)
 FAILURES_ENDURED = 3
+DRAIN = dt.timedelta(seconds=100)
+"""From the moment on at which ECS wants a task to stop."""
 
 
 @dataclass
@@ -39,6 +41,7 @@ class RunningTask:
     polls_at: dt.datetime | None = None
     deaf: bool = False
     mute: bool = False
+    ends_at: dt.datetime | None = None
 
 
 @dataclass
@@ -61,6 +64,7 @@ class SimulatedService:
     desired_count: int
     deployments: list[Deployment] = field(default_factory=list)
     tasks: list[RunningTask] = field(default_factory=list)
+    ending: list[RunningTask] = field(default_factory=list)
     breaks: bool = False
 
     @property
@@ -73,10 +77,10 @@ class SimulatedEcs:
     """
     Services of one cluster.
 
-    A deployment starts one task after the other, each replaces one of before, and a failed one is tried again until
-    the circuit breaker (without rollback) ends it. A task reads the current version when it starts. Tasks of ``reload``
-    services poll; they go back to an older version only from one that is quarantined. A version among ``bad`` cannot
-    be served: a task that starts with it fails, one that runs refuses it.
+    A deployment starts one task after the other, each replaces one of before, which drains, and a failed one is tried
+    again until the circuit breaker (without rollback) ends it. A task reads the current version when it starts. Tasks
+    of ``reload`` services poll; they go back to an older version only from one that is quarantined. A version among
+    ``bad`` cannot be served: a task that starts with it fails, one that runs refuses it.
 
     Args:
         clock: Time.
@@ -89,6 +93,7 @@ class SimulatedEcs:
         self.forged: dict[str, dict[str, dict[str, Acknowledgement]]] = {}
         self.deployments_begun: list[str] = []
         self.started_with: list[str] = []
+        self.never_end = False
         self._clock, self._vault = clock, vault
         self._numbers = count(1)
 
@@ -131,6 +136,12 @@ class SimulatedEcs:
             tuple(newest.failures),
         )
 
+    def ending(self, name: str, place: str = "") -> tuple[str, ...]:
+        """ListTasks, of those that are to stop, and DescribeTasks."""
+        self.advance()
+        service = self.services.get(name)
+        return tuple(task.arn for task in service.ending) if service and service.use.place == place else ()
+
     def roll_out(self, name: str, place: str = "") -> str:
         """UpdateService with forceNewDeployment."""
         self.advance()
@@ -150,7 +161,7 @@ class SimulatedEcs:
         self.advance()
         found = self.services.get(service)
         rows: dict[str, dict[str, Acknowledgement]] = {}
-        for task in found.tasks if found else ():
+        for task in (*found.tasks, *found.ending) if found else ():
             if not task.mute:
                 said = Acknowledgement(self._clock.now(), task.serves, refused=task.refuses, error=task.error)
                 rows[task.arn] = {found.identity.name: said} if found else {}
@@ -170,6 +181,8 @@ class SimulatedEcs:
             self._start(service, newest, at)
         for task in service.tasks:
             self._poll(service, task)
+        now = self._clock.now()
+        service.ending = [task for task in service.ending if self.never_end or (task.ends_at and task.ends_at > now)]
 
     def _start(self, service: SimulatedService, newest: Deployment, at: dt.datetime) -> None:
         current = self._current(service)
@@ -186,7 +199,9 @@ class SimulatedEcs:
                 return
             arn = f"arn:aws:ecs:eu-west-1:111122223333:task/color/{next(self._numbers):032x}"
             started = RunningTask(arn, newest.id, at, serves=current, polls_at=at)
-            service.tasks = [*self._kept(service, newest), started]
+            kept = self._kept(service, newest)
+            service.ending += [replace(task, ends_at=at + DRAIN) for task in service.tasks if task not in kept]
+            service.tasks = [*kept, started]
             newest.failed_tasks = 0
             new.append(started)
         if len(new) < service.desired_count:

@@ -162,6 +162,7 @@ def look(
     said: Mapping[str, Acknowledgement] | Unknown | None = None,
     authorities: tuple[Authority, ...] | Missing | Unknown | None = None,
     memory: Memory | None = None,
+    ending: Mapping[str, str] | Unknown | None = None,
 ) -> Looked:
     """
     One look, at which all is well unless told: version 1 is issued, published, proven and served.
@@ -174,6 +175,7 @@ def look(
         said: What tasks say.
         authorities: The hierarchy's CAs.
         memory: What is remembered.
+        ending: Tasks that are told to end.
     """
     uses = uses or (GATEWAY, TELLER)
     usual: dict[str, Workload | None] = {use.name: service(use) for use in uses}
@@ -189,5 +191,6 @@ def look(
         services=services if isinstance(services, Unknown) else usual | dict(services or {}),
         acknowledgements=says() if said is None else said,
         authorities=far if authorities is None else authorities,
+        ending={} if ending is None else ending,
     )
     return Looked(seen, remembers() if memory is None else memory)

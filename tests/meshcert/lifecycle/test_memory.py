@@ -36,6 +36,7 @@ FULL = Memory(
         NOW,
         (CompromisedCertificate("1" * 64, "01", "arn:ca", NOW, NOW, "0f"), CompromisedCertificate("2" * 64)),
         NOW,
+        NOW,
     ),
 )
 
@@ -128,6 +129,7 @@ def test_a_stored_row_stays_what_it_is() -> None:
                 },
             ],
             "earlier_at": at,
+            "left_at": at,
         },
     }
 

@@ -196,6 +196,13 @@ class LifecycleWorld:
         return {task.serves for service in self.ecs.services.values() for task in service.tasks}
 
     @property
+    def reachable(self) -> set[str]:
+        """What tasks serve, those that drain included."""
+        self.ecs.advance()
+        services = self.ecs.services.values()
+        return {task.serves for service in services for task in (*service.tasks, *service.ending)}
+
+    @property
     def versions(self) -> int:
         """How many versions were published ever."""
         return len(self.vault.secrets[SECRET].values) - 1

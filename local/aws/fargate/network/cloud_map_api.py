@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from ministack.core.responses import json_response
+from ministack.core.responses import get_account_id, get_region, json_response, request_scope
 from ministack.services import servicediscovery
 
 from local.aws import hooks
@@ -15,19 +15,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from local.aws.json_service import Response
+    from local.aws.sharing.shares import Shares
 
 _MOST_RESULTS = 1_000
 _RESULTS = 100
 _ANY_HEALTH = "ALL"
 
 
-def install() -> None:
-    """Answer as Cloud Map does, in the place of MiniStack, which knows no limits and no HTTP name."""
+def install(shares: Shares) -> None:
+    """
+    Answer as Cloud Map does, in the place of MiniStack, which knows no limits, no HTTP name and no other account.
+
+    Args:
+        shares: Who may ask for what of other accounts.
+    """
     for name in ("_services", "_instances", "_instance_health_status", "_instances_revision"):
         hooks.require(servicediscovery, name)
     hooks.wrap(servicediscovery, "_create_namespace_record", _with_http_name)
-    hooks.replace(servicediscovery, "_discover_instances", lambda request: _answer(_instances, request))
-    hooks.replace(servicediscovery, "_discover_instances_revision", lambda request: _answer(_revision, request))
+    hooks.replace(servicediscovery, "_discover_instances", lambda request: _answer(shares, _instances, request))
+    hooks.replace(servicediscovery, "_discover_instances_revision", lambda request: _answer(shares, _revision, request))
 
 
 def registered(service: dict[str, Any]) -> list[dict[str, Any]]:
@@ -55,19 +61,40 @@ def _http_name(namespace: dict[str, Any]) -> str:
     return str(namespace["Properties"]["HttpProperties"]["HttpName"])
 
 
-def _answer(operation: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]], request: dict[str, Any]) -> Response:
+def namespace(arn: str) -> dict[str, Any] | None:
+    """The namespace that an ARN names, of whichever account; None if there is none."""
+    _, _, _, region, account, name = arn.split(":", 5)
+    found: dict[str, Any] | None = servicediscovery._namespaces.get_scoped(account, region, name.partition("/")[2])
+    return found
+
+
+def _answer(
+    shares: Shares, operation: Callable[[dict[str, Any], dict[str, Any]], dict[str, Any]], request: dict[str, Any]
+) -> Response:
+    """An operation's answer, in the account of the namespace's owner, if that is not the caller's own."""
+    caller = get_account_id()
     try:
-        answer: Response = json_response(operation(request, _service(request)))
+        with request_scope(request.get("OwnerAccount") or caller, get_region()):
+            answer: Response = json_response(operation(request, _service(shares, caller, request)))
     except ServiceError as error:
         return error.response()
     return answer
 
 
-def _service(request: dict[str, Any]) -> dict[str, Any]:
+def _is_open_to(shares: Shares, caller: str, namespace: dict[str, Any]) -> bool:
+    """Whether a namespace is the caller's own or shared with it."""
+    return caller == namespace["Arn"].split(":")[4] or any(
+        f"arn:aws:iam::{caller}:root" in statement["Principal"]["AWS"]
+        and "servicediscovery:DiscoverInstances" in statement["Action"]
+        for statement in shares.statements_on(namespace["Arn"])
+    )
+
+
+def _service(shares: Shares, caller: str, request: dict[str, Any]) -> dict[str, Any]:
     namespace_name, name = request.get("NamespaceName"), request.get("ServiceName")
     if not namespace_name or not name:
         raise ServiceError("InvalidInput", "NamespaceName and ServiceName are required")
-    namespaces = list(servicediscovery._namespaces.values())
+    namespaces = [each for each in servicediscovery._namespaces.values() if _is_open_to(shares, caller, each)]
     namespace = next((each for each in namespaces if _http_name(each) == namespace_name), None)
     if namespace is None:
         raise ServiceError("NamespaceNotFound", f"Namespace {namespace_name} not found")

@@ -47,7 +47,6 @@ class Balancers:
     """All forwarders of one local AWS, on an event loop in a thread of their own."""
 
     def __init__(self, config: Config) -> None:
-        self._scope = (config.account, config.region)
         self._lag = Lag(config.traffic.target_lag_s * config.traffic.scale)
         self._addresses = Addresses(config.network, addresses.LOAD_BALANCERS)
         self._hosts: dict[str, str] = {}
@@ -60,7 +59,7 @@ class Balancers:
 
     def address_of(self, dns_name: str) -> str | None:
         """The address of the load balancer with that DNS name, or None; it is allocated when first asked for."""
-        for balancer in list(alb._lbs.values()):
+        for _, balancer in alb._lbs.all_items():
             if balancer["DNSName"].lower() == dns_name and balancer["Type"] == "network":
                 arn = balancer["LoadBalancerArn"]
                 with self._lock:
@@ -72,7 +71,7 @@ class Balancers:
     def listening(self) -> dict[str, tuple[str, list[int]]]:
         """Address and ports of every network load balancer, by its DNS name."""
         found: dict[str, tuple[str, list[int]]] = {}
-        for balancer in list(alb._lbs.values()):
+        for _, balancer in alb._lbs.all_items():
             arn = balancer["LoadBalancerArn"]
             if arn in self._hosts:
                 ports = [item.port for item in list(self._listeners.values()) if item.balancer == arn]
@@ -106,24 +105,28 @@ class Balancers:
 
     async def _follow(self) -> None:
         while not self._ended.is_set():
-            with request_scope(*self._scope):
-                try:
-                    await self._sync()
-                except OSError:
-                    logger.exception("a load balancer cannot listen")
+            try:
+                await self._sync()
+            except OSError:
+                logger.exception("a load balancer cannot listen")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), _LOOK_AGAIN_S)
         for listener in self._listeners.values():
             await listener.close()
 
     async def _sync(self) -> None:
-        wanted = {arn: item for arn, item in list(alb._listeners.items()) if _forwarded(item)}
+        balancers = {arn: balancer for (_, _, arn), balancer in alb._lbs.all_items()}
+        wanted = {
+            arn: (item, (account, region))
+            for (account, region, arn), item in alb._listeners.all_items()
+            if _forwarded(item, balancers.get(item["LoadBalancerArn"]))
+        }
         for arn in [arn for arn in self._listeners if arn not in wanted]:
             await self._listeners.pop(arn).close()
-        for arn, item in wanted.items():
+        for arn, (item, scope) in wanted.items():
             if arn not in self._listeners:
-                host = self.address_of(alb._lbs[item["LoadBalancerArn"]]["DNSName"].lower())
-                listener = Listener(arn, item["LoadBalancerArn"], self._scope, LeavingTargets(self._lag))
+                host = self.address_of(balancers[item["LoadBalancerArn"]]["DNSName"].lower())
+                listener = Listener(arn, item["LoadBalancerArn"], scope, LeavingTargets(self._lag))
                 await listener.open(str(host), int(item["Port"]))
                 self._listeners[arn] = listener
         for listener in self._listeners.values():
@@ -131,8 +134,7 @@ class Balancers:
             listener.targets()
 
 
-def _forwarded(listener: dict[str, Any]) -> bool:
-    balancer = alb._lbs.get(listener["LoadBalancerArn"])
+def _forwarded(listener: dict[str, Any], balancer: dict[str, Any] | None) -> bool:
     return balancer is not None and balancer["Type"] == "network" and listener["Protocol"] == "TCP"
 
 

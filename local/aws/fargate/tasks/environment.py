@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from ministack.core.responses import get_region
+
 from local.aws.fargate.containers import sandbox
 from meshcert.contract.environment import WORKLOAD_API_USERS
 
@@ -26,8 +28,8 @@ def platform_settings(config: Config, metadata_token: str, grant: Grant | None) 
         grant: The way to the task's role, or None if it has none.
     """
     settings = {
-        "AWS_REGION": config.region,
-        "AWS_DEFAULT_REGION": config.region,
+        "AWS_REGION": get_region(),
+        "AWS_DEFAULT_REGION": get_region(),
         "AWS_EXECUTION_ENV": "AWS_ECS_FARGATE",
         "ECS_CONTAINER_METADATA_URI_V4": f"{config.endpoint}/v4/{metadata_token}",
     }
@@ -37,17 +39,18 @@ def platform_settings(config: Config, metadata_token: str, grant: Grant | None) 
     return settings
 
 
-def local_settings(config: Config, address: str) -> dict[str, str]:
+def local_settings(config: Config, address: str, resolver: str) -> dict[str, str]:
     """
     The settings that differ from Fargate because tasks here share one network and AWS has another address.
 
     Args:
         address: The task's own loopback address.
+        resolver: Address and port of its VPC's DNS resolver.
     """
     return {
         "MESHCERT_LISTEN_ADDRESS": address,
         "MESHCERT_LOOPBACK_ADDRESS": address,
-        "MESHCERT_DNS_RESOLVER": f"{config.host}:{config.dns_port}",
+        "MESHCERT_DNS_RESOLVER": resolver,
         "AWS_ENDPOINT_URL": config.endpoint,
         "MESHCERT_REQUESTS_SEEN": str(config.requests_seen),
     }

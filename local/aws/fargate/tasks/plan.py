@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ministack.core.responses import get_account_id
 from ministack.services import ecs
 
 from local.aws.fargate.containers import cpu_quota
@@ -49,12 +50,14 @@ class Host:
 
     Args:
         addresses: Its loopback addresses.
+        resolver_of: Address and port of the DNS resolver of an account's VPCs.
         registrations: What Cloud Map knows of its tasks.
         changed: Called when a task's state changed in a way that a service may have to react to.
     """
 
     config: Config
     addresses: Addresses
+    resolver_of: Callable[[str], str]
     credentials: CredentialsEndpoint
     registrations: Registrations
     changed: Callable[[], None]
@@ -139,7 +142,10 @@ class TaskPlan:
             definition.name,
             replace(_program(definition, image), binds=self._volumes.binds(definition, image, self.definition)),
             container_environment(
-                image, definition, platform_settings(config, token, self._grant), local_settings(config, self.address)
+                image,
+                definition,
+                platform_settings(config, token, self._grant),
+                local_settings(config, self.address, self.host.resolver_of(get_account_id())),
             ),
             log.write,
             self._quota,

@@ -63,6 +63,7 @@ def running(folder: Path) -> Iterator[Unpatched]:
     config = Config(
         directory=folder / "state",
         images=folder / "images",
+        bundles=folder / "bundles",
         host=HOST,
         port=_free_port(),
         dns_port=0,

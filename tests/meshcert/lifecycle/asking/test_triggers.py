@@ -50,6 +50,10 @@ class TaggedServices:
         """Not asked here."""
         raise AssertionError(name, place)
 
+    def ending(self, name: str, place: str = "") -> tuple[str, ...]:
+        """Not asked here."""
+        raise AssertionError(name, place)
+
     def roll_out(self, name: str, place: str = "") -> str:
         """Not done here."""
         raise AssertionError(name, place)

@@ -12,7 +12,8 @@ from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.deciding.plan import plan
 from meshcert.lifecycle.deciding.steps import Action
 from meshcert.lifecycle.memory import Failure, Memory
-from meshcert.lifecycle.observation import RolloutState
+from meshcert.lifecycle.observation import RolloutState, Unknown
+from meshcert.lifecycle.observing.observe import remembered
 from tests.meshcert.lifecycle.deciding.cases import DONE, LEFT, NEW, PROVEN, Case, bad, check_any, rows
 from tests.meshcert.lifecycle.observations import (
     DAY,
@@ -28,6 +29,7 @@ from tests.meshcert.lifecycle.observations import (
     UNAVAILABLE,
     V1,
     V2,
+    Looked,
     certificate,
     labels,
     look,
@@ -49,8 +51,25 @@ def leaked(
     return replace(memory or remembers(), compromise=compromise)
 
 
+def left(ago: Any) -> Memory:
+    """Every task serves version 2 for so long."""
+    memory = leaked(memory=remembers(V2, HOUR))
+    assert memory.compromise
+    return replace(memory, compromise=replace(memory.compromise, left_at=NOW - ago))
+
+
 TAKEN_OVER = {"certificate": PROVEN["certificate"], "labels": PROVEN["labels"], "said": says(V2, V2)}
 """Version 2 is issued, published, served by every task, and proven."""
+
+
+OLD = {"teller/7": V1}
+"""A task that is told to end, with the old key."""
+
+
+def check_seen(case: Case) -> None:
+    """The plan is what the row says, once its look is remembered: that tells when the old key was left behind."""
+    looked = case.seen
+    check_any(replace(case, seen=Looked(looked.seen, remembered(looked.memory, looked.seen))))
 
 
 class TestAnotherKey:
@@ -237,21 +256,117 @@ class TestRevoking:
     )
     def test_what_is_revoked_when(self, case: Case) -> None:
         """Whoever the issuer is."""
-        check_any(case)
+        check_seen(case)
 
     def test_one_that_is_refused_keeps_no_other_from_being_revoked(self) -> None:
         """Its CA may be gone. A person is told, and it is tried again ever later."""
         other = replace(LEAKED, version="4" * 64, serial_number="04")
         refused = {"revoke 01": Failure(V1, "AwsRefused: InvalidStateException", NOW - HOUR, NOW, 3, refused=True)}
-        memory = replace(leaked(LEAKED, other, memory=remembers(V2, HOUR)), failures=refused)
+        seen = look(**TAKEN_OVER).seen
+        memory = remembered(replace(leaked(LEAKED, other, memory=remembers(V2, HOUR)), failures=refused), seen)
 
-        planned = plan(look(**TAKEN_OVER).seen, memory, POLICY)
-        done = plan(look(**TAKEN_OVER).seen, memory.revoking("04", NOW), POLICY)
+        planned = plan(seen, memory, POLICY)
+        done = plan(seen, memory.revoking("04", NOW), POLICY)
 
         assert planned.step.serial_number == "04"
         assert planned.failing == done.failing == {"revoke 01"}
         assert [finding.kind for finding in done.findings] == [Kind.STEP_FAILING]
         assert (done.step.action, done.settled) == (Action.WAIT, False)
+
+
+class TestEnding:
+    """Tasks that are told to end still serve what is sent to them: peers that know of a revocation would refuse it."""
+
+    @rows(
+        Case(
+            "one with the old key is waited for",
+            look(**TAKEN_OVER, ending=OLD, memory=leaked(memory=remembers(V2, MINUTE))),
+            Action.WAIT,
+            "1 certificate to be revoked once teller/7 with the old key has ended",
+        ),
+        Case(
+            "where the services were stopped at once, too",
+            look(
+                **NEW,
+                services={use.name: service(use, tasks=0, desired=0) for use in (GATEWAY, TELLER)},
+                said={},
+                ending=OLD | {"gateway/7": V1},
+                memory=leaked(memory=remembers(V2, MINUTE)),
+            ),
+            Action.WAIT,
+            "once 2 tasks with the old key have ended",
+        ),
+        Case(
+            "so is one that says nothing",
+            look(**TAKEN_OVER, ending={"teller/7": ""}, memory=leaked(memory=remembers(V2, MINUTE))),
+            Action.WAIT,
+            "teller/7",
+        ),
+        Case(
+            "one that has left the old key is not",
+            look(**TAKEN_OVER, ending={"gateway/7": V2}, memory=leaked(memory=remembers(V2, MINUTE))),
+            Action.REVOKE,
+        ),
+        Case(
+            "as long as nobody can say which there are, nothing is revoked",
+            look(**TAKEN_OVER, ending=UNAVAILABLE, memory=leaked(memory=remembers(V2, MINUTE))),
+            Action.WAIT,
+            "which cannot be looked at",
+            (Kind.AWS_UNAVAILABLE,),
+        ),
+        Case(
+            "nobody is told as long as it may be draining",
+            look(**TAKEN_OVER, ending=OLD, memory=left(7 * MINUTE)),
+            Action.WAIT,
+        ),
+        Case(
+            "a person is told before it is revoked whatever it does",
+            look(**TAKEN_OVER, ending=OLD, memory=left(8 * MINUTE)),
+            Action.WAIT,
+            "",
+            (Kind.DEPLOYMENT_SLOW,),
+        ),
+        Case(
+            "one second before the time is over",
+            look(**TAKEN_OVER, ending=OLD, memory=left(10 * MINUTE - SECOND)),
+            Action.WAIT,
+            "",
+            (Kind.DEPLOYMENT_SLOW,),
+        ),
+        Case(
+            "one that does not end in ten minutes keeps no leaked key valid",
+            look(**TAKEN_OVER, ending=OLD, memory=left(10 * MINUTE)),
+            Action.REVOKE,
+            "serial number 01; teller/7 with the old key has not been seen to end within 600 s",
+        ),
+        Case(
+            "nor does ECS, if it says nothing for so long",
+            look(**TAKEN_OVER, ending=Unknown("denied", denied=True), memory=left(10 * MINUTE)),
+            Action.REVOKE,
+            "which cannot be looked at, have not been seen to end",
+        ),
+    )
+    def test_what_is_waited_for(self, case: Case) -> None:
+        """Whoever the issuer is."""
+        check_seen(case)
+
+    def test_the_next_look_comes_no_later_than_the_end_of_the_wait(self) -> None:
+        """Otherwise the bound would be a minute longer than it says."""
+        planned = plan(look(**TAKEN_OVER, ending=OLD).seen, left(10 * MINUTE - SECOND), POLICY)
+
+        assert [wait.again_s for wait in planned.waits] == [1.0]
+
+    def test_the_wait_begins_when_the_last_task_has_left_the_key_and_no_later_look_begins_it_anew(self) -> None:
+        """Not with the order: a deployment may take hours. Nor ever again, or a leaked key would stay valid."""
+        taking_over = look(**NEW, said=says(V2)).seen
+        taken_over = look(**TAKEN_OVER, ending=OLD).seen
+        published_since = replace(taken_over, labels=labels("3" * 64, V2, previous=V2), now=NOW + MINUTE)
+
+        before = remembered(leaked(memory=remembers(V2, HOUR), ago=HOUR), taking_over)
+        after = remembered(before, taken_over)
+        later = remembered(after, published_since)
+
+        assert [each.compromise and each.compromise.left_at for each in (before, after, later)] == [None, NOW, NOW]
 
 
 class TestNeverBack:

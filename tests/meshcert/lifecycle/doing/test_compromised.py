@@ -56,6 +56,26 @@ def test_another_key_is_served_everywhere_and_then_the_old_certificate_is_revoke
     assert actions == ["compromised", "renew", "export", "redeploy", "prove", "revoke"]
 
 
+@pytest.mark.parametrize("never_end", [False, True], ids=["drain", "never end"])
+def test_tasks_with_the_old_key_have_ended_when_it_is_revoked_unless_they_take_ten_minutes(
+    world: World, *, never_end: bool
+) -> None:
+    """Their peers would refuse them while they drain. One that never ends keeps no leaked key valid, and is told."""
+    old, served_then = world.current, []
+    world.ecs.never_end = never_end
+    world.acm.on_revoke = lambda: served_then.append((old in world.reachable, world.clock.now()))
+
+    world.look("compromised", message="m1")
+    found = [kinds(result) for _ in range(60) if not served_then for result in world.tick()]
+
+    ((still_served, at),) = served_then
+    (proven_at,) = [each.at for each in world.audit.entries if each.action == "prove" and each.after == world.issued]
+    assert still_served == never_end
+    assert any(Kind.DEPLOYMENT_SLOW in each for each in found) == never_end
+    if never_end:
+        assert 10 * MINUTE <= at - proven_at <= 11 * MINUTE
+
+
 def test_every_certificate_that_was_published_until_then_is_revoked(world: World) -> None:
     """Whoever could read the last key could have read those before. The newest goes first."""
     for number in range(2):
@@ -76,6 +96,7 @@ def test_an_order_about_a_version_that_was_replaced_meanwhile_costs_no_renewal(w
     old, (serial,) = world.current, world.acm.serial_numbers
     world.look("renew", message="m1")
     world.settle()
+    world.pass_time(5 * MINUTE)
 
     result = world.look("compromised", message="m2", version=old)
 

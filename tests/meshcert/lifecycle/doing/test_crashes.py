@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tests.meshcert.publishing.fakes import CrashAfter
 
 LAST_OF_ROTATION, LAST_OF_ROLL_BACK, LAST_OF_ORDER, LAST_OF_ORDER_TO_ROLL_BACK = 74, 92, 74, 92
-LAST_OF_COMPROMISE = 80
+LAST_OF_COMPROMISE = 130
 """Beyond the last call of each story; a test makes sure."""
 
 
@@ -127,7 +127,7 @@ def leaked() -> World:
     """A mesh whose second version is proven, when its key leaks; who still serves it when it is revoked is noted."""
     world = renewed_on_order()
     old, served = set(world.vault.secrets[SECRET].values), set[str]()
-    world.acm.on_revoke = lambda: served.update(world.served & old)
+    world.acm.on_revoke = lambda: served.update(world.reachable & old)
     world.served_revoked = served
     return world
 

@@ -1,0 +1,69 @@
+"""
+Requests for what belongs to another account: the identity's policy and the resource's must both allow them.
+
+MiniStack decides so for the services whose resource policies it knows; here Private CA joins them. It also lets an
+account's root do everything, which on AWS is root of its own account alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ministack.core import iam_evaluator
+from ministack.core.responses import get_account_id
+
+from local.aws import hooks
+from local.aws.certificates.authority_policies import owner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from local.aws.certificates.authority_policies import AuthorityPolicies
+
+
+def install(policies: AuthorityPolicies) -> None:
+    """Give the evaluator the policies of CAs, and root its limit."""
+    for name in ("is_root_access_key", "evaluate_resource_policy", "_account_from_arn"):
+        hooks.require(iam_evaluator, name)
+    hooks.wrap(iam_evaluator, "_resource_policy", lambda inner: _with_authorities(inner, policies))
+    hooks.wrap(iam_evaluator, "enforce", _with_limited_root)
+
+
+def _with_authorities(inner: Callable[..., Any], policies: AuthorityPolicies) -> Callable[..., Any]:
+    def find(service: str, resource_arn: str) -> Any:
+        if service == "acm-pca" and resource_arn.startswith("arn:"):
+            return policies.document(resource_arn), owner(resource_arn)
+        return inner(service, resource_arn)
+
+    return find
+
+
+def _with_limited_root(inner: Callable[..., Any]) -> Callable[..., Any]:
+    def enforce(access_key_id: str, iam_action: str, service: str, region: str, *of: Any) -> Any:
+        # The overlay's own evaluation, which wraps this one, always says of what, and under which condition keys.
+        resource_arn, service_context = of
+        denied = inner(access_key_id, iam_action, service, region, resource_arn, service_context)
+        account = get_account_id()
+        if denied is not None or not iam_evaluator.is_root_access_key(access_key_id):
+            return denied
+        if iam_evaluator._account_from_arn(resource_arn) in {None, account}:
+            return None
+        found = iam_evaluator._resource_policy(service, resource_arn)
+        if found is None:
+            return None
+        context = iam_evaluator.EvalContext(
+            principal_arn=f"arn:aws:iam::{account}:root",
+            principal_type="Root",
+            principal_account=account,
+            action=iam_action,
+            resource_arn=resource_arn,
+            region=region,
+            service_context={key.lower(): value for key, value in service_context.items()},
+        )
+        result = iam_evaluator.evaluate_resource_policy(found[0], context)
+        if result.decision == "Allow":
+            return None
+        result.principal_arn = context.principal_arn
+        return result
+
+    return enforce

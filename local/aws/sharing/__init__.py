@@ -1,0 +1,1 @@
+"""AWS Resource Access Manager: what one account lets another use."""
