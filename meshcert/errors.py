@@ -456,6 +456,23 @@ class CertificateNotAsRequested(_Faulty):
     """AWS Private CA issued another certificate than it was asked for. It is never published."""
 
 
+class BundleLookFailed(Rejected):
+    """
+    A look at a foreign trust domain's bundle failed in a way that nobody has foreseen.
+
+    Args:
+        what: Name of the error.
+    """
+
+    def __init__(self, trust_domain: str, what: str) -> None:
+        self.trust_domain = trust_domain
+        self.what = what
+        super().__init__(
+            f"the look at the bundle of {trust_domain} failed unexpectedly: {what}. {_LAST_GOOD}. The federate "
+            "function's log has the traceback; report it to whoever maintains meshcert"
+        )
+
+
 class BundleRefused(Rejected):
     """
     What the bundle endpoint of a foreign trust domain gave is not believed; its last good bundle is.

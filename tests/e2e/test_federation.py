@@ -26,6 +26,7 @@ from stacks.identities import IdentitiesStack
 from stacks.pki import PkiStack
 from stacks.runtime import Platform
 from tests.e2e.assemblies import AS_THE_CLI_SAYS
+from tests.e2e.grants import Role, unused
 from tests.stacks.synthesis import CONTEXT, ROOT
 
 if TYPE_CHECKING:
@@ -110,6 +111,14 @@ def test_two_meshes_federate_by_what_each_of_them_publishes(tmp_path: Path, monk
             fronts[BANK].instead = bad
             assert _asked(aws, SHOP) == "failed"
         assert _believed(aws, SHOP).certificates == _root(aws, BANK)
+
+        for owner in (naming.FEDERATE_ROLE, naming.PUBLISHER_ROLE):
+            role = Role(aws, SHOP, owner)
+            # Its log Lambda itself writes, on the local AWS without asking IAM.
+            assert {
+                each for each in unused(role.grants(), role.decisions()) if not each.action.startswith("logs:")
+            } == set()
+            assert role.denied() == []
 
 
 def _assembly(folder: Path, urls: dict[str, str]) -> Path:
