@@ -119,14 +119,15 @@ def _accounts(mesh: Mesh, cells: set[str], owner: str) -> tuple[str, ...]:
     return tuple(each for each in dict.fromkeys(accounts) if each != mesh.cells[owner].account)
 
 
-def _hierarchies_of(mesh: Mesh, cell: str) -> set[str]:
-    """The hierarchies that a cell makes, has sign its certificates, or trusts."""
+def _hierarchies_of(mesh: Mesh, cell: str) -> tuple[str, ...]:
+    """The hierarchies that a cell makes, has sign its certificates, or trusts, in the file's order."""
     signing = {
         mesh.identities[identity].hierarchy for identity, cells in cells_of_identities(mesh).items() if cell in cells
     }
     trusting = {name for name, cells in cells_trusting(mesh).items() if cell in cells}
     made = {name for name, declared in mesh.hierarchies.items() if declared.cell == cell}
-    return {other for name in made | signing | trusting for other in mesh.trusted(name)}
+    used = {other for name in made | signing | trusting for other in mesh.trusted(name)}
+    return tuple(name for name in mesh.hierarchies if name in used)
 
 
 def _of_another_cell(declared: Hierarchy) -> Hierarchy:

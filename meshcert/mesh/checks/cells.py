@@ -43,6 +43,8 @@ def check_cells(mesh: Mesh, findings: Findings) -> None:
                 "it is what a cell's deploy has made for other cells, and no cell makes this one",
                 "Remove it; a CA of yours is named by existing",
             )
+    for one, other in _neighbours(mesh):
+        _check_neighbours(mesh, one, other, findings)
 
 
 def _check_place(mesh: Mesh, place: str, cell: str, findings: Findings, *, must: bool) -> None:
@@ -82,8 +84,6 @@ def check_crossings(mesh: Mesh, findings: Findings) -> None:
                 f"its lists are in the bucket of cell {hierarchy.cell}, which {', '.join(sorted(others))} cannot read",
                 "Remove it; short lives of acm-pca end a stolen key soon",
             )
-    for one, other in sorted(_neighbours(mesh)):
-        _check_neighbours(mesh, one, other, findings)
 
 
 def _check_identity(mesh: Mesh, identity: str, cells: set[str], findings: Findings) -> None:
@@ -116,22 +116,20 @@ def _check_regions(mesh: Mesh, hierarchy: str, others: list[str], findings: Find
 
 
 def _neighbours(mesh: Mesh) -> Iterator[tuple[str, str]]:
-    """Pairs of cells of which one calls the other, each once."""
-    seen = set()
-    for call in mesh.calls():
-        caller, callee = mesh.service_at(call.caller), mesh.runner_of(call.node)
-        if caller and callee:
-            one, other = sorted((mesh.services[caller].cell, mesh.services[callee].cell))
-            if one != other:
-                seen.add((one, other))
-    yield from seen
+    """Pairs of cells of which one calls the other, each once and in the file's order."""
+    talking = {
+        frozenset(mesh.services[service].cell for service in (caller, callee))
+        for call in mesh.calls()
+        if (caller := mesh.service_at(call.caller)) and (callee := mesh.runner_of(call.node))
+    }
+    yield from (pair for pair in combinations(mesh.cells, 2) if frozenset(pair) in talking)
 
 
 def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> None:
     """Two cells whose networks are joined: their addresses and private zones must differ."""
     for first in mesh.network_of(one).cidrs:
         for second in mesh.network_of(other).cidrs:
-            if ipaddress.ip_network(first).overlaps(ipaddress.ip_network(second)):
+            if _overlap(first, second):
                 findings.add(
                     f"cells.{other}.network",
                     f"it has {second}, and cell {one}, with which it talks, {first}: an address would be there twice",
@@ -143,3 +141,11 @@ def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> N
             f"it is that of cell {one}, with which it talks, too: a VPC resolves one zone of a name",
             f"Give it a namespace of its own, for example {other}.{mesh.namespace_of(other)}",
         )
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether an address is in both ranges; not if one is no range, which others report."""
+    try:
+        return ipaddress.ip_network(one).overlaps(ipaddress.ip_network(other))
+    except (TypeError, ValueError):
+        return False
