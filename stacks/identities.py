@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, RemovalPolicy, Stack
+from aws_cdk import Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -13,7 +13,7 @@ from meshcert import naming
 from meshcert.contract import acknowledgements, issuances, route_rows
 from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
 from meshcert.mesh.checks.federation.files import bundles_in_files
-from meshcert.mesh.checks.roots import roots_in_files
+from meshcert.mesh.existing import roots_in_files
 from meshcert.publishing.declared_roots import roots_entry
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
@@ -24,7 +24,7 @@ from stacks.constructs.certificates.identity import (
     TrustBundleResources,
     declared_bundles,
 )
-from stacks.constructs.certificates.issuance import issuing_rights
+from stacks.constructs.certificates.issuance import issuing_rights, through_secrets_manager
 from stacks.constructs.federation.foreign_domains import ForeignDomains
 from stacks.constructs.federation.own_bundle import OwnBundleResources, published_roots
 from stacks.constructs.python_function import PythonFunction
@@ -158,13 +158,13 @@ class IdentitiesStack(Stack):
                 mesh=mesh,
                 in_files=in_files,
                 key=self.key,
-                through_secrets_manager=self._through_secrets_manager("KeyOfBundles", *USES_OF_KEY),
+                through_secrets_manager=through_secrets_manager("KeyOfBundles", self.key, *USES_OF_KEY),
                 deploy=deploy,
                 platform=platform,
             )
         own = None
         if mesh.about.published_bundle:
-            use_key = self._through_secrets_manager("KeyOfBundles", "kms:Decrypt")
+            use_key = through_secrets_manager("KeyOfBundles", self.key, "kms:Decrypt")
             own = OwnBundleResources(self, "OwnBundle", mesh=mesh, use_key=use_key, platform=platform)
             own.run_after(*bundles.values())
         for identity, declared in mesh.identities.items():
@@ -248,18 +248,9 @@ class IdentitiesStack(Stack):
             [
                 rights.table("FindIdentity", identities, "dynamodb:GetItem"),
                 rights.identity_secrets("ReadSecrets", "secretsmanager:GetSecretValue"),
-                self._through_secrets_manager("DecryptSecrets", "kms:Decrypt"),
+                through_secrets_manager("DecryptSecrets", self.key, "kms:Decrypt"),
                 *rights.authorities("ReadTrustAnchors", "acm-pca:GetCertificateAuthorityCertificate"),
             ],
-        )
-
-    def _through_secrets_manager(self, sid: str, *actions: str) -> iam.PolicyStatement:
-        """A statement on the secrets' key, for what Secrets Manager does on a role's behalf."""
-        return iam.PolicyStatement(
-            sid=sid,
-            actions=list(actions),
-            resources=[self.key.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
         )
 
     def _grant(self, role: iam.Role, about: Mesh) -> None:
@@ -294,7 +285,7 @@ class IdentitiesStack(Stack):
                 ),
                 # The current version may be newer than what ACM gives; then it stays current.
                 rights.identity_secrets("CompareSecrets", "secretsmanager:GetSecretValue"),
-                self._through_secrets_manager("EncryptSecrets", *USES_OF_KEY),
+                through_secrets_manager("EncryptSecrets", self.key, *USES_OF_KEY),
                 rights.table("RememberIdentities", identities, *writes_rows),
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
                 rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows),

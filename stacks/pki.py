@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh import Mesh
     from meshcert.mesh.cells.slices import Sharing
-    from stacks.constructs.certificates.hierarchy import Authorities
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
 
 
 class PkiStack(Stack):
@@ -41,7 +41,7 @@ class PkiStack(Stack):
             CfnWaitConditionHandle(self, "NothingMade")
         makes_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
         bucket = RevocationBucket(self, "RevocationLists", mesh=mesh.name) if makes_lists else None
-        self.hierarchies: dict[str, Authorities] = {}
+        self.hierarchies: dict[str, SigningAuthorities] = {}
         for name, hierarchy in mesh.hierarchies.items():
             if hierarchy.existing:
                 self.hierarchies[name] = NamedAuthority(self, name, existing=hierarchy.existing)

@@ -95,7 +95,7 @@ def next_steps(mesh: Mesh, cell: str, file: Path, client: Client, folder: Path) 
     written = {name: _write_root(mesh, name, arns[f"{plain[name]}SharedCa"], client, folder) for name in shared}
     unsaid = [name for name in shared if _says(mesh, name) != (arns[f"{plain[name]}SharedCa"], written[name])]
     if unsaid:
-        yield f"The CAs of cell {cell} are shared. Write into {file}, and keep the PEM files beside it in the repository:"
+        yield f"The CAs of cell {cell} are shared. Keep the PEM files in the repository, and write into {file}:"
         yield ""
         yield "hierarchies:"
         for name in unsaid:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from meshcert.mesh.applications.declared import EgressRule
     from meshcert.mesh.cells.slices import Crossing
     from meshcert.mesh.part import OutsideClients
-    from stacks.constructs.certificates.hierarchy import Authorities
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
     from stacks.constructs.network import NetworkPlacement
     from stacks.runtime import Platform
 
@@ -57,7 +57,7 @@ class Surroundings:
     """
 
     mesh: Mesh
-    authorities: Mapping[str, Authorities]
+    authorities: Mapping[str, SigningAuthorities]
     cluster: ecs.ICluster
     placed: NetworkPlacement
     namespace: servicediscovery.INamespace

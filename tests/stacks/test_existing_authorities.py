@@ -10,7 +10,7 @@ from evidence.fixtures.pki import Hierarchy
 from meshcert.cli.costs.offline import offline_plan
 from meshcert.errors import MeshInvalid
 from meshcert.mesh import load_mesh
-from meshcert.mesh.checks.roots import roots_in_files
+from meshcert.mesh.existing import roots_in_files
 from meshcert.publishing.declared_roots import root_digest
 from tests.meshcert.mesh.mesh_slips import changed
 from tests.stacks.synthesis import synthesise

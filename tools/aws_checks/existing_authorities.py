@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from meshcert.errors import MeshInvalid, RootNotDeclared
 from meshcert.issuing.existing_authority import authority_faults, place_faults, seen_authority
-from meshcert.mesh.checks.roots import roots_in_files
-from meshcert.mesh.existing import wanted_authority
+from meshcert.mesh.existing import roots_in_files, wanted_authority
 from meshcert.publishing.declared_roots import DeclaredRoots, roots_entry
 from stacks.bundling import ROOT
 from tools.aws_checks.verdicts import Check, Judgement, confirmed, contradicted

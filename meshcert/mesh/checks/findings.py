@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from meshcert.errors import Fault, MeshInvalid
 from meshcert.mesh.checks.federation.files import bundles_in_files
 from meshcert.mesh.checks.renewals import cut_at_renewals, replaced_often
-from meshcert.mesh.checks.roots import roots_in_files
+from meshcert.mesh.existing import roots_in_files
 from meshcert.mesh.part import EgressFilter
 from meshcert.mesh.rendering.routes import ranked_routes
 from meshcert.mesh.rendering.settings import proxy_settings

@@ -26,7 +26,7 @@ LIST_DAYS = 7
 """Days that a revocation list is valid; Private CA makes the next one after half of them, or at a revocation."""
 
 
-class Authorities(Protocol):
+class SigningAuthorities(Protocol):
     """
     The CAs that sign for a hierarchy, whoever made them.
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
 
     from meshcert.mesh import Mesh
-    from stacks.constructs.certificates.hierarchy import Authorities
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
     from stacks.constructs.python_function import PythonFunction
 
 PUBLISHED_WITHIN = Duration.minutes(6)
@@ -122,7 +122,7 @@ class TrustBundleResources(Construct):
         *,
         mesh: Mesh,
         hierarchy: str,
-        authorities: Mapping[str, Authorities],
+        authorities: Mapping[str, SigningAuthorities],
         roots_of_yours: Mapping[str, str],
         key: kms.IKey,
         deploy: PythonFunction,
@@ -186,7 +186,7 @@ class IdentityResources(Construct):
         *,
         name: str,
         mesh: Mesh,
-        authorities: Mapping[str, Authorities],
+        authorities: Mapping[str, SigningAuthorities],
         key: kms.IKey,
         deploy: PythonFunction,
     ) -> None:
@@ -243,7 +243,7 @@ class IdentityResources(Construct):
             self._of_yours.node.add_dependency(bundles[self._hierarchy].published)
 
 
-def declared_bundles(mesh: Mesh, authorities: Mapping[str, Authorities]) -> str:
+def declared_bundles(mesh: Mesh, authorities: Mapping[str, SigningAuthorities]) -> str:
     """
     The CAs of every trust bundle, for the deploy function's environment.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from meshcert.mesh import Mesh
     from meshcert.mesh.issuance import DeclaredIdentity
-    from stacks.constructs.certificates.hierarchy import Authorities
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
     from stacks.constructs.rights import MeshRights
 
 
@@ -37,7 +37,7 @@ class CertificateOrigin(NamedTuple):
     properties: dict[str, str]
 
 
-def certificate_origin(scope: Construct, *, name: str, mesh: Mesh, hierarchy: Authorities) -> CertificateOrigin:
+def certificate_origin(scope: Construct, *, name: str, mesh: Mesh, hierarchy: SigningAuthorities) -> CertificateOrigin:
     """
     Make the source of an identity's certificates.
 
@@ -53,7 +53,7 @@ def certificate_origin(scope: Construct, *, name: str, mesh: Mesh, hierarchy: Au
 
 
 def _requested_of_acm(
-    scope: Construct, name: str, declared: DeclaredIdentity, hierarchy: Authorities
+    scope: Construct, name: str, declared: DeclaredIdentity, hierarchy: SigningAuthorities
 ) -> CertificateOrigin:
     certificate = acm.CfnCertificate(
         scope,
@@ -68,7 +68,9 @@ def _requested_of_acm(
     return CertificateOrigin(certificate, {"CertificateArn": certificate.ref})
 
 
-def _declared_for_private_ca(scope: Construct, name: str, mesh: Mesh, hierarchy: Authorities) -> CertificateOrigin:
+def _declared_for_private_ca(
+    scope: Construct, name: str, mesh: Mesh, hierarchy: SigningAuthorities
+) -> CertificateOrigin:
     """
     Terms in a parameter that no role of the mesh may write: the export function has nothing issued but these.
 
@@ -124,3 +126,13 @@ def issuing_rights(rights: MeshRights, key: kms.IKey) -> list[iam.PolicyStatemen
         ),
         keys,
     ]
+
+
+def through_secrets_manager(sid: str, key: kms.IKey, *actions: str) -> iam.PolicyStatement:
+    """A statement on the key of secrets, for what Secrets Manager does on a role's behalf."""
+    return iam.PolicyStatement(
+        sid=sid,
+        actions=list(actions),
+        resources=[key.key_arn],
+        conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
+    )
