@@ -31,7 +31,8 @@ def build(app: App) -> App:
     platform = Platform.from_context(app.node)
     if mesh.cells:
         for cell in mesh.cells:
-            add_cell(app, mesh, cell, platform)
+            if waits := add_cell(app, mesh, cell, platform):
+                sys.stderr.write(f"{waits}\n")
     else:
         add_stacks(app, f"{mesh.name}-", mesh, platform)
     return app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Annotations, Environment, Stage
+from aws_cdk import Environment, Stage
 
 from meshcert.mesh.cells.slices import crossings, in_cell, missing_authorities, sharing
 from stacks.meshes import add_stacks
@@ -16,22 +16,25 @@ if TYPE_CHECKING:
     from stacks.runtime import Platform
 
 
-def add_cell(app: App, mesh: Mesh, cell: str, platform: Platform) -> None:
+def add_cell(app: App, mesh: Mesh, cell: str, platform: Platform) -> str:
     """
-    Add the stacks of a cell, ``MESH-CELL-pki`` and so on, as far as its CAs are known.
+    Add the stacks of a cell, ``MESH-CELL-pki`` and so on, if its CAs are known.
 
     A cell whose certificates another cell's CAs sign comes a deploy later: until then nobody knows their ARNs.
+
+    Returns:
+        Why it has no stacks yet, and what to do; empty if it has.
 
     Raises:
         KeyError: If there is no such cell.
     """
-    place = mesh.cells[cell]
     if missing := missing_authorities(mesh, cell):
-        makers = " and ".join(dict.fromkeys(mesh.hierarchies[name].cell for name in missing))
-        Annotations.of(app).add_info(
-            f"{mesh.name}-{cell} has no stacks yet: hierarchies.{missing[0]}.authority is missing. "
-            f"Deploy {makers} first (make deploy-cell CELL={mesh.hierarchies[missing[0]].cell}), which prints it"
+        maker = mesh.hierarchies[missing[0]].cell
+        return (
+            f"cell {cell} has no stacks yet: hierarchies.{missing[0]}.authority is missing. "
+            f"Deploy {maker} first, which prints it: make deploy-cell CELL={maker}"
         )
-        return
+    place = mesh.cells[cell]
     stage = Stage(app, f"{mesh.name}-{cell}", env=Environment(account=place.account, region=place.region))
     add_stacks(stage, "", in_cell(mesh, cell), platform, shared=sharing(mesh, cell), crossings=crossings(mesh, cell))
+    return ""

@@ -41,7 +41,7 @@ def add_stacks(
         crossings: The ways between its services and other cells' networks.
     """
     Tags.of(scope).add(naming.TAG, mesh.name)
-    pki = PkiStack(scope, f"{prefix}pki", mesh=mesh, shared=shared or {})
+    pki = PkiStack(scope, f"{prefix}pki", mesh=mesh, shared=shared)
     if not (mesh.identities or mesh.services):
         return
     identities = IdentitiesStack(scope, f"{prefix}identities", mesh=mesh, pki=pki, platform=platform)

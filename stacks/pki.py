@@ -26,10 +26,12 @@ class PkiStack(Stack):
     The stack with one root CA, or a root CA and its issuing CA, for each hierarchy whose CA is not the user's.
 
     Args:
-        shared: The hierarchies whose CAs are shared with other accounts.
+        shared: The hierarchies whose CAs are shared with other accounts; None if there are none.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, mesh: Mesh, shared: Mapping[str, Sharing]) -> None:
+    def __init__(
+        self, scope: Construct, construct_id: str, *, mesh: Mesh, shared: Mapping[str, Sharing] | None = None
+    ) -> None:
         super().__init__(
             scope,
             construct_id,
@@ -56,7 +58,7 @@ class PkiStack(Stack):
             self.export_value(authorities.root_arn)
             if authorities.issuing_arn != authorities.root_arn:
                 self.export_value(authorities.issuing_arn)
-            if name in shared:
+            if shared and name in shared:
                 AuthorityShares(
                     self,
                     f"{name}-shares",

@@ -14,6 +14,7 @@ from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import route_table
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
+from stacks.constructs.crossings import open_way
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer
 from stacks.constructs.images import envoy_image
@@ -89,7 +90,7 @@ class ServicesStack(Stack):
                 if backend.name in callees:  # a node that DNS alone knows may run elsewhere
                     callees[backend.name].admit(caller, backend.port)
         for crossing in crossings:
-            services[crossing.service].cross(crossing)
+            open_way(services[crossing.service].group, crossing)
         for service, declared in mesh.services.items():
             if routes := self._published_routes(mesh, service):
                 # New tasks read their routes at start.

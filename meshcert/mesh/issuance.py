@@ -12,7 +12,6 @@ from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.identity import IssuerName
 from meshcert.issuing.existing_authority import AUTHORITY_ARN
 from meshcert.issuing.private_ca_lives import LONGEST_SHORT_LIVED
-from meshcert.mesh.cells.declared import SharedAuthority
 from meshcert.mesh.part import DNS_NAMES_SCHEMA, SPIFFE_ID_SCHEMA, AnyName, DnsName, Life, Part, Years
 from meshcert.proxy import Revocation
 
@@ -92,6 +91,23 @@ class ExistingAuthority(Part):
     def account(self) -> str:
         """The account that owns it, twelve digits."""
         return self.arn.split(":")[4]
+
+
+class SharedAuthority(Part):
+    """A CA that the deploy of its cell has made, as `meshcert authorities` prints it: other cells issue from it."""
+
+    arn: Annotated[
+        str,
+        Field(
+            pattern=f"^{AUTHORITY_ARN}$",
+            examples=[
+                "arn:aws:acm-pca:eu-west-1:111122223333:certificate-authority/01234567-89ab-cdef-0123-456789abcdef"
+            ],
+        ),
+    ]
+    """ARN of the CA that signs the certificates."""
+    root: str = Field(min_length=1, max_length=255, examples=["yelb-edge-root.pem"])
+    """PEM file with the root certificate, from the repository's root: what peers trust."""
 
 
 class Hierarchy(Part):

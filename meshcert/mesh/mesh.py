@@ -10,11 +10,10 @@ from pydantic import Field, PrivateAttr, Strict
 from meshcert import naming
 from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
-from meshcert.mesh.cells.declared import Cell
 from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDomain
 from meshcert.mesh.federation.published import PublishedBundle
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
-from meshcert.mesh.network import Network
+from meshcert.mesh.network import Cell, Network
 from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, OutsideClients, Part, Port
 from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
@@ -170,20 +169,9 @@ class Mesh(Part):
         """The Cloud Map namespace of a cell's services; of a mesh without cells, its own."""
         return self.cells[cell].namespace or self.namespace if cell in self.cells else self.namespace
 
-    def network_of(self, cell: str) -> Network:
-        """The network of a cell's services."""
-        return self.cells[cell].network or self.network
-
     def runner_of(self, virtual_node: str) -> str:
         """The service that runs a virtual node; empty if none does."""
         return self._services_of_nodes.get(virtual_node, "")
-
-    def service_at(self, place: str) -> str:
-        """The service that runs the proxy at a place, ``virtual_nodes.NAME`` for example; empty if none does."""
-        section, _, name = place.partition(".")
-        if section == "virtual_nodes":
-            return self.runner_of(name)
-        return next((each for each, service in self.services.items() if service.virtual_gateway == name), "")
 
     def is_outside(self, virtual_node: str) -> bool:
         """Whether a virtual node is a host outside the mesh: DNS knows it, and no service of the file runs it."""

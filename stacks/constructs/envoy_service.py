@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 
     from meshcert.mesh import Mesh
     from meshcert.mesh.applications.declared import EgressRule
-    from meshcert.mesh.cells.slices import Crossing
     from meshcert.mesh.part import OutsideClients
     from stacks.constructs.certificates.hierarchy import SigningAuthorities
     from stacks.constructs.network import NetworkPlacement
@@ -198,15 +197,6 @@ class EnvoyService(Construct):
         self.group.add_ingress_rule(caller.group, ec2.Port.tcp(port), "A caller in the mesh")
         if not caller.group.allow_all_outbound:
             caller.group.add_egress_rule(self.group, ec2.Port.tcp(port), "A backend in the mesh")
-
-    def cross(self, crossing: Crossing) -> None:
-        """Open a way between the tasks and another cell's network: no group can be named over its border."""
-        for cidr in crossing.cidrs:
-            peer, port = ec2.Peer.ipv4(cidr), ec2.Port.tcp(crossing.port)
-            if crossing.inwards:
-                self.group.add_ingress_rule(peer, port, "Callers in another cell")
-            elif not self.group.allow_all_outbound:
-                self.group.add_egress_rule(peer, port, "A backend in another cell")
 
     def _grace_period(self) -> Duration | None:
         """How long ECS ignores failed health checks of a task, if its containers' own start period cannot say it."""

@@ -8,6 +8,7 @@ from meshcert.mesh.rendering.settings import proxy_settings
 
 if TYPE_CHECKING:
     from meshcert.mesh.mesh import Mesh
+    from meshcert.mesh.network import Network
 
 
 def cells_of_identities(mesh: Mesh) -> dict[str, set[str]]:
@@ -32,3 +33,16 @@ def cells_trusting(mesh: Mesh) -> dict[str, set[str]]:
             for name in mesh.trusted(bundle):
                 cells[name].add(declared.cell)
     return cells
+
+
+def network_of(mesh: Mesh, cell: str) -> Network:
+    """The network of a cell's services."""
+    return mesh.cells[cell].network or mesh.network
+
+
+def service_at(mesh: Mesh, place: str) -> str:
+    """The service that runs the proxy at a place, ``virtual_nodes.NAME`` for example; empty if none does."""
+    section, _, name = place.partition(".")
+    if section == "virtual_nodes":
+        return mesh.runner_of(name)
+    return next((each for each, service in mesh.services.items() if service.virtual_gateway == name), "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting
+from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting, network_of, service_at
 from meshcert.mesh.host_policies import DnsServiceDiscovery, ResponseType, ServiceDiscovery
 from meshcert.mesh.issuance import ExistingAuthority
 
@@ -102,13 +102,13 @@ def crossings(mesh: Mesh, cell: str) -> tuple[Crossing, ...]:
     """The ways between a cell's services and other cells' networks, in the file's order."""
     found: dict[Crossing, None] = {}
     for call in mesh.calls():
-        caller, callee = mesh.service_at(call.caller), mesh.runner_of(call.node)
+        caller, callee = service_at(mesh, call.caller), mesh.runner_of(call.node)
         if not caller or not callee or mesh.services[caller].cell == mesh.services[callee].cell:
             continue
         port = mesh.virtual_nodes[call.node].listeners[0].port_mapping.port
         for service, other, inwards in ((caller, callee, False), (callee, caller, True)):
             if mesh.services[service].cell == cell:
-                cidrs = mesh.network_of(mesh.services[other].cell).cidrs
+                cidrs = network_of(mesh, mesh.services[other].cell).cidrs
                 found[Crossing(service, cidrs, port, inwards)] = None
     return tuple(found)
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from meshcert.mesh.cells.checks import check_cells
 from meshcert.mesh.checks.applications.variables import check_applications
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
-from meshcert.mesh.checks.cells import check_cells
 from meshcert.mesh.checks.clients import check_clients
 from meshcert.mesh.checks.cluster import check_cluster
 from meshcert.mesh.checks.federation.published import check_published_bundle

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from meshcert.errors import Fault, MeshInvalid
+from meshcert.mesh.cells.checks import check_crossings
 from meshcert.mesh.checks import check
-from meshcert.mesh.checks.cells import check_crossings
 from meshcert.mesh.checks.rendered import check_rendered
 from meshcert.mesh.checks.renewals import check_rollouts
 from meshcert.mesh.findings import Findings

@@ -6,7 +6,7 @@ import ipaddress
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting
+from meshcert.mesh.cells.placing import cells_of_identities, cells_trusting, network_of, service_at
 from meshcert.mesh.naming import name_problem
 
 if TYPE_CHECKING:
@@ -120,15 +120,15 @@ def _neighbours(mesh: Mesh) -> Iterator[tuple[str, str]]:
     talking = {
         frozenset(mesh.services[service].cell for service in (caller, callee))
         for call in mesh.calls()
-        if (caller := mesh.service_at(call.caller)) and (callee := mesh.runner_of(call.node))
+        if (caller := service_at(mesh, call.caller)) and (callee := mesh.runner_of(call.node))
     }
     yield from (pair for pair in combinations(mesh.cells, 2) if frozenset(pair) in talking)
 
 
 def _check_neighbours(mesh: Mesh, one: str, other: str, findings: Findings) -> None:
     """Two cells whose networks are joined: their addresses and private zones must differ."""
-    for first in mesh.network_of(one).cidrs:
-        for second in mesh.network_of(other).cidrs:
+    for first in network_of(mesh, one).cidrs:
+        for second in network_of(mesh, other).cidrs:
             if _overlap(first, second):
                 findings.add(
                     f"cells.{other}.network",
