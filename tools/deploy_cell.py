@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     Client = Callable[[str], Any]
 
 NOT_DEPLOYED = 2
+_BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
 def main(arguments: Sequence[str] | None = None, client: Client | None = None) -> int:
@@ -127,9 +128,8 @@ def _write_root(mesh: Mesh, hierarchy: str, arn: str, client: Client, folder: Pa
     """Write the certificate that a CA's chain ends in; returns the file's name."""
     answer = client("acm-pca").get_certificate_authority_certificate(CertificateAuthorityArn=arn)
     chain = answer.get("CertificateChain") or answer["Certificate"]
-    begin = "-----BEGIN CERTIFICATE-----"
     name = f"{mesh.name}-{hierarchy}-root.pem"
-    (folder / name).write_text(begin + chain.rpartition(begin)[2].strip() + "\n")
+    (folder / name).write_text(f"{_BEGIN}{chain.rpartition(_BEGIN)[2].rstrip()}\n")
     return name
 
 
