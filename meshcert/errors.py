@@ -211,7 +211,8 @@ class AwsUnavailable(NotReady):
         operation: The call, for example ``secretsmanager:GetSecretValue``.
         resource: The name or ARN that the call was about.
         reason: AWS's error code, or the connection's fault.
-        without_effect: AWS has not done it, for all that is known: it answered, or was not reached.
+        without_effect: AWS has not done it, for all that is known: it was not reached, or has answered that it would
+            not. A fault on its side (HTTP 5xx but 503) says nothing: what was asked for may have been done.
     """
 
     def __init__(self, operation: str, resource: str, reason: str, *, without_effect: bool = False) -> None:

@@ -58,6 +58,10 @@ class RenewalStack(Stack):
         )
         self._mesh = mesh.name
         self._own_keys = mesh.has_own_keys
+        self._asks, self._publishes = (
+            bool(declared_endpoints(mesh.trust_domains)),
+            mesh.about.published_bundle is not None,
+        )
         self._platform = platform
         self._rights = MeshRights.of(mesh)
         self._places = [mesh.ecs_place(service) for service in mesh.services]
@@ -92,8 +96,8 @@ class RenewalStack(Stack):
             mesh=self._mesh,
             identities=len(mesh.identities),
             own_keys=mesh.has_own_keys,
-            federated=bool(declared_endpoints(mesh.trust_domains)),
-            publishes=mesh.about.published_bundle is not None,
+            federated=self._asks,
+            publishes=self._publishes,
         )
         LifecycleDashboard(self, "Dashboard", mesh=self._mesh, rules=rules.rules, alarms=alarms.alarms)
         operator = self._operator_role()
@@ -104,6 +108,15 @@ class RenewalStack(Stack):
     def _reads_of_authorities(self) -> tuple[str, ...]:
         """Private CA's certificates are its own; ACM's are asked of ACM."""
         return ("acm-pca:GetCertificateAuthorityCertificate", *(["acm-pca:GetCertificate"] if self._own_keys else ()))
+
+    @property
+    def _reads_of_federation(self) -> tuple[iam.PolicyStatement, ...]:
+        """What operators see of SPIFFE bundles, in a mesh that has any."""
+        rights, fetches = self._rights, naming.bundle_fetches_table(self._mesh)
+        return (
+            *([rights.table("ReadFetches", fetches, "dynamodb:GetItem")] if self._asks else ()),
+            *(rights.own_bundle("ReadOwnBundle", "s3:GetObject") if self._publishes else ()),
+        )
 
     def _queue(self, name: str, *, visibility: Duration, tries: int, kept: Duration) -> WorkQueue:
         return WorkQueue(
@@ -235,6 +248,7 @@ class RenewalStack(Stack):
                 rights.audit("ReadAudit", "logs:FilterLogEvents"),
                 rights.queue("Order", ORDERS, "sqs:GetQueueUrl", "sqs:SendMessage"),
                 rights.function("HaveVerified", "verify"),
+                *self._reads_of_federation,
             ],
         )
         return role

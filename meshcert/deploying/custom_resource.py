@@ -16,7 +16,12 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from meshcert.deploying.existing_authorities import read_existing, refuse_exchanged_root, require_fit
+from meshcert.deploying.existing_authorities import (
+    read_existing,
+    refuse_exchanged_root,
+    refuse_unshared,
+    require_fit,
+)
 from meshcert.deploying.foreign_bundles import FOREIGN_BUNDLE_TYPE, publish_foreign_bundle, read_foreign_bundle
 from meshcert.deploying.properties import read_identity, read_trust_bundle
 from meshcert.deploying.published_roots import refuse_unpublished_root
@@ -132,7 +137,10 @@ def _carry_out(event: Event, deployment: Deployment) -> tuple[str, ExportResult 
         refuse_exchanged_root(order.hierarchy, event, deployment.table)
         if wanted := read_existing(properties):
             authorities, clock = deployment.authorities, deployment.sources.clock
-            _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock))
+            try:
+                _retry(deployment, lambda: require_fit(wanted, order.secret_id, authorities, clock))
+            except AccessDenied as denied:
+                refuse_unshared(wanted, order.secret_id, denied)
         published = _retry(deployment, lambda: export_trust_bundle(order, deployment.sources))
         return published.subject, published
     if event.get("ResourceType") == FOREIGN_BUNDLE_TYPE:
@@ -165,7 +173,10 @@ def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportR
 
 
 def _export(identity: Identity, row: Identity | None, deployment: Deployment) -> ExportResult:
-    published = export_identity(identity, deployment.sources, deployment.values, may_go_back=True)
+    # A way back leads to another certificate. The same one that looks older than what is published is an answer of
+    # ACM's that lags behind a renewal: it is asked again.
+    leaves = row is None or row.certificate_arn != identity.certificate_arn
+    published = export_identity(identity, deployment.sources, deployment.values, may_go_back=leaves)
     # An identity that leaves Private CA may be renewed there at this moment, and what comes of it published over this.
     before = row.certificate_arn if row and row.issuer is IssuerName.PRIVATE_CA else None
     # Only now, so that the row always shows what is published; the check of names above relies on that.

@@ -126,6 +126,8 @@ def test_two_meshes_federate_by_what_each_of_them_publishes(tmp_path: Path, monk
                 each for each in unused(role.grants(), role.decisions()) if not each.action.startswith("logs:")
             } == set()
             assert role.denied() == []
+        export = Role(aws, SHOP, naming.EXPORT_ROLE)
+        assert not [each for each in unused(export.grants(), export.decisions()) if each.action.startswith("s3:")]
         # What ``make verify-aws`` asks about it, and nothing is written.
         deployed = Deployment(
             load_mesh(tmp_path / "shop.yaml"), Account(aws.client), "aws", REGION, ACCOUNT, dt.datetime.now(dt.UTC)
