@@ -276,8 +276,10 @@ class RunningMesh:
 
     def log_lines(self, service: str) -> list[dict[str, Any]]:
         """The JSON lines that a service's containers have logged."""
-        logs, group, lines = self.client("logs"), naming.log_group(self.name, service), []
-        for page in logs.get_paginator("filter_log_events").paginate(logGroupName=group):
+        group, streams = naming.tasks_log_group(self.name), naming.log_stream_prefix(service)
+        pages = self.client("logs").get_paginator("filter_log_events")
+        lines = []
+        for page in pages.paginate(logGroupName=group, logStreamNamePrefix=streams):
             for event in page["events"]:
                 try:
                     lines.append(json.loads(event["message"]))

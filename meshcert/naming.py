@@ -99,6 +99,11 @@ def deploy_role(qualifier: str, account: str, region: str) -> str:
     return f"cdk-{qualifier}-cfn-exec-role-{account}-{region}"
 
 
+def image_repository(qualifier: str, account: str, region: str) -> str:
+    """Name of the ECR repository that ``cdk bootstrap`` creates for images built at a deploy."""
+    return f"cdk-{qualifier}-container-assets-{account}-{region}"
+
+
 def function(mesh: str, name: str) -> str:
     """Name of a Lambda function."""
     return f"meshcert-{mesh}-{name}"
@@ -222,5 +227,15 @@ def key_alias(mesh: str) -> str:
 
 
 def log_group(mesh: str, owner: str) -> str:
-    """Name of the log group of a service's tasks or of a function."""
+    """Name of the log group of a function, or of a service's tasks where each service has a group of its own."""
     return f"/meshcert/{mesh}/{owner}"
+
+
+def tasks_log_group(mesh: str) -> str:
+    """Name of the log group of all tasks of a mesh, whose streams :func:`log_stream_prefix` tells apart."""
+    return f"/meshcert/{mesh}"
+
+
+def log_stream_prefix(service: str) -> str:
+    """What the names of a service's streams begin with in :func:`tasks_log_group`: SERVICE/CONTAINER/TASK."""
+    return f"{service}/"

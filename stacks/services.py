@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, CfnOutput, CustomResource, Fn, Stack
+from aws_cdk import Aws, CfnOutput, CustomResource, Fn, RemovalPolicy, Stack
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_logs as logs
 from aws_cdk import aws_servicediscovery as servicediscovery
 
 from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
-from meshcert.mesh import route_table
+from meshcert.mesh import proxy_settings, route_table
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
 from stacks.constructs.crossings import open_way
@@ -19,6 +20,7 @@ from stacks.constructs.envoy_service import EnvoyService, Surroundings
 from stacks.constructs.gateway_balancer import GatewayBalancer
 from stacks.constructs.images import envoy_image
 from stacks.constructs.network import placement
+from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
@@ -66,6 +68,7 @@ class ServicesStack(Stack):
         )
         name = mesh.name
         placed = placement(self, mesh.network)
+        task_logs = None if mesh.logs.group_per_service else self._task_logs(mesh)
         surroundings = Surroundings(
             mesh=mesh,
             authorities=pki.hierarchies,
@@ -74,11 +77,14 @@ class ServicesStack(Stack):
             namespace=self._namespace(mesh, placed.vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
+            logs=task_logs,
             execution_role=execution_role(
                 self,
                 "ExecutionRole",
-                naming.role(name, Aws.REGION, naming.EXECUTION_ROLE),
-                f"meshcert {name}: pulls images and writes logs for the tasks",
+                name=naming.role(name, Aws.REGION, naming.EXECUTION_ROLE),
+                purpose=f"meshcert {name}: pulls images and writes logs for the tasks",
+                images=[image for declared in mesh.services.values() for image in declared.images],
+                log_groups=[task_logs.log_group_arn] if task_logs else _log_groups(mesh),
             ),
             envoy=envoy_image(platform),
             platform=platform,
@@ -174,3 +180,22 @@ class ServicesStack(Stack):
         zone = namespace.node.default_child
         zone.add_property_override("Properties.DnsProperties.SOA.TTL", DENIAL_S)  # type: ignore[union-attr] # the L1
         return namespace
+
+    def _task_logs(self, mesh: Mesh) -> logs.LogGroup:
+        """The log group of all tasks, with one filter: of its own, each service would take two resources more."""
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=naming.tasks_log_group(mesh.name),
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+        proxies = (proxy_settings(mesh, service) for service in mesh.services)
+        count_refused_peers(self, group, (listener for proxy in proxies for listener in proxy.listeners))
+        return group
+
+
+def _log_groups(mesh: Mesh) -> list[str]:
+    """ARNs of the services' own log groups, with what follows a group's name in rights to its streams."""
+    rights = MeshRights(mesh.name)
+    return [rights.arn("logs", f"log-group:{naming.log_group(mesh.name, service)}:*") for service in mesh.services]

@@ -56,20 +56,20 @@ _GONE = {"DELETE_COMPLETE", "REVIEW_IN_PROGRESS", "ROLLBACK_COMPLETE", "ROLLBACK
 
 class KeptLogs:
     """
-    The lines of log groups, copied to a file each.
+    The lines of services, copied to a file each.
 
     Args:
         logs: A boto3 client of CloudWatch Logs.
-        groups: Service → name of its log group.
+        places: Service → what FilterLogEvents takes to find its lines: log group, and prefix of its streams.
         folder: Where the files are written; others than this user cannot read them.
     """
 
-    def __init__(self, logs: Any, groups: Mapping[str, str], folder: Path) -> None:
+    def __init__(self, logs: Any, places: Mapping[str, Mapping[str, str]], folder: Path) -> None:
         self._logs = logs
-        self._groups = groups
+        self._places = places
         self._folder = folder
-        self._copied: dict[str, set[str]] = {service: set() for service in groups}
-        self._written = dict.fromkeys(groups, 0)
+        self._copied: dict[str, set[str]] = {service: set() for service in places}
+        self._written = dict.fromkeys(places, 0)
 
     @property
     def files(self) -> list[Path]:
@@ -78,19 +78,19 @@ class KeptLogs:
 
     def copy(self) -> None:
         """Copy the lines that have come since the last time; a group that is not there has none."""
-        for service, group in self._groups.items():
+        for service, place in self._places.items():
             with suppress(ClientError, BotoCoreError):
-                self._copy(service, group)
+                self._copy(service, place)
 
     def drop(self) -> None:
         """Delete the files, those of a deploy before this one, too."""
-        for service in self._groups:
+        for service in self._places:
             self._file(service).unlink(missing_ok=True)
 
-    def _copy(self, service: str, group: str) -> None:
+    def _copy(self, service: str, place: Mapping[str, str]) -> None:
         more: dict[str, str] = {}
         for _ in range(_PAGES):
-            answer = self._logs.filter_log_events(logGroupName=group, **more)
+            answer = self._logs.filter_log_events(**place, **more)
             for event in answer["events"]:
                 self._write(service, event)
             if not answer.get("nextToken"):
@@ -139,8 +139,17 @@ class _Deploy:
         """What keeps the lines of a first deploy; None for any other, and for one that nothing is known about."""
         if not self.is_first:
             return None
-        groups = {service: naming.log_group(self.mesh.name, service) for service in self.mesh.services}
-        return KeptLogs(self._client("logs"), groups, folder)
+        places = {service: self._place(service) for service in self.mesh.services}
+        return KeptLogs(self._client("logs"), places, folder)
+
+    def _place(self, service: str) -> dict[str, str]:
+        mesh = self.mesh.name
+        if self.mesh.logs.group_per_service:
+            return {"logGroupName": naming.log_group(mesh, service)}
+        return {
+            "logGroupName": naming.tasks_log_group(mesh),
+            "logStreamNamePrefix": naming.log_stream_prefix(service),
+        }
 
     def _client(self, service: str) -> Any:
         session = boto3.Session(profile_name=self.profile, region_name=os.environ.get("AWS_REGION"))

@@ -43,7 +43,7 @@ from local.aws.patches import (
 from local.aws.patches.cloudformation import buckets, dropped_properties, replacements, security_groups, taken_names
 from local.aws.patches.cloudformation import network as network_types
 from local.aws.patches.cloudformation import secrets as secret_types
-from local.aws.patches.cloudwatch import alarm_actions, alarms, embedded_metrics
+from local.aws.patches.cloudwatch import alarm_actions, alarms, embedded_metrics, log_streams
 from local.aws.patches.functions import code as function_code
 from local.aws.patches.functions import dead_letters as function_dead_letters
 from local.aws.patches.functions import errors as function_errors
@@ -145,6 +145,7 @@ def _patch(config: Config, accounts: Accounts) -> None:
     crashes.install(accounts.part(lambda account: account.killed_functions))
     log_rights.install()
     log_filters.install()
+    log_streams.install()
     embedded_metrics.install()
     alarm_actions.install()
     alarms.install()

@@ -10,7 +10,7 @@ from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.mesh import Mesh
 from meshcert.mesh.reading.loading import Reading, load_mesh, read_mesh
 from meshcert.mesh.rendering.route_tables import route_table, task_settings
-from meshcert.mesh.rendering.settings import SecretIds, proxy_settings
+from meshcert.mesh.rendering.settings import SecretIds, proxy_settings, services_by_identity
 from meshcert.mesh.services import DeclaredService
 
 __all__ = [
@@ -24,5 +24,6 @@ __all__ = [
     "proxy_settings",
     "read_mesh",
     "route_table",
+    "services_by_identity",
     "task_settings",
 ]

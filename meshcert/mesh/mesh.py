@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -18,7 +19,7 @@ from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, O
 from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validation, VirtualGateway, VirtualNode
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
-from meshcert.mesh.services import Cluster, DeclaredService
+from meshcert.mesh.services import Cluster, DeclaredService, Logs
 from meshcert.proxy import TlsMode
 from meshcert.san import proves_any
 
@@ -77,6 +78,8 @@ class Mesh(Part):
     """The VPC the services run in."""
     cluster: Cluster = Cluster()
     """The ECS cluster the services run in."""
+    logs: Logs = Logs()
+    """Where the tasks' containers write."""
     metrics: Metrics | None = None
     """What Envoys count, for Prometheus. Left out: nobody outside the tasks sees it."""
     cells: dict[str, Cell] = Field(default={}, json_schema_extra=_KEYS)
@@ -201,7 +204,7 @@ class Mesh(Part):
         Raises:
             KeyError: If there is no such identity.
         """
-        demanded = {name for _, names in self._checks(identity) for name in names}
+        demanded = {name for _, names in self._checks.get(identity, ()) for name in names}
         return tuple(name for name in self.identities[identity].names if proves_any((name,), demanded))
 
     def trusted(self, hierarchy: str) -> tuple[str, ...]:
@@ -247,7 +250,7 @@ class Mesh(Part):
         Returns:
             Their names; empty if no peer in the mesh checks its certificate, or only against roots of the user's.
         """
-        hierarchies = (trust.hierarchy for trust, _ in self._checks(identity))
+        hierarchies = (trust.hierarchy for trust, _ in self._checks.get(identity, ()))
         bundles = [self.trusted(hierarchy) for hierarchy in hierarchies if hierarchy]
         common = set(bundles[0]).intersection(*bundles[1:]) if bundles else set()
         return tuple(name for name in self.hierarchies if name in common)
@@ -257,7 +260,7 @@ class Mesh(Part):
         return tuple(
             identity
             for identity in self.identities
-            if any(trust.hierarchy == hierarchy for trust, _ in self._checks(identity))
+            if any(trust.hierarchy == hierarchy for trust, _ in self._checks.get(identity, ()))
         )
 
     @property
@@ -309,15 +312,19 @@ class Mesh(Part):
         """The virtual nodes that may answer a backend's requests, each once; they may not exist."""
         return nodes_behind(backend, self.virtual_services, self.virtual_routers)
 
-    def _checks(self, identity: str) -> Iterator[tuple[Trust, tuple[AcceptedName, ...]]]:
-        """Whom each peer of the identity believes about it, and the names that the peer and its allow rules list."""
+    @cached_property
+    def _checks(self) -> dict[str, list[tuple[Trust, tuple[AcceptedName, ...]]]]:
+        """By identity, whom each of its peers believes about it, and the names that peer and allow rules list."""
+        checks = defaultdict(list)
         for call in self.calls():
             client, node = self.tls_of(call), self.virtual_nodes.get(call.node)
             listener = node.listeners[0].tls if node else None
             if client is None or node is None or listener is None:
                 continue
-            if listener.certificate and listener.certificate.identity == identity:
-                yield client.validation.trust, client.validation.names
-            if listener.validation and client.certificate and client.certificate.identity == identity:
+            if listener.certificate:
+                checks[listener.certificate.identity].append((client.validation.trust, client.validation.names))
+            if listener.validation and client.certificate:
                 listed = (name for rule in node.listeners[0].allow for name in rule.callers.names)
-                yield listener.validation.trust, (*listener.validation.names, *listed)
+                names = (*listener.validation.names, *listed)
+                checks[client.certificate.identity].append((listener.validation.trust, names))
+        return checks

@@ -26,6 +26,13 @@ class Cluster(Part):
     """`true`: CloudWatch Container Insights for the cluster, which costs money; nothing of meshcert's reads it."""
 
 
+class Logs(Part):
+    """Where the tasks' containers write what they say."""
+
+    group_per_service: Annotated[bool, Strict()] = False
+    """`true`: a log group for each service, `/meshcert/MESH/SERVICE`. Left out: one for all, `/meshcert/MESH`."""
+
+
 class ProxyVolume(Part, title="Volume"):
     """A volume of a task, mounted into Envoy's container read-only."""
 
@@ -98,3 +105,14 @@ class DeclaredService(Part, title="Service"):
     """Memory of a task in MiB; Fargate offers certain sizes for each cpu."""
     load_balancer: Annotated[bool, Strict()] = False
     """Put a network load balancer before it; for virtual gateways."""
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The images of its containers beside Envoy's."""
+        return tuple(part.image for part in (self.application, self.proxy.agent) if part)
+
+    @property
+    def mounts_file_systems(self) -> bool:
+        """Whether its tasks mount a file system of Amazon EFS."""
+        application = self.application.volumes if self.application else ()
+        return any(volume.efs for volume in self.proxy.volumes) or any(volume.efs for volume in application)

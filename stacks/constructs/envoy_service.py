@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aws_cdk import Aws, Duration, Fn, RemovalPolicy, Tags
+from aws_cdk import Aws, Duration, RemovalPolicy, Tags
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
@@ -14,15 +14,15 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from constructs import Construct
 
 from meshcert import naming
-from meshcert.mesh import proxy_settings, route_table, task_settings
+from meshcert.mesh import proxy_settings, task_settings
 from meshcert.mesh.applications.declared import HTTPS
-from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.constructs.containers.execution_roles import starting_role
 from stacks.constructs.containers.proxy_environment import ProxyEnvironment
 from stacks.constructs.containers.task import LONGEST_START_PERIOD_S, TaskContainers
+from stacks.constructs.containers.task_rights import RIGHTS, WHY_ANY_RESOURCE, task_rights
 from stacks.constructs.containers.volumes import reach_file_systems
 from stacks.constructs.refused_peers import count_refused_peers
-from stacks.constructs.rights import MeshRights, ecs_tasks
+from stacks.constructs.rights import ecs_tasks
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Surroundings:
         placed: The network they run in.
         namespace: The Cloud Map namespace they are registered in.
         key: Encrypts the secrets they read.
+        logs: Where all tasks write; None for a log group of each service's own.
         execution_role: Pulls images and writes logs, for every service that has no secrets fetched.
         envoy: The Envoy image.
         platform: Decides the processor architecture.
@@ -63,7 +64,8 @@ class Surroundings:
     placed: NetworkPlacement
     namespace: servicediscovery.INamespace
     key: kms.IKey
-    execution_role: iam.IRole
+    logs: logs.ILogGroup | None
+    execution_role: iam.Role
     envoy: ecs.ContainerImage
     platform: Platform
 
@@ -85,17 +87,12 @@ class EnvoyService(Construct):
         self._surroundings = surroundings
         self._declared = mesh.services[construct_id]
         self.proxy = proxy_settings(mesh, construct_id)
-        self._logs = logs.LogGroup(
-            self,
-            "Logs",
-            log_group_name=naming.log_group(mesh.name, construct_id),
-            retention=logs.RetentionDays.ONE_MONTH,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
-        count_refused_peers(self, self._logs, self.proxy.listeners)
+        log_group = surroundings.logs or self._log_group()
         role = self._task_role()
         settings = ProxyEnvironment(self, task_settings(mesh, construct_id), role)
-        execution_role, fetching = starting_role(self, mesh.name, self._declared, surroundings.execution_role)
+        execution_role, fetching = starting_role(
+            self, mesh.name, self._declared, surroundings.execution_role, log_group=log_group.log_group_arn
+        )
         task = ecs.FargateTaskDefinition(
             self,
             "Task",
@@ -107,11 +104,17 @@ class EnvoyService(Construct):
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
             task_role=role,
-            execution_role=execution_role,
+            execution_role=execution_role.without_policy_updates(),
         )
-        TaskContainers(self, task, surroundings.envoy, surroundings.platform, self._logs, self._declared.drain_s).add(
-            settings, self._declared
-        )
+        TaskContainers(
+            self,
+            task,
+            surroundings.envoy,
+            surroundings.platform,
+            log_group,
+            stream_prefix=construct_id if surroundings.logs else "",
+            drain_s=self._declared.drain_s,
+        ).add(settings, self._declared)
         self.group = ec2.SecurityGroup(
             self,
             "Group",
@@ -207,88 +210,34 @@ class EnvoyService(Construct):
 
     def _task_role(self) -> iam.Role:
         """A role that reads its own identity, routes and its peers' trust bundles, and writes its acknowledgements."""
-        mesh = self._surroundings.mesh.name
+        around = self._surroundings
+        mesh = around.mesh.name
+        rights = task_rights(
+            around.mesh, self._name, self.proxy, authorities=around.authorities, key_arn=around.key.key_arn
+        )
         role = iam.Role(
             self,
             "TaskRole",
             role_name=naming.role(mesh, Aws.REGION, self._name),
             assumed_by=ecs_tasks(),
             description=f"meshcert {mesh}: tasks of {self._name}",
+            inline_policies={RIGHTS: iam.PolicyDocument(statements=rights)} if rights else None,
         )
-        self._allow_discovery(role)
-        if route_table(self._surroundings.mesh, self._name):
-            routes = MeshRights(mesh).own_rows(
-                "ReadItsRoutes", naming.routes_table(mesh), self._name, "dynamodb:GetItem"
-            )
-            role.add_to_policy(routes)
-        references = self.proxy.secret_references
-        table = naming.acknowledgements_table(mesh)
-        acknowledge = MeshRights(mesh).own_rows("Acknowledge", table, self._name, "dynamodb:PutItem")
-        if not references:
-            if self.proxy.certificate_files or self.proxy.trust_files:
-                role.add_to_policy(acknowledge)
-            return role
-        # Secrets Manager appends six characters to a name. A wider wildcard would match other secrets too.
-        secrets = [
-            f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:{reference.secret}-??????"
-            for reference in references
-        ]
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="ReadItsSecrets",
-                actions=["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
-                resources=secrets,
-            )
-        )
-        # Written out, because the CDK's grant on another stack's key adds nothing to that key's policy.
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="DecryptItsSecrets",
-                actions=["kms:Decrypt"],
-                resources=[self._surroundings.key.key_arn],
-                conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
-            )
-        )
-        if lists := self._revocation_lists():
-            role.add_to_policy(
-                iam.PolicyStatement(sid="ReadRevocationLists", actions=["s3:GetObject"], resources=lists)
-            )
-        role.add_to_policy(acknowledge)
+        if self.proxy.discovered:
+            accept(role, "AwsSolutions-IAM5[Resource::*]", WHY_ANY_RESOURCE)
         return role
 
-    def _allow_discovery(self, role: iam.Role) -> None:
-        """Let a role find the tasks of its backends by Cloud Map's data API, and no other service's."""
-        services = sorted(backend.cloud_map_service for backend in self.proxy.discovered)
-        if not services:
-            return
-        names = {
-            "servicediscovery:NamespaceName": self.proxy.cloud_map_namespace,
-            "servicediscovery:ServiceName": services,
-        }
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="FindItsBackends",
-                actions=["servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"],
-                resources=["*"],
-                conditions={"StringEquals": names},
-            )
+    def _log_group(self) -> logs.LogGroup:
+        """A group of the service's own; it stays when the mesh goes over to one for all, since it holds a month."""
+        group = logs.LogGroup(
+            self,
+            "Logs",
+            log_group_name=naming.log_group(self._surroundings.mesh.name, self._name),
+            retention=logs.RetentionDays.ONE_MONTH,
+            removal_policy=RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE,
         )
-        accept(
-            role,
-            "AwsSolutions-IAM5[Resource::*]",
-            "Discovering instances has no resource; the conditions limit it to the backends that the mesh declares.",
-        )
-
-    def _revocation_lists(self) -> list[str]:
-        """ARNs of the revocation lists of every CA that may have issued a peer's certificate."""
-        mesh, authorities = self._surroundings.mesh, self._surroundings.authorities
-        listed = dict.fromkeys(name for bundle in self.proxy.trust_bundles for name in mesh.listed(bundle))
-        return [
-            f"arn:{Aws.PARTITION}:s3:::{bucket_name(mesh.name)}/"
-            + naming.revocation_list(Fn.select(1, Fn.split("/", arn)))
-            for name in listed
-            for arn in authorities[name].arns
-        ]
+        count_refused_peers(self, group, self.proxy.listeners)
+        return group
 
 
 def _peer(hosts: EgressRule | OutsideClients) -> ec2.IPeer:

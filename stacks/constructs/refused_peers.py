@@ -27,12 +27,12 @@ def count_refused_peers(scope: Construct, log_group: logs.ILogGroup, listeners: 
     Count the log lines about refused peers, clients and backends alike.
 
     A metric exists only for causes that have occurred, and costs money only in hours in which they occur. The causes
-    are a closed set (:mod:`meshcert.envoy.causes`), whatever a peer writes into its certificate. Both kinds of
-    peer share one filter, because a stack may have no more than 500 resources.
+    are a closed set (:mod:`meshcert.envoy.causes`), whatever a peer writes into its certificate. All of them share one
+    filter, because a stack may have no more than 500 resources; the lines say of which service they are.
 
     Args:
-        log_group: Gets the lines of the service's containers.
-        listeners: The service's. One with allow rules refuses single requests as well.
+        log_group: Gets the lines of the containers.
+        listeners: Those of all proxies that write there. One with allow rules refuses single requests as well.
     """
     events = [REFUSED_EVENT, BACKEND_REFUSED_EVENT]
     if any(listener.allow for listener in listeners):

@@ -28,13 +28,42 @@ def _filters(templates: Templates) -> list[dict[str, Any]]:
     return [found.properties for found in templates.resources("AWS::Logs::MetricFilter")]
 
 
-def test_every_services_log_is_counted_once(templates: Templates) -> None:
-    """One filter for each service: together with its other resources it has to fit CloudFormation's limit."""
+def test_one_filter_counts_what_all_services_log(templates: Templates) -> None:
+    """In the group that every container writes to, each service with streams of its own."""
     groups = {found.logical_id: found.properties for found in templates.resources("AWS::Logs::LogGroup")}
+    options = [
+        (container["LogConfiguration"]["Options"], task.properties["Family"])
+        for task in templates.resources("AWS::ECS::TaskDefinition")
+        for container in task.properties["ContainerDefinitions"]
+    ]
 
-    counted = [groups[properties["LogGroupName"]["Ref"]]["LogGroupName"] for properties in _filters(templates)]
+    (counted,) = _filters(templates)
 
-    assert sorted(counted) == ["/meshcert/color/colorgateway", "/meshcert/color/colorteller"]
+    assert groups[counted["LogGroupName"]["Ref"]]["LogGroupName"] == "/meshcert/color"
+    assert {option["awslogs-group"]["Ref"] for option, _ in options} == {counted["LogGroupName"]["Ref"]}
+    assert {f"meshcert-color-{option['awslogs-stream-prefix']}" for option, _ in options} == {
+        family for _, family in options
+    }
+
+
+def test_a_group_for_each_service_is_as_before_and_stays_when_the_mesh_goes_over_to_one(tmp_path: Path) -> None:
+    """It holds a month of lines. CloudFormation goes by what the deploy before has said of a resource that leaves."""
+    mesh = yaml.safe_load((ROOT / "mesh.yaml").read_text())
+    mesh["logs"] = {"group_per_service": True}
+    (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(mesh))
+
+    found = synthesise(tmp_path / "out", mesh=str(tmp_path / "mesh.yaml"))
+    groups = {each.logical_id: each for each in found.resources("AWS::Logs::LogGroup") if each.stack == "services"}
+
+    assert {properties["LogGroupName"]["Ref"] for properties in _filters(found)} == groups.keys()
+    assert {group.properties["LogGroupName"] for group in groups.values()} == {
+        "/meshcert/color/colorgateway",
+        "/meshcert/color/colorteller",
+    }
+    # The logical ids of the version before: CloudFormation would else make a second group of the same name.
+    assert groups.keys() == {"colorgatewayLogs1A5F1681", "colortellerLogsFDF9F92A"}
+    for group in groups.values():
+        assert group.definition["DeletionPolicy"] == "RetainExceptOnCreate"
 
 
 @pytest.mark.parametrize("peer", LINES)
@@ -63,7 +92,7 @@ def test_the_filter_finds_no_other_line(templates: Templates) -> None:
 
 
 def test_refused_requests_are_counted_where_there_are_allow_rules(tmp_path: Path) -> None:
-    """By the same filter; the other service keeps the one of before."""
+    """By the same filter."""
     mesh = yaml.safe_load((ROOT / "mesh.yaml").read_text())
     mesh["virtual_nodes"]["colorteller"]["listeners"][0]["allow"] = [{"match": {"prefix": "/"}}]
     (tmp_path / "mesh.yaml").write_text(yaml.safe_dump(mesh))
@@ -74,7 +103,7 @@ def test_refused_requests_are_counted_where_there_are_allow_rules(tmp_path: Path
         for properties in _filters(synthesise(tmp_path / "out", mesh=str(tmp_path / "mesh.yaml")))
     ]
 
-    assert sorted(counts) == [False, True]
+    assert counts == [True]
     assert {"mesh", "service", "cause"} <= line.keys()
     assert "%" not in line["cause"]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +11,7 @@ import yaml
 from aws_cdk import App, CfnOutput, Stack
 
 from meshcert.mesh import load_mesh, read_mesh
-from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
+from meshcert.mesh.checks.limits import MOST_RESOURCES, STORED_SETTINGS, resources
 from tests.meshcert.mesh.mesh_slips import changed, identity
 from tests.meshcert.mesh.test_applications import SECRET
 from tests.meshcert.mesh.test_clients import DECLARED, PRINCIPAL
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 # CloudFormation quotas: resources of a stack, bytes of a template in S3. IAM quota: characters of a role's inline
 # policies, white space not counted.
 LARGEST_TEMPLATE, LONGEST_POLICIES = 1_000_000, 10_240
-# An identity takes four resources of its stack, a service nine of its own: the services' stack is full first.
-SERVICES = 51
+# An identity takes four resources of its stack, a service five of its own, and each call a rule: the services' stack is
+# full first.
+SERVICES = 77
 EGRESS = [
     {"cidr": "10.20.0.0/16", "ports": [5432, 5433]},
     {"prefix_list": "pl-0123456789abcdef0", "ports": [443, 6379]},
@@ -36,7 +38,7 @@ EGRESS = [
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory: pytest.TempPathFactory) -> Templates:
-    """A gateway that calls 50 nodes, each a service with an identity of its own."""
+    """A gateway that calls 76 nodes, each a service with an identity of its own."""
     folder = tmp_path_factory.mktemp("large")
     file = folder / "mesh.yaml"
     file.write_text(yaml.safe_dump(mesh_of([f"service-{number}" for number in range(SERVICES)]), sort_keys=False))
@@ -80,12 +82,33 @@ def mesh_of(names: list[str]) -> dict[str, Any]:
     return mesh
 
 
-def test_a_mesh_of_51_services_fits_cloudformation(large: Templates) -> None:
+def test_a_mesh_of_77_services_fits_cloudformation(large: Templates) -> None:
     """Every stack, in number of resources and in bytes."""
     assert len(large.resources("AWS::ECS::Service")) == SERVICES
     for stack, template in large.by_stack.items():
         assert len(template["Resources"]) <= MOST_RESOURCES, stack
         assert len(json.dumps(template)) <= LARGEST_TEMPLATE, stack
+
+
+def test_a_service_takes_five_resources_and_an_identity_four(large: Templates) -> None:
+    """Beside rules of security groups, one for each call."""
+    kinds = Counter(
+        definition["Type"] for template in large.by_stack.values() for definition in template["Resources"].values()
+    )
+
+    of_each = {kind for kind, count in kinds.items() if count >= SERVICES - 1}
+
+    assert of_each - {"AWS::EC2::SecurityGroupIngress"} == {
+        "AWS::IAM::Role",
+        "AWS::ECS::TaskDefinition",
+        "AWS::EC2::SecurityGroup",
+        "AWS::ECS::Service",
+        "AWS::ServiceDiscovery::Service",
+        "AWS::CertificateManager::Certificate",
+        "AWS::SecretsManager::Secret",
+        "AWS::SecretsManager::ResourcePolicy",
+        "Custom::MeshcertIdentity",
+    }
 
 
 def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
@@ -113,6 +136,7 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
             ("services.colorgateway.load_balancer", False),
         ),
         (("services.colorteller.application.egress", EGRESS),),
+        (("logs", {"group_per_service": True}),),
         (("services.colorteller.application.secrets", {"DB": SECRET}),),
         (("identities.partner", DECLARED | {"client": {"principals": [PRINCIPAL]}}),),
         (("hierarchies.colorteller.usage", "short_lived"), ("identities.colorteller.issuer", "acm-pca")),
@@ -126,6 +150,7 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         "a NAT gateway in each zone",
         "no load balancer, one more identity",
         "egress",
+        "a log group for each service",
         "secrets",
         "a client outside the mesh",
         "acm-pca",
@@ -143,15 +168,18 @@ def test_resources_are_counted_as_the_stacks_have_them(changes: tuple[Any, ...],
 
 
 def test_a_large_mesh_is_counted_too_and_one_service_more_is_refused(large: Templates) -> None:
-    """The execution role's policies are more than one then."""
+    """Without the right to the gateway's settings, which are too long for a task definition."""
     (mesh, more) = (
         read_mesh(yaml.safe_dump(mesh_of([f"service-{number}" for number in range(services)])).encode())
         for services in (SERVICES, SERVICES + 1)
     )
 
     assert mesh.mesh is not None
+    stored = [policy for policy in large.resources("AWS::IAM::Policy") if "ReadItsSettings" in policy.logical_id]
     counted = resources(mesh.mesh)
-    assert counted == {stack: len(large.by_stack[stack]["Resources"]) for stack in counted}
+    assert len(stored) == STORED_SETTINGS
+    assert counted["services"] + len(stored) == len(large.by_stack["services"]["Resources"])
+    assert counted["identities"] == len(large.by_stack["identities"]["Resources"])
     assert [fault.place for fault in more.faults] == ["services"]
 
 
@@ -161,13 +189,19 @@ def test_the_renewal_stack_does_not_grow_with_the_mesh(large: Templates, templat
 
 
 def test_every_roles_policies_fit_iam(large: Templates) -> None:
-    """The CDK moves policies that are too long into managed ones; ours stay inline."""
-    written: dict[str, int] = {}
+    """All of them are inline, the role's own and those beside it; the CDK would move longer ones into managed ones."""
+    written: Counter[str] = Counter()
+    for role in large.resources("AWS::IAM::Role"):
+        for policy in role.properties.get("Policies", ()):
+            written[role.logical_id] += _length(policy["PolicyDocument"])
     for policy in large.resources("AWS::IAM::Policy"):
         for role in policy.properties["Roles"]:
-            text = json.dumps(policy.properties["PolicyDocument"], separators=(",", ":"))
-            written[role["Ref"]] = written.get(role["Ref"], 0) + len(text)
+            written[role["Ref"]] += _length(policy.properties["PolicyDocument"])
 
+    assert len(written) > SERVICES
     assert max(written.values()) <= LONGEST_POLICIES
-    for managed in large.resources_if_any("AWS::IAM::ManagedPolicy"):
-        assert managed.logical_id.startswith("ExecutionRole")
+    assert not large.resources_if_any("AWS::IAM::ManagedPolicy")
+
+
+def _length(document: dict[str, Any]) -> int:
+    return len(json.dumps(document, separators=(",", ":")))

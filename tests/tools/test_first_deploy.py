@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from local.running_aws import LocalAws
 
 SERVICE = "colorteller"
-GROUP = naming.log_group("color", SERVICE)
+GROUP = naming.tasks_log_group("color")
 SAID = "cannot find the database"
 # As the CDK CLI does it: a stack that was taken back goes, then it is created; the exit code says how that ended.
 DEPLOY = """
@@ -66,7 +66,7 @@ def _template(script: str, check: str) -> str:
         "HealthCheck": {"Command": ["CMD", check], "Interval": 30, "Timeout": 60, "Retries": 10, "StartPeriod": 300},
         "LogConfiguration": {
             "LogDriver": "awslogs",
-            "Options": {**options, "awslogs-stream-prefix": "application"},
+            "Options": {**options, "awslogs-stream-prefix": SERVICE},
         },
     }
     task: dict[str, Any] = {
@@ -126,7 +126,7 @@ def test_the_applications_last_words_outlive_its_log_group_and_the_next_deploy_w
     mended = _deploy(aws, tmp_path, "exec sleep 600", "true")
 
     assert (failed.returncode, failed.stdout.split()) == (1, ["ROLLBACK_COMPLETE"]), failed.stderr
-    assert "application/application/" in lines
+    assert f"{SERVICE}/application/" in lines
     assert SAID in lines
     assert mode & 0o077 == 0
     assert str(KEPT / f"{SERVICE}.log") in failed.stderr
@@ -152,7 +152,7 @@ class Lines:
 def test_a_line_is_kept_once_as_people_may_read_it_and_by_nobody_else(tmp_path: Path) -> None:
     """Whatever the application writes."""
     lines = Lines("one\n", "\x1b[2Jtwo")
-    kept = KeptLogs(lines, {"teller": "/meshcert/color/teller"}, tmp_path / "kept")
+    kept = KeptLogs(lines, {"teller": {"logGroupName": "/meshcert/color"}}, tmp_path / "kept")
 
     kept.copy()
     lines.messages.append("three")

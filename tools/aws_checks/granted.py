@@ -24,9 +24,6 @@ STACKS = ("identities", "services", "renewal")
 
 NOT_ASKED = {
     "dynamodb:PutItem": "a task's own row alone, by keys that only a real request has: meshcert status shows it",
-    "ecr:BatchCheckLayerAvailability": "pulling an image: a task that runs has pulled it",
-    "ecr:BatchGetImage": "pulling an image: a task that runs has pulled it",
-    "ecr:GetDownloadUrlForLayer": "pulling an image: a task that runs has pulled it",
     "kms:Decrypt": "rights-key asks, with the key's ARN, which is no text in a template",
     "kms:GenerateDataKey": "the same key: a secret that is published was encrypted with it",
     "s3:GetObject": "the list's key has the CA's id: a service with fail_closed is up if it was read",
@@ -58,10 +55,11 @@ class Grant:
 def grants(deployment: Deployment) -> Iterator[Grant]:
     """Every right that a deployed template grants to a role with a name, as far as its text says on what."""
     for stack in STACKS:
-        roles = {
-            logical_id: properties.get("RoleName")
-            for logical_id, properties in deployment.declared(stack, "AWS::IAM::Role").items()
-        }
+        roles = deployment.declared(stack, "AWS::IAM::Role")
+        for role in roles.values():
+            for policy in role.get("Policies", ()):
+                for statement in policy["PolicyDocument"]["Statement"]:
+                    yield from _grant(role.get("RoleName"), statement)
         policies = [
             policy
             for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy")
@@ -70,7 +68,7 @@ def grants(deployment: Deployment) -> Iterator[Grant]:
         for policy in policies:
             for statement in policy["PolicyDocument"]["Statement"]:
                 for reference in policy["Roles"]:
-                    yield from _grant(roles.get(reference.get("Ref")), statement)
+                    yield from _grant(roles.get(reference.get("Ref"), {}).get("RoleName"), statement)
 
 
 def _grant(role: object, statement: Mapping[str, Any]) -> Iterator[Grant]:

@@ -33,14 +33,18 @@ NAMESPACE = 1
 """The Cloud Map namespace, if it is not yours."""
 NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
 """The same with interface endpoints instead."""
-SERVICE = 8
-"""Log group with its filter, role with its policy, task definition, security group, service, Cloud Map service."""
+SERVICE = 5
+"""Role, task definition, security group, service, Cloud Map service."""
+LOGS = 2
+"""A log group with its filter: one for all services, or one for each."""
 ROUTES = 1
 """The publication of a route table."""
 STORED_SETTINGS = 1
 """The right to read a proxy's settings that are too long for its task definition."""
 SECRETS = 3
 """A role that fetches what ECS puts into an application's environment, its policy, and the right to that."""
+FILE_SYSTEMS = 1
+"""The right to mount those of Amazon EFS."""
 CALL = 1
 """A rule of a security group for each caller and callee."""
 EGRESS = 1
@@ -49,8 +53,6 @@ BALANCER = 2
 """A load balancer with its security group."""
 BALANCED_PORT = 4
 """Two rules of security groups, listener and target group."""
-SERVICES_A_POLICY = 12
-"""The execution role's policy grows with the services, and the CDK moves what is too much into another policy."""
 
 FUNCTIONS = 21
 """The key, four tables, three functions with their roles."""
@@ -87,6 +89,7 @@ def resources(mesh: Mesh) -> dict[str, int]:
         if service.load_balancer and service.virtual_gateway in mesh.virtual_gateways
     ]
     routed = sum(_may_have_routes(mesh, name) for name in mesh.services)
+    log_groups = len(mesh.services) if mesh.logs.group_per_service else 1
     made = sum(hierarchy.made for hierarchy in mesh.hierarchies.values())
     permitted = sum(hierarchy.usage is Usage.GENERAL_PURPOSE for hierarchy in mesh.hierarchies.values())
     has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
@@ -104,10 +107,11 @@ def resources(mesh: Mesh) -> dict[str, int]:
         + SERVICE * len(mesh.services)
         + ROUTES * routed
         + SECRETS * sum(bool(service.application and service.application.secrets) for service in mesh.services.values())
+        + FILE_SYSTEMS * sum(service.mounts_file_systems for service in mesh.services.values())
         + CALL * len(edges)
         + EGRESS * _rules_of_their_own(mesh)
         + sum(BALANCER + BALANCED_PORT * ports for ports in balanced)
-        + len(mesh.services) // SERVICES_A_POLICY,
+        + LOGS * log_groups,
     }
 
 
@@ -146,7 +150,7 @@ _EACH = {
     "services": (
         "services",
         (
-            f"{NETWORK + ZONE * ZONES} for the network, {SERVICE} for each service, {CALL} for each call and "
+            f"{NETWORK + ZONE * ZONES + LOGS} for the network, {SERVICE} for each service, {CALL} for each call and "
             f"{BALANCER + BALANCED_PORT} for each load balancer"
         ),
     ),

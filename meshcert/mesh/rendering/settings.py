@@ -52,6 +52,20 @@ class SecretIds:
         )
 
 
+def services_by_identity(mesh: Mesh) -> dict[str, list[str]]:
+    """
+    The services whose proxies hold each identity, in the mesh file's order; an identity that none holds is not there.
+
+    Args:
+        mesh: A mesh that :func:`~meshcert.mesh.load_mesh` has checked.
+    """
+    services: dict[str, list[str]] = {}
+    for service in mesh.services:
+        for identity in proxy_settings(mesh, service).identities:
+            services.setdefault(identity, []).append(service)
+    return services
+
+
 def proxy_settings(mesh: Mesh, service: str, secrets: SecretIds | None = None) -> proxy.ProxySettings:
     """
     The settings of a service's Envoy, with only the secrets that it needs.

@@ -13,7 +13,6 @@ from meshcert import naming
 from meshcert.deploying.existing_authorities import existing_properties
 from meshcert.identity import IDENTITY_SCHEMA
 from meshcert.material.document import PLACEHOLDER
-from meshcert.mesh import proxy_settings
 from meshcert.mesh.existing import wanted_authority
 from meshcert.publishing.declared_bundles import entry
 from meshcert.publishing.declared_roots import root_digest
@@ -22,7 +21,7 @@ from stacks.constructs.certificates.revocation_bucket import bucket_name
 from stacks.findings import accept
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from aws_cdk import aws_kms as kms
 
@@ -174,6 +173,7 @@ class IdentityResources(Construct):
     Args:
         name: The identity's name in the mesh file.
         mesh: Declares the identity, and the names its peers will ask for.
+        served_by: The services whose proxies hold it, in the order of a rollout.
         authorities: The CAs of every hierarchy, those that issue it among them.
         key: Encrypts the secret.
         deploy: Publishes into it.
@@ -186,6 +186,7 @@ class IdentityResources(Construct):
         *,
         name: str,
         mesh: Mesh,
+        served_by: Iterable[str],
         authorities: Mapping[str, SigningAuthorities],
         key: kms.IKey,
         deploy: PythonFunction,
@@ -218,7 +219,7 @@ class IdentityResources(Construct):
                 "Names": [str(name) for name in declared.names],
                 "PeerNames": [str(demanded) for demanded in mesh.peer_names(name)],
                 "TrustedByPeers": [authorities[trusted].root_arn for trusted in mesh.trusted_by_peers(name)],
-                "Services": _served_by(mesh, name),
+                "Services": [_as_served(mesh, service) for service in served_by],
                 **({"ExistingAuthority": "true"} if mesh.hierarchies[declared.hierarchy].existing else {}),
                 # Nobody reads it: a change makes CloudFormation send an update, which writes the row again.
                 "Schema": str(IDENTITY_SCHEMA),
@@ -265,18 +266,15 @@ def _id(arn: str) -> str:
     return Fn.select(1, Fn.split("/", arn))
 
 
-def _served_by(mesh: Mesh, identity: str) -> list[dict[str, str]]:
-    """The services whose proxies hold the identity, in the mesh file's order, which is also a rollout's."""
-    return [
-        {
-            "Name": name,
-            "Rotation": service.rotation.value,
-            "PollIntervalS": f"{service.poll_interval_s:g}",
-            **_place(mesh, name),
-        }
-        for name, service in mesh.services.items()
-        if identity in proxy_settings(mesh, name).identities
-    ]
+def _as_served(mesh: Mesh, service: str) -> dict[str, str]:
+    """What the lifecycle has to know of a service that serves an identity."""
+    declared = mesh.services[service]
+    return {
+        "Name": service,
+        "Rotation": declared.rotation.value,
+        "PollIntervalS": f"{declared.poll_interval_s:g}",
+        **_place(mesh, service),
+    }
 
 
 def _place(mesh: Mesh, service: str) -> dict[str, str]:

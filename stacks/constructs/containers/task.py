@@ -27,6 +27,7 @@ from meshcert.contract.environment import (
     PROXY_ENVIRONMENT,
 )
 from meshcert.contract.stopping import APPLICATION_STOP_S, DRAIN_S, envoy_stop_s, readiness_stop_s
+from stacks.constructs.containers.task_policies import attach_task_policies
 from stacks.constructs.containers.volumes import ProxyVolumes, mount_volumes
 from stacks.constructs.containers.workload_api import share_workload_api
 from stacks.constructs.images import application_image
@@ -72,6 +73,7 @@ class TaskContainers:
         envoy: The Envoy image, which holds the readiness container's program too.
         platform: Decides the processor architecture of the application's image.
         logs: Where all of them write.
+        stream_prefix: What the names of their streams begin with; empty for the container's own name.
         drain_s: How long the stopping task accepts connections, seconds.
     """
 
@@ -79,7 +81,8 @@ class TaskContainers:
     task: ecs.FargateTaskDefinition
     envoy: ecs.ContainerImage
     platform: Platform
-    logs: logs.LogGroup
+    logs: logs.ILogGroup
+    stream_prefix: str
     drain_s: float
 
     def add(self, settings: ProxyEnvironment, service: DeclaredService) -> None:
@@ -88,6 +91,7 @@ class TaskContainers:
         envoy, declared = self._envoy(settings, stop_s), service.proxy
         if service.application is not None:
             application = self._behind(service.application, settings.proxy.egress_port, envoy)
+            attach_task_policies(self.task, service.application.task_policies)
             if service.workload_api:
                 share_workload_api(self.task, envoy, application, service.workload_api_users)
         # Last: the tmpfs mounts are set by the containers' numbers.
@@ -144,7 +148,7 @@ class TaskContainers:
         """
         container = self.task.add_container(
             naming.AGENT_CONTAINER,
-            image=application_image(self.scope, agent.image, self.platform),
+            image=application_image(agent.image, self.platform),
             essential=False,
             readonly_root_filesystem=True,
             stop_timeout=Duration.seconds(AGENT_STOP_S),
@@ -157,7 +161,7 @@ class TaskContainers:
     def _application(self, application: Application, egress_port: int) -> ecs.ContainerDefinition:
         container = self.task.add_container(
             naming.APPLICATION_CONTAINER,
-            image=application_image(self.scope, application.image, self.platform),
+            image=application_image(application.image, self.platform),
             essential=True,
             readonly_root_filesystem=True,
             # Not always: an image that starts as root and steps down needs some.
@@ -234,10 +238,10 @@ class TaskContainers:
         definition: Any = self.task.node.default_child
         definition.add_property_override(f"ContainerDefinitions.{number}.{name}", value)
 
-    def _logging(self, prefix: str) -> ecs.LogDriver:
+    def _logging(self, container: str) -> ecs.LogDriver:
         # Docker's default blocks whoever writes while CloudWatch takes nothing.
         return ecs.LogDrivers.aws_logs(
-            stream_prefix=prefix,
+            stream_prefix=self.stream_prefix or container,
             log_group=self.logs,
             mode=ecs.AwsLogDriverMode.NON_BLOCKING,
             max_buffer_size=Size.mebibytes(LOG_BUFFER_MIB),

@@ -164,6 +164,13 @@ def log_filters(stock: Unpatched) -> bool:
     return bool(found["events"])
 
 
+def cloudwatch_log_streams(stock: Unpatched) -> bool:
+    """Lines of all streams are found, whatever prefix was asked for."""
+    _write(stock, "prefixed", "a line")
+    found = stock.client("logs").filter_log_events(logGroupName="prefixed", logStreamNamePrefix="no-such")
+    return bool(found["events"])
+
+
 def log_rights(stock: Unpatched) -> bool:
     """A policy that ends in ``:*`` allows nothing."""
     _write(stock, "readable", "a line")
@@ -296,6 +303,7 @@ STILL_NEEDED: dict[str, Callable[[Unpatched], bool]] = {
     "cloudwatch/alarm_state": cloudwatch_alarms,
     "cloudwatch/alarms": cloudwatch_alarms,
     "cloudwatch/embedded_metrics": cloudwatch_embedded_metrics,
+    "cloudwatch/log_streams": cloudwatch_log_streams,
     "event_source_mappings": event_source_mappings,
     "event_targets": event_targets,
     "functions/code": function_code,

@@ -152,3 +152,20 @@ def _may(aws: LocalAws, role: str, group: str) -> list[bool]:
         is_allowed(logs.put_log_events, logGroupName=group, logStreamName=stream, logEvents=events),
         is_allowed(logs.get_log_events, logGroupName=group, logStreamName=stream),
     ]
+
+
+def test_a_prefix_finds_the_lines_of_its_streams_and_no_prefix_those_of_all(aws: LocalAws) -> None:
+    """As the services of a mesh share a group: one may begin with another's name."""
+    logs, group = aws.client("logs"), "/meshcert/shared"
+    logs.create_log_group(logGroupName=group)
+    for stream in ("teller/envoy/1", "teller-2/envoy/1"):
+        logs.create_log_stream(logGroupName=group, logStreamName=stream)
+        event = {"timestamp": int(time.time() * 1000), "message": stream}
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
+
+    def found(**streams: str) -> list[str]:
+        return sorted(event["message"] for event in logs.filter_log_events(logGroupName=group, **streams)["events"])
+
+    assert found(logStreamNamePrefix="teller/") == ["teller/envoy/1"]
+    assert found(logStreamNamePrefix="teller-3/") == []
+    assert found() == ["teller-2/envoy/1", "teller/envoy/1"]

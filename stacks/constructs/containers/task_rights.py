@@ -1,0 +1,111 @@
+"""What the tasks of one service may do: read their own material and their peers' roots, and say what they serve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aws_cdk import Aws, Fn
+from aws_cdk import aws_iam as iam
+
+from meshcert import naming
+from meshcert.mesh import route_table
+from stacks.constructs.certificates.revocation_bucket import bucket_name
+from stacks.constructs.rights import MeshRights
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from meshcert.mesh import Mesh
+    from meshcert.proxy import ProxySettings
+    from stacks.constructs.certificates.hierarchy import SigningAuthorities
+
+RIGHTS = "rights"
+"""
+Name of a task role's inline policy.
+
+Before, the rights were a resource of their own, whose policy had another name. That is why an upgrade loses none:
+CloudFormation gives the role this policy first, and takes the other one away when everything else is done. Under one
+name the second step would have taken away what the first one gave.
+"""
+WHY_ANY_RESOURCE = (
+    "Discovering instances has no resource; the conditions limit it to the backends that the mesh declares."
+)
+
+
+def task_rights(
+    mesh: Mesh,
+    service: str,
+    proxy: ProxySettings,
+    *,
+    authorities: Mapping[str, SigningAuthorities],
+    key_arn: str,
+) -> list[iam.PolicyStatement]:
+    """
+    The statements for the role of a service's tasks.
+
+    Args:
+        proxy: The settings of its proxy, from which every right follows.
+        authorities: The CAs of every hierarchy, for the names of their revocation lists.
+        key_arn: Of the key that encrypts the secrets.
+    """
+    rights = MeshRights(mesh.name)
+    acknowledge = rights.own_rows("Acknowledge", naming.acknowledgements_table(mesh.name), service, "dynamodb:PutItem")
+    statements = [*_discovery(proxy)]
+    if route_table(mesh, service):
+        statements.append(rights.own_rows("ReadItsRoutes", naming.routes_table(mesh.name), service, "dynamodb:GetItem"))
+    if proxy.secret_references:
+        statements += [*_reading_secrets(proxy, key_arn), *_reading_lists(mesh, proxy, authorities), acknowledge]
+    elif proxy.certificate_files or proxy.trust_files:
+        statements.append(acknowledge)
+    return statements
+
+
+def _discovery(proxy: ProxySettings) -> Iterator[iam.PolicyStatement]:
+    """Find the tasks of its backends by Cloud Map's data API, and no other service's."""
+    services = sorted(backend.cloud_map_service for backend in proxy.discovered)
+    if not services:
+        return
+    names = {
+        "servicediscovery:NamespaceName": proxy.cloud_map_namespace,
+        "servicediscovery:ServiceName": services,
+    }
+    yield iam.PolicyStatement(
+        sid="FindItsBackends",
+        actions=["servicediscovery:DiscoverInstances", "servicediscovery:DiscoverInstancesRevision"],
+        resources=["*"],
+        conditions={"StringEquals": names},
+    )
+
+
+def _reading_secrets(proxy: ProxySettings, key_arn: str) -> Iterator[iam.PolicyStatement]:
+    # Secrets Manager appends six characters to a name. A wider wildcard would match other secrets too.
+    secrets = [
+        f"arn:{Aws.PARTITION}:secretsmanager:{Aws.REGION}:{Aws.ACCOUNT_ID}:secret:{reference.secret}-??????"
+        for reference in proxy.secret_references
+    ]
+    yield iam.PolicyStatement(
+        sid="ReadItsSecrets",
+        actions=["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
+        resources=secrets,
+    )
+    # Written out, because the CDK's grant on another stack's key adds nothing to that key's policy.
+    yield iam.PolicyStatement(
+        sid="DecryptItsSecrets",
+        actions=["kms:Decrypt"],
+        resources=[key_arn],
+        conditions={"StringEquals": {"kms:ViaService": f"secretsmanager.{Aws.REGION}.{Aws.URL_SUFFIX}"}},
+    )
+
+
+def _reading_lists(
+    mesh: Mesh, proxy: ProxySettings, authorities: Mapping[str, SigningAuthorities]
+) -> Iterator[iam.PolicyStatement]:
+    """Read the revocation lists of every CA that may have issued a peer's certificate."""
+    listed = dict.fromkeys(name for bundle in proxy.trust_bundles for name in mesh.listed(bundle))
+    lists = [
+        f"arn:{Aws.PARTITION}:s3:::{bucket_name(mesh.name)}/" + naming.revocation_list(Fn.select(1, Fn.split("/", arn)))
+        for name in listed
+        for arn in authorities[name].arns
+    ]
+    if lists:
+        yield iam.PolicyStatement(sid="ReadRevocationLists", actions=["s3:GetObject"], resources=lists)
