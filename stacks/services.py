@@ -17,7 +17,7 @@ from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
 from stacks.constructs.crossings import open_way
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
-from stacks.constructs.gateway_balancer import GatewayBalancer
+from stacks.constructs.gateway_balancer import GatewayBalancer, join_target_groups
 from stacks.constructs.images import envoy_image
 from stacks.constructs.network import placement
 from stacks.constructs.refused_peers import count_refused_peers
@@ -101,10 +101,13 @@ class ServicesStack(Stack):
             if routes := self._published_routes(mesh, service):
                 # New tasks read their routes at start.
                 services[service].service.node.add_dependency(routes)
-            if declared.load_balancer:
+            if declared.load_balancer and declared.load_balancer.target_groups:
+                join_target_groups(self, services[service], declared.load_balancer, placed)
+            elif declared.load_balancer:
                 balancer = GatewayBalancer(
                     self,
                     f"{service}-balancer",
+                    balancer=declared.load_balancer,
                     placed=placed,
                     target=services[service],
                     protected=mesh.about.deletion_protection,

@@ -29,6 +29,7 @@ from meshcert.mesh.checks.issuance import (
 )
 from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery, check_spiffe_ids
+from meshcert.mesh.checks.network.load_balancers import check_load_balancers
 from meshcert.mesh.checks.network.networks import check_network
 from meshcert.mesh.checks.network.outside_hosts import check_outside_hosts
 from meshcert.mesh.checks.network.reach import check_egress, check_metrics, check_plain_text_sources
@@ -62,6 +63,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_egress,
         check_plain_text_sources,
         check_metrics,
+        check_load_balancers,
         check_existing_authorities,
         check_validity,
         check_trust,

@@ -86,7 +86,9 @@ def resources(mesh: Mesh) -> dict[str, int]:
     balanced = [
         len(mesh.virtual_gateways[service.virtual_gateway].listeners)
         for service in mesh.services.values()
-        if service.load_balancer and service.virtual_gateway in mesh.virtual_gateways
+        if service.load_balancer
+        and not service.load_balancer.target_groups
+        and service.virtual_gateway in mesh.virtual_gateways
     ]
     routed = sum(_may_have_routes(mesh, name) for name in mesh.services)
     log_groups = len(mesh.services) if mesh.logs.group_per_service else 1
