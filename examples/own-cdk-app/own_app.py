@@ -18,7 +18,7 @@ from aws_cdk import aws_ecr_assets as ecr_assets
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_elasticloadbalancingv2 as elb
 
-from stacks.constructs.envoy_sidecar import EnvoySidecar
+from stacks.constructs.attached.sidecar import EnvoySidecar
 
 if TYPE_CHECKING:
     from constructs import Construct
