@@ -38,7 +38,13 @@ def build(app: App) -> App:
     services = ServicesStack(app, f"{name}-services", mesh=mesh, pki=pki, key=identities.key, platform=platform)
     renewal = RenewalStack(app, f"{name}-renewal", mesh=mesh, platform=platform)
     identities.add_stack_dependency(pki)
+    for shard, _ in identities.shards.values():
+        shard.add_stack_dependency(identities)
+        services.add_stack_dependency(shard)
     services.add_stack_dependency(identities)
+    for shard in services.shards.values():
+        shard.add_stack_dependency(services)
+        renewal.add_stack_dependency(shard)
     renewal.add_stack_dependency(services)
     Tags.of(app).add(naming.TAG, name)
     return app

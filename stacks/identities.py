@@ -14,6 +14,7 @@ from meshcert.contract import acknowledgements, issuances, route_rows
 from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
 from meshcert.mesh import services_by_identity
 from meshcert.mesh.checks.federation.files import bundles_in_files
+from meshcert.mesh.shards import shards_of
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
 from stacks.constructs.certificates.identity import (
@@ -43,6 +44,8 @@ class IdentitiesStack(Stack):
     """
     The stack of certificates, secrets, tables, and the three functions that reach private keys.
 
+    Identities of shards have a stack each beside it: certificate, secret and publication.
+
     Args:
         pki: The stack of the CAs; only their ARNs are imported.
     """
@@ -56,6 +59,8 @@ class IdentitiesStack(Stack):
         )
         name = mesh.name
         self._protected = mesh.about.deletion_protection
+        self.shards: dict[str, tuple[Stack, kms.IKey]] = {}
+        """The stacks of the shards that have identities, by shard, each with the key as it knows it."""
         self.key = kms.Key(
             self,
             "Key",
@@ -156,16 +161,33 @@ class IdentitiesStack(Stack):
             )
         served = services_by_identity(mesh)
         for identity in mesh.identities:
+            home, key = self._home_of(mesh, identity)
             IdentityResources(
-                self,
+                home,
                 f"Identity-{identity}",
                 name=identity,
                 mesh=mesh,
                 served_by=served.get(identity, ()),
                 authorities=pki.hierarchies,
-                key=self.key,
+                key=key,
                 deploy=deploy,
             ).published_after(bundles.values())
+
+    def _home_of(self, mesh: Mesh, identity: str) -> tuple[Stack, kms.IKey]:
+        """The stack of an identity, and the key as that stack knows it: its shard's, or this one."""
+        shard = next(iter(shards_of(mesh.shards, identity)), "")
+        if not shard:
+            return self, self.key
+        if shard not in self.shards:
+            stack = Stack(
+                self.node.scope,
+                f"{self.node.id}-{shard}",
+                description=f"meshcert {mesh.name}: certificates and secrets of the shard {shard}",
+                termination_protection=mesh.about.deletion_protection,
+            )
+            # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
+            self.shards[shard] = stack, kms.Key.from_key_arn(stack, "Key", self.key.key_arn)
+        return self.shards[shard]
 
     def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
         return dynamodb.Table(

@@ -13,6 +13,7 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import proxy_settings, route_table
+from meshcert.mesh.shards import shards_of
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
@@ -21,6 +22,7 @@ from stacks.constructs.images import envoy_image
 from stacks.constructs.network import placement
 from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import MeshRights
+from stacks.constructs.service_groups import ServiceGroups
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -39,6 +41,8 @@ class ServicesStack(Stack):
     """
     The stack of network, cluster, service discovery, services and the gateways' load balancers.
 
+    Services of shards have a stack each beside it, with everything of theirs but their security groups.
+
     Args:
         pki: The stack of the CAs, for the names of their revocation lists.
         key: Encrypts the secrets the tasks read.
@@ -54,12 +58,16 @@ class ServicesStack(Stack):
             termination_protection=mesh.about.deletion_protection,
         )
         name = mesh.name
+        self.shards: dict[str, Stack] = {}
+        """The stacks of the shards that have services, by shard."""
         placed = placement(self, mesh.network)
+        groups = ServiceGroups(self, "Groups", mesh=mesh, vpc=placed.vpc)
         surroundings = Surroundings(
             mesh=mesh,
             authorities=pki.hierarchies,
             cluster=self._cluster(mesh, placed.vpc),
             placed=placed,
+            groups=groups,
             namespace=self._namespace(mesh, placed.vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
@@ -73,50 +81,43 @@ class ServicesStack(Stack):
             envoy=envoy_image(platform),
             platform=platform,
         )
-        services = {service: EnvoyService(self, service, surroundings=surroundings) for service in mesh.services}
+        homes = {service: self._stack_of(mesh, service) for service in mesh.services}
+        for service, home in homes.items():
+            if home is not self:
+                groups.make_for_shard(service)
+        services = {name: EnvoyService(home, name, surroundings=surroundings) for name, home in homes.items()}
         callees = {declared.virtual_node: services[service] for service, declared in mesh.services.items()}
         for caller in services.values():
             for backend in caller.proxy.backends:
                 if backend.name in callees:  # a node that DNS alone knows may run elsewhere
                     callees[backend.name].admit(caller, backend.port)
         for service, declared in mesh.services.items():
-            if routes := self._published_routes(mesh, service):
+            if routes := _published_routes(homes[service], mesh, service):
                 # New tasks read their routes at start.
                 services[service].service.node.add_dependency(routes)
             if declared.load_balancer:
                 balancer = GatewayBalancer(
-                    self,
+                    homes[service],
                     f"{service}-balancer",
                     placed=placed,
                     target=services[service],
                     protected=mesh.about.deletion_protection,
                 )
-                CfnOutput(self, f"{service}Address", value=balancer.dns_name)
+                CfnOutput(homes[service], f"{service}Address", value=balancer.dns_name)
 
-    def _published_routes(self, mesh: Mesh, service: str) -> CustomResource | None:
-        """
-        The custom resource that is complete once the deploy function has written a proxy's route table; None without.
-
-        It stands outside the task definition, so other routes alone replace no task; a deploy that fails takes them
-        back with everything else.
-        """
-        table = route_table(mesh, service)
-        if table is None:
-            return None
-        return CustomResource(
-            self,
-            f"{service}-routes",
-            resource_type=ROUTES_TYPE,
-            # By its name: an export would tie the stacks together.
-            service_token=MeshRights(mesh.name).arn("lambda", f"function:{naming.function(mesh.name, 'deploy')}"),
-            service_timeout=PUBLISHED_WITHIN,
-            properties={
-                "Mesh": mesh.name,
-                "Service": service,
-                "Version": table.version,
-                "Document": table.packed(),
-            },
-        )
+    def _stack_of(self, mesh: Mesh, service: str) -> Stack:
+        """The stack of a service: its shard's, made with the first of them, or this one."""
+        shard = next(iter(shards_of(mesh.shards, service)), "")
+        if not shard:
+            return self
+        if shard not in self.shards:
+            self.shards[shard] = Stack(
+                self.node.scope,
+                f"{self.node.id}-{shard}",
+                description=f"meshcert {mesh.name}: services of the shard {shard}",
+                termination_protection=mesh.about.deletion_protection,
+            )
+        return self.shards[shard]
 
     def _cluster(self, mesh: Mesh, vpc: ec2.IVpc) -> ecs.ICluster:
         """The ECS cluster: yours, or one of the mesh's own."""
@@ -170,3 +171,29 @@ class ServicesStack(Stack):
         proxies = (proxy_settings(mesh, service) for service in mesh.services)
         count_refused_peers(self, group, (listener for proxy in proxies for listener in proxy.listeners))
         return group
+
+
+def _published_routes(scope: Stack, mesh: Mesh, service: str) -> CustomResource | None:
+    """
+    The custom resource that is complete once the deploy function has written a proxy's route table; None without.
+
+    It stands outside the task definition, so other routes alone replace no task; a deploy that fails takes them
+    back with everything else.
+    """
+    table = route_table(mesh, service)
+    if table is None:
+        return None
+    return CustomResource(
+        scope,
+        f"{service}-routes",
+        resource_type=ROUTES_TYPE,
+        # By its name: an export would tie the stacks together.
+        service_token=MeshRights(mesh.name).arn("lambda", f"function:{naming.function(mesh.name, 'deploy')}"),
+        service_timeout=PUBLISHED_WITHIN,
+        properties={
+            "Mesh": mesh.name,
+            "Service": service,
+            "Version": table.version,
+            "Document": table.packed(),
+        },
+    )

@@ -18,6 +18,7 @@ from meshcert.mesh.proxies import NOT_AUTHENTICATED, ClientTls, Trust, Validatio
 from meshcert.mesh.routing.routers import VirtualRouter
 from meshcert.mesh.routing.virtual_services import VirtualService
 from meshcert.mesh.services import Cluster, DeclaredService, Logs
+from meshcert.mesh.shards import Member
 from meshcert.proxy import TlsMode
 from meshcert.san import proves_any
 
@@ -94,6 +95,8 @@ class Mesh(Part):
     """Divide the requests to a virtual service among virtual nodes, by name."""
     services: dict[str, DeclaredService] = Field(json_schema_extra=_KEYS)
     """The ECS services that run the proxies, by name."""
+    shards: dict[str, tuple[Member, ...]] = Field(default={}, json_schema_extra=_KEYS)
+    """Parts with stacks of their own, by name: the services and identities that each names."""
 
     @property
     def name(self) -> str:

@@ -16,7 +16,7 @@ from meshcert.mesh.checks.federation.trust_domains import check_trust_domains
 from meshcert.mesh.checks.federation.trusts import check_federated_trusts
 from meshcert.mesh.checks.host_policies import check_host_policies
 from meshcert.mesh.checks.issuance import check_identities, check_revocation, check_trust, check_validity
-from meshcert.mesh.checks.limits import check_limits, check_trust_bundles
+from meshcert.mesh.checks.limits import check_limits, check_shards, check_trust_bundles
 from meshcert.mesh.checks.names import check_dns_names, check_names, check_service_discovery, check_spiffe_ids
 from meshcert.mesh.checks.network.networks import check_network
 from meshcert.mesh.checks.network.outside_hosts import check_outside_hosts
@@ -80,6 +80,7 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_applications,
         check_workload_apis,
         check_drains,
+        check_shards,
         check_limits,
         check_trust_bundles,
     ):

@@ -6,14 +6,18 @@ The numbers are those of ``stacks/``; ``tests/stacks/test_sizes.py`` holds them 
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.mesh.issuance import Usage
 from meshcert.mesh.network import Egress, NatGateways
+from meshcert.mesh.shards import is_named, shards_of, stack_of
 from meshcert.publishing.declared_bundles import LONGEST, length
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from meshcert.mesh.findings import Findings
     from meshcert.mesh.mesh import Mesh
 
@@ -34,6 +38,10 @@ NETWORK_WITH_ENDPOINTS, ZONE_WITH_ENDPOINTS = 19, 7
 """The same with interface endpoints instead."""
 SERVICE = 5
 """Role, task definition, security group, service, Cloud Map service."""
+GROUP = 1
+"""The security group alone, which a service of a shard has in another stack than the rest."""
+PARAMETER = 1
+"""In a mesh with shards: what tells the other stacks a group's id."""
 LOGS = 2
 """A log group with its filter: one for all services, or one for each."""
 ROUTES = 1
@@ -75,36 +83,53 @@ LISTS = 2
 
 
 def resources(mesh: Mesh) -> dict[str, int]:
-    """The number of resources of each stack that grows with the mesh, at most, but the rights to stored settings."""
-    edges = {(call.caller, call.node) for call in mesh.calls()}
-    balanced = [
-        len(mesh.virtual_gateways[service.virtual_gateway].listeners)
-        for service in mesh.services.values()
-        if service.load_balancer and service.virtual_gateway in mesh.virtual_gateways
-    ]
-    routed = sum(_may_have_routes(mesh, name) for name in mesh.services)
-    log_groups = len(mesh.services) if mesh.logs.group_per_service else 1
+    """
+    The number of resources of each stack that grows with the mesh, at most, but the rights to stored settings.
+
+    Returns:
+        By the stack's name without the mesh's.
+    """
     tiers = sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values())
     permitted = sum(hierarchy.usage is Usage.GENERAL_PURPOSE for hierarchy in mesh.hierarchies.values())
     has_lists = any(hierarchy.writes_lists for hierarchy in mesh.hierarchies.values())
-    return {
-        "pki": AUTHORITY * tiers + PERMISSION * permitted + LISTS * has_lists,
-        "identities": FUNCTIONS
+    counted = Counter(
+        pki=AUTHORITY * tiers + PERMISSION * permitted + LISTS * has_lists,
+        identities=FUNCTIONS
         + ISSUANCES * mesh.has_own_keys
-        + IDENTITY * len(mesh.identities)
         + TRUST_BUNDLE * len(mesh.hierarchies)
         + FOREIGN_BUNDLE * len(mesh.trust_domains)
         + FEDERATION * bool(declared_endpoints(mesh.trust_domains)),
-        "services": _network(mesh)
-        + SERVICE * len(mesh.services)
-        + ROUTES * routed
-        + SECRETS * sum(bool(service.application and service.application.secrets) for service in mesh.services.values())
-        + CALL * len(edges)
-        + EGRESS * _rules_of_their_own(mesh)
-        + sum(BALANCER + BALANCED_PORT * ports for ports in balanced)
-        + LOGS * log_groups
-        + log_groups // GROUPS_A_POLICY,
-    }
+        services=_network(mesh),
+    )
+    for identity in mesh.identities:
+        counted[stack_of("identities", mesh.shards, identity)] += IDENTITY
+    groups = Counter(services=1)
+    if mesh.logs.group_per_service:
+        groups = Counter(stack_of("services", mesh.shards, service) for service in mesh.services)
+    for stack, number in groups.items():
+        counted[stack] += LOGS * number
+    counted["services"] += groups.total() // GROUPS_A_POLICY
+    for name in mesh.services:
+        counted[stack_of("services", mesh.shards, name)] += _of_service(mesh, name)
+        # Its security group, and the parameter with that one's id.
+        counted["services"] += (GROUP if shards_of(mesh.shards, name) else 0) + (PARAMETER if mesh.shards else 0)
+    for caller, node in {(call.caller, call.node) for call in mesh.calls()}:
+        callee = mesh.service_of(node) if mesh.is_run(node) else ""
+        counted[stack_of("services", mesh.shards, callee)] += CALL * (2 if _is_narrowed(mesh, caller) else 1)
+    return dict(counted)
+
+
+def _of_service(mesh: Mesh, name: str) -> int:
+    """Resources of a service in its own stack, but rules that let its callers in."""
+    service, apart = mesh.services[name], bool(shards_of(mesh.shards, name))
+    gateway = mesh.virtual_gateways.get(service.virtual_gateway)
+    count = SERVICE - (GROUP if apart else 0)
+    count += ROUTES * _may_have_routes(mesh, name)
+    count += SECRETS * bool(service.application and service.application.secrets)
+    count += _rules_of_their_own(mesh, name, apart=apart)
+    if service.load_balancer and gateway:
+        count += BALANCER + BALANCED_PORT * len(gateway.listeners)
+    return count
 
 
 def _may_have_routes(mesh: Mesh, service: str) -> bool:
@@ -115,11 +140,31 @@ def _may_have_routes(mesh: Mesh, service: str) -> bool:
     return bool((gateway and gateway.gateway_routes) or (node and node.backends))
 
 
-def _rules_of_their_own(mesh: Mesh) -> int:
-    """Rules of ``application.egress`` that the CDK writes as resources: others stand in their group."""
-    applications = (service.application for service in mesh.services.values())
-    rules = (rule for application in applications for rule in (application.egress if application else None) or ())
-    return sum(len(rule.ports) for rule in rules if rule.prefix_list)
+def _is_narrowed(mesh: Mesh, caller: str) -> bool:
+    """Whether a calling proxy's tasks may reach only what a rule names, a backend too."""
+    node = caller.removeprefix("virtual_nodes.")
+    service = mesh.services[mesh.service_of(node)] if mesh.is_run(node) else None
+    return bool(service and service.application and service.application.egress is not None)
+
+
+def _rules_of_their_own(mesh: Mesh, name: str, *, apart: bool) -> int:
+    """
+    Rules of a service's group that the CDK writes as resources.
+
+    Args:
+        apart: The group is in another stack, so no rule can stand in it. Otherwise only a prefix list's cannot.
+    """
+    service = mesh.services[name]
+    egress = service.application.egress if service.application else None
+    ports = sum(len(rule.ports) for rule in egress or () if apart or rule.prefix_list)
+    if not apart:
+        return EGRESS * ports
+    files = any(volume.efs for volume in service.proxy.volumes)
+    cidrs = len(mesh.network.cidrs)
+    node = mesh.virtual_nodes.get(service.virtual_node)
+    outside = sum(len(listener.permissive_from) for listener in node.listeners) if node else 0
+    scrapers = len(mesh.metrics.scrapers) if mesh.metrics else 0
+    return EGRESS * (ports + (egress is not None) * (1 + files * cidrs) + outside + scrapers)
 
 
 def _network(mesh: Mesh) -> int:
@@ -155,27 +200,53 @@ def check_limits(mesh: Mesh, findings: Findings) -> None:
         _check_stack(mesh, stack, count, findings)
 
 
-def check_stored_settings(mesh: Mesh, stored: int, findings: Findings) -> None:
+def check_shards(mesh: Mesh, findings: Findings) -> None:
+    """Report members that nothing has the name of, and names that are in several shards."""
+    names = list(dict.fromkeys((*mesh.services, *mesh.identities)))
+    for shard, members in mesh.shards.items():
+        for index, member in enumerate(members):
+            if not any(is_named(member, name) for name in names):
+                findings.add(
+                    f"shards.{shard}[{index}]",
+                    f"no service and no identity is named {member}",
+                    "Remove it, or write one of their names, or its beginning and *",
+                    given=(f"shards.{shard}[{index}]", "services", "identities"),
+                )
+    for name in names:
+        if len(shards := shards_of(mesh.shards, name)) > 1:
+            findings.add(
+                f"shards.{shards[1]}",
+                f"{name} is in the shards {' and '.join(shards)}, and would be in the stacks of both",
+                "Name it in one of them. What is deployed stays in its shard: a stack cannot hand it over",
+                given=tuple(f"shards.{shard}" for shard in shards),
+            )
+
+
+def check_stored_settings(mesh: Mesh, stored: Iterable[str], findings: Findings) -> None:
     """
     Report a mesh that only the rights to its stored settings keep from fitting into CloudFormation's stacks.
 
     Args:
         mesh: A mesh in which :func:`check_limits` has found nothing.
-        stored: How many proxies have settings that are too long for their task definition.
+        stored: The services whose proxies have settings that are too long for their task definition.
     """
-    _check_stack(mesh, "services", resources(mesh)["services"] + STORED_SETTINGS * stored, findings)
+    counted = resources(mesh)
+    for stack, number in Counter(stack_of("services", mesh.shards, service) for service in stored).items():
+        _check_stack(mesh, stack, counted[stack] + STORED_SETTINGS * number, findings)
 
 
 def _check_stack(mesh: Mesh, stack: str, count: int, findings: Findings) -> None:
     if count <= MOST_RESOURCES:
         return
-    section, parts = _EACH[stack]
+    section, parts = _EACH[stack.partition("-")[0]]
     findings.add(
         section,
         f"the stack {mesh.name}-{stack} would have {count} resources, and CloudFormation takes {MOST_RESOURCES}: "
         f"{parts}; there are {len(getattr(mesh, section))} {section}",
-        "Divide it into two meshes; larger ones are not supported yet (docs/limits.md)",
-        given=(section,),
+        "Name some that are not deployed yet in a shard, or in one more (docs/limits.md)"
+        if section != "hierarchies"
+        else "Divide it into two meshes",
+        given=(section, "shards"),
     )
 
 
