@@ -142,6 +142,11 @@ cdk: $(VENV) $(NODE) ## Run any other command of the pinned CDK CLI (ARGS="destr
 verify-aws: $(VENV) ## After a deploy: confirm, read-only, what only AWS can tell (ARGS="--json")
 	@python -m tools.verify_aws $(ARGS)
 
+.PHONY: trial
+trial: $(VENV) $(NODE) ## The first hour on AWS: the smallest mesh deployed, judged, renewed and removed; says the price and asks first
+	@[[ "$(ARGS)" == *--tear-down* || "$(ARGS)" == *--help* ]] || python -m tools.pin_images --check
+	@python -m tools.trial $(ARGS)
+
 .PHONY: pin-images
 pin-images: $(VENV) ## Write the digests of the base images into the Dockerfiles, as their registry names them
 	@python -m tools.pin_images $(ARGS)

@@ -1,5 +1,5 @@
 """
-The CDK app: one mesh file becomes four stacks.
+The CDK app: one mesh file becomes four stacks, and two more for each shard.
 
 Context (``cdk deploy -c name=value``): ``mesh`` (path of the mesh file), ``architecture`` (``arm64`` or ``x86_64``) and
 ``python`` (the functions' Python, for example ``3.13``; with ``any-python`` one that Lambda may not have). Nothing is
@@ -38,12 +38,10 @@ def build(app: App) -> App:
     services = ServicesStack(app, f"{name}-services", mesh=mesh, pki=pki, key=identities.key, platform=platform)
     renewal = RenewalStack(app, f"{name}-renewal", mesh=mesh, platform=platform)
     identities.add_stack_dependency(pki)
-    for shard, _ in identities.shards.values():
-        shard.add_stack_dependency(identities)
+    for shard in identities.shards.stacks:
         services.add_stack_dependency(shard)
     services.add_stack_dependency(identities)
-    for shard in services.shards.values():
-        shard.add_stack_dependency(services)
+    for shard in services.shards.stacks:
         renewal.add_stack_dependency(shard)
     renewal.add_stack_dependency(services)
     Tags.of(app).add(naming.TAG, name)

@@ -60,6 +60,8 @@ from typing import TYPE_CHECKING
 from meshcert.values.named_tuple import NamedTuple
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from meshcert.san import San
 
 
@@ -156,7 +158,7 @@ class FilesUnreadable(NotReady):
 
 class DeployUnderWay(NotReady):
     """
-    What CloudFormation declares of an identity, and the identity's row, have different names.
+    What CloudFormation declares of an identity, and the identity's row, have different names, or another CA.
 
     A deploy writes the one before the other. Nothing is issued meanwhile.
     """
@@ -164,8 +166,8 @@ class DeployUnderWay(NotReady):
     def __init__(self, identity: str) -> None:
         self.identity = identity
         super().__init__(
-            f"{identity} is declared with other names than its row has: a deploy is under way. If none is, deploy the "
-            "identities stack again"
+            f"{identity} is declared with other names, or another CA, than its row has: a deploy is under way. If none "
+            "is, deploy the identities stack again"
         )
 
 
@@ -448,6 +450,23 @@ class CertificateNotAsRequested(_Faulty):
     """AWS Private CA issued another certificate than it was asked for. It is never published."""
 
 
+class BundleLookFailed(Rejected):
+    """
+    A look at a foreign trust domain's bundle failed in a way that nobody has foreseen.
+
+    Args:
+        what: Name of the error.
+    """
+
+    def __init__(self, trust_domain: str, what: str) -> None:
+        self.trust_domain = trust_domain
+        self.what = what
+        super().__init__(
+            f"the look at the bundle of {trust_domain} failed unexpectedly: {what}. {_LAST_GOOD}. The federate "
+            "function's log has the traceback; report it to whoever maintains meshcert"
+        )
+
+
 class BundleRefused(Rejected):
     """
     What the bundle endpoint of a foreign trust domain gave is not believed; its last good bundle is.
@@ -667,6 +686,34 @@ class RootInUse(Rejected):
 
 def _listed(names: frozenset[San]) -> str:
     return ", ".join(sorted(str(name) for name in names))
+
+
+class RootNotPublished(Rejected):
+    """
+    A deploy has a certificate hang under a root that partners may not know yet: they would refuse it.
+
+    Args:
+        root: ARN of the root CA.
+        usable: When every partner has it, UTC; None if it is not in the mesh's published SPIFFE bundle.
+    """
+
+    def __init__(self, identity: str, root: str, usable: dt.datetime | None) -> None:
+        self.identity = identity
+        self.root = root
+        self.usable = usable
+        if usable is None:
+            problem = "is not in the SPIFFE bundle that the mesh publishes"
+            remedy = (
+                "First deploy with its hierarchy in mesh.published_bundle.hierarchies, or in also_trust of one there, "
+                "and nothing else changed"
+            )
+        else:
+            problem = f"is known to every partner only from {usable:%Y-%m-%d %H:%M:%S} UTC on"
+            remedy = "Deploy again then"
+        super().__init__(
+            f"identity {identity}: its root CA {root} {problem}, so partners would refuse its certificate. {remedy} "
+            "(docs/federation.md)"
+        )
 
 
 class ExportFailed(Rejected):

@@ -12,6 +12,7 @@ RENEWAL_ROLE = "renewal"
 DISPATCH_ROLE = "dispatch"
 VERIFY_ROLE = "verify"
 FEDERATE_ROLE = "federate"
+PUBLISHER_ROLE = "publisher"
 OPERATOR_ROLE = "operator"
 EXECUTION_ROLE = "execution"
 TAG = "meshcert:mesh"
@@ -33,6 +34,26 @@ def trust_bundle_secret(mesh: str, hierarchy: str) -> str:
 def foreign_bundle_secret(mesh: str, trust_domain: str) -> str:
     """Name of the secret with the bundle of a foreign trust domain."""
     return f"meshcert/{mesh}/federation/{trust_domain}"
+
+
+def bundle_bucket(mesh: str, account: str, region: str) -> str:
+    """Name of the S3 bucket with the mesh's own SPIFFE bundle; it is unique over all accounts, as S3 requires."""
+    return f"meshcert-{mesh}-bundle-{account}-{region}"
+
+
+BUNDLE_OBJECT = "bundle.json"
+"""The one object in it."""
+
+
+def bundle_url(bucket: str, region: str, suffix: str) -> str:
+    """
+    The https URL of the mesh's own SPIFFE bundle at Amazon S3.
+
+    Args:
+        bucket: Of :func:`bundle_bucket`.
+        suffix: The partition's DNS suffix, ``amazonaws.com``.
+    """
+    return f"https://{bucket}.s3.{region}.{suffix}/{BUNDLE_OBJECT}"
 
 
 def revocation_bucket(mesh: str, account: str, region: str) -> str:
@@ -64,6 +85,11 @@ def own_execution_role(mesh: str, region: str, service: str) -> str:
     return role(mesh, region, f"{service}.ex")
 
 
+def client_role(mesh: str, region: str, identity: str) -> str:
+    """Name of the role with which a client outside the mesh fetches an identity; no service is called so either."""
+    return role(mesh, region, f"{identity}.cl")
+
+
 BOOTSTRAP_QUALIFIER = "hnb659fds"
 """The CDK's default, unless an app chooses another (``@aws-cdk/core:bootstrapQualifier``)."""
 
@@ -71,6 +97,11 @@ BOOTSTRAP_QUALIFIER = "hnb659fds"
 def deploy_role(qualifier: str, account: str, region: str) -> str:
     """Name of the role that CloudFormation deploys with, as ``cdk bootstrap`` creates it."""
     return f"cdk-{qualifier}-cfn-exec-role-{account}-{region}"
+
+
+def image_repository(qualifier: str, account: str, region: str) -> str:
+    """Name of the ECR repository that ``cdk bootstrap`` creates for images built at a deploy."""
+    return f"cdk-{qualifier}-container-assets-{account}-{region}"
 
 
 def function(mesh: str, name: str) -> str:

@@ -13,6 +13,7 @@ from meshcert.contract.environment import POLICY_PREFIX, PREFIX
 from meshcert.errors import Fault, SettingsInvalid
 from meshcert.issuing.acm import ACM
 from meshcert.lifecycle.policy import Policy
+from meshcert.material.foreign_bundle import SHORTEST_HINT_S
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,6 +97,24 @@ class FederateSettings(MeshSettings):
 
 
 @dataclass(frozen=True)
+class PublisherSettings(MeshSettings):
+    """
+    The publisher function's environment.
+
+    Args:
+        trust_domain: ``MESHCERT_TRUST_DOMAIN``: the mesh's own.
+        published_hierarchies: ``MESHCERT_PUBLISHED_HIERARCHIES``: whose roots are in the bundle, with blanks between.
+        bundle_bucket: ``MESHCERT_BUNDLE_BUCKET``: name of the bucket.
+        refresh_hint_s: ``MESHCERT_REFRESH_HINT_S``: ``spiffe_refresh_hint``, seconds.
+    """
+
+    trust_domain: str
+    published_hierarchies: str
+    bundle_bucket: str
+    refresh_hint_s: float = float(SHORTEST_HINT_S)
+
+
+@dataclass(frozen=True)
 class ExportSettings(FunctionSettings):
     """The export function's environment."""
 
@@ -116,11 +135,18 @@ class DeploySettings(FunctionSettings):
             (:mod:`meshcert.publishing.declared_bundles`).
         foreign_bundles: ``MESHCERT_FOREIGN_BUNDLES``: digest of the foreign bundles that come from files
             (:mod:`meshcert.deploying.foreign_bundles`).
+        bundle_bucket: ``MESHCERT_BUNDLE_BUCKET``: name of the bucket with the mesh's own SPIFFE bundle; left out:
+            it publishes none.
+        trust_domain: ``MESHCERT_TRUST_DOMAIN``: the mesh's own, if it publishes its bundle.
+        published_hierarchies: ``MESHCERT_PUBLISHED_HIERARCHIES``: whose roots are in it, with blanks between.
     """
 
     lifecycle_table: str
     trust_bundles: str
     foreign_bundles: str = ""
+    bundle_bucket: str = ""
+    trust_domain: str = ""
+    published_hierarchies: str = ""
 
 
 @dataclass(frozen=True)

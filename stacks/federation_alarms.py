@@ -1,7 +1,9 @@
-"""The runbook's rows about bundle endpoints of foreign trust domains; a mesh without any does not get their alarms."""
+"""The runbook's rows about federation; a mesh that neither asks for bundles nor publishes one has none."""
 
 from __future__ import annotations
 
+from meshcert import naming
+from meshcert.federation import own_publication
 from meshcert.federation.refreshing import EVERY_S
 from stacks.runbook import NAMESPACE, Alarm, MissingData, errors_alarm
 
@@ -41,4 +43,25 @@ def federation_alarms(mesh: str) -> tuple[Alarm, ...]:
             missing=MissingData.UNCHANGED,
         ),
         errors_alarm(mesh, "federate"),
+    )
+
+
+def own_bundle_alarms(mesh: str) -> tuple[Alarm, ...]:
+    """The alarm of a mesh that publishes its own bundle."""
+    return (
+        Alarm(
+            name="OwnBundleNotPublished",
+            means="Partners may find no SPIFFE bundle of this mesh, or an older one",
+            remedy=f"Read the publisher function's log, {naming.log_group(mesh, naming.PUBLISHER_ROLE)}; partners "
+            "believe what they have fetched before",
+            metric="OwnBundleInPlace",
+            threshold=1,
+            namespace=NAMESPACE,
+            dimensions=(("mesh", mesh),),
+            below=True,
+            period_s=own_publication.EVERY_S,
+            periods=3,
+            to_alarm=3,
+            missing=MissingData.BAD,
+        ),
     )

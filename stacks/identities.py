@@ -14,9 +14,9 @@ from meshcert.contract import acknowledgements, issuances, route_rows
 from meshcert.deploying.foreign_bundles import declared_bundle, digest_of
 from meshcert.mesh import services_by_identity
 from meshcert.mesh.checks.federation.files import bundles_in_files
-from meshcert.mesh.shards import shards_of
 from meshcert.settings import DeploySettings, ExportSettings, VerifySettings
 from stacks.bundling import ROOT
+from stacks.constructs.certificates.client_role import client_role
 from stacks.constructs.certificates.identity import (
     PUBLISHED_WITHIN,
     IdentityResources,
@@ -24,10 +24,12 @@ from stacks.constructs.certificates.identity import (
     declared_bundles,
 )
 from stacks.constructs.certificates.issuance import issuing_rights
-from stacks.constructs.federation import Federation
+from stacks.constructs.federation.foreign_domains import ForeignDomains
+from stacks.constructs.federation.own_bundle import OwnBundleResources, published_roots
 from stacks.constructs.python_function import PythonFunction
 from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
+from stacks.shards import ShardStacks, key_in
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -59,8 +61,7 @@ class IdentitiesStack(Stack):
         )
         name = mesh.name
         self._protected = mesh.about.deletion_protection
-        self.shards: dict[str, tuple[Stack, kms.IKey]] = {}
-        """The stacks of the shards that have identities, by shard, each with the key as it knows it."""
+        self.shards = ShardStacks(self, mesh=mesh, holds="certificates and secrets")
         self.key = kms.Key(
             self,
             "Key",
@@ -127,6 +128,7 @@ class IdentitiesStack(Stack):
                 lifecycle.table_name,
                 declared_bundles(mesh, pki.hierarchies),
                 digest_of(map(declared_bundle, in_files.values())) if in_files else "",
+                *published_roots(mesh),
             ),
             timeout=Duration.minutes(5),
             role=export.role,
@@ -149,7 +151,7 @@ class IdentitiesStack(Stack):
             for hierarchy in mesh.hierarchies
         }
         if mesh.trust_domains:
-            Federation(
+            ForeignDomains(
                 self,
                 "Federation",
                 mesh=mesh,
@@ -159,35 +161,31 @@ class IdentitiesStack(Stack):
                 deploy=deploy,
                 platform=platform,
             )
+        own = None
+        if mesh.about.published_bundle:
+            use_key = self._through_secrets_manager("KeyOfBundles", "kms:Decrypt")
+            own = OwnBundleResources(self, "OwnBundle", mesh=mesh, use_key=use_key, platform=platform)
+            own.run_after(*bundles.values())
         served = services_by_identity(mesh)
-        for identity in mesh.identities:
-            home, key = self._home_of(mesh, identity)
-            IdentityResources(
+        for identity, declared in mesh.identities.items():
+            home = self.shards.stack_of(identity)
+            resources = IdentityResources(
                 home,
                 f"Identity-{identity}",
                 name=identity,
                 mesh=mesh,
                 served_by=served.get(identity, ()),
                 authorities=pki.hierarchies,
-                key=key,
+                key=key_in(home, self.key),
                 deploy=deploy,
-            ).published_after(bundles.values())
-
-    def _home_of(self, mesh: Mesh, identity: str) -> tuple[Stack, kms.IKey]:
-        """The stack of an identity, and the key as that stack knows it: its shard's, or this one."""
-        shard = next(iter(shards_of(mesh.shards, identity)), "")
-        if not shard:
-            return self, self.key
-        if shard not in self.shards:
-            stack = Stack(
-                self.node.scope,
-                f"{self.node.id}-{shard}",
-                description=f"meshcert {mesh.name}: certificates and secrets of the shard {shard}",
-                termination_protection=mesh.about.deletion_protection,
             )
-            # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
-            self.shards[shard] = stack, kms.Key.from_key_arn(stack, "Key", self.key.key_arn)
-        return self.shards[shard]
+            resources.published_after(bundles.values())
+            if own and home is self:  # a shard comes after this stack
+                own.run_after(resources)
+            if declared.client:
+                secrets = [resources.secret, *(bundles[name].secret for name in declared.client.trust)]
+                principals = declared.client.principals
+                client_role(self, mesh.name, identity, principals=principals, secrets=secrets, key=self.key)
 
     def _table(self, construct_id: str, name: str, key: str = "name") -> dynamodb.Table:
         return dynamodb.Table(
@@ -300,6 +298,8 @@ class IdentitiesStack(Stack):
                 rights.table("MarkUnsettled", naming.lifecycle_table(mesh), "dynamodb:UpdateItem"),
                 rights.table("PublishRoutes", naming.routes_table(mesh), *writes_rows),
                 *(issuing_rights(rights, self.key) if about.has_own_keys else ()),
+                # A new root is used only after it has stood in the published bundle for long enough.
+                *(rights.own_bundle("SeeBundle", "s3:GetObject") if about.about.published_bundle else ()),
             ],
         )
 

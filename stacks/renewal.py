@@ -93,6 +93,7 @@ class RenewalStack(Stack):
             identities=len(mesh.identities),
             own_keys=mesh.has_own_keys,
             federated=bool(declared_endpoints(mesh.trust_domains)),
+            publishes=mesh.about.published_bundle is not None,
         )
         LifecycleDashboard(self, "Dashboard", mesh=self._mesh, rules=rules.rules, alarms=alarms.alarms)
         operator = self._operator_role()

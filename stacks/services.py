@@ -13,7 +13,6 @@ from aws_cdk import aws_servicediscovery as servicediscovery
 from meshcert import naming
 from meshcert.deploying.routes import ROUTES_TYPE
 from meshcert.mesh import proxy_settings, route_table
-from meshcert.mesh.shards import shards_of
 from stacks.constructs.certificates.identity import PUBLISHED_WITHIN
 from stacks.constructs.containers.execution_roles import execution_role
 from stacks.constructs.envoy_service import EnvoyService, Surroundings
@@ -24,6 +23,7 @@ from stacks.constructs.refused_peers import count_refused_peers
 from stacks.constructs.rights import MeshRights
 from stacks.constructs.service_groups import ServiceGroups
 from stacks.findings import accept
+from stacks.shards import ShardStacks
 
 if TYPE_CHECKING:
     from aws_cdk import aws_ec2 as ec2
@@ -58,10 +58,10 @@ class ServicesStack(Stack):
             termination_protection=mesh.about.deletion_protection,
         )
         name = mesh.name
-        self.shards: dict[str, Stack] = {}
-        """The stacks of the shards that have services, by shard."""
+        self.shards = ShardStacks(self, mesh=mesh, holds="services")
         placed = placement(self, mesh.network)
         groups = ServiceGroups(self, "Groups", mesh=mesh, vpc=placed.vpc)
+        task_logs = None if mesh.logs.group_per_service else self._task_logs(mesh)
         surroundings = Surroundings(
             mesh=mesh,
             authorities=pki.hierarchies,
@@ -71,17 +71,19 @@ class ServicesStack(Stack):
             namespace=self._namespace(mesh, placed.vpc),
             # Imported by its ARN: a grant on the key itself would edit the other stack's key policy.
             key=kms.Key.from_key_arn(self, "Key", key.key_arn),
-            logs=None if mesh.logs.group_per_service else self._task_logs(mesh),
+            logs=task_logs,
             execution_role=execution_role(
                 self,
                 "ExecutionRole",
-                naming.role(name, Aws.REGION, naming.EXECUTION_ROLE),
-                f"meshcert {name}: pulls images and writes logs for the tasks",
+                name=naming.role(name, Aws.REGION, naming.EXECUTION_ROLE),
+                purpose=f"meshcert {name}: pulls images and writes logs for the tasks",
+                images=[image for declared in mesh.services.values() for image in declared.images],
+                log_groups=[task_logs.log_group_arn] if task_logs else _log_groups(mesh),
             ),
             envoy=envoy_image(platform),
             platform=platform,
         )
-        homes = {service: self._stack_of(mesh, service) for service in mesh.services}
+        homes = {service: self.shards.stack_of(service) for service in mesh.services}
         for service, home in homes.items():
             if home is not self:
                 groups.make_for_shard(service)
@@ -104,20 +106,6 @@ class ServicesStack(Stack):
                     protected=mesh.about.deletion_protection,
                 )
                 CfnOutput(homes[service], f"{service}Address", value=balancer.dns_name)
-
-    def _stack_of(self, mesh: Mesh, service: str) -> Stack:
-        """The stack of a service: its shard's, made with the first of them, or this one."""
-        shard = next(iter(shards_of(mesh.shards, service)), "")
-        if not shard:
-            return self
-        if shard not in self.shards:
-            self.shards[shard] = Stack(
-                self.node.scope,
-                f"{self.node.id}-{shard}",
-                description=f"meshcert {mesh.name}: services of the shard {shard}",
-                termination_protection=mesh.about.deletion_protection,
-            )
-        return self.shards[shard]
 
     def _cluster(self, mesh: Mesh, vpc: ec2.IVpc) -> ecs.ICluster:
         """The ECS cluster: yours, or one of the mesh's own."""
@@ -197,3 +185,9 @@ def _published_routes(scope: Stack, mesh: Mesh, service: str) -> CustomResource 
             "Document": table.packed(),
         },
     )
+
+
+def _log_groups(mesh: Mesh) -> list[str]:
+    """ARNs of the services' own log groups, with what follows a group's name in rights to its streams."""
+    rights = MeshRights(mesh.name)
+    return [rights.arn("logs", f"log-group:{naming.log_group(mesh.name, service)}:*") for service in mesh.services]

@@ -35,14 +35,10 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import NoRegionError
 from rich.console import Console
 
 from meshcert.aws.errors import aws_errors
@@ -51,7 +47,7 @@ from meshcert.errors import MeshcertError
 from meshcert.mesh import load_mesh
 from meshcert.printable import printable
 from tools.aws_checks import BEFORE, CHECKS
-from tools.aws_checks.account import Account
+from tools.aws_checks.account import Account, signed_in
 from tools.aws_checks.deployment import Deployment, NotDeployed
 from tools.aws_checks.report import as_json, print_table
 from tools.aws_checks.verdicts import Verdict
@@ -120,19 +116,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _deployment(options: argparse.Namespace) -> Deployment:
     mesh = load_mesh(options.mesh)
-    # The CDK CLI, which deployed it, reads AWS_REGION; boto3 alone does not.
-    region = options.region or os.environ.get("AWS_REGION")
-    session = boto3.Session(profile_name=options.profile, region_name=region)
-    if session.region_name is None:
-        raise NoRegionError
-    retries = Config(retries={"mode": "standard", "total_max_attempts": 5})
-
-    def client(service: str) -> Any:
-        return session.client(service, config=retries)
-
-    account = Account(client)
+    client, region = signed_in(options.profile, options.region)
     look = Deployment.planned if options.before else Deployment.find
-    return look(mesh, account, session.region_name, dt.datetime.now(dt.UTC))
+    return look(mesh, Account(client), region, dt.datetime.now(dt.UTC))
 
 
 if __name__ == "__main__":

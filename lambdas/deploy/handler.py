@@ -14,11 +14,13 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 from botocore.config import Config
 
 from meshcert import naming
+from meshcert.aws.bundle_object import S3BundleObject
 from meshcert.aws.cloudformation import require_response_url, send_answer
 from meshcert.aws.issuing import export_ports
 from meshcert.aws.tables.lifecycle import LifecycleRows
 from meshcert.aws.tables.routes import RouteTableRows
 from meshcert.deploying.custom_resource import Deployment, answer
+from meshcert.deploying.published_roots import PublishedRoots
 from meshcert.errors import RequestInvalid
 from meshcert.printable import json_line
 from meshcert.publishing.declared_bundles import read_bundles
@@ -55,6 +57,13 @@ def build() -> Deployment:
         issuing=ports.issuing,
         values=ports.values,
         foreign_bundles=settings.foreign_bundles,
+        published_roots=PublishedRoots(
+            settings.trust_domain,
+            tuple(settings.published_hierarchies.split()),
+            S3BundleObject(boto3.client("s3", config=config), settings.bundle_bucket),
+        )
+        if settings.bundle_bucket
+        else None,
     )
 
 

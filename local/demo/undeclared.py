@@ -18,7 +18,7 @@ from local.running_mesh import NotSettled, wait_until
 from local.tls_client import NO_TLS, TIMEOUT_S, Attempt, attempt
 from meshcert.envoy.access_log import REFUSED_EVENT
 from meshcert.mesh import proxy_settings
-from meshcert.mesh.edges.pairs import Manner, Pair
+from meshcert.mesh.edges.pairs import Manner, Pair, RefusalCause
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from meshcert.material import Material
     from meshcert.mesh import Mesh
 
-CAUSES = frozenset({"no-certificate", "unknown-issuer", "wrong-name", "bad-signature"})
+CAUSES = frozenset({*RefusalCause, "bad-signature"} - {RefusalCause.NOT_ALLOWED})
 """Why a listener refuses a good certificate of somebody whom it does not trust. Any other cause would prove nothing."""
 LOGGED_WITHIN_S = 60.0
 LONGEST_TEXT = 80

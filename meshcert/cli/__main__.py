@@ -1,4 +1,4 @@
-"""``meshcert COMMAND``: plan, status, renew, rollback, compromised, history, verify; check, schema, import, envoy."""
+"""``meshcert COMMAND``: plan, status, renew, rollback, compromised, history, verify, credentials; and of mesh files."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from meshcert.cli.account import connect
 from meshcert.cli.advice import advice
 from meshcert.cli.compromised import announced, has_lists
 from meshcert.cli.costs.month import estimate
+from meshcert.cli.credentials.command import credentials
 from meshcert.cli.map import command as map_command
 from meshcert.cli.mesh_files import envoy_configuration, importing, why
 from meshcert.cli.options import (
@@ -61,7 +62,7 @@ def cli(context: click.Context, mesh: str) -> None:
 
     `check`, `schema`, `import` and `envoy` ask AWS nothing. The others do, and everything else comes from the
     environment: AWS_REGION, AWS_PROFILE or other credentials, and AWS_ENDPOINT_URL for a local AWS. The role in the
-    renewal stack's output OperatorRole may run every command, and can reach no private key.
+    renewal stack's output OperatorRole may run every command but `credentials`, and can reach no private key.
     """
     context.obj = ChosenMesh(context.obj, mesh)
 
@@ -196,6 +197,7 @@ def verify(chosen: ChosenMesh, name: str, *, as_document: bool) -> None:
     sys.exit(exit_codes.NEEDS_A_PERSON if verdict["faults"] else exit_codes.SETTLED)
 
 
+cli.add_command(credentials)
 cli.add_command(mesh_file.check)
 cli.add_command(mesh_file.schema)
 cli.add_command(map_command.draw)

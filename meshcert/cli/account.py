@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from meshcert.lifecycle.audit import AuditEntry
     from meshcert.lifecycle.memory import Memory
     from meshcert.lifecycle.observation import FileServed
+    from meshcert.publishing.ports import PublishedValues
 
 _LOOKS = Config(retries={"mode": "standard", "total_max_attempts": 5}, connect_timeout=5, read_timeout=20)
 # The verify function may run for 60 seconds, and must not be called twice.
@@ -105,6 +106,7 @@ class Account:
     The ports and settings that the commands work with.
 
     Args:
+        values: Values of secrets, keys among them: only `credentials` reads them, and the operator role may not.
         files: What instances of a service report of files of the user's.
         has_list: Whether a CA, by its ARN, writes a revocation list.
         policy: The defaults and the environment's settings: the same as the renewal function's only if it was given the
@@ -119,6 +121,7 @@ class Account:
     orders: Orders
     verifier: Verifier
     history: History
+    values: PublishedValues
     policy: Policy = field(default_factory=Policy)
     pauses: Pauses = time
     has_list: Callable[[str], bool] = lambda _authority: False
@@ -159,7 +162,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
     def table(name: str) -> Any:
         return _Shared(dynamodb.Table(name))
 
-    clock = SystemClock()
+    clock, secrets = SystemClock(), SecretsManager(client("secretsmanager"))
     authorities = PrivateCa(client("acm-pca"), clock)
     logs = client("logs")
     rows = AcknowledgementRows(_Shared(dynamodb), naming.acknowledgements_table(mesh), clock)
@@ -173,7 +176,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
                 IssuerName.ACM: AcmIssuer(AcmRenewals(client("acm"))),
                 IssuerName.PRIVATE_CA: PrivateCaView(authorities),
             },
-            labels=SecretsManager(client("secretsmanager")),
+            labels=secrets,
             platform=EcsServices(client("ecs"), naming.cluster(mesh)),
             acknowledgements=rows,
             authorities=authorities,
@@ -182,6 +185,7 @@ def _connect(mesh: str, session: Any, policy: Policy) -> Account:
         remembered=LifecycleRows(table(naming.lifecycle_table(mesh))),
         orders=OrdersQueue(client("sqs"), naming.queue(mesh, "orders")),
         verifier=VerifyFunction(session.client("lambda", config=_CALLS), naming.function(mesh, "verify")),
+        values=secrets,
         history=lambda identity, since: history(logs, log_group, identity, since),
         files=rows.files_of,
         has_list=authorities.has_list,

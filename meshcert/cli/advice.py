@@ -16,6 +16,7 @@ from meshcert.errors import (
 
 _SIGN_IN = "Sign in (`aws sso login`), or set AWS_PROFILE to one that can"
 _OPERATOR = "the role in the renewal stack's output OperatorRole may run every command"
+_CLIENT = "the one that `identities.NAME.client` makes may read this identity's secret, and no operator's may"
 _THROTTLED = ("Throttl", "TooManyRequests", "RequestLimit", "RequestThrottled", "ProvisionedThroughput", "SlowDown")
 _EXPIRED = (
     "ExpiredToken",
@@ -61,7 +62,8 @@ def advice(error: MeshcertError) -> tuple[str, int]:
         what, remedy = _CREDENTIALS[code]
         return f"{what}. {remedy}", exit_codes.REFUSED
     if isinstance(error, AccessDenied):
-        return f"AWS denies it: {error}. Use a role with this right: {_OPERATOR}", exit_codes.REFUSED
+        who = _CLIENT if error.operation == "secretsmanager:GetSecretValue" else _OPERATOR
+        return f"AWS denies it: {error}. Use a role with this right: {who}", exit_codes.REFUSED
     if isinstance(error, AwsUnavailable):
         return _unavailable(error), exit_codes.UNAVAILABLE
     if isinstance(error, IdentityMissing | MeshInvalid | SettingsInvalid):

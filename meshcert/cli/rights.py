@@ -25,6 +25,7 @@ READS = {
     "compromised": "the same as status for NAME, and whether its CA writes a revocation list; writes one message into "
     "the queue of orders; with --wait the audit log",
     "history": "the audit log, the log group /meshcert/MESH/audit",
+    "credentials": "the identity's secret, with its key; with --trust the roots of hierarchies",
     "verify": "what the verify function answers, which reads the key where it is and changes nothing",
 }
 RIGHTS = {
@@ -37,8 +38,10 @@ RIGHTS = {
     "verify": ("dynamodb:GetItem", "lambda:InvokeFunction"),
 }
 """IAM actions by command; the operator role has them all."""
+RIGHTS_OF_CLIENTS = {"credentials": ("kms:Decrypt", "secretsmanager:GetSecretValue")}
+"""The same of what operators may not run: the roles of clients may, each for its own identity."""
 
 
 def needs(command: str) -> str:
     """The end of a command's help text: what the command reads, and its rights."""
-    return f"Reads: {READS[command]}.\n\nRights: {', '.join(RIGHTS[command])}."
+    return f"Reads: {READS[command]}.\n\nRights: {', '.join((RIGHTS | RIGHTS_OF_CLIENTS)[command])}."

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from meshcert.deploying.foreign_bundles import FOREIGN_BUNDLE_TYPE, publish_foreign_bundle, read_foreign_bundle
 from meshcert.deploying.properties import read_identity, read_trust_bundle
+from meshcert.deploying.published_roots import refuse_unpublished_root
 from meshcert.deploying.refused_changes import (
     known_row,
     refuse_dropped_root,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from meshcert.clock import Clock
+    from meshcert.deploying.published_roots import PublishedRoots
     from meshcert.deploying.routes import RouteRows
     from meshcert.identity import Identity, IdentityTable
     from meshcert.issuing.issuing_once import Issuing
@@ -72,6 +74,7 @@ class Deployment:
         issuing: Has certificates issued, for identities of AWS Private CA.
         values: Reads current values, so that their older certificates do not replace newer ones.
         foreign_bundles: Digest of the foreign bundles that the stacks declare from files.
+        published_roots: Those of the mesh's own bundle; None if it publishes none.
         patience_s: Longest wait for rights and certificates of a fresh deploy, seconds.
     """
 
@@ -85,6 +88,7 @@ class Deployment:
     values: PublishedValues
     patience_s: float = 60.0
     foreign_bundles: str = ""
+    published_roots: PublishedRoots | None = None
 
 
 def answer(event: Event, build: Callable[[], Deployment], log: str) -> dict[str, Any]:
@@ -143,6 +147,7 @@ def _deploy(identity: Identity, event: Event, deployment: Deployment) -> ExportR
     refuse_replaced_names(identity, event, row)
     refuse_replaced_lists(identity, event, row)
     refuse_replaced_root(identity, event, row)
+    refuse_unpublished_root(identity, row, deployment.published_roots, deployment.bundles, deployment.sources)
     if identity.issuer is IssuerName.PRIVATE_CA:
         published = _issue(identity, row, deployment)
     else:

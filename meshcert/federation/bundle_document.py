@@ -36,7 +36,7 @@ MOST_KEYS = 100
 """Keys of a document, those that are left out among them."""
 MOST_REMARKS = 20
 
-_CURVES = {"P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1"}
+CURVES = {"P-256": "secp256r1", "P-384": "secp384r1", "P-521": "secp521r1"}
 """Names of RFC 7518 section 6.2.1.1, and those of ``cryptography``."""
 _PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth", "k")
 """Members of private and symmetric keys (RFC 7518 section 6)."""
@@ -203,7 +203,7 @@ def _is_its_key(certificate: x509.Certificate, key: Mapping[str, Any]) -> bool:
         return False
     if isinstance(public, ec.EllipticCurvePublicKey):
         point = public.public_numbers()
-        is_curve = key["kty"] == "EC" and _CURVES.get(str(key.get("crv"))) == public.curve.name
+        is_curve = key["kty"] == "EC" and CURVES.get(str(key.get("crv"))) == public.curve.name
         return is_curve and (_number(key.get("x")), _number(key.get("y"))) == (point.x, point.y)
     if isinstance(public, rsa.RSAPublicKey):
         numbers = public.public_numbers()

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from meshcert.material.foreign_bundle import SHORTEST_HINT_S
 
 if TYPE_CHECKING:
     import datetime as dt
+    from collections.abc import Mapping
 
     from meshcert.federation.endpoints import DeclaredEndpoint
+    from meshcert.federation.own_bundle import OwnBundle
 
 
 class BundleEndpoints(Protocol):
@@ -66,4 +68,42 @@ class FetchNotes(Protocol):
 
     def write(self, note: FetchNote) -> None:
         """Remember it."""
+        ...
+
+
+class StoredBundle(NamedTuple):
+    """
+    This mesh's own bundle where partners fetch it.
+
+    Args:
+        notes: What is remembered with it (:meth:`meshcert.federation.own_bundle.OwnBundle.notes`).
+        tag: Changes with the document.
+    """
+
+    document: bytes
+    notes: Mapping[str, str]
+    tag: str
+
+
+class FoundBundle(Protocol):
+    """The place where partners fetch this mesh's own bundle, for whoever looks at it."""
+
+    def find(self) -> StoredBundle | None:
+        """What is there; None if nothing is."""
+        ...
+
+
+class BundleObject(FoundBundle, Protocol):
+    """The same, for the one who writes it."""
+
+    def write(self, bundle: OwnBundle, *, replaces: StoredBundle | None) -> None:
+        """
+        Put a bundle there.
+
+        Args:
+            replaces: What must be there still; None: nothing may be.
+
+        Raises:
+            AwsUnavailable: Also if something else is there by now.
+        """
         ...

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 from meshcert import naming
 from meshcert.errors import (
     BundleContradicted,
+    BundleLookFailed,
     BundleRefused,
     BundleWentBack,
     MeshcertError,
@@ -30,7 +32,7 @@ from meshcert.material.foreign_bundle import ForeignBundle
 from meshcert.publishing.publication import publish
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from meshcert.clock import Clock
     from meshcert.federation.endpoints import DeclaredEndpoint
@@ -105,18 +107,37 @@ def refresh(endpoints: Sequence[DeclaredEndpoint], ports: FederationPorts) -> li
         A result for each endpoint, in their order.
 
     Raises:
-        MeshcertError: If the notes can be neither read nor written; what was published stays.
+        MeshcertError: If notes can be neither read nor written; what was published stays, and so do other notes.
     """
     now = ports.clock.now()
-    notes = [ports.notes.find(each.trust_domain) for each in endpoints]
-    looks = [_Look(each, note, ports, now) for each, note in zip(endpoints, notes, strict=True)]
+    looks = [_Look(each, ports.notes.find(each.trust_domain), ports, now) for each in endpoints]
     for look in looks:
         look.begin()
     # Only this part at once: it takes as long as a partner pleases, and boto3's resources are for one thread.
     if asked := [look for look in looks if look.is_going_on]:
         with ThreadPoolExecutor(max_workers=len(asked)) as pool:
             list(pool.map(_Look.ask, asked))
-    return [look.end() for look in looks]
+    results = [look.end() for look in looks]
+    _remember(results, ports.notes)
+    return results
+
+
+def _remember(results: Sequence[EndpointResult], notes: FetchNotes) -> None:
+    """
+    Write the notes of all looks; one that cannot be written keeps no other from being written.
+
+    Raises:
+        MeshcertError: The first failure, after the last note.
+    """
+    lost = None
+    for result in results:
+        try:
+            if result.refreshed is not Refreshed.NOT_DUE:
+                notes.write(result.note)
+        except MeshcertError as error:
+            lost = lost or error
+    if lost:
+        raise lost
 
 
 class _Look:
@@ -155,35 +176,40 @@ class _Look:
         """Read what is believed, before the endpoint is asked: see the argument ``seen`` of publish."""
         if not self._is_due:
             return
-        try:
+        with self._whatever_fails():
             self._seen = self._ports.vault.labels(self._secret)
             self._current = self._ports.values.current_value(self._secret)
-        except MeshcertError as error:
-            self._error = error
 
     def ask(self) -> None:
         """Fetch the document."""
-        try:
+        with self._whatever_fails():
             self._document = self._ports.endpoints.fetch(self._endpoint)
-        except MeshcertError as error:
-            self._error = error
 
     def end(self) -> EndpointResult:
-        """Check and publish what was fetched, and remember what came of the look."""
+        """Check and publish what was fetched."""
         if not self._is_due:
             return EndpointResult(self._endpoint, Refreshed.NOT_DUE, self._note)
         result = None
         if self._error is None:
-            try:
+            with self._whatever_fails():
                 result = self._taken_over()
-            except MeshcertError as error:
-                self._error = error
         if result is None:
             logger.warning("%s", self._error)
             note = replace(self._note, problem=type(self._error).__name__)
             result = EndpointResult(self._endpoint, Refreshed.FAILED, note, self._error)
-        self._ports.notes.write(result.note)
         return result
+
+    @contextmanager
+    def _whatever_fails(self) -> Iterator[None]:
+        """Remember what fails in the block: whatever a partner sends, others are asked and believed all the same."""
+        try:
+            yield
+        except MeshcertError as error:
+            self._error = error
+        except Exception as error:
+            domain = self._endpoint.trust_domain
+            logger.exception("the look at the bundle of %s failed unexpectedly", domain)
+            self._error = BundleLookFailed(domain, type(error).__name__)
 
     def _taken_over(self) -> EndpointResult:
         """

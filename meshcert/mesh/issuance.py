@@ -114,6 +114,20 @@ class Hierarchy(Part):
         return Revocation(self.stale_lists) if self.writes_lists else Revocation.NONE
 
 
+class DeclaredClient(Part, title="Client"):
+    """Who may fetch an identity's certificate and key, for a client outside the mesh."""
+
+    principals: tuple[str, ...] = Field(
+        min_length=1,
+        max_length=10,
+        examples=[["arn:aws:iam::111122223333:role/batch"]],
+        json_schema_extra={"uniqueItems": True},
+    )
+    """ARNs of the roles and users of IAM that may assume the role which reads its secret; they exist already."""
+    trust: tuple[str, ...] = Field(default=(), json_schema_extra={"uniqueItems": True})
+    """Hierarchies whose roots that role may read, too: those of the listeners that the client calls."""
+
+
 class DeclaredIdentity(Part, title="Identity"):
     """The names one workload proves: one secret, and its certificates."""
 
@@ -135,6 +149,8 @@ class DeclaredIdentity(Part, title="Identity"):
     """SPIFFE ID in the certificate, in the mesh's trust domain; with `acm-pca` alone."""
     key_algorithm: KeyAlgorithm = Field(examples=["EC_prime256v1"])
     """Key algorithm of the certificate; with `acm`, of the same family as the CA's."""
+    client: DeclaredClient | None = None
+    """For a client outside the mesh: a role that reads this certificate and its key, and who may assume it."""
 
     @property
     def names(self) -> tuple[San, ...]:

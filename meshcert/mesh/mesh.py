@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from meshcert import naming
 from meshcert.identity import IssuerName
 from meshcert.mesh.calls import Call, backends_of, nodes_behind
 from meshcert.mesh.federation.declared import TRUST_DOMAIN_KEYS, DeclaredTrustDomain
+from meshcert.mesh.federation.published import PublishedBundle
 from meshcert.mesh.issuance import DeclaredIdentity, Hierarchy
 from meshcert.mesh.network import Network
 from meshcert.mesh.part import NAME_SCHEMA, TRUST_DOMAIN_SCHEMA, EgressFilter, OutsideClients, Part, Port
@@ -23,7 +25,7 @@ from meshcert.proxy import TlsMode
 from meshcert.san import proves_any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, KeysView
+    from collections.abc import Iterator, KeysView
 
     from meshcert.mesh.proxies import DeclaredBackend
     from meshcert.san import AcceptedName, San
@@ -46,6 +48,8 @@ class About(Part):
     """Cloud Map's HTTP name of it, if that is another: AWS adds a suffix where a namespace of this name was first."""
     trust_domain: str = Field(default="", examples=["color.example"], json_schema_extra=TRUST_DOMAIN_SCHEMA)
     """SPIFFE trust domain of its identities' `spiffe_id`; left out: no identity has one."""
+    published_bundle: PublishedBundle | None = None
+    """The trust domain's SPIFFE bundle, for partners that let its workloads in. Left out: nothing is published."""
     egress_filter: EgressFilter = EgressFilter.DROP_ALL
     """What an egress listener does with hosts that are no backends: `DROP_ALL` refuses, `ALLOW_ALL` passes on as is."""
     deletion_protection: Annotated[bool, Strict()] = False
@@ -174,7 +178,7 @@ class Mesh(Part):
         Raises:
             KeyError: If there is no such identity.
         """
-        demanded = {name for _, names in self._checks(identity) for name in names}
+        demanded = {name for _, names in self._checks.get(identity, ()) for name in names}
         return tuple(name for name in self.identities[identity].names if proves_any((name,), demanded))
 
     def trusted(self, hierarchy: str) -> tuple[str, ...]:
@@ -220,7 +224,7 @@ class Mesh(Part):
         Returns:
             Their names; empty if no peer in the mesh checks its certificate, or only against roots of the user's.
         """
-        hierarchies = (trust.hierarchy for trust, _ in self._checks(identity))
+        hierarchies = (trust.hierarchy for trust, _ in self._checks.get(identity, ()))
         bundles = [self.trusted(hierarchy) for hierarchy in hierarchies if hierarchy]
         common = set(bundles[0]).intersection(*bundles[1:]) if bundles else set()
         return tuple(name for name in self.hierarchies if name in common)
@@ -230,7 +234,7 @@ class Mesh(Part):
         return tuple(
             identity
             for identity in self.identities
-            if any(trust.hierarchy == hierarchy for trust, _ in self._checks(identity))
+            if any(trust.hierarchy == hierarchy for trust, _ in self._checks.get(identity, ()))
         )
 
     @property
@@ -281,23 +285,19 @@ class Mesh(Part):
         """The virtual nodes that may answer a backend's requests, each once; they may not exist."""
         return nodes_behind(backend, self.virtual_services, self.virtual_routers)
 
-    def _checks(self, identity: str) -> Iterable[tuple[Trust, tuple[AcceptedName, ...]]]:
-        return self._checks_by_identity.get(identity, ())
-
     @cached_property
-    def _checks_by_identity(self) -> dict[str, list[tuple[Trust, tuple[AcceptedName, ...]]]]:
+    def _checks(self) -> dict[str, list[tuple[Trust, tuple[AcceptedName, ...]]]]:
         """By identity, whom each of its peers believes about it, and the names that peer and allow rules list."""
-        checks: dict[str, list[tuple[Trust, tuple[AcceptedName, ...]]]] = {}
+        checks = defaultdict(list)
         for call in self.calls():
             client, node = self.tls_of(call), self.virtual_nodes.get(call.node)
             listener = node.listeners[0].tls if node else None
             if client is None or node is None or listener is None:
                 continue
             if listener.certificate:
-                server = checks.setdefault(listener.certificate.identity, [])
-                server.append((client.validation.trust, client.validation.names))
+                checks[listener.certificate.identity].append((client.validation.trust, client.validation.names))
             if listener.validation and client.certificate:
                 listed = (name for rule in node.listeners[0].allow for name in rule.callers.names)
                 names = (*listener.validation.names, *listed)
-                checks.setdefault(client.certificate.identity, []).append((listener.validation.trust, names))
+                checks[client.certificate.identity].append((listener.validation.trust, names))
         return checks

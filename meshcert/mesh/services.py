@@ -107,3 +107,8 @@ class DeclaredService(Part, title="Service"):
     """Memory of a task in MiB; Fargate offers certain sizes for each cpu."""
     load_balancer: Annotated[bool, Strict()] = False
     """Put a network load balancer before it; for virtual gateways."""
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The images of its containers beside Envoy's."""
+        return tuple(part.image for part in (self.application, self.proxy.agent) if part)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from meshcert.contract.staging_labels import CURRENT
-from meshcert.errors import CertificateUnusable, IdentityMissing
+from meshcert.errors import CertificateUnusable, DeployUnderWay, IdentityMissing
 from meshcert.identity import IssuerName
 from meshcert.issuing.certificate_request import key_algorithm
 from meshcert.issuing.epochs import FIRST
@@ -53,6 +53,9 @@ def replace_certificate(identity: Identity, replaces: str, issuing: Issuing, tab
     if identity.issuer is not IssuerName.PRIVATE_CA or identity.certificate_arn != replaces:
         return None
     terms = issuing.terms(identity.name, identity.names)
+    if not replaces.startswith(f"{terms.authority_arn}/"):
+        # A deploy moves it to another CA, and may refuse that yet: peers or partners may not know its root.
+        raise DeployUnderWay(identity.name)
     asked = issuing.replace(identity.name, replaces, terms)
     table.reissued(identity.name, asked.certificate_arn, replaces)
     return asked

@@ -11,7 +11,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from meshcert import naming
-from stacks.federation_alarms import federation_alarms
+from stacks.federation_alarms import federation_alarms, own_bundle_alarms
 from stacks.private_ca_alarms import private_ca_alarms
 from stacks.runbook import Alarm, MissingData, alarms
 
@@ -30,10 +30,19 @@ class Alarms(Construct):
         identities: Number of identities that its mesh file declares.
         own_keys: Whether AWS Private CA issues certificates in it.
         federated: Whether it asks bundle endpoints of foreign trust domains.
+        publishes: Whether it publishes its own bundle.
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, mesh: str, identities: int, own_keys: bool, federated: bool
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        mesh: str,
+        identities: int,
+        own_keys: bool,
+        federated: bool,
+        publishes: bool,
     ) -> None:
         super().__init__(scope, construct_id)
         self.topic = self._topic(mesh)
@@ -42,6 +51,7 @@ class Alarms(Construct):
             *alarms(mesh, identities),
             *(private_ca_alarms(mesh) if own_keys else ()),
             *(federation_alarms(mesh) if federated else ()),
+            *(own_bundle_alarms(mesh) if publishes else ()),
         )
         self.alarms = [self._alarm(mesh, alarm) for alarm in rows]
         """The alarms, in the runbook's order."""

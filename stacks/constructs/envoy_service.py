@@ -67,7 +67,7 @@ class Surroundings:
     namespace: servicediscovery.INamespace
     key: kms.IKey
     logs: logs.ILogGroup | None
-    execution_role: iam.IRole
+    execution_role: iam.Role
     envoy: ecs.ContainerImage
     platform: Platform
 
@@ -89,11 +89,19 @@ class EnvoyService(Construct):
         self._surroundings = surroundings
         self._declared = mesh.services[construct_id]
         self.proxy = proxy_settings(mesh, construct_id)
+        log_group = surroundings.logs or self._log_group()
         role = self._task_role()
         settings = ProxyEnvironment(self, task_settings(mesh, construct_id), role)
         execution_role, fetching = surroundings.execution_role, []
         if self._declared.application and self._declared.application.secrets:
-            execution_role, policy = role_that_fetches(self, mesh.name, construct_id, self._declared.application)
+            execution_role, policy = role_that_fetches(
+                self,
+                mesh.name,
+                construct_id,
+                self._declared.application,
+                images=self._declared.images,
+                log_group=log_group.log_group_arn,
+            )
             fetching = [policy]
         task = ecs.FargateTaskDefinition(
             self,
@@ -106,14 +114,14 @@ class EnvoyService(Construct):
                 operating_system_family=ecs.OperatingSystemFamily.LINUX,
             ),
             task_role=role,
-            execution_role=execution_role,
+            execution_role=execution_role.without_policy_updates(),
         )
         TaskContainers(
             self,
             task,
             surroundings.envoy,
             surroundings.platform,
-            surroundings.logs or self._log_group(),
+            log_group,
             stream_prefix=construct_id if surroundings.logs else "",
             drain_s=self._declared.drain_s,
         ).add(settings, self._declared)

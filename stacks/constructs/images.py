@@ -7,10 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aws_cdk import Aws, IgnoreMode
-from aws_cdk import aws_ecr as ecr
 from aws_cdk import aws_ecs as ecs
 
+from meshcert import naming
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from constructs import Construct
 
     from stacks.runtime import Platform
@@ -44,7 +47,7 @@ def envoy_image(platform: Platform) -> ecs.ContainerImage:
     )
 
 
-def application_image(scope: Construct, image: str, platform: Platform) -> ecs.ContainerImage:
+def application_image(image: str, platform: Platform) -> ecs.ContainerImage:
     """
     The image of an application.
 
@@ -55,14 +58,19 @@ def application_image(scope: Construct, image: str, platform: Platform) -> ecs.C
     context = ROOT / image
     if context.is_dir():
         return ecs.ContainerImage.from_asset(str(context), platform=platform.image_platform)
-    if found := ECR_IMAGE.fullmatch(image):
-        account, region, name, version = found.groups()
-        # By its repository, so that the CDK grants the execution role to pull from it.
-        repository = ecr.Repository.from_repository_attributes(
-            scope,
-            "Repository",
-            repository_arn=f"arn:{Aws.PARTITION}:ecr:{region}:{account}:repository/{name}",
-            repository_name=name,
-        )
-        return ecs.ContainerImage.from_ecr_repository(repository, version)
     return ecs.ContainerImage.from_registry(image)
+
+
+def repositories(scope: Construct, images: Iterable[str]) -> list[str]:
+    """
+    ARNs of the repositories in Amazon ECR that containers are pulled from: the deploy's own, and those of images.
+
+    Args:
+        images: As :func:`application_image` takes them.
+    """
+    qualifier = scope.node.try_get_context("@aws-cdk/core:bootstrapQualifier") or naming.BOOTSTRAP_QUALIFIER
+    own = naming.image_repository(qualifier, Aws.ACCOUNT_ID, Aws.REGION)
+    arns = [f"arn:{Aws.PARTITION}:ecr:{Aws.REGION}:{Aws.ACCOUNT_ID}:repository/{own}"]
+    found = (ECR_IMAGE.fullmatch(image) for image in images if not (ROOT / image).is_dir())
+    arns += [f"arn:{Aws.PARTITION}:ecr:{each[2]}:{each[1]}:repository/{each[3]}" for each in found if each]
+    return list(dict.fromkeys(arns))

@@ -86,6 +86,21 @@ class MeshRights:
         prefix = naming.foreign_bundle_secret(self.mesh, "*")
         return _allow(sid, actions, self.arn("secretsmanager", f"secret:{prefix}"))
 
+    def trust_bundle_secrets(self, sid: str, hierarchies: Iterable[str], *actions: str) -> iam.PolicyStatement:
+        """A statement on the secrets with the trust bundles of these hierarchies."""
+        names = [f"{naming.trust_bundle_secret(self.mesh, hierarchy)}-??????" for hierarchy in hierarchies]
+        return _allow(sid, actions, *(self.arn("secretsmanager", f"secret:{name}") for name in names))
+
+    def own_bundle(self, sid: str, *actions: str) -> tuple[iam.PolicyStatement, iam.PolicyStatement]:
+        """
+        Statements on the object with the mesh's own SPIFFE bundle, and on learning that it is not there.
+
+        To those who may not list the bucket, S3 says "denied" of an object that does not exist.
+        """
+        bucket = f"arn:{Aws.PARTITION}:s3:::{naming.bundle_bucket(self.mesh, Aws.ACCOUNT_ID, Aws.REGION)}"
+        missing = _allow(f"{sid}Missing", ["s3:ListBucket"], bucket)
+        return _allow(sid, actions, f"{bucket}/{naming.BUNDLE_OBJECT}"), missing
+
     def table(self, sid: str, name: str, *actions: str, index: str = "") -> iam.PolicyStatement:
         """A statement on a table, or on one index of it alone."""
         resource = f"table/{name}/index/{index}" if index else f"table/{name}"

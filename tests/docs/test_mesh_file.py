@@ -14,7 +14,9 @@ from meshcert.contract.container import USER_ID
 from meshcert.contract.lifetimes import CERTIFICATE_DAYS
 from meshcert.mesh.applications.declared import Application, ApplicationHealthCheck, EgressRule
 from meshcert.mesh.checks.network.reach import MOST_RULES
-from meshcert.mesh.issuance import MOST_NAMES, DeclaredIdentity
+from meshcert.mesh.federation.declared import BundleEndpoint, DeclaredTrustDomain
+from meshcert.mesh.federation.published import PublishedBundle
+from meshcert.mesh.issuance import MOST_NAMES, DeclaredClient, DeclaredIdentity
 from meshcert.mesh.mesh import LONGEST_MESH_NAME, LONGEST_NAME, Mesh
 from meshcert.mesh.routing.allow_rules import AllowMatch, DeclaredAllowRule
 from meshcert.mesh.services import DeclaredProxyContainer, DeclaredService
@@ -79,6 +81,19 @@ def test_every_field_of_an_identity_is_on_the_page() -> None:
     ]
 
 
+def test_every_field_of_a_client_is_on_its_page() -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [
+        (field.strip("`"), default.strip("`"), meaning)
+        for field, default, meaning in rows("docs/outside-clients.md", "| field of `client` | default | means |")
+    ]
+
+    assert table == [
+        (name, "" if field.is_required() else str(field.default), field.description)
+        for name, field in DeclaredClient.model_fields.items()
+    ]
+
+
 def test_every_field_of_a_services_proxy_is_on_the_page() -> None:
     """Default and meaning are the mesh file's own; the user who has to read the files, too."""
     table = [
@@ -90,6 +105,25 @@ def test_every_field_of_a_services_proxy_is_on_the_page() -> None:
         (name, str(field.default), field.description) for name, field in DeclaredProxyContainer.model_fields.items()
     ]
     assert f"has the number {USER_ID}" in PAGES[PAGE]
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        ("| field of a trust domain | default | means |", DeclaredTrustDomain),
+        ("| field of `bundle_endpoint` | default | means |", BundleEndpoint),
+        ("| field of `mesh.published_bundle` | default | means |", PublishedBundle),
+    ],
+    ids=["trust domain", "bundle endpoint", "published bundle"],
+)
+def test_every_field_of_federation_is_on_the_page(head: str, part: type[BaseModel]) -> None:
+    """Default and meaning are the mesh file's own."""
+    table = [(field.strip("`"), default.strip("`"), meaning) for field, default, meaning in rows(PAGE, head)]
+
+    assert table == [
+        (name, "" if field.is_required() else str(field.default), field.description)
+        for name, field in part.model_fields.items()
+    ]
 
 
 def test_every_field_of_a_health_check_is_on_the_page() -> None:

@@ -10,7 +10,7 @@ from meshcert.cli.__main__ import cli
 from meshcert.lifecycle.audit import AuditEntry
 from meshcert.lifecycle.deciding.findings import Kind
 from meshcert.lifecycle.deciding.steps import Action
-from stacks.federation_alarms import federation_alarms
+from stacks.federation_alarms import federation_alarms, own_bundle_alarms
 from stacks.private_ca_alarms import private_ca_alarms
 from stacks.runbook import Alarm, alarms
 from tests.docs.pages import PAGES, rows
@@ -20,7 +20,9 @@ PAGE = "docs/operating.md"
 
 
 @pytest.mark.parametrize(
-    "alarm", [*alarms("NAME"), *private_ca_alarms("NAME"), *federation_alarms("NAME")], ids=lambda alarm: alarm.name
+    "alarm",
+    [*alarms("NAME"), *private_ca_alarms("NAME"), *federation_alarms("NAME"), *own_bundle_alarms("NAME")],
+    ids=lambda alarm: alarm.name,
 )
 def test_every_alarm_is_on_the_page_in_the_runbooks_words(alarm: Alarm) -> None:
     """What an operator reads in the alarm stands here as well."""
@@ -33,6 +35,7 @@ def test_no_alarm_is_on_the_page_that_does_not_exist() -> None:
         ("| alarm | means | do |", alarms("NAME")),
         ("| alarm of Private CA | means | do |", private_ca_alarms("NAME")),
         ("| alarm of federation | means | do |", federation_alarms("NAME")),
+        ("| alarm of the published bundle | means | do |", own_bundle_alarms("NAME")),
     ):
         assert [name.strip("`") for name, *_ in rows(PAGE, head)] == [alarm.name for alarm in expected]
 

@@ -1,9 +1,10 @@
-"""A partner's bundle on a local AWS of its own: from its endpoint, over TLS, into the secret that proxies read."""
+"""Two meshes on a local AWS that federate both ways, by what each of them publishes."""
 
 from __future__ import annotations
 
-import copy
+import http.client
 import json
+from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,112 +15,171 @@ from evidence.fixtures.bundle_endpoint import served
 from evidence.fixtures.bundles import document
 from evidence.fixtures.pki import Hierarchy
 from local.cdk import app_context
-from local.running_aws import LocalAws
+from local.running_aws import ACCOUNT, REGION, LocalAws
 from local.running_mesh import wait_until
 from meshcert import naming
 from meshcert.federation.refreshing import EVERY_S
+from meshcert.material.document import read_trust_bundle
 from meshcert.material.foreign_bundle import ForeignBundle
 from meshcert.mesh import load_mesh
 from stacks.identities import IdentitiesStack
 from stacks.pki import PkiStack
 from stacks.runtime import Platform
 from tests.e2e.assemblies import AS_THE_CLI_SAYS
-from tests.meshcert.mesh.test_trust_domains import BOTH, SPIFFE
-from tests.stacks.synthesis import CONTEXT
+from tests.e2e.grants import Role, unused
+from tests.stacks.synthesis import CONTEXT, ROOT
 
 if TYPE_CHECKING:
     import socket
     from pathlib import Path
 
-PARTNER = "partner.example"
-SECRET, TABLE = naming.foreign_bundle_secret("yelb", PARTNER), naming.bundle_fetches_table("yelb")
+
+SHOP, BANK = "shop", "bank"
+PARTNERS = {SHOP: BANK, BANK: SHOP}
 PUBLIC = Hierarchy(2, name="public")
-OLD, NEW = Hierarchy(name="old").root_pem, Hierarchy(name="new").root_pem
 
 
-class Partner:
-    """What the endpoint gives."""
+class S3Front:
+    """
+    What Amazon S3's TLS is on AWS: gives the object with a mesh's bundle to whoever asks, by S3's own leave.
 
-    def __init__(self) -> None:
-        self.document = document(OLD, sequence=1)
+    Args:
+        mesh: Whose bundle.
+    """
+
+    def __init__(self, mesh: str) -> None:
+        self.aws: LocalAws | None = None
+        self.instead: bytes | None = None
+        """A document that it gives instead."""
+        self._object = f"{naming.bundle_bucket(mesh, ACCOUNT, REGION)}/{naming.BUNDLE_OBJECT}"
+
+    def get(self) -> tuple[int, bytes]:
+        """Status and body for somebody without credentials."""
+        assert self.aws
+        where = http.client.HTTPConnection(self.aws.endpoint.removeprefix("http://"), timeout=10)
+        with closing(where):
+            where.request("GET", f"/{self._object}")
+            answer = where.getresponse()
+            return answer.status, answer.read()
+
+    def has_it(self) -> bool:
+        """Whether somebody without credentials gets it."""
+        return self.get()[0] == http.client.OK
 
     def answer(self, connection: socket.socket) -> None:
-        """Send it."""
-        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(self.document)}\r\n\r\n"
-        connection.sendall(head.encode() + self.document)
+        """Answer a request on a connection."""
+        status, body = (200, self.instead) if self.instead is not None else self.get()
+        connection.sendall(f"HTTP/1.1 {status} -\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
 @pytest.mark.timeout(900)
-def test_a_partners_bundle_comes_from_its_endpoint_into_the_secret_that_proxies_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_meshes_federate_by_what_each_of_them_publishes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    By the schedule alone, with the rights that the stacks give; an older one and garbage change nothing.
+    By schedules alone, with the rights that the stacks give; an older bundle and garbage change nothing.
 
-    IAM is evaluated: a right that is missing would be an error of the function.
+    IAM is evaluated, and S3's Block Public Access: a right that is missing would be an error of a function.
     """
     authorities = tmp_path / "public.pem"
     authorities.write_text(PUBLIC.root_pem)
     # The local AWS hands it to its functions, as it does a corporate CA's.
     monkeypatch.setenv("SSL_CERT_FILE", str(authorities))
-    partner = Partner()
+    fronts = {mesh: S3Front(mesh) for mesh in PARTNERS}
+    with ExitStack() as running:
+        urls = {
+            mesh: running.enter_context(served(front.answer, PUBLIC.issue(["localhost"]))).url
+            for mesh, front in fronts.items()
+        }
+        aws = running.enter_context(LocalAws(tmp_path / "aws"))
+        for front in fronts.values():
+            front.aws = aws
+        aws.deploy(_assembly(tmp_path, urls))
+        assert all(_believed(aws, mesh).certificates == "" for mesh in PARTNERS), "nobody's, until one is fetched"
 
-    with served(partner.answer, PUBLIC.issue(["localhost"])) as endpoint, LocalAws(tmp_path / "aws") as aws:
-        aws.deploy(_assembly(tmp_path, endpoint.url))
-        assert _believed(aws) == ForeignBundle(PARTNER), "the deploy has published the first bundle: nobody's"
         aws.control("POST", "/_local/scheduler/advance", {"seconds": EVERY_S})
-        wait_until(lambda: _believed(aws).certificates == OLD, "the first bundle, by the schedule", within_s=180)
+        for mesh, front in fronts.items():
+            wait_until(front.has_it, f"{mesh}'s bundle", within_s=180)
+        published = {mesh: json.loads(front.get()[1]) for mesh, front in fronts.items()}
+        for mesh, partner in PARTNERS.items():
+            assert _asked(aws, mesh) in {"published", "unchanged"}
+            believed = _believed(aws, mesh)
+            assert believed.certificates == _root(aws, partner)
+            assert believed.sequence == published[partner]["spiffe_sequence"]
 
-        partner.document = document(NEW, sequence=2)
-        assert _asked(aws) == "published"
-        assert _believed(aws) == (PARTNER, NEW, 2, 600)
-        for bad in (document(OLD, sequence=1), document(OLD, sequence=2), b"<html>"):
-            partner.document = bad
-            assert _asked(aws) == "failed"
-        row = aws.client("dynamodb").get_item(TableName=TABLE, Key={"trust_domain": {"S": PARTNER}})["Item"]
+        assert _run(aws, SHOP, "publisher")["outcome"] == "unchanged"
+        sequence = published[BANK]["spiffe_sequence"]
+        for bad in (document(PUBLIC.root_pem, sequence=1), document(PUBLIC.root_pem, sequence=sequence), b"<html>"):
+            fronts[BANK].instead = bad
+            assert _asked(aws, SHOP) == "failed"
+        assert _believed(aws, SHOP).certificates == _root(aws, BANK)
 
-    assert row["problem"] == {"S": "BundleInvalid"}
-    assert row["sequence"] == {"N": "2"}
-    assert all(request.startswith(b"GET /bundle.json?version=1 ") for request in endpoint.requests)
+        for owner in (naming.FEDERATE_ROLE, naming.PUBLISHER_ROLE):
+            role = Role(aws, SHOP, owner)
+            # Its log Lambda itself writes, on the local AWS without asking IAM.
+            assert {
+                each for each in unused(role.grants(), role.decisions()) if not each.action.startswith("logs:")
+            } == set()
+            assert role.denied() == []
 
 
-def _assembly(folder: Path, url: str) -> Path:
-    """The stacks of CAs and secrets alone, of a mesh that trusts the partner at its page."""
-    values = copy.deepcopy(SPIFFE)
-    values["trust_domains"] = {PARTNER: {"bundle_endpoint": {"url": url, "profile": "https_web"}}}
-    values["virtual_nodes"]["ui"]["listeners"][0]["tls"]["validation"] = BOTH
-    file = folder / "mesh.yaml"
-    file.write_text(yaml.safe_dump(values, sort_keys=False))
-    mesh = load_mesh(file)
-    app = App(outdir=str(folder / "assembly"), context=CONTEXT | AS_THE_CLI_SAYS | app_context(file))
+def _assembly(folder: Path, urls: dict[str, str]) -> Path:
+    """The stacks of CAs and secrets alone, of both meshes as the examples have them but for the partner's URL."""
+    app = App(outdir=str(folder / "assembly"), context=CONTEXT | AS_THE_CLI_SAYS | app_context(ROOT / "mesh.yaml"))
     platform = Platform.from_context(app.node)
-    pki = PkiStack(app, "yelb-pki", mesh=mesh)
-    identities = IdentitiesStack(app, "yelb-identities", mesh=mesh, pki=pki, platform=platform)
-    identities.add_stack_dependency(pki)
-    Tags.of(app).add(naming.TAG, mesh.name)
+    for name, partner in PARTNERS.items():
+        mesh = load_mesh(_written(folder, name, urls[partner]))
+        pki = PkiStack(app, f"{name}-pki", mesh=mesh)
+        identities = IdentitiesStack(app, f"{name}-identities", mesh=mesh, pki=pki, platform=platform)
+        identities.add_stack_dependency(pki)
+        for stack in (pki, identities):
+            Tags.of(stack).add(naming.TAG, name)
     app.synth()
     return folder / "assembly"
 
 
-def _believed(aws: LocalAws) -> ForeignBundle:
-    """What a proxy reads."""
-    value = aws.client("secretsmanager").get_secret_value(SecretId=SECRET)["SecretString"]
-    return ForeignBundle.loads(value, SECRET)
+def _written(folder: Path, name: str, url: str) -> Path:
+    values = yaml.safe_load((ROOT / f"examples/federation/{name}.yaml").read_text())
+    (declared,) = values["trust_domains"].values()
+    declared["bundle_endpoint"]["url"] = url
+    file = folder / f"{name}.yaml"
+    file.write_text(yaml.safe_dump(values, sort_keys=False))
+    return file
 
 
-def _asked(aws: LocalAws) -> str:
-    """What comes of a look at a time at which the endpoint is due."""
-    _age(aws)
-    answer = aws.client("lambda").invoke(FunctionName="meshcert-yelb-federate", Payload=b"{}")
+def _domain(mesh: str) -> str:
+    return f"{mesh}.example"
+
+
+def _secret(aws: LocalAws, name: str) -> str:
+    return str(aws.client("secretsmanager").get_secret_value(SecretId=name)["SecretString"])
+
+
+def _believed(aws: LocalAws, mesh: str) -> ForeignBundle:
+    """What a mesh's proxies read about its partner."""
+    name = naming.foreign_bundle_secret(mesh, _domain(PARTNERS[mesh]))
+    return ForeignBundle.loads(_secret(aws, name), name)
+
+
+def _root(aws: LocalAws, mesh: str) -> str:
+    """What a mesh's proxies read about itself."""
+    name = naming.trust_bundle_secret(mesh, mesh)
+    return read_trust_bundle(_secret(aws, name), name).certificates
+
+
+def _run(aws: LocalAws, mesh: str, function: str) -> dict[str, Any]:
+    answer = aws.client("lambda").invoke(FunctionName=naming.function(mesh, function), Payload=b"{}")
     told: dict[str, Any] = json.loads(answer["Payload"].read())
-    return str(told.get(PARTNER, told))
+    return told
 
 
-def _age(aws: LocalAws) -> None:
-    """Make the last look a day older: nobody waits for a refresh hint."""
+def _asked(aws: LocalAws, mesh: str) -> str:
+    """What comes of a look at a time at which the partner's endpoint is due."""
+    partner = _domain(PARTNERS[mesh])
+    # Make the last look a day older: nobody waits for a refresh hint.
     aws.client("dynamodb").update_item(
-        TableName=TABLE,
-        Key={"trust_domain": {"S": PARTNER}},
+        TableName=naming.bundle_fetches_table(mesh),
+        Key={"trust_domain": {"S": partner}},
         UpdateExpression="SET looked_at = looked_at - :day",
         ExpressionAttributeValues={":day": {"N": "86400"}},
     )
+    told = _run(aws, mesh, "federate")
+    return str(told.get(partner, told))

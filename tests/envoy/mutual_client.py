@@ -44,11 +44,15 @@ class MutualClient:
     def answered(self, path: str = "/") -> bool:
         """Whether one more request on this connection gets its answer; False if the connection is gone."""
         try:
-            self._connection.request("GET", path)
-            response = self._connection.getresponse()
-            return response.status == http.client.OK and response.read() is not None
+            return self.answer(path)[0] == http.client.OK
         except (http.client.HTTPException, ConnectionError, ssl.SSLError):
             return False
+
+    def answer(self, path: str = "/") -> tuple[int, str]:
+        """Status and body of one more request on this connection."""
+        self._connection.request("GET", path)
+        response = self._connection.getresponse()
+        return response.status, response.read().decode()
 
 
 def is_admitted(address: str, port: int, material: Material) -> bool:

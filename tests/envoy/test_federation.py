@@ -209,12 +209,21 @@ def test_a_new_root_of_our_own_is_taken_over_beside_the_others(start: Start, dom
     assert domains.admitted(container) == set(IDS)
 
 
-def test_without_a_hierarchy_nobody_of_our_own_is_admitted(start: Start, domains: Domains) -> None:
-    """The partner alone is trusted."""
+def test_without_a_hierarchy_nobody_of_our_own_is_admitted_and_an_id_is_all_that_is_told_of_the_partner(
+    start: Start, domains: Domains
+) -> None:
+    """The application gets no DNS name of its certificate: a foreign CA could make one look like another's ID."""
     tls = ListenerTls(TlsMode.STRICT, "colorteller", FederatedTrust("", "", (PARTNER,)), (Uri(IDS[PARTNER]),))
     container = _run(start, settings()._replace(listeners=(Listener(PORT, "http", tls),)))
+    leaf = domains.roots[PARTNER].issue([IDS[PARTNER], "web.partner.example"])
 
     assert domains.admitted(container) == {PARTNER}
+    with MutualClient(container.address, PORT, leaf) as client:
+        status, told = client.answer()
+    assert status == 200
+    assert f";URI={IDS[PARTNER]}" in told
+    assert "DNS=" not in told
+    assert "web.partner.example" not in told
 
 
 @both_deliveries

@@ -11,6 +11,7 @@ from lambdas.deploy import handler as deploy
 from lambdas.dispatch import handler as dispatch
 from lambdas.export import handler as export
 from lambdas.federate import handler as federate
+from lambdas.publisher import handler as publisher
 from lambdas.renewal import handler as renewal
 from lambdas.verify import handler as verify
 from meshcert.errors import SettingsInvalid
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 HANDLERS = [
     pytest.param(handler, id=handler.SERVICE.removeprefix("meshcert-"))
-    for handler in (export, deploy, verify, renewal, dispatch, federate)
+    for handler in (export, deploy, verify, renewal, dispatch, federate, publisher)
 ]
 ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "eu-west-1",
@@ -34,6 +35,9 @@ ENVIRONMENT = {
     "MESHCERT_ACKNOWLEDGEMENTS_TABLE": "acknowledgements",
     "MESHCERT_BUNDLE_FETCHES_TABLE": "bundle-fetches",
     "MESHCERT_BUNDLE_ENDPOINTS": "partner.example=https://partner.example/",
+    "MESHCERT_TRUST_DOMAIN": "color.example",
+    "MESHCERT_PUBLISHED_HIERARCHIES": "colorgateway",
+    "MESHCERT_BUNDLE_BUCKET": "meshcert-color-bundle",
     "MESHCERT_EXPORT_FUNCTION": "export",
     "MESHCERT_CLUSTER": "meshcert-color",
     "MESHCERT_AUDIT_LOG_GROUP": "/meshcert/color/audit",
@@ -47,7 +51,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for variable, value in ENVIRONMENT.items():
         monkeypatch.setenv(variable, value)
     yield
-    for handler in (export, deploy, verify, renewal, dispatch, federate):
+    for handler in (export, deploy, verify, renewal, dispatch, federate, publisher):
         handler.metrics.default_dimensions.clear()
 
 

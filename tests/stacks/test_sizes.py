@@ -14,6 +14,7 @@ from meshcert.mesh import load_mesh, read_mesh
 from meshcert.mesh.checks.limits import MOST_RESOURCES, resources
 from tests.meshcert.mesh.mesh_slips import changed, identity
 from tests.meshcert.mesh.test_applications import SECRET
+from tests.meshcert.mesh.test_clients import DECLARED, PRINCIPAL
 from tests.stacks.synthesis import CONTEXT, ROOT, synthesise
 from tests.stacks.test_network import EXISTING, NAMESPACE
 
@@ -137,6 +138,7 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         (("services.colorteller.application.egress", EGRESS),),
         (("logs", {"group_per_service": True}),),
         (("services.colorteller.application.secrets", {"DB": SECRET}),),
+        (("identities.partner", DECLARED | {"client": {"principals": [PRINCIPAL]}}),),
         (("hierarchies.colorteller.usage", "short_lived"), ("identities.colorteller.issuer", "acm-pca")),
     ],
     ids=[
@@ -150,6 +152,7 @@ def test_templates_are_written_without_white_space(tmp_path: Path) -> None:
         "egress",
         "a log group for each service",
         "secrets",
+        "a client outside the mesh",
         "acm-pca",
     ],
 )

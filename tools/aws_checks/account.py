@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
+import boto3
 from botocore import xform_name
+from botocore.config import Config
+from botocore.exceptions import NoRegionError
 
 from meshcert.aws.errors import aws_errors
 
@@ -62,6 +66,30 @@ READS = frozenset(
 """All calls that this command can make, by their IAM names. None of them returns a private key or a passphrase."""
 
 _CLIENTS = {"elasticloadbalancing": "elbv2"}
+
+
+def signed_in(profile: str | None, region: str | None) -> tuple[Callable[[str], Any], str]:
+    """
+    What makes the boto3 client of a service, and the region.
+
+    Args:
+        profile: Of the AWS configuration; None takes the current credentials.
+        region: None takes that of the environment, or the profile's.
+
+    Raises:
+        NoRegionError: If there is no region.
+        ProfileNotFound: If there is no such profile.
+    """
+    # The CDK CLI, which deploys, reads AWS_REGION; boto3 alone does not.
+    session = boto3.Session(profile_name=profile, region_name=region or os.environ.get("AWS_REGION"))
+    if session.region_name is None:
+        raise NoRegionError
+    retries = Config(retries={"mode": "standard", "total_max_attempts": 5})
+
+    def client(service: str) -> Any:
+        return session.client(service, config=retries)
+
+    return client, session.region_name
 
 
 class CallNotListed(Exception):

@@ -34,6 +34,8 @@ PRICES_OF = dt.date(2026, 11, 21)
 
 FEDERATION_ALARMS, FEDERATION_METRICS = 3, 2
 """What a mesh that asks bundle endpoints has besides; its 8,640 short runs a month cost some cents."""
+OWN_BUNDLE_ALARMS, OWN_BUNDLE_METRICS = 1, 1
+"""What a mesh that publishes its own bundle has besides; its runs cost as little, and so do partners' requests."""
 ALARMS = 43
 """Alarms of the renewal stack (``stacks/runbook.py``) of a mesh with identities."""
 ALARMS_ABOUT_IDENTITIES = 2

@@ -11,6 +11,8 @@ from meshcert.cli.costs.month import (
     FEDERATION_METRICS,
     INSIGHTS_METRICS,
     METRIC,
+    OWN_BUNDLE_ALARMS,
+    OWN_BUNDLE_METRICS,
     BilledParts,
     Estimate,
     Line,
@@ -86,6 +88,7 @@ def offline_plan(mesh: Mesh) -> OfflinePlan:
 def declared_usage(mesh: Mesh) -> BilledParts:
     """The parts of a mesh that cost money, counted in its file."""
     short_lived, asks = short_lived_authorities(mesh), bool(declared_endpoints(mesh.trust_domains))
+    publishes = mesh.about.published_bundle is not None
     issuers = {identity.issuer for identity in mesh.identities.values()}
     return BilledParts(
         authorities=sum(hierarchy.tiers for hierarchy in mesh.hierarchies.values()) - short_lived,
@@ -94,8 +97,8 @@ def declared_usage(mesh: Mesh) -> BilledParts:
         identities=len(mesh.identities),
         trust_bundles=len(mesh.hierarchies) + len(mesh.trust_domains),
         polls=tuple(declared_polls(mesh).values()),
-        alarms=alarms(issuers) + asks * FEDERATION_ALARMS,
-        metrics=metrics(issuers) + asks * FEDERATION_METRICS,
+        alarms=alarms(issuers) + asks * FEDERATION_ALARMS + publishes * OWN_BUNDLE_ALARMS,
+        metrics=metrics(issuers) + asks * FEDERATION_METRICS + publishes * OWN_BUNDLE_METRICS,
     )
 
 

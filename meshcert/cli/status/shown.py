@@ -40,6 +40,8 @@ def show_status(screen: Screen, account: Account, surveyed: Survey, *, unsettled
             revoked = compromised["revoked_at"]
             note = f"revoked {revoked:%Y-%m-%d %H:%M} UTC" if revoked else "not revoked yet"
             screen.paragraph("compromised", f"{short(compromised['version'])} {note}", "" if revoked else "red")
+        if not document["services"]:
+            screen.paragraph("served", "by no task of the mesh: who fetches it elsewhere does not say so", "dim")
         for service in document["services"]:
             _show_service(screen, service, document, sight)
 

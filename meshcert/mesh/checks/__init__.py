@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from meshcert.mesh.checks.applications import check_applications
+from meshcert.mesh.checks.applications.variables import check_applications
 from meshcert.mesh.checks.calls import check_backends, check_calls, check_listeners, check_routes
+from meshcert.mesh.checks.clients import check_clients
 from meshcert.mesh.checks.cluster import check_cluster
+from meshcert.mesh.checks.federation.published import check_published_bundle
 from meshcert.mesh.checks.federation.trust_domains import check_trust_domains
 from meshcert.mesh.checks.federation.trusts import check_federated_trusts
 from meshcert.mesh.checks.host_policies import check_host_policies
@@ -56,7 +58,9 @@ def check(mesh: Mesh, findings: Findings) -> None:
         check_dns_names,
         check_spiffe_ids,
         check_identities,
+        check_clients,
         check_trust_domains,
+        check_published_bundle,
         check_service_discovery,
         check_sources,
         check_federated_trusts,

@@ -58,8 +58,6 @@ BALANCER = 2
 """A load balancer with its security group."""
 BALANCED_PORT = 4
 """Two rules of security groups, listener and target group."""
-GROUPS_A_POLICY = 12
-"""The execution role's policy grows with the log groups, and the CDK moves what is too much into another policy."""
 
 FUNCTIONS = 21
 """The key, four tables, three functions with their roles."""
@@ -67,12 +65,17 @@ ISSUANCES = 1
 """The table of requests to Private CA, if an identity's certificates come from there."""
 IDENTITY = 4
 """Certificate, or the parameter that says what acm-pca issues; secret with its policy, publication."""
+CLIENT = 2
+"""The role of a client outside the mesh, with its policy."""
 TRUST_BUNDLE = 3
 """Secret with its policy, publication."""
 FOREIGN_BUNDLE = 3
 """The same of a foreign trust domain."""
 FEDERATION = 9
 """The function that fetches their bundles: table, log group, role with its policies, schedule with its role."""
+
+OWN_BUNDLE = 10
+"""The bucket with the mesh's own bundle, its policy, and the function that writes it: as above, without a table."""
 
 AUTHORITY = 3
 """CA, CA certificate, activation."""
@@ -96,19 +99,16 @@ def resources(mesh: Mesh) -> dict[str, int]:
         pki=AUTHORITY * tiers + PERMISSION * permitted + LISTS * has_lists,
         identities=FUNCTIONS
         + ISSUANCES * mesh.has_own_keys
+        + CLIENT * sum(identity.client is not None for identity in mesh.identities.values())
         + TRUST_BUNDLE * len(mesh.hierarchies)
         + FOREIGN_BUNDLE * len(mesh.trust_domains)
-        + FEDERATION * bool(declared_endpoints(mesh.trust_domains)),
+        + FEDERATION * bool(declared_endpoints(mesh.trust_domains))
+        + OWN_BUNDLE * (mesh.about.published_bundle is not None),
         services=_network(mesh),
     )
     for identity in mesh.identities:
         counted[stack_of("identities", mesh.shards, identity)] += IDENTITY
-    groups = Counter(services=1)
-    if mesh.logs.group_per_service:
-        groups = Counter(stack_of("services", mesh.shards, service) for service in mesh.services)
-    for stack, number in groups.items():
-        counted[stack] += LOGS * number
-    counted["services"] += groups.total() // GROUPS_A_POLICY
+    counted["services"] += LOGS * (len(mesh.services) if mesh.logs.group_per_service else 1)
     for name in mesh.services:
         counted[stack_of("services", mesh.shards, name)] += _of_service(mesh, name)
         # Its security group, and the parameter with that one's id.
@@ -203,6 +203,21 @@ def check_limits(mesh: Mesh, findings: Findings) -> None:
 def check_shards(mesh: Mesh, findings: Findings) -> None:
     """Report members that nothing has the name of, and names that are in several shards."""
     names = list(dict.fromkeys((*mesh.services, *mesh.identities)))
+    if mesh.shards and mesh.logs.group_per_service:
+        findings.add(
+            "logs.group_per_service",
+            "a mesh with shards has one log group: one role starts its tasks, and has no room for the rights to more",
+            "Remove it, or the shards",
+            given=("shards",),
+        )
+    for name, identity in mesh.identities.items():
+        if identity.client and shards_of(mesh.shards, name):
+            findings.add(
+                f"shards.{shards_of(mesh.shards, name)[0]}",
+                f"the identity {name} has a client outside the mesh, whose role stands beside the trust bundles",
+                "Leave it out of the shard",
+                given=(f"identities.{name}.client",),
+            )
     for shard, members in mesh.shards.items():
         for index, member in enumerate(members):
             if not any(is_named(member, name) for name in names):

@@ -122,7 +122,7 @@ class TrustBundleResources(Construct):
         deploy: PythonFunction,
     ) -> None:
         super().__init__(scope, construct_id)
-        secret = PublishedSecret(
+        self.secret = PublishedSecret(
             self,
             "Secret",
             mesh=mesh.name,
@@ -146,7 +146,7 @@ class TrustBundleResources(Construct):
             {
                 "Mesh": mesh.name,
                 "Hierarchy": hierarchy,
-                "SecretId": secret.secret_arn,
+                "SecretId": self.secret.secret_arn,
                 # One alone stays a string, as it always was: another shape would have every bundle published again.
                 "RootCertificateAuthorityArn": roots if len(roots) > 1 else roots[0],
                 "Reissue": reissues if len(reissues) > 1 else reissues[0],
@@ -186,7 +186,7 @@ class IdentityResources(Construct):
         declared = mesh.identities[name]
         hierarchy = authorities[declared.hierarchy]
         source = certificate_origin(self, name=name, mesh=mesh, hierarchy=hierarchy)
-        secret = PublishedSecret(
+        self.secret = PublishedSecret(
             self,
             "Secret",
             mesh=mesh.name,
@@ -204,7 +204,7 @@ class IdentityResources(Construct):
                 "Mesh": mesh.name,
                 "Identity": name,
                 **source.properties,
-                "SecretId": secret.secret_arn,
+                "SecretId": self.secret.secret_arn,
                 "RootCertificateAuthorityArn": hierarchy.root_arn,
                 "CertificateAuthorityArns": list(hierarchy.arns),
                 "Names": [str(name) for name in declared.names],

@@ -10,10 +10,13 @@ from aws_cdk import aws_iam as iam
 
 from meshcert import naming
 from meshcert.mesh.applications.fetched_secrets import PARAMETER_STORE, SECRETS_MANAGER, FetchedSecret
+from stacks.constructs.images import repositories
 from stacks.constructs.rights import ecs_tasks
 from stacks.findings import accept
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from constructs import Construct
 
     from meshcert.mesh.applications.declared import Application
@@ -22,15 +25,36 @@ _ACTIONS = {SECRETS_MANAGER: "secretsmanager:GetSecretValue", PARAMETER_STORE: "
 _SIDS = {SECRETS_MANAGER: "FetchItsSecrets", PARAMETER_STORE: "FetchItsParameters"}
 
 
-def execution_role(scope: Construct, construct_id: str, name: str, purpose: str) -> iam.Role:
-    """A role for ECS that pulls images and writes logs, as the CDK grants it, and reads no secret."""
+def execution_role(
+    scope: Construct, construct_id: str, *, name: str, purpose: str, images: Iterable[str], log_groups: Iterable[str]
+) -> iam.Role:
+    """
+    A role for ECS that pulls images and writes logs, and reads no secret.
+
+    The CDK would grant both for each container anew, in policies that grow with the mesh: tasks get this role by
+    ``without_policy_updates``.
+
+    Args:
+        images: Of applications and agents, as the mesh file names them; Envoy's own is pulled, too.
+        log_groups: ARNs of the log groups of the tasks.
+    """
     role = iam.Role(scope, construct_id, role_name=name, assumed_by=ecs_tasks(), description=purpose)
-    accept(role, "AwsSolutions-IAM5[Resource::*]", "ecr:GetAuthorizationToken, which the CDK grants, has no resource.")
+    role.add_to_policy(
+        iam.PolicyStatement(
+            actions=["ecr:BatchCheckLayerAvailability", "ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
+            resources=repositories(scope, images),
+        )
+    )
+    role.add_to_policy(iam.PolicyStatement(actions=["ecr:GetAuthorizationToken"], resources=["*"]))
+    role.add_to_policy(
+        iam.PolicyStatement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=list(log_groups))
+    )
+    accept(role, "AwsSolutions-IAM5[Resource::*]", "ecr:GetAuthorizationToken has no resource.")
     return role
 
 
 def role_that_fetches(
-    scope: Construct, mesh: str, service: str, application: Application
+    scope: Construct, mesh: str, service: str, application: Application, *, images: Iterable[str], log_group: str
 ) -> tuple[iam.Role, iam.Policy]:
     """
     A role for one service alone, and its right to what ECS fetches for its application: exactly that.
@@ -38,12 +62,16 @@ def role_that_fetches(
     Args:
         scope: The service.
         application: Has secrets.
+        images: Of the application and an agent.
+        log_group: ARN of the log group of its tasks.
     """
     role = execution_role(
         scope,
         "ExecutionRole",
-        naming.own_execution_role(mesh, Aws.REGION, service),
-        f"meshcert {mesh}: starts tasks of {service}",
+        name=naming.own_execution_role(mesh, Aws.REGION, service),
+        purpose=f"meshcert {mesh}: starts tasks of {service}",
+        images=images,
+        log_groups=[log_group],
     )
     statements = _statements(application)
     # A resource for each set of them: CloudFormation takes the right to the old ones away when no old task is left.

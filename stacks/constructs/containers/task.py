@@ -139,7 +139,7 @@ class TaskContainers:
         """
         container = self.task.add_container(
             naming.AGENT_CONTAINER,
-            image=application_image(self.scope, agent.image, self.platform),
+            image=application_image(agent.image, self.platform),
             essential=False,
             readonly_root_filesystem=True,
             stop_timeout=Duration.seconds(AGENT_STOP_S),
@@ -152,7 +152,7 @@ class TaskContainers:
     def _application(self, application: Application, egress_port: int) -> ecs.ContainerDefinition:
         container = self.task.add_container(
             naming.APPLICATION_CONTAINER,
-            image=application_image(self.scope, application.image, self.platform),
+            image=application_image(application.image, self.platform),
             essential=True,
             readonly_root_filesystem=True,
             # Not always: an image that starts as root and steps down needs some.

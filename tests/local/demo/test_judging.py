@@ -25,7 +25,9 @@ def _logged(cause: str) -> dict[str, Refusal]:
     return {OUT.client: Refusal(cause, "TLS_error")}
 
 
-@pytest.mark.parametrize("cause", ["unknown-issuer", "wrong-name", "no-certificate", "bad-signature"])
+@pytest.mark.parametrize(
+    "cause", ["unknown-issuer", "wrong-name", "no-certificate", "bad-signature", "other-trust-domain"]
+)
 def test_a_refusal_counts_if_the_callees_log_has_its_cause(cause: str) -> None:
     """A line about this very connection, and a cause that lies in the client's certificate."""
     verdict = judge(REFUSED, {"partner": OUT}, _logged(cause))

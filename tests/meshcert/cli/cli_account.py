@@ -80,6 +80,7 @@ class Terminal:
             orders=self,
             verifier=self,
             history=self.history,
+            values=self.world.vault,
             policy=self.world.policy,
             pauses=self,
         )

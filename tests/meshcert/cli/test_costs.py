@@ -15,12 +15,22 @@ from meshcert.cli.costs.issuing import (
     issuing_costs,
     short_lived_until,
 )
-from meshcert.cli.costs.month import FEDERATION_ALARMS, METRICS, QUEUES, BilledParts, Poll, alarms, estimate, metrics
+from meshcert.cli.costs.month import (
+    FEDERATION_ALARMS,
+    METRICS,
+    OWN_BUNDLE_ALARMS,
+    QUEUES,
+    BilledParts,
+    Poll,
+    alarms,
+    estimate,
+    metrics,
+)
 from meshcert.identity import IssuerName
 from meshcert.issuing.private_ca import PRIVATE_CA
 from meshcert.lifecycle.doing.measures import measures
 from stacks import runbook
-from stacks.federation_alarms import federation_alarms
+from stacks.federation_alarms import federation_alarms, own_bundle_alarms
 from tests.meshcert.lifecycle.world import LifecycleWorld
 
 
@@ -69,6 +79,7 @@ def test_alarms_and_queues_are_counted_as_the_renewal_stack_makes_them() -> None
     assert len(runbook.alarms("color")) == alarms({IssuerName.ACM})
     assert len(runbook.QUEUES) == QUEUES
     assert len(federation_alarms("color")) == FEDERATION_ALARMS
+    assert len(own_bundle_alarms("color")) == OWN_BUNDLE_ALARMS
 
 
 def test_metrics_are_those_that_a_healthy_mesh_writes_every_hour() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import ssl
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from meshcert.aws.private_ca import PrivateCa
 from meshcert.aws.secrets_manager import SecretsManager
 from meshcert.aws.tables.identities import Identities
 from meshcert.cli.__main__ import main
-from meshcert.cli.rights import RIGHTS
+from meshcert.cli.rights import RIGHTS, RIGHTS_OF_CLIENTS
 from meshcert.clock import SystemClock
 from meshcert.identity import Identity, ServiceUse
 from meshcert.lifecycle.audit import AuditEntry
@@ -34,6 +35,7 @@ from tests.local.aws.roles import new_role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from local.running_aws import LocalAws
 
@@ -80,9 +82,9 @@ class Terminal:
         for name, value in variables.items():
             self._environment.setenv(name, value)
 
-    def act_as(self, name: str, *actions: str) -> None:
+    def act_as(self, name: str, *actions: str, on: str = "*") -> None:
         """Be somebody who may do these and nothing else."""
-        statement = {"Effect": "Allow", "Action": list(actions) or ["sts:GetCallerIdentity"], "Resource": "*"}
+        statement = {"Effect": "Allow", "Action": list(actions) or ["sts:GetCallerIdentity"], "Resource": on}
         role = new_role(self._aws, name, [statement])
         session = self._aws.client("sts").assume_role(RoleArn=role, RoleSessionName="alice")["Credentials"]
         self.set(
@@ -181,6 +183,7 @@ class TestMesh:
         assert told["declared"]["certificate_arn"] == identity.certificate_arn
         assert told["issued"]["version"] == told["published"]["version"] == told["published"]["last_good"]
         assert 0 <= told["issued"]["lifetime_gone"] < 0.01
+        assert command == "plan" or "served       by no task of the mesh" in seen.out
 
     def test_a_service_that_ecs_does_not_know_needs_a_person(
         self, aws: LocalAws, terminal: Terminal, identity: Identity
@@ -263,6 +266,21 @@ class TestMesh:
         assert ended.code == 77
         assert "acm:DescribeCertificate" in ended.out
         assert "proven good" in ended.out
+
+    def test_a_client_fetches_its_key_with_its_own_two_rights_and_no_other(
+        self, terminal: Terminal, identity: Identity, tmp_path: Path
+    ) -> None:
+        """What every operator's command may do does not reach it."""
+        fetch = ("credentials", "colorteller", "--folder", str(tmp_path), "--clear-key")
+        terminal.act_as("operator", *{action for actions in RIGHTS.values() for action in actions})
+        denied = terminal.run(*fetch)
+        terminal.act_as("client", *RIGHTS_OF_CLIENTS["credentials"], on=identity.secret_id)
+        fetched = terminal.run(*fetch)
+
+        assert (denied.code, "GetSecretValue" in denied.err) == (77, True)
+        assert fetched.code == 0, fetched.err
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_cert_chain(tmp_path / "current/certificate_chain.pem", tmp_path / "current/private_key.pem")
 
     def test_throttling_of_the_table_is_one_line(self, aws: LocalAws, terminal: Terminal) -> None:
         """After the tries that boto3 makes."""

@@ -200,6 +200,46 @@ def test_one_endpoint_that_fails_keeps_no_other_from_being_read() -> None:
     assert [each.refreshed for each in results] == [Refreshed.FAILED, Refreshed.PUBLISHED]
 
 
+def test_what_nobody_has_foreseen_about_one_partner_keeps_no_other_from_being_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Wherever it happens; it has a name of its own, and heals like any other failure."""
+    friend = DeclaredEndpoint(FRIEND, "https://friend.example/")
+
+    def unforeseen(subject: Any, *_: Any) -> Any:
+        if PARTNER in str(subject):
+            raise ZeroDivisionError
+        return original(subject, *_)
+
+    for owner, name in (("vault", "labels"), ("", "fetch"), ("vault", "put_pending")):
+        world = World(answers={PARTNER: document(OLD), FRIEND: document(NEW)})
+        place: Any = getattr(world, owner) if owner else world
+        original = getattr(place, name)
+        with monkeypatch.context() as failing:
+            failing.setattr(place, name, unforeseen)
+            partner, other = world.all_of(ENDPOINT, friend)
+
+        assert (str(partner.note.problem), other.refreshed) == ("BundleLookFailed", Refreshed.PUBLISHED), name
+        assert world.run(after_s=EVERY_S).refreshed is Refreshed.PUBLISHED
+
+
+def test_a_note_that_is_lost_keeps_no_other_from_being_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The run fails, which is told and tried again, after the last of them."""
+    world = World(answers={PARTNER: document(OLD), FRIEND: document(NEW)})
+    write = world.write
+
+    def failing(note: FetchNote) -> None:
+        if note.trust_domain == PARTNER:
+            raise AwsUnavailable("dynamodb:PutItem", PARTNER, "ThrottlingException")
+        write(note)
+
+    monkeypatch.setattr(world, "write", failing)
+
+    with pytest.raises(AwsUnavailable):
+        world.all_of(ENDPOINT, DeclaredEndpoint(FRIEND, "https://friend.example/"))
+    assert set(world.notes) == {FRIEND}
+
+
 def test_a_deploy_that_publishes_meanwhile_is_not_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     """The label moves on from the version that was seen before the endpoint was asked, or not at all."""
     world = World()

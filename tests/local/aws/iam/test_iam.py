@@ -178,6 +178,24 @@ def test_every_decision_is_on_record(fresh_aws: LocalAws) -> None:
     assert any(created.items() <= entry.items() for entry in fresh_aws.control("GET", "/_local/iam/log"))
 
 
+def test_who_may_not_list_a_bucket_does_not_learn_that_an_object_is_missing(fresh_aws: LocalAws) -> None:
+    """S3 says "denied" to those (API reference, GetObject); of an object that is there nothing changes."""
+    fresh_aws.client("s3").create_bucket(Bucket="lists", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    fresh_aws.client("s3").put_object(Bucket="lists", Key="there", Body=b"")
+    reads = allow("s3:GetObject", "arn:aws:s3:::lists/*")
+    roles = {"reader": [reads], "lister": [reads, allow("s3:ListBucket", "arn:aws:s3:::lists")]}
+
+    codes = {}
+    for name, rights in roles.items():
+        client = fresh_aws.client_as(new_role(fresh_aws, name, rights), "s3")
+        assert client.get_object(Bucket="lists", Key="there")["ContentLength"] == 0
+        with pytest.raises(ClientError) as refused:
+            client.get_object(Bucket="lists", Key="missing")
+        codes[name] = code_of(refused)
+
+    assert codes == {"reader": "AccessDenied", "lister": "NoSuchKey"}
+
+
 @pytest.mark.parametrize("key", ["AKIAUNKNOWNUNKNOWN00", "ASIAUNKNOWNUNKNOWN00"])
 def test_unknown_keys_are_refused(aws: LocalAws, key: str) -> None:
     """Neither users nor sessions that nobody issued get in."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
 from meshcert import naming
@@ -18,8 +16,9 @@ from meshcert.federation.refreshing import EVERY_S
 from meshcert.mesh.federation.declared import declared_endpoints
 from meshcert.settings import FederateSettings
 from stacks.constructs.certificates.foreign_bundle import ForeignBundleResources
+from stacks.constructs.federation.schedule import run_every
 from stacks.constructs.python_function import PythonFunction
-from stacks.constructs.rights import MeshRights, schedules
+from stacks.constructs.rights import MeshRights
 from stacks.findings import accept
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from stacks.runtime import Platform
 
 
-class Federation(Construct):
+class ForeignDomains(Construct):
     """
     The secrets with the bundles of foreign trust domains, and, if one has an endpoint, the federate function.
 
@@ -80,7 +79,14 @@ class Federation(Construct):
                 timeout=Duration.seconds(90),
             )
             self._grant(function.role, MeshRights(mesh.name), table, through_secrets_manager)
-            self._schedule(mesh.name, function)
+            run_every(
+                self,
+                mesh=mesh.name,
+                name="federate",
+                every_s=EVERY_S,
+                function=function,
+                description="Asks the bundle endpoints of foreign trust domains that are due",
+            )
 
     def _table(self, mesh: str) -> str:
         """The table of what is remembered of each endpoint; its name."""
@@ -115,35 +121,3 @@ class Federation(Construct):
                 rights.table("RememberFetches", table, "dynamodb:GetItem", "dynamodb:PutItem"),
             ],
         )
-
-    def _schedule(self, mesh: str, function: PythonFunction) -> None:
-        """A run at the shortest refresh hint; a lost one is of no matter, because the next one comes."""
-        role = iam.Role(
-            self,
-            "ScheduleRole",
-            assumed_by=schedules(),
-            description=f"meshcert {mesh}: runs the federate function",
-        )
-        role.add_to_policy(
-            iam.PolicyStatement(
-                sid="Run", actions=["lambda:InvokeFunction"], resources=[function.function.function_arn]
-            )
-        )
-        schedule = scheduler.CfnSchedule(
-            self,
-            "Schedule",
-            name=naming.schedule(mesh, "federate"),
-            description="Asks the bundle endpoints of foreign trust domains that are due",
-            schedule_expression=f"rate({EVERY_S // 60} minutes)",
-            flexible_time_window=scheduler.CfnSchedule.FlexibleTimeWindowProperty(mode="OFF"),
-            target=scheduler.CfnSchedule.TargetProperty(
-                arn=function.function.function_arn,
-                role_arn=role.role_arn,
-                input=json.dumps({"federate": "tick"}),
-                retry_policy=scheduler.CfnSchedule.RetryPolicyProperty(
-                    maximum_event_age_in_seconds=EVERY_S, maximum_retry_attempts=3
-                ),
-            ),
-        )
-        # The first run comes at once, so the roles must have their rights by then.
-        schedule.node.add_dependency(role, function.role)

@@ -1,0 +1,1 @@
+"""``meshcert credentials``: certificate, chain and key of an identity for a client outside the mesh, in files."""

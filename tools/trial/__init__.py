@@ -1,0 +1,1 @@
+"""``make trial``: the smallest mesh, deployed to an account, judged, renewed and removed again."""
